@@ -1,0 +1,68 @@
+//! The platform card: what the house must know about a platform without knowing its wire.
+
+use std::time::Duration;
+
+use crate::model::{FieldSpec, Page, Size};
+
+/// At most `count` sends in any rolling `window`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Sends.
+    pub count: u32,
+    /// The rolling window.
+    pub window: Duration,
+}
+
+/// A platform's documented pace, per outlet.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// All of these hold at once; empty when the platform documents none. As documented: the margin is added by the pacer.
+    pub limits: &'static [Limit],
+    /// Messages a month, where the platform counts them; for show, not enforced.
+    pub per_month: Option<u32>,
+    /// Where the numbers stand.
+    pub source: &'static str,
+}
+
+/// What to do when a request was written and no answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnAmbiguous {
+    /// Send again: the platform suppresses a repeat, or a duplicate does no harm.
+    Retry,
+    /// Never send again by itself (voice, SMS): the outcome is `unknown` and the fallback is taken.
+    Never,
+}
+
+/// The card.
+pub struct Platform {
+    /// Key in routes.yaml, module name, template folder, metric label; snake_case.
+    pub name: &'static str,
+    /// How people call it: `DingTalk group robot (钉钉)`.
+    pub title: &'static str,
+    /// One line for the table of platforms.
+    pub about: &'static str,
+    /// The vendor's documentation.
+    pub docs: &'static str,
+    /// The fields its messages have.
+    pub fields: &'static [FieldSpec],
+    /// The size of a page as the platform counts it: the encoded body where it limits that, against the tightest limit.
+    pub measure: fn(&Page) -> Size,
+    /// The limit in words, with its source URL, for the table.
+    pub limit: &'static str,
+    /// The documented pace.
+    pub pace: Pace,
+    /// How many attempts may be under way at once per outlet.
+    pub concurrency: usize,
+    /// How many recipients one attempt may carry (1 for voice).
+    pub batch: usize,
+    /// What to do with an unknown outcome.
+    pub ambiguous: OnAmbiguous,
+    /// Whether resolved alerts are sent unless the channel or route says otherwise (not for voice, SMS and calls).
+    pub resolved_by_default: bool,
+}
+
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Platform").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! Platform drivers: one file per platform, one attempt per call.
+//!
+//! A driver knows its platform's wire and nothing else: no queue, no retry, no clock of its own, no pace. A new platform is one file here,
+//! one word in [`registry`]'s list, its default templates under `templates/<platform>/` and its test data.
+
+pub mod card;
+pub mod kit;
+pub mod registry;
+
+mod dingtalk;
+mod email;
+mod log;
+mod slack;
+mod wecom;
+
+pub use card::{Limit, OnAmbiguous, Pace, Platform};
+pub use registry::{ChannelConfig, PLATFORMS, platform};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::model::{Mentions, MessageId, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+
+/// What became of one recipient of an attempt: its place in the `to` that was passed, and the platform's word.
+pub type CellResult = (usize, Result<Receipt, SendError>);
+
+/// What a driver is told about the attempt besides the page.
+#[derive(Debug, Clone)]
+pub struct SendContext {
+    /// Wall-clock time of the attempt, for signatures and dates.
+    pub now: Timestamp,
+    /// When the attempt is given up; the caller enforces it too.
+    pub deadline: Instant,
+    /// The message this page belongs to.
+    pub message: MessageId,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// The same for every try of one page of one generation of a message, different for any other: `msgUuid`, `Message-ID`, `webhook-id`.
+    pub idempotency_key: String,
+    /// Whether this is a synchronous direct call (WeCom's duplicate check is then off).
+    pub direct: bool,
+}
+
+/// A configured destination that can be tried.
+#[async_trait]
+pub trait Channel: Send + Sync {
+    /// Makes exactly one attempt to send `page` to the recipients `to`, and answers with one result for each of them. Within it a driver may
+    /// refresh a token once on the platform's token codes and re-sign once on an "invalid timestamp" answer, nothing more.
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult>;
+
+    /// Checks the credentials without sending anything.
+    async fn probe(&self) -> Probe {
+        Probe::Unsupported
+    }
+}
+
+/// The outcome of a probe.
+#[derive(Debug, Clone)]
+pub enum Probe {
+    /// The platform accepts the credentials.
+    Ok,
+    /// It does not.
+    Failed(SendError),
+    /// The platform has no harmless way to ask.
+    Unsupported,
+}
+
+/// One mistake in a channel's configuration, at a path below the channel (`dingtalk.secret`, `email.to[2]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Path below the channel's own mapping.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl Problem {
+    /// A problem at a path below the channel.
+    pub fn new(path: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into(), help: help.into() }
+    }
+}
+
+/// Resolves secret sources to values; `check --without-secrets`, `route` and `render` use one that gives placeholders.
+pub trait SecretReader: Send + Sync {
+    /// The value, or one sentence that says what is missing (`environment variable DING_TOKEN is not set`); never the value itself.
+    fn read(&self, source: &SecretSource) -> Result<Secret, String>;
+}
+
+/// What a platform's configuration is built with.
+pub struct BuildContext<'a> {
+    /// The channel's name, for messages.
+    pub channel: &'a str,
+    /// Total time one attempt may take.
+    pub timeout: Duration,
+    /// Proxy URL for HTTP platforms (`http://`, `https://`, `socks5://`), possibly with credentials.
+    pub proxy: Option<Secret>,
+    /// Resolves secrets.
+    pub secrets: &'a dyn SecretReader,
+    /// Shared HTTP clients, one per distinct transport setting.
+    pub http: &'a kit::HttpClients,
+}
+
+/// A platform's configuration block in routes.yaml (`dingtalk: { ... }`).
+pub trait PlatformConfig {
+    /// Everything wrong with it that can be seen without secrets and without I/O; paths start with the platform's key.
+    fn check(&self) -> Vec<Problem>;
+
+    /// Whom it sends to: one entry per cell (an address, a number, a user), or a single one for a room.
+    fn recipients(&self) -> Vec<Recipient>;
+
+    /// Whom its messages ping unless a route says otherwise.
+    fn mentions(&self) -> Mentions {
+        Mentions::default()
+    }
+
+    /// Builds the driver and names the outlet (platform + the credential that the platform's limit counts).
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>>;
+}
+
+/// A driver ready to send.
+pub struct Built {
+    /// The driver.
+    pub channel: Arc<dyn Channel>,
+    /// What its pace, pause and hold belong to.
+    pub outlet: OutletKey,
+}

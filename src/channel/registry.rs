@@ -1,0 +1,142 @@
+//! The one list of platforms. It yields the configuration type, the registry and, from that, the README table and the contract tests.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{BuildContext, Built, Platform, PlatformConfig, Problem};
+use crate::model::{Language, Mentions, Recipient, SecretSource};
+
+macro_rules! platforms {
+    ($($name:ident),+ $(,)?) => {
+        /// Every platform, in the order of the list.
+        pub static PLATFORMS: &[&Platform] = &[$(&super::$name::PLATFORM),+];
+
+        /// One entry under `channels:` in routes.yaml: exactly one platform block, and what holds for any platform.
+        #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct ChannelConfig {
+            $(
+                #[doc = concat!("Sends through `", stringify!($name), "`.")]
+                pub $name: Option<super::$name::Config>,
+            )+
+            /// Template set, unless a route asks for another. Default `default`.
+            pub template: Option<String>,
+            /// Language of the words that templates add. Default: the top-level `language`.
+            pub language: Option<Language>,
+            /// Whether resolved alerts are sent. Default: true; false for voice, SMS and calls.
+            pub resolved: Option<bool>,
+            /// Whom its messages ping, unless a route says otherwise.
+            pub at: Option<Mentions>,
+            /// `off`, or `{ per_minute: N, burst: N }`. Default: the platform's documented limit.
+            pub pace: Option<PaceConfig>,
+            /// `off`, or `{ after: 30s }`: merge what waits when it cannot leave within this time. Default 30s.
+            pub digest: Option<DigestConfig>,
+            /// Total time one attempt may take (Prometheus duration). Default `10s`.
+            pub timeout: Option<String>,
+            /// Proxy for this channel's HTTP requests: `http://`, `https://` or `socks5://`. Default: the environment's.
+            pub proxy: Option<SecretSource>,
+            /// How long a delivery may be retried before it is dead (Prometheus duration). Default `24h`.
+            pub max_age: Option<String>,
+            /// Channels to try, in order, when a delivery here is dead.
+            pub fallback: Vec<String>,
+            /// Copy a delivery to the fallback when it has waited this long (Prometheus duration). Default: only when dead.
+            pub fallback_after: Option<String>,
+            /// At most this many pages per message; what does not fit is counted with a link. Default 3.
+            pub max_pages: Option<u16>,
+            /// Accept and record, but send nothing (outcome `skipped`).
+            pub disabled: bool,
+            /// Former names of this channel, whose waiting deliveries it takes over.
+            pub was: Vec<String>,
+        }
+
+        impl ChannelConfig {
+            /// The platform blocks that are present; a valid channel has exactly one.
+            pub fn blocks(&self) -> Vec<(&'static Platform, &dyn PlatformConfig)> {
+                let mut blocks: Vec<(&'static Platform, &dyn PlatformConfig)> = Vec::new();
+                $(
+                    if let Some(config) = &self.$name {
+                        blocks.push((&super::$name::PLATFORM, config));
+                    }
+                )+
+                blocks
+            }
+        }
+    };
+}
+
+platforms! { log, email, slack, dingtalk, wecom }
+
+/// The platform of that name.
+pub fn platform(name: &str) -> Option<&'static Platform> {
+    PLATFORMS.iter().find(|p| p.name == name).copied()
+}
+
+/// `pace: off` or `pace: { per_minute: 20, burst: 5 }`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PaceConfig {
+    /// `off` (YAML may read it as `false`).
+    Off(OffWord),
+    /// A rate of one's own.
+    Rate(PaceRate),
+}
+
+/// A rate of one's own: at most `per_minute` in any rolling minute, at most `burst` of them within one second.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaceRate {
+    /// Sends in any rolling minute.
+    pub per_minute: u32,
+    /// Sends within one second. Default: `per_minute`.
+    pub burst: Option<u32>,
+}
+
+/// `digest: off` or `digest: { after: 30s }`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum DigestConfig {
+    /// `off` (YAML may read it as `false`).
+    Off(OffWord),
+    /// Merge what cannot leave within `after`.
+    After(DigestAfter),
+}
+
+/// When waiting deliveries merge.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DigestAfter {
+    /// Prometheus duration.
+    pub after: String,
+}
+
+/// The word `off`, which YAML 1.1 readers turn into `false`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String")]
+pub struct OffWord;
+
+impl<'de> Deserialize<'de> for OffWord {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = OffWord;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("`off`")
+            }
+            fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<OffWord, E> {
+                if on { Err(E::custom("write `off` or a mapping")) } else { Ok(OffWord) }
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OffWord, E> {
+                if text == "off" { Ok(OffWord) } else { Err(E::custom("write `off` or a mapping")) }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A platform block as a trait object with its card.
+pub type Block<'a> = (&'static Platform, &'a dyn PlatformConfig);
+
+/// Builds the one block of a channel.
+pub fn build(block: Block<'_>, cx: &BuildContext<'_>) -> Result<(Built, Vec<Recipient>), Vec<Problem>> {
+    Ok((block.1.build(cx)?, block.1.recipients()))
+}

@@ -1,0 +1,171 @@
+//! Alerts and events as every other module sees them, whatever sender they came from.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Label or annotation set, sorted by name.
+pub type Labels = BTreeMap<String, String>;
+
+/// Whether an alert (or a whole event) fires or is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The condition holds.
+    #[default]
+    Firing,
+    /// The condition no longer holds.
+    Resolved,
+}
+
+impl Status {
+    /// `firing` or `resolved`, as Alertmanager writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Firing => "firing",
+            Status::Resolved => "resolved",
+        }
+    }
+}
+
+/// The kind of sender an event came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum SenderKind {
+    /// Alertmanager webhook, version "4".
+    #[default]
+    Alertmanager,
+    /// Grafana unified alerting webhook, version "1".
+    Grafana,
+    /// Grafana's classic alerting (`evalMatches`).
+    GrafanaLegacy,
+    /// A bare array of alerts.
+    Alerts,
+    /// A body understood through a configured generic mapping.
+    Generic,
+    /// `POST /api/v1/send` and the legacy direct paths.
+    Direct,
+    /// Watchfire's own alarms.
+    Watchfire,
+}
+
+impl SenderKind {
+    /// The name used in `source`, metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SenderKind::Alertmanager => "alertmanager",
+            SenderKind::Grafana => "grafana",
+            SenderKind::GrafanaLegacy => "grafana_legacy",
+            SenderKind::Alerts => "alerts",
+            SenderKind::Generic => "generic",
+            SenderKind::Direct => "direct",
+            SenderKind::Watchfire => "watchfire",
+        }
+    }
+}
+
+/// One alert.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Alert {
+    /// Firing or resolved.
+    pub status: Status,
+    /// Labels that identify it; names and values are any UTF-8.
+    pub labels: Labels,
+    /// Annotations that describe it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: Labels,
+    /// When it began; `None` when the sender did not say in a form we know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<Timestamp>,
+    /// When it ended; `None` while firing (the senders' zero time is read as none).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// Stable identity over the labels: the sender's own, else one computed from the labels.
+    pub fingerprint: String,
+    /// Link to the rule or expression that raised it; empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub generator_url: String,
+    /// Link that opens a new silence for it; empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub silence_url: String,
+    /// Link to the dashboard; empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub dashboard_url: String,
+    /// Link to the panel; empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub panel_url: String,
+    /// Link to a picture of the panel; empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub image_url: String,
+    /// Grafana's values by reference id (`B`, `C`); non-finite ones are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, f64>,
+    /// Grafana's `valueString`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub value_string: String,
+    /// Grafana's rule identity; empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule_uid: String,
+}
+
+impl Alert {
+    /// The `alertname` label, or an empty string.
+    pub fn name(&self) -> &str {
+        self.label("alertname")
+    }
+
+    /// A label's value; a missing label is the empty string, as in Alertmanager.
+    pub fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+
+    /// An annotation's value, or an empty string.
+    pub fn annotation(&self, name: &str) -> &str {
+        self.annotations.get(name).map_or("", String::as_str)
+    }
+}
+
+/// One request body that arrived, normalised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Event {
+    /// What kind of sender it came from.
+    pub kind: SenderKind,
+    /// Who sent it: kind + credential name, or `?source=` (+ orgId). Lanes and dedup are per source.
+    pub source: String,
+    /// The sender's receiver or contact point, unescaped.
+    pub receiver: String,
+    /// Firing unless every alert is resolved.
+    pub status: Status,
+    /// The sender's group key; empty when it sent none.
+    pub group_key: String,
+    /// Labels the sender grouped by.
+    #[serde(default)]
+    pub group_labels: Labels,
+    /// Labels common to all alerts.
+    #[serde(default)]
+    pub common_labels: Labels,
+    /// Annotations common to all alerts.
+    #[serde(default)]
+    pub common_annotations: Labels,
+    /// Alertmanager 0.34's labels of the route; empty otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub route_labels: Labels,
+    /// The sender's own address; may be unreachable from here.
+    #[serde(default)]
+    pub external_url: String,
+    /// How many alerts the sender left out (`truncatedAlerts`).
+    #[serde(default)]
+    pub truncated: u64,
+    /// Alertmanager 0.32's `notification_reason`; empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// A title the sender rendered (Grafana, direct sends); empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// A message the sender rendered (Grafana, direct sends); empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// The alerts, in the order they were sent. Never empty.
+    pub alerts: Vec<Alert>,
+}

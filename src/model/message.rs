@@ -1,0 +1,208 @@
+//! Messages on their way to a platform: pages made of rendered fields and of facts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::alert::Status;
+use super::id::DeliveryId;
+use super::severity::Severity;
+
+/// How a value is escaped when it is put into a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Escape {
+    /// Nothing is special (plain text; SMS; e-mail text part; e-mail subject).
+    None,
+    /// HTML (`& < > " '`).
+    Html,
+    /// Slack mrkdwn: `& < >` as entities, and `* _ ~` and back quotes made harmless.
+    SlackMrkdwn,
+    /// DingTalk markdown: markup and `@` made harmless with zero-width characters.
+    DingTalkMarkdown,
+    /// WeCom markdown: markup, `<font>`, `<@user>` made harmless.
+    WeComMarkdown,
+    /// WeCom text: only `<a href>` is special.
+    WeComText,
+    /// Feishu / Lark card markdown (entities for `< > * _ ~` and back quotes).
+    LarkMarkdown,
+    /// Telegram HTML: `& < >` only.
+    TelegramHtml,
+    /// Discord markdown (backslashes; mentions made harmless).
+    DiscordMarkdown,
+    /// Adaptive-card markdown of Microsoft Teams.
+    TeamsMarkdown,
+    /// CommonMark as Mattermost, Rocket.Chat, Gotify and ntfy read it.
+    Markdown,
+    /// Spoken text in XML (TwiML): XML entities, control characters dropped.
+    Xml,
+}
+
+/// One field that a platform's messages have; rendered by a template of that name.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldSpec {
+    /// The field's name: `title`, `text`, `html`, `subject`.
+    pub name: &'static str,
+    /// How values are escaped in it.
+    pub escape: Escape,
+    /// Whether a message without it (or with an empty one) is refused by the platform.
+    pub required: bool,
+    /// Whether it is one line: line breaks in the rendered text become spaces.
+    pub single_line: bool,
+}
+
+/// The language of the words that templates add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Chinese (简体中文).
+    Zh,
+}
+
+/// Whom a message pings. Each platform reads the parts it knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mentions {
+    /// Everybody in the room.
+    pub all: bool,
+    /// Mobile numbers (DingTalk, WeCom robot).
+    pub mobiles: Vec<String>,
+    /// User ids as the platform names them (DingTalk userId, WeCom userid, Slack `U…`, Feishu open_id, Discord id, Teams UPN).
+    pub users: Vec<String>,
+    /// Groups as the platform names them (Slack `S…`, Discord role id).
+    pub groups: Vec<String>,
+}
+
+impl Mentions {
+    /// Whether nobody is pinged.
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.mobiles.is_empty() && self.users.is_empty() && self.groups.is_empty()
+    }
+}
+
+/// What a link leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkKind {
+    /// What to do about it.
+    Runbook,
+    /// The dashboard.
+    Dashboard,
+    /// The panel.
+    Panel,
+    /// Opens a new silence.
+    Silence,
+    /// The rule or expression that raised it.
+    Source,
+    /// The list of everything in this message.
+    Details,
+}
+
+/// A link button or line. Its label is already in the message's language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// What it leads to.
+    pub kind: LinkKind,
+    /// What stands on it.
+    pub label: String,
+    /// Where it leads: an absolute http(s) URL, nothing else.
+    pub url: String,
+}
+
+/// Unrendered facts about a message that drivers build structure from: colour, buttons, thread, pings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Facts {
+    /// Firing unless all of it is resolved.
+    pub status: Status,
+    /// The most severe severity among the firing alerts (else among all).
+    pub severity: Severity,
+    /// One plain line that names it, unescaped: for notification previews and plain subjects.
+    pub title: String,
+    /// Short name/value pairs worth a field of their own, unescaped, most useful first.
+    pub pairs: Vec<(String, String)>,
+    /// Links, most useful first.
+    pub links: Vec<Link>,
+    /// Whom to ping.
+    pub mentions: Mentions,
+    /// Stable text per group of alerts and channel: threads e-mails, keys PagerDuty incidents. Empty for digests.
+    pub thread: String,
+    /// When it was formed, Unix milliseconds UTC.
+    pub formed_at: i64,
+    /// The words' language.
+    pub language: Language,
+    /// The alerts as the sender sent them (Alertmanager v4 JSON), for the generic webhook; `None` elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<serde_json::Value>,
+}
+
+/// Which alerts a page names or counts: indices into the event of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Alerts of the delivery's event that this page shows.
+    pub named: Vec<u32>,
+    /// How many more of its alerts this page only counts.
+    pub counted: u32,
+}
+
+/// One platform request's worth of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Page {
+    /// Rendered fields by name. Direct calls may add fields a driver reads as overrides (`from`, `cc`, `agent_id`).
+    pub fields: BTreeMap<String, String>,
+    /// Unrendered facts.
+    pub facts: Facts,
+    /// This page's number, from 1.
+    pub number: u16,
+    /// How many pages the message has.
+    pub total: u16,
+    /// Whether the fields are plain text (direct calls, the built-in fallback): drivers then send their plain kind, escaped as it needs.
+    #[serde(default)]
+    pub plain: bool,
+    /// The alerts it covers.
+    #[serde(default)]
+    pub coverage: Vec<Coverage>,
+}
+
+impl Page {
+    /// A field's text, or an empty string.
+    pub fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", String::as_str)
+    }
+}
+
+/// A page's size as its platform counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// What the page takes, of the constraint it comes nearest to breaking.
+    pub used: usize,
+    /// What that constraint allows.
+    pub max: usize,
+    /// What is counted: `bytes` or `characters`.
+    pub unit: &'static str,
+}
+
+impl Size {
+    /// A size in bytes.
+    pub fn bytes(used: usize, max: usize) -> Self {
+        Self { used, max, unit: "bytes" }
+    }
+
+    /// A size in characters.
+    pub fn characters(used: usize, max: usize) -> Self {
+        Self { used, max, unit: "characters" }
+    }
+
+    /// Whether it fits.
+    pub fn fits(self) -> bool {
+        self.used <= self.max
+    }
+
+    /// The tighter of two sizes: the one that uses the larger share of what it may.
+    pub fn tighter(self, other: Size) -> Size {
+        if other.used * self.max > self.used * other.max { other } else { self }
+    }
+}

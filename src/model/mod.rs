@@ -1,0 +1,22 @@
+//! The words of the house as types: alerts, events, messages, outcomes, secrets, durations, severities.
+//! No I/O, no clock and no runtime; everything here is a value.
+
+mod alert;
+mod duration;
+mod finding;
+mod id;
+mod message;
+mod outcome;
+mod recipient;
+mod secret;
+mod severity;
+
+pub use alert::{Alert, Event, Labels, SenderKind, Status};
+pub use duration::{DurationError, format_duration, humanize, parse_duration};
+pub use finding::{Finding, Level, Place, Span};
+pub use id::{AttemptId, DeliveryId, EventId, LaneId, MessageId, OutletKey, hash_hex};
+pub use message::{Coverage, Escape, Facts, FieldSpec, Language, Link, LinkKind, Mentions, Page, Size};
+pub use outcome::{ErrorKind, Receipt, SendError};
+pub use recipient::Recipient;
+pub use secret::{Secret, SecretSource, scrub};
+pub use severity::{Severity, SeverityScale};

@@ -1,0 +1,90 @@
+//! What became of one try: a receipt, or an error of a kind that decides what happens next.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The platform's proof of success for one recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Receipt {
+    /// The platform's own id of the message, when it gives one.
+    pub platform_id: Option<String>,
+    /// The platform's result code (`0`, `ok`, `250`).
+    pub code: String,
+    /// The platform's answer, capped at 1 KiB and scrubbed of secrets.
+    pub answer: String,
+}
+
+/// What a failed try means for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Passing trouble: try again by the schedule.
+    Transient,
+    /// Too fast: pause the outlet; spends no try.
+    RateLimited {
+        /// How long the platform asked us to wait; `None` when it did not say.
+        retry_after: Option<Duration>,
+    },
+    /// The request was written and no answer came: it may have been delivered.
+    Ambiguous,
+    /// This content or recipient can never succeed.
+    Rejected,
+    /// This outlet cannot succeed until somebody changes something (bad token, IP not allowed).
+    Misconfigured,
+}
+
+impl ErrorKind {
+    /// The name in metrics, logs, SQL and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::Transient => "transient",
+            ErrorKind::RateLimited { .. } => "rate_limited",
+            ErrorKind::Ambiguous => "ambiguous",
+            ErrorKind::Rejected => "rejected",
+            ErrorKind::Misconfigured => "misconfigured",
+        }
+    }
+}
+
+/// Why one try failed. `summary` and `detail` are safe to show: they hold no secret.
+#[derive(Debug, Clone)]
+pub struct SendError {
+    /// What it means for the next try.
+    pub kind: ErrorKind,
+    /// The platform's own code (`310000`, `invalid_auth`, `550`), when it gave one.
+    pub code: Option<String>,
+    /// One sentence: what happened and what to do.
+    pub summary: String,
+    /// The platform's own answer body, capped at 1 KiB and scrubbed of secrets.
+    pub detail: Option<String>,
+}
+
+impl SendError {
+    /// An error of `kind` with a one-sentence summary.
+    pub fn new(kind: ErrorKind, summary: impl Into<String>) -> Self {
+        Self { kind, code: None, summary: summary.into(), detail: None }
+    }
+
+    /// Adds the platform's own code.
+    pub fn code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// Adds the platform's own answer; the caller has scrubbed and capped it.
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary)?;
+        if let Some(code) = &self.code {
+            write!(f, " (code {code})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SendError {}

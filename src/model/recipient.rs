@@ -1,0 +1,71 @@
+//! A person or room on a platform; shown masked unless asked for on purpose.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// An address, number, user or room on a platform. `Display` and `Debug` mask it, so that logging one is safe.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Recipient(String);
+
+impl Recipient {
+    /// A recipient as the platform addresses it.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self(address.into())
+    }
+
+    /// The full address: for drivers and stores only (`tests/architecture.rs` checks it).
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// `o***@e***.com`, `138****0000`, `zh***`: enough to recognise, not enough to reach.
+    pub fn masked(&self) -> String {
+        if self.0.starts_with('#') || self.0.starts_with('@') {
+            return self.0.clone();
+        }
+        if let Some((local, domain)) = self.0.split_once('@') {
+            let tld = domain.rsplit_once('.').map_or("", |(_, tld)| tld);
+            return format!("{}***@{}***.{tld}", first(local, 1), first(domain, 1));
+        }
+        let digits = self.0.chars().filter(char::is_ascii_digit).count();
+        if digits >= 7 && digits + 1 >= self.0.chars().count() {
+            let tail: String = self.0.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
+            return format!("{}****{tail}", first(&self.0, 3));
+        }
+        format!("{}***", first(&self.0, 2))
+    }
+}
+
+fn first(text: &str, n: usize) -> String {
+    text.chars().take(n).collect()
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recipient({})", self.masked())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_addresses_numbers_and_users_but_not_public_rooms() {
+        assert_eq!(Recipient::new("ops@example.com").to_string(), "o***@e***.com");
+        assert_eq!(Recipient::new("13800000000").to_string(), "138****0000");
+        assert_eq!(Recipient::new("+8613800000000").to_string(), "+86****0000");
+        assert_eq!(Recipient::new("zhangsan").to_string(), "zh***");
+        assert_eq!(Recipient::new("#ops").to_string(), "#ops");
+        assert_eq!(Recipient::new("@all").to_string(), "@all");
+        assert_eq!(format!("{:?}", Recipient::new("ops@example.com")), "Recipient(o***@e***.com)");
+    }
+}

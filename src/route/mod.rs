@@ -1,0 +1,3 @@
+//! Routing: labels to targets, with Alertmanager's semantics and an explanation.
+//!
+//! Knows names of channels and templates only as text.

@@ -1,0 +1,111 @@
+//! The store: what must survive. One trait in domain words; SQLite here, other engines beside it, held together by one contract test.
+//!
+//! Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every method documents its transaction. A method returns only
+//! after what it wrote is synced to disk.
+
+pub mod contract;
+mod sqlite;
+mod types;
+
+pub use sqlite::{SqliteOptions, SqliteStore};
+pub use types::*;
+
+use async_trait::async_trait;
+
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+
+/// Everything that outlives the process.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Takes an event in: event, dedup row, lanes and deliveries in **one** transaction, shared with whatever else waits (group commit). For each
+    /// delivery the lane row is made or found, `last_seq` grows by one and becomes the delivery's `lane_seq` (I2); a delivery born in a final state
+    /// (`skipped`) gets a `lane_seq` too but does not count as waiting. When `dedup` is given and its key was seen within its window, nothing is
+    /// written and the first event's ids come back with `duplicate: true`; a duplicate that shares a batch with its first waits for that commit.
+    ///
+    /// Errors: [`StoreError::Busy`] when the queue to the writer is full or the request is older than 5 s; [`StoreError::Unavailable`] when the disk
+    /// does not take it. Nothing was written then.
+    async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError>;
+
+    /// Claims an outlet for `node`: raises its epoch and sets the lease. Also gives what a runner must know to go on: pause, hold, the times of
+    /// attempts begun since `window_start` (begun and unended ones included), and the outlet's open messages with their cells. Attempts that were
+    /// begun and never ended (a crash) are ended as `unknown` first; their cells stay `begun`. `None` when another node holds a live lease. One transaction.
+    async fn own(&self, claim: Claim) -> Result<Option<Owned>, StoreError>;
+
+    /// Renews the leases of all outlets that `node` owns; gives those it still owns. One transaction.
+    async fn renew(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError>;
+
+    /// Lanes of an outlet that have something waiting and no open message, most severe first, then oldest first; at most `limit`, leaving out those in `except`.
+    /// `due_at` may lie in the future. Ranking ages: `rank * 300_000 + since` is the order (one step per 5 minutes), smallest first. Read only.
+    async fn lanes_ready(&self, outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError>;
+
+    /// Deliveries of a lane in `waiting` or `deferred` with `lane_seq > after`, in order, at most `limit`, with their events when `with_events`. Read only.
+    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, StoreError>;
+
+    /// The bodies of events. Unknown ids are left out. Read only.
+    async fn events(&self, ids: &[EventId]) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Stores a message before its first send: its row, its cells (`open`), and its id in its members. Refused with [`StoreError::Fenced`] when
+    /// `fence` is not the outlet's epoch. One transaction, synced.
+    async fn form(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError>;
+
+    /// Records that an attempt begins, and marks its cells `begun`. For at-most-once platforms and direct calls this is synced **before the first
+    /// byte leaves** (I6). Fenced. One transaction.
+    async fn begin(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError>;
+
+    /// Writes the outcome of one attempt: the attempt row (inserted or ended), the message row and cells when they were not stored before, the
+    /// changed cells, the final or postponed deliveries, their lanes' counters, fallback children, pause, hold and the month's count; all in one
+    /// transaction, shared with others (group commit). A settlement with an old epoch changes nothing and gives [`StoreError::Fenced`] (I7).
+    /// At most the first and last 10 attempts of a message are kept. Gives the children as accepted deliveries, to hand to their runners.
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
+
+    /// Sets pause and hold of an outlet without an attempt (probe, reload, breaker). Fenced. One transaction.
+    async fn outlet(&self, fence: Fence, change: OutletChange) -> Result<(), StoreError>;
+
+    /// Gives `dead`, `dropped`, `expired`, `skipped` or `unknown` deliveries a new life: for each a new queued delivery of the same event and target
+    /// to the same channel (or to `to`), with `origin_id` NULL and `reason` naming the old one; the old one keeps its state and gains a note in its
+    /// `reason`. Waiting deliveries given with `to` are moved (the old one becomes `dropped`). One transaction. Gives the new ones as accepted.
+    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
+
+    /// Ends waiting, deferred or dead deliveries as `dropped` with a reason; those in an open message are left alone. Gives how many. One transaction.
+    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError>;
+
+    /// Renames a channel's lanes and waiting deliveries (`was:`), to the outlet given. Lanes whose key exists under the new name are merged behind it. One transaction.
+    async fn adopt(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
+
+    /// Points a channel's lanes at the outlet its configuration now has (a changed credential). One transaction. Gives how many moved.
+    async fn assign(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
+
+    /// A page of deliveries, newest first, by filter; `cursor` is the last id of the page before. Read only.
+    async fn page(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
+
+    /// One delivery with its event, message, cells and attempts. Read only.
+    async fn show(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
+
+    /// One event with its deliveries. Read only.
+    async fn show_event(&self, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError>;
+
+    /// One message with its pages. Read only.
+    async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError>;
+
+    /// Counts by channel and state, the oldest waiting, size on disk and free space. Read only.
+    async fn stats(&self) -> Result<Stats, StoreError>;
+
+    /// Takes one small step of purging: events whose deliveries are all final and past their retention (I9), with their deliveries, messages, cells
+    /// and attempts; old dedup rows; empty lanes. At most `limit` events. Gives how many it removed. One transaction.
+    async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError>;
+
+    /// Channels muted by hand. Read only.
+    async fn mutes(&self) -> Result<Vec<ChannelMute>, StoreError>;
+
+    /// Mutes a channel until a time, or ends its mute (`until` 0). One transaction.
+    async fn mute(&self, mute: ChannelMute) -> Result<(), StoreError>;
+
+    /// Writes a consistent copy to a file while running.
+    async fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;
+
+    /// Whether writes work now: writes and removes a row. Used by `/-/ready` after a failure.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Finishes what is queued and closes. Later calls give [`StoreError::Unavailable`].
+    async fn close(&self);
+}
