@@ -1,0 +1,135 @@
+//! The plan: the immutable, validated snapshot of everything that decides what is sent where. `config` builds it; a reload swaps it whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use jiff::tz::TimeZone;
+
+use crate::channel::{Channel, Limit, Platform};
+use crate::model::{Language, Mentions, OutletKey, Recipient, Secret, SeverityScale};
+use crate::route::Tree;
+use crate::template::Library;
+
+/// What decides what is sent where.
+pub struct Plan {
+    /// Hash of the configuration and the templates: events remember it, nodes compare it.
+    pub hash: Arc<str>,
+    /// Destinations by name, in the file's order.
+    pub channels: IndexMap<String, Arc<ChannelPlan>>,
+    /// The routing tree.
+    pub tree: Tree,
+    /// The templates of every platform.
+    pub templates: Arc<Library>,
+    /// How labels become severities.
+    pub scale: SeverityScale,
+    /// The zone times are shown in.
+    pub time_zone: TimeZone,
+    /// This server's address as readers of messages reach it, without a trailing slash; empty when not set.
+    pub external_url: String,
+    /// Key of the signatures in links to this server.
+    pub link_key: Secret,
+    /// Within which a repeat is a duplicate; zero turns dedup off.
+    pub dedup_window: Duration,
+    /// Bindings of the seven direct paths.
+    pub legacy: Legacy,
+    /// Channels that Watchfire's own alarms go to, in order of preference.
+    pub self_to: Vec<String>,
+    /// A delivery that waits longer than this raises an alarm; zero turns it off.
+    pub backlog_alarm: Duration,
+    /// How long final deliveries are kept.
+    pub retention: RetentionPlan,
+}
+
+/// How long final deliveries are kept, and how large the store may grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionPlan {
+    /// Sent, skipped and dropped ones.
+    pub sent: Duration,
+    /// Dead, expired and unknown ones.
+    pub dead: Duration,
+    /// Bytes on disk beyond which final deliveries are purged early and, if that does not help, new events are refused with 503; 0 turns it off.
+    pub max_bytes: u64,
+}
+
+impl Default for RetentionPlan {
+    fn default() -> Self {
+        let day = Duration::from_secs(86_400);
+        Self { sent: 30 * day, dead: 90 * day, max_bytes: 0 }
+    }
+}
+
+/// A configured destination, ready to send.
+pub struct ChannelPlan {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its platform's card.
+    pub platform: &'static Platform,
+    /// What its pace, pause and hold belong to.
+    pub outlet: OutletKey,
+    /// The driver.
+    pub driver: Arc<dyn Channel>,
+    /// Whom it sends to.
+    pub recipients: Vec<Recipient>,
+    /// Template set unless a route asks for another.
+    pub template: String,
+    /// The words' language.
+    pub language: Language,
+    /// Whether resolved alerts are sent.
+    pub resolved: bool,
+    /// Whom its messages ping unless a route says otherwise.
+    pub mentions: Mentions,
+    /// Its pace; `None` is `pace: off`.
+    pub pace: Option<Vec<Limit>>,
+    /// Merge what cannot leave within this time; `None` is `digest: off`.
+    pub digest: Option<Duration>,
+    /// Total time one attempt may take.
+    pub timeout: Duration,
+    /// How long a delivery may be retried.
+    pub max_age: Duration,
+    /// Channels to try when a delivery is dead.
+    pub fallback: Vec<String>,
+    /// Copy a delivery to the fallback when it has waited this long.
+    pub fallback_after: Option<Duration>,
+    /// At most this many pages per message.
+    pub max_pages: usize,
+    /// Accept and record, send nothing.
+    pub disabled: bool,
+    /// Former names.
+    pub was: Vec<String>,
+}
+
+/// Which channel each direct path goes through; `None`: the path answers code 1 with a clear text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Legacy {
+    /// `/email/send/message`.
+    pub email: Option<LegacyEmail>,
+    /// `/slack/send/message`: the caller's `channel` to a channel here.
+    pub slack: IndexMap<String, String>,
+    /// `/dingding/send/message`.
+    pub dingding: Option<String>,
+    /// `/wx/apps/send`.
+    pub wx: Option<String>,
+    /// `/sms/send`.
+    pub sms: Option<String>,
+    /// `/vms/send`.
+    pub vms: Option<String>,
+    /// `/dingding/call`.
+    pub dingding_call: Option<String>,
+}
+
+/// The e-mail binding.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LegacyEmail {
+    /// The channel.
+    pub channel: String,
+    /// Patterns (`*@example.com`, one `*` each) a caller's `from` must match; empty: only the channel's own sender.
+    pub allow_from: Vec<String>,
+}
+
+impl Plan {
+    /// The channel of that name.
+    pub fn channel(&self, name: &str) -> Option<&Arc<ChannelPlan>> {
+        self.channels.get(name)
+    }
+}
