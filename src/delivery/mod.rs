@@ -1,5 +1,38 @@
 //! The delivery core: plan, intake, one runner per outlet, pace, fold and digest, retry policy, breaker.
+//!
+//! An event comes in through [`Engine::accept`] and is on disk when that returns. Each outlet has one runner that takes its lanes' heads when the
+//! pace allows, alone, folded or with others as a digest; a step composes, sends one page once, judges the answers and settles.
 
+pub mod accept;
+pub mod alarm;
+mod attempt;
+mod breaker;
+pub mod clock;
+mod compose;
+pub mod engine;
+mod fold;
+pub mod intake;
+mod job;
+pub mod keeper;
+mod lanes;
+pub mod links;
+mod outcome;
+mod pace;
 pub mod plan;
+mod policy;
+mod runner;
+#[cfg(test)]
+mod testing;
 
+pub use accept::CallError;
+pub use alarm::Alarm;
+pub use clock::Clock;
+pub use compose::{Composed, Draft};
+pub use engine::{Engine, EngineOptions, OutletState, Shared};
+pub use job::DirectOutcome;
 pub use plan::{ChannelPlan, Legacy, LegacyEmail, Plan, RetentionPlan};
+
+/// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
+fn month(ms: i64) -> String {
+    clock::timestamp(ms).strftime("%Y-%m").to_string()
+}

@@ -56,17 +56,25 @@ pub struct SendError {
     pub summary: String,
     /// The platform's own answer body, capped at 1 KiB and scrubbed of secrets.
     pub detail: Option<String>,
+    /// Whether the recipient is refused (a bad mailbox, an unknown user), not the content: other words would not help.
+    pub recipient: bool,
 }
 
 impl SendError {
     /// An error of `kind` with a one-sentence summary.
     pub fn new(kind: ErrorKind, summary: impl Into<String>) -> Self {
-        Self { kind, code: None, summary: summary.into(), detail: None }
+        Self { kind, code: None, summary: summary.into(), detail: None, recipient: false }
     }
 
     /// Adds the platform's own code.
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
+        self
+    }
+
+    /// Says that it is the recipient that is refused, not the content.
+    pub fn of_recipient(mut self) -> Self {
+        self.recipient = true;
         self
     }
 

@@ -1,0 +1,161 @@
+//! The door for events: route, store, answer, hand over. And the door for direct calls, whose callers wait for the platform's word.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::ingest;
+use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, hash_hex};
+use crate::store::{Accepted, Dedup, Mode, NewDelivery, NewEvent, State, StoreError, TargetRecord, Waiting};
+
+use super::engine::Engine;
+use super::intake::{Intake, title};
+use super::job::{Caller, DirectOutcome};
+use super::plan::ChannelPlan;
+
+/// How long a direct call may wait for the platform's answer.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why a direct call was not made.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallError {
+    /// The store could not record it.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The channel is disabled.
+    #[error("channel `{0}` is disabled")]
+    Disabled(String),
+    /// No answer came within the deadline; the call was or is being recorded.
+    #[error("no answer within 10s")]
+    Late,
+}
+
+impl Engine {
+    /// Takes an event in: committed when this returns. `to` sends it to these channels past the routing table (unknown names are left out by the caller).
+    pub async fn accept(&self, event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
+        let started = self.shared.clock.instant();
+        let plan = self.shared.plan.load_full();
+        let now = self.shared.clock.now();
+        let now_ms = now.as_millisecond();
+        let mutes = self.shared.mutes();
+        let intake = Intake { plan: &plan, at: now, mutes: &mutes, to };
+        let deliveries = intake.deliveries(&event, |alert| ingest::group_of(&event, alert));
+        let destination = to.map_or_else(|| "route".to_owned(), |names| names.join(","));
+        let window = plan.dedup_window.as_millis() as i64;
+        let dedup = (window > 0).then(|| Dedup { key: ingest::dedup_key(&event, &destination), window });
+        let note = deliveries.is_empty().then(|| "no route of the plan leads to a channel".to_owned());
+        let id = EventId::new();
+        let event = Arc::new(event);
+        let waiting: Vec<(OutletKey, Waiting)> = deliveries.iter().map(|d| (d.outlet.clone(), to_waiting(d, id, &event))).collect();
+        for skipped in deliveries.iter().filter(|d| d.state == State::Skipped) {
+            if let Some(channel) = plan.channel(&skipped.channel) {
+                self.shared.metrics.delivered(channel.platform.name, &channel.name, State::Skipped.as_str(), 1);
+            }
+        }
+        let new = NewEvent { id, event, received_at: now_ms, plan: plan.hash.clone(), dedup, note, deliveries };
+        let accepted = self.shared.store.accept(new).await.inspect_err(|error| {
+            if matches!(error, StoreError::Unavailable(_) | StoreError::Unusable(_)) {
+                self.shared.store_failed(error);
+            }
+        })?;
+        self.shared.metrics.accepted_in(started.elapsed());
+        if !accepted.duplicate {
+            self.hand_in(waiting, &accepted);
+        }
+        Ok(accepted)
+    }
+
+    fn hand_in(&self, waiting: Vec<(OutletKey, Waiting)>, accepted: &Accepted) {
+        let placed = waiting.into_iter().zip(&accepted.deliveries).filter(|((_, w), a)| w.id == a.id && !a.state.is_final()).map(|((_, mut w), a)| {
+            w.lane = a.lane;
+            w.lane_seq = a.lane_seq;
+            (a.outlet.clone(), w)
+        });
+        self.offer(placed.collect());
+    }
+
+    /// Makes a direct call: recorded, one attempt at the platform's pace ahead of queued work, and the platform's word as the answer.
+    pub async fn call(&self, channel: &ChannelPlan, event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, CallError> {
+        if channel.disabled {
+            return Err(CallError::Disabled(channel.name.to_string()));
+        }
+        let deadline = self.shared.clock.instant() + CALL_DEADLINE;
+        let now = self.shared.clock.now_ms();
+        let id = DeliveryId::new();
+        let alerts: Vec<_> = event.alerts.iter().collect();
+        let new = NewDelivery {
+            id,
+            channel: channel.name.to_string(),
+            outlet: channel.outlet.clone(),
+            lane_key: format!("call:{id}"),
+            rank: 0,
+            title: title(&alerts),
+            firing: alerts.len() as u32,
+            resolved: 0,
+            target: TargetRecord {
+                alerts: (0..alerts.len() as u32).collect(),
+                only: to,
+                page: Some(Box::new(page)),
+                route: "direct call".into(),
+                ..TargetRecord::default()
+            },
+            mode: Mode::Sync,
+            state: State::Waiting,
+            born_at: now,
+            due_at: now,
+            origin: None,
+            hop: 0,
+            reason: None,
+        };
+        let event_id = EventId::new();
+        let event = Arc::new(event);
+        let mut member = to_waiting(&new, event_id, &event);
+        let plan = self.shared.plan.load().hash.clone();
+        let record = NewEvent { id: event_id, event, received_at: now, plan, dedup: None, note: None, deliveries: vec![new] };
+        let accepted = self.shared.store.accept(record).await?;
+        if let Some(placed) = accepted.deliveries.first() {
+            member.lane = placed.lane;
+            member.lane_seq = placed.lane_seq;
+        }
+        let (answer, outcome) = oneshot::channel();
+        let caller = Caller { deadline, answer: Some(answer), results: Vec::new() };
+        if self.call_runner(&channel.outlet, channel.name.clone(), member, caller).await.is_err() {
+            return Err(CallError::Late);
+        }
+        // The runner answers at the deadline at the latest; the second more lets its record commit.
+        match tokio::time::timeout_at(deadline + Duration::from_secs(2), outcome).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            _ => Err(CallError::Late),
+        }
+    }
+}
+
+/// The delivery as a runner takes it; lane and place come with the store's answer.
+fn to_waiting(new: &NewDelivery, event_id: EventId, event: &Arc<Event>) -> Waiting {
+    Waiting {
+        id: new.id,
+        event_id,
+        event: Some(event.clone()),
+        lane: crate::model::LaneId(0),
+        lane_seq: 0,
+        channel: new.channel.clone(),
+        target: new.target.clone(),
+        mode: new.mode,
+        state: new.state,
+        rank: new.rank,
+        title: new.title.clone(),
+        firing: new.firing,
+        resolved: new.resolved,
+        born_at: new.born_at,
+        due_at: new.due_at,
+        tries: 0,
+        hop: new.hop,
+        origin: new.origin,
+    }
+}
+
+/// A name for what a direct call says, when it has no alert of its own.
+pub fn call_fingerprint(text: &str) -> String {
+    hash_hex(&["direct", text])
+}

@@ -1,0 +1,135 @@
+//! Watchfire's own alarms: what they say, when they repeat, and through whom they go (never through the channel that fails).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::{Alert, Event, SenderKind, Status};
+
+use super::clock::timestamp;
+use super::plan::Plan;
+
+/// The same alarm is not raised again within this time, in milliseconds.
+const QUIET: i64 = 10 * 60_000;
+
+/// Something about Watchfire itself that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alarm {
+    /// A channel's outlet is held: its configuration does not work.
+    Held { channel: Arc<str>, reason: String },
+    /// It works again.
+    Released { channel: Arc<str> },
+    /// Deliveries became dead (or unknown).
+    Dead { channel: Arc<str>, count: usize, reason: String },
+    /// Deliveries wait longer than they should.
+    Backlog { channel: String, age_minutes: i64 },
+    /// They do not any more.
+    BacklogOver { channel: String },
+    /// The store does not take writes, or nears its limit.
+    Disk { reason: String },
+    /// It does again.
+    DiskOver,
+    /// A reload failed; the old configuration stays.
+    Reload { reason: String },
+    /// A reload worked after one failed.
+    ReloadOver,
+    /// Deliveries wait for a channel that the configuration no longer has.
+    Orphans { channel: String, count: u64 },
+}
+
+impl Alarm {
+    /// The alert's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Alarm::Held { .. } | Alarm::Released { .. } => "WatchfireChannelHeld",
+            Alarm::Dead { .. } => "WatchfireDeadLetters",
+            Alarm::Backlog { .. } | Alarm::BacklogOver { .. } => "WatchfireBacklog",
+            Alarm::Disk { .. } | Alarm::DiskOver => "WatchfireDisk",
+            Alarm::Reload { .. } | Alarm::ReloadOver => "WatchfireReloadFailed",
+            Alarm::Orphans { .. } => "WatchfireOrphans",
+        }
+    }
+
+    /// The channel it is about; empty when it is about the house.
+    pub fn channel(&self) -> &str {
+        match self {
+            Alarm::Held { channel, .. } | Alarm::Released { channel } | Alarm::Dead { channel, .. } => channel,
+            Alarm::Backlog { channel, .. } | Alarm::BacklogOver { channel } | Alarm::Orphans { channel, .. } => channel,
+            Alarm::Disk { .. } | Alarm::DiskOver | Alarm::Reload { .. } | Alarm::ReloadOver => "",
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self, Alarm::Released { .. } | Alarm::BacklogOver { .. } | Alarm::DiskOver | Alarm::ReloadOver)
+    }
+
+    fn text(&self) -> (&'static str, String, String) {
+        match self {
+            Alarm::Held { channel, reason } => ("critical", format!("Channel {channel} cannot deliver"), format!("{reason}. Its deliveries wait; they go on by themselves when it works, at once after a reload.")),
+            Alarm::Released { channel } => ("critical", format!("Channel {channel} delivers again"), String::new()),
+            Alarm::Dead { channel, count, reason } => ("error", format!("{count} dead on channel {channel}"), format!("{reason}. See `watchfire queue ls --state dead --channel {channel}`.")),
+            Alarm::Backlog { channel, age_minutes } => ("error", format!("Channel {channel} is {age_minutes} minutes behind"), "Deliveries wait longer than `self.backlog` allows.".into()),
+            Alarm::BacklogOver { channel } => ("error", format!("Channel {channel} has caught up"), String::new()),
+            Alarm::Disk { reason } => ("critical", "The store does not take writes".into(), format!("{reason}. Senders get 503 until it does.")),
+            Alarm::DiskOver => ("critical", "The store takes writes again".into(), String::new()),
+            Alarm::Reload { reason } => ("warning", "The configuration could not be reloaded".into(), format!("{reason}. The old one stays in force; run `watchfire check`.")),
+            Alarm::ReloadOver => ("warning", "The configuration was reloaded".into(), String::new()),
+            Alarm::Orphans { channel, count } => ("error", format!("{count} deliveries wait for channel {channel}, which no longer exists"), "Name it in `was:` of its successor, or move them with `watchfire queue move`.".into()),
+        }
+    }
+
+    /// The alarm as an event.
+    pub fn event(&self, now: i64) -> Event {
+        let (severity, summary, description) = self.text();
+        let mut alert = Alert { status: if self.is_over() { Status::Resolved } else { Status::Firing }, ..Alert::default() };
+        alert.labels.insert("alertname".into(), self.name().into());
+        alert.labels.insert("severity".into(), severity.into());
+        if !self.channel().is_empty() {
+            alert.labels.insert("channel".into(), self.channel().into());
+        }
+        alert.annotations.insert("summary".into(), summary);
+        if !description.is_empty() {
+            alert.annotations.insert("description".into(), description);
+        }
+        alert.starts_at = Some(timestamp(now));
+        alert.ends_at = self.is_over().then(|| timestamp(now));
+        alert.fingerprint = crate::model::hash_hex(&[self.name(), self.channel()]);
+        Event {
+            kind: SenderKind::Watchfire,
+            source: "watchfire".into(),
+            receiver: "self".into(),
+            status: alert.status,
+            group_key: format!("{}/{}", self.name(), self.channel()),
+            common_labels: alert.labels.clone(),
+            alerts: vec![alert],
+            ..Event::default()
+        }
+    }
+}
+
+/// Decides which alarms are told, and to whom.
+#[derive(Debug, Default)]
+pub struct AlarmDesk {
+    told: HashMap<(&'static str, String), i64>,
+}
+
+impl AlarmDesk {
+    /// The channel an alarm goes to now: the first of `self.to` that is not the failing one nor shares its outlet, nor is disabled. `None`: it is not told (said
+    /// lately, nobody to tell, or the end of something that was never told).
+    pub fn route(&mut self, alarm: &Alarm, plan: &Plan, now: i64) -> Option<String> {
+        let key = (alarm.name(), alarm.channel().to_owned());
+        if alarm.is_over() {
+            self.told.remove(&key)?;
+        } else {
+            if self.told.get(&key).is_some_and(|at| now - at < QUIET) {
+                return None;
+            }
+            self.told.insert(key, now);
+        }
+        let failing = plan.channel(alarm.channel()).map(|c| &c.outlet);
+        plan.self_to
+            .iter()
+            .filter_map(|name| plan.channel(name))
+            .find(|c| &*c.name != alarm.channel() && Some(&c.outlet) != failing && !c.disabled)
+            .map(|c| c.name.to_string())
+    }
+}

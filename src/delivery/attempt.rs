@@ -1,0 +1,488 @@
+//! One step of a message: read, compose, store where it must be, one attempt, judge, settle. Runs as a task of its outlet's runner.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use crate::channel::{CellResult, OnAmbiguous, SendContext};
+use crate::model::{AttemptId, ErrorKind, LaneId, Recipient, SendError};
+use crate::store::{
+    AcceptedDelivery, CellState, DeliveryChange, EndedAttempt, Fence, NewAttempt, SettledMessage, Settlement, State, StoreError, Waiting,
+};
+use crate::template::MessageKind;
+
+use super::clock::timestamp;
+use super::compose::{Composed, Draft};
+use super::engine::Shared;
+use super::job::Job;
+use super::lanes::Read;
+use super::outcome::{Bench, Next, Outcome};
+use super::plan::{ChannelPlan, Plan};
+
+/// Deliveries read of one lane at once.
+pub const READ: usize = 200;
+/// Deliveries in a digest whose bodies are read so that each of their alerts is named.
+const NAMED: usize = 400;
+/// Severities (rank) whose alerts a digest names one by one.
+const NAMED_RANK: i64 = 1;
+
+/// How a step ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The message, when it goes on.
+    pub job: Option<Job>,
+    /// Lanes to close: what was read, and what goes back.
+    pub lanes: Vec<(LaneId, Option<Read>, Vec<Waiting>)>,
+    /// Lanes that form the next messages by themselves (halves of a refused digest).
+    pub split: Vec<(Arc<str>, Vec<LaneId>)>,
+    /// Whether a send was begun (it counts for the pace).
+    pub began: bool,
+    /// What the outcome means for the outlet; `None` without a send.
+    pub error: Option<Option<ErrorKind>>,
+    /// New pause, Unix milliseconds.
+    pub paused_until: Option<i64>,
+    /// New hold.
+    pub held: Option<String>,
+    /// Children to hand over.
+    pub children: Vec<AcceptedDelivery>,
+    /// The outlet is not this node's any more.
+    pub fenced: bool,
+}
+
+/// What a step works with.
+pub struct Step {
+    /// What all runners share.
+    pub shared: Arc<Shared>,
+    /// The plan at its start.
+    pub plan: Arc<Plan>,
+    /// The channel.
+    pub channel: Arc<ChannelPlan>,
+    /// Outlet and epoch.
+    pub fence: Fence,
+}
+
+impl Step {
+    /// Runs it. Never fails: what cannot be stored is kept and tried until it can (I11).
+    pub async fn run(self, mut job: Job) -> Finished {
+        if job.pages.is_empty() {
+            if let Err(error) = self.read(&mut job).await {
+                return self.give_back(job, &error).await;
+            }
+            if let Some(finished) = self.compose(&mut job).await {
+                return finished;
+            }
+        }
+        let now = self.shared.clock.now_ms();
+        let Some((page, to)) = job.next_batch(self.channel.platform.batch, now) else {
+            return if job.next_due().is_some() { self.again(job) } else { self.close_unsent(job).await };
+        };
+        let careful = self.channel.platform.ambiguous == OnAmbiguous::Never || job.caller.is_some();
+        let attempt = AttemptId::new();
+        if let Err(error) = self.before(&mut job, careful, attempt, page, &to).await {
+            return self.give_back(job, &error).await;
+        }
+        let begun_at = self.shared.clock.now_ms();
+        let results = self.send(&job, page, &to).await;
+        self.after(job, attempt, page, to, results, begun_at).await
+    }
+
+    /// Reads what the lanes hold on disk and the bodies that composing needs.
+    async fn read(&self, job: &mut Job) -> Result<(), StoreError> {
+        let store = &self.shared.store;
+        let digest = job.kind == MessageKind::Digest;
+        for taken in &mut job.lanes {
+            let Some(after) = taken.read_after.take() else { continue };
+            let found = store.waiting(taken.lane, after, READ, !digest).await?;
+            let to = found.last().map_or(after, |w| w.lane_seq);
+            job.reads.push(Read { lane: taken.lane, to, more: found.len() == READ });
+            job.members.extend(found);
+        }
+        if digest {
+            // Members of one lane stand together, in its order, whatever was in memory and what was read.
+            let place = |lane: LaneId| job.lanes.iter().position(|t| t.lane == lane).unwrap_or(usize::MAX);
+            let mut members = std::mem::take(&mut job.members);
+            members.sort_by_cached_key(|m| (place(m.lane), m.lane_seq));
+            job.members = members;
+        } else {
+            job.members.sort_by_key(|m| m.lane_seq);
+        }
+        let wanted = |m: &&mut Waiting| m.event.is_none() && (!digest || m.rank <= NAMED_RANK);
+        let mut missing: Vec<_> = job.members.iter_mut().filter(wanted).take(if digest { NAMED } else { usize::MAX }).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut ids: Vec<_> = missing.iter().map(|m| m.event_id).collect();
+        ids.sort();
+        ids.dedup();
+        let events = store.events(&ids).await?;
+        for member in &mut missing {
+            member.event = events.iter().find(|e| e.id == member.event_id).map(|e| e.event.clone());
+        }
+        Ok(())
+    }
+
+    /// Composes the pages. `Some` when nothing is left to send.
+    async fn compose(&self, job: &mut Job) -> Option<Finished> {
+        let now = self.shared.clock.now_ms();
+        // What is read of a lane may hold deliveries that are not due: muted ones, or a head that waits for its next try.
+        let mut later: Vec<Waiting> = Vec::new();
+        if job.caller.is_none() {
+            let mut blocked: Option<LaneId> = None;
+            let members = std::mem::take(&mut job.members);
+            for member in members {
+                let waits = member.due_at > now || (blocked == Some(member.lane) && member.state != State::Deferred);
+                if waits && member.state != State::Deferred {
+                    blocked = Some(member.lane);
+                }
+                if waits { later.push(member) } else { job.members.push(member) }
+            }
+        }
+        if job.members.is_empty() {
+            return Some(self.close(job, later, false));
+        }
+        if job.kind == MessageKind::Single && job.members.len() > 1 {
+            job.kind = MessageKind::Fold;
+        }
+        job.formed_at = now;
+        let composed = self.draft(job, None).await;
+        if composed.left_over.end > composed.left_over.start {
+            later.extend(job.members.drain(composed.left_over.clone()));
+        }
+        for error in &composed.fallbacks {
+            self.shared.metrics.render_fallback(self.channel.platform.name, &self.channel.name);
+            tracing::error!(channel = %self.channel.name, %error, "a template failed; the built-in text was used");
+        }
+        job.pages = composed.pages;
+        job.template = composed.template;
+        if !later.is_empty() || !composed.silent.is_empty() {
+            let silent: Vec<DeliveryChange> = composed.silent.iter().filter_map(|(m, why)| Some(skipped(job.members.get(*m)?, why, now))).collect();
+            let gone: Vec<_> = silent.iter().map(|c| c.id).collect();
+            job.members.retain(|m| !gone.contains(&m.id));
+            if !silent.is_empty() && self.settle(self.settlement(silent)).await.is_err() {
+                return Some(self.close(job, later, true));
+            }
+            // Lanes whose members all went back or ended are not this message's any more.
+            let mut finished = self.close_lanes_without_members(job, later);
+            if job.members.is_empty() || job.pages.is_empty() {
+                finished.lanes.extend(self.close(job, Vec::new(), false).lanes);
+                return Some(finished);
+            }
+            job.closing.append(&mut finished.lanes);
+        }
+        job.lay_out(&self.channel);
+        None
+    }
+
+    async fn draft(&self, job: &mut Job, plain: Option<String>) -> Composed {
+        let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), job.id, job.kind);
+        let now = timestamp(job.formed_at);
+        let members = std::mem::take(&mut job.members);
+        let work = move || {
+            let draft = Draft { plan: &plan, channel: &channel, message: id, members: &members, kind, now, plain: plain.as_deref() };
+            let composed = draft.compose();
+            (composed, members)
+        };
+        // Hundreds of lines take milliseconds: off the runtime's threads.
+        let (composed, members) = if kind == MessageKind::Digest {
+            match tokio::task::spawn_blocking(work).await {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            }
+        } else {
+            work()
+        };
+        job.members = members;
+        composed
+    }
+
+    /// Stores what must be on disk before the first byte leaves (I5, I6).
+    async fn before(&self, job: &mut Job, careful: bool, attempt: AttemptId, page: u16, to: &[Recipient]) -> Result<(), StoreError> {
+        if !job.stored && (careful || job.cells.len() > 1) {
+            self.shared.store.form(self.fence.clone(), job.record(self.channel.platform.name)).await?;
+            job.stored = true;
+        }
+        if careful {
+            let begun_at = self.shared.clock.now_ms();
+            let new = NewAttempt { id: attempt, message: job.id, page, recipients: to.to_vec(), node: self.shared.node.to_string(), begun_at };
+            self.shared.store.begin(self.fence.clone(), new).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, job: &Job, page: u16, to: &[Recipient]) -> Vec<CellResult> {
+        let clock = &self.shared.clock;
+        let timeout = match &job.caller {
+            Some(caller) => self.channel.timeout.min(caller.deadline.saturating_duration_since(clock.instant())),
+            None => self.channel.timeout,
+        };
+        let deadline = clock.instant() + timeout;
+        let cx = SendContext {
+            now: clock.now(),
+            deadline,
+            message: job.id,
+            attempt: job.tries() + 1,
+            idempotency_key: job.idempotency_key(page),
+            direct: job.caller.is_some(),
+        };
+        let fail = |kind, text: String| (0..to.len()).map(|i| (i, Err(SendError::new(kind, text.clone())))).collect();
+        let Some(page) = job.pages.get(usize::from(page)) else { return fail(ErrorKind::Rejected, "the stored message lacks this page".into()) };
+        let started = Instant::now();
+        // The driver gets the deadline too; the second more lets it say at which stage it gave up.
+        let sending = AssertUnwindSafe(self.channel.driver.send(page, to, &cx)).catch_unwind();
+        let results = match tokio::time::timeout_at(deadline + Duration::from_secs(1), sending).await {
+            Ok(Ok(results)) => results,
+            Ok(Err(_)) => fail(ErrorKind::Transient, format!("the {} driver failed unexpectedly; please report it", self.channel.platform.name)),
+            Err(_) => fail(ErrorKind::Ambiguous, format!("no answer within {}", crate::model::format_duration(timeout))),
+        };
+        self.shared.metrics.attempt(self.channel.platform.name, started.elapsed());
+        results
+    }
+
+    async fn after(self, mut job: Job, attempt: AttemptId, page: u16, to: Vec<Recipient>, results: Vec<CellResult>, begun_at: i64) -> Finished {
+        let now = self.shared.clock.now_ms();
+        let followers = self.followers(&job).await;
+        let jitter = self.shared.jitter();
+        let bench = Bench { plan: &self.plan, channel: &self.channel, now, jitter, followers: &followers };
+        let mut outcome = bench.judge(&mut job, page, &to, &results);
+        if let Some(caller) = &mut job.caller {
+            let pairs = results.into_iter().filter_map(|(i, r)| Some((to.get(i)?.clone(), r)));
+            caller.results.extend(pairs);
+        }
+        let ended = EndedAttempt {
+            id: attempt,
+            page,
+            node: self.shared.node.to_string(),
+            begun_at,
+            ended_at: now,
+            kind: outcome.kind,
+            code: outcome.code.clone(),
+            answer: outcome.answer.clone(),
+        };
+        let done = matches!(outcome.next, Next::Done | Next::Split);
+        // A message that goes back to its lanes is not kept; its attempt is, under its id, so that the pace and `show` know of it.
+        let store = (!job.stored).then(|| job.record(self.channel.platform.name));
+        let dissolved = outcome.next == Next::Dissolve;
+        let settlement = Settlement {
+            fence: self.fence.clone(),
+            message: Some(SettledMessage { id: job.id, store, done: done || dissolved }),
+            attempt: Some(ended),
+            cells: if job.stored { job.cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).cloned().collect() } else { Vec::new() },
+            deliveries: std::mem::take(&mut outcome.deliveries),
+            children: std::mem::take(&mut outcome.children),
+            outlet: outcome.outlet.clone(),
+            sent_in_month: (outcome.kind == "ok" || outcome.kind == "partial").then(|| (super::month(now), 1)),
+            now,
+        };
+        self.shared.report(&self.channel, &job, &settlement, &outcome);
+        let settled = self.settle(settlement).await;
+        if !dissolved {
+            job.stored = true;
+        }
+        let mut finished = self.finish(job, outcome).await;
+        match settled {
+            Ok(children) => finished.children = children,
+            Err(_) => finished.fenced = true,
+        }
+        finished
+    }
+
+    async fn finish(&self, mut job: Job, outcome: Outcome) -> Finished {
+        let mut finished = match outcome.next {
+            Next::Done => self.close(&mut job, Vec::new(), false),
+            Next::Split => {
+                let lanes: Vec<LaneId> = job.lanes.iter().map(|t| t.lane).collect();
+                let half = lanes.len().div_ceil(2);
+                let split = lanes.chunks(half.max(1)).map(|half| (job.channel.clone(), half.to_vec())).collect();
+                let back = std::mem::take(&mut job.members);
+                Finished { split, ..self.close(&mut job, back, false) }
+            }
+            Next::Dissolve => {
+                let back = std::mem::take(&mut job.members);
+                self.close(&mut job, back, false)
+            }
+            Next::Plain => {
+                job.generation += 1;
+                let why = outcome.answer.clone().unwrap_or_default();
+                let composed = self.draft(&mut job, Some(why.chars().take(200).collect())).await;
+                job.pages = composed.pages;
+                job.lay_out(&self.channel);
+                job.stored = false;
+                self.shared.metrics.render_fallback(self.channel.platform.name, &self.channel.name);
+                self.again(job)
+            }
+            Next::Again => {
+                job.fixed |= outcome.error == Some(ErrorKind::Ambiguous);
+                self.again(job)
+            }
+        };
+        finished.began = true;
+        finished.error = Some(outcome.error);
+        if let Some(change) = outcome.outlet {
+            finished.paused_until = change.paused_until;
+            finished.held = change.held.flatten();
+        }
+        finished
+    }
+
+    /// Channels that the lanes of resolved members fell back to while they fired.
+    async fn followers(&self, job: &Job) -> Vec<(crate::model::DeliveryId, Vec<String>)> {
+        let mut all = Vec::new();
+        if self.channel.fallback.is_empty() {
+            return all;
+        }
+        for member in job.members.iter().filter(|m| m.resolved > 0) {
+            match self.shared.store.followers(member.lane, member.lane_seq).await {
+                Ok(channels) if !channels.is_empty() => all.push((member.id, channels)),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, delivery = %member.id, "could not look up where this alert's firing fell back to"),
+            }
+        }
+        all
+    }
+
+    /// A message none of whose cells is left to try (after a crash: all unknown).
+    async fn close_unsent(&self, mut job: Job) -> Finished {
+        let now = self.shared.clock.now_ms();
+        let followers = Vec::new();
+        let bench = Bench { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, followers: &followers };
+        let outcome = bench.judge(&mut job, u16::MAX, &[], &[]);
+        let settlement = Settlement {
+            message: Some(SettledMessage { id: job.id, store: None, done: true }),
+            cells: job.cells.iter().filter(|c| c.state == CellState::Unknown).cloned().collect(),
+            children: outcome.children,
+            ..self.settlement(outcome.deliveries)
+        };
+        let settled = self.settle(settlement).await;
+        let mut finished = self.close(&mut job, Vec::new(), false);
+        match settled {
+            Ok(children) => finished.children = children,
+            Err(_) => finished.fenced = true,
+        }
+        finished
+    }
+
+    /// The store cannot be read or written: nothing was sent; everything goes back and is tried when it works again.
+    async fn give_back(&self, mut job: Job, error: &StoreError) -> Finished {
+        let fenced = matches!(error, StoreError::Fenced);
+        if !fenced {
+            self.shared.store_failed(error);
+        }
+        if job.caller.is_some() {
+            if let Some(member) = job.members.first() {
+                let reason = format!("not sent: the store could not record it ({error})");
+                let change = DeliveryChange { state: State::Expired, reason: Some(reason), ..skipped(member, "", self.shared.clock.now_ms()) };
+                let _ = self.settle(self.settlement(vec![change])).await;
+            }
+            return self.close(&mut job, Vec::new(), fenced);
+        }
+        if job.stored {
+            return self.again(job);
+        }
+        let back = std::mem::take(&mut job.members);
+        // What was not read stays on disk: the lane must look again.
+        job.reads.clear();
+        let mut finished = self.close(&mut job, back, fenced);
+        for (lane, read, _) in &mut finished.lanes {
+            *read = Some(Read { lane: *lane, to: 0, more: true });
+        }
+        finished
+    }
+
+    fn again(&self, mut job: Job) -> Finished {
+        let now = self.shared.clock.now_ms();
+        let wait = job.next_due().map_or(0, |due| (due - now).max(0));
+        job.due = self.shared.clock.instant() + Duration::from_millis(wait as u64).min(super::policy::MAX_PAUSE);
+        let lanes = std::mem::take(&mut job.closing);
+        Finished { job: Some(job), lanes, ..Finished::default() }
+    }
+
+    /// Ends a message: its lanes close, `back` goes back to them, and a caller gets its answer.
+    fn close(&self, job: &mut Job, back: Vec<Waiting>, fenced: bool) -> Finished {
+        if let Some(caller) = &mut job.caller
+            && let Some(answer) = caller.answer.take()
+            && let Some(member) = job.members.first()
+        {
+            let results = std::mem::take(&mut caller.results);
+            let expired = results.is_empty();
+            let _ = answer.send(super::job::DirectOutcome { delivery: member.id, results, expired });
+        }
+        let mut back = back;
+        let mut lanes = std::mem::take(&mut job.closing);
+        for taken in std::mem::take(&mut job.lanes) {
+            let mine = back.extract_if(.., |w| w.lane == taken.lane).collect();
+            lanes.push((taken.lane, job.reads.iter().find(|r| r.lane == taken.lane).copied(), mine));
+        }
+        Finished { lanes, fenced, ..Finished::default() }
+    }
+
+    fn close_lanes_without_members(&self, job: &mut Job, mut later: Vec<Waiting>) -> Finished {
+        let mut lanes = Vec::new();
+        let members = &job.members;
+        let gone = |lane: LaneId| !members.iter().any(|m| m.lane == lane);
+        for taken in job.lanes.extract_if(.., |t| gone(t.lane)) {
+            let mine = later.extract_if(.., |w| w.lane == taken.lane).collect();
+            lanes.push((taken.lane, job.reads.iter().find(|r| r.lane == taken.lane).copied(), mine));
+        }
+        // What waits in a lane that sends now is read again when the message is done.
+        for member in later {
+            match job.reads.iter_mut().find(|r| r.lane == member.lane) {
+                Some(read) => {
+                    read.to = read.to.min(member.lane_seq - 1);
+                    read.more = true;
+                }
+                None => job.reads.push(Read { lane: member.lane, to: member.lane_seq - 1, more: true }),
+            }
+        }
+        Finished { lanes, ..Finished::default() }
+    }
+
+    fn settlement(&self, deliveries: Vec<DeliveryChange>) -> Settlement {
+        Settlement {
+            fence: self.fence.clone(),
+            message: None,
+            attempt: None,
+            cells: Vec::new(),
+            deliveries,
+            children: Vec::new(),
+            outlet: None,
+            sent_in_month: None,
+            now: self.shared.clock.now_ms(),
+        }
+    }
+
+    /// Writes a settlement, for as long as it takes: an outcome that is not on disk would be sent again or lost.
+    async fn settle(&self, settlement: Settlement) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        self.shared.settle(settlement).await
+    }
+}
+
+fn skipped(member: &Waiting, why: &str, now: i64) -> DeliveryChange {
+    DeliveryChange {
+        id: member.id,
+        lane: member.lane,
+        state: State::Skipped,
+        tries: member.tries,
+        due_at: now,
+        reason: Some(why.to_owned()),
+        detach: false,
+    }
+}
+
+impl Default for Finished {
+    fn default() -> Self {
+        Self {
+            job: None,
+            lanes: Vec::new(),
+            split: Vec::new(),
+            began: false,
+            error: None,
+            paused_until: None,
+            held: None,
+            children: Vec::new(),
+            fenced: false,
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! Composing: members to pages. Folds or digests them, renders the platform's fields, and fits them within its limits.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+
+use super::fold::{Folded, fold};
+use super::intake::place;
+use super::links;
+use super::plan::{ChannelPlan, Plan};
+use crate::model::{Coverage, Event, Facts, Language, Mentions, MessageId, Page, Severity, Status, humanize};
+use crate::store::Waiting;
+use crate::template::fit::{Part, fit};
+use crate::template::{Brief, Entry, EntryStatus, MessageKind, RenderError, View, ViewInput};
+
+/// A composed message.
+#[derive(Debug, Default)]
+pub struct Composed {
+    /// Its pages; empty when nothing is left to say.
+    pub pages: Vec<Page>,
+    /// The template set it was rendered with.
+    pub template: String,
+    /// Members (by place) that end without being sent, with the reason.
+    pub silent: Vec<(usize, &'static str)>,
+    /// Members whose most severe alerts could not be named: they go back and wait for the next message.
+    pub left_over: Range<usize>,
+    /// The render errors that made the house fall back to its built-in text.
+    pub fallbacks: Vec<RenderError>,
+}
+
+/// What a message is composed from.
+pub struct Draft<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The channel.
+    pub channel: &'a ChannelPlan,
+    /// The message's identity.
+    pub message: MessageId,
+    /// The members: of one lane in its order, or of several lanes, most severe first.
+    pub members: &'a [Waiting],
+    /// Single, fold or digest.
+    pub kind: MessageKind,
+    /// Now.
+    pub now: Timestamp,
+    /// Use the built-in plain text, because the platform refused the content; the text says why.
+    pub plain: Option<&'a str>,
+}
+
+/// A delivery older than this says so in the message.
+const LATE: i64 = 5 * 60_000;
+/// Alerts of a digest that are shown in detail.
+const DIGEST_DETAILS: usize = 3;
+
+impl Draft<'_> {
+    /// Composes the message.
+    pub fn compose(&self) -> Composed {
+        // A direct call brings its page with it.
+        if let [only] = self.members
+            && let Some(page) = &only.target.page
+        {
+            return Composed { pages: vec![(**page).clone()], ..Composed::default() };
+        }
+        match self.kind {
+            MessageKind::Digest => self.digest(),
+            _ => self.lane(),
+        }
+    }
+
+    fn lane(&self) -> Composed {
+        let folded = fold(self.members, &self.plan.scale);
+        if folded.entries.is_empty() {
+            return Composed { silent: folded.silent, ..Composed::default() };
+        }
+        let template = self.template();
+        let kind = if self.members.len() > 1 { MessageKind::Fold } else { MessageKind::Single };
+        let totals = Totals::of(&folded.entries, folded.truncated, self.plan);
+        let sheet = Sheet { draft: self, kind, template: &template, totals: &totals, entries: &folded.entries, briefs: &[], event: folded.entries[0].event };
+        let (mut pages, fallbacks) = sheet.pages(folded.entries.len());
+        for (page, range) in &mut pages {
+            page.coverage = coverage(self.members, &folded, range.clone());
+        }
+        let pages = pages.into_iter().map(|(page, _)| page).collect();
+        Composed { pages, template, silent: folded.silent, left_over: 0..0, fallbacks }
+    }
+
+    /// A digest: the most severe alerts in detail, every critical and error alert named, the rest one line per delivery or counted.
+    fn digest(&self) -> Composed {
+        let template = self.channel.template.clone();
+        let mut silent = Vec::new();
+        let mut lines: Vec<Line<'_>> = Vec::new();
+        for range in lanes_of(self.members) {
+            let members = &self.members[range.clone()];
+            if members.iter().any(|m| m.event.is_some()) {
+                let folded = fold(members, &self.plan.scale);
+                silent.extend(folded.silent.iter().map(|(m, why)| (range.start + m, *why)));
+                for (i, entry) in folded.entries.iter().enumerate() {
+                    lines.push(Line { member: range.start + folded.member[i], lane: range.clone(), brief: brief(entry, self.plan), entry: Some(*entry), index: folded.alert_index[i] });
+                }
+            }
+            for (i, member) in members.iter().enumerate().filter(|(_, m)| m.event.is_none()) {
+                lines.push(Line { member: range.start + i, lane: range.clone(), brief: column_brief(member), entry: None, index: 0 });
+            }
+        }
+        if lines.is_empty() {
+            return Composed { silent, ..Composed::default() };
+        }
+        lines.sort_by_key(|l| (l.brief.status, l.brief.severity));
+        let must = lines.iter().take_while(|l| l.brief.status == EntryStatus::Firing && l.brief.severity <= Severity::Error && l.entry.is_some()).count();
+        let totals = Totals::of_lines(&lines, self.plan);
+        let details: Vec<Entry<'_>> = lines.iter().take(DIGEST_DETAILS).map_while(|l| l.entry).collect();
+        let briefs: Vec<Brief> = lines.iter().skip(details.len()).map(|l| l.brief.clone()).collect();
+        let empty = Event::default();
+        let event = details.first().map_or(&empty, |e| e.event);
+        let sheet = Sheet { draft: self, kind: MessageKind::Digest, template: &template, totals: &totals, entries: &details, briefs: &briefs, event };
+        let (mut pages, fallbacks) = sheet.pages(lines.len());
+        let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
+        if shown < must && self.members.len() > 1 {
+            // What must be named does not fit: keep the lanes whose lines fit, leave the others to the next message.
+            let first_left = lines[shown..must].iter().map(|l| l.lane.start).min().unwrap_or(self.members.len());
+            let keep = first_left.max(lanes_of(self.members).next().map_or(1, |r| r.end));
+            if keep < self.members.len() {
+                let smaller = Draft { members: &self.members[..keep], ..*self };
+                return Composed { left_over: keep..self.members.len(), ..smaller.compose() };
+            }
+        }
+        for (page, range) in &mut pages {
+            page.coverage = digest_coverage(self.members, &lines, range.clone());
+        }
+        Composed { pages: pages.into_iter().map(|(page, _)| page).collect(), template, silent, left_over: 0..0, fallbacks }
+    }
+
+    fn template(&self) -> String {
+        let asked = self.members.iter().rev().map(|m| m.target.template.as_str()).find(|t| !t.is_empty());
+        asked.unwrap_or(&self.channel.template).to_owned()
+    }
+
+    fn mentions(&self) -> Mentions {
+        let mut all = Mentions::default();
+        let mut seen_own = false;
+        for member in self.members {
+            let one = match &member.target.mentions {
+                Some(mentions) => mentions,
+                None if seen_own => continue,
+                None => {
+                    seen_own = true;
+                    &self.channel.mentions
+                }
+            };
+            all.all |= one.all;
+            for (into, from) in [(&mut all.mobiles, &one.mobiles), (&mut all.users, &one.users), (&mut all.groups, &one.groups)] {
+                for who in from {
+                    if !into.contains(who) {
+                        into.push(who.clone());
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let zh = self.channel.language == Language::Zh;
+        if let Some(why) = self.plain {
+            notes.push(if zh { format!("平台拒绝了原消息，现以纯文本发送：{why}") } else { format!("Sent as plain text because the platform refused the message: {why}") });
+        }
+        let oldest = self.members.iter().filter(|m| m.state != crate::store::State::Deferred).map(|m| m.born_at).min();
+        if let Some(late) = oldest.map(|born| self.now.as_millisecond() - born).filter(|late| *late >= LATE) {
+            let late = humanize(std::time::Duration::from_millis(late as u64));
+            notes.push(if zh { format!("延迟 {late} 送达") } else { format!("Delayed by {late}") });
+        }
+        if self.members.iter().any(|m| m.hop > 0) {
+            notes.push(if zh { "备用通道：原通道未能送达".into() } else { "Sent here because another channel could not deliver it".into() });
+        }
+        notes
+    }
+}
+
+/// One line of a digest.
+struct Line<'a> {
+    member: usize,
+    lane: Range<usize>,
+    brief: Brief,
+    entry: Option<Entry<'a>>,
+    index: u32,
+}
+
+struct Totals {
+    firing: usize,
+    resolved: usize,
+    truncated: u64,
+    severity: Severity,
+}
+
+impl Totals {
+    fn of(entries: &[Entry<'_>], truncated: u64, plan: &Plan) -> Self {
+        let firing = entries.iter().filter(|e| e.status == EntryStatus::Firing).count();
+        let severity = entries.iter().filter(|e| firing == 0 || e.status == EntryStatus::Firing).map(|e| plan.scale.of(e.alert)).min().unwrap_or_default();
+        Self { firing, resolved: entries.len() - firing, truncated, severity }
+    }
+
+    fn of_lines(lines: &[Line<'_>], _: &Plan) -> Self {
+        let count = |firing: bool| lines.iter().filter(|l| (l.brief.status == EntryStatus::Firing) == firing).map(|l| l.brief.count).sum();
+        let firing = count(true);
+        let severity = lines.iter().filter(|l| firing == 0 || l.brief.status == EntryStatus::Firing).map(|l| l.brief.severity).min().unwrap_or_default();
+        Self { firing, resolved: count(false), truncated: 0, severity }
+    }
+}
+
+/// One message's worth of lines and what they are rendered with.
+struct Sheet<'a> {
+    draft: &'a Draft<'a>,
+    kind: MessageKind,
+    template: &'a str,
+    totals: &'a Totals,
+    entries: &'a [Entry<'a>],
+    briefs: &'a [Brief],
+    event: &'a Event,
+}
+
+impl Sheet<'_> {
+    /// Renders and fits `lines` lines; a template that fails is replaced by the built-in one, a page that fits in no way is cut by `fit`.
+    fn pages(&self, lines: usize) -> (Vec<(Page, Range<usize>)>, Vec<RenderError>) {
+        let channel = self.draft.channel;
+        let measure = channel.platform.measure;
+        let mut fallbacks: Vec<RenderError> = Vec::new();
+        let notes = self.draft.notes();
+        let mut render = |part: Part| -> Page {
+            let mut notes = notes.clone();
+            if part.max_value != usize::MAX {
+                notes.push(if channel.language == Language::Zh { "部分内容过长，已截短".into() } else { "Some values were shortened to fit".into() });
+            }
+            match self.page(&part, &notes, self.template) {
+                Ok(page) => page,
+                Err(error) => {
+                    notes.push(if channel.language == Language::Zh { format!("模板出错，已改用内置模板：{error}") } else { format!("A template failed, the built-in one is shown: {error}") });
+                    if !fallbacks.iter().any(|f| f.file == error.file && f.line == error.line) {
+                        fallbacks.push(error);
+                    }
+                    self.built_in(&part, &notes)
+                }
+            }
+        };
+        let fitted = fit(lines, channel.max_pages, &mut render, &measure);
+        (fitted.into_iter().map(|f| (f.page, f.range)).collect(), fallbacks)
+    }
+
+    fn page(&self, part: &Part, notes: &[String], set: &str) -> Result<Page, RenderError> {
+        if part.plain || self.draft.plain.is_some() {
+            return Ok(self.plain(part, notes));
+        }
+        let templates = &self.draft.plan.templates;
+        let platform = self.draft.channel.platform;
+        self.with_view(part, notes, |view| {
+            let mut page = self.frame(part);
+            for field in platform.fields {
+                let text = templates.render(platform.name, set, field, view)?;
+                if !text.is_empty() || field.required {
+                    page.fields.insert(field.name.to_owned(), text);
+                }
+            }
+            Ok(page)
+        })
+    }
+
+    /// The embedded default templates; if even they fail, the plain text.
+    fn built_in(&self, part: &Part, notes: &[String]) -> Page {
+        let templates = &self.draft.plan.templates;
+        let platform = self.draft.channel.platform;
+        let rendered: Result<Page, RenderError> = self.with_view(part, notes, |view| {
+            let mut page = self.frame(part);
+            for field in platform.fields {
+                let text = templates.render_built_in(platform.name, field, view)?;
+                if !text.is_empty() || field.required {
+                    page.fields.insert(field.name.to_owned(), text);
+                }
+            }
+            Ok(page)
+        });
+        rendered.unwrap_or_else(|_| self.plain(part, notes))
+    }
+
+    fn plain(&self, part: &Part, notes: &[String]) -> Page {
+        self.with_view(part, notes, |view| {
+            let mut page = self.frame(part);
+            page.plain = true;
+            let text = crate::template::plain(view);
+            for field in self.draft.channel.platform.fields.iter().filter(|f| f.required) {
+                let text = if field.single_line { page.facts.title.clone() } else { text.clone() };
+                page.fields.insert(field.name.to_owned(), text);
+            }
+            page
+        })
+    }
+
+    fn with_view<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&View) -> T) -> T {
+        let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
+        let brief = |i: usize| i.saturating_sub(self.entries.len()).min(self.briefs.len());
+        let briefs = &self.briefs[brief(part.range.start)..brief(part.range.end)];
+        let plan = self.draft.plan;
+        let details = links::message_url(plan, self.draft.message);
+        let input = ViewInput {
+            kind: self.kind,
+            entries,
+            briefs,
+            firing: self.totals.firing,
+            resolved: self.totals.resolved,
+            more: part.more,
+            truncated: self.totals.truncated,
+            page: part.page,
+            pages: part.pages,
+            severity: self.totals.severity,
+            receiver: &self.event.receiver,
+            event: self.event,
+            details_url: &details,
+            notes,
+            language: self.draft.channel.language,
+            time_zone: &plan.time_zone,
+            now: self.draft.now,
+            scale: &plan.scale,
+            max_value: part.max_value,
+        };
+        with(&View::new(&input))
+    }
+
+    fn frame(&self, part: &Part) -> Page {
+        let channel = self.draft.channel;
+        let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
+        let status = if self.totals.firing > 0 { Status::Firing } else { Status::Resolved };
+        let names: Vec<_> = self.entries.iter().map(|e| e.alert).collect();
+        let name = if self.kind == MessageKind::Digest { digest_title(self.totals, channel.language) } else { super::intake::title(&names) };
+        let word = match (status, channel.language) {
+            (Status::Firing, Language::En) => "FIRING",
+            (Status::Resolved, Language::En) => "RESOLVED",
+            (Status::Firing, Language::Zh) => "告警",
+            (Status::Resolved, Language::Zh) => "已恢复",
+        };
+        let count = if status == Status::Firing { self.totals.firing } else { self.totals.resolved };
+        let mut title = if count > 1 { format!("[{word}:{count}] {name}") } else { format!("[{word}] {name}") };
+        if part.pages > 1 {
+            title.push_str(&format!(" ({}/{})", part.page, part.pages));
+        }
+        Page {
+            fields: Default::default(),
+            facts: Facts {
+                status,
+                severity: self.totals.severity,
+                title,
+                pairs: links::pairs(entries, channel.language),
+                links: links::links(self.draft.plan, entries, self.draft.message, part.more > 0 || self.kind == MessageKind::Digest, channel.language),
+                mentions: if part.page == 1 && status == Status::Firing { self.draft.mentions() } else { Mentions::default() },
+                thread: if self.kind == MessageKind::Digest {
+                    String::new()
+                } else {
+                    crate::model::hash_hex(&[&self.event.source, &self.event.receiver, &self.event.group_key, &channel.name])
+                },
+                formed_at: self.draft.now.as_millisecond(),
+                language: channel.language,
+                payload: None,
+            },
+            number: part.page as u16,
+            total: part.pages as u16,
+            plain: false,
+            coverage: Vec::new(),
+        }
+    }
+}
+
+fn digest_title(totals: &Totals, language: Language) -> String {
+    match language {
+        Language::En => format!("Digest: {} firing, {} resolved", totals.firing, totals.resolved),
+        Language::Zh => format!("汇总：{} 条告警，{} 条恢复", totals.firing, totals.resolved),
+    }
+}
+
+fn brief(entry: &Entry<'_>, plan: &Plan) -> Brief {
+    let where_ = place(entry.alert);
+    let name = entry.alert.name();
+    let title = match (name.is_empty(), where_.is_empty()) {
+        (false, false) => format!("{name} {where_}"),
+        (true, false) => where_.to_owned(),
+        (_, true) => if name.is_empty() { "alert".to_owned() } else { name.to_owned() },
+    };
+    Brief { severity: plan.scale.of(entry.alert), status: entry.status, title: title.chars().filter(|c| !c.is_control()).take(120).collect(), count: 1, since: entry.alert.starts_at }
+}
+
+fn column_brief(member: &Waiting) -> Brief {
+    let status = if member.firing > 0 { EntryStatus::Firing } else { EntryStatus::Resolved };
+    let count = if member.firing > 0 { member.firing } else { member.resolved } as usize;
+    Brief { severity: Severity::from_rank(member.rank), status, title: member.title.chars().take(120).collect(), count: count.max(1), since: None }
+}
+
+/// Ranges of neighbouring members of one lane.
+fn lanes_of(members: &[Waiting]) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let lane = members.get(start)?.lane;
+        let len = members[start..].iter().take_while(|m| m.lane == lane).count();
+        let range = start..start + len;
+        start += len;
+        Some(range)
+    })
+}
+
+fn coverage(members: &[Waiting], folded: &Folded<'_>, range: Range<usize>) -> Vec<Coverage> {
+    let mut covers: Vec<Coverage> = Vec::new();
+    for i in range {
+        cover(&mut covers, members, folded.member[i], Some(folded.alert_index[i]), 0);
+    }
+    covers
+}
+
+fn digest_coverage(members: &[Waiting], lines: &[Line<'_>], range: Range<usize>) -> Vec<Coverage> {
+    let mut covers: Vec<Coverage> = Vec::new();
+    for line in &lines[range] {
+        let named = line.entry.is_some().then_some(line.index);
+        cover(&mut covers, members, line.member, named, if named.is_some() { 0 } else { line.brief.count as u32 });
+    }
+    covers
+}
+
+fn cover(covers: &mut Vec<Coverage>, members: &[Waiting], member: usize, named: Option<u32>, counted: u32) {
+    let Some(delivery) = members.get(member).map(|m| m.id) else { return };
+    let at = covers.iter().position(|c| c.delivery == delivery).unwrap_or_else(|| {
+        covers.push(Coverage { delivery, named: Vec::new(), counted: 0 });
+        covers.len() - 1
+    });
+    covers[at].named.extend(named);
+    covers[at].counted += counted;
+}

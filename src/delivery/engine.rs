@@ -1,0 +1,425 @@
+//! The engine: what all runners share, and the doors that accept, call, reload and stop use.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::metrics::Metrics;
+use crate::model::OutletKey;
+use crate::store::{AcceptedDelivery, DeliveryChange, Settlement, State, Store, StoreError, Waiting};
+
+use super::alarm::Alarm;
+use super::clock::Clock;
+use super::intake::HandMute;
+use super::job::{DirectOutcome, Job};
+use super::outcome::{Next, Outcome};
+use super::plan::{ChannelPlan, Plan};
+use super::runner::{Command, Runner};
+
+/// Commands that may wait for a runner; what does not fit is read from the store.
+const QUEUE: usize = 4096;
+
+/// How a lease is kept on a store that several nodes share; on SQLite the lock on its file is the lease.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineOptions {
+    /// How long an outlet's lease lives.
+    pub lease: Duration,
+    /// Whether leases must be renewed.
+    pub leased: bool,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(8), leased: false }
+    }
+}
+
+/// What a runner shows of its outlet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutletState {
+    /// How long it still pauses, milliseconds.
+    pub paused_ms: i64,
+    /// Why it is held.
+    pub held: Option<String>,
+    /// Whether the breaker is open.
+    pub breaker_open: bool,
+    /// Steps under way.
+    pub under_way: usize,
+    /// Lanes in memory.
+    pub lanes: usize,
+    /// Bytes in memory.
+    pub weight: usize,
+}
+
+/// How others reach a runner.
+#[derive(Debug)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    /// A command did not fit: look at the store.
+    pub(super) dirty: AtomicBool,
+    pub(super) kicked: Notify,
+    state: Mutex<OutletState>,
+}
+
+impl Handle {
+    fn tell(&self, command: Command) {
+        if self.commands.try_send(command).is_err() {
+            self.dirty.store(true, Ordering::Release);
+            self.kicked.notify_one();
+        }
+    }
+
+    pub(super) fn show(&self, state: OutletState) {
+        *lock(&self.state) = state;
+    }
+}
+
+/// What all runners share.
+pub struct Shared {
+    /// What survives.
+    pub store: Arc<dyn Store>,
+    /// What decides.
+    pub plan: ArcSwap<Plan>,
+    /// The time.
+    pub clock: Clock,
+    /// This process.
+    pub node: Arc<str>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Background work that a stop waits for.
+    pub tracker: TaskTracker,
+    pub(super) lease: Duration,
+    leased: bool,
+    handles: Mutex<HashMap<OutletKey, Arc<Handle>>>,
+    names: Mutex<HashMap<String, Arc<str>>>,
+    mutes: ArcSwap<HashMap<String, HandMute>>,
+    store_ok: watch::Sender<bool>,
+    alarms: mpsc::Sender<Alarm>,
+    seed: std::sync::atomic::AtomicU64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The values behind these locks are replaced whole: a panic elsewhere cannot have left them half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Whether outcomes can be stored; changes are awaited.
+    pub fn store_ok(&self) -> watch::Receiver<bool> {
+        self.store_ok.subscribe()
+    }
+
+    pub(super) fn leased(&self) -> bool {
+        self.leased
+    }
+
+    /// One shared copy of a channel's name.
+    pub(super) fn name(&self, name: &str) -> Arc<str> {
+        if let Some(channel) = self.plan.load().channel(name) {
+            return channel.name.clone();
+        }
+        lock(&self.names).entry(name.to_owned()).or_insert_with(|| name.into()).clone()
+    }
+
+    pub(super) fn muted_until(&self, channel: &str, now: i64) -> Option<i64> {
+        self.mutes.load().get(channel).map(|m| m.until).filter(|until| *until > now)
+    }
+
+    /// Channels muted by hand.
+    pub fn mutes(&self) -> Arc<HashMap<String, HandMute>> {
+        self.mutes.load_full()
+    }
+
+    /// Uniform in [0, 1); cheap, not secret: it only spreads retries.
+    pub(super) fn jitter(&self) -> f64 {
+        let mut x = self.seed.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// The store refused something: counted, said once, and `/-/ready` fails until a write works again.
+    pub(super) fn store_failed(&self, error: &StoreError) {
+        self.metrics.store_error();
+        if matches!(error, StoreError::Fenced | StoreError::Invalid(_)) {
+            tracing::error!(%error, "the store refused a request");
+            return;
+        }
+        if self.store_ok.send_replace(false) {
+            tracing::error!(%error, "the store does not work; nothing is sent until outcomes can be recorded");
+        }
+    }
+
+    /// What a check of the store said: a failed one stops new attempts, a good one lets them go on.
+    pub(super) fn store_checked(&self, result: &Result<(), StoreError>) {
+        match result {
+            Ok(()) if !*self.store_ok.borrow() => self.store_works(),
+            Ok(()) => {}
+            Err(error) => self.store_failed(error),
+        }
+    }
+
+    fn store_works(&self) {
+        if !self.store_ok.send_replace(true) {
+            tracing::info!("the store works again; sending goes on");
+        }
+    }
+
+    /// Writes a settlement, for as long as it takes (I11).
+    pub(super) async fn settle(&self, settlement: Settlement) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            match self.store.settle(settlement.clone()).await {
+                Ok(settled) => {
+                    if !*self.store_ok.borrow() {
+                        self.store_works();
+                    }
+                    return Ok(settled.children);
+                }
+                Err(StoreError::Fenced) => {
+                    self.metrics.fenced();
+                    tracing::warn!(outlet = %settlement.fence.outlet, "an outcome came after the outlet had another owner; it changes nothing");
+                    return Err(StoreError::Fenced);
+                }
+                Err(error) => {
+                    self.store_failed(&error);
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    /// Hands accepted deliveries whose bodies are on disk to their runners.
+    pub fn hand_over(&self, accepted: &[AcceptedDelivery]) {
+        for delivery in accepted.iter().filter(|d| !d.state.is_final()) {
+            let channel = self.name(&delivery.channel);
+            if let Some(handle) = lock(&self.handles).get(&delivery.outlet) {
+                handle.tell(Command::Poke { lane: delivery.lane, channel, rank: 0, born_at: self.clock.now_ms() });
+            }
+        }
+    }
+
+    /// A direct call got no slot: recorded as expired, and its caller told.
+    pub(super) fn expire(self: &Arc<Self>, outlet: &OutletKey, epoch: i64, members: Vec<Waiting>, answer: Option<oneshot::Sender<DirectOutcome>>) {
+        let Some(member) = members.into_iter().next() else { return };
+        let now = self.clock.now_ms();
+        let settlement = Settlement {
+            fence: crate::store::Fence { outlet: outlet.clone(), epoch },
+            message: None,
+            attempt: None,
+            cells: Vec::new(),
+            deliveries: vec![DeliveryChange {
+                id: member.id,
+                lane: member.lane,
+                state: State::Expired,
+                tries: 0,
+                due_at: now,
+                reason: Some("no slot within the call's deadline at the platform's pace; it is not sent later".into()),
+                detach: false,
+            }],
+            children: Vec::new(),
+            outlet: None,
+            sent_in_month: None,
+            now,
+        };
+        let shared = self.clone();
+        self.tracker.spawn(async move {
+            let _ = shared.settle(settlement).await;
+            if let Some(answer) = answer {
+                let _ = answer.send(DirectOutcome { delivery: member.id, results: Vec::new(), expired: true });
+            }
+        });
+    }
+
+    /// One metric and one log line per outcome.
+    pub(super) fn report(&self, channel: &ChannelPlan, job: &Job, settlement: &Settlement, outcome: &Outcome) {
+        let platform = channel.platform.name;
+        if job.members.len() > 1 && outcome.next == Next::Done {
+            self.metrics.merged(&channel.name, job.members.len() as u64);
+        }
+        for change in settlement.deliveries.iter().filter(|c| c.state.is_final()) {
+            self.metrics.delivered(platform, &channel.name, change.state.as_str(), 1);
+            let reason = change.reason.as_deref().unwrap_or("");
+            let code = outcome.code.as_deref().unwrap_or("");
+            if change.state == State::Sent {
+                tracing::info!(delivery = %change.id, message = %job.id, channel = %channel.name, platform, tries = change.tries, code, "delivered");
+            } else {
+                tracing::error!(delivery = %change.id, message = %job.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
+            }
+        }
+        let dead = settlement.deliveries.iter().filter(|c| matches!(c.state, State::Dead | State::Unknown)).count();
+        if dead > 0 && job.caller.is_none() {
+            let reason = settlement.deliveries.iter().find_map(|c| c.reason.clone()).unwrap_or_default();
+            self.alarm(Alarm::Dead { channel: channel.name.clone(), count: dead, reason });
+        }
+        if !matches!(outcome.next, Next::Done) {
+            let answer = outcome.answer.as_deref().unwrap_or("");
+            let code = outcome.code.as_deref().unwrap_or("");
+            tracing::warn!(message = %job.id, channel = %channel.name, platform, kind = outcome.kind, code, answer, next = ?outcome.next, "attempt failed");
+        }
+    }
+
+    pub(super) fn outlet_held(&self, outlet: &OutletKey, reason: &str) {
+        tracing::error!(%outlet, reason, "the outlet is held: its configuration does not work; it is tried again with growing pauses, and at once after a reload");
+        for channel in self.plan.load().channels.values().filter(|c| c.outlet == *outlet) {
+            self.alarm(Alarm::Held { channel: channel.name.clone(), reason: reason.to_owned() });
+        }
+    }
+
+    pub(super) fn outlet_released(&self, outlet: &OutletKey) {
+        tracing::info!(%outlet, "the outlet works again");
+        for channel in self.plan.load().channels.values().filter(|c| c.outlet == *outlet) {
+            self.alarm(Alarm::Released { channel: channel.name.clone() });
+        }
+    }
+
+    /// Raises one of Watchfire's own alarms; when too many wait, it is only logged and counted.
+    pub fn alarm(&self, alarm: Alarm) {
+        self.metrics.alarm(alarm.name());
+        if let Err(error) = self.alarms.try_send(alarm) {
+            tracing::error!(alarm = ?error, "an alarm of Watchfire's own could not be queued");
+        }
+    }
+}
+
+/// Starts and stops runners, and lets events and calls in.
+pub struct Engine {
+    /// What its runners share.
+    pub shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    runners: TaskTracker,
+}
+
+impl Engine {
+    /// An engine over a store; [`Engine::start`] starts its runners. The receiver takes its alarms.
+    pub fn new(store: Arc<dyn Store>, plan: Arc<Plan>, clock: Clock, metrics: Arc<Metrics>, node: &str, options: EngineOptions) -> (Self, mpsc::Receiver<Alarm>) {
+        let (alarms, alarm_rx) = mpsc::channel(256);
+        let seed = clock.now_ms() as u64 ^ u64::from(std::process::id()) << 32;
+        let shared = Shared {
+            store,
+            plan: ArcSwap::new(plan),
+            clock,
+            node: node.into(),
+            metrics,
+            tracker: TaskTracker::new(),
+            lease: options.lease,
+            leased: options.leased,
+            handles: Mutex::default(),
+            names: Mutex::default(),
+            mutes: ArcSwap::default(),
+            store_ok: watch::Sender::new(true),
+            alarms,
+            seed: seed.into(),
+        };
+        (Self { shared: Arc::new(shared), stop: watch::Sender::new(false), runners: TaskTracker::new() }, alarm_rx)
+    }
+
+    /// Starts a runner for every outlet of the plan that has none, after moving lanes of renamed channels and changed credentials.
+    pub async fn start(&self) -> Result<(), StoreError> {
+        let plan = self.shared.plan.load_full();
+        for channel in plan.channels.values() {
+            for old in &channel.was {
+                let moved = self.shared.store.adopt(old, &channel.name, &channel.outlet).await?;
+                if moved > 0 {
+                    tracing::info!(from = %old, to = %channel.name, moved, "adopted the waiting deliveries of a renamed channel");
+                }
+            }
+            self.shared.store.assign(&channel.name, &channel.outlet).await?;
+        }
+        self.refresh_mutes().await?;
+        for channel in plan.channels.values() {
+            let mut handles = lock(&self.shared.handles);
+            if handles.contains_key(&channel.outlet) {
+                continue;
+            }
+            let (commands, rx) = mpsc::channel(QUEUE);
+            let handle = Arc::new(Handle { commands, dirty: AtomicBool::new(false), kicked: Notify::new(), state: Mutex::default() });
+            handles.insert(channel.outlet.clone(), handle.clone());
+            drop(handles);
+            let runner = Runner::new(self.shared.clone(), channel.outlet.clone(), handle, rx, self.stop.subscribe());
+            self.runners.spawn(runner.run());
+        }
+        Ok(())
+    }
+
+    /// Swaps the plan. Runners learn of it at once; held outlets are tried again.
+    pub async fn reload(&self, plan: Arc<Plan>) -> Result<(), StoreError> {
+        self.shared.plan.store(plan);
+        self.start().await?;
+        self.tell_all(|| Command::Reload);
+        self.tell_all(|| Command::Forget);
+        Ok(())
+    }
+
+    /// Reads the channels muted by hand.
+    pub async fn refresh_mutes(&self) -> Result<(), StoreError> {
+        let mutes = self.shared.store.mutes().await?;
+        let map = mutes.into_iter().map(|m| (m.channel, HandMute { until: m.until, reason: m.reason })).collect();
+        self.shared.mutes.store(Arc::new(map));
+        self.tell_all(|| Command::Mutes);
+        Ok(())
+    }
+
+    /// Makes every runner read what waits anew (after deliveries were moved or dropped by hand).
+    pub fn forget(&self) {
+        self.tell_all(|| Command::Forget);
+    }
+
+    /// Hands deliveries that were just accepted, with their event, to their runners.
+    pub fn offer(&self, waiting: Vec<(OutletKey, Waiting)>) {
+        for (outlet, delivery) in waiting {
+            let handle = lock(&self.shared.handles).get(&outlet).cloned();
+            if let Some(handle) = handle {
+                handle.tell(Command::Offer(Box::new(delivery)));
+            }
+        }
+    }
+
+    /// Queues a direct call; `Err` when its runner's queue is full.
+    pub(super) async fn call_runner(&self, outlet: &OutletKey, channel: Arc<str>, member: Waiting, caller: super::job::Caller) -> Result<(), Waiting> {
+        let Some(handle) = lock(&self.shared.handles).get(outlet).cloned() else { return Err(member) };
+        let deadline = caller.deadline;
+        let command = Command::Call { channel, member: Box::new(member), caller };
+        match tokio::time::timeout_at(deadline, handle.commands.send(command)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(mpsc::error::SendError(Command::Call { member, .. }))) => Err(*member),
+            // Timed out: the call's record is ended by the keeper like any sync delivery nobody runs.
+            _ => Ok(()),
+        }
+    }
+
+    /// What the runner of an outlet shows.
+    pub fn outlet_state(&self, outlet: &OutletKey) -> OutletState {
+        lock(&self.shared.handles).get(outlet).map(|h| lock(&h.state).clone()).unwrap_or_default()
+    }
+
+    /// Tells every runner how long its lease lasts; outlets not in `owned` are lost.
+    pub fn leases(&self, owned: &[OutletKey], until: Instant) {
+        for (outlet, handle) in lock(&self.shared.handles).iter() {
+            handle.tell(Command::Lease(owned.contains(outlet).then_some(until)));
+        }
+    }
+
+    /// Stops: nothing new starts, what is under way is finished until `deadline`; the rest stays on disk. `false` when the deadline cut something off.
+    pub async fn stop(&self, deadline: Instant) -> bool {
+        self.stop.send_replace(true);
+        self.runners.close();
+        let done = tokio::time::timeout_at(deadline, self.runners.wait()).await.is_ok();
+        self.shared.tracker.close();
+        done && tokio::time::timeout_at(deadline, self.shared.tracker.wait()).await.is_ok()
+    }
+
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        for handle in lock(&self.shared.handles).values() {
+            handle.tell(command());
+        }
+    }
+}
+

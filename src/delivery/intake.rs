@@ -1,0 +1,266 @@
+//! From an event to its deliveries: every alert is routed by itself, alerts that share a target travel together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::model::{Alert, DeliveryId, Event, Mentions, Status, hash_hex};
+use crate::route::Muted;
+use crate::store::{Mode, NewDelivery, State, TargetRecord};
+
+use super::plan::{ChannelPlan, Plan};
+
+/// A channel muted by hand, as intake needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandMute {
+    /// Until when, Unix milliseconds.
+    pub until: i64,
+    /// Why.
+    pub reason: String,
+}
+
+/// Everything routing decides on besides the event.
+pub struct Intake<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// When the event arrived.
+    pub at: Timestamp,
+    /// Channels muted by hand.
+    pub mutes: &'a HashMap<String, HandMute>,
+    /// Send to these channels past the routing table (`?to=`).
+    pub to: Option<&'a [String]>,
+}
+
+/// Where an alert goes, before alerts are grouped.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Bin {
+    channel: String,
+    template: String,
+    mentions: Option<Vec<String>>,
+    group: String,
+    fate: Fate,
+    route: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Fate {
+    Send,
+    Defer { until: i64, why: String },
+    Skip { why: String },
+}
+
+/// How long a mute without a known end defers: it is looked at again then.
+const OPEN_END: i64 = 86_400_000;
+
+impl Intake<'_> {
+    /// The deliveries of an event, in the order of their first alert; `group_of` names the group an alert belongs to (the sender's key, or its name).
+    pub fn deliveries(&self, event: &Event, group_of: impl Fn(&Alert) -> String) -> Vec<NewDelivery> {
+        let mut order: Vec<Bin> = Vec::new();
+        let mut bins: HashMap<Bin, (Vec<u32>, Option<Mentions>)> = HashMap::new();
+        for (index, alert) in event.alerts.iter().enumerate() {
+            let group = group_of(alert);
+            self.targets(alert, |channel, template, mentions, fate, route| {
+                let bin = Bin {
+                    channel: channel.to_owned(),
+                    template: template.to_owned(),
+                    mentions: mentions.as_ref().map(mention_key),
+                    group: group.clone(),
+                    fate,
+                    route: route.to_owned(),
+                };
+                let (alerts, _) = bins.entry(bin.clone()).or_insert_with(|| {
+                    order.push(bin);
+                    (Vec::new(), mentions)
+                });
+                alerts.push(index as u32);
+            });
+        }
+        order.into_iter().filter_map(|bin| bins.remove_entry(&bin)).filter_map(|(bin, (alerts, mentions))| self.delivery(event, bin, alerts, mentions)).collect()
+    }
+
+    fn targets(&self, alert: &Alert, mut take: impl FnMut(&str, &str, Option<Mentions>, Fate, &str)) {
+        if let Some(names) = self.to {
+            for (i, name) in names.iter().enumerate() {
+                if names[..i].contains(name) {
+                    continue;
+                }
+                if let Some(channel) = self.plan.channel(name) {
+                    take(name, &channel.template, None, self.fate(alert, channel, None, None), "?to=");
+                }
+            }
+            return;
+        }
+        for target in self.plan.tree.route(&alert.labels, self.at).targets {
+            let Some(channel) = self.plan.channel(&target.channel) else { continue };
+            let template = target.template.as_deref().unwrap_or(&channel.template).to_owned();
+            let fate = self.fate(alert, channel, target.resolved, target.muted.as_ref());
+            let route = self.plan.tree.node_name(target.route);
+            take(&channel.name, &template, target.mentions.as_deref().cloned(), fate, route);
+        }
+    }
+
+    fn fate(&self, alert: &Alert, channel: &ChannelPlan, resolved: Option<bool>, muted: Option<&Muted>) -> Fate {
+        if channel.disabled {
+            return Fate::Skip { why: "the channel is disabled (`disabled: true`)".into() };
+        }
+        if alert.status == Status::Resolved && !resolved.unwrap_or(channel.resolved) {
+            let whose = if resolved.is_some() { "route" } else { "channel" };
+            return Fate::Skip { why: format!("resolved alerts are not sent here (`resolved: false` on the {whose})") };
+        }
+        if let Some(muted) = muted {
+            let until = muted.until.map(|t| t.as_millisecond());
+            let when = muted.until.map_or_else(|| "with no end in sight".to_owned(), |t| format!("until {t}"));
+            if muted.drop {
+                return Fate::Skip { why: format!("muted by time interval `{}` {when} (`muted: drop`)", muted.by) };
+            }
+            let until = until.unwrap_or_else(|| self.at.as_millisecond() + OPEN_END);
+            return Fate::Defer { until, why: format!("muted by time interval `{}` {when}", muted.by) };
+        }
+        if let Some(mute) = self.mutes.get(&*channel.name)
+            && mute.until > self.at.as_millisecond()
+        {
+            return Fate::Defer { until: mute.until, why: format!("channel muted by hand: {}", mute.reason) };
+        }
+        Fate::Send
+    }
+
+    fn delivery(&self, event: &Event, bin: Bin, alerts: Vec<u32>, mentions: Option<Mentions>) -> Option<NewDelivery> {
+        let channel = self.plan.channel(&bin.channel)?;
+        let shown: Vec<&Alert> = alerts.iter().filter_map(|i| event.alerts.get(*i as usize)).collect();
+        let firing = shown.iter().filter(|a| a.status == Status::Firing).count() as u32;
+        let now = self.at.as_millisecond();
+        let (state, due_at, reason) = match bin.fate {
+            Fate::Send => (State::Waiting, now, None),
+            Fate::Defer { until, why } => (State::Deferred, until, Some(why)),
+            Fate::Skip { why } => (State::Skipped, now, Some(why)),
+        };
+        Some(NewDelivery {
+            id: DeliveryId::new(),
+            channel: bin.channel,
+            outlet: channel.outlet.clone(),
+            lane_key: lane_key(event, &bin.group),
+            rank: rank(&shown, self.plan),
+            title: title(&shown),
+            firing,
+            resolved: shown.len() as u32 - firing,
+            target: TargetRecord {
+                template: if bin.template == channel.template { String::new() } else { bin.template },
+                mentions,
+                alerts,
+                fallback: channel.fallback.clone(),
+                only: Vec::new(),
+                page: None,
+                route: bin.route,
+            },
+            mode: Mode::Queued,
+            state,
+            born_at: now,
+            due_at,
+            origin: None,
+            hop: 0,
+            reason,
+        })
+    }
+}
+
+/// The lane's key within a channel: hash of source, receiver and group.
+pub fn lane_key(event: &Event, group: &str) -> String {
+    hash_hex(&[&event.source, &event.receiver, group])
+}
+
+/// The rank of a delivery: the most severe firing alert; what is only resolved ranks one step lower than it fired.
+pub fn rank(alerts: &[&Alert], plan: &Plan) -> i64 {
+    let most = |status| alerts.iter().filter(|a| a.status == status).map(|a| plan.scale.of(a).rank()).min();
+    most(Status::Firing).or_else(|| most(Status::Resolved).map(|r| (r + 1).min(3))).unwrap_or(2)
+}
+
+/// One line that names alerts in lists and digests: `HighLoad db-1, db-2 (+3)`; at most 160 characters.
+pub fn title(alerts: &[&Alert]) -> String {
+    let Some(first) = alerts.first() else { return String::new() };
+    let mut names: Vec<&str> = Vec::new();
+    for alert in alerts {
+        if !names.contains(&alert.name()) {
+            names.push(alert.name());
+        }
+    }
+    let mut title = match names.len() {
+        1 => {
+            let name = if first.name().is_empty() { "alert" } else { first.name() };
+            let mut places: Vec<&str> = alerts.iter().map(|a| place(a)).filter(|p| !p.is_empty()).collect();
+            places.dedup();
+            let more = alerts.len().saturating_sub(places.len().min(3));
+            let shown = places.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+            match (shown.is_empty(), more) {
+                (true, _) if alerts.len() > 1 => format!("{name} (x{})", alerts.len()),
+                (true, _) => name.to_owned(),
+                (false, 0) => format!("{name} {shown}"),
+                (false, more) => format!("{name} {shown} (+{more})"),
+            }
+        }
+        n => format!("{}{}", names.iter().take(3).copied().collect::<Vec<_>>().join(", "), if n > 3 { format!(" (+{})", n - 3) } else { String::new() }),
+    };
+    title.retain(|c| !c.is_control());
+    if title.chars().count() > 160 {
+        title = title.chars().take(159).chain(['…']).collect();
+    }
+    title
+}
+
+/// What tells one alert of a name from another: the first of the labels people use for that.
+pub fn place(alert: &Alert) -> &str {
+    ["instance", "host", "node", "pod", "device", "service", "job", "namespace", "cluster", "grafana_folder"]
+        .iter()
+        .map(|name| alert.label(name))
+        .find(|value| !value.is_empty())
+        .unwrap_or("")
+}
+
+fn mention_key(mentions: &Mentions) -> Vec<String> {
+    let mut key = vec![mentions.all.to_string()];
+    for list in [&mentions.mobiles, &mentions.users, &mentions.groups] {
+        key.push(list.len().to_string());
+        key.extend(list.iter().cloned());
+    }
+    key
+}
+
+/// Names in `to` that are channels, and those that are not; duplicates once.
+pub fn known_channels(plan: &Plan, to: &[String]) -> (Vec<String>, Vec<String>) {
+    let mut known = Vec::new();
+    let mut unknown = Vec::new();
+    for name in to {
+        let list = if plan.channels.contains_key(name) { &mut known } else { &mut unknown };
+        if !list.contains(name) {
+            list.push(name.clone());
+        }
+    }
+    (known, unknown)
+}
+
+/// Shared, so that many deliveries of one event hold it once.
+pub type SharedEvent = Arc<Event>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::testing::alert;
+
+    #[test]
+    fn titles_name_what_matters_first() {
+        let mut a = alert("HighLoad", "critical", Status::Firing);
+        a.labels.insert("instance".into(), "db-1".into());
+        let mut b = a.clone();
+        b.labels.insert("instance".into(), "db-2".into());
+        assert_eq!(title(&[&a]), "HighLoad db-1");
+        assert_eq!(title(&[&a, &b]), "HighLoad db-1, db-2");
+        let five: Vec<Alert> = (0..5).map(|i| { let mut x = a.clone(); x.labels.insert("instance".into(), format!("db-{i}")); x }).collect();
+        assert_eq!(title(&five.iter().collect::<Vec<_>>()), "HighLoad db-0, db-1, db-2 (+2)");
+        let other = alert("DiskFull", "critical", Status::Firing);
+        assert_eq!(title(&[&a, &other]), "HighLoad, DiskFull");
+        assert_eq!(title(&[&Alert::default()]), "alert");
+        let mut long = alert(&"长".repeat(300), "info", Status::Firing);
+        long.labels.insert("instance".into(), "x\ny".into());
+        assert_eq!(title(&[&long]).chars().count(), 160);
+    }
+}

@@ -1,0 +1,208 @@
+//! A message under way: its members, its pages once it is composed, and its cells.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::model::{DeliveryId, LaneId, MessageId, Page, Receipt, Recipient, SendError};
+use crate::store::{Cell, CellState, NewMessage, OpenMessage, Waiting};
+use crate::template::MessageKind;
+
+use super::lanes::{Read, Taken};
+use super::plan::ChannelPlan;
+
+/// How a direct call ended.
+#[derive(Debug)]
+pub struct DirectOutcome {
+    /// The delivery that records it.
+    pub delivery: DeliveryId,
+    /// One result per recipient.
+    pub results: Vec<(Recipient, Result<Receipt, SendError>)>,
+    /// Whether no slot came free in time.
+    pub expired: bool,
+}
+
+/// What a direct call waits with.
+#[derive(Debug)]
+pub struct Caller {
+    /// When it is given up.
+    pub deadline: Instant,
+    /// Where the answer goes.
+    pub answer: Option<oneshot::Sender<DirectOutcome>>,
+    /// Results so far.
+    pub results: Vec<(Recipient, Result<Receipt, SendError>)>,
+}
+
+/// A message under way.
+#[derive(Debug)]
+pub struct Job {
+    /// Its identity.
+    pub id: MessageId,
+    /// Its channel's name.
+    pub channel: Arc<str>,
+    /// How it came together.
+    pub kind: MessageKind,
+    /// Template set it was rendered with.
+    pub template: String,
+    /// How often it was rendered anew.
+    pub generation: u32,
+    /// When it was formed, Unix milliseconds.
+    pub formed_at: i64,
+    /// Its members.
+    pub members: Vec<Waiting>,
+    /// The lanes it keeps open, with what is to be read of each first.
+    pub lanes: Vec<Taken>,
+    /// What reading found.
+    pub reads: Vec<Read>,
+    /// Lanes that turned out to have no part in it, to be closed with the next step.
+    pub closing: Vec<(LaneId, Option<Read>, Vec<Waiting>)>,
+    /// Its pages; empty until it is composed.
+    pub pages: Vec<Page>,
+    /// Its cells.
+    pub cells: Vec<Cell>,
+    /// Whether `form` has stored it.
+    pub stored: bool,
+    /// Whether an attempt may have been delivered: its members stay as they are.
+    pub fixed: bool,
+    /// Not before.
+    pub due: Instant,
+    /// The direct call that waits for it.
+    pub caller: Option<Caller>,
+}
+
+impl Job {
+    /// A message to be composed from what was taken of lanes.
+    pub fn of_lanes(channel: Arc<str>, kind: MessageKind, mut lanes: Vec<Taken>, now: Instant, now_ms: i64) -> Self {
+        let members = lanes.iter_mut().flat_map(|t| std::mem::take(&mut t.members)).collect();
+        Self {
+            id: MessageId::new(),
+            channel,
+            kind,
+            template: String::new(),
+            generation: 0,
+            formed_at: now_ms,
+            members,
+            lanes,
+            reads: Vec::new(),
+            closing: Vec::new(),
+            pages: Vec::new(),
+            cells: Vec::new(),
+            stored: false,
+            fixed: false,
+            due: now,
+            caller: None,
+        }
+    }
+
+    /// A direct call.
+    pub fn of_call(channel: Arc<str>, member: Waiting, caller: Caller, now: Instant, now_ms: i64) -> Self {
+        Self { members: vec![member], caller: Some(caller), ..Self::of_lanes(channel, MessageKind::Single, Vec::new(), now, now_ms) }
+    }
+
+    /// A message that was formed before a restart. Cells that were begun and never ended are unknown where a send must not be repeated, else open.
+    pub fn of_open(open: OpenMessage, at_most_once: bool, now: Instant) -> Self {
+        let mut cells = open.cells;
+        for cell in cells.iter_mut().filter(|c| c.state == CellState::Begun) {
+            cell.state = if at_most_once { CellState::Unknown } else { CellState::Open };
+        }
+        let mut lanes: Vec<Taken> = Vec::new();
+        for member in &open.members {
+            if !lanes.iter().any(|t| t.lane == member.lane) {
+                lanes.push(Taken { lane: member.lane, members: Vec::new(), read_after: None });
+            }
+        }
+        Self {
+            id: open.id,
+            channel: open.channel.as_str().into(),
+            kind: kind_of(&open.kind),
+            template: open.template,
+            generation: open.generation,
+            formed_at: open.formed_at,
+            members: open.members,
+            lanes,
+            reads: Vec::new(),
+            closing: Vec::new(),
+            pages: open.pages,
+            cells,
+            stored: true,
+            fixed: true,
+            due: now,
+            caller: None,
+        }
+    }
+
+    /// Tries spent so far, for the back-off: the most of any member or cell.
+    pub fn tries(&self) -> u32 {
+        self.members.iter().map(|m| m.tries).chain(self.cells.iter().map(|c| c.tries)).max().unwrap_or(0)
+    }
+
+    /// When the oldest member was born.
+    pub fn born_at(&self) -> i64 {
+        self.members.iter().map(|m| m.born_at).min().unwrap_or(self.formed_at)
+    }
+
+    /// The next page with open cells that are due, and at most `batch` of their recipients.
+    pub fn next_batch(&self, batch: usize, now_ms: i64) -> Option<(u16, Vec<Recipient>)> {
+        let page = self.cells.iter().filter(|c| c.state == CellState::Open && c.due_at <= now_ms).map(|c| c.page).min()?;
+        let due = |c: &&Cell| c.page == page && c.state == CellState::Open && c.due_at <= now_ms;
+        Some((page, self.cells.iter().filter(due).take(batch.max(1)).map(|c| c.recipient.clone()).collect()))
+    }
+
+    /// When the next open cell is due, Unix milliseconds; `None` when no cell is open.
+    pub fn next_due(&self) -> Option<i64> {
+        self.cells.iter().filter(|c| c.state == CellState::Open).map(|c| c.due_at).min()
+    }
+
+    /// Lays out a cell per page and recipient.
+    pub fn lay_out(&mut self, channel: &ChannelPlan) {
+        let only: Vec<Recipient> = self.members.iter().flat_map(|m| m.target.only.iter().cloned()).collect();
+        let recipients: &[Recipient] = if only.is_empty() || self.members.len() > 1 { &channel.recipients } else { &only };
+        self.cells = (0..self.pages.len() as u16)
+            .flat_map(|page| recipients.iter().map(move |r| (page, r.clone())))
+            .map(|(page, recipient)| Cell { page, recipient, state: CellState::Open, tries: 0, due_at: 0, platform_id: None, code: None })
+            .collect();
+    }
+
+    /// The message as a store takes it.
+    pub fn record(&self, platform: &'static str) -> NewMessage {
+        NewMessage {
+            id: self.id,
+            channel: self.channel.to_string(),
+            platform,
+            kind: kind_name(self.kind),
+            template: self.template.clone(),
+            generation: self.generation,
+            formed_at: self.formed_at,
+            pages: self.pages.clone(),
+            cells: self.cells.clone(),
+            members: self.members.iter().map(|m| m.id).collect(),
+        }
+    }
+
+    /// The same for every try with the same members, page and generation, different for any other: a repeat under one key may be swallowed by the
+    /// platform, so a message that says more must have another.
+    pub fn idempotency_key(&self, page: u16) -> String {
+        let members: BTreeMap<String, ()> = self.members.iter().map(|m| (m.id.to_string(), ())).collect();
+        let members = members.into_keys().collect::<Vec<_>>().join(",");
+        crate::model::hash_hex(&[&self.channel, &members, &page.to_string(), &self.generation.to_string()])
+    }
+}
+
+/// The name of a kind in the store.
+pub fn kind_name(kind: MessageKind) -> &'static str {
+    match kind {
+        MessageKind::Single => "single",
+        MessageKind::Fold => "fold",
+        MessageKind::Digest => "digest",
+    }
+}
+
+fn kind_of(name: &str) -> MessageKind {
+    match name {
+        "digest" => MessageKind::Digest,
+        "fold" => MessageKind::Fold,
+        _ => MessageKind::Single,
+    }
+}

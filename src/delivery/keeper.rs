@@ -1,0 +1,137 @@
+//! What must be done from time to time: queue gauges, backlog and disk alarms, fallback of what waits too long, purge, leases. Never on the hot path.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{MoveTo, Retention, State, StoreError};
+
+use super::alarm::{Alarm, AlarmDesk};
+use super::engine::Engine;
+use super::plan::Plan;
+
+/// How often gauges, alarms and fallbacks are looked at.
+const ROUND: Duration = Duration::from_secs(5);
+/// Events purged in one transaction, and how many such steps a round may take.
+const PURGE_STEP: usize = 500;
+const PURGE_STEPS: usize = 20;
+/// Deliveries copied to a fallback in one transaction.
+const FALLBACK_STEP: usize = 500;
+
+/// Runs the rounds until cancelled.
+pub async fn keep(engine: Arc<Engine>, mut alarms: mpsc::Receiver<Alarm>, cancel: CancellationToken) {
+    let mut desk = AlarmDesk::default();
+    let mut late: BTreeSet<String> = BTreeSet::new();
+    let mut orphans: BTreeSet<String> = BTreeSet::new();
+    let mut disk_ok = true;
+    let mut round = tokio::time::interval(ROUND);
+    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            Some(alarm) = alarms.recv() => tell(&engine, &mut desk, &alarm).await,
+            _ = round.tick() => {
+                if let Err(error) = one_round(&engine, &mut late, &mut orphans).await {
+                    engine.shared.store_failed(&error);
+                }
+                let works = engine.shared.store.check().await;
+                match (&works, disk_ok) {
+                    (Err(error), true) => engine.shared.alarm(Alarm::Disk { reason: error.to_string() }),
+                    (Ok(()), false) => engine.shared.alarm(Alarm::DiskOver),
+                    _ => {}
+                }
+                disk_ok = works.is_ok();
+                engine.shared.store_checked(&works);
+            }
+        }
+    }
+}
+
+async fn tell(engine: &Engine, desk: &mut AlarmDesk, alarm: &Alarm) {
+    let plan = engine.shared.plan.load_full();
+    let now = engine.shared.clock.now_ms();
+    let Some(channel) = desk.route(alarm, &plan, now) else { return };
+    if let Err(error) = engine.accept(alarm.event(now), Some(&[channel])).await {
+        tracing::error!(%error, alarm = alarm.name(), "an alarm of Watchfire's own could not be stored");
+    }
+}
+
+async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut BTreeSet<String>) -> Result<(), StoreError> {
+    let shared = &engine.shared;
+    let plan = shared.plan.load_full();
+    let now = shared.clock.now_ms();
+    let stats = shared.store.stats().await?;
+    shared.metrics.store_bytes(stats.bytes);
+    for channel in plan.channels.values() {
+        for state in [State::Waiting, State::Deferred] {
+            let n = stats.open.iter().find(|(c, s, _)| c == &*channel.name && *s == state).map_or(0, |(_, _, n)| *n);
+            shared.metrics.queue(&channel.name, state.as_str(), n as i64);
+        }
+        let born = stats.oldest.iter().find(|(c, _)| c == &*channel.name).map(|(_, born)| *born);
+        let age = Duration::from_millis(born.map_or(0, |b| (now - b).max(0)) as u64);
+        shared.metrics.oldest(&channel.name, age);
+        let state = engine.outlet_state(&channel.outlet);
+        shared.metrics.outlet(&channel.name, Duration::from_millis(state.paused_ms.max(0) as u64), state.held.is_some());
+        if let Some(outlet) = stats.outlets.iter().find(|o| o.key == channel.outlet) {
+            let this_month = outlet.month == super::month(now);
+            shared.metrics.month(&channel.name, if this_month { outlet.month_sent } else { 0 });
+        }
+        if !plan.backlog_alarm.is_zero() {
+            if age > plan.backlog_alarm {
+                late.insert(channel.name.to_string());
+                shared.alarm(Alarm::Backlog { channel: channel.name.to_string(), age_minutes: age.as_secs() as i64 / 60 });
+            } else if late.remove(&*channel.name) {
+                shared.alarm(Alarm::BacklogOver { channel: channel.name.to_string() });
+            }
+        }
+        let wait = if state.held.is_some() { Some(Duration::ZERO) } else { channel.fallback_after };
+        if let (Some(wait), Some((first, rest))) = (wait, channel.fallback.split_first())
+            && born.is_some_and(|b| now - b >= wait.as_millis() as i64)
+        {
+            fall_back(engine, &plan, &channel.name, now - wait.as_millis() as i64, first, rest, state.held.as_deref()).await?;
+        }
+    }
+    for (channel, state, count) in &stats.open {
+        if *state == State::Waiting && !plan.channels.contains_key(channel) && orphans.insert(channel.clone()) {
+            tracing::error!(channel, count, "deliveries wait for a channel that the configuration no longer has; name it in `was:` of its successor or move them");
+            shared.alarm(Alarm::Orphans { channel: channel.clone(), count: *count });
+        }
+    }
+    purge(engine, &plan, now, stats.bytes).await
+}
+
+async fn fall_back(engine: &Engine, plan: &Plan, channel: &str, before: i64, first: &str, rest: &[String], held: Option<&str>) -> Result<(), StoreError> {
+    let Some(to) = plan.channel(first) else { return Ok(()) };
+    let reason = match held {
+        Some(why) => format!("fallback of `{channel}`, which is held: {why}"),
+        None => format!("fallback of `{channel}`, where it waits too long"),
+    };
+    let to = MoveTo { channel: first.to_owned(), outlet: to.outlet.clone(), fallback: rest.to_vec() };
+    loop {
+        let made = engine.shared.store.fall_back(channel, before, to.clone(), &reason, FALLBACK_STEP, engine.shared.clock.now_ms()).await?;
+        engine.shared.hand_over(&made);
+        if made.len() < FALLBACK_STEP {
+            return Ok(());
+        }
+    }
+}
+
+async fn purge(engine: &Engine, plan: &Plan, now: i64, bytes: u64) -> Result<(), StoreError> {
+    let ago = |d: Duration| now - d.as_millis() as i64;
+    // Over the size cap everything final is too old.
+    let full = plan.retention.max_bytes > 0 && bytes > plan.retention.max_bytes;
+    let retention = Retention {
+        sent_before: if full { now } else { ago(plan.retention.sent) },
+        dead_before: if full { now } else { ago(plan.retention.dead) },
+        dedup_before: ago(plan.dedup_window.max(Duration::from_secs(60)) * 2),
+    };
+    for _ in 0..PURGE_STEPS {
+        if engine.shared.store.purge(retention, PURGE_STEP).await? < PURGE_STEP as u64 {
+            break;
+        }
+    }
+    Ok(())
+}

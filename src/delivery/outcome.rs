@@ -1,0 +1,279 @@
+//! From one attempt's results to a settlement: cells, deliveries, fallback children, pause and hold. Pure.
+
+use crate::channel::{CellResult, OnAmbiguous};
+use crate::model::{DeliveryId, ErrorKind, Receipt, Recipient, SendError};
+use crate::store::{CellState, Child, DeliveryChange, NewDelivery, OutletChange, State, Waiting};
+use crate::template::MessageKind;
+
+use super::job::Job;
+use super::plan::{ChannelPlan, Plan};
+use super::policy::{Decision, Try, decide};
+
+/// What the runner does next with a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// It is done.
+    Done,
+    /// It goes on at its cells' due times.
+    Again,
+    /// It never left, and goes back to its lanes to be formed anew with what else waits then.
+    Dissolve,
+    /// It was refused for its content: once more as plain text.
+    Plain,
+    /// A digest was refused: its lanes are split in two halves.
+    Split,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What happens next.
+    pub next: Next,
+    /// How deliveries change.
+    pub deliveries: Vec<DeliveryChange>,
+    /// Fallback children.
+    pub children: Vec<Child>,
+    /// Pause and hold.
+    pub outlet: Option<OutletChange>,
+    /// The attempt's kind for the record: `ok`, an error kind, or `partial`.
+    pub kind: &'static str,
+    /// The platform's code.
+    pub code: Option<String>,
+    /// The platform's answer or the error's summary.
+    pub answer: Option<String>,
+    /// The kind of the error that decided, when one did.
+    pub error: Option<ErrorKind>,
+}
+
+/// What a judgement depends on besides the job and its results.
+pub struct Bench<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The channel.
+    pub channel: &'a ChannelPlan,
+    /// Now, Unix milliseconds.
+    pub now: i64,
+    /// Uniform in [0, 1).
+    pub jitter: f64,
+    /// Channels that earlier firing deliveries of the members' lanes fell back to: what is resolved is told there too.
+    pub followers: &'a [(DeliveryId, Vec<String>)],
+}
+
+impl Bench<'_> {
+    /// Judges one attempt: updates the job's cells and says what is to be written and done.
+    pub fn judge(&self, job: &mut Job, page: u16, to: &[Recipient], results: &[CellResult]) -> Outcome {
+        let sync = job.caller.is_some();
+        let tries = job.tries() + 1;
+        let mut outlet: Option<OutletChange> = None;
+        let mut reasons: Vec<(Recipient, String)> = Vec::new();
+        let mut never_left = true;
+        for (ix, recipient) in to.iter().enumerate() {
+            let missing = Err(SendError::new(ErrorKind::Ambiguous, "the driver gave no result for this recipient"));
+            let result = results.iter().find(|(i, _)| *i == ix).map_or(&missing, |(_, r)| r);
+            let t = Try {
+                tries,
+                born_at: job.born_at(),
+                now: self.now,
+                max_age: self.channel.max_age,
+                ambiguous: self.channel.platform.ambiguous,
+                sync,
+                jitter: self.jitter,
+            };
+            never_left &= !matches!(result, Ok(_) | Err(SendError { kind: ErrorKind::Ambiguous, .. }));
+            let decision = decide(t, result);
+            let Some(cell) = job.cells.iter_mut().find(|c| c.page == page && &c.recipient == recipient) else { continue };
+            match result {
+                Ok(receipt) => {
+                    cell.platform_id.clone_from(&receipt.platform_id);
+                    cell.code = Some(receipt.code.clone());
+                }
+                Err(error) => cell.code = error.code.clone().or_else(|| Some(error.kind.as_str().to_owned())),
+            }
+            match decision {
+                Decision::Sent => cell.state = CellState::Ok,
+                Decision::Retry { due } => {
+                    cell.state = CellState::Open;
+                    cell.tries = tries;
+                    cell.due_at = due;
+                }
+                Decision::Pause { until } => {
+                    cell.state = CellState::Open;
+                    cell.due_at = until;
+                    let change = outlet.get_or_insert_default();
+                    change.paused_until = Some(change.paused_until.unwrap_or(0).max(until));
+                }
+                Decision::Hold { reason } => {
+                    cell.state = CellState::Open;
+                    outlet.get_or_insert_default().held = Some(Some(reason));
+                }
+                Decision::Dead { reason } => {
+                    cell.state = CellState::Dead;
+                    reasons.push((recipient.clone(), reason));
+                    // A rate limit pauses the outlet even when the call that met it is not repeated.
+                    if let Err(SendError { kind: ErrorKind::RateLimited { retry_after }, .. }) = result {
+                        let pause = retry_after.unwrap_or(super::policy::DEFAULT_PAUSE).min(super::policy::MAX_PAUSE);
+                        outlet.get_or_insert_default().paused_until = Some(self.now + pause.as_millis() as i64);
+                    }
+                }
+                Decision::Unknown { reason } => {
+                    cell.state = CellState::Unknown;
+                    reasons.push((recipient.clone(), reason));
+                }
+            }
+        }
+        let error = results.iter().find_map(|(_, r)| r.as_ref().err());
+        let next = self.next(job, page, to, never_left, error);
+        let (kind, code, answer) = record(results);
+        let mut outcome =
+            Outcome { next, deliveries: Vec::new(), children: Vec::new(), outlet, kind, code, answer, error: error.map(|e| e.kind) };
+        self.deliveries(job, tries, error, &reasons, &mut outcome);
+        outcome
+    }
+
+    fn next(&self, job: &Job, page: u16, to: &[Recipient], never_left: bool, error: Option<&SendError>) -> Next {
+        let open = job.cells.iter().any(|c| c.state == CellState::Open);
+        let any_ok = job.cells.iter().any(|c| c.state == CellState::Ok);
+        let refused = error.is_some_and(|e| e.kind == ErrorKind::Rejected && !e.recipient);
+        let all_of_page_dead = job.cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).all(|c| c.state == CellState::Dead);
+        if refused && all_of_page_dead && job.caller.is_none() {
+            if job.kind == MessageKind::Digest && job.lanes.len() > 1 && !any_ok {
+                return Next::Split;
+            }
+            if job.generation == 0 && !any_ok && self.channel.platform.ambiguous == OnAmbiguous::Retry {
+                return Next::Plain;
+            }
+        }
+        if !open {
+            return Next::Done;
+        }
+        if never_left && !job.stored && !job.fixed && !any_ok && job.caller.is_none() && !job.lanes.is_empty() {
+            return Next::Dissolve;
+        }
+        Next::Again
+    }
+
+    fn deliveries(&self, job: &mut Job, tries: u32, error: Option<&SendError>, reasons: &[(Recipient, String)], outcome: &mut Outcome) {
+        let last_error = error.map(ToString::to_string);
+        match outcome.next {
+            Next::Done => {}
+            Next::Split | Next::Plain => {
+                if outcome.next == Next::Split {
+                    let changes = job.members.iter().map(|m| change(m, m.state, m.tries, self.now, Some("its digest was refused; it is sent in a smaller one"), true));
+                    outcome.deliveries = changes.collect();
+                }
+                return;
+            }
+            Next::Again | Next::Dissolve => {
+                let due = job.next_due().unwrap_or(self.now);
+                // Pauses and holds spend no try: the members' count grows only when the cells' does.
+                let spent = if job.cells.iter().any(|c| c.tries == tries) { tries } else { tries - 1 };
+                for member in &mut job.members {
+                    member.tries = member.tries.max(spent);
+                    member.due_at = due;
+                }
+                let dissolve = outcome.next == Next::Dissolve;
+                outcome.deliveries = job.members.iter().map(|m| change(m, m.state, m.tries, due, last_error.as_deref(), dissolve)).collect();
+                return;
+            }
+        }
+        let ok = job.cells.iter().filter(|c| c.state == CellState::Ok).count();
+        let dead = job.cells.iter().filter(|c| c.state == CellState::Dead).count();
+        let unknown = job.cells.iter().filter(|c| c.state == CellState::Unknown).count();
+        let refused: Vec<Recipient> = {
+            let mut list: Vec<Recipient> = Vec::new();
+            for cell in job.cells.iter().filter(|c| c.state != CellState::Ok) {
+                if !list.contains(&cell.recipient) {
+                    list.push(cell.recipient.clone());
+                }
+            }
+            list
+        };
+        let why = reasons.first().map(|(_, r)| r.clone()).or(last_error).unwrap_or_else(|| "the platform did not confirm it".into());
+        let (state, reason) = match (ok, dead, unknown) {
+            (_, 0, 0) => (State::Sent, None),
+            (0, 0, _) => (State::Unknown, Some(why)),
+            (0, _, _) => (State::Dead, Some(why)),
+            _ => {
+                let names = refused.iter().map(Recipient::masked).collect::<Vec<_>>().join(", ");
+                (State::Dead, Some(format!("partly delivered: {} of {} parts confirmed; not confirmed for {names}: {why}", ok, job.cells.len())))
+            }
+        };
+        for member in &job.members {
+            outcome.deliveries.push(DeliveryChange { tries: member.tries.max(tries), ..change(member, state, tries, self.now, reason.as_deref(), false) });
+            if state == State::Sent {
+                for (_, channels) in self.followers.iter().filter(|(id, _)| *id == member.id) {
+                    outcome.children.extend(channels.iter().filter_map(|name| self.child(member, name, Vec::new(), true)));
+                }
+            } else if let Some((first, rest)) = member.target.fallback.split_first()
+                && job.caller.is_none()
+            {
+                outcome.children.extend(self.child(member, first, rest.to_vec(), false));
+            }
+        }
+    }
+
+    /// The delivery that carries a member's alerts on another channel; only what is resolved, when it follows an earlier fallback.
+    fn child(&self, member: &Waiting, name: &str, rest: Vec<String>, resolved_only: bool) -> Option<Child> {
+        let channel = self.plan.channel(name)?;
+        let event = member.event.as_deref();
+        let mut target = member.target.clone();
+        target.template = String::new();
+        target.mentions = None;
+        target.only = Vec::new();
+        target.fallback = rest;
+        if resolved_only && let Some(event) = event {
+            target.alerts.retain(|i| event.alerts.get(*i as usize).is_some_and(|a| a.status == crate::model::Status::Resolved));
+        }
+        if target.alerts.is_empty() && target.page.is_none() {
+            return None;
+        }
+        let skipped = channel.disabled;
+        Some(Child {
+            event: member.event_id,
+            delivery: NewDelivery {
+                id: DeliveryId::new(),
+                channel: name.to_owned(),
+                outlet: channel.outlet.clone(),
+                lane_key: format!("fallback:{}", member.lane.0),
+                mode: crate::store::Mode::Queued,
+                state: if skipped { State::Skipped } else { State::Waiting },
+                rank: member.rank,
+                title: member.title.clone(),
+                firing: if resolved_only { 0 } else { member.firing },
+                resolved: member.resolved,
+                born_at: member.born_at,
+                due_at: self.now,
+                origin: Some(member.id),
+                hop: member.hop + 1,
+                reason: Some(if skipped {
+                    "the fallback channel is disabled".into()
+                } else if resolved_only {
+                    format!("resolved; its firing was sent here because `{}` could not deliver it", member.channel)
+                } else {
+                    format!("fallback of `{}`", member.channel)
+                }),
+                target,
+            },
+        })
+    }
+}
+
+fn change(member: &Waiting, state: State, tries: u32, due_at: i64, reason: Option<&str>, detach: bool) -> DeliveryChange {
+    DeliveryChange { id: member.id, lane: member.lane, state, tries, due_at, reason: reason.map(str::to_owned), detach }
+}
+
+/// One line of the attempt's record over all its recipients.
+fn record(results: &[CellResult]) -> (&'static str, Option<String>, Option<String>) {
+    let failed = results.iter().find_map(|(_, r)| r.as_ref().err());
+    let ok: Option<&Receipt> = results.iter().find_map(|(_, r)| r.as_ref().ok());
+    let say = |e: &SendError| match &e.detail {
+        Some(detail) => format!("{}: {detail}", e.summary),
+        None => e.summary.clone(),
+    };
+    match (failed, ok) {
+        (None, Some(receipt)) => ("ok", Some(receipt.code.clone()), Some(receipt.answer.clone())),
+        (Some(error), None) => (error.kind.as_str(), error.code.clone(), Some(say(error))),
+        (Some(error), Some(_)) => ("partial", error.code.clone(), Some(say(error))),
+        (None, None) => ("ambiguous", None, Some("the driver gave no result".into())),
+    }
+}

@@ -1,0 +1,175 @@
+//! What happens after one try: a pure decision over the platform's card, the tries spent, the ages and a jitter.
+
+use std::time::Duration;
+
+use crate::channel::OnAmbiguous;
+use crate::model::{ErrorKind, Receipt, SendError, format_duration};
+
+/// First back-off step.
+pub const BASE: Duration = Duration::from_secs(1);
+/// Longest back-off step.
+pub const CAP: Duration = Duration::from_secs(300);
+/// Pause when a platform says "too fast" without saying for how long.
+pub const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
+/// Longest pause a platform's answer can set: a typo in a header must not silence a channel for a week.
+pub const MAX_PAUSE: Duration = Duration::from_secs(3600);
+
+/// What the decision depends on besides the result.
+#[derive(Debug, Clone, Copy)]
+pub struct Try {
+    /// Tries spent, this one included.
+    pub tries: u32,
+    /// When the delivery was born, Unix milliseconds.
+    pub born_at: i64,
+    /// Now.
+    pub now: i64,
+    /// How long a delivery may be retried.
+    pub max_age: Duration,
+    /// What the platform's card says of unknown outcomes.
+    pub ambiguous: OnAmbiguous,
+    /// Whether this is a direct call: one try, no second.
+    pub sync: bool,
+    /// Uniform in [0, 1).
+    pub jitter: f64,
+}
+
+/// What happens next to one recipient of one page.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// The platform confirmed it.
+    Sent,
+    /// Try again, not before this (Unix milliseconds).
+    Retry {
+        /// Not before.
+        due: i64,
+    },
+    /// The outlet pauses until then; no try is spent.
+    Pause {
+        /// Until when.
+        until: i64,
+    },
+    /// The outlet is held until its configuration works; no try is spent.
+    Hold {
+        /// Why.
+        reason: String,
+    },
+    /// It can never succeed, or not within its age.
+    Dead {
+        /// Why.
+        reason: String,
+    },
+    /// It may have been delivered, and must not be sent again.
+    Unknown {
+        /// What is known.
+        reason: String,
+    },
+}
+
+/// Decides. Pure: time and chance are arguments.
+pub fn decide(t: Try, result: &Result<Receipt, SendError>) -> Decision {
+    let error = match result {
+        Ok(_) => return Decision::Sent,
+        Err(error) => error,
+    };
+    let kind = error.kind;
+    if kind == ErrorKind::Ambiguous && (t.sync || t.ambiguous == OnAmbiguous::Never) {
+        return Decision::Unknown { reason: format!("{error}; it may have been delivered and is not sent again") };
+    }
+    if t.sync || kind == ErrorKind::Rejected {
+        return Decision::Dead { reason: error.to_string() };
+    }
+    // The age counts only after a failed try: what waited through an outage of ours gets its chance first.
+    let age = t.now.saturating_sub(t.born_at);
+    if age >= t.max_age.as_millis() as i64 {
+        return Decision::Dead {
+            reason: format!("not delivered within {} ({} tries); last error: {error}", format_duration(t.max_age), t.tries),
+        };
+    }
+    match kind {
+        ErrorKind::RateLimited { retry_after } => {
+            let pause = retry_after.unwrap_or(DEFAULT_PAUSE).min(MAX_PAUSE);
+            Decision::Pause { until: t.now + pause.as_millis() as i64 }
+        }
+        ErrorKind::Misconfigured => Decision::Hold { reason: error.to_string() },
+        _ => Decision::Retry { due: t.now + backoff(t.tries, t.jitter).as_millis() as i64 },
+    }
+}
+
+/// Exponential back-off with full jitter, from 1 s doubling to 5 min; at least 200 ms.
+pub fn backoff(tries: u32, jitter: f64) -> Duration {
+    let ceiling = BASE.saturating_mul(1u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX)).min(CAP);
+    ceiling.mul_f64(jitter.clamp(0.0, 1.0)).max(Duration::from_millis(200))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn at(tries: u32, age_minutes: i64) -> Try {
+        Try {
+            tries,
+            born_at: 0,
+            now: age_minutes * MINUTE,
+            max_age: Duration::from_secs(3600),
+            ambiguous: OnAmbiguous::Retry,
+            sync: false,
+            jitter: 0.5,
+        }
+    }
+
+    fn fail(kind: ErrorKind) -> Result<Receipt, SendError> {
+        Err(SendError::new(kind, "refused"))
+    }
+
+    #[test]
+    fn the_table() {
+        let never = |t: Try| Try { ambiguous: OnAmbiguous::Never, ..t };
+        let sync = |t: Try| Try { sync: true, ..t };
+        let rate = |s| ErrorKind::RateLimited { retry_after: s };
+        let dead = |d: &Decision| matches!(d, Decision::Dead { .. });
+        let unknown = |d: &Decision| matches!(d, Decision::Unknown { .. });
+        let hold = |d: &Decision| matches!(d, Decision::Hold { .. });
+        assert_eq!(decide(at(1, 0), &Ok(Receipt::default())), Decision::Sent);
+        assert_eq!(decide(at(9, 600), &Ok(Receipt::default())), Decision::Sent, "success is success at any age");
+        assert_eq!(decide(at(1, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 500 });
+        assert_eq!(decide(at(3, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 2000 });
+        assert_eq!(decide(at(30, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 150_000 }, "capped at 5 min");
+        assert!(dead(&decide(at(3, 60), &fail(ErrorKind::Transient))), "too old after a failed try");
+        assert_eq!(decide(at(1, 1), &fail(ErrorKind::Ambiguous)), Decision::Retry { due: MINUTE + 500 });
+        assert!(unknown(&decide(never(at(1, 1)), &fail(ErrorKind::Ambiguous))));
+        assert!(unknown(&decide(sync(at(1, 1)), &fail(ErrorKind::Ambiguous))));
+        assert!(dead(&decide(sync(at(1, 1)), &fail(ErrorKind::Transient))));
+        assert!(dead(&decide(sync(at(1, 1)), &fail(ErrorKind::Misconfigured))), "a direct call never holds the outlet");
+        assert!(dead(&decide(at(1, 1), &fail(ErrorKind::Rejected))));
+        assert!(dead(&decide(never(at(1, 1)), &fail(ErrorKind::Rejected))));
+        assert!(hold(&decide(at(1, 1), &fail(ErrorKind::Misconfigured))));
+        assert!(dead(&decide(at(1, 61), &fail(ErrorKind::Misconfigured))));
+        let secs = |s| Some(Duration::from_secs(s));
+        assert_eq!(decide(at(1, 1), &fail(rate(secs(7)))), Decision::Pause { until: MINUTE + 7000 });
+        assert_eq!(decide(at(1, 1), &fail(rate(None))), Decision::Pause { until: 2 * MINUTE });
+        assert_eq!(decide(at(1, 1), &fail(rate(secs(1 << 30)))), Decision::Pause { until: 61 * MINUTE }, "capped at 1 h");
+        assert!(dead(&decide(at(1, 61), &fail(rate(secs(7))))));
+        assert!(dead(&decide(sync(at(1, 1)), &fail(rate(secs(7))))));
+        assert_eq!(decide(never(at(2, 1)), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 1000 }, "known not to have left");
+    }
+
+    #[test]
+    fn a_dead_letter_names_the_last_error_and_the_tries() {
+        let Decision::Dead { reason } = decide(at(12, 60), &Err(SendError::new(ErrorKind::Transient, "connection refused").code("ECONNREFUSED"))) else {
+            panic!("must be dead");
+        };
+        assert_eq!(reason, "not delivered within 1h (12 tries); last error: connection refused (code ECONNREFUSED)");
+    }
+
+    #[test]
+    fn back_off_never_is_zero_nor_over_the_cap() {
+        for tries in [0, 1, 2, 10, 31, 32, 33, u32::MAX] {
+            for jitter in [0.0, 0.3, 0.999] {
+                let wait = backoff(tries, jitter);
+                assert!(wait >= Duration::from_millis(200) && wait <= CAP, "{tries} {jitter} {wait:?}");
+            }
+        }
+    }
+}

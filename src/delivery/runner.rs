@@ -1,0 +1,564 @@
+//! One runner per outlet: it owns the outlet's pace, pause, breaker and hold, and starts messages when they allow.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::channel::{Limit, Probe};
+use crate::model::{ErrorKind, LaneId, OutletKey};
+use crate::store::{Claim, Fence, OutletChange, Waiting};
+use crate::template::MessageKind;
+
+use super::attempt::{Finished, READ, Step};
+use super::breaker::Breaker;
+use super::engine::{Handle, Shared};
+use super::job::{Caller, Job};
+use super::lanes::{Lanes, MAX_LANES};
+use super::pace::Pacer;
+use super::plan::ChannelPlan;
+
+/// Lanes merged into one digest at most.
+const DIGEST_LANES: usize = 2000;
+/// First and longest wait between two trials of a held outlet.
+const FIRST_TRIAL: Duration = Duration::from_secs(30);
+const LONGEST_TRIAL: Duration = Duration::from_secs(600);
+/// How often a runner looks at the store without having been told to: a safety net under lost hints, not the way work arrives.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+
+/// What a runner is told.
+#[derive(Debug)]
+pub enum Command {
+    /// A delivery that was just accepted.
+    Offer(Box<Waiting>),
+    /// Something was accepted for a lane; its delivery is on disk.
+    Poke { lane: LaneId, channel: Arc<str>, rank: i64, born_at: i64 },
+    /// A direct call.
+    Call { channel: Arc<str>, member: Box<Waiting>, caller: Caller },
+    /// The plan changed: limits may have, and a held outlet is tried at once.
+    Reload,
+    /// Lanes were moved, dropped or adopted by hand: what is in memory may be stale.
+    Forget,
+    /// Channels were muted or unmuted by hand.
+    Mutes,
+    /// Whether the outlet still belongs to this node, until when (monotonic).
+    Lease(Option<Instant>),
+}
+
+struct Hold {
+    reason: String,
+    trial_at: Instant,
+    wait: Duration,
+    /// A probe is under way, or the head message is the trial.
+    trying: bool,
+}
+
+/// The runner of one outlet.
+pub struct Runner {
+    shared: Arc<Shared>,
+    outlet: OutletKey,
+    handle: Arc<Handle>,
+    commands: mpsc::Receiver<Command>,
+    stop: watch::Receiver<bool>,
+    store_ok: watch::Receiver<bool>,
+    epoch: i64,
+    lease: Option<Instant>,
+    lanes: Lanes,
+    calls: VecDeque<Job>,
+    jobs: Vec<Job>,
+    split: VecDeque<(Arc<str>, Vec<LaneId>)>,
+    pacer: Pacer,
+    paused_until: Instant,
+    breaker: Breaker,
+    hold: Option<Hold>,
+    tasks: JoinSet<Finished>,
+    probes: JoinSet<Probe>,
+    loading: JoinSet<LoadResult>,
+    /// Look at the store then, whatever else happens.
+    look_at: Instant,
+    /// Look again from then on if memory runs low.
+    refill_at: Instant,
+    concurrency: usize,
+}
+
+type LoadResult = Result<(Vec<crate::store::LaneHead>, usize), crate::store::StoreError>;
+
+impl Runner {
+    /// A runner for `outlet`; [`Runner::run`] claims it first.
+    pub fn new(shared: Arc<Shared>, outlet: OutletKey, handle: Arc<Handle>, commands: mpsc::Receiver<Command>, stop: watch::Receiver<bool>) -> Self {
+        let now = shared.clock.instant();
+        let store_ok = shared.store_ok();
+        Self {
+            shared,
+            outlet,
+            handle,
+            commands,
+            stop,
+            store_ok,
+            epoch: 0,
+            lease: None,
+            lanes: Lanes::default(),
+            calls: VecDeque::new(),
+            jobs: Vec::new(),
+            split: VecDeque::new(),
+            pacer: Pacer::new(&[]),
+            paused_until: now,
+            breaker: Breaker::default(),
+            hold: None,
+            tasks: JoinSet::new(),
+            probes: JoinSet::new(),
+            loading: JoinSet::new(),
+            look_at: now,
+            refill_at: now,
+            concurrency: 1,
+        }
+    }
+
+    /// Runs until told to stop; then waits for what is under way. What waits stays on disk.
+    pub async fn run(mut self) {
+        while !self.own().await {
+            if !self.wait_stopped(Duration::from_secs(2)).await {
+                return;
+            }
+        }
+        loop {
+            if *self.stop.borrow() {
+                break;
+            }
+            if self.epoch == 0 && self.tasks.is_empty() && !self.start_over().await {
+                continue;
+            }
+            self.start_what_may();
+            let wake = self.next_wake();
+            tokio::select! {
+                biased;
+                Some(done) = self.tasks.join_next() => match done {
+                    Ok(finished) => self.finished(finished),
+                    Err(error) => self.crashed(&error),
+                },
+                Some(Ok(probe)) = self.probes.join_next() => self.probed(probe),
+                Some(Ok(loaded)) = self.loading.join_next() => self.loaded(loaded),
+                command = self.commands.recv() => match command {
+                    Some(command) => self.obey(command),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(wake) => {}
+                _ = self.stop.changed() => {}
+                _ = self.store_ok.changed() => {}
+                () = self.handle.kicked.notified() => {}
+            }
+        }
+        for mut call in self.calls.drain(..) {
+            // Not started: the caller is told; the record is settled as expired by its own deadline.
+            if let Some(caller) = &mut call.caller {
+                caller.answer.take();
+            }
+        }
+        while let Some(done) = self.tasks.join_next().await {
+            if let Ok(finished) = done {
+                self.shared.hand_over(&finished.children);
+            }
+        }
+    }
+
+    /// Claims the outlet and takes up what was under way; `false` when it could not be had.
+    async fn own(&mut self) -> bool {
+        let clock = &self.shared.clock;
+        let (now, now_ms) = (clock.instant(), clock.now_ms());
+        let limits = self.limits();
+        self.pacer = Pacer::new(&limits);
+        self.concurrency = self.own_concurrency();
+        let claim = Claim {
+            outlet: self.outlet.clone(),
+            node: self.shared.node.to_string(),
+            now: now_ms,
+            lease_until: now_ms + self.shared.lease.as_millis() as i64,
+            window_start: now_ms - self.pacer.longest().as_millis() as i64,
+        };
+        let owned = match self.shared.store.own(claim).await {
+            Ok(Some(owned)) => owned,
+            Ok(None) => return false,
+            Err(error) => {
+                self.shared.store_failed(&error);
+                return false;
+            }
+        };
+        self.epoch = owned.epoch;
+        self.lease = self.shared.leased().then(|| now + self.shared.lease);
+        let crash = u32::from(owned.epoch > 1);
+        // What a crash cut off may have reached the platform without a record: as many as can be under way count as sent now.
+        let unseen = if self.pacer.is_off() { 0 } else { self.concurrency as u32 * crash };
+        let ages = owned.sends.iter().map(|at| Duration::from_millis((now_ms - at).max(0) as u64));
+        self.pacer.restore(now, ages.chain((0..unseen).map(|_| Duration::ZERO)));
+        let pause = Duration::from_millis((owned.paused_until - now_ms).max(0) as u64).min(super::policy::MAX_PAUSE);
+        self.paused_until = now + pause;
+        self.hold = owned.held.map(|reason| Hold { reason, trial_at: now, wait: FIRST_TRIAL, trying: false });
+        for open in owned.open {
+            let at_most_once = self.channel(&open.channel).is_some_and(|c| c.platform.ambiguous == crate::channel::OnAmbiguous::Never);
+            let mut job = Job::of_open(open, at_most_once, now);
+            for taken in &job.lanes {
+                self.lanes.poke(taken.lane, &job.channel, 3, now_ms, now);
+                let _ = self.lanes.take(taken.lane, 0, now);
+            }
+            job.fixed = true;
+            self.jobs.push(job);
+        }
+        self.look_at = now;
+        self.show();
+        true
+    }
+
+    /// Claims the outlet anew after a fence or a failed step, forgetting what memory held; `false` after a wait when it could not be had.
+    async fn start_over(&mut self) -> bool {
+        self.jobs.clear();
+        self.split.clear();
+        self.lanes = Lanes::default();
+        let claimed = self.own().await;
+        if !claimed {
+            self.wait_stopped(Duration::from_secs(2)).await;
+        }
+        claimed
+    }
+
+    fn obey(&mut self, command: Command) {
+        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        match command {
+            Command::Offer(waiting) => {
+                let channel = self.shared.name(&waiting.channel);
+                self.lanes.offer(*waiting, &channel, now, now_ms);
+            }
+            Command::Poke { lane, channel, rank, born_at } => self.lanes.poke(lane, &channel, rank, born_at, now),
+            Command::Call { channel, member, caller } => self.calls.push_back(Job::of_call(channel, *member, caller, now, now_ms)),
+            Command::Reload => {
+                let limits = self.limits();
+                self.pacer.set_limits(&limits);
+                self.concurrency = self.own_concurrency();
+                if let Some(hold) = &mut self.hold {
+                    hold.trial_at = now;
+                    hold.wait = FIRST_TRIAL;
+                }
+                self.paused_until = self.paused_until.min(now + super::policy::MAX_PAUSE);
+                self.look_at = now;
+            }
+            Command::Forget => {
+                self.lanes.forget_all();
+                self.look_at = now;
+            }
+            Command::Mutes => {}
+            Command::Lease(until) => {
+                self.lease = until;
+                if until.is_none() {
+                    self.epoch = 0;
+                }
+            }
+        }
+    }
+
+    /// Starts everything that may start now.
+    fn start_what_may(&mut self) {
+        let now = self.shared.clock.instant();
+        if self.handle.dirty.swap(false, Ordering::AcqRel) {
+            self.lanes.complete = false;
+            self.look_at = now;
+        }
+        self.lanes.tick(now);
+        self.look(now);
+        self.expire_calls(now);
+        if !*self.store_ok.borrow() || self.lease.is_some_and(|until| now >= until) || self.epoch == 0 {
+            return;
+        }
+        self.try_held(now);
+        while let Some(job) = self.pick(now) {
+            let Some(channel) = self.channel(&job.channel) else {
+                // The channel is gone from the configuration: its messages wait; the alarm names it.
+                self.jobs.push(Job { due: now + LOOK_AGAIN, ..job });
+                break;
+            };
+            self.pacer.begin(now);
+            let fence = Fence { outlet: self.outlet.clone(), epoch: self.epoch };
+            let step = Step { shared: self.shared.clone(), plan: self.shared.plan.load_full(), channel, fence };
+            self.tasks.spawn(step.run(job));
+        }
+        self.show();
+    }
+
+    /// The next message to start: direct calls, then messages under way, then halves of a refused digest, then lanes.
+    fn pick(&mut self, now: Instant) -> Option<Job> {
+        if self.tasks.len() >= self.concurrency || now < self.paused_until || self.pacer.slot(now, 1) > now {
+            return None;
+        }
+        if let Some(call) = self.calls.pop_front() {
+            return Some(call);
+        }
+        let trial = self.hold.as_ref().is_some_and(|h| h.trying);
+        if (self.hold.is_some() && !trial) || ((trial || self.breaker.is_open()) && !self.tasks.is_empty()) {
+            return None;
+        }
+        if let Some(i) = self.jobs.iter().position(|j| j.due <= now) {
+            return Some(self.jobs.swap_remove(i));
+        }
+        let now_ms = self.shared.clock.now_ms();
+        if let Some((channel, lanes)) = self.split.pop_front() {
+            let taken = lanes.into_iter().map(|id| self.lanes.take(id, READ, now)).collect();
+            return Some(Job::of_lanes(channel, MessageKind::Digest, taken, now, now_ms));
+        }
+        let shared = self.shared.clone();
+        let mut muted: Option<(Arc<str>, Instant)> = None;
+        let (first, channel) = self.lanes.first(|name| match shared.muted_until(name, now_ms) {
+            Some(until) => {
+                muted = Some((name.clone(), now + Duration::from_millis((until - now_ms).max(0) as u64)));
+                false
+            }
+            None => shared.plan.load().channels.contains_key(&**name),
+        })?;
+        if let Some((name, until)) = muted {
+            self.lanes.postpone(&name, until, now);
+        }
+        let plan = self.channel(&channel)?;
+        let crowd = self.lanes.ready_len() + if self.lanes.complete { 0 } else { MAX_LANES };
+        if crowd > 1 && self.pacer.spread(now) > now {
+            return None;
+        }
+        let soon = plan.digest.is_none_or(|after| crowd as f64 <= self.pacer.rate() * after.as_secs_f64());
+        if soon {
+            let taken = self.lanes.take(first, READ, now);
+            return Some(Job::of_lanes(channel, MessageKind::Single, vec![taken], now, now_ms));
+        }
+        let taken = self.lanes.of_channel(&channel, DIGEST_LANES).into_iter().map(|id| self.lanes.take(id, READ, now)).collect();
+        Some(Job::of_lanes(channel, MessageKind::Digest, taken, now, now_ms))
+    }
+
+    fn finished(&mut self, finished: Finished) {
+        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        if finished.began { self.pacer.end(now) } else { self.pacer.cancel() }
+        for (lane, read, back) in finished.lanes {
+            self.lanes.close(lane, read, back, now, now_ms);
+        }
+        self.split.extend(finished.split);
+        if let Some(job) = finished.job {
+            self.jobs.push(job);
+        }
+        self.shared.hand_over(&finished.children);
+        if let Some(until) = finished.paused_until {
+            self.paused_until = self.paused_until.max(now + Duration::from_millis((until - now_ms).max(0) as u64));
+        }
+        if finished.fenced {
+            self.epoch = 0;
+        }
+        let Some(error) = finished.error else { return };
+        match error {
+            Some(ErrorKind::Transient | ErrorKind::Ambiguous) => {
+                if let Some(rest) = self.breaker.failed() {
+                    self.paused_until = self.paused_until.max(now + rest);
+                }
+            }
+            _ => self.breaker.answered(),
+        }
+        match finished.held {
+            Some(reason) => self.held(reason, now),
+            // Anything but "this cannot work" says that the credentials work.
+            None if !matches!(error, Some(ErrorKind::Transient | ErrorKind::Ambiguous | ErrorKind::RateLimited { .. })) => self.released(),
+            None => {
+                if let Some(hold) = &mut self.hold {
+                    hold.trying = false;
+                    hold.trial_at = now + hold.wait;
+                }
+            }
+        }
+    }
+
+    fn held(&mut self, reason: String, now: Instant) {
+        let wait = self.hold.as_ref().map_or(FIRST_TRIAL, |h| (h.wait * 2).min(LONGEST_TRIAL));
+        if self.hold.is_none() {
+            self.shared.outlet_held(&self.outlet, &reason);
+        }
+        self.hold = Some(Hold { reason, trial_at: now + wait, wait, trying: false });
+    }
+
+    fn released(&mut self) {
+        if self.hold.take().is_some() {
+            self.shared.outlet_released(&self.outlet);
+            self.write(OutletChange { held: Some(None), paused_until: None });
+        }
+    }
+
+    /// Tries a held outlet: with a probe where the platform has one, else with its head message.
+    fn try_held(&mut self, now: Instant) {
+        let Some(hold) = &mut self.hold else { return };
+        if hold.trying || now < hold.trial_at || !self.probes.is_empty() {
+            return;
+        }
+        let plan = self.shared.plan.load();
+        let Some(channel) = plan.channels.values().find(|c| c.outlet == self.outlet) else { return };
+        hold.trial_at = now + hold.wait;
+        let driver = channel.driver.clone();
+        self.probes.spawn(async move { driver.probe().await });
+    }
+
+    fn probed(&mut self, probe: Probe) {
+        let now = self.shared.clock.instant();
+        match probe {
+            Probe::Ok => self.released(),
+            Probe::Failed(error) => {
+                tracing::warn!(outlet = %self.outlet, %error, "still held");
+                if let Some(hold) = &mut self.hold {
+                    hold.wait = (hold.wait * 2).min(LONGEST_TRIAL);
+                    hold.trial_at = now + hold.wait;
+                }
+            }
+            Probe::Unsupported => {
+                if let Some(hold) = &mut self.hold {
+                    hold.trying = true;
+                }
+            }
+        }
+    }
+
+    /// Writes pause or hold without an attempt. A write that fails is no loss: it is written again with the next one.
+    fn write(&self, change: OutletChange) {
+        let (shared, fence) = (self.shared.clone(), Fence { outlet: self.outlet.clone(), epoch: self.epoch });
+        self.shared.tracker.spawn(async move {
+            if let Err(error) = shared.store.outlet(fence.clone(), change).await {
+                tracing::warn!(outlet = %fence.outlet, %error, "could not record pause or hold");
+            }
+        });
+    }
+
+    /// Reads lanes from the store when memory runs low and something may wait there.
+    fn look(&mut self, now: Instant) {
+        let low = !self.lanes.complete && self.lanes.ready_len() < MAX_LANES / 8 && now >= self.refill_at;
+        if !self.loading.is_empty() || (now < self.look_at && !low) {
+            return;
+        }
+        self.look_at = now + LOOK_AGAIN;
+        self.refill_at = now + LOOK_AGAIN;
+        let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
+        let limit = MAX_LANES;
+        self.loading.spawn(async move { shared.store.lanes_ready(&outlet, &[], limit).await.map(|heads| (heads, limit)) });
+    }
+
+    fn loaded(&mut self, loaded: LoadResult) {
+        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        match loaded {
+            Ok((heads, limit)) => {
+                let all = heads.len() < limit;
+                let shared = self.shared.clone();
+                let before = self.lanes.held();
+                self.lanes.load(heads, all, now, now_ms, |name| shared.name(name));
+                // Only a look that found something new is worth repeating soon.
+                if self.lanes.held() > before {
+                    self.refill_at = now + Duration::from_millis(50);
+                }
+            }
+            Err(error) => {
+                self.shared.store_failed(&error);
+                self.look_at = now + Duration::from_secs(1);
+            }
+        }
+    }
+
+    /// Direct calls that got no slot in time: told so, recorded so, never sent later.
+    fn expire_calls(&mut self, now: Instant) {
+        let paused = self.paused_until.max(self.pacer.slot(now, 1));
+        let mut i = 0;
+        while i < self.calls.len() {
+            let late = self.calls[i].caller.as_ref().is_some_and(|c| now >= c.deadline || paused >= c.deadline);
+            if late && let Some(mut call) = self.calls.remove(i) {
+                let answer = call.caller.take().and_then(|c| c.answer);
+                self.shared.expire(&self.outlet, self.epoch, call.members, answer);
+            } else {
+                i += 1;
+            }
+        }
+    }
+
+    fn next_wake(&mut self) -> Instant {
+        let now = self.shared.clock.instant();
+        let mut wake = self.look_at.max(now + Duration::from_millis(20));
+        if !self.lanes.complete && self.loading.is_empty() && self.lanes.ready_len() < MAX_LANES / 8 {
+            wake = wake.min(self.refill_at.max(now + Duration::from_millis(2)));
+        }
+        let idle = self.tasks.len() < self.concurrency;
+        if let Some(timer) = self.lanes.next_timer() {
+            wake = wake.min(timer.max(now));
+        }
+        if idle {
+            let mut work: Option<Instant> = None;
+            if !self.calls.is_empty() {
+                work = Some(self.pacer.slot(now, 1));
+            }
+            if let Some(job) = self.jobs.iter().map(|j| j.due).min() {
+                let at = job.max(self.pacer.slot(now, 1));
+                work = Some(work.map_or(at, |w| w.min(at)));
+            }
+            if self.lanes.ready_len() > 0 || !self.split.is_empty() {
+                let at = if self.lanes.ready_len() > 1 { self.pacer.spread(now) } else { self.pacer.slot(now, 1) };
+                work = Some(work.map_or(at, |w| w.min(at)));
+            }
+            if let Some(at) = work {
+                wake = wake.min(at.max(self.paused_until).max(now + Duration::from_millis(2)));
+            }
+        }
+        if let Some(deadline) = self.calls.iter().filter_map(|c| c.caller.as_ref()).map(|c| c.deadline).min() {
+            wake = wake.min(deadline);
+        }
+        if let Some(hold) = self.hold.as_ref().filter(|h| !h.trying) {
+            wake = wake.min(hold.trial_at.max(now + Duration::from_millis(20)));
+        }
+        wake
+    }
+
+    /// A step panicked: its lanes are read again from the store; nothing is lost, a send may repeat.
+    fn crashed(&mut self, error: &tokio::task::JoinError) {
+        tracing::error!(outlet = %self.outlet, %error, "a delivery step failed unexpectedly; the outlet starts over from the store");
+        self.pacer.cancel();
+        self.epoch = 0;
+    }
+
+    fn show(&self) {
+        let now = self.shared.clock.instant();
+        let paused = self.paused_until.saturating_duration_since(now);
+        self.handle.show(super::engine::OutletState {
+            paused_ms: paused.as_millis() as i64,
+            held: self.hold.as_ref().map(|h| h.reason.clone()),
+            breaker_open: self.breaker.is_open(),
+            under_way: self.tasks.len(),
+            lanes: self.lanes.held(),
+            weight: self.lanes.weight(),
+        });
+    }
+
+    async fn wait_stopped(&mut self, at_most: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(at_most) => true,
+            changed = self.stop.changed() => changed.is_ok() && !*self.stop.borrow(),
+        }
+    }
+
+    fn channel(&self, name: &str) -> Option<Arc<ChannelPlan>> {
+        self.shared.plan.load().channel(name).filter(|c| c.outlet == self.outlet).cloned()
+    }
+
+    fn own_concurrency(&self) -> usize {
+        self.shared.plan.load().channels.values().find(|c| c.outlet == self.outlet).map_or(1, |c| c.platform.concurrency.max(1))
+    }
+
+    /// The tightest pace among the outlet's channels: they share one credential, so they share one pace.
+    fn limits(&self) -> Vec<Limit> {
+        let plan = self.shared.plan.load();
+        let mut limits: Vec<Limit> = Vec::new();
+        for channel in plan.channels.values().filter(|c| c.outlet == self.outlet) {
+            for limit in channel.pace.iter().flatten() {
+                match limits.iter_mut().find(|l| l.window == limit.window) {
+                    Some(known) => known.count = known.count.min(limit.count),
+                    None => limits.push(*limit),
+                }
+            }
+        }
+        limits
+    }
+}

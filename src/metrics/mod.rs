@@ -1,0 +1,234 @@
+//! What is counted, with bounded labels: platforms and channels come from the configuration, never from bodies.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Received {
+    sender: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Delivered {
+    platform: &'static str,
+    channel: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Channel {
+    channel: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChannelState {
+    channel: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Platform {
+    platform: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Rendered {
+    platform: &'static str,
+    channel: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct What {
+    what: &'static str,
+}
+
+/// All metrics of one process.
+pub struct Metrics {
+    registry: Registry,
+    received: Family<Received, Counter>,
+    deliveries: Family<Delivered, Counter>,
+    attempts: Family<Platform, Histogram, fn() -> Histogram>,
+    queue: Family<ChannelState, Gauge>,
+    oldest: Family<Channel, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    paused: Family<Channel, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    held: Family<Channel, Gauge>,
+    month: Family<Channel, Gauge>,
+    fallbacks: Family<Rendered, Counter>,
+    merged: Family<Channel, Counter>,
+    store_errors: Counter,
+    fenced: Counter,
+    reload_ok: Gauge,
+    reload_at: Gauge<f64, std::sync::atomic::AtomicU64>,
+    accept: Histogram,
+    store_bytes: Gauge,
+    alarms: Family<What, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// A fresh set.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("watchfire");
+        let received: Family<Received, Counter> = Family::default();
+        let deliveries: Family<Delivered, Counter> = Family::default();
+        let attempts: Family<Platform, Histogram, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 13)));
+        let (queue, oldest, paused, held, month) = (Family::default(), Family::default(), Family::default(), Family::default(), Family::default());
+        let (fallbacks, merged, alarms) = (Family::default(), Family::default(), Family::default());
+        let (store_errors, fenced, reload_ok, reload_at, store_bytes) = (Counter::default(), Counter::default(), Gauge::default(), Gauge::default(), Gauge::default());
+        let accept = Histogram::new(exponential_buckets(0.0005, 2.0, 14));
+        registry.register("received", "Request bodies by sender and outcome", received.clone());
+        registry.register("deliveries", "Deliveries that became final, by platform, channel and outcome", deliveries.clone());
+        registry.register_with_unit("attempt", "Time of one attempt", Unit::Seconds, attempts.clone());
+        registry.register("queue_deliveries", "Deliveries that are not final, by channel and state", queue.clone());
+        registry.register_with_unit("queue_oldest", "Age of the oldest waiting delivery", Unit::Seconds, oldest.clone());
+        registry.register_with_unit("channel_paused", "How long the channel's outlet still pauses", Unit::Seconds, paused.clone());
+        registry.register("channel_held", "1 while the channel's outlet is held because its configuration does not work", held.clone());
+        registry.register("channel_month_sent", "Messages sent this month by the channel's outlet", month.clone());
+        registry.register("render_fallback", "Messages whose template failed or was refused, sent with the built-in text", fallbacks.clone());
+        registry.register("merged_deliveries", "Deliveries that left in a fold or digest with others", merged.clone());
+        registry.register("store_errors", "Reads and writes the store refused", store_errors.clone());
+        registry.register("fenced_settlements", "Outcomes that came after the outlet had another owner", fenced.clone());
+        registry.register("config_reload_ok", "1 if the last reload of the configuration worked", reload_ok.clone());
+        registry.register_with_unit("config_reload_timestamp", "When the configuration was last loaded", Unit::Seconds, reload_at.clone());
+        registry.register_with_unit("accept", "Time from a body's arrival to its commit", Unit::Seconds, accept.clone());
+        registry.register_with_unit("store_size", "Size of the store on disk", Unit::Bytes, store_bytes.clone());
+        registry.register("self_alarms", "Watchfire's own alarms by what raised them", alarms.clone());
+        Self {
+            registry,
+            received,
+            deliveries,
+            attempts,
+            queue,
+            oldest,
+            paused,
+            held,
+            month,
+            fallbacks,
+            merged,
+            store_errors,
+            fenced,
+            reload_ok,
+            reload_at,
+            accept,
+            store_bytes,
+            alarms,
+        }
+    }
+
+    /// A body arrived: `accepted`, `duplicate`, `malformed`, `too_large`, `unauthorized`, `unavailable`.
+    pub fn received(&self, sender: &'static str, outcome: &'static str) {
+        self.received.get_or_create(&Received { sender, outcome }).inc();
+    }
+
+    /// A delivery became final.
+    pub fn delivered(&self, platform: &'static str, channel: &str, outcome: &'static str, n: u64) {
+        self.deliveries.get_or_create(&Delivered { platform, channel: channel.to_owned(), outcome }).inc_by(n);
+    }
+
+    /// An attempt ended.
+    pub fn attempt(&self, platform: &'static str, took: Duration) {
+        self.attempts.get_or_create(&Platform { platform }).observe(took.as_secs_f64());
+    }
+
+    /// The built-in text was used.
+    pub fn render_fallback(&self, platform: &'static str, channel: &str) {
+        self.fallbacks.get_or_create(&Rendered { platform, channel: channel.to_owned() }).inc();
+    }
+
+    /// Deliveries left together in one message.
+    pub fn merged(&self, channel: &str, n: u64) {
+        self.merged.get_or_create(&Channel { channel: channel.to_owned() }).inc_by(n);
+    }
+
+    /// The store refused a read or a write.
+    pub fn store_error(&self) {
+        self.store_errors.inc();
+    }
+
+    /// An outcome came too late: the outlet had another owner.
+    pub fn fenced(&self) {
+        self.fenced.inc();
+    }
+
+    /// An event was committed.
+    pub fn accepted_in(&self, took: Duration) {
+        self.accept.observe(took.as_secs_f64());
+    }
+
+    /// A reload ended, at Unix seconds.
+    pub fn reloaded(&self, ok: bool, at: f64) {
+        self.reload_ok.set(i64::from(ok));
+        if ok {
+            self.reload_at.set(at);
+        }
+    }
+
+    /// An alarm of Watchfire's own was raised.
+    pub fn alarm(&self, what: &'static str) {
+        self.alarms.get_or_create(&What { what }).inc();
+    }
+
+    /// How many deliveries of a channel are in a state that is not final.
+    pub fn queue(&self, channel: &str, state: &'static str, n: i64) {
+        self.queue.get_or_create(&ChannelState { channel: channel.to_owned(), state }).set(n);
+    }
+
+    /// How long the oldest waiting delivery of a channel has waited.
+    pub fn oldest(&self, channel: &str, age: Duration) {
+        self.oldest.get_or_create(&Channel { channel: channel.to_owned() }).set(age.as_secs_f64());
+    }
+
+    /// Pause and hold of a channel's outlet.
+    pub fn outlet(&self, channel: &str, paused: Duration, held: bool) {
+        self.paused.get_or_create(&Channel { channel: channel.to_owned() }).set(paused.as_secs_f64());
+        self.held.get_or_create(&Channel { channel: channel.to_owned() }).set(i64::from(held));
+    }
+
+    /// Messages sent this month.
+    pub fn month(&self, channel: &str, n: i64) {
+        self.month.get_or_create(&Channel { channel: channel.to_owned() }).set(n);
+    }
+
+    /// Size of the store.
+    pub fn store_bytes(&self, bytes: u64) {
+        self.store_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// The text of `/metrics`, in OpenMetrics' format.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        if encode(&mut out, &self.registry).is_err() {
+            out.clear();
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_open_metrics() {
+        let metrics = Metrics::new();
+        metrics.received("alertmanager", "accepted");
+        metrics.delivered("slack", "ops", "sent", 2);
+        let text = metrics.text();
+        assert!(text.contains("watchfire_received_total{sender=\"alertmanager\",outcome=\"accepted\"} 1"), "{text}");
+        assert!(text.contains("watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"sent\"} 2"));
+        assert!(text.ends_with("# EOF\n"));
+    }
+}
