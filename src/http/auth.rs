@@ -1,0 +1,266 @@
+//! Who may call: bearer tokens, basic credentials, and HMAC-signed bodies; compared in constant time, over the raw bytes.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::model::Secret;
+
+/// How far a signed timestamp may be off, in seconds.
+const SIGNATURE_WINDOW: i64 = 300;
+
+/// What a credential opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// `/webhook*`.
+    Webhook,
+    /// The seven direct paths.
+    Legacy,
+    /// `/api/*`, `/-/reload`.
+    Api,
+    /// `/metrics`.
+    Metrics,
+}
+
+/// A kind of credential.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// `Authorization: Bearer <token>`.
+    Bearer(Secret),
+    /// `Authorization: Basic`; the password in plain, or as `sha256:<hex>`.
+    Basic {
+        /// User name.
+        username: String,
+        /// Password.
+        password: Secret,
+    },
+    /// Grafana's signature: lower-case hex of HMAC-SHA256 over the body, or over `<unix seconds>:<body>` when a timestamp header is named.
+    Hmac {
+        /// Any of these verifies (rotation).
+        secrets: Vec<Secret>,
+        /// Header that holds the signature.
+        header: String,
+        /// Header that holds the timestamp.
+        timestamp_header: Option<String>,
+    },
+}
+
+/// One credential.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// Its name: part of `source`, shown in logs.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// What it opens; empty: everything.
+    pub scopes: Vec<Scope>,
+    /// Channels it may name with `?to=` and direct calls; empty: all.
+    pub channels: Vec<String>,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Default)]
+pub struct Auth {
+    /// Any one admits; empty: everybody is admitted.
+    pub credentials: Vec<Credential>,
+    /// Direct paths need no credential.
+    pub legacy_open: bool,
+    /// With `legacy_open`: only from these networks (address, prefix length); empty: from anywhere.
+    pub legacy_allow: Vec<(IpAddr, u8)>,
+}
+
+/// A caller that was admitted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The credential's name; empty without authentication.
+    pub name: String,
+    /// Channels it may name; empty: all.
+    pub channels: Vec<String>,
+}
+
+impl Caller {
+    /// Whether it may send to the channel by name.
+    pub fn may_use(&self, channel: &str) -> bool {
+        self.channels.is_empty() || self.channels.iter().any(|c| c == channel)
+    }
+}
+
+impl Auth {
+    /// Whether nothing needs the body to be read before a caller is known.
+    pub fn needs_body(&self) -> bool {
+        self.credentials.iter().any(|c| matches!(c.kind, Kind::Hmac { .. }))
+    }
+
+    /// Admits a caller or says why not; `body` are the raw bytes as they were sent, `now` Unix seconds.
+    pub fn admit(&self, scope: Scope, headers: &HeaderMap, body: &[u8], peer: Option<IpAddr>, now: i64) -> Result<Caller, &'static str> {
+        if scope == Scope::Legacy && self.legacy_open {
+            let inside = |ip: IpAddr| self.legacy_allow.is_empty() || self.legacy_allow.iter().any(|net| contains(*net, ip));
+            if peer.is_none_or(inside) {
+                return Ok(Caller::default());
+            }
+            if self.credentials.is_empty() {
+                return Err("this address is not in legacy.allow_ips");
+            }
+        }
+        if self.credentials.is_empty() {
+            return Ok(Caller::default());
+        }
+        let mut why = "credentials are missing: send `Authorization: Bearer <token>` or basic credentials";
+        for credential in &self.credentials {
+            match check(&credential.kind, headers, body, now) {
+                Ok(true) if credential.scopes.is_empty() || credential.scopes.contains(&scope) => {
+                    return Ok(Caller { name: credential.name.clone(), channels: credential.channels.clone() });
+                }
+                Ok(true) => why = "these credentials are not for this path (see `scopes`)",
+                Ok(false) => {}
+                Err(reason) => why = reason,
+            }
+        }
+        Err(why)
+    }
+}
+
+fn check(kind: &Kind, headers: &HeaderMap, body: &[u8], now: i64) -> Result<bool, &'static str> {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    match kind {
+        Kind::Bearer(token) => match authorization.and_then(|v| strip_scheme(v, "bearer")) {
+            Some(given) if same(given.as_bytes(), token.expose().as_bytes()) => Ok(true),
+            Some(_) => Err("the bearer token is not known here"),
+            None => Ok(false),
+        },
+        Kind::Basic { username, password } => {
+            let Some(given) = authorization.and_then(|v| strip_scheme(v, "basic")) else { return Ok(false) };
+            let decoded = STANDARD.decode(given).map_err(|_| "the basic credentials are not base64")?;
+            let text = String::from_utf8(decoded).map_err(|_| "the basic credentials are not UTF-8")?;
+            let (user, pass) = text.split_once(':').ok_or("the basic credentials lack a colon")?;
+            let user_ok = same(user.as_bytes(), username.as_bytes());
+            let pass_ok = match password.expose().strip_prefix("sha256:") {
+                Some(hash) => same(hex(&Sha256::digest(pass.as_bytes())).as_bytes(), hash.to_ascii_lowercase().as_bytes()),
+                None => same(pass.as_bytes(), password.expose().as_bytes()),
+            };
+            if user_ok & pass_ok { Ok(true) } else { Err("the user name or password is wrong") }
+        }
+        Kind::Hmac { secrets, header, timestamp_header } => {
+            let Some(given) = headers.get(header.as_str()).and_then(|v| v.to_str().ok()) else { return Ok(false) };
+            let prefix = match timestamp_header {
+                Some(name) => {
+                    let stamp = headers.get(name.as_str()).and_then(|v| v.to_str().ok()).ok_or("the signature's timestamp header is missing")?;
+                    let seconds: i64 = stamp.parse().map_err(|_| "the signature's timestamp is not a Unix time in seconds")?;
+                    if (now - seconds).abs() > SIGNATURE_WINDOW {
+                        return Err("the signature's timestamp is more than 5 minutes off; compare the clocks");
+                    }
+                    format!("{stamp}:")
+                }
+                None => String::new(),
+            };
+            let mut ok = false;
+            for secret in secrets {
+                let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else { continue };
+                mac.update(prefix.as_bytes());
+                mac.update(body);
+                ok |= same(hex(&mac.finalize().into_bytes()).as_bytes(), given.as_bytes());
+            }
+            if ok { Ok(true) } else { Err("the body's signature does not match") }
+        }
+    }
+}
+
+fn strip_scheme<'a>(value: &'a str, scheme: &str) -> Option<&'a str> {
+    let (given, rest) = value.split_once(' ')?;
+    given.eq_ignore_ascii_case(scheme).then(|| rest.trim())
+}
+
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Whether an address lies in a network.
+pub fn contains((net, prefix): (IpAddr, u8), ip: IpAddr) -> bool {
+    match (net, ip.to_canonical()) {
+        (IpAddr::V4(net), IpAddr::V4(ip)) => {
+            let shift = 32 - u32::from(prefix.min(32));
+            shift == 32 || u32::from(net) >> shift == u32::from(ip) >> shift
+        }
+        (IpAddr::V6(net), IpAddr::V6(ip)) => {
+            let shift = 128 - u32::from(prefix.min(128));
+            shift == 128 || u128::from(net) >> shift == u128::from(ip) >> shift
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn auth(kind: Kind) -> Auth {
+        Auth { credentials: vec![Credential { name: "one".into(), kind, scopes: vec![], channels: vec![] }], ..Auth::default() }
+    }
+
+    fn header(name: &'static str, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_str(value).unwrap());
+        headers
+    }
+
+    #[test]
+    fn bearer_and_basic() {
+        let bearer = auth(Kind::Bearer(Secret::new("t0ken")));
+        assert_eq!(bearer.admit(Scope::Webhook, &header("authorization", "bearer t0ken"), b"", None, 0).unwrap().name, "one");
+        assert!(bearer.admit(Scope::Webhook, &header("authorization", "Bearer t0keN"), b"", None, 0).is_err());
+        assert!(bearer.admit(Scope::Webhook, &HeaderMap::new(), b"", None, 0).is_err());
+        for password in ["pw", "sha256:30c952fab122c3f9759f02a6d95c3758b246b4fee239957b2d4fee46e26170c4"] {
+            let basic = auth(Kind::Basic { username: "grafana".into(), password: Secret::new(password) });
+            let given = |text: &str| header("authorization", &format!("Basic {}", STANDARD.encode(text)));
+            assert!(basic.admit(Scope::Webhook, &given("grafana:pw"), b"", None, 0).is_ok(), "{password}");
+            assert!(basic.admit(Scope::Webhook, &given("grafana:no"), b"", None, 0).is_err());
+            assert!(basic.admit(Scope::Webhook, &given("nobody:pw"), b"", None, 0).is_err());
+        }
+    }
+
+    #[test]
+    fn grafana_signatures_with_rotation_and_a_window() {
+        let secrets = vec![Secret::new("old"), Secret::new("new")];
+        let kind = |stamp: Option<&str>| Kind::Hmac { secrets: secrets.clone(), header: "x-grafana-alerting-signature".into(), timestamp_header: stamp.map(Into::into) };
+        let sign = |text: &str| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(b"new").unwrap();
+            mac.update(text.as_bytes());
+            hex(&mac.finalize().into_bytes())
+        };
+        let plain = auth(kind(None));
+        let headers = header("x-grafana-alerting-signature", &sign("{}"));
+        assert!(plain.admit(Scope::Webhook, &headers, b"{}", None, 0).is_ok());
+        assert!(plain.admit(Scope::Webhook, &headers, b"{ }", None, 0).is_err());
+        let stamped = auth(kind(Some("x-stamp")));
+        let mut headers = header("x-grafana-alerting-signature", &sign("1000:{}"));
+        headers.insert("x-stamp", HeaderValue::from_static("1000"));
+        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1299).is_ok());
+        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1301).is_err());
+        headers.remove("x-stamp");
+        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1000).is_err());
+    }
+
+    #[test]
+    fn scopes_and_open_legacy_paths() {
+        let mut auth = auth(Kind::Bearer(Secret::new("t0ken")));
+        auth.credentials[0].scopes = vec![Scope::Webhook];
+        let given = header("authorization", "Bearer t0ken");
+        assert!(auth.admit(Scope::Api, &given, b"", None, 0).is_err());
+        auth.legacy_open = true;
+        auth.legacy_allow = vec![("10.0.0.0".parse().unwrap(), 8)];
+        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "10.1.2.3".parse().ok(), 0).is_ok());
+        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "11.1.2.3".parse().ok(), 0).is_err());
+        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "::ffff:10.1.2.3".parse().ok(), 0).is_ok());
+    }
+}

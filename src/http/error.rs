@@ -1,0 +1,65 @@
+//! Error answers: short plain text whose first line decides, because senders log it and cut it.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::store::StoreError;
+
+/// An answer that is not 2xx.
+#[derive(Debug)]
+pub struct HttpError {
+    status: StatusCode,
+    text: String,
+    retry_after: Option<u32>,
+}
+
+impl HttpError {
+    /// An error answer; the text is cut at 1,000 bytes (Grafana keeps 1,024).
+    pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, text: crate::model::scrub(&text.into(), &[], 1000), retry_after: None }
+    }
+
+    /// 400.
+    pub fn bad_request(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// 404.
+    pub fn not_found(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, text)
+    }
+
+    /// 503 with Retry-After: Alertmanager repeats 5xx and nothing else.
+    pub fn unavailable(text: impl Into<String>) -> Self {
+        Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<StoreError> for HttpError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Invalid(text) => Self::bad_request(text),
+            other => Self::unavailable(format!("not accepted: {other}")),
+        }
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], self.text + "\n").into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

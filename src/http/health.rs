@@ -1,0 +1,59 @@
+//! `/-/healthy`, `/-/ready`, `/-/reload`, `/metrics`, and a word for people at `/`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::{App, HttpError, Scope, admit};
+
+/// The process runs.
+pub(super) async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+/// It takes and records alerts: 200, else 503 with the reasons. A failed reload is told but does not make it unready: the old plan works.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
+    let mut why = Vec::new();
+    if app.stopping.load(Ordering::Acquire) {
+        why.push("stopping".to_owned());
+    }
+    if !*app.engine.shared.store_ok().borrow() {
+        why.push("the store does not work; see the log".to_owned());
+    }
+    let note = app.reload_state.load().as_ref().clone().map(|n| format!("note: the last reload failed, the configuration before it is in force: {n}\n")).unwrap_or_default();
+    if why.is_empty() {
+        return (StatusCode::OK, format!("ready\n{note}")).into_response();
+    }
+    let mut response = HttpError::unavailable(format!("not ready: {}", why.join("; "))).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Reads the configuration anew; a bad one changes nothing and is told.
+pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Result<&'static str, HttpError> {
+    admit(&app, Scope::Api, request).await?;
+    (app.reload)().await.map_err(|report| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("not reloaded, the configuration before it stays in force\n{report}")))?;
+    Ok("reloaded\n")
+}
+
+/// Prometheus metrics. Open unless a credential is given the scope `metrics`.
+pub(super) async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let guarded = app.settings.load().auth.credentials.iter().any(|c| c.scopes.contains(&Scope::Metrics));
+    if guarded {
+        admit(&app, Scope::Metrics, request).await?;
+    }
+    let text = app.engine.shared.metrics.text();
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+}
+
+/// What this is, for somebody who opens it in a browser.
+pub(super) async fn index() -> &'static str {
+    concat!(
+        "Watchfire ",
+        env!("CARGO_PKG_VERSION"),
+        "\n\nPOST /webhook            Alertmanager and Grafana webhooks\nGET  /-/ready            whether alerts are taken\nGET  /metrics            Prometheus metrics\nGET  /api/v1/deliveries  what was delivered, what waits, what is dead\n"
+    )
+}

@@ -1,0 +1,207 @@
+//! The HTTP side: webhooks in, direct calls, health, metrics, and the read side for people.
+
+pub mod api;
+pub mod auth;
+mod error;
+mod health;
+mod legacy;
+mod message_page;
+mod webhook;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{any, get, post};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::delivery::Engine;
+use crate::ingest::GenericMapping;
+
+pub use auth::{Auth, Caller, Scope};
+pub use error::HttpError;
+
+/// What the HTTP side needs to know; swapped whole on reload.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Who may call.
+    pub auth: Auth,
+    /// Largest body, inflated, in bytes.
+    pub max_body: usize,
+    /// Proxies whose `X-Forwarded-For` is believed: address and prefix length.
+    pub trusted_proxies: Vec<(IpAddr, u8)>,
+    /// How bodies that are neither Alertmanager's nor Grafana's are read.
+    pub generic: Option<GenericMapping>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { auth: Auth::default(), max_body: 8 << 20, trusted_proxies: Vec::new(), generic: None }
+    }
+}
+
+/// What `/-/ready` reports of the last reload: nothing, or why it failed.
+pub type ReloadState = ArcSwap<Option<String>>;
+
+/// Asks the application to reload; the answer is the report of what is wrong, if anything is.
+pub type ReloadDoor = Arc<dyn Fn() -> futures_util::future::BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Shared by all handlers.
+pub struct App {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Settings.
+    pub settings: ArcSwap<HttpSettings>,
+    /// Whether a stop has begun: `/-/ready` fails so that balancers look elsewhere.
+    pub stopping: AtomicBool,
+    /// The last reload.
+    pub reload_state: ReloadState,
+    /// The way to reload.
+    pub reload: ReloadDoor,
+    /// Requests that may be worked on at once.
+    pub places: Semaphore,
+}
+
+/// Requests worked on at once; more get 503 and come again.
+pub const PLACES: usize = 1024;
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+impl App {
+    /// The state behind a router.
+    pub fn new(engine: Arc<Engine>, settings: HttpSettings, reload: ReloadDoor) -> Self {
+        Self {
+            engine,
+            settings: ArcSwap::from_pointee(settings),
+            stopping: AtomicBool::new(false),
+            reload_state: ArcSwap::from_pointee(None),
+            reload,
+            places: Semaphore::new(PLACES),
+        }
+    }
+
+    /// Says that a stop has begun.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+}
+
+/// A request that was admitted and read.
+pub(crate) struct Admitted {
+    pub(crate) caller: Caller,
+    pub(crate) body: Bytes,
+}
+
+/// The router.
+pub fn router(app: Arc<App>) -> Router {
+    let webhook = post(webhook::auto).put(webhook::auto);
+    let inbound = Router::new()
+        .route("/webhook", webhook)
+        .route("/webhook/alertmanager", post(webhook::alertmanager).put(webhook::alertmanager))
+        .route("/webhook/grafana", post(webhook::grafana).put(webhook::grafana))
+        .route("/email/send/message", post(legacy::email))
+        .route("/slack/send/message", post(legacy::slack).get(legacy::slack))
+        .route("/dingding/send/message", post(legacy::dingding))
+        .route("/dingding/call", post(legacy::dingding_call))
+        .route("/wx/apps/send", post(legacy::wx))
+        .route("/sms/send", post(legacy::sms))
+        .route("/vms/send", post(legacy::vms))
+        .route("/api/v1/send", post(api::send));
+    Router::new()
+        .merge(inbound)
+        .nest("/api/v1", api::router())
+        .route("/-/healthy", get(health::healthy))
+        .route("/-/ready", get(health::ready))
+        .route("/-/reload", post(health::reload).put(health::reload))
+        .route("/metrics", get(health::metrics))
+        .route("/m/{message}", get(message_page::show))
+        .route("/", get(health::index))
+        .fallback(any(unknown))
+        .layer(middleware::from_fn_with_state(app.clone(), place))
+        .layer(RequestDecompressionLayer::new().gzip(true).deflate(false).br(false).zstd(false).pass_through_unaccepted(false))
+        .layer(SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, axum::http::HeaderValue::from_static("nosniff")))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, axum::http::HeaderValue::from_static("no-store")))
+        .layer(CatchPanicLayer::new())
+        .with_state(app)
+}
+
+/// Load shedding: more than the places get 503, which Alertmanager repeats. Health answers always.
+async fn place(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, HttpError> {
+    if request.uri().path().starts_with("/-/") {
+        return Ok(next.run(request).await);
+    }
+    let Ok(_place) = app.places.try_acquire() else {
+        app.engine.shared.metrics.received("any", "unavailable");
+        return Err(HttpError::unavailable(format!("more than {PLACES} requests are being worked on; try again")));
+    };
+    Ok(next.run(request).await)
+}
+
+async fn unknown(request: Request) -> HttpError {
+    let path: String = request.uri().path().chars().take(80).collect();
+    HttpError::not_found(format!("no such path: {path}\nSend Alertmanager's and Grafana's webhooks to /webhook; see the README for the direct paths."))
+}
+
+/// Admits a caller and reads its body, both bounded.
+pub(crate) async fn admit(app: &App, scope: Scope, request: Request) -> Result<Admitted, HttpError> {
+    let settings = app.settings.load();
+    let (parts, body) = request.into_parts();
+    let peer = peer(&settings, &parts.headers, parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip()));
+    let now = app.engine.shared.clock.now_ms() / 1000;
+    let refuse = |why: &str| {
+        app.engine.shared.metrics.received("any", "unauthorized");
+        tracing::warn!(why, path = parts.uri.path(), peer = ?peer, "a caller was refused");
+        HttpError::new(StatusCode::UNAUTHORIZED, format!("not authorized: {why}"))
+    };
+    // A caller without a chance is not worth reading a body for.
+    if !settings.auth.needs_body() {
+        let caller = settings.auth.admit(scope, &parts.headers, b"", peer, now).map_err(refuse)?;
+        let body = read(app, body, settings.max_body).await?;
+        return Ok(Admitted { caller, body });
+    }
+    let body = read(app, body, settings.max_body).await?;
+    let caller = settings.auth.admit(scope, &parts.headers, &body, peer, now).map_err(refuse)?;
+    Ok(Admitted { caller, body })
+}
+
+async fn read(app: &App, body: Body, max: usize) -> Result<Bytes, HttpError> {
+    match tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, max)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => {
+            let mut cause: Option<&dyn std::error::Error> = Some(&error);
+            while let Some(e) = cause {
+                if e.is::<http_body_util::LengthLimitError>() {
+                    app.engine.shared.metrics.received("any", "too_large");
+                    return Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {max} bytes (server.max_body)")));
+                }
+                cause = e.source();
+            }
+            Err(HttpError::bad_request(format!("the body could not be read: {error}")))
+        }
+        Err(_) => Err(HttpError::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive within 30 s")),
+    }
+}
+
+fn peer(settings: &HttpSettings, headers: &HeaderMap, direct: Option<IpAddr>) -> Option<IpAddr> {
+    let direct = direct?;
+    let trusted = |ip: IpAddr| settings.trusted_proxies.iter().any(|net| auth::contains(*net, ip));
+    if !trusted(direct) {
+        return Some(direct);
+    }
+    // The rightmost address that is not a proxy of ours: what stands left of it was written by the caller.
+    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim);
+    let mut chain: Vec<IpAddr> = forwarded.filter_map(|v| v.parse().ok()).collect();
+    chain.reverse();
+    Some(chain.into_iter().find(|ip| !trusted(*ip)).unwrap_or(direct))
+}

@@ -1,0 +1,130 @@
+//! `/webhook`, `/webhook/alertmanager`, `/webhook/grafana`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, Request, State};
+use serde_json::{Value, json};
+
+use super::{Admitted, App, HttpError, Scope, admit};
+use crate::delivery::intake::known_channels;
+use crate::ingest::{self, Hint};
+use crate::model::Event;
+use crate::store::Accepted;
+
+/// `POST|PUT /webhook`: tells the sender by the body.
+pub(super) async fn auto(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Value>, HttpError> {
+    take(&app, Hint::Auto, query, request).await
+}
+
+/// `POST|PUT /webhook/alertmanager`.
+pub(super) async fn alertmanager(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Value>, HttpError> {
+    take(&app, Hint::Alertmanager, query, request).await
+}
+
+/// `POST|PUT /webhook/grafana`.
+pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Value>, HttpError> {
+    take(&app, Hint::Grafana, query, request).await
+}
+
+async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) -> Result<Json<Value>, HttpError> {
+    let Admitted { caller, body } = admit(app, Scope::Webhook, request).await?;
+    let settings = app.settings.load();
+    let metrics = &app.engine.shared.metrics;
+    let now = app.engine.shared.clock.now();
+    let mut event = ingest::parse(hint, &body, settings.generic.as_ref(), now).map_err(|error| {
+        metrics.received("any", "malformed");
+        tracing::warn!(%error, bytes = body.len(), "a body was refused");
+        HttpError::bad_request(error.to_string())
+    })?;
+    let Query { to, source } = Query::parse(query.as_deref().unwrap_or(""));
+    name_source(&mut event, source, &caller.name);
+    let mut unknown = Vec::new();
+    let to = match to {
+        None => None,
+        Some(names) => {
+            let plan = app.engine.shared.plan.load();
+            let (mut known, mut missing) = known_channels(&plan, &names);
+            missing.extend(known.extract_if(.., |name| !caller.may_use(name)));
+            if known.is_empty() {
+                metrics.received(event.kind.as_str(), "malformed");
+                let all = plan.channels.keys().filter(|n| caller.may_use(n)).cloned().collect::<Vec<_>>().join(", ");
+                return Err(HttpError::bad_request(format!("?to= names no channel: {}\nchannels: {all}", missing.join(", "))));
+            }
+            unknown = missing;
+            Some(known)
+        }
+    };
+    if !unknown.is_empty() {
+        tracing::warn!(unknown = unknown.join(","), "?to= names channels that do not exist");
+    }
+    let kind = event.kind.as_str();
+    let accepted = app.engine.accept(event, to.as_deref()).await.inspect_err(|error| {
+        metrics.received(kind, "unavailable");
+        tracing::error!(%error, "a body could not be stored; its sender got 503");
+    })?;
+    metrics.received(kind, if accepted.duplicate { "duplicate" } else { "accepted" });
+    tracing::debug!(event = %accepted.event, deliveries = accepted.deliveries.len(), duplicate = accepted.duplicate, "accepted");
+    Ok(Json(answer(&accepted, &unknown)))
+}
+
+/// `source` = what kind of sender + which one: the caller's `?source=` if it names one, else its credential; Grafana's organisations are apart.
+fn name_source(event: &mut Event, asked: Option<String>, credential: &str) {
+    let org = std::mem::take(&mut event.source);
+    let who = asked.unwrap_or_else(|| credential.to_owned());
+    event.source = [event.kind.as_str(), &who, &org].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+}
+
+/// The answer to an accepted event.
+pub(super) fn answer(accepted: &Accepted, unknown: &[String]) -> Value {
+    let deliveries: Vec<Value> =
+        accepted.deliveries.iter().map(|d| json!({ "id": d.id, "channel": d.channel, "state": d.state })).collect();
+    let mut answer = json!({ "event": accepted.event, "deliveries": deliveries, "duplicate": accepted.duplicate });
+    if !unknown.is_empty() {
+        answer["unknown"] = json!(unknown);
+    }
+    answer
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Query {
+    to: Option<Vec<String>>,
+    source: Option<String>,
+}
+
+impl Query {
+    fn parse(query: &str) -> Self {
+        let mut parsed = Self::default();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decode(value);
+            match name {
+                "to" => {
+                    let names = value.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned);
+                    parsed.to.get_or_insert_default().extend(names);
+                }
+                "source" if !value.is_empty() => parsed.source = Some(value.chars().filter(|c| !c.is_control()).take(100).collect()),
+                _ => {}
+            }
+        }
+        parsed
+    }
+}
+
+fn decode(value: &str) -> String {
+    percent_encoding::percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_query_names_channels_and_source() {
+        let query = Query::parse("to=a,b%20c&x=1&to=d&source=am%2F1");
+        assert_eq!(query.to, Some(vec!["a".into(), "b c".into(), "d".into()]));
+        assert_eq!(query.source.as_deref(), Some("am/1"));
+        assert_eq!(Query::parse("to="), Query { to: Some(vec![]), source: None });
+        assert_eq!(Query::parse(""), Query::default());
+    }
+}
