@@ -1,3 +1,5 @@
-//! The watchfire binary.
+//! The watchfire binary: see `watchfire --help`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    watchfire::cli::main()
+}

@@ -1,0 +1,232 @@
+//! The whole as a value: build, start, reload, drain, stop. `serve` runs it; tests run it in their process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, LoadOptions, Loaded};
+use crate::delivery::{Alarm, Clock, Engine, EngineOptions, keeper};
+use crate::http::{self, HttpSettings};
+use crate::metrics::Metrics;
+use crate::store::{SqliteOptions, SqliteStore, Store};
+
+/// How long a stop waits for what is under way.
+pub const DRAIN: Duration = Duration::from_secs(20);
+/// How often the configuration's files are looked at for changes.
+const WATCH: Duration = Duration::from_secs(2);
+
+/// What an application is started with.
+#[derive(Debug, Clone)]
+pub struct AppOptions {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Overrides `server.listen`.
+    pub listen: Option<String>,
+    /// The time.
+    pub clock: Clock,
+    /// Whether changed files are reloaded by themselves.
+    pub watch: bool,
+    /// Wait for another process to let go of the store instead of failing.
+    pub wait_for_store: bool,
+}
+
+impl AppOptions {
+    /// Serves `config` with the machine's clock.
+    pub fn new(config: impl Into<PathBuf>) -> Self {
+        Self { config: config.into(), listen: None, clock: Clock::system(), watch: true, wait_for_store: true }
+    }
+}
+
+/// A running Watchfire.
+pub struct App {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its engine.
+    pub engine: Arc<Engine>,
+    state: Arc<http::App>,
+    cancel: CancellationToken,
+    server_stop: CancellationToken,
+    server: JoinHandle<std::io::Result<()>>,
+    keeper: JoinHandle<()>,
+    watcher: Option<JoinHandle<()>>,
+    store: Arc<dyn Store>,
+}
+
+impl App {
+    /// Loads, opens the store, listens, and only then reads what waits.
+    pub async fn start(options: AppOptions) -> Result<Self> {
+        let loaded = load(&options)?;
+        for finding in &loaded.findings {
+            tracing::warn!("{}", config::one_line(finding));
+        }
+        let listener = listen(&loaded.server.listen).await?;
+        Self::start_on(listener, loaded, options).await
+    }
+
+    async fn start_on(listener: TcpListener, mut loaded: Loaded, options: AppOptions) -> Result<Self> {
+        let address = listener.local_addr()?;
+        let path = loaded.store.path.clone();
+        let store_options = SqliteOptions { wait: options.wait_for_store, ..SqliteOptions::new(&path) };
+        let store = tokio::task::spawn_blocking(move || SqliteStore::open(store_options)).await?.map_err(|e| anyhow!("{e}"))?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let key = link_key(&path)?;
+        loaded.plan.link_key = key.clone();
+        let metrics = Arc::new(Metrics::new());
+        metrics.reloaded(true, options.clock.now_ms() as f64 / 1000.0);
+        let node = format!("{}-{}", std::process::id(), options.clock.now_ms());
+        let settings = HttpSettings::clone(&loaded.server.http);
+        let files = loaded.files.clone();
+        let (engine, alarms) = Engine::new(store.clone(), Arc::new(loaded.plan), options.clock.clone(), metrics, &node, EngineOptions::default());
+        let engine = Arc::new(engine);
+        let reloader = Arc::new(Reloader { engine: engine.clone(), options: options.clone(), key, state: Default::default(), address });
+        let door = reloader.clone();
+        let state = Arc::new(http::App::new(engine.clone(), settings, Arc::new(move || Box::pin(door.clone().reload()))));
+        let _ = reloader.state.set(Arc::downgrade(&state));
+        // The listener answers before the backlog is read: Grafana repeats nothing.
+        let server_stop = CancellationToken::new();
+        let stopped = server_stop.clone();
+        let service = http::router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        let server = tokio::spawn(async move { axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned()).await });
+        engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
+        let cancel = CancellationToken::new();
+        let keeper = tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
+        let watcher = options.watch.then(|| tokio::spawn(watch(reloader, files, cancel.clone())));
+        Ok(Self { address, engine, state, cancel, server_stop, server, keeper, watcher, store })
+    }
+
+    /// Reads the configuration anew; a bad one changes nothing and gives the report.
+    pub async fn reload(&self) -> Result<(), String> {
+        (self.state.reload)().await
+    }
+
+    /// Stops: stays up until what is under way is done (accepting last), finishes until the deadline, leaves the rest on disk. `true` when nothing was cut off.
+    pub async fn stop(self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        self.state.stop();
+        self.cancel.cancel();
+        let drained = self.engine.stop(deadline).await;
+        self.server_stop.cancel();
+        let _ = tokio::time::timeout_at(deadline.max(Instant::now() + Duration::from_secs(1)), self.server).await;
+        let _ = self.keeper.await;
+        if let Some(watcher) = self.watcher {
+            let _ = watcher.await;
+        }
+        self.store.close().await;
+        drained
+    }
+}
+
+fn load(options: &AppOptions) -> Result<Loaded> {
+    let load = LoadOptions { secrets: true, listen: options.listen.clone() };
+    config::load(&options.config, &load).map_err(|findings| anyhow!("{}", config::report(&findings)))
+}
+
+async fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| match address.rsplit_once(':') {
+        Some((_, port)) => format!("cannot listen on {address}; if port {port} is taken, stop what uses it or choose another with --listen or server.listen"),
+        None => format!("cannot listen on {address}; write it as host:port"),
+    })
+}
+
+/// The key that signs links in messages: made once, kept beside the store, so that old links go on working.
+fn link_key(store: &std::path::Path) -> Result<crate::model::Secret> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = store.with_extension("link-key");
+    if let Ok(text) = std::fs::read_to_string(&path)
+        && text.trim().len() >= 32
+    {
+        return Ok(crate::model::Secret::new(text.trim()));
+    }
+    let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(key.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(crate::model::Secret::new(key))
+}
+
+struct Reloader {
+    engine: Arc<Engine>,
+    options: AppOptions,
+    key: crate::model::Secret,
+    state: std::sync::OnceLock<std::sync::Weak<http::App>>,
+    address: SocketAddr,
+}
+
+impl Reloader {
+    async fn reload(self: Arc<Self>) -> Result<(), String> {
+        let Some(state) = self.state.get().and_then(std::sync::Weak::upgrade) else { return Err("the server stops".into()) };
+        let options = self.options.clone();
+        let shared = self.engine.shared.clone();
+        let at = shared.clock.now_ms() as f64 / 1000.0;
+        let load = LoadOptions { secrets: true, listen: options.listen.clone() };
+        let path = options.config.clone();
+        let loaded = tokio::task::spawn_blocking(move || config::load(&path, &load)).await.map_err(|e| e.to_string())?;
+        let failed_before = state.reload_state.load().is_some();
+        let result = match loaded {
+            Ok(mut loaded) => {
+                loaded.plan.link_key = self.key.clone();
+                if loaded.server.listen.parse::<SocketAddr>().is_ok_and(|l| l.port() != 0 && l != self.address) {
+                    tracing::warn!(listen = %loaded.server.listen, "server.listen changed; it takes effect after a restart");
+                }
+                state.settings.store(Arc::new(loaded.server.http));
+                self.engine.reload(Arc::new(loaded.plan)).await.map_err(|e| e.to_string())
+            }
+            Err(findings) => Err(config::report(&findings)),
+        };
+        shared.metrics.reloaded(result.is_ok(), at);
+        match &result {
+            Ok(()) => {
+                tracing::info!("the configuration was reloaded");
+                if failed_before {
+                    shared.alarm(Alarm::ReloadOver);
+                }
+                state.reload_state.store(Arc::new(None));
+            }
+            Err(report) => {
+                tracing::error!("the configuration could not be reloaded; the one before stays in force\n{report}");
+                let first = report.lines().find(|l| !l.trim().is_empty()).unwrap_or("").to_owned();
+                shared.alarm(Alarm::Reload { reason: first.clone() });
+                state.reload_state.store(Arc::new(Some(first)));
+            }
+        }
+        result
+    }
+}
+
+/// Looks at the files' contents (not at file events: Kubernetes swaps links, network file systems send none).
+async fn watch(reloader: Arc<Reloader>, mut files: Vec<PathBuf>, cancel: CancellationToken) {
+    let look = |files: Vec<PathBuf>| tokio::task::spawn_blocking(move || config::fingerprint(&files));
+    let mut seen = look(files.clone()).await.ok();
+    let mut tick = tokio::time::interval(WATCH);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let now = look(files.clone()).await.ok();
+        if now == seen {
+            continue;
+        }
+        // A file half written is not a change yet: wait until it holds still.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let settled = look(files.clone()).await.ok();
+        if settled != now {
+            continue;
+        }
+        seen = settled;
+        let _ = reloader.clone().reload().await;
+        files = config::watched(&reloader.options.config).unwrap_or(files);
+        seen = look(files.clone()).await.ok().or(seen);
+    }
+}

@@ -1,0 +1,130 @@
+//! `watchfire check` and `watchfire platforms`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Common, Outcome, block_on};
+use crate::channel::{OnAmbiguous, PLATFORMS, Platform, Probe};
+use crate::config::{self, LoadOptions};
+use crate::model::{Finding, Level, format_duration};
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Do not read tokens and passwords: for CI, where they are not at hand.
+    #[arg(long)]
+    without_secrets: bool,
+    /// Ask every platform whether it accepts the credentials; sends nothing.
+    #[arg(long, conflicts_with = "without_secrets")]
+    online: bool,
+    /// Print findings as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Exit 1 on warnings too.
+    #[arg(long)]
+    deny_warnings: bool,
+    /// Explain a finding's code.
+    #[arg(long, value_name = "CODE")]
+    explain: Option<String>,
+}
+
+/// Checks the configuration.
+pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<Outcome> {
+    if let Some(code) = &args.explain {
+        return match config::explain(code) {
+            Some(text) => {
+                anstream::println!("{text}");
+                Ok(Outcome::Fine)
+            }
+            None => anyhow::bail!("there is no code {code}; codes stand in brackets behind `error` and `warning`"),
+        };
+    }
+    let options = LoadOptions { secrets: !args.without_secrets, listen: common.listen.clone() };
+    let loaded = config::load(&common.config, &options);
+    let findings = match &loaded {
+        Ok(loaded) => &loaded.findings,
+        Err(findings) => findings,
+    };
+    if args.json {
+        anstream::println!("{}", config::json(findings));
+    } else if !findings.is_empty() {
+        anstream::eprintln!("{}", config::report(findings));
+    }
+    let bad = |f: &Finding| f.level == Level::Error || args.deny_warnings;
+    let Ok(loaded) = &loaded else { return Ok(Outcome::Failed) };
+    if findings.iter().any(bad) {
+        return Ok(Outcome::Failed);
+    }
+    let channels = loaded.plan.channels.len();
+    if !args.json {
+        anstream::println!("{} is fine: {channels} channels, {} routes", common.config.display(), loaded.plan.tree.len());
+    }
+    if !args.online {
+        return Ok(Outcome::Fine);
+    }
+    let mut failed = false;
+    for channel in loaded.plan.channels.values() {
+        let probe = block_on(async { tokio::time::timeout(channel.timeout, channel.driver.probe()).await })?;
+        let said = match probe {
+            Ok(Probe::Ok) => "ok".to_owned(),
+            Ok(Probe::Unsupported) => "cannot be asked without sending; try `watchfire send`".to_owned(),
+            Ok(Probe::Failed(error)) => {
+                failed = true;
+                format!("FAILED: {error}")
+            }
+            Err(_) => {
+                failed = true;
+                format!("FAILED: no answer within {}", format_duration(channel.timeout))
+            }
+        };
+        anstream::println!("{:<20} {:<12} {said}", channel.name, channel.platform.name);
+    }
+    Ok(if failed { Outcome::Failed } else { Outcome::Fine })
+}
+
+/// Options of `platforms`.
+#[derive(Debug, Args)]
+pub struct PlatformsArgs {
+    /// Print the table of the README.
+    #[arg(long)]
+    markdown: bool,
+    /// Print JSON.
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+}
+
+/// Lists the platforms.
+pub fn platforms(args: &PlatformsArgs) -> Outcome {
+    if args.markdown {
+        anstream::print!("{}", markdown());
+    } else if args.json {
+        let rows: Vec<_> = PLATFORMS.iter().map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "pace": pace(p) })).collect();
+        anstream::println!("{}", json!(rows));
+    } else {
+        for p in PLATFORMS {
+            anstream::println!("{:<14} {:<34} {}", p.name, p.title, p.about);
+        }
+    }
+    Outcome::Fine
+}
+
+/// The README's table of platforms.
+pub fn markdown() -> String {
+    let mut out = String::from("| key | platform | what it sends | size limit | pace | resolved by default | unknown outcome |\n|---|---|---|---|---|---|---|\n");
+    for p in PLATFORMS {
+        let unknown = match p.ambiguous {
+            OnAmbiguous::Retry => "sent again",
+            OnAmbiguous::Never => "never sent again",
+        };
+        let resolved = if p.resolved_by_default { "yes" } else { "no" };
+        out.push_str(&format!("| `{}` | [{}]({}) | {} | {} | {} | {resolved} | {unknown} |\n", p.name, p.title, p.docs, p.about, p.limit, pace(p)));
+    }
+    out
+}
+
+fn pace(platform: &Platform) -> String {
+    if platform.pace.limits.is_empty() {
+        return "none".into();
+    }
+    platform.pace.limits.iter().map(|l| format!("{} per {}", l.count, format_duration(l.window))).collect::<Vec<_>>().join(", ")
+}

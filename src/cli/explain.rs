@@ -1,0 +1,122 @@
+//! `watchfire explain <delivery-id | event-id | --payload F>`: why was this (not) sent.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::Value;
+
+use super::queue::time;
+use super::remote::Remote;
+use super::{Common, Outcome, block_on, load};
+use crate::http::api::preview;
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A delivery's or event's id.
+    id: Option<String>,
+    /// A webhook body instead: what would happen to it now.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "id")]
+    payload: Option<PathBuf>,
+}
+
+/// Explains.
+pub fn run(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
+    if let Some(path) = &args.payload {
+        return payload(common, path);
+    }
+    let Some(id) = &args.id else { bail!("name a delivery's or event's id, or --payload FILE") };
+    block_on(async {
+        let remote = Remote::open(common).await?;
+        let result = explain(&remote, id).await;
+        remote.close().await;
+        anstream::print!("{}", result?);
+        Ok(Outcome::Fine)
+    })?
+}
+
+async fn explain(remote: &Remote, id: &str) -> Result<String> {
+    match remote.call("GET", &format!("/api/v1/deliveries/{id}"), None).await {
+        Ok(found) => Ok(delivery(&found)),
+        Err(_) => {
+            let event = remote.call("GET", &format!("/api/v1/events/{id}"), None).await?;
+            let mut out = format!("event {} from {} at {}\n", id, event["event"]["source"].as_str().unwrap_or(""), time(&event["received_at"]));
+            if let Some(note) = event["note"].as_str() {
+                out.push_str(&format!("  {note}\n"));
+            }
+            for row in event["deliveries"].as_array().into_iter().flatten() {
+                let one = remote.call("GET", &format!("/api/v1/deliveries/{}", row["id"].as_str().unwrap_or("")), None).await?;
+                out.push('\n');
+                out.push_str(&delivery(&one));
+            }
+            Ok(out)
+        }
+    }
+}
+
+fn payload(common: &Common, path: &std::path::Path) -> Result<Outcome> {
+    let loaded = load(common, false)?;
+    let now = crate::delivery::Clock::system().now();
+    let event = super::render::event(path, now)?;
+    let plan = &loaded.plan;
+    for (i, alert) in event.alerts.iter().enumerate() {
+        anstream::println!("alert {} {} ({})\n{}", i + 1, alert.name(), alert.status.as_str(), plan.tree.explain(&alert.labels, now));
+    }
+    let none = Default::default();
+    let intake = crate::delivery::intake::Intake { plan, at: now, mutes: &none, to: None };
+    for new in intake.deliveries(&event, |a| crate::ingest::group_of(&event, a)) {
+        let reason = new.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
+        anstream::println!("-> {} {}{reason}  [{}]", new.channel, new.state.as_str(), new.title);
+        if let Some(channel) = plan.channel(&new.channel) {
+            for page in &preview(plan, channel, &event, now).pages {
+                let size = (channel.platform.measure)(page);
+                anstream::println!("   page {}/{}: {} of {} {}", page.number, page.total, size.used, size.max, size.unit);
+            }
+        }
+    }
+    Ok(Outcome::Fine)
+}
+
+/// One delivery's story on one screen.
+pub fn delivery(detail: &Value) -> String {
+    let row = &detail["delivery"];
+    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+    let mut out = format!("delivery {}\n  {}\n", text(&row["id"]), text(&row["title"]));
+    out.push_str(&format!("  to {} ({} firing, {} resolved), born {}\n", text(&row["channel"]), row["firing"], row["resolved"], time(&row["born_at"])));
+    out.push_str(&format!("  state {}", text(&row["state"])));
+    if let Some(at) = row["done_at"].as_i64() {
+        out.push_str(&format!(" since {}", time(&at.into())));
+    }
+    if let Some(reason) = row["reason"].as_str() {
+        out.push_str(&format!(": {reason}"));
+    }
+    out.push_str(&format!("\n  chosen by {}", text(&detail["route"])));
+    let fallback: Vec<_> = detail["fallback"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !fallback.is_empty() {
+        out.push_str(&format!("; if it dies: {}", fallback.join(", then ")));
+    }
+    out.push_str(&format!("\n  event {} from {}\n", text(&detail["event"]["id"]), text(&detail["event"]["body"]["source"])));
+    let message = &detail["message"];
+    if message.is_object() {
+        out.push_str(&format!("  message {} ({}, {} deliveries, {} pages)\n", text(&message["id"]), text(&message["kind"]), message["deliveries"], message["pages"].as_array().map_or(0, Vec::len)));
+        for attempt in message["attempts"].as_array().into_iter().flatten() {
+            out.push_str(&format!(
+                "    {}  page {}  {}  {}  {}\n",
+                time(&attempt["begun_at"]),
+                attempt["page"].as_i64().unwrap_or(0) + 1,
+                attempt["kind"].as_str().unwrap_or("under way"),
+                text(&attempt["code"]),
+                text(&attempt["answer"])
+            ));
+        }
+        for cell in message["cells"].as_array().into_iter().flatten() {
+            out.push_str(&format!("    page {} to {}: {} {}\n", cell["page"], text(&cell["recipient"]), text(&cell["state"]), text(&cell["code"])));
+        }
+    }
+    for child in detail["children"].as_array().into_iter().flatten() {
+        out.push_str(&format!("  fallback {} on {}: {}\n", text(&child["id"]), text(&child["channel"]), text(&child["state"])));
+    }
+    out.push_str(&format!("  next: {}\n", text(&detail["next"])));
+    out
+}

@@ -1,0 +1,120 @@
+//! The command line. Exit codes: 0 fine, 1 failed, 2 usage.
+
+mod check;
+mod explain;
+mod queue;
+mod remote;
+mod render;
+mod route;
+mod send;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Alert delivery gateway: Alertmanager and Grafana webhooks in; e-mail, Slack, DingTalk, WeCom and more out. Nothing lost, nothing silent.
+#[derive(Debug, Parser)]
+#[command(name = "watchfire", version, about, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = "routes.yaml", env = "WATCHFIRE_CONFIG", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Address to listen on (or of the running server), over `server.listen`.
+    #[arg(long, global = true, env = "WATCHFIRE_LISTEN", value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve (the default).
+    Serve(serve::ServeArgs),
+    /// Check the configuration and show every mistake.
+    Check(check::CheckArgs),
+    /// Show where labels are routed, and why.
+    Route(route::RouteArgs),
+    /// Show what would be sent for a payload, page by page.
+    Render(render::RenderArgs),
+    /// Really send one message and print the platform's answer.
+    Send(send::SendArgs),
+    /// Look at, retry, drop and move deliveries.
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
+    /// Mute a channel for a while, or end its mute.
+    #[command(subcommand)]
+    Mute(queue::MuteCommand),
+    /// Why was this (not) sent: routes, target, message, attempts, what happens next.
+    Explain(explain::ExplainArgs),
+    /// Write a consistent copy of the store to a file, while it runs.
+    Backup(queue::BackupArgs),
+    /// List the platforms.
+    Platforms(check::PlatformsArgs),
+    /// Print the JSON Schema of routes.yaml, for editors.
+    Schema,
+    /// Ask the running server whether it is well (for containers without a shell).
+    Health,
+}
+
+/// What a command came to.
+pub enum Outcome {
+    /// Exit 0.
+    Fine,
+    /// Exit 1, the reason is printed already.
+    Failed,
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    crate::channel::kit::install_crypto();
+    match run(cli) {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Err(error) => {
+            anstream::eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    let common = cli.common;
+    match cli.command.unwrap_or(Command::Serve(serve::ServeArgs::default())) {
+        Command::Serve(args) => serve::run(&common, &args),
+        Command::Check(args) => check::run(&common, &args),
+        Command::Route(args) => route::run(&common, &args),
+        Command::Render(args) => render::run(&common, &args),
+        Command::Send(args) => send::run(&common, &args),
+        Command::Queue(command) => queue::run(&common, &command),
+        Command::Mute(command) => queue::mute(&common, &command),
+        Command::Explain(args) => explain::run(&common, &args),
+        Command::Backup(args) => queue::backup(&common, &args),
+        Command::Platforms(args) => Ok(check::platforms(&args)),
+        Command::Schema => {
+            anstream::println!("{}", crate::config::schema());
+            Ok(Outcome::Fine)
+        }
+        Command::Health => send::health(&common),
+    }
+}
+
+/// A runtime for commands that wait for something.
+fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}
+
+/// The configuration, for commands; `secrets`: whether tokens are needed.
+fn load(common: &Common, secrets: bool) -> anyhow::Result<crate::config::Loaded> {
+    let options = crate::config::LoadOptions { secrets, listen: common.listen.clone() };
+    crate::config::load(&common.config, &options).map_err(|findings| anyhow::anyhow!("{}", crate::config::report(&findings)))
+}

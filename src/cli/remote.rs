@@ -1,0 +1,123 @@
+//! The API as commands use it: the running server's, or, when none runs, the same handlers over the store opened here.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use axum::body::Body;
+use axum::http::{Request, header};
+use base64::Engine as _;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::{Common, load};
+use crate::config::Loaded;
+use crate::delivery::{Clock, Engine, EngineOptions};
+use crate::http::auth::{Credential, Kind};
+use crate::http::{self, Scope};
+use crate::metrics::Metrics;
+use crate::store::{SqliteOptions, SqliteStore, Store};
+
+/// A way to the API.
+pub enum Remote {
+    /// A server runs.
+    Server { base: String, authorization: Option<String>, client: reqwest::Client },
+    /// None runs: the store is opened here.
+    Local { router: axum::Router, store: Arc<dyn Store>, authorization: Option<String> },
+}
+
+impl Remote {
+    /// Finds the running server of this configuration, else opens its store.
+    pub async fn open(common: &Common) -> Result<Self> {
+        let loaded = load(common, true)?;
+        let authorization = authorization(&loaded.server.http.auth.credentials);
+        let base = format!("http://{}", reach(&loaded.server.listen)?);
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+        if client.get(format!("{base}/-/healthy")).timeout(Duration::from_secs(2)).send().await.is_ok_and(|r| r.status().is_success()) {
+            return Ok(Self::Server { base, authorization, client });
+        }
+        let path = loaded.store.path.clone();
+        if !path.exists() {
+            bail!("no server answers at {base} and there is no store at {}; start one with `watchfire serve`", path.display());
+        }
+        Self::local(loaded, authorization)
+    }
+
+    fn local(loaded: Loaded, authorization: Option<String>) -> Result<Self> {
+        let store = SqliteStore::open(SqliteOptions::new(&loaded.store.path)).map_err(|e| anyhow!("{e}"))?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let settings = loaded.server.http.clone();
+        let (engine, _alarms) =
+            Engine::new(store.clone(), Arc::new(loaded.plan), Clock::system(), Arc::new(Metrics::new()), "cli", EngineOptions::default());
+        let door: http::ReloadDoor = Arc::new(|| Box::pin(async { Err("no server runs".to_owned()) }));
+        let router = http::router(Arc::new(http::App::new(Arc::new(engine), settings, door)));
+        Ok(Self::Local { router, store, authorization })
+    }
+
+    /// Whether a server runs.
+    pub fn is_server(&self) -> bool {
+        matches!(self, Self::Server { .. })
+    }
+
+    /// Calls the API; an answer that is not 2xx is an error with the API's own words.
+    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        let method: axum::http::Method = method.parse()?;
+        let text = body.map(Value::to_string).unwrap_or_default();
+        let (status, bytes) = match self {
+            Self::Server { base, authorization, client } => {
+                let mut request = client.request(method, format!("{base}{path}")).header(header::CONTENT_TYPE, "application/json").body(text);
+                if let Some(value) = authorization {
+                    request = request.header(header::AUTHORIZATION, value);
+                }
+                let response = request.send().await.with_context(|| format!("the server at {base} did not answer"))?;
+                (response.status().as_u16(), response.bytes().await?.to_vec())
+            }
+            Self::Local { router, authorization, .. } => {
+                let mut request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+                if let Some(value) = authorization {
+                    request = request.header(header::AUTHORIZATION, value);
+                }
+                let response = router.clone().oneshot(request.body(Body::from(text))?).await.map_err(|e| anyhow!("{e}"))?;
+                let status = response.status().as_u16();
+                (status, axum::body::to_bytes(response.into_body(), 64 << 20).await?.to_vec())
+            }
+        };
+        let parsed: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).trim().to_owned()));
+        if !(200..300).contains(&status) {
+            let detail = parsed.get("detail").and_then(Value::as_str).or(parsed.as_str()).unwrap_or("no reason given").to_owned();
+            bail!("{detail} (HTTP {status})");
+        }
+        Ok(parsed)
+    }
+
+    /// Lets go of the store, when it was opened here.
+    pub async fn close(self) {
+        if let Self::Local { store, .. } = self {
+            store.close().await;
+        }
+    }
+}
+
+/// The address to call for an address to listen on: a wildcard is reached on loopback.
+pub fn reach(listen: &str) -> Result<SocketAddr> {
+    use std::net::ToSocketAddrs;
+    let mut address = listen.to_socket_addrs().with_context(|| format!("`{listen}` is not host:port"))?.next().ok_or_else(|| anyhow!("`{listen}` has no address"))?;
+    if address.ip().is_unspecified() {
+        let loopback: IpAddr = if address.is_ipv4() { std::net::Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
+        address.set_ip(loopback);
+    }
+    Ok(address)
+}
+
+/// The first credential that opens the API.
+fn authorization(credentials: &[Credential]) -> Option<String> {
+    let opens = |c: &&Credential| c.scopes.is_empty() || c.scopes.contains(&Scope::Api);
+    credentials.iter().filter(opens).find_map(|c| match &c.kind {
+        Kind::Bearer(token) => Some(format!("Bearer {}", token.expose())),
+        Kind::Basic { username, password } if !password.expose().starts_with("sha256:") => {
+            Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.expose()))))
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,71 @@
+//! `watchfire render --channel C --payload F`: what would be sent, page by page.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Common, Outcome, load};
+use crate::http::api::preview;
+use crate::ingest::{self, Hint};
+use crate::model::Event;
+
+/// Options of `render`.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// The channel.
+    #[arg(long, short, value_name = "NAME")]
+    channel: String,
+    /// A webhook body; `-` reads standard input.
+    #[arg(long, short, value_name = "FILE")]
+    payload: PathBuf,
+    /// Render as of this time (RFC 3339). Default: now.
+    #[arg(long, value_name = "RFC3339")]
+    at: Option<Timestamp>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Renders a payload for a channel.
+pub fn run(common: &Common, args: &RenderArgs) -> Result<Outcome> {
+    let loaded = load(common, false)?;
+    let now = args.at.unwrap_or_else(|| crate::delivery::Clock::system().now());
+    let event = event(&args.payload, now)?;
+    let plan = &loaded.plan;
+    let channel = plan.channel(&args.channel).ok_or_else(|| anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", ")))?;
+    let composed = preview(plan, channel, &event, now);
+    for error in &composed.fallbacks {
+        anstream::eprintln!("a template failed, the built-in one is shown: {error}");
+    }
+    if args.json {
+        let pages: Vec<_> = composed.pages.iter().map(|p| { let size = (channel.platform.measure)(p); json!({ "page": p, "size": size.used, "limit": size.max, "unit": size.unit }) }).collect();
+        anstream::println!("{}", json!({ "channel": args.channel, "platform": channel.platform.name, "template": composed.template, "pages": pages }));
+    } else {
+        for page in &composed.pages {
+            let size = (channel.platform.measure)(page);
+            anstream::println!("── page {}/{} · {} of {} {} ──", page.number, page.total, size.used, size.max, size.unit);
+            for field in channel.platform.fields {
+                if let Some(text) = page.fields.get(field.name) {
+                    anstream::println!("[{}]\n{text}\n", field.name);
+                }
+            }
+        }
+    }
+    Ok(if composed.fallbacks.is_empty() && !composed.pages.is_empty() { Outcome::Fine } else { Outcome::Failed })
+}
+
+/// Reads a webhook body from a file or standard input.
+pub fn event(path: &Path, now: Timestamp) -> Result<Event> {
+    let body = if path == Path::new("-") {
+        let mut body = Vec::new();
+        std::io::stdin().take(64 << 20).read_to_end(&mut body)?;
+        body
+    } else {
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?
+    };
+    ingest::parse(Hint::Auto, &body, None, now).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
+}

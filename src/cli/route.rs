@@ -1,0 +1,66 @@
+//! `watchfire route KEY=VALUE...`: where labels go, and why.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Common, Outcome, load};
+use crate::model::Labels;
+
+/// Options of `route`.
+#[derive(Debug, Args)]
+pub struct RouteArgs {
+    /// Labels, as `severity=critical`.
+    #[arg(value_name = "KEY=VALUE")]
+    labels: Vec<String>,
+    /// Route as of this time (RFC 3339); matters for time intervals. Default: now.
+    #[arg(long, value_name = "RFC3339")]
+    at: Option<Timestamp>,
+    /// Exit 1 unless exactly these channels come out, in order.
+    #[arg(long, value_name = "CHANNELS", value_delimiter = ',')]
+    expect: Option<Vec<String>>,
+    /// Print JSON: channels, muted, path.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows where labels are routed.
+pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<Outcome> {
+    let mut labels = Labels::new();
+    for text in &args.labels {
+        let Some((name, value)) = text.split_once('=') else {
+            anstream::eprintln!("`{text}` is no label; write KEY=VALUE");
+            std::process::exit(2);
+        };
+        labels.insert(name.to_owned(), value.to_owned());
+    }
+    let loaded = load(common, false)?;
+    let at = args.at.unwrap_or_else(|| crate::delivery::Clock::system().now());
+    let tree = &loaded.plan.tree;
+    let routed = tree.route(&labels, at);
+    let channels: Vec<String> = routed.targets.iter().filter(|t| t.muted.is_none()).map(|t| t.channel.to_string()).collect();
+    let muted: Vec<String> = routed.targets.iter().filter(|t| t.muted.is_some()).map(|t| t.channel.to_string()).collect();
+    let explanation = tree.explain(&labels, at);
+    if args.json {
+        let path: Vec<&str> = routed.targets.iter().map(|t| tree.node_name(t.route)).collect();
+        anstream::println!("{}", json!({ "channels": channels, "muted": muted, "path": path, "explanation": explanation }));
+    } else {
+        for target in &routed.targets {
+            match &target.muted {
+                None => anstream::println!("{}  ({})", target.channel, tree.node_name(target.route)),
+                Some(m) => {
+                    let until = m.until.map_or_else(|| "with no end in sight".into(), |t| format!("until {t}"));
+                    anstream::println!("{}  ({}, muted by {} {until})", target.channel, tree.node_name(target.route), m.by);
+                }
+            }
+        }
+        anstream::println!("\n{explanation}");
+    }
+    let Some(expected) = &args.expect else { return Ok(Outcome::Fine) };
+    let expected: Vec<&String> = expected.iter().filter(|e| !e.is_empty()).collect();
+    if channels.iter().eq(expected.iter().copied()) {
+        return Ok(Outcome::Fine);
+    }
+    anstream::eprintln!("expected {:?}, got {channels:?}", expected);
+    Ok(Outcome::Failed)
+}

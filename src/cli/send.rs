@@ -1,0 +1,105 @@
+//! `watchfire send` and `watchfire health`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::remote::{Remote, reach};
+use super::{Common, Outcome, block_on, load};
+use crate::channel::SendContext;
+use crate::http::api::{preview, text_page};
+use crate::model::MessageId;
+
+/// Options of `send`.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// The channel.
+    #[arg(long, short, value_name = "NAME")]
+    channel: String,
+    /// A webhook body to render and send; `-` reads standard input.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "text")]
+    payload: Option<PathBuf>,
+    /// A text to send as it is.
+    #[arg(long, short)]
+    text: Option<String>,
+}
+
+/// Really sends one message: through the running server when there is one (recorded, at its pace), else straight through the driver.
+pub fn run(common: &Common, args: &SendArgs) -> Result<Outcome> {
+    block_on(async {
+        let loaded = load(common, true)?;
+        let base = reach(&loaded.server.listen)?;
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()?;
+        let up = client.get(format!("http://{base}/-/healthy")).send().await.is_ok_and(|r| r.status().is_success());
+        let answer = if up { through_server(common, args).await? } else { straight(&loaded.plan, args).await? };
+        let mut all_ok = true;
+        for result in answer["results"].as_array().into_iter().flatten() {
+            let text = |key: &str| result[key].as_str().unwrap_or("").to_owned();
+            if result["ok"] == json!(true) {
+                anstream::println!("delivered to {}: {} {}", text("recipient"), text("code"), text("answer"));
+            } else {
+                all_ok = false;
+                anstream::eprintln!("refused for {}: {} [{}] {}", text("recipient"), text("error"), text("kind"), text("answer"));
+            }
+        }
+        if answer["expired"] == json!(true) {
+            bail!("no slot came free within 10 s at the platform's pace; nothing was sent");
+        }
+        Ok(if all_ok { Outcome::Fine } else { Outcome::Failed })
+    })?
+}
+
+async fn through_server(common: &Common, args: &SendArgs) -> Result<Value> {
+    let remote = Remote::open(common).await?;
+    let body = match &args.payload {
+        Some(path) => {
+            let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let payload: Value = serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", path.display()))?;
+            json!({ "payload": payload })
+        }
+        None => json!({ "text": args.text }),
+    };
+    remote.call("POST", &format!("/api/v1/channels/{}/test", args.channel), Some(&body)).await
+}
+
+async fn straight(plan: &crate::delivery::Plan, args: &SendArgs) -> Result<Value> {
+    let channel = plan.channel(&args.channel).ok_or_else(|| anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", ")))?;
+    let clock = crate::delivery::Clock::system();
+    let pages = match &args.payload {
+        Some(path) => preview(plan, channel, &super::render::event(path, clock.now())?, clock.now()).pages,
+        None => vec![text_page(channel, args.text.as_deref().unwrap_or("Watchfire test message")).1],
+    };
+    let message = MessageId::new();
+    let mut results = Vec::new();
+    for page in &pages {
+        let cx = SendContext { now: clock.now(), deadline: clock.instant() + channel.timeout, message, attempt: 1, idempotency_key: format!("{message}-{}", page.number), direct: true };
+        for (i, result) in channel.driver.send(page, &channel.recipients, &cx).await {
+            let to = channel.recipients.get(i).map(|r| r.masked()).unwrap_or_default();
+            results.push(match result {
+                Ok(r) => json!({ "recipient": to, "ok": true, "code": r.code, "answer": r.answer }),
+                Err(e) => json!({ "recipient": to, "ok": false, "kind": e.kind.as_str(), "code": e.code, "error": e.summary, "answer": e.detail }),
+            });
+        }
+    }
+    Ok(json!({ "results": results, "expired": false }))
+}
+
+/// Asks the running server whether it is well. Needs no secrets.
+pub fn health(common: &Common) -> Result<Outcome> {
+    let listen = match &common.listen {
+        Some(listen) => listen.clone(),
+        None => load(common, false)?.server.listen,
+    };
+    let address = reach(&listen)?;
+    block_on(async {
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+        let response = client.get(format!("http://{address}/-/ready")).send().await.with_context(|| format!("nothing answers at {address}; is `watchfire serve` running there?"))?;
+        let ok = response.status().is_success();
+        let text = response.text().await?;
+        anstream::println!("{}", text.trim());
+        Ok(if ok { Outcome::Fine } else { Outcome::Failed })
+    })?
+}
