@@ -15,7 +15,7 @@
 // pub mod app;
 // pub mod channel;
 // pub mod cli;
-// pub mod config;
+pub mod config;
 // pub mod delivery;
 // pub mod http;
 // pub mod ingest;

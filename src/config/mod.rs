@@ -1,0 +1,4 @@
+//! config
+
+pub mod codes;
+pub mod yaml;
