@@ -208,7 +208,7 @@ fn alert_headers(page: &Page) -> Vec<(&'static str, String)> {
         headers.push(("X-Alert-Group", hash_hex(&["thread", &facts.thread])));
     }
     if facts.severity == Severity::Critical && facts.status == Status::Firing {
-        headers.extend([("X-Priority", "1 (Highest)".to_owned()), ("Importance", "high".to_owned()), ("Priority", "urgent".to_owned())]);
+        headers.extend([("X-Priority", "1".to_owned()), ("Importance", "high".to_owned()), ("Priority", "urgent".to_owned())]);
     }
     headers
 }

@@ -92,8 +92,9 @@ impl Driver {
         failure.into_error(&self.place, &self.secrets.iter().collect::<Vec<_>>())
     }
 
-    /// Sends one mail over the leased session, or over a new lease. A used session that turns out stale is replaced, once.
-    async fn deliver(&self, lease: &mut Option<Lease>, mail: &Mail, deadline: Instant) -> Result<Receipt, Failure> {
+    /// Sends one mail over the leased session, or over a new lease. A used session that turns out stale is replaced, once. When `others` wait,
+    /// half of the time left is theirs.
+    async fn deliver(&self, lease: &mut Option<Lease>, mail: &Mail, others: bool, deadline: Instant) -> Result<Receipt, Failure> {
         let mut replaced = false;
         loop {
             let mut held = match lease.take() {
@@ -101,7 +102,9 @@ impl Driver {
                 None => self.pool.lease(deadline).await?,
             };
             let used = held.is_used();
-            let result = held.session().transmit(mail, deadline).await;
+            let now = Instant::now();
+            let patience = if others { now + deadline.saturating_duration_since(now) / 2 } else { deadline };
+            let result = held.session().transmit(mail, patience, deadline).await;
             match &result {
                 Err(failure) if used && !replaced && failure.is_stale() => {
                     replaced = true;
@@ -130,7 +133,7 @@ impl Driver {
                     ErrorKind::Transient,
                     format!("the attempt's time was over before this recipient's turn at {}; it is tried again", self.place),
                 )),
-                (None, Ok(mail)) => self.deliver(&mut lease, &mail, deadline).await.map_err(|failure| {
+                (None, Ok(mail)) => self.deliver(&mut lease, &mail, batch.has_more(), deadline).await.map_err(|failure| {
                     let all = failure.concerns_all();
                     let error = self.error(failure);
                     if all {
@@ -167,6 +170,10 @@ impl<'a> Batch<'a> {
     fn next(&self) -> Option<(usize, &'a Recipient)> {
         let i = self.next.fetch_add(1, Ordering::Relaxed);
         self.to.get(i).map(|recipient| (i, recipient))
+    }
+
+    fn has_more(&self) -> bool {
+        self.next.load(Ordering::Relaxed) < self.to.len()
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, BatchState> {

@@ -45,10 +45,11 @@ impl Session {
         Self { conn, born: now, used: now, mails: 0 }
     }
 
-    /// Sends one mail to its one recipient. The session is good for another mail if the failure [keeps](Failure::keeps_session) it.
-    pub(super) async fn transmit(&mut self, mail: &Mail, deadline: Instant) -> Result<Accepted, Failure> {
+    /// Sends one mail to its one recipient. `patience` holds until the server is ready for the content, `deadline` from there on: a recipient that
+    /// makes the server stall can be passed over, an answer to a mail that was sent is worth waiting for. The session is good for another mail if the failure [keeps](Failure::keeps_session) it.
+    pub(super) async fn transmit(&mut self, mail: &Mail, patience: Instant, deadline: Instant) -> Result<Accepted, Failure> {
         self.mails = self.mails.saturating_add(1);
-        let result = self.transaction(mail, deadline).await;
+        let result = self.transaction(mail, patience, deadline).await;
         self.used = Instant::now();
         match result {
             // The transaction is still open: end it, or the next MAIL FROM is refused as a nested one.
@@ -70,7 +71,7 @@ impl Session {
         self.mails = u32::MAX;
     }
 
-    async fn transaction(&mut self, mail: &Mail, deadline: Instant) -> Result<Accepted, Failure> {
+    async fn transaction(&mut self, mail: &Mail, patience: Instant, deadline: Instant) -> Result<Accepted, Failure> {
         let conn = &mut self.conn;
         let mut parameters = Vec::new();
         if mail.utf8 {
@@ -81,9 +82,9 @@ impl Session {
             parameters.extend([MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)]);
         }
         let sender = MailFrom::new(Some(mail.from.clone()), parameters);
-        step(deadline, Stage::Mail, expect(conn, sender, 200..300)).await?;
-        step(deadline, Stage::Rcpt, expect(conn, Rcpt::new(mail.to.clone(), Vec::new()), 200..300)).await?;
-        step(deadline, Stage::Data, expect(conn, Data, 300..400)).await?;
+        step(patience, Stage::Mail, expect(conn, sender, 200..300)).await?;
+        step(patience, Stage::Rcpt, expect(conn, Rcpt::new(mail.to.clone(), Vec::new()), 200..300)).await?;
+        step(patience, Stage::Data, expect(conn, Data, 300..400)).await?;
         let dotted = AtomicBool::new(false);
         let content = Content { bytes: Some(&mail.bytes), dotted: &dotted };
         let sent = step(deadline, Stage::Data, async { conn.message_iter(content).await.map_err(|e| cause_of(&e)) }).await;

@@ -46,7 +46,6 @@ pub struct Got {
     pub data: String,
     pub tls: bool,
     pub user: String,
-    pub connection: usize,
 }
 
 #[derive(Default)]
@@ -72,6 +71,7 @@ pub fn authority() -> &'static (String, Arc<ServerConfig>) {
     static ONCE: OnceLock<(String, Arc<ServerConfig>)> = OnceLock::new();
     ONCE.get_or_init(|| {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca_key = KeyPair::generate().unwrap();
         let ca = params.self_signed(&ca_key).unwrap();
@@ -218,7 +218,7 @@ impl Peer {
                         data.push_str("\r\n");
                     }
                     if self.say(io, "dot", "", "250 2.0.0 Ok: queued as 4XYZ").await?.starts_with("250") {
-                        let got = Got { from: from.clone(), to: to.clone(), data, tls, user: self.user.clone(), connection: self.number };
+                        let got = Got { from: from.clone(), to: to.clone(), data, tls, user: self.user.clone() };
                         self.log.lock().unwrap().mails.push(got);
                     }
                 }

@@ -29,7 +29,8 @@ async fn fail_stalled(fake: &Fake, driver: &Driver) -> SendError {
 
 #[tokio::test]
 async fn replies_at_every_stage() {
-    let table: [(&str, fn() -> Act, ErrorKind, Option<&str>); 24] = [
+    type Row = (&'static str, fn() -> Act, ErrorKind, Option<&'static str>);
+    let table: [Row; 24] = [
         ("banner", || Act::Say("421 4.3.2 too busy"), Transient, Some("421 4.3.2")),
         ("banner", || Act::Say("554 5.7.1 blocked"), Misconfigured, Some("554 5.7.1")),
         ("banner", || Act::Say("HTTP/1.1 400 Bad Request"), Misconfigured, None),
@@ -206,6 +207,38 @@ async fn one_bad_mailbox_of_three_blocks_nobody() {
     assert_eq!(mails.iter().map(|m| m.to.as_str()).collect::<Vec<_>>(), ["TO:<a@x.org>", "TO:<c@x.org>"]);
     assert_eq!(fake.log(|log| log.connections), 1, "the session goes on after a refusal");
     assert!(!mails[0].data.contains("c@x.org"), "recipients do not see each other");
+    assert_eq!(fake.log(|log| log.commands.iter().filter(|c| *c == "RSET").count()), 1);
+}
+
+#[tokio::test]
+async fn a_recipient_that_makes_the_server_stall_does_not_use_up_the_others_time() {
+    let fake = Fake::start(Tls::Never, |turn| (turn.stage == "rcpt" && turn.arg.contains("slow@")).then_some(Act::Stall)).await;
+    let driver = driver(fake.port, "tls: none");
+    let mut attempt = std::pin::pin!(send(&driver, &["slow@x.org", "b@x.org"]));
+    tokio::select! {
+        _ = &mut attempt => panic!("it ended before the server stalled"),
+        () = fake.stalled.notified() => {}
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5)).await;
+    tokio::time::resume();
+    let results = attempt.await;
+    assert_eq!(results[0].1.as_ref().unwrap_err().kind, Transient);
+    assert!(results[1].1.is_ok(), "{:?}", results[1]);
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_reset_is_not_used_again() {
+    let fake = Fake::start(Tls::Never, |turn| match turn.stage {
+        "rcpt" if turn.connection == 1 => Some(Act::Say("550 5.1.1 unknown")),
+        "rset" => Some(Act::Say("421 4.3.0 bye")),
+        _ => None,
+    })
+    .await;
+    let results = send(&driver(fake.port, "tls: none"), &["gone@x.org", "b@x.org"]).await;
+    assert_eq!(results[0].1.as_ref().unwrap_err().kind, Rejected, "the recipient's own answer stands");
+    assert!(results[1].1.is_ok());
+    assert_eq!(fake.log(|log| log.connections), 2);
 }
 
 #[tokio::test]
