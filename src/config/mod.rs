@@ -1,4 +1,8 @@
 //! config
 
 pub mod codes;
+mod nearest;
+mod report;
+mod shape;
+mod source;
 pub mod yaml;

@@ -1,12 +1,16 @@
 //! "Did you mean": the known word nearest to a mistyped one.
 
-/// The nearest of the known words, when one is near enough to be meant.
+/// The nearest of the known words, when one is near enough to be meant: alike on the whole, one slip away, or with the same beginning.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
+    let word = word.to_lowercase();
     let mut best: Option<(f64, &str)> = None;
     for candidate in known {
-        let likeness = strsim::jaro_winkler(&lower, &candidate.to_lowercase());
-        if likeness >= 0.78 && best.is_none_or(|(so_far, _)| likeness > so_far) {
+        let lower = candidate.to_lowercase();
+        let slips = strsim::damerau_levenshtein(&word, &lower);
+        let beginning = word.chars().zip(lower.chars()).take_while(|(a, b)| a == b).count();
+        let likeness = strsim::jaro_winkler(&word, &lower);
+        let near = likeness >= 0.8 || slips <= (word.chars().count() / 3).max(1) || beginning >= 4;
+        if near && best.is_none_or(|(so_far, _)| likeness > so_far) {
             best = Some((likeness, candidate));
         }
     }

@@ -225,7 +225,7 @@ mod tests {
         let mut source = source(text);
         source.mask(&source.root.as_ref().unwrap().get("b").unwrap().clone());
         assert_eq!(source.line(1).unwrap(), "a: { token: *******, pasword: *********, secret: { env: NAME } }");
-        assert_eq!(source.line(3), None);
+        assert_eq!(source.line(3).unwrap(), "  *******");
         assert!(!source.line(4).unwrap().contains("aa1"));
         assert!(!source.line(5).unwrap().contains("u:p"));
         let broken = super::Source::new("f", "token: hunter2\n\tx: 1\n", &parse("token: hunter2\n\tx: 1\n"));

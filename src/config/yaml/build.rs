@@ -105,7 +105,9 @@ impl Builder<'_> {
                     Some(tag) => return Err(bad_tag(span, &tag.suffix)),
                 };
                 let scalar = Scalar { text: text.into_owned(), style, resolved };
-                self.finished(Node { span, end_line: at.end.line().max(span.line), kind: Kind::Scalar(scalar) }, anchor)
+                // A block text ends where the next line begins.
+                let end_line = at.end.line() - usize::from(at.end.col() == 0 && at.end.line() > span.line);
+                self.finished(Node { span, end_line: end_line.max(span.line), kind: Kind::Scalar(scalar) }, anchor)
             }
             Event::Alias(anchor) => {
                 let span = self.span(at);
@@ -134,7 +136,11 @@ impl Builder<'_> {
                 };
                 // A block collection "ends" where the next thing begins; the line before is the last that can be its own.
                 let end_line = if at.is_empty() { at.end.line().saturating_sub(1) } else { at.end.line() };
-                self.finished(Node { span: open.span, end_line: end_line.max(open.span.line), kind }, open.anchor)
+                let mut span = open.span;
+                if !at.is_empty() && at.end.line() == span.line {
+                    span.width = (at.end.col() + 1).saturating_sub(span.column).max(1);
+                }
+                self.finished(Node { span, end_line: end_line.max(span.line), kind }, open.anchor)
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         }
