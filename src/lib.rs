@@ -23,4 +23,4 @@ pub mod config;
 pub mod model;
 // pub mod route;
 // pub mod store;
-// pub mod template;
+pub mod template;
