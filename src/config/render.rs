@@ -44,13 +44,13 @@ fn frame(finding: &Finding, out: &mut String) {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "{}[{}]: {}", level(finding), finding.code, finding.message);
     let gutter = finding.place.as_ref().and_then(|p| p.span).map_or(1, |span| span.line.to_string().len());
-    let pad = " ".repeat(gutter);
+    let pad = " ".repeat(gutter + 1);
     match &finding.place {
         Some(Place { file, span: Some(span), line_text }) => {
             let _ = writeln!(out, "{pad}--> {file}:{}:{}", span.line, span.column);
             if let Some(text) = line_text {
                 let (text, column, width) = window(text, span.column, span.width);
-                let _ = writeln!(out, "{pad} |\n{} | {text}", span.line);
+                let _ = writeln!(out, "{pad} |\n {} | {text}", span.line);
                 let under = format!("{}{} {}", " ".repeat(indent(&text, column)), "^".repeat(width), finding.label);
                 let _ = writeln!(out, "{pad} | {}", under.trim_end());
             } else if !finding.label.is_empty() {
@@ -146,15 +146,15 @@ mod tests {
 
     #[test]
     fn the_frame_points_at_the_place() {
-        let expected = "error[E014]: route sends to a channel that does not exist\n --> routes.yaml:9:15\n  |\n9 |     to: [ops, wxx]\n  |               \
-                        ^^^ no channel `wxx`; did you mean `wx`?\n  = channels defined here: ops, wx\n\n1 error\n";
+        let expected = "error[E014]: route sends to a channel that does not exist\n  --> routes.yaml:9:15\n   |\n 9 |     to: [ops, wxx]\n   |               \
+                        ^^^ no channel `wxx`; did you mean `wx`?\n   = channels defined here: ops, wx\n\n1 error\n";
         assert_eq!(render(&[finding("    to: [ops, wxx]", 9, 15, 3)]), expected);
     }
 
     #[test]
     fn wide_characters_move_the_caret() {
         let text = render(&[finding("to: [值班, wxx]", 12, 10, 3)]);
-        assert!(text.contains("\n   |           ^^^"), "{text}");
+        assert!(text.contains("\n    |            ^^^"), "{text}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub struct SelfAlarms {
 }
 
 /// One expectation about the routing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
     /// What it is about, for the message when it fails.
