@@ -13,7 +13,7 @@
 //! | top | [`app`] | build, start, reload, drain, stop |
 
 // pub mod app;
-// pub mod channel;
+pub mod channel;
 // pub mod cli;
 pub mod config;
 // pub mod delivery;

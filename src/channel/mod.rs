@@ -6,12 +6,13 @@
 pub mod card;
 pub mod kit;
 pub mod registry;
+pub mod token;
 
-mod dingtalk;
-mod email;
+// mod dingtalk;
+// mod email;
 mod log;
-mod slack;
-mod wecom;
+// mod slack;
+// mod wecom;
 
 pub use card::{Limit, OnAmbiguous, Pace, Platform};
 pub use registry::{ChannelConfig, PLATFORMS, platform};
