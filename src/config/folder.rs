@@ -31,7 +31,7 @@ pub struct Templates {
 /// Reads the template folder, if one is configured, and compiles.
 pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) -> Templates {
     let platforms: Vec<PlatformFields> = PLATFORMS.iter().map(|p| PlatformFields { platform: p.name, fields: p.fields }).collect();
-    let folder = file.templates.as_ref().map(|folder| beside.join(folder));
+    let folder = file.templates.as_ref().map(|folder| beside.join(folder).components().collect::<PathBuf>());
     let mut sources = Vec::new();
     let mut findings = Vec::new();
     let mut texts = Vec::new();
@@ -43,7 +43,13 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
                 report.error(codes::NO_TEMPLATES, &at, Spot::Value, message, format!("{error}; remove `templates` to use the built-in ones"));
             }
             Ok(paths) if paths.len() > MAX_FILES => {
-                report.error(codes::NO_TEMPLATES, &at, Spot::Value, "this folder is too large", format!("it has more than {MAX_FILES} files; name a folder of templates"));
+                report.error(
+                    codes::NO_TEMPLATES,
+                    &at,
+                    Spot::Value,
+                    "this folder is too large",
+                    format!("it has more than {MAX_FILES} files; name a folder of templates"),
+                );
             }
             Ok(paths) => {
                 for path in paths {

@@ -16,7 +16,7 @@ use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
 use crate::delivery::Plan;
 use crate::ingest::GenericMapping;
-use crate::model::{Finding, Level, Secret};
+use crate::model::{Finding, Level, Secret, SecretSource};
 
 /// How to load.
 #[derive(Clone)]
@@ -85,7 +85,8 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
     let root = document.root.as_ref();
     let sites = root.map(|root| shape::check(root, &Path::root(), &schema, &mut scout).1.secrets).unwrap_or_default();
     for site in &sites {
-        if let (crate::model::SecretSource::Literal(_), Some(node)) = (&site.source, root.and_then(|root| root.at(&site.path))) {
+        let hidden = matches!(site.source, SecretSource::Literal(_) | SecretSource::Invalid(_));
+        if let Some(node) = root.and_then(|root| root.at(&site.path)).filter(|_| hidden) {
             source.mask(node);
         }
     }
@@ -179,7 +180,8 @@ fn file_text(path: &FilePath) -> Result<String, Finding> {
         return Err(unreadable("it is a folder; name a file".into()));
     }
     if meta.len() > MAX_BYTES as u64 {
-        return Err(Finding::error(codes::TOO_LARGE, format!("{named} is too large")).label(format!("it has {} bytes; at most {MAX_BYTES} are read", meta.len())));
+        return Err(Finding::error(codes::TOO_LARGE, format!("{named} is too large"))
+            .label(format!("it has {} bytes; at most {MAX_BYTES} are read", meta.len())));
     }
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| {

@@ -9,7 +9,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         let slips = strsim::damerau_levenshtein(&word, &lower);
         let beginning = word.chars().zip(lower.chars()).take_while(|(a, b)| a == b).count();
         let likeness = strsim::jaro_winkler(&word, &lower);
-        let near = likeness >= 0.8 || slips <= (word.chars().count() / 3).max(1) || beginning >= 4;
+        let near = likeness >= 0.8 || slips <= (word.chars().count() / 3).max(usize::from(word.len() > 1)) || beginning >= 4;
         if near && best.is_none_or(|(so_far, _)| likeness > so_far) {
             best = Some((likeness, candidate));
         }
@@ -42,7 +42,9 @@ mod tests {
         assert_eq!(nearest("ops-wx", ["ops-mail", "ops-wecom"]), Some("ops-wecom"));
         assert_eq!(nearest("wxx", ["ops", "wx"]), Some("wx"));
         assert_eq!(nearest("dingding", ["slack", "dingtalk"]), Some("dingtalk"));
+        assert_eq!(nearest("tow", ["one", "two"]), Some("two"));
         assert_eq!(nearest("zebra", ["slack", "email"]), None);
+        assert_eq!(nearest("f", ["a", "b"]), None);
         assert_eq!(listed(std::iter::empty()), "none");
     }
 }

@@ -35,7 +35,8 @@ impl PasswordHash {
         let (Some(rounds), Some(salt), Some(hash)) = (parts.next(), parts.next(), parts.next()) else {
             return Err("it has fewer than four parts");
         };
-        let rounds = rounds.parse().ok().filter(|rounds| (1000..=MAX_ROUNDS).contains(rounds)).ok_or("its rounds are not a number from 1000 to 10000000")?;
+        let rounds =
+            rounds.parse().ok().filter(|rounds| (1000..=MAX_ROUNDS).contains(rounds)).ok_or("its rounds are not a number from 1000 to 10000000")?;
         let salt = STANDARD.decode(salt).ok().filter(|salt| salt.len() >= 8).ok_or("its salt is not base64 of at least 8 bytes")?;
         let hash = STANDARD.decode(hash).ok().and_then(|hash| hash.try_into().ok()).ok_or("its hash is not base64 of 32 bytes")?;
         Ok(Self { rounds, salt, hash })

@@ -25,12 +25,6 @@ impl<'a> Report<'a> {
         self.add(finding, path, spot)
     }
 
-    /// A warning at a path; ignored where an error stands.
-    pub fn warning(&mut self, code: &'static str, path: &Path, spot: Spot, message: impl Into<String>, label: impl Into<String>) -> &mut Self {
-        let finding = Finding::warning(code, message).label(label);
-        self.add(finding, path, spot)
-    }
-
     /// A finding at a path.
     pub fn add(&mut self, finding: Finding, path: &Path, spot: Spot) -> &mut Self {
         let span = self.source.span(path, spot);
@@ -57,15 +51,5 @@ impl<'a> Report<'a> {
     /// Whether something at or below a path has an error.
     pub fn is_blamed_inside(&self, path: &Path) -> bool {
         self.blamed.iter().any(|blamed| blamed.is_within(path))
-    }
-
-    /// Marks a path as faulty without a finding of its own (a finding elsewhere explains it).
-    pub fn blame(&mut self, path: &Path) {
-        self.blamed.push(path.clone());
-    }
-
-    /// Whether there is any error.
-    pub fn has_errors(&self) -> bool {
-        self.findings.iter().any(|finding| finding.level == Level::Error)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::yaml::{Document, Kind, Node, Path, Resolved, Scalar, Step, Style};
-use crate::model::{Finding, Place, Span};
+use crate::model::{Place, Span};
 
 /// Which part of a path's value a finding points at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,15 +79,6 @@ impl Source {
     /// A place in this file.
     pub fn place(&self, span: Option<Span>) -> Place {
         Place { file: self.file.to_string(), span, line_text: span.and_then(|span| self.line(span.line)) }
-    }
-
-    /// Fills in the source lines of findings about this file.
-    pub fn quote(&self, findings: &mut [Finding]) {
-        for place in findings.iter_mut().filter_map(|finding| finding.place.as_mut()) {
-            if place.file == *self.file {
-                place.line_text = place.span.and_then(|span| self.line(span.line));
-            }
-        }
     }
 
     /// A line with its secrets starred out; `None` when the whole line may be one.
@@ -183,13 +174,14 @@ fn secret_word(text: &str) -> bool {
     ["pass", "pwd", "secret", "token", "_key", "apikey", "webhook", "bearer", "credential", "proxy"].iter().any(|word| text.contains(word))
         || ["password", "secret", "token", "webhook", "bearer"]
             .iter()
-            .any(|word| text.split(|c: char| !c.is_alphanumeric()).any(|part| strsim::damerau_levenshtein(part, word) <= 2))
+            .any(|word| text.split(|c: char| !c.is_alphanumeric()).any(|part| strsim::damerau_levenshtein(part, word) <= 1))
 }
 
 /// Whether a text has a long run of letters and digits, as tokens do, or credentials in a URL.
 fn looks_random(text: &str) -> bool {
     let run = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    text.split(|c: char| !run(c)).any(|part| part.len() >= 20 && part.bytes().any(|b| b.is_ascii_digit()) && part.bytes().any(|b| b.is_ascii_alphabetic()))
+    text.split(|c: char| !run(c))
+        .any(|part| part.len() >= 20 && part.bytes().any(|b| b.is_ascii_digit()) && part.bytes().any(|b| b.is_ascii_alphabetic()))
         || text.split_once("://").is_some_and(|(_, rest)| rest.split(['/', '?']).next().is_some_and(|authority| authority.contains('@')))
 }
 

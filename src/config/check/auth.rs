@@ -44,7 +44,13 @@ pub fn admission(judge: &mut Judge<'_, '_>) -> Admission {
         }
         let scopes: BTreeSet<Scope> = entry.scopes.as_ref().map_or_else(|| Scope::ALL.into(), |scopes| scopes.iter().copied().collect());
         if scopes.is_empty() {
-            judge.report.error(codes::BAD_AUTH, &path.key("scopes"), Spot::Value, "a credential without scopes admits to nothing", "name scopes, or remove the key");
+            judge.report.error(
+                codes::BAD_AUTH,
+                &path.key("scopes"),
+                Spot::Value,
+                "a credential without scopes admits to nothing",
+                "name scopes, or remove the key",
+            );
         }
         let channels = entry.channels.as_ref().map(|channels| {
             for (ix, channel) in channels.iter().enumerate() {
@@ -87,7 +93,13 @@ fn kind(judge: &mut Judge<'_, '_>, entry: &Credential, path: &Path, ix: usize) -
                 Ok(hash) => Password::Hashed(hash),
                 Err(why) => {
                     let label = "write `pbkdf2-sha256:ROUNDS:SALT:HASH`, or the plain password";
-                    judge.report.error(codes::BAD_AUTH, &path.key("password"), Spot::Value, format!("the hashed password cannot be read: {why}"), label);
+                    judge.report.error(
+                        codes::BAD_AUTH,
+                        &path.key("password"),
+                        Spot::Value,
+                        format!("the hashed password cannot be read: {why}"),
+                        label,
+                    );
                     return None;
                 }
             }
@@ -99,19 +111,33 @@ fn kind(judge: &mut Judge<'_, '_>, entry: &Credential, path: &Path, ix: usize) -
     let hmac = entry.hmac.as_ref()?;
     let path = path.key("hmac");
     let mut secrets = Vec::new();
-    for (source, at) in hmac.secret.iter().map(|s| (s, path.key("secret"))).chain(hmac.secrets.iter().enumerate().map(|(i, s)| (s, path.key("secrets").item(i)))) {
+    for (source, at) in
+        hmac.secret.iter().map(|s| (s, path.key("secret"))).chain(hmac.secrets.iter().enumerate().map(|(i, s)| (s, path.key("secrets").item(i))))
+    {
         if let Some(secret) = judge.secret(source) {
             weak(judge, &secret, &at);
             secrets.push(secret);
         }
     }
     if hmac.secret.is_none() && hmac.secrets.is_empty() {
-        judge.report.error(codes::BAD_AUTH, &path, Spot::Value, "`hmac` has no secret to check signatures with", "add `secret`, or `secrets` for several");
+        judge.report.error(
+            codes::BAD_AUTH,
+            &path,
+            Spot::Value,
+            "`hmac` has no secret to check signatures with",
+            "add `secret`, or `secrets` for several",
+        );
     }
     let mut header = |name: Option<&str>, key: &str| {
         let name = name?;
         if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
-            judge.report.error(codes::BAD_AUTH, &path.key(key), Spot::Value, format!("`{name}` is not the name of a header"), "write letters, digits and `-`");
+            judge.report.error(
+                codes::BAD_AUTH,
+                &path.key(key),
+                Spot::Value,
+                format!("`{name}` is not the name of a header"),
+                "write letters, digits and `-`",
+            );
         }
         Some(name.to_owned())
     };

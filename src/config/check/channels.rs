@@ -1,6 +1,6 @@
 //! Channels: each has one platform, sound settings, and a driver; fallbacks lead somewhere and never in a circle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use crate::channel::kit::HttpClients;
 use crate::channel::registry::{self, DigestConfig, PaceConfig};
 use crate::channel::{BuildContext, ChannelConfig, Limit, PLATFORMS, Problem};
 use crate::config::codes;
+use crate::config::file::RoutesFile;
 use crate::config::nearest::listed;
 use crate::config::source::Spot;
 use crate::config::yaml::Path;
@@ -112,14 +113,23 @@ fn names(judge: &mut Judge<'_, '_>, root: &Path) {
 fn circles(judge: &mut Judge<'_, '_>, root: &Path) {
     let file = judge.file;
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut told: Vec<BTreeSet<&str>> = Vec::new();
     for (name, config) in &file.channels {
         let path = root.key(name);
         let fallback = path.key("fallback");
         for (ix, next) in config.fallback.iter().enumerate() {
             let at = fallback.item(ix);
-            if judge.channel(next, &at, &format!("`{name}` falls back to")) && let Some(way) = way_back(file, name, next) {
-                let message = format!("the fallbacks of `{name}` go in a circle");
-                judge.report.error(codes::FALLBACK_CYCLE, &at, Spot::Value, message, format!("{way}: remove one of them"));
+            if judge.channel(next, &at, &format!("`{name}` falls back to"))
+                && let Some(way) = way_back(file, name, next)
+            {
+                // Each circle is told once, where it is met first.
+                let members: BTreeSet<&str> = way.iter().copied().collect();
+                if !told.contains(&members) {
+                    told.push(members);
+                    let message = format!("the fallbacks of `{name}` go in a circle");
+                    let label = format!("{name} -> {}: remove one of them", way.join(" -> "));
+                    judge.report.error(codes::FALLBACK_CYCLE, &at, Spot::Value, message, label);
+                }
             }
         }
         for (ix, old) in config.was.iter().enumerate() {
@@ -133,20 +143,21 @@ fn circles(judge: &mut Judge<'_, '_>, root: &Path) {
             }
         }
         if config.fallback_after.is_some() && config.fallback.is_empty() {
-            let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, "`fallback_after` without `fallback` does nothing").label("name channels in `fallback`, or remove this");
+            let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, "`fallback_after` without `fallback` does nothing")
+                .label("name channels in `fallback`, or remove this");
             judge.report.add(finding, &path.key("fallback_after"), Spot::Key);
         }
     }
 }
 
-/// The way from `next` back to `start` over fallbacks: `a -> b -> a`.
-fn way_back(file: &crate::config::file::RoutesFile, start: &str, next: &str) -> Option<String> {
+/// The way from `next` back to `start` over fallbacks.
+fn way_back<'f>(file: &'f RoutesFile, start: &str, next: &'f str) -> Option<Vec<&'f str>> {
     let mut open = vec![vec![next]];
     let mut seen = vec![next];
     while let Some(way) = open.pop() {
         let last = way[way.len() - 1];
         if last == start {
-            return Some(format!("{start} -> {}", way.join(" -> ")));
+            return Some(way);
         }
         for further in file.channels.get(last).map(|config| config.fallback.as_slice()).unwrap_or_default() {
             if further == start || !seen.contains(&further.as_str()) {
@@ -171,7 +182,13 @@ fn settings(judge: &mut Judge<'_, '_>, name: &str, config: &ChannelConfig, path:
         let pace = path.key("pace");
         if rate.per_minute == 0 {
             let label = "write at least 1; `disabled: true` stops a channel";
-            judge.report.error(codes::OUT_OF_RANGE, &pace.key("per_minute"), Spot::Value, format!("with 0 nothing would ever leave through `{name}`"), label);
+            judge.report.error(
+                codes::OUT_OF_RANGE,
+                &pace.key("per_minute"),
+                Spot::Value,
+                format!("with 0 nothing would ever leave through `{name}`"),
+                label,
+            );
         }
         if rate.burst.is_some_and(|burst| burst == 0 || burst > rate.per_minute) {
             let label = format!("write 1 to {}", rate.per_minute.max(1));
@@ -184,9 +201,7 @@ fn settings(judge: &mut Judge<'_, '_>, name: &str, config: &ChannelConfig, path:
     let digest = match &config.digest {
         None => Some(30 * SECOND),
         Some(DigestConfig::Off(_)) => None,
-        Some(DigestConfig::After(digest)) => {
-            Some(judge.duration(Some(&digest.after), &path.key("digest").key("after"), 30 * SECOND, SECOND, DAY))
-        }
+        Some(DigestConfig::After(digest)) => Some(judge.duration(Some(&digest.after), &path.key("digest").key("after"), 30 * SECOND, SECOND, DAY)),
     };
     let after = config.fallback_after.as_deref();
     let fallback_after = after.map(|text| judge.duration(Some(text), &path.key("fallback_after"), HOUR, SECOND, 30 * DAY));
@@ -211,7 +226,8 @@ fn proxy(judge: &mut Judge<'_, '_>, config: &ChannelConfig, path: &Path) -> Opti
     if !judge.secrets.real() && !literal {
         return None;
     }
-    let fine = reqwest::Url::parse(secret.expose()).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host());
+    let fine =
+        reqwest::Url::parse(secret.expose()).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host());
     if !fine {
         let label = "write `http://host:port`, `https://host:port` or `socks5://host:port`";
         judge.report.error(codes::BAD_ADDRESS, &path.key("proxy"), Spot::Value, "this is not the address of a proxy", label);
@@ -243,8 +259,9 @@ fn paces(judge: &mut Judge<'_, '_>, plans: &Channels, root: &Path) {
     for plan in plans.values() {
         let other = *first.entry(plan.outlet.as_str()).or_insert(plan);
         if other.pace != plan.pace {
-            let finding = Finding::warning(codes::TWO_PACES, format!("`{}` and `{}` send with one credential at different paces", other.name, plan.name))
-                .label("the platform counts both together; write the same `pace` for both");
+            let finding =
+                Finding::warning(codes::TWO_PACES, format!("`{}` and `{}` send with one credential at different paces", other.name, plan.name))
+                    .label("the platform counts both together; write the same `pace` for both");
             let path = root.key(&plan.name);
             let path = if judge.file.channels.get(&*plan.name).is_some_and(|c| c.pace.is_some()) { path.key("pace") } else { path };
             judge.report.add(finding, &path, Spot::Key);

@@ -69,7 +69,13 @@ pub(super) fn bytes(judge: &mut Judge<'_, '_>, text: &str, path: &Path, least: u
     match size(text) {
         Ok(bytes) if bytes >= least => bytes,
         Ok(_) => {
-            judge.report.error(codes::OUT_OF_RANGE, path, Spot::Value, format!("`{text}` is too small for `{path}`"), format!("write at least {least} bytes"));
+            judge.report.error(
+                codes::OUT_OF_RANGE,
+                path,
+                Spot::Value,
+                format!("`{text}` is too small for `{path}`"),
+                format!("write at least {least} bytes"),
+            );
             least
         }
         Err(why) => {
@@ -85,7 +91,13 @@ fn store(judge: &mut Judge<'_, '_>) -> StoreSettings {
         Some(path) if !path.is_empty() => StoreSettings::Sqlite(judge.folder.join(path)),
         _ => {
             // What stands there may be an address with a password in it: it is not repeated.
-            judge.report.error(codes::BAD_ADDRESS, &Path::of("store"), Spot::Value, "`store` is not a store that is known here", "write `sqlite:watchfire.db`");
+            judge.report.error(
+                codes::BAD_ADDRESS,
+                &Path::of("store"),
+                Spot::Value,
+                "`store` is not a store that is known here",
+                "write `sqlite:watchfire.db`",
+            );
             StoreSettings::Sqlite(judge.folder.join("watchfire.db"))
         }
     }

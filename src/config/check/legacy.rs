@@ -51,7 +51,8 @@ pub fn legacy(judge: &mut Judge<'_, '_>) -> Legacy {
                 let message = format!("`{pattern}` is not a pattern for senders");
                 judge.report.error(codes::BAD_CHANNEL, &at, Spot::Value, message, "write an address, with at most one `*`: `*@example.com`");
             } else if pattern == "*" {
-                let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, "callers may send mail in anybody's name").label("name your own domains: `*@example.com`");
+                let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, "callers may send mail in anybody's name")
+                    .label("name your own domains: `*@example.com`");
                 judge.report.add(finding, &at, Spot::Value);
             }
         }
@@ -71,7 +72,8 @@ fn bound(judge: &mut Judge<'_, '_>, name: &str, path: &Path, key: &str) -> bool 
     if fits(platform) {
         return true;
     }
-    let fitting: Vec<&str> = judge.names.iter().filter(|(_, p)| p.is_some_and(|p| p.name != "log" && fits(p))).map(|(name, _)| name.as_str()).collect();
+    let fitting: Vec<&str> =
+        judge.names.iter().filter(|(_, p)| p.is_some_and(|p| p.name != "log" && fits(p))).map(|(name, _)| name.as_str()).collect();
     let finding = Finding::error(codes::WRONG_PLATFORM, format!("`legacy.{key}` needs {}", wire.what))
         .label(format!("`{name}` is a channel of the platform {}", platform.name))
         .note(format!("channels that fit: {}", listed(fitting.iter().copied())));

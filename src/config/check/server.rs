@@ -28,7 +28,13 @@ pub fn server(judge: &mut Judge<'_, '_>) -> (ServerSettings, String) {
     let limits = &block.limits;
     let positive = |judge: &mut Judge<'_, '_>, number: Option<u32>, key: &str| {
         if number == Some(0) {
-            judge.report.error(codes::OUT_OF_RANGE, &path.key("limits").key(key), Spot::Value, "with 0 every request would be refused", "write at least 1");
+            judge.report.error(
+                codes::OUT_OF_RANGE,
+                &path.key("limits").key(key),
+                Spot::Value,
+                "with 0 every request would be refused",
+                "write at least 1",
+            );
         }
         number.filter(|number| *number > 0)
     };
@@ -57,7 +63,10 @@ fn listen(judge: &mut Judge<'_, '_>) -> SocketAddr {
     let written = judge.file.server.listen.as_deref();
     if let Some(text) = judge.listen {
         return listen_address(text).unwrap_or_else(|why| {
-            judge.report.findings.push(Finding::error(codes::BAD_ADDRESS, format!("`{text}`, given by --listen or WATCHFIRE_LISTEN, is no address")).label(why));
+            judge
+                .report
+                .findings
+                .push(Finding::error(codes::BAD_ADDRESS, format!("`{text}`, given by --listen or WATCHFIRE_LISTEN, is no address")).label(why));
             default
         });
     }
@@ -90,7 +99,9 @@ fn exposure(judge: &mut Judge<'_, '_>, settings: &ServerSettings) {
         let legacy = Path::of("legacy");
         let message = format!("everybody who reaches {} could use the direct paths", settings.listen);
         if !judge.report.is_blamed_inside(&legacy.key("allow_ips")) {
-            let finding = Finding::error(codes::OPEN_LEGACY, message).label("add `allow_ips` with the networks of the old clients").note("for example `allow_ips: [10.0.0.0/8]`");
+            let finding = Finding::error(codes::OPEN_LEGACY, message)
+                .label("add `allow_ips` with the networks of the old clients")
+                .note("for example `allow_ips: [10.0.0.0/8]`");
             judge.report.add(finding, &legacy.key("auth"), Spot::Value);
         }
     }
@@ -107,7 +118,13 @@ fn external_url(judge: &mut Judge<'_, '_>) -> String {
         Ok(_) => None,
     };
     if let Some(label) = fault {
-        judge.report.error(codes::BAD_ADDRESS, &Path::of("server").key("external_url"), Spot::Value, "`external_url` is not an address for links", label);
+        judge.report.error(
+            codes::BAD_ADDRESS,
+            &Path::of("server").key("external_url"),
+            Spot::Value,
+            "`external_url` is not an address for links",
+            label,
+        );
         return String::new();
     }
     text.trim_end_matches('/').to_owned()
@@ -120,24 +137,25 @@ fn tls(judge: &mut Judge<'_, '_>, files: &TlsFiles) -> Option<TlsSettings> {
     if !judge.secrets.real() {
         return Some(settings);
     }
-    let mut text = |judge: &mut Judge<'_, '_>, file: &std::path::Path, key: &str| match judge.secrets.read(&SecretSource::File(file.to_owned())) {
+    let text = |judge: &mut Judge<'_, '_>, file: &std::path::Path, key: &str| match judge.secrets.read(&SecretSource::File(file.to_owned())) {
         Ok(text) => Some(text),
         Err(why) => {
             judge.report.error(codes::BAD_TLS, &path.key(key), Spot::Value, why, "name a PEM file that this user may read");
             None
         }
     };
-    let (cert, key) = (text(judge, &files.cert, "cert"), text(judge, &files.key, "key"));
-    let (cert, key) = (cert?, key?);
-    let chain: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(cert.expose().as_bytes()).filter_map(Result::ok).collect();
-    if chain.is_empty() {
-        judge.report.error(codes::BAD_TLS, &path.key("cert"), Spot::Value, "the file holds no certificate", "name a file with `-----BEGIN CERTIFICATE-----` in it");
-        return None;
+    let chain = text(judge, &files.cert, "cert")
+        .map(|pem| CertificateDer::pem_slice_iter(pem.expose().as_bytes()).filter_map(Result::ok).collect::<Vec<_>>());
+    if chain.as_ref().is_some_and(Vec::is_empty) {
+        let label = "name a file with `-----BEGIN CERTIFICATE-----` in it";
+        judge.report.error(codes::BAD_TLS, &path.key("cert"), Spot::Value, "the file holds no certificate", label);
     }
-    let Ok(key) = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()) else {
-        judge.report.error(codes::BAD_TLS, &path.key("key"), Spot::Value, "the file holds no private key", "name a file with `-----BEGIN PRIVATE KEY-----` in it");
-        return None;
-    };
+    let key = text(judge, &files.key, "key").map(|pem| PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()));
+    if let Some(Err(_)) = key {
+        let label = "name a file with `-----BEGIN PRIVATE KEY-----` in it";
+        judge.report.error(codes::BAD_TLS, &path.key("key"), Spot::Value, "the file holds no private key", label);
+    }
+    let (chain, key) = (chain.filter(|chain| !chain.is_empty())?, key?.ok()?);
     if let Err(error) = rustls::sign::CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider()) {
         judge.report.error(codes::BAD_TLS, &path.key("key"), Spot::Value, "the certificate and the key cannot be used together", error.to_string());
         return None;

@@ -206,9 +206,7 @@ impl<'s> Checker<'s, '_, '_> {
         let found = node.kind_words();
         let label = match &node.kind {
             Kind::Scalar(_) if node.is_null() => format!("write {}", accepted.words()),
-            Kind::Scalar(_) if accepted.list => format!("expected {}: write it as a list, `[ .. ]`", accepted.words()),
-            Kind::Scalar(_) if accepted.map => format!("expected {}: write its keys below it, or in `{{ .. }}`", accepted.words()),
-            _ => format!("expected {}", accepted.words()),
+            _ => expected(accepted, &[]),
         };
         self.report.error(codes::WRONG_TYPE, path, Spot::Value, format!("{name} is {found}"), label);
         None
@@ -238,8 +236,7 @@ impl<'s> Checker<'s, '_, '_> {
                     Resolved::Bool(_) => "a truth value",
                     _ => "a number",
                 };
-                let how = if accepted.list { ": write it as a list, `[ .. ]`" } else { "" };
-                (format!("{name} is {found}"), format!("expected {}{how}", accepted.words()))
+                (format!("{name} is {found}"), expected(accepted, words))
             }
         };
         self.report.error(codes::WRONG_TYPE, path, Spot::Value, message, label);
@@ -265,9 +262,23 @@ impl<'s> Checker<'s, '_, '_> {
             }
             Err(_) => "it is not understood",
         };
-        let label = format!("{why}; write `{{ env: NAME }}` or `{{ file: PATH }}`");
+        let label = if why.contains("write") { why.to_owned() } else { format!("{why}; write `{{ env: NAME }}` or `{{ file: PATH }}`") };
         self.report.error(codes::BAD_SECRET, path, Spot::Value, format!("`{path}` is not a secret"), label);
-        None
+        self.shaped.secrets.push(SecretSite { path: path.clone(), source: SecretSource::Invalid(why) });
+        // It stays in the value, so that nobody complains that it is missing.
+        Some(value)
+    }
+}
+
+/// What should stand there instead.
+fn expected(accepted: Kinds, words: &[&Json]) -> String {
+    let only = |kinds: &str| accepted == Kinds { null: accepted.null, ..Kinds::named(kinds) };
+    let known: Vec<String> = words.iter().filter_map(|word| word.as_str()).map(|word| format!("`{word}`")).collect();
+    match known.is_empty() {
+        true if only("array") => "write it as a list: `[ .. ]`".into(),
+        true if only("object") => "write it as a mapping: its keys below it, or in `{ .. }`".into(),
+        true => format!("expected {}", accepted.words()),
+        false => format!("expected {} or {}", known.join(", "), accepted.words()),
     }
 }
 

@@ -38,15 +38,8 @@ pub fn parse(text: &str) -> Document {
         return broken(Flaw { code: codes::TOO_LARGE, span: None, message: "the file is too large".into(), label });
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder = Builder {
-        lines: text.lines().collect(),
-        stack: Vec::new(),
-        anchors: HashMap::new(),
-        nodes: 0,
-        root: None,
-        documents: 0,
-        flaws: Vec::new(),
-    };
+    let mut builder =
+        Builder { lines: text.lines().collect(), stack: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None, documents: 0, flaws: Vec::new() };
     let mut parser = Parser::new_from_str(text);
     loop {
         let step = match parser.next_event() {
@@ -137,6 +130,11 @@ impl Builder<'_> {
                 // A block collection "ends" where the next thing begins; the line before is the last that can be its own.
                 let end_line = if at.is_empty() { at.end.line().saturating_sub(1) } else { at.end.line() };
                 let mut span = open.span;
+                if let (true, Kind::Map(entries)) = (at.is_empty(), &kind)
+                    && let Some(first) = entries.first().filter(|first| first.key_span.line == span.line)
+                {
+                    span.width = first.key_span.width;
+                }
                 if !at.is_empty() && at.end.line() == span.line {
                     span.width = (at.end.col() + 1).saturating_sub(span.column).max(1);
                 }
@@ -207,7 +205,10 @@ impl Builder<'_> {
     fn span(&self, at: saphyr_parser::Span) -> Span {
         let (line, column) = (at.start.line().max(1), at.start.col() + 1);
         let width = if at.end.line() == at.start.line() {
-            at.end.col().saturating_sub(at.start.col())
+            // The end of a quoted text lies behind the spaces that follow it.
+            let length = at.end.col().saturating_sub(at.start.col());
+            let raw: String = self.lines.get(line - 1).map_or(String::new(), |text| text.chars().skip(column - 1).take(length).collect());
+            raw.trim_end().chars().count()
         } else {
             self.lines.get(line - 1).map_or(1, |text| text.trim_end().chars().count().saturating_sub(column - 1))
         };

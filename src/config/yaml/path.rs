@@ -58,12 +58,6 @@ impl Path {
         path
     }
 
-    /// The path without its last step.
-    pub fn parent(&self) -> Option<Self> {
-        let (_, rest) = self.0.split_last()?;
-        Some(Self(rest.to_vec()))
-    }
-
     /// Its steps, outermost first.
     pub fn steps(&self) -> &[Step] {
         &self.0

@@ -62,7 +62,8 @@ fn looks_like_float(digits: &str) -> bool {
     };
     let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(whole, fraction)| (whole, Some(fraction)));
-    let whole_fine = (whole.is_empty() && fraction.is_some_and(|f| !f.is_empty())) || (all_digits(whole) && (whole == "0" || !whole.starts_with('0')));
+    let whole_fine =
+        (whole.is_empty() && fraction.is_some_and(|f| !f.is_empty())) || (all_digits(whole) && (whole == "0" || !whole.starts_with('0')));
     let fraction_fine = fraction.is_none_or(|f| f.bytes().all(|b| b.is_ascii_digit()));
     whole_fine && fraction_fine && exponent.is_none_or(all_digits) && (fraction.is_some() || exponent.is_some())
 }
