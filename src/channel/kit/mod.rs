@@ -23,6 +23,11 @@ mod reply;
 mod text;
 mod transport;
 
+#[cfg(test)]
+pub(crate) mod stand;
+#[cfg(test)]
+mod tests;
+
 pub use check::{check_base, check_secret, check_text, join, read_secret};
 pub use client::{Call, Http, HttpClients, http, install_crypto};
 pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse};
