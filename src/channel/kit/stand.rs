@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, Method, Response, Uri};
 use tokio::time::Instant;
 
 use super::HttpClients;
-use crate::channel::{BuildContext, Built, PlatformConfig, Problem, SecretReader, SendContext};
-use crate::model::{MessageId, Page, Secret, SecretSource};
+use crate::channel::{BuildContext, Built, CellResult, PlatformConfig, Problem, SecretReader, SendContext};
+use crate::model::{ErrorKind, Facts, Link, LinkKind, Mentions, MessageId, Page, Receipt, Secret, SecretSource, SendError, Severity};
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
@@ -135,4 +135,33 @@ pub fn context() -> SendContext {
 pub fn page(fields: &[(&str, &str)]) -> Page {
     let fields = fields.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     Page { fields, number: 1, total: 1, ..Page::default() }
+}
+
+/// A page with everything on it: markup in the facts, pairs, links, all kinds of mentions.
+pub fn rich(fields: &[(&str, &str)]) -> Page {
+    let link = |kind, label: &str, url: &str| Link { kind, label: label.into(), url: url.into() };
+    let mut page = page(fields);
+    page.facts = Facts {
+        severity: Severity::Critical,
+        title: "[FIRING:2] Disk <full> & *hot* on db-1".into(),
+        pairs: vec![("instance".into(), "db-1:9100".into()), ("path".into(), "/var/lib/<x> & `y` z`".into())],
+        links: vec![
+            link(LinkKind::Runbook, "Runbook", "https://wiki.example.com/disk?a=1&b=2"),
+            link(LinkKind::Silence, "Silence", "https://am.example.com/#/silences/new"),
+        ],
+        mentions: Mentions { all: true, mobiles: vec!["13800000000".into()], users: vec!["U012AB".into()], groups: vec!["S034CD".into()] },
+        thread: "group-1".into(),
+        formed_at: 1_700_000_000_000,
+        ..Facts::default()
+    };
+    page
+}
+
+/// The kinds and waits of an attempt's results, for tables of recorded answers.
+pub fn kinds(results: &[CellResult]) -> Vec<Result<Option<String>, (ErrorKind, Option<String>)>> {
+    let of = |result: &Result<Receipt, SendError>| match result {
+        Ok(receipt) => Ok(receipt.platform_id.clone()),
+        Err(error) => Err((error.kind, error.code.clone())),
+    };
+    results.iter().map(|(_, result)| of(result)).collect()
 }
