@@ -11,7 +11,7 @@ pub mod token;
 // mod dingtalk;
 // mod email;
 mod log;
-// mod slack;
+mod slack;
 // mod wecom;
 
 pub use card::{Limit, OnAmbiguous, Pace, Platform};

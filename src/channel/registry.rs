@@ -67,7 +67,7 @@ macro_rules! platforms {
 platforms! {
     log,
     // email,
-    // slack,
+    slack,
     // dingtalk,
     // wecom,
 }

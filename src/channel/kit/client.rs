@@ -84,6 +84,11 @@ impl HttpClients {
         Ok(client)
     }
 
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The token cache of a credential: the same one for every channel that uses it, as long as one does.
     pub fn tokens(&self, platform: &str, credential: &[&str]) -> Arc<TokenCache> {
         let key = format!("{platform}:{}", hash_hex(credential));

@@ -23,10 +23,19 @@ mod reply;
 mod text;
 mod transport;
 
+#[cfg(test)]
+pub(crate) mod stand;
+#[cfg(test)]
+mod tests;
+
 pub use check::{check_base, check_secret, check_text, join, read_secret};
 pub use client::{Call, Http, HttpClients, http, install_crypto};
 pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse};
 pub use text::{colour, cut_bytes, cut_units, split_units, units};
+
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::CellResult;
 use crate::model::{Receipt, Recipient, SendError};
@@ -34,4 +43,10 @@ use crate::model::{Receipt, Recipient, SendError};
 /// Gives the one result of a request to every recipient it was for.
 pub fn all(to: &[Recipient], result: Result<Receipt, SendError>) -> Vec<CellResult> {
     (0..to.len()).map(|place| (place, result.clone())).collect()
+}
+
+/// When a probe that starts now is given up: nobody hands it a deadline. What it needs of the wall clock (for a `Retry-After` that is a date)
+/// is [`Reply::date`], the server's own.
+pub fn probe_deadline() -> Instant {
+    Instant::now() + Duration::from_secs(10)
 }
