@@ -1,6 +1,6 @@
 //! Files beside the configuration: the template folder, and files that settings name.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::path::{Component, Path as FilePath, PathBuf};
 
 use super::codes;
 use super::file::RoutesFile;
@@ -31,7 +31,7 @@ pub struct Templates {
 /// Reads the template folder, if one is configured, and compiles.
 pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) -> Templates {
     let platforms: Vec<PlatformFields> = PLATFORMS.iter().map(|p| PlatformFields { platform: p.name, fields: p.fields }).collect();
-    let folder = file.templates.as_ref().map(|folder| beside.join(folder).components().collect::<PathBuf>());
+    let folder = file.templates.as_ref().map(|folder| beside.join(folder).components().filter(|part| *part != Component::CurDir).collect::<PathBuf>());
     let mut sources = Vec::new();
     let mut findings = Vec::new();
     let mut texts = Vec::new();

@@ -24,6 +24,8 @@ mod secrets;
 mod settings;
 mod shape;
 mod source;
+#[cfg(test)]
+mod tests;
 pub mod watch;
 mod yaml;
 

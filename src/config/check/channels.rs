@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use super::{Channels, Judge};
 use crate::channel::kit::HttpClients;
 use crate::channel::registry::{self, DigestConfig, PaceConfig};
-use crate::channel::{BuildContext, ChannelConfig, Limit, PLATFORMS, Problem};
+use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, PLATFORMS, Problem, SendContext};
 use crate::config::codes;
 use crate::config::file::RoutesFile;
 use crate::config::nearest::listed;
 use crate::config::source::Spot;
 use crate::config::yaml::Path;
 use crate::delivery::ChannelPlan;
-use crate::model::{Finding, Secret};
+use crate::model::{ErrorKind, Finding, OutletKey, Page, Recipient, Secret, SecretSource, SendError};
 use crate::template::Library;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -46,13 +48,7 @@ pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, http: &HttpClien
             continue;
         }
         let cx = BuildContext { channel: name, timeout: settings.timeout, proxy, secrets: judge.secrets, http };
-        let (built, recipients) = match registry::build(block, &cx) {
-            Ok(built) => built,
-            Err(problems) => {
-                problems.iter().for_each(|problem| tell(judge, &path, problem));
-                continue;
-            }
-        };
+        let Some((built, recipients)) = build(judge, name, block, &cx, &path) else { continue };
         let pace = match &config.pace {
             None => Some(platform.pace.limits.to_vec()),
             Some(PaceConfig::Off(_)) => None,
@@ -85,6 +81,36 @@ pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, http: &HttpClien
     }
     paces(judge, &plans, &root);
     plans
+}
+
+/// The driver and whom it sends to. Without secrets no driver can send, and what drivers say about placeholders does not count.
+fn build(judge: &mut Judge<'_, '_>, name: &str, block: registry::Block<'_>, cx: &BuildContext<'_>, path: &Path) -> Option<(Built, Vec<Recipient>)> {
+    let real = judge.secrets.real();
+    match registry::build(block, cx) {
+        Ok(built) if real => Some(built),
+        Ok((built, recipients)) => Some((Built { channel: Arc::new(Unarmed), ..built }, recipients)),
+        Err(problems) => {
+            let about_placeholder = |problem: &Problem| {
+                let at = path.dotted(&problem.path);
+                judge.sites.iter().any(|site| at == site.path && matches!(site.source, SecretSource::Env(_) | SecretSource::File(_)))
+            };
+            let (excused, told): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(|problem| !real && about_placeholder(problem));
+            told.iter().for_each(|problem| tell(judge, path, problem));
+            let unarmed = !excused.is_empty() && told.is_empty();
+            unarmed.then(|| (Built { channel: Arc::new(Unarmed), outlet: OutletKey::new(block.0.name, name) }, block.1.recipients()))
+        }
+    }
+}
+
+/// The driver of a plan that was loaded without secrets.
+struct Unarmed;
+
+#[async_trait]
+impl Channel for Unarmed {
+    async fn send(&self, _: &Page, to: &[Recipient], _: &SendContext) -> Vec<CellResult> {
+        let error = SendError::new(ErrorKind::Misconfigured, "this configuration was loaded without secrets; nothing can be sent with it");
+        crate::channel::kit::all(to, Err(error))
+    }
 }
 
 /// Names and platforms of all channels, readable or not.
@@ -222,7 +248,7 @@ fn settings(judge: &mut Judge<'_, '_>, name: &str, config: &ChannelConfig, path:
 /// The proxy's address; what it holds is never repeated.
 fn proxy(judge: &mut Judge<'_, '_>, config: &ChannelConfig, path: &Path) -> Option<Secret> {
     let secret = judge.secret(config.proxy.as_ref()?)?;
-    let literal = matches!(config.proxy, Some(crate::model::SecretSource::Literal(_)));
+    let literal = matches!(config.proxy, Some(SecretSource::Literal(_)));
     if !judge.secrets.real() && !literal {
         return None;
     }
