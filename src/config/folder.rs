@@ -58,7 +58,7 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
                             texts.push((source.file.clone(), source.text.clone()));
                             sources.push(source);
                         }
-                        Err(finding) => findings.push(finding),
+                        Err(finding) => findings.push(*finding),
                     }
                 }
             }
@@ -70,10 +70,10 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
 }
 
 /// One file of the folder.
-fn template(folder: &FilePath, path: &FilePath) -> Result<Source, Finding> {
+fn template(folder: &FilePath, path: &FilePath) -> Result<Source, Box<Finding>> {
     let named = path.display().to_string();
     let place = Place { file: named.clone(), span: None, line_text: None };
-    let bad = |label: String| Finding::error(codes::NO_TEMPLATES, "this template cannot be read").at(place.clone()).label(label);
+    let bad = |label: String| Box::new(Finding::error(codes::NO_TEMPLATES, "this template cannot be read").at(place.clone()).label(label));
     let relative = path.strip_prefix(folder).unwrap_or(path);
     if path.extension().is_none_or(|extension| extension != "hbs") {
         return Err(unused(&place));
@@ -87,8 +87,8 @@ fn template(folder: &FilePath, path: &FilePath) -> Result<Source, Finding> {
     Source::from_path(relative, named, text).ok_or_else(|| unused(&place))
 }
 
-fn unused(place: &Place) -> Finding {
-    Finding::warning(codes::UNUSED_FILE, "nothing uses this file").at(place.clone()).label("templates are named `<platform>/<set>.<field>.hbs`")
+fn unused(place: &Place) -> Box<Finding> {
+    Box::new(Finding::warning(codes::UNUSED_FILE, "nothing uses this file").at(place.clone()).label("templates are named `<platform>/<set>.<field>.hbs`"))
 }
 
 /// All files up to two folders deep, sorted; hidden ones and those that editors leave behind are passed over.

@@ -70,7 +70,7 @@ impl std::fmt::Debug for Loaded {
 
 /// Loads a configuration. Errors are all findings, warnings too, sorted by place; at least one is an error.
 pub fn load(path: &FilePath, options: &LoadOptions) -> Result<Loaded, Vec<Finding>> {
-    let text = file_text(path).map_err(|finding| vec![finding])?;
+    let text = file_text(path).map_err(|finding| vec![*finding])?;
     from_text(path, &text, options)
 }
 
@@ -167,9 +167,9 @@ fn weak_link_key(report: &mut Report<'_>, key: &Secret, configured: bool) {
     }
 }
 
-fn file_text(path: &FilePath) -> Result<String, Finding> {
+fn file_text(path: &FilePath) -> Result<String, Box<Finding>> {
     let named = path.display();
-    let unreadable = |label: String| Finding::error(codes::UNREADABLE, format!("{named} cannot be read")).label(label);
+    let unreadable = |label: String| Box::new(Finding::error(codes::UNREADABLE, format!("{named} cannot be read")).label(label));
     let meta = std::fs::metadata(path).map_err(|error| {
         unreadable(match error.kind() {
             std::io::ErrorKind::NotFound => "it does not exist; name the configuration with `--config FILE`".into(),
@@ -180,8 +180,8 @@ fn file_text(path: &FilePath) -> Result<String, Finding> {
         return Err(unreadable("it is a folder; name a file".into()));
     }
     if meta.len() > MAX_BYTES as u64 {
-        return Err(Finding::error(codes::TOO_LARGE, format!("{named} is too large"))
-            .label(format!("it has {} bytes; at most {MAX_BYTES} are read", meta.len())));
+        let label = format!("it has {} bytes; at most {MAX_BYTES} are read", meta.len());
+        return Err(Box::new(Finding::error(codes::TOO_LARGE, format!("{named} is too large")).label(label)));
     }
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| {

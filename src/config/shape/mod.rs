@@ -213,7 +213,8 @@ impl<'s> Checker<'s, '_, '_> {
     }
 
     fn wrong_scalar(&mut self, scalar: &Scalar, accepted: Kinds, words: &[&Json], path: &Path) -> Option<Value> {
-        if !words.is_empty() && !(accepted.list || accepted.map || accepted.integer) {
+        let only_words = !(accepted.list || accepted.map || accepted.integer);
+        if only_words && !words.is_empty() {
             let known: Vec<&str> = words.iter().filter_map(|word| word.as_str()).collect();
             let message = format!("`{}` is not one of the words allowed for `{path}`", scalar.text.chars().take(40).collect::<String>());
             self.report.error(

@@ -70,6 +70,7 @@ fn a_good_document_is_read_as_it_is() {
     assert_eq!((outer.small, outer.ratio, outer.on), (7, Some(2.0), true));
     assert_eq!(outer.numbers, ["13800000000", "1.10", "x"]);
     assert!(matches!(outer.to, Some(OneOrMany::One(to)) if to == "a"));
+    assert!(matches!(run("to: [a, b]\n").0.unwrap().to, Some(OneOrMany::Many(to)) if to == ["a", "b"]));
     let inner = outer.inner.unwrap();
     assert_eq!((inner.name.as_str(), inner.word), ("n", Some(Word::Two)));
     assert_eq!(inner.secret, Some(SecretSource::Literal(Secret::new("0x10"))));
