@@ -179,6 +179,11 @@ impl GenericMapping {
         if !self.labels.values().chain(self.annotations.values()).any(varies) {
             problem("labels".into(), "nothing of the body is shown: there are only fixed texts", "map at least one label or annotation to a place");
         }
+        for (name, field) in [("starts_at", &self.starts_at), ("ends_at", &self.ends_at)] {
+            if matches!(field, Some(Field::Value(_))) {
+                problem(name.into(), "a fixed time is not the time of any alert", "map it to a place, or leave it out");
+            }
+        }
         if !self.resolved_values.is_empty() && self.status.is_none() {
             problem("resolved_values".into(), "there is no `status` to compare with", "add `status: /path/of/the/word`");
         }

@@ -99,6 +99,7 @@ fn the_check_finds_every_mistake() {
             "alerts: a JSON pointer begins with `/`",
             "labels.host: in a JSON pointer `~` stands for itself only as `~0`, and `/` as `~1`",
             "status: a JSON pointer begins with `/`",
+            "starts_at: a fixed time is not the time of any alert",
         ]
     );
     let fixed = mapping(r#"{"labels": {"alertname": {"value": "x"}}, "resolved_values": ["ok"]}"#);
@@ -106,6 +107,17 @@ fn the_check_finds_every_mistake() {
     assert_eq!(paths, ["labels", "resolved_values"]);
     let deep = mapping(&format!(r#"{{"labels": {{"alertname": "{}"}}}}"#, "/a".repeat(40)));
     assert_eq!(deep.check()[0].message, "the pointer has more than 32 steps");
+}
+
+#[test]
+fn it_reads_from_yaml_and_describes_itself() {
+    let yaml = "alerts: /data/events\nlabels:\n  alertname: /trigger/name\n  team: { value: 7 }\n  site: { body: /site }\nstatus: { value: ok }\n";
+    let mapping: GenericMapping = serde_yaml::from_str(yaml).unwrap();
+    assert_eq!(mapping.check(), []);
+    let event = parse(Hint::Auto, BODY.as_bytes(), Some(&mapping), now()).unwrap().event;
+    assert_eq!((event.status, event.alerts[0].label("team"), event.alerts[1].label("site")), (Status::Resolved, "7", "fra1"));
+    let schema = serde_json::to_string(&schemars::schema_for!(GenericMapping)).unwrap();
+    assert!(schema.contains("MappedField") && schema.contains("\"additionalProperties\":false"), "{schema}");
 }
 
 #[test]
