@@ -18,7 +18,7 @@ pub mod channel;
 pub mod config;
 // pub mod delivery;
 // pub mod http;
-// pub mod ingest;
+pub mod ingest;
 // pub mod metrics;
 pub mod model;
 // pub mod route;
