@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 /// Tabs become spaces.
 pub fn clean(text: &str) -> Cow<'_, str> {
     let odd = |c: char| c != '\n' && (c.is_control() || is_direction(c) || matches!(c, '\u{2028}' | '\u{2029}'));
-    let trimmed = text.trim_end().trim_start_matches(['\n', '\r']);
+    let trimmed = text.trim_matches(['\n', '\r']);
     if !trimmed.contains(odd) {
         return Cow::Borrowed(trimmed);
     }
@@ -27,7 +27,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         }
     }
     // What was dropped may have stood between the text and blank lines.
-    let len = out.trim_end().len();
+    let len = out.trim_end_matches('\n').len();
     out.truncate(len);
     let start = out.len() - out.trim_start_matches('\n').len();
     out.drain(..start);
@@ -85,6 +85,7 @@ mod tests {
 
     #[test]
     fn control_characters_go_and_lines_stay() {
+        assert_eq!(clean("\n a: \n"), " a: ");
         assert_eq!(clean("\r\na\r\nb\rc\u{2028}d\u{7}\u{1b}[31m\te\u{0}\n\n"), "a\nb\nc\nd[31m e");
         assert_eq!(clean("user\u{202E}txt.exe"), "usertxt.exe");
         assert!(matches!(clean("plain 告警"), Cow::Borrowed("plain 告警")));

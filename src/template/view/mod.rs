@@ -127,7 +127,7 @@ impl std::fmt::Debug for View {
 }
 
 pub(super) use alert::describe;
-pub(super) use headline::{counts, headline, subject_of};
+pub(super) use headline::{counts, headline, own_message};
 pub(super) use links::{entry_links, shared_links};
 pub(super) use moment::{Moments, format_at, humanize_in};
 
