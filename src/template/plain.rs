@@ -62,7 +62,11 @@ pub fn plain(input: &ViewInput<'_>) -> String {
         tail.push(words::filled(input.language, "truncated", &[("n", &input.truncated.to_string())]));
     }
     if several {
-        tail.extend(shared_links(input.event, input.details_url, input.language, input.firing > 0).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
+        tail.extend(
+            shared_links(input.event, input.details_url, input.language, input.firing > 0)
+                .into_iter()
+                .map(|link| format!("{}{colon}{}", link.label, link.url)),
+        );
     }
     tail.extend(input.notes.iter().cloned());
     if !tail.is_empty() {

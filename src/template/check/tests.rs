@@ -7,7 +7,7 @@ fn check_with(text: &str, partials: &[(&str, &str)]) -> Vec<Finding> {
         partials.iter().map(|(name, text)| ((*name).to_owned(), parse(format!("{name}.hbs"), (*text).to_owned()).unwrap())).collect();
     match parse("t.hbs".into(), text.to_owned()) {
         Ok(loaded) => Walk::over(&loaded, &partials).findings,
-        Err(finding) => vec![finding],
+        Err(finding) => vec![*finding],
     }
 }
 
@@ -126,7 +126,10 @@ fn what_could_run_for_ever_or_overflow_is_refused() {
     let each = format!("{}x{}", "{{#each @root.alerts}}".repeat(5), "{{/each}}".repeat(5));
     assert!(one(&each).4.contains("`each` nests too deep"));
     // 2^30 calls without a cycle.
-    let bomb: Vec<(String, String)> = (0..30).map(|i| (format!("_p{i}"), format!("{{{{> _p{}}}}}{{{{> _p{}}}}}", i + 1, i + 1))).chain([("_p30".to_owned(), "x".to_owned())]).collect();
+    let bomb: Vec<(String, String)> = (0..30)
+        .map(|i| (format!("_p{i}"), format!("{{{{> _p{}}}}}{{{{> _p{}}}}}", i + 1, i + 1)))
+        .chain([("_p30".to_owned(), "x".to_owned())])
+        .collect();
     let bomb: Vec<(&str, &str)> = bomb.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     assert!(check_with("{{> _p0}}", &bomb).iter().any(|finding| finding.message.contains("expands to too much")));
     // A chain of partials, each with blocks: no single file is deep.
@@ -138,7 +141,18 @@ fn what_could_run_for_ever_or_overflow_is_refused() {
 
 #[test]
 fn syntax_that_only_handlebars_understands_is_told_in_words() {
-    for text in ["{{title title=}}", "{{#if}}x{{/if}}", "{{a b=c=d}}", "{{/}}", "{{#}}{{/}}", "{{\u{0}}}", "{{{{x}}}}", "{{#if (a}}x{{/if}}", "{{..}}", "{{~}}"] {
+    for text in [
+        "{{title title=}}",
+        "{{#if}}x{{/if}}",
+        "{{a b=c=d}}",
+        "{{/}}",
+        "{{#}}{{/}}",
+        "{{\u{0}}}",
+        "{{{{x}}}}",
+        "{{#if (a}}x{{/if}}",
+        "{{..}}",
+        "{{~}}",
+    ] {
         let findings = check_with(text, &[]);
         assert!(!findings.is_empty(), "{text}");
         assert!(findings[0].place.as_ref().is_some_and(|place| place.span.is_some()), "{text}");

@@ -43,7 +43,10 @@ fn values() {
         ("{{severity_color \"critical\"}} {{severity_color \"resolved\"}} {{severity_color \"odd\"}}", "#d92d20 #1f9d55 #e0a100"),
         ("{{t \"since\"}} {{t \"more\" n=37}}", "Since and 37 more"),
         ("{{humanize 3725}} {{humanize \"90\"}}", "1h 2m 1m 30s"),
-        ("{{#each alerts}}{{#if @first}}{{time starts_at \"%Y-%m-%d %H:%M\"}} {{time starts_at \"%H:%M\" zone=\"Asia/Shanghai\"}} {{ago starts_at}}{{/if}}{{/each}}", "2026-11-24 04:53 12:53 1h 6m"),
+        (
+            "{{#each alerts}}{{#if @first}}{{time starts_at \"%Y-%m-%d %H:%M\"}} {{time starts_at \"%H:%M\" zone=\"Asia/Shanghai\"}} {{ago starts_at}}{{/if}}{{/each}}",
+            "2026-11-24 04:53 12:53 1h 6m",
+        ),
         ("{{time \"\"}}{{ago common_labels.nope}}|{{time 0 \"%Y\"}}", "|1970"),
         ("{{len alerts}} {{#if (eq severity \"critical\")}}c{{/if}}", "3 c"),
     ] {
@@ -82,7 +85,8 @@ fn markup_is_the_dialects() {
     ] {
         assert_eq!(run(dialect, text).unwrap(), expected, "{dialect:?}");
     }
-    let refused = run(Escape::SlackMrkdwn, "{{link \"javascript:alert(1)\" \"x\"}}|{{link \"\" \"x\"}}|{{link \"https://h/\"}}|{{bold \"\"}}").unwrap();
+    let refused =
+        run(Escape::SlackMrkdwn, "{{link \"javascript:alert(1)\" \"x\"}}|{{link \"\" \"x\"}}|{{link \"https://h/\"}}|{{bold \"\"}}").unwrap();
     assert_eq!(refused, "x: javascript:alert(1)|x|<https://h/|https://h/>|");
     assert_eq!(run(Escape::Html, "{{#if (eq 1 1)}}{{link \"https://h/\" (t \"runbook\")}}{{/if}}").unwrap(), "<a href=\"https://h/\">Runbook</a>");
 }

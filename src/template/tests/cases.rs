@@ -132,10 +132,18 @@ impl Case {
     }
 
     /// The input of one part; entries come first, briefs after them.
-    pub fn input<'a>(&'a self, entries: &'a [Entry<'a>], part: &Part, language: Language, zone: &'a TimeZone, scale: &'a SeverityScale) -> ViewInput<'a> {
+    pub fn input<'a>(
+        &'a self,
+        entries: &'a [Entry<'a>],
+        part: &Part,
+        language: Language,
+        zone: &'a TimeZone,
+        scale: &'a SeverityScale,
+    ) -> ViewInput<'a> {
         let shown = part.range.start.min(entries.len())..part.range.end.min(entries.len());
         let briefed = part.range.start.saturating_sub(entries.len())..part.range.end.saturating_sub(entries.len());
-        let firing = self.statuses.iter().filter(|status| **status == EntryStatus::Firing).count() + self.briefs.iter().map(|brief| brief.count).sum::<usize>();
+        let firing = self.statuses.iter().filter(|status| **status == EntryStatus::Firing).count()
+            + self.briefs.iter().map(|brief| brief.count).sum::<usize>();
         ViewInput {
             kind: self.kind,
             entries: &entries[shown],
@@ -183,7 +191,8 @@ pub fn cases() -> Vec<Case> {
         alerts: vec![Alert::default()],
         ..Event::default()
     };
-    let bare = Case { event: Event { alerts: vec![Alert::default()], ..Event::default() }, ..Case::new("bare", vec![Alert::default()], vec![Firing]) };
+    let bare =
+        Case { event: Event { alerts: vec![Alert::default()], ..Event::default() }, ..Case::new("bare", vec![Alert::default()], vec![Firing]) };
     vec![
         Case::new("firing", vec![cpu("db-1:9100")], vec![Firing]),
         Case::new("resolved", vec![over(cpu("db-1:9100"))], vec![Resolved]),

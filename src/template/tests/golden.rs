@@ -27,10 +27,17 @@ fn shown(pages: &[FittedPage], platform: usize) -> String {
         for field in PLATFORMS[platform].fields {
             let text = page.page.field(field.name);
             // Hundreds of alerts in HTML are the same thing hundreds of times.
-            let text = if text.len() > 12_000 && field.escape == Escape::Html { format!("{}\n[... {} bytes in all]", &text[..text.char_indices().nth(9000).unwrap().0], text.len()) } else { text.to_owned() };
+            let text = if text.len() > 12_000 && field.escape == Escape::Html {
+                format!("{}\n[... {} bytes in all]", &text[..text.char_indices().nth(9000).unwrap().0], text.len())
+            } else {
+                text.to_owned()
+            };
             // Invisible characters are made visible: a reviewer must see them.
             let text = text.replace('\u{200B}', "⟨zw⟩").replace('\u{200A}', "⟨hair⟩");
-            out.push_str(&format!("--- {} of page {}/{}, entries {:?}, more {}\n{}\n", field.name, page.page.number, page.page.total, page.range, page.more, text));
+            out.push_str(&format!(
+                "--- {} of page {}/{}, entries {:?}, more {}\n{}\n",
+                field.name, page.page.number, page.page.total, page.range, page.more, text
+            ));
         }
     }
     out

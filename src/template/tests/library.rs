@@ -59,7 +59,10 @@ fn partials_are_per_platform_or_shared() {
 
 #[test]
 fn a_label_that_is_not_there_reads_as_empty() {
-    let (library, findings) = compile(&[("wecom/default.text.hbs", "{{#each alerts}}[{{labels.nope}}|{{lookup labels \"x y\"}}|{{default labels.nope \"none\"}}]{{/each}}")]);
+    let (library, findings) = compile(&[(
+        "wecom/default.text.hbs",
+        "{{#each alerts}}[{{labels.nope}}|{{lookup labels \"x y\"}}|{{default labels.nope \"none\"}}]{{/each}}",
+    )]);
     assert_eq!(findings, []);
     assert_eq!(rendered(&library, "wecom", "default", "text"), "[||none]");
 }

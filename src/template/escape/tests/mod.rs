@@ -77,7 +77,23 @@ const HOSTILE: &[&str] = &[
     "\u{1b}[31mred\u{7}\u{0}\u{202E}evil\u{2028}x",
     "node_cpu_seconds_total{job=~\"a*\"} > 0 and _private or x_",
     "\" onmouseover='x' '\"",
-    "*", "_", "~", "`", "<", "&", "@", "]", "[", "#", ">", "-", "|", "\\", ":", "1.", "!",
+    "*",
+    "_",
+    "~",
+    "`",
+    "<",
+    "&",
+    "@",
+    "]",
+    "[",
+    "#",
+    ">",
+    "-",
+    "|",
+    "\\",
+    ":",
+    "1.",
+    "!",
 ];
 
 #[test]
@@ -102,7 +118,9 @@ fn hostile_values_still_read_the_same() {
 #[test]
 fn ordinary_values_are_not_touched() {
     for dialect in DIALECTS {
-        for value in ["db-1:9100", "CPU is above 90% for 10m (was 42.5)", "告警：磁盘空间不足", "node_cpu_seconds_total", "-5.2", "2026-11-23 14:03", "12m 5s"] {
+        for value in
+            ["db-1:9100", "CPU is above 90% for 10m (was 42.5)", "告警：磁盘空间不足", "node_cpu_seconds_total", "-5.2", "2026-11-23 14:03", "12m 5s"]
+        {
             // Feishu's documents give an entity for every underscore.
             if dialect != Escape::LarkMarkdown || !value.contains('_') {
                 assert_eq!(escape(dialect, value), value, "{dialect:?}");
@@ -161,8 +179,21 @@ fn value() -> impl Strategy<Value = String> {
         Just("\n".to_owned()),
         Just("告".to_owned()),
         "[*_~`<>&@#|\\\\!\\[\\]():;.\\-+=/'\"]",
-        prop_oneof![Just("**"), Just("~~"), Just("](x)"), Just("<@u>"), Just("@all"), Just("&lt;"), Just("<b>"), Just("1. "), Just("- "), Just("# "), Just("> "), Just("||")]
-            .prop_map(str::to_owned),
+        prop_oneof![
+            Just("**"),
+            Just("~~"),
+            Just("](x)"),
+            Just("<@u>"),
+            Just("@all"),
+            Just("&lt;"),
+            Just("<b>"),
+            Just("1. "),
+            Just("- "),
+            Just("# "),
+            Just("> "),
+            Just("||")
+        ]
+        .prop_map(str::to_owned),
     ];
     proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }

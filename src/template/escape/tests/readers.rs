@@ -90,9 +90,9 @@ fn tag(text: &str) -> Option<String> {
 }
 
 fn linked(text: &str) -> Option<String> {
-    (text.contains("](") || text.contains("][")).then(|| "link".to_owned()).or_else(|| {
-        text.lines().find(|line| line.trim_start().starts_with('[') && line.contains("]:")).map(|line| format!("reference {line:?}"))
-    })
+    (text.contains("](") || text.contains("]["))
+        .then(|| "link".to_owned())
+        .or_else(|| text.lines().find(|line| line.trim_start().starts_with('[') && line.contains("]:")).map(|line| format!("reference {line:?}")))
 }
 
 fn entity(text: &str) -> Option<String> {
@@ -152,7 +152,8 @@ pub fn markup(dialect: Escape, text: &str) -> Option<String> {
         Escape::None => None,
         Escape::Html | Escape::Xml => {
             let rest = text.replace("<br>", "");
-            let bare = rest.contains(['<', '>', '"', '\'']) || rest.match_indices('&').any(|(at, _)| !rest[at..].chars().take(7).collect::<String>().contains(';'));
+            let bare = rest.contains(['<', '>', '"', '\''])
+                || rest.match_indices('&').any(|(at, _)| !rest[at..].chars().take(7).collect::<String>().contains(';'));
             bare.then(|| "tag, quote or entity".to_owned())
         }
         Escape::TelegramHtml => first([text.contains(['<', '>', '"']).then(|| "tag".to_owned()), mention(text, true)]),
@@ -169,7 +170,13 @@ pub fn markup(dialect: Escape, text: &str) -> Option<String> {
                     })
                     .collect()
             };
-            first([bare, emphasis(&edges, &['*', '_', '~'], 1), mention(text, true), block(&shown, &['>'], false), text.contains('`').then(|| "code".to_owned())])
+            first([
+                bare,
+                emphasis(&edges, &['*', '_', '~'], 1),
+                mention(text, true),
+                block(&shown, &['>'], false),
+                text.contains('`').then(|| "code".to_owned()),
+            ])
         }
         Escape::DingTalkMarkdown => first([
             tag(text),
