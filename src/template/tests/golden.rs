@@ -101,3 +101,22 @@ fn a_hundred_alerts_are_shown_or_counted_within_the_limits() {
         }
     }
 }
+
+#[test]
+fn plain_fields_hold_the_headline_the_whole_text_and_no_html() {
+    let (zone, scale) = (TimeZone::UTC, SeverityScale::default());
+    for case in cases() {
+        let entries = case.entries();
+        let part = Part { range: 0..entries.len() + case.briefs.len(), page: 2, pages: 3, more: 4, max_value: 80, plain: true };
+        let input = case.input(&entries, &part, Language::En, &zone, &scale);
+        for platform in PLATFORMS {
+            let fields = plain_fields(platform.fields, &input);
+            assert!(!fields.contains_key("html"));
+            for field in platform.fields.iter().filter(|field| field.required) {
+                let text = &fields[field.name];
+                assert!(text.contains("(2/3)") && !text.trim().is_empty(), "{} {}", platform.platform, field.name);
+                assert_eq!(field.single_line, !text.contains("and 4 more"), "{} {text}", platform.platform);
+            }
+        }
+    }
+}

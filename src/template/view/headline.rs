@@ -95,14 +95,19 @@ pub(super) fn status_words(input: &ViewInput<'_>) -> String {
 
 /// The line that is seen first: `🔴 Firing (critical): HighCPU · db-1`, `✅ 已恢复：HighCPU · db-1`; a direct send's is its title.
 pub fn headline(input: &ViewInput<'_>) -> String {
+    headline_with(input, &subject_of(input))
+}
+
+/// The headline with a title that is known already.
+pub(super) fn headline_with(input: &ViewInput<'_>, subject: &str) -> String {
     if is_direct(input) {
-        return subject_of(input);
+        return subject.to_owned();
     }
     let firing = input.firing > 0;
     let sign = emoji(input.severity, if firing { EntryStatus::Firing } else { EntryStatus::Resolved });
     let severity = words::severity(input.language, input.severity);
     let digest = if input.kind == MessageKind::Digest { words::own(input.language, "digest") } else { "" };
-    let title = if input.kind == MessageKind::Digest && !speaks_for_itself(input) { String::new() } else { subject_of(input) };
+    let title = if input.kind == MessageKind::Digest && !speaks_for_itself(input) { "" } else { subject };
     let mut out = format!("{sign} ");
     if !digest.is_empty() {
         out.push_str(digest);
@@ -114,7 +119,7 @@ pub fn headline(input: &ViewInput<'_>) -> String {
     }
     if !title.is_empty() {
         out.push_str(if input.language == Language::Zh { "：" } else { ": " });
-        out.push_str(&title);
+        out.push_str(title);
     }
     out
 }
