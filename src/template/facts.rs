@@ -31,7 +31,11 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
         pair("duration", &moments.lasted(entry.alert.starts_at, ended));
         pair("value", &described.value);
         let mut links = entry_links(entry, input.language, input.max_value);
-        links.extend(shared_links(input.event, input.details_url, input.language, input.firing > 0).into_iter().filter(|link| link.kind == crate::model::LinkKind::Details));
+        links.extend(
+            shared_links(input.event, input.details_url, input.language, input.firing > 0)
+                .into_iter()
+                .filter(|link| link.kind == crate::model::LinkKind::Details),
+        );
         links
     } else {
         pair("status", &counts(input));

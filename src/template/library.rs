@@ -144,7 +144,7 @@ fn load<'a>(platform: &PlatformFields, sources: impl Iterator<Item = &'a Source>
             continue;
         }
         match check::parse(source.file.clone(), source.text.clone()) {
-            Err(finding) => findings.push(finding),
+            Err(finding) => findings.push(*finding),
             Ok(loaded) if source.is_partial() => drop(files.partials.insert(source.set.clone(), loaded)),
             Ok(loaded) => drop(files.fields.insert((source.set.clone(), field.map_or("", |field| field.name)), Arc::new(loaded))),
         }
@@ -236,7 +236,9 @@ fn try_samples(template: &FieldTemplate, samples: &[(&'static str, View)]) -> Ve
 
 fn missing(platform: &str, set: &str, field: &str) -> Finding {
     let place = crate::model::Place { file: format!("templates/{platform}/{set}.{field}.hbs"), span: None, line_text: None };
-    Finding::error(check::MISSING, format!("the field `{field}` of {platform} has no template")).at(place).label("neither the set nor `default` has one")
+    Finding::error(check::MISSING, format!("the field `{field}` of {platform} has no template"))
+        .at(place)
+        .label("neither the set nor `default` has one")
 }
 
 /// A file that belongs to nothing.
@@ -249,7 +251,8 @@ fn unused(source: &Source, platforms: &[PlatformFields]) -> Option<Finding> {
     }
     let Some(platform) = platforms.iter().find(|platform| platform.platform == source.platform) else {
         let known = || platforms.iter().map(|platform| platform.platform);
-        let meant = closest(&source.platform, known()).map_or_else(|| format!("known are {}", known().collect::<Vec<_>>().join(", ")), |meant| format!("did you mean `{meant}`?"));
+        let meant = closest(&source.platform, known())
+            .map_or_else(|| format!("known are {}", known().collect::<Vec<_>>().join(", ")), |meant| format!("did you mean `{meant}`?"));
         return warn(format!("nothing uses this template: there is no platform `{}`", source.platform), meant);
     };
     if source.is_partial() || platform.fields.iter().any(|field| field.name == source.field) {
@@ -258,7 +261,10 @@ fn unused(source: &Source, platforms: &[PlatformFields]) -> Option<Finding> {
     let known = || platform.fields.iter().map(|field| field.name);
     let fields = known().collect::<Vec<_>>().join(", ");
     if source.field.is_empty() {
-        return warn("nothing uses this template: its name has no field".into(), format!("name it `<set>.<field>.hbs`; the fields of {} are {fields}", platform.platform));
+        return warn(
+            "nothing uses this template: its name has no field".into(),
+            format!("name it `<set>.<field>.hbs`; the fields of {} are {fields}", platform.platform),
+        );
     }
     let meant = closest(&source.field, known()).map_or_else(|| format!("its fields are {fields}"), |meant| format!("did you mean `{meant}`?"));
     warn(format!("nothing uses this template: {} has no field `{}`", platform.platform, source.field), meant)

@@ -8,7 +8,7 @@
 //! a set that lacks a field takes the one of the platform's `default` set. A file whose name begins with `_` is a partial: `_links.hbs` is
 //! included as `{{> _links}}`; partials in `templates/_shared/` are seen by all platforms. The language is Handlebars.
 //!
-//! - **Fields** are listed by [`reference`]. An unknown one is an error at load. Names inside the maps (`labels`, `annotations`,
+//! - **Fields** are listed by [`reference()`]. An unknown one is an error at load. Names inside the maps (`labels`, `annotations`,
 //!   `values`, `group_labels`, ...) are the sender's: one that an alert lacks reads as empty.
 //! - **Functions** are listed in [`FUNCTIONS`]. None of them reads the environment, files or the network.
 //! - **Values are escaped** for the field's dialect wherever they are printed with `{{ }}`, so that no value can inject markup or ping anybody.

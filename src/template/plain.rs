@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use crate::model::{Escape, FieldSpec};
 
 use super::escape::clean;
-use super::view::{EntryStatus, Moments, ViewInput, describe, emoji, entry_links, headline, shared_links, shorten};
+use super::view::{EntryStatus, Moments, ViewInput, describe, emoji, entry_links, headline, own_message, shared_links, shorten};
 use super::words;
 
 /// A page as plain text.
 pub fn plain(input: &ViewInput<'_>) -> String {
     let word = |key| words::own(input.language, key);
+    let colon = word("colon");
     let moments = Moments::new(input.now, input.time_zone, input.language);
     let mut lines = vec![first_line(input)];
-    let own = input.event.message.trim();
-    if !own.is_empty() && input.event.title == super::view::subject_of(input) {
+    let own = own_message(input);
+    if !own.is_empty() {
         lines.push(shorten(own, input.max_value).into_owned());
     }
     let several = input.firing + input.resolved > 1;
@@ -38,13 +39,13 @@ pub fn plain(input: &ViewInput<'_>) -> String {
         lines.extend(texts.into_iter().map(|text| shorten(text, input.max_value).into_owned()));
         if let Some(start) = alert.starts_at {
             let ended = alert.ends_at.filter(|_| entry.status != EntryStatus::Firing);
-            lines.push(format!("{}: {} ({})", word("since"), moments.full(start), moments.lasted(Some(start), ended)));
-            lines.extend(ended.map(|end| format!("{}: {}", word("ended"), moments.full(end))));
+            lines.push(format!("{}{colon}{} ({})", word("since"), moments.full(start), moments.lasted(Some(start), ended)));
+            lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), moments.full(end))));
         }
         if !described.value.is_empty() {
-            lines.push(format!("{}: {}", word("value"), shorten(&described.value, input.max_value)));
+            lines.push(format!("{}{colon}{}", word("value"), shorten(&described.value, input.max_value)));
         }
-        lines.extend(entry_links(entry, input.language, input.max_value).into_iter().map(|link| format!("{}: {}", link.label, link.url)));
+        lines.extend(entry_links(entry, input.language, input.max_value).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
     }
     if !input.briefs.is_empty() {
         lines.push(String::new());
@@ -61,7 +62,11 @@ pub fn plain(input: &ViewInput<'_>) -> String {
         tail.push(words::filled(input.language, "truncated", &[("n", &input.truncated.to_string())]));
     }
     if several {
-        tail.extend(shared_links(input.event, input.details_url, input.language, input.firing > 0).into_iter().map(|link| format!("{}: {}", link.label, link.url)));
+        tail.extend(
+            shared_links(input.event, input.details_url, input.language, input.firing > 0)
+                .into_iter()
+                .map(|link| format!("{}{colon}{}", link.label, link.url)),
+        );
     }
     tail.extend(input.notes.iter().cloned());
     if !tail.is_empty() {

@@ -18,7 +18,8 @@ impl Source {
     /// `dingtalk/_links.hbs` a partial of the platform (its `field` is empty), `_shared/_footer.hbs` one that all platforms see.
     /// `None` for a file that is no template. `file` is how findings name it.
     pub fn from_path(relative: &Path, file: String, text: String) -> Option<Source> {
-        let parts: Vec<&str> = relative.components().map(|part| if let Component::Normal(name) = part { name.to_str() } else { None }).collect::<Option<_>>()?;
+        let parts: Vec<&str> =
+            relative.components().map(|part| if let Component::Normal(name) = part { name.to_str() } else { None }).collect::<Option<_>>()?;
         let [platform, name] = parts.as_slice() else { return None };
         let stem = name.strip_suffix(".hbs")?;
         let (set, field) = if stem.starts_with('_') { (stem, "") } else { stem.rsplit_once('.').unwrap_or((stem, "")) };
@@ -49,7 +50,8 @@ mod tests {
 
     #[test]
     fn paths_tell_platform_set_and_field() {
-        let read = |path: &str| Source::from_path(Path::new(path), path.into(), String::new()).map(|source| (source.platform, source.set, source.field));
+        let read =
+            |path: &str| Source::from_path(Path::new(path), path.into(), String::new()).map(|source| (source.platform, source.set, source.field));
         let three = |a: &str, b: &str, c: &str| Some((a.to_owned(), b.to_owned(), c.to_owned()));
         assert_eq!(read("dingtalk/default.text.hbs"), three("dingtalk", "default", "text"));
         assert_eq!(read("email/night.shift.html.hbs"), three("email", "night.shift", "html"));

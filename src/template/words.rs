@@ -107,7 +107,8 @@ mod tests {
         assert!(keys().count() > 30);
         for key in keys() {
             let places = |text: &str| {
-                let mut found: Vec<String> = text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name.to_owned())).collect();
+                let mut found: Vec<String> =
+                    text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name.to_owned())).collect();
                 found.sort();
                 found
             };

@@ -94,10 +94,14 @@ impl Walk<'_> {
                 let meant = closest(&key, words::keys()).map_or_else(|| words::keys().collect::<Vec<_>>().join(", "), |meant| format!("`{meant}`"));
                 (key.clone(), format!("unknown word `{key}`"), format!("did you mean {meant}?"))
             }),
-            "match" => literal(params.get(1)).and_then(|text| functions::compile_regex(&text).err().map(|why| (text, why, "fix the expression".to_owned()))),
+            "match" => {
+                literal(params.get(1)).and_then(|text| functions::compile_regex(&text).err().map(|why| (text, why, "fix the expression".to_owned())))
+            }
             "time" => literal(params.get(1))
                 .and_then(|text| functions::check_format(&text).err().map(|why| (text, why, "write it like `%Y-%m-%d %H:%M`".to_owned())))
-                .or_else(|| literal(hash.get("zone")).and_then(|text| functions::check_zone(&text).err().map(|why| (text, why, "name a zone".to_owned())))),
+                .or_else(|| {
+                    literal(hash.get("zone")).and_then(|text| functions::check_zone(&text).err().map(|why| (text, why, "name a zone".to_owned())))
+                }),
             _ => None,
         };
         if let Some((word, message, label)) = problem {

@@ -54,12 +54,15 @@ pub fn resolve(path: &Path, scopes: &[Scope]) -> Result<Shape, Unknown> {
                 ("first" | "last", Locals::List | Locals::Map) => Ok(Shape::Flag),
                 ("index", Locals::List | Locals::Map) => Ok(Shape::Number),
                 ("key", Locals::Map) => Ok(Shape::Text),
-                ("first" | "last" | "index" | "key", _) => Err(unknown(format!("`{raw}` means nothing here"), "it is known inside `{{#each}}`; `@key` only over a map")),
+                ("first" | "last" | "index" | "key", _) => {
+                    Err(unknown(format!("`{raw}` means nothing here"), "it is known inside `{{#each}}`; `@key` only over a map"))
+                }
                 _ => Err(unknown(format!("unknown variable `{raw}`"), "known are @index, @first, @last, @key (inside `{{#each}}`) and @root")),
             }
         }
         Path::Relative((segments, raw)) => {
-            let names: Vec<&str> = segments.iter().filter_map(|segment| if let PathSeg::Named(name) = segment { Some(name.as_str()) } else { None }).collect();
+            let names: Vec<&str> =
+                segments.iter().filter_map(|segment| if let PathSeg::Named(name) = segment { Some(name.as_str()) } else { None }).collect();
             let written = raw.strip_prefix("this.").or_else(|| raw.strip_prefix("this/")).or_else(|| raw.strip_prefix("./")).unwrap_or(raw);
             let from_root = written.starts_with("@root");
             let ups = written.split("../").take_while(|part| part.is_empty()).count();
@@ -130,7 +133,13 @@ pub fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     let flat = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
     let wanted = flat(name);
     known
-        .map(|candidate| if flat(candidate) == wanted { (2.0, candidate) } else { (strsim::jaro_winkler(&candidate.to_lowercase(), &name.to_lowercase()), candidate) })
+        .map(|candidate| {
+            if flat(candidate) == wanted {
+                (2.0, candidate)
+            } else {
+                (strsim::jaro_winkler(&candidate.to_lowercase(), &name.to_lowercase()), candidate)
+            }
+        })
         .filter(|(score, _)| *score >= 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)

@@ -165,7 +165,12 @@ fn judge<'a>(inner: &'a str, at: usize, whole: &str, open: &mut Vec<Open<'a>>) -
     let go_words = ["end", "range", "define", "template", "block"];
     let first = word(text);
     let go_field = text.starts_with('.') && text[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    if go_field || text.starts_with('$') || text.contains(":=") || go_words.contains(&first) || (matches!(first, "if" | "with" | "each") && text.len() > first.len()) {
+    if go_field
+        || text.starts_with('$')
+        || text.contains(":=")
+        || go_words.contains(&first)
+        || (matches!(first, "if" | "with" | "each") && text.len() > first.len())
+    {
         let flaw = Flaw::new(at, width, "this is not Handlebars", "it reads like a Go template or lacks a `#`");
         return Err(flaw.note("fields: `{{labels.job}}`; blocks: `{{#if firing}}...{{else}}...{{/if}}`, `{{#each alerts}}...{{/each}}`"));
     }
@@ -177,7 +182,12 @@ fn judge<'a>(inner: &'a str, at: usize, whole: &str, open: &mut Vec<Open<'a>>) -
         match open.pop() {
             None => return Err(Flaw::new(at, width, format!("`{{{{/{name}}}}}` closes nothing"), "no block is open here")),
             Some(block) if block.name != name && !name.is_empty() => {
-                return Err(Flaw::new(at, width, format!("`{{{{/{name}}}}}` closes the block `{}`", block.name), "close the blocks in the order they were opened"));
+                return Err(Flaw::new(
+                    at,
+                    width,
+                    format!("`{{{{/{name}}}}}` closes the block `{}`", block.name),
+                    "close the blocks in the order they were opened",
+                ));
             }
             Some(_) => {}
         }

@@ -129,7 +129,12 @@ impl<'a> Walk<'a> {
         };
         if matches!(shape, Shape::Object(_) | Shape::List(_) | Shape::Map) {
             let kind = shape.in_words();
-            self.report(FIELD, name, format!("`{name}` is {kind} and cannot be printed"), format!("use `{{{{#each {name}}}}}` or `{{{{join {name}}}}}`"));
+            self.report(
+                FIELD,
+                name,
+                format!("`{name}` is {kind} and cannot be printed"),
+                format!("use `{{{{#each {name}}}}}` or `{{{{join {name}}}}}`"),
+            );
         }
     }
 
@@ -200,7 +205,12 @@ impl<'a> Walk<'a> {
             Parameter::Path(path) => raw(path),
             Parameter::Literal(Value::String(name)) => name.as_str(),
             _ => {
-                self.report(PARTIAL, "", "the name of a partial must be written out", "a name that is only known while rendering could call itself for ever");
+                self.report(
+                    PARTIAL,
+                    "",
+                    "the name of a partial must be written out",
+                    "a name that is only known while rendering could call itself for ever",
+                );
                 return;
             }
         };
@@ -222,7 +232,8 @@ impl<'a> Walk<'a> {
         if bodies.is_empty() && call.template.is_none() {
             let known = self.inlines.iter().flatten().map(|(name, _, _)| *name).chain(partials.keys().map(String::as_str));
             let meant = closest(name, known);
-            let label = meant.map_or_else(|| "a partial is a file whose name begins with `_`: `_name.hbs`".to_owned(), |meant| format!("did you mean `{meant}`?"));
+            let label = meant
+                .map_or_else(|| "a partial is a file whose name begins with `_`: `_name.hbs`".to_owned(), |meant| format!("did you mean `{meant}`?"));
             self.report(PARTIAL, name, format!("unknown partial `{name}`"), label);
             return;
         }

@@ -34,7 +34,9 @@ pub(super) fn dingtalk(text: &str) -> String {
         '~' if spot.next_may_be('~') || spot.prev_may_be('~') => padded(spot, out),
         ']' if spot.next.is_none_or(|c| matches!(c, '(' | '[' | ':')) => broken(spot, out),
         '\\' if spot.next.is_none_or(|c| c.is_ascii_punctuation()) => broken(spot, out),
-        '#' | '>' | '=' | '|' | ':' if spot.line_start => shielded(spot, out),
+        '#' | '>' | '=' | '|' if spot.line_start => shielded(spot, out),
+        // `:--|--` could make a table of the line above.
+        ':' if spot.line_start && spot.next == Some('-') => shielded(spot, out),
         '-' | '+' if spot.is_bullet() => shielded(spot, out),
         '.' | ')' if spot.ends_list_number() => shielded(spot, out),
         c => out.push(c),

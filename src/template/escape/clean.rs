@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 /// Tabs become spaces.
 pub fn clean(text: &str) -> Cow<'_, str> {
     let odd = |c: char| c != '\n' && (c.is_control() || is_direction(c) || matches!(c, '\u{2028}' | '\u{2029}'));
-    let trimmed = text.trim_end().trim_start_matches(['\n', '\r']);
+    let trimmed = text.trim_matches(['\n', '\r']);
     if !trimmed.contains(odd) {
         return Cow::Borrowed(trimmed);
     }
@@ -27,7 +27,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         }
     }
     // What was dropped may have stood between the text and blank lines.
-    let len = out.trim_end().len();
+    let len = out.trim_end_matches('\n').len();
     out.truncate(len);
     let start = out.len() - out.trim_start_matches('\n').len();
     out.drain(..start);
@@ -40,8 +40,21 @@ fn is_direction(c: char) -> bool {
 }
 
 /// Everything that is markup in some dialect, besides what a URL cannot hold. `%`, `&`, `=`, `?`, `/`, `:`, `#`, `+`, `,`, `!`, `$`, `-`, `.` and `_` stay.
-const UNSAFE: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'\'').add(b'<').add(b'>').add(b'`').add(b'(').add(b')').add(b'*').add(b'\\').add(b'^').add(b'{').add(b'|').add(b'}');
+const UNSAFE: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'\'')
+    .add(b'<')
+    .add(b'>')
+    .add(b'`')
+    .add(b'(')
+    .add(b')')
+    .add(b'*')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 const UNSAFE_PATH: &AsciiSet = &UNSAFE.add(b'[').add(b']').add(b'@').add(b'~').add(b';');
 
 /// A link that may stand in a message: absolute http or https, with everything percent-encoded that is markup in any dialect, so that it stands
@@ -85,6 +98,7 @@ mod tests {
 
     #[test]
     fn control_characters_go_and_lines_stay() {
+        assert_eq!(clean("\n a: \n"), " a: ");
         assert_eq!(clean("\r\na\r\nb\rc\u{2028}d\u{7}\u{1b}[31m\te\u{0}\n\n"), "a\nb\nc\nd[31m e");
         assert_eq!(clean("user\u{202E}txt.exe"), "usertxt.exe");
         assert!(matches!(clean("plain 告警"), Cow::Borrowed("plain 告警")));
@@ -93,7 +107,9 @@ mod tests {
 
     #[test]
     fn only_web_links_are_links() {
-        for bad in ["", "javascript:alert(1)", "JaVaScRiPt://x/%0aalert(1)", "data:text/html,x", "//host/x", "/x", "ftp://h/", "http://", "https:///x"] {
+        for bad in
+            ["", "javascript:alert(1)", "JaVaScRiPt://x/%0aalert(1)", "data:text/html,x", "//host/x", "/x", "ftp://h/", "http://", "https:///x"]
+        {
             assert_eq!(clean_url(bad), None, "{bad}");
         }
         for bad in ["https://good.example@evil.example/", "http://-h/", "http://h\u{0}/", "http://h/\n", "http://a b/"] {
@@ -104,7 +120,10 @@ mod tests {
         }
         assert_eq!(clean_url(" HTTPS://h:3000/d/x?a=1&b=2#c "), Some("https://h:3000/d/x?a=1&b=2#c".into()));
         assert_eq!(clean_url("http://[::1]:9093/#/silences"), Some("http://[::1]:9093/#/silences".into()));
-        assert_eq!(clean_url("http://p:9090/graph?g0.expr=up{a=\"b\"} > 0|x"), Some("http://p:9090/graph?g0.expr=up%7Ba=%22b%22%7D%20%3E%200%7Cx".into()));
+        assert_eq!(
+            clean_url("http://p:9090/graph?g0.expr=up{a=\"b\"} > 0|x"),
+            Some("http://p:9090/graph?g0.expr=up%7Ba=%22b%22%7D%20%3E%200%7Cx".into())
+        );
         assert_eq!(clean_url("http://h/(a)_b_c*~@all"), Some("http://h/%28a%29%5Fb_c%2A%7E%40all".into()));
         assert_eq!(clean_url("http://h/告"), Some("http://h/%E5%91%8A".into()));
         assert_eq!(clean_url("http://h/%E5%91%8A"), Some("http://h/%E5%91%8A".into()));

@@ -42,7 +42,8 @@ pub(super) fn lark(text: &str) -> String {
     walk(text, |spot, out| {
         let special = match spot.c {
             '&' | '<' | '>' | '*' | '_' | '`' | '~' | '[' | ']' | '\\' => true,
-            '#' | '-' | '+' | '|' | '=' => spot.line_start,
+            '#' | '|' | '=' => spot.line_start,
+            '-' | '+' => spot.is_bullet(),
             '.' | ')' => spot.ends_list_number(),
             ':' => spot.is_short_name(),
             _ => false,

@@ -87,9 +87,10 @@ pub(super) fn walk(text: &str, mut each: impl FnMut(&Spot<'_>, &mut String)) -> 
     out
 }
 
-/// Writes a marker with hair spaces around it (one where there is white space already), so that it neither opens nor closes anything.
+/// Writes a marker with hair spaces around it (none where there is white space already), so that it neither opens nor closes anything. At a
+/// line's start it always has one before it: blanks there would leave it a list's bullet.
 pub(super) fn padded(spot: &Spot<'_>, out: &mut String) {
-    if !out.ends_with(char::is_whitespace) {
+    if !out.ends_with(HAIR_SPACE) && (spot.line_start || !out.ends_with(char::is_whitespace)) {
         out.push(HAIR_SPACE);
     }
     out.push(spot.c);

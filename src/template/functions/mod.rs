@@ -7,7 +7,9 @@ mod markup;
 mod text;
 mod time;
 
-use handlebars::{Context, Handlebars, Helper, HelperDef, HelperResult, JsonRender, Output, RenderContext, RenderError, RenderErrorReason, ScopedJson};
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, HelperResult, JsonRender, Output, RenderContext, RenderError, RenderErrorReason, ScopedJson,
+};
 use serde_json::Value;
 
 use crate::model::Escape;

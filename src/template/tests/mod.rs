@@ -1,1 +1,6 @@
-//! tests
+//! Tests of the library as a whole.
+
+mod agreement;
+mod cases;
+mod golden;
+mod library;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::escape::clean_url;
 use super::super::words;
 use super::alert::{map, object};
-use super::headline::{counts, headline, speaks_for_itself, status_words, subject_of};
+use super::headline::{counts, headline_with, own_message, status_words, subject_of};
 use super::links::{kind_name, shared_links};
 use super::moment::Moments;
 use super::{Brief, EntryStatus, MessageKind, ViewInput, color, emoji, shorten};
@@ -23,15 +23,15 @@ pub(super) fn root(input: &ViewInput<'_>) -> Value {
         .into_iter()
         .map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url }))
         .collect();
-    let message = if speaks_for_itself(input) { event.message.trim() } else { "" };
 
     let mut out = Map::with_capacity(56);
     let mut put = |name: &str, value: Value| {
         out.insert(name.to_owned(), value);
     };
-    put("headline", headline(input).into());
-    put("title", subject_of(input).into());
-    put("message", shorten(message, max).into());
+    let subject = subject_of(input);
+    put("headline", headline_with(input, &subject).into());
+    put("title", subject.into());
+    put("message", shorten(own_message(input), max).into());
     put("status", if input.firing > 0 { "firing" } else { "resolved" }.into());
     put("status_word", status_words(input).into());
     put("firing", (input.firing > 0).into());

@@ -11,13 +11,25 @@ use super::{EntryStatus, MessageKind, ViewInput, describe, emoji, shorten};
 const TITLE_MAX: usize = 100;
 
 /// Whether the sender's own title and message are the content (direct sends), not a rendering of the alerts.
-pub(super) fn speaks_for_itself(input: &ViewInput<'_>) -> bool {
+fn speaks_for_itself(input: &ViewInput<'_>) -> bool {
     matches!(input.event.kind, SenderKind::Direct | SenderKind::Generic | SenderKind::Watchfire)
+}
+
+/// The sender's own text where it is the content; empty for alerts.
+pub fn own_message<'a>(input: &ViewInput<'a>) -> &'a str {
+    if speaks_for_itself(input) { input.event.message.trim() } else { "" }
+}
+
+/// Whether it is somebody's own message: it has no status and no severity to speak of.
+fn is_direct(input: &ViewInput<'_>) -> bool {
+    input.event.kind == SenderKind::Direct && input.kind != MessageKind::Digest
 }
 
 /// What the message is about, without status and severity: the sender's own title, the alert's name and place, or what the alerts share.
 pub fn subject_of(input: &ViewInput<'_>) -> String {
-    let own = input.event.title.trim();
+    // A direct text without a title is named by its first line.
+    let first_line = if is_direct(input) { input.event.message.trim().lines().next().unwrap_or_default() } else { "" };
+    let own = [input.event.title.trim(), first_line].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
     let title = if speaks_for_itself(input) && !own.is_empty() {
         own.to_owned()
     } else if input.firing + input.resolved == 1 && input.entries.len() == 1 {
@@ -81,13 +93,21 @@ pub(super) fn status_words(input: &ViewInput<'_>) -> String {
     }
 }
 
-/// The line that is seen first: `🔴 Firing (critical): HighCPU · db-1`, `✅ 已恢复：HighCPU · db-1`.
+/// The line that is seen first: `🔴 Firing (critical): HighCPU · db-1`, `✅ 已恢复：HighCPU · db-1`; a direct send's is its title.
 pub fn headline(input: &ViewInput<'_>) -> String {
+    headline_with(input, &subject_of(input))
+}
+
+/// The headline with a title that is known already.
+pub(super) fn headline_with(input: &ViewInput<'_>, subject: &str) -> String {
+    if is_direct(input) {
+        return subject.to_owned();
+    }
     let firing = input.firing > 0;
     let sign = emoji(input.severity, if firing { EntryStatus::Firing } else { EntryStatus::Resolved });
     let severity = words::severity(input.language, input.severity);
     let digest = if input.kind == MessageKind::Digest { words::own(input.language, "digest") } else { "" };
-    let title = if input.kind == MessageKind::Digest && !speaks_for_itself(input) { String::new() } else { subject_of(input) };
+    let title = if input.kind == MessageKind::Digest && !speaks_for_itself(input) { "" } else { subject };
     let mut out = format!("{sign} ");
     if !digest.is_empty() {
         out.push_str(digest);
@@ -99,7 +119,7 @@ pub fn headline(input: &ViewInput<'_>) -> String {
     }
     if !title.is_empty() {
         out.push_str(if input.language == Language::Zh { "：" } else { ": " });
-        out.push_str(&title);
+        out.push_str(title);
     }
     out
 }

@@ -1,6 +1,6 @@
 //! What templates see: the input that delivery gives, and the context that is built from it once per page.
 //!
-//! Every field is listed with its meaning in [`crate::template::reference`]; [`View::new`] always fills all of them, so that a template
+//! Every field is listed with its meaning in [`crate::template::reference()`]; [`View::new`] always fills all of them, so that a template
 //! can test a field without fear: absent texts are empty, absent lists are empty, absent numbers are 0. Only the maps (`labels`,
 //! `annotations`, `values`, ...) hold what the sender sent; a name that is not in them reads as empty, as in Alertmanager.
 //! Knows alerts and words, not dialects: nothing here is escaped.
@@ -127,7 +127,7 @@ impl std::fmt::Debug for View {
 }
 
 pub(super) use alert::describe;
-pub(super) use headline::{counts, headline, subject_of};
+pub(super) use headline::{counts, headline, own_message};
 pub(super) use links::{entry_links, shared_links};
 pub(super) use moment::{Moments, format_at, humanize_in};
 

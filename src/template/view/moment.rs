@@ -101,7 +101,10 @@ mod tests {
         assert_eq!(moments.short(at("2025-12-31T00:00:00Z")), "2025-12-31 08:00");
         assert_eq!(moments.full(at("2026-11-23T06:03:05Z")), "2026-11-23 14:03:05 +08:00");
         let newfoundland = TimeZone::get("America/St_Johns").unwrap();
-        assert_eq!(Moments::new(at("2026-11-23T06:10:00Z"), &newfoundland, Language::En).full(at("2026-11-23T06:03:05Z")), "2026-11-23 02:33:05 -03:30");
+        assert_eq!(
+            Moments::new(at("2026-11-23T06:10:00Z"), &newfoundland, Language::En).full(at("2026-11-23T06:03:05Z")),
+            "2026-11-23 02:33:05 -03:30"
+        );
     }
 
     #[test]
