@@ -8,7 +8,7 @@ pub mod kit;
 pub mod registry;
 pub mod token;
 
-// mod dingtalk;
+mod dingtalk;
 // mod email;
 mod log;
 mod slack;

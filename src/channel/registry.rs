@@ -68,7 +68,7 @@ platforms! {
     log,
     // email,
     slack,
-    // dingtalk,
+    dingtalk,
     // wecom,
 }
 
