@@ -12,7 +12,7 @@ mod dingtalk;
 // mod email;
 mod log;
 mod slack;
-// mod wecom;
+mod wecom;
 
 pub use card::{Limit, OnAmbiguous, Pace, Platform};
 pub use registry::{ChannelConfig, PLATFORMS, platform};

@@ -69,7 +69,7 @@ platforms! {
     // email,
     slack,
     dingtalk,
-    // wecom,
+    wecom,
 }
 
 /// The platform of that name.
