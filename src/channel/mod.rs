@@ -8,11 +8,11 @@ pub mod kit;
 pub mod registry;
 pub mod token;
 
-// mod dingtalk;
+mod dingtalk;
 // mod email;
 mod log;
 mod slack;
-// mod wecom;
+mod wecom;
 
 pub use card::{Limit, OnAmbiguous, Pace, Platform};
 pub use registry::{ChannelConfig, PLATFORMS, platform};

@@ -68,8 +68,8 @@ platforms! {
     log,
     // email,
     slack,
-    // dingtalk,
-    // wecom,
+    dingtalk,
+    wecom,
 }
 
 /// The platform of that name.

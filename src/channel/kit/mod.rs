@@ -17,8 +17,9 @@
 //! ([`Http::with_secrets`]) or to the call ([`Call::bearer`], [`Call::query_secret`], [`Call::secret`]): it is then scrubbed from every
 //! error and excerpt. Bodies go out as raw UTF-8, as serde_json writes them.
 
+mod call;
 mod check;
-mod client;
+mod clients;
 mod reply;
 mod text;
 mod transport;
@@ -28,8 +29,9 @@ pub(crate) mod stand;
 #[cfg(test)]
 mod tests;
 
-pub use check::{check_base, check_secret, check_text, join, read_secret};
-pub use client::{Call, Http, HttpClients, http, install_crypto};
+pub use call::{Call, Http};
+pub use check::{PLACEHOLDER, check_base, check_secret, check_text, join, read_secret};
+pub use clients::{HttpClients, http, install_crypto};
 pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse};
 pub use text::{colour, cut_bytes, cut_units, split_units, units};
 

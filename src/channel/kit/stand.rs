@@ -157,8 +157,11 @@ pub fn rich(fields: &[(&str, &str)]) -> Page {
     page
 }
 
+/// What a test compares of one result: the platform's id, or the kind and code.
+pub type Kind = Result<Option<String>, (ErrorKind, Option<String>)>;
+
 /// The kinds and waits of an attempt's results, for tables of recorded answers.
-pub fn kinds(results: &[CellResult]) -> Vec<Result<Option<String>, (ErrorKind, Option<String>)>> {
+pub fn kinds(results: &[CellResult]) -> Vec<Kind> {
     let of = |result: &Result<Receipt, SendError>| match result {
         Ok(receipt) => Ok(receipt.platform_id.clone()),
         Err(error) => Err((error.kind, error.code.clone())),

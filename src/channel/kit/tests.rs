@@ -206,7 +206,8 @@ async fn secrets_of_a_request_show_in_nothing_that_is_made_of_its_answer() {
 async fn statuses_mean_what_the_table_says() {
     use ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
     let after = |seconds| RateLimited { retry_after: Some(Duration::from_secs(seconds)) };
-    let rows: &[(u16, &[(&'static str, &str)], Option<ErrorKind>)] = &[
+    type Row = (u16, &'static [(&'static str, &'static str)], Option<ErrorKind>);
+    let rows: &[Row] = &[
         (200, &[], None),
         (202, &[], None),
         (204, &[], None),

@@ -33,7 +33,10 @@ pub fn cut_bytes(text: &str, max: usize) -> String {
         return text.to_owned();
     }
     let ellipsis = if max >= '…'.len_utf8() { "…" } else { "" };
-    let end = text.floor_char_boundary(max - ellipsis.len());
+    let mut end = max - ellipsis.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
     format!("{}{ellipsis}", &text[..end])
 }
 
