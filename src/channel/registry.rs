@@ -64,7 +64,13 @@ macro_rules! platforms {
     };
 }
 
-platforms! { log, email, slack, dingtalk, wecom }
+platforms! {
+    log,
+    // email,
+    slack,
+    dingtalk,
+    wecom,
+}
 
 /// The platform of that name.
 pub fn platform(name: &str) -> Option<&'static Platform> {

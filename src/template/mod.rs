@@ -1,13 +1,49 @@
 //! Templates: compile and check at load, render per platform with values escaped for its dialect, and fit into pages.
 //!
 //! Knows fields and escapes, not platforms' wires; knows alerts, not channels or stores.
+//!
+//! # Writing templates
+//!
+//! A template is one file per platform, set and field: `templates/<platform>/<set>.<field>.hbs`. It replaces the built-in one of the same name;
+//! a set that lacks a field takes the one of the platform's `default` set. A file whose name begins with `_` is a partial: `_links.hbs` is
+//! included as `{{> _links}}`; partials in `templates/_shared/` are seen by all platforms. The language is Handlebars.
+//!
+//! - **Fields** are listed by [`reference()`]. An unknown one is an error at load. Names inside the maps (`labels`, `annotations`,
+//!   `values`, `group_labels`, ...) are the sender's: one that an alert lacks reads as empty.
+//! - **Functions** are listed in [`FUNCTIONS`]. None of them reads the environment, files or the network.
+//! - **Values are escaped** for the field's dialect wherever they are printed with `{{ }}`, so that no value can inject markup or ping anybody.
+//!   `{{{ }}}` prints without escaping: only for what cannot come from outside. `link`, `bold` and `quote` write the dialect's markup.
+//! - **Line breaks** of the template and of values are line breaks of the message in every dialect; blank lines are tidied.
+//! - **Mentions** are not written in templates: the driver adds them.
 
+mod check;
+mod escape;
+mod facts;
 pub mod fit;
+mod functions;
+mod library;
+mod plain;
+mod render;
+mod samples;
+mod sources;
 pub mod view;
+mod words;
 
+#[cfg(test)]
+mod tests;
+
+pub use check::reference;
+pub use escape::{bold as bold_in, clean_url, escape, link as link_in};
+pub use facts::facts;
+pub use fit::{FittedPage, Part, fit};
+pub use functions::{SIGNATURES as FUNCTIONS, Signature};
+pub use library::{DEFAULT_SET, Library};
+pub use plain::{plain, plain_fields};
+pub use samples::{SAMPLES, samples};
 pub use view::{Brief, Entry, EntryStatus, MessageKind, View, ViewInput};
+pub use words::word;
 
-use crate::model::{FieldSpec, Finding};
+use crate::model::FieldSpec;
 
 /// The fields of one platform, as its card lists them.
 #[derive(Debug, Clone, Copy)]
@@ -18,14 +54,14 @@ pub struct PlatformFields {
     pub fields: &'static [FieldSpec],
 }
 
-/// One template file that overrides or adds to the built-in ones.
+/// One template file that overrides or adds to the built-in ones; see [`Source::from_path`].
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Folder: the platform's name.
     pub platform: String,
-    /// First part of the file name: the set.
+    /// First part of the file name: the set, or a partial's name with its underscore.
     pub set: String,
-    /// Second part of the file name: the field.
+    /// Second part of the file name: the field; empty for partials.
     pub field: String,
     /// How findings name the file.
     pub file: String,

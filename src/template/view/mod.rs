@@ -1,4 +1,15 @@
-//! What templates see.
+//! What templates see: the input that delivery gives, and the context that is built from it once per page.
+//!
+//! Every field is listed with its meaning in [`crate::template::reference()`]; [`View::new`] always fills all of them, so that a template
+//! can test a field without fear: absent texts are empty, absent lists are empty, absent numbers are 0. Only the maps (`labels`,
+//! `annotations`, `values`, ...) hold what the sender sent; a name that is not in them reads as empty, as in Alertmanager.
+//! Knows alerts and words, not dialects: nothing here is escaped.
+
+mod alert;
+mod build;
+mod headline;
+mod links;
+mod moment;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -100,4 +111,59 @@ pub struct ViewInput<'a> {
 pub struct View {
     /// The data.
     pub(crate) context: handlebars::Context,
+}
+
+impl View {
+    /// Builds everything templates can see of one page.
+    pub fn new(input: &ViewInput<'_>) -> Self {
+        Self { context: handlebars::Context::from(build::root(input)) }
+    }
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").field("headline", &self.context.data()["headline"]).finish_non_exhaustive()
+    }
+}
+
+pub(super) use alert::describe;
+pub(super) use headline::{counts, headline, own_message};
+pub(super) use links::{entry_links, shared_links};
+pub(super) use moment::{Moments, format_at, humanize_in};
+
+/// The sign of a severity or status, seen first: a coloured disc while it fires, a tick when it is over.
+pub(super) fn emoji(severity: Severity, status: EntryStatus) -> &'static str {
+    match (status, severity) {
+        (EntryStatus::CameAndWent | EntryStatus::Resolved, _) => "✅",
+        (_, Severity::Critical) => "🔴",
+        (_, Severity::Error) => "🟠",
+        (_, Severity::Warning) => "🟡",
+        (_, Severity::Info) => "🔵",
+    }
+}
+
+/// The colour of a severity or status, as `#RRGGBB`.
+pub(super) fn color(severity: Severity, status: EntryStatus) -> &'static str {
+    match (status, severity) {
+        (EntryStatus::CameAndWent | EntryStatus::Resolved, _) => "#1f9d55",
+        (_, Severity::Critical) => "#d92d20",
+        (_, Severity::Error) => "#e8590c",
+        (_, Severity::Warning) => "#e0a100",
+        (_, Severity::Info) => "#2f7dd1",
+    }
+}
+
+/// Shortens a value to at most `max` characters, the last of them `…`.
+pub(super) fn shorten(text: &str, max: usize) -> std::borrow::Cow<'_, str> {
+    // A character takes at least a byte: the common case needs no counting.
+    if text.len() <= max {
+        return text.into();
+    }
+    match text.char_indices().nth(max) {
+        None => text.into(),
+        Some(_) => {
+            let end = text.char_indices().nth(max.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
+            format!("{}…", text[..end].trim_end()).into()
+        }
+    }
 }

@@ -1,0 +1,113 @@
+//! What the robot is sent: markdown, or text for plain pages, with everybody who is pinged both in the content and in `at`. Pure.
+//! <https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages>
+
+use serde::Serialize;
+
+use crate::model::{Language, Mentions, Page, Size};
+
+/// People that one message may ping (same page).
+pub(super) const MAX_AT: usize = 50;
+
+/// The whole JSON body (same page; above it DingTalk answers 460101).
+const MAX_BODY: usize = 20_000;
+
+/// The longest idempotency key that `measure` leaves room for: a SHA-256 in hex.
+const MAX_KEY: usize = 64;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Message {
+    msgtype: &'static str,
+    #[serde(rename = "msgUuid")]
+    msg_uuid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    markdown: Option<Markdown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<At>,
+}
+
+#[derive(Debug, Serialize)]
+struct Markdown {
+    title: String,
+    text: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Text {
+    content: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct At {
+    at_mobiles: Vec<String>,
+    at_user_ids: Vec<String>,
+    is_at_all: bool,
+}
+
+/// The message of a page. `key` makes DingTalk take it once, however often it is sent.
+pub(super) fn message(page: &Page, key: &str, keyword: Option<&str>) -> Message {
+    let at = at(&page.facts.mentions);
+    let mut content = page.field("text").trim_end().to_owned();
+    if let Some(keyword) = keyword.filter(|keyword| !content.contains(*keyword)) {
+        append(&mut content, keyword, page.plain);
+    }
+    if let Some(at) = &at {
+        let pings = pings(at, &content, page);
+        append(&mut content, &pings, page.plain);
+    }
+    let (markdown, text) = match page.plain {
+        true => (None, Some(Text { content })),
+        false => (Some(Markdown { title: title(page), text: content }), None),
+    };
+    Message { msgtype: if page.plain { "text" } else { "markdown" }, msg_uuid: key.to_owned(), markdown, text, at }
+}
+
+fn append(content: &mut String, line: &str, plain: bool) {
+    if line.is_empty() {
+        return;
+    }
+    if !content.is_empty() {
+        content.push_str(if plain { "\n" } else { "\n\n" });
+    }
+    content.push_str(line);
+}
+
+/// The line in the list of chats; DingTalk refuses a message without one (300001).
+fn title(page: &Page) -> String {
+    let first_line = page.field("text").lines().map(str::trim).find(|line| !line.is_empty());
+    let candidates = [Some(page.field("title").trim()), Some(page.facts.title.trim()), first_line];
+    candidates.into_iter().flatten().find(|title| !title.is_empty()).unwrap_or("-").to_owned()
+}
+
+fn at(mentions: &Mentions) -> Option<At> {
+    let at_mobiles: Vec<String> = mentions.mobiles.iter().take(MAX_AT).cloned().collect();
+    let at_user_ids = mentions.users.iter().take(MAX_AT - at_mobiles.len()).cloned().collect::<Vec<_>>();
+    let nobody = at_mobiles.is_empty() && at_user_ids.is_empty() && !mentions.all;
+    (!nobody).then_some(At { at_mobiles, at_user_ids, is_at_all: mentions.all })
+}
+
+/// What the content must hold for the pings to light up, as far as it does not yet. Text pings everybody by `isAtAll` alone.
+fn pings(at: &At, content: &str, page: &Page) -> String {
+    let all = match page.facts.language {
+        Language::Zh => "@所有人",
+        Language::En => "@all",
+    };
+    let all = (at.is_at_all && !page.plain).then(|| all.to_owned());
+    let each = at.at_mobiles.iter().chain(&at.at_user_ids).map(|who| format!("@{who}"));
+    all.into_iter().chain(each.filter(|ping| !mentions(content, ping))).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the content holds the ping as a whole word: `@138` does not stand in `@1380`.
+fn mentions(content: &str, ping: &str) -> bool {
+    content
+        .match_indices(ping)
+        .any(|(start, _)| !content[start + ping.len()..].starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')))
+}
+
+/// The bytes of the encoded body.
+pub(super) fn measure(page: &Page) -> Size {
+    let message = message(page, &"0".repeat(MAX_KEY), None);
+    Size::bytes(serde_json::to_vec(&message).map_or(usize::MAX / MAX_BODY, |body| body.len()), MAX_BODY)
+}

@@ -1,0 +1,206 @@
+//! DingTalk: signature vectors, what is sent, what answers mean, how a page is measured, and what never shows.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::channel::kit::stand::{Answer, Literals, Stand, build, context, kinds, page, rich};
+use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::{ErrorKind, Language, Size};
+
+const SIGNED: &str = "{ access_token: t0kenS3CRET, secret: SEC0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef, api_base: BASE }";
+const OK: &str = r#"{"errcode":0,"errmsg":"ok"}"#;
+
+fn room() -> [Recipient; 1] {
+    [Recipient::new("@robot")]
+}
+
+#[test]
+fn signatures_match_the_published_vector_and_one_computed_elsewhere() {
+    assert_eq!(sign(&Secret::new("this is a secret"), 1_577_262_236_757), "DJrE6qdyVGCQz9z5r2MDuNcNAhwYnuAkyj13cx169CA=");
+    let secret = Secret::new("SEC0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+    assert_eq!(sign(&secret, 1_700_000_000_000), "bTgY2yDbep+wesS7jKiNj+srsHoADES4+C4f8LCHFtU=");
+}
+
+#[tokio::test]
+async fn markdown_is_signed_and_pings_in_text_and_in_at() {
+    let stand = Stand::start([Answer::from(OK)]).await;
+    let built = build::<Config>(SIGNED, &stand.base).unwrap();
+    let page = rich(&[("title", "[P1] 磁盘 db-1"), ("text", "### 磁盘\n\n> db-1\n")]);
+    let results = built.channel.send(&page, &room(), &context()).await;
+    assert_eq!(kinds(&results), [Ok(None)]);
+    let seen = &stand.seen()[0];
+    assert_eq!(
+        seen.uri.to_string(),
+        "/robot/send?access_token=t0kenS3CRET&timestamp=1700000000000&sign=bTgY2yDbep%2BwesS7jKiNj%2BsrsHoADES4%2BC4f8LCHFtU%3D"
+    );
+    assert_eq!(seen.method, "POST");
+    insta::assert_json_snapshot!("markdown", seen.json());
+}
+
+#[tokio::test]
+async fn plain_pages_go_as_text_without_a_signature_when_there_is_no_secret() {
+    let stand = Stand::start([Answer::from(OK)]).await;
+    let built = build::<Config>("{ access_token: abcd, api_base: BASE, keyword: 告警 }", &stand.base).unwrap();
+    let mut page = page(&[("text", "db-1 down @13800000000")]);
+    page.plain = true;
+    page.facts.mentions.mobiles = vec!["13800000000".into(), "1380000000".into()];
+    page.facts.mentions.all = true;
+    built.channel.send(&page, &room(), &context()).await;
+    assert_eq!(stand.seen()[0].uri.to_string(), "/robot/send?access_token=abcd");
+    insta::assert_json_snapshot!("text", stand.seen()[0].json());
+}
+
+#[test]
+fn a_title_is_never_missing_and_nobody_is_pinged_unasked() {
+    let title = |page: &Page| serde_json::to_value(body::message(page, "k", None)).unwrap()["markdown"]["title"].clone();
+    let mut page = page(&[("text", "\n\nfirst\nsecond")]);
+    assert_eq!(title(&page), "first");
+    page.facts.title = "facts".into();
+    assert_eq!(title(&page), "facts");
+    assert_eq!(title(&Page::default()), "-");
+    let body = serde_json::to_value(body::message(&page, "k", None)).unwrap();
+    assert!(body.get("at").is_none());
+}
+
+#[test]
+fn everybody_is_named_in_the_messages_language_and_a_keyword_is_added_once() {
+    let mut page = page(&[("text", "x")]);
+    page.facts.mentions.all = true;
+    let text =
+        |page: &Page, keyword| serde_json::to_value(body::message(page, "k", keyword)).unwrap()["markdown"]["text"].as_str().unwrap().to_owned();
+    assert_eq!(text(&page, Some("alert")), "x\n\nalert\n\n@all");
+    page.facts.language = Language::Zh;
+    assert_eq!(text(&page, Some("x")), "x\n\n@所有人");
+}
+
+#[test]
+fn at_most_fifty_are_pinged() {
+    let mut page = page(&[("text", "x")]);
+    page.facts.mentions.mobiles = (0..40).map(|n| format!("138{n:08}")).collect();
+    page.facts.mentions.users = (0..40).map(|n| format!("user{n}")).collect();
+    let body = serde_json::to_value(body::message(&page, "k", None)).unwrap();
+    assert_eq!(body["at"]["atMobiles"].as_array().unwrap().len(), 40);
+    assert_eq!(body["at"]["atUserIds"].as_array().unwrap().len(), 10);
+    assert_eq!(body["markdown"]["text"].as_str().unwrap().matches('@').count(), 50);
+}
+
+#[tokio::test]
+async fn answers_mean_what_dingtalk_says() {
+    let wait = |seconds| RateLimited { retry_after: Some(Duration::from_secs(seconds)) };
+    let no = |code: i64, text: &str| Answer::new(200, serde_json::json!({ "errcode": code, "errmsg": text }).to_string());
+    let punished =
+        r#"{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute","status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"u"}"#;
+    let rows: Vec<(Answer, ErrorKind, &str)> = vec![
+        (no(-1, "系统繁忙"), Transient, "-1"),
+        (no(130_101, "send too fast, exceed 20 times per minute"), wait(600), "130101"),
+        (Answer::from(punished), wait(600), "130101"),
+        (Answer::from(r#"{"errcode":130101,"errmsg":"send too fast","wait":900}"#), wait(900), "130101"),
+        (no(410_100, "发送速度太快而限流"), wait(600), "410100"),
+        (no(660_026, "sending too many messages per minute"), wait(600), "660026"),
+        (no(90_030, "quota"), Misconfigured, "90030"),
+        (no(310_000, "keywords not in content, more: [https://ding-doc.dingtalk.com]"), Rejected, "310000"),
+        (no(310_000, "sign not match"), Misconfigured, "310000"),
+        (no(310_000, "ip 1.2.3.4 not in whitelist"), Misconfigured, "310000"),
+        (no(310_000, "错误描述:其他"), Misconfigured, "310000"),
+        (no(300_005, "token is not exist"), Misconfigured, "300005"),
+        (no(300_001, "token is not exist"), Misconfigured, "300001"),
+        (no(300_001, "message param title is null"), Rejected, "300001"),
+        (no(40_035, "缺少参数 access_token"), Misconfigured, "40035"),
+        (no(40_035, "缺少参数 json"), Rejected, "40035"),
+        (no(43_004, "无效的HTTP HEADER Content-Type"), Rejected, "43004"),
+        (no(400_013, "群已被解散"), Misconfigured, "400013"),
+        (no(400_102, "机器人已停用"), Misconfigured, "400102"),
+        (no(400_105, "不支持的消息类型"), Rejected, "400105"),
+        (no(430_102, "含有不合适的文本"), Rejected, "430102"),
+        (no(460_101, "message too long, exceed 20000 bytes"), Rejected, "460101"),
+        (no(101_002, "message is too long"), Rejected, "101002"),
+        (no(987_654, "new"), Rejected, "987654"),
+        (Answer::new(500, r#"{"errcode":987654,"errmsg":"new"}"#), Transient, "987654"),
+        (Answer::from(r#"{"errcode":"310000","errmsg":"sign not match"}"#), Misconfigured, "310000"),
+        (Answer::from("<html>punish</html>"), wait(300), "HTTP 200"),
+        (Answer::from(r#"{"status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"u"}"#), wait(300), "HTTP 200"),
+        (Answer::from(r#"{"status":1111,"wait":400}"#), wait(400), "HTTP 200"),
+        (Answer::from(r#"{"wait":18446744073709551615}"#), wait(86_400), "HTTP 200"),
+        (Answer::from(""), wait(300), "HTTP 200"),
+        (Answer::new(403, "<html>"), wait(300), "HTTP 403"),
+        (Answer::new(429, "").header("retry-after", "1000"), wait(1000), "HTTP 429"),
+        (Answer::new(502, "<html>"), Transient, "HTTP 502"),
+        (Answer::new(502, OK), Transient, "0"),
+        (Answer::new(404, "<html>"), Misconfigured, "HTTP 404"),
+    ];
+    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(SIGNED, &stand.base).unwrap();
+    for (answer, kind, code) in rows {
+        let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
+        assert_eq!(kinds(&results), [Err((kind, Some(code.to_owned())))], "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_clock_is_mended_once_by_the_servers() {
+    let late = || Answer::from(r#"{"errcode":310000,"errmsg":"invalid timestamp"}"#).header("date", "Wed, 15 Nov 2023 22:13:20 GMT");
+    let stand = Stand::start([late(), Answer::from(OK), late(), late()]).await;
+    let built = build::<Config>(SIGNED, &stand.base).unwrap();
+    assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &room(), &context()).await), [Ok(None)]);
+    let seen = stand.seen();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0].query("timestamp").unwrap(), "1700000000000");
+    assert_eq!(seen[1].query("timestamp").unwrap(), "1700086400000");
+    assert_ne!(seen[0].query("sign"), seen[1].query("sign"));
+    assert_eq!(seen[0].body, seen[1].body);
+
+    let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
+    assert_eq!(kinds(&results), [Err((Misconfigured, Some("310000".into())))]);
+    assert_eq!(stand.seen().len(), 4);
+}
+
+#[tokio::test]
+async fn no_secret_shows() {
+    let echo = r#"{"errcode":310000,"errmsg":"sign not match: t0kenS3CRET SEC0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}"#;
+    let stand = Stand::start([Answer::from(echo)]).await;
+    let config: Config = serde_yaml::from_str(SIGNED).unwrap();
+    let built = build::<Config>(SIGNED, &stand.base).unwrap();
+    let mut shown = format!("{config:?} {:?} ", built.outlet);
+    shown += &format!("{:?}", built.channel.send(&page(&[("text", "x")]), &room(), &context()).await);
+    let closed = build::<Config>(SIGNED, "http://127.0.0.1:1").unwrap();
+    shown += &format!("{:?}", closed.channel.send(&page(&[("text", "x")]), &room(), &context()).await);
+    assert!(!shown.contains("S3CRET") && !shown.contains("SEC0123"), "{shown}");
+    assert!(shown.contains("sign not match: <secret>"), "{shown}");
+}
+
+#[test]
+fn mistakes_are_found_without_secrets() {
+    let paths = |yaml: &str| serde_yaml::from_str::<Config>(yaml).unwrap().check().into_iter().map(|problem| problem.path).collect::<Vec<_>>();
+    assert_eq!(paths("{ access_token: { env: T }, secret: { file: s }, at: { mobiles: ['+86-13800000000'], all: true } }"), [""; 0]);
+    assert_eq!(
+        paths("{ access_token: '', secret: true, keyword: ' ', api_base: x }"),
+        ["dingtalk.access_token", "dingtalk.secret", "dingtalk.keyword", "dingtalk.api_base"]
+    );
+    assert_eq!(paths("{ access_token: t, at: { mobiles: ['138', zhang], groups: [g] } }"), ["dingtalk.at.mobiles[1]", "dingtalk.at.groups"]);
+    let many = (0..51).map(|n| n.to_string()).collect::<Vec<_>>().join("', '");
+    assert_eq!(paths(&format!("{{ access_token: t, at: {{ users: ['{many}'] }} }}")), ["dingtalk.at"]);
+    assert!(serde_yaml::from_str::<Config>("{ secret: x }").is_err());
+}
+
+#[test]
+fn a_whole_address_in_the_tokens_place_is_a_problem_that_quotes_nothing() {
+    let clients = kit::HttpClients::default();
+    let cx = BuildContext { channel: "c", timeout: Duration::ZERO, proxy: None, secrets: &Literals, http: &clients };
+    let config: Config =
+        serde_yaml::from_str("{ access_token: 'https://oapi.dingtalk.com/robot/send?access_token=S3CRET', secret: { env: S } }").unwrap();
+    let problems = config.build(&cx).err().unwrap();
+    assert_eq!(problems.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(), ["dingtalk.access_token", "dingtalk.secret"]);
+    assert!(!format!("{problems:?}").contains("S3CRET"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// What is measured is the body that goes out, for a key of the longest kind, byte by byte.
+    #[test]
+    fn the_measure_is_the_encoded_body(title in "\\PC{0,60}", text in "([\\PC\n\t\"\\\\]|磁盘){0,400}", plain: bool, all: bool) {
+        let mut page = rich(&[("title", &title), ("text", &text)]);
+        (page.plain, page.facts.mentions.all) = (plain, all);
+        let body = serde_json::to_vec(&body::message(&page, &"f".repeat(64), None)).unwrap();
+        prop_assert_eq!((PLATFORM.measure)(&page), Size::bytes(body.len(), 20_000));
+    }
+}

@@ -1,0 +1,133 @@
+//! HTTP clients, one per distinct transport setting, and what else drivers share across channels and reloads.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+use std::time::Duration;
+
+use reqwest::{Certificate, Client};
+
+use super::call::Http;
+use crate::channel::token::TokenCache;
+use crate::channel::{BuildContext, Problem};
+use crate::model::{Secret, hash_hex};
+
+/// A connection that does not stand after this long is given up, so that a try at another address is left within the usual 10 s.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Shorter than the 60 s after which common front ends close idle connections, so that a request seldom meets one that is closing.
+const POOL_IDLE: Duration = Duration::from_secs(30);
+
+/// Makes ring the process's TLS provider, once; later calls do nothing. Every client built here calls it.
+pub fn install_crypto() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An error means that the program around this library has chosen a provider already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+/// What decides whether two channels can share a client.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+struct Transport {
+    proxy: Option<Secret>,
+    ca_pem: Option<Vec<u8>>,
+}
+
+/// What drivers share across channels and across reloads: clients by transport setting, token caches by credential. Nothing is kept that
+/// no driver uses any more.
+#[derive(Default)]
+pub struct HttpClients {
+    folder: PathBuf,
+    clients: Mutex<HashMap<Transport, Weak<Client>>>,
+    tokens: Mutex<HashMap<String, Weak<TokenCache>>>,
+}
+
+impl fmt::Debug for HttpClients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClients").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl HttpClients {
+    /// No clients yet; a relative `ca_file` is looked for in `folder` (the configuration file's).
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), ..Self::default() }
+    }
+
+    /// The client for a proxy (`None`: the environment's) and a further certificate authority (PEM). Errors are `(key, reason)`.
+    fn client(&self, proxy: Option<&Secret>, ca_file: Option<&Path>) -> Result<Arc<Client>, (&'static str, String)> {
+        let ca_pem = match ca_file {
+            Some(path) => Some(std::fs::read(self.folder.join(path)).map_err(|error| ("ca_file", format!("{}: {error}", path.display())))?),
+            None => None,
+        };
+        let transport = Transport { proxy: proxy.cloned(), ca_pem };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&transport).and_then(Weak::upgrade) {
+            return Ok(client);
+        }
+        let client = Arc::new(build_client(&transport)?);
+        clients.retain(|_, client| client.strong_count() > 0);
+        clients.insert(transport, Arc::downgrade(&client));
+        Ok(client)
+    }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// The token cache of a credential: the same one for every channel that uses it, as long as one does.
+    pub fn tokens(&self, platform: &str, credential: &[&str]) -> Arc<TokenCache> {
+        let key = format!("{platform}:{}", hash_hex(credential));
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cache) = tokens.get(&key).and_then(Weak::upgrade) {
+            return cache;
+        }
+        let cache = Arc::new(TokenCache::default());
+        tokens.retain(|_, cache| cache.strong_count() > 0);
+        tokens.insert(key, Arc::downgrade(&cache));
+        cache
+    }
+}
+
+fn build_client(transport: &Transport) -> Result<Client, (&'static str, String)> {
+    install_crypto();
+    // The bundled roots are merged with the system's: an image without certificates works, and so does a company's own authority.
+    let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| Certificate::from_der(der).ok());
+    let mut builder = Client::builder()
+        .user_agent(concat!("Watchfire/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(8)
+        .tcp_nodelay(true)
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_certs_merge(bundled);
+    if let Some(pem) = &transport.ca_pem {
+        let own = Certificate::from_pem_bundle(pem).unwrap_or_default();
+        if own.is_empty() {
+            return Err(("ca_file", "it holds no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)".to_owned()));
+        }
+        builder = builder.tls_certs_merge(own);
+    }
+    if let Some(proxy) = &transport.proxy {
+        // The error is not repeated: it may hold the proxy's password.
+        let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| ("proxy", "it is not a proxy's address".to_owned()))?;
+        builder = builder.proxy(proxy);
+    }
+    builder.build().map_err(|error| ("ca_file", format!("no HTTP client can be built: {}", error.without_url())))
+}
+
+/// The client of a channel. `key` is the platform's key in the file (`slack`), for the place of a problem.
+pub fn http(cx: &BuildContext<'_>, key: &str, ca_file: Option<&Path>) -> Result<Http, Problem> {
+    let client = cx.http.client(cx.proxy.as_ref(), ca_file).map_err(|(what, reason)| match what {
+        "proxy" => Problem::new("proxy", reason, "write `http://host:port`, `https://host:port` or `socks5://host:port`"),
+        _ => Problem::new(format!("{key}.{what}"), reason, "name a readable PEM file with the authority's certificate"),
+    })?;
+    let http = Http::over(client);
+    Ok(match &cx.proxy {
+        Some(proxy) => http.with_secrets([proxy.clone()]),
+        None => http,
+    })
+}

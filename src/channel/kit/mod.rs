@@ -1,0 +1,54 @@
+//! What all drivers share: HTTP clients, requests with a deadline, answers that are read once, one status table, and checks of configuration.
+//! It knows HTTP and secrets; it knows no platform, no retry and no clock (`now` and deadlines are handed in).
+//!
+//! A driver in outline:
+//!
+//! ```text
+//! build:  let token = kit::read_secret(cx, "slack.token", source)?;
+//!         let http = kit::http(cx, "slack", self.ca_file.as_deref())?.with_secrets([token.clone()]);
+//! send:   let reply = http.post(kit::join(&self.api_base, "/api/chat.postMessage")).bearer(&self.token).json(&body).send(cx.deadline).await?;
+//!         let answer: Answer = kit::parse(&reply, cx.now)?;                  // JSON first, then the status table, then "not an answer"
+//!         if !answer.ok { return Err(reply.error(kind, answer.error, "what happened; what to do")) }
+//!         Ok(reply.receipt("ok", answer.ts))
+//! ```
+//!
+//! Wrap that in one `async fn attempt(..) -> Result<Receipt, SendError>` and end `send` with [`all`]`(to, self.attempt(..).await)`, or make
+//! one result per recipient where the platform names them. Every secret that a request carries is named to the client
+//! ([`Http::with_secrets`]) or to the call ([`Call::bearer`], [`Call::query_secret`], [`Call::secret`]): it is then scrubbed from every
+//! error and excerpt. Bodies go out as raw UTF-8, as serde_json writes them.
+
+mod call;
+mod check;
+mod clients;
+mod reply;
+mod text;
+mod transport;
+
+#[cfg(test)]
+pub(crate) mod stand;
+#[cfg(test)]
+mod tests;
+
+pub use call::{Call, Http};
+pub use check::{PLACEHOLDER, check_base, check_secret, check_text, join, read_secret};
+pub use clients::{HttpClients, http, install_crypto};
+pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse};
+pub use text::{colour, cut_bytes, cut_units, split_units, units};
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::CellResult;
+use crate::model::{Receipt, Recipient, SendError};
+
+/// Gives the one result of a request to every recipient it was for.
+pub fn all(to: &[Recipient], result: Result<Receipt, SendError>) -> Vec<CellResult> {
+    (0..to.len()).map(|place| (place, result.clone())).collect()
+}
+
+/// When a probe that starts now is given up: nobody hands it a deadline. What it needs of the wall clock (for a `Retry-After` that is a date)
+/// is [`Reply::date`], the server's own.
+pub fn probe_deadline() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}

@@ -1,0 +1,109 @@
+//! Cutting and colouring: text within limits without breaking a character, an entity or a `<link|label>`.
+
+use crate::model::{Facts, Severity, Status};
+
+/// The length in UTF-16 code units: what platforms that say "characters" count at most (never less than the number of characters).
+pub fn units(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+/// At most `max` UTF-16 units of a plain text; when something is cut, the last one is `…`.
+pub fn cut_units(text: &str, max: usize) -> String {
+    if units(text) <= max {
+        return text.to_owned();
+    }
+    let mut left = max.saturating_sub(1);
+    let mut out = String::new();
+    for c in text.chars() {
+        if c.len_utf16() > left {
+            break;
+        }
+        left -= c.len_utf16();
+        out.push(c);
+    }
+    if max > 0 {
+        out.push('…');
+    }
+    out
+}
+
+/// At most `max` bytes of a plain text; when something is cut, it ends in `…` (3 bytes, left out when `max` has no room for it).
+pub fn cut_bytes(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let ellipsis = if max >= '…'.len_utf8() { "…" } else { "" };
+    let mut end = max - ellipsis.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{ellipsis}", &text[..end])
+}
+
+/// Splits marked-up text into parts of at most `max` UTF-16 units: at line borders where it can, else anywhere but inside an entity
+/// (`&amp;`) or an angle-bracket construct (`<url|label>`), unless one of those alone is longer than `max`. Line breaks at the border of
+/// two parts are dropped; parts of white space alone are not produced.
+pub fn split_units(text: &str, max: usize) -> Vec<String> {
+    let max = max.max(2);
+    let mut parts = Vec::new();
+    let mut part = String::new();
+    let mut used = 0;
+    for line in text.split('\n') {
+        let size = units(line);
+        if !part.is_empty() && used + 1 + size > max {
+            parts.push(std::mem::take(&mut part));
+            used = 0;
+        }
+        if size > max {
+            for atom in atoms(line, max) {
+                let size = units(atom);
+                if used + size > max {
+                    parts.push(std::mem::take(&mut part));
+                    used = 0;
+                }
+                part.push_str(atom);
+                used += size;
+            }
+            continue;
+        }
+        // An empty part drops the line breaks that would open it.
+        if !part.is_empty() {
+            part.push('\n');
+            used += 1;
+        }
+        part.push_str(line);
+        used += size;
+    }
+    parts.push(part);
+    parts.retain(|part| !part.trim().is_empty());
+    parts
+}
+
+/// The pieces of a line that must stay whole: entities, angle-bracket constructs of at most `max` units, and single characters.
+fn atoms(line: &str, max: usize) -> Vec<&str> {
+    let mut atoms = Vec::new();
+    let mut rest = line;
+    while let Some(c) = rest.chars().next() {
+        let whole = match c {
+            '&' => rest.find(';').filter(|end| *end <= 10 && rest[1..*end].chars().all(|c| c.is_ascii_alphanumeric() || c == '#')),
+            '<' => rest.find('>').filter(|end| units(&rest[..=*end]) <= max),
+            _ => None,
+        };
+        let end = whole.map_or(c.len_utf8(), |end| end + 1);
+        let (atom, tail) = rest.split_at(end);
+        atoms.push(atom);
+        rest = tail;
+    }
+    atoms
+}
+
+/// The colour (0xRRGGBB) of a message: green when resolved, else red, orange, yellow or blue by severity.
+pub fn colour(facts: &Facts) -> u32 {
+    match (facts.status, facts.severity) {
+        (Status::Resolved, _) => 0x2E_A0_43,
+        (_, Severity::Critical) => 0xD0_00_00,
+        (_, Severity::Error) => 0xE8_59_0C,
+        (_, Severity::Warning) => 0xF2_C7_44,
+        (_, Severity::Info) => 0x2F_80_ED,
+    }
+}

@@ -1,0 +1,213 @@
+//! Slack: `chat.postMessage` with a bot token, or an incoming webhook. One attempt; no queue, no retry.
+//! <https://docs.slack.dev/reference/methods/chat.postMessage>, <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>
+
+mod answer;
+mod body;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+
+/// The card.
+pub static PLATFORM: Platform = Platform {
+    name: "slack",
+    title: "Slack",
+    about: "bot token (chat.postMessage) or incoming webhook; Block Kit with severity colour, fields and link buttons",
+    docs: "https://docs.slack.dev/reference/methods/chat.postMessage",
+    fields: &[
+        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
+        FieldSpec { name: "text", escape: Escape::SlackMrkdwn, required: true, single_line: false },
+    ],
+    measure: body::measure,
+    limit: "50 blocks (https://docs.slack.dev/reference/block-kit/blocks), about 13,000 characters in all blocks \
+            (https://github.com/slackapi/bolt-js/issues/2509), 40,000 characters of text (https://docs.slack.dev/reference/methods/chat.postMessage)",
+    pace: Pace {
+        limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
+        per_month: None,
+        source: "https://docs.slack.dev/apis/web-api/rate-limits: one message per second and channel; incoming webhooks one per second",
+    },
+    concurrency: 1,
+    batch: 1,
+    ambiguous: OnAmbiguous::Retry,
+    resolved_by_default: true,
+};
+
+const API_BASE: &str = "https://slack.com";
+
+/// `slack: { token, channel }` or `slack: { webhook }`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Bot token (`xoxb-...`) with the scope `chat:write`.
+    pub token: Option<SecretSource>,
+    /// Where the bot posts: a channel's id (`C0123`, best), its name (`#ops`), or a user's id (`U0123`) for a direct message.
+    pub channel: Option<String>,
+    /// Address of an incoming webhook (`https://hooks.slack.com/services/...`), instead of `token` and `channel`.
+    pub webhook: Option<SecretSource>,
+    /// Another server in Slack's place. Default `https://slack.com`, or the webhook's own.
+    pub api_base: Option<String>,
+    /// PEM file of a further certificate authority; relative to the configuration file's folder.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl PlatformConfig for Config {
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        match (&self.token, &self.webhook) {
+            (None, None) => problems.push(Problem::new(
+                "slack",
+                "neither a bot token nor a webhook is given",
+                "write `token` and `channel` for a bot, or `webhook` for an incoming webhook",
+            )),
+            (Some(_), Some(_)) => problems.push(Problem::new(
+                "slack.webhook",
+                "both a token and a webhook are given",
+                "keep one: a token can post to any channel that the bot is in, a webhook posts to its own",
+            )),
+            _ => {}
+        }
+        match &self.channel {
+            None if self.token.is_some() => problems.push(Problem::new(
+                "slack.channel",
+                "a token needs a channel to post to",
+                "write the channel's id (`C0123ABCD`, shown at the bottom of its details in Slack) or its name (`\"#ops\"`)",
+            )),
+            Some(_) if self.token.is_none() && self.webhook.is_some() => problems.push(Problem::new(
+                "slack.channel",
+                "a webhook posts to its own channel only",
+                "remove `channel`, or use a bot token, which can post to any channel that the bot is in",
+            )),
+            Some(channel) => {
+                problems.extend(kit::check_text("slack.channel", channel, "write `\"#ops\"` in quotes: YAML reads a bare # as a comment"))
+            }
+            None => {}
+        }
+        problems.extend(self.token.as_ref().and_then(|token| kit::check_secret("slack.token", token)));
+        problems.extend(self.webhook.as_ref().and_then(|webhook| kit::check_secret("slack.webhook", webhook)));
+        problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("slack.api_base", base)));
+        problems
+    }
+
+    fn recipients(&self) -> Vec<Recipient> {
+        vec![match &self.channel {
+            Some(channel) if self.token.is_some() => Recipient::new(channel.trim()),
+            _ => Recipient::new("@webhook"),
+        }]
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut keep = |result: Result<Secret, Problem>| result.map_err(|problem| problems.push(problem)).ok();
+        let token = self.token.as_ref().and_then(|source| keep(kit::read_secret(cx, "slack.token", source)));
+        let webhook = self
+            .webhook
+            .as_ref()
+            .and_then(|source| keep(kit::read_secret(cx, "slack.webhook", source).and_then(|url| rebase(url, self.api_base.as_deref()))));
+        let http = kit::http(cx, "slack", self.ca_file.as_deref()).map_err(|problem| problems.push(problem)).ok();
+        let (way, outlet, secrets) = match (token, webhook) {
+            (Some(token), _) => {
+                let channel = self.channel.as_deref().unwrap_or_default().trim();
+                let base = self.api_base.clone().unwrap_or_else(|| API_BASE.to_owned());
+                let outlet = OutletKey::new("slack", &format!("{} {channel}", token.expose()));
+                (Way::Bot { base, token: token.clone() }, outlet, vec![token])
+            }
+            (None, Some(webhook)) => {
+                let secrets = parts(&webhook);
+                (Way::Webhook(webhook.clone()), OutletKey::new("slack", webhook.expose()), secrets)
+            }
+            (None, None) => {
+                if problems.is_empty() {
+                    problems = self.check();
+                }
+                return Err(problems);
+            }
+        };
+        match http {
+            Some(http) if problems.is_empty() => Ok(Built { channel: Arc::new(Driver { way, http: http.with_secrets(secrets) }), outlet }),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// The webhook's path on another server, when one is named.
+fn rebase(webhook: Secret, base: Option<&str>) -> Result<Secret, Problem> {
+    if webhook.expose() == kit::PLACEHOLDER {
+        return Ok(webhook);
+    }
+    let help = "copy the whole address, `https://hooks.slack.com/services/...`, from the app's page `Incoming Webhooks`";
+    let url = reqwest::Url::parse(webhook.expose()).map_err(|_| Problem::new("slack.webhook", "it is not an address", help))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Problem::new("slack.webhook", "it is not an http or https address", help));
+    }
+    Ok(match base {
+        Some(base) => Secret::new(kit::join(base, url.path())),
+        None => webhook,
+    })
+}
+
+/// What must not show of a webhook's address: all of it, its path, and the path's last part (which is the key) by itself.
+fn parts(webhook: &Secret) -> Vec<Secret> {
+    let path = reqwest::Url::parse(webhook.expose()).map(|url| url.path().to_owned()).unwrap_or_default();
+    let key = path.rsplit('/').next().unwrap_or_default().to_owned();
+    let shown = |text: &String| text.len() > 1;
+    std::iter::once(webhook.expose().to_owned()).chain([path, key].into_iter().filter(shown)).map(Secret::new).collect()
+}
+
+enum Way {
+    Bot { base: String, token: Secret },
+    Webhook(Secret),
+}
+
+struct Driver {
+    way: Way,
+    http: kit::Http,
+}
+
+#[async_trait]
+impl Channel for Driver {
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
+        let mut results = Vec::with_capacity(to.len());
+        // The card says one recipient an attempt, so this is one request.
+        for (place, room) in to.iter().enumerate() {
+            results.push((place, self.post(page, room, cx).await));
+        }
+        results
+    }
+
+    async fn probe(&self) -> Probe {
+        let Way::Bot { base, token } = &self.way else {
+            return Probe::Unsupported;
+        };
+        let url = kit::join(base, "/api/auth.test");
+        match self.http.post(url).harmless().bearer(token).send(kit::probe_deadline()).await {
+            Ok(reply) => answer::of_method(&reply, reply.date().unwrap_or_default()).map_or_else(Probe::Failed, |_| Probe::Ok),
+            Err(error) => Probe::Failed(error),
+        }
+    }
+}
+
+impl Driver {
+    async fn post(&self, page: &Page, room: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
+        let mut message = body::message(page, cx.direct);
+        match &self.way {
+            Way::Bot { base, token } => {
+                message.channel = Some(room.expose().to_owned());
+                let reply = self.http.post_json(kit::join(base, "/api/chat.postMessage"), &message).bearer(token).send(cx.deadline).await?;
+                answer::of_method(&reply, cx.now)
+            }
+            Way::Webhook(url) => {
+                let reply = self.http.post_json(url.expose(), &message).send(cx.deadline).await?;
+                answer::of_webhook(&reply, cx.now)
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What WeCom answers, and what it means: business errors come with HTTP 200 and an `errcode`, and a success may name recipients that it
+//! did not reach. Pure. Codes: <https://developer.work.weixin.qq.com/document/path/90313>, answer: <https://developer.work.weixin.qq.com/document/path/90236>
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::config::{PARTY, TAG};
+use crate::channel::CellResult;
+use crate::channel::kit::{Reply, all, classify_status, parse};
+use crate::model::{ErrorKind, Recipient, SendError};
+
+/// An interface that was called too often in a minute is blocked for a minute: <https://developer.work.weixin.qq.com/document/path/90312>
+const BLOCKED: Duration = Duration::from_secs(60);
+
+#[derive(Deserialize)]
+struct Answer {
+    errcode: Option<i64>,
+    #[serde(default)]
+    errmsg: String,
+    msgid: Option<String>,
+    #[serde(default)]
+    invaliduser: Option<String>,
+    #[serde(default)]
+    invalidparty: Option<String>,
+    #[serde(default)]
+    invalidtag: Option<String>,
+    #[serde(default)]
+    unlicenseduser: Option<String>,
+}
+
+/// Whether the access token was refused: 40014 and 42001 (invalid, expired), 41001 (missing), 40001 (not of this secret).
+pub(super) fn refuses_token(reply: &Reply) -> bool {
+    matches!(reply.json::<Answer>().and_then(|answer| answer.errcode), Some(40_001 | 40_014 | 41_001 | 42_001))
+}
+
+/// The answer to a message, for each of its recipients; `Err` when all share one fate.
+pub(super) fn of(reply: &Reply, to: &[Recipient], now: Timestamp) -> Result<Vec<CellResult>, SendError> {
+    let answer: Answer = parse(reply, now)?;
+    if answer.errcode != Some(0) || !reply.is_success() {
+        return Err(refused(&answer, reply, now));
+    }
+    let lists = [
+        ("unlicenseduser", &answer.unlicenseduser, "the user has no licence for this application, or has not joined"),
+        ("invaliduser", &answer.invaliduser, "no such user, or outside of what the application may see"),
+        ("invalidparty", &answer.invalidparty, "no such department, or outside of what the application may see"),
+        ("invalidtag", &answer.invalidtag, "no such tag, or outside of what the application may see"),
+    ];
+    let mut results = all(to, Ok(reply.receipt("0", answer.msgid.filter(|id| !id.is_empty()))));
+    for (place, result) in &mut results {
+        let name = to[*place].expose();
+        let refused = lists.iter().find(|(list, names, _)| names.as_deref().is_some_and(|names| holds(names, name, list)));
+        if let Some((list, _, why)) = refused {
+            *result = Err(reply.error(ErrorKind::Rejected, *list, format!("WeCom did not reach {}: {why}", to[*place])));
+        }
+    }
+    Ok(results)
+}
+
+/// Whether a `|`-joined list of the answer holds a recipient. WeCom gives user ids in lower case. A direct call may have several users in one.
+fn holds(names: &str, recipient: &str, list: &str) -> bool {
+    let own = match (list, recipient.strip_prefix(PARTY), recipient.strip_prefix(TAG)) {
+        ("invalidparty", Some(id), _) | ("invalidtag", _, Some(id)) => id,
+        ("invaliduser" | "unlicenseduser", None, None) => recipient,
+        _ => return false,
+    };
+    let names: Vec<&str> = names.split('|').map(str::trim).filter(|name| !name.is_empty()).collect();
+    own.split('|').any(|own| names.iter().any(|name| name.eq_ignore_ascii_case(own.trim())))
+}
+
+/// Why there is no token.
+pub(super) fn of_token(reply: &Reply, now: Timestamp) -> SendError {
+    match parse::<Answer>(reply, now) {
+        // Not even a success may be quoted: the answer's body is the token.
+        Ok(answer) if answer.errcode == Some(0) => {
+            SendError::new(ErrorKind::Transient, "WeCom's answer to the question for a token holds none; is a proxy answering in its place?")
+        }
+        Ok(answer) => refused(&answer, reply, now),
+        Err(error) => SendError { detail: if reply.is_success() { None } else { error.detail }, ..error },
+    }
+}
+
+fn refused(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
+    let Some(errcode) = answer.errcode else {
+        return classify_status(reply, now).unwrap_or_else(|| {
+            reply.error(
+                ErrorKind::Transient,
+                format!("HTTP {}", reply.status()),
+                "the answer has no `errcode`; is a proxy answering in WeCom's place?",
+            )
+        });
+    };
+    let (kind, advice) = classify(errcode, reply, now);
+    let summary = match answer.errmsg.is_empty() {
+        true => format!("WeCom refused the message: {advice}"),
+        false => format!("WeCom refused the message: {advice} (\"{}\")", answer.errmsg),
+    };
+    reply.error(kind, errcode.to_string(), summary)
+}
+
+fn classify(errcode: i64, reply: &Reply, now: Timestamp) -> (ErrorKind, &'static str) {
+    use ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+    match errcode {
+        -1 | 6000 => (Transient, "it is busy; it is tried again"),
+        45_009 | 45_033 => {
+            let wait = BLOCKED.max(reply.retry_after(now).unwrap_or_default());
+            (RateLimited { retry_after: Some(wait) }, "too many calls; the interface is blocked for a while")
+        }
+        40_001 => (Misconfigured, "the secret is not this application's; check `secret` and `corp_id`"),
+        40_014 | 41_001 | 42_001 => (Transient, "it refuses an access token that it has just given"),
+        40_013 => (Misconfigured, "there is no such company; check `corp_id`"),
+        40_056 | 41_011 | 301_002 => (Misconfigured, "the agent id is not the application's whose secret is used; check `agent_id` and `secret`"),
+        48_002 | 48_006 | 50_003 | 60_011 => {
+            (Misconfigured, "the application may not send; check in the admin console that it is enabled and allowed to")
+        }
+        43_012 => (Misconfigured, "the application has no address for callbacks, which this message needs; set it in the admin console"),
+        60_020 => (Misconfigured, "this machine's address is not trusted; add it to the application's trusted IPs (企业可信IP)"),
+        40_050 | 86_001 | 86_003 => (Misconfigured, "the group chat does not exist or is not this application's"),
+        81_013 => (Rejected, "none of the recipients exists, or the application may not see any of them"),
+        81_012 | 82_001 => (Rejected, "no recipient is named; check `to_user`, `to_party` and `to_tag`"),
+        40_003 | 40_031 | 46_004 | 60_021 | 60_111 => (Rejected, "the recipient does not exist, or the application may not see it"),
+        40_032 | 82_002 | 82_003 => (Rejected, "too many recipients in one message"),
+        45_002 => (Rejected, "the message is too long"),
+        82_004 => (Rejected, "the content is held to be unlawful"),
+        40_008 | 40_033 | 40_035 | 40_058 | 41_033 | 44_004 | 45_008 | 45_034 => {
+            (Rejected, "its content is not accepted; look at what the template renders")
+        }
+        _ => match classify_status(reply, now) {
+            Some(error) => (error.kind, "see the code"),
+            None => (Rejected, "see the code"),
+        },
+    }
+}

@@ -1,0 +1,81 @@
+//! What WeCom is sent: markdown, or text for plain pages, to users, departments and tags. Pure.
+//! <https://developer.work.weixin.qq.com/document/path/90236>
+
+use serde::Serialize;
+
+use super::config::{PARTY, TAG};
+use crate::model::{Page, Recipient, Size};
+
+/// Bytes of `content`, of markdown and of text; longer text is cut off in silence (same page).
+const MAX_CONTENT: usize = 2048;
+
+/// An identical request within this time is taken and not delivered again (same page; default 1800, at most 4 hours). It covers the retries
+/// of a page whose answer was lost.
+const DUPLICATE_INTERVAL: u32 = 1800;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Message {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    touser: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    toparty: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    totag: String,
+    msgtype: &'static str,
+    agentid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    markdown: Option<Content>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Content>,
+    enable_duplicate_check: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate_check_interval: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+struct Content {
+    content: String,
+}
+
+/// The message of a page to these recipients. A direct call says the same thing twice on purpose, so nothing is held for a duplicate there.
+pub(super) fn message(page: &Page, to: &[Recipient], agent_id: u32, direct: bool) -> Message {
+    let join = |pick: &dyn Fn(&str) -> Option<String>| to.iter().filter_map(|to| pick(to.expose())).collect::<Vec<_>>().join("|");
+    let prefixed = |prefix: &'static str| move |name: &str| name.strip_prefix(prefix).map(str::to_owned);
+    let content = Content { content: content(page, direct) };
+    let (markdown, text) = if page.plain { (None, Some(content)) } else { (Some(content), None) };
+    Message {
+        touser: join(&|name| (!name.starts_with(PARTY) && !name.starts_with(TAG)).then(|| name.to_owned())),
+        toparty: join(&prefixed(PARTY)),
+        totag: join(&prefixed(TAG)),
+        msgtype: if page.plain { "text" } else { "markdown" },
+        agentid: agent_id,
+        markdown,
+        text,
+        enable_duplicate_check: u8::from(!direct),
+        duplicate_check_interval: (!direct).then_some(DUPLICATE_INTERVAL),
+    }
+}
+
+/// The content without control characters: JSON writes them as `\uXXXX`, which WeCom refuses (40033,
+/// <https://developer.work.weixin.qq.com/document/path/90313>). In text, `<a` opens a link, unless the caller of a direct call meant it to.
+fn content(page: &Page, direct: bool) -> String {
+    let text = page.field("text").trim_end();
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c.is_control() && c != '\n' && c != '\t' {
+            continue;
+        }
+        out.push(c);
+        let opens_tag = c == '<' && rest.peek().is_some_and(|next| matches!(next, 'a' | 'A' | '/'));
+        if page.plain && !direct && opens_tag {
+            out.push('\u{200b}');
+        }
+    }
+    out
+}
+
+/// The bytes of the content.
+pub(super) fn measure(page: &Page) -> Size {
+    Size::bytes(content(page, false).len(), MAX_CONTENT)
+}

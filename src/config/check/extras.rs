@@ -1,0 +1,142 @@
+//! The small blocks: store, zone, language, severity, dedup, retention, own alarms.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::Judge;
+use crate::config::codes;
+use crate::config::nearest::hint;
+use crate::config::net::size;
+use crate::config::settings::StoreSettings;
+use crate::config::source::Spot;
+use crate::config::yaml::Path;
+use crate::delivery::RetentionPlan;
+use crate::model::SeverityScale;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// What the small blocks say.
+pub struct Extras {
+    /// Where events and deliveries are kept.
+    pub store: StoreSettings,
+    /// The zone times are shown in.
+    pub time_zone: TimeZone,
+    /// How labels become severities.
+    pub scale: SeverityScale,
+    /// Within which a repeat is a duplicate; zero turns it off.
+    pub dedup_window: Duration,
+    /// How long deliveries are kept.
+    pub retention: RetentionPlan,
+    /// Channels for Watchfire's own alarms.
+    pub self_to: Vec<String>,
+    /// A delivery that waits longer raises an alarm; zero turns it off.
+    pub backlog_alarm: Duration,
+}
+
+/// Judges the small blocks.
+pub fn extras(judge: &mut Judge<'_, '_>) -> Extras {
+    let file = judge.file;
+    let self_path = Path::of("self").key("to");
+    let self_to = file.self_alarms.to.as_ref().map(|to| to.list().to_vec()).unwrap_or_default();
+    for (ix, name) in self_to.iter().enumerate() {
+        let path = if matches!(file.self_alarms.to, Some(crate::config::file::OneOrMany::One(_))) { self_path.clone() } else { self_path.item(ix) };
+        judge.channel(name, &path, "`self.to` names");
+    }
+    let zero = Duration::ZERO;
+    let default = RetentionPlan::default();
+    let retention = Path::of("retention");
+    Extras {
+        store: store(judge),
+        time_zone: zone(judge),
+        scale: scale(judge),
+        dedup_window: judge.duration(file.dedup.window.as_deref(), &Path::of("dedup").key("window"), 2 * MINUTE, zero, DAY),
+        retention: RetentionPlan {
+            sent: judge.duration(file.retention.sent.as_deref(), &retention.key("sent"), default.sent, 60 * MINUTE, CENTURY),
+            dead: judge.duration(file.retention.dead.as_deref(), &retention.key("dead"), default.dead, 60 * MINUTE, CENTURY),
+            max_bytes: file.retention.max_size.as_deref().map_or(0, |text| bytes(judge, text, &retention.key("max_size"), 16 << 20)),
+        },
+        self_to,
+        backlog_alarm: judge.duration(file.self_alarms.backlog.as_deref(), &Path::of("self").key("backlog"), 15 * MINUTE, zero, CENTURY),
+    }
+}
+
+/// A size of at least `least` bytes; `least` when it is none, which is told.
+pub(super) fn bytes(judge: &mut Judge<'_, '_>, text: &str, path: &Path, least: u64) -> u64 {
+    match size(text) {
+        Ok(bytes) if bytes >= least => bytes,
+        Ok(_) => {
+            judge.report.error(
+                codes::OUT_OF_RANGE,
+                path,
+                Spot::Value,
+                format!("`{text}` is too small for `{path}`"),
+                format!("write at least {least} bytes"),
+            );
+            least
+        }
+        Err(why) => {
+            judge.report.error(codes::BAD_SIZE, path, Spot::Value, format!("`{text}` is not a size"), why);
+            least
+        }
+    }
+}
+
+fn store(judge: &mut Judge<'_, '_>) -> StoreSettings {
+    let text = judge.file.store.as_deref().unwrap_or("sqlite:watchfire.db");
+    match text.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
+        Some(path) if !path.is_empty() => StoreSettings::Sqlite(judge.folder.join(path)),
+        _ => {
+            // What stands there may be an address with a password in it: it is not repeated.
+            judge.report.error(
+                codes::BAD_ADDRESS,
+                &Path::of("store"),
+                Spot::Value,
+                "`store` is not a store that is known here",
+                "write `sqlite:watchfire.db`",
+            );
+            StoreSettings::Sqlite(judge.folder.join("watchfire.db"))
+        }
+    }
+}
+
+fn zone(judge: &mut Judge<'_, '_>) -> TimeZone {
+    let Some(name) = judge.file.time_zone.as_deref() else { return TimeZone::UTC };
+    TimeZone::get(name).unwrap_or_else(|_| {
+        judge.report.error(codes::BAD_ZONE, &Path::of("time_zone"), Spot::Value, format!("there is no time zone `{name}`"), zone_help(name));
+        TimeZone::UTC
+    })
+}
+
+/// What to write instead of a time zone that does not exist.
+pub(super) fn zone_help(name: &str) -> String {
+    let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
+    format!("write a name such as `Asia/Shanghai`{}", hint(name, known.iter().map(String::as_str)))
+}
+
+fn scale(judge: &mut Judge<'_, '_>) -> SeverityScale {
+    let block = &judge.file.severity;
+    let path = Path::of("severity");
+    let default = ["critical", "error", "warning", "info"].map(str::to_owned).to_vec();
+    let order = block.order.as_ref().unwrap_or(&default);
+    let distinct: BTreeSet<String> = order.iter().map(|value| value.to_lowercase()).collect();
+    if distinct.len() != order.len() || order.len() < 2 {
+        let label = "name at least two values, each once, from most to least severe";
+        judge.report.error(codes::BAD_SCALE, &path.key("order"), Spot::Value, "`severity.order` does not make a scale", label);
+    }
+    for (alias, target) in &block.aliases {
+        if !distinct.contains(&target.to_lowercase()) {
+            let label = format!("`{target}` is not in `order`{}", hint(target, order.iter().map(String::as_str)));
+            judge.report.error(codes::BAD_SCALE, &path.key("aliases").key(alias), Spot::Value, format!("the alias `{alias}` means nothing"), label);
+        }
+    }
+    let label = block.label.as_deref().unwrap_or("severity");
+    if label.is_empty() {
+        judge.report.error(codes::BAD_SCALE, &path.key("label"), Spot::Value, "`severity.label` is empty", "name the label that holds the severity");
+    }
+    let aliases: Vec<(String, String)> = block.aliases.iter().map(|(alias, target)| (alias.clone(), target.clone())).collect();
+    SeverityScale::new(label, order, &aliases)
+}

@@ -1,0 +1,82 @@
+//! The bindings of the direct paths: each to a channel of its own platform.
+
+use super::Judge;
+use crate::channel::Platform;
+use crate::config::codes;
+use crate::config::nearest::listed;
+use crate::config::source::Spot;
+use crate::config::yaml::Path;
+use crate::delivery::{Legacy, LegacyEmail};
+use crate::model::Finding;
+
+/// A direct path and the platforms that can speak for it. `log` can for all of them: it shows what would be sent.
+struct Wire {
+    key: &'static str,
+    what: &'static str,
+    fits: fn(&str) -> bool,
+}
+
+const WIRES: [Wire; 7] = [
+    Wire { key: "email", what: "an e-mail channel", fits: |name| name == "email" },
+    Wire { key: "slack", what: "a Slack channel", fits: |name| name == "slack" },
+    Wire { key: "dingding", what: "a DingTalk robot", fits: |name| name == "dingtalk" },
+    Wire { key: "wx", what: "a WeCom application", fits: |name| name == "wecom" },
+    Wire { key: "sms", what: "an SMS channel", fits: |name| name.contains("sms") },
+    Wire { key: "vms", what: "a voice channel", fits: |name| name.contains("voice") || name.contains("vms") },
+    Wire { key: "dingding_call", what: "a channel for DingTalk calls", fits: |name| name.starts_with("dingtalk_") },
+];
+
+/// Judges `legacy:`.
+pub fn legacy(judge: &mut Judge<'_, '_>) -> Legacy {
+    let block = &judge.file.legacy;
+    let path = Path::of("legacy");
+    let one = |judge: &mut Judge<'_, '_>, name: &Option<String>, key: &str| {
+        let name = name.clone()?;
+        bound(judge, &name, &path.key(key), key).then_some(name)
+    };
+    let dingding = one(judge, &block.dingding, "dingding");
+    let wx = one(judge, &block.wx, "wx");
+    let sms = one(judge, &block.sms, "sms");
+    let vms = one(judge, &block.vms, "vms");
+    let dingding_call = one(judge, &block.dingding_call, "dingding_call");
+    for (called, name) in &block.slack {
+        bound(judge, name, &path.key("slack").key(called), "slack");
+    }
+    let email = block.email.as_ref().map(|email| {
+        let path = path.key("email");
+        bound(judge, &email.channel, &path.key("channel"), "email");
+        for (ix, pattern) in email.allow_from.iter().enumerate() {
+            let at = path.key("allow_from").item(ix);
+            if pattern.is_empty() || pattern.matches('*').count() > 1 {
+                let message = format!("`{pattern}` is not a pattern for senders");
+                judge.report.error(codes::BAD_CHANNEL, &at, Spot::Value, message, "write an address, with at most one `*`: `*@example.com`");
+            } else if pattern == "*" {
+                let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, "callers may send mail in anybody's name")
+                    .label("name your own domains: `*@example.com`");
+                judge.report.add(finding, &at, Spot::Value);
+            }
+        }
+        LegacyEmail { channel: email.channel.clone(), allow_from: email.allow_from.clone() }
+    });
+    Legacy { email, slack: block.slack.clone(), dingding, wx, sms, vms, dingding_call }
+}
+
+/// Whether a channel exists and speaks for a direct path; tells if not.
+fn bound(judge: &mut Judge<'_, '_>, name: &str, path: &Path, key: &str) -> bool {
+    if !judge.channel(name, path, &format!("`legacy.{key}` names")) {
+        return false;
+    }
+    let Some(wire) = WIRES.iter().find(|wire| wire.key == key) else { return true };
+    let Some(Some(platform)) = judge.names.get(name).copied() else { return true };
+    let fits = |platform: &Platform| platform.name == "log" || (wire.fits)(platform.name);
+    if fits(platform) {
+        return true;
+    }
+    let fitting: Vec<&str> =
+        judge.names.iter().filter(|(_, p)| p.is_some_and(|p| p.name != "log" && fits(p))).map(|(name, _)| name.as_str()).collect();
+    let finding = Finding::error(codes::WRONG_PLATFORM, format!("`legacy.{key}` needs {}", wire.what))
+        .label(format!("`{name}` is a channel of the platform {}", platform.name))
+        .note(format!("channels that fit: {}", listed(fitting.iter().copied())));
+    judge.report.add(finding, path, Spot::Value);
+    false
+}

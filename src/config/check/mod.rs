@@ -1,0 +1,140 @@
+//! Judges what the file means, one concern per file, and turns it into what the plan is made of. Everything is judged, whatever was found before.
+
+mod auth;
+mod channels;
+mod extras;
+mod legacy;
+mod routes;
+mod secrets;
+mod server;
+mod trials;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::codes;
+use super::file::RoutesFile;
+use super::nearest::{hint, listed};
+use super::net::Network;
+use super::report::Report;
+use super::shape::SecretSite;
+use super::source::Spot;
+use super::yaml::Path;
+use crate::channel::{PLATFORMS, Platform, SecretReader};
+use crate::model::{Finding, Secret, SecretSource, parse_duration};
+
+pub use channels::channels;
+pub use extras::{Extras, extras};
+pub use legacy::legacy;
+pub use routes::{Routing, routes};
+pub use secrets::secrets;
+pub use server::server;
+pub use trials::trials;
+
+/// What every judge needs.
+pub struct Judge<'r, 'a> {
+    /// Where findings go.
+    pub report: &'r mut Report<'a>,
+    /// The file's types.
+    pub file: &'r RoutesFile,
+    /// Every channel that the file names, readable or not, with its platform if it has exactly one.
+    pub names: IndexMap<String, Option<&'static Platform>>,
+    /// Resolves secrets.
+    pub secrets: &'r dyn SecretReader,
+    /// Every secret in the file.
+    pub sites: &'r [SecretSite],
+    /// The folder that relative paths are relative to.
+    pub folder: &'r std::path::Path,
+    /// `--listen` or `WATCHFIRE_LISTEN`, which win over the file.
+    pub listen: Option<&'r str>,
+}
+
+impl<'r, 'a> Judge<'r, 'a> {
+    /// Looks around in the file before anything is judged.
+    pub fn new(
+        report: &'r mut Report<'a>,
+        file: &'r RoutesFile,
+        secrets: &'r dyn SecretReader,
+        sites: &'r [SecretSite],
+        folder: &'r std::path::Path,
+        listen: Option<&'r str>,
+    ) -> Self {
+        let root = report.source.root.as_ref();
+        let names = root.and_then(|root| root.get("channels")).map(|channels| {
+            let platform = |keys: &[super::yaml::Entry]| {
+                let mut found = PLATFORMS.iter().filter(|platform| keys.iter().any(|entry| entry.key == platform.name));
+                found.next().filter(|_| found.next().is_none()).copied()
+            };
+            channels.entries().iter().map(|entry| (entry.key.clone(), platform(entry.value.entries()))).collect()
+        });
+        Self { report, file, names: names.unwrap_or_default(), secrets, sites, folder, listen }
+    }
+
+    /// Whether a channel of that name exists; tells if not.
+    fn channel(&mut self, name: &str, path: &Path, what: &str) -> bool {
+        if self.names.contains_key(name) {
+            return true;
+        }
+        let known = || self.names.keys().map(String::as_str);
+        let finding = Finding::error(codes::UNKNOWN_CHANNEL, format!("{what} a channel that does not exist"))
+            .label(format!("no channel `{name}`{}", hint(name, known())))
+            .note(format!("channels defined here: {}", listed(known())));
+        self.report.add(finding, path, Spot::Value);
+        false
+    }
+
+    /// A duration within bounds, or the default; tells what is wrong.
+    fn duration(&mut self, text: Option<&str>, path: &Path, default: Duration, least: Duration, most: Duration) -> Duration {
+        let Some(text) = text else { return default };
+        match parse_duration(text) {
+            Err(error) => {
+                let label = "write it like `30s`, `5m` or `1h30m`";
+                self.report.error(codes::BAD_DURATION, path, Spot::Value, error.to_string().trim_end_matches(&format!("; {label}")), label);
+                default
+            }
+            Ok(duration) if duration < least || duration > most => {
+                let words = crate::model::format_duration;
+                let label = format!("write {} to {}", words(least), words(most));
+                let which = if duration < least { "short" } else { "long" };
+                self.report.error(codes::OUT_OF_RANGE, path, Spot::Value, format!("`{text}` is too {which} for `{path}`"), label);
+                default
+            }
+            Ok(duration) => duration,
+        }
+    }
+
+    /// Networks; tells about those that are none.
+    fn networks(&mut self, texts: &[String], path: &Path) -> Vec<Network> {
+        let mut networks = Vec::new();
+        for (ix, text) in texts.iter().enumerate() {
+            match Network::parse(text) {
+                Ok(network) => networks.push(network),
+                Err(why) => {
+                    self.report.error(codes::BAD_ADDRESS, &path.item(ix), Spot::Value, format!("`{text}` is not a network"), why);
+                }
+            }
+        }
+        networks
+    }
+
+    /// The value of a secret; `None` when it is not there, which is told already by the check of all secrets.
+    fn secret(&self, source: &SecretSource) -> Option<Secret> {
+        self.secrets.read(source).ok()
+    }
+
+    /// Tells about a name that cannot be used in URLs, metrics and on command lines.
+    fn name(&mut self, name: &str, path: &Path, spot: Spot, what: &str) -> bool {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let fine = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain) && name.len() <= 64;
+        if !fine {
+            let label = "use letters, digits, `-`, `_` and `.`, beginning with a letter or digit, at most 64";
+            self.report.error(codes::BAD_NAME, path, spot, format!("`{name}` cannot be the name of a {what}"), label);
+        }
+        fine
+    }
+}
+
+/// The names of a map of channels, for plans.
+pub type Channels = IndexMap<String, Arc<crate::delivery::ChannelPlan>>;

@@ -1,0 +1,164 @@
+//! The server block: address, links, limits, TLS, and whether strangers could get in.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::Judge;
+use super::auth::admission;
+use super::extras::bytes;
+use crate::config::codes;
+use crate::config::file::{LegacyAuth, TlsFiles};
+use crate::config::net::listen_address;
+use crate::config::settings::{Admission, ServerSettings, TlsSettings};
+use crate::config::source::Spot;
+use crate::config::yaml::Path;
+use crate::model::{Finding, SecretSource};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Judges the server block; also gives this server's address as readers of messages reach it.
+pub fn server(judge: &mut Judge<'_, '_>) -> (ServerSettings, String) {
+    let block = &judge.file.server;
+    let path = Path::of("server");
+    let listen = listen(judge);
+    let auth = admission(judge);
+    let limits = &block.limits;
+    let positive = |judge: &mut Judge<'_, '_>, number: Option<u32>, key: &str| {
+        if number == Some(0) {
+            judge.report.error(
+                codes::OUT_OF_RANGE,
+                &path.key("limits").key(key),
+                Spot::Value,
+                "with 0 every request would be refused",
+                "write at least 1",
+            );
+        }
+        number.filter(|number| *number > 0)
+    };
+    let concurrent = positive(judge, limits.concurrent, "concurrent").unwrap_or(512) as usize;
+    let per_second = positive(judge, limits.per_second, "per_second");
+    let settings = ServerSettings {
+        listen,
+        auth,
+        max_body: block.max_body.as_deref().map_or(8 << 20, |text| bytes(judge, text, &path.key("max_body"), 1024)).min(1 << 30) as usize,
+        tls: block.tls.as_ref().and_then(|files| tls(judge, files)),
+        trusted_proxies: judge.networks(&block.trusted_proxies, &path.key("trusted_proxies")),
+        concurrent,
+        per_second,
+        // A direct call may take its ten seconds.
+        timeout: judge.duration(limits.timeout.as_deref(), &path.key("limits").key("timeout"), 30 * SECOND, 11 * SECOND, 600 * SECOND),
+        legacy_open: judge.file.legacy.auth == LegacyAuth::None,
+        legacy_allow: judge.networks(&judge.file.legacy.allow_ips, &Path::of("legacy").key("allow_ips")),
+    };
+    exposure(judge, &settings);
+    let external_url = external_url(judge);
+    (settings, external_url)
+}
+
+fn listen(judge: &mut Judge<'_, '_>) -> SocketAddr {
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 9091));
+    let written = judge.file.server.listen.as_deref();
+    if let Some(text) = judge.listen {
+        return listen_address(text).unwrap_or_else(|why| {
+            judge
+                .report
+                .findings
+                .push(Finding::error(codes::BAD_ADDRESS, format!("`{text}`, given by --listen or WATCHFIRE_LISTEN, is no address")).label(why));
+            default
+        });
+    }
+    let Some(text) = written else { return default };
+    listen_address(text).unwrap_or_else(|why| {
+        judge.report.error(codes::BAD_ADDRESS, &Path::of("server").key("listen"), Spot::Value, format!("`{text}` is no address to listen on"), why);
+        default
+    })
+}
+
+/// Whether others than this machine could send alerts without credentials.
+fn exposure(judge: &mut Judge<'_, '_>, settings: &ServerSettings) {
+    let only_log = !judge.names.is_empty() && judge.names.values().all(|platform| platform.is_some_and(|platform| platform.name == "log"));
+    if settings.listen.ip().is_loopback() || only_log {
+        return;
+    }
+    let server = Path::of("server");
+    let listen = server.key("listen");
+    // Pointing at the credentials that could not be read says more than this would.
+    if judge.file.server.auth.is_none() && !judge.report.is_blamed_inside(&server.key("auth")) {
+        let message = format!("everybody who reaches {} could send alerts", settings.listen);
+        let finding = Finding::error(codes::OPEN_LISTENER, message)
+            .label("add `server.auth`, or listen on 127.0.0.1")
+            .note("`auth: none` lets everybody in on purpose")
+            .note("in `server:` write `auth: [ { bearer: { env: WATCHFIRE_TOKEN } } ]`");
+        judge.report.add(finding, &listen, Spot::Value);
+    }
+    let closed_otherwise = matches!(settings.auth, Admission::Credentials(_));
+    if settings.legacy_open && closed_otherwise && settings.legacy_allow.is_empty() {
+        let legacy = Path::of("legacy");
+        let message = format!("everybody who reaches {} could use the direct paths", settings.listen);
+        if !judge.report.is_blamed_inside(&legacy.key("allow_ips")) {
+            let finding = Finding::error(codes::OPEN_LEGACY, message)
+                .label("add `allow_ips` with the networks of the old clients")
+                .note("for example `allow_ips: [10.0.0.0/8]`");
+            judge.report.add(finding, &legacy.key("auth"), Spot::Value);
+        }
+    }
+}
+
+/// Without a slash at its end; empty when there is none.
+fn external_url(judge: &mut Judge<'_, '_>) -> String {
+    let Some(text) = judge.file.server.external_url.as_deref() else { return String::new() };
+    let fault = match reqwest::Url::parse(text) {
+        Err(_) => Some("write it in full: `https://watchfire.example.com`"),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => Some("it must begin with https:// or http://"),
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => Some("write it without `?` and `#`"),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => Some("write it without a user name and password"),
+        Ok(_) => None,
+    };
+    if let Some(label) = fault {
+        judge.report.error(
+            codes::BAD_ADDRESS,
+            &Path::of("server").key("external_url"),
+            Spot::Value,
+            "`external_url` is not an address for links",
+            label,
+        );
+        return String::new();
+    }
+    text.trim_end_matches('/').to_owned()
+}
+
+/// The files, read once to know that they will do. Without secrets they are taken on trust.
+fn tls(judge: &mut Judge<'_, '_>, files: &TlsFiles) -> Option<TlsSettings> {
+    let path = Path::of("server").key("tls");
+    let settings = TlsSettings { cert: judge.folder.join(&files.cert), key: judge.folder.join(&files.key) };
+    if !judge.secrets.real() {
+        return Some(settings);
+    }
+    let text = |judge: &mut Judge<'_, '_>, file: &std::path::Path, key: &str| match judge.secrets.read(&SecretSource::File(file.to_owned())) {
+        Ok(text) => Some(text),
+        Err(why) => {
+            judge.report.error(codes::BAD_TLS, &path.key(key), Spot::Value, why, "name a PEM file that this user may read");
+            None
+        }
+    };
+    let chain = text(judge, &files.cert, "cert")
+        .map(|pem| CertificateDer::pem_slice_iter(pem.expose().as_bytes()).filter_map(Result::ok).collect::<Vec<_>>());
+    if chain.as_ref().is_some_and(Vec::is_empty) {
+        let label = "name a file with `-----BEGIN CERTIFICATE-----` in it";
+        judge.report.error(codes::BAD_TLS, &path.key("cert"), Spot::Value, "the file holds no certificate", label);
+    }
+    let key = text(judge, &files.key, "key").map(|pem| PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()));
+    if let Some(Err(_)) = key {
+        let label = "name a file with `-----BEGIN PRIVATE KEY-----` in it";
+        judge.report.error(codes::BAD_TLS, &path.key("key"), Spot::Value, "the file holds no private key", label);
+    }
+    let (chain, key) = (chain.filter(|chain| !chain.is_empty())?, key?.ok()?);
+    if let Err(error) = rustls::sign::CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider()) {
+        judge.report.error(codes::BAD_TLS, &path.key("key"), Spot::Value, "the certificate and the key cannot be used together", error.to_string());
+        return None;
+    }
+    Some(settings)
+}

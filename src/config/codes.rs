@@ -1,0 +1,154 @@
+//! The codes of everything that can be found in a configuration. They are stable: scripts compare them, people look them up with
+//! `watchfire check --explain CODE`. A code is never reused for something else.
+
+/// What a code stands for.
+#[derive(Debug, Clone, Copy)]
+pub struct Code {
+    /// `E014`, `W101`.
+    pub code: &'static str,
+    /// In one line.
+    pub title: &'static str,
+    /// In a paragraph: what it means, why it matters, what to do.
+    pub text: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident $code:literal $title:literal $text:literal)+) => {
+        $(
+            #[doc = concat!("`", $code, "`: ", $title, ".")]
+            pub const $name: &str = $code;
+        )+
+
+        /// All codes, in order.
+        pub const ALL: &[Code] = &[$(Code { code: $code, title: $title, text: $text }),+];
+    };
+}
+
+codes! {
+    UNREADABLE "E001" "the file cannot be read"
+        "The configuration file does not exist, cannot be opened, or is not UTF-8. Name it with `--config FILE`; the default is `routes.yaml` in the current folder."
+    SYNTAX "E002" "the file is not valid YAML"
+        "The text breaks YAML's rules, so nothing after that place can be read. The usual causes are tabs, a missing quote, a `: ` inside an unquoted value, and lines that are not \
+         lined up. Values that begin with `@`, `*`, `&`, `%`, `!` or a back quote need quotes."
+    DUPLICATE_KEY "E003" "a key stands twice in one mapping"
+        "YAML readers would silently take one of the two. Keep the one you mean."
+    TOO_LARGE "E004" "the document is too large or too deep"
+        "A configuration has at most 1 MiB, 64 levels and 100,000 values with its aliases written out. This keeps a few lines of aliases from filling the memory."
+    UNKNOWN_KEY "E005" "a key that does not exist"
+        "The key is not known at this place, so what it was meant to do would not happen. It is probably a typing mistake, or it belongs one level higher or lower. Top-level keys \
+         that begin with `x-` are ignored and may hold anchors."
+    WRONG_TYPE "E006" "a value of the wrong kind"
+        "For example a list where a text is expected. The message says what is expected; secrets are never repeated in it."
+    MISSING_KEY "E007" "a required key is missing"
+        "The mapping cannot be used without it."
+    NOT_ALLOWED "E008" "a value that is not one of those allowed"
+        "The value must be one of a short list, which the message names."
+    OUT_OF_RANGE "E009" "a number or time outside what makes sense"
+        "The number or duration is smaller or larger than what can work."
+    BAD_DURATION "E010" "not a duration"
+        "Durations are written as in Prometheus: `30s`, `5m`, `1h30m`, `1d`, `2w`; units y, w, d, h, m, s, ms, from large to small, each once, whole numbers."
+    BAD_ZONE "E011" "an unknown time zone"
+        "Time zones have IANA names such as `Asia/Shanghai`, `Europe/Berlin` or `UTC`. The list is built in; the system's is not needed."
+    BAD_ADDRESS "E012" "not an address, URL or network"
+        "`listen` takes `host:port` with an IP address or `localhost`; URLs begin with http:// or https://; networks are written `10.0.0.0/8`."
+    BAD_SIZE "E013" "not a size"
+        "Sizes are written as a number of bytes or with a unit: `512KiB`, `8MiB`, `2GiB` (powers of 1024) or `10MB` (powers of 1000)."
+    UNKNOWN_CHANNEL "E014" "a channel that does not exist"
+        "A route, fallback, binding or test names a channel that is not defined under `channels:`. Alerts sent there would go nowhere."
+    UNKNOWN_TEMPLATE "E015" "a template set that does not exist"
+        "A template set is a group of files `templates/<platform>/<set>.<field>.hbs`. The set must exist for the platform of each channel that uses it; `default` always does."
+    UNKNOWN_INTERVAL "E016" "a time interval that does not exist"
+        "`mute:` and `active:` on a route name entries of `time_intervals:`."
+    BAD_MATCHER "E017" "a matcher that cannot be read"
+        "Matchers are written as in Alertmanager: `severity=\"critical\"`, `team!=\"db\"`, `team=~\"db|infra\"`, `team!~\"test.*\"`, several with commas. Regular expressions follow Go's \
+         RE2 syntax and must match the whole value."
+    SPLIT_MATCHER "E018" "a matcher that YAML has split at a comma"
+        "In a list such as `[ team=~\"a,b\" ]` YAML takes the comma as its own and makes two entries of it. Put quotes around the whole matcher: `[ 'team=~\"a,b\"' ]`."
+    BAD_NAME "E019" "a name that cannot be used"
+        "Names of channels, time intervals and credentials have letters, digits, `-`, `_` and `.`, begin with a letter or digit, and are at most 64 characters long: they appear in URLs, \
+         metrics and on command lines."
+    PLATFORM_COUNT "E020" "a channel without a platform, or with several"
+        "A channel is one destination of one platform: it has exactly one platform block (`slack: {..}`, `email: {..}`)."
+    BAD_CHANNEL "E021" "a channel's settings cannot work"
+        "The platform would refuse them, or they contradict each other. The message says which and what to do."
+    BAD_SECRET "E022" "a secret that is not written as one"
+        "A secret is a text, `{ env: NAME }` or `{ file: PATH }`. What stands there is never repeated in messages."
+    MISSING_SECRET "E023" "a secret that is not there"
+        "The environment variable is not set, or the file is missing, unreadable, empty or too large. `check --without-secrets` skips this, for a build server that has none."
+    FALLBACK_CYCLE "E024" "fallbacks that go in a circle"
+        "A channel falls back, perhaps over others, to itself. What one channel of the circle cannot send would be handed around."
+    WRONG_PLATFORM "E025" "a direct path bound to the wrong platform"
+        "Each direct path speaks for one platform: `email` needs an e-mail channel, `slack` a Slack channel, `dingding` a DingTalk robot, `wx` a WeCom application."
+    OPEN_LISTENER "E026" "everybody on the network could send alerts"
+        "The server listens on an address that others can reach, without `server.auth`. Add credentials, listen on 127.0.0.1, or write `auth: none` on purpose. When every channel is `log` \
+         this is allowed."
+    OPEN_LEGACY "E027" "everybody on the network could use the direct paths"
+        "`legacy.auth: none` lets callers send without credentials. On an address that others can reach this needs `legacy.allow_ips`, the networks of the old clients."
+    BAD_INTERVAL "E028" "a time interval that cannot be read"
+        "Time intervals have Alertmanager's shape: `times: [{start_time: '09:00', end_time: '17:00'}]`, `weekdays: ['monday:friday']`, `days_of_month`, `months`, `years`, `location`."
+    NO_TEMPLATES "E029" "the template folder cannot be read"
+        "`templates:` names a folder that does not exist or may not be read, or one of its files is not text. Without `templates:` the built-in templates are used."
+    FAILED_TEST "E030" "a test of the routing failed"
+        "The labels under `tests:` go to other channels than expected. Either the route or the expectation is wrong; `watchfire route` shows the path through the tree."
+    BAD_ROUTE "E031" "a route that cannot work"
+        "The routing tree cannot be built: for example the first route has `match`, or no route says where to send."
+    BAD_SCALE "E032" "a severity scale that cannot work"
+        "`order` needs at least two different values; `aliases` point to values in `order`."
+    BAD_AUTH "E033" "a credential that cannot work"
+        "Each entry of `server.auth` has exactly one kind (`bearer`, `basic`, `hmac`), names are unique, and secrets are not empty."
+    TAKEN_NAME "E034" "a name that is used twice"
+        "Channels, former names (`was:`), time intervals and credentials must be told apart by their names."
+    BAD_TLS "E035" "TLS files that cannot be used"
+        "`server.tls` names a certificate chain and its private key, both in PEM."
+    BAD_MAPPING "E036" "a generic mapping that cannot work"
+        "Mappings point into the body with JSON pointers (`/alerts/0/title`). The message says which part is wrong."
+    TEMPLATE_SYNTAX "E040" "a template that cannot be read"
+        "The template breaks Handlebars' rules: a block that is not closed, a name that needs brackets, a stray brace. Line and column are those of the template."
+    TEMPLATE_FIELD "E041" "a template uses a field that does not exist"
+        "The field is not one of those that templates see, so it would always be empty. Names inside `labels`, `annotations` and `values` are the sender's and need not exist."
+    TEMPLATE_FUNCTION "E042" "a template uses a function that does not exist, or uses one wrongly"
+        "The function is not known, or it is given too few, too many or wrong arguments."
+    TEMPLATE_PARTIAL "E043" "a template includes a partial that cannot be included"
+        "The partial does not exist, includes itself over others, or is named by a value. Partials are files whose names begin with `_`."
+    TEMPLATE_SAMPLE "E044" "a template fails on a sample"
+        "Every template is tried on sample messages: firing, resolved, both, many, Chinese, hostile. This one fails on the sample that the message names."
+    TEMPLATE_MISSING "E046" "a platform lacks a template for one of its fields"
+        "Neither the set nor the platform's `default` set has a template for a field that messages need."
+    UNUSED_FILE "W045" "a file in the template folder that is not used"
+        "Only files named `<platform>/<set>.<field>.hbs` are read, where the platform and the field are known, and partials `_<name>.hbs` that a template includes. The file has no effect."
+    LITERAL_SECRET "W101" "a secret stands in the file"
+        "The file is easily copied, committed or shown. Put the value into an environment variable (`{ env: NAME }`) or a file (`{ file: PATH }`)."
+    TWO_PACES "W102" "two channels share a credential but not a pace"
+        "The platform's limit counts the credential, so both channels share one outlet and the slower pace holds for both. Give both the same pace."
+    UNREACHABLE_ROUTE "W103" "a route that no alert can reach"
+        "A sibling before it, without `continue: true`, takes everything that it would match. Change their order, or add `continue: true` to the earlier one."
+    DOUBTFUL_ROUTE "W104" "a route that may not do what was meant"
+        "It can be used as it is, but something about it is unusual. The message says what."
+    DOUBTFUL_CHANNEL "W105" "a channel that may not do what was meant"
+        "It can be used as it is, but something about it is unusual. The message says what."
+    DOUBTFUL_SERVER "W106" "a server setting that may not do what was meant"
+        "It can be used as it is, but something about it is unusual. The message says what."
+}
+
+/// What a code stands for, in any case (`e014`).
+pub fn explain(code: &str) -> Option<&'static Code> {
+    ALL.iter().find(|known| known.code.eq_ignore_ascii_case(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_in_order_and_explained() {
+        let mut sorted: Vec<_> = ALL.iter().map(|c| c.code).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted, ALL.iter().map(|c| c.code).collect::<Vec<_>>());
+        for code in ALL {
+            assert!(code.text.len() > 20 && code.text.ends_with('.') && !code.title.is_empty(), "{}", code.code);
+        }
+        assert_eq!(explain("e014").unwrap().code, UNKNOWN_CHANNEL);
+        assert!(explain("E999").is_none());
+    }
+}

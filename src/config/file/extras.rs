@@ -1,0 +1,67 @@
+//! The small blocks: severity, dedup, retention, own alarms, tests of the routing.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::route::OneOrMany;
+
+/// How labels become severities.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SeverityBlock {
+    /// The label that holds the severity. Default `severity`.
+    pub label: Option<String>,
+    /// Its values from most to least severe. Default `[critical, error, warning, info]`.
+    pub order: Option<Vec<String>>,
+    /// Further values, and the one in `order` that each means: `{ page: critical }`.
+    pub aliases: IndexMap<String, String>,
+}
+
+/// When a repeated event is a duplicate.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dedup {
+    /// A repeat within this time is a duplicate; `0` turns it off. Default `2m`.
+    pub window: Option<String>,
+}
+
+/// How long deliveries are kept, and how large the store may grow.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Sent, skipped and dropped ones. Default `30d`.
+    pub sent: Option<String>,
+    /// Dead, expired and unknown ones. Default `90d`.
+    pub dead: Option<String>,
+    /// Beyond this size finished deliveries are removed early; if that does not help, new events are refused with 503. Default: not limited.
+    pub max_size: Option<String>,
+}
+
+/// Where Watchfire's own alarms go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SelfAlarms {
+    /// Channels, in order of preference; an alarm never goes through the channel it is about.
+    pub to: Option<OneOrMany>,
+    /// Alarm when a delivery waits longer than this; `0` turns it off. Default `15m`.
+    pub backlog: Option<String>,
+}
+
+/// One expectation about the routing.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// What it is about, for the message when it fails.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Labels of an alert.
+    pub labels: BTreeMap<String, String>,
+    /// When the alert arrives (RFC 3339), for time intervals. Default: time intervals do not matter.
+    #[serde(default)]
+    pub at: Option<String>,
+    /// The channels it must go to, in any order; `[]` for none.
+    pub expect: OneOrMany,
+}

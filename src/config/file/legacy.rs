@@ -1,0 +1,51 @@
+//! `legacy:` as the file writes it: which channels the direct paths of older clients send through.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Which channels the direct paths of older clients send through, and who may use them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LegacyBlock {
+    /// `inherit`: callers need credentials as anywhere else; `none`: they need none. Default `inherit`.
+    pub auth: LegacyAuth,
+    /// The only networks that may use the direct paths (`10.0.0.0/8`). Default: all. Needed with `auth: none` when others can reach `listen`.
+    pub allow_ips: Vec<String>,
+    /// `/email/send/message`.
+    pub email: Option<LegacyEmailBlock>,
+    /// `/slack/send/message`: what callers name as `channel`, and the channel here that it means.
+    pub slack: IndexMap<String, String>,
+    /// `/dingding/send/message`: a DingTalk robot.
+    pub dingding: Option<String>,
+    /// `/wx/apps/send`: a WeCom application.
+    pub wx: Option<String>,
+    /// `/sms/send`: an SMS channel.
+    pub sms: Option<String>,
+    /// `/vms/send`: a voice channel.
+    pub vms: Option<String>,
+    /// `/dingding/call`: a channel for DingTalk calls.
+    pub dingding_call: Option<String>,
+}
+
+/// Who may use the direct paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LegacyAuth {
+    /// Whoever `server.auth` admits.
+    #[default]
+    Inherit,
+    /// Anybody (see `allow_ips`).
+    None,
+}
+
+/// The binding of `/email/send/message`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LegacyEmailBlock {
+    /// An e-mail channel.
+    pub channel: String,
+    /// Senders that callers may use, `*` for any part: `*@example.com`. Default: only the channel's own.
+    #[serde(default)]
+    pub allow_from: Vec<String>,
+}

@@ -1,0 +1,62 @@
+//! The shape of routes.yaml. Doc comments are the reference: the JSON Schema for editors and `config --reference` are made from them. Nothing here
+//! judges what the values mean; that is `check`'s work.
+
+mod extras;
+mod legacy;
+mod route;
+mod server;
+
+pub use extras::{Dedup, Expectation, Retention, SelfAlarms, SeverityBlock};
+pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock};
+pub use route::{Muted, OneOrMany, RouteNode};
+pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Scope, ServerBlock, TlsFiles};
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::channel::ChannelConfig;
+use crate::ingest::GenericMapping;
+use crate::model::Language;
+use crate::route::TimeIntervalConfig;
+
+/// Watchfire's configuration: who may send, where alerts go, and how they look there. All durations are Prometheus durations (`30s`, `5m`, `1h30m`);
+/// relative paths are relative to this file's folder; top-level keys that begin with `x-` are ignored and may hold anchors.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "routes.yaml")]
+pub struct RoutesFile {
+    /// Where the server listens, who is let in, and its limits.
+    pub server: ServerBlock,
+    /// Where events and deliveries are kept: `sqlite:PATH`. Default `sqlite:watchfire.db`.
+    pub store: Option<String>,
+    /// Folder with templates of your own, `<platform>/<set>.<field>.hbs`; they replace the built-in ones file by file. Default: only the built-in ones.
+    pub templates: Option<PathBuf>,
+    /// Zone in which messages show times (`Asia/Shanghai`). Default `UTC`.
+    pub time_zone: Option<String>,
+    /// Language of the words that templates add: `en` or `zh`. Default `en`.
+    pub language: Language,
+    /// How labels become severities, which decide colour, priority and order.
+    pub severity: SeverityBlock,
+    /// Destinations by name.
+    pub channels: IndexMap<String, ChannelConfig>,
+    /// The routing tree. Its root takes every alert.
+    pub route: Option<RouteNode>,
+    /// Named time intervals, in Alertmanager's shape, for `mute` and `active` on routes.
+    pub time_intervals: Vec<TimeIntervalConfig>,
+    /// Which channels the direct paths of older clients send through.
+    pub legacy: LegacyBlock,
+    /// When a repeated event is a duplicate.
+    pub dedup: Dedup,
+    /// How long deliveries are kept, and how large the store may grow.
+    pub retention: Retention,
+    /// Where Watchfire's own alarms go.
+    #[serde(rename = "self")]
+    pub self_alarms: SelfAlarms,
+    /// How to read bodies that are neither Alertmanager's nor Grafana's.
+    pub generic: Vec<GenericMapping>,
+    /// Expectations about the routing, checked at every start, reload and `check`.
+    pub tests: Vec<Expectation>,
+}

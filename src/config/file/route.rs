@@ -1,0 +1,66 @@
+//! A node of the routing tree as the file writes it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::model::Mentions;
+
+/// One text or a list of texts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// As a list.
+    pub fn list(&self) -> &[String] {
+        match self {
+            OneOrMany::One(text) => std::slice::from_ref(text),
+            OneOrMany::Many(texts) => texts,
+        }
+    }
+}
+
+/// What happens to firing alerts while a route is muted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Muted {
+    /// They wait for the end of the interval: what still fires then is sent, what was resolved is only recorded.
+    #[default]
+    Defer,
+    /// They are recorded and never sent.
+    Drop,
+}
+
+/// A route: which alerts it takes, and where it sends them. `to`, `template`, `at` and `resolved` are inherited by the routes below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouteNode {
+    /// Matchers as in Alertmanager, all of which must hold: one text (`severity="critical", team=~"db|infra"`) or a list of texts. Quote them. Not on the
+    /// first route, which takes everything.
+    #[serde(rename = "match")]
+    pub matchers: Option<OneOrMany>,
+    /// Channels to send to.
+    pub to: Option<OneOrMany>,
+    /// Template set to use.
+    pub template: Option<String>,
+    /// Whom to ping.
+    pub at: Option<Mentions>,
+    /// Whether resolved alerts are sent.
+    pub resolved: Option<bool>,
+    /// Whether the routes after this one are tried too. Default false.
+    #[serde(rename = "continue")]
+    pub goes_on: bool,
+    /// Time intervals in which nothing is sent.
+    pub mute: Vec<String>,
+    /// Time intervals outside which nothing is sent.
+    pub active: Vec<String>,
+    /// What happens to firing alerts that are muted: `defer` (default) or `drop`.
+    pub muted: Option<Muted>,
+    /// Routes below this one: the first that matches takes the alert.
+    pub routes: Vec<RouteNode>,
+}

@@ -1,0 +1,131 @@
+//! `server:` as the file writes it: address, credentials, TLS, limits.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::model::SecretSource;
+
+/// Where the server listens, who is let in, and its limits.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerBlock {
+    /// Address to listen on: `127.0.0.1:9091`, `0.0.0.0:80`, `[::]:9091`, `localhost:9091`. Default `127.0.0.1:9091`.
+    pub listen: Option<String>,
+    /// This server's address as readers of messages reach it, for links in messages. Default: no links to this server.
+    pub external_url: Option<String>,
+    /// Credentials, any one of which admits; or `none`. Needed when others can reach `listen`.
+    pub auth: Option<Auth>,
+    /// Largest body that is read: bytes, or with a unit (`8MiB`). Default `8MiB`.
+    pub max_body: Option<String>,
+    /// Serve HTTPS with this certificate. Both files are read again when they change.
+    pub tls: Option<TlsFiles>,
+    /// Networks whose `X-Forwarded-For` is believed (`10.0.0.0/8`). Default: none.
+    pub trusted_proxies: Vec<String>,
+    /// How much is taken at once; beyond it the answer is 503 and the sender tries again.
+    pub limits: Limits,
+    /// Key of the signatures in links to this server. Default: made at first start and kept in the store.
+    pub link_key: Option<SecretSource>,
+}
+
+/// `none`, or a list of credentials.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Auth {
+    /// Everybody is let in, on purpose.
+    None(NoneWord),
+    /// Any one of these admits.
+    Credentials(Vec<Credential>),
+}
+
+/// The word `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NoneWord {
+    /// Everybody is let in, on purpose.
+    None,
+}
+
+/// One credential: exactly one of `bearer`, `basic` and `hmac`, and what it may be used for.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Credential {
+    /// `Authorization: Bearer ...`.
+    pub bearer: Option<SecretSource>,
+    /// `Authorization: Basic ...`.
+    pub basic: Option<Basic>,
+    /// A signature over the body, as Grafana makes it.
+    pub hmac: Option<Hmac>,
+    /// Name of its holder, for logs, lanes and dedup. Default: the user name, else `bearer-1`, `hmac-2`...
+    pub name: Option<String>,
+    /// What it may be used for: `webhook`, `legacy` (the direct paths), `api`, `metrics`. Default: all.
+    pub scopes: Option<Vec<Scope>>,
+    /// The only channels it may send to with `?to=` and by the direct paths. Default: all.
+    pub channels: Option<Vec<String>>,
+}
+
+/// What a credential may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// `/webhook` and its kin.
+    Webhook,
+    /// The direct paths of older clients.
+    Legacy,
+    /// `/api/v1` and the console.
+    Api,
+    /// `/metrics`.
+    Metrics,
+}
+
+impl Scope {
+    /// All scopes.
+    pub const ALL: [Scope; 4] = [Scope::Webhook, Scope::Legacy, Scope::Api, Scope::Metrics];
+}
+
+/// A user name and its password.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Basic {
+    /// User name.
+    pub username: String,
+    /// Password, plain or as `pbkdf2-sha256:ROUNDS:SALT:HASH` (salt and hash in base64).
+    pub password: SecretSource,
+}
+
+/// HMAC-SHA256 over the body, in hexadecimal digits; with `timestamp_header`, over the timestamp, a colon and the body.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hmac {
+    /// The shared secret.
+    pub secret: Option<SecretSource>,
+    /// Several secrets, for changing one without a gap.
+    pub secrets: Vec<SecretSource>,
+    /// Header with the signature. Default `X-Grafana-Alerting-Signature`.
+    pub header: Option<String>,
+    /// Header with the time of signing in Unix seconds; requests older or newer than five minutes are refused. Default: none is asked for.
+    pub timestamp_header: Option<String>,
+}
+
+/// Certificate and key of the server.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// PEM file with the certificate chain, the server's own first.
+    pub cert: PathBuf,
+    /// PEM file with its private key.
+    pub key: PathBuf,
+}
+
+/// How much is taken at once.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests under way at once. Default 512.
+    pub concurrent: Option<u32>,
+    /// Requests a second over all senders. Default: not limited.
+    pub per_second: Option<u32>,
+    /// Longest time one request may take. Default `30s`.
+    pub timeout: Option<String>,
+}

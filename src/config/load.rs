@@ -1,0 +1,212 @@
+//! From a path to a plan: reads the file, its templates and secrets, judges everything, and builds. Does blocking I/O; holds no state.
+
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::check::{self, Judge};
+use super::report::Report;
+use super::secrets::{Environment, Placeholders, RealSecrets, process_environment};
+use super::settings::{ServerSettings, StoreSettings};
+use super::source::{Source, Spot};
+use super::yaml::{MAX_BYTES, Path, parse};
+use super::{codes, folder, read, render, schema, shape};
+use crate::channel::SecretReader;
+use crate::channel::kit::HttpClients;
+use crate::delivery::Plan;
+use crate::ingest::GenericMapping;
+use crate::model::{Finding, Level, Secret, SecretSource};
+
+/// How to load.
+#[derive(Clone)]
+pub struct LoadOptions {
+    /// Whether secrets are read. Without them everything else is checked and the plan can route and render, but not send.
+    pub secrets: bool,
+    /// `--listen` or `WATCHFIRE_LISTEN`, which win over the file.
+    pub listen: Option<String>,
+    /// Reads environment variables.
+    pub env: Environment,
+    /// HTTP clients to go on with after a reload; `None`: new ones.
+    pub http: Option<Arc<HttpClients>>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { secrets: true, listen: None, env: process_environment(), http: None }
+    }
+}
+
+impl LoadOptions {
+    /// Without secrets: for `check --without-secrets`, `route` and `render`.
+    pub fn without_secrets() -> Self {
+        Self { secrets: false, ..Self::default() }
+    }
+}
+
+/// A configuration that can be used.
+pub struct Loaded {
+    /// What decides what is sent where. Its `link_key` is empty unless the file sets one: whoever starts the server then fills in the store's.
+    pub plan: Plan,
+    /// Address, credentials, limits.
+    pub server: ServerSettings,
+    /// Where events and deliveries are kept.
+    pub store: StoreSettings,
+    /// How to read bodies of unknown senders.
+    pub generic: Vec<GenericMapping>,
+    /// Warnings, sorted.
+    pub findings: Vec<Finding>,
+    /// Every file and folder this was made from: a change of any of them asks for a reload ([`super::watch::fingerprint`]).
+    pub files: Vec<PathBuf>,
+    /// The HTTP clients in use, for the next load.
+    pub http: Arc<HttpClients>,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("hash", &self.plan.hash).field("server", &self.server).field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Loads a configuration. Errors are all findings, warnings too, sorted by place; at least one is an error.
+pub fn load(path: &FilePath, options: &LoadOptions) -> Result<Loaded, Vec<Finding>> {
+    let text = file_text(path).map_err(|finding| vec![*finding])?;
+    from_text(path, &text, options)
+}
+
+/// Loads a configuration whose text is already at hand; `path` names it, and relative paths are relative to its folder.
+pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<Loaded, Vec<Finding>> {
+    let document = parse(text);
+    let mut source = Source::new(&path.display().to_string(), text, &document);
+    let schema = schema::schema();
+
+    // Secrets must be known before the first line is quoted.
+    let mut scout = Report::new(&source);
+    let root = document.root.as_ref();
+    let sites = root.map(|root| shape::check(root, &Path::root(), &schema, &mut scout).1.secrets).unwrap_or_default();
+    for site in &sites {
+        let hidden = matches!(site.source, SecretSource::Literal(_) | SecretSource::Invalid(_));
+        if let Some(node) = root.and_then(|root| root.at(&site.path)).filter(|_| hidden) {
+            source.mask(node);
+        }
+    }
+
+    let mut report = Report::new(&source);
+    for flaw in &document.flaws {
+        let finding = Finding::error(flaw.code, flaw.message.clone()).label(flaw.label.clone());
+        report.findings.push(finding.at(source.place(flaw.span)));
+    }
+    let Some(root) = root else {
+        if report.findings.is_empty() {
+            let label = "write channels and a route; the README shows a first one";
+            report.findings.push(Finding::error(codes::SYNTAX, "the file is empty").at(source.place(None)).label(label));
+        }
+        return Err(sorted(report.findings));
+    };
+    let (value, shaped) = shape::check(root, &Path::root(), &schema, &mut report);
+    let file = read::read(value, &mut report);
+
+    let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
+    let real = RealSecrets::new(&folder, options.env.clone());
+    let secrets: &dyn SecretReader = if options.secrets { &real } else { &Placeholders };
+    let http = options.http.clone().unwrap_or_else(|| Arc::new(HttpClients::new(&folder)));
+
+    let templates = folder::templates(&file, &folder, &mut report);
+    let mut judge = Judge::new(&mut report, &file, secrets, &shaped.secrets, &folder, options.listen.as_deref());
+    check::secrets(&mut judge);
+    let (server, external_url) = check::server(&mut judge);
+    let extras = check::extras(&mut judge);
+    let channels = check::channels(&mut judge, &templates.library, &http);
+    let legacy = check::legacy(&mut judge);
+    let link_key = file.server.link_key.as_ref().and_then(|source| secrets.read(source).ok()).unwrap_or_default();
+    weak_link_key(&mut report, &link_key, file.server.link_key.is_some());
+    let mut judge = Judge::new(&mut report, &file, secrets, &shaped.secrets, &folder, options.listen.as_deref());
+    let routing = check::routes(&mut judge, &templates.library, &extras);
+    if let Some(tree) = &routing.tree {
+        check::trials(&mut judge, tree);
+    }
+
+    let mut findings = report.findings;
+    findings.extend(templates.findings);
+    let findings = sorted(findings);
+    let failed = findings.iter().any(|finding| finding.level == Level::Error);
+    let (Some(tree), false) = (routing.tree, failed) else {
+        return Err(findings);
+    };
+
+    let mut files = vec![path.to_owned()];
+    files.extend(templates.folder);
+    files.extend(real.files());
+    files.extend(folder::named_files(root, &folder));
+    files.extend(server.tls.iter().flat_map(|tls| [tls.cert.clone(), tls.key.clone()]));
+    files.sort();
+    files.dedup();
+    let plan = Plan {
+        hash: hash(text, &templates.texts).into(),
+        channels,
+        tree,
+        templates: Arc::new(templates.library),
+        scale: extras.scale,
+        time_zone: extras.time_zone,
+        external_url,
+        link_key,
+        dedup_window: extras.dedup_window,
+        legacy,
+        self_to: extras.self_to,
+        backlog_alarm: extras.backlog_alarm,
+        retention: extras.retention,
+    };
+    Ok(Loaded { plan, server, store: extras.store, generic: file.generic, findings, files, http })
+}
+
+/// A key that can be guessed would let anybody make links.
+fn weak_link_key(report: &mut Report<'_>, key: &Secret, configured: bool) {
+    if configured && !key.is_empty() && key.expose().len() < 16 {
+        let label = "use at least 16 characters, or remove the key: the server makes one of its own";
+        report.error(codes::OUT_OF_RANGE, &Path::of("server").key("link_key"), Spot::Value, "`server.link_key` is short enough to be guessed", label);
+    }
+}
+
+fn file_text(path: &FilePath) -> Result<String, Box<Finding>> {
+    let named = path.display();
+    let unreadable = |label: String| Box::new(Finding::error(codes::UNREADABLE, format!("{named} cannot be read")).label(label));
+    let meta = std::fs::metadata(path).map_err(|error| {
+        unreadable(match error.kind() {
+            std::io::ErrorKind::NotFound => "it does not exist; name the configuration with `--config FILE`".into(),
+            _ => error.to_string(),
+        })
+    })?;
+    if meta.is_dir() {
+        return Err(unreadable("it is a folder; name a file".into()));
+    }
+    if meta.len() > MAX_BYTES as u64 {
+        let label = format!("it has {} bytes; at most {MAX_BYTES} are read", meta.len());
+        return Err(Box::new(Finding::error(codes::TOO_LARGE, format!("{named} is too large")).label(label)));
+    }
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        unreadable(format!("line {line} is not UTF-8; save the file as UTF-8"))
+    })
+}
+
+fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
+    render::sort(&mut findings);
+    findings
+}
+
+/// A hash of what decides: the file and the templates; never of secrets' values.
+fn hash(text: &str, templates: &[(String, String)]) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |part: &str| {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    };
+    add(text);
+    for (name, text) in templates {
+        add(name);
+        add(text);
+    }
+    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,39 @@
+//! Configuration: from routes.yaml to a checked plan. Every mistake is found at once, with its place, the reason and what to do; a file with errors
+//! gives no plan at all. Reload is the same load again: the caller swaps the plan, or keeps the old one and shows the findings.
+//!
+//! ```text
+//! text -> yaml (tree with places) -> shape (against the types' own schema) -> read (serde) -> check (what it means) -> load (plan)
+//! ```
+//!
+//! It does blocking I/O (the file, templates, secrets) and nothing on the network. Secrets never reach a finding: values are starred out of quoted
+//! lines, and messages name paths.
+
+mod check;
+pub mod codes;
+pub mod file;
+mod folder;
+mod load;
+mod nearest;
+mod net;
+mod password;
+mod read;
+pub mod render;
+mod report;
+mod schema;
+mod secrets;
+mod settings;
+mod shape;
+mod source;
+#[cfg(test)]
+mod tests;
+pub mod watch;
+mod yaml;
+
+pub use file::Scope;
+pub use load::{LoadOptions, Loaded, from_text, load};
+pub use nearest::nearest;
+pub use net::Network;
+pub use password::{PasswordHash, ROUNDS};
+pub use schema::{schema, schema_text};
+pub use secrets::{Environment, Placeholders, RealSecrets, process_environment};
+pub use settings::{Admission, CredentialKind, CredentialSettings, Password, ServerSettings, StoreSettings, TlsSettings};

@@ -1,0 +1,105 @@
+//! Passwords that stand hashed in the configuration: `pbkdf2-sha256:ROUNDS:SALT:HASH`, salt and hash in base64 (RFC 8018, section 5.2).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+/// What a hashed password begins with.
+pub const PREFIX: &str = "pbkdf2-sha256:";
+/// Rounds that new hashes get, as OWASP advises for PBKDF2-HMAC-SHA256: <https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>.
+pub const ROUNDS: u32 = 600_000;
+/// Beyond this a single check would keep a processor busy for seconds.
+const MAX_ROUNDS: u32 = 10_000_000;
+
+/// A hashed password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash {
+    rounds: u32,
+    salt: Vec<u8>,
+    hash: [u8; 32],
+}
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+impl PasswordHash {
+    /// Reads a hash; the error says what is wrong without repeating it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let rest = text.strip_prefix(PREFIX).ok_or("it does not begin with `pbkdf2-sha256:`")?;
+        let mut parts = rest.splitn(3, ':');
+        let (Some(rounds), Some(salt), Some(hash)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err("it has fewer than four parts");
+        };
+        let rounds =
+            rounds.parse().ok().filter(|rounds| (1000..=MAX_ROUNDS).contains(rounds)).ok_or("its rounds are not a number from 1000 to 10000000")?;
+        let salt = STANDARD.decode(salt).ok().filter(|salt| salt.len() >= 8).ok_or("its salt is not base64 of at least 8 bytes")?;
+        let hash = STANDARD.decode(hash).ok().and_then(|hash| hash.try_into().ok()).ok_or("its hash is not base64 of 32 bytes")?;
+        Ok(Self { rounds, salt, hash })
+    }
+
+    /// Hashes a password.
+    pub fn create(password: &str, salt: &[u8], rounds: u32) -> Self {
+        Self { rounds, salt: salt.to_vec(), hash: derive(password.as_bytes(), salt, rounds) }
+    }
+
+    /// Whether a password is the one that was hashed; takes the same time either way. Costs as much as its rounds: remember the answer.
+    pub fn verify(&self, password: &str) -> bool {
+        derive(password.as_bytes(), &self.salt, self.rounds).ct_eq(&self.hash).into()
+    }
+
+    /// As the configuration writes it.
+    pub fn to_text(&self) -> String {
+        format!("{PREFIX}{}:{}:{}", self.rounds, STANDARD.encode(&self.salt), STANDARD.encode(self.hash))
+    }
+}
+
+/// The first block of PBKDF2 with HMAC-SHA-256, which is all of a 32-byte key.
+fn derive(password: &[u8], salt: &[u8], rounds: u32) -> [u8; 32] {
+    let Ok(keyed) = Hmac::<Sha256>::new_from_slice(password) else {
+        return [0; 32];
+    };
+    let mut first = keyed.clone();
+    first.update(salt);
+    first.update(&1u32.to_be_bytes());
+    let mut last: [u8; 32] = first.finalize().into_bytes().into();
+    let mut key = last;
+    for _ in 1..rounds {
+        let mut next = keyed.clone();
+        next.update(&last);
+        last = next.finalize().into_bytes().into();
+        key.iter_mut().zip(last).for_each(|(k, l)| *k ^= l);
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    #[test]
+    fn published_vectors() {
+        // RFC 7914, section 11, first 32 of 64 bytes.
+        assert_eq!(hex(&derive(b"passwd", b"salt", 1)), "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+        assert_eq!(hex(&derive(b"Password", b"NaCl", 80_000)), "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56");
+    }
+
+    #[test]
+    fn a_hash_is_written_read_and_verified() {
+        let hash = PasswordHash::create("hunter2", b"saltsalt", 1000);
+        let read = PasswordHash::parse(&hash.to_text()).unwrap();
+        assert!(read.verify("hunter2") && !read.verify("hunter3"));
+        assert_eq!(format!("{read:?}"), "<secret>");
+        for bad in ["plain", "pbkdf2-sha256:", "pbkdf2-sha256:1:a:b", "pbkdf2-sha256:1000:c2FsdHNhbHQ=:AAAA", "pbkdf2-sha256:99999999999:x:y"] {
+            assert!(PasswordHash::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

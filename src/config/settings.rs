@@ -1,0 +1,107 @@
+//! What the server needs to know besides the plan: address, credentials, limits, store; judged and resolved.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::file::Scope;
+use super::net::Network;
+use super::password::PasswordHash;
+use crate::model::Secret;
+
+/// How the server listens and whom it lets in.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Who is let in.
+    pub auth: Admission,
+    /// Largest body that is read, in bytes, before and after decompression.
+    pub max_body: usize,
+    /// Serve HTTPS with these files.
+    pub tls: Option<TlsSettings>,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Requests under way at once.
+    pub concurrent: usize,
+    /// Requests a second; `None`: not limited.
+    pub per_second: Option<u32>,
+    /// Longest time one request may take.
+    pub timeout: Duration,
+    /// Whether the direct paths are open to callers without credentials.
+    pub legacy_open: bool,
+    /// The only networks that may use the direct paths; empty: all.
+    pub legacy_allow: Vec<Network>,
+}
+
+/// Who is let in.
+#[derive(Debug, Clone)]
+pub enum Admission {
+    /// Everybody.
+    Open,
+    /// Whoever shows one of these.
+    Credentials(Vec<CredentialSettings>),
+}
+
+/// One credential, ready to compare.
+#[derive(Debug, Clone)]
+pub struct CredentialSettings {
+    /// Its holder's name; unique.
+    pub name: Arc<str>,
+    /// What is compared.
+    pub kind: CredentialKind,
+    /// What it may be used for.
+    pub scopes: BTreeSet<Scope>,
+    /// The only channels it may name; `None`: all.
+    pub channels: Option<BTreeSet<String>>,
+}
+
+/// What is compared.
+#[derive(Debug, Clone)]
+pub enum CredentialKind {
+    /// A bearer token.
+    Bearer(Secret),
+    /// A user name and a password.
+    Basic {
+        /// User name.
+        username: String,
+        /// Password.
+        password: Password,
+    },
+    /// HMAC-SHA256 over the body, in hexadecimal digits; with a timestamp header over timestamp, colon, body.
+    Hmac {
+        /// Any of these.
+        secrets: Vec<Secret>,
+        /// Header with the signature.
+        header: String,
+        /// Header with the time of signing, Unix seconds.
+        timestamp_header: Option<String>,
+    },
+}
+
+/// A password to compare with.
+#[derive(Debug, Clone)]
+pub enum Password {
+    /// As it is.
+    Plain(Secret),
+    /// Hashed.
+    Hashed(PasswordHash),
+}
+
+/// Certificate and key of the server; absolute paths or relative to the working directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// PEM file with the certificate chain.
+    pub cert: PathBuf,
+    /// PEM file with its private key.
+    pub key: PathBuf,
+}
+
+/// Where events and deliveries are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreSettings {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+}

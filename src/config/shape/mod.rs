@@ -1,0 +1,312 @@
+//! Checks a YAML tree against the JSON Schema that the configuration's types generate: unknown keys, wrong kinds, missing keys, words and numbers
+//! out of range, all at once and each with its place. Gives back the value without the faulty parts, so that the rest can still be checked for sense.
+
+mod kinds;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value as Json;
+use serde_yaml::Value;
+
+use self::kinds::Kinds;
+use self::schema::{Alternative, Schema};
+use super::codes;
+use super::nearest::{hint, listed, nearest};
+use super::report::Report;
+use super::source::Spot;
+use super::yaml::{Entry, Kind, Node, Path, Resolved, Scalar};
+use crate::model::{Secret, SecretSource};
+
+/// A secret that stands in the file, by any of its three ways.
+#[derive(Debug, Clone)]
+pub struct SecretSite {
+    /// Where it stands.
+    pub path: Path,
+    /// How it is written.
+    pub source: SecretSource,
+}
+
+/// What the check gives besides findings.
+#[derive(Debug, Default)]
+pub struct Shaped {
+    /// Every secret.
+    pub secrets: Vec<SecretSite>,
+}
+
+/// Checks `node` (which stands at `path`) against a root schema. `None` when nothing of it can be used.
+pub fn check(node: &Node, path: &Path, root: &Json, report: &mut Report<'_>) -> (Option<Value>, Shaped) {
+    let mut checker = Checker { schema: Schema::new(root), report, shaped: Shaped::default() };
+    let value = checker.value(node, root, path);
+    (value, checker.shaped)
+}
+
+/// The schema of `SecretSource`.
+const SECRET: &str = "Secret";
+
+struct Checker<'s, 'r, 'a> {
+    schema: Schema<'s>,
+    report: &'r mut Report<'a>,
+    shaped: Shaped,
+}
+
+impl<'s> Checker<'s, '_, '_> {
+    fn value(&mut self, node: &Node, schema: &'s Json, path: &Path) -> Option<Value> {
+        let alternatives = self.schema.alternatives(schema);
+        if alternatives.iter().any(|alternative| alternative.name == Some(SECRET)) {
+            return self.secret(node, path);
+        }
+        if alternatives.is_empty() {
+            return Some(plain(node));
+        }
+        let accepted = alternatives.iter().fold(Kinds::default(), |all, alternative| all.or(alternative.kinds));
+        if node.is_null() {
+            return self.empty(node, &alternatives, accepted, path);
+        }
+        match &node.kind {
+            Kind::Scalar(scalar) => self.scalar(scalar, &alternatives, accepted, path),
+            Kind::List(items) => {
+                let Some(list) = alternatives.iter().find(|alternative| alternative.kinds.list) else {
+                    return self.wrong(node, accepted, path);
+                };
+                self.list(items, list, path)
+            }
+            Kind::Map(entries) => {
+                let maps: Vec<&Alternative<'s>> = alternatives.iter().filter(|alternative| alternative.kinds.map).collect();
+                // Of several mappings the one that knows most of the keys is meant.
+                let known = |map: &Alternative<'s>| entries.iter().filter(|entry| self.schema.property(map.schema, &entry.key).is_some()).count();
+                let best = maps.iter().enumerate().max_by_key(|(ix, map)| (known(map), std::cmp::Reverse(*ix))).map(|(_, map)| *map);
+                match best {
+                    Some(map) => self.map(entries, map.schema, path),
+                    None => self.wrong(node, accepted, path),
+                }
+            }
+        }
+    }
+
+    /// `key:` with nothing after it: an empty mapping or list where one is possible, else nothing where that is possible.
+    fn empty(&mut self, node: &Node, alternatives: &[Alternative<'s>], accepted: Kinds, path: &Path) -> Option<Value> {
+        if let Some(map) = alternatives.iter().find(|alternative| alternative.kinds.map) {
+            return self.map(&[], map.schema, path);
+        }
+        if accepted.list {
+            return Some(Value::Sequence(Vec::new()));
+        }
+        if accepted.null {
+            return Some(Value::Null);
+        }
+        self.wrong(node, accepted, path)
+    }
+
+    fn scalar(&mut self, scalar: &Scalar, alternatives: &[Alternative<'s>], accepted: Kinds, path: &Path) -> Option<Value> {
+        let words: Vec<&Json> = alternatives.iter().flat_map(|alternative| alternative.words.iter().copied()).collect();
+        if let Some(word) = words.iter().find(|word| is_word(scalar, word)) {
+            return Some(match word {
+                Json::Bool(truth) => Value::Bool(*truth),
+                Json::Number(number) => number.as_i64().map_or(Value::Null, |number| Value::Number(number.into())),
+                other => Value::String(other.as_str().unwrap_or_default().to_owned()),
+            });
+        }
+        match scalar.resolved {
+            Resolved::Bool(truth) if accepted.truth => Some(Value::Bool(truth)),
+            Resolved::Integer(number) if accepted.integer => self.integer(number, alternatives, path),
+            Resolved::Integer(number) if accepted.number => Some(Value::Number((number as f64).into())),
+            Resolved::Float(number) if accepted.number => Some(Value::Number(number.into())),
+            Resolved::Text if accepted.text => Some(Value::String(scalar.text.clone())),
+            // A number where a text belongs is taken as written: `mobiles: [13800000000]`, `version: 1.10`.
+            Resolved::Integer(_) | Resolved::Float(_) if accepted.text => Some(Value::String(scalar.text.clone())),
+            // A number in quotes is still that number.
+            Resolved::Text if accepted.integer && super::yaml::resolve(&scalar.text) != Resolved::Text => match super::yaml::resolve(&scalar.text) {
+                Resolved::Integer(number) => self.integer(number, alternatives, path),
+                _ => self.wrong_scalar(scalar, accepted, &words, path),
+            },
+            _ => self.wrong_scalar(scalar, accepted, &words, path),
+        }
+    }
+
+    fn integer(&mut self, number: i128, alternatives: &[Alternative<'s>], path: &Path) -> Option<Value> {
+        let bound = |key: &str| alternatives.iter().filter(|a| a.kinds.integer).find_map(|a| a.schema.get(key)).and_then(Json::as_f64);
+        let (least, most) = (bound("minimum"), bound("maximum"));
+        let below = least.is_some_and(|least| (number as f64) < least);
+        let above = most.is_some_and(|most| (number as f64) > most);
+        if below || above {
+            let label = match (least, most) {
+                (Some(least), Some(most)) => format!("write a number from {least} to {most}"),
+                (Some(least), None) => format!("write a number that is not less than {least}"),
+                (None, Some(most)) => format!("write a number up to {most}"),
+                (None, None) => String::new(),
+            };
+            self.report.error(codes::OUT_OF_RANGE, path, Spot::Value, format!("{number} is too {}", if below { "small" } else { "large" }), label);
+            return None;
+        }
+        match (i64::try_from(number), u64::try_from(number)) {
+            (Ok(number), _) => Some(Value::Number(number.into())),
+            (_, Ok(number)) => Some(Value::Number(number.into())),
+            _ => {
+                self.report.error(codes::OUT_OF_RANGE, path, Spot::Value, "the number is too large", "write a smaller number");
+                None
+            }
+        }
+    }
+
+    fn list(&mut self, items: &[Node], list: &Alternative<'s>, path: &Path) -> Option<Value> {
+        let Some(of) = list.schema.get("items") else { return Some(Value::Sequence(items.iter().map(plain).collect())) };
+        let mut values = Vec::with_capacity(items.len());
+        for (ix, item) in items.iter().enumerate() {
+            // A faulty item keeps its place, so that later findings still count right; it is blamed already and will not be judged again.
+            let value = self.value(item, of, &path.item(ix)).or_else(|| self.schema.blank(of));
+            values.push(value?);
+        }
+        Some(Value::Sequence(values))
+    }
+
+    fn map(&mut self, entries: &[Entry], schema: &'s Json, path: &Path) -> Option<Value> {
+        let mut values = serde_yaml::Mapping::new();
+        let known = self.schema.keys(schema);
+        let mut usable = true;
+        for entry in entries {
+            let at = path.key(&entry.key);
+            if let Some(of) = self.schema.property(schema, &entry.key) {
+                match self.value(&entry.value, of, &at) {
+                    Some(Value::Null) => {}
+                    Some(value) => {
+                        values.insert(Value::String(entry.key.clone()), value);
+                    }
+                    // Required and faulty: what it stands in cannot be read, and the reason is told already.
+                    None => usable &= !self.schema.is_required(schema, &entry.key),
+                }
+            } else if !self.schema.is_ignored(schema, &entry.key) {
+                self.unknown(entry, &known, &at);
+            }
+        }
+        for required in self.schema.required(schema) {
+            if !entries.iter().any(|entry| entry.key == required) {
+                let name = path.steps().last().map_or("the file".to_owned(), |_| format!("`{path}`"));
+                let finding = crate::model::Finding::error(codes::MISSING_KEY, format!("`{required}` is missing in {name}"))
+                    .label(format!("add `{required}: ..`{}", self.schema.about(schema, required)));
+                self.report.add(finding, &path.key(required), Spot::Key);
+                usable = false;
+            }
+        }
+        usable.then_some(Value::Mapping(values))
+    }
+
+    fn unknown(&mut self, entry: &Entry, known: &[&'s str], at: &Path) {
+        let label = match nearest(&entry.key, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "remove it, or move it to where it belongs".into(),
+        };
+        let finding = crate::model::Finding::error(codes::UNKNOWN_KEY, format!("unknown key `{}`", entry.key)).label(label);
+        let finding = if known.is_empty() { finding } else { finding.note(format!("keys here: {}", listed(known.iter().copied()))) };
+        self.report.add_at(finding, at, Some(entry.key_span));
+    }
+
+    fn wrong(&mut self, node: &Node, accepted: Kinds, path: &Path) -> Option<Value> {
+        let name = path.steps().last().map_or("the file".to_owned(), |_| format!("`{path}`"));
+        let found = node.kind_words();
+        let label = match &node.kind {
+            Kind::Scalar(_) if node.is_null() => format!("write {}", accepted.words()),
+            _ => expected(accepted, &[]),
+        };
+        self.report.error(codes::WRONG_TYPE, path, Spot::Value, format!("{name} is {found}"), label);
+        None
+    }
+
+    fn wrong_scalar(&mut self, scalar: &Scalar, accepted: Kinds, words: &[&Json], path: &Path) -> Option<Value> {
+        let only_words = !(accepted.list || accepted.map || accepted.integer);
+        if only_words && !words.is_empty() {
+            let known: Vec<&str> = words.iter().filter_map(|word| word.as_str()).collect();
+            let message = format!("`{}` is not one of the words allowed for `{path}`", scalar.text.chars().take(40).collect::<String>());
+            self.report.error(
+                codes::NOT_ALLOWED,
+                path,
+                Spot::Value,
+                message,
+                format!("write one of: {}{}", listed(known.iter().copied()), hint(&scalar.text, known.iter().copied())),
+            );
+            return None;
+        }
+        let name = format!("`{path}`");
+        let (message, label) = match scalar.resolved {
+            Resolved::Bool(_) if accepted.text => (format!("{name} is a truth value"), "expected a text: quote it".to_owned()),
+            Resolved::Text if accepted.truth => (format!("{name} is a text"), "expected `true` or `false`, without quotes".to_owned()),
+            Resolved::Float(_) if accepted.integer => (format!("{name} is not a whole number"), "write a whole number".to_owned()),
+            _ => {
+                let found = match scalar.resolved {
+                    Resolved::Text => "a text",
+                    Resolved::Bool(_) => "a truth value",
+                    _ => "a number",
+                };
+                (format!("{name} is {found}"), expected(accepted, words))
+            }
+        };
+        self.report.error(codes::WRONG_TYPE, path, Spot::Value, message, label);
+        None
+    }
+
+    /// A secret is never repeated, and a number is taken as it is written: `1e5` and `0x10` may well be passwords.
+    fn secret(&mut self, node: &Node, path: &Path) -> Option<Value> {
+        if let Kind::Scalar(scalar) = &node.kind
+            && !matches!(scalar.resolved, Resolved::Null | Resolved::Bool(_))
+            && !scalar.text.is_empty()
+        {
+            self.shaped.secrets.push(SecretSite { path: path.clone(), source: SecretSource::Literal(Secret::new(scalar.text.clone())) });
+            return Some(Value::String(scalar.text.clone()));
+        }
+        let value = plain(node);
+        let why = match serde::Deserialize::deserialize(value.clone()) {
+            Ok(SecretSource::Invalid(why)) => why,
+            Ok(SecretSource::Literal(_)) => "it is empty",
+            Ok(source) => {
+                self.shaped.secrets.push(SecretSite { path: path.clone(), source });
+                return Some(value);
+            }
+            Err(_) => "it is not understood",
+        };
+        let label = if why.contains("write") { why.to_owned() } else { format!("{why}; write `{{ env: NAME }}` or `{{ file: PATH }}`") };
+        self.report.error(codes::BAD_SECRET, path, Spot::Value, format!("`{path}` is not a secret"), label);
+        self.shaped.secrets.push(SecretSite { path: path.clone(), source: SecretSource::Invalid(why) });
+        // It stays in the value, so that nobody complains that it is missing.
+        Some(value)
+    }
+}
+
+/// What should stand there instead.
+fn expected(accepted: Kinds, words: &[&Json]) -> String {
+    let only = |kinds: &str| accepted == Kinds { null: accepted.null, ..Kinds::named(kinds) };
+    let known: Vec<String> = words.iter().filter_map(|word| word.as_str()).map(|word| format!("`{word}`")).collect();
+    match known.is_empty() {
+        true if only("array") => "write it as a list: `[ .. ]`".into(),
+        true if only("object") => "write it as a mapping: its keys below it, or in `{ .. }`".into(),
+        true => format!("expected {}", accepted.words()),
+        false => format!("expected {} or {}", known.join(", "), accepted.words()),
+    }
+}
+
+fn is_word(scalar: &Scalar, word: &Json) -> bool {
+    match (word, scalar.resolved) {
+        (Json::String(word), _) => *word == scalar.text,
+        (Json::Bool(truth), Resolved::Bool(found)) => *truth == found,
+        (Json::Number(number), Resolved::Integer(found)) => number.as_i64().is_some_and(|number| i128::from(number) == found),
+        _ => false,
+    }
+}
+
+/// A tree as the YAML reader's value, by the core schema.
+pub fn plain(node: &Node) -> Value {
+    match &node.kind {
+        Kind::List(items) => Value::Sequence(items.iter().map(plain).collect()),
+        Kind::Map(entries) => Value::Mapping(entries.iter().map(|entry| (Value::String(entry.key.clone()), plain(&entry.value))).collect()),
+        Kind::Scalar(scalar) => match scalar.resolved {
+            Resolved::Null => Value::Null,
+            Resolved::Bool(truth) => Value::Bool(truth),
+            Resolved::Integer(number) => match (i64::try_from(number), u64::try_from(number)) {
+                (Ok(number), _) => Value::Number(number.into()),
+                (_, Ok(number)) => Value::Number(number.into()),
+                _ => Value::String(scalar.text.clone()),
+            },
+            Resolved::Float(number) => Value::Number(number.into()),
+            Resolved::Text => Value::String(scalar.text.clone()),
+        },
+    }
+}

@@ -1,0 +1,227 @@
+//! The configuration file as text and tree: turns paths into places with their source line, and stars out whatever may be a secret.
+
+use std::sync::Arc;
+
+use super::yaml::{Document, Kind, Node, Path, Resolved, Scalar, Step, Style};
+use crate::model::{Place, Span};
+
+/// Which part of a path's value a finding points at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spot {
+    /// The key.
+    Key,
+    /// The value; the key when the value is empty or a block.
+    Value,
+    /// Characters of a text: offset from 0 and width, in the text as it reads after quotes are undone.
+    Inside(usize, usize),
+}
+
+/// A configuration file.
+pub struct Source {
+    /// As the user named it.
+    pub file: Arc<str>,
+    /// Its tree, when it has one.
+    pub root: Option<Node>,
+    lines: Vec<String>,
+    masked: Vec<(Span, usize)>,
+}
+
+impl Source {
+    /// Takes the text and its tree; everything that looks like a secret is masked from the start.
+    pub fn new(file: &str, text: &str, document: &Document) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // Control characters in a quoted line would act on the reader's terminal.
+        let lines = text.lines().map(|line| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()).collect();
+        let mut source = Self { file: file.into(), root: document.root.clone(), lines, masked: Vec::new() };
+        if let Some(root) = &document.root {
+            let mut masked = Vec::new();
+            suspects(root, false, &mut masked);
+            source.masked = masked;
+        }
+        source
+    }
+
+    /// Stars out a value in all quoted lines.
+    pub fn mask(&mut self, node: &Node) {
+        everything(node, &mut self.masked);
+    }
+
+    /// Where a path leads, or the nearest thing above it that exists.
+    pub fn span(&self, path: &Path, spot: Spot) -> Option<Span> {
+        let mut node = self.root.as_ref()?;
+        let mut at = node.span;
+        for (depth, step) in path.steps().iter().enumerate() {
+            let last = depth + 1 == path.steps().len();
+            match (step, &node.kind) {
+                (Step::Key(key), Kind::Map(_)) => {
+                    let Some(entry) = node.entry(key) else { return Some(at) };
+                    let key_is_meant = spot == Spot::Key || self.is_block(&entry.value, entry.key_span) || entry.value.is_null();
+                    at = if key_is_meant { entry.key_span } else { entry.value.span };
+                    if !last && !key_is_meant && matches!(entry.value.kind, Kind::Map(_) | Kind::List(_)) {
+                        at = entry.key_span;
+                    }
+                    node = &entry.value;
+                }
+                (Step::Item(ix), Kind::List(items)) => {
+                    let Some(item) = items.get(*ix) else { return Some(at) };
+                    at = item.span;
+                    node = item;
+                }
+                _ => return Some(at),
+            }
+        }
+        if let (Spot::Inside(offset, width), Kind::Scalar(scalar)) = (spot, &node.kind) {
+            return Some(self.inside(node, scalar, offset, width).unwrap_or(at));
+        }
+        Some(at)
+    }
+
+    /// A place in this file.
+    pub fn place(&self, span: Option<Span>) -> Place {
+        Place { file: self.file.to_string(), span, line_text: span.and_then(|span| self.line(span.line)) }
+    }
+
+    /// A line with its secrets starred out; `None` when the whole line may be one.
+    pub fn line(&self, number: usize) -> Option<String> {
+        let line = self.lines.get(number.checked_sub(1)?)?;
+        if self.root.is_none() {
+            // Without a tree nobody knows what is a secret: show only lines that cannot hold one.
+            return (!secret_word(line) && !looks_random(line)).then(|| line.clone());
+        }
+        let mut shown: Vec<char> = line.chars().collect();
+        for (span, end_line) in &self.masked {
+            if (span.line + 1..=*end_line).contains(&number) {
+                return None;
+            }
+            if span.line == number {
+                let end = (span.column - 1 + span.width).min(shown.len());
+                for c in shown.get_mut(span.column - 1..end).unwrap_or_default() {
+                    *c = '*';
+                }
+            }
+        }
+        Some(shown.into_iter().collect())
+    }
+
+    /// Whether a value stands on lines of its own below its key, so that the key names it better.
+    fn is_block(&self, value: &Node, key: Span) -> bool {
+        match &value.kind {
+            Kind::Scalar(scalar) => scalar.style == Style::Block,
+            Kind::List(_) | Kind::Map(_) => value.span.line != key.line,
+        }
+    }
+
+    /// Characters of a text that stands on one line; quotes and escapes are counted back in.
+    fn inside(&self, node: &Node, scalar: &Scalar, offset: usize, width: usize) -> Option<Span> {
+        let line = self.lines.get(node.span.line - 1)?;
+        if node.end_line != node.span.line || scalar.style == Style::Block {
+            return None;
+        }
+        let raw: Vec<char> = line.chars().skip(node.span.column - 1).take(node.span.width).collect();
+        // Column of each character of the text, and of its end.
+        let mut columns = Vec::new();
+        let mut at = usize::from(scalar.style != Style::Plain);
+        for _ in scalar.text.chars() {
+            columns.push(at);
+            at += match (scalar.style, raw.get(at)?) {
+                (Style::Single, '\'') => 2,
+                (Style::Double, '\\') => match raw.get(at + 1)? {
+                    'x' => 4,
+                    'u' => 6,
+                    'U' => 10,
+                    _ => 2,
+                },
+                _ => 1,
+            };
+        }
+        columns.push(at);
+        let start = *columns.get(offset.min(columns.len() - 1))?;
+        let end = *columns.get((offset + width.max(1)).min(columns.len() - 1))?;
+        Some(Span { line: node.span.line, column: node.span.column + start, width: end.saturating_sub(start).max(1) })
+    }
+}
+
+/// Everything that looks like a secret, whatever the schema says: by its key, or by itself. `named`: its key says it is one.
+fn suspects(node: &Node, named: bool, out: &mut Vec<(Span, usize)>) {
+    match &node.kind {
+        Kind::Scalar(scalar) => {
+            let empty = matches!(scalar.resolved, Resolved::Null | Resolved::Bool(_)) || scalar.text.is_empty();
+            if !empty && (named || looks_random(&scalar.text)) {
+                out.push((node.span, node.end_line));
+            }
+        }
+        Kind::List(items) => items.iter().for_each(|item| suspects(item, named, out)),
+        Kind::Map(entries) => {
+            for entry in entries {
+                let reference = matches!(entry.key.as_str(), "env" | "file") || entry.key.ends_with("_file");
+                suspects(&entry.value, !reference && (named || secret_word(&entry.key)), out);
+            }
+        }
+    }
+}
+
+fn everything(node: &Node, out: &mut Vec<(Span, usize)>) {
+    match &node.kind {
+        Kind::Scalar(_) => out.push((node.span, node.end_line)),
+        Kind::List(items) => items.iter().for_each(|item| everything(item, out)),
+        Kind::Map(entries) => entries.iter().for_each(|entry| everything(&entry.value, out)),
+    }
+}
+
+/// Whether a key (or a line) speaks of a secret, typing mistakes included.
+fn secret_word(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["pass", "pwd", "secret", "token", "_key", "apikey", "webhook", "bearer", "credential", "proxy"].iter().any(|word| text.contains(word))
+        || ["password", "secret", "token", "webhook", "bearer"]
+            .iter()
+            .any(|word| text.split(|c: char| !c.is_alphanumeric()).any(|part| strsim::damerau_levenshtein(part, word) <= 1))
+}
+
+/// Whether a text has a long run of letters and digits, as tokens do, or credentials in a URL.
+fn looks_random(text: &str) -> bool {
+    let run = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    text.split(|c: char| !run(c))
+        .any(|part| part.len() >= 20 && part.bytes().any(|b| b.is_ascii_digit()) && part.bytes().any(|b| b.is_ascii_alphabetic()))
+        || text.split_once("://").is_some_and(|(_, rest)| rest.split(['/', '?']).next().is_some_and(|authority| authority.contains('@')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::yaml::parse;
+
+    fn source(text: &str) -> Source {
+        Source::new("routes.yaml", text, &parse(text))
+    }
+
+    #[test]
+    fn a_path_leads_to_the_value_or_the_nearest_thing_above() {
+        let source = source("route:\n  to: [ops, wxx]\n  routes:\n    - match: a\n");
+        assert_eq!(source.span(&Path::root().dotted("route.to[1]"), Spot::Value), Some(Span { line: 2, column: 13, width: 3 }));
+        assert_eq!(source.span(&Path::root().dotted("route.routes"), Spot::Value), Some(Span { line: 3, column: 3, width: 6 }));
+        assert_eq!(source.span(&Path::root().dotted("route.nope.more"), Spot::Value).unwrap().line, 1);
+    }
+
+    #[test]
+    fn offsets_count_quotes_and_escapes() {
+        let at = |text: &str, offset| source(text).span(&Path::of("m"), Spot::Inside(offset, 1)).unwrap().column;
+        assert_eq!(at("m: abc\n", 2), 6);
+        assert_eq!(at("m: 'a''c'\n", 2), 8);
+        assert_eq!(at("m: \"a\\u0041c\"\n", 2), 12);
+        assert_eq!(at("m: 'abc'\n", 99), 8);
+    }
+
+    #[test]
+    fn lines_show_no_secrets() {
+        let text = "a: { token: hunter2, pasword: \"hunter3\", secret: { env: NAME } }\nb: |\n  hunter4\nx: aaaaaaaaaaaaaaaaaaaaaaaa1\nproxy: http://u:p@h/\n";
+        let mut source = source(text);
+        source.mask(&source.root.as_ref().unwrap().get("b").unwrap().clone());
+        assert_eq!(source.line(1).unwrap(), "a: { token: *******, pasword: *********, secret: { env: NAME } }");
+        assert_eq!(source.line(3).unwrap(), "  *******");
+        assert!(!source.line(4).unwrap().contains("aa1"));
+        assert!(!source.line(5).unwrap().contains("u:p"));
+        let broken = super::Source::new("f", "token: hunter2\n\tx: 1\n", &parse("token: hunter2\n\tx: 1\n"));
+        assert_eq!(broken.line(1), None);
+        assert_eq!(broken.line(2).as_deref(), Some(" x: 1"));
+    }
+}

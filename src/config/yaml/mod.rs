@@ -1,0 +1,152 @@
+//! A YAML document as a tree that knows where everything stands: keys, values, duplicates. Aliases and merge keys are resolved here, within
+//! bounds, so that what is checked and what is read are one and the same. Knows nothing of what the document means.
+
+mod build;
+mod path;
+mod scalar;
+mod syntax;
+#[cfg(test)]
+mod tests;
+
+pub use build::parse;
+pub use path::{Path, Step};
+pub use scalar::{Resolved, resolve};
+
+use crate::model::Span;
+
+/// Bytes a configuration file may have.
+pub const MAX_BYTES: usize = 1 << 20;
+/// How deep mappings and lists may be nested.
+pub const MAX_DEPTH: usize = 64;
+/// Values a document may have once its aliases are written out.
+pub const MAX_NODES: usize = 100_000;
+
+/// A value with its place.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Where it begins; its width is what of it stands on that line.
+    pub span: Span,
+    /// Last line of it.
+    pub end_line: usize,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a value is.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// A text, number, truth value or nothing.
+    Scalar(Scalar),
+    /// A list.
+    List(Vec<Node>),
+    /// A mapping, in the file's order; each key once.
+    Map(Vec<Entry>),
+}
+
+/// A scalar as written.
+#[derive(Debug, Clone)]
+pub struct Scalar {
+    /// Its text, with quotes and escapes undone.
+    pub text: String,
+    /// How it was written.
+    pub style: Style,
+    /// What it is by YAML's core schema.
+    pub resolved: Resolved,
+}
+
+/// How a scalar was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes.
+    Plain,
+    /// In single quotes.
+    Single,
+    /// In double quotes.
+    Double,
+    /// As a block (`|` or `>`).
+    Block,
+}
+
+/// A key and its value.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The key's text.
+    pub key: String,
+    /// Where the key stands.
+    pub key_span: Span,
+    /// The value.
+    pub value: Node,
+}
+
+/// Something wrong with the document itself.
+#[derive(Debug, Clone)]
+pub struct Flaw {
+    /// Its code.
+    pub code: &'static str,
+    /// Where.
+    pub span: Option<Span>,
+    /// What.
+    pub message: String,
+    /// Why, and what to do.
+    pub label: String,
+}
+
+/// A parsed document. Flaws that leave the tree usable (duplicate keys) stand beside it.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The tree; `None` when the text is no YAML.
+    pub root: Option<Node>,
+    /// What is wrong with it.
+    pub flaws: Vec<Flaw>,
+}
+
+impl Node {
+    /// The value of a key, when this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// A key and its value, when this is a mapping that has it.
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.kind {
+            Kind::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
+
+    /// The entries of a mapping; empty for anything else.
+    pub fn entries(&self) -> &[Entry] {
+        match &self.kind {
+            Kind::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// Whether it is nothing at all (`key:` with no value, `~`, `null`).
+    pub fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar(Scalar { resolved: Resolved::Null, .. }))
+    }
+
+    /// The value at a path below this one.
+    pub fn at(&self, path: &Path) -> Option<&Node> {
+        path.steps().iter().try_fold(self, |node, step| match (step, &node.kind) {
+            (Step::Key(key), Kind::Map(_)) => node.get(key),
+            (Step::Item(ix), Kind::List(items)) => items.get(*ix),
+            _ => None,
+        })
+    }
+
+    /// What it is, in words for a person.
+    pub fn kind_words(&self) -> &'static str {
+        match &self.kind {
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a mapping",
+            Kind::Scalar(scalar) => match scalar.resolved {
+                Resolved::Null => "empty",
+                Resolved::Bool(_) => "a truth value",
+                Resolved::Integer(_) | Resolved::Float(_) => "a number",
+                Resolved::Text => "a text",
+            },
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The bodies of Alertmanager, Grafana (unified and legacy) and bare alert arrays, read in one pass into one set of fields.
+//!
+//! One reader for all of them: bodies in the wild mix the shapes, and which sender it was is known only when the whole body has been seen.
+//! What the fields mean together is [`super::event`]'s business.
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::json::{Key, LabelsSeed, Step, Trail, raw, refuse_other_types, skip};
+use super::time::instant;
+use super::value::{finite, integer, is_null, kind_of, members, text};
+use crate::model::{Alert, Labels, Status};
+
+/// Alerts of one body. Bounds the memory that a body of tiny alerts can claim; 8 MiB of real alerts stay below it.
+pub(super) const MAX_ALERTS: usize = 50_000;
+
+/// What a body says, field by field; `None` and empty for what is missing or null.
+#[derive(Default)]
+pub(super) struct Body<'a> {
+    pub(super) version: String,
+    pub(super) receiver: String,
+    pub(super) status: Option<Status>,
+    pub(super) state: String,
+    pub(super) group_key: String,
+    pub(super) org_id: Option<i64>,
+    pub(super) title: String,
+    pub(super) message: String,
+    pub(super) reason: String,
+    pub(super) truncated: u64,
+    pub(super) external_url: String,
+    pub(super) group_labels: Option<Labels>,
+    pub(super) common_labels: Option<Labels>,
+    pub(super) common_annotations: Option<Labels>,
+    pub(super) route_labels: Option<Labels>,
+    /// Whether there was an `alerts` member that is not null.
+    pub(super) has_alerts: bool,
+    pub(super) list: AlertList,
+    pub(super) legacy: LegacyFields<'a>,
+    /// A `labels` member beside no `alerts`: the body may itself be one alert.
+    pub(super) own_labels: Option<&'a str>,
+}
+
+/// Members that only Grafana's legacy alerting sends; raw, because in any other body the same names may hold anything.
+#[derive(Default)]
+pub(super) struct LegacyFields<'a> {
+    pub(super) rule_name: Option<&'a str>,
+    pub(super) rule_id: Option<&'a str>,
+    pub(super) rule_url: Option<&'a str>,
+    pub(super) image_url: Option<&'a str>,
+    pub(super) eval_matches: Option<&'a str>,
+    pub(super) tags: Option<&'a str>,
+}
+
+/// The alerts of a body, and what was noticed on the way.
+#[derive(Default)]
+pub(super) struct AlertList {
+    /// Status, fingerprint and everything derived are not settled yet.
+    pub(super) alerts: Vec<Alert>,
+    /// Each alert's own word on its status.
+    pub(super) words: Vec<Option<Status>>,
+    /// The first alert's organisation, for bodies that name none themselves.
+    pub(super) org_id: Option<i64>,
+    /// Whether any alert has a field that only Grafana sends.
+    pub(super) grafana: bool,
+    /// Entries that hold nothing (`null`, `{}`, unknown members only).
+    pub(super) empty: usize,
+}
+
+/// `firing`, `resolved` and their twins in other senders; `None` for every other word, which is then treated as missing.
+pub(super) fn status_word(word: &str) -> Option<Status> {
+    let word = word.trim();
+    let is = |words: &[&str]| words.iter().any(|w| word.eq_ignore_ascii_case(w));
+    if is(&["firing", "alerting", "active", "pending"]) {
+        Some(Status::Firing)
+    } else if is(&["resolved", "ok", "normal", "inactive"]) {
+        Some(Status::Resolved)
+    } else {
+        None
+    }
+}
+
+fn owned(raw: &str) -> String {
+    text(raw).into_owned()
+}
+
+fn present(raw: &str) -> Option<&str> {
+    (!is_null(raw)).then_some(raw)
+}
+
+/// Reads a body that is an object.
+pub(super) struct BodySeed<'t> {
+    pub(super) trail: &'t Trail,
+}
+
+impl<'de> DeserializeSeed<'de> for BodySeed<'_> {
+    type Value = Body<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Body<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for BodySeed<'_> {
+    type Value = Body<'de>;
+    refuse_other_types!("an object or an array of alerts");
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Body<'de>, E> {
+        Err(self.trail.refuse("expected an object or an array of alerts, found null"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Body<'de>, A::Error> {
+        let trail = self.trail;
+        let mut body = Body::default();
+        while let Some(Key(key)) = map.next_key()? {
+            match key.as_ref() {
+                "alerts" => {
+                    let list = trail.step(Step::Key("alerts"), map.next_value_seed(AlertsSeed { trail }))?;
+                    body.has_alerts |= list.is_some();
+                    // Of a key that stands twice the last one counts, but an empty repeat must not cost the alerts.
+                    body.list = list.filter(|l| !l.alerts.is_empty() || body.list.alerts.is_empty()).unwrap_or(body.list);
+                }
+                "version" => body.version = owned(raw(&mut map, trail, "version")?),
+                "receiver" => body.receiver = owned(raw(&mut map, trail, "receiver")?),
+                "status" => body.status = status_word(&text(raw(&mut map, trail, "status")?)),
+                "state" => body.state = owned(raw(&mut map, trail, "state")?),
+                "groupKey" => body.group_key = owned(raw(&mut map, trail, "groupKey")?),
+                "orgId" => body.org_id = integer(raw(&mut map, trail, "orgId")?),
+                "title" => body.title = owned(raw(&mut map, trail, "title")?),
+                "message" => body.message = owned(raw(&mut map, trail, "message")?),
+                "notification_reason" => body.reason = owned(raw(&mut map, trail, "notification_reason")?),
+                "truncatedAlerts" => {
+                    body.truncated = integer(raw(&mut map, trail, "truncatedAlerts")?).map_or(0, |n| u64::try_from(n).unwrap_or(0));
+                }
+                "externalURL" => body.external_url = owned(raw(&mut map, trail, "externalURL")?),
+                "groupLabels" => body.group_labels = labels(&mut map, trail, "groupLabels")?,
+                "commonLabels" => body.common_labels = labels(&mut map, trail, "commonLabels")?,
+                "commonAnnotations" => body.common_annotations = labels(&mut map, trail, "commonAnnotations")?,
+                "routeLabels" => body.route_labels = labels(&mut map, trail, "routeLabels")?,
+                "ruleName" => body.legacy.rule_name = present(raw(&mut map, trail, "ruleName")?),
+                "ruleId" => body.legacy.rule_id = present(raw(&mut map, trail, "ruleId")?),
+                "ruleUrl" => body.legacy.rule_url = present(raw(&mut map, trail, "ruleUrl")?),
+                "imageUrl" => body.legacy.image_url = present(raw(&mut map, trail, "imageUrl")?),
+                // Present even when null: it is what tells a legacy body.
+                "evalMatches" => body.legacy.eval_matches = Some(raw(&mut map, trail, "evalMatches")?),
+                "tags" => body.legacy.tags = present(raw(&mut map, trail, "tags")?),
+                "labels" => body.own_labels = present(raw(&mut map, trail, "labels")?),
+                _ => skip(&mut map)?,
+            }
+        }
+        Ok(body)
+    }
+}
+
+fn labels<'de, A: MapAccess<'de>>(map: &mut A, trail: &Trail, key: &'static str) -> Result<Option<Labels>, A::Error> {
+    trail.step(Step::Key(key), map.next_value_seed(LabelsSeed { trail }))
+}
+
+/// Reads an array of alerts; `None` for null.
+pub(super) struct AlertsSeed<'t> {
+    pub(super) trail: &'t Trail,
+}
+
+impl<'de> DeserializeSeed<'de> for AlertsSeed<'_> {
+    type Value = Option<AlertList>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AlertsSeed<'_> {
+    type Value = Option<AlertList>;
+    refuse_other_types!("an array of alerts");
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+        Err(self.trail.refuse("expected an array of alerts, found an object"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let trail = self.trail;
+        let mut list = AlertList::default();
+        for i in 0.. {
+            let Some(item) = trail.step(Step::Index(i), seq.next_element_seed(AlertSeed { trail }))? else { break };
+            let Some(item) = item else {
+                list.empty += 1;
+                continue;
+            };
+            if list.alerts.len() == MAX_ALERTS {
+                return Err(trail.refuse(format!("more than {MAX_ALERTS} alerts in one body; let the sender group or cap them")));
+            }
+            list.org_id = list.org_id.or(item.org_id);
+            list.grafana |= item.grafana;
+            list.words.push(item.word);
+            list.alerts.push(item.alert);
+        }
+        Ok(Some(list))
+    }
+}
+
+/// One entry of an array of alerts.
+#[derive(Default)]
+pub(super) struct Item {
+    pub(super) alert: Alert,
+    pub(super) word: Option<Status>,
+    pub(super) org_id: Option<i64>,
+    pub(super) grafana: bool,
+}
+
+/// Reads one alert; `None` for null and for an object that says nothing.
+pub(super) struct AlertSeed<'t> {
+    pub(super) trail: &'t Trail,
+}
+
+impl<'de> DeserializeSeed<'de> for AlertSeed<'_> {
+    type Value = Option<Item>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AlertSeed<'_> {
+    type Value = Option<Item>;
+    refuse_other_types!("an object");
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+        Err(self.trail.refuse("expected an object, found an array"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let trail = self.trail;
+        let mut item = Item::default();
+        let mut says_something = false;
+        while let Some(Key(key)) = map.next_key()? {
+            let alert = &mut item.alert;
+            let (field, name): (&mut String, &'static str) = match key.as_ref() {
+                "labels" => {
+                    let labels = labels(&mut map, trail, "labels")?;
+                    says_something |= labels.is_some();
+                    alert.labels = labels.unwrap_or_default();
+                    continue;
+                }
+                "annotations" => {
+                    let annotations = labels(&mut map, trail, "annotations")?;
+                    says_something |= annotations.is_some();
+                    alert.annotations = annotations.unwrap_or_default();
+                    continue;
+                }
+                "status" => {
+                    let word = raw(&mut map, trail, "status")?;
+                    says_something |= !is_null(word);
+                    item.word = status_word(&text(word));
+                    continue;
+                }
+                "startsAt" => {
+                    alert.starts_at = instant(raw(&mut map, trail, "startsAt")?);
+                    says_something |= alert.starts_at.is_some();
+                    continue;
+                }
+                "endsAt" => {
+                    alert.ends_at = instant(raw(&mut map, trail, "endsAt")?);
+                    continue;
+                }
+                "values" => {
+                    let values = trail.step(Step::Key("values"), map.next_value_seed(ValuesSeed { trail }))?;
+                    item.grafana = true;
+                    says_something |= !values.is_empty();
+                    alert.values = values;
+                    continue;
+                }
+                "orgId" => {
+                    item.org_id = integer(raw(&mut map, trail, "orgId")?);
+                    item.grafana = true;
+                    continue;
+                }
+                "fingerprint" => (&mut alert.fingerprint, "fingerprint"),
+                "generatorURL" => (&mut alert.generator_url, "generatorURL"),
+                "silenceURL" => (&mut alert.silence_url, "silenceURL"),
+                "dashboardURL" => (&mut alert.dashboard_url, "dashboardURL"),
+                "panelURL" => (&mut alert.panel_url, "panelURL"),
+                "imageURL" => (&mut alert.image_url, "imageURL"),
+                "valueString" => (&mut alert.value_string, "valueString"),
+                "ruleUID" => (&mut alert.rule_uid, "ruleUID"),
+                _ => {
+                    skip(&mut map)?;
+                    continue;
+                }
+            };
+            *field = owned(raw(&mut map, trail, name)?);
+            says_something |= !field.is_empty();
+            item.grafana |= !matches!(name, "fingerprint" | "generatorURL");
+        }
+        Ok(says_something.then_some(item))
+    }
+}
+
+/// Reads Grafana's `values`: finite numbers by reference id. Anything else, also in place of the object, is left out: it is an extra.
+struct ValuesSeed<'t> {
+    trail: &'t Trail,
+}
+
+impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
+    type Value = std::collections::BTreeMap<String, f64>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        use serde::de::Deserialize;
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let mut values = std::collections::BTreeMap::new();
+        if kind_of(raw) == "an object" {
+            for (name, value) in members(raw) {
+                if let Some(number) = finite(value) {
+                    self.trail.count()?;
+                    values.insert(name.into_owned(), number);
+                }
+            }
+        }
+        Ok(values)
+    }
+}

@@ -1,0 +1,172 @@
+//! From bytes to an [`Event`], or to an error that names field and place.
+//!
+//! Pure: no I/O, no clock (the time of receipt is an argument), no panic on any input, time and memory bounded by the body's size.
+//! It knows what senders write; it does not know channels, routes or stores.
+
+mod body;
+mod error;
+mod event;
+mod generic;
+mod grafana_legacy;
+mod identity;
+mod json;
+pub mod legacy;
+mod send;
+mod time;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::IngestError;
+pub use generic::{Field, GenericMapping, MappingProblem};
+pub use identity::{dedup_key, fingerprint, lane_group, lane_parts, source};
+pub use send::{SendCall, send};
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use crate::model::{Event, SenderKind};
+use body::{AlertSeed, AlertsSeed, Body, BodySeed};
+use error::{Source, echo, echo_up_to};
+use json::{Trail, read};
+use value::{elements, kind_of, members};
+
+/// What the path that a body was posted to says about its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hint {
+    /// Nothing: the body tells.
+    #[default]
+    Auto,
+    /// It is Alertmanager's, or looks like it.
+    Alertmanager,
+    /// It is Grafana's.
+    Grafana,
+}
+
+/// A body that was understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Incoming {
+    /// The event. `source` is empty: the caller fills it with [`source`].
+    pub event: Event,
+    /// Grafana's organisation, when the body names one: part of `source`.
+    pub org_id: Option<i64>,
+}
+
+/// Reads a webhook body: Alertmanager "4", Grafana unified "1" and legacy, an array of alerts, a single alert (an object with `labels`), or
+/// anything else through `mapping`. The mapping is asked only for bodies that are none of the others; `hint` decides between Alertmanager and
+/// Grafana where both are possible. `received_at` settles the status of alerts that have an end but no status.
+///
+/// Everything optional may be missing or null, names may repeat (the last one counts), unknown members are ignored, and every value that is
+/// text may be written as a number, boolean or nested value. Refused are bodies that are not JSON, whose `alerts`, alerts or label sets have
+/// the wrong type, that hold no alert, or that hold more than 50,000 alerts or 250,000 labels and annotations.
+pub fn parse(hint: Hint, body: &[u8], mapping: Option<&GenericMapping>, received_at: Timestamp) -> Result<Incoming, IngestError> {
+    let text = decode(body)?;
+    let source = Source { text: &text };
+    let native = native(hint, &source, received_at);
+    let Some(mapping) = mapping else { return native.map(|n| n.incoming).map_err(|refusal| refusal.error) };
+    match native {
+        Ok(native) if native.sure => Ok(native.incoming),
+        Ok(native) => generic::read_mapped(&source, mapping, received_at).or(Ok(native.incoming)),
+        Err(native) => generic::read_mapped(&source, mapping, received_at)
+            // A body that nearly was Alertmanager's is better explained by what is wrong with it than by what the mapping missed.
+            .map_err(|mapped| if native.no_alert { mapped } else { native.error }),
+    }
+}
+
+/// A body understood without a mapping; not `sure` when it could as well be meant for one.
+struct Native {
+    incoming: Incoming,
+    sure: bool,
+}
+
+struct Refusal {
+    error: IngestError,
+    no_alert: bool,
+}
+
+impl From<IngestError> for Refusal {
+    fn from(error: IngestError) -> Self {
+        Self { error, no_alert: false }
+    }
+}
+
+fn native(hint: Hint, source: &Source<'_>, received_at: Timestamp) -> Result<Native, Refusal> {
+    let trail = Trail::default();
+    if source.text[source.start()..].starts_with('[') {
+        let list = read(source, source.text, "", &trail, AlertsSeed { trail: &trail })?.unwrap_or_default();
+        if list.alerts.is_empty() {
+            let what = if list.empty == 0 { "an empty array" } else { "an array of empty entries" };
+            return Err(no_alert(source, "", format!("no alert to deliver: the body is {what}")));
+        }
+        let sure = list.alerts.iter().any(|a| !a.labels.is_empty());
+        let org_id = list.org_id;
+        return Ok(Native { incoming: Incoming { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure });
+    }
+    let body = read(source, source.text, "", &trail, BodySeed { trail: &trail })?;
+    if !body.list.alerts.is_empty() {
+        let sure = body.list.alerts.iter().any(|a| !a.labels.is_empty());
+        return Ok(Native { incoming: event::from_body(event::kind(hint, &body), body, received_at), sure });
+    }
+    if grafana_legacy::is_legacy(hint, &body) {
+        return Ok(Native { incoming: grafana_legacy::event(source, body)?, sure: true });
+    }
+    if !body.has_alerts && body.own_labels.is_some_and(|labels| kind_of(labels) == "an object") {
+        let trail = Trail::default();
+        if let Some(item) = read(source, source.text, "", &trail, AlertSeed { trail: &trail })? {
+            let org_id = item.org_id;
+            let list = body::AlertList { alerts: vec![item.alert], words: vec![item.word], ..Default::default() };
+            return Ok(Native { incoming: Incoming { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure: false });
+        }
+    }
+    Err(nothing_in(source, &body))
+}
+
+fn no_alert(source: &Source<'_>, path: &str, message: String) -> Refusal {
+    Refusal { error: source.error(source.start(), path, message), no_alert: true }
+}
+
+fn nothing_in(source: &Source<'_>, body: &Body<'_>) -> Refusal {
+    let members = members(source.text);
+    if let Some((_, list)) = members.iter().rev().find(|(name, _)| name == "alerts") {
+        let what = match (elements(list).len(), body.list.empty) {
+            _ if kind_of(list) == "null" => "it is null",
+            (0, _) => "the list is empty",
+            _ => "its entries are all empty",
+        };
+        let error = source.error(source.offset_of(list), "alerts", format!("no alert to deliver: {what}"));
+        return Refusal { error, no_alert: true };
+    }
+    let mut names = String::new();
+    for (i, (name, _)) in members.iter().enumerate() {
+        if i == 3 {
+            names.push_str(", …");
+            break;
+        }
+        names.push_str(if i == 0 { "; its members are " } else { ", " });
+        names.push_str(&format!("`{}`", echo_up_to(name, 18)));
+    }
+    let message = format!(
+        "no alert to deliver: there is no `alerts` list{names}. Send Alertmanager's or Grafana's own body, or configure a mapping for this one"
+    );
+    no_alert(source, "", message)
+}
+
+/// The body as text: a byte-order mark is taken off, bytes that are not UTF-8 become U+FFFD (a broken character must not cost an alert).
+fn decode(body: &[u8]) -> Result<Cow<'_, str>, IngestError> {
+    let fail = |message: String| Err(Source { text: "" }.error(0, "", message));
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
+        return fail("the body is UTF-16; send UTF-8".into());
+    }
+    let text = String::from_utf8_lossy(body);
+    match text.trim_start().chars().next() {
+        None => fail("the body is empty; send JSON".into()),
+        Some('{' | '[' | '"' | 't' | 'f' | 'n' | '-' | '0'..='9') => Ok(text),
+        Some(_) => {
+            let source = Source { text: &text };
+            Err(source.error(source.start(), "", format!("not JSON: the body begins with `{}`", echo(text.trim_start()))))
+        }
+    }
+}

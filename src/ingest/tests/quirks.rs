@@ -1,0 +1,155 @@
+//! Oddities of real bodies, one by one.
+
+use super::*;
+use crate::model::{SenderKind, Status};
+
+fn statuses(body: &str) -> (Status, Vec<Status>) {
+    let event = read(body).unwrap().event;
+    (event.status, event.alerts.iter().map(|a| a.status).collect())
+}
+
+#[test]
+fn the_path_and_then_the_body_tell_the_sender() {
+    let alerts = r#""alerts":[{"labels":{"alertname":"A"}}]"#;
+    let kind = |hint, rest: &str| parse(hint, format!("{{{rest}{alerts}}}").as_bytes(), None, now()).unwrap().event.kind;
+    for (rest, want) in [
+        ("", SenderKind::Alertmanager),
+        (r#""version":"4","#, SenderKind::Alertmanager),
+        (r#""version":4,"orgId":1,"#, SenderKind::Alertmanager),
+        (r#""version":0,"groupKey":5,"#, SenderKind::Alertmanager),
+        (r#""version":"1","#, SenderKind::Grafana),
+        (r#""orgId":1,"#, SenderKind::Grafana),
+        (r#""state":"alerting","title":"t","#, SenderKind::Grafana),
+        (r#""title":"t","#, SenderKind::Alertmanager),
+    ] {
+        assert_eq!(kind(Hint::Auto, rest), want, "{rest}");
+        assert_eq!(kind(Hint::Grafana, rest), SenderKind::Grafana);
+        assert_eq!(kind(Hint::Alertmanager, rest), SenderKind::Alertmanager);
+    }
+    let marked = r#"{"alerts":[{"labels":{"alertname":"A"},"valueString":"[ var='B' ]"}]}"#;
+    assert_eq!(read(marked).unwrap().event.kind, SenderKind::Grafana);
+}
+
+#[test]
+fn only_alertmanager_quotes_its_receiver() {
+    let receiver = |hint| parse(hint, br#"{"receiver":"web\\.hook","alerts":[{"labels":{"a":"b"}}]}"#, None, now()).unwrap().event.receiver;
+    assert_eq!(receiver(Hint::Alertmanager), "web.hook");
+    assert_eq!(receiver(Hint::Grafana), r"web\.hook");
+}
+
+#[test]
+fn status_is_the_alerts_own_word_then_its_end_then_the_bodys() {
+    use Status::{Firing, Resolved};
+    let of = |head: &str, alerts: &str| statuses(&format!("{{{head}\"alerts\":[{alerts}]}}"));
+    let past = r#"{"labels":{"a":"1"},"endsAt":"2026-11-30T00:00:00Z"}"#;
+    let future = r#"{"labels":{"a":"2"},"endsAt":"2026-12-31T00:00:00Z"}"#;
+    let bare = r#"{"labels":{"a":"3"}}"#;
+    let fires = r#"{"labels":{"a":"4"},"status":"firing","endsAt":"2026-11-30T00:00:00Z"}"#;
+    assert_eq!(of("", past), (Resolved, vec![Resolved]));
+    assert_eq!(of("", future), (Firing, vec![Firing]));
+    assert_eq!(of("", bare), (Firing, vec![Firing]));
+    assert_eq!(of("", fires), (Firing, vec![Firing]));
+    assert_eq!(of(r#""status":"resolved","#, bare), (Resolved, vec![Resolved]));
+    assert_eq!(of(r#""state":"ok","#, bare), (Resolved, vec![Resolved]));
+    assert_eq!(of(r#""status":"resolved","#, fires), (Firing, vec![Firing]));
+    assert_eq!(of(r#""status":"firing","#, r#"{"labels":{},"status":"resolved"}"#), (Resolved, vec![Resolved]));
+    // A word is stronger than a time.
+    assert_eq!(of(r#""status":"firing","#, past), (Firing, vec![Firing]));
+    assert_eq!(of(r#""status":"firing","#, &format!("{past},{future}")), (Firing, vec![Resolved, Firing]));
+    assert_eq!(of("", r#"{"labels":{"a":"1"},"status":{"state":"active"}}"#), (Firing, vec![Firing]));
+    assert_eq!(of("", r#"{"labels":{"a":"1"},"status":"weird"}"#), (Firing, vec![Firing]));
+}
+
+#[test]
+fn the_end_of_a_firing_alert_is_not_kept() {
+    let event = read(r#"[{"labels":{"a":"1"},"endsAt":"2026-12-31T00:00:00Z"},{"labels":{"a":"2"},"endsAt":"2026-11-30T00:00:00Z"}]"#).unwrap().event;
+    assert_eq!(event.alerts[0].ends_at, None);
+    assert_eq!(event.alerts[1].ends_at, Some("2026-11-30T00:00:00Z".parse().unwrap()));
+}
+
+#[test]
+fn label_values_of_any_type_become_text() {
+    let event = parse(Hint::Auto, &file("quirks.json"), None, now()).unwrap().event;
+    let labels: Vec<_> = event.alerts[0].labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(
+        labels,
+        [
+            ("alertname", "NoStatus"),
+            ("big", "12345678901234567890123"),
+            ("dup", "last"),
+            ("nested", r#"{"b":[1,"x y"],"a":null}"#),
+            ("port", "8080"),
+            ("ratio", "1.10"),
+            ("status", "label"),
+            ("up", "false"),
+        ]
+    );
+    assert_eq!((event.group_key.as_str(), event.truncated, event.alerts.len()), ("17", 4, 5));
+    let twins: Vec<_> = event.alerts.iter().filter(|a| a.name() == "Twin").collect();
+    assert_eq!(twins[0].fingerprint, twins[1].fingerprint);
+    let texts: Vec<_> = twins[1].annotations.values().map(String::as_str).collect();
+    assert_eq!(texts, ["\u{fffd}!", "<b>", "a\u{fffd}b", "😀"]);
+}
+
+#[test]
+fn null_may_stand_everywhere() {
+    let body = r#"{"receiver":null,"status":null,"state":null,"version":null,"groupKey":null,"orgId":null,"title":null,"message":null,
+        "notification_reason":null,"truncatedAlerts":null,"externalURL":null,"groupLabels":null,"commonLabels":null,"commonAnnotations":null,
+        "routeLabels":null,"ruleName":null,"evalMatches":null,"tags":null,"labels":null,
+        "alerts":[{"labels":null,"annotations":null,"status":"firing","startsAt":null,"endsAt":null,"values":null,"orgId":null,"fingerprint":null,
+        "generatorURL":null,"silenceURL":null,"dashboardURL":null,"panelURL":null,"imageURL":null,"valueString":null,"ruleUID":null}]}"#;
+    let event = read(body).unwrap().event;
+    assert_eq!((event.status, event.alerts.len(), event.alerts[0].fingerprint.as_str()), (Status::Firing, 1, "cbf29ce484222325"));
+}
+
+#[test]
+fn of_a_key_that_stands_twice_the_last_counts_but_alerts_are_not_lost() {
+    let body = r#"{"receiver":"a","receiver":"b","alerts":[{"labels":{"alertname":"A"},"labels":{"alertname":"B"}}],"alerts":[],"alerts":null}"#;
+    let event = read(body).unwrap().event;
+    assert_eq!((event.receiver.as_str(), event.alerts[0].name()), ("b", "B"));
+    let event = read(r#"{"alerts":[],"alerts":[{"labels":{"alertname":"A"}}]}"#).unwrap().event;
+    assert_eq!(event.alerts[0].name(), "A");
+}
+
+#[test]
+fn marks_and_broken_characters_cost_nothing() {
+    let mut body = b"\xef\xbb\xbf \r\n{\"alerts\":[{\"labels\":{\"alertname\":\"caf\xe9 \xf0\x9f\x98\"}}]}\n".to_vec();
+    assert_eq!(parse(Hint::Auto, &body, None, now()).unwrap().event.alerts[0].name(), "caf\u{fffd} \u{fffd}");
+    body.truncate(3);
+    assert_eq!(parse(Hint::Auto, &body, None, now()).unwrap_err().message, "the body is empty; send JSON");
+}
+
+#[test]
+fn what_is_common_is_computed_when_the_sender_does_not_say() {
+    let event =
+        read(r#"[{"labels":{"a":"1","b":"2"},"annotations":{"s":"x"}},{"labels":{"a":"1","b":"3"},"annotations":{"s":"x","t":"y"}}]"#).unwrap().event;
+    assert_eq!(event.common_labels.into_iter().collect::<Vec<_>>(), [("a".to_owned(), "1".to_owned())]);
+    assert_eq!(event.common_annotations.into_iter().collect::<Vec<_>>(), [("s".to_owned(), "x".to_owned())]);
+    let said = read(r#"{"commonLabels":{},"alerts":[{"labels":{"a":"1"}}]}"#).unwrap().event;
+    assert!(said.common_labels.is_empty());
+}
+
+#[test]
+fn private_names_are_taken_out_where_grafana_does() {
+    let body = br#"{"commonAnnotations":{"__value_string__":"v"},"alerts":[{"labels":{"a":"1","__alert_rule_uid__":"u","__half":"x"}}]}"#;
+    let of = |hint| parse(hint, body, None, now()).unwrap().event;
+    let (am, grafana) = (of(Hint::Alertmanager), of(Hint::Grafana));
+    assert_eq!((am.alerts[0].labels.len(), am.common_annotations.len()), (3, 1));
+    assert_eq!(grafana.alerts[0].labels.keys().collect::<Vec<_>>(), ["__half", "a"]);
+    assert!(grafana.common_annotations.is_empty());
+    assert_eq!(am.alerts[0].fingerprint, grafana.alerts[0].fingerprint);
+}
+
+#[test]
+fn legacy_rules_with_odd_members() {
+    let event = read(r#"{"evalMatches":"none","state":"pending","title":"T","tags":[],"ruleName":null,"orgId":"3"}"#).unwrap();
+    assert_eq!(event.org_id, Some(3));
+    let alert = &event.event.alerts[0];
+    assert_eq!((alert.name(), alert.status, alert.annotation("grafana_state_reason")), ("T", Status::Firing, "pending"));
+    let paused = read(r#"{"ruleName":"R","state":"paused","tags":{"alertname":"own"}}"#).unwrap().event;
+    assert_eq!((paused.status, paused.alerts[0].name()), (Status::Resolved, "own"));
+    let many =
+        read(r#"{"evalMatches":[{"metric":"m","value":1,"tags":{"h":"a"}},{"metric":"m","value":2,"tags":{"h":"b"}}],"ruleName":"R"}"#).unwrap();
+    let values: Vec<_> = many.event.alerts[0].values.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+    assert_eq!(values, [("m", 1.0), ("m{h=b}", 2.0)]);
+}

@@ -1,0 +1,203 @@
+//! What templates can see, as a schema: every field's name, shape and meaning. `check` measures templates by it, and the reference is printed from it.
+//!
+//! Must agree with `view`: a test walks a view and this schema against each other.
+
+/// The shape of a value.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape {
+    /// Not known before rendering: whatever is asked of it is allowed.
+    Any,
+    /// A text.
+    Text,
+    /// A number.
+    Number,
+    /// True or false.
+    Flag,
+    /// Known fields and no others.
+    Object(&'static [Field]),
+    /// A list of such values.
+    List(&'static Shape),
+    /// Whatever names the sender sent, to texts or numbers; a missing name reads as empty.
+    Map,
+}
+
+impl Shape {
+    /// What it is, in words: `a text`.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Shape::Any => "anything",
+            Shape::Text => "a text",
+            Shape::Number => "a number",
+            Shape::Flag => "true or false",
+            Shape::Object(_) => "an object",
+            Shape::List(_) => "a list",
+            Shape::Map => "a map",
+        }
+    }
+}
+
+/// One field.
+#[derive(Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// Its shape.
+    pub shape: Shape,
+    /// What it means, in one line.
+    pub about: &'static str,
+}
+
+const fn text(name: &'static str, about: &'static str) -> Field {
+    Field { name, shape: Shape::Text, about }
+}
+
+const fn number(name: &'static str, about: &'static str) -> Field {
+    Field { name, shape: Shape::Number, about }
+}
+
+const fn flag(name: &'static str, about: &'static str) -> Field {
+    Field { name, shape: Shape::Flag, about }
+}
+
+const fn map(name: &'static str, about: &'static str) -> Field {
+    Field { name, shape: Shape::Map, about }
+}
+
+const fn list(name: &'static str, of: &'static Shape, about: &'static str) -> Field {
+    Field { name, shape: Shape::List(of), about }
+}
+
+/// What stands at the top of every page.
+pub const ROOT: Shape = Shape::Object(ROOT_FIELDS);
+const ALERT: Shape = Shape::Object(ALERT_FIELDS);
+const BRIEF: Shape = Shape::Object(BRIEF_FIELDS);
+const LINK: Shape = Shape::Object(LINK_FIELDS);
+const LINE: Shape = Shape::Text;
+
+const ROOT_FIELDS: &[Field] = &[
+    text("headline", "the line seen first: emoji, status, severity, title"),
+    text("title", "what the message is about, without status and severity"),
+    text("message", "the text of a direct send; empty for alerts"),
+    text("status", "`firing` while any alert of the message fires, else `resolved`"),
+    text("status_word", "the status in the message's language; counts when there are several alerts"),
+    flag("firing", "whether any alert of the message fires"),
+    flag("resolved", "whether all of them are resolved"),
+    flag("mixed", "whether some fire and some are resolved"),
+    number("firing_count", "firing alerts in the whole message"),
+    number("resolved_count", "resolved alerts in the whole message"),
+    number("total", "alerts in the whole message"),
+    flag("single", "whether the message is about one alert"),
+    text("counts", "`Firing 3, resolved 1`"),
+    text("severity", "the most severe: `critical`, `error`, `warning` or `info`"),
+    text("severity_word", "the same in the message's language"),
+    text("emoji", "a disc in the severity's colour, or a tick"),
+    text("color", "the severity's or status' colour, `#rrggbb`"),
+    list("alerts", &ALERT, "the alerts of this page: firing first, most severe first"),
+    list("briefs", &BRIEF, "alerts of a digest that are named in one line each"),
+    number("more", "alerts that no page shows"),
+    number("truncated", "alerts that the sender itself left out"),
+    number("page", "this page's number, from 1"),
+    number("pages", "how many pages the message has"),
+    flag("multipage", "whether it has more than one"),
+    flag("first_page", "whether this is the first"),
+    flag("last_page", "whether this is the last"),
+    text("kind", "`single`, `fold` (one group, several notifications) or `digest` (several groups)"),
+    flag("digest", "whether it is a digest"),
+    text("receiver", "the sender's receiver or contact point"),
+    text("source", "who sent it"),
+    text("group_key", "the sender's group key"),
+    text("reason", "why Alertmanager sent it (0.32 and later)"),
+    map("group_labels", "labels the sender grouped by"),
+    map("common_labels", "labels all alerts share"),
+    map("common_annotations", "annotations all alerts share"),
+    map("route_labels", "labels of Alertmanager's route (0.34 and later)"),
+    text("external_url", "the sender's address; empty unless http or https"),
+    text("details_url", "the page with the whole list; empty when there is none"),
+    list("links", &LINK, "links of the whole message: list, shared runbook and dashboard, silence for the group"),
+    list("notes", &LINE, "what the house has to say: shortened, delayed, rendered by the built-in template"),
+    text("language", "`en` or `zh`"),
+    text("time_zone", "the IANA zone times are shown in"),
+    text("now", "when the page was rendered, RFC 3339"),
+];
+
+const ALERT_FIELDS: &[Field] = &[
+    number("number", "its place on the page, from 1"),
+    text("title", "name and place in one line"),
+    text("name", "the alert's name"),
+    text("instance", "the `instance` label"),
+    text("where", "where it happens, from the labels that say it: instance, namespace/pod, service"),
+    text("status", "`firing` or `resolved`"),
+    text("status_word", "the same in the message's language"),
+    flag("firing", "whether it fires"),
+    flag("resolved", "whether it is over"),
+    flag("came_and_went", "whether it fired and was resolved while it waited here"),
+    text("severity", "`critical`, `error`, `warning` or `info`"),
+    text("severity_word", "the same in the message's language"),
+    text("emoji", "a disc in the severity's colour, or a tick"),
+    text("color", "the severity's or status' colour, `#rrggbb`"),
+    text("summary", "the `summary` annotation"),
+    text("description", "the `description` annotation"),
+    text("message", "the `message` annotation"),
+    text("text", "description, else message, else summary"),
+    text("value", "the current value: the `value` annotation, else Grafana's values"),
+    map("values", "Grafana's values by reference id"),
+    text("value_string", "Grafana's own text of all values"),
+    map("labels", "all labels"),
+    map("extra_labels", "labels that name, severity and place do not show already"),
+    map("annotations", "all annotations"),
+    text("since", "when it began, as short as possible, in the configured zone"),
+    text("since_full", "when it began, with date, seconds and offset"),
+    text("starts_at", "when it began, RFC 3339, for `time` and `ago`"),
+    text("ended", "when it ended, short; empty while it fires"),
+    text("ended_full", "when it ended, with date, seconds and offset"),
+    text("ends_at", "when it ended, RFC 3339"),
+    text("duration", "how long it has lasted, `3d 4h`"),
+    text("runbook_url", "the `runbook_url` annotation"),
+    text("dashboard_url", "the dashboard"),
+    text("panel_url", "the panel"),
+    text("silence_url", "a page that opens a new silence for it"),
+    text("generator_url", "the rule or expression that raised it"),
+    text("image_url", "a picture of the panel"),
+    list("links", &LINK, "the links above that exist, most useful first, without the picture"),
+    text("fingerprint", "its identity"),
+    text("rule_uid", "Grafana's rule identity"),
+];
+
+const BRIEF_FIELDS: &[Field] = &[
+    text("title", "name and place in one line"),
+    text("status", "`firing` or `resolved`"),
+    text("status_word", "the same in the message's language"),
+    flag("firing", "whether it fires"),
+    flag("resolved", "whether it is over"),
+    text("severity", "`critical`, `error`, `warning` or `info`"),
+    text("severity_word", "the same in the message's language"),
+    text("emoji", "a disc in the severity's colour, or a tick"),
+    text("color", "the severity's or status' colour, `#rrggbb`"),
+    number("count", "how many alerts the line stands for"),
+    flag("several", "whether it stands for more than one"),
+    text("since", "when it began, short"),
+    text("starts_at", "when it began, RFC 3339"),
+    text("duration", "how long it has lasted, while it fires"),
+];
+
+const LINK_FIELDS: &[Field] = &[
+    text("kind", "`runbook`, `dashboard`, `panel`, `silence`, `source` or `details`"),
+    text("label", "what stands on it, in the message's language"),
+    text("url", "where it leads: absolute http(s), safe in every dialect"),
+];
+
+/// Every field with its path (`alerts[].name`), shape and meaning: the reference of what templates see.
+pub fn reference() -> Vec<(String, &'static str, &'static str)> {
+    fn add(prefix: &str, fields: &'static [Field], out: &mut Vec<(String, &'static str, &'static str)>) {
+        for field in fields {
+            let path = format!("{prefix}{}", field.name);
+            out.push((path.clone(), field.shape.in_words(), field.about));
+            if let Shape::List(Shape::Object(inner)) = field.shape {
+                add(&format!("{path}[]."), inner, out);
+            }
+        }
+    }
+    let mut out = Vec::new();
+    add("", ROOT_FIELDS, &mut out);
+    out
+}

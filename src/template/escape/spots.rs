@@ -1,0 +1,112 @@
+//! A walk over a text that knows, at each character, what stands around it and whether only blanks precede it on its line.
+
+use super::{HAIR_SPACE, ZERO_WIDTH};
+
+/// One character and its surroundings.
+pub(super) struct Spot<'a> {
+    pub c: char,
+    /// The character before; `None` at the value's start, where anything may stand.
+    pub prev: Option<char>,
+    /// The character after; `None` at the value's end, where anything may follow.
+    pub next: Option<char>,
+    /// The text from this character on.
+    pub rest: &'a str,
+    /// Whether only blanks precede it on its line.
+    pub line_start: bool,
+    /// Whether only digits (at most nine, as in a numbered list) precede it on its line.
+    pub after_number: bool,
+}
+
+impl Spot<'_> {
+    /// Whether a letter or digit stands on both sides: a marker there is part of a word in dialects that need word edges.
+    pub fn inside_word(&self) -> bool {
+        self.prev.is_some_and(|c| c.is_ascii_alphanumeric()) && self.next.is_some_and(|c| c.is_ascii_alphanumeric())
+    }
+
+    /// Whether the next character is `c`, or unknown.
+    pub fn next_may_be(&self, c: char) -> bool {
+        self.next.is_none_or(|next| next == c)
+    }
+
+    /// Whether the character before is `c`, or unknown.
+    pub fn prev_may_be(&self, c: char) -> bool {
+        self.prev.is_none_or(|prev| prev == c)
+    }
+
+    /// Whether this is the sign of a list item or of a horizontal rule at the start of a line: `- x`, `---`, `+`.
+    pub fn is_bullet(&self) -> bool {
+        self.line_start && matches!(self.c, '-' | '+' | '*') && self.next.is_none_or(|next| next.is_whitespace() || next == self.c)
+    }
+
+    /// Whether this ends the number of a numbered list item: `1. x`, `1) x`.
+    pub fn ends_list_number(&self) -> bool {
+        self.after_number && matches!(self.c, '.' | ')') && self.next.is_none_or(char::is_whitespace)
+    }
+
+    /// Whether an entity begins here: `&lt;`, `&#60;`.
+    pub fn is_entity(&self) -> bool {
+        self.rest.strip_prefix('&').is_some_and(|rest| {
+            let name = rest.strip_prefix('#').unwrap_or(rest);
+            let len = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
+            // A value that ends inside an entity could be completed by what follows.
+            len == name.len() || (len > 0 && name[len..].starts_with(';'))
+        })
+    }
+
+    /// Whether an emoji's short name begins here: `:fire:`, but not the minutes of `12:30:45`.
+    pub fn is_short_name(&self) -> bool {
+        self.rest.strip_prefix(':').is_some_and(|rest| {
+            let len = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '\''))).unwrap_or(rest.len());
+            let name = &rest[..len];
+            let numeric = name.bytes().all(|b| b.is_ascii_digit()) && name != "100" && name != "1234";
+            len > 0 && !numeric && rest[len..].starts_with(':')
+        })
+    }
+}
+
+/// Walks over `text`; `each` writes what stands for the character.
+pub(super) fn walk(text: &str, mut each: impl FnMut(&Spot<'_>, &mut String)) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 8 + 4);
+    let mut prev = None;
+    let mut line_start = true;
+    let mut digits = 0;
+    for (at, c) in text.char_indices() {
+        let rest = &text[at..];
+        let next = rest[c.len_utf8()..].chars().next();
+        each(&Spot { c, prev, next, rest, line_start, after_number: (1..10).contains(&digits) }, &mut out);
+        match c {
+            '\n' => (line_start, digits) = (true, 0),
+            c if c.is_ascii_digit() && (line_start || digits > 0) => (line_start, digits) = (false, digits + 1),
+            c => {
+                line_start &= c.is_whitespace();
+                digits = 0;
+            }
+        }
+        prev = Some(c);
+    }
+    out
+}
+
+/// Writes a marker with hair spaces around it (none where there is white space already), so that it neither opens nor closes anything. At a
+/// line's start it always has one before it: blanks there would leave it a list's bullet.
+pub(super) fn padded(spot: &Spot<'_>, out: &mut String) {
+    if !out.ends_with(HAIR_SPACE) && (spot.line_start || !out.ends_with(char::is_whitespace)) {
+        out.push(HAIR_SPACE);
+    }
+    out.push(spot.c);
+    if !spot.next.is_some_and(char::is_whitespace) {
+        out.push(HAIR_SPACE);
+    }
+}
+
+/// Writes the character with an invisible one after it.
+pub(super) fn broken(spot: &Spot<'_>, out: &mut String) {
+    out.push(spot.c);
+    out.push(ZERO_WIDTH);
+}
+
+/// Writes the character with an invisible one before it.
+pub(super) fn shielded(spot: &Spot<'_>, out: &mut String) {
+    out.push(ZERO_WIDTH);
+    out.push(spot.c);
+}

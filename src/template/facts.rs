@@ -1,0 +1,57 @@
+//! The facts of a page: what drivers build structure from (colour, buttons, field pairs, previews) without reading rendered text.
+
+use crate::model::{Facts, Mentions, Status};
+
+use super::view::{Moments, ViewInput, counts, describe, entry_links, headline, shared_links, shorten};
+use super::words;
+
+/// Longest value of a pair in characters: Slack allows 2000 in a field, a phone shows far less.
+const PAIR_MAX: usize = 200;
+
+/// The facts of a page. Mentions, thread and payload are the caller's to fill in; `formed_at` is the input's `now`.
+pub fn facts(input: &ViewInput<'_>) -> Facts {
+    let max = PAIR_MAX.min(input.max_value);
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut pair = |key: &'static str, value: &str| {
+        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        if !value.is_empty() {
+            pairs.push((words::own(input.language, key).to_owned(), shorten(&value, max).into_owned()));
+        }
+    };
+    let single = input.firing + input.resolved == 1 && input.entries.len() == 1;
+    pair("severity", words::severity(input.language, input.severity));
+    let links = if single {
+        let entry = &input.entries[0];
+        let described = describe(entry.alert, input.language);
+        let moments = Moments::new(input.now, input.time_zone, input.language);
+        let ended = entry.alert.ends_at.filter(|_| input.firing == 0);
+        pair("where", &described.place);
+        pair("since", &entry.alert.starts_at.map(|at| moments.short(at)).unwrap_or_default());
+        pair("ended", &ended.map(|at| moments.short(at)).unwrap_or_default());
+        pair("duration", &moments.lasted(entry.alert.starts_at, ended));
+        pair("value", &described.value);
+        let mut links = entry_links(entry, input.language, input.max_value);
+        links.extend(
+            shared_links(input.event, input.details_url, input.language, input.firing > 0)
+                .into_iter()
+                .filter(|link| link.kind == crate::model::LinkKind::Details),
+        );
+        links
+    } else {
+        pair("status", &counts(input));
+        pair("receiver", input.receiver);
+        shared_links(input.event, input.details_url, input.language, input.firing > 0)
+    };
+    Facts {
+        status: if input.firing > 0 { Status::Firing } else { Status::Resolved },
+        severity: input.severity,
+        title: headline(input),
+        pairs,
+        links,
+        mentions: Mentions::default(),
+        thread: String::new(),
+        formed_at: input.now.as_millisecond(),
+        language: input.language,
+        payload: None,
+    }
+}

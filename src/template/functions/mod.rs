@@ -1,0 +1,197 @@
+//! What templates can call. Nothing here reads the environment, files, the network or the clock: a template sees its page and nothing else.
+//!
+//! Three kinds: functions that give a value (escaped where it is printed), functions that give markup in the field's dialect (`link`, `bold`,
+//! `quote`: they escape what they are given and print unescaped), and Handlebars' own blocks and comparisons.
+
+mod markup;
+mod text;
+mod time;
+
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, HelperResult, JsonRender, Output, RenderContext, RenderError, RenderErrorReason, ScopedJson,
+};
+use serde_json::Value;
+
+use crate::model::Escape;
+
+pub use text::compile_regex;
+pub use time::{check_format, check_zone};
+
+/// How a function is called.
+#[derive(Debug)]
+pub struct Signature {
+    /// Its name.
+    pub name: &'static str,
+    /// Fewest arguments.
+    pub min: usize,
+    /// Most arguments.
+    pub max: usize,
+    /// Named arguments it knows; `*` for any.
+    pub named: &'static [&'static str],
+    /// Whether it may open a block: `{{#eq a b}}`.
+    pub block: bool,
+    /// How to write it, and what it gives.
+    pub about: &'static str,
+}
+
+const MANY: usize = usize::MAX;
+
+macro_rules! signatures {
+    ($($name:literal $min:tt..$max:tt $named:expr, $block:literal, $about:literal;)*) => {
+        &[$(Signature { name: $name, min: $min, max: $max, named: &$named, block: $block, about: $about }),*]
+    };
+}
+
+/// Every function and block that templates can call.
+pub const SIGNATURES: &[Signature] = signatures! {
+    "t" 1..1 ["*"], false, "{{t \"since\"}}: a word in the message's language; {{t \"more\" n=more}} fills in";
+    "time" 1..2 ["zone"], false, "{{time starts_at \"%H:%M\" zone=\"UTC\"}}: a time by a strftime format, in the page's zone unless given";
+    "ago" 1..1 [], false, "{{ago starts_at}}: how long ago, in words";
+    "humanize" 1..1 [], false, "{{humanize 3600}}: seconds in words";
+    "upper" 1..1 [], false, "{{upper severity}}";
+    "lower" 1..1 [], false, "{{lower name}}";
+    "default" 2..MANY [], false, "{{default labels.team \"nobody\"}}: the first argument that is not empty";
+    "truncate" 2..2 [], false, "{{truncate summary 80}}: at most so many characters";
+    "join" 1..2 [], false, "{{join notes \", \"}}: a list, or a map as name=value";
+    "replace" 3..3 [], false, "{{replace name \"Host\" \"\"}}";
+    "match" 2..2 [], false, "{{#if (match name \"^Node\")}}: whether a regular expression is found";
+    "json" 1..1 [], false, "{{{json labels}}}: as JSON";
+    "url_encode" 1..1 [], false, "{{url_encode name}}: for a URL's query";
+    "severity_color" 1..1 [], false, "{{severity_color severity}}: `#rrggbb`";
+    "link" 1..2 [], false, "{{link runbook_url \"Runbook\"}}: a link in the field's dialect; anything but http(s) is shown as text";
+    "bold" 1..1 [], false, "{{bold name}}: bold in the field's dialect";
+    "quote" 1..1 [], false, "{{quote description}}: every line quoted in the field's dialect";
+    "if" 1..1 ["includeZero"], true, "{{#if firing}}...{{else}}...{{/if}}";
+    "unless" 1..1 ["includeZero"], true, "{{#unless single}}...{{/unless}}";
+    "each" 1..1 [], true, "{{#each alerts}}...{{else}}...{{/each}}; inside: @index, @first, @last, @key";
+    "with" 1..1 [], true, "{{#with labels}}...{{/with}}";
+    "lookup" 2..2 [], false, "{{lookup labels \"my label\"}}";
+    "raw" 0..0 [], true, "{{{{raw}}}} text with {{braces}} {{{{/raw}}}}";
+    "eq" 2..2 [], true, "{{#if (eq severity \"critical\")}}";
+    "ne" 2..2 [], true, "not equal";
+    "gt" 2..2 [], true, "greater than";
+    "gte" 2..2 [], true, "greater than or equal";
+    "lt" 2..2 [], true, "less than";
+    "lte" 2..2 [], true, "less than or equal";
+    "and" 2..MANY [], true, "all of them";
+    "or" 2..MANY [], true, "any of them";
+    "not" 1..1 [], true, "the opposite";
+    "len" 1..1 [], false, "{{len alerts}}: how many";
+};
+
+/// The function of this name.
+pub fn signature(name: &str) -> Option<&'static Signature> {
+    SIGNATURES.iter().find(|signature| signature.name == name)
+}
+
+/// The arguments of a call, and the page's root.
+pub(super) struct Arguments<'a, 'rc> {
+    helper: &'a Helper<'rc>,
+    root: &'a Value,
+}
+
+impl Arguments<'_, '_> {
+    /// An argument; null when absent or missing.
+    pub fn value(&self, at: usize) -> &Value {
+        self.helper.param(at).map_or(&Value::Null, |param| param.value())
+    }
+
+    /// An argument as it would be printed.
+    pub fn text(&self, at: usize) -> String {
+        self.value(at).render()
+    }
+
+    /// How many arguments there are.
+    pub fn len(&self) -> usize {
+        self.helper.params().len()
+    }
+
+    /// A named argument as text.
+    pub fn named(&self, name: &str) -> Option<String> {
+        self.helper.hash_get(name).map(|value| value.value().render())
+    }
+
+    /// All named arguments as text.
+    pub fn all_named(&self) -> Vec<(&str, String)> {
+        self.helper.hash().iter().map(|(name, value)| (*name, value.value().render())).collect()
+    }
+
+    /// A field at the top of the page, as text.
+    pub fn root(&self, name: &str) -> &str {
+        self.root.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// Gives a value, escaped where it is printed.
+struct Gives(fn(&Arguments<'_, '_>) -> Result<Value, String>);
+
+impl HelperDef for Gives {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let arguments = Arguments { helper, root: context.data() };
+        (self.0)(&arguments).map(ScopedJson::Derived).map_err(|reason| failed(helper, &reason))
+    }
+}
+
+/// Prints markup in a dialect, as it is.
+struct Prints(Escape, fn(Escape, &Arguments<'_, '_>) -> String);
+
+impl HelperDef for Prints {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        render: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let text = (self.1)(self.0, &Arguments { helper, root: context.data() });
+        if !text.is_empty() {
+            out.write(&text)?;
+            render.set_content_produced(true);
+            render.set_trailing_newline(false);
+            render.set_indent_before_write(false);
+        }
+        Ok(())
+    }
+}
+
+fn failed(helper: &Helper<'_>, reason: &str) -> RenderError {
+    RenderErrorReason::Other(format!("`{}`: {reason}", helper.name())).into()
+}
+
+/// Teaches a registry every function, for fields of this dialect.
+pub fn register(registry: &mut Handlebars<'static>, dialect: Escape) {
+    registry.unregister_helper("log");
+    type Give = fn(&Arguments<'_, '_>) -> Result<Value, String>;
+    let gives: [(&str, Give); 14] = [
+        ("t", text::translate),
+        ("time", time::time),
+        ("ago", time::ago),
+        ("humanize", time::humanize),
+        ("upper", text::upper),
+        ("lower", text::lower),
+        ("default", text::default),
+        ("truncate", text::truncate),
+        ("join", text::join),
+        ("replace", text::replace),
+        ("match", text::matches),
+        ("json", text::json),
+        ("url_encode", text::url_encode),
+        ("severity_color", text::severity_color),
+    ];
+    for (name, run) in gives {
+        registry.register_helper(name, Box::new(Gives(run)));
+    }
+    registry.register_helper("link", Box::new(Prints(dialect, markup::link)));
+    registry.register_helper("bold", Box::new(Prints(dialect, markup::bold)));
+    registry.register_helper("quote", Box::new(Prints(dialect, markup::quote)));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! The library: every template compiled, checked and ready to render; lookups while rendering allocate nothing.
+//!
+//! One registry per platform and dialect, because Handlebars escapes per registry. The built-in templates stay beside the overridden ones: they
+//! are what a message falls back to when an override fails while rendering.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use handlebars::Handlebars;
+
+use crate::model::{Escape, FieldSpec, Finding};
+
+use super::check::{self, Loaded, Walk, closest};
+use super::render::render_field;
+use super::sources::{SHARED, built_in};
+use super::{PlatformFields, RenderError, Source, View, escape, functions, samples};
+
+/// The set that exists for every platform, and that lends its fields to sets that lack them.
+pub const DEFAULT_SET: &str = "default";
+
+/// All templates of all platforms.
+#[derive(Default)]
+pub struct Library {
+    platforms: BTreeMap<&'static str, Shelf>,
+}
+
+/// One platform's templates.
+#[derive(Default)]
+struct Shelf {
+    sets: BTreeMap<String, Vec<FieldTemplate>>,
+    /// The built-in default set, with built-in partials only.
+    built_in: Vec<FieldTemplate>,
+}
+
+/// One field's template with the registry it renders in.
+#[derive(Clone)]
+pub(super) struct FieldTemplate {
+    pub spec: &'static FieldSpec,
+    pub loaded: Arc<Loaded>,
+    pub registry: Arc<Handlebars<'static>>,
+}
+
+/// A platform's files, parsed: by set and field, and partials by name.
+#[derive(Default)]
+struct Files {
+    fields: BTreeMap<(String, &'static str), Arc<Loaded>>,
+    partials: BTreeMap<String, Loaded>,
+}
+
+impl Library {
+    /// Compiles and checks the built-in templates and `overrides` (which replace them file by file and add sets and partials). A set that lacks a
+    /// field takes the one of the platform's `default` set. Everything wrong is found at once: syntax, unknown fields and functions, bad
+    /// partials, and templates that fail on a sample. A file with an error is left out of the library, which stays usable.
+    pub fn compile(platforms: &[PlatformFields], overrides: Vec<Source>) -> (Library, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let shipped = built_in();
+        for source in &overrides {
+            findings.extend(unused(source, platforms));
+        }
+        let mut library = Library::default();
+        let samples = samples::samples(crate::model::Language::En);
+        for platform in platforms {
+            let mine = |source: &&Source| source.platform == platform.platform || source.platform == SHARED;
+            let mut found = Vec::new();
+            let own = load(platform, shipped.iter().filter(mine), &mut found);
+            let built_in = shelve(platform, &own, &own, &samples, &mut found);
+            let (sets, built_in) = if overrides.iter().any(|source| mine(&source)) {
+                // Checked again below, together with what overrides it: only what is wrong in the overrides is news then.
+                let all = load(platform, shipped.iter().chain(&overrides).filter(mine), &mut found);
+                found.extend(idle_partials(platform, &all, &overrides));
+                let sets = shelve(platform, &all, &own, &samples, &mut found);
+                (sets, built_in)
+            } else {
+                (built_in.clone(), built_in)
+            };
+            for finding in found {
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
+            }
+            let built_in = built_in.get(DEFAULT_SET).cloned().unwrap_or_default();
+            library.platforms.insert(platform.platform, Shelf { sets, built_in });
+        }
+        (library, findings)
+    }
+
+    /// Whether a platform has a set of this name.
+    pub fn has_set(&self, platform: &str, set: &str) -> bool {
+        self.platforms.get(platform).is_some_and(|shelf| shelf.sets.contains_key(set))
+    }
+
+    /// The sets of a platform, sorted.
+    pub fn sets(&self, platform: &str) -> impl Iterator<Item = &str> {
+        self.platforms.get(platform).into_iter().flat_map(|shelf| shelf.sets.keys().map(String::as_str))
+    }
+
+    /// Renders every field of a page. A set that does not exist (it was removed while a message waited) renders as `default`. An optional field
+    /// that comes out empty is left out; a required one that comes out empty is an error.
+    pub fn render(&self, platform: &str, set: &str, view: &View) -> Result<BTreeMap<String, String>, RenderError> {
+        let shelf = self.shelf(platform)?;
+        render_all(shelf.sets.get(set).or_else(|| shelf.sets.get(DEFAULT_SET)).unwrap_or(&shelf.built_in), view)
+    }
+
+    /// Renders with the built-in default templates: for a page whose own templates failed.
+    pub fn render_built_in(&self, platform: &str, view: &View) -> Result<BTreeMap<String, String>, RenderError> {
+        render_all(&self.shelf(platform)?.built_in, view)
+    }
+
+    fn shelf(&self, platform: &str) -> Result<&Shelf, RenderError> {
+        self.platforms.get(platform).ok_or_else(|| RenderError {
+            file: format!("templates/{platform}"),
+            line: 0,
+            column: 0,
+            reason: format!("there are no templates for the platform `{platform}`"),
+        })
+    }
+}
+
+impl std::fmt::Debug for Library {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.platforms.iter().map(|(name, shelf)| (name, shelf.sets.keys().collect::<Vec<_>>()))).finish()
+    }
+}
+
+fn render_all(fields: &[FieldTemplate], view: &View) -> Result<BTreeMap<String, String>, RenderError> {
+    let mut out = BTreeMap::new();
+    for field in fields {
+        let text = render_field(field, view)?;
+        if !text.is_empty() {
+            out.insert(field.spec.name.to_owned(), text);
+        }
+    }
+    Ok(out)
+}
+
+/// Parses a platform's files; later ones replace earlier ones of the same name. A file with a syntax error replaces nothing.
+fn load<'a>(platform: &PlatformFields, sources: impl Iterator<Item = &'a Source>, findings: &mut Vec<Finding>) -> Files {
+    let mut files = Files::default();
+    // Shared partials first, so that a platform's own of the same name wins; built-in before overriding ones, as they come.
+    let (shared, own): (Vec<_>, Vec<_>) = sources.partition(|source| source.platform == SHARED);
+    for source in shared.into_iter().chain(own) {
+        let field = platform.fields.iter().find(|field| field.name == source.field);
+        if !source.is_partial() && field.is_none() {
+            continue;
+        }
+        match check::parse(source.file.clone(), source.text.clone()) {
+            Err(finding) => findings.push(*finding),
+            Ok(loaded) if source.is_partial() => drop(files.partials.insert(source.set.clone(), loaded)),
+            Ok(loaded) => drop(files.fields.insert((source.set.clone(), field.map_or("", |field| field.name)), Arc::new(loaded))),
+        }
+    }
+    files
+}
+
+/// Checks a platform's files and puts the sound ones into sets; what is unsound is replaced by what `fallback` has.
+fn shelve(
+    platform: &PlatformFields,
+    files: &Files,
+    fallback: &Files,
+    samples: &[(&'static str, View)],
+    findings: &mut Vec<Finding>,
+) -> BTreeMap<String, Vec<FieldTemplate>> {
+    let (registries, plain_registries) = (registries(platform, files), registries(platform, fallback));
+    let mut sound: BTreeMap<(&str, &str), FieldTemplate> = BTreeMap::new();
+    for ((set, name), loaded) in &files.fields {
+        let Some(spec) = platform.fields.iter().find(|field| field.name == *name) else { continue };
+        let Some(registry) = registries.get(&spec.escape) else { continue };
+        let template = FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry) };
+        let mut found = Walk::over(loaded, &files.partials).findings;
+        if found.is_empty() {
+            found = try_samples(&template, samples);
+        }
+        if found.is_empty() {
+            sound.insert((set, name), template);
+        } else {
+            findings.extend(found);
+            if let (Some(loaded), Some(registry)) = (fallback.fields.get(&(set.clone(), name)), plain_registries.get(&spec.escape)) {
+                sound.insert((set, name), FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry) });
+            }
+        }
+    }
+    let mut names: BTreeSet<&str> = files.fields.keys().map(|(set, _)| set.as_str()).collect();
+    names.insert(DEFAULT_SET);
+    let mut sets = BTreeMap::new();
+    for set in names {
+        let mut fields = Vec::with_capacity(platform.fields.len());
+        for spec in platform.fields {
+            match sound.get(&(set, spec.name)).or_else(|| sound.get(&(DEFAULT_SET, spec.name))) {
+                Some(template) => fields.push(template.clone()),
+                None if spec.required => findings.push(missing(platform.platform, set, spec.name)),
+                None => {}
+            }
+        }
+        sets.insert(set.to_owned(), fields);
+    }
+    sets
+}
+
+/// One registry for each dialect that the platform's fields have, with all its partials.
+fn registries(platform: &PlatformFields, files: &Files) -> HashMap<Escape, Arc<Handlebars<'static>>> {
+    let mut out = HashMap::new();
+    for field in platform.fields {
+        let dialect = field.escape;
+        out.entry(dialect).or_insert_with(|| {
+            let mut registry = Handlebars::new();
+            // Not Handlebars' strict mode: the schema is stricter (it finds every unknown field at load, in branches no sample takes, too), and
+            // a label that one alert lacks must read as empty instead of failing the message.
+            registry.set_strict_mode(false);
+            registry.register_escape_fn(move |value: &str| escape::escape(dialect, value));
+            functions::register(&mut registry, dialect);
+            for (name, partial) in &files.partials {
+                registry.register_template(name, partial.template.clone());
+            }
+            Arc::new(registry)
+        });
+    }
+    out
+}
+
+/// Renders a template on every sample; stops at the first that fails.
+fn try_samples(template: &FieldTemplate, samples: &[(&'static str, View)]) -> Vec<Finding> {
+    for (name, view) in samples {
+        if let Err(error) = render_field(template, view) {
+            let loaded = &template.loaded;
+            let finding = Finding::error(check::SAMPLE, format!("the template fails on the sample \"{name}\"")).label(error.reason.clone());
+            let place = if error.file == loaded.file {
+                loaded.file().place(loaded.file().offset(error.line.max(1), error.column.max(1)), 1)
+            } else {
+                crate::model::Place { file: error.file.clone(), span: None, line_text: None }
+            };
+            return vec![finding.at(place)];
+        }
+    }
+    Vec::new()
+}
+
+fn missing(platform: &str, set: &str, field: &str) -> Finding {
+    let place = crate::model::Place { file: format!("templates/{platform}/{set}.{field}.hbs"), span: None, line_text: None };
+    Finding::error(check::MISSING, format!("the field `{field}` of {platform} has no template"))
+        .at(place)
+        .label("neither the set nor `default` has one")
+}
+
+/// A file that belongs to nothing.
+fn unused(source: &Source, platforms: &[PlatformFields]) -> Option<Finding> {
+    let place = crate::model::Place { file: source.file.clone(), span: None, line_text: None };
+    let warn = |message: String, label: String| Some(Finding::warning(check::UNUSED, message).at(place.clone()).label(label));
+    if source.platform == SHARED {
+        let label = "in the shared folder only partials are used: `_name.hbs`".to_owned();
+        return if source.is_partial() { None } else { warn("nothing uses this template".into(), label) };
+    }
+    let Some(platform) = platforms.iter().find(|platform| platform.platform == source.platform) else {
+        let known = || platforms.iter().map(|platform| platform.platform);
+        let meant = closest(&source.platform, known())
+            .map_or_else(|| format!("known are {}", known().collect::<Vec<_>>().join(", ")), |meant| format!("did you mean `{meant}`?"));
+        return warn(format!("nothing uses this template: there is no platform `{}`", source.platform), meant);
+    };
+    if source.is_partial() || platform.fields.iter().any(|field| field.name == source.field) {
+        return None;
+    }
+    let known = || platform.fields.iter().map(|field| field.name);
+    let fields = known().collect::<Vec<_>>().join(", ");
+    if source.field.is_empty() {
+        return warn(
+            "nothing uses this template: its name has no field".into(),
+            format!("name it `<set>.<field>.hbs`; the fields of {} are {fields}", platform.platform),
+        );
+    }
+    let meant = closest(&source.field, known()).map_or_else(|| format!("its fields are {fields}"), |meant| format!("did you mean `{meant}`?"));
+    warn(format!("nothing uses this template: {} has no field `{}`", platform.platform, source.field), meant)
+}
+
+/// Partials of the platform's own folder that no template includes.
+fn idle_partials(platform: &PlatformFields, files: &Files, overrides: &[Source]) -> Vec<Finding> {
+    let used: BTreeSet<String> = files.fields.values().flat_map(|loaded| Walk::over(loaded, &files.partials).used).collect();
+    let idle = overrides.iter().filter(|source| source.platform == platform.platform && source.is_partial() && !used.contains(&source.set));
+    idle.map(|source| {
+        let place = crate::model::Place { file: source.file.clone(), span: None, line_text: None };
+        let meant = closest(&source.set, files.partials.keys().map(String::as_str).filter(|name| *name != source.set));
+        let label = meant.map_or_else(|| format!("include it with `{{{{> {}}}}}`", source.set), |meant| format!("did you mean `{meant}.hbs`?"));
+        Finding::warning(check::UNUSED, "no template includes this partial").at(place).label(label)
+    })
+    .collect()
+}

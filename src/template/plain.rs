@@ -1,0 +1,97 @@
+//! The built-in plain text: no template, no markup, cannot fail. Used when a template fails and when a platform refuses a message for its content.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Escape, FieldSpec};
+
+use super::escape::clean;
+use super::view::{EntryStatus, Moments, ViewInput, describe, emoji, entry_links, headline, own_message, shared_links, shorten};
+use super::words;
+
+/// A page as plain text.
+pub fn plain(input: &ViewInput<'_>) -> String {
+    let word = |key| words::own(input.language, key);
+    let colon = word("colon");
+    let moments = Moments::new(input.now, input.time_zone, input.language);
+    let mut lines = vec![first_line(input)];
+    let own = own_message(input);
+    if !own.is_empty() {
+        lines.push(shorten(own, input.max_value).into_owned());
+    }
+    let several = input.firing + input.resolved > 1;
+    for entry in input.entries {
+        let alert = entry.alert;
+        let described = describe(alert, input.language);
+        let severity = input.scale.of(alert);
+        lines.push(String::new());
+        if several {
+            let status = words::status(input.language, entry.status);
+            let level = words::severity(input.language, severity);
+            lines.push(format!("{} {} [{status}, {level}]", emoji(severity, entry.status), shorten(&described.title(), input.max_value)));
+        }
+        let mut texts: Vec<&str> = Vec::new();
+        for name in ["summary", "message", "description"] {
+            let text = alert.annotation(name).trim();
+            if !text.is_empty() && !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        lines.extend(texts.into_iter().map(|text| shorten(text, input.max_value).into_owned()));
+        if let Some(start) = alert.starts_at {
+            let ended = alert.ends_at.filter(|_| entry.status != EntryStatus::Firing);
+            lines.push(format!("{}{colon}{} ({})", word("since"), moments.full(start), moments.lasted(Some(start), ended)));
+            lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), moments.full(end))));
+        }
+        if !described.value.is_empty() {
+            lines.push(format!("{}{colon}{}", word("value"), shorten(&described.value, input.max_value)));
+        }
+        lines.extend(entry_links(entry, input.language, input.max_value).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
+    }
+    if !input.briefs.is_empty() {
+        lines.push(String::new());
+    }
+    for brief in input.briefs {
+        let times = if brief.count > 1 { format!(" ×{}", brief.count) } else { String::new() };
+        lines.push(format!("{} {}{times}", emoji(brief.severity, brief.status), shorten(&brief.title, input.max_value)));
+    }
+    let mut tail: Vec<String> = Vec::new();
+    if input.more > 0 {
+        tail.push(words::filled(input.language, "more", &[("n", &input.more.to_string())]));
+    }
+    if input.truncated > 0 {
+        tail.push(words::filled(input.language, "truncated", &[("n", &input.truncated.to_string())]));
+    }
+    if several {
+        tail.extend(
+            shared_links(input.event, input.details_url, input.language, input.firing > 0)
+                .into_iter()
+                .map(|link| format!("{}{colon}{}", link.label, link.url)),
+        );
+    }
+    tail.extend(input.notes.iter().cloned());
+    if !tail.is_empty() {
+        lines.push(String::new());
+        lines.extend(tail);
+    }
+    clean(&lines.join("\n")).into_owned()
+}
+
+/// A page as plain text in the fields of a platform: the headline in one-line fields, the whole text in the others; fields that must hold HTML
+/// are left out, and so are all that come after the first one that holds the whole text unless they are required.
+pub fn plain_fields(fields: &[FieldSpec], input: &ViewInput<'_>) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    let mut placed = false;
+    for field in fields.iter().filter(|field| field.escape != Escape::Html) {
+        if field.single_line {
+            out.insert(field.name.to_owned(), clean(&first_line(input)).replace('\n', " "));
+        } else if field.required || !placed {
+            out.insert(field.name.to_owned(), plain(input));
+            placed = true;
+        }
+    }
+    out
+}
+
+fn first_line(input: &ViewInput<'_>) -> String {
+    if input.pages > 1 { format!("{} ({}/{})", headline(input), input.page, input.pages) } else { headline(input) }
+}

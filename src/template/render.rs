@@ -1,0 +1,62 @@
+//! Rendering one field: with a cap on the output, and with Handlebars' errors in plain words.
+
+use std::panic::AssertUnwindSafe;
+
+use handlebars::{Output, RenderContext, RenderErrorReason, Renderable};
+
+use super::library::FieldTemplate;
+use super::{RenderError, View, escape};
+
+/// Most bytes a field may render to: far above any platform's limit, far below what hurts.
+pub const MAX_OUTPUT: usize = 1024 * 1024;
+
+/// Collects a field's text up to [`MAX_OUTPUT`].
+struct Capped(String);
+
+impl Output for Capped {
+    fn write(&mut self, text: &str) -> Result<(), std::io::Error> {
+        if self.0.len() + text.len() > MAX_OUTPUT {
+            return Err(std::io::Error::other(format!("the field becomes longer than {MAX_OUTPUT} bytes")));
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+/// Renders one field and finishes it for its dialect.
+pub(super) fn render_field(field: &FieldTemplate, view: &View) -> Result<String, RenderError> {
+    let fail = |line: Option<usize>, column: Option<usize>, file: Option<&String>, reason: String| RenderError {
+        file: file.unwrap_or(&field.loaded.file).clone(),
+        line: line.unwrap_or(0),
+        column: column.unwrap_or(0),
+        reason,
+    };
+    // A panic of the engine must cost this message its template, not the process its life.
+    let rendered = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let mut out = Capped(String::with_capacity(1024));
+        let mut context = RenderContext::new(None);
+        field.loaded.template.render(&field.registry, &view.context, &mut context, &mut out).map(|()| out.0)
+    }));
+    let text = match rendered {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => return Err(fail(error.line_no, error.column_no, error.template_name.as_ref(), in_words(error.reason()))),
+        Err(_) => return Err(fail(None, None, None, "the template engine gave up on it".to_owned())),
+    };
+    let text = escape::finish(field.spec, &text);
+    if text.trim().is_empty() && field.spec.required {
+        return Err(fail(None, None, None, format!("the field `{}` comes out empty, and the platform needs it", field.spec.name)));
+    }
+    Ok(text)
+}
+
+fn in_words(reason: &RenderErrorReason) -> String {
+    match reason {
+        RenderErrorReason::MissingVariable(Some(name)) => format!("`{name}` does not exist here"),
+        RenderErrorReason::PartialNotFound(name) => format!("there is no partial `{name}`"),
+        RenderErrorReason::HelperNotFound(name) => format!("there is no function `{name}`"),
+        RenderErrorReason::ParamNotFoundForIndex(name, at) => format!("`{name}` lacks its argument {}", at + 1),
+        RenderErrorReason::InvalidJsonIndex(name) => format!("`{name}` is asked of a list; lists are walked with `{{{{#each}}}}`"),
+        RenderErrorReason::IOError(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the library as a whole.
+
+mod agreement;
+mod cases;
+mod golden;
+mod library;

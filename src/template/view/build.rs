@@ -1,0 +1,103 @@
+//! The root of what templates see.
+
+use serde_json::{Map, Value, json};
+
+use super::super::escape::clean_url;
+use super::super::words;
+use super::alert::{map, object};
+use super::headline::{counts, headline_with, own_message, status_words, subject_of};
+use super::links::{kind_name, shared_links};
+use super::moment::Moments;
+use super::{Brief, EntryStatus, MessageKind, ViewInput, color, emoji, shorten};
+
+/// The root object; its fields are listed in `check/shape.rs`.
+pub(super) fn root(input: &ViewInput<'_>) -> Value {
+    let moments = Moments::new(input.now, input.time_zone, input.language);
+    let event = input.event;
+    let max = input.max_value;
+    let total = input.firing + input.resolved;
+    let status = if input.firing > 0 { EntryStatus::Firing } else { EntryStatus::Resolved };
+    let alerts: Vec<Value> = input.entries.iter().enumerate().map(|(i, entry)| object(entry, i + 1, input, &moments)).collect();
+    let briefs: Vec<Value> = input.briefs.iter().map(|one| brief(one, input, &moments)).collect();
+    let links: Vec<Value> = shared_links(event, input.details_url, input.language, input.firing > 0)
+        .into_iter()
+        .map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url }))
+        .collect();
+
+    let mut out = Map::with_capacity(56);
+    let mut put = |name: &str, value: Value| {
+        out.insert(name.to_owned(), value);
+    };
+    let subject = subject_of(input);
+    put("headline", headline_with(input, &subject).into());
+    put("title", subject.into());
+    put("message", shorten(own_message(input), max).into());
+    put("status", if input.firing > 0 { "firing" } else { "resolved" }.into());
+    put("status_word", status_words(input).into());
+    put("firing", (input.firing > 0).into());
+    put("resolved", (input.firing == 0).into());
+    put("mixed", (input.firing > 0 && input.resolved > 0).into());
+    put("firing_count", input.firing.into());
+    put("resolved_count", input.resolved.into());
+    put("total", total.into());
+    put("single", (total == 1).into());
+    put("counts", counts(input).into());
+    put("severity", input.severity.as_str().into());
+    put("severity_word", words::severity(input.language, input.severity).into());
+    put("emoji", emoji(input.severity, status).into());
+    put("color", color(input.severity, status).into());
+    put("alerts", alerts.into());
+    put("briefs", briefs.into());
+    put("more", input.more.into());
+    put("truncated", input.truncated.into());
+    put("page", input.page.into());
+    put("pages", input.pages.into());
+    put("multipage", (input.pages > 1).into());
+    put("first_page", (input.page <= 1).into());
+    put("last_page", (input.page >= input.pages).into());
+    put(
+        "kind",
+        match input.kind {
+            MessageKind::Single => "single",
+            MessageKind::Fold => "fold",
+            MessageKind::Digest => "digest",
+        }
+        .into(),
+    );
+    put("digest", (input.kind == MessageKind::Digest).into());
+    put("receiver", shorten(input.receiver, max).into());
+    put("source", shorten(&event.source, max).into());
+    put("group_key", shorten(&event.group_key, max).into());
+    put("reason", event.reason.as_str().into());
+    put("group_labels", map(&event.group_labels, max));
+    put("common_labels", map(&event.common_labels, max));
+    put("common_annotations", map(&event.common_annotations, max));
+    put("route_labels", map(&event.route_labels, max));
+    put("external_url", clean_url(&event.external_url).unwrap_or_default().into());
+    put("details_url", clean_url(input.details_url).unwrap_or_default().into());
+    put("links", links.into());
+    put("notes", input.notes.iter().map(|note| Value::from(note.as_str())).collect::<Vec<_>>().into());
+    put("language", words::code(input.language).into());
+    put("time_zone", input.time_zone.iana_name().unwrap_or("UTC").into());
+    put("now", input.now.to_string().into());
+    Value::Object(out)
+}
+
+fn brief(brief: &Brief, input: &ViewInput<'_>, moments: &Moments<'_>) -> Value {
+    json!({
+        "title": shorten(&brief.title, input.max_value),
+        "status": if brief.status == EntryStatus::Firing { "firing" } else { "resolved" },
+        "status_word": words::status(input.language, brief.status),
+        "firing": brief.status == EntryStatus::Firing,
+        "resolved": brief.status != EntryStatus::Firing,
+        "severity": brief.severity.as_str(),
+        "severity_word": words::severity(input.language, brief.severity),
+        "emoji": emoji(brief.severity, brief.status),
+        "color": color(brief.severity, brief.status),
+        "count": brief.count,
+        "several": brief.count > 1,
+        "since": brief.since.map(|at| moments.short(at)).unwrap_or_default(),
+        "starts_at": brief.since.map(|at| at.to_string()).unwrap_or_default(),
+        "duration": if brief.status == EntryStatus::Firing { moments.lasted(brief.since, None) } else { String::new() },
+    })
+}

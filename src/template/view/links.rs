@@ -1,0 +1,168 @@
+//! Links of a message and of its alerts, most useful first. Only absolute http(s) addresses become links.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::model::{Alert, Event, Labels, Language, Link, LinkKind, SenderKind};
+
+use super::super::escape::clean_url;
+use super::super::words;
+use super::{Entry, EntryStatus};
+
+/// The web address in an annotation or field; empty when it is none.
+pub(super) fn web(text: &str) -> String {
+    if text.is_empty() { String::new() } else { clean_url(text).unwrap_or_default() }
+}
+
+/// The links of one alert, cleaned; an empty text where there is none.
+#[derive(Debug, Default)]
+pub(super) struct Addresses {
+    pub runbook: String,
+    pub dashboard: String,
+    pub panel: String,
+    pub silence: String,
+    pub source: String,
+    pub image: String,
+}
+
+impl Addresses {
+    /// Reads the links of an alert. A link longer than twice `max_value` characters is left out, never cut.
+    pub fn of(alert: &Alert, event: &Event, max_value: usize) -> Self {
+        let limit = max_value.saturating_mul(2);
+        let kept = |url: String| if url.len() > limit { String::new() } else { url };
+        let first = |names: &[&str]| names.iter().map(|name| web(alert.annotation(name))).find(|url| !url.is_empty()).unwrap_or_default();
+        let own_or = |own: &str, names: &[&str]| {
+            let url = web(own);
+            kept(if url.is_empty() { first(names) } else { url })
+        };
+        let silence = web(&alert.silence_url);
+        Self {
+            runbook: kept(first(&["runbook_url", "runbook"])),
+            dashboard: own_or(&alert.dashboard_url, &["dashboard_url", "dashboard"]),
+            panel: own_or(&alert.panel_url, &["panel_url"]),
+            silence: kept(if silence.is_empty() { new_silence(event, &alert.labels) } else { silence }),
+            source: kept(web(&alert.generator_url)),
+            image: own_or(&alert.image_url, &["image_url"]),
+        }
+    }
+
+    /// The links in the order they are shown. The picture is not among them: templates place it. What is over needs no silence.
+    pub fn links(&self, language: Language, firing: bool) -> Vec<Link> {
+        let all = [
+            (LinkKind::Runbook, "runbook", &self.runbook),
+            (LinkKind::Dashboard, "dashboard", &self.dashboard),
+            (LinkKind::Panel, "panel", &self.panel),
+            (LinkKind::Silence, "silence", &self.silence),
+            (LinkKind::Source, "source", &self.source),
+        ];
+        all.into_iter()
+            .filter(|(kind, _, url)| !url.is_empty() && (firing || *kind != LinkKind::Silence))
+            .map(|(kind, key, url)| Link { kind, label: words::own(language, key).to_owned(), url: url.clone() })
+            .collect()
+    }
+}
+
+/// The name a link's kind has in templates.
+pub(super) fn kind_name(kind: LinkKind) -> &'static str {
+    match kind {
+        LinkKind::Runbook => "runbook",
+        LinkKind::Dashboard => "dashboard",
+        LinkKind::Panel => "panel",
+        LinkKind::Silence => "silence",
+        LinkKind::Source => "source",
+        LinkKind::Details => "details",
+    }
+}
+
+/// The links of one alert.
+pub fn entry_links(entry: &Entry<'_>, language: Language, max_value: usize) -> Vec<Link> {
+    Addresses::of(entry.alert, entry.event, max_value).links(language, entry.status == EntryStatus::Firing)
+}
+
+/// The links of a whole message of several alerts: the full list, the runbook and dashboard that all alerts share, and
+/// while any of them fires a silence for the group.
+pub fn shared_links(event: &Event, details_url: &str, language: Language, firing: bool) -> Vec<Link> {
+    let mut links = Vec::new();
+    let mut add = |kind, key, url: String| {
+        if !url.is_empty() {
+            links.push(Link { kind, label: words::own(language, key).to_owned(), url });
+        }
+    };
+    let common = |names: &[&str]| {
+        names.iter().filter_map(|name| event.common_annotations.get(*name)).map(|url| web(url)).find(|url| !url.is_empty()).unwrap_or_default()
+    };
+    add(LinkKind::Details, "details", web(details_url));
+    add(LinkKind::Runbook, "runbook", common(&["runbook_url", "runbook"]));
+    add(LinkKind::Dashboard, "dashboard", common(&["dashboard_url", "dashboard"]));
+    if firing && !event.group_labels.is_empty() {
+        add(LinkKind::Silence, "silence", new_silence(event, &event.group_labels));
+    }
+    links
+}
+
+/// Alertmanager's page for a new silence, filled with matchers for these labels; empty unless the event came from an Alertmanager that told
+/// its address. Form: `<external url>/#/silences/new?filter={a="b",c="d"}`
+/// as Alertmanager's own page reads it (<https://github.com/prometheus/alertmanager>, `ui/app`).
+fn new_silence(event: &Event, labels: &Labels) -> String {
+    let base = if event.kind == SenderKind::Alertmanager && !labels.is_empty() { web(&event.external_url) } else { String::new() };
+    if base.is_empty() || base.contains(['#', '?']) {
+        return String::new();
+    }
+    let matchers: Vec<String> = labels.iter().map(|(name, value)| format!("{}={}", matcher_name(name), quoted(value))).collect();
+    let filter = format!("{{{}}}", matchers.join(","));
+    format!("{}/#/silences/new?filter={}", base.trim_end_matches('/'), utf8_percent_encode(&filter, NON_ALPHANUMERIC))
+}
+
+/// A classic name stands bare; any other is quoted (UTF-8 matchers).
+fn matcher_name(name: &str) -> String {
+    let classic = !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+    if classic && !name.is_empty() { name.to_owned() } else { quoted(name) }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alertmanager(url: &str) -> Event {
+        Event { kind: SenderKind::Alertmanager, external_url: url.into(), ..Event::default() }
+    }
+
+    #[test]
+    fn a_silence_is_prepared_from_all_labels() {
+        let labels: Labels = [("alertname", "A"), ("path", "C:\\x \"y\""), ("my label", "z")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let url = new_silence(&alertmanager("https://am.example.com/base/"), &labels);
+        let (base, filter) = url.split_once("?filter=").unwrap();
+        assert_eq!(base, "https://am.example.com/base/#/silences/new");
+        let filter = percent_encoding::percent_decode_str(filter).decode_utf8().unwrap();
+        assert_eq!(filter, r#"{alertname="A","my label"="z",path="C:\\x \"y\""}"#);
+        assert_eq!(clean_url(&url), Some(url.clone()), "it stands unchanged in every dialect");
+    }
+
+    #[test]
+    fn no_silence_without_an_address_or_from_another_sender() {
+        let labels: Labels = [("a".to_owned(), "b".to_owned())].into();
+        assert_eq!(new_silence(&alertmanager(""), &labels), "");
+        assert_eq!(new_silence(&alertmanager("alertmanager:9093"), &labels), "");
+        assert_eq!(new_silence(&alertmanager("javascript:x"), &labels), "");
+        let grafana = Event { kind: SenderKind::Grafana, ..alertmanager("https://g.example.com") };
+        assert_eq!(new_silence(&grafana, &labels), "");
+    }
+
+    #[test]
+    fn the_senders_own_silence_wins_and_bad_links_vanish() {
+        let mut alert = Alert { silence_url: "https://g/silence".into(), generator_url: "javascript:alert(1)".into(), ..Alert::default() };
+        alert.annotations.insert("runbook_url".into(), "https://wiki/x y".into());
+        alert.labels.insert("a".into(), "b".into());
+        let event = alertmanager("https://am");
+        let entry = Entry { alert: &alert, event: &event, status: EntryStatus::Firing };
+        let links = entry_links(&entry, Language::Zh, usize::MAX);
+        let shown: Vec<_> = links.iter().map(|link| (link.label.as_str(), link.url.as_str())).collect();
+        assert_eq!(shown, [("处理手册", "https://wiki/x%20y"), ("静默", "https://g/silence")]);
+        assert_eq!(entry_links(&entry, Language::En, 5), []);
+        let over = Entry { status: EntryStatus::Resolved, ..entry };
+        assert_eq!(entry_links(&over, Language::En, usize::MAX).len(), 1, "what is over needs no silence");
+    }
+}

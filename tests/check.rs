@@ -1,0 +1,127 @@
+//! Golden mistakes: `tests/check/NN_name.yaml` holds one mistake (or a few of a kind), `NN_name.stderr` exactly what `check` says about it.
+//! `UPDATE=1 cargo test --test check` writes the second anew; read the difference before committing it.
+//!
+//! First-line options: `# options: without-secrets listen=0.0.0.0:80`. The environment holds `TOKEN` and `EMPTY`, nothing else.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use watchfire::config::{LoadOptions, codes, from_text, load, render};
+use watchfire::model::{Finding, Level};
+
+fn cases() -> Vec<PathBuf> {
+    let mut cases: Vec<PathBuf> = fs::read_dir("tests/check").unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    cases.sort();
+    cases
+}
+
+fn options(text: &str) -> LoadOptions {
+    let line = text.lines().next().and_then(|line| line.strip_prefix("# options: ")).unwrap_or_default();
+    let mut options = LoadOptions {
+        env: Arc::new(|name| match name {
+            "TOKEN" => Some("xoxb-placed-in-the-environment-1".into()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        }),
+        ..LoadOptions::default()
+    };
+    for word in line.split_whitespace() {
+        match word.split_once('=') {
+            None if word == "without-secrets" => options.secrets = false,
+            Some(("listen", address)) => options.listen = Some(address.into()),
+            _ => panic!("unknown option {word}"),
+        }
+    }
+    options
+}
+
+fn findings(path: &Path) -> (Vec<Finding>, bool) {
+    let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    match load(path, &options(&text)) {
+        Ok(loaded) => (loaded.findings, true),
+        Err(findings) => (findings, false),
+    }
+}
+
+#[test]
+fn every_mistake_is_told_as_written_down() {
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let (findings, usable) = findings(&case);
+        let told = format!("{}{}", render::render(&findings), if usable { "usable\n" } else { "" });
+        assert_eq!(usable, findings.iter().all(|f| f.level == Level::Warning), "{}", case.display());
+        let golden = case.with_extension("stderr");
+        if update {
+            fs::write(&golden, &told).unwrap();
+        } else if fs::read_to_string(&golden).unwrap_or_default() != told {
+            wrong.push(format!("--- {} now says:\n{told}", case.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nUPDATE=1 writes these down", wrong.join("\n"));
+}
+
+/// The shipped file with its examples switched on: one `#` and a space are removed, explanations (`##`) stay.
+fn uncommented(text: &str) -> String {
+    let line = |line: &str| match line.split_once("# ") {
+        Some((indent, rest)) if indent.trim().is_empty() && !rest.starts_with("yaml-language-server") => format!("{indent}{rest}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn the_shipped_file_works_without_credentials() {
+    let nothing = LoadOptions { env: Arc::new(|_| None), ..LoadOptions::default() };
+    let loaded = load(Path::new("routes.yaml"), &nothing).unwrap_or_else(|findings| panic!("{}", render::render(&findings)));
+    assert_eq!(loaded.findings, []);
+    assert_eq!(loaded.server.listen.to_string(), "127.0.0.1:9091");
+    assert_eq!(loaded.plan.channels.keys().collect::<Vec<_>>(), ["terminal"]);
+}
+
+#[test]
+fn the_examples_in_the_shipped_file_are_true() {
+    let text = uncommented(&fs::read_to_string("routes.yaml").unwrap());
+    let loaded = from_text(Path::new("routes.yaml"), &text, &LoadOptions::without_secrets()).unwrap_or_else(|findings| panic!("{}", render::render(&findings)));
+    assert_eq!(render::render(&loaded.findings), "");
+    for platform in watchfire::channel::PLATFORMS {
+        assert!(loaded.plan.channels.values().any(|channel| channel.platform.name == platform.name), "no example for {}", platform.name);
+    }
+    let schema = watchfire::config::schema();
+    for key in schema["properties"].as_object().unwrap().keys() {
+        assert!(text.lines().any(|line| line.starts_with(&format!("{key}:"))), "no example for {key}");
+    }
+}
+
+#[test]
+fn no_message_holds_a_secret() {
+    for case in cases() {
+        let (findings, _) = findings(&case);
+        let all = format!("{}{}{findings:?}", render::render(&findings), render::json(&findings));
+        for secret in ["hunter2", "hunter3", "SEC0123456789", "xoxb-placed-in-the-environment-1"] {
+            assert!(!all.contains(secret), "{} shows {secret}:\n{all}", case.display());
+        }
+    }
+}
+
+#[test]
+fn every_error_code_is_explained_and_most_have_a_case() {
+    let mut seen: Vec<&str> = Vec::new();
+    for case in cases() {
+        let (findings, _) = findings(&case);
+        assert!(
+            case.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("00")) || !findings.is_empty(),
+            "{} finds nothing",
+            case.display()
+        );
+        for finding in findings {
+            assert!(codes::explain(finding.code).is_some(), "{} is not in the list of codes", finding.code);
+            assert!(!finding.label.is_empty(), "{}: `{}` does not say what to do", case.display(), finding.message);
+            seen.push(finding.code);
+        }
+    }
+    let without: Vec<&str> = codes::ALL.iter().map(|code| code.code).filter(|code| !seen.contains(code)).collect();
+    assert_eq!(without, ["E042", "E043", "E044", "E046"], "codes without a case: templates have their own tests");
+}
