@@ -22,5 +22,5 @@
 // pub mod metrics;
 pub mod model;
 // pub mod route;
-// pub mod store;
+pub mod store;
 // pub mod template;

@@ -3,6 +3,7 @@
 //! Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every method documents its transaction. A method returns only
 //! after what it wrote is synced to disk.
 
+#[cfg(test)]
 pub mod contract;
 mod sqlite;
 mod types;

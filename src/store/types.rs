@@ -87,7 +87,7 @@ impl State {
 }
 
 /// What a route asked for; stored with the delivery as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TargetRecord {
     /// Template set.
     #[serde(default, skip_serializing_if = "String::is_empty")]
