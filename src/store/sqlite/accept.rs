@@ -11,6 +11,9 @@ use super::rows::{bytes, mode_name, state, to_json, to_json_text, uuid};
 use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
 use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, State, StoreError};
 
+/// Stands where a reason is due and the caller gave none.
+pub(super) const NO_REASON: &str = "no reason was given";
+
 /// A delivery with its target as JSON.
 pub(super) struct PreparedDelivery {
     pub(super) delivery: NewDelivery,
@@ -162,7 +165,8 @@ pub(super) fn insert_delivery(db: &Connection, event: EventId, prepared: &Prepar
         d.origin.as_ref().map(|id| bytes(&id.0)),
         d.hop,
         d.state.is_final().then_some(now),
-        d.reason,
+        // A final delivery names its message or a reason (I4), and this one has no message.
+        d.reason.as_deref().or(d.state.is_final().then_some(NO_REASON)),
     ])?;
     Ok(AcceptedDelivery { id: d.id, channel: d.channel.clone(), outlet, lane: LaneId(lane), lane_seq, state: d.state })
 }

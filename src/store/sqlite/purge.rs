@@ -22,9 +22,11 @@ pub(super) struct Candidates {
     messages: Vec<Vec<u8>>,
 }
 
-/// Holds for an event (`?1`..`?3` are id, sent_before, dead_before) none of whose deliveries must be kept.
+/// Holds for an event (`?1`..`?3` are id, sent_before, dead_before) none of whose deliveries must be kept: not final, within its retention, or in
+/// a message that is still open.
 const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = ?1
-    AND (k.done_at IS NULL OR k.done_at >= CASE WHEN k.state IN ('sent', 'skipped', 'dropped') THEN ?2 ELSE ?3 END))";
+    AND (k.done_at IS NULL OR k.done_at >= CASE WHEN k.state IN ('sent', 'skipped', 'dropped') THEN ?2 ELSE ?3 END
+        OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND o.done = 0)))";
 
 /// Looks for at most `limit` events, and as many messages that nothing refers to any more. Read only.
 pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Result<Candidates, Fail> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::accept::{PreparedDelivery, insert_delivery};
+use super::accept::{NO_REASON, PreparedDelivery, insert_delivery};
 use super::failure::Fail;
 use super::messages::{PreparedMessage, add_member, check_fence, occupy, write_cells, write_message};
 use super::rows::bytes;
@@ -179,13 +179,14 @@ fn change_delivery(
     let mut update = db.prepare_cached(
         "UPDATE delivery SET state = ?2, tries = ?3, due_at = ?4, done_at = ?6,
              message_id = CASE WHEN ?7 THEN NULL ELSE coalesce(?8, message_id) END,
-             reason = CASE WHEN ?5 IS NULL AND ?6 IS NOT NULL AND (?7 OR coalesce(?8, message_id) IS NULL) THEN 'no reason was given' ELSE ?5 END
+             reason = CASE WHEN ?5 IS NULL AND ?6 IS NOT NULL AND (?7 OR coalesce(?8, message_id) IS NULL) THEN ?9 ELSE ?5 END
          WHERE id = ?1 AND state IN ('waiting', 'deferred') RETURNING lane_id",
     )?;
     let id = bytes(&c.id.0);
     let message = message.as_ref().map(|m| bytes(&m.0));
-    let lane =
-        update.query_row(params![id, c.state.as_str(), c.tries, c.due_at, c.reason, done_at, c.detach, message], |row| row.get(0)).optional()?;
+    let lane = update
+        .query_row(params![id, c.state.as_str(), c.tries, c.due_at, c.reason, done_at, c.detach, message, NO_REASON], |row| row.get(0))
+        .optional()?;
     if lane.is_none() && c.state == State::Sent {
         db.prepare_cached(
             "UPDATE delivery SET state = 'sent', done_at = ?2, message_id = coalesce(?3, message_id),
