@@ -294,12 +294,14 @@ impl Store for SqliteStore {
     async fn close(&self) {
         self.stop();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let files = self.files.clone();
         let joined = tokio::task::spawn_blocking(move || {
             for thread in threads {
                 if thread.join().is_err() {
                     tracing::warn!("a thread of the store ended by a defect");
                 }
             }
+            files.release();
         });
         let _ = joined.await;
     }

@@ -5,6 +5,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -26,7 +27,7 @@ pub(super) struct Files {
     path: PathBuf,
     max_bytes: Option<u64>,
     /// Held for its effect: the lock ends when the file is closed.
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 fn unavailable(path: &Path, what: &str, error: &std::io::Error, help: &str) -> StoreError {
@@ -96,7 +97,7 @@ fn in_use(path: &Path, file: &mut File) -> StoreError {
 /// Opens the database, which must be locked: makes it when it is not there, brings it to this version's schema, and sees that it can be read.
 pub(super) fn prepare(path: &Path, max_bytes: Option<u64>, lock: File) -> Result<(Files, Connection), StoreError> {
     create(path)?;
-    let files = Files { path: path.to_owned(), max_bytes, _lock: lock };
+    let files = Files { path: path.to_owned(), max_bytes, lock: Mutex::new(Some(lock)) };
     let told = |error: rusqlite::Error| match store_error(&error) {
         StoreError::Unusable(text) => StoreError::Unusable(format!("`{}`: {text}", path.display())),
         StoreError::Unavailable(text) => StoreError::Unavailable(format!("`{}`: {text}", path.display())),
@@ -210,6 +211,11 @@ impl Files {
     /// The database's path.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Lets the next process have the database.
+    pub(super) fn release(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// The connection that writes.

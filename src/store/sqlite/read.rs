@@ -9,11 +9,13 @@ use super::rows::{DELIVERY, count, event, waiting_row};
 use crate::model::{EventId, LaneId, OutletKey};
 use crate::store::{ChannelMute, LaneHead, OutletRow, State, Stats, StoredEvent, Waiting};
 
+/// The order of an outlet's lanes: all of it comes from the index.
+pub(super) const READY: &str =
+    "SELECT id FROM lane INDEXED BY lane_ready WHERE outlet = ?1 AND waiting > 0 AND message_id IS NULL ORDER BY rank * 300000 + since, id";
+
 /// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those in `except`, and looks up only what it gives.
 pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, except: &HashSet<LaneId>, limit: usize) -> Result<Vec<LaneHead>, Fail> {
-    let mut order = db.prepare_cached(
-        "SELECT id FROM lane INDEXED BY lane_ready WHERE outlet = ?1 AND waiting > 0 AND message_id IS NULL ORDER BY rank * 300000 + since, id",
-    )?;
+    let mut order = db.prepare_cached(READY)?;
     let mut lane = db.prepare_cached("SELECT channel, key, last_seq, waiting, rank, due_at, since FROM lane WHERE id = ?1")?;
     let mut rows = order.query([outlet.as_str()])?;
     let mut ready = Vec::new();

@@ -225,19 +225,19 @@ fn leave(db: &Connection, lane: i64, message: MessageId) -> Result<(), Fail> {
     Ok(())
 }
 
-/// Computes a lane's counters from what is open in it; reads only the partial index, so an emptied lane costs one look.
+/// A lane's counters, computed from what is open in it.
+pub(super) const RECOUNT: &str = "UPDATE lane SET (waiting, deferred, rank, since, due_at) = (
+        SELECT count(*), coalesce(sum(state = 'deferred'), 0), coalesce(min(rank), 3), coalesce(min(born_at), 0),
+            coalesce(min(CASE WHEN state = 'deferred' OR lane_seq = (
+                SELECT min(lane_seq) FROM delivery INDEXED BY delivery_open
+                WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') AND state = 'waiting'
+            ) THEN due_at END), 0)
+        FROM delivery INDEXED BY delivery_open WHERE lane_id = ?1 AND state IN ('waiting', 'deferred'))
+    WHERE id = ?1";
+
+/// Computes a lane's counters anew; reads only the partial index, so an emptied lane costs one look.
 pub(super) fn recount(db: &Connection, lane: i64) -> Result<(), Fail> {
-    db.prepare_cached(
-        "UPDATE lane SET (waiting, deferred, rank, since, due_at) = (
-             SELECT count(*), coalesce(sum(state = 'deferred'), 0), coalesce(min(rank), 3), coalesce(min(born_at), 0),
-                 coalesce(min(CASE WHEN state = 'deferred' OR lane_seq = (
-                     SELECT min(lane_seq) FROM delivery INDEXED BY delivery_open
-                     WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') AND state = 'waiting'
-                 ) THEN due_at END), 0)
-             FROM delivery INDEXED BY delivery_open WHERE lane_id = ?1 AND state IN ('waiting', 'deferred'))
-         WHERE id = ?1",
-    )?
-    .execute([lane])?;
+    db.prepare_cached(RECOUNT)?.execute([lane])?;
     Ok(())
 }
 
