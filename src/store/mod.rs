@@ -66,6 +66,21 @@ pub trait Store: Send + Sync + 'static {
     /// Sets pause and hold of an outlet without an attempt (probe, reload, breaker). Fenced. One transaction.
     async fn outlet(&self, fence: Fence, change: OutletChange) -> Result<(), StoreError>;
 
+    /// Fallback channels of the newest delivery of the lane before `lane_seq` that carried a firing alert: what is resolved follows it there. Read only.
+    async fn followers(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
+
+    /// Copies waiting deliveries of `channel` that were born before `born_before` and have no child on `to.channel` yet: a new queued delivery each, with
+    /// `origin_id`, the next `hop` and `to.fallback` left to try; the originals go on. At most `limit`. One transaction. Gives the new ones as accepted.
+    async fn fall_back(
+        &self,
+        channel: &str,
+        born_before: i64,
+        to: MoveTo,
+        reason: &str,
+        limit: usize,
+        now: i64,
+    ) -> Result<Vec<AcceptedDelivery>, StoreError>;
+
     /// Gives `dead`, `dropped`, `expired`, `skipped` or `unknown` deliveries a new life: for each a new queued delivery of the same event and target
     /// to the same channel (or to `to`), with `origin_id` NULL and `reason` naming the old one; the old one keeps its state and gains a note in its
     /// `reason`. Waiting deliveries given with `to` are moved (the old one becomes `dropped`). One transaction. Gives the new ones as accepted.

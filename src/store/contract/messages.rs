@@ -52,7 +52,11 @@ pub async fn members_are_a_prefix_of_their_lane(store: S) {
     invalid(store.form(fence.clone(), message(&[a.id, c.id])).await, "prefix");
     assert_eq!(places(&store, a.lane).await.len(), 4);
     assert!(store.page(&DeliveryFilter { limit: 10, ..DeliveryFilter::default() }).await.unwrap().iter().all(|row| row.message.is_none()));
-    store.form(fence, message(&[b.id, a.id])).await.unwrap();
+    store.form(fence.clone(), message(&[b.id, a.id])).await.unwrap();
+    // A deferred one is due by itself: it may leave before those that wait for their next try.
+    put(&store, "m").await;
+    let muted = put_one(&store, NewDelivery { state: State::Deferred, ..delivery("ops", "m") }).await;
+    store.form(fence, message(&[muted.id])).await.unwrap();
 }
 
 pub async fn a_message_formed_again_is_replaced(store: S) {

@@ -4,6 +4,7 @@
 //! must be kept alive for it (a folder, a database); the macro makes one test of each function here. Knows no engine.
 
 pub mod admin;
+pub mod fallbacks;
 pub mod fixtures;
 pub mod history;
 pub mod intake;
@@ -43,6 +44,10 @@ macro_rules! store_contract {
                 a_death_and_its_child_come_together, a_child_is_made_once, a_dropped_origin_has_no_child, a_dropped_one_that_left_is_sent,
                 every_end_names_a_message_or_a_reason, a_final_state_is_final, the_first_and_last_attempts_are_kept, an_answer_is_capped,
                 months_are_counted, a_settlement_of_nothing_known_is_refused, an_ok_cell_stays_ok, decisions_need_no_message,
+            }
+            fallbacks {
+                what_waits_too_long_is_copied_once, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,
+                what_is_resolved_finds_where_its_firing_went,
             }
             admin {
                 the_dead_live_again, what_waits_is_moved, nonsense_is_not_requeued, dropping_ends_what_is_not_on_its_way,

@@ -171,7 +171,7 @@ impl Run {
         if members.is_empty() {
             return;
         }
-        let last = members.last().expect("not empty").seq;
+        let last = members.iter().filter(|d| d.state == State::Waiting).map(|d| d.seq).max().unwrap_or(0);
         let gap = open.iter().any(|d| d.state == State::Waiting && d.seq < last && members.iter().all(|m| m.id != d.id));
         let formed = message(&members.iter().map(|d| d.id).collect::<Vec<_>>());
         let answer = self.store.form(self.fence.clone(), formed.clone()).await;

@@ -15,6 +15,11 @@ fn invalid(text: String) -> Fail {
     Fail::Undo(StoreError::Invalid(text))
 }
 
+/// What a target keeps on another channel: recipients, pings and the template set are the old channel's, the new one has its own.
+pub(super) fn for_channel(target: TargetRecord) -> TargetRecord {
+    TargetRecord { template: String::new(), mentions: None, only: Vec::new(), ..target }
+}
+
 struct Old {
     row: DeliveryRow,
     target: TargetRecord,
@@ -64,8 +69,7 @@ fn requeue_one(db: &Connection, old: Old, to: Option<&MoveTo>, now: i64) -> Resu
         Some(to) => {
             target.fallback.clone_from(&to.fallback);
             if to.channel != old.row.channel {
-                // Recipients are the old channel's; the new one has its own.
-                target.only.clear();
+                target = for_channel(target);
             }
             (to.channel.clone(), to.outlet.clone())
         }

@@ -2,6 +2,8 @@
 //!
 //! Keeps I3 (one open message a lane), I4 (a prefix of each lane) and I5 (what is begun is not rendered anew, what is ok stays ok).
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
@@ -76,12 +78,21 @@ pub(super) fn write_cells(db: &Connection, message: MessageId, cells: &[Cell]) -
     Ok(())
 }
 
-/// Makes an open delivery a member; gives its lane and place, or `None` when it is final or not there.
-pub(super) fn add_member(db: &Connection, message: MessageId, member: DeliveryId) -> Result<Option<(i64, i64)>, Fail> {
-    let mut update =
-        db.prepare_cached("UPDATE delivery SET message_id = ?2 WHERE id = ?1 AND state IN ('waiting', 'deferred') RETURNING lane_id, lane_seq")?;
-    let place = update.query_row([bytes(&member.0), bytes(&message.0)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    Ok(place)
+/// Where a member stands.
+pub(super) struct Member {
+    pub(super) lane: i64,
+    seq: i64,
+    deferred: bool,
+}
+
+/// Makes an open delivery a member; `None` when it is final or not there.
+pub(super) fn add_member(db: &Connection, message: MessageId, member: DeliveryId) -> Result<Option<Member>, Fail> {
+    let mut update = db.prepare_cached(
+        "UPDATE delivery SET message_id = ?2 WHERE id = ?1 AND state IN ('waiting', 'deferred') RETURNING lane_id, lane_seq, state = 'deferred'",
+    )?;
+    let member =
+        update.query_row([bytes(&member.0), bytes(&message.0)], |row| Ok(Member { lane: row.get(0)?, seq: row.get(1)?, deferred: row.get(2)? }));
+    Ok(member.optional()?)
 }
 
 /// Marks the lane as having this open message.
@@ -96,17 +107,17 @@ pub(super) fn form(db: &Connection, fence: &Fence, prepared: &PreparedMessage) -
     let id = prepared.message.id;
     may_be_formed(db, id)?;
     write_message(db, fence, prepared, false)?;
-    let mut places = Vec::with_capacity(prepared.message.members.len());
-    for member in &prepared.message.members {
-        let Some(place) = add_member(db, id, *member)? else {
-            return Err(invalid(format!("delivery {member} cannot be a member of message {id}: it is final or unknown")));
+    // The last place of each lane remains: all that waits in the lane up to it must belong to this message. Deferred ones stand outside the
+    // order: they are due by themselves, and may be passed over.
+    let mut lanes = BTreeMap::<i64, i64>::new();
+    for id_of_member in &prepared.message.members {
+        let Some(member) = add_member(db, id, *id_of_member)? else {
+            return Err(invalid(format!("delivery {id_of_member} cannot be a member of message {id}: it is final or unknown")));
         };
-        places.push(place);
+        let last = lanes.entry(member.lane).or_default();
+        *last = (*last).max(if member.deferred { 0 } else { member.seq });
     }
-    // The last place of each lane remains: the whole lane up to it must belong to this message.
-    places.sort_unstable_by_key(|(lane, seq)| (*lane, std::cmp::Reverse(*seq)));
-    places.dedup_by_key(|(lane, _)| *lane);
-    for (lane, last) in places {
+    for (lane, last) in lanes {
         check_lane(db, lane, last, id)?;
         occupy(db, lane, id)?;
     }

@@ -9,6 +9,7 @@ mod backup;
 mod checkpoint;
 mod claim;
 mod failure;
+mod fallback;
 mod history;
 mod messages;
 mod open;
@@ -226,6 +227,28 @@ impl Store for SqliteStore {
         self.write(512, move |db| claim::set_outlet(db, &fence, &change)).await
     }
 
+    async fn followers(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
+        self.readers.read(move |db| fallback::followers(db, lane, lane_seq)).await
+    }
+
+    async fn fall_back(
+        &self,
+        channel: &str,
+        born_before: i64,
+        to: MoveTo,
+        reason: &str,
+        limit: usize,
+        now: i64,
+    ) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        let (channel, target) = (channel.to_owned(), to.channel.clone());
+        let found = self.readers.read(move |db| fallback::candidates(db, &channel, born_before, &target, limit)).await?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reason = reason.to_owned();
+        self.write(found.len() * 1024, move |db| fallback::copy(db, &found, &to, &reason, now)).await
+    }
+
     async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError> {
         let ids = ids.to_vec();
         self.write(ids.len() * 1024, move |db| admin::requeue(db, &ids, to.as_ref(), now)).await
@@ -264,8 +287,7 @@ impl Store for SqliteStore {
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
-        let files = self.files.clone();
-        self.readers.read(move |db| read::stats(db, files.bytes())).await
+        self.readers.read(read::stats).await
     }
 
     async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError> {

@@ -251,11 +251,6 @@ impl Files {
         db.execute_batch("PRAGMA synchronous = FULL;")?;
         Ok(db)
     }
-
-    /// Bytes on disk: the database and its log.
-    pub(super) fn bytes(&self) -> u64 {
-        ["", "-wal"].iter().map(|suffix| std::fs::metadata(beside(&self.path, suffix)).map_or(0, |m| m.len())).sum()
-    }
 }
 
 /// A new private file for a backup; refuses to overwrite.

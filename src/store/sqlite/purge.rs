@@ -13,7 +13,7 @@ use crate::store::Retention;
 /// Free pages (8 KiB each) that stay in the file for what comes next.
 const FREE_PAGES: i64 = 512;
 /// Pages given back to the file system in one step.
-const VACUUM_PAGES: i64 = 128;
+const VACUUM_PAGES: i64 = 256;
 
 /// Rows that a step may remove, by key.
 #[derive(Default)]

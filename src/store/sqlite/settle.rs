@@ -96,10 +96,10 @@ fn settle_message(db: &Connection, prepared: &PreparedSettlement, id: MessageId,
             if changes && done {
                 continue;
             }
-            if let Some((lane, _)) = add_member(db, id, *member)?
+            if let Some(member) = add_member(db, id, *member)?
                 && !done
             {
-                occupy(db, lane, id)?;
+                occupy(db, member.lane, id)?;
             }
         }
     } else if db.prepare_cached("UPDATE message SET done = ?2 WHERE id = ?1")?.execute(params![bytes(&id.0), done])? == 0 {

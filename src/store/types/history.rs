@@ -148,7 +148,7 @@ pub struct Stats {
     pub oldest: Vec<(String, i64)>,
     /// Outlets: key, paused_until, held, month, month_sent.
     pub outlets: Vec<OutletRow>,
-    /// Bytes on disk, or 0 when unknown.
+    /// Bytes that hold data (free pages and the log are not counted), or 0 when unknown.
     pub bytes: u64,
 }
 
