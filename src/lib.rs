@@ -13,14 +13,14 @@
 //! | top | [`app`] | build, start, reload, drain, stop |
 
 // pub mod app;
-pub mod channel;
+// pub mod channel;
 // pub mod cli;
-pub mod config;
+// pub mod config;
 // pub mod delivery;
 // pub mod http;
-pub mod ingest;
+// pub mod ingest;
 // pub mod metrics;
 pub mod model;
 // pub mod route;
-// pub mod store;
-pub mod template;
+pub mod store;
+// pub mod template;

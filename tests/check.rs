@@ -51,7 +51,7 @@ fn every_mistake_is_told_as_written_down() {
     let mut wrong = Vec::new();
     for case in cases() {
         let (findings, usable) = findings(&case);
-        let told = format!("{}{}", render::render(&findings), if usable { "usable\n" } else { "" });
+        let told = format!("{}{}", render::report(&findings), if usable { "usable\n" } else { "" });
         assert_eq!(usable, findings.iter().all(|f| f.level == Level::Warning), "{}", case.display());
         let golden = case.with_extension("stderr");
         if update {
@@ -75,7 +75,7 @@ fn uncommented(text: &str) -> String {
 #[test]
 fn the_shipped_file_works_without_credentials() {
     let nothing = LoadOptions { env: Arc::new(|_| None), ..LoadOptions::default() };
-    let loaded = load(Path::new("routes.yaml"), &nothing).unwrap_or_else(|findings| panic!("{}", render::render(&findings)));
+    let loaded = load(Path::new("routes.yaml"), &nothing).unwrap_or_else(|findings| panic!("{}", render::report(&findings)));
     assert_eq!(loaded.findings, []);
     assert_eq!(loaded.server.listen.to_string(), "127.0.0.1:9091");
     assert_eq!(loaded.plan.channels.keys().collect::<Vec<_>>(), ["terminal"]);
@@ -84,8 +84,8 @@ fn the_shipped_file_works_without_credentials() {
 #[test]
 fn the_examples_in_the_shipped_file_are_true() {
     let text = uncommented(&fs::read_to_string("routes.yaml").unwrap());
-    let loaded = from_text(Path::new("routes.yaml"), &text, &LoadOptions::without_secrets()).unwrap_or_else(|findings| panic!("{}", render::render(&findings)));
-    assert_eq!(render::render(&loaded.findings), "");
+    let loaded = from_text(Path::new("routes.yaml"), &text, &LoadOptions::without_secrets()).unwrap_or_else(|findings| panic!("{}", render::report(&findings)));
+    assert_eq!(render::report(&loaded.findings), "");
     for platform in watchfire::channel::PLATFORMS {
         assert!(loaded.plan.channels.values().any(|channel| channel.platform.name == platform.name), "no example for {}", platform.name);
     }
@@ -99,7 +99,7 @@ fn the_examples_in_the_shipped_file_are_true() {
 fn no_message_holds_a_secret() {
     for case in cases() {
         let (findings, _) = findings(&case);
-        let all = format!("{}{}{findings:?}", render::render(&findings), render::json(&findings));
+        let all = format!("{}{}{findings:?}", render::report(&findings), render::json(&findings));
         for secret in ["hunter2", "hunter3", "SEC0123456789", "xoxb-placed-in-the-environment-1"] {
             assert!(!all.contains(secret), "{} shows {secret}:\n{all}", case.display());
         }
@@ -124,4 +124,16 @@ fn every_error_code_is_explained_and_most_have_a_case() {
     }
     let without: Vec<&str> = codes::ALL.iter().map(|code| code.code).filter(|code| !seen.contains(code)).collect();
     assert_eq!(without, ["E042", "E043", "E044", "E046"], "codes without a case: templates have their own tests");
+}
+
+/// Editors read it by the first line of the shipped file.
+#[test]
+fn the_published_schema_is_the_one_in_use() {
+    let path = "docs/routes.schema.json";
+    let text = watchfire::config::schema_text();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::create_dir_all("docs").unwrap();
+        fs::write(path, &text).unwrap();
+    }
+    assert!(fs::read_to_string(path).unwrap_or_default() == text, "{path} is out of date; UPDATE=1 writes it");
 }

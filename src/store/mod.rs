@@ -3,7 +3,8 @@
 //! Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every method documents its transaction. A method returns only
 //! after what it wrote is synced to disk.
 
-pub mod contract;
+#[cfg(test)]
+pub(crate) mod contract;
 mod sqlite;
 mod types;
 
@@ -45,7 +46,9 @@ pub trait Store: Send + Sync + 'static {
     async fn events(&self, ids: &[EventId]) -> Result<Vec<StoredEvent>, StoreError>;
 
     /// Stores a message before its first send: its row, its cells (`open`), and its id in its members. Refused with [`StoreError::Fenced`] when
-    /// `fence` is not the outlet's epoch. One transaction, synced.
+    /// `fence` is not the outlet's epoch, and with [`StoreError::Invalid`] when a member is final, another message of a member's lane is open (I3),
+    /// the members are not a prefix of what waits in each lane (I4; deferred ones may be passed over), or a cell of it is begun (I5). One
+    /// transaction, synced.
     async fn form(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError>;
 
     /// Records that an attempt begins, and marks its cells `begun`. For at-most-once platforms and direct calls this is synced **before the first
@@ -55,7 +58,9 @@ pub trait Store: Send + Sync + 'static {
     /// Writes the outcome of one attempt: the attempt row (inserted or ended), the message row and cells when they were not stored before, the
     /// changed cells, the final or postponed deliveries, their lanes' counters, fallback children, pause, hold and the month's count; all in one
     /// transaction, shared with others (group commit). A settlement with an old epoch changes nothing and gives [`StoreError::Fenced`] (I7).
-    /// At most the first and last 10 attempts of a message are kept. Gives the children as accepted deliveries, to hand to their runners.
+    /// Only the first and last 10 attempts of a message are kept, and those of the last hour (the rolling window is rebuilt from them, I10). A
+    /// delivery that became final meanwhile stays as it is (only a dropped one that turns out to have left becomes `sent`), and a child of a
+    /// dropped origin is left out. Gives the children as accepted deliveries, to hand to their runners.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
 
     /// Sets pause and hold of an outlet without an attempt (probe, reload, breaker). Fenced. One transaction.
@@ -66,7 +71,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// Copies waiting deliveries of `channel` that were born before `born_before` and have no child on `to.channel` yet: a new queued delivery each, with
     /// `origin_id`, the next `hop` and `to.fallback` left to try; the originals go on. At most `limit`. One transaction. Gives the new ones as accepted.
-    async fn fall_back(&self, channel: &str, born_before: i64, to: MoveTo, reason: &str, limit: usize, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
+    async fn fall_back(
+        &self,
+        channel: &str,
+        born_before: i64,
+        to: MoveTo,
+        reason: &str,
+        limit: usize,
+        now: i64,
+    ) -> Result<Vec<AcceptedDelivery>, StoreError>;
 
     /// Gives `dead`, `dropped`, `expired`, `skipped` or `unknown` deliveries a new life: for each a new queued delivery of the same event and target
     /// to the same channel (or to `to`), with `origin_id` NULL and `reason` naming the old one; the old one keeps its state and gains a note in its
@@ -97,8 +110,8 @@ pub trait Store: Send + Sync + 'static {
     /// Counts by channel and state, the oldest waiting, size on disk and free space. Read only.
     async fn stats(&self) -> Result<Stats, StoreError>;
 
-    /// Takes one small step of purging: events whose deliveries are all final and past their retention (I9), with their deliveries, messages, cells
-    /// and attempts; old dedup rows; empty lanes. At most `limit` events. Gives how many it removed. One transaction.
+    /// Takes one small step of purging: events whose deliveries are all final, past their retention and in no open message (I9), with their
+    /// deliveries, messages, cells and attempts; old dedup rows; empty lanes. At most `limit` events. Gives how many it removed. One transaction.
     async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError>;
 
     /// Channels muted by hand. Read only.

@@ -1,4 +1,5 @@
 -- Watchfire store, SQLite, schema version 1. *_at and due_at are Unix milliseconds UTC; ids are UUIDv7 as 16 bytes.
+-- A table with bodies keeps its rowid: rows of several KB in the leaves of a key-ordered tree would spill to overflow pages.
 CREATE TABLE event (
     id          BLOB PRIMARY KEY NOT NULL,
     source      TEXT NOT NULL,
@@ -7,7 +8,8 @@ CREATE TABLE event (
     plan        TEXT NOT NULL,
     body        BLOB NOT NULL,               -- the normalised event as JSON
     note        TEXT                         -- why it has no delivery
-) STRICT, WITHOUT ROWID;
+) STRICT;
+CREATE INDEX event_bare ON event (received_at) WHERE note IS NOT NULL;
 
 CREATE TABLE dedup (
     key      BLOB PRIMARY KEY NOT NULL,      -- 32 bytes
@@ -17,18 +19,22 @@ CREATE TABLE dedup (
 CREATE INDEX dedup_seen ON dedup (seen_at);
 
 CREATE TABLE lane (
-    id       INTEGER PRIMARY KEY,
-    channel  TEXT NOT NULL,
-    key      TEXT NOT NULL,                  -- hash(source, receiver, group key)
-    outlet   TEXT NOT NULL,
-    last_seq INTEGER NOT NULL DEFAULT 0,     -- contiguous: the last lane_seq given out
-    waiting  INTEGER NOT NULL DEFAULT 0,     -- deliveries in waiting or deferred
-    rank     INTEGER NOT NULL DEFAULT 3,     -- the most severe of what waits, 0 critical .. 3 info
-    due_at   INTEGER NOT NULL DEFAULT 0,     -- not before
-    since    INTEGER NOT NULL DEFAULT 0,     -- born_at of the oldest that waits
+    id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never given out twice: runners remember lanes by it
+    channel    TEXT NOT NULL,
+    key        TEXT NOT NULL,                -- hash(source, receiver, group key)
+    outlet     TEXT NOT NULL,
+    last_seq   INTEGER NOT NULL DEFAULT 0,   -- contiguous: the last lane_seq given out
+    waiting    INTEGER NOT NULL DEFAULT 0,   -- deliveries in waiting or deferred
+    deferred   INTEGER NOT NULL DEFAULT 0,   -- those of them in deferred
+    rank       INTEGER NOT NULL DEFAULT 3,   -- the most severe of what waits, 0 critical .. 3 info
+    due_at     INTEGER NOT NULL DEFAULT 0,   -- not before: the smallest of the first waiting one's and the deferred ones'
+    since      INTEGER NOT NULL DEFAULT 0,   -- born_at of the oldest that waits
+    message_id BLOB,                         -- the open message that has members in it (at most one)
     UNIQUE (channel, key)
 ) STRICT;
-CREATE INDEX lane_ready ON lane (outlet, rank, due_at) WHERE waiting > 0;
+-- The order in which an outlet takes its lanes: one step of rank weighs as much as five minutes of waiting.
+CREATE INDEX lane_ready ON lane (outlet, rank * 300000 + since) WHERE waiting > 0 AND message_id IS NULL;
+CREATE INDEX lane_message ON lane (message_id) WHERE message_id IS NOT NULL;
 
 CREATE TABLE delivery (
     id         BLOB PRIMARY KEY NOT NULL,
@@ -52,10 +58,13 @@ CREATE TABLE delivery (
     done_at    INTEGER,
     reason     TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX delivery_lane ON delivery (lane_id, lane_seq);
 CREATE UNIQUE INDEX delivery_origin ON delivery (origin_id, channel) WHERE origin_id IS NOT NULL;
-CREATE INDEX delivery_open ON delivery (lane_id, lane_seq) WHERE state IN ('waiting', 'deferred');
+-- Holds all that a lane's counters are computed from, so that they are computed without touching the rows.
+CREATE INDEX delivery_open ON delivery (lane_id, lane_seq, state, rank, born_at, due_at) WHERE state IN ('waiting', 'deferred');
 CREATE INDEX delivery_event ON delivery (event_id);
+CREATE INDEX delivery_message ON delivery (message_id, lane_id) WHERE message_id IS NOT NULL;
+CREATE INDEX delivery_channel ON delivery (channel, id);
+CREATE INDEX delivery_dead ON delivery (channel, id) WHERE state = 'dead';
 CREATE INDEX delivery_done ON delivery (done_at) WHERE done_at IS NOT NULL;
 
 CREATE TABLE message (
@@ -69,8 +78,9 @@ CREATE TABLE message (
     formed_at  INTEGER NOT NULL,
     pages      BLOB NOT NULL,                -- JSON: the pages as they are (or were) sent
     done       INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX message_open ON message (outlet) WHERE done = 0;
+CREATE INDEX message_done ON message (formed_at) WHERE done = 1;
 
 CREATE TABLE cell (
     message_id  BLOB NOT NULL,
@@ -98,6 +108,7 @@ CREATE TABLE attempt (
     answer     TEXT                          -- at most 1 KiB, scrubbed
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempt_outlet ON attempt (outlet, begun_at);
+CREATE INDEX attempt_open ON attempt (outlet) WHERE ended_at IS NULL;
 CREATE INDEX attempt_message ON attempt (message_id, begun_at);
 
 CREATE TABLE outlet (

@@ -1,0 +1,166 @@
+//! Contract of `requeue`, `drop_deliveries`, `adopt`, `assign`, `mute`, `mutes` and `check`.
+
+use super::fixtures::*;
+use crate::model::{DeliveryId, OutletKey, Recipient};
+use crate::store::*;
+
+fn to(channel: &str) -> Option<MoveTo> {
+    Some(MoveTo { channel: channel.into(), outlet: OutletKey::from_stored("log:2"), fallback: vec!["sms".into()] })
+}
+
+pub async fn the_dead_live_again(store: S) {
+    let fence = fence(&store).await;
+    let mut new = NewDelivery { mode: Mode::Sync, rank: 1, firing: 3, ..delivery("ops", LANE) };
+    new.target.only = vec![Recipient::new("x@example.com")];
+    let target = new.target.clone();
+    let old = put_one(&store, new).await;
+    kill(&store, &fence, &old, T0).await;
+    let again = store.requeue(&[old.id], None, T0 + MIN).await.unwrap().remove(0);
+    assert_eq!((again.channel.as_str(), again.lane, again.lane_seq, again.state, &again.outlet), ("ops", old.lane, 2, State::Waiting, &outlet()));
+    let detail = store.show(again.id).await.unwrap().unwrap();
+    assert_eq!((detail.target, detail.row.mode), (target, Mode::Queued));
+    assert_eq!((detail.row.rank, detail.row.firing, detail.row.tries, detail.row.origin), (1, 3, 0, None));
+    assert_eq!((detail.row.born_at, detail.row.due_at), (T0 + MIN, T0 + MIN));
+    assert!(detail.row.reason.unwrap().contains(&old.id.to_string()));
+    let old = row(&store, old.id).await;
+    assert_eq!((old.state, old.done_at), (State::Dead, Some(T0)));
+    let reason = old.reason.unwrap();
+    assert!(reason.starts_with("refused") && reason.contains(&again.id.to_string()), "{reason}");
+    let elsewhere = store.requeue(&[old.id], to("dba"), T0 + MIN).await.unwrap().remove(0);
+    let moved = store.show(elsewhere.id).await.unwrap().unwrap();
+    assert_eq!((moved.row.channel.as_str(), elsewhere.outlet.as_str(), moved.target.fallback.len()), ("dba", "log:2", 1));
+    assert!(moved.target.only.is_empty(), "recipients are the other channel's own");
+}
+
+pub async fn what_waits_is_moved(store: S) {
+    let (a, b) = (put_one(&store, NewDelivery { rank: 0, ..delivery("ops", LANE) }).await, put(&store, LANE).await);
+    let moved = store.requeue(&[a.id], to("dba"), T0 + 1).await.unwrap().remove(0);
+    let old = row(&store, a.id).await;
+    assert_eq!((old.state, old.done_at), (State::Dropped, Some(T0 + 1)));
+    assert!(old.reason.unwrap().contains(&moved.id.to_string()));
+    let left = head(&store, a.lane).await;
+    assert_eq!((left.waiting, left.rank, places(&store, a.lane).await), (1, 2, vec![(2, b.id)]));
+    let lanes = store.lanes_ready(&OutletKey::from_stored("log:2"), &[], 9).await.unwrap();
+    assert_eq!((lanes.len(), lanes[0].id, lanes[0].rank, lanes[0].key.as_str()), (1, moved.lane, 0, LANE));
+}
+
+pub async fn nonsense_is_not_requeued(store: S) {
+    let fence = fence(&store).await;
+    let (sent, waits, flying, dead) = (put(&store, "s").await, put(&store, "w").await, put(&store, "f").await, put(&store, "d").await);
+    deliver(&store, &fence, &[&sent], T0).await;
+    kill(&store, &fence, &dead, T0).await;
+    store.form(fence, message(&[flying.id])).await.unwrap();
+    for (ids, to) in [
+        (vec![dead.id, sent.id], None),
+        (vec![dead.id, waits.id], None),
+        (vec![dead.id, flying.id], to("dba")),
+        (vec![dead.id, DeliveryId::new()], to("dba")),
+    ] {
+        let answer = store.requeue(&ids, to, T0).await;
+        assert!(matches!(answer, Err(StoreError::Invalid(_))), "{answer:?}");
+    }
+    let all = store.page(&DeliveryFilter { limit: 99, ..DeliveryFilter::default() }).await.unwrap();
+    assert_eq!(all.len(), 4, "all of it or nothing");
+    assert_eq!(row(&store, dead.id).await.reason.as_deref(), Some("refused"));
+}
+
+pub async fn dropping_ends_what_is_not_on_its_way(store: S) {
+    let fence = fence(&store).await;
+    let (sent, dead, flying) = (put(&store, "s").await, put(&store, "d").await, put(&store, "f").await);
+    let (a, b) = (put_one(&store, NewDelivery { due_at: T0 + MIN, ..delivery("ops", LANE) }).await, put(&store, LANE).await);
+    let muted = put_one(&store, NewDelivery { state: State::Deferred, ..delivery("ops", "m") }).await;
+    deliver(&store, &fence, &[&sent], T0).await;
+    kill(&store, &fence, &dead, T0).await;
+    store.form(fence, message(&[flying.id])).await.unwrap();
+    let ids = [sent.id, dead.id, flying.id, a.id, muted.id, DeliveryId::new()];
+    assert_eq!(store.drop_deliveries(&ids, "by ann: noise", T0 + 5).await.unwrap(), 3);
+    for (d, state) in [(&sent, State::Sent), (&dead, State::Dropped), (&flying, State::Waiting), (&a, State::Dropped), (&muted, State::Dropped)] {
+        assert_eq!(row(&store, d.id).await.state, state);
+    }
+    let dropped = row(&store, dead.id).await;
+    let reason = dropped.reason.unwrap();
+    assert!(reason.starts_with("by ann: noise") && reason.contains("refused"), "{reason}");
+    assert_eq!(dropped.done_at, Some(T0 + 5));
+    let lanes = ready(&store).await;
+    assert_eq!((lanes.len(), lanes[0].id, lanes[0].waiting, lanes[0].due_at), (1, b.lane, 1, T0));
+}
+
+pub async fn a_renamed_channel_takes_its_lanes_along(store: S) {
+    let fence = fence(&store).await;
+    let (sent, a) = (put(&store, "a").await, put(&store, "a").await);
+    put(&store, "b").await;
+    deliver(&store, &fence, &[&sent], T0).await;
+    store.mute(ChannelMute { channel: "ops".into(), until: T0 + MIN, reason: "r".into(), by: "b".into() }).await.unwrap();
+    let outlet = OutletKey::from_stored("log:2");
+    assert_eq!(store.adopt("ops", "night", &outlet).await.unwrap(), 2);
+    assert!(ready(&store).await.is_empty());
+    let lanes = store.lanes_ready(&outlet, &[], 9).await.unwrap();
+    assert_eq!(lanes.iter().map(|l| (l.channel.as_str(), l.key.as_str())).collect::<Vec<_>>(), [("night", "a"), ("night", "b")]);
+    assert_eq!((lanes[0].id, row(&store, a.id).await.channel.as_str()), (a.lane, "night"));
+    assert_eq!(row(&store, sent.id).await.channel, "ops", "what is past keeps its name");
+    assert_eq!(store.mutes().await.unwrap()[0].channel, "night");
+    assert_eq!(store.adopt("ops", "night", &outlet).await.unwrap(), 0);
+}
+
+pub async fn lanes_with_one_key_are_merged_in_order(store: S) {
+    let (n1, o1, o2) = (put_one(&store, delivery("night", LANE)).await, put(&store, LANE).await, put(&store, LANE).await);
+    let critical = NewDelivery { rank: 0, born_at: T0 - MIN, ..delivery("ops", LANE) };
+    let o3 = put_one(&store, critical).await;
+    store.adopt("ops", "night", &outlet()).await.unwrap();
+    assert_eq!(places(&store, n1.lane).await, [(1, n1.id), (2, o1.id), (3, o2.id), (4, o3.id)]);
+    let lanes = ready(&store).await;
+    assert_eq!((lanes.len(), lanes[0].waiting, lanes[0].last_seq, lanes[0].rank, lanes[0].since), (1, 4, 4, 0, T0 - MIN));
+    assert_eq!(put_one(&store, delivery("night", LANE)).await.lane_seq, 5);
+}
+
+pub async fn what_is_on_its_way_keeps_its_own_lane(store: S) {
+    let first = fence(&store).await;
+    put_one(&store, delivery("night", LANE)).await;
+    let (a, b) = (put(&store, LANE).await, put(&store, LANE).await);
+    let formed = message(&[a.id]);
+    store.form(first, formed.clone()).await.unwrap();
+    let outlet2 = OutletKey::from_stored("log:2");
+    store.adopt("ops", "night", &outlet2).await.unwrap();
+    let owned = store.own(Claim { outlet: outlet2.clone(), ..claim("n1", T0) }).await.unwrap().unwrap();
+    assert_eq!(owned.open.len(), 1, "the new outlet's owner finishes it");
+    assert_eq!((owned.open[0].id, owned.open[0].channel.as_str(), owned.open[0].members[0].channel.as_str()), (formed.id, "night", "night"));
+    let fence = Fence { outlet: outlet2.clone(), epoch: owned.epoch };
+    store.settle(Settlement { deliveries: vec![change(&a, State::Sent)], ..of_message(&fence, formed.id, true) }).await.unwrap();
+    let lanes = store.lanes_ready(&outlet2, &[], 9).await.unwrap();
+    assert_eq!((lanes.len(), lanes.iter().map(|l| l.waiting).sum::<i64>()), (2, 2));
+    assert_eq!(places(&store, a.lane).await, [(2, b.id)]);
+}
+
+pub async fn lanes_follow_their_credential(store: S) {
+    let first = fence(&store).await;
+    let a = put(&store, "a").await;
+    put(&store, "b").await;
+    put_one(&store, delivery("dba", "a")).await;
+    let formed = message(&[a.id]);
+    store.form(first, formed.clone()).await.unwrap();
+    let other = OutletKey::from_stored("log:2");
+    assert_eq!(store.assign("ops", &other).await.unwrap(), 2);
+    assert_eq!(store.assign("ops", &other).await.unwrap(), 0);
+    assert_eq!(ready(&store).await.iter().map(|l| l.channel.as_str()).collect::<Vec<_>>(), ["dba"]);
+    assert_eq!(store.lanes_ready(&other, &[], 9).await.unwrap().len(), 1);
+    let owned = store.own(Claim { outlet: other.clone(), ..claim("n1", T0) }).await.unwrap().unwrap();
+    assert_eq!(owned.open.iter().map(|m| m.id).collect::<Vec<_>>(), [formed.id]);
+    assert_eq!(put(&store, "a").await.outlet, other, "a lane that exists keeps its outlet");
+}
+
+pub async fn mutes_come_and_go(store: S) {
+    let mute = |until, by: &str| ChannelMute { channel: "ops".into(), until, reason: "upgrade".into(), by: by.into() };
+    store.mute(mute(T0 + MIN, "ann")).await.unwrap();
+    store.mute(mute(T0 + 2 * MIN, "bob")).await.unwrap();
+    assert_eq!(store.mutes().await.unwrap(), [mute(T0 + 2 * MIN, "bob")]);
+    store.mute(mute(0, "bob")).await.unwrap();
+    assert!(store.mutes().await.unwrap().is_empty());
+}
+
+pub async fn a_check_leaves_nothing(store: S) {
+    for _ in 0..3 {
+        store.check().await.unwrap();
+    }
+    assert!(store.page(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().is_empty());
+    assert!(store.stats().await.unwrap().outlets.is_empty());
+}

@@ -1,0 +1,179 @@
+//! Small builders for the contract: times, outlets, deliveries, events, messages, settlements.
+
+use std::sync::Arc;
+
+use crate::model::{Alert, AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, OutletKey, Page, Recipient};
+use crate::store::*;
+
+/// A moment, Unix milliseconds.
+pub const T0: i64 = 1_764_000_000_000;
+/// A minute.
+pub const MIN: i64 = 60_000;
+/// The key of the lane when it does not matter.
+pub const LANE: &str = "lane";
+/// The store under test.
+pub type S = Arc<dyn Store>;
+
+/// The outlet that channel `ops` belongs to.
+pub fn outlet() -> OutletKey {
+    OutletKey::from_stored("log:1")
+}
+
+/// A delivery that waits in a lane of `channel`.
+pub fn delivery(channel: &str, lane: &str) -> NewDelivery {
+    NewDelivery {
+        id: DeliveryId::new(),
+        channel: channel.into(),
+        outlet: outlet(),
+        lane_key: lane.into(),
+        target: TargetRecord { template: "default".into(), alerts: vec![0], ..TargetRecord::default() },
+        mode: Mode::Queued,
+        state: State::Waiting,
+        rank: 2,
+        title: "Disk full".into(),
+        firing: 1,
+        resolved: 0,
+        born_at: T0,
+        due_at: T0,
+        origin: None,
+        hop: 0,
+        reason: None,
+    }
+}
+
+/// An event that carries these deliveries.
+pub fn event(deliveries: Vec<NewDelivery>) -> NewEvent {
+    let alert = Alert { labels: [("alertname".to_owned(), "DiskFull".to_owned())].into(), fingerprint: "f1".into(), ..Alert::default() };
+    NewEvent {
+        id: EventId::new(),
+        event: Arc::new(Event { source: "alertmanager:a".into(), group_key: "{}:{x}".into(), alerts: vec![alert], ..Event::default() }),
+        received_at: T0,
+        plan: "plan-1".into(),
+        dedup: None,
+        note: None,
+        deliveries,
+    }
+}
+
+/// Takes in one event with one delivery, in lane `key` of `ops`.
+pub async fn put(store: &S, key: &str) -> AcceptedDelivery {
+    put_one(store, delivery("ops", key)).await
+}
+
+/// Takes in one event with this delivery.
+pub async fn put_one(store: &S, delivery: NewDelivery) -> AcceptedDelivery {
+    store.accept(event(vec![delivery])).await.unwrap().deliveries.remove(0)
+}
+
+/// Claims the outlet for `node`.
+pub fn claim(node: &str, now: i64) -> Claim {
+    Claim { outlet: outlet(), node: node.into(), now, lease_until: now + 8_000, window_start: now - MIN }
+}
+
+/// Claims the outlet for node `n1` and gives the fence.
+pub async fn fence(store: &S) -> Fence {
+    let owned = store.own(claim("n1", T0)).await.unwrap().expect("nobody else owns it");
+    Fence { outlet: outlet(), epoch: owned.epoch }
+}
+
+/// A cell of page 0.
+pub fn cell(recipient: &str, state: CellState) -> Cell {
+    Cell { page: 0, recipient: Recipient::new(recipient), state, tries: 0, due_at: T0, platform_id: None, code: None }
+}
+
+/// A message of `ops` with one page and one cell.
+pub fn message(members: &[DeliveryId]) -> NewMessage {
+    NewMessage {
+        id: MessageId::new(),
+        channel: "ops".into(),
+        platform: "log",
+        kind: if members.len() > 1 { "fold" } else { "single" },
+        template: "default".into(),
+        generation: 0,
+        formed_at: T0,
+        pages: vec![Page { number: 1, total: 1, fields: [("text".to_owned(), "hello".to_owned())].into(), ..Page::default() }],
+        cells: vec![cell("room", CellState::Open)],
+        members: members.to_vec(),
+    }
+}
+
+/// An attempt at page 0 that ended.
+pub fn ended(kind: &'static str, at: i64) -> EndedAttempt {
+    EndedAttempt {
+        id: AttemptId::new(),
+        page: 0,
+        node: "n1".into(),
+        begun_at: at,
+        ended_at: at + 5,
+        kind,
+        code: Some("0".into()),
+        answer: Some("{}".into()),
+    }
+}
+
+/// What becomes of a delivery.
+pub fn change(delivery: &AcceptedDelivery, state: State) -> DeliveryChange {
+    DeliveryChange { id: delivery.id, lane: delivery.lane, state, tries: 1, due_at: T0, reason: None, detach: false }
+}
+
+/// A settlement of nothing yet.
+pub fn settlement(fence: &Fence) -> Settlement {
+    Settlement {
+        fence: fence.clone(),
+        message: None,
+        attempt: None,
+        cells: Vec::new(),
+        deliveries: Vec::new(),
+        children: Vec::new(),
+        outlet: None,
+        sent_in_month: None,
+        now: T0,
+    }
+}
+
+/// A settlement of a stored message.
+pub fn of_message(fence: &Fence, id: MessageId, done: bool) -> Settlement {
+    Settlement { message: Some(SettledMessage { id, store: None, done }), ..settlement(fence) }
+}
+
+/// A settlement that also stores its message, as the hot path does.
+pub fn with_message(fence: &Fence, message: NewMessage, done: bool) -> Settlement {
+    Settlement { message: Some(SettledMessage { id: message.id, store: Some(message), done }), ..settlement(fence) }
+}
+
+/// Sends what was accepted, in one message, by the hot path.
+pub async fn deliver(store: &S, fence: &Fence, deliveries: &[&AcceptedDelivery], now: i64) -> MessageId {
+    let ids: Vec<DeliveryId> = deliveries.iter().map(|d| d.id).collect();
+    let message = NewMessage { formed_at: now, ..message(&ids) };
+    let id = message.id;
+    let mut s = Settlement { now, attempt: Some(ended("ok", now)), ..with_message(fence, message, true) };
+    s.deliveries = deliveries.iter().map(|d| change(d, State::Sent)).collect();
+    store.settle(s).await.unwrap();
+    id
+}
+
+/// Ends a delivery as dead, without a message.
+pub async fn kill(store: &S, fence: &Fence, delivery: &AcceptedDelivery, now: i64) {
+    let dead = DeliveryChange { reason: Some("refused".into()), ..change(delivery, State::Dead) };
+    store.settle(Settlement { deliveries: vec![dead], now, ..settlement(fence) }).await.unwrap();
+}
+
+/// The lanes of the outlet that are ready.
+pub async fn ready(store: &S) -> Vec<LaneHead> {
+    store.lanes_ready(&outlet(), &[], 1000).await.unwrap()
+}
+
+/// One lane that must be ready.
+pub async fn head(store: &S, lane: LaneId) -> LaneHead {
+    ready(store).await.into_iter().find(|head| head.id == lane).expect("the lane is ready")
+}
+
+/// A delivery's row.
+pub async fn row(store: &S, id: DeliveryId) -> DeliveryRow {
+    store.show(id).await.unwrap().expect("it is there").row
+}
+
+/// Places and states of what is open in a lane.
+pub async fn places(store: &S, lane: LaneId) -> Vec<(i64, DeliveryId)> {
+    store.waiting(lane, 0, 1000, false).await.unwrap().into_iter().map(|w| (w.lane_seq, w.id)).collect()
+}

@@ -1,0 +1,113 @@
+//! Contract of `page`, `show`, `show_event`, `message` and `stats`.
+
+use super::fixtures::*;
+use crate::model::{DeliveryId, EventId, MessageId};
+use crate::store::*;
+
+fn filter() -> DeliveryFilter {
+    DeliveryFilter { limit: 100, ..DeliveryFilter::default() }
+}
+
+pub async fn a_page_follows_its_cursor(store: S) {
+    let mut ids = Vec::new();
+    for n in 0..25 {
+        ids.push(put(&store, &format!("lane {}", n % 4)).await.id);
+    }
+    ids.reverse();
+    let mut seen = Vec::new();
+    let mut before = None;
+    loop {
+        let page = store.page(&DeliveryFilter { before, limit: 7, ..filter() }).await.unwrap();
+        before = page.last().map(|row| row.id);
+        seen.extend(page.iter().map(|row| row.id));
+        if page.len() < 7 {
+            break;
+        }
+        // What arrives between two pages belongs before the first.
+        put(&store, "late").await;
+    }
+    assert_eq!(seen, ids, "newest first, none twice, none left out");
+    assert!(store.page(&DeliveryFilter { limit: 0, ..filter() }).await.unwrap().is_empty());
+}
+
+pub async fn every_filter_narrows(store: S) {
+    let fence = fence(&store).await;
+    let titled = |channel: &str, title: &str, born: i64| NewDelivery { title: title.into(), born_at: T0 + born, ..delivery(channel, LANE) };
+    let sent = put_one(&store, titled("ops", "Disk 100% full", 0)).await;
+    let dead = put_one(&store, titled("ops", "CPU hot", 10)).await;
+    let waits = put_one(&store, titled("dba", "disk_slow", 20)).await;
+    let muted = put_one(&store, NewDelivery { state: State::Deferred, ..titled("dba", "Replica late", 30) }).await;
+    let message = deliver(&store, &fence, &[&sent], T0).await;
+    kill(&store, &fence, &dead, T0).await;
+    let event = row(&store, waits.id).await.event;
+    let text = |text: &str| DeliveryFilter { text: Some(text.into()), ..filter() };
+    let states = |states: &[State]| DeliveryFilter { states: states.to_vec(), ..filter() };
+    let channel = |name: &str| DeliveryFilter { channel: Some(name.into()), ..filter() };
+    let cases = [
+        (filter(), vec![&muted, &waits, &dead, &sent]),
+        (channel("ops"), vec![&dead, &sent]),
+        (channel("nobody"), vec![]),
+        (states(&[State::Dead]), vec![&dead]),
+        (states(&[State::Waiting, State::Deferred]), vec![&muted, &waits]),
+        (states(&[State::Deferred]), vec![&muted]),
+        (states(&[State::Sent, State::Waiting]), vec![&waits, &sent]),
+        (DeliveryFilter { states: vec![State::Dead], ..channel("ops") }, vec![&dead]),
+        (DeliveryFilter { states: vec![State::Dead], ..channel("dba") }, vec![]),
+        (DeliveryFilter { since: Some(T0 + 10), until: Some(T0 + 30), ..filter() }, vec![&waits, &dead]),
+        (text("DISK"), vec![&waits, &sent]),
+        (text("100%"), vec![&sent]),
+        (text("k_s"), vec![&waits]),
+        (text("refused"), vec![&dead]),
+        (text("\\"), vec![]),
+        (text(""), vec![&muted, &waits, &dead, &sent]),
+        (DeliveryFilter { event: Some(event), ..filter() }, vec![&waits]),
+        (DeliveryFilter { message: Some(message), ..filter() }, vec![&sent]),
+        (DeliveryFilter { message: Some(message), states: vec![State::Dead], ..filter() }, vec![]),
+        (DeliveryFilter { before: Some(dead.id), ..filter() }, vec![&sent]),
+        (DeliveryFilter { before: Some(muted.id), states: vec![State::Waiting], ..text("slow") }, vec![&waits]),
+    ];
+    for (filter, expected) in cases {
+        let found: Vec<DeliveryId> = store.page(&filter).await.unwrap().iter().map(|row| row.id).collect();
+        assert_eq!(found, expected.iter().map(|d| d.id).collect::<Vec<_>>(), "{filter:?}");
+    }
+}
+
+pub async fn a_delivery_is_shown_with_all_of_it(store: S) {
+    let fence = fence(&store).await;
+    let new = event(vec![delivery("ops", LANE), delivery("dba", LANE)]);
+    let accepted = store.accept(new.clone()).await.unwrap();
+    let d = &accepted.deliveries[0];
+    let id = deliver(&store, &fence, &[d], T0).await;
+    let detail = store.show(d.id).await.unwrap().unwrap();
+    assert_eq!((detail.row.id, detail.event.id, detail.target), (d.id, new.id, new.deliveries[0].target.clone()));
+    assert_eq!(*detail.event.event, *new.event);
+    let message = detail.message.unwrap();
+    assert_eq!((message.id, message.channel.as_str(), message.template.as_str(), message.cells.len()), (id, "ops", "default", 1));
+    let (_, rows) = store.show_event(new.id).await.unwrap().unwrap();
+    assert_eq!(rows.len(), 2);
+}
+
+pub async fn counts_are_right(store: S) {
+    let fence = fence(&store).await;
+    let old = put_one(&store, NewDelivery { born_at: T0 - MIN, ..delivery("ops", "a") }).await;
+    put(&store, "b").await;
+    put_one(&store, NewDelivery { state: State::Deferred, ..delivery("ops", "b") }).await;
+    put_one(&store, delivery("dba", "a")).await;
+    let dead = put_one(&store, delivery("dba", "b")).await;
+    kill(&store, &fence, &dead, T0).await;
+    store.form(fence.clone(), message(&[old.id])).await.unwrap();
+    let stats = store.stats().await.unwrap();
+    let mut open = stats.open.clone();
+    open.sort();
+    let count = |channel: &str, state, n| (channel.to_owned(), state, n);
+    assert_eq!(open, [count("dba", State::Waiting, 1), count("ops", State::Waiting, 2), count("ops", State::Deferred, 1)]);
+    assert_eq!(stats.dead, [("dba".to_owned(), 1)]);
+    assert_eq!(stats.oldest, [("dba".to_owned(), T0), ("ops".to_owned(), T0 - MIN)]);
+    assert_eq!(stats.outlets.iter().map(|o| o.key.clone()).collect::<Vec<_>>(), [outlet()]);
+}
+
+pub async fn unknown_ids_are_not_found(store: S) {
+    assert!(store.show(DeliveryId::new()).await.unwrap().is_none());
+    assert!(store.show_event(EventId::new()).await.unwrap().is_none());
+    assert!(store.message(MessageId::new()).await.unwrap().is_none());
+}

@@ -1,0 +1,133 @@
+//! Contract of `accept` and `events`: one transaction (I1), contiguous places (I2), dedup.
+
+use super::fixtures::*;
+use crate::model::EventId;
+use crate::store::*;
+
+pub async fn places_in_a_lane_are_contiguous(store: S) {
+    let a = store.accept(event(vec![delivery("ops", "a"), delivery("ops", "b"), delivery("dba", "a")])).await.unwrap();
+    assert_eq!(a.deliveries.iter().map(|d| d.lane_seq).collect::<Vec<_>>(), [1, 1, 1]);
+    assert_ne!(a.deliveries[0].lane, a.deliveries[2].lane, "lanes are per channel");
+    for expected in 2..6 {
+        let next = put(&store, "a").await;
+        assert_eq!((next.lane, next.lane_seq), (a.deliveries[0].lane, expected));
+    }
+    let head = head(&store, a.deliveries[0].lane).await;
+    assert_eq!((head.last_seq, head.waiting), (5, 5));
+}
+
+pub async fn what_goes_in_comes_out(store: S) {
+    let mut new = event(vec![NewDelivery { mode: Mode::Sync, due_at: T0 + 7, reason: Some("note".into()), ..delivery("ops", LANE) }]);
+    new.deliveries[0].target.fallback = vec!["sms".into()];
+    new.note = Some("why".into());
+    let accepted = store.accept(new.clone()).await.unwrap();
+    assert_eq!((accepted.event, accepted.duplicate), (new.id, false));
+    let d = &accepted.deliveries[0];
+    assert_eq!((d.id, d.channel.as_str(), &d.outlet, d.state), (new.deliveries[0].id, "ops", &outlet(), State::Waiting));
+    let (stored, rows) = store.show_event(new.id).await.unwrap().unwrap();
+    assert_eq!((*stored.event).clone(), *new.event);
+    assert_eq!((stored.received_at, stored.plan.as_str(), stored.note.as_deref()), (T0, "plan-1", Some("why")));
+    assert_eq!((rows.len(), rows[0].id, rows[0].mode, rows[0].due_at), (1, d.id, Mode::Sync, T0 + 7));
+    let waiting = store.waiting(d.lane, 0, 10, true).await.unwrap().remove(0);
+    assert_eq!(waiting.target, new.deliveries[0].target);
+    assert_eq!(waiting.event.as_deref(), Some(&*new.event));
+    assert_eq!((waiting.event_id, waiting.rank, waiting.firing, waiting.tries, waiting.hop), (new.id, 2, 1, 0, 0));
+    assert_eq!(row(&store, d.id).await.reason.as_deref(), Some("note"));
+}
+
+pub async fn a_skipped_delivery_takes_a_place_but_does_not_wait(store: S) {
+    let skipped = NewDelivery { state: State::Skipped, rank: 0, reason: Some("resolved not wanted".into()), ..delivery("ops", LANE) };
+    let first = put_one(&store, skipped.clone()).await;
+    assert!(ready(&store).await.is_empty());
+    let second = put(&store, LANE).await;
+    let third = put_one(&store, NewDelivery { id: crate::model::DeliveryId::new(), ..skipped }).await;
+    assert_eq!([first.lane_seq, second.lane_seq, third.lane_seq], [1, 2, 3]);
+    let head = head(&store, first.lane).await;
+    assert_eq!((head.waiting, head.last_seq, head.rank), (1, 3, 2), "skipped ones do not count");
+    let row = row(&store, first.id).await;
+    assert_eq!((row.state, row.done_at), (State::Skipped, Some(T0)));
+}
+
+fn keyed(key: u8, at: i64) -> NewEvent {
+    NewEvent { dedup: Some(Dedup { key: [key; 32], window: 2 * MIN }), received_at: at, ..event(vec![delivery("ops", LANE)]) }
+}
+
+pub async fn a_repeat_within_the_window_gives_the_first_ids(store: S) {
+    let first = store.accept(keyed(1, T0)).await.unwrap();
+    let repeat = store.accept(keyed(1, T0 + 2 * MIN - 1)).await.unwrap();
+    assert!(repeat.duplicate);
+    assert_eq!((repeat.event, &repeat.deliveries), (first.event, &first.deliveries));
+    assert!(!store.accept(keyed(2, T0)).await.unwrap().duplicate, "another key");
+    let later = store.accept(keyed(1, T0 + 2 * MIN)).await.unwrap();
+    assert!(!later.duplicate, "the window is over");
+    assert_eq!(store.accept(keyed(1, T0 + 3 * MIN)).await.unwrap().event, later.event, "the later one is the first now");
+    assert_eq!(head(&store, first.deliveries[0].lane).await.waiting, 3);
+}
+
+pub async fn repeats_sent_at_once_make_one_event(store: S) {
+    let all = (0..64).map(|_| store.accept(keyed(1, T0)));
+    let answers: Vec<Accepted> = futures_util::future::join_all(all).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(answers.iter().filter(|a| !a.duplicate).count(), 1);
+    assert!(answers.iter().all(|a| a.event == answers[0].event && a.deliveries == answers[0].deliveries));
+    assert_eq!(ready(&store).await[0].waiting, 1);
+}
+
+pub async fn a_clock_set_back_swallows_nothing(store: S) {
+    store.accept(keyed(1, T0 + 100 * MIN)).await.unwrap();
+    assert!(!store.accept(keyed(1, T0)).await.unwrap().duplicate);
+    assert!(store.accept(keyed(1, T0 - MIN)).await.unwrap().duplicate, "a small step back is still the same moment");
+}
+
+pub async fn a_refused_event_leaves_nothing_behind(store: S) {
+    let twin = delivery("ops", "twin");
+    let bad = NewEvent { deliveries: vec![delivery("ops", "other"), twin.clone(), twin], ..keyed(9, T0) };
+    let id = bad.id;
+    assert!(matches!(store.accept(bad).await, Err(StoreError::Invalid(_))));
+    assert!(store.show_event(id).await.unwrap().is_none());
+    assert!(ready(&store).await.is_empty());
+    assert!(!store.accept(keyed(9, T0)).await.unwrap().duplicate, "its dedup key was not taken");
+}
+
+pub async fn one_bad_request_does_not_fail_its_neighbours(store: S) {
+    let twin = delivery("ops", "twin");
+    let mut events: Vec<NewEvent> = (0..40).map(|n| keyed(n, T0)).collect();
+    events[17].deliveries = vec![twin.clone(), twin];
+    let answers = futures_util::future::join_all(events.into_iter().map(|e| store.accept(e))).await;
+    for (n, answer) in answers.iter().enumerate() {
+        assert_eq!(answer.is_err(), n == 17, "{n}: {answer:?}");
+    }
+    let mut places: Vec<i64> = answers.iter().flatten().map(|a| a.deliveries[0].lane_seq).collect();
+    places.sort_unstable();
+    assert_eq!(places, (1..40).collect::<Vec<_>>(), "work done again leaves no gap");
+}
+
+pub async fn concurrent_events_share_a_lane_without_gaps(store: S) {
+    let tasks: Vec<_> = (0..300)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { put(&store, LANE).await.lane_seq })
+        })
+        .collect();
+    let mut places = Vec::new();
+    for task in tasks {
+        places.push(task.await.unwrap());
+    }
+    places.sort_unstable();
+    assert_eq!(places, (1..=300).collect::<Vec<_>>());
+}
+
+pub async fn only_open_or_skipped_deliveries_are_born(store: S) {
+    for state in State::ALL {
+        let born = store.accept(event(vec![NewDelivery { state, ..delivery("ops", LANE) }])).await;
+        let allowed = matches!(state, State::Waiting | State::Deferred | State::Skipped);
+        assert_eq!(born.is_ok(), allowed, "{state:?}: {born:?}");
+    }
+}
+
+pub async fn unknown_events_are_left_out(store: S) {
+    let known = event(vec![]);
+    store.accept(known.clone()).await.unwrap();
+    let found = store.events(&[EventId::new(), known.id]).await.unwrap();
+    assert_eq!(found.iter().map(|e| e.id).collect::<Vec<_>>(), [known.id]);
+    assert!(found[0].note.is_some(), "an event without deliveries says so");
+}

@@ -1,0 +1,94 @@
+//! Contract of `lanes_ready` and `waiting`: order, ageing, counters, what hides a lane.
+
+use super::fixtures::*;
+use crate::model::LaneId;
+use crate::store::*;
+
+pub async fn ready_lanes_come_by_rank_and_age(store: S) {
+    let mut lanes = Vec::new();
+    // One step of rank weighs five minutes: the info lane is born 11 minutes before the error lane and so precedes it.
+    for (key, rank, born) in [("warning", 2, 0), ("critical", 0, 0), ("old info", 3, -11 * MIN), ("error", 1, 0), ("newer critical", 0, 1)] {
+        lanes.push((key, put_one(&store, NewDelivery { rank, born_at: T0 + born, ..delivery("ops", key) }).await.lane));
+    }
+    put_one(&store, NewDelivery { outlet: crate::model::OutletKey::from_stored("log:2"), ..delivery("far", "far") }).await;
+    let order: Vec<String> = ready(&store).await.into_iter().map(|head| head.key).collect();
+    assert_eq!(order, ["critical", "newer critical", "old info", "error", "warning"]);
+    let except: Vec<LaneId> = lanes.iter().filter(|(key, _)| key.contains("critical")).map(|(_, lane)| *lane).collect();
+    let rest: Vec<String> = store.lanes_ready(&outlet(), &except, 2).await.unwrap().into_iter().map(|head| head.key).collect();
+    assert_eq!(rest, ["old info", "error"]);
+    // A severe newcomer lifts its whole lane.
+    put_one(&store, NewDelivery { rank: 0, born_at: T0 - 1, ..delivery("ops", "warning") }).await;
+    let first = ready(&store).await.remove(0);
+    assert_eq!((first.key.as_str(), first.rank, first.since, first.waiting), ("warning", 0, T0 - 1, 2));
+}
+
+pub async fn an_open_message_hides_its_lane(store: S) {
+    let fence = fence(&store).await;
+    let first = put(&store, "a").await;
+    put(&store, "a").await;
+    put(&store, "b").await;
+    let formed = message(&[first.id]);
+    store.form(fence.clone(), formed.clone()).await.unwrap();
+    assert_eq!(ready(&store).await.iter().map(|head| head.key.as_str()).collect::<Vec<_>>(), ["b"]);
+    put(&store, "a").await;
+    assert_eq!(ready(&store).await.len(), 1, "a newcomer does not open it");
+    let mut done = of_message(&fence, formed.id, false);
+    done.cells = vec![cell("room", CellState::Open)];
+    store.settle(done).await.unwrap();
+    assert_eq!(ready(&store).await.len(), 1, "still open");
+    let mut done = of_message(&fence, formed.id, true);
+    done.deliveries = vec![change(&first, State::Sent)];
+    store.settle(done).await.unwrap();
+    let head = head(&store, first.lane).await;
+    assert_eq!((head.waiting, head.last_seq), (2, 3));
+}
+
+pub async fn a_lane_is_due_when_its_head_or_a_deferred_one_is(store: S) {
+    let waiting = |due: i64| NewDelivery { due_at: T0 + due, ..delivery("ops", LANE) };
+    let deferred = |due: i64| NewDelivery { state: State::Deferred, ..waiting(due) };
+    let lane = put_one(&store, deferred(500)).await.lane;
+    assert_eq!(head(&store, lane).await.due_at, T0 + 500);
+    let first = put_one(&store, waiting(300)).await;
+    assert_eq!(head(&store, lane).await.due_at, T0 + 300, "the first that waits");
+    put_one(&store, waiting(10)).await;
+    assert_eq!(head(&store, lane).await.due_at, T0 + 300, "one behind it must wait for it");
+    let soon = put_one(&store, deferred(200)).await;
+    assert_eq!(head(&store, lane).await.due_at, T0 + 200, "a deferred one is due by itself");
+    let fence = fence(&store).await;
+    let mut s = settlement(&fence);
+    s.deliveries = vec![
+        DeliveryChange { reason: Some("resolved while muted".into()), ..change(&soon, State::Skipped) },
+        DeliveryChange { due_at: T0 + 900, ..change(&first, State::Waiting) },
+    ];
+    store.settle(s).await.unwrap();
+    assert_eq!(head(&store, lane).await.due_at, T0 + 500);
+}
+
+pub async fn waiting_goes_on_after_a_place(store: S) {
+    let mut all = Vec::new();
+    for n in 0..7 {
+        let state = if n % 3 == 1 { State::Skipped } else { State::Waiting };
+        let reason = state.is_final().then(|| "skip".to_owned());
+        all.push(put_one(&store, NewDelivery { state, reason, ..delivery("ops", LANE) }).await);
+    }
+    let lane = all[0].lane;
+    let list = |after, limit| {
+        let store = store.clone();
+        async move { store.waiting(lane, after, limit, false).await.unwrap().into_iter().map(|w| w.lane_seq).collect::<Vec<_>>() }
+    };
+    assert_eq!(list(0, 100).await, [1, 3, 4, 6, 7]);
+    assert_eq!(list(3, 2).await, [4, 6]);
+    assert_eq!(list(7, 10).await, Vec::<i64>::new());
+    assert!(store.waiting(lane, 0, 1, false).await.unwrap()[0].event.is_none());
+}
+
+pub async fn a_lane_that_emptied_starts_afresh(store: S) {
+    let fence = fence(&store).await;
+    let old = put_one(&store, NewDelivery { rank: 0, born_at: T0 - 60 * MIN, due_at: T0 - 60 * MIN, ..delivery("ops", LANE) }).await;
+    deliver(&store, &fence, &[&old], T0).await;
+    assert!(ready(&store).await.is_empty());
+    let new = put(&store, LANE).await;
+    let head = head(&store, new.lane).await;
+    assert_eq!((new.lane, new.lane_seq), (old.lane, 2));
+    assert_eq!((head.waiting, head.rank, head.since, head.due_at), (1, 2, T0, T0));
+}

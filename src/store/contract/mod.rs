@@ -1,0 +1,85 @@
+//! The contract test: what every engine must do, word for word, in one suite generic over `Arc<dyn Store>`.
+//!
+//! An engine's own tests call [`store_contract!`](crate::store::contract::store_contract) with a function that gives a fresh store and whatever
+//! must be kept alive for it (a folder, a database); the macro makes one test of each function here. Knows no engine.
+
+pub mod admin;
+pub mod fallbacks;
+pub mod fixtures;
+pub mod history;
+pub mod intake;
+pub mod lanes;
+pub mod messages;
+pub mod model;
+pub mod outcomes;
+pub mod owners;
+pub mod purging;
+pub mod random;
+
+/// Makes the contract's tests for one engine: `store_contract!(open)`, where `open` is the full path (`crate::..`) of a
+/// `fn() -> (Arc<dyn Store>, impl Sized)`.
+macro_rules! store_contract {
+    ($open:path) => {
+        crate::store::contract::store_contract!(@modules $open;
+            intake {
+                places_in_a_lane_are_contiguous, what_goes_in_comes_out, a_skipped_delivery_takes_a_place_but_does_not_wait,
+                a_repeat_within_the_window_gives_the_first_ids, repeats_sent_at_once_make_one_event, a_clock_set_back_swallows_nothing,
+                a_refused_event_leaves_nothing_behind, one_bad_request_does_not_fail_its_neighbours, concurrent_events_share_a_lane_without_gaps,
+                only_open_or_skipped_deliveries_are_born, unknown_events_are_left_out,
+            }
+            lanes {
+                ready_lanes_come_by_rank_and_age, an_open_message_hides_its_lane, a_lane_is_due_when_its_head_or_a_deferred_one_is,
+                waiting_goes_on_after_a_place, a_lane_that_emptied_starts_afresh,
+            }
+            owners {
+                every_claim_raises_the_epoch, a_live_lease_keeps_others_out, an_old_epoch_changes_nothing,
+                an_owner_learns_what_it_must_know, an_attempt_that_never_ended_is_unknown, pause_and_hold_stay,
+            }
+            messages {
+                a_message_is_stored_before_it_is_sent, a_lane_has_one_open_message, members_are_a_prefix_of_their_lane,
+                a_message_formed_again_is_replaced, what_is_begun_is_not_rendered_anew, an_ok_cell_is_never_begun_again, final_deliveries_join_nothing,
+            }
+            outcomes {
+                a_single_is_written_at_settle, a_postponed_delivery_moves_its_lane, a_detached_delivery_frees_its_lane,
+                a_death_and_its_child_come_together, a_child_is_made_once, a_dropped_origin_has_no_child, a_dropped_one_that_left_is_sent,
+                every_end_names_a_message_or_a_reason, a_final_state_is_final, the_first_and_last_attempts_are_kept, an_answer_is_capped,
+                months_are_counted, a_settlement_of_nothing_known_is_refused, an_ok_cell_stays_ok, decisions_need_no_message,
+            }
+            fallbacks {
+                what_waits_too_long_is_copied_once, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,
+                what_is_resolved_finds_where_its_firing_went,
+            }
+            admin {
+                the_dead_live_again, what_waits_is_moved, nonsense_is_not_requeued, dropping_ends_what_is_not_on_its_way,
+                a_renamed_channel_takes_its_lanes_along, lanes_with_one_key_are_merged_in_order, what_is_on_its_way_keeps_its_own_lane,
+                lanes_follow_their_credential, mutes_come_and_go, a_check_leaves_nothing,
+            }
+            history {
+                a_page_follows_its_cursor, every_filter_narrows, a_delivery_is_shown_with_all_of_it, counts_are_right, unknown_ids_are_not_found,
+            }
+            purging {
+                only_events_past_retention_go, an_event_stays_while_one_delivery_must, a_message_goes_with_its_last_delivery,
+                events_without_deliveries_go_too, messages_left_behind_go_too, a_step_is_small, keys_are_forgotten, lanes_are_never_reused,
+            }
+        );
+
+        #[test]
+        fn random_histories_match_the_model() {
+            crate::store::contract::random::histories_match_the_model($open);
+        }
+    };
+    (@modules $open:path; $($module:ident { $($test:ident,)+ })+) => {
+        $(mod $module {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let (store, _keep) = $open();
+                    crate::store::contract::$module::$test(store.clone()).await;
+                    store.close().await;
+                }
+            )+
+        })+
+    };
+}
+
+pub(crate) use store_contract;

@@ -1,0 +1,169 @@
+//! A store as simple as it can be: vectors, and every answer computed from them anew. What an engine keeps in counters and indices, this
+//! computes from the deliveries each time; that is what makes it a check of them.
+
+use crate::model::{DeliveryId, EventId, LaneId, MessageId};
+use crate::store::{LaneHead, State};
+
+/// A delivery as the model knows it.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub id: DeliveryId,
+    pub event: EventId,
+    pub channel: String,
+    pub lane: LaneId,
+    pub seq: i64,
+    pub state: State,
+    pub rank: i64,
+    pub born: i64,
+    pub due: i64,
+    pub tries: u32,
+    pub message: Option<MessageId>,
+    pub origin: Option<DeliveryId>,
+    pub done_at: Option<i64>,
+}
+
+impl Delivery {
+    /// Whether it is waiting or deferred.
+    pub fn open(&self) -> bool {
+        !self.state.is_final()
+    }
+}
+
+/// A lane as the model knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lane {
+    pub id: LaneId,
+    pub channel: String,
+    pub key: String,
+    pub last_seq: i64,
+}
+
+/// The whole.
+#[derive(Debug, Default)]
+pub struct Model {
+    pub deliveries: Vec<Delivery>,
+    pub lanes: Vec<Lane>,
+    /// Open messages.
+    pub open: Vec<MessageId>,
+    /// Messages that are done.
+    pub done: Vec<MessageId>,
+    /// Key, event, when it was seen.
+    pub dedup: Vec<(u8, EventId, i64)>,
+}
+
+impl Model {
+    /// A delivery by id.
+    pub fn get(&mut self, id: DeliveryId) -> Option<&mut Delivery> {
+        self.deliveries.iter_mut().find(|d| d.id == id)
+    }
+
+    /// What is open in a lane, by place.
+    pub fn open_in(&self, lane: LaneId) -> Vec<&Delivery> {
+        let mut open: Vec<&Delivery> = self.deliveries.iter().filter(|d| d.lane == lane && d.open()).collect();
+        open.sort_by_key(|d| d.seq);
+        open
+    }
+
+    /// The open message that has members in a lane.
+    pub fn message_in(&self, lane: LaneId) -> Option<MessageId> {
+        self.deliveries.iter().filter(|d| d.lane == lane).filter_map(|d| d.message).find(|m| self.open.contains(m))
+    }
+
+    /// What `lanes_ready` must give, by definition.
+    pub fn ready(&self) -> Vec<LaneHead> {
+        let mut heads: Vec<LaneHead> =
+            self.lanes.iter().filter(|lane| self.message_in(lane.id).is_none()).filter_map(|lane| self.head(lane)).collect();
+        heads.sort_by_key(|head| (head.rank * 300_000 + head.since, head.id));
+        heads
+    }
+
+    fn head(&self, lane: &Lane) -> Option<LaneHead> {
+        let open = self.open_in(lane.id);
+        let first_waiting = open.iter().find(|d| d.state == State::Waiting);
+        let deferred = open.iter().filter(|d| d.state == State::Deferred);
+        Some(LaneHead {
+            id: lane.id,
+            channel: lane.channel.clone(),
+            key: lane.key.clone(),
+            last_seq: lane.last_seq,
+            waiting: open.len() as i64,
+            rank: open.iter().map(|d| d.rank).min()?,
+            due_at: first_waiting.into_iter().chain(deferred).map(|d| d.due).min()?,
+            since: open.iter().map(|d| d.born).min()?,
+        })
+    }
+
+    /// Puts a delivery at the end of the lane that the engine gave it, and gives the place it must have.
+    pub fn append(&mut self, mut delivery: Delivery, key: &str) -> i64 {
+        let known = self.lanes.iter().position(|l| l.channel == delivery.channel && l.key == key);
+        let lane = match known {
+            Some(ix) => &mut self.lanes[ix],
+            None => {
+                assert!(self.lanes.iter().all(|l| l.id != delivery.lane), "a lane's number was given out twice");
+                self.lanes.push(Lane { id: delivery.lane, channel: delivery.channel.clone(), key: key.into(), last_seq: 0 });
+                self.lanes.last_mut().expect("just pushed")
+            }
+        };
+        assert_eq!(lane.id, delivery.lane, "one lane for each channel and key");
+        lane.last_seq += 1;
+        delivery.seq = lane.last_seq;
+        self.deliveries.push(delivery);
+        self.lanes.iter().find(|l| l.channel == self.deliveries.last().expect("just pushed").channel && l.key == key).map_or(0, |l| l.last_seq)
+    }
+
+    /// A channel renamed: lanes move, or are merged behind those of the same key unless they have an open message.
+    pub fn adopt(&mut self, from: &str, to: &str) {
+        let lanes: Vec<Lane> = self.lanes.iter().filter(|l| l.channel == from).cloned().collect();
+        for lane in lanes {
+            let open: Vec<DeliveryId> = self.open_in(lane.id).iter().map(|d| d.id).collect();
+            for id in &open {
+                let origin = self.get(*id).expect("open").origin;
+                let twin = origin.is_some() && self.deliveries.iter().any(|d| d.origin == origin && d.channel == to);
+                let d = self.get(*id).expect("open");
+                d.channel = to.into();
+                d.origin = d.origin.filter(|_| !twin);
+            }
+            let twin = self.lanes.iter().position(|l| l.channel == to && l.key == lane.key);
+            let Some(twin) = twin.filter(|_| self.message_in(lane.id).is_none()) else {
+                let suffix = if twin.is_some() { format!("~{}", lane.id.0) } else { String::new() };
+                let own = self.lanes.iter_mut().find(|l| l.id == lane.id).expect("listed");
+                own.channel = to.into();
+                own.key.push_str(&suffix);
+                continue;
+            };
+            for id in open {
+                self.lanes[twin].last_seq += 1;
+                let (lane, seq) = (self.lanes[twin].id, self.lanes[twin].last_seq);
+                let d = self.get(id).expect("open");
+                (d.lane, d.seq) = (lane, seq);
+            }
+            self.remove_if_empty(lane.id);
+        }
+    }
+
+    /// A lane without deliveries goes.
+    pub fn remove_if_empty(&mut self, lane: LaneId) {
+        if self.deliveries.iter().all(|d| d.lane != lane) {
+            self.lanes.retain(|l| l.id != lane);
+        }
+    }
+
+    /// Purges every event all of whose deliveries ended before these; gives how many.
+    pub fn purge(&mut self, sent_before: i64, dead_before: i64) -> u64 {
+        let open = self.open.clone();
+        let keeps = |d: &Delivery| {
+            let before = if matches!(d.state, State::Sent | State::Skipped | State::Dropped) { sent_before } else { dead_before };
+            d.done_at.is_none_or(|at| at >= before) || d.message.is_some_and(|m| open.contains(&m))
+        };
+        let kept: Vec<EventId> = self.deliveries.iter().filter(|d| keeps(d)).map(|d| d.event).collect();
+        let (stay, go): (Vec<Delivery>, Vec<Delivery>) = self.deliveries.drain(..).partition(|d| kept.contains(&d.event));
+        self.deliveries = stay;
+        let mut events: Vec<EventId> = go.iter().map(|d| d.event).collect();
+        events.sort_unstable();
+        events.dedup();
+        for d in &go {
+            self.remove_if_empty(d.lane);
+        }
+        events.len() as u64
+    }
+}

@@ -1,0 +1,176 @@
+//! Taking events in: dedup, lanes and deliveries. The hot path: JSON is made by the caller, the writer only binds and steps.
+//!
+//! Knows how a delivery enters its lane, also for fallback children and replays; knows nothing of what becomes of it.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failure::Fail;
+use super::rows::{bytes, mode_name, state, to_json, to_json_text, uuid};
+use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
+use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, State, StoreError};
+
+/// Stands where a reason is due and the caller gave none.
+pub(super) const NO_REASON: &str = "no reason was given";
+
+/// A delivery with its target as JSON.
+pub(super) struct PreparedDelivery {
+    pub(super) delivery: NewDelivery,
+    pub(super) target: String,
+}
+
+impl PreparedDelivery {
+    /// Refuses a delivery that is born in a state that only a settlement gives.
+    pub(super) fn new(delivery: NewDelivery) -> Result<Self, StoreError> {
+        if !matches!(delivery.state, State::Waiting | State::Deferred | State::Skipped) {
+            let (id, state) = (delivery.id, delivery.state.as_str());
+            return Err(StoreError::Invalid(format!("delivery {id} cannot be born `{state}`: only waiting, deferred or skipped")));
+        }
+        let target = to_json_text(&delivery.target, "a delivery's target")?;
+        Ok(Self { delivery, target })
+    }
+
+    fn cost(&self) -> usize {
+        400 + self.target.len() + self.delivery.title.len() + self.delivery.channel.len()
+    }
+}
+
+/// An event ready to be written.
+pub(super) struct PreparedEvent {
+    id: EventId,
+    source: String,
+    received_at: i64,
+    group_key: String,
+    plan: Arc<str>,
+    body: Vec<u8>,
+    note: Option<String>,
+    dedup: Option<Dedup>,
+    deliveries: Vec<PreparedDelivery>,
+}
+
+impl PreparedEvent {
+    /// Serialises; meant for the caller's thread.
+    pub(super) fn new(new: NewEvent) -> Result<Self, StoreError> {
+        let body = to_json(&*new.event, "an event")?;
+        let deliveries = new.deliveries.into_iter().map(PreparedDelivery::new).collect::<Result<Vec<_>, _>>()?;
+        // An event without deliveries must say why; purge also finds it by its note.
+        let note = new.note.or_else(|| deliveries.is_empty().then(|| "no delivery".to_owned()));
+        Ok(Self {
+            id: new.id,
+            source: new.event.source.clone(),
+            received_at: new.received_at,
+            group_key: new.event.group_key.clone(),
+            plan: new.plan,
+            body,
+            note,
+            dedup: new.dedup,
+            deliveries,
+        })
+    }
+
+    /// Bytes it takes in the queue, about.
+    pub(super) fn cost(&self) -> usize {
+        256 + self.body.len() + self.deliveries.iter().map(PreparedDelivery::cost).sum::<usize>()
+    }
+}
+
+/// Writes an event with all that belongs to it, or finds that it is a duplicate.
+pub(super) fn accept(db: &Connection, event: &PreparedEvent) -> Result<Accepted, Fail> {
+    if let Some(first) = duplicate_of(db, event)? {
+        return Ok(Accepted { event: first, duplicate: true, deliveries: accepted_of(db, first)? });
+    }
+    db.prepare_cached("INSERT INTO event (id, source, received_at, group_key, plan, body, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![bytes(&event.id.0), event.source, event.received_at, event.group_key, &*event.plan, event.body, event.note])?;
+    let deliveries = event.deliveries.iter().map(|d| insert_delivery(db, event.id, d, event.received_at)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Accepted { event: event.id, duplicate: false, deliveries })
+}
+
+/// The first event with the same key, when it was seen within the window; else the key now stands for this event.
+fn duplicate_of(db: &Connection, event: &PreparedEvent) -> Result<Option<EventId>, Fail> {
+    let Some(dedup) = &event.dedup else { return Ok(None) };
+    // A row from the future (the clock was set back) must not swallow events until the clock has caught up with it.
+    let mut upsert = db.prepare_cached(
+        "INSERT INTO dedup (key, event_id, seen_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (key) DO UPDATE SET event_id = excluded.event_id, seen_at = excluded.seen_at
+         WHERE dedup.seen_at <= excluded.seen_at - ?4 OR dedup.seen_at > excluded.seen_at + ?4 RETURNING 1",
+    )?;
+    let taken = upsert.query_row(params![&dedup.key[..], bytes(&event.id.0), event.received_at, dedup.window], |_| Ok(())).optional()?;
+    if taken.is_some() {
+        return Ok(None);
+    }
+    let mut first = db.prepare_cached("SELECT event_id FROM dedup WHERE key = ?1")?;
+    Ok(Some(EventId(first.query_row([&dedup.key[..]], |row| uuid(row, 0))?)))
+}
+
+fn accepted_of(db: &Connection, event: EventId) -> Result<Vec<AcceptedDelivery>, Fail> {
+    let mut select = db.prepare_cached(
+        "SELECT d.id, d.channel, l.outlet, d.lane_id, d.lane_seq, d.state FROM delivery d JOIN lane l ON l.id = d.lane_id
+         WHERE d.event_id = ?1 ORDER BY d.id",
+    )?;
+    let rows = select.query_map([bytes(&event.0)], |row| {
+        Ok(AcceptedDelivery {
+            id: DeliveryId(uuid(row, 0)?),
+            channel: row.get(1)?,
+            outlet: OutletKey::from_stored(row.get_ref(2)?.as_str()?),
+            lane: LaneId(row.get(3)?),
+            lane_seq: row.get(4)?,
+            state: state(row, 5)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Puts a delivery at the end of its lane, which is made when it is not there. A lane that exists keeps its outlet.
+pub(super) fn insert_delivery(db: &Connection, event: EventId, prepared: &PreparedDelivery, now: i64) -> Result<AcceptedDelivery, Fail> {
+    let d = &prepared.delivery;
+    let (waits, deferred) = (!d.state.is_final(), d.state == State::Deferred);
+    // What is due first is the first waiting one or a deferred one. A newcomer that waits counts only when none waits before it.
+    let mut upsert = db.prepare_cached(
+        "INSERT INTO lane (channel, key, outlet, last_seq, waiting, deferred, rank, due_at, since) VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (channel, key) DO UPDATE SET
+             last_seq = last_seq + 1,
+             waiting = waiting + excluded.waiting,
+             deferred = deferred + excluded.deferred,
+             rank = CASE WHEN excluded.waiting = 0 THEN rank WHEN waiting = 0 THEN excluded.rank ELSE min(rank, excluded.rank) END,
+             since = CASE WHEN excluded.waiting = 0 THEN since WHEN waiting = 0 THEN excluded.since ELSE min(since, excluded.since) END,
+             due_at = CASE WHEN excluded.waiting = 0 THEN due_at WHEN waiting = 0 THEN excluded.due_at
+                           WHEN excluded.deferred = 1 OR waiting = deferred THEN min(due_at, excluded.due_at) ELSE due_at END
+         RETURNING id, last_seq, outlet",
+    )?;
+    let (lane, lane_seq, outlet) = upsert
+        .query_row(params![d.channel, d.lane_key, d.outlet.as_str(), waits, deferred, d.rank, d.due_at, d.born_at], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, same_or_stored(&d.outlet, row.get_ref(2)?.as_str()?)))
+        })?;
+    db.prepare_cached(
+        "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
+                               origin_id, hop, done_at, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+    )?
+    .execute(params![
+        bytes(&d.id.0),
+        bytes(&event.0),
+        lane,
+        lane_seq,
+        d.channel,
+        prepared.target,
+        mode_name(d.mode),
+        d.state.as_str(),
+        d.rank,
+        d.title,
+        d.firing,
+        d.resolved,
+        d.born_at,
+        d.due_at,
+        d.origin.as_ref().map(|id| bytes(&id.0)),
+        d.hop,
+        d.state.is_final().then_some(now),
+        // A final delivery names its message or a reason (I4), and this one has no message.
+        d.reason.as_deref().or(d.state.is_final().then_some(NO_REASON)),
+    ])?;
+    Ok(AcceptedDelivery { id: d.id, channel: d.channel.clone(), outlet, lane: LaneId(lane), lane_seq, state: d.state })
+}
+
+fn same_or_stored(given: &OutletKey, stored: &str) -> OutletKey {
+    if given.as_str() == stored { given.clone() } else { OutletKey::from_stored(stored) }
+}

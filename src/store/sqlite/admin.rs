@@ -1,0 +1,236 @@
+//! What people and reloads do to the queue: requeue, move, drop, rename a channel, point it at another outlet, mute it.
+//!
+//! Nothing here touches a delivery whose message is open: its outcome is on the way.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::accept::{PreparedDelivery, insert_delivery};
+use super::failure::Fail;
+use super::rows::{DELIVERY, bytes, delivery_row, target};
+use super::settle::recount;
+use crate::model::{DeliveryId, OutletKey};
+use crate::store::{AcceptedDelivery, ChannelMute, DeliveryRow, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
+
+fn invalid(text: String) -> Fail {
+    Fail::Undo(StoreError::Invalid(text))
+}
+
+/// What a target keeps on another channel: recipients, pings and the template set are the old channel's, the new one has its own.
+pub(super) fn for_channel(target: TargetRecord) -> TargetRecord {
+    TargetRecord { template: String::new(), mentions: None, only: Vec::new(), ..target }
+}
+
+struct Old {
+    row: DeliveryRow,
+    target: TargetRecord,
+    lane: i64,
+    lane_key: String,
+    outlet: OutletKey,
+    in_flight: bool,
+}
+
+fn old(db: &Connection, id: DeliveryId) -> Result<Old, Fail> {
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {DELIVERY}, l.key, l.outlet, EXISTS (SELECT 1 FROM message m WHERE m.id = d.message_id AND m.done = 0)
+         FROM delivery d JOIN lane l ON l.id = d.lane_id WHERE d.id = ?1"
+    ))?;
+    let found = select.query_row([bytes(&id.0)], |row| {
+        Ok(Old {
+            row: delivery_row(row)?,
+            target: target(row)?,
+            lane: row.get(2)?,
+            lane_key: row.get(20)?,
+            outlet: OutletKey::from_stored(row.get_ref(21)?.as_str()?),
+            in_flight: row.get(22)?,
+        })
+    });
+    found.optional()?.ok_or_else(|| invalid(format!("there is no delivery {id}; it may have been purged")))
+}
+
+/// [`crate::store::Store::requeue`].
+pub(super) fn requeue(db: &Connection, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
+    ids.iter().map(|id| requeue_one(db, old(db, *id)?, to, now)).collect()
+}
+
+fn requeue_one(db: &Connection, old: Old, to: Option<&MoveTo>, now: i64) -> Result<AcceptedDelivery, Fail> {
+    let (id, state) = (old.row.id, old.row.state);
+    let moves = !state.is_final();
+    if state == State::Sent {
+        return Err(invalid(format!("delivery {id} was sent; only dead, dropped, expired, skipped and unknown ones can be requeued")));
+    }
+    if moves && to.is_none() {
+        return Err(invalid(format!("delivery {id} still waits; name a channel to move it to")));
+    }
+    if moves && old.in_flight {
+        return Err(invalid(format!("delivery {id} is part of a message that is being sent; try again when that has ended")));
+    }
+    let mut target = old.target;
+    let (channel, outlet) = match to {
+        Some(to) => {
+            target.fallback.clone_from(&to.fallback);
+            if to.channel != old.row.channel {
+                target = for_channel(target);
+            }
+            (to.channel.clone(), to.outlet.clone())
+        }
+        None => (old.row.channel.clone(), old.outlet),
+    };
+    let new = DeliveryId::new();
+    let prepared = PreparedDelivery::new(NewDelivery {
+        id: new,
+        channel: channel.clone(),
+        outlet,
+        lane_key: old.lane_key,
+        target,
+        mode: Mode::Queued,
+        state: State::Waiting,
+        rank: old.row.rank,
+        title: old.row.title,
+        firing: old.row.firing,
+        resolved: old.row.resolved,
+        born_at: now,
+        due_at: now,
+        origin: None,
+        hop: 0,
+        reason: Some(format!("{} of {id}", if moves { "move" } else { "replay" })),
+    })
+    .map_err(Fail::Undo)?;
+    let accepted = insert_delivery(db, old.row.event, &prepared, now)?;
+    let note = if moves { format!("moved to {channel} as {new}") } else { format!("replayed as {new}") };
+    db.prepare_cached(
+        "UPDATE delivery SET reason = coalesce(reason || '; ', '') || ?2, state = CASE WHEN ?3 THEN 'dropped' ELSE state END,
+             done_at = CASE WHEN ?3 THEN ?4 ELSE done_at END WHERE id = ?1",
+    )?
+    .execute(params![bytes(&id.0), note, moves, now])?;
+    if moves {
+        recount(db, old.lane)?;
+    }
+    Ok(accepted)
+}
+
+/// [`crate::store::Store::drop_deliveries`]. What was dead keeps its old reason behind the new one.
+pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, Fail> {
+    let mut update = db.prepare_cached(
+        "UPDATE delivery SET state = 'dropped', done_at = ?3, reason = ?2 || coalesce('; before: ' || reason, '')
+         WHERE id = ?1 AND state IN ('waiting', 'deferred', 'dead')
+             AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = delivery.message_id AND m.done = 0)
+         RETURNING lane_id",
+    )?;
+    let mut dropped = 0;
+    let mut lanes = std::collections::BTreeSet::new();
+    for id in ids {
+        if let Some(lane) = update.query_row(params![bytes(&id.0), reason, now], |row| row.get(0)).optional()? {
+            lanes.insert(lane);
+            dropped += 1;
+        }
+    }
+    for lane in lanes {
+        recount(db, lane)?;
+    }
+    Ok(dropped)
+}
+
+/// [`crate::store::Store::adopt`]. Gives how many lanes.
+pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, Fail> {
+    if from == to {
+        return assign(db, to, outlet);
+    }
+    let mut lanes = db.prepare_cached(
+        "SELECT l.id, l.message_id IS NOT NULL, (SELECT t.id FROM lane t WHERE t.channel = ?2 AND t.key = l.key) FROM lane l
+         WHERE l.channel = ?1 ORDER BY l.id",
+    )?;
+    let rows = lanes.query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let lanes: Vec<(i64, bool, Option<i64>)> = rows.collect::<rusqlite::Result<_>>()?;
+    for &(lane, in_flight, twin) in &lanes {
+        rename_open(db, lane, to)?;
+        match twin {
+            Some(twin) if !in_flight => merge(db, lane, twin)?,
+            // What is under way cannot be put behind others without breaking its prefix: it drains in a lane of its own.
+            Some(_) => rename_lane(db, lane, to, outlet, "key || '~' || id")?,
+            None => rename_lane(db, lane, to, outlet, "key")?,
+        }
+    }
+    assign(db, to, outlet)?;
+    db.prepare_cached("UPDATE message INDEXED BY message_open SET channel = ?2, outlet = ?3 WHERE channel = ?1 AND done = 0")?.execute(params![
+        from,
+        to,
+        outlet.as_str()
+    ])?;
+    db.prepare_cached("UPDATE OR IGNORE mute SET channel = ?2 WHERE channel = ?1")?.execute([from, to])?;
+    Ok(lanes.len() as u64)
+}
+
+fn rename_open(db: &Connection, lane: i64, to: &str) -> Result<(), Fail> {
+    // A fallback child whose origin has another child on that channel already would collide with it: it becomes a delivery of its own.
+    db.prepare_cached(
+        "UPDATE delivery SET origin_id = NULL WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') AND origin_id IS NOT NULL
+         AND EXISTS (SELECT 1 FROM delivery o WHERE o.origin_id = delivery.origin_id AND o.channel = ?2)",
+    )?
+    .execute(params![lane, to])?;
+    db.prepare_cached("UPDATE delivery SET channel = ?2 WHERE lane_id = ?1 AND state IN ('waiting', 'deferred')")?.execute(params![lane, to])?;
+    Ok(())
+}
+
+fn rename_lane(db: &Connection, lane: i64, to: &str, outlet: &OutletKey, key: &str) -> Result<(), Fail> {
+    db.prepare_cached(&format!("UPDATE lane SET channel = ?2, outlet = ?3, key = {key} WHERE id = ?1"))?.execute(params![
+        lane,
+        to,
+        outlet.as_str()
+    ])?;
+    Ok(())
+}
+
+/// Puts what is open in `lane` behind what is in `twin`, in order, and removes `lane` when nothing refers to it.
+fn merge(db: &Connection, lane: i64, twin: i64) -> Result<(), Fail> {
+    let mut open = db.prepare_cached(
+        "SELECT id FROM delivery INDEXED BY delivery_open WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') ORDER BY lane_seq",
+    )?;
+    let open: Vec<Vec<u8>> = open.query_map([lane], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut next = db.prepare_cached("UPDATE lane SET last_seq = last_seq + 1 WHERE id = ?1 RETURNING last_seq")?;
+    let mut carry = db.prepare_cached("UPDATE delivery SET lane_id = ?2, lane_seq = ?3 WHERE id = ?1")?;
+    for id in &open {
+        let seq: i64 = next.query_row([twin], |row| row.get(0))?;
+        carry.execute(params![id, twin, seq])?;
+    }
+    recount(db, lane)?;
+    recount(db, twin)?;
+    remove_if_empty(db, lane)
+}
+
+/// Removes a lane to which nothing refers.
+pub(super) fn remove_if_empty(db: &Connection, lane: i64) -> Result<(), Fail> {
+    db.prepare_cached(
+        "DELETE FROM lane WHERE id = ?1 AND waiting = 0 AND message_id IS NULL AND NOT EXISTS (SELECT 1 FROM delivery WHERE lane_id = ?1)",
+    )?
+    .execute([lane])?;
+    Ok(())
+}
+
+/// [`crate::store::Store::assign`]. Open messages go with their lanes: their new owner finishes them.
+pub(super) fn assign(db: &Connection, channel: &str, outlet: &OutletKey) -> Result<u64, Fail> {
+    let to = params![channel, outlet.as_str()];
+    let lanes = db.prepare_cached("UPDATE lane SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2")?.execute(to)?;
+    db.prepare_cached("UPDATE message INDEXED BY message_open SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2 AND done = 0")?.execute(to)?;
+    Ok(lanes as u64)
+}
+
+/// [`crate::store::Store::mute`].
+pub(super) fn mute(db: &Connection, mute: &ChannelMute) -> Result<(), Fail> {
+    if mute.until == 0 {
+        db.prepare_cached("DELETE FROM mute WHERE channel = ?1")?.execute([&mute.channel])?;
+    } else {
+        db.prepare_cached(
+            "INSERT INTO mute (channel, until, reason, by) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (channel) DO UPDATE SET until = excluded.until, reason = excluded.reason, by = excluded.by",
+        )?
+        .execute(params![mute.channel, mute.until, mute.reason, mute.by])?;
+    }
+    Ok(())
+}
+
+/// [`crate::store::Store::check`]: takes fresh pages, so that a disk without room is seen, and gives them back.
+pub(super) fn check(db: &Connection) -> Result<(), Fail> {
+    db.prepare_cached("INSERT OR REPLACE INTO dedup (key, event_id, seen_at) VALUES (x'00', zeroblob(65536), 0)")?.execute([])?;
+    db.prepare_cached("DELETE FROM dedup WHERE key = x'00'")?.execute([])?;
+    Ok(())
+}

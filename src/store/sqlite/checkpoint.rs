@@ -1,0 +1,96 @@
+//! Moves what was committed from the log into the database file, on a connection of its own, when the writer is quiet.
+//!
+//! A checkpoint on the writer's connection would make one unlucky request wait for it (20-80 ms); this one runs beside the writer. The writer's
+//! own automatic checkpoint stays on as a stop for a log that nobody gets to shorten.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::open::Files;
+
+/// The writer counts as quiet after this long without a commit.
+const QUIET: Duration = Duration::from_millis(200);
+/// So many bytes of requests are moved without waiting for quiet: about a quarter of the log at which the writer would do it itself.
+const PLENTY: usize = 16 << 20;
+
+#[derive(Default)]
+struct State {
+    bytes: usize,
+    commits: u64,
+    dirty: bool,
+    closed: bool,
+}
+
+/// What the writer has done since the last checkpoint.
+#[derive(Default)]
+pub(super) struct Activity {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+impl Activity {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writer committed something; `last`: nothing else waits for it.
+    pub(super) fn wrote(&self, bytes: usize, last: bool) {
+        let mut state = self.lock();
+        state.bytes += bytes;
+        state.commits += 1;
+        state.dirty = true;
+        let wake = last || state.bytes >= PLENTY;
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Ends [`run`].
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_all();
+    }
+
+    /// Waits until a checkpoint is worth it; `false` when closed.
+    fn wait(&self) -> bool {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return false;
+            }
+            if !state.dirty {
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let before = state.commits;
+            if state.bytes < PLENTY {
+                let quiet = self.wake.wait_timeout_while(state, QUIET, |s| !s.closed && s.bytes < PLENTY);
+                state = quiet.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            if state.closed {
+                return false;
+            }
+            if state.bytes >= PLENTY || state.commits == before {
+                state.bytes = 0;
+                state.dirty = false;
+                return true;
+            }
+        }
+    }
+}
+
+/// Runs until closed. A checkpoint that fails is tried again after the next commit: the log keeps everything until then.
+pub(super) fn run(files: &Files, activity: &Activity) {
+    let mut db = None;
+    while activity.wait() {
+        let outcome = match db.take().map_or_else(|| files.checkpointer(), Ok) {
+            Ok(open) => open.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0)).map(|_| open),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(open) => db = Some(open),
+            Err(error) => tracing::debug!(%error, "a checkpoint failed; it is tried again"),
+        }
+    }
+}

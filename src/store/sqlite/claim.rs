@@ -1,0 +1,85 @@
+//! Who owns an outlet: claims, leases and what a new owner must know to go on.
+//!
+//! Epochs only grow; a claim by the same node raises the epoch too, so that writes of its earlier life are fenced.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failure::Fail;
+use super::messages::check_fence;
+use super::rows::{DELIVERY, OPEN, bytes, cells, pages, uuid, waiting_row};
+use super::settle::change_outlet;
+use crate::model::{MessageId, OutletKey};
+use crate::store::{Claim, Fence, OpenMessage, OutletChange, Owned, Waiting};
+
+/// [`crate::store::Store::own`].
+pub(super) fn own(db: &Connection, claim: &Claim) -> Result<Option<Owned>, Fail> {
+    let key = claim.outlet.as_str();
+    let mut upsert = db.prepare_cached(
+        "INSERT INTO outlet (key, owner, epoch, lease_until) VALUES (?1, ?2, 1, ?3)
+         ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, epoch = epoch + 1, lease_until = excluded.lease_until
+         WHERE owner = excluded.owner OR lease_until <= ?4
+         RETURNING epoch, paused_until, held, month, month_sent",
+    )?;
+    let owned = upsert.query_row(params![key, claim.node, claim.lease_until, claim.now], |row| {
+        Ok(Owned {
+            epoch: row.get(0)?,
+            paused_until: row.get(1)?,
+            held: row.get(2)?,
+            month: row.get(3)?,
+            month_sent: row.get(4)?,
+            ..Owned::default()
+        })
+    });
+    let Some(mut owned) = owned.optional()? else { return Ok(None) };
+    db.prepare_cached("UPDATE attempt INDEXED BY attempt_open SET ended_at = ?2, kind = 'unknown' WHERE outlet = ?1 AND ended_at IS NULL")?
+        .execute(params![key, claim.now])?;
+    let mut sends = db.prepare_cached("SELECT begun_at FROM attempt WHERE outlet = ?1 AND begun_at >= ?2 ORDER BY begun_at")?;
+    owned.sends = sends.query_map(params![key, claim.window_start], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    owned.open = open_messages(db, &claim.outlet)?;
+    Ok(Some(owned))
+}
+
+fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<OpenMessage>, Fail> {
+    let mut select = db.prepare_cached(
+        "SELECT id, channel, kind, template, generation, formed_at, pages FROM message INDEXED BY message_open
+         WHERE outlet = ?1 AND done = 0 ORDER BY formed_at, id",
+    )?;
+    let rows = select.query_map([outlet.as_str()], |row| {
+        Ok(OpenMessage {
+            id: MessageId(uuid(row, 0)?),
+            channel: row.get(1)?,
+            kind: row.get(2)?,
+            template: row.get(3)?,
+            generation: row.get(4)?,
+            formed_at: row.get(5)?,
+            pages: pages(row, 6)?,
+            cells: Vec::new(),
+            members: Vec::new(),
+        })
+    })?;
+    let mut open: Vec<OpenMessage> = rows.collect::<rusqlite::Result<_>>()?;
+    for message in &mut open {
+        message.cells = cells(db, message.id)?;
+        message.members = open_members(db, message.id)?;
+    }
+    Ok(open)
+}
+
+fn open_members(db: &Connection, message: MessageId) -> Result<Vec<Waiting>, Fail> {
+    let mut select =
+        db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.message_id = ?1 AND d.{OPEN} ORDER BY d.lane_id, d.lane_seq"))?;
+    Ok(select.query_map([bytes(&message.0)], waiting_row)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// [`crate::store::Store::renew`]. An owner stays the owner until another node claims, also when its lease has run out.
+pub(super) fn renew(db: &Connection, node: &str, lease_until: i64) -> Result<Vec<OutletKey>, Fail> {
+    let mut update = db.prepare_cached("UPDATE outlet SET lease_until = ?2 WHERE owner = ?1 RETURNING key")?;
+    let rows = update.query_map(params![node, lease_until], |row| Ok(OutletKey::from_stored(row.get_ref(0)?.as_str()?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// [`crate::store::Store::outlet`].
+pub(super) fn set_outlet(db: &Connection, fence: &Fence, change: &OutletChange) -> Result<(), Fail> {
+    check_fence(db, fence)?;
+    change_outlet(db, &fence.outlet, change)
+}

@@ -1,0 +1,72 @@
+//! Where alerts go when their channel does not get them out: copies for a fallback channel, and where a lane's alerts went before.
+//!
+//! The chain comes from the origin's own list, so that two channels that name each other cannot pass a delivery back and forth.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::accept::{PreparedDelivery, insert_delivery};
+use super::admin::for_channel;
+use super::failure::Fail;
+use super::rows::{DELIVERY, bytes, target, uuid, waiting_row};
+use crate::model::{DeliveryId, LaneId};
+use crate::store::{AcceptedDelivery, Mode, MoveTo, NewDelivery, State};
+
+/// [`crate::store::Store::followers`].
+pub(super) fn followers(db: &Connection, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, Fail> {
+    let mut newest =
+        db.prepare_cached("SELECT id FROM delivery WHERE lane_id = ?1 AND lane_seq < ?2 AND firing > 0 ORDER BY lane_seq DESC LIMIT 1")?;
+    let Some(newest) = newest.query_row(params![lane.0, lane_seq], |row| uuid(row, 0)).optional()? else { return Ok(Vec::new()) };
+    let mut children = db.prepare_cached("SELECT channel FROM delivery WHERE origin_id = ?1 ORDER BY channel")?;
+    Ok(children.query_map([bytes(&newest)], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Deliveries of `channel` to copy to `to`, oldest lanes first: queued, waiting (a muted one is meant to wait), born before the time, with `to` in
+/// their own list and no child there. Read only: on a long queue of copied ones this walks past all of them, which the writer must not wait for.
+pub(super) fn candidates(db: &Connection, channel: &str, born_before: i64, to: &str, limit: usize) -> Result<Vec<DeliveryId>, Fail> {
+    let mut select = db.prepare_cached(
+        "SELECT d.id FROM lane l CROSS JOIN delivery d INDEXED BY delivery_open
+         WHERE l.channel = ?1 AND l.waiting > 0 AND l.since < ?2 AND d.lane_id = l.id AND d.state IN ('waiting', 'deferred')
+             AND d.state = 'waiting' AND d.born_at < ?2 AND d.mode = 'queued'
+             AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id AND c.channel = ?3)
+             AND EXISTS (SELECT 1 FROM json_each(d.target, '$.fallback') f WHERE f.value = ?3)
+         LIMIT ?4",
+    )?;
+    let rows = select.query_map(params![channel, born_before, to, i64::try_from(limit).unwrap_or(i64::MAX)], |row| uuid(row, 0))?;
+    Ok(rows.map(|id| id.map(DeliveryId)).collect::<rusqlite::Result<_>>()?)
+}
+
+/// [`crate::store::Store::fall_back`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
+pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason: &str, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1 AND d.state = 'waiting'
+         AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id AND c.channel = ?2)"
+    ))?;
+    let mut copies = Vec::new();
+    for id in origins {
+        let origin = select.query_row(params![bytes(&id.0), to.channel], |row| Ok((waiting_row(row)?, target(row)?))).optional()?;
+        let Some((origin, mut target)) = origin else { continue };
+        target.fallback.clone_from(&to.fallback);
+        let prepared = PreparedDelivery::new(NewDelivery {
+            id: DeliveryId::new(),
+            channel: to.channel.clone(),
+            outlet: to.outlet.clone(),
+            // The lane that fallback children of this lane share, whatever made them.
+            lane_key: format!("fallback:{}", origin.lane.0),
+            target: for_channel(target),
+            mode: Mode::Queued,
+            state: State::Waiting,
+            rank: origin.rank,
+            title: origin.title,
+            firing: origin.firing,
+            resolved: origin.resolved,
+            born_at: origin.born_at,
+            due_at: now,
+            origin: Some(origin.id),
+            hop: origin.hop + 1,
+            reason: Some(reason.to_owned()),
+        })
+        .map_err(Fail::Undo)?;
+        copies.push(insert_delivery(db, origin.event_id, &prepared, now)?);
+    }
+    Ok(copies)
+}

@@ -1,0 +1,128 @@
+//! What people read: pages of deliveries, one delivery with all that is known about it, one event, one message.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+
+use super::failure::Fail;
+use super::rows::{DELIVERY, attempts, bytes, cells, count, delivery_row, event, pages, target};
+use crate::model::{DeliveryId, EventId, MessageId};
+use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, State, StoreError, StoredEvent, StoredMessage};
+
+/// Up to so many open deliveries a list of open ones is made from their index and sorted; beyond, newest-first order finds them faster.
+const FEW: i64 = 20_000;
+
+/// [`crate::store::Store::page`]. Newest first by id. Lists by event, message, channel, or of dead letters follow an index; a search for a text
+/// walks back until it has enough hits, at worst over everything.
+pub(super) fn page(db: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, Fail> {
+    let mut values: Vec<Value> = Vec::new();
+    let mut conditions: Vec<String> = Vec::new();
+    let mut bind = |condition: &str, value: Value| {
+        values.push(value);
+        conditions.push(condition.replace('?', &format!("?{}", values.len())));
+    };
+    if let Some(id) = filter.before {
+        bind("d.id < ?", Value::Blob(bytes(&id.0).to_vec()));
+    }
+    if let Some(id) = filter.event {
+        bind("d.event_id = ?", Value::Blob(bytes(&id.0).to_vec()));
+    }
+    if let Some(id) = filter.message {
+        bind("d.message_id = ?", Value::Blob(bytes(&id.0).to_vec()));
+    }
+    if let Some(channel) = &filter.channel {
+        bind("d.channel = ?", Value::Text(channel.clone()));
+    }
+    if let Some(since) = filter.since {
+        bind("d.born_at >= ?", Value::Integer(since));
+    }
+    if let Some(until) = filter.until {
+        bind("d.born_at < ?", Value::Integer(until));
+    }
+    if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
+        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        bind("(d.title LIKE ? ESCAPE '\\' OR d.reason LIKE ? ESCAPE '\\')", Value::Text(format!("%{escaped}%")));
+    }
+    bind("?", Value::Integer(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
+    let limit = conditions.pop().unwrap_or_default();
+    let narrow = filter.event.is_some() || filter.message.is_some();
+    let mut index = "";
+    match filter.states.as_slice() {
+        [] => {}
+        [State::Dead] => {
+            conditions.push("d.state = 'dead'".into());
+            index = "INDEXED BY delivery_dead";
+        }
+        states => {
+            if states.iter().all(|s| !s.is_final()) {
+                // Letter for letter the condition of the partial index.
+                conditions.push("d.state IN ('waiting', 'deferred')".into());
+                if few_open(db)? {
+                    index = "INDEXED BY delivery_open";
+                }
+            }
+            let names: Vec<String> = states.iter().map(|s| format!("'{}'", s.as_str())).collect();
+            conditions.push(format!("d.state IN ({})", names.join(", ")));
+        }
+    }
+    if narrow {
+        index = "";
+    }
+    let condition = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
+    let sql = format!("SELECT {DELIVERY} FROM delivery d {index} WHERE {condition} ORDER BY d.id DESC LIMIT {limit}");
+    let mut select = db.prepare_cached(&sql)?;
+    Ok(select.query_map(params_from_iter(values), delivery_row)?.collect::<rusqlite::Result<_>>()?)
+}
+
+fn few_open(db: &Connection) -> Result<bool, Fail> {
+    let mut count = db.prepare_cached("SELECT coalesce(sum(waiting), 0) FROM lane WHERE waiting > 0")?;
+    Ok(count.query_row([], |row| row.get::<_, i64>(0))? <= FEW)
+}
+
+/// [`crate::store::Store::show`].
+pub(super) fn show(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>, Fail> {
+    let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1"))?;
+    let found = select.query_row([bytes(&id.0)], |row| Ok((delivery_row(row)?, target(row)?))).optional()?;
+    let Some((row, target)) = found else { return Ok(None) };
+    let Some(event) = event(db, row.event)? else {
+        return Err(Fail::Refused(StoreError::Unusable(format!("delivery {id} has no event {}; the database is damaged", row.event))));
+    };
+    let message = match row.message {
+        Some(id) => message(db, id)?,
+        None => None,
+    };
+    let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.origin_id = ?1 ORDER BY d.id"))?;
+    let children = select.query_map([bytes(&id.0)], delivery_row)?.collect::<rusqlite::Result<_>>()?;
+    Ok(Some(DeliveryDetail { row, target, event, message, children }))
+}
+
+/// [`crate::store::Store::show_event`].
+pub(super) fn show_event(db: &Connection, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, Fail> {
+    let Some(event) = event(db, id)? else { return Ok(None) };
+    let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.event_id = ?1 ORDER BY d.id"))?;
+    let deliveries = select.query_map([bytes(&id.0)], delivery_row)?.collect::<rusqlite::Result<_>>()?;
+    Ok(Some((event, deliveries)))
+}
+
+/// [`crate::store::Store::message`].
+pub(super) fn message(db: &Connection, id: MessageId) -> Result<Option<StoredMessage>, Fail> {
+    let mut select = db.prepare_cached(
+        "SELECT channel, platform, kind, template, formed_at, done, pages, (SELECT count(*) FROM delivery d WHERE d.message_id = m.id)
+         FROM message m WHERE id = ?1",
+    )?;
+    let found = select.query_row([bytes(&id.0)], |row| {
+        Ok(StoredMessage {
+            id,
+            channel: row.get(0)?,
+            platform: row.get(1)?,
+            kind: row.get(2)?,
+            template: row.get(3)?,
+            formed_at: row.get(4)?,
+            done: row.get(5)?,
+            pages: pages(row, 6)?,
+            cells: cells(db, id)?,
+            attempts: attempts(db, id)?,
+            members: count(row, 7)?,
+        })
+    });
+    Ok(found.optional()?)
+}

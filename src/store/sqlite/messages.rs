@@ -1,0 +1,170 @@
+//! Messages before they are sent: the fence, a message's row, cells and members, and the beginning of an attempt.
+//!
+//! Keeps I3 (one open message a lane), I4 (a prefix of each lane) and I5 (what is begun is not rendered anew, what is ok stays ok).
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failure::Fail;
+use super::rows::{bytes, to_json};
+use crate::model::{DeliveryId, MessageId, Page};
+use crate::store::{Cell, Fence, NewAttempt, NewMessage, StoreError};
+
+/// A message with its pages as JSON.
+pub(super) struct PreparedMessage {
+    pub(super) message: NewMessage,
+    pages: Vec<u8>,
+}
+
+impl PreparedMessage {
+    /// Serialises; meant for the caller's thread.
+    pub(super) fn new(message: NewMessage) -> Result<Self, StoreError> {
+        let pages = to_json::<Vec<Page>>(&message.pages, "a message's pages")?;
+        Ok(Self { message, pages })
+    }
+
+    /// Bytes it takes in the queue, about.
+    pub(super) fn cost(&self) -> usize {
+        256 + self.pages.len() + self.message.cells.len() * 120 + self.message.members.len() * 48
+    }
+}
+
+/// Refuses who no longer owns the outlet (I7). Comes before anything is written.
+pub(super) fn check_fence(db: &Connection, fence: &Fence) -> Result<(), Fail> {
+    let mut select = db.prepare_cached("SELECT epoch FROM outlet WHERE key = ?1")?;
+    let epoch: Option<i64> = select.query_row([fence.outlet.as_str()], |row| row.get(0)).optional()?;
+    if epoch == Some(fence.epoch) { Ok(()) } else { Err(Fail::Refused(StoreError::Fenced)) }
+}
+
+fn invalid(text: String) -> Fail {
+    Fail::Undo(StoreError::Invalid(text))
+}
+
+/// Inserts the message, or gives the stored one new pages and generation.
+pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedMessage, done: bool) -> Result<(), Fail> {
+    let m = &prepared.message;
+    db.prepare_cached(
+        "INSERT INTO message (id, channel, platform, outlet, kind, template, generation, formed_at, pages, done)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (id) DO UPDATE SET template = excluded.template, generation = excluded.generation, pages = excluded.pages, done = excluded.done",
+    )?
+    .execute(params![
+        bytes(&m.id.0),
+        m.channel,
+        m.platform,
+        fence.outlet.as_str(),
+        m.kind,
+        m.template,
+        m.generation,
+        m.formed_at,
+        prepared.pages,
+        done
+    ])?;
+    write_cells(db, m.id, &m.cells)
+}
+
+/// Adds or changes cells. A cell that is ok stays as it is: it is never sent again (I5).
+pub(super) fn write_cells(db: &Connection, message: MessageId, cells: &[Cell]) -> Result<(), Fail> {
+    let mut upsert = db.prepare_cached(
+        "INSERT INTO cell (message_id, page, recipient, state, tries, due_at, platform_id, code) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (message_id, page, recipient) DO UPDATE SET state = excluded.state, tries = excluded.tries, due_at = excluded.due_at,
+             platform_id = excluded.platform_id, code = excluded.code
+         WHERE cell.state <> 'ok'",
+    )?;
+    for c in cells {
+        upsert.execute(params![bytes(&message.0), c.page, c.recipient.expose(), c.state.as_str(), c.tries, c.due_at, c.platform_id, c.code])?;
+    }
+    Ok(())
+}
+
+/// Where a member stands.
+pub(super) struct Member {
+    pub(super) lane: i64,
+    seq: i64,
+    deferred: bool,
+}
+
+/// Makes an open delivery a member; `None` when it is final or not there.
+pub(super) fn add_member(db: &Connection, message: MessageId, member: DeliveryId) -> Result<Option<Member>, Fail> {
+    let mut update = db.prepare_cached(
+        "UPDATE delivery SET message_id = ?2 WHERE id = ?1 AND state IN ('waiting', 'deferred') RETURNING lane_id, lane_seq, state = 'deferred'",
+    )?;
+    let member =
+        update.query_row([bytes(&member.0), bytes(&message.0)], |row| Ok(Member { lane: row.get(0)?, seq: row.get(1)?, deferred: row.get(2)? }));
+    Ok(member.optional()?)
+}
+
+/// Marks the lane as having this open message.
+pub(super) fn occupy(db: &Connection, lane: i64, message: MessageId) -> Result<(), Fail> {
+    db.prepare_cached("UPDATE lane SET message_id = ?2 WHERE id = ?1")?.execute(params![lane, bytes(&message.0)])?;
+    Ok(())
+}
+
+/// [`crate::store::Store::form`].
+pub(super) fn form(db: &Connection, fence: &Fence, prepared: &PreparedMessage) -> Result<(), Fail> {
+    check_fence(db, fence)?;
+    let id = prepared.message.id;
+    may_be_formed(db, id)?;
+    write_message(db, fence, prepared, false)?;
+    // The last place of each lane remains: all that waits in the lane up to it must belong to this message. Deferred ones stand outside the
+    // order: they are due by themselves, and may be passed over.
+    let mut lanes = BTreeMap::<i64, i64>::new();
+    for id_of_member in &prepared.message.members {
+        let Some(member) = add_member(db, id, *id_of_member)? else {
+            return Err(invalid(format!("delivery {id_of_member} cannot be a member of message {id}: it is final or unknown")));
+        };
+        let last = lanes.entry(member.lane).or_default();
+        *last = (*last).max(if member.deferred { 0 } else { member.seq });
+    }
+    for (lane, last) in lanes {
+        check_lane(db, lane, last, id)?;
+        occupy(db, lane, id)?;
+    }
+    Ok(())
+}
+
+fn may_be_formed(db: &Connection, id: MessageId) -> Result<(), Fail> {
+    let mut select = db.prepare_cached("SELECT done FROM message WHERE id = ?1")?;
+    let done: Option<bool> = select.query_row([bytes(&id.0)], |row| row.get(0)).optional()?;
+    let mut begun = db.prepare_cached("SELECT 1 FROM cell WHERE message_id = ?1 AND state = 'begun' LIMIT 1")?;
+    match done {
+        Some(true) => Err(invalid(format!("message {id} is done and cannot be formed again"))),
+        Some(false) if begun.exists([bytes(&id.0)])? => {
+            Err(invalid(format!("message {id} cannot be rendered anew: an attempt of it has begun and not ended")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_lane(db: &Connection, lane: i64, last: i64, id: MessageId) -> Result<(), Fail> {
+    let mut other = db.prepare_cached("SELECT 1 FROM lane WHERE id = ?1 AND message_id IS NOT NULL AND message_id <> ?2")?;
+    if other.exists(params![lane, bytes(&id.0)])? {
+        return Err(invalid(format!("message {id} cannot take from lane {lane}: another message of that lane is open")));
+    }
+    let mut skipped = db.prepare_cached(
+        "SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') AND state = 'waiting'
+         AND lane_seq < ?2 AND message_id IS NOT ?3 LIMIT 1",
+    )?;
+    if skipped.exists(params![lane, last, bytes(&id.0)])? {
+        return Err(invalid(format!("message {id} cannot take from the middle of lane {lane}: its members must be a prefix of the lane")));
+    }
+    Ok(())
+}
+
+/// [`crate::store::Store::begin`].
+pub(super) fn begin(db: &Connection, fence: &Fence, attempt: &NewAttempt) -> Result<(), Fail> {
+    check_fence(db, fence)?;
+    db.prepare_cached("INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
+        params![bytes(&attempt.id.0), bytes(&attempt.message.0), attempt.page, fence.outlet.as_str(), attempt.node, fence.epoch, attempt.begun_at],
+    )?;
+    let mut update =
+        db.prepare_cached("UPDATE cell SET state = 'begun' WHERE message_id = ?1 AND page = ?2 AND recipient = ?3 AND state IN ('open', 'begun')")?;
+    for recipient in &attempt.recipients {
+        if update.execute(params![bytes(&attempt.message.0), attempt.page, recipient.expose()])? == 0 {
+            let (page, message) = (attempt.page, attempt.message);
+            return Err(invalid(format!("page {page} of message {message} cannot be begun for {recipient}: it is settled, or was never formed")));
+        }
+    }
+    Ok(())
+}

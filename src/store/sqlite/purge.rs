@@ -1,0 +1,117 @@
+//! Purging in small steps: what may go is looked up on a reader, and looked up again by the writer before it goes.
+//!
+//! Removes only events whose deliveries are all final and past their retention (I9); a message goes with the last of its deliveries.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, params};
+
+use super::admin::remove_if_empty;
+use super::failure::Fail;
+use crate::store::Retention;
+
+/// Free pages (8 KiB each) that stay in the file for what comes next.
+const FREE_PAGES: i64 = 512;
+/// Pages given back to the file system in one step.
+const VACUUM_PAGES: i64 = 256;
+
+/// Rows that a step may remove, by key.
+#[derive(Default)]
+pub(super) struct Candidates {
+    events: Vec<Vec<u8>>,
+    messages: Vec<Vec<u8>>,
+}
+
+/// Holds for an event (`?1`..`?3` are id, sent_before, dead_before) none of whose deliveries must be kept: not final, within its retention, or in
+/// a message that is still open.
+const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = ?1
+    AND (k.done_at IS NULL OR k.done_at >= CASE WHEN k.state IN ('sent', 'skipped', 'dropped') THEN ?2 ELSE ?3 END
+        OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND o.done = 0)))";
+
+/// Looks for at most `limit` events, and as many messages that nothing refers to any more. Read only.
+pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Result<Candidates, Fail> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut found = Candidates::default();
+    let sql = format!(
+        "SELECT DISTINCT d.event_id FROM delivery d INDEXED BY delivery_done WHERE d.done_at IS NOT NULL AND d.done_at < max(?2, ?3)
+             AND {} LIMIT ?1",
+        EXPIRED.replace("?1", "d.event_id")
+    );
+    let mut done = db.prepare_cached(&sql)?;
+    found.events = done.query_map([limit, keep.sent_before, keep.dead_before], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let left = limit - found.events.len() as i64;
+    let mut bare = db.prepare_cached(
+        "SELECT id FROM event e INDEXED BY event_bare WHERE note IS NOT NULL AND received_at < ?1
+         AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id) LIMIT ?2",
+    )?;
+    for id in bare.query_map([keep.sent_before, left], |row| row.get(0))? {
+        found.events.push(id?);
+    }
+    // Messages that their only delivery left (a postponed single, formed anew under another id).
+    let mut orphans = db.prepare_cached(
+        "SELECT id FROM message m INDEXED BY message_done WHERE done = 1 AND formed_at < ?1
+         AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = m.id) LIMIT ?2",
+    )?;
+    found.messages = orphans.query_map([keep.sent_before, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(found)
+}
+
+/// [`crate::store::Store::purge`], after [`candidates`]. Gives how many events went.
+pub(super) fn purge(db: &Connection, candidates: &Candidates, keep: Retention, limit: usize) -> Result<u64, Fail> {
+    let mut touched = Touched::default();
+    let mut removed = 0;
+    for event in &candidates.events {
+        removed += u64::from(remove_event(db, event, keep, &mut touched)?);
+    }
+    for message in touched.messages.iter().chain(&candidates.messages) {
+        remove_message(db, message)?;
+    }
+    for lane in &touched.lanes {
+        remove_if_empty(db, *lane)?;
+    }
+    db.prepare_cached("DELETE FROM dedup WHERE key IN (SELECT key FROM dedup WHERE seen_at < ?1 LIMIT ?2)")?
+        .execute(params![keep.dedup_before, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    vacuum(db)?;
+    Ok(removed)
+}
+
+#[derive(Default)]
+struct Touched {
+    lanes: BTreeSet<i64>,
+    messages: BTreeSet<Vec<u8>>,
+}
+
+fn remove_event(db: &Connection, event: &[u8], keep: Retention, touched: &mut Touched) -> Result<bool, Fail> {
+    let mut expired = db.prepare_cached(&format!("SELECT {EXPIRED}"))?;
+    if !expired.query_row(params![event, keep.sent_before, keep.dead_before], |row| row.get::<_, bool>(0))? {
+        return Ok(false);
+    }
+    let mut delete = db.prepare_cached("DELETE FROM delivery WHERE event_id = ?1 RETURNING lane_id, message_id")?;
+    for row in delete.query_map([event], |row| Ok((row.get(0)?, row.get::<_, Option<Vec<u8>>>(1)?)))? {
+        let (lane, message) = row?;
+        touched.lanes.insert(lane);
+        touched.messages.extend(message);
+    }
+    Ok(db.prepare_cached("DELETE FROM event WHERE id = ?1")?.execute([event])? > 0)
+}
+
+fn remove_message(db: &Connection, id: &[u8]) -> Result<(), Fail> {
+    let gone = db
+        .prepare_cached("DELETE FROM message WHERE id = ?1 AND done = 1 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = ?1)")?
+        .execute([id])?;
+    if gone > 0 {
+        db.prepare_cached("DELETE FROM cell WHERE message_id = ?1")?.execute([id])?;
+        db.prepare_cached("DELETE FROM attempt WHERE message_id = ?1")?.execute([id])?;
+    }
+    Ok(())
+}
+
+fn vacuum(db: &Connection) -> Result<(), Fail> {
+    let free: i64 = db.prepare_cached("PRAGMA freelist_count")?.query_row([], |row| row.get(0))?;
+    if free > FREE_PAGES {
+        let mut vacuum = db.prepare(&format!("PRAGMA incremental_vacuum({})", VACUUM_PAGES.min(free - FREE_PAGES)))?;
+        let mut rows = vacuum.query([])?;
+        while rows.next()?.is_some() {}
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What runners read: lanes that are ready, what waits in them, events, and the counts.
+
+use std::collections::{BTreeMap, HashSet};
+
+use rusqlite::{Connection, params};
+
+use super::failure::Fail;
+use super::rows::{DELIVERY, count, event, waiting_row};
+use crate::model::{EventId, LaneId, OutletKey};
+use crate::store::{ChannelMute, LaneHead, OutletRow, State, Stats, StoredEvent, Waiting};
+
+/// The order of an outlet's lanes: all of it comes from the index.
+pub(super) const READY: &str =
+    "SELECT id FROM lane INDEXED BY lane_ready WHERE outlet = ?1 AND waiting > 0 AND message_id IS NULL ORDER BY rank * 300000 + since, id";
+
+/// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those in `except`, and looks up only what it gives.
+pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, except: &HashSet<LaneId>, limit: usize) -> Result<Vec<LaneHead>, Fail> {
+    let mut order = db.prepare_cached(READY)?;
+    let mut lane = db.prepare_cached("SELECT channel, key, last_seq, waiting, rank, due_at, since FROM lane WHERE id = ?1")?;
+    let mut rows = order.query([outlet.as_str()])?;
+    let mut ready = Vec::new();
+    while ready.len() < limit {
+        let Some(row) = rows.next()? else { break };
+        let id = LaneId(row.get(0)?);
+        if except.contains(&id) {
+            continue;
+        }
+        ready.push(lane.query_row([id.0], |row| {
+            Ok(LaneHead {
+                id,
+                channel: row.get(0)?,
+                key: row.get(1)?,
+                last_seq: row.get(2)?,
+                waiting: row.get(3)?,
+                rank: row.get(4)?,
+                due_at: row.get(5)?,
+                since: row.get(6)?,
+            })
+        })?);
+    }
+    Ok(ready)
+}
+
+/// [`crate::store::Store::waiting`].
+pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, Fail> {
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {DELIVERY} FROM delivery d INDEXED BY delivery_open
+         WHERE d.lane_id = ?1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > ?2 ORDER BY d.lane_seq LIMIT ?3"
+    ))?;
+    let rows = select.query_map(params![lane.0, after, i64::try_from(limit).unwrap_or(i64::MAX)], waiting_row)?;
+    let mut waiting: Vec<Waiting> = rows.collect::<rusqlite::Result<_>>()?;
+    if with_events {
+        for one in &mut waiting {
+            one.event = event(db, one.event_id)?.map(|stored| stored.event);
+        }
+    }
+    Ok(waiting)
+}
+
+/// [`crate::store::Store::events`].
+pub(super) fn events(db: &Connection, ids: &[EventId]) -> Result<Vec<StoredEvent>, Fail> {
+    ids.iter().filter_map(|id| event(db, *id).transpose()).collect()
+}
+
+/// [`crate::store::Store::stats`]. Costs one walk over the lanes (not the deliveries) and one over the index of dead letters: about 20 ms for
+/// 100,000 lanes, whatever the number of deliveries.
+pub(super) fn stats(db: &Connection) -> Result<Stats, Fail> {
+    let mut stats = Stats { bytes: bytes(db)?, ..Stats::default() };
+    let mut lanes = db.prepare_cached("SELECT channel, waiting, deferred, since FROM lane WHERE waiting > 0")?;
+    let mut channels: BTreeMap<String, (u64, u64, i64)> = BTreeMap::new();
+    let mut rows = lanes.query([])?;
+    while let Some(row) = rows.next()? {
+        let (waiting, deferred, since): (u64, u64, i64) = (count(row, 1)?, count(row, 2)?, row.get(3)?);
+        let name = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        let sums = match channels.get_mut(name) {
+            Some(sums) => sums,
+            None => channels.entry(name.to_owned()).or_insert((0, 0, i64::MAX)),
+        };
+        *sums = (sums.0 + waiting.saturating_sub(deferred), sums.1 + deferred, sums.2.min(since));
+    }
+    for (channel, (waiting, deferred, since)) in channels {
+        for (state, count) in [(State::Waiting, waiting), (State::Deferred, deferred)] {
+            if count > 0 {
+                stats.open.push((channel.clone(), state, count));
+            }
+        }
+        stats.oldest.push((channel, since));
+    }
+    let mut dead =
+        db.prepare_cached("SELECT channel, count(*) FROM delivery INDEXED BY delivery_dead WHERE state = 'dead' GROUP BY channel ORDER BY channel")?;
+    stats.dead = dead.query_map([], |row| Ok((row.get(0)?, count(row, 1)?)))?.collect::<rusqlite::Result<_>>()?;
+    let mut outlets = db.prepare_cached("SELECT key, paused_until, held, month, month_sent FROM outlet ORDER BY key")?;
+    let rows = outlets.query_map([], |row| {
+        Ok(OutletRow {
+            key: OutletKey::from_stored(row.get_ref(0)?.as_str()?),
+            paused_until: row.get(1)?,
+            held: row.get(2)?,
+            month: row.get(3)?,
+            month_sent: row.get(4)?,
+        })
+    })?;
+    stats.outlets = rows.collect::<rusqlite::Result<_>>()?;
+    Ok(stats)
+}
+
+/// Bytes that hold data. Neither free pages nor the log count: they do not shrink when something is purged, and a size cap that looked at them
+/// would purge on and on.
+fn bytes(db: &Connection) -> Result<u64, Fail> {
+    let pragma = |name: &str| db.prepare_cached(&format!("PRAGMA {name}"))?.query_row([], |row| count(row, 0));
+    Ok(pragma("page_count")?.saturating_sub(pragma("freelist_count")?) * pragma("page_size")?)
+}
+
+/// [`crate::store::Store::mutes`].
+pub(super) fn mutes(db: &Connection) -> Result<Vec<ChannelMute>, Fail> {
+    let mut select = db.prepare_cached("SELECT channel, until, reason, by FROM mute ORDER BY channel")?;
+    let rows = select.query_map([], |row| Ok(ChannelMute { channel: row.get(0)?, until: row.get(1)?, reason: row.get(2)?, by: row.get(3)? }))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,263 @@
+//! Outcomes: what an attempt (or a decision without one) changes, in one transaction, fenced.
+//!
+//! Keeps the lanes' counters right, commits fallback children with the end of their origins (I8), and never unmakes a final state.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::accept::{NO_REASON, PreparedDelivery, insert_delivery};
+use super::failure::Fail;
+use super::messages::{PreparedMessage, add_member, check_fence, occupy, write_cells, write_message};
+use super::rows::bytes;
+use crate::model::{EventId, MessageId, OutletKey};
+use crate::store::{AcceptedDelivery, Child, DeliveryChange, EndedAttempt, Fence, OutletChange, Settled, Settlement, State, StoreError};
+
+/// Bytes of a platform's answer that are kept.
+const ANSWER: usize = 1024;
+/// Attempts kept at each end of a message's history.
+const KEPT: i64 = 10;
+/// Attempts younger than this (ms) are kept besides: the sliding window of a new owner is rebuilt from them (I10).
+const YOUNG: i64 = 3_600_000;
+
+/// A settlement with all JSON made.
+pub(super) struct PreparedSettlement {
+    settlement: Settlement,
+    message: Option<PreparedMessage>,
+    children: Vec<(EventId, PreparedDelivery)>,
+}
+
+impl PreparedSettlement {
+    /// Serialises; meant for the caller's thread.
+    pub(super) fn new(mut settlement: Settlement) -> Result<Self, StoreError> {
+        if settlement.message.is_none() && (settlement.attempt.is_some() || !settlement.cells.is_empty()) {
+            return Err(StoreError::Invalid("an attempt or cells cannot be settled without their message".into()));
+        }
+        let store = settlement.message.as_mut().and_then(|m| Some((m.id, m.store.take()?)));
+        if store.as_ref().is_some_and(|(id, message)| *id != message.id) {
+            return Err(StoreError::Invalid("a settlement names one message and stores another".into()));
+        }
+        let message = store.map(|(_, message)| PreparedMessage::new(message)).transpose()?;
+        let children = std::mem::take(&mut settlement.children);
+        let prepare = |Child { event, delivery }| Ok((event, PreparedDelivery::new(delivery)?));
+        let children = children.into_iter().map(prepare).collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(Self { settlement, message, children })
+    }
+
+    /// Bytes it takes in the queue, about.
+    pub(super) fn cost(&self) -> usize {
+        let s = &self.settlement;
+        let children: usize = self.children.iter().map(|(_, child)| 600 + child.target.len()).sum();
+        2048 + self.message.as_ref().map_or(0, PreparedMessage::cost) + s.cells.len() * 120 + s.deliveries.len() * 200 + children
+    }
+}
+
+/// [`crate::store::Store::settle`].
+pub(super) fn settle(db: &Connection, prepared: &PreparedSettlement) -> Result<Settled, Fail> {
+    let s = &prepared.settlement;
+    check_fence(db, &s.fence)?;
+    count_month(db, s)?;
+    if let Some(change) = &s.outlet {
+        change_outlet(db, &s.fence.outlet, change)?;
+    }
+    let message = s.message.as_ref().map(|m| (m.id, m.done));
+    if let Some((id, done)) = message {
+        settle_message(db, prepared, id, done)?;
+    }
+    let mut lanes = BTreeSet::new();
+    let mut detached = Vec::new();
+    for change in &s.deliveries {
+        if let Some(lane) = change_delivery(db, change, message.map(|(id, _)| id), prepared, s.now)? {
+            lanes.insert(lane);
+            if change.detach {
+                detached.push(lane);
+            }
+        }
+    }
+    if let Some((id, false)) = message {
+        for lane in detached {
+            leave(db, lane, id)?;
+        }
+    }
+    let settled = Settled { children: insert_children(db, prepared)? };
+    for lane in lanes {
+        recount(db, lane)?;
+    }
+    Ok(settled)
+}
+
+fn settle_message(db: &Connection, prepared: &PreparedSettlement, id: MessageId, done: bool) -> Result<(), Fail> {
+    let s = &prepared.settlement;
+    if let Some(new) = &prepared.message {
+        write_message(db, &s.fence, new, done)?;
+        for member in &new.message.members {
+            // Those that change now get their message with the change; only an open message occupies lanes.
+            let changes = s.deliveries.iter().any(|change| change.id == *member);
+            if changes && done {
+                continue;
+            }
+            if let Some(member) = add_member(db, id, *member)?
+                && !done
+            {
+                occupy(db, member.lane, id)?;
+            }
+        }
+    } else if db.prepare_cached("UPDATE message SET done = ?2 WHERE id = ?1")?.execute(params![bytes(&id.0), done])? == 0 {
+        return Err(Fail::Undo(StoreError::Invalid(format!("message {id} was never formed and is not given"))));
+    }
+    if done {
+        db.prepare_cached("UPDATE lane SET message_id = NULL WHERE message_id = ?1")?.execute([bytes(&id.0)])?;
+    }
+    if let Some(attempt) = &s.attempt {
+        end_attempt(db, &s.fence, id, attempt)?;
+        if prepared.message.is_none() {
+            trim_attempts(db, id, s.now)?;
+        }
+    }
+    write_cells(db, id, &s.cells)
+}
+
+fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &EndedAttempt) -> Result<(), Fail> {
+    let answer = a.answer.as_deref().map(cut);
+    db.prepare_cached(
+        "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at, ended_at, kind, code, answer)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, kind = excluded.kind, code = excluded.code, answer = excluded.answer",
+    )?
+    .execute(params![
+        bytes(&a.id.0),
+        bytes(&message.0),
+        a.page,
+        fence.outlet.as_str(),
+        a.node,
+        fence.epoch,
+        a.begun_at,
+        a.ended_at,
+        a.kind,
+        a.code,
+        answer
+    ])?;
+    Ok(())
+}
+
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(ANSWER);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn trim_attempts(db: &Connection, message: MessageId, now: i64) -> Result<(), Fail> {
+    let mut count = db.prepare_cached("SELECT count(*) FROM attempt WHERE message_id = ?1")?;
+    let count: i64 = count.query_row([bytes(&message.0)], |row| row.get(0))?;
+    if count > 2 * KEPT {
+        db.prepare_cached(
+            "DELETE FROM attempt WHERE message_id = ?1 AND begun_at < ?2 AND ended_at IS NOT NULL
+             AND id NOT IN (SELECT id FROM attempt WHERE message_id = ?1 ORDER BY begun_at, id LIMIT ?3)
+             AND id NOT IN (SELECT id FROM attempt WHERE message_id = ?1 ORDER BY begun_at DESC, id DESC LIMIT ?3)",
+        )?
+        .execute(params![bytes(&message.0), now - YOUNG, KEPT])?;
+    }
+    Ok(())
+}
+
+/// Changes one delivery; gives its lane when it changed. One that became final meanwhile stays as it is, except that a dropped one which
+/// turns out to have left already is told truthfully.
+fn change_delivery(
+    db: &Connection,
+    c: &DeliveryChange,
+    message: Option<MessageId>,
+    prepared: &PreparedSettlement,
+    now: i64,
+) -> Result<Option<i64>, Fail> {
+    let done_at = c.state.is_final().then_some(now);
+    let member = prepared.message.as_ref().is_some_and(|m| m.message.members.contains(&c.id));
+    // A final delivery names its message or a reason (I4). What was sent, died or is unknown did so in this message.
+    let carried = member || matches!(c.state, State::Sent | State::Dead | State::Unknown);
+    let message = message.filter(|_| carried && !c.detach);
+    let mut update = db.prepare_cached(
+        "UPDATE delivery SET state = ?2, tries = ?3, due_at = ?4, done_at = ?6,
+             message_id = CASE WHEN ?7 THEN NULL ELSE coalesce(?8, message_id) END,
+             reason = CASE WHEN ?5 IS NULL AND ?6 IS NOT NULL AND (?7 OR coalesce(?8, message_id) IS NULL) THEN ?9 ELSE ?5 END
+         WHERE id = ?1 AND state IN ('waiting', 'deferred') RETURNING lane_id",
+    )?;
+    let id = bytes(&c.id.0);
+    let message = message.as_ref().map(|m| bytes(&m.0));
+    let lane = update
+        .query_row(params![id, c.state.as_str(), c.tries, c.due_at, c.reason, done_at, c.detach, message, NO_REASON], |row| row.get(0))
+        .optional()?;
+    if lane.is_none() && c.state == State::Sent {
+        db.prepare_cached(
+            "UPDATE delivery SET state = 'sent', done_at = ?2, message_id = coalesce(?3, message_id),
+                 reason = coalesce(reason || '; ', '') || 'it had already left'
+             WHERE id = ?1 AND state = 'dropped'",
+        )?
+        .execute(params![id, now, message])?;
+    }
+    Ok(lane)
+}
+
+/// Fallback children: left out when their origin was dropped meanwhile, or has one on that channel already.
+fn insert_children(db: &Connection, prepared: &PreparedSettlement) -> Result<Vec<AcceptedDelivery>, Fail> {
+    let mut accepted = Vec::new();
+    for (event, child) in &prepared.children {
+        if let Some(origin) = &child.delivery.origin {
+            let mut unwanted = db.prepare_cached(
+                "SELECT 1 FROM delivery WHERE origin_id = ?1 AND channel = ?2 UNION ALL SELECT 1 FROM delivery WHERE id = ?1 AND state = 'dropped'",
+            )?;
+            if unwanted.exists(params![bytes(&origin.0), child.delivery.channel])? {
+                continue;
+            }
+        }
+        accepted.push(insert_delivery(db, *event, child, prepared.settlement.now)?);
+    }
+    Ok(accepted)
+}
+
+/// Frees a lane of the open message when no member of it is left there.
+fn leave(db: &Connection, lane: i64, message: MessageId) -> Result<(), Fail> {
+    db.prepare_cached(
+        "UPDATE lane SET message_id = NULL WHERE id = ?1 AND message_id = ?2
+         AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = ?2 AND d.lane_id = ?1)",
+    )?
+    .execute(params![lane, bytes(&message.0)])?;
+    Ok(())
+}
+
+/// A lane's counters, computed from what is open in it.
+pub(super) const RECOUNT: &str = "UPDATE lane SET (waiting, deferred, rank, since, due_at) = (
+        SELECT count(*), coalesce(sum(state = 'deferred'), 0), coalesce(min(rank), 3), coalesce(min(born_at), 0),
+            coalesce(min(CASE WHEN state = 'deferred' OR lane_seq = (
+                SELECT min(lane_seq) FROM delivery INDEXED BY delivery_open
+                WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') AND state = 'waiting'
+            ) THEN due_at END), 0)
+        FROM delivery INDEXED BY delivery_open WHERE lane_id = ?1 AND state IN ('waiting', 'deferred'))
+    WHERE id = ?1";
+
+/// Computes a lane's counters anew; reads only the partial index, so an emptied lane costs one look.
+pub(super) fn recount(db: &Connection, lane: i64) -> Result<(), Fail> {
+    db.prepare_cached(RECOUNT)?.execute([lane])?;
+    Ok(())
+}
+
+fn count_month(db: &Connection, s: &Settlement) -> Result<(), Fail> {
+    let Some((month, count)) = &s.sent_in_month else { return Ok(()) };
+    // `2026-11` sorts as text; an outcome that comes in late for a month gone by changes nothing.
+    db.prepare_cached(
+        "UPDATE outlet SET month_sent = CASE WHEN month = ?2 THEN month_sent + ?3 ELSE ?3 END, month = ?2 WHERE key = ?1 AND month <= ?2",
+    )?
+    .execute(params![s.fence.outlet.as_str(), month, count])?;
+    Ok(())
+}
+
+/// Sets what of an outlet's pause and hold changes.
+pub(super) fn change_outlet(db: &Connection, outlet: &OutletKey, change: &OutletChange) -> Result<(), Fail> {
+    if let Some(until) = change.paused_until {
+        db.prepare_cached("UPDATE outlet SET paused_until = ?2 WHERE key = ?1")?.execute(params![outlet.as_str(), until])?;
+    }
+    if let Some(held) = &change.held {
+        db.prepare_cached("UPDATE outlet SET held = ?2 WHERE key = ?1")?.execute(params![outlet.as_str(), held])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! The file: made privately, locked, of a known version, sound enough to start with; closed, backed up.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::super::{SqliteOptions, SqliteStore};
+use super::{fresh, fresh_with};
+use crate::store::contract::fixtures::*;
+use crate::store::*;
+
+fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open(SqliteOptions::new(path))
+}
+
+fn text_of<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> (&'static str, String) {
+    match answer {
+        Err(StoreError::Unusable(text)) => ("unusable", text),
+        Err(StoreError::Unavailable(text)) => ("unavailable", text),
+        Err(StoreError::Invalid(text)) => ("invalid", text),
+        other => panic!("no such error: {other:?}"),
+    }
+}
+
+/// A database with `n` events in it, closed.
+async fn filled(n: usize) -> (PathBuf, tempfile::TempDir) {
+    let (store, folder) = fresh();
+    for ix in 0..n {
+        put(&store, &format!("{ix}")).await;
+    }
+    store.close().await;
+    (folder.path().join("w.db"), folder)
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn every_file_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let (store, folder) = fresh();
+    put(&store, LANE).await;
+    store.backup(&folder.path().join("copy.db")).await.unwrap();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        let name = entry.file_name().into_string().unwrap();
+        assert_eq!(mode, 0o600, "{name}: {mode:o}");
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(names, ["copy.db", "w.db", "w.db-shm", "w.db-wal", "w.db.lock"]);
+}
+
+#[tokio::test]
+async fn settings_are_those_of_the_house() {
+    let (store, folder) = fresh_with(|_| {});
+    let db = store.files.writer().unwrap();
+    let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+    for (name, value) in [("page_size", 8192), ("auto_vacuum", 2), ("synchronous", 2), ("wal_autocheckpoint", 8000), ("user_version", 1)] {
+        assert_eq!(pragma(name), rusqlite::types::Value::Integer(value), "{name}");
+    }
+    assert_eq!(pragma("journal_mode"), rusqlite::types::Value::Text("wal".into()));
+    drop(folder);
+}
+
+#[tokio::test]
+async fn a_second_opener_is_told_or_waits() {
+    let (store, folder) = fresh();
+    let path = folder.path().join("w.db");
+    let put_before = put(&store, LANE).await;
+    let (kind, text) = text_of(open(&path));
+    assert_eq!(kind, "unavailable");
+    assert!(text.contains("in use") && text.contains(&std::process::id().to_string()), "{text}");
+    let waiting = SqliteOptions { wait: true, ..SqliteOptions::new(&path) };
+    let blocking = waiting.clone();
+    let thread = std::thread::spawn(move || SqliteStore::open(blocking).map(|store| (store, ())));
+    let polling = tokio::spawn(SqliteStore::open_async(waiting));
+    let never = tokio::time::timeout(Duration::from_millis(50), SqliteStore::open_async(SqliteOptions { wait: true, ..SqliteOptions::new(&path) }));
+    assert!(never.await.is_err(), "it waits");
+    assert!(!thread.is_finished() && !polling.is_finished());
+    store.close().await;
+    drop(store);
+    // Whoever comes first has it; the other waits for that one to close.
+    let first = tokio::task::spawn_blocking(move || thread.join().unwrap());
+    let (first, second) = tokio::join!(
+        async {
+            let (store, ()) = first.await.unwrap().unwrap();
+            let found = store.show(put_before.id).await.unwrap();
+            store.close().await;
+            drop(store);
+            found
+        },
+        async {
+            let store = polling.await.unwrap().unwrap();
+            let found = store.show(put_before.id).await.unwrap();
+            store.close().await;
+            drop(store);
+            found
+        }
+    );
+    assert!(first.is_some() && second.is_some());
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    let (path, _folder) = filled(1).await;
+    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99; PRAGMA journal_mode = DELETE").unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let (kind, text) = text_of(open(&path));
+    assert_eq!(kind, "unusable");
+    for part in ["99", "up to 1", "newer Watchfire", "backup"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(std::fs::read(&path).unwrap() == before);
+}
+
+#[test]
+fn a_foreign_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+    let (kind, text) = text_of(open(&path));
+    assert_eq!(kind, "unusable");
+    assert!(text.contains("not one of Watchfire's"), "{text}");
+}
+
+#[tokio::test]
+async fn damage_is_told_with_what_to_do() {
+    let (path, _folder) = filled(200).await;
+    let whole = std::fs::read(&path).unwrap();
+    let mut header = whole.clone();
+    header[..16].fill(b'x');
+    let mut schema = whole.clone();
+    schema[100..4000].fill(0xAA);
+    for (what, bytes) in [("header", header), ("schema", schema), ("cut short", whole[..whole.len() / 2].to_vec())] {
+        std::fs::write(&path, bytes).unwrap();
+        let (kind, text) = text_of(open(&path));
+        assert_eq!(kind, "unusable", "{what}: {text}");
+        for part in ["w.db", "aside", "backup", ".recover"] {
+            assert!(text.contains(part), "{what}: {text}");
+        }
+    }
+    std::fs::write(&path, &whole).unwrap();
+    open(&path).unwrap().close().await;
+}
+
+#[tokio::test]
+async fn damage_in_the_middle_is_an_answer_not_a_crash() {
+    let (path, _folder) = filled(300).await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let pages = bytes.len() / 8192;
+    // All but the first pages (schema, roots) of a closed file.
+    for page in 40..pages {
+        bytes[page * 8192..(page + 1) * 8192].fill(0x5A);
+    }
+    std::fs::write(&path, bytes).unwrap();
+    match open(&path) {
+        Err(error) => assert!(matches!(error, StoreError::Unusable(_)), "{error:?}"),
+        Ok(store) => {
+            let answer = store.page(&DeliveryFilter { limit: 10_000, ..DeliveryFilter::default() }).await;
+            let (kind, text) = text_of(answer);
+            assert_eq!(kind, "unusable", "{text}");
+            assert!(text.contains("damaged"), "{text}");
+            store.close().await;
+        }
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    for path in [folder.path().join("none/w.db"), file.join("w.db"), PathBuf::from("/proc/w.db"), folder.path().to_owned()] {
+        let (kind, text) = text_of(open(&path));
+        assert_eq!(kind, "unavailable", "{text}");
+        assert!(text.contains("check"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_closing() {
+    let (store, folder) = fresh();
+    let path = folder.path().join("w.db");
+    let d = put(&store, LANE).await;
+    let epoch = fence(&store).await.epoch;
+    store.close().await;
+    for answer in [store.accept(event(vec![])).await.map(|_| ()), store.stats().await.map(|_| ()), store.check().await] {
+        assert_eq!(text_of(answer).0, "unavailable");
+    }
+    assert!(!folder.path().join("w.db-wal").exists(), "closed without a log to replay");
+    let again: S = Arc::new(open(&path).unwrap());
+    assert_eq!(places(&again, d.lane).await, [(1, d.id)]);
+    // The lock says that the node before is gone: its lease does not keep another name waiting.
+    let owned = again.own(claim("n2", T0 + 1)).await.unwrap().unwrap();
+    assert!(owned.epoch > epoch);
+    again.close().await;
+}
+
+#[tokio::test]
+async fn a_dropped_store_finishes_what_it_took() {
+    let (store, folder) = fresh();
+    let path = folder.path().join("w.db");
+    let taken: Vec<_> = (0..100)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { put(&store, LANE).await })
+        })
+        .collect();
+    for task in taken {
+        task.await.unwrap();
+    }
+    drop(store);
+    let again = SqliteStore::open_async(SqliteOptions { wait: true, ..SqliteOptions::new(path) }).await.unwrap();
+    assert_eq!(again.page(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap().len(), 100);
+    again.close().await;
+}
+
+#[tokio::test]
+async fn a_backup_is_a_database_of_its_own() {
+    let (store, folder) = fresh();
+    let mut known = Vec::new();
+    for _ in 0..50 {
+        known.push(put(&store, LANE).await.id);
+    }
+    let busy = store.clone();
+    let writer = tokio::spawn(async move {
+        for _ in 0..50 {
+            put(&busy, "meanwhile").await;
+        }
+    });
+    let copy = folder.path().join("copy.db");
+    store.backup(&copy).await.unwrap();
+    writer.await.unwrap();
+    let (kind, text) = text_of(store.backup(&copy).await);
+    assert_eq!(kind, "invalid");
+    assert!(text.contains("never overwrites"), "{text}");
+    assert_eq!(text_of(store.backup(&folder.path().join("none/copy.db")).await).0, "unavailable");
+    assert!(!folder.path().join("copy.db-wal").exists());
+    let copied = open(&copy).unwrap();
+    let rows = copied.page(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap();
+    assert!(known.iter().all(|id| rows.iter().any(|row| row.id == *id)));
+    let lanes: i64 = copied.lanes_ready(&outlet(), &[], 9).await.unwrap().iter().map(|lane| lane.waiting).sum();
+    assert_eq!(lanes, rows.len() as i64, "counters and deliveries are of one moment");
+    copied.close().await;
+    store.close().await;
+}

@@ -1,0 +1,37 @@
+//! How SQLite goes about the statements that must stay fast with a million deliveries and a hundred thousand lanes.
+
+use rusqlite::Connection;
+
+use super::super::{read, settle};
+
+fn plan(sql: &str, parameters: usize) -> Vec<String> {
+    let db = Connection::open_in_memory().unwrap();
+    db.execute_batch(include_str!("../../schema.sql")).unwrap();
+    let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let values: Vec<i64> = vec![1; parameters];
+    let steps = explain.query_map(rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
+    steps.collect::<rusqlite::Result<_>>().unwrap()
+}
+
+#[test]
+fn ready_lanes_come_in_order_from_their_index() {
+    // No sorting step. The table itself is not visited: only the row's number is asked for, and the index's own condition stands for the others.
+    assert_eq!(plan(read::READY, 1), ["SEARCH lane USING INDEX lane_ready (outlet=?)"]);
+}
+
+#[test]
+fn counters_are_computed_without_touching_a_delivery() {
+    let steps = plan(settle::RECOUNT, 1);
+    assert_eq!(steps.iter().filter(|s| s.contains("delivery USING COVERING INDEX delivery_open")).count(), 2, "{steps:#?}");
+    assert!(steps.iter().all(|s| !s.starts_with("SCAN delivery")), "{steps:#?}");
+}
+
+#[test]
+fn every_table_is_strict() {
+    let db = Connection::open_in_memory().unwrap();
+    db.execute_batch(include_str!("../../schema.sql")).unwrap();
+    let lax: i64 = db
+        .query_row("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite%' AND strict = 0", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(lax, 0);
+}

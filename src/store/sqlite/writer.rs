@@ -1,0 +1,138 @@
+//! The writer: one thread, one connection, and group commit without a timer.
+//!
+//! It takes whatever waits when it is free, commits it as one transaction, and answers after the disk has it. Knows transactions and their
+//! failures; does not know what the jobs mean.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::checkpoint::Activity;
+use super::failure::{Fail, store_error};
+use super::open::Files;
+use super::queue::{Batch, Class, Job, Queue};
+use crate::store::StoreError;
+
+/// A job made of a closure; the closure must be repeatable.
+struct Task<T, F> {
+    work: F,
+    made: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Task<T, F>
+where
+    T: Send,
+    F: FnMut(&Connection) -> Result<T, Fail> + Send,
+{
+    fn run(&mut self, db: &Connection) -> Result<(), Fail> {
+        self.made = match (self.work)(db) {
+            Ok(answer) => Some(Ok(answer)),
+            Err(Fail::Refused(error)) => Some(Err(error)),
+            Err(fail) => return Err(fail),
+        };
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, error: Option<StoreError>) {
+        let answer = match (error, self.made) {
+            (Some(error), _) => Err(error),
+            (None, Some(made)) => made,
+            (None, None) => Err(StoreError::Unavailable("the work was never run".into())),
+        };
+        // Nobody waits any more when the caller was cancelled; the work stands either way.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// Hands work to the writer and waits until it is committed.
+pub(super) async fn submit<T, F>(queue: &Queue, class: Class, cost: usize, work: F) -> Result<T, StoreError>
+where
+    T: Send + 'static,
+    F: FnMut(&Connection) -> Result<T, Fail> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    queue.push(class, cost, Box::new(Task { work, made: None, reply }))?;
+    answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the store's writer stopped; restart Watchfire".into())))
+}
+
+/// Runs until the queue is closed and empty.
+pub(super) fn run(queue: &Queue, files: &Arc<Files>, activity: &Activity, db: Connection) {
+    let mut db = Some(db);
+    while let Some(batch) = queue.take() {
+        let (bytes, last) = (batch.bytes, batch.last);
+        commit_batch(&mut db, files, batch);
+        activity.wrote(bytes, last);
+    }
+}
+
+fn commit_batch(db: &mut Option<Connection>, files: &Files, batch: Batch) {
+    if !batch.jobs.is_empty() {
+        commit_jobs(db, files, batch.jobs);
+    }
+    if let Some(purge) = batch.purge {
+        commit_jobs(db, files, vec![purge]);
+    }
+}
+
+fn commit_jobs(db: &mut Option<Connection>, files: &Files, mut jobs: Vec<Box<dyn Job>>) {
+    let Err(fail) = commit(db, files, &mut jobs) else {
+        return jobs.into_iter().for_each(|job| job.answer(None));
+    };
+    let hopeless = fail.is_broken_disk();
+    let error = fail.into_store_error();
+    if jobs.len() == 1 || hopeless {
+        tracing::debug!(requests = jobs.len(), %error, "a transaction failed");
+        return jobs.into_iter().for_each(|job| job.answer(Some(error.clone())));
+    }
+    tracing::debug!(requests = jobs.len(), %error, "a shared transaction failed; its requests are done again one by one");
+    for mut job in jobs {
+        let outcome = commit(db, files, std::slice::from_mut(&mut job));
+        job.answer(outcome.err().map(Fail::into_store_error));
+    }
+}
+
+/// One transaction around the jobs. After an error nothing of it remains.
+fn commit(slot: &mut Option<Connection>, files: &Files, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {
+    let db = match slot {
+        Some(db) => db,
+        None => slot.insert(files.connect_writer()?),
+    };
+    let outcome = transaction(db, jobs);
+    if let Err(fail) = &outcome {
+        let rolled_back = db.is_autocommit() || db.execute_batch("ROLLBACK").is_ok();
+        // After trouble with the disk a fresh connection sees what is really there; the next transaction opens it.
+        if !rolled_back || fail.is_broken_disk() {
+            *slot = None;
+        }
+    }
+    outcome
+}
+
+fn transaction(db: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {
+    let start = std::time::Instant::now();
+    db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    for job in jobs {
+        // A defect in one request must not take the writer away from all others.
+        catch_unwind(AssertUnwindSafe(|| job.run(db))).unwrap_or_else(|_| {
+            Err(Fail::Undo(StoreError::Invalid("a defect in the store stopped this request; nothing of it was written, please report it".into())))
+        })?;
+    }
+    let mid = std::time::Instant::now();
+    db.prepare_cached("COMMIT")?.execute([])?;
+    {
+        use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+        static A: AtomicU64 = AtomicU64::new(0); static B: AtomicU64 = AtomicU64::new(0); static N: AtomicU64 = AtomicU64::new(0); static C: AtomicU64 = AtomicU64::new(0);
+        A.fetch_add((mid - start).as_micros() as u64, Relaxed); let c = mid.elapsed().as_micros() as u64; B.fetch_add(c, Relaxed); C.fetch_max(c, Relaxed);
+        if N.fetch_add(1, Relaxed) % 100 == 99 { eprintln!("100 batches: exec {} us commit {} us max {}", A.swap(0, Relaxed) / 100, B.swap(0, Relaxed) / 100, C.swap(0, Relaxed)); }
+    }
+    Ok(())
+}
+
+impl Files {
+    fn connect_writer(&self) -> Result<Connection, Fail> {
+        self.writer().map_err(|error| Fail::Undo(store_error(&error)))
+    }
+}

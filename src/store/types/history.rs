@@ -1,0 +1,192 @@
+//! What people ask for and do: lists, one delivery with all of it, counts, retention, mutes.
+
+use serde::Serialize;
+
+use super::{Cell, Mode, State, StoredEvent, TargetRecord};
+use crate::model::{AttemptId, DeliveryId, EventId, MessageId, OutletKey, Page};
+
+/// Where waiting or ended deliveries are moved.
+#[derive(Debug, Clone)]
+pub struct MoveTo {
+    /// The channel.
+    pub channel: String,
+    /// Its outlet.
+    pub outlet: OutletKey,
+    /// Channels to try when that one is dead.
+    pub fallback: Vec<String>,
+}
+
+/// Which deliveries to list.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// Only this channel.
+    pub channel: Option<String>,
+    /// Only these states; empty: all.
+    pub states: Vec<State>,
+    /// Only those born at or after this.
+    pub since: Option<i64>,
+    /// Only those born before this.
+    pub until: Option<i64>,
+    /// Only those whose title or reason holds this text (ASCII case ignored).
+    pub text: Option<String>,
+    /// Only those of this event.
+    pub event: Option<EventId>,
+    /// Only those carried by this message.
+    pub message: Option<MessageId>,
+    /// Only those with an id smaller than this (the page before ended there).
+    pub before: Option<DeliveryId>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// A delivery in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeliveryRow {
+    /// Its identity.
+    pub id: DeliveryId,
+    /// Its event.
+    pub event: EventId,
+    /// Its channel.
+    pub channel: String,
+    /// State.
+    pub state: State,
+    /// Queued or sync.
+    pub mode: Mode,
+    /// 0 critical .. 3 info.
+    pub rank: i64,
+    /// One line that names it.
+    pub title: String,
+    /// Firing alerts in it.
+    pub firing: u32,
+    /// Resolved alerts in it.
+    pub resolved: u32,
+    /// When it was born, Unix milliseconds.
+    pub born_at: i64,
+    /// Not before.
+    pub due_at: i64,
+    /// Tries spent.
+    pub tries: u32,
+    /// The message that carries or carried it.
+    pub message: Option<MessageId>,
+    /// The delivery it is a fallback of.
+    pub origin: Option<DeliveryId>,
+    /// When it became final.
+    pub done_at: Option<i64>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// A delivery with everything known about it.
+#[derive(Debug, Clone)]
+pub struct DeliveryDetail {
+    /// The delivery.
+    pub row: DeliveryRow,
+    /// What the route asked for.
+    pub target: TargetRecord,
+    /// Its event.
+    pub event: StoredEvent,
+    /// Its message.
+    pub message: Option<StoredMessage>,
+    /// Its fallback children.
+    pub children: Vec<DeliveryRow>,
+}
+
+/// A message with its pages, cells and attempts.
+#[derive(Debug, Clone)]
+pub struct StoredMessage {
+    /// Its identity.
+    pub id: MessageId,
+    /// Its channel.
+    pub channel: String,
+    /// Its platform.
+    pub platform: String,
+    /// `single`, `fold` or `digest`.
+    pub kind: String,
+    /// Template set.
+    pub template: String,
+    /// When it was formed.
+    pub formed_at: i64,
+    /// Whether it is done.
+    pub done: bool,
+    /// Its pages.
+    pub pages: Vec<Page>,
+    /// Its cells.
+    pub cells: Vec<Cell>,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<AttemptRow>,
+    /// How many deliveries it carries.
+    pub members: u64,
+}
+
+/// An attempt as stored.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptRow {
+    /// Its identity.
+    pub id: AttemptId,
+    /// The page, from 0.
+    pub page: u16,
+    /// When it began, Unix milliseconds.
+    pub begun_at: i64,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// `ok`, an error kind, `partial`, or `unknown` when it never ended.
+    pub kind: Option<String>,
+    /// The platform's code.
+    pub code: Option<String>,
+    /// The platform's answer.
+    pub answer: Option<String>,
+}
+
+/// Counts.
+#[derive(Debug, Clone, Default)]
+pub struct Stats {
+    /// Deliveries not final, by channel and state.
+    pub open: Vec<(String, State, u64)>,
+    /// Dead letters by channel.
+    pub dead: Vec<(String, u64)>,
+    /// When the oldest waiting delivery was born, by channel.
+    pub oldest: Vec<(String, i64)>,
+    /// Outlets: key, paused_until, held, month, month_sent.
+    pub outlets: Vec<OutletRow>,
+    /// Bytes that hold data (free pages and the log are not counted), or 0 when unknown.
+    pub bytes: u64,
+}
+
+/// An outlet as stored.
+#[derive(Debug, Clone)]
+pub struct OutletRow {
+    /// The outlet.
+    pub key: OutletKey,
+    /// Not before.
+    pub paused_until: i64,
+    /// Why it is held.
+    pub held: Option<String>,
+    /// `2026-11`.
+    pub month: String,
+    /// Messages sent in that month.
+    pub month_sent: i64,
+}
+
+/// What a purge removes: everything whose `done_at` lies before these.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// For sent, skipped and dropped ones.
+    pub sent_before: i64,
+    /// For dead, expired and unknown ones.
+    pub dead_before: i64,
+    /// Dedup rows seen before this.
+    pub dedup_before: i64,
+}
+
+/// A channel muted by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChannelMute {
+    /// The channel.
+    pub channel: String,
+    /// Until when, Unix milliseconds.
+    pub until: i64,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+}

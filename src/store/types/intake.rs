@@ -1,0 +1,97 @@
+//! What comes in: events, their deliveries, and what became of them at the door.
+
+use super::{Mode, State, TargetRecord};
+use crate::model::{DeliveryId, Event, EventId, LaneId, OutletKey};
+
+/// An event to take in.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// Its identity.
+    pub id: EventId,
+    /// The event.
+    pub event: std::sync::Arc<Event>,
+    /// When it arrived.
+    pub received_at: i64,
+    /// Hash of the plan it was routed with.
+    pub plan: std::sync::Arc<str>,
+    /// Key and window within which a repeat is a duplicate; `None` turns dedup off.
+    pub dedup: Option<Dedup>,
+    /// Why it has no delivery, when it has none.
+    pub note: Option<String>,
+    /// Its deliveries.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// A dedup key and its window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dedup {
+    /// SHA-256 over what makes two events the same.
+    pub key: [u8; 32],
+    /// Milliseconds.
+    pub window: i64,
+}
+
+/// A delivery to take in.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    /// Its identity.
+    pub id: DeliveryId,
+    /// Destination.
+    pub channel: String,
+    /// The channel's outlet.
+    pub outlet: OutletKey,
+    /// The lane's key within the channel.
+    pub lane_key: String,
+    /// What the route asked for.
+    pub target: TargetRecord,
+    /// Queued or sync.
+    pub mode: Mode,
+    /// `Waiting`, `Deferred` or `Skipped`.
+    pub state: State,
+    /// 0 critical .. 3 info.
+    pub rank: i64,
+    /// One line that names it in lists and digests.
+    pub title: String,
+    /// Firing alerts in it.
+    pub firing: u32,
+    /// Resolved alerts in it.
+    pub resolved: u32,
+    /// When it was born; for a fallback child the origin's.
+    pub born_at: i64,
+    /// Not before.
+    pub due_at: i64,
+    /// The delivery it is a fallback of.
+    pub origin: Option<DeliveryId>,
+    /// How many fallbacks deep it is.
+    pub hop: u32,
+    /// Why, when it is born final, or a note (`fallback of ..`).
+    pub reason: Option<String>,
+}
+
+/// What became of an accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The event's id: the first one's, when this is a duplicate.
+    pub event: EventId,
+    /// Whether an equal event was taken in within the window.
+    pub duplicate: bool,
+    /// Its deliveries (the first one's, when this is a duplicate).
+    pub deliveries: Vec<AcceptedDelivery>,
+}
+
+/// A delivery as taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptedDelivery {
+    /// Its identity.
+    pub id: DeliveryId,
+    /// Destination.
+    pub channel: String,
+    /// The outlet its lane belongs to.
+    pub outlet: OutletKey,
+    /// Its lane.
+    pub lane: LaneId,
+    /// Its place in the lane.
+    pub lane_seq: i64,
+    /// Its state now.
+    pub state: State,
+}

@@ -1,0 +1,122 @@
+//! What goes into and comes out of a store: errors, and the words that all requests share. The rest lies beside, by the moment it belongs to.
+
+mod history;
+mod intake;
+mod outcome;
+mod owner;
+
+pub use history::*;
+pub use intake::*;
+pub use outcome::*;
+pub use owner::*;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Mentions, Page, Recipient};
+
+/// Why a store did not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Too much is queued; try again.
+    #[error("the store's queue is full; try again in a few seconds")]
+    Busy,
+    /// The disk or database does not take writes now; the text says why and what to do.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The caller no longer owns the outlet.
+    #[error("this node no longer owns the outlet")]
+    Fenced,
+    /// The database is damaged or of another version; the text says what to do.
+    #[error("{0}")]
+    Unusable(String),
+    /// The request itself makes no sense (an unknown id, a wrong state).
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// How a delivery is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Durable, retried.
+    Queued,
+    /// A direct call: one attempt, its caller waits for it.
+    Sync,
+}
+
+/// A delivery's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Not final: to be sent.
+    Waiting,
+    /// Not final: muted until its `due_at`.
+    Deferred,
+    /// Final: the platform confirmed it.
+    Sent,
+    /// Final: it cannot be delivered; the reason is with it.
+    Dead,
+    /// Final: ended by a person.
+    Dropped,
+    /// Final: not to be sent by configuration (resolved not wanted, channel disabled, resolved while muted).
+    Skipped,
+    /// Final: a direct call that got no slot in time.
+    Expired,
+    /// Final: an at-most-once send whose outcome nobody knows.
+    Unknown,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [State; 8] =
+        [State::Waiting, State::Deferred, State::Sent, State::Dead, State::Dropped, State::Skipped, State::Expired, State::Unknown];
+
+    /// The name in SQL, the API and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Waiting => "waiting",
+            State::Deferred => "deferred",
+            State::Sent => "sent",
+            State::Dead => "dead",
+            State::Dropped => "dropped",
+            State::Skipped => "skipped",
+            State::Expired => "expired",
+            State::Unknown => "unknown",
+        }
+    }
+
+    /// The state of that name.
+    pub fn parse(name: &str) -> Option<State> {
+        Self::ALL.into_iter().find(|s| s.as_str() == name)
+    }
+
+    /// Whether nothing more happens to it.
+    pub fn is_final(self) -> bool {
+        !matches!(self, State::Waiting | State::Deferred)
+    }
+}
+
+/// What a route asked for; stored with the delivery as JSON.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TargetRecord {
+    /// Template set.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub template: String,
+    /// Whom to ping, when the route says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mentions: Option<Mentions>,
+    /// Which alerts of the event: indices.
+    pub alerts: Vec<u32>,
+    /// Channels still to be tried when this one is dead, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<String>,
+    /// Only these recipients (a partial failure's child); empty: all of the channel's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<Recipient>,
+    /// A page given as it is (direct calls), instead of templates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<Box<Page>>,
+    /// The route's place in the tree, for `explain`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub route: String,
+}

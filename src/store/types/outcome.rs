@@ -1,0 +1,200 @@
+//! What leaves: messages, their cells and attempts, and what an outcome changes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AcceptedDelivery, Fence, NewDelivery, State};
+use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, Page, Recipient};
+
+/// A cell's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CellState {
+    /// To be sent.
+    Open,
+    /// An attempt began and has not ended.
+    Begun,
+    /// The platform confirmed it.
+    Ok,
+    /// It can never succeed.
+    Dead,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl CellState {
+    /// The name in SQL and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CellState::Open => "open",
+            CellState::Begun => "begun",
+            CellState::Ok => "ok",
+            CellState::Dead => "dead",
+            CellState::Unknown => "unknown",
+        }
+    }
+
+    /// The state of that name.
+    pub fn parse(name: &str) -> Option<CellState> {
+        [CellState::Open, CellState::Begun, CellState::Ok, CellState::Dead, CellState::Unknown].into_iter().find(|s| s.as_str() == name)
+    }
+}
+
+/// Page x recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Page, from 0.
+    pub page: u16,
+    /// Recipient.
+    pub recipient: Recipient,
+    /// State.
+    pub state: CellState,
+    /// Tries spent.
+    pub tries: u32,
+    /// Not before.
+    pub due_at: i64,
+    /// The platform's id of it.
+    pub platform_id: Option<String>,
+    /// The platform's last code.
+    pub code: Option<String>,
+}
+
+/// A message to store.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// Its identity.
+    pub id: MessageId,
+    /// Its channel.
+    pub channel: String,
+    /// Its platform.
+    pub platform: &'static str,
+    /// `single`, `fold` or `digest`.
+    pub kind: &'static str,
+    /// Template set.
+    pub template: String,
+    /// How often it was rendered anew.
+    pub generation: u32,
+    /// When it was formed.
+    pub formed_at: i64,
+    /// Its pages.
+    pub pages: Vec<Page>,
+    /// Its cells. When a message with this id is already stored, `form` replaces pages and generation and adds or replaces these cells.
+    pub cells: Vec<Cell>,
+    /// The deliveries it carries.
+    pub members: Vec<DeliveryId>,
+}
+
+/// An attempt that begins.
+#[derive(Debug, Clone)]
+pub struct NewAttempt {
+    /// Its identity.
+    pub id: AttemptId,
+    /// The message.
+    pub message: MessageId,
+    /// The page, from 0.
+    pub page: u16,
+    /// The cells it tries.
+    pub recipients: Vec<Recipient>,
+    /// Who makes it.
+    pub node: String,
+    /// When.
+    pub begun_at: i64,
+}
+
+/// An attempt that ended.
+#[derive(Debug, Clone)]
+pub struct EndedAttempt {
+    /// Its identity; inserted when `begin` did not.
+    pub id: AttemptId,
+    /// The page, from 0.
+    pub page: u16,
+    /// Who made it.
+    pub node: String,
+    /// When it began.
+    pub begun_at: i64,
+    /// When it ended.
+    pub ended_at: i64,
+    /// `ok`, or an error kind's name; `partial` when recipients differ.
+    pub kind: &'static str,
+    /// The platform's code.
+    pub code: Option<String>,
+    /// The platform's answer or the error's summary: at most 1 KiB, scrubbed.
+    pub answer: Option<String>,
+}
+
+/// What becomes of one delivery in a settlement.
+#[derive(Debug, Clone)]
+pub struct DeliveryChange {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// Its lane.
+    pub lane: LaneId,
+    /// Its new state; `Waiting` to postpone.
+    pub state: State,
+    /// Tries spent so far.
+    pub tries: u32,
+    /// Not before (when it still waits).
+    pub due_at: i64,
+    /// Why, when final; the last error, when postponed.
+    pub reason: Option<String>,
+    /// Whether it leaves its message (a postponed single that is formed anew).
+    pub detach: bool,
+}
+
+/// The outcome of one attempt (or of a decision without one), to be written.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Outlet and epoch.
+    pub fence: Fence,
+    /// The message; `None` when deliveries end without one (skipped after a fold, expired).
+    pub message: Option<SettledMessage>,
+    /// The attempt; `None` for a decision without one.
+    pub attempt: Option<EndedAttempt>,
+    /// Cells that changed.
+    pub cells: Vec<Cell>,
+    /// Deliveries that changed.
+    pub deliveries: Vec<DeliveryChange>,
+    /// Fallback children: committed together with their origins' death (I8). A child whose (origin, channel) exists is left out.
+    pub children: Vec<Child>,
+    /// Pause and hold of the outlet, when they change.
+    pub outlet: Option<OutletChange>,
+    /// Adds to the month's count: the month and how many.
+    pub sent_in_month: Option<(String, i64)>,
+    /// Now.
+    pub now: i64,
+}
+
+/// The message of a settlement.
+#[derive(Debug, Clone)]
+pub struct SettledMessage {
+    /// Its identity.
+    pub id: MessageId,
+    /// The message itself, when `form` has not stored it: written now, with its members' `message_id`.
+    pub store: Option<NewMessage>,
+    /// Whether it is done.
+    pub done: bool,
+}
+
+/// A fallback child.
+#[derive(Debug, Clone)]
+pub struct Child {
+    /// The event it carries.
+    pub event: EventId,
+    /// The delivery.
+    pub delivery: NewDelivery,
+}
+
+/// A change of an outlet's pause and hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OutletChange {
+    /// New `paused_until`, when it changes.
+    pub paused_until: Option<i64>,
+    /// New hold, when it changes: `Some(None)` ends it.
+    pub held: Option<Option<String>>,
+}
+
+/// What a settlement made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settled {
+    /// Fallback children, as accepted.
+    pub children: Vec<AcceptedDelivery>,
+}

@@ -1,0 +1,147 @@
+//! What the owner of an outlet works with: its claim, its lanes, what waits in them, and what was under way.
+
+use super::{Cell, Mode, State, TargetRecord};
+use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, OutletKey, Page};
+
+/// A claim on an outlet.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The outlet.
+    pub outlet: OutletKey,
+    /// Who claims it.
+    pub node: String,
+    /// Now.
+    pub now: i64,
+    /// Until when.
+    pub lease_until: i64,
+    /// Attempts begun since then are given back, for the sliding window.
+    pub window_start: i64,
+}
+
+/// An outlet that is now owned.
+#[derive(Debug, Clone, Default)]
+pub struct Owned {
+    /// The epoch that fences every write.
+    pub epoch: i64,
+    /// Not before.
+    pub paused_until: i64,
+    /// Why it is held.
+    pub held: Option<String>,
+    /// `2026-11`.
+    pub month: String,
+    /// Messages sent in that month.
+    pub month_sent: i64,
+    /// When attempts began, oldest first.
+    pub sends: Vec<i64>,
+    /// Messages that are not done, oldest first.
+    pub open: Vec<OpenMessage>,
+}
+
+/// A message that was formed and is not done.
+#[derive(Debug, Clone)]
+pub struct OpenMessage {
+    /// Its identity.
+    pub id: MessageId,
+    /// Its channel.
+    pub channel: String,
+    /// How it came together: `single`, `fold` or `digest`.
+    pub kind: String,
+    /// Template set.
+    pub template: String,
+    /// How often it was rendered anew.
+    pub generation: u32,
+    /// When it was formed.
+    pub formed_at: i64,
+    /// Its pages.
+    pub pages: Vec<Page>,
+    /// Its cells.
+    pub cells: Vec<Cell>,
+    /// Its members, in lane order, without events.
+    pub members: Vec<Waiting>,
+}
+
+/// A lane with something waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneHead {
+    /// The lane.
+    pub id: LaneId,
+    /// Its channel.
+    pub channel: String,
+    /// Its key within the channel.
+    pub key: String,
+    /// The last `lane_seq` given out.
+    pub last_seq: i64,
+    /// How many wait.
+    pub waiting: i64,
+    /// The most severe of them.
+    pub rank: i64,
+    /// Not before.
+    pub due_at: i64,
+    /// When the oldest was born.
+    pub since: i64,
+}
+
+/// A delivery that waits.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its identity.
+    pub id: DeliveryId,
+    /// Its event's identity.
+    pub event_id: EventId,
+    /// Its event, when asked for.
+    pub event: Option<std::sync::Arc<Event>>,
+    /// Its lane.
+    pub lane: LaneId,
+    /// Its place in the lane.
+    pub lane_seq: i64,
+    /// Its channel.
+    pub channel: String,
+    /// What the route asked for.
+    pub target: TargetRecord,
+    /// Queued or sync.
+    pub mode: Mode,
+    /// Waiting or deferred.
+    pub state: State,
+    /// 0 critical .. 3 info.
+    pub rank: i64,
+    /// One line that names it.
+    pub title: String,
+    /// Firing alerts in it.
+    pub firing: u32,
+    /// Resolved alerts in it.
+    pub resolved: u32,
+    /// When it was born.
+    pub born_at: i64,
+    /// Not before.
+    pub due_at: i64,
+    /// Tries spent.
+    pub tries: u32,
+    /// How many fallbacks deep it is.
+    pub hop: u32,
+    /// The delivery it is a fallback of.
+    pub origin: Option<DeliveryId>,
+}
+
+/// An event as stored.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// Its identity.
+    pub id: EventId,
+    /// When it arrived.
+    pub received_at: i64,
+    /// Hash of the plan it was routed with.
+    pub plan: String,
+    /// Why it has no delivery.
+    pub note: Option<String>,
+    /// The event.
+    pub event: std::sync::Arc<Event>,
+}
+
+/// The outlet and the epoch under which it is written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    /// The outlet.
+    pub outlet: OutletKey,
+    /// The epoch.
+    pub epoch: i64,
+}
