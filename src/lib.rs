@@ -21,6 +21,6 @@
 // pub mod ingest;
 // pub mod metrics;
 pub mod model;
-// pub mod route;
+pub mod route;
 // pub mod store;
 // pub mod template;
