@@ -1,0 +1,6 @@
+//! The fakes are tested themselves: a request made by hand from published vectors passes, every kind of wrong
+//! request gets the platform's own refusal. Nothing here uses the product.
+
+mod core;
+mod dingtalk;
+mod raw;

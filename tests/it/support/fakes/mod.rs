@@ -1,0 +1,26 @@
+//! Fake platforms, written from the platforms' published documents and test vectors. They know nothing of
+//! the product's drivers: a driver that passes here speaks the platform's language, not its own.
+//!
+//! Start one with `Fake::start(DingtalkRobot::default())`, point the driver at `fake.url()`, look at `fake.rec`,
+//! script trouble with `fake.faults`, move time with `fake.clock`, and reach the platform's state with `fake.with`.
+
+#![allow(dead_code, unused_imports, reason = "each test binary and the standalone server use a part of the fakes")]
+
+pub mod call;
+pub mod clock;
+pub mod crypt;
+pub mod dingtalk;
+pub mod fault;
+pub mod rate;
+pub mod recorder;
+pub mod server;
+pub mod token;
+
+pub use call::{Answer, Call, Verdict};
+pub use clock::{Clock, Now};
+pub use dingtalk::{DingtalkRobot, Robot};
+pub use fault::{Fault, Faults};
+pub use rate::{Limiter, Pace};
+pub use recorder::{Record, Recorder};
+pub use server::{Fake, Platform};
+pub use token::{TokenState, Tokens};
