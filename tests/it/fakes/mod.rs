@@ -4,3 +4,4 @@
 mod core;
 mod dingtalk;
 mod raw;
+mod wecom;

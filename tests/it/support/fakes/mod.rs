@@ -15,6 +15,7 @@ pub mod rate;
 pub mod recorder;
 pub mod server;
 pub mod token;
+pub mod wecom;
 
 pub use call::{Answer, Call, Verdict};
 pub use clock::{Clock, Now};
@@ -24,3 +25,4 @@ pub use rate::{Limiter, Pace};
 pub use recorder::{Record, Recorder};
 pub use server::{Fake, Platform};
 pub use token::{TokenState, Tokens};
+pub use wecom::Wecom;
