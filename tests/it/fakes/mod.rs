@@ -4,4 +4,5 @@
 mod core;
 mod dingtalk;
 mod raw;
+mod slack;
 mod wecom;

@@ -14,6 +14,8 @@ pub mod fault;
 pub mod rate;
 pub mod recorder;
 pub mod server;
+pub mod slack;
+pub mod slack_blocks;
 pub mod token;
 pub mod wecom;
 
@@ -24,5 +26,6 @@ pub use fault::{Fault, Faults};
 pub use rate::{Limiter, Pace};
 pub use recorder::{Record, Recorder};
 pub use server::{Fake, Platform};
+pub use slack::{Room, Slack};
 pub use token::{TokenState, Tokens};
 pub use wecom::Wecom;

@@ -279,10 +279,8 @@ impl Listener for Ears {
     async fn accept(&mut self) -> (Wire, Conn) {
         loop {
             if let Ok((stream, peer)) = self.listener.accept().await {
-                let _ = stream.set_nodelay(true);
                 let conn = self.conn(peer);
-                let ended = Box::pin(conn.token.clone().cancelled_owned());
-                return (Wire { stream, ended, reset: conn.reset.clone() }, conn);
+                return (Wire::new(stream, &conn.token, conn.reset.clone()), conn);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -294,13 +292,19 @@ impl Listener for Ears {
 }
 
 /// A TCP stream that can be ended from outside.
-struct Wire {
+pub struct Wire {
     stream: TcpStream,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
     reset: Arc<AtomicBool>,
 }
 
 impl Wire {
+    /// Wraps a connection: it ends when `token` is cancelled, with a TCP reset if `reset` is set by then.
+    pub fn new(stream: TcpStream, token: &CancellationToken, reset: Arc<AtomicBool>) -> Self {
+        let _ = stream.set_nodelay(true);
+        Self { stream, ended: Box::pin(token.clone().cancelled_owned()), reset }
+    }
+
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.ended.as_mut().poll(cx).is_ready() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
