@@ -5,4 +5,5 @@ mod core;
 mod dingtalk;
 mod raw;
 mod slack;
+mod smtp;
 mod wecom;

@@ -16,6 +16,8 @@ pub mod recorder;
 pub mod server;
 pub mod slack;
 pub mod slack_blocks;
+pub mod smtp;
+pub mod tls;
 pub mod token;
 pub mod wecom;
 
@@ -27,5 +29,7 @@ pub use rate::{Limiter, Pace};
 pub use recorder::{Record, Recorder};
 pub use server::{Fake, Platform};
 pub use slack::{Room, Slack};
+pub use smtp::{Act, Security, Smtp, SmtpOptions, Stage, mime::Mail};
+pub use tls::TestTls;
 pub use token::{TokenState, Tokens};
 pub use wecom::Wecom;
