@@ -3,6 +3,7 @@
 
 mod core;
 mod dingtalk;
+mod fleet;
 mod raw;
 mod slack;
 mod smtp;

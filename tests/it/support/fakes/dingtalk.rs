@@ -103,6 +103,10 @@ impl Platform for DingtalkRobot {
     fn answer(&mut self, call: &Call) -> Answer {
         self.judge(call).unwrap_or_else(|refusal| *refusal)
     }
+
+    fn limiters(&mut self) -> Vec<&mut Limiter> {
+        vec![&mut self.pace, &mut self.edge]
+    }
 }
 
 impl DingtalkRobot {

@@ -23,6 +23,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::call::{Answer, Call, Verdict, form_pairs};
 use super::clock::Clock;
 use super::fault::{Fault, Faults};
+use super::rate::{Limiter, Pace};
 use super::recorder::Recorder;
 
 const MAX_BODY: usize = 64 << 20;
@@ -33,6 +34,10 @@ pub trait Platform: Send + 'static {
     fn name(&self) -> &'static str;
     /// Judges one request.
     fn answer(&mut self, call: &Call) -> Answer;
+    /// Everything that limits the pace, to scale it or turn it off at once.
+    fn limiters(&mut self) -> Vec<&mut Limiter> {
+        Vec::new()
+    }
 }
 
 /// A fake platform that listens. Clones are views onto one.
@@ -87,6 +92,16 @@ impl<P: Platform> Fake<P> {
     /// Looks at or changes the platform.
     pub fn with<R>(&self, f: impl FnOnce(&mut P) -> R) -> R {
         f(&mut self.inner.platform.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Turns off all pace.
+    pub fn unpaced(&self) {
+        self.with(|p| p.limiters().into_iter().for_each(|l| l.set(Pace::Off)));
+    }
+
+    /// Makes all pace `factor` times faster: counts stay, windows and penalties shrink.
+    pub fn pace_faster(&self, factor: f64) {
+        self.with(|p| p.limiters().into_iter().for_each(|l| l.set(l.pace().faster(factor))));
     }
 
     /// Closes the listener and every connection: connecting is refused.

@@ -113,6 +113,10 @@ impl Platform for Slack {
             None => Answer::text(404, "Not Found").refused("404"),
         }
     }
+
+    fn limiters(&mut self) -> Vec<&mut Limiter> {
+        vec![&mut self.pace]
+    }
 }
 
 impl Slack {

@@ -110,6 +110,10 @@ impl Platform for Wecom {
         };
         answer.unwrap_or_else(|refusal| *refusal)
     }
+
+    fn limiters(&mut self) -> Vec<&mut Limiter> {
+        vec![&mut self.member_minute, &mut self.member_hour, &mut self.api]
+    }
 }
 
 type Judged = Result<Answer, Box<Answer>>;
