@@ -269,7 +269,7 @@ impl Session<'_> {
                 match size {
                     Some(Err(_)) => (501, "5.5.4 bad SIZE"),
                     Some(Ok(n)) if n > options.max_size => (552, "5.3.4 Message size exceeds fixed limit"),
-                    _ if !from.is_ascii() && !(utf8 && options.smtputf8) => (553, "5.6.7 non-ASCII address needs SMTPUTF8"),
+                    _ if !(from.is_ascii() || utf8 && options.smtputf8) => (553, "5.6.7 non-ASCII address needs SMTPUTF8"),
                     _ if options.senders.as_ref().is_some_and(|s| !s.contains(from)) => (550, "5.7.1 Sender address rejected: not owned by user"),
                     _ => {
                         let eight_bit = utf8 || parameters.iter().any(|p| p == "BODY=8BITMIME");
