@@ -6,25 +6,33 @@
 
 #![allow(dead_code, unused_imports, reason = "each test binary and the standalone server use a part of the fakes")]
 
+pub mod aliyun;
 pub mod call;
 pub mod clock;
 pub mod crypt;
 pub mod dingtalk;
+pub mod dingtalk_app;
 pub mod fault;
 pub mod fleet;
+pub mod phone;
 pub mod rate;
 pub mod recorder;
 pub mod server;
 pub mod slack;
 pub mod slack_blocks;
 pub mod smtp;
+pub mod tencent;
 pub mod tls;
 pub mod token;
+pub mod twilio;
+pub mod twiml;
 pub mod wecom;
 
+pub use aliyun::Aliyun;
 pub use call::{Answer, Call, Verdict};
 pub use clock::{Clock, Now};
 pub use dingtalk::{DingtalkRobot, Robot};
+pub use dingtalk_app::DingtalkApp;
 pub use fault::{Fault, Faults};
 pub use fleet::Fleet;
 pub use rate::{Limiter, Pace};
@@ -32,6 +40,8 @@ pub use recorder::{Record, Recorder};
 pub use server::{Fake, Platform};
 pub use slack::{Room, Slack};
 pub use smtp::{Act, Security, Smtp, SmtpOptions, Stage, mime::Mail};
+pub use tencent::Tencent;
 pub use tls::TestTls;
 pub use token::{TokenState, Tokens};
+pub use twilio::Twilio;
 pub use wecom::Wecom;
