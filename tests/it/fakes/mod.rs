@@ -2,10 +2,12 @@
 //! request gets the platform's own refusal. Nothing here uses the product.
 
 mod aliyun;
+mod chats;
 mod core;
 mod dingtalk;
 mod dingtalk_app;
 mod fleet;
+mod presets;
 mod raw;
 mod slack;
 mod smtp;

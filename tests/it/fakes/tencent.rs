@@ -9,7 +9,7 @@ const WHEN: i64 = 1_551_113_065;
 const SMS_BODY: &str =
     r#"{"PhoneNumberSet":["+8613711112222"],"SmsSdkAppId":"1400006666","TemplateId":"1110","SignName":"demo","TemplateParamSet":["5001"]}"#;
 
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, reason = "the parts of a printed vector")]
 fn vector(id: &str, service: &str, host: &str, action: &str, version: &str, content_type: &str, signed: &str, signature: &str, body: &str) -> Call {
     Call::new("POST", "/")
         .with_header("host", host)

@@ -17,7 +17,10 @@ use serde_json::{Value, json};
 use super::call::form_pairs;
 use super::server::{Fake, Platform, bind};
 use super::smtp::{Act, Security, Smtp, SmtpOptions, Stage};
-use super::{Clock, DingtalkRobot, Fault, Faults, Recorder, Robot, Slack, Wecom};
+use super::{
+    Aliyun, Clock, DingtalkApp, DingtalkRobot, Discord, Fault, Faults, Feishu, PagerDuty, Preset, Recorder, Robot, Slack, Teams, Telegram, Tencent,
+    Twilio, Webhook, Wecom, WecomRobot, presets,
+};
 
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -59,10 +62,50 @@ impl Fleet {
         let hook = "/services/T0/B0/XXXX";
         let slack = Slack::new("xoxb-fake").webhook(hook, "C0123");
         fleet.add(slack, json!({ "token": "xoxb-fake", "channel": "#ops", "channel_id": "C0123", "webhook_path": hook })).await?;
+        fleet.add_clouds().await?;
+        fleet.add_chats().await?;
         for (name, security) in [("smtp", Security::StartTls), ("smtps", Security::Implicit)] {
             fleet.add_smtp(name, security).await?;
         }
         Ok(fleet)
+    }
+
+    async fn add_clouds(&mut self) -> io::Result<()> {
+        self.add(Aliyun::new("aliyun-key", "aliyun-secret"), json!({
+            "access_key_id": "aliyun-key", "access_key_secret": "aliyun-secret", "sign_name": "阿里云", "template_code": "SMS_153055065", "tts_code": "TTS_10001",
+        }))
+        .await?;
+        self.add(Tencent::new("tencent-id", "tencent-key"), json!({
+            "secret_id": "tencent-id", "secret_key": "tencent-key", "app_id": "1400006666", "sign_name": "demo", "sms_template": "1110", "voice_template": "2220",
+        }))
+        .await?;
+        let twilio = json!({ "account_sid": "AC1", "auth_token": "twilio-token", "from": "+15005550006" });
+        self.add(Twilio::new("AC1", "twilio-token", "+15005550006"), twilio).await?;
+        let members = [("13800000001", "u1"), ("13800000002", "u2")];
+        let app = json!({ "app_key": "ding-key", "app_secret": "ding-secret", "robot_code": "dingbot", "members": members });
+        self.add(DingtalkApp::new("ding-key", "ding-secret", "dingbot", &members), app).await
+    }
+
+    async fn add_chats(&mut self) -> io::Result<()> {
+        self.add(WecomRobot::new("robot-key"), json!({ "key": "robot-key" })).await?;
+        let feishu = json!({ "hook": "hook-token", "secret": "hook-secret", "app_id": "cli_1", "app_secret": "app-secret" });
+        self.add(Feishu::new("hook-token", Some("hook-secret"), "cli_1", "app-secret"), feishu).await?;
+        self.add(Telegram::new("1:tg", &["-1001", "42"]), json!({ "token": "1:tg", "chats": ["-1001", "42"] })).await?;
+        let teams = Teams::new("flow1", "teams-sig");
+        let path = format!("{}?sig=teams-sig", teams.path);
+        self.add(teams, json!({ "path": path })).await?;
+        self.add(Discord::new("1", "discord-token"), json!({ "path": "/api/webhooks/1/discord-token" })).await?;
+        let key = "0123456789abcdef0123456789abcdef";
+        self.add(PagerDuty::new(key), json!({ "routing_key": key })).await?;
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        self.add(Webhook::signed(secret), json!({ "secret": secret })).await?;
+        for name in presets::names() {
+            let credential = if matches!(name, "pushover" | "googlechat") { "app/user".to_owned() } else { format!("{name}-key") };
+            let preset = Preset::new(name, &credential);
+            let path = preset.path(&credential);
+            self.add(preset, json!({ "credential": credential, "path": path })).await?;
+        }
+        Ok(())
     }
 
     fn port(&mut self) -> u16 {
