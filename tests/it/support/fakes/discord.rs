@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
-use super::server::Platform;
+use super::server::{Platform, forget_when_full};
 
 /// The webhooks of a guild.
 pub struct Discord {
@@ -96,6 +96,7 @@ impl Platform for Discord {
             },
             str::to_owned,
         );
+        forget_when_full(&mut self.posted);
         self.posted.insert(posted.clone(), text.clone());
         let wait = call.param("wait") == Some("true") || message.is_some();
         let answer = if wait {

@@ -1,6 +1,7 @@
 //! The server around a fake platform: an axum server on 127.0.0.1 whose connections can be closed, reset or
 //! starved at will, and whose listener can go away and come back on the same port.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -37,6 +38,13 @@ pub trait Platform: Send + 'static {
     /// Everything that limits the pace, to scale it or turn it off at once.
     fn limiters(&mut self) -> Vec<&mut Limiter> {
         Vec::new()
+    }
+}
+
+/// Bounds what a platform remembers of its messages: a test of millions must not fill the memory.
+pub fn forget_when_full<K, V>(memory: &mut HashMap<K, V>) {
+    if memory.len() >= 200_000 {
+        memory.clear();
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
-use super::server::Platform;
+use super::server::{Platform, forget_when_full};
 use super::slack_blocks::{MAX_BLOCK_TEXT, Reading};
 
 /// Messages per channel.
@@ -203,6 +203,7 @@ impl Slack {
         } else {
             self.counter += 1;
             let ts = format!("{}.{:06}", call.now.wall_s(), self.counter % 1_000_000);
+            forget_when_full(&mut self.posted);
             self.posted.insert((id.clone(), ts.clone()), text.clone());
             ts
         };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
-use super::server::Platform;
+use super::server::{Platform, forget_when_full};
 
 /// What stands in the way of a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,6 +164,7 @@ impl Telegram {
             let reply = json!({ "ok": false, "error_code": 429, "description": text, "parameters": { "retry_after": seconds } });
             return Answer::json(429, &reply).header("retry-after", seconds).refused(429);
         }
+        forget_when_full(&mut self.sent);
         self.sent.insert((chat.clone(), id), text.clone());
         let result = json!({ "message_id": id, "date": call.now.wall_s(), "chat": { "id": body["chat_id"], "type": "group" }, "text": text });
         Answer::json(200, &json!({ "ok": true, "result": result })).accepted("ok", text).to([chat])

@@ -10,8 +10,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call, Verdict};
+use super::crypt::sha256_hex;
 use super::rate::{Limiter, Pace};
-use super::server::Platform;
+use super::server::{Platform, forget_when_full};
 use super::token::{TokenState, Tokens};
 
 /// Messages that one member gets per minute; the rest is dropped without a word.
@@ -45,8 +46,8 @@ pub struct Wecom {
     pub member_hour: Limiter,
     /// See [`API_MINUTE`].
     pub api: Limiter,
-    seen: HashMap<(i64, Vec<u8>), u64>,
-    sent: HashSet<String>,
+    seen: HashMap<(i64, String), u64>,
+    sent: HashMap<String, ()>,
     next_id: u64,
 }
 
@@ -65,7 +66,7 @@ impl Wecom {
             member_hour: Limiter::new(MEMBER_HOUR),
             api: Limiter::new(API_MINUTE),
             seen: HashMap::new(),
-            sent: HashSet::new(),
+            sent: HashMap::new(),
             next_id: 0,
         }
     }
@@ -197,13 +198,15 @@ impl Wecom {
         let answer = Answer::json(200, &Value::Object(reply));
         if body.get("enable_duplicate_check").and_then(Value::as_i64) == Some(1) {
             let window = body.get("duplicate_check_interval").and_then(Value::as_u64).unwrap_or(1800) * 1000;
-            let (key, now) = ((agent, call.body.to_vec()), call.now.mono_ms);
+            let (key, now) = ((agent, sha256_hex(&call.body)), call.now.mono_ms);
             if self.seen.get(&key).is_some_and(|&at| now < at + window) {
                 return Ok(answer.accepted(0, "").verdict(Verdict::Duplicate));
             }
+            forget_when_full(&mut self.seen);
             self.seen.insert(key, now);
         }
-        self.sent.insert(msgid);
+        forget_when_full(&mut self.sent);
+        self.sent.insert(msgid, ());
         let (mut reached, now) = (Vec::new(), call.now.mono_ms);
         for who in targets.reached {
             let key = format!("{agent}/{who}");
@@ -254,7 +257,7 @@ impl Wecom {
 
     fn recall(&mut self, call: &Call) -> Judged {
         let (_, body) = self.admitted(call)?;
-        let known = body.get("msgid").and_then(Value::as_str).is_some_and(|id| self.sent.remove(id));
+        let known = body.get("msgid").and_then(Value::as_str).is_some_and(|id| self.sent.remove(id).is_some());
         if known {
             Ok(Answer::json(200, &json!({ "errcode": 0, "errmsg": "ok" })))
         } else {
