@@ -1,0 +1,4 @@
+//! The integration tests of Watchfire, as one binary.
+
+mod fakes;
+mod support;

@@ -1,0 +1,63 @@
+//! Fake platforms, written from the platforms' published documents and test vectors. They know nothing of
+//! the product's drivers: a driver that passes here speaks the platform's language, not its own.
+//!
+//! Start one with `Fake::start(DingtalkRobot::default())`, point the driver at `fake.url()`, look at `fake.rec`,
+//! script trouble with `fake.faults`, move time with `fake.clock`, and reach the platform's state with `fake.with`.
+
+#![allow(dead_code, unused_imports, reason = "each test binary and the standalone server use a part of the fakes")]
+
+pub mod aliyun;
+pub mod call;
+pub mod clock;
+pub mod crypt;
+pub mod dingtalk;
+pub mod dingtalk_app;
+pub mod discord;
+pub mod fault;
+pub mod feishu;
+pub mod fleet;
+pub mod pagerduty;
+pub mod phone;
+pub mod presets;
+pub mod rate;
+pub mod recorder;
+pub mod server;
+pub mod slack;
+pub mod slack_blocks;
+pub mod smtp;
+pub mod teams;
+pub mod telegram;
+pub mod tencent;
+pub mod tls;
+pub mod token;
+pub mod twilio;
+pub mod twiml;
+pub mod webhook;
+pub mod wecom;
+pub mod wecom_robot;
+
+pub use aliyun::Aliyun;
+pub use call::{Answer, Call, Verdict};
+pub use clock::{Clock, Now};
+pub use dingtalk::{DingtalkRobot, Robot};
+pub use dingtalk_app::DingtalkApp;
+pub use discord::Discord;
+pub use fault::{Fault, Faults};
+pub use feishu::{Feishu, Hook};
+pub use fleet::Fleet;
+pub use pagerduty::PagerDuty;
+pub use presets::Preset;
+pub use rate::{Limiter, Pace};
+pub use recorder::{Record, Recorder};
+pub use server::{Fake, Platform};
+pub use slack::{Room, Slack};
+pub use smtp::{Act, Security, Smtp, SmtpOptions, Stage, mime::Mail};
+pub use teams::Teams;
+pub use telegram::{Chat, Telegram};
+pub use tencent::Tencent;
+pub use tls::TestTls;
+pub use token::{TokenState, Tokens};
+pub use twilio::Twilio;
+pub use webhook::Webhook;
+pub use wecom::Wecom;
+pub use wecom_robot::WecomRobot;
