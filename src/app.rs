@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, LoadOptions, Loaded};
+use crate::config::{self, LoadOptions, Loaded, StoreSettings};
 use crate::delivery::{Alarm, Clock, Engine, EngineOptions, keeper};
 use crate::http::{self, HttpSettings};
 use crate::metrics::Metrics;
@@ -66,26 +66,37 @@ impl App {
         for finding in &loaded.findings {
             tracing::warn!("{}", config::one_line(finding));
         }
-        let listener = listen(&loaded.server.listen).await?;
+        let listener = listen(loaded.server.listen).await?;
         Self::start_on(listener, loaded, options).await
     }
 
     async fn start_on(listener: TcpListener, mut loaded: Loaded, options: AppOptions) -> Result<Self> {
         let address = listener.local_addr()?;
-        let path = loaded.store.path.clone();
+        let StoreSettings::Sqlite(path) = loaded.store.clone();
         let store_options = SqliteOptions { wait: options.wait_for_store, ..SqliteOptions::new(&path) };
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(store_options)).await?.map_err(|e| anyhow!("{e}"))?;
         let store: Arc<dyn Store> = Arc::new(store);
         let key = link_key(&path)?;
-        loaded.plan.link_key = key.clone();
+        if loaded.plan.link_key.is_empty() {
+            loaded.plan.link_key = key.clone();
+        }
+        let http = loaded.http.clone();
         let metrics = Arc::new(Metrics::new());
         metrics.reloaded(true, options.clock.now_ms() as f64 / 1000.0);
         let node = format!("{}-{}", std::process::id(), options.clock.now_ms());
-        let settings = HttpSettings::clone(&loaded.server.http);
+        let settings = HttpSettings::new(&loaded.server, loaded.generic.take());
         let files = loaded.files.clone();
         let (engine, alarms) = Engine::new(store.clone(), Arc::new(loaded.plan), options.clock.clone(), metrics, &node, EngineOptions::default());
         let engine = Arc::new(engine);
-        let reloader = Arc::new(Reloader { engine: engine.clone(), options: options.clone(), key, state: Default::default(), address });
+        let reloader = Arc::new(Reloader {
+            engine: engine.clone(),
+            options: options.clone(),
+            key,
+            http,
+            files: std::sync::Mutex::new(files),
+            state: Default::default(),
+            address,
+        });
         let door = reloader.clone();
         let state = Arc::new(http::App::new(engine.clone(), settings, Arc::new(move || Box::pin(door.clone().reload()))));
         let _ = reloader.state.set(Arc::downgrade(&state));
@@ -100,7 +111,7 @@ impl App {
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
         let cancel = CancellationToken::new();
         let keeper = tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
-        let watcher = options.watch.then(|| tokio::spawn(watch(reloader, files, cancel.clone())));
+        let watcher = options.watch.then(|| tokio::spawn(watch(reloader, cancel.clone())));
         Ok(Self { address, engine, state, cancel, server_stop, server, keeper, watcher, store })
     }
 
@@ -127,14 +138,13 @@ impl App {
 }
 
 fn load(options: &AppOptions) -> Result<Loaded> {
-    let load = LoadOptions { secrets: true, listen: options.listen.clone() };
+    let load = LoadOptions { listen: options.listen.clone(), ..LoadOptions::default() };
     config::load(&options.config, &load).map_err(|findings| anyhow!("{}", config::report(&findings)))
 }
 
-async fn listen(address: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| match address.rsplit_once(':') {
-        Some((_, port)) => format!("cannot listen on {address}; if port {port} is taken, stop what uses it or choose another with --listen or server.listen"),
-        None => format!("cannot listen on {address}; write it as host:port"),
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; if port {} is taken, stop what uses it or choose another with --listen or server.listen", address.port())
     })
 }
 
@@ -149,7 +159,13 @@ fn link_key(store: &std::path::Path) -> Result<crate::model::Secret> {
         return Ok(crate::model::Secret::new(text.trim()));
     }
     let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(key.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(crate::model::Secret::new(key))
 }
@@ -158,27 +174,36 @@ struct Reloader {
     engine: Arc<Engine>,
     options: AppOptions,
     key: crate::model::Secret,
+    http: Arc<crate::channel::kit::HttpClients>,
+    files: std::sync::Mutex<Vec<PathBuf>>,
     state: std::sync::OnceLock<std::sync::Weak<http::App>>,
     address: SocketAddr,
 }
 
 impl Reloader {
+    fn watched(&self) -> Vec<PathBuf> {
+        self.files.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
     async fn reload(self: Arc<Self>) -> Result<(), String> {
         let Some(state) = self.state.get().and_then(std::sync::Weak::upgrade) else { return Err("the server stops".into()) };
         let options = self.options.clone();
         let shared = self.engine.shared.clone();
         let at = shared.clock.now_ms() as f64 / 1000.0;
-        let load = LoadOptions { secrets: true, listen: options.listen.clone() };
+        let load = LoadOptions { listen: options.listen.clone(), http: Some(self.http.clone()), ..LoadOptions::default() };
         let path = options.config.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&path, &load)).await.map_err(|e| e.to_string())?;
         let failed_before = state.reload_state.load().is_some();
         let result = match loaded {
             Ok(mut loaded) => {
-                loaded.plan.link_key = self.key.clone();
-                if loaded.server.listen.parse::<SocketAddr>().is_ok_and(|l| l.port() != 0 && l != self.address) {
+                if loaded.plan.link_key.is_empty() {
+                    loaded.plan.link_key = self.key.clone();
+                }
+                *self.files.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = loaded.files.clone();
+                if loaded.server.listen.port() != 0 && loaded.server.listen != self.address {
                     tracing::warn!(listen = %loaded.server.listen, "server.listen changed; it takes effect after a restart");
                 }
-                state.settings.store(Arc::new(loaded.server.http));
+                state.settings.store(Arc::new(HttpSettings::new(&loaded.server, loaded.generic.take())));
                 self.engine.reload(Arc::new(loaded.plan)).await.map_err(|e| e.to_string())
             }
             Err(findings) => Err(config::report(&findings)),
@@ -204,7 +229,8 @@ impl Reloader {
 }
 
 /// Looks at the files' contents (not at file events: Kubernetes swaps links, network file systems send none).
-async fn watch(reloader: Arc<Reloader>, mut files: Vec<PathBuf>, cancel: CancellationToken) {
+async fn watch(reloader: Arc<Reloader>, cancel: CancellationToken) {
+    let mut files = reloader.watched();
     let look = |files: Vec<PathBuf>| tokio::task::spawn_blocking(move || config::fingerprint(&files));
     let mut seen = look(files.clone()).await.ok();
     let mut tick = tokio::time::interval(WATCH);
@@ -226,7 +252,7 @@ async fn watch(reloader: Arc<Reloader>, mut files: Vec<PathBuf>, cancel: Cancell
         }
         seen = settled;
         let _ = reloader.clone().reload().await;
-        files = config::watched(&reloader.options.config).unwrap_or(files);
+        files = reloader.watched();
         seen = look(files.clone()).await.ok().or(seen);
     }
 }

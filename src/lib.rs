@@ -12,15 +12,15 @@
 //! | F4 | [`http`], [`cli`] | the outside |
 //! | top | [`app`] | build, start, reload, drain, stop |
 
-// pub mod app;
-// pub mod channel;
-// pub mod cli;
-// pub mod config;
-// pub mod delivery;
-// pub mod http;
-// pub mod ingest;
-// pub mod metrics;
+pub mod app;
+pub mod channel;
+pub mod cli;
+pub mod config;
+pub mod delivery;
+pub mod http;
+pub mod ingest;
+pub mod metrics;
 pub mod model;
-// pub mod route;
+pub mod route;
 pub mod store;
-// pub mod template;
+pub mod template;

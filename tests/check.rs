@@ -84,7 +84,8 @@ fn the_shipped_file_works_without_credentials() {
 #[test]
 fn the_examples_in_the_shipped_file_are_true() {
     let text = uncommented(&fs::read_to_string("routes.yaml").unwrap());
-    let loaded = from_text(Path::new("routes.yaml"), &text, &LoadOptions::without_secrets()).unwrap_or_else(|findings| panic!("{}", render::report(&findings)));
+    let loaded = from_text(Path::new("routes.yaml"), &text, &LoadOptions::without_secrets())
+        .unwrap_or_else(|findings| panic!("{}", render::report(&findings)));
     assert_eq!(render::report(&loaded.findings), "");
     for platform in watchfire::channel::PLATFORMS {
         assert!(loaded.plan.channels.values().any(|channel| channel.platform.name == platform.name), "no example for {}", platform.name);

@@ -9,7 +9,7 @@ pub mod registry;
 pub mod token;
 
 mod dingtalk;
-// mod email;
+mod email;
 mod log;
 mod slack;
 mod wecom;

@@ -66,7 +66,7 @@ macro_rules! platforms {
 
 platforms! {
     log,
-    // email,
+    email,
     slack,
     dingtalk,
     wecom,
@@ -117,7 +117,7 @@ pub struct DigestAfter {
 
 /// The word `off`, which YAML 1.1 readers turn into `false`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "String")]
+#[schemars(with = "String", extend("enum" = ["off"]))]
 pub struct OffWord;
 
 impl<'de> Deserialize<'de> for OffWord {

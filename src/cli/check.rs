@@ -33,13 +33,13 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<Outcome> {
     if let Some(code) = &args.explain {
         return match config::explain(code) {
             Some(text) => {
-                anstream::println!("{text}");
+                anstream::println!("{} {}\n{}", text.code, text.title, text.text);
                 Ok(Outcome::Fine)
             }
             None => anyhow::bail!("there is no code {code}; codes stand in brackets behind `error` and `warning`"),
         };
     }
-    let options = LoadOptions { secrets: !args.without_secrets, listen: common.listen.clone() };
+    let options = LoadOptions { secrets: !args.without_secrets, listen: common.listen.clone(), ..LoadOptions::default() };
     let loaded = config::load(&common.config, &options);
     let findings = match &loaded {
         Ok(loaded) => &loaded.findings,
@@ -57,7 +57,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<Outcome> {
     }
     let channels = loaded.plan.channels.len();
     if !args.json {
-        anstream::println!("{} is fine: {channels} channels, {} routes", common.config.display(), loaded.plan.tree.len());
+        anstream::println!("{} is fine: {channels} channels, {} routes", common.config.display(), loaded.plan.tree.nodes().len());
     }
     if !args.online {
         return Ok(Outcome::Fine);
@@ -98,7 +98,10 @@ pub fn platforms(args: &PlatformsArgs) -> Outcome {
     if args.markdown {
         anstream::print!("{}", markdown());
     } else if args.json {
-        let rows: Vec<_> = PLATFORMS.iter().map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "pace": pace(p) })).collect();
+        let rows: Vec<_> = PLATFORMS
+            .iter()
+            .map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "pace": pace(p) }))
+            .collect();
         anstream::println!("{}", json!(rows));
     } else {
         for p in PLATFORMS {
@@ -110,7 +113,9 @@ pub fn platforms(args: &PlatformsArgs) -> Outcome {
 
 /// The README's table of platforms.
 pub fn markdown() -> String {
-    let mut out = String::from("| key | platform | what it sends | size limit | pace | resolved by default | unknown outcome |\n|---|---|---|---|---|---|---|\n");
+    let mut out = String::from(
+        "| key | platform | what it sends | size limit | pace | resolved by default | unknown outcome |\n|---|---|---|---|---|---|---|\n",
+    );
     for p in PLATFORMS {
         let unknown = match p.ambiguous {
             OnAmbiguous::Retry => "sent again",

@@ -61,11 +61,17 @@ fn payload(common: &Common, path: &std::path::Path) -> Result<Outcome> {
     let event = super::render::event(path, now)?;
     let plan = &loaded.plan;
     for (i, alert) in event.alerts.iter().enumerate() {
-        anstream::println!("alert {} {} ({})\n{}", i + 1, alert.name(), alert.status.as_str(), plan.tree.explain(&alert.labels, now));
+        anstream::println!(
+            "alert {} {} ({})\n{}",
+            i + 1,
+            alert.name(),
+            alert.status.as_str(),
+            super::route::tree_text(&plan.tree.explain(&alert.labels, now))
+        );
     }
     let none = Default::default();
     let intake = crate::delivery::intake::Intake { plan, at: now, mutes: &none, to: None };
-    for new in intake.deliveries(&event, |a| crate::ingest::group_of(&event, a)) {
+    for new in intake.deliveries(&event, |a| crate::ingest::lane_group(&event, a).to_owned()) {
         let reason = new.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
         anstream::println!("-> {} {}{reason}  [{}]", new.channel, new.state.as_str(), new.title);
         if let Some(channel) = plan.channel(&new.channel) {
@@ -83,7 +89,13 @@ pub fn delivery(detail: &Value) -> String {
     let row = &detail["delivery"];
     let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
     let mut out = format!("delivery {}\n  {}\n", text(&row["id"]), text(&row["title"]));
-    out.push_str(&format!("  to {} ({} firing, {} resolved), born {}\n", text(&row["channel"]), row["firing"], row["resolved"], time(&row["born_at"])));
+    out.push_str(&format!(
+        "  to {} ({} firing, {} resolved), born {}\n",
+        text(&row["channel"]),
+        row["firing"],
+        row["resolved"],
+        time(&row["born_at"])
+    ));
     out.push_str(&format!("  state {}", text(&row["state"])));
     if let Some(at) = row["done_at"].as_i64() {
         out.push_str(&format!(" since {}", time(&at.into())));
@@ -99,7 +111,13 @@ pub fn delivery(detail: &Value) -> String {
     out.push_str(&format!("\n  event {} from {}\n", text(&detail["event"]["id"]), text(&detail["event"]["body"]["source"])));
     let message = &detail["message"];
     if message.is_object() {
-        out.push_str(&format!("  message {} ({}, {} deliveries, {} pages)\n", text(&message["id"]), text(&message["kind"]), message["deliveries"], message["pages"].as_array().map_or(0, Vec::len)));
+        out.push_str(&format!(
+            "  message {} ({}, {} deliveries, {} pages)\n",
+            text(&message["id"]),
+            text(&message["kind"]),
+            message["deliveries"],
+            message["pages"].as_array().map_or(0, Vec::len)
+        ));
         for attempt in message["attempts"].as_array().into_iter().flatten() {
             out.push_str(&format!(
                 "    {}  page {}  {}  {}  {}\n",

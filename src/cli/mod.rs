@@ -101,7 +101,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Backup(args) => queue::backup(&common, &args),
         Command::Platforms(args) => Ok(check::platforms(&args)),
         Command::Schema => {
-            anstream::println!("{}", crate::config::schema());
+            anstream::println!("{}", crate::config::schema_text());
             Ok(Outcome::Fine)
         }
         Command::Health => send::health(&common),
@@ -115,6 +115,6 @@ fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
 
 /// The configuration, for commands; `secrets`: whether tokens are needed.
 fn load(common: &Common, secrets: bool) -> anyhow::Result<crate::config::Loaded> {
-    let options = crate::config::LoadOptions { secrets, listen: common.listen.clone() };
+    let options = crate::config::LoadOptions { secrets, listen: common.listen.clone(), ..Default::default() };
     crate::config::load(&common.config, &options).map_err(|findings| anyhow::anyhow!("{}", crate::config::report(&findings)))
 }

@@ -113,7 +113,16 @@ async fn ls(remote: &Remote, filter: &Filter) -> Result<Outcome> {
     }
     for row in rows {
         let text = |key: &str| row[key].as_str().unwrap_or("").to_owned();
-        anstream::println!("{}  {}  {:<8} {:<16} {:>2} tries  {}  {}", text("id"), time(&row["born_at"]), text("state"), text("channel"), row["tries"], text("title"), text("reason"));
+        anstream::println!(
+            "{}  {}  {:<8} {:<16} {:>2} tries  {}  {}",
+            text("id"),
+            time(&row["born_at"]),
+            text("state"),
+            text("channel"),
+            row["tries"],
+            text("title"),
+            text("reason")
+        );
     }
     if let Some(next) = answer["next"].as_str() {
         anstream::println!("more: --cursor {next}");
@@ -142,7 +151,16 @@ async fn each(remote: &Remote, which: &Which, action: &str, extra: Value) -> Res
     loop {
         let mut next = None;
         if let Some(state) = &which.all {
-            let filter = Filter { channel: which.channel.clone(), state: vec![state.clone()], since: None, until: None, text: None, limit: 500, cursor: cursor.clone(), json: false };
+            let filter = Filter {
+                channel: which.channel.clone(),
+                state: vec![state.clone()],
+                since: None,
+                until: None,
+                text: None,
+                limit: 500,
+                cursor: cursor.clone(),
+                json: false,
+            };
             let answer = remote.call("GET", &format!("/api/v1/deliveries?{}", filter.query()), None).await?;
             ids = answer["deliveries"].as_array().into_iter().flatten().filter_map(|r| r["id"].as_str().map(str::to_owned)).collect();
             next = answer["next"].as_str().map(str::to_owned);
@@ -211,9 +229,14 @@ pub fn mute(common: &Common, command: &MuteCommand) -> Result<Outcome> {
         let result = match command {
             MuteCommand::Channel { name, duration, reason } => {
                 let body = json!({ "for": duration, "reason": reason });
-                remote.call("POST", &format!("/api/v1/channels/{name}/mute"), Some(&body)).await.map(|a| format!("{name} is muted until {}", time(&a["until"])))
+                remote
+                    .call("POST", &format!("/api/v1/channels/{name}/mute"), Some(&body))
+                    .await
+                    .map(|a| format!("{name} is muted until {}", time(&a["until"])))
             }
-            MuteCommand::End { name } => remote.call("DELETE", &format!("/api/v1/channels/{name}/mute"), None).await.map(|_| format!("{name} is not muted any more")),
+            MuteCommand::End { name } => {
+                remote.call("DELETE", &format!("/api/v1/channels/{name}/mute"), None).await.map(|_| format!("{name} is not muted any more"))
+            }
         };
         remote.close().await;
         anstream::println!("{}", result?);

@@ -12,9 +12,10 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::{Common, load};
-use crate::config::Loaded;
+use crate::config::Password;
+use crate::config::{Loaded, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions};
-use crate::http::auth::{Credential, Kind};
+use crate::http::auth::{Auth, Credential, Kind};
 use crate::http::{self, Scope};
 use crate::metrics::Metrics;
 use crate::store::{SqliteOptions, SqliteStore, Store};
@@ -31,23 +32,23 @@ impl Remote {
     /// Finds the running server of this configuration, else opens its store.
     pub async fn open(common: &Common) -> Result<Self> {
         let loaded = load(common, true)?;
-        let authorization = authorization(&loaded.server.http.auth.credentials);
-        let base = format!("http://{}", reach(&loaded.server.listen)?);
+        let authorization = authorization(&Auth::new(&loaded.server).credentials);
+        let base = format!("http://{}", reach(loaded.server.listen));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
         if client.get(format!("{base}/-/healthy")).timeout(Duration::from_secs(2)).send().await.is_ok_and(|r| r.status().is_success()) {
             return Ok(Self::Server { base, authorization, client });
         }
-        let path = loaded.store.path.clone();
+        let StoreSettings::Sqlite(path) = loaded.store.clone();
         if !path.exists() {
             bail!("no server answers at {base} and there is no store at {}; start one with `watchfire serve`", path.display());
         }
-        Self::local(loaded, authorization)
+        Self::local(loaded, &path, authorization)
     }
 
-    fn local(loaded: Loaded, authorization: Option<String>) -> Result<Self> {
-        let store = SqliteStore::open(SqliteOptions::new(&loaded.store.path)).map_err(|e| anyhow!("{e}"))?;
+    fn local(loaded: Loaded, path: &std::path::Path, authorization: Option<String>) -> Result<Self> {
+        let store = SqliteStore::open(SqliteOptions::new(path)).map_err(|e| anyhow!("{e}"))?;
         let store: Arc<dyn Store> = Arc::new(store);
-        let settings = loaded.server.http.clone();
+        let settings = http::HttpSettings::new(&loaded.server, None);
         let (engine, _alarms) =
             Engine::new(store.clone(), Arc::new(loaded.plan), Clock::system(), Arc::new(Metrics::new()), "cli", EngineOptions::default());
         let door: http::ReloadDoor = Arc::new(|| Box::pin(async { Err("no server runs".to_owned()) }));
@@ -100,14 +101,13 @@ impl Remote {
 }
 
 /// The address to call for an address to listen on: a wildcard is reached on loopback.
-pub fn reach(listen: &str) -> Result<SocketAddr> {
-    use std::net::ToSocketAddrs;
-    let mut address = listen.to_socket_addrs().with_context(|| format!("`{listen}` is not host:port"))?.next().ok_or_else(|| anyhow!("`{listen}` has no address"))?;
+pub fn reach(listen: SocketAddr) -> SocketAddr {
+    let mut address = listen;
     if address.ip().is_unspecified() {
         let loopback: IpAddr = if address.is_ipv4() { std::net::Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
         address.set_ip(loopback);
     }
-    Ok(address)
+    address
 }
 
 /// The first credential that opens the API.
@@ -115,7 +115,7 @@ fn authorization(credentials: &[Credential]) -> Option<String> {
     let opens = |c: &&Credential| c.scopes.is_empty() || c.scopes.contains(&Scope::Api);
     credentials.iter().filter(opens).find_map(|c| match &c.kind {
         Kind::Bearer(token) => Some(format!("Bearer {}", token.expose())),
-        Kind::Basic { username, password } if !password.expose().starts_with("sha256:") => {
+        Kind::Basic { username, password: Password::Plain(password) } => {
             Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.expose()))))
         }
         _ => None,

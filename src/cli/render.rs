@@ -36,14 +36,26 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<Outcome> {
     let now = args.at.unwrap_or_else(|| crate::delivery::Clock::system().now());
     let event = event(&args.payload, now)?;
     let plan = &loaded.plan;
-    let channel = plan.channel(&args.channel).ok_or_else(|| anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", ")))?;
+    let channel = plan.channel(&args.channel).ok_or_else(|| {
+        anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))
+    })?;
     let composed = preview(plan, channel, &event, now);
     for error in &composed.fallbacks {
         anstream::eprintln!("a template failed, the built-in one is shown: {error}");
     }
     if args.json {
-        let pages: Vec<_> = composed.pages.iter().map(|p| { let size = (channel.platform.measure)(p); json!({ "page": p, "size": size.used, "limit": size.max, "unit": size.unit }) }).collect();
-        anstream::println!("{}", json!({ "channel": args.channel, "platform": channel.platform.name, "template": composed.template, "pages": pages }));
+        let pages: Vec<_> = composed
+            .pages
+            .iter()
+            .map(|p| {
+                let size = (channel.platform.measure)(p);
+                json!({ "page": p, "size": size.used, "limit": size.max, "unit": size.unit })
+            })
+            .collect();
+        anstream::println!(
+            "{}",
+            json!({ "channel": args.channel, "platform": channel.platform.name, "template": composed.template, "pages": pages })
+        );
     } else {
         for page in &composed.pages {
             let size = (channel.platform.measure)(page);
@@ -67,5 +79,5 @@ pub fn event(path: &Path, now: Timestamp) -> Result<Event> {
     } else {
         std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?
     };
-    ingest::parse(Hint::Auto, &body, None, now).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
+    ingest::parse(Hint::Auto, &body, None, now).map(|i| i.event).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
 }

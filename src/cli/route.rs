@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{Common, Outcome, load};
 use crate::model::Labels;
+use crate::route::Explanation;
 
 /// Options of `route`.
 #[derive(Debug, Args)]
@@ -42,19 +43,19 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<Outcome> {
     let muted: Vec<String> = routed.targets.iter().filter(|t| t.muted.is_some()).map(|t| t.channel.to_string()).collect();
     let explanation = tree.explain(&labels, at);
     if args.json {
-        let path: Vec<&str> = routed.targets.iter().map(|t| tree.node_name(t.route)).collect();
+        let path: Vec<&str> = routed.targets.iter().map(|t| tree.nodes()[t.route].name.as_str()).collect();
         anstream::println!("{}", json!({ "channels": channels, "muted": muted, "path": path, "explanation": explanation }));
     } else {
         for target in &routed.targets {
             match &target.muted {
-                None => anstream::println!("{}  ({})", target.channel, tree.node_name(target.route)),
+                None => anstream::println!("{}  ({})", target.channel, tree.nodes()[target.route].name.as_str()),
                 Some(m) => {
                     let until = m.until.map_or_else(|| "with no end in sight".into(), |t| format!("until {t}"));
-                    anstream::println!("{}  ({}, muted by {} {until})", target.channel, tree.node_name(target.route), m.by);
+                    anstream::println!("{}  ({}, muted by {} {until})", target.channel, tree.nodes()[target.route].name.as_str(), m.by);
                 }
             }
         }
-        anstream::println!("\n{explanation}");
+        anstream::println!("\n{}", tree_text(&explanation));
     }
     let Some(expected) = &args.expect else { return Ok(Outcome::Fine) };
     let expected: Vec<&String> = expected.iter().filter(|e| !e.is_empty()).collect();
@@ -63,4 +64,33 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<Outcome> {
     }
     anstream::eprintln!("expected {:?}, got {channels:?}", expected);
     Ok(Outcome::Failed)
+}
+
+/// Every route that was tried: whether it matched, else the matcher that failed and what it met.
+pub fn tree_text(explanation: &Explanation) -> String {
+    let mut out = String::new();
+    for step in &explanation.steps {
+        let indent = "  ".repeat(step.depth);
+        let mark = if step.selected {
+            "->"
+        } else if step.matched {
+            "ok"
+        } else {
+            "no"
+        };
+        let matchers = if step.matchers.is_empty() { "everything".to_owned() } else { step.matchers.join(", ") };
+        out.push_str(&format!("{indent}{mark} {}: {matchers}", step.name));
+        if let Some(failed) = &step.failed {
+            let met = if failed.missing { format!("there is no label {}", failed.label) } else { format!("{} is {:?}", failed.label, failed.value) };
+            out.push_str(&format!("; {} fails: {met}", failed.matcher));
+        }
+        for interval in &step.intervals {
+            out.push_str(&format!("; interval {} {}", interval.name, if interval.holds { "holds now" } else { "does not hold now" }));
+        }
+        if step.not_tried > 0 {
+            out.push_str(&format!("; stops here, {} later routes are not tried", step.not_tried));
+        }
+        out.push('\n');
+    }
+    out
 }

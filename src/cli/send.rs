@@ -31,7 +31,7 @@ pub struct SendArgs {
 pub fn run(common: &Common, args: &SendArgs) -> Result<Outcome> {
     block_on(async {
         let loaded = load(common, true)?;
-        let base = reach(&loaded.server.listen)?;
+        let base = reach(loaded.server.listen);
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()?;
         let up = client.get(format!("http://{base}/-/healthy")).send().await.is_ok_and(|r| r.status().is_success());
         let answer = if up { through_server(common, args).await? } else { straight(&loaded.plan, args).await? };
@@ -66,7 +66,9 @@ async fn through_server(common: &Common, args: &SendArgs) -> Result<Value> {
 }
 
 async fn straight(plan: &crate::delivery::Plan, args: &SendArgs) -> Result<Value> {
-    let channel = plan.channel(&args.channel).ok_or_else(|| anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", ")))?;
+    let channel = plan.channel(&args.channel).ok_or_else(|| {
+        anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))
+    })?;
     let clock = crate::delivery::Clock::system();
     let pages = match &args.payload {
         Some(path) => preview(plan, channel, &super::render::event(path, clock.now())?, clock.now()).pages,
@@ -75,7 +77,14 @@ async fn straight(plan: &crate::delivery::Plan, args: &SendArgs) -> Result<Value
     let message = MessageId::new();
     let mut results = Vec::new();
     for page in &pages {
-        let cx = SendContext { now: clock.now(), deadline: clock.instant() + channel.timeout, message, attempt: 1, idempotency_key: format!("{message}-{}", page.number), direct: true };
+        let cx = SendContext {
+            now: clock.now(),
+            deadline: clock.instant() + channel.timeout,
+            message,
+            attempt: 1,
+            idempotency_key: format!("{message}-{}", page.number),
+            direct: true,
+        };
         for (i, result) in channel.driver.send(page, &channel.recipients, &cx).await {
             let to = channel.recipients.get(i).map(|r| r.masked()).unwrap_or_default();
             results.push(match result {
@@ -89,14 +98,14 @@ async fn straight(plan: &crate::delivery::Plan, args: &SendArgs) -> Result<Value
 
 /// Asks the running server whether it is well. Needs no secrets.
 pub fn health(common: &Common) -> Result<Outcome> {
-    let listen = match &common.listen {
-        Some(listen) => listen.clone(),
-        None => load(common, false)?.server.listen,
-    };
-    let address = reach(&listen)?;
+    let address = reach(load(common, false)?.server.listen);
     block_on(async {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
-        let response = client.get(format!("http://{address}/-/ready")).send().await.with_context(|| format!("nothing answers at {address}; is `watchfire serve` running there?"))?;
+        let response = client
+            .get(format!("http://{address}/-/ready"))
+            .send()
+            .await
+            .with_context(|| format!("nothing answers at {address}; is `watchfire serve` running there?"))?;
         let ok = response.status().is_success();
         let text = response.text().await?;
         anstream::println!("{}", text.trim());

@@ -12,6 +12,12 @@ pub struct Code {
     pub text: &'static str,
 }
 
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}\n\n{}", self.code, self.title, self.text)
+    }
+}
+
 macro_rules! codes {
     ($($name:ident $code:literal $title:literal $text:literal)+) => {
         $(

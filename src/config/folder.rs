@@ -31,7 +31,8 @@ pub struct Templates {
 /// Reads the template folder, if one is configured, and compiles.
 pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) -> Templates {
     let platforms: Vec<PlatformFields> = PLATFORMS.iter().map(|p| PlatformFields { platform: p.name, fields: p.fields }).collect();
-    let folder = file.templates.as_ref().map(|folder| beside.join(folder).components().filter(|part| *part != Component::CurDir).collect::<PathBuf>());
+    let folder =
+        file.templates.as_ref().map(|folder| beside.join(folder).components().filter(|part| *part != Component::CurDir).collect::<PathBuf>());
     let mut sources = Vec::new();
     let mut findings = Vec::new();
     let mut texts = Vec::new();
@@ -88,7 +89,9 @@ fn template(folder: &FilePath, path: &FilePath) -> Result<Source, Box<Finding>> 
 }
 
 fn unused(place: &Place) -> Box<Finding> {
-    Box::new(Finding::warning(codes::UNUSED_FILE, "nothing uses this file").at(place.clone()).label("templates are named `<platform>/<set>.<field>.hbs`"))
+    Box::new(
+        Finding::warning(codes::UNUSED_FILE, "nothing uses this file").at(place.clone()).label("templates are named `<platform>/<set>.<field>.hbs`"),
+    )
 }
 
 /// All files up to two folders deep, sorted; hidden ones and those that editors leave behind are passed over.

@@ -9,14 +9,14 @@ use super::check::{self, Judge};
 use super::report::Report;
 use super::secrets::{Environment, Placeholders, RealSecrets, process_environment};
 use super::settings::{ServerSettings, StoreSettings};
-use super::source::{Source, Spot};
+use super::source::Source;
 use super::yaml::{MAX_BYTES, Path, parse};
 use super::{codes, folder, read, render, schema, shape};
 use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
 use crate::delivery::Plan;
 use crate::ingest::GenericMapping;
-use crate::model::{Finding, Level, Secret, SecretSource};
+use crate::model::{Finding, Level, SecretSource};
 
 /// How to load.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ pub struct Loaded {
     /// Where events and deliveries are kept.
     pub store: StoreSettings,
     /// How to read bodies of unknown senders.
-    pub generic: Vec<GenericMapping>,
+    pub generic: Option<GenericMapping>,
     /// Warnings, sorted.
     pub findings: Vec<Finding>,
     /// Every file and folder this was made from: a change of any of them asks for a reload ([`super::watch::fingerprint`]).
@@ -118,19 +118,17 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
     let extras = check::extras(&mut judge);
     let channels = check::channels(&mut judge, &templates.library, &http);
     let legacy = check::legacy(&mut judge);
+    check::generic(&mut judge);
     let link_key = file.server.link_key.as_ref().and_then(|source| secrets.read(source).ok()).unwrap_or_default();
-    weak_link_key(&mut report, &link_key, file.server.link_key.is_some());
-    let mut judge = Judge::new(&mut report, &file, secrets, &shaped.secrets, &folder, options.listen.as_deref());
-    let routing = check::routes(&mut judge, &templates.library, &extras);
-    if let Some(tree) = &routing.tree {
-        check::trials(&mut judge, tree);
-    }
+    check::link_key(&mut judge, &link_key);
+    let tree = check::routes(&mut judge, &templates.library);
+    check::trials(&mut judge, tree.as_ref());
 
     let mut findings = report.findings;
     findings.extend(templates.findings);
     let findings = sorted(findings);
     let failed = findings.iter().any(|finding| finding.level == Level::Error);
-    let (Some(tree), false) = (routing.tree, failed) else {
+    let (Some(tree), false) = (tree, failed) else {
         return Err(findings);
     };
 
@@ -157,14 +155,6 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
         retention: extras.retention,
     };
     Ok(Loaded { plan, server, store: extras.store, generic: file.generic, findings, files, http })
-}
-
-/// A key that can be guessed would let anybody make links.
-fn weak_link_key(report: &mut Report<'_>, key: &Secret, configured: bool) {
-    if configured && !key.is_empty() && key.expose().len() < 16 {
-        let label = "use at least 16 characters, or remove the key: the server makes one of its own";
-        report.error(codes::OUT_OF_RANGE, &Path::of("server").key("link_key"), Spot::Value, "`server.link_key` is short enough to be guessed", label);
-    }
 }
 
 fn file_text(path: &FilePath) -> Result<String, Box<Finding>> {

@@ -29,11 +29,14 @@ mod tests;
 pub mod watch;
 mod yaml;
 
+pub use codes::explain;
 pub use file::Scope;
 pub use load::{LoadOptions, Loaded, from_text, load};
 pub use nearest::nearest;
 pub use net::Network;
 pub use password::{PasswordHash, ROUNDS};
+pub use render::{json, one_line, report};
 pub use schema::{schema, schema_text};
 pub use secrets::{Environment, Placeholders, RealSecrets, process_environment};
 pub use settings::{Admission, CredentialKind, CredentialSettings, Password, ServerSettings, StoreSettings, TlsSettings};
+pub use watch::fingerprint;

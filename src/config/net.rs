@@ -27,6 +27,11 @@ impl Network {
         Ok(network)
     }
 
+    /// Its first address and the number of bits that all its addresses share.
+    pub fn parts(&self) -> (IpAddr, u8) {
+        (self.address, self.bits)
+    }
+
     /// Whether an address is in it. IPv4 addresses in IPv6 form count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -1,13 +1,14 @@
-//! Passwords that stand hashed in the configuration: `pbkdf2-sha256:ROUNDS:SALT:HASH`, salt and hash in base64 (RFC 8018, section 5.2).
+//! Passwords that stand hashed in the configuration: `pbkdf2-sha256:ROUNDS:SALT:HASH`, salt and hash in base64 (RFC 8018, section 5.2),
+//! or `sha256:HEX`, which is quick to check and therefore only for long random passwords.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// What a hashed password begins with.
-pub const PREFIX: &str = "pbkdf2-sha256:";
+const PBKDF2: &str = "pbkdf2-sha256:";
+const SHA256: &str = "sha256:";
 /// Rounds that new hashes get, as OWASP advises for PBKDF2-HMAC-SHA256: <https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>.
 pub const ROUNDS: u32 = 600_000;
 /// Beyond this a single check would keep a processor busy for seconds.
@@ -15,10 +16,12 @@ const MAX_ROUNDS: u32 = 10_000_000;
 
 /// A hashed password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash {
-    rounds: u32,
-    salt: Vec<u8>,
-    hash: [u8; 32],
+pub struct PasswordHash(Form);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Form {
+    Pbkdf2 { rounds: u32, salt: Vec<u8>, hash: [u8; 32] },
+    Sha256([u8; 32]),
 }
 
 impl std::fmt::Debug for PasswordHash {
@@ -28,9 +31,24 @@ impl std::fmt::Debug for PasswordHash {
 }
 
 impl PasswordHash {
+    /// Whether a text is meant as a hash.
+    pub fn is_one(text: &str) -> bool {
+        text.starts_with(PBKDF2) || text.starts_with(SHA256)
+    }
+
     /// Reads a hash; the error says what is wrong without repeating it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let rest = text.strip_prefix(PREFIX).ok_or("it does not begin with `pbkdf2-sha256:`")?;
+        if let Some(hex) = text.strip_prefix(SHA256) {
+            let mut hash = [0; 32];
+            if hex.len() != 64 || !hex.is_ascii() {
+                return Err("its hash has not 64 hexadecimal digits");
+            }
+            for (ix, byte) in hash.iter_mut().enumerate() {
+                *byte = u8::from_str_radix(&hex[2 * ix..2 * ix + 2], 16).map_err(|_| "its hash has not 64 hexadecimal digits")?;
+            }
+            return Ok(Self(Form::Sha256(hash)));
+        }
+        let rest = text.strip_prefix(PBKDF2).ok_or("it begins neither with `pbkdf2-sha256:` nor with `sha256:`")?;
         let mut parts = rest.splitn(3, ':');
         let (Some(rounds), Some(salt), Some(hash)) = (parts.next(), parts.next(), parts.next()) else {
             return Err("it has fewer than four parts");
@@ -39,22 +57,20 @@ impl PasswordHash {
             rounds.parse().ok().filter(|rounds| (1000..=MAX_ROUNDS).contains(rounds)).ok_or("its rounds are not a number from 1000 to 10000000")?;
         let salt = STANDARD.decode(salt).ok().filter(|salt| salt.len() >= 8).ok_or("its salt is not base64 of at least 8 bytes")?;
         let hash = STANDARD.decode(hash).ok().and_then(|hash| hash.try_into().ok()).ok_or("its hash is not base64 of 32 bytes")?;
-        Ok(Self { rounds, salt, hash })
+        Ok(Self(Form::Pbkdf2 { rounds, salt, hash }))
     }
 
-    /// Hashes a password.
-    pub fn create(password: &str, salt: &[u8], rounds: u32) -> Self {
-        Self { rounds, salt: salt.to_vec(), hash: derive(password.as_bytes(), salt, rounds) }
+    /// Hashes a password for the configuration: the text that [`Self::parse`] reads. `salt`: at least 8 random bytes; `rounds`: [`ROUNDS`].
+    pub fn create(password: &str, salt: &[u8], rounds: u32) -> String {
+        format!("{PBKDF2}{rounds}:{}:{}", STANDARD.encode(salt), STANDARD.encode(derive(password.as_bytes(), salt, rounds)))
     }
 
     /// Whether a password is the one that was hashed; takes the same time either way. Costs as much as its rounds: remember the answer.
     pub fn verify(&self, password: &str) -> bool {
-        derive(password.as_bytes(), &self.salt, self.rounds).ct_eq(&self.hash).into()
-    }
-
-    /// As the configuration writes it.
-    pub fn to_text(&self) -> String {
-        format!("{PREFIX}{}:{}:{}", self.rounds, STANDARD.encode(&self.salt), STANDARD.encode(self.hash))
+        match &self.0 {
+            Form::Pbkdf2 { rounds, salt, hash } => derive(password.as_bytes(), salt, *rounds).ct_eq(hash).into(),
+            Form::Sha256(hash) => <[u8; 32]>::from(Sha256::digest(password.as_bytes())).ct_eq(hash).into(),
+        }
     }
 }
 
@@ -94,11 +110,23 @@ mod tests {
 
     #[test]
     fn a_hash_is_written_read_and_verified() {
-        let hash = PasswordHash::create("hunter2", b"saltsalt", 1000);
-        let read = PasswordHash::parse(&hash.to_text()).unwrap();
-        assert!(read.verify("hunter2") && !read.verify("hunter3"));
-        assert_eq!(format!("{read:?}"), "<secret>");
-        for bad in ["plain", "pbkdf2-sha256:", "pbkdf2-sha256:1:a:b", "pbkdf2-sha256:1000:c2FsdHNhbHQ=:AAAA", "pbkdf2-sha256:99999999999:x:y"] {
+        let text = PasswordHash::create("hunter2", b"saltsalt", 1000);
+        let sha = "sha256:f52fbd32b2b3b86ff88ef6c490628285f482af15ddcb29541f94bcf526a3f6c7";
+        for text in [text.as_str(), sha] {
+            let hash = PasswordHash::parse(text).unwrap();
+            assert!(PasswordHash::is_one(text) && hash.verify("hunter2") && !hash.verify("hunter3"));
+            assert_eq!(format!("{hash:?}"), "<secret>");
+        }
+        assert!(!PasswordHash::is_one("hunter2"));
+        for bad in [
+            "plain",
+            "pbkdf2-sha256:",
+            "pbkdf2-sha256:1:a:b",
+            "pbkdf2-sha256:1000:c2FsdHNhbHQ=:AAAA",
+            "pbkdf2-sha256:99999999999:x:y",
+            "sha256:12",
+            "sha256:é",
+        ] {
             assert!(PasswordHash::parse(bad).is_err(), "{bad}");
         }
     }

@@ -17,7 +17,7 @@ pub fn sort(findings: &mut Vec<Finding>) {
 }
 
 /// All findings, each in its frame, and a last line that counts them; empty when there are none. Plain text, without colours.
-pub fn render(findings: &[Finding]) -> String {
+pub fn report(findings: &[Finding]) -> String {
     let mut out = String::new();
     for finding in findings {
         frame(finding, &mut out);
@@ -28,6 +28,16 @@ pub fn render(findings: &[Finding]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// A finding in one line, for logs: `routes.yaml:9:15: error[E014]: ...`.
+pub fn one_line(finding: &Finding) -> String {
+    let place = finding.place.as_ref().map_or(String::new(), |place| match place.span {
+        Some(span) => format!("{}:{}:{}: ", place.file, span.line, span.column),
+        None => format!("{}: ", place.file),
+    });
+    let label = if finding.label.is_empty() { String::new() } else { format!(" ({})", finding.label) };
+    format!("{place}{}[{}]: {}{label}", level(finding), finding.code, finding.message)
 }
 
 /// "2 errors and 1 warning"; `None` when there is nothing.
@@ -148,19 +158,19 @@ mod tests {
     fn the_frame_points_at_the_place() {
         let expected = "error[E014]: route sends to a channel that does not exist\n  --> routes.yaml:9:15\n   |\n 9 |     to: [ops, wxx]\n   |               \
                         ^^^ no channel `wxx`; did you mean `wx`?\n   = channels defined here: ops, wx\n\n1 error\n";
-        assert_eq!(render(&[finding("    to: [ops, wxx]", 9, 15, 3)]), expected);
+        assert_eq!(report(&[finding("    to: [ops, wxx]", 9, 15, 3)]), expected);
     }
 
     #[test]
     fn wide_characters_move_the_caret() {
-        let text = render(&[finding("to: [值班, wxx]", 12, 10, 3)]);
+        let text = report(&[finding("to: [值班, wxx]", 12, 10, 3)]);
         assert!(text.contains("\n    |            ^^^"), "{text}");
     }
 
     #[test]
     fn long_lines_are_cut_around_the_caret() {
         let line = format!("{}wxx{}", "a".repeat(400), "b".repeat(400));
-        let text = render(&[finding(&line, 1, 401, 3)]);
+        let text = report(&[finding(&line, 1, 401, 3)]);
         let shown = text.lines().nth(3).unwrap();
         assert!(shown.chars().count() < 170 && shown.contains("wxx"));
         let caret = text.lines().nth(4).unwrap().find('^').unwrap();
@@ -176,5 +186,7 @@ mod tests {
         assert_eq!(count(&all).unwrap(), "3 errors and 1 warning");
         assert_eq!(count(&[]), None);
         assert_eq!(json(&all)[3]["line"], 9);
+        assert_eq!(one_line(&all[0]), "warning[W101]: w");
+        assert!(one_line(&all[3]).starts_with("routes.yaml:9:1: error[E014]: route sends"));
     }
 }

@@ -23,7 +23,7 @@ fn written(text: &str) -> tempfile::TempDir {
 }
 
 fn loaded(folder: &FilePath) -> Loaded {
-    load(&folder.join("routes.yaml"), &options()).unwrap_or_else(|findings| panic!("{}", render::render(&findings)))
+    load(&folder.join("routes.yaml"), &options()).unwrap_or_else(|findings| panic!("{}", render::report(&findings)))
 }
 
 fn told(findings: &[Finding]) -> Vec<&str> {
@@ -61,7 +61,9 @@ fn a_sound_file_becomes_a_plan() {
     assert_eq!(credentials.iter().map(|c| &*c.name).collect::<Vec<_>>(), ["bearer-1", "grafana", "hmac-3"]);
     assert!(matches!(&credentials[1].kind, CredentialKind::Basic { password: Password::Plain(secret), .. } if secret.expose() == "hunter2"));
     assert_eq!(credentials[1].scopes.len(), 1);
-    assert!(matches!(&credentials[2].kind, CredentialKind::Hmac { secrets, header, .. } if secrets.len() == 1 && header == "X-Grafana-Alerting-Signature"));
+    assert!(
+        matches!(&credentials[2].kind, CredentialKind::Hmac { secrets, header, .. } if secrets.len() == 1 && header == "X-Grafana-Alerting-Signature")
+    );
     assert_eq!(credentials[2].channels.as_ref().map(|channels| channels.contains("spare")), Some(true));
     assert!(!format!("{loaded:?}{server:?}").contains("hunter2"));
 }
@@ -127,7 +129,8 @@ fn an_unreadable_file_is_one_finding() {
 #[test]
 fn tls_files_must_belong_together() {
     let folder = written(&format!("{MAIL}{ROUTE}server: {{ tls: {{ cert: cert.pem, key: key.pem }} }}\n"));
-    let (one, two) = (rcgen::generate_simple_self_signed(["localhost".into()]).unwrap(), rcgen::generate_simple_self_signed(["localhost".into()]).unwrap());
+    let (one, two) =
+        (rcgen::generate_simple_self_signed(["localhost".into()]).unwrap(), rcgen::generate_simple_self_signed(["localhost".into()]).unwrap());
     fs::write(folder.path().join("cert.pem"), one.cert.pem()).unwrap();
     fs::write(folder.path().join("key.pem"), one.signing_key.serialize_pem()).unwrap();
     let sound = loaded(folder.path());

@@ -40,8 +40,8 @@ impl Engine {
         let now_ms = now.as_millisecond();
         let mutes = self.shared.mutes();
         let intake = Intake { plan: &plan, at: now, mutes: &mutes, to };
-        let deliveries = intake.deliveries(&event, |alert| ingest::group_of(&event, alert));
-        let destination = to.map_or_else(|| "route".to_owned(), |names| names.join(","));
+        let deliveries = intake.deliveries(&event, |alert| ingest::lane_group(&event, alert).to_owned());
+        let destination = to.map_or_else(String::new, |names| names.join(","));
         let window = plan.dedup_window.as_millis() as i64;
         let dedup = (window > 0).then(|| Dedup { key: ingest::dedup_key(&event, &destination), window });
         let note = deliveries.is_empty().then(|| "no route of the plan leads to a channel".to_owned());
@@ -67,11 +67,12 @@ impl Engine {
     }
 
     fn hand_in(&self, waiting: Vec<(OutletKey, Waiting)>, accepted: &Accepted) {
-        let placed = waiting.into_iter().zip(&accepted.deliveries).filter(|((_, w), a)| w.id == a.id && !a.state.is_final()).map(|((_, mut w), a)| {
-            w.lane = a.lane;
-            w.lane_seq = a.lane_seq;
-            (a.outlet.clone(), w)
-        });
+        let placed =
+            waiting.into_iter().zip(&accepted.deliveries).filter(|((_, w), a)| w.id == a.id && !a.state.is_final()).map(|((_, mut w), a)| {
+                w.lane = a.lane;
+                w.lane_seq = a.lane_seq;
+                (a.outlet.clone(), w)
+            });
         self.offer(placed.collect());
     }
 

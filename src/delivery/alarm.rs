@@ -13,6 +13,7 @@ const QUIET: i64 = 10 * 60_000;
 
 /// Something about Watchfire itself that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // the fields' names say it
 pub enum Alarm {
     /// A channel's outlet is held: its configuration does not work.
     Held { channel: Arc<str>, reason: String },
@@ -64,16 +65,32 @@ impl Alarm {
 
     fn text(&self) -> (&'static str, String, String) {
         match self {
-            Alarm::Held { channel, reason } => ("critical", format!("Channel {channel} cannot deliver"), format!("{reason}. Its deliveries wait; they go on by themselves when it works, at once after a reload.")),
+            Alarm::Held { channel, reason } => (
+                "critical",
+                format!("Channel {channel} cannot deliver"),
+                format!("{reason}. Its deliveries wait; they go on by themselves when it works, at once after a reload."),
+            ),
             Alarm::Released { channel } => ("critical", format!("Channel {channel} delivers again"), String::new()),
-            Alarm::Dead { channel, count, reason } => ("error", format!("{count} dead on channel {channel}"), format!("{reason}. See `watchfire queue ls --state dead --channel {channel}`.")),
-            Alarm::Backlog { channel, age_minutes } => ("error", format!("Channel {channel} is {age_minutes} minutes behind"), "Deliveries wait longer than `self.backlog` allows.".into()),
+            Alarm::Dead { channel, count, reason } => (
+                "error",
+                format!("{count} dead on channel {channel}"),
+                format!("{reason}. See `watchfire queue ls --state dead --channel {channel}`."),
+            ),
+            Alarm::Backlog { channel, age_minutes } => {
+                ("error", format!("Channel {channel} is {age_minutes} minutes behind"), "Deliveries wait longer than `self.backlog` allows.".into())
+            }
             Alarm::BacklogOver { channel } => ("error", format!("Channel {channel} has caught up"), String::new()),
             Alarm::Disk { reason } => ("critical", "The store does not take writes".into(), format!("{reason}. Senders get 503 until it does.")),
             Alarm::DiskOver => ("critical", "The store takes writes again".into(), String::new()),
-            Alarm::Reload { reason } => ("warning", "The configuration could not be reloaded".into(), format!("{reason}. The old one stays in force; run `watchfire check`.")),
+            Alarm::Reload { reason } => {
+                ("warning", "The configuration could not be reloaded".into(), format!("{reason}. The old one stays in force; run `watchfire check`."))
+            }
             Alarm::ReloadOver => ("warning", "The configuration was reloaded".into(), String::new()),
-            Alarm::Orphans { channel, count } => ("error", format!("{count} deliveries wait for channel {channel}, which no longer exists"), "Name it in `was:` of its successor, or move them with `watchfire queue move`.".into()),
+            Alarm::Orphans { channel, count } => (
+                "error",
+                format!("{count} deliveries wait for channel {channel}, which no longer exists"),
+                "Name it in `was:` of its successor, or move them with `watchfire queue move`.".into(),
+            ),
         }
     }
 

@@ -14,7 +14,11 @@ pub struct Clock(Kind);
 enum Kind {
     System,
     /// Wall time that follows the runtime's (pausable) clock, plus a shift that tests change to make the wall clock jump.
-    Runtime { base: i64, start: Instant, shift: Arc<AtomicI64> },
+    Runtime {
+        base: i64,
+        start: Instant,
+        shift: Arc<AtomicI64>,
+    },
 }
 
 impl Clock {

@@ -8,10 +8,10 @@ use super::fold::{Folded, fold};
 use super::intake::place;
 use super::links;
 use super::plan::{ChannelPlan, Plan};
-use crate::model::{Coverage, Event, Facts, Language, Mentions, MessageId, Page, Severity, Status, humanize};
+use crate::model::{Coverage, Event, Language, Mentions, MessageId, Page, Severity, humanize};
 use crate::store::Waiting;
 use crate::template::fit::{Part, fit};
-use crate::template::{Brief, Entry, EntryStatus, MessageKind, RenderError, View, ViewInput};
+use crate::template::{self, Brief, Entry, EntryStatus, MessageKind, RenderError, View, ViewInput};
 
 /// A composed message.
 #[derive(Debug, Default)]
@@ -74,7 +74,8 @@ impl Draft<'_> {
         let template = self.template();
         let kind = if self.members.len() > 1 { MessageKind::Fold } else { MessageKind::Single };
         let totals = Totals::of(&folded.entries, folded.truncated, self.plan);
-        let sheet = Sheet { draft: self, kind, template: &template, totals: &totals, entries: &folded.entries, briefs: &[], event: folded.entries[0].event };
+        let sheet =
+            Sheet { draft: self, kind, template: &template, totals: &totals, entries: &folded.entries, briefs: &[], event: folded.entries[0].event };
         let (mut pages, fallbacks) = sheet.pages(folded.entries.len());
         for (page, range) in &mut pages {
             page.coverage = coverage(self.members, &folded, range.clone());
@@ -94,7 +95,13 @@ impl Draft<'_> {
                 let folded = fold(members, &self.plan.scale);
                 silent.extend(folded.silent.iter().map(|(m, why)| (range.start + m, *why)));
                 for (i, entry) in folded.entries.iter().enumerate() {
-                    lines.push(Line { member: range.start + folded.member[i], lane: range.clone(), brief: brief(entry, self.plan), entry: Some(*entry), index: folded.alert_index[i] });
+                    lines.push(Line {
+                        member: range.start + folded.member[i],
+                        lane: range.clone(),
+                        brief: brief(entry, self.plan),
+                        entry: Some(*entry),
+                        index: folded.alert_index[i],
+                    });
                 }
             }
             for (i, member) in members.iter().enumerate().filter(|(_, m)| m.event.is_none()) {
@@ -105,7 +112,8 @@ impl Draft<'_> {
             return Composed { silent, ..Composed::default() };
         }
         lines.sort_by_key(|l| (l.brief.status, l.brief.severity));
-        let must = lines.iter().take_while(|l| l.brief.status == EntryStatus::Firing && l.brief.severity <= Severity::Error && l.entry.is_some()).count();
+        let must =
+            lines.iter().take_while(|l| l.brief.status == EntryStatus::Firing && l.brief.severity <= Severity::Error && l.entry.is_some()).count();
         let totals = Totals::of_lines(&lines, self.plan);
         let details: Vec<Entry<'_>> = lines.iter().take(DIGEST_DETAILS).map_while(|l| l.entry).collect();
         let briefs: Vec<Brief> = lines.iter().skip(details.len()).map(|l| l.brief.clone()).collect();
@@ -162,7 +170,11 @@ impl Draft<'_> {
         let mut notes = Vec::new();
         let zh = self.channel.language == Language::Zh;
         if let Some(why) = self.plain {
-            notes.push(if zh { format!("平台拒绝了原消息，现以纯文本发送：{why}") } else { format!("Sent as plain text because the platform refused the message: {why}") });
+            notes.push(if zh {
+                format!("平台拒绝了原消息，现以纯文本发送：{why}")
+            } else {
+                format!("Sent as plain text because the platform refused the message: {why}")
+            });
         }
         let oldest = self.members.iter().filter(|m| m.state != crate::store::State::Deferred).map(|m| m.born_at).min();
         if let Some(late) = oldest.map(|born| self.now.as_millisecond() - born).filter(|late| *late >= LATE) {
@@ -170,7 +182,11 @@ impl Draft<'_> {
             notes.push(if zh { format!("延迟 {late} 送达") } else { format!("Delayed by {late}") });
         }
         if self.members.iter().any(|m| m.hop > 0) {
-            notes.push(if zh { "备用通道：原通道未能送达".into() } else { "Sent here because another channel could not deliver it".into() });
+            notes.push(if zh {
+                "备用通道：原通道未能送达".into()
+            } else {
+                "Sent here because another channel could not deliver it".into()
+            });
         }
         notes
     }
@@ -195,14 +211,16 @@ struct Totals {
 impl Totals {
     fn of(entries: &[Entry<'_>], truncated: u64, plan: &Plan) -> Self {
         let firing = entries.iter().filter(|e| e.status == EntryStatus::Firing).count();
-        let severity = entries.iter().filter(|e| firing == 0 || e.status == EntryStatus::Firing).map(|e| plan.scale.of(e.alert)).min().unwrap_or_default();
+        let severity =
+            entries.iter().filter(|e| firing == 0 || e.status == EntryStatus::Firing).map(|e| plan.scale.of(e.alert)).min().unwrap_or_default();
         Self { firing, resolved: entries.len() - firing, truncated, severity }
     }
 
     fn of_lines(lines: &[Line<'_>], _: &Plan) -> Self {
         let count = |firing: bool| lines.iter().filter(|l| (l.brief.status == EntryStatus::Firing) == firing).map(|l| l.brief.count).sum();
         let firing = count(true);
-        let severity = lines.iter().filter(|l| firing == 0 || l.brief.status == EntryStatus::Firing).map(|l| l.brief.severity).min().unwrap_or_default();
+        let severity =
+            lines.iter().filter(|l| firing == 0 || l.brief.status == EntryStatus::Firing).map(|l| l.brief.severity).min().unwrap_or_default();
         Self { firing, resolved: count(false), truncated: 0, severity }
     }
 }
@@ -225,81 +243,60 @@ impl Sheet<'_> {
         let measure = channel.platform.measure;
         let mut fallbacks: Vec<RenderError> = Vec::new();
         let notes = self.draft.notes();
-        let mut render = |part: Part| -> Page {
+        let mut render = |part: &Part| -> Result<Page, RenderError> {
             let mut notes = notes.clone();
             if part.max_value != usize::MAX {
-                notes.push(if channel.language == Language::Zh { "部分内容过长，已截短".into() } else { "Some values were shortened to fit".into() });
+                notes.push(if channel.language == Language::Zh {
+                    "部分内容过长，已截短".into()
+                } else {
+                    "Some values were shortened to fit".into()
+                });
             }
-            match self.page(&part, &notes, self.template) {
-                Ok(page) => page,
-                Err(error) => {
-                    notes.push(if channel.language == Language::Zh { format!("模板出错，已改用内置模板：{error}") } else { format!("A template failed, the built-in one is shown: {error}") });
-                    if !fallbacks.iter().any(|f| f.file == error.file && f.line == error.line) {
-                        fallbacks.push(error);
-                    }
-                    self.built_in(&part, &notes)
+            self.page(part, &notes, Fill::Set).or_else(|error| {
+                notes.push(if channel.language == Language::Zh {
+                    format!("模板出错，已改用内置模板：{error}")
+                } else {
+                    format!("A template failed, the built-in one is shown: {error}")
+                });
+                if !fallbacks.iter().any(|f| f.file == error.file && f.line == error.line) {
+                    fallbacks.push(error);
                 }
-            }
+                // The embedded default templates; if even they fail, the plain text, which cannot.
+                self.page(part, &notes, Fill::BuiltIn).or_else(|_| self.page(part, &notes, Fill::Plain))
+            })
         };
-        let fitted = fit(lines, channel.max_pages, &mut render, &measure);
+        let fitted = fit(lines, channel.max_pages, &mut render, &measure).unwrap_or_default();
         (fitted.into_iter().map(|f| (f.page, f.range)).collect(), fallbacks)
     }
 
-    fn page(&self, part: &Part, notes: &[String], set: &str) -> Result<Page, RenderError> {
-        if part.plain || self.draft.plain.is_some() {
-            return Ok(self.plain(part, notes));
-        }
+    fn page(&self, part: &Part, notes: &[String], fill: Fill) -> Result<Page, RenderError> {
         let templates = &self.draft.plan.templates;
-        let platform = self.draft.channel.platform;
-        self.with_view(part, notes, |view| {
-            let mut page = self.frame(part);
-            for field in platform.fields {
-                let text = templates.render(platform.name, set, field, view)?;
-                if !text.is_empty() || field.required {
-                    page.fields.insert(field.name.to_owned(), text);
-                }
+        let channel = self.draft.channel;
+        let platform = channel.platform;
+        self.with_input(part, notes, |input| {
+            let plain = part.plain || self.draft.plain.is_some() || fill == Fill::Plain;
+            let fields = match fill {
+                _ if plain => template::plain_fields(platform.fields, input),
+                Fill::Set => templates.render(platform.name, self.template, &View::new(input))?,
+                _ => templates.render_built_in(platform.name, &View::new(input))?,
+            };
+            let mut facts = template::facts(input);
+            let firing = self.totals.firing > 0;
+            facts.mentions = if part.page == 1 && firing { self.draft.mentions() } else { Mentions::default() };
+            if self.kind != MessageKind::Digest {
+                facts.thread = crate::model::hash_hex(&[&self.event.source, &self.event.receiver, &self.event.group_key, &channel.name]);
             }
-            Ok(page)
+            Ok(Page { fields, facts, number: part.page as u16, total: part.pages as u16, plain, coverage: Vec::new() })
         })
     }
 
-    /// The embedded default templates; if even they fail, the plain text.
-    fn built_in(&self, part: &Part, notes: &[String]) -> Page {
-        let templates = &self.draft.plan.templates;
-        let platform = self.draft.channel.platform;
-        let rendered: Result<Page, RenderError> = self.with_view(part, notes, |view| {
-            let mut page = self.frame(part);
-            for field in platform.fields {
-                let text = templates.render_built_in(platform.name, field, view)?;
-                if !text.is_empty() || field.required {
-                    page.fields.insert(field.name.to_owned(), text);
-                }
-            }
-            Ok(page)
-        });
-        rendered.unwrap_or_else(|_| self.plain(part, notes))
-    }
-
-    fn plain(&self, part: &Part, notes: &[String]) -> Page {
-        self.with_view(part, notes, |view| {
-            let mut page = self.frame(part);
-            page.plain = true;
-            let text = crate::template::plain(view);
-            for field in self.draft.channel.platform.fields.iter().filter(|f| f.required) {
-                let text = if field.single_line { page.facts.title.clone() } else { text.clone() };
-                page.fields.insert(field.name.to_owned(), text);
-            }
-            page
-        })
-    }
-
-    fn with_view<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&View) -> T) -> T {
+    fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&ViewInput<'_>) -> T) -> T {
         let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
         let brief = |i: usize| i.saturating_sub(self.entries.len()).min(self.briefs.len());
         let briefs = &self.briefs[brief(part.range.start)..brief(part.range.end)];
         let plan = self.draft.plan;
         let details = links::message_url(plan, self.draft.message);
-        let input = ViewInput {
+        with(&ViewInput {
             kind: self.kind,
             entries,
             briefs,
@@ -319,58 +316,19 @@ impl Sheet<'_> {
             now: self.draft.now,
             scale: &plan.scale,
             max_value: part.max_value,
-        };
-        with(&View::new(&input))
-    }
-
-    fn frame(&self, part: &Part) -> Page {
-        let channel = self.draft.channel;
-        let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
-        let status = if self.totals.firing > 0 { Status::Firing } else { Status::Resolved };
-        let names: Vec<_> = self.entries.iter().map(|e| e.alert).collect();
-        let name = if self.kind == MessageKind::Digest { digest_title(self.totals, channel.language) } else { super::intake::title(&names) };
-        let word = match (status, channel.language) {
-            (Status::Firing, Language::En) => "FIRING",
-            (Status::Resolved, Language::En) => "RESOLVED",
-            (Status::Firing, Language::Zh) => "告警",
-            (Status::Resolved, Language::Zh) => "已恢复",
-        };
-        let count = if status == Status::Firing { self.totals.firing } else { self.totals.resolved };
-        let mut title = if count > 1 { format!("[{word}:{count}] {name}") } else { format!("[{word}] {name}") };
-        if part.pages > 1 {
-            title.push_str(&format!(" ({}/{})", part.page, part.pages));
-        }
-        Page {
-            fields: Default::default(),
-            facts: Facts {
-                status,
-                severity: self.totals.severity,
-                title,
-                pairs: links::pairs(entries, channel.language),
-                links: links::links(self.draft.plan, entries, self.draft.message, part.more > 0 || self.kind == MessageKind::Digest, channel.language),
-                mentions: if part.page == 1 && status == Status::Firing { self.draft.mentions() } else { Mentions::default() },
-                thread: if self.kind == MessageKind::Digest {
-                    String::new()
-                } else {
-                    crate::model::hash_hex(&[&self.event.source, &self.event.receiver, &self.event.group_key, &channel.name])
-                },
-                formed_at: self.draft.now.as_millisecond(),
-                language: channel.language,
-                payload: None,
-            },
-            number: part.page as u16,
-            total: part.pages as u16,
-            plain: false,
-            coverage: Vec::new(),
-        }
+        })
     }
 }
 
-fn digest_title(totals: &Totals, language: Language) -> String {
-    match language {
-        Language::En => format!("Digest: {} firing, {} resolved", totals.firing, totals.resolved),
-        Language::Zh => format!("汇总：{} 条告警，{} 条恢复", totals.firing, totals.resolved),
-    }
+/// What a page's fields are filled from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fill {
+    /// The template set that was asked for.
+    Set,
+    /// The embedded default set.
+    BuiltIn,
+    /// No template at all.
+    Plain,
 }
 
 fn brief(entry: &Entry<'_>, plan: &Plan) -> Brief {
@@ -379,9 +337,21 @@ fn brief(entry: &Entry<'_>, plan: &Plan) -> Brief {
     let title = match (name.is_empty(), where_.is_empty()) {
         (false, false) => format!("{name} {where_}"),
         (true, false) => where_.to_owned(),
-        (_, true) => if name.is_empty() { "alert".to_owned() } else { name.to_owned() },
+        (_, true) => {
+            if name.is_empty() {
+                "alert".to_owned()
+            } else {
+                name.to_owned()
+            }
+        }
     };
-    Brief { severity: plan.scale.of(entry.alert), status: entry.status, title: title.chars().filter(|c| !c.is_control()).take(120).collect(), count: 1, since: entry.alert.starts_at }
+    Brief {
+        severity: plan.scale.of(entry.alert),
+        status: entry.status,
+        title: title.chars().filter(|c| !c.is_control()).take(120).collect(),
+        count: 1,
+        since: entry.alert.starts_at,
+    }
 }
 
 fn column_brief(member: &Waiting) -> Brief {

@@ -299,7 +299,14 @@ pub struct Engine {
 
 impl Engine {
     /// An engine over a store; [`Engine::start`] starts its runners. The receiver takes its alarms.
-    pub fn new(store: Arc<dyn Store>, plan: Arc<Plan>, clock: Clock, metrics: Arc<Metrics>, node: &str, options: EngineOptions) -> (Self, mpsc::Receiver<Alarm>) {
+    pub fn new(
+        store: Arc<dyn Store>,
+        plan: Arc<Plan>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        node: &str,
+        options: EngineOptions,
+    ) -> (Self, mpsc::Receiver<Alarm>) {
         let (alarms, alarm_rx) = mpsc::channel(256);
         let seed = clock.now_ms() as u64 ^ u64::from(std::process::id()) << 32;
         let shared = Shared {
@@ -383,7 +390,13 @@ impl Engine {
     }
 
     /// Queues a direct call; `Err` when its runner's queue is full.
-    pub(super) async fn call_runner(&self, outlet: &OutletKey, channel: Arc<str>, member: Waiting, caller: super::job::Caller) -> Result<(), Waiting> {
+    pub(super) async fn call_runner(
+        &self,
+        outlet: &OutletKey,
+        channel: Arc<str>,
+        member: Waiting,
+        caller: super::job::Caller,
+    ) -> Result<(), Waiting> {
         let Some(handle) = lock(&self.shared.handles).get(outlet).cloned() else { return Err(member) };
         let deadline = caller.deadline;
         let command = Command::Call { channel, member: Box::new(member), caller };
@@ -422,4 +435,3 @@ impl Engine {
         }
     }
 }
-

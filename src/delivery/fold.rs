@@ -21,13 +21,6 @@ pub struct Folded<'a> {
     pub truncated: u64,
 }
 
-impl Folded<'_> {
-    /// Entries that fire.
-    pub fn firing(&self) -> usize {
-        self.entries.iter().filter(|e| e.status == EntryStatus::Firing).count()
-    }
-}
-
 /// Why a delivery that was muted ends without being sent.
 pub const RESOLVED_WHILE_MUTED: &str = "resolved while it was muted";
 
@@ -112,8 +105,7 @@ mod tests {
             waiting(2, vec![alert("b", "info", Status::Resolved), alert("c", "warning", Status::Resolved)]),
         ];
         let folded = fold(&members, &SeverityScale::default());
-        let expected =
-            [("a", EntryStatus::Firing), ("b", EntryStatus::CameAndWent), ("c", EntryStatus::Resolved)].map(|(n, s)| (n.to_owned(), s));
+        let expected = [("a", EntryStatus::Firing), ("b", EntryStatus::CameAndWent), ("c", EntryStatus::Resolved)].map(|(n, s)| (n.to_owned(), s));
         assert_eq!(statuses(&folded), expected);
         assert!(folded.silent.is_empty());
     }

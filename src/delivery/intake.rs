@@ -76,7 +76,11 @@ impl Intake<'_> {
                 alerts.push(index as u32);
             });
         }
-        order.into_iter().filter_map(|bin| bins.remove_entry(&bin)).filter_map(|(bin, (alerts, mentions))| self.delivery(event, bin, alerts, mentions)).collect()
+        order
+            .into_iter()
+            .filter_map(|bin| bins.remove_entry(&bin))
+            .filter_map(|(bin, (alerts, mentions))| self.delivery(event, bin, alerts, mentions))
+            .collect()
     }
 
     fn targets(&self, alert: &Alert, mut take: impl FnMut(&str, &str, Option<Mentions>, Fate, &str)) {
@@ -95,7 +99,7 @@ impl Intake<'_> {
             let Some(channel) = self.plan.channel(&target.channel) else { continue };
             let template = target.template.as_deref().unwrap_or(&channel.template).to_owned();
             let fate = self.fate(alert, channel, target.resolved, target.muted.as_ref());
-            let route = self.plan.tree.node_name(target.route);
+            let route = self.plan.tree.nodes().get(target.route).map_or("", |n| n.name.as_str());
             take(&channel.name, &template, target.mentions.as_deref().cloned(), fate, route);
         }
     }
@@ -198,7 +202,11 @@ pub fn title(alerts: &[&Alert]) -> String {
                 (false, more) => format!("{name} {shown} (+{more})"),
             }
         }
-        n => format!("{}{}", names.iter().take(3).copied().collect::<Vec<_>>().join(", "), if n > 3 { format!(" (+{})", n - 3) } else { String::new() }),
+        n => format!(
+            "{}{}",
+            names.iter().take(3).copied().collect::<Vec<_>>().join(", "),
+            if n > 3 { format!(" (+{})", n - 3) } else { String::new() }
+        ),
     };
     title.retain(|c| !c.is_control());
     if title.chars().count() > 160 {
@@ -254,7 +262,13 @@ mod tests {
         b.labels.insert("instance".into(), "db-2".into());
         assert_eq!(title(&[&a]), "HighLoad db-1");
         assert_eq!(title(&[&a, &b]), "HighLoad db-1, db-2");
-        let five: Vec<Alert> = (0..5).map(|i| { let mut x = a.clone(); x.labels.insert("instance".into(), format!("db-{i}")); x }).collect();
+        let five: Vec<Alert> = (0..5)
+            .map(|i| {
+                let mut x = a.clone();
+                x.labels.insert("instance".into(), format!("db-{i}"));
+                x
+            })
+            .collect();
         assert_eq!(title(&five.iter().collect::<Vec<_>>()), "HighLoad db-0, db-1, db-2 (+2)");
         let other = alert("DiskFull", "critical", Status::Firing);
         assert_eq!(title(&[&a, &other]), "HighLoad, DiskFull");

@@ -96,14 +96,26 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
     }
     for (channel, state, count) in &stats.open {
         if *state == State::Waiting && !plan.channels.contains_key(channel) && orphans.insert(channel.clone()) {
-            tracing::error!(channel, count, "deliveries wait for a channel that the configuration no longer has; name it in `was:` of its successor or move them");
+            tracing::error!(
+                channel,
+                count,
+                "deliveries wait for a channel that the configuration no longer has; name it in `was:` of its successor or move them"
+            );
             shared.alarm(Alarm::Orphans { channel: channel.clone(), count: *count });
         }
     }
     purge(engine, &plan, now, stats.bytes).await
 }
 
-async fn fall_back(engine: &Engine, plan: &Plan, channel: &str, before: i64, first: &str, rest: &[String], held: Option<&str>) -> Result<(), StoreError> {
+async fn fall_back(
+    engine: &Engine,
+    plan: &Plan,
+    channel: &str,
+    before: i64,
+    first: &str,
+    rest: &[String],
+    held: Option<&str>,
+) -> Result<(), StoreError> {
     let Some(to) = plan.channel(first) else { return Ok(()) };
     let reason = match held {
         Some(why) => format!("fallback of `{channel}`, which is held: {why}"),

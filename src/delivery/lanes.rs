@@ -99,16 +99,6 @@ impl Lanes {
         self.ready.len()
     }
 
-    /// Lanes known to have something.
-    pub fn len(&self) -> usize {
-        self.ready.len() + self.timers.len()
-    }
-
-    /// Whether nothing is known to wait.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Lanes held, drained and busy ones included.
     pub fn held(&self) -> usize {
         self.map.len()

@@ -124,8 +124,7 @@ impl Bench<'_> {
         let error = results.iter().find_map(|(_, r)| r.as_ref().err());
         let next = self.next(job, page, to, never_left, error);
         let (kind, code, answer) = record(results);
-        let mut outcome =
-            Outcome { next, deliveries: Vec::new(), children: Vec::new(), outlet, kind, code, answer, error: error.map(|e| e.kind) };
+        let mut outcome = Outcome { next, deliveries: Vec::new(), children: Vec::new(), outlet, kind, code, answer, error: error.map(|e| e.kind) };
         self.deliveries(job, tries, error, &reasons, &mut outcome);
         outcome
     }
@@ -158,7 +157,10 @@ impl Bench<'_> {
             Next::Done => {}
             Next::Split | Next::Plain => {
                 if outcome.next == Next::Split {
-                    let changes = job.members.iter().map(|m| change(m, m.state, m.tries, self.now, Some("its digest was refused; it is sent in a smaller one"), true));
+                    let changes = job
+                        .members
+                        .iter()
+                        .map(|m| change(m, m.state, m.tries, self.now, Some("its digest was refused; it is sent in a smaller one"), true));
                     outcome.deliveries = changes.collect();
                 }
                 return;
@@ -199,7 +201,9 @@ impl Bench<'_> {
             }
         };
         for member in &job.members {
-            outcome.deliveries.push(DeliveryChange { tries: member.tries.max(tries), ..change(member, state, tries, self.now, reason.as_deref(), false) });
+            outcome
+                .deliveries
+                .push(DeliveryChange { tries: member.tries.max(tries), ..change(member, state, tries, self.now, reason.as_deref(), false) });
             if state == State::Sent {
                 for (_, channels) in self.followers.iter().filter(|(id, _)| *id == member.id) {
                     outcome.children.extend(channels.iter().filter_map(|name| self.child(member, name, Vec::new(), true)));

@@ -73,7 +73,9 @@ impl Pacer {
             }
             // Of the counted sends, all but `allowed` must have left the window: the oldest finished ones leave first.
             let must_leave = counted.saturating_sub(allowed);
-            if must_leave > 0 && let Some(end) = self.ended.get(must_leave - 1) {
+            if must_leave > 0
+                && let Some(end) = self.ended.get(must_leave - 1)
+            {
                 at = at.max(*end + limit.window);
             }
         }
@@ -91,7 +93,9 @@ impl Pacer {
             let since = now.checked_sub(limit.window).unwrap_or(now);
             let recent = self.ended.iter().filter(|end| **end >= since).count() + self.under_way;
             let burst = (limit.count / 2) as usize;
-            if recent >= burst && let Some(last) = self.last_start {
+            if recent >= burst
+                && let Some(last) = self.last_start
+            {
                 at = at.max(last + limit.window / (limit.count - limit.count / 2));
             }
         }

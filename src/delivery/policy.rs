@@ -81,9 +81,7 @@ pub fn decide(t: Try, result: &Result<Receipt, SendError>) -> Decision {
     // The age counts only after a failed try: what waited through an outage of ours gets its chance first.
     let age = t.now.saturating_sub(t.born_at);
     if age >= t.max_age.as_millis() as i64 {
-        return Decision::Dead {
-            reason: format!("not delivered within {} ({} tries); last error: {error}", format_duration(t.max_age), t.tries),
-        };
+        return Decision::Dead { reason: format!("not delivered within {} ({} tries); last error: {error}", format_duration(t.max_age), t.tries) };
     }
     match kind {
         ErrorKind::RateLimited { retry_after } => {
@@ -157,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_dead_letter_names_the_last_error_and_the_tries() {
-        let Decision::Dead { reason } = decide(at(12, 60), &Err(SendError::new(ErrorKind::Transient, "connection refused").code("ECONNREFUSED"))) else {
+        let Decision::Dead { reason } = decide(at(12, 60), &Err(SendError::new(ErrorKind::Transient, "connection refused").code("ECONNREFUSED")))
+        else {
             panic!("must be dead");
         };
         assert_eq!(reason, "not delivered within 1h (12 tries); last error: connection refused (code ECONNREFUSED)");

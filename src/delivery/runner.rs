@@ -334,7 +334,11 @@ impl Runner {
 
     fn finished(&mut self, finished: Finished) {
         let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
-        if finished.began { self.pacer.end(now) } else { self.pacer.cancel() }
+        if finished.began {
+            self.pacer.end(now)
+        } else {
+            self.pacer.cancel()
+        }
         for (lane, read, back) in finished.lanes {
             self.lanes.close(lane, read, back, now, now_ms);
         }

@@ -60,7 +60,8 @@ impl From<HttpError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.0.status();
-        let body = json!({ "type": "about:blank", "title": status.canonical_reason().unwrap_or("error"), "status": status.as_u16(), "detail": self.1 });
+        let body =
+            json!({ "type": "about:blank", "title": status.canonical_reason().unwrap_or("error"), "status": status.as_u16(), "detail": self.1 });
         let mut response = self.0.into_response();
         let headers = std::mem::take(response.headers_mut());
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
@@ -100,12 +101,21 @@ fn query(text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = percent_encoding::percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned();
         let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}, not `{}`", value.chars().take(60).collect::<String>()));
-        let time = || value.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).or_else(|_| value.parse()).map_err(|_| bad("an RFC 3339 time or Unix milliseconds"));
+        let time = || {
+            value
+                .parse::<jiff::Timestamp>()
+                .map(jiff::Timestamp::as_millisecond)
+                .or_else(|_| value.parse())
+                .map_err(|_| bad("an RFC 3339 time or Unix milliseconds"))
+        };
         match name {
             "channel" => filter.channel = Some(value.clone()),
             "state" => {
                 for state in value.split(',').filter(|s| !s.is_empty()) {
-                    filter.states.push(DeliveryState::parse(state).ok_or_else(|| bad("states: waiting, deferred, sent, dead, dropped, skipped, expired, unknown"))?);
+                    filter.states.push(
+                        DeliveryState::parse(state)
+                            .ok_or_else(|| bad("states: waiting, deferred, sent, dead, dropped, skipped, expired, unknown"))?,
+                    );
                 }
             }
             "since" => filter.since = Some(time()?),
@@ -115,7 +125,12 @@ fn query(text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
             "message" => filter.message = Some(value.parse().map_err(|_| bad("a message id"))?),
             "cursor" => filter.before = Some(value.parse().map_err(|_| bad("the `next` of the page before"))?),
             "limit" => filter.limit = value.parse().ok().filter(|n| (1..=MAX_PAGE).contains(n)).ok_or_else(|| bad("a number from 1 to 500"))?,
-            _ => return Err(ApiError::bad(format!("unknown parameter `{}`; known: channel, state, since, until, text, event, message, cursor, limit", name.chars().take(60).collect::<String>()))),
+            _ => {
+                return Err(ApiError::bad(format!(
+                    "unknown parameter `{}`; known: channel, state, since, until, text, event, message, cursor, limit",
+                    name.chars().take(60).collect::<String>()
+                )));
+            }
         }
     }
     Ok(filter)
@@ -140,7 +155,9 @@ async fn event(State(app): State<Arc<App>>, Path(id): Path<String>, request: Req
     gate(&app, request).await?;
     let id = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
     let (event, rows) = app.engine.shared.store.show_event(id).await?.ok_or_else(|| ApiError::missing("event"))?;
-    Ok(Json(json!({ "id": event.id, "received_at": event.received_at, "plan": event.plan, "note": event.note, "event": &*event.event, "deliveries": rows })))
+    Ok(Json(
+        json!({ "id": event.id, "received_at": event.received_at, "plan": event.plan, "note": event.note, "event": &*event.event, "deliveries": rows }),
+    ))
 }
 
 fn detail_json(app: &App, detail: &DeliveryDetail) -> Value {
@@ -163,7 +180,11 @@ fn message_json(message: &StoredMessage) -> Value {
         .iter()
         .map(|c| json!({ "page": c.page + 1, "recipient": c.recipient.masked(), "state": c.state, "tries": c.tries, "due_at": c.due_at, "platform_id": c.platform_id, "code": c.code }))
         .collect();
-    let pages: Vec<Value> = message.pages.iter().map(|p| json!({ "number": p.number, "total": p.total, "fields": p.fields, "plain": p.plain, "covers": p.coverage })).collect();
+    let pages: Vec<Value> = message
+        .pages
+        .iter()
+        .map(|p| json!({ "number": p.number, "total": p.total, "fields": p.fields, "plain": p.plain, "covers": p.coverage }))
+        .collect();
     json!({
         "id": message.id, "channel": message.channel, "platform": message.platform, "kind": message.kind, "template": message.template,
         "formed_at": message.formed_at, "done": message.done, "deliveries": message.members, "pages": pages, "cells": cells, "attempts": message.attempts,
@@ -248,7 +269,8 @@ async fn requeue(app: &App, ids: &Ids) -> Answer {
 async fn drop_some(State(app): State<Arc<App>>, request: Request) -> Answer {
     let admitted = gate(&app, request).await?;
     let ids = ids(&admitted.body)?;
-    let reason = ids.reason.as_deref().map(str::trim).filter(|r| !r.is_empty()).ok_or_else(|| ApiError::bad("`reason` is needed: why are they dropped?"))?;
+    let reason =
+        ids.reason.as_deref().map(str::trim).filter(|r| !r.is_empty()).ok_or_else(|| ApiError::bad("`reason` is needed: why are they dropped?"))?;
     let reason: String = reason.chars().take(500).collect();
     let dropped = app.engine.shared.store.drop_deliveries(&ids.ids, &reason, app.engine.shared.clock.now_ms()).await?;
     app.engine.forget();
@@ -334,14 +356,18 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
     let now = app.engine.shared.clock.now();
     let (event, page) = match body.payload {
         Some(payload) => {
-            let event = ingest::parse(ingest::Hint::Auto, payload.to_string().as_bytes(), None, now).map_err(|e| ApiError::bad(e.to_string()))?;
+            let event = ingest::parse(ingest::Hint::Auto, payload.to_string().as_bytes(), None, now).map_err(|e| ApiError::bad(e.to_string()))?.event;
             let composed = preview(&plan, &channel, &event, now);
             let page = composed.pages.into_iter().next().ok_or_else(|| ApiError::bad("the payload renders to no message on this channel"))?;
             (event, page)
         }
         None => text_page(&channel, body.text.as_deref().unwrap_or("Watchfire test message")),
     };
-    let outcome = app.engine.call(&channel, event, page, channel.recipients.clone()).await.map_err(|e| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
+    let outcome = app
+        .engine
+        .call(&channel, event, page, channel.recipients.clone())
+        .await
+        .map_err(|e| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
     let results: Vec<Value> = outcome
         .results
         .iter()
@@ -393,7 +419,14 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
     };
     let mut alert = crate::model::Alert { fingerprint: crate::delivery::accept::call_fingerprint(text), ..Default::default() };
     alert.labels.insert("alertname".into(), title.clone());
-    let event = crate::model::Event { kind: crate::model::SenderKind::Direct, source: "direct/test".into(), receiver: "test".into(), title, alerts: vec![alert], ..Default::default() };
+    let event = crate::model::Event {
+        kind: crate::model::SenderKind::Direct,
+        source: "direct/test".into(),
+        receiver: "test".into(),
+        title,
+        alerts: vec![alert],
+        ..Default::default()
+    };
     (event, page)
 }
 
@@ -401,7 +434,7 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
 pub(super) async fn send(State(app): State<Arc<App>>, request: Request) -> Answer {
     let Admitted { caller, body } = gate(&app, request).await?;
     let now = app.engine.shared.clock.now();
-    let (mut event, to) = ingest::send::parse(&body, now).map_err(|e| ApiError::bad(e.to_string()))?;
+    let ingest::SendCall { mut event, to } = ingest::send(&body, now).map_err(|e| ApiError::bad(e.to_string()))?;
     event.source = if caller.name.is_empty() { "direct".into() } else { format!("direct/{}", caller.name) };
     let plan = app.engine.shared.plan.load_full();
     let (mut known, mut unknown) = known_channels(&plan, &to);

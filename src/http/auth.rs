@@ -6,38 +6,28 @@ use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use crate::config::{Admission, CredentialKind, Network, Password, ServerSettings};
 use crate::model::Secret;
 
 /// How far a signed timestamp may be off, in seconds.
 const SIGNATURE_WINDOW: i64 = 300;
 
-/// What a credential opens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// `/webhook*`.
-    Webhook,
-    /// The seven direct paths.
-    Legacy,
-    /// `/api/*`, `/-/reload`.
-    Api,
-    /// `/metrics`.
-    Metrics,
-}
+pub use crate::config::Scope;
 
 /// A kind of credential.
 #[derive(Debug, Clone)]
 pub enum Kind {
     /// `Authorization: Bearer <token>`.
     Bearer(Secret),
-    /// `Authorization: Basic`; the password in plain, or as `sha256:<hex>`.
+    /// `Authorization: Basic`; the password in plain or hashed.
     Basic {
         /// User name.
         username: String,
         /// Password.
-        password: Secret,
+        password: Password,
     },
     /// Grafana's signature: lower-case hex of HMAC-SHA256 over the body, or over `<unix seconds>:<body>` when a timestamp header is named.
     Hmac {
@@ -91,6 +81,29 @@ impl Caller {
 }
 
 impl Auth {
+    /// Who may call, as the configuration says.
+    pub fn new(server: &ServerSettings) -> Self {
+        let credentials = match &server.auth {
+            Admission::Open => Vec::new(),
+            Admission::Credentials(list) => list
+                .iter()
+                .map(|c| Credential {
+                    name: c.name.to_string(),
+                    kind: match &c.kind {
+                        CredentialKind::Bearer(token) => Kind::Bearer(token.clone()),
+                        CredentialKind::Basic { username, password } => Kind::Basic { username: username.clone(), password: password.clone() },
+                        CredentialKind::Hmac { secrets, header, timestamp_header } => {
+                            Kind::Hmac { secrets: secrets.clone(), header: header.clone(), timestamp_header: timestamp_header.clone() }
+                        }
+                    },
+                    scopes: c.scopes.iter().copied().collect(),
+                    channels: c.channels.iter().flatten().cloned().collect(),
+                })
+                .collect(),
+        };
+        Self { credentials, legacy_open: server.legacy_open, legacy_allow: server.legacy_allow.iter().map(Network::parts).collect() }
+    }
+
     /// Whether nothing needs the body to be read before a caller is known.
     pub fn needs_body(&self) -> bool {
         self.credentials.iter().any(|c| matches!(c.kind, Kind::Hmac { .. }))
@@ -139,10 +152,7 @@ fn check(kind: &Kind, headers: &HeaderMap, body: &[u8], now: i64) -> Result<bool
             let text = String::from_utf8(decoded).map_err(|_| "the basic credentials are not UTF-8")?;
             let (user, pass) = text.split_once(':').ok_or("the basic credentials lack a colon")?;
             let user_ok = same(user.as_bytes(), username.as_bytes());
-            let pass_ok = match password.expose().strip_prefix("sha256:") {
-                Some(hash) => same(hex(&Sha256::digest(pass.as_bytes())).as_bytes(), hash.to_ascii_lowercase().as_bytes()),
-                None => same(pass.as_bytes(), password.expose().as_bytes()),
-            };
+            let pass_ok = password.verify(pass);
             if user_ok & pass_ok { Ok(true) } else { Err("the user name or password is wrong") }
         }
         Kind::Hmac { secrets, header, timestamp_header } => {
@@ -203,6 +213,7 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+    use crate::config::PasswordHash;
 
     fn auth(kind: Kind) -> Auth {
         Auth { credentials: vec![Credential { name: "one".into(), kind, scopes: vec![], channels: vec![] }], ..Auth::default() }
@@ -220,10 +231,11 @@ mod tests {
         assert_eq!(bearer.admit(Scope::Webhook, &header("authorization", "bearer t0ken"), b"", None, 0).unwrap().name, "one");
         assert!(bearer.admit(Scope::Webhook, &header("authorization", "Bearer t0keN"), b"", None, 0).is_err());
         assert!(bearer.admit(Scope::Webhook, &HeaderMap::new(), b"", None, 0).is_err());
-        for password in ["pw", "sha256:30c952fab122c3f9759f02a6d95c3758b246b4fee239957b2d4fee46e26170c4"] {
-            let basic = auth(Kind::Basic { username: "grafana".into(), password: Secret::new(password) });
+        let hash = PasswordHash::create("pw", b"salt-salt", 1000);
+        for password in [Password::Plain(Secret::new("pw")), Password::Hashed(PasswordHash::parse(&hash).unwrap())] {
+            let basic = auth(Kind::Basic { username: "grafana".into(), password });
             let given = |text: &str| header("authorization", &format!("Basic {}", STANDARD.encode(text)));
-            assert!(basic.admit(Scope::Webhook, &given("grafana:pw"), b"", None, 0).is_ok(), "{password}");
+            assert!(basic.admit(Scope::Webhook, &given("grafana:pw"), b"", None, 0).is_ok());
             assert!(basic.admit(Scope::Webhook, &given("grafana:no"), b"", None, 0).is_err());
             assert!(basic.admit(Scope::Webhook, &given("nobody:pw"), b"", None, 0).is_err());
         }
@@ -232,7 +244,11 @@ mod tests {
     #[test]
     fn grafana_signatures_with_rotation_and_a_window() {
         let secrets = vec![Secret::new("old"), Secret::new("new")];
-        let kind = |stamp: Option<&str>| Kind::Hmac { secrets: secrets.clone(), header: "x-grafana-alerting-signature".into(), timestamp_header: stamp.map(Into::into) };
+        let kind = |stamp: Option<&str>| Kind::Hmac {
+            secrets: secrets.clone(),
+            header: "x-grafana-alerting-signature".into(),
+            timestamp_header: stamp.map(Into::into),
+        };
         let sign = |text: &str| {
             let mut mac = Hmac::<Sha256>::new_from_slice(b"new").unwrap();
             mac.update(text.as_bytes());

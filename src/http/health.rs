@@ -23,7 +23,13 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if !*app.engine.shared.store_ok().borrow() {
         why.push("the store does not work; see the log".to_owned());
     }
-    let note = app.reload_state.load().as_ref().clone().map(|n| format!("note: the last reload failed, the configuration before it is in force: {n}\n")).unwrap_or_default();
+    let note = app
+        .reload_state
+        .load()
+        .as_ref()
+        .clone()
+        .map(|n| format!("note: the last reload failed, the configuration before it is in force: {n}\n"))
+        .unwrap_or_default();
     if why.is_empty() {
         return (StatusCode::OK, format!("ready\n{note}")).into_response();
     }
@@ -35,7 +41,9 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
 /// Reads the configuration anew; a bad one changes nothing and is told.
 pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Result<&'static str, HttpError> {
     admit(&app, Scope::Api, request).await?;
-    (app.reload)().await.map_err(|report| HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("not reloaded, the configuration before it stays in force\n{report}")))?;
+    (app.reload)().await.map_err(|report| {
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("not reloaded, the configuration before it stays in force\n{report}"))
+    })?;
     Ok("reloaded\n")
 }
 

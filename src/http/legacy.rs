@@ -141,7 +141,7 @@ fn recipients(list: &[String]) -> Vec<Recipient> {
 /// `POST /email/send/message`.
 pub(super) async fn email(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/email/send/message", request, |app, _, body| {
-        let call = legacy::email(body)?;
+        let call = legacy::EmailCall::parse(body)?;
         let plan = app.engine.shared.plan.load();
         let binding = plan.legacy.email.as_ref();
         let channel = bound(app, binding.map(|b| b.channel.as_str()), "/email/send/message")?;
@@ -151,7 +151,8 @@ pub(super) async fn email(State(app): State<Arc<App>>, request: Request) -> Resp
         }
         let content = if call.html { "html" } else { "text" };
         let cc = call.cc.join(",");
-        let page = page(&[("subject", &call.subject), ("from", &call.from), ("cc", &cc), (content, &call.content)], Mentions::default(), &call.subject);
+        let page =
+            page(&[("subject", &call.subject), ("from", &call.from), ("cc", &cc), (content, &call.content)], Mentions::default(), &call.subject);
         Ok(Call { channel, page, to: recipients(&[call.to, call.cc].concat()) })
     })
     .await
@@ -160,7 +161,7 @@ pub(super) async fn email(State(app): State<Arc<App>>, request: Request) -> Resp
 /// `POST|GET /slack/send/message`.
 pub(super) async fn slack(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/slack/send/message", request, |app, _, body| {
-        let call = legacy::slack(body)?;
+        let call = legacy::SlackCall::parse(body)?;
         let plan = app.engine.shared.plan.load();
         let Some(name) = plan.legacy.slack.get(&call.channel) else { return Err(fail("channel 有误或不存在，请检查")) };
         let channel = bound(app, Some(name), "/slack/send/message")?;
@@ -173,7 +174,7 @@ pub(super) async fn slack(State(app): State<Arc<App>>, request: Request) -> Resp
 /// `POST /dingding/send/message`.
 pub(super) async fn dingding(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/dingding/send/message", request, |app, _, body| {
-        let call = legacy::dingding(body)?;
+        let call = legacy::DingdingCall::parse(body)?;
         let plan = app.engine.shared.plan.load();
         let channel = bound(app, plan.legacy.dingding.as_deref(), "/dingding/send/message")?;
         let mentions = Mentions { all: call.is_at_all, mobiles: call.at_mobiles, ..Mentions::default() };
@@ -186,7 +187,7 @@ pub(super) async fn dingding(State(app): State<Arc<App>>, request: Request) -> R
 /// `POST /wx/apps/send`.
 pub(super) async fn wx(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/wx/apps/send", request, |app, _, body| {
-        let call = legacy::wx(body)?;
+        let call = legacy::WxCall::parse(body)?;
         let plan = app.engine.shared.plan.load();
         let channel = bound(app, plan.legacy.wx.as_deref(), "/wx/apps/send")?;
         let to: Vec<String> = call.touser.split('|').map(str::trim).filter(|u| !u.is_empty()).map(str::to_owned).collect();
@@ -199,11 +200,15 @@ pub(super) async fn wx(State(app): State<Arc<App>>, request: Request) -> Respons
 /// `POST /sms/send`.
 pub(super) async fn sms(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/sms/send", request, |app, _, body| {
-        let call = legacy::sms(body)?;
+        let call = legacy::SmsCall::parse(body)?;
         let plan = app.engine.shared.plan.load();
         let channel = bound(app, plan.legacy.sms.as_deref(), "/sms/send")?;
         let params = if call.params.is_empty() { String::new() } else { json!(call.params).to_string() };
-        Ok(Call { channel, page: page(&[("text", &call.content), ("params", &params)], Mentions::default(), &call.content), to: recipients(&call.to) })
+        Ok(Call {
+            channel,
+            page: page(&[("text", &call.content), ("params", &params)], Mentions::default(), &call.content),
+            to: recipients(&call.to),
+        })
     })
     .await
 }
@@ -211,7 +216,7 @@ pub(super) async fn sms(State(app): State<Arc<App>>, request: Request) -> Respon
 /// `POST /vms/send`.
 pub(super) async fn vms(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/vms/send", request, |app, _, body| {
-        let call = legacy::vms(body)?;
+        let call = legacy::VmsCall::parse(body)?;
         let plan = app.engine.shared.plan.load();
         let channel = bound(app, plan.legacy.vms.as_deref(), "/vms/send")?;
         Ok(Call { channel, page: page(&[("text", &call.content)], Mentions::default(), &call.content), to: recipients(&call.to) })
@@ -222,7 +227,7 @@ pub(super) async fn vms(State(app): State<Arc<App>>, request: Request) -> Respon
 /// `POST /dingding/call`.
 pub(super) async fn dingding_call(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/dingding/call", request, |app, _, body| {
-        let call = legacy::dingding_call(body)?;
+        let call = legacy::DingCall::parse(body)?;
         let plan = app.engine.shared.plan.load();
         let channel = bound(app, plan.legacy.dingding_call.as_deref(), "/dingding/call")?;
         let users = call.user_ids.iter().map(|id| format!("user:{id}"));

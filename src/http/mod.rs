@@ -26,6 +26,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::config::{Network, ServerSettings};
 use crate::delivery::Engine;
 use crate::ingest::GenericMapping;
 
@@ -45,9 +46,15 @@ pub struct HttpSettings {
     pub generic: Option<GenericMapping>,
 }
 
-impl Default for HttpSettings {
-    fn default() -> Self {
-        Self { auth: Auth::default(), max_body: 8 << 20, trusted_proxies: Vec::new(), generic: None }
+impl HttpSettings {
+    /// The settings of a loaded configuration.
+    pub fn new(server: &ServerSettings, generic: Option<GenericMapping>) -> Self {
+        Self {
+            auth: Auth::new(server),
+            max_body: server.max_body,
+            trusted_proxies: server.trusted_proxies.iter().map(Network::parts).collect(),
+            generic,
+        }
     }
 }
 
@@ -129,7 +136,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(health::index))
         .fallback(any(unknown))
         .layer(middleware::from_fn_with_state(app.clone(), place))
-        .layer(RequestDecompressionLayer::new().gzip(true).deflate(false).br(false).zstd(false).pass_through_unaccepted(false))
+        .layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(false))
         .layer(SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, axum::http::HeaderValue::from_static("nosniff")))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, axum::http::HeaderValue::from_static("no-store")))
         .layer(CatchPanicLayer::new())
@@ -150,7 +157,9 @@ async fn place(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 
 async fn unknown(request: Request) -> HttpError {
     let path: String = request.uri().path().chars().take(80).collect();
-    HttpError::not_found(format!("no such path: {path}\nSend Alertmanager's and Grafana's webhooks to /webhook; see the README for the direct paths."))
+    HttpError::not_found(format!(
+        "no such path: {path}\nSend Alertmanager's and Grafana's webhooks to /webhook; see the README for the direct paths."
+    ))
 }
 
 /// Admits a caller and reads its body, both bounded.

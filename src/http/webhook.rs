@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::{Admitted, App, HttpError, Scope, admit};
 use crate::delivery::intake::known_channels;
 use crate::ingest::{self, Hint};
-use crate::model::Event;
 use crate::store::Accepted;
 
 /// `POST|PUT /webhook`: tells the sender by the body.
@@ -32,13 +31,14 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
     let settings = app.settings.load();
     let metrics = &app.engine.shared.metrics;
     let now = app.engine.shared.clock.now();
-    let mut event = ingest::parse(hint, &body, settings.generic.as_ref(), now).map_err(|error| {
+    let ingest::Incoming { mut event, org_id } = ingest::parse(hint, &body, settings.generic.as_ref(), now).map_err(|error| {
         metrics.received("any", "malformed");
         tracing::warn!(%error, bytes = body.len(), "a body was refused");
         HttpError::bad_request(error.to_string())
     })?;
     let Query { to, source } = Query::parse(query.as_deref().unwrap_or(""));
-    name_source(&mut event, source, &caller.name);
+    // The caller's `?source=` names the sender, else its credential does; Grafana's organisations are apart.
+    event.source = ingest::source(event.kind, source.as_deref().unwrap_or(&caller.name), org_id);
     let mut unknown = Vec::new();
     let to = match to {
         None => None,
@@ -68,17 +68,9 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
     Ok(Json(answer(&accepted, &unknown)))
 }
 
-/// `source` = what kind of sender + which one: the caller's `?source=` if it names one, else its credential; Grafana's organisations are apart.
-fn name_source(event: &mut Event, asked: Option<String>, credential: &str) {
-    let org = std::mem::take(&mut event.source);
-    let who = asked.unwrap_or_else(|| credential.to_owned());
-    event.source = [event.kind.as_str(), &who, &org].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-}
-
 /// The answer to an accepted event.
 pub(super) fn answer(accepted: &Accepted, unknown: &[String]) -> Value {
-    let deliveries: Vec<Value> =
-        accepted.deliveries.iter().map(|d| json!({ "id": d.id, "channel": d.channel, "state": d.state })).collect();
+    let deliveries: Vec<Value> = accepted.deliveries.iter().map(|d| json!({ "id": d.id, "channel": d.channel, "state": d.state })).collect();
     let mut answer = json!({ "event": accepted.event, "deliveries": deliveries, "duplicate": accepted.duplicate });
     if !unknown.is_empty() {
         answer["unknown"] = json!(unknown);

@@ -84,10 +84,12 @@ impl Metrics {
         let mut registry = Registry::with_prefix("watchfire");
         let received: Family<Received, Counter> = Family::default();
         let deliveries: Family<Delivered, Counter> = Family::default();
-        let attempts: Family<Platform, Histogram, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 13)));
+        let attempts: Family<Platform, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 13)));
         let (queue, oldest, paused, held, month) = (Family::default(), Family::default(), Family::default(), Family::default(), Family::default());
         let (fallbacks, merged, alarms) = (Family::default(), Family::default(), Family::default());
-        let (store_errors, fenced, reload_ok, reload_at, store_bytes) = (Counter::default(), Counter::default(), Gauge::default(), Gauge::default(), Gauge::default());
+        let (store_errors, fenced, reload_ok, reload_at, store_bytes) =
+            (Counter::default(), Counter::default(), Gauge::default(), Gauge::default(), Gauge::default());
         let accept = Histogram::new(exponential_buckets(0.0005, 2.0, 14));
         registry.register("received", "Request bodies by sender and outcome", received.clone());
         registry.register("deliveries", "Deliveries that became final, by platform, channel and outcome", deliveries.clone());

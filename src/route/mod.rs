@@ -5,8 +5,8 @@
 pub mod interval;
 pub mod matcher;
 pub mod re2;
-//pub mod tree;
+pub mod tree;
 
-//pub use interval::{Intervals, TimeInterval, TimeIntervalConfig};
-//pub use matcher::{Matcher, MatcherError, Op, lint_matcher_list};
-//pub use tree::{Explanation, Muted, RouteProblem, RouteSpec, RouteTarget, Routed, Tree};
+pub use interval::{Intervals, TimeInterval, TimeIntervalConfig};
+pub use matcher::{Matcher, MatcherError, Op, lint_matcher_list};
+pub use tree::{Explanation, Muted, RouteProblem, RouteSpec, RouteTarget, Routed, Tree};

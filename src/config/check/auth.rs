@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Judge;
 use crate::config::codes;
 use crate::config::file::{Auth, Credential, Scope};
-use crate::config::password::{PREFIX, PasswordHash};
+use crate::config::password::PasswordHash;
 use crate::config::settings::{Admission, CredentialKind, CredentialSettings, Password};
 use crate::config::source::Spot;
 use crate::config::yaml::Path;
@@ -88,7 +88,7 @@ fn kind(judge: &mut Judge<'_, '_>, entry: &Credential, path: &Path, ix: usize) -
             judge.report.error(codes::BAD_AUTH, &path.key("username"), Spot::Value, "no client can send this user name", label);
         }
         let secret = judge.secret(&basic.password)?;
-        let password = if secret.expose().starts_with(PREFIX) {
+        let password = if PasswordHash::is_one(secret.expose()) {
             match PasswordHash::parse(secret.expose()) {
                 Ok(hash) => Password::Hashed(hash),
                 Err(why) => {

@@ -113,8 +113,9 @@ fn zone(judge: &mut Judge<'_, '_>) -> TimeZone {
 
 /// What to write instead of a time zone that does not exist.
 pub(super) fn zone_help(name: &str) -> String {
-    let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
-    format!("write a name such as `Asia/Shanghai`{}", hint(name, known.iter().map(String::as_str)))
+    let slips = |zone: &String| strsim::damerau_levenshtein(&zone.to_lowercase(), &name.to_lowercase());
+    let near = jiff::tz::db().available().map(|zone| zone.to_string()).min_by_key(slips).filter(|zone| slips(zone) <= 2);
+    near.map_or_else(|| "write an IANA name such as `Asia/Shanghai` or `UTC`".to_owned(), |zone| format!("did you mean `{zone}`?"))
 }
 
 fn scale(judge: &mut Judge<'_, '_>) -> SeverityScale {

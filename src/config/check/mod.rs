@@ -3,7 +3,9 @@
 mod auth;
 mod channels;
 mod extras;
+mod generic;
 mod legacy;
+mod matchers;
 mod routes;
 mod secrets;
 mod server;
@@ -26,11 +28,12 @@ use crate::channel::{PLATFORMS, Platform, SecretReader};
 use crate::model::{Finding, Secret, SecretSource, parse_duration};
 
 pub use channels::channels;
-pub use extras::{Extras, extras};
+pub use extras::extras;
+pub use generic::generic;
 pub use legacy::legacy;
-pub use routes::{Routing, routes};
+pub use routes::routes;
 pub use secrets::secrets;
-pub use server::server;
+pub use server::{link_key, server};
 pub use trials::trials;
 
 /// What every judge needs.

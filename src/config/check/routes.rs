@@ -1,10 +1,159 @@
-//! stub
-use super::{Extras, Judge};
-use crate::route::Tree;
+//! The routing tree: what it names must exist, and what it says must make a tree. Matchers and time intervals are judged beside this.
+
+use super::Judge;
+use super::channels::template;
+use super::matchers::{intervals, matchers};
+use crate::config::codes;
+use crate::config::file::{Muted, OneOrMany, RouteNode};
+use crate::config::nearest::{hint, listed};
+use crate::config::source::Spot;
+use crate::config::yaml::Path;
+use crate::model::Finding;
+use crate::route::{RouteSpec, Tree, matcher};
 use crate::template::Library;
-pub struct Routing {
-    pub tree: Option<Tree>,
+
+/// Judges `route:` and `time_intervals:`; gives the tree when nothing is wrong with either.
+pub fn routes(judge: &mut Judge<'_, '_>, templates: &Library) -> Option<Tree> {
+    names(judge, templates);
+    let intervals = intervals(judge);
+    let path = Path::of("route");
+    let root = judge.file.route.as_ref()?;
+    matchers(judge, root, &path);
+    if judge.report.is_blamed_inside(&path) || judge.report.is_blamed_inside(&Path::of("time_intervals")) {
+        return None;
+    }
+    match Tree::compile(spec(root, &path), &intervals) {
+        Ok(tree) => {
+            warnings(judge, &tree);
+            Some(tree)
+        }
+        Err(problems) => {
+            for problem in problems {
+                judge.report.error(codes::BAD_ROUTE, &place(&problem.path), Spot::Value, problem.reason, problem.help);
+            }
+            None
+        }
+    }
 }
-pub fn routes(_judge: &mut Judge<'_, '_>, _t: &Library, _e: &Extras) -> Routing {
-    Routing { tree: Some(Tree) }
+
+/// The tree names routes by their paths, and their keys as its own fields are called.
+fn place(path: &str) -> Path {
+    Path::root().dotted(path.strip_suffix(".matchers").map(|route| format!("{route}.match")).as_deref().unwrap_or(path))
+}
+
+fn warnings(judge: &mut Judge<'_, '_>, tree: &Tree) {
+    for warning in tree.warnings() {
+        let at = place(&warning.path);
+        let unreachable = !warning.path.contains(".to[");
+        let code = if unreachable { codes::UNREACHABLE_ROUTE } else { codes::DOUBTFUL_ROUTE };
+        judge.report.add(Finding::warning(code, warning.reason).label(warning.help), &at, Spot::Value);
+    }
+}
+
+/// A route as the tree takes it; its matchers have been read before, without an error.
+fn spec(route: &RouteNode, path: &Path) -> RouteSpec {
+    let texts = route.matchers.iter().flat_map(OneOrMany::list);
+    RouteSpec {
+        name: path.to_string(),
+        matchers: texts.filter_map(|text| matcher::parse(text).ok()).flatten().collect(),
+        to: route.to.as_ref().map(|to| to.list().to_vec()).unwrap_or_default(),
+        template: route.template.clone(),
+        mentions: route.at.clone(),
+        resolved: route.resolved,
+        continue_: route.goes_on,
+        mute: route.mute.clone(),
+        active: route.active.clone(),
+        mute_drop: route.muted.map(|muted| muted == Muted::Drop),
+        routes: route.routes.iter().enumerate().map(|(ix, child)| spec(child, &path.key("routes").item(ix))).collect(),
+    }
+}
+
+/// Judges everything that routes name.
+fn names(judge: &mut Judge<'_, '_>, templates: &Library) {
+    let path = Path::of("route");
+    let Some(root) = &judge.file.route else {
+        if !judge.report.is_blamed(&path) {
+            let label = "add `route: { to: [..] }` with a channel";
+            judge.report.error(codes::MISSING_KEY, &path, Spot::Key, "there is no route: alerts would go nowhere", label);
+        }
+        return;
+    };
+    let below = "the first route takes what no other one does; put this on a route below it";
+    for (key, there) in
+        [("match", root.matchers.is_some()), ("mute", !root.mute.is_empty()), ("active", !root.active.is_empty()), ("continue", root.goes_on)]
+    {
+        if there {
+            judge.report.error(codes::BAD_ROUTE, &path.key(key), Spot::Key, format!("the first route cannot have `{key}`"), below);
+        }
+    }
+    if root.to.is_none() {
+        judge.report.error(
+            codes::BAD_ROUTE,
+            &path.key("to"),
+            Spot::Key,
+            "the first route sends nowhere",
+            "add `to` with the channel that gets what no other route takes",
+        );
+    }
+    let inherited = Inherited { to: None, template: None };
+    node(judge, templates, root, &path, &inherited);
+}
+
+/// What a route has from those above it.
+struct Inherited<'r> {
+    to: Option<&'r [String]>,
+    template: Option<&'r str>,
+}
+
+fn node(judge: &mut Judge<'_, '_>, templates: &Library, route: &RouteNode, path: &Path, above: &Inherited<'_>) {
+    let to = route.to.as_ref().map(OneOrMany::list).or(above.to);
+    let single = matches!(route.to, Some(OneOrMany::One(_)));
+    for (ix, name) in route.to.iter().flat_map(OneOrMany::list).enumerate() {
+        let at = path.key("to");
+        judge.channel(name, &if single { at } else { at.item(ix) }, "a route sends to");
+    }
+    let set = route.template.as_deref().or(above.template);
+    // A set is looked up where it meets channels: on the route that names either.
+    if route.template.is_some() || (route.to.is_some() && set.is_some()) {
+        for name in to.unwrap_or_default() {
+            if let Some(Some(platform)) = judge.names.get(name).copied() {
+                let at = if route.template.is_some() { path.clone() } else { path.key("to") };
+                template(judge, templates, set, platform.name, &at);
+            }
+        }
+    }
+    for (key, names) in [("mute", &route.mute), ("active", &route.active)] {
+        for (ix, name) in names.iter().enumerate() {
+            interval(judge, name, &path.key(key).item(ix));
+        }
+    }
+    let times = |route: &RouteNode| !route.mute.is_empty() || !route.active.is_empty();
+    if route.muted.is_some() && !times(route) && route.routes.is_empty() {
+        let finding =
+            Finding::warning(codes::DOUBTFUL_ROUTE, "`muted` without `mute` or `active` does nothing").label("name time intervals, or remove it");
+        judge.report.add(finding, &path.key("muted"), Spot::Key);
+    }
+    if route.to.as_ref().is_some_and(|to| to.list().is_empty()) {
+        let label = "name a channel, or remove `to` to send where the route above does";
+        let finding = Finding::error(codes::BAD_ROUTE, "`to` names no channel")
+            .label(label)
+            .note("to send nowhere on purpose, name a channel with `disabled: true`: it records what it would have sent");
+        judge.report.add(finding, &path.key("to"), Spot::Key);
+    }
+    let inherited = Inherited { to, template: set };
+    for (ix, child) in route.routes.iter().enumerate() {
+        node(judge, templates, child, &path.key("routes").item(ix), &inherited);
+    }
+}
+
+fn interval(judge: &mut Judge<'_, '_>, name: &str, path: &Path) {
+    let mut known: Vec<&str> = judge.file.time_intervals.iter().map(|interval| interval.name.as_str()).collect();
+    known.dedup();
+    if known.contains(&name) || judge.report.is_blamed(&Path::of("time_intervals")) {
+        return;
+    }
+    let finding = Finding::error(codes::UNKNOWN_INTERVAL, "a route names a time interval that does not exist")
+        .label(format!("no time interval `{name}`{}", hint(name, known.iter().copied())))
+        .note(format!("time intervals defined here: {}", listed(known.iter().copied())));
+    judge.report.add(finding, path, Spot::Value);
 }

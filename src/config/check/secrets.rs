@@ -11,7 +11,7 @@ pub fn secrets(judge: &mut Judge<'_, '_>) {
     for site in sites {
         if let SecretSource::Literal(secret) = &site.source {
             // A hashed password is made to stand in a file.
-            if secret.expose().starts_with(crate::config::password::PREFIX) {
+            if crate::config::PasswordHash::is_one(secret.expose()) {
                 continue;
             }
             let finding = Finding::warning(codes::LITERAL_SECRET, format!("the secret `{}` stands in the file", site.path))

@@ -15,7 +15,7 @@ use crate::config::net::listen_address;
 use crate::config::settings::{Admission, ServerSettings, TlsSettings};
 use crate::config::source::Spot;
 use crate::config::yaml::Path;
-use crate::model::{Finding, SecretSource};
+use crate::model::{Finding, Secret, SecretSource};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -56,6 +56,20 @@ pub fn server(judge: &mut Judge<'_, '_>) -> (ServerSettings, String) {
     exposure(judge, &settings);
     let external_url = external_url(judge);
     (settings, external_url)
+}
+
+/// A key that can be guessed would let anybody make links.
+pub fn link_key(judge: &mut Judge<'_, '_>, key: &Secret) {
+    if judge.secrets.real() && !key.is_empty() && key.expose().len() < 16 {
+        let label = "use at least 16 characters, or remove the key: the server makes one of its own";
+        judge.report.error(
+            codes::OUT_OF_RANGE,
+            &Path::of("server").key("link_key"),
+            Spot::Value,
+            "`server.link_key` is short enough to be guessed",
+            label,
+        );
+    }
 }
 
 fn listen(judge: &mut Judge<'_, '_>) -> SocketAddr {

@@ -1,4 +1,90 @@
-//! stub
+//! The file's own tests of its routing.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
 use super::Judge;
+use crate::config::codes;
+use crate::config::file::{Expectation, OneOrMany};
+use crate::config::source::Spot;
+use crate::config::yaml::Path;
+use crate::model::Finding;
 use crate::route::Tree;
-pub fn trials(_j: &mut Judge<'_, '_>, _t: &Tree) {}
+
+/// Judges `tests:`, and runs them when there is a tree.
+pub fn trials(judge: &mut Judge<'_, '_>, tree: Option<&Tree>) {
+    let root = Path::of("tests");
+    let file = judge.file;
+    for (ix, test) in file.tests.iter().enumerate() {
+        let path = root.item(ix);
+        if judge.report.is_blamed_inside(&path) {
+            continue;
+        }
+        let single = matches!(test.expect, OneOrMany::One(_));
+        for (ix, name) in test.expect.list().iter().enumerate() {
+            let at = path.key("expect");
+            judge.channel(name, &if single { at } else { at.item(ix) }, "a test expects");
+        }
+        let at = match test.at.as_deref().map(Timestamp::from_str) {
+            Some(Err(_)) => {
+                let label = "write it like `2026-11-21T23:00:00+08:00`";
+                judge.report.error(codes::NOT_ALLOWED, &path.key("at"), Spot::Value, "this is not a time", label);
+                continue;
+            }
+            Some(Ok(at)) => Some(at),
+            None => None,
+        };
+        if let Some(tree) = tree.filter(|_| !judge.report.is_blamed_inside(&path)) {
+            run(judge, tree, test, at, &path);
+        }
+    }
+}
+
+fn run(judge: &mut Judge<'_, '_>, tree: &Tree, test: &Expectation, at: Option<Timestamp>, path: &Path) {
+    let mut nodes = Vec::new();
+    tree.select(&test.labels, &mut nodes);
+    // In the order that they would be sent in; what is muted at the time is not sent then.
+    let mut came: Vec<String> = Vec::new();
+    let mut muted: Vec<String> = Vec::new();
+    match at {
+        Some(at) => {
+            for target in tree.route(&test.labels, at).targets {
+                match &target.muted {
+                    None => came.push(target.channel.to_string()),
+                    Some(by) => muted.push(format!("{} (by {})", target.channel, by.by)),
+                }
+            }
+        }
+        None => {
+            for channel in nodes.iter().flat_map(|node| &tree.nodes()[*node].to) {
+                if !came.iter().any(|known| **known == **channel) {
+                    came.push(channel.to_string());
+                }
+            }
+        }
+    }
+    let expected: BTreeSet<&str> = test.expect.list().iter().map(String::as_str).collect();
+    let found: BTreeSet<&str> = came.iter().map(String::as_str).collect();
+    if expected == found {
+        return;
+    }
+    let name = test.name.as_deref().map_or_else(|| format!("`{path}`"), |name| format!("\"{name}\""));
+    let list = |names: Vec<&str>| if names.is_empty() { "nowhere".to_owned() } else { names.join(", ") };
+    let mut parts = Vec::new();
+    for (names, what) in [(expected.difference(&found), "missing"), (found.difference(&expected), "not expected")] {
+        let names: Vec<&str> = names.copied().collect();
+        if !names.is_empty() {
+            parts.push(format!("{what}: {}", names.join(", ")));
+        }
+    }
+    let routes: Vec<&str> = nodes.iter().map(|node| tree.nodes()[*node].name.as_str()).collect();
+    let mut finding = Finding::error(codes::FAILED_TEST, format!("the test {name} fails"))
+        .label(format!("these labels go to: {}; {}", list(came.iter().map(String::as_str).collect()), parts.join("; ")))
+        .note(format!("by {}", routes.join(", ")));
+    if !muted.is_empty() {
+        finding = finding.note(format!("muted at that time: {}", muted.join(", ")));
+    }
+    judge.report.add(finding, &path.key("expect"), Spot::Value);
+}

@@ -55,8 +55,8 @@ pub struct RoutesFile {
     /// Where Watchfire's own alarms go.
     #[serde(rename = "self")]
     pub self_alarms: SelfAlarms,
-    /// How to read bodies that are neither Alertmanager's nor Grafana's.
-    pub generic: Vec<GenericMapping>,
+    /// How to read bodies that are neither Alertmanager's nor Grafana's. Default: they are refused.
+    pub generic: Option<GenericMapping>,
     /// Expectations about the routing, checked at every start, reload and `check`.
     pub tests: Vec<Expectation>,
 }

@@ -90,7 +90,7 @@ impl Scope {
 pub struct Basic {
     /// User name.
     pub username: String,
-    /// Password, plain or as `pbkdf2-sha256:ROUNDS:SALT:HASH` (salt and hash in base64).
+    /// Password: plain, as `pbkdf2-sha256:ROUNDS:SALT:HASH` (salt and hash in base64), or as `sha256:HEX` if it is long and random.
     pub password: SecretSource,
 }
 

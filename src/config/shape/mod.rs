@@ -67,7 +67,7 @@ impl<'s> Checker<'s, '_, '_> {
             Kind::Scalar(scalar) => self.scalar(scalar, &alternatives, accepted, path),
             Kind::List(items) => {
                 let Some(list) = alternatives.iter().find(|alternative| alternative.kinds.list) else {
-                    return self.wrong(node, accepted, path);
+                    return self.wrong(node, &alternatives, accepted, path);
                 };
                 self.list(items, list, path)
             }
@@ -77,8 +77,11 @@ impl<'s> Checker<'s, '_, '_> {
                 let known = |map: &Alternative<'s>| entries.iter().filter(|entry| self.schema.property(map.schema, &entry.key).is_some()).count();
                 let best = maps.iter().enumerate().max_by_key(|(ix, map)| (known(map), std::cmp::Reverse(*ix))).map(|(_, map)| *map);
                 match best {
-                    Some(map) => self.map(entries, map.schema, path),
-                    None => self.wrong(node, accepted, path),
+                    Some(map) => {
+                        let others: Vec<&'s Json> = maps.iter().map(|other| other.schema).filter(|other| !std::ptr::eq(*other, map.schema)).collect();
+                        self.map(entries, map.schema, &others, path)
+                    }
+                    None => self.wrong(node, &alternatives, accepted, path),
                 }
             }
         }
@@ -87,7 +90,7 @@ impl<'s> Checker<'s, '_, '_> {
     /// `key:` with nothing after it: an empty mapping or list where one is possible, else nothing where that is possible.
     fn empty(&mut self, node: &Node, alternatives: &[Alternative<'s>], accepted: Kinds, path: &Path) -> Option<Value> {
         if let Some(map) = alternatives.iter().find(|alternative| alternative.kinds.map) {
-            return self.map(&[], map.schema, path);
+            return self.map(&[], map.schema, &[], path);
         }
         if accepted.list {
             return Some(Value::Sequence(Vec::new()));
@@ -95,11 +98,11 @@ impl<'s> Checker<'s, '_, '_> {
         if accepted.null {
             return Some(Value::Null);
         }
-        self.wrong(node, accepted, path)
+        self.wrong(node, alternatives, accepted, path)
     }
 
     fn scalar(&mut self, scalar: &Scalar, alternatives: &[Alternative<'s>], accepted: Kinds, path: &Path) -> Option<Value> {
-        let words: Vec<&Json> = alternatives.iter().flat_map(|alternative| alternative.words.iter().copied()).collect();
+        let words = words(alternatives);
         if let Some(word) = words.iter().find(|word| is_word(scalar, word)) {
             return Some(match word {
                 Json::Bool(truth) => Value::Bool(*truth),
@@ -110,7 +113,9 @@ impl<'s> Checker<'s, '_, '_> {
         match scalar.resolved {
             Resolved::Bool(truth) if accepted.truth => Some(Value::Bool(truth)),
             Resolved::Integer(number) if accepted.integer => self.integer(number, alternatives, path),
-            Resolved::Integer(number) if accepted.number => Some(Value::Number((number as f64).into())),
+            Resolved::Integer(number) if accepted.number => {
+                Some(i64::try_from(number).map_or_else(|_| Value::Number((number as f64).into()), |n| Value::Number(n.into())))
+            }
             Resolved::Float(number) if accepted.number => Some(Value::Number(number.into())),
             Resolved::Text if accepted.text => Some(Value::String(scalar.text.clone())),
             // A number where a text belongs is taken as written: `mobiles: [13800000000]`, `version: 1.10`.
@@ -160,7 +165,8 @@ impl<'s> Checker<'s, '_, '_> {
         Some(Value::Sequence(values))
     }
 
-    fn map(&mut self, entries: &[Entry], schema: &'s Json, path: &Path) -> Option<Value> {
+    /// `others`: the mappings that might have been meant instead.
+    fn map(&mut self, entries: &[Entry], schema: &'s Json, others: &[&'s Json], path: &Path) -> Option<Value> {
         let mut values = serde_yaml::Mapping::new();
         let known = self.schema.keys(schema);
         let mut usable = true;
@@ -175,6 +181,11 @@ impl<'s> Checker<'s, '_, '_> {
                     // Required and faulty: what it stands in cannot be read, and the reason is told already.
                     None => usable &= !self.schema.is_required(schema, &entry.key),
                 }
+            } else if others.iter().any(|other| self.schema.property(other, &entry.key).is_some()) {
+                let message = format!("`{}` cannot stand here together with {}", entry.key, quoted(&known));
+                let finding = crate::model::Finding::error(codes::UNKNOWN_KEY, message).label("keep one of them");
+                self.report.add_at(finding, &at, Some(entry.key_span));
+                usable = false;
             } else if !self.schema.is_ignored(schema, &entry.key) {
                 self.unknown(entry, &known, &at);
             }
@@ -201,12 +212,12 @@ impl<'s> Checker<'s, '_, '_> {
         self.report.add_at(finding, at, Some(entry.key_span));
     }
 
-    fn wrong(&mut self, node: &Node, accepted: Kinds, path: &Path) -> Option<Value> {
+    fn wrong(&mut self, node: &Node, alternatives: &[Alternative<'s>], accepted: Kinds, path: &Path) -> Option<Value> {
         let name = path.steps().last().map_or("the file".to_owned(), |_| format!("`{path}`"));
         let found = node.kind_words();
         let label = match &node.kind {
             Kind::Scalar(_) if node.is_null() => format!("write {}", accepted.words()),
-            _ => expected(accepted, &[]),
+            _ => expected(accepted, &words(alternatives)),
         };
         self.report.error(codes::WRONG_TYPE, path, Spot::Value, format!("{name} is {found}"), label);
         None
@@ -271,6 +282,11 @@ impl<'s> Checker<'s, '_, '_> {
     }
 }
 
+/// The exact values that are accepted.
+fn words<'s>(alternatives: &[Alternative<'s>]) -> Vec<&'s Json> {
+    alternatives.iter().flat_map(|alternative| alternative.words.iter().copied()).collect()
+}
+
 /// What should stand there instead.
 fn expected(accepted: Kinds, words: &[&Json]) -> String {
     let only = |kinds: &str| accepted == Kinds { null: accepted.null, ..Kinds::named(kinds) };
@@ -281,6 +297,10 @@ fn expected(accepted: Kinds, words: &[&Json]) -> String {
         true => format!("expected {}", accepted.words()),
         false => format!("expected {} or {}", known.join(", "), accepted.words()),
     }
+}
+
+fn quoted(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn is_word(scalar: &Scalar, word: &Json) -> bool {

@@ -80,6 +80,6 @@ impl TimeInterval {
 }
 
 /// The end of the search that starts at `at`.
-pub(super) fn horizon(at: Timestamp) -> Timestamp {
+pub(in crate::route) fn horizon(at: Timestamp) -> Timestamp {
     at.checked_add(SignedDuration::from_hours(24 * HORIZON_DAYS)).unwrap_or(Timestamp::MAX)
 }

@@ -9,8 +9,7 @@ use super::{IntervalProblem, TimeInterval};
 
 const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 
-const MONTHS: [&str; 12] =
-    ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
+const MONTHS: [&str; 12] = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
 
 const DAYS_HELP: &str = "days go from 1 to 31, or from -1 (the last) to -31, ranges like `1:7` or `-7:-1`";
 
@@ -28,7 +27,8 @@ impl TimeIntervalConfig {
             problems.push(problem("name".into(), ("the interval has no name".into(), "give it one that routes can refer to".into())));
         }
         if self.time_intervals.is_empty() {
-            problems.push(problem("time_intervals".into(), ("the interval has no rule, so it would never hold".into(), "add at least one rule".into())));
+            problems
+                .push(problem("time_intervals".into(), ("the interval has no rule, so it would never hold".into(), "add at least one rule".into())));
         }
         let rules = self.time_intervals.iter().enumerate().map(|(i, rule)| read_rule(rule, &format!("time_intervals[{i}]"), &mut problems)).collect();
         if problems.is_empty() { Ok(TimeInterval::new(self.name.clone(), rules)) } else { Err(problems) }
@@ -75,9 +75,7 @@ fn empty_list<T>(items: &[T], path: &str, problems: &mut Vec<IntervalProblem>) {
 }
 
 fn read_time_range(config: &TimeRangeConfig, path: &str, problems: &mut Vec<IntervalProblem>) -> Option<(u16, u16)> {
-    let mut read = |key: &str, text: &str| {
-        read_time(text).map_err(|refusal| problems.push(problem(format!("{path}.{key}"), refusal))).ok()
-    };
+    let mut read = |key: &str, text: &str| read_time(text).map_err(|refusal| problems.push(problem(format!("{path}.{key}"), refusal))).ok();
     let (start, end) = (read("start_time", &config.start_time), read("end_time", &config.end_time));
     let (start, end) = (start?, end?);
     if start >= end {
@@ -155,7 +153,10 @@ fn range(begin: i64, end: i64) -> Range {
 fn read_weekdays(text: &str) -> Result<Range, Refusal> {
     let (begin, end) = read_ends(text, "weekday (`monday`)", named(&WEEKDAYS, 0))?;
     if begin > end {
-        return Err((format!("`{}` runs backwards, because weeks start on Sunday", short(text)), "write two ranges, like `saturday` and `sunday:monday`".into()));
+        return Err((
+            format!("`{}` runs backwards, because weeks start on Sunday", short(text)),
+            "write two ranges, like `saturday` and `sunday:monday`".into(),
+        ));
     }
     Ok(range(begin, end))
 }

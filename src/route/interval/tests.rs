@@ -177,7 +177,9 @@ fn unknown_keys_are_refused() {
 }
 
 fn any_rule() -> impl Strategy<Value = TimeRuleConfig> {
-    let some = |list: &'static [&'static str]| prop::option::weighted(0.4, prop::collection::vec(prop::sample::select(list).prop_map(|t| Scalar::Text(t.into())), 1..3));
+    let some = |list: &'static [&'static str]| {
+        prop::option::weighted(0.4, prop::collection::vec(prop::sample::select(list).prop_map(|t| Scalar::Text(t.into())), 1..3))
+    };
     let time = prop::sample::select(&[("00:00", "24:00"), ("00:00", "02:30"), ("01:30", "02:00"), ("22:00", "24:00"), ("02:15", "03:45")][..])
         .prop_map(|(start, end)| TimeRangeConfig { start_time: start.into(), end_time: end.into() });
     (
@@ -185,9 +187,18 @@ fn any_rule() -> impl Strategy<Value = TimeRuleConfig> {
         some(&["sunday", "monday:friday", "saturday", "tuesday:wednesday"]),
         some(&["1:7", "-3:-1", "25:31", "24:27", "15"]),
         some(&["march:april", "10", "november"]),
-        prop::option::of(prop::sample::select(&["Europe/Berlin", "America/Havana", "Australia/Lord_Howe", "Asia/Shanghai"][..]).prop_map(str::to_owned)),
+        prop::option::of(
+            prop::sample::select(&["Europe/Berlin", "America/Havana", "Australia/Lord_Howe", "Asia/Shanghai"][..]).prop_map(str::to_owned),
+        ),
     )
-        .prop_map(|(times, weekdays, days_of_month, months, location)| TimeRuleConfig { times, weekdays, days_of_month, months, years: None, location })
+        .prop_map(|(times, weekdays, days_of_month, months, location)| TimeRuleConfig {
+            times,
+            weekdays,
+            days_of_month,
+            months,
+            years: None,
+            location,
+        })
 }
 
 proptest! {

@@ -93,7 +93,11 @@ fn matcher(item: &[Placed], end: usize) -> Result<Raw, MatcherError> {
 
 fn value(raw: &[Placed]) -> Result<Vec<Placed>, MatcherError> {
     let quote_error = |at: usize| {
-        MatcherError::new(at, "a double quote stands unescaped inside the value, or is not closed", "close it, or write `\\\"` for a quote inside the value")
+        MatcherError::new(
+            at,
+            "a double quote stands unescaped inside the value, or is not closed",
+            "close it, or write `\\\"` for a quote inside the value",
+        )
     };
     let (mut open, inside) = match raw {
         [('"', at), rest @ ..] => (Some(*at), rest),

@@ -133,7 +133,7 @@ impl Matcher {
     }
 
     /// Every value that satisfies it, when they can be listed: for `=`, and for a `=~` of plain texts.
-    pub(super) fn values(&self) -> Option<Vec<&str>> {
+    pub(in crate::route) fn values(&self) -> Option<Vec<&str>> {
         match (self.op, &self.pattern) {
             (Op::Equal, _) => Some(vec![&self.value]),
             (Op::Regex, Some(pattern)) => Some(pattern.texts()?.iter().map(|text| &**text).collect()),
@@ -225,7 +225,8 @@ pub fn parse_noted(text: &str) -> Result<Reading, MatcherError> {
             Ok(Reading { matchers: classic, note: Some(note) })
         }
         (Err(_), Ok(classic)) => {
-            let note = format!("only Alertmanager's classic matcher grammar takes this text; write `{}`, which means the same in both", list(&classic));
+            let note =
+                format!("only Alertmanager's classic matcher grammar takes this text; write `{}`, which means the same in both", list(&classic));
             Ok(Reading { matchers: classic, note: Some(note) })
         }
         (Err(modern), Err(classic)) => Err(if classic.offset > modern.offset { classic } else { modern }),

@@ -51,7 +51,8 @@ impl Lexer<'_> {
             Some('!') => return Err(MatcherError::new(start, "`!` is not an operator", "the operators are `=`, `!=`, `=~` and `!~`")),
             Some('"') => self.quoted(start)?,
             Some(c) if is_reserved(*c) => {
-                let help = if matches!(c, '\'' | '`') { "use double quotes" } else { "put names and values with special characters in double quotes" };
+                let help =
+                    if matches!(c, '\'' | '`') { "use double quotes" } else { "put names and values with special characters in double quotes" };
                 return Err(MatcherError::new(start, format!("`{c}` cannot stand here unquoted"), help));
             }
             Some(_) => {
@@ -95,7 +96,13 @@ pub(super) fn parse(chars: &[char]) -> Result<Vec<Matcher>, MatcherError> {
             match token.token {
                 Token::Comma => token = lexer.next()?,
                 Token::Close | Token::End => break,
-                _ => return Err(MatcherError::new(token.start, "a comma must stand between matchers", "add one, or put the whole value in double quotes")),
+                _ => {
+                    return Err(MatcherError::new(
+                        token.start,
+                        "a comma must stand between matchers",
+                        "add one, or put the whole value in double quotes",
+                    ));
+                }
             }
             match token.token {
                 Token::Close | Token::End => break,
@@ -106,7 +113,9 @@ pub(super) fn parse(chars: &[char]) -> Result<Vec<Matcher>, MatcherError> {
     match (braces, &token.token) {
         (true, Token::Close) => match lexer.next()? {
             Spanned { token: Token::End, .. } => Ok(matchers),
-            extra => Err(MatcherError::new(extra.start, "something stands after the closing brace", "one pair of braces may surround the whole list")),
+            extra => {
+                Err(MatcherError::new(extra.start, "something stands after the closing brace", "one pair of braces may surround the whole list"))
+            }
         },
         (true, _) => Err(MatcherError::new(token.start, "`{` has no closing `}`", "close it, or leave the braces out")),
         (false, Token::Close) => Err(MatcherError::new(token.start, "`}` has no opening `{`", "leave it out, or put the value in double quotes")),

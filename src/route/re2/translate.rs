@@ -310,7 +310,11 @@ impl Translator<'_> {
             return Err(PatternError::new(start, "a repetition follows a repetition", "put the first one in a group, like `(?:a*)*`"));
         }
         let Some(mut atom) = self.current.atom else {
-            return Err(PatternError::new(start, "there is nothing here to repeat", "put a character before it, or write it as `\\*`, `\\+`, `\\?`, `\\{`"));
+            return Err(PatternError::new(
+                start,
+                "there is nothing here to repeat",
+                "put a character before it, or write it as `\\*`, `\\+`, `\\?`, `\\{`",
+            ));
         };
         atom.weight = atom.weight.saturating_mul(weight);
         if weight >= 2 && atom.weight > MAX_REPEAT {
@@ -345,7 +349,9 @@ impl Translator<'_> {
             Some('z') => self.assertion(r"\z", 2),
             Some('b') => self.assertion(r"(?-u:\b)", 2),
             Some('B') => self.assertion(r"(?-u:\B)", 2),
-            Some('C') => return Err(PatternError::new(self.at, "`\\C` (any byte) does not exist in Go's expressions", "use `(?s:.)` for any character")),
+            Some('C') => {
+                return Err(PatternError::new(self.at, "`\\C` (any byte) does not exist in Go's expressions", "use `(?s:.)` for any character"));
+            }
             Some('Q') => self.quoted()?,
             _ => {
                 if let Some((class, next)) = class::group(self.chars, self.at)? {

@@ -124,9 +124,17 @@ fn transaction(db: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {
     db.prepare_cached("COMMIT")?.execute([])?;
     {
         use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-        static A: AtomicU64 = AtomicU64::new(0); static B: AtomicU64 = AtomicU64::new(0); static N: AtomicU64 = AtomicU64::new(0); static C: AtomicU64 = AtomicU64::new(0);
-        A.fetch_add((mid - start).as_micros() as u64, Relaxed); let c = mid.elapsed().as_micros() as u64; B.fetch_add(c, Relaxed); C.fetch_max(c, Relaxed);
-        if N.fetch_add(1, Relaxed) % 100 == 99 { eprintln!("100 batches: exec {} us commit {} us max {}", A.swap(0, Relaxed) / 100, B.swap(0, Relaxed) / 100, C.swap(0, Relaxed)); }
+        static A: AtomicU64 = AtomicU64::new(0);
+        static B: AtomicU64 = AtomicU64::new(0);
+        static N: AtomicU64 = AtomicU64::new(0);
+        static C: AtomicU64 = AtomicU64::new(0);
+        A.fetch_add((mid - start).as_micros() as u64, Relaxed);
+        let c = mid.elapsed().as_micros() as u64;
+        B.fetch_add(c, Relaxed);
+        C.fetch_max(c, Relaxed);
+        if N.fetch_add(1, Relaxed) % 100 == 99 {
+            eprintln!("100 batches: exec {} us commit {} us max {}", A.swap(0, Relaxed) / 100, B.swap(0, Relaxed) / 100, C.swap(0, Relaxed));
+        }
     }
     Ok(())
 }

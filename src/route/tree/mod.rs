@@ -1,0 +1,252 @@
+//! The routing tree: which channels an alert goes to, in Alertmanager's order.
+//!
+//! Depth first, children in order: the first child that matches takes the alert unless it says `continue`, and a node none of
+//! whose children match is the result itself. Channels and templates are names here; whether they exist is not known.
+
+mod compile;
+mod explain;
+mod index;
+mod lint;
+mod mute;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::model::{Labels, Mentions};
+
+use super::interval::TimeInterval;
+use super::matcher::Matcher;
+use index::ChildIndex;
+
+pub use explain::{ExplainedTarget, Explanation, Failed, IntervalState, Step};
+pub use lint::RouteWarning;
+pub use mute::{MuteReason, Muted};
+
+/// How deep routes may nest.
+pub const MAX_DEPTH: usize = 64;
+
+/// A route as the configuration has it, matchers compiled; what is left out is inherited where it can be.
+#[derive(Debug, Clone, Default)]
+pub struct RouteSpec {
+    /// Its place in the file, `route.routes[2]`: names it in problems, warnings and explanations.
+    pub name: String,
+    /// All must match; none means every alert. The root has none.
+    pub matchers: Vec<Matcher>,
+    /// Channels, in order; empty: the parent's.
+    pub to: Vec<String>,
+    /// Template set; `None`: the parent's.
+    pub template: Option<String>,
+    /// Whom to ping; `None`: as the parent says.
+    pub mentions: Option<Mentions>,
+    /// Whether resolved alerts are sent; `None`: as the parent says.
+    pub resolved: Option<bool>,
+    /// Whether later siblings are tried after this one matched.
+    pub continue_: bool,
+    /// Intervals in which it is muted; not inherited, as in Alertmanager.
+    pub mute: Vec<String>,
+    /// Intervals outside which it is muted, when there are any; not inherited.
+    pub active: Vec<String>,
+    /// Whether muted alerts are dropped instead of deferred; `None`: as the parent says (the root defers).
+    pub mute_drop: Option<bool>,
+    /// Routes below it, in order.
+    pub routes: Vec<RouteSpec>,
+}
+
+/// Why a tree cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {reason}; {help}")]
+pub struct RouteProblem {
+    /// The route's name and the key below it: `route.routes[2].mute[0]`.
+    pub path: String,
+    /// What is wrong.
+    pub reason: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// A route of a compiled tree, with everything inherited filled in.
+#[derive(Debug)]
+pub struct Node {
+    /// Its place in the file.
+    pub name: String,
+    /// The node above; `None` for the root.
+    pub parent: Option<usize>,
+    /// How many nodes are above.
+    pub depth: usize,
+    /// All must match.
+    pub matchers: Vec<Matcher>,
+    /// Channels, in order; at least one.
+    pub to: Vec<Arc<str>>,
+    /// Template set.
+    pub template: Option<Arc<str>>,
+    /// Whom to ping.
+    pub mentions: Option<Arc<Mentions>>,
+    /// Whether resolved alerts are sent.
+    pub resolved: Option<bool>,
+    /// Whether later siblings are tried after this one matched.
+    pub continue_: bool,
+    /// Intervals in which it is muted.
+    pub mute: Vec<Arc<TimeInterval>>,
+    /// Intervals outside which it is muted, when there are any.
+    pub active: Vec<Arc<TimeInterval>>,
+    /// Whether muted alerts are dropped instead of deferred.
+    pub mute_drop: bool,
+    /// The nodes below, in order.
+    pub children: Vec<usize>,
+    index: ChildIndex,
+}
+
+impl Node {
+    fn matches(&self, labels: &Labels) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matches(labels))
+    }
+}
+
+/// Where an alert goes, as one route says. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteTarget {
+    /// The channel.
+    pub channel: Arc<str>,
+    /// Template set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<Arc<str>>,
+    /// Whom to ping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mentions: Option<Arc<Mentions>>,
+    /// Whether resolved alerts are sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<bool>,
+    /// The node that says so: an index into [`Tree::nodes`].
+    pub route: usize,
+    /// Set when the route is muted now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub muted: Option<Muted>,
+}
+
+/// Where an alert goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Routed {
+    /// One target per channel, in tree order. The first route that names a channel counts; only when that one is muted
+    /// and a later one is not (or defers where the first drops) does the later one take its place, because the alert is due there.
+    pub targets: Vec<RouteTarget>,
+    /// The targets whose channel has another one already.
+    pub also: Vec<RouteTarget>,
+}
+
+/// A checked routing tree. Node 0 is the root; parents come before children.
+#[derive(Debug)]
+pub struct Tree {
+    nodes: Vec<Node>,
+}
+
+impl Tree {
+    /// All nodes, in the order of the file.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The nodes that an alert with these labels ends at, in order, appended to `nodes`; never none. The moment plays no part.
+    pub fn select(&self, labels: &Labels, nodes: &mut Vec<usize>) {
+        self.select_below(0, labels, nodes);
+    }
+
+    fn select_below(&self, at: usize, labels: &Labels, selected: &mut Vec<usize>) {
+        let before = selected.len();
+        let node = &self.nodes[at];
+        for position in node.index.candidates(labels) {
+            let child = node.children[position];
+            if self.nodes[child].matches(labels) {
+                self.select_below(child, labels, selected);
+                if !self.nodes[child].continue_ {
+                    break;
+                }
+            }
+        }
+        if selected.len() == before {
+            selected.push(at);
+        }
+    }
+
+    /// Routes one alert. For many alerts at the same moment use [`Tree::router`].
+    pub fn route(&self, labels: &Labels, at: Timestamp) -> Routed {
+        self.router(at).route(labels)
+    }
+
+    /// Routes alerts at one moment; what the moment means for each route is worked out once.
+    pub fn router(&self, at: Timestamp) -> Router<'_> {
+        Router { tree: self, at, muted: HashMap::new(), selected: Vec::new() }
+    }
+}
+
+/// Routes alerts at one moment.
+#[derive(Debug)]
+pub struct Router<'t> {
+    tree: &'t Tree,
+    at: Timestamp,
+    muted: HashMap<usize, Option<Muted>>,
+    selected: Vec<usize>,
+}
+
+impl Router<'_> {
+    /// Routes one alert.
+    pub fn route(&mut self, labels: &Labels) -> Routed {
+        let mut selected = std::mem::take(&mut self.selected);
+        selected.clear();
+        self.tree.select(labels, &mut selected);
+        let routed = self.targets(&selected);
+        self.selected = selected;
+        routed
+    }
+
+    /// The targets of the nodes that an alert ends at.
+    fn targets(&mut self, selected: &[usize]) -> Routed {
+        let mut routed = Routed::default();
+        for &route in selected {
+            let muted = self.muted(route);
+            let node = &self.tree.nodes[route];
+            for channel in &node.to {
+                let mut target = RouteTarget {
+                    channel: channel.clone(),
+                    template: node.template.clone(),
+                    mentions: node.mentions.clone(),
+                    resolved: node.resolved,
+                    route,
+                    muted: muted.clone(),
+                };
+                match routed.targets.iter_mut().find(|known| known.channel == target.channel) {
+                    None => routed.targets.push(target),
+                    Some(known) => {
+                        if urgency(&target) > urgency(known) {
+                            std::mem::swap(known, &mut target);
+                        }
+                        routed.also.push(target);
+                    }
+                }
+            }
+        }
+        routed
+    }
+
+    fn muted(&mut self, route: usize) -> Option<Muted> {
+        let node = &self.tree.nodes[route];
+        if node.mute.is_empty() && node.active.is_empty() {
+            return None;
+        }
+        self.muted.entry(route).or_insert_with(|| mute::state(node, self.at)).clone()
+    }
+}
+
+/// A target that sends now goes before one that waits, and that before one that drops.
+fn urgency(target: &RouteTarget) -> u8 {
+    match &target.muted {
+        None => 2,
+        Some(muted) if !muted.drop => 1,
+        Some(_) => 0,
+    }
+}
