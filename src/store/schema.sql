@@ -14,9 +14,8 @@ CREATE INDEX event_bare ON event (received_at) WHERE note IS NOT NULL;
 CREATE TABLE dedup (
     key      BLOB PRIMARY KEY NOT NULL,      -- 32 bytes
     event_id BLOB NOT NULL,
-    seen_at  INTEGER NOT NULL
+    seen_at  INTEGER NOT NULL                -- no index: what is old is looked for beside the writer, in a table that holds minutes
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX dedup_seen ON dedup (seen_at);
 
 CREATE TABLE lane (
     id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never given out twice: runners remember lanes by it
@@ -30,6 +29,9 @@ CREATE TABLE lane (
     due_at     INTEGER NOT NULL DEFAULT 0,   -- not before: the smallest of the first waiting one's and the deferred ones'
     since      INTEGER NOT NULL DEFAULT 0,   -- born_at of the oldest that waits
     message_id BLOB,                         -- the open message that has members in it (at most one)
+    size       INTEGER NOT NULL DEFAULT 0,   -- deliveries that refer to it, of any state; without any it may be removed
+    fired      BLOB,                         -- the newest delivery in it that carried a firing alert
+    fired_before BLOB,                       -- what `fired` was before the newest delivery came
     UNIQUE (channel, key)
 ) STRICT;
 -- The order in which an outlet takes its lanes: one step of rank weighs as much as five minutes of waiting.
@@ -54,16 +56,18 @@ CREATE TABLE delivery (
     tries      INTEGER NOT NULL DEFAULT 0,
     message_id BLOB,
     origin_id  BLOB,                         -- the delivery this one is a fallback of
+    prior_id   BLOB,                         -- the newest one before it in its lane that carried a firing alert
     hop        INTEGER NOT NULL DEFAULT 0,
     done_at    INTEGER,
     reason     TEXT
 ) STRICT, WITHOUT ROWID;
+-- No index over (lane_id, lane_seq) of what is final: it would write one page at a random place for every delivery. A place is unique because
+-- the lane's row gives it out in the transaction that writes the delivery, and only one writer exists.
 CREATE UNIQUE INDEX delivery_origin ON delivery (origin_id, channel) WHERE origin_id IS NOT NULL;
 -- Holds all that a lane's counters are computed from, so that they are computed without touching the rows.
 CREATE INDEX delivery_open ON delivery (lane_id, lane_seq, state, rank, born_at, due_at) WHERE state IN ('waiting', 'deferred');
 CREATE INDEX delivery_event ON delivery (event_id);
 CREATE INDEX delivery_message ON delivery (message_id, lane_id) WHERE message_id IS NOT NULL;
-CREATE INDEX delivery_channel ON delivery (channel, id);
 CREATE INDEX delivery_dead ON delivery (channel, id) WHERE state = 'dead';
 CREATE INDEX delivery_done ON delivery (done_at) WHERE done_at IS NOT NULL;
 

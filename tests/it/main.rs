@@ -1,4 +1,8 @@
 //! The integration tests of Watchfire, as one binary.
 
+mod crash;
+mod direct;
 mod fakes;
+mod journey;
+mod main_job;
 mod support;

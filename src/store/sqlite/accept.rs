@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
-use super::rows::{bytes, mode_name, state, to_json, to_json_text, uuid};
+use super::rows::{bytes, mode_name, optional_uuid, state, to_json, to_json_text, uuid};
 use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
 use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, State, StoreError};
 
@@ -127,25 +127,30 @@ pub(super) fn insert_delivery(db: &Connection, event: EventId, prepared: &Prepar
     let (waits, deferred) = (!d.state.is_final(), d.state == State::Deferred);
     // What is due first is the first waiting one or a deferred one. A newcomer that waits counts only when none waits before it.
     let mut upsert = db.prepare_cached(
-        "INSERT INTO lane (channel, key, outlet, last_seq, waiting, deferred, rank, due_at, since) VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO lane (channel, key, outlet, last_seq, waiting, deferred, rank, due_at, since, size, fired)
+         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, 1, ?9)
          ON CONFLICT (channel, key) DO UPDATE SET
              last_seq = last_seq + 1,
+             size = size + 1,
+             fired_before = fired,
+             fired = coalesce(excluded.fired, fired),
              waiting = waiting + excluded.waiting,
              deferred = deferred + excluded.deferred,
              rank = CASE WHEN excluded.waiting = 0 THEN rank WHEN waiting = 0 THEN excluded.rank ELSE min(rank, excluded.rank) END,
              since = CASE WHEN excluded.waiting = 0 THEN since WHEN waiting = 0 THEN excluded.since ELSE min(since, excluded.since) END,
              due_at = CASE WHEN excluded.waiting = 0 THEN due_at WHEN waiting = 0 THEN excluded.due_at
                            WHEN excluded.deferred = 1 OR waiting = deferred THEN min(due_at, excluded.due_at) ELSE due_at END
-         RETURNING id, last_seq, outlet",
+         RETURNING id, last_seq, outlet, fired_before",
     )?;
-    let (lane, lane_seq, outlet) = upsert
-        .query_row(params![d.channel, d.lane_key, d.outlet.as_str(), waits, deferred, d.rank, d.due_at, d.born_at], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, same_or_stored(&d.outlet, row.get_ref(2)?.as_str()?)))
+    let fired = (d.firing > 0).then(|| bytes(&d.id.0));
+    let (lane, lane_seq, outlet, prior) = upsert
+        .query_row(params![d.channel, d.lane_key, d.outlet.as_str(), waits, deferred, d.rank, d.due_at, d.born_at, fired], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, same_or_stored(&d.outlet, row.get_ref(2)?.as_str()?), optional_uuid(row, 3)?))
         })?;
     db.prepare_cached(
         "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
-                               origin_id, hop, done_at, reason)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                               origin_id, hop, done_at, reason, prior_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
     )?
     .execute(params![
         bytes(&d.id.0),
@@ -167,6 +172,7 @@ pub(super) fn insert_delivery(db: &Connection, event: EventId, prepared: &Prepar
         d.state.is_final().then_some(now),
         // A final delivery names its message or a reason (I4), and this one has no message.
         d.reason.as_deref().or(d.state.is_final().then_some(NO_REASON)),
+        prior.as_ref().map(bytes),
     ])?;
     Ok(AcceptedDelivery { id: d.id, channel: d.channel.clone(), outlet, lane: LaneId(lane), lane_seq, state: d.state })
 }

@@ -186,7 +186,7 @@ fn merge(db: &Connection, lane: i64, twin: i64) -> Result<(), Fail> {
         "SELECT id FROM delivery INDEXED BY delivery_open WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') ORDER BY lane_seq",
     )?;
     let open: Vec<Vec<u8>> = open.query_map([lane], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let mut next = db.prepare_cached("UPDATE lane SET last_seq = last_seq + 1 WHERE id = ?1 RETURNING last_seq")?;
+    let mut next = db.prepare_cached("UPDATE lane SET last_seq = last_seq + 1, size = size + 1 WHERE id = ?1 RETURNING last_seq")?;
     let mut carry = db.prepare_cached("UPDATE delivery SET lane_id = ?2, lane_seq = ?3 WHERE id = ?1")?;
     for id in &open {
         let seq: i64 = next.query_row([twin], |row| row.get(0))?;
@@ -194,15 +194,15 @@ fn merge(db: &Connection, lane: i64, twin: i64) -> Result<(), Fail> {
     }
     recount(db, lane)?;
     recount(db, twin)?;
-    remove_if_empty(db, lane)
+    // What fired in the merged lane is the newer: a later resolved one follows it.
+    db.prepare_cached("UPDATE lane SET fired = coalesce((SELECT fired FROM lane WHERE id = ?1), fired) WHERE id = ?2")?.execute([lane, twin])?;
+    shrink(db, lane, open.len() as i64)
 }
 
-/// Removes a lane to which nothing refers.
-pub(super) fn remove_if_empty(db: &Connection, lane: i64) -> Result<(), Fail> {
-    db.prepare_cached(
-        "DELETE FROM lane WHERE id = ?1 AND waiting = 0 AND message_id IS NULL AND NOT EXISTS (SELECT 1 FROM delivery WHERE lane_id = ?1)",
-    )?
-    .execute([lane])?;
+/// `by` deliveries left a lane; one to which nothing refers any more is removed.
+pub(super) fn shrink(db: &Connection, lane: i64, by: i64) -> Result<(), Fail> {
+    db.prepare_cached("UPDATE lane SET size = size - ?2 WHERE id = ?1")?.execute([lane, by])?;
+    db.prepare_cached("DELETE FROM lane WHERE id = ?1 AND size = 0 AND waiting = 0 AND message_id IS NULL")?.execute([lane])?;
     Ok(())
 }
 

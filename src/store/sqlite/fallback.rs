@@ -13,11 +13,11 @@ use crate::store::{AcceptedDelivery, Mode, MoveTo, NewDelivery, State};
 
 /// [`crate::store::Store::followers`].
 pub(super) fn followers(db: &Connection, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, Fail> {
-    let mut newest =
-        db.prepare_cached("SELECT id FROM delivery WHERE lane_id = ?1 AND lane_seq < ?2 AND firing > 0 ORDER BY lane_seq DESC LIMIT 1")?;
-    let Some(newest) = newest.query_row(params![lane.0, lane_seq], |row| uuid(row, 0)).optional()? else { return Ok(Vec::new()) };
-    let mut children = db.prepare_cached("SELECT channel FROM delivery WHERE origin_id = ?1 ORDER BY channel")?;
-    Ok(children.query_map([bytes(&newest)], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    let mut children = db.prepare_cached(
+        "SELECT c.channel FROM delivery d INDEXED BY delivery_open JOIN delivery c ON c.origin_id = d.prior_id
+         WHERE d.lane_id = ?1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq = ?2 ORDER BY c.channel",
+    )?;
+    Ok(children.query_map(params![lane.0, lane_seq], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Deliveries of `channel` to copy to `to`, oldest lanes first: queued, waiting (a muted one is meant to wait), born before the time, with `to` in

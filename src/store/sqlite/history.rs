@@ -11,8 +11,8 @@ use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, State, StoreErro
 /// Up to so many open deliveries a list of open ones is made from their index and sorted; beyond, newest-first order finds them faster.
 const FEW: i64 = 20_000;
 
-/// [`crate::store::Store::page`]. Newest first by id. Lists by event, message, channel, or of dead letters follow an index; a search for a text
-/// walks back until it has enough hits, at worst over everything.
+/// [`crate::store::Store::page`]. Newest first by id. Lists by event or message, of dead letters and of few open ones follow an index; all others
+/// walk back until they have enough hits, at worst over everything (about 0.15 s for a million deliveries in memory).
 pub(super) fn page(db: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, Fail> {
     let mut values: Vec<Value> = Vec::new();
     let mut conditions: Vec<String> = Vec::new();

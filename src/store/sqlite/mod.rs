@@ -292,7 +292,7 @@ impl Store for SqliteStore {
 
     async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError> {
         let found = self.readers.read(move |db| purge::candidates(db, retention, limit)).await?;
-        writer::submit(&self.queue, Class::Purge, 512, move |db| purge::purge(db, &found, retention, limit)).await
+        writer::submit(&self.queue, Class::Purge, 512, move |db| purge::purge(db, &found, retention)).await
     }
 
     async fn mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {

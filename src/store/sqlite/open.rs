@@ -225,8 +225,8 @@ impl Files {
         db.set_prepared_statement_cache_capacity(96);
         // The page size and the kind of vacuum only count before the first table is made.
         db.execute_batch(&format!(
-            "PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-             PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = 800000; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768;
+            "PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -65536;
              PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
         ))?;
         if let Some(max) = self.max_bytes {
@@ -248,7 +248,7 @@ impl Files {
     pub(super) fn checkpointer(&self) -> rusqlite::Result<Connection> {
         let db = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         db.busy_timeout(BUSY)?;
-        db.execute_batch("PRAGMA synchronous = NORMAL;")?;
+        db.execute_batch("PRAGMA synchronous = FULL;")?;
         Ok(db)
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! Removes only events whose deliveries are all final and past their retention (I9); a message goes with the last of its deliveries.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, params};
 
-use super::admin::remove_if_empty;
+use super::admin::shrink;
 use super::failure::Fail;
 use crate::store::Retention;
 
@@ -20,7 +20,11 @@ const VACUUM_PAGES: i64 = 256;
 pub(super) struct Candidates {
     events: Vec<Vec<u8>>,
     messages: Vec<Vec<u8>>,
+    keys: Vec<Vec<u8>>,
 }
+
+/// Keys of dedup forgotten in one step. Every event has one and they live for minutes, so a step must keep up with thousands of events a second.
+const KEYS: i64 = 20_000;
 
 /// Holds for an event (`?1`..`?3` are id, sent_before, dead_before) none of whose deliveries must be kept: not final, within its retention, or in
 /// a message that is still open.
@@ -53,11 +57,13 @@ pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Resu
          AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = m.id) LIMIT ?2",
     )?;
     found.messages = orphans.query_map([keep.sent_before, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut keys = db.prepare_cached("SELECT key FROM dedup WHERE seen_at < ?1 LIMIT ?2")?;
+    found.keys = keys.query_map([keep.dedup_before, KEYS], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(found)
 }
 
 /// [`crate::store::Store::purge`], after [`candidates`]. Gives how many events went.
-pub(super) fn purge(db: &Connection, candidates: &Candidates, keep: Retention, limit: usize) -> Result<u64, Fail> {
+pub(super) fn purge(db: &Connection, candidates: &Candidates, keep: Retention) -> Result<u64, Fail> {
     let mut touched = Touched::default();
     let mut removed = 0;
     for event in &candidates.events {
@@ -66,18 +72,20 @@ pub(super) fn purge(db: &Connection, candidates: &Candidates, keep: Retention, l
     for message in touched.messages.iter().chain(&candidates.messages) {
         remove_message(db, message)?;
     }
-    for lane in &touched.lanes {
-        remove_if_empty(db, *lane)?;
+    for (lane, gone) in &touched.lanes {
+        shrink(db, *lane, *gone)?;
     }
-    db.prepare_cached("DELETE FROM dedup WHERE key IN (SELECT key FROM dedup WHERE seen_at < ?1 LIMIT ?2)")?
-        .execute(params![keep.dedup_before, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut forget = db.prepare_cached("DELETE FROM dedup WHERE key = ?1 AND seen_at < ?2")?;
+    for key in &candidates.keys {
+        forget.execute(params![key, keep.dedup_before])?;
+    }
     vacuum(db)?;
     Ok(removed)
 }
 
 #[derive(Default)]
 struct Touched {
-    lanes: BTreeSet<i64>,
+    lanes: BTreeMap<i64, i64>,
     messages: BTreeSet<Vec<u8>>,
 }
 
@@ -89,7 +97,7 @@ fn remove_event(db: &Connection, event: &[u8], keep: Retention, touched: &mut To
     let mut delete = db.prepare_cached("DELETE FROM delivery WHERE event_id = ?1 RETURNING lane_id, message_id")?;
     for row in delete.query_map([event], |row| Ok((row.get(0)?, row.get::<_, Option<Vec<u8>>>(1)?)))? {
         let (lane, message) = row?;
-        touched.lanes.insert(lane);
+        *touched.lanes.entry(lane).or_default() += 1;
         touched.messages.extend(message);
     }
     Ok(db.prepare_cached("DELETE FROM event WHERE id = ?1")?.execute([event])? > 0)

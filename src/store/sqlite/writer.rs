@@ -112,7 +112,6 @@ fn commit(slot: &mut Option<Connection>, files: &Files, jobs: &mut [Box<dyn Job>
 }
 
 fn transaction(db: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {
-    let start = std::time::Instant::now();
     db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     for job in jobs {
         // A defect in one request must not take the writer away from all others.
@@ -120,22 +119,7 @@ fn transaction(db: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {
             Err(Fail::Undo(StoreError::Invalid("a defect in the store stopped this request; nothing of it was written, please report it".into())))
         })?;
     }
-    let mid = std::time::Instant::now();
     db.prepare_cached("COMMIT")?.execute([])?;
-    {
-        use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-        static A: AtomicU64 = AtomicU64::new(0);
-        static B: AtomicU64 = AtomicU64::new(0);
-        static N: AtomicU64 = AtomicU64::new(0);
-        static C: AtomicU64 = AtomicU64::new(0);
-        A.fetch_add((mid - start).as_micros() as u64, Relaxed);
-        let c = mid.elapsed().as_micros() as u64;
-        B.fetch_add(c, Relaxed);
-        C.fetch_max(c, Relaxed);
-        if N.fetch_add(1, Relaxed) % 100 == 99 {
-            eprintln!("100 batches: exec {} us commit {} us max {}", A.swap(0, Relaxed) / 100, B.swap(0, Relaxed) / 100, C.swap(0, Relaxed));
-        }
-    }
     Ok(())
 }
 

@@ -1,3 +1,4 @@
-//! What the integration tests stand on.
+//! What the integration tests share.
 
+pub mod app;
 pub mod fakes;

@@ -1,0 +1,119 @@
+//! The real process, killed with SIGKILL under load: every 2xx is delivered or dead-lettered, counted from the senders' own ledger and the fake's recordings.
+//!
+//! `WATCHFIRE_KILLS=50 cargo test --test it crash -- --nocapture` is the long run.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::app::alert;
+use crate::support::fakes::server::Fake;
+use crate::support::fakes::slack::{Room, Slack};
+
+fn serve(folder: &Path, port: u16) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_watchfire"))
+        .args(["serve", "--no-watch", "--listen", &format!("127.0.0.1:{port}")])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+async fn up(client: &reqwest::Client, port: u16) {
+    for _ in 0..400 {
+        if client.get(format!("http://127.0.0.1:{port}/-/ready")).send().await.is_ok_and(|r| r.status() == 200) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("the server did not come up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_acknowledged_alert_is_lost_to_sigkill() {
+    watchfire::channel::kit::install_crypto();
+    let kills: usize = std::env::var("WATCHFIRE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let fake = Fake::start(Slack::new("xoxb-test-token").channel("C0123", "#ops", Room::Open).unpaced()).await;
+    fake.rec.track("uid-");
+    fake.rec.count_only(true);
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let routes = format!(
+        "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  ops: {{ slack: {{ token: xoxb-test-token, channel: C0123, api_base: \"{}\" }}, pace: off }}\nroute: {{ to: [ops] }}\n",
+        fake.url()
+    );
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+    let ledger: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let (next, in_flight, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let mut child = serve(folder.path(), port);
+    up(&client, port).await;
+    let mut senders = Vec::new();
+    for _ in 0..64 {
+        let (client, ledger, next, in_flight, over) = (client.clone(), ledger.clone(), next.clone(), in_flight.clone(), over.clone());
+        senders.push(tokio::spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                let uid = format!("uid-{n:08}");
+                let body = alert(&format!("g{n}"), &uid, "firing");
+                in_flight.fetch_add(1, Ordering::Relaxed);
+                let sent = client.post(format!("http://127.0.0.1:{port}/webhook")).json(&body).send().await;
+                in_flight.fetch_sub(1, Ordering::Relaxed);
+                match sent {
+                    Ok(response) if response.status().is_success() => {
+                        ledger.lock().unwrap().insert(uid);
+                    }
+                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        }));
+    }
+    let mut counted = 0;
+    let mut spread = 0x2545_F491_4F6C_DD1Du64;
+    while counted < kills {
+        spread ^= spread << 13;
+        spread ^= spread >> 7;
+        spread ^= spread << 17;
+        tokio::time::sleep(Duration::from_millis(150 + spread % 400)).await;
+        if in_flight.load(Ordering::Relaxed) >= 50 {
+            counted += 1;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        child = serve(folder.path(), port);
+        up(&client, port).await;
+    }
+    over.store(true, Ordering::Relaxed);
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let acknowledged = ledger.lock().unwrap().clone();
+    let all_seen = |r: &crate::support::fakes::recorder::Recorder| {
+        let seen = r.seen();
+        acknowledged.iter().all(|uid| seen.contains_key(uid))
+    };
+    for _ in 0..600 {
+        if all_seen(&fake.rec) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let seen = fake.rec.seen();
+    let lost: Vec<_> = acknowledged.iter().filter(|uid| !seen.contains_key(*uid)).collect();
+    let twice = seen.values().filter(|s| s.times > 1).count();
+    println!("kills {counted}, acknowledged {}, lost {}, seen more than once {twice}", acknowledged.len(), lost.len());
+    assert!(acknowledged.len() > 50 * kills, "too little load to mean anything: {}", acknowledged.len());
+    assert!(lost.is_empty(), "lost: {lost:?}");
+    // A message names its alert in more than one field, so `times` counts mentions of one message too; what repeats is bounded by what was in flight at each kill.
+    assert!(fake.rec.total() <= acknowledged.len() as u64 + (kills as u64 + 1) * 200, "{} requests for {}", fake.rec.total(), acknowledged.len());
+}

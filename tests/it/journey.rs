@@ -1,0 +1,103 @@
+//! End to end with the real Prometheus and Alertmanager from the distribution's packages: a rule fires, four platforms hear of it, and of its end.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::support::app::{Four, TestApp};
+
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn spawn(program: &str, folder: &Path, args: &[String]) -> Ended {
+    let log = std::fs::File::create(folder.join(format!("{program}.log"))).unwrap();
+    let child = Command::new(program).args(args).current_dir(folder).stdout(Stdio::null()).stderr(log).spawn();
+    Ended(child.unwrap_or_else(|e| panic!("{program} does not start: {e}")))
+}
+
+fn installed(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+fn port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_fires_and_ends_is_told_on_four_platforms() {
+    if !installed("prometheus") || !installed("prometheus-alertmanager") {
+        assert!(std::env::var_os("WATCHFIRE_CI").is_none(), "the packages prometheus and prometheus-alertmanager are missing");
+        println!("SKIPPED: install the packages prometheus and prometheus-alertmanager to run this test");
+        return;
+    }
+    let four = Four::start().await;
+    let app = TestApp::start(&four.routes()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (am, prom) = (port(), port());
+    let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "alertmanager.yml",
+        format!(
+            "route: {{ receiver: watch.fire, group_wait: 0s, group_interval: 1s, repeat_interval: 1h, group_by: [alertname] }}\nreceivers:\n- name: watch.fire\n  webhook_configs: [{{ url: \"{}\", send_resolved: true }}]\n",
+            app.url("/webhook/alertmanager")
+        ),
+    );
+    let rules = |expr: &str| {
+        format!(
+            "groups:\n- name: g\n  interval: 1s\n  rules:\n  - alert: RealThing\n    expr: {expr}\n    labels: {{ severity: critical }}\n    annotations: {{ summary: \"it happened\" }}\n"
+        )
+    };
+    write("rules.yml", rules("vector(1) > 0"));
+    write(
+        "prometheus.yml",
+        format!(
+            "global: {{ evaluation_interval: 1s }}\nrule_files: [rules.yml]\nalerting:\n  alertmanagers: [{{ static_configs: [{{ targets: [\"127.0.0.1:{am}\"] }}] }}]\n"
+        ),
+    );
+    let text = |s: &str| s.to_owned();
+    let _alertmanager = spawn(
+        "prometheus-alertmanager",
+        folder.path(),
+        &[
+            text("--config.file=alertmanager.yml"),
+            text("--storage.path=am"),
+            format!("--web.listen-address=127.0.0.1:{am}"),
+            text("--cluster.listen-address="),
+        ],
+    );
+    let _prometheus = spawn(
+        "prometheus",
+        folder.path(),
+        &[
+            text("--config.file=prometheus.yml"),
+            text("--storage.tsdb.path=data"),
+            format!("--web.listen-address=127.0.0.1:{prom}"),
+            text("--web.enable-lifecycle"),
+            text("--rules.alert.resend-delay=1s"),
+        ],
+    );
+    let long = Duration::from_secs(60);
+    assert!(four.slack.rec.wait(long, |r| !r.accepted().is_empty()).await, "no firing message on Slack");
+    write("rules.yml", rules("vector(0) > 0"));
+    let reloaded = app.http.post(format!("http://127.0.0.1:{prom}/-/reload")).send().await.unwrap();
+    assert!(reloaded.status().is_success());
+    for (name, rec) in [("slack", &four.slack.rec), ("dingtalk", &four.ding.rec), ("wecom", &four.wecom.rec)] {
+        assert!(rec.wait(long, |r| r.accepted().len() >= 2).await, "{name} did not hear both: {:?}", rec.all());
+        let accepted = rec.accepted();
+        assert!(accepted.iter().all(|r| r.text.contains("RealThing")), "{name}");
+        assert!(accepted[0].text.contains("Firing") && accepted[1].text.contains("Resolved"), "{name}: {} / {}", accepted[0].text, accepted[1].text);
+    }
+    app.settled().await;
+    let mails = four.smtp.mails();
+    assert!(
+        mails.len() >= 4 && mails.iter().all(|m| m.subject().contains("RealThing")),
+        "{:?}",
+        mails.iter().map(|m| m.subject().to_owned()).collect::<Vec<_>>()
+    );
+}

@@ -1,0 +1,151 @@
+//! Watchfire in the test's process: a temporary store, port 0, and the four first platforms as faithful fakes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use watchfire::app::{App, AppOptions};
+
+use super::fakes::dingtalk::{DingtalkRobot, Robot};
+use super::fakes::server::Fake;
+use super::fakes::slack::{Room, Slack};
+use super::fakes::smtp::{Security, Smtp, SmtpOptions};
+use super::fakes::wecom::Wecom;
+
+/// Long enough for a busy machine, short enough for a person.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// The four platforms.
+pub struct Four {
+    pub ding: Fake<DingtalkRobot>,
+    pub slack: Fake<Slack>,
+    pub wecom: Fake<Wecom>,
+    pub smtp: Smtp,
+}
+
+impl Four {
+    pub async fn start() -> Self {
+        let options = SmtpOptions::default().security(Security::StartTls).user("watchfire", "mail-password");
+        Self {
+            ding: Fake::start(DingtalkRobot::default().robot("ding-token", Robot::signed("SEC0123456789"))).await,
+            slack: Fake::start(Slack::new("xoxb-test-token").channel("C0123", "#ops", Room::Open)).await,
+            wecom: Fake::start(Wecom::new("corp-id", 1_000_002, "wecom-secret").with_members(&["zhangsan", "lisi"]).unpaced()).await,
+            smtp: Smtp::start(options).await,
+        }
+    }
+
+    /// `channels:` of routes.yaml for them.
+    pub fn channels(&self) -> String {
+        format!(
+            r##"
+  ops-mail: {{ email: {{ server: "{smtp}", tls: starttls, ca_file: "{ca}", username: watchfire, password: mail-password, from: "Watchfire <w@example.com>", to: [ops@example.com, db@example.com] }} }}
+  ops-slack: {{ slack: {{ token: xoxb-test-token, channel: "C0123", api_base: "{slack}" }} }}
+  ops-ding: {{ dingtalk: {{ access_token: ding-token, secret: SEC0123456789, api_base: "{ding}" }}, at: {{ mobiles: ["13800000000"] }} }}
+  ops-wecom: {{ wecom: {{ corp_id: corp-id, agent_id: 1000002, secret: wecom-secret, to_user: "zhangsan|lisi", api_base: "{wecom}" }} }}
+"##,
+            smtp = format_args!("localhost:{}", self.smtp.addr().port()),
+            ca = self.smtp.tls.ca_file().display(),
+            slack = self.slack.url(),
+            ding = self.ding.url(),
+            wecom = self.wecom.url(),
+        )
+    }
+
+    /// A whole routes.yaml: everything to all four, the direct paths bound.
+    pub fn routes(&self) -> String {
+        format!(
+            r#"
+server: {{ listen: "127.0.0.1:0" }}
+store: sqlite:watchfire.db
+time_zone: Asia/Shanghai
+channels:{}
+route: {{ to: [ops-mail, ops-slack, ops-ding, ops-wecom] }}
+legacy:
+  email: {{ channel: ops-mail, allow_from: ["*@example.com"] }}
+  slack: {{ ops: ops-slack }}
+  dingding: ops-ding
+  wx: ops-wecom
+"#,
+            self.channels()
+        )
+    }
+}
+
+/// A running Watchfire.
+pub struct TestApp {
+    pub app: App,
+    pub folder: TempDir,
+    pub http: reqwest::Client,
+}
+
+impl TestApp {
+    pub async fn start(routes: &str) -> Self {
+        watchfire::channel::kit::install_crypto();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+        let app = open(folder.path().join("routes.yaml")).await;
+        Self { app, folder, http: reqwest::Client::builder().no_proxy().build().unwrap() }
+    }
+
+    /// Stops and starts again over the same store.
+    pub async fn restart(self) -> Self {
+        let Self { app, folder, http } = self;
+        app.stop(Duration::from_secs(5)).await;
+        let app = open(folder.path().join("routes.yaml")).await;
+        Self { app, folder, http }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.app.address)
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let response = self.http.post(self.url(path)).json(body).send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        let response = self.http.get(self.url(path)).send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Waits until every delivery is final, and gives them, newest first.
+    pub async fn settled(&self) -> Vec<Value> {
+        let end = tokio::time::Instant::now() + SOON;
+        loop {
+            let (_, answer) = self.get("/api/v1/deliveries?limit=500").await;
+            let rows = answer["deliveries"].as_array().unwrap().clone();
+            let open = |r: &Value| matches!(r["state"].as_str(), Some("waiting" | "deferred"));
+            if !rows.iter().any(open) {
+                return rows;
+            }
+            assert!(tokio::time::Instant::now() < end, "still open: {rows:#?}");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+}
+
+async fn open(config: PathBuf) -> App {
+    App::start(AppOptions { watch: false, ..AppOptions::new(config) }).await.unwrap_or_else(|e| panic!("{e:#}"))
+}
+
+/// An Alertmanager body of one alert.
+pub fn alert(group: &str, name: &str, status: &str) -> Value {
+    json!({
+        "version": "4", "groupKey": format!("{{}}:{{group=\"{group}\"}}"), "truncatedAlerts": 0, "status": status, "receiver": "watchfire",
+        "groupLabels": { "group": group }, "commonLabels": { "alertname": name, "severity": "critical" }, "commonAnnotations": {},
+        "externalURL": "http://alertmanager.example.com:9093",
+        "alerts": [{
+            "status": status,
+            "labels": { "alertname": name, "severity": "critical", "instance": format!("{group}-host"), "group": group },
+            "annotations": { "summary": format!("{name} is wrong"), "runbook_url": "https://runbooks.example.com/x" },
+            "startsAt": "2026-11-24T02:00:00Z", "endsAt": if status == "resolved" { "2026-11-24T03:00:00Z" } else { "0001-01-01T00:00:00Z" },
+            "generatorURL": "http://prometheus.example.com/graph?g0.expr=up", "fingerprint": watchfire::model::hash_hex(&[group, name])
+        }]
+    })
+}
