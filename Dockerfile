@@ -10,8 +10,7 @@ RUN cargo build --release --locked --bin watchfire
 RUN mkdir -p /out/etc/watchfire /out/var/lib/watchfire /out/tmp \
  && cp target/release/watchfire /out/watchfire \
  && cp routes.yaml /out/etc/watchfire/routes.yaml \
- && sed -i 's|^store: .*|store: sqlite:/var/lib/watchfire/watchfire.db|' /out/etc/watchfire/routes.yaml \
- && cp -r templates /out/etc/watchfire/templates
+ && sed -i 's|^store: .*|store: sqlite:/var/lib/watchfire/watchfire.db|' /out/etc/watchfire/routes.yaml
 
 # The binary needs glibc and nothing else: certificate roots and time zones are inside it.
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -71,6 +71,10 @@ impl App {
     }
 
     async fn start_on(listener: TcpListener, mut loaded: Loaded, options: AppOptions) -> Result<Self> {
+        // Better refused than served without the encryption that was asked for.
+        if loaded.server.tls.is_some() {
+            anyhow::bail!("server.tls: this version does not serve HTTPS itself; remove `tls` and put a TLS proxy in front, or listen on loopback");
+        }
         let address = listener.local_addr()?;
         let StoreSettings::Sqlite(path) = loaded.store.clone();
         let store_options = SqliteOptions { wait: options.wait_for_store, ..SqliteOptions::new(&path) };

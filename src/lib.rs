@@ -9,8 +9,9 @@
 //! | F1 | [`ingest`], [`route`], [`template`], [`channel`], [`store`] | one concern each; they do not see each other |
 //! | F2 | [`delivery`] | the plan, intake, and one runner per outlet |
 //! | F3 | [`config`] | file to checked plan, with every finding located |
-//! | F4 | [`http`], [`cli`] | the outside |
-//! | top | [`app`] | build, start, reload, drain, stop |
+//! | F4 | [`http`] | the outside |
+//! | F5 | [`app`] | build, start, reload, drain, stop |
+//! | top | [`cli`] | commands: they start the app or call its API |
 
 pub mod app;
 pub mod channel;

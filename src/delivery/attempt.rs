@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::Instant;
 
 use crate::channel::{CellResult, OnAmbiguous, SendContext};
 use crate::model::{AttemptId, ErrorKind, LaneId, Recipient, SendError};
@@ -30,7 +29,7 @@ const NAMED: usize = 400;
 const NAMED_RANK: i64 = 1;
 
 /// How a step ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Finished {
     /// The message, when it goes on.
     pub job: Option<Job>,
@@ -229,7 +228,7 @@ impl Step {
         };
         let fail = |kind, text: String| (0..to.len()).map(|i| (i, Err(SendError::new(kind, text.clone())))).collect();
         let Some(page) = job.pages.get(usize::from(page)) else { return fail(ErrorKind::Rejected, "the stored message lacks this page".into()) };
-        let started = Instant::now();
+        let started = clock.instant();
         // The driver gets the deadline too; the second more lets it say at which stage it gave up.
         let sending = AssertUnwindSafe(self.channel.driver.send(page, to, &cx)).catch_unwind();
         let results = match tokio::time::timeout_at(deadline + Duration::from_secs(1), sending).await {
@@ -468,21 +467,5 @@ fn skipped(member: &Waiting, why: &str, now: i64) -> DeliveryChange {
         due_at: now,
         reason: Some(why.to_owned()),
         detach: false,
-    }
-}
-
-impl Default for Finished {
-    fn default() -> Self {
-        Self {
-            job: None,
-            lanes: Vec::new(),
-            split: Vec::new(),
-            began: false,
-            error: None,
-            paused_until: None,
-            held: None,
-            children: Vec::new(),
-            fenced: false,
-        }
     }
 }

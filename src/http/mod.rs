@@ -9,8 +9,8 @@ mod message_page;
 mod webhook;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -42,6 +42,12 @@ pub struct HttpSettings {
     pub max_body: usize,
     /// Proxies whose `X-Forwarded-For` is believed: address and prefix length.
     pub trusted_proxies: Vec<(IpAddr, u8)>,
+    /// Requests worked on at once; more get 503.
+    pub concurrent: usize,
+    /// Requests a second; more get 503.
+    pub per_second: Option<u32>,
+    /// Longest time one request may take.
+    pub timeout: Duration,
     /// How bodies that are neither Alertmanager's nor Grafana's are read.
     pub generic: Option<GenericMapping>,
 }
@@ -53,6 +59,9 @@ impl HttpSettings {
             auth: Auth::new(server),
             max_body: server.max_body,
             trusted_proxies: server.trusted_proxies.iter().map(Network::parts).collect(),
+            concurrent: server.concurrent,
+            per_second: server.per_second,
+            timeout: server.timeout,
             generic,
         }
     }
@@ -78,10 +87,10 @@ pub struct App {
     pub reload: ReloadDoor,
     /// Requests that may be worked on at once.
     pub places: Semaphore,
+    /// The current second and the requests in it.
+    rate: Mutex<(i64, u32)>,
 }
 
-/// Requests worked on at once; more get 503 and come again.
-pub const PLACES: usize = 1024;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
@@ -90,11 +99,12 @@ impl App {
     pub fn new(engine: Arc<Engine>, settings: HttpSettings, reload: ReloadDoor) -> Self {
         Self {
             engine,
-            settings: ArcSwap::from_pointee(settings),
             stopping: AtomicBool::new(false),
             reload_state: ArcSwap::from_pointee(None),
             reload,
-            places: Semaphore::new(PLACES),
+            places: Semaphore::new(settings.concurrent.max(1)),
+            settings: ArcSwap::from_pointee(settings),
+            rate: Mutex::new((0, 0)),
         }
     }
 
@@ -150,9 +160,22 @@ async fn place(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     }
     let Ok(_place) = app.places.try_acquire() else {
         app.engine.shared.metrics.received("any", "unavailable");
-        return Err(HttpError::unavailable(format!("more than {PLACES} requests are being worked on; try again")));
+        return Err(HttpError::unavailable("too many requests are being worked on (server.limits.concurrent); try again"));
     };
-    Ok(next.run(request).await)
+    let settings = app.settings.load_full();
+    if let Some(limit) = settings.per_second {
+        let second = app.engine.shared.clock.now_ms() / 1000;
+        let mut rate = app.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        *rate = if rate.0 == second { (second, rate.1.saturating_add(1)) } else { (second, 1) };
+        if rate.1 > limit {
+            app.engine.shared.metrics.received("any", "unavailable");
+            return Err(HttpError::unavailable("too many requests this second (server.limits.per_second); try again"));
+        }
+    }
+    match tokio::time::timeout(settings.timeout, next.run(request)).await {
+        Ok(response) => Ok(response),
+        Err(_) => Err(HttpError::unavailable("not done within server.limits.timeout; try again")),
+    }
 }
 
 async fn unknown(request: Request) -> HttpError {

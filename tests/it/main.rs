@@ -2,6 +2,8 @@
 
 mod crash;
 mod direct;
+mod docs;
+mod durable;
 mod fakes;
 mod journey;
 mod main_job;

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Copies exactly the files of the Dockerfile's final stage into an empty root and runs the binary there as an unprivileged user, with a read-only root,
+# on port 80 of a network namespace of its own: what the image does, without a container engine. Needs root (CI has it); says so when it cannot run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ "$(id -u)" != 0 ]; then
+  echo "SKIPPED: needs root for chroot and namespaces"
+  [ -z "${WATCHFIRE_CI:-}" ] && exit 0 || exit 1
+fi
+cargo build --release --locked --bin watchfire
+root=$(mktemp -d)
+trap 'umount -l "$root/var/lib/watchfire" "$root" 2>/dev/null || true; rm -rf "$root"' EXIT
+mkdir -p "$root"/{etc/watchfire,var/lib/watchfire,tmp,lib64,lib/x86_64-linux-gnu,dev}
+cp target/release/watchfire "$root/watchfire"
+sed 's|^store: .*|store: sqlite:/var/lib/watchfire/watchfire.db|' routes.yaml >"$root/etc/watchfire/routes.yaml"
+# The base image's share: the C library that the binary names.
+ldd target/release/watchfire | grep -o '/[^ ]*' | while read -r lib; do mkdir -p "$root$(dirname "$lib")"; cp -L "$lib" "$root$lib"; done
+run=$(mktemp)
+cat >"$run" <<'INNER'
+set -eu
+root=$1
+ip link set lo up 2>/dev/null || ifconfig lo up
+echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start
+mount --bind "$root" "$root"
+mount -t tmpfs -o mode=0700,uid=65532,gid=65532 tmpfs "$root/var/lib/watchfire"
+mount -o remount,bind,ro "$root"
+export WATCHFIRE_CONFIG=/etc/watchfire/routes.yaml WATCHFIRE_LISTEN=0.0.0.0:80 WATCHFIRE_LOG_FORMAT=json
+chroot --userspec=65532:65532 "$root" /watchfire serve >"$2" 2>&1 &
+pid=$!
+for _ in $(seq 100); do chroot --userspec=65532:65532 "$root" /watchfire health >/dev/null 2>&1 && break; sleep 0.1; done
+chroot --userspec=65532:65532 "$root" /watchfire health
+curl -fsS --noproxy '*' -H 'content-type: application/json' -d '{"version":"4","alerts":[{"labels":{"alertname":"ImageWorks","severity":"critical"}}]}' http://127.0.0.1:80/webhook
+echo
+sleep 1
+kill -TERM $pid
+wait $pid
+INNER
+out=$(mktemp)
+unshare --net --mount bash "$run" "$root" "$out"
+grep -q ImageWorks "$out" || { cat "$out"; echo "the alert did not arrive"; exit 1; }
+echo "the image's files work: unprivileged, read-only root, port 80"
