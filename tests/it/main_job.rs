@@ -107,7 +107,7 @@ async fn passing_trouble_is_retried_and_refusals_end_as_dead_letters_with_the_pl
 async fn one_bad_mailbox_blocks_nobody_and_is_told() {
     let four = Four::start().await;
     let app = TestApp::start(&four.routes()).await;
-    four.smtp.script(Stage::Rcpt, Some("db@example.com"), Act::Reply(550, "5.1.1 no such user".into()), None);
+    four.smtp.script(Stage::Rcpt, Some("db@example.com"), Act::Reply(550, "5.1.1 no such user"), None);
     app.post("/webhook?to=ops-mail", &alert("db", "HostDown", "firing")).await;
     let rows = app.settled().await;
     assert_eq!(rows[0]["state"], "dead");
