@@ -365,8 +365,9 @@ impl Step {
 
     /// The store cannot be read or written: nothing was sent; everything goes back and is tried when it works again.
     async fn give_back(&self, mut job: Job, error: &StoreError) -> Finished {
-        let fenced = matches!(error, StoreError::Fenced);
-        if !fenced {
+        // What the store finds invalid was changed by hand meanwhile (dropped, moved): the outlet starts over from what the store has.
+        let fenced = matches!(error, StoreError::Fenced | StoreError::Invalid(_));
+        if !matches!(error, StoreError::Fenced) {
             self.shared.store_failed(error);
         }
         if job.caller.is_some() {

@@ -187,6 +187,10 @@ impl Shared {
                     tracing::warn!(outlet = %settlement.fence.outlet, "an outcome came after the outlet had another owner; it changes nothing");
                     return Err(StoreError::Fenced);
                 }
+                Err(error @ StoreError::Invalid(_)) => {
+                    self.store_failed(&error);
+                    return Err(error);
+                }
                 Err(error) => {
                     self.store_failed(&error);
                     tokio::time::sleep(wait).await;

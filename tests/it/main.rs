@@ -1,5 +1,6 @@
 //! The integration tests of Watchfire, as one binary.
 
+mod battery;
 mod crash;
 mod direct;
 mod docs;
@@ -7,4 +8,6 @@ mod durable;
 mod fakes;
 mod journey;
 mod main_job;
+mod operations;
+mod storm;
 mod support;
