@@ -25,6 +25,7 @@ pub fn fingerprint(labels: &Labels) -> String {
 pub fn source(kind: SenderKind, sender: &str, org_id: Option<i64>) -> String {
     match org_id {
         Some(org) => format!("{}:{sender}/{org}", kind.as_str()),
+        None if sender.is_empty() => kind.as_str().to_owned(),
         None => format!("{}:{sender}", kind.as_str()),
     }
 }
