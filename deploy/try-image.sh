@@ -10,6 +10,7 @@ fi
 cargo build --release --locked --bin watchfire
 root=$(mktemp -d)
 trap 'umount -l "$root/var/lib/watchfire" "$root" 2>/dev/null || true; rm -rf "$root"' EXIT
+chmod 755 "$root"
 mkdir -p "$root"/{etc/watchfire,var/lib/watchfire,tmp,lib64,lib/x86_64-linux-gnu,dev}
 cp target/release/watchfire "$root/watchfire"
 sed 's|^store: .*|store: sqlite:/var/lib/watchfire/watchfire.db|' routes.yaml >"$root/etc/watchfire/routes.yaml"
