@@ -99,8 +99,12 @@ fn spec() -> impl Strategy<Value = RouteSpec> {
         let (name, op, value) = (["a", "b", "c"][name], ["=", "!=", "=~", "!~"][op], ["", "1", "2"][value]);
         parse(&format!("{name}{op}\"{value}\"")).unwrap().remove(0)
     });
-    let leaf = (prop::collection::vec(matcher, 0..3), any::<bool>())
-        .prop_map(|(matchers, continue_)| RouteSpec { matchers, continue_, to: vec!["x".into()], ..RouteSpec::default() });
+    let leaf = (prop::collection::vec(matcher, 0..3), any::<bool>()).prop_map(|(matchers, continue_)| RouteSpec {
+        matchers,
+        continue_,
+        to: vec!["x".into()],
+        ..RouteSpec::default()
+    });
     leaf.clone().prop_recursive(3, 40, 8, move |inner| {
         (leaf.clone(), prop::collection::vec(inner, 0..8)).prop_map(|(spec, routes)| RouteSpec { routes, ..spec })
     })
