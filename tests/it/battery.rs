@@ -10,6 +10,9 @@ use crate::support::fakes::fault::{Fault, Faults};
 /// Secrets of the test's configuration: none may ever be shown.
 const SECRETS: &[&str] = &["ding-token", "SEC0123456789", "xoxb-test-token", "wecom-secret", "mail-password"];
 
+/// A channel, the way to trouble its platform, and refusals of its own with what they mean.
+type Case<'a> = (&'a str, &'a Faults, Vec<(Fault, &'a str)>);
+
 async fn test(app: &TestApp, channel: &str) -> Value {
     let (_, answer) = app.post(&format!("/api/v1/channels/{channel}/test"), &json!({ "text": "battery" })).await;
     let text = answer.to_string();
@@ -30,11 +33,11 @@ async fn every_http_platform_tells_trouble_as_what_it_is() {
     let four = Four::start().await;
     four.slack.unpaced();
     four.ding.unpaced();
-    let routes = four.routes().replace("api_base:", "api_base: ").replace(" }\n", " }\n");
+    let routes = four.routes();
     let routes = ["ops-slack: {", "ops-ding: {", "ops-wecom: {"].iter().fold(routes, |r, c| r.replace(c, &format!("{c} timeout: 2s, pace: off,")));
     let app = TestApp::start(&routes).await;
     let refused = |body: &str| Fault::Reply(200, "application/json".into(), body.into());
-    let cases: Vec<(&str, &Faults, Vec<(Fault, &str)>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (
             "ops-slack",
             &four.slack.faults,
