@@ -142,8 +142,9 @@ impl Step {
         if job.members.is_empty() {
             return Some(self.close(job, later, false));
         }
-        if job.kind == MessageKind::Single && job.members.len() > 1 {
-            job.kind = MessageKind::Fold;
+        let one_lane = job.members.iter().all(|m| m.lane == job.members[0].lane && m.event.is_some());
+        if job.kind != MessageKind::Digest || one_lane {
+            job.kind = if job.members.len() > 1 { MessageKind::Fold } else { MessageKind::Single };
         }
         job.formed_at = now;
         let composed = self.draft(job, None).await;
@@ -410,6 +411,7 @@ impl Step {
             let _ = answer.send(super::job::DirectOutcome { delivery: member.id, results, expired });
         }
         let mut back = back;
+        back.append(&mut job.back);
         let mut lanes = std::mem::take(&mut job.closing);
         for taken in std::mem::take(&mut job.lanes) {
             let mine = back.extract_if(.., |w| w.lane == taken.lane).collect();
@@ -426,16 +428,8 @@ impl Step {
             let mine = later.extract_if(.., |w| w.lane == taken.lane).collect();
             lanes.push((taken.lane, job.reads.iter().find(|r| r.lane == taken.lane).copied(), mine));
         }
-        // What waits in a lane that sends now is read again when the message is done.
-        for member in later {
-            match job.reads.iter_mut().find(|r| r.lane == member.lane) {
-                Some(read) => {
-                    read.to = read.to.min(member.lane_seq - 1);
-                    read.more = true;
-                }
-                None => job.reads.push(Read { lane: member.lane, to: member.lane_seq - 1, more: true }),
-            }
-        }
+        // What waits in a lane that sends now goes back to it when the message is done.
+        job.back.extend(later);
         Finished { lanes, ..Finished::default() }
     }
 

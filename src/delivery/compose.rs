@@ -28,6 +28,13 @@ pub struct Composed {
     pub fallbacks: Vec<RenderError>,
 }
 
+impl Composed {
+    /// Where the left-over members begin, of `all`.
+    fn left_from(&self, all: usize) -> usize {
+        if self.left_over.is_empty() { all } else { self.left_over.start }
+    }
+}
+
 /// What a message is composed from.
 pub struct Draft<'a> {
     /// The plan.
@@ -48,6 +55,8 @@ pub struct Draft<'a> {
 
 /// A delivery older than this says so in the message.
 const LATE: i64 = 5 * 60_000;
+/// How many times the usual number of pages a message sent again as plain text may take.
+const PLAIN_PAGES: usize = 3;
 /// Alerts of a digest that are shown in detail.
 const DIGEST_DETAILS: usize = 3;
 
@@ -77,10 +86,20 @@ impl Draft<'_> {
         let sheet =
             Sheet { draft: self, kind, template: &template, totals: &totals, entries: &folded.entries, briefs: &[], event: folded.entries[0].event };
         let (mut pages, fallbacks) = sheet.pages(folded.entries.len());
+        let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
+        let severe = folded.entries.iter().take_while(|e| e.status == EntryStatus::Firing && self.plan.scale.of(e.alert) <= Severity::Error).count();
+        if shown < severe && self.members.len() > 1 && self.plain.is_none() {
+            // What must be named does not fit beside what came before it: the deliveries from there on make the next message.
+            let keep = folded.member[shown..severe].iter().min().map_or(1, |m| (*m).max(1));
+            let smaller = Draft { members: &self.members[..keep], ..*self }.compose();
+            return Composed { left_over: smaller.left_from(keep)..self.members.len(), ..smaller };
+        }
         for (page, range) in &mut pages {
             page.coverage = coverage(self.members, &folded, range.clone());
         }
-        let pages = pages.into_iter().map(|(page, _)| page).collect();
+        let pages = counted_on_the_last(pages, |covers| {
+            folded.member.iter().skip(shown).for_each(|member| cover(covers, self.members, *member, None, 1));
+        });
         Composed { pages, template, silent: folded.silent, left_over: 0..0, fallbacks }
     }
 
@@ -122,19 +141,24 @@ impl Draft<'_> {
         let sheet = Sheet { draft: self, kind: MessageKind::Digest, template: &template, totals: &totals, entries: &details, briefs: &briefs, event };
         let (mut pages, fallbacks) = sheet.pages(lines.len());
         let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
-        if shown < must && self.members.len() > 1 {
+        if shown < must && self.members.len() > 1 && self.plain.is_none() {
             // What must be named does not fit: keep the lanes whose lines fit, leave the others to the next message.
-            let first_left = lines[shown..must].iter().map(|l| l.lane.start).min().unwrap_or(self.members.len());
-            let keep = first_left.max(lanes_of(self.members).next().map_or(1, |r| r.end));
+            let left = &lines[shown..must];
+            let first_lane = left.iter().map(|l| l.lane.start).min().unwrap_or(self.members.len());
+            let keep =
+                if first_lane > 0 { first_lane } else { left.iter().filter(|l| l.lane.start == 0).map(|l| l.member).min().unwrap_or(0).max(1) };
             if keep < self.members.len() {
-                let smaller = Draft { members: &self.members[..keep], ..*self };
-                return Composed { left_over: keep..self.members.len(), ..smaller.compose() };
+                let smaller = Draft { members: &self.members[..keep], ..*self }.compose();
+                return Composed { left_over: smaller.left_from(keep)..self.members.len(), ..smaller };
             }
         }
         for (page, range) in &mut pages {
             page.coverage = digest_coverage(self.members, &lines, range.clone());
         }
-        Composed { pages: pages.into_iter().map(|(page, _)| page).collect(), template, silent, left_over: 0..0, fallbacks }
+        let pages = counted_on_the_last(pages, |covers| {
+            lines.iter().skip(shown).for_each(|line| cover(covers, self.members, line.member, None, line.brief.count as u32));
+        });
+        Composed { pages, template, silent, left_over: 0..0, fallbacks }
     }
 
     fn template(&self) -> String {
@@ -265,7 +289,9 @@ impl Sheet<'_> {
                 self.page(part, &notes, Fill::BuiltIn).or_else(|_| self.page(part, &notes, Fill::Plain))
             })
         };
-        let fitted = fit(lines, channel.max_pages, &mut render, &measure).unwrap_or_default();
+        // The second try of a refused message keeps its members: more pages rather than a severe alert that is only counted.
+        let max_pages = if self.draft.plain.is_some() { channel.max_pages * PLAIN_PAGES } else { channel.max_pages };
+        let fitted = fit(lines, max_pages, &mut render, &measure).unwrap_or_default();
         (fitted.into_iter().map(|f| (f.page, f.range)).collect(), fallbacks)
     }
 
@@ -370,6 +396,15 @@ fn lanes_of(members: &[Waiting]) -> impl Iterator<Item = Range<usize>> {
         start += len;
         Some(range)
     })
+}
+
+/// Pages without their ranges; what no page names is counted on the last one.
+fn counted_on_the_last(pages: Vec<(Page, Range<usize>)>, rest: impl FnOnce(&mut Vec<Coverage>)) -> Vec<Page> {
+    let mut pages: Vec<Page> = pages.into_iter().map(|(page, _)| page).collect();
+    if let Some(last) = pages.last_mut() {
+        rest(&mut last.coverage);
+    }
+    pages
 }
 
 fn coverage(members: &[Waiting], folded: &Folded<'_>, range: Range<usize>) -> Vec<Coverage> {

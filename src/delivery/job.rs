@@ -58,6 +58,8 @@ pub struct Job {
     pub reads: Vec<Read>,
     /// Lanes that turned out to have no part in it, to be closed with the next step.
     pub closing: Vec<(LaneId, Option<Read>, Vec<Waiting>)>,
+    /// Deliveries of its lanes that were taken and wait for a later message: they go back when this one is done.
+    pub back: Vec<Waiting>,
     /// Its pages; empty until it is composed.
     pub pages: Vec<Page>,
     /// Its cells.
@@ -87,6 +89,7 @@ impl Job {
             lanes,
             reads: Vec::new(),
             closing: Vec::new(),
+            back: Vec::new(),
             pages: Vec::new(),
             cells: Vec::new(),
             stored: false,
@@ -124,6 +127,7 @@ impl Job {
             lanes,
             reads: Vec::new(),
             closing: Vec::new(),
+            back: Vec::new(),
             pages: open.pages,
             cells,
             stored: true,

@@ -167,7 +167,14 @@ impl Lanes {
     pub fn load(&mut self, heads: Vec<LaneHead>, all: bool, now: Instant, now_ms: i64, intern: impl Fn(&str) -> Arc<str>) {
         self.complete = all;
         for head in heads {
-            if self.map.contains_key(&head.id) {
+            if let Some(lane) = self.map.get_mut(&head.id) {
+                // The net under everything else: memory thinks that nothing waits, the store knows better. Read once more, from the beginning.
+                if !lane.open && lane.queue.is_empty() && !lane.on_disk {
+                    lane.loaded_to = 0;
+                    lane.on_disk = true;
+                    lane.due = now + Duration::from_millis((head.due_at - now_ms).max(0) as u64).min(LONGEST_MUTE);
+                    self.place(head.id, now);
+                }
                 continue;
             }
             if self.map.len() >= MAX_LANES && !self.make_room(order(head.rank, head.since)) {
@@ -264,6 +271,19 @@ impl Lanes {
         self.unplace(id);
         if let Some(lane) = self.map.remove(&id) {
             self.weight -= lane.queue.iter().map(|i| i.weight).sum::<usize>();
+        }
+    }
+
+    /// Offers may have been lost: of every lane something may wait on disk beyond what is in memory.
+    pub fn doubt(&mut self, now: Instant) {
+        self.complete = false;
+        let ids: Vec<LaneId> = self.map.keys().copied().collect();
+        for id in ids {
+            if let Some(lane) = self.map.get_mut(&id) {
+                lane.on_disk = true;
+                lane.missed = true;
+            }
+            self.place(id, now);
         }
     }
 
@@ -445,6 +465,20 @@ mod tests {
         lanes.offer(item(1, 5), &name, now, 0);
         lanes.close(LaneId(1), Some(Read { lane: LaneId(1), to: 4, more: false }), vec![], now, 0);
         assert_eq!(lanes.take(LaneId(1), 100, now).read_after, Some(4));
+    }
+
+    #[test]
+    fn after_lost_offers_every_known_lane_is_read_again() {
+        let (now, name) = (Instant::now(), Arc::from("ops"));
+        let mut lanes = Lanes::default();
+        lanes.offer(item(1, 1), &name, now, 0);
+        lanes.offer(item(2, 1), &name, now, 0);
+        let open = lanes.take(LaneId(2), 100, now);
+        assert_eq!((seqs(&open), open.read_after), (vec![1], None));
+        lanes.doubt(now);
+        assert_eq!(lanes.take(LaneId(1), 100, now).read_after, Some(1), "its second delivery may be one of those that were lost");
+        lanes.close(LaneId(2), None, vec![], now, 0);
+        assert_eq!(lanes.take(LaneId(2), 100, now).read_after, Some(1), "also of a lane that had a message under way");
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod job;
 pub mod keeper;
 mod lanes;
 pub mod links;
+#[cfg(test)]
+mod model;
 mod outcome;
 mod pace;
 pub mod plan;

@@ -262,7 +262,11 @@ impl Runner {
     fn start_what_may(&mut self) {
         let now = self.shared.clock.instant();
         if self.handle.dirty.swap(false, Ordering::AcqRel) {
-            self.lanes.complete = false;
+            // Commands were lost because the queue to this runner was full: whatever they said is read anew.
+            self.lanes.doubt(now);
+            let limits = self.limits();
+            self.pacer.set_limits(&limits);
+            self.concurrency = self.own_concurrency();
             self.look_at = now;
         }
         self.lanes.tick(now);
@@ -303,8 +307,7 @@ impl Runner {
         }
         let now_ms = self.shared.clock.now_ms();
         if let Some((channel, lanes)) = self.split.pop_front() {
-            let taken = lanes.into_iter().map(|id| self.lanes.take(id, READ, now)).collect();
-            return Some(Job::of_lanes(channel, MessageKind::Digest, taken, now, now_ms));
+            return Some(self.digest(channel, lanes, now, now_ms));
         }
         let shared = self.shared.clone();
         let mut muted: Option<(Arc<str>, Instant)> = None;
@@ -328,8 +331,15 @@ impl Runner {
             let taken = self.lanes.take(first, READ, now);
             return Some(Job::of_lanes(channel, MessageKind::Single, vec![taken], now, now_ms));
         }
-        let taken = self.lanes.of_channel(&channel, DIGEST_LANES).into_iter().map(|id| self.lanes.take(id, READ, now)).collect();
-        Some(Job::of_lanes(channel, MessageKind::Digest, taken, now, now_ms))
+        let lanes = self.lanes.of_channel(&channel, DIGEST_LANES);
+        Some(self.digest(channel, lanes, now, now_ms))
+    }
+
+    /// A digest of lanes; of a single one its own message.
+    fn digest(&mut self, channel: Arc<str>, lanes: Vec<LaneId>, now: Instant, now_ms: i64) -> Job {
+        let kind = if lanes.len() > 1 { MessageKind::Digest } else { MessageKind::Single };
+        let taken = lanes.into_iter().map(|id| self.lanes.take(id, READ, now)).collect();
+        Job::of_lanes(channel, kind, taken, now, now_ms)
     }
 
     fn finished(&mut self, finished: Finished) {

@@ -3,7 +3,7 @@
 use crate::model::{Facts, Mentions, Status};
 
 use super::view::{Moments, ViewInput, counts, describe, entry_links, headline, shared_links, shorten};
-use super::words;
+use super::{MessageKind, words};
 
 /// Longest value of a pair in characters: Slack allows 2000 in a field, a phone shows far less.
 const PAIR_MAX: usize = 200;
@@ -18,7 +18,7 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
             pairs.push((words::own(input.language, key).to_owned(), shorten(&value, max).into_owned()));
         }
     };
-    let single = input.firing + input.resolved == 1 && input.entries.len() == 1;
+    let single = input.firing + input.resolved == 1 && input.entries.len() == 1 && input.kind != MessageKind::Digest;
     pair("severity", words::severity(input.language, input.severity));
     let links = if single {
         let entry = &input.entries[0];

@@ -40,7 +40,8 @@ pub(super) fn root(input: &ViewInput<'_>) -> Value {
     put("firing_count", input.firing.into());
     put("resolved_count", input.resolved.into());
     put("total", total.into());
-    put("single", (total == 1).into());
+    // A digest names its only alert below its headline, which does not.
+    put("single", (total == 1 && input.kind != MessageKind::Digest).into());
     put("counts", counts(input).into());
     put("severity", input.severity.as_str().into());
     put("severity_word", words::severity(input.language, input.severity).into());

@@ -1,0 +1,63 @@
+//! A store whose calls hold the paused clock: the runtime would else take a wait for the store's threads for idleness and move the time on.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+use crate::store::*;
+
+pub struct Paused(pub SqliteStore);
+
+/// While it lives, a blocking task is under way, and a paused clock does not move by itself.
+struct Still {
+    _end: std::sync::mpsc::Sender<()>,
+}
+
+fn still() -> Still {
+    let (_end, wait) = std::sync::mpsc::channel::<()>();
+    tokio::task::spawn_blocking(move || wait.recv().is_err());
+    Still { _end }
+}
+
+macro_rules! pass_on {
+    ($($name:ident($($arg:ident: $kind:ty),*) -> $out:ty;)+) => {
+        #[async_trait]
+        impl Store for Paused {
+            $(async fn $name(&self, $($arg: $kind),*) -> $out {
+                let _still = still();
+                self.0.$name($($arg),*).await
+            })+
+        }
+    };
+}
+
+pass_on! {
+    accept(event: NewEvent) -> Result<Accepted, StoreError>;
+    own(claim: Claim) -> Result<Option<Owned>, StoreError>;
+    renew(node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError>;
+    lanes_ready(outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError>;
+    waiting(lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, StoreError>;
+    events(ids: &[EventId]) -> Result<Vec<StoredEvent>, StoreError>;
+    form(fence: Fence, message: NewMessage) -> Result<(), StoreError>;
+    begin(fence: Fence, attempt: NewAttempt) -> Result<(), StoreError>;
+    settle(settlement: Settlement) -> Result<Settled, StoreError>;
+    outlet(fence: Fence, change: OutletChange) -> Result<(), StoreError>;
+    followers(lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
+    fall_back(channel: &str, born_before: i64, to: MoveTo, reason: &str, limit: usize, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
+    requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
+    drop_deliveries(ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError>;
+    adopt(from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
+    assign(channel: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
+    page(filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
+    show(id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
+    show_event(id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError>;
+    message(id: MessageId) -> Result<Option<StoredMessage>, StoreError>;
+    stats() -> Result<Stats, StoreError>;
+    purge(retention: Retention, limit: usize) -> Result<u64, StoreError>;
+    mutes() -> Result<Vec<ChannelMute>, StoreError>;
+    mute(mute: ChannelMute) -> Result<(), StoreError>;
+    backup(to: &Path) -> Result<(), StoreError>;
+    check() -> Result<(), StoreError>;
+    close() -> ();
+}

@@ -1,0 +1,257 @@
+//! Simulated platforms: they see arrivals in true time, keep their own count of the pace, and answer as the dice say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::channel::{CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, SendContext};
+use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, Receipt, Recipient, SendError, Size};
+
+use super::Dice;
+
+const FIELDS: &[FieldSpec] = &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false }];
+const PACE: &[Limit] = &[Limit { count: 20, window: Duration::from_secs(60) }];
+
+const fn card(ambiguous: OnAmbiguous, limits: &'static [Limit], concurrency: usize, batch: usize) -> Platform {
+    Platform {
+        name: "log",
+        title: "",
+        about: "",
+        docs: "",
+        fields: FIELDS,
+        measure: |page| Size::bytes(page.field("text").len(), 1500),
+        limit: "",
+        pace: Pace { limits, per_month: None, source: "" },
+        concurrency,
+        batch,
+        ambiguous,
+        resolved_by_default: true,
+    }
+}
+
+/// A room with a rolling limit of 20 a minute.
+pub static CHAT: Platform = card(OnAmbiguous::Retry, PACE, 1, 1);
+/// A mail server: several recipients, several connections, no limit.
+pub static MAIL: Platform = card(OnAmbiguous::Retry, &[], 4, 10);
+/// Calls: at most once.
+pub static VOICE: Platform = card(OnAmbiguous::Never, PACE, 2, 1);
+/// Fast and without limit.
+pub static FREE: Platform = card(OnAmbiguous::Retry, &[], 8, 1);
+
+/// One arrival at the platform.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// True milliseconds.
+    pub at: i64,
+    /// What its body names; its headline may name more.
+    pub uids: BTreeSet<String>,
+    pub named: BTreeSet<String>,
+    pub covered: BTreeSet<DeliveryId>,
+    pub message: MessageId,
+    pub recipient: String,
+}
+
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub arrivals: Vec<Arrival>,
+    /// What the server was told to have been taken: (alert, recipient) to the life in which it was told.
+    pub acknowledged: BTreeMap<(String, String), u64>,
+    /// What went wrong in the platform's eyes.
+    pub violations: Vec<String>,
+    /// Lanes with a send under way.
+    under_way: BTreeMap<u64, usize>,
+}
+
+/// The platform's side of a channel.
+#[derive(Debug)]
+pub struct Wire {
+    pub name: &'static str,
+    pub limit: Option<Limit>,
+    pub at_most_once: bool,
+    /// True time, as the life that runs tells it: its start and the runtime instant of it.
+    pub start: Mutex<(i64, tokio::time::Instant, u64)>,
+    pub seen: Mutex<Seen>,
+    pub dice: Mutex<Dice>,
+    /// Faults in a thousand sends; 0 in the last life.
+    pub trouble: Mutex<u64>,
+    /// Down, or misconfigured, until then (true time).
+    pub down_until: Mutex<i64>,
+    pub bad_until: Mutex<i64>,
+}
+
+impl Wire {
+    pub fn new(name: &'static str, card: &Platform, seed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            limit: card.pace.limits.first().copied(),
+            at_most_once: card.ambiguous == OnAmbiguous::Never,
+            start: Mutex::new((0, tokio::time::Instant::now(), 0)),
+            seen: Mutex::default(),
+            dice: Mutex::new(Dice::new(seed)),
+            trouble: Mutex::new(250),
+            down_until: Mutex::new(0),
+            bad_until: Mutex::new(0),
+        })
+    }
+
+    fn now(&self) -> (i64, u64) {
+        let (truth, start, life) = *self.start.lock().unwrap();
+        (truth + start.elapsed().as_millis() as i64, life)
+    }
+
+    /// Takes a page in for one recipient.
+    fn arrive(&self, page: &Page, recipient: &Recipient, message: MessageId) {
+        let (at, life) = self.now();
+        let uids = uids_of(page);
+        let mut seen = self.seen.lock().unwrap();
+        if let Some(limit) = self.limit {
+            let from = at - limit.window.as_millis() as i64;
+            let recent = seen.arrivals.iter().rev().take_while(|a| a.at > from).count();
+            if recent >= limit.count as usize {
+                let text = format!("{}: {} arrivals within {:?} at {at}", self.name, recent + 1, limit.window);
+                seen.violations.push(text);
+            }
+        }
+        for uid in &uids {
+            if let Some(told) = seen.acknowledged.get(&(uid.clone(), recipient.expose().to_owned()))
+                && *told == life
+            {
+                let text = format!("{}: {uid} came again to {} after the platform had confirmed it in the same life", self.name, recipient.expose());
+                seen.violations.push(text);
+            }
+            if self.at_most_once && seen.arrivals.iter().any(|a| a.uids.contains(uid) && a.recipient == recipient.expose()) {
+                let text = format!("{}: {uid} came twice to {}", self.name, recipient.expose());
+                seen.violations.push(text);
+            }
+        }
+        let covered = page.coverage.iter().map(|c| c.delivery).collect();
+        let named = uids_in(page.field("text"));
+        seen.arrivals.push(Arrival { at, uids, named, covered, message, recipient: recipient.expose().to_owned() });
+    }
+
+    fn confirm(&self, page: &Page, recipient: &Recipient) -> Receipt {
+        let (_, life) = self.now();
+        let mut seen = self.seen.lock().unwrap();
+        for uid in uids_of(page) {
+            seen.acknowledged.insert((uid, recipient.expose().to_owned()), life);
+        }
+        Receipt { platform_id: None, code: "ok".into(), answer: String::new() }
+    }
+
+    fn answer(&self, page: &Page, recipient: &Recipient, message: MessageId) -> Result<Receipt, SendError> {
+        let (now, _) = self.now();
+        let mut dice = self.dice.lock().unwrap();
+        let trouble = *self.trouble.lock().unwrap();
+        if trouble > 0 && now < *self.down_until.lock().unwrap() {
+            return Err(SendError::new(ErrorKind::Transient, "connection refused"));
+        }
+        if trouble > 0 && now < *self.bad_until.lock().unwrap() {
+            return Err(SendError::new(ErrorKind::Misconfigured, "the token is not known").code("401"));
+        }
+        if !dice.permille(trouble) {
+            self.arrive(page, recipient, message);
+            return Ok(self.confirm(page, recipient));
+        }
+        match dice.below(12) {
+            0..3 => Err(SendError::new(ErrorKind::Transient, "HTTP 502")),
+            3..5 => {
+                self.arrive(page, recipient, message);
+                Err(SendError::new(ErrorKind::Ambiguous, "the connection was closed before the answer"))
+            }
+            5 => Err(SendError::new(ErrorKind::Ambiguous, "the connection was reset")),
+            6..8 => {
+                let wait = Duration::from_secs(1 + dice.below(90));
+                Err(SendError::new(ErrorKind::RateLimited { retry_after: dice.permille(800).then_some(wait) }, "too fast"))
+            }
+            8 => Err(SendError::new(ErrorKind::Rejected, "the text is not allowed").code("430102")),
+            9 => Err(SendError::new(ErrorKind::Rejected, "no such user").code("550").of_recipient()),
+            10 => {
+                *self.down_until.lock().unwrap() = now + 1000 * dice.below(400) as i64;
+                Err(SendError::new(ErrorKind::Transient, "connection refused"))
+            }
+            _ => {
+                *self.bad_until.lock().unwrap() = now + 1000 * dice.below(900) as i64;
+                Err(SendError::new(ErrorKind::Misconfigured, "the token is not known").code("401"))
+            }
+        }
+    }
+
+    fn lanes(page: &Page) -> BTreeSet<u64> {
+        uids_of(page).iter().filter_map(|uid| lane_of(uid)).collect()
+    }
+}
+
+/// The driver's side: latency, and the deadline that every driver keeps.
+pub struct Line(pub Arc<Wire>);
+
+#[async_trait]
+impl Channel for Line {
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
+        let lanes = Wire::lanes(page);
+        {
+            let mut seen = self.0.seen.lock().unwrap();
+            for lane in &lanes {
+                let n = seen.under_way.entry(*lane).or_default();
+                *n += 1;
+                if *n > 1 {
+                    let text = format!("{}: two messages of lane {lane} under way at once", self.0.name);
+                    seen.violations.push(text);
+                }
+            }
+        }
+        let (there, back) = {
+            let mut dice = self.0.dice.lock().unwrap();
+            let slow = if dice.permille(20) { 12_000 } else { 400 };
+            (Duration::from_millis(dice.below(slow)), Duration::from_millis(dice.below(slow)))
+        };
+        // A crash drops this future: what was under way is then no more.
+        struct Leave<'a>(&'a Wire, BTreeSet<u64>);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                let mut seen = self.0.seen.lock().unwrap();
+                for lane in &self.1 {
+                    *seen.under_way.entry(*lane).or_default() -= 1;
+                }
+            }
+        }
+        let _leave = Leave(&self.0, lanes);
+        let late = || SendError::new(ErrorKind::Ambiguous, "no answer within 10s");
+        if tokio::time::timeout_at(cx.deadline, tokio::time::sleep(there)).await.is_err() {
+            return (0..to.len()).map(|i| (i, Err(SendError::new(ErrorKind::Transient, "connect timed out")))).collect();
+        }
+        let answers: Vec<_> = to.iter().map(|recipient| self.0.answer(page, recipient, cx.message)).collect();
+        let in_time = tokio::time::timeout_at(cx.deadline, tokio::time::sleep(back)).await.is_ok();
+        let answers = answers.into_iter().map(|answer| match answer {
+            Ok(_) if !in_time => Err(late()),
+            other => other,
+        });
+        if !in_time {
+            // The confirmation never came: it does not count as told.
+            let mut seen = self.0.seen.lock().unwrap();
+            for uid in uids_of(page) {
+                for recipient in to {
+                    seen.acknowledged.remove(&(uid.clone(), recipient.expose().to_owned()));
+                }
+            }
+        }
+        answers.enumerate().collect()
+    }
+}
+
+/// The alerts that a page names; the headline of a message of several pages stands on each of them.
+fn uids_of(page: &Page) -> BTreeSet<String> {
+    let text = page.field("text");
+    uids_in(if page.total > 1 { text.split_once('\n').map_or(text, |(_, rest)| rest) } else { text })
+}
+
+/// `uidL3S17` words of a text.
+fn uids_in(text: &str) -> BTreeSet<String> {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| w.starts_with("uidL")).map(str::to_owned).collect()
+}
+
+/// The lane of an alert.
+pub fn lane_of(uid: &str) -> Option<u64> {
+    uid.strip_prefix("uidL")?.split('S').next()?.parse().ok()
+}
