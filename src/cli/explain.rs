@@ -109,16 +109,8 @@ pub fn delivery(detail: &Value) -> String {
         out.push_str(&format!("; if it dies: {}", fallback.join(", then ")));
     }
     out.push_str(&format!("\n  event {} from {}\n", text(&detail["event"]["id"]), text(&detail["event"]["body"]["source"])));
-    let message = &detail["message"];
-    if message.is_object() {
-        out.push_str(&format!(
-            "  message {} ({}, {} deliveries, {} pages)\n",
-            text(&message["id"]),
-            text(&message["kind"]),
-            message["deliveries"],
-            message["pages"].as_array().map_or(0, Vec::len)
-        ));
-        for attempt in message["attempts"].as_array().into_iter().flatten() {
+    let attempts = |out: &mut String, list: &Value| {
+        for attempt in list.as_array().into_iter().flatten() {
             out.push_str(&format!(
                 "    {}  page {}  {}  {}  {}\n",
                 time(&attempt["begun_at"]),
@@ -128,6 +120,21 @@ pub fn delivery(detail: &Value) -> String {
                 text(&attempt["answer"])
             ));
         }
+    };
+    let message = &detail["message"];
+    if detail["earlier_attempts"].as_array().is_some_and(|list| !list.is_empty()) {
+        out.push_str("  attempts that left nothing behind\n");
+        attempts(&mut out, &detail["earlier_attempts"]);
+    }
+    if message.is_object() {
+        out.push_str(&format!(
+            "  message {} ({}, {} deliveries, {} pages)\n",
+            text(&message["id"]),
+            text(&message["kind"]),
+            message["deliveries"],
+            message["pages"].as_array().map_or(0, Vec::len)
+        ));
+        attempts(&mut out, &message["attempts"]);
         for cell in message["cells"].as_array().into_iter().flatten() {
             out.push_str(&format!("    page {} to {}: {} {}\n", cell["page"], text(&cell["recipient"]), text(&cell["state"]), text(&cell["code"])));
         }

@@ -169,6 +169,7 @@ fn detail_json(app: &App, detail: &DeliveryDetail) -> Value {
         "event": { "id": detail.event.id, "received_at": detail.event.received_at, "plan": detail.event.plan, "body": &*detail.event.event },
         "alerts": detail.target.alerts,
         "message": detail.message.as_ref().map(message_json),
+        "earlier_attempts": detail.earlier,
         "children": detail.children,
         "next": next_step(app, &detail.row),
     })

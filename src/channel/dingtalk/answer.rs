@@ -60,9 +60,15 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
 
 /// No `errcode`: the edge in front of DingTalk answers, with a page or with `{"status":1111,"wait":5,"source":"x5","punish":"deny",..}`.
 fn without_code(reply: &Reply, now: Timestamp) -> SendError {
-    let throttled = reply.is_success() || matches!(reply.status(), 403 | 429);
+    let page = || matches!(reply.body().trim_ascii_start().first(), None | Some(b'<'));
+    let says_wait = || reply.json::<Value>().is_some_and(|body| body.get("wait").is_some() || body.get("punish").is_some());
+    let throttled = matches!(reply.status(), 403 | 429) || reply.is_success() && (page() || says_wait());
     match classify_status(reply, now) {
         Some(error) if !throttled => error,
+        None if !throttled => {
+            let summary = "DingTalk's answer broke off or cannot be read; it may have been delivered";
+            reply.error(ErrorKind::Ambiguous, format!("HTTP {}", reply.status()), summary)
+        }
         _ => {
             let summary = "DingTalk's edge answers in its place, as it does when one address calls too fast; \
                            if it goes on, check `api_base` and whether a proxy answers";

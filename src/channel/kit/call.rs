@@ -227,6 +227,7 @@ impl Call {
             headers: std::mem::take(response.headers_mut()),
             body: Vec::new(),
             cut: false,
+            harmless: self.harmless,
             secrets: self.secrets,
         };
         // The server has answered, so it has read the request: a success that breaks off may have happened, a refusal stands as it is.

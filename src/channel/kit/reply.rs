@@ -25,6 +25,8 @@ pub struct Reply {
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
     pub(super) cut: bool,
+    /// The request did nothing: an answer that cannot be read leaves no doubt behind.
+    pub(super) harmless: bool,
     pub(super) secrets: Vec<Secret>,
 }
 
@@ -142,17 +144,22 @@ pub fn classify_status(reply: &Reply, now: Timestamp) -> Option<SendError> {
 }
 
 /// Reads the platform's own answer: the body when it is the JSON that is expected, whatever the status; else what the status says; else,
-/// on 2xx, a `Transient` failure, because a success that does not speak the platform's language (a proxy's HTML page) is none.
+/// on 2xx, a failure, because a success that does not speak the platform's language is none: `Transient` when a page (a proxy's, a login's)
+/// stands in the platform's place, `Ambiguous` when the answer broke off or cannot be read, for the platform may have taken the message.
 pub fn parse<T: DeserializeOwned>(reply: &Reply, now: Timestamp) -> Result<T, SendError> {
     if let Some(answer) = reply.json() {
         return Ok(answer);
     }
     Err(classify_status(reply, now).unwrap_or_else(|| {
-        let summary = if reply.cut {
-            "the answer is far longer than the platform's, or broke off; is a proxy answering in its place?"
-        } else {
-            "the answer is not the platform's JSON; is a proxy or a login page answering in its place?"
+        let page = reply.body().trim_ascii_start().first() == Some(&b'<');
+        let (kind, summary) = match (page, reply.cut) {
+            (false, _) if reply.harmless => {
+                (ErrorKind::Transient, "the answer is not the platform's JSON, or broke off; is a proxy answering in its place?")
+            }
+            (true, _) => (ErrorKind::Transient, "a web page came instead of the platform's JSON; is a proxy or a login page answering in its place?"),
+            (_, true) => (ErrorKind::Ambiguous, "the answer is far longer than the platform's, or broke off; it may have been delivered"),
+            _ => (ErrorKind::Ambiguous, "the answer is not the platform's JSON; it may have been delivered"),
         };
-        reply.error(ErrorKind::Transient, format!("HTTP {}", reply.status), summary)
+        reply.error(kind, format!("HTTP {}", reply.status), summary)
     }))
 }

@@ -138,7 +138,7 @@ async fn a_huge_answer_is_read_to_the_cap_and_no_success() {
     assert_eq!(reply.body().len(), MAX_BODY);
     assert!(reply.is_cut());
     assert_eq!(reply.excerpt().chars().count(), MAX_EXCERPT + 1);
-    assert_eq!(parse::<serde_json::Value>(&reply, context().now).unwrap_err().kind, ErrorKind::Transient);
+    assert_eq!(parse::<serde_json::Value>(&reply, context().now).unwrap_err().kind, ErrorKind::Ambiguous);
 }
 
 #[tokio::test]

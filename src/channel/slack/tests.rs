@@ -78,7 +78,7 @@ async fn answers_of_the_web_api_mean_what_slack_says() {
         (Answer::new(503, r#"{"ok":false,"error":"service_unavailable"}"#), Transient, "service_unavailable"),
         (Answer::from("<html>login</html>"), Transient, "HTTP 200"),
         (Answer::from("{}"), Transient, "no ok"),
-        (Answer::from(r#"{"ok":"#), Transient, "HTTP 200"),
+        (Answer::from(r#"{"ok":"#), Ambiguous, "HTTP 200"),
         (Answer::new(502, "<html>bad gateway</html>"), Transient, "HTTP 502"),
         (Answer::new(502, r#"{"ok":true}"#), Transient, "HTTP 502"),
         (Answer::new(404, "not found"), Misconfigured, "HTTP 404"),

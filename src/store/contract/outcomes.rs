@@ -36,6 +36,8 @@ pub async fn a_postponed_delivery_moves_its_lane(store: S) {
     let head = head(&store, a.lane).await;
     assert_eq!((head.waiting, head.due_at), (2, T0 + 30_000), "the head holds back what is behind it");
     assert_eq!(store.message(single.id).await.unwrap().unwrap().attempts.len(), 1, "the attempt is remembered");
+    let detail = store.show(a.id).await.unwrap().unwrap();
+    assert_eq!(detail.earlier.len(), 1, "and shown with the delivery that left the message");
 }
 
 pub async fn a_detached_delivery_frees_its_lane(store: S) {

@@ -83,6 +83,12 @@ pub(super) fn show(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDet
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1"))?;
     let found = select.query_row([bytes(&id.0)], |row| Ok((delivery_row(row)?, target(row)?))).optional()?;
     let Some((row, target)) = found else { return Ok(None) };
+    let mut select = db.prepare_cached("SELECT coalesce(tried, x'') FROM delivery WHERE id = ?1")?;
+    let tried: Vec<u8> = select.query_row([bytes(&id.0)], |row| row.get(0))?;
+    let mut earlier = Vec::new();
+    for message in tried.chunks_exact(16).filter_map(|id| uuid::Uuid::from_slice(id).ok()) {
+        earlier.extend(attempts(db, MessageId(message))?);
+    }
     let Some(event) = event(db, row.event)? else {
         return Err(Fail::Refused(StoreError::Unusable(format!("delivery {id} has no event {}; the database is damaged", row.event))));
     };
@@ -92,7 +98,7 @@ pub(super) fn show(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDet
     };
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.origin_id = ?1 ORDER BY d.id"))?;
     let children = select.query_map([bytes(&id.0)], delivery_row)?.collect::<rusqlite::Result<_>>()?;
-    Ok(Some(DeliveryDetail { row, target, event, message, children }))
+    Ok(Some(DeliveryDetail { row, target, event, message, earlier, children }))
 }
 
 /// [`crate::store::Store::show_event`].

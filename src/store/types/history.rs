@@ -87,6 +87,9 @@ pub struct DeliveryDetail {
     pub event: StoredEvent,
     /// Its message.
     pub message: Option<StoredMessage>,
+    /// Attempts of the messages that it was tried in before and left (they never reached the platform, or were split): oldest first. Of many
+    /// messages the first and last ten are known.
+    pub earlier: Vec<AttemptRow>,
     /// Its fallback children.
     pub children: Vec<DeliveryRow>,
 }
