@@ -35,6 +35,7 @@ impl Engine {
     /// Takes an event in: committed when this returns. `to` sends it to these channels past the routing table (unknown names are left out by the caller).
     pub async fn accept(&self, event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
         let started = self.shared.clock.instant();
+        self.room()?;
         let plan = self.shared.plan.load_full();
         let now = self.shared.clock.now();
         let now_ms = now.as_millisecond();
@@ -66,6 +67,15 @@ impl Engine {
         Ok(accepted)
     }
 
+    /// Refuses what is new while the store is full of what still waits.
+    pub fn room(&self) -> Result<(), StoreError> {
+        if !self.shared.is_full() {
+            return Ok(());
+        }
+        let text = "the store has reached `retention.max_size` and everything in it still waits to be delivered; raise the cap, or see `watchfire queue ls`";
+        Err(StoreError::Unavailable(text.into()))
+    }
+
     fn hand_in(&self, waiting: Vec<(OutletKey, Waiting)>, accepted: &Accepted) {
         let placed =
             waiting.into_iter().zip(&accepted.deliveries).filter(|((_, w), a)| w.id == a.id && !a.state.is_final()).map(|((_, mut w), a)| {
@@ -81,6 +91,7 @@ impl Engine {
         if channel.disabled {
             return Err(CallError::Disabled(channel.name.to_string()));
         }
+        self.room()?;
         let deadline = self.shared.clock.instant() + CALL_DEADLINE;
         let now = self.shared.clock.now_ms();
         let id = DeliveryId::new();

@@ -101,6 +101,7 @@ pub struct Shared {
     mutes: ArcSwap<HashMap<String, HandMute>>,
     store_ok: watch::Sender<bool>,
     alarms: mpsc::Sender<Alarm>,
+    full: AtomicBool,
     seed: std::sync::atomic::AtomicU64,
 }
 
@@ -110,6 +111,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    /// Whether the store has reached its size cap and holds nothing that may be purged: then nothing new is taken in.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_full(&self, full: bool) {
+        if self.full.swap(full, Ordering::Relaxed) != full {
+            if full {
+                tracing::error!("the store has reached retention.max_size and everything in it still waits: senders get 503 until something is delivered or dropped");
+            } else {
+                tracing::info!("the store is below retention.max_size again");
+            }
+        }
+    }
+
     /// Whether outcomes can be stored; changes are awaited.
     pub fn store_ok(&self) -> watch::Receiver<bool> {
         self.store_ok.subscribe()
@@ -327,6 +343,7 @@ impl Engine {
             mutes: ArcSwap::default(),
             store_ok: watch::Sender::new(true),
             alarms,
+            full: AtomicBool::new(false),
             seed: seed.into(),
         };
         (Self { shared: Arc::new(shared), stop: watch::Sender::new(false), runners: TaskTracker::new() }, alarm_rx)

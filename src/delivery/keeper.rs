@@ -16,8 +16,8 @@ use super::plan::Plan;
 /// How often gauges, alarms and fallbacks are looked at.
 const ROUND: Duration = Duration::from_secs(5);
 /// Events purged in one transaction, and how many such steps a round may take.
-const PURGE_STEP: usize = 500;
-const PURGE_STEPS: usize = 20;
+const PURGE_STEP: usize = 100;
+const PURGE_STEPS: usize = 100;
 /// Deliveries copied to a fallback in one transaction.
 const FALLBACK_STEP: usize = 500;
 
@@ -38,13 +38,15 @@ pub async fn keep(engine: Arc<Engine>, mut alarms: mpsc::Receiver<Alarm>, cancel
                     engine.shared.store_failed(&error);
                 }
                 let works = engine.shared.store.check().await;
+                engine.shared.store_checked(&works);
+                // Full is not broken: outcomes can be stored, so sending goes on; only the door is closed.
+                let works = works.and_then(|()| engine.room());
                 match (&works, disk_ok) {
                     (Err(error), true) => engine.shared.alarm(Alarm::Disk { reason: error.to_string() }),
                     (Ok(()), false) => engine.shared.alarm(Alarm::DiskOver),
                     _ => {}
                 }
                 disk_ok = works.is_ok();
-                engine.shared.store_checked(&works);
             }
         }
     }
@@ -140,10 +142,15 @@ async fn purge(engine: &Engine, plan: &Plan, now: i64, bytes: u64) -> Result<(),
         dead_before: if full { now } else { ago(plan.retention.dead) },
         dedup_before: ago(plan.dedup_window.max(Duration::from_secs(60)) * 2),
     };
+    let mut all = false;
     for _ in 0..PURGE_STEPS {
         if engine.shared.store.purge(retention, PURGE_STEP).await? < PURGE_STEP as u64 {
+            all = true;
             break;
         }
     }
+    // Full only when nothing is left to purge; while something is, it is going on.
+    let still = full && all && engine.shared.store.stats().await?.bytes > plan.retention.max_bytes;
+    engine.shared.set_full(still);
     Ok(())
 }

@@ -23,6 +23,9 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if !*app.engine.shared.store_ok().borrow() {
         why.push("the store does not work; see the log".to_owned());
     }
+    if let Err(error) = app.engine.room() {
+        why.push(error.to_string());
+    }
     let note = app
         .reload_state
         .load()

@@ -3,6 +3,7 @@
 mod battery;
 mod crash;
 mod direct;
+mod disk;
 mod docs;
 mod durable;
 mod fakes;

@@ -88,6 +88,18 @@ impl TestApp {
         Self { app, folder, http: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
+    /// The same with options of one's own: a clock that can be made to jump.
+    pub async fn start_with(routes: &str, change: impl FnOnce(&mut AppOptions)) -> Self {
+        watchfire::channel::kit::install_crypto();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("routes.yaml");
+        std::fs::write(&file, routes).unwrap();
+        let mut options = AppOptions { watch: false, ..AppOptions::new(file) };
+        change(&mut options);
+        let app = App::start(options).await.unwrap_or_else(|e| panic!("{e:#}"));
+        Self { app, folder, http: reqwest::Client::builder().no_proxy().build().unwrap() }
+    }
+
     /// Stops and starts again over the same store.
     pub async fn restart(self) -> Self {
         let Self { app, folder, http } = self;
