@@ -72,7 +72,8 @@ impl Engine {
         if !self.shared.is_full() {
             return Ok(());
         }
-        let text = "the store has reached `retention.max_size` and everything in it still waits to be delivered; raise the cap, or see `watchfire queue ls`";
+        let text =
+            "the store has reached `retention.max_size` and everything in it still waits to be delivered; raise the cap, or see `watchfire queue ls`";
         Err(StoreError::Unavailable(text.into()))
     }
 

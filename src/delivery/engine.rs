@@ -119,7 +119,9 @@ impl Shared {
     pub(super) fn set_full(&self, full: bool) {
         if self.full.swap(full, Ordering::Relaxed) != full {
             if full {
-                tracing::error!("the store has reached retention.max_size and everything in it still waits: senders get 503 until something is delivered or dropped");
+                tracing::error!(
+                    "the store has reached retention.max_size and everything in it still waits: senders get 503 until something is delivered or dropped"
+                );
             } else {
                 tracing::info!("the store is below retention.max_size again");
             }

@@ -1,7 +1,8 @@
 //! What a fake remembers: every request with its verdict (bounded in number and bytes), counts by verdict and
 //! code, and the marks (unique ids) that readers have seen. Counting goes on when the records are off.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ impl Record {
 pub struct Seen {
     /// The fake's monotonic time of the first message that named it.
     pub first_ms: u64,
-    /// How many accepted messages named it.
+    /// How many accepted messages named it, each counted once.
     pub times: u32,
 }
 
@@ -81,15 +82,36 @@ struct Book {
 pub struct Recorder {
     book: Arc<Mutex<Book>>,
     changed: watch::Sender<u64>,
+    under_way: Arc<AtomicUsize>,
+}
+
+/// A request that is being handled; it counts until it is answered or its client is gone.
+pub struct UnderWay(Arc<AtomicUsize>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self { book: Arc::default(), changed: watch::channel(0).0 }
+        Self { book: Arc::default(), changed: watch::channel(0).0, under_way: Arc::default() }
     }
 }
 
 impl Recorder {
+    /// A request begins.
+    pub fn enter(&self) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self.under_way.clone())
+    }
+
+    /// Requests that are being handled now.
+    pub fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
     /// Keeps counts, send times and marks only; requests are not stored (for load tests).
     pub fn count_only(&self, on: bool) {
         self.lock().count_only = on;
@@ -116,7 +138,10 @@ impl Recorder {
             if answer.verdict == Verdict::Accepted
                 && let Some(prefix) = book.mark.clone()
             {
-                for word in words_with(&answer.text, &prefix) {
+                let mut words = words_with(&answer.text, &prefix);
+                let mut once = HashSet::new();
+                words.retain(|word| once.insert(*word));
+                for word in words {
                     match book.seen.get_mut(word) {
                         Some(seen) => seen.times += 1,
                         None => {

@@ -160,6 +160,7 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 
 async fn handle<P: Platform>(State(fake): State<Fake<P>>, ConnectInfo(conn): ConnectInfo<Conn>, req: Request) -> Response<Body> {
     let now = fake.clock.now();
+    let _under_way = fake.rec.enter();
     let (parts, body) = req.into_parts();
     let body = axum::body::to_bytes(body, MAX_BODY).await;
     let raw_query = parts.uri.query().unwrap_or("").to_owned();
