@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod import;
 mod queue;
 mod remote;
 mod render;
@@ -57,6 +58,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Write a consistent copy of the store to a file, while it runs.
     Backup(queue::BackupArgs),
+    /// Turn an Alertmanager configuration into a routes.yaml and the few lines that remain of it.
+    Import(import::ImportArgs),
     /// List the platforms.
     Platforms(check::PlatformsArgs),
     /// Print the JSON Schema of routes.yaml, for editors.
@@ -99,6 +102,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Mute(command) => queue::mute(&common, &command),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Backup(args) => queue::backup(&common, &args),
+        Command::Import(args) => import::run(&args),
         Command::Platforms(args) => Ok(check::platforms(&args)),
         Command::Schema => {
             anstream::println!("{}", crate::config::schema_text());
@@ -106,6 +110,22 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         }
         Command::Health => send::health(&common),
     }
+}
+
+/// Writes a file that must not exist yet.
+fn write_new(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
+    use std::io::{ErrorKind, Write};
+    let told = |error: std::io::Error| {
+        let named = path.display();
+        match error.kind() {
+            ErrorKind::AlreadyExists => anyhow::anyhow!("{named} exists and is not overwritten; move it away, or name another file with --out"),
+            ErrorKind::NotFound => anyhow::anyhow!("{named} cannot be written: its folder does not exist; make it, or name another file with --out"),
+            ErrorKind::PermissionDenied => anyhow::anyhow!("{named} cannot be written: this user may not; choose another folder with --out"),
+            _ => anyhow::anyhow!("{named} cannot be written: {error}"),
+        }
+    };
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(told)?;
+    file.write_all(text.as_bytes()).map_err(told)
 }
 
 /// A runtime for commands that wait for something.

@@ -12,6 +12,7 @@ mod check;
 pub mod codes;
 pub mod file;
 mod folder;
+pub mod import;
 mod load;
 mod nearest;
 mod net;

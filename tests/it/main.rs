@@ -6,6 +6,7 @@ mod direct;
 mod docs;
 mod durable;
 mod fakes;
+mod import;
 mod journey;
 mod main_job;
 mod operations;
