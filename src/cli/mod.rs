@@ -3,12 +3,14 @@
 mod check;
 mod explain;
 mod import;
+mod init;
 mod queue;
 mod remote;
 mod render;
 mod route;
 mod send;
 mod serve;
+mod shell;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,12 +60,18 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Write a consistent copy of the store to a file, while it runs.
     Backup(queue::BackupArgs),
+    /// Write a first configuration for the platforms of your choice.
+    Init(init::InitArgs),
     /// Turn an Alertmanager configuration into a routes.yaml and the few lines that remain of it.
     Import(import::ImportArgs),
     /// List the platforms.
     Platforms(check::PlatformsArgs),
     /// Print the JSON Schema of routes.yaml, for editors.
     Schema,
+    /// Print completions for a shell.
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page.
+    Man,
     /// Ask the running server whether it is well (for containers without a shell).
     Health,
 }
@@ -102,6 +110,9 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Mute(command) => queue::mute(&common, &command),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Backup(args) => queue::backup(&common, &args),
+        Command::Init(args) => init::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man => shell::manual(),
         Command::Import(args) => import::run(&args),
         Command::Platforms(args) => Ok(check::platforms(&args)),
         Command::Schema => {

@@ -11,6 +11,7 @@
 mod check;
 pub mod codes;
 pub mod file;
+mod first;
 mod folder;
 pub mod import;
 mod load;
@@ -32,6 +33,7 @@ mod yaml;
 
 pub use codes::explain;
 pub use file::Scope;
+pub use first::{First, first};
 pub use load::{LoadOptions, Loaded, from_text, load};
 pub use nearest::nearest;
 pub use net::Network;
