@@ -40,7 +40,9 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Outcome> {
     }
     match variables.is_empty() {
         true => anstream::eprintln!("\nNext: `watchfire{config}` serves and needs nothing else"),
-        false => anstream::eprintln!("\nNext: fill in addresses and rooms, then `watchfire check --online{config}` asks the platforms whether they agree"),
+        false => {
+            anstream::eprintln!("\nNext: fill in addresses and rooms, then `watchfire check --online{config}` asks the platforms whether they agree")
+        }
     }
     Ok(Outcome::Fine)
 }

@@ -10,6 +10,7 @@ mod render;
 mod route;
 mod send;
 mod serve;
+mod service;
 mod shell;
 
 use std::path::PathBuf;

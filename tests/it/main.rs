@@ -12,3 +12,4 @@ mod main_job;
 mod operations;
 mod storm;
 mod support;
+mod systemd;
