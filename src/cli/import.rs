@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::Args;
 
 use super::{Outcome, write_new};
@@ -33,7 +33,17 @@ pub struct ImportArgs {
 /// Imports.
 pub fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
     let name = args.file.display().to_string();
-    let text = read(&args.file).with_context(|| format!("{name} cannot be read; name the configuration that Alertmanager runs with"))?;
+    let text = read(&args.file).map_err(|error| {
+        use std::io::ErrorKind;
+        let why = match error.kind() {
+            ErrorKind::NotFound => "it does not exist".to_owned(),
+            ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+            ErrorKind::IsADirectory => "it is a folder".to_owned(),
+            ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
+            _ => error.to_string(),
+        };
+        anyhow!("{name} cannot be read: {why}; name the file that Alertmanager runs with, often /etc/alertmanager/alertmanager.yml")
+    })?;
     let imported = match alertmanager(&name, &text, &args.endpoint) {
         Ok(imported) => imported,
         Err(findings) => {

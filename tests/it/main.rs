@@ -6,6 +6,7 @@ mod direct;
 mod docs;
 mod durable;
 mod fakes;
+mod first_run;
 mod import;
 mod journey;
 mod main_job;
