@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use super::{Outcome, write_new};
-use crate::config::import::{Imported, alertmanager};
+use crate::config::import::{Endpoint, Imported, alertmanager};
 use crate::config::{self, LoadOptions};
 
 /// Options of `import`.
@@ -25,7 +25,7 @@ pub struct ImportArgs {
     /// Where to write what remains in Alertmanager. Default: it is printed.
     #[arg(long, value_name = "FILE")]
     alertmanager_out: Option<PathBuf>,
-    /// Where Alertmanager will reach Watchfire.
+    /// Where Alertmanager will reach Watchfire. From another machine it gets a token.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9091/webhook")]
     endpoint: String,
 }
@@ -33,6 +33,7 @@ pub struct ImportArgs {
 /// Imports.
 pub fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
     let name = args.file.display().to_string();
+    let endpoint = Endpoint::parse(&args.endpoint).map_err(|why| anyhow!("--endpoint: {why}"))?;
     let text = read(&args.file).map_err(|error| {
         use std::io::ErrorKind;
         let why = match error.kind() {
@@ -44,7 +45,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
         };
         anyhow!("{name} cannot be read: {why}; name the file that Alertmanager runs with, often /etc/alertmanager/alertmanager.yml")
     })?;
-    let imported = match alertmanager(&name, &text, &args.endpoint) {
+    let imported = match alertmanager(&name, &text, &endpoint) {
         Ok(imported) => imported,
         Err(findings) => {
             anstream::eprintln!("{}nothing was written: correct this in {name} and import again", config::report(&findings));

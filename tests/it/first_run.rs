@@ -172,12 +172,12 @@ fn import_writes_two_files_and_tells_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy("tests/data/import/teams.yml", folder.path().join("alertmanager.yml")).unwrap();
     let (code, text) =
-        run(folder.path(), &["import", "alertmanager.yml", "--alertmanager-out", "remains.yml", "--endpoint", "http://wf:9091/webhook"]);
+        run(folder.path(), &["import", "alertmanager.yml", "--alertmanager-out", "remains.yml", "--endpoint", "http://localhost:9092/webhook"]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("SLACK_WEBHOOK") && text.contains("alertmanager.yml:9") && text.contains("7 receivers became 9 channels"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
     let remains = std::fs::read_to_string(folder.path().join("remains.yml")).unwrap();
-    assert!(remains.contains("http://wf:9091/webhook") && !remains.contains("hunter2"), "{remains}");
+    assert!(remains.contains("http://localhost:9092/webhook") && !remains.contains("hunter2"), "{remains}");
     assert_eq!(run(folder.path(), &["check", "--without-secrets"]).0, 0);
     told(run(folder.path(), &["import", "alertmanager.yml"]), &["routes.yaml exists and is not overwritten"]);
     told(run(folder.path(), &["import", "nowhere.yml", "--stdout"]), &["nowhere.yml cannot be read: it does not exist"]);

@@ -6,19 +6,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use watchfire::config::import::{Imported, alertmanager};
+use watchfire::config::import::{Endpoint, Imported, alertmanager};
 use watchfire::config::{LoadOptions, Loaded, from_text, report};
 use watchfire::model::Labels;
 
 const FOLDER: &str = "tests/data/import";
-const ENDPOINT: &str = "http://127.0.0.1:9091/webhook";
 /// Files with golden outputs; `drivers` depends on which platforms the build has.
 const GOLDEN: [&str; 4] = ["teams", "intervals", "utf8", "platforms"];
+
+fn here() -> Endpoint {
+    Endpoint::parse("http://127.0.0.1:9091/webhook").unwrap()
+}
 
 fn import(name: &str) -> Imported {
     let file = format!("{name}.yml");
     let text = fs::read_to_string(Path::new(FOLDER).join(&file)).unwrap();
-    alertmanager(&file, &text, ENDPOINT).unwrap_or_else(|findings| panic!("{}", report(&findings)))
+    alertmanager(&file, &text, &here()).unwrap_or_else(|findings| panic!("{}", report(&findings)))
 }
 
 fn load(imported: &Imported) -> Loaded {
@@ -103,7 +106,7 @@ fn what_alertmanager_refuses_is_refused_with_its_place() {
         ),
     ];
     for (text, line, word) in cases {
-        let findings = alertmanager("a.yml", text, ENDPOINT).map(|imported| imported.routes).unwrap_err();
+        let findings = alertmanager("a.yml", text, &here()).map(|imported| imported.routes).unwrap_err();
         let place = findings[0].place.as_ref().unwrap().span.map_or(0, |span| span.line);
         assert!(findings[0].message.contains(word) && (line == 0 || place == line), "{text}\n{findings:?}");
         assert!(!findings[0].label.is_empty());
@@ -171,6 +174,26 @@ fn amtool_takes_what_remains() {
     }
 }
 
+#[test]
+fn from_another_machine_alertmanager_needs_a_token() {
+    let text = "route: { receiver: a }\nreceivers: [{ name: a, slack_configs: [{ api_url_file: /x, channel: '#a' }] }]\n";
+    let endpoint = Endpoint::parse("http://watchfire.example.org:8080/webhook").unwrap();
+    let imported = alertmanager("a.yml", text, &endpoint).unwrap();
+    load(&imported);
+    assert!(imported.routes.contains("listen: '0.0.0.0:8080'\n  auth: [{ bearer: { env: WATCHFIRE_TOKEN } }]"), "{}", imported.routes);
+    assert!(imported.alertmanager.contains("credentials_file: /etc/alertmanager/watchfire-token"), "{}", imported.alertmanager);
+    assert_eq!(imported.variables[0].name, "WATCHFIRE_TOKEN");
+    for (wrong, word) in [
+        ("9091", "is no URL"),
+        ("watchfire:9091/webhook", "no web address"),
+        ("http://h:9091", "names no path"),
+        ("ftp://h/webhook", "no web address"),
+    ] {
+        let why = Endpoint::parse(wrong).unwrap_err();
+        assert!(why.contains(word) && why.contains("http://127.0.0.1:9091/webhook"), "{why}");
+    }
+}
+
 /// The same file with the keys left out that amtool 0.25 does not know; routes are untouched.
 fn readable_by_old_amtool(name: &str) -> tempfile::NamedTempFile {
     let text = fs::read_to_string(Path::new(FOLDER).join(format!("{name}.yml"))).unwrap();
@@ -207,7 +230,7 @@ fn a_line_more_or_less_breaks_nothing() {
             let bent = lines[gone].replace([':', '-'], " ");
             with[gone] = &bent;
             for lines in [without, with] {
-                let shown = match alertmanager("a.yml", &lines.join("\n"), ENDPOINT) {
+                let shown = match alertmanager("a.yml", &lines.join("\n"), &here()) {
                     Ok(imported) => format!("{imported:?}"),
                     Err(findings) => {
                         assert!(!findings.is_empty(), "{name} without line {gone}");

@@ -58,11 +58,42 @@ pub struct Imported {
     pub channels: IndexMap<String, Vec<String>>,
 }
 
-/// Imports the text of an Alertmanager configuration called `file`; `endpoint` is the address at which Watchfire takes alerts.
+/// Where Alertmanager reaches Watchfire. From another machine it needs a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    url: String,
+    port: u16,
+    /// Whether both run on one machine.
+    local: bool,
+}
+
+impl Endpoint {
+    /// Reads `http://host:port/webhook`.
+    ///
+    /// # Errors
+    /// What is wrong with it and how to write it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let help = "write it like http://127.0.0.1:9091/webhook";
+        let url = reqwest::Url::parse(text).map_err(|error| format!("`{text}` is no URL ({error}); {help}"))?;
+        let host =
+            url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")).ok_or_else(|| format!("`{text}` is no web address; {help}"))?;
+        if url.path().len() < 2 {
+            return Err(format!("`{text}` names no path, and Watchfire takes alerts at /webhook; {help}"));
+        }
+        let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        let local = host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback());
+        Ok(Self { url: text.to_owned(), port: url.port().unwrap_or(9091), local })
+    }
+}
+
+/// The variable that holds the token of the Alertmanager on another machine, and the file in which that keeps it.
+const TOKEN: (&str, &str) = ("WATCHFIRE_TOKEN", "/etc/alertmanager/watchfire-token");
+
+/// Imports the text of an Alertmanager configuration called `file`, which then sends to `endpoint`.
 ///
 /// # Errors
 /// What Alertmanager itself would refuse, and what routes otherwise here; all of it at once, with its place.
-pub fn alertmanager(file: &str, text: &str, endpoint: &str) -> Result<Imported, Vec<Finding>> {
+pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Imported, Vec<Finding>> {
     let document = parse(text);
     if !document.flaws.is_empty() || document.root.is_none() {
         let mut findings: Vec<Finding> = Vec::new();
@@ -100,10 +131,14 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &str) -> Result<Imported, 
     if !notes.refused.is_empty() {
         return Err(sorted(notes.refused));
     }
+    if !endpoint.local {
+        let holds = format!("a new random token; Alertmanager reads the same from {}", TOKEN.1);
+        notes.variables.push(Variable { name: TOKEN.0.to_owned(), line: root.span.line, holds });
+    }
     notes.remarks.sort_by_key(|remark| remark.line);
     notes.variables.sort_by(|a, b| (a.line, &a.name).cmp(&(b.line, &b.name)));
     Ok(Imported {
-        routes: routes_yaml(file, made.channels, tree.here, intervals, &notes),
+        routes: routes_yaml(file, endpoint, made.channels, tree.here, intervals, &notes),
         alertmanager: remains(file, endpoint, resolve_timeout, tree.there, inhibit),
         variables: notes.variables,
         remarks: notes.remarks,
@@ -132,7 +167,7 @@ fn rest(top: &mut Keys<'_>, global: &mut Keys<'_>, notes: &mut Notes) {
     }
 }
 
-fn routes_yaml(file: &str, channels: Yaml, route: Yaml, intervals: Vec<Yaml>, notes: &Notes) -> String {
+fn routes_yaml(file: &str, endpoint: &Endpoint, channels: Yaml, route: Yaml, intervals: Vec<Yaml>, notes: &Notes) -> String {
     let mut out = format!("## Watchfire's configuration, imported from {}.\n", one_line(file));
     out.push_str("##   watchfire check       finds every mistake in it\n");
     if !notes.variables.is_empty() {
@@ -146,7 +181,12 @@ fn routes_yaml(file: &str, channels: Yaml, route: Yaml, intervals: Vec<Yaml>, no
         out.push('\n');
         Yaml::map([(key, value)]).block(0, out);
     };
-    out.push_str("\nserver:\n  ## other machines reach 0.0.0.0:9091, which needs `auth`\n  listen: '127.0.0.1:9091'\n");
+    let port = endpoint.port;
+    if endpoint.local {
+        out.push_str(&format!("\nserver:\n  ## other machines reach 0.0.0.0:{port}, which needs `auth`\n  listen: '127.0.0.1:{port}'\n"));
+    } else {
+        out.push_str(&format!("\nserver:\n  listen: '0.0.0.0:{port}'\n  auth: [{{ bearer: {{ env: {} }} }}]\n", TOKEN.0));
+    }
     block("store", Yaml::text("sqlite:watchfire.db"), &mut out);
     block("channels", channels, &mut out);
     block("route", route, &mut out);
@@ -161,7 +201,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Alertmanager's own lines: grouping, inhibition, and one receiver.
-fn remains(file: &str, endpoint: &str, resolve_timeout: Option<Yaml>, route: Option<Yaml>, inhibit: Option<Yaml>) -> String {
+fn remains(file: &str, endpoint: &Endpoint, resolve_timeout: Option<Yaml>, route: Option<Yaml>, inhibit: Option<Yaml>) -> String {
     let mut out = format!("## What remains of {}: Alertmanager groups and inhibits, Watchfire routes and sends.\n", one_line(file));
     if let Some(timeout) = resolve_timeout {
         Yaml::map([("global", Yaml::map([("resolve_timeout", timeout)]))]).block(0, &mut out);
@@ -172,7 +212,11 @@ fn remains(file: &str, endpoint: &str, resolve_timeout: Option<Yaml>, route: Opt
             root.push(&entry.key, entry.value);
         }
     }
-    let webhook = Yaml::map([("url", Yaml::text(endpoint)), ("send_resolved", Yaml::bool(true)), ("max_alerts", Yaml::Bare("0".into()))]);
+    let mut webhook = Yaml::map([("url", Yaml::text(&endpoint.url)), ("send_resolved", Yaml::bool(true)), ("max_alerts", Yaml::Bare("0".into()))]);
+    if !endpoint.local {
+        let token = Yaml::map([("credentials_file", Yaml::text(TOKEN.1))]);
+        webhook.push("http_config", Yaml::map([("authorization", token)]));
+    }
     let receiver = Yaml::map([("name", Yaml::text("watchfire")), ("webhook_configs", Yaml::List(vec![webhook]))]);
     Yaml::map([("route", root), ("receivers", Yaml::List(vec![receiver]))]).block(0, &mut out);
     if let Some(inhibit) = inhibit {
