@@ -19,6 +19,8 @@ use crate::store::{SqliteOptions, SqliteStore, Store};
 
 /// How long a stop waits for what is under way.
 pub const DRAIN: Duration = Duration::from_secs(20);
+/// How long connections that were taken from a passed socket get to say what they want before the server closes idle ones.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 /// How often the configuration's files are looked at for changes.
 const WATCH: Duration = Duration::from_secs(2);
 
@@ -29,6 +31,8 @@ pub struct AppOptions {
     pub config: PathBuf,
     /// Overrides `server.listen`.
     pub listen: Option<String>,
+    /// A listening socket that is open already; it wins over any address.
+    pub socket: Option<Arc<std::net::TcpListener>>,
     /// The time.
     pub clock: Clock,
     /// Whether changed files are reloaded by themselves.
@@ -40,7 +44,7 @@ pub struct AppOptions {
 impl AppOptions {
     /// Serves `config` with the machine's clock.
     pub fn new(config: impl Into<PathBuf>) -> Self {
-        Self { config: config.into(), listen: None, clock: Clock::system(), watch: true, wait_for_store: true }
+        Self { config: config.into(), listen: None, socket: None, clock: Clock::system(), watch: true, wait_for_store: true }
     }
 }
 
@@ -52,6 +56,8 @@ pub struct App {
     pub engine: Arc<Engine>,
     state: Arc<http::App>,
     cancel: CancellationToken,
+    /// Stops taking connections, where they then wait for the next process; `None` when nobody would serve them.
+    door: Option<CancellationToken>,
     server_stop: CancellationToken,
     server: JoinHandle<std::io::Result<()>>,
     keeper: JoinHandle<()>,
@@ -61,12 +67,23 @@ pub struct App {
 
 impl App {
     /// Loads, opens the store, listens, and only then reads what waits.
-    pub async fn start(options: AppOptions) -> Result<Self> {
+    pub async fn start(mut options: AppOptions) -> Result<Self> {
+        if let Some(socket) = &options.socket {
+            // What the socket listens on is what the check judges: an open address needs credentials.
+            options.listen = Some(socket.local_addr().context("the passed socket has no address; pass a listening TCP socket")?.to_string());
+        }
         let loaded = load(&options)?;
         for finding in &loaded.findings {
             tracing::warn!("{}", config::one_line(finding));
         }
-        let listener = listen(loaded.server.listen).await?;
+        let listener = match &options.socket {
+            Some(socket) => {
+                let socket = socket.try_clone().context("the passed socket cannot be used")?;
+                socket.set_nonblocking(true).context("the passed socket cannot be used")?;
+                TcpListener::from_std(socket).context("the passed socket does not listen; pass a listening TCP socket")?
+            }
+            None => listen(loaded.server.listen).await?,
+        };
         Self::start_on(listener, loaded, options).await
     }
 
@@ -108,7 +125,9 @@ impl App {
         let server_stop = CancellationToken::new();
         let stopped = server_stop.clone();
         let service = http::router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        let closed = CancellationToken::new();
+        let door = options.socket.is_some().then(|| closed.clone());
+        let listener = axum::serve::ListenerExt::tap_io(Door { listener, closed }, |stream| {
             let _ = stream.set_nodelay(true);
         });
         let server = tokio::spawn(async move { axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned()).await });
@@ -116,7 +135,7 @@ impl App {
         let cancel = CancellationToken::new();
         let keeper = tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
         let watcher = options.watch.then(|| tokio::spawn(watch(reloader, cancel.clone())));
-        Ok(Self { address, engine, state, cancel, server_stop, server, keeper, watcher, store })
+        Ok(Self { address, engine, state, cancel, door, server_stop, server, keeper, watcher, store })
     }
 
     /// Reads the configuration anew; a bad one changes nothing and gives the report.
@@ -130,6 +149,10 @@ impl App {
         self.state.stop();
         self.cancel.cancel();
         let drained = self.engine.stop(deadline).await;
+        if let Some(door) = &self.door {
+            door.cancel();
+            tokio::time::sleep(LAST_WORDS).await;
+        }
         self.server_stop.cancel();
         let _ = tokio::time::timeout_at(deadline.max(Instant::now() + Duration::from_secs(1)), self.server).await;
         let _ = self.keeper.await;
@@ -147,9 +170,48 @@ fn load(options: &AppOptions) -> Result<Loaded> {
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; if port {} is taken, stop what uses it or choose another with --listen or server.listen", address.port())
+    TcpListener::bind(address).await.map_err(|error| {
+        use std::io::ErrorKind;
+        let port = address.port();
+        match error.kind() {
+            ErrorKind::AddrInUse => anyhow!(
+                "cannot listen on {address}: another process uses port {port}; stop it (`ss -ltnp sport = :{port}` names it), or choose another \
+                 port with --listen or server.listen"
+            ),
+            ErrorKind::AddrNotAvailable => anyhow!(
+                "cannot listen on {address}: this machine has no such address; write 127.0.0.1:{port} for this machine only or 0.0.0.0:{port} for \
+                 all of its addresses, with --listen or server.listen"
+            ),
+            ErrorKind::PermissionDenied => anyhow!(
+                "cannot listen on {address}: ports below 1024 need a right that this user lacks; choose a port from 1024 on with --listen or \
+                 server.listen, or give the right (AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit)"
+            ),
+            _ => anyhow!("cannot listen on {address}: {error}; check server.listen"),
+        }
     })
+}
+
+/// A listener that stops taking connections without closing: those of a passed socket wait for the next process.
+struct Door {
+    listener: TcpListener,
+    closed: CancellationToken,
+}
+
+impl axum::serve::Listener for Door {
+    type Io = tokio::net::TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        tokio::select! {
+            biased;
+            () = self.closed.cancelled() => std::future::pending().await,
+            accepted = axum::serve::Listener::accept(&mut self.listener) => accepted,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
 }
 
 /// The key that signs links in messages: made once, kept beside the store, so that old links go on working.

@@ -2,12 +2,16 @@
 
 mod check;
 mod explain;
+mod import;
+mod init;
 mod queue;
 mod remote;
 mod render;
 mod route;
 mod send;
 mod serve;
+mod service;
+mod shell;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,10 +61,18 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Write a consistent copy of the store to a file, while it runs.
     Backup(queue::BackupArgs),
+    /// Write a first configuration for the platforms of your choice.
+    Init(init::InitArgs),
+    /// Turn an Alertmanager configuration into a routes.yaml and the few lines that remain of it.
+    Import(import::ImportArgs),
     /// List the platforms.
     Platforms(check::PlatformsArgs),
     /// Print the JSON Schema of routes.yaml, for editors.
     Schema,
+    /// Print completions for a shell.
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page.
+    Man,
     /// Ask the running server whether it is well (for containers without a shell).
     Health,
 }
@@ -99,6 +111,10 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Mute(command) => queue::mute(&common, &command),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Backup(args) => queue::backup(&common, &args),
+        Command::Init(args) => init::run(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man => shell::manual(),
+        Command::Import(args) => import::run(&args),
         Command::Platforms(args) => Ok(check::platforms(&args)),
         Command::Schema => {
             anstream::println!("{}", crate::config::schema_text());
@@ -106,6 +122,22 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         }
         Command::Health => send::health(&common),
     }
+}
+
+/// Writes a file that must not exist yet.
+fn write_new(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
+    use std::io::{ErrorKind, Write};
+    let told = |error: std::io::Error| {
+        let named = path.display();
+        match error.kind() {
+            ErrorKind::AlreadyExists => anyhow::anyhow!("{named} exists and is not overwritten; move it away, or name another file with --out"),
+            ErrorKind::NotFound => anyhow::anyhow!("{named} cannot be written: its folder does not exist; make it, or name another file with --out"),
+            ErrorKind::PermissionDenied => anyhow::anyhow!("{named} cannot be written: this user may not; choose another folder with --out"),
+            _ => anyhow::anyhow!("{named} cannot be written: {error}"),
+        }
+    };
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(told)?;
+    file.write_all(text.as_bytes()).map_err(told)
 }
 
 /// A runtime for commands that wait for something.

@@ -1,12 +1,13 @@
 //! `watchfire serve`.
 
 use std::io::IsTerminal;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Common, Outcome};
+use super::{Common, Outcome, service};
 use crate::app::{App, AppOptions, DRAIN};
 
 /// How logs are written.
@@ -35,40 +36,56 @@ pub struct ServeArgs {
 /// Serves until SIGTERM or SIGINT; a second one stops at once. SIGHUP reloads.
 pub fn run(common: &Common, args: &ServeArgs) -> anyhow::Result<Outcome> {
     logging(args);
+    // Before anything opens files of its own: passed sockets are known by their number.
+    let socket = service::passed_socket()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let drained = runtime.block_on(serve(common, args))?;
+    let drained = runtime.block_on(serve(common, args, socket))?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(if drained { Outcome::Fine } else { Outcome::Failed })
 }
 
-async fn serve(common: &Common, args: &ServeArgs) -> anyhow::Result<bool> {
+async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>) -> anyhow::Result<bool> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     let mut hup = signal(SignalKind::hangup())?;
-    let options = AppOptions { listen: common.listen.clone(), watch: !args.no_watch, ..AppOptions::new(&common.config) };
+    let socket = socket.map(std::sync::Arc::new);
+    let options = AppOptions { listen: common.listen.clone(), socket, watch: !args.no_watch, ..AppOptions::new(&common.config) };
+    // Waiting for another process to let go of the store may take long: life is shown from here on.
+    let watchdog = service::watchdog();
     let app = App::start(options).await?;
     let plan = app.engine.shared.plan.load_full();
     let channels = plan.channels.keys().cloned().collect::<Vec<_>>().join(", ");
-    tracing::info!(listen = %app.address, channels, "watchfire takes alerts at http://{}/webhook", app.address);
+    tracing::info!(listen = %app.address, channels = %channels, "watchfire takes alerts at http://{}/webhook", app.address);
+    let status = format!("takes alerts at http://{}/webhook for {channels}", app.address);
     drop(plan);
+    service::ready(&status);
     loop {
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            _ = hup.recv() => { let _ = app.reload().await; }
+            _ = hup.recv() => {
+                service::reloading();
+                let result = app.reload().await;
+                service::ready(if result.is_ok() { &status } else { "the configuration could not be reloaded; the one before stays in force" });
+            }
         }
     }
+    service::stopping(DRAIN + Duration::from_secs(5));
     tracing::info!("stopping: what is being sent is finished, the rest stays on disk; a second signal stops at once");
-    tokio::select! {
+    let drained = tokio::select! {
         drained = app.stop(DRAIN) => {
             if !drained {
                 tracing::warn!("some sends did not finish in time; they are taken up at the next start");
             }
-            Ok(drained)
+            drained
         }
-        _ = term.recv() => Ok(false),
-        _ = int.recv() => Ok(false),
+        _ = term.recv() => false,
+        _ = int.recv() => false,
+    };
+    if let Some(watchdog) = watchdog {
+        watchdog.abort();
     }
+    Ok(drained)
 }
 
 fn logging(args: &ServeArgs) {

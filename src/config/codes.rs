@@ -120,6 +120,8 @@ codes! {
         "Every template is tried on sample messages: firing, resolved, both, many, Chinese, hostile. This one fails on the sample that the message names."
     TEMPLATE_MISSING "E046" "a platform lacks a template for one of its fields"
         "Neither the set nor the platform's `default` set has a template for a field that messages need."
+    BAD_IMPORT "E050" "a configuration that cannot be imported"
+        "`watchfire import` reads what Alertmanager itself accepts. The message names the place that it would refuse, or that has no equal here; correct it there and import again."
     UNUSED_FILE "W045" "a file in the template folder that is not used"
         "Only files named `<platform>/<set>.<field>.hbs` are read, where the platform and the field are known, and partials `_<name>.hbs` that a template includes. The file has no effect."
     LITERAL_SECRET "W101" "a secret stands in the file"

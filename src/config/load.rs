@@ -160,20 +160,25 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
 fn file_text(path: &FilePath) -> Result<String, Box<Finding>> {
     let named = path.display();
     let unreadable = |label: String| Box::new(Finding::error(codes::UNREADABLE, format!("{named} cannot be read")).label(label));
-    let meta = std::fs::metadata(path).map_err(|error| {
+    let denied = "this user may not read it; give the user that runs Watchfire the right to (`chmod`, `chown`), and to its folders";
+    let refused = |error: std::io::Error| {
         unreadable(match error.kind() {
-            std::io::ErrorKind::NotFound => "it does not exist; name the configuration with `--config FILE`".into(),
+            std::io::ErrorKind::NotFound => "it does not exist; `watchfire init` writes a first one, and `--config FILE` names another".into(),
+            std::io::ErrorKind::PermissionDenied => denied.into(),
             _ => error.to_string(),
         })
-    })?;
+    };
+    let meta = std::fs::metadata(path).map_err(refused)?;
     if meta.is_dir() {
-        return Err(unreadable("it is a folder; name a file".into()));
+        let inside = path.join("routes.yaml");
+        let hint = if inside.is_file() { format!(": `--config {}`", inside.display()) } else { String::new() };
+        return Err(unreadable(format!("it is a folder; name a file{hint}")));
     }
     if meta.len() > MAX_BYTES as u64 {
         let label = format!("it has {} bytes; at most {MAX_BYTES} are read", meta.len());
         return Err(Box::new(Finding::error(codes::TOO_LARGE, format!("{named} is too large")).label(label)));
     }
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = std::fs::read(path).map_err(refused)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;

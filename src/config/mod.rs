@@ -11,7 +11,9 @@
 mod check;
 pub mod codes;
 pub mod file;
+mod first;
 mod folder;
+pub mod import;
 mod load;
 mod nearest;
 mod net;
@@ -31,6 +33,7 @@ mod yaml;
 
 pub use codes::explain;
 pub use file::Scope;
+pub use first::{First, first};
 pub use load::{LoadOptions, Loaded, from_text, load};
 pub use nearest::nearest;
 pub use net::Network;

@@ -143,7 +143,7 @@ fn check(kind: &Kind, headers: &HeaderMap, body: &[u8], now: i64) -> Result<bool
     match kind {
         Kind::Bearer(token) => match authorization.and_then(|v| strip_scheme(v, "bearer")) {
             Some(given) if same(given.as_bytes(), token.expose().as_bytes()) => Ok(true),
-            Some(_) => Err("the bearer token is not known here"),
+            Some(_) => Err("the bearer token is not known here; compare it with server.auth in routes.yaml"),
             None => Ok(false),
         },
         Kind::Basic { username, password } => {
@@ -153,7 +153,7 @@ fn check(kind: &Kind, headers: &HeaderMap, body: &[u8], now: i64) -> Result<bool
             let (user, pass) = text.split_once(':').ok_or("the basic credentials lack a colon")?;
             let user_ok = same(user.as_bytes(), username.as_bytes());
             let pass_ok = password.verify(pass);
-            if user_ok & pass_ok { Ok(true) } else { Err("the user name or password is wrong") }
+            if user_ok & pass_ok { Ok(true) } else { Err("the user name or password is wrong; compare them with server.auth in routes.yaml") }
         }
         Kind::Hmac { secrets, header, timestamp_header } => {
             let Some(given) = headers.get(header.as_str()).and_then(|v| v.to_str().ok()) else { return Ok(false) };

@@ -145,6 +145,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/m/{message}", get(message_page::show))
         .route("/", get(health::index))
         .fallback(any(unknown))
+        .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), place))
         .layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(false))
         .layer(SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, axum::http::HeaderValue::from_static("nosniff")))
@@ -178,11 +179,28 @@ async fn place(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     }
 }
 
+/// A path that does not exist. Senders log the first line, so it names the right one.
 async fn unknown(request: Request) -> HttpError {
     let path: String = request.uri().path().chars().take(80).collect();
-    HttpError::not_found(format!(
-        "no such path: {path}\nSend Alertmanager's and Grafana's webhooks to /webhook; see the README for the direct paths."
-    ))
+    let hint = match path.trim_end_matches('/') {
+        "/api/v1/alerts" | "/api/v2/alerts" => {
+            "this is where Prometheus sends to Alertmanager; Watchfire stands behind Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"
+        }
+        "/webhook" | "/webhook/alertmanager" | "/webhook/grafana" => "leave out the `/` at its end",
+        _ => "webhooks of Alertmanager and Grafana go to /webhook",
+    };
+    HttpError::not_found(format!("no such path: {path}; {hint}\nThe README lists the direct paths of older clients."))
+}
+
+/// A path that exists, with a method that it does not take.
+async fn wrong_method(request: Request) -> HttpError {
+    let path: String = request.uri().path().chars().take(80).collect();
+    let hint = match path.as_str() {
+        "/" => "webhooks of Alertmanager and Grafana go to /webhook",
+        "/webhook" | "/webhook/alertmanager" | "/webhook/grafana" => "this is the right place; Alertmanager and Grafana POST to it",
+        _ => "the README lists the paths and their methods",
+    };
+    HttpError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} is not taken at {path}; {hint}", request.method()))
 }
 
 /// Admits a caller and reads its body, both bounded.

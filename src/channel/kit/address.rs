@@ -1,0 +1,47 @@
+//! Webhook addresses that are secrets themselves, and tables of platform codes.
+
+use crate::channel::{BuildContext, Problem};
+use crate::model::{ErrorKind, Secret, SecretSource};
+
+use super::{PLACEHOLDER, join, read_secret};
+
+/// A row of a platform's table: codes, what they mean for the next try, and what to do.
+pub type Row = (&'static [&'static str], ErrorKind, &'static str);
+
+/// The row of a code.
+pub fn look_up(rows: &[Row], code: &str) -> Option<(ErrorKind, &'static str)> {
+    rows.iter().find(|(codes, ..)| codes.contains(&code)).map(|(_, kind, advice)| (*kind, *advice))
+}
+
+/// Reads an address that is a secret, and puts its path and query on another server when `base` names one. `help` says what to copy from where.
+pub fn read_address(cx: &BuildContext<'_>, path: &str, source: &SecretSource, base: Option<&str>, help: &str) -> Result<Secret, Problem> {
+    let address = read_secret(cx, path, source)?;
+    if address.expose() == PLACEHOLDER {
+        return Ok(address);
+    }
+    let url = reqwest::Url::parse(address.expose()).map_err(|_| Problem::new(path, "it is not an address", help))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Problem::new(path, "it is not an http or https address", help));
+    }
+    Ok(match base {
+        Some(base) => {
+            let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+            Secret::new(join(base, &format!("{}{query}", url.path())))
+        },
+        None => address,
+    })
+}
+
+/// What must not show of a secret address: all of it, its path, its path's last part, and the values of its query.
+pub fn address_secrets(address: &Secret) -> Vec<Secret> {
+    let mut secrets = vec![address.clone()];
+    if let Ok(url) = reqwest::Url::parse(address.expose()) {
+        let last = url.path().rsplit('/').next().unwrap_or_default().to_owned();
+        let values = url.query_pairs().map(|(_, value)| value.into_owned());
+        let parts = [url.path().to_owned(), last].into_iter().chain(values);
+        // Short values (`true`, `1`) are no secrets, and scrubbing them would eat the error's words.
+        secrets.extend(parts.filter(|part| part.len() >= 8).map(Secret::new));
+        secrets.extend(url.query().filter(|query| query.len() >= 8).map(Secret::new));
+    }
+    secrets
+}

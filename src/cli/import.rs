@@ -1,0 +1,110 @@
+//! `watchfire import alertmanager.yml`: an Alertmanager configuration as a routes.yaml, with a list of what it takes to use it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use clap::Args;
+
+use super::{Outcome, write_new};
+use crate::config::import::{Endpoint, Imported, alertmanager};
+use crate::config::{self, LoadOptions};
+
+/// Options of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The Alertmanager configuration; `-` reads standard input.
+    #[arg(value_name = "ALERTMANAGER.YML")]
+    file: PathBuf,
+    /// Where to write the configuration; a file that exists is never overwritten.
+    #[arg(long, value_name = "FILE", default_value = "routes.yaml")]
+    out: PathBuf,
+    /// Print the configuration instead.
+    #[arg(long, conflicts_with = "out")]
+    stdout: bool,
+    /// Where to write what remains in Alertmanager. Default: it is printed.
+    #[arg(long, value_name = "FILE")]
+    alertmanager_out: Option<PathBuf>,
+    /// Where Alertmanager will reach Watchfire. From another machine it gets a token.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9091/webhook")]
+    endpoint: String,
+}
+
+/// Imports.
+pub fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
+    let name = args.file.display().to_string();
+    let endpoint = Endpoint::parse(&args.endpoint).map_err(|why| anyhow!("--endpoint: {why}"))?;
+    let text = read(&args.file).map_err(|error| {
+        use std::io::ErrorKind;
+        let why = match error.kind() {
+            ErrorKind::NotFound => "it does not exist".to_owned(),
+            ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+            ErrorKind::IsADirectory => "it is a folder".to_owned(),
+            ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
+            _ => error.to_string(),
+        };
+        anyhow!("{name} cannot be read: {why}; name the file that Alertmanager runs with, often /etc/alertmanager/alertmanager.yml")
+    })?;
+    let imported = match alertmanager(&name, &text, &endpoint) {
+        Ok(imported) => imported,
+        Err(findings) => {
+            anstream::eprintln!("{}nothing was written: correct this in {name} and import again", config::report(&findings));
+            return Ok(Outcome::Failed);
+        }
+    };
+    if args.stdout {
+        anstream::print!("{}", imported.routes);
+    } else {
+        write_new(&args.out, &imported.routes)?;
+    }
+    match &args.alertmanager_out {
+        Some(path) => write_new(path, &imported.alertmanager)?,
+        None if args.stdout => anstream::eprintln!("{}", imported.alertmanager),
+        None => anstream::print!("{}", imported.alertmanager),
+    }
+    std::io::stdout().flush()?;
+    anstream::eprint!("{}", told(args, &name, &imported));
+    // The result is read as `serve` would read it, so that nobody meets its mistakes only then.
+    match config::from_text(&args.out, &imported.routes, &LoadOptions::without_secrets()) {
+        Ok(loaded) => {
+            if !loaded.findings.is_empty() {
+                anstream::eprintln!("\n{}", config::report(&loaded.findings));
+            }
+            Ok(Outcome::Fine)
+        }
+        Err(findings) => {
+            anstream::eprintln!("\n{}correct this in {} before starting", config::report(&findings), args.out.display());
+            Ok(Outcome::Failed)
+        }
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) }
+}
+
+fn told(args: &ImportArgs, name: &str, imported: &Imported) -> String {
+    let mut out = String::new();
+    if !imported.variables.is_empty() {
+        out.push_str("\nSet these environment variables; secrets are not copied:\n");
+        let width = imported.variables.iter().map(|v| v.name.len()).max().unwrap_or(0);
+        for variable in &imported.variables {
+            out.push_str(&format!("  {:width$}  {}, {name}:{}\n", variable.name, variable.holds, variable.line));
+        }
+    }
+    if !imported.remarks.is_empty() {
+        out.push_str("\nNot carried, or not as it was:\n");
+        for remark in &imported.remarks {
+            out.push_str(&format!("  {name}:{}: {}: {}\n      {}\n", remark.line, remark.what, remark.why, remark.todo));
+        }
+    }
+    let channels: usize = imported.channels.values().map(Vec::len).sum();
+    let receivers = imported.channels.len();
+    let (things, whither) = (format!("{receivers} receivers became {channels} channels"), if args.stdout { "" } else { ", written to " });
+    let place = if args.stdout { String::new() } else { args.out.display().to_string() };
+    out.push_str(&format!("\n{things}{whither}{place}\n"));
+    if !args.stdout {
+        out.push_str(&format!("Next: watchfire check --without-secrets --config {place}, and watchfire route --config {place} severity=critical\n"));
+    }
+    out
+}

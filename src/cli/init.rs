@@ -1,0 +1,48 @@
+//! `watchfire init`: a first configuration for chosen platforms. Asks nothing and overwrites nothing.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Outcome, write_new};
+use crate::config::{First, first};
+
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The platforms to send to, with commas; `watchfire platforms` lists them. Default: the terminal only, which needs no credentials.
+    #[arg(long, short, value_name = "NAMES", value_delimiter = ',')]
+    platforms: Vec<String>,
+    /// Where to write it; a file that exists is never overwritten. `-` prints it.
+    #[arg(long, short, value_name = "FILE", default_value = "routes.yaml")]
+    out: PathBuf,
+}
+
+/// Writes the file.
+pub fn run(args: &InitArgs) -> anyhow::Result<Outcome> {
+    let First { text, variables, channels } = first(&args.platforms).map_err(anyhow::Error::msg)?;
+    if args.out.as_os_str() == "-" {
+        anstream::print!("{text}");
+    } else {
+        write_new(&args.out, &text)?;
+        anstream::eprintln!("{} is written; alerts go to: {}", args.out.display(), channels.join(", "));
+    }
+    let config = match args.out.to_str() {
+        Some("routes.yaml" | "-") | None => String::new(),
+        Some(path) => format!(" --config {path}"),
+    };
+    if !variables.is_empty() {
+        anstream::eprintln!("\nSet these environment variables (or write {{ file: PATH }} in their places):");
+        for name in &variables {
+            let set = if std::env::var_os(name).is_some_and(|value| !value.is_empty()) { "  (is set)" } else { "" };
+            anstream::eprintln!("  {name}{set}");
+        }
+    }
+    match variables.is_empty() {
+        true => anstream::eprintln!("\nNext: `watchfire{config}` serves and needs nothing else"),
+        false => {
+            anstream::eprintln!("\nNext: fill in addresses and rooms, then `watchfire check --online{config}` asks the platforms whether they agree")
+        }
+    }
+    Ok(Outcome::Fine)
+}

@@ -1,0 +1,150 @@
+//! `email_configs` of Alertmanager as `email` channels. Knows no other platform.
+
+use super::reader::{Keys, is_template};
+use super::receivers::{Carried, NotCarried, Reading, or_global, secret};
+use super::text::Yaml;
+
+/// An `email` block.
+pub fn email<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
+    let missing = |key: &str| NotCarried::new(format!("`{key}` is missing"), "Alertmanager refuses this too; write it and import again");
+    let to = keys.text("to", reading.notes).ok_or_else(|| missing("to"))?;
+    let from = or_global(keys, "from", reading, "smtp_from").ok_or_else(|| missing("from"))?;
+    if is_template(to) || is_template(from) {
+        let todo = "write one channel for each address, and a route with a matcher to each";
+        return Err(NotCarried::new("its address is made by a Go template from the alert's labels", todo));
+    }
+    let server = or_global(keys, "smarthost", reading, "smtp_smarthost").ok_or_else(|| missing("smarthost"))?;
+    let port = server.rsplit_once(':').map_or("", |(_, port)| port);
+    let mut block = Yaml::map([("server", Yaml::text(server))]);
+
+    let required = keys.flag("require_tls", reading.notes).or_else(|| reading.global.flag("smtp_require_tls", reading.notes)).unwrap_or(true);
+    let implicit = keys
+        .flag("force_implicit_tls", reading.notes)
+        .or_else(|| reading.global.flag("smtp_force_implicit_tls", reading.notes))
+        .unwrap_or(port == "465");
+    let mode = match (implicit, required) {
+        (true, _) => "implicit",
+        (false, true) => "starttls",
+        (false, false) => "opportunistic",
+    };
+    if !(port == "465" && implicit) {
+        block.push("tls", Yaml::text(mode));
+    }
+    tls(keys, reading, &mut block);
+
+    let user = or_global(keys, "auth_username", reading, "smtp_auth_username");
+    let password = secret(keys, "auth_password", reading, Some("smtp_auth_password"), "SMTP_PASSWORD");
+    match (user, password) {
+        (Some(user), Some(password)) => {
+            block.push("username", Yaml::text(user));
+            block.push("password", password);
+        }
+        (None, None) => {}
+        (Some(_), None) => {
+            let line = keys.line;
+            let cram = keys.take("auth_secret").or_else(|| reading.global.take("smtp_auth_secret")).is_some();
+            let why = if cram { "CRAM-MD5 (`auth_secret`) is not spoken here" } else { "there is no password for the user name" };
+            let todo = "add `username` and `password` to the channel if the server asks for them";
+            reading.notes.remark(line, format!("the login of {}", reading.what), why, todo);
+        }
+        (None, Some(_)) => {
+            let todo = "add `username` and `password` to the channel if the server asks for them";
+            reading.notes.remark(keys.line, format!("the password of {}", reading.what), "there is no user name for it", todo);
+        }
+    }
+    // A second secret or identity beside a password that works is of no use to the drivers.
+    for (own, global) in [("auth_secret", "smtp_auth_secret"), ("auth_identity", "smtp_auth_identity")] {
+        let there = keys.take(own).or_else(|| reading.global.take(global));
+        if let Some(node) = there
+            && user.is_some()
+        {
+            let what = format!("`{own}` of {}", reading.what);
+            reading.notes.remark(node.span.line, what, "PLAIN and LOGIN need user name and password only", "nothing, if the server offers them");
+        }
+    }
+    block.push("from", Yaml::text(from));
+    block.push("to", Yaml::texts(addresses(to)));
+    if let Some(hello) = or_global(keys, "hello", reading, "smtp_hello").filter(|hello| *hello != "localhost") {
+        block.push("hello", Yaml::text(hello));
+    }
+    if let Some(node) = keys.take("threading") {
+        let mut threading = Keys::new(node, "`threading`", reading.notes);
+        let on = threading.flag("enabled", reading.notes).unwrap_or(false);
+        let by = threading.text("thread_by_date", reading.notes);
+        if !on {
+            block.push("thread", Yaml::text("off"));
+        } else if by != Some("none") {
+            block.push("thread", Yaml::text("day"));
+        }
+    }
+    if let Some(node) = keys.take("headers") {
+        headers(Keys::new(node, "`headers`", reading.notes), node.span.line, reading, &mut block);
+    }
+    Ok(Carried { platform: "email", blocks: vec![block], beside: Vec::new() })
+}
+
+fn tls<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>, block: &mut Yaml) {
+    let Some(node) = keys.take("tls_config").or_else(|| reading.global.take("smtp_tls_config")) else { return };
+    let mut tls = Keys::new(node, "`tls_config`", reading.notes);
+    if let Some(ca) = tls.text("ca_file", reading.notes) {
+        block.push("ca_file", Yaml::text(ca));
+    }
+    for entry in tls.rest() {
+        let todo = match entry.key.as_str() {
+            "insecure_skip_verify" => "name the server's authority in `ca_file`: certificates are always verified here",
+            _ => "nothing, unless the server asks for it",
+        };
+        let what = format!("`tls_config.{}` of {}", entry.key, reading.what);
+        reading.notes.remark(entry.key_span.line, what, "mail has no such setting here", todo);
+    }
+}
+
+fn headers(mut headers: Keys<'_>, line: usize, reading: &mut Reading<'_, '_>, block: &mut Yaml) {
+    for (name, key) in [("Reply-To", "reply_to"), ("reply-to", "reply_to"), ("Cc", "cc"), ("CC", "cc"), ("cc", "cc")] {
+        let Some(text) = headers.peek(name).and_then(super::reader::scalar).filter(|text| !is_template(text)) else { continue };
+        headers.take(name);
+        // Alertmanager's header only shows a Cc; who is not in `to` gets no mail.
+        if key == "cc" {
+            let todo = "add the addresses to `cc` if they are to get the mail, else nothing";
+            reading.notes.remark(line, format!("the header {name} of {}", reading.what), "there it is shown and sends nothing", todo);
+        } else {
+            block.push(key, Yaml::text(text));
+        }
+    }
+    let rest: Vec<&str> = headers.rest().into_iter().map(|entry| entry.key.as_str()).collect();
+    if !rest.is_empty() {
+        let what = format!("the headers {} of {}", rest.join(", "), reading.what);
+        let todo = "the subject is templates/email/default.subject.hbs; other headers cannot be set";
+        reading.notes.remark(line, what, "headers are made by Watchfire", todo);
+    }
+}
+
+/// The addresses of a `to`, which are separated by commas outside quotes and brackets.
+pub fn addresses(text: &str) -> Vec<String> {
+    let (mut parts, mut part, mut in_quotes, mut escaped) = (Vec::new(), String::new(), false, false);
+    for c in text.chars() {
+        match c {
+            '"' if !escaped => in_quotes = !in_quotes,
+            ',' if !in_quotes => {
+                parts.push(std::mem::take(&mut part));
+                continue;
+            }
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+        part.push(c);
+    }
+    parts.push(part);
+    parts.into_iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_in_a_name_separates_nothing() {
+        assert_eq!(addresses(r#""Doe, Jane" <j@x.org>, b@x.org,"#), [r#""Doe, Jane" <j@x.org>"#, "b@x.org"]);
+        assert_eq!(addresses(r#""a\",b" <c@x.org>"#), [r#""a\",b" <c@x.org>"#]);
+    }
+}

@@ -1,0 +1,226 @@
+//! An Alertmanager configuration (0.25 to 0.34) as a routes.yaml, and the few lines that remain in Alertmanager: it goes on grouping and inhibiting, and
+//! hands everything to Watchfire. Pure: text in, texts out. Literal secrets are not copied but become environment variables, whose names and places
+//! are told; what cannot be carried is told with its line.
+
+mod mail;
+mod platforms;
+mod reader;
+mod receivers;
+mod routes;
+mod text;
+
+use indexmap::IndexMap;
+
+use super::codes;
+use super::yaml::{Node, parse};
+use crate::model::{Finding, Place};
+use reader::{Keys, Notes};
+use text::Yaml;
+
+pub use text::quoted;
+
+/// An environment variable that the new configuration reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// The line of the value in the imported file.
+    pub line: usize,
+    /// What it is to hold, in words.
+    pub holds: String,
+}
+
+/// Something that is not carried, or not as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// Its line in the imported file.
+    pub line: usize,
+    /// What it is.
+    pub what: String,
+    /// Why it is not carried.
+    pub why: String,
+    /// What to do.
+    pub todo: String,
+}
+
+/// An imported configuration.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// routes.yaml.
+    pub routes: String,
+    /// What remains in Alertmanager.
+    pub alertmanager: String,
+    /// Environment variables to set, in the order of the file.
+    pub variables: Vec<Variable>,
+    /// What is not carried, in the order of the file.
+    pub remarks: Vec<Remark>,
+    /// The channels of each receiver.
+    pub channels: IndexMap<String, Vec<String>>,
+}
+
+/// Where Alertmanager reaches Watchfire. From another machine it needs a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    url: String,
+    port: u16,
+    /// Whether both run on one machine.
+    local: bool,
+}
+
+impl Endpoint {
+    /// Reads `http://host:port/webhook`.
+    ///
+    /// # Errors
+    /// What is wrong with it and how to write it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let help = "write it like http://127.0.0.1:9091/webhook";
+        let url = reqwest::Url::parse(text).map_err(|error| format!("`{text}` is no URL ({error}); {help}"))?;
+        let host =
+            url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")).ok_or_else(|| format!("`{text}` is no web address; {help}"))?;
+        if url.path().len() < 2 {
+            return Err(format!("`{text}` names no path, and Watchfire takes alerts at /webhook; {help}"));
+        }
+        let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        let local = host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback());
+        Ok(Self { url: text.to_owned(), port: url.port().unwrap_or(9091), local })
+    }
+}
+
+/// The variable that holds the token of the Alertmanager on another machine, and the file in which that keeps it.
+const TOKEN: (&str, &str) = ("WATCHFIRE_TOKEN", "/etc/alertmanager/watchfire-token");
+
+/// Imports the text of an Alertmanager configuration called `file`, which then sends to `endpoint`.
+///
+/// # Errors
+/// What Alertmanager itself would refuse, and what routes otherwise here; all of it at once, with its place.
+pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Imported, Vec<Finding>> {
+    let document = parse(text);
+    if !document.flaws.is_empty() || document.root.is_none() {
+        let mut findings: Vec<Finding> = Vec::new();
+        for flaw in document.flaws {
+            let place = Place { file: file.to_owned(), span: flaw.span, line_text: None };
+            findings.push(Finding::error(flaw.code, flaw.message).label(flaw.label).at(place));
+        }
+        if findings.is_empty() {
+            let place = Place { file: file.to_owned(), span: None, line_text: None };
+            findings.push(Finding::error(codes::SYNTAX, "the file is empty").label("name an Alertmanager configuration").at(place));
+        }
+        return Err(findings);
+    }
+    let mut notes = Notes::new(file);
+    let Some(root) = &document.root else { return Err(Vec::new()) };
+    let mut top = Keys::new(root, "the file", &mut notes);
+    let mut global = match top.take("global") {
+        Some(node) => Keys::new(node, "`global`", &mut notes),
+        None => Keys::none(),
+    };
+    let resolve_timeout = global.take("resolve_timeout").map(Yaml::of);
+    let lists: Vec<&Node> = [top.take("time_intervals"), top.take("mute_time_intervals")].into_iter().flatten().collect();
+    let (intervals, interval_names) = routes::time_intervals(&lists, &mut notes);
+    let made = receivers::receivers(top.take("receivers"), &mut global, &mut notes);
+    let tree = top.take("route").map(|node| {
+        let mut reading = routes::Reading { channels: &made.of, intervals: &interval_names, notes: &mut notes };
+        routes::route(node, 0, true, &mut reading)
+    });
+    let Some(tree) = tree else {
+        notes.refuse(root.span, "there is no `route`", "this is no Alertmanager configuration, or not a whole one");
+        return Err(sorted(notes.refused));
+    };
+    let inhibit = top.take("inhibit_rules").map(Yaml::of);
+    rest(&mut top, &mut global, &mut notes);
+    if !notes.refused.is_empty() {
+        return Err(sorted(notes.refused));
+    }
+    if !endpoint.local {
+        let holds = format!("a new random token; Alertmanager reads the same from {}", TOKEN.1);
+        notes.variables.push(Variable { name: TOKEN.0.to_owned(), line: root.span.line, holds });
+    }
+    notes.remarks.sort_by_key(|remark| remark.line);
+    notes.variables.sort_by(|a, b| (a.line, &a.name).cmp(&(b.line, &b.name)));
+    Ok(Imported {
+        routes: routes_yaml(file, endpoint, made.channels, tree.here, intervals, &notes),
+        alertmanager: remains(file, endpoint, resolve_timeout, tree.there, inhibit),
+        variables: notes.variables,
+        remarks: notes.remarks,
+        channels: made.of,
+    })
+}
+
+fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
+    super::render::sort(&mut findings);
+    findings
+}
+
+/// Tells what nothing asked for.
+fn rest(top: &mut Keys<'_>, global: &mut Keys<'_>, notes: &mut Notes) {
+    if let Some(templates) = top.take("templates").filter(|node| !matches!(&node.kind, super::yaml::Kind::List(items) if items.is_empty())) {
+        let todo = "the built-in templates are used; your own are Handlebars files in the folder that `templates:` names, see the README";
+        notes.remark(templates.span.line, "`templates`", "Go templates are not carried", todo);
+    }
+    for entry in global.rest() {
+        let todo = "nothing, unless a receiver that was not carried needs it";
+        notes.remark(entry.key_span.line, format!("`global.{}`", entry.key), "no channel needs it", todo);
+    }
+    for entry in top.rest() {
+        let todo = "add it to what remains in Alertmanager if it is still needed";
+        notes.remark(entry.key_span.line, format!("`{}`", entry.key), "Watchfire has no such setting", todo);
+    }
+}
+
+fn routes_yaml(file: &str, endpoint: &Endpoint, channels: Yaml, route: Yaml, intervals: Vec<Yaml>, notes: &Notes) -> String {
+    let mut out = format!("## Watchfire's configuration, imported from {}.\n", one_line(file));
+    out.push_str("##   watchfire check       finds every mistake in it\n");
+    if !notes.variables.is_empty() {
+        out.push_str("## It reads these environment variables:\n");
+        let width = notes.variables.iter().map(|v| v.name.len()).max().unwrap_or(0);
+        for variable in &notes.variables {
+            out.push_str(&format!("##   {:width$}  {} (line {})\n", variable.name, one_line(&variable.holds), variable.line));
+        }
+    }
+    let block = |key: &str, value: Yaml, out: &mut String| {
+        out.push('\n');
+        Yaml::map([(key, value)]).block(0, out);
+    };
+    let port = endpoint.port;
+    if endpoint.local {
+        out.push_str(&format!("\nserver:\n  ## other machines reach 0.0.0.0:{port}, which needs `auth`\n  listen: '127.0.0.1:{port}'\n"));
+    } else {
+        out.push_str(&format!("\nserver:\n  listen: '0.0.0.0:{port}'\n  auth: [{{ bearer: {{ env: {} }} }}]\n", TOKEN.0));
+    }
+    block("store", Yaml::text("sqlite:watchfire.db"), &mut out);
+    block("channels", channels, &mut out);
+    block("route", route, &mut out);
+    if !intervals.is_empty() {
+        block("time_intervals", Yaml::List(intervals), &mut out);
+    }
+    out
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Alertmanager's own lines: grouping, inhibition, and one receiver.
+fn remains(file: &str, endpoint: &Endpoint, resolve_timeout: Option<Yaml>, route: Option<Yaml>, inhibit: Option<Yaml>) -> String {
+    let mut out = format!("## What remains of {}: Alertmanager groups and inhibits, Watchfire routes and sends.\n", one_line(file));
+    if let Some(timeout) = resolve_timeout {
+        Yaml::map([("global", Yaml::map([("resolve_timeout", timeout)]))]).block(0, &mut out);
+    }
+    let mut root = Yaml::map([("receiver", Yaml::text("watchfire"))]);
+    if let Some(Yaml::Map(entries)) = route {
+        for entry in entries {
+            root.push(&entry.key, entry.value);
+        }
+    }
+    let mut webhook = Yaml::map([("url", Yaml::text(&endpoint.url)), ("send_resolved", Yaml::bool(true)), ("max_alerts", Yaml::Bare("0".into()))]);
+    if !endpoint.local {
+        let token = Yaml::map([("credentials_file", Yaml::text(TOKEN.1))]);
+        webhook.push("http_config", Yaml::map([("authorization", token)]));
+    }
+    let receiver = Yaml::map([("name", Yaml::text("watchfire")), ("webhook_configs", Yaml::List(vec![webhook]))]);
+    Yaml::map([("route", root), ("receivers", Yaml::List(vec![receiver]))]).block(0, &mut out);
+    if let Some(inhibit) = inhibit {
+        Yaml::map([("inhibit_rules", inhibit)]).block(0, &mut out);
+    }
+    out
+}

@@ -1,0 +1,348 @@
+//! Alertmanager's chat and webhook configurations as channels of the platforms that have a driver. What a driver's block is called is asked of the
+//! schema, so that a platform that this build lacks is told as such. Knows nothing of routes.
+
+use serde_json::Value;
+
+use super::reader::{Keys, environment_name, is_template, scalar};
+use super::receivers::{Carried, NotCarried, Reading, or_global, plain_name, secret};
+use super::text::Yaml;
+use crate::channel::platform;
+use crate::config::schema::schema;
+use crate::config::yaml::Node;
+use crate::model::Secret;
+
+const REPLACE: &str = "replace the `log` block by hand";
+
+/// What an `http_config` comes to.
+#[derive(Default)]
+struct Http {
+    /// Settings beside the block.
+    beside: Vec<(&'static str, Yaml)>,
+    /// PEM file of the authority to believe.
+    ca: Option<Yaml>,
+    /// `Authorization: Bearer`, or another scheme.
+    bearer: Option<Yaml>,
+    scheme: Option<String>,
+    /// `Authorization: Basic`.
+    basic: Option<(String, Yaml)>,
+}
+
+/// Takes `http_config` of a receiver, else the global one; what has no equal is told.
+fn http<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Http {
+    let mut out = Http::default();
+    let own = keys.take("http_config");
+    let (prefix, whose) = match own {
+        Some(_) => (reading.channel.to_owned(), format!("`http_config.{{}}` of {}", reading.what)),
+        None => ("watchfire".to_owned(), "`global.http_config.{}`".to_owned()),
+    };
+    let Some(node) = own.or_else(|| reading.global.take("http_config")) else { return out };
+    let mut config = Keys::new(node, "`http_config`", reading.notes);
+    let holds = |part: &str| whose.replace("{}", part);
+    if let Some((proxy, text)) = config.take("proxy_url").and_then(|node| Some((node, scalar(node)?))) {
+        let value = reading.notes.variable(&format!("{prefix}_PROXY"), Secret::new(text), proxy.span.line, &holds("proxy_url"));
+        out.beside.push(("proxy", value));
+    }
+    // This is what happens without it, too.
+    config.take("proxy_from_environment");
+    config.take("follow_redirects");
+    config.take("enable_http2");
+    if let Some(node) = config.take("authorization") {
+        let mut auth = Keys::new(node, "`authorization`", reading.notes);
+        out.scheme = auth.text("type", reading.notes).map(str::to_owned).filter(|scheme| !scheme.eq_ignore_ascii_case("bearer"));
+        let (literal, file) = (auth.take("credentials"), auth.take("credentials_file"));
+        out.bearer = reading.notes.secret(literal, file, &format!("{prefix}_TOKEN"), &holds("authorization.credentials"));
+    }
+    let (literal, file) = (config.take("bearer_token"), config.take("bearer_token_file"));
+    out.bearer = out.bearer.or_else(|| reading.notes.secret(literal, file, &format!("{prefix}_TOKEN"), &holds("bearer_token")));
+    if let Some(node) = config.take("basic_auth") {
+        let mut auth = Keys::new(node, "`basic_auth`", reading.notes);
+        let user = auth.text("username", reading.notes).unwrap_or_default().to_owned();
+        let (literal, file) = (auth.take("password"), auth.take("password_file"));
+        out.basic =
+            reading.notes.secret(literal, file, &format!("{prefix}_PASSWORD"), &holds("basic_auth.password")).map(|password| (user, password));
+    }
+    if let Some(node) = config.take("tls_config") {
+        let mut tls = Keys::new(node, "`tls_config`", reading.notes);
+        out.ca = tls.text("ca_file", reading.notes).map(Yaml::text);
+        for entry in tls.rest() {
+            let todo = match entry.key.as_str() {
+                "insecure_skip_verify" => "name the server's authority in `ca_file`: certificates are always verified here",
+                _ => "put a proxy that does it in front, or keep this receiver in Alertmanager",
+            };
+            let what = holds(&format!("tls_config.{}", entry.key));
+            reading.notes.remark(entry.key_span.line, what, "there is no such setting here", todo);
+        }
+    }
+    for entry in config.rest() {
+        let what = holds(&entry.key);
+        reading.notes.remark(entry.key_span.line, what, "there is no such setting here", "see whether it still matters");
+    }
+    out
+}
+
+impl Http {
+    /// Adds `ca_file` to a block of a platform that has it.
+    fn ca_file(&mut self, platform: &str, block: &mut Yaml) {
+        if let Some(ca) = self.ca.take()
+            && key(platform, &["ca_file"]).is_some()
+        {
+            block.push("ca_file", ca);
+        }
+    }
+}
+
+/// The keys of a platform's block, from the schema of routes.yaml.
+fn keys_of(platform: &str) -> Vec<String> {
+    let schema = schema();
+    let entry = &schema["$defs"]["ChannelConfig"]["properties"][platform];
+    let Some(reference) = reference(entry) else { return Vec::new() };
+    let Some(block) = reference.strip_prefix('#').and_then(|pointer| schema.pointer(pointer)) else { return Vec::new() };
+    block["properties"].as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+}
+
+fn reference(value: &Value) -> Option<&str> {
+    match value {
+        Value::Object(map) => map.get("$ref").and_then(Value::as_str).or_else(|| map.values().find_map(reference)),
+        Value::Array(items) => items.iter().find_map(reference),
+        _ => None,
+    }
+}
+
+/// The first of these keys that a platform's block has.
+fn key(platform: &str, candidates: &[&'static str]) -> Option<&'static str> {
+    let keys = keys_of(platform);
+    candidates.iter().find(|candidate| keys.iter().any(|key| key == *candidate)).copied()
+}
+
+/// The first of these platforms that has a driver.
+fn driver(candidates: &[&str], what: &str) -> Result<&'static str, NotCarried> {
+    candidates
+        .iter()
+        .find_map(|name| platform(name))
+        .map(|platform| platform.name)
+        .ok_or_else(|| NotCarried::new(format!("this version has no driver for {what}"), REPLACE))
+}
+
+/// A `slack` block.
+pub fn slack<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
+    let channel = keys.text("channel", reading.notes);
+    if channel.is_some_and(is_template) {
+        return Err(NotCarried::new("its channel is made by a Go template", "write one channel for each room, and a route with a matcher to each"));
+    }
+    let mut http = http(keys, reading);
+    let token = secret(keys, "app_token", reading, None, "SLACK_TOKEN");
+    let _ = or_global(keys, "app_url", reading, "slack_app_url");
+    let url = keys.peek("api_url").or_else(|| reading.global.peek("slack_api_url")).and_then(scalar).unwrap_or_default();
+    // The older way to use a bot: its method's address, and the token as authorization.
+    let method = url.split('?').next().is_some_and(|url| url.trim_end_matches('/').ends_with("/api/chat.postMessage"));
+    let own_webhook = keys.peek("api_url").is_some() || keys.peek("api_url_file").is_some();
+    let token = token.or_else(|| http.bearer.take().filter(|_| method)).or_else(|| {
+        let global = (!own_webhook).then(|| (reading.global.take("slack_app_token"), reading.global.take("slack_app_token_file")));
+        global.and_then(|(literal, file)| reading.notes.secret(literal, file, "SLACK_TOKEN", "`global.slack_app_token`"))
+    });
+    let mut block = Yaml::map::<&str>([]);
+    if let Some(token) = token {
+        keys.take("api_url");
+        let Some(channel) = channel else { return Err(NotCarried::new("a bot needs a `channel`", REPLACE)) };
+        block.push("token", token);
+        // A bare word names a room; ids and people are told by their first letter.
+        let bare = channel.starts_with(|c: char| c.is_ascii_lowercase());
+        block.push("channel", Yaml::text(if bare { format!("#{channel}") } else { channel.to_owned() }));
+    } else {
+        let webhook = secret(keys, "api_url", reading, Some("slack_api_url"), "SLACK_WEBHOOK");
+        block.push("webhook", webhook.ok_or_else(|| NotCarried::new("there is no `api_url`", REPLACE))?);
+        if let Some(channel) = channel {
+            let todo = "nothing if it is the webhook's own; else use a bot: `slack: { token, channel }`";
+            reading.notes.remark(
+                keys.line,
+                format!("the room {channel} of {}", reading.what),
+                "a webhook posts to the room that it was made for; only the oldest ones can be told another",
+                todo,
+            );
+        }
+    }
+    http.ca_file("slack", &mut block);
+    Ok(Carried { platform: "slack", blocks: vec![block], beside: http.beside })
+}
+
+/// A `wecom` block.
+pub fn wechat<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
+    let mut http = http(keys, reading);
+    let corp = or_global(keys, "corp_id", reading, "wechat_api_corp_id").ok_or_else(|| NotCarried::new("there is no `corp_id`", REPLACE))?;
+    let agent = keys.text("agent_id", reading.notes).unwrap_or_default();
+    if agent.is_empty() || !agent.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(NotCarried::new("its `agent_id` is not a number", REPLACE));
+    }
+    let api_secret = secret(keys, "api_secret", reading, Some("wechat_api_secret"), "WECOM_SECRET");
+    let mut block = Yaml::map([("corp_id", Yaml::text(corp)), ("agent_id", Yaml::Bare(agent.to_owned()))]);
+    block.push("secret", api_secret.ok_or_else(|| NotCarried::new("there is no `api_secret`", REPLACE))?);
+    for name in ["to_user", "to_party", "to_tag"] {
+        let Some(whom) = keys.text(name, reading.notes) else { continue };
+        if is_template(whom) {
+            return Err(NotCarried::new(
+                format!("its `{name}` is made by a Go template"),
+                "write one channel for each, and a route with a matcher to each",
+            ));
+        }
+        block.push(name, Yaml::text(whom));
+    }
+    if let Some(base) = or_global(keys, "api_url", reading, "wechat_api_url") {
+        let base = base.trim_end_matches('/').trim_end_matches("/cgi-bin");
+        if base != "https://qyapi.weixin.qq.com" {
+            block.push("api_base", Yaml::text(base));
+        }
+    }
+    // Messages here are what suits WeCom best, whatever the type was.
+    keys.take("message_type");
+    http.ca_file("wecom", &mut block);
+    Ok(Carried { platform: "wecom", blocks: vec![block], beside: http.beside })
+}
+
+/// A `webhook` block; a `dingtalk` one when the address is that of the usual bridge to DingTalk.
+pub fn webhook<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
+    let url = keys.peek("url").and_then(scalar).unwrap_or_default();
+    if let Some(target) = dingtalk_target(url) {
+        return Ok(dingtalk(target, keys, reading));
+    }
+    let platform = driver(&["webhook"], "generic webhooks")?;
+    if is_template(url) {
+        return Err(NotCarried::new("its address is made by a Go template", REPLACE));
+    }
+    let mut http = http(keys, reading);
+    let address = secret(keys, "url", reading, None, "URL").ok_or_else(|| NotCarried::new("there is no `url`", REPLACE))?;
+    let at = key(platform, &["url", "webhook", "address"]).ok_or_else(|| NotCarried::new("the driver takes no address", REPLACE))?;
+    let mut block = Yaml::map([(at, address)]);
+    if http.scheme.is_some() {
+        return Err(NotCarried::new("its authorization is neither `Bearer` nor `Basic`", REPLACE));
+    }
+    if let Some(token) = http.bearer.take() {
+        let at = key(platform, &["bearer", "bearer_token", "token"]);
+        block.push(at.ok_or_else(|| NotCarried::new("the driver sends no bearer token", REPLACE))?, token);
+    }
+    if let Some((user, password)) = http.basic.take() {
+        let at = key(platform, &["basic", "basic_auth"]).ok_or_else(|| NotCarried::new("the driver does not log in with a password", REPLACE))?;
+        block.push(at, Yaml::map([("username", Yaml::Text(user)), ("password", password)]));
+    }
+    // The body is not Alertmanager's only if the driver says so; how many alerts it holds is up to the driver.
+    for gone in ["max_alerts", "timeout"] {
+        if let Some(node) = keys.take(gone).filter(|node| scalar(node) != Some("0")) {
+            let what = format!("`{gone}` of {}", reading.what);
+            reading.notes.remark(node.span.line, what, "pages and `timeout` of the channel do this here", "set them if the defaults do not fit");
+        }
+    }
+    http.ca_file(platform, &mut block);
+    Ok(Carried { platform, blocks: vec![block], beside: http.beside })
+}
+
+/// The target in `http://host:8060/dingtalk/TARGET/send`.
+fn dingtalk_target(url: &str) -> Option<&str> {
+    let path = url.split(['?', '#']).next()?.trim_end_matches('/').strip_suffix("/send")?;
+    let (rest, target) = path.rsplit_once('/')?;
+    (rest.ends_with("/dingtalk") && !target.is_empty() && !is_template(target)).then_some(target)
+}
+
+fn dingtalk<'n>(target: &str, keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Carried {
+    let line = keys.peek("url").map_or(keys.line, |node| node.span.line);
+    for gone in ["url", "http_config", "max_alerts", "timeout"] {
+        keys.take(gone);
+    }
+    let prefix = environment_name(&format!("DINGTALK_{}", plain_name(target)));
+    let (bridge, own) = (format!("`targets.{target}` of the DingTalk bridge"), "its value is in the bridge's file, not in this one");
+    // The values are not known here, so each name is its own value.
+    let mut variable = |part: &str, holds: String| {
+        let name = format!("{prefix}_{part}");
+        reading.notes.variable(&name, Secret::new(name.clone()), line, &holds)
+    };
+    let token = variable("TOKEN", format!("what stands behind `access_token=` in `url` of {bridge}"));
+    let secret = variable("SECRET", format!("`secret` of {bridge}; remove the key `secret` from the channel when there is none"));
+    reading.notes.remark(line, format!("the robot of the DingTalk target {target}"), own, format!("set {prefix}_TOKEN and {prefix}_SECRET from it"));
+    Carried { platform: "dingtalk", blocks: vec![Yaml::map([("access_token", token), ("secret", secret)])], beside: Vec::new() }
+}
+
+/// A `telegram` block.
+pub fn telegram<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
+    let platform = driver(&["telegram"], "Telegram")?;
+    let mut http = http(keys, reading);
+    let token = secret(keys, "bot_token", reading, Some("telegram_bot_token"), "TELEGRAM_TOKEN");
+    let token = token.ok_or_else(|| NotCarried::new("there is no `bot_token`", REPLACE))?;
+    let chat = keys.text("chat_id", reading.notes).ok_or_else(|| NotCarried::new("there is no `chat_id`", REPLACE))?;
+    let (Some(token_key), Some(chat_key)) = (key(platform, &["token", "bot_token"]), key(platform, &["chat", "chat_id", "to", "chats"])) else {
+        return Err(NotCarried::new("the driver takes no token or chat", REPLACE));
+    };
+    let mut rest = Vec::new();
+    let thread = keys.peek("message_thread_id").and_then(scalar).filter(|id| *id != "0");
+    if let (Some(id), Some(at)) = (thread, key(platform, &["thread", "thread_id", "topic", "message_thread_id"])) {
+        keys.take("message_thread_id");
+        rest.push((at, Yaml::Bare(id.to_owned())));
+    }
+    let silent = keys.peek("disable_notifications").is_some();
+    if let (true, Some(at)) = (silent, key(platform, &["silent", "disable_notification"])) {
+        rest.push((at, Yaml::bool(keys.flag("disable_notifications", reading.notes).unwrap_or(false))));
+    }
+    let base = or_global(keys, "api_url", reading, "telegram_api_url").filter(|url| url.trim_end_matches('/') != "https://api.telegram.org");
+    if let (Some(base), Some(at)) = (base, key(platform, &["api_base"])) {
+        rest.push((at, Yaml::text(base.trim_end_matches('/'))));
+    }
+    keys.take("parse_mode");
+    // The chat may be a number, a text or a list to the driver.
+    let shapes = [Yaml::text(chat), Yaml::Bare(chat.to_owned()), Yaml::texts([chat])];
+    let blocks = shapes.into_iter().map(|chat| {
+        let mut block = Yaml::map([(token_key, token.clone()), (chat_key, chat)]);
+        rest.iter().for_each(|(key, value)| block.push(key, value.clone()));
+        block
+    });
+    let mut blocks: Vec<Yaml> = blocks.collect();
+    if let Some(ca) = http.ca.take().filter(|_| key(platform, &["ca_file"]).is_some()) {
+        blocks.iter_mut().for_each(|block| block.push("ca_file", ca.clone()));
+    }
+    Ok(Carried { platform, blocks, beside: http.beside })
+}
+
+/// A `discord` block.
+pub fn discord<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
+    by_address(keys, reading, &["discord"], "Discord", "DISCORD_WEBHOOK")
+}
+
+/// A `teams` block; the retired connectors need a new address.
+pub fn teams<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>, kind: &str) -> Result<Carried, NotCarried> {
+    let node: Option<&Node> = keys.peek("webhook_url").or_else(|| keys.peek("webhook_url_file"));
+    let line = node.map_or(keys.line, |node| node.span.line);
+    let carried = by_address(keys, reading, &["teams", "msteams"], "Microsoft Teams", "TEAMS_WEBHOOK")?;
+    if kind == "msteams" {
+        let todo = "make a flow from the template for webhook requests in the channel's Workflows, and put its address into the variable";
+        reading.notes.remark(line, format!("the address of {}", reading.what), "it is that of a connector, which Microsoft retires", todo);
+    }
+    Ok(carried)
+}
+
+fn by_address<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>, names: &[&str], what: &str, variable: &str) -> Result<Carried, NotCarried> {
+    let platform = driver(names, what)?;
+    let mut http = http(keys, reading);
+    let url = secret(keys, "webhook_url", reading, None, variable).ok_or_else(|| NotCarried::new("there is no `webhook_url`", REPLACE))?;
+    let at = key(platform, &["webhook", "webhook_url", "url"]).ok_or_else(|| NotCarried::new("the driver takes no address", REPLACE))?;
+    let mut block = Yaml::map([(at, url)]);
+    http.ca_file(platform, &mut block);
+    Ok(Carried { platform, blocks: vec![block], beside: http.beside })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bridge_to_dingtalk_is_known_by_its_path() {
+        for url in ["http://127.0.0.1:8060/dingtalk/ops/send", "http://bridge/x/dingtalk/ops/send/?a=b"] {
+            assert_eq!(dingtalk_target(url), Some("ops"), "{url}");
+        }
+        for url in ["http://h/dingtalk/send", "http://h/ding/ops/send", "http://h/dingtalk/{{ .x }}/send", ""] {
+            assert_eq!(dingtalk_target(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn keys_of_a_platform_are_those_of_its_block() {
+        assert_eq!(key("slack", &["hook", "webhook"]), Some("webhook"));
+        assert_eq!(key("slack", &["hook"]), None);
+        assert_eq!(key("nosuch", &["webhook"]), None);
+    }
+}

@@ -1,0 +1,265 @@
+//! Receivers become channels: one for each configuration of a receiver. What has no driver here, or cannot be carried, becomes a `log` channel of the
+//! same name, so that its alerts still arrive somewhere, are recorded, and the routing tree stays the one that was.
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use super::reader::{Keys, Notes, scalar};
+use super::text::Yaml;
+use super::{mail, platforms};
+use crate::channel::ChannelConfig;
+use crate::config::yaml::{Kind, Node};
+use crate::model::SecretSource;
+
+/// The longest part of a receiver's name that is kept: suffixes follow, and names have at most 64 characters.
+const MAX_NAME: usize = 44;
+
+/// Why a configuration is not carried, and what to do.
+pub struct NotCarried {
+    /// Why.
+    pub why: String,
+    /// What to do.
+    pub todo: String,
+}
+
+impl NotCarried {
+    /// Why, and what to do.
+    pub fn new(why: impl Into<String>, todo: impl Into<String>) -> Self {
+        Self { why: why.into(), todo: todo.into() }
+    }
+}
+
+/// What a platform made of a configuration: blocks of which the first that the driver takes is used, and settings beside them.
+pub struct Carried {
+    /// The platform.
+    pub platform: &'static str,
+    /// Its block, in the order of preference.
+    pub blocks: Vec<Yaml>,
+    /// Settings of the channel itself (`proxy`).
+    pub beside: Vec<(&'static str, Yaml)>,
+}
+
+/// What reading one configuration needs.
+pub struct Reading<'a, 'n> {
+    /// The global settings.
+    pub global: &'a mut Keys<'n>,
+    /// What is told.
+    pub notes: &'a mut Notes,
+    /// The channel that is made.
+    pub channel: &'a str,
+    /// Where in the file, for people: `slack_configs of receiver ops`.
+    pub what: String,
+}
+
+/// The channels made of all receivers.
+pub struct Channels {
+    /// Channel name to channel.
+    pub channels: Yaml,
+    /// Receiver to channel names.
+    pub of: IndexMap<String, Vec<String>>,
+}
+
+/// Reads `receivers:`.
+pub fn receivers<'n>(list: Option<&'n Node>, global: &mut Keys<'n>, notes: &mut Notes) -> Channels {
+    let mut made = Channels { channels: Yaml::map::<&str>([]), of: IndexMap::new() };
+    let Some(Node { kind: Kind::List(items), .. }) = list else { return made };
+    let mut taken = BTreeSet::new();
+    for item in items {
+        let mut keys = Keys::new(item, "a receiver", notes);
+        let Some(name) = keys.text("name", notes) else {
+            notes.refuse(item.span, "a receiver has no name", "name it; Alertmanager refuses it too");
+            continue;
+        };
+        if made.of.contains_key(name) {
+            notes.refuse(item.span, format!("two receivers are called {name}"), "rename one of them; Alertmanager refuses this too");
+            continue;
+        }
+        let names = receiver(name, item.span.line, keys, &mut taken, &mut made.channels, global, notes);
+        made.of.insert(name.to_owned(), names);
+    }
+    made
+}
+
+fn receiver<'n>(
+    receiver: &str,
+    line: usize,
+    keys: Keys<'n>,
+    taken: &mut BTreeSet<String>,
+    channels: &mut Yaml,
+    global: &mut Keys<'n>,
+    notes: &mut Notes,
+) -> Vec<String> {
+    let base = plain_name(receiver);
+    if base != receiver {
+        let todo = format!("it is called {base} now; rename the channel and what names it as you like");
+        notes.remark(line, format!("the name of receiver {receiver:?}"), "names of channels have letters, digits, `-`, `_` and `.` only", todo);
+    }
+    let mut configs: Vec<(&str, &Node)> = Vec::new();
+    for entry in keys.rest() {
+        match (&entry.value.kind, entry.key.strip_suffix("_configs")) {
+            (Kind::List(items), Some(kind)) => configs.extend(items.iter().map(|item| (kind, item))),
+            (_, Some(_)) if entry.value.is_null() => {}
+            _ => notes.remark(
+                entry.key_span.line,
+                format!("`{}` of receiver {receiver}", entry.key),
+                "it is no list of configurations that is known here",
+                "see what it was for",
+            ),
+        }
+    }
+    if configs.is_empty() {
+        let name = free(&base, taken);
+        let silent = Yaml::map([("log", Yaml::map::<&str>([])), ("disabled", Yaml::bool(true))]);
+        let comment = vec![format!("receiver {receiver:?} has no configuration: alerts end here, recorded and not sent")];
+        push(channels, &name, silent, comment);
+        return vec![name];
+    }
+    let several = configs.len() > 1;
+    let one_kind = configs.iter().all(|(kind, _)| *kind == configs[0].0);
+    let mut names = Vec::new();
+    for (kind, node) in configs {
+        let wanted = if several && !one_kind { format!("{base}-{}", plain_name(kind)) } else { base.clone() };
+        let name = free(&wanted, taken);
+        let (channel, comment) = one(receiver, &name, kind, node, global, notes);
+        push(channels, &name, channel, comment);
+        names.push(name);
+    }
+    names
+}
+
+fn push(channels: &mut Yaml, name: &str, channel: Yaml, comment: Vec<String>) {
+    channels.push_noted(name, channel, comment);
+}
+
+/// One configuration as a channel, and the comment above it.
+fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut Keys<'n>, notes: &mut Notes) -> (Yaml, Vec<String>) {
+    let line = node.span.line;
+    let what = format!("{kind}_configs of receiver {receiver}");
+    let mut keys = Keys::new(node, &what, notes);
+    let resolved = keys.flag("send_resolved", notes);
+    let mark = notes.mark();
+    let mut reading = Reading { global, notes, channel: name, what: what.clone() };
+    let carried = match kind {
+        "email" => mail::email(&mut keys, &mut reading),
+        "slack" => platforms::slack(&mut keys, &mut reading),
+        "wechat" => platforms::wechat(&mut keys, &mut reading),
+        "webhook" => platforms::webhook(&mut keys, &mut reading),
+        "telegram" => platforms::telegram(&mut keys, &mut reading),
+        "discord" => platforms::discord(&mut keys, &mut reading),
+        "msteams" | "msteamsv2" => platforms::teams(&mut keys, &mut reading, kind),
+        other => Err(NotCarried::new(
+            format!("there is no driver for {other}"),
+            "replace the `log` block, or keep this receiver in Alertmanager beside Watchfire (route with `continue: true`)",
+        )),
+    };
+    // Alertmanager tells mail, Slack, WeCom and Rocket.Chat of what is over only when asked to; the others unless asked not to.
+    let default = !matches!(kind, "email" | "slack" | "wechat" | "rocketchat");
+    let resolved = resolved.unwrap_or(default);
+    let finish = |block: Yaml, platform: &str, beside: Vec<(&'static str, Yaml)>| {
+        let mut channel = Yaml::map([(platform, block)]);
+        for (key, value) in beside {
+            channel.push(key, value);
+        }
+        if !resolved {
+            channel.push("resolved", Yaml::bool(false));
+        }
+        channel
+    };
+    let failed = match carried {
+        Ok(carried) => {
+            let mut why = String::new();
+            for block in carried.blocks {
+                let channel = finish(block, carried.platform, carried.beside.clone());
+                match fits(&channel) {
+                    Ok(()) => {
+                        for entry in keys.rest() {
+                            leftover(&entry.key, entry.key_span.line, &what, carried.platform, notes);
+                        }
+                        return (channel, Vec::new());
+                    }
+                    Err(reason) if why.is_empty() => why = reason,
+                    Err(_) => {}
+                }
+            }
+            NotCarried::new(format!("the driver {} does not take it: {why}", carried.platform), "replace the `log` block by hand")
+        }
+        Err(failed) => failed,
+    };
+    // What a configuration that is not carried would have needed is not needed.
+    notes.back_to(mark);
+    let comment = vec![format!("was {what} (line {line}): {}", failed.why)];
+    notes.remark(line, what, failed.why, format!("its alerts are printed by the channel {name} until then: {}", failed.todo));
+    (finish(Yaml::map::<&str>([]), "log", Vec::new()), comment)
+}
+
+/// Whether the types and the driver take a channel.
+fn fits(channel: &Yaml) -> Result<(), String> {
+    let value: serde_yaml::Value = serde_yaml::from_str(&channel.flow()).map_err(|error| error.to_string())?;
+    let config = ChannelConfig::deserialize(value).map_err(|error| error.to_string())?;
+    if matches!(config.proxy, Some(SecretSource::Invalid(why)) if !why.is_empty()) {
+        return Err("`proxy` is no address".into());
+    }
+    let problem = config.blocks().into_iter().flat_map(|(_, block)| block.check()).next();
+    problem.map_or(Ok(()), |problem| Err(format!("{}: {}", problem.path, problem.message)))
+}
+
+/// Tells of a key that no one asked for.
+fn leftover(key: &str, line: usize, what: &str, platform: &str, notes: &mut Notes) {
+    let wording = ["title", "text", "html", "message", "summary", "headers", "pretext", "fallback", "subject", "content", "description", "footer"];
+    let what = format!("`{key}` of {what}");
+    if wording.contains(&key) {
+        let todo = format!("write templates/{platform}/default.<field>.hbs in Handlebars; `watchfire render` shows the result");
+        notes.remark(line, what, "Go templates are not carried; the built-in message is used", todo);
+    } else {
+        notes.remark(line, what, format!("{platform} has no such setting here"), "nothing, unless it matters to you");
+    }
+}
+
+/// A name that is not taken: `ops`, `ops-2`.
+fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut name = wanted.to_owned();
+    let mut n = 1;
+    while !taken.insert(name.to_lowercase()) {
+        n += 1;
+        name = format!("{wanted}-{n}");
+    }
+    name
+}
+
+/// A name that configurations take.
+pub fn plain_name(text: &str) -> String {
+    let mut name = String::new();
+    for c in text.chars().take(MAX_NAME * 2) {
+        if c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-') {
+            name.push(c);
+        } else if !name.ends_with('-') {
+            name.push('-');
+        }
+    }
+    let name: String = name.trim_matches(['-', '_', '.']).chars().take(MAX_NAME).collect();
+    let name = name.trim_end_matches(['-', '_', '.']);
+    if name.is_empty() { "unnamed".into() } else { name.to_owned() }
+}
+
+/// The text of a key of `keys`, else of `fallback` in the global settings.
+pub fn or_global<'n>(keys: &mut Keys<'n>, key: &str, reading: &mut Reading<'_, 'n>, fallback: &str) -> Option<&'n str> {
+    let own = keys.text(key, reading.notes);
+    own.or_else(|| reading.global.text(fallback, reading.notes))
+}
+
+/// A secret of a configuration, else of the global settings: `api_url` or `api_url_file`, `slack_api_url` or `slack_api_url_file`.
+/// A secret of the receiver's own is named after its channel, a global one after what it is.
+pub fn secret<'n>(keys: &mut Keys<'n>, key: &str, reading: &mut Reading<'_, 'n>, fallback: Option<&str>, name: &str) -> Option<Yaml> {
+    let file = format!("{key}_file");
+    let (literal, path) = (keys.take(key), keys.take(&file));
+    if literal.and_then(scalar).is_some() || path.and_then(scalar).is_some() {
+        let holds = format!("`{key}` of {}", reading.what);
+        let variable = format!("{}_{name}", reading.channel);
+        return reading.notes.secret(literal, path, &variable, &holds);
+    }
+    let fallback = fallback?;
+    let (literal, path) = (reading.global.take(fallback), reading.global.take(&format!("{fallback}_file")));
+    reading.notes.secret(literal, path, name, &format!("`global.{fallback}`"))
+}

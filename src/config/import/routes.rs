@@ -1,0 +1,211 @@
+//! The routing tree and the time intervals. Watchfire's semantics are Alertmanager's, so a route stays a route; what a route says about grouping stays
+//! behind, in a tree of its own for the Alertmanager that remains. Knows no platform.
+
+use indexmap::IndexMap;
+
+use super::reader::{Keys, Notes, scalar};
+use super::receivers::plain_name;
+use super::text::Yaml;
+use crate::config::yaml::{Kind, Node};
+use crate::route::{Matcher, Op, matcher, tree::MAX_DEPTH};
+
+/// What groups alerts and paces groups, which remains Alertmanager's.
+const GROUPING: [&str; 4] = ["group_by", "group_wait", "group_interval", "repeat_interval"];
+
+/// What reading routes needs.
+pub struct Reading<'a> {
+    /// Receiver to channels.
+    pub channels: &'a IndexMap<String, Vec<String>>,
+    /// Interval to its name here.
+    pub intervals: &'a IndexMap<String, String>,
+    /// What is told.
+    pub notes: &'a mut Notes,
+}
+
+/// A route, twice: for Watchfire, and what of it remains.
+pub struct Route {
+    /// For routes.yaml.
+    pub here: Yaml,
+    /// For Alertmanager: matchers and grouping; `None` when nothing of it remains.
+    pub there: Option<Yaml>,
+    /// Whether it or a route below it groups otherwise than the route above.
+    regroups: bool,
+}
+
+/// Reads a route and those below it.
+pub fn route(node: &Node, depth: usize, root: bool, reading: &mut Reading<'_>) -> Route {
+    let mut keys = Keys::new(node, "a route", reading.notes);
+    let mut here = Yaml::map::<&str>([]);
+    let mut there = Yaml::map::<&str>([]);
+    let matchers = matchers(&mut keys, reading.notes);
+    let goes_on = keys.flag("continue", reading.notes).unwrap_or(false);
+    let receiver = keys.text("receiver", reading.notes);
+    let (mute, active) = (intervals(&mut keys, "mute_time_intervals", reading), intervals(&mut keys, "active_time_intervals", reading));
+    if root && (!matchers.is_empty() || goes_on || !mute.is_empty() || !active.is_empty() || receiver.is_none()) {
+        let label = "it takes everything: it has a receiver, and no matchers, `continue` or intervals; Alertmanager refuses this too";
+        reading.notes.refuse(node.span, "the first route cannot be like this", label);
+    }
+    if depth > MAX_DEPTH {
+        reading.notes.refuse(node.span, format!("routes nest more than {MAX_DEPTH} deep"), "write the tree flatter, and import again");
+        return Route { here, there: None, regroups: false };
+    }
+    if !matchers.is_empty() {
+        let texts: Vec<String> = matchers.iter().map(Matcher::to_string).collect();
+        there.push("matchers", Yaml::texts(texts.clone()));
+        here.push("match", if texts.len() == 1 { Yaml::text(texts.concat()) } else { Yaml::texts(texts) });
+    }
+    if let Some(receiver) = receiver {
+        match reading.channels.get(receiver) {
+            Some(channels) => here.push("to", Yaml::texts(channels.clone())),
+            None => {
+                let known = reading.channels.keys().map(String::as_str);
+                let hint = crate::config::nearest::hint(receiver, known);
+                reading.notes.refuse(node.span, format!("there is no receiver {receiver:?}{hint}"), "define it; Alertmanager refuses this too");
+            }
+        }
+    }
+    if goes_on {
+        here.push("continue", Yaml::bool(true));
+    }
+    for (key, names) in [("mute", mute), ("active", active)] {
+        if !names.is_empty() {
+            here.push(key, Yaml::texts(names));
+        }
+    }
+    let mut regroups = false;
+    for key in GROUPING {
+        if let Some(value) = keys.take(key) {
+            there.push(key, Yaml::of(value));
+            regroups |= !root;
+        }
+    }
+    let repeat = keys.peek("repeat_interval").and_then(scalar).and_then(|text| crate::model::parse_duration(text).ok());
+    if repeat.is_some_and(|repeat| repeat.as_secs() <= 120) {
+        let todo = "set `dedup: { window: ... }` below it, or repeat less often";
+        reading.notes.remark(
+            node.span.line,
+            "repeats every two minutes or more often",
+            "the same event within two minutes is a duplicate here",
+            todo,
+        );
+    }
+    let (mut here_routes, mut there_routes) = (Vec::new(), Vec::new());
+    let children = keys.take("routes");
+    match children.map(|node| &node.kind) {
+        Some(Kind::List(items)) => {
+            for child in items {
+                let line = child.span.line;
+                let child_goes_on = child
+                    .get("continue")
+                    .and_then(scalar)
+                    .is_some_and(|text| matches!(text.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "y"));
+                let child = route(child, depth + 1, false, reading);
+                here_routes.push(child.here);
+                // Alertmanager hands every alert over once: by the first route that takes it for good.
+                if !child_goes_on {
+                    there_routes.push((child.there.unwrap_or_else(|| Yaml::map::<&str>([])), child.regroups));
+                } else if child.regroups {
+                    let why = "with `continue` an alert would be handed over once for each such route; it is grouped by the route after it";
+                    reading.notes.remark(line, "the grouping of a route with `continue`", why, "nothing, unless messages are to be grouped by it");
+                }
+            }
+        }
+        Some(_) => reading.notes.refuse(children.map_or(node.span, |n| n.span), "`routes` is not a list", "correct it; Alertmanager refuses it too"),
+        None => {}
+    }
+    for entry in keys.rest() {
+        let what = format!("`{}` of a route", entry.key);
+        reading.notes.remark(entry.key_span.line, what, "routes have no such setting here", "see what it was for");
+    }
+    // Routes at the end that group as the one above them do nothing.
+    while there_routes.last().is_some_and(|(_, regroups)| !regroups) {
+        there_routes.pop();
+    }
+    if !there_routes.is_empty() {
+        regroups = true;
+        there.push("routes", Yaml::List(there_routes.into_iter().map(|(route, _)| route).collect()));
+    }
+    if !here_routes.is_empty() {
+        here.push("routes", Yaml::List(here_routes));
+    }
+    Route { here, there: Some(there), regroups }
+}
+
+/// `match`, `match_re` and `matchers` as one list: all of them must hold.
+fn matchers(keys: &mut Keys<'_>, notes: &mut Notes) -> Vec<Matcher> {
+    let mut found = Vec::new();
+    for (key, op) in [("match", Op::Equal), ("match_re", Op::Regex)] {
+        let Some(node) = keys.take(key) else { continue };
+        for entry in Keys::new(node, &format!("`{key}`"), notes).rest() {
+            let value = scalar(&entry.value).unwrap_or_default();
+            match Matcher::new(&entry.key, op, value) {
+                Ok(matcher) => found.push(matcher),
+                Err(error) => notes.refuse(entry.value.span, format!("`{}`: {}", entry.key, error.reason), error.help),
+            }
+        }
+    }
+    for (text, span) in keys.texts("matchers", notes).unwrap_or_default() {
+        match matcher::parse(text) {
+            Ok(read) => found.extend(read),
+            Err(error) => notes.refuse(span, error.reason, error.help),
+        }
+    }
+    found
+}
+
+fn intervals(keys: &mut Keys<'_>, key: &str, reading: &mut Reading<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, span) in keys.texts(key, reading.notes).unwrap_or_default() {
+        match reading.intervals.get(name) {
+            Some(here) => found.push(here.clone()),
+            None => reading.notes.refuse(span, format!("there is no time interval {name:?}"), "define it; Alertmanager refuses this too"),
+        }
+    }
+    found
+}
+
+/// `time_intervals:` and the older `mute_time_intervals:`: for routes.yaml, and their names there and here.
+pub fn time_intervals(lists: &[&Node], notes: &mut Notes) -> (Vec<Yaml>, IndexMap<String, String>) {
+    let (mut here, mut names) = (Vec::new(), IndexMap::new());
+    for list in lists {
+        let Kind::List(items) = &list.kind else {
+            notes.refuse(list.span, "time intervals are not a list", "correct it; Alertmanager refuses it too");
+            continue;
+        };
+        for item in items {
+            let mut keys = Keys::new(item, "a time interval", notes);
+            let Some(name) = keys.text("name", notes) else {
+                notes.refuse(item.span, "a time interval has no name", "name it; Alertmanager refuses it too");
+                continue;
+            };
+            let mut plain = plain_name(name);
+            let mut n = 1;
+            while names.values().any(|taken| *taken == plain) {
+                n += 1;
+                plain = format!("{}-{n}", plain_name(name));
+            }
+            if plain != name {
+                let todo = format!("it is called {plain} now");
+                notes.remark(
+                    item.span.line,
+                    format!("the name of time interval {name:?}"),
+                    "names have letters, digits, `-`, `_` and `.` only",
+                    todo,
+                );
+            }
+            let mut interval = Yaml::map([("name", Yaml::text(&plain))]);
+            if let Some(rules) = keys.take("time_intervals") {
+                interval.push("time_intervals", Yaml::of(rules));
+            }
+            for entry in keys.rest() {
+                let what = format!("`{}` of time interval {name}", entry.key);
+                notes.remark(entry.key_span.line, what, "time intervals have no such setting here", "see what it was for");
+            }
+            if names.insert(name.to_owned(), plain).is_some() {
+                notes.refuse(item.span, format!("two time intervals are called {name}"), "rename one of them; Alertmanager refuses this too");
+            }
+            here.push(interval);
+        }
+    }
+    (here, names)
+}

@@ -1,0 +1,229 @@
+//! What newcomers get wrong, and what they are told: what happened, where, and what to do. Also `init`, `completions` and `man`, over the real program.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::json;
+
+use crate::support::app::TestApp;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_watchfire");
+const ROUTES: &str = "store: sqlite:watchfire.db\nchannels: { t: { log: {} } }\nroute: { to: [t] }\n";
+/// The user `nobody`.
+const NOBODY: u32 = 65534;
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(args).current_dir(folder).env_remove("WATCHFIRE_CONFIG").env_remove("WATCHFIRE_LISTEN").stdin(Stdio::null());
+    command
+}
+
+/// Everything that was said, and the exit code.
+fn said(output: Output) -> (i32, String) {
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+}
+
+fn run(folder: &Path, args: &[&str]) -> (i32, String) {
+    said(command(folder, args).output().unwrap())
+}
+
+/// Runs it as somebody whom file modes stop: they do not stop root.
+fn run_unprivileged(folder: &Path, args: &[&str]) -> (i32, String) {
+    let mut command = command(folder, args);
+    if std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0) {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    said(command.output().unwrap())
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A folder that everybody may enter, with a configuration.
+fn folder(routes: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    mode(folder.path(), 0o755);
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    folder
+}
+
+#[track_caller]
+fn told((code, text): (i32, String), words: &[&str]) {
+    assert_eq!(code, 1, "{text}");
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in:\n{text}");
+    }
+    assert!(!text.contains("os error"), "a number of the system explains nothing:\n{text}");
+}
+
+#[test]
+fn a_configuration_that_is_not_there_or_may_not_be_read() {
+    let empty = tempfile::tempdir().unwrap();
+    told(run(empty.path(), &[]), &["routes.yaml cannot be read", "does not exist", "watchfire init", "--config FILE"]);
+    told(run(empty.path(), &["check", "--config", "/nope/w.yaml"]), &["/nope/w.yaml cannot be read", "does not exist"]);
+
+    let folder = folder(ROUTES);
+    let parent = folder.path().parent().unwrap();
+    let name = folder.path().display().to_string();
+    told(run(parent, &["--config", &name]), &["it is a folder; name a file", &format!("--config {name}/routes.yaml")]);
+
+    mode(&folder.path().join("routes.yaml"), 0o000);
+    told(run_unprivileged(folder.path(), &["check"]), &["routes.yaml cannot be read", "this user may not read it", "chown"]);
+}
+
+#[test]
+fn an_address_that_cannot_be_had() {
+    let folder = folder(ROUTES);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    told(
+        run(folder.path(), &["--listen", &address.to_string()]),
+        &[&format!("cannot listen on {address}"), "another process uses", &format!("ss -ltnp sport = :{}", address.port()), "server.listen"],
+    );
+    // 192.0.2.0/24 is for documentation: no machine has it.
+    told(run(folder.path(), &["--listen", "192.0.2.1:9091"]), &["cannot listen on 192.0.2.1:9091", "no such address", "0.0.0.0:9091"]);
+    told(run(folder.path(), &["--listen", "9091"]), &["`9091`, given by --listen or WATCHFIRE_LISTEN, is no address", "127.0.0.1:9091"]);
+}
+
+#[test]
+fn a_store_that_cannot_be_written() {
+    let nowhere = folder(&ROUTES.replace("watchfire.db", "/nope/deep/watchfire.db"));
+    let (code, text) = run(nowhere.path(), &["--listen", "127.0.0.1:0"]);
+    assert!(code == 1 && text.contains("/nope/deep/watchfire.db") && text.contains("check that its folder exists"), "{text}");
+    let closed = folder(ROUTES);
+    mode(closed.path(), 0o555);
+    let (code, text) = run_unprivileged(closed.path(), &["--listen", "127.0.0.1:0"]);
+    assert!(code == 1 && text.contains("watchfire.db") && text.contains("this user may write there"), "{text}");
+    let damaged = folder(ROUTES);
+    std::fs::write(damaged.path().join("watchfire.db"), "not a database at all, and long enough to be looked at as one: ".repeat(10)).unwrap();
+    let (code, text) = run(damaged.path(), &["--listen", "127.0.0.1:0"]);
+    assert!(code == 1 && text.contains("watchfire.db`: the database is damaged") && text.contains("restore a backup"), "{text}");
+}
+
+#[test]
+fn a_secret_that_is_not_set() {
+    let folder = folder("channels:\n  ops: { slack: { webhook: { env: NOT_SET_ANYWHERE_7 } } }\nroute: { to: [ops] }\n");
+    told(run(folder.path(), &["check"]), &["routes.yaml:2:", "environment variable NOT_SET_ANYWHERE_7 is not set"]);
+    assert_eq!(run(folder.path(), &["check", "--without-secrets"]).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_with_a_wrong_address_or_token_reads_the_right_one() {
+    let routes = "server: { listen: '127.0.0.1:0', auth: [{ bearer: the-right-token-0123456789 }, { basic: { username: g, password: right-password-01 } }] }\n";
+    let app = TestApp::start(&format!("{routes}{ROUTES}")).await;
+    let first_line = async |request: reqwest::RequestBuilder| {
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.text().await.unwrap().lines().next().unwrap_or_default().to_owned())
+    };
+    let body = json!({ "alerts": [] });
+    for (path, status, words) in [
+        ("/", 405, "go to /webhook"),
+        ("/api/v2/alerts", 404, "Watchfire stands behind Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"),
+        ("/webhook/", 404, "leave out the `/` at its end"),
+        ("/alertmanager", 404, "go to /webhook"),
+        ("/%0a%1b[31m", 404, "go to /webhook"),
+    ] {
+        let (code, line) = first_line(app.http.post(app.url(path)).json(&body)).await;
+        assert!(code == status && line.contains(words) && !line.contains('\u{1b}'), "{path}: {code} {line:?}");
+    }
+    let (code, line) = first_line(app.http.get(app.url("/webhook"))).await;
+    assert!(code == 405 && line.contains("GET is not taken at /webhook") && line.contains("POST"), "{line}");
+    let wrong = "the-wrong-token-0123456789";
+    for (request, words) in [
+        (app.http.post(app.url("/webhook")).bearer_auth(wrong), "the bearer token is not known here"),
+        (app.http.post(app.url("/webhook")).basic_auth("g", Some("wrong-password")), "the user name or password is wrong"),
+        (app.http.post(app.url("/webhook")), "credentials are missing"),
+    ] {
+        let (code, line) = first_line(request.json(&body)).await;
+        assert!(code == 401 && line.contains(words), "{line}");
+        assert!(!line.contains(wrong) && !line.contains("right-") && !line.contains("wrong-password"), "{line}");
+    }
+}
+
+#[test]
+fn init_writes_what_check_takes_and_never_writes_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, text) = run(folder.path(), &["init", "--platforms", "slack,dingtalk"]);
+    assert_eq!(code, 0, "{text}");
+    for variable in ["SLACK_TOKEN", "DING_TOKEN", "DING_SECRET"] {
+        assert!(text.lines().any(|line| line.trim() == variable), "{variable} is not told:\n{text}");
+    }
+    let written = std::fs::read_to_string(folder.path().join("routes.yaml")).unwrap();
+    let (code, text) = run(folder.path(), &["check", "--without-secrets", "--deny-warnings"]);
+    assert!(code == 0 && text.contains("2 channels"), "{text}");
+    told(run(folder.path(), &["init"]), &["routes.yaml exists and is not overwritten", "--out"]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("routes.yaml")).unwrap(), written);
+    told(run(folder.path(), &["init", "--out", "no/folder/w.yaml"]), &["no/folder/w.yaml cannot be written", "its folder does not exist"]);
+    told(run(folder.path(), &["init", "--platforms", "dingding", "--out", "x.yaml"]), &["no platform `dingding`", "did you mean `dingtalk`?"]);
+    assert!(!folder.path().join("x.yaml").exists());
+    // Without platforms it starts as it is.
+    assert_eq!(run(folder.path(), &["init", "--out", "first.yaml"]).0, 0);
+    let (code, text) = run(folder.path(), &["check", "--config", "first.yaml", "--deny-warnings"]);
+    assert_eq!(code, 0, "{text}");
+}
+
+#[test]
+fn import_writes_two_files_and_tells_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy("tests/data/import/teams.yml", folder.path().join("alertmanager.yml")).unwrap();
+    let (code, text) =
+        run(folder.path(), &["import", "alertmanager.yml", "--alertmanager-out", "remains.yml", "--endpoint", "http://localhost:9092/webhook"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("SLACK_WEBHOOK") && text.contains("alertmanager.yml:9") && text.contains("7 receivers became 9 channels"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    let remains = std::fs::read_to_string(folder.path().join("remains.yml")).unwrap();
+    assert!(remains.contains("http://localhost:9092/webhook") && !remains.contains("hunter2"), "{remains}");
+    assert_eq!(run(folder.path(), &["check", "--without-secrets"]).0, 0);
+    told(run(folder.path(), &["import", "alertmanager.yml"]), &["routes.yaml exists and is not overwritten"]);
+    told(run(folder.path(), &["import", "nowhere.yml", "--stdout"]), &["nowhere.yml cannot be read: it does not exist"]);
+    std::fs::write(folder.path().join("bad.yml"), "route: { receiver: a }\nreceivers: []\n").unwrap();
+    told(run(folder.path(), &["import", "bad.yml", "--out", "bad-out.yaml"]), &["bad.yml:1:", "there is no receiver", "nothing was written"]);
+    assert!(!folder.path().join("bad-out.yaml").exists());
+    // From standard input to standard output, for pipes.
+    let mut child =
+        command(folder.path(), &["import", "-", "--stdout"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&std::fs::read("tests/data/import/teams.yml").unwrap()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let loaded: serde_json::Value = serde_yaml_of(&output.stdout);
+    assert_eq!(loaded["route"]["to"], json!(["team-X-mails"]));
+}
+
+fn serde_yaml_of(bytes: &[u8]) -> serde_json::Value {
+    serde_yaml::from_slice(bytes).unwrap()
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, help) = run(folder.path(), &["--help"]);
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() >= 14 && commands.contains(&"import"), "{commands:?}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, text) = run(folder.path(), &["completions", shell]);
+        assert_eq!(code, 0, "{text}");
+        for command in &commands {
+            assert!(text.contains(command), "{shell} does not know {command}");
+        }
+    }
+    let (_, script) = run(folder.path(), &["completions", "bash"]);
+    std::fs::write(folder.path().join("completions.bash"), script).unwrap();
+    assert!(Command::new("bash").args(["-n", "completions.bash"]).current_dir(folder.path()).status().unwrap().success());
+    let (code, manual) = run(folder.path(), &["man"]);
+    assert_eq!(code, 0);
+    for command in &commands {
+        assert!(manual.contains(&format!(".SH \"COMMAND {}\"", command.to_uppercase())), "the manual lacks {command}");
+    }
+}
