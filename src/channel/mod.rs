@@ -9,10 +9,16 @@ pub mod registry;
 pub mod token;
 
 mod dingtalk;
+mod discord;
 mod email;
+mod feishu;
 mod log;
+mod pagerduty;
 mod slack;
+mod teams;
+mod telegram;
 mod wecom;
+mod wecom_robot;
 
 pub use card::{Limit, OnAmbiguous, Pace, Platform};
 pub use registry::{ChannelConfig, PLATFORMS, platform};

@@ -70,6 +70,12 @@ platforms! {
     slack,
     dingtalk,
     wecom,
+    wecom_robot,
+    feishu,
+    telegram,
+    discord,
+    teams,
+    pagerduty,
 }
 
 /// The platform of that name.

@@ -27,7 +27,7 @@ pub fn read_address(cx: &BuildContext<'_>, path: &str, source: &SecretSource, ba
         Some(base) => {
             let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
             Secret::new(join(base, &format!("{}{query}", url.path())))
-        },
+        }
         None => address,
     })
 }

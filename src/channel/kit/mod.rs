@@ -17,6 +17,7 @@
 //! ([`Http::with_secrets`]) or to the call ([`Call::bearer`], [`Call::query_secret`], [`Call::secret`]): it is then scrubbed from every
 //! error and excerpt. Bodies go out as raw UTF-8, as serde_json writes them.
 
+mod address;
 mod call;
 mod check;
 mod clients;
@@ -29,6 +30,7 @@ pub(crate) mod stand;
 #[cfg(test)]
 mod tests;
 
+pub use address::{Row, address_secrets, look_up, read_address};
 pub use call::{Call, Http};
 pub use check::{PLACEHOLDER, check_base, check_secret, check_text, join, read_secret};
 pub use clients::{HttpClients, http, install_crypto};

@@ -116,10 +116,10 @@ struct Lived {
 async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool) -> Lived {
     let (wall, truth) = (*world.wall.lock().unwrap(), *world.truth.lock().unwrap());
     let clock = Clock::runtime(wall);
-    let start = tokio::time::Instant::now();
+    let start = clock.instant();
     let life = dice.next();
     for wire in world.wires.values() {
-        *wire.start.lock().unwrap() = (truth, start, life);
+        *wire.start.lock().unwrap() = Some((truth, start, life));
         *wire.trouble.lock().unwrap() = [0, 100, 250, 600][dice.below(4) as usize];
     }
     let digest = dice.permille(800);
@@ -160,7 +160,7 @@ async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool
     let stopped = last || dice.permille(300);
     if stopped {
         cancel.cancel();
-        engine.stop(tokio::time::Instant::now() + Duration::from_secs(15)).await;
+        engine.stop(clock.instant() + Duration::from_secs(15)).await;
     }
     Lived { wall: clock.now_ms(), truth: truth + start.elapsed().as_millis() as i64, stopped }
 }

@@ -79,7 +79,7 @@ fn every_promise_is_kept_through_crashes_faults_and_clock_jumps() {
         let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).try_init();
     }
     let chosen: Option<u64> = std::env::var("WATCHFIRE_SEED").ok().and_then(|s| s.parse().ok());
-    let rounds: u64 = std::env::var("WATCHFIRE_ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(12);
+    let rounds: u64 = std::env::var("WATCHFIRE_ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(6);
     let seeds = chosen.map_or(1..=rounds, |seed| seed..=seed);
     for seed in seeds {
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");

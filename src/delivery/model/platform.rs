@@ -71,7 +71,7 @@ pub struct Wire {
     pub limit: Option<Limit>,
     pub at_most_once: bool,
     /// True time, as the life that runs tells it: its start and the runtime instant of it.
-    pub start: Mutex<(i64, tokio::time::Instant, u64)>,
+    pub start: Mutex<Option<(i64, tokio::time::Instant, u64)>>,
     pub seen: Mutex<Seen>,
     pub dice: Mutex<Dice>,
     /// Faults in a thousand sends; 0 in the last life.
@@ -87,7 +87,7 @@ impl Wire {
             name,
             limit: card.pace.limits.first().copied(),
             at_most_once: card.ambiguous == OnAmbiguous::Never,
-            start: Mutex::new((0, tokio::time::Instant::now(), 0)),
+            start: Mutex::default(),
             seen: Mutex::default(),
             dice: Mutex::new(Dice::new(seed)),
             trouble: Mutex::new(250),
@@ -97,7 +97,7 @@ impl Wire {
     }
 
     fn now(&self) -> (i64, u64) {
-        let (truth, start, life) = *self.start.lock().unwrap();
+        let (truth, start, life) = self.start.lock().unwrap().expect("a life has begun");
         (truth + start.elapsed().as_millis() as i64, life)
     }
 
@@ -115,27 +115,27 @@ impl Wire {
             }
         }
         for uid in &uids {
-            if let Some(told) = seen.acknowledged.get(&(uid.clone(), recipient.expose().to_owned()))
+            if let Some(told) = seen.acknowledged.get(&(uid.clone(), recipient.masked()))
                 && *told == life
             {
-                let text = format!("{}: {uid} came again to {} after the platform had confirmed it in the same life", self.name, recipient.expose());
+                let text = format!("{}: {uid} came again to {} after the platform had confirmed it in the same life", self.name, recipient.masked());
                 seen.violations.push(text);
             }
-            if self.at_most_once && seen.arrivals.iter().any(|a| a.uids.contains(uid) && a.recipient == recipient.expose()) {
-                let text = format!("{}: {uid} came twice to {}", self.name, recipient.expose());
+            if self.at_most_once && seen.arrivals.iter().any(|a| a.uids.contains(uid) && a.recipient == recipient.masked()) {
+                let text = format!("{}: {uid} came twice to {}", self.name, recipient.masked());
                 seen.violations.push(text);
             }
         }
         let covered = page.coverage.iter().map(|c| c.delivery).collect();
         let named = uids_in(page.field("text"));
-        seen.arrivals.push(Arrival { at, uids, named, covered, message, recipient: recipient.expose().to_owned() });
+        seen.arrivals.push(Arrival { at, uids, named, covered, message, recipient: recipient.masked() });
     }
 
     fn confirm(&self, page: &Page, recipient: &Recipient) -> Receipt {
         let (_, life) = self.now();
         let mut seen = self.seen.lock().unwrap();
         for uid in uids_of(page) {
-            seen.acknowledged.insert((uid, recipient.expose().to_owned()), life);
+            seen.acknowledged.insert((uid, recipient.masked()), life);
         }
         Receipt { platform_id: None, code: "ok".into(), answer: String::new() }
     }
@@ -232,7 +232,7 @@ impl Channel for Line {
             let mut seen = self.0.seen.lock().unwrap();
             for uid in uids_of(page) {
                 for recipient in to {
-                    seen.acknowledged.remove(&(uid.clone(), recipient.expose().to_owned()));
+                    seen.acknowledged.remove(&(uid.clone(), recipient.masked()));
                 }
             }
         }

@@ -21,6 +21,12 @@ pub static PLATFORMS: &[PlatformFields] = &[
     PlatformFields { platform: "slack", fields: &[field("title", Escape::None, true, true), field(TEXT, Escape::SlackMrkdwn, true, false)] },
     PlatformFields { platform: "dingtalk", fields: &[field("title", Escape::None, true, true), field(TEXT, Escape::DingTalkMarkdown, true, false)] },
     PlatformFields { platform: "wecom", fields: &[field(TEXT, Escape::WeComMarkdown, true, false)] },
+    PlatformFields { platform: "wecom_robot", fields: &[field(TEXT, Escape::WeComMarkdown, true, false)] },
+    PlatformFields { platform: "feishu", fields: &[field("title", Escape::None, false, true), field(TEXT, Escape::LarkMarkdown, true, false)] },
+    PlatformFields { platform: "telegram", fields: &[field(TEXT, Escape::TelegramHtml, true, false)] },
+    PlatformFields { platform: "discord", fields: &[field("title", Escape::None, false, true), field(TEXT, Escape::DiscordMarkdown, true, false)] },
+    PlatformFields { platform: "teams", fields: &[field("title", Escape::None, false, true), field(TEXT, Escape::TeamsMarkdown, true, false)] },
+    PlatformFields { platform: "pagerduty", fields: &[field("title", Escape::None, true, true), field(TEXT, Escape::None, false, false)] },
 ];
 
 /// The limits that the platforms publish: Slack's section 3000 characters, DingTalk's body 20000 bytes, WeCom's markdown 2048 bytes; mail and
@@ -30,6 +36,8 @@ pub fn measure(platform: &str) -> impl Fn(&Page) -> Size + '_ {
         "slack" => Size::characters(page.field(TEXT).chars().count(), 3000),
         "dingtalk" => Size::bytes(serde_json::to_string(&page.fields).map_or(usize::MAX, |json| json.len() + 100), 20_000),
         "wecom" => Size::bytes(page.field(TEXT).len(), 2048),
+        "wecom_robot" | "telegram" | "discord" => Size::characters(page.field(TEXT).chars().count(), 4096),
+        "feishu" | "teams" => Size::bytes(page.field(TEXT).len() + 1000, 20_480),
         "email" => Size::bytes(page.field("html").len(), 100_000),
         _ => Size::bytes(page.field(TEXT).len(), 1 << 20),
     }

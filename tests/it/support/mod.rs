@@ -1,4 +1,5 @@
 //! What the integration tests share.
 
+pub mod all;
 pub mod app;
 pub mod fakes;

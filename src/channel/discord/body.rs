@@ -1,0 +1,111 @@
+//! What Discord is sent: one embed with the severity's colour, or plain content. Pure.
+//! <https://docs.discord.com/developers/resources/message#embed-object-embed-limits>
+
+use serde::Serialize;
+
+use crate::channel::kit::{colour, cut_units, units};
+use crate::model::{Page, Size};
+
+/// Limits of the page above, in characters; counted here in UTF-16 units, which is never less.
+const TITLE: usize = 256;
+const DESCRIPTION: usize = 4096;
+const NAME: usize = 256;
+const VALUE: usize = 1024;
+const ALL: usize = 6000;
+/// Plain content: <https://docs.discord.com/developers/resources/webhook#execute-webhook>
+const CONTENT: usize = 2000;
+/// Of the 25 fields that an embed may have, what is of use on a phone.
+const FIELDS: usize = 8;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Message {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    content: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    embeds: Vec<Embed>,
+    allowed_mentions: Allowed,
+}
+
+#[derive(Debug, Serialize)]
+struct Allowed {
+    parse: Vec<&'static str>,
+    users: Vec<String>,
+    roles: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Embed {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    description: String,
+    color: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<Field>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    footer: Option<Footer>,
+}
+
+#[derive(Debug, Serialize)]
+struct Field {
+    name: String,
+    value: String,
+    inline: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Footer {
+    text: String,
+}
+
+/// The message of a page. Pings stand in the content, for embeds ping nobody, and only those that are asked for are allowed.
+pub(super) fn message(page: &Page, username: Option<&str>) -> Message {
+    let facts = &page.facts;
+    let mentions = &facts.mentions;
+    let all = mentions.all.then(|| "@everyone".to_owned());
+    let roles = mentions.groups.iter().map(|id| format!("<@&{id}>"));
+    let users = mentions.users.iter().map(|id| format!("<@{id}>"));
+    let mut content = all.into_iter().chain(roles).chain(users).collect::<Vec<_>>().join(" ");
+    let mut embeds = Vec::new();
+    let text = page.field("text").trim_end();
+    if page.plain {
+        content = [content.as_str(), text].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
+    } else {
+        let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
+        let field = |(name, value): &(String, String)| Field { name: cut_units(name, NAME), value: cut_units(value, VALUE / 8), inline: true };
+        embeds.push(Embed {
+            title: cut_units(title, TITLE),
+            url: facts.links.first().map(|link| link.url.clone()).filter(|url| url.starts_with("http")),
+            description: text.to_owned(),
+            color: colour(facts),
+            fields: facts.pairs.iter().take(FIELDS).map(field).collect(),
+            footer: (page.total > 1).then(|| Footer { text: format!("{}/{}", page.number, page.total) }),
+        });
+    }
+    Message {
+        username: username.map(str::to_owned),
+        content,
+        embeds,
+        allowed_mentions: Allowed {
+            parse: if mentions.all { vec!["everyone"] } else { Vec::new() },
+            users: mentions.users.clone(),
+            roles: mentions.groups.clone(),
+        },
+    }
+}
+
+/// The description or all of the embed, whichever is nearer to its limit; of a plain page the content.
+pub(super) fn measure(page: &Page) -> Size {
+    let message = message(page, None);
+    let Some(embed) = message.embeds.first() else {
+        return Size::characters(units(&message.content), CONTENT);
+    };
+    let fields: usize = embed.fields.iter().map(|field| units(&field.name) + units(&field.value)).sum();
+    let footer = embed.footer.as_ref().map_or(0, |footer| units(&footer.text));
+    let description = units(&embed.description);
+    let all = units(&embed.title) + description + fields + footer;
+    if description * ALL >= all * DESCRIPTION { Size::characters(description, DESCRIPTION) } else { Size::characters(all, ALL) }
+}

@@ -1,0 +1,184 @@
+//! Discord: an incoming webhook with an embed. One attempt; no queue, no retry. <https://docs.discord.com/developers/resources/webhook#execute-webhook>
+
+mod body;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::kit::{self, Row};
+use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext};
+use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+
+/// The card.
+pub static PLATFORM: Platform = Platform {
+    name: "discord",
+    title: "Discord",
+    about: "incoming webhook; embed with severity colour and fields, @ by user and role id",
+    docs: "https://docs.discord.com/developers/resources/webhook#execute-webhook",
+    fields: &[
+        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
+        FieldSpec { name: "text", escape: Escape::DiscordMarkdown, required: true, single_line: false },
+    ],
+    measure: body::measure,
+    limit: "4,096 characters of description, 6,000 in all embeds (https://docs.discord.com/developers/resources/message#embed-object-embed-limits); \
+            2,000 of plain content",
+    pace: Pace {
+        limits: &[Limit { count: 5, window: Duration::from_secs(2) }, Limit { count: 30, window: Duration::from_secs(60) }],
+        per_month: None,
+        source: "https://docs.discord.com/developers/topics/rate-limits: limits come in each answer and are not fixed; 5 in 2 seconds and \
+                 30 a minute per webhook are what is commonly met",
+    },
+    concurrency: 1,
+    batch: 1,
+    ambiguous: OnAmbiguous::Retry,
+    resolved_by_default: true,
+};
+
+const HELP: &str = "copy the whole address, `https://discord.com/api/webhooks/...`, from the channel's settings, Integrations, Webhooks";
+
+/// `discord: { webhook }`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The webhook's address (`https://discord.com/api/webhooks/<id>/<token>`).
+    pub webhook: SecretSource,
+    /// Post as this name instead of the webhook's.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// Post into this thread of the channel.
+    #[serde(default)]
+    pub thread_id: Option<String>,
+    /// Whom messages ping unless a route says otherwise: `users` and `groups` (roles) by id, `all` for @everyone.
+    #[serde(default)]
+    pub at: Mentions,
+    /// Another server in Discord's place. Default the webhook's own.
+    #[serde(default)]
+    pub api_base: Option<String>,
+    /// PEM file of a further certificate authority; relative to the configuration file's folder.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl PlatformConfig for Config {
+    fn check(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = kit::check_secret("discord.webhook", &self.webhook).into_iter().collect();
+        for (kind, ids) in [("users", &self.at.users), ("groups", &self.at.groups)] {
+            for (place, id) in ids.iter().enumerate().filter(|(_, id)| id.is_empty() || !id.chars().all(|c| c.is_ascii_digit())) {
+                let message = format!("`{id}` is not an id");
+                let help = "write the number: in Discord with developer mode on, right-click the name and choose Copy ID";
+                problems.push(Problem::new(format!("discord.at.{kind}[{place}]"), message, help));
+            }
+        }
+        if !self.at.mobiles.is_empty() {
+            problems.push(Problem::new("discord.at.mobiles", "Discord knows no mobile numbers", "name `users` or `groups` (roles) by id"));
+        }
+        if self.username.as_ref().is_some_and(|name| name.trim().is_empty() || name.chars().count() > 80) {
+            problems.push(Problem::new("discord.username", "a name has 1 to 80 characters", "write a shorter one, or remove the key"));
+        }
+        problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("discord.api_base", base)));
+        problems
+    }
+
+    fn recipients(&self) -> Vec<Recipient> {
+        vec![Recipient::new("@webhook")]
+    }
+
+    fn mentions(&self) -> Mentions {
+        self.at.clone()
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+        let url = kit::read_address(cx, "discord.webhook", &self.webhook, self.api_base.as_deref(), HELP).map_err(|problem| vec![problem])?;
+        let http = kit::http(cx, "discord", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
+        let outlet = OutletKey::new("discord", url.expose());
+        let driver = Driver {
+            http: http.with_secrets(kit::address_secrets(&url)),
+            url,
+            username: self.username.as_deref().map(str::trim).map(str::to_owned),
+            thread_id: self.thread_id.clone(),
+        };
+        Ok(Built { channel: Arc::new(driver), outlet })
+    }
+}
+
+struct Driver {
+    url: Secret,
+    http: kit::Http,
+    username: Option<String>,
+    thread_id: Option<String>,
+}
+
+/// Discord refuses requests without a sensible one (40333): <https://docs.discord.com/developers/reference#user-agent>
+const USER_AGENT: &str = concat!("DiscordBot (https://docs.discord.com/developers/reference, ", env!("CARGO_PKG_VERSION"), ")");
+
+#[async_trait]
+impl Channel for Driver {
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
+        kit::all(to, self.attempt(page, cx).await)
+    }
+
+    async fn probe(&self) -> Probe {
+        match self.http.get(self.url.expose()).header("user-agent", USER_AGENT).send(kit::probe_deadline()).await {
+            Ok(reply) => of(&reply, reply.date().unwrap_or_default()).map_or_else(Probe::Failed, |_| Probe::Ok),
+            Err(error) => Probe::Failed(error),
+        }
+    }
+}
+
+impl Driver {
+    async fn attempt(&self, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
+        // `wait`: without it Discord answers before it knows whether it keeps the message.
+        let call = self.http.post_json(self.url.expose(), &body::message(page, self.username.as_deref())).query("wait", "true");
+        let call = match &self.thread_id {
+            Some(thread) => call.query("thread_id", thread.clone()),
+            None => call,
+        };
+        of(&call.header("user-agent", USER_AGENT).send(cx.deadline).await?, cx.now)
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    retry_after: Option<f64>,
+}
+
+/// JSON error codes: <https://docs.discord.com/developers/topics/opcodes-and-status-codes#json-json-error-codes>
+const KNOWN: &[Row] = &[
+    (&["10015", "50027", "10003"], ErrorKind::Misconfigured, "the webhook does not exist any more; create a new one"),
+    (&["50013", "50001", "40333"], ErrorKind::Misconfigured, "the webhook may not post there; look at the channel's permissions"),
+    (&["50035", "50006", "40005", "50109"], ErrorKind::Rejected, "its content is not accepted; look at what the template renders"),
+    (&["20016", "20028", "40062", "30046"], ErrorKind::RateLimited { retry_after: None }, "too many messages came too fast"),
+];
+
+fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
+    // Without `wait` and behind some proxies: no body at all.
+    if reply.status() == 204 {
+        return Ok(reply.receipt("204", None));
+    }
+    let answer: Answer = kit::parse(reply, now)?;
+    if reply.is_success() && answer.id.is_some() {
+        return Ok(reply.receipt(reply.status().to_string(), answer.id));
+    }
+    let wait = answer.retry_after.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).or_else(|| reply.retry_after(now));
+    let code = answer.code.to_string();
+    let by_status = kit::classify_status(reply, now).map_or((ErrorKind::Rejected, String::new()), |error| (error.kind, error.summary));
+    let (kind, advice) = kit::look_up(KNOWN, &code).map_or(by_status, |(kind, advice)| (kind, advice.to_owned()));
+    let kind = if let ErrorKind::RateLimited { .. } = kind { ErrorKind::RateLimited { retry_after: wait } } else { kind };
+    let code = if answer.code == 0 { format!("HTTP {}", reply.status()) } else { code };
+    Err(reply.error(kind, code, format!("Discord: {advice} (\"{}\")", answer.message)))
+}

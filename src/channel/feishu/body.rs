@@ -1,0 +1,157 @@
+//! What Feishu is sent: a card of schema 1.0 with a coloured header, or text for plain pages. Pure.
+//! <https://open.feishu.cn/document/common-capabilities/message-card/message-cards-content/using-markdown-tags>
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::channel::kit::cut_units;
+use crate::model::{Mentions, Page, Severity, Size, Status};
+
+/// The whole body of a bot's request, as documented (20 K): <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
+const MAX_BODY: usize = 20 * 1024;
+/// What a signature and a timestamp, or a receiver and an idempotency key, add to the body.
+const ENVELOPE: usize = 400;
+/// A uuid's length: <https://open.feishu.cn/document/server-docs/im-v1/message/create>
+const MAX_UUID: usize = 50;
+/// Our own: a phone shows less of a header.
+const TITLE: usize = 200;
+/// Our own: pairs and buttons that are of use on a phone.
+const PAIRS: usize = 8;
+const BUTTONS: usize = 5;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Message {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign: Option<String>,
+    msg_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card: Option<Value>,
+}
+
+impl Message {
+    pub(super) fn sign(&mut self, timestamp: i64, sign: String) {
+        self.timestamp = Some(timestamp.to_string());
+        self.sign = Some(sign);
+    }
+}
+
+/// The message of a page to a bot's group.
+pub(super) fn message(page: &Page, keyword: Option<&str>) -> Message {
+    let empty = Message { timestamp: None, sign: None, msg_type: "text", content: None, card: None };
+    match page.plain {
+        true => Message { content: Some(text(page, keyword)), ..empty },
+        false => Message { msg_type: "interactive", card: Some(card(page, keyword)), ..empty },
+    }
+}
+
+/// The same to a receiver of an application: the content is JSON in a string. `key` makes Feishu take it once within an hour.
+pub(super) fn to_receiver(page: &Page, to: &str, key: &str, keyword: Option<&str>) -> Value {
+    let (kind, content) = if page.plain { ("text", text(page, keyword)) } else { ("interactive", card(page, keyword)) };
+    json!({ "receive_id": to, "msg_type": kind, "content": content.to_string(), "uuid": cut_units(key, MAX_UUID) })
+}
+
+/// What kind of id it is (same page).
+pub(super) fn receiver_type(to: &str) -> &'static str {
+    match to {
+        to if to.starts_with("oc_") => "chat_id",
+        to if to.starts_with("ou_") => "open_id",
+        to if to.starts_with("on_") => "union_id",
+        to if to.contains('@') => "email",
+        _ => "user_id",
+    }
+}
+
+fn text(page: &Page, keyword: Option<&str>) -> Value {
+    let mentions = &page.facts.mentions;
+    let all = mentions.all.then(|| "<at user_id=\"all\"></at>".to_owned());
+    let each = mentions.users.iter().map(|user| format!("<at user_id=\"{user}\"></at>"));
+    let pings = all.into_iter().chain(each).collect::<Vec<_>>().join(" ");
+    // In text, too, `<at ...>` is a ping: what an alert says must not be one.
+    let body = page.field("text").trim_end().replace("<at", "<\u{200B}at");
+    json!({ "text": with(&[&with_keyword(&body, keyword), &pings]) })
+}
+
+fn card(page: &Page, keyword: Option<&str>) -> Value {
+    let facts = &page.facts;
+    let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
+    let content = with(&[&with_keyword(page.field("text").trim_end(), keyword.filter(|word| !title.contains(*word))), &pings(&facts.mentions)]);
+    let mut elements = Vec::new();
+    if !content.is_empty() {
+        elements.push(json!({ "tag": "markdown", "content": content }));
+    }
+    let fields: Vec<Value> = facts
+        .pairs
+        .iter()
+        .take(PAIRS)
+        .map(|(name, value)| json!({ "is_short": true, "text": { "tag": "lark_md", "content": format!("**{}**\n{}", escape(name), escape(value)) } }))
+        .collect();
+    if !fields.is_empty() {
+        elements.push(json!({ "tag": "div", "fields": fields }));
+    }
+    let buttons: Vec<Value> = facts
+        .links
+        .iter()
+        .take(BUTTONS)
+        .map(|link| json!({ "tag": "button", "text": { "tag": "plain_text", "content": link.label }, "url": link.url, "type": "default" }))
+        .collect();
+    if !buttons.is_empty() {
+        elements.push(json!({ "tag": "action", "actions": buttons }));
+    }
+    if page.total > 1 {
+        let number = format!("{}/{}", page.number, page.total);
+        elements.push(json!({ "tag": "note", "elements": [{ "tag": "plain_text", "content": number }] }));
+    }
+    let header = json!({ "template": template(facts.status, facts.severity), "title": { "tag": "plain_text", "content": cut_units(title, TITLE) } });
+    json!({ "config": { "wide_screen_mode": true }, "header": header, "elements": elements })
+}
+
+/// The header's colour (<https://open.feishu.cn/document/common-capabilities/message-card/message-cards-content/card-header>).
+fn template(status: Status, severity: Severity) -> &'static str {
+    match (status, severity) {
+        (Status::Resolved, _) => "green",
+        (_, Severity::Critical) => "red",
+        (_, Severity::Error) => "orange",
+        (_, Severity::Warning) => "yellow",
+        (_, Severity::Info) => "blue",
+    }
+}
+
+fn pings(mentions: &Mentions) -> String {
+    let all = mentions.all.then(|| "<at id=all></at>".to_owned());
+    let each = mentions.users.iter().map(|user| match user.contains('@') {
+        true => format!("<at email={user}></at>"),
+        false => format!("<at id={user}></at>"),
+    });
+    all.into_iter().chain(each).collect::<Vec<_>>().join(" ")
+}
+
+fn with(parts: &[&str]) -> String {
+    parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("\n")
+}
+
+fn with_keyword(text: &str, keyword: Option<&str>) -> String {
+    with(&[text, keyword.filter(|word| !text.contains(*word)).unwrap_or_default()])
+}
+
+/// Facts are unescaped: markup characters become entities, as the card's markdown wants them.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' | '>' | '*' | '_' | '`' | '[' | ']' | '&' => out.push_str(&format!("&#{};", u32::from(c))),
+            '~' => out.push_str("&sim;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The bytes of the encoded body, with room for what the way of sending adds.
+pub(super) fn measure(page: &Page) -> Size {
+    let bytes = serde_json::to_vec(&message(page, None)).map_or(usize::MAX / 2, |body| body.len());
+    Size::bytes(bytes + ENVELOPE, MAX_BODY)
+}

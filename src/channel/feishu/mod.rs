@@ -1,0 +1,247 @@
+//! Feishu / Lark (飞书): a group's custom bot (signature in the body), or an application's messages with a tenant token. One attempt; no queue,
+//! no retry. <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>,
+//! <https://open.feishu.cn/document/server-docs/im-v1/message/create>
+
+mod answer;
+mod body;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sha2::Sha256;
+
+use super::token::{Fresh, TokenCache};
+use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+
+/// The card.
+pub static PLATFORM: Platform = Platform {
+    name: "feishu",
+    title: "Feishu / Lark (飞书)",
+    about: "custom group bot, signed, or application messages to groups and people; cards with severity colour and link buttons",
+    docs: "https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot",
+    fields: &[
+        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
+        FieldSpec { name: "text", escape: Escape::LarkMarkdown, required: true, single_line: false },
+    ],
+    measure: body::measure,
+    limit: "20 KB of JSON (https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot); application cards 30 KB \
+            (https://open.feishu.cn/document/server-docs/im-v1/message/create)",
+    pace: Pace {
+        limits: &[Limit { count: 5, window: Duration::from_secs(1) }, Limit { count: 100, window: Duration::from_secs(60) }],
+        per_month: None,
+        source: "https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot: 100 a minute and 5 a second per bot; applications 5 a second \
+                 per person or group (https://open.feishu.cn/document/server-docs/im-v1/message/create)",
+    },
+    concurrency: 1,
+    batch: 1,
+    ambiguous: OnAmbiguous::Retry,
+    resolved_by_default: true,
+};
+
+const API_BASE: &str = "https://open.feishu.cn";
+
+/// `feishu: { token, secret }` for a group's bot, `feishu: { app_id, app_secret, to }` for an application.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The last part of the bot's webhook address.
+    pub token: Option<SecretSource>,
+    /// Signing secret, when the bot's security setting is a signature (签名校验).
+    pub secret: Option<SecretSource>,
+    /// A word of the bot's keyword list (自定义关键词); it is added to messages that do not hold it.
+    pub keyword: Option<String>,
+    /// The application's id (`cli_...`), instead of `token`.
+    pub app_id: Option<String>,
+    /// The application's secret.
+    pub app_secret: Option<SecretSource>,
+    /// Whom the application writes to: groups (`oc_...`), people (`ou_...`, `on_...`, a user id, or an e-mail address).
+    pub to: Vec<String>,
+    /// Whom messages ping unless a route says otherwise: `users` (open ids, `ou_...`), `all`.
+    pub at: Mentions,
+    /// Another server. Default `https://open.feishu.cn`; for Lark write `https://open.larksuite.com`.
+    pub api_base: Option<String>,
+    /// PEM file of a further certificate authority; relative to the configuration file's folder.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl PlatformConfig for Config {
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        match (&self.token, &self.app_id) {
+            (None, None) => problems.push(Problem::new(
+                "feishu",
+                "neither a bot's token nor an application is given",
+                "write `token` for a group's bot, or `app_id`, `app_secret` and `to` for an application",
+            )),
+            (Some(_), Some(_)) => problems.push(Problem::new("feishu.app_id", "both a bot and an application are given", "keep one of them")),
+            (None, Some(_)) => {
+                if self.app_secret.is_none() {
+                    problems.push(Problem::new("feishu.app_secret", "an application needs its secret", "write `app_secret: env:FEISHU_APP_SECRET`"));
+                }
+                if self.to.is_empty() {
+                    problems.push(Problem::new("feishu.to", "an application needs somebody to write to", "name groups (`oc_...`) or people"));
+                }
+            }
+            (Some(_), None) if !self.to.is_empty() => {
+                problems.push(Problem::new("feishu.to", "a group's bot writes to its own group only", "remove `to`, or use an application"));
+            }
+            _ => {}
+        }
+        for (place, to) in self.to.iter().enumerate() {
+            problems.extend(kit::check_text(&format!("feishu.to[{place}]"), to, "write an id or an e-mail address"));
+        }
+        if !self.at.mobiles.is_empty() || !self.at.groups.is_empty() {
+            problems.push(Problem::new("feishu.at", "Feishu pings people by their open id only", "name `users: [ou_...]`, or `all: true`"));
+        }
+        problems.extend(self.keyword.as_ref().and_then(|word| kit::check_text("feishu.keyword", word, "write the word, or remove the key")));
+        let secrets = [("feishu.token", &self.token), ("feishu.secret", &self.secret), ("feishu.app_secret", &self.app_secret)];
+        problems.extend(secrets.into_iter().filter_map(|(path, source)| kit::check_secret(path, source.as_ref()?)));
+        problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("feishu.api_base", base)));
+        problems
+    }
+
+    fn recipients(&self) -> Vec<Recipient> {
+        if self.app_id.is_some() { self.to.iter().map(|to| Recipient::new(to.trim())).collect() } else { vec![Recipient::new("@bot")] }
+    }
+
+    fn mentions(&self) -> Mentions {
+        self.at.clone()
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+        let mut problems = self.check();
+        let mut keep = |result: Result<Secret, Problem>| result.map_err(|problem| problems.push(problem)).ok();
+        let mut read = |path, source: &Option<SecretSource>| source.as_ref().and_then(|source| keep(kit::read_secret(cx, path, source)));
+        let (token, secret, app_secret) =
+            (read("feishu.token", &self.token), read("feishu.secret", &self.secret), read("feishu.app_secret", &self.app_secret));
+        let http = kit::http(cx, "feishu", self.ca_file.as_deref()).map_err(|problem| problems.push(problem)).ok();
+        if let Some(token) = &token
+            && token.expose().contains('/')
+        {
+            let help = "of `https://open.feishu.cn/open-apis/bot/v2/hook/abc`, write only `abc`";
+            problems.push(Problem::new("feishu.token", "it is an address, not a token", help));
+        }
+        let (Some(http), true) = (http, problems.is_empty()) else { return Err(problems) };
+        let base = self.api_base.clone().unwrap_or_else(|| API_BASE.to_owned());
+        let secrets: Vec<Secret> = [&token, &secret, &app_secret].into_iter().flatten().cloned().collect();
+        let (way, outlet) = match (token, &self.app_id, app_secret) {
+            (Some(token), ..) => {
+                let outlet = OutletKey::new("feishu", token.expose());
+                (Way::Bot { url: Secret::new(kit::join(&base, &format!("/open-apis/bot/v2/hook/{}", token.expose()))), secret }, outlet)
+            }
+            (None, Some(id), Some(app_secret)) => {
+                let credential = format!("{id} {} {base}", app_secret.expose());
+                let outlet = OutletKey::new("feishu", &format!("{credential} {}", self.to.join(" ")));
+                (Way::App { base, id: id.clone(), secret: app_secret, tokens: cx.http.tokens("feishu", &[credential.as_str()]) }, outlet)
+            }
+            _ => return Err(problems),
+        };
+        let driver = Driver { way, http: http.with_secrets(secrets), keyword: self.keyword.as_deref().map(str::trim).map(str::to_owned) };
+        Ok(Built { channel: Arc::new(driver), outlet })
+    }
+}
+
+enum Way {
+    Bot { url: Secret, secret: Option<Secret> },
+    App { base: String, id: String, secret: Secret, tokens: Arc<TokenCache> },
+}
+
+struct Driver {
+    way: Way,
+    http: kit::Http,
+    keyword: Option<String>,
+}
+
+#[async_trait]
+impl Channel for Driver {
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
+        let mut results = Vec::with_capacity(to.len());
+        // The card says one recipient an attempt, so this is one message.
+        for (place, to) in to.iter().enumerate() {
+            let result = match &self.way {
+                Way::Bot { url, secret } => self.to_group(url, secret.as_ref(), page, cx).await,
+                Way::App { .. } => self.to_receiver(page, to, cx).await,
+            };
+            results.push((place, result));
+        }
+        results
+    }
+
+    async fn probe(&self) -> Probe {
+        match self.token(kit::probe_deadline(), Timestamp::UNIX_EPOCH).await {
+            None => Probe::Unsupported,
+            Some(result) => result.map_or_else(Probe::Failed, |_| Probe::Ok),
+        }
+    }
+}
+
+impl Driver {
+    async fn to_group(&self, url: &Secret, secret: Option<&Secret>, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
+        let post = async |at: Timestamp| {
+            let mut message = body::message(page, self.keyword.as_deref());
+            if let Some(secret) = secret {
+                message.sign(at.as_second(), sign(secret, at.as_second()));
+            }
+            self.http.post_json(url.expose(), &message).secret(url).send(cx.deadline).await
+        };
+        let reply = post(cx.now).await?;
+        // Our clock is more than an hour off: sign once more by the server's own, which the answer carries.
+        if let (true, Some(_), Some(date)) = (answer::is_clock_trouble(&reply), secret, reply.date()) {
+            return answer::of(&post(date).await?, cx.now);
+        }
+        answer::of(&reply, cx.now)
+    }
+
+    /// The application's token; `None` for a bot, which has none.
+    async fn token(&self, deadline: tokio::time::Instant, now: Timestamp) -> Option<Result<Secret, SendError>> {
+        let Way::App { base, id, secret, tokens } = &self.way else { return None };
+        let fetch = async {
+            let url = kit::join(base, "/open-apis/auth/v3/tenant_access_token/internal");
+            let ask = serde_json::json!({ "app_id": id, "app_secret": secret.expose() });
+            let reply = self.http.post_json(url, &ask).harmless().secret(secret).send(deadline).await?;
+            let (token, expire) = answer::token(&reply, now)?;
+            Ok(Fresh { token, expires_in: Duration::from_secs(expire) })
+        };
+        Some(tokens.get(fetch).await)
+    }
+
+    async fn to_receiver(&self, page: &Page, to: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
+        let Way::App { base, tokens, .. } = &self.way else {
+            return Err(SendError::new(crate::model::ErrorKind::Rejected, "a group's bot has no receivers"));
+        };
+        let message = body::to_receiver(page, to.expose(), &cx.idempotency_key, self.keyword.as_deref());
+        let url = kit::join(base, "/open-apis/im/v1/messages");
+        for renewed in [false, true] {
+            let token = match self.token(cx.deadline, cx.now).await {
+                Some(token) => token?,
+                None => break,
+            };
+            let call = self.http.post_json(&url, &message).query("receive_id_type", body::receiver_type(to.expose())).bearer(&token);
+            let reply = call.send(cx.deadline).await?;
+            if !renewed && answer::is_token_trouble(&reply) {
+                tokens.invalidate(&token);
+                continue;
+            }
+            return answer::of(&reply, cx.now);
+        }
+        Err(SendError::new(crate::model::ErrorKind::Transient, "the application's token was refused twice"))
+    }
+}
+
+/// Base64 of HMAC-SHA256 over nothing, keyed with `timestamp + "\n" + secret`; the timestamp is in seconds.
+/// <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
+fn sign(secret: &Secret, timestamp: i64) -> String {
+    let key = format!("{timestamp}\n{}", secret.expose());
+    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
+    base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes())
+}

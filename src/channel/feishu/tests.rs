@@ -1,0 +1,116 @@
+//! Feishu: signature vector, what is sent, tokens, what answers mean, how a page is measured, and what never shows.
+
+use super::*;
+use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
+use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
+
+const BOT: &str = "{ token: h00k-S3CRET, secret: demo-S3CRET, api_base: BASE, keyword: 告警 }";
+const APP: &str = "{ app_id: cli_1, app_secret: app-S3CRET, to: [oc_1, anna@example.com], api_base: BASE }";
+const OK: &str = r#"{"code":0,"msg":"success","data":{}}"#;
+const TOKEN: &str = r#"{"code":0,"msg":"ok","tenant_access_token":"t-S3CRET","expire":7200}"#;
+
+fn group() -> [Recipient; 1] {
+    [Recipient::new("@bot")]
+}
+
+#[test]
+fn the_signature_matches_the_published_vector() {
+    assert_eq!(sign(&Secret::new("demo-secret"), 1_599_360_473), "3/MaVZ8JLIy4TUG+7KSFJqvUkTKd+HWY8g+56DZWq8s=");
+}
+
+#[tokio::test]
+async fn a_bot_gets_a_signed_card_or_text() {
+    let stand = Stand::start([Scripted::from(OK), Scripted::from(OK)]).await;
+    let built = build::<Config>(BOT, &stand.base).unwrap();
+    let mut page = rich(&[("title", "[P1] 磁盘"), ("text", "**磁盘** db-1")]);
+    page.facts.mentions.users = vec!["ou_1".into()];
+    assert_eq!(kinds(&built.channel.send(&page, &group(), &context()).await), [Ok(None)]);
+    page.plain = true;
+    assert_eq!(kinds(&built.channel.send(&page, &group(), &context()).await), [Ok(None)]);
+    let seen = stand.seen();
+    assert_eq!(seen[0].uri.to_string(), "/open-apis/bot/v2/hook/h00k-S3CRET");
+    insta::assert_json_snapshot!("card", seen[0].json());
+    insta::assert_json_snapshot!("text", seen[1].json());
+}
+
+#[tokio::test]
+async fn an_application_asks_for_a_token_once_and_renews_a_refused_one_within_the_attempt() {
+    let sent = r#"{"code":0,"msg":"success","data":{"message_id":"om_1"}}"#;
+    let expired = Scripted::new(400, r#"{"code":99991663,"msg":"Invalid access token"}"#);
+    let stand = Stand::start([Scripted::from(TOKEN), Scripted::from(sent), expired, Scripted::from(TOKEN), Scripted::from(sent)]).await;
+    let built = build::<Config>(APP, &stand.base).unwrap();
+    let page = page(&[("text", "x")]);
+    for to in ["oc_1", "anna@example.com"] {
+        let results = built.channel.send(&page, &[Recipient::new(to)], &context()).await;
+        assert_eq!(kinds(&results), [Ok(Some("om_1".to_owned()))]);
+    }
+    let seen = stand.seen();
+    assert_eq!(seen.len(), 5);
+    assert_eq!((seen[1].header("authorization"), seen[1].query("receive_id_type").as_deref()), ("Bearer t-S3CRET", Some("chat_id")));
+    assert_eq!(seen[4].query("receive_id_type").as_deref(), Some("email"));
+    let body = seen[1].json();
+    assert_eq!(
+        (body["receive_id"].as_str(), body["msg_type"].as_str(), body["uuid"].as_str()),
+        (Some("oc_1"), Some("interactive"), Some("0123456789abcdef"))
+    );
+    let card: serde_json::Value = serde_json::from_str(body["content"].as_str().unwrap()).unwrap();
+    assert_eq!(card["elements"][0]["content"], "x");
+}
+
+#[tokio::test]
+async fn answers_mean_what_feishu_says() {
+    let wait = |s| RateLimited { retry_after: Some(Duration::from_secs(s)) };
+    let no = |code: i64| Scripted::from(format!(r#"{{"code":{code},"msg":"why"}}"#).as_str());
+    let limited = Scripted::new(429, r#"{"code":99991400,"msg":"request trigger frequency limit"}"#).header("x-ogw-ratelimit-reset", "7");
+    let rows = [
+        (no(11232), wait(30), "11232"),
+        (limited, wait(7), "99991400"),
+        (no(19001), Misconfigured, "19001"),
+        (no(19021), Misconfigured, "19021"),
+        (no(19022), Misconfigured, "19022"),
+        (no(19024), Rejected, "19024"),
+        (no(19036), Rejected, "19036"),
+        (no(9499), Rejected, "9499"),
+        (no(230002), Misconfigured, "230002"),
+        (no(77), Rejected, "77"),
+        (Scripted::new(503, r#"{"code":77,"msg":"busy"}"#), Transient, "77"),
+        (Scripted::new(502, "<html>"), Transient, "HTTP 502"),
+        (Scripted::from("<html>login</html>"), Transient, "HTTP 200"),
+        (Scripted::from(r#"{"code":"#), Ambiguous, "HTTP 200"),
+    ];
+    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>("{ token: h00k-S3CRET, api_base: BASE }", &stand.base).unwrap();
+    for (answer, kind, code) in &rows {
+        let results = built.channel.send(&page(&[("text", "x")]), &group(), &context()).await;
+        assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
+        assert!(!format!("{results:?}").contains("S3CRET"));
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_corrected_by_the_servers_own() {
+    let stale = Scripted::from(r#"{"code":19021,"msg":"sign match fail or timestamp is not within one hour from current time"}"#)
+        .header("date", "Tue, 14 Nov 2023 10:00:00 GMT");
+    let stand = Stand::start([stale, Scripted::from(OK)]).await;
+    let built = build::<Config>(BOT, &stand.base).unwrap();
+    assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &group(), &context()).await), [Ok(None)]);
+    assert_eq!(stand.seen()[1].json()["timestamp"], "1699956000");
+}
+
+#[test]
+fn mistakes_are_found_without_secrets() {
+    let check = |yaml: &str| serde_yaml::from_str::<Config>(yaml).unwrap().check().into_iter().map(|p| p.path).collect::<Vec<_>>();
+    assert_eq!(check("{}"), ["feishu"]);
+    assert_eq!(check("{ app_id: cli_1 }"), ["feishu.app_secret", "feishu.to"]);
+    assert_eq!(check("{ token: a, to: [oc_1] }"), ["feishu.to"]);
+    assert_eq!(check("{ token: a, at: { mobiles: ['138'] } }"), ["feishu.at"]);
+    let problems = build::<Config>("{ token: 'https://open.feishu.cn/open-apis/bot/v2/hook/S3CRET' }", "").err().unwrap();
+    assert!(problems[0].message.contains("not a token") && !format!("{problems:?}").contains("S3CRET"), "{problems:?}");
+}
+
+#[test]
+fn pages_are_measured_in_the_bytes_of_the_body() {
+    let short = (PLATFORM.measure)(&page(&[("text", "磁盘")]));
+    let long = (PLATFORM.measure)(&page(&[("text", &"磁".repeat(1000))]));
+    assert_eq!((long.used - short.used, long.max), (3000 - 6, 20 * 1024));
+}

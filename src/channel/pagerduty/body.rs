@@ -1,0 +1,50 @@
+//! What PagerDuty is sent: a trigger while something fires, a resolve when nothing does. Pure.
+//! <https://developer.pagerduty.com/docs/send-alert-event>
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::channel::kit::cut_units;
+use crate::model::{Page, Size, Status};
+
+/// Characters of a summary (same page).
+const SUMMARY: usize = 1024;
+/// Our own, far below the 512 KB of the whole event: more than anybody reads in an incident.
+const DETAILS: usize = 32 * 1024;
+
+/// The event of a page. Its key is the group's, so that a repeat updates the alert and the end closes it; of a digest the message's own.
+pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> Value {
+    let facts = &page.facts;
+    let dedup_key = if facts.thread.is_empty() { key } else { facts.thread.as_str() };
+    // A further page is an alert of its own, else it would replace the first one's text.
+    let dedup_key = if page.number > 1 { format!("{dedup_key}-{}", page.number) } else { dedup_key.to_owned() };
+    let action = if facts.status == Status::Resolved { "resolve" } else { "trigger" };
+    let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
+    let mut details: Map<String, Value> = facts.pairs.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect();
+    if !page.field("text").trim().is_empty() {
+        details.insert("text".into(), page.field("text").trim().into());
+    }
+    let source =
+        facts.pairs.iter().find(|(name, _)| matches!(name.as_str(), "Where" | "对象" | "instance")).map_or(client, |(_, value)| value.as_str());
+    let links: Vec<Value> =
+        facts.links.iter().filter(|link| link.url.starts_with("http")).map(|link| json!({ "href": link.url, "text": link.label })).collect();
+    json!({
+        "routing_key": routing_key,
+        "event_action": action,
+        "dedup_key": dedup_key,
+        "client": client,
+        "links": links,
+        "payload": {
+            "summary": if title.is_empty() { "-".to_owned() } else { cut_units(title, SUMMARY) },
+            "source": if source.trim().is_empty() { "watchfire" } else { source },
+            "severity": facts.severity.as_str(),
+            "timestamp": Timestamp::from_millisecond(facts.formed_at).unwrap_or_default().to_string(),
+            "custom_details": details,
+        },
+    })
+}
+
+/// The bytes of the text, against our own limit.
+pub(super) fn measure(page: &Page) -> Size {
+    Size::bytes(page.field("text").len(), DETAILS)
+}

@@ -1,0 +1,138 @@
+//! PagerDuty, Events API v2: a firing group triggers an alert, its end resolves it. One attempt; no queue, no retry.
+//! <https://developer.pagerduty.com/docs/events-api-v2-overview>
+
+mod body;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
+use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+
+/// The card.
+pub static PLATFORM: Platform = Platform {
+    name: "pagerduty",
+    title: "PagerDuty",
+    about: "Events API v2; one alert per group, triggered and resolved by a stable key",
+    docs: "https://developer.pagerduty.com/docs/events-api-v2-overview",
+    fields: &[
+        FieldSpec { name: "title", escape: Escape::None, required: true, single_line: true },
+        FieldSpec { name: "text", escape: Escape::None, required: false, single_line: false },
+    ],
+    measure: body::measure,
+    limit: "512 KB (https://developer.pagerduty.com/docs/events-api-v2-overview), 1,024 characters of summary; the details are kept under 32 KB",
+    pace: Pace {
+        limits: &[Limit { count: 120, window: Duration::from_secs(60) }],
+        per_month: None,
+        source: "https://support.pagerduty.com/main/docs/rate-limits: Events API limits are per integration key and answered with 429; \
+                 120 events a minute were documented for a key",
+    },
+    concurrency: 4,
+    batch: 1,
+    // The key makes a repeat update the same alert.
+    ambiguous: OnAmbiguous::Retry,
+    resolved_by_default: true,
+};
+
+const API_BASE: &str = "https://events.pagerduty.com";
+
+/// `pagerduty: { routing_key }`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Integration key of an Events API v2 integration (32 characters).
+    pub routing_key: SecretSource,
+    /// Shown as the client that sent it. Default `Watchfire`.
+    #[serde(default)]
+    pub client: Option<String>,
+    /// Another server. Default `https://events.pagerduty.com`; in the EU `https://events.eu.pagerduty.com`.
+    #[serde(default)]
+    pub api_base: Option<String>,
+    /// PEM file of a further certificate authority; relative to the configuration file's folder.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl PlatformConfig for Config {
+    fn check(&self) -> Vec<Problem> {
+        let base = self.api_base.as_ref().and_then(|base| kit::check_base("pagerduty.api_base", base));
+        kit::check_secret("pagerduty.routing_key", &self.routing_key).into_iter().chain(base).collect()
+    }
+
+    fn recipients(&self) -> Vec<Recipient> {
+        vec![Recipient::new("@service")]
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+        let key = kit::read_secret(cx, "pagerduty.routing_key", &self.routing_key).map_err(|problem| vec![problem])?;
+        if cx.secrets.real() && key.expose().trim().len() != 32 {
+            let help = "copy it from the service's page, Integrations, Events API V2; a REST API key does not work here";
+            return Err(vec![Problem::new("pagerduty.routing_key", "it is not an integration key, which has 32 characters", help)]);
+        }
+        let http = kit::http(cx, "pagerduty", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
+        let outlet = OutletKey::new("pagerduty", key.expose());
+        let driver = Driver {
+            url: kit::join(self.api_base.as_deref().unwrap_or(API_BASE), "/v2/enqueue"),
+            http: http.with_secrets([key.clone()]),
+            key,
+            client: self.client.clone().unwrap_or_else(|| "Watchfire".into()),
+        };
+        Ok(Built { channel: Arc::new(driver), outlet })
+    }
+}
+
+struct Driver {
+    url: String,
+    http: kit::Http,
+    key: Secret,
+    client: String,
+}
+
+#[async_trait]
+impl Channel for Driver {
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
+        kit::all(to, self.attempt(page, cx).await)
+    }
+}
+
+impl Driver {
+    async fn attempt(&self, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
+        let event = body::event(page, self.key.expose().trim(), &self.client, &cx.idempotency_key);
+        of(&self.http.post_json(&self.url, &event).send(cx.deadline).await?, cx.now)
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    errors: Vec<String>,
+    #[serde(default)]
+    dedup_key: Option<String>,
+}
+
+/// Answers: <https://developer.pagerduty.com/docs/send-alert-event#response-codes--retry-logic>
+fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
+    let answer: Answer = kit::parse(reply, now)?;
+    if reply.is_success() && answer.status == "success" {
+        return Ok(reply.receipt("success", answer.dedup_key));
+    }
+    let said = if answer.errors.is_empty() { answer.message } else { answer.errors.join("; ") };
+    let (kind, advice) = match reply.status() {
+        400 if said.contains("routing_key") => (ErrorKind::Misconfigured, "the integration key is not accepted; check `routing_key`".to_owned()),
+        429 => (ErrorKind::RateLimited { retry_after: reply.retry_after(now) }, "too many events came too fast".to_owned()),
+        _ => kit::classify_status(reply, now).map_or((ErrorKind::Rejected, "it did not take the event".into()), |error| (error.kind, error.summary)),
+    };
+    Err(reply.error(kind, format!("HTTP {}", reply.status()), format!("PagerDuty: {advice} (\"{said}\")")))
+}

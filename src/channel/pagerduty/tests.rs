@@ -1,0 +1,71 @@
+//! PagerDuty: trigger and resolve under one key, what answers mean, and what never shows.
+
+use super::*;
+use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
+use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::Status;
+
+const CONFIG: &str = "{ routing_key: S3CRET6789abcdef0123456789abcdef, api_base: BASE }";
+const OK: &str = r#"{"status":"success","message":"Event processed","dedup_key":"group-1"}"#;
+
+fn service() -> [Recipient; 1] {
+    [Recipient::new("@service")]
+}
+
+#[tokio::test]
+async fn what_fires_triggers_and_its_end_resolves_the_same_alert() {
+    let stand = Stand::start([Scripted::new(202, OK), Scripted::new(202, OK)]).await;
+    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let mut page = rich(&[("title", "Disk"), ("text", "Disk is full on db-1")]);
+    assert_eq!(kinds(&built.channel.send(&page, &service(), &context()).await), [Ok(Some("group-1".to_owned()))]);
+    page.facts.status = Status::Resolved;
+    built.channel.send(&page, &service(), &context()).await;
+    let seen = stand.seen();
+    assert_eq!(seen[0].uri.to_string(), "/v2/enqueue");
+    let (first, second) = (seen[0].json(), seen[1].json());
+    insta::assert_json_snapshot!("trigger", first);
+    assert_eq!((first["event_action"].as_str(), second["event_action"].as_str()), (Some("trigger"), Some("resolve")));
+    assert_eq!(first["dedup_key"], second["dedup_key"]);
+}
+
+#[tokio::test]
+async fn answers_mean_what_pagerduty_says() {
+    let no = |status: u16, errors: &str| {
+        Scripted::new(status, format!(r#"{{"status":"invalid event","message":"Event object is invalid","errors":["{errors}"]}}"#).into_bytes())
+    };
+    let rows = [
+        (no(400, "'routing_key' is invalid"), Misconfigured, "HTTP 400"),
+        (no(400, "'payload.summary' is missing or blank"), Rejected, "HTTP 400"),
+        (
+            Scripted::new(429, r#"{"status":"throttle exceeded"}"#).header("retry-after", "3"),
+            RateLimited { retry_after: Some(Duration::from_secs(3)) },
+            "HTTP 429",
+        ),
+        (Scripted::new(500, "{}"), Transient, "HTTP 500"),
+        (Scripted::new(502, "<html>"), Transient, "HTTP 502"),
+        (Scripted::from("<html>login</html>"), Transient, "HTTP 200"),
+    ];
+    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    for (answer, kind, code) in &rows {
+        let results = built.channel.send(&page(&[("title", "x")]), &service(), &context()).await;
+        assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
+        assert!(!format!("{results:?}").contains("S3CRET"));
+    }
+}
+
+#[test]
+fn a_digest_has_a_key_of_its_own_and_so_has_each_further_page() {
+    let mut page = page(&[("title", "Digest")]);
+    let key = |page: &Page| body::event(page, "k", "c", "message-key")["dedup_key"].as_str().unwrap().to_owned();
+    assert_eq!(key(&page), "message-key");
+    page.facts.thread = "group".into();
+    page.number = 2;
+    assert_eq!(key(&page), "group-2");
+}
+
+#[test]
+fn a_key_of_another_kind_is_told() {
+    let problems = build::<Config>("{ routing_key: S3CRET }", "").err().unwrap();
+    assert!(problems[0].message.contains("32 characters") && !format!("{problems:?}").contains("S3CRET"), "{problems:?}");
+}

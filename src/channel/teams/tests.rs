@@ -1,0 +1,64 @@
+//! Teams: the card, what answers mean, how a page is measured, and what never shows.
+
+use super::*;
+use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
+use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+
+const CONFIG: &str =
+    "{ webhook: 'https://prod-00.logic.azure.com/workflows/1/triggers/manual/paths/invoke?api-version=1&sig=teams-S3CRET', api_base: BASE }";
+
+fn hook() -> [Recipient; 1] {
+    [Recipient::new("@webhook")]
+}
+
+#[tokio::test]
+async fn an_adaptive_card_with_mentions_that_stand_in_its_text() {
+    let stand = Stand::start([Scripted::new(202, ""), Scripted::from("1")]).await;
+    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let mut page = rich(&[("title", "Disk *full*"), ("text", "**Disk** db-1")]);
+    page.facts.mentions.users = vec!["anna@example.com".into()];
+    assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(None)]);
+    page.plain = true;
+    assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(None)]);
+    let seen = stand.seen();
+    assert_eq!(seen[0].uri.to_string(), "/workflows/1/triggers/manual/paths/invoke?api-version=1&sig=teams-S3CRET");
+    insta::assert_json_snapshot!("card", seen[0].json());
+    insta::assert_json_snapshot!("plain", seen[1].json());
+}
+
+#[tokio::test]
+async fn answers_mean_what_teams_says() {
+    let connector = |status: u16| {
+        Scripted::from(
+            format!("Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error {status} with ContextId x").as_str(),
+        )
+    };
+    let soon = RateLimited { retry_after: Some(Duration::from_secs(30)) };
+    let rows = [
+        (Scripted::new(429, "{}").header("retry-after", "5"), RateLimited { retry_after: Some(Duration::from_secs(5)) }, "HTTP 429"),
+        (connector(429), soon, "HTTP 429"),
+        (connector(413), Rejected, "HTTP 413"),
+        (connector(502), Transient, "HTTP 502"),
+        (Scripted::new(400, "{}"), Rejected, "HTTP 400"),
+        (Scripted::new(401, "{}"), Misconfigured, "HTTP 401"),
+        (Scripted::new(404, "{}"), Misconfigured, "HTTP 404"),
+        (Scripted::new(502, "<html>"), Transient, "HTTP 502"),
+        (Scripted::from("<html>login</html>"), Transient, "HTTP 200"),
+    ];
+    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    for (answer, kind, code) in &rows {
+        let results = built.channel.send(&page(&[("text", "x")]), &hook(), &context()).await;
+        assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
+        assert!(!format!("{results:?}").contains("S3CRET"));
+    }
+}
+
+#[test]
+fn pages_are_measured_in_the_bytes_of_the_card_and_mistakes_are_found() {
+    let short = (PLATFORM.measure)(&page(&[("text", "x")]));
+    let long = (PLATFORM.measure)(&page(&[("text", &"磁".repeat(100))]));
+    assert_eq!((long.used - short.used, long.max), (299, 20 * 1024));
+    let config: Config = serde_yaml::from_str("{ webhook: a, at: { all: true } }").unwrap();
+    assert_eq!(config.check()[0].path, "teams.at");
+}

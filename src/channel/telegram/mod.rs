@@ -1,0 +1,216 @@
+//! Telegram's Bot API: `sendMessage` in HTML. One attempt; no queue, no retry. <https://core.telegram.org/bots/api#sendmessage>
+
+mod body;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+
+/// The card.
+pub static PLATFORM: Platform = Platform {
+    name: "telegram",
+    title: "Telegram",
+    about: "bot token and chat id (groups, channels, topics, people); HTML text",
+    docs: "https://core.telegram.org/bots/api#sendmessage",
+    fields: &[FieldSpec { name: "text", escape: Escape::TelegramHtml, required: true, single_line: false }],
+    measure: body::measure,
+    limit: "4,096 characters (https://core.telegram.org/bots/api#sendmessage)",
+    pace: Pace {
+        limits: &[Limit { count: 1, window: Duration::from_secs(1) }, Limit { count: 20, window: Duration::from_secs(60) }],
+        per_month: None,
+        source: "https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: one message per second and chat, 20 a minute and group",
+    },
+    concurrency: 1,
+    batch: 1,
+    ambiguous: OnAmbiguous::Retry,
+    resolved_by_default: true,
+};
+
+const API_BASE: &str = "https://api.telegram.org";
+
+/// `telegram: { token, chat }`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The bot's token (`123456:ABC...`), from @BotFather.
+    pub token: SecretSource,
+    /// The chat: a group's or person's id (`-1001234567890`, in quotes or not) or a public channel's name (`"@name"`).
+    #[schemars(with = "String")]
+    pub chat: Chat,
+    /// A topic of a group that has topics.
+    #[serde(default)]
+    pub thread_id: Option<i64>,
+    /// Resolved alerts arrive without a sound. Default true.
+    #[serde(default)]
+    pub quiet_resolved: Option<bool>,
+    /// Another server in Telegram's place (a local Bot API server). Default `https://api.telegram.org`.
+    #[serde(default)]
+    pub api_base: Option<String>,
+    /// PEM file of a further certificate authority; relative to the configuration file's folder.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A chat's id, as a number or as text: people paste both.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Chat {
+    /// An id.
+    Id(i64),
+    /// An id in quotes, or `@name`.
+    Name(String),
+}
+
+impl std::fmt::Display for Chat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Chat::Id(id) => write!(f, "{id}"),
+            Chat::Name(name) => f.write_str(name.trim()),
+        }
+    }
+}
+
+impl PlatformConfig for Config {
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        problems.extend(kit::check_secret("telegram.token", &self.token));
+        let chat = self.chat.to_string();
+        if chat.parse::<i64>().is_err() && !(chat.starts_with('@') && chat.len() > 1) {
+            let help = "write the chat's id (`-1001234567890`), or `\"@name\"` of a public channel";
+            problems.push(Problem::new("telegram.chat", "it is neither an id nor a channel's @name", help));
+        }
+        problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("telegram.api_base", base)));
+        problems
+    }
+
+    fn recipients(&self) -> Vec<Recipient> {
+        vec![Recipient::new(self.chat.to_string())]
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+        let token = kit::read_secret(cx, "telegram.token", &self.token).map_err(|problem| vec![problem])?;
+        if token.expose().contains('/') {
+            let help = "write only the token that @BotFather gave, `123456:ABC...`";
+            return Err(vec![Problem::new("telegram.token", "it is an address, not a token", help)]);
+        }
+        let http = kit::http(cx, "telegram", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
+        let base = self.api_base.as_deref().unwrap_or(API_BASE);
+        // A bot's token stands in the path of its address.
+        let url = Secret::new(kit::join(base, &format!("/bot{}", token.expose())));
+        let driver = Driver {
+            http: http.with_secrets([token.clone(), url.clone()]),
+            url,
+            thread_id: self.thread_id,
+            quiet_resolved: self.quiet_resolved.unwrap_or(true),
+            moved: Mutex::default(),
+        };
+        Ok(Built { channel: Arc::new(driver), outlet: OutletKey::new("telegram", &format!("{} {}", token.expose(), self.chat)) })
+    }
+}
+
+struct Driver {
+    url: Secret,
+    http: kit::Http,
+    thread_id: Option<i64>,
+    quiet_resolved: bool,
+    /// Where the group went when it became a supergroup.
+    moved: Mutex<Option<i64>>,
+}
+
+#[async_trait]
+impl Channel for Driver {
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
+        let mut results = Vec::with_capacity(to.len());
+        // The card says one recipient an attempt.
+        for (place, chat) in to.iter().enumerate() {
+            results.push((place, self.attempt(page, chat.expose(), cx).await));
+        }
+        results
+    }
+
+    async fn probe(&self) -> Probe {
+        match self.http.post(kit::join(self.url.expose(), "/getMe")).harmless().send(kit::probe_deadline()).await {
+            Ok(reply) => of(&reply, reply.date().unwrap_or_default()).map_or_else(|(error, _)| Probe::Failed(error), |_| Probe::Ok),
+            Err(error) => Probe::Failed(error),
+        }
+    }
+}
+
+impl Driver {
+    async fn attempt(&self, page: &Page, chat: &str, cx: &SendContext) -> Result<Receipt, SendError> {
+        let known = *self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let chat = known.map_or_else(|| chat.to_owned(), |id| id.to_string());
+        match self.post(page, &chat, cx).await? {
+            Ok(receipt) => Ok(receipt),
+            // The group has become a supergroup: the message was refused, and goes to the new id, which is kept.
+            Err((_, Some(new))) => {
+                *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
+                tracing::warn!(old = %chat, new, "the Telegram group has become a supergroup; write its new id into `telegram.chat`");
+                self.post(page, &new.to_string(), cx).await?.map_err(|(error, _)| error)
+            }
+            Err((error, None)) => Err(error),
+        }
+    }
+
+    async fn post(&self, page: &Page, chat: &str, cx: &SendContext) -> Result<Result<Receipt, Refusal>, SendError> {
+        let message = body::message(page, chat, self.thread_id, self.quiet_resolved);
+        let reply = self.http.post_json(kit::join(self.url.expose(), "/sendMessage"), &message).send(cx.deadline).await?;
+        Ok(of(&reply, cx.now))
+    }
+}
+
+/// Why, and the id under which the chat is to be found from now on.
+type Refusal = (SendError, Option<i64>);
+
+#[derive(Deserialize)]
+struct Answer {
+    ok: bool,
+    #[serde(default)]
+    error_code: i64,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    result: serde_json::Value,
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Parameters {
+    retry_after: Option<u64>,
+    migrate_to_chat_id: Option<i64>,
+}
+
+/// What Telegram answers: <https://core.telegram.org/bots/api#making-requests>, <https://core.telegram.org/bots/api#responseparameters>
+fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, Refusal> {
+    use ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+    let answer: Answer = kit::parse(reply, now).map_err(|error| (error, None))?;
+    if answer.ok && reply.is_success() {
+        return Ok(reply.receipt("ok", answer.result["message_id"].as_i64().map(|id| id.to_string())));
+    }
+    let says = |word: &str| answer.description.contains(word);
+    let wait = answer.parameters.retry_after.map(Duration::from_secs).or_else(|| reply.retry_after(now));
+    let (kind, advice) = match answer.error_code {
+        429 => (RateLimited { retry_after: wait }, "too many messages came too fast"),
+        401 | 404 => (Misconfigured, "the bot's token is not accepted; check it with @BotFather"),
+        403 => (Misconfigured, "the bot may not write there; add it to the chat again, or let the person start it"),
+        400 if says("chat not found") => (Misconfigured, "there is no such chat, or the bot is not in it; check `chat`, and add the bot"),
+        400 if says("not enough rights") || says("TOPIC") => (Misconfigured, "the bot may not write in this chat or topic; check its rights"),
+        400 | 413 => (Rejected, "its content is not accepted; look at what the template renders"),
+        500..=599 => (Transient, "it could not serve the request this time"),
+        _ => (Rejected, "it refused the message"),
+    };
+    let error = reply.error(kind, answer.error_code.to_string(), format!("Telegram: {advice} (\"{}\")", answer.description));
+    Err((error, answer.parameters.migrate_to_chat_id))
+}

@@ -1,0 +1,85 @@
+//! Telegram: what is sent, what answers mean, groups that move, how a page is measured, and what never shows.
+
+use super::*;
+use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
+use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::{Size, Status};
+
+const CONFIG: &str = "{ token: '123456:S3CRET', chat: -1001, thread_id: 7, api_base: BASE }";
+const OK: &str = r#"{"ok":true,"result":{"message_id":42}}"#;
+
+fn chat() -> [Recipient; 1] {
+    [Recipient::new("-1001")]
+}
+
+#[tokio::test]
+async fn html_goes_to_the_chat_and_plain_text_without_a_parse_mode() {
+    let stand = Stand::start([Scripted::from(OK), Scripted::from(OK)]).await;
+    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let mut page = rich(&[("text", "<b>Disk</b> &amp; db-1\n")]);
+    page.facts.mentions.users = vec!["@anna".into(), "4711".into()];
+    assert_eq!(kinds(&built.channel.send(&page, &chat(), &context()).await), [Ok(Some("42".to_owned()))]);
+    page.plain = true;
+    page.facts.status = Status::Resolved;
+    built.channel.send(&page, &chat(), &context()).await;
+    let seen = stand.seen();
+    assert_eq!(seen[0].uri.to_string(), "/bot123456:S3CRET/sendMessage");
+    insta::assert_json_snapshot!("html", seen[0].json());
+    insta::assert_json_snapshot!("plain", seen[1].json());
+}
+
+#[tokio::test]
+async fn answers_mean_what_telegram_says() {
+    let no = |status: u16, text: &str| Scripted::new(status, format!(r#"{{"ok":false,"error_code":{status},"description":"{text}"}}"#).into_bytes());
+    let slow = r#"{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":35}}"#;
+    let rows = [
+        (Scripted::new(429, slow), RateLimited { retry_after: Some(Duration::from_secs(35)) }, "429"),
+        (no(401, "Unauthorized"), Misconfigured, "401"),
+        (no(404, "Not Found"), Misconfigured, "404"),
+        (no(403, "Forbidden: bot was kicked from the supergroup chat"), Misconfigured, "403"),
+        (no(400, "Bad Request: chat not found"), Misconfigured, "400"),
+        (no(400, "Bad Request: can't parse entities"), Rejected, "400"),
+        (no(400, "Bad Request: message is too long"), Rejected, "400"),
+        (no(502, "Bad Gateway"), Transient, "502"),
+        (Scripted::new(502, "<html>"), Transient, "HTTP 502"),
+        (Scripted::from("<html>blocked</html>"), Transient, "HTTP 200"),
+    ];
+    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    for (answer, kind, code) in &rows {
+        let results = built.channel.send(&page(&[("text", "x")]), &chat(), &context()).await;
+        assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
+        assert!(!format!("{results:?}").contains("S3CRET"));
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_became_a_supergroup_is_followed_and_remembered() {
+    let moved =
+        r#"{"ok":false,"error_code":400,"description":"group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1009}}"#;
+    let stand = Stand::start([Scripted::new(400, moved), Scripted::from(OK), Scripted::from(OK)]).await;
+    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    for _ in 0..2 {
+        assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &chat(), &context()).await), [Ok(Some("42".to_owned()))]);
+    }
+    let ids: Vec<_> = stand.seen().iter().map(|seen| seen.json()["chat_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids, ["-1001", "-1009", "-1009"]);
+}
+
+#[test]
+fn mistakes_are_found_without_secrets_and_chats_are_read_both_ways() {
+    let config = |yaml: &str| serde_yaml::from_str::<Config>(yaml).unwrap();
+    assert_eq!(config("{ token: a, chat: nobody }").check()[0].path, "telegram.chat");
+    for (yaml, chat) in [("-1001", "-1001"), ("'-1001'", "-1001"), ("'@ops'", "@ops")] {
+        let config = config(&format!("{{ token: a, chat: {yaml} }}"));
+        assert_eq!((config.check(), config.recipients()), (vec![], vec![Recipient::new(chat)]));
+    }
+}
+
+#[test]
+fn pages_are_measured_with_their_pings() {
+    let mut page = page(&[("text", "磁盘")]);
+    assert_eq!((PLATFORM.measure)(&page), Size::characters(2, 4096));
+    page.facts.mentions.users = vec!["anna".into()];
+    assert_eq!((PLATFORM.measure)(&page).used, 2 + 2 + 5);
+}

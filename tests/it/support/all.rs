@@ -1,0 +1,179 @@
+//! Every platform's fake at once, with a channel for each.
+
+use super::app::Four;
+use super::fakes::fault::{Fault, Faults};
+use super::fakes::recorder::Recorder;
+use super::fakes::{Discord, Feishu, PagerDuty, Teams, Telegram, WecomRobot, server::Fake};
+
+/// A channel of one platform: how its fake is troubled, and the platform's own refusals with what they mean.
+pub struct Member {
+    /// The channel's name, which is its platform's, or says which of its ways it is.
+    pub channel: &'static str,
+    /// The platform in the registry.
+    pub platform: &'static str,
+    pub faults: Faults,
+    pub rec: Recorder,
+    /// Recorded refusals and the kind they must be told as.
+    pub refusals: Vec<(Fault, &'static str)>,
+    /// The path of the request that sends (tokens are asked for elsewhere).
+    pub path: &'static str,
+    yaml: String,
+}
+
+/// All of them.
+pub struct All {
+    pub four: Four,
+    pub members: Vec<Member>,
+    /// Keeps the servers.
+    _fakes: Vec<Box<dyn std::any::Any + Send>>,
+}
+
+const PAGER_KEY: &str = "0123456789abcdef0123456789abcdef";
+
+/// Secrets of the configuration: none may ever be shown.
+pub const SECRETS: &[&str] = &[
+    "ding-token",
+    "SEC0123456789",
+    "xoxb-test-token",
+    "wecom-secret",
+    "mail-password",
+    "robot-key",
+    "hook-token",
+    "hook-secret",
+    "app-secret",
+    "1:tg-secret",
+    "discord-token",
+    "teams-sig-secret",
+    PAGER_KEY,
+];
+
+fn json(status: u16, body: &str) -> Fault {
+    Fault::Reply(status, "application/json".into(), body.into())
+}
+
+impl All {
+    pub async fn start() -> Self {
+        let four = Four::start().await;
+        four.slack.unpaced();
+        four.ding.unpaced();
+        let mut all = Self { four, members: Vec::new(), _fakes: Vec::new() };
+        all.first_four();
+        all.chats().await;
+        all
+    }
+
+    fn first_four(&mut self) {
+        let (slack, ding, wecom) = (self.four.slack.clone(), self.four.ding.clone(), self.four.wecom.clone());
+        let yaml = format!("slack: {{ token: xoxb-test-token, channel: \"C0123\", api_base: \"{}\" }}", slack.url());
+        let refusals = vec![
+            (json(200, r#"{"ok":false,"error":"msg_too_long"}"#), "rejected"),
+            (json(200, r#"{"ok":false,"error":"invalid_auth"}"#), "misconfigured"),
+            (Fault::Status(429, Some(3)), "rate_limited"),
+        ];
+        self.add("slack", "slack", &slack, "/api/chat.postMessage", yaml, refusals);
+        let yaml = format!("dingtalk: {{ access_token: ding-token, secret: SEC0123456789, api_base: \"{}\" }}", ding.url());
+        let refusals = vec![
+            (json(200, r#"{"errcode":460101,"errmsg":"message too long"}"#), "rejected"),
+            (json(200, r#"{"errcode":310000,"errmsg":"sign not match"}"#), "misconfigured"),
+            (json(200, r#"{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}"#), "rate_limited"),
+        ];
+        self.add("dingtalk", "dingtalk", &ding, "/robot/send", yaml, refusals);
+        let yaml = format!(
+            "wecom: {{ corp_id: corp-id, agent_id: 1000002, secret: wecom-secret, to_user: \"zhangsan|lisi\", api_base: \"{}\" }}",
+            wecom.url()
+        );
+        let refusals = vec![
+            (json(200, r#"{"errcode":45002,"errmsg":"content too long"}"#), "rejected"),
+            (json(200, r#"{"errcode":60020,"errmsg":"not allow to access from your ip"}"#), "misconfigured"),
+            (json(200, r#"{"errcode":45009,"errmsg":"reach max api daily quota limit"}"#), "rate_limited"),
+        ];
+        self.add("wecom", "wecom", &wecom, "/cgi-bin/message/send", yaml, refusals);
+    }
+
+    async fn chats(&mut self) {
+        let fake = Fake::start(WecomRobot::new("robot-key")).await;
+        let yaml = format!("wecom_robot: {{ key: robot-key, api_base: \"{}\" }}", fake.url());
+        let refusals = vec![
+            (json(200, r#"{"errcode":40058,"errmsg":"markdown.content exceed max length 4096"}"#), "rejected"),
+            (json(200, r#"{"errcode":93000,"errmsg":"invalid webhook url"}"#), "misconfigured"),
+            (json(200, r#"{"errcode":45009,"errmsg":"api freq out of limit"}"#), "rate_limited"),
+        ];
+        self.add("wecom_robot", "wecom_robot", &fake, "/cgi-bin/webhook/send", yaml, refusals);
+
+        let fake = Fake::start(Feishu::new("hook-token", Some("hook-secret"), "cli_1", "app-secret")).await;
+        let refusals = vec![
+            (json(200, r#"{"code":9499,"msg":"Bad Request"}"#), "rejected"),
+            (json(200, r#"{"code":19001,"msg":"param invalid: incoming webhook access token invalid"}"#), "misconfigured"),
+            (json(200, r#"{"code":11232,"msg":"frequency limited"}"#), "rate_limited"),
+        ];
+        let yaml = format!("feishu: {{ token: hook-token, secret: hook-secret, api_base: \"{}\" }}", fake.url());
+        self.add("feishu", "feishu", &fake, "/open-apis/bot/v2/hook", yaml, refusals);
+        let fake = Fake::start(Feishu::new("hook-token", None, "cli_1", "app-secret")).await;
+        let refusals = vec![
+            (json(400, r#"{"code":230001,"msg":"invalid parameter"}"#), "rejected"),
+            (json(400, r#"{"code":230002,"msg":"Bot/User can NOT be out of the chat."}"#), "misconfigured"),
+            (json(429, r#"{"code":99991400,"msg":"request trigger frequency limit"}"#), "rate_limited"),
+        ];
+        let yaml = format!("feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_1], api_base: \"{}\" }}", fake.url());
+        self.add("feishu-app", "feishu", &fake, "/open-apis/im/v1/messages", yaml, refusals);
+
+        let fake = Fake::start(Telegram::new("1:tg-secret", &["-1001", "42"])).await;
+        let yaml = format!("telegram: {{ token: \"1:tg-secret\", chat: -1001, api_base: \"{}\" }}", fake.url());
+        let refusals = vec![
+            (json(400, r#"{"ok":false,"error_code":400,"description":"Bad Request: message is too long"}"#), "rejected"),
+            (json(403, r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was kicked"}"#), "misconfigured"),
+            (json(429, r#"{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":3}}"#), "rate_limited"),
+        ];
+        self.add("telegram", "telegram", &fake, "/sendMessage", yaml, refusals);
+
+        let fake = Fake::start(Discord::new("1", "discord-token")).await;
+        let yaml = format!("discord: {{ webhook: \"{}/api/webhooks/1/discord-token\" }}", fake.url());
+        let refusals = vec![
+            (json(400, r#"{"code":50035,"message":"Invalid Form Body"}"#), "rejected"),
+            (json(404, r#"{"code":10015,"message":"Unknown Webhook"}"#), "misconfigured"),
+            (json(429, r#"{"message":"You are being rate limited.","retry_after":2.5,"global":false}"#), "rate_limited"),
+        ];
+        self.add("discord", "discord", &fake, "/webhooks/", yaml, refusals);
+
+        let teams = Teams::new("flow1", "teams-sig-secret");
+        let path = teams.path.clone();
+        let fake = Fake::start(teams).await;
+        let yaml = format!("teams: {{ webhook: \"{}{path}?sig=teams-sig-secret\" }}", fake.url());
+        let refusals = vec![
+            (json(400, r#"{"error":{"code":"InvalidRequestContent"}}"#), "rejected"),
+            (json(404, r#"{"error":{"code":"WorkflowNotFound"}}"#), "misconfigured"),
+            (Fault::Status(429, Some(3)), "rate_limited"),
+        ];
+        self.add("teams", "teams", &fake, "/workflows/", yaml, refusals);
+
+        let fake = Fake::start(PagerDuty::new(PAGER_KEY)).await;
+        let yaml = format!("pagerduty: {{ routing_key: {PAGER_KEY}, api_base: \"{}\" }}", fake.url());
+        let refusals = vec![
+            (json(400, r#"{"status":"invalid event","errors":["'payload.summary' is missing or blank"]}"#), "rejected"),
+            (json(400, r#"{"status":"invalid event","errors":["'routing_key' is invalid"]}"#), "misconfigured"),
+            (json(429, r#"{"status":"throttle exceeded","message":"Requests arrive too quickly."}"#), "rate_limited"),
+        ];
+        self.add("pagerduty", "pagerduty", &fake, "/v2/enqueue", yaml, refusals);
+    }
+
+    fn add<P: super::fakes::server::Platform>(
+        &mut self,
+        channel: &'static str,
+        platform: &'static str,
+        fake: &Fake<P>,
+        path: &'static str,
+        yaml: String,
+        refusals: Vec<(Fault, &'static str)>,
+    ) {
+        fake.unpaced();
+        self.members.push(Member { channel, platform, faults: fake.faults.clone(), rec: fake.rec.clone(), refusals, path, yaml });
+        self._fakes.push(Box::new(fake.clone()));
+    }
+
+    /// A routes.yaml that sends everything to all of them, without a pace and impatiently.
+    pub fn routes(&self) -> String {
+        let channels: String = self.members.iter().map(|m| format!("  {}: {{ timeout: 2s, pace: off, {} }}\n", m.channel, m.yaml)).collect();
+        let names = self.members.iter().map(|m| m.channel).collect::<Vec<_>>().join(", ");
+        format!("server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nchannels:\n{channels}route: {{ to: [{names}] }}\n")
+    }
+}
