@@ -8,7 +8,9 @@ pub mod kit;
 pub mod registry;
 pub mod token;
 
+mod aliyun;
 mod dingtalk;
+mod dingtalk_call;
 mod discord;
 mod email;
 mod feishu;
@@ -17,8 +19,14 @@ mod pagerduty;
 mod slack;
 mod teams;
 mod telegram;
+mod tencent;
+mod twilio;
 mod wecom;
 mod wecom_robot;
+
+use aliyun::{sms as aliyun_sms, voice as aliyun_voice};
+use tencent::{sms as tencent_sms, voice as tencent_voice};
+use twilio::{sms as twilio_sms, voice as twilio_voice};
 
 pub use card::{Limit, OnAmbiguous, Pace, Platform};
 pub use registry::{ChannelConfig, PLATFORMS, platform};

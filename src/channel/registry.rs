@@ -76,6 +76,13 @@ platforms! {
     discord,
     teams,
     pagerduty,
+    twilio_sms,
+    twilio_voice,
+    aliyun_sms,
+    aliyun_voice,
+    tencent_sms,
+    tencent_voice,
+    dingtalk_call,
 }
 
 /// The platform of that name.

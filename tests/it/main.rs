@@ -13,6 +13,7 @@ mod import;
 mod journey;
 mod main_job;
 mod operations;
+mod phones;
 mod storm;
 mod support;
 mod systemd;

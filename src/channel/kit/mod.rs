@@ -21,6 +21,7 @@ mod address;
 mod call;
 mod check;
 mod clients;
+pub mod phone;
 mod reply;
 mod text;
 mod transport;

@@ -27,6 +27,13 @@ pub static PLATFORMS: &[PlatformFields] = &[
     PlatformFields { platform: "discord", fields: &[field("title", Escape::None, false, true), field(TEXT, Escape::DiscordMarkdown, true, false)] },
     PlatformFields { platform: "teams", fields: &[field("title", Escape::None, false, true), field(TEXT, Escape::TeamsMarkdown, true, false)] },
     PlatformFields { platform: "pagerduty", fields: &[field("title", Escape::None, true, true), field(TEXT, Escape::None, false, false)] },
+    PlatformFields { platform: "twilio_sms", fields: &[field(TEXT, Escape::None, true, false)] },
+    PlatformFields { platform: "twilio_voice", fields: &[field(TEXT, Escape::None, true, true)] },
+    PlatformFields { platform: "aliyun_sms", fields: &[field(TEXT, Escape::None, true, true)] },
+    PlatformFields { platform: "aliyun_voice", fields: &[field(TEXT, Escape::None, true, true)] },
+    PlatformFields { platform: "tencent_sms", fields: &[field(TEXT, Escape::None, true, true)] },
+    PlatformFields { platform: "tencent_voice", fields: &[field(TEXT, Escape::None, true, true)] },
+    PlatformFields { platform: "dingtalk_call", fields: &[field(TEXT, Escape::None, true, true)] },
 ];
 
 /// The limits that the platforms publish: Slack's section 3000 characters, DingTalk's body 20000 bytes, WeCom's markdown 2048 bytes; mail and
@@ -37,6 +44,9 @@ pub fn measure(platform: &str) -> impl Fn(&Page) -> Size + '_ {
         "dingtalk" => Size::bytes(serde_json::to_string(&page.fields).map_or(usize::MAX, |json| json.len() + 100), 20_000),
         "wecom" => Size::bytes(page.field(TEXT).len(), 2048),
         "wecom_robot" | "telegram" | "discord" => Size::characters(page.field(TEXT).chars().count(), 4096),
+        "twilio_sms" => Size::characters(page.field(TEXT).chars().count(), 480),
+        "aliyun_sms" | "tencent_sms" => Size::characters(page.field(TEXT).chars().count(), 500),
+        "twilio_voice" | "aliyun_voice" | "tencent_voice" | "dingtalk_call" => Size::characters(page.field(TEXT).chars().count(), 200),
         "feishu" | "teams" => Size::bytes(page.field(TEXT).len() + 1000, 20_480),
         "email" => Size::bytes(page.field("html").len(), 100_000),
         _ => Size::bytes(page.field(TEXT).len(), 1 << 20),

@@ -78,6 +78,8 @@ fn built_in_plain_text_and_facts() {
     }
 }
 
+const SAYS_HOW_MANY: &[&str] = &["twilio_voice", "aliyun_sms", "aliyun_voice", "tencent_sms", "tencent_voice", "dingtalk_call"];
+
 #[test]
 fn a_hundred_alerts_are_shown_or_counted_within_the_limits() {
     let (library, _) = Library::compile(PLATFORMS, Vec::new());
@@ -91,11 +93,16 @@ fn a_hundred_alerts_are_shown_or_counted_within_the_limits() {
             for page in &pages {
                 assert!(measure(platform.platform)(&page.page).fits());
                 let text = page.page.field("text");
+                // What is spoken or fills a vendor's variable says how many, not which.
+                if SAYS_HOW_MANY.contains(&platform.platform) {
+                    assert!(text.contains("100"), "{}: {text}", platform.platform);
+                    continue;
+                }
                 for entry in page.range.clone() {
                     assert!(text.contains(&format!("db-{entry}:9100")), "{} {entry}", platform.platform);
                 }
             }
-            if last.more > 0 {
+            if last.more > 0 && !SAYS_HOW_MANY.contains(&platform.platform) {
                 assert!(last.page.field("text").contains(&last.more.to_string()));
             }
         }

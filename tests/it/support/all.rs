@@ -3,7 +3,7 @@
 use super::app::Four;
 use super::fakes::fault::{Fault, Faults};
 use super::fakes::recorder::Recorder;
-use super::fakes::{Discord, Feishu, PagerDuty, Teams, Telegram, WecomRobot, server::Fake};
+use super::fakes::{Aliyun, DingtalkApp, Discord, Feishu, PagerDuty, Teams, Telegram, Tencent, Twilio, WecomRobot, server::Fake};
 
 /// A channel of one platform: how its fake is troubled, and the platform's own refusals with what they mean.
 pub struct Member {
@@ -15,6 +15,10 @@ pub struct Member {
     pub rec: Recorder,
     /// Recorded refusals and the kind they must be told as.
     pub refusals: Vec<(Fault, &'static str)>,
+    /// What a failure of the server is told as: what it may have done all the same must not be done twice by phone.
+    pub broken: &'static str,
+    /// What a lost answer to a message that was taken is told as: `ok` where the platform can be asked for it.
+    pub lost: &'static str,
     /// The path of the request that sends (tokens are asked for elsewhere).
     pub path: &'static str,
     yaml: String,
@@ -45,6 +49,10 @@ pub const SECRETS: &[&str] = &[
     "discord-token",
     "teams-sig-secret",
     PAGER_KEY,
+    "aliyun-secret",
+    "tencent-secret",
+    "twilio-token",
+    "ding-app-secret",
 ];
 
 fn json(status: u16, body: &str) -> Fault {
@@ -59,6 +67,7 @@ impl All {
         let mut all = Self { four, members: Vec::new(), _fakes: Vec::new() };
         all.first_four();
         all.chats().await;
+        all.phones().await;
         all
     }
 
@@ -156,6 +165,67 @@ impl All {
         self.add("pagerduty", "pagerduty", &fake, "/v2/enqueue", yaml, refusals);
     }
 
+    async fn phones(&mut self) {
+        for (channel, path) in [("twilio_sms", "/Messages.json"), ("twilio_voice", "/Calls.json")] {
+            let fake = Fake::start(Twilio::new("AC1", "twilio-token", "+15005550006")).await;
+            let yaml = format!(
+                "{channel}: {{ account_sid: AC1, auth_token: twilio-token, from: \"+15005550006\", to: [\"+8613800000000\"], api_base: \"{}\" }}, resolved: true",
+                fake.url()
+            );
+            let refusals = vec![
+                (json(400, r#"{"code":21211,"message":"The 'To' number is not a valid phone number.","status":400}"#), "rejected"),
+                (json(401, r#"{"code":20003,"message":"Authenticate","status":401}"#), "misconfigured"),
+                (json(429, r#"{"code":20429,"message":"Too Many Requests","status":429}"#), "rate_limited"),
+            ];
+            self.add(channel, channel, &fake, path, yaml, refusals);
+        }
+        for (channel, template, sign) in [
+            ("aliyun_sms", "SMS_153055065", ", sign_name: 阿里云, params: { code: \"{severity}\" }"),
+            ("aliyun_voice", "TTS_10001", ", params: { name: \"{text}\", severity: \"{severity}\" }"),
+        ] {
+            let fake = Fake::start(Aliyun::new("aliyun-key", "aliyun-secret")).await;
+            let yaml = format!(
+                "{channel}: {{ access_key_id: aliyun-key, access_key_secret: aliyun-secret, template: {template}{sign}, to: [\"13800000000\"], api_base: \"{}\" }}, resolved: true",
+                fake.url()
+            );
+            let refusals = vec![
+                (json(200, r#"{"Code":"isv.MOBILE_NUMBER_ILLEGAL","Message":"no","RequestId":"R"}"#), "rejected"),
+                (json(200, r#"{"Code":"isv.AMOUNT_NOT_ENOUGH","Message":"no","RequestId":"R"}"#), "misconfigured"),
+                (json(200, r#"{"Code":"Throttling.User","Message":"no","RequestId":"R"}"#), "rate_limited"),
+            ];
+            self.add(channel, channel, &fake, "/", yaml, refusals);
+        }
+        for (channel, template, sign) in [
+            ("tencent_sms", "1110", ", sign_name: demo, params: [\"{severity}\"]"),
+            ("tencent_voice", "2220", ", params: [\"{text}\", \"{severity}\"]"),
+        ] {
+            let fake = Fake::start(Tencent::new("tencent-id", "tencent-secret")).await;
+            let yaml = format!(
+                "{channel}: {{ secret_id: tencent-id, secret_key: tencent-secret, app_id: \"1400006666\", template: \"{template}\"{sign}, to: [\"13800000000\"], api_base: \"{}\" }}, resolved: true",
+                fake.url()
+            );
+            let error = |code: &str| json(200, &format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"no"}},"RequestId":"R"}}}}"#));
+            let refusals = vec![
+                (error("InvalidParameterValue.ContentLengthLimit"), "rejected"),
+                (error("AuthFailure.SignatureFailure"), "misconfigured"),
+                (error("RequestLimitExceeded"), "rate_limited"),
+            ];
+            self.add(channel, channel, &fake, "/", yaml, refusals);
+        }
+        let fake = Fake::start(DingtalkApp::new("ding-key", "ding-app-secret", "dingbot", &[("13800000001", "u1")])).await;
+        let yaml = format!(
+            "dingtalk_call: {{ app_key: ding-key, app_secret: ding-app-secret, robot_code: dingbot, to: [\"13800000001\"], api_base: \"{}\" }}, resolved: true",
+            fake.url()
+        );
+        let error = |status: u16, code: &str| json(status, &format!(r#"{{"requestid":"R","code":"{code}","message":"no"}}"#));
+        let refusals = vec![
+            (error(400, "invalidParameter.param.invalid"), "rejected"),
+            (error(400, "invalid.chatbotId"), "misconfigured"),
+            (error(400, "toomuch.msg"), "rate_limited"),
+        ];
+        self.add("dingtalk_call", "dingtalk_call", &fake, "/robot/ding/send", yaml, refusals);
+    }
+
     fn add<P: super::fakes::server::Platform>(
         &mut self,
         channel: &'static str,
@@ -166,7 +236,10 @@ impl All {
         refusals: Vec<(Fault, &'static str)>,
     ) {
         fake.unpaced();
-        self.members.push(Member { channel, platform, faults: fake.faults.clone(), rec: fake.rec.clone(), refusals, path, yaml });
+        let phone = ["twilio_sms", "twilio_voice", "aliyun_sms", "aliyun_voice", "tencent_sms", "tencent_voice", "dingtalk_call"].contains(&platform);
+        let lost = if ["twilio_sms", "twilio_voice", "aliyun_sms"].contains(&platform) { "ok" } else { "ambiguous" };
+        let broken = if phone { "ambiguous" } else { "transient" };
+        self.members.push(Member { broken, lost, channel, platform, faults: fake.faults.clone(), rec: fake.rec.clone(), refusals, path, yaml });
         self._fakes.push(Box::new(fake.clone()));
     }
 

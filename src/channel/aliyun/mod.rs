@@ -1,0 +1,180 @@
+//! Alibaba Cloud (阿里云) SMS and voice: one account, requests signed with ACS3-HMAC-SHA256. What both share.
+//! <https://help.aliyun.com/zh/sdk/product-overview/v3-request-structure-and-signature>
+
+mod answer;
+pub mod sms;
+#[cfg(test)]
+mod tests;
+pub mod voice;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::kit::{self, phone};
+use super::{BuildContext, Problem, SendContext};
+use crate::model::{AttemptId, Page, Secret, SecretSource, SendError};
+
+const VERSION: &str = "2017-05-25";
+
+/// The account and its template.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// AccessKey ID of a RAM user.
+    pub access_key_id: String,
+    /// AccessKey secret.
+    pub access_key_secret: SecretSource,
+    /// For SMS: the approved signature (签名).
+    #[serde(default)]
+    pub sign_name: Option<String>,
+    /// The approved template: `SMS_...` for SMS, `TTS_...` for calls.
+    pub template: String,
+    /// The template's variables: name to text, in which `{text}`, `{title}`, `{severity}` and `{status}` are filled in.
+    #[serde(default)]
+    pub params: BTreeMap<String, String>,
+    /// Longest value of a variable in characters; longer ones are cut with `…`. Default 35.
+    #[serde(default)]
+    pub max_param: Option<usize>,
+    /// For calls in dedicated mode: the number that is shown.
+    #[serde(default)]
+    pub show_number: Option<String>,
+    /// Numbers.
+    pub to: Vec<String>,
+    /// Another server (a regional endpoint). Default `https://dysmsapi.aliyuncs.com`, `https://dyvmsapi.aliyuncs.com`.
+    #[serde(default)]
+    pub api_base: Option<String>,
+    /// PEM file of a further certificate authority; relative to the configuration file's folder.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Characters of one variable in a notification template: <https://help.aliyun.com/zh/sms/user-guide/sms-template-specifications>
+const MAX_PARAM: usize = 35;
+
+impl Account {
+    fn check(&self, key: &str) -> Vec<Problem> {
+        let mut problems = phone::check_numbers(&format!("{key}.to"), &self.to);
+        problems.extend(kit::check_text(&format!("{key}.access_key_id"), &self.access_key_id, "copy it from the RAM console"));
+        problems.extend(kit::check_secret(&format!("{key}.access_key_secret"), &self.access_key_secret));
+        problems.extend(kit::check_text(&format!("{key}.template"), &self.template, "write the approved template's code"));
+        problems.extend(self.params.iter().filter_map(|(name, pattern)| phone::check_pattern(format!("{key}.params.{name}"), pattern)));
+        problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base(&format!("{key}.api_base"), base)));
+        problems
+    }
+
+    fn build(&self, cx: &BuildContext<'_>, key: &str, base: &str) -> Result<Line, Vec<Problem>> {
+        let secret = kit::read_secret(cx, &format!("{key}.access_key_secret"), &self.access_key_secret).map_err(|problem| vec![problem])?;
+        let http = kit::http(cx, key, self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
+        let base = self.api_base.clone().unwrap_or_else(|| base.to_owned());
+        Ok(Line { host: host(&base), base, http: http.with_secrets([secret.clone()]), secret, account: self.clone() })
+    }
+}
+
+/// What stands in the `Host` header of requests to an address.
+fn host(base: &str) -> String {
+    let Ok(url) = reqwest::Url::parse(base) else { return String::new() };
+    let name = url.host_str().unwrap_or_default().to_owned();
+    url.port().map_or(name.clone(), |port| format!("{name}:{port}"))
+}
+
+/// The way to an account.
+struct Line {
+    base: String,
+    host: String,
+    http: kit::Http,
+    secret: Secret,
+    account: Account,
+}
+
+impl Line {
+    /// The template's variables for a page, as JSON; a direct call's own come first.
+    fn params(&self, page: &Page) -> String {
+        let most = self.account.max_param.unwrap_or(MAX_PARAM);
+        let mut params: BTreeMap<String, String> =
+            self.account.params.iter().map(|(name, pattern)| (name.clone(), phone::fill(pattern, page, most))).collect();
+        params.extend(phone::given(page));
+        serde_json::to_string(&params).unwrap_or_default()
+    }
+
+    /// One signed request. All parameters stand in the query; the body is empty.
+    async fn ask(
+        &self,
+        action: &str,
+        params: &[(&str, &str)],
+        at: Timestamp,
+        deadline: tokio::time::Instant,
+        harmless: bool,
+    ) -> Result<kit::Reply, SendError> {
+        let nonce = AttemptId::new().to_string();
+        let signed = sign(&self.account.access_key_id, &self.secret, &self.host, action, params, at, &nonce);
+        let call = self.http.post(format!("{}/?{}", self.base.trim_end_matches('/'), signed.query));
+        let call = if harmless { call.harmless() } else { call };
+        let call = signed.headers.iter().fold(call, |call, (name, value)| call.header(name, value));
+        call.header_secret("authorization", &signed.authorization).send(deadline).await
+    }
+
+    /// The same with one more try when the clocks differ, signed by the server's own.
+    async fn order(&self, action: &str, params: &[(&str, &str)], cx: &SendContext) -> Result<kit::Reply, SendError> {
+        let now = tokio::time::Instant::now();
+        // A part of the time is kept for asking what became of it.
+        let deadline = now + cx.deadline.saturating_duration_since(now) * 3 / 4;
+        let reply = self.ask(action, params, cx.now, deadline, false).await?;
+        match (answer::is_clock_trouble(&reply), reply.date()) {
+            (true, Some(date)) => self.ask(action, params, date, deadline, false).await,
+            _ => Ok(reply),
+        }
+    }
+}
+
+struct Signed {
+    query: String,
+    headers: Vec<(&'static str, String)>,
+    authorization: Secret,
+}
+
+fn sign(id: &str, secret: &Secret, host: &str, action: &str, params: &[(&str, &str)], at: Timestamp, nonce: &str) -> Signed {
+    let mut pairs: Vec<String> = params.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    pairs.sort();
+    let query = pairs.join("&");
+    let date = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let empty = hex(&Sha256::digest(b""));
+    let headers = vec![
+        ("x-acs-action", action.to_owned()),
+        ("x-acs-content-sha256", empty.clone()),
+        ("x-acs-date", date),
+        ("x-acs-signature-nonce", nonce.to_owned()),
+        ("x-acs-version", VERSION.to_owned()),
+    ];
+    let lines: String =
+        std::iter::once(("host", host)).chain(headers.iter().map(|(n, v)| (*n, v.as_str()))).map(|(n, v)| format!("{n}:{v}\n")).collect();
+    let names = "host;x-acs-action;x-acs-content-sha256;x-acs-date;x-acs-signature-nonce;x-acs-version";
+    let canonical = format!("POST\n/\n{query}\n{lines}\n{names}\n{empty}");
+    let to_sign = format!("ACS3-HMAC-SHA256\n{}", hex(&Sha256::digest(canonical.as_bytes())));
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(to_sign.as_bytes());
+    let signature = hex(&mac.finalize().into_bytes());
+    let authorization = Secret::new(format!("ACS3-HMAC-SHA256 Credential={id},SignedHeaders={names},Signature={signature}"));
+    Signed { query, headers, authorization }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// RFC 3986: everything but letters, digits and `-_.~`.
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() * 3);
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}

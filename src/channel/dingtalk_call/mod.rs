@@ -1,0 +1,257 @@
+//! DingTalk DING (钉钉 DING 消息): a robot of an application calls people, writes them an SMS, or pings them in the app. One attempt; no queue,
+//! no retry. <https://open.dingtalk.com/document/orgapp/robot-sends-nail-messages>
+
+mod answer;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::kit::{self, phone};
+use super::token::{Fresh, TokenCache};
+use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext};
+use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Recipient, Secret, SecretSource, SendError, Size};
+
+/// Our own, for no limit is documented: what a person woken up by a call can take in.
+const MAX_TEXT: usize = 200;
+
+/// The card.
+pub static PLATFORM: Platform = Platform {
+    name: "dingtalk_call",
+    title: "DingTalk DING (钉钉 DING：电话、短信、应用内)",
+    about: "calls, texts or pings people by mobile number or user id; who was not reached is told by name",
+    docs: "https://open.dingtalk.com/document/orgapp/robot-sends-nail-messages",
+    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
+    measure: |page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
+    limit: "200 characters (our own; none is documented)",
+    pace: Pace {
+        limits: &[Limit { count: 20, window: Duration::from_secs(1) }],
+        per_month: None,
+        source: "https://open.dingtalk.com/document/orgapp/invocation-frequency-limit: 20 calls of one interface a second and application",
+    },
+    concurrency: 2,
+    batch: 20,
+    ambiguous: OnAmbiguous::Never,
+    resolved_by_default: false,
+};
+
+const API_BASE: &str = "https://api.dingtalk.com";
+const OLD_BASE: &str = "https://oapi.dingtalk.com";
+
+/// `dingtalk_call: { app_key, app_secret, robot_code, to }`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// AppKey (Client ID) of the application.
+    pub app_key: String,
+    /// AppSecret (Client Secret).
+    pub app_secret: SecretSource,
+    /// Code of the application's robot.
+    pub robot_code: String,
+    /// Whom to reach: mobile numbers, or user ids written `user:zhangsan`.
+    pub to: Vec<String>,
+    /// How: `phone`, `sms` (both need a paid DING quota) or `app`. Default `phone`.
+    #[serde(default)]
+    pub remind: Remind,
+    /// Another server in place of `https://api.dingtalk.com` and `https://oapi.dingtalk.com`.
+    #[serde(default)]
+    pub api_base: Option<String>,
+    /// PEM file of a further certificate authority; relative to the configuration file's folder.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How people are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Remind {
+    /// A phone call.
+    #[default]
+    Phone,
+    /// An SMS.
+    Sms,
+    /// In the app.
+    App,
+}
+
+impl Remind {
+    /// `remindType` (same page as above).
+    fn number(self) -> u8 {
+        match self {
+            Remind::App => 1,
+            Remind::Sms => 2,
+            Remind::Phone => 3,
+        }
+    }
+}
+
+const USER: &str = "user:";
+
+impl PlatformConfig for Config {
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let texts = [("app_key", &self.app_key), ("robot_code", &self.robot_code)];
+        let help = "copy it from the application's page in the developer console";
+        problems.extend(texts.iter().filter_map(|(name, text)| kit::check_text(&format!("dingtalk_call.{name}"), text, help)));
+        problems.extend(kit::check_secret("dingtalk_call.app_secret", &self.app_secret));
+        if self.to.is_empty() {
+            problems.push(Problem::new("dingtalk_call.to", "nobody is to be reached", "name mobile numbers, or user ids as `user:zhangsan`"));
+        }
+        for (place, to) in self.to.iter().enumerate() {
+            let good = to.strip_prefix(USER).map_or_else(|| phone::e164(to).is_some(), |user| !user.trim().is_empty());
+            if !good {
+                let help = "write digits, or a user id as `user:zhangsan`";
+                problems.push(Problem::new(format!("dingtalk_call.to[{place}]"), "it is neither a mobile number nor a user id", help));
+            }
+        }
+        problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("dingtalk_call.api_base", base)));
+        problems
+    }
+
+    fn recipients(&self) -> Vec<Recipient> {
+        self.to.iter().map(|to| Recipient::new(to.trim())).collect()
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+        let secret = kit::read_secret(cx, "dingtalk_call.app_secret", &self.app_secret).map_err(|problem| vec![problem])?;
+        let http = kit::http(cx, "dingtalk_call", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
+        let base = self.api_base.clone().unwrap_or_else(|| API_BASE.to_owned());
+        let driver = Driver {
+            old_base: self.api_base.clone().unwrap_or_else(|| OLD_BASE.to_owned()),
+            tokens: cx.http.tokens("dingtalk_call", &[&self.app_key, secret.expose(), &base]),
+            http: http.with_secrets([secret.clone()]),
+            base,
+            key: self.app_key.trim().to_owned(),
+            secret,
+            robot: self.robot_code.trim().to_owned(),
+            remind: self.remind,
+            users: Mutex::default(),
+        };
+        Ok(Built { channel: Arc::new(driver), outlet: OutletKey::new("dingtalk_call", &format!("{} {}", self.app_key, self.robot_code)) })
+    }
+}
+
+/// How long a mobile's user id is believed.
+const USER_LIFE: Duration = Duration::from_secs(86_400);
+
+struct Driver {
+    base: String,
+    old_base: String,
+    http: kit::Http,
+    key: String,
+    secret: Secret,
+    robot: String,
+    remind: Remind,
+    tokens: Arc<TokenCache>,
+    /// User ids by mobile, and since when.
+    users: Mutex<HashMap<String, (String, Instant)>>,
+}
+
+#[async_trait]
+impl Channel for Driver {
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
+        let mut results: Vec<CellResult> = Vec::with_capacity(to.len());
+        let mut users: Vec<(usize, String)> = Vec::new();
+        for (place, one) in to.iter().enumerate() {
+            match self.user(one.expose(), cx).await {
+                Ok(user) => users.push((place, user)),
+                Err(error) => results.push((place, Err(error))),
+            }
+        }
+        if !users.is_empty() {
+            let answer = self.ding(page, &users, cx).await;
+            results.extend(users.iter().map(|(place, user)| {
+                let result = match &answer {
+                    Ok((receipt, failed)) => match failed.iter().find(|(_, names)| names.contains(user)) {
+                        Some((why, _)) => {
+                            let text = format!("DingTalk does not reach this person: {why}");
+                            Err(SendError::new(ErrorKind::Rejected, text).code("failedList").of_recipient())
+                        }
+                        None => Ok(receipt.clone()),
+                    },
+                    Err(error) => Err(error.clone()),
+                };
+                (*place, result)
+            }));
+        }
+        results
+    }
+
+    async fn probe(&self) -> Probe {
+        self.token(kit::probe_deadline(), Timestamp::UNIX_EPOCH).await.map_or_else(Probe::Failed, |_| Probe::Ok)
+    }
+}
+
+impl Driver {
+    async fn token(&self, deadline: Instant, now: Timestamp) -> Result<Secret, SendError> {
+        let fetch = async {
+            let url = kit::join(&self.base, "/v1.0/oauth2/accessToken");
+            let ask = serde_json::to_vec(&json!({ "appKey": self.key, "appSecret": self.secret.expose() })).unwrap_or_default();
+            let reply = self.http.post(url).body("application/json", ask).harmless().send(deadline).await?;
+            let (token, expires) = answer::token(&reply, now)?;
+            Ok(Fresh { token, expires_in: Duration::from_secs(expires) })
+        };
+        self.tokens.get(fetch).await
+    }
+
+    /// The user id of a recipient. <https://open.dingtalk.com/document/orgapp/query-users-by-phone-number>
+    async fn user(&self, to: &str, cx: &SendContext) -> Result<String, SendError> {
+        if let Some(user) = to.strip_prefix(USER) {
+            return Ok(user.trim().to_owned());
+        }
+        let mobile: String = to.trim().trim_start_matches("+86").chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        // A deadline is a good enough clock here: it only ever moves on.
+        let now = cx.deadline;
+        if let Some((user, since)) = self.users().get(&mobile)
+            && now.saturating_duration_since(*since) < USER_LIFE
+        {
+            return Ok(user.clone());
+        }
+        for renewed in [false, true] {
+            let token = self.token(cx.deadline, cx.now).await?;
+            let url = kit::join(&self.old_base, "/topapi/v2/user/getbymobile");
+            let call = self.http.post_json(url, &json!({ "mobile": mobile })).harmless().query_secret("access_token", &token);
+            let reply = call.send(cx.deadline).await?;
+            if !renewed && answer::is_token_trouble(&reply) {
+                self.tokens.invalidate(&token);
+                continue;
+            }
+            let user = answer::user(&reply, cx.now)?;
+            self.users().insert(mobile, (user.clone(), now));
+            return Ok(user);
+        }
+        Err(SendError::new(ErrorKind::Transient, "the application's token was refused twice"))
+    }
+
+    fn users(&self) -> std::sync::MutexGuard<'_, HashMap<String, (String, Instant)>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ding(&self, page: &Page, users: &[(usize, String)], cx: &SendContext) -> Result<answer::Reached, SendError> {
+        let ids: Vec<&str> = users.iter().map(|(_, user)| user.as_str()).collect();
+        let text: String = phone::spoken(page.field("text")).chars().take(MAX_TEXT).collect();
+        let body = json!({ "robotCode": self.robot, "remindType": self.remind.number(), "receiverUserIdList": ids, "content": text });
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        for renewed in [false, true] {
+            let token = self.token(cx.deadline, cx.now).await?;
+            let call = self.http.post(kit::join(&self.base, "/v1.0/robot/ding/send")).body("application/json", body.clone());
+            let reply = call.header_secret("x-acs-dingtalk-access-token", &token).send(cx.deadline).await?;
+            if !renewed && answer::is_token_trouble(&reply) {
+                self.tokens.invalidate(&token);
+                continue;
+            }
+            return answer::of(&reply, cx.now);
+        }
+        Err(SendError::new(ErrorKind::Transient, "the application's token was refused twice"))
+    }
+}

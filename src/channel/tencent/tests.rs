@@ -1,0 +1,81 @@
+//! Tencent Cloud: signature vectors, what is sent, a result for each number, what answers mean, and what never shows.
+
+use super::*;
+use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page};
+use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::{Recipient, Severity};
+use std::time::Duration;
+
+const SMS: &str = "{ secret_id: AKID, secret_key: ten-S3CRET, app_id: '1400006666', sign_name: demo, template: '1110', params: ['{title}'], \
+                   to: ['13711112222', '13711113333'], api_base: BASE }";
+const VOICE: &str = "{ secret_id: AKID, secret_key: ten-S3CRET, app_id: '1400006666', template: '2220', params: ['{text}', '{severity}'], to: ['13711112222'], api_base: BASE }";
+
+#[test]
+fn the_signature_matches_a_vector_computed_elsewhere() {
+    let body =
+        br#"{"PhoneNumberSet":["+8613711112222"],"SmsSdkAppId":"1400006666","TemplateId":"1110","SignName":"demo","TemplateParamSet":["5001"]}"#;
+    let key = Key { id: "AKIDEXAMPLE", secret: &Secret::new("SECRETEXAMPLE") };
+    let at = Timestamp::from_second(1_551_113_065).unwrap();
+    let signed = sign(&key, "sms", "sms.tencentcloudapi.com", "SendSms", body, at);
+    assert!(signed.expose().ends_with("Signature=93b9b4436e05548fbcf69615c4be04ac683b8a80137fdc7f33974e926ef7c092"), "{}", signed.expose());
+}
+
+#[tokio::test]
+async fn each_number_has_a_result_and_variables_are_kept_short() {
+    let answer = r#"{"Response":{"SendStatusSet":[{"SerialNo":"S1","PhoneNumber":"+8613711112222","Code":"Ok","Message":"send success"},
+        {"SerialNo":"","PhoneNumber":"+8613711113333","Code":"FailedOperation.PhoneNumberInBlacklist","Message":"no"}],"RequestId":"R"}}"#;
+    let stand = Stand::start([Scripted::from(answer), Scripted::from(r#"{"Response":{"SendStatus":{"CallId":"C1"},"RequestId":"R"}}"#)]).await;
+    let sms = build::<sms::Config>(SMS, &stand.base).unwrap().channel;
+    let mut page = page(&[("text", "磁盘已满")]);
+    page.facts.title = "HighCPU on db-1".into();
+    page.facts.severity = Severity::Critical;
+    let to = [Recipient::new("+8613711112222"), Recipient::new("+8613711113333")];
+    let results = sms.send(&page, &to, &context()).await;
+    assert_eq!(kinds(&results), [Ok(Some("S1".to_owned())), Err((Rejected, Some("FailedOperation.PhoneNumberInBlacklist".to_owned())))]);
+    assert!(results[1].1.as_ref().unwrap_err().recipient);
+    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
+    assert_eq!(kinds(&voice.send(&page, &to[..1], &context()).await), [Ok(Some("C1".to_owned()))]);
+    let seen = stand.seen();
+    insta::assert_json_snapshot!("sms", seen[0].json());
+    insta::assert_json_snapshot!("voice", seen[1].json());
+    assert_eq!(
+        (seen[0].header("x-tc-action"), seen[0].header("x-tc-region"), seen[1].header("x-tc-version")),
+        ("SendSms", "ap-guangzhou", "2020-09-02")
+    );
+}
+
+#[tokio::test]
+async fn answers_mean_what_the_vendor_says() {
+    let no = |code: &str| Scripted::from(format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"why"}},"RequestId":"R"}}}}"#).as_str());
+    let wait = |s| RateLimited { retry_after: Some(Duration::from_secs(s)) };
+    let rows = [
+        ("RequestLimitExceeded", wait(2)),
+        ("LimitExceeded.PhoneNumberThirtySecondLimit", wait(30)),
+        ("LimitExceeded.DeliveryFrequencyLimit", Rejected),
+        ("LimitExceeded.AppDailyLimit", Rejected),
+        ("InternalError.Timeout", Ambiguous),
+        ("InternalError.OtherError", Transient),
+        ("FailedOperation.InsufficientBalanceInVoicePackage", Misconfigured),
+        ("FailedOperation.TemplateIncorrectOrUnapproved", Misconfigured),
+        ("AuthFailure.SignatureFailure", Misconfigured),
+        ("UnauthorizedOperation.SdkAppIdIsDisabled", Misconfigured),
+        ("InvalidParameterValue.ContentLengthLimit", Rejected),
+        ("InvalidParameterValue.CalledNumberVerifyFail", Rejected),
+    ];
+    let stand = Stand::start(rows.iter().map(|row| no(row.0))).await;
+    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
+    for (code, kind) in &rows {
+        let results = voice.send(&page(&[("text", "x")]), &[Recipient::new("+8613711112222")], &context()).await;
+        assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))]);
+        assert!(!format!("{results:?}").contains("S3CRET"));
+    }
+}
+
+#[test]
+fn mistakes_are_found_without_secrets() {
+    let config: sms::Config =
+        serde_yaml::from_str("{ secret_id: a, secret_key: b, app_id: '1', template: '2', params: ['{nope}'], to: ['13711112222', '+15005550006'] }")
+            .unwrap();
+    let paths: Vec<_> = crate::channel::PlatformConfig::check(&config).into_iter().map(|p| p.path).collect();
+    assert_eq!(paths, ["tencent_sms.params[0]", "tencent_sms.sign_name", "tencent_sms.to"]);
+}

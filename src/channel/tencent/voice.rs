@@ -1,0 +1,90 @@
+//! Calls by Tencent Cloud: an approved voice template. <https://cloud.tencent.com/document/api/1128/51558>
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Account, Line, answer};
+use crate::channel::kit::phone;
+use crate::channel::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext};
+use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size};
+
+/// Characters of the whole call are 350 (same page); the template's own words take some.
+const MAX_TEXT: usize = 200;
+/// Our own: what of them one variable may take.
+const MAX_PARAM: usize = 100;
+
+/// The card.
+pub static PLATFORM: Platform = Platform {
+    name: "tencent_voice",
+    title: "Voice call (Tencent Cloud 腾讯云语音)",
+    about: "calls a number and reads an approved template",
+    docs: "https://cloud.tencent.com/document/api/1128/51558",
+    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
+    measure: |page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
+    limit: "350 characters in all (https://cloud.tencent.com/document/api/1128/51558)",
+    pace: Pace {
+        limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
+        per_month: None,
+        source: "https://cloud.tencent.com/document/product/1128/37720: one callee 1 in 30 seconds, 2 in 10 minutes, one between 22:00 and 08:00 \
+                 unless raised; one call a second is our own",
+    },
+    concurrency: 2,
+    batch: 1,
+    ambiguous: OnAmbiguous::Never,
+    resolved_by_default: false,
+};
+
+/// `tencent_voice: { secret_id, secret_key, app_id, template, params, to }`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Config(Account);
+
+impl PlatformConfig for Config {
+    fn check(&self) -> Vec<Problem> {
+        self.0.check("tencent_voice")
+    }
+
+    fn recipients(&self) -> Vec<Recipient> {
+        self.0.to.iter().map(|to| Recipient::new(phone::e164(to).unwrap_or_default())).collect()
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+        let line = self.0.build(cx, "tencent_voice", "vms")?;
+        let outlet = OutletKey::new("tencent_voice", &format!("{} {}", self.0.secret_id, self.0.app_id));
+        Ok(Built { channel: Arc::new(Driver(line)), outlet })
+    }
+}
+
+struct Driver(Line);
+
+#[async_trait]
+impl Channel for Driver {
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
+        let mut said = page.clone();
+        said.fields.insert("text".into(), phone::spoken(page.field("text")));
+        let params = self.0.params(&said, MAX_PARAM);
+        let mut results = Vec::with_capacity(to.len());
+        // The card says one recipient an attempt: a person is called once.
+        for (place, number) in to.iter().enumerate() {
+            results.push((place, self.one(number.expose(), &params, cx).await));
+        }
+        results
+    }
+}
+
+impl Driver {
+    async fn one(&self, to: &str, params: &[String], cx: &SendContext) -> Result<Receipt, SendError> {
+        let Some(number) = phone::e164(to) else {
+            return Err(SendError::new(ErrorKind::Rejected, "it is not a phone number that a carrier would take").of_recipient());
+        };
+        let body = json!({
+            "TemplateId": self.0.account.template, "CalledNumber": number, "VoiceSdkAppid": self.0.account.app_id, "TemplateParamSet": params, "PlayTimes": 2,
+        });
+        answer::of_call(&self.0.order("SendTtsVoice", "2020-09-02", &body, cx).await?, cx.now)
+    }
+}

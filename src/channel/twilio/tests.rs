@@ -1,0 +1,92 @@
+//! Twilio: what is sent, lost answers that are looked up, what answers mean, and what never shows.
+
+use super::*;
+use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page};
+use crate::channel::{CellResult, Channel};
+use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::Recipient;
+use std::sync::Arc;
+use std::time::Duration;
+
+const CONFIG: &str = "{ account_sid: AC1, auth_token: twilio-S3CRET, from: '+15005550006', to: ['+8613800000000'], api_base: BASE }";
+
+fn to() -> [Recipient; 1] {
+    [Recipient::new("+8613800000000")]
+}
+
+fn sms(base: &str) -> Arc<dyn Channel> {
+    build::<sms::Config>(CONFIG, base).unwrap().channel
+}
+
+async fn send(channel: &Arc<dyn Channel>, text: &str) -> Vec<CellResult> {
+    channel.send(&page(&[("text", text)]), &to(), &context()).await
+}
+
+#[tokio::test]
+async fn an_sms_and_a_call_go_out_as_forms() {
+    let stand =
+        Stand::start([Scripted::new(201, r#"{"sid":"SM1","status":"queued"}"#), Scripted::new(201, r#"{"sid":"CA1","status":"queued"}"#)]).await;
+    assert_eq!(kinds(&send(&sms(&stand.base), "磁盘 & more").await), [Ok(Some("SM1".to_owned()))]);
+    let voice = build::<voice::Config>(CONFIG, &stand.base).unwrap().channel;
+    assert_eq!(kinds(&send(&voice, "Disk <full> & hot https://x.example").await), [Ok(Some("CA1".to_owned()))]);
+    let seen = stand.seen();
+    assert_eq!(seen[0].uri.path(), "/2010-04-01/Accounts/AC1/Messages.json");
+    assert_eq!(seen[0].header("authorization"), "Basic QUMxOnR3aWxpby1TM0NSRVQ=");
+    assert_eq!(std::str::from_utf8(&seen[0].body).unwrap(), "To=%2B8613800000000&From=%2B15005550006&Body=%E7%A3%81%E7%9B%98+%26+more");
+    let form = String::from_utf8(seen[1].body.to_vec()).unwrap();
+    let twiml = reqwest::Url::parse(&format!("http://h/?{form}")).unwrap().query_pairs().find(|(k, _)| k == "Twiml").unwrap().1.into_owned();
+    assert_eq!(twiml.matches("Disk &lt;full&gt; &amp; hot<").count(), 2, "{twiml}");
+    assert!(!twiml.contains("http"));
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_looked_up_before_it_counts_as_unknown() {
+    let lost = Scripted::new(500, "");
+    let list = |body: &str, at: i64| Scripted::from(format!(r#"{{"messages":[{{"sid":"SM9","body":"{body}","date_created":"{at}"}}]}}"#).as_str());
+    let now = context().now.as_second();
+    let stand =
+        Stand::start([lost.clone(), list("x", now), lost.clone(), list("y", now), lost.clone(), list("x", now - 600), lost, Scripted::new(503, "")])
+            .await;
+    let sms = sms(&stand.base);
+    assert_eq!(kinds(&send(&sms, "x").await), [Ok(Some("SM9".to_owned()))]);
+    for why in ["another text", "an old one", "no list"] {
+        assert_eq!(kinds(&send(&sms, "x").await), [Err((Ambiguous, Some("HTTP 500".to_owned())))], "{why}");
+    }
+    let seen = stand.seen();
+    assert_eq!(
+        (seen[1].method.as_str(), seen[1].query("To").as_deref(), seen[1].query("From").as_deref()),
+        ("GET", Some("+8613800000000"), Some("+15005550006"))
+    );
+}
+
+#[tokio::test]
+async fn answers_mean_what_twilio_says() {
+    let no = |status: u16, code: u32| Scripted::new(status, format!(r#"{{"code":{code},"message":"why","status":{status}}}"#).into_bytes());
+    let rows = [
+        (no(429, 20429).header("retry-after", "2"), RateLimited { retry_after: Some(Duration::from_secs(2)) }, "20429", false),
+        (no(401, 20003), Misconfigured, "20003", false),
+        (no(400, 21606), Misconfigured, "21606", false),
+        (no(400, 21408), Misconfigured, "21408", false),
+        (no(400, 21211), Rejected, "21211", true),
+        (no(400, 21610), Rejected, "21610", true),
+        (no(400, 21617), Rejected, "21617", false),
+        (no(400, 30001), Transient, "30001", false),
+        (Scripted::from("<html>login</html>"), Transient, "HTTP 200", false),
+    ];
+    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
+    let sms = sms(&stand.base);
+    for (answer, kind, code, of_recipient) in &rows {
+        let results = send(&sms, "x").await;
+        assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
+        assert_eq!(results[0].1.as_ref().unwrap_err().recipient, *of_recipient, "{answer:?}");
+        assert!(!format!("{results:?}").contains("S3CRET"));
+    }
+}
+
+#[test]
+fn mistakes_are_found_and_dates_are_read() {
+    let config: Account = serde_yaml::from_str("{ account_sid: SK1, auth_token: a, from: ops, to: ['12'] }").unwrap();
+    let paths: Vec<_> = config.check("twilio_voice").into_iter().map(|p| p.path).collect();
+    assert_eq!(paths, ["twilio_voice.to[0]", "twilio_voice.account_sid", "twilio_voice.from"]);
+    assert_eq!(made_at(&Value::from("Fri, 24 May 2019 17:18:27 +0000")), Some(1_558_718_307));
+}

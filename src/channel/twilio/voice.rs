@@ -1,0 +1,91 @@
+//! Calls by Twilio: the text is spoken twice, from inline TwiML. <https://www.twilio.com/docs/voice/api/call-resource>
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Account, Line};
+use crate::channel::kit::phone;
+use crate::channel::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext};
+use crate::model::{Escape, FieldSpec, Language, OutletKey, Page, Recipient, Size};
+
+/// Our own: what a person woken up by a call can take in; twice that with its markup stays below the 4,000 characters of `Twiml`
+/// (<https://www.twilio.com/docs/voice/api/call-resource#create-a-call-resource>).
+const MAX_TEXT: usize = 300;
+
+/// The card.
+pub static PLATFORM: Platform = Platform {
+    name: "twilio_voice",
+    title: "Voice call (Twilio)",
+    about: "calls a number and reads the alert twice; never called twice for a call that Twilio has",
+    docs: "https://www.twilio.com/docs/voice/api/call-resource",
+    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
+    measure: |page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
+    limit: "300 characters (our own; https://www.twilio.com/docs/voice/api/call-resource allows 4,000 of TwiML)",
+    pace: Pace {
+        limits: &[Limit { count: 1, window: std::time::Duration::from_secs(1) }],
+        per_month: None,
+        source: "https://help.twilio.com/articles/223180028: one call per second unless raised",
+    },
+    concurrency: 2,
+    batch: 1,
+    ambiguous: OnAmbiguous::Never,
+    resolved_by_default: false,
+};
+
+/// `twilio_voice: { account_sid, auth_token, from, to }`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Config(Account);
+
+impl PlatformConfig for Config {
+    fn check(&self) -> Vec<Problem> {
+        self.0.check("twilio_voice")
+    }
+
+    fn recipients(&self) -> Vec<Recipient> {
+        self.0.to.iter().map(|to| Recipient::new(phone::e164(to).unwrap_or_default())).collect()
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+        let line = self.0.build(cx, "twilio_voice")?;
+        let outlet = OutletKey::new("twilio_voice", &format!("{} {}", self.0.account_sid, self.0.from));
+        Ok(Built { channel: Arc::new(Driver(line)), outlet })
+    }
+}
+
+struct Driver(Line);
+
+#[async_trait]
+impl Channel for Driver {
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
+        let twiml = twiml(page);
+        let mut results = Vec::with_capacity(to.len());
+        // The card says one recipient an attempt: a person is called once.
+        for (place, number) in to.iter().enumerate() {
+            let form = [("From", self.0.from.as_str()), ("Twiml", twiml.as_str())];
+            results.push((place, self.0.create("Calls", number.expose(), &form, |_| true, cx).await));
+        }
+        results
+    }
+}
+
+/// The text, said twice with a pause. <https://www.twilio.com/docs/voice/twiml/say>
+pub(super) fn twiml(page: &Page) -> String {
+    let language = if page.facts.language == Language::Zh { "zh-CN" } else { "en-US" };
+    let text: String = phone::spoken(page.field("text")).chars().take(MAX_TEXT).collect();
+    let mut said = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => said.push_str("&amp;"),
+            '<' => said.push_str("&lt;"),
+            '>' => said.push_str("&gt;"),
+            '"' => said.push_str("&quot;"),
+            '\'' => said.push_str("&apos;"),
+            c => said.push(c),
+        }
+    }
+    format!("<Response><Say language=\"{language}\">{said}</Say><Pause length=\"1\"/><Say language=\"{language}\">{said}</Say></Response>")
+}
