@@ -59,6 +59,8 @@ pub struct Platform {
     pub ambiguous: OnAmbiguous,
     /// Whether resolved alerts are sent unless the channel or route says otherwise (not for voice, SMS and calls).
     pub resolved_by_default: bool,
+    /// Whether its driver wants the alerts as Alertmanager would send them (`Facts::payload`); it costs time, so only who reads it gets it.
+    pub payload: bool,
 }
 
 impl std::fmt::Debug for Platform {

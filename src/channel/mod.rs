@@ -21,6 +21,7 @@ mod teams;
 mod telegram;
 mod tencent;
 mod twilio;
+mod webhook;
 mod wecom;
 mod wecom_robot;
 

@@ -83,6 +83,7 @@ platforms! {
     tencent_sms,
     tencent_voice,
     dingtalk_call,
+    webhook,
 }
 
 /// The platform of that name.

@@ -97,6 +97,7 @@ impl Step {
             let found = store.waiting(taken.lane, after, READ, !digest).await?;
             let to = found.last().map_or(after, |w| w.lane_seq);
             job.reads.push(Read { lane: taken.lane, to, more: found.len() == READ });
+            job.unjudged.extend(found.iter().map(|w| w.id));
             job.members.extend(found);
         }
         if digest {
@@ -132,7 +133,11 @@ impl Step {
             let mut blocked: Option<LaneId> = None;
             let members = std::mem::take(&mut job.members);
             for member in members {
-                let waits = member.due_at > now || (blocked == Some(member.lane) && member.state != State::Deferred);
+                // What was in memory was taken when it was due by the clock that does not jump. What was read is judged by the wall clock, and what
+                // lies further ahead than anything may be postponed was written before that clock was set back.
+                let ahead = member.due_at.saturating_sub(now);
+                let early = ahead > 0 && (member.state == State::Deferred || ahead <= super::policy::CAP.as_millis() as i64);
+                let waits = (early && job.unjudged.contains(&member.id)) || (blocked == Some(member.lane) && member.state != State::Deferred);
                 if waits && member.state != State::Deferred {
                     blocked = Some(member.lane);
                 }
@@ -395,7 +400,7 @@ impl Step {
     fn again(&self, mut job: Job) -> Finished {
         let now = self.shared.clock.now_ms();
         let wait = job.next_due().map_or(0, |due| (due - now).max(0));
-        job.due = self.shared.clock.instant() + Duration::from_millis(wait as u64).min(super::policy::MAX_PAUSE);
+        job.due = self.shared.clock.instant() + Duration::from_millis(wait as u64).min(super::policy::CAP);
         let lanes = std::mem::take(&mut job.closing);
         Finished { job: Some(job), lanes, ..Finished::default() }
     }

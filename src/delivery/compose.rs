@@ -308,11 +308,36 @@ impl Sheet<'_> {
             };
             let mut facts = template::facts(input);
             let firing = self.totals.firing > 0;
+            if platform.payload {
+                facts.payload = Some(self.payload(part));
+            }
             facts.mentions = if part.page == 1 && firing { self.draft.mentions() } else { Mentions::default() };
             if self.kind != MessageKind::Digest {
                 facts.thread = crate::model::hash_hex(&[&self.event.source, &self.event.receiver, &self.event.group_key, &channel.name]);
             }
             Ok(Page { fields, facts, number: part.page as u16, total: part.pages as u16, plain, coverage: Vec::new() })
+        })
+    }
+
+    /// The page's alerts as Alertmanager sends them, version 4 (<https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>).
+    fn payload(&self, part: &Part) -> serde_json::Value {
+        let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
+        let time = |at: Option<jiff::Timestamp>| at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string());
+        let alerts: Vec<_> = entries
+            .iter()
+            .map(|e| {
+                serde_json::json!({
+                    "status": if e.status == EntryStatus::Firing { "firing" } else { "resolved" },
+                    "labels": e.alert.labels, "annotations": e.alert.annotations, "startsAt": time(e.alert.starts_at), "endsAt": time(e.alert.ends_at),
+                    "generatorURL": e.alert.generator_url, "fingerprint": e.alert.fingerprint,
+                })
+            })
+            .collect();
+        let event = self.event;
+        serde_json::json!({
+            "version": "4", "groupKey": event.group_key, "truncatedAlerts": self.totals.truncated + part.more as u64,
+            "status": if self.totals.firing > 0 { "firing" } else { "resolved" }, "receiver": event.receiver, "groupLabels": event.group_labels,
+            "commonLabels": event.common_labels, "commonAnnotations": event.common_annotations, "externalURL": event.external_url, "alerts": alerts,
         })
     }
 

@@ -1,6 +1,6 @@
 //! A message under way: its members, its pages once it is composed, and its cells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -56,6 +56,8 @@ pub struct Job {
     pub lanes: Vec<Taken>,
     /// What reading found.
     pub reads: Vec<Read>,
+    /// Deliveries that were read and may not be due yet.
+    pub unjudged: HashSet<DeliveryId>,
     /// Lanes that turned out to have no part in it, to be closed with the next step.
     pub closing: Vec<(LaneId, Option<Read>, Vec<Waiting>)>,
     /// Deliveries of its lanes that were taken and wait for a later message: they go back when this one is done.
@@ -88,6 +90,7 @@ impl Job {
             members,
             lanes,
             reads: Vec::new(),
+            unjudged: HashSet::new(),
             closing: Vec::new(),
             back: Vec::new(),
             pages: Vec::new(),
@@ -126,6 +129,7 @@ impl Job {
             members: open.members,
             lanes,
             reads: Vec::new(),
+            unjudged: HashSet::new(),
             closing: Vec::new(),
             back: Vec::new(),
             pages: open.pages,

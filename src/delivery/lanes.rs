@@ -394,7 +394,8 @@ pub fn order(rank: i64, born_at: i64) -> i64 {
 /// A stored due time on the monotonic clock, clamped to what can legally have been set.
 fn due_instant(waiting: &Waiting, now: Instant, now_ms: i64) -> Instant {
     let ahead = Duration::from_millis(waiting.due_at.saturating_sub(now_ms).max(0) as u64);
-    let longest = if waiting.state == State::Deferred { LONGEST_MUTE } else { policy::MAX_PAUSE };
+    // Pauses are the outlet's own; a delivery by itself is never postponed for longer than the schedule's cap.
+    let longest = if waiting.state == State::Deferred { LONGEST_MUTE } else { policy::CAP };
     now + ahead.min(longest)
 }
 
@@ -508,6 +509,6 @@ mod tests {
         let (now, name) = (Instant::now(), Arc::from("ops"));
         let mut lanes = Lanes::default();
         lanes.offer(Waiting { due_at: i64::MAX, ..item(1, 1) }, &name, now, 0);
-        assert_eq!(lanes.next_timer(), Some(now + policy::MAX_PAUSE));
+        assert_eq!(lanes.next_timer(), Some(now + policy::CAP));
     }
 }

@@ -33,6 +33,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
+    payload: false,
 };
 
 /// `aliyun_sms: { access_key_id, access_key_secret, sign_name, template, params, to }`.

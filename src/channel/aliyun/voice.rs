@@ -34,6 +34,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
+    payload: false,
 };
 
 /// `aliyun_voice: { access_key_id, access_key_secret, template, params, to }`.

@@ -40,6 +40,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    payload: false,
 };
 
 const HELP: &str = "copy the whole address, `https://discord.com/api/webhooks/...`, from the channel's settings, Integrations, Webhooks";

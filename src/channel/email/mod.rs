@@ -65,6 +65,7 @@ pub static PLATFORM: Platform = Platform {
     // The Message-ID stays the same, by which clients and servers recognise a repeat; a second mail does less harm than none.
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    payload: false,
 };
 
 /// The bytes of the rendered fields.

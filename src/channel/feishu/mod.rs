@@ -46,6 +46,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    payload: false,
 };
 
 const API_BASE: &str = "https://open.feishu.cn";

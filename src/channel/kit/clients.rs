@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Client};
 
 use super::call::Http;
+use super::guard::Guard;
 use crate::channel::token::TokenCache;
 use crate::channel::{BuildContext, Problem};
 use crate::model::{Secret, hash_hex};
@@ -33,6 +34,7 @@ pub fn install_crypto() {
 struct Transport {
     proxy: Option<Secret>,
     ca_pem: Option<Vec<u8>>,
+    guard: Option<Guard>,
 }
 
 /// What drivers share across channels and across reloads: clients by transport setting, token caches by credential. Nothing is kept that
@@ -57,12 +59,12 @@ impl HttpClients {
     }
 
     /// The client for a proxy (`None`: the environment's) and a further certificate authority (PEM). Errors are `(key, reason)`.
-    fn client(&self, proxy: Option<&Secret>, ca_file: Option<&Path>) -> Result<Arc<Client>, (&'static str, String)> {
+    fn client(&self, proxy: Option<&Secret>, ca_file: Option<&Path>, guard: Option<&Guard>) -> Result<Arc<Client>, (&'static str, String)> {
         let ca_pem = match ca_file {
             Some(path) => Some(std::fs::read(self.folder.join(path)).map_err(|error| ("ca_file", format!("{}: {error}", path.display())))?),
             None => None,
         };
-        let transport = Transport { proxy: proxy.cloned(), ca_pem };
+        let transport = Transport { proxy: proxy.cloned(), ca_pem, guard: guard.cloned() };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&transport).and_then(Weak::upgrade) {
             return Ok(client);
@@ -111,6 +113,9 @@ fn build_client(transport: &Transport) -> Result<Client, (&'static str, String)>
         }
         builder = builder.tls_certs_merge(own);
     }
+    if let Some(guard) = &transport.guard {
+        builder = builder.dns_resolver(Arc::new(guard.clone()));
+    }
     if let Some(proxy) = &transport.proxy {
         // The error is not repeated: it may hold the proxy's password.
         let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| ("proxy", "it is not a proxy's address".to_owned()))?;
@@ -121,7 +126,12 @@ fn build_client(transport: &Transport) -> Result<Client, (&'static str, String)>
 
 /// The client of a channel. `key` is the platform's key in the file (`slack`), for the place of a problem.
 pub fn http(cx: &BuildContext<'_>, key: &str, ca_file: Option<&Path>) -> Result<Http, Problem> {
-    let client = cx.http.client(cx.proxy.as_ref(), ca_file).map_err(|(what, reason)| match what {
+    guarded(cx, key, ca_file, None)
+}
+
+/// The same for addresses that are refused unless they are public or allowed (see [`Guard`]).
+pub fn guarded(cx: &BuildContext<'_>, key: &str, ca_file: Option<&Path>, guard: Option<&Guard>) -> Result<Http, Problem> {
+    let client = cx.http.client(cx.proxy.as_ref(), ca_file, guard).map_err(|(what, reason)| match what {
         "proxy" => Problem::new("proxy", reason, "write `http://host:port`, `https://host:port` or `socks5://host:port`"),
         _ => Problem::new(format!("{key}.{what}"), reason, "name a readable PEM file with the authority's certificate"),
     })?;

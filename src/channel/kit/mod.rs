@@ -21,6 +21,7 @@ mod address;
 mod call;
 mod check;
 mod clients;
+mod guard;
 pub mod phone;
 mod reply;
 mod text;
@@ -34,7 +35,8 @@ mod tests;
 pub use address::{Row, address_secrets, look_up, read_address};
 pub use call::{Call, Http};
 pub use check::{PLACEHOLDER, check_base, check_secret, check_text, join, read_secret};
-pub use clients::{HttpClients, http, install_crypto};
+pub use clients::{HttpClients, guarded, http, install_crypto};
+pub use guard::Guard;
 pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse};
 pub use text::{colour, cut_bytes, cut_units, split_units, units};
 

@@ -40,6 +40,7 @@ pub static PLATFORM: Platform = Platform {
     // The key makes a repeat update the same alert.
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    payload: false,
 };
 
 const API_BASE: &str = "https://events.pagerduty.com";

@@ -39,6 +39,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    payload: false,
 };
 
 const HELP: &str = "copy the whole address from the flow `When a Teams webhook request is received`, with its `sig`";

@@ -35,6 +35,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 100,
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
+    payload: false,
 };
 
 /// `tencent_sms: { secret_id, secret_key, app_id, sign_name, template, params, to }`.

@@ -37,6 +37,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
+    payload: false,
 };
 
 /// `tencent_voice: { secret_id, secret_key, app_id, template, params, to }`.

@@ -38,6 +38,7 @@ pub static PLATFORM: Platform = Platform {
     batch: config::MAX_USERS,
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    payload: false,
 };
 
 struct Driver {

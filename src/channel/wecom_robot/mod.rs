@@ -36,6 +36,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    payload: false,
 };
 
 const API_BASE: &str = "https://qyapi.weixin.qq.com";

@@ -27,6 +27,7 @@ pub static PLATFORMS: &[PlatformFields] = &[
     PlatformFields { platform: "discord", fields: &[field("title", Escape::None, false, true), field(TEXT, Escape::DiscordMarkdown, true, false)] },
     PlatformFields { platform: "teams", fields: &[field("title", Escape::None, false, true), field(TEXT, Escape::TeamsMarkdown, true, false)] },
     PlatformFields { platform: "pagerduty", fields: &[field("title", Escape::None, true, true), field(TEXT, Escape::None, false, false)] },
+    PlatformFields { platform: "webhook", fields: &[field("title", Escape::None, false, true), field(TEXT, Escape::None, true, false)] },
     PlatformFields { platform: "twilio_sms", fields: &[field(TEXT, Escape::None, true, false)] },
     PlatformFields { platform: "twilio_voice", fields: &[field(TEXT, Escape::None, true, true)] },
     PlatformFields { platform: "aliyun_sms", fields: &[field(TEXT, Escape::None, true, true)] },

@@ -3,7 +3,7 @@
 use super::app::Four;
 use super::fakes::fault::{Fault, Faults};
 use super::fakes::recorder::Recorder;
-use super::fakes::{Aliyun, DingtalkApp, Discord, Feishu, PagerDuty, Teams, Telegram, Tencent, Twilio, WecomRobot, server::Fake};
+use super::fakes::{Aliyun, DingtalkApp, Discord, Feishu, PagerDuty, Teams, Telegram, Tencent, Twilio, Webhook, WecomRobot, server::Fake};
 
 /// A channel of one platform: how its fake is troubled, and the platform's own refusals with what they mean.
 pub struct Member {
@@ -49,6 +49,7 @@ pub const SECRETS: &[&str] = &[
     "discord-token",
     "teams-sig-secret",
     PAGER_KEY,
+    "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "aliyun-secret",
     "tencent-secret",
     "twilio-token",
@@ -68,6 +69,7 @@ impl All {
         all.first_four();
         all.chats().await;
         all.phones().await;
+        all.hooks().await;
         all
     }
 
@@ -163,6 +165,13 @@ impl All {
             (json(429, r#"{"status":"throttle exceeded","message":"Requests arrive too quickly."}"#), "rate_limited"),
         ];
         self.add("pagerduty", "pagerduty", &fake, "/v2/enqueue", yaml, refusals);
+    }
+
+    async fn hooks(&mut self) {
+        let fake = Fake::start(Webhook::signed("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).await;
+        let yaml = format!("webhook: {{ url: \"{}/hook\", sign: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], allow: [127.0.0.1] }}", fake.url());
+        let refusals = vec![(json(400, "{}"), "rejected"), (json(410, "{}"), "misconfigured"), (Fault::Status(429, Some(3)), "rate_limited")];
+        self.add("webhook", "webhook", &fake, "/hook", yaml, refusals);
     }
 
     async fn phones(&mut self) {

@@ -1,0 +1,249 @@
+//! Generic webhook: the alerts as Alertmanager sends them (version 4), or a body of one's own template; signed as Standard Webhooks if wanted.
+//! One attempt; no queue, no retry, no redirect. <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>,
+//! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::Method;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sha2::Sha256;
+
+use super::{BuildContext, Built, CellResult, Channel, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
+use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError, Size};
+
+/// Our own: more than any receiver takes.
+const MAX_BODY: usize = 1 << 20;
+
+/// The card.
+pub static PLATFORM: Platform = Platform {
+    name: "webhook",
+    title: "Webhook",
+    about: "Alertmanager's JSON (version 4) or a templated body to any address; Standard Webhooks signature, guarded against internal addresses",
+    docs: "https://prometheus.io/docs/alerting/latest/configuration/#webhook_config",
+    fields: &[
+        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
+        FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false },
+    ],
+    measure: |page| {
+        let payload = page.facts.payload.as_ref().map_or(0, |payload| payload.to_string().len());
+        Size::bytes(payload + page.field("text").len() + page.field("title").len(), MAX_BODY)
+    },
+    limit: "1 MiB (our own)",
+    pace: Pace { limits: &[], per_month: None, source: "none; set `pace` on the channel" },
+    concurrency: 4,
+    batch: 1,
+    // The receiver knows a repeat by `webhook-id`.
+    ambiguous: OnAmbiguous::Retry,
+    resolved_by_default: true,
+    payload: true,
+};
+
+/// `webhook: { url }`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where it is sent; may hold a secret, which is never shown.
+    pub url: SecretSource,
+    /// `POST` or `PUT`. Default `POST`.
+    #[serde(default)]
+    pub method: Verb,
+    /// `alertmanager`: the alerts as Alertmanager sends them, with `title` and `text` besides. `template`: the rendered `text` is the whole body
+    /// (in a template of your own, `{{{json labels}}}` writes values as JSON). Default `alertmanager`.
+    #[serde(default)]
+    pub body: Body,
+    /// Content type of a templated body. Default `application/json`.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// Headers; values may be secrets.
+    #[serde(default)]
+    pub headers: BTreeMap<String, SecretSource>,
+    /// `Authorization: Bearer` with this token.
+    #[serde(default)]
+    pub bearer: Option<SecretSource>,
+    /// Signing secrets (`whsec_...`) as of Standard Webhooks; several while one replaces another.
+    #[serde(default)]
+    pub sign: Vec<SecretSource>,
+    /// Internal addresses that may be reached: networks (`10.0.0.0/8`), addresses, or host names. Public ones always may.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// PEM file of a further certificate authority; relative to the configuration file's folder.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub enum Verb {
+    /// POST.
+    #[default]
+    #[serde(rename = "POST")]
+    Post,
+    /// PUT.
+    #[serde(rename = "PUT")]
+    Put,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Body {
+    /// Alertmanager's JSON.
+    #[default]
+    Alertmanager,
+    /// The rendered text.
+    Template,
+}
+
+impl PlatformConfig for Config {
+    fn check(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = kit::check_secret("webhook.url", &self.url).into_iter().collect();
+        if let Err(text) = kit::Guard::new(&self.allow) {
+            problems.push(Problem::new("webhook.allow", text, "write networks (`10.0.0.0/8`), addresses, or host names"));
+        }
+        for name in self.headers.keys() {
+            if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
+                problems.push(Problem::new(format!("webhook.headers.{name}"), "it is not a header's name", "write letters, digits and hyphens"));
+            }
+        }
+        problems.extend(self.headers.iter().filter_map(|(name, value)| kit::check_secret(&format!("webhook.headers.{name}"), value)));
+        problems.extend(self.bearer.as_ref().and_then(|token| kit::check_secret("webhook.bearer", token)));
+        problems.extend(self.sign.iter().enumerate().filter_map(|(place, secret)| kit::check_secret(&format!("webhook.sign[{place}]"), secret)));
+        problems
+    }
+
+    fn recipients(&self) -> Vec<Recipient> {
+        vec![Recipient::new("@webhook")]
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+        let mut problems = self.check();
+        let help = "write the whole address, `https://hooks.example.com/alerts`";
+        let mut keep = |result: Result<Secret, Problem>| result.map_err(|problem| problems.push(problem)).ok();
+        let url = keep(kit::read_address(cx, "webhook.url", &self.url, None, help));
+        let bearer = self.bearer.as_ref().and_then(|source| keep(kit::read_secret(cx, "webhook.bearer", source)));
+        let mut headers = Vec::new();
+        for (name, source) in &self.headers {
+            headers.extend(keep(kit::read_secret(cx, &format!("webhook.headers.{name}"), source)).map(|value| (name.clone(), value)));
+        }
+        let mut keys = Vec::new();
+        for (place, source) in self.sign.iter().enumerate() {
+            let path = format!("webhook.sign[{place}]");
+            keys.extend(keep(kit::read_secret(cx, &path, source).and_then(|secret| key(secret, cx.secrets.real(), &path))));
+        }
+        let guard = kit::Guard::new(&self.allow).unwrap_or_default();
+        if let Some(problem) = url.as_ref().and_then(|url| literal(url, &guard)) {
+            problems.push(problem);
+        }
+        let http = kit::guarded(cx, "webhook", self.ca_file.as_deref(), Some(&guard)).map_err(|problem| problems.push(problem)).ok();
+        let (Some(url), Some(http), true) = (url, http, problems.is_empty()) else { return Err(problems) };
+        let secrets = kit::address_secrets(&url).into_iter().chain(bearer.clone()).chain(headers.iter().map(|(_, value)| value.clone()));
+        let driver = Driver {
+            http: http.with_secrets(secrets.chain(keys.iter().cloned())),
+            method: if self.method == Verb::Put { Method::PUT } else { Method::POST },
+            body: self.body,
+            content_type: self.content_type.clone().unwrap_or_else(|| "application/json".into()),
+            headers,
+            bearer,
+            keys,
+            url: url.clone(),
+        };
+        Ok(Built { channel: Arc::new(driver), outlet: OutletKey::new("webhook", url.expose()) })
+    }
+}
+
+/// An address written as a number is never looked up, so it is judged here.
+fn literal(url: &Secret, guard: &kit::Guard) -> Option<Problem> {
+    let url = reqwest::Url::parse(url.expose()).ok()?;
+    let host = url.host_str()?;
+    let ip: IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+    let refused = guard.check(ip).err()?;
+    Some(Problem::new("webhook.url", format!("{} is {}", refused.ip, refused.what), format!("if that is meant, write `allow: [\"{ip}\"]`")))
+}
+
+/// A signing secret, which must be base64 behind `whsec_`.
+fn key(secret: Secret, real: bool, path: &str) -> Result<Secret, Problem> {
+    let text = secret.expose().strip_prefix("whsec_").unwrap_or(secret.expose());
+    if real && STANDARD.decode(text).is_err() {
+        return Err(Problem::new(path, "it is not a signing secret", "write `whsec_` and the key in base64, as the receiver shows it"));
+    }
+    Ok(secret)
+}
+
+struct Driver {
+    url: Secret,
+    http: kit::Http,
+    method: Method,
+    body: Body,
+    content_type: String,
+    headers: Vec<(String, Secret)>,
+    bearer: Option<Secret>,
+    keys: Vec<Secret>,
+}
+
+#[async_trait]
+impl Channel for Driver {
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
+        kit::all(to, self.attempt(page, cx).await)
+    }
+}
+
+impl Driver {
+    async fn attempt(&self, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
+        let body = self.content(page);
+        let id = format!("msg_{}", cx.idempotency_key);
+        let timestamp = cx.now.as_second().to_string();
+        let signatures: Vec<String> = self.keys.iter().map(|key| sign(key, &id, &timestamp, &body)).collect();
+        let mut call = self.http.request(self.method.clone(), self.url.expose()).body("application/json", body);
+        call = call.header("content-type", &self.content_type).header("webhook-id", &id).header("webhook-timestamp", &timestamp);
+        if !signatures.is_empty() {
+            call = call.header("webhook-signature", &signatures.join(" "));
+        }
+        call = self.headers.iter().fold(call, |call, (name, value)| call.header_secret(name, value));
+        if let Some(token) = &self.bearer {
+            call = call.bearer(token);
+        }
+        let reply = call.send(cx.deadline).await?;
+        match kit::classify_status(&reply, cx.now) {
+            Some(error) => Err(error),
+            None => Ok(reply.receipt(reply.status().to_string(), None)),
+        }
+    }
+
+    fn content(&self, page: &Page) -> Vec<u8> {
+        let text = page.field("text").trim_end();
+        match (self.body, &page.facts.payload) {
+            (Body::Template, _) => text.as_bytes().to_vec(),
+            (Body::Alertmanager, payload) => {
+                let mut payload =
+                    payload.clone().unwrap_or_else(|| serde_json::json!({ "version": "4", "status": page.facts.status.as_str(), "alerts": [] }));
+                if let Some(fields) = payload.as_object_mut() {
+                    let title = if page.field("title").is_empty() { page.facts.title.as_str() } else { page.field("title") };
+                    fields.insert("title".into(), title.into());
+                    fields.insert("text".into(), text.into());
+                }
+                serde_json::to_vec(&payload).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`.
+fn sign(key: &Secret, id: &str, timestamp: &str, body: &[u8]) -> String {
+    let text = key.expose().strip_prefix("whsec_").unwrap_or(key.expose());
+    let key = STANDARD.decode(text).unwrap_or_default();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of any length");
+    mac.update(format!("{id}.{timestamp}.").as_bytes());
+    mac.update(body);
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
