@@ -2,6 +2,7 @@
 
 mod battery;
 mod crash;
+mod deploy;
 mod direct;
 mod disk;
 mod docs;
