@@ -118,7 +118,7 @@ impl Lanes {
     pub fn offer(&mut self, waiting: Waiting, channel: &Arc<str>, now: Instant, now_ms: i64) {
         let id = waiting.lane;
         if !self.map.contains_key(&id) {
-            if self.map.len() >= MAX_LANES && !self.make_room(order(waiting.rank, waiting.born_at)) {
+            if self.map.len() >= MAX_LANES && !self.make_room(order(waiting.rank, waiting.born_at), Some(now)) {
                 self.complete = false;
                 return;
             }
@@ -149,7 +149,7 @@ impl Lanes {
     pub fn poke(&mut self, id: LaneId, channel: &Arc<str>, rank: i64, born_at: i64, now: Instant) {
         let ord = order(rank, born_at);
         if !self.map.contains_key(&id) {
-            if self.map.len() >= MAX_LANES && !self.make_room(ord) {
+            if self.map.len() >= MAX_LANES && !self.make_room(ord, Some(now)) {
                 self.complete = false;
                 return;
             }
@@ -177,7 +177,7 @@ impl Lanes {
                 }
                 continue;
             }
-            if self.map.len() >= MAX_LANES && !self.make_room(order(head.rank, head.since)) {
+            if self.map.len() >= MAX_LANES && !self.make_room(order(head.rank, head.since), (head.due_at <= now_ms).then_some(now)) {
                 self.complete = false;
                 continue;
             }
@@ -313,13 +313,21 @@ impl Lanes {
         }
     }
 
-    fn make_room(&mut self, for_order: i64) -> bool {
+    /// Room for one more lane; `ready_at` is now when it could send at once.
+    fn make_room(&mut self, for_order: i64, ready_at: Option<Instant>) -> bool {
         let drained = self.map.iter().find(|(_, l)| !l.open && l.queue.is_empty() && !l.on_disk).map(|(id, _)| *id);
         if let Some(id) = drained {
             self.forget(id);
             return true;
         }
-        // The least urgent goes back to disk for something more urgent.
+        // What can only send later goes back to disk for what can send now, the last of it first; else the least urgent for something more urgent.
+        if let (Some(now), Some(&(at, id))) = (ready_at, self.timers.last())
+            && at > now
+        {
+            self.forget(id);
+            self.complete = false;
+            return true;
+        }
         match self.ready.last().copied() {
             Some((ord, id)) if ord > for_order => {
                 self.forget(id);
@@ -328,6 +336,11 @@ impl Lanes {
             }
             _ => false,
         }
+    }
+
+    /// Lanes of which memory knows that something waits: a look at the store need not bring them again.
+    pub fn known(&self) -> Vec<LaneId> {
+        self.map.iter().filter(|(_, lane)| lane.open || lane.on_disk || !lane.queue.is_empty()).map(|(id, _)| *id).collect()
     }
 
     fn unplace(&mut self, id: LaneId) {
@@ -502,6 +515,28 @@ mod tests {
         assert_eq!(lanes.held(), MAX_LANES);
         assert_eq!(lanes.first(|_| true).map(|(id, _)| id), Some(LaneId(-1)));
         assert!(!lanes.complete);
+    }
+
+    #[test]
+    fn lanes_that_wait_for_later_give_way_to_one_that_can_send_now() {
+        let (now, name): (_, Arc<str>) = (Instant::now(), Arc::from("ops"));
+        let mut lanes = Lanes::default();
+        let head = |id: i64, due_at: i64| LaneHead {
+            id: LaneId(id),
+            channel: "ops".into(),
+            key: String::new(),
+            last_seq: 1,
+            waiting: 1,
+            rank: 0,
+            due_at,
+            since: 0,
+        };
+        lanes.load((0..MAX_LANES as i64).map(|id| head(id, 3_600_000)).collect(), false, now, 0, |_| name.clone());
+        assert_eq!((lanes.held(), lanes.ready_len(), lanes.known().len()), (MAX_LANES, 0, MAX_LANES));
+        lanes.load(vec![head(9_999, 0)], false, now, 0, |_| name.clone());
+        assert_eq!((lanes.held(), lanes.first(|_| true).map(|(id, _)| id)), (MAX_LANES, Some(LaneId(9_999))));
+        lanes.load(vec![head(10_000, 3_600_000)], false, now, 0, |_| name.clone());
+        assert!(!lanes.known().contains(&LaneId(10_000)), "what can only send later drives nobody out");
     }
 
     #[test]

@@ -451,8 +451,8 @@ impl Runner {
         self.look_at = now + LOOK_AGAIN;
         self.refill_at = now + LOOK_AGAIN;
         let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
-        let limit = MAX_LANES;
-        self.loading.spawn(async move { shared.store.lanes_ready(&outlet, &[], limit).await.map(|heads| (heads, limit)) });
+        let (limit, known) = (MAX_LANES, self.lanes.known());
+        self.loading.spawn(async move { shared.store.lanes_ready(&outlet, &known, limit).await.map(|heads| (heads, limit)) });
     }
 
     fn loaded(&mut self, loaded: LoadResult) {
