@@ -1,5 +1,6 @@
 //! The integration tests of Watchfire, as one binary.
 
+mod alarms;
 mod battery;
 mod crash;
 mod deploy;

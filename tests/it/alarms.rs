@@ -1,0 +1,106 @@
+//! Watchfire's own alarms, copies for those who wait too long, bodies of other senders, and a second SIGTERM.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::app::{Four, SOON, TestApp, alert};
+use crate::support::fakes::fault::Fault;
+
+const ALL: &str = "to: [ops-mail, ops-slack, ops-ding, ops-wecom]";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_channel_and_dead_letters_are_told_through_another_channel_and_so_is_their_end() {
+    let four = Four::start().await;
+    let routes = four.routes().replace(ALL, "to: [ops-ding]").replace("time_zone:", "self: { to: [ops-ding, ops-slack] }\ntime_zone:");
+    let app = TestApp::start(&routes).await;
+    four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":300005,"errmsg":"token is not exist"}"#.into()));
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    let told = |what: &'static str| four.slack.rec.wait(SOON, move |r| r.accepted().iter().any(|m| m.text.contains(what)));
+    assert!(told("ops-ding cannot deliver").await, "{:?}", four.slack.rec.accepted());
+    app.app.reload().await.unwrap();
+    assert!(told("ops-ding delivers again").await, "its end is told as well");
+    for _ in 0..2 {
+        four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":430102,"errmsg":"unsafe text"}"#.into()));
+    }
+    app.post("/webhook", &alert("web", "Refused", "firing")).await;
+    assert!(told("dead on channel ops-ding").await, "{:?}", four.slack.rec.accepted());
+    let by_ding = four.ding.rec.accepted();
+    assert!(by_ding.iter().all(|m| !m.text.contains("cannot deliver")), "never through the channel that fails: {by_ding:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_too_long_is_copied_to_the_fallback_and_the_original_goes_on() {
+    let four = Four::start().await;
+    let routes = four
+        .routes()
+        .replace(ALL, "to: [ops-ding]")
+        .replace("ops-ding: { dingtalk", "ops-ding: { fallback: [ops-slack], fallback_after: 1m, dingtalk");
+    let clock = watchfire::delivery::Clock::runtime(jiff::Timestamp::now().as_millisecond());
+    let hand = clock.clone();
+    let app = TestApp::start_with(&routes, |options| options.clock = clock).await;
+    four.ding.down();
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(four.slack.rec.accepted().len(), 0);
+    hand.jump(120_000);
+    assert!(four.slack.rec.wait(SOON, |r| r.accepted().iter().any(|m| m.text.contains("HostDown"))).await);
+    four.ding.up().await.unwrap();
+    assert!(four.ding.rec.wait(SOON * 2, |r| r.accepted().len() == 1).await, "the original goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_another_sender_is_read_by_its_mapping() {
+    let four = Four::start().await;
+    let mapping =
+        "generic: { alerts: /events, labels: { alertname: /check/name, severity: /check/level }, annotations: { summary: /text } }\ntime_zone:";
+    let app = TestApp::start(&four.routes().replace(ALL, "to: [ops-slack]").replace("time_zone:", mapping)).await;
+    let body = json!({ "events": [{ "check": { "name": "Mapped", "level": "critical" }, "text": "the disk is full" }] });
+    let (code, answer) = app.post("/webhook", &body).await;
+    assert_eq!(code, 200, "{answer}");
+    app.settled().await;
+    let text = &four.slack.rec.accepted()[0].text;
+    assert!(text.contains("Mapped") && text.contains("the disk is full"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_sigterm_stops_at_once() {
+    let four = Four::start().await;
+    four.slack.unpaced();
+    four.slack.faults.always(Fault::Hang);
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let routes = four.routes().replace("127.0.0.1:0", &format!("127.0.0.1:{port}")).replace(ALL, "to: [ops-slack]");
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_watchfire"))
+        .args(["serve", "--no-watch"])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://127.0.0.1:{port}/webhook");
+    let mut posted = false;
+    for _ in 0..200 {
+        posted = client.post(&url).json::<Value>(&alert("db", "Down", "firing")).send().await.is_ok_and(|r| r.status() == 200);
+        if posted {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(posted);
+    while four.slack.rec.under_way() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let term = || assert!(Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap().success());
+    term();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let started = Instant::now();
+    term();
+    while child.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(3), "it still drains");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
