@@ -1,6 +1,6 @@
 //! What one runner holds in memory of its lanes: of each lane a gap-free prefix of what waits, or the knowledge that it is on disk.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,6 +81,8 @@ pub struct Lanes {
     map: HashMap<LaneId, Lane>,
     ready: BTreeSet<(i64, LaneId)>,
     timers: BTreeSet<(Instant, LaneId)>,
+    /// Lanes of which nothing is known to wait and that have no message under way: the first to make room.
+    drained: HashSet<LaneId>,
     weight: usize,
     /// Whether every lane with something waiting is in memory.
     pub complete: bool,
@@ -89,7 +91,7 @@ pub struct Lanes {
 impl Default for Lanes {
     /// Knows nothing yet: what waits is on disk.
     fn default() -> Self {
-        Self { map: HashMap::new(), ready: BTreeSet::new(), timers: BTreeSet::new(), weight: 0, complete: false }
+        Self { map: HashMap::new(), ready: BTreeSet::new(), timers: BTreeSet::new(), drained: HashSet::new(), weight: 0, complete: false }
     }
 }
 
@@ -315,8 +317,7 @@ impl Lanes {
 
     /// Room for one more lane; `ready_at` is now when it could send at once.
     fn make_room(&mut self, for_order: i64, ready_at: Option<Instant>) -> bool {
-        let drained = self.map.iter().find(|(_, l)| !l.open && l.queue.is_empty() && !l.on_disk).map(|(id, _)| *id);
-        if let Some(id) = drained {
+        if let Some(id) = self.drained.iter().next().copied() {
             self.forget(id);
             return true;
         }
@@ -344,6 +345,7 @@ impl Lanes {
     }
 
     fn unplace(&mut self, id: LaneId) {
+        self.drained.remove(&id);
         if let Some(place) = self.map.get_mut(&id).and_then(|lane| lane.place.take()) {
             match place {
                 Place::Ready(ord) => self.ready.remove(&(ord, id)),
@@ -355,7 +357,12 @@ impl Lanes {
     fn place(&mut self, id: LaneId, now: Instant) {
         self.unplace(id);
         let Some(lane) = self.map.get_mut(&id) else { return };
-        let Some((due, ord)) = lane.next(now) else { return };
+        let Some((due, ord)) = lane.next(now) else {
+            if !lane.open {
+                self.drained.insert(id);
+            }
+            return;
+        };
         let place = if due <= now { Place::Ready(ord) } else { Place::Timer(due) };
         lane.place = Some(place);
         match place {
