@@ -46,7 +46,7 @@ pub struct Platform {
     /// The fields its messages have.
     pub fields: &'static [FieldSpec],
     /// The size of a page as the platform counts it: the encoded body where it limits that, against the tightest limit.
-    pub measure: fn(&Page) -> Size,
+    pub measure: &'static (dyn Fn(&Page) -> Size + Send + Sync),
     /// The limit in words, with its source URL, for the table.
     pub limit: &'static str,
     /// The documented pace.

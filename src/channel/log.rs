@@ -23,7 +23,7 @@ pub static PLATFORM: Platform = Platform {
     about: "prints messages to standard output or standard error",
     docs: "",
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false }],
-    measure: |page| Size::bytes(page.field("text").len(), MAX_BYTES),
+    measure: &|page| Size::bytes(page.field("text").len(), MAX_BYTES),
     limit: "64 KiB (our own)",
     pace: Pace { limits: &[], per_month: None, source: "none" },
     concurrency: 1,
@@ -80,7 +80,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let stream = self.to;
         let driver = Driver { channel: cx.channel.to_owned(), open: Arc::new(move || stream.open()), turn: Arc::default() };
-        Ok(Built { channel: Arc::new(driver), outlet: OutletKey::new("log", stream.name()) })
+        Ok(Built { card: None, channel: Arc::new(driver), outlet: OutletKey::new("log", stream.name()) })
     }
 }
 

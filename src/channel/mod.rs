@@ -16,6 +16,7 @@ mod email;
 mod feishu;
 mod log;
 mod pagerduty;
+pub mod preset;
 mod slack;
 mod teams;
 mod telegram;
@@ -127,6 +128,8 @@ pub struct BuildContext<'a> {
     pub secrets: &'a dyn SecretReader,
     /// Shared HTTP clients, one per distinct transport setting.
     pub http: &'a kit::HttpClients,
+    /// The presets there are.
+    pub presets: &'a preset::Shelf,
 }
 
 /// A platform's configuration block in routes.yaml (`dingtalk: { ... }`).
@@ -152,4 +155,6 @@ pub struct Built {
     pub channel: Arc<dyn Channel>,
     /// What its pace, pause and hold belong to.
     pub outlet: OutletKey,
+    /// The card that holds in place of the block's own (presets have one each).
+    pub card: Option<&'static Platform>,
 }

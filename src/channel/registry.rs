@@ -84,6 +84,7 @@ platforms! {
     tencent_voice,
     dingtalk_call,
     webhook,
+    preset,
 }
 
 /// The platform of that name.

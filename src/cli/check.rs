@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Common, Outcome, block_on};
+use crate::channel::preset;
 use crate::channel::{OnAmbiguous, PLATFORMS, Platform, Probe};
 use crate::config::{self, LoadOptions};
 use crate::model::{Finding, Level, format_duration};
@@ -101,11 +102,18 @@ pub fn platforms(args: &PlatformsArgs) -> Outcome {
         let rows: Vec<_> = PLATFORMS
             .iter()
             .map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "pace": pace(p) }))
+            .chain(preset::shipped().into_iter().map(|(name, p)| {
+                json!({ "name": name, "preset": true, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "pace": pace(p) })
+            }))
             .collect();
         anstream::println!("{}", json!(rows));
     } else {
         for p in PLATFORMS {
             anstream::println!("{:<14} {:<34} {}", p.name, p.title, p.about);
+        }
+        anstream::println!("\npresets, as `preset: {{ use: <name> }}`:");
+        for (name, p) in preset::shipped() {
+            anstream::println!("{name:<14} {:<34} {}", p.title, p.about);
         }
     }
     Outcome::Fine
@@ -116,13 +124,15 @@ pub fn markdown() -> String {
     let mut out = String::from(
         "| key | platform | what it sends | size limit | pace | resolved by default | unknown outcome |\n|---|---|---|---|---|---|---|\n",
     );
-    for p in PLATFORMS {
+    let presets = preset::shipped();
+    let presets = presets.iter().map(|(name, p)| (format!("preset: {{ use: {name} }}"), *p));
+    for (name, p) in PLATFORMS.iter().map(|p| (p.name.to_owned(), *p)).chain(presets) {
         let unknown = match p.ambiguous {
             OnAmbiguous::Retry => "sent again",
             OnAmbiguous::Never => "never sent again",
         };
         let resolved = if p.resolved_by_default { "yes" } else { "no" };
-        out.push_str(&format!("| `{}` | [{}]({}) | {} | {} | {} | {resolved} | {unknown} |\n", p.name, p.title, p.docs, p.about, p.limit, pace(p)));
+        out.push_str(&format!("| `{}` | [{}]({}) | {} | {} | {} | {resolved} | {unknown} |\n", name, p.title, p.docs, p.about, p.limit, pace(p)));
     }
     out
 }

@@ -120,6 +120,9 @@ codes! {
         "Every template is tried on sample messages: firing, resolved, both, many, Chinese, hostile. This one fails on the sample that the message names."
     TEMPLATE_MISSING "E046" "a platform lacks a template for one of its fields"
         "Neither the set nor the platform's `default` set has a template for a field that messages need."
+    BAD_PRESET "E047" "a preset that cannot be used"
+        "A preset is a file `presets/<name>.yaml` in the template folder: `title`, `about`, `docs`, `parameters`, `request`, `success`, `errors`, `limits` and answers on record. Everything \
+         its request mentions is a parameter, its success names the service's own word, and the answers on record mean what the file says. docs/presets.md describes it."
     BAD_IMPORT "E050" "a configuration that cannot be imported"
         "`watchfire import` reads what Alertmanager itself accepts. The message names the place that it would refuse, or that has no equal here; correct it there and import again."
     UNUSED_FILE "W045" "a file in the template folder that is not used"

@@ -8,6 +8,7 @@ use super::report::Report;
 use super::source::Spot;
 use super::yaml::{Kind, Node, Path};
 use crate::channel::PLATFORMS;
+use crate::channel::preset::{self, Shelf};
 use crate::model::{Finding, Place};
 use crate::template::{Library, PlatformFields, Source};
 
@@ -26,6 +27,8 @@ pub struct Templates {
     pub folder: Option<PathBuf>,
     /// Names and texts of the files in it, sorted.
     pub texts: Vec<(String, String)>,
+    /// The presets there are, those in the folder included.
+    pub presets: Shelf,
 }
 
 /// Reads the template folder, if one is configured, and compiles.
@@ -36,6 +39,7 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
     let mut sources = Vec::new();
     let mut findings = Vec::new();
     let mut texts = Vec::new();
+    let mut presets = Shelf::default();
     if let Some(folder) = &folder {
         let at = Path::of("templates");
         match walk(folder) {
@@ -54,6 +58,16 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
             }
             Ok(paths) => {
                 for path in paths {
+                    if let Some(name) = preset_name(folder, &path) {
+                        match preset(&path) {
+                            Ok((text, preset)) => {
+                                texts.push((path.display().to_string(), text));
+                                presets.add(name, preset);
+                            }
+                            Err(found) => findings.extend(found),
+                        }
+                        continue;
+                    }
                     match template(folder, &path) {
                         Ok(source) => {
                             texts.push((source.file.clone(), source.text.clone()));
@@ -67,7 +81,29 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
     }
     let (library, more) = Library::compile(&platforms, sources);
     findings.extend(more);
-    Templates { library, findings, folder, texts }
+    Templates { library, findings, folder, texts, presets }
+}
+
+/// The preset that a file holds: `presets/<name>.yaml`.
+fn preset_name(folder: &FilePath, path: &FilePath) -> Option<String> {
+    let relative = path.strip_prefix(folder).ok()?;
+    let yaml = relative.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    (relative.parent() == Some(FilePath::new("presets")) && yaml).then(|| relative.file_stem().map(|stem| stem.to_string_lossy().into_owned()))?
+}
+
+/// A preset file: its text and what it says, or everything that is wrong with it.
+fn preset(path: &FilePath) -> Result<(String, preset::file::Preset), Vec<Finding>> {
+    let bad = |label: String| {
+        let place = Place { file: path.display().to_string(), span: None, line_text: None };
+        Finding::error(codes::BAD_PRESET, "this preset cannot be used").at(place).label(label)
+    };
+    let size = std::fs::metadata(path).map_err(|error| vec![bad(error.to_string())])?.len();
+    if size > MAX_TEMPLATE {
+        return Err(vec![bad(format!("it is larger than {} KiB", MAX_TEMPLATE / 1024))]);
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| vec![bad(error.to_string())])?;
+    let preset = preset::shelf::read(&text).map_err(|faults| faults.into_iter().map(bad).collect::<Vec<_>>())?;
+    Ok((text, preset))
 }
 
 /// One file of the folder.
@@ -90,7 +126,9 @@ fn template(folder: &FilePath, path: &FilePath) -> Result<Source, Box<Finding>> 
 
 fn unused(place: &Place) -> Box<Finding> {
     Box::new(
-        Finding::warning(codes::UNUSED_FILE, "nothing uses this file").at(place.clone()).label("templates are named `<platform>/<set>.<field>.hbs`"),
+        Finding::warning(codes::UNUSED_FILE, "nothing uses this file")
+            .at(place.clone())
+            .label("templates are named `<platform>/<set>.<field>.hbs`, presets `presets/<name>.yaml`"),
     )
 }
 

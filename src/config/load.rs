@@ -116,7 +116,7 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
     check::secrets(&mut judge);
     let (server, external_url) = check::server(&mut judge);
     let extras = check::extras(&mut judge);
-    let channels = check::channels(&mut judge, &templates.library, &http);
+    let channels = check::channels(&mut judge, &templates.library, &templates.presets, &http);
     let legacy = check::legacy(&mut judge);
     check::generic(&mut judge);
     let link_key = file.server.link_key.as_ref().and_then(|source| secrets.read(source).ok()).unwrap_or_default();

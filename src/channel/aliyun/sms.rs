@@ -22,7 +22,7 @@ pub static PLATFORM: Platform = Platform {
     about: "approved template with variables; a lost answer is looked up before it counts as unknown",
     docs: "https://help.aliyun.com/zh/sms/developer-reference/api-dysmsapi-2017-05-25-sendsms",
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
-    measure: |page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
+    measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "35 characters a variable, no links (https://help.aliyun.com/zh/sms/user-guide/sms-template-specifications)",
     pace: Pace {
         limits: &[],
@@ -61,7 +61,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "aliyun_sms", "https://dysmsapi.aliyuncs.com")?;
         let outlet = OutletKey::new("aliyun_sms", &format!("{} {}", self.0.access_key_id, self.0.sign_name.as_deref().unwrap_or_default()));
-        Ok(Built { channel: Arc::new(Driver(line)), outlet })
+        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet })
     }
 }
 

@@ -23,7 +23,7 @@ pub static PLATFORM: Platform = Platform {
     about: "calls a number and reads an approved template",
     docs: "https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-singlecallbytts",
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
-    measure: |page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
+    measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "250 characters of variables, no links (https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-singlecallbytts)",
     pace: Pace {
         limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
@@ -53,7 +53,7 @@ impl PlatformConfig for Config {
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "aliyun_voice", "https://dyvmsapi.aliyuncs.com")?;
-        Ok(Built { channel: Arc::new(Driver(line)), outlet: OutletKey::new("aliyun_voice", &self.0.access_key_id) })
+        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet: OutletKey::new("aliyun_voice", &self.0.access_key_id) })
     }
 }
 

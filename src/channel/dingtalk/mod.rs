@@ -31,7 +31,7 @@ pub static PLATFORM: Platform = Platform {
         FieldSpec { name: "title", escape: Escape::None, required: true, single_line: true },
         FieldSpec { name: "text", escape: Escape::DingTalkMarkdown, required: true, single_line: false },
     ],
-    measure: body::measure,
+    measure: &body::measure,
     limit: "20,000 bytes of JSON (https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages)",
     pace: Pace {
         limits: &[Limit { count: 20, window: Duration::from_secs(60) }],
@@ -124,7 +124,7 @@ impl PlatformConfig for Config {
             secret,
             keyword: self.keyword.as_deref().map(str::trim).map(str::to_owned),
         };
-        Ok(Built { channel: Arc::new(driver), outlet })
+        Ok(Built { card: None, channel: Arc::new(driver), outlet })
     }
 }
 

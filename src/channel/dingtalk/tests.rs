@@ -185,7 +185,7 @@ fn mistakes_are_found_without_secrets() {
 #[test]
 fn a_whole_address_in_the_tokens_place_is_a_problem_that_quotes_nothing() {
     let clients = kit::HttpClients::default();
-    let cx = BuildContext { channel: "c", timeout: Duration::ZERO, proxy: None, secrets: &Literals, http: &clients };
+    let cx = BuildContext { channel: "c", timeout: Duration::ZERO, proxy: None, secrets: &Literals, http: &clients, presets: &Default::default() };
     let config: Config =
         serde_yaml::from_str("{ access_token: 'https://oapi.dingtalk.com/robot/send?access_token=S3CRET', secret: { env: S } }").unwrap();
     let problems = config.build(&cx).err().unwrap();

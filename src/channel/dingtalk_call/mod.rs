@@ -32,7 +32,7 @@ pub static PLATFORM: Platform = Platform {
     about: "calls, texts or pings people by mobile number or user id; who was not reached is told by name",
     docs: "https://open.dingtalk.com/document/orgapp/robot-sends-nail-messages",
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
-    measure: |page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
+    measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "200 characters (our own; none is documented)",
     pace: Pace {
         limits: &[Limit { count: 20, window: Duration::from_secs(1) }],
@@ -138,7 +138,7 @@ impl PlatformConfig for Config {
             remind: self.remind,
             users: Mutex::default(),
         };
-        Ok(Built { channel: Arc::new(driver), outlet: OutletKey::new("dingtalk_call", &format!("{} {}", self.app_key, self.robot_code)) })
+        Ok(Built { card: None, channel: Arc::new(driver), outlet: OutletKey::new("dingtalk_call", &format!("{} {}", self.app_key, self.robot_code)) })
     }
 }
 

@@ -27,7 +27,7 @@ pub static PLATFORM: Platform = Platform {
         FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
         FieldSpec { name: "text", escape: Escape::DiscordMarkdown, required: true, single_line: false },
     ],
-    measure: body::measure,
+    measure: &body::measure,
     limit: "4,096 characters of description, 6,000 in all embeds (https://docs.discord.com/developers/resources/message#embed-object-embed-limits); \
             2,000 of plain content",
     pace: Pace {
@@ -106,7 +106,7 @@ impl PlatformConfig for Config {
             username: self.username.as_deref().map(str::trim).map(str::to_owned),
             thread_id: self.thread_id.clone(),
         };
-        Ok(Built { channel: Arc::new(driver), outlet })
+        Ok(Built { card: None, channel: Arc::new(driver), outlet })
     }
 }
 

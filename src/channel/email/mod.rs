@@ -57,7 +57,7 @@ pub static PLATFORM: Platform = Platform {
         FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false },
         FieldSpec { name: "html", escape: Escape::Html, required: false, single_line: false },
     ],
-    measure,
+    measure: &measure,
     limit: "1 MiB of subject, text and HTML together (our own cap; servers announce theirs with SIZE, RFC 1870)",
     pace: Pace { limits: &[], per_month: None, source: "every provider has its own; set `pace` on the channel" },
     concurrency: DEFAULT_CONNECTIONS,

@@ -33,7 +33,7 @@ pub static PLATFORM: Platform = Platform {
         FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
         FieldSpec { name: "text", escape: Escape::LarkMarkdown, required: true, single_line: false },
     ],
-    measure: body::measure,
+    measure: &body::measure,
     limit: "20 KB of JSON (https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot); application cards 30 KB \
             (https://open.feishu.cn/document/server-docs/im-v1/message/create)",
     pace: Pace {
@@ -148,7 +148,7 @@ impl PlatformConfig for Config {
             _ => return Err(problems),
         };
         let driver = Driver { way, http: http.with_secrets(secrets), keyword: self.keyword.as_deref().map(str::trim).map(str::to_owned) };
-        Ok(Built { channel: Arc::new(driver), outlet })
+        Ok(Built { card: None, channel: Arc::new(driver), outlet })
     }
 }
 

@@ -116,7 +116,14 @@ pub fn build<C: PlatformConfig + serde::de::DeserializeOwned>(yaml: &str, base: 
     let config: C = serde_yaml::from_str(&yaml.replace("BASE", base)).expect("the test's configuration");
     assert_eq!(config.check(), [], "the test's configuration is in order");
     let clients = HttpClients::default();
-    config.build(&BuildContext { channel: "test", timeout: Duration::from_secs(10), proxy: None, secrets: &Literals, http: &clients })
+    config.build(&BuildContext {
+        channel: "test",
+        timeout: Duration::from_secs(10),
+        proxy: None,
+        secrets: &Literals,
+        http: &clients,
+        presets: &Default::default(),
+    })
 }
 
 /// An attempt at a fixed time with ten seconds to go.

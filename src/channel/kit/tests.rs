@@ -16,7 +16,11 @@ use crate::model::{ErrorKind, Secret, SecretSource};
 fn client_with(proxy: Option<&str>, ca_file: Option<&std::path::Path>) -> Result<Http, Problem> {
     let clients = HttpClients::default();
     let proxy = proxy.map(Secret::new);
-    http(&BuildContext { channel: "c", timeout: Duration::from_secs(10), proxy, secrets: &Literals, http: &clients }, "slack", ca_file)
+    http(
+        &BuildContext { channel: "c", timeout: Duration::from_secs(10), proxy, secrets: &Literals, http: &clients, presets: &Default::default() },
+        "slack",
+        ca_file,
+    )
 }
 
 fn client() -> Http {
@@ -314,7 +318,9 @@ fn what_is_no_certificate_is_a_problem_at_its_key() {
 #[test]
 fn clients_and_token_caches_are_shared_while_they_are_used() {
     let clients = HttpClients::default();
+    let shelf = crate::channel::preset::Shelf::default();
     let cx = |proxy: Option<&str>| BuildContext {
+        presets: &shelf,
         channel: "c",
         timeout: Duration::from_secs(10),
         proxy: proxy.map(Secret::new),
@@ -345,7 +351,7 @@ fn configuration_checks_say_where_and_what() {
     }
     assert_eq!(join("http://h/p/", "/api/x"), "http://h/p/api/x");
     let clients = HttpClients::default();
-    let cx = BuildContext { channel: "c", timeout: Duration::ZERO, proxy: None, secrets: &Literals, http: &clients };
+    let cx = BuildContext { channel: "c", timeout: Duration::ZERO, proxy: None, secrets: &Literals, http: &clients, presets: &Default::default() };
     assert_eq!(read_secret(&cx, "p", &SecretSource::Literal(Secret::new(" tok\n"))).unwrap(), Secret::new("tok"));
     let problem = read_secret(&cx, "p", &SecretSource::Env("TOKEN".into())).unwrap_err();
     assert_eq!((problem.path.as_str(), problem.message.as_str()), ("p", "env:TOKEN is not set"));

@@ -27,7 +27,7 @@ pub static PLATFORM: Platform = Platform {
         FieldSpec { name: "title", escape: Escape::None, required: true, single_line: true },
         FieldSpec { name: "text", escape: Escape::None, required: false, single_line: false },
     ],
-    measure: body::measure,
+    measure: &body::measure,
     limit: "512 KB (https://developer.pagerduty.com/docs/events-api-v2-overview), 1,024 characters of summary; the details are kept under 32 KB",
     pace: Pace {
         limits: &[Limit { count: 120, window: Duration::from_secs(60) }],
@@ -86,7 +86,7 @@ impl PlatformConfig for Config {
             key,
             client: self.client.clone().unwrap_or_else(|| "Watchfire".into()),
         };
-        Ok(Built { channel: Arc::new(driver), outlet })
+        Ok(Built { card: None, channel: Arc::new(driver), outlet })
     }
 }
 

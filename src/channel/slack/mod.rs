@@ -27,7 +27,7 @@ pub static PLATFORM: Platform = Platform {
         FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
         FieldSpec { name: "text", escape: Escape::SlackMrkdwn, required: true, single_line: false },
     ],
-    measure: body::measure,
+    measure: &body::measure,
     limit: "50 blocks (https://docs.slack.dev/reference/block-kit/blocks), about 13,000 characters in all blocks \
             (https://github.com/slackapi/bolt-js/issues/2509), 40,000 characters of text (https://docs.slack.dev/reference/methods/chat.postMessage)",
     pace: Pace {
@@ -133,7 +133,9 @@ impl PlatformConfig for Config {
             }
         };
         match http {
-            Some(http) if problems.is_empty() => Ok(Built { channel: Arc::new(Driver { way, http: http.with_secrets(secrets) }), outlet }),
+            Some(http) if problems.is_empty() => {
+                Ok(Built { card: None, channel: Arc::new(Driver { way, http: http.with_secrets(secrets) }), outlet })
+            }
             _ => Err(problems),
         }
     }

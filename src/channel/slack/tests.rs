@@ -174,7 +174,7 @@ fn mistakes_are_found_without_secrets() {
 #[test]
 fn what_build_cannot_use_is_a_problem_that_quotes_nothing() {
     let clients = kit::HttpClients::default();
-    let cx = BuildContext { channel: "c", timeout: Duration::ZERO, proxy: None, secrets: &Literals, http: &clients };
+    let cx = BuildContext { channel: "c", timeout: Duration::ZERO, proxy: None, secrets: &Literals, http: &clients, presets: &Default::default() };
     assert!(serde_yaml::from_str::<Config>("{ webhook: placeholder, api_base: 'http://h' }").unwrap().build(&cx).is_ok());
     for (yaml, path) in [
         ("{ webhook: T0/B0/S3CRET }", "slack.webhook"),

@@ -27,7 +27,7 @@ pub static PLATFORM: Platform = Platform {
         FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
         FieldSpec { name: "text", escape: Escape::TeamsMarkdown, required: true, single_line: false },
     ],
-    measure: body::measure,
+    measure: &body::measure,
     limit: "20 KB of JSON: Teams refuses messages over 28 KB with its own wrapping, after the webhook has answered 202 \
             (https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/format-your-bot-messages)",
     pace: Pace {
@@ -84,7 +84,7 @@ impl PlatformConfig for Config {
         let url = kit::read_address(cx, "teams.webhook", &self.webhook, self.api_base.as_deref(), HELP).map_err(|problem| vec![problem])?;
         let http = kit::http(cx, "teams", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let outlet = OutletKey::new("teams", url.expose());
-        Ok(Built { channel: Arc::new(Driver { http: http.with_secrets(kit::address_secrets(&url)), url }), outlet })
+        Ok(Built { card: None, channel: Arc::new(Driver { http: http.with_secrets(kit::address_secrets(&url)), url }), outlet })
     }
 }
 

@@ -23,7 +23,7 @@ pub static PLATFORM: Platform = Platform {
     about: "bot token and chat id (groups, channels, topics, people); HTML text",
     docs: "https://core.telegram.org/bots/api#sendmessage",
     fields: &[FieldSpec { name: "text", escape: Escape::TelegramHtml, required: true, single_line: false }],
-    measure: body::measure,
+    measure: &body::measure,
     limit: "4,096 characters (https://core.telegram.org/bots/api#sendmessage)",
     pace: Pace {
         limits: &[Limit { count: 1, window: Duration::from_secs(1) }, Limit { count: 20, window: Duration::from_secs(60) }],
@@ -115,7 +115,7 @@ impl PlatformConfig for Config {
             quiet_resolved: self.quiet_resolved.unwrap_or(true),
             moved: Mutex::default(),
         };
-        Ok(Built { channel: Arc::new(driver), outlet: OutletKey::new("telegram", &format!("{} {}", token.expose(), self.chat)) })
+        Ok(Built { card: None, channel: Arc::new(driver), outlet: OutletKey::new("telegram", &format!("{} {}", token.expose(), self.chat)) })
     }
 }
 

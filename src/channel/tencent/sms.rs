@@ -24,7 +24,7 @@ pub static PLATFORM: Platform = Platform {
     about: "approved template with variables; each number has a result of its own",
     docs: "https://cloud.tencent.com/document/api/382/55981",
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
-    measure: |page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
+    measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "6 characters a variable for accounts since 2024, no links (https://cloud.tencent.com/document/product/382/39023)",
     pace: Pace {
         limits: &[],
@@ -64,7 +64,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "tencent_sms", "sms")?;
         let outlet = OutletKey::new("tencent_sms", &format!("{} {}", self.0.secret_id, self.0.app_id));
-        Ok(Built { channel: Arc::new(Driver(line)), outlet })
+        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet })
     }
 }
 

@@ -25,7 +25,7 @@ pub static PLATFORM: Platform = Platform {
     about: "calls a number and reads an approved template",
     docs: "https://cloud.tencent.com/document/api/1128/51558",
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
-    measure: |page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
+    measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "350 characters in all (https://cloud.tencent.com/document/api/1128/51558)",
     pace: Pace {
         limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
@@ -57,7 +57,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "tencent_voice", "vms")?;
         let outlet = OutletKey::new("tencent_voice", &format!("{} {}", self.0.secret_id, self.0.app_id));
-        Ok(Built { channel: Arc::new(Driver(line)), outlet })
+        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet })
     }
 }
 

@@ -22,7 +22,7 @@ pub static PLATFORM: Platform = Platform {
     about: "plain text to any number; a lost answer is looked up before it counts as unknown",
     docs: "https://www.twilio.com/docs/messaging/api/message-resource",
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false }],
-    measure: |page| Size::characters(units(page.field("text")), MAX_BODY),
+    measure: &|page| Size::characters(units(page.field("text")), MAX_BODY),
     limit: "480 characters (our own; Twilio takes 1,600), sent as segments of 153 (GSM-7) or 67 (https://www.twilio.com/docs/glossary/what-sms-character-limit)",
     pace: Pace {
         limits: &[],
@@ -53,7 +53,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "twilio_sms")?;
         let outlet = OutletKey::new("twilio_sms", &format!("{} {}", self.0.account_sid, self.0.from));
-        Ok(Built { channel: Arc::new(Driver(line)), outlet })
+        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet })
     }
 }
 

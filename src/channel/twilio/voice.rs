@@ -22,7 +22,7 @@ pub static PLATFORM: Platform = Platform {
     about: "calls a number and reads the alert twice; never called twice for a call that Twilio has",
     docs: "https://www.twilio.com/docs/voice/api/call-resource",
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
-    measure: |page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
+    measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "300 characters (our own; https://www.twilio.com/docs/voice/api/call-resource allows 4,000 of TwiML)",
     pace: Pace {
         limits: &[Limit { count: 1, window: std::time::Duration::from_secs(1) }],
@@ -53,7 +53,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "twilio_voice")?;
         let outlet = OutletKey::new("twilio_voice", &format!("{} {}", self.0.account_sid, self.0.from));
-        Ok(Built { channel: Arc::new(Driver(line)), outlet })
+        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet })
     }
 }
 

@@ -35,7 +35,7 @@ pub static PLATFORM: Platform = Platform {
         FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
         FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false },
     ],
-    measure: |page| {
+    measure: &|page| {
         let payload = page.facts.payload.as_ref().map_or(0, |payload| payload.to_string().len());
         Size::bytes(payload + page.field("text").len() + page.field("title").len(), MAX_BODY)
     },
@@ -158,7 +158,7 @@ impl PlatformConfig for Config {
             keys,
             url: url.clone(),
         };
-        Ok(Built { channel: Arc::new(driver), outlet: OutletKey::new("webhook", url.expose()) })
+        Ok(Built { card: None, channel: Arc::new(driver), outlet: OutletKey::new("webhook", url.expose()) })
     }
 }
 

@@ -27,7 +27,7 @@ pub static PLATFORM: Platform = Platform {
     about: "application messages to users, departments and tags; markdown or text; refused recipients are told apart",
     docs: "https://developer.work.weixin.qq.com/document/path/90236",
     fields: &[FieldSpec { name: "text", escape: Escape::WeComMarkdown, required: true, single_line: false }],
-    measure: body::measure,
+    measure: &body::measure,
     limit: "2,048 bytes of content (https://developer.work.weixin.qq.com/document/path/90236)",
     pace: Pace {
         limits: &[Limit { count: 30, window: Duration::from_secs(60) }, Limit { count: 1000, window: Duration::from_secs(3600) }],

@@ -109,7 +109,7 @@ async fn a_refused_token_is_renewed_once() {
 async fn channels_of_one_application_share_its_token() {
     let stand = Stand::start([token("t"), Answer::from(OK), Answer::from(OK)]).await;
     let clients = kit::HttpClients::default();
-    let cx = BuildContext { channel: "c", timeout: Duration::ZERO, proxy: None, secrets: &Literals, http: &clients };
+    let cx = BuildContext { channel: "c", timeout: Duration::ZERO, proxy: None, secrets: &Literals, http: &clients, presets: &Default::default() };
     let config: Config = serde_yaml::from_str(&ONE.replace("BASE", &stand.base)).unwrap();
     let (one, two) = (config.build(&cx).ok().unwrap(), config.build(&cx).ok().unwrap());
     assert_eq!(one.outlet, two.outlet);

@@ -25,7 +25,7 @@ pub static PLATFORM: Platform = Platform {
     about: "group webhook; markdown or text, @ by user id",
     docs: "https://developer.work.weixin.qq.com/document/path/99110",
     fields: &[FieldSpec { name: "text", escape: Escape::WeComMarkdown, required: true, single_line: false }],
-    measure: body::measure,
+    measure: &body::measure,
     limit: "4,096 bytes of markdown, 2,048 bytes of text (https://developer.work.weixin.qq.com/document/path/99110)",
     pace: Pace {
         limits: &[Limit { count: 20, window: Duration::from_secs(60) }],
@@ -74,7 +74,7 @@ impl PlatformConfig for Config {
         let http = kit::http(cx, "wecom_robot", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let outlet = OutletKey::new("wecom_robot", key.expose());
         let url = kit::join(self.api_base.as_deref().unwrap_or(API_BASE), "/cgi-bin/webhook/send");
-        Ok(Built { channel: Arc::new(Driver { url, http: http.with_secrets([key.clone()]), key }), outlet })
+        Ok(Built { card: None, channel: Arc::new(Driver { url, http: http.with_secrets([key.clone()]), key }), outlet })
     }
 }
 

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::{Channels, Judge};
 use crate::channel::kit::HttpClients;
+use crate::channel::preset::Shelf;
 use crate::channel::registry::{self, DigestConfig, PaceConfig};
 use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, PLATFORMS, Problem, SendContext};
 use crate::config::codes;
@@ -24,7 +25,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Judges `channels:` and builds what can be built. `templates` is what template sets are looked up in.
-pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, http: &HttpClients) -> Channels {
+pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, presets: &Shelf, http: &HttpClients) -> Channels {
     let root = Path::of("channels");
     if judge.names.is_empty() && !judge.report.is_blamed_inside(&root) {
         let label = "define at least one: `channels: { terminal: { log: {} } }`";
@@ -47,8 +48,9 @@ pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, http: &HttpClien
         if judge.report.is_blamed_inside(&path) {
             continue;
         }
-        let cx = BuildContext { channel: name, timeout: settings.timeout, proxy, secrets: judge.secrets, http };
+        let cx = BuildContext { channel: name, timeout: settings.timeout, proxy, secrets: judge.secrets, http, presets };
         let Some((built, recipients)) = build(judge, name, block, &cx, &path) else { continue };
+        let platform = built.card.unwrap_or(platform);
         let pace = match &config.pace {
             None => Some(platform.pace.limits.to_vec()),
             Some(PaceConfig::Off(_)) => None,
@@ -97,7 +99,7 @@ fn build(judge: &mut Judge<'_, '_>, name: &str, block: registry::Block<'_>, cx: 
             let (excused, told): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(|problem| !real && about_placeholder(problem));
             told.iter().for_each(|problem| tell(judge, path, problem));
             let unarmed = !excused.is_empty() && told.is_empty();
-            unarmed.then(|| (Built { channel: Arc::new(Unarmed), outlet: OutletKey::new(block.0.name, name) }, block.1.recipients()))
+            unarmed.then(|| (Built { card: None, channel: Arc::new(Unarmed), outlet: OutletKey::new(block.0.name, name) }, block.1.recipients()))
         }
     }
 }

@@ -21,7 +21,7 @@ const fn card(ambiguous: OnAmbiguous, limits: &'static [Limit], concurrency: usi
         about: "",
         docs: "",
         fields: FIELDS,
-        measure: |page| Size::bytes(page.field("text").len(), 1500),
+        measure: &|page| Size::bytes(page.field("text").len(), 1500),
         limit: "",
         pace: Pace { limits, per_month: None, source: "" },
         concurrency,

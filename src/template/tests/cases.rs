@@ -35,6 +35,15 @@ pub static PLATFORMS: &[PlatformFields] = &[
     PlatformFields { platform: "tencent_sms", fields: &[field(TEXT, Escape::None, true, true)] },
     PlatformFields { platform: "tencent_voice", fields: &[field(TEXT, Escape::None, true, true)] },
     PlatformFields { platform: "dingtalk_call", fields: &[field(TEXT, Escape::None, true, true)] },
+    PlatformFields {
+        platform: "preset",
+        fields: &[
+            field("title", Escape::None, true, true),
+            field(TEXT, Escape::None, true, false),
+            field("heading", Escape::Markdown, true, true),
+            field("markdown", Escape::Markdown, true, false),
+        ],
+    },
 ];
 
 /// The limits that the platforms publish: Slack's section 3000 characters, DingTalk's body 20000 bytes, WeCom's markdown 2048 bytes; mail and
@@ -49,6 +58,7 @@ pub fn measure(platform: &str) -> impl Fn(&Page) -> Size + '_ {
         "aliyun_sms" | "tencent_sms" => Size::characters(page.field(TEXT).chars().count(), 500),
         "twilio_voice" | "aliyun_voice" | "tencent_voice" | "dingtalk_call" => Size::characters(page.field(TEXT).chars().count(), 200),
         "feishu" | "teams" => Size::bytes(page.field(TEXT).len() + 1000, 20_480),
+        "preset" => Size::bytes(page.field("markdown").len().max(page.field(TEXT).len()), 4096),
         "email" => Size::bytes(page.field("html").len(), 100_000),
         _ => Size::bytes(page.field(TEXT).len(), 1 << 20),
     }

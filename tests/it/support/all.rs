@@ -2,6 +2,7 @@
 
 use super::app::Four;
 use super::fakes::fault::{Fault, Faults};
+use super::fakes::presets::{self, Preset};
 use super::fakes::recorder::Recorder;
 use super::fakes::{Aliyun, DingtalkApp, Discord, Feishu, PagerDuty, Teams, Telegram, Tencent, Twilio, Webhook, WecomRobot, server::Fake};
 
@@ -54,6 +55,15 @@ pub const SECRETS: &[&str] = &[
     "tencent-secret",
     "twilio-token",
     "ding-app-secret",
+    "tk_ntfy-secret",
+    "gotify-secret",
+    "bark-secret",
+    "SCT-serverchan-secret",
+    "pushplus-secret",
+    "pushover-secret",
+    "mattermost-secret",
+    "rocketchat-secret",
+    "googlechat-secret",
 ];
 
 fn json(status: u16, body: &str) -> Fault {
@@ -70,6 +80,7 @@ impl All {
         all.chats().await;
         all.phones().await;
         all.hooks().await;
+        all.presets().await;
         all
     }
 
@@ -172,6 +183,96 @@ impl All {
         let yaml = format!("webhook: {{ url: \"{}/hook\", sign: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], allow: [127.0.0.1] }}", fake.url());
         let refusals = vec![(json(400, "{}"), "rejected"), (json(410, "{}"), "misconfigured"), (Fault::Status(429, Some(3)), "rate_limited")];
         self.add("webhook", "webhook", &fake, "/hook", yaml, refusals);
+    }
+
+    async fn presets(&mut self) {
+        // The name, the credential as the fake wants it, what the channel gives, the path, and one answer for each kind of refusal.
+        type Row = (&'static str, &'static str, &'static str, &'static str, [(u16, &'static str); 3]);
+        let rows: [Row; 9] = [
+            (
+                "ntfy",
+                "tk_ntfy-secret",
+                "topic: alerts, token: tk_ntfy-secret",
+                "/",
+                [(400, r#"{"code":40017}"#), (401, r#"{"code":40101}"#), (429, r#"{"code":42901}"#)],
+            ),
+            (
+                "gotify",
+                "gotify-secret",
+                "token: gotify-secret",
+                "/message",
+                [(400, r#"{"errorCode":400}"#), (401, r#"{"errorCode":401}"#), (429, "{}")],
+            ),
+            (
+                "bark",
+                "bark-secret",
+                "device_key: bark-secret",
+                "/push",
+                [(500, r#"{"code":500,"message":"PayloadTooLarge"}"#), (400, r#"{"code":400,"message":"failed to get device token"}"#), (429, "{}")],
+            ),
+            (
+                "serverchan",
+                "SCT-serverchan-secret",
+                "send_key: SCT-serverchan-secret",
+                ".send",
+                [
+                    (400, r#"{"code":40010}"#),
+                    (400, r#"{"code":40001,"message":"[AUTH]错误的Key"}"#),
+                    (400, r#"{"code":40001,"message":"超过当天的发送次数限制[5]"}"#),
+                ],
+            ),
+            (
+                "pushplus",
+                "pushplus-secret",
+                "token: pushplus-secret",
+                "/send",
+                [(200, r#"{"code":999}"#), (200, r#"{"code":903}"#), (200, r#"{"code":900}"#)],
+            ),
+            (
+                "pushover",
+                "pushover-secret/pushover-user",
+                "token: pushover-secret, user: pushover-user",
+                "/1/messages.json",
+                [(400, r#"{"status":0,"errors":["x"]}"#), (400, r#"{"status":0,"user":"invalid"}"#), (429, r#"{"status":0}"#)],
+            ),
+            (
+                "mattermost",
+                "mattermost-secret",
+                "hook: mattermost-secret",
+                "/hooks/",
+                [(400, r#"{"id":"web.incoming_webhook.text.app_error"}"#), (400, r#"{"id":"web.incoming_webhook.invalid.app_error"}"#), (429, "{}")],
+            ),
+            (
+                "rocketchat",
+                "rocket-id/rocketchat-secret",
+                "hook: rocket-id, token: rocketchat-secret",
+                "/hooks/",
+                [
+                    (400, r#"{"success":false,"error":"error-message-size-exceeded"}"#),
+                    (404, r#"{"success":false,"error":"Invalid integration id"}"#),
+                    (429, "{}"),
+                ],
+            ),
+            (
+                "googlechat",
+                "google-key/googlechat-secret",
+                "space: AAAA, webhook_key: google-key, token: googlechat-secret",
+                "/v1/spaces/",
+                [
+                    (400, r#"{"error":{"status":"INVALID_ARGUMENT"}}"#),
+                    (403, r#"{"error":{"status":"PERMISSION_DENIED"}}"#),
+                    (429, r#"{"error":{"status":"RESOURCE_EXHAUSTED"}}"#),
+                ],
+            ),
+        ];
+        assert_eq!(rows.map(|row| row.0).to_vec(), presets::names(), "every service of the table of fakes");
+        for (name, credential, with, path, refusals) in rows {
+            let fake = Fake::start(Preset::new(name, credential)).await;
+            let yaml = format!("preset: {{ use: {name}, with: {{ url: \"{}\", {with} }} }}", fake.url());
+            let kinds = ["rejected", "misconfigured", "rate_limited"];
+            let refusals = refusals.into_iter().zip(kinds).map(|((status, body), kind)| (json(status, body), kind)).collect();
+            self.add(name, "preset", &fake, path, yaml, refusals);
+        }
     }
 
     async fn phones(&mut self) {

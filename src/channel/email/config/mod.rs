@@ -322,7 +322,7 @@ impl PlatformConfig for Config {
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let (driver, outlet) = self.driver(cx.secrets, cx.proxy.is_some())?;
-        Ok(Built { channel: std::sync::Arc::new(driver), outlet })
+        Ok(Built { card: None, channel: std::sync::Arc::new(driver), outlet })
     }
 }
 

@@ -1,0 +1,231 @@
+//! A preset file: a platform that one templated request describes. Static headers, one JSON or form body, what the answer means; no conditions
+//! and no loops: what needs them is a driver of its own.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::ErrorKind;
+
+/// The whole file, `presets/<name>.yaml`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Preset {
+    /// How people call it.
+    pub title: String,
+    /// One line for lists.
+    pub about: String,
+    /// The service's documentation.
+    pub docs: String,
+    /// What a channel gives it in `with`.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Parameter>,
+    /// Values that depend on how severe the message is: for each name, a value per `critical`, `error`, `warning`, `info`, and `resolved`.
+    #[serde(default)]
+    pub by_severity: BTreeMap<String, BySeverity>,
+    /// What is sent.
+    pub request: Request,
+    /// What the answer to a delivered message looks like. It names the service's own word (`json`, `has` or `text`), never the status alone.
+    pub success: When,
+    /// What refusals mean, first match first; what matches none is judged by its HTTP status.
+    #[serde(default)]
+    pub errors: Vec<Refusal>,
+    /// JSON pointer to the message's id in the answer.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// JSON pointer to the service's code in the answer.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// JSON pointer to the service's words in the answer.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// How long a message may be.
+    pub limits: Limits,
+    /// The documented pace.
+    #[serde(default)]
+    pub pace: Vec<Rate>,
+    /// Answers of the service on record; `watchfire check` holds the preset to them.
+    pub recorded: Vec<Recorded>,
+}
+
+/// A value that a channel gives.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// What it is and where it is found.
+    pub about: String,
+    /// Used when the channel gives none. Without it and without `optional`, the channel must give one.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// Whether what mentions it is left out when the channel gives none.
+    #[serde(default)]
+    pub optional: bool,
+    /// Never shown.
+    #[serde(default)]
+    pub secret: bool,
+    /// What it is.
+    #[serde(default)]
+    pub kind: ParameterKind,
+}
+
+/// What a parameter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ParameterKind {
+    /// Text.
+    #[default]
+    Text,
+    /// A whole number.
+    Number,
+    /// An http or https address; it may stand at the beginning of `url`.
+    Address,
+}
+
+/// A value per severity.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BySeverity {
+    /// Firing, critical.
+    pub critical: Value,
+    /// Firing, error.
+    pub error: Value,
+    /// Firing, warning.
+    pub warning: Value,
+    /// Firing, info, and everything below.
+    pub info: Value,
+    /// All of it resolved.
+    pub resolved: Value,
+}
+
+/// The request. In every text of it `{{name}}` is replaced: a parameter, a name of `by_severity`, or one of `title`, `text`, `heading`, `markdown`,
+/// `link`, `severity`, `status`, `key` (the same for every try of a message). A text that is nothing but `{{name}}` becomes the value with its
+/// type. What mentions a value that is not there is left out.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The address; a value within it is percent-encoded, an `address` parameter at its beginning is not.
+    pub url: String,
+    /// Query parameters.
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    /// Headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// A JSON body.
+    #[serde(default)]
+    pub json: Option<Value>,
+    /// A form body.
+    #[serde(default)]
+    pub form: Option<BTreeMap<String, Value>>,
+}
+
+/// What an answer looks like; everything given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct When {
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// JSON pointers and the values that stand there.
+    pub json: BTreeMap<String, Value>,
+    /// JSON pointers at which something stands.
+    pub has: Vec<String>,
+    /// The whole body.
+    pub text: Option<String>,
+    /// A part of the body.
+    pub contains: Option<String>,
+}
+
+/// What a refusal means.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// What the answer looks like.
+    pub when: When,
+    /// What it means for the next try.
+    pub kind: Kind,
+    /// What to do about it.
+    pub advice: String,
+}
+
+/// What an answer means for the next try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Try again.
+    Transient,
+    /// Wait, then try again.
+    RateLimited,
+    /// The configuration is wrong: hold everything until it changes.
+    Misconfigured,
+    /// This message is wrong.
+    Rejected,
+}
+
+impl Kind {
+    /// The house's word for it.
+    pub fn error_kind(self) -> ErrorKind {
+        match self {
+            Kind::Transient => ErrorKind::Transient,
+            Kind::RateLimited => ErrorKind::RateLimited { retry_after: None },
+            Kind::Misconfigured => ErrorKind::Misconfigured,
+            Kind::Rejected => ErrorKind::Rejected,
+        }
+    }
+}
+
+/// How long a message may be.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The title in characters; a longer one is cut.
+    #[serde(default)]
+    pub title: Option<usize>,
+    /// The text (or markdown) in characters.
+    #[serde(default)]
+    pub characters: Option<usize>,
+    /// The text (or markdown) in bytes.
+    #[serde(default)]
+    pub bytes: Option<usize>,
+    /// Where these numbers stand.
+    pub source: String,
+}
+
+/// At most `count` requests in any `seconds`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// Requests.
+    pub count: u32,
+    /// The window.
+    pub seconds: u32,
+}
+
+/// An answer on record.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+    /// What it means: `delivered`, or the kind of its refusal.
+    pub means: Meaning,
+}
+
+/// What an answer on record means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Meaning {
+    /// It is delivered.
+    Delivered,
+    /// Try again.
+    Transient,
+    /// Wait, then try again.
+    RateLimited,
+    /// The configuration is wrong.
+    Misconfigured,
+    /// This message is wrong.
+    Rejected,
+}

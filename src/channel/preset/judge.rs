@@ -1,0 +1,74 @@
+//! What an answer means to a preset.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::file::{Preset, When};
+use crate::channel::kit;
+use crate::model::{ErrorKind, Receipt, SendError};
+
+/// An answer, read once.
+pub struct Heard<'a> {
+    status: u16,
+    text: &'a str,
+    json: Option<Value>,
+}
+
+impl<'a> Heard<'a> {
+    /// Reads it.
+    pub fn new(status: u16, text: &'a str) -> Self {
+        Self { status, text, json: serde_json::from_str(text).ok() }
+    }
+
+    /// Whether it looks like that.
+    pub fn is(&self, when: &When) -> bool {
+        let at = |pointer: &str| self.json.as_ref().and_then(|json| json.pointer(pointer));
+        when.status.is_none_or(|status| status == self.status)
+            && when.json.iter().all(|(pointer, value)| at(pointer) == Some(value))
+            && when.has.iter().all(|pointer| at(pointer).is_some_and(|value| !value.is_null() && value != ""))
+            && when.text.as_deref().is_none_or(|text| self.text.trim() == text)
+            && when.contains.as_deref().is_none_or(|part| self.text.contains(part))
+    }
+
+    /// What stands at a pointer, as text.
+    pub fn word(&self, pointer: Option<&str>) -> Option<String> {
+        match self.json.as_ref()?.pointer(pointer?)? {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+            other => Some(other.to_string()),
+        }
+    }
+}
+
+/// The preset's word on an answer: delivered, a known refusal with its advice, or nothing.
+pub fn meaning<'p>(preset: &'p Preset, heard: &Heard<'_>) -> Option<Result<(), (ErrorKind, &'p str)>> {
+    let success = preset.success.status.is_some() || (200..300).contains(&heard.status);
+    if success && heard.is(&preset.success) {
+        return Some(Ok(()));
+    }
+    preset.errors.iter().find(|refusal| heard.is(&refusal.when)).map(|refusal| Err((refusal.kind.error_kind(), refusal.advice.as_str())))
+}
+
+/// The outcome of an attempt.
+pub fn outcome(preset: &Preset, reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
+    let text = reply.text();
+    let heard = Heard::new(reply.status(), &text);
+    let code = heard.word(preset.code.as_deref()).unwrap_or_else(|| format!("HTTP {}", reply.status()));
+    let said = heard.word(preset.message.as_deref()).map(|words| format!(" (\"{words}\")")).unwrap_or_default();
+    match meaning(preset, &heard) {
+        Some(Ok(())) => Ok(reply.receipt(code, heard.word(preset.id.as_deref()))),
+        Some(Err((kind, advice))) => {
+            let kind =
+                if matches!(kind, ErrorKind::RateLimited { .. }) { ErrorKind::RateLimited { retry_after: reply.retry_after(now) } } else { kind };
+            Err(reply.error(kind, code, format!("{}: {advice}{said}", preset.title)))
+        }
+        None => match kit::classify_status(reply, now) {
+            Some(error) => Err(reply.error(error.kind, code, format!("{}: {}{said}", preset.title, error.summary))),
+            // A 2xx that is not the service's word for success: its own JSON refuses, anything else leaves a doubt.
+            None => kit::parse::<Value>(reply, now).and_then(|_| {
+                let summary = format!("{}: it answered {code}{said}, which is not its word for a delivered message", preset.title);
+                Err(reply.error(ErrorKind::Rejected, code, summary))
+            }),
+        },
+    }
+}

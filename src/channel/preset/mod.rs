@@ -1,0 +1,279 @@
+//! Presets: platforms that one templated request describes (`templates/presets/<name>.yaml`), and those that users add in their template folder.
+//! One attempt; no queue, no retry, no redirect.
+
+pub mod file;
+mod fill;
+mod judge;
+pub mod shelf;
+#[cfg(test)]
+mod tests;
+
+pub use shelf::Shelf;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
+use crate::model::{Escape, FieldSpec, LinkKind, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError, Size, Status};
+use file::{ParameterKind, Preset};
+
+/// The card of a channel whose preset is not known; each preset has a card of its own, with its limits and pace.
+pub static PLATFORM: Platform = Platform {
+    name: "preset",
+    title: "Preset",
+    about: "ntfy, Gotify, Bark, ServerChan, PushPlus, Pushover, Mattermost, Rocket.Chat, Google Chat, and any service that one request describes",
+    docs: "https://docs.ntfy.sh/publish/",
+    fields: &[
+        FieldSpec { name: "title", escape: Escape::None, required: true, single_line: true },
+        FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false },
+        FieldSpec { name: "heading", escape: Escape::Markdown, required: true, single_line: true },
+        FieldSpec { name: "markdown", escape: Escape::Markdown, required: true, single_line: false },
+    ],
+    measure: &|page| Size::bytes(page.field("text").len().max(page.field("markdown").len()), 1 << 20),
+    limit: "the preset's",
+    pace: Pace { limits: &[], per_month: None, source: "the preset's" },
+    concurrency: 4,
+    batch: 1,
+    // A push that came twice does no harm.
+    ambiguous: OnAmbiguous::Retry,
+    resolved_by_default: true,
+    payload: false,
+};
+
+/// `preset: { use: ntfy, with: { topic: alerts } }`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The preset: a shipped one (`watchfire platforms` lists them), or `presets/<name>.yaml` in the template folder.
+    #[serde(rename = "use")]
+    pub preset: String,
+    /// What the preset asks for.
+    #[serde(default)]
+    pub with: BTreeMap<String, SecretSource>,
+    /// PEM file of a further certificate authority; relative to the configuration file's folder.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl PlatformConfig for Config {
+    fn check(&self) -> Vec<Problem> {
+        let empty = kit::check_text("preset.use", &self.preset, "name a preset; `watchfire platforms` lists them");
+        empty.into_iter().chain(self.with.iter().filter_map(|(name, value)| kit::check_secret(&format!("preset.with.{name}"), value))).collect()
+    }
+
+    fn recipients(&self) -> Vec<Recipient> {
+        vec![Recipient::new(format!("@{}", self.preset))]
+    }
+
+    fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
+        let Some(preset) = cx.presets.get(&self.preset) else {
+            let help = format!("write one of {}, or add `presets/{}.yaml` to your template folder", cx.presets.names().join(", "), self.preset);
+            return Err(vec![Problem::new("preset.use", format!("there is no preset `{}`", self.preset), help)]);
+        };
+        let mut problems = Vec::new();
+        for name in self.with.keys().filter(|name| !preset.parameters.contains_key(*name)) {
+            let known: Vec<&str> = preset.parameters.keys().map(String::as_str).collect();
+            problems.push(Problem::new(
+                format!("preset.with.{name}"),
+                format!("the preset `{}` asks for no `{name}`", self.preset),
+                format!("it asks for {}", known.join(", ")),
+            ));
+        }
+        let mut values = fill::Values::new();
+        let mut secrets = Vec::new();
+        for (name, parameter) in &preset.parameters {
+            match self.parameter(cx, name, parameter) {
+                Ok(Some(value)) => {
+                    if parameter.secret {
+                        secrets.push(value.clone());
+                    }
+                    values.insert(name.clone(), typed(parameter.kind, &value));
+                }
+                Ok(None) => {}
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let http = kit::http(cx, "preset", self.ca_file.as_deref()).map_err(|problem| problems.push(problem)).ok();
+        let (Some(http), true) = (http, problems.is_empty()) else { return Err(problems) };
+        // The credential, wherever the service wants it: the limit counts by it.
+        let credential: Vec<String> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let outlet = OutletKey::new(&self.preset, &credential.join("\n"));
+        let card = card(&self.preset, &preset);
+        Ok(Built { channel: Arc::new(Driver { http: http.with_secrets(secrets), preset, values }), outlet, card: Some(card) })
+    }
+}
+
+impl Config {
+    /// The value of a parameter: the channel's, else the preset's default.
+    fn parameter(&self, cx: &BuildContext<'_>, name: &str, parameter: &file::Parameter) -> Result<Option<Secret>, Problem> {
+        let path = format!("preset.with.{name}");
+        let value = match (self.with.get(name), &parameter.default) {
+            (Some(source), _) => kit::read_secret(cx, &path, source)?,
+            (None, Some(default)) => Secret::new(default.clone()),
+            (None, None) if parameter.optional => return Ok(None),
+            (None, None) => {
+                let message = format!("the preset `{}` asks for `{name}`", self.preset);
+                return Err(Problem::new("preset.with", message, format!("add `{name}`: {}", parameter.about)));
+            }
+        };
+        if value.expose() == kit::PLACEHOLDER {
+            return Ok(Some(value));
+        }
+        match parameter.kind {
+            ParameterKind::Number if value.expose().parse::<i64>().is_err() => Err(Problem::new(path, "it is not a number", parameter.about.clone())),
+            ParameterKind::Address => match kit::check_base(&path, value.expose()) {
+                Some(problem) => Err(problem),
+                None => Ok(Some(value)),
+            },
+            _ => Ok(Some(value)),
+        }
+    }
+}
+
+fn typed(kind: ParameterKind, value: &Secret) -> Value {
+    match kind {
+        ParameterKind::Number => value.expose().parse::<i64>().map_or_else(|_| Value::from(value.expose()), Value::from),
+        _ => Value::from(value.expose()),
+    }
+}
+
+/// The card of a preset. Cards live as long as the process: one is made for each text a preset ever had, and reloads find it again.
+fn card(name: &str, preset: &Arc<Preset>) -> &'static Platform {
+    static CARDS: LazyLock<Mutex<Vec<(String, Arc<Preset>, &'static Platform)>>> = LazyLock::new(Mutex::default);
+    let mut cards = CARDS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((.., card)) = cards.iter().find(|(known, other, _)| known == name && other == preset) {
+        return card;
+    }
+    let (counted, limits) = (counted_fields(preset), preset.limits.clone());
+    let measure = move |page: &Page| {
+        let sum = |length: &dyn Fn(&str) -> usize| counted.iter().map(|field| length(page.field(field))).sum::<usize>();
+        let characters = limits.characters.map(|max| Size::characters(sum(&|text| text.chars().count()) + AROUND, max));
+        let bytes = limits.bytes.map(|max| Size::bytes(sum(&str::len) + AROUND, max));
+        characters.into_iter().chain(bytes).reduce(Size::tighter).unwrap_or_else(|| (PLATFORM.measure)(page))
+    };
+    let pace = preset.pace.iter().map(|rate| Limit { count: rate.count, window: Duration::from_secs(rate.seconds.into()) }).collect::<Vec<_>>();
+    let made: &'static Platform = Box::leak(Box::new(Platform {
+        title: preset.title.clone().leak(),
+        about: preset.about.clone().leak(),
+        docs: preset.docs.clone().leak(),
+        measure: Box::leak(Box::new(measure)),
+        limit: limit(preset).leak(),
+        pace: Pace { limits: pace.leak(), per_month: None, source: preset.limits.source.clone().leak() },
+        ..PLATFORM
+    }));
+    cards.push((name.to_owned(), preset.clone(), made));
+    made
+}
+
+/// The shipped presets and their cards, by name.
+pub fn shipped() -> Vec<(String, &'static Platform)> {
+    let shelf = Shelf::default();
+    shelf.names().into_iter().filter_map(|name| Some((name.to_owned(), card(name, &shelf.get(name)?)))).collect()
+}
+
+fn limit(preset: &Preset) -> String {
+    let limits = &preset.limits;
+    let parts = [(limits.characters, "characters"), (limits.bytes, "bytes"), (limits.title, "characters of title")];
+    let words: Vec<String> = parts.into_iter().filter_map(|(limit, unit)| limit.map(|limit| format!("{limit} {unit}"))).collect();
+    format!("[{}]({})", words.join(", "), limits.source)
+}
+
+/// What a preset may write around the message in its text, in characters: marks of a heading, a line break.
+const AROUND: usize = 16;
+
+/// The fields that the limit counts: those that the request mentions; a title with a limit of its own is cut to that.
+fn counted_fields(preset: &Preset) -> Vec<&'static str> {
+    let request = &preset.request;
+    let bodies = request.json.iter().chain(request.form.iter().flat_map(BTreeMap::values));
+    let mentioned: Vec<&str> = bodies.flat_map(fill::names_in).collect();
+    let fields = PLATFORM.fields.iter().map(|field| field.name);
+    fields.filter(|field| mentioned.contains(field) && (*field != "title" || preset.limits.title.is_none())).collect()
+}
+
+struct Driver {
+    http: kit::Http,
+    preset: Arc<Preset>,
+    values: fill::Values,
+}
+
+#[async_trait]
+impl Channel for Driver {
+    async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
+        kit::all(to, self.attempt(page, cx).await)
+    }
+}
+
+impl Driver {
+    async fn attempt(&self, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
+        let request = &self.preset.request;
+        let values = self.values(page, cx);
+        let verbatim = |name: &str| self.preset.parameters.get(name).is_some_and(|parameter| parameter.kind == ParameterKind::Address);
+        let url = Secret::new(fill::address(&request.url, &values, &verbatim).unwrap_or_default());
+        let mut call = self.http.post(url.expose());
+        for secret in kit::address_secrets(&url).into_iter().skip(1).filter(|_| self.preset.parameters.values().any(|p| p.secret)) {
+            call = call.secret(&secret);
+        }
+        for (name, pattern) in &request.query {
+            call = fill::text(pattern, &values).into_iter().fold(call, |call, value| call.query(name, value));
+        }
+        for (name, pattern) in &request.headers {
+            call = fill::text(pattern, &values).into_iter().fold(call, |call, value| call.header_secret(name, &Secret::new(value)));
+        }
+        let call = match (&request.json, &request.form) {
+            (Some(json), _) => call.json(&fill::value(json, &values).unwrap_or_default()),
+            (None, Some(form)) => {
+                let text = |value: Value| if let Value::String(text) = value { text } else { value.to_string() };
+                let pairs: Vec<(&str, String)> =
+                    form.iter().filter_map(|(name, pattern)| Some((name.as_str(), text(fill::value(pattern, &values)?)))).collect();
+                call.form(&pairs.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>())
+            }
+            (None, None) => call,
+        };
+        judge::outcome(&self.preset, &call.send(cx.deadline).await?, cx.now)
+    }
+
+    /// Everything that the request may mention.
+    fn values(&self, page: &Page, cx: &SendContext) -> fill::Values {
+        let facts = &page.facts;
+        let first = |names: [&str; 2]| names.into_iter().map(|name| page.field(name).trim_end()).find(|text| !text.is_empty()).unwrap_or_default();
+        let title = if page.field("title").is_empty() { facts.title.as_str() } else { page.field("title") };
+        let title = self.preset.limits.title.map_or_else(|| title.to_owned(), |most| cut(title, most));
+        let link = facts.links.iter().find(|link| link.kind == LinkKind::Details).or(facts.links.first());
+        let mut values = self.values.clone();
+        let mut put = |name: &str, value: Value| values.insert(name.to_owned(), value);
+        put("title", title.into());
+        put("heading", first(["heading", "title"]).into());
+        put("text", first(["text", "markdown"]).into());
+        put("markdown", first(["markdown", "text"]).into());
+        put("link", link.map_or(Value::Null, |link| link.url.as_str().into()));
+        put("severity", facts.severity.as_str().into());
+        put("status", facts.status.as_str().into());
+        put("key", cx.idempotency_key.as_str().into());
+        for (name, table) in &self.preset.by_severity {
+            let value = match (facts.status, facts.severity.as_str()) {
+                (Status::Resolved, _) => &table.resolved,
+                (_, "critical") => &table.critical,
+                (_, "error") => &table.error,
+                (_, "warning") => &table.warning,
+                _ => &table.info,
+            };
+            put(name, value.clone());
+        }
+        values
+    }
+}
+
+/// At most so many characters, with an ellipsis where it was cut.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}

@@ -1,0 +1,141 @@
+//! The presets there are: the shipped ones, and those of the user's template folder, which come first. Reading one finds everything wrong with it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use include_dir::{Dir, include_dir};
+
+use super::file::{Meaning, ParameterKind, Preset};
+use super::{fill, judge};
+use crate::model::ErrorKind;
+
+static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/presets");
+
+/// The largest preset file, in bytes.
+const MAX_FILE: usize = 64 * 1024;
+
+/// Names that every request may mention.
+pub const GIVEN: &[&str] = &["title", "text", "heading", "markdown", "link", "severity", "status", "key"];
+
+/// Presets by name.
+#[derive(Debug, Clone, Default)]
+pub struct Shelf {
+    own: BTreeMap<String, Arc<Preset>>,
+}
+
+static BUILT_IN: LazyLock<BTreeMap<String, Arc<Preset>>> = LazyLock::new(|| {
+    let name = |file: &include_dir::File<'_>| file.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let files = SHIPPED.files().filter_map(|file| Some((name(file)?, file.contents_utf8()?)));
+    // A test reads every shipped file and wants no fault in it.
+    files.filter_map(|(name, text)| Some((name, Arc::new(read(text).ok()?)))).collect()
+});
+
+impl Shelf {
+    /// Adds a preset of the user's; it hides a shipped one of the same name.
+    pub fn add(&mut self, name: String, preset: Preset) {
+        self.own.insert(name, Arc::new(preset));
+    }
+
+    /// The preset of that name.
+    pub fn get(&self, name: &str) -> Option<Arc<Preset>> {
+        self.own.get(name).or_else(|| BUILT_IN.get(name)).cloned()
+    }
+
+    /// All names, sorted.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.own.keys().chain(BUILT_IN.keys()).map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// Reads a preset; every sentence of the error names the key and says what to do.
+pub fn read(text: &str) -> Result<Preset, Vec<String>> {
+    if text.len() > MAX_FILE {
+        return Err(vec![format!("it is larger than {} KiB", MAX_FILE / 1024)]);
+    }
+    let preset: Preset = serde_yaml::from_str(text).map_err(|error| vec![error.to_string()])?;
+    let faults = faults(&preset);
+    if faults.is_empty() { Ok(preset) } else { Err(faults) }
+}
+
+fn faults(preset: &Preset) -> Vec<String> {
+    let mut found = Vec::new();
+    let request = &preset.request;
+    for name in preset.parameters.keys().chain(preset.by_severity.keys()) {
+        if GIVEN.contains(&name.as_str()) {
+            found.push(format!("`{name}` is a name that every preset has; call it something else"));
+        }
+    }
+    let bodies = request.json.iter().chain(request.form.iter().flat_map(BTreeMap::values)).flat_map(fill::names_in);
+    let texts = request.query.values().chain(request.headers.values()).chain([&request.url]).flat_map(|text| fill::names(text));
+    let mentioned: Vec<&str> = bodies.chain(texts).collect();
+    for name in &mentioned {
+        let known = GIVEN.contains(name) || preset.parameters.contains_key(*name) || preset.by_severity.contains_key(*name);
+        if !known {
+            found.push(format!("`{{{{{name}}}}}` in `request` is not a parameter; add it under `parameters`"));
+        }
+    }
+    for name in preset.parameters.keys().filter(|name| !mentioned.contains(&name.as_str())) {
+        found.push(format!("the parameter `{name}` is used nowhere in `request`; remove it or use it"));
+    }
+    if !mentioned.contains(&"text") && !mentioned.contains(&"markdown") {
+        found.push("`request` carries no message; use `{{text}}` or `{{markdown}}`".to_owned());
+    }
+    if mentioned.contains(&"text") && mentioned.contains(&"markdown") {
+        found.push("`request` uses both `{{text}}` and `{{markdown}}`; use the one that the service reads".to_owned());
+    }
+    if request.json.is_some() == request.form.is_some() {
+        found.push("`request` has one body: `json` or `form`".to_owned());
+    }
+    let begins = fill::names(&request.url).first().copied().filter(|name| request.url.starts_with(&format!("{{{{{name}}}}}")));
+    let address = begins.and_then(|name| preset.parameters.get(name)).is_some_and(|parameter| parameter.kind == ParameterKind::Address);
+    if !address && !request.url.starts_with("https://") && !request.url.starts_with("http://") {
+        found.push("`request.url` begins with `https://` or with a parameter whose kind is `address`".to_owned());
+    }
+    for name in request.headers.keys().filter(|name| reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err()) {
+        found.push(format!("`request.headers.{name}` is not a header's name"));
+    }
+    let success = &preset.success;
+    if success.json.is_empty() && success.has.is_empty() && success.text.is_none() && success.contains.is_none() {
+        found.push("`success` names only a status; name what the service itself says (`json`, `has`, `text` or `contains`)".to_owned());
+    }
+    if preset.limits.characters.is_none() && preset.limits.bytes.is_none() {
+        found.push("`limits` gives no length; write `characters` or `bytes`".to_owned());
+    }
+    if [preset.limits.title, preset.limits.characters, preset.limits.bytes].into_iter().flatten().any(|limit| limit < 16) {
+        found.push("a limit below 16 leaves no room for a message".to_owned());
+    }
+    if preset.pace.iter().any(|rate| rate.count == 0 || rate.seconds == 0) {
+        found.push("`pace` with a 0 lets nothing through; write at least 1".to_owned());
+    }
+    found.extend(recorded(preset));
+    found
+}
+
+/// Holds the preset to the answers on record.
+fn recorded(preset: &Preset) -> Vec<String> {
+    let mut found = Vec::new();
+    for (place, answer) in preset.recorded.iter().enumerate() {
+        let heard = judge::Heard::new(answer.status, &answer.body);
+        let told = match judge::meaning(preset, &heard) {
+            Some(Ok(())) => Some(Meaning::Delivered),
+            Some(Err((kind, _))) => Some(match kind {
+                ErrorKind::RateLimited { .. } => Meaning::RateLimited,
+                ErrorKind::Misconfigured => Meaning::Misconfigured,
+                ErrorKind::Transient => Meaning::Transient,
+                _ => Meaning::Rejected,
+            }),
+            None => None,
+        };
+        if told != Some(answer.means) {
+            let told = told.map_or("nothing that `success` or `errors` knows".to_owned(), |told| format!("{told:?}"));
+            found.push(format!("`recorded[{place}]` should mean {:?}, but it means {told}", answer.means));
+        }
+    }
+    if !preset.recorded.iter().any(|answer| answer.means == Meaning::Delivered) || preset.recorded.len() < 2 {
+        found.push("`recorded` holds at least one answer to a delivered message and one refusal".to_owned());
+    }
+    found
+}

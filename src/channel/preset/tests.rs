@@ -1,0 +1,122 @@
+//! Presets: the shipped ones hold what they say, requests are filled, answers judged, and mistakes in a file are found.
+
+use super::*;
+use crate::channel::kit::stand::{Answer, Stand, build, context, kinds, page, rich};
+use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::Severity;
+
+#[test]
+fn every_shipped_preset_is_read_without_a_fault() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/templates/presets");
+    let mut names: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let preset = shelf::read(&std::fs::read_to_string(&path).unwrap()).unwrap_or_else(|faults| panic!("{}: {faults:#?}", path.display()));
+        assert!(preset.limits.source.starts_with("https://") && preset.docs.starts_with("https://"), "{}", path.display());
+        names.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
+    }
+    names.sort();
+    assert_eq!(names, ["bark", "googlechat", "gotify", "mattermost", "ntfy", "pushover", "pushplus", "rocketchat", "serverchan"]);
+    assert_eq!(shipped().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
+}
+
+#[tokio::test]
+async fn a_request_has_its_values_with_their_types_and_leaves_out_what_is_not_given() {
+    let stand = Stand::start([Answer::from(r#"{"id":"x1","event":"message"}"#), Answer::from(r#"{"id":"x2","event":"message"}"#)]).await;
+    let bare = build::<Config>("{ use: ntfy, with: { url: BASE, topic: ops-S3CRET } }", &stand.base).unwrap();
+    let full = build::<Config>("{ use: ntfy, with: { url: BASE, topic: ops-S3CRET, token: tk_S3CRET } }", &stand.base).unwrap();
+    let plain = page(&[("text", "Disk is full\n")]);
+    let mut loud = rich(&[("title", &"长".repeat(300)), ("text", "plain"), ("markdown", "**bold**")]);
+    loud.facts.severity = Severity::Critical;
+    assert_eq!(kinds(&bare.channel.send(&plain, &bare_to(), &context()).await), [Ok(Some("x1".into()))]);
+    assert_eq!(kinds(&full.channel.send(&loud, &bare_to(), &context()).await), [Ok(Some("x2".into()))]);
+    let seen = stand.seen();
+    let first = seen[0].json();
+    assert_eq!((first["message"].as_str(), first["priority"].as_i64(), first.get("click")), (Some("Disk is full"), Some(4), None));
+    assert!(!seen[0].headers.contains_key("authorization"), "there is no token to send");
+    let second = seen[1].json();
+    assert_eq!(
+        (second["message"].as_str(), second["priority"].as_i64(), second["tags"][0].as_str()),
+        (Some("**bold**"), Some(5), Some("rotating_light"))
+    );
+    assert_eq!(second["title"].as_str().unwrap().chars().count(), 250);
+    assert_eq!(second["click"], "https://wiki.example.com/disk?a=1&b=2");
+    assert_eq!(seen[1].header("authorization"), "Bearer tk_S3CRET");
+}
+
+fn bare_to() -> [Recipient; 1] {
+    [Recipient::new("@ntfy")]
+}
+
+#[tokio::test]
+async fn a_value_in_an_address_is_encoded_and_no_secret_is_shown() {
+    let stand = Stand::start([Answer::new(500, "at /S3CRET%2F..%2Fadmin.send"), Answer::from("<html>login</html>")]).await;
+    let built = build::<Config>("{ use: serverchan, with: { url: BASE/, send_key: S3CRET/../admin } }", &stand.base).unwrap();
+    let failed = built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await;
+    assert_eq!(kinds(&failed), [Err((Transient, Some("HTTP 500".into())))]);
+    assert!(!format!("{failed:?}").contains("S3CRET"), "{failed:?}");
+    assert_eq!(stand.seen()[0].uri.path(), "/S3CRET%2F..%2Fadmin.send");
+    let login = built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await;
+    assert_eq!(kinds(&login), [Err((Transient, Some("HTTP 200".into())))], "a page in the service's place is no success");
+}
+
+#[tokio::test]
+async fn only_the_services_own_word_counts() {
+    let rows = [
+        (Answer::from(r#"{"code":200,"msg":"ok","data":"m1"}"#), Ok(Some("m1".to_owned()))),
+        (Answer::from(r#"{"code":903,"msg":"no"}"#), Err((Misconfigured, Some("903".to_owned())))),
+        (
+            Answer::new(200, r#"{"code":900,"msg":"no"}"#).header("retry-after", "7"),
+            Err((RateLimited { retry_after: Some(Duration::from_secs(7)) }, Some("900".to_owned()))),
+        ),
+        (Answer::from(r#"{"code":12345,"msg":"new"}"#), Err((Rejected, Some("12345".to_owned())))),
+        (Answer::new(403, "{}"), Err((Misconfigured, Some("HTTP 403".to_owned())))),
+    ];
+    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>("{ use: pushplus, with: { url: BASE, token: abc } }", &stand.base).unwrap();
+    for (answer, expected) in &rows {
+        assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await), [expected.clone()], "{answer:?}");
+    }
+}
+
+#[test]
+fn mistakes_of_a_channel_name_what_the_preset_asks_for() {
+    let problems = |yaml: &str| {
+        build::<Config>(yaml, "").err().unwrap().into_iter().map(|p| format!("{}: {} / {}", p.path, p.message, p.help)).collect::<Vec<_>>()
+    };
+    let unknown = problems("{ use: ntfi }");
+    assert!(unknown[0].starts_with("preset.use: there is no preset `ntfi` / write one of bark, googlechat"), "{unknown:?}");
+    let missing = problems("{ use: gotify, with: { url: 'ftp://x', tokn: a } }");
+    assert_eq!(missing.len(), 3, "{missing:?}");
+    assert!(missing[0].contains("asks for no `tokn`") && missing[0].contains("it asks for token, url"), "{missing:?}");
+    assert!(missing[1].contains("add `token`: the application's token"), "{missing:?}");
+    assert!(missing[2].starts_with("preset.with.url: only http and https"), "{missing:?}");
+}
+
+#[test]
+fn a_card_counts_what_the_request_carries() {
+    let card = |name: &str| shipped().into_iter().find(|(known, _)| known == name).unwrap().1;
+    let page = page(&[("title", "0123456789"), ("text", "0123456789"), ("heading", "0123456789"), ("markdown", &"长".repeat(10))]);
+    let size = |name: &str| (card(name).measure)(&page);
+    assert_eq!(size("pushover"), Size::characters(10 + AROUND, 1024), "the title has a limit of its own");
+    assert_eq!(size("mattermost"), Size::characters(20 + AROUND, 16383));
+    assert_eq!(size("ntfy"), Size::bytes(30 + AROUND, 4096));
+    assert_eq!(size("googlechat"), Size::bytes(20 + AROUND, 32000));
+    assert!(std::ptr::eq(card("ntfy"), card("ntfy")), "a reload finds the card again");
+}
+
+#[test]
+fn faults_in_a_file_are_all_told() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/presets/ntfy.yaml")).unwrap();
+    let told = |from: &str, to: &str| shelf::read(&text.replace(from, to)).unwrap_err().join("\n");
+    assert!(text.contains("\"{{topic}}\""));
+    let topic = told("\"{{topic}}\"", "\"{{topik}}\"");
+    assert!(topic.contains("`{{topik}}` in `request` is not a parameter") && topic.contains("`topic` is used nowhere"), "{topic}");
+    assert!(told("success: { status: 200, has: [/id], json: { /event: message } }", "success: { status: 200 }").contains("names only a status"));
+    assert!(told("code: 40101 }", "code: 1 }").contains("unknown field") || told("/code: 40101", "/code: 1").contains("recorded[1]"));
+    assert!(told("\"{{url}}/\"", "\"{{topic}}/\"").contains("begins with `https://`"));
+    assert!(told("{ title: 250, bytes: 4096,", "{ title: 3,").contains("gives no length"));
+    assert!(told("request:", "requests:").contains("requests"));
+    assert!(told("  - { count: 60, seconds: 300 }", "  - { count: 0, seconds: 300 }").contains("lets nothing through"));
+    assert!(shelf::read(&format!("{text}#{}", "x".repeat(70_000))).unwrap_err()[0].contains("larger than 64 KiB"));
+}
