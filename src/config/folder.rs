@@ -64,7 +64,10 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
                                 texts.push((path.display().to_string(), text));
                                 presets.add(name, preset);
                             }
-                            Err(found) => findings.extend(found),
+                            Err(found) => {
+                                presets.refuse(name, found.first().map(|finding| finding.label.clone()).unwrap_or_default());
+                                findings.extend(found);
+                            }
                         }
                         continue;
                     }

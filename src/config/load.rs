@@ -113,7 +113,7 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
 
     let templates = folder::templates(&file, &folder, &mut report);
     let mut judge = Judge::new(&mut report, &file, secrets, &shaped.secrets, &folder, options.listen.as_deref());
-    check::secrets(&mut judge);
+    check::secrets(&mut judge, &templates.presets);
     let (server, external_url) = check::server(&mut judge);
     let extras = check::extras(&mut judge);
     let channels = check::channels(&mut judge, &templates.library, &templates.presets, &http);

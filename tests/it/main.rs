@@ -2,6 +2,7 @@
 
 mod alarms;
 mod battery;
+mod cards;
 mod crash;
 mod deploy;
 mod direct;

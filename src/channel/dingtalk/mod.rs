@@ -60,6 +60,9 @@ pub struct Config {
     /// A word of the robot's keyword list (自定义关键词); it is added to messages that do not hold it.
     #[serde(default)]
     pub keyword: Option<String>,
+    /// Links become the buttons of an action card (ActionCard). A message that pings by mobile number or everybody stays markdown: a card cannot. Default false.
+    #[serde(default)]
+    pub card: bool,
     /// Whom messages ping unless a route says otherwise: `mobiles`, `users`, `all`.
     #[serde(default)]
     pub at: Mentions,
@@ -122,6 +125,7 @@ impl PlatformConfig for Config {
             http: http.with_secrets([token.clone()].into_iter().chain(secret.clone())),
             token,
             secret,
+            card: self.card,
             keyword: self.keyword.as_deref().map(str::trim).map(str::to_owned),
         };
         Ok(Built { card: None, channel: Arc::new(driver), outlet })
@@ -143,6 +147,7 @@ struct Driver {
     token: Secret,
     secret: Option<Secret>,
     keyword: Option<String>,
+    card: bool,
 }
 
 #[async_trait]
@@ -154,7 +159,7 @@ impl Channel for Driver {
 
 impl Driver {
     async fn attempt(&self, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
-        let body = body::message(page, &cx.idempotency_key, self.keyword.as_deref());
+        let body = body::message(page, &cx.idempotency_key, body::Style { keyword: self.keyword.as_deref(), card: self.card });
         let reply = self.post(&body, cx.now, cx).await?;
         // Our clock is more than an hour off: sign once more by the server's own, which the answer carries.
         if let (true, Some(_), Some(date)) = (answer::is_clock_trouble(&reply), &self.secret, reply.date()) {

@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
+use super::body::Style;
 use super::*;
 use crate::channel::kit::stand::{Answer, Literals, Stand, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::{ErrorKind, Language, Size};
+use crate::model::{ErrorKind, Language};
 
 const SIGNED: &str = "{ access_token: t0kenS3CRET, secret: SEC0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef, api_base: BASE }";
 const OK: &str = r#"{"errcode":0,"errmsg":"ok"}"#;
@@ -52,13 +53,13 @@ async fn plain_pages_go_as_text_without_a_signature_when_there_is_no_secret() {
 
 #[test]
 fn a_title_is_never_missing_and_nobody_is_pinged_unasked() {
-    let title = |page: &Page| serde_json::to_value(body::message(page, "k", None)).unwrap()["markdown"]["title"].clone();
+    let title = |page: &Page| serde_json::to_value(body::message(page, "k", Style::default())).unwrap()["markdown"]["title"].clone();
     let mut page = page(&[("text", "\n\nfirst\nsecond")]);
     assert_eq!(title(&page), "first");
     page.facts.title = "facts".into();
     assert_eq!(title(&page), "facts");
     assert_eq!(title(&Page::default()), "-");
-    let body = serde_json::to_value(body::message(&page, "k", None)).unwrap();
+    let body = serde_json::to_value(body::message(&page, "k", Style::default())).unwrap();
     assert!(body.get("at").is_none());
 }
 
@@ -66,8 +67,9 @@ fn a_title_is_never_missing_and_nobody_is_pinged_unasked() {
 fn everybody_is_named_in_the_messages_language_and_a_keyword_is_added_once() {
     let mut page = page(&[("text", "x")]);
     page.facts.mentions.all = true;
-    let text =
-        |page: &Page, keyword| serde_json::to_value(body::message(page, "k", keyword)).unwrap()["markdown"]["text"].as_str().unwrap().to_owned();
+    let text = |page: &Page, keyword| {
+        serde_json::to_value(body::message(page, "k", Style { keyword, card: false })).unwrap()["markdown"]["text"].as_str().unwrap().to_owned()
+    };
     assert_eq!(text(&page, Some("alert")), "x\n\nalert\n\n@all");
     page.facts.language = Language::Zh;
     assert_eq!(text(&page, Some("x")), "x\n\n@所有人");
@@ -78,7 +80,7 @@ fn at_most_fifty_are_pinged() {
     let mut page = page(&[("text", "x")]);
     page.facts.mentions.mobiles = (0..40).map(|n| format!("138{n:08}")).collect();
     page.facts.mentions.users = (0..40).map(|n| format!("user{n}")).collect();
-    let body = serde_json::to_value(body::message(&page, "k", None)).unwrap();
+    let body = serde_json::to_value(body::message(&page, "k", Style::default())).unwrap();
     assert_eq!(body["at"]["atMobiles"].as_array().unwrap().len(), 40);
     assert_eq!(body["at"]["atUserIds"].as_array().unwrap().len(), 10);
     assert_eq!(body["markdown"]["text"].as_str().unwrap().matches('@').count(), 50);
@@ -195,12 +197,36 @@ fn a_whole_address_in_the_tokens_place_is_a_problem_that_quotes_nothing() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    /// What is measured is the body that goes out, for a key of the longest kind, byte by byte.
+    /// What is measured is never less than the body that goes out, for a key of the longest kind, as markdown or as a card, and little more.
     #[test]
     fn the_measure_is_the_encoded_body(title in "\\PC{0,60}", text in "([\\PC\n\t\"\\\\]|磁盘){0,400}", plain: bool, all: bool) {
         let mut page = rich(&[("title", &title), ("text", &text)]);
         (page.plain, page.facts.mentions.all) = (plain, all);
-        let body = serde_json::to_vec(&body::message(&page, &"f".repeat(64), None)).unwrap();
-        prop_assert_eq!((PLATFORM.measure)(&page), Size::bytes(body.len(), 20_000));
+        let length = |card| serde_json::to_vec(&body::message(&page, &"f".repeat(64), Style { keyword: None, card })).unwrap().len();
+        let size = (PLATFORM.measure)(&page);
+        prop_assert!(size.used >= length(false) && size.used >= length(true) && size.max == 20_000, "{size:?}");
+        let links: usize = page.facts.links.iter().map(|link| link.label.len() + link.url.len() + 32).sum();
+        prop_assert_eq!(size.used - length(false), links);
     }
+}
+
+#[test]
+fn links_become_buttons_unless_a_card_would_lose_a_ping() {
+    let text = "### Disk\n\n[Runbook](https://wiki.example.com/disk?a=1&b=2) · [Silence](https://am.example.com/#/silences/new)\n\nsee [other](https://x.example)";
+    let mut page = rich(&[("title", "Disk"), ("text", text)]);
+    page.facts.mentions = Mentions { users: vec!["U1".into()], ..Mentions::default() };
+    let card = |page: &Page| serde_json::to_value(body::message(page, "k", Style { keyword: None, card: true })).unwrap();
+    let sent = card(&page);
+    assert_eq!((&sent["msgtype"], &sent["actionCard"]["btnOrientation"]), (&"actionCard".into(), &"1".into()));
+    assert_eq!(sent["actionCard"]["btns"][1], serde_json::json!({ "title": "Silence", "actionURL": "https://am.example.com/#/silences/new" }));
+    assert_eq!(sent["actionCard"]["text"], "### Disk\n\n\nsee [other](https://x.example)\n\n@U1", "the line of buttons is gone, other links stay");
+    assert_eq!(sent["at"]["atUserIds"][0], "U1");
+    page.facts.mentions.all = true;
+    assert_eq!(card(&page)["msgtype"], "markdown", "a card cannot ping everybody");
+    page.facts.mentions = Mentions::default();
+    page.plain = true;
+    assert_eq!(card(&page)["msgtype"], "text");
+    page.plain = false;
+    page.facts.links.clear();
+    assert_eq!(card(&page)["msgtype"], "markdown", "a card needs a button");
 }

@@ -29,7 +29,7 @@ pub static PLATFORM: Platform = Platform {
     name: "preset",
     title: "Preset",
     about: "ntfy, Gotify, Bark, ServerChan, PushPlus, Pushover, Mattermost, Rocket.Chat, Google Chat, and any service that one request describes",
-    docs: "https://docs.ntfy.sh/publish/",
+    docs: "docs/presets.md",
     fields: &[
         FieldSpec { name: "title", escape: Escape::None, required: true, single_line: true },
         FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false },
@@ -74,6 +74,10 @@ impl PlatformConfig for Config {
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let Some(preset) = cx.presets.get(&self.preset) else {
+            if let Some(fault) = cx.presets.fault(&self.preset) {
+                let message = format!("the preset `{}` cannot be used: {fault}", self.preset);
+                return Err(vec![Problem::new("preset.use", message, format!("mend `presets/{}.yaml` in the template folder", self.preset))]);
+            }
             let help = format!("write one of {}, or add `presets/{}.yaml` to your template folder", cx.presets.names().join(", "), self.preset);
             return Err(vec![Problem::new("preset.use", format!("there is no preset `{}`", self.preset), help)]);
         };
@@ -146,7 +150,8 @@ fn typed(kind: ParameterKind, value: &Secret) -> Value {
 
 /// The card of a preset. Cards live as long as the process: one is made for each text a preset ever had, and reloads find it again.
 fn card(name: &str, preset: &Arc<Preset>) -> &'static Platform {
-    static CARDS: LazyLock<Mutex<Vec<(String, Arc<Preset>, &'static Platform)>>> = LazyLock::new(Mutex::default);
+    type Made = (String, Arc<Preset>, &'static Platform);
+    static CARDS: LazyLock<Mutex<Vec<Made>>> = LazyLock::new(Mutex::default);
     let mut cards = CARDS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((.., card)) = cards.iter().find(|(known, other, _)| known == name && other == preset) {
         return card;

@@ -20,7 +20,7 @@ pub const GIVEN: &[&str] = &["title", "text", "heading", "markdown", "link", "se
 /// Presets by name.
 #[derive(Debug, Clone, Default)]
 pub struct Shelf {
-    own: BTreeMap<String, Arc<Preset>>,
+    own: BTreeMap<String, Result<Arc<Preset>, String>>,
 }
 
 static BUILT_IN: LazyLock<BTreeMap<String, Arc<Preset>>> = LazyLock::new(|| {
@@ -33,12 +33,25 @@ static BUILT_IN: LazyLock<BTreeMap<String, Arc<Preset>>> = LazyLock::new(|| {
 impl Shelf {
     /// Adds a preset of the user's; it hides a shipped one of the same name.
     pub fn add(&mut self, name: String, preset: Preset) {
-        self.own.insert(name, Arc::new(preset));
+        self.own.insert(name, Ok(Arc::new(preset)));
     }
 
-    /// The preset of that name.
+    /// Notes that a preset of the user's cannot be used, and why; a shipped one of the same name does not stand in for it.
+    pub fn refuse(&mut self, name: String, why: String) {
+        self.own.insert(name, Err(why));
+    }
+
+    /// The preset of that name, if it can be used.
     pub fn get(&self, name: &str) -> Option<Arc<Preset>> {
-        self.own.get(name).or_else(|| BUILT_IN.get(name)).cloned()
+        match self.own.get(name) {
+            Some(own) => own.as_ref().ok().cloned(),
+            None => BUILT_IN.get(name).cloned(),
+        }
+    }
+
+    /// Why a preset of the user's cannot be used.
+    pub fn fault(&self, name: &str) -> Option<&str> {
+        self.own.get(name)?.as_ref().err().map(String::as_str)
     }
 
     /// All names, sorted.

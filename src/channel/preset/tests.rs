@@ -20,6 +20,16 @@ fn every_shipped_preset_is_read_without_a_fault() {
     assert_eq!(shipped().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
 }
 
+#[test]
+fn the_preset_in_the_documentation_is_one() {
+    let page = include_str!("../../../docs/presets.md");
+    let block = page.split("```yaml\n").find(|block| block.starts_with("title:")).unwrap().split("```").next().unwrap();
+    shelf::read(block).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    for name in shelf::GIVEN {
+        assert!(page.contains(&format!("`{{{{{name}}}}}`")), "docs/presets.md does not tell of `{name}`");
+    }
+}
+
 #[tokio::test]
 async fn a_request_has_its_values_with_their_types_and_leaves_out_what_is_not_given() {
     let stand = Stand::start([Answer::from(r#"{"id":"x1","event":"message"}"#), Answer::from(r#"{"id":"x2","event":"message"}"#)]).await;
@@ -74,8 +84,8 @@ async fn only_the_services_own_word_counts() {
     ];
     let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
     let built = build::<Config>("{ use: pushplus, with: { url: BASE, token: abc } }", &stand.base).unwrap();
-    for (answer, expected) in &rows {
-        assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await), [expected.clone()], "{answer:?}");
+    for (answer, expected) in rows {
+        assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await), [expected], "{answer:?}");
     }
 }
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::config::{PARTY, TAG};
-use crate::model::{Page, Recipient, Size};
+use crate::model::{Language, LinkKind, Page, Recipient, Size};
 
 /// Bytes of `content`, of markdown and of text; longer text is cut off in silence (same page).
 const MAX_CONTENT: usize = 2048;
@@ -27,6 +27,8 @@ pub(super) struct Message {
     markdown: Option<Content>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<Content>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    textcard: Option<TextCard>,
     enable_duplicate_check: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate_check_interval: Option<u32>,
@@ -37,17 +39,57 @@ struct Content {
     content: String,
 }
 
+/// What a phone shows as a card that opens a page (same page): a title of 128 characters, a description of 512, an address of 2048 bytes.
+#[derive(Debug, Serialize)]
+struct TextCard {
+    title: String,
+    description: String,
+    url: String,
+    btntxt: &'static str,
+}
+
+const MAX_TITLE: usize = 128;
+const MAX_DESCRIPTION: usize = 512;
+const MAX_URL: usize = 2048;
+
+/// The card of a page, where the whole of it fits in one and there is a page to open. What is longer would be cut in silence.
+fn card(page: &Page) -> Option<TextCard> {
+    let description = page.field("card").trim();
+    let link = page.facts.links.iter().find(|link| link.kind == LinkKind::Details).or(page.facts.links.first())?;
+    let fits = !description.is_empty() && description.chars().count() <= MAX_DESCRIPTION && link.url.len() <= MAX_URL;
+    let title = shown(page.facts.title.trim(), page.plain);
+    if page.plain || page.total > 1 || !fits || title.is_empty() || title.chars().count() > MAX_TITLE {
+        return None;
+    }
+    let btntxt = if page.facts.language == Language::Zh { "详情" } else { "More" };
+    Some(TextCard { title, description: shown(description, false), url: link.url.clone(), btntxt })
+}
+
 /// The message of a page to these recipients. A direct call says the same thing twice on purpose, so nothing is held for a duplicate there.
-pub(super) fn message(page: &Page, to: &[Recipient], agent_id: u32, direct: bool) -> Message {
+pub(super) fn message(page: &Page, to: &[Recipient], agent_id: u32, direct: bool, as_card: bool) -> Message {
     let join = |pick: &dyn Fn(&str) -> Option<String>| to.iter().filter_map(|to| pick(to.expose())).collect::<Vec<_>>().join("|");
     let prefixed = |prefix: &'static str| move |name: &str| name.strip_prefix(prefix).map(str::to_owned);
     let content = Content { content: content(page, direct) };
-    let (markdown, text) = if page.plain { (None, Some(content)) } else { (Some(content), None) };
+    let textcard = if as_card { card(page) } else { None };
+    let (markdown, text) = if textcard.is_some() {
+        (None, None)
+    } else if page.plain {
+        (None, Some(content))
+    } else {
+        (Some(content), None)
+    };
     Message {
         touser: join(&|name| (!name.starts_with(PARTY) && !name.starts_with(TAG)).then(|| name.to_owned())),
         toparty: join(&prefixed(PARTY)),
         totag: join(&prefixed(TAG)),
-        msgtype: if page.plain { "text" } else { "markdown" },
+        msgtype: if textcard.is_some() {
+            "textcard"
+        } else if page.plain {
+            "text"
+        } else {
+            "markdown"
+        },
+        textcard,
         agentid: agent_id,
         markdown,
         text,
@@ -59,7 +101,10 @@ pub(super) fn message(page: &Page, to: &[Recipient], agent_id: u32, direct: bool
 /// The content without control characters: JSON writes them as `\uXXXX`, which WeCom refuses (40033,
 /// <https://developer.work.weixin.qq.com/document/path/90313>). In text, `<a` opens a link, unless the caller of a direct call meant it to.
 fn content(page: &Page, direct: bool) -> String {
-    let text = page.field("text").trim_end();
+    shown(page.field("text").trim_end(), page.plain && !direct)
+}
+
+fn shown(text: &str, plain: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -68,7 +113,7 @@ fn content(page: &Page, direct: bool) -> String {
         }
         out.push(c);
         let opens_tag = c == '<' && rest.peek().is_some_and(|next| matches!(next, 'a' | 'A' | '/'));
-        if page.plain && !direct && opens_tag {
+        if plain && opens_tag {
             out.push('\u{200b}');
         }
     }

@@ -44,6 +44,9 @@ pub struct Config {
     /// Tags by id: `"1|2"` or a list.
     #[serde(default)]
     pub to_tag: Names,
+    /// A single alert that fits goes out as a card (textcard) that opens its page; everything else stays markdown. Default false.
+    #[serde(default)]
+    pub card: bool,
     /// Another server in WeCom's place. Default `https://qyapi.weixin.qq.com`.
     #[serde(default)]
     pub api_base: Option<String>,
@@ -171,6 +174,7 @@ impl PlatformConfig for Config {
             http: http.with_secrets([secret.clone()]),
             base,
             agent_id: self.agent_id,
+            card: self.card,
             secret,
             corp_id: corp_id.clone(),
         };

@@ -26,7 +26,10 @@ pub static PLATFORM: Platform = Platform {
     title: "WeCom application (企业微信应用)",
     about: "application messages to users, departments and tags; markdown or text; refused recipients are told apart",
     docs: "https://developer.work.weixin.qq.com/document/path/90236",
-    fields: &[FieldSpec { name: "text", escape: Escape::WeComMarkdown, required: true, single_line: false }],
+    fields: &[
+        FieldSpec { name: "text", escape: Escape::WeComMarkdown, required: true, single_line: false },
+        FieldSpec { name: "card", escape: Escape::WeComMarkdown, required: false, single_line: false },
+    ],
     measure: &body::measure,
     limit: "2,048 bytes of content (https://developer.work.weixin.qq.com/document/path/90236)",
     pace: Pace {
@@ -46,6 +49,7 @@ struct Driver {
     http: kit::Http,
     corp_id: String,
     agent_id: u32,
+    card: bool,
     secret: Secret,
     tokens: Arc<TokenCache>,
 }
@@ -73,7 +77,7 @@ impl Driver {
             "" => self.agent_id,
             text => text.parse().map_err(|_| SendError::new(ErrorKind::Rejected, "the agent id is not a number; write the application's AgentId"))?,
         };
-        let message = body::message(page, to, agent_id, cx.direct);
+        let message = body::message(page, to, agent_id, cx.direct, self.card);
         let token = self.token(cx.deadline).await?;
         let reply = self.post(&message, &token, cx.deadline).await?;
         if !answer::refuses_token(&reply) {

@@ -268,10 +268,30 @@ proptest! {
     fn the_measure_is_the_contents_bytes(text in "([\\PC\n\t\u{1}<]|<a|磁盘){0,200}", plain: bool) {
         let mut page = page(&[("text", &text)]);
         page.plain = plain;
-        let body = serde_json::to_value(body::message(&page, &to(&["a"]), 1, false)).unwrap();
+        let body = serde_json::to_value(body::message(&page, &to(&["a"]), 1, false, false)).unwrap();
         let content = body[if plain { "text" } else { "markdown" }]["content"].as_str().unwrap().to_owned();
         prop_assert_eq!((PLATFORM.measure)(&page), Size::bytes(content.len(), 2048));
         // A backslash of the text is itself escaped; `\\u` behind such pairs is text, alone it is an escape.
         prop_assert!(!serde_json::to_string(&body).unwrap().replace(r"\\", "").contains(r"\u"));
     }
+}
+
+#[test]
+fn a_single_alert_that_fits_is_a_card() {
+    let page = crate::channel::kit::stand::rich(&[("text", "**long form**"), ("card", "<div class=\"gray\">06:03</div>CPU is above 90%")]);
+    let body = |page: &Page| serde_json::to_value(body::message(page, &to(&["a"]), 1, false, true)).unwrap();
+    let sent = body(&page);
+    assert_eq!((&sent["msgtype"], &sent["textcard"]["url"]), (&"textcard".into(), &"https://wiki.example.com/disk?a=1&b=2".into()));
+    assert_eq!(sent["textcard"]["description"], "<div class=\"gray\">06:03</div>CPU is above 90%");
+    assert!(sent.get("markdown").is_none());
+    let changed = |change: &dyn Fn(&mut Page)| {
+        let mut page = page.clone();
+        change(&mut page);
+        body(&page)["msgtype"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(changed(&|page| page.total = 2), "markdown", "several pages are not one card");
+    assert_eq!(changed(&|page| page.facts.links.clear()), "markdown", "a card opens a page");
+    assert_eq!(changed(&|page| drop(page.fields.insert("card".into(), "长".repeat(513)))), "markdown", "WeCom would cut it in silence");
+    assert_eq!(changed(&|page| page.facts.title = "长".repeat(129)), "markdown");
+    assert_eq!(changed(&|page| page.plain = true), "text");
 }

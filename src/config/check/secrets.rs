@@ -1,17 +1,21 @@
 //! Every secret in the file: is it there, and should it be there?
 
 use super::Judge;
+use crate::channel::preset::Shelf;
 use crate::config::codes;
 use crate::config::source::Spot;
+use crate::config::yaml::Path;
 use crate::model::{Finding, SecretSource};
 
 /// Tells about secrets that are missing, and warns of those that stand in the file.
-pub fn secrets(judge: &mut Judge<'_, '_>) {
+/// What a preset asks for and does not call secret may stand there.
+pub fn secrets(judge: &mut Judge<'_, '_>, presets: &Shelf) {
+    let open: Vec<Path> = open_values(judge, presets);
     let sites = judge.sites;
     for site in sites {
         if let SecretSource::Literal(secret) = &site.source {
             // A hashed password is made to stand in a file.
-            if crate::config::PasswordHash::is_one(secret.expose()) {
+            if crate::config::PasswordHash::is_one(secret.expose()) || open.contains(&site.path) {
                 continue;
             }
             let finding = Finding::warning(codes::LITERAL_SECRET, format!("the secret `{}` stands in the file", site.path))
@@ -27,4 +31,16 @@ pub fn secrets(judge: &mut Judge<'_, '_>) {
             judge.report.error(codes::MISSING_SECRET, &site.path, Spot::Value, format!("the secret `{}` is missing: {why}", site.path), help);
         }
     }
+}
+
+/// Where channels give their presets values that are no secrets.
+fn open_values(judge: &Judge<'_, '_>, presets: &Shelf) -> Vec<Path> {
+    let mut found = Vec::new();
+    for (name, channel) in &judge.file.channels {
+        let Some((config, preset)) = channel.preset.as_ref().and_then(|config| Some((config, presets.get(&config.preset)?))) else { continue };
+        let with = Path::of("channels").key(name).key("preset").key("with");
+        let open = config.with.keys().filter(|key| preset.parameters.get(*key).is_some_and(|parameter| !parameter.secret));
+        found.extend(open.map(|key| with.key(key)));
+    }
+    found
 }

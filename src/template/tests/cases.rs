@@ -20,7 +20,10 @@ pub static PLATFORMS: &[PlatformFields] = &[
     },
     PlatformFields { platform: "slack", fields: &[field("title", Escape::None, true, true), field(TEXT, Escape::SlackMrkdwn, true, false)] },
     PlatformFields { platform: "dingtalk", fields: &[field("title", Escape::None, true, true), field(TEXT, Escape::DingTalkMarkdown, true, false)] },
-    PlatformFields { platform: "wecom", fields: &[field(TEXT, Escape::WeComMarkdown, true, false)] },
+    PlatformFields {
+        platform: "wecom",
+        fields: &[field(TEXT, Escape::WeComMarkdown, true, false), field("card", Escape::WeComMarkdown, false, false)],
+    },
     PlatformFields { platform: "wecom_robot", fields: &[field(TEXT, Escape::WeComMarkdown, true, false)] },
     PlatformFields { platform: "feishu", fields: &[field("title", Escape::None, false, true), field(TEXT, Escape::LarkMarkdown, true, false)] },
     PlatformFields { platform: "telegram", fields: &[field(TEXT, Escape::TelegramHtml, true, false)] },
