@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
 use crate::delivery::{Alarm, Clock, Engine, EngineOptions, keeper};
+use crate::http::door::{Certificates, Door};
 use crate::http::{self, HttpSettings};
 use crate::metrics::Metrics;
 use crate::store::{SqliteOptions, SqliteStore, Store};
@@ -88,10 +89,7 @@ impl App {
     }
 
     async fn start_on(listener: TcpListener, mut loaded: Loaded, options: AppOptions) -> Result<Self> {
-        // Better refused than served without the encryption that was asked for.
-        if loaded.server.tls.is_some() {
-            anyhow::bail!("server.tls: this version does not serve HTTPS itself; remove `tls` and put a TLS proxy in front, or listen on loopback");
-        }
+        let certificates: Certificates = Arc::new(arc_swap::ArcSwapOption::new(loaded.server.tls.as_ref().and_then(|tls| tls.config.clone())));
         let address = listener.local_addr()?;
         let StoreSettings::Sqlite(path) = loaded.store.clone();
         let store_options = SqliteOptions { wait: options.wait_for_store, ..SqliteOptions::new(&path) };
@@ -117,6 +115,7 @@ impl App {
             files: std::sync::Mutex::new(files),
             state: Default::default(),
             address,
+            certificates: certificates.clone(),
         });
         let door = reloader.clone();
         let state = Arc::new(http::App::new(engine.clone(), settings, Arc::new(move || Box::pin(door.clone().reload()))));
@@ -127,9 +126,8 @@ impl App {
         let service = http::router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let closed = CancellationToken::new();
         let door = options.socket.is_some().then(|| closed.clone());
-        let listener = axum::serve::ListenerExt::tap_io(Door { listener, closed }, |stream| {
-            let _ = stream.set_nodelay(true);
-        });
+        // Through `tap_io` the server knows the callers' addresses.
+        let listener = axum::serve::ListenerExt::tap_io(Door::new(listener, certificates, closed)?, |_| {});
         let server = tokio::spawn(async move { axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned()).await });
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
         let cancel = CancellationToken::new();
@@ -191,29 +189,6 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// A listener that stops taking connections without closing: those of a passed socket wait for the next process.
-struct Door {
-    listener: TcpListener,
-    closed: CancellationToken,
-}
-
-impl axum::serve::Listener for Door {
-    type Io = tokio::net::TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        tokio::select! {
-            biased;
-            () = self.closed.cancelled() => std::future::pending().await,
-            accepted = axum::serve::Listener::accept(&mut self.listener) => accepted,
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
-}
-
 /// The key that signs links in messages: made once, kept beside the store, so that old links go on working.
 fn link_key(store: &std::path::Path) -> Result<crate::model::Secret> {
     use std::io::Write;
@@ -244,6 +219,7 @@ struct Reloader {
     files: std::sync::Mutex<Vec<PathBuf>>,
     state: std::sync::OnceLock<std::sync::Weak<http::App>>,
     address: SocketAddr,
+    certificates: Certificates,
 }
 
 impl Reloader {
@@ -269,6 +245,14 @@ impl Reloader {
                 if loaded.server.listen.port() != 0 && loaded.server.listen != self.address {
                     tracing::warn!(listen = %loaded.server.listen, "server.listen changed; it takes effect after a restart");
                 }
+                let tls = loaded.server.tls.as_ref().and_then(|tls| tls.config.clone());
+                if tls.is_some() != self.certificates.load().is_some() {
+                    tracing::warn!(
+                        "server.tls was {}; new connections follow it from now on",
+                        if tls.is_some() { "turned on" } else { "turned off" }
+                    );
+                }
+                self.certificates.store(tls);
                 state.settings.store(Arc::new(HttpSettings::new(&loaded.server, loaded.generic.take())));
                 self.engine.reload(Arc::new(loaded.plan)).await.map_err(|e| e.to_string())
             }

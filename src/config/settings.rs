@@ -103,12 +103,14 @@ impl Password {
 }
 
 /// Certificate and key of the server; absolute paths or relative to the working directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct TlsSettings {
     /// PEM file with the certificate chain.
     pub cert: PathBuf,
     /// PEM file with its private key.
     pub key: PathBuf,
+    /// The certificate and key in use: TLS 1.2 and 1.3; `None` when loaded without secrets.
+    pub config: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// Where events and deliveries are kept.

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod auth;
+pub mod door;
 mod error;
 mod health;
 mod legacy;
@@ -24,7 +25,6 @@ use axum::routing::{any, get, post};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::config::{Network, ServerSettings};
 use crate::delivery::Engine;
@@ -148,10 +148,24 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), place))
         .layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(false))
-        .layer(SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, axum::http::HeaderValue::from_static("nosniff")))
-        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, axum::http::HeaderValue::from_static("no-store")))
         .layer(CatchPanicLayer::new())
+        .layer(middleware::map_response(headers))
         .with_state(app)
+}
+
+/// What keeps browsers from guessing, framing, storing and telling others; a page that needs more says so itself.
+async fn headers(mut response: Response) -> Response {
+    const ALL: [(header::HeaderName, &str); 5] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
+    for (name, value) in ALL {
+        response.headers_mut().entry(name).or_insert(axum::http::HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// Load shedding: more than the places get 503, which Alertmanager repeats. Health answers always.

@@ -17,6 +17,7 @@ mod journey;
 mod main_job;
 mod operations;
 mod phones;
+mod security;
 mod storm;
 mod support;
 mod systemd;

@@ -1,6 +1,7 @@
 //! The server block: address, links, limits, TLS, and whether strangers could get in.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
@@ -147,7 +148,7 @@ fn external_url(judge: &mut Judge<'_, '_>) -> String {
 /// The files, read once to know that they will do. Without secrets they are taken on trust.
 fn tls(judge: &mut Judge<'_, '_>, files: &TlsFiles) -> Option<TlsSettings> {
     let path = Path::of("server").key("tls");
-    let settings = TlsSettings { cert: judge.folder.join(&files.cert), key: judge.folder.join(&files.key) };
+    let settings = TlsSettings { cert: judge.folder.join(&files.cert), key: judge.folder.join(&files.key), config: None };
     if !judge.secrets.real() {
         return Some(settings);
     }
@@ -170,9 +171,23 @@ fn tls(judge: &mut Judge<'_, '_>, files: &TlsFiles) -> Option<TlsSettings> {
         judge.report.error(codes::BAD_TLS, &path.key("key"), Spot::Value, "the file holds no private key", label);
     }
     let (chain, key) = (chain.filter(|chain| !chain.is_empty())?, key?.ok()?);
-    if let Err(error) = rustls::sign::CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider()) {
-        judge.report.error(codes::BAD_TLS, &path.key("key"), Spot::Value, "the certificate and the key cannot be used together", error.to_string());
-        return None;
+    let built = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
+    match built {
+        Ok(mut config) => {
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            Some(TlsSettings { config: Some(Arc::new(config)), ..settings })
+        }
+        Err(error) => {
+            judge.report.error(
+                codes::BAD_TLS,
+                &path.key("key"),
+                Spot::Value,
+                "the certificate and the key cannot be used together",
+                error.to_string(),
+            );
+            None
+        }
     }
-    Some(settings)
 }

@@ -1,0 +1,146 @@
+//! The listening side of connections: plain or TLS, certificates that change while it runs, and a passed socket that is left in good time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+/// How long a caller may take for its part of the handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Handshakes under way at once; they cost more than what follows, so callers beyond this wait in the kernel.
+const HANDSHAKES: usize = 256;
+
+/// What connections are secured with now; empty: nothing. Swapped on reload; connections that stand keep what they have.
+pub type Certificates = Arc<ArcSwapOption<ServerConfig>>;
+
+/// A listener. It stops taking connections without closing: those of a passed socket wait for the next process.
+pub struct Door {
+    ready: mpsc::Receiver<(Stream, SocketAddr)>,
+    address: SocketAddr,
+}
+
+impl Door {
+    /// Takes connections from `listener` until `closed`.
+    pub fn new(listener: TcpListener, certificates: Certificates, closed: CancellationToken) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let (ready, taken) = mpsc::channel(HANDSHAKES);
+        tokio::spawn(take(listener, certificates, closed, ready));
+        Ok(Self { ready: taken, address })
+    }
+}
+
+async fn take(mut listener: TcpListener, certificates: Certificates, closed: CancellationToken, ready: mpsc::Sender<(Stream, SocketAddr)>) {
+    let places = Arc::new(Semaphore::new(HANDSHAKES));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = closed.cancelled() => break,
+            () = ready.closed() => return,
+            // Errors of accepting (too many files open) are waited out in there.
+            accepted = axum::serve::Listener::accept(&mut listener) => accepted,
+        };
+        let (stream, peer) = accepted;
+        let _ = stream.set_nodelay(true);
+        let Some(config) = certificates.load_full() else {
+            if ready.send((Stream::Plain(stream), peer)).await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let ready = ready.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    let _ = ready.send((Stream::Tls(Box::new(stream)), peer)).await;
+                }
+                Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!(%peer, "a TLS handshake took longer than 10 s"),
+            }
+        });
+    }
+    // The listening socket stays open, so that nobody is refused before the next process takes over.
+    ready.closed().await;
+}
+
+impl axum::serve::Listener for Door {
+    type Io = Stream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Stream, SocketAddr) {
+        match self.ready.recv().await {
+            Some(taken) => taken,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+}
+
+/// A connection.
+pub enum Stream {
+    /// As it is.
+    Plain(TcpStream),
+    /// Secured.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The threat model of docs/security.md, line by line: each has its test here or in the place that the page names.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::app::{TestApp, alert};
+
+const LOG: &str = "store: sqlite:watchfire.db\nchannels: { terminal: { log: {} } }\nroute: { to: [terminal] }\n";
+
+fn certificate(folder: &Path) -> String {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
+    made.cert.pem()
+}
+
+fn trusting(pem: &str) -> reqwest::Client {
+    let root = reqwest::Certificate::from_pem(pem.as_bytes()).unwrap();
+    reqwest::Client::builder().no_proxy().tls_certs_only([root]).build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_is_served_and_a_new_certificate_is_used_without_a_restart() {
+    let mut first = String::new();
+    let yaml = format!("server: {{ listen: '127.0.0.1:0', tls: {{ cert: cert.pem, key: key.pem }} }}\n{LOG}");
+    let app = TestApp::start_with(&yaml, |options| first = certificate(options.config.parent().unwrap())).await;
+    let url = format!("https://127.0.0.1:{}", app.app.address.port());
+    let client = trusting(&first);
+    let answer = client.post(format!("{url}/webhook")).json(&alert("db", "DiskFull", "firing")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2), "HTTP/2 is agreed on");
+
+    // What speaks no TLS, or nothing at all, costs a place and not the service.
+    let mut plain = tokio::net::TcpStream::connect(app.app.address).await.unwrap();
+    plain.write_all(b"GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(5), plain.read_to_end(&mut answer)).await.unwrap();
+    assert!(!answer.starts_with(b"HTTP"), "nothing is served in the clear");
+    let _silent = tokio::net::TcpStream::connect(app.app.address).await.unwrap();
+    assert!(client.get(format!("{url}/-/healthy")).send().await.unwrap().status().is_success());
+
+    // A key that does not belong to the certificate changes nothing; the pair that does is used at once.
+    let folder = app.folder.path();
+    let second = certificate(folder);
+    let key = std::fs::read_to_string(folder.join("key.pem")).unwrap();
+    let stranger = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(folder.join("key.pem"), stranger.signing_key.serialize_pem()).unwrap();
+    let report = app.app.reload().await.unwrap_err();
+    assert!(report.contains("cannot be used together") && !report.contains("PRIVATE KEY"), "{report}");
+    assert!(trusting(&first).get(format!("{url}/-/healthy")).send().await.is_ok());
+    std::fs::write(folder.join("key.pem"), key).unwrap();
+    app.app.reload().await.unwrap();
+    assert!(trusting(&second).get(format!("{url}/-/healthy")).send().await.is_ok());
+    assert!(trusting(&first).get(format!("{url}/-/healthy")).send().await.is_err(), "the old certificate is not shown any more");
+    assert!(client.get(format!("{url}/-/healthy")).send().await.unwrap().status().is_success(), "a connection that stands goes on");
+}
+
+#[tokio::test]
+async fn answers_carry_headers_that_keep_browsers_from_mischief() {
+    let app = TestApp::start(&format!("server: {{ listen: '127.0.0.1:0' }}\n{LOG}")).await;
+    for path in ["/", "/-/healthy", "/api/v1/deliveries", "/nowhere", "/m/x"] {
+        let answer = app.http.get(app.url(path)).send().await.unwrap();
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+        assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(header("x-frame-options"), "DENY", "{path}");
+        assert_eq!(header("referrer-policy"), "no-referrer", "{path}");
+        assert!(header("content-security-policy").contains("default-src 'none'"), "{path}: {}", header("content-security-policy"));
+        assert_eq!(header("cache-control"), "no-store", "{path}");
+        assert_eq!(header("access-control-allow-origin"), "", "{path}: no other site may read it");
+    }
+}
+
+#[tokio::test]
+async fn addresses_in_forwarded_headers_count_only_from_trusted_proxies() {
+    let legacy = "legacy: { auth: none, allow_ips: [10.1.2.3], dingding: terminal }\n";
+    let ask = async |app: &TestApp, forwarded: &str| {
+        let request = app.http.post(app.url("/dingding/send/message")).header("x-forwarded-for", forwarded);
+        request.json(&json!({ "title": "t", "text": "x" })).send().await.unwrap().status().as_u16()
+    };
+    let yaml = |proxies: &str| {
+        format!("server: {{ listen: '127.0.0.1:0', trusted_proxies: [{proxies}], auth: [{{ bearer: 0123456789abcdef }}] }}\n{LOG}{legacy}")
+    };
+    let open = TestApp::start(&yaml("")).await;
+    assert_eq!(ask(&open, "10.1.2.3").await, 401, "anybody can write that header");
+    let behind = TestApp::start(&yaml("127.0.0.0/8")).await;
+    assert_eq!(ask(&behind, "10.1.2.3").await, 200);
+    assert_eq!(ask(&behind, "10.1.2.3, 192.0.2.7").await, 401, "the address nearest to the proxy counts");
+}
