@@ -93,10 +93,8 @@ async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Acce
     let firsts = duplicates(tx, group).await?;
     let new: Vec<&PreparedEvent> = group.iter().zip(&firsts).filter(|(_, first)| first.is_none()).map(|(event, _)| *event).collect();
     insert_events(tx, &new).await?;
-    let arrivals: Vec<Arrival<'_>> = new
-        .iter()
-        .flat_map(|event| event.deliveries.iter().map(|prepared| Arrival { event: event.id, prepared, now: event.received_at }))
-        .collect();
+    let arrivals: Vec<Arrival<'_>> =
+        new.iter().flat_map(|event| event.deliveries.iter().map(|prepared| Arrival { event: event.id, prepared, now: event.received_at })).collect();
     let mut accepted = append(tx, &arrivals).await?.into_iter();
     if new.iter().any(|event| event.notify) {
         notify(tx, accepted.as_slice()).await?;

@@ -20,7 +20,9 @@ pub(super) struct Address {
 }
 
 fn invalid(why: &str) -> StoreError {
-    StoreError::Invalid(format!("the database URL cannot be used: {why}; it should look like `postgres://user:password@host:5432/name?sslmode=require`"))
+    StoreError::Invalid(format!(
+        "the database URL cannot be used: {why}; it should look like `postgres://user:password@host:5432/name?sslmode=require`"
+    ))
 }
 
 /// Reads the URL. The driver knows fewer modes than libpq: what it does not know is taken out of the URL before it reads it.

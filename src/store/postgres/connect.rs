@@ -83,8 +83,9 @@ impl Db {
         let manager = match trust {
             None => Manager::from_config(config, NoTls, recycling),
             Some(trust) => {
-                let tls = tls::client_config(&trust)
-                    .map_err(|why| StoreError::Unavailable(format!("no encrypted connection to the database can be made: {why}; see `sslrootcert`")))?;
+                let tls = tls::client_config(&trust).map_err(|why| {
+                    StoreError::Unavailable(format!("no encrypted connection to the database can be made: {why}; see `sslrootcert`"))
+                })?;
                 Manager::from_config(config, MakeRustlsConnect::new(tls), recycling)
             }
         };
@@ -160,9 +161,9 @@ impl Db {
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(StoreError::Busy.into()),
             Err(PoolError::Closed) => Err(closed().into()),
             Err(PoolError::Backend(error)) => Err(self.away(store_error(&error)).into()),
-            Err(PoolError::Timeout(_)) => {
-                Err(self.away(StoreError::Unavailable("the database did not answer in time; check that it runs and can be reached from here".into())).into())
-            }
+            Err(PoolError::Timeout(_)) => Err(self
+                .away(StoreError::Unavailable("the database did not answer in time; check that it runs and can be reached from here".into()))
+                .into()),
             Err(error) => Err(self.away(StoreError::Unavailable(format!("no connection to the database: {error}"))).into()),
         }
     }

@@ -74,11 +74,13 @@ pub(super) fn store_error(error: &Error) -> StoreError {
     let Some(db) = error.as_db_error() else {
         // What the driver says of a column or parameter names types, never values.
         return match std::error::Error::source(error) {
-            Some(cause) if cause.is::<std::io::Error>() => StoreError::Unavailable(format!(
-                "the connection to the database failed ({cause}); check that it runs and can be reached from here"
-            )),
+            Some(cause) if cause.is::<std::io::Error>() => {
+                StoreError::Unavailable(format!("the connection to the database failed ({cause}); check that it runs and can be reached from here"))
+            }
             Some(cause) => StoreError::Unavailable(format!("the database cannot be used: {error}: {cause}")),
-            None => StoreError::Unavailable(format!("the connection to the database failed ({error}); check that it runs and can be reached from here")),
+            None => {
+                StoreError::Unavailable(format!("the connection to the database failed ({error}); check that it runs and can be reached from here"))
+            }
         };
     };
     let (code, what) = (db.code().code(), db.message());
@@ -95,7 +97,9 @@ pub(super) fn store_error(error: &Error) -> StoreError {
             StoreError::Unavailable(format!("the database took too long ({what}); look there for locks and for what keeps it busy"))
         }
         (_, "3D000") => StoreError::Unavailable(format!("{what}: create it (`createdb`), or correct the name in the URL")),
-        (_, "42501") => StoreError::Unavailable(format!("the database user may not do this ({what}); grant it CREATE on the database and ownership of the schema")),
+        (_, "42501") => StoreError::Unavailable(format!(
+            "the database user may not do this ({what}); grant it CREATE on the database and ownership of the schema"
+        )),
         ("28", _) => StoreError::Unavailable(format!("the database refused the login ({what}); check user, password and pg_hba.conf")),
         ("23", _) => StoreError::Invalid(format!("the request breaks a rule of the database ({named})")),
         ("22" | "54", _) => StoreError::Invalid(format!("the database does not take a value of the request (SQLSTATE {code})")),

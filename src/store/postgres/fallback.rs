@@ -46,14 +46,7 @@ pub(super) async fn candidates(tx: &Tx, channel: &str, born_before: i64, to: &st
 }
 
 /// [`crate::store::Store::fall_back`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
-pub(super) async fn copy(
-    tx: &Tx,
-    origins: &Vec<Uuid>,
-    to: &MoveTo,
-    reason: &str,
-    now: i64,
-    tell: bool,
-) -> Result<Vec<AcceptedDelivery>, Fail> {
+pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str, now: i64, tell: bool) -> Result<Vec<AcceptedDelivery>, Fail> {
     lock_deliveries(tx, origins).await?;
     let rows = tx
         .query(

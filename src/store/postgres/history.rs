@@ -65,8 +65,7 @@ pub(super) async fn page(tx: &Tx, filter: &DeliveryFilter) -> Result<Vec<Deliver
     }
     only.texts.push("true".into());
     only.values.push(Box::new(limit(filter.limit)));
-    let sql =
-        format!("SELECT {DELIVERY} FROM delivery d WHERE {} ORDER BY d.id DESC LIMIT ${}", only.texts.join(" AND "), only.values.len());
+    let sql = format!("SELECT {DELIVERY} FROM delivery d WHERE {} ORDER BY d.id DESC LIMIT ${}", only.texts.join(" AND "), only.values.len());
     let values: Vec<&dyn Param> = only.values.iter().map(|value| &**value).collect();
     tx.query(&sql, &values).await?.iter().map(delivery_row).collect()
 }
@@ -97,7 +96,11 @@ async fn event(tx: &Tx, id: EventId) -> Result<Option<StoredEvent>, Fail> {
 }
 
 async fn attempts(tx: &Tx, message: MessageId) -> Result<Vec<AttemptRow>, Fail> {
-    tx.query(&format!("SELECT {ATTEMPT} FROM attempt WHERE message_id = $1 ORDER BY begun_at, id"), &[&message.0]).await?.iter().map(attempt).collect()
+    tx.query(&format!("SELECT {ATTEMPT} FROM attempt WHERE message_id = $1 ORDER BY begun_at, id"), &[&message.0])
+        .await?
+        .iter()
+        .map(attempt)
+        .collect()
 }
 
 /// [`crate::store::Store::show_event`].

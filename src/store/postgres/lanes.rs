@@ -200,8 +200,8 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
                                origin_id, hop, done_at, reason, prior_id)
          SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         &[
-            &ids, &events, &lanes, &seqs, &channels, &targets, &modes, &states, &ranks, &titles, &firing, &resolved, &born, &due, &origins, &hops, &done,
-            &reasons, &priors,
+            &ids, &events, &lanes, &seqs, &channels, &targets, &modes, &states, &ranks, &titles, &firing, &resolved, &born, &due, &origins, &hops,
+            &done, &reasons, &priors,
         ],
     )
     .await?;

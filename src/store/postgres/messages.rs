@@ -143,13 +143,7 @@ pub(super) async fn add_members(tx: &Tx, deliveries: Vec<Uuid>, messages: Vec<Uu
         )
         .await?;
     let member = |row| {
-        Ok(Member {
-            id: get(row, 0)?,
-            lane: get(row, 1)?,
-            message: get(row, 2)?,
-            seq: get(row, 3)?,
-            deferred: state(row, 4)? == State::Deferred,
-        })
+        Ok(Member { id: get(row, 0)?, lane: get(row, 1)?, message: get(row, 2)?, seq: get(row, 3)?, deferred: state(row, 4)? == State::Deferred })
     };
     rows.iter().map(member).collect()
 }

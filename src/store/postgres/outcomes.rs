@@ -23,10 +23,8 @@ const YOUNG: i64 = 3_600_000;
 
 /// Inserts or ends the attempts, and trims the histories of messages that were stored before.
 pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<(), Fail> {
-    let all: Vec<_> = wave
-        .iter()
-        .filter_map(|s| Some((&s.settlement.fence, s.settlement.message.as_ref()?.id, s.settlement.attempt.as_ref()?)))
-        .collect();
+    let all: Vec<_> =
+        wave.iter().filter_map(|s| Some((&s.settlement.fence, s.settlement.message.as_ref()?.id, s.settlement.attempt.as_ref()?))).collect();
     if all.is_empty() {
         return Ok(());
     }

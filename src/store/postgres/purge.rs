@@ -36,7 +36,8 @@ pub(super) async fn candidates(tx: &Tx, keep: Retention, most: usize) -> Result<
         "SELECT DISTINCT x.id FROM (SELECT d.event_id AS id FROM delivery d WHERE d.done_at IS NOT NULL AND d.done_at < greatest($1, $2)) AS x
          WHERE {EXPIRED} LIMIT $3"
     );
-    let mut found = Candidates { events: ids(tx.query(&sql, &[&keep.sent_before, &keep.dead_before, &limit(most)]).await?)?, ..Candidates::default() };
+    let mut found =
+        Candidates { events: ids(tx.query(&sql, &[&keep.sent_before, &keep.dead_before, &limit(most)]).await?)?, ..Candidates::default() };
     let left = limit(most).saturating_sub(limit(found.events.len()));
     let bare = "SELECT id FROM event e WHERE note IS NOT NULL AND received_at < $1
                 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id) LIMIT $2";
