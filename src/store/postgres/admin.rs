@@ -96,9 +96,9 @@ pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, no
     )
     .await?;
     let arrivals: Vec<Arrival<'_>> = new.iter().map(|(event, prepared)| Arrival { event: *event, prepared, now }).collect();
-    let accepted = append(tx, &arrivals).await?;
     let lanes: Vec<i64> = lanes.into_iter().collect();
-    lock_lanes(tx, &lanes).await?;
+    lock_lanes(tx, &lanes, &Vec::new(), &arrivals).await?;
+    let accepted = append(tx, &arrivals).await?;
     recount(tx, &lanes).await?;
     if tell {
         notify(tx, &accepted).await?;
@@ -165,7 +165,7 @@ pub(super) async fn drop_deliveries(tx: &Tx, ids: &[DeliveryId], reason: &str, n
         .await?;
     let lanes: BTreeSet<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
     let lanes: Vec<i64> = lanes.into_iter().collect();
-    lock_lanes(tx, &lanes).await?;
+    lock_lanes(tx, &lanes, &Vec::new(), &[]).await?;
     recount(tx, &lanes).await?;
     Ok(rows.len() as u64)
 }

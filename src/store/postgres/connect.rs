@@ -108,7 +108,7 @@ impl Db {
             writes: Mutex::new(format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {local}").into()),
             reads: format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {local}").into(),
             patience: Mutex::default(),
-            limit: options.statement_timeout.saturating_mul(3) + options.connect_timeout,
+            limit: options.statement_timeout.saturating_add(options.connect_timeout),
             schema: options.schema.clone(),
         })
     }

@@ -54,7 +54,8 @@ impl Fail {
     pub(super) fn is_passing(&self) -> bool {
         let Fail::Sql(error) = self else { return false };
         match error.code() {
-            Some(code) => [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE].contains(code),
+            Some(code) => [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN]
+                .contains(code),
             None => error.is_closed(),
         }
     }

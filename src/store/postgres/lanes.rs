@@ -93,25 +93,40 @@ pub(super) async fn append(tx: &Tx, arrivals: &[Arrival<'_>]) -> Result<Vec<Acce
     Ok(accepted)
 }
 
-async fn lock<'a>(tx: &Tx, arrivals: &[Arrival<'a>]) -> Result<Lanes<'a>, Fail> {
-    let mut wanted: BTreeMap<(&'a str, &'a str), &'a str> = BTreeMap::new();
+type Names<'a> = BTreeMap<(&'a str, &'a str), &'a str>;
+
+fn names_of<'a>(arrivals: &[Arrival<'a>]) -> Names<'a> {
+    let mut names = Names::new();
     for Arrival { prepared, .. } in arrivals {
         let d = &prepared.delivery;
-        wanted.entry((&d.channel, &d.lane_key)).or_insert(d.outlet.as_str());
+        names.entry((&d.channel, &d.lane_key)).or_insert(d.outlet.as_str());
     }
-    let channels: Vec<&str> = wanted.keys().map(|(channel, _)| *channel).collect();
-    let keys: Vec<&str> = wanted.keys().map(|(_, key)| *key).collect();
-    let outlets: Vec<&str> = wanted.values().copied().collect();
+    names
+}
+
+/// Makes lanes that are not there.
+async fn make(tx: &Tx, names: &Names<'_>) -> Result<(), Fail> {
+    let channels: Vec<&str> = names.keys().map(|(channel, _)| *channel).collect();
+    let keys: Vec<&str> = names.keys().map(|(_, key)| *key).collect();
+    let outlets: Vec<&str> = names.values().copied().collect();
+    tx.execute(
+        "INSERT INTO lane (channel, key, outlet)
+         SELECT n.channel, n.key, n.outlet FROM unnest($1, $2, $3) WITH ORDINALITY AS n (channel, key, outlet, place)
+         WHERE NOT EXISTS (SELECT 1 FROM lane l WHERE l.channel = n.channel AND l.key = n.key) ORDER BY n.place
+         ON CONFLICT (channel, key) DO NOTHING",
+        &[&channels, &keys, &outlets],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn lock<'a>(tx: &Tx, arrivals: &[Arrival<'a>]) -> Result<Lanes<'a>, Fail> {
+    let wanted = names_of(arrivals);
+    let names: Vec<_> = wanted.keys().copied().collect();
+    let (channels, keys): (Vec<&str>, Vec<&str>) = names.iter().copied().unzip();
     // A purge may remove an empty lane between the two statements.
     for _ in 0..3 {
-        tx.execute(
-            "INSERT INTO lane (channel, key, outlet)
-             SELECT n.channel, n.key, n.outlet FROM unnest($1, $2, $3) WITH ORDINALITY AS n (channel, key, outlet, place)
-             WHERE NOT EXISTS (SELECT 1 FROM lane l WHERE l.channel = n.channel AND l.key = n.key) ORDER BY n.place
-             ON CONFLICT (channel, key) DO NOTHING",
-            &[&channels, &keys, &outlets],
-        )
-        .await?;
+        make(tx, &wanted).await?;
         let rows = tx
             .query(
                 "SELECT n.place, l.id, l.outlet, l.last_seq, l.waiting, l.deferred, l.rank, l.due_at, l.since, l.size, l.fired
@@ -120,11 +135,9 @@ async fn lock<'a>(tx: &Tx, arrivals: &[Arrival<'a>]) -> Result<Lanes<'a>, Fail> 
                 &[&channels, &keys],
             )
             .await?;
-        if rows.len() < wanted.len() {
-            continue;
+        if rows.len() == names.len() {
+            return rows.iter().map(|row| Ok((name_of(&names, row)?, lane(row)?))).collect();
         }
-        let names: Vec<_> = wanted.into_keys().collect();
-        return rows.iter().map(|row| Ok((name_of(&names, row)?, lane(row)?))).collect();
     }
     Err(StoreError::Unavailable("lanes were removed as fast as they were made; try again".into()).into())
 }
@@ -208,12 +221,31 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
     Ok(())
 }
 
-/// Locks lanes, in the order that all transactions share. What is read of them by a later statement is what others have committed until then.
-pub(super) async fn lock_lanes(tx: &Tx, lanes: &[i64]) -> Result<(), Fail> {
-    if !lanes.is_empty() {
-        tx.query("SELECT 1 FROM lane WHERE id = ANY ($1) ORDER BY channel, key FOR UPDATE", &[&lanes.to_vec()]).await?;
+/// Locks lanes at once, in the order that all transactions share: those given, those that these messages hold, and those that these deliveries will
+/// enter. What is read of them by a later statement is what others have committed until then. Gives whether a message of those holds one.
+pub(super) async fn lock_lanes(tx: &Tx, lanes: &[i64], messages: &Vec<Uuid>, arrivals: &[Arrival<'_>]) -> Result<bool, Fail> {
+    if lanes.is_empty() && messages.is_empty() && arrivals.is_empty() {
+        return Ok(false);
     }
-    Ok(())
+    let names = names_of(arrivals);
+    if !names.is_empty() {
+        make(tx, &names).await?;
+    }
+    let (channels, keys): (Vec<&str>, Vec<&str>) = names.into_keys().unzip();
+    let rows = tx
+        .query(
+            "SELECT message_id = ANY ($2) FROM lane WHERE id IN (
+                 SELECT unnest($1) UNION SELECT id FROM lane WHERE message_id = ANY ($2)
+                 UNION SELECT l.id FROM unnest($3, $4) AS n (channel, key) JOIN lane l ON l.channel = n.channel AND l.key = n.key)
+             ORDER BY channel, key FOR UPDATE",
+            &[&lanes.to_vec(), messages, &channels, &keys],
+        )
+        .await?;
+    let mut held = false;
+    for row in &rows {
+        held |= get::<Option<bool>>(row, 0)?.unwrap_or(false);
+    }
+    Ok(held)
 }
 
 /// Computes the counters of locked lanes anew; reads only the partial index.

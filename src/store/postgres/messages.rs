@@ -169,7 +169,7 @@ pub(super) async fn form(tx: &Tx, fence: &Fence, prepared: &PreparedMessage) -> 
         *last = (*last).max(if member.deferred { 0 } else { member.seq });
     }
     let (lanes, lasts): (Vec<i64>, Vec<i64>) = lanes.into_iter().unzip();
-    lock_lanes(tx, &lanes).await?;
+    lock_lanes(tx, &lanes, &Vec::new(), &[]).await?;
     check_lanes(tx, &lanes, &lasts, id).await?;
     tx.execute("UPDATE lane SET message_id = $2 WHERE id = ANY ($1)", &[&lanes, &id.0]).await?;
     Ok(())

@@ -2,7 +2,7 @@
 //!
 //! All of it happens in one transaction under an advisory lock, so that of several nodes that start at once one does it and the others wait.
 
-use super::connect::{Db, transaction};
+use super::connect::Db;
 use super::failure::Fail;
 use super::tx::Tx;
 use crate::store::StoreError;
@@ -16,7 +16,10 @@ const LOCK: i64 = 0x7761_7463_6866_6972;
 
 /// Brings the schema up to date, and looks at settings of the database that weaken what a commit means.
 pub(super) async fn migrate(db: &Db) -> Result<(), Fail> {
-    let unsynced = transaction!(db, write, |tx| run(tx, db.schema()))?;
+    // Not bounded in time as other transactions are: a step may have to rewrite a large table.
+    let tx = db.write().await?;
+    let unsynced = run(&tx, db.schema()).await?;
+    tx.commit().await?;
     if unsynced {
         tracing::info!("the database has synchronous_commit off; Watchfire turns it on for its own transactions");
         db.sync_commits();
@@ -26,7 +29,7 @@ pub(super) async fn migrate(db: &Db) -> Result<(), Fail> {
 
 async fn run(tx: &Tx, schema: &str) -> Result<bool, Fail> {
     // A step may take longer than a statement usually does, and so may the wait for another node that makes it.
-    tx.batch("SET LOCAL statement_timeout TO 0").await?;
+    tx.batch("SET LOCAL statement_timeout TO 0; SET LOCAL idle_in_transaction_session_timeout TO 0").await?;
     tx.query("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", &[&schema, &LOCK]).await?;
     let exists = tx.first("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", &[&schema]).await?;
     if exists.is_none() {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::accept::NO_REASON;
 use super::failure::Fail;
-use super::lanes::{Arrival, append};
+use super::lanes::{Arrival, append, lock_lanes, recount};
 use super::notify::notify;
 use super::rows::get;
 use super::settle::PreparedSettlement;
@@ -129,69 +129,24 @@ pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedSettlement]) -> 
     Ok(lanes)
 }
 
-/// Locks all lanes that the wave touches, lets open messages take theirs, and frees those of messages that are done or that nothing in the lane
-/// belongs to any more. Gives the lanes whose counters must be computed anew.
-pub(super) async fn release(
-    tx: &Tx,
-    wave: &[&PreparedSettlement],
-    taken: &[(i64, Uuid)],
-    changed: &HashMap<DeliveryId, i64>,
-) -> Result<Vec<i64>, Fail> {
-    let all = wave.iter().filter_map(|s| s.settlement.message.as_ref());
-    let finished: Vec<Uuid> = all.filter(|m| m.done).map(|m| m.id.0).collect();
-    let recount: Vec<i64> = changed.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    let lanes: Vec<i64> = recount.iter().copied().chain(taken.iter().map(|(lane, _)| *lane)).collect();
-    if lanes.is_empty() && finished.is_empty() {
-        return Ok(recount);
-    }
-    let rows = tx
-        .query(
-            "SELECT message_id = ANY ($2) FROM lane WHERE id = ANY ($1) OR message_id = ANY ($2) ORDER BY channel, key FOR UPDATE",
-            &[&lanes, &finished],
-        )
-        .await?;
-    if !taken.is_empty() {
-        let (lanes, messages): (Vec<i64>, Vec<Uuid>) = taken.iter().copied().collect::<BTreeMap<_, _>>().into_iter().unzip();
-        let sql = "UPDATE lane SET message_id = n.message_id FROM unnest($1, $2) AS n (id, message_id) WHERE lane.id = n.id";
-        tx.execute(sql, &[&lanes, &messages]).await?;
-    }
-    let mut occupied = false;
-    for row in &rows {
-        occupied |= get::<Option<bool>>(row, 0)?.unwrap_or(false);
-    }
-    if occupied {
-        tx.execute("UPDATE lane SET message_id = NULL WHERE message_id = ANY ($1)", &[&finished]).await?;
-    }
-    let (mut left, mut messages) = (Vec::new(), Vec::new());
-    for s in wave {
-        let Some(message) = s.settlement.message.as_ref().filter(|m| !m.done) else { continue };
-        let detached = s.settlement.deliveries.iter().filter(|c| c.detach).filter_map(|c| changed.get(&c.id));
-        for lane in detached {
-            left.push(*lane);
-            messages.push(message.id.0);
-        }
-    }
-    if !left.is_empty() {
-        tx.execute(
-            "UPDATE lane SET message_id = NULL FROM unnest($1, $2) AS n (id, message_id)
-             WHERE lane.id = n.id AND lane.message_id = n.message_id
-                 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = n.message_id AND d.lane_id = n.id)",
-            &[&left, &messages],
-        )
-        .await?;
-    }
-    Ok(recount)
+/// A fallback child that is wanted, and the settlement of the wave that makes it.
+struct Wanted<'a> {
+    of: usize,
+    arrival: Arrival<'a>,
 }
 
-/// Fallback children, by settlement: left out when their origin was dropped meanwhile, or has one on that channel already.
-pub(super) async fn insert_children(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<Vec<Vec<AcceptedDelivery>>, Fail> {
-    let mut made: Vec<Vec<AcceptedDelivery>> = wave.iter().map(|_| Vec::new()).collect();
-    let all: Vec<_> = wave.iter().enumerate().flat_map(|(of, s)| s.children.iter().map(move |child| (of, s, child))).collect();
-    if all.is_empty() {
-        return Ok(made);
+/// Fallback children: left out when their origin was dropped meanwhile, or has one on that channel already.
+async fn wanted_children<'a>(tx: &Tx, wave: &[&'a PreparedSettlement]) -> Result<Vec<Wanted<'a>>, Fail> {
+    let mut all: Vec<Wanted<'a>> = Vec::new();
+    for (of, s) in wave.iter().enumerate() {
+        all.extend(s.children.iter().map(|(event, prepared)| Wanted { of, arrival: Arrival { event: *event, prepared, now: s.settlement.now } }));
     }
-    let origins: Vec<Option<Uuid>> = all.iter().map(|(.., (_, child))| child.delivery.origin.map(|id| id.0)).collect();
-    let channels: Vec<&str> = all.iter().map(|(.., (_, child))| child.delivery.channel.as_str()).collect();
+    if all.is_empty() {
+        return Ok(all);
+    }
+    let delivery = |child: &Wanted<'a>| &child.arrival.prepared.delivery;
+    let origins: Vec<Option<Uuid>> = all.iter().map(|child| delivery(child).origin.map(|id| id.0)).collect();
+    let channels: Vec<&str> = all.iter().map(|child| delivery(child).channel.as_str()).collect();
     // Locked, so that nobody drops an origin between the look and the commit.
     tx.query("SELECT 1 FROM delivery WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &[&origins]).await?;
     let rows = tx
@@ -204,22 +159,69 @@ pub(super) async fn insert_children(tx: &Tx, wave: &[&PreparedSettlement]) -> Re
         .await?;
     let unwanted: HashSet<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
     let mut named = HashSet::new();
-    let wanted: Vec<_> = (1..)
-        .zip(&all)
-        .filter(|(place, (.., (_, child)))| {
-            let twice = child.delivery.origin.is_some() && !named.insert((child.delivery.origin, child.delivery.channel.as_str()));
-            !twice && !unwanted.contains(place)
-        })
-        .map(|(_, child)| child)
-        .collect();
-    let arrivals: Vec<Arrival<'_>> =
-        wanted.iter().map(|(_, s, (event, prepared))| Arrival { event: *event, prepared, now: s.settlement.now }).collect();
-    let accepted = append(tx, &arrivals).await?;
-    if wave.iter().any(|s| s.notify) {
-        notify(tx, &accepted).await?;
+    let mut place = 0;
+    all.retain(|child| {
+        place += 1;
+        let d = delivery(child);
+        let twice = d.origin.is_some() && !named.insert((d.origin, d.channel.as_str()));
+        !twice && !unwanted.contains(&place)
+    });
+    Ok(all)
+}
+
+/// Locks all lanes that the wave touches, lets open messages take theirs, frees those of messages that are done or that nothing in the lane
+/// belongs to any more, and puts the children into theirs. Gives the children by settlement.
+pub(super) async fn update_lanes(
+    tx: &Tx,
+    wave: &[&PreparedSettlement],
+    taken: &[(i64, Uuid)],
+    changed: &HashMap<DeliveryId, i64>,
+) -> Result<Vec<Vec<AcceptedDelivery>>, Fail> {
+    let (of, arrivals): (Vec<usize>, Vec<Arrival<'_>>) = wanted_children(tx, wave).await?.into_iter().map(|c| (c.of, c.arrival)).unzip();
+    let all = wave.iter().filter_map(|s| s.settlement.message.as_ref());
+    let finished: Vec<Uuid> = all.filter(|m| m.done).map(|m| m.id.0).collect();
+    let counted: Vec<i64> = changed.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let lanes: Vec<i64> = counted.iter().copied().chain(taken.iter().map(|(lane, _)| *lane)).collect();
+    let held = lock_lanes(tx, &lanes, &finished, &arrivals).await?;
+    if !taken.is_empty() {
+        let (lanes, messages): (Vec<i64>, Vec<Uuid>) = taken.iter().copied().collect::<BTreeMap<_, _>>().into_iter().unzip();
+        let sql = "UPDATE lane SET message_id = n.message_id FROM unnest($1, $2) AS n (id, message_id) WHERE lane.id = n.id";
+        tx.execute(sql, &[&lanes, &messages]).await?;
     }
-    for ((of, ..), child) in wanted.iter().zip(accepted) {
-        made[*of].push(child);
+    if held {
+        tx.execute("UPDATE lane SET message_id = NULL WHERE message_id = ANY ($1)", &[&finished]).await?;
+    }
+    leave(tx, wave, changed).await?;
+    let children = append(tx, &arrivals).await?;
+    if wave.iter().any(|s| s.notify) {
+        notify(tx, &children).await?;
+    }
+    recount(tx, &counted).await?;
+    let mut made: Vec<Vec<AcceptedDelivery>> = wave.iter().map(|_| Vec::new()).collect();
+    for (of, child) in of.into_iter().zip(children) {
+        made[of].push(child);
     }
     Ok(made)
+}
+
+/// Frees lanes of open messages when no member of theirs is left there.
+async fn leave(tx: &Tx, wave: &[&PreparedSettlement], changed: &HashMap<DeliveryId, i64>) -> Result<(), Fail> {
+    let (mut lanes, mut messages) = (Vec::new(), Vec::new());
+    for s in wave {
+        let Some(message) = s.settlement.message.as_ref().filter(|m| !m.done) else { continue };
+        for lane in s.settlement.deliveries.iter().filter(|c| c.detach).filter_map(|c| changed.get(&c.id)) {
+            lanes.push(*lane);
+            messages.push(message.id.0);
+        }
+    }
+    if !lanes.is_empty() {
+        tx.execute(
+            "UPDATE lane SET message_id = NULL FROM unnest($1, $2) AS n (id, message_id)
+             WHERE lane.id = n.id AND lane.message_id = n.message_id
+                 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = n.message_id AND d.lane_id = n.id)",
+            &[&lanes, &messages],
+        )
+        .await?;
+    }
+    Ok(())
 }

@@ -67,7 +67,7 @@ pub(super) async fn purge(tx: &Tx, candidates: &Candidates, keep: Retention) -> 
         }
         removed = tx.execute("DELETE FROM event WHERE id = ANY ($1)", &[&events]).await?;
         let (lanes, gone): (Vec<i64>, Vec<i64>) = lanes.into_iter().unzip();
-        lock_lanes(tx, &lanes).await?;
+        lock_lanes(tx, &lanes, &Vec::new(), &[]).await?;
         shrink(tx, &lanes, &gone).await?;
     }
     if !messages.is_empty() {

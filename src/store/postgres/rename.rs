@@ -94,7 +94,7 @@ pub(super) async fn assign(tx: &Tx, channel: &str, outlet: &OutletKey) -> Result
     let outlet = outlet.as_str();
     let rows = tx.query("SELECT id FROM lane WHERE channel = $1 AND outlet <> $2", &[&channel, &outlet]).await?;
     let lanes: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
-    lock_lanes(tx, &lanes).await?;
+    lock_lanes(tx, &lanes, &Vec::new(), &[]).await?;
     let moved = tx.execute("UPDATE lane SET outlet = $2 WHERE channel = $1 AND outlet <> $2", &[&channel, &outlet]).await?;
     tx.execute("UPDATE message SET outlet = $2 WHERE channel = $1 AND outlet <> $2 AND NOT done", &[&channel, &outlet]).await?;
     Ok(moved)

@@ -12,7 +12,7 @@ use super::connect::{Db, transaction};
 use super::failure::Fail;
 use super::group::Grouped;
 use super::messages::{PreparedMessage, add_members, clean_cell, write_cells, write_messages};
-use super::outcomes::{change_deliveries, end_attempts, insert_children, release};
+use super::outcomes::{change_deliveries, end_attempts, update_lanes};
 use super::rows::{clean, clean_optional, get};
 use super::tx::Tx;
 use crate::model::{EventId, OutletKey};
@@ -134,9 +134,7 @@ async fn settle_wave(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<Vec<Settle
     }
     write_cells(tx, &cells).await?;
     let lanes = change_deliveries(tx, wave).await?;
-    let freed = release(tx, wave, &taken, &lanes).await?;
-    let children = insert_children(tx, wave).await?;
-    super::lanes::recount(tx, &freed).await?;
+    let children = update_lanes(tx, wave, &taken, &lanes).await?;
     Ok(children.into_iter().map(|children| Settled { children }).collect())
 }
 

@@ -4,14 +4,16 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use deadpool_postgres::Object;
-use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
+use super::connect::closed;
 use super::failure::Fail;
 
 /// A parameter that knows its type, so that a statement needs no question about it beforehand.
@@ -39,29 +41,42 @@ params! {
 
 /// A transaction.
 pub(super) struct Tx {
-    client: Object,
-    begin: std::sync::Arc<str>,
+    client: Option<Object>,
+    begin: Arc<str>,
     begun: AtomicBool,
+    /// Whether an answer is awaited.
+    busy: AtomicBool,
     ended: bool,
 }
 
 impl Tx {
     /// One that is begun, by the statements `begin`, together with its first query.
-    pub(super) fn new(client: Object, begin: std::sync::Arc<str>) -> Self {
-        Self { client, begin, begun: AtomicBool::new(false), ended: false }
+    pub(super) fn new(client: Object, begin: Arc<str>) -> Self {
+        Self { client: Some(client), begin, begun: AtomicBool::new(false), busy: AtomicBool::new(false), ended: false }
+    }
+
+    /// Runs a request after the beginning of the transaction. Both are sent before either answer is awaited: requests of one connection are
+    /// answered in the order in which they were sent.
+    async fn run<'a, T, F>(&'a self, request: impl FnOnce(&'a Object) -> F) -> Result<T, Fail>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let Some(client) = &self.client else { return Err(closed().into()) };
+        self.busy.store(true, Ordering::Relaxed);
+        let answer = if self.begun.swap(true, Ordering::Relaxed) {
+            request(client).await
+        } else {
+            let (begin, answer) = futures_util::future::join(client.batch_execute(&self.begin), request(client)).await;
+            begin.and(answer)
+        };
+        self.busy.store(false, Ordering::Relaxed);
+        Ok(answer?)
     }
 
     /// The rows that a statement gives.
     pub(super) async fn query(&self, sql: &str, params: &[&dyn Param]) -> Result<Vec<Row>, Fail> {
         let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| p.bound()).collect();
-        let query = self.client.query_typed(sql, &params);
-        if self.begun.swap(true, Ordering::Relaxed) {
-            return Ok(query.await?);
-        }
-        // Both are sent before either answer is awaited: requests of one connection are answered in the order in which they were sent.
-        let (begin, rows) = futures_util::future::join(self.client.batch_execute(&self.begin), query).await;
-        begin?;
-        Ok(rows?)
+        self.run(|client| client.query_typed(sql, &params)).await
     }
 
     /// The first row, when there is one.
@@ -71,42 +86,44 @@ impl Tx {
 
     /// How many rows a statement changed.
     pub(super) async fn execute(&self, sql: &str, params: &[&dyn Param]) -> Result<u64, Fail> {
-        if !self.begun.load(Ordering::Relaxed) {
-            self.query("SELECT 1", &[]).await?;
-        }
         let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| p.bound()).collect();
-        Ok(self.client.execute_typed(sql, &params).await?)
+        self.run(|client| client.execute_typed(sql, &params)).await
     }
 
     /// Several statements without parameters.
     pub(super) async fn batch(&self, sql: &str) -> Result<(), Fail> {
-        if !self.begun.load(Ordering::Relaxed) {
-            self.query("SELECT 1", &[]).await?;
-        }
-        Ok(self.client.batch_execute(sql).await?)
+        self.run(|client| client.batch_execute(sql)).await
     }
 
     /// Commits; returns after the database has synced it.
     pub(super) async fn commit(mut self) -> Result<(), Fail> {
         self.ended = true;
-        if !*self.begun.get_mut() {
-            return Ok(());
-        }
-        self.client.batch_execute("COMMIT").await.map_err(|error| match error.code() {
-            Some(_) => Fail::Sql(error),
-            None => Fail::Unsure(error.to_string()),
+        let Some(client) = self.client.as_ref().filter(|_| self.begun.load(Ordering::Relaxed)) else { return Ok(()) };
+        self.busy.store(true, Ordering::Relaxed);
+        let done = client.batch_execute("COMMIT").await;
+        self.busy.store(false, Ordering::Relaxed);
+        done.map_err(|error| match error.code() {
+            // A server that goes down in the middle of it may have written it.
+            Some(code) if !["08", "57"].contains(&&code.code()[..2]) => Fail::Sql(error),
+            _ => Fail::Unsure(error.to_string()),
         })
     }
 }
 
 impl Drop for Tx {
     fn drop(&mut self) {
-        if self.ended || !*self.begun.get_mut() || self.client.is_closed() {
+        let Some(client) = self.client.take() else { return };
+        if *self.busy.get_mut() {
+            // Given up in the middle of a request: nobody knows when it will be answered, so nobody else shall have to wait for it.
+            drop(Object::take(client));
+            return;
+        }
+        if self.ended || !*self.begun.get_mut() || client.is_closed() {
             return;
         }
         // The request is sent by its first poll and answered in its turn, before anything that the connection's next user sends; nobody has
         // to wait for that.
-        let rollback = pin!(self.client.batch_execute("ROLLBACK"));
+        let rollback = pin!(client.batch_execute("ROLLBACK"));
         if let Poll::Ready(Err(error)) = rollback.poll(&mut Context::from_waker(Waker::noop())) {
             tracing::debug!(%error, "a transaction could not be rolled back; its connection is closed");
         }
