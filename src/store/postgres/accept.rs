@@ -20,10 +20,16 @@ use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, Sta
 /// Stands where a reason is due and the caller gave none.
 pub(super) const NO_REASON: &str = "no reason was given";
 
+/// Stands between names of channels, which hold no control characters.
+pub(super) const SEPARATOR: &str = "\u{1f}";
+
 /// A delivery with its target as JSON.
 pub(super) struct PreparedDelivery {
     pub(super) delivery: NewDelivery,
     pub(super) target: String,
+    /// The target's fallback channels, with [`SEPARATOR`] between them: the database looks for them, and its JSON functions refuse a text that
+    /// holds U+0000 anywhere.
+    pub(super) fallback: String,
 }
 
 impl PreparedDelivery {
@@ -34,11 +40,13 @@ impl PreparedDelivery {
             return Err(StoreError::Invalid(format!("delivery {id} cannot be born `{state}`: only waiting, deferred or skipped")));
         }
         let target = to_json_text(&delivery.target, "a delivery's target")?;
+        let mut fallback = delivery.target.fallback.join(SEPARATOR);
+        clean(&mut fallback);
         clean(&mut delivery.channel);
         clean(&mut delivery.lane_key);
         clean(&mut delivery.title);
         clean_optional(&mut delivery.reason);
-        Ok(Self { delivery, target })
+        Ok(Self { delivery, target, fallback })
     }
 
     fn cost(&self) -> usize {

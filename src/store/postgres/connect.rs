@@ -127,12 +127,12 @@ impl Db {
     /// A transaction that writes.
     pub(super) async fn write(&self) -> Result<Tx, Fail> {
         let begin = self.writes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Tx::new(self.connection().await?, begin))
+        Ok(Tx::new(self.lend().await?, begin))
     }
 
     /// A transaction that reads one snapshot.
     pub(super) async fn read(&self) -> Result<Tx, Fail> {
-        Ok(Tx::new(self.connection().await?, self.reads.clone()))
+        Ok(Tx::new(self.lend().await?, self.reads.clone()))
     }
 
     /// Ends work that takes too long: a database that vanished behind an open connection never answers.
@@ -151,7 +151,8 @@ impl Db {
         self.pool.close();
     }
 
-    async fn connection(&self) -> Result<Object, Fail> {
+    /// A connection, outside any transaction.
+    pub(super) async fn lend(&self) -> Result<Object, Fail> {
         self.still_away()?;
         match self.pool.get().await {
             Ok(object) => {

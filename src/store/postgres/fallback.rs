@@ -37,7 +37,7 @@ pub(super) async fn candidates(tx: &Tx, channel: &str, born_before: i64, to: &st
              WHERE l.channel = $1 AND l.waiting > 0 AND l.since < $2 AND d.state IN ('waiting', 'deferred') AND d.state = 'waiting'
                  AND d.born_at < $2 AND d.mode = 'queued'
                  AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id AND c.channel = $3)
-                 AND $3 IN (SELECT json_array_elements_text(d.target::json -> 'fallback'))
+                 AND $3 = ANY (d.fallback)
              ORDER BY l.id, d.lane_seq LIMIT $4",
             &[&channel, &born_before, &to, &limit(most)],
         )

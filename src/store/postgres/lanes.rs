@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::accept::{NO_REASON, PreparedDelivery};
+use super::accept::{NO_REASON, PreparedDelivery, SEPARATOR};
 use super::failure::Fail;
 use super::rows::{get, mode_name, outlet};
 use super::tx::Tx;
@@ -195,6 +195,7 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
     let priors: Vec<Option<Uuid>> = places.iter().map(|(.., prior)| *prior).collect();
     let channels: Vec<&str> = all().map(|(_, d)| d.channel.as_str()).collect();
     let targets: Vec<&str> = all().map(|(a, _)| a.prepared.target.as_str()).collect();
+    let fallbacks: Vec<&str> = all().map(|(a, _)| a.prepared.fallback.as_str()).collect();
     let modes: Vec<&str> = all().map(|(_, d)| mode_name(d.mode)).collect();
     let states: Vec<&str> = all().map(|(_, d)| d.state.as_str()).collect();
     let ranks: Vec<i64> = all().map(|(_, d)| d.rank).collect();
@@ -210,11 +211,15 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
     let reasons: Vec<Option<&str>> = all().map(|(_, d)| d.reason.as_deref().or(d.state.is_final().then_some(NO_REASON))).collect();
     tx.execute(
         "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
-                               origin_id, hop, done_at, reason, prior_id)
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+                               origin_id, hop, done_at, reason, prior_id, fallback)
+         SELECT n.id, n.event_id, n.lane_id, n.lane_seq, n.channel, n.target, n.mode, n.state, n.rank, n.title, n.firing, n.resolved, n.born_at,
+             n.due_at, n.origin_id, n.hop, n.done_at, n.reason, n.prior_id, string_to_array(nullif(n.fallback, ''), $21)
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+             AS n (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at, origin_id, hop,
+                   done_at, reason, prior_id, fallback)",
         &[
             &ids, &events, &lanes, &seqs, &channels, &targets, &modes, &states, &ranks, &titles, &firing, &resolved, &born, &due, &origins, &hops,
-            &done, &reasons, &priors,
+            &done, &reasons, &priors, &fallbacks, &SEPARATOR,
         ],
     )
     .await?;

@@ -46,6 +46,7 @@ CREATE TABLE delivery (
     lane_seq   BIGINT NOT NULL,              -- unique in its lane: given out under the lock of the lane's row
     channel    TEXT COLLATE "C" NOT NULL,
     target     TEXT NOT NULL,                -- JSON: template, mentions, alert indices, fallback list
+    fallback   TEXT[] COLLATE "C",           -- of the target: channels to try when this one is dead; NULL when there is none
     mode       TEXT COLLATE "C" NOT NULL CHECK (mode IN ('queued', 'sync')),
     state      TEXT COLLATE "C" NOT NULL
                CHECK (state IN ('waiting', 'deferred', 'sent', 'dead', 'dropped', 'skipped', 'expired', 'unknown')),

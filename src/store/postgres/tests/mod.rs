@@ -1,6 +1,10 @@
 //! The contract for the PostgreSQL engine, and what only this engine promises: several nodes at once, a database that goes away, migrations,
 //! hints, leases by its clock.
 
+mod away;
+mod nodes;
+mod opening;
+mod queueing;
 mod server;
 
 use std::sync::Arc;
@@ -16,7 +20,7 @@ use crate::store::contract::store_contract;
 struct Place {
     url: String,
     schema: String,
-    ours: bool,
+    ours: Option<server::Ours>,
 }
 
 impl Place {
@@ -54,7 +58,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.ours {
+        if self.ours.is_some() {
             return;
         }
         let (url, drop) = (self.url.clone(), format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema));
