@@ -1,13 +1,15 @@
-//! The store: what must survive. One trait in domain words; SQLite here, other engines beside it, held together by one contract test.
+//! The store: what must survive. One trait in domain words; SQLite and PostgreSQL stand behind it, held together by one contract test.
 //!
 //! Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every method documents its transaction. A method returns only
 //! after what it wrote is synced to disk.
 
 #[cfg(test)]
 pub(crate) mod contract;
+mod postgres;
 mod sqlite;
 mod types;
 
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use types::*;
 

@@ -1,7 +1,8 @@
 //! The contract test: what every engine must do, word for word, in one suite generic over `Arc<dyn Store>`.
 //!
 //! An engine's own tests call [`store_contract!`](crate::store::contract::store_contract) with a function that gives a fresh store and whatever
-//! must be kept alive for it (a folder, a database); the macro makes one test of each function here. Knows no engine.
+//! must be kept alive for it (a folder, a database), or `None` where the engine cannot be tested; the macro makes one test of each function here.
+//! Knows no engine.
 
 pub mod admin;
 pub mod fallbacks;
@@ -17,7 +18,7 @@ pub mod purging;
 pub mod random;
 
 /// Makes the contract's tests for one engine: `store_contract!(open)`, where `open` is the full path (`crate::..`) of a
-/// `fn() -> (Arc<dyn Store>, impl Sized)`.
+/// `async fn() -> Option<(Arc<dyn Store>, impl Sized)>`.
 macro_rules! store_contract {
     ($open:path) => {
         crate::store::contract::store_contract!(@modules $open;
@@ -73,7 +74,7 @@ macro_rules! store_contract {
             $(
                 #[tokio::test]
                 async fn $test() {
-                    let (store, _keep) = $open();
+                    let Some((store, _keep)) = $open().await else { return };
                     crate::store::contract::$module::$test(store.clone()).await;
                     store.close().await;
                 }

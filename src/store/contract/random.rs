@@ -48,12 +48,12 @@ fn ops() -> impl Strategy<Value = Op> {
 }
 
 /// Runs random histories against stores that `open` makes.
-pub fn histories_match_the_model<K>(open: fn() -> (S, K)) {
+pub fn histories_match_the_model<K, F: Future<Output = Option<(S, K)>>>(open: fn() -> F) {
     let config = ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     proptest!(config, |(history in proptest::collection::vec(ops(), 1..60))| {
-        let (store, _keep) = open();
         runtime.block_on(async {
+            let Some((store, _keep)) = open().await else { return };
             let mut run = Run { fence: fence(&store).await, store, model: Model::default(), now: T0 };
             for op in history {
                 run.step(op.clone()).await;

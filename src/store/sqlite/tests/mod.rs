@@ -18,6 +18,10 @@ fn fresh() -> (Arc<dyn Store>, TempDir) {
     (store, folder)
 }
 
+async fn fresh_for_contract() -> Option<(Arc<dyn Store>, TempDir)> {
+    Some(fresh())
+}
+
 fn fresh_with(change: impl FnOnce(&mut SqliteOptions)) -> (Arc<SqliteStore>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let mut options = SqliteOptions::new(folder.path().join("w.db"));
@@ -26,5 +30,5 @@ fn fresh_with(change: impl FnOnce(&mut SqliteOptions)) -> (Arc<SqliteStore>, Tem
 }
 
 mod contract {
-    super::store_contract!(crate::store::sqlite::tests::fresh);
+    super::store_contract!(crate::store::sqlite::tests::fresh_for_contract);
 }

@@ -1,0 +1,239 @@
+//! Taking events in: dedup, events, lanes and deliveries of a whole group by a handful of statements. JSON is made by the caller.
+//!
+//! Knows nothing of what becomes of a delivery.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::connect::{Db, transaction};
+use super::failure::Fail;
+use super::group::Grouped;
+use super::lanes::{Arrival, append};
+use super::notify::notify;
+use super::rows::{clean, clean_optional, get, outlet, state, to_json, to_json_text};
+use super::tx::Tx;
+use crate::model::{DeliveryId, EventId, LaneId};
+use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, State, StoreError};
+
+/// Stands where a reason is due and the caller gave none.
+pub(super) const NO_REASON: &str = "no reason was given";
+
+/// Stands between names of channels, which hold no control characters.
+pub(super) const SEPARATOR: &str = "\u{1f}";
+
+/// A delivery with its target as JSON.
+pub(super) struct PreparedDelivery {
+    pub(super) delivery: NewDelivery,
+    pub(super) target: String,
+    /// The target's fallback channels, with [`SEPARATOR`] between them: the database looks for them, and its JSON functions refuse a text that
+    /// holds U+0000 anywhere.
+    pub(super) fallback: String,
+}
+
+impl PreparedDelivery {
+    /// Refuses a delivery that is born in a state that only a settlement gives.
+    pub(super) fn new(mut delivery: NewDelivery) -> Result<Self, StoreError> {
+        if !matches!(delivery.state, State::Waiting | State::Deferred | State::Skipped) {
+            let (id, state) = (delivery.id, delivery.state.as_str());
+            return Err(StoreError::Invalid(format!("delivery {id} cannot be born `{state}`: only waiting, deferred or skipped")));
+        }
+        let target = to_json_text(&delivery.target, "a delivery's target")?;
+        let mut fallback = delivery.target.fallback.join(SEPARATOR);
+        clean(&mut fallback);
+        clean(&mut delivery.channel);
+        clean(&mut delivery.lane_key);
+        clean(&mut delivery.title);
+        clean_optional(&mut delivery.reason);
+        Ok(Self { delivery, target, fallback })
+    }
+
+    fn cost(&self) -> usize {
+        400 + self.target.len() + self.delivery.title.len() + self.delivery.channel.len()
+    }
+}
+
+/// An event ready to be written.
+pub(super) struct PreparedEvent {
+    id: EventId,
+    source: String,
+    received_at: i64,
+    group_key: String,
+    plan: Arc<str>,
+    body: Vec<u8>,
+    note: Option<String>,
+    dedup: Option<Dedup>,
+    deliveries: Vec<PreparedDelivery>,
+    /// Whether owners of outlets are told.
+    notify: bool,
+}
+
+impl PreparedEvent {
+    /// Serialises; meant for the caller's thread.
+    pub(super) fn new(new: NewEvent, notify: bool) -> Result<Self, StoreError> {
+        let body = to_json(&*new.event, "an event")?;
+        let deliveries = new.deliveries.into_iter().map(PreparedDelivery::new).collect::<Result<Vec<_>, _>>()?;
+        // An event without deliveries must say why; purge also finds it by its note.
+        let mut note = new.note.or_else(|| deliveries.is_empty().then(|| "no delivery".to_owned()));
+        let (mut source, mut group_key) = (new.event.source.clone(), new.event.group_key.clone());
+        clean(&mut source);
+        clean(&mut group_key);
+        clean_optional(&mut note);
+        Ok(Self { id: new.id, source, received_at: new.received_at, group_key, plan: new.plan, body, note, dedup: new.dedup, deliveries, notify })
+    }
+
+    /// Bytes it takes in the queue, about.
+    pub(super) fn cost(&self) -> usize {
+        256 + self.body.len() + self.deliveries.iter().map(PreparedDelivery::cost).sum::<usize>()
+    }
+}
+
+impl Grouped for PreparedEvent {
+    type Answer = Accepted;
+
+    async fn commit(db: &Db, group: &[&Self]) -> Result<Vec<Result<Accepted, StoreError>>, Fail> {
+        transaction!(db, write, |tx| accept_all(tx, group))
+    }
+}
+
+async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Accepted, StoreError>>, Fail> {
+    let firsts = duplicates(tx, group).await?;
+    let new: Vec<&PreparedEvent> = group.iter().zip(&firsts).filter(|(_, first)| first.is_none()).map(|(event, _)| *event).collect();
+    insert_events(tx, &new).await?;
+    let arrivals: Vec<Arrival<'_>> =
+        new.iter().flat_map(|event| event.deliveries.iter().map(|prepared| Arrival { event: event.id, prepared, now: event.received_at })).collect();
+    let mut accepted = append(tx, &arrivals).await?.into_iter();
+    if new.iter().any(|event| event.notify) {
+        notify(tx, accepted.as_slice()).await?;
+    }
+    let repeated: Vec<Uuid> = firsts.iter().flatten().map(|first| first.0).collect();
+    let known = accepted_of(tx, repeated).await?;
+    let answers = group.iter().zip(firsts).map(|(event, first)| {
+        Ok(match first {
+            None => Accepted { event: event.id, duplicate: false, deliveries: accepted.by_ref().take(event.deliveries.len()).collect() },
+            Some(first) => Accepted { event: first, duplicate: true, deliveries: known.get(&first).cloned().unwrap_or_default() },
+        })
+    });
+    Ok(answers.collect())
+}
+
+/// For each event the first one with the same key, when that was seen within the window; else the key now stands for this event. A row from
+/// the future (the clock was set back) must not swallow events until the clock has caught up with it.
+async fn duplicates(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Option<EventId>>, Fail> {
+    let mut keys: BTreeMap<[u8; 32], (EventId, i64)> = BTreeMap::new();
+    for event in group {
+        if let Some(dedup) = &event.dedup {
+            keys.entry(dedup.key).or_insert((event.id, event.received_at));
+        }
+    }
+    let mut seen = stand(tx, &keys).await?;
+    let mut changed: BTreeMap<[u8; 32], (EventId, i64)> = BTreeMap::new();
+    let mut firsts = Vec::with_capacity(group.len());
+    for event in group {
+        let Some(dedup) = &event.dedup else {
+            firsts.push(None);
+            continue;
+        };
+        let row = seen.get_mut(&dedup.key).ok_or_else(|| Fail::from("a dedup key is missing".to_owned()))?;
+        let over = row.at <= event.received_at - dedup.window || row.at > event.received_at + dedup.window;
+        if std::mem::take(&mut row.made) {
+            firsts.push(None);
+        } else if over {
+            (row.event, row.at) = (event.id, event.received_at);
+            changed.insert(dedup.key, (event.id, event.received_at));
+            firsts.push(None);
+        } else {
+            firsts.push(Some(row.event));
+        }
+    }
+    if !changed.is_empty() {
+        let (events, times): (Vec<Uuid>, Vec<i64>) = changed.values().map(|(event, at)| (event.0, *at)).unzip();
+        let keys: Vec<Vec<u8>> = changed.into_keys().map(Vec::from).collect();
+        tx.execute(
+            "UPDATE dedup SET event_id = n.event_id, seen_at = n.seen_at FROM unnest($1, $2, $3) AS n (key, event_id, seen_at)
+             WHERE dedup.key = n.key",
+            &[&keys, &events, &times],
+        )
+        .await?;
+    }
+    Ok(firsts)
+}
+
+/// A dedup row: the event that a key stands for.
+struct Seen {
+    event: EventId,
+    at: i64,
+    /// Whether this transaction made it.
+    made: bool,
+}
+
+/// Makes or locks the rows of these keys, in key order, and gives what they hold.
+async fn stand(tx: &Tx, keys: &BTreeMap<[u8; 32], (EventId, i64)>) -> Result<HashMap<[u8; 32], Seen>, Fail> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let names: Vec<&[u8]> = keys.keys().map(<[u8; 32]>::as_slice).collect();
+    let events: Vec<Uuid> = keys.values().map(|(event, ..)| event.0).collect();
+    let times: Vec<i64> = keys.values().map(|(_, at)| *at).collect();
+    // The update that changes nothing locks the row, so that a purge cannot take it and another node's repeat waits for this commit. Only a row that was
+    // just made has no xmax.
+    let rows = tx
+        .query(
+            "INSERT INTO dedup AS d (key, event_id, seen_at)
+             SELECT n.key, n.event_id, n.seen_at FROM unnest($1, $2, $3) WITH ORDINALITY AS n (key, event_id, seen_at, place) ORDER BY n.place
+             ON CONFLICT (key) DO UPDATE SET seen_at = d.seen_at RETURNING key, event_id, seen_at, xmax = 0",
+            &[&names, &events, &times],
+        )
+        .await?;
+    let mut seen = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let key = <[u8; 32]>::try_from(get::<&[u8]>(row, 0)?).map_err(|_| Fail::from("a dedup key has not 32 bytes".to_owned()))?;
+        seen.insert(key, Seen { event: EventId(get(row, 1)?), at: get(row, 2)?, made: get(row, 3)? });
+    }
+    Ok(seen)
+}
+
+async fn insert_events(tx: &Tx, events: &[&PreparedEvent]) -> Result<(), Fail> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = events.iter().map(|e| e.id.0).collect();
+    let sources: Vec<&str> = events.iter().map(|e| e.source.as_str()).collect();
+    let times: Vec<i64> = events.iter().map(|e| e.received_at).collect();
+    let groups: Vec<&str> = events.iter().map(|e| e.group_key.as_str()).collect();
+    let plans: Vec<&str> = events.iter().map(|e| &*e.plan).collect();
+    let bodies: Vec<&[u8]> = events.iter().map(|e| e.body.as_slice()).collect();
+    let notes: Vec<Option<&str>> = events.iter().map(|e| e.note.as_deref()).collect();
+    tx.execute(
+        "INSERT INTO event (id, source, received_at, group_key, plan, body, note) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)",
+        &[&ids, &sources, &times, &groups, &plans, &bodies, &notes],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn accepted_of(tx: &Tx, events: Vec<Uuid>) -> Result<HashMap<EventId, Vec<AcceptedDelivery>>, Fail> {
+    let mut known: HashMap<EventId, Vec<AcceptedDelivery>> = HashMap::new();
+    if events.is_empty() {
+        return Ok(known);
+    }
+    let rows = tx
+        .query(
+            "SELECT d.event_id, d.id, d.channel, l.outlet, d.lane_id, d.lane_seq, d.state FROM delivery d JOIN lane l ON l.id = d.lane_id
+             WHERE d.event_id = ANY ($1) ORDER BY d.id",
+            &[&events],
+        )
+        .await?;
+    for row in &rows {
+        known.entry(EventId(get(row, 0)?)).or_default().push(AcceptedDelivery {
+            id: DeliveryId(get(row, 1)?),
+            channel: get(row, 2)?,
+            outlet: outlet(row, 3)?,
+            lane: LaneId(get(row, 4)?),
+            lane_seq: get(row, 5)?,
+            state: state(row, 6)?,
+        });
+    }
+    Ok(known)
+}

@@ -1,0 +1,194 @@
+//! What people and reloads do to the queue: requeue, move, drop, rename a channel, point it at another outlet, mute it.
+//!
+//! Nothing here touches a delivery whose message is open: its outcome is on the way. Rows are locked by one statement and read by the next, which
+//! sees what others committed until then.
+
+use std::collections::{BTreeSet, HashMap};
+
+use uuid::Uuid;
+
+use super::accept::PreparedDelivery;
+use super::failure::Fail;
+use super::lanes::{Arrival, append, lock_lanes, recount};
+use super::notify::notify;
+use super::rows::{DELIVERY, delivery_row, get, outlet, target};
+use super::tx::Tx;
+use crate::model::{DeliveryId, EventId, OutletKey};
+use crate::store::{AcceptedDelivery, ChannelMute, DeliveryRow, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
+
+fn invalid(text: String) -> Fail {
+    Fail::Refused(StoreError::Invalid(text))
+}
+
+/// What a target keeps on another channel: recipients, pings and the template set are the old channel's, the new one has its own.
+pub(super) fn for_channel(target: TargetRecord) -> TargetRecord {
+    TargetRecord { template: String::new(), mentions: None, only: Vec::new(), ..target }
+}
+
+/// Locks deliveries, in the order of their ids.
+pub(super) async fn lock_deliveries(tx: &Tx, ids: &Vec<Uuid>) -> Result<(), Fail> {
+    tx.query("SELECT 1 FROM delivery WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &[ids]).await?;
+    Ok(())
+}
+
+struct Old {
+    row: DeliveryRow,
+    target: TargetRecord,
+    lane: i64,
+    lane_key: String,
+    outlet: OutletKey,
+    in_flight: bool,
+}
+
+async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Old>, Fail> {
+    lock_deliveries(tx, ids).await?;
+    let rows = tx
+        .query(
+            &format!(
+                "SELECT {DELIVERY}, l.key, l.outlet, EXISTS (SELECT 1 FROM message m WHERE m.id = d.message_id AND NOT m.done)
+                 FROM delivery d JOIN lane l ON l.id = d.lane_id WHERE d.id = ANY ($1)"
+            ),
+            &[ids],
+        )
+        .await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let old = Old {
+            row: delivery_row(row)?,
+            target: target(row)?,
+            lane: get(row, 2)?,
+            lane_key: get(row, 20)?,
+            outlet: outlet(row, 21)?,
+            in_flight: get(row, 22)?,
+        };
+        found.insert(old.row.id, old);
+    }
+    Ok(found)
+}
+
+/// [`crate::store::Store::requeue`]. An id given twice counts once.
+pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64, tell: bool) -> Result<Vec<AcceptedDelivery>, Fail> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = olds(tx, &ids.iter().map(|id| id.0).collect()).await?;
+    let mut named = BTreeSet::new();
+    let mut new: Vec<(EventId, PreparedDelivery)> = Vec::with_capacity(ids.len());
+    let (mut old_ids, mut notes, mut moved, mut lanes) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
+    for id in ids.iter().filter(|id| named.insert(**id)) {
+        let old = found.remove(id).ok_or_else(|| invalid(format!("there is no delivery {id}; it may have been purged")))?;
+        let (event, lane, moves) = (old.row.event, old.lane, !old.row.state.is_final());
+        let prepared = next_life(old, to, now)?;
+        let d = &prepared.delivery;
+        notes.push(if moves { format!("moved to {} as {}", d.channel, d.id) } else { format!("replayed as {}", d.id) });
+        old_ids.push(id.0);
+        moved.push(moves);
+        if moves {
+            lanes.insert(lane);
+        }
+        new.push((event, prepared));
+    }
+    tx.execute(
+        "UPDATE delivery d SET reason = coalesce(d.reason || '; ', '') || n.note, state = CASE WHEN n.moved THEN 'dropped' ELSE d.state END,
+             done_at = CASE WHEN n.moved THEN $4 ELSE d.done_at END
+         FROM unnest($1, $2, $3) AS n (id, note, moved) WHERE d.id = n.id",
+        &[&old_ids, &notes, &moved, &now],
+    )
+    .await?;
+    let arrivals: Vec<Arrival<'_>> = new.iter().map(|(event, prepared)| Arrival { event: *event, prepared, now }).collect();
+    let lanes: Vec<i64> = lanes.into_iter().collect();
+    lock_lanes(tx, &lanes, &Vec::new(), &arrivals).await?;
+    let accepted = append(tx, &arrivals).await?;
+    recount(tx, &lanes).await?;
+    if tell {
+        notify(tx, &accepted).await?;
+    }
+    Ok(accepted)
+}
+
+fn next_life(old: Old, to: Option<&MoveTo>, now: i64) -> Result<PreparedDelivery, Fail> {
+    let (id, state) = (old.row.id, old.row.state);
+    let moves = !state.is_final();
+    if state == State::Sent {
+        return Err(invalid(format!("delivery {id} was sent; only dead, dropped, expired, skipped and unknown ones can be requeued")));
+    }
+    if moves && to.is_none() {
+        return Err(invalid(format!("delivery {id} still waits; name a channel to move it to")));
+    }
+    if moves && old.in_flight {
+        return Err(invalid(format!("delivery {id} is part of a message that is being sent; try again when that has ended")));
+    }
+    let mut target = old.target;
+    let (channel, outlet) = match to {
+        Some(to) => {
+            target.fallback.clone_from(&to.fallback);
+            if to.channel != old.row.channel {
+                target = for_channel(target);
+            }
+            (to.channel.clone(), to.outlet.clone())
+        }
+        None => (old.row.channel, old.outlet),
+    };
+    let delivery = NewDelivery {
+        id: DeliveryId::new(),
+        channel,
+        outlet,
+        lane_key: old.lane_key,
+        target,
+        mode: Mode::Queued,
+        state: State::Waiting,
+        rank: old.row.rank,
+        title: old.row.title,
+        firing: old.row.firing,
+        resolved: old.row.resolved,
+        born_at: now,
+        due_at: now,
+        origin: None,
+        hop: 0,
+        reason: Some(format!("{} of {id}", if moves { "move" } else { "replay" })),
+    };
+    Ok(PreparedDelivery::new(delivery)?)
+}
+
+/// [`crate::store::Store::drop_deliveries`]. What was dead keeps its old reason behind the new one.
+pub(super) async fn drop_deliveries(tx: &Tx, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, Fail> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    lock_deliveries(tx, &ids).await?;
+    let rows = tx
+        .query(
+            "UPDATE delivery d SET state = 'dropped', done_at = $3, reason = $2 || coalesce('; before: ' || d.reason, '')
+             WHERE d.id = ANY ($1) AND d.state IN ('waiting', 'deferred', 'dead')
+                 AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = d.message_id AND NOT m.done)
+             RETURNING d.lane_id",
+            &[&ids, &reason, &now],
+        )
+        .await?;
+    let lanes: BTreeSet<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    let lanes: Vec<i64> = lanes.into_iter().collect();
+    lock_lanes(tx, &lanes, &Vec::new(), &[]).await?;
+    recount(tx, &lanes).await?;
+    Ok(rows.len() as u64)
+}
+
+/// [`crate::store::Store::mute`].
+pub(super) async fn mute(tx: &Tx, mute: &ChannelMute) -> Result<(), Fail> {
+    if mute.until == 0 {
+        tx.execute("DELETE FROM mute WHERE channel = $1", &[&mute.channel]).await?;
+    } else {
+        tx.execute(
+            "INSERT INTO mute (channel, until, reason, by) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (channel) DO UPDATE SET until = excluded.until, reason = excluded.reason, by = excluded.by",
+            &[&mute.channel, &mute.until, &mute.reason, &mute.by],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// [`crate::store::Store::check`]: writes a row and removes it, in one transaction.
+pub(super) async fn check(tx: &Tx) -> Result<(), Fail> {
+    let key = Uuid::now_v7();
+    tx.execute("INSERT INTO dedup (key, event_id, seen_at) VALUES ($1, $2, 0)", &[&key.as_bytes().as_slice(), &key]).await?;
+    tx.execute("DELETE FROM dedup WHERE key = $1", &[&key.as_bytes().as_slice()]).await?;
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Who owns an outlet: claims, leases and what a new owner must know to go on.
+//!
+//! Epochs only grow; a claim by the same node raises the epoch too, so that writes of its earlier life are fenced. Leases are measured by the
+//! database's clock unless the caller's is asked for, so that nodes whose clocks differ cannot take an outlet from each other too early.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::failure::Fail;
+use super::messages::check_fence;
+use super::rows::{CELL, DELIVERY, cell, count, get, outlet, pages, waiting_row};
+use super::settle::change_outlet;
+use super::tx::Tx;
+use crate::model::{MessageId, OutletKey};
+use crate::store::{Claim, Fence, OpenMessage, OutletChange, Owned};
+
+/// Now, by the database's clock when parameter `$1` says so, else the caller's, `$2`.
+const NOW: &str = "(CASE WHEN $1 THEN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint ELSE $2 END)";
+
+/// [`crate::store::Store::own`].
+pub(super) async fn own(tx: &Tx, claim: &Claim, by_database: bool) -> Result<Option<Owned>, Fail> {
+    let key = claim.outlet.as_str();
+    let length = claim.lease_until.saturating_sub(claim.now);
+    tx.execute("INSERT INTO outlet (key) VALUES ($1) ON CONFLICT (key) DO NOTHING", &[&key]).await?;
+    let free = tx
+        .first(
+            &format!("SELECT owner = $3 OR owner = '' OR lease_until <= {NOW} FROM outlet WHERE key = $4 FOR UPDATE"),
+            &[&by_database, &claim.now, &claim.node, &key],
+        )
+        .await?;
+    let free = free.map(|row| get::<bool>(&row, 0)).transpose()?;
+    if free != Some(true) {
+        return Ok(None);
+    }
+    let row = tx
+        .first(
+            &format!(
+                "UPDATE outlet SET owner = $3, epoch = epoch + 1, lease_until = {NOW} + $4 WHERE key = $5
+                 RETURNING epoch, paused_until, held, month, month_sent"
+            ),
+            &[&by_database, &claim.now, &claim.node, &length, &key],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut owned = Owned {
+        epoch: get(&row, 0)?,
+        paused_until: get(&row, 1)?,
+        held: get(&row, 2)?,
+        month: get(&row, 3)?,
+        month_sent: get(&row, 4)?,
+        ..Owned::default()
+    };
+    tx.execute("UPDATE attempt SET ended_at = $2, kind = 'unknown' WHERE outlet = $1 AND ended_at IS NULL", &[&key, &claim.now]).await?;
+    let sends = tx.query("SELECT begun_at FROM attempt WHERE outlet = $1 AND begun_at >= $2 ORDER BY begun_at", &[&key, &claim.window_start]).await?;
+    owned.sends = sends.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    owned.open = open_messages(tx, &claim.outlet).await?;
+    Ok(Some(owned))
+}
+
+async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, Fail> {
+    let rows = tx
+        .query(
+            "SELECT id, channel, kind, template, generation, formed_at, pages FROM message WHERE outlet = $1 AND NOT done ORDER BY formed_at, id",
+            &[&outlet.as_str()],
+        )
+        .await?;
+    let mut open = Vec::with_capacity(rows.len());
+    for row in &rows {
+        open.push(OpenMessage {
+            id: MessageId(get(row, 0)?),
+            channel: get(row, 1)?,
+            kind: get(row, 2)?,
+            template: get(row, 3)?,
+            generation: count(row, 4)?,
+            formed_at: get(row, 5)?,
+            pages: pages(row, 6)?,
+            cells: Vec::new(),
+            members: Vec::new(),
+        });
+    }
+    if open.is_empty() {
+        return Ok(open);
+    }
+    let ids: Vec<Uuid> = open.iter().map(|message| message.id.0).collect();
+    let place: HashMap<Uuid, usize> = ids.iter().copied().zip(0..).collect();
+    let sql = format!("SELECT message_id, {CELL} FROM cell WHERE message_id = ANY ($1) ORDER BY message_id, page, recipient");
+    for row in &tx.query(&sql, &[&ids]).await? {
+        if let Some(&ix) = place.get(&get(row, 0)?) {
+            open[ix].cells.push(cell(row, 1)?);
+        }
+    }
+    let sql = format!(
+        "SELECT {DELIVERY} FROM delivery d WHERE d.message_id = ANY ($1) AND d.state IN ('waiting', 'deferred') ORDER BY d.lane_id, d.lane_seq"
+    );
+    for row in &tx.query(&sql, &[&ids]).await? {
+        if let Some(&ix) = get::<Option<Uuid>>(row, 15)?.and_then(|id| place.get(&id)) {
+            open[ix].members.push(waiting_row(row)?);
+        }
+    }
+    Ok(open)
+}
+
+/// [`crate::store::Store::renew`]. An owner stays the owner until another node claims, also when its lease has run out.
+pub(super) async fn renew(tx: &Tx, node: &str, now: i64, lease_until: i64, by_database: bool) -> Result<Vec<OutletKey>, Fail> {
+    let rows = tx
+        .query(
+            &format!(
+                "WITH mine AS (SELECT key FROM outlet WHERE owner = $3 ORDER BY key FOR UPDATE)
+                 UPDATE outlet SET lease_until = {NOW} + $4 FROM mine WHERE outlet.key = mine.key RETURNING outlet.key"
+            ),
+            &[&by_database, &now, &node, &lease_until.saturating_sub(now)],
+        )
+        .await?;
+    rows.iter().map(|row| outlet(row, 0)).collect()
+}
+
+/// [`crate::store::Store::outlet`].
+pub(super) async fn set_outlet(tx: &Tx, fence: &Fence, change: &OutletChange) -> Result<(), Fail> {
+    check_fence(tx, fence).await?;
+    change_outlet(tx, &fence.outlet, change).await
+}

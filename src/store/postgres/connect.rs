@@ -1,0 +1,201 @@
+//! Connections: the pool, what each transaction begins with, and patience with a database that is away.
+//!
+//! Knows no table. While the database is away, one attempt to connect is made at a time and ever more rarely; everybody else is told at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
+use tokio_postgres::NoTls;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::PostgresOptions;
+use super::address::{self, Address};
+use super::failure::{Fail, store_error};
+use super::tls;
+use super::tx::Tx;
+use crate::store::StoreError;
+
+/// The first pause after a failed attempt to connect; it doubles up to [`LONGEST`].
+const SHORTEST: Duration = Duration::from_millis(100);
+/// The longest pause between two attempts to connect.
+const LONGEST: Duration = Duration::from_secs(5);
+/// How often work is done again when others were in its way.
+const AGAIN: u32 = 5;
+
+/// The way to the database.
+pub(super) struct Db {
+    pool: Pool,
+    writes: Mutex<Arc<str>>,
+    reads: Arc<str>,
+    patience: Mutex<Patience>,
+    /// How long a transaction may take altogether, seen from here.
+    limit: Duration,
+    schema: String,
+}
+
+#[derive(Default)]
+struct Patience {
+    pause: Duration,
+    until: Option<Instant>,
+    why: String,
+}
+
+/// Runs work in a transaction, again when others were in its way; the work must be repeatable. `$tx` is the transaction for `$work`.
+macro_rules! transaction {
+    ($db:expr, $begin:ident, |$tx:ident| $work:expr) => {{
+        let db: &$crate::store::postgres::connect::Db = $db;
+        let mut tries = 0;
+        loop {
+            let done = db
+                .bounded(async {
+                    let tx = db.$begin().await?;
+                    let made = {
+                        let $tx = &tx;
+                        $work.await?
+                    };
+                    tx.commit().await?;
+                    Ok(made)
+                })
+                .await;
+            match done {
+                Err(fail) if db.may_go_again(&fail, tries) => tries += 1,
+                done => break done,
+            }
+        }
+    }};
+}
+pub(super) use transaction;
+
+impl Db {
+    /// Reads the URL and makes the pool; connects only when asked for a transaction.
+    pub(super) fn new(options: &PostgresOptions) -> Result<Self, StoreError> {
+        let mut letters = options.schema.chars();
+        let begins = letters.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_');
+        if !begins || options.schema.len() > 63 || !letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+            return Err(StoreError::Invalid(format!(
+                "`{}` cannot be the name of the database schema: use up to 63 of a-z, 0-9 and _, not beginning with a digit",
+                options.schema
+            )));
+        }
+        let Address { config, trust } = address::read(&options.url, options.connect_timeout)?;
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match trust {
+            None => Manager::from_config(config, NoTls, recycling),
+            Some(trust) => {
+                let tls = tls::client_config(&trust).map_err(|why| {
+                    StoreError::Unavailable(format!("no encrypted connection to the database can be made: {why}; see `sslrootcert`"))
+                })?;
+                Manager::from_config(config, MakeRustlsConnect::new(tls), recycling)
+            }
+        };
+        let pool = Pool::builder(manager)
+            .max_size(options.connections.max(4))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(options.connect_timeout))
+            .create_timeout(Some(options.connect_timeout.saturating_mul(2)))
+            .build()
+            .map_err(|error| StoreError::Unavailable(format!("the pool of database connections cannot be made: {error}")))?;
+        // Settings are local to the transaction: behind a pooler that lends a connection for one transaction nothing else holds.
+        let ms = options.statement_timeout.as_millis().max(1);
+        let local = format!(
+            "SET LOCAL search_path TO \"{schema}\"; SET LOCAL statement_timeout TO {ms}; SET LOCAL idle_in_transaction_session_timeout TO {idle}",
+            schema = options.schema,
+            idle = ms * 2,
+        );
+        Ok(Self {
+            pool,
+            writes: Mutex::new(format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {local}").into()),
+            reads: format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {local}").into(),
+            patience: Mutex::default(),
+            limit: options.statement_timeout.saturating_add(options.connect_timeout),
+            schema: options.schema.clone(),
+        })
+    }
+
+    /// The schema that holds the tables; letters, digits and underscores only.
+    pub(super) fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// Makes every later commit wait for the disk although the database would not by itself.
+    pub(super) fn sync_commits(&self) {
+        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        *writes = format!("{writes}; SET LOCAL synchronous_commit TO on").into();
+    }
+
+    /// A transaction that writes.
+    pub(super) async fn write(&self) -> Result<Tx, Fail> {
+        let begin = self.writes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Tx::new(self.lend().await?, begin))
+    }
+
+    /// A transaction that reads one snapshot.
+    pub(super) async fn read(&self) -> Result<Tx, Fail> {
+        Ok(Tx::new(self.lend().await?, self.reads.clone()))
+    }
+
+    /// Ends work that takes too long: a database that vanished behind an open connection never answers.
+    pub(super) async fn bounded<T>(&self, work: impl Future<Output = Result<T, Fail>>) -> Result<T, Fail> {
+        let late = || Fail::Unsure(format!("no answer within {} s", self.limit.as_secs()));
+        tokio::time::timeout(self.limit, work).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Whether work that failed like this is to be done again.
+    pub(super) fn may_go_again(&self, fail: &Fail, tries: u32) -> bool {
+        fail.is_passing() && tries < AGAIN
+    }
+
+    /// Ends all connections; later transactions are refused.
+    pub(super) fn close(&self) {
+        self.pool.close();
+    }
+
+    /// A connection, outside any transaction.
+    pub(super) async fn lend(&self) -> Result<Object, Fail> {
+        self.still_away()?;
+        match self.pool.get().await {
+            Ok(object) => {
+                *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = Patience::default();
+                Ok(object)
+            }
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(StoreError::Busy.into()),
+            Err(PoolError::Closed) => Err(closed().into()),
+            Err(PoolError::Backend(error)) => Err(self.away(store_error(&error)).into()),
+            Err(PoolError::Timeout(_)) => Err(self
+                .away(StoreError::Unavailable("the database did not answer in time; check that it runs and can be reached from here".into()))
+                .into()),
+            Err(error) => Err(self.away(StoreError::Unavailable(format!("no connection to the database: {error}"))).into()),
+        }
+    }
+
+    fn still_away(&self) -> Result<(), StoreError> {
+        let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        match patience.until {
+            Some(until) if now < until => Err(StoreError::Unavailable(patience.why.clone())),
+            Some(_) => {
+                // Whoever comes first after the pause tries; the others go on being refused until that is decided.
+                patience.until = Some(now + patience.pause);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn away(&self, error: StoreError) -> StoreError {
+        let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        patience.pause = (patience.pause * 2).clamp(SHORTEST, LONGEST);
+        patience.until = Some(Instant::now() + patience.pause);
+        patience.why = error.to_string();
+        if !matches!(error, StoreError::Unavailable(_)) {
+            return StoreError::Unavailable(patience.why.clone());
+        }
+        error
+    }
+}
+
+/// The answer of a store that was closed.
+pub(super) fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed: Watchfire is stopping".into())
+}

@@ -1,0 +1,113 @@
+//! Why work in the database failed, and how that is told to the one who asked.
+//!
+//! Knows SQLSTATE classes; knows nothing about what the work was. No text here holds a value of a row, an address or a password.
+
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+use crate::store::StoreError;
+
+/// How one piece of work ended without an answer.
+#[derive(Debug)]
+pub(super) enum Fail {
+    /// Refused: nothing of it may stay.
+    Refused(StoreError),
+    /// The database said no, or the connection broke before the end of the transaction was sent: nothing of it stands.
+    Sql(Error),
+    /// The connection broke, or the time was up, while the transaction was being ended: it stands or it does not.
+    Unsure(String),
+}
+
+impl From<Error> for Fail {
+    fn from(error: Error) -> Self {
+        Fail::Sql(error)
+    }
+}
+
+impl From<StoreError> for Fail {
+    fn from(error: StoreError) -> Self {
+        Fail::Refused(error)
+    }
+}
+
+impl From<String> for Fail {
+    fn from(what: String) -> Self {
+        Fail::Refused(StoreError::Unusable(format!(
+            "the database holds a value that cannot be read: {what}; it was written by another version or is damaged"
+        )))
+    }
+}
+
+impl Fail {
+    /// The error for the one who asked.
+    pub(super) fn into_store_error(self) -> StoreError {
+        match self {
+            Fail::Refused(error) => error,
+            Fail::Sql(error) => store_error(&error),
+            Fail::Unsure(why) => StoreError::Unavailable(format!(
+                "the connection to the database was lost while a transaction ended ({why}): it was written or not; check the database and the network"
+            )),
+        }
+    }
+
+    /// Whether the same work done again now may well succeed: others were in the way, or a pooled connection had died.
+    pub(super) fn is_passing(&self) -> bool {
+        let Fail::Sql(error) = self else { return false };
+        match error.code() {
+            Some(code) => [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN]
+                .contains(code),
+            None => error.is_closed(),
+        }
+    }
+
+    /// Whether trying parts of the same work alone is pointless because the database itself is the trouble.
+    pub(super) fn is_hopeless(&self) -> bool {
+        match self {
+            Fail::Refused(StoreError::Unavailable(_) | StoreError::Unusable(_)) | Fail::Unsure(_) => true,
+            Fail::Refused(_) => false,
+            Fail::Sql(error) => !error.code().is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("23")),
+        }
+    }
+}
+
+/// The error for the one who asked: what happened and what to do.
+pub(super) fn store_error(error: &Error) -> StoreError {
+    let Some(db) = error.as_db_error() else {
+        // What the driver says of a column or parameter names types, never values.
+        return match std::error::Error::source(error) {
+            Some(cause) if cause.is::<std::io::Error>() => {
+                StoreError::Unavailable(format!("the connection to the database failed ({cause}); check that it runs and can be reached from here"))
+            }
+            Some(cause) => StoreError::Unavailable(format!("the database cannot be used: {error}: {cause}")),
+            None => {
+                StoreError::Unavailable(format!("the connection to the database failed ({error}); check that it runs and can be reached from here"))
+            }
+        };
+    };
+    let (code, what) = (db.code().code(), db.message());
+    let named = [db.table(), db.constraint()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    match (&code[..2], code) {
+        (_, "53100") => StoreError::Unavailable(format!("the database has no room left ({what}); free disk space there, or shorten the retention")),
+        (_, "53300") => {
+            StoreError::Unavailable(format!("the database takes no more connections ({what}); raise its max_connections or lower the pool's size"))
+        }
+        (_, "25006") => StoreError::Unavailable(
+            "the database is read-only: a standby, or full; connect to the primary (several hosts in the URL find it by themselves)".into(),
+        ),
+        (_, "57014" | "55P03") => {
+            StoreError::Unavailable(format!("the database took too long ({what}); look there for locks and for what keeps it busy"))
+        }
+        (_, "3D000") => StoreError::Unavailable(format!("{what}: create it (`createdb`), or correct the name in the URL")),
+        (_, "42501") => StoreError::Unavailable(format!(
+            "the database user may not do this ({what}); grant it CREATE on the database and ownership of the schema"
+        )),
+        ("28", _) => StoreError::Unavailable(format!("the database refused the login ({what}); check user, password and pg_hba.conf")),
+        ("23", _) => StoreError::Invalid(format!("the request breaks a rule of the database ({named})")),
+        ("22" | "54", _) => StoreError::Invalid(format!("the database does not take a value of the request (SQLSTATE {code})")),
+        ("42", _) => StoreError::Unusable(format!(
+            "the database does not hold what this version expects ({what}); was its schema changed by hand, or restored in part? Restore a backup, or use an empty database"
+        )),
+        ("XX" | "58", _) => StoreError::Unusable(format!("the database is damaged or its disk fails ({what}); look at its log")),
+        _ => StoreError::Unavailable(format!("the database refused the work: {what} (SQLSTATE {code})")),
+    }
+}

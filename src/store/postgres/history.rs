@@ -1,0 +1,137 @@
+//! What people read: pages of deliveries, one delivery with all that is known about it, one event, one message.
+
+use uuid::Uuid;
+
+use super::failure::Fail;
+use super::rows::{ATTEMPT, CELL, DELIVERY, EVENT, attempt, cell, count, delivery_row, get, limit, pages, stored_event, target};
+use super::tx::{Param, Tx};
+use crate::model::{DeliveryId, EventId, MessageId};
+use crate::store::{AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, StoreError, StoredEvent, StoredMessage};
+
+#[derive(Default)]
+struct Conditions {
+    texts: Vec<String>,
+    values: Vec<Box<dyn Param>>,
+}
+
+impl Conditions {
+    /// Adds a condition in which each `?` stands for the value.
+    fn add(&mut self, condition: &str, value: impl Param + 'static) {
+        self.values.push(Box::new(value));
+        self.texts.push(condition.replace('?', &format!("${}", self.values.len())));
+    }
+}
+
+/// [`crate::store::Store::page`]. Newest first by id. Lists by event or message, of dead letters and of open ones follow an index; all others walk
+/// back until they have enough hits.
+pub(super) async fn page(tx: &Tx, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, Fail> {
+    let mut only = Conditions::default();
+    if let Some(id) = filter.before {
+        only.add("d.id < ?", id.0);
+    }
+    if let Some(id) = filter.event {
+        only.add("d.event_id = ?", id.0);
+    }
+    if let Some(id) = filter.message {
+        only.add("d.message_id = ?", id.0);
+    }
+    if let Some(channel) = &filter.channel {
+        only.add("d.channel = ?", channel.clone());
+    }
+    if let Some(since) = filter.since {
+        only.add("d.born_at >= ?", since);
+    }
+    if let Some(until) = filter.until {
+        only.add("d.born_at < ?", until);
+    }
+    if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
+        let escaped = text.to_ascii_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        // The locale `C` changes the case of ASCII letters only.
+        only.add(
+            "(lower(d.title COLLATE \"C\") LIKE ? ESCAPE '\\' OR lower(d.reason COLLATE \"C\") LIKE ? ESCAPE '\\')",
+            format!("%{escaped}%").replace('\0', "\u{FFFD}"),
+        );
+    }
+    if !filter.states.is_empty() {
+        if filter.states.iter().all(|s| !s.is_final()) {
+            // Letter for letter the condition of the partial index.
+            only.texts.push("d.state IN ('waiting', 'deferred')".into());
+        }
+        let names: Vec<String> = filter.states.iter().map(|s| format!("'{}'", s.as_str())).collect();
+        match names.as_slice() {
+            [one] => only.texts.push(format!("d.state = {one}")),
+            names => only.texts.push(format!("d.state IN ({})", names.join(", "))),
+        }
+    }
+    only.texts.push("true".into());
+    only.values.push(Box::new(limit(filter.limit)));
+    let sql = format!("SELECT {DELIVERY} FROM delivery d WHERE {} ORDER BY d.id DESC LIMIT ${}", only.texts.join(" AND "), only.values.len());
+    let values: Vec<&dyn Param> = only.values.iter().map(|value| &**value).collect();
+    tx.query(&sql, &values).await?.iter().map(delivery_row).collect()
+}
+
+/// [`crate::store::Store::show`].
+pub(super) async fn show(tx: &Tx, id: DeliveryId) -> Result<Option<DeliveryDetail>, Fail> {
+    let found = tx.first(&format!("SELECT {DELIVERY}, d.tried FROM delivery d WHERE d.id = $1"), &[&id.0]).await?;
+    let Some(found) = found else { return Ok(None) };
+    let (row, target) = (delivery_row(&found)?, target(&found)?);
+    let mut earlier = Vec::new();
+    for message in get::<Option<Vec<Uuid>>>(&found, 20)?.unwrap_or_default() {
+        earlier.extend(attempts(tx, MessageId(message)).await?);
+    }
+    let Some(event) = event(tx, row.event).await? else {
+        return Err(StoreError::Unusable(format!("delivery {id} has no event {}; the database is damaged", row.event)).into());
+    };
+    let message = match row.message {
+        Some(id) => message(tx, id).await?,
+        None => None,
+    };
+    let children = tx.query(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.origin_id = $1 ORDER BY d.id"), &[&id.0]).await?;
+    let children = children.iter().map(delivery_row).collect::<Result<_, _>>()?;
+    Ok(Some(DeliveryDetail { row, target, event, message, earlier, children }))
+}
+
+async fn event(tx: &Tx, id: EventId) -> Result<Option<StoredEvent>, Fail> {
+    tx.first(&format!("SELECT {EVENT} FROM event e WHERE e.id = $1"), &[&id.0]).await?.as_ref().map(stored_event).transpose()
+}
+
+async fn attempts(tx: &Tx, message: MessageId) -> Result<Vec<AttemptRow>, Fail> {
+    tx.query(&format!("SELECT {ATTEMPT} FROM attempt WHERE message_id = $1 ORDER BY begun_at, id"), &[&message.0])
+        .await?
+        .iter()
+        .map(attempt)
+        .collect()
+}
+
+/// [`crate::store::Store::show_event`].
+pub(super) async fn show_event(tx: &Tx, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, Fail> {
+    let Some(event) = event(tx, id).await? else { return Ok(None) };
+    let rows = tx.query(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.event_id = $1 ORDER BY d.id"), &[&id.0]).await?;
+    Ok(Some((event, rows.iter().map(delivery_row).collect::<Result<_, _>>()?)))
+}
+
+/// [`crate::store::Store::message`].
+pub(super) async fn message(tx: &Tx, id: MessageId) -> Result<Option<StoredMessage>, Fail> {
+    let found = tx
+        .first(
+            "SELECT channel, platform, kind, template, formed_at, done, pages, (SELECT count(*) FROM delivery d WHERE d.message_id = m.id)
+             FROM message m WHERE id = $1",
+            &[&id.0],
+        )
+        .await?;
+    let Some(row) = found else { return Ok(None) };
+    let cells = tx.query(&format!("SELECT {CELL} FROM cell WHERE message_id = $1 ORDER BY page, recipient"), &[&id.0]).await?;
+    Ok(Some(StoredMessage {
+        id,
+        channel: get(&row, 0)?,
+        platform: get(&row, 1)?,
+        kind: get(&row, 2)?,
+        template: get(&row, 3)?,
+        formed_at: get(&row, 4)?,
+        done: get(&row, 5)?,
+        pages: pages(&row, 6)?,
+        cells: cells.iter().map(|row| cell(row, 0)).collect::<Result<_, _>>()?,
+        attempts: attempts(tx, id).await?,
+        members: count(&row, 7)?,
+    }))
+}

@@ -1,0 +1,275 @@
+//! How deliveries enter their lanes, many at once: lanes are made or locked in key order, places are given out here, all is written by a few
+//! statements. Also how a lane's counters are computed anew.
+//!
+//! Every transaction locks lanes in the order of (channel, key), so that two of them never wait for each other.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::accept::{NO_REASON, PreparedDelivery, SEPARATOR};
+use super::failure::Fail;
+use super::rows::{get, mode_name, outlet};
+use super::tx::Tx;
+use crate::model::{EventId, LaneId, OutletKey};
+use crate::store::{AcceptedDelivery, State, StoreError};
+
+/// A delivery that arrives.
+pub(super) struct Arrival<'a> {
+    pub(super) event: EventId,
+    pub(super) prepared: &'a PreparedDelivery,
+    pub(super) now: i64,
+}
+
+/// A lane whose row is locked, as it will be written back.
+struct Lane {
+    id: i64,
+    outlet: OutletKey,
+    last_seq: i64,
+    waiting: i64,
+    deferred: i64,
+    rank: i64,
+    due_at: i64,
+    since: i64,
+    size: i64,
+    fired: Option<Uuid>,
+}
+
+impl Lane {
+    /// Gives the next place to a delivery, and the one that fired before it.
+    fn take(&mut self, prepared: &PreparedDelivery) -> (i64, Option<Uuid>) {
+        let d = &prepared.delivery;
+        let prior = self.fired;
+        self.last_seq += 1;
+        self.size += 1;
+        if d.firing > 0 {
+            self.fired = Some(d.id.0);
+        }
+        if !d.state.is_final() {
+            let deferred = d.state == State::Deferred;
+            let first = self.waiting == 0;
+            self.rank = if first { d.rank } else { self.rank.min(d.rank) };
+            self.since = if first { d.born_at } else { self.since.min(d.born_at) };
+            // What is due first is the first waiting one or a deferred one. A newcomer that waits counts only when none waits before it.
+            if first {
+                self.due_at = d.due_at;
+            } else if deferred || self.waiting == self.deferred {
+                self.due_at = self.due_at.min(d.due_at);
+            }
+            self.waiting += 1;
+            self.deferred += i64::from(deferred);
+        }
+        (self.last_seq, prior)
+    }
+}
+
+type Lanes<'a> = BTreeMap<(&'a str, &'a str), Lane>;
+
+/// Puts deliveries at the ends of their lanes, in the order given; lanes are made when they are not there, and keep their outlets when they are.
+pub(super) async fn append(tx: &Tx, arrivals: &[Arrival<'_>]) -> Result<Vec<AcceptedDelivery>, Fail> {
+    if arrivals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut lanes = lock(tx, arrivals).await?;
+    let mut places = Vec::with_capacity(arrivals.len());
+    let mut accepted = Vec::with_capacity(arrivals.len());
+    for arrival in arrivals {
+        let d = &arrival.prepared.delivery;
+        let lane = lanes.get_mut(&(d.channel.as_str(), d.lane_key.as_str())).ok_or_else(|| Fail::from("a lane is missing".to_owned()))?;
+        let (lane_seq, prior) = lane.take(arrival.prepared);
+        places.push((lane.id, lane_seq, prior));
+        accepted.push(AcceptedDelivery {
+            id: d.id,
+            channel: d.channel.clone(),
+            outlet: lane.outlet.clone(),
+            lane: LaneId(lane.id),
+            lane_seq,
+            state: d.state,
+        });
+    }
+    write_back(tx, lanes).await?;
+    insert(tx, arrivals, &places).await?;
+    Ok(accepted)
+}
+
+type Names<'a> = BTreeMap<(&'a str, &'a str), &'a str>;
+
+fn names_of<'a>(arrivals: &[Arrival<'a>]) -> Names<'a> {
+    let mut names = Names::new();
+    for Arrival { prepared, .. } in arrivals {
+        let d = &prepared.delivery;
+        names.entry((&d.channel, &d.lane_key)).or_insert(d.outlet.as_str());
+    }
+    names
+}
+
+/// Makes lanes that are not there.
+async fn make(tx: &Tx, names: &Names<'_>) -> Result<(), Fail> {
+    let channels: Vec<&str> = names.keys().map(|(channel, _)| *channel).collect();
+    let keys: Vec<&str> = names.keys().map(|(_, key)| *key).collect();
+    let outlets: Vec<&str> = names.values().copied().collect();
+    tx.execute(
+        "INSERT INTO lane (channel, key, outlet)
+         SELECT n.channel, n.key, n.outlet FROM unnest($1, $2, $3) WITH ORDINALITY AS n (channel, key, outlet, place)
+         WHERE NOT EXISTS (SELECT 1 FROM lane l WHERE l.channel = n.channel AND l.key = n.key) ORDER BY n.place
+         ON CONFLICT (channel, key) DO NOTHING",
+        &[&channels, &keys, &outlets],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn lock<'a>(tx: &Tx, arrivals: &[Arrival<'a>]) -> Result<Lanes<'a>, Fail> {
+    let wanted = names_of(arrivals);
+    let names: Vec<_> = wanted.keys().copied().collect();
+    let (channels, keys): (Vec<&str>, Vec<&str>) = names.iter().copied().unzip();
+    // A purge may remove an empty lane between the two statements.
+    for _ in 0..3 {
+        make(tx, &wanted).await?;
+        let rows = tx
+            .query(
+                "SELECT n.place, l.id, l.outlet, l.last_seq, l.waiting, l.deferred, l.rank, l.due_at, l.since, l.size, l.fired
+                 FROM unnest($1, $2) WITH ORDINALITY AS n (channel, key, place) JOIN lane l ON l.channel = n.channel AND l.key = n.key
+                 ORDER BY l.channel, l.key FOR UPDATE OF l",
+                &[&channels, &keys],
+            )
+            .await?;
+        if rows.len() == names.len() {
+            return rows.iter().map(|row| Ok((name_of(&names, row)?, lane(row)?))).collect();
+        }
+    }
+    Err(StoreError::Unavailable("lanes were removed as fast as they were made; try again".into()).into())
+}
+
+fn name_of<'a>(names: &[(&'a str, &'a str)], row: &Row) -> Result<(&'a str, &'a str), Fail> {
+    let place = usize::try_from(get::<i64>(row, 0)? - 1).unwrap_or(usize::MAX);
+    names.get(place).copied().ok_or_else(|| Fail::from("a lane has a place that was not asked for".to_owned()))
+}
+
+fn lane(row: &Row) -> Result<Lane, Fail> {
+    Ok(Lane {
+        id: get(row, 1)?,
+        outlet: outlet(row, 2)?,
+        last_seq: get(row, 3)?,
+        waiting: get(row, 4)?,
+        deferred: get(row, 5)?,
+        rank: get(row, 6)?,
+        due_at: get(row, 7)?,
+        since: get(row, 8)?,
+        size: get(row, 9)?,
+        fired: get(row, 10)?,
+    })
+}
+
+async fn write_back(tx: &Tx, lanes: Lanes<'_>) -> Result<(), Fail> {
+    let column = |of: fn(&Lane) -> i64| lanes.values().map(of).collect::<Vec<i64>>();
+    let fired: Vec<Option<Uuid>> = lanes.values().map(|lane| lane.fired).collect();
+    tx.execute(
+        "UPDATE lane SET last_seq = n.last_seq, waiting = n.waiting, deferred = n.deferred, rank = n.rank, due_at = n.due_at, since = n.since,
+             size = n.size, fired = n.fired
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS n (id, last_seq, waiting, deferred, rank, due_at, since, size, fired)
+         WHERE lane.id = n.id",
+        &[
+            &column(|l| l.id),
+            &column(|l| l.last_seq),
+            &column(|l| l.waiting),
+            &column(|l| l.deferred),
+            &column(|l| l.rank),
+            &column(|l| l.due_at),
+            &column(|l| l.since),
+            &column(|l| l.size),
+            &fired,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<Uuid>)]) -> Result<(), Fail> {
+    let all = || arrivals.iter().map(|a| (a, &a.prepared.delivery));
+    let ids: Vec<Uuid> = all().map(|(_, d)| d.id.0).collect();
+    let events: Vec<Uuid> = all().map(|(a, _)| a.event.0).collect();
+    let lanes: Vec<i64> = places.iter().map(|(lane, ..)| *lane).collect();
+    let seqs: Vec<i64> = places.iter().map(|(_, seq, _)| *seq).collect();
+    let priors: Vec<Option<Uuid>> = places.iter().map(|(.., prior)| *prior).collect();
+    let channels: Vec<&str> = all().map(|(_, d)| d.channel.as_str()).collect();
+    let targets: Vec<&str> = all().map(|(a, _)| a.prepared.target.as_str()).collect();
+    let fallbacks: Vec<&str> = all().map(|(a, _)| a.prepared.fallback.as_str()).collect();
+    let modes: Vec<&str> = all().map(|(_, d)| mode_name(d.mode)).collect();
+    let states: Vec<&str> = all().map(|(_, d)| d.state.as_str()).collect();
+    let ranks: Vec<i64> = all().map(|(_, d)| d.rank).collect();
+    let titles: Vec<&str> = all().map(|(_, d)| d.title.as_str()).collect();
+    let firing: Vec<i64> = all().map(|(_, d)| i64::from(d.firing)).collect();
+    let resolved: Vec<i64> = all().map(|(_, d)| i64::from(d.resolved)).collect();
+    let born: Vec<i64> = all().map(|(_, d)| d.born_at).collect();
+    let due: Vec<i64> = all().map(|(_, d)| d.due_at).collect();
+    let origins: Vec<Option<Uuid>> = all().map(|(_, d)| d.origin.map(|id| id.0)).collect();
+    let hops: Vec<i64> = all().map(|(_, d)| i64::from(d.hop)).collect();
+    let done: Vec<Option<i64>> = all().map(|(a, d)| d.state.is_final().then_some(a.now)).collect();
+    // A final delivery names its message or a reason (I4), and one that arrives has no message.
+    let reasons: Vec<Option<&str>> = all().map(|(_, d)| d.reason.as_deref().or(d.state.is_final().then_some(NO_REASON))).collect();
+    tx.execute(
+        "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
+                               origin_id, hop, done_at, reason, prior_id, fallback)
+         SELECT n.id, n.event_id, n.lane_id, n.lane_seq, n.channel, n.target, n.mode, n.state, n.rank, n.title, n.firing, n.resolved, n.born_at,
+             n.due_at, n.origin_id, n.hop, n.done_at, n.reason, n.prior_id, string_to_array(nullif(n.fallback, ''), $21)
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+             AS n (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at, origin_id, hop,
+                   done_at, reason, prior_id, fallback)",
+        &[
+            &ids, &events, &lanes, &seqs, &channels, &targets, &modes, &states, &ranks, &titles, &firing, &resolved, &born, &due, &origins, &hops,
+            &done, &reasons, &priors, &fallbacks, &SEPARATOR,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Locks lanes at once, in the order that all transactions share: those given, those that these messages hold, and those that these deliveries will
+/// enter. What is read of them by a later statement is what others have committed until then. Gives whether a message of those holds one.
+pub(super) async fn lock_lanes(tx: &Tx, lanes: &[i64], messages: &Vec<Uuid>, arrivals: &[Arrival<'_>]) -> Result<bool, Fail> {
+    if lanes.is_empty() && messages.is_empty() && arrivals.is_empty() {
+        return Ok(false);
+    }
+    let names = names_of(arrivals);
+    if !names.is_empty() {
+        make(tx, &names).await?;
+    }
+    let (channels, keys): (Vec<&str>, Vec<&str>) = names.into_keys().unzip();
+    let rows = tx
+        .query(
+            "SELECT message_id = ANY ($2) FROM lane WHERE id IN (
+                 SELECT unnest($1) UNION SELECT id FROM lane WHERE message_id = ANY ($2)
+                 UNION SELECT l.id FROM unnest($3, $4) AS n (channel, key) JOIN lane l ON l.channel = n.channel AND l.key = n.key)
+             ORDER BY channel, key FOR UPDATE",
+            &[&lanes.to_vec(), messages, &channels, &keys],
+        )
+        .await?;
+    let mut held = false;
+    for row in &rows {
+        held |= get::<Option<bool>>(row, 0)?.unwrap_or(false);
+    }
+    Ok(held)
+}
+
+/// Computes the counters of locked lanes anew; reads only the partial index.
+pub(super) async fn recount(tx: &Tx, lanes: &[i64]) -> Result<(), Fail> {
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    tx.execute(
+        "UPDATE lane SET waiting = c.waiting, deferred = c.deferred, rank = c.rank, since = c.since, due_at = c.due_at
+         FROM unnest($1) AS l (id) CROSS JOIN LATERAL (
+             SELECT count(*) AS waiting, count(*) FILTER (WHERE d.state = 'deferred') AS deferred, coalesce(min(d.rank), 3) AS rank,
+                 coalesce(min(d.born_at), 0) AS since,
+                 coalesce(least(min(d.due_at) FILTER (WHERE d.state = 'deferred'),
+                     (SELECT w.due_at FROM delivery w WHERE w.lane_id = l.id AND w.state IN ('waiting', 'deferred') AND w.state = 'waiting'
+                      ORDER BY w.lane_seq LIMIT 1)), 0) AS due_at
+             FROM delivery d WHERE d.lane_id = l.id AND d.state IN ('waiting', 'deferred')) AS c
+         WHERE lane.id = l.id",
+        &[&lanes.to_vec()],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! Messages before they are sent: the fence, messages' rows, cells and members, and the beginning of an attempt.
+//!
+//! Keeps I3 (one open message a lane), I4 (a prefix of each lane) and I5 (what is begun is not rendered anew, what is ok stays ok).
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::failure::Fail;
+use super::lanes::lock_lanes;
+use super::rows::{clean, clean_optional, get, state, to_json};
+use super::tx::Tx;
+use crate::model::{MessageId, OutletKey, Page, Recipient};
+use crate::store::{Cell, CellState, Fence, NewAttempt, NewMessage, State, StoreError};
+
+/// A message with its pages as JSON.
+pub(super) struct PreparedMessage {
+    pub(super) message: NewMessage,
+    pages: Vec<u8>,
+}
+
+impl PreparedMessage {
+    /// Serialises; meant for the caller's thread.
+    pub(super) fn new(mut message: NewMessage) -> Result<Self, StoreError> {
+        let pages = to_json::<Vec<Page>>(&message.pages, "a message's pages")?;
+        clean(&mut message.channel);
+        clean(&mut message.template);
+        message.cells.iter_mut().for_each(clean_cell);
+        Ok(Self { message, pages })
+    }
+
+    /// Bytes it takes in the queue, about.
+    pub(super) fn cost(&self) -> usize {
+        256 + self.pages.len() + self.message.cells.len() * 120 + self.message.members.len() * 48
+    }
+}
+
+/// Makes a cell's texts such as the database takes.
+pub(super) fn clean_cell(cell: &mut Cell) {
+    if cell.recipient.expose().contains('\0') {
+        cell.recipient = clean_recipient(&cell.recipient);
+    }
+    clean_optional(&mut cell.platform_id);
+    clean_optional(&mut cell.code);
+}
+
+fn clean_recipient(recipient: &Recipient) -> Recipient {
+    let mut text = recipient.expose().to_owned();
+    clean(&mut text);
+    Recipient::new(text)
+}
+
+fn invalid(text: String) -> Fail {
+    Fail::Refused(StoreError::Invalid(text))
+}
+
+/// Refuses who no longer owns the outlet (I7), and keeps others from claiming it until this transaction ends.
+pub(super) async fn check_fence(tx: &Tx, fence: &Fence) -> Result<(), Fail> {
+    let row = tx.first("SELECT epoch FROM outlet WHERE key = $1 FOR SHARE", &[&fence.outlet.as_str()]).await?;
+    let epoch: Option<i64> = row.as_ref().map(|row| get(row, 0)).transpose()?;
+    if epoch == Some(fence.epoch) { Ok(()) } else { Err(StoreError::Fenced.into()) }
+}
+
+/// A message to write: its outlet, itself, and whether it is done.
+pub(super) type Write<'a> = (&'a OutletKey, &'a PreparedMessage, bool);
+
+/// Inserts messages, each once, or gives stored ones new pages and generations. Their cells are not written.
+pub(super) async fn write_messages(tx: &Tx, writes: &[Write<'_>]) -> Result<(), Fail> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = writes.iter().map(|(_, m, _)| m.message.id.0).collect();
+    let channels: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.channel.as_str()).collect();
+    let platforms: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.platform).collect();
+    let outlets: Vec<&str> = writes.iter().map(|(outlet, ..)| outlet.as_str()).collect();
+    let kinds: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.kind).collect();
+    let templates: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.template.as_str()).collect();
+    let generations: Vec<i64> = writes.iter().map(|(_, m, _)| i64::from(m.message.generation)).collect();
+    let formed: Vec<i64> = writes.iter().map(|(_, m, _)| m.message.formed_at).collect();
+    let pages: Vec<&[u8]> = writes.iter().map(|(_, m, _)| m.pages.as_slice()).collect();
+    let done: Vec<bool> = writes.iter().map(|(.., done)| *done).collect();
+    tx.execute(
+        "INSERT INTO message (id, channel, platform, outlet, kind, template, generation, formed_at, pages, done)
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (id) DO UPDATE SET template = excluded.template, generation = excluded.generation, pages = excluded.pages, done = excluded.done",
+        &[&ids, &channels, &platforms, &outlets, &kinds, &templates, &generations, &formed, &pages, &done],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Adds or changes cells, in the order given. A cell that is ok stays as it is: it is never sent again (I5).
+pub(super) async fn write_cells(tx: &Tx, cells: &[(MessageId, &Cell)]) -> Result<(), Fail> {
+    let mut last: BTreeMap<(MessageId, u16, &str), &Cell> = BTreeMap::new();
+    for &(message, cell) in cells {
+        let kept = last.entry((message, cell.page, cell.recipient.expose())).or_insert(cell);
+        if kept.state != CellState::Ok {
+            *kept = cell;
+        }
+    }
+    if last.is_empty() {
+        return Ok(());
+    }
+    let messages: Vec<Uuid> = last.keys().map(|(message, ..)| message.0).collect();
+    let pages: Vec<i32> = last.keys().map(|(_, page, _)| i32::from(*page)).collect();
+    let recipients: Vec<&str> = last.keys().map(|(.., recipient)| *recipient).collect();
+    let states: Vec<&str> = last.values().map(|c| c.state.as_str()).collect();
+    let tries: Vec<i64> = last.values().map(|c| i64::from(c.tries)).collect();
+    let due: Vec<i64> = last.values().map(|c| c.due_at).collect();
+    let platform_ids: Vec<Option<&str>> = last.values().map(|c| c.platform_id.as_deref()).collect();
+    let codes: Vec<Option<&str>> = last.values().map(|c| c.code.as_deref()).collect();
+    tx.execute(
+        "INSERT INTO cell (message_id, page, recipient, state, tries, due_at, platform_id, code)
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (message_id, page, recipient) DO UPDATE SET state = excluded.state, tries = excluded.tries, due_at = excluded.due_at,
+             platform_id = excluded.platform_id, code = excluded.code
+         WHERE cell.state <> 'ok'",
+        &[&messages, &pages, &recipients, &states, &tries, &due, &platform_ids, &codes],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A delivery that is a member now.
+pub(super) struct Member {
+    pub(super) id: Uuid,
+    pub(super) lane: i64,
+    pub(super) message: Uuid,
+    seq: i64,
+    deferred: bool,
+}
+
+/// Makes open deliveries members of messages; those that are final or not there are left out.
+pub(super) async fn add_members(tx: &Tx, deliveries: Vec<Uuid>, messages: Vec<Uuid>) -> Result<Vec<Member>, Fail> {
+    if deliveries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = tx
+        .query(
+            "UPDATE delivery d SET message_id = n.message_id FROM unnest($1, $2) AS n (id, message_id)
+             WHERE d.id = n.id AND d.state IN ('waiting', 'deferred') RETURNING d.id, d.lane_id, d.message_id, d.lane_seq, d.state",
+            &[&deliveries, &messages],
+        )
+        .await?;
+    let member = |row| {
+        Ok(Member { id: get(row, 0)?, lane: get(row, 1)?, message: get(row, 2)?, seq: get(row, 3)?, deferred: state(row, 4)? == State::Deferred })
+    };
+    rows.iter().map(member).collect()
+}
+
+/// [`crate::store::Store::form`].
+pub(super) async fn form(tx: &Tx, fence: &Fence, prepared: &PreparedMessage) -> Result<(), Fail> {
+    check_fence(tx, fence).await?;
+    let message = &prepared.message;
+    let id = message.id;
+    may_be_formed(tx, id).await?;
+    write_messages(tx, &[(&fence.outlet, prepared, false)]).await?;
+    write_cells(tx, &message.cells.iter().map(|cell| (id, cell)).collect::<Vec<_>>()).await?;
+    let wanted: Vec<Uuid> = message.members.iter().map(|member| member.0).collect();
+    let members = add_members(tx, wanted.clone(), vec![id.0; wanted.len()]).await?;
+    if let Some(missing) = wanted.iter().find(|wanted| members.iter().all(|member| member.id != **wanted)) {
+        return Err(invalid(format!("delivery {missing} cannot be a member of message {id}: it is final or unknown")));
+    }
+    // The last place of each lane remains: all that waits in the lane up to it must belong to this message. Deferred ones stand outside the
+    // order: they are due by themselves, and may be passed over.
+    let mut lanes = BTreeMap::<i64, i64>::new();
+    for member in &members {
+        let last = lanes.entry(member.lane).or_default();
+        *last = (*last).max(if member.deferred { 0 } else { member.seq });
+    }
+    let (lanes, lasts): (Vec<i64>, Vec<i64>) = lanes.into_iter().unzip();
+    lock_lanes(tx, &lanes, &Vec::new(), &[]).await?;
+    check_lanes(tx, &lanes, &lasts, id).await?;
+    tx.execute("UPDATE lane SET message_id = $2 WHERE id = ANY ($1)", &[&lanes, &id.0]).await?;
+    Ok(())
+}
+
+async fn may_be_formed(tx: &Tx, id: MessageId) -> Result<(), Fail> {
+    let Some(row) = tx.first("SELECT done FROM message WHERE id = $1 FOR UPDATE", &[&id.0]).await? else { return Ok(()) };
+    if get(&row, 0)? {
+        return Err(invalid(format!("message {id} is done and cannot be formed again")));
+    }
+    if tx.first("SELECT 1 FROM cell WHERE message_id = $1 AND state = 'begun' LIMIT 1", &[&id.0]).await?.is_some() {
+        return Err(invalid(format!("message {id} cannot be rendered anew: an attempt of it has begun and not ended")));
+    }
+    Ok(())
+}
+
+async fn check_lanes(tx: &Tx, lanes: &Vec<i64>, lasts: &Vec<i64>, id: MessageId) -> Result<(), Fail> {
+    let other = tx.first("SELECT id FROM lane WHERE id = ANY ($1) AND message_id <> $2 LIMIT 1", &[lanes, &id.0]).await?;
+    if let Some(row) = other {
+        let lane: i64 = get(&row, 0)?;
+        return Err(invalid(format!("message {id} cannot take from lane {lane}: another message of that lane is open")));
+    }
+    let skipped = tx
+        .first(
+            "SELECT n.lane_id FROM unnest($1, $2) AS n (lane_id, last) WHERE EXISTS (
+                 SELECT 1 FROM delivery d WHERE d.lane_id = n.lane_id AND d.state IN ('waiting', 'deferred') AND d.state = 'waiting'
+                     AND d.lane_seq < n.last AND d.message_id IS DISTINCT FROM $3) LIMIT 1",
+            &[lanes, lasts, &id.0],
+        )
+        .await?;
+    if let Some(row) = skipped {
+        let lane: i64 = get(&row, 0)?;
+        return Err(invalid(format!("message {id} cannot take from the middle of lane {lane}: its members must be a prefix of the lane")));
+    }
+    Ok(())
+}
+
+/// [`crate::store::Store::begin`].
+pub(super) async fn begin(tx: &Tx, fence: &Fence, attempt: &NewAttempt) -> Result<(), Fail> {
+    check_fence(tx, fence).await?;
+    let page = i32::from(attempt.page);
+    let recipients: Vec<Recipient> = attempt.recipients.iter().map(clean_recipient).collect();
+    let names: Vec<&str> = recipients.iter().map(Recipient::expose).collect();
+    tx.execute(
+        "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &[&attempt.id.0, &attempt.message.0, &page, &fence.outlet.as_str(), &attempt.node, &fence.epoch, &attempt.begun_at],
+    )
+    .await?;
+    let rows = tx
+        .query(
+            "UPDATE cell SET state = 'begun' WHERE message_id = $1 AND page = $2 AND recipient = ANY ($3) AND state IN ('open', 'begun')
+             RETURNING recipient",
+            &[&attempt.message.0, &page, &names],
+        )
+        .await?;
+    let begun: Vec<&str> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    match recipients.iter().find(|recipient| !begun.contains(&recipient.expose())) {
+        None => Ok(()),
+        Some(recipient) => {
+            let (page, message) = (attempt.page, attempt.message);
+            Err(invalid(format!("page {page} of message {message} cannot be begun for {recipient}: it is settled, or was never formed")))
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The schema: made when it is not there, brought up to date step by step, refused when it is newer than this program.
+//!
+//! All of it happens in one transaction under an advisory lock, so that of several nodes that start at once one does it and the others wait.
+
+use super::connect::Db;
+use super::failure::Fail;
+use super::tx::Tx;
+use crate::store::StoreError;
+
+/// The steps; the first makes version 1.
+const STEPS: &[&str] = &[include_str!("schema_1.sql")];
+/// The version that this program reads and writes.
+pub(super) const VERSION: i64 = STEPS.len() as i64;
+/// Seed of the advisory lock's number, one of our own: "watchfir" in ASCII.
+const LOCK: i64 = 0x7761_7463_6866_6972;
+
+/// Brings the schema up to date, and looks at settings of the database that weaken what a commit means.
+pub(super) async fn migrate(db: &Db) -> Result<(), Fail> {
+    // Not bounded in time as other transactions are: a step may have to rewrite a large table.
+    let tx = db.write().await?;
+    let unsynced = run(&tx, db.schema()).await?;
+    tx.commit().await?;
+    if unsynced {
+        tracing::info!("the database has synchronous_commit off; Watchfire turns it on for its own transactions");
+        db.sync_commits();
+    }
+    Ok(())
+}
+
+async fn run(tx: &Tx, schema: &str) -> Result<bool, Fail> {
+    // A step may take longer than a statement usually does, and so may the wait for another node that makes it.
+    tx.batch("SET LOCAL statement_timeout TO 0; SET LOCAL idle_in_transaction_session_timeout TO 0").await?;
+    tx.query("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", &[&schema, &LOCK]).await?;
+    let exists = tx.first("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", &[&schema]).await?;
+    if exists.is_none() {
+        tx.batch(&format!("CREATE SCHEMA \"{schema}\"")).await?;
+    }
+    let version = version(tx).await?;
+    if version > VERSION {
+        return Err(StoreError::Unusable(format!(
+            "the database has schema version {version}, this program knows versions up to {VERSION}: it was used by a newer Watchfire; \
+             run that version, or restore a backup made before the upgrade"
+        ))
+        .into());
+    }
+    for (step, number) in STEPS.iter().zip(1..).skip(usize::try_from(version).unwrap_or(0)) {
+        tx.batch(step).await?;
+        tx.execute("UPDATE schema_version SET version = $1", &[&number]).await?;
+        tracing::info!(version = number, "the database schema was brought up to date");
+    }
+    let settings = tx.first("SELECT current_setting('synchronous_commit') = 'off', current_setting('fsync') = 'off'", &[]).await?;
+    let (unsynced, unsafe_disk) = settings.map_or((false, false), |row| (row.get(0), row.get(1)));
+    if unsafe_disk {
+        tracing::warn!("the database runs with fsync off: a crash of its machine loses or damages what was accepted; turn fsync on");
+    }
+    Ok(unsynced)
+}
+
+async fn version(tx: &Tx) -> Result<i64, Fail> {
+    tx.batch(
+        "CREATE TABLE IF NOT EXISTS schema_version (one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), version BIGINT NOT NULL);
+         INSERT INTO schema_version (version) VALUES (0) ON CONFLICT DO NOTHING",
+    )
+    .await?;
+    let row = tx.first("SELECT version FROM schema_version", &[]).await?;
+    Ok(row.map_or(0, |row| row.get(0)))
+}

@@ -1,0 +1,302 @@
+//! The store in PostgreSQL: the engine for several processes, also behind a pooler that lends a connection for one transaction at a time.
+//!
+//! Two tasks commit in groups, events and outcomes; all else is one transaction each on a pooled connection. This file is the door: options,
+//! start and stop, and each method of the trait handed to the module that knows it.
+
+mod accept;
+mod address;
+mod admin;
+mod claim;
+mod connect;
+mod failure;
+mod fallback;
+mod group;
+mod history;
+mod lanes;
+mod messages;
+mod migrate;
+mod notify;
+mod outcomes;
+mod purge;
+mod queue;
+mod read;
+mod rename;
+mod rows;
+mod settle;
+mod tls;
+mod tx;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinHandle;
+
+use self::accept::PreparedEvent;
+use self::connect::{Db, transaction};
+use self::failure::Fail;
+use self::queue::{Limits, Queue};
+use self::settle::PreparedSettlement;
+use super::*;
+use crate::model::Secret;
+
+/// How a PostgreSQL store is opened.
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:5432/name?sslmode=require`; several hosts may be given, the one that takes writes is found. `sslmode`:
+    /// `disable`; `prefer` (the default: encrypted when the server can, its certificate is not proved); `require`, `verify-ca` and `verify-full`
+    /// (encrypted, and the certificate must be proved by the system's or Mozilla's authorities, or those in the PEM file `sslrootcert`).
+    pub url: Secret,
+    /// The schema that holds the tables; made when it is not there. Letters a-z, digits and underscores.
+    pub schema: String,
+    /// Connections at most; at least 4.
+    pub connections: usize,
+    /// How long a connection may take to be made, and how long one may wait for a free one.
+    pub connect_timeout: Duration,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+    /// Whether to wait for a database that is away when the store is opened, instead of failing.
+    pub wait: bool,
+    /// Bytes of requests that may wait, for events and for outcomes each; beyond it they are [`StoreError::Busy`].
+    pub queue_bytes: usize,
+    /// Requests that may wait, for events and for outcomes each.
+    pub queue_requests: usize,
+    /// A request that waited longer than this is not begun any more and becomes [`StoreError::Busy`].
+    pub queue_age: Duration,
+    /// Whether leases are measured by the database's clock instead of the callers' clocks, which may differ from node to node.
+    pub database_clock: bool,
+    /// Whether other nodes are told that something waits on an outlet: `NOTIFY watchfire` with the outlet's key.
+    pub notify: bool,
+}
+
+impl PostgresOptions {
+    /// The defaults: schema `watchfire`, 8 connections, 5 s to connect and 10 s a statement, queues of 64 MiB and 16,384 requests of at most 5 s,
+    /// the database's clock, hints on, no waiting.
+    pub fn new(url: Secret) -> Self {
+        Self {
+            url,
+            schema: "watchfire".into(),
+            connections: 8,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            wait: false,
+            queue_bytes: 64 << 20,
+            queue_requests: 16_384,
+            queue_age: Duration::from_secs(5),
+            database_clock: true,
+            notify: true,
+        }
+    }
+}
+
+/// The store in a PostgreSQL database.
+pub struct PostgresStore {
+    db: Arc<Db>,
+    events: Arc<Queue<PreparedEvent, Accepted>>,
+    outcomes: Arc<Queue<PreparedSettlement, Settled>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    database_clock: bool,
+    notify: bool,
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore").field("schema", &self.db.schema()).finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Connects, brings the schema up to date and starts the tasks; must be called in a Tokio runtime. With `wait` it goes on trying until the
+    /// database is there, says once in the log that it waits, and ends when dropped.
+    ///
+    /// Errors: [`StoreError::Invalid`] for a URL or schema name that cannot be used; [`StoreError::Unavailable`] when the database cannot be reached
+    /// or refuses the login; [`StoreError::Unusable`] when it is newer than this program or not Watchfire's. The text says what to do.
+    pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
+        let db = Db::new(&options)?;
+        let mut told = false;
+        while let Err(error) = migrate::migrate(&db).await.map_err(Fail::into_store_error) {
+            if !options.wait || !matches!(error, StoreError::Unavailable(_) | StoreError::Busy) {
+                return Err(error);
+            }
+            if !told {
+                tracing::warn!(%error, "waiting for the database");
+                told = true;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let db = Arc::new(db);
+        let limits = Limits { bytes: options.queue_bytes, requests: options.queue_requests, age: options.queue_age };
+        let (events, outcomes) = (Arc::new(Queue::new(limits)), Arc::new(Queue::new(limits)));
+        let tasks = vec![
+            tokio::spawn(group::run::<PreparedEvent>(db.clone(), events.clone())),
+            tokio::spawn(group::run::<PreparedSettlement>(db.clone(), outcomes.clone())),
+        ];
+        Ok(Self { db, events, outcomes, tasks: Mutex::new(tasks), database_clock: options.database_clock, notify: options.notify })
+    }
+
+    fn stop(&self) {
+        self.events.close();
+        self.outcomes.close();
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// One transaction of the store, as the one who asked sees it.
+macro_rules! answer {
+    ($store:expr, $begin:ident, |$tx:ident| $work:expr) => {
+        transaction!(&$store.db, $begin, |$tx| $work).map_err(Fail::into_store_error)
+    };
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError> {
+        let event = PreparedEvent::new(event, self.notify)?;
+        let cost = event.cost();
+        self.events.submit(event, cost).await
+    }
+
+    async fn own(&self, claim: Claim) -> Result<Option<Owned>, StoreError> {
+        answer!(self, write, |tx| claim::own(tx, &claim, self.database_clock))
+    }
+
+    async fn renew(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
+        answer!(self, write, |tx| claim::renew(tx, node, now, lease_until, self.database_clock))
+    }
+
+    async fn lanes_ready(&self, outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError> {
+        answer!(self, read, |tx| read::lanes_ready(tx, outlet, except, limit))
+    }
+
+    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, StoreError> {
+        answer!(self, read, |tx| read::waiting(tx, lane, after, limit, with_events))
+    }
+
+    async fn events(&self, ids: &[EventId]) -> Result<Vec<StoredEvent>, StoreError> {
+        answer!(self, read, |tx| read::events(tx, ids))
+    }
+
+    async fn form(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
+        let message = messages::PreparedMessage::new(message)?;
+        answer!(self, write, |tx| messages::form(tx, &fence, &message))
+    }
+
+    async fn begin(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError> {
+        answer!(self, write, |tx| messages::begin(tx, &fence, &attempt))
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        let settlement = PreparedSettlement::new(settlement, self.notify)?;
+        let cost = settlement.cost();
+        self.outcomes.submit(settlement, cost).await
+    }
+
+    async fn outlet(&self, fence: Fence, mut change: OutletChange) -> Result<(), StoreError> {
+        if let Some(held) = &mut change.held {
+            rows::clean_optional(held);
+        }
+        answer!(self, write, |tx| claim::set_outlet(tx, &fence, &change))
+    }
+
+    async fn followers(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
+        answer!(self, read, |tx| fallback::followers(tx, lane, lane_seq))
+    }
+
+    async fn fall_back(
+        &self,
+        channel: &str,
+        born_before: i64,
+        to: MoveTo,
+        reason: &str,
+        limit: usize,
+        now: i64,
+    ) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        let found = answer!(self, read, |tx| fallback::candidates(tx, channel, born_before, &to.channel, limit))?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        answer!(self, write, |tx| fallback::copy(tx, &found, &to, reason, now, self.notify))
+    }
+
+    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        answer!(self, write, |tx| admin::requeue(tx, ids, to.as_ref(), now, self.notify))
+    }
+
+    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError> {
+        let mut reason = reason.to_owned();
+        rows::clean(&mut reason);
+        answer!(self, write, |tx| admin::drop_deliveries(tx, ids, &reason, now))
+    }
+
+    async fn adopt(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
+        answer!(self, write, |tx| rename::adopt(tx, from, to, outlet))
+    }
+
+    async fn assign(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
+        answer!(self, write, |tx| rename::assign(tx, channel, outlet))
+    }
+
+    async fn page(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
+        answer!(self, read, |tx| history::page(tx, filter))
+    }
+
+    async fn show(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
+        answer!(self, read, |tx| history::show(tx, id))
+    }
+
+    async fn show_event(&self, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError> {
+        answer!(self, read, |tx| history::show_event(tx, id))
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
+        answer!(self, read, |tx| history::message(tx, id))
+    }
+
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        answer!(self, read, |tx| read::stats(tx))
+    }
+
+    async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError> {
+        let found = answer!(self, read, |tx| purge::candidates(tx, retention, limit))?;
+        answer!(self, write, |tx| purge::purge(tx, &found, retention))
+    }
+
+    async fn mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {
+        answer!(self, read, |tx| read::mutes(tx))
+    }
+
+    async fn mute(&self, mut mute: ChannelMute) -> Result<(), StoreError> {
+        [&mut mute.channel, &mut mute.reason, &mut mute.by].into_iter().for_each(rows::clean);
+        answer!(self, write, |tx| admin::mute(tx, &mute))
+    }
+
+    /// Always refused: a copy of a database server is made with its own tools.
+    async fn backup(&self, _: &Path) -> Result<(), StoreError> {
+        let schema = self.db.schema();
+        Err(StoreError::Invalid(format!("this store is in PostgreSQL: make the copy there, for example `pg_dump --schema={schema} --format=custom`")))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        answer!(self, write, |tx| admin::check(tx))
+    }
+
+    async fn close(&self) {
+        self.stop();
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            if task.await.is_err() {
+                tracing::warn!("a task of the store ended by a defect");
+            }
+        }
+        self.db.close();
+    }
+}

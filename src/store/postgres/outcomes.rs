@@ -1,0 +1,227 @@
+//! The parts of a wave of settlements: attempts, deliveries, the lanes they leave, and fallback children (I8).
+//!
+//! Never unmakes a final state.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use uuid::Uuid;
+
+use super::accept::NO_REASON;
+use super::failure::Fail;
+use super::lanes::{Arrival, append, lock_lanes, recount};
+use super::notify::notify;
+use super::rows::get;
+use super::settle::PreparedSettlement;
+use super::tx::Tx;
+use crate::model::DeliveryId;
+use crate::store::{AcceptedDelivery, State};
+
+/// Attempts kept at each end of a message's history.
+const KEPT: i64 = 10;
+/// Attempts younger than this (ms) are kept besides: the sliding window of a new owner is rebuilt from them (I10).
+const YOUNG: i64 = 3_600_000;
+
+/// Inserts or ends the attempts, and trims the histories of messages that were stored before.
+pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<(), Fail> {
+    let all: Vec<_> =
+        wave.iter().filter_map(|s| Some((&s.settlement.fence, s.settlement.message.as_ref()?.id, s.settlement.attempt.as_ref()?))).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = all.iter().map(|(.., a)| a.id.0).collect();
+    let messages: Vec<Uuid> = all.iter().map(|(_, message, _)| message.0).collect();
+    let pages: Vec<i32> = all.iter().map(|(.., a)| i32::from(a.page)).collect();
+    let outlets: Vec<&str> = all.iter().map(|(fence, ..)| fence.outlet.as_str()).collect();
+    let nodes: Vec<&str> = all.iter().map(|(.., a)| a.node.as_str()).collect();
+    let epochs: Vec<i64> = all.iter().map(|(fence, ..)| fence.epoch).collect();
+    let begun: Vec<i64> = all.iter().map(|(.., a)| a.begun_at).collect();
+    let ended: Vec<i64> = all.iter().map(|(.., a)| a.ended_at).collect();
+    let kinds: Vec<&str> = all.iter().map(|(.., a)| a.kind).collect();
+    let codes: Vec<Option<&str>> = all.iter().map(|(.., a)| a.code.as_deref()).collect();
+    let answers: Vec<Option<&str>> = all.iter().map(|(.., a)| a.answer.as_deref()).collect();
+    tx.execute(
+        "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at, ended_at, kind, code, answer)
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, kind = excluded.kind, code = excluded.code, answer = excluded.answer",
+        &[&ids, &messages, &pages, &outlets, &nodes, &epochs, &begun, &ended, &kinds, &codes, &answers],
+    )
+    .await?;
+    let earlier = wave.iter().filter(|s| s.message.is_none() && s.settlement.attempt.is_some());
+    let (messages, before): (Vec<Uuid>, Vec<i64>) =
+        earlier.filter_map(|s| Some((s.settlement.message.as_ref()?.id.0, s.settlement.now - YOUNG))).unzip();
+    trim(tx, &messages, &before).await
+}
+
+async fn trim(tx: &Tx, messages: &Vec<Uuid>, before: &Vec<i64>) -> Result<(), Fail> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    tx.execute(
+        "DELETE FROM attempt WHERE id IN (
+             SELECT a.id FROM unnest($1, $2) AS n (message_id, before) CROSS JOIN LATERAL (
+                 SELECT id, begun_at, ended_at, row_number() OVER (ORDER BY begun_at, id) AS place, count(*) OVER () AS all_of_them
+                 FROM attempt WHERE message_id = n.message_id) AS a
+             WHERE a.place > $3 AND a.place <= a.all_of_them - $3 AND a.begun_at < n.before AND a.ended_at IS NOT NULL)",
+        &[messages, before, &KEPT],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Changes deliveries; gives the lanes of those that changed. One that became final meanwhile stays as it is, except that a dropped one which
+/// turns out to have left already is told truthfully.
+pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<HashMap<DeliveryId, i64>, Fail> {
+    let (mut ids, mut states, mut tries, mut due, mut reasons) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut done, mut detach, mut messages, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut named = HashSet::new();
+    for s in wave {
+        let id = s.settlement.message.as_ref().map(|m| m.id);
+        let members: HashSet<DeliveryId> = s.message.iter().flat_map(|m| m.message.members.iter().copied()).collect();
+        // One that is named twice changes once, as the first time.
+        for c in s.settlement.deliveries.iter().filter(|c| named.insert(c.id)) {
+            // A final delivery names its message or a reason (I4). What was sent, died or is unknown did so in this message.
+            let carried = members.contains(&c.id) || matches!(c.state, State::Sent | State::Dead | State::Unknown);
+            ids.push(c.id.0);
+            states.push(c.state.as_str());
+            tries.push(i64::from(c.tries));
+            due.push(c.due_at);
+            reasons.push(c.reason.as_deref());
+            done.push(c.state.is_final().then_some(s.settlement.now));
+            detach.push(c.detach);
+            messages.push(id.filter(|_| carried && !c.detach).map(|id| id.0));
+            left.push(id.filter(|_| c.detach).map(|id| id.0));
+        }
+    }
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = tx
+        .query(
+            "UPDATE delivery d SET state = n.state, tries = n.tries, due_at = n.due_at, done_at = n.done_at,
+                 message_id = CASE WHEN n.detach THEN NULL ELSE coalesce(n.message_id, d.message_id) END,
+                 tried = CASE WHEN n.gone IS NULL THEN d.tried
+                     WHEN cardinality(d.tried) >= 20 THEN d.tried[1:10] || d.tried[12:20] || n.gone
+                     ELSE coalesce(d.tried, '{}') || n.gone END,
+                 reason = CASE WHEN n.reason IS NULL AND n.done_at IS NOT NULL AND (n.detach OR coalesce(n.message_id, d.message_id) IS NULL)
+                     THEN $10 ELSE n.reason END
+             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS n (id, state, tries, due_at, reason, done_at, detach, message_id, gone)
+             WHERE d.id = n.id AND d.state IN ('waiting', 'deferred') RETURNING d.id, d.lane_id",
+            &[&ids, &states, &tries, &due, &reasons, &done, &detach, &messages, &left, &NO_REASON],
+        )
+        .await?;
+    let mut lanes = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        lanes.insert(DeliveryId(get(row, 0)?), get(row, 1)?);
+    }
+    let late: Vec<usize> = (0..ids.len()).filter(|&ix| states[ix] == State::Sent.as_str() && !lanes.contains_key(&DeliveryId(ids[ix]))).collect();
+    if !late.is_empty() {
+        let late_ids: Vec<Uuid> = late.iter().map(|&ix| ids[ix]).collect();
+        let late_done: Vec<Option<i64>> = late.iter().map(|&ix| done[ix]).collect();
+        let late_messages: Vec<Option<Uuid>> = late.iter().map(|&ix| messages[ix]).collect();
+        tx.execute(
+            "UPDATE delivery d SET state = 'sent', done_at = n.done_at, message_id = coalesce(n.message_id, d.message_id),
+                 reason = coalesce(d.reason || '; ', '') || 'it had already left'
+             FROM unnest($1, $2, $3) AS n (id, done_at, message_id) WHERE d.id = n.id AND d.state = 'dropped'",
+            &[&late_ids, &late_done, &late_messages],
+        )
+        .await?;
+    }
+    Ok(lanes)
+}
+
+/// A fallback child that is wanted, and the settlement of the wave that makes it.
+struct Wanted<'a> {
+    of: usize,
+    arrival: Arrival<'a>,
+}
+
+/// Fallback children: left out when their origin was dropped meanwhile, or has one on that channel already.
+async fn wanted_children<'a>(tx: &Tx, wave: &[&'a PreparedSettlement]) -> Result<Vec<Wanted<'a>>, Fail> {
+    let mut all: Vec<Wanted<'a>> = Vec::new();
+    for (of, s) in wave.iter().enumerate() {
+        all.extend(s.children.iter().map(|(event, prepared)| Wanted { of, arrival: Arrival { event: *event, prepared, now: s.settlement.now } }));
+    }
+    if all.is_empty() {
+        return Ok(all);
+    }
+    let delivery = |child: &Wanted<'a>| &child.arrival.prepared.delivery;
+    let origins: Vec<Option<Uuid>> = all.iter().map(|child| delivery(child).origin.map(|id| id.0)).collect();
+    let channels: Vec<&str> = all.iter().map(|child| delivery(child).channel.as_str()).collect();
+    // Locked, so that nobody drops an origin between the look and the commit.
+    tx.query("SELECT 1 FROM delivery WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &[&origins]).await?;
+    let rows = tx
+        .query(
+            "SELECT n.place FROM unnest($1, $2) WITH ORDINALITY AS n (origin_id, channel, place)
+             WHERE EXISTS (SELECT 1 FROM delivery d WHERE d.origin_id = n.origin_id AND d.channel = n.channel)
+                 OR EXISTS (SELECT 1 FROM delivery d WHERE d.id = n.origin_id AND d.state = 'dropped')",
+            &[&origins, &channels],
+        )
+        .await?;
+    let unwanted: HashSet<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    let mut named = HashSet::new();
+    let mut place = 0;
+    all.retain(|child| {
+        place += 1;
+        let d = delivery(child);
+        let twice = d.origin.is_some() && !named.insert((d.origin, d.channel.as_str()));
+        !twice && !unwanted.contains(&place)
+    });
+    Ok(all)
+}
+
+/// Locks all lanes that the wave touches, lets open messages take theirs, frees those of messages that are done or that nothing in the lane
+/// belongs to any more, and puts the children into theirs. Gives the children by settlement.
+pub(super) async fn update_lanes(
+    tx: &Tx,
+    wave: &[&PreparedSettlement],
+    taken: &[(i64, Uuid)],
+    changed: &HashMap<DeliveryId, i64>,
+) -> Result<Vec<Vec<AcceptedDelivery>>, Fail> {
+    let (of, arrivals): (Vec<usize>, Vec<Arrival<'_>>) = wanted_children(tx, wave).await?.into_iter().map(|c| (c.of, c.arrival)).unzip();
+    let all = wave.iter().filter_map(|s| s.settlement.message.as_ref());
+    let finished: Vec<Uuid> = all.filter(|m| m.done).map(|m| m.id.0).collect();
+    let counted: Vec<i64> = changed.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let lanes: Vec<i64> = counted.iter().copied().chain(taken.iter().map(|(lane, _)| *lane)).collect();
+    let held = lock_lanes(tx, &lanes, &finished, &arrivals).await?;
+    if !taken.is_empty() {
+        let (lanes, messages): (Vec<i64>, Vec<Uuid>) = taken.iter().copied().collect::<BTreeMap<_, _>>().into_iter().unzip();
+        let sql = "UPDATE lane SET message_id = n.message_id FROM unnest($1, $2) AS n (id, message_id) WHERE lane.id = n.id";
+        tx.execute(sql, &[&lanes, &messages]).await?;
+    }
+    if held {
+        tx.execute("UPDATE lane SET message_id = NULL WHERE message_id = ANY ($1)", &[&finished]).await?;
+    }
+    leave(tx, wave, changed).await?;
+    let children = append(tx, &arrivals).await?;
+    if wave.iter().any(|s| s.notify) {
+        notify(tx, &children).await?;
+    }
+    recount(tx, &counted).await?;
+    let mut made: Vec<Vec<AcceptedDelivery>> = wave.iter().map(|_| Vec::new()).collect();
+    for (of, child) in of.into_iter().zip(children) {
+        made[of].push(child);
+    }
+    Ok(made)
+}
+
+/// Frees lanes of open messages when no member of theirs is left there.
+async fn leave(tx: &Tx, wave: &[&PreparedSettlement], changed: &HashMap<DeliveryId, i64>) -> Result<(), Fail> {
+    let (mut lanes, mut messages) = (Vec::new(), Vec::new());
+    for s in wave {
+        let Some(message) = s.settlement.message.as_ref().filter(|m| !m.done) else { continue };
+        for lane in s.settlement.deliveries.iter().filter(|c| c.detach).filter_map(|c| changed.get(&c.id)) {
+            lanes.push(*lane);
+            messages.push(message.id.0);
+        }
+    }
+    if !lanes.is_empty() {
+        tx.execute(
+            "UPDATE lane SET message_id = NULL FROM unnest($1, $2) AS n (id, message_id)
+             WHERE lane.id = n.id AND lane.message_id = n.message_id
+                 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = n.message_id AND d.lane_id = n.id)",
+            &[&lanes, &messages],
+        )
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! What runners read: lanes that are ready, what waits in them, events, and the counts.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::failure::Fail;
+use super::rows::{DELIVERY, EVENT, count, get, limit, outlet, stored_event, waiting_row};
+use super::tx::Tx;
+use crate::model::{EventId, LaneId, OutletKey};
+use crate::store::{ChannelMute, LaneHead, OutletRow, State, Stats, StoredEvent, Waiting};
+
+/// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those in `except`.
+pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, except: &[LaneId], most: usize) -> Result<Vec<LaneHead>, Fail> {
+    let except: Vec<i64> = except.iter().map(|lane| lane.0).collect();
+    let rows = tx
+        .query(
+            "SELECT id, channel, key, last_seq, waiting, rank, due_at, since FROM lane
+             WHERE outlet = $1 AND waiting > 0 AND message_id IS NULL AND id <> ALL ($2) ORDER BY rank * 300000 + since, id LIMIT $3",
+            &[&outlet.as_str(), &except, &limit(most)],
+        )
+        .await?;
+    let head = |row| {
+        Ok(LaneHead {
+            id: LaneId(get(row, 0)?),
+            channel: get(row, 1)?,
+            key: get(row, 2)?,
+            last_seq: get(row, 3)?,
+            waiting: get(row, 4)?,
+            rank: get(row, 5)?,
+            due_at: get(row, 6)?,
+            since: get(row, 7)?,
+        })
+    };
+    rows.iter().map(head).collect()
+}
+
+/// [`crate::store::Store::waiting`].
+pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, with_events: bool) -> Result<Vec<Waiting>, Fail> {
+    let rows = tx
+        .query(
+            &format!(
+                "SELECT {DELIVERY} FROM delivery d WHERE d.lane_id = $1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > $2
+                 ORDER BY d.lane_seq LIMIT $3"
+            ),
+            &[&lane.0, &after, &limit(most)],
+        )
+        .await?;
+    let mut waiting: Vec<Waiting> = rows.iter().map(waiting_row).collect::<Result<_, _>>()?;
+    if with_events && !waiting.is_empty() {
+        let ids: Vec<EventId> = waiting.iter().map(|one| one.event_id).collect();
+        let found = events(tx, &ids).await?;
+        let bodies: HashMap<EventId, _> = found.into_iter().map(|stored| (stored.id, stored.event)).collect();
+        for one in &mut waiting {
+            one.event = bodies.get(&one.event_id).cloned();
+        }
+    }
+    Ok(waiting)
+}
+
+/// [`crate::store::Store::events`], in the order asked for.
+pub(super) async fn events(tx: &Tx, ids: &[EventId]) -> Result<Vec<StoredEvent>, Fail> {
+    let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = tx.query(&format!("SELECT {EVENT} FROM event e WHERE e.id = ANY ($1)"), &[&wanted]).await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let event = stored_event(row)?;
+        found.insert(event.id, event);
+    }
+    Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
+}
+
+/// [`crate::store::Store::stats`]. Costs one walk over the lanes that have something waiting and one over the index of dead letters, whatever the
+/// number of deliveries. The bytes are given as unknown: tables do not shrink by what is purged, so a cap on them would purge on and on.
+pub(super) async fn stats(tx: &Tx) -> Result<Stats, Fail> {
+    let mut stats = Stats::default();
+    let lanes = tx
+        .query(
+            "SELECT channel, sum(waiting - deferred)::bigint, sum(deferred)::bigint, min(since) FROM lane WHERE waiting > 0
+             GROUP BY channel ORDER BY channel",
+            &[],
+        )
+        .await?;
+    for row in &lanes {
+        let channel: String = get(row, 0)?;
+        for (state, column) in [(State::Waiting, 1), (State::Deferred, 2)] {
+            let n: u64 = count(row, column)?;
+            if n > 0 {
+                stats.open.push((channel.clone(), state, n));
+            }
+        }
+        stats.oldest.push((channel, get(row, 3)?));
+    }
+    for row in &tx.query("SELECT channel, count(*) FROM delivery WHERE state = 'dead' GROUP BY channel ORDER BY channel", &[]).await? {
+        stats.dead.push((get(row, 0)?, count(row, 1)?));
+    }
+    for row in &tx.query("SELECT key, paused_until, held, month, month_sent FROM outlet ORDER BY key", &[]).await? {
+        stats.outlets.push(OutletRow {
+            key: outlet(row, 0)?,
+            paused_until: get(row, 1)?,
+            held: get(row, 2)?,
+            month: get(row, 3)?,
+            month_sent: get(row, 4)?,
+        });
+    }
+    Ok(stats)
+}
+
+/// [`crate::store::Store::mutes`].
+pub(super) async fn mutes(tx: &Tx) -> Result<Vec<ChannelMute>, Fail> {
+    let rows = tx.query("SELECT channel, until, reason, by FROM mute ORDER BY channel", &[]).await?;
+    rows.iter().map(|row| Ok(ChannelMute { channel: get(row, 0)?, until: get(row, 1)?, reason: get(row, 2)?, by: get(row, 3)? })).collect()
+}

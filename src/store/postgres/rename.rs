@@ -1,0 +1,114 @@
+//! What a reload does to lanes: a renamed channel takes its lanes along, a changed credential moves them to another outlet.
+
+use uuid::Uuid;
+
+use super::failure::Fail;
+use super::lanes::{lock_lanes, recount};
+use super::rows::get;
+use super::tx::Tx;
+use crate::model::OutletKey;
+
+/// [`crate::store::Store::adopt`]. Gives how many lanes.
+pub(super) async fn adopt(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, Fail> {
+    if from == to {
+        return assign(tx, to, outlet).await;
+    }
+    tx.query("SELECT 1 FROM lane WHERE channel IN ($1, $2) ORDER BY channel, key FOR UPDATE", &[&from, &to]).await?;
+    let rows = tx
+        .query(
+            "SELECT l.id, l.message_id IS NOT NULL, (SELECT t.id FROM lane t WHERE t.channel = $2 AND t.key = l.key) FROM lane l
+             WHERE l.channel = $1 ORDER BY l.id",
+            &[&from, &to],
+        )
+        .await?;
+    for row in &rows {
+        let (lane, in_flight, twin): (i64, bool, Option<i64>) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
+        rename_open(tx, lane, to).await?;
+        match twin {
+            Some(twin) if !in_flight => merge(tx, lane, twin).await?,
+            // What is under way cannot be put behind others without breaking its prefix: it drains in a lane of its own.
+            Some(_) => rename_lane(tx, lane, to, outlet, "key || '~' || id").await?,
+            None => rename_lane(tx, lane, to, outlet, "key").await?,
+        }
+    }
+    assign(tx, to, outlet).await?;
+    let outlet = outlet.as_str();
+    tx.execute("UPDATE message SET channel = $2, outlet = $3 WHERE channel = $1 AND NOT done", &[&from, &to, &outlet]).await?;
+    let sql = "UPDATE mute SET channel = $2 WHERE channel = $1 AND NOT EXISTS (SELECT 1 FROM mute t WHERE t.channel = $2)";
+    tx.execute(sql, &[&from, &to]).await?;
+    Ok(rows.len() as u64)
+}
+
+async fn rename_open(tx: &Tx, lane: i64, to: &str) -> Result<(), Fail> {
+    // A fallback child whose origin has another child on that channel already would collide with it: it becomes a delivery of its own.
+    tx.execute(
+        "UPDATE delivery d SET channel = $2, origin_id = CASE
+             WHEN EXISTS (SELECT 1 FROM delivery o WHERE o.origin_id = d.origin_id AND o.channel = $2) THEN NULL ELSE d.origin_id END
+         WHERE d.lane_id = $1 AND d.state IN ('waiting', 'deferred')",
+        &[&lane, &to],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn rename_lane(tx: &Tx, lane: i64, to: &str, outlet: &OutletKey, key: &str) -> Result<(), Fail> {
+    let sql = format!("UPDATE lane SET channel = $2, outlet = $3, key = {key} WHERE id = $1");
+    tx.execute(&sql, &[&lane, &to, &outlet.as_str()]).await?;
+    Ok(())
+}
+
+/// Puts what is open in `lane` behind what is in `twin`, in order, and removes `lane` when nothing refers to it.
+async fn merge(tx: &Tx, lane: i64, twin: i64) -> Result<(), Fail> {
+    let moved = tx
+        .execute(
+            "UPDATE delivery d SET lane_id = $2, lane_seq = n.last_seq + n.place
+             FROM (SELECT o.id, t.last_seq, row_number() OVER (ORDER BY o.lane_seq) AS place FROM delivery o, lane t
+                   WHERE o.lane_id = $1 AND o.state IN ('waiting', 'deferred') AND t.id = $2) AS n
+             WHERE d.id = n.id",
+            &[&lane, &twin],
+        )
+        .await?;
+    let moved = i64::try_from(moved).unwrap_or(i64::MAX);
+    // What fired in the merged lane is the newer: a later resolved one follows it.
+    tx.execute(
+        "UPDATE lane SET last_seq = last_seq + $3, size = size + $3, fired = coalesce((SELECT o.fired FROM lane o WHERE o.id = $1), fired) WHERE id = $2",
+        &[&lane, &twin, &moved],
+    )
+    .await?;
+    recount(tx, &[lane, twin]).await?;
+    shrink(tx, &vec![lane], &vec![moved]).await
+}
+
+/// Deliveries left locked lanes, so many each; a lane to which nothing refers any more is removed.
+pub(super) async fn shrink(tx: &Tx, lanes: &Vec<i64>, by: &Vec<i64>) -> Result<(), Fail> {
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    tx.execute("UPDATE lane SET size = size - n.gone FROM unnest($1, $2) AS n (id, gone) WHERE lane.id = n.id", &[lanes, by]).await?;
+    tx.execute("DELETE FROM lane WHERE id = ANY ($1) AND size = 0 AND waiting = 0 AND message_id IS NULL", &[lanes]).await?;
+    Ok(())
+}
+
+/// [`crate::store::Store::assign`]. Open messages go with their lanes: their new owner finishes them.
+pub(super) async fn assign(tx: &Tx, channel: &str, outlet: &OutletKey) -> Result<u64, Fail> {
+    let outlet = outlet.as_str();
+    let rows = tx.query("SELECT id FROM lane WHERE channel = $1 AND outlet <> $2", &[&channel, &outlet]).await?;
+    let lanes: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    lock_lanes(tx, &lanes, &Vec::new(), &[]).await?;
+    let moved = tx.execute("UPDATE lane SET outlet = $2 WHERE channel = $1 AND outlet <> $2", &[&channel, &outlet]).await?;
+    tx.execute("UPDATE message SET outlet = $2 WHERE channel = $1 AND outlet <> $2 AND NOT done", &[&channel, &outlet]).await?;
+    Ok(moved)
+}
+
+/// Removes messages that are done and that nothing refers to, with their cells and attempts.
+pub(super) async fn remove_messages(tx: &Tx, ids: &Vec<Uuid>) -> Result<(), Fail> {
+    let sql =
+        "DELETE FROM message WHERE id = ANY ($1) AND done AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = message.id) RETURNING id";
+    let rows = tx.query(sql, &[ids]).await?;
+    let gone: Vec<Uuid> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    if !gone.is_empty() {
+        tx.execute("DELETE FROM cell WHERE message_id = ANY ($1)", &[&gone]).await?;
+        tx.execute("DELETE FROM attempt WHERE message_id = ANY ($1)", &[&gone]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! Several processes on one database: one place in a lane for each delivery, counters that stay right, one owner of an outlet.
+
+use futures_util::future::join_all;
+
+use super::*;
+use crate::store::contract::fixtures::*;
+use crate::store::*;
+
+async fn two() -> Option<(S, S, Place)> {
+    let place = Place::new()?;
+    let (a, b): (S, S) = (place.open().await, place.open().await);
+    Some((a, b, place))
+}
+
+/// Every lane whose counters are not what its deliveries say.
+async fn wrong_lanes(place: &Place) -> Vec<String> {
+    let rows = place
+        .shell()
+        .await
+        .query(
+            "SELECT l.channel || '/' || l.key || ': ' || l.waiting || ' waiting, ' || l.size || ' in all, last ' || l.last_seq
+             FROM lane l CROSS JOIN LATERAL (
+                 SELECT count(*) AS size, count(DISTINCT lane_seq) AS places, count(*) FILTER (WHERE state IN ('waiting', 'deferred')) AS waiting,
+                     count(*) FILTER (WHERE state = 'deferred') AS deferred, min(rank) FILTER (WHERE state = 'waiting') AS rank,
+                     min(born_at) FILTER (WHERE state = 'waiting') AS since
+                 FROM delivery WHERE lane_id = l.id) AS d
+             WHERE l.waiting <> d.waiting OR l.deferred <> d.deferred OR l.size <> d.size OR l.last_seq <> d.places
+                 OR l.waiting > 0 AND (l.rank <> d.rank OR l.since <> d.since)",
+            &[],
+        )
+        .await
+        .unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_share_lanes_without_gaps() {
+    let Some((a, b, place)) = two().await else { return };
+    let put = |n: usize| {
+        let store = if n % 2 == 0 { a.clone() } else { b.clone() };
+        // Each event enters two lanes, in either order.
+        let mut both = vec![delivery("ops", &format!("l{}", n % 3)), delivery("dba", &format!("l{}", n % 2))];
+        if n % 5 < 2 {
+            both.reverse();
+        }
+        tokio::spawn(async move { store.accept(event(both)).await.unwrap().deliveries })
+    };
+    let taken: Vec<AcceptedDelivery> = join_all((0..300).map(put)).await.into_iter().flat_map(Result::unwrap).collect();
+    let mut places: Vec<(i64, i64)> = taken.iter().map(|d| (d.lane.0, d.lane_seq)).collect();
+    places.sort_unstable();
+    let before = places.len();
+    places.dedup();
+    assert_eq!((places.len(), before), (600, 600), "no place is given out twice");
+    assert_eq!(wrong_lanes(&place).await, Vec::<String>::new());
+    a.close().await;
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repeats_at_two_nodes_make_one_event() {
+    let Some((a, b, _place)) = two().await else { return };
+    let repeats = (0..40).map(|n| {
+        let store = if n % 2 == 0 { a.clone() } else { b.clone() };
+        let dedup = Some(Dedup { key: [7; 32], window: MIN });
+        tokio::spawn(async move { store.accept(NewEvent { dedup, ..event(vec![delivery("ops", LANE)]) }).await.unwrap() })
+    });
+    let answers: Vec<Accepted> = join_all(repeats).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(answers.iter().filter(|answer| !answer.duplicate).count(), 1);
+    assert!(answers.iter().all(|answer| answer.event == answers[0].event && answer.deliveries == answers[0].deliveries));
+    assert_eq!(ready(&a).await[0].waiting, 1);
+    a.close().await;
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_sent_twice_is_its_own_duplicate() {
+    let Some((a, b, _place)) = two().await else { return };
+    // A node that never heard of its commit asks again.
+    let new = NewEvent { dedup: Some(Dedup { key: [7; 32], window: MIN }), ..event(vec![delivery("ops", LANE)]) };
+    let first = a.accept(new.clone()).await.unwrap();
+    let again = b.accept(new).await.unwrap();
+    assert_eq!((again.duplicate, again.event, &again.deliveries), (true, first.event, &first.deliveries));
+    a.close().await;
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counters_stay_right_whoever_changes_what() {
+    let Some((a, b, place)) = two().await else { return };
+    let fence = fence(&a).await;
+    let keys = ["k0", "k1", "k2"];
+    let mut waiting = Vec::new();
+    for n in 0..90 {
+        waiting.push(put(&a, keys[n % 3]).await);
+    }
+    let mut tasks = Vec::new();
+    for (n, d) in waiting.into_iter().enumerate() {
+        let (a, b, fence) = (a.clone(), b.clone(), fence.clone());
+        tasks.push(tokio::spawn(async move {
+            match n % 5 {
+                // Its owner ends it, with a child on a channel that sorts before it, and with one that sorts behind it.
+                0 | 1 => {
+                    let event = row(&a, d.id).await.event;
+                    let channel = if n % 2 == 0 { "fall" } else { "zfall" };
+                    let child = Child { event, delivery: NewDelivery { origin: Some(d.id), ..delivery(channel, "c") } };
+                    let dead = DeliveryChange { reason: Some("r".into()), ..change(&d, State::Dead) };
+                    let s = Settlement { deliveries: vec![dead], children: vec![child], ..with_message(&fence, message(&[d.id]), true) };
+                    a.settle(s).await.unwrap();
+                }
+                2 => assert_eq!(b.drop_deliveries(&[d.id], "noise", T0).await.unwrap(), 1),
+                3 => {
+                    let to = MoveTo { channel: "fall".into(), outlet: outlet(), fallback: vec![] };
+                    b.requeue(&[d.id], Some(to), T0).await.unwrap();
+                }
+                _ => {
+                    b.accept(event(vec![delivery("zfall", "c"), delivery("fall", "c"), delivery("ops", "k1")])).await.unwrap();
+                }
+            }
+        }));
+    }
+    for done in join_all(tasks).await {
+        done.unwrap();
+    }
+    assert_eq!(wrong_lanes(&place).await, Vec::<String>::new());
+    a.close().await;
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_node_drops_meanwhile_is_in_the_message_or_dropped() {
+    let Some((a, b, _place)) = two().await else { return };
+    let fence = fence(&a).await;
+    for n in 0..30 {
+        let d = put(&a, &format!("lane {n}")).await;
+        let formed = message(&[d.id]);
+        let (form, drop) = (a.form(fence.clone(), formed.clone()), [d.id]);
+        let (formed_it, dropped) = tokio::join!(form, b.drop_deliveries(&drop, "noise", T0));
+        let row = row(&a, d.id).await;
+        match dropped.unwrap() {
+            1 => assert!(formed_it.is_err() && row.state == State::Dropped && row.message.is_none(), "{formed_it:?} {row:?}"),
+            _ => assert!(formed_it.is_ok() && row.state == State::Waiting && row.message == Some(formed.id), "{formed_it:?} {row:?}"),
+        }
+    }
+    a.close().await;
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_many_gets_the_outlet_and_the_others_are_fenced() {
+    let Some((a, b, _place)) = two().await else { return };
+    let claims = (0..20).map(|n| {
+        let (store, node) = if n % 2 == 0 { (a.clone(), "n1") } else { (b.clone(), "n2") };
+        tokio::spawn(async move { (node, store.own(claim(node, T0)).await.unwrap()) })
+    });
+    let claims: Vec<_> = join_all(claims).await.into_iter().map(Result::unwrap).collect();
+    let mut owners: Vec<(&str, i64)> = claims.iter().filter_map(|(node, owned)| Some((*node, owned.as_ref()?.epoch))).collect();
+    assert!(owners.len() >= 10 && owners.iter().all(|(node, _)| *node == owners[0].0), "{owners:?}");
+    owners.sort_by_key(|(_, epoch)| *epoch);
+    assert!(owners.windows(2).all(|two| two[0].1 < two[1].1));
+    let old = Fence { outlet: outlet(), epoch: owners.last().unwrap().1 };
+    let other = if owners[0].0 == "n1" { "n2" } else { "n1" };
+    let taken = b.own(claim(other, T0 + 8_000)).await.unwrap().unwrap();
+    let late = a.outlet(old, OutletChange { paused_until: Some(1), held: None }).await;
+    assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
+    a.outlet(Fence { outlet: outlet(), epoch: taken.epoch }, OutletChange { paused_until: Some(2), held: None }).await.unwrap();
+    a.close().await;
+    b.close().await;
+}
+
+#[tokio::test]
+async fn leases_are_measured_by_the_databases_clock() {
+    let Some(place) = Place::new() else { return };
+    let store = place.open_with(|options| options.database_clock = true).await;
+    // The clock of the first node is years behind, that of the second far ahead.
+    assert!(store.own(claim("n1", 1_000)).await.unwrap().is_some());
+    assert!(store.own(claim("n2", i64::MAX / 2)).await.unwrap().is_none(), "the lease has hardly begun");
+    assert_eq!(store.renew("n1", 2_000, 10_000).await.unwrap(), [outlet()]);
+    assert!(store.own(claim("n2", i64::MAX / 2)).await.unwrap().is_none());
+    // A lease of no length is over at once.
+    store.renew("n1", 3_000, 3_000).await.unwrap();
+    assert!(store.own(claim("n2", 0)).await.unwrap().is_some());
+    assert!(store.renew("n1", 4_000, 12_000).await.unwrap().is_empty());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn owners_are_told_that_something_waits() {
+    let Some(place) = Place::new() else { return };
+    let store = place.open().await;
+    let (client, mut connection) = tokio_postgres::connect(&place.url, NoTls).await.unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+            if let tokio_postgres::AsyncMessage::Notification(hint) = message {
+                let _ = tell.send(hint.payload().to_owned());
+            }
+        }
+    });
+    client.batch_execute("LISTEN watchfire").await.unwrap();
+    // Other tests share the channel of the hints, so the outlets of this one are its own.
+    let outlet = |n: u8| OutletKey::from_stored(&format!("{}:{n}", place.schema));
+    let skipped = NewDelivery { state: State::Skipped, outlet: outlet(9), reason: Some("r".into()), ..delivery("none", LANE) };
+    let of = |channel: &str, n| NewDelivery { outlet: outlet(n), ..delivery(channel, LANE) };
+    let taken = store.accept(event(vec![of("ops", 1), of("dba", 2), of("dba", 2), skipped])).await.unwrap();
+    let to = MoveTo { channel: "night".into(), outlet: outlet(3), fallback: vec![] };
+    store.requeue(&[taken.deliveries[0].id], Some(to), T0).await.unwrap();
+    let mut heard = Vec::new();
+    while heard.len() < 3 {
+        heard.extend(told.recv().await.filter(|hint| hint.starts_with(&place.schema)));
+    }
+    assert_eq!(heard, [outlet(1), outlet(2), outlet(3)].map(|outlet| outlet.to_string()));
+    store.close().await;
+}

@@ -1,0 +1,192 @@
+//! Opening: the URL, encryption, the schema and its version, what lies in the connection afterwards.
+
+use futures_util::future::join_all;
+
+use super::super::address;
+use super::*;
+use crate::store::contract::fixtures::*;
+use crate::store::*;
+
+async fn refused(place: &Place, change: impl FnOnce(&mut PostgresOptions)) -> StoreError {
+    let mut options = place.options();
+    change(&mut options);
+    PostgresStore::open(options).await.map(|_| ()).expect_err("it cannot be opened")
+}
+
+#[tokio::test]
+async fn nodes_that_start_at_once_make_one_schema() {
+    let Some(place) = Place::new() else { return };
+    let stores = join_all((0..5).map(|_| place.open())).await;
+    let rows = place.shell().await.query("SELECT version FROM schema_version", &[]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<i64>>(), [1]);
+    for store in stores {
+        store.check().await.unwrap();
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let Some(place) = Place::new() else { return };
+    place.open().await.close().await;
+    place.shell().await.batch_execute("UPDATE schema_version SET version = 99").await.unwrap();
+    let error = refused(&place, |_| {}).await;
+    assert!(matches!(&error, StoreError::Unusable(why) if why.contains("version 99") && why.contains("newer Watchfire")), "{error}");
+}
+
+#[tokio::test]
+async fn tables_of_somebody_else_are_left_alone() {
+    let Some(place) = Place::new() else { return };
+    let shell = place.shell().await;
+    let make = format!("CREATE SCHEMA {0}; CREATE TABLE {0}.event (x INT); INSERT INTO {0}.event VALUES (7)", place.schema);
+    shell.batch_execute(&make).await.unwrap();
+    let error = refused(&place, |_| {}).await;
+    assert!(matches!(&error, StoreError::Unusable(why) if why.contains("event")), "{error}");
+    assert_eq!(shell.query_one("SELECT x FROM event", &[]).await.unwrap().get::<_, i32>(0), 7);
+    assert!(shell.query("SELECT 1 FROM schema_version", &[]).await.is_err(), "nothing was begun");
+}
+
+#[tokio::test]
+async fn urls_that_cannot_be_used_are_told_without_their_password() {
+    let Some(place) = Place::new() else { return };
+    for (url, what) in [
+        ("mysql://u:hunter2@h/db", "postgres://"),
+        ("postgres://u:hunter2@h/db?sslmode=maybe", "sslmode"),
+        ("postgres://u:hunter2@h/db?nonsense=1", "nonsense"),
+        ("postgres://u:hunter2@h/db?sslmode=require&sslrootcert=/no/such/file", "/no/such/file"),
+        ("postgres://u:hunter2@h:port/db", "port"),
+    ] {
+        let error = refused(&place, |options| options.url = Secret::new(url)).await;
+        assert!(matches!(&error, StoreError::Invalid(why) if why.contains(what) && !why.contains("hunter2")), "{url}: {error:?}");
+    }
+    for schema in ["", "Big", "a-b", "1a", "a;drop", &"x".repeat(64)] {
+        let error = refused(&place, |options| options.schema = schema.into()).await;
+        assert!(matches!(&error, StoreError::Invalid(why) if why.contains("schema")), "{schema}: {error:?}");
+    }
+    let mut options = place.options();
+    options.url = Secret::new("postgres://u:hunter2@h/db");
+    assert!(!format!("{options:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_schema_may_be_named_like_a_word_of_sql() {
+    let Some(mut place) = Place::new().filter(|place| place.ours.is_some()) else { return };
+    place.schema = "select".into();
+    let store: S = place.open().await;
+    put(&store, LANE).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_database_is_told() {
+    let Some(place) = Place::new() else { return };
+    let Some(ours) = place.ours.clone() else { return };
+    let at = |rest: &str| Secret::new(format!("postgres://{rest}"));
+    let missing = refused(&place, |o| o.url = at(&format!("watchfire@127.0.0.1:{}/nowhere", ours.port))).await;
+    assert!(matches!(&missing, StoreError::Unavailable(why) if why.contains("nowhere") && why.contains("createdb")), "{missing:?}");
+    let unknown = refused(&place, |o| o.url = at(&format!("nobody_known@127.0.0.1:{}/postgres", ours.port))).await;
+    assert!(matches!(&unknown, StoreError::Unavailable(why) if why.contains("login")), "{unknown:?}");
+    let nobody = refused(&place, |o| o.url = at("watchfire@127.0.0.1:1/postgres")).await;
+    assert!(matches!(&nobody, StoreError::Unavailable(why) if why.contains("check that it runs")), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn the_url_decides_on_encryption() {
+    let Some(place) = Place::new() else { return };
+    let Some(ours) = place.ours.clone() else { return };
+    let url = |query: &str| Secret::new(format!("postgres://watchfire@localhost:{}/postgres?{query}", ours.port));
+    let proved = format!("sslmode=verify-full&sslrootcert={}", ours.certificate.display().to_string().replace('/', "%2F"));
+    for (query, encrypted) in [("sslmode=disable", false), ("", true), ("sslmode=prefer", true), (proved.as_str(), true)] {
+        let store = place.open_with(|options| options.url = url(query)).await;
+        let tx = store.db.read().await.unwrap();
+        let row = tx.first("SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await.unwrap().unwrap();
+        assert_eq!(row.get::<_, bool>(0), encrypted, "{query}");
+        drop(tx);
+        store.close().await;
+    }
+    for query in ["sslmode=require", "sslmode=verify-full"] {
+        let error = refused(&place, |options| options.url = url(query)).await;
+        assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("certificate") || why.contains("sslrootcert")), "{error:?}");
+    }
+}
+
+#[test]
+fn what_the_url_says_is_kept() {
+    let timeout = std::time::Duration::from_secs(3);
+    let read = |url: &str| address::read(&Secret::new(url), timeout).unwrap().config;
+    let plain = read("postgres://u:p%40ss@db.example.com/alerts?sslmode=disable");
+    assert_eq!((plain.get_user(), plain.get_password(), plain.get_dbname()), (Some("u"), Some(&b"p@ss"[..]), Some("alerts")));
+    assert_eq!((plain.get_application_name(), plain.get_connect_timeout()), (Some("watchfire"), Some(&timeout)));
+    let own = read("postgresql://u@a,b/alerts?application_name=w1&connect_timeout=9&sslmode=require");
+    assert_eq!((own.get_application_name(), own.get_connect_timeout().map(std::time::Duration::as_secs)), (Some("w1"), Some(9)));
+    assert_eq!(own.get_target_session_attrs(), tokio_postgres::config::TargetSessionAttrs::ReadWrite, "of two hosts, the one that takes writes");
+}
+
+#[tokio::test]
+async fn nothing_is_left_in_a_connection_for_its_next_user() {
+    let Some(place) = Place::new() else { return };
+    let store = place.open_with(|options| options.connections = 4).await;
+    let all: S = store.clone();
+    let fence = fence(&all).await;
+    let d = put(&all, LANE).await;
+    deliver(&all, &fence, &[&d], T0).await;
+    all.stats().await.unwrap();
+    all.accept(event(vec![])).await.unwrap();
+    let left = "SELECT count(*), current_setting('search_path') LIKE $1, current_setting('statement_timeout') FROM pg_catalog.pg_prepared_statements";
+    let like = format!("%{}%", place.schema);
+    // As many as the pool has: each was used.
+    let mut lent = Vec::new();
+    for _ in 0..4 {
+        lent.push(store.db.lend().await.unwrap());
+    }
+    for client in &lent {
+        let types = [(&like as &(dyn tokio_postgres::types::ToSql + Sync), tokio_postgres::types::Type::TEXT)];
+        let row = client.query_typed(left, &types).await.unwrap().remove(0);
+        assert_eq!((row.get::<_, i64>(0), row.get::<_, bool>(1), row.get::<_, &str>(2)), (0, false, "0"));
+    }
+    drop(lent);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn texts_with_the_character_that_the_database_refuses_are_taken() {
+    let Some(place) = Place::new() else { return };
+    let store: S = place.open().await;
+    let fence = fence(&store).await;
+    let mut new = event(vec![NewDelivery { title: "a\0b".into(), ..delivery("ops", "la\0ne") }]);
+    new.deliveries[0].target.fallback = vec!["s\0ms".into(), "sms".into()];
+    new.deliveries[0].target.route = "r\0".into();
+    let mut body = (*new.event).clone();
+    body.alerts[0].labels.insert("nul".into(), "x\0y".into());
+    body.source = "s\0".into();
+    new.event = Arc::new(body);
+    let d = store.accept(new.clone()).await.unwrap().deliveries.remove(0);
+    assert_eq!(*store.events(&[new.id]).await.unwrap()[0].event, *new.event, "a body is kept as it is");
+    let detail = store.show(d.id).await.unwrap().unwrap();
+    assert_eq!((detail.row.title.as_str(), detail.target.route.as_str()), ("a\u{FFFD}b", "r\0"));
+    assert_eq!(detail.target.fallback, ["s\0ms", "sms"]);
+    let to = MoveTo { channel: "sms".into(), outlet: outlet(), fallback: vec![] };
+    assert_eq!(store.fall_back("ops", T0 + 1, to, "why\0", 9, T0).await.unwrap().len(), 1);
+    let answer = EndedAttempt { answer: Some("\0".repeat(2000)), code: Some("\0".into()), ..ended("rejected", T0) };
+    let end = DeliveryChange { reason: Some("no\0".into()), ..change(&d, State::Dead) };
+    let s = Settlement {
+        deliveries: vec![end],
+        attempt: Some(answer),
+        cells: vec![cell("ro\0om", CellState::Dead)],
+        ..with_message(&fence, message(&[d.id]), true)
+    };
+    store.settle(s).await.unwrap();
+    let detail = store.show(d.id).await.unwrap().unwrap();
+    assert_eq!(detail.row.reason.as_deref(), Some("no\u{FFFD}"));
+    assert!(detail.message.unwrap().attempts[0].answer.as_ref().is_some_and(|answer| !answer.is_empty() && answer.len() <= 1024));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_backup_is_left_to_the_servers_tools() {
+    let Some(place) = Place::new() else { return };
+    let store = place.open().await;
+    let error = store.backup(std::path::Path::new("/tmp/never")).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Invalid(why) if why.contains("pg_dump")), "{error:?}");
+    store.close().await;
+}

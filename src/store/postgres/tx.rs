@@ -1,0 +1,131 @@
+//! A transaction on a pooled connection, as a transaction-mode pooler allows it: no prepared statements, no session settings.
+//!
+//! Its settings are local to it and travel with its first statement. Dropped without [`Tx::commit`] it is rolled back. Knows no table.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use deadpool_postgres::Object;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
+use uuid::Uuid;
+
+use super::connect::closed;
+use super::failure::Fail;
+
+/// A parameter that knows its type, so that a statement needs no question about it beforehand.
+pub(super) trait Param: Send + Sync {
+    fn bound(&self) -> (&(dyn ToSql + Sync), Type);
+}
+
+macro_rules! params {
+    ($($rust:ty => $sql:ident),+ $(,)?) => {
+        $(impl Param for $rust {
+            fn bound(&self) -> (&(dyn ToSql + Sync), Type) {
+                (self, Type::$sql)
+            }
+        })+
+    };
+}
+
+params! {
+    bool => BOOL, i32 => INT4, i64 => INT8, Option<i64> => INT8, Uuid => UUID, Option<Uuid> => UUID, &str => TEXT, String => TEXT,
+    Option<String> => TEXT, Option<&str> => TEXT, &[u8] => BYTEA,
+    Vec<bool> => BOOL_ARRAY, Vec<i32> => INT4_ARRAY, Vec<i64> => INT8_ARRAY, Vec<Option<i64>> => INT8_ARRAY, Vec<Uuid> => UUID_ARRAY,
+    Vec<Option<Uuid>> => UUID_ARRAY, Vec<&str> => TEXT_ARRAY, Vec<Option<&str>> => TEXT_ARRAY, Vec<String> => TEXT_ARRAY,
+    Vec<Option<String>> => TEXT_ARRAY, Vec<&[u8]> => BYTEA_ARRAY, Vec<Vec<u8>> => BYTEA_ARRAY,
+}
+
+/// A transaction.
+pub(super) struct Tx {
+    client: Option<Object>,
+    begin: Arc<str>,
+    begun: AtomicBool,
+    /// Whether an answer is awaited.
+    busy: AtomicBool,
+    ended: bool,
+}
+
+impl Tx {
+    /// One that is begun, by the statements `begin`, together with its first query.
+    pub(super) fn new(client: Object, begin: Arc<str>) -> Self {
+        Self { client: Some(client), begin, begun: AtomicBool::new(false), busy: AtomicBool::new(false), ended: false }
+    }
+
+    /// Runs a request after the beginning of the transaction. Both are sent before either answer is awaited: requests of one connection are
+    /// answered in the order in which they were sent.
+    async fn run<'a, T, F>(&'a self, request: impl FnOnce(&'a Object) -> F) -> Result<T, Fail>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let Some(client) = &self.client else { return Err(closed().into()) };
+        self.busy.store(true, Ordering::Relaxed);
+        let answer = if self.begun.swap(true, Ordering::Relaxed) {
+            request(client).await
+        } else {
+            let (begin, answer) = futures_util::future::join(client.batch_execute(&self.begin), request(client)).await;
+            begin.and(answer)
+        };
+        self.busy.store(false, Ordering::Relaxed);
+        Ok(answer?)
+    }
+
+    /// The rows that a statement gives.
+    pub(super) async fn query(&self, sql: &str, params: &[&dyn Param]) -> Result<Vec<Row>, Fail> {
+        let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| p.bound()).collect();
+        self.run(|client| client.query_typed(sql, &params)).await
+    }
+
+    /// The first row, when there is one.
+    pub(super) async fn first(&self, sql: &str, params: &[&dyn Param]) -> Result<Option<Row>, Fail> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// How many rows a statement changed.
+    pub(super) async fn execute(&self, sql: &str, params: &[&dyn Param]) -> Result<u64, Fail> {
+        let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| p.bound()).collect();
+        self.run(|client| client.execute_typed(sql, &params)).await
+    }
+
+    /// Several statements without parameters.
+    pub(super) async fn batch(&self, sql: &str) -> Result<(), Fail> {
+        self.run(|client| client.batch_execute(sql)).await
+    }
+
+    /// Commits; returns after the database has synced it.
+    pub(super) async fn commit(mut self) -> Result<(), Fail> {
+        self.ended = true;
+        let Some(client) = self.client.as_ref().filter(|_| self.begun.load(Ordering::Relaxed)) else { return Ok(()) };
+        self.busy.store(true, Ordering::Relaxed);
+        let done = client.batch_execute("COMMIT").await;
+        self.busy.store(false, Ordering::Relaxed);
+        done.map_err(|error| match error.code() {
+            // A server that goes down in the middle of it may have written it.
+            Some(code) if !["08", "57"].contains(&&code.code()[..2]) => Fail::Sql(error),
+            _ => Fail::Unsure(error.to_string()),
+        })
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        let Some(client) = self.client.take() else { return };
+        if *self.busy.get_mut() {
+            // Given up in the middle of a request: nobody knows when it will be answered, so nobody else shall have to wait for it.
+            drop(Object::take(client));
+            return;
+        }
+        if self.ended || !*self.begun.get_mut() || client.is_closed() {
+            return;
+        }
+        // The request is sent by its first poll and answered in its turn, before anything that the connection's next user sends; nobody has
+        // to wait for that.
+        let rollback = pin!(client.batch_execute("ROLLBACK"));
+        if let Poll::Ready(Err(error)) = rollback.poll(&mut Context::from_waker(Waker::noop())) {
+            tracing::debug!(%error, "a transaction could not be rolled back; its connection is closed");
+        }
+    }
+}
