@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
-use crate::delivery::{Alarm, Clock, Engine, EngineOptions, keeper};
+use crate::delivery::{Alarm, Clock, Engine, EngineOptions, cluster, keeper};
 use crate::http::door::{Certificates, Door};
 use crate::http::{self, HttpSettings};
 use crate::metrics::Metrics;
-use crate::store::{SqliteOptions, SqliteStore, Store};
+use crate::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 
 /// How long a stop waits for what is under way.
 pub const DRAIN: Duration = Duration::from_secs(20);
@@ -62,6 +62,8 @@ pub struct App {
     server_stop: CancellationToken,
     server: JoinHandle<std::io::Result<()>>,
     keeper: JoinHandle<()>,
+    /// Signs of life and leases, where several nodes share the store; they go on until what is under way has ended.
+    nodes: (Option<JoinHandle<()>>, CancellationToken),
     watcher: Option<JoinHandle<()>>,
     store: Arc<dyn Store>,
 }
@@ -91,21 +93,27 @@ impl App {
     async fn start_on(listener: TcpListener, mut loaded: Loaded, options: AppOptions) -> Result<Self> {
         let certificates: Certificates = Arc::new(arc_swap::ArcSwapOption::new(loaded.server.tls.as_ref().and_then(|tls| tls.config.clone())));
         let address = listener.local_addr()?;
-        let StoreSettings::Sqlite(path) = loaded.store.clone();
-        let store_options = SqliteOptions { wait: options.wait_for_store, ..SqliteOptions::new(&path) };
-        let store = tokio::task::spawn_blocking(move || SqliteStore::open(store_options)).await?.map_err(|e| anyhow!("{e}"))?;
-        let store: Arc<dyn Store> = Arc::new(store);
-        let key = link_key(&path)?;
+        let store = open_store(&loaded.store, options.wait_for_store).await?;
+        let shared = matches!(loaded.store, StoreSettings::Postgres(_));
+        let key = link_key(&loaded.store)?;
         if loaded.plan.link_key.is_empty() {
             loaded.plan.link_key = key.clone();
         }
         let http = loaded.http.clone();
         let metrics = Arc::new(Metrics::new());
         metrics.reloaded(true, options.clock.now_ms() as f64 / 1000.0);
-        let node = format!("{}-{}", std::process::id(), options.clock.now_ms());
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let node = format!("{}-{}-{}", host.trim(), std::process::id(), options.clock.now_ms());
         let settings = HttpSettings::new(&loaded.server, loaded.generic.take());
         let files = loaded.files.clone();
-        let (engine, alarms) = Engine::new(store.clone(), Arc::new(loaded.plan), options.clock.clone(), metrics, &node, EngineOptions::default());
+        let (engine, alarms) = Engine::new(
+            store.clone(),
+            Arc::new(loaded.plan),
+            options.clock.clone(),
+            metrics,
+            &node,
+            EngineOptions { leased: shared, ..EngineOptions::default() },
+        );
         let engine = Arc::new(engine);
         let reloader = Arc::new(Reloader {
             engine: engine.clone(),
@@ -132,8 +140,10 @@ impl App {
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
         let cancel = CancellationToken::new();
         let keeper = tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
+        let nodes_cancel = CancellationToken::new();
+        let nodes = shared.then(|| tokio::spawn(cluster::keep(engine.clone(), nodes_cancel.clone())));
         let watcher = options.watch.then(|| tokio::spawn(watch(reloader, cancel.clone())));
-        Ok(Self { address, engine, state, cancel, door, server_stop, server, keeper, watcher, store })
+        Ok(Self { address, engine, state, cancel, door, server_stop, server, keeper, nodes: (nodes, nodes_cancel), watcher, store })
     }
 
     /// Reads the configuration anew; a bad one changes nothing and gives the report.
@@ -147,6 +157,10 @@ impl App {
         self.state.stop();
         self.cancel.cancel();
         let drained = self.engine.stop(deadline).await;
+        self.nodes.1.cancel();
+        if let Some(nodes) = self.nodes.0 {
+            let _ = nodes.await;
+        }
         if let Some(door) = &self.door {
             door.cancel();
             tokio::time::sleep(LAST_WORDS).await;
@@ -189,11 +203,30 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// The key that signs links in messages: made once, kept beside the store, so that old links go on working.
-fn link_key(store: &std::path::Path) -> Result<crate::model::Secret> {
+/// Opens the store; with `wait` it waits for another process to let go of the file, or for a database that is away.
+pub async fn open_store(settings: &StoreSettings, wait: bool) -> Result<Arc<dyn Store>> {
+    match settings {
+        StoreSettings::Sqlite(path) => {
+            let options = SqliteOptions { wait, ..SqliteOptions::new(path) };
+            let store = tokio::task::spawn_blocking(move || SqliteStore::open(options)).await?.map_err(|e| anyhow!("{e}"))?;
+            Ok(Arc::new(store))
+        }
+        StoreSettings::Postgres(url) => {
+            let store = PostgresStore::open(PostgresOptions { wait, ..PostgresOptions::new(url.clone()) }).await.map_err(|e| anyhow!("{e}"))?;
+            Ok(Arc::new(store))
+        }
+    }
+}
+
+/// The key that signs links in messages. Beside a file it is made once and kept, so that old links go on working; nodes that share a database make
+/// the same one of its URL.
+fn link_key(store: &StoreSettings) -> Result<crate::model::Secret> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let path = store.with_extension("link-key");
+    let path = match store {
+        StoreSettings::Sqlite(path) => path.with_extension("link-key"),
+        StoreSettings::Postgres(url) => return Ok(url.derived("watchfire link key")),
+    };
     if let Ok(text) = std::fs::read_to_string(&path)
         && text.trim().len() >= 32
     {

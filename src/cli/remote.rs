@@ -18,7 +18,7 @@ use crate::delivery::{Clock, Engine, EngineOptions};
 use crate::http::auth::{Auth, Credential, Kind};
 use crate::http::{self, Scope};
 use crate::metrics::Metrics;
-use crate::store::{SqliteOptions, SqliteStore, Store};
+use crate::store::Store;
 
 /// A way to the API.
 pub enum Remote {
@@ -33,27 +33,34 @@ impl Remote {
     pub async fn open(common: &Common) -> Result<Self> {
         let loaded = load(common, true)?;
         let authorization = authorization(&Auth::new(&loaded.server).credentials);
-        let base = format!("http://{}", reach(loaded.server.listen));
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(30)).build()?;
+        let scheme = if loaded.server.tls.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", reach(loaded.server.listen));
+        // The address is this machine's own; the certificate there names the one that others use.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .tls_danger_accept_invalid_certs(true)
+            .timeout(Duration::from_secs(30))
+            .build()?;
         if client.get(format!("{base}/-/healthy")).timeout(Duration::from_secs(2)).send().await.is_ok_and(|r| r.status().is_success()) {
             return Ok(Self::Server { base, authorization, client });
         }
-        let StoreSettings::Sqlite(path) = loaded.store.clone();
-        if !path.exists() {
+        if let StoreSettings::Sqlite(path) = &loaded.store
+            && !path.exists()
+        {
             bail!("no server answers at {base} and there is no store at {}; start one with `watchfire serve`", path.display());
         }
-        Self::local(loaded, &path, authorization)
+        let store = crate::app::open_store(&loaded.store, false).await?;
+        Ok(Self::local(loaded, store, authorization))
     }
 
-    fn local(loaded: Loaded, path: &std::path::Path, authorization: Option<String>) -> Result<Self> {
-        let store = SqliteStore::open(SqliteOptions::new(path)).map_err(|e| anyhow!("{e}"))?;
-        let store: Arc<dyn Store> = Arc::new(store);
+    fn local(loaded: Loaded, store: Arc<dyn Store>, authorization: Option<String>) -> Self {
         let settings = http::HttpSettings::new(&loaded.server, None);
         let (engine, _alarms) =
             Engine::new(store.clone(), Arc::new(loaded.plan), Clock::system(), Arc::new(Metrics::new()), "cli", EngineOptions::default());
         let door: http::ReloadDoor = Arc::new(|| Box::pin(async { Err("no server runs".to_owned()) }));
         let router = http::router(Arc::new(http::App::new(Arc::new(engine), settings, door)));
-        Ok(Self::Local { router, store, authorization })
+        Self::Local { router, store, authorization }
     }
 
     /// Whether a server runs.

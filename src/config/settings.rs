@@ -114,8 +114,10 @@ pub struct TlsSettings {
 }
 
 /// Where events and deliveries are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum StoreSettings {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database, by its URL; several nodes may share it.
+    Postgres(Secret),
 }

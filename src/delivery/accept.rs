@@ -17,6 +17,9 @@ use super::plan::ChannelPlan;
 /// How long a direct call may wait for the platform's answer.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
+/// What the keys of direct calls' lanes begin with.
+pub(super) const CALL_LANE: &str = "call:";
+
 /// Why a direct call was not made.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CallError {
@@ -101,7 +104,7 @@ impl Engine {
             id,
             channel: channel.name.to_string(),
             outlet: channel.outlet.clone(),
-            lane_key: format!("call:{id}"),
+            lane_key: format!("{CALL_LANE}{id}"),
             rank: 0,
             title: title(&alerts),
             firing: alerts.len() as u32,

@@ -35,6 +35,10 @@ pub enum Alarm {
     ReloadOver,
     /// Deliveries wait for a channel that the configuration no longer has.
     Orphans { channel: String, count: u64 },
+    /// Nodes work by different configurations.
+    Plans { nodes: String },
+    /// They do not any more.
+    PlansOver,
 }
 
 impl Alarm {
@@ -47,6 +51,7 @@ impl Alarm {
             Alarm::Disk { .. } | Alarm::DiskOver => "WatchfireDisk",
             Alarm::Reload { .. } | Alarm::ReloadOver => "WatchfireReloadFailed",
             Alarm::Orphans { .. } => "WatchfireOrphans",
+            Alarm::Plans { .. } | Alarm::PlansOver => "WatchfirePlansDiffer",
         }
     }
 
@@ -55,12 +60,12 @@ impl Alarm {
         match self {
             Alarm::Held { channel, .. } | Alarm::Released { channel } | Alarm::Dead { channel, .. } => channel,
             Alarm::Backlog { channel, .. } | Alarm::BacklogOver { channel } | Alarm::Orphans { channel, .. } => channel,
-            Alarm::Disk { .. } | Alarm::DiskOver | Alarm::Reload { .. } | Alarm::ReloadOver => "",
+            Alarm::Disk { .. } | Alarm::DiskOver | Alarm::Reload { .. } | Alarm::ReloadOver | Alarm::Plans { .. } | Alarm::PlansOver => "",
         }
     }
 
     fn is_over(&self) -> bool {
-        matches!(self, Alarm::Released { .. } | Alarm::BacklogOver { .. } | Alarm::DiskOver | Alarm::ReloadOver)
+        matches!(self, Alarm::Released { .. } | Alarm::BacklogOver { .. } | Alarm::DiskOver | Alarm::ReloadOver | Alarm::PlansOver)
     }
 
     fn text(&self) -> (&'static str, String, String) {
@@ -91,6 +96,12 @@ impl Alarm {
                 format!("{count} deliveries wait for channel {channel}, which no longer exists"),
                 "Name it in `was:` of its successor, or move them with `watchfire queue move`.".into(),
             ),
+            Alarm::Plans { nodes } => (
+                "error",
+                "Nodes work by different configurations".into(),
+                format!("{nodes}. The same alert goes different ways; give all nodes the same routes.yaml and templates."),
+            ),
+            Alarm::PlansOver => ("error", "All nodes work by the same configuration".into(), String::new()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The engine: what all runners share, and the doors that accept, call, reload and stop use.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -64,7 +64,19 @@ pub struct Handle {
     /// A command did not fit: look at the store.
     pub(super) dirty: AtomicBool,
     pub(super) kicked: Notify,
+    /// Another process accepted something for the outlet: look at the store.
+    pub(super) hinted: AtomicBool,
+    orders: Mutex<Orders>,
     state: Mutex<OutletState>,
+}
+
+/// What a runner is to do about its outlet on a store that several nodes share.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Orders {
+    /// Whether this node is to own it.
+    pub wanted: bool,
+    /// What the last renewal gave: until when (`None`: another node owns it), and when it was asked for.
+    pub lease: Option<(Option<Instant>, Instant)>,
 }
 
 impl Handle {
@@ -73,6 +85,15 @@ impl Handle {
             self.dirty.store(true, Ordering::Release);
             self.kicked.notify_one();
         }
+    }
+
+    pub(super) fn orders(&self) -> Orders {
+        *lock(&self.orders)
+    }
+
+    fn order(&self, change: impl FnOnce(&mut Orders)) {
+        change(&mut lock(&self.orders));
+        self.kicked.notify_one();
     }
 
     pub(super) fn show(&self, state: OutletState) {
@@ -102,6 +123,7 @@ pub struct Shared {
     store_ok: watch::Sender<bool>,
     alarms: mpsc::Sender<Alarm>,
     full: AtomicBool,
+    leads: AtomicBool,
     seed: std::sync::atomic::AtomicU64,
 }
 
@@ -133,8 +155,18 @@ impl Shared {
         self.store_ok.subscribe()
     }
 
-    pub(super) fn leased(&self) -> bool {
+    /// Whether several nodes share the store.
+    pub fn leased(&self) -> bool {
         self.leased
+    }
+
+    /// Whether this node does what must be done once: purging, alarms about what waits, fallbacks of what waits too long.
+    pub fn leads(&self) -> bool {
+        self.leads.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_leads(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Relaxed);
     }
 
     /// One shared copy of a channel's name.
@@ -346,6 +378,7 @@ impl Engine {
             store_ok: watch::Sender::new(true),
             alarms,
             full: AtomicBool::new(false),
+            leads: AtomicBool::new(true),
             seed: seed.into(),
         };
         (Self { shared: Arc::new(shared), stop: watch::Sender::new(false), runners: TaskTracker::new() }, alarm_rx)
@@ -370,7 +403,14 @@ impl Engine {
                 continue;
             }
             let (commands, rx) = mpsc::channel(QUEUE);
-            let handle = Arc::new(Handle { commands, dirty: AtomicBool::new(false), kicked: Notify::new(), state: Mutex::default() });
+            let handle = Arc::new(Handle {
+                commands,
+                dirty: AtomicBool::new(false),
+                kicked: Notify::new(),
+                hinted: AtomicBool::new(false),
+                orders: Mutex::new(Orders { wanted: !self.shared.leased, lease: None }),
+                state: Mutex::default(),
+            });
             handles.insert(channel.outlet.clone(), handle.clone());
             drop(handles);
             let runner = Runner::new(self.shared.clone(), channel.outlet.clone(), handle, rx, self.stop.subscribe());
@@ -436,11 +476,40 @@ impl Engine {
         lock(&self.shared.handles).get(outlet).map(|h| lock(&h.state).clone()).unwrap_or_default()
     }
 
-    /// Tells every runner how long its lease lasts; outlets not in `owned` are lost.
-    pub fn leases(&self, owned: &[OutletKey], until: Instant) {
+    /// Tells every runner how long its lease lasts, by a renewal asked for at `asked`; outlets not in `owned` belong to others.
+    pub(super) fn leases(&self, owned: &[OutletKey], until: Instant, asked: Instant) {
         for (outlet, handle) in lock(&self.shared.handles).iter() {
-            handle.tell(Command::Lease(owned.contains(outlet).then_some(until)));
+            let until = owned.contains(outlet).then_some(until);
+            handle.order(|orders| orders.lease = Some((until, asked)));
         }
+    }
+
+    /// Tells every runner whether its outlet is this node's to own.
+    pub(super) fn assign(&self, mine: &HashSet<OutletKey>) {
+        for (outlet, handle) in lock(&self.shared.handles).iter() {
+            let wanted = mine.contains(outlet);
+            if handle.orders().wanted != wanted {
+                handle.order(|orders| orders.wanted = wanted);
+            }
+        }
+    }
+
+    /// Another process accepted something for this outlet.
+    pub(super) fn hint(&self, outlet: &OutletKey) {
+        if let Some(handle) = lock(&self.shared.handles).get(outlet) {
+            handle.hinted.store(true, Ordering::Release);
+            handle.kicked.notify_one();
+        }
+    }
+
+    /// The outlets of all runners, sorted.
+    pub(super) fn outlets(&self) -> BTreeSet<OutletKey> {
+        lock(&self.shared.handles).keys().cloned().collect()
+    }
+
+    /// Whether a stop has begun.
+    pub(super) fn stopping(&self) -> bool {
+        *self.stop.borrow()
     }
 
     /// Stops: nothing new starts, what is under way is finished until `deadline`; the rest stays on disk. `false` when the deadline cut something off.

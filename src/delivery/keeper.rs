@@ -81,6 +81,9 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
             let this_month = outlet.month == super::month(now);
             shared.metrics.month(&channel.name, if this_month { outlet.month_sent } else { 0 });
         }
+        if !shared.leads() {
+            continue;
+        }
         if !plan.backlog_alarm.is_zero() {
             if age > plan.backlog_alarm {
                 late.insert(channel.name.to_string());
@@ -95,6 +98,9 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
         {
             fall_back(engine, &plan, &channel.name, now - wait.as_millis() as i64, first, rest, state.held.as_deref()).await?;
         }
+    }
+    if !shared.leads() {
+        return Ok(());
     }
     for (channel, state, count) in &stats.open {
         if *state == State::Waiting && !plan.channels.contains_key(channel) && orphans.insert(channel.clone()) {

@@ -8,6 +8,7 @@ pub mod alarm;
 mod attempt;
 mod breaker;
 pub mod clock;
+pub mod cluster;
 mod compose;
 pub mod engine;
 mod fold;
@@ -23,6 +24,7 @@ mod pace;
 pub mod plan;
 mod policy;
 mod runner;
+mod tenure;
 #[cfg(test)]
 mod testing;
 

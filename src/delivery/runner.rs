@@ -1,6 +1,6 @@
 //! One runner per outlet: it owns the outlet's pace, pause, breaker and hold, and starts messages when they allow.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,6 +29,10 @@ const FIRST_TRIAL: Duration = Duration::from_secs(30);
 const LONGEST_TRIAL: Duration = Duration::from_secs(600);
 /// How often a runner looks at the store without having been told to: a safety net under lost hints, not the way work arrives.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
+/// The same where other nodes accept, too, and a hint from them may be lost.
+const LOOK_AGAIN_SHARED: Duration = Duration::from_secs(1);
+/// How long the lanes of direct calls are remembered; they are settled long before.
+const CALLED: Duration = Duration::from_secs(120);
 
 /// What a runner is told.
 #[derive(Debug)]
@@ -45,8 +49,6 @@ pub enum Command {
     Forget,
     /// Channels were muted or unmuted by hand.
     Mutes,
-    /// Whether the outlet still belongs to this node, until when (monotonic).
-    Lease(Option<Instant>),
 }
 
 struct Hold {
@@ -59,18 +61,23 @@ struct Hold {
 
 /// The runner of one outlet.
 pub struct Runner {
-    shared: Arc<Shared>,
-    outlet: OutletKey,
-    handle: Arc<Handle>,
-    commands: mpsc::Receiver<Command>,
-    stop: watch::Receiver<bool>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) outlet: OutletKey,
+    pub(super) handle: Arc<Handle>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) stop: watch::Receiver<bool>,
     store_ok: watch::Receiver<bool>,
-    epoch: i64,
-    lease: Option<Instant>,
-    lanes: Lanes,
-    calls: VecDeque<Job>,
-    jobs: Vec<Job>,
-    split: VecDeque<(Arc<str>, Vec<LaneId>)>,
+    pub(super) epoch: i64,
+    pub(super) lease: Option<Instant>,
+    /// Whether this node is to own the outlet.
+    pub(super) wanted: bool,
+    pub(super) claimed_at: Instant,
+    /// Lanes of direct calls that were taken up, and when: the store shows them until they are settled.
+    pub(super) called: HashMap<LaneId, Instant>,
+    pub(super) lanes: Lanes,
+    pub(super) calls: VecDeque<Job>,
+    pub(super) jobs: Vec<Job>,
+    pub(super) split: VecDeque<(Arc<str>, Vec<LaneId>)>,
     pacer: Pacer,
     paused_until: Instant,
     breaker: Breaker,
@@ -78,8 +85,9 @@ pub struct Runner {
     tasks: JoinSet<Finished>,
     probes: JoinSet<Probe>,
     loading: JoinSet<LoadResult>,
+    pub(super) found: JoinSet<Vec<Waiting>>,
     /// Look at the store then, whatever else happens.
-    look_at: Instant,
+    pub(super) look_at: Instant,
     /// Look again from then on if memory runs low.
     refill_at: Instant,
     concurrency: usize,
@@ -101,6 +109,9 @@ impl Runner {
             store_ok,
             epoch: 0,
             lease: None,
+            wanted: false,
+            claimed_at: now,
+            called: HashMap::new(),
             lanes: Lanes::default(),
             calls: VecDeque::new(),
             jobs: Vec::new(),
@@ -112,6 +123,7 @@ impl Runner {
             tasks: JoinSet::new(),
             probes: JoinSet::new(),
             loading: JoinSet::new(),
+            found: JoinSet::new(),
             look_at: now,
             refill_at: now,
             concurrency: 1,
@@ -120,17 +132,20 @@ impl Runner {
 
     /// Runs until told to stop; then waits for what is under way. What waits stays on disk.
     pub async fn run(mut self) {
-        while !self.own().await {
-            if !self.wait_stopped(Duration::from_secs(2)).await {
-                return;
-            }
-        }
         loop {
             if *self.stop.borrow() {
                 break;
             }
-            if self.epoch == 0 && self.tasks.is_empty() && !self.start_over().await {
-                continue;
+            self.hear();
+            if self.tasks.is_empty() {
+                if self.epoch == 0 {
+                    if !self.take_over().await {
+                        continue;
+                    }
+                } else if !self.wanted {
+                    self.give_up().await;
+                    continue;
+                }
             }
             self.start_what_may();
             let wake = self.next_wake();
@@ -142,6 +157,7 @@ impl Runner {
                 },
                 Some(Ok(probe)) = self.probes.join_next() => self.probed(probe),
                 Some(Ok(loaded)) = self.loading.join_next() => self.loaded(loaded),
+                Some(Ok(found)) = self.found.join_next() => self.take_calls(found),
                 command = self.commands.recv() => match command {
                     Some(command) => self.obey(command),
                     None => break,
@@ -163,10 +179,13 @@ impl Runner {
                 self.shared.hand_over(&finished.children);
             }
         }
+        if self.shared.leased() && self.epoch != 0 {
+            self.release().await;
+        }
     }
 
     /// Claims the outlet and takes up what was under way; `false` when it could not be had.
-    async fn own(&mut self) -> bool {
+    pub(super) async fn own(&mut self) -> bool {
         let clock = &self.shared.clock;
         let (now, now_ms) = (clock.instant(), clock.now_ms());
         let limits = self.limits();
@@ -188,7 +207,8 @@ impl Runner {
             }
         };
         self.epoch = owned.epoch;
-        self.lease = self.shared.leased().then(|| now + self.shared.lease);
+        self.lease = self.shared.leased().then(|| now + self.shared.lease - super::cluster::MARGIN);
+        self.claimed_at = now;
         let crash = u32::from(owned.epoch > 1);
         // What a crash cut off may have reached the platform without a record: as many as can be under way count as sent now.
         let unseen = if self.pacer.is_off() { 0 } else { self.concurrency as u32 * crash };
@@ -212,18 +232,6 @@ impl Runner {
         true
     }
 
-    /// Claims the outlet anew after a fence or a failed step, forgetting what memory held; `false` after a wait when it could not be had.
-    async fn start_over(&mut self) -> bool {
-        self.jobs.clear();
-        self.split.clear();
-        self.lanes = Lanes::default();
-        let claimed = self.own().await;
-        if !claimed {
-            self.wait_stopped(Duration::from_secs(2)).await;
-        }
-        claimed
-    }
-
     fn obey(&mut self, command: Command) {
         let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
         match command {
@@ -232,7 +240,7 @@ impl Runner {
                 self.lanes.offer(*waiting, &channel, now, now_ms);
             }
             Command::Poke { lane, channel, rank, born_at } => self.lanes.poke(lane, &channel, rank, born_at, now),
-            Command::Call { channel, member, caller } => self.calls.push_back(Job::of_call(channel, *member, caller, now, now_ms)),
+            Command::Call { channel, member, caller } => self.call(channel, *member, caller),
             Command::Reload => {
                 let limits = self.limits();
                 self.pacer.set_limits(&limits);
@@ -249,12 +257,6 @@ impl Runner {
                 self.look_at = now;
             }
             Command::Mutes => {}
-            Command::Lease(until) => {
-                self.lease = until;
-                if until.is_none() {
-                    self.epoch = 0;
-                }
-            }
         }
     }
 
@@ -272,7 +274,7 @@ impl Runner {
         self.lanes.tick(now);
         self.look(now);
         self.expire_calls(now);
-        if !*self.store_ok.borrow() || self.lease.is_some_and(|until| now >= until) || self.epoch == 0 {
+        if !*self.store_ok.borrow() || !self.may_start(now) {
             return;
         }
         self.try_held(now);
@@ -448,10 +450,12 @@ impl Runner {
         if !self.loading.is_empty() || (now < self.look_at && !low) {
             return;
         }
-        self.look_at = now + LOOK_AGAIN;
+        self.look_at = now + if self.shared.leased() { LOOK_AGAIN_SHARED } else { LOOK_AGAIN };
         self.refill_at = now + LOOK_AGAIN;
         let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
-        let (limit, known) = (MAX_LANES, self.lanes.known());
+        self.called.retain(|_, at| now.duration_since(*at) < CALLED);
+        let (limit, mut known) = (MAX_LANES, self.lanes.known());
+        known.extend(self.called.keys());
         self.loading.spawn(async move { shared.store.lanes_ready(&outlet, &known, limit).await.map(|heads| (heads, limit)) });
     }
 
@@ -460,6 +464,8 @@ impl Runner {
         match loaded {
             Ok((heads, limit)) => {
                 let all = heads.len() < limit;
+                let (calls, heads): (Vec<_>, Vec<_>) = heads.into_iter().partition(|head| head.key.starts_with(super::accept::CALL_LANE));
+                self.find_calls(calls);
                 let shared = self.shared.clone();
                 let before = self.lanes.held();
                 self.lanes.load(heads, all, now, now_ms, |name| shared.name(name));
@@ -492,6 +498,10 @@ impl Runner {
 
     fn next_wake(&mut self) -> Instant {
         let now = self.shared.clock.instant();
+        if !self.may_start(now) {
+            // A new lease, or the end of what is under way, wakes it sooner.
+            return now + Duration::from_millis(500);
+        }
         let mut wake = self.look_at.max(now + Duration::from_millis(20));
         if !self.lanes.complete && self.loading.is_empty() && self.lanes.ready_len() < MAX_LANES / 8 {
             wake = wake.min(self.refill_at.max(now + Duration::from_millis(2)));
@@ -533,7 +543,7 @@ impl Runner {
         self.epoch = 0;
     }
 
-    fn show(&self) {
+    pub(super) fn show(&self) {
         let now = self.shared.clock.instant();
         let paused = self.paused_until.saturating_duration_since(now);
         self.handle.show(super::engine::OutletState {
@@ -544,13 +554,6 @@ impl Runner {
             lanes: self.lanes.held(),
             weight: self.lanes.weight(),
         });
-    }
-
-    async fn wait_stopped(&mut self, at_most: Duration) -> bool {
-        tokio::select! {
-            () = tokio::time::sleep(at_most) => true,
-            changed = self.stop.changed() => changed.is_ok() && !*self.stop.borrow(),
-        }
     }
 
     fn channel(&self, name: &str) -> Option<Arc<ChannelPlan>> {

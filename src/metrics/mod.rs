@@ -69,6 +69,8 @@ pub struct Metrics {
     reload_at: Gauge<f64, std::sync::atomic::AtomicU64>,
     accept: Histogram,
     store_bytes: Gauge,
+    nodes: Gauge,
+    plans: Gauge,
     alarms: Family<What, Counter>,
 }
 
@@ -106,6 +108,9 @@ impl Metrics {
         registry.register("config_reload_ok", "1 if the last reload of the configuration worked", reload_ok.clone());
         registry.register_with_unit("config_reload_timestamp", "When the configuration was last loaded", Unit::Seconds, reload_at.clone());
         registry.register_with_unit("accept", "Time from a body's arrival to its commit", Unit::Seconds, accept.clone());
+        let (nodes, plans) = (Gauge::default(), Gauge::default());
+        registry.register("nodes", "Nodes that share the store; 0 where only one process can", nodes.clone());
+        registry.register("plans", "Different configurations that the nodes work by; 1 is as it should be", plans.clone());
         registry.register_with_unit("store_size", "Size of the store on disk", Unit::Bytes, store_bytes.clone());
         registry.register("self_alarms", "Watchfire's own alarms by what raised them", alarms.clone());
         Self {
@@ -126,6 +131,8 @@ impl Metrics {
             reload_at,
             accept,
             store_bytes,
+            nodes,
+            plans,
             alarms,
         }
     }
@@ -202,6 +209,12 @@ impl Metrics {
     /// Messages sent this month.
     pub fn month(&self, channel: &str, n: i64) {
         self.month.get_or_create(&Channel { channel: channel.to_owned() }).set(n);
+    }
+
+    /// Nodes that share the store, and the different configurations that they work by.
+    pub fn nodes(&self, nodes: usize, plans: usize) {
+        self.nodes.set(nodes as i64);
+        self.plans.set(plans as i64);
     }
 
     /// Size of the store.

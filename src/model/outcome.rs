@@ -43,6 +43,17 @@ impl ErrorKind {
             ErrorKind::Misconfigured => "misconfigured",
         }
     }
+
+    /// The kind of that name; `Ambiguous` for a name that is none, because then nothing is known.
+    pub fn named(name: &str) -> Self {
+        match name {
+            "transient" => ErrorKind::Transient,
+            "rate_limited" => ErrorKind::RateLimited { retry_after: None },
+            "rejected" => ErrorKind::Rejected,
+            "misconfigured" => ErrorKind::Misconfigured,
+            _ => ErrorKind::Ambiguous,
+        }
+    }
 }
 
 /// Why one try failed. `summary` and `detail` are safe to show: they hold no secret.

@@ -8,6 +8,11 @@ use std::path::PathBuf;
 pub struct Secret(String);
 
 impl Secret {
+    /// Another secret made of this one for a purpose: the same everywhere, and of no use for finding this one.
+    pub fn derived(&self, purpose: &str) -> Self {
+        Self::new(super::hash_hex(&[purpose, self.expose()]))
+    }
+
     /// Wraps a value.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())

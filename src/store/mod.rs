@@ -37,6 +37,34 @@ pub trait Store: Send + Sync + 'static {
     /// Renews the leases of all outlets that `node` owns; gives those it still owns. One transaction.
     async fn renew(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError>;
 
+    /// Gives an outlet up: another node may claim it at once. Nothing happens when `fence` is old. One transaction.
+    async fn release(&self, fence: Fence) -> Result<(), StoreError> {
+        let _ = fence;
+        Ok(())
+    }
+
+    /// Says that a node is alive, and gives all that are, by name. Where only one process can use the store, that is itself. One transaction.
+    async fn beat(&self, beat: Beat) -> Result<Vec<NodeRow>, StoreError> {
+        Ok(vec![NodeRow { name: beat.node, plan: beat.plan, version: beat.version, outlets: 0 }])
+    }
+
+    /// The nodes that are alive, as of their last signs. Read only.
+    async fn nodes(&self, now: i64) -> Result<Vec<NodeRow>, StoreError> {
+        let _ = now;
+        Ok(Vec::new())
+    }
+
+    /// A node leaves: it does not count as alive any more. One transaction.
+    async fn leave(&self, node: &str) -> Result<(), StoreError> {
+        let _ = node;
+        Ok(())
+    }
+
+    /// Outlets on which another process accepted something, as they come; hints, some may be lost. `None` where nobody else can.
+    fn hints(&self) -> Option<tokio::sync::mpsc::Receiver<OutletKey>> {
+        None
+    }
+
     /// Lanes of an outlet that have something waiting and no open message, most severe first, then oldest first; at most `limit`, leaving out those in `except`.
     /// `due_at` may lie in the future. Ranking ages: `rank * 300_000 + since` is the order (one step per 5 minutes), smallest first. Read only.
     async fn lanes_ready(&self, outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError>;

@@ -3,6 +3,7 @@
 mod alarms;
 mod battery;
 mod cards;
+mod cluster;
 mod crash;
 mod deploy;
 mod direct;

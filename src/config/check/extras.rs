@@ -13,7 +13,7 @@ use crate::config::settings::StoreSettings;
 use crate::config::source::Spot;
 use crate::config::yaml::Path;
 use crate::delivery::RetentionPlan;
-use crate::model::SeverityScale;
+use crate::model::{SecretSource, SeverityScale};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -86,19 +86,24 @@ pub(super) fn bytes(judge: &mut Judge<'_, '_>, text: &str, path: &Path, least: u
 }
 
 fn store(judge: &mut Judge<'_, '_>) -> StoreSettings {
-    let text = judge.file.store.as_deref().unwrap_or("sqlite:watchfire.db");
-    match text.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
-        Some(path) if !path.is_empty() => StoreSettings::Sqlite(judge.folder.join(path)),
+    let file = |judge: &Judge<'_, '_>, path: &str| StoreSettings::Sqlite(judge.folder.join(path));
+    let Some(source) = judge.file.store.clone() else { return file(judge, "watchfire.db") };
+    let literal = matches!(source, SecretSource::Literal(_));
+    // One that is missing was told already.
+    let Some(url) = judge.secret(&source) else { return file(judge, "watchfire.db") };
+    if !literal && !judge.secrets.real() {
+        return StoreSettings::Postgres(url);
+    }
+    if url.expose().starts_with("postgres://") || url.expose().starts_with("postgresql://") {
+        return StoreSettings::Postgres(url);
+    }
+    match url.expose().strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
+        Some(path) if !path.is_empty() => file(judge, path),
         _ => {
             // What stands there may be an address with a password in it: it is not repeated.
-            judge.report.error(
-                codes::BAD_ADDRESS,
-                &Path::of("store"),
-                Spot::Value,
-                "`store` is not a store that is known here",
-                "write `sqlite:watchfire.db`",
-            );
-            StoreSettings::Sqlite(judge.folder.join("watchfire.db"))
+            let label = "write `sqlite:watchfire.db`, or `postgres://user:password@host:5432/name`, best as `{ env: DATABASE_URL }`";
+            judge.report.error(codes::BAD_ADDRESS, &Path::of("store"), Spot::Value, "`store` is not a store that is known here", label);
+            file(judge, "watchfire.db")
         }
     }
 }

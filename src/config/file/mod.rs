@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use crate::channel::ChannelConfig;
 use crate::ingest::GenericMapping;
-use crate::model::Language;
+use crate::model::{Language, SecretSource};
 use crate::route::TimeIntervalConfig;
 
 /// Watchfire's configuration: who may send, where alerts go, and how they look there. All durations are Prometheus durations (`30s`, `5m`, `1h30m`);
@@ -30,8 +30,9 @@ use crate::route::TimeIntervalConfig;
 pub struct RoutesFile {
     /// Where the server listens, who is let in, and its limits.
     pub server: ServerBlock,
-    /// Where events and deliveries are kept: `sqlite:PATH`. Default `sqlite:watchfire.db`.
-    pub store: Option<String>,
+    /// Where events and deliveries are kept: `sqlite:PATH` for one process, or `postgres://user:password@host:5432/name` for any number of nodes,
+    /// best as `{ env: DATABASE_URL }` or `{ file: PATH }`. Default `sqlite:watchfire.db`.
+    pub store: Option<SecretSource>,
     /// Folder with templates of your own, `<platform>/<set>.<field>.hbs`; they replace the built-in ones file by file. Default: only the built-in ones.
     pub templates: Option<PathBuf>,
     /// Zone in which messages show times (`Asia/Shanghai`). Default `UTC`.

@@ -16,7 +16,7 @@ use crate::model::{MessageId, OutletKey};
 use crate::store::{Claim, Fence, OpenMessage, OutletChange, Owned};
 
 /// Now, by the database's clock when parameter `$1` says so, else the caller's, `$2`.
-const NOW: &str = "(CASE WHEN $1 THEN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint ELSE $2 END)";
+pub(super) const NOW: &str = "(CASE WHEN $1 THEN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint ELSE $2 END)";
 
 /// [`crate::store::Store::own`].
 pub(super) async fn own(tx: &Tx, claim: &Claim, by_database: bool) -> Result<Option<Owned>, Fail> {

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
-use tokio_postgres::NoTls;
+use tokio_postgres::tls::{MakeTlsConnect, NoTlsStream};
+use tokio_postgres::{Client, Connection, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::sync::CancellationToken;
 
 use super::PostgresOptions;
 use super::address::{self, Address};
@@ -32,6 +34,17 @@ pub(super) struct Db {
     /// How long a transaction may take altogether, seen from here.
     limit: Duration,
     schema: String,
+    config: tokio_postgres::Config,
+    tls: Option<MakeRustlsConnect>,
+    silent: CancellationToken,
+}
+
+/// A connection of its own, for hints.
+pub(super) enum Listening {
+    /// Without encryption.
+    Plain(Client, Connection<Socket, NoTlsStream>),
+    /// With.
+    Secured(Client, Box<Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>>),
 }
 
 #[derive(Default)]
@@ -80,14 +93,13 @@ impl Db {
         }
         let Address { config, trust } = address::read(&options.url, options.connect_timeout)?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match trust {
-            None => Manager::from_config(config, NoTls, recycling),
-            Some(trust) => {
-                let tls = tls::client_config(&trust).map_err(|why| {
-                    StoreError::Unavailable(format!("no encrypted connection to the database can be made: {why}; see `sslrootcert`"))
-                })?;
-                Manager::from_config(config, MakeRustlsConnect::new(tls), recycling)
-            }
+        let tls = trust
+            .map(|trust| tls::client_config(&trust).map(MakeRustlsConnect::new))
+            .transpose()
+            .map_err(|why| StoreError::Unavailable(format!("no encrypted connection to the database can be made: {why}; see `sslrootcert`")))?;
+        let manager = match &tls {
+            None => Manager::from_config(config.clone(), NoTls, recycling),
+            Some(tls) => Manager::from_config(config.clone(), tls.clone(), recycling),
         };
         let pool = Pool::builder(manager)
             .max_size(options.connections.max(4))
@@ -110,7 +122,28 @@ impl Db {
             patience: Mutex::default(),
             limit: options.statement_timeout.saturating_add(options.connect_timeout),
             schema: options.schema.clone(),
+            config,
+            tls,
+            silent: CancellationToken::new(),
         })
+    }
+
+    /// A connection of its own, outside the pool.
+    pub(super) async fn listening(&self) -> Result<Listening, tokio_postgres::Error> {
+        match &self.tls {
+            None => self.config.connect(NoTls).await.map(|(client, connection)| Listening::Plain(client, connection)),
+            Some(tls) => self.config.connect(tls.clone()).await.map(|(client, connection)| Listening::Secured(client, Box::new(connection))),
+        }
+    }
+
+    /// Ends the listening.
+    pub(super) fn silence(&self) {
+        self.silent.cancel();
+    }
+
+    /// When the listening ends.
+    pub(super) fn silent(&self) -> CancellationToken {
+        self.silent.clone()
     }
 
     /// The schema that holds the tables; letters, digits and underscores only.

@@ -13,8 +13,10 @@ mod fallback;
 mod group;
 mod history;
 mod lanes;
+mod listen;
 mod messages;
 mod migrate;
+mod nodes;
 mod notify;
 mod outcomes;
 mod purge;
@@ -139,6 +141,7 @@ impl PostgresStore {
     }
 
     fn stop(&self) {
+        self.db.silence();
         self.events.close();
         self.outcomes.close();
     }
@@ -171,6 +174,29 @@ impl Store for PostgresStore {
 
     async fn renew(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
         answer!(self, write, |tx| claim::renew(tx, node, now, lease_until, self.database_clock))
+    }
+
+    async fn release(&self, fence: Fence) -> Result<(), StoreError> {
+        answer!(self, write, |tx| nodes::release(tx, &fence))
+    }
+
+    async fn beat(&self, beat: Beat) -> Result<Vec<NodeRow>, StoreError> {
+        answer!(self, write, |tx| nodes::beat(tx, &beat, self.database_clock))
+    }
+
+    async fn nodes(&self, now: i64) -> Result<Vec<NodeRow>, StoreError> {
+        answer!(self, read, |tx| nodes::alive(tx, now, self.database_clock))
+    }
+
+    async fn leave(&self, node: &str) -> Result<(), StoreError> {
+        answer!(self, write, |tx| nodes::leave(tx, node))
+    }
+
+    fn hints(&self) -> Option<tokio::sync::mpsc::Receiver<OutletKey>> {
+        let (hints, taken) = tokio::sync::mpsc::channel(1024);
+        let task = tokio::spawn(listen::listen(self.db.clone(), hints));
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+        Some(taken)
     }
 
     async fn lanes_ready(&self, outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError> {

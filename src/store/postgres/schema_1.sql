@@ -134,3 +134,11 @@ CREATE TABLE mute (
     reason  TEXT NOT NULL,
     by      TEXT NOT NULL
 );
+
+-- Nodes that share this database; one that gave no sign of life until alive_until is gone.
+CREATE TABLE node (
+    name        TEXT COLLATE "C" PRIMARY KEY,
+    plan        TEXT COLLATE "C" NOT NULL,
+    version     TEXT COLLATE "C" NOT NULL,
+    alive_until BIGINT NOT NULL
+) WITH (fillfactor = 50);

@@ -18,6 +18,34 @@ pub struct Claim {
     pub window_start: i64,
 }
 
+/// A sign of life of a node that shares the store with others.
+#[derive(Debug, Clone)]
+pub struct Beat {
+    /// The node.
+    pub node: String,
+    /// The hash of the plan it works by.
+    pub plan: String,
+    /// The program's version.
+    pub version: String,
+    /// Now.
+    pub now: i64,
+    /// Until when it counts as alive.
+    pub alive_until: i64,
+}
+
+/// A node that is alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Its name.
+    pub name: String,
+    /// The hash of the plan it works by.
+    pub plan: String,
+    /// The program's version.
+    pub version: String,
+    /// Outlets it owns.
+    pub outlets: u64,
+}
+
 /// An outlet that is now owned.
 #[derive(Debug, Clone, Default)]
 pub struct Owned {

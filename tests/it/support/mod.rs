@@ -3,3 +3,4 @@
 pub mod all;
 pub mod app;
 pub mod fakes;
+pub mod postgres;

@@ -1,0 +1,193 @@
+//! Several nodes on one store: who is alive, which outlets are whose, leases, and direct calls that another node runs.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{ErrorKind, OutletKey, Receipt, Recipient, SendError, hash_hex};
+use crate::store::{Beat, CellState, DeliveryDetail, NodeRow, State, StoreError, Waiting};
+
+use super::alarm::Alarm;
+use super::engine::{Engine, Shared};
+use super::job::{Caller, DirectOutcome};
+
+/// How often a node shows that it is alive and renews its leases.
+const BEAT: Duration = Duration::from_secs(2);
+/// A node stops starting sends this long before its lease ends by its own monotonic clock, so that a send that has begun ends before another
+/// node may own the outlet.
+pub(super) const MARGIN: Duration = Duration::from_secs(3);
+/// How often the store is asked what became of a call that another node runs.
+const ASK: Duration = Duration::from_millis(100);
+
+/// Beats until cancelled. During a stop it goes on renewing, so that what is under way can be finished.
+pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
+    let mut hints = engine.shared.store.hints();
+    let mut tick = tokio::time::interval(BEAT);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut differ = false;
+    let mut left = false;
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            Some(outlet) = next(&mut hints) => engine.hint(&outlet),
+            _ = tick.tick() => {
+                if engine.stopping() && !left {
+                    left = engine.shared.store.leave(&engine.shared.node).await.is_ok();
+                }
+                match beat(&engine, left).await {
+                    Ok(nodes) => plans(&engine, &nodes, &mut differ),
+                    Err(error) => engine.shared.store_failed(&error),
+                }
+            }
+        }
+    }
+}
+
+async fn next(hints: &mut Option<tokio::sync::mpsc::Receiver<OutletKey>>) -> Option<OutletKey> {
+    match hints {
+        Some(hints) => hints.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn beat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreError> {
+    let shared = &engine.shared;
+    let node = shared.node.to_string();
+    let now = shared.clock.now_ms();
+    let until = now + shared.lease.as_millis() as i64;
+    let mut nodes = Vec::new();
+    if !left {
+        let plan = shared.plan.load().hash.to_string();
+        let beat = Beat { node: node.clone(), plan, version: env!("CARGO_PKG_VERSION").into(), now, alive_until: until };
+        nodes = shared.store.beat(beat).await?;
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        engine.assign(&share(&engine.outlets(), &names, &node));
+        shared.set_leads(names.first() == Some(&node.as_str()));
+    }
+    let asked = shared.clock.instant();
+    let owned = shared.store.renew(&node, now, until).await?;
+    engine.leases(&owned, asked + shared.lease - MARGIN, asked);
+    if !left {
+        engine.refresh_mutes().await?;
+    }
+    Ok(nodes)
+}
+
+/// The outlets of one node: each outlet goes to the node that its hash prefers and that has room. All nodes come to the same answer, no node has
+/// more than its fair share, and a node that comes or goes moves few outlets.
+fn share(outlets: &BTreeSet<OutletKey>, nodes: &[&str], me: &str) -> HashSet<OutletKey> {
+    let room = outlets.len().div_ceil(nodes.len().max(1));
+    let mut taken: HashMap<&str, usize> = HashMap::new();
+    let mut mine = HashSet::new();
+    for outlet in outlets {
+        let free = nodes.iter().copied().filter(|node| taken.get(node).copied().unwrap_or(0) < room);
+        let Some(best) = free.max_by_key(|node| hash_hex(&[node, outlet.as_str()])) else { continue };
+        *taken.entry(best).or_default() += 1;
+        if best == me {
+            mine.insert(outlet.clone());
+        }
+    }
+    mine
+}
+
+/// Nodes that work by different plans send the same alert to different places: said once, and again when it is over.
+fn plans(engine: &Engine, nodes: &[NodeRow], differ: &mut bool) {
+    let distinct: BTreeSet<&str> = nodes.iter().map(|node| node.plan.as_str()).collect();
+    let now = distinct.len() > 1;
+    if now != *differ && !nodes.is_empty() {
+        *differ = now;
+        let list: Vec<String> = nodes.iter().map(|node| format!("{} {}", node.name, node.plan.get(..8).unwrap_or(&node.plan))).collect();
+        if now {
+            tracing::error!(nodes = list.join(", "), "nodes work by different configurations; give all of them the same routes.yaml and templates");
+        } else {
+            tracing::info!("all nodes work by the same configuration again");
+        }
+        if engine.shared.leads() {
+            engine.shared.alarm(if now { Alarm::Plans { nodes: list.join(", ") } } else { Alarm::PlansOver });
+        }
+    }
+    engine.shared.metrics.nodes(nodes.len(), distinct.len());
+}
+
+/// Waits for what the owner of the outlet makes of a direct call, and answers its caller.
+pub(super) fn await_call(shared: Arc<Shared>, member: Waiting, mut caller: Caller) {
+    let tracker = shared.tracker.clone();
+    tracker.spawn(async move {
+        // The owner gives up at the deadline; the second more lets its record commit.
+        let end = caller.deadline + Duration::from_secs(1);
+        let outcome = loop {
+            tokio::time::sleep(ASK).await;
+            if let Ok(Some(detail)) = shared.store.show(member.id).await
+                && detail.row.state.is_final()
+            {
+                break told(&member, &detail);
+            }
+            if shared.clock.instant() >= end {
+                let reason = "no node took the call within its deadline; it is not sent later";
+                let _ = shared.store.drop_deliveries(&[member.id], reason, shared.clock.now_ms()).await;
+                break DirectOutcome { delivery: member.id, results: Vec::new(), expired: true };
+            }
+        };
+        if let Some(answer) = caller.answer.take() {
+            let _ = answer.send(outcome);
+        }
+    });
+}
+
+/// The platform's word for each recipient, as the owner recorded it.
+fn told(member: &Waiting, detail: &DeliveryDetail) -> DirectOutcome {
+    let attempts = detail.message.iter().flat_map(|message| &message.attempts);
+    let last = attempts.max_by_key(|attempt| attempt.begun_at);
+    let answer = last.and_then(|attempt| attempt.answer.clone()).unwrap_or_default();
+    let cells = detail.message.as_ref().map(|message| message.cells.as_slice()).unwrap_or_default();
+    let result = |code: Option<String>, platform_id: Option<String>, ok: bool| {
+        if ok {
+            return Ok(Receipt { platform_id, code: code.unwrap_or_default(), answer: answer.clone() });
+        }
+        let kind = last.and_then(|attempt| attempt.kind.as_deref()).map_or(ErrorKind::Rejected, ErrorKind::named);
+        let summary = detail.row.reason.clone().unwrap_or_else(|| "it was not delivered".to_owned());
+        let error = SendError::new(kind, summary).detail(answer.clone());
+        Err(if let Some(code) = code { error.code(code) } else { error })
+    };
+    let results: Vec<(Recipient, Result<Receipt, SendError>)> = if cells.is_empty() {
+        let all = member.target.only.iter().cloned();
+        all.map(|to| (to, result(None, None, detail.row.state == State::Sent))).collect()
+    } else {
+        let each =
+            cells.iter().map(|cell| (cell.recipient.clone(), result(cell.code.clone(), cell.platform_id.clone(), cell.state == CellState::Ok)));
+        each.collect()
+    };
+    let expired = matches!(detail.row.state, State::Expired | State::Dropped);
+    DirectOutcome { delivery: member.id, results: if expired { Vec::new() } else { results }, expired }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outlets(n: usize) -> BTreeSet<OutletKey> {
+        (0..n).map(|n| OutletKey::new("slack", &n.to_string())).collect()
+    }
+
+    #[test]
+    fn outlets_are_shared_out_evenly_completely_and_once() {
+        for (count, names) in [(1, vec!["a", "b", "c"]), (10, vec!["a"]), (10, vec!["a", "b", "c"]), (7, vec!["a", "b"])] {
+            let all = outlets(count);
+            let shares: Vec<HashSet<OutletKey>> = names.iter().map(|me| share(&all, &names, me)).collect();
+            assert_eq!(shares.iter().map(HashSet::len).sum::<usize>(), count);
+            assert_eq!(shares.iter().flatten().collect::<HashSet<_>>().len(), count, "each belongs to one");
+            assert!(shares.iter().all(|share| share.len() <= count.div_ceil(names.len())));
+        }
+    }
+
+    #[test]
+    fn a_node_that_comes_moves_few_outlets() {
+        let all = outlets(60);
+        let before = share(&all, &["a", "b"], "a");
+        let after = share(&all, &["a", "b", "c"], "a");
+        let kept = after.intersection(&before).count();
+        assert!(kept >= 14, "of 20, {kept} were its own before");
+    }
+}

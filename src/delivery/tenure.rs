@@ -1,0 +1,156 @@
+//! How a runner comes to own its outlet, keeps it, and gives it up; and direct calls that come another way than through its own queue.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::store::{Fence, LaneHead, Waiting};
+
+use super::accept::CALL_DEADLINE;
+use super::cluster;
+use super::job::{Caller, Job};
+use super::lanes::Lanes;
+use super::runner::{Command, Runner};
+
+/// The wait before an outlet that could not be had is claimed again.
+const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN_SHARED: Duration = Duration::from_millis(500);
+
+impl Runner {
+    /// Takes note of what the node decided about this outlet.
+    pub(super) fn hear(&mut self) {
+        let orders = self.handle.orders();
+        self.wanted = orders.wanted;
+        if let Some((until, asked)) = orders.lease
+            && self.epoch != 0
+            && self.claimed_at < asked
+        {
+            match until {
+                Some(until) => self.lease = Some(until),
+                None => {
+                    tracing::warn!(outlet = %self.outlet, "another node owns this outlet now; what was under way here is fenced");
+                    self.epoch = 0;
+                }
+            }
+        }
+        if self.handle.hinted.swap(false, Ordering::AcqRel) {
+            self.look_at = self.shared.clock.instant();
+        }
+    }
+
+    /// Whether a send may begin: the outlet is owned, wanted, and the lease lasts.
+    pub(super) fn may_start(&self, now: Instant) -> bool {
+        self.epoch != 0 && self.wanted && self.lease.is_none_or(|until| now < until)
+    }
+
+    /// Claims the outlet, forgetting what memory held of it; `false` after a wait when it is not to be had.
+    pub(super) async fn take_over(&mut self) -> bool {
+        self.jobs.clear();
+        self.split.clear();
+        self.called.clear();
+        self.lanes = Lanes::default();
+        if self.shared.leased() {
+            self.send_calls_elsewhere();
+        }
+        if self.wanted && self.own().await {
+            return true;
+        }
+        let end = self.shared.clock.instant() + if self.shared.leased() { AGAIN_SHARED } else { AGAIN };
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => return false,
+                _ = self.stop.changed() => return false,
+                () = self.handle.kicked.notified() => {
+                    let wanted = self.wanted;
+                    self.hear();
+                    if self.wanted && !wanted {
+                        return false;
+                    }
+                }
+                command = self.commands.recv() => match command {
+                    // What was accepted is on disk and is read when the outlet is owned.
+                    Some(Command::Call { channel, member, caller }) => self.call(channel, *member, caller),
+                    Some(_) => {}
+                    None => return false,
+                },
+            }
+        }
+    }
+
+    /// Lets another node have the outlet.
+    pub(super) async fn give_up(&mut self) {
+        self.release().await;
+        self.epoch = 0;
+        self.show();
+        tracing::info!(outlet = %self.outlet, "gave the outlet up to another node");
+    }
+
+    pub(super) async fn release(&mut self) {
+        let fence = Fence { outlet: self.outlet.clone(), epoch: self.epoch };
+        if let Err(error) = self.shared.store.release(fence).await {
+            tracing::warn!(outlet = %self.outlet, %error, "the outlet could not be given up; its lease runs out by itself");
+        }
+    }
+
+    /// A direct call: run here if the outlet is owned, else awaited while its owner runs it.
+    pub(super) fn call(&mut self, channel: Arc<str>, member: Waiting, caller: Caller) {
+        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        if self.shared.leased() && !self.may_start(now) {
+            return cluster::await_call(self.shared.clone(), member, caller);
+        }
+        if self.called.insert(member.lane, now).is_none() {
+            return self.calls.push_back(Job::of_call(channel, member, caller, now, now_ms));
+        }
+        // A look at the store was faster than the call's own way here.
+        let mine = self.calls.iter_mut().find(|job| job.members.first().is_some_and(|m| m.id == member.id));
+        match mine.and_then(|job| job.caller.as_mut()) {
+            Some(waiting) => waiting.answer = caller.answer,
+            None => cluster::await_call(self.shared.clone(), member, caller),
+        }
+    }
+
+    fn send_calls_elsewhere(&mut self) {
+        for mut job in self.calls.drain(..) {
+            if let (Some(caller), Some(member)) = (job.caller.take(), job.members.pop()) {
+                cluster::await_call(self.shared.clone(), member, caller);
+            }
+        }
+    }
+
+    /// Direct calls that wait in the store: accepted by another node, or left behind by a process that is gone.
+    pub(super) fn find_calls(&mut self, heads: Vec<LaneHead>) {
+        let now_ms = self.shared.clock.now_ms();
+        for head in heads {
+            let late = now_ms - head.since > CALL_DEADLINE.as_millis() as i64 + 2_000;
+            if self.called.contains_key(&head.id) || (!self.shared.leased() && !late) {
+                continue;
+            }
+            let shared = self.shared.clone();
+            self.found.spawn(async move { shared.store.waiting(head.id, 0, 1, true).await.unwrap_or_default() });
+        }
+    }
+
+    /// Takes them up while their callers may still wait; what is too late is recorded as such and never sent.
+    pub(super) fn take_calls(&mut self, found: Vec<Waiting>) {
+        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        if !self.may_start(now) {
+            return;
+        }
+        for member in found {
+            if self.called.insert(member.lane, now).is_some() {
+                continue;
+            }
+            let left = member.born_at + CALL_DEADLINE.as_millis() as i64 - now_ms;
+            if left <= 0 || !self.shared.leased() {
+                self.shared.expire(&self.outlet, self.epoch, vec![member], None);
+                continue;
+            }
+            let deadline = now + Duration::from_millis(left as u64).min(CALL_DEADLINE);
+            let channel = self.shared.name(&member.channel);
+            let caller = Caller { deadline, answer: None, results: Vec::new() };
+            self.calls.push_back(Job::of_call(channel, member, caller, now, now_ms));
+        }
+    }
+}

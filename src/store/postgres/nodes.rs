@@ -1,0 +1,44 @@
+//! The nodes that share the database: signs of life, and outlets given up in good order.
+
+use super::claim::NOW;
+use super::failure::Fail;
+use super::rows::{count, get};
+use super::tx::Tx;
+use crate::store::{Beat, Fence, NodeRow};
+
+/// A node that has been silent for this long is forgotten, in milliseconds.
+const FORGOTTEN: i64 = 3_600_000;
+
+/// [`crate::store::Store::release`].
+pub(super) async fn release(tx: &Tx, fence: &Fence) -> Result<(), Fail> {
+    let sql = "UPDATE outlet SET owner = '', lease_until = 0 WHERE key = $1 AND epoch = $2";
+    tx.execute(sql, &[&fence.outlet.as_str(), &fence.epoch]).await?;
+    Ok(())
+}
+
+/// [`crate::store::Store::beat`].
+pub(super) async fn beat(tx: &Tx, beat: &Beat, by_database: bool) -> Result<Vec<NodeRow>, Fail> {
+    let sql = format!(
+        "INSERT INTO node (name, plan, version, alive_until) VALUES ($3, $4, $5, {NOW} + $6)
+         ON CONFLICT (name) DO UPDATE SET plan = $4, version = $5, alive_until = {NOW} + $6"
+    );
+    let length = beat.alive_until.saturating_sub(beat.now);
+    tx.execute(&sql, &[&by_database, &beat.now, &beat.node, &beat.plan, &beat.version, &length]).await?;
+    tx.execute(&format!("DELETE FROM node WHERE alive_until < {NOW} - $3"), &[&by_database, &beat.now, &FORGOTTEN]).await?;
+    alive(tx, beat.now, by_database).await
+}
+
+/// [`crate::store::Store::nodes`].
+pub(super) async fn alive(tx: &Tx, now: i64, by_database: bool) -> Result<Vec<NodeRow>, Fail> {
+    let sql = format!(
+        "SELECT name, plan, version, (SELECT count(*) FROM outlet WHERE owner = node.name) FROM node WHERE alive_until > {NOW} ORDER BY name"
+    );
+    let rows = tx.query(&sql, &[&by_database, &now]).await?;
+    rows.iter().map(|row| Ok(NodeRow { name: get(row, 0)?, plan: get(row, 1)?, version: get(row, 2)?, outlets: count(row, 3)? })).collect()
+}
+
+/// [`crate::store::Store::leave`].
+pub(super) async fn leave(tx: &Tx, node: &str) -> Result<(), Fail> {
+    tx.execute("DELETE FROM node WHERE name = $1", &[&node]).await?;
+    Ok(())
+}

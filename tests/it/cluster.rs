@@ -1,0 +1,334 @@
+//! Three real processes on one real PostgreSQL: nodes and the database are killed at random under load, a node is cut off, and nothing is lost,
+//! nothing comes out of order, and no platform gets more than its pace in total.
+//!
+//! `WATCHFIRE_BLOWS=40 cargo test --test it cluster -- --nocapture` is the long run.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::extract::{Path, State};
+use serde_json::{Value, json};
+
+use crate::support::app::alert;
+use crate::support::postgres::{Postgres, Proxy, Wire};
+
+/// Outlets without a pace, and the pace of the one that has one: a minute's worth, and how many within a second.
+const OUTLETS: usize = 6;
+const PER_MINUTE: usize = 60;
+const BURST: usize = 2;
+/// A lane for each sender.
+const SENDERS: usize = 24;
+
+/// One received message: when, and the alerts that it names.
+type Received = HashMap<String, Vec<(Instant, Vec<String>)>>;
+type Collector = Arc<Mutex<Received>>;
+
+/// The receiving side: takes a little time, and writes down what came to which path.
+async fn collector() -> (String, Collector) {
+    let seen: Collector = Arc::default();
+    let take = |State(seen): State<Collector>, Path(outlet): Path<String>, body: axum::Json<Value>| async move {
+        let names = body["alerts"].as_array().into_iter().flatten().filter_map(|a| a["labels"]["uid"].as_str().map(str::to_owned)).collect();
+        seen.lock().unwrap().entry(outlet).or_default().push((Instant::now(), names));
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    };
+    let app = axum::Router::new().route("/{outlet}", axum::routing::post(take)).with_state(seen.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (base, seen)
+}
+
+/// A node: its folder, its port, its process.
+struct Node {
+    folder: tempfile::TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Node {
+    fn new(store: &str, base: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let outlets: String =
+            (0..OUTLETS).map(|n| format!("  free-{n}: {{ webhook: {{ url: \"{base}/free-{n}\", allow: [127.0.0.1] }}, pace: off }}\n")).collect();
+        let names: Vec<String> = (0..OUTLETS).map(|n| format!("free-{n}")).collect();
+        let routes = format!(
+            "server: {{ listen: \"127.0.0.1:0\" }}\nstore: \"{store}\"\nchannels:\n{outlets}  paced: {{ webhook: {{ url: \"{base}/paced\", allow: [127.0.0.1] }}, \
+             pace: {{ per_minute: {PER_MINUTE}, burst: {BURST} }}, digest: off }}\nroute:\n  to: [{}]\n  routes:\n    - match: 'paced=\"yes\"'\n      to: [paced]\nlegacy: {{ slack: {{ a: free-0, b: free-1, c: free-2 }} }}\n",
+            names.join(", ")
+        );
+        std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+        Self { folder, port, child: None }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    fn start(&mut self) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
+        let listen = format!("127.0.0.1:{}", self.port);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.args(["serve", "--no-watch", "--listen", &listen]).current_dir(self.folder.path());
+        self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+async fn up(client: &reqwest::Client, node: &Node) {
+    for _ in 0..800 {
+        if client.get(node.url("/-/ready")).send().await.is_ok_and(|r| r.status() == 200) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("a node did not come up: {}", std::fs::read_to_string(node.log()).unwrap_or_default());
+}
+
+fn client() -> reqwest::Client {
+    watchfire::channel::kit::install_crypto();
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap()
+}
+
+/// Senders that go from node to node until one takes what they have; each writes down what was taken.
+fn send(ports: Vec<u16>, client: &reqwest::Client, over: &Arc<AtomicBool>) -> (Arc<Mutex<BTreeSet<String>>>, Vec<tokio::task::JoinHandle<()>>) {
+    let ledger: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let senders = (0..SENDERS).map(|lane| {
+        let (client, ledger, over, ports) = (client.clone(), ledger.clone(), over.clone(), ports.clone());
+        tokio::spawn(async move {
+            let mut n = 0;
+            while !over.load(Ordering::Relaxed) {
+                n += 1;
+                let uid = format!("{lane:02}-{n:05}");
+                let mut body = alert(&format!("lane{lane}"), &uid, "firing");
+                body["alerts"][0]["labels"]["uid"] = uid.clone().into();
+                body["alerts"][0]["fingerprint"] = uid.clone().into();
+                // Only a few of all go to the channel with a pace: they must come out before the test's end.
+                if lane == 0 && n % 8 == 0 {
+                    body["alerts"][0]["labels"]["paced"] = "yes".into();
+                }
+                for node in n.. {
+                    let url = format!("http://127.0.0.1:{}/webhook", ports[node % ports.len()]);
+                    if client.post(url).json(&body).send().await.is_ok_and(|answer| answer.status() == 200) {
+                        ledger.lock().unwrap().insert(uid);
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                tokio::time::sleep(Duration::from_millis(40)).await;
+            }
+        })
+    });
+    (ledger.clone(), senders.collect())
+}
+
+/// Alerts of the ledger that a path has not been told of.
+fn missing(ledger: &BTreeSet<String>, seen: &Collector) -> Vec<String> {
+    let seen = seen.lock().unwrap();
+    let named = |outlet: &str| seen.get(outlet).into_iter().flatten().flat_map(|(_, names)| names).collect::<BTreeSet<_>>();
+    let paced = named("paced");
+    let free: Vec<BTreeSet<&String>> = (0..OUTLETS).map(|n| named(&format!("free-{n}"))).collect();
+    ledger.iter().filter(|uid| !paced.contains(uid) && !free.iter().all(|names| names.contains(uid))).cloned().collect()
+}
+
+async fn all_there(ledger: &BTreeSet<String>, seen: &Collector, within: Duration) {
+    let end = Instant::now() + within;
+    loop {
+        let missing = missing(ledger, seen);
+        if missing.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < end, "{} of {} are missing: {:?}", missing.len(), ledger.len(), &missing[..missing.len().min(10)]);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Within a lane and outlet nothing is named for the first time after something that came later.
+fn in_order(seen: &Received) {
+    for (outlet, messages) in seen {
+        let mut last: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut known: BTreeSet<&str> = BTreeSet::new();
+        for uid in messages.iter().flat_map(|(_, names)| names).filter(|uid| known.insert(uid)) {
+            let (lane, n) = uid.split_once('-').unwrap();
+            let before = last.insert(lane, n);
+            assert!(before.is_none_or(|before| before < n), "{outlet}: {uid} came after {lane}-{}", before.unwrap_or_default());
+        }
+    }
+}
+
+/// How many alerts came in more than one message of an outlet.
+fn repeats(seen: &Received) -> usize {
+    let count = |messages: &Vec<(Instant, Vec<String>)>| {
+        let mut times: HashMap<&String, usize> = HashMap::new();
+        messages.iter().flat_map(|(_, names)| names).for_each(|uid| *times.entry(uid).or_default() += 1);
+        times.values().filter(|times| **times > 1).count()
+    };
+    seen.values().map(count).sum()
+}
+
+/// The most messages in any window.
+fn most(messages: &[(Instant, Vec<String>)], window: Duration) -> usize {
+    let within = |i: usize| messages[i..].iter().take_while(|(at, _)| at.duration_since(messages[i].0) < window).count();
+    (0..messages.len()).map(within).max().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_and_the_database_are_killed_and_nothing_is_lost() {
+    let Some(mut database) = Postgres::start() else { return };
+    let blows: usize = std::env::var("WATCHFIRE_BLOWS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let (base, seen) = collector().await;
+    let client = client();
+    let mut nodes: Vec<Node> = (0..3).map(|_| Node::new(&database.url(), &base)).collect();
+    for node in &mut nodes {
+        node.start();
+    }
+    for node in &nodes {
+        up(&client, node).await;
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let (ledger, senders) = send(nodes.iter().map(|node| node.port).collect(), &client, &over);
+    let mut random = 0x2545_F491_4F6C_DD1Du64 ^ u64::from(std::process::id());
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    for blow in 0..blows {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        if blow % 4 == 2 {
+            database.crash();
+            tokio::time::sleep(Duration::from_millis(300 + random % 1500)).await;
+            database.run();
+        } else {
+            let node = &mut nodes[random as usize % 3];
+            node.kill();
+            tokio::time::sleep(Duration::from_millis(random % 2000)).await;
+            node.start();
+        }
+        tokio::time::sleep(Duration::from_millis(1000 + random % 2000)).await;
+    }
+    // One node goes for good: how long until the others send everything that was its own to send?
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    nodes[2].kill();
+    let gone = Instant::now();
+    tokio::time::sleep(Duration::from_secs(14)).await;
+    let longest = {
+        let seen = seen.lock().unwrap();
+        let first = |outlet: usize| seen[&format!("free-{outlet}")].iter().map(|(at, _)| *at).find(|at| *at > gone + Duration::from_millis(200));
+        (0..OUTLETS).map(|outlet| first(outlet).map_or(Duration::MAX, |at| at - gone)).max().unwrap()
+    };
+    over.store(true, Ordering::Relaxed);
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let ledger = ledger.lock().unwrap().clone();
+    all_there(&ledger, &seen, Duration::from_secs(90)).await;
+    let seen = seen.lock().unwrap();
+    in_order(&seen);
+    let (minute, second) = (most(&seen["paced"], Duration::from_secs(60)), most(&seen["paced"], Duration::from_secs(1)));
+    let (twice, total) = (repeats(&seen), ledger.len());
+    println!(
+        "{blows} blows, {total} acknowledged, lost 0, {twice} repeated, at most {minute} paced a minute and {second} a second, failover {longest:?}"
+    );
+    assert!(total > 50 * blows.min(20), "too little load to mean anything: {total}");
+    assert!(longest < Duration::from_secs(10), "an outlet stood still for {longest:?} after its node had died");
+    assert!(minute <= PER_MINUTE && second <= BURST, "{minute} in a minute, {second} in a second");
+    // What was under way at a blow may have left without its record: on each outlet at most what it sends at once.
+    assert!(twice <= (blows + 1) * (OUTLETS + 1) * 4 * 200, "{twice}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_cut_off_loses_its_outlets_and_sends_nothing_more() {
+    let Some(database) = Postgres::start() else { return };
+    let (base, seen) = collector().await;
+    let client = client();
+    let proxy = Proxy::to(database.port).await;
+    let mut nodes = vec![Node::new(&database.url(), &base), Node::new(&database.url_at(proxy.port), &base)];
+    for node in &mut nodes {
+        node.start();
+    }
+    for node in &nodes {
+        up(&client, node).await;
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let (ledger, senders) = send(nodes.iter().map(|node| node.port).collect(), &client, &over);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    for wire in [Wire::Stalled, Wire::Cut] {
+        proxy.set(wire);
+        tokio::time::sleep(Duration::from_secs(13)).await;
+        // Everything goes on through the other node, and whoever asks the one without a database gets 503.
+        let since = Instant::now() - Duration::from_secs(2);
+        for outlet in 0..OUTLETS {
+            let alive = seen.lock().unwrap()[&format!("free-{outlet}")].iter().any(|(at, _)| *at > since);
+            assert!(alive, "{wire:?}: nothing came to free-{outlet} in the last two seconds");
+        }
+        let refused = client.post(nodes[1].url("/webhook")).json(&alert("x", "X", "firing")).send().await;
+        assert!(refused.is_ok_and(|answer| answer.status() == 503 && answer.headers().contains_key("retry-after")), "{wire:?}");
+        proxy.set(Wire::Open);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+    }
+    over.store(true, Ordering::Relaxed);
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let ledger = ledger.lock().unwrap().clone();
+    all_there(&ledger, &seen, Duration::from_secs(60)).await;
+    let seen = seen.lock().unwrap();
+    in_order(&seen);
+    println!("{} acknowledged, lost 0, {} repeated", ledger.len(), repeats(&seen));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_direct_call_is_answered_by_any_node_and_a_plan_that_differs_is_told() {
+    let Some(database) = Postgres::start() else { return };
+    let (base, seen) = collector().await;
+    let client = client();
+    let mut nodes: Vec<Node> = (0..2).map(|_| Node::new(&database.url(), &base)).collect();
+    for node in &mut nodes {
+        node.start();
+    }
+    for node in &nodes {
+        up(&client, node).await;
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    for node in &nodes {
+        for channel in ["a", "b", "c"] {
+            let begun = Instant::now();
+            let answer = client.post(node.url("/slack/send/message")).json(&json!({ "channel": channel, "text": "now" })).send().await.unwrap();
+            let body: Value = answer.json().await.unwrap();
+            assert_eq!(body["code"], 0, "{body}");
+            assert!(begun.elapsed() < Duration::from_secs(3), "it took {:?}", begun.elapsed());
+        }
+    }
+    let calls: usize = (0..3).map(|n| seen.lock().unwrap()[&format!("free-{n}")].len()).sum();
+    assert_eq!(calls, 6, "each call went out once");
+
+    let file = nodes[1].folder.path().join("routes.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}language: zh\n")).unwrap();
+    client.post(nodes[1].url("/-/reload")).send().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    for node in &nodes {
+        let metrics = client.get(node.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        assert!(metrics.contains("watchfire_nodes 2") && metrics.contains("watchfire_plans 2"), "{metrics}");
+        assert!(std::fs::read_to_string(node.log()).unwrap().contains("nodes work by different configurations"));
+    }
+}
