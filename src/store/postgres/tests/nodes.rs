@@ -37,7 +37,7 @@ async fn wrong_lanes(place: &Place) -> Vec<String> {
 async fn nodes_share_lanes_without_gaps() {
     let Some((a, b, place)) = two().await else { return };
     let put = |n: usize| {
-        let store = if n % 2 == 0 { a.clone() } else { b.clone() };
+        let store = if n.is_multiple_of(2) { a.clone() } else { b.clone() };
         // Each event enters two lanes, in either order.
         let mut both = vec![delivery("ops", &format!("l{}", n % 3)), delivery("dba", &format!("l{}", n % 2))];
         if n % 5 < 2 {
@@ -59,8 +59,8 @@ async fn nodes_share_lanes_without_gaps() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repeats_at_two_nodes_make_one_event() {
     let Some((a, b, _place)) = two().await else { return };
-    let repeats = (0..40).map(|n| {
-        let store = if n % 2 == 0 { a.clone() } else { b.clone() };
+    let repeats = (0..40u32).map(|n| {
+        let store = if n.is_multiple_of(2) { a.clone() } else { b.clone() };
         let dedup = Some(Dedup { key: [7; 32], window: MIN });
         tokio::spawn(async move { store.accept(NewEvent { dedup, ..event(vec![delivery("ops", LANE)]) }).await.unwrap() })
     });
@@ -101,7 +101,7 @@ async fn counters_stay_right_whoever_changes_what() {
                 // Its owner ends it, with a child on a channel that sorts before it, and with one that sorts behind it.
                 0 | 1 => {
                     let event = row(&a, d.id).await.event;
-                    let channel = if n % 2 == 0 { "fall" } else { "zfall" };
+                    let channel = if n.is_multiple_of(2) { "fall" } else { "zfall" };
                     let child = Child { event, delivery: NewDelivery { origin: Some(d.id), ..delivery(channel, "c") } };
                     let dead = DeliveryChange { reason: Some("r".into()), ..change(&d, State::Dead) };
                     let s = Settlement { deliveries: vec![dead], children: vec![child], ..with_message(&fence, message(&[d.id]), true) };
@@ -148,8 +148,8 @@ async fn what_another_node_drops_meanwhile_is_in_the_message_or_dropped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_of_many_gets_the_outlet_and_the_others_are_fenced() {
     let Some((a, b, _place)) = two().await else { return };
-    let claims = (0..20).map(|n| {
-        let (store, node) = if n % 2 == 0 { (a.clone(), "n1") } else { (b.clone(), "n2") };
+    let claims = (0..20u32).map(|n| {
+        let (store, node) = if n.is_multiple_of(2) { (a.clone(), "n1") } else { (b.clone(), "n2") };
         tokio::spawn(async move { (node, store.own(claim(node, T0)).await.unwrap()) })
     });
     let claims: Vec<_> = join_all(claims).await.into_iter().map(Result::unwrap).collect();
