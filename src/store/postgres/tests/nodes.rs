@@ -126,6 +126,55 @@ async fn counters_stay_right_whoever_changes_what() {
     b.close().await;
 }
 
+/// Waits until a statement on tables of this test waits for a lock.
+async fn until_blocked(shell: &Client, schema: &str) {
+    let sql = "SELECT 1 FROM pg_locks w JOIN pg_locks h ON h.pid = w.pid JOIN pg_class c ON c.oid = h.relation
+               JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT w.granted AND n.nspname = $1";
+    let begun = std::time::Instant::now();
+    while shell.query(sql, &[&schema]).await.unwrap().is_empty() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "nothing waits");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counters_are_computed_after_what_was_waited_for() {
+    let Some((a, b, place)) = two().await else { return };
+    let fence = fence(&a).await;
+    let (other, watch) = (place.shell().await, place.shell().await);
+    for n in 0..3 {
+        let d = put(&a, LANE).await;
+        // What another node's accept does, up to its commit.
+        let accept = format!(
+            "BEGIN; SELECT 1 FROM lane FOR UPDATE;
+             INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at)
+             SELECT gen_random_uuid(), event_id, lane_id, lane_seq + 1, channel, target, mode, state, 0, title, firing, resolved, born_at - 5, due_at
+             FROM delivery WHERE id = '{}';
+             UPDATE lane SET waiting = waiting + 1, size = size + 1, last_seq = last_seq + 1, rank = 0, since = least(since, {})",
+            d.id,
+            T0 - 5
+        );
+        other.batch_execute(&accept).await.unwrap();
+        let (a, b, fence) = (a.clone(), b.clone(), fence.clone());
+        let task = tokio::spawn(async move {
+            match n {
+                0 => assert_eq!(b.drop_deliveries(&[d.id], "noise", T0).await.unwrap(), 1),
+                1 => drop(deliver(&a, &fence, &[&d], T0).await),
+                _ => {
+                    let to = MoveTo { channel: "night".into(), outlet: outlet(), fallback: vec![] };
+                    assert_eq!(b.requeue(&[d.id], Some(to), T0).await.unwrap().len(), 1);
+                }
+            }
+        });
+        until_blocked(&watch, &place.schema).await;
+        other.batch_execute("COMMIT").await.unwrap();
+        task.await.unwrap();
+        assert_eq!(wrong_lanes(&place).await, Vec::<String>::new(), "{n}");
+    }
+    a.close().await;
+    b.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_node_drops_meanwhile_is_in_the_message_or_dropped() {
     let Some((a, b, _place)) = two().await else { return };
