@@ -32,6 +32,10 @@ pub(super) fn read(url: &Secret, connect_timeout: Duration) -> Result<Address, S
         return Err(invalid("it does not begin with `postgres://`"));
     }
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    if query.contains('@') {
+        // The question mark belongs to the password, so what follows must not be told as the name of an option.
+        return Err(invalid("a `?` in a user or password must be written `%3F`, and a `@` behind the `?` must be written `%40`"));
+    }
     let mut kept: Vec<&str> = Vec::new();
     let (mut mode, mut roots) = ("prefer".to_owned(), None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {

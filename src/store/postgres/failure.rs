@@ -14,7 +14,7 @@ pub(super) enum Fail {
     Refused(StoreError),
     /// The database said no, or the connection broke before the end of the transaction was sent: nothing of it stands.
     Sql(Error),
-    /// The connection broke, or the time was up, while the transaction was being ended: it stands or it does not.
+    /// The connection broke while the transaction was being ended, or the time was up: it stands or it does not.
     Unsure(String),
 }
 
@@ -45,7 +45,7 @@ impl Fail {
             Fail::Refused(error) => error,
             Fail::Sql(error) => store_error(&error),
             Fail::Unsure(why) => StoreError::Unavailable(format!(
-                "the connection to the database was lost while a transaction ended ({why}): it was written or not; check the database and the network"
+                "the database did not say how a transaction ended ({why}): what it wrote stands or does not; check the database and the network"
             )),
         }
     }

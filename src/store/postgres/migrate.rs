@@ -18,7 +18,14 @@ const LOCK: i64 = 0x7761_7463_6866_6972;
 pub(super) async fn migrate(db: &Db) -> Result<(), Fail> {
     // Not bounded in time as other transactions are: a step may have to rewrite a large table.
     let tx = db.write().await?;
-    let unsynced = run(&tx, db.schema()).await?;
+    let unsynced = match run(&tx, db.schema()).await {
+        Ok(unsynced) => unsynced,
+        Err(fail) => {
+            // Awaited, so that the lock is free when the caller hears of it.
+            let _ = tx.batch("ROLLBACK").await;
+            return Err(fail);
+        }
+    };
     tx.commit().await?;
     if unsynced {
         tracing::info!("the database has synchronous_commit off; Watchfire turns it on for its own transactions");

@@ -38,6 +38,13 @@ struct State<P, A> {
     closed: bool,
 }
 
+/// What is taken at once: what is to be done, what waited too long, and whether the queue is closed.
+struct Picked<P, A> {
+    batch: Vec<Request<P, A>>,
+    late: Vec<Request<P, A>>,
+    closed: bool,
+}
+
 /// The queue.
 pub(super) struct Queue<P, A> {
     state: Mutex<State<P, A>>,
@@ -81,7 +88,7 @@ impl<P, A> Queue<P, A> {
     /// [`StoreError::Busy`] here and never runs.
     pub(super) async fn take(&self) -> Option<Vec<Request<P, A>>> {
         loop {
-            let (batch, late, closed) = self.pick();
+            let Picked { batch, late, closed } = self.pick();
             for request in late {
                 let _ = request.reply.send(Err(StoreError::Busy));
             }
@@ -95,7 +102,7 @@ impl<P, A> Queue<P, A> {
         }
     }
 
-    fn pick(&self) -> (Vec<Request<P, A>>, Vec<Request<P, A>>, bool) {
+    fn pick(&self) -> Picked<P, A> {
         let mut state = self.lock();
         let (mut batch, mut late, mut bytes) = (Vec::new(), Vec::new(), 0);
         while batch.len() < BATCH_REQUESTS {
@@ -111,8 +118,7 @@ impl<P, A> Queue<P, A> {
                 batch.push(request);
             }
         }
-        let closed = state.closed;
-        (batch, late, closed)
+        Picked { batch, late, closed: state.closed }
     }
 
     /// Takes nothing more in; what waits is still done.

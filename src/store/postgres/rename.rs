@@ -102,8 +102,7 @@ pub(super) async fn assign(tx: &Tx, channel: &str, outlet: &OutletKey) -> Result
 
 /// Removes messages that are done and that nothing refers to, with their cells and attempts.
 pub(super) async fn remove_messages(tx: &Tx, ids: &Vec<Uuid>) -> Result<(), Fail> {
-    let sql =
-        "DELETE FROM message WHERE id = ANY ($1) AND done AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = message.id) RETURNING id";
+    let sql = "DELETE FROM message WHERE id = ANY ($1) AND done AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = message.id OFFSET 0) RETURNING id";
     let rows = tx.query(sql, &[ids]).await?;
     let gone: Vec<Uuid> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
     if !gone.is_empty() {

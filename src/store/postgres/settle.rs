@@ -49,10 +49,12 @@ impl PreparedSettlement {
         if let Some(attempt) = &mut settlement.attempt {
             clean_optional(&mut attempt.code);
             if let Some(answer) = &mut attempt.answer {
-                answer.truncate(answer.floor_char_boundary(ANSWER));
                 clean(answer);
-                // What stands for U+0000 is longer than it was.
-                answer.truncate(answer.floor_char_boundary(ANSWER));
+                let mut end = answer.len().min(ANSWER);
+                while !answer.is_char_boundary(end) {
+                    end -= 1;
+                }
+                answer.truncate(end);
             }
         }
         if let Some(OutletChange { held: Some(held), .. }) = &mut settlement.outlet {

@@ -137,14 +137,15 @@ async fn a_line_that_fell_silent_is_given_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_the_server_ended_are_replaced() {
     let Some(place) = Place::new() else { return };
-    let store: S = place.open().await;
+    let and = if place.url.contains('?') { '&' } else { '?' };
+    let named = Secret::new(format!("{}{and}application_name={}", place.url, place.schema));
+    let store: S = place.open_with(|options| options.url = named).await;
     let shell = place.shell().await;
     for n in 1..6 {
         assert_eq!(put(&store, LANE).await.lane_seq, n, "nobody sees that connections died meanwhile");
         store.stats().await.unwrap();
-        // This store's transactions set its schema for themselves, so its connections are known by their last statement.
         let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name = $1";
-        let row = shell.query_one(ended, &[&"watchfire"]).await;
+        let row = shell.query_one(ended, &[&place.schema]).await;
         assert!(row.is_ok_and(|row| row.get::<_, i64>(0) > 0));
     }
     store.close().await;

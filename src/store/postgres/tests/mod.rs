@@ -61,7 +61,7 @@ impl Drop for Place {
         if self.ours.is_some() {
             return;
         }
-        let (url, drop) = (self.url.clone(), format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema));
+        let (url, drop) = (self.url.clone(), format!("SET lock_timeout TO '5s'; DROP SCHEMA IF EXISTS {} CASCADE", self.schema));
         let cleaner = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {

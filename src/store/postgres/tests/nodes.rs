@@ -37,7 +37,7 @@ async fn wrong_lanes(place: &Place) -> Vec<String> {
 async fn nodes_share_lanes_without_gaps() {
     let Some((a, b, place)) = two().await else { return };
     let put = |n: usize| {
-        let store = if n % 2 == 0 { a.clone() } else { b.clone() };
+        let store = if n.is_multiple_of(2) { a.clone() } else { b.clone() };
         // Each event enters two lanes, in either order.
         let mut both = vec![delivery("ops", &format!("l{}", n % 3)), delivery("dba", &format!("l{}", n % 2))];
         if n % 5 < 2 {
@@ -59,8 +59,8 @@ async fn nodes_share_lanes_without_gaps() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repeats_at_two_nodes_make_one_event() {
     let Some((a, b, _place)) = two().await else { return };
-    let repeats = (0..40).map(|n| {
-        let store = if n % 2 == 0 { a.clone() } else { b.clone() };
+    let repeats = (0..40u32).map(|n| {
+        let store = if n.is_multiple_of(2) { a.clone() } else { b.clone() };
         let dedup = Some(Dedup { key: [7; 32], window: MIN });
         tokio::spawn(async move { store.accept(NewEvent { dedup, ..event(vec![delivery("ops", LANE)]) }).await.unwrap() })
     });
@@ -101,7 +101,7 @@ async fn counters_stay_right_whoever_changes_what() {
                 // Its owner ends it, with a child on a channel that sorts before it, and with one that sorts behind it.
                 0 | 1 => {
                     let event = row(&a, d.id).await.event;
-                    let channel = if n % 2 == 0 { "fall" } else { "zfall" };
+                    let channel = if n.is_multiple_of(2) { "fall" } else { "zfall" };
                     let child = Child { event, delivery: NewDelivery { origin: Some(d.id), ..delivery(channel, "c") } };
                     let dead = DeliveryChange { reason: Some("r".into()), ..change(&d, State::Dead) };
                     let s = Settlement { deliveries: vec![dead], children: vec![child], ..with_message(&fence, message(&[d.id]), true) };
@@ -122,6 +122,55 @@ async fn counters_stay_right_whoever_changes_what() {
         done.unwrap();
     }
     assert_eq!(wrong_lanes(&place).await, Vec::<String>::new());
+    a.close().await;
+    b.close().await;
+}
+
+/// Waits until a statement on tables of this test waits for a lock.
+async fn until_blocked(shell: &Client, schema: &str) {
+    let sql = "SELECT 1 FROM pg_locks w JOIN pg_locks h ON h.pid = w.pid JOIN pg_class c ON c.oid = h.relation
+               JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT w.granted AND n.nspname = $1";
+    let begun = std::time::Instant::now();
+    while shell.query(sql, &[&schema]).await.unwrap().is_empty() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "nothing waits");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counters_are_computed_after_what_was_waited_for() {
+    let Some((a, b, place)) = two().await else { return };
+    let fence = fence(&a).await;
+    let (other, watch) = (place.shell().await, place.shell().await);
+    for n in 0..3 {
+        let d = put(&a, LANE).await;
+        // What another node's accept does, up to its commit.
+        let accept = format!(
+            "BEGIN; SELECT 1 FROM lane FOR UPDATE;
+             INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at)
+             SELECT gen_random_uuid(), event_id, lane_id, lane_seq + 1, channel, target, mode, state, 0, title, firing, resolved, born_at - 5, due_at
+             FROM delivery WHERE id = '{}';
+             UPDATE lane SET waiting = waiting + 1, size = size + 1, last_seq = last_seq + 1, rank = 0, since = least(since, {})",
+            d.id,
+            T0 - 5
+        );
+        other.batch_execute(&accept).await.unwrap();
+        let (a, b, fence) = (a.clone(), b.clone(), fence.clone());
+        let task = tokio::spawn(async move {
+            match n {
+                0 => assert_eq!(b.drop_deliveries(&[d.id], "noise", T0).await.unwrap(), 1),
+                1 => drop(deliver(&a, &fence, &[&d], T0).await),
+                _ => {
+                    let to = MoveTo { channel: "night".into(), outlet: outlet(), fallback: vec![] };
+                    assert_eq!(b.requeue(&[d.id], Some(to), T0).await.unwrap().len(), 1);
+                }
+            }
+        });
+        until_blocked(&watch, &place.schema).await;
+        other.batch_execute("COMMIT").await.unwrap();
+        task.await.unwrap();
+        assert_eq!(wrong_lanes(&place).await, Vec::<String>::new(), "{n}");
+    }
     a.close().await;
     b.close().await;
 }
@@ -148,8 +197,8 @@ async fn what_another_node_drops_meanwhile_is_in_the_message_or_dropped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_of_many_gets_the_outlet_and_the_others_are_fenced() {
     let Some((a, b, _place)) = two().await else { return };
-    let claims = (0..20).map(|n| {
-        let (store, node) = if n % 2 == 0 { (a.clone(), "n1") } else { (b.clone(), "n2") };
+    let claims = (0..20u32).map(|n| {
+        let (store, node) = if n.is_multiple_of(2) { (a.clone(), "n1") } else { (b.clone(), "n2") };
         tokio::spawn(async move { (node, store.own(claim(node, T0)).await.unwrap()) })
     });
     let claims: Vec<_> = join_all(claims).await.into_iter().map(Result::unwrap).collect();

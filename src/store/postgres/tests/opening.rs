@@ -55,6 +55,8 @@ async fn urls_that_cannot_be_used_are_told_without_their_password() {
         ("postgres://u:hunter2@h/db?nonsense=1", "nonsense"),
         ("postgres://u:hunter2@h/db?sslmode=require&sslrootcert=/no/such/file", "/no/such/file"),
         ("postgres://u:hunter2@h:port/db", "port"),
+        ("postgres://u:pass?hunter2@h/db", "%3F"),
+        ("postgres://u:pass?x=hunter2@h/db", "%3F"),
     ] {
         let error = refused(&place, |options| options.url = Secret::new(url)).await;
         assert!(matches!(&error, StoreError::Invalid(why) if why.contains(what) && !why.contains("hunter2")), "{url}: {error:?}");
