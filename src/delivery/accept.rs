@@ -17,6 +17,9 @@ use super::plan::ChannelPlan;
 /// How long a direct call may wait for the platform's answer.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long a shared store may take to commit an event.
+const COMMIT: Duration = Duration::from_secs(5);
+
 /// What the keys of direct calls' lanes begin with.
 pub(super) const CALL_LANE: &str = "call:";
 
@@ -58,7 +61,7 @@ impl Engine {
             }
         }
         let new = NewEvent { id, event, received_at: now_ms, plan: plan.hash.clone(), dedup, note, deliveries };
-        let accepted = self.shared.store.accept(new).await.inspect_err(|error| {
+        let accepted = self.commit(new).await.inspect_err(|error| {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Unusable(_)) {
                 self.shared.store_failed(error);
             }
@@ -78,6 +81,19 @@ impl Engine {
         let text =
             "the store has reached `retention.max_size` and everything in it still waits to be delivered; raise the cap, or see `watchfire queue ls`";
         Err(StoreError::Unavailable(text.into()))
+    }
+
+    /// Commits an event. A database that is known to be away, or falls silent, is told to the sender soon: it repeats, and the key of what may have
+    /// been committed all the same keeps the repeat from being delivered twice.
+    async fn commit(&self, new: NewEvent) -> Result<Accepted, StoreError> {
+        if !self.shared.leased() {
+            return self.shared.store.accept(new).await;
+        }
+        if !*self.shared.store_ok().borrow() {
+            return Err(StoreError::Unavailable("the database is away".into()));
+        }
+        let silent = || Err(StoreError::Unavailable(format!("the database did not answer within {} s", COMMIT.as_secs())));
+        tokio::time::timeout(COMMIT, self.shared.store.accept(new)).await.unwrap_or_else(|_| silent())
     }
 
     fn hand_in(&self, waiting: Vec<(OutletKey, Waiting)>, accepted: &Accepted) {
@@ -129,7 +145,7 @@ impl Engine {
         let mut member = to_waiting(&new, event_id, &event);
         let plan = self.shared.plan.load().hash.clone();
         let record = NewEvent { id: event_id, event, received_at: now, plan, dedup: None, note: None, deliveries: vec![new] };
-        let accepted = self.shared.store.accept(record).await?;
+        let accepted = self.commit(record).await?;
         if let Some(placed) = accepted.deliveries.first() {
             member.lane = placed.lane;
             member.lane_seq = placed.lane_seq;

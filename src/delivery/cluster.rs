@@ -14,7 +14,9 @@ use super::engine::{Engine, Shared};
 use super::job::{Caller, DirectOutcome};
 
 /// How often a node shows that it is alive and renews its leases.
-const BEAT: Duration = Duration::from_secs(2);
+const BEAT: Duration = Duration::from_secs(1);
+/// How long the store may take for a beat; a database that is silent for longer counts as away.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// A node stops starting sends this long before its lease ends by its own monotonic clock, so that a send that has begun ends before another
 /// node may own the outlet.
 pub(super) const MARGIN: Duration = Duration::from_secs(3);
@@ -36,8 +38,12 @@ pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
                 if engine.stopping() && !left {
                     left = engine.shared.store.leave(&engine.shared.node).await.is_ok();
                 }
-                match beat(&engine, left).await {
-                    Ok(nodes) => plans(&engine, &nodes, &mut differ),
+                let silent = || Err(StoreError::Unavailable("the database does not answer".into()));
+                match tokio::time::timeout(PATIENCE, beat(&engine, left)).await.unwrap_or_else(|_| silent()) {
+                    Ok(nodes) => {
+                        engine.shared.store_checked(&Ok(()));
+                        plans(&engine, &nodes, &mut differ);
+                    }
                     Err(error) => engine.shared.store_failed(&error),
                 }
             }

@@ -15,7 +15,7 @@ pub fn secrets(judge: &mut Judge<'_, '_>, presets: &Shelf) {
     for site in sites {
         if let SecretSource::Literal(secret) = &site.source {
             // A hashed password is made to stand in a file.
-            if crate::config::PasswordHash::is_one(secret.expose()) || secret.expose().starts_with("sqlite:") || open.contains(&site.path) {
+            if crate::config::PasswordHash::is_one(secret.expose()) || no_secret_store(secret.expose()) || open.contains(&site.path) {
                 continue;
             }
             let finding = Finding::warning(codes::LITERAL_SECRET, format!("the secret `{}` stands in the file", site.path))
@@ -43,4 +43,11 @@ fn open_values(judge: &Judge<'_, '_>, presets: &Shelf) -> Vec<Path> {
         found.extend(open.map(|key| with.key(key)));
     }
     found
+}
+
+/// A file's name, or a database's address without a password in it.
+fn no_secret_store(text: &str) -> bool {
+    let database =
+        |text: &str| reqwest::Url::parse(text).is_ok_and(|url| url.password().is_none() && !url.query_pairs().any(|(key, _)| key == "password"));
+    text.starts_with("sqlite:") || ((text.starts_with("postgres://") || text.starts_with("postgresql://")) && database(text))
 }

@@ -22,6 +22,9 @@ use crate::store::StoreError;
 const SHORTEST: Duration = Duration::from_millis(100);
 /// The longest pause between two attempts to connect.
 const LONGEST: Duration = Duration::from_secs(5);
+/// How long the database waits for the next statement of a transaction: a node that is cut off in the middle of one must not keep its locks for
+/// as long as others wait to take its outlets over.
+const IDLE: Duration = Duration::from_secs(2);
 /// How often work is done again when others were in its way.
 const AGAIN: u32 = 5;
 
@@ -113,7 +116,7 @@ impl Db {
         let local = format!(
             "SET LOCAL search_path TO \"{schema}\"; SET LOCAL statement_timeout TO {ms}; SET LOCAL idle_in_transaction_session_timeout TO {idle}",
             schema = options.schema,
-            idle = ms * 2,
+            idle = (ms * 2).min(IDLE.as_millis()),
         );
         Ok(Self {
             pool,
