@@ -12,6 +12,7 @@ mod send;
 mod serve;
 mod service;
 mod shell;
+mod transfer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +62,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Write a consistent copy of the store to a file, while it runs.
     Backup(queue::BackupArgs),
+    /// Move everything from a SQLite file to a PostgreSQL database.
+    MigrateStore(transfer::TransferArgs),
     /// Write a first configuration for the platforms of your choice.
     Init(init::InitArgs),
     /// Turn an Alertmanager configuration into a routes.yaml and the few lines that remain of it.
@@ -111,6 +114,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Mute(command) => queue::mute(&common, &command),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Backup(args) => queue::backup(&common, &args),
+        Command::MigrateStore(args) => transfer::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man => shell::manual(),

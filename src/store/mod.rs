@@ -9,7 +9,7 @@ mod postgres;
 mod sqlite;
 mod types;
 
-pub use postgres::{PostgresOptions, PostgresStore};
+pub use postgres::{PostgresOptions, PostgresStore, Progress};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use types::*;
 

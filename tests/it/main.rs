@@ -22,3 +22,4 @@ mod security;
 mod storm;
 mod support;
 mod systemd;
+mod transfer;

@@ -45,7 +45,7 @@ pub(super) struct Db {
 /// A connection of its own, for hints.
 pub(super) enum Listening {
     /// Without encryption.
-    Plain(Client, Connection<Socket, NoTlsStream>),
+    Plain(Client, Box<Connection<Socket, NoTlsStream>>),
     /// With.
     Secured(Client, Box<Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>>),
 }
@@ -134,7 +134,7 @@ impl Db {
     /// A connection of its own, outside the pool.
     pub(super) async fn listening(&self) -> Result<Listening, tokio_postgres::Error> {
         match &self.tls {
-            None => self.config.connect(NoTls).await.map(|(client, connection)| Listening::Plain(client, connection)),
+            None => self.config.connect(NoTls).await.map(|(client, connection)| Listening::Plain(client, Box::new(connection))),
             Some(tls) => self.config.connect(tls.clone()).await.map(|(client, connection)| Listening::Secured(client, Box::new(connection))),
         }
     }

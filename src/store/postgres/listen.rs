@@ -37,7 +37,7 @@ pub(super) async fn listen(db: Arc<Db>, hints: mpsc::Sender<OutletKey>) {
 
 async fn once(db: &Db, hints: &mpsc::Sender<OutletKey>) -> Result<(), tokio_postgres::Error> {
     match db.listening().await? {
-        Listening::Plain(client, connection) => hear(client, connection, hints).await,
+        Listening::Plain(client, connection) => hear(client, *connection, hints).await,
         Listening::Secured(client, connection) => hear(client, *connection, hints).await,
     }
 }

@@ -26,10 +26,13 @@ mod rename;
 mod rows;
 mod settle;
 mod tls;
+mod transfer;
 mod tx;
 
 #[cfg(test)]
 mod tests;
+
+pub use transfer::Progress;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -91,6 +91,14 @@ impl Postgres {
         }
     }
 
+    /// Runs statements.
+    pub fn sql(&self, text: &str) -> String {
+        let out =
+            Command::new(self.bin.join("psql")).args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", text, &self.url()]).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
     /// Ends it at once, as a crash would: what it acknowledged is on disk, all else is gone.
     pub fn crash(&mut self) {
         let Some(mut child) = self.child.take() else { return };

@@ -1,0 +1,112 @@
+//! Everything of a SQLite store into a PostgreSQL one: history first, then in one last transaction the lanes and outlets, without which nothing is
+//! delivered. Broken off, it can be begun again: what is there already is passed over.
+
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::mpsc;
+
+use super::connect::transaction;
+use super::failure::Fail;
+use super::{PostgresStore, StoreError};
+use table::{Batch, TABLES, Table};
+
+/// Rows copied in one transaction.
+const STEP: usize = 1000;
+
+/// How far a transfer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The table.
+    pub table: &'static str,
+    /// Rows of it that are there now.
+    pub done: u64,
+    /// Rows of it in all.
+    pub all: u64,
+}
+
+impl PostgresStore {
+    /// Copies everything from the SQLite file, which nobody else may be using, and gives how many rows that were. `told` hears of each step.
+    ///
+    /// Errors: [`StoreError::Invalid`] when this store holds deliveries of its own already; else those of reading and writing. What was copied before
+    /// an error stays, and the next try goes on.
+    pub async fn take_from(&self, file: &Path, mut told: impl FnMut(Progress)) -> Result<u64, StoreError> {
+        let lanes = transaction!(&self.db, read, |tx| has_lanes(tx)).map_err(Fail::into_store_error)?;
+        if lanes {
+            return Err(StoreError::Invalid(
+                "the database holds deliveries already: a transfer was completed before, or Watchfire ran on it; use an empty database".into(),
+            ));
+        }
+        let mut total = 0;
+        let (history, last): (Vec<&Table>, Vec<&Table>) = TABLES.iter().partition(|table| !table.last);
+        for table in history {
+            let (all, mut batches) = read(file.to_owned(), table).await?;
+            let mut done = 0;
+            while let Some(batch) = batches.recv().await {
+                let batch = batch?;
+                done += batch.rows as u64;
+                transaction!(&self.db, write, |tx| table::insert(tx, table, &batch)).map_err(Fail::into_store_error)?;
+                told(Progress { table: table.name, done, all });
+            }
+            total += done;
+        }
+        let mut rest: Vec<(&Table, Vec<Batch>)> = Vec::new();
+        for table in last {
+            let (all, mut batches) = read(file.to_owned(), table).await?;
+            let mut read = Vec::new();
+            while let Some(batch) = batches.recv().await {
+                read.push(batch?);
+            }
+            total += all;
+            rest.push((table, read));
+        }
+        transaction!(&self.db, write, |tx| finish(tx, &rest)).map_err(Fail::into_store_error)?;
+        for (table, batches) in &rest {
+            let rows = batches.iter().map(|batch| batch.rows as u64).sum();
+            told(Progress { table: table.name, done: rows, all: rows });
+        }
+        Ok(total)
+    }
+}
+
+async fn has_lanes(tx: &super::tx::Tx) -> Result<bool, Fail> {
+    Ok(tx.first("SELECT 1 FROM lane LIMIT 1", &[]).await?.is_some())
+}
+
+async fn finish(tx: &super::tx::Tx, rest: &[(&Table, Vec<Batch>)]) -> Result<(), Fail> {
+    // Many lanes take longer than a statement usually does.
+    tx.batch("SET LOCAL statement_timeout TO 0").await?;
+    for (table, batches) in rest {
+        for batch in batches {
+            table::insert(tx, table, batch).await?;
+        }
+    }
+    // Nobody owns an outlet of a store that has moved, and lanes to come are numbered after those that came.
+    tx.batch(
+        "UPDATE outlet SET owner = '', lease_until = 0; SELECT setval(pg_get_serial_sequence('lane', 'id'), (SELECT coalesce(max(id), 1) FROM lane))",
+    )
+    .await
+}
+
+/// Reads a table in steps, on a thread of its own.
+async fn read(file: PathBuf, table: &'static Table) -> Result<(u64, mpsc::Receiver<Result<Batch, StoreError>>), StoreError> {
+    let (batches, taken) = mpsc::channel(2);
+    let unread = |error: rusqlite::Error| StoreError::Unusable(format!("the SQLite store cannot be read: {error}"));
+    let path = file.clone();
+    let (db, all) = tokio::task::spawn_blocking(move || {
+        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let all: i64 = db.query_row(&format!("SELECT count(*) FROM {}", table.name), [], |row| row.get(0))?;
+        Ok((db, all as u64))
+    })
+    .await
+    .map_err(|_| StoreError::Unusable("reading the SQLite store ended unexpectedly".into()))?
+    .map_err(unread)?;
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = table::read(&db, table, STEP, |batch| batches.blocking_send(Ok(batch)).is_ok()) {
+            let _ = batches.blocking_send(Err(unread(error)));
+        }
+    });
+    Ok((all, taken))
+}

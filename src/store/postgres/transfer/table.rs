@@ -1,0 +1,280 @@
+//! The tables, column by column: how each is read from SQLite and how it goes into PostgreSQL.
+
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use uuid::Uuid;
+
+use super::super::failure::Fail;
+use super::super::tx::{Param, Tx};
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Id,
+    MaybeId,
+    Number,
+    MaybeNumber,
+    Small,
+    Text,
+    MaybeText,
+    Bytes,
+    Flag,
+    /// Ids one behind the other.
+    Ids,
+}
+
+/// A table.
+pub(super) struct Table {
+    /// Its name on both sides.
+    pub(super) name: &'static str,
+    columns: &'static [(&'static str, Kind)],
+    /// Whether it comes in the last transaction.
+    pub(super) last: bool,
+    /// Columns that are made of others: name and expression.
+    made: Option<(&'static str, &'static str)>,
+}
+
+use Kind::{Bytes, Flag, Id, Ids, MaybeId, MaybeNumber, MaybeText, Number, Small, Text};
+
+/// All of them, in the order in which they are copied.
+pub(super) static TABLES: &[Table] = &[
+    Table {
+        name: "event",
+        columns: &[("id", Id), ("source", Text), ("received_at", Number), ("group_key", Text), ("plan", Text), ("body", Bytes), ("note", MaybeText)],
+        last: false,
+        made: None,
+    },
+    Table { name: "dedup", columns: &[("key", Bytes), ("event_id", Id), ("seen_at", Number)], last: false, made: None },
+    Table {
+        name: "delivery",
+        columns: &[
+            ("id", Id),
+            ("event_id", Id),
+            ("lane_id", Number),
+            ("lane_seq", Number),
+            ("channel", Text),
+            ("target", Text),
+            ("mode", Text),
+            ("state", Text),
+            ("rank", Number),
+            ("title", Text),
+            ("firing", Number),
+            ("resolved", Number),
+            ("born_at", Number),
+            ("due_at", Number),
+            ("tries", Number),
+            ("message_id", MaybeId),
+            ("origin_id", MaybeId),
+            ("prior_id", MaybeId),
+            ("hop", Number),
+            ("done_at", MaybeNumber),
+            ("reason", MaybeText),
+            ("tried", Ids),
+        ],
+        last: false,
+        made: Some((
+            "fallback",
+            "(SELECT array_agg(f) FROM json_array_elements_text(nullif((n.target::json -> 'fallback')::text, 'null')::json) AS f)",
+        )),
+    },
+    Table {
+        name: "message",
+        columns: &[
+            ("id", Id),
+            ("channel", Text),
+            ("platform", Text),
+            ("outlet", Text),
+            ("kind", Text),
+            ("template", Text),
+            ("generation", Number),
+            ("formed_at", Number),
+            ("pages", Bytes),
+            ("done", Flag),
+        ],
+        last: false,
+        made: None,
+    },
+    Table {
+        name: "cell",
+        columns: &[
+            ("message_id", Id),
+            ("page", Small),
+            ("recipient", Text),
+            ("state", Text),
+            ("tries", Number),
+            ("due_at", Number),
+            ("platform_id", MaybeText),
+            ("code", MaybeText),
+        ],
+        last: false,
+        made: None,
+    },
+    Table {
+        name: "attempt",
+        columns: &[
+            ("id", Id),
+            ("message_id", Id),
+            ("page", Small),
+            ("outlet", Text),
+            ("node", Text),
+            ("epoch", Number),
+            ("begun_at", Number),
+            ("ended_at", MaybeNumber),
+            ("kind", MaybeText),
+            ("code", MaybeText),
+            ("answer", MaybeText),
+        ],
+        last: false,
+        made: None,
+    },
+    Table { name: "mute", columns: &[("channel", Text), ("until", Number), ("reason", Text), ("by", Text)], last: false, made: None },
+    Table {
+        name: "outlet",
+        columns: &[
+            ("key", Text),
+            ("owner", Text),
+            ("epoch", Number),
+            ("lease_until", Number),
+            ("paused_until", Number),
+            ("held", MaybeText),
+            ("month", Text),
+            ("month_sent", Number),
+        ],
+        last: true,
+        made: None,
+    },
+    Table {
+        name: "lane",
+        columns: &[
+            ("id", Number),
+            ("channel", Text),
+            ("key", Text),
+            ("outlet", Text),
+            ("last_seq", Number),
+            ("waiting", Number),
+            ("deferred", Number),
+            ("rank", Number),
+            ("due_at", Number),
+            ("since", Number),
+            ("message_id", MaybeId),
+            ("size", Number),
+            ("fired", MaybeId),
+        ],
+        last: true,
+        made: None,
+    },
+];
+
+/// The values of one column.
+enum Values {
+    Ids(Vec<Uuid>),
+    MaybeIds(Vec<Option<Uuid>>),
+    Numbers(Vec<i64>),
+    MaybeNumbers(Vec<Option<i64>>),
+    Smalls(Vec<i32>),
+    Texts(Vec<String>),
+    MaybeTexts(Vec<Option<String>>),
+    Bytes(Vec<Vec<u8>>),
+    Flags(Vec<bool>),
+}
+
+impl Values {
+    fn new(kind: Kind) -> Self {
+        match kind {
+            Id => Values::Ids(Vec::new()),
+            MaybeId => Values::MaybeIds(Vec::new()),
+            Number => Values::Numbers(Vec::new()),
+            MaybeNumber => Values::MaybeNumbers(Vec::new()),
+            Small => Values::Smalls(Vec::new()),
+            Text => Values::Texts(Vec::new()),
+            MaybeText | Ids => Values::MaybeTexts(Vec::new()),
+            Bytes => Values::Bytes(Vec::new()),
+            Flag => Values::Flags(Vec::new()),
+        }
+    }
+
+    fn param(&self) -> &dyn Param {
+        match self {
+            Values::Ids(values) => values,
+            Values::MaybeIds(values) => values,
+            Values::Numbers(values) => values,
+            Values::MaybeNumbers(values) => values,
+            Values::Smalls(values) => values,
+            Values::Texts(values) => values,
+            Values::MaybeTexts(values) => values,
+            Values::Bytes(values) => values,
+            Values::Flags(values) => values,
+        }
+    }
+}
+
+/// Some rows of a table, column by column.
+pub(super) struct Batch {
+    pub(super) rows: usize,
+    values: Vec<Values>,
+}
+
+/// Reads a table in batches of `step` rows until `give` says that nobody wants more.
+pub(super) fn read(db: &Connection, table: &Table, step: usize, mut give: impl FnMut(Batch) -> bool) -> rusqlite::Result<()> {
+    let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+    let mut statement = db.prepare(&format!("SELECT {} FROM {}", columns.join(", "), table.name))?;
+    let mut rows = statement.query([])?;
+    let fresh = || Batch { rows: 0, values: table.columns.iter().map(|(_, kind)| Values::new(*kind)).collect() };
+    let mut batch = fresh();
+    while let Some(row) = rows.next()? {
+        for (place, ((_, kind), values)) in table.columns.iter().zip(&mut batch.values).enumerate() {
+            add(values, *kind, row.get_ref(place)?)?;
+        }
+        batch.rows += 1;
+        if batch.rows == step && !give(std::mem::replace(&mut batch, fresh())) {
+            return Ok(());
+        }
+    }
+    if batch.rows > 0 {
+        give(batch);
+    }
+    Ok(())
+}
+
+fn add(values: &mut Values, kind: Kind, value: ValueRef<'_>) -> rusqlite::Result<()> {
+    // PostgreSQL's text has no U+0000.
+    let text = |value: ValueRef<'_>| Ok::<_, rusqlite::Error>(value.as_str_or_null()?.map(|text| text.replace('\0', "\u{FFFD}")));
+    let id = |bytes: &[u8]| Uuid::from_slice(bytes).map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, value.data_type(), Box::new(error)));
+    match values {
+        Values::Ids(list) => list.push(id(value.as_blob()?)?),
+        Values::MaybeIds(list) => list.push(value.as_blob_or_null()?.map(id).transpose()?),
+        Values::Numbers(list) => list.push(value.as_i64()?),
+        Values::MaybeNumbers(list) => list.push(value.as_i64_or_null()?),
+        Values::Smalls(list) => list.push(i32::try_from(value.as_i64()?).unwrap_or(i32::MAX)),
+        Values::Texts(list) => list.push(text(value)?.unwrap_or_default()),
+        Values::MaybeTexts(list) if kind == Ids => {
+            let ids =
+                value.as_blob_or_null()?.map(|bytes| bytes.chunks(16).map(|each| Ok(id(each)?.to_string())).collect::<rusqlite::Result<Vec<_>>>());
+            list.push(ids.transpose()?.map(|ids| format!("{{{}}}", ids.join(","))));
+        }
+        Values::MaybeTexts(list) => list.push(text(value)?),
+        Values::Bytes(list) => list.push(value.as_blob()?.to_vec()),
+        Values::Flags(list) => list.push(value.as_i64()? != 0),
+    }
+    Ok(())
+}
+
+/// Inserts a batch, passing over rows that are there.
+pub(super) async fn insert(tx: &Tx, table: &Table, batch: &Batch) -> Result<(), Fail> {
+    let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).chain(table.made.map(|(name, _)| name)).collect();
+    let own = table.columns.iter().map(|(name, kind)| if *kind == Ids { format!("n.{name}::uuid[]") } else { format!("n.{name}") });
+    let selected: Vec<String> = own.chain(table.made.map(|(_, expression)| expression.to_owned())).collect();
+    let places: Vec<String> = (1..=table.columns.len()).map(|place| format!("${place}")).collect();
+    let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+    let sql = format!(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM unnest({}) AS n ({}) ON CONFLICT DO NOTHING",
+        table.name,
+        names.join(", "),
+        selected.join(", "),
+        places.join(", "),
+        columns.join(", ")
+    );
+    let params: Vec<&dyn Param> = batch.values.iter().map(Values::param).collect();
+    tx.execute(&sql, &params).await?;
+    Ok(())
+}
