@@ -1,0 +1,221 @@
+//! The whole, measured beside its limits in one run: `cargo build --release && cargo bench --bench load`. Loopback only, bounded in count.
+//!
+//! `WATCHFIRE_BIN` names another binary. Prints the tables of `benches/README.md`.
+
+mod servers;
+mod wire;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use wire::{Run, post};
+
+const EVENTS: usize = 20_000;
+
+/// A process that ends with this one.
+struct Process {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn server(kind: &str, target: &str) -> Process {
+    let program = std::env::current_exe().expect("this program");
+    let mut child = Command::new(program).args(["--serve", kind, target]).stdout(Stdio::piped()).spawn().expect("a server");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its port");
+    Process { child, port: line.trim().parse().expect("a port") }
+}
+
+struct Bench {
+    binary: PathBuf,
+    folder: PathBuf,
+    next: usize,
+}
+
+impl Bench {
+    /// Watchfire with these channels and routes on an empty store; and how long it took to be ready.
+    fn watchfire(&mut self, rest: &str) -> (Process, Duration) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+        std::fs::create_dir_all(&self.folder).expect("a folder");
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let text = format!("server: {{ listen: '127.0.0.1:{port}' }}\nstore: sqlite:w.db\n{rest}");
+        std::fs::write(self.folder.join("routes.yaml"), text).expect("a file");
+        self.start(port)
+    }
+
+    fn start(&self, port: u16) -> (Process, Duration) {
+        let started = Instant::now();
+        let log = std::fs::File::create(self.folder.join("log")).expect("a log");
+        let mut command = Command::new(&self.binary);
+        command.args(["serve", "--no-watch"]).current_dir(&self.folder).env("RUST_LOG", "warn").stdout(Stdio::null()).stderr(log);
+        let process = Process { child: command.spawn().expect("Watchfire"), port };
+        while get(port, "/-/ready").is_none() {
+            assert!(started.elapsed() < Duration::from_secs(20), "{}", std::fs::read_to_string(self.folder.join("log")).unwrap_or_default());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        (process, started.elapsed())
+    }
+
+    /// Room for so many events that have not been posted yet.
+    fn fresh(&mut self, count: usize) -> usize {
+        self.next += count;
+        self.next - count
+    }
+}
+
+/// A body answered with 200.
+fn get(port: u16, path: &str) -> Option<String> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes()).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    text.starts_with("HTTP/1.1 200").then(|| text.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned())
+}
+
+fn rss(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.child.id())).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+/// Seconds of both cores that a process has used.
+fn cpu(process: &Process) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.child.id())).unwrap_or_default();
+    let fields: Vec<u64> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().filter_map(|field| field.parse().ok()).collect();
+    // utime and stime, of which the first non-number (the state) is left out above; in ticks of 10 ms.
+    (fields.get(10).unwrap_or(&0) + fields.get(11).unwrap_or(&0)) as f64 / 100.0
+}
+
+/// Waits until the sink has taken so many, and gives the time since `started`.
+async fn arrived(sink: u16, count: usize, started: Instant) -> Duration {
+    loop {
+        let now = get(sink, "/count").and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(0);
+        if now >= count || started.elapsed() > Duration::from_secs(120) {
+            return started.elapsed();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn row(name: &str, run: &Run, of: Option<f64>) {
+    let ratio = of.map_or_else(|| "".to_owned(), |of| format!("{:.2}", run.rate() / of));
+    println!("| {name} | {:.0} | {ratio} | {:.1} | {:.1} | {:.1} | {} |", run.rate(), run.at(0.5), run.at(0.99), run.at(0.999), run.bad);
+}
+
+const HEAD: &str = "| | a second | ratio | p50 ms | p99 ms | p99.9 ms | not 200 |\n|---|---|---|---|---|---|---|";
+const OFF: &str = "channels: { off: { webhook: { url: 'http://127.0.0.1:9/', allow: [127.0.0.1] }, disabled: true } }\nroute: { to: [off] }\n";
+
+async fn measure(binary: PathBuf) {
+    let folder = std::env::temp_dir().join(format!("watchfire-load-{}", std::process::id()));
+    let size = std::fs::metadata(&binary).map_or(0, |meta| meta.len());
+    let mut bench = Bench { binary, folder, next: 0 };
+    for connections in [32, 128] {
+        println!("\n### Taking in, 3 alerts a body, {connections} connections\n\n{HEAD}");
+        let mut parsing = 0.0;
+        for kind in ["read", "parse"] {
+            let server = server(kind, "");
+            post(server.port, "/", 0, 2000, connections, 3, None).await;
+            let run = post(server.port, "/", 0, EVENTS, connections, 3, None).await;
+            row(if kind == "read" { "bare axum, reads the body" } else { "bare axum, parses it, too" }, &run, None);
+            parsing = run.rate();
+        }
+        let (watchfire, _) = bench.watchfire(OFF);
+        let idle = rss(&watchfire);
+        let from = bench.fresh(EVENTS + 2000);
+        post(watchfire.port, "/webhook", from, 2000, connections, 3, None).await;
+        let run = post(watchfire.port, "/webhook", from + 2000, EVENTS, connections, 3, None).await;
+        row("**Watchfire**: parsed, routed, synced to disk", &run, Some(parsing));
+        let half = run.rate() / 2.0;
+        let from = bench.fresh(EVENTS / 2);
+        let paced = post(watchfire.port, "/webhook", from, EVENTS / 2, connections, 3, Some(half)).await;
+        row("Watchfire at half of that rate", &paced, None);
+        println!("\nMemory: {idle} MiB idle, {} MiB under load.", rss(&watchfire));
+    }
+    for connections in [32, 128] {
+        println!("\n### End to end to an HTTP receiver, 3 alerts a body, a lane each, {connections} connections\n\n{HEAD}");
+        let sink = server("sink", "");
+        let target = format!("http://127.0.0.1:{}/", sink.port);
+        let proxy = server("forward", &target);
+        post(proxy.port, "/", 0, 2000, connections, 3, None).await;
+        let forwarded = post(proxy.port, "/", 0, EVENTS, connections, 3, None).await;
+        row("bare axum, parses and forwards, keeps nothing", &forwarded, None);
+        let sink = server("sink", "");
+        let channel = format!("webhook: {{ url: 'http://127.0.0.1:{}/', allow: [127.0.0.1] }}, pace: off, digest: off", sink.port);
+        let (watchfire, _) = bench.watchfire(&format!("channels: {{ out: {{ {channel} }} }}\nroute: {{ to: [out] }}\n"));
+        let from = bench.fresh(EVENTS);
+        let (before, started) = (cpu(&watchfire), Instant::now());
+        let mut run = post(watchfire.port, "/webhook", from, EVENTS, connections, 3, None).await;
+        let accepted = run.took;
+        run.took = arrived(sink.port, run.good, started).await;
+        row("**Watchfire**: taken in, delivered, recorded", &run, Some(forwarded.rate()));
+        let spent = (cpu(&watchfire) - before) * 10_000.0 / run.good.max(1) as f64;
+        println!("\nAll were taken in after {:.2} s; {spent:.2} CPU seconds per 10,000; {} MiB.", accepted.as_secs_f64(), rss(&watchfire));
+    }
+    mail(&mut bench).await;
+    growth(&mut bench).await;
+    let (_, ready) = bench.watchfire(OFF);
+    println!("\nStart-up with an empty store: {:.0} ms. Binary: {:.1} MB.", ready.as_secs_f64() * 1000.0, size as f64 / 1e6);
+    let _ = std::fs::remove_dir_all(&bench.folder);
+}
+
+async fn mail(bench: &mut Bench) {
+    let sink = server("smtp", "");
+    let channel =
+        format!("email: {{ server: '127.0.0.1:{}', tls: none, from: a@example.com, to: [b@example.com] }}, pace: off, digest: off", sink.port);
+    let (watchfire, _) = bench.watchfire(&format!("channels: {{ out: {{ {channel} }} }}\nroute: {{ to: [out] }}\n"));
+    let (count, started) = (5000, Instant::now());
+    let from = bench.fresh(count);
+    post(watchfire.port, "/webhook", from, count, 32, 3, None).await;
+    let sent = |text: String| {
+        let line = text.lines().find(|line| line.starts_with("watchfire_deliveries_total") && line.contains("state=\"sent\"")).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    while get(watchfire.port, "/metrics").map_or(0.0, sent) < count as f64 && started.elapsed() < Duration::from_secs(60) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    println!("\nMail to a local SMTP server, taken in and delivered: {:.0} a second.", count as f64 / started.elapsed().as_secs_f64());
+}
+
+async fn growth(bench: &mut Bench) {
+    println!("\n### Growth\n\n| | median of a request, ms | against the first |\n|---|---|---|");
+    let mut first = 0.0;
+    for routes in [10, 1000, 10_000] {
+        let list: String = (0..routes).map(|n| format!("    - {{ match: 'team=\"t{n}\"', to: [off] }}\n")).collect();
+        let rest = OFF.replace("route: { to: [off] }\n", &format!("route:\n  to: [off]\n  routes:\n{list}"));
+        let (watchfire, _) = bench.watchfire(&rest);
+        let from = bench.fresh(4000);
+        let run = post(watchfire.port, "/webhook", from, 4000, 1, 3, None).await;
+        first = if routes == 10 { run.at(0.5) } else { first };
+        println!("| {routes} routes | {:.3} | {:.2} |", run.at(0.5), run.at(0.5) / first);
+    }
+    for alerts in [1, 10, 100] {
+        let (watchfire, _) = bench.watchfire(OFF);
+        let from = bench.fresh(2000);
+        let run = post(watchfire.port, "/webhook", from, 2000, 1, alerts, None).await;
+        first = if alerts == 1 { run.at(0.5) } else { first };
+        println!("| {alerts} alerts a body | {:.3} | {:.2} |", run.at(0.5), run.at(0.5) / first);
+    }
+}
+
+fn main() {
+    watchfire::channel::kit::install_crypto();
+    let arguments: Vec<String> = std::env::args().collect();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if arguments.get(1).is_some_and(|word| word == "--serve") {
+        return runtime.block_on(servers::serve(&arguments[2], arguments.get(3).map_or("", String::as_str)));
+    }
+    let binary =
+        std::env::var_os("WATCHFIRE_BIN").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/watchfire"), PathBuf::from);
+    assert!(binary.exists(), "build it first: cargo build --release");
+    runtime.block_on(measure(binary));
+}

@@ -1,0 +1,92 @@
+//! What Watchfire is compared with, and what it sends to: this program again, as a process of its own.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use watchfire::ingest::{self, Hint};
+
+/// Serves until killed, and prints its port first.
+pub async fn serve(kind: &str, target: &str) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    println!("{}", listener.local_addr().expect("an address").port());
+    let _ = std::io::stdout().flush();
+    if kind == "smtp" {
+        return smtp(listener).await;
+    }
+    let parse = |body: &[u8]| match ingest::parse(Hint::Auto, body, None, jiff::Timestamp::now()) {
+        Ok(_) => StatusCode::OK,
+        Err(_) => StatusCode::BAD_REQUEST,
+    };
+    let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(256).build().expect("a client");
+    let target = target.to_owned();
+    let app = match kind {
+        "read" => Router::new().route("/", post(|_: Bytes| async { StatusCode::OK })),
+        "parse" => Router::new().route("/", post(move |body: Bytes| async move { parse(&body) })),
+        "forward" => Router::new().route(
+            "/",
+            post(move |body: Bytes| async move {
+                let parsed = parse(&body);
+                match client.post(&target).body(body).send().await {
+                    Ok(answer) if answer.status().is_success() => parsed,
+                    _ => StatusCode::BAD_GATEWAY,
+                }
+            }),
+        ),
+        _ => Router::new()
+            .route("/count", get(|State(count): State<Arc<AtomicUsize>>| async move { count.load(Ordering::Relaxed).to_string() }))
+            .route(
+                "/",
+                post(|State(count): State<Arc<AtomicUsize>>, _: Bytes| async move {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    "ok"
+                }),
+            )
+            .with_state(count),
+    };
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true)));
+    axum::serve(listener, app).await.expect("it serves");
+}
+
+/// Takes every mail.
+async fn smtp(listener: tokio::net::TcpListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(async move {
+            let mut stream = BufReader::new(stream);
+            let (mut line, mut data) = (Vec::new(), false);
+            let mut say: &[u8] = b"220 sink ESMTP\r\n";
+            loop {
+                if !say.is_empty() && stream.write_all(say).await.is_err() {
+                    return;
+                }
+                line.clear();
+                if stream.read_until(b'\n', &mut line).await.unwrap_or(0) == 0 {
+                    return;
+                }
+                let word = line.get(..4).unwrap_or_default().to_ascii_uppercase();
+                say = match (data, word.as_slice()) {
+                    (true, _) if line == b".\r\n" => {
+                        data = false;
+                        b"250 2.0.0 taken\r\n"
+                    }
+                    (true, _) => b"",
+                    (_, b"EHLO") => b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n",
+                    (_, b"DATA") => {
+                        data = true;
+                        b"354 go on\r\n"
+                    }
+                    (_, b"QUIT") => b"221 bye\r\n",
+                    _ => b"250 ok\r\n",
+                };
+            }
+        });
+    }
+}

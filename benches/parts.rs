@@ -1,0 +1,134 @@
+//! The parts, each by itself: `cargo bench --bench parts`.
+
+use std::sync::Arc;
+
+use divan::{Bencher, black_box};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use watchfire::config::{self, LoadOptions, Loaded};
+use watchfire::ingest::{self, Hint};
+use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey};
+use watchfire::store::{Mode, NewDelivery, NewEvent, SqliteOptions, SqliteStore, State, Store, TargetRecord};
+
+fn main() {
+    divan::main();
+}
+
+fn body(alerts: usize) -> Vec<u8> {
+    let alert = |i: usize| {
+        json!({ "status": "firing", "startsAt": "2026-11-24T02:00:00Z", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": format!("{i:016x}"),
+            "generatorURL": "http://prometheus.example.com/graph?g0.expr=disk",
+            "labels": { "alertname": "DiskFull", "severity": "warning", "instance": format!("host-{i}:9100"), "team": "db", "job": "node" },
+            "annotations": { "summary": "the disk is 97 % full", "description": "look at the largest folders first",
+                "runbook_url": "https://runbooks.example.com/disk" } })
+    };
+    let alerts: Vec<Value> = (0..alerts).map(alert).collect();
+    json!({ "version": "4", "status": "firing", "receiver": "r", "groupKey": "{}:{alertname=\"DiskFull\"}", "externalURL": "http://am.example.com",
+        "groupLabels": { "alertname": "DiskFull" }, "commonLabels": {}, "commonAnnotations": {}, "alerts": alerts })
+    .to_string()
+    .into_bytes()
+}
+
+fn now() -> Timestamp {
+    "2026-11-24T02:10:00Z".parse().expect("a time")
+}
+
+fn event(alerts: usize) -> Event {
+    ingest::parse(Hint::Auto, &body(alerts), None, now()).expect("a body").event
+}
+
+#[divan::bench(args = [1, 3, 10, 100])]
+fn parse(bencher: Bencher, alerts: usize) {
+    let body = body(alerts);
+    bencher.bench(|| ingest::parse(Hint::Auto, black_box(&body), None, now()));
+}
+
+fn loaded(text: &str) -> Loaded {
+    let folder = std::env::temp_dir().join(format!("watchfire-bench-{}-{}", std::process::id(), DeliveryId::new()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("routes.yaml");
+    std::fs::write(&file, text).expect("a file");
+    config::load(&file, &LoadOptions::without_secrets()).unwrap_or_else(|findings| panic!("{}", config::report(&findings)))
+}
+
+#[divan::bench(args = [10, 1000, 10_000])]
+fn route(bencher: Bencher, routes: usize) {
+    let list: String = (0..routes).map(|n| format!("    - {{ match: 'team=\"t{n}\"', to: [terminal] }}\n")).collect();
+    let loaded = loaded(&format!("channels: {{ terminal: {{ log: {{}} }} }}\nroute:\n  to: [terminal]\n  routes:\n{list}"));
+    let labels: Labels = [("alertname", "DiskFull".to_owned()), ("severity", "warning".to_owned()), ("team", format!("t{}", routes / 2))]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    bencher.bench(|| loaded.plan.tree.route(black_box(&labels), now()));
+}
+
+const CHANNELS: &str = r#"
+channels:
+  slack: { slack: { token: { env: T }, channel: C0123 } }
+  dingtalk: { dingtalk: { access_token: { env: T } } }
+  wecom: { wecom: { corp_id: ww, agent_id: 1, secret: { env: T }, to_user: a } }
+  email: { email: { server: "mail.example.com:25", tls: none, from: a@example.com, to: [b@example.com] } }
+  telegram: { telegram: { token: { env: T }, chat: 1 } }
+  discord: { discord: { webhook: { env: T } } }
+  teams: { teams: { webhook: { env: T } } }
+  feishu: { feishu: { token: { env: T } } }
+  webhook: { webhook: { url: { env: T } } }
+route: { to: [slack] }
+"#;
+
+/// Renders, measures and fits into pages, as before a send.
+#[divan::bench(args = ["slack", "dingtalk", "wecom", "email", "telegram", "discord", "teams", "feishu", "webhook"], consts = [1, 3, 100])]
+fn render<const ALERTS: usize>(bencher: Bencher, channel: &str) {
+    let loaded = loaded(CHANNELS);
+    let (plan, event) = (&loaded.plan, event(ALERTS));
+    let channel = plan.channel(channel).expect("a channel");
+    bencher.bench(|| watchfire::http::api::preview(plan, channel, black_box(&event), now()));
+}
+
+fn new_event(n: usize, event: &Arc<Event>) -> NewEvent {
+    let delivery = NewDelivery {
+        id: DeliveryId::new(),
+        channel: "ops".into(),
+        outlet: OutletKey::new("log", "x"),
+        lane_key: format!("lane-{n}"),
+        target: TargetRecord { template: "default".into(), alerts: vec![0, 1, 2], ..TargetRecord::default() },
+        mode: Mode::Queued,
+        state: State::Waiting,
+        rank: 2,
+        title: "Disk full".into(),
+        firing: 3,
+        resolved: 0,
+        born_at: 1_764_000_000_000,
+        due_at: 1_764_000_000_000,
+        origin: None,
+        hop: 0,
+        reason: None,
+    };
+    NewEvent {
+        id: EventId::new(),
+        event: event.clone(),
+        received_at: 1_764_000_000_000,
+        plan: "plan".into(),
+        dedup: None,
+        note: None,
+        deliveries: vec![delivery],
+    }
+}
+
+/// So many events at once, each in a lane of its own, synced to disk; the group commit makes one transaction of them.
+#[divan::bench(args = [1, 16, 64, 256, 1024], sample_count = 20, sample_size = 1)]
+fn accept(bencher: Bencher, together: usize) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let folder = std::env::temp_dir().join(format!("watchfire-bench-{}-{}", std::process::id(), DeliveryId::new()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let store = SqliteStore::open(SqliteOptions::new(folder.join("w.db"))).expect("a store");
+    let event = Arc::new(Event { alerts: vec![Alert::default(); 3], ..event(3) });
+    let mut n = 0;
+    bencher.counter(divan::counter::ItemsCount::new(together)).bench_local(|| {
+        n += together;
+        let all = (0..together).map(|i| store.accept(new_event(n + i, &event)));
+        runtime.block_on(futures_util::future::join_all(all)).into_iter().for_each(|done| drop(done.expect("accepted")));
+    });
+    runtime.block_on(store.close());
+    let _ = std::fs::remove_dir_all(&folder);
+}
