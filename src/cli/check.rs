@@ -24,6 +24,10 @@ pub struct CheckArgs {
     /// Exit 1 on warnings too.
     #[arg(long)]
     deny_warnings: bool,
+    /// Render every body in this folder (`*.json`) for every channel that it is routed to, and fail when one cannot be read, a template fails, or
+    /// nothing gets it.
+    #[arg(long, value_name = "DIR")]
+    payloads: Option<std::path::PathBuf>,
     /// Explain a finding's code.
     #[arg(long, value_name = "CODE")]
     explain: Option<String>,
@@ -60,6 +64,13 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<Outcome> {
     if !args.json {
         anstream::println!("{} is fine: {channels} channels, {} routes", common.config.display(), loaded.plan.tree.nodes().len());
     }
+    let rendered = match &args.payloads {
+        Some(folder) => payloads(loaded, folder)?,
+        None => true,
+    };
+    if !rendered {
+        return Ok(Outcome::Failed);
+    }
     if !args.online {
         return Ok(Outcome::Fine);
     }
@@ -81,6 +92,57 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<Outcome> {
         anstream::println!("{:<20} {:<12} {said}", channel.name, channel.platform.name);
     }
     Ok(if failed { Outcome::Failed } else { Outcome::Fine })
+}
+
+/// Renders what is stored; `false` when something of it fails.
+fn payloads(loaded: &config::Loaded, folder: &std::path::Path) -> anyhow::Result<bool> {
+    use anyhow::Context;
+    let entries = std::fs::read_dir(folder).with_context(|| format!("--payloads {}", folder.display()))?;
+    let mut files: Vec<_> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension().is_some_and(|e| e == "json")).collect();
+    files.sort();
+    anyhow::ensure!(!files.is_empty(), "there is no `*.json` in {}", folder.display());
+    let plan = &loaded.plan;
+    let now = crate::delivery::Clock::system().now();
+    let mut fine = true;
+    for file in files {
+        let mut bad = |why: String| {
+            fine = false;
+            anstream::eprintln!("{}: {why}", file.display());
+        };
+        let event = match super::render::event(&file, now) {
+            Ok(event) => event,
+            // It names the file itself.
+            Err(error) => {
+                fine = false;
+                anstream::eprintln!("{error:#}");
+                continue;
+            }
+        };
+        let none = Default::default();
+        let intake = crate::delivery::intake::Intake { plan, at: now, mutes: &none, to: None };
+        let found = intake.deliveries(&event, |alert| crate::ingest::lane_group(&event, alert).to_owned());
+        if found.is_empty() {
+            bad("no route leads to a channel".into());
+        }
+        let mut pages = 0;
+        for delivery in &found {
+            let Some(channel) = plan.channel(&delivery.channel) else { continue };
+            let composed = crate::http::api::preview(plan, channel, &event, now);
+            pages += composed.pages.len();
+            for error in &composed.fallbacks {
+                bad(format!("{}: a template failed: {error}", channel.name));
+            }
+            for page in composed.pages.iter().filter(|page| !(channel.platform.measure)(page).fits()) {
+                bad(format!("{}: page {} is larger than the platform takes", channel.name, page.number));
+            }
+        }
+        if fine {
+            let names: Vec<&str> = found.iter().map(|delivery| delivery.channel.as_str()).collect();
+            anstream::println!("{}: {} alerts, {pages} pages to {}", file.display(), event.alerts.len(), names.join(", "));
+        }
+    }
+    Ok(fine)
 }
 
 /// Options of `platforms`.

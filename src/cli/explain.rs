@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::queue::time;
 use super::remote::Remote;
 use super::{Common, Outcome, block_on, load};
-use crate::http::api::preview;
+use crate::http::foretell::foretell;
 
 /// Options of `explain`.
 #[derive(Debug, Args)]
@@ -19,12 +19,15 @@ pub struct ExplainArgs {
     /// A webhook body instead: what would happen to it now.
     #[arg(long, short, value_name = "FILE", conflicts_with = "id")]
     payload: Option<PathBuf>,
+    /// The body of an event that was received, by its id: what would happen to it now.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["id", "payload"])]
+    event: Option<String>,
 }
 
 /// Explains.
 pub fn run(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
-    if let Some(path) = &args.payload {
-        return payload(common, path);
+    if args.payload.is_some() || args.event.is_some() {
+        return payload(common, args.payload.as_deref(), args.event.as_deref());
     }
     let Some(id) = &args.id else { bail!("name a delivery's or event's id, or --payload FILE") };
     block_on(async {
@@ -55,30 +58,22 @@ async fn explain(remote: &Remote, id: &str) -> Result<String> {
     }
 }
 
-fn payload(common: &Common, path: &std::path::Path) -> Result<Outcome> {
+fn payload(common: &Common, path: Option<&std::path::Path>, id: Option<&str>) -> Result<Outcome> {
     let loaded = load(common, false)?;
     let now = crate::delivery::Clock::system().now();
-    let event = super::render::event(path, now)?;
-    let plan = &loaded.plan;
-    for (i, alert) in event.alerts.iter().enumerate() {
-        anstream::println!(
-            "alert {} {} ({})\n{}",
-            i + 1,
-            alert.name(),
-            alert.status.as_str(),
-            super::route::tree_text(&plan.tree.explain(&alert.labels, now))
-        );
+    let event = super::render::of(common, path, id, now)?;
+    let told = foretell(&loaded.plan, &event, now, &Default::default());
+    for alert in told["alerts"].as_array().into_iter().flatten() {
+        let text = |name: &str| alert[name].as_str().unwrap_or_default();
+        anstream::println!("alert {} {} ({})\n{}", alert["number"], text("name"), text("status"), text("routes"));
     }
-    let none = Default::default();
-    let intake = crate::delivery::intake::Intake { plan, at: now, mutes: &none, to: None };
-    for new in intake.deliveries(&event, |a| crate::ingest::lane_group(&event, a).to_owned()) {
-        let reason = new.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
-        anstream::println!("-> {} {}{reason}  [{}]", new.channel, new.state.as_str(), new.title);
-        if let Some(channel) = plan.channel(&new.channel) {
-            for page in &preview(plan, channel, &event, now).pages {
-                let size = (channel.platform.measure)(page);
-                anstream::println!("   page {}/{}: {} of {} {}", page.number, page.total, size.used, size.max, size.unit);
-            }
+    for delivery in told["deliveries"].as_array().into_iter().flatten() {
+        let text = |name: &str| delivery[name].as_str().unwrap_or_default();
+        let reason = delivery["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
+        anstream::println!("-> {} {}{reason}  [{}]", text("channel"), text("state"), text("title"));
+        for page in delivery["pages"].as_array().into_iter().flatten() {
+            let unit = page["unit"].as_str().unwrap_or_default();
+            anstream::println!("   page {}/{}: {} of {} {unit}", page["page"], page["of"], page["size"], page["limit"]);
         }
     }
     Ok(Outcome::Fine)

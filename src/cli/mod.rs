@@ -12,6 +12,7 @@ mod send;
 mod serve;
 mod service;
 mod shell;
+mod simulate;
 mod transfer;
 
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ enum Command {
     /// Mute a channel for a while, or end its mute.
     #[command(subcommand)]
     Mute(queue::MuteCommand),
+    /// What a storm of alerts would become on each channel: messages, digests, delays. Sends nothing.
+    Simulate(simulate::SimulateArgs),
     /// Why was this (not) sent: routes, target, message, attempts, what happens next.
     Explain(explain::ExplainArgs),
     /// Write a consistent copy of the store to a file, while it runs.
@@ -112,6 +115,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Send(args) => send::run(&common, &args),
         Command::Queue(command) => queue::run(&common, &command),
         Command::Mute(command) => queue::mute(&common, &command),
+        Command::Simulate(args) => simulate::run(&common, &args),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Backup(args) => queue::backup(&common, &args),
         Command::MigrateStore(args) => transfer::run(&args),

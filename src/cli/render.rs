@@ -20,8 +20,11 @@ pub struct RenderArgs {
     #[arg(long, short, value_name = "NAME")]
     channel: String,
     /// A webhook body; `-` reads standard input.
-    #[arg(long, short, value_name = "FILE")]
-    payload: PathBuf,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "event")]
+    payload: Option<PathBuf>,
+    /// A body that was received: its event's id. The store keeps each for as long as its deliveries (`retention`).
+    #[arg(long, value_name = "ID", conflicts_with = "payload")]
+    event: Option<String>,
     /// Render as of this time (RFC 3339). Default: now.
     #[arg(long, value_name = "RFC3339")]
     at: Option<Timestamp>,
@@ -34,7 +37,7 @@ pub struct RenderArgs {
 pub fn run(common: &Common, args: &RenderArgs) -> Result<Outcome> {
     let loaded = load(common, false)?;
     let now = args.at.unwrap_or_else(|| crate::delivery::Clock::system().now());
-    let event = event(&args.payload, now)?;
+    let event = of(common, args.payload.as_deref(), args.event.as_deref(), now)?;
     let plan = &loaded.plan;
     let channel = plan.channel(&args.channel).ok_or_else(|| {
         anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))
@@ -68,6 +71,20 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<Outcome> {
         }
     }
     Ok(if composed.fallbacks.is_empty() && !composed.pages.is_empty() { Outcome::Fine } else { Outcome::Failed })
+}
+
+/// The body that is meant: a file's, or one that was received.
+pub fn of(common: &Common, payload: Option<&Path>, id: Option<&str>, now: Timestamp) -> Result<Event> {
+    match (payload, id) {
+        (Some(path), _) => event(path, now),
+        (None, Some(id)) => super::block_on(async {
+            let remote = super::remote::Remote::open(common).await?;
+            let found = remote.call("GET", &format!("/api/v1/events/{id}"), None).await;
+            remote.close().await;
+            serde_json::from_value(found?["event"].take()).with_context(|| format!("event {id} was stored by another version"))
+        })?,
+        (None, None) => anyhow::bail!("name a body: --payload FILE or --event ID"),
+    }
 }
 
 /// Reads a webhook body from a file or standard input.

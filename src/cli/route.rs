@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Common, Outcome, load};
+use crate::http::foretell::tree_text;
 use crate::model::Labels;
-use crate::route::Explanation;
 
 /// Options of `route`.
 #[derive(Debug, Args)]
@@ -64,33 +64,4 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<Outcome> {
     }
     anstream::eprintln!("expected {:?}, got {channels:?}", expected);
     Ok(Outcome::Failed)
-}
-
-/// Every route that was tried: whether it matched, else the matcher that failed and what it met.
-pub fn tree_text(explanation: &Explanation) -> String {
-    let mut out = String::new();
-    for step in &explanation.steps {
-        let indent = "  ".repeat(step.depth);
-        let mark = if step.selected {
-            "->"
-        } else if step.matched {
-            "ok"
-        } else {
-            "no"
-        };
-        let matchers = if step.matchers.is_empty() { "everything".to_owned() } else { step.matchers.join(", ") };
-        out.push_str(&format!("{indent}{mark} {}: {matchers}", step.name));
-        if let Some(failed) = &step.failed {
-            let met = if failed.missing { format!("there is no label {}", failed.label) } else { format!("{} is {:?}", failed.label, failed.value) };
-            out.push_str(&format!("; {} fails: {met}", failed.matcher));
-        }
-        for interval in &step.intervals {
-            out.push_str(&format!("; interval {} {}", interval.name, if interval.holds { "holds now" } else { "does not hold now" }));
-        }
-        if step.not_tried > 0 {
-            out.push_str(&format!("; stops here, {} later routes are not tried", step.not_tried));
-        }
-        out.push('\n');
-    }
-    out
 }

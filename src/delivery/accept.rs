@@ -164,7 +164,7 @@ impl Engine {
 }
 
 /// The delivery as a runner takes it; lane and place come with the store's answer.
-fn to_waiting(new: &NewDelivery, event_id: EventId, event: &Arc<Event>) -> Waiting {
+pub(super) fn to_waiting(new: &NewDelivery, event_id: EventId, event: &Arc<Event>) -> Waiting {
     Waiting {
         id: new.id,
         event_id,

@@ -136,7 +136,9 @@ impl Step {
                 // What was in memory was taken when it was due by the clock that does not jump. What was read is judged by the wall clock, and what
                 // lies further ahead than anything may be postponed was written before that clock was set back.
                 let ahead = member.due_at.saturating_sub(now);
-                let early = ahead > 0 && (member.state == State::Deferred || ahead <= super::policy::CAP.as_millis() as i64);
+                let early = ahead > 0
+                    && member.due_at > member.born_at
+                    && (member.state == State::Deferred || ahead <= super::policy::CAP.as_millis() as i64);
                 let waits = (early && job.unjudged.contains(&member.id)) || (blocked == Some(member.lane) && member.state != State::Deferred);
                 if waits && member.state != State::Deferred {
                     blocked = Some(member.lane);

@@ -174,18 +174,20 @@ impl Lanes {
                 if !lane.open && lane.queue.is_empty() && !lane.on_disk {
                     lane.loaded_to = 0;
                     lane.on_disk = true;
-                    lane.due = now + Duration::from_millis((head.due_at - now_ms).max(0) as u64).min(LONGEST_MUTE);
+                    lane.due = now + ahead(head.due_at, head.since, now_ms).min(LONGEST_MUTE);
                     self.place(head.id, now);
                 }
                 continue;
             }
-            if self.map.len() >= MAX_LANES && !self.make_room(order(head.rank, head.since), (head.due_at <= now_ms).then_some(now)) {
+            if self.map.len() >= MAX_LANES
+                && !self.make_room(order(head.rank, head.since), ahead(head.due_at, head.since, now_ms).is_zero().then_some(now))
+            {
                 self.complete = false;
                 continue;
             }
             let mut lane = Lane::new(&intern(&head.channel), -1, order(head.rank, head.since), now);
             lane.on_disk = true;
-            lane.due = now + Duration::from_millis((head.due_at - now_ms).max(0) as u64).min(LONGEST_MUTE);
+            lane.due = now + ahead(head.due_at, head.since, now_ms).min(LONGEST_MUTE);
             self.map.insert(head.id, lane);
             self.place(head.id, now);
         }
@@ -411,9 +413,14 @@ pub fn order(rank: i64, born_at: i64) -> i64 {
     rank.saturating_mul(RANK_STEP).saturating_add(born_at)
 }
 
+/// How far ahead a stored due time lies. What was due at its birth is due now: a wall clock that was set back since must not make it wait.
+fn ahead(due_at: i64, born_at: i64, now_ms: i64) -> Duration {
+    if due_at <= born_at { Duration::ZERO } else { Duration::from_millis(due_at.saturating_sub(now_ms).max(0) as u64) }
+}
+
 /// A stored due time on the monotonic clock, clamped to what can legally have been set.
 fn due_instant(waiting: &Waiting, now: Instant, now_ms: i64) -> Instant {
-    let ahead = Duration::from_millis(waiting.due_at.saturating_sub(now_ms).max(0) as u64);
+    let ahead = ahead(waiting.due_at, waiting.born_at, now_ms);
     // Pauses are the outlet's own; a delivery by itself is never postponed for longer than the schedule's cap.
     let longest = if waiting.state == State::Deferred { LONGEST_MUTE } else { policy::CAP };
     now + ahead.min(longest)

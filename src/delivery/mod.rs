@@ -24,6 +24,7 @@ mod pace;
 pub mod plan;
 mod policy;
 mod runner;
+pub mod simulate;
 mod tenure;
 #[cfg(test)]
 mod testing;

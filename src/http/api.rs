@@ -81,6 +81,8 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/deliveries/move", post(move_some))
         .route("/deliveries/{id}", get(show))
         .route("/events/{id}", get(event))
+        .route("/explain", post(explain))
+        .route("/nodes", get(nodes))
         .route("/channels", get(channels))
         .route("/channels/{name}/mute", post(mute).delete(unmute))
         .route("/channels/{name}/test", post(test))
@@ -158,6 +160,41 @@ async fn event(State(app): State<Arc<App>>, Path(id): Path<String>, request: Req
     Ok(Json(
         json!({ "id": event.id, "received_at": event.received_at, "plan": event.plan, "note": event.note, "event": &*event.event, "deliveries": rows }),
     ))
+}
+
+/// What would happen to the body now, if it were posted to `/webhook`; or to a stored one, with `?event=<id>`.
+async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Answer {
+    let body = gate(&app, request).await?.body;
+    let now = app.engine.shared.clock.now();
+    let wanted = query.as_deref().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("event=")));
+    let event = match wanted {
+        Some(id) => {
+            let id = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
+            let (stored, _) = app.engine.shared.store.show_event(id).await?.ok_or_else(|| ApiError::missing("event"))?;
+            (*stored.event).clone()
+        }
+        None => {
+            let settings = app.settings.load_full();
+            let hint = ingest::Hint::Auto;
+            ingest::parse(hint, &body, settings.generic.as_ref(), now).map_err(|error| ApiError::bad(error.to_string()))?.event
+        }
+    };
+    let (plan, mutes) = (app.engine.shared.plan.load_full(), app.engine.shared.mutes());
+    // Rendering a large body takes a while: not on the threads that answer others.
+    let told = tokio::task::spawn_blocking(move || super::foretell::foretell(&plan, &event, now, &mutes)).await;
+    told.map(Json).map_err(|_| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be explained; please report it"))
+}
+
+/// The nodes that share the store, and whether they work by one configuration.
+async fn nodes(State(app): State<Arc<App>>, request: Request) -> Answer {
+    gate(&app, request).await?;
+    let shared = &app.engine.shared;
+    let nodes = shared.store.nodes(shared.clock.now_ms()).await?;
+    let rows: Vec<Value> = nodes
+        .iter()
+        .map(|node| json!({ "name": node.name, "plan": node.plan, "version": node.version, "outlets": node.outlets, "this": *node.name == *shared.node }))
+        .collect();
+    Ok(Json(json!({ "nodes": rows, "same_plan": nodes.windows(2).all(|pair| pair[0].plan == pair[1].plan) })))
 }
 
 fn detail_json(app: &App, detail: &DeliveryDetail) -> Value {

@@ -4,6 +4,7 @@ pub mod api;
 pub mod auth;
 pub mod door;
 mod error;
+pub mod foretell;
 mod health;
 mod legacy;
 mod message_page;

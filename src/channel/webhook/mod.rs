@@ -41,7 +41,8 @@ pub static PLATFORM: Platform = Platform {
     },
     limit: "1 MiB (our own)",
     pace: Pace { limits: &[], per_month: None, source: "none; set `pace` on the channel" },
-    concurrency: 4,
+    // A receiver of one's own, without a documented limit; `pace` holds it back where it needs that.
+    concurrency: 64,
     batch: 1,
     // The receiver knows a repeat by `webhook-id`.
     ambiguous: OnAmbiguous::Retry,

@@ -1,0 +1,130 @@
+//! `watchfire simulate --alerts N --groups M --over 30s`: what a storm would become, without sending.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::json;
+
+use super::{Common, Outcome, load};
+use crate::delivery::simulate::{Forecast, simulate};
+use crate::model::{Alert, Event, SenderKind, format_duration, parse_duration};
+
+/// Alerts that one drill may have.
+const MOST: usize = 100_000;
+
+/// Options of `simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Alerts in all.
+    #[arg(long, default_value_t = 1000)]
+    alerts: usize,
+    /// Groups that they come in; each group is one webhook body.
+    #[arg(long, default_value_t = 100)]
+    groups: usize,
+    /// The time over which they come (Prometheus duration).
+    #[arg(long, default_value = "30s")]
+    over: String,
+    /// Only this channel.
+    #[arg(long, short, value_name = "NAME")]
+    channel: Option<String>,
+    /// Labels of every alert, as `severity=critical`; `alertname`, `instance` and `severity` (one in twenty is critical) are there already.
+    #[arg(long, short, value_name = "KEY=VALUE")]
+    label: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Simulates.
+pub fn run(common: &Common, args: &SimulateArgs) -> Result<Outcome> {
+    if args.alerts == 0 || args.groups == 0 || args.alerts > MOST || args.groups > args.alerts {
+        bail!("write 1 to {MOST} alerts, in no more groups than that");
+    }
+    let over = parse_duration(&args.over).map_err(|error| anyhow::anyhow!("--over: {error}"))?;
+    let mut labels = Vec::new();
+    for text in &args.label {
+        let Some((name, value)) = text.split_once('=') else { bail!("`{text}` is no label; write KEY=VALUE") };
+        labels.push((name.to_owned(), value.to_owned()));
+    }
+    let loaded = load(common, false)?;
+    let plan = &loaded.plan;
+    if let Some(name) = &args.channel
+        && plan.channel(name).is_none()
+    {
+        bail!("no channel `{name}`; there are: {}", plan.channels.keys().cloned().collect::<Vec<_>>().join(", "));
+    }
+    let clock = crate::delivery::Clock::system();
+    let now = clock.now();
+    let mut events = Vec::with_capacity(args.groups);
+    for group in 0..args.groups {
+        let alert = |n: usize| {
+            let severity = if n.is_multiple_of(20) { "critical" } else { "warning" };
+            let mut alert = Alert { starts_at: Some(now), fingerprint: format!("{n:016x}"), ..Alert::default() };
+            let own = [("alertname", format!("Drill{group}")), ("instance", format!("host-{n}")), ("severity", severity.to_owned())];
+            alert.labels.extend(own.map(|(name, value)| (name.to_owned(), value)));
+            alert.labels.extend(labels.iter().cloned());
+            alert.annotations.insert("summary".into(), "A drill: this alert is not real".into());
+            alert
+        };
+        // The groups share the alerts as evenly as it goes.
+        let (from, to) = (group * args.alerts / args.groups, (group + 1) * args.alerts / args.groups);
+        let event = Event {
+            kind: SenderKind::Alertmanager,
+            source: "alertmanager:drill".into(),
+            receiver: "drill".into(),
+            group_key: format!("drill-{group}"),
+            alerts: (from..to).map(alert).collect(),
+            ..Event::default()
+        };
+        events.push((over.mul_f64(group as f64 / args.groups as f64), Arc::new(event)));
+    }
+    let forecasts = simulate(plan, &events, now, clock.instant(), args.channel.as_deref());
+    if args.json {
+        let rows: Vec<_> = forecasts.iter().map(as_json).collect();
+        anstream::println!("{}", json!({ "alerts": args.alerts, "groups": args.groups, "over_seconds": over.as_secs_f64(), "channels": rows }));
+        return Ok(Outcome::Fine);
+    }
+    anstream::println!("{} alerts in {} groups over {}; nothing is sent\n", args.alerts, args.groups, args.over);
+    anstream::println!(
+        "{:<20} {:<14} {:>7} {:>9} {:>8} {:>6} {:>7} {:>8} {:>14} {:>10}",
+        "CHANNEL",
+        "PLATFORM",
+        "ALERTS",
+        "MESSAGES",
+        "DIGESTS",
+        "PAGES",
+        "NAMED",
+        "COUNTED",
+        "LONGEST DELAY",
+        "OVER AFTER"
+    );
+    for f in &forecasts {
+        let counted = (f.alerts - f.held_back).saturating_sub(f.named);
+        let round = |d: std::time::Duration| format_duration(std::time::Duration::from_secs(d.as_secs_f64().round() as u64));
+        anstream::println!(
+            "{:<20} {:<14} {:>7} {:>9} {:>8} {:>6} {:>7} {:>8} {:>14} {:>10}",
+            f.channel,
+            f.platform,
+            f.alerts,
+            f.messages,
+            f.digests,
+            f.pages,
+            f.named,
+            counted,
+            round(f.longest_delay),
+            round(f.over_after)
+        );
+        if f.held_back > 0 {
+            anstream::println!("{:<20} {} of them are muted or recorded only", "", f.held_back);
+        }
+    }
+    Ok(Outcome::Fine)
+}
+
+fn as_json(f: &Forecast) -> serde_json::Value {
+    json!({
+        "channel": f.channel, "platform": f.platform, "alerts": f.alerts, "held_back": f.held_back, "messages": f.messages, "digests": f.digests,
+        "pages": f.pages, "named": f.named, "longest_delay_seconds": f.longest_delay.as_secs_f64(), "over_after_seconds": f.over_after.as_secs_f64(),
+    })
+}

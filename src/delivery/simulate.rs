@@ -1,0 +1,165 @@
+//! What a storm would become: the real routing, templates, limits and pace, in time that passes at once. Nothing is sent or stored.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::compose::Draft;
+use super::intake::Intake;
+use super::pace::Pacer;
+use super::plan::{ChannelPlan, Plan};
+use crate::model::{Event, EventId, LaneId, MessageId, OutletKey};
+use crate::store::{State, Waiting};
+use crate::template::MessageKind;
+
+/// How long a send is taken to last.
+const SEND: Duration = Duration::from_millis(200);
+/// Lanes merged into one digest at most, as a runner does it.
+const DIGEST_LANES: usize = 2000;
+
+/// What a channel would get.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Forecast {
+    /// The channel.
+    pub channel: String,
+    /// Its platform.
+    pub platform: String,
+    /// Alerts routed to it, and those that are muted or skipped besides.
+    pub alerts: usize,
+    /// Alerts that would wait for the end of a mute, or be recorded only.
+    pub held_back: usize,
+    /// Messages.
+    pub messages: usize,
+    /// Those of them that merge several groups.
+    pub digests: usize,
+    /// Requests to the platform.
+    pub pages: usize,
+    /// Alerts named in a message; the others are counted with a link.
+    pub named: usize,
+    /// How long the last one waits to be sent.
+    pub longest_delay: Duration,
+    /// When the last message has left, counted from the first alert.
+    pub over_after: Duration,
+}
+
+struct Arrival {
+    at: Duration,
+    lane: LaneId,
+    member: Waiting,
+}
+
+/// Forecasts for these events, which arrive at these times after `now`; only for `only`, when it is named.
+pub fn simulate(plan: &Plan, events: &[(Duration, Arc<Event>)], now: Timestamp, start: Instant, only: Option<&str>) -> Vec<Forecast> {
+    let none = Default::default();
+    let mut lanes: BTreeMap<(String, String), i64> = BTreeMap::new();
+    let mut by_outlet: BTreeMap<OutletKey, Vec<Arrival>> = BTreeMap::new();
+    let mut forecasts: BTreeMap<String, Forecast> = BTreeMap::new();
+    for (at, event) in events {
+        let intake = Intake { plan, at: now, mutes: &none, to: None };
+        for new in intake.deliveries(event, |alert| crate::ingest::lane_group(event, alert).to_owned()) {
+            if only.is_some_and(|only| only != new.channel) {
+                continue;
+            }
+            let alerts = new.target.alerts.len();
+            let forecast = forecasts.entry(new.channel.clone()).or_default();
+            forecast.alerts += alerts;
+            if new.state != State::Waiting {
+                forecast.held_back += alerts;
+                continue;
+            }
+            let next = lanes.len() as i64 + 1;
+            let lane = LaneId(*lanes.entry((new.channel.clone(), new.lane_key.clone())).or_insert(next));
+            let outlet = new.outlet.clone();
+            let mut member = super::accept::to_waiting(&new, EventId::new(), event);
+            member.lane = lane;
+            by_outlet.entry(outlet).or_default().push(Arrival { at: *at, lane, member });
+        }
+    }
+    for arrivals in by_outlet.into_values() {
+        outlet(plan, arrivals, now, start, &mut forecasts);
+    }
+    for (name, forecast) in &mut forecasts {
+        forecast.channel.clone_from(name);
+        forecast.platform = plan.channel(name).map(|channel| channel.platform.name.to_owned()).unwrap_or_default();
+    }
+    forecasts.into_values().collect()
+}
+
+/// One outlet, as its runner would go about it.
+fn outlet(plan: &Plan, arrivals: Vec<Arrival>, now: Timestamp, start: Instant, forecasts: &mut BTreeMap<String, Forecast>) {
+    let Some(first) = arrivals.first().and_then(|arrival| plan.channel(&arrival.member.channel)) else { return };
+    let mut pacer = Pacer::new(first.pace.as_deref().unwrap_or_default());
+    let mut coming: VecDeque<Arrival> = arrivals.into();
+    let mut order: VecDeque<LaneId> = VecDeque::new();
+    let mut waiting: BTreeMap<LaneId, Vec<Arrival>> = BTreeMap::new();
+    let mut at = start;
+    loop {
+        while coming.front().is_some_and(|arrival| start + arrival.at <= at) {
+            let Some(arrival) = coming.pop_front() else { break };
+            let lane = waiting.entry(arrival.lane).or_default();
+            if lane.is_empty() {
+                order.push_back(arrival.lane);
+            }
+            lane.push(arrival);
+        }
+        let Some(head) = order.front() else {
+            let Some(next) = coming.front() else { return };
+            at = start + next.at;
+            continue;
+        };
+        let free = if order.len() > 1 { pacer.spread(at) } else { pacer.slot(at, 1) };
+        if free > at {
+            at = coming.front().map_or(free, |next| free.min(start + next.at).max(at + Duration::from_millis(1)));
+            continue;
+        }
+        let Some(channel) = waiting.get(head).and_then(|lane| plan.channel(&lane[0].member.channel)).cloned() else { return };
+        let soon = channel.digest.is_none_or(|after| order.len() as f64 <= pacer.rate() * after.as_secs_f64());
+        let taken: Vec<LaneId> = if soon {
+            order.pop_front().into_iter().collect()
+        } else {
+            let of_channel = |lane: &LaneId| waiting.get(lane).is_some_and(|lane| lane[0].member.channel == *channel.name);
+            let mine: Vec<LaneId> = order.iter().copied().filter(of_channel).take(DIGEST_LANES).collect();
+            order.retain(|lane| !mine.contains(lane));
+            mine
+        };
+        let members: Vec<Arrival> = taken.iter().filter_map(|lane| waiting.remove(lane)).flatten().collect();
+        let forecast = forecasts.entry(channel.name.to_string()).or_default();
+        at = send(plan, &channel, &members, taken.len() > 1, now, (start, at), &mut pacer, forecast);
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn send(
+    plan: &Plan,
+    channel: &ChannelPlan,
+    taken: &[Arrival],
+    digest: bool,
+    now: Timestamp,
+    (start, mut at): (Instant, Instant),
+    pacer: &mut Pacer,
+    forecast: &mut Forecast,
+) -> Instant {
+    let kind = match (digest, taken.len()) {
+        (true, _) => MessageKind::Digest,
+        (_, 1) => MessageKind::Single,
+        _ => MessageKind::Fold,
+    };
+    let members: Vec<Waiting> = taken.iter().map(|arrival| arrival.member.clone()).collect();
+    let composed = Draft { plan, channel, message: MessageId::new(), members: &members, kind, now, plain: None }.compose();
+    for page in &composed.pages {
+        at = pacer.slot(at, 1).max(at);
+        pacer.begin(at);
+        pacer.end(at + SEND);
+        forecast.pages += 1;
+        forecast.named += page.coverage.iter().map(|coverage| coverage.named.len()).sum::<usize>();
+    }
+    forecast.messages += 1;
+    forecast.digests += usize::from(digest);
+    let oldest = taken.iter().map(|arrival| arrival.at).min().unwrap_or_default();
+    forecast.longest_delay = forecast.longest_delay.max((at - start).saturating_sub(oldest));
+    forecast.over_after = forecast.over_after.max(at - start + SEND);
+    at
+}
