@@ -9,6 +9,7 @@ mod deploy;
 mod direct;
 mod disk;
 mod docs;
+mod drill;
 mod durable;
 mod fakes;
 mod faults;

@@ -88,3 +88,29 @@ async fn addresses_in_forwarded_headers_count_only_from_trusted_proxies() {
     assert_eq!(ask(&behind, "10.1.2.3").await, 200);
     assert_eq!(ask(&behind, "10.1.2.3, 192.0.2.7").await, 401, "the address nearest to the proxy counts");
 }
+
+#[tokio::test]
+async fn links_open_their_own_message_only() {
+    use watchfire::delivery::links::signature;
+    use watchfire::model::Secret;
+    let server = "server: { listen: '127.0.0.1:0', external_url: 'https://w.example.com', link_key: link-key-of-the-test-0123456789 }\n";
+    let app = TestApp::start(&format!("{server}{LOG}")).await;
+    let mut messages = Vec::new();
+    for name in ["DiskFull", "HostDown"] {
+        app.post("/webhook", &alert(name, name, "firing")).await;
+        let rows = app.settled().await;
+        messages.push(rows[0]["message"].as_str().unwrap().to_owned());
+    }
+    let key = |message: &str| signature(&Secret::new("link-key-of-the-test-0123456789"), message.parse().unwrap());
+    let ask = async |message: &str, key: &str| {
+        let answer = app.http.get(app.url(&format!("/m/{message}?k={key}"))).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, page) = ask(&messages[0], &key(&messages[0])).await;
+    assert!(status == 200 && page.contains("DiskFull"), "{status}: {page}");
+    for wrong in [key(&messages[1]), String::new(), "0".repeat(24)] {
+        let (status, page) = ask(&messages[0], &wrong).await;
+        assert!(status == 404 || status == 403, "{status}");
+        assert!(!page.contains("DiskFull is wrong"), "{page}");
+    }
+}
