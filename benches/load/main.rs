@@ -177,7 +177,7 @@ async fn mail(bench: &mut Bench) {
     let from = bench.fresh(count);
     post(watchfire.port, "/webhook", from, count, 32, 3, None).await;
     let sent = |text: String| {
-        let line = text.lines().find(|line| line.starts_with("watchfire_deliveries_total") && line.contains("state=\"sent\"")).map(str::to_owned);
+        let line = text.lines().find(|line| line.starts_with("watchfire_deliveries_total") && line.contains("outcome=\"sent\"")).map(str::to_owned);
         line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0)
     };
     while get(watchfire.port, "/metrics").map_or(0.0, sent) < count as f64 && started.elapsed() < Duration::from_secs(60) {

@@ -7,8 +7,9 @@ use super::failure::Fail;
 use super::tx::Tx;
 use crate::store::StoreError;
 
-/// The steps; the first makes version 1.
-const STEPS: &[&str] = &[include_str!("schema_1.sql")];
+/// The steps; the first makes version 1. Beside each stands the oldest version whose programs can go on working once it is made: a step that only
+/// adds leaves that of the step before it, so that nodes can be upgraded one after the other.
+const STEPS: &[(&str, i64)] = &[(include_str!("schema_1.sql"), 1)];
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
 /// Seed of the advisory lock's number, one of our own: "watchfir" in ASCII.
@@ -42,17 +43,20 @@ async fn run(tx: &Tx, schema: &str) -> Result<bool, Fail> {
     if exists.is_none() {
         tx.batch(&format!("CREATE SCHEMA \"{schema}\"")).await?;
     }
-    let version = version(tx).await?;
-    if version > VERSION {
+    let (version, oldest) = version(tx).await?;
+    if version > VERSION && oldest > VERSION {
         return Err(StoreError::Unusable(format!(
             "the database has schema version {version}, this program knows versions up to {VERSION}: it was used by a newer Watchfire; \
              run that version, or restore a backup made before the upgrade"
         ))
         .into());
     }
-    for (step, number) in STEPS.iter().zip(1..).skip(usize::try_from(version).unwrap_or(0)) {
+    if version > VERSION {
+        tracing::info!(version, knows = VERSION, "the database was brought up to date by a newer node; this one can go on working beside it");
+    }
+    for ((step, oldest), number) in STEPS.iter().zip(1..).skip(usize::try_from(version).unwrap_or(0)) {
         tx.batch(step).await?;
-        tx.execute("UPDATE schema_version SET version = $1", &[&number]).await?;
+        tx.execute("UPDATE schema_version SET version = $1, oldest = $2", &[&number, oldest]).await?;
         tracing::info!(version = number, "the database schema was brought up to date");
     }
     let settings = tx.first("SELECT current_setting('synchronous_commit') = 'off', current_setting('fsync') = 'off'", &[]).await?;
@@ -63,12 +67,13 @@ async fn run(tx: &Tx, schema: &str) -> Result<bool, Fail> {
     Ok(unsynced)
 }
 
-async fn version(tx: &Tx) -> Result<i64, Fail> {
+/// The version that the database has, and the oldest whose programs can work with it.
+async fn version(tx: &Tx) -> Result<(i64, i64), Fail> {
     tx.batch(
-        "CREATE TABLE IF NOT EXISTS schema_version (one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), version BIGINT NOT NULL);
-         INSERT INTO schema_version (version) VALUES (0) ON CONFLICT DO NOTHING",
+        "CREATE TABLE IF NOT EXISTS schema_version (one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), version BIGINT NOT NULL, oldest BIGINT NOT NULL);
+         INSERT INTO schema_version (version, oldest) VALUES (0, 0) ON CONFLICT DO NOTHING",
     )
     .await?;
-    let row = tx.first("SELECT version FROM schema_version", &[]).await?;
-    Ok(row.map_or(0, |row| row.get(0)))
+    let row = tx.first("SELECT version, oldest FROM schema_version", &[]).await?;
+    Ok(row.map_or((0, 0), |row| (row.get(0), row.get(1))))
 }

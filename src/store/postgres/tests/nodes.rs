@@ -260,3 +260,36 @@ async fn owners_are_told_that_something_waits() {
     assert_eq!(heard, [outlet(1), outlet(2), outlet(3)].map(|outlet| outlet.to_string()));
     store.close().await;
 }
+
+/// A rolling upgrade, seen from the old program: a newer node has brought the schema one version further, by adding to it. A node that was running
+/// and one that starts afterwards go on working, beside what the newer one writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_this_version_work_beside_the_next_one() {
+    let Some(place) = Place::new() else { return };
+    let running: S = place.open().await;
+    put(&running, "l").await;
+    let next = "ALTER TABLE event ADD COLUMN added TEXT; ALTER TABLE lane ADD COLUMN added BIGINT NOT NULL DEFAULT 0;
+        ALTER TABLE delivery ADD COLUMN added TEXT; ALTER TABLE message ADD COLUMN added TEXT; ALTER TABLE cell ADD COLUMN added TEXT;
+        ALTER TABLE attempt ADD COLUMN added BYTEA; ALTER TABLE outlet ADD COLUMN added BIGINT NOT NULL DEFAULT 0; ALTER TABLE node ADD COLUMN added TEXT;
+        CREATE TABLE added (id UUID PRIMARY KEY); CREATE INDEX added_lane ON lane (added);
+        UPDATE schema_version SET version = 2, oldest = 1";
+    place.shell().await.batch_execute(next).await.unwrap();
+    let started: S = place.open().await;
+    put(&started, "l").await;
+    let last = put(&running, "l").await;
+    assert_eq!(last.lane_seq, 3);
+    let beat = |name: &str| Beat { node: name.into(), plan: "p".into(), version: "1".into(), now: T0, alive_until: T0 + 8_000 };
+    started.beat(beat("started")).await.unwrap();
+    assert_eq!(running.beat(beat("running")).await.unwrap().len(), 2);
+    let fence = fence(&running).await;
+    let waits = started.waiting(last.lane, 0, 10, true).await.unwrap();
+    assert_eq!(waits.len(), 3);
+    let gone = settlement(&fence);
+    let done = Settlement { deliveries: vec![DeliveryChange { reason: Some("a reason".into()), ..change(&last, State::Dropped) }], ..gone };
+    running.settle(done).await.unwrap();
+    assert_eq!(started.waiting(last.lane, 0, 10, false).await.unwrap().len(), 2);
+    assert_eq!(started.show(last.id).await.unwrap().unwrap().row.state, State::Dropped);
+    assert_eq!(wrong_lanes(&place).await, Vec::<String>::new());
+    running.close().await;
+    started.close().await;
+}

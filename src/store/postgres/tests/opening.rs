@@ -29,7 +29,7 @@ async fn nodes_that_start_at_once_make_one_schema() {
 async fn a_newer_schema_is_refused() {
     let Some(place) = Place::new() else { return };
     place.open().await.close().await;
-    place.shell().await.batch_execute("UPDATE schema_version SET version = 99").await.unwrap();
+    place.shell().await.batch_execute("UPDATE schema_version SET version = 99, oldest = 2").await.unwrap();
     let error = refused(&place, |_| {}).await;
     assert!(matches!(&error, StoreError::Unusable(why) if why.contains("version 99") && why.contains("newer Watchfire")), "{error}");
 }
