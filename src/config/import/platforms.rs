@@ -298,6 +298,42 @@ pub fn telegram<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Resul
     Ok(Carried { platform, blocks, beside: http.beside })
 }
 
+/// A `pagerduty` block: Events API v2 only, which has routing keys.
+pub fn pagerduty<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
+    let mut http = http(keys, reading);
+    let key = secret(keys, "routing_key", reading, None, "PAGERDUTY_KEY").ok_or_else(|| {
+        NotCarried::new(
+            "there is no `routing_key`; a `service_key` is one of the older Events API v1",
+            "make an Events API v2 integration of the service and use its key",
+        )
+    })?;
+    let mut block = Yaml::map([("routing_key", key)]);
+    let base = or_global(keys, "url", reading, "pagerduty_url");
+    let base =
+        base.map(|url| url.trim_end_matches('/').trim_end_matches("/v2/enqueue").to_owned()).filter(|url| url != "https://events.pagerduty.com");
+    if let Some(base) = base {
+        block.push("api_base", Yaml::text(base));
+    }
+    if let Some(client) = keys.text("client", reading.notes).filter(|client| !client.contains("{{")) {
+        block.push("client", Yaml::text(client));
+    }
+    http.ca_file("pagerduty", &mut block);
+    Ok(Carried { platform: "pagerduty", blocks: vec![block], beside: http.beside })
+}
+
+/// A `preset` block for Pushover.
+pub fn pushover<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
+    let http = http(keys, reading);
+    let token = secret(keys, "token", reading, None, "PUSHOVER_TOKEN").ok_or_else(|| NotCarried::new("there is no `token`", REPLACE))?;
+    let user = secret(keys, "user_key", reading, None, "PUSHOVER_USER").ok_or_else(|| NotCarried::new("there is no `user_key`", REPLACE))?;
+    let mut with = Yaml::map([("token", token), ("user", user)]);
+    if let Some(sound) = keys.text("sound", reading.notes).filter(|sound| !sound.contains("{{")) {
+        with.push("sound", Yaml::text(sound));
+    }
+    let block = Yaml::map([("use", Yaml::text("pushover")), ("with", with)]);
+    Ok(Carried { platform: "preset", blocks: vec![block], beside: http.beside })
+}
+
 /// A `discord` block.
 pub fn discord<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
     by_address(keys, reading, &["discord"], "Discord", "DISCORD_WEBHOOK")

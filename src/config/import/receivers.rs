@@ -147,6 +147,8 @@ fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut 
         "wechat" => platforms::wechat(&mut keys, &mut reading),
         "webhook" => platforms::webhook(&mut keys, &mut reading),
         "telegram" => platforms::telegram(&mut keys, &mut reading),
+        "pagerduty" => platforms::pagerduty(&mut keys, &mut reading),
+        "pushover" => platforms::pushover(&mut keys, &mut reading),
         "discord" => platforms::discord(&mut keys, &mut reading),
         "msteams" | "msteamsv2" => platforms::teams(&mut keys, &mut reading, kind),
         other => Err(NotCarried::new(
