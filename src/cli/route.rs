@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Common, Outcome, load};
-use crate::http::foretell::tree_text;
+use crate::http::foretell::{absorbed_text, tree_text};
 use crate::model::Labels;
 
 /// Options of `route`.
@@ -38,13 +38,20 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<Outcome> {
     let loaded = load(common, false)?;
     let at = args.at.unwrap_or_else(|| crate::delivery::Clock::system().now());
     let tree = &loaded.plan.tree;
-    let routed = tree.route(&labels, at);
+    let absorbed = loaded.plan.absorbed(&labels);
+    let mut routed = tree.route(&labels, at);
+    if absorbed.is_some() {
+        routed.targets.clear();
+    }
     let channels: Vec<String> = routed.targets.iter().filter(|t| t.muted.is_none()).map(|t| t.channel.to_string()).collect();
     let muted: Vec<String> = routed.targets.iter().filter(|t| t.muted.is_some()).map(|t| t.channel.to_string()).collect();
     let explanation = tree.explain(&labels, at);
     if args.json {
         let path: Vec<&str> = routed.targets.iter().map(|t| tree.nodes()[t.route].name.as_str()).collect();
-        anstream::println!("{}", json!({ "channels": channels, "muted": muted, "path": path, "explanation": explanation }));
+        let heartbeat = absorbed.map(|heartbeat| &*heartbeat.name);
+        anstream::println!("{}", json!({ "channels": channels, "muted": muted, "path": path, "heartbeat": heartbeat, "explanation": explanation }));
+    } else if let Some(heartbeat) = absorbed {
+        anstream::println!("{}", absorbed_text(heartbeat).trim_end());
     } else {
         for target in &routed.targets {
             match &target.muted {

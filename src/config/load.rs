@@ -122,7 +122,8 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
     let link_key = file.server.link_key.as_ref().and_then(|source| secrets.read(source).ok()).unwrap_or_default();
     check::link_key(&mut judge, &link_key);
     let tree = check::routes(&mut judge, &templates.library);
-    check::trials(&mut judge, tree.as_ref());
+    let heartbeats = check::heartbeats(&mut judge);
+    check::trials(&mut judge, tree.as_ref(), &heartbeats);
 
     let mut findings = report.findings;
     findings.extend(templates.findings);
@@ -153,6 +154,7 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
         self_to: extras.self_to,
         backlog_alarm: extras.backlog_alarm,
         retention: extras.retention,
+        heartbeats,
     };
     Ok(Loaded { plan, server, store: extras.store, generic: file.generic, findings, files, http })
 }

@@ -41,17 +41,22 @@ impl Engine {
     /// Takes an event in: committed when this returns. `to` sends it to these channels past the routing table (unknown names are left out by the caller).
     pub async fn accept(&self, event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
         let started = self.shared.clock.instant();
-        self.room()?;
         let plan = self.shared.plan.load_full();
         let now = self.shared.clock.now();
         let now_ms = now.as_millisecond();
+        // Whatever becomes of the event, its sender lives.
+        self.shared.heard.listen(&plan, &event, now_ms);
+        self.room()?;
         let mutes = self.shared.mutes();
         let intake = Intake { plan: &plan, at: now, mutes: &mutes, to };
         let deliveries = intake.deliveries(&event, |alert| ingest::lane_group(&event, alert).to_owned());
         let destination = to.map_or_else(String::new, |names| names.join(","));
         let window = plan.dedup_window.as_millis() as i64;
         let dedup = (window > 0).then(|| Dedup { key: ingest::dedup_key(&event, &destination), window });
-        let note = deliveries.is_empty().then(|| "no route of the plan leads to a channel".to_owned());
+        let note = deliveries.is_empty().then(|| match event.alerts.iter().find_map(|alert| plan.absorbed(&alert.labels)) {
+            Some(heartbeat) if to.is_none() => format!("a sign of life for the heartbeat `{}`, which is not routed", heartbeat.name),
+            _ => "no route of the plan leads to a channel".to_owned(),
+        });
         let id = EventId::new();
         let event = Arc::new(event);
         let waiting: Vec<(OutletKey, Waiting)> = deliveries.iter().map(|d| (d.outlet.clone(), to_waiting(d, id, &event))).collect();

@@ -16,6 +16,7 @@ use crate::store::{AcceptedDelivery, DeliveryChange, Settlement, State, Store, S
 
 use super::alarm::Alarm;
 use super::clock::Clock;
+use super::heartbeat::{Heard, HeartbeatState};
 use super::intake::HandMute;
 use super::job::{DirectOutcome, Job};
 use super::outcome::{Next, Outcome};
@@ -120,6 +121,8 @@ pub struct Shared {
     handles: Mutex<HashMap<OutletKey, Arc<Handle>>>,
     names: Mutex<HashMap<String, Arc<str>>>,
     mutes: ArcSwap<HashMap<String, HandMute>>,
+    pub(super) heard: Heard,
+    heartbeats: ArcSwap<Vec<HeartbeatState>>,
     store_ok: watch::Sender<bool>,
     alarms: mpsc::Sender<Alarm>,
     full: AtomicBool,
@@ -184,6 +187,15 @@ impl Shared {
     /// Channels muted by hand.
     pub fn mutes(&self) -> Arc<HashMap<String, HandMute>> {
         self.mutes.load_full()
+    }
+
+    /// How the heartbeats stand, as of the last round.
+    pub fn heartbeats(&self) -> Arc<Vec<HeartbeatState>> {
+        self.heartbeats.load_full()
+    }
+
+    pub(super) fn show_heartbeats(&self, states: Vec<HeartbeatState>) {
+        self.heartbeats.store(Arc::new(states));
     }
 
     /// Uniform in [0, 1); cheap, not secret: it only spreads retries.
@@ -375,6 +387,8 @@ impl Engine {
             handles: Mutex::default(),
             names: Mutex::default(),
             mutes: ArcSwap::default(),
+            heard: Heard::default(),
+            heartbeats: ArcSwap::default(),
             store_ok: watch::Sender::new(true),
             alarms,
             full: AtomicBool::new(false),

@@ -95,6 +95,9 @@ impl Intake<'_> {
             }
             return;
         }
+        if self.plan.absorbed(&alert.labels).is_some() {
+            return;
+        }
         for target in self.plan.tree.route(&alert.labels, self.at).targets {
             let Some(channel) = self.plan.channel(&target.channel) else { continue };
             let template = target.template.as_deref().unwrap_or(&channel.template).to_owned();

@@ -11,6 +11,7 @@ use crate::store::{MoveTo, Retention, State, StoreError};
 
 use super::alarm::{Alarm, AlarmDesk};
 use super::engine::Engine;
+use super::heartbeat::{self, Watch};
 use super::plan::Plan;
 
 /// How often gauges, alarms and fallbacks are looked at.
@@ -27,6 +28,7 @@ pub async fn keep(engine: Arc<Engine>, mut alarms: mpsc::Receiver<Alarm>, cancel
     let mut late: BTreeSet<String> = BTreeSet::new();
     let mut orphans: BTreeSet<String> = BTreeSet::new();
     let mut disk_ok = true;
+    let mut watch = Watch::default();
     let mut round = tokio::time::interval(ROUND);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -35,6 +37,9 @@ pub async fn keep(engine: Arc<Engine>, mut alarms: mpsc::Receiver<Alarm>, cancel
             Some(alarm) = alarms.recv() => tell(&engine, &mut desk, &alarm).await,
             _ = round.tick() => {
                 if let Err(error) = one_round(&engine, &mut late, &mut orphans).await {
+                    engine.shared.store_failed(&error);
+                }
+                if let Err(error) = heartbeat::round(&engine, &mut watch).await {
                     engine.shared.store_failed(&error);
                 }
                 let works = engine.shared.store.check().await;

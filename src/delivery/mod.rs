@@ -12,6 +12,7 @@ pub mod cluster;
 mod compose;
 pub mod engine;
 mod fold;
+pub mod heartbeat;
 pub mod intake;
 mod job;
 pub mod keeper;
@@ -35,7 +36,7 @@ pub use clock::Clock;
 pub use compose::{Composed, Draft};
 pub use engine::{Engine, EngineOptions, OutletState, Shared};
 pub use job::DirectOutcome;
-pub use plan::{ChannelPlan, Legacy, LegacyEmail, Plan, RetentionPlan};
+pub use plan::{ChannelPlan, HeartbeatPlan, Legacy, LegacyEmail, Plan, RetentionPlan};
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
 fn month(ms: i64) -> String {

@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
 use crate::channel::{Channel, Limit, Platform};
-use crate::model::{Language, Mentions, OutletKey, Recipient, Secret, SeverityScale};
-use crate::route::Tree;
+use crate::model::{Labels, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale};
+use crate::route::{Matcher, Tree};
 use crate::template::Library;
 
 /// What decides what is sent where.
@@ -39,6 +39,8 @@ pub struct Plan {
     pub backlog_alarm: Duration,
     /// How long final deliveries are kept.
     pub retention: RetentionPlan,
+    /// Alerts that are signs of life of whoever sends them.
+    pub heartbeats: Vec<HeartbeatPlan>,
 }
 
 /// How long final deliveries are kept, and how large the store may grow.
@@ -99,6 +101,28 @@ pub struct ChannelPlan {
     pub was: Vec<String>,
 }
 
+/// A dead-man's switch: an alert that always fires says by coming that its sender lives.
+#[derive(Debug, Clone)]
+pub struct HeartbeatPlan {
+    /// Its name, unique: in messages, metrics and the store.
+    pub name: Arc<str>,
+    /// What an alert must match to be a sign of life; all of them.
+    pub matchers: Vec<Matcher>,
+    /// Silence longer than this is told.
+    pub every: Duration,
+    /// Channels that are told, all of them.
+    pub to: Vec<String>,
+    /// Whether the alert also goes through the routing tree.
+    pub route: bool,
+}
+
+impl HeartbeatPlan {
+    /// Whether an alert with these labels is one of its signs of life.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matches(labels))
+    }
+}
+
 /// Which channel each direct path goes through; `None`: the path answers code 1 with a clear text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Legacy {
@@ -131,5 +155,10 @@ impl Plan {
     /// The channel of that name.
     pub fn channel(&self, name: &str) -> Option<&Arc<ChannelPlan>> {
         self.channels.get(name)
+    }
+
+    /// The heartbeat that keeps alerts with these labels out of the routing tree, if one does.
+    pub fn absorbed(&self, labels: &Labels) -> Option<&HeartbeatPlan> {
+        self.heartbeats.iter().find(|heartbeat| !heartbeat.route && heartbeat.matches(labels))
     }
 }

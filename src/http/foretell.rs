@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::api::preview;
-use crate::delivery::Plan;
 use crate::delivery::intake::{HandMute, Intake};
+use crate::delivery::{HeartbeatPlan, Plan};
 use crate::ingest;
 use crate::model::Event;
 use crate::route::Explanation;
@@ -23,8 +23,11 @@ pub fn foretell(plan: &Plan, event: &Event, now: Timestamp, mutes: &HashMap<Stri
         .take(EXPLAINED)
         .enumerate()
         .map(|(i, alert)| {
-            let explanation = plan.tree.explain(&alert.labels, now);
-            json!({ "number": i + 1, "name": alert.name(), "status": alert.status.as_str(), "routes": tree_text(&explanation) })
+            let routes = match plan.absorbed(&alert.labels) {
+                Some(heartbeat) => absorbed_text(heartbeat),
+                None => tree_text(&plan.tree.explain(&alert.labels, now)),
+            };
+            json!({ "number": i + 1, "name": alert.name(), "status": alert.status.as_str(), "routes": routes })
         })
         .collect();
     let intake = Intake { plan, at: now, mutes, to: None };
@@ -53,6 +56,11 @@ pub fn foretell(plan: &Plan, event: &Event, now: Timestamp, mutes: &HashMap<Stri
         })
         .collect();
     json!({ "alerts": alerts, "not_explained": event.alerts.len().saturating_sub(EXPLAINED), "deliveries": deliveries })
+}
+
+/// Why no route was tried.
+pub fn absorbed_text(heartbeat: &HeartbeatPlan) -> String {
+    format!("a sign of life for the heartbeat `{}`; it is not routed (`route: true` there would)\n", heartbeat.name)
 }
 
 /// Every route that was tried: whether it matched, else the matcher that failed and what it met.

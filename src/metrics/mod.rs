@@ -46,6 +46,11 @@ struct Rendered {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Heartbeat {
+    heartbeat: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct What {
     what: &'static str,
 }
@@ -72,6 +77,8 @@ pub struct Metrics {
     nodes: Gauge,
     plans: Gauge,
     alarms: Family<What, Counter>,
+    quiet: Family<Heartbeat, Gauge>,
+    silent: Family<Heartbeat, Gauge>,
 }
 
 impl Default for Metrics {
@@ -113,6 +120,9 @@ impl Metrics {
         registry.register("plans", "Different configurations that the nodes work by; 1 is as it should be", plans.clone());
         registry.register_with_unit("store_size", "Size of the store on disk", Unit::Bytes, store_bytes.clone());
         registry.register("self_alarms", "Watchfire's own alarms by what raised them", alarms.clone());
+        let (quiet, silent) = (Family::default(), Family::default());
+        registry.register_with_unit("heartbeat_quiet", "How long ago a sign of life last came", Unit::Seconds, quiet.clone());
+        registry.register("heartbeat_missing", "1 while a heartbeat is missing", silent.clone());
         Self {
             registry,
             received,
@@ -134,6 +144,8 @@ impl Metrics {
             nodes,
             plans,
             alarms,
+            quiet,
+            silent,
         }
     }
 
@@ -215,6 +227,13 @@ impl Metrics {
     pub fn nodes(&self, nodes: usize, plans: usize) {
         self.nodes.set(nodes as i64);
         self.plans.set(plans as i64);
+    }
+
+    /// How long a heartbeat has been quiet, and whether it is missing.
+    pub fn heartbeat(&self, name: &str, quiet_seconds: u64, missing: bool) {
+        let labels = Heartbeat { heartbeat: name.to_owned() };
+        self.quiet.get_or_create(&labels).set(i64::try_from(quiet_seconds).unwrap_or(i64::MAX));
+        self.silent.get_or_create(&labels).set(i64::from(missing));
     }
 
     /// Size of the store.

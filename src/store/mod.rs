@@ -150,6 +150,9 @@ pub trait Store: Send + Sync + 'static {
     /// Mutes a channel until a time, or ends its mute (`until` 0). One transaction.
     async fn mute(&self, mute: ChannelMute) -> Result<(), StoreError>;
 
+    /// Writes changes of heartbeats, and gives all that are known, by name. One transaction; without changes read only.
+    async fn heartbeats(&self, changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError>;
+
     /// Writes a consistent copy to a file while running.
     async fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;
 

@@ -104,3 +104,27 @@ async fn a_second_sigterm_stops_at_once() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alertmanager_that_goes_silent_is_told_and_so_is_its_return() {
+    let four = Four::start().await;
+    let routes = four
+        .routes()
+        .replace(ALL, "to: [ops-ding]")
+        .replace("time_zone:", "heartbeats: [{ match: 'alertname=\"Watchdog\"', every: 10s, to: [ops-slack] }]\ntime_zone:");
+    let app = TestApp::start(&routes).await;
+    let (code, answer) = app.post("/webhook", &alert("prometheus", "Watchdog", "firing")).await;
+    assert_eq!(code, 200, "{answer}");
+    let told = |what: &'static str| four.slack.rec.wait(Duration::from_secs(30), move |r| r.accepted().iter().any(|m| m.text.contains(what)));
+    assert!(told("Heartbeat Watchdog is missing").await, "{:?}", four.slack.rec.accepted());
+    let shown = "watchfire_heartbeat_missing{heartbeat=\"Watchdog\"} 1";
+    let end = Instant::now() + SOON;
+    while !app.get("/metrics").await.1.as_str().is_some_and(|page| page.contains(shown)) {
+        assert!(Instant::now() < end, "the metric does not show it");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    app.post("/webhook", &alert("prometheus", "Watchdog", "firing")).await;
+    assert!(told("Heartbeat Watchdog is back").await, "{:?}", four.slack.rec.accepted());
+    assert_eq!(four.slack.rec.accepted().len(), 2, "each is told once");
+    assert_eq!(four.ding.rec.accepted().len(), 0, "a sign of life is not sent as an alert");
+}

@@ -13,11 +13,19 @@ use crate::route::{Intervals, lint_matcher_list, matcher};
 
 /// Judges `match` of a route and of all routes below it.
 pub fn matchers(judge: &mut Judge<'_, '_>, route: &RouteNode, path: &Path) {
-    let at = path.key("match");
-    match &route.matchers {
-        None => {}
-        Some(OneOrMany::One(text)) => one(judge, text, &at),
-        Some(OneOrMany::Many(texts)) => {
+    if let Some(texts) = &route.matchers {
+        list(judge, texts, &path.key("match"));
+    }
+    for (ix, child) in route.routes.iter().enumerate() {
+        matchers(judge, child, &path.key("routes").item(ix));
+    }
+}
+
+/// Judges one `match`.
+pub fn list(judge: &mut Judge<'_, '_>, texts: &OneOrMany, at: &Path) {
+    match texts {
+        OneOrMany::One(text) => one(judge, text, at),
+        OneOrMany::Many(texts) => {
             let split = lint_matcher_list(texts);
             for problem in &split {
                 let label = if problem.last > problem.first { "and the pieces after it belong together" } else { "the quote is not closed" };
@@ -32,12 +40,9 @@ pub fn matchers(judge: &mut Judge<'_, '_>, route: &RouteNode, path: &Path) {
             if texts.is_empty() {
                 let finding =
                     Finding::warning(codes::DOUBTFUL_ROUTE, "an empty `match` takes every alert").label("write a matcher, or remove the key");
-                judge.report.add(finding, &at, Spot::Key);
+                judge.report.add(finding, at, Spot::Key);
             }
         }
-    }
-    for (ix, child) in route.routes.iter().enumerate() {
-        matchers(judge, child, &path.key("routes").item(ix));
     }
 }
 

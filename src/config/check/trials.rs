@@ -10,11 +10,12 @@ use crate::config::codes;
 use crate::config::file::{Expectation, OneOrMany};
 use crate::config::source::Spot;
 use crate::config::yaml::Path;
+use crate::delivery::HeartbeatPlan;
 use crate::model::Finding;
 use crate::route::Tree;
 
 /// Judges `tests:`, and runs them when there is a tree.
-pub fn trials(judge: &mut Judge<'_, '_>, tree: Option<&Tree>) {
+pub fn trials(judge: &mut Judge<'_, '_>, tree: Option<&Tree>, heartbeats: &[HeartbeatPlan]) {
     let root = Path::of("tests");
     let file = judge.file;
     for (ix, test) in file.tests.iter().enumerate() {
@@ -37,19 +38,22 @@ pub fn trials(judge: &mut Judge<'_, '_>, tree: Option<&Tree>) {
             None => None,
         };
         if let Some(tree) = tree.filter(|_| !judge.report.is_blamed_inside(&path)) {
-            run(judge, tree, test, at, &path);
+            run(judge, tree, heartbeats, test, at, &path);
         }
     }
 }
 
-fn run(judge: &mut Judge<'_, '_>, tree: &Tree, test: &Expectation, at: Option<Timestamp>, path: &Path) {
+fn run(judge: &mut Judge<'_, '_>, tree: &Tree, heartbeats: &[HeartbeatPlan], test: &Expectation, at: Option<Timestamp>, path: &Path) {
     let mut nodes = Vec::new();
-    tree.select(&test.labels, &mut nodes);
+    let absorbed = heartbeats.iter().find(|heartbeat| !heartbeat.route && heartbeat.matches(&test.labels));
+    if absorbed.is_none() {
+        tree.select(&test.labels, &mut nodes);
+    }
     // In the order that they would be sent in; what is muted at the time is not sent then.
     let mut came: Vec<String> = Vec::new();
     let mut muted: Vec<String> = Vec::new();
     match at {
-        Some(at) => {
+        Some(at) if absorbed.is_none() => {
             for target in tree.route(&test.labels, at).targets {
                 match &target.muted {
                     None => came.push(target.channel.to_string()),
@@ -57,7 +61,7 @@ fn run(judge: &mut Judge<'_, '_>, tree: &Tree, test: &Expectation, at: Option<Ti
                 }
             }
         }
-        None => {
+        _ => {
             for channel in nodes.iter().flat_map(|node| &tree.nodes()[*node].to) {
                 if !came.iter().any(|known| **known == **channel) {
                     came.push(channel.to_string());
@@ -82,7 +86,10 @@ fn run(judge: &mut Judge<'_, '_>, tree: &Tree, test: &Expectation, at: Option<Ti
     let routes: Vec<&str> = nodes.iter().map(|node| tree.nodes()[*node].name.as_str()).collect();
     let mut finding = Finding::error(codes::FAILED_TEST, format!("the test {name} fails"))
         .label(format!("these labels go to: {}; {}", list(came.iter().map(String::as_str).collect()), parts.join("; ")))
-        .note(format!("by {}", routes.join(", ")));
+        .note(match absorbed {
+            Some(heartbeat) => format!("they are a sign of life for the heartbeat `{}`, which is not routed", heartbeat.name),
+            None => format!("by {}", routes.join(", ")),
+        });
     if !muted.is_empty() {
         finding = finding.note(format!("muted at that time: {}", muted.join(", ")));
     }

@@ -50,6 +50,26 @@ pub struct SelfAlarms {
     pub backlog: Option<String>,
 }
 
+/// A dead-man's switch: tells when an alert that always fires stays away, because then its sender is down or cannot reach Watchfire.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat {
+    /// Its name in messages and metrics. Default: the `alertname` that it matches.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Matchers as on a route: what a firing alert must match to be a sign of life. Example: `'alertname="Watchdog"'`.
+    #[serde(rename = "match")]
+    pub matchers: OneOrMany,
+    /// Silence longer than this is told, from `10s` on. It should be longer than the time in which the sender repeats the alert (Alertmanager's
+    /// `repeat_interval` and `group_interval` together).
+    pub every: String,
+    /// Channels that are told, all of them.
+    pub to: OneOrMany,
+    /// Whether the alert is also routed like any other. Default false: it is recorded and sent nowhere.
+    #[serde(default)]
+    pub route: bool,
+}
+
 /// One expectation about the routing.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ mod legacy;
 mod route;
 mod server;
 
-pub use extras::{Dedup, Expectation, Retention, SelfAlarms, SeverityBlock};
+pub use extras::{Dedup, Expectation, Heartbeat, Retention, SelfAlarms, SeverityBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock};
 pub use route::{Muted, OneOrMany, RouteNode};
 pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Scope, ServerBlock, TlsFiles};
@@ -56,6 +56,8 @@ pub struct RoutesFile {
     /// Where Watchfire's own alarms go.
     #[serde(rename = "self")]
     pub self_alarms: SelfAlarms,
+    /// Alerts that always fire, and who is told when they stay away.
+    pub heartbeats: Vec<Heartbeat>,
     /// How to read bodies that are neither Alertmanager's nor Grafana's. Default: they are refused.
     pub generic: Option<GenericMapping>,
     /// Expectations about the routing, checked at every start, reload and `check`.

@@ -78,6 +78,7 @@ impl World {
             self_to: Vec::new(),
             backlog_alarm: Duration::ZERO,
             retention: RetentionPlan::default(),
+            heartbeats: Vec::new(),
         }
     }
 

@@ -57,6 +57,7 @@ pass_on! {
     purge(retention: Retention, limit: usize) -> Result<u64, StoreError>;
     mutes() -> Result<Vec<ChannelMute>, StoreError>;
     mute(mute: ChannelMute) -> Result<(), StoreError>;
+    heartbeats(changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError>;
     backup(to: &Path) -> Result<(), StoreError>;
     check() -> Result<(), StoreError>;
     close() -> ();

@@ -157,6 +157,19 @@ pub async fn mutes_come_and_go(store: S) {
     assert!(store.mutes().await.unwrap().is_empty());
 }
 
+pub async fn heartbeats_are_kept(store: S) {
+    let change = |name: &str, seen_at, silent_since| HeartbeatChange { name: name.into(), seen_at, silent_since };
+    let row = |name: &str, seen_at, silent_since| HeartbeatRow { name: name.into(), seen_at, silent_since };
+    assert!(store.heartbeats(Vec::new()).await.unwrap().is_empty());
+    let rows = store.heartbeats(vec![change("b", Some(T0), None), change("a", None, Some(Some(T0 + MIN)))]).await.unwrap();
+    assert_eq!(rows, [row("a", 0, Some(T0 + MIN)), row("b", T0, None)]);
+    // A clock set back is a sign of life as well: what is told last stands.
+    store.heartbeats(vec![change("b", Some(T0 - MIN), None), change("a", Some(T0), None)]).await.unwrap();
+    let rows = store.heartbeats(vec![change("a", None, Some(None)), change("b", None, Some(Some(T0)))]).await.unwrap();
+    assert_eq!(rows, [row("a", T0, None), row("b", T0 - MIN, Some(T0))]);
+    assert_eq!(store.heartbeats(Vec::new()).await.unwrap(), rows);
+}
+
 pub async fn a_check_leaves_nothing(store: S) {
     for _ in 0..3 {
         store.check().await.unwrap();

@@ -53,7 +53,7 @@ macro_rules! store_contract {
             admin {
                 the_dead_live_again, what_waits_is_moved, nonsense_is_not_requeued, dropping_ends_what_is_not_on_its_way,
                 a_renamed_channel_takes_its_lanes_along, lanes_with_one_key_are_merged_in_order, what_is_on_its_way_keeps_its_own_lane,
-                lanes_follow_their_credential, mutes_come_and_go, a_check_leaves_nothing,
+                lanes_follow_their_credential, mutes_come_and_go, heartbeats_are_kept, a_check_leaves_nothing,
             }
             history {
                 a_page_follows_its_cursor, every_filter_narrows, a_delivery_is_shown_with_all_of_it, counts_are_right, unknown_ids_are_not_found,

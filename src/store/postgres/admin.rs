@@ -14,7 +14,7 @@ use super::notify::notify;
 use super::rows::{DELIVERY, delivery_row, get, outlet, target};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, OutletKey};
-use crate::store::{AcceptedDelivery, ChannelMute, DeliveryRow, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
+use crate::store::{AcceptedDelivery, ChannelMute, DeliveryRow, HeartbeatChange, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
 
 fn invalid(text: String) -> Fail {
     Fail::Refused(StoreError::Invalid(text))
@@ -179,6 +179,19 @@ pub(super) async fn mute(tx: &Tx, mute: &ChannelMute) -> Result<(), Fail> {
             "INSERT INTO mute (channel, until, reason, by) VALUES ($1, $2, $3, $4)
              ON CONFLICT (channel) DO UPDATE SET until = excluded.until, reason = excluded.reason, by = excluded.by",
             &[&mute.channel, &mute.until, &mute.reason, &mute.by],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// [`crate::store::Store::heartbeats`].
+pub(super) async fn heartbeats(tx: &Tx, changes: &[HeartbeatChange]) -> Result<(), Fail> {
+    for change in changes {
+        tx.execute(
+            "INSERT INTO heartbeat AS h (name, seen_at, silent_since) VALUES ($1, coalesce($2::bigint, 0), $4)
+             ON CONFLICT (name) DO UPDATE SET seen_at = coalesce($2::bigint, h.seen_at), silent_since = CASE WHEN $3 THEN $4 ELSE h.silent_since END",
+            &[&change.name, &change.seen_at, &change.silent_since.is_some(), &change.silent_since.flatten()],
         )
         .await?;
     }

@@ -308,6 +308,16 @@ impl Store for PostgresStore {
         answer!(self, write, |tx| admin::mute(tx, &mute))
     }
 
+    async fn heartbeats(&self, mut changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError> {
+        if !changes.is_empty() {
+            // Nodes write in one order, so that none waits for another in a circle.
+            changes.iter_mut().for_each(|change| rows::clean(&mut change.name));
+            changes.sort_by(|a, b| a.name.cmp(&b.name));
+            answer!(self, write, |tx| admin::heartbeats(tx, &changes))?;
+        }
+        answer!(self, read, |tx| read::heartbeats(tx))
+    }
+
     /// Always refused: a copy of a database server is made with its own tools.
     async fn backup(&self, _: &Path) -> Result<(), StoreError> {
         let schema = self.db.schema();

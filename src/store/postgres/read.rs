@@ -8,7 +8,7 @@ use super::failure::Fail;
 use super::rows::{DELIVERY, EVENT, count, get, limit, outlet, stored_event, waiting_row};
 use super::tx::Tx;
 use crate::model::{EventId, LaneId, OutletKey};
-use crate::store::{ChannelMute, LaneHead, OutletRow, State, Stats, StoredEvent, Waiting};
+use crate::store::{ChannelMute, HeartbeatRow, LaneHead, OutletRow, State, Stats, StoredEvent, Waiting};
 
 /// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those in `except`.
 pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, except: &[LaneId], most: usize) -> Result<Vec<LaneHead>, Fail> {
@@ -110,4 +110,10 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, Fail> {
 pub(super) async fn mutes(tx: &Tx) -> Result<Vec<ChannelMute>, Fail> {
     let rows = tx.query("SELECT channel, until, reason, by FROM mute ORDER BY channel", &[]).await?;
     rows.iter().map(|row| Ok(ChannelMute { channel: get(row, 0)?, until: get(row, 1)?, reason: get(row, 2)?, by: get(row, 3)? })).collect()
+}
+
+/// [`crate::store::Store::heartbeats`].
+pub(super) async fn heartbeats(tx: &Tx) -> Result<Vec<HeartbeatRow>, Fail> {
+    let rows = tx.query("SELECT name, seen_at, silent_since FROM heartbeat ORDER BY name", &[]).await?;
+    rows.iter().map(|row| Ok(HeartbeatRow { name: get(row, 0)?, seen_at: get(row, 1)?, silent_since: get(row, 2)? })).collect()
 }

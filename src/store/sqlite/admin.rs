@@ -9,7 +9,7 @@ use super::failure::Fail;
 use super::rows::{DELIVERY, bytes, delivery_row, target};
 use super::settle::recount;
 use crate::model::{DeliveryId, OutletKey};
-use crate::store::{AcceptedDelivery, ChannelMute, DeliveryRow, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
+use crate::store::{AcceptedDelivery, ChannelMute, DeliveryRow, HeartbeatChange, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
 
 fn invalid(text: String) -> Fail {
     Fail::Undo(StoreError::Invalid(text))
@@ -224,6 +224,18 @@ pub(super) fn mute(db: &Connection, mute: &ChannelMute) -> Result<(), Fail> {
              ON CONFLICT (channel) DO UPDATE SET until = excluded.until, reason = excluded.reason, by = excluded.by",
         )?
         .execute(params![mute.channel, mute.until, mute.reason, mute.by])?;
+    }
+    Ok(())
+}
+
+/// [`crate::store::Store::heartbeats`].
+pub(super) fn heartbeats(db: &Connection, changes: &[HeartbeatChange]) -> Result<(), Fail> {
+    let mut put = db.prepare_cached(
+        "INSERT INTO heartbeat (name, seen_at, silent_since) VALUES (?1, coalesce(?2, 0), ?4)
+         ON CONFLICT (name) DO UPDATE SET seen_at = coalesce(?2, seen_at), silent_since = CASE WHEN ?3 THEN ?4 ELSE silent_since END",
+    )?;
+    for change in changes {
+        put.execute(params![change.name, change.seen_at, change.silent_since.is_some(), change.silent_since.flatten()])?;
     }
     Ok(())
 }

@@ -303,6 +303,13 @@ impl Store for SqliteStore {
         self.write(512, move |db| admin::mute(db, &mute)).await
     }
 
+    async fn heartbeats(&self, changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError> {
+        if !changes.is_empty() {
+            self.write(256 * changes.len(), move |db| admin::heartbeats(db, &changes)).await?;
+        }
+        self.readers.read(read::heartbeats).await
+    }
+
     async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let (files, to) = (self.files.clone(), to.to_owned());
         let copy = tokio::task::spawn_blocking(move || backup::backup(&files, &to)).await;

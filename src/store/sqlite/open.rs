@@ -16,7 +16,7 @@ use crate::store::StoreError;
 /// `WFIR`: marks a SQLite file as ours (<https://www.sqlite.org/pragma.html#pragma_application_id>).
 const APPLICATION_ID: i64 = 0x5746_4952;
 /// What takes a database from version `n` to `n + 1`, at place `n`. Only ever appended to.
-const MIGRATIONS: &[&str] = &[include_str!("../schema.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("../schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 /// Bytes a page.
 pub(super) const PAGE_SIZE: u64 = 8192;
 /// How long a write waits for a foreign program (a `sqlite3` shell) that holds the file.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::failure::Fail;
 use super::rows::{DELIVERY, count, event, waiting_row};
 use crate::model::{EventId, LaneId, OutletKey};
-use crate::store::{ChannelMute, LaneHead, OutletRow, State, Stats, StoredEvent, Waiting};
+use crate::store::{ChannelMute, HeartbeatRow, LaneHead, OutletRow, State, Stats, StoredEvent, Waiting};
 
 /// The order of an outlet's lanes: all of it comes from the index.
 pub(super) const READY: &str =
@@ -114,5 +114,12 @@ fn bytes(db: &Connection) -> Result<u64, Fail> {
 pub(super) fn mutes(db: &Connection) -> Result<Vec<ChannelMute>, Fail> {
     let mut select = db.prepare_cached("SELECT channel, until, reason, by FROM mute ORDER BY channel")?;
     let rows = select.query_map([], |row| Ok(ChannelMute { channel: row.get(0)?, until: row.get(1)?, reason: row.get(2)?, by: row.get(3)? }))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// [`crate::store::Store::heartbeats`].
+pub(super) fn heartbeats(db: &Connection) -> Result<Vec<HeartbeatRow>, Fail> {
+    let mut select = db.prepare_cached("SELECT name, seen_at, silent_since FROM heartbeat ORDER BY name")?;
+    let rows = select.query_map([], |row| Ok(HeartbeatRow { name: row.get(0)?, seen_at: row.get(1)?, silent_since: row.get(2)? }))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -193,3 +193,25 @@ pub struct ChannelMute {
     /// Who.
     pub by: String,
 }
+
+/// The last sign of life of a sender that is watched, and whether its silence was told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeartbeatRow {
+    /// Its name in the configuration.
+    pub name: String,
+    /// When it was last heard, Unix milliseconds by the clock of the node that heard it; 0 for never.
+    pub seen_at: i64,
+    /// Since when its silence has been told, Unix milliseconds; `None` while it is heard.
+    pub silent_since: Option<i64>,
+}
+
+/// A change of a [`HeartbeatRow`]; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeartbeatChange {
+    /// Which.
+    pub name: String,
+    /// It was heard then.
+    pub seen_at: Option<i64>,
+    /// Its silence was told (`Some(Some(when))`), or its end (`Some(None)`).
+    pub silent_since: Option<Option<i64>>,
+}

@@ -272,7 +272,7 @@ async fn nodes_of_this_version_work_beside_the_next_one() {
         ALTER TABLE delivery ADD COLUMN added TEXT; ALTER TABLE message ADD COLUMN added TEXT; ALTER TABLE cell ADD COLUMN added TEXT;
         ALTER TABLE attempt ADD COLUMN added BYTEA; ALTER TABLE outlet ADD COLUMN added BIGINT NOT NULL DEFAULT 0; ALTER TABLE node ADD COLUMN added TEXT;
         CREATE TABLE added (id UUID PRIMARY KEY); CREATE INDEX added_lane ON lane (added);
-        UPDATE schema_version SET version = 2, oldest = 1";
+        UPDATE schema_version SET version = version + 1";
     place.shell().await.batch_execute(next).await.unwrap();
     let started: S = place.open().await;
     put(&started, "l").await;

@@ -18,7 +18,7 @@ async fn nodes_that_start_at_once_make_one_schema() {
     let Some(place) = Place::new() else { return };
     let stores = join_all((0..5).map(|_| place.open())).await;
     let rows = place.shell().await.query("SELECT version FROM schema_version", &[]).await.unwrap();
-    assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<i64>>(), [1]);
+    assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<i64>>(), [super::super::migrate::VERSION]);
     for store in stores {
         store.check().await.unwrap();
         store.close().await;
@@ -26,10 +26,27 @@ async fn nodes_that_start_at_once_make_one_schema() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let Some(place) = Place::new() else { return };
+    let old: S = place.open().await;
+    put(&old, LANE).await;
+    place.shell().await.batch_execute("DROP TABLE heartbeat; UPDATE schema_version SET version = 1, oldest = 1").await.unwrap();
+    let new: S = place.open().await;
+    new.heartbeats(vec![HeartbeatChange { name: "w".into(), seen_at: Some(T0), silent_since: None }]).await.unwrap();
+    // The node that was there goes on beside it.
+    assert_eq!(put(&old, LANE).await.lane_seq, 2);
+    assert_eq!(new.page(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().len(), 2);
+    let versions = place.shell().await.query_one("SELECT version, oldest FROM schema_version", &[]).await.unwrap();
+    assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (2, 1));
+    old.close().await;
+    new.close().await;
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_refused() {
     let Some(place) = Place::new() else { return };
     place.open().await.close().await;
-    place.shell().await.batch_execute("UPDATE schema_version SET version = 99, oldest = 2").await.unwrap();
+    place.shell().await.batch_execute("UPDATE schema_version SET version = 99, oldest = 99").await.unwrap();
     let error = refused(&place, |_| {}).await;
     assert!(matches!(&error, StoreError::Unusable(why) if why.contains("version 99") && why.contains("newer Watchfire")), "{error}");
 }

@@ -127,6 +127,7 @@ pub(super) static TABLES: &[Table] = &[
         last: false,
         made: None,
     },
+    Table { name: "heartbeat", columns: &[("name", Text), ("seen_at", Number), ("silent_since", MaybeNumber)], last: false, made: None },
     Table { name: "mute", columns: &[("channel", Text), ("until", Number), ("reason", Text), ("by", Text)], last: false, made: None },
     Table {
         name: "outlet",

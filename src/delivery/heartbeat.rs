@@ -1,0 +1,285 @@
+//! The dead-man's switch: alerts that always fire say by coming that their sender lives; when they stay away, that is told, and when they are back.
+//!
+//! Silence is measured by the clock that does not jump, and a fresh start gives every sender its whole time: neither a clock that is set nor a
+//! restart of Watchfire itself is taken for a silence. What was heard and what was told lies in the store, where all nodes see it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::model::{Alert, Event, SenderKind, Status, format_duration, hash_hex};
+use crate::store::{HeartbeatChange, HeartbeatRow, StoreError};
+
+use super::clock::timestamp;
+use super::engine::Engine;
+use super::plan::{HeartbeatPlan, Plan};
+
+/// The name of the alert that tells of a silence.
+pub const ALERT: &str = "WatchfireHeartbeatMissed";
+
+/// What this node heard since it last wrote it down: names, and Unix milliseconds.
+#[derive(Debug, Default)]
+pub struct Heard(Mutex<HashMap<Arc<str>, i64>>);
+
+impl Heard {
+    /// Listens to an event. What Watchfire says about itself, and what is resolved, is no sign of life.
+    pub fn listen(&self, plan: &Plan, event: &Event, now: i64) {
+        if plan.heartbeats.is_empty() || event.kind == SenderKind::Watchfire {
+            return;
+        }
+        for alert in event.alerts.iter().filter(|alert| alert.status == Status::Firing) {
+            for heartbeat in plan.heartbeats.iter().filter(|heartbeat| heartbeat.matches(&alert.labels)) {
+                self.names().insert(heartbeat.name.clone(), now);
+            }
+        }
+    }
+
+    fn names(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a heartbeat stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeartbeatState {
+    /// Its name.
+    pub name: String,
+    /// Silence longer than this is told, in seconds.
+    pub every_seconds: u64,
+    /// When it was last heard, Unix milliseconds; `None`: never.
+    pub seen_at: Option<i64>,
+    /// How long it has been silent as far as this node knows, in seconds; counted anew from this node's start.
+    pub quiet_seconds: u64,
+    /// Since when its silence has been told, Unix milliseconds; `None` while it is heard.
+    pub silent_since: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Known {
+    seen_at: i64,
+    silent_since: Option<i64>,
+    /// Since when this node watches it.
+    since: Instant,
+    /// When this node learned that it was heard.
+    heard: Option<Instant>,
+}
+
+/// What is to be told of a heartbeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Silent,
+    Back,
+}
+
+/// Watches the heartbeats of the plan.
+#[derive(Debug, Default)]
+pub struct Watch(HashMap<Arc<str>, Known>);
+
+impl Watch {
+    /// Takes in what the store holds.
+    fn look(&mut self, plans: &[HeartbeatPlan], rows: &[HeartbeatRow], now: Instant) {
+        self.0.retain(|name, _| plans.iter().any(|plan| plan.name == *name));
+        for plan in plans {
+            let row = rows.iter().find(|row| *row.name == *plan.name);
+            let (seen_at, silent_since) = row.map_or((0, None), |row| (row.seen_at, row.silent_since));
+            let known = self.0.entry(plan.name.clone()).or_insert(Known { seen_at, silent_since, since: now, heard: None });
+            // Not "later than": a clock that was set back is no silence.
+            if known.seen_at != seen_at {
+                known.heard = Some(now);
+            }
+            (known.seen_at, known.silent_since) = (seen_at, silent_since);
+        }
+    }
+
+    fn news(&self, plan: &HeartbeatPlan, now: Instant) -> Option<News> {
+        let known = self.0.get(&plan.name)?;
+        let quiet = now.duration_since(known.heard.unwrap_or(known.since));
+        match known.silent_since {
+            None if quiet > plan.every => Some(News::Silent),
+            Some(_) if known.heard.is_some() && quiet <= plan.every => Some(News::Back),
+            _ => None,
+        }
+    }
+
+    fn states(&self, plans: &[HeartbeatPlan], now: Instant) -> Vec<HeartbeatState> {
+        let state = |plan: &HeartbeatPlan| {
+            let known = self.0.get(&plan.name)?;
+            Some(HeartbeatState {
+                name: plan.name.to_string(),
+                every_seconds: plan.every.as_secs(),
+                seen_at: (known.seen_at != 0).then_some(known.seen_at),
+                quiet_seconds: now.duration_since(known.heard.unwrap_or(known.since)).as_secs(),
+                silent_since: known.silent_since,
+            })
+        };
+        plans.iter().filter_map(state).collect()
+    }
+}
+
+/// One round: writes down what was heard, and on the node that leads tells of silences and their ends.
+pub async fn round(engine: &Engine, watch: &mut Watch) -> Result<(), StoreError> {
+    let shared = &engine.shared;
+    let plan = shared.plan.load_full();
+    if plan.heartbeats.is_empty() {
+        shared.show_heartbeats(Vec::new());
+        return Ok(());
+    }
+    let now = shared.clock.instant();
+    watch.look(&plan.heartbeats, &shared.store.heartbeats(Vec::new()).await?, now);
+    let heard = std::mem::take(&mut *shared.heard.names());
+    if !heard.is_empty() {
+        let change = |(name, at): (&Arc<str>, &i64)| HeartbeatChange { name: name.to_string(), seen_at: Some(*at), silent_since: None };
+        match shared.store.heartbeats(heard.iter().map(change).collect()).await {
+            Ok(rows) => watch.look(&plan.heartbeats, &rows, now),
+            Err(error) => {
+                let mut names = shared.heard.names();
+                for (name, at) in heard {
+                    names.entry(name).or_insert(at);
+                }
+                return Err(error);
+            }
+        }
+    }
+    if shared.leads() {
+        for heartbeat in &plan.heartbeats {
+            if let Some(news) = watch.news(heartbeat, now) {
+                tell(engine, &plan, heartbeat, watch, news).await?;
+            }
+        }
+    }
+    for state in watch.states(&plan.heartbeats, now) {
+        shared.metrics.heartbeat(&state.name, state.quiet_seconds, state.silent_since.is_some());
+    }
+    shared.show_heartbeats(watch.states(&plan.heartbeats, now));
+    Ok(())
+}
+
+async fn tell(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, watch: &mut Watch, news: News) -> Result<(), StoreError> {
+    let shared = &engine.shared;
+    let Some(known) = watch.0.get_mut(&heartbeat.name) else { return Ok(()) };
+    let now = shared.clock.now_ms();
+    let event = story(heartbeat, known, news, now);
+    match news {
+        News::Silent => tracing::error!(heartbeat = %heartbeat.name, every = %format_duration(heartbeat.every), "a heartbeat is missing"),
+        News::Back => tracing::info!(heartbeat = %heartbeat.name, "the heartbeat is back"),
+    }
+    let to: Vec<String> = heartbeat.to.iter().filter(|name| plan.channel(name).is_some()).cloned().collect();
+    // First the message, then that it was told: a crash in between tells it twice, not never.
+    engine.accept(event, Some(&to)).await?;
+    if news == News::Silent {
+        shared.metrics.alarm(ALERT);
+    }
+    known.silent_since = (news == News::Silent).then_some(now);
+    let change = HeartbeatChange { name: heartbeat.name.to_string(), seen_at: None, silent_since: Some(known.silent_since) };
+    shared.store.heartbeats(vec![change]).await.map(|_| ())
+}
+
+/// What is sent.
+fn story(heartbeat: &HeartbeatPlan, known: &Known, news: News, now: i64) -> Event {
+    let last = match known.seen_at {
+        0 => "It was never heard.".to_owned(),
+        at => format!("It was last heard at {}.", timestamp(at).strftime("%Y-%m-%d %H:%M:%S UTC")),
+    };
+    let every = format_duration(heartbeat.every);
+    let (status, summary, description) = match news {
+        News::Silent => (
+            Status::Firing,
+            format!("Heartbeat {} is missing", heartbeat.name),
+            format!(
+                "It should come at least every {every}. {last} Whoever sends it may be down, or cannot reach Watchfire: its other alerts do not come either. \
+                 Check Prometheus, Alertmanager and the way to here."
+            ),
+        ),
+        News::Back => {
+            let silent = known.silent_since.map_or(Duration::ZERO, |since| Duration::from_millis((now - since).max(0) as u64));
+            let silent = Duration::from_secs(silent.as_secs());
+            (Status::Resolved, format!("Heartbeat {} is back", heartbeat.name), format!("Its silence was told {} ago.", format_duration(silent)))
+        }
+    };
+    let mut alert = Alert { status, ..Alert::default() };
+    for (name, value) in [("alertname", ALERT), ("severity", "critical"), ("heartbeat", &heartbeat.name)] {
+        alert.labels.insert(name.into(), value.into());
+    }
+    alert.annotations.insert("summary".into(), summary);
+    alert.annotations.insert("description".into(), description);
+    alert.starts_at = Some(timestamp(known.silent_since.unwrap_or(now)));
+    alert.ends_at = (status == Status::Resolved).then(|| timestamp(now));
+    alert.fingerprint = hash_hex(&[ALERT, &heartbeat.name]);
+    Event {
+        kind: SenderKind::Watchfire,
+        source: "watchfire".into(),
+        receiver: "heartbeat".into(),
+        status,
+        group_key: format!("{ALERT}/{}", heartbeat.name),
+        common_labels: alert.labels.clone(),
+        alerts: vec![alert],
+        ..Event::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::matcher;
+
+    const EVERY: Duration = Duration::from_secs(300);
+
+    fn plan(name: &str) -> HeartbeatPlan {
+        let matchers = matcher::parse(&format!("alertname=\"{name}\"")).unwrap();
+        HeartbeatPlan { name: name.into(), matchers, every: EVERY, to: vec!["ops".into()], route: false }
+    }
+
+    fn row(seen_at: i64, silent_since: Option<i64>) -> Vec<HeartbeatRow> {
+        vec![HeartbeatRow { name: "Watchdog".into(), seen_at, silent_since }]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_told_once_and_its_end_too() {
+        let (plans, mut watch) = ([plan("Watchdog")], Watch::default());
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        watch.look(&plans, &[], at(0));
+        assert_eq!(watch.news(&plans[0], at(300)), None, "a start gives it its whole time");
+        assert_eq!(watch.news(&plans[0], at(301)), Some(News::Silent), "also when it was never heard");
+        watch.look(&plans, &row(5_000, None), at(302));
+        assert_eq!(watch.news(&plans[0], at(602)), None);
+        assert_eq!(watch.news(&plans[0], at(603)), Some(News::Silent));
+        watch.look(&plans, &row(5_000, Some(603_000)), at(604));
+        assert_eq!(watch.news(&plans[0], at(9_000)), None, "told once");
+        watch.look(&plans, &row(4_000, Some(603_000)), at(9_001));
+        assert_eq!(watch.news(&plans[0], at(9_001)), Some(News::Back), "a clock that was set back is heard as well");
+        watch.look(&plans, &row(4_000, None), at(9_002));
+        assert_eq!(watch.news(&plans[0], at(9_002)), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restart_is_no_sign_of_life_and_no_silence() {
+        let plans = [plan("Watchdog")];
+        let start = Instant::now();
+        let mut after = Watch::default();
+        after.look(&plans, &row(5_000, Some(400_000)), start);
+        assert_eq!(after.news(&plans[0], start), None, "what was told before the restart is not over by it");
+        let mut fresh = Watch::default();
+        fresh.look(&plans, &row(5_000, None), start);
+        assert_eq!(fresh.news(&plans[0], start + EVERY), None);
+        assert_eq!(fresh.states(&plans, start)[0].seen_at, Some(5_000));
+        fresh.look(&[], &[], start);
+        assert!(fresh.0.is_empty(), "one that left the configuration is forgotten");
+    }
+
+    #[test]
+    fn the_story_says_what_to_do() {
+        let known = Known { seen_at: 1_790_000_000_000, silent_since: None, since: Instant::now(), heard: None };
+        let event = story(&plan("Watchdog"), &known, News::Silent, 1_790_000_400_000);
+        let alert = &event.alerts[0];
+        assert_eq!((event.status, alert.label("heartbeat"), alert.label("severity")), (Status::Firing, "Watchdog", "critical"));
+        assert!(alert.annotations["description"].contains("every 5m. It was last heard at 2026-09-21"), "{:?}", alert.annotations);
+        let known = Known { silent_since: Some(1_790_000_400_000), ..known };
+        let back = story(&plan("Watchdog"), &known, News::Back, 1_790_000_520_700);
+        assert_eq!((back.status, &*back.alerts[0].annotations["description"]), (Status::Resolved, "Its silence was told 2m ago."));
+        assert_eq!(back.group_key, event.group_key, "both travel in one lane");
+    }
+}
