@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod import;
 mod init;
+mod password;
 mod queue;
 mod remote;
 mod render;
@@ -73,6 +74,8 @@ enum Command {
     Import(import::ImportArgs),
     /// List the platforms.
     Platforms(check::PlatformsArgs),
+    /// Read a password from standard input and print its hash for `server.auth`.
+    HashPassword,
     /// Print the JSON Schema of routes.yaml, for editors.
     Schema,
     /// Print completions for a shell.
@@ -124,6 +127,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Man => shell::manual(),
         Command::Import(args) => import::run(&args),
         Command::Platforms(args) => Ok(check::platforms(&args)),
+        Command::HashPassword => password::run(),
         Command::Schema => {
             anstream::println!("{}", crate::config::schema_text());
             Ok(Outcome::Fine)

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use subtle::ConstantTimeEq;
-
 use super::file::Scope;
 use super::net::Network;
 use super::password::PasswordHash;
@@ -90,16 +88,6 @@ pub enum Password {
     Plain(Secret),
     /// Hashed.
     Hashed(PasswordHash),
-}
-
-impl Password {
-    /// Whether this is the password; takes the same time either way. A hashed one costs as much as its rounds: remember the answer.
-    pub fn verify(&self, given: &str) -> bool {
-        match self {
-            Password::Plain(secret) => secret.expose().as_bytes().ct_eq(given.as_bytes()).into(),
-            Password::Hashed(hash) => hash.verify(given),
-        }
-    }
 }
 
 /// Certificate and key of the server; absolute paths or relative to the working directory.

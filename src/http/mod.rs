@@ -11,7 +11,7 @@ mod message_page;
 mod webhook;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +23,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{any, get, post};
-use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 
@@ -31,7 +30,7 @@ use crate::config::{Network, ServerSettings};
 use crate::delivery::Engine;
 use crate::ingest::GenericMapping;
 
-pub use auth::{Auth, Caller, Scope};
+pub use auth::{Auth, Caller, Refusal, Scope};
 pub use error::HttpError;
 
 /// What the HTTP side needs to know; swapped whole on reload.
@@ -86,8 +85,8 @@ pub struct App {
     pub reload_state: ReloadState,
     /// The way to reload.
     pub reload: ReloadDoor,
-    /// Requests that may be worked on at once.
-    pub places: Semaphore,
+    /// Requests that are being worked on.
+    busy: AtomicUsize,
     /// The current second and the requests in it.
     rate: Mutex<(i64, u32)>,
 }
@@ -103,7 +102,7 @@ impl App {
             stopping: AtomicBool::new(false),
             reload_state: ArcSwap::from_pointee(None),
             reload,
-            places: Semaphore::new(settings.concurrent.max(1)),
+            busy: AtomicUsize::new(0),
             settings: ArcSwap::from_pointee(settings),
             rate: Mutex::new((0, 0)),
         }
@@ -169,16 +168,32 @@ async fn headers(mut response: Response) -> Response {
     response
 }
 
+/// One of the requests that are being worked on, until it is dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(busy: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let place = Place(busy);
+        (busy.fetch_add(1, Ordering::AcqRel) < most).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Load shedding: more than the places get 503, which Alertmanager repeats. Health answers always.
 async fn place(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, HttpError> {
     if request.uri().path().starts_with("/-/") {
         return Ok(next.run(request).await);
     }
-    let Ok(_place) = app.places.try_acquire() else {
+    let settings = app.settings.load_full();
+    let Some(_place) = Place::take(&app.busy, settings.concurrent.max(1)) else {
         app.engine.shared.metrics.received("any", "unavailable");
         return Err(HttpError::unavailable("too many requests are being worked on (server.limits.concurrent); try again"));
     };
-    let settings = app.settings.load_full();
     if let Some(limit) = settings.per_second {
         let second = app.engine.shared.clock.now_ms() / 1000;
         let mut rate = app.rate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -220,23 +235,29 @@ async fn wrong_method(request: Request) -> HttpError {
 
 /// Admits a caller and reads its body, both bounded.
 pub(crate) async fn admit(app: &App, scope: Scope, request: Request) -> Result<Admitted, HttpError> {
-    let settings = app.settings.load();
+    let settings = app.settings.load_full();
     let (parts, body) = request.into_parts();
     let peer = peer(&settings, &parts.headers, parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip()));
     let now = app.engine.shared.clock.now_ms() / 1000;
-    let refuse = |why: &str| {
-        app.engine.shared.metrics.received("any", "unauthorized");
-        tracing::warn!(why, path = parts.uri.path(), peer = ?peer, "a caller was refused");
-        HttpError::new(StatusCode::UNAUTHORIZED, format!("not authorized: {why}"))
+    let refuse = |refusal: Refusal| match refusal {
+        Refusal::Credentials(why) => {
+            app.engine.shared.metrics.received("any", "unauthorized");
+            tracing::warn!(why, path = parts.uri.path(), peer = ?peer, "a caller was refused");
+            HttpError::new(StatusCode::UNAUTHORIZED, format!("not authorized: {why}"))
+        }
+        Refusal::Busy => {
+            app.engine.shared.metrics.received("any", "unavailable");
+            HttpError::unavailable("too many passwords wait to be checked; try again")
+        }
     };
     // A caller without a chance is not worth reading a body for.
     if !settings.auth.needs_body() {
-        let caller = settings.auth.admit(scope, &parts.headers, b"", peer, now).map_err(refuse)?;
+        let caller = settings.auth.admit(scope, &parts.headers, b"", peer, now).await.map_err(refuse)?;
         let body = read(app, body, settings.max_body).await?;
         return Ok(Admitted { caller, body });
     }
     let body = read(app, body, settings.max_body).await?;
-    let caller = settings.auth.admit(scope, &parts.headers, &body, peer, now).map_err(refuse)?;
+    let caller = settings.auth.admit(scope, &parts.headers, &body, peer, now).await.map_err(refuse)?;
     Ok(Admitted { caller, body })
 }
 

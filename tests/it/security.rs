@@ -114,3 +114,40 @@ async fn links_open_their_own_message_only() {
         assert!(!page.contains("DiskFull is wrong"), "{page}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_passwords_keeps_nobody_waiting() {
+    use std::io::Write;
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_watchfire"))
+        .arg("hash-password")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"correct horse\n").unwrap();
+    let hash = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(hash.starts_with("pbkdf2-sha256:600000:") && !hash.contains("horse"), "{hash}");
+    assert!(watchfire::config::PasswordHash::parse(hash.trim()).unwrap().verify("correct horse"));
+    // Fewer rounds: this build is not optimised.
+    let hash = watchfire::config::PasswordHash::create("correct horse", b"salt of the test", 40_000);
+    let auth = format!("auth: [{{ basic: {{ username: alertmanager, password: '{hash}' }} }}]");
+    let app = TestApp::start(&format!("server: {{ listen: '127.0.0.1:0', {auth} }}\n{LOG}")).await;
+    let ask = |password: String| {
+        let request = app.http.get(app.url("/api/v1/channels")).basic_auth("alertmanager", Some(password));
+        async move { request.send().await.unwrap().status().as_u16() }
+    };
+    assert_eq!(ask("correct horse".into()).await, 200);
+    let guesses: Vec<_> = (0..60).map(|i| tokio::spawn(ask(format!("guess {i}")))).collect();
+    let end = tokio::time::Instant::now() + Duration::from_secs(5);
+    for _ in 0..20 {
+        assert_eq!(ask("correct horse".into()).await, 200);
+        assert!(app.http.get(app.url("/-/healthy")).send().await.unwrap().status().is_success());
+    }
+    assert!(tokio::time::Instant::now() < end, "who is known waits for no guess");
+    let mut answers = Vec::new();
+    for guess in guesses {
+        answers.push(guess.await.unwrap());
+    }
+    assert!(answers.iter().all(|status| matches!(status, 401 | 503)), "{answers:?}");
+    assert!(answers.iter().filter(|status| **status == 503).count() >= 30, "few wait for their turn: {answers:?}");
+}

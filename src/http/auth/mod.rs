@@ -1,6 +1,9 @@
 //! Who may call: bearer tokens, basic credentials, and HMAC-signed bodies; compared in constant time, over the raw bytes.
 
+mod hashed;
+
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
@@ -9,11 +12,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::config::{Admission, CredentialKind, Network, Password, ServerSettings};
+use crate::config::{Admission, CredentialKind, Network, Password, PasswordHash, ServerSettings};
 use crate::model::Secret;
 
 /// How far a signed timestamp may be off, in seconds.
-const SIGNATURE_WINDOW: i64 = 300;
+const SIGNATURE_WINDOW: u64 = 300;
 
 pub use crate::config::Scope;
 
@@ -62,6 +65,17 @@ pub struct Auth {
     pub legacy_open: bool,
     /// With `legacy_open`: only from these networks (address, prefix length); empty: from anywhere.
     pub legacy_allow: Vec<(IpAddr, u8)>,
+    /// What is known of hashed passwords.
+    pub hashed: Arc<hashed::Hashed>,
+}
+
+/// Why a caller is not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its credentials do not open this path; the reason.
+    Credentials(&'static str),
+    /// Too many passwords wait to be checked.
+    Busy,
 }
 
 /// A caller that was admitted.
@@ -101,7 +115,12 @@ impl Auth {
                 })
                 .collect(),
         };
-        Self { credentials, legacy_open: server.legacy_open, legacy_allow: server.legacy_allow.iter().map(Network::parts).collect() }
+        Self {
+            credentials,
+            legacy_open: server.legacy_open,
+            legacy_allow: server.legacy_allow.iter().map(Network::parts).collect(),
+            hashed: Arc::default(),
+        }
     }
 
     /// Whether nothing needs the body to be read before a caller is known.
@@ -110,14 +129,14 @@ impl Auth {
     }
 
     /// Admits a caller or says why not; `body` are the raw bytes as they were sent, `now` Unix seconds.
-    pub fn admit(&self, scope: Scope, headers: &HeaderMap, body: &[u8], peer: Option<IpAddr>, now: i64) -> Result<Caller, &'static str> {
+    pub async fn admit(&self, scope: Scope, headers: &HeaderMap, body: &[u8], peer: Option<IpAddr>, now: i64) -> Result<Caller, Refusal> {
         if scope == Scope::Legacy && self.legacy_open {
             let inside = |ip: IpAddr| self.legacy_allow.is_empty() || self.legacy_allow.iter().any(|net| contains(*net, ip));
             if peer.is_none_or(inside) {
                 return Ok(Caller::default());
             }
             if self.credentials.is_empty() {
-                return Err("this address is not in legacy.allow_ips");
+                return Err(Refusal::Credentials("this address is not in legacy.allow_ips"));
             }
         }
         if self.credentials.is_empty() {
@@ -125,59 +144,93 @@ impl Auth {
         }
         let mut why = "credentials are missing: send `Authorization: Bearer <token>` or basic credentials";
         for credential in &self.credentials {
-            match check(&credential.kind, headers, body, now) {
-                Ok(true) if credential.scopes.is_empty() || credential.scopes.contains(&scope) => {
+            let verdict = match check(&credential.kind, headers, body, now) {
+                Checked::Hashed(hash, password) => match self.hashed.verify(hash, &password).await {
+                    Some(true) => Checked::Right,
+                    Some(false) => Checked::Wrong(WRONG_PASSWORD),
+                    None => return Err(Refusal::Busy),
+                },
+                checked => checked,
+            };
+            match verdict {
+                Checked::Right if credential.scopes.is_empty() || credential.scopes.contains(&scope) => {
                     return Ok(Caller { name: credential.name.clone(), channels: credential.channels.clone() });
                 }
-                Ok(true) => why = "these credentials are not for this path (see `scopes`)",
-                Ok(false) => {}
-                Err(reason) => why = reason,
+                Checked::Right => why = "these credentials are not for this path (see `scopes`)",
+                Checked::Wrong(reason) => why = reason,
+                Checked::Absent | Checked::Hashed(..) => {}
             }
         }
-        Err(why)
+        Err(Refusal::Credentials(why))
     }
 }
 
-fn check(kind: &Kind, headers: &HeaderMap, body: &[u8], now: i64) -> Result<bool, &'static str> {
+const WRONG_PASSWORD: &str = "the user name or password is wrong; compare them with server.auth in routes.yaml";
+
+/// What a request says about one credential.
+enum Checked<'a> {
+    /// Nothing.
+    Absent,
+    /// It is right.
+    Right,
+    /// It is wrong, and why.
+    Wrong(&'static str),
+    /// It is right if this is the hash of that password.
+    Hashed(&'a PasswordHash, String),
+}
+
+fn check<'a>(kind: &'a Kind, headers: &HeaderMap, body: &[u8], now: i64) -> Checked<'a> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     match kind {
         Kind::Bearer(token) => match authorization.and_then(|v| strip_scheme(v, "bearer")) {
-            Some(given) if same(given.as_bytes(), token.expose().as_bytes()) => Ok(true),
-            Some(_) => Err("the bearer token is not known here; compare it with server.auth in routes.yaml"),
-            None => Ok(false),
+            Some(given) if same(given.as_bytes(), token.expose().as_bytes()) => Checked::Right,
+            Some(_) => Checked::Wrong("the bearer token is not known here; compare it with server.auth in routes.yaml"),
+            None => Checked::Absent,
         },
-        Kind::Basic { username, password } => {
-            let Some(given) = authorization.and_then(|v| strip_scheme(v, "basic")) else { return Ok(false) };
-            let decoded = STANDARD.decode(given).map_err(|_| "the basic credentials are not base64")?;
-            let text = String::from_utf8(decoded).map_err(|_| "the basic credentials are not UTF-8")?;
-            let (user, pass) = text.split_once(':').ok_or("the basic credentials lack a colon")?;
-            let user_ok = same(user.as_bytes(), username.as_bytes());
-            let pass_ok = password.verify(pass);
-            if user_ok & pass_ok { Ok(true) } else { Err("the user name or password is wrong; compare them with server.auth in routes.yaml") }
-        }
-        Kind::Hmac { secrets, header, timestamp_header } => {
-            let Some(given) = headers.get(header.as_str()).and_then(|v| v.to_str().ok()) else { return Ok(false) };
-            let prefix = match timestamp_header {
-                Some(name) => {
-                    let stamp = headers.get(name.as_str()).and_then(|v| v.to_str().ok()).ok_or("the signature's timestamp header is missing")?;
-                    let seconds: i64 = stamp.parse().map_err(|_| "the signature's timestamp is not a Unix time in seconds")?;
-                    if (now - seconds).abs() > SIGNATURE_WINDOW {
-                        return Err("the signature's timestamp is more than 5 minutes off; compare the clocks");
-                    }
-                    format!("{stamp}:")
-                }
-                None => String::new(),
-            };
-            let mut ok = false;
-            for secret in secrets {
-                let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else { continue };
-                mac.update(prefix.as_bytes());
-                mac.update(body);
-                ok |= same(hex(&mac.finalize().into_bytes()).as_bytes(), given.as_bytes());
-            }
-            if ok { Ok(true) } else { Err("the body's signature does not match") }
-        }
+        Kind::Basic { username, password } => match authorization.and_then(|v| strip_scheme(v, "basic")) {
+            Some(given) => basic(given, username, password).unwrap_or_else(Checked::Wrong),
+            None => Checked::Absent,
+        },
+        Kind::Hmac { secrets, header, timestamp_header } => match headers.get(header.as_str()).and_then(|v| v.to_str().ok()) {
+            Some(given) => signed(given, secrets, timestamp_header.as_deref(), headers, body, now).map_or_else(Checked::Wrong, |()| Checked::Right),
+            None => Checked::Absent,
+        },
     }
+}
+
+fn basic<'a>(given: &str, username: &str, password: &'a Password) -> Result<Checked<'a>, &'static str> {
+    let decoded = STANDARD.decode(given).map_err(|_| "the basic credentials are not base64")?;
+    let text = String::from_utf8(decoded).map_err(|_| "the basic credentials are not UTF-8")?;
+    let (user, pass) = text.split_once(':').ok_or("the basic credentials lack a colon")?;
+    let known = same(user.as_bytes(), username.as_bytes());
+    match password {
+        Password::Plain(secret) if known & same(pass.as_bytes(), secret.expose().as_bytes()) => Ok(Checked::Right),
+        // A user that does not exist costs no check: names are no secret here, and the checks are what somebody who guesses would use up.
+        Password::Hashed(hash) if known => Ok(Checked::Hashed(hash, pass.to_owned())),
+        Password::Plain(_) | Password::Hashed(_) => Err(WRONG_PASSWORD),
+    }
+}
+
+fn signed(given: &str, secrets: &[Secret], timestamp_header: Option<&str>, headers: &HeaderMap, body: &[u8], now: i64) -> Result<(), &'static str> {
+    let prefix = match timestamp_header {
+        Some(name) => {
+            let stamp = headers.get(name).and_then(|v| v.to_str().ok()).ok_or("the signature's timestamp header is missing")?;
+            let seconds: i64 = stamp.parse().map_err(|_| "the signature's timestamp is not a Unix time in seconds")?;
+            if now.abs_diff(seconds) > SIGNATURE_WINDOW {
+                return Err("the signature's timestamp is more than 5 minutes off; compare the clocks");
+            }
+            format!("{stamp}:")
+        }
+        None => String::new(),
+    };
+    let mut ok = false;
+    for secret in secrets {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else { continue };
+        mac.update(prefix.as_bytes());
+        mac.update(body);
+        ok |= same(hex(&mac.finalize().into_bytes()).as_bytes(), given.as_bytes());
+    }
+    if ok { Ok(()) } else { Err("the body's signature does not match") }
 }
 
 fn strip_scheme<'a>(value: &'a str, scheme: &str) -> Option<&'a str> {
@@ -213,7 +266,6 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
-    use crate::config::PasswordHash;
 
     fn auth(kind: Kind) -> Auth {
         Auth { credentials: vec![Credential { name: "one".into(), kind, scopes: vec![], channels: vec![] }], ..Auth::default() }
@@ -225,24 +277,24 @@ mod tests {
         headers
     }
 
-    #[test]
-    fn bearer_and_basic() {
+    #[tokio::test]
+    async fn bearer_and_basic() {
         let bearer = auth(Kind::Bearer(Secret::new("t0ken")));
-        assert_eq!(bearer.admit(Scope::Webhook, &header("authorization", "bearer t0ken"), b"", None, 0).unwrap().name, "one");
-        assert!(bearer.admit(Scope::Webhook, &header("authorization", "Bearer t0keN"), b"", None, 0).is_err());
-        assert!(bearer.admit(Scope::Webhook, &HeaderMap::new(), b"", None, 0).is_err());
+        assert_eq!(bearer.admit(Scope::Webhook, &header("authorization", "bearer t0ken"), b"", None, 0).await.unwrap().name, "one");
+        assert!(bearer.admit(Scope::Webhook, &header("authorization", "Bearer t0keN"), b"", None, 0).await.is_err());
+        assert!(bearer.admit(Scope::Webhook, &HeaderMap::new(), b"", None, 0).await.is_err());
         let hash = PasswordHash::create("pw", b"salt-salt", 1000);
         for password in [Password::Plain(Secret::new("pw")), Password::Hashed(PasswordHash::parse(&hash).unwrap())] {
             let basic = auth(Kind::Basic { username: "grafana".into(), password });
             let given = |text: &str| header("authorization", &format!("Basic {}", STANDARD.encode(text)));
-            assert!(basic.admit(Scope::Webhook, &given("grafana:pw"), b"", None, 0).is_ok());
-            assert!(basic.admit(Scope::Webhook, &given("grafana:no"), b"", None, 0).is_err());
-            assert!(basic.admit(Scope::Webhook, &given("nobody:pw"), b"", None, 0).is_err());
+            assert!(basic.admit(Scope::Webhook, &given("grafana:pw"), b"", None, 0).await.is_ok());
+            assert!(basic.admit(Scope::Webhook, &given("grafana:no"), b"", None, 0).await.is_err());
+            assert!(basic.admit(Scope::Webhook, &given("nobody:pw"), b"", None, 0).await.is_err());
         }
     }
 
-    #[test]
-    fn grafana_signatures_with_rotation_and_a_window() {
+    #[tokio::test]
+    async fn grafana_signatures_with_rotation_and_a_window() {
         let secrets = vec![Secret::new("old"), Secret::new("new")];
         let kind = |stamp: Option<&str>| Kind::Hmac {
             secrets: secrets.clone(),
@@ -256,27 +308,27 @@ mod tests {
         };
         let plain = auth(kind(None));
         let headers = header("x-grafana-alerting-signature", &sign("{}"));
-        assert!(plain.admit(Scope::Webhook, &headers, b"{}", None, 0).is_ok());
-        assert!(plain.admit(Scope::Webhook, &headers, b"{ }", None, 0).is_err());
+        assert!(plain.admit(Scope::Webhook, &headers, b"{}", None, 0).await.is_ok());
+        assert!(plain.admit(Scope::Webhook, &headers, b"{ }", None, 0).await.is_err());
         let stamped = auth(kind(Some("x-stamp")));
         let mut headers = header("x-grafana-alerting-signature", &sign("1000:{}"));
         headers.insert("x-stamp", HeaderValue::from_static("1000"));
-        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1299).is_ok());
-        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1301).is_err());
+        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1299).await.is_ok());
+        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1301).await.is_err());
         headers.remove("x-stamp");
-        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1000).is_err());
+        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1000).await.is_err());
     }
 
-    #[test]
-    fn scopes_and_open_legacy_paths() {
+    #[tokio::test]
+    async fn scopes_and_open_legacy_paths() {
         let mut auth = auth(Kind::Bearer(Secret::new("t0ken")));
         auth.credentials[0].scopes = vec![Scope::Webhook];
         let given = header("authorization", "Bearer t0ken");
-        assert!(auth.admit(Scope::Api, &given, b"", None, 0).is_err());
+        assert!(auth.admit(Scope::Api, &given, b"", None, 0).await.is_err());
         auth.legacy_open = true;
         auth.legacy_allow = vec![("10.0.0.0".parse().unwrap(), 8)];
-        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "10.1.2.3".parse().ok(), 0).is_ok());
-        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "11.1.2.3".parse().ok(), 0).is_err());
-        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "::ffff:10.1.2.3".parse().ok(), 0).is_ok());
+        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "10.1.2.3".parse().ok(), 0).await.is_ok());
+        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "11.1.2.3".parse().ok(), 0).await.is_err());
+        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "::ffff:10.1.2.3".parse().ok(), 0).await.is_ok());
     }
 }
