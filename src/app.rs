@@ -17,6 +17,7 @@ use crate::http::door::{Certificates, Door};
 use crate::http::{self, HttpSettings};
 use crate::metrics::Metrics;
 use crate::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
+use crate::traces::Traces;
 
 /// How long a stop waits for what is under way.
 pub const DRAIN: Duration = Duration::from_secs(20);
@@ -38,6 +39,8 @@ pub struct AppOptions {
     pub clock: Clock,
     /// Whether changed files are reloaded by themselves.
     pub watch: bool,
+    /// Where spans go.
+    pub traces: Traces,
     /// Wait for another process to let go of the store instead of failing.
     pub wait_for_store: bool,
 }
@@ -45,7 +48,15 @@ pub struct AppOptions {
 impl AppOptions {
     /// Serves `config` with the machine's clock.
     pub fn new(config: impl Into<PathBuf>) -> Self {
-        Self { config: config.into(), listen: None, socket: None, clock: Clock::system(), watch: true, wait_for_store: true }
+        Self {
+            config: config.into(),
+            listen: None,
+            socket: None,
+            clock: Clock::system(),
+            watch: true,
+            traces: Traces::default(),
+            wait_for_store: true,
+        }
     }
 }
 
@@ -112,7 +123,7 @@ impl App {
             options.clock.clone(),
             metrics,
             &node,
-            EngineOptions { leased: shared, ..EngineOptions::default() },
+            EngineOptions { leased: shared, traces: options.traces.clone(), ..EngineOptions::default() },
         );
         let engine = Arc::new(engine);
         let reloader = Arc::new(Reloader {
@@ -172,6 +183,8 @@ impl App {
             let _ = watcher.await;
         }
         self.store.close().await;
+        let traces = self.engine.shared.traces.clone();
+        let _ = tokio::task::spawn_blocking(move || traces.stop()).await;
         drained
     }
 }

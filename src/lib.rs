@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | what for |
 //! |---|---|---|
-//! | F0 | [`model`], [`metrics`] | alerts, messages, outcomes, secrets, durations; no I/O |
+//! | F0 | [`model`], [`metrics`], [`traces`] | alerts, messages, outcomes, secrets, durations; what is counted and traced |
 //! | F1 | [`ingest`], [`route`], [`template`], [`channel`], [`store`] | one concern each; they do not see each other |
 //! | F2 | [`delivery`] | the plan, intake, and one runner per outlet |
 //! | F3 | [`config`] | file to checked plan, with every finding located |
@@ -25,3 +25,4 @@ pub mod model;
 pub mod route;
 pub mod store;
 pub mod template;
+pub mod traces;

@@ -8,6 +8,7 @@ use std::path::Path;
 const FLOORS: &[(&str, u8)] = &[
     ("model", 0),
     ("metrics", 0),
+    ("traces", 0),
     ("ingest", 1),
     ("route", 1),
     ("template", 1),

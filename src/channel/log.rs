@@ -169,6 +169,7 @@ mod tests {
             message: MessageId::new(),
             attempt: 1,
             idempotency_key: "k".into(),
+            traceparent: String::new(),
             direct: false,
         }
     }

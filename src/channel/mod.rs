@@ -58,6 +58,8 @@ pub struct SendContext {
     pub attempt: u32,
     /// The same for every try of one page of one generation of a message, different for any other: `msgUuid`, `Message-ID`, `webhook-id`.
     pub idempotency_key: String,
+    /// Context of the trace that the message belongs to (W3C `traceparent`); empty when there is none.
+    pub traceparent: String,
     /// Whether this is a synchronous direct call (WeCom's duplicate check is then off).
     pub direct: bool,
 }

@@ -83,6 +83,7 @@ async fn straight(plan: &crate::delivery::Plan, args: &SendArgs) -> Result<Value
             message,
             attempt: 1,
             idempotency_key: format!("{message}-{}", page.number),
+            traceparent: String::new(),
             direct: true,
         };
         for (i, result) in channel.driver.send(page, &channel.recipients, &cx).await {

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Common, Outcome, service};
 use crate::app::{App, AppOptions, DRAIN};
+use crate::traces::Traces;
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,7 +50,11 @@ async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>) -
     let mut int = signal(SignalKind::interrupt())?;
     let mut hup = signal(SignalKind::hangup())?;
     let socket = socket.map(std::sync::Arc::new);
-    let options = AppOptions { listen: common.listen.clone(), socket, watch: !args.no_watch, ..AppOptions::new(&common.config) };
+    let traces = Traces::from_env().unwrap_or_else(|error| {
+        tracing::error!("{error}; alerts are delivered without traces");
+        Traces::default()
+    });
+    let options = AppOptions { traces, listen: common.listen.clone(), socket, watch: !args.no_watch, ..AppOptions::new(&common.config) };
     // Waiting for another process to let go of the store may take long: life is shown from here on.
     let watchdog = service::watchdog();
     let app = App::start(options).await?;

@@ -110,6 +110,7 @@ async fn without_secrets_everything_is_judged_and_nothing_can_be_sent() {
         message: crate::model::MessageId::new(),
         attempt: 1,
         idempotency_key: String::new(),
+        traceparent: String::new(),
         direct: false,
     };
     let results = mail.driver.send(&crate::model::Page::default(), &mail.recipients, &context).await;

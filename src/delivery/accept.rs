@@ -39,7 +39,18 @@ pub enum CallError {
 
 impl Engine {
     /// Takes an event in: committed when this returns. `to` sends it to these channels past the routing table (unknown names are left out by the caller).
-    pub async fn accept(&self, event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
+    pub async fn accept(&self, mut event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
+        let span = self.shared.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
+        event.trace = span.context(std::mem::take(&mut event.trace));
+        let taken = self.take_in(event, to).await;
+        if self.shared.traces.on() {
+            let told = taken.as_ref().map(|taken| (taken.event.to_string(), taken.deliveries.len(), taken.duplicate)).map_err(ToString::to_string);
+            span.end(self.shared.clock.now_ms(), told);
+        }
+        taken
+    }
+
+    async fn take_in(&self, event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
         let started = self.shared.clock.instant();
         let plan = self.shared.plan.load_full();
         let now = self.shared.clock.now();
@@ -112,7 +123,18 @@ impl Engine {
     }
 
     /// Makes a direct call: recorded, one attempt at the platform's pace ahead of queued work, and the platform's word as the answer.
-    pub async fn call(&self, channel: &ChannelPlan, event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, CallError> {
+    pub async fn call(&self, channel: &ChannelPlan, mut event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, CallError> {
+        let span = self.shared.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
+        event.trace = span.context(std::mem::take(&mut event.trace));
+        let called = self.make(channel, event, page, to).await;
+        if self.shared.traces.on() {
+            let told = called.as_ref().map(|called| (called.delivery.to_string(), 1, false)).map_err(ToString::to_string);
+            span.end(self.shared.clock.now_ms(), told);
+        }
+        called
+    }
+
+    async fn make(&self, channel: &ChannelPlan, event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, CallError> {
         if channel.disabled {
             return Err(CallError::Disabled(channel.name.to_string()));
         }

@@ -12,6 +12,7 @@ use crate::store::{
     AcceptedDelivery, CellState, DeliveryChange, EndedAttempt, Fence, NewAttempt, SettledMessage, Settlement, State, StoreError, Waiting,
 };
 use crate::template::MessageKind;
+use crate::traces::Attempted;
 
 use super::clock::timestamp;
 use super::compose::{Composed, Draft};
@@ -233,6 +234,7 @@ impl Step {
             attempt: job.tries() + 1,
             idempotency_key: job.idempotency_key(page),
             direct: job.caller.is_some(),
+            traceparent: job.traces().next().unwrap_or_default().to_owned(),
         };
         let fail = |kind, text: String| (0..to.len()).map(|i| (i, Err(SendError::new(kind, text.clone())))).collect();
         let Some(page) = job.pages.get(usize::from(page)) else { return fail(ErrorKind::Rejected, "the stored message lacks this page".into()) };
@@ -250,6 +252,7 @@ impl Step {
 
     async fn after(self, mut job: Job, attempt: AttemptId, page: u16, to: Vec<Recipient>, results: Vec<CellResult>, begun_at: i64) -> Finished {
         let now = self.shared.clock.now_ms();
+        let tried = job.tries();
         let followers = self.followers(&job).await;
         let jitter = self.shared.jitter();
         let bench = Bench { plan: &self.plan, channel: &self.channel, now, jitter, followers: &followers };
@@ -268,6 +271,22 @@ impl Step {
             code: outcome.code.clone(),
             answer: outcome.answer.clone(),
         };
+        if self.shared.traces.on() {
+            let attempted = Attempted {
+                message: job.id.to_string(),
+                channel: &self.channel.name,
+                platform: self.channel.platform.name,
+                deliveries: job.members.len(),
+                page: page + 1,
+                attempt: tried + 1,
+                born_at: job.born_at(),
+                begun_at,
+                ended_at: now,
+                kind: ended.kind,
+                code: ended.code.as_deref(),
+            };
+            self.shared.traces.attempted(&attempted, job.traces());
+        }
         let done = matches!(outcome.next, Next::Done | Next::Split);
         // A message that goes back to its lanes is not kept; its attempt is, under its id, so that the pace and `show` know of it.
         let store = (!job.stored).then(|| job.record(self.channel.platform.name));

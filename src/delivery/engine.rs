@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::metrics::Metrics;
 use crate::model::OutletKey;
 use crate::store::{AcceptedDelivery, DeliveryChange, Settlement, State, Store, StoreError, Waiting};
+use crate::traces::Traces;
 
 use super::alarm::Alarm;
 use super::clock::Clock;
@@ -27,17 +28,19 @@ use super::runner::{Command, Runner};
 const QUEUE: usize = 4096;
 
 /// How a lease is kept on a store that several nodes share; on SQLite the lock on its file is the lease.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// How long an outlet's lease lives.
     pub lease: Duration,
     /// Whether leases must be renewed.
     pub leased: bool,
+    /// Where spans go.
+    pub traces: Traces,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(8), leased: false }
+        Self { lease: Duration::from_secs(8), leased: false, traces: Traces::default() }
     }
 }
 
@@ -114,6 +117,8 @@ pub struct Shared {
     pub node: Arc<str>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Where spans go.
+    pub traces: Traces,
     /// Background work that a stop waits for.
     pub tracker: TaskTracker,
     pub(super) lease: Duration,
@@ -381,6 +386,7 @@ impl Engine {
             clock,
             node: node.into(),
             metrics,
+            traces: options.traces,
             tracker: TaskTracker::new(),
             lease: options.lease,
             leased: options.leased,

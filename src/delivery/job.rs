@@ -102,6 +102,11 @@ impl Job {
         }
     }
 
+    /// Contexts of the traces of the events it carries, as far as they are in memory.
+    pub fn traces(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().filter_map(|member| Some(member.event.as_ref()?.trace.as_str())).filter(|trace| !trace.is_empty())
+    }
+
     /// A direct call.
     pub fn of_call(channel: Arc<str>, member: Waiting, caller: Caller, now: Instant, now_ms: i64) -> Self {
         Self { members: vec![member], caller: Some(caller), ..Self::of_lanes(channel, MessageKind::Single, Vec::new(), now, now_ms) }

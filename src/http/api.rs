@@ -470,9 +470,10 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
 
 /// `POST /api/v1/send`: durable and asynchronous, by channel name.
 pub(super) async fn send(State(app): State<Arc<App>>, request: Request) -> Answer {
-    let Admitted { caller, body } = gate(&app, request).await?;
+    let Admitted { caller, body, trace } = gate(&app, request).await?;
     let now = app.engine.shared.clock.now();
     let ingest::SendCall { mut event, to } = ingest::send(&body, now).map_err(|e| ApiError::bad(e.to_string()))?;
+    event.trace = trace;
     event.source = if caller.name.is_empty() { "direct".into() } else { format!("direct/{}", caller.name) };
     let plan = app.engine.shared.plan.load_full();
     let (mut known, mut unknown) = known_channels(&plan, &to);

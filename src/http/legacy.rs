@@ -36,7 +36,7 @@ fn fail(text: impl Into<String>) -> Failure {
 
 async fn serve(app: Arc<App>, path: &'static str, request: Request, make: impl FnOnce(&App, &Caller, &[u8]) -> Result<Call, Failure>) -> Response {
     // 401 and 413 are the only answers that are not 200.
-    let Admitted { caller, body } = match admit(&app, Scope::Legacy, request).await {
+    let Admitted { caller, body, trace } = match admit(&app, Scope::Legacy, request).await {
         Ok(admitted) => admitted,
         Err(error) => return error.into_response(),
     };
@@ -45,7 +45,7 @@ async fn serve(app: Arc<App>, path: &'static str, request: Request, make: impl F
         Ok(call) if !caller.may_use(&call.channel.name) => failure(fail(format!("these credentials may not use channel `{}`", call.channel.name))),
         Ok(call) => {
             metrics.received(SenderKind::Direct.as_str(), "accepted");
-            let event = event(path, &caller, &call);
+            let event = Event { trace, ..event(path, &caller, &call) };
             let channel = call.channel.clone();
             outcome(app.engine.call(&channel, event, call.page, call.to).await)
         }

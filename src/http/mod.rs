@@ -29,6 +29,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 use crate::config::{Network, ServerSettings};
 use crate::delivery::Engine;
 use crate::ingest::GenericMapping;
+use crate::traces::traceparent;
 
 pub use auth::{Auth, Caller, Refusal, Scope};
 pub use error::HttpError;
@@ -118,6 +119,8 @@ impl App {
 pub(crate) struct Admitted {
     pub(crate) caller: Caller,
     pub(crate) body: Bytes,
+    /// The trace that the caller began (W3C `traceparent`), or nothing.
+    pub(crate) trace: String,
 }
 
 /// The router.
@@ -237,6 +240,7 @@ async fn wrong_method(request: Request) -> HttpError {
 pub(crate) async fn admit(app: &App, scope: Scope, request: Request) -> Result<Admitted, HttpError> {
     let settings = app.settings.load_full();
     let (parts, body) = request.into_parts();
+    let trace = traceparent(parts.headers.get("traceparent").and_then(|value| value.to_str().ok()));
     let peer = peer(&settings, &parts.headers, parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip()));
     let now = app.engine.shared.clock.now_ms() / 1000;
     let refuse = |refusal: Refusal| match refusal {
@@ -254,11 +258,11 @@ pub(crate) async fn admit(app: &App, scope: Scope, request: Request) -> Result<A
     if !settings.auth.needs_body() {
         let caller = settings.auth.admit(scope, &parts.headers, b"", peer, now).await.map_err(refuse)?;
         let body = read(app, body, settings.max_body).await?;
-        return Ok(Admitted { caller, body });
+        return Ok(Admitted { caller, body, trace });
     }
     let body = read(app, body, settings.max_body).await?;
     let caller = settings.auth.admit(scope, &parts.headers, &body, peer, now).await.map_err(refuse)?;
-    Ok(Admitted { caller, body })
+    Ok(Admitted { caller, body, trace })
 }
 
 async fn read(app: &App, body: Body, max: usize) -> Result<Bytes, HttpError> {

@@ -27,7 +27,7 @@ pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQue
 }
 
 async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) -> Result<Json<Value>, HttpError> {
-    let Admitted { caller, body } = admit(app, Scope::Webhook, request).await?;
+    let Admitted { caller, body, trace } = admit(app, Scope::Webhook, request).await?;
     let settings = app.settings.load();
     let metrics = &app.engine.shared.metrics;
     let now = app.engine.shared.clock.now();
@@ -36,6 +36,7 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
         tracing::warn!(%error, bytes = body.len(), "a body was refused");
         HttpError::bad_request(error.to_string())
     })?;
+    event.trace = trace;
     let Query { to, source } = Query::parse(query.as_deref().unwrap_or(""));
     // The caller's `?source=` names the sender, else its credential does; Grafana's organisations are apart.
     event.source = ingest::source(event.kind, source.as_deref().unwrap_or(&caller.name), org_id);

@@ -166,6 +166,9 @@ pub struct Event {
     /// A message the sender rendered (Grafana, direct sends); empty otherwise.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// Context of the trace that it belongs to (W3C `traceparent`); empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trace: String,
     /// The alerts, in the order they were sent. Never empty.
     pub alerts: Vec<Alert>,
 }

@@ -23,4 +23,5 @@ mod security;
 mod storm;
 mod support;
 mod systemd;
+mod traces;
 mod transfer;

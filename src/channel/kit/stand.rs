@@ -134,6 +134,7 @@ pub fn context() -> SendContext {
         message: MessageId::new(),
         attempt: 1,
         idempotency_key: "0123456789abcdef".into(),
+        traceparent: String::new(),
         direct: false,
     }
 }

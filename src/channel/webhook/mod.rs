@@ -207,6 +207,9 @@ impl Driver {
         let signatures: Vec<String> = self.keys.iter().map(|key| sign(key, &id, &timestamp, &body)).collect();
         let mut call = self.http.request(self.method.clone(), self.url.expose()).body("application/json", body);
         call = call.header("content-type", &self.content_type).header("webhook-id", &id).header("webhook-timestamp", &timestamp);
+        if !cx.traceparent.is_empty() {
+            call = call.header("traceparent", &cx.traceparent);
+        }
         if !signatures.is_empty() {
             call = call.header("webhook-signature", &signatures.join(" "));
         }

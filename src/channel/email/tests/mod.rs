@@ -66,6 +66,7 @@ fn cx() -> SendContext {
         message: MessageId::new(),
         attempt: 1,
         idempotency_key: "k-1".into(),
+        traceparent: String::new(),
         direct: false,
     }
 }
