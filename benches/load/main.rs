@@ -1,6 +1,6 @@
 //! The whole, measured beside its limits in one run: `cargo build --release && cargo bench --bench load`. Loopback only, bounded in count.
 //!
-//! `WATCHFIRE_BIN` names another binary. Prints the tables of `benches/README.md`.
+//! `WATCHFIRE_BIN` names another binary, `WATCHFIRE_ONLY` parts (`accept,forward,mail,growth`). Prints the tables of `benches/README.md`.
 
 mod servers;
 mod wire;
@@ -91,9 +91,10 @@ fn rss(process: &Process) -> u64 {
 /// Seconds of both cores that a process has used.
 fn cpu(process: &Process) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.child.id())).unwrap_or_default();
-    let fields: Vec<u64> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().filter_map(|field| field.parse().ok()).collect();
-    // utime and stime, of which the first non-number (the state) is left out above; in ticks of 10 ms.
-    (fields.get(10).unwrap_or(&0) + fields.get(11).unwrap_or(&0)) as f64 / 100.0
+    // After the name: the state, then numbers; utime and stime are the 14th and 15th field of the line (proc_pid_stat(5)), in ticks of 10 ms.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at - 3).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    (ticks(14) + ticks(15)) as f64 / 100.0
 }
 
 /// Waits until the sink has taken so many, and gives the time since `started`.
@@ -115,57 +116,74 @@ fn row(name: &str, run: &Run, of: Option<f64>) {
 const HEAD: &str = "| | a second | ratio | p50 ms | p99 ms | p99.9 ms | not 200 |\n|---|---|---|---|---|---|---|";
 const OFF: &str = "channels: { off: { webhook: { url: 'http://127.0.0.1:9/', allow: [127.0.0.1] }, disabled: true } }\nroute: { to: [off] }\n";
 
-async fn measure(binary: PathBuf) {
+async fn measure(binary: PathBuf, only: &str) {
     let folder = std::env::temp_dir().join(format!("watchfire-load-{}", std::process::id()));
     let size = std::fs::metadata(&binary).map_or(0, |meta| meta.len());
     let mut bench = Bench { binary, folder, next: 0 };
+    let wanted = |part: &str| only.is_empty() || only.split(',').any(|name| name == part);
     for connections in [32, 128] {
-        println!("\n### Taking in, 3 alerts a body, {connections} connections\n\n{HEAD}");
-        let mut parsing = 0.0;
-        for kind in ["read", "parse"] {
-            let server = server(kind, "");
-            post(server.port, "/", 0, 2000, connections, 3, None).await;
-            let run = post(server.port, "/", 0, EVENTS, connections, 3, None).await;
-            row(if kind == "read" { "bare axum, reads the body" } else { "bare axum, parses it, too" }, &run, None);
-            parsing = run.rate();
+        if wanted("accept") {
+            accept(&mut bench, connections).await;
         }
-        let (watchfire, _) = bench.watchfire(OFF);
-        let idle = rss(&watchfire);
-        let from = bench.fresh(EVENTS + 2000);
-        post(watchfire.port, "/webhook", from, 2000, connections, 3, None).await;
-        let run = post(watchfire.port, "/webhook", from + 2000, EVENTS, connections, 3, None).await;
-        row("**Watchfire**: parsed, routed, synced to disk", &run, Some(parsing));
-        let half = run.rate() / 2.0;
-        let from = bench.fresh(EVENTS / 2);
-        let paced = post(watchfire.port, "/webhook", from, EVENTS / 2, connections, 3, Some(half)).await;
-        row("Watchfire at half of that rate", &paced, None);
-        println!("\nMemory: {idle} MiB idle, {} MiB under load.", rss(&watchfire));
     }
     for connections in [32, 128] {
-        println!("\n### End to end to an HTTP receiver, 3 alerts a body, a lane each, {connections} connections\n\n{HEAD}");
-        let sink = server("sink", "");
-        let target = format!("http://127.0.0.1:{}/", sink.port);
-        let proxy = server("forward", &target);
-        post(proxy.port, "/", 0, 2000, connections, 3, None).await;
-        let forwarded = post(proxy.port, "/", 0, EVENTS, connections, 3, None).await;
-        row("bare axum, parses and forwards, keeps nothing", &forwarded, None);
-        let sink = server("sink", "");
-        let channel = format!("webhook: {{ url: 'http://127.0.0.1:{}/', allow: [127.0.0.1] }}, pace: off, digest: off", sink.port);
-        let (watchfire, _) = bench.watchfire(&format!("channels: {{ out: {{ {channel} }} }}\nroute: {{ to: [out] }}\n"));
-        let from = bench.fresh(EVENTS);
-        let (before, started) = (cpu(&watchfire), Instant::now());
-        let mut run = post(watchfire.port, "/webhook", from, EVENTS, connections, 3, None).await;
-        let accepted = run.took;
-        run.took = arrived(sink.port, run.good, started).await;
-        row("**Watchfire**: taken in, delivered, recorded", &run, Some(forwarded.rate()));
-        let spent = (cpu(&watchfire) - before) * 10_000.0 / run.good.max(1) as f64;
-        println!("\nAll were taken in after {:.2} s; {spent:.2} CPU seconds per 10,000; {} MiB.", accepted.as_secs_f64(), rss(&watchfire));
+        if wanted("forward") {
+            forward(&mut bench, connections).await;
+        }
     }
-    mail(&mut bench).await;
-    growth(&mut bench).await;
+    if wanted("mail") {
+        mail(&mut bench).await;
+    }
+    if wanted("growth") {
+        growth(&mut bench).await;
+    }
     let (_, ready) = bench.watchfire(OFF);
     println!("\nStart-up with an empty store: {:.0} ms. Binary: {:.1} MB.", ready.as_secs_f64() * 1000.0, size as f64 / 1e6);
     let _ = std::fs::remove_dir_all(&bench.folder);
+}
+
+async fn accept(bench: &mut Bench, connections: usize) {
+    println!("\n### Taking in, 3 alerts a body, {connections} connections\n\n{HEAD}");
+    let mut parsing = 0.0;
+    for kind in ["read", "parse"] {
+        let server = server(kind, "");
+        post(server.port, "/", 0, 2000, connections, 3, None).await;
+        let run = post(server.port, "/", 0, EVENTS, connections, 3, None).await;
+        row(if kind == "read" { "bare axum, reads the body" } else { "bare axum, parses it, too" }, &run, None);
+        parsing = run.rate();
+    }
+    let (watchfire, _) = bench.watchfire(OFF);
+    let idle = rss(&watchfire);
+    let from = bench.fresh(EVENTS + 2000);
+    post(watchfire.port, "/webhook", from, 2000, connections, 3, None).await;
+    let run = post(watchfire.port, "/webhook", from + 2000, EVENTS, connections, 3, None).await;
+    row("**Watchfire**: parsed, routed, synced to disk", &run, Some(parsing));
+    let half = run.rate() / 2.0;
+    let from = bench.fresh(EVENTS / 2);
+    let paced = post(watchfire.port, "/webhook", from, EVENTS / 2, connections, 3, Some(half)).await;
+    row("Watchfire at half of that rate", &paced, None);
+    println!("\nMemory: {idle} MiB idle, {} MiB under load.", rss(&watchfire));
+}
+
+async fn forward(bench: &mut Bench, connections: usize) {
+    println!("\n### End to end to an HTTP receiver, 3 alerts a body, a lane each, {connections} connections\n\n{HEAD}");
+    let sink = server("sink", "");
+    let target = format!("http://127.0.0.1:{}/", sink.port);
+    let proxy = server("forward", &target);
+    post(proxy.port, "/", 0, 2000, connections, 3, None).await;
+    let forwarded = post(proxy.port, "/", 0, EVENTS, connections, 3, None).await;
+    row("bare axum, parses and forwards, keeps nothing", &forwarded, None);
+    let sink = server("sink", "");
+    let channel = format!("webhook: {{ url: 'http://127.0.0.1:{}/', allow: [127.0.0.1] }}, pace: off, digest: off", sink.port);
+    let (watchfire, _) = bench.watchfire(&format!("channels: {{ out: {{ {channel} }} }}\nroute: {{ to: [out] }}\n"));
+    let from = bench.fresh(EVENTS);
+    let (before, started) = (cpu(&watchfire), Instant::now());
+    let mut run = post(watchfire.port, "/webhook", from, EVENTS, connections, 3, None).await;
+    let accepted = run.took;
+    run.took = arrived(sink.port, run.good, started).await;
+    row("**Watchfire**: taken in, delivered, recorded", &run, Some(forwarded.rate()));
+    let spent = (cpu(&watchfire) - before) * 10_000.0 / run.good.max(1) as f64;
+    println!("\nAll were taken in after {:.2} s; {spent:.2} CPU seconds per 10,000; {} MiB.", accepted.as_secs_f64(), rss(&watchfire));
 }
 
 async fn mail(bench: &mut Bench) {
@@ -217,5 +235,6 @@ fn main() {
     let binary =
         std::env::var_os("WATCHFIRE_BIN").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/watchfire"), PathBuf::from);
     assert!(binary.exists(), "build it first: cargo build --release");
-    runtime.block_on(measure(binary));
+    let only = std::env::var("WATCHFIRE_ONLY").unwrap_or_default();
+    runtime.block_on(measure(binary, &only));
 }

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -16,7 +17,7 @@ use crate::traces::Attempted;
 
 use super::clock::timestamp;
 use super::compose::{Composed, Draft};
-use super::engine::Shared;
+use super::engine::{Handle, Shared};
 use super::job::Job;
 use super::lanes::Read;
 use super::outcome::{Bench, Next, Outcome};
@@ -38,6 +39,8 @@ pub struct Finished {
     pub lanes: Vec<(LaneId, Option<Read>, Vec<Waiting>)>,
     /// Lanes that form the next messages by themselves (halves of a refused digest).
     pub split: Vec<(Arc<str>, Vec<LaneId>)>,
+    /// Whether it gave its place among those being sent away when the platform had answered.
+    pub answered: bool,
     /// Whether a send was begun (it counts for the pace).
     pub began: bool,
     /// What the outcome means for the outlet; `None` without a send.
@@ -62,6 +65,8 @@ pub struct Step {
     pub channel: Arc<ChannelPlan>,
     /// Outlet and epoch.
     pub fence: Fence,
+    /// Where it says that only its outcome is to be stored any more, where that matters.
+    pub answered: Option<(Arc<AtomicUsize>, Arc<Handle>)>,
 }
 
 impl Step {
@@ -303,11 +308,19 @@ impl Step {
             now,
         };
         self.shared.report(&self.channel, &job, &settlement, &outcome);
+        // A success says nothing that the next message would have to wait for; anything else may (a pause, a hold, a breaker).
+        let answered = (outcome.kind == "ok" && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
+        if let Some((count, handle)) = answered {
+            count.fetch_add(1, Ordering::AcqRel);
+            handle.kicked.notify_one();
+        }
+        let answered = answered.is_some();
         let settled = self.settle(settlement).await;
         if !dissolved {
             job.stored = true;
         }
         let mut finished = self.finish(job, outcome).await;
+        finished.answered = answered;
         match settled {
             Ok(children) => finished.children = children,
             Err(_) => finished.fenced = true,

@@ -13,6 +13,7 @@ mod compose;
 pub mod engine;
 mod fold;
 pub mod heartbeat;
+mod hold;
 pub mod intake;
 mod job;
 pub mod keeper;

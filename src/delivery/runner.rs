@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -11,12 +11,13 @@ use tokio::time::Instant;
 
 use crate::channel::{Limit, Probe};
 use crate::model::{ErrorKind, LaneId, OutletKey};
-use crate::store::{Claim, Fence, OutletChange, Waiting};
+use crate::store::{Claim, Fence, Waiting};
 use crate::template::MessageKind;
 
 use super::attempt::{Finished, READ, Step};
 use super::breaker::Breaker;
 use super::engine::{Handle, Shared};
+use super::hold::{FIRST_TRIAL, Hold};
 use super::job::{Caller, Job};
 use super::lanes::{Lanes, MAX_LANES};
 use super::pace::Pacer;
@@ -24,15 +25,18 @@ use super::plan::ChannelPlan;
 
 /// Lanes merged into one digest at most.
 const DIGEST_LANES: usize = 2000;
-/// First and longest wait between two trials of a held outlet.
-const FIRST_TRIAL: Duration = Duration::from_secs(30);
-const LONGEST_TRIAL: Duration = Duration::from_secs(600);
 /// How often a runner looks at the store without having been told to: a safety net under lost hints, not the way work arrives.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// The same where other nodes accept, too, and a hint from them may be lost.
 const LOOK_AGAIN_SHARED: Duration = Duration::from_secs(1);
+/// How soon memory is filled again from a store that holds more.
+const REFILL: Duration = Duration::from_millis(50);
 /// How long the lanes of direct calls are remembered; they are settled long before.
 const CALLED: Duration = Duration::from_secs(120);
+
+/// Messages of an outlet without a pace that were delivered and whose outcome is not on disk yet, at most. They hold no place among those being sent,
+/// else the disk would set the pace; a crash may repeat them.
+const UNSETTLED: usize = 128;
 
 /// What a runner is told.
 #[derive(Debug)]
@@ -49,14 +53,6 @@ pub enum Command {
     Forget,
     /// Channels were muted or unmuted by hand.
     Mutes,
-}
-
-struct Hold {
-    reason: String,
-    trial_at: Instant,
-    wait: Duration,
-    /// A probe is under way, or the head message is the trial.
-    trying: bool,
 }
 
 /// The runner of one outlet.
@@ -81,9 +77,11 @@ pub struct Runner {
     pacer: Pacer,
     paused_until: Instant,
     breaker: Breaker,
-    hold: Option<Hold>,
+    pub(super) hold: Option<Hold>,
     tasks: JoinSet<Finished>,
-    probes: JoinSet<Probe>,
+    /// Those of the tasks that only wait for the disk.
+    answered: Arc<AtomicUsize>,
+    pub(super) probes: JoinSet<Probe>,
     loading: JoinSet<LoadResult>,
     pub(super) found: JoinSet<Vec<Waiting>>,
     /// Look at the store then, whatever else happens.
@@ -121,6 +119,7 @@ impl Runner {
             breaker: Breaker::default(),
             hold: None,
             tasks: JoinSet::new(),
+            answered: Arc::default(),
             probes: JoinSet::new(),
             loading: JoinSet::new(),
             found: JoinSet::new(),
@@ -138,6 +137,7 @@ impl Runner {
             }
             self.hear();
             if self.tasks.is_empty() {
+                self.answered.store(0, Ordering::Release);
                 if self.epoch == 0 {
                     if !self.take_over().await {
                         continue;
@@ -286,15 +286,22 @@ impl Runner {
             };
             self.pacer.begin(now);
             let fence = Fence { outlet: self.outlet.clone(), epoch: self.epoch };
-            let step = Step { shared: self.shared.clone(), plan: self.shared.plan.load_full(), channel, fence };
+            let answered = self.pacer.is_off().then(|| (self.answered.clone(), self.handle.clone()));
+            let step = Step { shared: self.shared.clone(), plan: self.shared.plan.load_full(), channel, fence, answered };
             self.tasks.spawn(step.run(job));
         }
         self.show();
     }
 
+    /// Whether one more may be sent at once.
+    fn has_room(&self) -> bool {
+        let sending = self.tasks.len().saturating_sub(self.answered.load(Ordering::Acquire));
+        sending < self.concurrency && self.tasks.len() < self.concurrency + UNSETTLED
+    }
+
     /// The next message to start: direct calls, then messages under way, then halves of a refused digest, then lanes.
     fn pick(&mut self, now: Instant) -> Option<Job> {
-        if self.tasks.len() >= self.concurrency || now < self.paused_until || self.pacer.slot(now, 1) > now {
+        if !self.has_room() || now < self.paused_until || self.pacer.slot(now, 1) > now {
             return None;
         }
         if let Some(call) = self.calls.pop_front() {
@@ -346,6 +353,9 @@ impl Runner {
 
     fn finished(&mut self, finished: Finished) {
         let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        if finished.answered {
+            self.answered.fetch_sub(1, Ordering::AcqRel);
+        }
         if finished.began {
             self.pacer.end(now)
         } else {
@@ -387,71 +397,18 @@ impl Runner {
         }
     }
 
-    fn held(&mut self, reason: String, now: Instant) {
-        let wait = self.hold.as_ref().map_or(FIRST_TRIAL, |h| (h.wait * 2).min(LONGEST_TRIAL));
-        if self.hold.is_none() {
-            self.shared.outlet_held(&self.outlet, &reason);
-        }
-        self.hold = Some(Hold { reason, trial_at: now + wait, wait, trying: false });
-    }
-
-    fn released(&mut self) {
-        if self.hold.take().is_some() {
-            self.shared.outlet_released(&self.outlet);
-            self.write(OutletChange { held: Some(None), paused_until: None });
-        }
-    }
-
-    /// Tries a held outlet: with a probe where the platform has one, else with its head message.
-    fn try_held(&mut self, now: Instant) {
-        let Some(hold) = &mut self.hold else { return };
-        if hold.trying || now < hold.trial_at || !self.probes.is_empty() {
-            return;
-        }
-        let plan = self.shared.plan.load();
-        let Some(channel) = plan.channels.values().find(|c| c.outlet == self.outlet) else { return };
-        hold.trial_at = now + hold.wait;
-        let driver = channel.driver.clone();
-        self.probes.spawn(async move { driver.probe().await });
-    }
-
-    fn probed(&mut self, probe: Probe) {
-        let now = self.shared.clock.instant();
-        match probe {
-            Probe::Ok => self.released(),
-            Probe::Failed(error) => {
-                tracing::warn!(outlet = %self.outlet, %error, "still held");
-                if let Some(hold) = &mut self.hold {
-                    hold.wait = (hold.wait * 2).min(LONGEST_TRIAL);
-                    hold.trial_at = now + hold.wait;
-                }
-            }
-            Probe::Unsupported => {
-                if let Some(hold) = &mut self.hold {
-                    hold.trying = true;
-                }
-            }
-        }
-    }
-
-    /// Writes pause or hold without an attempt. A write that fails is no loss: it is written again with the next one.
-    fn write(&self, change: OutletChange) {
-        let (shared, fence) = (self.shared.clone(), Fence { outlet: self.outlet.clone(), epoch: self.epoch });
-        self.shared.tracker.spawn(async move {
-            if let Err(error) = shared.store.outlet(fence.clone(), change).await {
-                tracing::warn!(outlet = %fence.outlet, %error, "could not record pause or hold");
-            }
-        });
-    }
-
     /// Reads lanes from the store when memory runs low and something may wait there.
     fn look(&mut self, now: Instant) {
+        if self.lanes.left && self.loading.is_empty() {
+            self.refill_at = self.refill_at.min(now + REFILL);
+        }
         let low = !self.lanes.complete && self.lanes.ready_len() < MAX_LANES / 8 && now >= self.refill_at;
         if !self.loading.is_empty() || (now < self.look_at && !low) {
             return;
         }
         self.look_at = now + if self.shared.leased() { LOOK_AGAIN_SHARED } else { LOOK_AGAIN };
         self.refill_at = now + LOOK_AGAIN;
+        self.lanes.left = false;
         let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
         self.called.retain(|_, at| now.duration_since(*at) < CALLED);
         let (limit, mut known) = (MAX_LANES, self.lanes.known());
@@ -467,11 +424,10 @@ impl Runner {
                 let (calls, heads): (Vec<_>, Vec<_>) = heads.into_iter().partition(|head| head.key.starts_with(super::accept::CALL_LANE));
                 self.find_calls(calls);
                 let shared = self.shared.clone();
-                let before = self.lanes.held();
-                self.lanes.load(heads, all, now, now_ms, |name| shared.name(name));
-                // Only a look that found something new is worth repeating soon.
-                if self.lanes.held() > before {
-                    self.refill_at = now + Duration::from_millis(50);
+                let news = self.lanes.load(heads, all, now, now_ms, |name| shared.name(name));
+                // Only a look that found something new is worth repeating soon, or one that something was left behind after.
+                if news > 0 || self.lanes.left {
+                    self.refill_at = now + REFILL;
                 }
             }
             Err(error) => {
@@ -506,7 +462,7 @@ impl Runner {
         if !self.lanes.complete && self.loading.is_empty() && self.lanes.ready_len() < MAX_LANES / 8 {
             wake = wake.min(self.refill_at.max(now + Duration::from_millis(2)));
         }
-        let idle = self.tasks.len() < self.concurrency;
+        let idle = self.has_room();
         if let Some(timer) = self.lanes.next_timer() {
             wake = wake.min(timer.max(now));
         }

@@ -86,12 +86,22 @@ pub struct Lanes {
     weight: usize,
     /// Whether every lane with something waiting is in memory.
     pub complete: bool,
+    /// Whether something that could be sent at once was left on disk since the last look at the store began.
+    pub left: bool,
 }
 
 impl Default for Lanes {
     /// Knows nothing yet: what waits is on disk.
     fn default() -> Self {
-        Self { map: HashMap::new(), ready: BTreeSet::new(), timers: BTreeSet::new(), drained: HashSet::new(), weight: 0, complete: false }
+        Self {
+            map: HashMap::new(),
+            ready: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            drained: HashSet::new(),
+            weight: 0,
+            complete: false,
+            left: false,
+        }
     }
 }
 
@@ -121,7 +131,7 @@ impl Lanes {
         let id = waiting.lane;
         if !self.map.contains_key(&id) {
             if self.map.len() >= MAX_LANES && !self.make_room(order(waiting.rank, waiting.born_at), Some(now)) {
-                self.complete = false;
+                self.leave();
                 return;
             }
             // Only the first delivery of a lane surely has nothing before it on disk.
@@ -152,7 +162,7 @@ impl Lanes {
         let ord = order(rank, born_at);
         if !self.map.contains_key(&id) {
             if self.map.len() >= MAX_LANES && !self.make_room(ord, Some(now)) {
-                self.complete = false;
+                self.leave();
                 return;
             }
             self.map.insert(id, Lane::new(channel, -1, ord, now));
@@ -165,9 +175,11 @@ impl Lanes {
         self.place(id, now);
     }
 
-    /// Lanes read from the store. `all` says that there are no others.
-    pub fn load(&mut self, heads: Vec<LaneHead>, all: bool, now: Instant, now_ms: i64, intern: impl Fn(&str) -> Arc<str>) {
-        self.complete = all;
+    /// Lanes read from the store. `all` says that there are no others. Gives how many of them were news.
+    pub fn load(&mut self, heads: Vec<LaneHead>, all: bool, now: Instant, now_ms: i64, intern: impl Fn(&str) -> Arc<str>) -> usize {
+        let mut news = 0;
+        // What was left behind while the look was under way is not in it.
+        self.complete = all && !self.left;
         for head in heads {
             if let Some(lane) = self.map.get_mut(&head.id) {
                 // The net under everything else: memory thinks that nothing waits, the store knows better. Read once more, from the beginning.
@@ -176,12 +188,14 @@ impl Lanes {
                     lane.on_disk = true;
                     lane.due = now + ahead(head.due_at, head.since, now_ms).min(LONGEST_MUTE);
                     self.place(head.id, now);
+                    news += 1;
                 }
                 continue;
             }
-            if self.map.len() >= MAX_LANES
-                && !self.make_room(order(head.rank, head.since), ahead(head.due_at, head.since, now_ms).is_zero().then_some(now))
-            {
+            let due = ahead(head.due_at, head.since, now_ms).is_zero();
+            if self.map.len() >= MAX_LANES && !self.make_room(order(head.rank, head.since), due.then_some(now)) {
+                // What cannot be sent yet is not worth a look before the usual one.
+                self.left |= due;
                 self.complete = false;
                 continue;
             }
@@ -190,7 +204,9 @@ impl Lanes {
             lane.due = now + ahead(head.due_at, head.since, now_ms).min(LONGEST_MUTE);
             self.map.insert(head.id, lane);
             self.place(head.id, now);
+            news += 1;
         }
+        news
     }
 
     /// Moves lanes whose time has come to the ready ones.
@@ -317,6 +333,11 @@ impl Lanes {
         }
     }
 
+    fn leave(&mut self) {
+        self.complete = false;
+        self.left = true;
+    }
+
     /// Room for one more lane; `ready_at` is now when it could send at once.
     fn make_room(&mut self, for_order: i64, ready_at: Option<Instant>) -> bool {
         if let Some(id) = self.drained.iter().next().copied() {
@@ -334,7 +355,7 @@ impl Lanes {
         match self.ready.last().copied() {
             Some((ord, id)) if ord > for_order => {
                 self.forget(id);
-                self.complete = false;
+                self.leave();
                 true
             }
             _ => false,
@@ -437,127 +458,4 @@ fn event_weight(event: &Event) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::delivery::testing::{alert, waiting};
-    use crate::model::Status;
-
-    fn item(lane: i64, seq: i64) -> Waiting {
-        Waiting { lane: LaneId(lane), ..waiting(seq, vec![alert("a", "critical", Status::Firing)]) }
-    }
-
-    fn seqs(taken: &Taken) -> Vec<i64> {
-        taken.members.iter().map(|w| w.lane_seq).collect()
-    }
-
-    #[test]
-    fn a_gap_or_an_unknown_past_sends_the_lane_to_disk() {
-        let (now, name) = (Instant::now(), Arc::from("ops"));
-        let mut lanes = Lanes::default();
-        lanes.offer(item(1, 1), &name, now, 0);
-        lanes.offer(item(1, 3), &name, now, 0);
-        lanes.offer(item(1, 2), &name, now, 0);
-        let taken = lanes.take(LaneId(1), 100, now);
-        assert_eq!((seqs(&taken), taken.read_after), (vec![1], Some(1)), "3 came before 2: the rest is read in order");
-        lanes.close(LaneId(1), Some(Read { lane: LaneId(1), to: 3, more: false }), vec![], now, 0);
-        lanes.offer(item(1, 4), &name, now, 0);
-        let taken = lanes.take(LaneId(1), 100, now);
-        assert_eq!((seqs(&taken), taken.read_after), (vec![4], None));
-        lanes.offer(item(2, 7), &name, now, 0);
-        assert_eq!(lanes.take(LaneId(2), 100, now).read_after, Some(0), "what came before 7 may still wait");
-    }
-
-    #[test]
-    fn what_arrives_while_a_message_is_under_way_waits_for_it() {
-        let (now, name) = (Instant::now(), Arc::from("ops"));
-        let mut lanes = Lanes::default();
-        lanes.offer(item(1, 1), &name, now, 0);
-        let taken = lanes.take(LaneId(1), 100, now);
-        lanes.offer(item(1, 2), &name, now, 0);
-        assert_eq!(lanes.ready_len(), 0);
-        let mut back = taken.members;
-        back[0].due_at = 1000;
-        lanes.close(LaneId(1), None, back, now, 0);
-        assert_eq!((lanes.ready_len(), lanes.next_timer()), (0, Some(now + Duration::from_secs(1))), "the head's back-off holds the lane");
-        let later = now + Duration::from_secs(1);
-        lanes.tick(later);
-        assert_eq!(seqs(&lanes.take(LaneId(1), 100, later)), [1, 2]);
-    }
-
-    #[test]
-    fn an_offer_refused_during_a_read_is_not_forgotten() {
-        let (now, name) = (Instant::now(), Arc::from("ops"));
-        let mut lanes = Lanes::default();
-        lanes.poke(LaneId(1), &name, 0, 0, now);
-        assert_eq!(lanes.take(LaneId(1), 100, now).read_after, Some(0));
-        lanes.offer(item(1, 5), &name, now, 0);
-        lanes.close(LaneId(1), Some(Read { lane: LaneId(1), to: 4, more: false }), vec![], now, 0);
-        assert_eq!(lanes.take(LaneId(1), 100, now).read_after, Some(4));
-    }
-
-    #[test]
-    fn after_lost_offers_every_known_lane_is_read_again() {
-        let (now, name) = (Instant::now(), Arc::from("ops"));
-        let mut lanes = Lanes::default();
-        lanes.offer(item(1, 1), &name, now, 0);
-        lanes.offer(item(2, 1), &name, now, 0);
-        let open = lanes.take(LaneId(2), 100, now);
-        assert_eq!((seqs(&open), open.read_after), (vec![1], None));
-        lanes.doubt(now);
-        assert_eq!(lanes.take(LaneId(1), 100, now).read_after, Some(1), "its second delivery may be one of those that were lost");
-        lanes.close(LaneId(2), None, vec![], now, 0);
-        assert_eq!(lanes.take(LaneId(2), 100, now).read_after, Some(1), "also of a lane that had a message under way");
-    }
-
-    #[test]
-    fn muted_deliveries_do_not_hold_back_others() {
-        let (now, name) = (Instant::now(), Arc::from("ops"));
-        let mut lanes = Lanes::default();
-        lanes.offer(Waiting { state: State::Deferred, due_at: 9_000_000, ..item(1, 1) }, &name, now, 0);
-        lanes.offer(item(1, 2), &name, now, 0);
-        assert_eq!(seqs(&lanes.take(LaneId(1), 100, now)), [2]);
-    }
-
-    #[test]
-    fn severe_lanes_push_lesser_ones_back_to_disk_when_memory_is_full() {
-        let (now, name) = (Instant::now(), Arc::from("ops"));
-        let mut lanes = Lanes { complete: true, ..Lanes::default() };
-        for lane in 0..MAX_LANES as i64 {
-            lanes.poke(LaneId(lane), &name, 3, 0, now);
-        }
-        lanes.poke(LaneId(-1), &name, 0, 0, now);
-        assert_eq!(lanes.held(), MAX_LANES);
-        assert_eq!(lanes.first(|_| true).map(|(id, _)| id), Some(LaneId(-1)));
-        assert!(!lanes.complete);
-    }
-
-    #[test]
-    fn lanes_that_wait_for_later_give_way_to_one_that_can_send_now() {
-        let (now, name): (_, Arc<str>) = (Instant::now(), Arc::from("ops"));
-        let mut lanes = Lanes::default();
-        let head = |id: i64, due_at: i64| LaneHead {
-            id: LaneId(id),
-            channel: "ops".into(),
-            key: String::new(),
-            last_seq: 1,
-            waiting: 1,
-            rank: 0,
-            due_at,
-            since: 0,
-        };
-        lanes.load((0..MAX_LANES as i64).map(|id| head(id, 3_600_000)).collect(), false, now, 0, |_| name.clone());
-        assert_eq!((lanes.held(), lanes.ready_len(), lanes.known().len()), (MAX_LANES, 0, MAX_LANES));
-        lanes.load(vec![head(9_999, 0)], false, now, 0, |_| name.clone());
-        assert_eq!((lanes.held(), lanes.first(|_| true).map(|(id, _)| id)), (MAX_LANES, Some(LaneId(9_999))));
-        lanes.load(vec![head(10_000, 3_600_000)], false, now, 0, |_| name.clone());
-        assert!(!lanes.known().contains(&LaneId(10_000)), "what can only send later drives nobody out");
-    }
-
-    #[test]
-    fn a_damaged_due_time_is_clamped() {
-        let (now, name) = (Instant::now(), Arc::from("ops"));
-        let mut lanes = Lanes::default();
-        lanes.offer(Waiting { due_at: i64::MAX, ..item(1, 1) }, &name, now, 0);
-        assert_eq!(lanes.next_timer(), Some(now + policy::CAP));
-    }
-}
+mod tests;
