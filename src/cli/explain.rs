@@ -62,7 +62,7 @@ fn payload(common: &Common, path: Option<&std::path::Path>, id: Option<&str>) ->
     let loaded = load(common, false)?;
     let now = crate::delivery::Clock::system().now();
     let event = super::render::of(common, path, id, now)?;
-    let told = foretell(&loaded.plan, &event, now, &Default::default());
+    let told = serde_json::to_value(foretell(&loaded.plan, &event, now, &Default::default()))?;
     for alert in told["alerts"].as_array().into_iter().flatten() {
         let text = |name: &str| alert[name].as_str().unwrap_or_default();
         anstream::println!("alert {} {} ({})\n{}", alert["number"], text("name"), text("status"), text("routes"));

@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 fine, 1 failed, 2 usage.
 
 mod check;
+mod events;
 mod explain;
 mod import;
 mod init;
@@ -57,6 +58,9 @@ enum Command {
     /// Look at, retry, drop and move deliveries.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// Look at what came in, also at what led nowhere.
+    #[command(subcommand)]
+    Events(events::EventsCommand),
     /// Mute a channel for a while, or end its mute.
     #[command(subcommand)]
     Mute(queue::MuteCommand),
@@ -78,6 +82,8 @@ enum Command {
     HashPassword,
     /// Print the JSON Schema of routes.yaml, for editors.
     Schema,
+    /// Print the description of the HTTP API (OpenAPI 3.1).
+    Openapi,
     /// Print completions for a shell.
     Completions(shell::CompletionsArgs),
     /// Print the manual page.
@@ -117,6 +123,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Render(args) => render::run(&common, &args),
         Command::Send(args) => send::run(&common, &args),
         Command::Queue(command) => queue::run(&common, &command),
+        Command::Events(command) => events::run(&common, &command),
         Command::Mute(command) => queue::mute(&common, &command),
         Command::Simulate(args) => simulate::run(&common, &args),
         Command::Explain(args) => explain::run(&common, &args),
@@ -127,6 +134,10 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Man => shell::manual(),
         Command::Import(args) => import::run(&args),
         Command::Platforms(args) => Ok(check::platforms(&args)),
+        Command::Openapi => {
+            anstream::println!("{}", crate::http::openapi::document());
+            Ok(Outcome::Fine)
+        }
         Command::HashPassword => password::run(),
         Command::Schema => {
             anstream::println!("{}", crate::config::schema_text());

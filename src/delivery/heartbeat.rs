@@ -43,7 +43,7 @@ impl Heard {
 }
 
 /// How a heartbeat stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct HeartbeatState {
     /// Its name.
     pub name: String,

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
+use super::answers::{Foretold, ForetoldAlert, ForetoldDelivery, ForetoldPage};
 use super::api::preview;
 use crate::delivery::intake::{HandMute, Intake};
 use crate::delivery::{HeartbeatPlan, Plan};
@@ -16,8 +16,8 @@ use crate::route::Explanation;
 const EXPLAINED: usize = 100;
 
 /// The story of a body, before it happens.
-pub fn foretell(plan: &Plan, event: &Event, now: Timestamp, mutes: &HashMap<String, HandMute>) -> Value {
-    let alerts: Vec<Value> = event
+pub fn foretell(plan: &Plan, event: &Event, now: Timestamp, mutes: &HashMap<String, HandMute>) -> Foretold {
+    let alerts = event
         .alerts
         .iter()
         .take(EXPLAINED)
@@ -27,11 +27,11 @@ pub fn foretell(plan: &Plan, event: &Event, now: Timestamp, mutes: &HashMap<Stri
                 Some(heartbeat) => absorbed_text(heartbeat),
                 None => tree_text(&plan.tree.explain(&alert.labels, now)),
             };
-            json!({ "number": i + 1, "name": alert.name(), "status": alert.status.as_str(), "routes": routes })
+            ForetoldAlert { number: i + 1, name: alert.name().to_owned(), status: alert.status.as_str().to_owned(), routes }
         })
         .collect();
     let intake = Intake { plan, at: now, mutes, to: None };
-    let deliveries: Vec<Value> = intake
+    let deliveries = intake
         .deliveries(event, |alert| ingest::lane_group(event, alert).to_owned())
         .into_iter()
         .map(|new| {
@@ -39,23 +39,36 @@ pub fn foretell(plan: &Plan, event: &Event, now: Timestamp, mutes: &HashMap<Stri
             let shown =
                 Event { alerts: new.target.alerts.iter().filter_map(|place| event.alerts.get(*place as usize).cloned()).collect(), ..event.clone() };
             let composed = channel.map(|channel| (channel, preview(plan, channel, &shown, now)));
-            let pages: Vec<Value> = composed
+            let pages = composed
                 .iter()
                 .flat_map(|(channel, composed)| composed.pages.iter().map(move |page| (channel, page)))
                 .map(|(channel, page)| {
                     let size = (channel.platform.measure)(page);
-                    json!({ "page": page.number, "of": page.total, "size": size.used, "limit": size.max, "unit": size.unit, "fields": page.fields })
+                    ForetoldPage {
+                        page: page.number,
+                        of: page.total,
+                        size: size.used,
+                        limit: size.max,
+                        unit: size.unit.to_owned(),
+                        fields: page.fields.iter().map(|(name, text)| (name.clone(), text.clone())).collect(),
+                    }
                 })
                 .collect();
-            json!({
-                "channel": new.channel, "state": new.state.as_str(), "reason": new.reason, "title": new.title, "route": new.target.route,
-                "firing": new.firing, "resolved": new.resolved, "fallback": new.target.fallback,
-                "template_errors": composed.iter().flat_map(|(_, composed)| &composed.fallbacks).map(ToString::to_string).collect::<Vec<_>>(),
-                "pages": pages,
-            })
+            ForetoldDelivery {
+                template_errors: composed.iter().flat_map(|(_, composed)| &composed.fallbacks).map(ToString::to_string).collect(),
+                channel: new.channel,
+                state: new.state,
+                reason: new.reason,
+                title: new.title,
+                route: new.target.route,
+                firing: new.firing,
+                resolved: new.resolved,
+                fallback: new.target.fallback,
+                pages,
+            }
         })
         .collect();
-    json!({ "alerts": alerts, "not_explained": event.alerts.len().saturating_sub(EXPLAINED), "deliveries": deliveries })
+    Foretold { alerts, not_explained: event.alerts.len().saturating_sub(EXPLAINED), deliveries }
 }
 
 /// Why no route was tried.

@@ -7,6 +7,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::answers::Direct;
+use super::openapi::{Op, Paths};
 use super::{Admitted, App, Caller, Scope, admit};
 use crate::delivery::{CallError, ChannelPlan, DirectOutcome};
 use crate::ingest::legacy::{self, LegacyError};
@@ -19,19 +21,37 @@ struct Call {
     to: Vec<Recipient>,
 }
 
-/// Code 1 with a text, and fields of its own.
-struct Failure(String, Value);
+/// Code 1 with a text, and the members that are missing.
+struct Failure(String, Option<Vec<String>>);
 
 impl From<LegacyError> for Failure {
     fn from(error: LegacyError) -> Self {
-        let missing = error.missing();
-        let extra = if missing.is_empty() { json!({}) } else { json!({ "missing": missing }) };
-        Self(error.message(), extra)
+        let missing: Vec<String> = error.missing().iter().map(ToString::to_string).collect();
+        Self(error.message(), (!missing.is_empty()).then_some(missing))
     }
 }
 
 fn fail(text: impl Into<String>) -> Failure {
-    Failure(text.into(), json!({}))
+    Failure(text.into(), None)
+}
+
+/// The paths.
+pub(super) fn paths() -> Paths {
+    let direct = |op: Op| op.scope(Scope::Legacy).takes::<Value>("The call, as older clients write it").gives::<Direct>();
+    Paths::default()
+        .at("/email/send/message", [direct(Op::post("emailSend", "Sends an e-mail at once", email))])
+        .at(
+            "/slack/send/message",
+            [
+                direct(Op::post("slackSend", "Sends to a Slack channel at once", slack)),
+                direct(Op::get("slackSendGet", "The same, as older clients call it", slack)),
+            ],
+        )
+        .at("/dingding/send/message", [direct(Op::post("dingdingSend", "Sends to a DingTalk group at once", dingding))])
+        .at("/dingding/call", [direct(Op::post("dingdingCall", "Calls people by DingTalk at once", dingding_call))])
+        .at("/wx/apps/send", [direct(Op::post("wxSend", "Sends by a WeCom application at once", wx))])
+        .at("/sms/send", [direct(Op::post("smsSend", "Sends text messages at once", sms))])
+        .at("/vms/send", [direct(Op::post("vmsSend", "Calls numbers at once", vms))])
 }
 
 async fn serve(app: Arc<App>, path: &'static str, request: Request, make: impl FnOnce(&App, &Caller, &[u8]) -> Result<Call, Failure>) -> Response {
@@ -57,39 +77,32 @@ async fn serve(app: Arc<App>, path: &'static str, request: Request, make: impl F
     Json(answer).into_response()
 }
 
-fn failure(Failure(message, extra): Failure) -> Value {
-    let mut answer = json!({ "code": 1, "message": message });
-    if let (Some(answer), Value::Object(extra)) = (answer.as_object_mut(), extra) {
-        answer.extend(extra);
-    }
-    answer
+fn failure(Failure(message, missing): Failure) -> Direct {
+    Direct { code: 1, message: Some(message), missing, ..Direct::default() }
 }
 
-fn outcome(result: Result<DirectOutcome, CallError>) -> Value {
+fn outcome(result: Result<DirectOutcome, CallError>) -> Direct {
+    let refused = |message: String| Direct { code: 1, message: Some(message), ..Direct::default() };
     let outcome = match result {
         Ok(outcome) => outcome,
-        Err(CallError::Late) => return json!({ "code": 1, "message": "请求超时，请稍后重试" }),
-        Err(error) => return json!({ "code": 1, "message": error.to_string() }),
+        Err(CallError::Late) => return refused("请求超时，请稍后重试".into()),
+        Err(error) => return refused(error.to_string()),
     };
-    let id = outcome.delivery;
+    let delivery = Some(outcome.delivery);
     if outcome.expired {
-        return json!({ "code": 1, "message": "发送频率超限，请稍后重试", "delivery": id });
+        return Direct { delivery, ..refused("发送频率超限，请稍后重试".into()) };
     }
-    let refused: Vec<_> = outcome.results.iter().filter_map(|(to, r)| Some((to, r.as_ref().err()?))).collect();
-    let Some((_, first)) = refused.first() else { return json!({ "code": 0, "delivery": id }) };
+    let failures: Vec<_> = outcome.results.iter().filter_map(|(to, r)| Some((to, r.as_ref().err()?))).collect();
+    let Some((_, first)) = failures.first() else { return Direct { delivery, ..Direct::default() } };
     // The platform's own body when it refused; else a safe summary.
     let said = matches!(first.kind, ErrorKind::Rejected | ErrorKind::Misconfigured | ErrorKind::RateLimited { .. });
     let mut message = first.detail.clone().filter(|_| said).unwrap_or_else(|| first.to_string());
     let all = outcome.results.len();
-    let failed: Vec<&str> = refused.iter().map(|(to, _)| to.expose()).collect();
+    let failed: Vec<String> = failures.iter().map(|(to, _)| to.expose().to_owned()).collect();
     if failed.len() < all {
         message = format!("{}: {message}", failed.join(","));
-        return json!({ "code": 1, "message": message, "failed": failed, "delivery": id });
     }
-    if all > 1 {
-        return json!({ "code": 1, "message": message, "failed": failed, "delivery": id });
-    }
-    json!({ "code": 1, "message": message, "delivery": id })
+    Direct { delivery, failed: (all > 1).then_some(failed), ..refused(message) }
 }
 
 /// The event that records a call.

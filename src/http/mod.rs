@@ -1,5 +1,6 @@
 //! The HTTP side: webhooks in, direct calls, health, metrics, and the read side for people.
 
+mod answers;
 pub mod api;
 pub mod auth;
 pub mod door;
@@ -8,6 +9,7 @@ pub mod foretell;
 mod health;
 mod legacy;
 mod message_page;
+pub mod openapi;
 mod webhook;
 
 use std::net::{IpAddr, SocketAddr};
@@ -21,8 +23,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
-use axum::routing::{any, get, post};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 
@@ -33,6 +35,8 @@ use crate::traces::traceparent;
 
 pub use auth::{Auth, Caller, Refusal, Scope};
 pub use error::HttpError;
+
+use openapi::{Op, Param, Paths};
 
 /// What the HTTP side needs to know; swapped whole on reload.
 #[derive(Debug, Clone)]
@@ -123,37 +127,81 @@ pub(crate) struct Admitted {
     pub(crate) trace: String,
 }
 
+/// Everything that is served, and how it is described.
+fn paths() -> Paths {
+    let inside = |op: Op| op.scope(Scope::Api).refuses(&[500]);
+    Paths::default()
+        .below("", webhook::paths())
+        .below("", legacy::paths())
+        .below("/api/v1", api::paths())
+        .at("/api/openapi.json", [Op::get("openapi", "This description", openapi::show).gives_anything()])
+        .at("/-/healthy", [Op::get("healthy", "Whether the process runs", health::healthy)])
+        .at("/-/ready", [Op::get("ready", "Whether alerts are taken", health::ready).refuses(&[503])])
+        .at(
+            "/-/reload",
+            [
+                inside(Op::post("reload", "Reads the configuration anew; a bad one changes nothing", health::reload)),
+                inside(Op::put("reloadPut", "Reads the configuration anew; a bad one changes nothing", health::reload)),
+            ],
+        )
+        .at(
+            "/metrics",
+            [Op::get("metrics", "Prometheus metrics; open unless a credential has the scope `metrics`", health::metrics)
+                .scope(Scope::Metrics)
+                .gives_metrics()],
+        )
+        .at(
+            "/m/{message}",
+            [Op::get("message", "A message as it was sent, for somebody with its link", message_page::show)
+                .query([Param::text("k", "The link's signature")])
+                .gives_html()
+                .refuses(&[404])],
+        )
+        .at("/", [Op::get("index", "What this is", health::index)])
+}
+
 /// The router.
 pub fn router(app: Arc<App>) -> Router {
-    let webhook = post(webhook::auto).put(webhook::auto);
-    let inbound = Router::new()
-        .route("/webhook", webhook)
-        .route("/webhook/alertmanager", post(webhook::alertmanager).put(webhook::alertmanager))
-        .route("/webhook/grafana", post(webhook::grafana).put(webhook::grafana))
-        .route("/email/send/message", post(legacy::email))
-        .route("/slack/send/message", post(legacy::slack).get(legacy::slack))
-        .route("/dingding/send/message", post(legacy::dingding))
-        .route("/dingding/call", post(legacy::dingding_call))
-        .route("/wx/apps/send", post(legacy::wx))
-        .route("/sms/send", post(legacy::sms))
-        .route("/vms/send", post(legacy::vms))
-        .route("/api/v1/send", post(api::send));
-    Router::new()
-        .merge(inbound)
-        .nest("/api/v1", api::router())
-        .route("/-/healthy", get(health::healthy))
-        .route("/-/ready", get(health::ready))
-        .route("/-/reload", post(health::reload).put(health::reload))
-        .route("/metrics", get(health::metrics))
-        .route("/m/{message}", get(message_page::show))
-        .route("/", get(health::index))
+    paths()
+        .router()
         .fallback(any(unknown))
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), place))
         .layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(false))
         .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn(explained))
         .layer(middleware::map_response(headers))
         .with_state(app)
+}
+
+/// An error that no handler has written: below `/api` it is a problem as all others there, elsewhere it has a text at least.
+async fn explained(request: Request, next: Next) -> Response {
+    let api = request.uri().path().starts_with("/api/");
+    let response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind == "application/problem+json" || (!api && !kind.is_empty()) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, 8 << 10).await.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).unwrap_or_default();
+    let text = match status {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE if text.is_empty() => {
+            "this content encoding is not known; send the body as it is, or with gzip".to_owned()
+        }
+        _ if text.is_empty() => status.canonical_reason().unwrap_or("error").to_owned(),
+        _ => text,
+    };
+    let mut answer = if api { api::problem(status, text) } else { HttpError::new(status, text).into_response() };
+    for name in [header::RETRY_AFTER, header::ALLOW, header::ACCEPT_ENCODING] {
+        if let Some(value) = parts.headers.get(&name) {
+            answer.headers_mut().insert(name, value.clone());
+        }
+    }
+    answer
 }
 
 /// What keeps browsers from guessing, framing, storing and telling others; a page that needs more says so itself.

@@ -4,29 +4,53 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
-use serde_json::{Value, json};
 
+use super::answers::Taken;
+use super::openapi::{Op, Param, Paths};
 use super::{Admitted, App, HttpError, Scope, admit};
 use crate::delivery::intake::known_channels;
 use crate::ingest::{self, Hint};
-use crate::store::Accepted;
+
+/// The paths.
+pub(super) fn paths() -> Paths {
+    fn both<H, T>(post: &'static str, put: &'static str, about: &'static str, handler: H) -> [Op; 2]
+    where
+        H: axum::handler::Handler<T, Arc<App>> + Clone,
+        T: 'static,
+    {
+        let described = |op: Op| {
+            op.scope(Scope::Webhook)
+                .query([
+                    Param::text("to", "Channels to send to past the routing table, separated by commas"),
+                    Param::text("source", "Names the sender; groups and repeats are told apart by it. Default: the credential's name"),
+                ])
+                .takes::<ingest::WebhookBody>("The webhook's body")
+                .gives::<Taken>()
+        };
+        [described(Op::post(post, about, handler.clone())), described(Op::put(put, about, handler))]
+    }
+    Paths::default()
+        .at("/webhook", both("webhook", "webhookPut", "Takes alerts in; the body tells who sends them", auto))
+        .at("/webhook/alertmanager", both("alertmanagerWebhook", "alertmanagerWebhookPut", "Takes Alertmanager's webhook", alertmanager))
+        .at("/webhook/grafana", both("grafanaWebhook", "grafanaWebhookPut", "Takes Grafana's webhook", grafana))
+}
 
 /// `POST|PUT /webhook`: tells the sender by the body.
-pub(super) async fn auto(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Value>, HttpError> {
+pub(super) async fn auto(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Taken>, HttpError> {
     take(&app, Hint::Auto, query, request).await
 }
 
 /// `POST|PUT /webhook/alertmanager`.
-pub(super) async fn alertmanager(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Value>, HttpError> {
+pub(super) async fn alertmanager(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Taken>, HttpError> {
     take(&app, Hint::Alertmanager, query, request).await
 }
 
 /// `POST|PUT /webhook/grafana`.
-pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Value>, HttpError> {
+pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Taken>, HttpError> {
     take(&app, Hint::Grafana, query, request).await
 }
 
-async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) -> Result<Json<Value>, HttpError> {
+async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) -> Result<Json<Taken>, HttpError> {
     let Admitted { caller, body, trace } = admit(app, Scope::Webhook, request).await?;
     let settings = app.settings.load();
     let metrics = &app.engine.shared.metrics;
@@ -66,17 +90,7 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
     })?;
     metrics.received(kind, if accepted.duplicate { "duplicate" } else { "accepted" });
     tracing::debug!(event = %accepted.event, deliveries = accepted.deliveries.len(), duplicate = accepted.duplicate, "accepted");
-    Ok(Json(answer(&accepted, &unknown)))
-}
-
-/// The answer to an accepted event.
-pub(super) fn answer(accepted: &Accepted, unknown: &[String]) -> Value {
-    let deliveries: Vec<Value> = accepted.deliveries.iter().map(|d| json!({ "id": d.id, "channel": d.channel, "state": d.state })).collect();
-    let mut answer = json!({ "event": accepted.event, "deliveries": deliveries, "duplicate": accepted.duplicate });
-    if !unknown.is_empty() {
-        answer["unknown"] = json!(unknown);
-    }
-    answer
+    Ok(Json(Taken::new(&accepted, unknown)))
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod grafana_legacy;
 mod identity;
 mod json;
 pub mod legacy;
+mod scrubbed;
 mod send;
 mod time;
 mod value;
@@ -18,10 +19,12 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use body::WebhookBody;
 pub use error::IngestError;
 pub use generic::{Field, GenericMapping, MappingProblem};
 pub use identity::{dedup_key, fingerprint, lane_group, lane_parts, source};
-pub use send::{SendCall, send};
+pub use scrubbed::scrubbed;
+pub use send::{SendBody, SendCall, send};
 
 use std::borrow::Cow;
 

@@ -13,6 +13,35 @@ use super::value::{is_null, kind_of, members, text};
 use super::{SenderKind, decode};
 use crate::model::{Alert, Event, Labels};
 
+/// A direct call as callers write it; read leniently by [`send`].
+#[derive(schemars::JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[allow(dead_code)] // for the description only
+pub struct SendBody {
+    /// Channels: a list, or names separated by commas.
+    to: OneOrList,
+    /// One line; `title` or `text` must be there.
+    title: Option<String>,
+    /// More.
+    text: Option<String>,
+    /// As in routes.yaml, `critical`.
+    severity: Option<String>,
+    /// `firing` (default) or `resolved`.
+    status: Option<String>,
+    /// Labels of the alert.
+    labels: Option<Labels>,
+    /// Addresses by `runbook`, `dashboard`, `panel`, `silence`, `source` or `image`.
+    links: Option<Labels>,
+}
+
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)] // for the description only
+enum OneOrList {
+    One(String),
+    List(Vec<String>),
+}
+
 /// Characters of `text` that name a message without a title.
 const MAX_NAME: usize = 80;
 

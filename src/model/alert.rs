@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Label or annotation set, sorted by name.
 pub type Labels = BTreeMap<String, String>;
 
 /// Whether an alert (or a whole event) fires or is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// The condition holds.
@@ -30,7 +31,7 @@ impl Status {
 }
 
 /// The kind of sender an event came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SenderKind {
     /// Alertmanager webhook, version "4".
@@ -66,7 +67,7 @@ impl SenderKind {
 }
 
 /// One alert.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, JsonSchema)]
 pub struct Alert {
     /// Firing or resolved.
     pub status: Status,
@@ -77,9 +78,11 @@ pub struct Alert {
     pub annotations: Labels,
     /// When it began; `None` when the sender did not say in a form we know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub starts_at: Option<Timestamp>,
     /// When it ended; `None` while firing (the senders' zero time is read as none).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub ends_at: Option<Timestamp>,
     /// Stable identity over the labels: the sender's own, else one computed from the labels.
     pub fingerprint: String,
@@ -127,7 +130,7 @@ impl Alert {
 }
 
 /// One request body that arrived, normalised.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, JsonSchema)]
 pub struct Event {
     /// What kind of sender it came from.
     pub kind: SenderKind,

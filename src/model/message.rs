@@ -138,7 +138,7 @@ pub struct Facts {
 }
 
 /// Which alerts a page names or counts: indices into the event of a delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Coverage {
     /// The delivery.
     pub delivery: DeliveryId,

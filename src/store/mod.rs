@@ -131,6 +131,9 @@ pub trait Store: Send + Sync + 'static {
     /// One delivery with its event, message, cells and attempts. Read only.
     async fn show(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
 
+    /// A page of events, newest first, by filter. Read only.
+    async fn event_page(&self, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError>;
+
     /// One event with its deliveries. Read only.
     async fn show_event(&self, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError>;
 

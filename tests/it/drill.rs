@@ -89,3 +89,27 @@ async fn a_body_is_explained_over_http_and_one_that_came_can_be_rendered_again()
     let (ok, out, err) = run(folder.path(), &["explain", "--event", &id]);
     assert!(ok && out.contains("-> terminal waiting"), "{out}{err}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_came_is_listed_scrubbed_and_rendered_elsewhere() {
+    let app = TestApp::start(ROUTES).await;
+    assert_eq!(app.post("/webhook?source=prod", &alert("secret-host", "DiskFull", "firing")).await.0, 200);
+    app.settled().await;
+    let folder = app.folder.path().to_owned();
+    let listen = app.app.address.to_string();
+    let told = tokio::task::spawn_blocking(move || {
+        let (ok, list, err) = run(&folder, &["events", "ls", "--json", "--source", "alertmanager:prod", "--listen", &listen]);
+        assert!(ok, "{err}");
+        let list: Value = serde_json::from_str(&list).unwrap();
+        let id = list["events"][0]["id"].as_str().unwrap().to_owned();
+        let (ok, table, _) = run(&folder, &["events", "ls", "--listen", &listen]);
+        assert!(ok && table.contains(&id) && table.contains("alertmanager:prod"), "{table}");
+        let (ok, body, err) = run(&folder, &["events", "show", &id, "--scrub", "--listen", &listen]);
+        assert!(ok && body.contains("DiskFull") && !body.contains("secret-host"), "{body}{err}");
+        std::fs::write(folder.join("body.json"), body).unwrap();
+        run(&folder, &["render", "--payload", "body.json", "--channel", "ding"])
+    })
+    .await
+    .unwrap();
+    assert!(told.0 && told.1.contains("DiskFull"), "{told:?}");
+}

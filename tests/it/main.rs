@@ -17,6 +17,7 @@ mod first_run;
 mod import;
 mod journey;
 mod main_job;
+mod openapi;
 mod operations;
 mod phones;
 mod security;

@@ -82,6 +82,16 @@ pub enum Scope {
 impl Scope {
     /// All scopes.
     pub const ALL: [Scope; 4] = [Scope::Webhook, Scope::Legacy, Scope::Api, Scope::Metrics];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Webhook => "webhook",
+            Scope::Legacy => "legacy",
+            Scope::Api => "api",
+            Scope::Metrics => "metrics",
+        }
+    }
 }
 
 /// A user name and its password.

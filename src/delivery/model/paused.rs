@@ -51,6 +51,7 @@ pass_on! {
     assign(channel: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
     page(filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
     show(id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
+    event_page(filter: &EventFilter) -> Result<Vec<EventRow>, StoreError>;
     show_event(id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError>;
     message(id: MessageId) -> Result<Option<StoredMessage>, StoreError>;
     stats() -> Result<Stats, StoreError>;

@@ -30,6 +30,30 @@ pub async fn a_page_follows_its_cursor(store: S) {
     assert!(store.page(&DeliveryFilter { limit: 0, ..filter() }).await.unwrap().is_empty());
 }
 
+pub async fn events_are_listed(store: S) {
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        put(&store, LANE).await;
+        let mut bare = event(Vec::new());
+        bare.note = Some("no route of the plan leads to a channel".into());
+        if n % 2 == 0 {
+            std::sync::Arc::make_mut(&mut bare.event).source = "grafana:x".into();
+        }
+        ids.push(bare.id);
+        store.accept(bare).await.unwrap();
+    }
+    ids.reverse();
+    let list = async |filter: EventFilter| store.event_page(&filter).await.unwrap();
+    let all = list(EventFilter { limit: 100, ..EventFilter::default() }).await;
+    assert_eq!((all.len(), all[0].id, all[0].note.is_some()), (10, ids[0], true));
+    let bare: Vec<EventId> = list(EventFilter { bare: true, limit: 100, ..EventFilter::default() }).await.iter().map(|row| row.id).collect();
+    assert_eq!(bare, ids);
+    let next = list(EventFilter { bare: true, before: Some(ids[1]), limit: 2, ..EventFilter::default() }).await;
+    assert_eq!(next.iter().map(|row| row.id).collect::<Vec<_>>(), ids[2..4]);
+    let grafana = list(EventFilter { source: Some("grafana:x".into()), limit: 100, ..EventFilter::default() }).await;
+    assert_eq!((grafana.len(), grafana.iter().all(|row| row.source == "grafana:x")), (3, true));
+}
+
 pub async fn every_filter_narrows(store: S) {
     let fence = fence(&store).await;
     let titled = |channel: &str, title: &str, born: i64| NewDelivery { title: title.into(), born_at: T0 + born, ..delivery(channel, LANE) };

@@ -56,7 +56,7 @@ macro_rules! store_contract {
                 lanes_follow_their_credential, mutes_come_and_go, heartbeats_are_kept, a_check_leaves_nothing,
             }
             history {
-                a_page_follows_its_cursor, every_filter_narrows, a_delivery_is_shown_with_all_of_it, counts_are_right, unknown_ids_are_not_found,
+                a_page_follows_its_cursor, events_are_listed, every_filter_narrows, a_delivery_is_shown_with_all_of_it, counts_are_right, unknown_ids_are_not_found,
             }
             purging {
                 only_events_past_retention_go, an_event_stays_while_one_delivery_must, a_message_goes_with_its_last_delivery,

@@ -6,7 +6,7 @@ use super::failure::Fail;
 use super::rows::{ATTEMPT, CELL, DELIVERY, EVENT, attempt, cell, count, delivery_row, get, limit, pages, stored_event, target};
 use super::tx::{Param, Tx};
 use crate::model::{DeliveryId, EventId, MessageId};
-use crate::store::{AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, StoreError, StoredEvent, StoredMessage};
+use crate::store::{AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventFilter, EventRow, StoreError, StoredEvent, StoredMessage};
 
 #[derive(Default)]
 struct Conditions {
@@ -101,6 +101,20 @@ async fn attempts(tx: &Tx, message: MessageId) -> Result<Vec<AttemptRow>, Fail> 
         .iter()
         .map(attempt)
         .collect()
+}
+
+/// [`crate::store::Store::event_page`]: walks back by id until it has enough hits.
+pub(super) async fn event_page(tx: &Tx, filter: &EventFilter) -> Result<Vec<EventRow>, Fail> {
+    let source = filter.source.as_ref().map(|source| source.replace('\0', "\u{FFFD}"));
+    let rows = tx
+        .query(
+            "SELECT id, source, received_at, note FROM event
+             WHERE ($1::uuid IS NULL OR id < $1) AND ($2::text IS NULL OR source = $2) AND (NOT $3::bool OR note IS NOT NULL)
+             ORDER BY id DESC LIMIT $4::bigint",
+            &[&filter.before.map(|id| id.0), &source, &filter.bare, &(filter.limit as i64)],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(EventRow { id: EventId(get(row, 0)?), source: get(row, 1)?, received_at: get(row, 2)?, note: get(row, 3)? })).collect()
 }
 
 /// [`crate::store::Store::show_event`].

@@ -282,6 +282,10 @@ impl Store for PostgresStore {
         answer!(self, read, |tx| history::show(tx, id))
     }
 
+    async fn event_page(&self, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
+        answer!(self, read, |tx| history::event_page(tx, filter))
+    }
+
     async fn show_event(&self, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError> {
         answer!(self, read, |tx| history::show_event(tx, id))
     }

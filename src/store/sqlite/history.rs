@@ -1,12 +1,12 @@
 //! What people read: pages of deliveries, one delivery with all that is known about it, one event, one message.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::failure::Fail;
-use super::rows::{DELIVERY, attempts, bytes, cells, count, delivery_row, event, pages, target};
+use super::rows::{DELIVERY, attempts, bytes, cells, count, delivery_row, event, pages, target, uuid};
 use crate::model::{DeliveryId, EventId, MessageId};
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, State, StoreError, StoredEvent, StoredMessage};
+use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventFilter, EventRow, State, StoreError, StoredEvent, StoredMessage};
 
 /// Up to so many open deliveries a list of open ones is made from their index and sorted; beyond, newest-first order finds them faster.
 const FEW: i64 = 20_000;
@@ -86,7 +86,7 @@ pub(super) fn show(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDet
     let mut select = db.prepare_cached("SELECT coalesce(tried, x'') FROM delivery WHERE id = ?1")?;
     let tried: Vec<u8> = select.query_row([bytes(&id.0)], |row| row.get(0))?;
     let mut earlier = Vec::new();
-    for message in tried.chunks_exact(16).filter_map(|id| uuid::Uuid::from_slice(id).ok()) {
+    for message in tried.chunks_exact(16).filter_map(|id| ::uuid::Uuid::from_slice(id).ok()) {
         earlier.extend(attempts(db, MessageId(message))?);
     }
     let Some(event) = event(db, row.event)? else {
@@ -99,6 +99,19 @@ pub(super) fn show(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDet
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.origin_id = ?1 ORDER BY d.id"))?;
     let children = select.query_map([bytes(&id.0)], delivery_row)?.collect::<rusqlite::Result<_>>()?;
     Ok(Some(DeliveryDetail { row, target, event, message, earlier, children }))
+}
+
+/// [`crate::store::Store::event_page`]: walks back by id until it has enough hits.
+pub(super) fn event_page(db: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>, Fail> {
+    let mut select = db.prepare_cached(
+        "SELECT id, source, received_at, note FROM event
+         WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR source = ?2) AND (NOT ?3 OR note IS NOT NULL) ORDER BY id DESC LIMIT ?4",
+    )?;
+    let before = filter.before.map(|id| bytes(&id.0).to_vec());
+    let rows = select.query_map(params![before, filter.source, filter.bare, filter.limit as i64], |row| {
+        Ok(EventRow { id: EventId(uuid(row, 0)?), source: row.get(1)?, received_at: row.get(2)?, note: row.get(3)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::Store::show_event`].

@@ -278,6 +278,11 @@ impl Store for SqliteStore {
         self.readers.read(move |db| history::show(db, id)).await
     }
 
+    async fn event_page(&self, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
+        let filter = filter.clone();
+        self.readers.read(move |db| history::event_page(db, &filter)).await
+    }
+
     async fn show_event(&self, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError> {
         self.readers.read(move |db| history::show_event(db, id)).await
     }

@@ -40,7 +40,7 @@ pub struct DeliveryFilter {
 }
 
 /// A delivery in a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct DeliveryRow {
     /// Its identity.
     pub id: DeliveryId,
@@ -74,6 +74,32 @@ pub struct DeliveryRow {
     pub done_at: Option<i64>,
     /// Why.
     pub reason: Option<String>,
+}
+
+/// Which events to list.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Only of this source.
+    pub source: Option<String>,
+    /// Only those that led to no delivery.
+    pub bare: bool,
+    /// Only those with an id smaller than this (the page before ended there).
+    pub before: Option<EventId>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// An event in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct EventRow {
+    /// Its identity.
+    pub id: EventId,
+    /// Who sent it.
+    pub source: String,
+    /// When it arrived, Unix milliseconds.
+    pub received_at: i64,
+    /// Why it has no delivery.
+    pub note: Option<String>,
 }
 
 /// A delivery with everything known about it.
@@ -122,7 +148,7 @@ pub struct StoredMessage {
 }
 
 /// An attempt as stored.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub struct AttemptRow {
     /// Its identity.
     pub id: AttemptId,

@@ -6,7 +6,7 @@ use super::{AcceptedDelivery, Fence, NewDelivery, State};
 use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, Page, Recipient};
 
 /// A cell's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CellState {
     /// To be sent.

@@ -1,0 +1,296 @@
+//! Channels, nodes and heartbeats as they stand; mute and test a channel, send, copy the store.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Answer, ApiError, gate, read};
+use crate::delivery::intake::known_channels;
+use crate::delivery::{Composed, Draft};
+use crate::http::answers::{BackedUp, ChannelState, Channels, Heartbeats, Muted, Node, Nodes, Taken, TestResult, Tested};
+use crate::http::openapi::{Op, Paths};
+use crate::http::{Admitted, App, Scope};
+use crate::ingest;
+use crate::model::{DeliveryId, Facts, MessageId, Page};
+use crate::store::{ChannelMute, State as DeliveryState, Waiting};
+use crate::template::MessageKind;
+
+/// The longest a channel may be muted by hand: a year. Longer is `disabled: true`.
+const LONGEST_MUTE: std::time::Duration = std::time::Duration::from_secs(366 * 86_400);
+
+/// The paths.
+pub(super) fn paths() -> Paths {
+    let api = |op: Op| op.scope(Scope::Api).problems();
+    Paths::default()
+        .at("/channels", [api(Op::get("listChannels", "The channels, and how they stand", channels).gives::<Channels>())])
+        .at(
+            "/channels/{name}/mute",
+            [
+                api(Op::post("muteChannel", "Mutes a channel for a while", mute)
+                    .takes::<MuteBody>("How long, and why")
+                    .gives::<Muted>()
+                    .refuses(&[404])),
+                api(Op::delete("unmuteChannel", "Ends a mute", unmute).gives::<Muted>().refuses(&[404])),
+            ],
+        )
+        .at(
+            "/channels/{name}/test",
+            [api(Op::post("testChannel", "Really sends one message, and answers with the platform's word", test)
+                .takes::<TestBody>("What to send")
+                .gives::<Tested>()
+                .refuses(&[404]))],
+        )
+        .at("/nodes", [api(Op::get("listNodes", "The nodes that share the store", nodes).gives::<Nodes>())])
+        .at("/heartbeats", [api(Op::get("listHeartbeats", "The dead-man's switches, and how they stand", heartbeats).gives::<Heartbeats>())])
+        .at(
+            "/send",
+            [api(Op::post("send", "Says something without a rule behind it: durable, routed to the channels it names", send)
+                .takes::<ingest::SendBody>("What to say, and where")
+                .gives::<Taken>())],
+        )
+        .at(
+            "/backup",
+            [api(Op::post("backup", "Writes a consistent copy of the store to a new file on the server", backup)
+                .takes::<BackupBody>("Where to")
+                .gives::<BackedUp>())],
+        )
+}
+
+async fn nodes(State(app): State<Arc<App>>, request: Request) -> Answer<Nodes> {
+    gate(&app, request).await?;
+    let shared = &app.engine.shared;
+    let nodes = shared.store.nodes(shared.clock.now_ms()).await?;
+    let same_plan = nodes.windows(2).all(|pair| pair[0].plan == pair[1].plan);
+    let node = |node: crate::store::NodeRow| Node {
+        this: *node.name == *shared.node,
+        name: node.name,
+        plan: node.plan,
+        version: node.version,
+        outlets: node.outlets,
+    };
+    Ok(Json(Nodes { nodes: nodes.into_iter().map(node).collect(), same_plan }))
+}
+
+async fn heartbeats(State(app): State<Arc<App>>, request: Request) -> Answer<Heartbeats> {
+    gate(&app, request).await?;
+    Ok(Json(Heartbeats { heartbeats: app.engine.shared.heartbeats().to_vec() }))
+}
+
+async fn channels(State(app): State<Arc<App>>, request: Request) -> Answer<Channels> {
+    gate(&app, request).await?;
+    let plan = app.engine.shared.plan.load_full();
+    let stats = app.engine.shared.store.stats().await?;
+    let mutes = app.engine.shared.mutes();
+    let now = app.engine.shared.clock.now_ms();
+    let count = |name: &str, state: DeliveryState| stats.open.iter().find(|(c, s, _)| c == name && *s == state).map_or(0, |(_, _, n)| *n);
+    let state = |c: &Arc<crate::delivery::ChannelPlan>| {
+        let outlet = app.engine.outlet_state(&c.outlet);
+        let row = stats.outlets.iter().find(|o| o.key == c.outlet);
+        let mute = mutes.get(&*c.name).filter(|m| m.until > now);
+        ChannelState {
+            name: c.name.to_string(),
+            platform: c.platform.name.to_owned(),
+            disabled: c.disabled,
+            outlet: c.outlet.to_string(),
+            waiting: count(&c.name, DeliveryState::Waiting),
+            deferred: count(&c.name, DeliveryState::Deferred),
+            dead: stats.dead.iter().find(|(n, _)| n == &*c.name).map_or(0, |(_, n)| *n),
+            oldest_born_at: stats.oldest.iter().find(|(n, _)| n == &*c.name).map(|(_, at)| *at),
+            held: outlet.held,
+            paused_ms: outlet.paused_ms,
+            breaker_open: outlet.breaker_open,
+            under_way: outlet.under_way,
+            month: row.map(|r| r.month.clone()),
+            month_sent: row.map_or(0, |r| r.month_sent),
+            month_limit: c.platform.pace.per_month,
+            muted_until: mute.map(|m| m.until),
+            muted_reason: mute.map(|m| m.reason.clone()),
+        }
+    };
+    Ok(Json(Channels { channels: plan.channels.values().map(state).collect() }))
+}
+
+/// How long a channel is muted, and why.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MuteBody {
+    /// A duration as in Prometheus, at most a year: `2h`.
+    #[serde(rename = "for")]
+    #[schemars(regex(pattern = r"^([1-9][0-9]{0,3}w)?([1-9][0-9]{0,2}d)?([1-9][0-9]{0,2}h)?([1-9][0-9]{0,2}m)?$"))]
+    duration: String,
+    /// Why; it is shown wherever the mute is.
+    reason: String,
+}
+
+async fn mute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Muted> {
+    let admitted = gate(&app, request).await?;
+    let body: MuteBody = read(&admitted.body)?;
+    let span = crate::model::parse_duration(&body.duration).map_err(|e| ApiError::bad(e.to_string()))?;
+    if span > LONGEST_MUTE {
+        return Err(ApiError::bad("a channel is muted for a year at most; `disabled: true` in routes.yaml turns it off"));
+    }
+    if body.reason.trim().is_empty() {
+        return Err(ApiError::bad("`reason` is needed: why is the channel muted?"));
+    }
+    set_mute(&app, &name, app.engine.shared.clock.now_ms() + span.as_millis() as i64, &body.reason, &admitted.caller.name).await
+}
+
+async fn unmute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Muted> {
+    let admitted = gate(&app, request).await?;
+    set_mute(&app, &name, 0, "", &admitted.caller.name).await
+}
+
+async fn set_mute(app: &App, name: &str, until: i64, reason: &str, by: &str) -> Answer<Muted> {
+    app.engine.shared.plan.load().channel(name).ok_or_else(|| ApiError::missing("channel"))?;
+    let mute = ChannelMute { channel: name.to_owned(), until, reason: reason.chars().take(500).collect(), by: by.to_owned() };
+    app.engine.shared.store.mute(mute.clone()).await?;
+    app.engine.refresh_mutes().await?;
+    app.engine.forget();
+    tracing::warn!(channel = name, until, reason, by, "a channel was muted or unmuted by hand");
+    Ok(Json(Muted { channel: name.to_owned(), until: (until > 0).then_some(until) }))
+}
+
+/// What to send as a test.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct TestBody {
+    /// A text.
+    #[serde(default)]
+    text: Option<String>,
+    /// A webhook's body, rendered by the channel's template.
+    #[serde(default)]
+    payload: Option<Value>,
+}
+
+/// Really sends one message through a channel and answers with the platform's word.
+async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Tested> {
+    let admitted = gate(&app, request).await?;
+    let body: TestBody = read(&admitted.body)?;
+    let plan = app.engine.shared.plan.load_full();
+    let channel = plan.channel(&name).cloned().ok_or_else(|| ApiError::missing("channel"))?;
+    let now = app.engine.shared.clock.now();
+    let (event, page) = match body.payload {
+        Some(payload) => {
+            let event = ingest::parse(ingest::Hint::Auto, payload.to_string().as_bytes(), None, now).map_err(|e| ApiError::bad(e.to_string()))?.event;
+            let composed = preview(&plan, &channel, &event, now);
+            let page = composed.pages.into_iter().next().ok_or_else(|| ApiError::bad("the payload renders to no message on this channel"))?;
+            (event, page)
+        }
+        None => text_page(&channel, body.text.as_deref().unwrap_or("Watchfire test message")),
+    };
+    let outcome = app
+        .engine
+        .call(&channel, event, page, channel.recipients.clone())
+        .await
+        .map_err(|e| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
+    let result = |(to, result): (crate::model::Recipient, Result<crate::model::Receipt, crate::model::SendError>)| {
+        let recipient = to.masked();
+        match result {
+            Ok(receipt) => TestResult {
+                recipient,
+                ok: true,
+                code: Some(receipt.code),
+                platform_id: receipt.platform_id,
+                answer: Some(receipt.answer),
+                ..TestResult::default()
+            },
+            Err(error) => TestResult {
+                recipient,
+                kind: Some(error.kind.as_str().to_owned()),
+                code: error.code,
+                error: Some(error.summary),
+                answer: error.detail,
+                ..TestResult::default()
+            },
+        }
+    };
+    Ok(Json(Tested { delivery: outcome.delivery, expired: outcome.expired, results: outcome.results.into_iter().map(result).collect() }))
+}
+
+/// What an event would look like on a channel, whole: for `render`, tests and the API.
+pub fn preview(plan: &crate::delivery::Plan, channel: &crate::delivery::ChannelPlan, event: &crate::model::Event, now: jiff::Timestamp) -> Composed {
+    let target = crate::store::TargetRecord { alerts: (0..event.alerts.len() as u32).collect(), ..Default::default() };
+    let member = Waiting {
+        id: DeliveryId::new(),
+        event_id: crate::model::EventId::new(),
+        event: Some(Arc::new(event.clone())),
+        lane: crate::model::LaneId(0),
+        lane_seq: 1,
+        channel: channel.name.to_string(),
+        target,
+        mode: crate::store::Mode::Queued,
+        state: DeliveryState::Waiting,
+        rank: 0,
+        title: String::new(),
+        firing: 0,
+        resolved: 0,
+        born_at: now.as_millisecond(),
+        due_at: 0,
+        tries: 0,
+        hop: 0,
+        origin: None,
+    };
+    Draft { plan, channel, message: MessageId::new(), members: &[member], kind: MessageKind::Single, now, plain: None }.compose()
+}
+
+/// A page that says just a text, and the event that records it.
+pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::model::Event, Page) {
+    let title: String = text.lines().next().unwrap_or("").chars().take(120).collect();
+    let fields = channel.platform.fields.iter().filter(|f| f.required);
+    let page = Page {
+        fields: fields.map(|f| (f.name.to_owned(), if f.single_line { title.clone() } else { text.to_owned() })).collect(),
+        facts: Facts { title: title.clone(), severity: crate::model::Severity::Info, ..Facts::default() },
+        number: 1,
+        total: 1,
+        plain: true,
+        coverage: Vec::new(),
+    };
+    let mut alert = crate::model::Alert { fingerprint: crate::delivery::accept::call_fingerprint(text), ..Default::default() };
+    alert.labels.insert("alertname".into(), title.clone());
+    let event = crate::model::Event {
+        kind: crate::model::SenderKind::Direct,
+        source: "direct/test".into(),
+        receiver: "test".into(),
+        title,
+        alerts: vec![alert],
+        ..Default::default()
+    };
+    (event, page)
+}
+
+async fn send(State(app): State<Arc<App>>, request: Request) -> Answer<Taken> {
+    let Admitted { caller, body, trace } = gate(&app, request).await?;
+    let now = app.engine.shared.clock.now();
+    let ingest::SendCall { mut event, to } = ingest::send(&body, now).map_err(|e| ApiError::bad(e.to_string()))?;
+    event.trace = trace;
+    event.source = if caller.name.is_empty() { "direct".into() } else { format!("direct/{}", caller.name) };
+    let plan = app.engine.shared.plan.load_full();
+    let (mut known, mut unknown) = known_channels(&plan, &to);
+    unknown.extend(known.extract_if(.., |name| !caller.may_use(name)));
+    if known.is_empty() {
+        return Err(ApiError::bad(format!("`to` names no channel; channels: {}", plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))));
+    }
+    let accepted = app.engine.accept(event, Some(&known)).await?;
+    Ok(Json(Taken::new(&accepted, unknown)))
+}
+
+/// Where a copy of the store is written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct BackupBody {
+    /// A file that does not exist yet, on the server.
+    #[schemars(with = "String")]
+    file: std::path::PathBuf,
+}
+
+async fn backup(State(app): State<Arc<App>>, request: Request) -> Answer<BackedUp> {
+    let admitted = gate(&app, request).await?;
+    let body: BackupBody = read(&admitted.body)?;
+    app.engine.shared.store.backup(&body.file).await?;
+    Ok(Json(BackedUp { file: body.file.display().to_string() }))
+}

@@ -1,0 +1,251 @@
+//! Deliveries: list, look at one, retry, drop, move.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, Request, State};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, limit_schema, pairs, read};
+use crate::http::answers::{CellStory, Deliveries, DeliveryStory, Dropped, EventBody, Made, MessageStory, PageStory, Requeued};
+use crate::http::openapi::{Op, Param, Paths};
+use crate::http::{App, Scope};
+use crate::model::DeliveryId;
+use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, MoveTo, State as DeliveryState, StoredMessage};
+
+/// The paths.
+pub(super) fn paths() -> Paths {
+    let api = |op: Op| op.scope(Scope::Api).problems();
+    let filters = [
+        Param::text("channel", "Only this channel's"),
+        Param::text("state", "Only those in these states, separated by commas: waiting, deferred, sent, dead, dropped, skipped, expired, unknown"),
+        Param::text("since", "Only those born at or after this: RFC 3339, or Unix milliseconds"),
+        Param::text("until", "Only those born before this"),
+        Param::text("text", "Only those whose title or reason holds this, whatever the case of ASCII letters"),
+        Param::of("event", "Only those of this event", json!({ "type": "string", "format": "uuid" })),
+        Param::of("message", "Only those that this message carried", json!({ "type": "string", "format": "uuid" })),
+        Param::of("cursor", "The `next` of the page before", json!({ "type": "string", "format": "uuid" })),
+        Param::of("limit", "At most so many; 50 unless said", limit_schema()),
+    ];
+    Paths::default()
+        .at("/deliveries", [api(Op::get("listDeliveries", "Deliveries, newest first", list).query(filters).gives::<Deliveries>())])
+        .at(
+            "/deliveries/retry",
+            [api(Op::post("retryDeliveries", "Gives ended deliveries a new life, to the same channel or to another", retry)
+                .takes::<Ids>("Which, and perhaps where to")
+                .gives::<Requeued>()
+                .refuses(&[404]))],
+        )
+        .at(
+            "/deliveries/drop",
+            [api(Op::post("dropDeliveries", "Ends waiting or dead deliveries", drop_some).takes::<Ids>("Which, and why").gives::<Dropped>())],
+        )
+        .at(
+            "/deliveries/move",
+            [api(Op::post("moveDeliveries", "Moves waiting or ended deliveries to another channel", move_some)
+                .takes::<Ids>("Which, and where to")
+                .gives::<Requeued>()
+                .refuses(&[404]))],
+        )
+        .at(
+            "/deliveries/{id}",
+            [api(Op::get("showDelivery", "A delivery with its event, message, attempts, and what happens next", show)
+                .gives::<DeliveryStory>()
+                .refuses(&[404]))],
+        )
+}
+
+fn query(text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
+    let mut filter = DeliveryFilter { limit: PAGE, ..DeliveryFilter::default() };
+    for (name, value) in pairs(text) {
+        let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}, not `{}`", value.chars().take(60).collect::<String>()));
+        let time = || {
+            value
+                .parse::<jiff::Timestamp>()
+                .map(jiff::Timestamp::as_millisecond)
+                .or_else(|_| value.parse())
+                .map_err(|_| bad("an RFC 3339 time or Unix milliseconds"))
+        };
+        match name.as_str() {
+            "channel" => filter.channel = Some(value.clone()),
+            "state" => {
+                for state in value.split(',').filter(|s| !s.is_empty()) {
+                    filter.states.push(
+                        DeliveryState::parse(state)
+                            .ok_or_else(|| bad("states: waiting, deferred, sent, dead, dropped, skipped, expired, unknown"))?,
+                    );
+                }
+            }
+            "since" => filter.since = Some(time()?),
+            "until" => filter.until = Some(time()?),
+            "text" => filter.text = Some(value.chars().take(200).collect()),
+            "event" => filter.event = Some(value.parse().map_err(|_| bad("an event id"))?),
+            "message" => filter.message = Some(value.parse().map_err(|_| bad("a message id"))?),
+            "cursor" => filter.before = Some(value.parse().map_err(|_| bad("the `next` of the page before"))?),
+            "limit" => filter.limit = value.parse().ok().filter(|n| (1..=MAX_PAGE).contains(n)).ok_or_else(|| bad("a number from 1 to 500"))?,
+            _ => {
+                return Err(ApiError::bad(format!(
+                    "unknown parameter `{}`; known: channel, state, since, until, text, event, message, cursor, limit",
+                    name.chars().take(60).collect::<String>()
+                )));
+            }
+        }
+    }
+    Ok(filter)
+}
+
+async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> Answer<Deliveries> {
+    gate(&app, request).await?;
+    let filter = query(text.as_deref())?;
+    let deliveries = app.engine.shared.store.page(&filter).await?;
+    let next = (deliveries.len() == filter.limit).then(|| deliveries.last().map(|r| r.id)).flatten();
+    Ok(Json(Deliveries { deliveries, next }))
+}
+
+async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Answer<DeliveryStory> {
+    gate(&app, request).await?;
+    let id: DeliveryId = id.parse().map_err(|_| ApiError::bad("a delivery id is a UUID"))?;
+    let detail = app.engine.shared.store.show(id).await?.ok_or_else(|| ApiError::missing("delivery"))?;
+    Ok(Json(story(&app, detail)))
+}
+
+fn story(app: &App, detail: DeliveryDetail) -> DeliveryStory {
+    let next = next_step(app, &detail.row);
+    let event = detail.event;
+    DeliveryStory {
+        route: detail.target.route,
+        template: detail.target.template,
+        fallback: detail.target.fallback,
+        event: EventBody { id: event.id, received_at: event.received_at, plan: event.plan, body: Arc::unwrap_or_clone(event.event) },
+        alerts: detail.target.alerts,
+        message: detail.message.map(message_story),
+        earlier_attempts: detail.earlier,
+        children: detail.children,
+        delivery: detail.row,
+        next,
+    }
+}
+
+fn message_story(message: StoredMessage) -> MessageStory {
+    let cells = message.cells.into_iter().map(|c| CellStory {
+        page: c.page + 1,
+        recipient: c.recipient.masked(),
+        state: c.state,
+        tries: c.tries,
+        due_at: c.due_at,
+        platform_id: c.platform_id,
+        code: c.code,
+    });
+    let pages = message.pages.into_iter().map(|p| PageStory {
+        number: p.number,
+        total: p.total,
+        fields: p.fields.into_iter().collect(),
+        plain: p.plain,
+        covers: p.coverage,
+    });
+    MessageStory {
+        id: message.id,
+        channel: message.channel,
+        platform: message.platform,
+        kind: message.kind,
+        template: message.template,
+        formed_at: message.formed_at,
+        done: message.done,
+        deliveries: message.members,
+        pages: pages.collect(),
+        cells: cells.collect(),
+        attempts: message.attempts,
+    }
+}
+
+/// What happens next with a delivery, in words.
+fn next_step(app: &App, row: &DeliveryRow) -> String {
+    if row.state.is_final() {
+        return "nothing: it is final".into();
+    }
+    let plan = app.engine.shared.plan.load();
+    let Some(channel) = plan.channel(&row.channel) else {
+        return "it waits: its channel is not in the configuration any more (name it in `was:` of its successor, or move it)".into();
+    };
+    let now = app.engine.shared.clock.now_ms();
+    let outlet = app.engine.outlet_state(&channel.outlet);
+    let at = |ms: i64| crate::delivery::clock::timestamp(ms).to_string();
+    if row.state == DeliveryState::Deferred {
+        return format!("muted until {}; then it is sent if it still fires", at(row.due_at));
+    }
+    if let Some(reason) = outlet.held {
+        return format!("the channel is held: {reason}; it is tried again with growing pauses and at once after a reload");
+    }
+    if outlet.paused_ms > 0 {
+        return format!("the channel pauses until {} because the platform asked for it or did not answer", at(now + outlet.paused_ms));
+    }
+    if row.due_at > now {
+        return format!("the next try is at {}", at(row.due_at));
+    }
+    "it is sent when the channel's pace allows".into()
+}
+
+/// Deliveries, and what is to be done with them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Ids {
+    /// Their identities.
+    #[schemars(length(min = 1, max = 500))]
+    ids: Vec<DeliveryId>,
+    /// Why; needed to drop.
+    #[serde(default)]
+    reason: Option<String>,
+    /// The channel to send to; needed to move.
+    #[serde(default)]
+    to: Option<String>,
+}
+
+fn ids(body: &[u8]) -> Result<Ids, ApiError> {
+    let ids: Ids = read(body)?;
+    if ids.ids.is_empty() || ids.ids.len() > MAX_PAGE {
+        return Err(ApiError::bad(format!("`ids` takes 1 to {MAX_PAGE} delivery ids")));
+    }
+    Ok(ids)
+}
+
+async fn retry(State(app): State<Arc<App>>, request: Request) -> Answer<Requeued> {
+    let admitted = gate(&app, request).await?;
+    requeue(&app, &ids(&admitted.body)?).await
+}
+
+async fn move_some(State(app): State<Arc<App>>, request: Request) -> Answer<Requeued> {
+    let admitted = gate(&app, request).await?;
+    let ids = ids(&admitted.body)?;
+    if ids.to.is_none() {
+        return Err(ApiError::bad("`to` names the channel to move to"));
+    }
+    requeue(&app, &ids).await
+}
+
+async fn requeue(app: &App, ids: &Ids) -> Answer<Requeued> {
+    let plan = app.engine.shared.plan.load_full();
+    let to = match &ids.to {
+        None => None,
+        Some(name) => {
+            let channel = plan.channel(name).ok_or_else(|| ApiError::missing("channel"))?;
+            Some(MoveTo { channel: name.clone(), outlet: channel.outlet.clone(), fallback: channel.fallback.clone() })
+        }
+    };
+    let made = app.engine.shared.store.requeue(&ids.ids, to, app.engine.shared.clock.now_ms()).await?;
+    app.engine.forget();
+    app.engine.shared.hand_over(&made);
+    Ok(Json(Requeued { deliveries: made.into_iter().map(|d| Made { id: d.id, channel: d.channel }).collect() }))
+}
+
+async fn drop_some(State(app): State<Arc<App>>, request: Request) -> Answer<Dropped> {
+    let admitted = gate(&app, request).await?;
+    let ids = ids(&admitted.body)?;
+    let reason =
+        ids.reason.as_deref().map(str::trim).filter(|r| !r.is_empty()).ok_or_else(|| ApiError::bad("`reason` is needed: why are they dropped?"))?;
+    let reason: String = reason.chars().take(500).collect();
+    let dropped = app.engine.shared.store.drop_deliveries(&ids.ids, &reason, app.engine.shared.clock.now_ms()).await?;
+    app.engine.forget();
+    Ok(Json(Dropped { dropped }))
+}

@@ -1,0 +1,114 @@
+//! Events: list, look at one, and what would happen to a body now.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, limit_schema, pairs};
+use crate::http::answers::{EventStory, Events, Foretold};
+use crate::http::openapi::{Op, Param, Paths};
+use crate::http::{App, Scope};
+use crate::ingest;
+use crate::store::EventFilter;
+
+/// The paths.
+pub(super) fn paths() -> Paths {
+    let api = |op: Op| op.scope(Scope::Api).problems();
+    let uuid = || json!({ "type": "string", "format": "uuid" });
+    let yes = || json!({ "type": "string", "enum": ["true", "false"] });
+    Paths::default()
+        .at(
+            "/events",
+            [api(Op::get("listEvents", "Events that were taken in, newest first", list)
+                .query([
+                    Param::text("source", "Only those of this source, as `alertmanager:prod`"),
+                    Param::of("unrouted", "Only those that led to no delivery", yes()),
+                    Param::of("cursor", "The `next` of the page before", uuid()),
+                    Param::of("limit", "At most so many; 50 unless said", limit_schema()),
+                ])
+                .gives::<Events>())],
+        )
+        .at(
+            "/events/{id}",
+            [api(Op::get("showEvent", "An event with its body and its deliveries", show)
+                .query([Param::of("scrub", "Names, numbers and addresses in the body are replaced, so that it can be shown to others", yes())])
+                .gives::<EventStory>()
+                .refuses(&[404]))],
+        )
+        .at(
+            "/explain",
+            [api(Op::post("explain", "What would happen to a body now, if it were posted to /webhook; nothing is stored or sent", explain)
+                .query([Param::of("event", "To the body of this event instead", uuid())])
+                .takes::<ingest::WebhookBody>("A webhook's body")
+                .gives::<Foretold>()
+                .refuses(&[404, 500]))],
+        )
+}
+
+fn flag(name: &str, value: &str) -> Result<bool, ApiError> {
+    value.parse().map_err(|_| ApiError::bad(format!("`{name}` takes true or false")))
+}
+
+async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> Answer<Events> {
+    gate(&app, request).await?;
+    let mut filter = EventFilter { limit: PAGE, ..EventFilter::default() };
+    for (name, value) in pairs(text.as_deref()) {
+        let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}"));
+        match name.as_str() {
+            "source" => filter.source = Some(value),
+            "unrouted" => filter.bare = flag(&name, &value)?,
+            "cursor" => filter.before = Some(value.parse().map_err(|_| bad("the `next` of the page before"))?),
+            "limit" => filter.limit = value.parse().ok().filter(|n| (1..=MAX_PAGE).contains(n)).ok_or_else(|| bad("a number from 1 to 500"))?,
+            _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: source, unrouted, cursor, limit"))),
+        }
+    }
+    let events = app.engine.shared.store.event_page(&filter).await?;
+    let next = (events.len() == filter.limit).then(|| events.last().map(|row| row.id)).flatten();
+    Ok(Json(Events { events, next }))
+}
+
+async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text): RawQuery, request: Request) -> Answer<EventStory> {
+    gate(&app, request).await?;
+    let mut scrub = false;
+    for (name, value) in pairs(text.as_deref()) {
+        match name.as_str() {
+            "scrub" => scrub = flag(&name, &value)?,
+            _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: scrub"))),
+        }
+    }
+    let id = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
+    let (stored, deliveries) = app.engine.shared.store.show_event(id).await?.ok_or_else(|| ApiError::missing("event"))?;
+    let event = if scrub { ingest::scrubbed(&stored.event) } else { Arc::unwrap_or_clone(stored.event) };
+    Ok(Json(EventStory { id: stored.id, received_at: stored.received_at, plan: stored.plan, note: stored.note, event, deliveries }))
+}
+
+async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Answer<Foretold> {
+    let body = gate(&app, request).await?.body;
+    let now = app.engine.shared.clock.now();
+    let mut wanted = None;
+    for (name, value) in pairs(query.as_deref()) {
+        match name.as_str() {
+            "event" => wanted = Some(value),
+            _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: event"))),
+        }
+    }
+    let event = match wanted {
+        Some(id) => {
+            let id = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
+            let (stored, _) = app.engine.shared.store.show_event(id).await?.ok_or_else(|| ApiError::missing("event"))?;
+            Arc::unwrap_or_clone(stored.event)
+        }
+        None => {
+            let settings = app.settings.load_full();
+            let hint = ingest::Hint::Auto;
+            ingest::parse(hint, &body, settings.generic.as_ref(), now).map_err(|error| ApiError::bad(error.to_string()))?.event
+        }
+    };
+    let (plan, mutes) = (app.engine.shared.plan.load_full(), app.engine.shared.mutes());
+    // Rendering a large body takes a while: not on the threads that answer others.
+    let told = tokio::task::spawn_blocking(move || crate::http::foretell::foretell(&plan, &event, now, &mutes)).await;
+    told.map(Json).map_err(|_| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be explained; please report it"))
+}
