@@ -9,6 +9,8 @@ mod postgres;
 mod sqlite;
 mod types;
 
+#[cfg(test)]
+pub(crate) use postgres::tests::Place;
 pub use postgres::{PostgresOptions, PostgresStore, Progress};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use types::*;

@@ -1,6 +1,6 @@
 //! One life of the server: a runtime with a paused clock, an engine over the store that the last life left, senders, and an end.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::Platform;
 use crate::delivery::plan::{ChannelPlan, Legacy, Plan, RetentionPlan};
-use crate::delivery::{Clock, Engine, EngineOptions, keeper};
+use crate::delivery::{Clock, Engine, EngineOptions, cluster, keeper};
 use crate::metrics::Metrics;
 use crate::model::{Alert, Event, Language, OutletKey, Recipient, Secret, SeverityScale, Status};
 use crate::route::{Intervals, RouteSpec, Tree};
-use crate::store::{DeliveryFilter, SqliteOptions, SqliteStore, Store};
+use crate::store::{DeliveryFilter, Place, PostgresStore, SqliteOptions, SqliteStore, Store};
 use crate::template::{Library, PlatformFields};
 
-use super::paused::Paused;
+use super::paused::{Paused, still};
 use super::platform::{self, CHAT, FREE, Line, MAIL, VOICE, Wire};
 use super::verdict;
 use super::{Dice, Promise, World};
@@ -91,15 +91,35 @@ impl World {
     }
 }
 
+/// Where a world's deliveries are kept.
+pub enum Disk {
+    /// In a file of this folder.
+    File(PathBuf),
+    /// In a schema of a real PostgreSQL, where the outlets are held by leases.
+    Database(Place),
+}
+
+impl Disk {
+    async fn open(&self) -> Arc<dyn Store> {
+        match self {
+            Disk::File(folder) => {
+                let mut options = SqliteOptions::new(folder.join("model.db"));
+                options.wait = true;
+                Arc::new(SqliteStore::open(options).expect("the store opens"))
+            }
+            Disk::Database(place) => {
+                let _still = still();
+                Arc::new(PostgresStore::open(place.options()).await.expect("the store opens"))
+            }
+        }
+    }
+}
+
 /// Runs one life; the last one goes on until everything is final, without faults.
-pub fn live(world: &Arc<World>, folder: &Path, dice: &mut Dice, last: bool) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-    let store = {
-        let mut options = SqliteOptions::new(folder.join("model.db"));
-        options.wait = true;
-        SqliteStore::open(options).expect("the store opens")
-    };
-    let lived = runtime.block_on(one(world, Arc::new(Paused(store)), dice, last));
+pub fn live(world: &Arc<World>, disk: &Disk, dice: &mut Dice, last: bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+    let leased = matches!(disk, Disk::Database(_));
+    let lived = runtime.block_on(async { one(world, Arc::new(Paused(disk.open().await)), dice, last, leased).await });
     let crash = !lived.stopped;
     *world.wall.lock().unwrap() = lived.wall + 2000;
     *world.truth.lock().unwrap() = lived.truth + 2000;
@@ -114,7 +134,7 @@ struct Lived {
     stopped: bool,
 }
 
-async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool) -> Lived {
+async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool, leased: bool) -> Lived {
     let (wall, truth) = (*world.wall.lock().unwrap(), *world.truth.lock().unwrap());
     let clock = Clock::runtime(wall);
     let start = clock.instant();
@@ -125,17 +145,15 @@ async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool
     }
     let digest = dice.permille(800);
     let plan = Arc::new(world.plan(digest, "a"));
-    let (engine, alarms) = Engine::new(
-        store.clone(),
-        plan,
-        clock.clone(),
-        Arc::new(Metrics::new()),
-        "model",
-        EngineOptions { leased: false, ..EngineOptions::default() },
-    );
+    let (engine, alarms) =
+        Engine::new(store.clone(), plan, clock.clone(), Arc::new(Metrics::new()), "model", EngineOptions { leased, ..EngineOptions::default() });
     let engine = Arc::new(engine);
     let cancel = CancellationToken::new();
     engine.start().await.expect("the engine starts");
+    let nodes = CancellationToken::new();
+    if leased {
+        tokio::spawn(cluster::keep(engine.clone(), nodes.clone()));
+    }
     tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
     let events = 20 + dice.below(200);
     let calm = dice.below(30_000);
@@ -162,6 +180,7 @@ async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool
     if stopped {
         cancel.cancel();
         engine.stop(clock.instant() + Duration::from_secs(15)).await;
+        nodes.cancel();
     }
     Lived { wall: clock.now_ms(), truth: truth + start.elapsed().as_millis() as i64, stopped }
 }

@@ -62,27 +62,40 @@ pub struct World {
     pub next: Mutex<BTreeMap<u64, u64>>,
 }
 
-fn run(seed: u64, lives: u64) {
+fn run(seed: u64, lives: u64, disk: &life::Disk) {
     let mut dice = Dice::new(seed);
-    let folder = tempfile::Builder::new().prefix("wf-model").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
-    let folder = folder.expect("a folder");
     let world = Arc::new(World::new(&mut dice));
     for life in 0..lives {
-        life::live(&world, folder.path(), &mut dice, life + 1 == lives);
+        life::live(&world, disk, &mut dice, life + 1 == lives);
     }
     verdict::check(&world, seed);
 }
 
-#[test]
-fn every_promise_is_kept_through_crashes_faults_and_clock_jumps() {
+/// The seeds to run: `WATCHFIRE_SEED` alone, or `WATCHFIRE_ROUNDS` of them.
+fn seeds(rounds: u64) -> std::ops::RangeInclusive<u64> {
     if std::env::var("WATCHFIRE_TRACE").is_ok() {
         let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).try_init();
     }
-    let chosen: Option<u64> = std::env::var("WATCHFIRE_SEED").ok().and_then(|s| s.parse().ok());
-    let rounds: u64 = std::env::var("WATCHFIRE_ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(6);
-    let seeds = chosen.map_or(1..=rounds, |seed| seed..=seed);
-    for seed in seeds {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    number("WATCHFIRE_SEED").map_or(1..=number("WATCHFIRE_ROUNDS").unwrap_or(rounds), |seed| seed..=seed)
+}
+
+#[test]
+fn every_promise_is_kept_through_crashes_faults_and_clock_jumps() {
+    for seed in seeds(6) {
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
-        run(seed, 2 + seed % 4);
+        let folder =
+            tempfile::Builder::new().prefix("wf-model").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
+        let folder = folder.expect("a folder");
+        run(seed, 2 + seed % 4, &life::Disk::File(folder.path().to_owned()));
+    }
+}
+
+#[test]
+fn every_promise_is_kept_on_postgresql_with_leases() {
+    for seed in seeds(2) {
+        let Some(place) = crate::store::Place::new() else { return };
+        println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
+        run(seed, 2 + seed % 4, &life::Disk::Database(place));
     }
 }

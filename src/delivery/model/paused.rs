@@ -1,20 +1,21 @@
 //! A store whose calls hold the paused clock: the runtime would else take a wait for the store's threads for idleness and move the time on.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
 use crate::store::*;
 
-pub struct Paused(pub SqliteStore);
+pub struct Paused(pub Arc<dyn Store>);
 
 /// While it lives, a blocking task is under way, and a paused clock does not move by itself.
-struct Still {
+pub struct Still {
     _end: std::sync::mpsc::Sender<()>,
 }
 
-fn still() -> Still {
+pub fn still() -> Still {
     let (_end, wait) = std::sync::mpsc::channel::<()>();
     tokio::task::spawn_blocking(move || wait.recv().is_err());
     Still { _end }
@@ -60,6 +61,10 @@ pass_on! {
     mute(mute: ChannelMute) -> Result<(), StoreError>;
     heartbeats(changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError>;
     backup(to: &Path) -> Result<(), StoreError>;
+    release(fence: Fence) -> Result<(), StoreError>;
+    beat(beat: Beat) -> Result<Vec<NodeRow>, StoreError>;
+    nodes(now: i64) -> Result<Vec<NodeRow>, StoreError>;
+    leave(node: &str) -> Result<(), StoreError>;
     check() -> Result<(), StoreError>;
     close() -> ();
 }

@@ -30,7 +30,7 @@ mod transfer;
 mod tx;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use transfer::Progress;
 

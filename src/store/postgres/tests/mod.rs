@@ -17,19 +17,21 @@ use crate::store::Store;
 use crate::store::contract::store_contract;
 
 /// A schema of one test; removed with it from a server that is not ours.
-struct Place {
+pub(crate) struct Place {
     url: String,
     schema: String,
     ours: Option<server::Ours>,
 }
 
 impl Place {
-    fn new() -> Option<Self> {
+    /// `None` where there is no server to test with.
+    pub(crate) fn new() -> Option<Self> {
         let server = server::server()?;
         Some(Self { url: server.url, schema: server::schema(), ours: server.ours })
     }
 
-    fn options(&self) -> PostgresOptions {
+    /// A store in the schema, by the times that callers give.
+    pub(crate) fn options(&self) -> PostgresOptions {
         let mut options = PostgresOptions::new(Secret::new(self.url.clone()));
         options.schema.clone_from(&self.schema);
         // The contract's times are made up.
