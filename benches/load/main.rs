@@ -1,7 +1,9 @@
 //! The whole, measured beside its limits in one run: `cargo build --release && cargo bench --bench load`. Loopback only, bounded in count.
 //!
-//! `WATCHFIRE_BIN` names another binary, `WATCHFIRE_ONLY` parts (`accept,forward,mail,growth`). Prints the tables of `benches/README.md`.
+//! `WATCHFIRE_BIN` names another binary, `WATCHFIRE_ONLY` parts (`accept,forward,peers,nodes,mail,growth`), `WATCHFIRE_APPRISE`
+//! a Python that has Apprise. Prints the tables of `benches/README.md`.
 
+mod others;
 mod servers;
 mod wire;
 
@@ -131,6 +133,15 @@ async fn measure(binary: PathBuf, only: &str) {
             forward(&mut bench, connections).await;
         }
     }
+    if wanted("peers") {
+        println!("\n### Others doing the same job, 3 alerts a body, 32 connections\n\n{HEAD}");
+        others::alertmanager(&mut bench, 32).await;
+        let python = std::env::var("WATCHFIRE_APPRISE").unwrap_or_else(|_| "python3".into());
+        others::apprise(&mut bench, &python, 32).await;
+    }
+    if wanted("nodes") {
+        others::nodes(&mut bench).await;
+    }
     if wanted("mail") {
         mail(&mut bench).await;
     }
@@ -152,6 +163,7 @@ async fn accept(bench: &mut Bench, connections: usize) {
         row(if kind == "read" { "bare axum, reads the body" } else { "bare axum, parses it, too" }, &run, None);
         parsing = run.rate();
     }
+    println!("| the disk alone, {connections} bodies in a synced write | {:.0} | | | | | |", others::disk(bench, connections));
     let (watchfire, _) = bench.watchfire(OFF);
     let idle = rss(&watchfire);
     let from = bench.fresh(EVENTS + 2000);

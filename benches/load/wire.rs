@@ -47,6 +47,30 @@ impl Run {
 
 /// Posts events `from..from + count` over so many connections; with `rate`, so many a second in all, and latencies count from when each was due.
 pub async fn post(port: u16, path: &str, from: usize, count: usize, connections: usize, alerts: usize, rate: Option<f64>) -> Run {
+    send(port, path, from, count, connections, rate, move |n| body(n, alerts)).await
+}
+
+/// The same alerts as Prometheus gives them to Alertmanager, a group for each three.
+pub async fn alerts(port: u16, from: usize, count: usize, connections: usize) -> Run {
+    let make = |n: usize| {
+        let alert = |i: usize| {
+            json!({ "labels": { "alertname": "DiskFull", "severity": "warning", "instance": format!("host-{n}-{i}"), "team": "db", "group": format!("g{n}") },
+                "annotations": { "summary": "the disk is 97 % full", "description": "look at the largest folders first" } })
+        };
+        Value::from((0..3).map(alert).collect::<Vec<_>>()).to_string().into_bytes()
+    };
+    send(port, "/api/v2/alerts", from, count, connections, None, make).await
+}
+
+async fn send(
+    port: u16,
+    path: &str,
+    from: usize,
+    count: usize,
+    connections: usize,
+    rate: Option<f64>,
+    make: impl Fn(usize) -> Vec<u8> + Send + Copy + 'static,
+) -> Run {
     let next = Arc::new(AtomicUsize::new(0));
     let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
@@ -62,7 +86,7 @@ pub async fn post(port: u16, path: &str, from: usize, count: usize, connections:
                 if n >= count {
                     return run;
                 }
-                let body = body(from + n, alerts);
+                let body = make(from + n);
                 let mut request =
                     format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len())
                         .into_bytes();
