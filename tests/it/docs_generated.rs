@@ -47,9 +47,11 @@ fn the_reference_of_keys_is_the_types() {
 fn every_platform_has_a_page_with_its_credentials_an_example_and_its_keys() {
     for platform in PLATFORMS {
         let path = root().join(format!("docs/platforms/{}.md", platform.name));
-        let page = fs::read_to_string(&path)
-            .unwrap_or_else(|_| panic!("write {}: what it is, `## How to get its credentials`, `## Example`, and the marks of `## Keys`", path.display()));
-        let (_, rest) = page.split_once("\n## How to get its credentials\n").unwrap_or_else(|| panic!("{} does not tell how to get them", path.display()));
+        let page = fs::read_to_string(&path).unwrap_or_else(|_| {
+            panic!("write {}: what it is, `## How to get its credentials`, `## Example`, and the marks of `## Keys`", path.display())
+        });
+        let (_, rest) =
+            page.split_once("\n## How to get its credentials\n").unwrap_or_else(|| panic!("{} does not tell how to get them", path.display()));
         let (told, rest) = rest.split_once("\n## Example\n").unwrap_or_else(|| panic!("{} has no example", path.display()));
         assert!(told.trim().len() >= 20, "{} says nothing about credentials", path.display());
         assert!(rest.contains(&format!("    {}: {{", platform.name)) || rest.contains(&format!("    {}:\n", platform.name)), "{}", path.display());
@@ -94,7 +96,7 @@ fn fields_and_functions_of_templates_are_the_librarys() {
     for function in watchfire::template::FUNCTIONS {
         let most = if function.max == usize::MAX { " or more".to_owned() } else { format!(" to {}", function.max) };
         let count = if function.min == function.max { function.min.to_string() } else { format!("{}{most}", function.min) };
-        let about = match function.about.rfind("}}") {
+        let about = match function.about.find("}}: ").or_else(|| function.about.rfind("}}")) {
             Some(end) => format!("`{}`{}", &function.about[..end + 2], &function.about[end + 2..]),
             None => function.about.to_owned(),
         };
@@ -109,8 +111,10 @@ fn every_function_is_used_in_an_example() {
     let page = fs::read_to_string(root().join("docs/templates.md")).unwrap();
     let examples: String = page.split("```handlebars\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     for function in watchfire::template::FUNCTIONS {
-        let calls = [format!("{{{}", function.name), format!("({} ", function.name), format!("#{} ", function.name)];
-        let boundary = |call: &String| examples.match_indices(call.as_str()).any(|(at, _)| !examples[at + call.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_'));
-        assert!(calls.iter().any(boundary), "docs/templates.md has no example of `{}`", function.name);
+        let ends = |c: char| !c.is_alphanumeric() && c != '_';
+        let called = |before: &str| {
+            examples.match_indices(&format!("{before}{}", function.name)).any(|(at, found)| examples[at + found.len()..].starts_with(ends))
+        };
+        assert!(["{", "(", "#"].into_iter().any(called), "docs/templates.md has no example of `{}`", function.name);
     }
 }
