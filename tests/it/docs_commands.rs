@@ -74,6 +74,10 @@ fn the_program_understands_every_command() {
                 if arguments.len() == 1 {
                     arguments.push("--help".into());
                 }
+                // Where it goes is read from DATABASE_URL.
+                if arguments[0] == "migrate-store" && arguments.len() == 2 {
+                    arguments.push("postgres://db.example.com/watchfire".into());
+                }
                 if let Err(why) = watchfire::cli::understands(&arguments) {
                     wrong.push(format!("{}: {line}\n{why}", path.strip_prefix(root()).unwrap().display()));
                 }
