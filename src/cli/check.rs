@@ -194,7 +194,8 @@ pub fn markdown() -> String {
             OnAmbiguous::Never => "never sent again",
         };
         let resolved = if p.resolved_by_default { "yes" } else { "no" };
-        out.push_str(&format!("| `{}` | [{}]({}) | {} | {} | {} | {resolved} | {unknown} |\n", name, p.title, p.docs, p.about, p.limit, pace(p)));
+        let title = if p.docs.is_empty() { p.title.to_owned() } else { format!("[{}]({})", p.title, p.docs) };
+        out.push_str(&format!("| `{name}` | {title} | {} | {} | {} | {resolved} | {unknown} |\n", p.about, p.limit, pace(p)));
     }
     out
 }

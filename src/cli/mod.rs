@@ -80,8 +80,8 @@ enum Command {
     Platforms(check::PlatformsArgs),
     /// Read a password from standard input and print its hash for `server.auth`.
     HashPassword,
-    /// Print the JSON Schema of routes.yaml, for editors.
-    Schema,
+    /// Print the JSON Schema of routes.yaml, for editors, or the reference of its keys.
+    Schema(SchemaArgs),
     /// Print the description of the HTTP API (OpenAPI 3.1).
     Openapi,
     /// Print completions for a shell.
@@ -90,6 +90,14 @@ enum Command {
     Man,
     /// Ask the running server whether it is well (for containers without a shell).
     Health,
+}
+
+/// Options of `schema`.
+#[derive(Debug, Args)]
+struct SchemaArgs {
+    /// Print a reference of all keys as Markdown instead: `docs/configuration.md`.
+    #[arg(long)]
+    markdown: bool,
 }
 
 /// What a command came to.
@@ -139,8 +147,8 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
             Ok(Outcome::Fine)
         }
         Command::HashPassword => password::run(),
-        Command::Schema => {
-            anstream::println!("{}", crate::config::schema_text());
+        Command::Schema(args) => {
+            print_schema(&args);
             Ok(Outcome::Fine)
         }
         Command::Health => send::health(&common),
@@ -161,6 +169,26 @@ fn write_new(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
     };
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(told)?;
     file.write_all(text.as_bytes()).map_err(told)
+}
+
+fn print_schema(args: &SchemaArgs) {
+    if args.markdown {
+        anstream::print!("{}", crate::config::reference());
+    } else {
+        anstream::println!("{}", crate::config::schema_text());
+    }
+}
+
+/// Whether the program would understand this command line: for the commands that documents show. Without the program's name.
+///
+/// # Errors
+/// What is wrong, as the program would say it.
+pub fn understands(arguments: &[String]) -> Result<(), String> {
+    let name = std::iter::once("watchfire".to_owned());
+    Cli::try_parse_from(name.chain(arguments.iter().cloned())).map(|_| ()).or_else(|error| {
+        use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+        if matches!(error.kind(), DisplayHelp | DisplayVersion) { Ok(()) } else { Err(error.to_string()) }
+    })
 }
 
 /// A runtime for commands that wait for something.

@@ -1,4 +1,4 @@
-//! The shape of routes.yaml. Doc comments are the reference: the JSON Schema for editors and `config --reference` are made from them. Nothing here
+//! The shape of routes.yaml. Doc comments are the reference: the JSON Schema for editors and `schema --markdown` are made from them. Nothing here
 //! judges what the values mean; that is `check`'s work.
 
 mod extras;

@@ -1,0 +1,170 @@
+//! Commands in the documents, tried: `watchfire ...` is understood by the program, scripts marked `<!-- run -->` run in an empty folder, and every
+//! `curl` of the quick start and of the HTTP API gets its 2xx from a server.
+
+use std::fs;
+use std::process::Command;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::docs_book::{pages, root};
+use crate::docs_examples::blocks;
+use crate::support::app::{SOON, TestApp};
+
+const ROUTES: &str =
+    "server: { listen: \"127.0.0.1:0\" }\nstore: sqlite:watchfire.db\nchannels: { terminal: { log: {} } }\nroute: { to: [terminal] }\n";
+
+/// A line of a shell as words: quotes, and a comment at its end.
+fn words(line: &str) -> Vec<String> {
+    let (mut out, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(mark), c) if c == mark => quote = None,
+            (None, '\'' | '"') => (quote, begun) = (Some(c), true),
+            (None, '#') if !begun => break,
+            (None, c) if c.is_whitespace() => {
+                if std::mem::take(&mut begun) {
+                    out.push(std::mem::take(&mut word));
+                }
+            }
+            (_, c) => {
+                word.push(c);
+                begun = true;
+            }
+        }
+    }
+    if begun {
+        out.push(word);
+    }
+    out
+}
+
+/// The arguments of each `watchfire` in a line: after variables, between `&&`, `;` and pipes, without redirections.
+fn calls(line: &str) -> Vec<Vec<String>> {
+    let mut out = Vec::new();
+    for part in words(line).split(|word| matches!(word.as_str(), "&&" | ";" | "|" | "||")) {
+        let mut part = part.iter().skip_while(|word| {
+            word.split('=').next().is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+                && word.contains('=')
+        });
+        if part.next().is_some_and(|first| first == "watchfire") {
+            out.push(part.take_while(|word| !matches!(word.as_str(), ">" | "<" | "2>" | "&")).cloned().collect());
+        }
+    }
+    out
+}
+
+#[test]
+fn the_program_understands_every_command() {
+    let (mut wrong, mut tried) = (Vec::new(), 0);
+    for path in pages() {
+        let page = fs::read_to_string(&path).unwrap();
+        let shell: Vec<String> = blocks(&page).into_iter().filter(|block| block.language == "sh").flat_map(|block| lines(&block.text)).collect();
+        let mut fenced = false;
+        let inline = page.lines().filter(|line| {
+            let fence = line.starts_with("```");
+            fenced ^= fence;
+            !fence && !fenced
+        });
+        let inline = inline.flat_map(|line| line.split('`').skip(1).step_by(2)).filter(|code| code.starts_with("watchfire ") && !code.contains('…'));
+        for line in shell.iter().map(String::as_str).chain(inline) {
+            for mut arguments in calls(line) {
+                tried += 1;
+                // A command that is only named.
+                if arguments.len() == 1 {
+                    arguments.push("--help".into());
+                }
+                // Where it goes is read from DATABASE_URL.
+                if arguments[0] == "migrate-store" && arguments.len() == 2 {
+                    arguments.push("postgres://db.example.com/watchfire".into());
+                }
+                if let Err(why) = watchfire::cli::understands(&arguments) {
+                    wrong.push(format!("{}: {line}\n{why}", path.strip_prefix(root()).unwrap().display()));
+                }
+            }
+        }
+    }
+    assert!(tried > 40, "only {tried} commands were found");
+    assert!(wrong.is_empty(), "commands in the documents that the program does not understand:\n{}", wrong.join("\n"));
+}
+
+/// Lines of a script, with those that end in a backslash joined.
+fn lines(text: &str) -> Vec<String> {
+    text.replace("\\\n", " ").lines().map(str::to_owned).filter(|line| !line.trim().is_empty()).collect()
+}
+
+#[test]
+fn scripts_that_need_nothing_run() {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_watchfire"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
+    let mut tried = 0;
+    for page in pages() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("routes.yaml"), ROUTES).unwrap();
+        for block in blocks(&fs::read_to_string(&page).unwrap()).into_iter().filter(|block| block.mark == "run") {
+            let mut command = Command::new("sh");
+            command.args(["-e", "-c", &block.text]).current_dir(folder.path()).env("PATH", &path).env_remove("WATCHFIRE_CONFIG");
+            let out = command.env_remove("WATCHFIRE_LISTEN").output().unwrap();
+            let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+            assert!(out.status.success(), "{}:{}:\n{}\n{said}", page.display(), block.line, block.text);
+            tried += 1;
+        }
+    }
+    assert!(tried >= 3, "only {tried} scripts were found");
+}
+
+/// What a `curl` line asks for.
+fn request(app: &TestApp, line: &str) -> (Method, String, Vec<(String, String)>, Option<String>) {
+    let (mut method, mut url, mut headers, mut body) = (None, String::new(), Vec::new(), None);
+    let words = words(line);
+    let mut words = words.iter().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().unwrap_or_else(|| panic!("{line}")).clone();
+        match word.as_str() {
+            "-d" | "--data" => body = Some(value()),
+            "-X" => method = Some(Method::from_bytes(value().as_bytes()).unwrap()),
+            "-H" => headers.extend(value().split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()))),
+            "-s" | "-i" | "-f" => {}
+            other if other.starts_with("http://127.0.0.1:9091") => url = app.url(other.trim_start_matches("http://127.0.0.1:9091")),
+            other => panic!("`{other}` in: {line}"),
+        }
+    }
+    assert!(!url.is_empty(), "no address in: {line}");
+    (method.unwrap_or(if body.is_some() { Method::POST } else { Method::GET }), url, headers, body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_curl_is_answered_by_a_server() {
+    for (name, least) in [("docs/http-api.md", 15), ("docs/quick-start.md", 2), ("docs/quick-start.zh-CN.md", 2)] {
+        let app = TestApp::start(ROUTES).await;
+        let (mut event, mut delivery, mut tried) = (String::new(), String::new(), 0);
+        for block in blocks(&fs::read_to_string(root().join(name)).unwrap()).into_iter().filter(|block| block.language == "sh") {
+            for line in lines(&block.text).into_iter().filter(|line| line.starts_with("curl ")) {
+                let line = line.replace("$EVENT", &event).replace("$DELIVERY", &delivery);
+                let (method, url, headers, body) = request(&app, &line);
+                let mut request = app.http.request(method, url);
+                for (header, value) in headers {
+                    request = request.header(header, value);
+                }
+                let answer = tokio::time::timeout(SOON, request.body(body.unwrap_or_default()).send()).await.unwrap().unwrap();
+                let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+                let wanted = block.mark.strip_prefix("answer: ").map_or(200, |code| code.parse::<u16>().unwrap());
+                assert_eq!(status, wanted, "{name}: {line}\n{text}");
+                tried += 1;
+                let json: Value = serde_json::from_str(&text).unwrap_or_default();
+                if let (Some(of), Some(first)) = (json["event"].as_str(), json["deliveries"][0]["id"].as_str()) {
+                    (event, delivery) = (of.to_owned(), first.to_owned());
+                }
+            }
+        }
+        assert!(tried >= least, "{name} has only {tried} requests");
+        app.app.stop(std::time::Duration::from_secs(5)).await;
+    }
+}
+
+#[test]
+fn shell_lines_are_read_as_a_shell_does() {
+    assert_eq!(words("a 'b c' \"d\"e  # f"), ["a", "b c", "de"]);
+    assert_eq!(calls("A=b watchfire check --online && watchfire health > x"), [vec!["check".to_owned(), "--online".into()], vec!["health".into()]]);
+    assert!(watchfire::cli::understands(&["chekc".into()]).is_err());
+}

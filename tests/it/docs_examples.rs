@@ -1,0 +1,171 @@
+//! Configurations and templates in the documents, tried: every `yaml` block passes the real check, every `handlebars` block gives the text below it.
+//!
+//! A `yaml` block is read as routes.yaml; what it leaves out is filled with one channel and a route. Blocks of other programs are marked by a
+//! comment on the line before: `<!-- alertmanager -->`, `<!-- prometheus -->`, `<!-- kubernetes -->`, `<!-- preset: NAME -->`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_yaml::{Mapping, Value};
+use watchfire::channel::PLATFORMS;
+use watchfire::config::{self, LoadOptions};
+use watchfire::model::Language;
+use watchfire::template::{Library, PlatformFields, Source, samples};
+
+use crate::docs_book::{pages, root};
+
+/// A fenced block: language, text, what the line before it says in a comment, and its line.
+pub struct Block {
+    pub language: String,
+    pub text: String,
+    pub mark: String,
+    pub line: usize,
+}
+
+/// Every fenced block of a page.
+pub fn blocks(page: &str) -> Vec<Block> {
+    let mut out: Vec<Block> = Vec::new();
+    let (mut open, mut before): (Option<Block>, &str) = (None, "");
+    for (number, line) in page.lines().enumerate() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(language)) => {
+                let mark = before.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->")).unwrap_or_default().to_owned();
+                open = Some(Block { language: language.trim().to_owned(), text: String::new(), mark, line: number + 1 });
+            }
+            (Some(_), Some(_)) => out.extend(open.take()),
+            (Some(block), None) => block.text.push_str(&format!("{line}\n")),
+            (None, None) => {}
+        }
+        if !line.trim().is_empty() {
+            before = line;
+        }
+    }
+    out
+}
+
+/// The block with what routes.yaml needs and it leaves out.
+fn filled(text: &str) -> Result<String, String> {
+    let given: Mapping = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+    let mut whole = text.to_owned();
+    if !given.contains_key("channels") {
+        whole.push_str("channels: { terminal: { log: {} } }\n");
+    }
+    if !given.contains_key("route") {
+        let first = given.get("channels").and_then(Value::as_mapping).and_then(|all| all.keys().next()).and_then(Value::as_str).unwrap_or("terminal");
+        whole.push_str(&format!("route: {{ to: [{first}] }}\n"));
+    }
+    Ok(whole)
+}
+
+fn check(folder: &Path, text: &str) -> Result<(), String> {
+    let file = folder.join("routes.yaml");
+    fs::write(&file, text).map_err(|error| error.to_string())?;
+    config::load(&file, &LoadOptions::without_secrets()).map(|_| ()).map_err(|findings| config::report(&findings))
+}
+
+/// A folder with what the examples name: certificates cannot be made up, templates can.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("templates")).unwrap();
+    folder
+}
+
+#[test]
+fn every_configuration_passes_the_check() {
+    let (mut wrong, mut tried) = (Vec::new(), 0);
+    for path in pages() {
+        for block in blocks(&fs::read_to_string(&path).unwrap()).into_iter().filter(|block| block.language == "yaml") {
+            let folder = folder();
+            let result = match block.mark.split_once(": ").unwrap_or((&block.mark, "")) {
+                ("alertmanager" | "prometheus" | "kubernetes", _) => {
+                    serde_yaml::from_str::<Mapping>(&block.text).map(|_| ()).map_err(|error| error.to_string())
+                }
+                ("preset", name) => preset(folder.path(), name, &block.text),
+                _ => filled(&block.text).and_then(|text| check(folder.path(), &text)),
+            };
+            tried += 1;
+            if let Err(why) = result {
+                wrong.push(format!("{}:{}:\n{why}", path.strip_prefix(root()).unwrap().display(), block.line));
+            }
+        }
+    }
+    assert!(tried > 25, "only {tried} configurations were found");
+    assert!(wrong.is_empty(), "configurations in the documents that do not pass:\n{}", wrong.join("\n"));
+}
+
+/// A preset is tried by a channel that gives all it asks for.
+fn preset(folder: &Path, name: &str, text: &str) -> Result<(), String> {
+    let preset: Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+    fs::create_dir_all(folder.join("templates/presets")).map_err(|error| error.to_string())?;
+    fs::write(folder.join(format!("templates/presets/{name}.yaml")), text).map_err(|error| error.to_string())?;
+    let mut with = Mapping::new();
+    for (parameter, about) in preset.get("parameters").and_then(Value::as_mapping).into_iter().flatten() {
+        let value = match about.get("kind").and_then(Value::as_str) {
+            Some("address") => Value::from("https://board.example.com"),
+            Some("number") => Value::from("7"),
+            _ => Value::from("word"),
+        };
+        with.insert(parameter.clone(), value);
+    }
+    let with = serde_yaml::to_string(&with).map_err(|error| error.to_string())?.replace('\n', "\n        ");
+    let routes = format!(
+        "templates: templates\nchannels:\n  c:\n    preset:\n      use: {name}\n      with:\n        {}\nroute: {{ to: [c] }}\n",
+        with.trim_end()
+    );
+    check(folder, &routes)
+}
+
+#[test]
+fn a_wrong_configuration_would_be_found() {
+    let folder = folder();
+    for text in ["chanels: {}\n", "server: { listen: nowhere }\n", "channels: { a: { slack: { chanel: x } } }\n"] {
+        assert!(check(folder.path(), &filled(text).unwrap()).is_err(), "{text}");
+    }
+    assert!(preset(folder.path(), "x", "title: x\n").is_err());
+}
+
+/// One template on one platform, over one of the library's own samples.
+fn rendered(mark: &str, template: &str) -> String {
+    let asked = |key: &str, otherwise: &'static str| {
+        let found = mark.split(',').find_map(|part| part.trim().strip_prefix(key)?.strip_prefix(": ").map(str::to_owned));
+        found.unwrap_or_else(|| otherwise.to_owned())
+    };
+    let (platform, sample, language) = (asked("platform", "log"), asked("sample", "firing"), asked("language", "en"));
+    let fields: Vec<PlatformFields> = PLATFORMS.iter().map(|p| PlatformFields { platform: p.name, fields: p.fields }).collect();
+    let path = format!("{platform}/default.text.hbs");
+    let source = Source::from_path(Path::new(&path), path.clone(), template.to_owned()).unwrap();
+    let (library, findings) = Library::compile(&fields, vec![source]);
+    assert!(findings.is_empty(), "{template}\n{}", config::report(&findings));
+    let language = if language == "zh" { Language::Zh } else { Language::En };
+    let (_, view) = samples(language).into_iter().find(|(name, _)| *name == sample).unwrap_or_else(|| panic!("no sample `{sample}`"));
+    library.render(&platform, "default", &view).unwrap_or_else(|error| panic!("{template}\n{error}")).remove("text").unwrap()
+}
+
+/// `UPDATE=1` writes what comes out below each template.
+#[test]
+fn every_template_gives_the_text_below_it() {
+    let path = root().join("docs/templates.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (mut now, mut tried, mut wrong) = (page.clone(), 0, Vec::new());
+    let all = blocks(&page);
+    for pair in all.windows(2).filter(|pair| pair[0].language == "handlebars") {
+        assert_eq!(pair[1].language, "text", "line {}: what comes out is to stand below the template", pair[0].line);
+        let out = rendered(&pair[0].mark, &pair[0].text).trim_end().to_owned() + "\n";
+        tried += 1;
+        if out != pair[1].text {
+            let (template, shown) = (&pair[0].text, &pair[1].text);
+            now = now.replacen(
+                &format!("```handlebars\n{template}```\n\n```text\n{shown}```"),
+                &format!("```handlebars\n{template}```\n\n```text\n{out}```"),
+                1,
+            );
+            wrong.push(format!("line {}: {template}gives\n{out}and not\n{shown}", pair[0].line));
+        }
+    }
+    if !wrong.is_empty() && std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, now).unwrap();
+        return;
+    }
+    assert!(tried >= 11, "only {tried} templates were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,120 @@
+//! The generated parts of the documents are what the program says today: the reference of keys, the tables of platforms, template fields and
+//! functions. `UPDATE=1` writes them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use watchfire::channel::{PLATFORMS, preset};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn output(args: &[&str]) -> String {
+    let out = std::process::Command::new(env!("CARGO_BIN_EXE_watchfire")).args(args).output().unwrap();
+    assert!(out.status.success(), "{args:?}");
+    String::from_utf8(out.stdout).unwrap()
+}
+
+/// Holds a file to a text, or writes it.
+#[track_caller]
+fn hold(path: &Path, wanted: &str) {
+    let shown = fs::read_to_string(path).unwrap_or_default();
+    if shown != wanted && std::env::var_os("UPDATE").is_some() {
+        fs::write(path, wanted).unwrap();
+        return;
+    }
+    assert!(shown == wanted, "{} is out of date; UPDATE=1 writes it", path.display());
+}
+
+/// Holds what stands between `<!-- name -->` and `<!-- /name -->`.
+#[track_caller]
+fn hold_part(path: &Path, name: &str, wanted: &str) {
+    let page = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let (before, rest) = page.split_once(&open).unwrap_or_else(|| panic!("{} has no `{}`", path.display(), open.trim()));
+    let (_, after) = rest.split_once(&close).unwrap_or_else(|| panic!("{} has no `{close}`", path.display()));
+    hold(path, &format!("{before}{open}\n{wanted}\n{close}{after}"));
+}
+
+#[test]
+fn the_reference_of_keys_is_the_types() {
+    hold(&root().join("docs/configuration.md"), &output(&["schema", "--markdown"]));
+}
+
+/// A platform without a page that tells how to get its credentials does not pass.
+#[test]
+fn every_platform_has_a_page_with_its_credentials_an_example_and_its_keys() {
+    for platform in PLATFORMS {
+        let path = root().join(format!("docs/platforms/{}.md", platform.name));
+        let page = fs::read_to_string(&path).unwrap_or_else(|_| {
+            panic!("write {}: what it is, `## How to get its credentials`, `## Example`, and the marks of `## Keys`", path.display())
+        });
+        let (_, rest) =
+            page.split_once("\n## How to get its credentials\n").unwrap_or_else(|| panic!("{} does not tell how to get them", path.display()));
+        let (told, rest) = rest.split_once("\n## Example\n").unwrap_or_else(|| panic!("{} has no example", path.display()));
+        assert!(told.trim().len() >= 20, "{} says nothing about credentials", path.display());
+        assert!(rest.contains(&format!("    {}: {{", platform.name)) || rest.contains(&format!("    {}:\n", platform.name)), "{}", path.display());
+        hold_part(&path, "keys", &watchfire::config::platform_reference(platform.name));
+    }
+    let presets = fs::read_to_string(root().join("docs/platforms/preset.md")).unwrap();
+    for (name, _) in preset::shipped() {
+        assert!(presets.contains(&format!("\n### {name}\n")), "docs/platforms/preset.md does not tell how to get what {name} asks for");
+    }
+    for entry in fs::read_dir(root().join("docs/platforms")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(PLATFORMS.iter().any(|platform| format!("{}.md", platform.name) == name), "docs/platforms/{name} belongs to no platform");
+    }
+}
+
+#[test]
+fn the_list_of_platforms_is_the_registrys() {
+    let mut table = String::new();
+    for line in output(&["platforms", "--markdown"]).lines() {
+        let key = line.split('`').nth(1).unwrap_or_default().to_owned();
+        let page = match key.strip_prefix("preset: { use: ") {
+            Some(preset) => format!("platforms/preset.md#{}", preset.trim_end_matches(" }")),
+            None => format!("platforms/{key}.md"),
+        };
+        let line = if key.is_empty() { line.to_owned() } else { line.replacen(&format!("`{key}`"), &format!("[`{key}`]({page})"), 1) };
+        table.push_str(&line.replace("](docs/", "]("));
+        table.push('\n');
+    }
+    hold_part(&root().join("docs/platforms.md"), "platforms", &table);
+}
+
+#[test]
+fn fields_and_functions_of_templates_are_the_librarys() {
+    let path = root().join("docs/templates.md");
+    let cell = |text: &str| text.replace('|', "\\|");
+    let mut fields = String::from("| field | what | meaning |\n|---|---|---|\n");
+    for (field, shape, about) in watchfire::template::reference() {
+        fields.push_str(&format!("| `{field}` | {shape} | {} |\n", cell(about)));
+    }
+    hold_part(&path, "fields", &fields);
+    let mut functions = String::from("| function | arguments | how to write it |\n|---|---|---|\n");
+    for function in watchfire::template::FUNCTIONS {
+        let most = if function.max == usize::MAX { " or more".to_owned() } else { format!(" to {}", function.max) };
+        let count = if function.min == function.max { function.min.to_string() } else { format!("{}{most}", function.min) };
+        let about = match function.about.find("}}: ").or_else(|| function.about.rfind("}}")) {
+            Some(end) => format!("`{}`{}", &function.about[..end + 2], &function.about[end + 2..]),
+            None => function.about.to_owned(),
+        };
+        functions.push_str(&format!("| `{}` | {count} | {} |\n", function.name, cell(&about)));
+    }
+    hold_part(&path, "functions", &functions);
+}
+
+/// Every function is shown at work, not only listed.
+#[test]
+fn every_function_is_used_in_an_example() {
+    let page = fs::read_to_string(root().join("docs/templates.md")).unwrap();
+    let examples: String = page.split("```handlebars\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    for function in watchfire::template::FUNCTIONS {
+        let ends = |c: char| !c.is_alphanumeric() && c != '_';
+        let called = |before: &str| {
+            examples.match_indices(&format!("{before}{}", function.name)).any(|(at, found)| examples[at + found.len()..].starts_with(ends))
+        };
+        assert!(["{", "(", "#"].into_iter().any(called), "docs/templates.md has no example of `{}`", function.name);
+    }
+}
