@@ -1,5 +1,6 @@
 //! One step of a message: read, compose, store where it must be, one attempt, judge, settle. Runs as a task of its outlet's runner.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -138,11 +139,15 @@ impl Step {
         if job.caller.is_none() {
             let mut blocked: Option<LaneId> = None;
             let members = std::mem::take(&mut job.members);
+            let released: HashSet<LaneId> =
+                members.iter().filter(|m| m.state == State::Deferred && m.firing > 0 && m.due_at <= now).map(|m| m.lane).collect();
             for member in members {
                 // What was in memory was taken when it was due by the clock that does not jump. What was read is judged by the wall clock, and what
                 // lies further ahead than anything may be postponed was written before that clock was set back.
                 let ahead = member.due_at.saturating_sub(now);
+                let follows = member.state == State::Deferred && member.firing == 0 && released.contains(&member.lane);
                 let early = ahead > 0
+                    && !follows
                     && member.due_at > member.born_at
                     && (member.state == State::Deferred || ahead <= super::policy::CAP.as_millis() as i64);
                 let waits = (early && job.unjudged.contains(&member.id)) || (blocked == Some(member.lane) && member.state != State::Deferred);

@@ -239,10 +239,13 @@ impl Lanes {
         let mut members = Vec::new();
         let mut rest = VecDeque::new();
         let mut blocked = false;
+        // What resolved goes with what fired, though its own mute may end a moment later: else the firing would be told and its end only recorded.
+        let released = lane.queue.iter().any(|i| i.waiting.state == State::Deferred && i.due <= now);
         while let Some(item) = lane.queue.pop_front() {
             let deferred = item.waiting.state == State::Deferred;
             // Order holds among what is not muted: a head that waits for its next try holds back what came later.
-            let takes = item.due <= now && members.len() < max && (deferred || !blocked);
+            let due = item.due <= now || (released && deferred && item.waiting.firing == 0);
+            let takes = due && members.len() < max && (deferred || !blocked);
             if takes {
                 self.weight -= item.weight;
                 members.push(item.waiting);

@@ -81,6 +81,19 @@ fn muted_deliveries_do_not_hold_back_others() {
 }
 
 #[test]
+fn what_resolved_while_muted_goes_with_what_fired() {
+    let (now, name) = (Instant::now(), Arc::from("ops"));
+    let mut lanes = Lanes::default();
+    let muted = |seq: i64, firing: u32, due_at: i64| Waiting { state: State::Deferred, due_at, firing, ..item(1, seq) };
+    lanes.offer(muted(1, 1, 3_000), &name, now, 0);
+    lanes.offer(muted(2, 0, 3_001), &name, now, 0);
+    lanes.offer(muted(3, 1, 9_000), &name, now, 0);
+    let end = now + Duration::from_secs(3);
+    lanes.tick(end);
+    assert_eq!(seqs(&lanes.take(LaneId(1), 100, end)), [1, 2], "a millisecond must not part them");
+}
+
+#[test]
 fn severe_lanes_push_lesser_ones_back_to_disk_when_memory_is_full() {
     let (now, name) = (Instant::now(), Arc::from("ops"));
     let mut lanes = Lanes { complete: true, ..Lanes::default() };
