@@ -6,9 +6,12 @@ use divan::{Bencher, black_box};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use watchfire::config::{self, LoadOptions, Loaded};
+use watchfire::http::auth::{Auth, Credential, Kind, Scope};
 use watchfire::ingest::{self, Hint};
 use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey};
-use watchfire::store::{Mode, NewDelivery, NewEvent, SqliteOptions, SqliteStore, State, Store, TargetRecord};
+use watchfire::store::{
+    Claim, DeliveryChange, Fence, Mode, NewDelivery, NewEvent, Settlement, SqliteOptions, SqliteStore, State, Store, TargetRecord,
+};
 
 fn main() {
     divan::main();
@@ -131,4 +134,72 @@ fn accept(bencher: Bencher, together: usize) {
     });
     runtime.block_on(store.close());
     let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// Outcomes of deliveries that were accepted before, so many at once.
+#[divan::bench(args = [1, 16, 64, 256, 1024], sample_count = 20, sample_size = 1)]
+fn settle(bencher: Bencher, together: usize) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let folder = std::env::temp_dir().join(format!("watchfire-bench-{}-{}", std::process::id(), DeliveryId::new()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let store = SqliteStore::open(SqliteOptions::new(folder.join("w.db"))).expect("a store");
+    let event = Arc::new(event(3));
+    let outlet = new_event(0, &event).deliveries[0].outlet.clone();
+    let now = 1_795_489_200_000;
+    let claim = Claim { outlet: outlet.clone(), node: "bench".into(), now, lease_until: now + 8000, window_start: now };
+    let epoch = runtime.block_on(store.own(claim)).expect("a claim").expect("the outlet").epoch;
+    let mut n = 0;
+    bencher
+        .counter(divan::counter::ItemsCount::new(together))
+        .with_inputs(|| {
+            n += together;
+            let all = (0..together).map(|i| store.accept(new_event(n + i, &event)));
+            let accepted = runtime.block_on(futures_util::future::join_all(all));
+            let placed = accepted.into_iter().flat_map(|done| done.expect("accepted").deliveries);
+            placed
+                .map(|delivery| Settlement {
+                    fence: Fence { outlet: outlet.clone(), epoch },
+                    message: None,
+                    attempt: None,
+                    cells: Vec::new(),
+                    deliveries: vec![DeliveryChange {
+                        id: delivery.id,
+                        lane: delivery.lane,
+                        state: State::Dropped,
+                        tries: 1,
+                        due_at: now,
+                        reason: Some("measured".into()),
+                        detach: false,
+                    }],
+                    children: Vec::new(),
+                    outlet: None,
+                    sent_in_month: None,
+                    now,
+                })
+                .collect::<Vec<_>>()
+        })
+        .bench_local_values(|settlements| {
+            let all = settlements.into_iter().map(|settlement| store.settle(settlement));
+            runtime.block_on(futures_util::future::join_all(all)).into_iter().for_each(|done| drop(done.expect("settled")));
+        });
+    runtime.block_on(store.close());
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// Grafana's signature of a body, verified.
+#[divan::bench(args = [1, 3, 10, 100])]
+fn signature(bencher: Bencher, alerts: usize) {
+    use hmac::{Hmac, KeyInit, Mac};
+    let body = body(alerts);
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"0123456789abcdef").expect("a key");
+    mac.update(&body);
+    let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let secrets = vec![watchfire::model::Secret::new("0123456789abcdef")];
+    let kind = Kind::Hmac { secrets, header: "x-grafana-alerting-signature".into(), timestamp_header: None };
+    let credential = Credential { name: "grafana".into(), kind, scopes: Vec::new(), channels: Vec::new() };
+    let auth = Auth { credentials: vec![credential], ..Auth::default() };
+    let mut headers = axum::http::HeaderMap::new();
+    headers.insert("x-grafana-alerting-signature", signature.parse().expect("a header"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    bencher.bench_local(|| runtime.block_on(auth.admit(Scope::Webhook, &headers, black_box(&body), None, 0)).expect("the signature is right"));
 }
