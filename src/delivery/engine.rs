@@ -320,9 +320,9 @@ impl Shared {
             let reason = change.reason.as_deref().unwrap_or("");
             let code = outcome.code.as_deref().unwrap_or("");
             if change.state == State::Sent {
-                tracing::info!(delivery = %change.id, message = %job.id, channel = %channel.name, platform, tries = change.tries, code, "delivered");
+                tracing::info!(delivery = %change.id, message_id = %job.id, channel = %channel.name, platform, tries = change.tries, code, "delivered");
             } else {
-                tracing::error!(delivery = %change.id, message = %job.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
+                tracing::error!(delivery = %change.id, message_id = %job.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
             }
         }
         let dead = settlement.deliveries.iter().filter(|c| matches!(c.state, State::Dead | State::Unknown)).count();
@@ -333,7 +333,7 @@ impl Shared {
         if !matches!(outcome.next, Next::Done) {
             let answer = outcome.answer.as_deref().unwrap_or("");
             let code = outcome.code.as_deref().unwrap_or("");
-            tracing::warn!(message = %job.id, channel = %channel.name, platform, kind = outcome.kind, code, answer, next = ?outcome.next, "attempt failed");
+            tracing::warn!(message_id = %job.id, channel = %channel.name, platform, kind = outcome.kind, code, answer, next = ?outcome.next, "attempt failed");
         }
     }
 

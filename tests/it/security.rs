@@ -151,3 +151,44 @@ async fn who_guesses_passwords_keeps_nobody_waiting() {
     assert!(answers.iter().all(|status| matches!(status, 401 | 503)), "{answers:?}");
     assert!(answers.iter().filter(|status| **status == 503).count() >= 30, "few wait for their turn: {answers:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_alerts_say_is_in_no_log_unless_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let routes = format!(
+        "server: {{ listen: '127.0.0.1:{port}' }}\nstore: sqlite:w.db\nchannels:\n  out: {{ webhook: {{ url: 'http://127.0.0.1:9/', allow: [127.0.0.1] }} }}\n  off: {{ log: {{}}, disabled: true }}\nroute: {{ to: [out, off] }}\n"
+    );
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let log = std::fs::File::create(folder.path().join("log")).unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_watchfire"))
+        .args(["serve", "--no-watch"])
+        .current_dir(folder.path())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://127.0.0.1:{port}");
+    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    while client.get(format!("{url}/-/ready")).send().await.is_err() {
+        assert!(tokio::time::Instant::now() < end);
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    assert!(client.post(format!("{url}/webhook")).json(&alert("quiet-host", "QuietName", "firing")).send().await.unwrap().status().is_success());
+    assert_eq!(client.post(format!("{url}/webhook")).body("{ \"quiet-body\": ").send().await.unwrap().status().as_u16(), 400);
+    let read = || std::fs::read_to_string(folder.path().join("log")).unwrap();
+    while !read().contains("attempt failed") {
+        assert!(tokio::time::Instant::now() < end, "{}", read());
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let log = read();
+    assert!(log.contains("a body was refused"), "{log}");
+    assert!(!log.contains("quiet") && !log.contains("Quiet"), "{log}");
+    for line in log.lines().filter(|line| line.starts_with('{')) {
+        let parsed: serde_json::Value = serde_json::from_str(line).unwrap();
+        let again = serde_json::to_string(&parsed).unwrap();
+        assert_eq!(again.len(), line.len(), "no name stands twice in a line: {line}");
+    }
+}
