@@ -70,7 +70,7 @@ fn payload(common: &Common, path: Option<&std::path::Path>, id: Option<&str>) ->
     for delivery in told["deliveries"].as_array().into_iter().flatten() {
         let text = |name: &str| delivery[name].as_str().unwrap_or_default();
         let reason = delivery["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
-        anstream::println!("-> {} {}{reason}  [{}]", text("channel"), text("state"), text("title"));
+        anstream::println!("-> {} {}{reason}  [{}]  pace {}", text("channel"), text("state"), text("title"), text("pace"));
         for page in delivery["pages"].as_array().into_iter().flatten() {
             let unit = page["unit"].as_str().unwrap_or_default();
             anstream::println!("   page {}/{}: {} of {} {unit}", page["page"], page["of"], page["size"], page["limit"]);
@@ -136,6 +136,9 @@ pub fn delivery(detail: &Value) -> String {
     }
     for child in detail["children"].as_array().into_iter().flatten() {
         out.push_str(&format!("  fallback {} on {}: {}\n", text(&child["id"]), text(&child["channel"]), text(&child["state"])));
+    }
+    if let Some(pace) = detail["pace"].as_str() {
+        out.push_str(&format!("  pace of the channel: {pace}\n"));
     }
     out.push_str(&format!("  next: {}\n", text(&detail["next"])));
     out

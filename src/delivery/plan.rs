@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
 use crate::channel::{Channel, Limit, Platform};
-use crate::model::{Labels, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale};
+use crate::model::{Labels, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, format_duration};
 use crate::route::{Matcher, Tree};
 use crate::template::Library;
 
@@ -99,6 +99,15 @@ pub struct ChannelPlan {
     pub disabled: bool,
     /// Former names.
     pub was: Vec<String>,
+}
+
+impl ChannelPlan {
+    /// Its pace in words: `20 per 1m, 1000 per 1h`, or `off`.
+    pub fn pace_text(&self) -> String {
+        let limits = self.pace.as_deref().unwrap_or_default();
+        let words: Vec<String> = limits.iter().map(|limit| format!("{} per {}", limit.count, format_duration(limit.window))).collect();
+        if words.is_empty() { "off".to_owned() } else { words.join(", ") }
+    }
 }
 
 /// A dead-man's switch: an alert that always fires says by coming that its sender lives.

@@ -125,6 +125,8 @@ pub struct DeliveryStory {
     pub earlier_attempts: Vec<AttemptRow>,
     /// Its fallbacks.
     pub children: Vec<DeliveryRow>,
+    /// The pace of its channel, `20 per 1m`; `off` without one; null when the channel is gone.
+    pub pace: Option<String>,
     /// What happens next, in words.
     pub next: String,
 }
@@ -382,6 +384,8 @@ pub struct ForetoldDelivery {
     pub resolved: u32,
     /// Channels that are tried when this one is dead.
     pub fallback: Vec<String>,
+    /// The pace of the channel, `20 per 1m`, or `off`.
+    pub pace: String,
     /// Templates that failed.
     pub template_errors: Vec<String>,
     /// The pages.

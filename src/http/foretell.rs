@@ -56,6 +56,7 @@ pub fn foretell(plan: &Plan, event: &Event, now: Timestamp, mutes: &HashMap<Stri
                 .collect();
             ForetoldDelivery {
                 template_errors: composed.iter().flat_map(|(_, composed)| &composed.fallbacks).map(ToString::to_string).collect(),
+                pace: channel.map_or_else(String::new, |channel| channel.pace_text()),
                 channel: new.channel,
                 state: new.state,
                 reason: new.reason,

@@ -113,6 +113,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
 
 fn story(app: &App, detail: DeliveryDetail) -> DeliveryStory {
     let next = next_step(app, &detail.row);
+    let pace = app.engine.shared.plan.load().channel(&detail.row.channel).map(|channel| channel.pace_text());
     let event = detail.event;
     DeliveryStory {
         route: detail.target.route,
@@ -124,6 +125,7 @@ fn story(app: &App, detail: DeliveryDetail) -> DeliveryStory {
         earlier_attempts: detail.earlier,
         children: detail.children,
         delivery: detail.row,
+        pace,
         next,
     }
 }
