@@ -235,6 +235,29 @@ async fn growth(bench: &mut Bench) {
         first = if alerts == 1 { run.at(0.5) } else { first };
         println!("| {alerts} alerts a body | {:.3} | {:.2} |", run.at(0.5), run.at(0.5) / first);
     }
+    for channels in [1, 100, 1000] {
+        let list: String = (0..channels)
+            .map(|n| format!("  off-{n}: {{ webhook: {{ url: 'http://127.0.0.1:9/{n}', allow: [127.0.0.1] }}, disabled: true }}\n"))
+            .collect();
+        let (watchfire, _) = bench.watchfire(&format!("channels:\n{list}route: {{ to: [off-0] }}\n"));
+        let from = bench.fresh(2000);
+        let run = post(watchfire.port, "/webhook", from, 2000, 1, 3, None).await;
+        first = if channels == 1 { run.at(0.5) } else { first };
+        println!("| {channels} channels | {:.3} | {:.2} |", run.at(0.5), run.at(0.5) / first);
+    }
+    // Nobody listens there: everything waits.
+    let away = "channels: { away: { webhook: { url: 'http://127.0.0.1:9/', allow: [127.0.0.1] }, pace: off, digest: off } }\nroute: { to: [away] }\n";
+    let (watchfire, _) = bench.watchfire(away);
+    let mut waiting = 0;
+    for more in [0, 20_000, 80_000] {
+        let from = bench.fresh(more + 2000);
+        post(watchfire.port, "/webhook", from, more, 32, 3, None).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let run = post(watchfire.port, "/webhook", from + more, 2000, 1, 3, None).await;
+        first = if more == 0 { run.at(0.5) } else { first };
+        println!("| {} deliveries wait | {:.3} | {:.2} |", waiting + more, run.at(0.5), run.at(0.5) / first);
+        waiting += more + 2000;
+    }
 }
 
 fn main() {
