@@ -173,7 +173,7 @@ impl Step {
             self.shared.metrics.render_fallback(self.channel.platform.name, &self.channel.name);
             tracing::error!(channel = %self.channel.name, %error, "a template failed; the built-in text was used");
         }
-        job.pages = composed.pages;
+        job.pages = Arc::new(composed.pages);
         job.template = composed.template;
         if !later.is_empty() || !composed.silent.is_empty() {
             let silent: Vec<DeliveryChange> = composed.silent.iter().filter_map(|(m, why)| Some(skipped(job.members.get(*m)?, why, now))).collect();
@@ -351,7 +351,7 @@ impl Step {
                 job.generation += 1;
                 let why = outcome.answer.clone().unwrap_or_default();
                 let composed = self.draft(&mut job, Some(why.chars().take(200).collect())).await;
-                job.pages = composed.pages;
+                job.pages = Arc::new(composed.pages);
                 job.lay_out(&self.channel);
                 job.stored = false;
                 self.shared.metrics.render_fallback(self.channel.platform.name, &self.channel.name);

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use super::fold::{Folded, fold};
 use super::intake::place;
 use super::links;
+use super::payload::payload;
 use super::plan::{ChannelPlan, Plan};
 use crate::model::{Coverage, Event, Language, Mentions, MessageId, Page, Severity, humanize};
 use crate::store::Waiting;
 use crate::template::fit::{Part, fit};
-use crate::template::{self, Brief, Entry, EntryStatus, MessageKind, RenderError, View, ViewInput};
+use crate::template::{self, Brief, Entry, EntryStatus, MessageKind, RenderError, ViewInput};
 
 /// A composed message.
 #[derive(Debug, Default)]
@@ -303,41 +304,20 @@ impl Sheet<'_> {
             let plain = part.plain || self.draft.plain.is_some() || fill == Fill::Plain;
             let fields = match fill {
                 _ if plain => template::plain_fields(platform.fields, input),
-                Fill::Set => templates.render(platform.name, self.template, &View::new(input))?,
-                _ => templates.render_built_in(platform.name, &View::new(input))?,
+                Fill::Set => templates.render(platform.name, self.template, input)?,
+                _ => templates.render_built_in(platform.name, input)?,
             };
             let mut facts = template::facts(input);
             let firing = self.totals.firing > 0;
             if platform.payload {
-                facts.payload = Some(self.payload(part));
+                let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
+                facts.payload = payload(self.event, entries, self.totals.firing > 0, self.totals.truncated + part.more as u64);
             }
             facts.mentions = if part.page == 1 && firing { self.draft.mentions() } else { Mentions::default() };
             if self.kind != MessageKind::Digest {
                 facts.thread = crate::model::hash_hex(&[&self.event.source, &self.event.receiver, &self.event.group_key, &channel.name]);
             }
             Ok(Page { fields, facts, number: part.page as u16, total: part.pages as u16, plain, coverage: Vec::new() })
-        })
-    }
-
-    /// The page's alerts as Alertmanager sends them, version 4 (<https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>).
-    fn payload(&self, part: &Part) -> serde_json::Value {
-        let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
-        let time = |at: Option<jiff::Timestamp>| at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string());
-        let alerts: Vec<_> = entries
-            .iter()
-            .map(|e| {
-                serde_json::json!({
-                    "status": if e.status == EntryStatus::Firing { "firing" } else { "resolved" },
-                    "labels": e.alert.labels, "annotations": e.alert.annotations, "startsAt": time(e.alert.starts_at), "endsAt": time(e.alert.ends_at),
-                    "generatorURL": e.alert.generator_url, "fingerprint": e.alert.fingerprint,
-                })
-            })
-            .collect();
-        let event = self.event;
-        serde_json::json!({
-            "version": "4", "groupKey": event.group_key, "truncatedAlerts": self.totals.truncated + part.more as u64,
-            "status": if self.totals.firing > 0 { "firing" } else { "resolved" }, "receiver": event.receiver, "groupLabels": event.group_labels,
-            "commonLabels": event.common_labels, "commonAnnotations": event.common_annotations, "externalURL": event.external_url, "alerts": alerts,
         })
     }
 

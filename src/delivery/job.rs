@@ -63,7 +63,7 @@ pub struct Job {
     /// Deliveries of its lanes that were taken and wait for a later message: they go back when this one is done.
     pub back: Vec<Waiting>,
     /// Its pages; empty until it is composed.
-    pub pages: Vec<Page>,
+    pub pages: Arc<Vec<Page>>,
     /// Its cells.
     pub cells: Vec<Cell>,
     /// Whether `form` has stored it.
@@ -93,7 +93,7 @@ impl Job {
             unjudged: HashSet::new(),
             closing: Vec::new(),
             back: Vec::new(),
-            pages: Vec::new(),
+            pages: Arc::default(),
             cells: Vec::new(),
             stored: false,
             fixed: false,
@@ -137,7 +137,7 @@ impl Job {
             unjudged: HashSet::new(),
             closing: Vec::new(),
             back: Vec::new(),
-            pages: open.pages,
+            pages: Arc::new(open.pages),
             cells,
             stored: true,
             fixed: true,

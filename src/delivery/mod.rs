@@ -23,6 +23,7 @@ pub mod links;
 mod model;
 mod outcome;
 mod pace;
+mod payload;
 pub mod plan;
 mod policy;
 mod runner;

@@ -166,18 +166,21 @@ pub fn router(app: Arc<App>) -> Router {
         .router()
         .fallback(any(unknown))
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(app.clone(), place))
         .layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(false))
         .layer(CatchPanicLayer::new())
-        .layer(middleware::from_fn(explained))
-        .layer(middleware::map_response(headers))
+        .layer(middleware::from_fn_with_state(app.clone(), frame))
         .with_state(app)
 }
 
-/// An error that no handler has written: below `/api` it is a problem as all others there, elsewhere it has a text at least.
-async fn explained(request: Request, next: Next) -> Response {
+/// What stands around every request, in one layer, for each is boxed and cloned with all below it.
+async fn frame(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let api = request.uri().path().starts_with("/api/");
-    let response = next.run(request).await;
+    let response = place(&app, request, next).await.unwrap_or_else(IntoResponse::into_response);
+    headers(explained(api, response).await)
+}
+
+/// An error that no handler has written: below `/api` it is a problem as all others there, elsewhere it has a text at least.
+async fn explained(api: bool, response: Response) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -205,7 +208,7 @@ async fn explained(request: Request, next: Next) -> Response {
 }
 
 /// What keeps browsers from guessing, framing, storing and telling others; a page that needs more says so itself.
-async fn headers(mut response: Response) -> Response {
+fn headers(mut response: Response) -> Response {
     const ALL: [(header::HeaderName, &str); 5] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
@@ -236,7 +239,7 @@ impl Drop for Place<'_> {
 }
 
 /// Load shedding: more than the places get 503, which Alertmanager repeats. Health answers always.
-async fn place(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, HttpError> {
+async fn place(app: &App, request: Request, next: Next) -> Result<Response, HttpError> {
     if request.uri().path().starts_with("/-/") {
         return Ok(next.run(request).await);
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::alert::Status;
 use super::id::DeliveryId;
@@ -134,7 +135,30 @@ pub struct Facts {
     pub language: Language,
     /// The alerts as the sender sent them (Alertmanager v4 JSON), for the generic webhook; `None` elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload: Option<serde_json::Value>,
+    pub payload: Option<Payload>,
+}
+
+/// A JSON object as text: made once, stored and sent as it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Payload(Box<RawValue>);
+
+impl Payload {
+    /// What is not an object, or cannot be written as JSON, is none.
+    pub fn of(value: &impl Serialize) -> Option<Self> {
+        serde_json::value::to_raw_value(value).ok().filter(|raw| raw.get().starts_with('{')).map(Self)
+    }
+
+    /// The object's text.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
 }
 
 /// Which alerts a page names or counts: indices into the event of a delivery.

@@ -13,7 +13,7 @@ use crate::model::{Escape, FieldSpec, Finding};
 use super::check::{self, Loaded, Walk, closest};
 use super::render::render_field;
 use super::sources::{SHARED, built_in};
-use super::{PlatformFields, RenderError, Source, View, escape, functions, samples};
+use super::{Needs, PlatformFields, RenderError, Source, View, ViewInput, escape, functions, samples};
 
 /// The set that exists for every platform, and that lends its fields to sets that lack them.
 pub const DEFAULT_SET: &str = "default";
@@ -27,9 +27,23 @@ pub struct Library {
 /// One platform's templates.
 #[derive(Default)]
 struct Shelf {
-    sets: BTreeMap<String, Vec<FieldTemplate>>,
+    sets: BTreeMap<String, Set>,
     /// The built-in default set, with built-in partials only.
-    built_in: Vec<FieldTemplate>,
+    built_in: Set,
+}
+
+impl Shelf {
+    fn set(&self, name: &str) -> &Set {
+        self.sets.get(name).or_else(|| self.sets.get(DEFAULT_SET)).unwrap_or(&self.built_in)
+    }
+}
+
+/// One set's templates, a field each.
+#[derive(Clone, Default)]
+struct Set {
+    fields: Vec<FieldTemplate>,
+    /// What they read.
+    needs: Needs,
 }
 
 /// One field's template with the registry it renders in.
@@ -38,6 +52,7 @@ pub(super) struct FieldTemplate {
     pub spec: &'static FieldSpec,
     pub loaded: Arc<Loaded>,
     pub registry: Arc<Handlebars<'static>>,
+    pub needs: Arc<Needs>,
 }
 
 /// A platform's files, parsed: by set and field, and partials by name.
@@ -96,14 +111,21 @@ impl Library {
 
     /// Renders every field of a page. A set that does not exist (it was removed while a message waited) renders as `default`. An optional field
     /// that comes out empty is left out; a required one that comes out empty is an error.
-    pub fn render(&self, platform: &str, set: &str, view: &View) -> Result<BTreeMap<String, String>, RenderError> {
+    pub fn render(&self, platform: &str, set: &str, input: &ViewInput<'_>) -> Result<BTreeMap<String, String>, RenderError> {
         let shelf = self.shelf(platform)?;
-        render_all(shelf.sets.get(set).or_else(|| shelf.sets.get(DEFAULT_SET)).unwrap_or(&shelf.built_in), view)
+        let set = shelf.set(set);
+        render_all(set, &View::new(input, &set.needs))
+    }
+
+    /// Renders with a view of [`crate::template::samples()`], which has everything.
+    pub fn preview(&self, platform: &str, set: &str, sample: &View) -> Result<BTreeMap<String, String>, RenderError> {
+        render_all(self.shelf(platform)?.set(set), sample)
     }
 
     /// Renders with the built-in default templates: for a page whose own templates failed.
-    pub fn render_built_in(&self, platform: &str, view: &View) -> Result<BTreeMap<String, String>, RenderError> {
-        render_all(&self.shelf(platform)?.built_in, view)
+    pub fn render_built_in(&self, platform: &str, input: &ViewInput<'_>) -> Result<BTreeMap<String, String>, RenderError> {
+        let set = &self.shelf(platform)?.built_in;
+        render_all(set, &View::new(input, &set.needs))
     }
 
     fn shelf(&self, platform: &str) -> Result<&Shelf, RenderError> {
@@ -122,9 +144,9 @@ impl std::fmt::Debug for Library {
     }
 }
 
-fn render_all(fields: &[FieldTemplate], view: &View) -> Result<BTreeMap<String, String>, RenderError> {
+fn render_all(set: &Set, view: &View) -> Result<BTreeMap<String, String>, RenderError> {
     let mut out = BTreeMap::new();
-    for field in fields {
+    for field in &set.fields {
         let text = render_field(field, view)?;
         if !text.is_empty() {
             out.insert(field.spec.name.to_owned(), text);
@@ -159,14 +181,15 @@ fn shelve(
     fallback: &Files,
     samples: &[(&'static str, View)],
     findings: &mut Vec<Finding>,
-) -> BTreeMap<String, Vec<FieldTemplate>> {
+) -> BTreeMap<String, Set> {
     let (registries, plain_registries) = (registries(platform, files), registries(platform, fallback));
     let mut sound: BTreeMap<(&str, &str), FieldTemplate> = BTreeMap::new();
     for ((set, name), loaded) in &files.fields {
         let Some(spec) = platform.fields.iter().find(|field| field.name == *name) else { continue };
         let Some(registry) = registries.get(&spec.escape) else { continue };
-        let template = FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry) };
-        let mut found = Walk::over(loaded, &files.partials).findings;
+        let walk = Walk::over(loaded, &files.partials);
+        let template = FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry), needs: Arc::new(walk.needs) };
+        let mut found = walk.findings;
         if found.is_empty() {
             found = try_samples(&template, samples);
         }
@@ -175,7 +198,8 @@ fn shelve(
         } else {
             findings.extend(found);
             if let (Some(loaded), Some(registry)) = (fallback.fields.get(&(set.clone(), name)), plain_registries.get(&spec.escape)) {
-                sound.insert((set, name), FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry) });
+                let needs = Arc::new(Walk::over(loaded, &fallback.partials).needs);
+                sound.insert((set, name), FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry), needs });
             }
         }
     }
@@ -183,15 +207,18 @@ fn shelve(
     names.insert(DEFAULT_SET);
     let mut sets = BTreeMap::new();
     for set in names {
-        let mut fields = Vec::with_capacity(platform.fields.len());
+        let mut shelved = Set::default();
         for spec in platform.fields {
             match sound.get(&(set, spec.name)).or_else(|| sound.get(&(DEFAULT_SET, spec.name))) {
-                Some(template) => fields.push(template.clone()),
+                Some(template) => {
+                    shelved.needs.join(&template.needs);
+                    shelved.fields.push(template.clone());
+                }
                 None if spec.required => findings.push(missing(platform.platform, set, spec.name)),
                 None => {}
             }
         }
-        sets.insert(set.to_owned(), fields);
+        sets.insert(set.to_owned(), shelved);
     }
     sets
 }

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Status};
 
+use super::Needs;
 use super::view::{Brief, Entry, EntryStatus, MessageKind, View, ViewInput};
 
 /// Names of the samples.
@@ -106,12 +107,13 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
         resolved: 3,
         ..base.clone()
     };
+    let everything = Needs::everything();
     let views = [
-        View::new(&ViewInput { entries: &[firing], firing: 1, ..base.clone() }),
-        View::new(&ViewInput { entries: &[over], resolved: 1, ..base.clone() }),
-        View::new(&ViewInput { entries: &mixed, firing: 1, resolved: 2, ..base.clone() }),
-        View::new(&ViewInput { entries: &[bare], event: &bare_event, firing: 1, ..base.clone() }),
-        View::new(&digest),
+        View::new(&ViewInput { entries: &[firing], firing: 1, ..base.clone() }, &everything),
+        View::new(&ViewInput { entries: &[over], resolved: 1, ..base.clone() }, &everything),
+        View::new(&ViewInput { entries: &mixed, firing: 1, resolved: 2, ..base.clone() }, &everything),
+        View::new(&ViewInput { entries: &[bare], event: &bare_event, firing: 1, ..base.clone() }, &everything),
+        View::new(&digest, &everything),
     ];
     SAMPLES.into_iter().zip(views).collect()
 }

@@ -138,7 +138,7 @@ fn rendered(mark: &str, template: &str) -> String {
     assert!(findings.is_empty(), "{template}\n{}", config::report(&findings));
     let language = if language == "zh" { Language::Zh } else { Language::En };
     let (_, view) = samples(language).into_iter().find(|(name, _)| *name == sample).unwrap_or_else(|| panic!("no sample `{sample}`"));
-    library.render(&platform, "default", &view).unwrap_or_else(|error| panic!("{template}\n{error}")).remove("text").unwrap()
+    library.preview(&platform, "default", &view).unwrap_or_else(|error| panic!("{template}\n{error}")).remove("text").unwrap()
 }
 
 /// `UPDATE=1` writes what comes out below each template.

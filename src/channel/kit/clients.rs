@@ -17,6 +17,9 @@ use crate::model::{Secret, hash_hex};
 /// A connection that does not stand after this long is given up, so that a try at another address is left within the usual 10 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Idle connections kept for each host: as many as an outlet without a pace may use at once, so that none is opened anew for every message.
+const POOL: usize = 64;
+
 /// Shorter than the 60 s after which common front ends close idle connections, so that a request seldom meets one that is closing.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
@@ -102,7 +105,7 @@ fn build_client(transport: &Transport) -> Result<Client, (&'static str, String)>
         .user_agent(concat!("Watchfire/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(8)
+        .pool_max_idle_per_host(POOL)
         .tcp_nodelay(true)
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_merge(bundled);

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use super::{BuildContext, Built, CellResult, Channel, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
-use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError, Size};
+use crate::model::{Escape, FieldSpec, OutletKey, Page, Payload, Receipt, Recipient, Secret, SecretSource, SendError, Size};
 
 /// Our own: more than any receiver takes.
 const MAX_BODY: usize = 1 << 20;
@@ -36,7 +36,7 @@ pub static PLATFORM: Platform = Platform {
         FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false },
     ],
     measure: &|page| {
-        let payload = page.facts.payload.as_ref().map_or(0, |payload| payload.to_string().len());
+        let payload = page.facts.payload.as_ref().map_or(0, |payload| payload.as_str().len());
         Size::bytes(payload + page.field("text").len() + page.field("title").len(), MAX_BODY)
     },
     limit: "1 MiB (our own)",
@@ -229,14 +229,13 @@ impl Driver {
         match (self.body, &page.facts.payload) {
             (Body::Template, _) => text.as_bytes().to_vec(),
             (Body::Alertmanager, payload) => {
-                let mut payload =
-                    payload.clone().unwrap_or_else(|| serde_json::json!({ "version": "4", "status": page.facts.status.as_str(), "alerts": [] }));
-                if let Some(fields) = payload.as_object_mut() {
-                    let title = if page.field("title").is_empty() { page.facts.title.as_str() } else { page.field("title") };
-                    fields.insert("title".into(), title.into());
-                    fields.insert("text".into(), text.into());
-                }
-                serde_json::to_vec(&payload).unwrap_or_default()
+                let title = if page.field("title").is_empty() { page.facts.title.as_str() } else { page.field("title") };
+                let own = serde_json::json!({ "title": title, "text": text }).to_string();
+                let bare = || format!(r#"{{"version":"4","status":"{}","alerts":[]}}"#, page.facts.status.as_str());
+                let bare = payload.is_none().then(bare);
+                let alerts = payload.as_ref().map(Payload::as_str).or(bare.as_deref()).unwrap_or_default();
+                // Two objects become one: neither is empty, and they have no name in common.
+                format!("{},{}", own.strip_suffix('}').unwrap_or(&own), alerts.strip_prefix('{').unwrap_or(alerts)).into_bytes()
             }
         }
     }

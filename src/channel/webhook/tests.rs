@@ -27,7 +27,7 @@ async fn the_payload_goes_out_signed_with_title_and_text_besides() {
     let stand = Stand::start([Scripted::from("ok"), Scripted::new(204, "")]).await;
     let built = build::<Config>(CONFIG, &stand.base).unwrap();
     let mut page = page(&[("title", "Disk"), ("text", "Disk is full\n")]);
-    page.facts.payload = Some(serde_json::json!({ "version": "4", "alerts": [{ "status": "firing" }] }));
+    page.facts.payload = crate::model::Payload::of(&serde_json::json!({ "version": "4", "alerts": [{ "status": "firing" }] }));
     assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(None)]);
     let templated =
         build::<Config>("{ url: BASE, body: template, method: PUT, content_type: text/plain, allow: [127.0.0.0/8] }", &stand.base).unwrap();

@@ -91,7 +91,7 @@ pub fn message(members: &[DeliveryId]) -> NewMessage {
         template: "default".into(),
         generation: 0,
         formed_at: T0,
-        pages: vec![Page { number: 1, total: 1, fields: [("text".to_owned(), "hello".to_owned())].into(), ..Page::default() }],
+        pages: Arc::new(vec![Page { number: 1, total: 1, fields: [("text".to_owned(), "hello".to_owned())].into(), ..Page::default() }]),
         cells: vec![cell("room", CellState::Open)],
         members: members.to_vec(),
     }

@@ -22,7 +22,7 @@ pub async fn a_message_is_stored_before_it_is_sent(store: S) {
     store.form(fence.clone(), formed.clone()).await.unwrap();
     let stored = store.message(formed.id).await.unwrap().unwrap();
     assert_eq!((stored.kind.as_str(), stored.platform.as_str(), stored.members, stored.done), ("fold", "log", 2, false));
-    assert_eq!((&stored.pages, &stored.cells), (&formed.pages, &formed.cells));
+    assert_eq!((&stored.pages, &stored.cells), (&*formed.pages, &formed.cells));
     assert_eq!(row(&store, b.id).await.message, Some(formed.id));
     store.begin(fence, begin_at(&formed, "y")).await.unwrap();
     let stored = store.message(formed.id).await.unwrap().unwrap();
@@ -67,11 +67,11 @@ pub async fn a_message_formed_again_is_replaced(store: S) {
     let ok = Cell { code: Some("0".into()), ..cell("x", CellState::Ok) };
     store.settle(Settlement { cells: vec![ok.clone()], ..of_message(&fence, formed.id, false) }).await.unwrap();
     formed.generation = 1;
-    formed.pages[0].fields.insert("text".into(), "plain".into());
+    std::sync::Arc::make_mut(&mut formed.pages)[0].fields.insert("text".into(), "plain".into());
     formed.cells.push(cell("z", CellState::Open));
     store.form(fence.clone(), formed.clone()).await.unwrap();
     let stored = store.message(formed.id).await.unwrap().unwrap();
-    assert_eq!(stored.pages, formed.pages);
+    assert_eq!(stored.pages, *formed.pages);
     assert_eq!(stored.cells, [ok, cell("y", CellState::Open), cell("z", CellState::Open)], "a cell that is ok stays so");
     assert_eq!(store.own(claim("n1", T0)).await.unwrap().unwrap().open[0].generation, 1);
 }
@@ -82,8 +82,8 @@ pub async fn what_is_begun_is_not_rendered_anew(store: S) {
     let formed = message(&[a.id]);
     store.form(fence.clone(), formed.clone()).await.unwrap();
     store.begin(fence.clone(), begin_at(&formed, "room")).await.unwrap();
-    invalid(store.form(fence.clone(), NewMessage { generation: 1, pages: vec![], ..formed.clone() }).await, "begun");
-    assert_eq!(store.message(formed.id).await.unwrap().unwrap().pages, formed.pages);
+    invalid(store.form(fence.clone(), NewMessage { generation: 1, pages: Default::default(), ..formed.clone() }).await, "begun");
+    assert_eq!(store.message(formed.id).await.unwrap().unwrap().pages, *formed.pages);
     store.settle(Settlement { deliveries: vec![change(&a, State::Sent)], ..of_message(&fence, formed.id, true) }).await.unwrap();
     invalid(store.form(fence, formed).await, "done");
 }

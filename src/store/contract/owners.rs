@@ -82,7 +82,7 @@ pub async fn an_owner_learns_what_it_must_know(store: S) {
     assert_eq!(owned.open.len(), 1);
     let open = &owned.open[0];
     assert_eq!((open.id, open.kind.as_str(), open.generation, open.channel.as_str(), open.formed_at), (digest.id, "digest", 3, "ops", T0));
-    assert_eq!(open.pages, digest.pages);
+    assert_eq!(open.pages, *digest.pages);
     assert_eq!(open.cells.iter().map(|c| (c.recipient.expose(), c.state)).collect::<Vec<_>>(), [("x", CellState::Open), ("y", CellState::Ok)]);
     assert_eq!(open.cells[1].platform_id.as_deref(), Some("p1"));
     assert_eq!(open.members.iter().map(|m| m.id).collect::<Vec<_>>(), [a.id, b.id], "in lane order");

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
 use super::rows::{bytes, mode_name, optional_uuid, state, to_json, to_json_text, uuid};
+use super::seen::Seen;
 use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
 use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, State, StoreError};
 
@@ -76,31 +77,16 @@ impl PreparedEvent {
 }
 
 /// Writes an event with all that belongs to it, or finds that it is a duplicate.
-pub(super) fn accept(db: &Connection, event: &PreparedEvent) -> Result<Accepted, Fail> {
-    if let Some(first) = duplicate_of(db, event)? {
+pub(super) fn accept(db: &Connection, event: &PreparedEvent, seen: &mut Seen) -> Result<Accepted, Fail> {
+    if let Some(dedup) = &event.dedup
+        && let Some(first) = seen.first(db, dedup, event.id, event.received_at)?
+    {
         return Ok(Accepted { event: first, duplicate: true, deliveries: accepted_of(db, first)? });
     }
     db.prepare_cached("INSERT INTO event (id, source, received_at, group_key, plan, body, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![bytes(&event.id.0), event.source, event.received_at, event.group_key, &*event.plan, event.body, event.note])?;
     let deliveries = event.deliveries.iter().map(|d| insert_delivery(db, event.id, d, event.received_at)).collect::<Result<Vec<_>, _>>()?;
     Ok(Accepted { event: event.id, duplicate: false, deliveries })
-}
-
-/// The first event with the same key, when it was seen within the window; else the key now stands for this event.
-fn duplicate_of(db: &Connection, event: &PreparedEvent) -> Result<Option<EventId>, Fail> {
-    let Some(dedup) = &event.dedup else { return Ok(None) };
-    // A row from the future (the clock was set back) must not swallow events until the clock has caught up with it.
-    let mut upsert = db.prepare_cached(
-        "INSERT INTO dedup (key, event_id, seen_at) VALUES (?1, ?2, ?3)
-         ON CONFLICT (key) DO UPDATE SET event_id = excluded.event_id, seen_at = excluded.seen_at
-         WHERE dedup.seen_at <= excluded.seen_at - ?4 OR dedup.seen_at > excluded.seen_at + ?4 RETURNING 1",
-    )?;
-    let taken = upsert.query_row(params![&dedup.key[..], bytes(&event.id.0), event.received_at, dedup.window], |_| Ok(())).optional()?;
-    if taken.is_some() {
-        return Ok(None);
-    }
-    let mut first = db.prepare_cached("SELECT event_id FROM dedup WHERE key = ?1")?;
-    Ok(Some(EventId(first.query_row([&dedup.key[..]], |row| uuid(row, 0))?)))
 }
 
 fn accepted_of(db: &Connection, event: EventId) -> Result<Vec<AcceptedDelivery>, Fail> {
@@ -121,32 +107,50 @@ fn accepted_of(db: &Connection, event: EventId) -> Result<Vec<AcceptedDelivery>,
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Puts a delivery at the end of its lane, which is made when it is not there. A lane that exists keeps its outlet.
-pub(super) fn insert_delivery(db: &Connection, event: EventId, prepared: &PreparedDelivery, now: i64) -> Result<AcceptedDelivery, Fail> {
-    let d = &prepared.delivery;
+/// A delivery's place: its lane, its number there, the lane's outlet, and the newest delivery before it that carried a firing alert.
+type Place = (i64, i64, OutletKey, Option<uuid::Uuid>);
+
+/// Makes place at the end of the lane, which is made when it is not there. A lane that exists keeps its outlet.
+///
+/// Two statements rather than an upsert that returns: what `RETURNING` gives goes through a table of its own that SQLite makes and drops each time.
+fn place(db: &Connection, d: &NewDelivery) -> Result<Place, Fail> {
     let (waits, deferred) = (!d.state.is_final(), d.state == State::Deferred);
+    let fired = (d.firing > 0).then(|| bytes(&d.id.0));
+    let mut select = db.prepare_cached("SELECT id, last_seq, outlet, fired FROM lane WHERE channel = ?1 AND key = ?2")?;
+    let found = select.query_row([&d.channel, &d.lane_key], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, same_or_stored(&d.outlet, row.get_ref(2)?.as_str()?), optional_uuid(row, 3)?))
+    });
+    let Some((lane, last, outlet, prior)) = found.optional()? else {
+        db.prepare_cached(
+            "INSERT INTO lane (channel, key, outlet, last_seq, waiting, deferred, rank, due_at, since, size, fired)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, 1, ?9)",
+        )?
+        .execute(params![d.channel, d.lane_key, d.outlet.as_str(), waits, deferred, d.rank, d.due_at, d.born_at, fired])?;
+        return Ok((db.last_insert_rowid(), 1, d.outlet.clone(), None));
+    };
     // What is due first is the first waiting one or a deferred one. A newcomer that waits counts only when none waits before it.
-    let mut upsert = db.prepare_cached(
-        "INSERT INTO lane (channel, key, outlet, last_seq, waiting, deferred, rank, due_at, since, size, fired)
-         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, 1, ?9)
-         ON CONFLICT (channel, key) DO UPDATE SET
+    db.prepare_cached(
+        "UPDATE lane SET
              last_seq = last_seq + 1,
              size = size + 1,
              fired_before = fired,
-             fired = coalesce(excluded.fired, fired),
-             waiting = waiting + excluded.waiting,
-             deferred = deferred + excluded.deferred,
-             rank = CASE WHEN excluded.waiting = 0 THEN rank WHEN waiting = 0 THEN excluded.rank ELSE min(rank, excluded.rank) END,
-             since = CASE WHEN excluded.waiting = 0 THEN since WHEN waiting = 0 THEN excluded.since ELSE min(since, excluded.since) END,
-             due_at = CASE WHEN excluded.waiting = 0 THEN due_at WHEN waiting = 0 THEN excluded.due_at
-                           WHEN excluded.deferred = 1 OR waiting = deferred THEN min(due_at, excluded.due_at) ELSE due_at END
-         RETURNING id, last_seq, outlet, fired_before",
-    )?;
-    let fired = (d.firing > 0).then(|| bytes(&d.id.0));
-    let (lane, lane_seq, outlet, prior) = upsert
-        .query_row(params![d.channel, d.lane_key, d.outlet.as_str(), waits, deferred, d.rank, d.due_at, d.born_at, fired], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, same_or_stored(&d.outlet, row.get_ref(2)?.as_str()?), optional_uuid(row, 3)?))
-        })?;
+             fired = coalesce(?7, fired),
+             waiting = waiting + ?2,
+             deferred = deferred + ?3,
+             rank = CASE WHEN ?2 = 0 THEN rank WHEN waiting = 0 THEN ?4 ELSE min(rank, ?4) END,
+             since = CASE WHEN ?2 = 0 THEN since WHEN waiting = 0 THEN ?6 ELSE min(since, ?6) END,
+             due_at = CASE WHEN ?2 = 0 THEN due_at WHEN waiting = 0 THEN ?5
+                           WHEN ?3 = 1 OR waiting = deferred THEN min(due_at, ?5) ELSE due_at END
+         WHERE id = ?1",
+    )?
+    .execute(params![lane, waits, deferred, d.rank, d.due_at, d.born_at, fired])?;
+    Ok((lane, last + 1, outlet, prior))
+}
+
+/// Puts a delivery at the end of its lane.
+pub(super) fn insert_delivery(db: &Connection, event: EventId, prepared: &PreparedDelivery, now: i64) -> Result<AcceptedDelivery, Fail> {
+    let d = &prepared.delivery;
+    let (lane, lane_seq, outlet, prior) = place(db, d)?;
     db.prepare_cached(
         "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
                                origin_id, hop, done_at, reason, prior_id)

@@ -242,7 +242,7 @@ pub(super) fn heartbeats(db: &Connection, changes: &[HeartbeatChange]) -> Result
 
 /// [`crate::store::Store::check`]: takes fresh pages, so that a disk without room is seen, and gives them back.
 pub(super) fn check(db: &Connection) -> Result<(), Fail> {
-    db.prepare_cached("INSERT OR REPLACE INTO dedup (key, event_id, seen_at) VALUES (x'00', zeroblob(65536), 0)")?.execute([])?;
-    db.prepare_cached("DELETE FROM dedup WHERE key = x'00'")?.execute([])?;
+    db.prepare_cached("INSERT OR REPLACE INTO dedup (id, key, event_id, seen_at) VALUES (-1, x'00', zeroblob(65536), 0)")?.execute([])?;
+    db.prepare_cached("DELETE FROM dedup WHERE id = -1")?.execute([])?;
     Ok(())
 }

@@ -10,8 +10,8 @@ use super::open::Files;
 
 /// The writer counts as quiet after this long without a commit.
 const QUIET: Duration = Duration::from_millis(200);
-/// So many bytes of requests are moved without waiting for quiet: about a quarter of the log at which the writer would do it itself.
-const PLENTY: usize = 16 << 20;
+/// So many bytes of requests are moved without waiting for quiet. Little at a time: what is moved is synced, and commits wait for the same disk.
+const PLENTY: usize = 4 << 20;
 
 #[derive(Default)]
 struct State {

@@ -87,12 +87,13 @@ pub(super) struct Member {
 
 /// Makes an open delivery a member; `None` when it is final or not there.
 pub(super) fn add_member(db: &Connection, message: MessageId, member: DeliveryId) -> Result<Option<Member>, Fail> {
-    let mut update = db.prepare_cached(
-        "UPDATE delivery SET message_id = ?2 WHERE id = ?1 AND state IN ('waiting', 'deferred') RETURNING lane_id, lane_seq, state = 'deferred'",
-    )?;
-    let member =
-        update.query_row([bytes(&member.0), bytes(&message.0)], |row| Ok(Member { lane: row.get(0)?, seq: row.get(1)?, deferred: row.get(2)? }));
-    Ok(member.optional()?)
+    let mut select =
+        db.prepare_cached("SELECT lane_id, lane_seq, state = 'deferred' FROM delivery WHERE id = ?1 AND state IN ('waiting', 'deferred')")?;
+    let found = select.query_row([bytes(&member.0)], |row| Ok(Member { lane: row.get(0)?, seq: row.get(1)?, deferred: row.get(2)? })).optional()?;
+    if found.is_some() {
+        db.prepare_cached("UPDATE delivery SET message_id = ?2 WHERE id = ?1")?.execute([bytes(&member.0), bytes(&message.0)])?;
+    }
+    Ok(found)
 }
 
 /// Marks the lane as having this open message.

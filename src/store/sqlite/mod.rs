@@ -18,6 +18,7 @@ mod queue;
 mod read;
 mod readers;
 mod rows;
+mod seen;
 mod settle;
 mod writer;
 
@@ -37,6 +38,7 @@ use rusqlite::Connection;
 use self::failure::Fail;
 use self::open::Files;
 use self::queue::{Class, Limits, Queue};
+use self::seen::Seen;
 use super::*;
 
 /// How a SQLite store is opened.
@@ -78,6 +80,8 @@ pub struct SqliteStore {
     queue: Arc<Queue>,
     readers: Arc<readers::Readers>,
     activity: Arc<checkpoint::Activity>,
+    /// The writer's; nobody else waits for it.
+    seen: Arc<Mutex<Seen>>,
     files: Arc<Files>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -127,6 +131,7 @@ impl SqliteStore {
             queue: Arc::new(Queue::new(limits)),
             readers: Arc::default(),
             activity: Arc::default(),
+            seen: Arc::default(),
             files: Arc::new(files),
             threads: Mutex::default(),
         };
@@ -137,8 +142,8 @@ impl SqliteStore {
     }
 
     fn spawn_all(&self, readers: usize, db: Connection) -> std::io::Result<()> {
-        let (queue, files, activity) = (self.queue.clone(), self.files.clone(), self.activity.clone());
-        self.spawn("store-writer", move || writer::run(&queue, &files, &activity, db))?;
+        let writer = writer::Writer::new(db, self.queue.clone(), self.files.clone(), self.activity.clone(), self.seen.clone());
+        self.spawn("store-writer", move || writer.run())?;
         let (files, activity) = (self.files.clone(), self.activity.clone());
         self.spawn("store-log", move || checkpoint::run(&files, &activity))?;
         for _ in 0..readers {
@@ -183,7 +188,8 @@ fn stopped(error: tokio::task::JoinError) -> StoreError {
 impl Store for SqliteStore {
     async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError> {
         let event = accept::PreparedEvent::new(event)?;
-        writer::submit(&self.queue, Class::Accept, event.cost(), move |db| accept::accept(db, &event)).await
+        let seen = self.seen.clone();
+        writer::submit(&self.queue, Class::Accept, event.cost(), move |db| accept::accept(db, &event, &mut seen::lock(&seen))).await
     }
 
     async fn own(&self, claim: Claim) -> Result<Option<Owned>, StoreError> {
@@ -297,7 +303,12 @@ impl Store for SqliteStore {
 
     async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError> {
         let found = self.readers.read(move |db| purge::candidates(db, retention, limit)).await?;
-        writer::submit(&self.queue, Class::Purge, 512, move |db| purge::purge(db, &found, retention)).await
+        let seen = self.seen.clone();
+        writer::submit(&self.queue, Class::Purge, 512, move |db| {
+            seen::lock(&seen).purge(db, retention.dedup_before)?;
+            purge::purge(db, &found, retention)
+        })
+        .await
     }
 
     async fn mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::{DAMAGED, store_error};
@@ -16,7 +17,8 @@ use crate::store::StoreError;
 /// `WFIR`: marks a SQLite file as ours (<https://www.sqlite.org/pragma.html#pragma_application_id>).
 const APPLICATION_ID: i64 = 0x5746_4952;
 /// What takes a database from version `n` to `n + 1`, at place `n`. Only ever appended to.
-const MIGRATIONS: &[&str] = &[include_str!("../schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql"), include_str!("schema_4.sql")];
 /// Bytes a page.
 pub(super) const PAGE_SIZE: u64 = 8192;
 /// How long a write waits for a foreign program (a `sqlite3` shell) that holds the file.
@@ -223,10 +225,13 @@ impl Files {
         let db = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         db.busy_timeout(BUSY)?;
         db.set_prepared_statement_cache_capacity(96);
+        // A statement's plan depends on its text alone: without this, one whose value meets the condition of a partial index is compiled anew
+        // for each value (<https://www.sqlite.org/qpsg.html>).
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // The page size and the kind of vacuum only count before the first table is made.
         db.execute_batch(&format!(
             "PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -65536;
+             PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;
              PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
         ))?;
         if let Some(max) = self.max_bytes {
@@ -240,6 +245,7 @@ impl Files {
         let db = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         db.busy_timeout(BUSY)?;
         db.set_prepared_statement_cache_capacity(64);
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         db.execute_batch("PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")?;
         Ok(db)
     }

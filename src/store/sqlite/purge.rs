@@ -20,11 +20,7 @@ const VACUUM_PAGES: i64 = 256;
 pub(super) struct Candidates {
     events: Vec<Vec<u8>>,
     messages: Vec<Vec<u8>>,
-    keys: Vec<Vec<u8>>,
 }
-
-/// Keys of dedup forgotten in one step. Every event has one and they live for minutes, so a step must keep up with thousands of events a second.
-const KEYS: i64 = 20_000;
 
 /// Holds for an event (`?1`..`?3` are id, sent_before, dead_before) none of whose deliveries must be kept: not final, within its retention, or in
 /// a message that is still open.
@@ -57,8 +53,6 @@ pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Resu
          AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = m.id) LIMIT ?2",
     )?;
     found.messages = orphans.query_map([keep.sent_before, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let mut keys = db.prepare_cached("SELECT key FROM dedup WHERE seen_at < ?1 LIMIT ?2")?;
-    found.keys = keys.query_map([keep.dedup_before, KEYS], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(found)
 }
 
@@ -74,10 +68,6 @@ pub(super) fn purge(db: &Connection, candidates: &Candidates, keep: Retention) -
     }
     for (lane, gone) in &touched.lanes {
         shrink(db, *lane, *gone)?;
-    }
-    let mut forget = db.prepare_cached("DELETE FROM dedup WHERE key = ?1 AND seen_at < ?2")?;
-    for key in &candidates.keys {
-        forget.execute(params![key, keep.dedup_before])?;
     }
     vacuum(db)?;
     Ok(removed)

@@ -177,22 +177,24 @@ fn change_delivery(
     let carried = member || matches!(c.state, State::Sent | State::Dead | State::Unknown);
     let left = message.filter(|_| c.detach);
     let message = message.filter(|_| carried && !c.detach);
-    let mut update = db.prepare_cached(
-        "UPDATE delivery SET state = ?2, tries = ?3, due_at = ?4, done_at = ?6,
-             message_id = CASE WHEN ?7 THEN NULL ELSE coalesce(?8, message_id) END,
-             tried = CASE WHEN ?10 IS NULL THEN tried
-                 WHEN length(tried) >= 320 THEN CAST(substr(tried, 1, 160) || substr(tried, 177) || ?10 AS BLOB)
-                 ELSE CAST(coalesce(tried, x'') || ?10 AS BLOB) END,
-             reason = CASE WHEN ?5 IS NULL AND ?6 IS NOT NULL AND (?7 OR coalesce(?8, message_id) IS NULL) THEN ?9 ELSE ?5 END
-         WHERE id = ?1 AND state IN ('waiting', 'deferred') RETURNING lane_id",
-    )?;
     let id = bytes(&c.id.0);
     let message = message.as_ref().map(|m| bytes(&m.0));
     let left = left.as_ref().map(|m| bytes(&m.0));
-    let lane = update
-        .query_row(params![id, c.state.as_str(), c.tries, c.due_at, c.reason, done_at, c.detach, message, NO_REASON, left], |row| row.get(0))
-        .optional()?;
-    if lane.is_none() && c.state == State::Sent {
+    // Looked up first rather than returned by the change: what `RETURNING` gives goes through a table of its own that SQLite makes and drops.
+    let mut open = db.prepare_cached("SELECT lane_id FROM delivery WHERE id = ?1 AND state IN ('waiting', 'deferred')")?;
+    let lane: Option<i64> = open.query_row([id], |row| row.get(0)).optional()?;
+    if lane.is_some() {
+        db.prepare_cached(
+            "UPDATE delivery SET state = ?2, tries = ?3, due_at = ?4, done_at = ?6,
+                 message_id = CASE WHEN ?7 THEN NULL ELSE coalesce(?8, message_id) END,
+                 tried = CASE WHEN ?10 IS NULL THEN tried
+                     WHEN length(tried) >= 320 THEN CAST(substr(tried, 1, 160) || substr(tried, 177) || ?10 AS BLOB)
+                     ELSE CAST(coalesce(tried, x'') || ?10 AS BLOB) END,
+                 reason = CASE WHEN ?5 IS NULL AND ?6 IS NOT NULL AND (?7 OR coalesce(?8, message_id) IS NULL) THEN ?9 ELSE ?5 END
+             WHERE id = ?1",
+        )?
+        .execute(params![id, c.state.as_str(), c.tries, c.due_at, c.reason, done_at, c.detach, message, NO_REASON, left])?;
+    } else if c.state == State::Sent {
         db.prepare_cached(
             "UPDATE delivery SET state = 'sent', done_at = ?2, message_id = coalesce(?3, message_id),
                  reason = coalesce(reason || '; ', '') || 'it had already left'

@@ -4,15 +4,17 @@
 //! failures; does not know what the jobs mean.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::checkpoint::Activity;
 use super::failure::{Fail, store_error};
 use super::open::Files;
 use super::queue::{Batch, Class, Job, Queue};
+use super::seen::{self, Seen};
 use crate::store::StoreError;
 
 /// A job made of a closure; the closure must be repeatable.
@@ -58,57 +60,87 @@ where
     answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the store's writer stopped; restart Watchfire".into())))
 }
 
-/// Runs until the queue is closed and empty.
-pub(super) fn run(queue: &Queue, files: &Arc<Files>, activity: &Activity, db: Connection) {
-    let mut db = Some(db);
-    while let Some(batch) = queue.take() {
-        let (bytes, last) = (batch.bytes, batch.last);
-        commit_batch(&mut db, files, batch);
-        activity.wrote(bytes, last);
-    }
+/// The writer's thread.
+pub(super) struct Writer {
+    /// `None` after trouble with the disk, until a fresh connection is needed.
+    db: Option<Connection>,
+    queue: Arc<Queue>,
+    files: Arc<Files>,
+    activity: Arc<Activity>,
+    seen: Arc<Mutex<Seen>>,
+    /// Where answers are given, when there is a runtime: it is woken once for a transaction, not once for each who waits.
+    runtime: Option<Handle>,
 }
 
-fn commit_batch(db: &mut Option<Connection>, files: &Files, batch: Batch) {
-    if !batch.jobs.is_empty() {
-        commit_jobs(db, files, batch.jobs);
+impl Writer {
+    /// A writer that answers on the caller's runtime.
+    pub(super) fn new(db: Connection, queue: Arc<Queue>, files: Arc<Files>, activity: Arc<Activity>, seen: Arc<Mutex<Seen>>) -> Self {
+        Self { db: Some(db), queue, files, activity, seen, runtime: Handle::try_current().ok() }
     }
-    if let Some(purge) = batch.purge {
-        commit_jobs(db, files, vec![purge]);
-    }
-}
 
-fn commit_jobs(db: &mut Option<Connection>, files: &Files, mut jobs: Vec<Box<dyn Job>>) {
-    let Err(fail) = commit(db, files, &mut jobs) else {
-        return jobs.into_iter().for_each(|job| job.answer(None));
-    };
-    let hopeless = fail.is_broken_disk();
-    let error = fail.into_store_error();
-    if jobs.len() == 1 || hopeless {
-        tracing::debug!(requests = jobs.len(), %error, "a transaction failed");
-        return jobs.into_iter().for_each(|job| job.answer(Some(error.clone())));
-    }
-    tracing::debug!(requests = jobs.len(), %error, "a shared transaction failed; its requests are done again one by one");
-    for mut job in jobs {
-        let outcome = commit(db, files, std::slice::from_mut(&mut job));
-        job.answer(outcome.err().map(Fail::into_store_error));
-    }
-}
-
-/// One transaction around the jobs. After an error nothing of it remains.
-fn commit(slot: &mut Option<Connection>, files: &Files, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {
-    let db = match slot {
-        Some(db) => db,
-        None => slot.insert(files.connect_writer()?),
-    };
-    let outcome = transaction(db, jobs);
-    if let Err(fail) = &outcome {
-        let rolled_back = db.is_autocommit() || db.execute_batch("ROLLBACK").is_ok();
-        // After trouble with the disk a fresh connection sees what is really there; the next transaction opens it.
-        if !rolled_back || fail.is_broken_disk() {
-            *slot = None;
+    /// Runs until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        while let Some(batch) = self.queue.take() {
+            let (bytes, last) = (batch.bytes, batch.last);
+            self.commit_batch(batch);
+            self.activity.wrote(bytes, last);
         }
     }
-    outcome
+
+    fn commit_batch(&mut self, batch: Batch) {
+        if !batch.jobs.is_empty() {
+            self.commit_jobs(batch.jobs);
+        }
+        if let Some(purge) = batch.purge {
+            self.commit_jobs(vec![purge]);
+        }
+    }
+
+    fn commit_jobs(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let Err(fail) = self.commit(&mut jobs) else {
+            return self.answer(jobs);
+        };
+        let hopeless = fail.is_broken_disk();
+        let error = fail.into_store_error();
+        if jobs.len() == 1 || hopeless {
+            tracing::debug!(requests = jobs.len(), %error, "a transaction failed");
+            return jobs.into_iter().for_each(|job| job.answer(Some(error.clone())));
+        }
+        tracing::debug!(requests = jobs.len(), %error, "a shared transaction failed; its requests are done again one by one");
+        for mut job in jobs {
+            let outcome = self.commit(std::slice::from_mut(&mut job));
+            job.answer(outcome.err().map(Fail::into_store_error));
+        }
+    }
+
+    fn answer(&self, jobs: Vec<Box<dyn Job>>) {
+        let answer = move || jobs.into_iter().for_each(|job| job.answer(None));
+        match &self.runtime {
+            Some(runtime) => drop(runtime.spawn(async move { answer() })),
+            None => answer(),
+        }
+    }
+
+    /// One transaction around the jobs. After an error nothing of it remains.
+    fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {
+        let db = match &mut self.db {
+            Some(db) => db,
+            slot => slot.insert(self.files.connect_writer()?),
+        };
+        let outcome = transaction(db, jobs);
+        let mut seen = seen::lock(&self.seen);
+        if let Err(fail) = &outcome {
+            seen.rolled_back();
+            let rolled_back = db.is_autocommit() || db.execute_batch("ROLLBACK").is_ok();
+            // After trouble with the disk a fresh connection sees what is really there; the next transaction opens it.
+            if !rolled_back || fail.is_broken_disk() {
+                self.db = None;
+            }
+        } else {
+            seen.committed();
+        }
+        outcome
+    }
 }
 
 fn transaction(db: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {

@@ -1,5 +1,7 @@
 //! What leaves: messages, their cells and attempts, and what an outcome changes.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AcceptedDelivery, Fence, NewDelivery, State};
@@ -76,7 +78,7 @@ pub struct NewMessage {
     /// When it was formed.
     pub formed_at: i64,
     /// Its pages.
-    pub pages: Vec<Page>,
+    pub pages: Arc<Vec<Page>>,
     /// Its cells. When a message with this id is already stored, `form` replaces pages and generation and adds or replaces these cells.
     pub cells: Vec<Cell>,
     /// The deliveries it carries.

@@ -17,8 +17,12 @@ impl Walk<'_> {
     /// Checks a call and gives the shapes of its arguments.
     pub(super) fn call(&mut self, name: &str, params: &[Parameter], hash: &HashMap<String, Parameter>, block: bool) -> Vec<Shape> {
         let shapes: Vec<Shape> = params.iter().map(|param| self.parameter(param)).collect();
-        for param in hash.values() {
-            self.parameter(param);
+        let named: Vec<Shape> = hash.values().map(|param| self.parameter(param)).collect();
+        // These only look at whether there is something, how much, or hand it to a place whose reads are seen themselves.
+        let looks = matches!(name, "if" | "unless" | "each" | "with" | "len" | "and" | "or" | "not");
+        let objects = |shape: &Shape| matches!(shape, Shape::Object(_) | Shape::List(Shape::Object(_)));
+        if !looks && shapes.iter().chain(&named).any(objects) {
+            self.needs.hands_on();
         }
         let Some(known) = signature(name) else {
             self.unknown(name, block);
@@ -61,7 +65,11 @@ impl Walk<'_> {
         match param {
             Parameter::Path(path) => self.path(path),
             Parameter::Name(name) => Path::parse(name).ok().map_or(Shape::Any, |path| self.path(&path)),
-            Parameter::Literal(Value::String(_)) => Shape::Text,
+            Parameter::Literal(Value::String(text)) => {
+                // It may name a field (`lookup`).
+                self.needs.reads(text);
+                Shape::Text
+            }
             Parameter::Literal(Value::Number(_)) => Shape::Number,
             Parameter::Literal(Value::Bool(_)) => Shape::Flag,
             Parameter::Literal(_) => Shape::Any,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use handlebars::template::{DecoratorTemplate, HelperTemplate, Parameter, TemplateElement};
-use handlebars::{Path, Template};
+use handlebars::{Path, PathSeg, Template};
 use serde_json::Value;
 
 use crate::model::Finding;
@@ -11,6 +11,7 @@ use crate::model::Finding;
 use super::resolve::{Locals, Scope, closest, raw, resolve};
 use super::shape::{ROOT, Shape};
 use super::{FIELD, FUNCTION, Loaded, PARTIAL};
+use crate::template::Needs;
 use crate::template::functions::signature;
 
 /// How deep blocks and partials may nest together while rendering.
@@ -37,6 +38,8 @@ pub struct Walk<'a> {
     pub findings: Vec<Finding>,
     /// Partials that are used.
     pub used: BTreeSet<String>,
+    /// Fields that are read.
+    pub needs: Needs,
 }
 
 impl<'a> Walk<'a> {
@@ -54,6 +57,7 @@ impl<'a> Walk<'a> {
             cursor: 0,
             findings: Vec::new(),
             used: BTreeSet::new(),
+            needs: Needs::default(),
         };
         walk.enter(file, &file.template);
         walk
@@ -140,6 +144,13 @@ impl<'a> Walk<'a> {
 
     /// The shape of a path; an unknown one is reported.
     pub(super) fn path(&mut self, path: &Path) -> Shape {
+        if let Path::Relative((segments, _)) = path {
+            segments.iter().for_each(|segment| {
+                if let PathSeg::Named(name) = segment {
+                    self.needs.reads(name)
+                }
+            });
+        }
         resolve(path, &self.scopes).unwrap_or_else(|unknown| {
             self.report(FIELD, raw(path), unknown.message, unknown.label);
             Shape::Any
@@ -151,6 +162,9 @@ impl<'a> Walk<'a> {
         let tag = self.cursor;
         let arguments = self.call(name, &block.params, &block.hash, true);
         let over = arguments.first().copied().unwrap_or(Shape::Any);
+        if name == "each" && !matches!(over, Shape::List(_) | Shape::Map) {
+            self.needs.hands_on();
+        }
         let inner = match (name, over) {
             ("each", Shape::List(inner)) => Some(Scope::new(*inner, Locals::List)),
             ("each", Shape::Map) => Some(Scope::new(Shape::Text, Locals::Map)),

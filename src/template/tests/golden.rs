@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::cases::{Case, PLATFORMS, cases, measure};
 use crate::model::{Escape, Language, Page, SeverityScale};
-use crate::template::{FittedPage, Library, Part, View, facts, fit, plain, plain_fields};
+use crate::template::{FittedPage, Library, Part, facts, fit, plain, plain_fields};
 
 pub fn pages(library: &Library, platform: usize, case: &Case, language: Language) -> Vec<FittedPage> {
     let (zone, scale) = (TimeZone::get("Asia/Shanghai").unwrap(), SeverityScale::default());
@@ -14,7 +14,7 @@ pub fn pages(library: &Library, platform: usize, case: &Case, language: Language
         let input = case.input(&entries, part, language, &zone, &scale);
         let fields = match part.plain {
             true => plain_fields(platform.fields, &input),
-            false => library.render(platform.platform, "default", &View::new(&input))?,
+            false => library.render(platform.platform, "default", &input)?,
         };
         Ok(Page { fields, facts: facts(&input), ..Page::default() })
     };

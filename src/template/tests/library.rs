@@ -1,12 +1,13 @@
 //! Overrides, sets, and what is found when they are wrong.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::tz::TimeZone;
 
 use super::cases::{PLATFORMS, cases};
 use crate::model::{Finding, Language, Level, SeverityScale};
-use crate::template::{Library, Part, Source, View};
+use crate::template::{Library, Part, RenderError, Source, ViewInput};
 
 fn source(path: &str, text: &str) -> Source {
     Source::from_path(Path::new(path), format!("templates/{path}"), text.to_owned()).unwrap()
@@ -16,17 +17,22 @@ fn compile(files: &[(&str, &str)]) -> (Library, Vec<Finding>) {
     Library::compile(PLATFORMS, files.iter().map(|(path, text)| source(path, text)).collect())
 }
 
-fn view(name: &str) -> View {
+/// Hands a case's input on.
+fn with<T>(name: &str, take: impl FnOnce(&ViewInput<'_>) -> T) -> T {
     let (zone, scale) = (TimeZone::UTC, SeverityScale::default());
     let all = cases();
     let case = all.iter().find(|case| case.name == name).unwrap();
     let entries = case.entries();
     let part = Part { range: 0..entries.len(), page: 1, pages: 1, more: 0, max_value: usize::MAX, plain: false };
-    View::new(&case.input(&entries, &part, Language::En, &zone, &scale))
+    take(&case.input(&entries, &part, Language::En, &zone, &scale))
+}
+
+fn render(library: &Library, platform: &str, set: &str, name: &str) -> Result<BTreeMap<String, String>, RenderError> {
+    with(name, |input| library.render(platform, set, input))
 }
 
 fn rendered(library: &Library, platform: &str, set: &str, field: &str) -> String {
-    library.render(platform, set, &view("firing")).unwrap().remove(field).unwrap()
+    render(library, platform, set, "firing").unwrap().remove(field).unwrap()
 }
 
 #[test]
@@ -40,8 +46,8 @@ fn an_override_replaces_one_file_and_a_set_borrows_what_it_lacks() {
     assert_eq!(rendered(&library, "slack", "critical", "title"), "!!! HighCPU · db-1:9100");
     assert!(rendered(&library, "slack", "default", "title").starts_with("🔴 Firing"));
     assert_eq!(rendered(&library, "slack", "removed", "text"), "mine HighCPU · db-1:9100");
-    assert!(library.render_built_in("slack", &view("firing")).unwrap()["text"].contains("CPU is above 90%"));
-    assert!(library.render("pager", "default", &view("firing")).unwrap_err().reason.contains("no templates"));
+    assert!(with("firing", |input| library.render_built_in("slack", input)).unwrap()["text"].contains("CPU is above 90%"));
+    assert!(render(&library, "pager", "default", "firing").unwrap_err().reason.contains("no templates"));
 }
 
 #[test]
@@ -112,11 +118,12 @@ fn a_failure_while_rendering_tells_its_place() {
     case.event.alerts[0].labels.insert("seconds".into(), "soon".into());
     let entries = case.entries();
     let part = Part { range: 0..1, page: 1, pages: 1, more: 0, max_value: usize::MAX, plain: false };
-    let view = View::new(&case.input(&entries, &part, Language::En, &TimeZone::UTC, &scale));
-    let error = library.render("wecom", "default", &view).unwrap_err();
+    let zone = TimeZone::UTC;
+    let input = case.input(&entries, &part, Language::En, &zone, &scale);
+    let error = library.render("wecom", "default", &input).unwrap_err();
     assert_eq!((error.file.as_str(), error.line, error.column), ("templates/wecom/default.text.hbs", 2, 18));
     assert!(error.reason.contains("humanize"), "{error}");
-    assert!(library.render_built_in("wecom", &view).is_ok());
+    assert!(library.render_built_in("wecom", &input).is_ok());
 }
 
 #[test]
@@ -125,13 +132,47 @@ fn output_is_capped() {
     let text = format!("{{{{#each alerts}}}}{{{{#each extra_labels}}}}{row}{{{{/each}}}}{{{{/each}}}}!");
     let (library, findings) = compile(&[("log/default.text.hbs", &text)]);
     assert_eq!(findings, []);
-    let error = library.render("log", "default", &view("hundred")).unwrap_err();
+    let error = render(&library, "log", "default", "hundred").unwrap_err();
     assert!(error.reason.contains("longer than"), "{error}");
 }
 
 #[test]
 fn values_are_never_templates() {
     let (library, _) = compile(&[("log/default.text.hbs", "{{#each alerts}}{{summary}}{{/each}}")]);
-    let text = library.render("log", "default", &view("hostile")).unwrap().remove("text").unwrap();
+    let text = render(&library, "log", "default", "hostile").unwrap().remove("text").unwrap();
     assert!(text.contains("{{headline}}") && !text.contains('\u{1b}') && !text.contains('\u{202E}'));
+}
+
+/// Only what templates read is built for them: whatever way they read it must be seen.
+#[test]
+fn what_is_read_in_any_way_is_there() {
+    let ways = [
+        ("{{#each alerts}}{{name}} {{labels.instance}}{{/each}}", "HighCPU db-1:9100"),
+        ("{{#each alerts as |one|}}{{one.severity}}{{/each}}", "critical"),
+        ("{{#with alerts.0}}{{status}}{{/with}}", "firing"),
+        ("{{alerts.0.where}}", "db-1:9100"),
+        ("{{#each alerts}}{{lookup this \"name\"}}{{/each}}", "HighCPU"),
+        ("{{#each alerts}}{{#each this}}{{#if (eq @key \"name\")}}{{this}}{{/if}}{{/each}}{{/each}}", "HighCPU"),
+        ("{{#each alerts}}{{> _one who=name}}{{/each}}", "HighCPU of ops"),
+        ("{{#each alerts}}{{> _whole}}{{/each}}", "1 HighCPU"),
+        ("{{#with (default alerts.0 more)}}{{name}}{{/with}}", "HighCPU"),
+        ("{{{json receiver}}}", "\"ops\""),
+        ("{{t \"since\"}}", "Since"),
+    ];
+    for (text, expected) in ways {
+        let files = [
+            ("wecom/default.text.hbs", &*format!("|{text}|")),
+            ("wecom/_one.hbs", "{{who}} of {{@root.receiver}}"),
+            ("wecom/_whole.hbs", "{{number}} {{name}}"),
+        ];
+        let (library, findings) = compile(&files);
+        assert!(findings.iter().all(|finding| finding.level == Level::Warning), "{text}: {findings:?}");
+        assert_eq!(rendered(&library, "wecom", "default", "text"), format!("|{expected}|"), "{text}");
+    }
+    let (library, findings) = compile(&[("log/default.text.hbs", "{{{json alerts}}}")]);
+    assert_eq!(findings, []);
+    let all: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_str(&rendered(&library, "log", "default", "text")).unwrap();
+    let known = crate::template::reference().into_iter().filter_map(|(path, ..)| path.strip_prefix("alerts[].").map(str::to_owned));
+    let known: Vec<String> = known.filter(|name| !name.contains('.')).collect();
+    assert!(known.len() > 30 && known.iter().all(|name| all[0].contains_key(name)), "{:?}", all[0].keys());
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{Alert, Labels, Language, SeverityScale};
 
-use super::super::words;
+use super::super::{Needs, words};
 use super::links::{Addresses, kind_name};
 use super::moment::Moments;
 use super::{Entry, EntryStatus, ViewInput, color, emoji, shorten};
@@ -110,68 +110,73 @@ fn is_extra(name: &str, shown: &[&str], scale: &SeverityScale) -> bool {
     !(name == "alertname" || name == scale.label || name.starts_with("__") || shown.contains(&name))
 }
 
+/// Fields that are made of an alert's links.
+const ADDRESSES: [&str; 7] = ["links", "runbook_url", "dashboard_url", "panel_url", "silence_url", "generator_url", "image_url"];
+
 /// One alert as an object; its fields are listed in `check/shape.rs`.
-pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, moments: &Moments<'_>) -> Value {
+pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, moments: &Moments<'_>, needs: &Needs) -> Value {
     let Entry { alert, event, status } = *entry;
     let max = input.max_value;
     let severity = input.scale.of(alert);
     let described = describe(alert, input.language);
-    let addresses = Addresses::of(alert, event, max);
-    let links: Vec<Value> = addresses
-        .links(input.language, status == EntryStatus::Firing)
-        .into_iter()
-        .map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url }))
-        .collect();
+    let addresses = if needs.any(&ADDRESSES) { Addresses::of(alert, event, max) } else { Addresses::default() };
+    let links = || {
+        let links = addresses.links(input.language, status == EntryStatus::Firing);
+        links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
+    };
     let annotation = |name: &str| Value::from(shorten(alert.annotation(name).trim(), max));
     let text = ["description", "message", "summary"].iter().map(|name| alert.annotation(name).trim()).find(|text| !text.is_empty());
     let ended = alert.ends_at.filter(|_| status != EntryStatus::Firing);
     let extra = alert.labels.iter().filter(|(name, _)| is_extra(name, &described.shown, input.scale)).take(label_limit(max));
-    let place = shorten(&described.place, max).into_owned();
 
-    let mut out = Map::with_capacity(48);
-    let mut put = |name: &str, value: Value| {
-        out.insert(name.to_owned(), value);
-    };
-    put("number", number.into());
-    put("title", shorten(&described.title(), max).into());
-    put("name", shorten(&described.name, max).into());
-    put("instance", shorten(alert.label("instance"), max).into());
-    put("where", place.into());
-    put("status", if status == EntryStatus::Firing { "firing" } else { "resolved" }.into());
-    put("status_word", words::status(input.language, status).into());
-    put("firing", (status == EntryStatus::Firing).into());
-    put("resolved", (status != EntryStatus::Firing).into());
-    put("came_and_went", (status == EntryStatus::CameAndWent).into());
-    put("severity", severity.as_str().into());
-    put("severity_word", words::severity(input.language, severity).into());
-    put("emoji", emoji(severity, status).into());
-    put("color", color(severity, status).into());
-    put("summary", annotation("summary"));
-    put("description", annotation("description"));
-    put("message", annotation("message"));
-    put("text", shorten(text.unwrap_or_default(), max).into());
-    put("value", shorten(&described.value, max).into());
-    put("values", Value::Object(alert.values.iter().map(|(name, value)| (name.clone(), json!(value))).collect()));
-    put("value_string", shorten(&alert.value_string, max).into());
-    put("labels", map(&alert.labels, max));
-    put("extra_labels", pairs(extra, max));
-    put("annotations", map(&alert.annotations, max));
-    put("since", alert.starts_at.map(|at| moments.short(at)).unwrap_or_default().into());
-    put("since_full", alert.starts_at.map(|at| moments.full(at)).unwrap_or_default().into());
-    put("starts_at", alert.starts_at.map(|at| at.to_string()).unwrap_or_default().into());
-    put("ended", ended.map(|at| moments.short(at)).unwrap_or_default().into());
-    put("ended_full", ended.map(|at| moments.full(at)).unwrap_or_default().into());
-    put("ends_at", ended.map(|at| at.to_string()).unwrap_or_default().into());
-    put("duration", moments.lasted(alert.starts_at, ended).into());
-    put("runbook_url", addresses.runbook.into());
-    put("dashboard_url", addresses.dashboard.into());
-    put("panel_url", addresses.panel.into());
-    put("silence_url", addresses.silence.into());
-    put("generator_url", addresses.source.into());
-    put("image_url", addresses.image.into());
-    put("links", links.into());
-    put("fingerprint", alert.fingerprint.as_str().into());
-    put("rule_uid", alert.rule_uid.as_str().into());
+    let mut out = Map::with_capacity(24);
+    macro_rules! put {
+        ($name:literal, $value:expr $(,)?) => {
+            if needs.has($name) {
+                out.insert($name.to_owned(), $value);
+            }
+        };
+    }
+    put!("number", number.into());
+    put!("title", shorten(&described.title(), max).into());
+    put!("name", shorten(&described.name, max).into());
+    put!("instance", shorten(alert.label("instance"), max).into());
+    put!("where", shorten(&described.place, max).into());
+    put!("status", if status == EntryStatus::Firing { "firing" } else { "resolved" }.into());
+    put!("status_word", words::status(input.language, status).into());
+    put!("firing", (status == EntryStatus::Firing).into());
+    put!("resolved", (status != EntryStatus::Firing).into());
+    put!("came_and_went", (status == EntryStatus::CameAndWent).into());
+    put!("severity", severity.as_str().into());
+    put!("severity_word", words::severity(input.language, severity).into());
+    put!("emoji", emoji(severity, status).into());
+    put!("color", color(severity, status).into());
+    put!("summary", annotation("summary"));
+    put!("description", annotation("description"));
+    put!("message", annotation("message"));
+    put!("text", shorten(text.unwrap_or_default(), max).into());
+    put!("value", shorten(&described.value, max).into());
+    put!("values", Value::Object(alert.values.iter().map(|(name, value)| (name.clone(), json!(value))).collect()));
+    put!("value_string", shorten(&alert.value_string, max).into());
+    put!("labels", map(&alert.labels, max));
+    put!("extra_labels", pairs(extra, max));
+    put!("annotations", map(&alert.annotations, max));
+    put!("since", alert.starts_at.map(|at| moments.short(at)).unwrap_or_default().into());
+    put!("since_full", alert.starts_at.map(|at| moments.full(at)).unwrap_or_default().into());
+    put!("starts_at", alert.starts_at.map(|at| at.to_string()).unwrap_or_default().into());
+    put!("ended", ended.map(|at| moments.short(at)).unwrap_or_default().into());
+    put!("ended_full", ended.map(|at| moments.full(at)).unwrap_or_default().into());
+    put!("ends_at", ended.map(|at| at.to_string()).unwrap_or_default().into());
+    put!("duration", moments.lasted(alert.starts_at, ended).into());
+    put!("links", links().into());
+    put!("runbook_url", addresses.runbook.into());
+    put!("dashboard_url", addresses.dashboard.into());
+    put!("panel_url", addresses.panel.into());
+    put!("silence_url", addresses.silence.into());
+    put!("generator_url", addresses.source.into());
+    put!("image_url", addresses.image.into());
+    put!("fingerprint", alert.fingerprint.as_str().into());
+    put!("rule_uid", alert.rule_uid.as_str().into());
     Value::Object(out)
 }
 

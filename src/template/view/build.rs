@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::escape::clean_url;
-use super::super::words;
+use super::super::{Needs, words};
 use super::alert::{map, object};
 use super::headline::{counts, headline_with, own_message, status_words, subject_of};
 use super::links::{kind_name, shared_links};
@@ -11,52 +11,56 @@ use super::moment::Moments;
 use super::{Brief, EntryStatus, MessageKind, ViewInput, color, emoji, shorten};
 
 /// The root object; its fields are listed in `check/shape.rs`.
-pub(super) fn root(input: &ViewInput<'_>) -> Value {
+pub(super) fn root(input: &ViewInput<'_>, needs: &Needs) -> Value {
     let moments = Moments::new(input.now, input.time_zone, input.language);
     let event = input.event;
     let max = input.max_value;
     let total = input.firing + input.resolved;
     let status = if input.firing > 0 { EntryStatus::Firing } else { EntryStatus::Resolved };
-    let alerts: Vec<Value> = input.entries.iter().enumerate().map(|(i, entry)| object(entry, i + 1, input, &moments)).collect();
+    let alerts: Vec<Value> = input.entries.iter().enumerate().map(|(i, entry)| object(entry, i + 1, input, &moments, needs)).collect();
     let briefs: Vec<Value> = input.briefs.iter().map(|one| brief(one, input, &moments)).collect();
-    let links: Vec<Value> = shared_links(event, input.details_url, input.language, input.firing > 0)
-        .into_iter()
-        .map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url }))
-        .collect();
-
-    let mut out = Map::with_capacity(56);
-    let mut put = |name: &str, value: Value| {
-        out.insert(name.to_owned(), value);
+    let links = || {
+        let links = shared_links(event, input.details_url, input.language, input.firing > 0);
+        links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
     };
-    let subject = subject_of(input);
-    put("headline", headline_with(input, &subject).into());
-    put("title", subject.into());
-    put("message", shorten(own_message(input), max).into());
-    put("status", if input.firing > 0 { "firing" } else { "resolved" }.into());
-    put("status_word", status_words(input).into());
-    put("firing", (input.firing > 0).into());
-    put("resolved", (input.firing == 0).into());
-    put("mixed", (input.firing > 0 && input.resolved > 0).into());
-    put("firing_count", input.firing.into());
-    put("resolved_count", input.resolved.into());
-    put("total", total.into());
+
+    let mut out = Map::with_capacity(24);
+    macro_rules! put {
+        ($name:literal, $value:expr $(,)?) => {
+            if needs.has($name) {
+                out.insert($name.to_owned(), $value);
+            }
+        };
+    }
+    let subject = if needs.any(&["headline", "title"]) { subject_of(input) } else { String::new() };
+    put!("headline", headline_with(input, &subject).into());
+    put!("title", subject.into());
+    put!("message", shorten(own_message(input), max).into());
+    put!("status", if input.firing > 0 { "firing" } else { "resolved" }.into());
+    put!("status_word", status_words(input).into());
+    put!("firing", (input.firing > 0).into());
+    put!("resolved", (input.firing == 0).into());
+    put!("mixed", (input.firing > 0 && input.resolved > 0).into());
+    put!("firing_count", input.firing.into());
+    put!("resolved_count", input.resolved.into());
+    put!("total", total.into());
     // A digest names its only alert below its headline, which does not.
-    put("single", (total == 1 && input.kind != MessageKind::Digest).into());
-    put("counts", counts(input).into());
-    put("severity", input.severity.as_str().into());
-    put("severity_word", words::severity(input.language, input.severity).into());
-    put("emoji", emoji(input.severity, status).into());
-    put("color", color(input.severity, status).into());
-    put("alerts", alerts.into());
-    put("briefs", briefs.into());
-    put("more", input.more.into());
-    put("truncated", input.truncated.into());
-    put("page", input.page.into());
-    put("pages", input.pages.into());
-    put("multipage", (input.pages > 1).into());
-    put("first_page", (input.page <= 1).into());
-    put("last_page", (input.page >= input.pages).into());
-    put(
+    put!("single", (total == 1 && input.kind != MessageKind::Digest).into());
+    put!("counts", counts(input).into());
+    put!("severity", input.severity.as_str().into());
+    put!("severity_word", words::severity(input.language, input.severity).into());
+    put!("emoji", emoji(input.severity, status).into());
+    put!("color", color(input.severity, status).into());
+    put!("alerts", alerts.into());
+    put!("briefs", briefs.into());
+    put!("more", input.more.into());
+    put!("truncated", input.truncated.into());
+    put!("page", input.page.into());
+    put!("pages", input.pages.into());
+    put!("multipage", (input.pages > 1).into());
+    put!("first_page", (input.page <= 1).into());
+    put!("last_page", (input.page >= input.pages).into());
+    put!(
         "kind",
         match input.kind {
             MessageKind::Single => "single",
@@ -65,22 +69,22 @@ pub(super) fn root(input: &ViewInput<'_>) -> Value {
         }
         .into(),
     );
-    put("digest", (input.kind == MessageKind::Digest).into());
-    put("receiver", shorten(input.receiver, max).into());
-    put("source", shorten(&event.source, max).into());
-    put("group_key", shorten(&event.group_key, max).into());
-    put("reason", event.reason.as_str().into());
-    put("group_labels", map(&event.group_labels, max));
-    put("common_labels", map(&event.common_labels, max));
-    put("common_annotations", map(&event.common_annotations, max));
-    put("route_labels", map(&event.route_labels, max));
-    put("external_url", clean_url(&event.external_url).unwrap_or_default().into());
-    put("details_url", clean_url(input.details_url).unwrap_or_default().into());
-    put("links", links.into());
-    put("notes", input.notes.iter().map(|note| Value::from(note.as_str())).collect::<Vec<_>>().into());
-    put("language", words::code(input.language).into());
-    put("time_zone", input.time_zone.iana_name().unwrap_or("UTC").into());
-    put("now", input.now.to_string().into());
+    put!("digest", (input.kind == MessageKind::Digest).into());
+    put!("receiver", shorten(input.receiver, max).into());
+    put!("source", shorten(&event.source, max).into());
+    put!("group_key", shorten(&event.group_key, max).into());
+    put!("reason", event.reason.as_str().into());
+    put!("group_labels", map(&event.group_labels, max));
+    put!("common_labels", map(&event.common_labels, max));
+    put!("common_annotations", map(&event.common_annotations, max));
+    put!("route_labels", map(&event.route_labels, max));
+    put!("external_url", clean_url(&event.external_url).unwrap_or_default().into());
+    put!("details_url", clean_url(input.details_url).unwrap_or_default().into());
+    put!("links", links().into());
+    put!("notes", input.notes.iter().map(|note| Value::from(note.as_str())).collect::<Vec<_>>().into());
+    put!("language", words::code(input.language).into());
+    put!("time_zone", input.time_zone.iana_name().unwrap_or("UTC").into());
+    put!("now", input.now.to_string().into());
     Value::Object(out)
 }
 

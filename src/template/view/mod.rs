@@ -1,7 +1,7 @@
 //! What templates see: the input that delivery gives, and the context that is built from it once per page.
 //!
-//! Every field is listed with its meaning in [`crate::template::reference()`]; [`View::new`] always fills all of them, so that a template
-//! can test a field without fear: absent texts are empty, absent lists are empty, absent numbers are 0. Only the maps (`labels`,
+//! Every field is listed with its meaning in [`crate::template::reference()`]; [`View::new`] fills all that its templates read, so that a
+//! template can test a field without fear: absent texts are empty, absent lists are empty, absent numbers are 0. Only the maps (`labels`,
 //! `annotations`, `values`, ...) hold what the sender sent; a name that is not in them reads as empty, as in Alertmanager.
 //! Knows alerts and words, not dialects: nothing here is escaped.
 
@@ -14,6 +14,7 @@ mod moment;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::Needs;
 use crate::model::{Alert, Event, Language, Severity, SeverityScale};
 
 /// How a message came together.
@@ -114,9 +115,9 @@ pub struct View {
 }
 
 impl View {
-    /// Builds everything templates can see of one page.
-    pub fn new(input: &ViewInput<'_>) -> Self {
-        Self { context: handlebars::Context::from(build::root(input)) }
+    /// Builds what templates with these needs can see of one page.
+    pub fn new(input: &ViewInput<'_>, needs: &Needs) -> Self {
+        Self { context: handlebars::Context::from(build::root(input, needs)) }
     }
 }
 
