@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use watchfire::config::{self, LoadOptions, Loaded};
 use watchfire::http::auth::{Auth, Credential, Kind, Scope};
 use watchfire::ingest::{self, Hint};
-use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey};
+use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey, Page, Size};
 use watchfire::store::{
     Claim, DeliveryChange, Fence, Mode, NewDelivery, NewEvent, Settlement, SqliteOptions, SqliteStore, State, Store, TargetRecord,
 };
+use watchfire::template::Part;
 
 fn main() {
     divan::main();
@@ -76,16 +77,53 @@ channels:
   teams: { teams: { webhook: { env: T } } }
   feishu: { feishu: { token: { env: T } } }
   webhook: { webhook: { url: { env: T } } }
+  wecom_robot: { wecom_robot: { key: { env: T } } }
+  pagerduty: { pagerduty: { routing_key: { env: T } } }
+  ntfy: { preset: { use: ntfy, with: { topic: { env: T } } } }
+  twilio_sms: { twilio_sms: { account_sid: AC, auth_token: { env: T }, from: "+15005550006", to: ["+15005550009"] } }
+  twilio_voice: { twilio_voice: { account_sid: AC, auth_token: { env: T }, from: "+15005550006", to: ["+15005550009"] } }
+  log: { log: {} }
 route: { to: [slack] }
 "#;
+const NAMES: [&str; 15] = [
+    "slack",
+    "dingtalk",
+    "wecom",
+    "email",
+    "telegram",
+    "discord",
+    "teams",
+    "feishu",
+    "webhook",
+    "wecom_robot",
+    "pagerduty",
+    "ntfy",
+    "twilio_sms",
+    "twilio_voice",
+    "log",
+];
 
 /// Renders, measures and fits into pages, as before a send.
-#[divan::bench(args = ["slack", "dingtalk", "wecom", "email", "telegram", "discord", "teams", "feishu", "webhook"], consts = [1, 3, 100])]
+#[divan::bench(args = NAMES, consts = [1, 3, 100])]
 fn render<const ALERTS: usize>(bencher: Bencher, channel: &str) {
     let loaded = loaded(CHANNELS);
     let (plan, event) = (&loaded.plan, event(ALERTS));
     let channel = plan.channel(channel).expect("a channel");
     bencher.bench(|| watchfire::http::api::preview(plan, channel, black_box(&event), now()));
+}
+
+/// The search for how many entries fit on a page, without what a template costs: 200 bytes an entry, DingTalk's 20,000 bytes a page, three pages.
+#[divan::bench(args = [10, 100, 1000, 10_000])]
+fn fit(bencher: Bencher, entries: usize) {
+    let text = "x".repeat(200 * 150);
+    bencher.bench(|| {
+        let mut render = |part: &Part| {
+            let shown = text.get(..200 * part.range.len()).unwrap_or(&text);
+            Ok(Page { fields: [("text".to_owned(), shown.to_owned())].into(), ..Page::default() })
+        };
+        let size = |page: &Page| Size::bytes(page.field("text").len(), 20_000);
+        watchfire::template::fit(black_box(entries), 3, &mut render, &size)
+    });
 }
 
 fn new_event(n: usize, event: &Arc<Event>) -> NewEvent {
