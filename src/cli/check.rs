@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Common, Outcome, block_on};
 use crate::channel::preset;
-use crate::channel::{OnAmbiguous, PLATFORMS, Platform, Probe};
+use crate::channel::{OnAmbiguous, PLATFORMS, Platform};
 use crate::config::{self, LoadOptions};
 use crate::model::{Finding, Level, format_duration};
 
@@ -24,8 +24,8 @@ pub struct CheckArgs {
     /// Exit 1 on warnings too.
     #[arg(long)]
     deny_warnings: bool,
-    /// Render every body in this folder (`*.json`) for every channel that it is routed to, and fail when one cannot be read, a template fails, or
-    /// nothing gets it.
+    /// Render every body in this folder (`*.json`) with the templates of every channel, and fail when one cannot be read, a template fails, or no route
+    /// takes it.
     #[arg(long, value_name = "DIR")]
     payloads: Option<std::path::PathBuf>,
     /// Explain a finding's code.
@@ -46,103 +46,44 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<Outcome> {
     }
     let options = LoadOptions { secrets: !args.without_secrets, listen: common.listen.clone(), ..LoadOptions::default() };
     let loaded = config::load(&common.config, &options);
-    let findings = match &loaded {
-        Ok(loaded) => &loaded.findings,
-        Err(findings) => findings,
+    let mut findings = match &loaded {
+        Ok(loaded) => loaded.findings.clone(),
+        Err(findings) => findings.clone(),
     };
-    if args.json {
-        anstream::println!("{}", config::json(findings));
-    } else if !findings.is_empty() {
-        anstream::eprintln!("{}", config::report(findings));
+    if !args.json && !findings.is_empty() {
+        anstream::eprintln!("{}", config::report(&findings));
     }
     let bad = |f: &Finding| f.level == Level::Error || args.deny_warnings;
-    let Ok(loaded) = &loaded else { return Ok(Outcome::Failed) };
-    if findings.iter().any(bad) {
-        return Ok(Outcome::Failed);
-    }
-    let channels = loaded.plan.channels.len();
-    if !args.json {
-        anstream::println!("{} is fine: {channels} channels, {} routes", common.config.display(), loaded.plan.tree.nodes().len());
-    }
-    let rendered = match &args.payloads {
-        Some(folder) => payloads(loaded, folder)?,
-        None => true,
-    };
-    if !rendered {
-        return Ok(Outcome::Failed);
-    }
-    if !args.online {
-        return Ok(Outcome::Fine);
-    }
-    let mut failed = false;
-    for channel in loaded.plan.channels.values() {
-        let probe = block_on(async { tokio::time::timeout(channel.timeout, channel.driver.probe()).await })?;
-        let said = match probe {
-            Ok(Probe::Ok) => "ok".to_owned(),
-            Ok(Probe::Unsupported) => "cannot be asked without sending; try `watchfire send`".to_owned(),
-            Ok(Probe::Failed(error)) => {
-                failed = true;
-                format!("FAILED: {error}")
-            }
-            Err(_) => {
-                failed = true;
-                format!("FAILED: no answer within {}", format_duration(channel.timeout))
+    if let Ok(loaded) = &loaded
+        && !findings.iter().any(bad)
+    {
+        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        if !args.json {
+            let (channels, routes) = (loaded.plan.channels.len(), loaded.plan.tree.nodes().len());
+            anstream::println!("{} is fine: {}, {}", common.config.display(), count(channels, "channel"), count(routes, "route"));
+        }
+        // As they come: rendering a folder of bodies, or asking many platforms, takes a while.
+        let mut told = |result: Result<String, Box<Finding>>| match result {
+            Ok(line) if args.json || line.is_empty() => {}
+            Ok(line) => anstream::println!("{line}"),
+            Err(finding) => {
+                if !args.json {
+                    anstream::eprintln!("{}", config::one_line(&finding));
+                }
+                findings.push(*finding);
             }
         };
-        anstream::println!("{:<20} {:<12} {said}", channel.name, channel.platform.name);
-    }
-    Ok(if failed { Outcome::Failed } else { Outcome::Fine })
-}
-
-/// Renders what is stored; `false` when something of it fails.
-fn payloads(loaded: &config::Loaded, folder: &std::path::Path) -> anyhow::Result<bool> {
-    use anyhow::Context;
-    let entries = std::fs::read_dir(folder).with_context(|| format!("--payloads {}", folder.display()))?;
-    let mut files: Vec<_> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension().is_some_and(|e| e == "json")).collect();
-    files.sort();
-    anyhow::ensure!(!files.is_empty(), "there is no `*.json` in {}", folder.display());
-    let plan = &loaded.plan;
-    let now = crate::delivery::Clock::system().now();
-    let mut fine = true;
-    for file in files {
-        let mut bad = |why: String| {
-            fine = false;
-            anstream::eprintln!("{}: {why}", file.display());
-        };
-        let event = match super::render::event(&file, now) {
-            Ok(event) => event,
-            // It names the file itself.
-            Err(error) => {
-                fine = false;
-                anstream::eprintln!("{error:#}");
-                continue;
-            }
-        };
-        let none = Default::default();
-        let intake = crate::delivery::intake::Intake { plan, at: now, mutes: &none, to: None };
-        let found = intake.deliveries(&event, |alert| crate::ingest::lane_group(&event, alert).to_owned());
-        if found.is_empty() {
-            bad("no route leads to a channel".into());
+        if let Some(folder) = &args.payloads {
+            super::payloads::render(loaded, folder, &mut told)?;
         }
-        let mut pages = 0;
-        for delivery in &found {
-            let Some(channel) = plan.channel(&delivery.channel) else { continue };
-            let composed = crate::http::api::preview(plan, channel, &event, now);
-            pages += composed.pages.len();
-            for error in &composed.fallbacks {
-                bad(format!("{}: a template failed: {error}", channel.name));
-            }
-            for page in composed.pages.iter().filter(|page| !(channel.platform.measure)(page).fits()) {
-                bad(format!("{}: page {} is larger than the platform takes", channel.name, page.number));
-            }
-        }
-        if fine {
-            let names: Vec<&str> = found.iter().map(|delivery| delivery.channel.as_str()).collect();
-            anstream::println!("{}: {} alerts, {pages} pages to {}", file.display(), event.alerts.len(), names.join(", "));
+        if args.online {
+            block_on(super::online::probe(&loaded.plan, &mut told))?;
         }
     }
-    Ok(fine)
+    if args.json {
+        anstream::println!("{}", config::json(&findings));
+    }
+    Ok(if findings.iter().any(bad) { Outcome::Failed } else { Outcome::Fine })
 }
 
 /// Options of `platforms`.

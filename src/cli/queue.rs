@@ -58,6 +58,9 @@ pub struct Filter {
     /// Only those born before this (RFC 3339).
     #[arg(long)]
     until: Option<String>,
+    /// Only those that this message carried.
+    #[arg(long, value_name = "ID")]
+    message: Option<String>,
     /// Only those whose title or reason holds this text.
     #[arg(long)]
     text: Option<String>,
@@ -135,7 +138,7 @@ async fn show(remote: &Remote, id: &str, json: bool) -> Result<Outcome> {
     if json {
         anstream::println!("{}", serde_json::to_string_pretty(&answer)?);
     } else {
-        anstream::print!("{}", super::explain::delivery(&answer));
+        anstream::print!("{}", super::explain::delivery(&answer, true));
     }
     Ok(Outcome::Fine)
 }
@@ -152,6 +155,7 @@ async fn each(remote: &Remote, which: &Which, action: &str, extra: Value) -> Res
         let mut next = None;
         if let Some(state) = &which.all {
             let filter = Filter {
+                message: None,
                 channel: which.channel.clone(),
                 state: vec![state.clone()],
                 since: None,
@@ -197,6 +201,7 @@ impl Filter {
         add("since", self.since.as_deref());
         add("until", self.until.as_deref());
         add("text", self.text.as_deref());
+        add("message", self.message.as_deref());
         add("cursor", self.cursor.as_deref());
         parts.join("&")
     }

@@ -12,36 +12,32 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::{Common, load};
-use crate::config::Password;
-use crate::config::{Loaded, StoreSettings};
+use crate::config::{Admission, Loaded, Password, ServerSettings, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions};
 use crate::http::auth::{Auth, Credential, Kind};
 use crate::http::{self, Scope};
 use crate::metrics::Metrics;
 use crate::store::Store;
 
+/// A bearer token for the API, over what the configuration holds.
+const TOKEN: &str = "WATCHFIRE_TOKEN";
+/// A user name and password for it.
+const USER: &str = "WATCHFIRE_USER";
+
 /// A way to the API.
 pub enum Remote {
     /// A server runs.
     Server { base: String, authorization: Option<String>, client: reqwest::Client },
     /// None runs: the store is opened here.
-    Local { router: axum::Router, store: Arc<dyn Store>, authorization: Option<String> },
+    Local { router: axum::Router, store: Arc<dyn Store> },
 }
 
 impl Remote {
     /// Finds the running server of this configuration, else opens its store.
     pub async fn open(common: &Common) -> Result<Self> {
         let loaded = load(common, true)?;
-        let authorization = authorization(&Auth::new(&loaded.server).credentials);
-        let scheme = if loaded.server.tls.is_some() { "https" } else { "http" };
-        let base = format!("{scheme}://{}", reach(loaded.server.listen));
-        // The address is this machine's own; the certificate there names the one that others use.
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .tls_certs_only([])
-            .tls_danger_accept_invalid_certs(true)
-            .timeout(Duration::from_secs(30))
-            .build()?;
+        let authorization = by_hand()?.or_else(|| authorization(&Auth::new(&loaded.server).credentials));
+        let (base, client) = (base(&loaded.server), client(Duration::from_secs(30))?);
         if client.get(format!("{base}/-/healthy")).timeout(Duration::from_secs(2)).send().await.is_ok_and(|r| r.status().is_success()) {
             return Ok(Self::Server { base, authorization, client });
         }
@@ -51,16 +47,18 @@ impl Remote {
             bail!("no server answers at {base} and there is no store at {}; start one with `watchfire serve`", path.display());
         }
         let store = crate::app::open_store(&loaded.store, false).await?;
-        Ok(Self::local(loaded, store, authorization))
+        Ok(Self::local(loaded, store))
     }
 
-    fn local(loaded: Loaded, store: Arc<dyn Store>, authorization: Option<String>) -> Self {
-        let settings = http::HttpSettings::new(&loaded.server, None);
+    fn local(mut loaded: Loaded, store: Arc<dyn Store>) -> Self {
+        // Who may open the store needs no further credential for what is in it.
+        loaded.server.auth = Admission::Open;
+        let settings = http::HttpSettings::new(&loaded.server, loaded.generic.take());
         let (engine, _alarms) =
             Engine::new(store.clone(), Arc::new(loaded.plan), Clock::system(), Arc::new(Metrics::new()), "cli", EngineOptions::default());
         let door: http::ReloadDoor = Arc::new(|| Box::pin(async { Err("no server runs".to_owned()) }));
         let router = http::router(Arc::new(http::App::new(Arc::new(engine), settings, door)));
-        Self::Local { router, store, authorization }
+        Self::Local { router, store }
     }
 
     /// Whether a server runs.
@@ -68,8 +66,19 @@ impl Remote {
         matches!(self, Self::Server { .. })
     }
 
+    /// Asks for a thing that there may not be.
+    pub async fn find(&self, path: &str) -> Result<Option<Value>> {
+        let (status, answer) = self.ask("GET", path, None).await?;
+        if status == 404 { Ok(None) } else { good(status, answer).map(Some) }
+    }
+
     /// Calls the API; an answer that is not 2xx is an error with the API's own words.
     pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        let (status, answer) = self.ask(method, path, body).await?;
+        good(status, answer)
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
         let method: axum::http::Method = method.parse()?;
         let text = body.map(Value::to_string).unwrap_or_default();
         let (status, bytes) = match self {
@@ -81,22 +90,23 @@ impl Remote {
                 let response = request.send().await.with_context(|| format!("the server at {base} did not answer"))?;
                 (response.status().as_u16(), response.bytes().await?.to_vec())
             }
-            Self::Local { router, authorization, .. } => {
-                let mut request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
-                if let Some(value) = authorization {
-                    request = request.header(header::AUTHORIZATION, value);
-                }
+            Self::Local { router, .. } => {
+                let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
                 let response = router.clone().oneshot(request.body(Body::from(text))?).await.map_err(|e| anyhow!("{e}"))?;
                 let status = response.status().as_u16();
                 (status, axum::body::to_bytes(response.into_body(), 64 << 20).await?.to_vec())
             }
         };
-        let parsed: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).trim().to_owned()));
-        if !(200..300).contains(&status) {
-            let detail = parsed.get("detail").and_then(Value::as_str).or(parsed.as_str()).unwrap_or("no reason given").to_owned();
-            bail!("{detail} (HTTP {status})");
+        if matches!(status, 401 | 403)
+            && let Self::Server { base, authorization: None, .. } = self
+        {
+            bail!(
+                "the server at {base} asks for credentials, and the configuration holds none that a command can use for the API (hashes and signatures \
+                 go one way only); set {TOKEN} to a bearer token, or {USER} to NAME:PASSWORD"
+            );
         }
-        Ok(parsed)
+        let parsed: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).trim().to_owned()));
+        Ok((status, parsed))
     }
 
     /// Lets go of the store, when it was opened here.
@@ -107,14 +117,42 @@ impl Remote {
     }
 }
 
+fn good(status: u16, answer: Value) -> Result<Value> {
+    if !(200..300).contains(&status) {
+        bail!("{} (HTTP {status})", answer.get("detail").and_then(Value::as_str).or(answer.as_str()).unwrap_or("no reason given"));
+    }
+    Ok(answer)
+}
+
+/// What the running server of a configuration is called by.
+pub fn base(server: &ServerSettings) -> String {
+    let scheme = if server.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", reach(server.listen))
+}
+
+/// What calls it. The address is this machine's own; the certificate there names the one that others use.
+pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).tls_danger_accept_invalid_certs(true).timeout(timeout).build()
+}
+
 /// The address to call for an address to listen on: a wildcard is reached on loopback.
-pub fn reach(listen: SocketAddr) -> SocketAddr {
+fn reach(listen: SocketAddr) -> SocketAddr {
     let mut address = listen;
     if address.ip().is_unspecified() {
         let loopback: IpAddr = if address.is_ipv4() { std::net::Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
         address.set_ip(loopback);
     }
     address
+}
+
+/// Credentials that the caller brings: for a configuration that holds only hashes, or to act as somebody else.
+fn by_hand() -> Result<Option<String>> {
+    if let Ok(token) = std::env::var(TOKEN) {
+        return Ok(Some(format!("Bearer {}", token.trim())));
+    }
+    let Ok(user) = std::env::var(USER) else { return Ok(None) };
+    anyhow::ensure!(user.contains(':'), "{USER} is not NAME:PASSWORD");
+    Ok(Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user))))
 }
 
 /// The first credential that opens the API.

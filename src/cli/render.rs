@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Common, Outcome, load};
 use crate::http::api::preview;
-use crate::ingest::{self, Hint};
+use crate::ingest::{self, GenericMapping, Hint};
 use crate::model::Event;
 
 /// Options of `render`.
@@ -37,7 +37,7 @@ pub struct RenderArgs {
 pub fn run(common: &Common, args: &RenderArgs) -> Result<Outcome> {
     let loaded = load(common, false)?;
     let now = args.at.unwrap_or_else(|| crate::delivery::Clock::system().now());
-    let event = of(common, args.payload.as_deref(), args.event.as_deref(), now)?;
+    let event = of(common, args.payload.as_deref(), args.event.as_deref(), loaded.generic.as_ref(), now)?;
     let plan = &loaded.plan;
     let channel = plan.channel(&args.channel).ok_or_else(|| {
         anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))
@@ -74,27 +74,36 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<Outcome> {
 }
 
 /// The body that is meant: a file's, or one that was received.
-pub fn of(common: &Common, payload: Option<&Path>, id: Option<&str>, now: Timestamp) -> Result<Event> {
+pub fn of(common: &Common, payload: Option<&Path>, id: Option<&str>, generic: Option<&GenericMapping>, now: Timestamp) -> Result<Event> {
     match (payload, id) {
-        (Some(path), _) => event(path, now),
-        (None, Some(id)) => super::block_on(async {
-            let remote = super::remote::Remote::open(common).await?;
-            let found = remote.call("GET", &format!("/api/v1/events/{id}"), None).await;
-            remote.close().await;
-            serde_json::from_value(found?["event"].take()).with_context(|| format!("event {id} was stored by another version"))
-        })?,
+        (Some(path), _) => event(path, generic, now),
+        (None, Some(id)) => {
+            let id: uuid::Uuid = id.trim().parse().map_err(|_| anyhow::anyhow!("`{id}` is no event's id; `watchfire events ls` lists them"))?;
+            super::block_on(async {
+                let remote = super::remote::Remote::open(common).await?;
+                let found = remote.find(&format!("/api/v1/events/{id}")).await;
+                remote.close().await;
+                let mut found = found?.with_context(|| {
+                    format!("there is no event {id}; `watchfire events ls` lists them (what is final is removed after `retention`)")
+                })?;
+                serde_json::from_value(found["event"].take()).with_context(|| format!("event {id} was stored by another version"))
+            })?
+        }
         (None, None) => anyhow::bail!("name a body: --payload FILE or --event ID"),
     }
 }
 
-/// Reads a webhook body from a file or standard input.
-pub fn event(path: &Path, now: Timestamp) -> Result<Event> {
-    let body = if path == Path::new("-") {
+/// Reads a webhook body from a file or standard input; `generic` is how bodies of other programs are read.
+pub fn event(path: &Path, generic: Option<&GenericMapping>, now: Timestamp) -> Result<Event> {
+    ingest::parse(Hint::Auto, &body(path)?, generic, now).map(|i| i.event).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
+}
+
+/// A file's bytes, or standard input's for `-`.
+pub fn body(path: &Path) -> Result<Vec<u8>> {
+    if path == Path::new("-") {
         let mut body = Vec::new();
         std::io::stdin().take(64 << 20).read_to_end(&mut body)?;
-        body
-    } else {
-        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?
-    };
-    ingest::parse(Hint::Auto, &body, None, now).map(|i| i.event).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
+        return Ok(body);
+    }
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }

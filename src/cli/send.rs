@@ -7,10 +7,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::remote::{Remote, reach};
+use super::remote::{Remote, base, client};
 use super::{Common, Outcome, block_on, load};
 use crate::channel::SendContext;
 use crate::http::api::{preview, text_page};
+use crate::ingest::GenericMapping;
 use crate::model::MessageId;
 
 /// Options of `send`.
@@ -31,10 +32,9 @@ pub struct SendArgs {
 pub fn run(common: &Common, args: &SendArgs) -> Result<Outcome> {
     block_on(async {
         let loaded = load(common, true)?;
-        let base = reach(loaded.server.listen);
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(2)).build()?;
-        let up = client.get(format!("http://{base}/-/healthy")).send().await.is_ok_and(|r| r.status().is_success());
-        let answer = if up { through_server(common, args).await? } else { straight(&loaded.plan, args).await? };
+        let healthy = client(Duration::from_secs(2))?.get(format!("{}/-/healthy", base(&loaded.server)));
+        let up = healthy.send().await.is_ok_and(|r| r.status().is_success());
+        let answer = if up { through_server(common, args).await? } else { straight(&loaded.plan, loaded.generic.as_ref(), args).await? };
         let mut all_ok = true;
         for result in answer["results"].as_array().into_iter().flatten() {
             let text = |key: &str| result[key].as_str().unwrap_or("").to_owned();
@@ -56,8 +56,7 @@ async fn through_server(common: &Common, args: &SendArgs) -> Result<Value> {
     let remote = Remote::open(common).await?;
     let body = match &args.payload {
         Some(path) => {
-            let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let payload: Value = serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", path.display()))?;
+            let payload: Value = serde_json::from_slice(&super::render::body(path)?).with_context(|| format!("{} is not JSON", path.display()))?;
             json!({ "payload": payload })
         }
         None => json!({ "text": args.text }),
@@ -65,13 +64,13 @@ async fn through_server(common: &Common, args: &SendArgs) -> Result<Value> {
     remote.call("POST", &format!("/api/v1/channels/{}/test", args.channel), Some(&body)).await
 }
 
-async fn straight(plan: &crate::delivery::Plan, args: &SendArgs) -> Result<Value> {
+async fn straight(plan: &crate::delivery::Plan, generic: Option<&GenericMapping>, args: &SendArgs) -> Result<Value> {
     let channel = plan.channel(&args.channel).ok_or_else(|| {
         anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))
     })?;
     let clock = crate::delivery::Clock::system();
     let pages = match &args.payload {
-        Some(path) => preview(plan, channel, &super::render::event(path, clock.now())?, clock.now()).pages,
+        Some(path) => preview(plan, channel, &super::render::event(path, generic, clock.now())?, clock.now()).pages,
         None => vec![text_page(channel, args.text.as_deref().unwrap_or("Watchfire test message")).1],
     };
     let message = MessageId::new();
@@ -99,14 +98,13 @@ async fn straight(plan: &crate::delivery::Plan, args: &SendArgs) -> Result<Value
 
 /// Asks the running server whether it is well. Needs no secrets.
 pub fn health(common: &Common) -> Result<Outcome> {
-    let address = reach(load(common, false)?.server.listen);
+    let base = base(&load(common, false)?.server);
     block_on(async {
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(5)).build()?;
-        let response = client
-            .get(format!("http://{address}/-/ready"))
+        let response = client(Duration::from_secs(5))?
+            .get(format!("{base}/-/ready"))
             .send()
             .await
-            .with_context(|| format!("nothing answers at {address}; is `watchfire serve` running there?"))?;
+            .with_context(|| format!("nothing answers at {base}; is `watchfire serve` running there?"))?;
         let ok = response.status().is_success();
         let text = response.text().await?;
         anstream::println!("{}", text.trim());

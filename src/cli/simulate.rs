@@ -39,7 +39,7 @@ pub struct SimulateArgs {
 /// Simulates.
 pub fn run(common: &Common, args: &SimulateArgs) -> Result<Outcome> {
     if args.alerts == 0 || args.groups == 0 || args.alerts > MOST || args.groups > args.alerts {
-        bail!("write 1 to {MOST} alerts, in no more groups than that");
+        bail!("--alerts takes 1 to {MOST}, and --groups 1 to as many as there are alerts; not {} alerts in {} groups", args.alerts, args.groups);
     }
     let over = parse_duration(&args.over).map_err(|error| anyhow::anyhow!("--over: {error}"))?;
     let mut labels = Vec::new();
@@ -86,6 +86,11 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<Outcome> {
         return Ok(Outcome::Fine);
     }
     anstream::println!("{} alerts in {} groups over {}; nothing is sent\n", args.alerts, args.groups, args.over);
+    if forecasts.is_empty() {
+        let whom = args.channel.as_deref().map_or_else(|| "any channel".to_owned(), |name| format!("`{name}`"));
+        anstream::println!("no alert of this drill reaches {whom}; --label adds labels to them, and `watchfire route` shows where labels go");
+        return Ok(Outcome::Fine);
+    }
     anstream::println!(
         "{:<20} {:<14} {:>7} {:>9} {:>8} {:>6} {:>7} {:>8} {:>14} {:>10}",
         "CHANNEL",

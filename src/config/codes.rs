@@ -125,6 +125,14 @@ codes! {
          its request mentions is a parameter, its success names the service's own word, and the answers on record mean what the file says. docs/presets.md describes it."
     BAD_IMPORT "E050" "a configuration that cannot be imported"
         "`watchfire import` reads what Alertmanager itself accepts. The message names the place that it would refuse, or that has no equal here; correct it there and import again."
+    BAD_BODY "E060" "a stored body that cannot be used"
+        "`watchfire check --payloads DIR` reads every `*.json` in the folder as the webhook would. This one would be refused, or no route takes it, so its alerts would reach nobody. \
+         The message says why."
+    BODY_TEMPLATE "E061" "a template fails on a stored body"
+        "`watchfire check --payloads DIR` renders every body by every template set that a channel or a route uses. On this one a template fails or gives more than the platform takes: \
+         the built-in text would be sent instead. `watchfire render --channel NAME --payload FILE` shows it."
+    REFUSED_CHANNEL "E062" "a channel cannot deliver as it is configured"
+        "`watchfire check --online` asks every platform that can be asked without sending whether it accepts the credentials. This one refused, or did not answer; the message has its words."
     UNUSED_FILE "W045" "a file in the template folder that is not used"
         "Only files named `<platform>/<set>.<field>.hbs` are read, where the platform and the field are known, and partials `_<name>.hbs` that a template includes. The file has no effect."
     LITERAL_SECRET "W101" "a secret stands in the file"

@@ -70,12 +70,25 @@ impl std::fmt::Debug for Loaded {
 
 /// Loads a configuration. Errors are all findings, warnings too, sorted by place; at least one is an error.
 pub fn load(path: &FilePath, options: &LoadOptions) -> Result<Loaded, Vec<Finding>> {
-    let text = file_text(path).map_err(|finding| vec![*finding])?;
-    from_text(path, &text, options)
+    load_watched(path, options).0
+}
+
+/// The same, and every file and folder that was read or looked for, also when something is wrong: a change of any of them may put it right.
+pub fn load_watched(path: &FilePath, options: &LoadOptions) -> (Result<Loaded, Vec<Finding>>, Vec<PathBuf>) {
+    let mut files = vec![path.to_owned()];
+    let loaded = match file_text(path) {
+        Ok(text) => build(path, &text, options, &mut files),
+        Err(finding) => Err(vec![*finding]),
+    };
+    (loaded, files)
 }
 
 /// Loads a configuration whose text is already at hand; `path` names it, and relative paths are relative to its folder.
 pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<Loaded, Vec<Finding>> {
+    build(path, text, options, &mut vec![path.to_owned()])
+}
+
+fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<PathBuf>) -> Result<Loaded, Vec<Finding>> {
     let document = parse(text);
     let mut source = Source::new(&path.display().to_string(), text, &document);
     let schema = schema::schema();
@@ -125,6 +138,13 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
     let heartbeats = check::heartbeats(&mut judge);
     check::trials(&mut judge, tree.as_ref(), &heartbeats);
 
+    files.extend(templates.folder.clone());
+    files.extend(real.files());
+    files.extend(folder::named_files(root, &folder));
+    files.extend(file.server.tls.iter().flat_map(|tls| [folder.join(&tls.cert), folder.join(&tls.key)]));
+    files.sort();
+    files.dedup();
+
     let mut findings = report.findings;
     findings.extend(templates.findings);
     let findings = sorted(findings);
@@ -133,13 +153,6 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
         return Err(findings);
     };
 
-    let mut files = vec![path.to_owned()];
-    files.extend(templates.folder);
-    files.extend(real.files());
-    files.extend(folder::named_files(root, &folder));
-    files.extend(server.tls.iter().flat_map(|tls| [tls.cert.clone(), tls.key.clone()]));
-    files.sort();
-    files.dedup();
     let plan = Plan {
         hash: hash(text, &templates.texts).into(),
         channels,
@@ -156,7 +169,7 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
         retention: extras.retention,
         heartbeats,
     };
-    Ok(Loaded { plan, server, store: extras.store, generic: file.generic, findings, files, http })
+    Ok(Loaded { plan, server, store: extras.store, generic: file.generic, findings, files: files.clone(), http })
 }
 
 fn file_text(path: &FilePath) -> Result<String, Box<Finding>> {

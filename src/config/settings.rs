@@ -102,7 +102,7 @@ pub struct TlsSettings {
 }
 
 /// Where events and deliveries are kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreSettings {
     /// A SQLite file.
     Sqlite(PathBuf),

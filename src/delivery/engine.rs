@@ -439,10 +439,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Swaps the plan. Runners learn of it at once; held outlets are tried again.
+    /// Swaps the plan. Runners learn of it at once; held outlets are tried again. When the store fails the plan before stays in force: what was
+    /// adopted for the new one till then waits, and the next reload goes on with it.
     pub async fn reload(&self, plan: Arc<Plan>) -> Result<(), StoreError> {
-        self.shared.plan.store(plan);
-        self.start().await?;
+        let before = self.shared.plan.swap(plan);
+        if let Err(error) = self.start().await {
+            self.shared.plan.store(before);
+            return Err(error);
+        }
         self.tell_all(|| Command::Reload);
         self.tell_all(|| Command::Forget);
         Ok(())

@@ -50,6 +50,8 @@ enum Fate {
     Skip { why: String },
 }
 
+/// How a mute without a known end is told.
+pub const NO_END: &str = "with no end in sight";
 /// How long a mute without a known end defers: it is looked at again then.
 const OPEN_END: i64 = 86_400_000;
 
@@ -117,7 +119,7 @@ impl Intake<'_> {
         }
         if let Some(muted) = muted {
             let until = muted.until.map(|t| t.as_millisecond());
-            let when = muted.until.map_or_else(|| "with no end in sight".to_owned(), |t| format!("until {t}"));
+            let when = muted.until.map_or_else(|| NO_END.to_owned(), |t| format!("until {t}"));
             if muted.drop {
                 return Fate::Skip { why: format!("muted by time interval `{}` {when} (`muted: drop`)", muted.by) };
             }

@@ -108,6 +108,11 @@ impl ChannelPlan {
         let words: Vec<String> = limits.iter().map(|limit| format!("{} per {}", limit.count, format_duration(limit.window))).collect();
         if words.is_empty() { "off".to_owned() } else { words.join(", ") }
     }
+
+    /// Sends per second that its pace allows in the long run; infinite without one.
+    pub fn rate(&self) -> f64 {
+        super::pace::Pacer::new(self.pace.as_deref().unwrap_or_default()).rate()
+    }
 }
 
 /// A dead-man's switch: an alert that always fires says by coming that its sender lives.

@@ -102,6 +102,19 @@ pub struct EventStory {
     pub event: Event,
     /// Its deliveries.
     pub deliveries: Vec<DeliveryRow>,
+    /// Why each alert went where it went; null when the sender named its channels (`?to=`), and in a scrubbed answer.
+    pub routes: Option<RoutesStory>,
+}
+
+/// The ways of an event's alerts through the routing tree.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RoutesStory {
+    /// Whether the configuration has changed since the event arrived: these are the routes of now, at that time; those of then may have differed.
+    pub changed: bool,
+    /// The alerts.
+    pub alerts: Vec<ForetoldAlert>,
+    /// Alerts of a large body that were routed the same way but are not explained.
+    pub not_explained: usize,
 }
 
 /// A delivery with everything known about it.
@@ -119,6 +132,8 @@ pub struct DeliveryStory {
     pub event: EventBody,
     /// Which of the event's alerts it carries, from 0.
     pub alerts: Vec<u32>,
+    /// Why they went there; null when the channel was named (`?to=`, direct calls).
+    pub routes: Option<RoutesStory>,
     /// The message that carries or carried it.
     pub message: Option<MessageStory>,
     /// Attempts of messages that it was in before.
@@ -370,6 +385,10 @@ pub struct ForetoldAlert {
 pub struct ForetoldDelivery {
     /// The channel.
     pub channel: String,
+    /// Its platform.
+    pub platform: String,
+    /// Template set.
+    pub template: String,
     /// `waiting`, `deferred` or `skipped`.
     pub state: State,
     /// Why.

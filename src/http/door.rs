@@ -21,6 +21,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Handshakes under way at once; they cost more than what follows, so callers beyond this wait in the kernel.
 const HANDSHAKES: usize = 256;
 
+/// How HTTP/2 begins, and nothing else; clients send it at once.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+
 /// What connections are secured with now; empty: nothing. Swapped on reload; connections that stand keep what they have.
 pub type Certificates = Arc<ArcSwapOption<ServerConfig>>;
 
@@ -97,6 +100,32 @@ pub enum Stream {
     Plain(TcpStream),
     /// Secured.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    One,
+    /// HTTP/2.
+    Two,
+}
+
+impl Stream {
+    /// What the caller speaks: as agreed on in the handshake, else as its first bytes say. Waits for them and takes none.
+    pub async fn protocol(&self) -> io::Result<Protocol> {
+        match self {
+            Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => Ok(Protocol::Two),
+            Stream::Tls(_) => Ok(Protocol::One),
+            Stream::Plain(stream) => {
+                let mut first = [0; PREFACE.len()];
+                match stream.peek(&mut first).await? {
+                    0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                    _ => Ok(if first == *PREFACE { Protocol::Two } else { Protocol::One }),
+                }
+            }
+        }
+    }
 }
 
 impl AsyncRead for Stream {

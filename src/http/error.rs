@@ -57,6 +57,11 @@ impl From<StoreError> for HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let mut response = (self.status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], self.text + "\n").into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 asks for it, and browsers ask for a password by it.
+            const KINDS: HeaderValue = HeaderValue::from_static("Bearer realm=\"watchfire\", Basic realm=\"watchfire\", charset=\"UTF-8\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, KINDS);
+        }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -4,72 +4,85 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::answers::{Foretold, ForetoldAlert, ForetoldDelivery, ForetoldPage};
-use super::api::preview;
-use crate::delivery::intake::{HandMute, Intake};
+use super::answers::{Foretold, ForetoldAlert, ForetoldDelivery, ForetoldPage, RoutesStory};
+use super::api::preview_target;
+use crate::delivery::intake::{HandMute, Intake, NO_END};
 use crate::delivery::{HeartbeatPlan, Plan};
 use crate::ingest;
 use crate::model::Event;
 use crate::route::Explanation;
+use crate::store::{NewDelivery, StoredEvent};
 
 /// Alerts whose routes are told; the others of a large body are routed the same way, but not explained.
 const EXPLAINED: usize = 100;
 
 /// The story of a body, before it happens.
 pub fn foretell(plan: &Plan, event: &Event, now: Timestamp, mutes: &HashMap<String, HandMute>) -> Foretold {
-    let alerts = event
-        .alerts
-        .iter()
-        .take(EXPLAINED)
-        .enumerate()
-        .map(|(i, alert)| {
-            let routes = match plan.absorbed(&alert.labels) {
-                Some(heartbeat) => absorbed_text(heartbeat),
-                None => tree_text(&plan.tree.explain(&alert.labels, now)),
-            };
-            ForetoldAlert { number: i + 1, name: alert.name().to_owned(), status: alert.status.as_str().to_owned(), routes }
-        })
-        .collect();
+    let alerts = 0..event.alerts.len().min(EXPLAINED);
     let intake = Intake { plan, at: now, mutes, to: None };
-    let deliveries = intake
-        .deliveries(event, |alert| ingest::lane_group(event, alert).to_owned())
-        .into_iter()
-        .map(|new| {
-            let channel = plan.channel(&new.channel);
-            let shown =
-                Event { alerts: new.target.alerts.iter().filter_map(|place| event.alerts.get(*place as usize).cloned()).collect(), ..event.clone() };
-            let composed = channel.map(|channel| (channel, preview(plan, channel, &shown, now)));
-            let pages = composed
-                .iter()
-                .flat_map(|(channel, composed)| composed.pages.iter().map(move |page| (channel, page)))
-                .map(|(channel, page)| {
-                    let size = (channel.platform.measure)(page);
-                    ForetoldPage {
-                        page: page.number,
-                        of: page.total,
-                        size: size.used,
-                        limit: size.max,
-                        unit: size.unit.to_owned(),
-                        fields: page.fields.iter().map(|(name, text)| (name.clone(), text.clone())).collect(),
-                    }
-                })
-                .collect();
-            ForetoldDelivery {
-                template_errors: composed.iter().flat_map(|(_, composed)| &composed.fallbacks).map(ToString::to_string).collect(),
-                pace: channel.map_or_else(String::new, |channel| channel.pace_text()),
-                channel: new.channel,
-                state: new.state,
-                reason: new.reason,
-                title: new.title,
-                route: new.target.route,
-                firing: new.firing,
-                resolved: new.resolved,
-                fallback: new.target.fallback,
-                pages,
-            }
-        })
-        .collect();
-    Foretold { alerts, not_explained: event.alerts.len().saturating_sub(EXPLAINED), deliveries }
+    let deliveries = intake.deliveries(event, |alert| ingest::lane_group(event, alert).to_owned());
+    Foretold {
+        alerts: ways(plan, event, alerts, now),
+        not_explained: event.alerts.len().saturating_sub(EXPLAINED),
+        deliveries: deliveries.into_iter().map(|new| delivery(plan, event, new, now)).collect(),
+    }
+}
+
+/// How these alerts of an event go through the routing tree at a time.
+fn ways(plan: &Plan, event: &Event, places: impl Iterator<Item = usize>, at: Timestamp) -> Vec<ForetoldAlert> {
+    let way = |place: usize| {
+        let alert = event.alerts.get(place)?;
+        let routes = match plan.absorbed(&alert.labels) {
+            Some(heartbeat) => absorbed_text(heartbeat),
+            None => tree_text(&plan.tree.explain(&alert.labels, at)),
+        };
+        Some(ForetoldAlert { number: place + 1, name: alert.name().to_owned(), status: alert.status.as_str().to_owned(), routes })
+    };
+    places.filter_map(way).collect()
+}
+
+/// Why the alerts of a stored event, or some of them, went where they went: by the configuration of now, at the time the event arrived.
+pub fn hindsight(plan: &Plan, stored: &StoredEvent, places: Option<&[u32]>) -> RoutesStory {
+    let event = &stored.event;
+    let all: Vec<usize> = places.map_or_else(|| (0..event.alerts.len()).collect(), |places| places.iter().map(|place| *place as usize).collect());
+    let at = crate::delivery::clock::timestamp(stored.received_at);
+    RoutesStory {
+        changed: *stored.plan != *plan.hash,
+        not_explained: all.len().saturating_sub(EXPLAINED),
+        alerts: ways(plan, event, all.into_iter().take(EXPLAINED), at),
+    }
+}
+
+fn delivery(plan: &Plan, event: &Event, new: NewDelivery, now: Timestamp) -> ForetoldDelivery {
+    let channel = plan.channel(&new.channel);
+    let composed = channel.map(|channel| (channel, preview_target(plan, channel, event, new.target.clone(), now)));
+    let pages = composed.iter().flat_map(|(channel, composed)| composed.pages.iter().map(move |page| (channel, page)));
+    let pages = pages.map(|(channel, page)| {
+        let size = (channel.platform.measure)(page);
+        ForetoldPage {
+            page: page.number,
+            of: page.total,
+            size: size.used,
+            limit: size.max,
+            unit: size.unit.to_owned(),
+            fields: page.fields.iter().map(|(name, text)| (name.clone(), text.clone())).collect(),
+        }
+    });
+    ForetoldDelivery {
+        pages: pages.collect(),
+        template: composed.as_ref().map(|(_, composed)| composed.template.clone()).unwrap_or_default(),
+        template_errors: composed.iter().flat_map(|(_, composed)| &composed.fallbacks).map(ToString::to_string).collect(),
+        pace: channel.map_or_else(String::new, |channel| channel.pace_text()),
+        platform: channel.map_or_else(String::new, |channel| channel.platform.name.to_owned()),
+        channel: new.channel,
+        state: new.state,
+        reason: new.reason,
+        title: new.title,
+        route: new.target.route,
+        firing: new.firing,
+        resolved: new.resolved,
+        fallback: new.target.fallback,
+    }
 }
 
 /// Why no route was tried.
@@ -98,10 +111,19 @@ pub fn tree_text(explanation: &Explanation) -> String {
         for interval in &step.intervals {
             out.push_str(&format!("; interval {} {}", interval.name, if interval.holds { "holds now" } else { "does not hold now" }));
         }
-        if step.not_tried > 0 {
-            out.push_str(&format!("; stops here, {} later routes are not tried", step.not_tried));
+        if let Some(muted) = &step.muted {
+            let until = muted.until.map_or_else(|| NO_END.to_owned(), |until| format!("until {until}"));
+            out.push_str(&format!("; muted by {} {until}", muted.by));
+        }
+        match step.not_tried {
+            0 => {}
+            1 => out.push_str("; stops here, 1 later route is not tried"),
+            more => out.push_str(&format!("; stops here, {more} later routes are not tried")),
         }
         out.push('\n');
+    }
+    for also in &explanation.also {
+        out.push_str(&format!("{} is asked for by {} too; it is sent there once\n", also.target.channel, also.route_name));
     }
     out
 }

@@ -31,7 +31,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         .load()
         .as_ref()
         .clone()
-        .map(|n| format!("note: the last reload failed, the configuration before it is in force: {n}\n"))
+        .map(|n| format!("note: the last reload failed; the configuration before it is in force:{n}\n"))
         .unwrap_or_default();
     if why.is_empty() {
         return (StatusCode::OK, format!("ready\n{note}")).into_response();
@@ -42,10 +42,12 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Reads the configuration anew; a bad one changes nothing and is told.
-pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Result<&'static str, HttpError> {
-    admit(&app, Scope::Api, request).await?;
+pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Result<&'static str, Response> {
+    admit(&app, Scope::Api, request).await.map_err(IntoResponse::into_response)?;
     (app.reload)().await.map_err(|report| {
-        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, format!("not reloaded, the configuration before it stays in force\n{report}"))
+        // The whole report, as `check` writes it: it is for the operator, and its secrets are starred out.
+        let text = format!("not reloaded, the configuration before it stays in force\n{report}");
+        (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
     })?;
     Ok("reloaded\n")
 }

@@ -10,6 +10,7 @@ mod health;
 mod legacy;
 mod message_page;
 pub mod openapi;
+pub mod serve;
 mod webhook;
 
 use std::net::{IpAddr, SocketAddr};
@@ -199,7 +200,7 @@ async fn explained(api: bool, response: Response) -> Response {
         _ => text,
     };
     let mut answer = if api { api::problem(status, text) } else { HttpError::new(status, text).into_response() };
-    for name in [header::RETRY_AFTER, header::ALLOW, header::ACCEPT_ENCODING] {
+    for name in [header::RETRY_AFTER, header::ALLOW, header::ACCEPT_ENCODING, header::WWW_AUTHENTICATE] {
         if let Some(value) = parts.headers.get(&name) {
             answer.headers_mut().insert(name, value.clone());
         }
@@ -300,13 +301,18 @@ pub(crate) async fn admit(app: &App, scope: Scope, request: Request) -> Result<A
             tracing::warn!(why, path = parts.uri.path(), peer = ?peer, "a caller was refused");
             HttpError::new(StatusCode::UNAUTHORIZED, format!("not authorized: {why}"))
         }
+        Refusal::NotFor(why) => {
+            app.engine.shared.metrics.received("any", "unauthorized");
+            tracing::warn!(why, path = parts.uri.path(), peer = ?peer, "a caller was refused");
+            HttpError::new(StatusCode::FORBIDDEN, format!("not allowed: {why}"))
+        }
         Refusal::Busy => {
             app.engine.shared.metrics.received("any", "unavailable");
             HttpError::unavailable("too many passwords wait to be checked; try again")
         }
     };
-    // A caller without a chance is not worth reading a body for.
-    if !settings.auth.needs_body() {
+    // A caller without a chance is not worth reading a body for: only a signature needs it.
+    if !settings.auth.needs_body(&parts.headers) {
         let caller = settings.auth.admit(scope, &parts.headers, b"", peer, now).await.map_err(refuse)?;
         let body = read(app, body, settings.max_body).await?;
         return Ok(Admitted { caller, body, trace });
@@ -340,9 +346,60 @@ fn peer(settings: &HttpSettings, headers: &HeaderMap, direct: Option<IpAddr>) ->
     if !trusted(direct) {
         return Some(direct);
     }
-    // The rightmost address that is not a proxy of ours: what stands left of it was written by the caller.
-    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim);
-    let mut chain: Vec<IpAddr> = forwarded.filter_map(|v| v.parse().ok()).collect();
-    chain.reverse();
-    Some(chain.into_iter().find(|ip| !trusted(*ip)).unwrap_or(direct))
+    // The rightmost address that is not a proxy of ours: what stands left of it was written by the caller. An entry that is no address ends the
+    // search: what stands before it is no more worth than the caller's word, so the proxy itself counts.
+    let mut nearest = direct;
+    let values: Vec<&str> = headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or("")).collect();
+    for entry in values.iter().flat_map(|value| value.split(',')).rev() {
+        let Some(ip) = forwarded(entry) else { break };
+        nearest = ip;
+        if !trusted(ip) {
+            break;
+        }
+    }
+    Some(nearest)
+}
+
+/// An address as proxies write it: `192.0.2.7`, `192.0.2.7:4711`, `2001:db8::7`, `[2001:db8::7]:4711`.
+fn forwarded(entry: &str) -> Option<IpAddr> {
+    let entry = entry.trim();
+    let bare = entry.strip_prefix('[').and_then(|entry| entry.strip_suffix(']')).unwrap_or(entry);
+    bare.parse().ok().or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_address_that_is_no_proxy_of_ours_counts() {
+        let settings = HttpSettings {
+            auth: Auth::default(),
+            max_body: 0,
+            trusted_proxies: vec![("10.0.0.0".parse().unwrap(), 8)],
+            concurrent: 1,
+            per_second: None,
+            timeout: Duration::ZERO,
+            generic: None,
+        };
+        let ask = |direct: &str, lines: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            peer(&settings, &headers, direct.parse().ok()).unwrap().to_string()
+        };
+        assert_eq!(ask("192.0.2.1", &["1.2.3.4"]), "192.0.2.1", "not from a proxy");
+        assert_eq!(ask("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(ask("10.0.0.1", &["1.2.3.4, 192.0.2.7"]), "192.0.2.7");
+        assert_eq!(ask("10.0.0.1", &["1.2.3.4, 192.0.2.7, 10.0.0.2"]), "192.0.2.7");
+        assert_eq!(ask("10.0.0.1", &["1.2.3.4", "192.0.2.7"]), "192.0.2.7", "several headers are one list");
+        assert_eq!(ask("10.0.0.1", &["1.2.3.4, 192.0.2.7:4711"]), "192.0.2.7", "with a port");
+        assert_eq!(ask("10.0.0.1", &["1.2.3.4, [2001:db8::7]:4711"]), "2001:db8::7");
+        assert_eq!(ask("10.0.0.1", &["1.2.3.4, [2001:db8::7]"]), "2001:db8::7");
+        for odd in ["1.2.3.4, unknown", "1.2.3.4, _hidden", "1.2.3.4,", "1.2.3.4, \u{fffd}x"] {
+            assert_eq!(ask("10.0.0.1", &[odd]), "10.0.0.1", "what the caller wrote does not count: {odd}");
+        }
+        assert_eq!(ask("10.0.0.1", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3", "all of ours: the first");
+    }
 }

@@ -24,6 +24,7 @@ mod main_job;
 mod openapi;
 mod operations;
 mod phones;
+mod reload;
 mod security;
 mod storm;
 mod support;

@@ -87,6 +87,8 @@ async fn addresses_in_forwarded_headers_count_only_from_trusted_proxies() {
     let behind = TestApp::start(&yaml("127.0.0.0/8")).await;
     assert_eq!(ask(&behind, "10.1.2.3").await, 200);
     assert_eq!(ask(&behind, "10.1.2.3, 192.0.2.7").await, 401, "the address nearest to the proxy counts");
+    assert_eq!(ask(&behind, "10.1.2.3, 192.0.2.7:4711").await, 401, "also with a port");
+    assert_eq!(ask(&behind, "10.1.2.3, unknown").await, 401, "what is no address makes nothing left of it true");
 }
 
 #[tokio::test]
@@ -191,4 +193,73 @@ async fn what_alerts_say_is_in_no_log_unless_it_is_asked_for() {
         let again = serde_json::to_string(&parsed).unwrap();
         assert_eq!(again.len(), line.len(), "no name stands twice in a line: {line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_does_no_more_than_its_scopes_and_channels_by_any_path() {
+    let auth = "auth: [{ bearer: senders-token-0123, scopes: [webhook] }, { bearer: teams-token-012345, name: team, channels: [terminal] }]";
+    let yaml = LOG.replace("terminal: { log: {} }", "terminal: { log: {} }, other: { log: {} }");
+    let app = TestApp::start(&format!("server: {{ listen: '127.0.0.1:0', {auth} }}\nlegacy: {{ dingding: other }}\n{yaml}")).await;
+    let nobody = app.http.get(app.url("/api/v1/channels")).send().await.unwrap();
+    assert_eq!(nobody.status().as_u16(), 401);
+    assert!(nobody.headers()["www-authenticate"].to_str().unwrap().contains("Basic realm="), "a browser can ask for a password");
+    let sender = app.http.get(app.url("/api/v1/channels")).bearer_auth("senders-token-0123").send().await.unwrap();
+    assert_eq!((sender.status().as_u16(), sender.headers().contains_key("www-authenticate")), (403, false), "who is known need not show it again");
+
+    let ask = async |method: &str, path: &str, body: serde_json::Value| {
+        let request = app.http.request(method.parse().unwrap(), app.url(path)).bearer_auth("teams-token-012345").json(&body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let body = alert("db", "DiskFull", "firing");
+    let (_, taken) = ask("POST", "/webhook?to=terminal", body.clone()).await;
+    let taken: serde_json::Value = serde_json::from_str(&taken).unwrap();
+    let ids = json!([taken["deliveries"][0]["id"]]);
+    let mute = json!({ "for": "1h", "reason": "x" });
+    for (method, path, body, status) in [
+        ("POST", "/webhook?to=other", body, 400),
+        ("POST", "/api/v1/send", json!({ "to": ["other"], "text": "x" }), 400),
+        ("POST", "/api/v1/channels/other/test", json!({ "text": "x" }), 403),
+        ("POST", "/api/v1/channels/other/mute", mute.clone(), 403),
+        ("DELETE", "/api/v1/channels/other/mute", json!({}), 403),
+        ("POST", "/api/v1/deliveries/move", json!({ "ids": ids, "to": "other" }), 403),
+        ("POST", "/api/v1/deliveries/retry", json!({ "ids": ids, "to": "other" }), 403),
+        ("POST", "/dingding/send/message", json!({ "content": "x", "isAtAll": true }), 200),
+        ("POST", "/api/v1/channels/terminal/test", json!({ "text": "x" }), 200),
+        ("POST", "/api/v1/channels/terminal/mute", mute, 200),
+    ] {
+        let (code, text) = ask(method, path, body).await;
+        assert_eq!(code, status, "{method} {path}: {text}");
+        assert!(!path.starts_with("/dingding") || text.contains("may not use channel `other`"), "{text}");
+    }
+    let all = app.http.get(app.url("/api/v1/deliveries")).bearer_auth("teams-token-012345").send().await.unwrap();
+    let all: serde_json::Value = all.json().await.unwrap();
+    let elsewhere: Vec<_> = all["deliveries"].as_array().unwrap().iter().filter(|row| row["channel"] != "terminal").collect();
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_bring_what_a_configuration_of_hashes_does_not_hold() {
+    let hash = watchfire::config::PasswordHash::create("correct horse", b"salt of the test", 1000);
+    let auth = format!("auth: [{{ basic: {{ username: ops, password: '{hash}' }} }}]");
+    let app = TestApp::start(&format!("server: {{ listen: '127.0.0.1:0', {auth} }}\n{LOG}")).await;
+    let (folder, listen) = (app.folder.path().to_owned(), app.app.address.to_string());
+    let run = |user: Option<&str>| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.args(["queue", "ls", "--listen", &listen]).current_dir(&folder);
+        if let Some(user) = user {
+            command.env("WATCHFIRE_USER", user);
+        }
+        let out = command.output().unwrap();
+        (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr))
+    };
+    let (ok, text) = run(None);
+    assert!(!ok && text.contains("WATCHFIRE_TOKEN") && text.contains("WATCHFIRE_USER"), "{text}");
+    assert!(run(Some("ops:correct horse")).0);
+    let (ok, text) = run(Some("ops:wrong horse"));
+    assert!(!ok && text.contains("the user name or password is wrong") && !text.contains("wrong horse"), "{text}");
+    // Who may open the store needs nothing else.
+    app.app.stop(Duration::from_secs(5)).await;
+    let (ok, text) = run(None);
+    assert!(ok, "{text}");
 }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Answer, ApiError, gate, read};
+use super::{Answer, ApiError, gate, may_use, read};
 use crate::delivery::intake::known_channels;
 use crate::delivery::{Composed, Draft};
 use crate::http::answers::{BackedUp, ChannelState, Channels, Heartbeats, Muted, Node, Nodes, Taken, TestResult, Tested};
@@ -17,7 +17,7 @@ use crate::http::openapi::{Op, Paths};
 use crate::http::{Admitted, App, Scope};
 use crate::ingest;
 use crate::model::{DeliveryId, Facts, MessageId, Page};
-use crate::store::{ChannelMute, State as DeliveryState, Waiting};
+use crate::store::{ChannelMute, State as DeliveryState, TargetRecord, Waiting};
 use crate::template::MessageKind;
 
 /// The longest a channel may be muted by hand: a year. Longer is `disabled: true`.
@@ -129,6 +129,7 @@ struct MuteBody {
 
 async fn mute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Muted> {
     let admitted = gate(&app, request).await?;
+    may_use(&admitted.caller, &name)?;
     let body: MuteBody = read(&admitted.body)?;
     let span = crate::model::parse_duration(&body.duration).map_err(|e| ApiError::bad(e.to_string()))?;
     if span > LONGEST_MUTE {
@@ -142,6 +143,7 @@ async fn mute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
 
 async fn unmute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Muted> {
     let admitted = gate(&app, request).await?;
+    may_use(&admitted.caller, &name)?;
     set_mute(&app, &name, 0, "", &admitted.caller.name).await
 }
 
@@ -170,13 +172,17 @@ struct TestBody {
 /// Really sends one message through a channel and answers with the platform's word.
 async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Tested> {
     let admitted = gate(&app, request).await?;
+    may_use(&admitted.caller, &name)?;
     let body: TestBody = read(&admitted.body)?;
     let plan = app.engine.shared.plan.load_full();
     let channel = plan.channel(&name).cloned().ok_or_else(|| ApiError::missing("channel"))?;
     let now = app.engine.shared.clock.now();
     let (event, page) = match body.payload {
         Some(payload) => {
-            let event = ingest::parse(ingest::Hint::Auto, payload.to_string().as_bytes(), None, now).map_err(|e| ApiError::bad(e.to_string()))?.event;
+            let settings = app.settings.load_full();
+            let event = ingest::parse(ingest::Hint::Auto, payload.to_string().as_bytes(), settings.generic.as_ref(), now)
+                .map_err(|e| ApiError::bad(e.to_string()))?
+                .event;
             let composed = preview(&plan, &channel, &event, now);
             let page = composed.pages.into_iter().next().ok_or_else(|| ApiError::bad("the payload renders to no message on this channel"))?;
             (event, page)
@@ -214,7 +220,18 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
 
 /// What an event would look like on a channel, whole: for `render`, tests and the API.
 pub fn preview(plan: &crate::delivery::Plan, channel: &crate::delivery::ChannelPlan, event: &crate::model::Event, now: jiff::Timestamp) -> Composed {
-    let target = crate::store::TargetRecord { alerts: (0..event.alerts.len() as u32).collect(), ..Default::default() };
+    let target = TargetRecord { alerts: (0..event.alerts.len() as u32).collect(), ..Default::default() };
+    preview_target(plan, channel, event, target, now)
+}
+
+/// The same for what a route asks for: its alerts, its template set, its mentions.
+pub fn preview_target(
+    plan: &crate::delivery::Plan,
+    channel: &crate::delivery::ChannelPlan,
+    event: &crate::model::Event,
+    target: TargetRecord,
+    now: jiff::Timestamp,
+) -> Composed {
     let member = Waiting {
         id: DeliveryId::new(),
         event_id: crate::model::EventId::new(),

@@ -8,12 +8,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, limit_schema, pairs, read};
+use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, limit_schema, may_use, next, pairs, read};
 use crate::http::answers::{CellStory, Deliveries, DeliveryStory, Dropped, EventBody, Made, MessageStory, PageStory, Requeued};
+use crate::http::foretell::hindsight;
 use crate::http::openapi::{Op, Param, Paths};
-use crate::http::{App, Scope};
+use crate::http::{App, Caller, Scope};
 use crate::model::DeliveryId;
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, MoveTo, State as DeliveryState, StoredMessage};
+use crate::store::{DeliveryDetail, DeliveryFilter, MoveTo, State as DeliveryState, StoredMessage};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -108,12 +109,19 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
     gate(&app, request).await?;
     let id: DeliveryId = id.parse().map_err(|_| ApiError::bad("a delivery id is a UUID"))?;
     let detail = app.engine.shared.store.show(id).await?.ok_or_else(|| ApiError::missing("delivery"))?;
-    Ok(Json(story(&app, detail)))
+    let next = next::step(&app, &detail).await?;
+    Ok(Json(story(&app, detail, next)))
 }
 
-fn story(app: &App, detail: DeliveryDetail) -> DeliveryStory {
-    let next = next_step(app, &detail.row);
-    let pace = app.engine.shared.plan.load().channel(&detail.row.channel).map(|channel| channel.pace_text());
+/// Whether the routing table chose where a delivery goes, and not its sender.
+pub(super) fn was_routed(detail: &DeliveryDetail) -> bool {
+    detail.target.route.starts_with("route")
+}
+
+fn story(app: &App, detail: DeliveryDetail, next: String) -> DeliveryStory {
+    let plan = app.engine.shared.plan.load_full();
+    let pace = plan.channel(&detail.row.channel).map(|channel| channel.pace_text());
+    let routes = was_routed(&detail).then(|| hindsight(&plan, &detail.event, Some(&detail.target.alerts)));
     let event = detail.event;
     DeliveryStory {
         route: detail.target.route,
@@ -121,6 +129,7 @@ fn story(app: &App, detail: DeliveryDetail) -> DeliveryStory {
         fallback: detail.target.fallback,
         event: EventBody { id: event.id, received_at: event.received_at, plan: event.plan, body: Arc::unwrap_or_clone(event.event) },
         alerts: detail.target.alerts,
+        routes,
         message: detail.message.map(message_story),
         earlier_attempts: detail.earlier,
         children: detail.children,
@@ -162,33 +171,6 @@ fn message_story(message: StoredMessage) -> MessageStory {
     }
 }
 
-/// What happens next with a delivery, in words.
-fn next_step(app: &App, row: &DeliveryRow) -> String {
-    if row.state.is_final() {
-        return "nothing: it is final".into();
-    }
-    let plan = app.engine.shared.plan.load();
-    let Some(channel) = plan.channel(&row.channel) else {
-        return "it waits: its channel is not in the configuration any more (name it in `was:` of its successor, or move it)".into();
-    };
-    let now = app.engine.shared.clock.now_ms();
-    let outlet = app.engine.outlet_state(&channel.outlet);
-    let at = |ms: i64| crate::delivery::clock::timestamp(ms).to_string();
-    if row.state == DeliveryState::Deferred {
-        return format!("muted until {}; then it is sent if it still fires", at(row.due_at));
-    }
-    if let Some(reason) = outlet.held {
-        return format!("the channel is held: {reason}; it is tried again with growing pauses and at once after a reload");
-    }
-    if outlet.paused_ms > 0 {
-        return format!("the channel pauses until {} because the platform asked for it or did not answer", at(now + outlet.paused_ms));
-    }
-    if row.due_at > now {
-        return format!("the next try is at {}", at(row.due_at));
-    }
-    "it is sent when the channel's pace allows".into()
-}
-
 /// Deliveries, and what is to be done with them.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -214,7 +196,7 @@ fn ids(body: &[u8]) -> Result<Ids, ApiError> {
 
 async fn retry(State(app): State<Arc<App>>, request: Request) -> Answer<Requeued> {
     let admitted = gate(&app, request).await?;
-    requeue(&app, &ids(&admitted.body)?).await
+    requeue(&app, &admitted.caller, &ids(&admitted.body)?).await
 }
 
 async fn move_some(State(app): State<Arc<App>>, request: Request) -> Answer<Requeued> {
@@ -223,10 +205,13 @@ async fn move_some(State(app): State<Arc<App>>, request: Request) -> Answer<Requ
     if ids.to.is_none() {
         return Err(ApiError::bad("`to` names the channel to move to"));
     }
-    requeue(&app, &ids).await
+    requeue(&app, &admitted.caller, &ids).await
 }
 
-async fn requeue(app: &App, ids: &Ids) -> Answer<Requeued> {
+async fn requeue(app: &App, caller: &Caller, ids: &Ids) -> Answer<Requeued> {
+    if let Some(to) = &ids.to {
+        may_use(caller, to)?;
+    }
     let plan = app.engine.shared.plan.load_full();
     let to = match &ids.to {
         None => None,

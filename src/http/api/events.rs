@@ -7,11 +7,14 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
 
+use super::deliveries::was_routed;
 use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, limit_schema, pairs};
 use crate::http::answers::{EventStory, Events, Foretold};
+use crate::http::foretell::{foretell, hindsight};
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{App, Scope};
 use crate::ingest;
+use crate::model::Event;
 use crate::store::EventFilter;
 
 /// The paths.
@@ -81,8 +84,15 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
     }
     let id = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
     let (stored, deliveries) = app.engine.shared.store.show_event(id).await?.ok_or_else(|| ApiError::missing("event"))?;
-    let event = if scrub { ingest::scrubbed(&stored.event) } else { Arc::unwrap_or_clone(stored.event) };
-    Ok(Json(EventStory { id: stored.id, received_at: stored.received_at, plan: stored.plan, note: stored.note, event, deliveries }))
+    // Who named its channels went past the routing table; one delivery tells for all of an event's.
+    let routed = match deliveries.first() {
+        Some(row) => app.engine.shared.store.show(row.id).await?.as_ref().is_some_and(was_routed),
+        None => true,
+    };
+    let event = if scrub { ingest::scrubbed(&stored.event) } else { Event::clone(&stored.event) };
+    // What matchers met is told by the scrubbed body alone.
+    let routes = (routed && !scrub).then(|| hindsight(&app.engine.shared.plan.load(), &stored, None));
+    Ok(Json(EventStory { id: stored.id, received_at: stored.received_at, plan: stored.plan, note: stored.note, event, deliveries, routes }))
 }
 
 async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Answer<Foretold> {
@@ -109,6 +119,6 @@ async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request
     };
     let (plan, mutes) = (app.engine.shared.plan.load_full(), app.engine.shared.mutes());
     // Rendering a large body takes a while: not on the threads that answer others.
-    let told = tokio::task::spawn_blocking(move || crate::http::foretell::foretell(&plan, &event, now, &mutes)).await;
+    let told = tokio::task::spawn_blocking(move || foretell(&plan, &event, now, &mutes)).await;
     told.map(Json).map_err(|_| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be explained; please report it"))
 }

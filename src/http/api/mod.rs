@@ -3,6 +3,7 @@
 mod channels;
 mod deliveries;
 mod events;
+mod next;
 
 use axum::Json;
 use axum::extract::Request;
@@ -13,9 +14,9 @@ use serde_json::{Value, json};
 
 use super::answers::Problem;
 use super::openapi::Paths;
-use super::{Admitted, App, HttpError, Scope, admit};
+use super::{Admitted, App, Caller, HttpError, Scope, admit};
 
-pub use channels::{preview, text_page};
+pub use channels::{preview, preview_target, text_page};
 
 /// Entries on a page unless asked otherwise, and at most.
 const PAGE: usize = 50;
@@ -61,8 +62,10 @@ impl IntoResponse for ApiError {
         let mut response = self.0.into_response();
         let headers = std::mem::take(response.headers_mut());
         let mut response = problem(status, self.1);
-        if let Some(retry) = headers.get(header::RETRY_AFTER) {
-            response.headers_mut().insert(header::RETRY_AFTER, retry.clone());
+        for name in [header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
+            if let Some(value) = headers.get(&name) {
+                response.headers_mut().insert(name, value.clone());
+            }
         }
         response
     }
@@ -79,6 +82,14 @@ pub(super) fn problem(status: StatusCode, detail: String) -> Response {
 /// The paths below `/api/v1`.
 pub(super) fn paths() -> Paths {
     Paths::default().below("", deliveries::paths()).below("", events::paths()).below("", channels::paths())
+}
+
+/// Refuses what would send to a channel, or keep from it, that the caller's credential does not name.
+fn may_use(caller: &Caller, channel: &str) -> Result<(), ApiError> {
+    if caller.may_use(channel) {
+        return Ok(());
+    }
+    Err(ApiError::new(StatusCode::FORBIDDEN, format!("these credentials may not use channel `{channel}` (see `channels` of the credential)")))
 }
 
 async fn gate(app: &App, request: Request) -> Result<Admitted, ApiError> {

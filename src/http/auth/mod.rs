@@ -72,8 +72,10 @@ pub struct Auth {
 /// Why a caller is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// Its credentials do not open this path; the reason.
+    /// It did not show who it is; the reason.
     Credentials(&'static str),
+    /// It did, and may not do this; the reason.
+    NotFor(&'static str),
     /// Too many passwords wait to be checked.
     Busy,
 }
@@ -123,9 +125,9 @@ impl Auth {
         }
     }
 
-    /// Whether nothing needs the body to be read before a caller is known.
-    pub fn needs_body(&self) -> bool {
-        self.credentials.iter().any(|c| matches!(c.kind, Kind::Hmac { .. }))
+    /// Whether the body must be read before this caller is known: it brings a signature.
+    pub fn needs_body(&self, headers: &HeaderMap) -> bool {
+        self.credentials.iter().any(|c| matches!(&c.kind, Kind::Hmac { header, .. } if headers.contains_key(header.as_str())))
     }
 
     /// Admits a caller or says why not; `body` are the raw bytes as they were sent, `now` Unix seconds.
@@ -136,13 +138,15 @@ impl Auth {
                 return Ok(Caller::default());
             }
             if self.credentials.is_empty() {
-                return Err(Refusal::Credentials("this address is not in legacy.allow_ips"));
+                return Err(Refusal::NotFor("this address is not in legacy.allow_ips"));
             }
         }
         if self.credentials.is_empty() {
             return Ok(Caller::default());
         }
-        let mut why = "credentials are missing: send `Authorization: Bearer <token>` or basic credentials";
+        let mut known = false;
+        let signed = self.credentials.iter().all(|c| matches!(c.kind, Kind::Hmac { .. }));
+        let mut why = if signed { NO_SIGNATURE } else { "credentials are missing: send `Authorization: Bearer <token>` or basic credentials" };
         for credential in &self.credentials {
             let verdict = match check(&credential.kind, headers, body, now) {
                 Checked::Hashed(hash, password) => match self.hashed.verify(hash, &password).await {
@@ -156,15 +160,19 @@ impl Auth {
                 Checked::Right if credential.scopes.is_empty() || credential.scopes.contains(&scope) => {
                     return Ok(Caller { name: credential.name.clone(), channels: credential.channels.clone() });
                 }
-                Checked::Right => why = "these credentials are not for this path (see `scopes`)",
+                Checked::Right => known = true,
                 Checked::Wrong(reason) => why = reason,
                 Checked::Absent | Checked::Hashed(..) => {}
             }
+        }
+        if known {
+            return Err(Refusal::NotFor("these credentials are not for this path (see `scopes` of the credential)"));
         }
         Err(Refusal::Credentials(why))
     }
 }
 
+const NO_SIGNATURE: &str = "the signature is missing: set the sender's HMAC secret, and the header that `hmac.header` in routes.yaml names";
 const WRONG_PASSWORD: &str = "the user name or password is wrong; compare them with server.auth in routes.yaml";
 
 /// What a request says about one credential.
@@ -308,6 +316,7 @@ mod tests {
         };
         let plain = auth(kind(None));
         let headers = header("x-grafana-alerting-signature", &sign("{}"));
+        assert!(plain.needs_body(&headers) && !plain.needs_body(&HeaderMap::new()), "who brings no signature is refused before a body is read");
         assert!(plain.admit(Scope::Webhook, &headers, b"{}", None, 0).await.is_ok());
         assert!(plain.admit(Scope::Webhook, &headers, b"{ }", None, 0).await.is_err());
         let stamped = auth(kind(Some("x-stamp")));
@@ -324,7 +333,7 @@ mod tests {
         let mut auth = auth(Kind::Bearer(Secret::new("t0ken")));
         auth.credentials[0].scopes = vec![Scope::Webhook];
         let given = header("authorization", "Bearer t0ken");
-        assert!(auth.admit(Scope::Api, &given, b"", None, 0).await.is_err());
+        assert!(matches!(auth.admit(Scope::Api, &given, b"", None, 0).await, Err(Refusal::NotFor(_))));
         auth.legacy_open = true;
         auth.legacy_allow = vec![("10.0.0.0".parse().unwrap(), 8)];
         assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "10.1.2.3".parse().ok(), 0).await.is_ok());

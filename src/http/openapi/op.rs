@@ -174,7 +174,7 @@ impl Op {
         let mut refusals = self.refusals;
         if self.scope.is_some() {
             // Every caller's body is read, whether it is needed or not, within its limits; then the caller is judged.
-            refusals.extend([400, 401, 408, 413]);
+            refusals.extend([400, 401, 403, 408, 413]);
         }
         if !path.starts_with("/-/") {
             refusals.push(503);
@@ -208,7 +208,8 @@ impl Op {
 fn meaning(status: u16) -> &'static str {
     match status {
         400 => "The request is not as expected; the text says where",
-        401 => "Credentials are missing, wrong, or not for this path",
+        401 => "Credentials are missing or wrong",
+        403 => "These credentials are not for this path or channel",
         404 => "There is no such thing",
         408 => "The body did not arrive in time",
         413 => "The body is too large",

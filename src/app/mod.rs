@@ -1,5 +1,7 @@
 //! The whole as a value: build, start, reload, drain, stop. `serve` runs it; tests run it in their process.
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,19 +14,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
-use crate::delivery::{Alarm, Clock, Engine, EngineOptions, cluster, keeper};
+use crate::delivery::{Clock, Engine, EngineOptions, cluster, keeper};
 use crate::http::door::{Certificates, Door};
 use crate::http::{self, HttpSettings};
 use crate::metrics::Metrics;
 use crate::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use crate::traces::Traces;
+use reload::Reloader;
 
 /// How long a stop waits for what is under way.
 pub const DRAIN: Duration = Duration::from_secs(20);
 /// How long connections that were taken from a passed socket get to say what they want before the server closes idle ones.
 const LAST_WORDS: Duration = Duration::from_millis(250);
-/// How often the configuration's files are looked at for changes.
-const WATCH: Duration = Duration::from_secs(2);
 
 /// What an application is started with.
 #[derive(Debug, Clone)]
@@ -71,7 +72,7 @@ pub struct App {
     /// Stops taking connections, where they then wait for the next process; `None` when nobody would serve them.
     door: Option<CancellationToken>,
     server_stop: CancellationToken,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     keeper: JoinHandle<()>,
     /// Signs of life and leases, where several nodes share the store; they go on until what is under way has ended.
     nodes: (Option<JoinHandle<()>>, CancellationToken),
@@ -131,10 +132,13 @@ impl App {
             options: options.clone(),
             key,
             http,
+            store: loaded.store,
             files: std::sync::Mutex::new(files),
             state: Default::default(),
             address,
             certificates: certificates.clone(),
+            turn: Default::default(),
+            again: Default::default(),
         });
         let door = reloader.clone();
         let state = Arc::new(http::App::new(engine.clone(), settings, Arc::new(move || Box::pin(door.clone().reload()))));
@@ -142,18 +146,15 @@ impl App {
         // The listener answers before the backlog is read: Grafana repeats nothing.
         let server_stop = CancellationToken::new();
         let stopped = server_stop.clone();
-        let service = http::router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let closed = CancellationToken::new();
         let door = options.socket.is_some().then(|| closed.clone());
-        // Through `tap_io` the server knows the callers' addresses.
-        let listener = axum::serve::ListenerExt::tap_io(Door::new(listener, certificates, closed)?, |_| {});
-        let server = tokio::spawn(async move { axum::serve(listener, service).with_graceful_shutdown(stopped.cancelled_owned()).await });
+        let server = tokio::spawn(http::serve::serve(Door::new(listener, certificates, closed)?, http::router(state.clone()), stopped));
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
         let cancel = CancellationToken::new();
         let keeper = tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
         let nodes_cancel = CancellationToken::new();
         let nodes = shared.then(|| tokio::spawn(cluster::keep(engine.clone(), nodes_cancel.clone())));
-        let watcher = options.watch.then(|| tokio::spawn(watch(reloader, cancel.clone())));
+        let watcher = options.watch.then(|| tokio::spawn(reload::watch(reloader, cancel.clone())));
         Ok(Self { address, engine, state, cancel, door, server_stop, server, keeper, nodes: (nodes, nodes_cancel), watcher, store })
     }
 
@@ -255,100 +256,4 @@ fn link_key(store: &StoreSettings) -> Result<crate::model::Secret> {
         .with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(key.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(crate::model::Secret::new(key))
-}
-
-struct Reloader {
-    engine: Arc<Engine>,
-    options: AppOptions,
-    key: crate::model::Secret,
-    http: Arc<crate::channel::kit::HttpClients>,
-    files: std::sync::Mutex<Vec<PathBuf>>,
-    state: std::sync::OnceLock<std::sync::Weak<http::App>>,
-    address: SocketAddr,
-    certificates: Certificates,
-}
-
-impl Reloader {
-    fn watched(&self) -> Vec<PathBuf> {
-        self.files.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    async fn reload(self: Arc<Self>) -> Result<(), String> {
-        let Some(state) = self.state.get().and_then(std::sync::Weak::upgrade) else { return Err("the server stops".into()) };
-        let options = self.options.clone();
-        let shared = self.engine.shared.clone();
-        let at = shared.clock.now_ms() as f64 / 1000.0;
-        let load = LoadOptions { listen: options.listen.clone(), http: Some(self.http.clone()), ..LoadOptions::default() };
-        let path = options.config.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&path, &load)).await.map_err(|e| e.to_string())?;
-        let failed_before = state.reload_state.load().is_some();
-        let result = match loaded {
-            Ok(mut loaded) => {
-                if loaded.plan.link_key.is_empty() {
-                    loaded.plan.link_key = self.key.clone();
-                }
-                *self.files.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = loaded.files.clone();
-                if loaded.server.listen.port() != 0 && loaded.server.listen != self.address {
-                    tracing::warn!(listen = %loaded.server.listen, "server.listen changed; it takes effect after a restart");
-                }
-                let tls = loaded.server.tls.as_ref().and_then(|tls| tls.config.clone());
-                if tls.is_some() != self.certificates.load().is_some() {
-                    tracing::warn!(
-                        "server.tls was {}; new connections follow it from now on",
-                        if tls.is_some() { "turned on" } else { "turned off" }
-                    );
-                }
-                self.certificates.store(tls);
-                state.settings.store(Arc::new(HttpSettings::new(&loaded.server, loaded.generic.take())));
-                self.engine.reload(Arc::new(loaded.plan)).await.map_err(|e| e.to_string())
-            }
-            Err(findings) => Err(config::report(&findings)),
-        };
-        shared.metrics.reloaded(result.is_ok(), at);
-        match &result {
-            Ok(()) => {
-                tracing::info!("the configuration was reloaded");
-                if failed_before {
-                    shared.alarm(Alarm::ReloadOver);
-                }
-                state.reload_state.store(Arc::new(None));
-            }
-            Err(report) => {
-                tracing::error!("the configuration could not be reloaded; the one before stays in force\n{report}");
-                let first = report.lines().find(|l| !l.trim().is_empty()).unwrap_or("").to_owned();
-                shared.alarm(Alarm::Reload { reason: first.clone() });
-                state.reload_state.store(Arc::new(Some(first)));
-            }
-        }
-        result
-    }
-}
-
-/// Looks at the files' contents (not at file events: Kubernetes swaps links, network file systems send none).
-async fn watch(reloader: Arc<Reloader>, cancel: CancellationToken) {
-    let mut files = reloader.watched();
-    let look = |files: Vec<PathBuf>| tokio::task::spawn_blocking(move || config::fingerprint(&files));
-    let mut seen = look(files.clone()).await.ok();
-    let mut tick = tokio::time::interval(WATCH);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            _ = tick.tick() => {}
-        }
-        let now = look(files.clone()).await.ok();
-        if now == seen {
-            continue;
-        }
-        // A file half written is not a change yet: wait until it holds still.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let settled = look(files.clone()).await.ok();
-        if settled != now {
-            continue;
-        }
-        seen = settled;
-        let _ = reloader.clone().reload().await;
-        files = reloader.watched();
-        seen = look(files.clone()).await.ok().or(seen);
-    }
 }

@@ -1,0 +1,205 @@
+//! Reading the configuration anew: by hand, by signal, or because a file changed. One at a time, and all or nothing.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::AppOptions;
+use crate::channel::kit::HttpClients;
+use crate::config::{self, LoadOptions, Loaded, StoreSettings};
+use crate::delivery::{Alarm, Engine};
+use crate::http::door::Certificates;
+use crate::http::{self, HttpSettings};
+use crate::model::{Finding, Level, Secret};
+
+/// How often the configuration's files are looked at for changes.
+const WATCH: Duration = Duration::from_secs(2);
+/// A file half written is not a change yet: it must hold still for so long.
+const STILL: Duration = Duration::from_millis(300);
+/// How long a reload that the store refused waits for the next try.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Errors that `/-/ready` tells in full; `check`, the log and the answer of `/-/reload` tell all.
+const TOLD: usize = 5;
+
+/// What reloads.
+pub(super) struct Reloader {
+    pub engine: Arc<Engine>,
+    pub options: AppOptions,
+    pub key: Secret,
+    pub http: Arc<HttpClients>,
+    /// The store in use: another one takes a restart.
+    pub store: StoreSettings,
+    /// What is watched.
+    pub files: Mutex<Vec<PathBuf>>,
+    pub state: OnceLock<Weak<http::App>>,
+    pub address: SocketAddr,
+    pub certificates: Certificates,
+    /// One reload at a time: else an older file could be put in force after a newer one.
+    pub turn: tokio::sync::Mutex<()>,
+    /// The files are fine but the store was not: to be tried again without a change.
+    pub again: AtomicBool,
+}
+
+/// Why a reload changed nothing.
+struct Refused {
+    /// Everything, as `check` writes it.
+    report: String,
+    /// The first few errors, a line each.
+    brief: Vec<String>,
+    /// How many more there are.
+    more: usize,
+}
+
+impl Refused {
+    fn by(findings: &[Finding]) -> Self {
+        let errors: Vec<String> = findings.iter().filter(|finding| finding.level == Level::Error).map(config::one_line).collect();
+        let more = errors.len().saturating_sub(TOLD);
+        Self { report: config::report(findings), brief: errors.into_iter().take(TOLD).collect(), more }
+    }
+
+    fn because(reason: String) -> Self {
+        Self { brief: vec![reason.clone()], report: reason, more: 0 }
+    }
+
+    /// For `/-/ready`.
+    fn note(&self) -> String {
+        let more = if self.more > 0 { format!("\n  and {} more; `watchfire check` shows them", self.more) } else { String::new() };
+        format!("{}{more}", self.brief.iter().map(|line| format!("\n  {line}")).collect::<String>())
+    }
+
+    /// For the alarm.
+    fn line(&self) -> String {
+        let others = self.brief.len().saturating_sub(1) + self.more;
+        let more = if others > 0 { format!(", and {others} more") } else { String::new() };
+        format!("{}{more}", self.brief.first().map_or("", String::as_str))
+    }
+}
+
+impl Reloader {
+    fn watched(&self) -> Vec<PathBuf> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads everything and puts it in force, or changes nothing and gives the report.
+    pub async fn reload(self: Arc<Self>) -> Result<(), String> {
+        let _turn = self.turn.lock().await;
+        let Some(state) = self.state.get().and_then(Weak::upgrade) else { return Err("the server stops".into()) };
+        let shared = self.engine.shared.clone();
+        let at = shared.clock.now_ms() as f64 / 1000.0;
+        self.again.store(false, Ordering::Release);
+        let result = match self.read().await {
+            Ok(loaded) => self.put_in_force(&state, loaded).await,
+            Err(refused) => Err(refused),
+        };
+        shared.metrics.reloaded(result.is_ok(), at);
+        match result {
+            Ok(()) => {
+                tracing::info!("the configuration was reloaded");
+                if state.reload_state.swap(Arc::new(None)).is_some() {
+                    shared.alarm(Alarm::ReloadOver);
+                }
+                Ok(())
+            }
+            Err(refused) => {
+                tracing::error!("the configuration could not be reloaded; the one before stays in force\n{}", refused.report);
+                shared.alarm(Alarm::Reload { reason: refused.line() });
+                state.reload_state.store(Arc::new(Some(refused.note())));
+                Err(refused.report)
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<Loaded, Refused> {
+        let options = LoadOptions { listen: self.options.listen.clone(), http: Some(self.http.clone()), ..LoadOptions::default() };
+        let path = self.options.config.clone();
+        let read = tokio::task::spawn_blocking(move || config::load_watched(&path, &options)).await;
+        let (loaded, files) = read.map_err(|error| Refused::because(error.to_string()))?;
+        let mut watched = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        match loaded {
+            Ok(loaded) => {
+                *watched = files;
+                Ok(loaded)
+            }
+            Err(findings) => {
+                // What was named before and what is named now: whichever is put right brings the next try.
+                watched.extend(files);
+                watched.sort();
+                watched.dedup();
+                Err(Refused::by(&findings))
+            }
+        }
+    }
+
+    async fn put_in_force(&self, state: &http::App, mut loaded: Loaded) -> Result<(), Refused> {
+        for finding in &loaded.findings {
+            tracing::warn!("{}", config::one_line(finding));
+        }
+        if loaded.plan.link_key.is_empty() {
+            loaded.plan.link_key = self.key.clone();
+        }
+        // The only step that can fail comes first, and undoes itself.
+        self.engine.reload(Arc::new(loaded.plan)).await.map_err(|error| {
+            self.again.store(true, Ordering::Release);
+            Refused::because(format!("the store could not be asked about waiting deliveries: {error}; it is tried again every {} s", AGAIN.as_secs()))
+        })?;
+        if loaded.server.listen.port() != 0 && loaded.server.listen != self.address {
+            tracing::warn!(listen = %loaded.server.listen, "server.listen changed; it takes effect after a restart");
+        }
+        if loaded.store != self.store {
+            tracing::warn!("`store` changed; it takes effect after a restart, until then the one before is used");
+        }
+        let tls = loaded.server.tls.as_ref().and_then(|tls| tls.config.clone());
+        if tls.is_some() != self.certificates.load().is_some() {
+            tracing::warn!("server.tls was {}; new connections follow it from now on", if tls.is_some() { "turned on" } else { "turned off" });
+        }
+        self.certificates.store(tls);
+        state.settings.store(Arc::new(HttpSettings::new(&loaded.server, loaded.generic.take())));
+        Ok(())
+    }
+}
+
+/// Looks at the files' contents (not at file events: Kubernetes swaps links, network file systems send none).
+pub(super) async fn watch(reloader: Arc<Reloader>, cancel: CancellationToken) {
+    let mut files = reloader.watched();
+    let look = |files: Vec<PathBuf>| tokio::task::spawn_blocking(move || config::fingerprint(&files));
+    let mut seen = look(files.clone()).await.ok();
+    let mut tried = Instant::now();
+    let mut tick = tokio::time::interval(WATCH);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        // A reload by hand may have read other files.
+        let watched = reloader.watched();
+        if watched != files {
+            files = watched;
+            seen = look(files.clone()).await.ok();
+            continue;
+        }
+        let again = reloader.again.load(Ordering::Acquire) && tried.elapsed() >= AGAIN;
+        let now = look(files.clone()).await.ok();
+        if now == seen && !again {
+            continue;
+        }
+        tokio::time::sleep(STILL).await;
+        if look(files.clone()).await.ok() != now {
+            continue;
+        }
+        tried = Instant::now();
+        let _ = reloader.clone().reload().await;
+        // What was read is at least as new as what was seen before it: a change in between is found in the next round.
+        seen = now;
+        let watched = reloader.watched();
+        if watched != files {
+            files = watched;
+            seen = look(files.clone()).await.ok();
+        }
+    }
+}

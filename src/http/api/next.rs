@@ -1,0 +1,80 @@
+//! What happens next with a delivery, and when, in words.
+
+use std::time::Duration;
+
+use super::ApiError;
+use crate::delivery::ChannelPlan;
+use crate::delivery::clock::timestamp;
+use crate::delivery::intake::NO_END;
+use crate::http::App;
+use crate::model::format_duration;
+use crate::store::{DeliveryDetail, DeliveryRow, State};
+
+/// What happens next.
+pub(super) async fn step(app: &App, detail: &DeliveryDetail) -> Result<String, ApiError> {
+    let row = &detail.row;
+    let shared = &app.engine.shared;
+    if row.state.is_final() {
+        let revived = matches!(row.state, State::Dead | State::Unknown | State::Dropped | State::Skipped | State::Expired);
+        let how = if revived { "; `watchfire queue retry` or `queue move` would send it after all" } else { "" };
+        return Ok(format!("nothing: it is final{how}"));
+    }
+    let plan = shared.plan.load_full();
+    let Some(channel) = plan.channel(&row.channel) else {
+        return Ok("it waits: its channel is not in the configuration any more (name it in `was:` of its successor, or move it)".into());
+    };
+    let now = shared.clock.now_ms();
+    if row.state == State::Deferred {
+        let due = timestamp(row.due_at);
+        let open = row.reason.as_deref().is_some_and(|reason| reason.contains(NO_END));
+        return Ok(if open {
+            format!("muted {NO_END}; looked at again at {due}, and sent then if it is not muted any more and still fires")
+        } else {
+            format!("muted until {due}; then it is sent if it still fires")
+        });
+    }
+    if detail.message.as_ref().is_some_and(|message| message.attempts.iter().any(|attempt| attempt.ended_at.is_none())) {
+        return Ok(format!("it is being sent now; the platform has {} to answer", format_duration(channel.timeout)));
+    }
+    let outlet = app.engine.outlet_state(&channel.outlet);
+    let what = if let Some(reason) = outlet.held {
+        format!("the channel is held: {reason}; it is tried again with growing pauses and at once after a reload")
+    } else if !*shared.store_ok().borrow() {
+        "nothing is sent while the store does not work, because outcomes could not be kept; it goes on by itself".into()
+    } else if outlet.paused_ms > 0 {
+        format!("the channel pauses until {} because the platform asked for it or did not answer", timestamp(now + outlet.paused_ms))
+    } else if row.due_at > now {
+        format!("the next try is at {}", timestamp(row.due_at))
+    } else {
+        in_line(app, channel, now).await?
+    };
+    Ok(format!("{what}{}", limits(channel, row)))
+}
+
+/// What waits for its turn at the channel's pace.
+async fn in_line(app: &App, channel: &ChannelPlan, now: i64) -> Result<String, ApiError> {
+    let stats = app.engine.shared.store.stats().await?;
+    let shares = |name: &str| app.engine.shared.plan.load().channel(name).is_some_and(|other| other.outlet == channel.outlet);
+    let waiting: u64 = stats.open.iter().filter(|(name, state, _)| *state == State::Waiting && shares(name)).map(|(_, _, n)| n).sum();
+    let rate = channel.rate();
+    if waiting <= 1 || !rate.is_finite() {
+        return Ok("it is sent as soon as the channel's pace allows".into());
+    }
+    let left = Duration::from_secs_f64((waiting as f64 / rate).min(365.0 * 86_400.0));
+    let digest = match channel.digest {
+        Some(after) if left > after => "; what cannot leave soon is merged into digests, which is faster",
+        _ => "",
+    };
+    let by = timestamp(now.saturating_add(left.as_millis() as i64));
+    Ok(format!("it is sent when its turn comes: {waiting} wait for the same credential, at the channel's pace one by one until {by}{digest}"))
+}
+
+/// How long it may take, and what happens meanwhile.
+fn limits(channel: &ChannelPlan, row: &DeliveryRow) -> String {
+    let after = |span: Duration| timestamp(row.born_at.saturating_add(span.as_millis() as i64));
+    let mut out = format!("; given up after {}", after(channel.max_age));
+    if let (Some(span), Some(first)) = (channel.fallback_after, channel.fallback.first()) {
+        out.push_str(&format!(", copied to {first} if it still waits at {}", after(span)));
+    }
+    out
+}

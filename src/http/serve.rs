@@ -1,0 +1,168 @@
+//! Serving connections within limits: a caller that opens one and says nothing, or says it a byte at a time, is let go of, and there is an upper
+//! bound on connections, so that files and sockets are left for delivering what was taken.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::serve::Listener;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tower_http::add_extension::AddExtension;
+
+use super::door::{Door, Protocol, Stream};
+
+/// How long a caller may take to send a request's head, and how long a connection may stand between requests. Senders' clients open a new one when
+/// theirs is closed while it stands.
+const HEAD: Duration = Duration::from_secs(60);
+/// A connection with HTTP/2 that is silent for so long is asked for a sign of life, and gets as long again to give it.
+const SILENT: Duration = Duration::from_secs(30);
+/// Connections at once, where the system allows more.
+const MOST: usize = 4096;
+/// Connections at once, even where the system allows less.
+const LEAST: usize = 64;
+
+/// Serves until `stopped`; then nothing new is taken and what is under way is finished.
+pub async fn serve(mut door: Door, router: Router, stopped: CancellationToken) {
+    serve_within(&mut door, router, stopped, HEAD, connections()).await;
+}
+
+async fn serve_within(door: &mut Door, router: Router, stopped: CancellationToken, head: Duration, most: usize) {
+    let under_way = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(most));
+    loop {
+        let next = async {
+            let place = places.clone().acquire_owned().await.ok()?;
+            let (stream, peer) = door.accept().await;
+            Some((place, stream, peer))
+        };
+        let (place, stream, peer) = tokio::select! {
+            biased;
+            () = stopped.cancelled() => break,
+            next = next => match next {
+                Some(next) => next,
+                None => break,
+            },
+        };
+        tokio::spawn(one(stream, peer, router.clone(), head, under_way.watcher(), stopped.clone(), place));
+    }
+    under_way.shutdown().await;
+}
+
+async fn one(
+    stream: Stream,
+    peer: SocketAddr,
+    router: Router,
+    head: Duration,
+    watcher: Watcher,
+    stopped: CancellationToken,
+    _place: OwnedSemaphorePermit,
+) {
+    let spoken = tokio::select! {
+        () = stopped.cancelled() => return,
+        spoken = tokio::time::timeout(head, stream.protocol()) => spoken,
+    };
+    let Ok(Ok(protocol)) = spoken else {
+        tracing::debug!(%peer, "a connection was closed before a request came");
+        return;
+    };
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(SILENT).keep_alive_timeout(SILENT);
+    let builder = match protocol {
+        Protocol::One => builder.http1_only(),
+        Protocol::Two => builder.http2_only(),
+    };
+    let service = AddExtension::new(router, ConnectInfo(peer));
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    if let Err(error) = watcher.watch(connection.into_owned()).await {
+        tracing::debug!(%peer, error, "a connection ended early");
+    }
+}
+
+/// Half of the files that this process may open.
+fn connections() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let open = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse::<usize>().ok());
+    open.map_or(MOST, |open| (open / 2).clamp(LEAST, MOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    async fn open(head: Duration, most: usize) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stopped = CancellationToken::new();
+        let stop = stopped.clone();
+        let whoami = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() };
+        let router = Router::new().route("/", get(whoami));
+        let server = tokio::spawn(async move {
+            let mut door = Door::new(listener, Arc::default(), CancellationToken::new()).unwrap();
+            serve_within(&mut door, router, stop, head, most).await;
+        });
+        (address, stopped, server)
+    }
+
+    async fn say(address: SocketAddr, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn heard(stream: &mut TcpStream) -> String {
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    const ASK: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    #[tokio::test]
+    async fn who_says_nothing_or_not_enough_is_let_go_of() {
+        let (address, _stopped, _server) = open(Duration::from_millis(300), 10).await;
+        let begun = tokio::time::Instant::now();
+        for words in ["", "P", "PRI * HTT", "POST / HTTP/1.1\r\nhost: x\r\n"] {
+            let mut stream = say(address, words).await;
+            let said = tokio::time::timeout(Duration::from_secs(5), heard(&mut stream)).await;
+            assert!(said.as_ref().is_ok_and(|said| !said.contains(" 200 ")), "{words:?}: {said:?}");
+        }
+        // One that asked, and then stands; and one that says a byte at a time.
+        let mut stream = say(address, ASK).await;
+        let said = heard(&mut stream).await;
+        assert!(said.contains(" 200 ") && said.contains(&stream.local_addr().unwrap().to_string()), "{said}");
+        let mut slow = say(address, "POST ").await;
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if slow.write_all(b"x").await.is_err() {
+                break;
+            }
+        }
+        assert!(!heard(&mut slow).await.contains(" 200 "));
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_bound_wait_and_a_stop_ends_those_that_stand() {
+        let (address, stopped, server) = open(Duration::from_secs(60), 2).await;
+        let (one, _two) = (say(address, "").await, say(address, "").await);
+        let mut third = say(address, ASK).await;
+        let mut byte = [0];
+        assert!(tokio::time::timeout(Duration::from_millis(300), third.read(&mut byte)).await.is_err(), "no place yet");
+        drop(one);
+        assert_eq!(tokio::time::timeout(Duration::from_secs(5), third.read(&mut byte)).await.unwrap().unwrap(), 1);
+        stopped.cancel();
+        tokio::time::timeout(Duration::from_secs(5), server).await.expect("those that stand are closed").unwrap();
+    }
+}
