@@ -7,7 +7,7 @@ use super::{Common, Outcome, block_on};
 use crate::channel::preset;
 use crate::channel::{OnAmbiguous, PLATFORMS, Platform, Probe};
 use crate::config::{self, LoadOptions};
-use crate::model::{Finding, Level, format_duration};
+use crate::model::{Finding, Level, format_duration, unreadable};
 
 /// Options of `check`.
 #[derive(Debug, Args)]
@@ -62,7 +62,9 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<Outcome> {
     }
     let channels = loaded.plan.channels.len();
     if !args.json {
-        anstream::println!("{} is fine: {channels} channels, {} routes", common.config.display(), loaded.plan.tree.nodes().len());
+        let counted = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+        let routes = loaded.plan.tree.nodes().len();
+        anstream::println!("{} is fine: {}, {}", common.config.display(), counted(channels, "channel"), counted(routes, "route"));
     }
     let rendered = match &args.payloads {
         Some(folder) => payloads(loaded, folder)?,
@@ -96,8 +98,9 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<Outcome> {
 
 /// Renders what is stored; `false` when something of it fails.
 fn payloads(loaded: &config::Loaded, folder: &std::path::Path) -> anyhow::Result<bool> {
-    use anyhow::Context;
-    let entries = std::fs::read_dir(folder).with_context(|| format!("--payloads {}", folder.display()))?;
+    use anyhow::anyhow;
+    let entries = std::fs::read_dir(folder)
+        .map_err(|error| anyhow!("--payloads {} {}; name a folder with *.json bodies", folder.display(), unreadable(&error)))?;
     let mut files: Vec<_> =
         entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension().is_some_and(|e| e == "json")).collect();
     files.sort();

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Common, Outcome, load};
 use crate::http::api::preview;
 use crate::ingest::{self, Hint};
-use crate::model::Event;
+use crate::model::{Event, unreadable};
 
 /// Options of `render`.
 #[derive(Debug, Args)]
@@ -87,14 +87,19 @@ pub fn of(common: &Common, payload: Option<&Path>, id: Option<&str>, now: Timest
     }
 }
 
-/// Reads a webhook body from a file or standard input.
-pub fn event(path: &Path, now: Timestamp) -> Result<Event> {
-    let body = if path == Path::new("-") {
+/// The bytes of a file, or of standard input for `-`.
+pub fn body(path: &Path) -> Result<Vec<u8>> {
+    if path == Path::new("-") {
         let mut body = Vec::new();
         std::io::stdin().take(64 << 20).read_to_end(&mut body)?;
-        body
-    } else {
-        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?
-    };
+        return Ok(body);
+    }
+    let help = "name a file with a webhook's body, or `-` for standard input";
+    std::fs::read(path).map_err(|error| anyhow!("{} {}; {help}", path.display(), unreadable(&error)))
+}
+
+/// Reads a webhook body from a file or standard input.
+pub fn event(path: &Path, now: Timestamp) -> Result<Event> {
+    let body = body(path)?;
     ingest::parse(Hint::Auto, &body, None, now).map(|i| i.event).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
 }

@@ -1,13 +1,12 @@
-//! `watchfire send` and `watchfire health`.
+//! `watchfire send`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::remote::{Remote, reach};
+use super::remote::{Found, Remote, Server};
 use super::{Common, Outcome, block_on, load};
 use crate::channel::SendContext;
 use crate::http::api::{preview, text_page};
@@ -31,18 +30,19 @@ pub struct SendArgs {
 pub fn run(common: &Common, args: &SendArgs) -> Result<Outcome> {
     block_on(async {
         let loaded = load(common, true)?;
-        let base = reach(loaded.server.listen);
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(2)).build()?;
-        let up = client.get(format!("http://{base}/-/healthy")).send().await.is_ok_and(|r| r.status().is_success());
-        let answer = if up { through_server(common, args).await? } else { straight(&loaded.plan, args).await? };
+        let up = Server::of(&loaded)?.look().await;
+        let answer = if matches!(up, Found::Watchfire) { through_server(common, args).await? } else { straight(&loaded.plan, args).await? };
         let mut all_ok = true;
         for result in answer["results"].as_array().into_iter().flatten() {
-            let text = |key: &str| result[key].as_str().unwrap_or("").to_owned();
+            let text = |key: &str| result[key].as_str().unwrap_or("");
             if result["ok"] == json!(true) {
-                anstream::println!("delivered to {}: {} {}", text("recipient"), text("code"), text("answer"));
+                anstream::println!("{}", format!("delivered to {}: {} {}", text("recipient"), text("code"), text("answer")).trim_end());
             } else {
                 all_ok = false;
-                anstream::eprintln!("refused for {}: {} [{}] {}", text("recipient"), text("error"), text("kind"), text("answer"));
+                anstream::eprintln!("not delivered to {}: {} [{}]", text("recipient"), text("error"), text("kind"));
+                if !text("answer").is_empty() {
+                    anstream::eprintln!("  the platform's answer: {}", text("answer"));
+                }
             }
         }
         if answer["expired"] == json!(true) {
@@ -56,7 +56,7 @@ async fn through_server(common: &Common, args: &SendArgs) -> Result<Value> {
     let remote = Remote::open(common).await?;
     let body = match &args.payload {
         Some(path) => {
-            let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text = super::render::body(path)?;
             let payload: Value = serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", path.display()))?;
             json!({ "payload": payload })
         }
@@ -95,21 +95,4 @@ async fn straight(plan: &crate::delivery::Plan, args: &SendArgs) -> Result<Value
         }
     }
     Ok(json!({ "results": results, "expired": false }))
-}
-
-/// Asks the running server whether it is well. Needs no secrets.
-pub fn health(common: &Common) -> Result<Outcome> {
-    let address = reach(load(common, false)?.server.listen);
-    block_on(async {
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(5)).build()?;
-        let response = client
-            .get(format!("http://{address}/-/ready"))
-            .send()
-            .await
-            .with_context(|| format!("nothing answers at {address}; is `watchfire serve` running there?"))?;
-        let ok = response.status().is_success();
-        let text = response.text().await?;
-        anstream::println!("{}", text.trim());
-        Ok(if ok { Outcome::Fine } else { Outcome::Failed })
-    })?
 }
