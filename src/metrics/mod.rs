@@ -120,6 +120,9 @@ impl Metrics {
         registry.register("plans", "Different configurations that the nodes work by; 1 is as it should be", plans.clone());
         registry.register_with_unit("store_size", "Size of the store on disk", Unit::Bytes, store_bytes.clone());
         registry.register("self_alarms", "Watchfire's own alarms by what raised them", alarms.clone());
+        for outcome in ["unauthorized", "unavailable"] {
+            received.get_or_create(&Received { sender: "any", outcome }).inc_by(0);
+        }
         let (quiet, silent) = (Family::default(), Family::default());
         registry.register_with_unit("heartbeat_quiet", "How long ago a sign of life last came", Unit::Seconds, quiet.clone());
         registry.register("heartbeat_missing", "1 while a heartbeat is missing", silent.clone());
@@ -202,6 +205,14 @@ impl Metrics {
         self.alarms.get_or_create(&What { what }).inc();
     }
 
+    /// A channel is there: what is counted for it begins at zero, because Prometheus sees no increase in a series that begins with its first event.
+    pub fn channel(&self, platform: &'static str, channel: &str) {
+        for outcome in ["sent", "dead", "unknown", "expired"] {
+            self.delivered(platform, channel, outcome, 0);
+        }
+        self.fallbacks.get_or_create(&Rendered { platform, channel: channel.to_owned() }).inc_by(0);
+    }
+
     /// How many deliveries of a channel are in a state that is not final.
     pub fn queue(&self, channel: &str, state: &'static str, n: i64) {
         self.queue.get_or_create(&ChannelState { channel: channel.to_owned(), state }).set(n);
@@ -254,6 +265,26 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The first dead delivery would raise no alert: `increase()` over a series that begins with it is 0.
+    #[test]
+    fn counters_that_alerts_watch_begin_at_zero() {
+        let metrics = Metrics::new();
+        metrics.channel("slack", "ops");
+        metrics.delivered("slack", "ops", "dead", 1);
+        metrics.channel("slack", "ops");
+        let text = metrics.text();
+        for line in [
+            "watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"dead\"} 1",
+            "watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"unknown\"} 0",
+            "watchfire_render_fallback_total{platform=\"slack\",channel=\"ops\"} 0",
+            "watchfire_received_total{sender=\"any\",outcome=\"unauthorized\"} 0",
+            "watchfire_received_total{sender=\"any\",outcome=\"unavailable\"} 0",
+            "watchfire_store_errors_total 0",
+        ] {
+            assert!(text.lines().any(|has| has == line), "{line}\n{text}");
+        }
+    }
 
     #[test]
     fn the_text_is_open_metrics() {
