@@ -9,6 +9,7 @@ use clap::Args;
 use super::{Outcome, write_new};
 use crate::config::import::{Endpoint, Imported, alertmanager};
 use crate::config::{self, LoadOptions};
+use crate::model::unreadable;
 
 /// Options of `import`.
 #[derive(Debug, Args)]
@@ -35,15 +36,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
     let name = args.file.display().to_string();
     let endpoint = Endpoint::parse(&args.endpoint).map_err(|why| anyhow!("--endpoint: {why}"))?;
     let text = read(&args.file).map_err(|error| {
-        use std::io::ErrorKind;
-        let why = match error.kind() {
-            ErrorKind::NotFound => "it does not exist".to_owned(),
-            ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
-            ErrorKind::IsADirectory => "it is a folder".to_owned(),
-            ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
-            _ => error.to_string(),
-        };
-        anyhow!("{name} cannot be read: {why}; name the file that Alertmanager runs with, often /etc/alertmanager/alertmanager.yml")
+        anyhow!("{name} {}; name the file that Alertmanager runs with, often /etc/alertmanager/alertmanager.yml", unreadable(&error))
     })?;
     let imported = match alertmanager(&name, &text, &endpoint) {
         Ok(imported) => imported,
@@ -52,6 +45,19 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
             return Ok(Outcome::Failed);
         }
     };
+    // Both or neither: half of it would stand in the way of the next try.
+    let written = [(&args.out, "--out", !args.stdout)].into_iter().chain(args.alertmanager_out.iter().map(|path| (path, "--alertmanager-out", true)));
+    for (path, option, _) in written.filter(|(_, _, written)| *written) {
+        if path.exists() {
+            return Err(anyhow!(
+                "{} exists and is not overwritten; nothing was written; move it away, or name another file with {option}",
+                path.display()
+            ));
+        }
+    }
+    if args.alertmanager_out.as_ref().is_some_and(|path| !args.stdout && *path == args.out) {
+        return Err(anyhow!("--out and --alertmanager-out name the same file; nothing was written"));
+    }
     if args.stdout {
         anstream::print!("{}", imported.routes);
     } else {
@@ -100,7 +106,9 @@ fn told(args: &ImportArgs, name: &str, imported: &Imported) -> String {
     }
     let channels: usize = imported.channels.values().map(Vec::len).sum();
     let receivers = imported.channels.len();
-    let (things, whither) = (format!("{receivers} receivers became {channels} channels"), if args.stdout { "" } else { ", written to " });
+    let counted = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    let (things, whither) =
+        (format!("{} became {}", counted(receivers, "receiver"), counted(channels, "channel")), if args.stdout { "" } else { ", written to " });
     let place = if args.stdout { String::new() } else { args.out.display().to_string() };
     out.push_str(&format!("\n{things}{whither}{place}\n"));
     if !args.stdout {

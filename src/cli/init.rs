@@ -10,7 +10,7 @@ use crate::config::{First, first};
 /// Options of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The platforms to send to, with commas; `watchfire platforms` lists them. Default: the terminal only, which needs no credentials.
+    /// The platforms and presets to send to, with commas; `watchfire platforms` lists them. Default: the terminal only, which needs no credentials.
     #[arg(long, short, value_name = "NAMES", value_delimiter = ',')]
     platforms: Vec<String>,
     /// Where to write it; a file that exists is never overwritten. `-` prints it.

@@ -3,6 +3,7 @@
 mod check;
 mod events;
 mod explain;
+mod health;
 mod import;
 mod init;
 mod online;
@@ -153,7 +154,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
             print_schema(&args);
             Ok(Outcome::Fine)
         }
-        Command::Health => send::health(&common),
+        Command::Health => health::run(&common),
     }
 }
 
@@ -163,10 +164,11 @@ fn write_new(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
     let told = |error: std::io::Error| {
         let named = path.display();
         match error.kind() {
+            ErrorKind::AlreadyExists if path.is_dir() => anyhow::anyhow!("{named} is a folder; name a file with --out"),
             ErrorKind::AlreadyExists => anyhow::anyhow!("{named} exists and is not overwritten; move it away, or name another file with --out"),
             ErrorKind::NotFound => anyhow::anyhow!("{named} cannot be written: its folder does not exist; make it, or name another file with --out"),
             ErrorKind::PermissionDenied => anyhow::anyhow!("{named} cannot be written: this user may not; choose another folder with --out"),
-            _ => anyhow::anyhow!("{named} cannot be written: {error}"),
+            _ => anyhow::anyhow!("{named} cannot be written: {}", error.to_string().split(" (os error").next().unwrap_or_default()),
         }
     };
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(told)?;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::{Common, load};
-use crate::config::{Admission, Loaded, Password, ServerSettings, StoreSettings};
+use crate::config::{Admission, Loaded, Password, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions};
 use crate::http::auth::{Auth, Credential, Kind};
 use crate::http::{self, Scope};
@@ -37,14 +37,15 @@ impl Remote {
     pub async fn open(common: &Common) -> Result<Self> {
         let loaded = load(common, true)?;
         let authorization = by_hand()?.or_else(|| authorization(&Auth::new(&loaded.server).credentials));
-        let (base, client) = (base(&loaded.server), client(Duration::from_secs(30))?);
-        if client.get(format!("{base}/-/healthy")).timeout(Duration::from_secs(2)).send().await.is_ok_and(|r| r.status().is_success()) {
-            return Ok(Self::Server { base, authorization, client });
-        }
+        let server = Server::of(&loaded)?;
+        let why = match server.look().await {
+            Found::Watchfire => return Ok(Self::Server { base: server.base, authorization, client: server.client }),
+            Found::Other(why) | Found::Nobody(why) => why,
+        };
         if let StoreSettings::Sqlite(path) = &loaded.store
             && !path.exists()
         {
-            bail!("no server answers at {base} and there is no store at {}; start one with `watchfire serve`", path.display());
+            bail!("{why}, and there is no store at {}; start a server with `watchfire serve`", path.display());
         }
         let store = crate::app::open_store(&loaded.store, false).await?;
         Ok(Self::local(loaded, store))
@@ -124,15 +125,76 @@ fn good(status: u16, answer: Value) -> Result<Value> {
     Ok(answer)
 }
 
-/// What the running server of a configuration is called by.
-pub fn base(server: &ServerSettings) -> String {
-    let scheme = if server.tls.is_some() { "https" } else { "http" };
-    format!("{scheme}://{}", reach(server.listen))
+/// Where the server of a configuration would answer, on this machine.
+pub struct Server {
+    /// Scheme, address and port.
+    pub base: String,
+    /// A client for it.
+    pub client: reqwest::Client,
 }
 
-/// What calls it. The address is this machine's own; the certificate there names the one that others use.
-pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().tls_certs_only([]).tls_danger_accept_invalid_certs(true).timeout(timeout).build()
+/// What answers where the server would.
+#[derive(Debug)]
+pub enum Found {
+    /// A Watchfire.
+    Watchfire,
+    /// Something else; what, in words.
+    Other(String),
+    /// Nothing; why, in words.
+    Nobody(String),
+}
+
+impl Server {
+    /// The server that `serve` would start with this configuration.
+    pub fn of(loaded: &Loaded) -> Result<Self> {
+        let scheme = if loaded.server.tls.is_some() { "https" } else { "http" };
+        // The address is this machine's own; the certificate there names the one that others use.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .tls_danger_accept_invalid_certs(true)
+            .timeout(Duration::from_secs(30))
+            .build()?;
+        Ok(Self { base: format!("{scheme}://{}", reach(loaded.server.listen)), client })
+    }
+
+    /// Looks who answers there.
+    pub async fn look(&self) -> Found {
+        let answer = self.client.get(format!("{}/-/healthy", self.base)).timeout(Duration::from_secs(2)).send().await;
+        match answer {
+            Ok(answer) => {
+                let fine = answer.status().is_success();
+                match answer.text().await {
+                    Ok(text) if fine && text == "ok\n" => Found::Watchfire,
+                    _ => Found::Other(format!("what answers at {} is not Watchfire", self.base)),
+                }
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// What a request without an answer tells, without the layers that only repeat it.
+    pub fn failed(&self, error: &reqwest::Error) -> Found {
+        let base = &self.base;
+        if error.is_timeout() {
+            return Found::Other(format!("{base} takes connections and does not answer"));
+        }
+        let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(cause) = source {
+            if cause.downcast_ref().is_some_and(refused) {
+                return Found::Nobody(format!("nothing listens at {base}"));
+            }
+            source = cause.source();
+        }
+        match error.is_connect() {
+            true => Found::Nobody(format!("no server can be reached at {base}")),
+            false => Found::Other(format!(
+                "what answers at {base} is not Watchfire, or speaks {} there",
+                if base.starts_with("https") { "plain HTTP" } else { "TLS" }
+            )),
+        }
+    }
 }
 
 /// The address to call for an address to listen on: a wildcard is reached on loopback.

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Common, Outcome, load};
 use crate::http::api::preview;
 use crate::ingest::{self, GenericMapping, Hint};
-use crate::model::Event;
+use crate::model::{Event, unreadable};
 
 /// Options of `render`.
 #[derive(Debug, Args)]
@@ -98,12 +98,13 @@ pub fn event(path: &Path, generic: Option<&GenericMapping>, now: Timestamp) -> R
     ingest::parse(Hint::Auto, &body(path)?, generic, now).map(|i| i.event).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
 }
 
-/// A file's bytes, or standard input's for `-`.
+/// The bytes of a file, or of standard input for `-`.
 pub fn body(path: &Path) -> Result<Vec<u8>> {
     if path == Path::new("-") {
         let mut body = Vec::new();
         std::io::stdin().take(64 << 20).read_to_end(&mut body)?;
         return Ok(body);
     }
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    let help = "name a file with a webhook's body, or `-` for standard input";
+    std::fs::read(path).map_err(|error| anyhow!("{} {}; {help}", path.display(), unreadable(&error)))
 }

@@ -1,13 +1,12 @@
-//! `watchfire send` and `watchfire health`.
+//! `watchfire send`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::remote::{Remote, base, client};
+use super::remote::{Found, Remote, Server};
 use super::{Common, Outcome, block_on, load};
 use crate::channel::SendContext;
 use crate::http::api::{preview, text_page};
@@ -32,17 +31,19 @@ pub struct SendArgs {
 pub fn run(common: &Common, args: &SendArgs) -> Result<Outcome> {
     block_on(async {
         let loaded = load(common, true)?;
-        let healthy = client(Duration::from_secs(2))?.get(format!("{}/-/healthy", base(&loaded.server)));
-        let up = healthy.send().await.is_ok_and(|r| r.status().is_success());
+        let up = matches!(Server::of(&loaded)?.look().await, Found::Watchfire);
         let answer = if up { through_server(common, args).await? } else { straight(&loaded.plan, loaded.generic.as_ref(), args).await? };
         let mut all_ok = true;
         for result in answer["results"].as_array().into_iter().flatten() {
-            let text = |key: &str| result[key].as_str().unwrap_or("").to_owned();
+            let text = |key: &str| result[key].as_str().unwrap_or("");
             if result["ok"] == json!(true) {
-                anstream::println!("delivered to {}: {} {}", text("recipient"), text("code"), text("answer"));
+                anstream::println!("{}", format!("delivered to {}: {} {}", text("recipient"), text("code"), text("answer")).trim_end());
             } else {
                 all_ok = false;
-                anstream::eprintln!("refused for {}: {} [{}] {}", text("recipient"), text("error"), text("kind"), text("answer"));
+                anstream::eprintln!("not delivered to {}: {} [{}]", text("recipient"), text("error"), text("kind"));
+                if !text("answer").is_empty() {
+                    anstream::eprintln!("  the platform's answer: {}", text("answer"));
+                }
             }
         }
         if answer["expired"] == json!(true) {
@@ -94,20 +95,4 @@ async fn straight(plan: &crate::delivery::Plan, generic: Option<&GenericMapping>
         }
     }
     Ok(json!({ "results": results, "expired": false }))
-}
-
-/// Asks the running server whether it is well. Needs no secrets.
-pub fn health(common: &Common) -> Result<Outcome> {
-    let base = base(&load(common, false)?.server);
-    block_on(async {
-        let response = client(Duration::from_secs(5))?
-            .get(format!("{base}/-/ready"))
-            .send()
-            .await
-            .with_context(|| format!("nothing answers at {base}; is `watchfire serve` running there?"))?;
-        let ok = response.status().is_success();
-        let text = response.text().await?;
-        anstream::println!("{}", text.trim());
-        Ok(if ok { Outcome::Fine } else { Outcome::Failed })
-    })?
 }

@@ -2,8 +2,11 @@
 //! (`tests/check.rs` asks for one) can be chosen here. Pure: names in, text out.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::nearest::{hint, listed};
+use crate::channel::preset::Shelf;
+use crate::channel::preset::file::{Parameter, ParameterKind, Preset};
 use crate::channel::{PLATFORMS, Platform, platform};
 
 /// The shipped file.
@@ -28,47 +31,104 @@ struct Example {
     lines: Vec<String>,
 }
 
-/// A configuration with one channel for each of these platforms, in this order; without any, one that prints to the terminal.
+/// What one can choose: a platform, or a preset by its own name.
+#[derive(Clone)]
+enum Choice {
+    Platform(&'static Platform),
+    Preset(String, Arc<Preset>),
+}
+
+impl Choice {
+    fn of(name: &str, shelf: &Shelf) -> Result<Self, String> {
+        let plain = name.to_lowercase().replace('-', "_");
+        if let Some(found) = platform(&plain) {
+            return Ok(Self::Platform(found));
+        }
+        let close = name.to_lowercase();
+        if let Some(preset) = shelf.get(&close) {
+            return Ok(Self::Preset(close, preset));
+        }
+        let known = || PLATFORMS.iter().map(|p| p.name).chain(shelf.names());
+        Err(format!("there is no platform `{name}`{}\nplatforms: {}", hint(&close, known()), listed(known())))
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Platform(platform) => platform.name,
+            Self::Preset(name, _) => name,
+        }
+    }
+}
+
+/// A configuration with one channel for each of these platforms and presets, in this order; without any, one that prints to the terminal.
 ///
 /// # Errors
-/// A platform that does not exist, in one sentence with what was probably meant.
+/// A platform that does not exist, with what was probably meant and all there are.
 pub fn first(platforms: &[String]) -> Result<First, String> {
-    let mut chosen: Vec<&'static Platform> = Vec::new();
-    for name in platforms {
-        let name = name.trim();
-        let Some(found) = platform(name) else {
-            let known = || PLATFORMS.iter().map(|p| p.name);
-            return Err(format!("there is no platform `{name}`{}; platforms: {}", hint(name, known()), listed(known())));
-        };
-        if !chosen.iter().any(|p| p.name == found.name) {
+    let shelf = Shelf::default();
+    let mut chosen: Vec<Choice> = Vec::new();
+    for name in platforms.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
+        let found = Choice::of(name, &shelf)?;
+        if !chosen.iter().any(|one| one.name() == found.name()) {
             chosen.push(found);
         }
     }
     if chosen.is_empty() {
-        chosen.extend(platform("log"));
+        chosen.extend(platform("log").map(Choice::Platform));
     }
     let examples = examples();
     let mut channels = Vec::new();
     let mut blocks = String::new();
-    for platform in &chosen {
-        let mut of_platform = examples.iter().filter(|example| example.platform.name == platform.name);
-        let Some(example) = of_platform.next() else {
-            return Err(format!("there is no example of {}; `watchfire schema` shows its settings", platform.name));
+    for choice in &chosen {
+        let (name, text) = match choice {
+            Choice::Platform(platform) => of_platform(platform, &examples)?,
+            Choice::Preset(name, preset) => of_preset(name, preset),
         };
-        blocks.push_str(&format!("  ## {}: {}\n", platform.title, platform.about));
-        if !platform.docs.is_empty() {
-            blocks.push_str(&format!("  ## {}\n", platform.docs));
-        }
-        blocks.push_str(&switched_on(example));
-        for other in of_platform {
-            blocks.push_str("  ## or\n");
-            other.lines.iter().for_each(|line| blocks.push_str(&format!("  # {}\n", line.get(2..).unwrap_or_default())));
-        }
+        blocks.push_str(&text);
         blocks.push('\n');
-        channels.push(example.name.clone());
+        channels.push(name);
     }
     let text = skeleton(&blocks, &channels);
     Ok(First { variables: variables(&text), text, channels })
+}
+
+/// The examples of a platform: the first switched on, the others below it.
+fn of_platform(platform: &'static Platform, examples: &[Example]) -> Result<(String, String), String> {
+    let mut all = examples.iter().filter(|example| example.platform.name == platform.name);
+    let example = all.next().ok_or_else(|| format!("there is no example of {}; `watchfire schema` shows its settings", platform.name))?;
+    let mut text = format!("  ## {}: {}\n", platform.title, platform.about);
+    if !platform.docs.is_empty() {
+        text.push_str(&format!("  ## {}\n", platform.docs));
+    }
+    text.push_str(&switched_on(example));
+    for other in all {
+        text.push_str("  ## or\n");
+        other.lines.iter().for_each(|line| text.push_str(&format!("  # {}\n", line.get(2..).unwrap_or_default())));
+    }
+    Ok((example.name.clone(), text))
+}
+
+/// A preset with what it asks for; what it can do without is a comment.
+fn of_preset(name: &str, preset: &Preset) -> (String, String) {
+    let channel = format!("ops-{name}");
+    let mut text = format!("  ## {}: {}\n  ## {}\n  {channel}:\n    preset:\n      use: {name}\n", preset.title, preset.about, preset.docs);
+    let (needed, spare): (Vec<_>, Vec<_>) = preset.parameters.iter().partition(|(_, parameter)| parameter.default.is_none() && !parameter.optional);
+    text.push_str(if needed.is_empty() { "      # with:\n" } else { "      with:\n" });
+    let variable = |key: &str| format!("{name}_{key}").to_uppercase().replace('-', "_");
+    let value = |key: &str, parameter: &Parameter| match parameter.kind {
+        _ if parameter.secret => format!("{{ env: {} }}", variable(key)),
+        ParameterKind::Address => format!("https://{name}.example.com"),
+        ParameterKind::Number => parameter.default.clone().unwrap_or_else(|| "1".into()),
+        ParameterKind::Text => format!("{:?}", parameter.default.as_deref().unwrap_or(key)),
+    };
+    for (key, parameter) in needed {
+        text.push_str(&format!("        ## {}\n        {key}: {}\n", parameter.about, value(key, parameter)));
+    }
+    for (key, parameter) in spare {
+        let shown = parameter.default.clone().filter(|_| parameter.kind == ParameterKind::Address).unwrap_or_else(|| value(key, parameter));
+        text.push_str(&format!("        ## {}\n        # {key}: {shown}\n", parameter.about));
+    }
+    (channel, text)
 }
 
 /// The channel with its platform's block; whatever else the example sets stays a comment, because it may name channels that are not there.
@@ -116,19 +176,28 @@ fn examples() -> Vec<Example> {
 
 fn skeleton(blocks: &str, channels: &[String]) -> String {
     let (all, one) = (channels.join(", "), channels.first().map_or("", String::as_str));
+    let send = format!("watchfire send -c {one} -t hello");
+    let width = send.len().max(38);
+    let commands: String = [
+        ("watchfire check", "finds every mistake in this file, with its place and what to do"),
+        ("watchfire route severity=critical", "shows where an alert with these labels goes, and why"),
+        (&send, "really sends a message, and prints the platform's answer"),
+        ("watchfire", "serves; Alertmanager and Grafana send to http://<this machine>:9091/webhook"),
+        ("watchfire schema > routes.schema.json", "for editors: they complete and check this file with its first line"),
+    ]
+    .iter()
+    .map(|(command, does)| format!("##   {command:width$}  {does}\n"))
+    .collect();
     format!(
-        r#"## Watchfire's configuration.
+        r#"# yaml-language-server: $schema=./routes.schema.json
+## Watchfire's configuration.
 ##
-##   watchfire check                       finds every mistake in this file, with its place and what to do
-##   watchfire route severity=critical     shows where an alert with these labels goes, and why
-##   watchfire send -c {one} -t hello      really sends a message, and prints the platform's answer
-##   watchfire                             serves; Alertmanager and Grafana send to http://<this machine>:9091/webhook
-##
+{commands}##
 ## Lines with one `#` are examples: remove the `#` and the space after it. Lines with two are explanations.
 ## A secret is best kept out of this file: {{ env: NAME }} or {{ file: PATH }}.
 
 server:
-  listen: 127.0.0.1:9091              ## other machines reach 0.0.0.0:9091, which needs auth
+  listen: 127.0.0.1:9091              ## 0.0.0.0:9091 lets other machines in; that needs auth
   # external_url: https://watchfire.example.com     ## for links in messages
   # auth:
   #   - bearer: {{ env: WATCHFIRE_TOKEN }}
@@ -188,7 +257,7 @@ mod tests {
     /// With every example switched on.
     fn uncommented(text: &str) -> String {
         let line = |line: &str| match line.split_once("# ") {
-            Some((indent, rest)) if indent.trim().is_empty() => format!("{indent}{rest}\n"),
+            Some((indent, rest)) if indent.trim().is_empty() && !rest.starts_with("yaml-language-server") => format!("{indent}{rest}\n"),
             _ => format!("{line}\n"),
         };
         text.lines().map(line).collect()
@@ -206,6 +275,30 @@ mod tests {
     }
 
     #[test]
+    fn every_preset_by_its_own_name_passes_the_check() {
+        let shelf = Shelf::default();
+        assert!(shelf.names().len() >= 9);
+        for name in shelf.names() {
+            let made = first(&[name.to_owned()]).unwrap();
+            assert_eq!(made.channels, [format!("ops-{name}")]);
+            check(&made.text, false);
+            check(&uncommented(&made.text), false);
+            let preset = shelf.get(name).unwrap();
+            for (key, parameter) in &preset.parameters {
+                let variable = format!("{name}_{key}").to_uppercase();
+                let needed = parameter.secret && parameter.default.is_none() && !parameter.optional;
+                assert_eq!(made.variables.contains(&variable), needed, "{key}\n{}", made.text);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_taken_as_people_write_them() {
+        assert_eq!(first(&["Slack".into(), " ".into(), "wecom-robot".into()]).unwrap().channels.len(), 2);
+        assert_eq!(first(&[" ".into()]).unwrap().channels, ["terminal"]);
+    }
+
+    #[test]
     fn without_platforms_nothing_needs_to_be_set() {
         let made = first(&[]).unwrap();
         assert_eq!((made.channels, made.variables), (vec!["terminal".to_owned()], vec![]));
@@ -216,6 +309,6 @@ mod tests {
     fn variables_are_those_of_the_chosen_channels() {
         let made = first(&["dingtalk".into(), " slack".into(), "slack".into()]).unwrap();
         assert_eq!(made.variables, ["DING_TOKEN", "DING_SECRET", "SLACK_TOKEN"]);
-        assert_eq!(first(&["dingding".into()]).unwrap_err().split(';').nth(1), Some(" did you mean `dingtalk`?"));
+        assert_eq!(first(&["dingding".into()]).unwrap_err().lines().next(), Some("there is no platform `dingding`; did you mean `dingtalk`?"));
     }
 }

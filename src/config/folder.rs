@@ -9,7 +9,7 @@ use super::source::Spot;
 use super::yaml::{Kind, Node, Path};
 use crate::channel::PLATFORMS;
 use crate::channel::preset::{self, Shelf};
-use crate::model::{Finding, Place};
+use crate::model::{Finding, Place, unreadable};
 use crate::template::{Library, PlatformFields, Source};
 
 /// The most templates and partials that are read.
@@ -45,7 +45,13 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
         match walk(folder) {
             Err(error) => {
                 let message = "the template folder cannot be read";
-                report.error(codes::NO_TEMPLATES, &at, Spot::Value, message, format!("{error}; remove `templates` to use the built-in ones"));
+                report.error(
+                    codes::NO_TEMPLATES,
+                    &at,
+                    Spot::Value,
+                    message,
+                    format!("it {}; remove `templates` to use the built-in ones", unreadable(&error)),
+                );
             }
             Ok(paths) if paths.len() > MAX_FILES => {
                 report.error(
@@ -100,11 +106,11 @@ fn preset(path: &FilePath) -> Result<(String, preset::file::Preset), Vec<Finding
         let place = Place { file: path.display().to_string(), span: None, line_text: None };
         Finding::error(codes::BAD_PRESET, "this preset cannot be used").at(place).label(label)
     };
-    let size = std::fs::metadata(path).map_err(|error| vec![bad(error.to_string())])?.len();
+    let size = std::fs::metadata(path).map_err(|error| vec![bad(format!("it {}", unreadable(&error)))])?.len();
     if size > MAX_TEMPLATE {
         return Err(vec![bad(format!("it is larger than {} KiB", MAX_TEMPLATE / 1024))]);
     }
-    let text = std::fs::read_to_string(path).map_err(|error| vec![bad(error.to_string())])?;
+    let text = std::fs::read_to_string(path).map_err(|error| vec![bad(format!("it {}", unreadable(&error)))])?;
     let preset = preset::shelf::read(&text).map_err(|faults| faults.into_iter().map(bad).collect::<Vec<_>>())?;
     Ok((text, preset))
 }
@@ -118,11 +124,11 @@ fn template(folder: &FilePath, path: &FilePath) -> Result<Source, Box<Finding>> 
     if path.extension().is_none_or(|extension| extension != "hbs") {
         return Err(unused(&place));
     }
-    let meta = std::fs::metadata(path).map_err(|error| bad(error.to_string()))?;
+    let meta = std::fs::metadata(path).map_err(|error| bad(format!("it {}", unreadable(&error))))?;
     if meta.len() > MAX_TEMPLATE {
         return Err(bad(format!("it is larger than {} KiB", MAX_TEMPLATE / 1024)));
     }
-    let bytes = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
+    let bytes = std::fs::read(path).map_err(|error| bad(format!("it {}", unreadable(&error))))?;
     let text = String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8".into()))?;
     Source::from_path(relative, named, text).ok_or_else(|| unused(&place))
 }

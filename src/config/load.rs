@@ -16,7 +16,7 @@ use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
 use crate::delivery::Plan;
 use crate::ingest::GenericMapping;
-use crate::model::{Finding, Level, SecretSource};
+use crate::model::{Finding, Level, SecretSource, unreadable};
 
 /// How to load.
 #[derive(Clone)]
@@ -174,20 +174,20 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
 
 fn file_text(path: &FilePath) -> Result<String, Box<Finding>> {
     let named = path.display();
-    let unreadable = |label: String| Box::new(Finding::error(codes::UNREADABLE, format!("{named} cannot be read")).label(label));
+    let told = |label: String| Box::new(Finding::error(codes::UNREADABLE, format!("{named} cannot be read")).label(label));
     let denied = "this user may not read it; give the user that runs Watchfire the right to (`chmod`, `chown`), and to its folders";
     let refused = |error: std::io::Error| {
-        unreadable(match error.kind() {
+        told(match error.kind() {
             std::io::ErrorKind::NotFound => "it does not exist; `watchfire init` writes a first one, and `--config FILE` names another".into(),
             std::io::ErrorKind::PermissionDenied => denied.into(),
-            _ => error.to_string(),
+            _ => format!("it {}", unreadable(&error)),
         })
     };
     let meta = std::fs::metadata(path).map_err(refused)?;
     if meta.is_dir() {
         let inside = path.join("routes.yaml");
         let hint = if inside.is_file() { format!(": `--config {}`", inside.display()) } else { String::new() };
-        return Err(unreadable(format!("it is a folder; name a file{hint}")));
+        return Err(told(format!("it is a folder; name a file{hint}")));
     }
     if meta.len() > MAX_BYTES as u64 {
         let label = format!("it has {} bytes; at most {MAX_BYTES} are read", meta.len());
@@ -197,7 +197,7 @@ fn file_text(path: &FilePath) -> Result<String, Box<Finding>> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        unreadable(format!("line {line} is not UTF-8; save the file as UTF-8"))
+        told(format!("line {line} is not UTF-8; save the file as UTF-8"))
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::channel::SecretReader;
-use crate::model::{Secret, SecretSource};
+use crate::model::{Secret, SecretSource, unreadable};
 
 /// The most a secret file may hold; certificates and keys are read by the same way.
 const MAX_FILE: u64 = 256 * 1024;
@@ -40,11 +40,7 @@ impl RealSecrets {
         let full = self.folder.join(path);
         self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(full.clone());
         let named = path.display();
-        let about = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => format!("file {named} does not exist"),
-            std::io::ErrorKind::PermissionDenied => format!("file {named} may not be read by this user"),
-            _ => format!("file {named} cannot be read: {error}"),
-        };
+        let about = |error: std::io::Error| format!("file {named} {}", unreadable(&error));
         let meta = std::fs::metadata(&full).map_err(about)?;
         if meta.is_dir() {
             return Err(format!("{named} is a folder, not a file"));

@@ -75,6 +75,7 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
     let stats = shared.store.stats().await?;
     shared.metrics.store_bytes(stats.bytes);
     for channel in plan.channels.values() {
+        shared.metrics.channel(channel.platform.name, &channel.name);
         for state in [State::Waiting, State::Deferred] {
             let n = stats.open.iter().find(|(c, s, _)| c == &*channel.name && *s == state).map_or(0, |(_, _, n)| *n);
             shared.metrics.queue(&channel.name, state.as_str(), n as i64);

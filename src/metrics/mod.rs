@@ -134,7 +134,7 @@ impl Metrics {
         registry.register_with_unit("heartbeat_quiet", "How long ago a sign of life last came", Unit::Seconds, quiet.clone());
         registry.register("heartbeat_missing", "1 while a heartbeat is missing", silent.clone());
         for outcome in ["malformed", "too_large", "unauthorized", "unavailable"] {
-            received.get_or_create(&Received { sender: "any", outcome });
+            received.get_or_create(&Received { sender: "any", outcome }).inc_by(0);
         }
         Self {
             known: Mutex::default(),
@@ -176,10 +176,10 @@ impl Metrics {
         }
         for (channel, platform) in &now.channels {
             for outcome in ["sent", "dead", "unknown", "expired"] {
-                self.deliveries.get_or_create(&Delivered { platform, channel: channel.clone(), outcome });
+                self.deliveries.get_or_create(&Delivered { platform, channel: channel.clone(), outcome }).inc_by(0);
             }
-            self.fallbacks.get_or_create(&Rendered { platform, channel: channel.clone() });
-            self.merged.get_or_create(&Channel { channel: channel.clone() });
+            self.fallbacks.get_or_create(&Rendered { platform, channel: channel.clone() }).inc_by(0);
+            self.merged.get_or_create(&Channel { channel: channel.clone() }).inc_by(0);
         }
         for channel in known.channels.keys().filter(|name| !now.channels.contains_key(*name)).cloned() {
             for state in ["waiting", "deferred"] {
@@ -252,6 +252,14 @@ impl Metrics {
         self.alarms.get_or_create(&What { what }).inc();
     }
 
+    /// A channel is there: what is counted for it begins at zero, because Prometheus sees no increase in a series that begins with its first event.
+    pub fn channel(&self, platform: &'static str, channel: &str) {
+        for outcome in ["sent", "dead", "unknown", "expired"] {
+            self.delivered(platform, channel, outcome, 0);
+        }
+        self.fallbacks.get_or_create(&Rendered { platform, channel: channel.to_owned() }).inc_by(0);
+    }
+
     /// How many deliveries of a channel are in a state that is not final.
     pub fn queue(&self, channel: &str, state: &'static str, n: i64) {
         self.queue.get_or_create(&ChannelState { channel: channel.to_owned(), state }).set(n);
@@ -304,6 +312,26 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The first dead delivery would raise no alert: `increase()` over a series that begins with it is 0.
+    #[test]
+    fn counters_that_alerts_watch_begin_at_zero() {
+        let metrics = Metrics::new();
+        metrics.channel("slack", "ops");
+        metrics.delivered("slack", "ops", "dead", 1);
+        metrics.channel("slack", "ops");
+        let text = metrics.text();
+        for line in [
+            "watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"dead\"} 1",
+            "watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"unknown\"} 0",
+            "watchfire_render_fallback_total{platform=\"slack\",channel=\"ops\"} 0",
+            "watchfire_received_total{sender=\"any\",outcome=\"unauthorized\"} 0",
+            "watchfire_received_total{sender=\"any\",outcome=\"unavailable\"} 0",
+            "watchfire_store_errors_total 0",
+        ] {
+            assert!(text.lines().any(|has| has == line), "{line}\n{text}");
+        }
+    }
 
     #[test]
     fn the_text_is_open_metrics() {

@@ -10,6 +10,7 @@ mod outcome;
 mod recipient;
 mod secret;
 mod severity;
+mod unreadable;
 
 pub use alert::{Alert, Event, Labels, SenderKind, Status};
 pub use duration::{DurationError, format_duration, humanize, parse_duration};
@@ -20,3 +21,4 @@ pub use outcome::{ErrorKind, Receipt, SendError};
 pub use recipient::Recipient;
 pub use secret::{Secret, SecretSource, scrub};
 pub use severity::{Severity, SeverityScale};
+pub use unreadable::unreadable;

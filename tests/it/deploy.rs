@@ -70,6 +70,96 @@ fn dashboard_and_rules_ask_only_for_metrics_that_are_exported() {
     }
 }
 
+/// Every rule is shown to fire and to be silent; promtool only runs what is written.
+#[test]
+fn every_rule_is_tried_both_ways() {
+    let read = |name: &str| serde_yaml::from_str::<Value>(&std::fs::read_to_string(deploy(name)).unwrap()).unwrap();
+    let (rules, trials) = (read("prometheus/watchfire.rules.yml"), read("prometheus/watchfire.rules.test.yml"));
+    let trials: Vec<&Value> = trials["tests"].as_array().unwrap().iter().flat_map(|test| test["alert_rule_test"].as_array().unwrap()).collect();
+    for rule in rules["groups"][0]["rules"].as_array().unwrap() {
+        let of_rule = || trials.iter().filter(|trial| trial["alertname"] == rule["alert"]);
+        let fires = |trial: &&&Value| !trial["exp_alerts"].as_array().unwrap().is_empty();
+        assert!(of_rule().any(|trial| fires(&trial)), "{} is never seen to fire", rule["alert"]);
+        assert!(of_rule().any(|trial| !fires(&trial)), "{} is never seen to be silent", rule["alert"]);
+    }
+}
+
+/// Prometheus reads every expression of the dashboard, and its panels stand side by side.
+#[test]
+fn the_dashboard_is_one_that_grafana_can_show() {
+    let board: Value = serde_json::from_str(&std::fs::read_to_string(deploy("grafana/watchfire.json")).unwrap()).unwrap();
+    assert_eq!(board["templating"]["list"][0]["type"], "datasource");
+    let (mut rules, mut ids, mut cells) = (String::from("groups:\n- name: board\n  rules:\n"), BTreeSet::new(), BTreeSet::new());
+    for panel in board["panels"].as_array().unwrap() {
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "two panels have the id {}", panel["id"]);
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{}", panel["title"]);
+        let at = |key: &str| panel["gridPos"][key].as_u64().unwrap();
+        assert!(at("x") + at("w") <= 24, "{}", panel["title"]);
+        for (x, y) in (at("x")..at("x") + at("w")).flat_map(|x| (at("y")..at("y") + at("h")).map(move |y| (x, y))) {
+            assert!(cells.insert((x, y)), "{} covers another panel", panel["title"]);
+        }
+        for target in panel["targets"].as_array().unwrap() {
+            let expression = target["expr"].as_str().unwrap().replace("$__rate_interval", "1m");
+            rules.push_str(&format!(
+                "  - {{ record: \"board:{}:{}\", expr: {} }}\n",
+                panel["id"],
+                target["refId"].as_str().unwrap(),
+                Value::from(expression)
+            ));
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("board.yml"), rules).unwrap();
+    run("promtool", &["check", "rules", "--lint=none", "board.yml"], folder.path());
+}
+
+/// What the Dockerfile copies is what the sources embed: a file that is missing there breaks the image only.
+#[test]
+fn the_image_is_built_from_all_that_the_sources_embed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dockerfile = std::fs::read_to_string(root.join("Dockerfile")).unwrap();
+    let copied: Vec<&str> = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "))
+        .filter(|rest| !rest.starts_with("--"))
+        .flat_map(|rest| rest.split(' ').rev().skip(1))
+        .collect();
+    assert!(copied.contains(&"src") && copied.contains(&"Cargo.lock"), "{copied:?}");
+    for name in &copied {
+        assert!(root.join(name).exists(), "the Dockerfile copies {name}, which is not there");
+    }
+    let mut open = vec![root.join("src")];
+    let mut embedded = BTreeSet::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path())
+                    .filter(|path| !path.ends_with("tests") && !path.ends_with("tests.rs")),
+            );
+            continue;
+        }
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
+        for found in ["include_str!(\"", "include_bytes!(\"", "include_dir!(\""].iter().flat_map(|call| text.split(call).skip(1)) {
+            let name = found.split('"').next().unwrap();
+            let whole = match name.strip_prefix("$CARGO_MANIFEST_DIR/") {
+                Some(name) => root.join(name),
+                None => path.parent().unwrap().join(name),
+            };
+            embedded.insert(whole.canonicalize().unwrap().strip_prefix(root.canonicalize().unwrap()).unwrap().to_owned());
+        }
+    }
+    assert!(embedded.len() >= 4, "{embedded:?}");
+    for path in embedded {
+        assert!(copied.iter().any(|name| path.starts_with(name)), "the Dockerfile does not copy {}", path.display());
+    }
+}
+
 #[test]
 fn the_files_that_compose_mounts_are_there() {
     let compose: Value = serde_yaml::from_str(&std::fs::read_to_string(deploy("compose.yaml")).unwrap()).unwrap();
@@ -89,6 +179,20 @@ fn the_configuration_in_the_manifests_passes_the_check() {
     let manifests: Vec<Value> = serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap()).collect();
     let kinds: Vec<&str> = manifests.iter().map(|m| m["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["ConfigMap", "Secret", "Service", "StatefulSet", "PodDisruptionBudget"]);
+    // Every file that the configuration names lies in something that is mounted, and every secret has its key.
+    let pod = &manifests[3]["spec"]["template"]["spec"]["containers"][0];
+    let mounts: Vec<&str> = pod["volumeMounts"].as_array().unwrap().iter().map(|mount| mount["mountPath"].as_str().unwrap()).collect();
+    let routes = manifests[0]["data"]["routes.yaml"].as_str().unwrap();
+    let store = routes.split("sqlite:").nth(1).unwrap().lines().next().unwrap();
+    for file in routes.split("file: ").skip(1).map(|rest| rest.split([' ', '}', ',']).next().unwrap()).chain([store]) {
+        let (folder, name) = file.rsplit_once('/').unwrap();
+        assert!(mounts.contains(&folder), "{file} is in no mount of {mounts:?}");
+        let commented = routes.lines().any(|line| line.contains(file) && line.trim_start().starts_with('#'));
+        assert!(!folder.ends_with("secrets") || commented || manifests[1]["stringData"].get(name).is_some(), "the Secret has no key {name}");
+    }
+    for probe in ["readinessProbe", "livenessProbe"] {
+        assert!(["/-/ready", "/-/healthy"].contains(&pod[probe]["httpGet"]["path"].as_str().unwrap()), "{probe}");
+    }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("routes.yaml");
     std::fs::write(&file, manifests[0]["data"]["routes.yaml"].as_str().unwrap()).unwrap();

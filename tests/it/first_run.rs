@@ -89,6 +89,57 @@ fn an_address_that_cannot_be_had() {
     told(run(folder.path(), &["--listen", "9091"]), &["`9091`, given by --listen or WATCHFIRE_LISTEN, is no address", "127.0.0.1:9091"]);
 }
 
+/// `health` is what containers ask: it tells a Watchfire from what only answers, over HTTPS too.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_tells_who_answers() {
+    let asked = async |folder: &Path, address: String| {
+        let folder = folder.to_owned();
+        tokio::task::spawn_blocking(move || run(&folder, &["health", "--listen", &address])).await.unwrap()
+    };
+    let plain = folder(ROUTES);
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    told(asked(plain.path(), nobody.clone()).await, &[&format!("nothing listens at http://{nobody}"), "is `watchfire serve` running"]);
+    // A web server of another kind.
+    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let served = tokio::spawn(async move { axum::serve(other, axum::Router::new().fallback(async || "<html>hello</html>")).await });
+    let (code, text) = asked(plain.path(), address.clone()).await;
+    assert!(!text.contains("<html>"), "{text}");
+    told((code, text), &[&format!("what answers at http://{address} is not Watchfire")]);
+    told(run_in(plain.path(), &["queue", "ls", "--listen", &address]).await, &["is not Watchfire, and there is no store at", "watchfire serve"]);
+    served.abort();
+
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["alerts.example.com".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("routes.yaml"), format!("server: {{ tls: {{ cert: cert.pem, key: key.pem }} }}\n{ROUTES}")).unwrap();
+    let mut child = command(folder.path(), &["serve", "--listen", &nobody]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = std::time::Instant::now();
+    let (code, text) = loop {
+        let answer = asked(folder.path(), nobody.clone()).await;
+        if answer.0 == 0 || begun.elapsed().as_secs() > 20 {
+            break answer;
+        }
+    };
+    // A message goes through the server that runs, not past it.
+    let sent = run_in(folder.path(), &["send", "-c", "t", "-t", "hello", "--listen", &nobody]).await;
+    let listed = run_in(folder.path(), &["queue", "ls", "--state", "sent", "--listen", &nobody]).await;
+    // Whoever asks in the clear is told so.
+    let clear = asked(plain.path(), nobody.clone()).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(code == 0 && text.trim() == "ready", "{code} {text}");
+    assert!(sent.0 == 0 && sent.1.contains("delivered to"), "{sent:?}");
+    assert!(listed.0 == 0 && listed.1.contains(" t "), "{listed:?}");
+    told(clear, &["is not Watchfire, or speaks TLS there"]);
+}
+
+async fn run_in(folder: &Path, args: &[&str]) -> (i32, String) {
+    let (folder, args) = (folder.to_owned(), args.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(move || run(&folder, &args.iter().map(String::as_str).collect::<Vec<_>>())).await.unwrap()
+}
+
 #[test]
 fn a_store_that_cannot_be_written() {
     let nowhere = folder(&ROUTES.replace("watchfire.db", "/nope/deep/watchfire.db"));
@@ -159,7 +210,12 @@ fn init_writes_what_check_takes_and_never_writes_twice() {
     told(run(folder.path(), &["init"]), &["routes.yaml exists and is not overwritten", "--out"]);
     assert_eq!(std::fs::read_to_string(folder.path().join("routes.yaml")).unwrap(), written);
     told(run(folder.path(), &["init", "--out", "no/folder/w.yaml"]), &["no/folder/w.yaml cannot be written", "its folder does not exist"]);
-    told(run(folder.path(), &["init", "--platforms", "dingding", "--out", "x.yaml"]), &["no platform `dingding`", "did you mean `dingtalk`?"]);
+    told(run(folder.path(), &["init", "--platforms", "dingding", "--out", "x.yaml"]), &["no platform `dingding`; did you mean `dingtalk`?\n"]);
+    told(run(folder.path(), &["init", "--out", "."]), &[". is a folder; name a file"]);
+    // Presets go by their own names.
+    let (code, text) = run(folder.path(), &["init", "--platforms", "Slack, ntfy", "--out", "phone.yaml"]);
+    assert!(code == 0 && text.contains("alerts go to: ops-slack, ops-ntfy") && text.contains("NTFY_TOPIC"), "{text}");
+    assert_eq!(run(folder.path(), &["check", "--without-secrets", "--config", "phone.yaml"]).0, 0);
     assert!(!folder.path().join("x.yaml").exists());
     // Without platforms it starts as it is.
     assert_eq!(run(folder.path(), &["init", "--out", "first.yaml"]).0, 0);
@@ -180,7 +236,11 @@ fn import_writes_two_files_and_tells_the_rest() {
     assert!(remains.contains("http://localhost:9092/webhook") && !remains.contains("hunter2"), "{remains}");
     assert_eq!(run(folder.path(), &["check", "--without-secrets"]).0, 0);
     told(run(folder.path(), &["import", "alertmanager.yml"]), &["routes.yaml exists and is not overwritten"]);
-    told(run(folder.path(), &["import", "nowhere.yml", "--stdout"]), &["nowhere.yml cannot be read: it does not exist"]);
+    // Half of it would stand in the way of the next try.
+    let halves = ["import", "alertmanager.yml", "--out", "fresh.yaml", "--alertmanager-out", "remains.yml"];
+    told(run(folder.path(), &halves), &["remains.yml exists and is not overwritten", "nothing was written", "--alertmanager-out"]);
+    assert!(!folder.path().join("fresh.yaml").exists());
+    told(run(folder.path(), &["import", "nowhere.yml", "--stdout"]), &["nowhere.yml does not exist", "/etc/alertmanager/alertmanager.yml"]);
     std::fs::write(folder.path().join("bad.yml"), "route: { receiver: a }\nreceivers: []\n").unwrap();
     told(run(folder.path(), &["import", "bad.yml", "--out", "bad-out.yaml"]), &["bad.yml:1:", "there is no receiver", "nothing was written"]);
     assert!(!folder.path().join("bad-out.yaml").exists());

@@ -12,7 +12,7 @@ use watchfire::model::Labels;
 
 const FOLDER: &str = "tests/data/import";
 /// Files with golden outputs; `drivers` depends on which platforms the build has.
-const GOLDEN: [&str; 4] = ["teams", "intervals", "utf8", "platforms"];
+const GOLDEN: [&str; 5] = ["teams", "intervals", "utf8", "platforms", "webhooks"];
 
 fn here() -> Endpoint {
     Endpoint::parse("http://127.0.0.1:9091/webhook").unwrap()
@@ -97,6 +97,12 @@ fn what_alertmanager_refuses_is_refused_with_its_place() {
         ("route:\n  receiver: a\n  routes:\n  - mute_time_intervals: [x]\nreceivers: [{name: a}]\n", 4, "no time interval"),
         ("route: {receiver: a}\nreceivers: [{name: a}, {name: a}]\n", 2, "two receivers"),
         ("receivers: [{name: a}]\n", 1, "no `route`"),
+        ("route: {receiver: a}\nreceivers: a\n", 2, "not a list"),
+        ("route:\n  receiver: a\n  group_wait: soon\nreceivers: [{name: a}]\n", 3, "`group_wait` is no duration"),
+        ("route:\n  receiver: a\n  repeat_interval: 0s\nreceivers: [{name: a}]\n", 3, "`repeat_interval` is zero"),
+        ("route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs: [{url: 'hunter2 here'}]\n", 4, "no web address"),
+        ("channels: {a: {log: {}}}\nroute: {to: [a]}\n", 1, "Watchfire's own configuration"),
+        ("scrape_configs: []\n", 1, "the configuration of Prometheus"),
         ("a: [\n", 2, ""),
         ("", 0, "empty"),
         (
@@ -110,7 +116,24 @@ fn what_alertmanager_refuses_is_refused_with_its_place() {
         let place = findings[0].place.as_ref().unwrap().span.map_or(0, |span| span.line);
         assert!(findings[0].message.contains(word) && (line == 0 || place == line), "{text}\n{findings:?}");
         assert!(!findings[0].label.is_empty());
+        assert!(!report(&findings).contains("hunter2"), "{}", report(&findings));
     }
+}
+
+#[test]
+fn an_authority_of_ones_own_goes_on_wherever_it_stands() {
+    let text = "global: { http_config: { tls_config: { ca_file: /x.pem } } }
+route: { receiver: a }
+receivers:
+- name: a
+  webhook_configs: [{ url: 'https://h.example.com' }]
+  pushover_configs: [{ token: hunter2, user_key: hunter2 }]
+  telegram_configs: [{ bot_token: '1:hunter2', chat_id: 1 }]
+  discord_configs: [{ webhook_url: 'https://discord.com/api/webhooks/123456789012345678/hunter2' }]
+";
+    let imported = alertmanager("a.yml", text, &here()).unwrap();
+    let (carried, told) = (imported.routes.matches("ca_file: /x.pem").count(), told(&imported).matches("tls_config.ca_file").count());
+    assert!(carried >= 1 && carried + told == 4, "{}{}", imported.routes, self::told(&imported));
 }
 
 /// Own numbers, so that a failing case comes again with its seed.
@@ -144,7 +167,11 @@ fn the_tree_routes_as_amtool_says() {
         let imported = import(name);
         let loaded = load(&imported);
         let file = readable_by_old_amtool(name);
-        for _ in 0..cases {
+        let folder = tempfile::tempdir().unwrap();
+        let (routes, remains) = (folder.path().join("routes.yaml"), folder.path().join("alertmanager.yml"));
+        fs::write(&routes, &imported.routes).unwrap();
+        fs::write(&remains, &imported.alertmanager).unwrap();
+        for case in 0..cases {
             let mut labels = Labels::new();
             for (label, values) in VALUES {
                 if random.below(2) == 0 {
@@ -157,6 +184,17 @@ fn the_tree_routes_as_amtool_says() {
             loaded.plan.tree.select(&labels, &mut nodes);
             let ours: BTreeSet<&str> = nodes.iter().flat_map(|node| &loaded.plan.tree.nodes()[*node].to).map(|channel| &**channel).collect();
             assert_eq!(ours, theirs, "SEED={seed} {name} {labels:?}: amtool says {said:?}");
+            // The same through the program, and through what remains in Alertmanager, which hands every alert over exactly once.
+            if case % 10 == 0 {
+                let mut route = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+                route.args(["route", "--json", "--config"]).arg(&routes).args(labels.iter().map(|(name, value)| format!("{name}={value}")));
+                let output = route.output().unwrap();
+                let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+                // amtool does not look at the clock.
+                let there = ["channels", "muted"].into_iter().flat_map(|key| shown[key].as_array().unwrap()).map(|name| name.as_str().unwrap());
+                assert_eq!(there.collect::<BTreeSet<_>>(), theirs, "SEED={seed} {name} {labels:?}: amtool says {said:?}");
+                assert_eq!(amtool(&remains, &labels), ["watchfire"], "SEED={seed} {name} {labels:?}\n{}", imported.alertmanager);
+            }
         }
     }
 }

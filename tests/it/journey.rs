@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::support::app::{Four, TestApp};
 
-struct Ended(Child);
+/// Ends its program when it goes.
+pub struct Ended(pub Child);
 
 impl Drop for Ended {
     fn drop(&mut self) {
@@ -15,17 +16,20 @@ impl Drop for Ended {
     }
 }
 
-fn spawn(program: &str, folder: &Path, args: &[String]) -> Ended {
+/// Starts a program of the distribution in a folder; what it says goes to a file there.
+pub fn spawn(program: &str, folder: &Path, args: &[String]) -> Ended {
     let log = std::fs::File::create(folder.join(format!("{program}.log"))).unwrap();
     let child = Command::new(program).args(args).current_dir(folder).stdout(Stdio::null()).stderr(log).spawn();
     Ended(child.unwrap_or_else(|e| panic!("{program} does not start: {e}")))
 }
 
-fn installed(program: &str) -> bool {
+/// Whether a program is there.
+pub fn installed(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-fn port() -> u16 {
+/// A port that is free now.
+pub fn port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -17,6 +17,7 @@ mod drill;
 mod durable;
 mod fakes;
 mod faults;
+mod first_alert;
 mod first_run;
 mod import;
 mod journey;

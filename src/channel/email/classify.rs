@@ -148,7 +148,10 @@ impl Failure {
             }
             Cause::Closed => format!("{server} closed the connection while {doing}"),
             Cause::Network(text) => format!("the connection to {server} failed while {doing}: {text}"),
-            Cause::Resolve(text) => format!("the name in {server} does not resolve: {text}; check `server`"),
+            Cause::Resolve(text) => {
+                let text = text.rsplit(": ").next().unwrap_or_default();
+                format!("the name in {server} cannot be looked up ({text}); check `server` and this machine's DNS")
+            }
             Cause::Garbage(_) => format!("{server} does not speak SMTP (while {doing}); check the port in `server`"),
             Cause::Certificate(why) => {
                 format!(

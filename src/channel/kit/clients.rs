@@ -12,7 +12,7 @@ use super::call::Http;
 use super::guard::Guard;
 use crate::channel::token::TokenCache;
 use crate::channel::{BuildContext, Problem};
-use crate::model::{Secret, hash_hex};
+use crate::model::{Secret, hash_hex, unreadable};
 
 /// A connection that does not stand after this long is given up, so that a try at another address is left within the usual 10 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,7 +64,9 @@ impl HttpClients {
     /// The client for a proxy (`None`: the environment's) and a further certificate authority (PEM). Errors are `(key, reason)`.
     fn client(&self, proxy: Option<&Secret>, ca_file: Option<&Path>, guard: Option<&Guard>) -> Result<Arc<Client>, (&'static str, String)> {
         let ca_pem = match ca_file {
-            Some(path) => Some(std::fs::read(self.folder.join(path)).map_err(|error| ("ca_file", format!("{}: {error}", path.display())))?),
+            Some(path) => {
+                Some(std::fs::read(self.folder.join(path)).map_err(|error| ("ca_file", format!("{} {}", path.display(), unreadable(&error))))?)
+            }
             None => None,
         };
         let transport = Transport { proxy: proxy.cloned(), ca_pem, guard: guard.cloned() };

@@ -15,6 +15,9 @@ pub struct Guard {
     hosts: Vec<String>,
 }
 
+/// How the error of a name that was refused begins, so that it can be told from one that was not found.
+pub(super) const REFUSED: &str = "refused: ";
+
 /// Why an address is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -26,7 +29,7 @@ pub struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}; if that is meant, allow it: `allow: [{}]`", self.ip, self.what, self.ip)
+        write!(f, "{}, which is {}; if that is meant, allow it: `allow: [{}]`", self.ip, self.what, self.ip)
     }
 }
 
@@ -155,7 +158,7 @@ impl Resolve for Guard {
             }
             match refused {
                 // One bad address among good ones is no accident: nothing of such a name is connected to.
-                Some(why) => Err(format!("refused: {host} leads to {why}").into()),
+                Some(why) => Err(format!("{REFUSED}{host} leads to {why}").into()),
                 None => Ok(Box::new(good.into_iter()) as Addrs),
             }
         })

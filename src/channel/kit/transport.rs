@@ -4,6 +4,7 @@ use std::error::Error;
 
 use crate::model::{ErrorKind, Secret, SendError, scrub};
 
+use super::guard::REFUSED;
 use super::reply::MAX_EXCERPT;
 
 /// How far a request got when it failed.
@@ -47,7 +48,13 @@ pub(super) fn failed(error: reqwest::Error, host: &str, progress: Progress, secr
     } else if cause.contains("proxy authorization required") {
         (ErrorKind::Misconfigured, "proxy", "the proxy wants other credentials; check `proxy`".to_owned())
     } else if error.is_dns() {
-        (progress.kind(), "dns", format!("the name of {host} cannot be looked up: {cause}"))
+        // Resolvers say the same twice: "failed to lookup address information: Name or service not known".
+        let cause = cause.trim_start_matches("failed to lookup address information: ");
+        let help = "check this machine's DNS, or set `proxy` on the channel if the way out leads through one";
+        match cause.strip_prefix(REFUSED) {
+            Some(why) => (ErrorKind::Misconfigured, "address", format!("{host} is not called: {why}")),
+            None => (progress.kind(), "dns", format!("the name {host} cannot be looked up ({cause}); {help}")),
+        }
     } else if connecting {
         (progress.kind(), "connect", format!("cannot connect to {host}: {cause}"))
     } else if progress == Progress::Harmless {

@@ -72,6 +72,9 @@ pub struct Config {
     /// `Authorization: Bearer` with this token.
     #[serde(default)]
     pub bearer: Option<SecretSource>,
+    /// `Authorization: Basic` with this user name and password.
+    #[serde(default)]
+    pub basic: Option<Login>,
     /// Signing secrets (`whsec_...`) as of Standard Webhooks; several while one replaces another.
     #[serde(default)]
     pub sign: Vec<SecretSource>,
@@ -81,6 +84,16 @@ pub struct Config {
     /// PEM file of a further certificate authority; relative to the configuration file's folder.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+}
+
+/// A user name and a password.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The user name.
+    pub username: String,
+    /// The password.
+    pub password: SecretSource,
 }
 
 /// The method.
@@ -119,6 +132,10 @@ impl PlatformConfig for Config {
         }
         problems.extend(self.headers.iter().filter_map(|(name, value)| kit::check_secret(&format!("webhook.headers.{name}"), value)));
         problems.extend(self.bearer.as_ref().and_then(|token| kit::check_secret("webhook.bearer", token)));
+        problems.extend(self.basic.as_ref().and_then(|login| kit::check_secret("webhook.basic.password", &login.password)));
+        if self.bearer.is_some() && self.basic.is_some() {
+            problems.push(Problem::new("webhook.basic", "`bearer` is set too, and a request has one authorization", "keep one of the two"));
+        }
         problems.extend(self.sign.iter().enumerate().filter_map(|(place, secret)| kit::check_secret(&format!("webhook.sign[{place}]"), secret)));
         problems
     }
@@ -133,6 +150,8 @@ impl PlatformConfig for Config {
         let mut keep = |result: Result<Secret, Problem>| result.map_err(|problem| problems.push(problem)).ok();
         let url = keep(kit::read_address(cx, "webhook.url", &self.url, None, help));
         let bearer = self.bearer.as_ref().and_then(|source| keep(kit::read_secret(cx, "webhook.bearer", source)));
+        let password = self.basic.as_ref().and_then(|login| keep(kit::read_secret(cx, "webhook.basic.password", &login.password)));
+        let basic = self.basic.as_ref().zip(password).map(|(login, password)| (login.username.clone(), password));
         let mut headers = Vec::new();
         for (name, source) in &self.headers {
             headers.extend(keep(kit::read_secret(cx, &format!("webhook.headers.{name}"), source)).map(|value| (name.clone(), value)));
@@ -148,7 +167,11 @@ impl PlatformConfig for Config {
         }
         let http = kit::guarded(cx, "webhook", self.ca_file.as_deref(), Some(&guard)).map_err(|problem| problems.push(problem)).ok();
         let (Some(url), Some(http), true) = (url, http, problems.is_empty()) else { return Err(problems) };
-        let secrets = kit::address_secrets(&url).into_iter().chain(bearer.clone()).chain(headers.iter().map(|(_, value)| value.clone()));
+        let secrets = kit::address_secrets(&url)
+            .into_iter()
+            .chain(bearer.clone())
+            .chain(basic.iter().map(|(_, password)| password.clone()))
+            .chain(headers.iter().map(|(_, value)| value.clone()));
         let driver = Driver {
             http: http.with_secrets(secrets.chain(keys.iter().cloned())),
             method: if self.method == Verb::Put { Method::PUT } else { Method::POST },
@@ -156,6 +179,7 @@ impl PlatformConfig for Config {
             content_type: self.content_type.clone().unwrap_or_else(|| "application/json".into()),
             headers,
             bearer,
+            basic,
             keys,
             url: url.clone(),
         };
@@ -189,6 +213,7 @@ struct Driver {
     content_type: String,
     headers: Vec<(String, Secret)>,
     bearer: Option<Secret>,
+    basic: Option<(String, Secret)>,
     keys: Vec<Secret>,
 }
 
@@ -216,6 +241,9 @@ impl Driver {
         call = self.headers.iter().fold(call, |call, (name, value)| call.header_secret(name, value));
         if let Some(token) = &self.bearer {
             call = call.bearer(token);
+        }
+        if let Some((username, password)) = &self.basic {
+            call = call.basic(username, password);
         }
         let reply = call.send(cx.deadline).await?;
         match kit::classify_status(&reply, cx.now) {

@@ -44,6 +44,17 @@ async fn the_payload_goes_out_signed_with_title_and_text_besides() {
 }
 
 #[tokio::test]
+async fn a_user_name_and_a_password_log_in() {
+    let stand = Stand::start([Scripted::from("ok")]).await;
+    let built = build::<Config>("{ url: BASE, basic: { username: bot, password: pass-S3CRET }, allow: [127.0.0.1] }", &stand.base).unwrap();
+    assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &hook(), &context()).await), [Ok(None)]);
+    assert_eq!(stand.seen()[0].header("authorization"), format!("Basic {}", STANDARD.encode("bot:pass-S3CRET")));
+    let both = "{ url: 'https://x.example', bearer: token-S3CRET, basic: { username: bot, password: pass-S3CRET } }";
+    let problems = serde_yaml::from_str::<Config>(both).unwrap().check();
+    assert!(problems[0].path == "webhook.basic" && problems[0].message.contains("one authorization"), "{problems:?}");
+}
+
+#[tokio::test]
 async fn internal_addresses_are_refused_by_number_and_by_name() {
     for url in ["http://127.0.0.1/x", "http://169.254.169.254/latest", "http://[::1]/", "http://[::ffff:10.0.0.1]/", "http://2130706433/"] {
         let problems = build::<Config>(&format!("{{ url: '{url}' }}"), "").err().unwrap_or_else(|| panic!("{url} is taken"));
@@ -54,7 +65,13 @@ async fn internal_addresses_are_refused_by_number_and_by_name() {
     let by_name = build::<Config>(&format!("{{ url: 'http://localhost:{port}/' }}"), "").unwrap();
     let results = by_name.channel.send(&page(&[("text", "x")]), &hook(), &context()).await;
     let error = results[0].1.as_ref().unwrap_err();
-    assert!(error.summary.contains("loopback") && stand.seen().is_empty(), "{error}");
+    assert!(
+        error.summary.contains("is not called: localhost leads to ")
+            && error.summary.contains("which is a loopback address")
+            && error.summary.contains("allow"),
+        "{error}"
+    );
+    assert!(error.kind == Misconfigured && stand.seen().is_empty(), "{error}");
     let allowed = build::<Config>(&format!("{{ url: 'http://localhost:{port}/', allow: [localhost] }}"), "").unwrap();
     assert_eq!(kinds(&allowed.channel.send(&page(&[("text", "x")]), &hook(), &context()).await), [Ok(None)]);
 }

@@ -2,12 +2,14 @@
 //! hands everything to Watchfire. Pure: text in, texts out. Literal secrets are not copied but become environment variables, whose names and places
 //! are told; what cannot be carried is told with its line.
 
+mod http;
 mod mail;
 mod platforms;
 mod reader;
 mod receivers;
 mod routes;
 mod text;
+mod webhook;
 
 use indexmap::IndexMap;
 
@@ -110,6 +112,18 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
     let mut notes = Notes::new(file);
     let Some(root) = &document.root else { return Err(Vec::new()) };
     let mut top = Keys::new(root, "the file", &mut notes);
+    for (key, what) in [("channels", "Watchfire's own configuration already"), ("scrape_configs", "the configuration of Prometheus")] {
+        if top.peek(key).is_some() && top.peek("receivers").is_none() {
+            let label = "name the file that Alertmanager runs with, often /etc/alertmanager/alertmanager.yml";
+            notes.refuse(root.span, format!("this is {what}, not Alertmanager's"), label);
+            return Err(notes.refused);
+        }
+    }
+    if let Some(node) = top.peek("receivers").filter(|node| !matches!(node.kind, super::yaml::Kind::List(_))) {
+        // Everything else would only say that its receiver does not exist.
+        notes.refuse(node.span, format!("`receivers` is {}, not a list", node.kind_words()), "write a list; Alertmanager refuses this too");
+        return Err(notes.refused);
+    }
     let mut global = match top.take("global") {
         Some(node) => Keys::new(node, "`global`", &mut notes),
         None => Keys::none(),
@@ -183,7 +197,7 @@ fn routes_yaml(file: &str, endpoint: &Endpoint, channels: Yaml, route: Yaml, int
     };
     let port = endpoint.port;
     if endpoint.local {
-        out.push_str(&format!("\nserver:\n  ## other machines reach 0.0.0.0:{port}, which needs `auth`\n  listen: '127.0.0.1:{port}'\n"));
+        out.push_str(&format!("\nserver:\n  ## 0.0.0.0:{port} lets other machines in; that needs `auth`\n  listen: '127.0.0.1:{port}'\n"));
     } else {
         out.push_str(&format!("\nserver:\n  listen: '0.0.0.0:{port}'\n  auth: [{{ bearer: {{ env: {} }} }}]\n", TOKEN.0));
     }

@@ -1,95 +1,18 @@
-//! Alertmanager's chat and webhook configurations as channels of the platforms that have a driver. What a driver's block is called is asked of the
+//! Alertmanager's chat configurations as channels of the platforms that have a driver. What a driver's block is called is asked of the
 //! schema, so that a platform that this build lacks is told as such. Knows nothing of routes.
 
 use serde_json::Value;
 
-use super::reader::{Keys, environment_name, is_template, scalar};
-use super::receivers::{Carried, NotCarried, Reading, or_global, plain_name, secret};
+use super::http::http;
+use super::reader::{Keys, is_template, scalar};
+use super::receivers::{Carried, NotCarried, Reading, or_global, secret};
 use super::text::Yaml;
 use crate::channel::platform;
 use crate::config::schema::schema;
 use crate::config::yaml::Node;
-use crate::model::Secret;
 
-const REPLACE: &str = "replace the `log` block by hand";
-
-/// What an `http_config` comes to.
-#[derive(Default)]
-struct Http {
-    /// Settings beside the block.
-    beside: Vec<(&'static str, Yaml)>,
-    /// PEM file of the authority to believe.
-    ca: Option<Yaml>,
-    /// `Authorization: Bearer`, or another scheme.
-    bearer: Option<Yaml>,
-    scheme: Option<String>,
-    /// `Authorization: Basic`.
-    basic: Option<(String, Yaml)>,
-}
-
-/// Takes `http_config` of a receiver, else the global one; what has no equal is told.
-fn http<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Http {
-    let mut out = Http::default();
-    let own = keys.take("http_config");
-    let (prefix, whose) = match own {
-        Some(_) => (reading.channel.to_owned(), format!("`http_config.{{}}` of {}", reading.what)),
-        None => ("watchfire".to_owned(), "`global.http_config.{}`".to_owned()),
-    };
-    let Some(node) = own.or_else(|| reading.global.take("http_config")) else { return out };
-    let mut config = Keys::new(node, "`http_config`", reading.notes);
-    let holds = |part: &str| whose.replace("{}", part);
-    if let Some((proxy, text)) = config.take("proxy_url").and_then(|node| Some((node, scalar(node)?))) {
-        let value = reading.notes.variable(&format!("{prefix}_PROXY"), Secret::new(text), proxy.span.line, &holds("proxy_url"));
-        out.beside.push(("proxy", value));
-    }
-    // This is what happens without it, too.
-    config.take("proxy_from_environment");
-    config.take("follow_redirects");
-    config.take("enable_http2");
-    if let Some(node) = config.take("authorization") {
-        let mut auth = Keys::new(node, "`authorization`", reading.notes);
-        out.scheme = auth.text("type", reading.notes).map(str::to_owned).filter(|scheme| !scheme.eq_ignore_ascii_case("bearer"));
-        let (literal, file) = (auth.take("credentials"), auth.take("credentials_file"));
-        out.bearer = reading.notes.secret(literal, file, &format!("{prefix}_TOKEN"), &holds("authorization.credentials"));
-    }
-    let (literal, file) = (config.take("bearer_token"), config.take("bearer_token_file"));
-    out.bearer = out.bearer.or_else(|| reading.notes.secret(literal, file, &format!("{prefix}_TOKEN"), &holds("bearer_token")));
-    if let Some(node) = config.take("basic_auth") {
-        let mut auth = Keys::new(node, "`basic_auth`", reading.notes);
-        let user = auth.text("username", reading.notes).unwrap_or_default().to_owned();
-        let (literal, file) = (auth.take("password"), auth.take("password_file"));
-        out.basic =
-            reading.notes.secret(literal, file, &format!("{prefix}_PASSWORD"), &holds("basic_auth.password")).map(|password| (user, password));
-    }
-    if let Some(node) = config.take("tls_config") {
-        let mut tls = Keys::new(node, "`tls_config`", reading.notes);
-        out.ca = tls.text("ca_file", reading.notes).map(Yaml::text);
-        for entry in tls.rest() {
-            let todo = match entry.key.as_str() {
-                "insecure_skip_verify" => "name the server's authority in `ca_file`: certificates are always verified here",
-                _ => "put a proxy that does it in front, or keep this receiver in Alertmanager",
-            };
-            let what = holds(&format!("tls_config.{}", entry.key));
-            reading.notes.remark(entry.key_span.line, what, "there is no such setting here", todo);
-        }
-    }
-    for entry in config.rest() {
-        let what = holds(&entry.key);
-        reading.notes.remark(entry.key_span.line, what, "there is no such setting here", "see whether it still matters");
-    }
-    out
-}
-
-impl Http {
-    /// Adds `ca_file` to a block of a platform that has it.
-    fn ca_file(&mut self, platform: &str, block: &mut Yaml) {
-        if let Some(ca) = self.ca.take()
-            && key(platform, &["ca_file"]).is_some()
-        {
-            block.push("ca_file", ca);
-        }
-    }
-}
+/// What to do about a configuration that stays a `log` block.
+pub const REPLACE: &str = "replace the `log` block by hand";
 
 /// The keys of a platform's block, from the schema of routes.yaml.
 fn keys_of(platform: &str) -> Vec<String> {
@@ -109,7 +32,7 @@ fn reference(value: &Value) -> Option<&str> {
 }
 
 /// The first of these keys that a platform's block has.
-fn key(platform: &str, candidates: &[&'static str]) -> Option<&'static str> {
+pub fn key(platform: &str, candidates: &[&'static str]) -> Option<&'static str> {
     let keys = keys_of(platform);
     candidates.iter().find(|candidate| keys.iter().any(|key| key == *candidate)).copied()
 }
@@ -136,7 +59,7 @@ pub fn slack<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<C
     // The older way to use a bot: its method's address, and the token as authorization.
     let method = url.split('?').next().is_some_and(|url| url.trim_end_matches('/').ends_with("/api/chat.postMessage"));
     let own_webhook = keys.peek("api_url").is_some() || keys.peek("api_url_file").is_some();
-    let token = token.or_else(|| http.bearer.take().filter(|_| method)).or_else(|| {
+    let token = token.or_else(|| method.then(|| http.bearer(reading.notes)).flatten()).or_else(|| {
         let global = (!own_webhook).then(|| (reading.global.take("slack_app_token"), reading.global.take("slack_app_token_file")));
         global.and_then(|(literal, file)| reading.notes.secret(literal, file, "SLACK_TOKEN", "`global.slack_app_token`"))
     });
@@ -162,7 +85,7 @@ pub fn slack<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<C
         }
     }
     http.ca_file("slack", &mut block);
-    Ok(Carried { platform: "slack", blocks: vec![block], beside: http.beside })
+    Ok(Carried { platform: "slack", blocks: vec![block], beside: http.done("slack", reading) })
 }
 
 /// A `wecom` block.
@@ -195,68 +118,7 @@ pub fn wechat<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<
     // Messages here are what suits WeCom best, whatever the type was.
     keys.take("message_type");
     http.ca_file("wecom", &mut block);
-    Ok(Carried { platform: "wecom", blocks: vec![block], beside: http.beside })
-}
-
-/// A `webhook` block; a `dingtalk` one when the address is that of the usual bridge to DingTalk.
-pub fn webhook<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
-    let url = keys.peek("url").and_then(scalar).unwrap_or_default();
-    if let Some(target) = dingtalk_target(url) {
-        return Ok(dingtalk(target, keys, reading));
-    }
-    let platform = driver(&["webhook"], "generic webhooks")?;
-    if is_template(url) {
-        return Err(NotCarried::new("its address is made by a Go template", REPLACE));
-    }
-    let mut http = http(keys, reading);
-    let address = secret(keys, "url", reading, None, "URL").ok_or_else(|| NotCarried::new("there is no `url`", REPLACE))?;
-    let at = key(platform, &["url", "webhook", "address"]).ok_or_else(|| NotCarried::new("the driver takes no address", REPLACE))?;
-    let mut block = Yaml::map([(at, address)]);
-    if http.scheme.is_some() {
-        return Err(NotCarried::new("its authorization is neither `Bearer` nor `Basic`", REPLACE));
-    }
-    if let Some(token) = http.bearer.take() {
-        let at = key(platform, &["bearer", "bearer_token", "token"]);
-        block.push(at.ok_or_else(|| NotCarried::new("the driver sends no bearer token", REPLACE))?, token);
-    }
-    if let Some((user, password)) = http.basic.take() {
-        let at = key(platform, &["basic", "basic_auth"]).ok_or_else(|| NotCarried::new("the driver does not log in with a password", REPLACE))?;
-        block.push(at, Yaml::map([("username", Yaml::Text(user)), ("password", password)]));
-    }
-    // The body is not Alertmanager's only if the driver says so; how many alerts it holds is up to the driver.
-    for gone in ["max_alerts", "timeout"] {
-        if let Some(node) = keys.take(gone).filter(|node| scalar(node) != Some("0")) {
-            let what = format!("`{gone}` of {}", reading.what);
-            reading.notes.remark(node.span.line, what, "pages and `timeout` of the channel do this here", "set them if the defaults do not fit");
-        }
-    }
-    http.ca_file(platform, &mut block);
-    Ok(Carried { platform, blocks: vec![block], beside: http.beside })
-}
-
-/// The target in `http://host:8060/dingtalk/TARGET/send`.
-fn dingtalk_target(url: &str) -> Option<&str> {
-    let path = url.split(['?', '#']).next()?.trim_end_matches('/').strip_suffix("/send")?;
-    let (rest, target) = path.rsplit_once('/')?;
-    (rest.ends_with("/dingtalk") && !target.is_empty() && !is_template(target)).then_some(target)
-}
-
-fn dingtalk<'n>(target: &str, keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Carried {
-    let line = keys.peek("url").map_or(keys.line, |node| node.span.line);
-    for gone in ["url", "http_config", "max_alerts", "timeout"] {
-        keys.take(gone);
-    }
-    let prefix = environment_name(&format!("DINGTALK_{}", plain_name(target)));
-    let (bridge, own) = (format!("`targets.{target}` of the DingTalk bridge"), "its value is in the bridge's file, not in this one");
-    // The values are not known here, so each name is its own value.
-    let mut variable = |part: &str, holds: String| {
-        let name = format!("{prefix}_{part}");
-        reading.notes.variable(&name, Secret::new(name.clone()), line, &holds)
-    };
-    let token = variable("TOKEN", format!("what stands behind `access_token=` in `url` of {bridge}"));
-    let secret = variable("SECRET", format!("`secret` of {bridge}; remove the key `secret` from the channel when there is none"));
-    reading.notes.remark(line, format!("the robot of the DingTalk target {target}"), own, format!("set {prefix}_TOKEN and {prefix}_SECRET from it"));
-    Carried { platform: "dingtalk", blocks: vec![Yaml::map([("access_token", token), ("secret", secret)])], beside: Vec::new() }
+    Ok(Carried { platform: "wecom", blocks: vec![block], beside: http.done("wecom", reading) })
 }
 
 /// A `telegram` block.
@@ -269,33 +131,31 @@ pub fn telegram<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Resul
     let (Some(token_key), Some(chat_key)) = (key(platform, &["token", "bot_token"]), key(platform, &["chat", "chat_id", "to", "chats"])) else {
         return Err(NotCarried::new("the driver takes no token or chat", REPLACE));
     };
-    let mut rest = Vec::new();
+    let mut rest = Yaml::map::<&str>([]);
+    http.ca_file(platform, &mut rest);
     let thread = keys.peek("message_thread_id").and_then(scalar).filter(|id| *id != "0");
     if let (Some(id), Some(at)) = (thread, key(platform, &["thread", "thread_id", "topic", "message_thread_id"])) {
         keys.take("message_thread_id");
-        rest.push((at, Yaml::Bare(id.to_owned())));
+        rest.push(at, Yaml::Bare(id.to_owned()));
     }
     let silent = keys.peek("disable_notifications").is_some();
     if let (true, Some(at)) = (silent, key(platform, &["silent", "disable_notification"])) {
-        rest.push((at, Yaml::bool(keys.flag("disable_notifications", reading.notes).unwrap_or(false))));
+        rest.push(at, Yaml::bool(keys.flag("disable_notifications", reading.notes).unwrap_or(false)));
     }
     let base = or_global(keys, "api_url", reading, "telegram_api_url").filter(|url| url.trim_end_matches('/') != "https://api.telegram.org");
     if let (Some(base), Some(at)) = (base, key(platform, &["api_base"])) {
-        rest.push((at, Yaml::text(base.trim_end_matches('/'))));
+        rest.push(at, Yaml::text(base.trim_end_matches('/')));
     }
     keys.take("parse_mode");
     // The chat may be a number, a text or a list to the driver.
     let shapes = [Yaml::text(chat), Yaml::Bare(chat.to_owned()), Yaml::texts([chat])];
     let blocks = shapes.into_iter().map(|chat| {
         let mut block = Yaml::map([(token_key, token.clone()), (chat_key, chat)]);
-        rest.iter().for_each(|(key, value)| block.push(key, value.clone()));
+        block.extend(&rest);
         block
     });
-    let mut blocks: Vec<Yaml> = blocks.collect();
-    if let Some(ca) = http.ca.take().filter(|_| key(platform, &["ca_file"]).is_some()) {
-        blocks.iter_mut().for_each(|block| block.push("ca_file", ca.clone()));
-    }
-    Ok(Carried { platform, blocks, beside: http.beside })
+    let blocks: Vec<Yaml> = blocks.collect();
+    Ok(Carried { platform, blocks, beside: http.done(platform, reading) })
 }
 
 /// A `pagerduty` block: Events API v2 only, which has routing keys.
@@ -318,20 +178,21 @@ pub fn pagerduty<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Resu
         block.push("client", Yaml::text(client));
     }
     http.ca_file("pagerduty", &mut block);
-    Ok(Carried { platform: "pagerduty", blocks: vec![block], beside: http.beside })
+    Ok(Carried { platform: "pagerduty", blocks: vec![block], beside: http.done("pagerduty", reading) })
 }
 
 /// A `preset` block for Pushover.
 pub fn pushover<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
-    let http = http(keys, reading);
+    let mut http = http(keys, reading);
     let token = secret(keys, "token", reading, None, "PUSHOVER_TOKEN").ok_or_else(|| NotCarried::new("there is no `token`", REPLACE))?;
     let user = secret(keys, "user_key", reading, None, "PUSHOVER_USER").ok_or_else(|| NotCarried::new("there is no `user_key`", REPLACE))?;
     let mut with = Yaml::map([("token", token), ("user", user)]);
     if let Some(sound) = keys.text("sound", reading.notes).filter(|sound| !sound.contains("{{")) {
         with.push("sound", Yaml::text(sound));
     }
-    let block = Yaml::map([("use", Yaml::text("pushover")), ("with", with)]);
-    Ok(Carried { platform: "preset", blocks: vec![block], beside: http.beside })
+    let mut block = Yaml::map([("use", Yaml::text("pushover")), ("with", with)]);
+    http.ca_file("preset", &mut block);
+    Ok(Carried { platform: "preset", blocks: vec![block], beside: http.done("preset", reading) })
 }
 
 /// A `discord` block.
@@ -358,22 +219,12 @@ fn by_address<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>, names: &[&
     let at = key(platform, &["webhook", "webhook_url", "url"]).ok_or_else(|| NotCarried::new("the driver takes no address", REPLACE))?;
     let mut block = Yaml::map([(at, url)]);
     http.ca_file(platform, &mut block);
-    Ok(Carried { platform, blocks: vec![block], beside: http.beside })
+    Ok(Carried { platform, blocks: vec![block], beside: http.done(platform, reading) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_bridge_to_dingtalk_is_known_by_its_path() {
-        for url in ["http://127.0.0.1:8060/dingtalk/ops/send", "http://bridge/x/dingtalk/ops/send/?a=b"] {
-            assert_eq!(dingtalk_target(url), Some("ops"), "{url}");
-        }
-        for url in ["http://h/dingtalk/send", "http://h/ding/ops/send", "http://h/dingtalk/{{ .x }}/send", ""] {
-            assert_eq!(dingtalk_target(url), None, "{url}");
-        }
-    }
 
     #[test]
     fn keys_of_a_platform_are_those_of_its_block() {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::reader::{Keys, Notes, scalar};
 use super::text::Yaml;
-use super::{mail, platforms};
+use super::{mail, platforms, webhook};
 use crate::channel::ChannelConfig;
 use crate::config::yaml::{Kind, Node};
 use crate::model::SecretSource;
@@ -145,14 +145,19 @@ fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut 
         "email" => mail::email(&mut keys, &mut reading),
         "slack" => platforms::slack(&mut keys, &mut reading),
         "wechat" => platforms::wechat(&mut keys, &mut reading),
-        "webhook" => platforms::webhook(&mut keys, &mut reading),
+        "webhook" => webhook::webhook(&mut keys, &mut reading),
         "telegram" => platforms::telegram(&mut keys, &mut reading),
         "pagerduty" => platforms::pagerduty(&mut keys, &mut reading),
         "pushover" => platforms::pushover(&mut keys, &mut reading),
         "discord" => platforms::discord(&mut keys, &mut reading),
         "msteams" | "msteamsv2" => platforms::teams(&mut keys, &mut reading, kind),
+        "mattermost" => webhook::mattermost(&mut keys, &mut reading),
+        "rocketchat" => Err(NotCarried::new(
+            "it posts as a user of Rocket.Chat, and Watchfire posts through an incoming webhook",
+            "make one under Administration, Integrations, and write `preset: { use: rocketchat, with: { url, hook, token } }` in place of the `log` block",
+        )),
         other => Err(NotCarried::new(
-            format!("there is no driver for {other}"),
+            format!("Watchfire has no platform {other}"),
             "replace the `log` block, or keep this receiver in Alertmanager beside Watchfire (route with `continue: true`)",
         )),
     };

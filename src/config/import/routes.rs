@@ -75,6 +75,9 @@ pub fn route(node: &Node, depth: usize, root: bool, reading: &mut Reading<'_>) -
     let mut regroups = false;
     for key in GROUPING {
         if let Some(value) = keys.take(key) {
+            if key != "group_by" {
+                duration(key, value, reading.notes);
+            }
             there.push(key, Yaml::of(value));
             regroups |= !root;
         }
@@ -129,6 +132,17 @@ pub fn route(node: &Node, depth: usize, root: bool, reading: &mut Reading<'_>) -
         here.push("routes", Yaml::List(here_routes));
     }
     Route { here, there: Some(there), regroups }
+}
+
+/// Holds a time to what Alertmanager takes: Prometheus' words, and not zero except for the first wait.
+fn duration(key: &str, node: &Node, notes: &mut Notes) {
+    let time = scalar(node).map(crate::model::parse_duration);
+    let why = match time {
+        Some(Ok(time)) if time.is_zero() && key != "group_wait" => "is zero",
+        Some(Ok(_)) => return,
+        _ => "is no duration",
+    };
+    notes.refuse(node.span, format!("`{key}` {why}"), "write it like 30s, 5m or 4h; Alertmanager refuses this too");
 }
 
 /// `match`, `match_re` and `matchers` as one list: all of them must hold.

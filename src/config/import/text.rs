@@ -65,6 +65,13 @@ impl Yaml {
         }
     }
 
+    /// Adds the keys of another mapping.
+    pub fn extend(&mut self, other: &Self) {
+        if let (Self::Map(entries), Self::Map(more)) = (self, other) {
+            entries.extend(more.iter().cloned());
+        }
+    }
+
     /// What was read, to be written again; aliases are written out.
     pub fn of(node: &Node) -> Self {
         match &node.kind {

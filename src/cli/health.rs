@@ -1,0 +1,31 @@
+//! `watchfire health`: one question to the running server, for containers and service managers. Needs no secrets.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::remote::{Found, Server};
+use super::{Common, Outcome, block_on, load};
+
+/// Asks the running server whether it is well.
+pub fn run(common: &Common) -> Result<Outcome> {
+    let server = Server::of(&load(common, false)?)?;
+    block_on(async {
+        let advice = "is `watchfire serve` running with this configuration and --listen?";
+        match server.look().await {
+            Found::Watchfire => {}
+            Found::Other(why) | Found::Nobody(why) => bail!("{why}; {advice}"),
+        }
+        let answer = server.client.get(format!("{}/-/ready", server.base)).timeout(Duration::from_secs(5)).send().await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => match server.failed(&error) {
+                Found::Watchfire => bail!("{} did not answer; {advice}", server.base),
+                Found::Other(why) | Found::Nobody(why) => bail!("{why}; {advice}"),
+            },
+        };
+        let ok = answer.status().is_success();
+        anstream::println!("{}", answer.text().await.unwrap_or_default().trim());
+        Ok(if ok { Outcome::Fine } else { Outcome::Failed })
+    })?
+}
