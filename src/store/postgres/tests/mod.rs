@@ -6,6 +6,7 @@ mod nodes;
 mod opening;
 mod queueing;
 mod server;
+mod together;
 
 use std::sync::Arc;
 
