@@ -2,6 +2,7 @@
 //! hints, leases by its clock.
 
 mod away;
+mod moving;
 mod nodes;
 mod opening;
 mod queueing;
