@@ -5,13 +5,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use futures_util::future::{join, join4};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::connect::{Db, transaction};
 use super::failure::Fail;
 use super::group::Grouped;
-use super::lanes::{Arrival, append};
-use super::notify::notify;
+use super::lanes::{Arrival, Entry, claim};
 use super::rows::{clean, clean_optional, get, outlet, state, to_json, to_json_text};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId};
@@ -65,13 +66,11 @@ pub(super) struct PreparedEvent {
     note: Option<String>,
     dedup: Option<Dedup>,
     deliveries: Vec<PreparedDelivery>,
-    /// Whether owners of outlets are told.
-    notify: bool,
 }
 
 impl PreparedEvent {
     /// Serialises; meant for the caller's thread.
-    pub(super) fn new(new: NewEvent, notify: bool) -> Result<Self, StoreError> {
+    pub(super) fn new(new: NewEvent) -> Result<Self, StoreError> {
         let body = to_json(&*new.event, "an event")?;
         let deliveries = new.deliveries.into_iter().map(PreparedDelivery::new).collect::<Result<Vec<_>, _>>()?;
         // An event without deliveries must say why; purge also finds it by its note.
@@ -80,7 +79,7 @@ impl PreparedEvent {
         clean(&mut source);
         clean(&mut group_key);
         clean_optional(&mut note);
-        Ok(Self { id: new.id, source, received_at: new.received_at, group_key, plan: new.plan, body, note, dedup: new.dedup, deliveries, notify })
+        Ok(Self { id: new.id, source, received_at: new.received_at, group_key, plan: new.plan, body, note, dedup: new.dedup, deliveries })
     }
 
     /// Bytes it takes in the queue, about.
@@ -97,18 +96,25 @@ impl Grouped for PreparedEvent {
     }
 }
 
+/// Two steps, each sent as one: what must be known and locked, and everything that is written, with the end.
 async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Accepted, StoreError>>, Fail> {
-    let firsts = duplicates(tx, group).await?;
+    let keys = keys_of(group);
+    let all = arrivals_of(group);
+    let (seen, lanes) = join(stand(tx, &keys), claim(tx, &all)).await;
+    let Dedupe { firsts, changed } = dedupe(group, seen?)?;
     let new: Vec<&PreparedEvent> = group.iter().zip(&firsts).filter(|(_, first)| first.is_none()).map(|(event, _)| *event).collect();
-    insert_events(tx, &new).await?;
-    let arrivals: Vec<Arrival<'_>> =
-        new.iter().flat_map(|event| event.deliveries.iter().map(|prepared| Arrival { event: event.id, prepared, now: event.received_at })).collect();
-    let mut accepted = append(tx, &arrivals).await?.into_iter();
-    if new.iter().any(|event| event.notify) {
-        notify(tx, accepted.as_slice()).await?;
-    }
+    let arrivals = arrivals_of(&new);
+    let entry = Entry::new(lanes?, &arrivals)?;
     let repeated: Vec<Uuid> = firsts.iter().flatten().map(|first| first.0).collect();
-    let known = accepted_of(tx, repeated).await?;
+    let known = tx
+        .commit_behind(async {
+            let all = join4(insert_events(tx, &new), change_keys(tx, &changed), entry.write(tx), deliveries_of(tx, repeated)).await;
+            let (events, keys, entered, known) = all;
+            events.and(keys).and(entered).and(known)
+        })
+        .await?;
+    let known = accepted_of(&known)?;
+    let mut accepted = entry.accepted.into_iter();
     let answers = group.iter().zip(firsts).map(|(event, first)| {
         Ok(match first {
             None => Accepted { event: event.id, duplicate: false, deliveries: accepted.by_ref().take(event.deliveries.len()).collect() },
@@ -118,46 +124,71 @@ async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Acce
     Ok(answers.collect())
 }
 
-/// For each event the first one with the same key, when that was seen within the window; else the key now stands for this event. A row from
-/// the future (the clock was set back) must not swallow events until the clock has caught up with it.
-async fn duplicates(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Option<EventId>>, Fail> {
-    let mut keys: BTreeMap<[u8; 32], (EventId, i64)> = BTreeMap::new();
+fn arrivals_of<'a>(events: &[&'a PreparedEvent]) -> Vec<Arrival<'a>> {
+    let each = |event: &&'a PreparedEvent| {
+        let (id, now) = (event.id, event.received_at);
+        event.deliveries.iter().map(move |prepared| Arrival { event: id, prepared, now })
+    };
+    events.iter().flat_map(each).collect()
+}
+
+/// Keys, each with the event that it stands for from a time on.
+type Keys = BTreeMap<[u8; 32], (EventId, i64)>;
+
+/// The keys of a group; one that comes twice stands for the first.
+fn keys_of(group: &[&PreparedEvent]) -> Keys {
+    let mut keys = Keys::new();
     for event in group {
         if let Some(dedup) = &event.dedup {
             keys.entry(dedup.key).or_insert((event.id, event.received_at));
         }
     }
-    let mut seen = stand(tx, &keys).await?;
-    let mut changed: BTreeMap<[u8; 32], (EventId, i64)> = BTreeMap::new();
-    let mut firsts = Vec::with_capacity(group.len());
+    keys
+}
+
+/// Which events of a group repeat others, and which keys stand for another event now.
+struct Dedupe {
+    firsts: Vec<Option<EventId>>,
+    changed: Keys,
+}
+
+/// For each event the first one with the same key, when that was seen within the window; else the key now stands for this event. A row from
+/// the future (the clock was set back) must not swallow events until the clock has caught up with it.
+fn dedupe(group: &[&PreparedEvent], mut seen: HashMap<[u8; 32], Seen>) -> Result<Dedupe, Fail> {
+    let mut found = Dedupe { firsts: Vec::with_capacity(group.len()), changed: Keys::new() };
     for event in group {
         let Some(dedup) = &event.dedup else {
-            firsts.push(None);
+            found.firsts.push(None);
             continue;
         };
         let row = seen.get_mut(&dedup.key).ok_or_else(|| Fail::from("a dedup key is missing".to_owned()))?;
         let over = row.at <= event.received_at - dedup.window || row.at > event.received_at + dedup.window;
         if std::mem::take(&mut row.made) {
-            firsts.push(None);
+            found.firsts.push(None);
         } else if over {
             (row.event, row.at) = (event.id, event.received_at);
-            changed.insert(dedup.key, (event.id, event.received_at));
-            firsts.push(None);
+            found.changed.insert(dedup.key, (event.id, event.received_at));
+            found.firsts.push(None);
         } else {
-            firsts.push(Some(row.event));
+            found.firsts.push(Some(row.event));
         }
     }
-    if !changed.is_empty() {
-        let (events, times): (Vec<Uuid>, Vec<i64>) = changed.values().map(|(event, at)| (event.0, *at)).unzip();
-        let keys: Vec<Vec<u8>> = changed.into_keys().map(Vec::from).collect();
-        tx.execute(
-            "UPDATE dedup SET event_id = n.event_id, seen_at = n.seen_at FROM unnest($1, $2, $3) AS n (key, event_id, seen_at)
-             WHERE dedup.key = n.key",
-            &[&keys, &events, &times],
-        )
-        .await?;
+    Ok(found)
+}
+
+async fn change_keys(tx: &Tx, changed: &Keys) -> Result<(), Fail> {
+    if changed.is_empty() {
+        return Ok(());
     }
-    Ok(firsts)
+    let (events, times): (Vec<Uuid>, Vec<i64>) = changed.values().map(|(event, at)| (event.0, *at)).unzip();
+    let keys: Vec<&[u8]> = changed.keys().map(<[u8; 32]>::as_slice).collect();
+    tx.execute(
+        "UPDATE dedup SET event_id = n.event_id, seen_at = n.seen_at FROM unnest($1, $2, $3) AS n (key, event_id, seen_at)
+         WHERE dedup.key = n.key",
+        &[&keys, &events, &times],
+    )
+    .await?;
+    Ok(())
 }
 
 /// A dedup row: the event that a key stands for.
@@ -169,7 +200,7 @@ struct Seen {
 }
 
 /// Makes or locks the rows of these keys, in key order, and gives what they hold.
-async fn stand(tx: &Tx, keys: &BTreeMap<[u8; 32], (EventId, i64)>) -> Result<HashMap<[u8; 32], Seen>, Fail> {
+async fn stand(tx: &Tx, keys: &Keys) -> Result<HashMap<[u8; 32], Seen>, Fail> {
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
@@ -213,19 +244,21 @@ async fn insert_events(tx: &Tx, events: &[&PreparedEvent]) -> Result<(), Fail> {
     Ok(())
 }
 
-async fn accepted_of(tx: &Tx, events: Vec<Uuid>) -> Result<HashMap<EventId, Vec<AcceptedDelivery>>, Fail> {
-    let mut known: HashMap<EventId, Vec<AcceptedDelivery>> = HashMap::new();
+async fn deliveries_of(tx: &Tx, events: Vec<Uuid>) -> Result<Vec<Row>, Fail> {
     if events.is_empty() {
-        return Ok(known);
+        return Ok(Vec::new());
     }
-    let rows = tx
-        .query(
-            "SELECT d.event_id, d.id, d.channel, l.outlet, d.lane_id, d.lane_seq, d.state FROM delivery d JOIN lane l ON l.id = d.lane_id
-             WHERE d.event_id = ANY ($1) ORDER BY d.id",
-            &[&events],
-        )
-        .await?;
-    for row in &rows {
+    tx.query(
+        "SELECT d.event_id, d.id, d.channel, l.outlet, d.lane_id, d.lane_seq, d.state FROM delivery d JOIN lane l ON l.id = d.lane_id
+         WHERE d.event_id = ANY ($1) ORDER BY d.id",
+        &[&events],
+    )
+    .await
+}
+
+fn accepted_of(rows: &[Row]) -> Result<HashMap<EventId, Vec<AcceptedDelivery>>, Fail> {
+    let mut known: HashMap<EventId, Vec<AcceptedDelivery>> = HashMap::new();
+    for row in rows {
         known.entry(EventId(get(row, 0)?)).or_default().push(AcceptedDelivery {
             id: DeliveryId(get(row, 1)?),
             channel: get(row, 2)?,

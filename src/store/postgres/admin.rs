@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::accept::PreparedDelivery;
 use super::failure::Fail;
 use super::lanes::{Arrival, append, lock_lanes, recount};
-use super::notify::notify;
 use super::rows::{DELIVERY, delivery_row, get, outlet, target};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, OutletKey};
@@ -67,7 +66,7 @@ async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Old>, Fail
 }
 
 /// [`crate::store::Store::requeue`]. An id given twice counts once.
-pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64, tell: bool) -> Result<Vec<AcceptedDelivery>, Fail> {
+pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -100,9 +99,6 @@ pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, no
     lock_lanes(tx, &lanes, &Vec::new(), &arrivals).await?;
     let accepted = append(tx, &arrivals).await?;
     recount(tx, &lanes).await?;
-    if tell {
-        notify(tx, &accepted).await?;
-    }
     Ok(accepted)
 }
 

@@ -15,7 +15,7 @@ use super::PostgresOptions;
 use super::address::{self, Address};
 use super::failure::{Fail, store_error};
 use super::tls;
-use super::tx::Tx;
+use super::tx::{Access, Tx};
 use crate::store::StoreError;
 
 /// The first pause after a failed attempt to connect; it doubles up to [`LONGEST`].
@@ -163,12 +163,12 @@ impl Db {
     /// A transaction that writes.
     pub(super) async fn write(&self) -> Result<Tx, Fail> {
         let begin = self.writes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Tx::new(self.lend().await?, begin))
+        Ok(Tx::new(self.lend().await?, begin, Access::Write))
     }
 
     /// A transaction that reads one snapshot.
     pub(super) async fn read(&self) -> Result<Tx, Fail> {
-        Ok(Tx::new(self.lend().await?, self.reads.clone()))
+        Ok(Tx::new(self.lend().await?, self.reads.clone(), Access::Read))
     }
 
     /// Ends work that takes too long: a database that vanished behind an open connection never answers.

@@ -10,7 +10,6 @@ use super::accept::PreparedDelivery;
 use super::admin::{for_channel, lock_deliveries};
 use super::failure::Fail;
 use super::lanes::{Arrival, append};
-use super::notify::notify;
 use super::rows::{DELIVERY, get, limit, target, waiting_row};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId};
@@ -46,7 +45,7 @@ pub(super) async fn candidates(tx: &Tx, channel: &str, born_before: i64, to: &st
 }
 
 /// [`crate::store::Store::fall_back`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
-pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str, now: i64, tell: bool) -> Result<Vec<AcceptedDelivery>, Fail> {
+pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
     lock_deliveries(tx, origins).await?;
     let rows = tx
         .query(
@@ -88,8 +87,5 @@ pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str
     }
     let arrivals: Vec<Arrival<'_>> = copies.iter().map(|(event, prepared)| Arrival { event: *event, prepared, now }).collect();
     let accepted = append(tx, &arrivals).await?;
-    if tell {
-        notify(tx, &accepted).await?;
-    }
     Ok(accepted)
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::{join, join3};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -23,7 +24,7 @@ pub(super) struct Arrival<'a> {
 }
 
 /// A lane whose row is locked, as it will be written back.
-struct Lane {
+pub(super) struct Lane {
     id: i64,
     outlet: OutletKey,
     last_seq: i64,
@@ -34,6 +35,8 @@ struct Lane {
     since: i64,
     size: i64,
     fired: Option<Uuid>,
+    /// Whether a delivery has entered it.
+    entered: bool,
 }
 
 impl Lane {
@@ -41,6 +44,7 @@ impl Lane {
     fn take(&mut self, prepared: &PreparedDelivery) -> (i64, Option<Uuid>) {
         let d = &prepared.delivery;
         let prior = self.fired;
+        self.entered = true;
         self.last_seq += 1;
         self.size += 1;
         if d.firing > 0 {
@@ -64,33 +68,56 @@ impl Lane {
     }
 }
 
-type Lanes<'a> = BTreeMap<(&'a str, &'a str), Lane>;
+/// Lanes whose rows are locked, by channel and key.
+pub(super) type Lanes<'a> = BTreeMap<(&'a str, &'a str), Lane>;
 
-/// Puts deliveries at the ends of their lanes, in the order given; lanes are made when they are not there, and keep their outlets when they are.
+/// Deliveries with their places in their lanes, not written yet.
+pub(super) struct Entry<'a> {
+    arrivals: &'a [Arrival<'a>],
+    lanes: Lanes<'a>,
+    places: Vec<(i64, i64, Option<Uuid>)>,
+    /// Lanes that were made for what turned out to be a repeat.
+    unused: Vec<i64>,
+    /// What the caller is told.
+    pub(super) accepted: Vec<AcceptedDelivery>,
+}
+
+impl<'a> Entry<'a> {
+    /// Gives out places at the ends of the lanes, which are all locked, in the order given; lanes keep the outlets that they have.
+    pub(super) fn new(mut lanes: Lanes<'a>, arrivals: &'a [Arrival<'a>]) -> Result<Self, Fail> {
+        let mut places = Vec::with_capacity(arrivals.len());
+        let mut accepted = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            let d = &arrival.prepared.delivery;
+            let lane = lanes.get_mut(&(d.channel.as_str(), d.lane_key.as_str())).ok_or_else(|| Fail::from("a lane is missing".to_owned()))?;
+            let (lane_seq, prior) = lane.take(arrival.prepared);
+            places.push((lane.id, lane_seq, prior));
+            accepted.push(AcceptedDelivery {
+                id: d.id,
+                channel: d.channel.clone(),
+                outlet: lane.outlet.clone(),
+                lane: LaneId(lane.id),
+                lane_seq,
+                state: d.state,
+            });
+        }
+        let unused = lanes.values().filter(|lane| lane.size == 0).map(|lane| lane.id).collect();
+        lanes.retain(|_, lane| lane.entered);
+        Ok(Self { arrivals, lanes, places, unused, accepted })
+    }
+
+    /// Writes lanes and deliveries; all is sent when this is first polled.
+    pub(super) async fn write(&self, tx: &Tx) -> Result<(), Fail> {
+        let (lanes, deliveries, unmade) = join3(write_back(tx, &self.lanes), insert(tx, self.arrivals, &self.places), unmake(tx, &self.unused)).await;
+        lanes.and(deliveries).and(unmade)
+    }
+}
+
+/// Puts deliveries at the ends of their lanes, in the order given; lanes are made when they are not there.
 pub(super) async fn append(tx: &Tx, arrivals: &[Arrival<'_>]) -> Result<Vec<AcceptedDelivery>, Fail> {
-    if arrivals.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut lanes = lock(tx, arrivals).await?;
-    let mut places = Vec::with_capacity(arrivals.len());
-    let mut accepted = Vec::with_capacity(arrivals.len());
-    for arrival in arrivals {
-        let d = &arrival.prepared.delivery;
-        let lane = lanes.get_mut(&(d.channel.as_str(), d.lane_key.as_str())).ok_or_else(|| Fail::from("a lane is missing".to_owned()))?;
-        let (lane_seq, prior) = lane.take(arrival.prepared);
-        places.push((lane.id, lane_seq, prior));
-        accepted.push(AcceptedDelivery {
-            id: d.id,
-            channel: d.channel.clone(),
-            outlet: lane.outlet.clone(),
-            lane: LaneId(lane.id),
-            lane_seq,
-            state: d.state,
-        });
-    }
-    write_back(tx, lanes).await?;
-    insert(tx, arrivals, &places).await?;
-    Ok(accepted)
+    let entry = Entry::new(claim(tx, arrivals).await?, arrivals)?;
+    entry.write(tx).await?;
+    Ok(entry.accepted)
 }
 
 type Names<'a> = BTreeMap<(&'a str, &'a str), &'a str>;
@@ -120,21 +147,28 @@ async fn make(tx: &Tx, names: &Names<'_>) -> Result<(), Fail> {
     Ok(())
 }
 
-async fn lock<'a>(tx: &Tx, arrivals: &[Arrival<'a>]) -> Result<Lanes<'a>, Fail> {
+/// Makes and locks the lanes of these deliveries.
+pub(super) async fn claim<'a>(tx: &Tx, arrivals: &[Arrival<'a>]) -> Result<Lanes<'a>, Fail> {
     let wanted = names_of(arrivals);
+    if wanted.is_empty() {
+        return Ok(Lanes::new());
+    }
     let names: Vec<_> = wanted.keys().copied().collect();
     let (channels, keys): (Vec<&str>, Vec<&str>) = names.iter().copied().unzip();
     // A purge may remove an empty lane between the two statements.
     for _ in 0..3 {
-        make(tx, &wanted).await?;
-        let rows = tx
-            .query(
+        let (made, rows) = join(
+            make(tx, &wanted),
+            tx.query(
                 "SELECT n.place, l.id, l.outlet, l.last_seq, l.waiting, l.deferred, l.rank, l.due_at, l.since, l.size, l.fired
                  FROM unnest($1, $2) WITH ORDINALITY AS n (channel, key, place) JOIN lane l ON l.channel = n.channel AND l.key = n.key
                  ORDER BY l.channel, l.key FOR UPDATE OF l",
                 &[&channels, &keys],
-            )
-            .await?;
+            ),
+        )
+        .await;
+        made?;
+        let rows = rows?;
         if rows.len() == names.len() {
             return rows.iter().map(|row| Ok((name_of(&names, row)?, lane(row)?))).collect();
         }
@@ -159,10 +193,21 @@ fn lane(row: &Row) -> Result<Lane, Fail> {
         since: get(row, 8)?,
         size: get(row, 9)?,
         fired: get(row, 10)?,
+        entered: false,
     })
 }
 
-async fn write_back(tx: &Tx, lanes: Lanes<'_>) -> Result<(), Fail> {
+async fn unmake(tx: &Tx, lanes: &Vec<i64>) -> Result<(), Fail> {
+    if !lanes.is_empty() {
+        tx.execute("DELETE FROM lane WHERE id = ANY ($1) AND size = 0", &[lanes]).await?;
+    }
+    Ok(())
+}
+
+async fn write_back(tx: &Tx, lanes: &Lanes<'_>) -> Result<(), Fail> {
+    if lanes.is_empty() {
+        return Ok(());
+    }
     let column = |of: fn(&Lane) -> i64| lanes.values().map(of).collect::<Vec<i64>>();
     let fired: Vec<Option<Uuid>> = lanes.values().map(|lane| lane.fired).collect();
     tx.execute(
@@ -187,6 +232,9 @@ async fn write_back(tx: &Tx, lanes: Lanes<'_>) -> Result<(), Fail> {
 }
 
 async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<Uuid>)]) -> Result<(), Fail> {
+    if arrivals.is_empty() {
+        return Ok(());
+    }
     let all = || arrivals.iter().map(|a| (a, &a.prepared.delivery));
     let ids: Vec<Uuid> = all().map(|(_, d)| d.id.0).collect();
     let events: Vec<Uuid> = all().map(|(a, _)| a.event.0).collect();

@@ -1,28 +1,32 @@
-//! Hints from other nodes: one connection that listens. It comes back by itself when the database does; behind a pooler that lends connections
-//! for one transaction it hears nothing, and the poll finds the work.
+//! One connection that tells other nodes' hints and hears theirs. It comes back by itself when the database does; behind a pooler that lends
+//! connections for one transaction it hears nothing, and the poll finds the work.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tokio_postgres::{AsyncMessage, Client, Connection};
+use tokio_postgres::types::Type;
+use tokio_postgres::{AsyncMessage, Client, Connection, Error};
 
 use super::connect::{Db, Listening};
-use super::notify::CHANNEL;
+use super::notify::{CHANNEL, Hints};
 use crate::model::OutletKey;
 
 /// The pause before it connects again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How long it is silent after a hint: what is accepted meanwhile is told at once, each outlet once.
+const SILENCE: Duration = Duration::from_millis(20);
 
-/// Listens until nobody wants to hear it or the store is closed.
-pub(super) async fn listen(db: Arc<Db>, hints: mpsc::Sender<OutletKey>) {
+/// Tells and listens until nobody wants to hear it or the store is closed.
+pub(super) async fn listen(db: Arc<Db>, hints: Arc<Hints>, heard: mpsc::Sender<OutletKey>) {
     let silent = db.silent();
     loop {
         tokio::select! {
             () = silent.cancelled() => return,
-            () = hints.closed() => return,
-            done = once(&db, &hints) => {
+            () = heard.closed() => return,
+            done = once(&db, &hints, &heard) => {
                 if let Err(error) = done {
                     tracing::debug!(%error, "hints from other nodes do not come for now; the store is asked from time to time");
                 }
@@ -35,35 +39,53 @@ pub(super) async fn listen(db: Arc<Db>, hints: mpsc::Sender<OutletKey>) {
     }
 }
 
-async fn once(db: &Db, hints: &mpsc::Sender<OutletKey>) -> Result<(), tokio_postgres::Error> {
+async fn once(db: &Db, hints: &Hints, heard: &mpsc::Sender<OutletKey>) -> Result<(), Error> {
     match db.listening().await? {
-        Listening::Plain(client, connection) => hear(client, *connection, hints).await,
-        Listening::Secured(client, connection) => hear(client, *connection, hints).await,
+        Listening::Plain(client, connection) => both(client, *connection, hints, heard).await,
+        Listening::Secured(client, connection) => both(client, *connection, hints, heard).await,
     }
 }
 
-async fn hear<S, T>(client: Client, mut connection: Connection<S, T>, hints: &mpsc::Sender<OutletKey>) -> Result<(), tokio_postgres::Error>
+async fn both<S, T>(client: Client, connection: Connection<S, T>, hints: &Hints, heard: &mpsc::Sender<OutletKey>) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let command = format!("LISTEN {CHANNEL}");
-    let listening = client.batch_execute(&command);
-    tokio::pin!(listening);
-    let mut asked = false;
+    // What this node tells comes back to it; it has the work already. 0 is no process's number.
+    let own = AtomicI32::new(0);
+    tokio::select! {
+        done = hear(connection, &own, heard) => done,
+        done = tell(client, &own, hints) => done,
+    }
+}
+
+async fn tell(client: Client, own: &AtomicI32, hints: &Hints) -> Result<(), Error> {
+    let process = client.query_typed("SELECT pg_backend_pid()", &[]).await?;
+    own.store(process.first().map_or(Ok(0), |row| row.try_get(0))?, Ordering::Relaxed);
+    client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
     loop {
-        tokio::select! {
-            done = &mut listening, if !asked => {
-                done?;
-                asked = true;
+        let outlets = hints.next().await;
+        let keys: Vec<&str> = outlets.iter().map(OutletKey::as_str).collect();
+        let sql = "SELECT pg_notify($1, n.outlet) FROM unnest($2) AS n (outlet)";
+        client.execute_typed(sql, &[(&CHANNEL, Type::TEXT), (&keys, Type::TEXT_ARRAY)]).await?;
+        tokio::time::sleep(SILENCE).await;
+    }
+}
+
+async fn hear<S, T>(mut connection: Connection<S, T>, own: &AtomicI32, heard: &mpsc::Sender<OutletKey>) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        match std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+            // A full queue is no loss: these are hints.
+            Some(Ok(AsyncMessage::Notification(hint))) if hint.process_id() != own.load(Ordering::Relaxed) => {
+                drop(heard.try_send(OutletKey::from_stored(hint.payload())));
             }
-            message = std::future::poll_fn(|cx| connection.poll_message(cx)) => match message {
-                // A full queue is no loss: these are hints.
-                Some(Ok(AsyncMessage::Notification(hint))) => drop(hints.try_send(OutletKey::from_stored(hint.payload()))),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error),
-                None => return Ok(()),
-            },
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(error),
+            None => return Ok(()),
         }
     }
 }

@@ -44,6 +44,7 @@ use tokio::task::JoinHandle;
 use self::accept::PreparedEvent;
 use self::connect::{Db, transaction};
 use self::failure::Fail;
+use self::notify::Hints;
 use self::queue::{Limits, Queue};
 use self::settle::PreparedSettlement;
 use super::*;
@@ -74,7 +75,8 @@ pub struct PostgresOptions {
     pub queue_age: Duration,
     /// Whether leases are measured by the database's clock instead of the callers' clocks, which may differ from node to node.
     pub database_clock: bool,
-    /// Whether other nodes are told that something waits on an outlet: `NOTIFY watchfire` with the outlet's key.
+    /// Whether other nodes are told that something waits on an outlet: `NOTIFY watchfire` with the outlet's key. It is told once [`Store::hints`] is
+    /// asked for.
     pub notify: bool,
 }
 
@@ -105,7 +107,7 @@ pub struct PostgresStore {
     outcomes: Arc<Queue<PreparedSettlement, Settled>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     database_clock: bool,
-    notify: bool,
+    hints: Arc<Hints>,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -140,7 +142,14 @@ impl PostgresStore {
             tokio::spawn(group::run::<PreparedEvent>(db.clone(), events.clone())),
             tokio::spawn(group::run::<PreparedSettlement>(db.clone(), outcomes.clone())),
         ];
-        Ok(Self { db, events, outcomes, tasks: Mutex::new(tasks), database_clock: options.database_clock, notify: options.notify })
+        Ok(Self {
+            db,
+            events,
+            outcomes,
+            tasks: Mutex::new(tasks),
+            database_clock: options.database_clock,
+            hints: Arc::new(Hints::new(options.notify)),
+        })
     }
 
     fn stop(&self) {
@@ -166,9 +175,13 @@ macro_rules! answer {
 #[async_trait]
 impl Store for PostgresStore {
     async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError> {
-        let event = PreparedEvent::new(event, self.notify)?;
+        let event = PreparedEvent::new(event)?;
         let cost = event.cost();
-        self.events.submit(event, cost).await
+        let accepted = self.events.submit(event, cost).await?;
+        if !accepted.duplicate {
+            self.hints.add(&accepted.deliveries);
+        }
+        Ok(accepted)
     }
 
     async fn own(&self, claim: Claim) -> Result<Option<Owned>, StoreError> {
@@ -196,8 +209,8 @@ impl Store for PostgresStore {
     }
 
     fn hints(&self) -> Option<tokio::sync::mpsc::Receiver<OutletKey>> {
-        let (hints, taken) = tokio::sync::mpsc::channel(1024);
-        let task = tokio::spawn(listen::listen(self.db.clone(), hints));
+        let (heard, taken) = tokio::sync::mpsc::channel(1024);
+        let task = tokio::spawn(listen::listen(self.db.clone(), self.hints.clone(), heard));
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
         Some(taken)
     }
@@ -224,9 +237,11 @@ impl Store for PostgresStore {
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
-        let settlement = PreparedSettlement::new(settlement, self.notify)?;
+        let settlement = PreparedSettlement::new(settlement)?;
         let cost = settlement.cost();
-        self.outcomes.submit(settlement, cost).await
+        let settled = self.outcomes.submit(settlement, cost).await?;
+        self.hints.add(&settled.children);
+        Ok(settled)
     }
 
     async fn outlet(&self, fence: Fence, mut change: OutletChange) -> Result<(), StoreError> {
@@ -253,11 +268,11 @@ impl Store for PostgresStore {
         if found.is_empty() {
             return Ok(Vec::new());
         }
-        answer!(self, write, |tx| fallback::copy(tx, &found, &to, reason, now, self.notify))
+        answer!(self, write, |tx| fallback::copy(tx, &found, &to, reason, now)).inspect(|accepted| self.hints.add(accepted))
     }
 
     async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError> {
-        answer!(self, write, |tx| admin::requeue(tx, ids, to.as_ref(), now, self.notify))
+        answer!(self, write, |tx| admin::requeue(tx, ids, to.as_ref(), now)).inspect(|accepted| self.hints.add(accepted))
     }
 
     async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError> {

@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use futures_util::future::{join, join4};
 use uuid::Uuid;
 
 use super::accept::NO_REASON;
 use super::failure::Fail;
 use super::lanes::{Arrival, append, lock_lanes, recount};
-use super::notify::notify;
 use super::rows::get;
 use super::settle::PreparedSettlement;
 use super::tx::Tx;
@@ -39,17 +39,20 @@ pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedSettlement]) -> Resul
     let kinds: Vec<&str> = all.iter().map(|(.., a)| a.kind).collect();
     let codes: Vec<Option<&str>> = all.iter().map(|(.., a)| a.code.as_deref()).collect();
     let answers: Vec<Option<&str>> = all.iter().map(|(.., a)| a.answer.as_deref()).collect();
-    tx.execute(
-        "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at, ended_at, kind, code, answer)
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-         ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, kind = excluded.kind, code = excluded.code, answer = excluded.answer",
-        &[&ids, &messages, &pages, &outlets, &nodes, &epochs, &begun, &ended, &kinds, &codes, &answers],
-    )
-    .await?;
     let earlier = wave.iter().filter(|s| s.message.is_none() && s.settlement.attempt.is_some());
-    let (messages, before): (Vec<Uuid>, Vec<i64>) =
+    let (stored, before): (Vec<Uuid>, Vec<i64>) =
         earlier.filter_map(|s| Some((s.settlement.message.as_ref()?.id.0, s.settlement.now - YOUNG))).unzip();
-    trim(tx, &messages, &before).await
+    let (written, trimmed) = join(
+        tx.execute(
+            "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at, ended_at, kind, code, answer)
+             SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, kind = excluded.kind, code = excluded.code, answer = excluded.answer",
+            &[&ids, &messages, &pages, &outlets, &nodes, &epochs, &begun, &ended, &kinds, &codes, &answers],
+        ),
+        trim(tx, &stored, &before),
+    )
+    .await;
+    written.and(trimmed)
 }
 
 async fn trim(tx: &Tx, messages: &Vec<Uuid>, before: &Vec<i64>) -> Result<(), Fail> {
@@ -68,9 +71,17 @@ async fn trim(tx: &Tx, messages: &Vec<Uuid>, before: &Vec<i64>) -> Result<(), Fa
     Ok(())
 }
 
-/// Changes deliveries; gives the lanes of those that changed. One that became final meanwhile stays as it is, except that a dropped one which
-/// turns out to have left already is told truthfully.
-pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<HashMap<DeliveryId, i64>, Fail> {
+/// Deliveries that changed.
+#[derive(Default)]
+pub(super) struct Changed {
+    /// Their lanes.
+    lanes: HashMap<DeliveryId, i64>,
+    /// Those that were sent and had become final meanwhile: ids, times, messages.
+    late: (Vec<Uuid>, Vec<Option<i64>>, Vec<Option<Uuid>>),
+}
+
+/// Changes deliveries. One that became final meanwhile stays as it is.
+pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<Changed, Fail> {
     let (mut ids, mut states, mut tries, mut due, mut reasons) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut done, mut detach, mut messages, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut named = HashSet::new();
@@ -93,7 +104,7 @@ pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedSettlement]) -> 
         }
     }
     if ids.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Changed::default());
     }
     let rows = tx
         .query(
@@ -109,24 +120,30 @@ pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedSettlement]) -> 
             &[&ids, &states, &tries, &due, &reasons, &done, &detach, &messages, &left, &NO_REASON],
         )
         .await?;
-    let mut lanes = HashMap::with_capacity(rows.len());
+    let mut changed = Changed::default();
     for row in &rows {
-        lanes.insert(DeliveryId(get(row, 0)?), get(row, 1)?);
+        changed.lanes.insert(DeliveryId(get(row, 0)?), get(row, 1)?);
     }
-    let late: Vec<usize> = (0..ids.len()).filter(|&ix| states[ix] == State::Sent.as_str() && !lanes.contains_key(&DeliveryId(ids[ix]))).collect();
-    if !late.is_empty() {
-        let late_ids: Vec<Uuid> = late.iter().map(|&ix| ids[ix]).collect();
-        let late_done: Vec<Option<i64>> = late.iter().map(|&ix| done[ix]).collect();
-        let late_messages: Vec<Option<Uuid>> = late.iter().map(|&ix| messages[ix]).collect();
+    for ix in (0..ids.len()).filter(|&ix| states[ix] == State::Sent.as_str() && !changed.lanes.contains_key(&DeliveryId(ids[ix]))) {
+        changed.late.0.push(ids[ix]);
+        changed.late.1.push(done[ix]);
+        changed.late.2.push(messages[ix]);
+    }
+    Ok(changed)
+}
+
+/// A dropped delivery that turns out to have left already is told truthfully.
+async fn tell_late(tx: &Tx, (ids, done, messages): &(Vec<Uuid>, Vec<Option<i64>>, Vec<Option<Uuid>>)) -> Result<(), Fail> {
+    if !ids.is_empty() {
         tx.execute(
             "UPDATE delivery d SET state = 'sent', done_at = n.done_at, message_id = coalesce(n.message_id, d.message_id),
                  reason = coalesce(d.reason || '; ', '') || 'it had already left'
              FROM unnest($1, $2, $3) AS n (id, done_at, message_id) WHERE d.id = n.id AND d.state = 'dropped'",
-            &[&late_ids, &late_done, &late_messages],
+            &[ids, done, messages],
         )
         .await?;
     }
-    Ok(lanes)
+    Ok(())
 }
 
 /// A fallback child that is wanted, and the settlement of the wave that makes it.
@@ -169,39 +186,84 @@ async fn wanted_children<'a>(tx: &Tx, wave: &[&'a PreparedSettlement]) -> Result
     Ok(all)
 }
 
-/// Locks all lanes that the wave touches, lets open messages take theirs, frees those of messages that are done or that nothing in the lane
-/// belongs to any more, and puts the children into theirs. Gives the children by settlement.
-pub(super) async fn update_lanes(
-    tx: &Tx,
-    wave: &[&PreparedSettlement],
-    taken: &[(i64, Uuid)],
-    changed: &HashMap<DeliveryId, i64>,
-) -> Result<Vec<Vec<AcceptedDelivery>>, Fail> {
-    let (of, arrivals): (Vec<usize>, Vec<Arrival<'_>>) = wanted_children(tx, wave).await?.into_iter().map(|c| (c.of, c.arrival)).unzip();
-    let all = wave.iter().filter_map(|s| s.settlement.message.as_ref());
-    let finished: Vec<Uuid> = all.filter(|m| m.done).map(|m| m.id.0).collect();
-    let counted: Vec<i64> = changed.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    let lanes: Vec<i64> = counted.iter().copied().chain(taken.iter().map(|(lane, _)| *lane)).collect();
-    let held = lock_lanes(tx, &lanes, &finished, &arrivals).await?;
+/// The lanes that a wave touches.
+pub(super) struct Lanes {
+    /// Where settlements say that their deliveries are; they may have been moved since.
+    named: Vec<i64>,
+    /// Messages that are done.
+    finished: Vec<Uuid>,
+    /// Whether there are no fallback children: those enter other lanes, and all lanes are locked at once when it is known which.
+    alone: bool,
+}
+
+impl Lanes {
+    pub(super) fn of(wave: &[&PreparedSettlement]) -> Self {
+        let messages = wave.iter().filter_map(|s| s.settlement.message.as_ref());
+        let named: BTreeSet<i64> = wave.iter().flat_map(|s| s.settlement.deliveries.iter().map(|c| c.lane.0)).collect();
+        Self {
+            named: named.into_iter().collect(),
+            finished: messages.filter(|m| m.done).map(|m| m.id.0).collect(),
+            alone: wave.iter().all(|s| s.children.is_empty()),
+        }
+    }
+
+    /// Locks what is known beforehand; gives whether a finished message holds a lane.
+    pub(super) async fn lock(&self, tx: &Tx) -> Result<bool, Fail> {
+        if self.alone { lock_lanes(tx, &self.named, &self.finished, &[]).await } else { Ok(false) }
+    }
+
+    /// Locks the rest, lets open messages take theirs, frees those of messages that are done or that nothing in the lane belongs to any more, counts
+    /// anew, and puts the children into theirs. Gives the children by settlement. Behind the last wave the transaction ends.
+    pub(super) async fn update(
+        &self,
+        tx: &Tx,
+        wave: &[&PreparedSettlement],
+        taken: Vec<(i64, Uuid)>,
+        changed: &Changed,
+        mut held: bool,
+        last: bool,
+    ) -> Result<Vec<Vec<AcceptedDelivery>>, Fail> {
+        let (of, arrivals): (Vec<usize>, Vec<Arrival<'_>>) = wanted_children(tx, wave).await?.into_iter().map(|c| (c.of, c.arrival)).unzip();
+        let counted: Vec<i64> = changed.lanes.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let lanes = counted.iter().copied().chain(taken.iter().map(|(lane, _)| *lane));
+        if self.alone {
+            let rest: Vec<i64> = lanes.filter(|lane| self.named.binary_search(lane).is_err()).collect();
+            lock_lanes(tx, &rest, &Vec::new(), &[]).await?;
+        } else {
+            held = lock_lanes(tx, &lanes.collect::<Vec<_>>(), &self.finished, &arrivals).await?;
+        }
+        let written = async {
+            let lanes = join4(take(tx, taken), free(tx, held, &self.finished), leave(tx, wave, &changed.lanes), recount(tx, &counted));
+            let (late, (taken, freed, left, counted)) = join(tell_late(tx, &changed.late), lanes).await;
+            late.and(taken).and(freed).and(left).and(counted)
+        };
+        if last && arrivals.is_empty() {
+            tx.commit_behind(written).await?;
+        } else {
+            written.await?;
+        }
+        let mut made: Vec<Vec<AcceptedDelivery>> = wave.iter().map(|_| Vec::new()).collect();
+        for (of, child) in of.into_iter().zip(append(tx, &arrivals).await?) {
+            made[of].push(child);
+        }
+        Ok(made)
+    }
+}
+
+async fn take(tx: &Tx, taken: Vec<(i64, Uuid)>) -> Result<(), Fail> {
     if !taken.is_empty() {
-        let (lanes, messages): (Vec<i64>, Vec<Uuid>) = taken.iter().copied().collect::<BTreeMap<_, _>>().into_iter().unzip();
+        let (lanes, messages): (Vec<i64>, Vec<Uuid>) = taken.into_iter().collect::<BTreeMap<_, _>>().into_iter().unzip();
         let sql = "UPDATE lane SET message_id = n.message_id FROM unnest($1, $2) AS n (id, message_id) WHERE lane.id = n.id";
         tx.execute(sql, &[&lanes, &messages]).await?;
     }
+    Ok(())
+}
+
+async fn free(tx: &Tx, held: bool, finished: &Vec<Uuid>) -> Result<(), Fail> {
     if held {
-        tx.execute("UPDATE lane SET message_id = NULL WHERE message_id = ANY ($1)", &[&finished]).await?;
+        tx.execute("UPDATE lane SET message_id = NULL WHERE message_id = ANY ($1)", &[finished]).await?;
     }
-    leave(tx, wave, changed).await?;
-    let children = append(tx, &arrivals).await?;
-    if wave.iter().any(|s| s.notify) {
-        notify(tx, &children).await?;
-    }
-    recount(tx, &counted).await?;
-    let mut made: Vec<Vec<AcceptedDelivery>> = wave.iter().map(|_| Vec::new()).collect();
-    for (of, child) in of.into_iter().zip(children) {
-        made[of].push(child);
-    }
-    Ok(made)
+    Ok(())
 }
 
 /// Frees lanes of open messages when no member of theirs is left there.

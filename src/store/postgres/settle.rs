@@ -3,16 +3,18 @@
 //! Settlements that touch the same message or delivery are done one after the other, in waves; those of one wave have nothing in common but
 //! lanes and outlets, for which their order makes no difference or is kept here.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use futures_util::future::{join, join3, join5};
 use uuid::Uuid;
 
 use super::accept::PreparedDelivery;
 use super::connect::{Db, transaction};
 use super::failure::Fail;
 use super::group::Grouped;
-use super::messages::{PreparedMessage, add_members, clean_cell, write_cells, write_messages};
-use super::outcomes::{change_deliveries, end_attempts, update_lanes};
+use super::messages::{PreparedMessage, Write, add_members, clean_cell, write_cells, write_messages};
+use super::outcomes::{Lanes, change_deliveries, end_attempts};
 use super::rows::{clean, clean_optional, get};
 use super::tx::Tx;
 use crate::model::{EventId, OutletKey};
@@ -26,13 +28,11 @@ pub(super) struct PreparedSettlement {
     pub(super) settlement: Settlement,
     pub(super) message: Option<PreparedMessage>,
     pub(super) children: Vec<(EventId, PreparedDelivery)>,
-    /// Whether owners of the children's outlets are told.
-    pub(super) notify: bool,
 }
 
 impl PreparedSettlement {
     /// Serialises; meant for the caller's thread.
-    pub(super) fn new(mut settlement: Settlement, notify: bool) -> Result<Self, StoreError> {
+    pub(super) fn new(mut settlement: Settlement) -> Result<Self, StoreError> {
         if settlement.message.is_none() && (settlement.attempt.is_some() || !settlement.cells.is_empty()) {
             return Err(StoreError::Invalid("an attempt or cells cannot be settled without their message".into()));
         }
@@ -60,7 +60,7 @@ impl PreparedSettlement {
         if let Some(OutletChange { held: Some(held), .. }) = &mut settlement.outlet {
             clean_optional(held);
         }
-        Ok(Self { settlement, message, children, notify })
+        Ok(Self { settlement, message, children })
     }
 
     /// Bytes it takes in the queue, about.
@@ -92,19 +92,23 @@ impl Grouped for PreparedSettlement {
 async fn settle_all(tx: &Tx, group: &[&PreparedSettlement]) -> Result<Vec<Result<Settled, StoreError>>, Fail> {
     let epochs = lock_outlets(tx, group).await?;
     let live = |s: &PreparedSettlement| epochs.get(s.settlement.fence.outlet.as_str()) == Some(&s.settlement.fence.epoch);
-    let mut settled = Vec::new();
-    let (mut wave, mut touched): (Vec<&PreparedSettlement>, HashSet<Uuid>) = Default::default();
+    let mut waves: Vec<Vec<&PreparedSettlement>> = Vec::new();
+    let mut touched: HashSet<Uuid> = HashSet::new();
     for next in group.iter().filter(|s| live(s)) {
         let touches = next.touches();
-        if !touched.is_disjoint(&touches) {
-            settled.extend(settle_wave(tx, &wave).await?);
-            wave.clear();
+        if waves.is_empty() || !touched.is_disjoint(&touches) {
+            waves.push(Vec::new());
             touched.clear();
         }
-        wave.push(next);
+        if let Some(wave) = waves.last_mut() {
+            wave.push(next);
+        }
         touched.extend(touches);
     }
-    settled.extend(settle_wave(tx, &wave).await?);
+    let mut settled = Vec::with_capacity(group.len());
+    for (ix, wave) in waves.iter().enumerate() {
+        settled.extend(settle_wave(tx, wave, ix + 1 == waves.len()).await?);
+    }
     let mut settled = settled.into_iter();
     Ok(group.iter().map(|s| if live(s) { settled.next().ok_or(StoreError::Fenced) } else { Err(StoreError::Fenced) }).collect())
 }
@@ -117,101 +121,148 @@ async fn lock_outlets(tx: &Tx, group: &[&PreparedSettlement]) -> Result<HashMap<
     rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
 }
 
-async fn settle_wave(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<Vec<Settled>, Fail> {
-    if wave.is_empty() {
-        return Ok(Vec::new());
-    }
-    count_months(tx, wave).await?;
-    for s in wave {
-        if let Some(change) = &s.settlement.outlet {
-            change_outlet(tx, &s.settlement.fence.outlet, change).await?;
-        }
-    }
-    let taken = settle_messages(tx, wave).await?;
-    end_attempts(tx, wave).await?;
+/// Two steps, each sent as one: what changes by itself, with the locks of the lanes, and then what is written to the lanes; behind the last wave
+/// the end.
+async fn settle_wave(tx: &Tx, wave: &[&PreparedSettlement], last: bool) -> Result<Vec<Settled>, Fail> {
+    let messages = Messages::of(wave);
     let mut cells = Vec::new();
     for s in wave {
         let Some(message) = &s.settlement.message else { continue };
         cells.extend(s.message.iter().flat_map(|m| &m.message.cells).chain(&s.settlement.cells).map(|cell| (message.id, cell)));
     }
-    write_cells(tx, &cells).await?;
-    let lanes = change_deliveries(tx, wave).await?;
-    let children = update_lanes(tx, wave, &taken, &lanes).await?;
+    let lanes = Lanes::of(wave);
+    let (outlets, taken, (attempts, cells), changed, held) = join5(
+        change_outlets(tx, wave),
+        messages.settle(tx),
+        join(end_attempts(tx, wave), write_cells(tx, &cells)),
+        change_deliveries(tx, wave),
+        lanes.lock(tx),
+    )
+    .await;
+    // The first that was refused tells why; the others say that the transaction is broken.
+    outlets?;
+    let taken = taken?;
+    attempts.and(cells)?;
+    let children = lanes.update(tx, wave, taken, &changed?, held?, last).await?;
     Ok(children.into_iter().map(|children| Settled { children }).collect())
 }
 
-/// Stores messages with their members, or marks stored ones; gives the lanes that open messages take.
-async fn settle_messages(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<Vec<(i64, Uuid)>, Fail> {
-    let mut writes = Vec::new();
-    let (mut members, mut messages) = (Vec::new(), Vec::new());
-    let (mut stored, mut dones) = (Vec::new(), Vec::new());
-    let mut open = HashSet::new();
-    for s in wave {
-        let Some(message) = &s.settlement.message else { continue };
-        let Some(new) = &s.message else {
-            stored.push(message.id.0);
-            dones.push(message.done);
-            continue;
-        };
-        writes.push((&s.settlement.fence.outlet, new, message.done));
-        if !message.done {
-            open.insert(message.id.0);
-        }
-        for member in &new.message.members {
-            // Those that change now get their message with the change; only an open message occupies lanes.
-            if !message.done || s.settlement.deliveries.iter().all(|change| change.id != *member) {
-                members.push(member.0);
-                messages.push(message.id.0);
+/// What becomes of the messages of a wave.
+#[derive(Default)]
+struct Messages<'a> {
+    writes: Vec<Write<'a>>,
+    members: (Vec<Uuid>, Vec<Uuid>),
+    stored: (Vec<Uuid>, Vec<bool>),
+    open: HashSet<Uuid>,
+}
+
+impl<'a> Messages<'a> {
+    fn of(wave: &[&'a PreparedSettlement]) -> Self {
+        let mut all = Self::default();
+        for s in wave {
+            let Some(message) = &s.settlement.message else { continue };
+            let Some(new) = &s.message else {
+                all.stored.0.push(message.id.0);
+                all.stored.1.push(message.done);
+                continue;
+            };
+            all.writes.push((&s.settlement.fence.outlet, new, message.done));
+            if !message.done {
+                all.open.insert(message.id.0);
+            }
+            for member in &new.message.members {
+                // Those that change now get their message with the change; only an open message occupies lanes.
+                if !message.done || s.settlement.deliveries.iter().all(|change| change.id != *member) {
+                    all.members.0.push(member.0);
+                    all.members.1.push(message.id.0);
+                }
             }
         }
+        all
     }
-    write_messages(tx, &writes).await?;
-    let members = add_members(tx, members, messages).await?;
-    if !stored.is_empty() {
-        let sql = "UPDATE message m SET done = n.done FROM unnest($1, $2) AS n (id, done) WHERE m.id = n.id RETURNING m.id";
-        let rows = tx.query(sql, &[&stored, &dones]).await?;
-        let known: HashSet<Uuid> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
-        if let Some(id) = stored.iter().find(|id| !known.contains(id)) {
-            return Err(StoreError::Invalid(format!("message {id} was never formed and is not given")).into());
-        }
+
+    /// Stores messages with their members, or marks stored ones; gives the lanes that open messages take. All is sent when this is first polled.
+    async fn settle(&self, tx: &Tx) -> Result<Vec<(i64, Uuid)>, Fail> {
+        let members = add_members(tx, self.members.0.clone(), self.members.1.clone());
+        let (written, members, marked) = join3(write_messages(tx, &self.writes), members, mark(tx, &self.stored)).await;
+        written?;
+        let members = members?;
+        marked?;
+        Ok(members.into_iter().filter(|member| self.open.contains(&member.message)).map(|member| (member.lane, member.message)).collect())
     }
-    Ok(members.into_iter().filter(|member| open.contains(&member.message)).map(|member| (member.lane, member.message)).collect())
 }
 
-/// `2026-11` sorts as text; an outcome that comes in late for a month gone by changes nothing.
-async fn count_months(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<(), Fail> {
-    let mut months: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
-    let mut latest: HashMap<&str, &str> = HashMap::new();
-    for s in wave {
-        let Some((month, count)) = &s.settlement.sent_in_month else { continue };
-        let outlet = s.settlement.fence.outlet.as_str();
-        let latest = latest.entry(outlet).or_insert(month);
-        if month.as_str() >= *latest {
-            *latest = month;
-            *months.entry(month).or_default().entry(outlet).or_default() += count;
-        }
-    }
-    for (month, counts) in months {
-        let (outlets, counts): (Vec<&str>, Vec<i64>) = counts.into_iter().unzip();
-        tx.execute(
-            "UPDATE outlet o SET month_sent = CASE WHEN o.month = $1 THEN o.month_sent + n.count ELSE n.count END, month = $1
-             FROM unnest($2, $3) AS n (key, count) WHERE o.key = n.key AND o.month <= $1",
-            &[&month, &outlets, &counts],
-        )
-        .await?;
-    }
-    Ok(())
-}
-
-/// Sets what of an outlet's pause and hold changes.
-pub(super) async fn change_outlet(tx: &Tx, outlet: &OutletKey, change: &OutletChange) -> Result<(), Fail> {
-    if change.paused_until.is_none() && change.held.is_none() {
+async fn mark(tx: &Tx, (stored, dones): &(Vec<Uuid>, Vec<bool>)) -> Result<(), Fail> {
+    if stored.is_empty() {
         return Ok(());
     }
-    let held = change.held.as_ref().and_then(|held| held.as_deref());
+    let sql = "UPDATE message m SET done = n.done FROM unnest($1, $2) AS n (id, done) WHERE m.id = n.id RETURNING m.id";
+    let rows = tx.query(sql, &[stored, dones]).await?;
+    let known: HashSet<Uuid> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    match stored.iter().find(|id| !known.contains(id)) {
+        None => Ok(()),
+        Some(id) => Err(StoreError::Invalid(format!("message {id} was never formed and is not given")).into()),
+    }
+}
+
+async fn change_outlets(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<(), Fail> {
+    let mut changes: BTreeMap<&str, OutletRow<'_>> = BTreeMap::new();
+    for s in wave.iter().map(|s| &s.settlement) {
+        if s.outlet.is_some() || s.sent_in_month.is_some() {
+            changes.entry(s.fence.outlet.as_str()).or_default().add(s.outlet.as_ref(), s.sent_in_month.as_ref());
+        }
+    }
+    write_outlets(tx, &changes).await
+}
+
+/// What of an outlet's pause and hold changes, without an attempt.
+pub(super) async fn change_outlet(tx: &Tx, outlet: &OutletKey, change: &OutletChange) -> Result<(), Fail> {
+    let mut row = OutletRow::default();
+    row.add(Some(change), None);
+    write_outlets(tx, &BTreeMap::from([(outlet.as_str(), row)])).await
+}
+
+/// What changes in an outlet's row; what came later counts.
+#[derive(Default)]
+struct OutletRow<'a> {
+    paused_until: Option<i64>,
+    held: Option<Option<&'a str>>,
+    month: Option<&'a str>,
+    sent: i64,
+}
+
+impl<'a> OutletRow<'a> {
+    fn add(&mut self, change: Option<&'a OutletChange>, month: Option<&'a (String, i64)>) {
+        if let Some(change) = change {
+            self.paused_until = change.paused_until.or(self.paused_until);
+            self.held = change.held.as_ref().map(Option::as_deref).or(self.held);
+        }
+        // `2026-11` sorts as text; an outcome that comes in late for a month gone by changes nothing.
+        let Some((month, sent)) = month else { return };
+        match self.month.map_or(Ordering::Greater, |known| month.as_str().cmp(known)) {
+            Ordering::Greater => (self.month, self.sent) = (Some(month.as_str()), *sent),
+            Ordering::Equal => self.sent += sent,
+            Ordering::Less => {}
+        }
+    }
+}
+
+async fn write_outlets(tx: &Tx, changes: &BTreeMap<&str, OutletRow<'_>>) -> Result<(), Fail> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<&str> = changes.keys().copied().collect();
+    let paused: Vec<Option<i64>> = changes.values().map(|row| row.paused_until).collect();
+    let holds: Vec<bool> = changes.values().map(|row| row.held.is_some()).collect();
+    let held: Vec<Option<&str>> = changes.values().map(|row| row.held.flatten()).collect();
+    let months: Vec<Option<&str>> = changes.values().map(|row| row.month).collect();
+    let sent: Vec<i64> = changes.values().map(|row| row.sent).collect();
     tx.execute(
-        "UPDATE outlet SET paused_until = coalesce($2, paused_until), held = CASE WHEN $3 THEN $4 ELSE held END WHERE key = $1",
-        &[&outlet.as_str(), &change.paused_until, &change.held.is_some(), &held],
+        "UPDATE outlet o SET paused_until = coalesce(n.paused_until, o.paused_until), held = CASE WHEN n.holds THEN n.held ELSE o.held END,
+             month = greatest(o.month, n.month COLLATE \"C\"),
+             month_sent = CASE WHEN o.month = n.month THEN o.month_sent + n.sent WHEN o.month < n.month THEN n.sent ELSE o.month_sent END
+         FROM unnest($1, $2, $3, $4, $5, $6) AS n (key, paused_until, holds, held, month, sent) WHERE o.key = n.key",
+        &[&keys, &paused, &holds, &held, &months, &sent],
     )
     .await?;
     Ok(())

@@ -1,20 +1,23 @@
 //! A transaction on a pooled connection, as a transaction-mode pooler allows it: no prepared statements, no session settings.
 //!
-//! Its settings are local to it and travel with its first statement. Dropped without [`Tx::commit`] it is rolled back. Knows no table.
+//! Its settings are local to it and travel with its first statement, and statements that are awaited together travel together: each is sent when it
+//! is first polled, and the database does them in that order. Dropped without its end it is rolled back. Knows no table.
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use deadpool_postgres::Object;
+use futures_util::future::join;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use super::connect::closed;
 use super::failure::Fail;
+use crate::store::StoreError;
 
 /// A parameter that knows its type, so that a statement needs no question about it beforehand.
 pub(super) trait Param: Send + Sync {
@@ -39,20 +42,39 @@ params! {
     Vec<Option<String>> => TEXT_ARRAY, Vec<&[u8]> => BYTEA_ARRAY, Vec<Vec<u8>> => BYTEA_ARRAY,
 }
 
+/// What a transaction may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Write,
+    Read,
+}
+
 /// A transaction.
 pub(super) struct Tx {
     client: Option<Object>,
     begin: Arc<str>,
+    access: Access,
     begun: AtomicBool,
-    /// Whether an answer is awaited.
-    busy: AtomicBool,
-    ended: bool,
+    /// Answers that are awaited.
+    awaited: AtomicUsize,
+    /// Whether a request was refused, here or by the database.
+    failed: AtomicBool,
+    /// Whether its end was sent.
+    ended: AtomicBool,
 }
 
 impl Tx {
     /// One that is begun, by the statements `begin`, together with its first query.
-    pub(super) fn new(client: Object, begin: Arc<str>) -> Self {
-        Self { client: Some(client), begin, begun: AtomicBool::new(false), busy: AtomicBool::new(false), ended: false }
+    pub(super) fn new(client: Object, begin: Arc<str>, access: Access) -> Self {
+        Self {
+            client: Some(client),
+            begin,
+            access,
+            begun: AtomicBool::new(false),
+            awaited: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        }
     }
 
     /// Runs a request after the beginning of the transaction. Both are sent before either answer is awaited: requests of one connection are
@@ -62,14 +84,23 @@ impl Tx {
         F: Future<Output = Result<T, Error>>,
     {
         let Some(client) = &self.client else { return Err(closed().into()) };
-        self.busy.store(true, Ordering::Relaxed);
+        if self.ended.load(Ordering::Relaxed) {
+            // It would be done outside the transaction.
+            return Err(
+                StoreError::Unusable("a defect in the store: a statement came after the end of its transaction; please report it".into()).into()
+            );
+        }
+        self.awaited.fetch_add(1, Ordering::Relaxed);
         let answer = if self.begun.swap(true, Ordering::Relaxed) {
             request(client).await
         } else {
-            let (begin, answer) = futures_util::future::join(client.batch_execute(&self.begin), request(client)).await;
+            let (begin, answer) = join(client.batch_execute(&self.begin), request(client)).await;
             begin.and(answer)
         };
-        self.busy.store(false, Ordering::Relaxed);
+        self.awaited.fetch_sub(1, Ordering::Relaxed);
+        if answer.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
         Ok(answer?)
     }
 
@@ -95,13 +126,32 @@ impl Tx {
         self.run(|client| client.batch_execute(sql)).await
     }
 
-    /// Commits; returns after the database has synced it.
-    pub(super) async fn commit(mut self) -> Result<(), Fail> {
-        self.ended = true;
+    /// Commits; returns after the database has synced it. What only read is ended without waiting for that.
+    pub(super) async fn commit(self) -> Result<(), Fail> {
+        if self.access == Access::Read || self.ended.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.end().await
+    }
+
+    /// Commits behind the last statements without waiting for their answers. `last` must send all it has to say when it is first polled; what it
+    /// says later is refused. When the database refuses one of them, the end undoes everything.
+    pub(super) async fn commit_behind<T>(&self, last: impl Future<Output = Result<T, Fail>>) -> Result<T, Fail> {
+        match join(last, self.end()).await {
+            (Ok(done), committed) => committed.map(|()| done),
+            // The connection broke: the end had been sent, and may have been heard.
+            (Err(Fail::Sql(error)), _) if error.code().is_none() => Err(Fail::Unsure(error.to_string())),
+            (Err(fail), _) => Err(fail),
+        }
+    }
+
+    async fn end(&self) -> Result<(), Fail> {
+        self.ended.store(true, Ordering::Relaxed);
         let Some(client) = self.client.as_ref().filter(|_| self.begun.load(Ordering::Relaxed)) else { return Ok(()) };
-        self.busy.store(true, Ordering::Relaxed);
-        let done = client.batch_execute("COMMIT").await;
-        self.busy.store(false, Ordering::Relaxed);
+        self.awaited.fetch_add(1, Ordering::Relaxed);
+        // A statement that could not even be sent is known to nobody but us.
+        let done = client.batch_execute(if self.failed.load(Ordering::Relaxed) { "ROLLBACK" } else { "COMMIT" }).await;
+        self.awaited.fetch_sub(1, Ordering::Relaxed);
         done.map_err(|error| match error.code() {
             // A server that goes down in the middle of it may have written it.
             Some(code) if !["08", "57"].contains(&&code.code()[..2]) => Fail::Sql(error),
@@ -113,19 +163,19 @@ impl Tx {
 impl Drop for Tx {
     fn drop(&mut self) {
         let Some(client) = self.client.take() else { return };
-        if *self.busy.get_mut() {
+        if *self.awaited.get_mut() > 0 {
             // Given up in the middle of a request: nobody knows when it will be answered, so nobody else shall have to wait for it.
             drop(Object::take(client));
             return;
         }
-        if self.ended || !*self.begun.get_mut() || client.is_closed() {
+        if *self.ended.get_mut() || !*self.begun.get_mut() || client.is_closed() {
             return;
         }
         // The request is sent by its first poll and answered in its turn, before anything that the connection's next user sends; nobody has
-        // to wait for that.
-        let rollback = pin!(client.batch_execute("ROLLBACK"));
-        if let Poll::Ready(Err(error)) = rollback.poll(&mut Context::from_waker(Waker::noop())) {
-            tracing::debug!(%error, "a transaction could not be rolled back; its connection is closed");
+        // to wait for that. What was read is committed, so that the database's own figures show no rollbacks that are none.
+        let end = pin!(client.batch_execute(if self.access == Access::Read { "COMMIT" } else { "ROLLBACK" }));
+        if let Poll::Ready(Err(error)) = end.poll(&mut Context::from_waker(Waker::noop())) {
+            tracing::debug!(%error, "a transaction could not be ended; its connection is closed");
         }
     }
 }

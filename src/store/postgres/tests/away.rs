@@ -7,6 +7,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::super::failure::Fail;
 use super::*;
 use crate::store::contract::fixtures::*;
 use crate::store::*;
@@ -131,6 +132,32 @@ async fn a_line_that_fell_silent_is_given_up() {
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     wire.set(Line::Up);
     back(&store).await;
+    store.close().await;
+}
+
+/// The line breaks when the last statement and the end are on their way: the database does both although nobody hears of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_nobody_confirmed_may_stand() {
+    let Some(wire) = Wire::new().await else { return };
+    let store = wire.open().await;
+    let shell = wire.place.shell().await;
+    let tx = store.db.write().await.unwrap();
+    let own: i32 = tx.first("SELECT pg_backend_pid()", &[]).await.unwrap().unwrap().get(0);
+    shell.batch_execute("BEGIN; LOCK TABLE mute IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let last = tx.execute("INSERT INTO mute (channel, until, reason, by) VALUES ('ops', 0, '', '')", &[]);
+    let (done, ()) = futures_util::future::join(tx.commit_behind(last), async {
+        while shell.query_one("SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted", &[&own]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::task::yield_now().await;
+        }
+        wire.set(Line::Down);
+    })
+    .await;
+    let fail = done.unwrap_err();
+    assert!(matches!(fail, Fail::Unsure(_)) && !fail.is_passing() && fail.is_hopeless(), "{fail:?}");
+    shell.batch_execute("ROLLBACK").await.unwrap();
+    while shell.query_one("SELECT count(*) FROM mute", &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::task::yield_now().await;
+    }
     store.close().await;
 }
 

@@ -2,10 +2,12 @@
 //! hints, leases by its clock.
 
 mod away;
+mod moving;
 mod nodes;
 mod opening;
 mod queueing;
 mod server;
+mod together;
 
 use std::sync::Arc;
 

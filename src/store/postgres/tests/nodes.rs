@@ -232,20 +232,15 @@ async fn leases_are_measured_by_the_databases_clock() {
     store.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn owners_are_told_that_something_waits() {
-    let Some(place) = Place::new() else { return };
-    let store = place.open().await;
-    let (client, mut connection) = tokio_postgres::connect(&place.url, NoTls).await.unwrap();
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
-            if let tokio_postgres::AsyncMessage::Notification(hint) = message {
-                let _ = tell.send(hint.payload().to_owned());
-            }
-        }
-    });
-    client.batch_execute("LISTEN watchfire").await.unwrap();
+    let Some((store, other, place)) = two().await else { return };
+    let (mut own, mut told) = (store.hints().unwrap(), other.hints().unwrap());
+    let shell = place.shell().await;
+    let listening = "SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN watchfire'";
+    while shell.query_one(listening, &[]).await.unwrap().get::<_, i64>(0) < 2 {
+        tokio::task::yield_now().await;
+    }
     // Other tests share the channel of the hints, so the outlets of this one are its own.
     let outlet = |n: u8| OutletKey::from_stored(&format!("{}:{n}", place.schema));
     let skipped = NewDelivery { state: State::Skipped, outlet: outlet(9), reason: Some("r".into()), ..delivery("none", LANE) };
@@ -255,10 +250,20 @@ async fn owners_are_told_that_something_waits() {
     store.requeue(&[taken.deliveries[0].id], Some(to), T0).await.unwrap();
     let mut heard = Vec::new();
     while heard.len() < 3 {
-        heard.extend(told.recv().await.filter(|hint| hint.starts_with(&place.schema)));
+        heard.extend(told.recv().await.filter(|hint| hint.as_str().starts_with(&place.schema)));
     }
-    assert_eq!(heard, [outlet(1), outlet(2), outlet(3)].map(|outlet| outlet.to_string()));
+    assert_eq!(heard, [outlet(1), outlet(2), outlet(3)], "each once, in order");
+    // What this one tells is nothing new to itself, and what the other tells is heard.
+    other.accept(event(vec![of("sms", 4)])).await.unwrap();
+    loop {
+        let hint = own.recv().await.unwrap();
+        if hint.as_str().starts_with(&place.schema) {
+            assert_eq!(hint, outlet(4));
+            break;
+        }
+    }
     store.close().await;
+    other.close().await;
 }
 
 /// A rolling upgrade, seen from the old program: a newer node has brought the schema one version further, by adding to it. A node that was running

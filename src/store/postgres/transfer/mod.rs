@@ -1,5 +1,5 @@
 //! Everything of a SQLite store into a PostgreSQL one: history first, then in one last transaction the lanes and outlets, without which nothing is
-//! delivered. Broken off, it can be begun again: what is there already is passed over.
+//! delivered. Broken off, it can be begun again, also when the source went on working meanwhile: what is there becomes what the source says now.
 
 mod table;
 
@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 
 use super::connect::transaction;
 use super::failure::Fail;
+use super::rows::count;
 use super::{PostgresStore, StoreError};
-use table::{Batch, TABLES, Table};
+use table::{Batch, TABLES, Table, When};
 
 /// Rows copied in one transaction.
 const STEP: usize = 1000;
@@ -40,17 +41,15 @@ impl PostgresStore {
             ));
         }
         let mut total = 0;
-        let (history, last): (Vec<&Table>, Vec<&Table>) = TABLES.iter().partition(|table| !table.last);
+        let (history, last): (Vec<&Table>, Vec<&Table>) = TABLES.iter().partition(|table| table.when != When::Last);
         for table in history {
-            let (all, mut batches) = read(file.to_owned(), table).await?;
-            let mut done = 0;
-            while let Some(batch) = batches.recv().await {
-                let batch = batch?;
-                done += batch.rows as u64;
-                transaction!(&self.db, write, |tx| table::insert(tx, table, &batch)).map_err(Fail::into_store_error)?;
-                told(Progress { table: table.name, done, all });
+            let mut copied = self.copy(file, table, &mut told).await?;
+            if table.when == When::History && self.rows(table).await? > copied {
+                // The source has removed some of what a try before had copied.
+                transaction!(&self.db, write, |tx| clear(tx, table)).map_err(Fail::into_store_error)?;
+                copied = self.copy(file, table, &mut told).await?;
             }
-            total += done;
+            total += copied;
         }
         let mut rest: Vec<(&Table, Vec<Batch>)> = Vec::new();
         for table in last {
@@ -62,13 +61,45 @@ impl PostgresStore {
             total += all;
             rest.push((table, read));
         }
-        transaction!(&self.db, write, |tx| finish(tx, &rest)).map_err(Fail::into_store_error)?;
+        self.finish(&rest).await.map_err(Fail::into_store_error)?;
         for (table, batches) in &rest {
             let rows = batches.iter().map(|batch| batch.rows as u64).sum();
             told(Progress { table: table.name, done: rows, all: rows });
         }
         Ok(total)
     }
+
+    async fn copy(&self, file: &Path, table: &'static Table, told: &mut impl FnMut(Progress)) -> Result<u64, StoreError> {
+        let (all, mut batches) = read(file.to_owned(), table).await?;
+        let mut done = 0;
+        while let Some(batch) = batches.recv().await {
+            let batch = batch?;
+            done += batch.rows as u64;
+            transaction!(&self.db, write, |tx| table::insert(tx, table, &batch)).map_err(Fail::into_store_error)?;
+            told(Progress { table: table.name, done, all });
+        }
+        Ok(done)
+    }
+
+    /// Not bounded in time as other transactions are: there may be a million lanes.
+    async fn finish(&self, rest: &[(&Table, Vec<Batch>)]) -> Result<(), Fail> {
+        let tx = self.db.write().await?;
+        finish(&tx, rest).await?;
+        tx.commit().await
+    }
+
+    async fn rows(&self, table: &Table) -> Result<u64, StoreError> {
+        transaction!(&self.db, read, |tx| count_rows(tx, table)).map_err(Fail::into_store_error)
+    }
+}
+
+async fn count_rows(tx: &super::tx::Tx, table: &Table) -> Result<u64, Fail> {
+    let row = tx.first(&format!("SELECT count(*) FROM {}", table.name), &[]).await?;
+    row.map_or(Ok(0), |row| count(&row, 0))
+}
+
+async fn clear(tx: &super::tx::Tx, table: &Table) -> Result<(), Fail> {
+    tx.batch(&format!("SET LOCAL statement_timeout TO 0; TRUNCATE {}", table.name)).await
 }
 
 async fn has_lanes(tx: &super::tx::Tx) -> Result<bool, Fail> {

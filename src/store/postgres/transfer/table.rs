@@ -4,8 +4,11 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use uuid::Uuid;
 
+use super::super::accept::SEPARATOR;
 use super::super::failure::Fail;
+use super::super::rows::clean;
 use super::super::tx::{Param, Tx};
+use crate::store::TargetRecord;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +24,8 @@ enum Kind {
     Flag,
     /// Ids one behind the other.
     Ids,
+    /// The fallback channels of a target, which PostgreSQL also keeps beside it.
+    Fallback,
 }
 
 /// A table.
@@ -28,23 +33,33 @@ pub(super) struct Table {
     /// Its name on both sides.
     pub(super) name: &'static str,
     columns: &'static [(&'static str, Kind)],
-    /// Whether it comes in the last transaction.
-    pub(super) last: bool,
-    /// Columns that are made of others: name and expression.
-    made: Option<(&'static str, &'static str)>,
+    /// How many of the columns, from the first, tell rows apart.
+    key: usize,
+    pub(super) when: When,
 }
 
-use Kind::{Bytes, Flag, Id, Ids, MaybeId, MaybeNumber, MaybeText, Number, Small, Text};
+/// When a table is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// With the history; nobody else writes to it before the end of the transfer.
+    History,
+    /// With the history; a node that has nothing to deliver may have written to it.
+    Shared,
+    /// In the last transaction.
+    Last,
+}
+
+use Kind::{Bytes, Fallback, Flag, Id, Ids, MaybeId, MaybeNumber, MaybeText, Number, Small, Text};
 
 /// All of them, in the order in which they are copied.
 pub(super) static TABLES: &[Table] = &[
     Table {
         name: "event",
         columns: &[("id", Id), ("source", Text), ("received_at", Number), ("group_key", Text), ("plan", Text), ("body", Bytes), ("note", MaybeText)],
-        last: false,
-        made: None,
+        key: 1,
+        when: When::History,
     },
-    Table { name: "dedup", columns: &[("key", Bytes), ("event_id", Id), ("seen_at", Number)], last: false, made: None },
+    Table { name: "dedup", columns: &[("key", Bytes), ("event_id", Id), ("seen_at", Number)], key: 1, when: When::History },
     Table {
         name: "delivery",
         columns: &[
@@ -70,12 +85,10 @@ pub(super) static TABLES: &[Table] = &[
             ("done_at", MaybeNumber),
             ("reason", MaybeText),
             ("tried", Ids),
+            ("fallback", Fallback),
         ],
-        last: false,
-        made: Some((
-            "fallback",
-            "(SELECT array_agg(f) FROM json_array_elements_text(nullif((n.target::json -> 'fallback')::text, 'null')::json) AS f)",
-        )),
+        key: 1,
+        when: When::History,
     },
     Table {
         name: "message",
@@ -91,8 +104,8 @@ pub(super) static TABLES: &[Table] = &[
             ("pages", Bytes),
             ("done", Flag),
         ],
-        last: false,
-        made: None,
+        key: 1,
+        when: When::History,
     },
     Table {
         name: "cell",
@@ -106,8 +119,8 @@ pub(super) static TABLES: &[Table] = &[
             ("platform_id", MaybeText),
             ("code", MaybeText),
         ],
-        last: false,
-        made: None,
+        key: 3,
+        when: When::History,
     },
     Table {
         name: "attempt",
@@ -124,11 +137,11 @@ pub(super) static TABLES: &[Table] = &[
             ("code", MaybeText),
             ("answer", MaybeText),
         ],
-        last: false,
-        made: None,
+        key: 1,
+        when: When::History,
     },
-    Table { name: "heartbeat", columns: &[("name", Text), ("seen_at", Number), ("silent_since", MaybeNumber)], last: false, made: None },
-    Table { name: "mute", columns: &[("channel", Text), ("until", Number), ("reason", Text), ("by", Text)], last: false, made: None },
+    Table { name: "heartbeat", columns: &[("name", Text), ("seen_at", Number), ("silent_since", MaybeNumber)], key: 1, when: When::Shared },
+    Table { name: "mute", columns: &[("channel", Text), ("until", Number), ("reason", Text), ("by", Text)], key: 1, when: When::Shared },
     Table {
         name: "outlet",
         columns: &[
@@ -141,8 +154,8 @@ pub(super) static TABLES: &[Table] = &[
             ("month", Text),
             ("month_sent", Number),
         ],
-        last: true,
-        made: None,
+        key: 1,
+        when: When::Last,
     },
     Table {
         name: "lane",
@@ -161,8 +174,8 @@ pub(super) static TABLES: &[Table] = &[
             ("size", Number),
             ("fired", MaybeId),
         ],
-        last: true,
-        made: None,
+        key: 1,
+        when: When::Last,
     },
 ];
 
@@ -188,7 +201,7 @@ impl Values {
             MaybeNumber => Values::MaybeNumbers(Vec::new()),
             Small => Values::Smalls(Vec::new()),
             Text => Values::Texts(Vec::new()),
-            MaybeText | Ids => Values::MaybeTexts(Vec::new()),
+            MaybeText | Ids | Fallback => Values::MaybeTexts(Vec::new()),
             Bytes => Values::Bytes(Vec::new()),
             Flag => Values::Flags(Vec::new()),
         }
@@ -217,7 +230,7 @@ pub(super) struct Batch {
 
 /// Reads a table in batches of `step` rows until `give` says that nobody wants more.
 pub(super) fn read(db: &Connection, table: &Table, step: usize, mut give: impl FnMut(Batch) -> bool) -> rusqlite::Result<()> {
-    let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+    let columns: Vec<&str> = table.columns.iter().map(|(name, kind)| if *kind == Fallback { "target" } else { *name }).collect();
     let mut statement = db.prepare(&format!("SELECT {} FROM {}", columns.join(", "), table.name))?;
     let mut rows = statement.query([])?;
     let fresh = || Batch { rows: 0, values: table.columns.iter().map(|(_, kind)| Values::new(*kind)).collect() };
@@ -240,7 +253,7 @@ pub(super) fn read(db: &Connection, table: &Table, step: usize, mut give: impl F
 fn add(values: &mut Values, kind: Kind, value: ValueRef<'_>) -> rusqlite::Result<()> {
     // PostgreSQL's text has no U+0000.
     let text = |value: ValueRef<'_>| Ok::<_, rusqlite::Error>(value.as_str_or_null()?.map(|text| text.replace('\0', "\u{FFFD}")));
-    let id = |bytes: &[u8]| Uuid::from_slice(bytes).map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, value.data_type(), Box::new(error)));
+    let id = |bytes: &[u8]| Uuid::from_slice(bytes).map_err(|error| unread(value, error));
     match values {
         Values::Ids(list) => list.push(id(value.as_blob()?)?),
         Values::MaybeIds(list) => list.push(value.as_blob_or_null()?.map(id).transpose()?),
@@ -253,6 +266,7 @@ fn add(values: &mut Values, kind: Kind, value: ValueRef<'_>) -> rusqlite::Result
                 value.as_blob_or_null()?.map(|bytes| bytes.chunks(16).map(|each| Ok(id(each)?.to_string())).collect::<rusqlite::Result<Vec<_>>>());
             list.push(ids.transpose()?.map(|ids| format!("{{{}}}", ids.join(","))));
         }
+        Values::MaybeTexts(list) if kind == Fallback => list.push(fallback(value.as_str()?).map_err(|error| unread(value, error))?),
         Values::MaybeTexts(list) => list.push(text(value)?),
         Values::Bytes(list) => list.push(value.as_blob()?.to_vec()),
         Values::Flags(list) => list.push(value.as_i64()? != 0),
@@ -260,20 +274,45 @@ fn add(values: &mut Values, kind: Kind, value: ValueRef<'_>) -> rusqlite::Result
     Ok(())
 }
 
-/// Inserts a batch, passing over rows that are there.
+fn unread(value: ValueRef<'_>, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, value.data_type(), Box::new(error))
+}
+
+/// The channels, with [`SEPARATOR`] between them. Read here, because the database's JSON functions refuse a text that holds U+0000 anywhere.
+fn fallback(target: &str) -> Result<Option<String>, serde_json::Error> {
+    let target: TargetRecord = serde_json::from_str(target)?;
+    let mut list = target.fallback.join(SEPARATOR);
+    clean(&mut list);
+    Ok(Some(list).filter(|list| !list.is_empty()))
+}
+
+/// Inserts a batch. Rows that are there from a try before become what the source says now: it may have gone on working in between.
 pub(super) async fn insert(tx: &Tx, table: &Table, batch: &Batch) -> Result<(), Fail> {
-    let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).chain(table.made.map(|(name, _)| name)).collect();
-    let own = table.columns.iter().map(|(name, kind)| if *kind == Ids { format!("n.{name}::uuid[]") } else { format!("n.{name}") });
-    let selected: Vec<String> = own.chain(table.made.map(|(_, expression)| expression.to_owned())).collect();
-    let places: Vec<String> = (1..=table.columns.len()).map(|place| format!("${place}")).collect();
-    let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+    let value = |(name, kind): &(&str, Kind)| match kind {
+        Ids => format!("n.{name}::uuid[]"),
+        Fallback => format!("string_to_array(n.{name}, '{SEPARATOR}')"),
+        _ => format!("n.{name}"),
+    };
+    let values: Vec<String> = table.columns.iter().map(value).collect();
+    let places: Vec<String> = (1..=names.len()).map(|place| format!("${place}")).collect();
+    let (key, rest) = names.split_at(table.key);
+    // An epoch never falls: whoever owned the outlet here must stay fenced.
+    let changed = |name: &&str| match (table.name, *name) {
+        ("outlet", "epoch") => "epoch = greatest(t.epoch, excluded.epoch)".to_owned(),
+        (_, name) => format!("{name} = excluded.{name}"),
+    };
     let sql = format!(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM unnest({}) AS n ({}) ON CONFLICT DO NOTHING",
-        table.name,
-        names.join(", "),
-        selected.join(", "),
-        places.join(", "),
-        columns.join(", ")
+        "INSERT INTO {table} AS t ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM unnest({places}) AS n ({names})
+         ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE ROW({old}) IS DISTINCT FROM ROW({new})",
+        table = table.name,
+        names = names.join(", "),
+        values = values.join(", "),
+        places = places.join(", "),
+        key = key.join(", "),
+        changes = rest.iter().map(changed).collect::<Vec<_>>().join(", "),
+        old = rest.iter().map(|name| format!("t.{name}")).collect::<Vec<_>>().join(", "),
+        new = rest.iter().map(|name| format!("excluded.{name}")).collect::<Vec<_>>().join(", "),
     );
     let params: Vec<&dyn Param> = batch.values.iter().map(Values::param).collect();
     tx.execute(&sql, &params).await?;

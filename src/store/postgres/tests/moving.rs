@@ -1,0 +1,59 @@
+//! A store that moves here from SQLite, and a second try after the first had broken off.
+
+use super::*;
+use crate::store::contract::fixtures::*;
+use crate::store::*;
+
+/// What both stores say of every delivery, and of what waits in a lane.
+async fn all(store: &S) -> Vec<DeliveryDetail> {
+    let filter = DeliveryFilter { limit: 100, ..DeliveryFilter::default() };
+    let mut details = Vec::new();
+    for row in store.page(&filter).await.unwrap() {
+        details.push(store.show(row.id).await.unwrap().unwrap());
+    }
+    details
+}
+
+#[tokio::test]
+async fn a_second_try_takes_what_happened_since_the_first() {
+    let Some(place) = Place::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.db");
+    let source: S = Arc::new(SqliteStore::open_async(SqliteOptions::new(&path)).await.unwrap());
+    let old = fence(&source).await;
+    let mut odd = delivery("ops", "odd");
+    odd.target.fallback = vec!["sms".into(), "vo\0ice".into()];
+    odd.target.route = "a\0b".into();
+    odd.reason = Some("\0".into());
+    let (waits, sent, gone) = (put_one(&source, odd).await, put(&source, "s").await, put(&source, "g").await);
+    deliver(&source, &old, &[&gone], T0).await;
+
+    let target = place.open().await;
+    target.take_from(&path, |_| {}).await.unwrap();
+    let both: S = target.clone();
+    let to = MoveTo { channel: "vo\u{FFFD}ice".into(), outlet: outlet(), fallback: vec![] };
+    assert_eq!(both.fall_back("ops", T0 + 1, to, "r", 9, T0).await.unwrap().len(), 1, "the fallback list came along");
+    let error = target.take_from(&path, |_| {}).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Invalid(why) if why.contains("holds deliveries already")), "{error:?}");
+
+    // As if the first try had been broken off before its last transaction. The server then went on with the old store for a while.
+    place.shell().await.batch_execute("TRUNCATE lane, outlet; DELETE FROM delivery WHERE origin_id IS NOT NULL").await.unwrap();
+    deliver(&source, &old, &[&sent], T0 + 20 * MIN).await;
+    let late = put(&source, "s").await;
+    let keep = Retention { sent_before: T0 + 1, dead_before: T0, dedup_before: T0 };
+    assert_eq!(source.purge(keep, 100).await.unwrap(), 1, "what the first try had copied is removed");
+    target.take_from(&path, |_| {}).await.unwrap();
+    let (here, there) = (all(&both).await, all(&source).await);
+    assert_eq!(here.len(), 3);
+    for (here, there) in here.iter().zip(&there) {
+        let of = |d: &DeliveryDetail| format!("{:?} {:?}", d.row, d.message.as_ref().map(|m| (&m.cells, &m.attempts))).replace("\\0", "\u{FFFD}");
+        assert_eq!(of(here), of(there));
+    }
+    assert!(both.show(gone.id).await.unwrap().is_none());
+    assert_eq!(places(&both, late.lane).await, [(2, late.id)], "what was sent meanwhile does not wait here");
+    assert_eq!(ready(&both).await.len(), 2);
+    assert!(both.own(claim("n", T0)).await.unwrap().unwrap().epoch > old.epoch, "epochs go on");
+    assert_eq!(put(&both, "odd").await.lane, waits.lane);
+    both.close().await;
+    source.close().await;
+}
