@@ -70,6 +70,8 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
     let shared = &engine.shared;
     let plan = shared.plan.load_full();
     let now = shared.clock.now_ms();
+    let channels = plan.channels.values().map(|channel| (channel.platform.name, &*channel.name));
+    shared.metrics.know(channels, plan.heartbeats.iter().map(|heartbeat| &*heartbeat.name));
     let stats = shared.store.stats().await?;
     shared.metrics.store_bytes(stats.bytes);
     for channel in plan.channels.values() {

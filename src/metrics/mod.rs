@@ -1,5 +1,7 @@
 //! What is counted, with bounded labels: platforms and channels come from the configuration, never from bodies.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -79,6 +81,14 @@ pub struct Metrics {
     alarms: Family<What, Counter>,
     quiet: Family<Heartbeat, Gauge>,
     silent: Family<Heartbeat, Gauge>,
+    known: Mutex<Known>,
+}
+
+/// What there are series of.
+#[derive(Default, PartialEq, Eq)]
+struct Known {
+    channels: BTreeMap<String, &'static str>,
+    heartbeats: BTreeSet<String>,
 }
 
 impl Default for Metrics {
@@ -123,7 +133,11 @@ impl Metrics {
         let (quiet, silent) = (Family::default(), Family::default());
         registry.register_with_unit("heartbeat_quiet", "How long ago a sign of life last came", Unit::Seconds, quiet.clone());
         registry.register("heartbeat_missing", "1 while a heartbeat is missing", silent.clone());
+        for outcome in ["malformed", "too_large", "unauthorized", "unavailable"] {
+            received.get_or_create(&Received { sender: "any", outcome }).inc_by(0);
+        }
         Self {
+            known: Mutex::default(),
             registry,
             received,
             deliveries,
@@ -147,6 +161,42 @@ impl Metrics {
             quiet,
             silent,
         }
+    }
+
+    /// The channels (platform and name) and heartbeats of the configuration. Counters of new channels begin at 0, because Prometheus does not see the
+    /// increase of a series that begins with 1; what stands still of those that are gone is taken away, so that no alert fires on it for ever.
+    pub fn know<'a>(&self, channels: impl Iterator<Item = (&'static str, &'a str)>, heartbeats: impl Iterator<Item = &'a str>) {
+        let now = Known {
+            channels: channels.map(|(platform, name)| (name.to_owned(), platform)).collect(),
+            heartbeats: heartbeats.map(str::to_owned).collect(),
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == now {
+            return;
+        }
+        for (channel, platform) in &now.channels {
+            for outcome in ["sent", "dead", "unknown", "expired"] {
+                self.deliveries.get_or_create(&Delivered { platform, channel: channel.clone(), outcome }).inc_by(0);
+            }
+            self.fallbacks.get_or_create(&Rendered { platform, channel: channel.clone() }).inc_by(0);
+            self.merged.get_or_create(&Channel { channel: channel.clone() }).inc_by(0);
+        }
+        for channel in known.channels.keys().filter(|name| !now.channels.contains_key(*name)).cloned() {
+            for state in ["waiting", "deferred"] {
+                self.queue.remove(&ChannelState { channel: channel.clone(), state });
+            }
+            let labels = Channel { channel };
+            self.oldest.remove(&labels);
+            self.paused.remove(&labels);
+            self.held.remove(&labels);
+            self.month.remove(&labels);
+        }
+        for heartbeat in known.heartbeats.difference(&now.heartbeats).cloned() {
+            let labels = Heartbeat { heartbeat };
+            self.quiet.remove(&labels);
+            self.silent.remove(&labels);
+        }
+        *known = now;
     }
 
     /// A body arrived: `accepted`, `duplicate`, `malformed`, `too_large`, `unauthorized`, `unavailable`.
@@ -264,5 +314,23 @@ mod tests {
         assert!(text.contains("watchfire_received_total{sender=\"alertmanager\",outcome=\"accepted\"} 1"), "{text}");
         assert!(text.contains("watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"sent\"} 2"));
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn counters_begin_at_nothing_and_what_is_gone_stands_for_nothing() {
+        let metrics = Metrics::new();
+        assert!(metrics.text().contains("watchfire_received_total{sender=\"any\",outcome=\"unauthorized\"} 0"));
+        metrics.know([("slack", "ops"), ("log", "old")].into_iter(), ["Watchdog"].into_iter());
+        assert!(metrics.text().contains("watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"dead\"} 0"), "{}", metrics.text());
+        metrics.delivered("log", "old", "dead", 1);
+        metrics.outlet("old", Duration::ZERO, true);
+        metrics.queue("old", "waiting", 7);
+        metrics.oldest("old", Duration::from_secs(7));
+        metrics.heartbeat("Watchdog", 900, true);
+        metrics.know([("slack", "ops")].into_iter(), std::iter::empty());
+        let text = metrics.text();
+        assert!(!text.contains("channel_held{channel=\"old\"}") && !text.contains("queue_deliveries{channel=\"old\""), "{text}");
+        assert!(!text.contains("heartbeat=\"Watchdog\"") && !text.contains("queue_oldest_seconds{channel=\"old\"}"), "{text}");
+        assert!(text.contains("channel=\"old\",outcome=\"dead\"} 1"), "what happened has happened: {text}");
     }
 }
