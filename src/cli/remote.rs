@@ -12,7 +12,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::{Common, load};
-use crate::config::{Admission, Loaded, Password, ServerSettings, StoreSettings};
+use crate::config::{self, Admission, LoadOptions, Loaded, Password, ServerSettings, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions};
 use crate::http::auth::{Auth, Credential, Kind};
 use crate::http::{self, Scope};
@@ -35,12 +35,21 @@ pub enum Remote {
 impl Remote {
     /// Finds the running server of this configuration, else opens its store.
     pub async fn open(common: &Common) -> Result<Self> {
-        let loaded = load(common, true)?;
-        let authorization = by_hand()?.or_else(|| authorization(&Auth::new(&loaded.server).credentials));
-        let (base, client) = (base(&loaded.server), client(Duration::from_secs(30))?);
-        if client.get(format!("{base}/-/healthy")).timeout(Duration::from_secs(2)).send().await.is_ok_and(|r| r.status().is_success()) {
-            return Ok(Self::Server { base, authorization, client });
+        let loaded = match load(common, true) {
+            Ok(loaded) => loaded,
+            // A server may well run by what was there before the mistake.
+            Err(error) => {
+                let options = LoadOptions { listen: common.listen.clone(), ..LoadOptions::default() };
+                let Some(server) = config::server(&common.config, &options) else { return Err(error) };
+                let Some(remote) = Self::running(&server).await? else { return Err(error) };
+                anstream::eprintln!("{} has mistakes, see `watchfire check`; the running server is asked", common.config.display());
+                return Ok(remote);
+            }
+        };
+        if let Some(remote) = Self::running(&loaded.server).await? {
+            return Ok(remote);
         }
+        let base = base(&loaded.server);
         if let StoreSettings::Sqlite(path) = &loaded.store
             && !path.exists()
         {
@@ -48,6 +57,13 @@ impl Remote {
         }
         let store = crate::app::open_store(&loaded.store, false).await?;
         Ok(Self::local(loaded, store))
+    }
+
+    async fn running(server: &ServerSettings) -> Result<Option<Self>> {
+        let authorization = by_hand()?.or_else(|| authorization(&Auth::new(server).credentials));
+        let (base, client) = (base(server), client(Duration::from_secs(30))?);
+        let healthy = client.get(format!("{base}/-/healthy")).timeout(Duration::from_secs(2)).send().await;
+        Ok(healthy.is_ok_and(|answer| answer.status().is_success()).then_some(Self::Server { base, authorization, client }))
     }
 
     fn local(mut loaded: Loaded, store: Arc<dyn Store>) -> Self {
