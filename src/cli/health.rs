@@ -9,7 +9,7 @@ use super::{Common, Outcome, block_on, load};
 
 /// Asks the running server whether it is well.
 pub fn run(common: &Common) -> Result<Outcome> {
-    let server = Server::of(&load(common, false)?)?;
+    let server = Server::of(&load(common, false)?.server)?;
     block_on(async {
         let advice = "is `watchfire serve` running with this configuration and --listen?";
         match server.look().await {

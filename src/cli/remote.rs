@@ -12,7 +12,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::{Common, load};
-use crate::config::{Admission, Loaded, Password, StoreSettings};
+use crate::config::{self, Admission, LoadOptions, Loaded, Password, ServerSettings, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions};
 use crate::http::auth::{Auth, Credential, Kind};
 use crate::http::{self, Scope};
@@ -35,12 +35,20 @@ pub enum Remote {
 impl Remote {
     /// Finds the running server of this configuration, else opens its store.
     pub async fn open(common: &Common) -> Result<Self> {
-        let loaded = load(common, true)?;
-        let authorization = by_hand()?.or_else(|| authorization(&Auth::new(&loaded.server).credentials));
-        let server = Server::of(&loaded)?;
-        let why = match server.look().await {
-            Found::Watchfire => return Ok(Self::Server { base: server.base, authorization, client: server.client }),
-            Found::Other(why) | Found::Nobody(why) => why,
+        let loaded = match load(common, true) {
+            Ok(loaded) => loaded,
+            // A server may well run by what was there before the mistake.
+            Err(error) => {
+                let options = LoadOptions { listen: common.listen.clone(), ..LoadOptions::default() };
+                let Some(server) = config::server(&common.config, &options) else { return Err(error) };
+                let Ok(remote) = Self::running(&server).await? else { return Err(error) };
+                anstream::eprintln!("{} has mistakes, see `watchfire check`; the running server is asked", common.config.display());
+                return Ok(remote);
+            }
+        };
+        let why = match Self::running(&loaded.server).await? {
+            Ok(remote) => return Ok(remote),
+            Err(why) => why,
         };
         if let StoreSettings::Sqlite(path) = &loaded.store
             && !path.exists()
@@ -49,6 +57,15 @@ impl Remote {
         }
         let store = crate::app::open_store(&loaded.store, false).await?;
         Ok(Self::local(loaded, store))
+    }
+
+    async fn running(settings: &ServerSettings) -> Result<std::result::Result<Self, String>> {
+        let authorization = by_hand()?.or_else(|| authorization(&Auth::new(settings).credentials));
+        let server = Server::of(settings)?;
+        Ok(match server.look().await {
+            Found::Watchfire => Ok(Self::Server { base: server.base, authorization, client: server.client }),
+            Found::Other(why) | Found::Nobody(why) => Err(why),
+        })
     }
 
     fn local(mut loaded: Loaded, store: Arc<dyn Store>) -> Self {
@@ -146,8 +163,8 @@ pub enum Found {
 
 impl Server {
     /// The server that `serve` would start with this configuration.
-    pub fn of(loaded: &Loaded) -> Result<Self> {
-        let scheme = if loaded.server.tls.is_some() { "https" } else { "http" };
+    pub fn of(settings: &ServerSettings) -> Result<Self> {
+        let scheme = if settings.tls.is_some() { "https" } else { "http" };
         // The address is this machine's own; the certificate there names the one that others use.
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -155,7 +172,7 @@ impl Server {
             .tls_danger_accept_invalid_certs(true)
             .timeout(Duration::from_secs(30))
             .build()?;
-        Ok(Self { base: format!("{scheme}://{}", reach(loaded.server.listen)), client })
+        Ok(Self { base: format!("{scheme}://{}", reach(settings.listen)), client })
     }
 
     /// Looks who answers there.

@@ -31,7 +31,7 @@ pub struct SendArgs {
 pub fn run(common: &Common, args: &SendArgs) -> Result<Outcome> {
     block_on(async {
         let loaded = load(common, true)?;
-        let up = matches!(Server::of(&loaded)?.look().await, Found::Watchfire);
+        let up = matches!(Server::of(&loaded.server)?.look().await, Found::Watchfire);
         let answer = if up { through_server(common, args).await? } else { straight(&loaded.plan, loaded.generic.as_ref(), args).await? };
         let mut all_ok = true;
         for result in answer["results"].as_array().into_iter().flatten() {

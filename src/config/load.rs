@@ -88,6 +88,21 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
     build(path, text, options, &mut vec![path.to_owned()])
 }
 
+/// Where the server of a configuration listens and whom it lets in, also when the rest has mistakes: so that commands find one that runs with what was
+/// there before. `None` when not even that can be read.
+pub fn server(path: &FilePath, options: &LoadOptions) -> Option<ServerSettings> {
+    let text = file_text(path).ok()?;
+    let document = parse(&text);
+    let source = Source::new(&path.display().to_string(), &text, &document);
+    let mut report = Report::new(&source);
+    let (value, shaped) = shape::check(document.root.as_ref()?, &Path::root(), &schema::schema(), &mut report);
+    let file = read::read(value, &mut report);
+    let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
+    let secrets = RealSecrets::new(&folder, options.env.clone());
+    let mut judge = Judge::new(&mut report, &file, &secrets, &shaped.secrets, &folder, options.listen.as_deref());
+    Some(check::server(&mut judge).0)
+}
+
 fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<PathBuf>) -> Result<Loaded, Vec<Finding>> {
     let document = parse(text);
     let mut source = Source::new(&path.display().to_string(), text, &document);

@@ -258,6 +258,13 @@ async fn commands_bring_what_a_configuration_of_hashes_does_not_hold() {
     assert!(run(Some("ops:correct horse")).0);
     let (ok, text) = run(Some("ops:wrong horse"));
     assert!(!ok && text.contains("the user name or password is wrong") && !text.contains("wrong horse"), "{text}");
+    // A mistake elsewhere in the file does not keep the operator from the server that runs.
+    let file = folder.join("routes.yaml");
+    let sound = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, sound.replace("to: [terminal]", "to: [nobody]")).unwrap();
+    let (ok, text) = run(Some("ops:correct horse"));
+    assert!(ok && text.contains("has mistakes, see `watchfire check`; the running server is asked"), "{text}");
+    std::fs::write(&file, sound).unwrap();
     // Who may open the store needs nothing else.
     app.app.stop(Duration::from_secs(5)).await;
     let (ok, text) = run(None);

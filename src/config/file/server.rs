@@ -61,7 +61,7 @@ pub struct Credential {
     pub name: Option<String>,
     /// What it may be used for: `webhook`, `legacy` (the direct paths), `api`, `metrics`. Default: all.
     pub scopes: Option<Vec<Scope>>,
-    /// The only channels it may send to with `?to=` and by the direct paths. Default: all.
+    /// The only channels it may name: with `?to=`, by the direct paths and by the API (send, test, mute, move). Default: all.
     pub channels: Option<Vec<String>>,
 }
 
