@@ -1,21 +1,26 @@
 #!/usr/bin/env bash
-# Copies exactly the files of the Dockerfile's final stage into an empty root and runs the binary there as an unprivileged user, with a read-only root,
-# on port 80 of a network namespace of its own: what the image does, without a container engine. Needs root (CI has it); says so when it cannot run.
+# Builds from exactly the files that the Dockerfile copies, puts those of its final stage into an empty root and runs the binary there as an
+# unprivileged user without capabilities, with a read-only root, on port 80 of a network namespace of its own: what the image does, without a container
+# engine. Needs root (CI has it); says so when it cannot run. PROFILE=dev builds faster.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "$(id -u)" != 0 ]; then
   echo "SKIPPED: needs root for chroot and namespaces"
   [ -z "${WATCHFIRE_CI:-}" ] && exit 0 || exit 1
 fi
-cargo build --release --locked --bin watchfire
+profile=${PROFILE:-release}
+context=$(mktemp -d)
 root=$(mktemp -d)
-trap 'umount -l "$root/var/lib/watchfire" "$root" 2>/dev/null || true; rm -rf "$root"' EXIT
+trap 'umount -l "$root/var/lib/watchfire" "$root" 2>/dev/null || true; rm -rf "$root" "$context"' EXIT
+sed -n 's/^COPY \([^-].*\) [^ ]*$/\1/p' Dockerfile | tr ' ' '\n' | xargs -I{} cp -r {} "$context"
+(cd "$context" && CARGO_TARGET_DIR="$OLDPWD/target" cargo build --profile "$profile" --locked --bin watchfire)
+binary=target/$([ "$profile" = dev ] && echo debug || echo "$profile")/watchfire
 chmod 755 "$root"
 mkdir -p "$root"/{etc/watchfire,var/lib/watchfire,tmp,lib64,lib/x86_64-linux-gnu,dev}
-cp target/release/watchfire "$root/watchfire"
+cp "$binary" "$root/watchfire"
 sed 's|^store: .*|store: sqlite:/var/lib/watchfire/watchfire.db|' routes.yaml >"$root/etc/watchfire/routes.yaml"
 # The base image's share: the C library that the binary names.
-ldd target/release/watchfire | grep -o '/[^ ]*' | while read -r lib; do mkdir -p "$root$(dirname "$lib")"; cp -L "$lib" "$root$lib"; done
+ldd "$binary" | grep -o '/[^ ]*' | while read -r lib; do mkdir -p "$root$(dirname "$lib")"; cp -L "$lib" "$root$lib"; done
 run=$(mktemp)
 cat >"$run" <<'INNER'
 set -eu

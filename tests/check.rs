@@ -127,6 +127,36 @@ fn every_error_code_is_explained_and_most_have_a_case() {
     assert_eq!(without, ["E042", "E043", "E044", "E046", "E047", "E050"], "codes without a case: templates and the import have their own tests");
 }
 
+/// What an editor says by the schema: nothing about files that work, something about files whose shape is wrong.
+#[test]
+fn the_schema_takes_what_works_and_refuses_what_does_not() {
+    let validator = jsonschema::validator_for(&serde_json::from_str(&watchfire::config::schema_text()).unwrap()).unwrap();
+    let value = |text: &str| {
+        let mut value: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
+        value.apply_merge().unwrap();
+        serde_json::to_value(value).unwrap()
+    };
+    let all: Vec<String> = watchfire::channel::PLATFORMS.iter().map(|platform| platform.name.to_owned()).collect();
+    let mut fine = vec![fs::read_to_string("routes.yaml").unwrap(), watchfire::config::first(&all).unwrap().text];
+    fine.extend(fine.clone().iter().map(|text| uncommented(text)));
+    for entry in fs::read_dir("tests/data/import").unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().ends_with(".routes.yaml") {
+            fine.push(fs::read_to_string(path).unwrap());
+        }
+    }
+    assert!(fine.len() >= 9);
+    for text in fine {
+        let value = value(&text);
+        let wrong: Vec<String> = validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert_eq!(wrong, Vec::<String>::new(), "{text}");
+    }
+    for name in ["07_unknown_keys", "08_mistyped_platform", "09_wrong_types", "13_words"] {
+        let text = fs::read_to_string(format!("tests/check/{name}.yaml")).unwrap();
+        assert!(!validator.is_valid(&value(&text)), "{name}");
+    }
+}
+
 /// Editors read it by the first line of the shipped file.
 #[test]
 fn the_published_schema_is_the_one_in_use() {

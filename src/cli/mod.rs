@@ -179,7 +179,7 @@ fn print_schema(args: &SchemaArgs) {
     if args.markdown {
         anstream::print!("{}", crate::config::reference());
     } else {
-        anstream::println!("{}", crate::config::schema_text());
+        anstream::print!("{}", crate::config::schema_text());
     }
 }
 

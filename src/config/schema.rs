@@ -14,7 +14,28 @@ pub fn schema() -> Value {
     schema
 }
 
-/// The schema as text, with a line break at its end.
+/// The schema as editors get it, with a line break at its end: where a text belongs a number may stand without quotes (`mobiles: [13800000000]`), as it
+/// may for the check.
 pub fn schema_text() -> String {
-    format!("{:#}\n", schema())
+    let mut schema = schema();
+    numbers_as_texts(&mut schema);
+    format!("{schema:#}\n")
+}
+
+fn numbers_as_texts(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            let words = map.contains_key("enum") || map.contains_key("const");
+            match map.get_mut("type") {
+                Some(kind) if *kind == "string" && !words => *kind = json!(["string", "number"]),
+                Some(Value::Array(kinds)) if !words && kinds.iter().any(|kind| kind == "string") && kinds.iter().all(|kind| kind != "number") => {
+                    kinds.push("number".into());
+                }
+                _ => {}
+            }
+            map.values_mut().for_each(numbers_as_texts);
+        }
+        Value::Array(items) => items.iter_mut().for_each(numbers_as_texts),
+        _ => {}
+    }
 }

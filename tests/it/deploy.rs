@@ -38,9 +38,8 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| word.starts_with("watchfire_")).map(str::to_owned).collect()
 }
 
-#[test]
-fn dashboard_and_rules_ask_only_for_metrics_that_are_exported() {
-    // A family is only written once it has a sample: one of each.
+/// The metrics that are exported: a family is only written once it has a sample, so one of each.
+fn exported() -> BTreeSet<String> {
     let metrics = watchfire::metrics::Metrics::new();
     metrics.received("alertmanager", "accepted");
     metrics.delivered("slack", "ops", "sent", 1);
@@ -52,9 +51,23 @@ fn dashboard_and_rules_ask_only_for_metrics_that_are_exported() {
     metrics.outlet("ops", std::time::Duration::ZERO, false);
     metrics.month("ops", 1);
     metrics.alarm("WatchfireDisk");
+    metrics.heartbeat("Watchdog", 0, false);
     let text = metrics.text();
-    let described: BTreeSet<String> =
-        text.lines().filter_map(|l| l.strip_prefix("# TYPE ")).filter_map(|l| l.split(' ').next()).map(str::to_owned).collect();
+    text.lines().filter_map(|l| l.strip_prefix("# TYPE ")).filter_map(|l| l.split(' ').next()).map(str::to_owned).collect()
+}
+
+/// What is asked for and not exported, whatever is counted or summed of it.
+fn unknown(wanted: BTreeSet<String>) -> Vec<String> {
+    let exported = exported();
+    let known = |name: &String| {
+        let base = ["_total", "_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        exported.contains(base) || exported.contains(name)
+    };
+    wanted.into_iter().filter(|name| !known(name)).collect()
+}
+
+#[test]
+fn dashboard_and_rules_ask_only_for_metrics_that_are_exported() {
     let rules = std::fs::read_to_string(deploy("prometheus/watchfire.rules.yml")).unwrap();
     let board: Value = serde_json::from_str(&std::fs::read_to_string(deploy("grafana/watchfire.json")).unwrap()).unwrap();
     let mut wanted = metrics_in(&rules);
@@ -64,10 +77,27 @@ fn dashboard_and_rules_ask_only_for_metrics_that_are_exported() {
         }
     }
     assert!(wanted.len() > 10, "{wanted:?}");
-    for name in wanted {
-        let base = ["_total", "_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
-        assert!(described.contains(base) || described.contains(&name), "{name} is not among {described:?}");
+    assert_eq!(unknown(wanted), Vec::<String>::new());
+}
+
+/// Whoever copies a metric or an alarm out of the documents finds it.
+#[test]
+fn metrics_and_alarms_in_the_documents_exist() {
+    let source = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/delivery").join(name)).unwrap();
+    let alarms = source("alarm.rs") + &source("heartbeat.rs");
+    let rules = std::fs::read_to_string(deploy("prometheus/watchfire.rules.yml")).unwrap();
+    let (mut wanted, mut named) = (BTreeSet::new(), 0);
+    for page in crate::docs_book::pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        wanted.extend(metrics_in(&text));
+        for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
+            let alarm = word.strip_prefix("Watchfire").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+            named += usize::from(alarm);
+            assert!(!alarm || alarms.contains(&format!("\"{word}\"")) || rules.contains(&format!("alert: {word}\n")), "{}: {word}", page.display());
+        }
     }
+    assert!(wanted.len() >= 8 && named >= 5, "{wanted:?} {named}");
+    assert_eq!(unknown(wanted), Vec::<String>::new());
 }
 
 /// Every rule is shown to fire and to be silent; promtool only runs what is written.
@@ -127,6 +157,12 @@ fn the_image_is_built_from_all_that_the_sources_embed() {
     assert!(copied.contains(&"src") && copied.contains(&"Cargo.lock"), "{copied:?}");
     for name in &copied {
         assert!(root.join(name).exists(), "the Dockerfile copies {name}, which is not there");
+    }
+    // A target without its path is looked for, and not found there.
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    for target in ["[[bench]]", "[[example]]", "[[test]]"].iter().flat_map(|kind| manifest.split(kind).skip(1)) {
+        let target = target.split("\n[").next().unwrap();
+        assert!(target.lines().any(|line| line.starts_with("path = ")), "a target of Cargo.toml has no `path`: the image cannot be built\n{target}");
     }
     let mut open = vec![root.join("src")];
     let mut embedded = BTreeSet::new();

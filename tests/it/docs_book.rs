@@ -76,6 +76,11 @@ fn every_link_leads_somewhere() {
                 Ok(text) => anchor.is_empty() || anchors(&text).contains(anchor),
                 Err(_) => target.is_dir() && anchor.is_empty() && !file.is_empty(),
             };
+            // The book holds the pages below docs/ and nothing else.
+            let fine = fine
+                && !(path.starts_with(root().join("docs"))
+                    && file.starts_with("../")
+                    && !target.canonicalize().unwrap().starts_with(root().join("docs").canonicalize().unwrap()));
             followed += 1;
             if !fine || link.is_empty() {
                 broken.push(format!("{}: ({link})", path.strip_prefix(root()).unwrap().display()));
