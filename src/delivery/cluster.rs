@@ -30,13 +30,16 @@ pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut differ = false;
     let mut left = false;
+    let mut stop = engine.stop_signal();
     loop {
         tokio::select! {
-            () = cancel.cancelled() => return,
+            () = cancel.cancelled() => break,
+            // Before its outlets are free, so that the others know whose they are when they are.
+            Ok(()) = stop.changed(), if !left => left = leave(&engine).await,
             Some(outlet) = next(&mut hints) => engine.hint(&outlet),
             _ = tick.tick() => {
                 if engine.stopping() && !left {
-                    left = engine.shared.store.leave(&engine.shared.node).await.is_ok();
+                    left = leave(&engine).await;
                 }
                 let silent = || Err(StoreError::Unavailable("the database does not answer".into()));
                 match tokio::time::timeout(PATIENCE, beat(&engine, left)).await.unwrap_or_else(|_| silent()) {
@@ -49,6 +52,15 @@ pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
             }
         }
     }
+    if engine.stopping() && !left {
+        leave(&engine).await;
+    }
+}
+
+/// Says that this node goes: until then the others leave it its share of the outlets, and for as long as a lease lasts if it says nothing.
+async fn leave(engine: &Engine) -> bool {
+    let left = tokio::time::timeout(PATIENCE, engine.shared.store.leave(&engine.shared.node)).await;
+    left.is_ok_and(|left| left.is_ok())
 }
 
 async fn next(hints: &mut Option<tokio::sync::mpsc::Receiver<OutletKey>>) -> Option<OutletKey> {

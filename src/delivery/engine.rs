@@ -531,6 +531,11 @@ impl Engine {
         lock(&self.shared.handles).keys().cloned().collect()
     }
 
+    /// Changes when a stop begins.
+    pub(super) fn stop_signal(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
     /// Whether a stop has begun.
     pub(super) fn stopping(&self) -> bool {
         *self.stop.borrow()

@@ -1,5 +1,5 @@
-//! Three real processes on one real PostgreSQL: nodes and the database are killed at random under load, a node is cut off, and nothing is lost,
-//! nothing comes out of order, and no platform gets more than its pace in total.
+//! Three real processes on one real PostgreSQL: nodes and the database are killed at random under load, a node is cut off or stands still, nodes
+//! come and go, and nothing is lost, nothing comes out of order, and no platform gets more than its pace in total.
 //!
 //! `WATCHFIRE_BLOWS=40 cargo test --test it cluster -- --nocapture` is the long run.
 
@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::support::app::alert;
-use crate::support::postgres::{Postgres, Proxy, Wire};
+use crate::support::postgres::{Pooler, Postgres, Proxy, Wire};
 
 /// Outlets without a pace, and the pace of the one that has one: a minute's worth, and how many within a second.
 const OUTLETS: usize = 6;
@@ -27,19 +28,36 @@ const SENDERS: usize = 24;
 type Received = HashMap<String, Vec<(Instant, Vec<String>)>>;
 type Collector = Arc<Mutex<Received>>;
 
+/// Which nodes sent to an outlet, one after the other.
+type Tenures = Arc<Mutex<HashMap<String, Vec<String>>>>;
+
 /// The receiving side: takes a little time, and writes down what came to which path.
 async fn collector() -> (String, Collector) {
-    let seen: Collector = Arc::default();
-    let take = |State(seen): State<Collector>, Path(outlet): Path<String>, body: axum::Json<Value>| async move {
+    let (base, seen, _) = collectors().await;
+    (base, seen)
+}
+
+/// The same, with the nodes that sent.
+async fn collectors() -> (String, Collector, Tenures) {
+    let (seen, tenures) = (Collector::default(), Tenures::default());
+    let take = |State((seen, tenures)): State<(Collector, Tenures)>, Path(outlet): Path<String>, headers: HeaderMap, body: axum::Json<Value>| async move {
+        let node = headers["x-node"].to_str().unwrap().to_owned();
+        {
+            let mut tenures = tenures.lock().unwrap();
+            let nodes = tenures.entry(outlet.clone()).or_default();
+            if nodes.last() != Some(&node) {
+                nodes.push(node);
+            }
+        }
         let names = body["alerts"].as_array().into_iter().flatten().filter_map(|a| a["labels"]["uid"].as_str().map(str::to_owned)).collect();
         seen.lock().unwrap().entry(outlet).or_default().push((Instant::now(), names));
         tokio::time::sleep(Duration::from_millis(2)).await;
     };
-    let app = axum::Router::new().route("/{outlet}", axum::routing::post(take)).with_state(seen.clone());
+    let app = axum::Router::new().route("/{outlet}", axum::routing::post(take)).with_state((seen.clone(), tenures.clone()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (base, seen)
+    (base, seen, tenures)
 }
 
 /// A node: its folder, its port, its process.
@@ -53,11 +71,13 @@ impl Node {
     fn new(store: &str, base: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let outlets: String =
-            (0..OUTLETS).map(|n| format!("  free-{n}: {{ webhook: {{ url: \"{base}/free-{n}\", allow: [127.0.0.1] }}, pace: off }}\n")).collect();
+        let node = "headers: { X-Node: { env: WATCHFIRE_TEST_NODE } }";
+        let outlets: String = (0..OUTLETS)
+            .map(|n| format!("  free-{n}: {{ webhook: {{ url: \"{base}/free-{n}\", allow: [127.0.0.1], {node} }}, pace: off }}\n"))
+            .collect();
         let names: Vec<String> = (0..OUTLETS).map(|n| format!("free-{n}")).collect();
         let routes = format!(
-            "server: {{ listen: \"127.0.0.1:0\" }}\nstore: \"{store}\"\nchannels:\n{outlets}  paced: {{ webhook: {{ url: \"{base}/paced\", allow: [127.0.0.1] }}, \
+            "server: {{ listen: \"127.0.0.1:0\" }}\nstore: \"{store}\"\nchannels:\n{outlets}  paced: {{ webhook: {{ url: \"{base}/paced\", allow: [127.0.0.1], {node} }}, \
              pace: {{ per_minute: {PER_MINUTE}, burst: {BURST} }}, digest: off }}\nroute:\n  to: [{}]\n  routes:\n    - match: 'paced=\"yes\"'\n      to: [paced]\n",
             names.join(", ")
         );
@@ -74,6 +94,7 @@ impl Node {
         let listen = format!("127.0.0.1:{}", self.port);
         let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
         command.args(["serve", "--no-watch", "--listen", &listen]).current_dir(self.folder.path());
+        command.env("WATCHFIRE_TEST_NODE", self.port.to_string());
         self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
     }
 
@@ -82,6 +103,11 @@ impl Node {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
     fn url(&self, path: &str) -> String {
@@ -258,7 +284,7 @@ async fn nodes_and_the_database_are_killed_and_nothing_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_cut_off_loses_its_outlets_and_sends_nothing_more() {
     let Some(database) = Postgres::start() else { return };
-    let (base, seen) = collector().await;
+    let (base, seen, tenures) = collectors().await;
     let client = client();
     let proxy = Proxy::to(database.port).await;
     let mut nodes = vec![Node::new(&database.url(), &base), Node::new(&database.url_at(proxy.port), &base)];
@@ -271,8 +297,12 @@ async fn a_node_that_is_cut_off_loses_its_outlets_and_sends_nothing_more() {
     let over = Arc::new(AtomicBool::new(false));
     let (ledger, senders) = send(nodes.iter().map(|node| node.port).collect(), &client, &over);
     tokio::time::sleep(Duration::from_secs(5)).await;
-    for wire in [Wire::Stalled, Wire::Cut] {
+    // The last time it is not its line that stands still, but the node itself.
+    for wire in [Wire::Stalled, Wire::Cut, Wire::Open] {
         proxy.set(wire);
+        if wire == Wire::Open {
+            nodes[1].signal("-STOP");
+        }
         tokio::time::sleep(Duration::from_secs(13)).await;
         // Everything goes on through the other node, and whoever asks the one without a database gets 503.
         let since = Instant::now() - Duration::from_secs(2);
@@ -280,8 +310,12 @@ async fn a_node_that_is_cut_off_loses_its_outlets_and_sends_nothing_more() {
             let alive = seen.lock().unwrap()[&format!("free-{outlet}")].iter().any(|(at, _)| *at > since);
             assert!(alive, "{wire:?}: nothing came to free-{outlet} in the last two seconds");
         }
-        let refused = client.post(nodes[1].url("/webhook")).json(&alert("x", "X", "firing")).send().await;
-        assert!(refused.is_ok_and(|answer| answer.status() == 503 && answer.headers().contains_key("retry-after")), "{wire:?}");
+        if wire == Wire::Open {
+            nodes[1].signal("-CONT");
+        } else {
+            let refused = client.post(nodes[1].url("/webhook")).json(&alert("x", "X", "firing")).send().await;
+            assert!(refused.is_ok_and(|answer| answer.status() == 503 && answer.headers().contains_key("retry-after")), "{wire:?}");
+        }
         proxy.set(Wire::Open);
         tokio::time::sleep(Duration::from_secs(6)).await;
     }
@@ -293,7 +327,113 @@ async fn a_node_that_is_cut_off_loses_its_outlets_and_sends_nothing_more() {
     all_there(&ledger, &seen, Duration::from_secs(60)).await;
     let seen = seen.lock().unwrap();
     in_order(&seen);
+    one_at_a_time(&database, &tenures);
     println!("{} acknowledged, lost 0, {} repeated", ledger.len(), repeats(&seen));
+}
+
+/// An outlet changes hands only by a new epoch: a node that sent after another had taken its outlet over would show as a change without one.
+fn one_at_a_time(database: &Postgres, tenures: &Tenures) {
+    let epochs: usize = database.sql("SELECT sum(epoch) FROM watchfire.outlet").trim().parse().unwrap();
+    let tenures = tenures.lock().unwrap();
+    let changes: usize = tenures.values().map(Vec::len).sum();
+    assert!(changes <= epochs, "{changes} tenures by what arrived, {epochs} by the database: {tenures:?}");
+    assert!(tenures.values().any(|nodes| nodes.len() > 2), "outlets went back and forth: {tenures:?}");
+}
+
+/// How many outlets each node owns, by name.
+async fn shares(client: &reqwest::Client, node: &Node) -> Vec<u64> {
+    let body: Value = client.get(node.url("/api/v1/nodes")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(body["same_plan"], true, "{body}");
+    body["nodes"].as_array().unwrap().iter().map(|node| node["outlets"].as_u64().unwrap()).collect()
+}
+
+/// Waits until so many nodes share the outlets, each with its fair share; gives how long that took.
+async fn shared(client: &reqwest::Client, node: &Node, count: usize) -> Duration {
+    let begun = Instant::now();
+    loop {
+        let now = shares(client, node).await;
+        let fair = (OUTLETS + 1).div_ceil(count) as u64;
+        if now.len() == count && now.iter().sum::<u64>() == OUTLETS as u64 + 1 && now.iter().all(|n| *n <= fair) {
+            return begun.elapsed();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{now:?} of {count} nodes");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_come_and_go_share_the_outlets_and_repeat_nothing() {
+    let Some(database) = Postgres::start() else { return };
+    let (base, seen, tenures) = collectors().await;
+    let client = client();
+    let mut nodes: Vec<Node> = (0..3).map(|_| Node::new(&database.url(), &base)).collect();
+    for node in &mut nodes[..2] {
+        node.start();
+    }
+    for node in &nodes[..2] {
+        up(&client, node).await;
+    }
+    let over = Arc::new(AtomicBool::new(false));
+    let (ledger, senders) = send(nodes[..2].iter().map(|node| node.port).collect(), &client, &over);
+    shared(&client, &nodes[0], 2).await;
+    nodes[2].start();
+    up(&client, &nodes[2]).await;
+    let joined = shared(&client, &nodes[0], 3).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Stopped in good order, it does not make anybody wait for its leases.
+    nodes[2].signal("-TERM");
+    let left = shared(&client, &nodes[0], 2).await;
+    assert!(nodes[2].child.as_mut().unwrap().wait().unwrap().success());
+    assert!(left < Duration::from_secs(6), "a stop must not take as long as a lease: {left:?}");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    over.store(true, Ordering::Relaxed);
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let ledger = ledger.lock().unwrap().clone();
+    all_there(&ledger, &seen, Duration::from_secs(60)).await;
+    let seen = seen.lock().unwrap();
+    in_order(&seen);
+    one_at_a_time(&database, &tenures);
+    assert_eq!(repeats(&seen), 0, "who hands over in good order repeats nothing");
+    println!("{} acknowledged; shared out {joined:?} after a node came, {left:?} after it was told to go", ledger.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_behind_a_pooler_in_transaction_mode_lose_nothing() {
+    let Some(database) = Postgres::start() else { return };
+    let Some(pooler) = Pooler::start(&database) else { return };
+    let (base, seen) = collector().await;
+    let client = client();
+    let mut nodes: Vec<Node> = (0..2).map(|_| Node::new(&database.url_at(pooler.port), &base)).collect();
+    for node in &mut nodes {
+        node.start();
+    }
+    for node in &nodes {
+        up(&client, node).await;
+    }
+    shared(&client, &nodes[0], 2).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let (ledger, senders) = send(nodes.iter().map(|node| node.port).collect(), &client, &over);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    // A call of one node that the other has to make: without hints it is found by looking.
+    for channel in ["free-0", "free-1", "free-2", "free-3"] {
+        let answer = client.post(nodes[0].url(&format!("/api/v1/channels/{channel}/test"))).json(&json!({ "text": "now" })).send().await.unwrap();
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["results"][0]["ok"], true, "{body}");
+    }
+    over.store(true, Ordering::Relaxed);
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let ledger = ledger.lock().unwrap().clone();
+    all_there(&ledger, &seen, Duration::from_secs(60)).await;
+    let seen = seen.lock().unwrap();
+    in_order(&seen);
+    assert_eq!(repeats(&seen), 0);
+    let errors = std::fs::read_to_string(nodes[0].log()).unwrap();
+    assert!(!errors.contains("\"ERROR\"") && !errors.contains("prepared statement"), "{errors}");
+    println!("{} acknowledged through {} connections of the pooler", ledger.len(), Pooler::CONNECTIONS);
 }
 
 #[tokio::test(flavor = "multi_thread")]

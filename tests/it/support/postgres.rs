@@ -59,7 +59,10 @@ impl Postgres {
     }
 
     fn command(&self, program: &str) -> Command {
-        let program = self.bin.join(program);
+        self.command_of(self.bin.join(program))
+    }
+
+    fn command_of(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = match user() {
             Some((uid, gid)) => {
                 let mut command = Command::new("setpriv");
@@ -127,6 +130,69 @@ fn user() -> Option<(u32, u32)> {
         Some((fields[2].parse().unwrap(), fields[3].parse().unwrap()))
     };
     find("postgres").or_else(|| find("nobody"))
+}
+
+/// PgBouncer in front of a server, which lends a connection for one transaction at a time.
+pub struct Pooler {
+    pub port: u16,
+    _folder: tempfile::TempDir,
+    child: Child,
+}
+
+impl Pooler {
+    /// Connections to the server, fewer than two nodes have to the pooler.
+    pub const CONNECTIONS: usize = 6;
+
+    /// Starts one; `None`, with a word on the error output, where it is not installed. In CI that is a failure.
+    pub fn start(server: &Postgres) -> Option<Self> {
+        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|path| std::path::Path::new(path).exists());
+        let Some(program) = program else {
+            assert!(std::env::var_os("WATCHFIRE_CI").is_none(), "PgBouncer is not installed, and must be tested in CI");
+            eprintln!("skipped: no pgbouncer");
+            return None;
+        };
+        let folder = tempfile::Builder::new().prefix("wf-pooler-").tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let settings = format!(
+            "[databases]\npostgres = host=127.0.0.1 port={} user=watchfire\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+             auth_type = any\npool_mode = transaction\ndefault_pool_size = {}\nmax_prepared_statements = 0\n",
+            server.port,
+            Self::CONNECTIONS
+        );
+        // Older versions do not know the last setting, and have no prepared statements either.
+        let settings = if version(program) < (1, 21) { settings.replace("max_prepared_statements = 0\n", "") } else { settings };
+        let file = folder.path().join("pgbouncer.ini");
+        std::fs::write(&file, settings).unwrap();
+        let mut command = server.command_of(program);
+        if let Some((uid, gid)) = user() {
+            chown(folder.path(), Some(uid), Some(gid)).unwrap();
+            chown(&file, Some(uid), Some(gid)).unwrap();
+        }
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let child = command.arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let pooler = Self { port, _folder: folder, child };
+        let begun = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let log = || std::fs::read_to_string(pooler._folder.path().join("log")).unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(10), "{}", log());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        Some(pooler)
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn version(program: &str) -> (u32, u32) {
+    let out = Command::new(program).arg("--version").output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok());
+    (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
 /// What a wire does to what goes over it.
