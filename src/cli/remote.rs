@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 use super::{Common, load};
 use crate::config::Password;
-use crate::config::{Loaded, StoreSettings};
+use crate::config::{Admission, Loaded, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions};
 use crate::http::auth::{Auth, Credential, Kind};
 use crate::http::{self, Scope};
@@ -31,7 +31,10 @@ pub enum Remote {
 impl Remote {
     /// Finds the running server of this configuration, else opens its store.
     pub async fn open(common: &Common) -> Result<Self> {
-        let loaded = load(common, true)?;
+        let loaded = match load(common, true) {
+            Ok(loaded) => loaded,
+            Err(error) => return Self::without_secrets(common).await.ok_or(error),
+        };
         let authorization = authorization(&Auth::new(&loaded.server).credentials);
         let server = Server::of(&loaded)?;
         let why = match server.look().await {
@@ -45,6 +48,14 @@ impl Remote {
         }
         let store = crate::app::open_store(&loaded.store, false).await?;
         Ok(Self::local(loaded, store, authorization))
+    }
+
+    /// The running server, when it lets everybody in: whoever looks after it may not have its secrets at hand, and need not.
+    async fn without_secrets(common: &Common) -> Option<Self> {
+        let loaded = load(common, false).ok().filter(|loaded| matches!(loaded.server.auth, Admission::Open))?;
+        let server = Server::of(&loaded).ok()?;
+        let found = server.look().await;
+        matches!(found, Found::Watchfire).then_some(Self::Server { base: server.base, authorization: None, client: server.client })
     }
 
     fn local(loaded: Loaded, store: Arc<dyn Store>, authorization: Option<String>) -> Self {
