@@ -42,7 +42,7 @@ impl Remote {
                 let options = LoadOptions { listen: common.listen.clone(), ..LoadOptions::default() };
                 let Some(server) = config::server(&common.config, &options) else { return Err(error) };
                 let Ok(remote) = Self::running(&server).await? else { return Err(error) };
-                anstream::eprintln!("{} has mistakes, see `watchfire check`; the running server is asked", common.config.display());
+                anstream::eprintln!("{} cannot be loaded here, see `watchfire check`; the running server is asked", common.config.display());
                 return Ok(remote);
             }
         };

@@ -41,8 +41,9 @@ pub fn run(common: &Common, args: &SendArgs) -> Result<Outcome> {
             } else {
                 all_ok = false;
                 anstream::eprintln!("not delivered to {}: {} [{}]", text("recipient"), text("error"), text("kind"));
-                if !text("answer").is_empty() {
-                    anstream::eprintln!("  the platform's answer: {}", text("answer"));
+                // Where there was no answer the reason stands here once more.
+                if !text("error").contains(text("answer")) {
+                    anstream::eprintln!("  the answer: {}", text("answer"));
                 }
             }
         }

@@ -125,6 +125,13 @@ async fn health_tells_who_answers() {
     // A message goes through the server that runs, not past it.
     let sent = run_in(folder.path(), &["send", "-c", "t", "-t", "hello", "--listen", &nobody]).await;
     let listed = run_in(folder.path(), &["queue", "ls", "--state", "sent", "--listen", &nobody]).await;
+    // Whoever has not the secrets of the channels can still ask what the server does; without a server they are needed.
+    let secret = "channels: { s: { slack: { webhook: { env: NOT_SET_ANYWHERE_7 } } } }";
+    let routes = std::fs::read_to_string(folder.path().join("routes.yaml")).unwrap().replace("channels: { t: { log: {} } }", secret);
+    std::fs::write(folder.path().join("other.yaml"), routes.replace("to: [t]", "to: [s]")).unwrap();
+    let other = ["queue", "ls", "--state", "sent", "--config", "other.yaml", "--listen"];
+    let asked_without = run_in(folder.path(), &[&other[..], &[&nobody]].concat()).await;
+    let nowhere = run_in(folder.path(), &[&other[..], &["127.0.0.1:1"]].concat()).await;
     // Whoever asks in the clear is told so.
     let clear = asked(plain.path(), nobody.clone()).await;
     child.kill().unwrap();
@@ -132,6 +139,8 @@ async fn health_tells_who_answers() {
     assert!(code == 0 && text.trim() == "ready", "{code} {text}");
     assert!(sent.0 == 0 && sent.1.contains("delivered to"), "{sent:?}");
     assert!(listed.0 == 0 && listed.1.contains(" t "), "{listed:?}");
+    assert!(asked_without.0 == 0 && asked_without.1.contains(" t "), "{asked_without:?}");
+    told(nowhere, &["environment variable NOT_SET_ANYWHERE_7 is not set"]);
     told(clear, &["is not Watchfire, or speaks TLS there"]);
 }
 

@@ -61,7 +61,8 @@ pub(super) fn cause(error: &io::Error) -> Cause {
     match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => Cause::Closed,
         io::ErrorKind::TimedOut => Cause::Timeout,
-        _ => Cause::Network(error.to_string()),
+        // The system's number explains nothing.
+        _ => Cause::Network(error.to_string().split(" (os error").next().unwrap_or_default().to_owned()),
     }
 }
 

@@ -77,9 +77,10 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), next)
 }
 
-/// What the innermost error says: the outer ones only repeat "error sending request".
+/// What the innermost error says, without the system's number: the outer ones only repeat "error sending request".
 fn deepest(error: &reqwest::Error) -> String {
-    chain(error).last().map_or_else(String::new, ToString::to_string)
+    let text = chain(error).last().map_or_else(String::new, ToString::to_string);
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 fn bad_certificate(error: &reqwest::Error) -> Option<String> {
