@@ -21,6 +21,8 @@ use crate::support::postgres::{Pooler, Postgres, Proxy, Wire};
 const OUTLETS: usize = 6;
 const PER_MINUTE: usize = 60;
 const BURST: usize = 2;
+/// Watchfire's own alarm when nodes work by different configurations.
+const PLANS: &str = "WatchfirePlansDiffer";
 /// A lane for each sender.
 const SENDERS: usize = 24;
 
@@ -49,7 +51,8 @@ async fn collectors() -> (String, Collector, Tenures) {
                 nodes.push(node);
             }
         }
-        let names = body["alerts"].as_array().into_iter().flatten().filter_map(|a| a["labels"]["uid"].as_str().map(str::to_owned)).collect();
+        let name = |a: &Value| a["labels"]["uid"].as_str().or(a["labels"]["alertname"].as_str().filter(|name| *name == PLANS)).map(str::to_owned);
+        let names = body["alerts"].as_array().into_iter().flatten().filter_map(name).collect();
         seen.lock().unwrap().entry(outlet).or_default().push((Instant::now(), names));
         tokio::time::sleep(Duration::from_millis(2)).await;
     };
@@ -443,6 +446,9 @@ async fn a_direct_call_is_answered_by_any_node_and_a_plan_that_differs_is_told()
     let client = client();
     let mut nodes: Vec<Node> = (0..2).map(|_| Node::new(&database.url(), &base)).collect();
     for node in &mut nodes {
+        let file = node.folder.path().join("routes.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{text}self: {{ to: [free-5] }}\n")).unwrap();
         node.start();
     }
     for node in &nodes {
@@ -471,4 +477,13 @@ async fn a_direct_call_is_answered_by_any_node_and_a_plan_that_differs_is_told()
         assert!(metrics.contains("watchfire_nodes 2") && metrics.contains("watchfire_plans 2"), "{metrics}");
         assert!(std::fs::read_to_string(node.log()).unwrap().contains("nodes work by different configurations"));
     }
+    let body: Value = client.get(nodes[0].url("/api/v1/nodes")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(body["same_plan"], false, "{body}");
+    let alarms = || seen.lock().unwrap().get("free-5").into_iter().flatten().filter(|(_, names)| names == &[PLANS]).count();
+    assert_eq!(alarms(), 1, "one node tells it, once");
+    std::fs::write(&file, text).unwrap();
+    client.post(nodes[1].url("/-/reload")).send().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    shared(&client, &nodes[1], 2).await;
+    assert_eq!(alarms(), 2, "and that it is over");
 }
