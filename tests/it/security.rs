@@ -263,7 +263,7 @@ async fn commands_bring_what_a_configuration_of_hashes_does_not_hold() {
     let sound = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, sound.replace("to: [terminal]", "to: [nobody]")).unwrap();
     let (ok, text) = run(Some("ops:correct horse"));
-    assert!(ok && text.contains("has mistakes, see `watchfire check`; the running server is asked"), "{text}");
+    assert!(ok && text.contains("cannot be loaded here, see `watchfire check`; the running server is asked"), "{text}");
     std::fs::write(&file, sound).unwrap();
     // Who may open the store needs nothing else.
     app.app.stop(Duration::from_secs(5)).await;
