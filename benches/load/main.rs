@@ -99,6 +99,13 @@ fn cpu(process: &Process) -> f64 {
     (ticks(14) + ticks(15)) as f64 / 100.0
 }
 
+/// Bytes that a process has sent towards the disk (proc_pid_io(5)).
+fn written(process: &Process) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{}/io", process.child.id())).unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"));
+    line.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(0)
+}
+
 /// Waits until the sink has taken so many, and gives the time since `started`.
 async fn arrived(sink: u16, count: usize, started: Instant) -> Duration {
     loop {
@@ -168,13 +175,20 @@ async fn accept(bench: &mut Bench, connections: usize) {
     let idle = rss(&watchfire);
     let from = bench.fresh(EVENTS + 2000);
     post(watchfire.port, "/webhook", from, 2000, connections, 3, None).await;
+    let before = (cpu(&watchfire), written(&watchfire));
     let run = post(watchfire.port, "/webhook", from + 2000, EVENTS, connections, 3, None).await;
+    let each = |all: f64| all / run.good.max(1) as f64;
+    let (spent, kept) = (each(cpu(&watchfire) - before.0) * 10_000.0, each((written(&watchfire) - before.1) as f64));
     row("**Watchfire**: parsed, routed, synced to disk", &run, Some(parsing));
     let half = run.rate() / 2.0;
     let from = bench.fresh(EVENTS / 2);
     let paced = post(watchfire.port, "/webhook", from, EVENTS / 2, connections, 3, Some(half)).await;
     row("Watchfire at half of that rate", &paced, None);
-    println!("\nMemory: {idle} MiB idle, {} MiB under load.", rss(&watchfire));
+    println!(
+        "\nMemory: {idle} MiB idle, {} MiB under load. {spent:.2} CPU seconds per 10,000; {:.0} KiB written to disk for each.",
+        rss(&watchfire),
+        kept / 1024.0
+    );
 }
 
 async fn forward(bench: &mut Bench, connections: usize) {

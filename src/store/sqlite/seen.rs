@@ -48,6 +48,8 @@ pub(super) struct Seen {
     undo: Vec<Undo>,
     /// So many of the oldest go with the transaction.
     leaving: usize,
+    /// Whether it was said that keys are forgotten early.
+    told: bool,
 }
 
 /// The memory, which is the writer's: the lock is always free.
@@ -121,6 +123,12 @@ impl Seen {
         self.undo.clear();
         let leaving = std::mem::take(&mut self.leaving);
         let over = (self.order.len() - leaving).saturating_sub(MOST);
+        if over > 0 && !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(
+                remembered = MOST,
+                "more events came within the dedup window than are remembered; repeats of the oldest are delivered again"
+            );
+        }
         for row in self.order.drain(..leaving + over) {
             if self.rows.get(&row.short) == Some(&row.id) {
                 self.rows.remove(&row.short);
