@@ -116,46 +116,50 @@ pub async fn apprise(bench: &mut Bench, python: &str, connections: usize) {
     row("Apprise to a webhook, keeps nothing", &run, None);
 }
 
-/// One to three nodes on one PostgreSQL: each takes in its share, and delivers to channels of which each node owns some.
+/// The same work on SQLite, and then one to three nodes on one PostgreSQL: each takes in its share, and delivers to channels of which each node owns
+/// some.
 pub async fn nodes(bench: &mut Bench) {
     println!("\n### Several nodes on one PostgreSQL, all on these cores, 3 alerts a body, 32 connections\n\n{}", super::HEAD);
+    end_to_end(bench, "SQLite", 1, "sqlite:w.db").await;
     for count in 1..=3 {
         let Some(postgres) = postgres::Postgres::start() else { return };
-        let sink = server("sink", "");
-        let channels: String = (0..6)
-            .map(|n| {
-                format!("  out-{n}: {{ webhook: {{ url: 'http://127.0.0.1:{}/?{n}', allow: [127.0.0.1] }}, pace: off, digest: off }}\n", sink.port)
-            })
-            .collect();
-        let routes: String = (0..6).map(|n| format!("    - {{ match: 'instance=~\".*[{}{}]-.*\"', to: [out-{n}] }}\n", n, (n + 6) % 10)).collect();
-        let _ = std::fs::remove_dir_all(&bench.folder);
-        std::fs::create_dir_all(&bench.folder).expect("a folder");
-        let mut running: Vec<Process> = Vec::new();
-        for _ in 0..count {
-            let port = free_port();
-            let text = format!(
-                "server: {{ listen: '127.0.0.1:{port}' }}\nstore: {}\nchannels:\n{channels}route:\n  to: [out-0]\n  routes:\n{routes}",
-                postgres.url()
-            );
-            std::fs::write(bench.folder.join("routes.yaml"), text).expect("a file");
-            running.push(bench.start(port).0);
-        }
-        // Every node gets its share of the outlets within two beats.
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        let events = 6000;
-        let share = events / count;
-        let (started, from) = (Instant::now(), bench.fresh(events));
-        let runs = running.iter().enumerate().map(|(n, node)| post(node.port, "/webhook", from + n * share, share, 32 / count, 3, None));
-        let mut whole = Run::default();
-        for run in futures_util::future::join_all(runs).await {
-            whole.good += run.good;
-            whole.bad += run.bad;
-            whole.latencies.extend(run.latencies);
-        }
-        whole.latencies.sort_unstable();
-        whole.took = started.elapsed();
-        row(&format!("{count} nodes: taken in"), &whole, None);
-        whole.took = arrived(sink.port, whole.good, started).await;
-        row(&format!("{count} nodes: delivered"), &whole, None);
+        let name = if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") };
+        end_to_end(bench, &name, count, &postgres.url()).await;
     }
+}
+
+/// Six channels without a pace, of which each alert goes to some.
+async fn end_to_end(bench: &mut Bench, name: &str, count: usize, store: &str) {
+    let sink = server("sink", "");
+    let channels: String = (0..6)
+        .map(|n| format!("  out-{n}: {{ webhook: {{ url: 'http://127.0.0.1:{}/?{n}', allow: [127.0.0.1] }}, pace: off, digest: off }}\n", sink.port))
+        .collect();
+    let routes: String = (0..6).map(|n| format!("    - {{ match: 'instance=~\".*[{}{}]-.*\"', to: [out-{n}] }}\n", n, (n + 6) % 10)).collect();
+    let _ = std::fs::remove_dir_all(&bench.folder);
+    std::fs::create_dir_all(&bench.folder).expect("a folder");
+    let mut running: Vec<Process> = Vec::new();
+    for _ in 0..count {
+        let port = free_port();
+        let text =
+            format!("server: {{ listen: '127.0.0.1:{port}' }}\nstore: {store}\nchannels:\n{channels}route:\n  to: [out-0]\n  routes:\n{routes}");
+        std::fs::write(bench.folder.join("routes.yaml"), text).expect("a file");
+        running.push(bench.start(port).0);
+    }
+    // Every node gets its share of the outlets within two beats.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let events = 6000;
+    let share = events / count;
+    let (started, from) = (Instant::now(), bench.fresh(events));
+    let runs = running.iter().enumerate().map(|(n, node)| post(node.port, "/webhook", from + n * share, share, 32 / count, 3, None));
+    let mut whole = Run::default();
+    for run in futures_util::future::join_all(runs).await {
+        whole.good += run.good;
+        whole.bad += run.bad;
+        whole.latencies.extend(run.latencies);
+    }
+    whole.latencies.sort_unstable();
+    whole.took = started.elapsed();
+    row(&format!("{name}: taken in"), &whole, None);
+    whole.took = arrived(sink.port, whole.good, started).await;
+    row(&format!("{name}: delivered"), &whole, None);
 }

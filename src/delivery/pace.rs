@@ -51,6 +51,11 @@ impl Pacer {
         self.longest
     }
 
+    /// How many sends can be under way at once: those under way count for every limit.
+    pub fn at_once(&self) -> usize {
+        self.limits.iter().map(|limit| limit.count as usize).min().unwrap_or(usize::MAX)
+    }
+
     /// Puts sends of before a restart back: how long ago each was, in any order.
     pub fn restore(&mut self, now: Instant, ages: impl IntoIterator<Item = Duration>) {
         for age in ages {
@@ -154,6 +159,20 @@ mod tests {
         pacer.begin(now);
         assert_eq!(pacer.slot(now, 1), now);
         assert!(pacer.rate().is_infinite());
+    }
+
+    #[test]
+    fn no_more_are_under_way_than_the_tightest_limit_allows() {
+        let mut pacer = Pacer::new(&[Limit { count: 60, window: MINUTE }, Limit { count: 2, window: Duration::from_secs(1) }]);
+        let mut now = Instant::now();
+        for _ in 0..100 {
+            if pacer.slot(now, 1) <= now {
+                pacer.begin(now);
+            }
+            now += Duration::from_secs(10);
+        }
+        assert_eq!((pacer.under_way, pacer.at_once()), (2, 2), "however long they take");
+        assert_eq!(Pacer::new(&[]).at_once(), usize::MAX);
     }
 
     #[test]

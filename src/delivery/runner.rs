@@ -211,7 +211,7 @@ impl Runner {
         self.claimed_at = now;
         let crash = u32::from(owned.epoch > 1);
         // What a crash cut off may have reached the platform without a record: as many as can be under way count as sent now.
-        let unseen = if self.pacer.is_off() { 0 } else { self.concurrency as u32 * crash };
+        let unseen = if self.pacer.is_off() { 0 } else { self.concurrency.min(self.pacer.at_once()) as u32 * crash };
         let ages = owned.sends.iter().map(|at| Duration::from_millis((now_ms - at).max(0) as u64));
         self.pacer.restore(now, ages.chain((0..unseen).map(|_| Duration::ZERO)));
         let pause = Duration::from_millis((owned.paused_until - now_ms).max(0) as u64).min(super::policy::MAX_PAUSE);

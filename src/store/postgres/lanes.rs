@@ -280,20 +280,23 @@ pub(super) async fn lock_lanes(tx: &Tx, lanes: &[i64], messages: &Vec<Uuid>, arr
     if lanes.is_empty() && messages.is_empty() && arrivals.is_empty() {
         return Ok(false);
     }
-    let names = names_of(arrivals);
-    if !names.is_empty() {
+    // Without arrivals it is found by two indexes at a time, which the database sees much sooner than in the other form.
+    let rows = if arrivals.is_empty() {
+        let sql = "SELECT message_id = ANY ($2) FROM lane WHERE id = ANY ($1) OR message_id = ANY ($2) ORDER BY channel, key FOR UPDATE";
+        tx.query(sql, &[&lanes.to_vec(), messages]).await?
+    } else {
+        let names = names_of(arrivals);
         make(tx, &names).await?;
-    }
-    let (channels, keys): (Vec<&str>, Vec<&str>) = names.into_keys().unzip();
-    let rows = tx
-        .query(
+        let (channels, keys): (Vec<&str>, Vec<&str>) = names.into_keys().unzip();
+        tx.query(
             "SELECT message_id = ANY ($2) FROM lane WHERE id IN (
                  SELECT unnest($1) UNION SELECT id FROM lane WHERE message_id = ANY ($2)
                  UNION SELECT l.id FROM unnest($3, $4) AS n (channel, key) JOIN lane l ON l.channel = n.channel AND l.key = n.key)
              ORDER BY channel, key FOR UPDATE",
             &[&lanes.to_vec(), messages, &channels, &keys],
         )
-        .await?;
+        .await?
+    };
     let mut held = false;
     for row in &rows {
         held |= get::<Option<bool>>(row, 0)?.unwrap_or(false);
