@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::time::Instant;
 
 use crate::channel::{CellResult, OnAmbiguous, SendContext};
 use crate::model::{AttemptId, ErrorKind, LaneId, Recipient, SendError};
@@ -66,8 +67,12 @@ pub struct Step {
     pub channel: Arc<ChannelPlan>,
     /// Outlet and epoch.
     pub fence: Fence,
+    /// The runner's handle, which knows the latest lease.
+    pub handle: Arc<Handle>,
+    /// Until when the outlet was leased at the step's start; `None` without leases.
+    pub lease: Option<Instant>,
     /// Where it says that only its outcome is to be stored any more, where that matters.
-    pub answered: Option<(Arc<AtomicUsize>, Arc<Handle>)>,
+    pub answered: Option<Arc<AtomicUsize>>,
 }
 
 impl Step {
@@ -85,14 +90,31 @@ impl Step {
         let Some((page, to)) = job.next_batch(self.channel.platform.batch, now) else {
             return if job.next_due().is_some() { self.again(job) } else { self.close_unsent(job).await };
         };
+        // Composing takes its time, and a process may have stood still in it for longer than the lease lasts.
+        if !self.is_leased() {
+            return self.give_back(job, &StoreError::Fenced).await;
+        }
         let careful = self.channel.platform.ambiguous == OnAmbiguous::Never || job.caller.is_some();
         let attempt = AttemptId::new();
         if let Err(error) = self.before(&mut job, careful, attempt, page, &to).await {
             return self.give_back(job, &error).await;
         }
+        if !self.is_leased() {
+            return self.give_back(job, &StoreError::Fenced).await;
+        }
         let begun_at = self.shared.clock.now_ms();
         let results = self.send(&job, page, &to).await;
         self.after(job, attempt, page, to, results, begun_at).await
+    }
+
+    /// Whether the outlet is this node's for long enough to send.
+    fn is_leased(&self) -> bool {
+        let Some(at_start) = self.lease else { return true };
+        let latest = match self.handle.orders().lease {
+            Some((Some(until), _)) => until.max(at_start),
+            _ => at_start,
+        };
+        self.shared.clock.instant() < latest
     }
 
     /// Reads what the lanes hold on disk and the bodies that composing needs.
@@ -315,9 +337,9 @@ impl Step {
         self.shared.report(&self.channel, &job, &settlement, &outcome);
         // A success says nothing that the next message would have to wait for; anything else may (a pause, a hold, a breaker).
         let answered = (outcome.kind == "ok" && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
-        if let Some((count, handle)) = answered {
+        if let Some(count) = answered {
             count.fetch_add(1, Ordering::AcqRel);
-            handle.kicked.notify_one();
+            self.handle.kicked.notify_one();
         }
         let answered = answered.is_some();
         let settled = self.settle(settlement).await;

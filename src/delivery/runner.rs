@@ -286,8 +286,9 @@ impl Runner {
             };
             self.pacer.begin(now);
             let fence = Fence { outlet: self.outlet.clone(), epoch: self.epoch };
-            let answered = self.pacer.is_off().then(|| (self.answered.clone(), self.handle.clone()));
-            let step = Step { shared: self.shared.clone(), plan: self.shared.plan.load_full(), channel, fence, answered };
+            let answered = self.pacer.is_off().then(|| self.answered.clone());
+            let (shared, handle, plan) = (self.shared.clone(), self.handle.clone(), self.shared.plan.load_full());
+            let step = Step { shared, plan, channel, fence, handle, lease: self.lease, answered };
             self.tasks.spawn(step.run(job));
         }
         self.show();
