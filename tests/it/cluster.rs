@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::alert;
 use crate::support::postgres::{Pooler, Postgres, Proxy, Wire};
+use crate::support::turn::turn;
 
 /// Outlets without a pace, and the pace of the one that has one: a minute's worth, and how many within a second.
 const OUTLETS: usize = 6;
@@ -227,6 +228,7 @@ fn most(messages: &[(Instant, Vec<String>)], window: Duration) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_and_the_database_are_killed_and_nothing_is_lost() {
+    let _turn = turn().await;
     let Some(mut database) = Postgres::start() else { return };
     let blows: usize = std::env::var("WATCHFIRE_BLOWS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     let (base, seen) = collector().await;
@@ -291,6 +293,7 @@ async fn nodes_and_the_database_are_killed_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_cut_off_loses_its_outlets_and_sends_nothing_more() {
+    let _turn = turn().await;
     let Some(database) = Postgres::start() else { return };
     let (base, seen, tenures) = collectors().await;
     let client = client();
@@ -373,6 +376,7 @@ async fn shared(client: &reqwest::Client, node: &Node, count: usize) -> Duration
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_come_and_go_share_the_outlets_and_repeat_nothing() {
+    let _turn = turn().await;
     let Some(database) = Postgres::start() else { return };
     let (base, seen, tenures) = collectors().await;
     let client = client();
@@ -411,6 +415,7 @@ async fn nodes_that_come_and_go_share_the_outlets_and_repeat_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_behind_a_pooler_in_transaction_mode_lose_nothing() {
+    let _turn = turn().await;
     let Some(database) = Postgres::start() else { return };
     let Some(pooler) = Pooler::start(&database) else { return };
     let (base, seen) = collector().await;

@@ -13,6 +13,7 @@ use crate::support::app::alert;
 use crate::support::fakes::fault::Fault;
 use crate::support::fakes::server::Fake;
 use crate::support::fakes::slack::{Room, Slack};
+use crate::support::turn::turn;
 
 fn serve(folder: &Path, port: u16) -> Child {
     Command::new(env!("CARGO_BIN_EXE_watchfire"))
@@ -46,6 +47,7 @@ const SENDS: usize = 1;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_alert_is_lost_to_sigkill() {
+    let _turn = turn().await;
     watchfire::channel::kit::install_crypto();
     let kills: usize = std::env::var("WATCHFIRE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     let fake = Fake::start(Slack::new("xoxb-test-token").channel("C0123", "#ops", Room::Open).unpaced()).await;

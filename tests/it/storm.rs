@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::app::{Four, TestApp};
+use crate::support::turn::turn;
 
 const GROUPS: usize = 1000;
 const ALERTS: usize = 10;
@@ -24,6 +25,7 @@ fn body(group: usize) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_is_digested_within_the_platforms_pace() {
+    let _turn = turn().await;
     let four = Four::start().await;
     four.ding.rec.track("uid-critical");
     four.slack.rec.track("uid-critical");

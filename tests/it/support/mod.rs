@@ -4,3 +4,4 @@ pub mod all;
 pub mod app;
 pub mod fakes;
 pub mod postgres;
+pub mod turn;

@@ -1,0 +1,9 @@
+//! Tests that load the machine take turns: what they measure of time is the program's, not another test's.
+
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Waits until no other test that loads the machine runs.
+pub async fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}
