@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::channel::{CellResult, OnAmbiguous, SendContext};
 use crate::model::{AttemptId, ErrorKind, LaneId, Recipient, SendError};
 use crate::store::{
-    AcceptedDelivery, CellState, DeliveryChange, EndedAttempt, Fence, NewAttempt, SettledMessage, Settlement, State, StoreError, Waiting,
+    AcceptedDelivery, Cell, CellState, DeliveryChange, EndedAttempt, Fence, NewAttempt, SettledMessage, Settlement, State, StoreError, Waiting,
 };
 use crate::template::MessageKind;
 use crate::traces::Attempted;
@@ -69,8 +69,8 @@ pub struct Step {
     pub fence: Fence,
     /// The runner's handle, which knows the latest lease.
     pub handle: Arc<Handle>,
-    /// Until when the outlet was leased at the step's start; `None` without leases.
-    pub lease: Option<Instant>,
+    /// When the outlet was claimed, and until when it was leased at the step's start; `None` without leases.
+    pub lease: Option<(Instant, Instant)>,
     /// Where it says that only its outcome is to be stored any more, where that matters.
     pub answered: Option<Arc<AtomicUsize>>,
 }
@@ -95,13 +95,14 @@ impl Step {
             return self.give_back(job, &StoreError::Fenced).await;
         }
         let careful = self.channel.platform.ambiguous == OnAmbiguous::Never || job.caller.is_some();
-        let attempt = AttemptId::new();
+        let attempt = job.begun.filter(|(_, of)| *of == page).map_or_else(AttemptId::new, |(attempt, _)| attempt);
         if let Err(error) = self.before(&mut job, careful, attempt, page, &to).await {
             return self.give_back(job, &error).await;
         }
         if !self.is_leased() {
             return self.give_back(job, &StoreError::Fenced).await;
         }
+        job.begun = None;
         let begun_at = self.shared.clock.now_ms();
         let results = self.send(&job, page, &to).await;
         self.after(job, attempt, page, to, results, begun_at).await
@@ -109,12 +110,11 @@ impl Step {
 
     /// Whether the outlet is this node's for long enough to send.
     fn is_leased(&self) -> bool {
-        let Some(at_start) = self.lease else { return true };
-        let latest = match self.handle.orders().lease {
-            Some((Some(until), _)) => until.max(at_start),
-            _ => at_start,
-        };
-        self.shared.clock.instant() < latest
+        let Some((claimed_at, at_start)) = self.lease else { return true };
+        match self.handle.orders().lease {
+            Some((until, asked)) if claimed_at < asked => until.is_some_and(|until| self.shared.clock.instant() < until.max(at_start)),
+            _ => self.shared.clock.instant() < at_start,
+        }
     }
 
     /// Reads what the lanes hold on disk and the bodies that composing needs.
@@ -248,6 +248,7 @@ impl Step {
             let begun_at = self.shared.clock.now_ms();
             let new = NewAttempt { id: attempt, message: job.id, page, recipients: to.to_vec(), node: self.shared.node.to_string(), begun_at };
             self.shared.store.begin(self.fence.clone(), new).await?;
+            job.begun = Some((attempt, page));
         }
         Ok(())
     }
@@ -439,9 +440,12 @@ impl Step {
         }
         if job.caller.is_some() {
             if let Some(member) = job.members.first() {
-                let reason = format!("not sent: the store could not record it ({error})");
+                let reason = match error {
+                    StoreError::Fenced => "not sent: this node's lease on the outlet ran out before the first byte; it is not sent later".to_owned(),
+                    _ => format!("not sent: the store could not record it ({error})"),
+                };
                 let change = DeliveryChange { state: State::Expired, reason: Some(reason), ..skipped(member, "", self.shared.clock.now_ms()) };
-                let _ = self.settle(self.settlement(vec![change])).await;
+                let _ = self.settle(self.unsent(&job, self.settlement(vec![change]))).await;
             }
             return self.close(&mut job, Vec::new(), fenced);
         }
@@ -456,6 +460,30 @@ impl Step {
             *read = Some(Read { lane: *lane, to: 0, more: true });
         }
         finished
+    }
+
+    /// What is on disk of a message that is not sent at all ends with its delivery, so that nobody finds it open and sends it.
+    fn unsent(&self, job: &Job, settlement: Settlement) -> Settlement {
+        if !job.stored {
+            return settlement;
+        }
+        let now = settlement.now;
+        let ended = |(id, page): (AttemptId, u16)| EndedAttempt {
+            id,
+            page,
+            node: self.shared.node.to_string(),
+            begun_at: now,
+            ended_at: now,
+            kind: ErrorKind::Transient.as_str(),
+            code: Some("not_sent".into()),
+            answer: None,
+        };
+        Settlement {
+            message: Some(SettledMessage { id: job.id, store: None, done: true }),
+            attempt: job.begun.map(ended),
+            cells: job.cells.iter().map(|cell| Cell { state: CellState::Dead, ..cell.clone() }).collect(),
+            ..settlement
+        }
     }
 
     fn again(&self, mut job: Job) -> Finished {

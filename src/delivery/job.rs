@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::model::{DeliveryId, LaneId, MessageId, Page, Receipt, Recipient, SendError};
+use crate::model::{AttemptId, DeliveryId, LaneId, MessageId, Page, Receipt, Recipient, SendError};
 use crate::store::{Cell, CellState, NewMessage, OpenMessage, Waiting};
 use crate::template::MessageKind;
 
@@ -68,6 +68,8 @@ pub struct Job {
     pub cells: Vec<Cell>,
     /// Whether `form` has stored it.
     pub stored: bool,
+    /// An attempt at a page that is on disk as begun and of which no byte has left.
+    pub begun: Option<(AttemptId, u16)>,
     /// Whether an attempt may have been delivered: its members stay as they are.
     pub fixed: bool,
     /// Not before.
@@ -96,6 +98,7 @@ impl Job {
             pages: Arc::default(),
             cells: Vec::new(),
             stored: false,
+            begun: None,
             fixed: false,
             due: now,
             caller: None,
@@ -140,6 +143,7 @@ impl Job {
             pages: Arc::new(open.pages),
             cells,
             stored: true,
+            begun: None,
             fixed: true,
             due: now,
             caller: None,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::channel::{Limit, Probe};
 use crate::model::{ErrorKind, LaneId, OutletKey};
-use crate::store::{Claim, Fence, Waiting};
+use crate::store::{Claim, Fence, Mode, Waiting};
 use crate::template::MessageKind;
 
 use super::attempt::{Finished, READ, Step};
@@ -218,6 +218,10 @@ impl Runner {
         self.paused_until = now + pause;
         self.hold = owned.held.map(|reason| Hold { reason, trial_at: now, wait: FIRST_TRIAL, trying: false });
         for open in owned.open {
+            if open.members.iter().all(|member| member.mode == Mode::Sync) {
+                self.end_call(open);
+                continue;
+            }
             let at_most_once = self.channel(&open.channel).is_some_and(|c| c.platform.ambiguous == crate::channel::OnAmbiguous::Never);
             let mut job = Job::of_open(open, at_most_once, now);
             for taken in &job.lanes {
@@ -288,7 +292,8 @@ impl Runner {
             let fence = Fence { outlet: self.outlet.clone(), epoch: self.epoch };
             let answered = self.pacer.is_off().then(|| self.answered.clone());
             let (shared, handle, plan) = (self.shared.clone(), self.handle.clone(), self.shared.plan.load_full());
-            let step = Step { shared, plan, channel, fence, handle, lease: self.lease, answered };
+            let lease = self.lease.map(|until| (self.claimed_at, until));
+            let step = Step { shared, plan, channel, fence, handle, lease, answered };
             self.tasks.spawn(step.run(job));
         }
         self.show();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{Fence, LaneHead, Waiting};
+use crate::store::{Cell, CellState, DeliveryChange, Fence, LaneHead, OpenMessage, SettledMessage, Settlement, State, Waiting};
 
 use super::accept::CALL_DEADLINE;
 use super::cluster;
@@ -109,6 +109,42 @@ impl Runner {
             Some(waiting) => waiting.answer = caller.answer,
             None => cluster::await_call(self.shared.clone(), member, caller),
         }
+    }
+
+    /// Ends a direct call whose process is gone, or whose lease ran out before the first byte: nobody waits for it any more, and it is never sent
+    /// later (I6). The same for a message whose members were all ended by hand.
+    pub(super) fn end_call(&self, open: OpenMessage) {
+        let now = self.shared.clock.now_ms();
+        let left = |cell: &Cell| matches!(cell.state, CellState::Begun | CellState::Unknown | CellState::Ok);
+        let (state, reason) = match open.cells.iter().any(left) {
+            true => (State::Unknown, "the node that made this direct call ended before the platform's word was recorded; it is not sent again"),
+            false => (State::Expired, "the node that made this direct call ended before it was sent; it is not sent later"),
+        };
+        let change = |member: &Waiting| {
+            tracing::warn!(delivery = %member.id, channel = %open.channel, state = state.as_str(), reason, "a direct call was cut off");
+            DeliveryChange {
+                id: member.id,
+                lane: member.lane,
+                state,
+                tries: member.tries,
+                due_at: now,
+                reason: Some(reason.to_owned()),
+                detach: false,
+            }
+        };
+        let settlement = Settlement {
+            fence: Fence { outlet: self.outlet.clone(), epoch: self.epoch },
+            message: Some(SettledMessage { id: open.id, store: None, done: true }),
+            attempt: None,
+            cells: open.cells.iter().filter(|cell| cell.state == CellState::Begun).map(|c| Cell { state: CellState::Unknown, ..c.clone() }).collect(),
+            deliveries: open.members.iter().map(change).collect(),
+            children: Vec::new(),
+            outlet: None,
+            sent_in_month: None,
+            now,
+        };
+        let shared = self.shared.clone();
+        self.shared.tracker.spawn(async move { drop(shared.settle(settlement).await) });
     }
 
     fn send_calls_elsewhere(&mut self) {

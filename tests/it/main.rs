@@ -5,6 +5,7 @@ mod battery;
 mod cards;
 mod cluster;
 mod crash;
+mod crash_of_a_call;
 mod deploy;
 mod direct;
 mod disk;

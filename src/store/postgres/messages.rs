@@ -214,7 +214,8 @@ pub(super) async fn begin(tx: &Tx, fence: &Fence, attempt: &NewAttempt) -> Resul
     let recipients: Vec<Recipient> = attempt.recipients.iter().map(clean_recipient).collect();
     let names: Vec<&str> = recipients.iter().map(Recipient::expose).collect();
     tx.execute(
-        "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (id) DO NOTHING",
         &[&attempt.id.0, &attempt.message.0, &page, &fence.outlet.as_str(), &attempt.node, &fence.epoch, &attempt.begun_at],
     )
     .await?;

@@ -156,9 +156,19 @@ fn check_lane(db: &Connection, lane: i64, last: i64, id: MessageId) -> Result<()
 /// [`crate::store::Store::begin`].
 pub(super) fn begin(db: &Connection, fence: &Fence, attempt: &NewAttempt) -> Result<(), Fail> {
     check_fence(db, fence)?;
-    db.prepare_cached("INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
-        params![bytes(&attempt.id.0), bytes(&attempt.message.0), attempt.page, fence.outlet.as_str(), attempt.node, fence.epoch, attempt.begun_at],
-    )?;
+    db.prepare_cached(
+        "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (id) DO NOTHING",
+    )?
+    .execute(params![
+        bytes(&attempt.id.0),
+        bytes(&attempt.message.0),
+        attempt.page,
+        fence.outlet.as_str(),
+        attempt.node,
+        fence.epoch,
+        attempt.begun_at
+    ])?;
     let mut update =
         db.prepare_cached("UPDATE cell SET state = 'begun' WHERE message_id = ?1 AND page = ?2 AND recipient = ?3 AND state IN ('open', 'begun')")?;
     for recipient in &attempt.recipients {
