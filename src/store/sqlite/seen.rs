@@ -5,19 +5,23 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::failure::Fail;
 use super::rows::{bytes, uuid};
 use crate::model::EventId;
-use crate::store::Dedup;
+use crate::store::{Dedup, StoreError};
 
 /// Keys remembered at most, about 45 MiB; the oldest are forgotten first, and then a repeat of them is delivered again. At the usual window of
 /// two minutes that is 4,000 events a second, sustained.
 const MOST: usize = 1_000_000;
 /// Keys removed in one step. Every event has one and they live for minutes, so a step must keep up with thousands of events a second.
 const STEP: usize = 20_000;
+
+/// How often it is said that keys are forgotten early.
+const TELL: Duration = Duration::from_secs(600);
 
 /// The beginning of a key.
 type Short = u64;
@@ -48,8 +52,8 @@ pub(super) struct Seen {
     undo: Vec<Undo>,
     /// So many of the oldest go with the transaction.
     leaving: usize,
-    /// Whether it was said that keys are forgotten early.
-    told: bool,
+    /// When it was last said that keys are forgotten early.
+    told: Option<Instant>,
 }
 
 /// The memory, which is the writer's: the lock is always free.
@@ -94,12 +98,15 @@ impl Seen {
             }
         }
         let id = self.next;
-        db.prepare_cached("INSERT INTO dedup (id, key, event_id, seen_at) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-            id,
-            &dedup.key[..],
-            bytes(&event.0),
-            now
-        ])?;
+        let mut insert = db.prepare_cached("INSERT INTO dedup (id, key, event_id, seen_at) VALUES (?1, ?2, ?3, ?4)")?;
+        if let Err(error) = insert.execute(params![id, &dedup.key[..], bytes(&event.0), now]) {
+            if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) {
+                return Err(error.into());
+            }
+            // The table has a row that memory does not know of. No event may be refused for good because of it.
+            self.forget();
+            return Err(Fail::Undo(StoreError::Unavailable("the keys of repeats are read anew; try again".into())));
+        }
         self.rows.insert(short, id);
         self.order.push_back(Row { id, short, seen_at: now });
         self.next += 1;
@@ -107,10 +114,17 @@ impl Seen {
         Ok(None)
     }
 
+    /// Knows nothing any more and reads the table again when it is next asked: what is on disk may be something else than what was told.
+    pub(super) fn forget(&mut self) {
+        *self = Self { told: self.told, ..Self::default() };
+    }
+
     /// Removes keys that were seen before `before`, a step of them.
     pub(super) fn purge(&mut self, db: &Connection, before: i64) -> Result<(), Fail> {
         self.load(db)?;
-        let old = self.order.iter().skip(self.leaving).take(STEP).take_while(|row| row.seen_at < before).count();
+        // What came before an old one is old, whatever the clock said then.
+        let end = self.order.len().min(self.leaving + STEP);
+        let old = self.order.range(self.leaving..end).rposition(|row| row.seen_at < before).map_or(0, |at| at + 1);
         let Some(first_kept) = self.order.get(self.leaving + old).map(|row| row.id).or((old > 0).then_some(self.next)) else { return Ok(()) };
         // What memory has forgotten by itself stands before them in the table.
         db.prepare_cached("DELETE FROM dedup WHERE id < min(?1, (SELECT min(id) FROM dedup) + ?2)")?.execute(params![first_kept, STEP as i64])?;
@@ -123,7 +137,8 @@ impl Seen {
         self.undo.clear();
         let leaving = std::mem::take(&mut self.leaving);
         let over = (self.order.len() - leaving).saturating_sub(MOST);
-        if over > 0 && !std::mem::replace(&mut self.told, true) {
+        if over > 0 && self.told.is_none_or(|at| at.elapsed() > TELL) {
+            self.told = Some(Instant::now());
             tracing::warn!(
                 remembered = MOST,
                 "more events came within the dedup window than are remembered; repeats of the oldest are delivered again"
@@ -139,6 +154,9 @@ impl Seen {
     /// Nothing of the transaction remains.
     pub(super) fn rolled_back(&mut self) {
         self.leaving = 0;
+        if !self.loaded {
+            return self.undo.clear();
+        }
         for change in self.undo.drain(..).rev() {
             match change.before {
                 Some(id) => self.rows.insert(change.short, id),
@@ -216,6 +234,36 @@ mod tests {
         assert_eq!(seen.first(&db, &key(2, 1), first, 1).unwrap(), None);
         seen.committed();
         assert_eq!((seen.rows.len(), seen.order.len(), rows(&db)), (2, 2, 2));
+    }
+
+    #[test]
+    fn a_row_that_memory_does_not_know_of_costs_a_repeat_and_no_event() {
+        let (mut db, mut seen) = (table(), Seen::default());
+        let (first, second) = (EventId::new(), EventId::new());
+        assert_eq!(seen.first(&db, &key(1, 1), first, 0).unwrap(), None);
+        seen.committed();
+        // A transaction that was told to have failed and is there all the same.
+        db.execute("INSERT INTO dedup (id, key, event_id, seen_at) SELECT id + 1, zeroblob(32), event_id, seen_at FROM dedup", []).unwrap();
+        let tx = db.transaction().unwrap();
+        let Err(Fail::Undo(StoreError::Unavailable(_))) = seen.first(&tx, &key(2, 1), second, 1) else { panic!("it is to be sent again") };
+        tx.rollback().unwrap();
+        seen.rolled_back();
+        assert_eq!(seen.first(&db, &key(2, 1), second, 2).unwrap(), None);
+        assert_eq!(seen.first(&db, &key(1, 1), second, 2).unwrap(), Some(first), "what was known is known again");
+        seen.committed();
+        assert_eq!((seen.rows.len(), rows(&db)), (3, 3));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_keeps_nothing_from_leaving() {
+        let (db, mut seen) = (table(), Seen::default());
+        for (n, at) in [(1, 0), (2, 1_000 * MIN), (3, 1), (4, 50)] {
+            assert_eq!(seen.first(&db, &key(n, 1), EventId::new(), at).unwrap(), None);
+        }
+        seen.committed();
+        seen.purge(&db, 10).unwrap();
+        seen.committed();
+        assert_eq!((seen.rows.len(), seen.order.len(), rows(&db)), (1, 1, 1));
     }
 
     #[test]

@@ -135,6 +135,7 @@ impl Writer {
             // After trouble with the disk a fresh connection sees what is really there; the next transaction opens it.
             if !rolled_back || fail.is_broken_disk() {
                 self.db = None;
+                seen.forget();
             }
         } else {
             seen.committed();

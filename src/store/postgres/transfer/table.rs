@@ -302,13 +302,19 @@ pub(super) async fn insert(tx: &Tx, table: &Table, batch: &Batch) -> Result<(), 
         ("outlet", "epoch") => "epoch = greatest(t.epoch, excluded.epoch)".to_owned(),
         (_, name) => format!("{name} = excluded.{name}"),
     };
+    let all = format!("unnest({})", places.join(", "));
+    let rows = match table.name {
+        // A key that memory had forgotten may stand in the file twice; the later row counts.
+        "dedup" => format!("(SELECT DISTINCT ON (key) * FROM {all} WITH ORDINALITY AS r ({}, place) ORDER BY key, place DESC)", names.join(", ")),
+        _ => all,
+    };
+    let names_of_rows = names.iter().copied().chain((table.name == "dedup").then_some("place")).collect::<Vec<_>>().join(", ");
     let sql = format!(
-        "INSERT INTO {table} AS t ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM unnest({places}) AS n ({names})
+        "INSERT INTO {table} AS t ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {rows} AS n ({names_of_rows})
          ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE ROW({old}) IS DISTINCT FROM ROW({new})",
         table = table.name,
         names = names.join(", "),
         values = values.join(", "),
-        places = places.join(", "),
         key = key.join(", "),
         changes = rest.iter().map(changed).collect::<Vec<_>>().join(", "),
         old = rest.iter().map(|name| format!("t.{name}")).collect::<Vec<_>>().join(", "),
