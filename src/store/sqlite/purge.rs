@@ -10,10 +10,10 @@ use super::admin::shrink;
 use super::failure::Fail;
 use crate::store::Retention;
 
-/// Free pages (8 KiB each) that stay in the file for what comes next.
-const FREE_PAGES: i64 = 512;
+/// Free pages that stay in the file for what comes next.
+const FREE_PAGES: i64 = 1024;
 /// Pages given back to the file system in one step.
-const VACUUM_PAGES: i64 = 256;
+const VACUUM_PAGES: i64 = 512;
 
 /// Rows that a step may remove, by key.
 #[derive(Default)]

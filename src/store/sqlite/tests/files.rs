@@ -58,7 +58,7 @@ async fn settings_are_those_of_the_house() {
     let (store, folder) = fresh_with(|_| {});
     let db = store.files.writer().unwrap();
     let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
-    for (name, value) in [("page_size", 8192), ("auto_vacuum", 2), ("synchronous", 2), ("wal_autocheckpoint", 8000), ("user_version", 4)] {
+    for (name, value) in [("page_size", 4096), ("auto_vacuum", 2), ("synchronous", 2), ("wal_autocheckpoint", 16000), ("user_version", 4)] {
         assert_eq!(pragma(name), rusqlite::types::Value::Integer(value), "{name}");
     }
     assert_eq!(pragma("journal_mode"), rusqlite::types::Value::Text("wal".into()));
@@ -150,10 +150,10 @@ async fn damage_is_told_with_what_to_do() {
 async fn damage_in_the_middle_is_an_answer_not_a_crash() {
     let (path, _folder) = filled(300).await;
     let mut bytes = std::fs::read(&path).unwrap();
-    let pages = bytes.len() / 8192;
+    let pages = bytes.len() / 4096;
     // All but the first pages (schema, roots) of a closed file.
     for page in 40..pages {
-        bytes[page * 8192..(page + 1) * 8192].fill(0x5A);
+        bytes[page * 4096..(page + 1) * 4096].fill(0x5A);
     }
     std::fs::write(&path, bytes).unwrap();
     match open(&path) {
