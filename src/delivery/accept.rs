@@ -60,7 +60,7 @@ impl Engine {
         self.room()?;
         let mutes = self.shared.mutes();
         let intake = Intake { plan: &plan, at: now, mutes: &mutes, to };
-        let deliveries = intake.deliveries(&event, |alert| ingest::lane_group(&event, alert).to_owned());
+        let deliveries = intake.deliveries(&event);
         let destination = to.map_or_else(String::new, |names| names.join(","));
         let window = plan.dedup_window.as_millis() as i64;
         let dedup = (window > 0).then(|| Dedup { key: ingest::dedup_key(&event, &destination), window });

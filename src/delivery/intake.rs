@@ -1,12 +1,14 @@
 //! From an event to its deliveries: every alert is routed by itself, alerts that share a target travel together.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::model::{Alert, DeliveryId, Event, Mentions, Status, hash_hex};
-use crate::route::Muted;
+use crate::ingest::lane_group;
+use crate::model::{Alert, DeliveryId, Event, Status, hash_hex};
+use crate::route::{Muted, Router};
 use crate::store::{Mode, NewDelivery, State, TargetRecord};
 
 use super::plan::{ChannelPlan, Plan};
@@ -32,22 +34,21 @@ pub struct Intake<'a> {
     pub to: Option<&'a [String]>,
 }
 
-/// Where an alert goes, before alerts are grouped.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Bin {
-    channel: String,
-    template: String,
-    mentions: Option<Vec<String>>,
-    group: String,
+/// Where an alert goes, before alerts are grouped. Template, mentions and the rest of what a route says go with the route.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Bin<'a> {
+    channel: &'a str,
+    /// A node of the tree; none past the routing table.
+    route: Option<usize>,
+    group: &'a str,
     fate: Fate,
-    route: String,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Fate {
     Send,
     Defer { until: i64, why: String },
-    Skip { why: String },
+    Skip { why: Cow<'static, str> },
 }
 
 /// How a mute without a known end is told.
@@ -56,43 +57,37 @@ pub const NO_END: &str = "with no end in sight";
 const OPEN_END: i64 = 86_400_000;
 
 impl Intake<'_> {
-    /// The deliveries of an event, in the order of their first alert; `group_of` names the group an alert belongs to (the sender's key, or its name).
-    pub fn deliveries(&self, event: &Event, group_of: impl Fn(&Alert) -> String) -> Vec<NewDelivery> {
-        let mut order: Vec<Bin> = Vec::new();
-        let mut bins: HashMap<Bin, (Vec<u32>, Option<Mentions>)> = HashMap::new();
+    /// The deliveries of an event, in the order of their first alert.
+    pub fn deliveries(&self, event: &Event) -> Vec<NewDelivery> {
+        let mut bins: Vec<(Bin<'_>, &ChannelPlan, Vec<u32>)> = Vec::new();
+        let mut places: HashMap<Bin<'_>, usize> = HashMap::new();
+        let mut router = self.plan.tree.router(self.at);
         for (index, alert) in event.alerts.iter().enumerate() {
-            let group = group_of(alert);
-            self.targets(alert, |channel, template, mentions, fate, route| {
-                let bin = Bin {
-                    channel: channel.to_owned(),
-                    template: template.to_owned(),
-                    mentions: mentions.as_ref().map(mention_key),
-                    group: group.clone(),
-                    fate,
-                    route: route.to_owned(),
+            let group = lane_group(event, alert);
+            self.targets(alert, &mut router, |channel, route, fate| {
+                let bin = Bin { channel: &channel.name, route, group, fate };
+                // Mostly all alerts go the same way.
+                let place = match bins.last() {
+                    Some((last, ..)) if *last == bin => bins.len() - 1,
+                    _ => *places.entry(bin).or_insert_with_key(|bin| {
+                        bins.push((bin.clone(), channel, Vec::new()));
+                        bins.len() - 1
+                    }),
                 };
-                let (alerts, _) = bins.entry(bin.clone()).or_insert_with(|| {
-                    order.push(bin);
-                    (Vec::new(), mentions)
-                });
-                alerts.push(index as u32);
+                bins[place].2.push(index as u32);
             });
         }
-        order
-            .into_iter()
-            .filter_map(|bin| bins.remove_entry(&bin))
-            .filter_map(|(bin, (alerts, mentions))| self.delivery(event, bin, alerts, mentions))
-            .collect()
+        bins.into_iter().map(|(bin, channel, alerts)| self.delivery(event, bin, channel, alerts)).collect()
     }
 
-    fn targets(&self, alert: &Alert, mut take: impl FnMut(&str, &str, Option<Mentions>, Fate, &str)) {
+    fn targets<'p>(&'p self, alert: &Alert, router: &mut Router<'_>, mut take: impl FnMut(&'p ChannelPlan, Option<usize>, Fate)) {
         if let Some(names) = self.to {
             for (i, name) in names.iter().enumerate() {
                 if names[..i].contains(name) {
                     continue;
                 }
                 if let Some(channel) = self.plan.channel(name) {
-                    take(name, &channel.template, None, self.fate(alert, channel, None, None), "?to=");
+                    take(channel, None, self.fate(alert, channel, None, None));
                 }
             }
             return;
@@ -100,12 +95,9 @@ impl Intake<'_> {
         if self.plan.absorbed(&alert.labels).is_some() {
             return;
         }
-        for target in self.plan.tree.route(&alert.labels, self.at).targets {
+        for target in router.route(&alert.labels).targets {
             let Some(channel) = self.plan.channel(&target.channel) else { continue };
-            let template = target.template.as_deref().unwrap_or(&channel.template).to_owned();
-            let fate = self.fate(alert, channel, target.resolved, target.muted.as_ref());
-            let route = self.plan.tree.nodes().get(target.route).map_or("", |n| n.name.as_str());
-            take(&channel.name, &template, target.mentions.as_deref().cloned(), fate, route);
+            take(channel, Some(target.route), self.fate(alert, channel, target.resolved, target.muted.as_ref()));
         }
     }
 
@@ -115,13 +107,13 @@ impl Intake<'_> {
         }
         if alert.status == Status::Resolved && !resolved.unwrap_or(channel.resolved) {
             let whose = if resolved.is_some() { "route" } else { "channel" };
-            return Fate::Skip { why: format!("resolved alerts are not sent here (`resolved: false` on the {whose})") };
+            return Fate::Skip { why: format!("resolved alerts are not sent here (`resolved: false` on the {whose})").into() };
         }
         if let Some(muted) = muted {
             let until = muted.until.map(|t| t.as_millisecond());
             let when = muted.until.map_or_else(|| NO_END.to_owned(), |t| format!("until {t}"));
             if muted.drop {
-                return Fate::Skip { why: format!("muted by time interval `{}` {when} (`muted: drop`)", muted.by) };
+                return Fate::Skip { why: format!("muted by time interval `{}` {when} (`muted: drop`)", muted.by).into() };
             }
             let until = until.unwrap_or_else(|| self.at.as_millisecond() + OPEN_END);
             return Fate::Defer { until, why: format!("muted by time interval `{}` {when}", muted.by) };
@@ -134,33 +126,34 @@ impl Intake<'_> {
         Fate::Send
     }
 
-    fn delivery(&self, event: &Event, bin: Bin, alerts: Vec<u32>, mentions: Option<Mentions>) -> Option<NewDelivery> {
-        let channel = self.plan.channel(&bin.channel)?;
+    fn delivery(&self, event: &Event, bin: Bin<'_>, channel: &ChannelPlan, alerts: Vec<u32>) -> NewDelivery {
         let shown: Vec<&Alert> = alerts.iter().filter_map(|i| event.alerts.get(*i as usize)).collect();
         let firing = shown.iter().filter(|a| a.status == Status::Firing).count() as u32;
         let now = self.at.as_millisecond();
         let (state, due_at, reason) = match bin.fate {
             Fate::Send => (State::Waiting, now, None),
             Fate::Defer { until, why } => (State::Deferred, until, Some(why)),
-            Fate::Skip { why } => (State::Skipped, now, Some(why)),
+            Fate::Skip { why } => (State::Skipped, now, Some(why.into_owned())),
         };
-        Some(NewDelivery {
+        let node = bin.route.and_then(|route| self.plan.tree.nodes().get(route));
+        let template = node.and_then(|node| node.template.as_deref()).filter(|template| **template != *channel.template);
+        NewDelivery {
             id: DeliveryId::new(),
-            channel: bin.channel,
+            channel: channel.name.to_string(),
             outlet: channel.outlet.clone(),
-            lane_key: lane_key(event, &bin.group),
+            lane_key: lane_key(event, bin.group),
             rank: rank(&shown, self.plan),
             title: title(&shown),
             firing,
             resolved: shown.len() as u32 - firing,
             target: TargetRecord {
-                template: if bin.template == channel.template { String::new() } else { bin.template },
-                mentions,
+                template: template.unwrap_or_default().to_owned(),
+                mentions: node.and_then(|node| node.mentions.as_deref().cloned()),
                 alerts,
                 fallback: channel.fallback.clone(),
                 only: Vec::new(),
                 page: None,
-                route: bin.route,
+                route: node.map_or("?to=", |node| &node.name).to_owned(),
             },
             mode: Mode::Queued,
             state,
@@ -169,7 +162,7 @@ impl Intake<'_> {
             origin: None,
             hop: 0,
             reason,
-        })
+        }
     }
 }
 
@@ -227,15 +220,6 @@ pub fn place(alert: &Alert) -> &str {
         .map(|name| alert.label(name))
         .find(|value| !value.is_empty())
         .unwrap_or("")
-}
-
-fn mention_key(mentions: &Mentions) -> Vec<String> {
-    let mut key = vec![mentions.all.to_string()];
-    for list in [&mentions.mobiles, &mentions.users, &mentions.groups] {
-        key.push(list.len().to_string());
-        key.extend(list.iter().cloned());
-    }
-    key
 }
 
 /// Names in `to` that are channels, and those that are not; duplicates once.

@@ -59,7 +59,7 @@ pub fn simulate(plan: &Plan, events: &[(Duration, Arc<Event>)], now: Timestamp, 
     let mut forecasts: BTreeMap<String, Forecast> = BTreeMap::new();
     for (at, event) in events {
         let intake = Intake { plan, at: now, mutes: &none, to: None };
-        for new in intake.deliveries(event, |alert| crate::ingest::lane_group(event, alert).to_owned()) {
+        for new in intake.deliveries(event) {
             if only.is_some_and(|only| only != new.channel) {
                 continue;
             }

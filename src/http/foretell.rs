@@ -8,7 +8,6 @@ use super::answers::{Foretold, ForetoldAlert, ForetoldDelivery, ForetoldPage, Ro
 use super::api::preview_target;
 use crate::delivery::intake::{HandMute, Intake, NO_END};
 use crate::delivery::{HeartbeatPlan, Plan};
-use crate::ingest;
 use crate::model::Event;
 use crate::route::Explanation;
 use crate::store::{NewDelivery, StoredEvent};
@@ -20,7 +19,7 @@ const EXPLAINED: usize = 100;
 pub fn foretell(plan: &Plan, event: &Event, now: Timestamp, mutes: &HashMap<String, HandMute>) -> Foretold {
     let alerts = 0..event.alerts.len().min(EXPLAINED);
     let intake = Intake { plan, at: now, mutes, to: None };
-    let deliveries = intake.deliveries(event, |alert| ingest::lane_group(event, alert).to_owned());
+    let deliveries = intake.deliveries(event);
     Foretold {
         alerts: ways(plan, event, alerts, now),
         not_explained: event.alerts.len().saturating_sub(EXPLAINED),

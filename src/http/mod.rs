@@ -14,6 +14,7 @@ pub mod serve;
 mod webhook;
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,7 +27,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use tower_http::catch_panic::CatchPanicLayer;
+use futures_util::FutureExt;
+use tower::ServiceExt;
 use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::config::{Network, ServerSettings};
@@ -163,21 +165,38 @@ fn paths() -> Paths {
 
 /// The router.
 pub fn router(app: Arc<App>) -> Router {
-    paths()
-        .router()
-        .fallback(any(unknown))
-        .method_not_allowed_fallback(wrong_method)
-        .layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(false))
-        .layer(CatchPanicLayer::new())
-        .layer(middleware::from_fn_with_state(app.clone(), frame))
-        .with_state(app)
+    let plain: Router = paths().router().fallback(any(unknown)).method_not_allowed_fallback(wrong_method).with_state(app.clone());
+    let inflating = plain.clone().layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(false));
+    plain.layer(middleware::from_fn_with_state(Arc::new(Frame { app, inflating }), frame))
 }
 
 /// What stands around every request, in one layer, for each is boxed and cloned with all below it.
-async fn frame(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+struct Frame {
+    app: Arc<App>,
+    /// For bodies that come compressed, which few do.
+    inflating: Router,
+}
+
+async fn frame(State(frame): State<Arc<Frame>>, request: Request, next: Next) -> Response {
     let api = request.uri().path().starts_with("/api/");
-    let response = place(&app, request, next).await.unwrap_or_else(IntoResponse::into_response);
+    let handled = AssertUnwindSafe(place(&frame, request, next)).catch_unwind().await;
+    let response = match handled {
+        Ok(response) => response.unwrap_or_else(IntoResponse::into_response),
+        Err(defect) => {
+            let what = defect.downcast_ref::<String>().map(String::as_str).or_else(|| defect.downcast_ref::<&str>().copied());
+            tracing::error!(defect = what.unwrap_or("unknown"), "a request met a defect of this program; please report it");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    };
     headers(explained(api, response).await)
+}
+
+/// The handler's answer.
+async fn handle(frame: &Frame, request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        return frame.inflating.clone().oneshot(request).await.into_response();
+    }
+    next.run(request).await
 }
 
 /// An error that no handler has written: below `/api` it is a problem as all others there, elsewhere it has a text at least.
@@ -240,9 +259,10 @@ impl Drop for Place<'_> {
 }
 
 /// Load shedding: more than the places get 503, which Alertmanager repeats. Health answers always.
-async fn place(app: &App, request: Request, next: Next) -> Result<Response, HttpError> {
+async fn place(frame: &Frame, request: Request, next: Next) -> Result<Response, HttpError> {
+    let app = &*frame.app;
     if request.uri().path().starts_with("/-/") {
-        return Ok(next.run(request).await);
+        return Ok(handle(frame, request, next).await);
     }
     let settings = app.settings.load_full();
     let Some(_place) = Place::take(&app.busy, settings.concurrent.max(1)) else {
@@ -258,7 +278,7 @@ async fn place(app: &App, request: Request, next: Next) -> Result<Response, Http
             return Err(HttpError::unavailable("too many requests this second (server.limits.per_second); try again"));
         }
     }
-    match tokio::time::timeout(settings.timeout, next.run(request)).await {
+    match tokio::time::timeout(settings.timeout, handle(frame, request, next)).await {
         Ok(response) => Ok(response),
         Err(_) => Err(HttpError::unavailable("not done within server.limits.timeout; try again")),
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwapOption;
 use axum::body::Bytes;
 use base64::Engine as _;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -24,6 +25,27 @@ use crate::model::{ErrorKind, Secret, SendError};
 pub struct Http {
     client: Arc<Client>,
     secrets: Vec<Secret>,
+    /// The address that was last taken apart: most drivers have one.
+    last: Arc<ArcSwapOption<Address>>,
+}
+
+/// An address taken apart.
+struct Address {
+    text: String,
+    url: reqwest::Url,
+    /// For errors, with the port where it is not the usual one.
+    host: String,
+}
+
+impl Address {
+    fn parse(text: String) -> Result<Self, String> {
+        let url = reqwest::Url::parse(&text).map_err(|error| error.to_string())?;
+        let host = match (url.host_str(), url.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (host, _) => host.unwrap_or("the server").to_owned(),
+        };
+        Ok(Self { text, url, host })
+    }
 }
 
 impl fmt::Debug for Http {
@@ -34,7 +56,7 @@ impl fmt::Debug for Http {
 
 impl Http {
     pub(super) fn over(client: Arc<Client>) -> Self {
-        Self { client, secrets: Vec::new() }
+        Self { client, secrets: Vec::new(), last: Arc::default() }
     }
 
     /// Scrubs these, too, from everything that is shown of requests and answers.
@@ -57,10 +79,20 @@ impl Http {
 
     /// Like [`Http::post`] with another method (`PUT` for Matrix, the configured one for webhooks).
     pub fn request(&self, method: Method, url: impl Into<String>) -> Call {
+        let text = url.into();
+        let last = self.last.load_full().filter(|last| last.text == text);
+        let address = last.map_or_else(
+            || {
+                let address = Address::parse(text).map(Arc::new);
+                self.last.store(address.as_ref().ok().cloned());
+                address
+            },
+            Ok,
+        );
         Call {
             client: self.client.clone(),
             method,
-            url: url.into(),
+            address,
             query: Vec::new(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
@@ -86,7 +118,7 @@ impl Http {
 pub struct Call {
     client: Arc<Client>,
     method: Method,
-    url: String,
+    address: Result<Arc<Address>, String>,
     query: Vec<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
@@ -199,14 +231,12 @@ impl Call {
         if let Some(reason) = &self.fault {
             return Err(misbuilt(reason));
         }
-        let mut url = reqwest::Url::parse(&self.url).map_err(|error| misbuilt(&error.to_string()))?;
+        let address = self.address.map_err(|error| misbuilt(&error))?;
+        let host = &address.host;
+        let mut url = address.url.clone();
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query);
         }
-        let host = match (url.host_str(), url.port()) {
-            (Some(host), Some(port)) => format!("{host}:{port}"),
-            (host, _) => host.unwrap_or("the server").to_owned(),
-        };
         // Without a body there is nothing whose reading tells that the head was written, so a missing answer is taken for the worse case.
         let written = Arc::new(AtomicBool::new(self.body.is_empty()));
         let progress = || if self.harmless || !written.load(Ordering::Acquire) { Progress::Harmless } else { Progress::Written };
@@ -218,8 +248,8 @@ impl Call {
         }
         let mut response = match timeout_at(deadline, self.client.execute(request)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(failed(error, &host, progress(), &self.secrets)),
-            Err(_) => return Err(timed_out(&host, progress())),
+            Ok(Err(error)) => return Err(failed(error, host, progress(), &self.secrets)),
+            Err(_) => return Err(timed_out(host, progress())),
         };
 
         let mut reply = Reply {
@@ -244,8 +274,8 @@ impl Call {
                     continue;
                 }
                 Ok(Ok(None)) => break,
-                Ok(Err(error)) => failed(error, &host, progress, &reply.secrets),
-                Err(_) => timed_out(&host, progress),
+                Ok(Err(error)) => failed(error, host, progress, &reply.secrets),
+                Err(_) => timed_out(host, progress),
             };
             if reply.is_success() {
                 return Err(broken);

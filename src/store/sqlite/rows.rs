@@ -58,7 +58,10 @@ fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize, what: &str) -> rusqli
 
 /// A value as JSON, for storing.
 pub(super) fn to_json<T: serde::Serialize>(value: &T, what: &str) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(value).map_err(|e| StoreError::Invalid(format!("{what} cannot be written as JSON: {e}")))
+    // Room for what most of them take, so that it is not found by doubling.
+    let mut out = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut out, value).map_err(|e| StoreError::Invalid(format!("{what} cannot be written as JSON: {e}")))?;
+    Ok(out)
 }
 
 /// The same as text.

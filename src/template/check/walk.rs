@@ -230,6 +230,9 @@ impl<'a> Walk<'a> {
         };
         let shape = call.params.first().map(|param| self.parameter(param));
         let named: Vec<(String, Shape)> = call.hash.iter().map(|(name, param)| (name.clone(), self.parameter(param))).collect();
+        if named.iter().any(|(_, shape)| !matches!(shape, Shape::Text | Shape::Number | Shape::Flag)) {
+            self.needs.hands_on();
+        }
         if name == "@partial-block" {
             if self.calls.is_empty() && call.template.is_none() {
                 self.report(PARTIAL, name, "there is no partial block here", "`@partial-block` is known inside a partial that is called as a block");

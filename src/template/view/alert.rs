@@ -137,7 +137,8 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, mo
             }
         };
     }
-    put!("number", number.into());
+    // In each, so that an alert none of whose fields is read is not taken for nothing (an empty object is false).
+    out.insert("number".to_owned(), number.into());
     put!("title", shorten(&described.title(), max).into());
     put!("name", shorten(&described.name, max).into());
     put!("instance", shorten(alert.label("instance"), max).into());
