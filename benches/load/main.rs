@@ -3,6 +3,7 @@
 //! `WATCHFIRE_BIN` names another binary, `WATCHFIRE_ONLY` parts (`accept,forward,peers,nodes,mail,growth`), `WATCHFIRE_APPRISE`
 //! a Python that has Apprise. Prints the tables of `benches/README.md`.
 
+mod mail;
 mod others;
 mod servers;
 mod wire;
@@ -150,7 +151,7 @@ async fn measure(binary: PathBuf, only: &str) {
         others::nodes(&mut bench).await;
     }
     if wanted("mail") {
-        mail(&mut bench).await;
+        mail::mail(&mut bench).await;
     }
     if wanted("growth") {
         growth(&mut bench).await;
@@ -203,31 +204,19 @@ async fn forward(bench: &mut Bench, connections: usize) {
     let channel = format!("webhook: {{ url: 'http://127.0.0.1:{}/', allow: [127.0.0.1] }}, pace: off, digest: off", sink.port);
     let (watchfire, _) = bench.watchfire(&format!("channels: {{ out: {{ {channel} }} }}\nroute: {{ to: [out] }}\n"));
     let from = bench.fresh(EVENTS);
-    let (before, started) = (cpu(&watchfire), Instant::now());
+    let (before, started) = ((cpu(&watchfire), written(&watchfire)), Instant::now());
     let mut run = post(watchfire.port, "/webhook", from, EVENTS, connections, 3, None).await;
     let accepted = run.took;
     run.took = arrived(sink.port, run.good, started).await;
     row("**Watchfire**: taken in, delivered, recorded", &run, Some(forwarded.rate()));
-    let spent = (cpu(&watchfire) - before) * 10_000.0 / run.good.max(1) as f64;
-    println!("\nAll were taken in after {:.2} s; {spent:.2} CPU seconds per 10,000; {} MiB.", accepted.as_secs_f64(), rss(&watchfire));
-}
-
-async fn mail(bench: &mut Bench) {
-    let sink = server("smtp", "");
-    let channel =
-        format!("email: {{ server: '127.0.0.1:{}', tls: none, from: a@example.com, to: [b@example.com] }}, pace: off, digest: off", sink.port);
-    let (watchfire, _) = bench.watchfire(&format!("channels: {{ out: {{ {channel} }} }}\nroute: {{ to: [out] }}\n"));
-    let (count, started) = (5000, Instant::now());
-    let from = bench.fresh(count);
-    post(watchfire.port, "/webhook", from, count, 32, 3, None).await;
-    let sent = |text: String| {
-        let line = text.lines().find(|line| line.starts_with("watchfire_deliveries_total") && line.contains("outcome=\"sent\"")).map(str::to_owned);
-        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0)
-    };
-    while get(watchfire.port, "/metrics").map_or(0.0, sent) < count as f64 && started.elapsed() < Duration::from_secs(60) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    println!("\nMail to a local SMTP server, taken in and delivered: {:.0} a second.", count as f64 / started.elapsed().as_secs_f64());
+    let each = |all: f64| all / run.good.max(1) as f64;
+    let (spent, kept) = (each(cpu(&watchfire) - before.0) * 10_000.0, each((written(&watchfire) - before.1) as f64));
+    println!(
+        "\nAll were taken in after {:.2} s; {spent:.2} CPU seconds per 10,000; {:.0} KiB written to disk for each; {} MiB.",
+        accepted.as_secs_f64(),
+        kept / 1024.0,
+        rss(&watchfire)
+    );
 }
 
 async fn growth(bench: &mut Bench) {
