@@ -74,6 +74,20 @@ fn a_label_that_is_not_there_reads_as_empty() {
 }
 
 #[test]
+fn what_is_given_whole_has_all_its_fields() {
+    let (library, findings) = compile(&[
+        ("slack/_one.hbs", "{{lookup one \"name\"}} {{#with one}}{{json this}}{{/with}}"),
+        ("slack/default.text.hbs", "{{receiver}}{{> _one one=alerts.0}}"),
+        ("wecom/default.text.hbs", "{{receiver}}{{#if alerts.0}} has alerts{{/if}}{{#if alerts.7}} many{{/if}}"),
+    ]);
+    assert_eq!(findings, []);
+    let text = rendered(&library, "slack", "default", "text");
+    assert!(text.contains("HighCPU") && text.contains("runbook_url"), "{text}");
+    // None of an alert's fields is read, and it is there all the same.
+    assert_eq!(rendered(&library, "wecom", "default", "text"), "ops has alerts");
+}
+
+#[test]
 fn unused_files_are_told() {
     let (_, findings) = compile(&[
         ("dingtlak/default.text.hbs", "x"),
