@@ -15,7 +15,7 @@ use crate::support::fakes::server::Fake;
 use crate::support::fakes::slack::{Room, Slack};
 use crate::support::turn::turn;
 
-fn serve(folder: &Path, port: u16) -> Child {
+pub(crate) fn serve(folder: &Path, port: u16) -> Child {
     Command::new(env!("CARGO_BIN_EXE_watchfire"))
         .args(["serve", "--no-watch", "--listen", &format!("127.0.0.1:{port}")])
         .current_dir(folder)
@@ -25,11 +25,11 @@ fn serve(folder: &Path, port: u16) -> Child {
         .unwrap()
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-async fn up(client: &reqwest::Client, port: u16) {
+pub(crate) async fn up(client: &reqwest::Client, port: u16) {
     for _ in 0..400 {
         if client.get(format!("http://127.0.0.1:{port}/-/ready")).send().await.is_ok_and(|r| r.status() == 200) {
             return;
