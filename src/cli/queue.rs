@@ -117,12 +117,14 @@ async fn ls(remote: &Remote, filter: &Filter) -> Result<Outcome> {
     for row in rows {
         let text = |key: &str| row[key].as_str().unwrap_or("").to_owned();
         anstream::println!(
-            "{}  {}  {:<8} {:<16} {:>2} tries  {}  {}",
+            "{}  {}  {:<8} {:<16} {:>2} {}  {}  {}",
             text("id"),
             time(&row["born_at"]),
             text("state"),
             text("channel"),
             row["tries"],
+            // Of one width, so that what follows stands in columns.
+            if row["tries"] == 1 { "try  " } else { "tries" },
             text("title"),
             text("reason")
         );
