@@ -124,6 +124,8 @@ pub struct Shared {
     pub(super) lease: Duration,
     leased: bool,
     handles: Mutex<HashMap<OutletKey, Arc<Handle>>>,
+    /// What is queued for runners that do not run yet.
+    unstarted: Mutex<HashMap<OutletKey, mpsc::Receiver<Command>>>,
     names: Mutex<HashMap<String, Arc<str>>>,
     mutes: ArcSwap<HashMap<String, HandMute>>,
     pub(super) heard: Heard,
@@ -391,6 +393,7 @@ impl Engine {
             lease: options.lease,
             leased: options.leased,
             handles: Mutex::default(),
+            unstarted: Mutex::default(),
             names: Mutex::default(),
             mutes: ArcSwap::default(),
             heard: Heard::default(),
@@ -401,7 +404,37 @@ impl Engine {
             leads: AtomicBool::new(true),
             seed: seed.into(),
         };
-        (Self { shared: Arc::new(shared), stop: watch::Sender::new(false), runners: TaskTracker::new() }, alarm_rx)
+        let engine = Self { shared: Arc::new(shared), stop: watch::Sender::new(false), runners: TaskTracker::new() };
+        engine.open(&engine.shared.plan.load());
+        (engine, alarm_rx)
+    }
+
+    /// Opens a queue for every outlet of a plan that has none. What is accepted before its runner runs waits there: an alert that comes while the
+    /// backlog is being read is not refused, nor is a direct call.
+    fn open(&self, plan: &Plan) {
+        for channel in plan.channels.values() {
+            let mut handles = lock(&self.shared.handles);
+            if handles.contains_key(&channel.outlet) {
+                continue;
+            }
+            let (commands, queued) = mpsc::channel(QUEUE);
+            let handle = Arc::new(Handle {
+                commands,
+                dirty: AtomicBool::new(false),
+                kicked: Notify::new(),
+                hinted: AtomicBool::new(false),
+                orders: Mutex::new(Orders { wanted: !self.shared.leased, lease: None }),
+                state: Mutex::default(),
+            });
+            lock(&self.shared.unstarted).insert(channel.outlet.clone(), queued);
+            handles.insert(channel.outlet.clone(), handle);
+        }
+    }
+
+    /// Closes the queues of runners that never ran.
+    fn close_unstarted(&self) {
+        let unstarted = std::mem::take(&mut *lock(&self.shared.unstarted));
+        lock(&self.shared.handles).retain(|outlet, _| !unstarted.contains_key(outlet));
     }
 
     /// Starts a runner for every outlet of the plan that has none, after moving lanes of renamed channels and changed credentials.
@@ -417,23 +450,10 @@ impl Engine {
             self.shared.store.assign(&channel.name, &channel.outlet).await?;
         }
         self.refresh_mutes().await?;
-        for channel in plan.channels.values() {
-            let mut handles = lock(&self.shared.handles);
-            if handles.contains_key(&channel.outlet) {
-                continue;
-            }
-            let (commands, rx) = mpsc::channel(QUEUE);
-            let handle = Arc::new(Handle {
-                commands,
-                dirty: AtomicBool::new(false),
-                kicked: Notify::new(),
-                hinted: AtomicBool::new(false),
-                orders: Mutex::new(Orders { wanted: !self.shared.leased, lease: None }),
-                state: Mutex::default(),
-            });
-            handles.insert(channel.outlet.clone(), handle.clone());
-            drop(handles);
-            let runner = Runner::new(self.shared.clone(), channel.outlet.clone(), handle, rx, self.stop.subscribe());
+        let unstarted = std::mem::take(&mut *lock(&self.shared.unstarted));
+        for (outlet, queued) in unstarted {
+            let Some(handle) = lock(&self.shared.handles).get(&outlet).cloned() else { continue };
+            let runner = Runner::new(self.shared.clone(), outlet, handle, queued, self.stop.subscribe());
             self.runners.spawn(runner.run());
         }
         Ok(())
@@ -442,9 +462,11 @@ impl Engine {
     /// Swaps the plan. Runners learn of it at once; held outlets are tried again. When the store fails the plan before stays in force: what was
     /// adopted for the new one till then waits, and the next reload goes on with it.
     pub async fn reload(&self, plan: Arc<Plan>) -> Result<(), StoreError> {
+        self.open(&plan);
         let before = self.shared.plan.swap(plan);
         if let Err(error) = self.start().await {
             self.shared.plan.store(before);
+            self.close_unstarted();
             return Err(error);
         }
         self.tell_all(|| Command::Reload);
@@ -476,7 +498,7 @@ impl Engine {
         }
     }
 
-    /// Queues a direct call; `Err` when its runner's queue is full.
+    /// Queues a direct call; `Err` when its runner has ended.
     pub(super) async fn call_runner(
         &self,
         outlet: &OutletKey,

@@ -30,7 +30,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 pub(crate) async fn up(client: &reqwest::Client, port: u16) {
-    for _ in 0..400 {
+    for _ in 0..2400 {
         if client.get(format!("http://127.0.0.1:{port}/-/ready")).send().await.is_ok_and(|r| r.status() == 200) {
             return;
         }

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod battery;
+mod call_at_start;
 mod cards;
 mod cluster;
 mod crash;
