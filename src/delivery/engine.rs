@@ -70,6 +70,8 @@ pub struct Handle {
     pub(super) kicked: Notify,
     /// Another process accepted something for the outlet: look at the store.
     pub(super) hinted: AtomicBool,
+    /// What is stored for the outlet was moved there: start over from the store.
+    pub(super) over: AtomicBool,
     orders: Mutex<Orders>,
     state: Mutex<OutletState>,
 }
@@ -279,6 +281,17 @@ impl Shared {
         }
     }
 
+    /// Makes the runner of an outlet start over from the store; one that does not run yet begins there anyway.
+    pub(super) fn start_over(&self, outlet: &OutletKey) {
+        if lock(&self.unstarted).contains_key(outlet) {
+            return;
+        }
+        if let Some(handle) = lock(&self.handles).get(outlet) {
+            handle.over.store(true, Ordering::Release);
+            handle.kicked.notify_one();
+        }
+    }
+
     /// A direct call got no slot: recorded as expired, and its caller told.
     pub(super) fn expire(self: &Arc<Self>, outlet: &OutletKey, epoch: i64, members: Vec<Waiting>, answer: Option<oneshot::Sender<DirectOutcome>>) {
         let Some(member) = members.into_iter().next() else { return };
@@ -423,6 +436,7 @@ impl Engine {
                 dirty: AtomicBool::new(false),
                 kicked: Notify::new(),
                 hinted: AtomicBool::new(false),
+                over: AtomicBool::new(false),
                 orders: Mutex::new(Orders { wanted: !self.shared.leased, lease: None }),
                 state: Mutex::default(),
             });
@@ -441,13 +455,7 @@ impl Engine {
     pub async fn start(&self) -> Result<(), StoreError> {
         let plan = self.shared.plan.load_full();
         for channel in plan.channels.values() {
-            for old in &channel.was {
-                let moved = self.shared.store.adopt(old, &channel.name, &channel.outlet).await?;
-                if moved > 0 {
-                    tracing::info!(from = %old, to = %channel.name, moved, "adopted the waiting deliveries of a renamed channel");
-                }
-            }
-            self.shared.store.assign(&channel.name, &channel.outlet).await?;
+            self.shared.bring_home(channel).await?;
         }
         self.refresh_mutes().await?;
         let unstarted = std::mem::take(&mut *lock(&self.shared.unstarted));

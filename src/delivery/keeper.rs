@@ -111,7 +111,13 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
         return Ok(());
     }
     for (channel, state, count) in &stats.open {
-        if *state == State::Waiting && !plan.channels.contains_key(channel) && orphans.insert(channel.clone()) {
+        if plan.channels.contains_key(channel) {
+            continue;
+        }
+        if let Some(home) = shared.home(channel) {
+            // It was routed by the configuration of before and stored after the reload had moved everything.
+            shared.bring_home(&home).await?;
+        } else if *state == State::Waiting && orphans.insert(channel.clone()) {
             tracing::error!(
                 channel,
                 count,

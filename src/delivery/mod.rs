@@ -14,6 +14,7 @@ pub mod engine;
 mod fold;
 pub mod heartbeat;
 mod hold;
+mod home;
 pub mod intake;
 mod job;
 pub mod keeper;

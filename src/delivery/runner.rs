@@ -1,6 +1,6 @@
 //! One runner per outlet: it owns the outlet's pace, pause, breaker and hold, and starts messages when they allow.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::channel::{Limit, Probe};
-use crate::model::{ErrorKind, LaneId, OutletKey};
-use crate::store::{Claim, Fence, Mode, Waiting};
+use crate::model::{ErrorKind, LaneId, MessageId, OutletKey};
+use crate::store::{Claim, Fence, LaneHead, Mode, StoreError, Waiting};
 use crate::template::MessageKind;
 
 use super::attempt::{Finished, READ, Step};
@@ -26,7 +26,7 @@ use super::plan::ChannelPlan;
 /// Lanes merged into one digest at most.
 const DIGEST_LANES: usize = 2000;
 /// How often a runner looks at the store without having been told to: a safety net under lost hints, not the way work arrives.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// The same where other nodes accept, too, and a hint from them may be lost.
 const LOOK_AGAIN_SHARED: Duration = Duration::from_secs(1);
 /// How soon memory is filled again from a store that holds more.
@@ -74,11 +74,19 @@ pub struct Runner {
     pub(super) calls: VecDeque<Job>,
     pub(super) jobs: Vec<Job>,
     pub(super) split: VecDeque<(Arc<str>, Vec<LaneId>)>,
+    /// Messages of the steps under way.
+    pub(super) running: HashSet<MessageId>,
+    /// Open messages of the last look that memory did not know.
+    pub(super) unknown: HashSet<MessageId>,
+    /// Channels that moved away, of which something is here: to be brought home before the outlet is owned again.
+    pub(super) strays: BTreeSet<Arc<str>>,
+    /// When strays were last brought home.
+    pub(super) brought: Option<Instant>,
     pacer: Pacer,
     paused_until: Instant,
     breaker: Breaker,
     pub(super) hold: Option<Hold>,
-    tasks: JoinSet<Finished>,
+    tasks: JoinSet<(MessageId, Finished)>,
     /// Those of the tasks that only wait for the disk.
     answered: Arc<AtomicUsize>,
     pub(super) probes: JoinSet<Probe>,
@@ -91,7 +99,8 @@ pub struct Runner {
     concurrency: usize,
 }
 
-type LoadResult = Result<(Vec<crate::store::LaneHead>, usize), crate::store::StoreError>;
+/// Lanes, how many were asked for, and the open messages if this was a look for its own sake.
+type LoadResult = Result<(Vec<LaneHead>, usize, Option<Vec<MessageId>>), StoreError>;
 
 impl Runner {
     /// A runner for `outlet`; [`Runner::run`] claims it first.
@@ -114,6 +123,10 @@ impl Runner {
             calls: VecDeque::new(),
             jobs: Vec::new(),
             split: VecDeque::new(),
+            running: HashSet::new(),
+            unknown: HashSet::new(),
+            strays: BTreeSet::new(),
+            brought: None,
             pacer: Pacer::new(&[]),
             paused_until: now,
             breaker: Breaker::default(),
@@ -152,7 +165,10 @@ impl Runner {
             tokio::select! {
                 biased;
                 Some(done) = self.tasks.join_next() => match done {
-                    Ok(finished) => self.finished(finished),
+                    Ok((message, finished)) => {
+                        self.running.remove(&message);
+                        self.finished(finished);
+                    }
                     Err(error) => self.crashed(&error),
                 },
                 Some(Ok(probe)) = self.probes.join_next() => self.probed(probe),
@@ -175,7 +191,7 @@ impl Runner {
             }
         }
         while let Some(done) = self.tasks.join_next().await {
-            if let Ok(finished) = done {
+            if let Ok((_, finished)) = done {
                 self.shared.hand_over(&finished.children);
             }
         }
@@ -255,6 +271,10 @@ impl Runner {
                 }
                 self.paused_until = self.paused_until.min(now + super::policy::MAX_PAUSE);
                 self.look_at = now;
+                let names: BTreeSet<Arc<str>> = self.jobs.iter().map(|job| job.channel.clone()).collect();
+                for name in &names {
+                    self.is_stray(name);
+                }
             }
             Command::Forget => {
                 self.lanes.forget_all();
@@ -284,8 +304,7 @@ impl Runner {
         self.try_held(now);
         while let Some(job) = self.pick(now) {
             let Some(channel) = self.channel(&job.channel) else {
-                // The channel is gone from the configuration: its messages wait; the alarm names it.
-                self.jobs.push(Job { due: now + LOOK_AGAIN, ..job });
+                self.without_channel(job, now);
                 break;
             };
             self.pacer.begin(now);
@@ -294,7 +313,8 @@ impl Runner {
             let (shared, handle, plan) = (self.shared.clone(), self.handle.clone(), self.shared.plan.load_full());
             let lease = self.lease.map(|until| (self.claimed_at, until));
             let step = Step { shared, plan, channel, fence, handle, lease, answered };
-            self.tasks.spawn(step.run(job));
+            self.running.insert(job.id);
+            self.tasks.spawn(async move { (job.id, step.run(job).await) });
         }
         self.show();
     }
@@ -326,13 +346,28 @@ impl Runner {
         }
         let shared = self.shared.clone();
         let mut muted: Option<(Arc<str>, Instant)> = None;
-        let (first, channel) = self.lanes.first(|name| match shared.muted_until(name, now_ms) {
+        let mut moved: Option<Arc<str>> = None;
+        let found = self.lanes.first(|name| match shared.muted_until(name, now_ms) {
             Some(until) => {
                 muted = Some((name.clone(), now + Duration::from_millis((until - now_ms).max(0) as u64)));
                 false
             }
-            None => shared.plan.load().channels.contains_key(&**name),
-        })?;
+            None => match shared.plan.load().channel(name) {
+                Some(channel) if channel.outlet == self.outlet => true,
+                Some(_) => {
+                    moved = Some(name.clone());
+                    false
+                }
+                None => false,
+            },
+        });
+        if let Some(name) = moved
+            && !self.brought_lately(now)
+            && self.is_stray(&name)
+        {
+            return None;
+        }
+        let (first, channel) = found?;
         if let Some((name, until)) = muted {
             self.lanes.postpone(&name, until, now);
         }
@@ -371,7 +406,9 @@ impl Runner {
             self.lanes.close(lane, read, back, now, now_ms);
         }
         self.split.extend(finished.split);
-        if let Some(job) = finished.job {
+        if let Some(job) = finished.job
+            && !self.is_stray(&job.channel)
+        {
             self.jobs.push(job);
         }
         self.shared.hand_over(&finished.children);
@@ -412,6 +449,7 @@ impl Runner {
         if !self.loading.is_empty() || (now < self.look_at && !low) {
             return;
         }
+        let regular = now >= self.look_at;
         self.look_at = now + if self.shared.leased() { LOOK_AGAIN_SHARED } else { LOOK_AGAIN };
         self.refill_at = now + LOOK_AGAIN;
         self.lanes.left = false;
@@ -419,13 +457,19 @@ impl Runner {
         self.called.retain(|_, at| now.duration_since(*at) < CALLED);
         let (limit, mut known) = (MAX_LANES, self.lanes.known());
         known.extend(self.called.keys());
-        self.loading.spawn(async move { shared.store.lanes_ready(&outlet, &known, limit).await.map(|heads| (heads, limit)) });
+        self.loading.spawn(async move {
+            let open = if regular { Some(shared.store.open_messages(&outlet).await?) } else { None };
+            Ok((shared.store.lanes_ready(&outlet, &known, limit).await?, limit, open))
+        });
     }
 
     fn loaded(&mut self, loaded: LoadResult) {
         let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
         match loaded {
-            Ok((heads, limit)) => {
+            Ok((heads, limit, open)) => {
+                if let Some(open) = open {
+                    self.compare(open);
+                }
                 let all = heads.len() < limit;
                 let (calls, heads): (Vec<_>, Vec<_>) = heads.into_iter().partition(|head| head.key.starts_with(super::accept::CALL_LANE));
                 self.find_calls(calls);
@@ -518,7 +562,16 @@ impl Runner {
         });
     }
 
-    fn channel(&self, name: &str) -> Option<Arc<ChannelPlan>> {
+    /// A message whose channel is not this outlet's any more: it goes where the channel went. If there is none, it waits, and the alarm names the channel.
+    fn without_channel(&mut self, mut job: Job, now: Instant) {
+        if let Some(caller) = job.caller.take() {
+            self.shared.expire(&self.outlet, self.epoch, job.members, caller.answer);
+        } else if self.brought_lately(now) || !self.is_stray(&job.channel) {
+            self.jobs.push(Job { due: now + LOOK_AGAIN, ..job });
+        }
+    }
+
+    pub(super) fn channel(&self, name: &str) -> Option<Arc<ChannelPlan>> {
         self.shared.plan.load().channel(name).filter(|c| c.outlet == self.outlet).cloned()
     }
 

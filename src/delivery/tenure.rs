@@ -35,6 +35,9 @@ impl Runner {
                 }
             }
         }
+        if self.handle.over.swap(false, Ordering::AcqRel) {
+            self.epoch = 0;
+        }
         if self.handle.hinted.swap(false, Ordering::AcqRel) {
             self.look_at = self.shared.clock.instant();
         }
@@ -50,11 +53,13 @@ impl Runner {
         self.jobs.clear();
         self.split.clear();
         self.called.clear();
+        self.running.clear();
+        self.unknown.clear();
         self.lanes = Lanes::default();
         if self.shared.leased() {
             self.send_calls_elsewhere();
         }
-        if self.wanted && self.own().await {
+        if self.bring_strays().await && self.wanted && self.own().await {
             return true;
         }
         let end = self.shared.clock.instant() + if self.shared.leased() { AGAIN_SHARED } else { AGAIN };

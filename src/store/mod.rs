@@ -71,6 +71,9 @@ pub trait Store: Send + Sync + 'static {
     /// `due_at` may lie in the future. Ranking ages: `rank * 300_000 + since` is the order (one step per 5 minutes), smallest first. Read only.
     async fn lanes_ready(&self, outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError>;
 
+    /// Messages of an outlet that are not done. Read only.
+    async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
+
     /// Deliveries of a lane in `waiting` or `deferred` with `lane_seq > after`, in order, at most `limit`, with their events when `with_events`. Read only.
     async fn waiting(&self, lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, StoreError>;
 
@@ -122,9 +125,10 @@ pub trait Store: Send + Sync + 'static {
     async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError>;
 
     /// Renames a channel's lanes and waiting deliveries (`was:`), to the outlet given. Lanes whose key exists under the new name are merged behind it. One transaction.
+    /// Gives how many lanes and open messages it was.
     async fn adopt(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
 
-    /// Points a channel's lanes at the outlet its configuration now has (a changed credential). One transaction. Gives how many moved.
+    /// Points a channel's lanes at the outlet its configuration now has (a changed credential). One transaction. Gives how many lanes and open messages moved.
     async fn assign(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
 
     /// A page of deliveries, newest first, by filter; `cursor` is the last id of the page before. Read only.

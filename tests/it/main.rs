@@ -24,6 +24,7 @@ mod first_run;
 mod import;
 mod journey;
 mod main_job;
+mod moved;
 mod openapi;
 mod operations;
 mod phones;

@@ -38,6 +38,7 @@ pass_on! {
     own(claim: Claim) -> Result<Option<Owned>, StoreError>;
     renew(node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError>;
     lanes_ready(outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError>;
+    open_messages(outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
     waiting(lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, StoreError>;
     events(ids: &[EventId]) -> Result<Vec<StoredEvent>, StoreError>;
     form(fence: Fence, message: NewMessage) -> Result<(), StoreError>;

@@ -1,5 +1,7 @@
 //! Contract of `requeue`, `drop_deliveries`, `adopt`, `assign`, `mute`, `mutes` and `check`.
 
+use std::collections::BTreeSet;
+
 use super::fixtures::*;
 use crate::model::{DeliveryId, OutletKey, Recipient};
 use crate::store::*;
@@ -133,18 +135,27 @@ pub async fn what_is_on_its_way_keeps_its_own_lane(store: S) {
 
 pub async fn lanes_follow_their_credential(store: S) {
     let first = fence(&store).await;
-    let a = put(&store, "a").await;
-    put(&store, "b").await;
+    let (a, b) = (put(&store, "a").await, put(&store, "b").await);
     put_one(&store, delivery("dba", "a")).await;
     let formed = message(&[a.id]);
-    store.form(first, formed.clone()).await.unwrap();
+    store.form(first.clone(), formed.clone()).await.unwrap();
+    assert_eq!(store.open_messages(&outlet()).await.unwrap(), [formed.id]);
     let other = OutletKey::from_stored("log:2");
-    assert_eq!(store.assign("ops", &other).await.unwrap(), 2);
+    assert_eq!(store.assign("ops", &other).await.unwrap(), 3, "two lanes, and the message of one");
     assert_eq!(store.assign("ops", &other).await.unwrap(), 0);
+    assert!(store.open_messages(&outlet()).await.unwrap().is_empty());
     assert_eq!(ready(&store).await.iter().map(|l| l.channel.as_str()).collect::<Vec<_>>(), ["dba"]);
     assert_eq!(store.lanes_ready(&other, &[], 9).await.unwrap().len(), 1);
     let owned = store.own(Claim { outlet: other.clone(), ..claim("n1", T0) }).await.unwrap().unwrap();
     assert_eq!(owned.open.iter().map(|m| m.id).collect::<Vec<_>>(), [formed.id]);
+    let late = message(&[b.id]);
+    store.form(first, late.clone()).await.unwrap();
+    assert_eq!(store.assign("ops", &other).await.unwrap(), 1, "what the owner before formed in the meantime");
+    let open: BTreeSet<_> = store.open_messages(&other).await.unwrap().into_iter().collect();
+    assert_eq!(open, BTreeSet::from([formed.id, late.id]));
+    let fence = Fence { outlet: other.clone(), epoch: owned.epoch };
+    store.settle(Settlement { deliveries: vec![change(&b, State::Sent)], ..of_message(&fence, late.id, true) }).await.unwrap();
+    assert_eq!(store.open_messages(&other).await.unwrap(), [formed.id]);
     assert_eq!(put(&store, "a").await.outlet, other, "a lane that exists keeps its outlet");
 }
 

@@ -219,6 +219,10 @@ impl Store for PostgresStore {
         answer!(self, read, |tx| read::lanes_ready(tx, outlet, except, limit))
     }
 
+    async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError> {
+        answer!(self, read, |tx| read::open_messages(tx, outlet))
+    }
+
     async fn waiting(&self, lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, StoreError> {
         answer!(self, read, |tx| read::waiting(tx, lane, after, limit, with_events))
     }

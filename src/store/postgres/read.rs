@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::failure::Fail;
 use super::rows::{DELIVERY, EVENT, count, get, limit, outlet, stored_event, waiting_row};
 use super::tx::Tx;
-use crate::model::{EventId, LaneId, OutletKey};
+use crate::model::{EventId, LaneId, MessageId, OutletKey};
 use crate::store::{ChannelMute, HeartbeatRow, LaneHead, OutletRow, State, Stats, StoredEvent, Waiting};
 
 /// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those in `except`.
@@ -33,6 +33,12 @@ pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, except: &[LaneId], 
         })
     };
     rows.iter().map(head).collect()
+}
+
+/// [`crate::store::Store::open_messages`].
+pub(super) async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<MessageId>, Fail> {
+    let rows = tx.query("SELECT id FROM message WHERE outlet = $1 AND NOT done", &[&outlet.as_str()]).await?;
+    rows.iter().map(|row| Ok(MessageId(get(row, 0)?))).collect()
 }
 
 /// [`crate::store::Store::waiting`].

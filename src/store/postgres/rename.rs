@@ -8,7 +8,7 @@ use super::rows::get;
 use super::tx::Tx;
 use crate::model::OutletKey;
 
-/// [`crate::store::Store::adopt`]. Gives how many lanes.
+/// [`crate::store::Store::adopt`]. Gives how many lanes and open messages.
 pub(super) async fn adopt(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, Fail> {
     if from == to {
         return assign(tx, to, outlet).await;
@@ -33,10 +33,10 @@ pub(super) async fn adopt(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> 
     }
     assign(tx, to, outlet).await?;
     let outlet = outlet.as_str();
-    tx.execute("UPDATE message SET channel = $2, outlet = $3 WHERE channel = $1 AND NOT done", &[&from, &to, &outlet]).await?;
+    let messages = tx.execute("UPDATE message SET channel = $2, outlet = $3 WHERE channel = $1 AND NOT done", &[&from, &to, &outlet]).await?;
     let sql = "UPDATE mute SET channel = $2 WHERE channel = $1 AND NOT EXISTS (SELECT 1 FROM mute t WHERE t.channel = $2)";
     tx.execute(sql, &[&from, &to]).await?;
-    Ok(rows.len() as u64)
+    Ok(rows.len() as u64 + messages)
 }
 
 async fn rename_open(tx: &Tx, lane: i64, to: &str) -> Result<(), Fail> {
@@ -96,8 +96,8 @@ pub(super) async fn assign(tx: &Tx, channel: &str, outlet: &OutletKey) -> Result
     let lanes: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
     lock_lanes(tx, &lanes, &Vec::new(), &[]).await?;
     let moved = tx.execute("UPDATE lane SET outlet = $2 WHERE channel = $1 AND outlet <> $2", &[&channel, &outlet]).await?;
-    tx.execute("UPDATE message SET outlet = $2 WHERE channel = $1 AND outlet <> $2 AND NOT done", &[&channel, &outlet]).await?;
-    Ok(moved)
+    let carried = tx.execute("UPDATE message SET outlet = $2 WHERE channel = $1 AND outlet <> $2 AND NOT done", &[&channel, &outlet]).await?;
+    Ok(moved + carried)
 }
 
 /// Removes messages that are done and that nothing refers to, with their cells and attempts.

@@ -130,7 +130,7 @@ pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str,
     Ok(dropped)
 }
 
-/// [`crate::store::Store::adopt`]. Gives how many lanes.
+/// [`crate::store::Store::adopt`]. Gives how many lanes and open messages.
 pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, Fail> {
     if from == to {
         return assign(db, to, outlet);
@@ -151,13 +151,10 @@ pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -
         }
     }
     assign(db, to, outlet)?;
-    db.prepare_cached("UPDATE message INDEXED BY message_open SET channel = ?2, outlet = ?3 WHERE channel = ?1 AND done = 0")?.execute(params![
-        from,
-        to,
-        outlet.as_str()
-    ])?;
+    let mut rename = db.prepare_cached("UPDATE message INDEXED BY message_open SET channel = ?2, outlet = ?3 WHERE channel = ?1 AND done = 0")?;
+    let messages = rename.execute(params![from, to, outlet.as_str()])?;
     db.prepare_cached("UPDATE OR IGNORE mute SET channel = ?2 WHERE channel = ?1")?.execute([from, to])?;
-    Ok(lanes.len() as u64)
+    Ok((lanes.len() + messages) as u64)
 }
 
 fn rename_open(db: &Connection, lane: i64, to: &str) -> Result<(), Fail> {
@@ -210,8 +207,8 @@ pub(super) fn shrink(db: &Connection, lane: i64, by: i64) -> Result<(), Fail> {
 pub(super) fn assign(db: &Connection, channel: &str, outlet: &OutletKey) -> Result<u64, Fail> {
     let to = params![channel, outlet.as_str()];
     let lanes = db.prepare_cached("UPDATE lane SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2")?.execute(to)?;
-    db.prepare_cached("UPDATE message INDEXED BY message_open SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2 AND done = 0")?.execute(to)?;
-    Ok(lanes as u64)
+    let mut carry = db.prepare_cached("UPDATE message INDEXED BY message_open SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2 AND done = 0")?;
+    Ok((lanes + carry.execute(to)?) as u64)
 }
 
 /// [`crate::store::Store::mute`].

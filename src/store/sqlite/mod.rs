@@ -206,6 +206,11 @@ impl Store for SqliteStore {
         self.readers.read(move |db| read::lanes_ready(db, &outlet, &except, limit)).await
     }
 
+    async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError> {
+        let outlet = outlet.clone();
+        self.readers.read(move |db| read::open_messages(db, &outlet)).await
+    }
+
     async fn waiting(&self, lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, StoreError> {
         self.readers.read(move |db| read::waiting(db, lane, after, limit, with_events)).await
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use rusqlite::{Connection, params};
 
 use super::failure::Fail;
-use super::rows::{DELIVERY, count, event, waiting_row};
-use crate::model::{EventId, LaneId, OutletKey};
+use super::rows::{DELIVERY, count, event, uuid, waiting_row};
+use crate::model::{EventId, LaneId, MessageId, OutletKey};
 use crate::store::{ChannelMute, HeartbeatRow, LaneHead, OutletRow, State, Stats, StoredEvent, Waiting};
 
 /// The order of an outlet's lanes: all of it comes from the index.
@@ -39,6 +39,12 @@ pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, except: &HashSet<
         })?);
     }
     Ok(ready)
+}
+
+/// [`crate::store::Store::open_messages`].
+pub(super) fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<MessageId>, Fail> {
+    let mut select = db.prepare_cached("SELECT id FROM message INDEXED BY message_open WHERE outlet = ?1 AND done = 0")?;
+    Ok(select.query_map([outlet.as_str()], |row| Ok(MessageId(uuid(row, 0)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::Store::waiting`].

@@ -1,0 +1,128 @@
+//! A channel gets another name or other credentials while a message to it is under way: the message goes on by the new ones, once.
+
+use std::time::Duration;
+
+use crate::support::app::{SOON, TestApp, alert};
+use crate::support::fakes::call::Verdict;
+use crate::support::fakes::fault::Fault;
+use crate::support::fakes::server::Fake;
+use crate::support::fakes::webhook::Webhook;
+
+fn routes(fake: &Fake<Webhook>, name: &str, path: &str, more: &str) -> String {
+    format!(
+        "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels:\n  {name}: {{ webhook: {{ url: '{}{path}', allow: [127.0.0.1] }}, pace: off{more} }}\nroute: {{ to: [{name}] }}\n",
+        fake.url()
+    )
+}
+
+async fn reload(app: &TestApp, routes: &str) {
+    std::fs::write(app.folder.path().join("routes.yaml"), routes).unwrap();
+    app.app.reload().await.unwrap();
+}
+
+/// Waits until the receiver was asked at `path`.
+async fn asked(fake: &Fake<Webhook>, path: &str) {
+    assert!(fake.rec.wait(SOON, |rec| rec.all().iter().any(|record| record.call.path == path)).await, "asked at {path}");
+}
+
+/// Delivered once, by the last of the addresses, and nothing follows.
+async fn once(app: &TestApp, fake: &Fake<Webhook>, path: &str) {
+    let accepted = fake.rec.wait_accepted(1, SOON).await;
+    assert_eq!(accepted.last().map(|record| record.call.path.as_str()), Some(path));
+    let rows = app.settled().await;
+    assert_eq!(rows.len(), 1, "{rows:#?}");
+    assert_eq!(rows[0]["state"], "sent", "{rows:#?}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(fake.rec.count(Verdict::Accepted), 1, "it was sent once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_being_retried_follows_a_renamed_channel() {
+    let fake = Fake::start(Webhook::default()).await;
+    fake.faults.always(Fault::Status(503, None));
+    let app = TestApp::start(&routes(&fake, "ops", "/a", "")).await;
+    assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
+    asked(&fake, "/a").await;
+    reload(&app, &routes(&fake, "night", "/a", ", was: [ops]")).await;
+    fake.faults.clear();
+    once(&app, &fake, "/a").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_being_retried_follows_credentials_there_and_back() {
+    let fake = Fake::start(Webhook::default()).await;
+    fake.faults.always(Fault::Status(503, None));
+    let app = TestApp::start(&routes(&fake, "ops", "/a", "")).await;
+    assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
+    asked(&fake, "/a").await;
+    reload(&app, &routes(&fake, "ops", "/b", "")).await;
+    asked(&fake, "/b").await;
+    reload(&app, &routes(&fake, "ops", "/a", "")).await;
+    fake.faults.clear();
+    once(&app, &fake, "/a").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_fails_after_the_reload_is_not_the_last() {
+    let fake = Fake::start(Webhook::default()).await;
+    fake.with(|webhook| webhook.next.push_back((503, Vec::new())));
+    fake.faults.push(Fault::Delay(Duration::from_millis(1500)));
+    let app = TestApp::start(&routes(&fake, "ops", "/a", "")).await;
+    assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
+    asked(&fake, "/a").await;
+    reload(&app, &routes(&fake, "night", "/a", ", was: [ops]")).await;
+    once(&app, &fake, "/a").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_moves_away_does_not_hold_up_those_that_share_its_credentials() {
+    let fake = Fake::start(Webhook::default()).await;
+    fake.with(|webhook| webhook.next.push_back((503, Vec::new())));
+    fake.faults.push(Fault::Delay(Duration::from_millis(1500)));
+    let both = |path: &str| {
+        let stays = routes(&fake, "stays", "/a", "");
+        let one = format!("  ops: {{ webhook: {{ url: '{}{path}', allow: [127.0.0.1] }}, pace: off }}\n", fake.url());
+        let route = "route: { to: [stays], routes: [{ match: 'alertname=\"DiskFull\"', to: [ops] }] }";
+        stays.replace("route: { to: [stays] }", &format!("{one}{route}"))
+    };
+    let app = TestApp::start(&both("/a")).await;
+    assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
+    asked(&fake, "/a").await;
+    // The attempt at the old address fails while nobody has the channel there any more, and its next try would be due.
+    reload(&app, &both("/b")).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(app.post("/webhook", &alert("web", "SlowPage", "firing")).await.0, 200);
+    let accepted = fake.rec.wait_accepted(2, SOON).await;
+    let mut paths: Vec<&str> = accepted.iter().map(|record| record.call.path.as_str()).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["/a", "/b"], "each where it belongs");
+    assert!(app.settled().await.iter().all(|row| row["state"] == "sent"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_another_node_moved_here_is_found_and_finished() {
+    let fake = Fake::start(Webhook::default()).await;
+    // The receiver's word is not heard: whether it has the message is not known, so the message stays as it is and is sent again.
+    fake.faults.always(Fault::CloseAfter);
+    let app = TestApp::start(&routes(&fake, "ghost", "/g", "")).await;
+    assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
+    asked(&fake, "/g").await;
+    std::fs::write(app.folder.path().join("routes.yaml"), routes(&fake, "ops", "/a", "")).unwrap();
+    let app = app.restart().await;
+    fake.faults.clear();
+    fake.rec.clear();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let outlet = app.get("/api/v1/channels").await.1["channels"][0]["outlet"].as_str().unwrap().to_owned();
+    // What a reload on another node does, seen from here.
+    let db = rusqlite::Connection::open(app.folder.path().join("watchfire.db")).unwrap();
+    db.busy_timeout(SOON).unwrap();
+    assert_eq!(db.execute("UPDATE message SET channel = 'ops', outlet = ?1 WHERE done = 0", [&outlet]).unwrap(), 1, "it is under way");
+    db.execute("UPDATE lane SET channel = 'ops', outlet = ?1", [&outlet]).unwrap();
+    db.execute("UPDATE delivery SET channel = 'ops'", []).unwrap();
+    // Two looks at the store, without waiting for the usual ones.
+    for _ in 0..2 {
+        app.app.reload().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    once(&app, &fake, "/a").await;
+}
