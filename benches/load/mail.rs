@@ -1,4 +1,4 @@
-//! Mail, by the whole program and by its driver.
+//! Mail, by its driver alone.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use watchfire::channel::SendContext;
 use watchfire::config::{self, LoadOptions};
 use watchfire::model::{MessageId, Page};
 
-use super::{Bench, get, post, server};
+use super::{Bench, server};
 
 const MAILS: usize = 20_000;
 const AT_ONCE: usize = 4;
@@ -54,24 +54,9 @@ async fn driver(bench: &Bench) -> f64 {
     MAILS as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Both ways: the whole, and the driver alone over the connections that it has by default.
-pub async fn mail(bench: &mut Bench) {
+/// The driver alone, over the connections that it has by default; the whole stands beside other programs.
+pub async fn mail(bench: &Bench) {
     println!("\n### Mail to a local SMTP server\n");
     let alone = driver(bench).await;
     println!("The driver alone, text and HTML, four kept connections: {alone:.0} a second.");
-    let sink = server("smtp", "");
-    let channel =
-        format!("email: {{ server: '127.0.0.1:{}', tls: none, from: a@example.com, to: [b@example.com] }}, pace: off, digest: off", sink.port);
-    let (watchfire, _) = bench.watchfire(&format!("channels: {{ out: {{ {channel} }} }}\nroute: {{ to: [out] }}\n"));
-    let (count, started) = (5000, Instant::now());
-    let from = bench.fresh(count);
-    post(watchfire.port, "/webhook", from, count, 32, 3, None).await;
-    let sent = |text: String| {
-        let line = text.lines().find(|line| line.starts_with("watchfire_deliveries_total") && line.contains("outcome=\"sent\"")).map(str::to_owned);
-        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0)
-    };
-    while get(watchfire.port, "/metrics").map_or(0.0, sent) < count as f64 && started.elapsed() < Duration::from_secs(60) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    println!("\nTaken in, rendered, delivered, recorded: {:.0} a second.", count as f64 / started.elapsed().as_secs_f64());
 }

@@ -5,6 +5,7 @@
 
 mod mail;
 mod others;
+mod peers;
 mod servers;
 mod wire;
 
@@ -21,6 +22,14 @@ const EVENTS: usize = 20_000;
 struct Process {
     child: Child,
     port: u16,
+    /// Where it tells how much has arrived.
+    counter: u16,
+}
+
+impl Process {
+    fn of(child: Child, port: u16) -> Self {
+        Self { child, port, counter: port }
+    }
 }
 
 impl Drop for Process {
@@ -34,8 +43,13 @@ fn server(kind: &str, target: &str) -> Process {
     let program = std::env::current_exe().expect("this program");
     let mut child = Command::new(program).args(["--serve", kind, target]).stdout(Stdio::piped()).spawn().expect("a server");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its port");
-    Process { child, port: line.trim().parse().expect("a port") }
+    BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its ports");
+    let ports: Vec<u16> = line.split_whitespace().map(|port| port.parse().expect("a port")).collect();
+    Process { counter: *ports.last().expect("a port"), port: ports[0], child }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
 }
 
 struct Bench {
@@ -49,7 +63,7 @@ impl Bench {
     fn watchfire(&mut self, rest: &str) -> (Process, Duration) {
         let _ = std::fs::remove_dir_all(&self.folder);
         std::fs::create_dir_all(&self.folder).expect("a folder");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let port = free_port();
         let text = format!("server: {{ listen: '127.0.0.1:{port}' }}\nstore: sqlite:w.db\n{rest}");
         std::fs::write(self.folder.join("routes.yaml"), text).expect("a file");
         self.start(port)
@@ -60,7 +74,7 @@ impl Bench {
         let log = std::fs::File::create(self.folder.join("log")).expect("a log");
         let mut command = Command::new(&self.binary);
         command.args(["serve", "--no-watch"]).current_dir(&self.folder).env("RUST_LOG", "warn").stdout(Stdio::null()).stderr(log);
-        let process = Process { child: command.spawn().expect("Watchfire"), port };
+        let process = Process::of(command.spawn().expect("Watchfire"), port);
         while get(port, "/-/ready").is_none() {
             assert!(started.elapsed() < Duration::from_secs(20), "{}", std::fs::read_to_string(self.folder.join("log")).unwrap_or_default());
             std::thread::sleep(Duration::from_millis(1));
@@ -118,8 +132,8 @@ async fn arrived(sink: u16, count: usize, started: Instant) -> Duration {
     }
 }
 
-fn row(name: &str, run: &Run, of: Option<f64>) {
-    let ratio = of.map_or_else(|| "".to_owned(), |of| format!("{:.2}", run.rate() / of));
+fn row(name: &str, run: &Run, ratio: Option<f64>) {
+    let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
     println!("| {name} | {:.0} | {ratio} | {:.1} | {:.1} | {:.1} | {} |", run.rate(), run.at(0.5), run.at(0.99), run.at(0.999), run.bad);
 }
 
@@ -142,16 +156,14 @@ async fn measure(binary: PathBuf, only: &str) {
         }
     }
     if wanted("peers") {
-        println!("\n### Others doing the same job, 3 alerts a body, 32 connections\n\n{HEAD}");
-        others::alertmanager(&mut bench, 32).await;
-        let python = std::env::var("WATCHFIRE_APPRISE").unwrap_or_else(|_| "python3".into());
-        others::apprise(&mut bench, &python, 32).await;
+        println!("\n### Others doing the same job, 3 alerts a body, 32 connections; the ratio is Watchfire's rate to theirs\n\n{HEAD}");
+        peers::peers(&mut bench, 32).await;
     }
     if wanted("nodes") {
         others::nodes(&mut bench).await;
     }
     if wanted("mail") {
-        mail::mail(&mut bench).await;
+        mail::mail(&bench).await;
     }
     if wanted("growth") {
         growth(&mut bench).await;
@@ -180,7 +192,7 @@ async fn accept(bench: &mut Bench, connections: usize) {
     let run = post(watchfire.port, "/webhook", from + 2000, EVENTS, connections, 3, None).await;
     let each = |all: f64| all / run.good.max(1) as f64;
     let (spent, kept) = (each(cpu(&watchfire) - before.0) * 10_000.0, each((written(&watchfire) - before.1) as f64));
-    row("**Watchfire**: parsed, routed, synced to disk", &run, Some(parsing));
+    row("**Watchfire**: parsed, routed, synced to disk", &run, Some(run.rate() / parsing));
     let half = run.rate() / 2.0;
     let from = bench.fresh(EVENTS / 2);
     let paced = post(watchfire.port, "/webhook", from, EVENTS / 2, connections, 3, Some(half)).await;
@@ -207,8 +219,8 @@ async fn forward(bench: &mut Bench, connections: usize) {
     let (before, started) = ((cpu(&watchfire), written(&watchfire)), Instant::now());
     let mut run = post(watchfire.port, "/webhook", from, EVENTS, connections, 3, None).await;
     let accepted = run.took;
-    run.took = arrived(sink.port, run.good, started).await;
-    row("**Watchfire**: taken in, delivered, recorded", &run, Some(forwarded.rate()));
+    run.took = arrived(sink.counter, run.good, started).await;
+    row("**Watchfire**: taken in, delivered, recorded", &run, Some(run.rate() / forwarded.rate()));
     let each = |all: f64| all / run.good.max(1) as f64;
     let (spent, kept) = (each(cpu(&watchfire) - before.0) * 10_000.0, each((written(&watchfire) - before.1) as f64));
     println!(

@@ -1,15 +1,14 @@
-//! What is measured beside the main job: the disk alone, other programs doing the same job, and several nodes on one PostgreSQL.
+//! What is measured beside the main job: the disk alone, and several nodes on one PostgreSQL.
 
 #[allow(dead_code)] // the tests use more of it
 #[path = "../../tests/it/support/postgres.rs"]
 mod postgres;
 
 use std::io::Write;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::wire::{Run, alerts, body, post};
-use super::{Bench, Process, arrived, get, row, server};
+use super::wire::{Run, body, post};
+use super::{Bench, Process, arrived, free_port, row, server};
 
 /// Bodies a second that the disk alone takes, so many in one synced write: the limit of group commit.
 pub fn disk(bench: &Bench, together: usize) -> f64 {
@@ -24,96 +23,6 @@ pub fn disk(bench: &Bench, together: usize) -> f64 {
     }
     let _ = std::fs::remove_file(path);
     (commits * together) as f64 / started.elapsed().as_secs_f64()
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
-}
-
-/// Waits until a program answers, at most so long.
-fn ready(port: u16, path: &str, within: Duration) -> bool {
-    let started = Instant::now();
-    while get(port, path).is_none() {
-        if started.elapsed() > within {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    true
-}
-
-/// Alertmanager by itself: alerts by its API, a group each, one webhook each.
-pub async fn alertmanager(bench: &mut Bench, connections: usize) {
-    let sink = server("sink", "");
-    let _ = std::fs::remove_dir_all(&bench.folder);
-    std::fs::create_dir_all(&bench.folder).expect("a folder");
-    let port = free_port();
-    let config = format!(
-        "route: {{ receiver: out, group_by: [group], group_wait: 0s, group_interval: 1h, repeat_interval: 4h }}\n\
-         receivers: [{{ name: out, webhook_configs: [{{ url: 'http://127.0.0.1:{}/' }}] }}]\n",
-        sink.port
-    );
-    std::fs::write(bench.folder.join("am.yml"), config).expect("a file");
-    let mut command = Command::new("prometheus-alertmanager");
-    command.args(["--config.file=am.yml", "--storage.path=am", "--cluster.listen-address=", "--log.level=error"]);
-    command.arg(format!("--web.listen-address=127.0.0.1:{port}")).current_dir(&bench.folder).stdout(Stdio::null()).stderr(Stdio::null());
-    let Ok(child) = command.spawn() else {
-        println!("| Alertmanager | not installed | | | | | |");
-        return;
-    };
-    let manager = Process { child, port };
-    assert!(ready(port, "/-/ready", Duration::from_secs(20)), "Alertmanager does not start");
-    let (count, started) = (5000, Instant::now());
-    let from = bench.fresh(count);
-    let mut run = alerts(manager.port, from, count, connections).await;
-    run.took = arrived(sink.port, run.good, started).await;
-    row("Alertmanager to a webhook, nothing synced", &run, None);
-}
-
-const APPRISE: &str = r#"
-import http.server, json, socketserver, sys
-import apprise
-target = apprise.Apprise()
-target.add(sys.argv[2])
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def answer(self, code):
-        self.send_response(code); self.send_header("Content-Length", "0"); self.end_headers()
-    def do_GET(self):
-        self.answer(200)
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        text = "\n".join(alert["annotations"]["summary"] for alert in body["alerts"])
-        self.answer(200 if target.notify(title=body["alerts"][0]["labels"]["alertname"], body=text) else 502)
-    def log_message(self, *_):
-        pass
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
-"#;
-
-/// Apprise's library behind Python's own HTTP server: what Apprise API does for a message, with less around it. `python` is one that has it.
-pub async fn apprise(bench: &mut Bench, python: &str, connections: usize) {
-    let sink = server("sink", "");
-    let port = free_port();
-    let target = format!("json://127.0.0.1:{}/", sink.port);
-    let mut command = Command::new(python);
-    command.args(["-c", APPRISE, &port.to_string(), &target]).stdout(Stdio::null()).stderr(Stdio::null());
-    let Ok(child) = command.spawn() else {
-        println!("| Apprise | {python} is not there | | | | | |");
-        return;
-    };
-    let process = Process { child, port };
-    if !ready(port, "/", Duration::from_secs(20)) {
-        println!("| Apprise | {python} has no apprise | | | | | |");
-        return;
-    }
-    let (count, started) = (1000, Instant::now());
-    let from = bench.fresh(count);
-    let mut run = post(process.port, "/", from, count, connections, 3, None).await;
-    run.took = arrived(sink.port, run.good, started).await;
-    row("Apprise to a webhook, keeps nothing", &run, None);
 }
 
 /// The same work on SQLite, and then one to three nodes on one PostgreSQL: each takes in its share, and delivers to channels of which each node owns
@@ -160,6 +69,6 @@ async fn end_to_end(bench: &mut Bench, name: &str, count: usize, store: &str) {
     whole.latencies.sort_unstable();
     whole.took = started.elapsed();
     row(&format!("{name}: taken in"), &whole, None);
-    whole.took = arrived(sink.port, whole.good, started).await;
+    whole.took = arrived(sink.counter, whole.good, started).await;
     row(&format!("{name}: delivered"), &whole, None);
 }

@@ -12,15 +12,20 @@ use axum::routing::{get, post};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use watchfire::ingest::{self, Hint};
 
-/// Serves until killed, and prints its port first.
+/// Serves until killed, and prints its port first; then the port that tells how much has arrived, if it is another.
 pub async fn serve(kind: &str, target: &str) {
     let count = Arc::new(AtomicUsize::new(0));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    println!("{}", listener.local_addr().expect("an address").port());
-    let _ = std::io::stdout().flush();
+    print!("{}", listener.local_addr().expect("an address").port());
     if kind == "smtp" {
-        return smtp(listener).await;
+        let counter = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        println!(" {}", counter.local_addr().expect("an address").port());
+        let _ = std::io::stdout().flush();
+        tokio::spawn(smtp(listener, count.clone()));
+        return axum::serve(counter, counting(count)).await.expect("it serves");
     }
+    println!();
+    let _ = std::io::stdout().flush();
     let parse = |body: &[u8]| match ingest::parse(Hint::Auto, body, None, jiff::Timestamp::now()) {
         Ok(_) => StatusCode::OK,
         Err(_) => StatusCode::BAD_REQUEST,
@@ -40,25 +45,29 @@ pub async fn serve(kind: &str, target: &str) {
                 }
             }),
         ),
-        _ => Router::new()
-            .route("/count", get(|State(count): State<Arc<AtomicUsize>>| async move { count.load(Ordering::Relaxed).to_string() }))
-            .route(
-                "/",
-                post(|State(count): State<Arc<AtomicUsize>>, _: Bytes| async move {
-                    count.fetch_add(1, Ordering::Relaxed);
-                    "ok"
-                }),
-            )
-            .with_state(count),
+        _ => counting(count),
     };
     let listener = axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true)));
     axum::serve(listener, app).await.expect("it serves");
 }
 
-/// Takes every mail.
-async fn smtp(listener: tokio::net::TcpListener) {
+/// Takes everything, says so as Slack does, and counts it.
+fn counting(count: Arc<AtomicUsize>) -> Router {
+    let take = |State(count): State<Arc<AtomicUsize>>, _: Bytes| async move {
+        count.fetch_add(1, Ordering::Relaxed);
+        "ok"
+    };
+    Router::new()
+        .route("/count", get(|State(count): State<Arc<AtomicUsize>>| async move { count.load(Ordering::Relaxed).to_string() }))
+        .route("/", post(take))
+        .with_state(count)
+}
+
+/// Takes every mail, and counts it.
+async fn smtp(listener: tokio::net::TcpListener, count: Arc<AtomicUsize>) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = stream.set_nodelay(true);
+        let count = count.clone();
         tokio::spawn(async move {
             let mut stream = BufReader::new(stream);
             let (mut line, mut data) = (Vec::new(), false);
@@ -75,6 +84,7 @@ async fn smtp(listener: tokio::net::TcpListener) {
                 say = match (data, word.as_slice()) {
                     (true, _) if line == b".\r\n" => {
                         data = false;
+                        count.fetch_add(1, Ordering::Relaxed);
                         b"250 2.0.0 taken\r\n"
                     }
                     (true, _) => b"",
