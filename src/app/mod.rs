@@ -149,7 +149,10 @@ impl App {
         let closed = CancellationToken::new();
         let door = options.socket.is_some().then(|| closed.clone());
         let server = tokio::spawn(http::serve::serve(Door::new(listener, certificates, closed)?, http::router(state.clone()), stopped));
+        // A reload that comes this early waits: it would find runners that are not there yet.
+        let turn = reloader.turn.lock().await;
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
+        drop(turn);
         let cancel = CancellationToken::new();
         let keeper = tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
         let nodes_cancel = CancellationToken::new();

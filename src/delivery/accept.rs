@@ -180,6 +180,10 @@ impl Engine {
         let (answer, outcome) = oneshot::channel();
         let caller = Caller { deadline, answer: Some(answer), results: Vec::new() };
         if self.call_runner(&channel.outlet, channel.name.clone(), member, caller).await.is_err() {
+            let reason = "nothing could run the call while the server stopped or its configuration changed; it is not sent later";
+            if let Err(error) = self.shared.store.drop_deliveries(&[id], reason, self.shared.clock.now_ms()).await {
+                tracing::warn!(delivery = %id, %error, "the end of a direct call could not be recorded; it is when the outlet is looked at");
+            }
             return Err(CallError::Late);
         }
         // The runner answers at the deadline at the latest; the second more lets its record commit.

@@ -97,7 +97,10 @@ impl Step {
         let careful = self.channel.platform.ambiguous == OnAmbiguous::Never || job.caller.is_some();
         let attempt = job.begun.filter(|(_, of)| *of == page).map_or_else(AttemptId::new, |(attempt, _)| attempt);
         if let Err(error) = self.before(&mut job, careful, attempt, page, &to).await {
-            return self.give_back(job, &error).await;
+            // The store knows another owner of the outlet or of the message: what memory holds is not true any more.
+            let fenced = matches!(error, StoreError::Fenced | StoreError::Invalid(_));
+            let finished = self.give_back(job, &error).await;
+            return Finished { fenced: fenced || finished.fenced, ..finished };
         }
         if !self.is_leased() {
             return self.give_back(job, &StoreError::Fenced).await;

@@ -81,7 +81,7 @@ async fn beat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreError> {
         let beat = Beat { node: node.clone(), plan, version: env!("CARGO_PKG_VERSION").into(), now, alive_until: until };
         nodes = shared.store.beat(beat).await?;
         let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
-        engine.assign(&share(&engine.outlets(), &names, &node));
+        engine.assign(&mine(&shared.plan.load().outlets(), &engine.outlets(), &names, &node));
         shared.set_leads(names.first() == Some(&node.as_str()));
     }
     let asked = shared.clock.instant();
@@ -91,6 +91,15 @@ async fn beat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreError> {
         engine.refresh_mutes().await?;
     }
     Ok(nodes)
+}
+
+/// What this node is to own. Outlets of a plan of before, which only some nodes still have, are shared out by themselves: else nodes would come to
+/// different answers about the others.
+fn mine(plan: &BTreeSet<OutletKey>, all: &BTreeSet<OutletKey>, nodes: &[&str], me: &str) -> HashSet<OutletKey> {
+    let left: BTreeSet<OutletKey> = all.difference(plan).cloned().collect();
+    let mut mine = share(plan, nodes, me);
+    mine.extend(share(&left, nodes, me));
+    mine
 }
 
 /// The outlets of one node: each outlet goes to the node that its hash prefers and that has room. All nodes come to the same answer, no node has
@@ -197,6 +206,17 @@ mod tests {
             assert_eq!(shares.iter().map(HashSet::len).sum::<usize>(), count);
             assert_eq!(shares.iter().flatten().collect::<HashSet<_>>().len(), count, "each belongs to one");
             assert!(shares.iter().all(|share| share.len() <= count.div_ceil(names.len())));
+        }
+    }
+
+    #[test]
+    fn outlets_that_only_some_nodes_still_have_leave_none_of_the_others_without_an_owner() {
+        let plan = outlets(12);
+        for n in 0..100 {
+            let mut more = plan.clone();
+            more.insert(OutletKey::new("gone", &n.to_string()));
+            let (a, b) = (mine(&plan, &more, &["a", "b"], "a"), mine(&plan, &plan, &["a", "b"], "b"));
+            assert!(plan.iter().all(|outlet| a.contains(outlet) != b.contains(outlet)), "each has one owner, leftover {n}");
         }
     }
 

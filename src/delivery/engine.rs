@@ -72,6 +72,8 @@ pub struct Handle {
     pub(super) hinted: AtomicBool,
     /// What is stored for the outlet was moved there: start over from the store.
     pub(super) over: AtomicBool,
+    /// Channels that a reload moved away while something was under way here: to be brought home when it has ended.
+    pub(super) leaving: Mutex<Vec<Arc<str>>>,
     orders: Mutex<Orders>,
     state: Mutex<OutletState>,
 }
@@ -102,6 +104,10 @@ impl Handle {
         self.kicked.notify_one();
     }
 
+    pub(super) fn under_way(&self) -> usize {
+        lock(&self.state).under_way
+    }
+
     pub(super) fn show(&self, state: OutletState) {
         *lock(&self.state) = state;
     }
@@ -125,9 +131,9 @@ pub struct Shared {
     pub tracker: TaskTracker,
     pub(super) lease: Duration,
     leased: bool,
-    handles: Mutex<HashMap<OutletKey, Arc<Handle>>>,
+    pub(super) handles: Mutex<HashMap<OutletKey, Arc<Handle>>>,
     /// What is queued for runners that do not run yet.
-    unstarted: Mutex<HashMap<OutletKey, mpsc::Receiver<Command>>>,
+    pub(super) unstarted: Mutex<HashMap<OutletKey, mpsc::Receiver<Command>>>,
     names: Mutex<HashMap<String, Arc<str>>>,
     mutes: ArcSwap<HashMap<String, HandMute>>,
     pub(super) heard: Heard,
@@ -139,7 +145,7 @@ pub struct Shared {
     seed: std::sync::atomic::AtomicU64,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // The values behind these locks are replaced whole: a panic elsewhere cannot have left them half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -278,17 +284,6 @@ impl Shared {
             if let Some(handle) = lock(&self.handles).get(&delivery.outlet) {
                 handle.tell(Command::Poke { lane: delivery.lane, channel, rank: 0, born_at: self.clock.now_ms() });
             }
-        }
-    }
-
-    /// Makes the runner of an outlet start over from the store; one that does not run yet begins there anyway.
-    pub(super) fn start_over(&self, outlet: &OutletKey) {
-        if lock(&self.unstarted).contains_key(outlet) {
-            return;
-        }
-        if let Some(handle) = lock(&self.handles).get(outlet) {
-            handle.over.store(true, Ordering::Release);
-            handle.kicked.notify_one();
         }
     }
 
@@ -437,6 +432,7 @@ impl Engine {
                 kicked: Notify::new(),
                 hinted: AtomicBool::new(false),
                 over: AtomicBool::new(false),
+                leaving: Mutex::default(),
                 orders: Mutex::new(Orders { wanted: !self.shared.leased, lease: None }),
                 state: Mutex::default(),
             });
@@ -453,9 +449,16 @@ impl Engine {
 
     /// Starts a runner for every outlet of the plan that has none, after moving lanes of renamed channels and changed credentials.
     pub async fn start(&self) -> Result<(), StoreError> {
+        self.take_hold(None).await
+    }
+
+    /// The same; with the plan of before, what is under way by it ends first.
+    async fn take_hold(&self, before: Option<&Plan>) -> Result<(), StoreError> {
         let plan = self.shared.plan.load_full();
         for channel in plan.channels.values() {
-            self.shared.bring_home(channel).await?;
+            if before.is_none_or(|before| !self.shared.is_leaving(before, channel)) {
+                self.shared.bring_home(channel).await?;
+            }
         }
         self.refresh_mutes().await?;
         let unstarted = std::mem::take(&mut *lock(&self.shared.unstarted));
@@ -472,7 +475,7 @@ impl Engine {
     pub async fn reload(&self, plan: Arc<Plan>) -> Result<(), StoreError> {
         self.open(&plan);
         let before = self.shared.plan.swap(plan);
-        if let Err(error) = self.start().await {
+        if let Err(error) = self.take_hold(Some(&before)).await {
             self.shared.plan.store(before);
             self.close_unstarted();
             return Err(error);
@@ -520,7 +523,7 @@ impl Engine {
         match tokio::time::timeout_at(deadline, handle.commands.send(command)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(mpsc::error::SendError(Command::Call { member, .. }))) => Err(*member),
-            // Timed out: the call's record is ended by the keeper like any sync delivery nobody runs.
+            // Timed out: the runner finds its record when it looks at the store, and ends it.
             _ => Ok(()),
         }
     }

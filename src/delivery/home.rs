@@ -1,15 +1,17 @@
 //! Where deliveries are at home: a reload may give a channel another name or another outlet, and what waits, or is under way, goes with it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
-use crate::model::MessageId;
+use crate::model::OutletKey;
 use crate::store::StoreError;
 
-use super::engine::Shared;
-use super::plan::ChannelPlan;
+use super::engine::{Shared, lock};
+use super::job::Job;
+use super::lanes::Lanes;
+use super::plan::{ChannelPlan, Plan};
 use super::runner::{LOOK_AGAIN, Runner};
 
 impl Shared {
@@ -36,6 +38,33 @@ impl Shared {
         }
         Ok(())
     }
+
+    /// Makes the runner of an outlet start over from the store; one that does not run yet begins there anyway.
+    fn start_over(&self, outlet: &OutletKey) {
+        if lock(&self.unstarted).contains_key(outlet) {
+            return;
+        }
+        if let Some(handle) = lock(&self.handles).get(outlet) {
+            handle.over.store(true, Ordering::Release);
+            handle.kicked.notify_one();
+        }
+    }
+
+    /// Whether something is under way on an outlet that the channel had by the plan of before. Then that outlet's runner brings the channel home when it
+    /// has ended: moved at once, a call whose answer is on its way would be recorded as unknown, and a message sent twice.
+    pub(super) fn is_leaving(&self, before: &Plan, channel: &ChannelPlan) -> bool {
+        let mut leaving = false;
+        for name in std::iter::once(&*channel.name).chain(channel.was.iter().map(String::as_str)) {
+            let Some(old) = before.channel(name).filter(|old| old.outlet != channel.outlet) else { continue };
+            let Some(handle) = lock(&self.handles).get(&old.outlet).cloned() else { continue };
+            if handle.under_way() > 0 {
+                lock(&handle.leaving).push(old.name.clone());
+                handle.kicked.notify_one();
+                leaving = true;
+            }
+        }
+        leaving
+    }
 }
 
 impl Runner {
@@ -46,13 +75,36 @@ impl Runner {
             return false;
         }
         self.strays.insert(name.clone());
-        self.epoch = 0;
+        self.again = true;
         true
     }
 
-    /// Whether strays were brought home a moment ago: what is still one then waits for the next look.
+    /// Whether strays were brought home a moment ago: what is still one then waits for a later look.
     pub(super) fn brought_lately(&self, now: Instant) -> bool {
         self.brought.is_some_and(|at| now.duration_since(at) < LOOK_AGAIN)
+    }
+
+    /// A message whose channel is not this outlet's any more: it goes where the channel went. If there is none, it waits, and the alarm names the channel.
+    pub(super) fn without_channel(&mut self, mut job: Job, now: Instant) {
+        if let Some(caller) = job.caller.take() {
+            self.shared.expire(&self.outlet, self.epoch, job.members, caller.answer);
+        } else if self.brought_lately(now) || !self.is_stray(&job.channel) {
+            self.jobs.push(Job { due: now + LOOK_AGAIN, ..job });
+        }
+    }
+
+    /// Looks whether anything in memory belongs to a channel that is elsewhere now. A held or paused outlet has such, too: what was routed by the plan of
+    /// before and stored after the reload had moved everything.
+    pub(super) fn look_for_strays(&mut self, now: Instant) {
+        if self.brought_lately(now) {
+            return;
+        }
+        let mut names = self.lanes.channels();
+        names.extend(self.jobs.iter().map(|job| job.channel.clone()));
+        names.extend(self.running.values().cloned());
+        for name in names {
+            self.is_stray(&name);
+        }
     }
 
     /// Brings strays home; `false` when the store did not take it, and it is to be tried again.
@@ -70,17 +122,25 @@ impl Runner {
         true
     }
 
-    /// Compares the outlet's open messages with those in memory. One that memory does not know in two looks after each other came from elsewhere (another
-    /// node moved it here): its lanes would wait for it for ever, so the runner starts over from the store.
-    pub(super) fn compare(&mut self, open: Vec<MessageId>) {
-        let mine: HashSet<MessageId> = self.jobs.iter().map(|job| job.id).chain(self.running.iter().copied()).collect();
-        let unknown: HashSet<MessageId> = open.into_iter().filter(|id| !mine.contains(id)).collect();
-        if let Some(id) = unknown.iter().find(|id| self.unknown.contains(id)) {
-            tracing::warn!(outlet = %self.outlet, message_id = %id, "a message that is under way is not in memory; the outlet starts over from the store");
-            self.epoch = 0;
-            self.unknown.clear();
+    /// Reads anew what is stored for the outlet, which stays this runner's: pace, pause, hold and waiting calls go on. Nothing may be under way.
+    pub(super) async fn start_over_now(&mut self) {
+        if !self.bring_strays().await {
             return;
         }
-        self.unknown = unknown;
+        self.forget_memory();
+        if !self.own(false).await {
+            self.epoch = 0;
+        }
+    }
+
+    /// Forgets what memory holds of the outlet, but for waiting calls.
+    pub(super) fn forget_memory(&mut self) {
+        self.again = false;
+        self.handle.over.store(false, Ordering::Release);
+        self.jobs.clear();
+        self.split.clear();
+        self.running.clear();
+        self.unknown.clear();
+        self.lanes = Lanes::default();
     }
 }

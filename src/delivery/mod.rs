@@ -20,6 +20,7 @@ mod job;
 pub mod keeper;
 mod lanes;
 pub mod links;
+mod look;
 #[cfg(test)]
 mod model;
 mod outcome;

@@ -1,5 +1,6 @@
 //! The plan: the immutable, validated snapshot of everything that decides what is sent where. `config` builds it; a reload swaps it whole.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,6 +170,11 @@ impl Plan {
     /// The channel of that name.
     pub fn channel(&self, name: &str) -> Option<&Arc<ChannelPlan>> {
         self.channels.get(name)
+    }
+
+    /// The outlets of its channels.
+    pub fn outlets(&self) -> BTreeSet<OutletKey> {
+        self.channels.values().map(|channel| channel.outlet.clone()).collect()
     }
 
     /// The heartbeat that keeps alerts with these labels out of the routing tree, if one does.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::channel::{Limit, Probe};
 use crate::model::{ErrorKind, LaneId, MessageId, OutletKey};
-use crate::store::{Claim, Fence, LaneHead, Mode, StoreError, Waiting};
+use crate::store::{Claim, Fence, LaneHead, Mode, Owned, StoreError, Waiting};
 use crate::template::MessageKind;
 
 use super::attempt::{Finished, READ, Step};
@@ -28,11 +28,11 @@ const DIGEST_LANES: usize = 2000;
 /// How often a runner looks at the store without having been told to: a safety net under lost hints, not the way work arrives.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// The same where other nodes accept, too, and a hint from them may be lost.
-const LOOK_AGAIN_SHARED: Duration = Duration::from_secs(1);
+pub(super) const LOOK_AGAIN_SHARED: Duration = Duration::from_secs(1);
 /// How soon memory is filled again from a store that holds more.
-const REFILL: Duration = Duration::from_millis(50);
+pub(super) const REFILL: Duration = Duration::from_millis(50);
 /// How long the lanes of direct calls are remembered; they are settled long before.
-const CALLED: Duration = Duration::from_secs(120);
+pub(super) const CALLED: Duration = Duration::from_secs(120);
 
 /// Messages of an outlet without a pace that were delivered and whose outcome is not on disk yet, at most. They hold no place among those being sent,
 /// else the disk would set the pace; a crash may repeat them.
@@ -74,10 +74,18 @@ pub struct Runner {
     pub(super) calls: VecDeque<Job>,
     pub(super) jobs: Vec<Job>,
     pub(super) split: VecDeque<(Arc<str>, Vec<LaneId>)>,
-    /// Messages of the steps under way.
-    pub(super) running: HashSet<MessageId>,
-    /// Open messages of the last look that memory did not know.
+    /// Messages of the steps under way, and their channels.
+    pub(super) running: HashMap<MessageId, Arc<str>>,
+    /// Messages about which memory and store differed at the last look.
     pub(super) unknown: HashSet<MessageId>,
+    /// Messages whose end is being recorded without an attempt.
+    pub(super) ended: HashSet<MessageId>,
+    /// What is stored is not what memory holds any more: only calls start, and when nothing is under way it is read anew.
+    pub(super) again: bool,
+    /// The last epoch that was had of the outlet and not given back.
+    pub(super) last: i64,
+    /// No ready lane has a channel that may send.
+    nothing: bool,
     /// Channels that moved away, of which something is here: to be brought home before the outlet is owned again.
     pub(super) strays: BTreeSet<Arc<str>>,
     /// When strays were last brought home.
@@ -90,17 +98,17 @@ pub struct Runner {
     /// Those of the tasks that only wait for the disk.
     answered: Arc<AtomicUsize>,
     pub(super) probes: JoinSet<Probe>,
-    loading: JoinSet<LoadResult>,
+    pub(super) loading: JoinSet<LoadResult>,
     pub(super) found: JoinSet<Vec<Waiting>>,
     /// Look at the store then, whatever else happens.
     pub(super) look_at: Instant,
     /// Look again from then on if memory runs low.
-    refill_at: Instant,
+    pub(super) refill_at: Instant,
     concurrency: usize,
 }
 
 /// Lanes, how many were asked for, and the open messages if this was a look for its own sake.
-type LoadResult = Result<(Vec<LaneHead>, usize, Option<Vec<MessageId>>), StoreError>;
+pub(super) type LoadResult = Result<(Vec<LaneHead>, usize, Option<Vec<MessageId>>), StoreError>;
 
 impl Runner {
     /// A runner for `outlet`; [`Runner::run`] claims it first.
@@ -123,8 +131,12 @@ impl Runner {
             calls: VecDeque::new(),
             jobs: Vec::new(),
             split: VecDeque::new(),
-            running: HashSet::new(),
+            running: HashMap::new(),
             unknown: HashSet::new(),
+            ended: HashSet::new(),
+            again: false,
+            last: 0,
+            nothing: false,
             strays: BTreeSet::new(),
             brought: None,
             pacer: Pacer::new(&[]),
@@ -156,7 +168,10 @@ impl Runner {
                         continue;
                     }
                 } else if !self.wanted {
-                    self.give_up().await;
+                    self.give_up();
+                    continue;
+                } else if self.again && self.jobs.iter().all(|job| job.caller.is_none()) {
+                    self.start_over_now().await;
                     continue;
                 }
             }
@@ -195,24 +210,23 @@ impl Runner {
                 self.shared.hand_over(&finished.children);
             }
         }
-        if self.shared.leased() && self.epoch != 0 {
-            self.release().await;
-        }
+        self.release().await;
     }
 
-    /// Claims the outlet and takes up what was under way; `false` when it could not be had.
-    pub(super) async fn own(&mut self) -> bool {
+    /// Claims the outlet and takes up what was under way; `false` when it could not be had. Unless it is had `anew`, pace, pause and hold go on as they
+    /// are.
+    pub(super) async fn own(&mut self, anew: bool) -> bool {
         let clock = &self.shared.clock;
         let (now, now_ms) = (clock.instant(), clock.now_ms());
         let limits = self.limits();
-        self.pacer = Pacer::new(&limits);
+        let pacer = Pacer::new(&limits);
         self.concurrency = self.own_concurrency();
         let claim = Claim {
             outlet: self.outlet.clone(),
             node: self.shared.node.to_string(),
             now: now_ms,
             lease_until: now_ms + self.shared.lease.as_millis() as i64,
-            window_start: now_ms - self.pacer.longest().as_millis() as i64,
+            window_start: now_ms - pacer.longest().as_millis() as i64,
         };
         let owned = match self.shared.store.own(claim).await {
             Ok(Some(owned)) => owned,
@@ -222,19 +236,18 @@ impl Runner {
                 return false;
             }
         };
-        self.epoch = owned.epoch;
+        let anew = anew || owned.epoch != self.epoch + 1;
+        (self.epoch, self.last) = (owned.epoch, owned.epoch);
         self.lease = self.shared.leased().then(|| now + self.shared.lease - super::cluster::MARGIN);
         self.claimed_at = now;
-        let crash = u32::from(owned.epoch > 1);
-        // What a crash cut off may have reached the platform without a record: as many as can be under way count as sent now.
-        let unseen = if self.pacer.is_off() { 0 } else { self.concurrency.min(self.pacer.at_once()) as u32 * crash };
-        let ages = owned.sends.iter().map(|at| Duration::from_millis((now_ms - at).max(0) as u64));
-        self.pacer.restore(now, ages.chain((0..unseen).map(|_| Duration::ZERO)));
-        let pause = Duration::from_millis((owned.paused_until - now_ms).max(0) as u64).min(super::policy::MAX_PAUSE);
-        self.paused_until = now + pause;
-        self.hold = owned.held.map(|reason| Hold { reason, trial_at: now, wait: FIRST_TRIAL, trying: false });
+        if anew {
+            self.pacer = pacer;
+            self.restore(&owned, now, now_ms);
+        }
+        self.ended.clear();
         for open in owned.open {
             if open.members.iter().all(|member| member.mode == Mode::Sync) {
+                self.ended.insert(open.id);
                 self.end_call(open);
                 continue;
             }
@@ -250,6 +263,18 @@ impl Runner {
         self.look_at = now;
         self.show();
         true
+    }
+
+    /// Pace, pause and hold as the store has them.
+    fn restore(&mut self, owned: &Owned, now: Instant, now_ms: i64) {
+        let crash = u32::from(owned.epoch > 1);
+        // What a crash cut off may have reached the platform without a record: as many as can be under way count as sent now.
+        let unseen = if self.pacer.is_off() { 0 } else { self.concurrency.min(self.pacer.at_once()) as u32 * crash };
+        let ages = owned.sends.iter().map(|at| Duration::from_millis((now_ms - at).max(0) as u64));
+        self.pacer.restore(now, ages.chain((0..unseen).map(|_| Duration::ZERO)));
+        let pause = Duration::from_millis((owned.paused_until - now_ms).max(0) as u64).min(super::policy::MAX_PAUSE);
+        self.paused_until = now + pause;
+        self.hold = owned.held.clone().map(|reason| Hold { reason, trial_at: now, wait: FIRST_TRIAL, trying: false });
     }
 
     fn obey(&mut self, command: Command) {
@@ -271,10 +296,7 @@ impl Runner {
                 }
                 self.paused_until = self.paused_until.min(now + super::policy::MAX_PAUSE);
                 self.look_at = now;
-                let names: BTreeSet<Arc<str>> = self.jobs.iter().map(|job| job.channel.clone()).collect();
-                for name in &names {
-                    self.is_stray(name);
-                }
+                self.brought = None;
             }
             Command::Forget => {
                 self.lanes.forget_all();
@@ -297,7 +319,9 @@ impl Runner {
         }
         self.lanes.tick(now);
         self.look(now);
-        self.expire_calls(now);
+        if self.epoch != 0 {
+            self.expire_calls(now);
+        }
         if !*self.store_ok.borrow() || !self.may_start(now) {
             return;
         }
@@ -313,7 +337,7 @@ impl Runner {
             let (shared, handle, plan) = (self.shared.clone(), self.handle.clone(), self.shared.plan.load_full());
             let lease = self.lease.map(|until| (self.claimed_at, until));
             let step = Step { shared, plan, channel, fence, handle, lease, answered };
-            self.running.insert(job.id);
+            self.running.insert(job.id, job.channel.clone());
             self.tasks.spawn(async move { (job.id, step.run(job).await) });
         }
         self.show();
@@ -327,11 +351,16 @@ impl Runner {
 
     /// The next message to start: direct calls, then messages under way, then halves of a refused digest, then lanes.
     fn pick(&mut self, now: Instant) -> Option<Job> {
+        self.nothing = false;
         if !self.has_room() || now < self.paused_until || self.pacer.slot(now, 1) > now {
             return None;
         }
         if let Some(call) = self.calls.pop_front() {
             return Some(call);
+        }
+        if self.again {
+            let call = self.jobs.iter().position(|job| job.caller.is_some() && job.due <= now)?;
+            return Some(self.jobs.swap_remove(call));
         }
         let trial = self.hold.as_ref().is_some_and(|h| h.trying);
         if (self.hold.is_some() && !trial) || ((trial || self.breaker.is_open()) && !self.tasks.is_empty()) {
@@ -346,31 +375,18 @@ impl Runner {
         }
         let shared = self.shared.clone();
         let mut muted: Option<(Arc<str>, Instant)> = None;
-        let mut moved: Option<Arc<str>> = None;
         let found = self.lanes.first(|name| match shared.muted_until(name, now_ms) {
             Some(until) => {
                 muted = Some((name.clone(), now + Duration::from_millis((until - now_ms).max(0) as u64)));
                 false
             }
-            None => match shared.plan.load().channel(name) {
-                Some(channel) if channel.outlet == self.outlet => true,
-                Some(_) => {
-                    moved = Some(name.clone());
-                    false
-                }
-                None => false,
-            },
+            None => shared.plan.load().channel(name).is_some_and(|channel| channel.outlet == self.outlet),
         });
-        if let Some(name) = moved
-            && !self.brought_lately(now)
-            && self.is_stray(&name)
-        {
-            return None;
-        }
-        let (first, channel) = found?;
         if let Some((name, until)) = muted {
             self.lanes.postpone(&name, until, now);
         }
+        self.nothing = found.is_none();
+        let (first, channel) = found?;
         let plan = self.channel(&channel)?;
         let crowd = self.lanes.ready_len() + if self.lanes.complete { 0 } else { MAX_LANES };
         if crowd > 1 && self.pacer.spread(now) > now {
@@ -407,7 +423,7 @@ impl Runner {
         }
         self.split.extend(finished.split);
         if let Some(job) = finished.job
-            && !self.is_stray(&job.channel)
+            && (job.caller.is_some() || !self.is_stray(&job.channel))
         {
             self.jobs.push(job);
         }
@@ -436,53 +452,6 @@ impl Runner {
                     hold.trying = false;
                     hold.trial_at = now + hold.wait;
                 }
-            }
-        }
-    }
-
-    /// Reads lanes from the store when memory runs low and something may wait there.
-    fn look(&mut self, now: Instant) {
-        if self.lanes.left && self.loading.is_empty() {
-            self.refill_at = self.refill_at.min(now + REFILL);
-        }
-        let low = !self.lanes.complete && self.lanes.ready_len() < MAX_LANES / 8 && now >= self.refill_at;
-        if !self.loading.is_empty() || (now < self.look_at && !low) {
-            return;
-        }
-        let regular = now >= self.look_at;
-        self.look_at = now + if self.shared.leased() { LOOK_AGAIN_SHARED } else { LOOK_AGAIN };
-        self.refill_at = now + LOOK_AGAIN;
-        self.lanes.left = false;
-        let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
-        self.called.retain(|_, at| now.duration_since(*at) < CALLED);
-        let (limit, mut known) = (MAX_LANES, self.lanes.known());
-        known.extend(self.called.keys());
-        self.loading.spawn(async move {
-            let open = if regular { Some(shared.store.open_messages(&outlet).await?) } else { None };
-            Ok((shared.store.lanes_ready(&outlet, &known, limit).await?, limit, open))
-        });
-    }
-
-    fn loaded(&mut self, loaded: LoadResult) {
-        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
-        match loaded {
-            Ok((heads, limit, open)) => {
-                if let Some(open) = open {
-                    self.compare(open);
-                }
-                let all = heads.len() < limit;
-                let (calls, heads): (Vec<_>, Vec<_>) = heads.into_iter().partition(|head| head.key.starts_with(super::accept::CALL_LANE));
-                self.find_calls(calls);
-                let shared = self.shared.clone();
-                let news = self.lanes.load(heads, all, now, now_ms, |name| shared.name(name));
-                // Only a look that found something new is worth repeating soon, or one that something was left behind after.
-                if news > 0 || self.lanes.left {
-                    self.refill_at = now + REFILL;
-                }
-            }
-            Err(error) => {
-                self.shared.store_failed(&error);
-                self.look_at = now + Duration::from_secs(1);
             }
         }
     }
@@ -521,11 +490,14 @@ impl Runner {
             if !self.calls.is_empty() {
                 work = Some(self.pacer.slot(now, 1));
             }
-            if let Some(job) = self.jobs.iter().map(|j| j.due).min() {
+            let held = self.hold.as_ref().is_some_and(|hold| !hold.trying);
+            let single = (self.hold.is_some() || self.breaker.is_open()) && !self.tasks.is_empty();
+            let may = !held && !single;
+            if let Some(job) = self.jobs.iter().filter(|job| if self.again { job.caller.is_some() } else { may }).map(|j| j.due).min() {
                 let at = job.max(self.pacer.slot(now, 1));
                 work = Some(work.map_or(at, |w| w.min(at)));
             }
-            if self.lanes.ready_len() > 0 || !self.split.is_empty() {
+            if may && !self.again && ((self.lanes.ready_len() > 0 && !self.nothing) || !self.split.is_empty()) {
                 let at = if self.lanes.ready_len() > 1 { self.pacer.spread(now) } else { self.pacer.slot(now, 1) };
                 work = Some(work.map_or(at, |w| w.min(at)));
             }
@@ -560,15 +532,6 @@ impl Runner {
             lanes: self.lanes.held(),
             weight: self.lanes.weight(),
         });
-    }
-
-    /// A message whose channel is not this outlet's any more: it goes where the channel went. If there is none, it waits, and the alarm names the channel.
-    fn without_channel(&mut self, mut job: Job, now: Instant) {
-        if let Some(caller) = job.caller.take() {
-            self.shared.expire(&self.outlet, self.epoch, job.members, caller.answer);
-        } else if self.brought_lately(now) || !self.is_stray(&job.channel) {
-            self.jobs.push(Job { due: now + LOOK_AGAIN, ..job });
-        }
     }
 
     pub(super) fn channel(&self, name: &str) -> Option<Arc<ChannelPlan>> {

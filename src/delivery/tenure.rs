@@ -11,7 +11,6 @@ use crate::store::{Cell, CellState, DeliveryChange, Fence, LaneHead, OpenMessage
 use super::accept::CALL_DEADLINE;
 use super::cluster;
 use super::job::{Caller, Job};
-use super::lanes::Lanes;
 use super::runner::{Command, Runner};
 
 /// The wait before an outlet that could not be had is claimed again.
@@ -35,8 +34,10 @@ impl Runner {
                 }
             }
         }
-        if self.handle.over.swap(false, Ordering::AcqRel) {
-            self.epoch = 0;
+        let leaving = std::mem::take(&mut *super::engine::lock(&self.handle.leaving));
+        if self.handle.over.swap(false, Ordering::AcqRel) || !leaving.is_empty() {
+            self.strays.extend(leaving);
+            self.again = true;
         }
         if self.handle.hinted.swap(false, Ordering::AcqRel) {
             self.look_at = self.shared.clock.instant();
@@ -50,16 +51,16 @@ impl Runner {
 
     /// Claims the outlet, forgetting what memory held of it; `false` after a wait when it is not to be had.
     pub(super) async fn take_over(&mut self) -> bool {
-        self.jobs.clear();
-        self.split.clear();
         self.called.clear();
-        self.running.clear();
-        self.unknown.clear();
-        self.lanes = Lanes::default();
         if self.shared.leased() {
             self.send_calls_elsewhere();
         }
-        if self.bring_strays().await && self.wanted && self.own().await {
+        if !self.wanted {
+            self.release().await;
+        }
+        let home = self.bring_strays().await;
+        self.forget_memory();
+        if home && self.wanted && self.own(true).await {
             return true;
         }
         let end = self.shared.clock.instant() + if self.shared.leased() { AGAIN_SHARED } else { AGAIN };
@@ -85,17 +86,21 @@ impl Runner {
     }
 
     /// Lets another node have the outlet.
-    pub(super) async fn give_up(&mut self) {
-        self.release().await;
+    pub(super) fn give_up(&mut self) {
         self.epoch = 0;
         self.show();
-        tracing::info!(outlet = %self.outlet, "gave the outlet up to another node");
+        tracing::info!(outlet = %self.outlet, "gives the outlet up to another node");
     }
 
+    /// Gives back what was had of the outlet, also after a crash of a step or a lost lease: this node renews whatever the store says is its own.
     pub(super) async fn release(&mut self) {
-        let fence = Fence { outlet: self.outlet.clone(), epoch: self.epoch };
-        if let Err(error) = self.shared.store.release(fence).await {
-            tracing::warn!(outlet = %self.outlet, %error, "the outlet could not be given up; its lease runs out by itself");
+        if !self.shared.leased() || self.last == 0 {
+            return;
+        }
+        let fence = Fence { outlet: self.outlet.clone(), epoch: self.last };
+        match self.shared.store.release(fence).await {
+            Ok(()) => self.last = 0,
+            Err(error) => tracing::warn!(outlet = %self.outlet, %error, "the outlet could not be given up yet"),
         }
     }
 

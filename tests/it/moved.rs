@@ -126,3 +126,18 @@ async fn a_message_that_another_node_moved_here_is_found_and_finished() {
     }
     once(&app, &fake, "/a").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_under_way_at_the_reload_is_heard_and_not_repeated() {
+    let fake = Fake::start(Webhook::default()).await;
+    fake.faults.push(Fault::Delay(Duration::from_millis(1500)));
+    let app = TestApp::start(&routes(&fake, "ops", "/a", "")).await;
+    assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
+    asked(&fake, "/a").await;
+    reload(&app, &routes(&fake, "ops", "/b", "")).await;
+    once(&app, &fake, "/a").await;
+    // What comes later goes by the new credentials, in the same lane.
+    assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "resolved")).await.0, 200);
+    let accepted = fake.rec.wait_accepted(2, SOON).await;
+    assert_eq!(accepted[1].call.path, "/b");
+}

@@ -370,6 +370,17 @@ impl Lanes {
         self.map.iter().filter(|(_, lane)| lane.open || lane.on_disk || !lane.queue.is_empty()).map(|(id, _)| *id).collect()
     }
 
+    /// The channels of the lanes held.
+    pub fn channels(&self) -> BTreeSet<Arc<str>> {
+        let mut channels = BTreeSet::new();
+        for lane in self.map.values() {
+            if !channels.contains(&lane.channel) {
+                channels.insert(lane.channel.clone());
+            }
+        }
+        channels
+    }
+
     fn unplace(&mut self, id: LaneId) {
         self.drained.remove(&id);
         if let Some(place) = self.map.get_mut(&id).and_then(|lane| lane.place.take()) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::fixtures::*;
-use crate::model::{DeliveryId, OutletKey, Recipient};
+use crate::model::{AttemptId, DeliveryId, OutletKey, Recipient};
 use crate::store::*;
 
 fn to(channel: &str) -> Option<MoveTo> {
@@ -149,11 +149,15 @@ pub async fn lanes_follow_their_credential(store: S) {
     let owned = store.own(Claim { outlet: other.clone(), ..claim("n1", T0) }).await.unwrap().unwrap();
     assert_eq!(owned.open.iter().map(|m| m.id).collect::<Vec<_>>(), [formed.id]);
     let late = message(&[b.id]);
-    store.form(first, late.clone()).await.unwrap();
+    store.form(first.clone(), late.clone()).await.unwrap();
     assert_eq!(store.assign("ops", &other).await.unwrap(), 1, "what the owner before formed in the meantime");
     let open: BTreeSet<_> = store.open_messages(&other).await.unwrap().into_iter().collect();
     assert_eq!(open, BTreeSet::from([formed.id, late.id]));
+    let recipients = late.cells.iter().map(|cell| cell.recipient.clone()).collect();
+    let begin = NewAttempt { id: AttemptId::new(), message: late.id, page: 0, recipients, node: "n1".into(), begun_at: T0 };
+    assert!(matches!(store.begin(first, begin.clone()).await, Err(StoreError::Fenced)), "only its new owner sends it");
     let fence = Fence { outlet: other.clone(), epoch: owned.epoch };
+    store.begin(fence.clone(), begin).await.unwrap();
     store.settle(Settlement { deliveries: vec![change(&b, State::Sent)], ..of_message(&fence, late.id, true) }).await.unwrap();
     assert_eq!(store.open_messages(&other).await.unwrap(), [formed.id]);
     assert_eq!(put(&store, "a").await.outlet, other, "a lane that exists keeps its outlet");

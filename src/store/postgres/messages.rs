@@ -210,6 +210,11 @@ async fn check_lanes(tx: &Tx, lanes: &Vec<i64>, lasts: &Vec<i64>, id: MessageId)
 /// [`crate::store::Store::begin`].
 pub(super) async fn begin(tx: &Tx, fence: &Fence, attempt: &NewAttempt) -> Result<(), Fail> {
     check_fence(tx, fence).await?;
+    // A reload may have moved it: then its new owner sends it, and nobody else.
+    let moved = tx.query("SELECT 1 FROM message WHERE id = $1 AND outlet <> $2", &[&attempt.message.0, &fence.outlet.as_str()]).await?;
+    if !moved.is_empty() {
+        return Err(Fail::Refused(StoreError::Fenced));
+    }
     let page = i32::from(attempt.page);
     let recipients: Vec<Recipient> = attempt.recipients.iter().map(clean_recipient).collect();
     let names: Vec<&str> = recipients.iter().map(Recipient::expose).collect();

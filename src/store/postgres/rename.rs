@@ -16,13 +16,16 @@ pub(super) async fn adopt(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> 
     tx.query("SELECT 1 FROM lane WHERE channel IN ($1, $2) ORDER BY channel, key FOR UPDATE", &[&from, &to]).await?;
     let rows = tx
         .query(
-            "SELECT l.id, l.message_id IS NOT NULL, (SELECT t.id FROM lane t WHERE t.channel = $2 AND t.key = l.key) FROM lane l
+            "SELECT l.id, l.message_id IS NOT NULL, l.waiting > 0, (SELECT t.id FROM lane t WHERE t.channel = $2 AND t.key = l.key) FROM lane l
              WHERE l.channel = $1 ORDER BY l.id",
             &[&from, &to],
         )
         .await?;
+    let mut lanes = 0;
     for row in &rows {
-        let (lane, in_flight, twin): (i64, bool, Option<i64>) = (get(row, 0)?, get(row, 1)?, get(row, 2)?);
+        let (lane, in_flight, waits, twin): (i64, bool, bool, Option<i64>) = (get(row, 0)?, get(row, 1)?, get(row, 2)?, get(row, 3)?);
+        // A lane that history still refers to stays under its old name after a merge: it is no news.
+        lanes += u64::from(in_flight || waits);
         rename_open(tx, lane, to).await?;
         match twin {
             Some(twin) if !in_flight => merge(tx, lane, twin).await?,
@@ -36,7 +39,7 @@ pub(super) async fn adopt(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> 
     let messages = tx.execute("UPDATE message SET channel = $2, outlet = $3 WHERE channel = $1 AND NOT done", &[&from, &to, &outlet]).await?;
     let sql = "UPDATE mute SET channel = $2 WHERE channel = $1 AND NOT EXISTS (SELECT 1 FROM mute t WHERE t.channel = $2)";
     tx.execute(sql, &[&from, &to]).await?;
-    Ok(rows.len() as u64 + messages)
+    Ok(lanes + messages)
 }
 
 async fn rename_open(tx: &Tx, lane: i64, to: &str) -> Result<(), Fail> {

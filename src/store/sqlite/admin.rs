@@ -136,12 +136,12 @@ pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -
         return assign(db, to, outlet);
     }
     let mut lanes = db.prepare_cached(
-        "SELECT l.id, l.message_id IS NOT NULL, (SELECT t.id FROM lane t WHERE t.channel = ?2 AND t.key = l.key) FROM lane l
+        "SELECT l.id, l.message_id IS NOT NULL, l.waiting > 0, (SELECT t.id FROM lane t WHERE t.channel = ?2 AND t.key = l.key) FROM lane l
          WHERE l.channel = ?1 ORDER BY l.id",
     )?;
-    let rows = lanes.query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let lanes: Vec<(i64, bool, Option<i64>)> = rows.collect::<rusqlite::Result<_>>()?;
-    for &(lane, in_flight, twin) in &lanes {
+    let rows = lanes.query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let lanes: Vec<(i64, bool, bool, Option<i64>)> = rows.collect::<rusqlite::Result<_>>()?;
+    for &(lane, in_flight, _, twin) in &lanes {
         rename_open(db, lane, to)?;
         match twin {
             Some(twin) if !in_flight => merge(db, lane, twin)?,
@@ -154,7 +154,9 @@ pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -
     let mut rename = db.prepare_cached("UPDATE message INDEXED BY message_open SET channel = ?2, outlet = ?3 WHERE channel = ?1 AND done = 0")?;
     let messages = rename.execute(params![from, to, outlet.as_str()])?;
     db.prepare_cached("UPDATE OR IGNORE mute SET channel = ?2 WHERE channel = ?1")?.execute([from, to])?;
-    Ok((lanes.len() + messages) as u64)
+    // A lane that history still refers to stays under its old name after a merge: it is no news.
+    let lanes = lanes.iter().filter(|(_, in_flight, waits, _)| *in_flight || *waits).count();
+    Ok((lanes + messages) as u64)
 }
 
 fn rename_open(db: &Connection, lane: i64, to: &str) -> Result<(), Fail> {

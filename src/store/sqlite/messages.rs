@@ -156,6 +156,11 @@ fn check_lane(db: &Connection, lane: i64, last: i64, id: MessageId) -> Result<()
 /// [`crate::store::Store::begin`].
 pub(super) fn begin(db: &Connection, fence: &Fence, attempt: &NewAttempt) -> Result<(), Fail> {
     check_fence(db, fence)?;
+    // A reload may have moved it: then its new owner sends it, and nobody else.
+    let mut home = db.prepare_cached("SELECT 1 FROM message WHERE id = ?1 AND outlet <> ?2")?;
+    if home.exists(params![bytes(&attempt.message.0), fence.outlet.as_str()])? {
+        return Err(Fail::Refused(StoreError::Fenced));
+    }
     db.prepare_cached(
         "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (id) DO NOTHING",
