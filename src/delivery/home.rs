@@ -122,13 +122,17 @@ impl Runner {
         true
     }
 
+    /// Whether it is time to start over: nothing is under way, and no direct call stands between two of its recipients.
+    pub(super) fn starts_over(&self) -> bool {
+        self.again && self.tasks.is_empty() && self.jobs.iter().all(|job| job.caller.is_none())
+    }
+
     /// Reads anew what is stored for the outlet, which stays this runner's: pace, pause, hold and waiting calls go on. Nothing may be under way.
     pub(super) async fn start_over_now(&mut self) {
-        if !self.bring_strays().await {
-            return;
-        }
+        let home = self.bring_strays().await;
         self.forget_memory();
-        if !self.own(false).await {
+        if !home || !self.own(false).await {
+            // The store does not work, or another node has the outlet: claimed again after a wait.
             self.epoch = 0;
         }
     }

@@ -94,7 +94,7 @@ pub struct Runner {
     paused_until: Instant,
     breaker: Breaker,
     pub(super) hold: Option<Hold>,
-    tasks: JoinSet<(MessageId, Finished)>,
+    pub(super) tasks: JoinSet<(MessageId, Finished)>,
     /// Those of the tasks that only wait for the disk.
     answered: Arc<AtomicUsize>,
     pub(super) probes: JoinSet<Probe>,
@@ -170,7 +170,7 @@ impl Runner {
                 } else if !self.wanted {
                     self.give_up();
                     continue;
-                } else if self.again && self.jobs.iter().all(|job| job.caller.is_none()) {
+                } else if self.starts_over() {
                     self.start_over_now().await;
                     continue;
                 }
@@ -476,6 +476,9 @@ impl Runner {
         if !self.may_start(now) {
             // A new lease, or the end of what is under way, wakes it sooner.
             return now + Duration::from_millis(500);
+        }
+        if self.starts_over() {
+            return now;
         }
         let mut wake = self.look_at.max(now + Duration::from_millis(20));
         if !self.lanes.complete && self.loading.is_empty() && self.lanes.ready_len() < MAX_LANES / 8 {
