@@ -2,6 +2,7 @@
 //! No I/O, no clock and no runtime; everything here is a value.
 
 mod alert;
+mod decode;
 mod duration;
 mod finding;
 mod id;
@@ -13,6 +14,7 @@ mod severity;
 mod unreadable;
 
 pub use alert::{Alert, Event, Labels, SenderKind, Status};
+pub use decode::decode_guess;
 pub use duration::{DurationError, format_duration, humanize, parse_duration};
 pub use finding::{Finding, Level, Place, Span};
 pub use id::{AttemptId, DeliveryId, EventId, LaneId, MessageId, OutletKey, hash_hex};
