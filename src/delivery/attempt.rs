@@ -190,7 +190,7 @@ impl Step {
             job.kind = if job.members.len() > 1 { MessageKind::Fold } else { MessageKind::Single };
         }
         job.formed_at = now;
-        let composed = self.draft(job, None).await;
+        let composed = self.draft(job).await;
         if composed.left_over.end > composed.left_over.start {
             later.extend(job.members.drain(composed.left_over.clone()));
         }
@@ -219,12 +219,14 @@ impl Step {
         None
     }
 
-    async fn draft(&self, job: &mut Job, plain: Option<String>) -> Composed {
+    async fn draft(&self, job: &mut Job) -> Composed {
         let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), job.id, job.kind);
         let now = timestamp(job.formed_at);
         let members = std::mem::take(&mut job.members);
+        let (plain_why, unmentioned) = (job.plain.clone(), job.unmentioned.clone());
         let work = move || {
-            let draft = Draft { plan: &plan, channel: &channel, message: id, members: &members, kind, now, plain: plain.as_deref() };
+            let (plain, unmentioned) = (plain_why.as_deref(), unmentioned.as_deref());
+            let draft = Draft { plan: &plan, channel: &channel, message: id, members: &members, kind, now, plain, unmentioned };
             let composed = draft.compose();
             (composed, members)
         };
@@ -374,14 +376,15 @@ impl Step {
                 self.close(&mut job, back, false)
             }
             Next::Plain => {
-                job.generation += 1;
-                let why = outcome.answer.clone().unwrap_or_default();
-                let composed = self.draft(&mut job, Some(why.chars().take(200).collect())).await;
-                job.pages = Arc::new(composed.pages);
-                job.lay_out(&self.channel);
-                job.stored = false;
+                job.plain = Some(outcome.answer.clone().unwrap_or_default().chars().take(200).collect());
                 self.shared.metrics.render_fallback(self.channel.platform.name, &self.channel.name);
-                self.again(job)
+                self.anew(job).await
+            }
+            Next::Unmentioned => {
+                let code = outcome.code.clone().unwrap_or_default();
+                tracing::warn!(channel = %self.channel.name, code, "the platform refused the mentions; the message is sent without them");
+                job.unmentioned = Some(code);
+                self.anew(job).await
             }
             Next::Again => {
                 job.fixed |= outcome.error == Some(ErrorKind::Ambiguous);
@@ -395,6 +398,16 @@ impl Step {
             finished.held = change.held.flatten();
         }
         finished
+    }
+
+    /// A refused message goes out once more, composed in another way.
+    async fn anew(&self, mut job: Job) -> Finished {
+        job.generation += 1;
+        let composed = self.draft(&mut job).await;
+        job.pages = Arc::new(composed.pages);
+        job.lay_out_again(&self.channel);
+        job.stored = false;
+        self.again(job)
     }
 
     /// Channels that the lanes of resolved members fell back to while they fired.

@@ -52,6 +52,8 @@ pub struct Draft<'a> {
     pub now: Timestamp,
     /// Use the built-in plain text, because the platform refused the content; the text says why.
     pub plain: Option<&'a str>,
+    /// Mention nobody, because the platform refused somebody who was mentioned; the text says so, with the platform's code.
+    pub unmentioned: Option<&'a str>,
 }
 
 /// A delivery older than this says so in the message.
@@ -89,7 +91,7 @@ impl Draft<'_> {
         let (mut pages, fallbacks) = sheet.pages(folded.entries.len());
         let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
         let severe = folded.entries.iter().take_while(|e| e.status == EntryStatus::Firing && self.plan.scale.of(e.alert) <= Severity::Error).count();
-        if shown < severe && self.members.len() > 1 && self.plain.is_none() {
+        if shown < severe && self.members.len() > 1 && !self.is_repeat() {
             // What must be named does not fit beside what came before it: the deliveries from there on make the next message.
             let keep = folded.member[shown..severe].iter().min().map_or(1, |m| (*m).max(1));
             let smaller = Draft { members: &self.members[..keep], ..*self }.compose();
@@ -142,7 +144,7 @@ impl Draft<'_> {
         let sheet = Sheet { draft: self, kind: MessageKind::Digest, template: &template, totals: &totals, entries: &details, briefs: &briefs, event };
         let (mut pages, fallbacks) = sheet.pages(lines.len());
         let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
-        if shown < must && self.members.len() > 1 && self.plain.is_none() {
+        if shown < must && self.members.len() > 1 && !self.is_repeat() {
             // What must be named does not fit: keep the lanes whose lines fit, leave the others to the next message.
             let left = &lines[shown..must];
             let first_lane = left.iter().map(|l| l.lane.start).min().unwrap_or(self.members.len());
@@ -160,6 +162,11 @@ impl Draft<'_> {
             lines.iter().skip(shown).for_each(|line| cover(covers, self.members, line.member, None, line.brief.count as u32));
         });
         Composed { pages, template, silent, left_over: 0..0, fallbacks }
+    }
+
+    /// Whether it was sent and refused: it keeps its members.
+    fn is_repeat(&self) -> bool {
+        self.plain.is_some() || self.unmentioned.is_some()
     }
 
     fn template(&self) -> String {
@@ -194,11 +201,18 @@ impl Draft<'_> {
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let zh = self.channel.language == Language::Zh;
-        if let Some(why) = self.plain {
+        if let Some(why) = self.plain.filter(|why| !why.is_empty()) {
             notes.push(if zh {
                 format!("平台拒绝了原消息，现以纯文本发送：{why}")
             } else {
                 format!("Sent as plain text because the platform refused the message: {why}")
+            });
+        }
+        if let Some(code) = self.unmentioned {
+            notes.push(if zh {
+                format!("未 @ 任何人：平台拒绝了 @ 的对象（{code}）")
+            } else {
+                format!("Nobody is mentioned: the platform refused the mentions ({code})")
             });
         }
         let oldest = self.members.iter().filter(|m| m.state != crate::store::State::Deferred).map(|m| m.born_at).min();
@@ -291,7 +305,7 @@ impl Sheet<'_> {
             })
         };
         // The second try of a refused message keeps its members: more pages rather than a severe alert that is only counted.
-        let max_pages = if self.draft.plain.is_some() { channel.max_pages * PLAIN_PAGES } else { channel.max_pages };
+        let max_pages = if self.draft.is_repeat() { channel.max_pages * PLAIN_PAGES } else { channel.max_pages };
         let fitted = fit(lines, max_pages, &mut render, &measure).unwrap_or_default();
         (fitted.into_iter().map(|f| (f.page, f.range)).collect(), fallbacks)
     }
@@ -313,7 +327,7 @@ impl Sheet<'_> {
                 let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
                 facts.payload = payload(self.event, entries, self.totals.firing > 0, self.totals.truncated + part.more as u64);
             }
-            facts.mentions = if part.page == 1 && firing { self.draft.mentions() } else { Mentions::default() };
+            facts.mentions = if part.page == 1 && firing && self.draft.unmentioned.is_none() { self.draft.mentions() } else { Mentions::default() };
             if self.kind != MessageKind::Digest {
                 facts.thread = crate::model::hash_hex(&[&self.event.source, &self.event.receiver, &self.event.group_key, &channel.name]);
             }

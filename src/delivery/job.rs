@@ -70,6 +70,10 @@ pub struct Job {
     pub stored: bool,
     /// An attempt at a page that is on disk as begun and of which no byte has left.
     pub begun: Option<(AttemptId, u16)>,
+    /// Why it was refused, when it is sent once more as plain text.
+    pub plain: Option<String>,
+    /// The code with which its mentions were refused, when it is sent once more without them.
+    pub unmentioned: Option<String>,
     /// Whether an attempt may have been delivered: its members stay as they are.
     pub fixed: bool,
     /// Not before.
@@ -99,6 +103,8 @@ impl Job {
             cells: Vec::new(),
             stored: false,
             begun: None,
+            plain: None,
+            unmentioned: None,
             fixed: false,
             due: now,
             caller: None,
@@ -140,10 +146,13 @@ impl Job {
             unjudged: HashSet::new(),
             closing: Vec::new(),
             back: Vec::new(),
-            pages: Arc::new(open.pages),
             cells,
             stored: true,
             begun: None,
+            // What was sent as plain text already is not tried so once more; without mentions it has none to be refused for.
+            plain: (open.generation > 0 && open.pages.iter().any(|page| page.plain)).then(String::new),
+            pages: Arc::new(open.pages),
+            unmentioned: None,
             fixed: true,
             due: now,
             caller: None,
@@ -180,6 +189,18 @@ impl Job {
             .flat_map(|page| recipients.iter().map(move |r| (page, r.clone())))
             .map(|(page, recipient)| Cell { page, recipient, state: CellState::Open, tries: 0, due_at: 0, platform_id: None, code: None })
             .collect();
+    }
+
+    /// Lays the cells of new pages out; what a recipient has got already, or may have, it is not sent again.
+    pub fn lay_out_again(&mut self, channel: &ChannelPlan) {
+        let before = std::mem::take(&mut self.cells);
+        self.lay_out(channel);
+        for cell in &mut self.cells {
+            let known = before.iter().find(|c| (c.page, &c.recipient) == (cell.page, &cell.recipient));
+            if let Some(known) = known.filter(|c| matches!(c.state, CellState::Ok | CellState::Unknown)) {
+                cell.clone_from(known);
+            }
+        }
     }
 
     /// The message as a store takes it.

@@ -20,6 +20,8 @@ pub enum Next {
     Dissolve,
     /// It was refused for its content: once more as plain text.
     Plain,
+    /// It was refused because of somebody whom it mentions: once more without its mentions.
+    Unmentioned,
     /// A digest was refused: its lanes are split in two halves.
     Split,
 }
@@ -135,10 +137,14 @@ impl Bench<'_> {
         let refused = error.is_some_and(|e| e.kind == ErrorKind::Rejected && !e.recipient);
         let all_of_page_dead = job.cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).all(|c| c.state == CellState::Dead);
         if refused && all_of_page_dead && job.caller.is_none() {
+            let mentions = usize::from(page) < job.pages.len() && !job.pages[usize::from(page)].facts.mentions.is_empty();
+            if mentions && error.is_some_and(|e| e.mentions) {
+                return Next::Unmentioned;
+            }
             if job.kind == MessageKind::Digest && job.lanes.len() > 1 && !any_ok {
                 return Next::Split;
             }
-            if job.generation == 0 && !any_ok && self.channel.platform.ambiguous == OnAmbiguous::Retry {
+            if job.plain.is_none() && !any_ok && self.channel.platform.ambiguous == OnAmbiguous::Retry {
                 return Next::Plain;
             }
         }
@@ -155,7 +161,7 @@ impl Bench<'_> {
         let last_error = error.map(ToString::to_string);
         match outcome.next {
             Next::Done => {}
-            Next::Split | Next::Plain => {
+            Next::Split | Next::Plain | Next::Unmentioned => {
                 if outcome.next == Next::Split {
                     let changes = job
                         .members

@@ -148,7 +148,7 @@ fn send(
         _ => MessageKind::Fold,
     };
     let members: Vec<Waiting> = taken.iter().map(|arrival| arrival.member.clone()).collect();
-    let composed = Draft { plan, channel, message: MessageId::new(), members: &members, kind, now, plain: None }.compose();
+    let composed = Draft { plan, channel, message: MessageId::new(), members: &members, kind, now, plain: None, unmentioned: None }.compose();
     for page in &composed.pages {
         at = pacer.slot(at, 1).max(at);
         pacer.begin(at);

@@ -69,12 +69,14 @@ pub struct SendError {
     pub detail: Option<String>,
     /// Whether the recipient is refused (a bad mailbox, an unknown user), not the content: other words would not help.
     pub recipient: bool,
+    /// Whether somebody who is mentioned is refused, not the content: without its mentions the message may be taken.
+    pub mentions: bool,
 }
 
 impl SendError {
     /// An error of `kind` with a one-sentence summary.
     pub fn new(kind: ErrorKind, summary: impl Into<String>) -> Self {
-        Self { kind, code: None, summary: summary.into(), detail: None, recipient: false }
+        Self { kind, code: None, summary: summary.into(), detail: None, recipient: false, mentions: false }
     }
 
     /// Adds the platform's own code.
@@ -86,6 +88,12 @@ impl SendError {
     /// Says that it is the recipient that is refused, not the content.
     pub fn of_recipient(mut self) -> Self {
         self.recipient = true;
+        self
+    }
+
+    /// Says that it is a mention that is refused, not the content. The message is tried once more without its mentions, and says so.
+    pub fn of_mentions(mut self) -> Self {
+        self.mentions = true;
         self
     }
 

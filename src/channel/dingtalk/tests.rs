@@ -104,6 +104,24 @@ async fn answers_mean_what_dingtalk_says() {
         (no(310_000, "sign not match"), Misconfigured, "310000"),
         (no(310_000, "ip 1.2.3.4 not in whitelist"), Misconfigured, "310000"),
         (no(310_000, "错误描述:其他"), Misconfigured, "310000"),
+        (no(310_000, "description:关键词不匹配;solution:请联系群管理员查看此机器人的关键词，并在发送的信息中包含此关键词;"), Rejected, "310000"),
+        (no(310_000, "错误描述:关键词不匹配;解决方案:请联系群管理员查看此机器人的关键词，并在发送的信息中包含此关键词;"), Rejected, "310000"),
+        (no(310_000, "消息内容中不包含任何关键词"), Rejected, "310000"),
+        (no(310_000, "description:keywords not in content;solution:check the ip, the sign and the timestamp;"), Rejected, "310000"),
+        (
+            no(
+                310_000,
+                "description:机器人发送签名不匹配;solution:请确认签名和生成签名的时间戳必须都放在调用的网址中，请确认机器人的密钥加密和填写正确;link:…",
+            ),
+            Misconfigured,
+            "310000",
+        ),
+        (no(310_000, "description:ip 不在白名单中;solution:请联系对应群的管理员，设置机器人安全ip地址段"), Misconfigured, "310000"),
+        (no(400_402, "miss param : markdown->title"), Rejected, "400402"),
+        (no(90_018, "您的服务器调用钉钉开放平台当前接口的所有请求都被暂时禁用了"), wait(600), "90018"),
+        (Answer::new(429, r#"{"errcode":310000,"errmsg":"sign not match"}"#), wait(600), "310000"),
+        (Answer::new(502, r#"{"errcode":310000,"errmsg":"sign not match"}"#), Transient, "310000"),
+        (Answer::new(500, r#"{"errcode":460101,"errmsg":"message too long"}"#), Transient, "460101"),
         (no(300_005, "token is not exist"), Misconfigured, "300005"),
         (no(300_001, "token is not exist"), Misconfigured, "300001"),
         (no(300_001, "message param title is null"), Rejected, "300001"),
@@ -135,6 +153,42 @@ async fn answers_mean_what_dingtalk_says() {
     for (answer, kind, code) in rows {
         let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
         assert_eq!(kinds(&results), [Err((kind, Some(code.to_owned())))], "{answer:?}");
+    }
+}
+
+/// All that 310000 says, in both languages, and the advice that each gets: the solution to one setting names the others, and is not read.
+#[tokio::test]
+async fn a_security_setting_is_told_by_the_words_of_the_complaint() {
+    let rows = [
+        ("keywords not in content, more: [https://ding-doc.dingtalk.com/doc#/serverapi2/qf2nxq]", "keywords"),
+        ("description:关键词不匹配;solution:请联系群管理员查看此机器人的关键词，并在发送的信息中包含此关键词;", "keywords"),
+        ("sign not match, more: [https://ding-doc.dingtalk.com/doc#/serverapi2/qf2nxq]", "signature does not match"),
+        ("description:机器人发送签名不匹配;solution:请确认签名和生成签名的时间戳必须都放在调用的网址中;", "signature does not match"),
+        ("invalid timestamp, more: [https://ding-doc.dingtalk.com/doc#/serverapi2/qf2nxq]", "clock"),
+        ("description:机器人发送签名过期;solution:签名生成时间和发送时间请保持在 timestampms 以内;", "clock"),
+        ("ip 1.2.3.4 not in whitelist, more: [https://ding-doc.dingtalk.com/doc#/serverapi2/qf2nxq]", "address is not in"),
+        ("description:ip 不在白名单中;solution:请联系对应群的管理员，设置机器人安全ip地址段", "address is not in"),
+        ("description:新的限制;solution:请设置签名、关键词或ip", "security settings refuse it"),
+    ];
+    let answers = rows.iter().map(|(text, _)| Answer::new(200, serde_json::json!({ "errcode": 310_000, "errmsg": text }).to_string()));
+    let stand = Stand::start(answers).await;
+    let built = build::<Config>("{ access_token: abcd, api_base: BASE }", &stand.base).unwrap();
+    for (text, advice) in rows {
+        let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
+        let error = results[0].1.as_ref().unwrap_err();
+        assert!(error.summary.contains(advice), "{text}: {error}");
+        assert_eq!(error.kind == Rejected, advice == "keywords", "{text}: only a fault of the message leaves the channel open");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_mention_is_told_from_a_refused_message() {
+    let no = |text: &str| Answer::new(200, serde_json::json!({ "errcode": 40_035, "errmsg": text }).to_string());
+    let stand = Stand::start([no("参数错误 atMobiles"), no("缺少参数 content")]).await;
+    let built = build::<Config>("{ access_token: abcd, api_base: BASE }", &stand.base).unwrap();
+    for mentions in [true, false] {
+        let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
+        assert_eq!(results[0].1.as_ref().unwrap_err().mentions, mentions);
     }
 }
 

@@ -26,6 +26,7 @@ pub mod phone;
 mod reply;
 mod text;
 mod transport;
+mod words;
 
 #[cfg(test)]
 pub(crate) mod stand;
@@ -37,8 +38,9 @@ pub use call::{Call, Http};
 pub use check::{PLACEHOLDER, check_base, check_secret, check_text, join, read_secret};
 pub use clients::{HttpClients, guarded, http, install_crypto};
 pub use guard::Guard;
-pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse};
+pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, undeniable};
 pub use text::{colour, cut_bytes, cut_units, split_units, units};
+pub use words::says;
 
 use std::time::Duration;
 

@@ -143,6 +143,12 @@ pub fn classify_status(reply: &Reply, now: Timestamp) -> Option<SendError> {
     Some(reply.error(kind, format!("HTTP {}", reply.status), format!("HTTP {}: {what}", reply.status)))
 }
 
+/// What a status says that no body may deny: 429 is a rate limit, and 408, 425 and 5xx are passing trouble (503 with `Retry-After` a rate limit),
+/// whatever code the body bears. `None` for every other status: there the body's code decides.
+pub fn undeniable(reply: &Reply, now: Timestamp) -> Option<ErrorKind> {
+    classify_status(reply, now).map(|error| error.kind).filter(|kind| matches!(kind, ErrorKind::Transient | ErrorKind::RateLimited { .. }))
+}
+
 /// Reads the platform's own answer: the body when it is the JSON that is expected, whatever the status; else what the status says; else,
 /// on 2xx, a failure, because a success that does not speak the platform's language is none: `Transient` when a page (a proxy's, a login's)
 /// stands in the platform's place, `Ambiguous` when the answer broke off or cannot be read, for the platform may have taken the message.

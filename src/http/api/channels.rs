@@ -252,7 +252,7 @@ pub fn preview_target(
         hop: 0,
         origin: None,
     };
-    Draft { plan, channel, message: MessageId::new(), members: &[member], kind: MessageKind::Single, now, plain: None }.compose()
+    Draft { plan, channel, message: MessageId::new(), members: &[member], kind: MessageKind::Single, now, plain: None, unmentioned: None }.compose()
 }
 
 /// A page that says just a text, and the event that records it.
