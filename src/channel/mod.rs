@@ -50,7 +50,7 @@ pub type CellResult = (usize, Result<Receipt, SendError>);
 pub struct SendContext {
     /// Wall-clock time of the attempt, for signatures and dates.
     pub now: Timestamp,
-    /// When the attempt is given up; the caller enforces it too.
+    /// When the attempt is given up, unless the driver has more [`Channel::patience`]; the caller enforces both.
     pub deadline: Instant,
     /// The message this page belongs to.
     pub message: MessageId,
@@ -70,6 +70,13 @@ pub trait Channel: Send + Sync {
     /// Makes exactly one attempt to send `page` to the recipients `to`, and answers with one result for each of them. Within it a driver may
     /// refresh a token once on the platform's token codes and re-sign once on an "invalid timestamp" answer, nothing more.
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult>;
+
+    /// How long after the deadline an attempt may still wait for an answer, where the platform's standard grants it minutes (mail). Zero: not at all.
+    /// `direct`: a caller waits, for a while.
+    fn patience(&self, direct: bool) -> std::time::Duration {
+        let _ = direct;
+        std::time::Duration::ZERO
+    }
 
     /// Checks the credentials without sending anything.
     async fn probe(&self) -> Probe {

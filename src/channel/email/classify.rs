@@ -1,7 +1,6 @@
-//! What a failure at a stage of an SMTP session means for the next try, and how to say it. Pure; the table is the contract with the queue.
-//!
-//! Reply codes: RFC 5321, section 4.2; enhanced codes: RFC 3463; authentication codes: RFC 4954, section 6.
+//! What a failure at a stage of an SMTP session means for the next try, and how to say it. Pure. What a negative reply means is [`verdict`]'s part.
 
+use super::verdict::{Verdict, verdict};
 use crate::model::{ErrorKind, Secret, SendError, scrub};
 
 /// How far a session had come.
@@ -25,8 +24,10 @@ pub(super) enum Stage {
     Mail,
     /// RCPT TO.
     Rcpt,
-    /// DATA and the content, up to the final dot.
+    /// DATA.
     Data,
+    /// The content, before its final dot.
+    Content,
     /// After the final dot: the server may have taken the mail.
     End,
 }
@@ -81,7 +82,7 @@ impl Failure {
     /// What it means for the next try.
     pub(super) fn kind(&self) -> ErrorKind {
         match &self.cause {
-            Cause::Reply(code, text) => reply_kind(self.stage, *code, enhanced(text)),
+            Cause::Reply(code, text) => verdict(self.stage, *code, text).kind,
             Cause::Timeout | Cause::Closed | Cause::Network(_) if self.stage == Stage::End => ErrorKind::Ambiguous,
             Cause::Garbage(_) if self.stage == Stage::End => ErrorKind::Ambiguous,
             Cause::Garbage(_) if self.stage == Stage::Banner => ErrorKind::Misconfigured,
@@ -93,14 +94,22 @@ impl Failure {
         }
     }
 
-    /// Whether it would hit every recipient of the attempt alike: the way to the server, or the outlet's configuration.
+    /// Whether it would hit every recipient of the attempt alike: the way to the server, the outlet's configuration, or a limit on what it sends.
     pub(super) fn concerns_all(&self) -> bool {
-        self.stage <= Stage::Auth || self.kind() == ErrorKind::Misconfigured
+        self.stage <= Stage::Auth || matches!(self.kind(), ErrorKind::Misconfigured | ErrorKind::RateLimited { .. })
+    }
+
+    /// Whether the server let this recipient wait too long before it took any content: others may be served first.
+    pub(super) fn is_slow(&self) -> bool {
+        matches!(self.stage, Stage::Mail | Stage::Rcpt | Stage::Data) && self.cause == Cause::Timeout
     }
 
     /// Whether the session can go on with another mail: the server answered, and did not say good-bye.
     pub(super) fn keeps_session(&self) -> bool {
-        matches!(self.cause, Cause::Reply(code, _) if (400..600).contains(&code) && code != 421) || self.cause == Cause::NoUtf8
+        match self.cause {
+            Cause::Reply(code, _) => (400..600).contains(&code) && code != 421 && self.stage != Stage::Content,
+            _ => self.cause == Cause::NoUtf8,
+        }
     }
 
     /// Whether it is what a connection says that has been idle too long: gone, or 421, before anything of this mail was taken.
@@ -110,38 +119,54 @@ impl Failure {
 
     /// The error as the house knows it. `server` is `host:port`; `secrets` are blanked out of what the server said.
     pub(super) fn into_error(self, server: &str, secrets: &[&Secret]) -> SendError {
-        let error = SendError::new(self.kind(), self.summary(server));
+        let said = |text: &str| scrub(text, secrets, 1024);
         match &self.cause {
             Cause::Reply(code, text) => {
-                let error = error.code(match enhanced(text) {
+                let Verdict { kind, recipient, hint } = verdict(self.stage, *code, text);
+                let verb = match kind {
+                    ErrorKind::RateLimited { .. } => "limits",
+                    _ if *code < 500 => "put off",
+                    _ => "refused",
+                };
+                let object = self.stage.object();
+                let mut summary = format!("{server} {verb} {object}");
+                if !hint.is_empty() {
+                    summary = format!("{summary}: {hint}");
+                }
+                let mut error = SendError::new(kind, summary).code(match enhanced(text) {
                     Some(enhanced) => format!("{code} {enhanced}"),
                     None => code.to_string(),
                 });
-                if text.is_empty() { error } else { error.detail(scrub(text, secrets, 1024)) }
+                if !text.is_empty() {
+                    let words = said(text);
+                    error.summary = format!("{}; it says: {}", error.summary, shortened(&words));
+                    error = error.detail(words);
+                }
+                error.recipient = recipient;
+                error
             }
             Cause::Network(text) | Cause::Resolve(text) | Cause::Garbage(text) | Cause::Certificate(text) | Cause::Handshake(text, _) => {
-                error.detail(scrub(text, secrets, 1024))
+                SendError::new(self.kind(), self.summary(server)).detail(said(text))
             }
-            _ => error,
+            _ => SendError::new(self.kind(), self.summary(server)),
         }
     }
 
     fn summary(&self, server: &str) -> String {
         let doing = self.stage.doing();
         match &self.cause {
-            Cause::Reply(code, text) => {
-                let (verb, hint) = (if *code < 500 { "put off" } else { "refused" }, reply_hint(self.stage, *code, text));
-                format!("{server} {verb} {}{}{hint}", self.stage.object(), if hint.is_empty() { "" } else { ": " })
+            Cause::Reply(code, _) => format!("{server} answered {code} while {doing}"),
+            Cause::Timeout if self.stage == Stage::Wait => {
+                format!("all connections to {server} were busy until the attempt's time was over; raise `connections`")
             }
-            Cause::Timeout if self.stage == Stage::Wait => format!("all connections to {server} were busy until the deadline; raise `connections`"),
             Cause::Timeout if self.stage == Stage::End => {
-                format!("{server} did not confirm the mail by the deadline; it may have been delivered")
+                format!("{server} did not confirm the mail in time; it may have been delivered")
             }
             Cause::Timeout if self.stage == Stage::Banner => format!(
-                "{server} accepted the connection but said nothing by the deadline; if the port wants TLS from the first byte (465), set `tls: implicit`"
+                "{server} accepted the connection but did not greet in time; if the port wants TLS from the first byte (465), set `tls: implicit`"
             ),
             Cause::Timeout => {
-                format!("no answer from {server} by the deadline while {doing}; check `server`, the firewall and the channel's `timeout`")
+                format!("no answer from {server} in time while {doing}; check `server`, the firewall and the channel's `timeout`")
             }
             Cause::Closed if self.stage == Stage::End => {
                 format!("{server} closed the connection before it confirmed the mail; it may have been delivered")
@@ -167,7 +192,7 @@ impl Failure {
                 format!("{server} sent unencrypted data after STARTTLS; somebody may be tampering with the connection, nothing was sent")
             }
             Cause::NoMechanism => format!(
-                "{server} offers no way to log in that we know (PLAIN, LOGIN; XOAUTH2 by `auth: xoauth2`); remove `username`, or check port and `tls`"
+                "{server} offers no way to log in that we know (PLAIN, LOGIN, CRAM-MD5; XOAUTH2 by `auth: xoauth2`); remove `username`, or check port and `tls`"
             ),
             Cause::Plaintext => {
                 format!("{server} offers no TLS, and the password is not sent unencrypted; set `tls: none` if that is really wanted")
@@ -193,7 +218,7 @@ impl Stage {
             Stage::Auth => "logging in (AUTH)",
             Stage::Mail => "naming the sender (MAIL FROM)",
             Stage::Rcpt => "naming the recipient (RCPT TO)",
-            Stage::Data => "sending the mail (DATA)",
+            Stage::Data | Stage::Content => "sending the mail (DATA)",
             Stage::End => "waiting for the confirmation (end of DATA)",
         }
     }
@@ -206,14 +231,22 @@ impl Stage {
             Stage::Auth => "the login (AUTH)",
             Stage::Mail => "the sender (MAIL FROM)",
             Stage::Rcpt => "the recipient (RCPT TO)",
-            Stage::Data => "the mail (DATA)",
+            Stage::Data | Stage::Content => "the mail (DATA)",
             Stage::End => "the mail (end of DATA)",
         }
     }
 }
 
-/// The enhanced status code at the start of a reply's text.
-fn enhanced(text: &str) -> Option<&str> {
+/// The first 200 characters of what a server said, for a sentence.
+fn shortened(words: &str) -> String {
+    match words.char_indices().nth(200) {
+        Some((cut, _)) => format!("{}…", &words[..cut]),
+        None => words.to_owned(),
+    }
+}
+
+/// The enhanced status code at the start of a reply's text (RFC 2034).
+pub(super) fn enhanced(text: &str) -> Option<&str> {
     let word = text.split_whitespace().next()?;
     let mut parts = word.split('.');
     let class = matches!(parts.next(), Some("2" | "4" | "5"));
@@ -221,109 +254,16 @@ fn enhanced(text: &str) -> Option<&str> {
     (class && number(parts.next()) && number(parts.next()) && parts.next().is_none()).then_some(word)
 }
 
-fn reply_kind(stage: Stage, code: u16, enhanced: Option<&str>) -> ErrorKind {
-    let policy = enhanced.is_some_and(|e| e.starts_with("5.7."));
-    match code {
-        // A positive code where another was due (250 to DATA): the two sides are out of step. After the dot it is a yes, and never comes here.
-        0..500 => ErrorKind::Transient,
-        // Log in first, encrypt first, mechanism too weak, credentials, encryption required for the mechanism.
-        530 | 534 | 535 | 538 => ErrorKind::Misconfigured,
-        _ => match stage {
-            // Who is refused before he names a mail is refused for what he is.
-            Stage::Wait | Stage::Connect | Stage::Tls | Stage::Banner | Stage::Ehlo | Stage::StartTls | Stage::Auth => ErrorKind::Misconfigured,
-            // Too large, or spam: this mail. Any other refusal of the sender will meet every mail of this outlet.
-            Stage::Mail if matches!(code, 552 | 554) && !policy => ErrorKind::Rejected,
-            Stage::Mail => ErrorKind::Misconfigured,
-            Stage::Rcpt | Stage::Data | Stage::End => ErrorKind::Rejected,
-        },
-    }
-}
-
-fn reply_hint(stage: Stage, code: u16, text: &str) -> &'static str {
-    let text = text.to_ascii_lowercase();
-    match (stage, code) {
-        (_, 530) if text.contains("tls") => "it wants encryption first; set `tls: starttls` or `tls: implicit`",
-        (_, 530) => "it wants a login first; set `username` and `password`",
-        (_, 534 | 538) => "it does not allow this way to log in; providers such as Gmail want an app password or `auth: xoauth2`",
-        (_, 535) => {
-            "user name or password is wrong; QQ, 163, Gmail and others want an authorisation code (app password) instead of the account's password"
-        }
-        (Stage::Auth, 500..) => "check `username`, `password` and `auth`",
-        (Stage::Banner | Stage::Ehlo, 500..) => "this host may be blocked there, or `hello` is not acceptable",
-        (Stage::StartTls, 500..) => "try `tls: implicit` with port 465",
-        (Stage::Mail | Stage::Data | Stage::End, 552) => "the mail is larger than it takes",
-        (Stage::Mail, 554) => "it takes the mail for spam or against its policy",
-        (Stage::Mail, 500..) => "the login may not send as `from`; many providers want `from` to be the account's own address",
-        (Stage::Rcpt, 500..) if text.contains("relay") => "it does not relay to other domains for us; log in, or let this host relay there",
-        (Stage::Rcpt, 552) => "the mailbox is full",
-        (Stage::Rcpt, 500..) => "the address does not exist there or takes no mail from us",
-        (Stage::Data | Stage::End, 500..) => "it takes the mail for spam or against its policy",
-        (_, 421) => "it is closing connections for now",
-        (_, 450) => "busy mailbox or greylisting; it is tried again",
-        (_, 452) => "it is short of storage or has too many recipients; it is tried again",
-        (_, 454) => "TLS or login is not available there for now",
-        _ => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ErrorKind::{Ambiguous, Misconfigured, Rejected, Transient};
-
-    #[test]
-    fn replies_by_stage() {
-        use Stage::{Auth, Banner, Data, Ehlo, End, Mail, Rcpt, StartTls};
-        for (stage, code, text, kind) in [
-            (Banner, 421, "busy", Transient),
-            (Banner, 554, "no service for you", Misconfigured),
-            (Ehlo, 421, "4.7.0 later", Transient),
-            (Ehlo, 501, "bad name", Misconfigured),
-            (StartTls, 454, "4.7.0 TLS not available", Transient),
-            (StartTls, 502, "", Misconfigured),
-            (Auth, 454, "4.7.0 Temporary authentication failure", Transient),
-            (Auth, 432, "", Transient),
-            (Auth, 534, "5.7.9", Misconfigured),
-            (Auth, 535, "5.7.8 bad credentials", Misconfigured),
-            (Auth, 538, "", Misconfigured),
-            (Auth, 504, "", Misconfigured),
-            (Mail, 421, "", Transient),
-            (Mail, 451, "4.3.0", Transient),
-            (Mail, 452, "4.3.1", Transient),
-            (Mail, 530, "5.7.0 Must issue a STARTTLS command first", Misconfigured),
-            (Mail, 501, "mail from address must be same as authorization user", Misconfigured),
-            (Mail, 550, "5.7.60 not allowed to send as this sender", Misconfigured),
-            (Mail, 553, "Mail from must equal authorized user", Misconfigured),
-            (Mail, 554, "5.7.1 client host rejected", Misconfigured),
-            (Mail, 552, "5.3.4 too big", Rejected),
-            (Mail, 554, "5.6.0 no", Rejected),
-            (Rcpt, 450, "4.2.1 greylisted", Transient),
-            (Rcpt, 452, "4.5.3 too many recipients", Transient),
-            (Rcpt, 550, "5.1.1 no such user", Rejected),
-            (Rcpt, 551, "", Rejected),
-            (Rcpt, 553, "5.1.3", Rejected),
-            (Rcpt, 550, "5.7.1 relaying denied", Rejected),
-            (Rcpt, 552, "5.2.2 mailbox full", Rejected),
-            (Rcpt, 530, "5.7.0 authentication required", Misconfigured),
-            (Data, 354, "", Transient),
-            (Data, 451, "", Transient),
-            (Data, 554, "no valid recipients", Rejected),
-            (End, 421, "", Transient),
-            (End, 451, "4.3.0", Transient),
-            (End, 447, "", Transient),
-            (End, 552, "5.3.4", Rejected),
-            (End, 552, "5.2.2", Rejected),
-            (End, 554, "5.7.1 spam", Rejected),
-            (End, 550, "5.7.1 DMARC", Rejected),
-        ] {
-            assert_eq!(Failure::new(stage, Cause::Reply(code, text.into())).kind(), kind, "{stage:?} {code} {text}");
-        }
-    }
+    use ErrorKind::{Ambiguous, Transient};
 
     #[test]
     fn only_silence_after_the_dot_is_ambiguous() {
         for cause in [Cause::Timeout, Cause::Closed, Cause::Network("reset".into())] {
-            for stage in [Stage::Wait, Stage::Connect, Stage::Tls, Stage::Banner, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data] {
+            for stage in [Stage::Wait, Stage::Connect, Stage::Tls, Stage::Banner, Stage::Auth, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Content]
+            {
                 assert_eq!(Failure::new(stage, cause.clone()).kind(), Transient, "{stage:?} {cause:?}");
             }
             assert_eq!(Failure::new(Stage::End, cause).kind(), Ambiguous);

@@ -10,8 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
 use super::classify::{Cause, Failure, Stage};
-use super::dial::{Server, step};
-use super::smtp::Session;
+use super::dial::Server;
+use super::smtp::{Session, Times};
 
 /// An idle session is closed after this long; RFC 5321, section 4.5.3.2.7 lets servers do it after five minutes, many do it sooner.
 const MAX_IDLE: Duration = Duration::from_secs(60);
@@ -68,34 +68,34 @@ impl Pool {
         &self.server
     }
 
-    /// A session: an idle one that still lives, else a new one. Waits for a free connection until the deadline.
-    pub(super) async fn lease(self: &Arc<Self>, deadline: Instant) -> Result<Lease, Failure> {
-        let permit = self.permit(deadline).await?;
+    /// A session: an idle one that still lives, else a new one. Waits for a free connection until the attempt ends.
+    pub(super) async fn lease(self: &Arc<Self>, times: &Times) -> Result<Lease, Failure> {
+        let permit = self.permit(times).await?;
         loop {
             let idle = self.state().idle.pop();
             let Some(mut session) = idle else {
-                let session = self.server.dial(deadline).await?;
+                let session = self.server.dial(times).await?;
                 return Ok(Lease { pool: self.clone(), session, permit });
             };
             let rested = session.used.elapsed();
-            if rested < MAX_IDLE && session.born.elapsed() < MAX_AGE && (rested < TRUSTED_IDLE || session.is_alive(deadline).await) {
+            if rested < MAX_IDLE && session.born.elapsed() < MAX_AGE && (rested < TRUSTED_IDLE || session.is_alive().await) {
                 return Ok(Lease { pool: self.clone(), session, permit });
             }
         }
     }
 
     /// A new session, whatever is idle: it shows whether the server can be reached and the login still holds.
-    pub(super) async fn fresh(self: &Arc<Self>, deadline: Instant) -> Result<Lease, Failure> {
-        let permit = self.permit(deadline).await?;
+    pub(super) async fn fresh(self: &Arc<Self>, times: &Times) -> Result<Lease, Failure> {
+        let permit = self.permit(times).await?;
         // An idle session makes room, or the cap would be passed by one.
         drop(self.state().idle.pop());
-        let session = self.server.dial(deadline).await?;
+        let session = self.server.dial(times).await?;
         Ok(Lease { pool: self.clone(), session, permit })
     }
 
-    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Failure> {
+    async fn permit(&self, times: &Times) -> Result<OwnedSemaphorePermit, Failure> {
         let permits = self.permits.clone();
-        step(deadline, Stage::Wait, async { permits.acquire_owned().await.map_err(|_| Cause::Timeout) }).await
+        times.step(Stage::Wait, async { permits.acquire_owned().await.map_err(|_| Cause::Timeout) }).await
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -154,10 +154,10 @@ impl Lease {
     }
 
     /// Closes the connection and opens another in its place.
-    pub(super) async fn redial(self, deadline: Instant) -> Result<Lease, Failure> {
+    pub(super) async fn redial(self, times: &Times) -> Result<Lease, Failure> {
         let Lease { pool, session, permit } = self;
         drop(session);
-        let session = pool.server.dial(deadline).await?;
+        let session = pool.server.dial(times).await?;
         Ok(Lease { pool, session, permit })
     }
 

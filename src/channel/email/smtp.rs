@@ -1,27 +1,90 @@
 //! One open session, and one mail over it: MAIL, RCPT, DATA, with the stage known at every step. Knows no pool and no configuration.
 
-use std::error::Error as _;
-use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::Future;
 use std::time::Duration;
 
-use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Noop, Quit, Rcpt, Rset};
-use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
-use lettre::transport::smtp::response::Response;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::classify::{Cause, Failure, Stage};
-use super::dial::step;
 use super::message::Mail;
-use super::tls;
+use super::wire::{Reply, Wire};
 
 /// How long a good-bye or a check of an idle session may take.
 const COURTESY: Duration = Duration::from_secs(2);
 
+/// How long a refusal is waited for that a server wrote before it closed the connection in the middle of a mail.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// How long the steps of an attempt may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// To connect and to shake hands over TLS: the channel's `timeout`.
+    pub connect: Duration,
+    /// Others wait for this session: an answer before the content is waited for no longer than this.
+    pub hurry: Option<Duration>,
+    /// The end of the attempt.
+    pub limit: Instant,
+}
+
+impl Times {
+    /// Until when a step that begins now is waited for. Servers are given what RFC 5321, section 4.5.3.2, grants them at the least: a greeting may be
+    /// late on purpose, and the answer to the final dot comes when every filter has read the mail. Waiting no longer would repeat what was delivered.
+    fn end(&self, stage: Stage) -> Instant {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let own = match stage {
+            Stage::Wait => return self.limit,
+            Stage::Connect | Stage::Tls => self.connect,
+            Stage::Banner | Stage::Ehlo | Stage::StartTls | Stage::Auth => 5 * MINUTE,
+            Stage::Mail | Stage::Rcpt => self.hurry.unwrap_or(5 * MINUTE),
+            Stage::Data => self.hurry.unwrap_or(2 * MINUTE),
+            Stage::Content => 5 * MINUTE,
+            Stage::End => 10 * MINUTE,
+        };
+        (Instant::now() + own).min(self.limit)
+    }
+
+    /// Runs one step; silence until its end is a failure of that stage.
+    pub(super) async fn step<T>(&self, stage: Stage, work: impl Future<Output = Result<T, Cause>>) -> Result<T, Failure> {
+        match timeout_at(self.end(stage), work).await {
+            Ok(result) => result.map_err(|cause| Failure::new(stage, cause)),
+            Err(_) => Err(Failure::new(stage, Cause::Timeout)),
+        }
+    }
+}
+
+/// What a server said it can do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Features {
+    /// STARTTLS (RFC 3207).
+    pub starttls: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub utf8: bool,
+    /// Mechanisms to log in with, in capitals (RFC 4954).
+    pub auth: Vec<String>,
+}
+
+impl Features {
+    /// Reads the answer to EHLO.
+    pub(super) fn of(reply: &Reply) -> Self {
+        let mut features = Self::default();
+        for line in reply.lines.iter().skip(1) {
+            // `AUTH=LOGIN` is how servers wrote it for old clients.
+            let mut words = line.split(|c: char| c.is_whitespace() || c == '=').map(str::to_ascii_uppercase);
+            match words.next().as_deref() {
+                Some("STARTTLS") => features.starttls = true,
+                Some("SMTPUTF8") => features.utf8 = true,
+                Some("AUTH") => features.auth.extend(words.filter(|word| !word.is_empty())),
+                _ => {}
+            }
+        }
+        features
+    }
+}
+
 /// An open, logged-in session.
 pub(super) struct Session {
-    conn: AsyncSmtpConnection,
+    wire: Wire,
+    features: Features,
     /// When it was opened.
     pub born: Instant,
     /// When it was last used.
@@ -40,27 +103,23 @@ pub(super) struct Accepted {
 }
 
 impl Session {
-    pub(super) fn new(conn: AsyncSmtpConnection) -> Self {
+    pub(super) fn new(wire: Wire, features: Features) -> Self {
         let now = Instant::now();
-        Self { conn, born: now, used: now, mails: 0 }
+        Self { wire, features, born: now, used: now, mails: 0 }
     }
 
-    /// Sends one mail to its one recipient. `patience` holds until the server is ready for the content, `deadline` from there on: a recipient that
-    /// makes the server stall can be passed over, an answer to a mail that was sent is worth waiting for. The session is good for another mail if the failure [keeps](Failure::keeps_session) it.
-    pub(super) async fn transmit(&mut self, mail: &Mail, patience: Instant, deadline: Instant) -> Result<Accepted, Failure> {
+    /// Sends one mail to its one recipient. The session is good for another mail if the failure [keeps](Failure::keeps_session) it.
+    pub(super) async fn transmit(&mut self, mail: &Mail, times: &Times) -> Result<Accepted, Failure> {
         self.mails = self.mails.saturating_add(1);
-        let result = self.transaction(mail, patience, deadline).await;
+        let result = self.transaction(mail, times).await;
         self.used = Instant::now();
         match result {
             // The transaction is still open: end it, or the next MAIL FROM is refused as a nested one.
             Err(failure) if failure.keeps_session() && matches!(failure.stage, Stage::Rcpt | Stage::Data) => {
-                match step(deadline, failure.stage, run(&mut self.conn, Rset)).await {
-                    Ok(_) => Err(failure),
-                    Err(_) => {
-                        self.retire();
-                        Err(failure)
-                    }
+                if times.step(failure.stage, expect(&mut self.wire, "RSET", 200..300)).await.is_err() {
+                    self.retire();
                 }
+                Err(failure)
             }
             result => result,
         }
@@ -71,87 +130,88 @@ impl Session {
         self.mails = u32::MAX;
     }
 
-    async fn transaction(&mut self, mail: &Mail, patience: Instant, deadline: Instant) -> Result<Accepted, Failure> {
-        let conn = &mut self.conn;
-        let mut parameters = Vec::new();
-        if mail.utf8 {
-            if !conn.server_info().supports_feature(Extension::SmtpUtfEight) {
-                return Err(Failure::new(Stage::Mail, Cause::NoUtf8));
-            }
-            // RFC 6531, section 3.1: whoever has SMTPUTF8 has 8BITMIME.
-            parameters.extend([MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)]);
+    async fn transaction(&mut self, mail: &Mail, times: &Times) -> Result<Accepted, Failure> {
+        let wire = &mut self.wire;
+        if mail.utf8 && !self.features.utf8 {
+            return Err(Failure::new(Stage::Mail, Cause::NoUtf8));
         }
-        let sender = MailFrom::new(Some(mail.from.clone()), parameters);
-        step(patience, Stage::Mail, expect(conn, sender, 200..300)).await?;
-        step(patience, Stage::Rcpt, expect(conn, Rcpt::new(mail.to.clone(), Vec::new()), 200..300)).await?;
-        step(patience, Stage::Data, expect(conn, Data, 300..400)).await?;
-        let dotted = AtomicBool::new(false);
-        let content = Content { bytes: Some(&mail.bytes), dotted: &dotted };
-        let sent = step(deadline, Stage::Data, async { conn.message_iter(content).await.map_err(|e| cause_of(&e)) }).await;
-        // Without its final dot a mail is nothing; with it, the server may have taken it whatever happened then.
-        let reply = sent.map_err(|f| Failure { stage: if dotted.load(Ordering::Relaxed) { Stage::End } else { Stage::Data }, ..f })?;
-        let code = u16::from(reply.code());
-        let text = reply.message().collect::<Vec<_>>().join(" ");
+        // RFC 6531, section 3.1: whoever has SMTPUTF8 has 8BITMIME.
+        let parameters = if mail.utf8 { " SMTPUTF8 BODY=8BITMIME" } else { "" };
+        times.step(Stage::Mail, expect(wire, &format!("MAIL FROM:<{}>{parameters}", mail.from), 200..300)).await?;
+        times.step(Stage::Rcpt, expect(wire, &format!("RCPT TO:<{}>", mail.to), 200..300)).await?;
+        times.step(Stage::Data, expect(wire, "DATA", 300..400)).await?;
+        let content = stuffed(&mail.bytes);
+        if let Err(failure) = times.step(Stage::Content, wire.write(&content)).await {
+            return Err(match timeout(LAST_WORD, wire.reply()).await {
+                Ok(Ok(reply)) if reply.code >= 400 => Failure::new(Stage::Content, Cause::Reply(reply.code, reply.text())),
+                _ => failure,
+            });
+        }
+        // Without its final dot a mail is nothing; with it, the server may have taken it whatever happens then.
+        let last = async {
+            wire.write(b".\r\n").await?;
+            wire.reply().await
+        };
+        let reply = times.step(Stage::End, last).await?;
+        let (code, text) = (reply.code, reply.text());
         if (200..300).contains(&code) { Ok(Accepted { code, text }) } else { Err(Failure::new(Stage::End, Cause::Reply(code, text))) }
     }
 
     /// Whether the server still answers.
-    pub(super) async fn is_alive(&mut self, deadline: Instant) -> bool {
-        let deadline = deadline.min(Instant::now() + COURTESY);
-        step(deadline, Stage::Wait, run(&mut self.conn, Noop)).await.is_ok()
+    pub(super) async fn is_alive(&mut self) -> bool {
+        matches!(timeout(COURTESY, expect(&mut self.wire, "NOOP", 200..300)).await, Ok(Ok(_)))
     }
 
     /// Says good-bye and closes.
     pub(super) async fn quit(mut self) {
         // Whatever it answers, or if it does not: the connection is closed.
-        let _ = timeout(COURTESY, run(&mut self.conn, Quit)).await;
+        let _ = timeout(COURTESY, self.wire.ask("QUIT")).await;
     }
 }
 
-/// The bytes of a mail as the library takes them; notes when it has taken all, which is just before it writes the final dot.
-struct Content<'a> {
-    bytes: Option<&'a [u8]>,
-    dotted: &'a AtomicBool,
-}
-
-impl<'a> Iterator for Content<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let next = self.bytes.take();
-        if next.is_none() {
-            self.dotted.store(true, Ordering::Relaxed);
+/// A mail as DATA wants it: a dot before every dot that begins a line, and a line end at its end (RFC 5321, section 4.5.2).
+fn stuffed(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 64 + 2);
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        if line.starts_with(b".") {
+            out.push(b'.');
         }
-        next
+        out.extend_from_slice(line);
     }
-}
-
-async fn run(conn: &mut AsyncSmtpConnection, command: impl std::fmt::Display) -> Result<Response, Cause> {
-    conn.command(command).await.map_err(|e| cause_of(&e))
-}
-
-async fn expect(conn: &mut AsyncSmtpConnection, command: impl std::fmt::Display, codes: std::ops::Range<u16>) -> Result<Response, Cause> {
-    let reply = run(conn, command).await?;
-    let code = u16::from(reply.code());
-    if codes.contains(&code) { Ok(reply) } else { Err(Cause::Reply(code, reply.message().collect::<Vec<_>>().join(" "))) }
-}
-
-/// The mail library's error as a cause.
-pub(super) fn cause_of(error: &lettre::transport::smtp::Error) -> Cause {
-    if let Some(code) = error.status() {
-        return Cause::Reply(code.into(), error.source().map(ToString::to_string).unwrap_or_default());
+    if !out.ends_with(b"\r\n") {
+        out.extend_from_slice(b"\r\n");
     }
-    let mut source = error.source();
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return tls::cause(io);
+    out
+}
+
+/// Says a line; a reply whose code is not among those expected is a failure.
+pub(super) async fn expect(wire: &mut Wire, line: &str, codes: std::ops::Range<u16>) -> Result<Reply, Cause> {
+    let reply = wire.ask(line).await?;
+    if codes.contains(&reply.code) { Ok(reply) } else { Err(Cause::Reply(reply.code, reply.text())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_are_stuffed_and_the_last_line_ends() {
+        for (bytes, out) in [
+            ("a\r\n.b\r\n..\r\n", "a\r\n..b\r\n...\r\n"),
+            (".", "..\r\n"),
+            ("a.b", "a.b\r\n"),
+            ("", "\r\n"),
+            ("x\r\n\r\n.\r\ny", "x\r\n\r\n..\r\ny\r\n"),
+        ] {
+            assert_eq!(stuffed(bytes.as_bytes()), out.as_bytes(), "{bytes:?}");
         }
-        source = inner.source();
     }
-    match error.source().map(ToString::to_string) {
-        // What the library says when the stream ends within (or before) a reply.
-        Some(text) if text == "incomplete response" => Cause::Closed,
-        Some(text) => Cause::Garbage(text),
-        None => Cause::Garbage(error.to_string()),
+
+    #[test]
+    fn features_in_every_spelling() {
+        let of = |lines: &[&str]| Features::of(&Reply { code: 250, lines: lines.iter().map(|l| (*l).to_owned()).collect() });
+        assert_eq!(of(&["mx STARTTLS"]), Features::default(), "the first line is the server's name");
+        let all = of(&["mx", "starttls", "AUTH=LOGIN", "auth PLAIN  cram-md5", "SmtpUtf8", "", "SIZE 1"]);
+        assert_eq!(all, Features { starttls: true, utf8: true, auth: vec!["LOGIN".into(), "PLAIN".into(), "CRAM-MD5".into()] });
     }
 }

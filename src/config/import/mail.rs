@@ -34,33 +34,39 @@ pub fn email<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<C
 
     let user = or_global(keys, "auth_username", reading, "smtp_auth_username");
     let password = secret(keys, "auth_password", reading, Some("smtp_auth_password"), "SMTP_PASSWORD");
-    match (user, password) {
-        (Some(user), Some(password)) => {
+    // Alertmanager logs in by CRAM-MD5 with this one, and by PLAIN or LOGIN with the other.
+    let shared = secret(keys, "auth_secret", reading, Some("smtp_auth_secret"), "SMTP_SECRET");
+    match (user, password, shared) {
+        (Some(user), Some(password), second) => {
             block.push("username", Yaml::text(user));
             block.push("password", password);
+            if second.is_some() {
+                let what = format!("`auth_secret` of {}", reading.what);
+                let todo = "nothing, if the password holds for all ways to log in";
+                reading.notes.remark(keys.line, what, "one secret is enough here", todo);
+            }
         }
-        (None, None) => {}
-        (Some(_), None) => {
-            let line = keys.line;
-            let cram = keys.take("auth_secret").or_else(|| reading.global.take("smtp_auth_secret")).is_some();
-            let why = if cram { "CRAM-MD5 (`auth_secret`) is not spoken here" } else { "there is no password for the user name" };
+        (Some(user), None, Some(shared)) => {
+            block.push("username", Yaml::text(user));
+            block.push("password", shared);
+            block.push("auth", Yaml::text("cram-md5"));
+        }
+        (None, None, None) => {}
+        (Some(_), None, None) => {
             let todo = "add `username` and `password` to the channel if the server asks for them";
-            reading.notes.remark(line, format!("the login of {}", reading.what), why, todo);
+            reading.notes.remark(keys.line, format!("the login of {}", reading.what), "there is no password for the user name", todo);
         }
-        (None, Some(_)) => {
+        (None, ..) => {
             let todo = "add `username` and `password` to the channel if the server asks for them";
             reading.notes.remark(keys.line, format!("the password of {}", reading.what), "there is no user name for it", todo);
         }
     }
-    // A second secret or identity beside a password that works is of no use to the drivers.
-    for (own, global) in [("auth_secret", "smtp_auth_secret"), ("auth_identity", "smtp_auth_identity")] {
-        let there = keys.take(own).or_else(|| reading.global.take(global));
-        if let Some(node) = there
-            && user.is_some()
-        {
-            let what = format!("`{own}` of {}", reading.what);
-            reading.notes.remark(node.span.line, what, "PLAIN and LOGIN need user name and password only", "nothing, if the server offers them");
-        }
+    let identity = keys.take("auth_identity").or_else(|| reading.global.take("smtp_auth_identity"));
+    if let Some(node) = identity
+        && user.is_some()
+    {
+        let what = format!("`auth_identity` of {}", reading.what);
+        reading.notes.remark(node.span.line, what, "PLAIN and LOGIN need user name and password only", "nothing, if the server offers them");
     }
     block.push("from", Yaml::text(from));
     block.push("to", Yaml::texts(addresses(to)));

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use lettre::message::Mailbox;
-use lettre::transport::smtp::authentication::Mechanism;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::address::{self, Flaw};
-use super::auth::Login;
+use super::auth::{Login, Mechanism};
 use super::dial::{Server, is_host_name};
 use super::dkim::Signer;
 use super::message::Sender;
@@ -38,13 +37,16 @@ pub enum TlsMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMode {
-    /// PLAIN, else LOGIN, as the server offers.
+    /// PLAIN, else LOGIN, else CRAM-MD5, as the server offers.
     #[default]
     Auto,
     /// PLAIN.
     Plain,
     /// LOGIN.
     Login,
+    /// CRAM-MD5: the password itself is not sent.
+    #[serde(rename = "cram-md5")]
+    CramMd5,
     /// XOAUTH2; the password is the access token.
     Xoauth2,
 }
@@ -126,9 +128,10 @@ impl Config {
 
     fn mechanisms(&self) -> &'static [Mechanism] {
         match self.auth {
-            AuthMode::Auto => &[Mechanism::Plain, Mechanism::Login],
+            AuthMode::Auto => &[Mechanism::Plain, Mechanism::Login, Mechanism::CramMd5],
             AuthMode::Plain => &[Mechanism::Plain],
             AuthMode::Login => &[Mechanism::Login],
+            AuthMode::CramMd5 => &[Mechanism::CramMd5],
             AuthMode::Xoauth2 => &[Mechanism::Xoauth2],
         }
     }

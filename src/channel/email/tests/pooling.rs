@@ -61,9 +61,9 @@ async fn all_connections_busy_until_the_deadline() {
         _ = &mut first => panic!("the server did not stall"),
         () = fake.stalled.notified() => {}
     }
-    // From here on the clock jumps to the next timer: the second attempt's deadline, then the first one's.
+    // From here on the clock jumps to the next timer: the end of a direct call, then of the first attempt.
     tokio::time::pause();
-    let hurried = SendContext { deadline: Instant::now() + Duration::from_secs(1), ..cx.clone() };
+    let hurried = SendContext { deadline: Instant::now() + Duration::from_secs(1), direct: true, ..cx.clone() };
     let second = driver.send(&page, &a, &hurried).await;
     let first = first.await;
     assert!(first[0].1.as_ref().is_err_and(|e| e.summary.contains("MAIL FROM")));

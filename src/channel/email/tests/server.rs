@@ -24,13 +24,17 @@ pub enum Tls {
 pub enum Act {
     /// Answer this.
     Say(&'static str),
+    /// Answer these bytes and nothing more, line end and all.
+    Bytes(&'static [u8]),
+    /// Answer as usual, after this long.
+    Late(std::time::Duration),
     /// Close the connection.
     Drop,
     /// Say nothing any more.
     Stall,
 }
 
-/// A point in a session: `banner ehlo starttls auth mail rcpt data dot noop rset`, the command's argument, and counters from 1.
+/// A point in a session: `banner ehlo helo starttls auth mail rcpt data dot noop rset`, the command's argument, and counters from 1.
 pub struct Turn<'a> {
     pub stage: &'a str,
     pub arg: &'a str,
@@ -188,6 +192,7 @@ impl Peer {
                     };
                     self.say(io, "ehlo", arg, offer).await?;
                 }
+                "HELO" => drop(self.say(io, "helo", arg, "250 fake.example").await?),
                 "STARTTLS" => {
                     if self.say(io, "starttls", "", "220 go ahead").await?.starts_with("220") {
                         return Some(());
@@ -250,6 +255,10 @@ impl Peer {
                 ask(io, "334 UGFzc3dvcmQ6").await?;
                 self.user = format!("\0{user}\0{}", decode(&read(io).await?));
             }
+            ["CRAM-MD5"] => {
+                ask(io, "334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+").await?;
+                self.user = decode(&read(io).await?);
+            }
             ["XOAUTH2", initial] => {
                 self.user = decode(initial);
                 ask(io, "334 eyJzdGF0dXMiOiI0MDEifQ==").await?;
@@ -265,6 +274,16 @@ impl Peer {
         let answer = match (self.script)(&Turn { stage, arg, connection: self.number, mail: self.mail }) {
             None => usual.to_owned(),
             Some(Act::Say(text)) => text.to_owned(),
+            Some(Act::Bytes(bytes)) => {
+                io.write_all(bytes).await.ok()?;
+                io.flush().await.ok()?;
+                return Some(String::from_utf8_lossy(bytes).into_owned());
+            }
+            Some(Act::Late(time)) => {
+                self.stalled.notify_one();
+                tokio::time::sleep(time).await;
+                usual.to_owned()
+            }
             Some(Act::Drop) => return None,
             Some(Act::Stall) => {
                 self.stalled.notify_one();

@@ -11,8 +11,9 @@ use crate::model::SendError;
 
 const LOGIN: &str = "username: w\npassword: hunter22";
 
+/// Acts at a stage; who refuses EHLO refuses HELO.
 fn at(stage: &'static str, act: fn() -> Act) -> impl Fn(&Turn<'_>) -> Option<Act> + Send + Sync + 'static {
-    move |turn| (turn.stage == stage).then(act)
+    move |turn| (turn.stage == stage || (stage == "ehlo" && turn.stage == "helo")).then(act)
 }
 
 /// Runs until the server stalls, then lets the deadline pass.
@@ -23,7 +24,7 @@ async fn fail_stalled(fake: &Fake, driver: &Driver) -> SendError {
         () = fake.stalled.notified() => {}
     }
     tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(20)).await;
+    tokio::time::advance(Duration::from_secs(11 * 60)).await;
     attempt.await
 }
 
@@ -181,6 +182,23 @@ async fn ways_to_log_in() {
     let error = fail(&driver(fake.port, &format!("tls: implicit\nauth: xoauth2\n{LOGIN}"))).await;
     assert_eq!((error.kind, error.detail.as_deref()), (Misconfigured, Some("5.7.8 token expired")));
 
+    for offer in ["250-x\r\n250 AUTH CRAM-MD5", "250-x\r\n250 AUTH=CRAM-MD5 GSSAPI"] {
+        let fake = Fake::start(Tls::Implicit, move |turn| (turn.stage == "ehlo").then_some(Act::Say(offer))).await;
+        let driver = driver(fake.port, "tls: implicit\nusername: tim\npassword: tanstaaftanstaaf");
+        assert!(send(&driver, &["ops@example.org"]).await[0].1.is_ok(), "{offer}");
+        assert_eq!(fake.mails()[0].user, "tim b913a602c7eda7a495b4e6e7334d3890", "the answer of RFC 2195");
+    }
+    let fake = Fake::start(Tls::Implicit, |turn| match turn.stage {
+        "ehlo" => Some(Act::Say("250-x\r\n250 AUTH PLAIN LOGIN")),
+        "auth" if turn.arg.starts_with("PLAIN") => Some(Act::Say("504 5.5.4 unrecognized authentication type")),
+        _ => None,
+    })
+    .await;
+    assert!(send(&driver(fake.port, &format!("tls: implicit\n{LOGIN}")), &["ops@example.org"]).await[0].1.is_ok(), "LOGIN where PLAIN is not known");
+    let fake = Fake::start(Tls::Implicit, |turn| (turn.stage == "ehlo").then_some(Act::Say("250 x"))).await;
+    assert!(send(&driver(fake.port, &format!("tls: implicit\n{LOGIN}")), &["ops@example.org"]).await[0].1.is_ok(), "a relay without logins");
+    assert_eq!(fake.mails()[0].user, "");
+
     let fake = Fake::start(Tls::Implicit, |turn| (turn.stage == "ehlo").then_some(Act::Say("250-x\r\n250 AUTH GSSAPI"))).await;
     let error = fail(&driver(fake.port, &format!("tls: implicit\n{LOGIN}"))).await;
     assert_eq!(error.kind, Misconfigured);
@@ -215,16 +233,122 @@ async fn a_recipient_that_makes_the_server_stall_does_not_use_up_the_others_time
     let fake = Fake::start(Tls::Never, |turn| (turn.stage == "rcpt" && turn.arg.contains("slow@")).then_some(Act::Stall)).await;
     let driver = driver(fake.port, "tls: none");
     let mut attempt = std::pin::pin!(send(&driver, &["slow@x.org", "b@x.org"]));
-    tokio::select! {
-        _ = &mut attempt => panic!("it ended before the server stalled"),
-        () = fake.stalled.notified() => {}
+    // Passed over after half of the channel's time-out; then, when nobody waits any more, given what the RFC grants.
+    for patience in [Duration::from_secs(5), Duration::from_secs(301)] {
+        tokio::select! {
+            _ = &mut attempt => panic!("it ended before the server stalled"),
+            () = fake.stalled.notified() => {}
+        }
+        tokio::time::pause();
+        tokio::time::advance(patience).await;
+        tokio::time::resume();
     }
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(5)).await;
-    tokio::time::resume();
     let results = attempt.await;
     assert_eq!(results[0].1.as_ref().unwrap_err().kind, Transient);
     assert!(results[1].1.is_ok(), "{:?}", results[1]);
+    assert_eq!(fake.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn what_comes_late_comes() {
+    // A greeting after four minutes and a confirmation after nine: within what the RFC grants, beyond the channel's time-out.
+    for (stage, minutes) in [("banner", 4), ("ehlo", 4), ("rcpt", 4), ("dot", 9)] {
+        let late = Duration::from_secs(60 * minutes);
+        let fake = Fake::start(Tls::Never, move |turn| (turn.stage == stage).then_some(Act::Late(late))).await;
+        let driver = driver(fake.port, "tls: none");
+        let mut attempt = std::pin::pin!(send(&driver, &["ops@example.org"]));
+        tokio::select! {
+            result = &mut attempt => panic!("it ended before the answer: {result:?}"),
+            () = fake.stalled.notified() => {}
+        }
+        tokio::time::pause();
+        tokio::time::advance(late).await;
+        tokio::time::resume();
+        assert!(attempt.await[0].1.is_ok(), "{stage}");
+        assert_eq!(fake.log(|log| (log.connections, log.mails.len())), (1, 1), "{stage}: sent once");
+    }
+}
+
+#[tokio::test]
+async fn slow_recipients_are_all_served_in_the_end() {
+    let fake = Fake::start(Tls::Never, |turn| (turn.stage == "rcpt").then_some(Act::Late(Duration::from_secs(20)))).await;
+    let driver = driver(fake.port, "tls: none");
+    let mut attempt = std::pin::pin!(send(&driver, &["a@x.org", "b@x.org", "c@x.org"]));
+    let results = loop {
+        tokio::select! {
+            results = &mut attempt => break results,
+            () = fake.stalled.notified() => {}
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(20)).await;
+        tokio::time::resume();
+    };
+    assert!(results.iter().all(|(_, r)| r.is_ok()), "{results:?}");
+    assert_eq!(fake.mails().len(), 3);
+}
+
+#[tokio::test]
+async fn replies_are_bytes_at_every_stage() {
+    let table: [(&str, &'static [u8]); 12] = [
+        ("banner", b"220\r\n"),
+        ("banner", b"220-welcome\n220 \xbb\xb6\xd3\xad\n"),
+        ("ehlo", b"250\n"),
+        ("ehlo", b"250-x\nhello there\n250 SIZE\n"),
+        ("mail", b"250\n"),
+        ("mail", b"250 Gr\xf6\xdfe\r\n"),
+        ("rcpt", b"250-2.1.5\r\n250 \xca\xd5\xbc\xfe\xc8\xcb ok\r\n"),
+        ("data", b"354\n"),
+        ("dot", b"250\r\n"),
+        ("dot", b"250 2.0.0 Gr\xf6\xdfe ok\r\n"),
+        ("dot", b"250 \xd3\xca\xbc\xfe\xd2\xd1\xbd\xd3\xca\xd5\n"),
+        ("dot", b"250-2.0.0 ok\r\nqueued as\r\n250 2.0.0 4711\r\n"),
+    ];
+    for (i, (stage, bytes)) in table.into_iter().enumerate() {
+        let fake = Fake::start(Tls::Never, move |turn| (turn.stage == stage).then_some(Act::Bytes(bytes))).await;
+        let results = send(&driver(fake.port, "tls: none"), &["ops@example.org"]).await;
+        let receipt = results[0].1.as_ref().unwrap_or_else(|e| panic!("row {i}: {e:?}"));
+        match i {
+            9 => assert_eq!(receipt.answer, "2.0.0 Größe ok"),
+            10 => assert_eq!(receipt.answer, "邮件已接收"),
+            11 => assert_eq!(receipt.answer, "2.0.0 ok queued as 4711"),
+            _ => {}
+        }
+    }
+    let fake = Fake::start(Tls::Never, at("rcpt", || Act::Bytes(b"550 \xd3\xca\xcf\xe4\xb2\xbb\xb4\xe6\xd4\xda\n"))).await;
+    let error = fail(&driver(fake.port, "tls: none")).await;
+    assert_eq!((error.kind, error.recipient, error.detail.as_deref()), (Rejected, true, Some("邮箱不存在")));
+    assert!(error.summary.contains("邮箱不存在"), "{error}");
+}
+
+#[tokio::test]
+async fn helo_where_ehlo_is_refused() {
+    for refusal in ["500 what?", "502 5.5.1 not implemented", "554 5.7.1 no ESMTP", "550 no"] {
+        let fake = Fake::start(Tls::Never, move |turn| (turn.stage == "ehlo").then_some(Act::Say(refusal))).await;
+        assert!(send(&driver(fake.port, &format!("tls: none\n{LOGIN}")), &["ops@example.org"]).await[0].1.is_ok(), "{refusal}");
+        assert!(fake.log(|log| log.commands.iter().any(|c| c.starts_with("HELO "))));
+    }
+    let fake = Fake::start(Tls::Starttls, |turn| (turn.stage == "ehlo").then_some(Act::Say("502 no"))).await;
+    assert!(fail(&driver(fake.port, LOGIN)).await.summary.contains("does not offer STARTTLS"), "a password never travels in clear for that");
+    let fake = Fake::start(Tls::Never, |turn| match turn.stage {
+        "ehlo" => Some(Act::Say("502 no")),
+        "helo" => Some(Act::Say("501 5.5.2 bad name")),
+        _ => None,
+    })
+    .await;
+    assert_eq!(fail(&driver(fake.port, "tls: none")).await.code.as_deref(), Some("501 5.5.2"));
+}
+
+#[tokio::test]
+async fn a_limit_stops_the_batch_and_a_mailbox_does_not() {
+    let fake = Fake::start(Tls::Never, |turn| (turn.stage == "mail" && turn.mail == 2).then_some(Act::Say("550 Sender frequency limited"))).await;
+    let results = send(&driver(fake.port, "tls: none"), &["a@x.org", "b@x.org", "c@x.org"]).await;
+    assert!(results[0].1.is_ok());
+    for (_, result) in &results[1..] {
+        let error = result.as_ref().unwrap_err();
+        assert_eq!(error.kind, ErrorKind::RateLimited { retry_after: None });
+        assert!(error.summary.contains("Sender frequency limited"), "the server's words are told: {error}");
+    }
+    assert_eq!(fake.log(|log| log.commands.iter().filter(|c| c.starts_with("MAIL")).count()), 2, "who is told to slow down does");
 }
 
 #[tokio::test]
