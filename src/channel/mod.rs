@@ -78,10 +78,25 @@ pub trait Channel: Send + Sync {
         std::time::Duration::ZERO
     }
 
+    /// Against what the platform's limits count a message to these recipients.
+    fn counted(&self, to: &[Recipient]) -> Counted {
+        let _ = to;
+        Counted::Outlet
+    }
+
     /// Checks the credentials without sending anything.
     async fn probe(&self) -> Probe {
         Probe::Unsupported
     }
+}
+
+/// Against what a platform's limits count a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counted {
+    /// Against the outlet: every message counts. Of a platform that counts by recipient, one to a group of which it is not known who is in it.
+    Outlet,
+    /// Against each of these recipients by itself.
+    Recipients(Vec<Recipient>),
 }
 
 /// The outcome of a probe.

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::channel::{CellResult, OnAmbiguous, SendContext};
-use crate::model::{AttemptId, ErrorKind, LaneId, Recipient, SendError};
+use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, Recipient, SendError};
 use crate::store::{
     AcceptedDelivery, Cell, CellState, DeliveryChange, EndedAttempt, Fence, NewAttempt, SettledMessage, Settlement, State, StoreError, Waiting,
 };
@@ -51,6 +51,8 @@ pub struct Finished {
     pub paused_until: Option<i64>,
     /// New hold.
     pub held: Option<String>,
+    /// What was tried.
+    pub members: Vec<DeliveryId>,
     /// Children to hand over.
     pub children: Vec<AcceptedDelivery>,
     /// The outlet is not this node's any more.
@@ -73,6 +75,8 @@ pub struct Step {
     pub lease: Option<(Instant, Instant)>,
     /// Where it says that only its outcome is to be stored any more, where that matters.
     pub answered: Option<Arc<AtomicUsize>>,
+    /// Whether the platform refused it before as a fault of the outlet, and took others since: the fault is its own.
+    pub at_fault: bool,
 }
 
 impl Step {
@@ -107,7 +111,10 @@ impl Step {
         }
         job.begun = None;
         let begun_at = self.shared.clock.now_ms();
-        let results = self.send(&job, page, &to).await;
+        let mut results = self.send(&job, page, &to).await;
+        if self.at_fault {
+            results.iter_mut().filter_map(|(_, result)| result.as_mut().err()).for_each(blame);
+        }
         self.after(job, attempt, page, to, results, begun_at).await
     }
 
@@ -363,6 +370,7 @@ impl Step {
     }
 
     async fn finish(&self, mut job: Job, outcome: Outcome) -> Finished {
+        let members = job.members.iter().map(|member| member.id).collect();
         let mut finished = match outcome.next {
             Next::Done => self.close(&mut job, Vec::new(), false),
             Next::Split => {
@@ -393,6 +401,7 @@ impl Step {
             }
         };
         finished.began = true;
+        finished.members = members;
         finished.error = Some(outcome.error);
         if let Some(change) = outcome.outlet {
             finished.paused_until = change.paused_until;
@@ -561,6 +570,14 @@ impl Step {
     /// Writes a settlement, for as long as it takes: an outcome that is not on disk would be sent again or lost.
     async fn settle(&self, settlement: Settlement) -> Result<Vec<AcceptedDelivery>, StoreError> {
         self.shared.settle(settlement).await
+    }
+}
+
+/// A fault that is said to be the outlet's is the message's own.
+fn blame(error: &mut SendError) {
+    if error.kind == ErrorKind::Misconfigured {
+        error.kind = ErrorKind::Rejected;
+        error.summary.push_str("; other messages pass, so it is this message that is refused");
     }
 }
 

@@ -1,16 +1,21 @@
 //! A held outlet: its configuration does not work, so nothing is sent but trials, with growing pauses, until one says that it does.
+//!
+//! What the platform refused is not the trial while anything else waits: if the fault is the message's own, others would wait behind it for ever. A
+//! message that is refused again after others passed is at fault itself, whatever the platform calls it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::channel::Probe;
-use crate::store::{Fence, OutletChange};
+use crate::model::DeliveryId;
+use crate::store::{Fence, OutletChange, Waiting};
 
 use super::runner::Runner;
 
 /// First and longest wait between two trials of a held outlet.
-pub(super) const FIRST_TRIAL: Duration = Duration::from_secs(30);
+pub(super) const FIRST_TRIAL: Duration = Duration::from_secs(5);
 const LONGEST_TRIAL: Duration = Duration::from_secs(600);
 
 /// Why an outlet is held, and when it is tried again.
@@ -20,6 +25,48 @@ pub(super) struct Hold {
     pub(super) wait: Duration,
     /// A probe is under way, or the head message is the trial.
     pub(super) trying: bool,
+}
+
+/// Deliveries because of which an outlet was held, and whether others have passed since.
+#[derive(Debug, Default)]
+pub(super) struct Refused(HashMap<DeliveryId, bool>);
+
+/// As many are remembered; with more, the outlet is at fault.
+const REMEMBERED: usize = 4096;
+
+impl Refused {
+    /// These were refused as a fault of the outlet.
+    pub(super) fn add(&mut self, deliveries: Vec<DeliveryId>) {
+        if self.0.len() + deliveries.len() > REMEMBERED {
+            self.0.clear();
+        }
+        self.0.extend(deliveries.into_iter().map(|id| (id, false)));
+    }
+
+    /// A message passed: what was refused before can only be at fault itself if it is refused again.
+    pub(super) fn passed(&mut self) {
+        self.0.values_mut().for_each(|passed| *passed = true);
+    }
+
+    pub(super) fn forget(&mut self, deliveries: &[DeliveryId]) {
+        for id in deliveries {
+            self.0.remove(id);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether one of these was refused.
+    pub(super) fn any<'a>(&self, mut members: impl Iterator<Item = &'a Waiting>) -> bool {
+        !self.0.is_empty() && members.any(|member| self.0.contains_key(&member.id))
+    }
+
+    /// Whether one of these was refused, and others have passed since.
+    pub(super) fn at_fault<'a>(&self, mut members: impl Iterator<Item = &'a Waiting>) -> bool {
+        !self.0.is_empty() && members.any(|member| self.0.get(&member.id) == Some(&true))
+    }
 }
 
 impl Runner {
@@ -38,7 +85,7 @@ impl Runner {
         }
     }
 
-    /// Tries a held outlet: with a probe where the platform has one, else with its head message.
+    /// Tries a held outlet: with a probe where the platform has one, and with a message where the probe finds nothing wrong or there is none.
     pub(super) fn try_held(&mut self, now: Instant) {
         let Some(hold) = &mut self.hold else { return };
         if hold.trying || now < hold.trial_at || !self.probes.is_empty() {
@@ -54,7 +101,8 @@ impl Runner {
     pub(super) fn probed(&mut self, probe: Probe) {
         let now = self.shared.clock.instant();
         match probe {
-            Probe::Ok => self.released(),
+            // That the credentials are good does not say that messages pass: a room may be gone. With nothing to try it with, it must do.
+            Probe::Ok if self.lanes.ready_len() == 0 && self.jobs.is_empty() && self.split.is_empty() => self.released(),
             Probe::Failed(error) => {
                 tracing::warn!(outlet = %self.outlet, %error, "still held");
                 if let Some(hold) = &mut self.hold {
@@ -62,7 +110,7 @@ impl Runner {
                     hold.trial_at = now + hold.wait;
                 }
             }
-            Probe::Unsupported => {
+            Probe::Ok | Probe::Unsupported => {
                 if let Some(hold) = &mut self.hold {
                     hold.trying = true;
                 }

@@ -101,7 +101,7 @@ impl Runner {
         }
         let mut names = self.lanes.channels();
         names.extend(self.jobs.iter().map(|job| job.channel.clone()));
-        names.extend(self.running.values().cloned());
+        names.extend(self.running.values().map(|running| running.channel.clone()));
         for name in names {
             self.is_stray(&name);
         }

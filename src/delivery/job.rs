@@ -187,7 +187,16 @@ impl Job {
         let recipients: &[Recipient] = if only.is_empty() || self.members.len() > 1 { &channel.recipients } else { &only };
         self.cells = (0..self.pages.len() as u16)
             .flat_map(|page| recipients.iter().map(move |r| (page, r.clone())))
-            .map(|(page, recipient)| Cell { page, recipient, state: CellState::Open, tries: 0, due_at: 0, platform_id: None, code: None })
+            .map(|(page, recipient)| Cell {
+                page,
+                recipient,
+                state: CellState::Open,
+                tries: 0,
+                unanswered: 0,
+                due_at: 0,
+                platform_id: None,
+                code: None,
+            })
             .collect();
     }
 

@@ -65,16 +65,19 @@ impl Bench<'_> {
     /// Judges one attempt: updates the job's cells and says what is to be written and done.
     pub fn judge(&self, job: &mut Job, page: u16, to: &[Recipient], results: &[CellResult]) -> Outcome {
         let sync = job.caller.is_some();
-        let tries = job.tries() + 1;
+        let (tries, born_at) = (job.tries() + 1, job.born_at());
         let mut outlet: Option<OutletChange> = None;
         let mut reasons: Vec<(Recipient, String)> = Vec::new();
         let mut never_left = true;
         for (ix, recipient) in to.iter().enumerate() {
             let missing = Err(SendError::new(ErrorKind::Ambiguous, "the driver gave no result for this recipient"));
             let result = results.iter().find(|(i, _)| *i == ix).map_or(&missing, |(_, r)| r);
+            let Some(cell) = job.cells.iter_mut().find(|c| c.page == page && &c.recipient == recipient) else { continue };
+            cell.unanswered += u32::from(matches!(result, Err(SendError { kind: ErrorKind::Ambiguous, .. })));
             let t = Try {
                 tries,
-                born_at: job.born_at(),
+                unanswered: cell.unanswered,
+                born_at,
                 now: self.now,
                 max_age: self.channel.max_age,
                 ambiguous: self.channel.platform.ambiguous,
@@ -83,7 +86,6 @@ impl Bench<'_> {
             };
             never_left &= !matches!(result, Ok(_) | Err(SendError { kind: ErrorKind::Ambiguous, .. }));
             let decision = decide(t, result);
-            let Some(cell) = job.cells.iter_mut().find(|c| c.page == page && &c.recipient == recipient) else { continue };
             match result {
                 Ok(receipt) => {
                     cell.platform_id.clone_from(&receipt.platform_id);
@@ -113,8 +115,7 @@ impl Bench<'_> {
                     reasons.push((recipient.clone(), reason));
                     // A rate limit pauses the outlet even when the call that met it is not repeated.
                     if let Err(SendError { kind: ErrorKind::RateLimited { retry_after }, .. }) = result {
-                        let pause = retry_after.unwrap_or(super::policy::DEFAULT_PAUSE).min(super::policy::MAX_PAUSE);
-                        outlet.get_or_insert_default().paused_until = Some(self.now + pause.as_millis() as i64);
+                        outlet.get_or_insert_default().paused_until = Some(self.now + super::policy::pause(*retry_after).as_millis() as i64);
                     }
                 }
                 Decision::Unknown { reason } => {

@@ -1,37 +1,83 @@
 //! The pace of an outlet: a log of sends that keeps every rolling window within the platform's limits.
 //!
 //! A send counts from its start until its window after its **end**: the platform counts arrivals, which lie between the two, so the number of
-//! arrivals in any rolling window stays within the limit however long requests take on the way.
+//! arrivals in any rolling window stays within the limit however long requests take on the way. Where the platform counts each recipient by itself
+//! ([`Counted`]), each has a log of its own.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::channel::Limit;
+use crate::channel::{Counted, Limit};
+use crate::model::Recipient;
 
-/// Added to every window: clocks of two machines do not tick alike, and a vendor's window may begin at its own second.
-const MARGIN: Duration = Duration::from_millis(1500);
+/// Added to every window, in proportion: two machines' clocks do not tick alike, and packets do not take the same time twice.
+const MARGIN: f64 = 0.03;
+/// Attempts of a paced outlet under way at once are those that its pace starts in this time: more would not make it faster, and after a crash each of
+/// them counts as sent.
+const IN_FLIGHT: Duration = Duration::from_secs(10);
 
 /// Sliding-window log over one or several limits.
 #[derive(Debug, Clone)]
 pub struct Pacer {
     limits: Vec<Limit>,
     longest: Duration,
+    /// What counts for everybody.
+    all: Log,
+    /// What counts for one recipient.
+    each: HashMap<Recipient, Log>,
+    /// When the last send started, for spreading.
+    last_start: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Log {
     /// Ends of finished sends, oldest first.
     ended: VecDeque<Instant>,
     under_way: usize,
-    /// Starts of recent sends, for spreading.
-    last_start: Option<Instant>,
+}
+
+impl Log {
+    fn forget(&mut self, before: Option<Instant>) {
+        while before.is_some_and(|before| self.ended.front().is_some_and(|end| *end <= before)) {
+            self.ended.pop_front();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ended.is_empty() && self.under_way == 0
+    }
+}
+
+/// The `n`th oldest end, from 0, of two logs.
+fn nth(a: &Log, b: &Log, n: usize) -> Option<Instant> {
+    if b.ended.is_empty() {
+        return a.ended.get(n).copied();
+    }
+    let (mut i, mut j) = (0, 0);
+    loop {
+        let (end, of_a) = match (a.ended.get(i), b.ended.get(j)) {
+            (Some(x), Some(y)) if x <= y => (x, true),
+            (Some(x), None) => (x, true),
+            (_, Some(y)) => (y, false),
+            (None, None) => return None,
+        };
+        i += usize::from(of_a);
+        j += usize::from(!of_a);
+        if i + j > n {
+            return Some(*end);
+        }
+    }
 }
 
 impl Pacer {
     /// A pacer over `limits`; without any it never makes anybody wait.
     pub fn new(limits: &[Limit]) -> Self {
-        let limits: Vec<Limit> =
-            limits.iter().filter(|l| !l.window.is_zero()).map(|l| Limit { count: l.count.max(1), window: l.window + MARGIN }).collect();
+        let widen = |l: &Limit| Limit { count: l.count.max(1), window: l.window.mul_f64(1.0 + MARGIN) };
+        let limits: Vec<Limit> = limits.iter().filter(|l| !l.window.is_zero()).map(widen).collect();
         let longest = limits.iter().map(|l| l.window).max().unwrap_or_default();
-        Self { limits, longest, ended: VecDeque::new(), under_way: 0, last_start: None }
+        Self { limits, longest, all: Log::default(), each: HashMap::new(), last_start: None }
     }
 
     /// Takes over new limits, keeping what was sent.
@@ -51,27 +97,36 @@ impl Pacer {
         self.longest
     }
 
-    /// How many sends can be under way at once: those under way count for every limit.
+    /// How many sends may be under way at once.
     pub fn at_once(&self) -> usize {
-        self.limits.iter().map(|limit| limit.count as usize).min().unwrap_or(usize::MAX)
+        let of = |limit: &Limit| (f64::from(limit.count) * IN_FLIGHT.as_secs_f64() / limit.window.as_secs_f64()).ceil().min(f64::from(limit.count));
+        self.limits.iter().map(|limit| (of(limit) as usize).max(1)).min().unwrap_or(usize::MAX)
     }
 
-    /// Puts sends of before a restart back: how long ago each was, in any order.
+    /// Puts sends of before a restart back: how long ago each was, in any order. To whom they went is not known: they count for everybody.
     pub fn restore(&mut self, now: Instant, ages: impl IntoIterator<Item = Duration>) {
         for age in ages {
-            self.ended.push_back(now.checked_sub(age).unwrap_or(now));
+            self.all.ended.push_back(now.checked_sub(age).unwrap_or(now));
         }
-        self.ended.make_contiguous().sort();
+        self.all.ended.make_contiguous().sort();
     }
 
-    /// The earliest time at which `n` sends may start; `now` when they may start at once.
-    pub fn slot(&mut self, now: Instant, n: usize) -> Instant {
-        self.forget(now);
+    /// The earliest time at which a send that counts so may start; `now` when it may start at once.
+    pub fn slot(&self, now: Instant, counted: &Counted) -> Instant {
+        let none = Log::default();
+        match counted {
+            Counted::Outlet => self.each.values().chain([&none]).map(|log| self.slot_of(now, log)).max().unwrap_or(now),
+            Counted::Recipients(to) => to.iter().map(|r| self.slot_of(now, self.each.get(r).unwrap_or(&none))).max().unwrap_or(now),
+        }
+    }
+
+    fn slot_of(&self, now: Instant, own: &Log) -> Instant {
+        let under_way = self.all.under_way + own.under_way;
+        let counted = self.all.ended.len() + own.ended.len() + under_way;
         let mut at = now;
         for limit in &self.limits {
-            let allowed = (limit.count as usize).max(n) - n;
-            let counted = self.ended.len() + self.under_way;
-            if self.under_way > allowed {
+            let allowed = limit.count as usize - 1;
+            if under_way > allowed {
                 // Only an end frees a place; its time is not known yet, so look again when the window could have moved.
                 at = at.max(now + Duration::from_millis(50));
                 continue;
@@ -79,9 +134,9 @@ impl Pacer {
             // Of the counted sends, all but `allowed` must have left the window: the oldest finished ones leave first.
             let must_leave = counted.saturating_sub(allowed);
             if must_leave > 0
-                && let Some(end) = self.ended.get(must_leave - 1)
+                && let Some(end) = nth(&self.all, own, must_leave - 1)
             {
-                at = at.max(*end + limit.window);
+                at = at.max(end + limit.window);
             }
         }
         at
@@ -89,14 +144,19 @@ impl Pacer {
 
     /// When the next message should start if others wait behind it: half of each window's sends may go in a burst, the rest is spread evenly, so
     /// that a storm does not spend a whole window on its first seconds and leave nothing for what is more severe and comes later.
-    pub fn spread(&mut self, now: Instant) -> Instant {
-        let mut at = self.slot(now, 1);
+    pub fn spread(&self, now: Instant, counted: &Counted) -> Instant {
+        let mut at = self.slot(now, counted);
+        let none = Log::default();
+        let own = match counted {
+            Counted::Outlet => &none,
+            Counted::Recipients(to) => to.iter().filter_map(|r| self.each.get(r)).max_by_key(|log| log.ended.len() + log.under_way).unwrap_or(&none),
+        };
         for limit in &self.limits {
             if limit.count < 4 {
                 continue;
             }
             let since = now.checked_sub(limit.window).unwrap_or(now);
-            let recent = self.ended.iter().filter(|end| **end >= since).count() + self.under_way;
+            let recent = self.all.ended.iter().chain(&own.ended).filter(|end| **end >= since).count() + self.all.under_way + own.under_way;
             let burst = (limit.count / 2) as usize;
             if recent >= burst
                 && let Some(last) = self.last_start
@@ -108,24 +168,27 @@ impl Pacer {
     }
 
     /// A send starts.
-    pub fn begin(&mut self, now: Instant) {
+    pub fn begin(&mut self, now: Instant, counted: &Counted) {
         if !self.limits.is_empty() {
-            self.under_way += 1;
+            self.forget(now);
+            self.each_log(counted, |log| log.under_way += 1);
             self.last_start = Some(now);
         }
     }
 
     /// A send ended: answered, refused or given up.
-    pub fn end(&mut self, now: Instant) {
+    pub fn end(&mut self, now: Instant, counted: &Counted) {
         if !self.limits.is_empty() {
-            self.under_way = self.under_way.saturating_sub(1);
-            self.ended.push_back(now);
+            self.each_log(counted, |log| {
+                log.under_way = log.under_way.saturating_sub(1);
+                log.ended.push_back(now);
+            });
         }
     }
 
     /// A send that was begun never left.
-    pub fn cancel(&mut self) {
-        self.under_way = self.under_way.saturating_sub(1);
+    pub fn cancel(&mut self, counted: &Counted) {
+        self.each_log(counted, |log| log.under_way = log.under_way.saturating_sub(1));
     }
 
     /// Sends per second in the long run; infinite without limits.
@@ -133,10 +196,20 @@ impl Pacer {
         self.limits.iter().map(|l| f64::from(l.count) / l.window.as_secs_f64()).fold(f64::INFINITY, f64::min)
     }
 
-    fn forget(&mut self, now: Instant) {
-        while self.ended.front().is_some_and(|end| *end + self.longest <= now) {
-            self.ended.pop_front();
+    fn each_log(&mut self, counted: &Counted, mut change: impl FnMut(&mut Log)) {
+        match counted {
+            Counted::Outlet => change(&mut self.all),
+            Counted::Recipients(to) => to.iter().for_each(|r| change(self.each.entry(r.clone()).or_default())),
         }
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let before = now.checked_sub(self.longest);
+        self.all.forget(before);
+        self.each.retain(|_, log| {
+            log.forget(before);
+            !log.is_empty()
+        });
     }
 }
 
@@ -156,8 +229,8 @@ mod tests {
     fn without_limits_nobody_waits() {
         let mut pacer = Pacer::new(&[]);
         let now = Instant::now();
-        pacer.begin(now);
-        assert_eq!(pacer.slot(now, 1), now);
+        pacer.begin(now, &Counted::Outlet);
+        assert_eq!(pacer.slot(now, &Counted::Outlet), now);
         assert!(pacer.rate().is_infinite());
     }
 
@@ -166,12 +239,12 @@ mod tests {
         let mut pacer = Pacer::new(&[Limit { count: 60, window: MINUTE }, Limit { count: 2, window: Duration::from_secs(1) }]);
         let mut now = Instant::now();
         for _ in 0..100 {
-            if pacer.slot(now, 1) <= now {
-                pacer.begin(now);
+            if pacer.slot(now, &Counted::Outlet) <= now {
+                pacer.begin(now, &Counted::Outlet);
             }
             now += Duration::from_secs(10);
         }
-        assert_eq!((pacer.under_way, pacer.at_once()), (2, 2), "however long they take");
+        assert_eq!((pacer.all.under_way, pacer.at_once()), (2, 2), "however long they take");
         assert_eq!(Pacer::new(&[]).at_once(), usize::MAX);
     }
 
@@ -180,7 +253,52 @@ mod tests {
         let mut pacer = Pacer::new(&per_minute(2));
         let now = Instant::now() + MINUTE * 10;
         pacer.restore(now, [Duration::from_secs(10), Duration::from_secs(50)]);
-        assert_eq!(pacer.slot(now, 1), now + Duration::from_secs(10) + MARGIN);
+        assert_eq!(pacer.slot(now, &Counted::Outlet), now + MINUTE.mul_f64(1.0 + MARGIN) - Duration::from_secs(50));
+    }
+
+    #[test]
+    fn the_margin_is_in_proportion() {
+        for seconds in [1, 2, 30, 60, 3600] {
+            let window = Duration::from_secs(seconds);
+            let mut pacer = Pacer::new(&[Limit { count: 1, window }]);
+            let now = Instant::now();
+            pacer.begin(now, &Counted::Outlet);
+            pacer.end(now, &Counted::Outlet);
+            let wait = pacer.slot(now, &Counted::Outlet) - now;
+            assert!(wait > window.mul_f64(1.01) && wait <= window.mul_f64(1.05), "{seconds} s: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_are_under_way_than_the_pace_can_start() {
+        let at_once = |count, seconds| Pacer::new(&[Limit { count, window: Duration::from_secs(seconds) }]).at_once();
+        assert_eq!(at_once(20, 60), 4, "of 20 a minute a crash can have cut off four, not the whole window");
+        assert_eq!((at_once(1, 1), at_once(1, 3600), at_once(1000, 1)), (1, 1, 1000));
+    }
+
+    #[test]
+    fn each_recipient_has_a_window_where_the_platform_counts_so() {
+        let to = |names: &[&str]| Counted::Recipients(names.iter().map(|name| Recipient::new(*name)).collect());
+        let mut pacer = Pacer::new(&per_minute(2));
+        let now = Instant::now();
+        for _ in 0..2 {
+            assert_eq!(pacer.slot(now, &to(&["a"])), now);
+            pacer.begin(now, &to(&["a"]));
+            pacer.end(now, &to(&["a"]));
+        }
+        assert!(pacer.slot(now, &to(&["a"])) > now, "a has had two");
+        assert!(pacer.slot(now, &to(&["b", "a"])) > now, "who is among several counts");
+        assert_eq!(pacer.slot(now, &to(&["b"])), now, "b has had none");
+        assert!(pacer.slot(now, &Counted::Outlet) > now, "a group may hold a");
+        pacer.begin(now, &Counted::Outlet);
+        pacer.end(now, &Counted::Outlet);
+        assert_eq!(pacer.slot(now, &to(&["b"])), now, "one to all and none of its own");
+        pacer.begin(now, &to(&["b"]));
+        pacer.end(now, &to(&["b"]));
+        assert!(pacer.slot(now, &to(&["b"])) > now, "one to all and one of its own");
+        assert_eq!(pacer.slot(now + MINUTE * 2, &to(&["a"])), now + MINUTE * 2);
+        pacer.forget(now + MINUTE * 2);
+        assert!(pacer.each.is_empty(), "who was long ago is forgotten");
     }
 
     #[test]
@@ -190,9 +308,9 @@ mod tests {
         let start = now;
         let mut times = Vec::new();
         for _ in 0..20 {
-            now = pacer.spread(now);
-            pacer.begin(now);
-            pacer.end(now);
+            now = pacer.spread(now, &Counted::Outlet);
+            pacer.begin(now, &Counted::Outlet);
+            pacer.end(now, &Counted::Outlet);
             times.push((now - start).as_secs());
         }
         assert!(times[9] == 0, "half at once: {times:?}");
@@ -217,11 +335,11 @@ mod tests {
                 open.sort();
                 while let Some(&(end, _)) = open.first() {
                     if end > now { break; }
-                    pacer.end(end);
+                    pacer.end(end, &Counted::Outlet);
                     open.remove(0);
                 }
-                if pacer.slot(now, 1) <= now {
-                    pacer.begin(now);
+                if pacer.slot(now, &Counted::Outlet) <= now {
+                    pacer.begin(now, &Counted::Outlet);
                     let end = now + Duration::from_millis(takes);
                     arrivals.push(now + Duration::from_millis(takes * share / 100));
                     open.push((end, now));

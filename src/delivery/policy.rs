@@ -11,14 +11,22 @@ pub const BASE: Duration = Duration::from_secs(1);
 pub const CAP: Duration = Duration::from_secs(300);
 /// Pause when a platform says "too fast" without saying for how long.
 pub const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
+/// Shortest pause after "too fast": `Retry-After: 0`, or a date that our clock takes for past, must not make a loop.
+pub const MIN_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause a platform's answer can set: a typo in a header must not silence a channel for a week.
 pub const MAX_PAUSE: Duration = Duration::from_secs(3600);
+
+/// The waits before a message is repeated whose outcome is unknown, where that does no harm. Each repeat may be a second copy of the same message, so
+/// they are few and spread out.
+const REPEATS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(20), Duration::from_secs(120)];
 
 /// What the decision depends on besides the result.
 #[derive(Debug, Clone, Copy)]
 pub struct Try {
     /// Tries spent, this one included.
     pub tries: u32,
+    /// Outcomes of it that nobody knows, this one included.
+    pub unanswered: u32,
     /// When the delivery was born, Unix milliseconds.
     pub born_at: i64,
     /// Now.
@@ -75,22 +83,37 @@ pub fn decide(t: Try, result: &Result<Receipt, SendError>) -> Decision {
     if kind == ErrorKind::Ambiguous && (t.sync || t.ambiguous == OnAmbiguous::Never) {
         return Decision::Unknown { reason: format!("{error}; it may have been delivered and is not sent again") };
     }
+    let repeat = REPEATS.get(t.unanswered.saturating_sub(1) as usize);
+    if kind == ErrorKind::Ambiguous && repeat.is_none() {
+        let times = t.unanswered;
+        return Decision::Unknown { reason: format!("{error}; it was sent {times} times, may have been delivered, and is not sent again") };
+    }
     if t.sync || kind == ErrorKind::Rejected {
         return Decision::Dead { reason: error.to_string() };
     }
     // The age counts only after a failed try: what waited through an outage of ours gets its chance first.
     let age = t.now.saturating_sub(t.born_at);
+    if age >= t.max_age.as_millis() as i64 && kind == ErrorKind::Ambiguous {
+        return Decision::Unknown { reason: format!("{error}; it may have been delivered, and is too old to be sent again") };
+    }
     if age >= t.max_age.as_millis() as i64 {
         return Decision::Dead { reason: format!("not delivered within {} ({} tries); last error: {error}", format_duration(t.max_age), t.tries) };
     }
     match kind {
-        ErrorKind::RateLimited { retry_after } => {
-            let pause = retry_after.unwrap_or(DEFAULT_PAUSE).min(MAX_PAUSE);
-            Decision::Pause { until: t.now + pause.as_millis() as i64 }
-        }
+        ErrorKind::RateLimited { retry_after } => Decision::Pause { until: t.now + pause(retry_after).as_millis() as i64 },
         ErrorKind::Misconfigured => Decision::Hold { reason: error.to_string() },
+        ErrorKind::Ambiguous => {
+            let wait = repeat.map_or(CAP, |wait| wait.mul_f64(0.75 + t.jitter.clamp(0.0, 1.0) / 2.0));
+            Decision::Retry { due: t.now + wait.as_millis() as i64 }
+        }
         _ => Decision::Retry { due: t.now + backoff(t.tries, t.jitter).as_millis() as i64 },
     }
+}
+
+/// How long an outlet pauses when the platform says "too fast" and when to come back: from 1 s to an hour. That the pauses grow while nothing gets
+/// through is the breaker's part.
+pub fn pause(retry_after: Option<Duration>) -> Duration {
+    retry_after.unwrap_or(DEFAULT_PAUSE).clamp(MIN_PAUSE, MAX_PAUSE)
 }
 
 /// Exponential back-off with full jitter, from 1 s doubling to 5 min; at least 200 ms.
@@ -108,6 +131,7 @@ mod tests {
     fn at(tries: u32, age_minutes: i64) -> Try {
         Try {
             tries,
+            unanswered: 1,
             born_at: 0,
             now: age_minutes * MINUTE,
             max_age: Duration::from_secs(3600),
@@ -135,7 +159,8 @@ mod tests {
         assert_eq!(decide(at(3, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 2000 });
         assert_eq!(decide(at(30, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 150_000 }, "capped at 5 min");
         assert!(dead(&decide(at(3, 60), &fail(ErrorKind::Transient))), "too old after a failed try");
-        assert_eq!(decide(at(1, 1), &fail(ErrorKind::Ambiguous)), Decision::Retry { due: MINUTE + 500 });
+        assert_eq!(decide(at(1, 1), &fail(ErrorKind::Ambiguous)), Decision::Retry { due: MINUTE + 2000 });
+        assert!(unknown(&decide(at(1, 61), &fail(ErrorKind::Ambiguous))), "what may have come is never called not delivered");
         assert!(unknown(&decide(never(at(1, 1)), &fail(ErrorKind::Ambiguous))));
         assert!(unknown(&decide(sync(at(1, 1)), &fail(ErrorKind::Ambiguous))));
         assert!(dead(&decide(sync(at(1, 1)), &fail(ErrorKind::Transient))));
@@ -148,6 +173,7 @@ mod tests {
         assert_eq!(decide(at(1, 1), &fail(rate(secs(7)))), Decision::Pause { until: MINUTE + 7000 });
         assert_eq!(decide(at(1, 1), &fail(rate(None))), Decision::Pause { until: 2 * MINUTE });
         assert_eq!(decide(at(1, 1), &fail(rate(secs(1 << 30)))), Decision::Pause { until: 61 * MINUTE }, "capped at 1 h");
+        assert_eq!(decide(at(1, 1), &fail(rate(secs(0)))), Decision::Pause { until: MINUTE + 1000 }, "never at once");
         assert!(dead(&decide(at(1, 61), &fail(rate(secs(7))))));
         assert!(dead(&decide(sync(at(1, 1)), &fail(rate(secs(7))))));
         assert_eq!(decide(never(at(2, 1)), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 1000 }, "known not to have left");
@@ -160,6 +186,25 @@ mod tests {
             panic!("must be dead");
         };
         assert_eq!(reason, "not delivered within 1h (12 tries); last error: connection refused (code ECONNREFUSED)");
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_repeated_three_times_spread_out_and_then_told() {
+        for jitter in [0.0, 0.5, 1.0] {
+            let mut waits = Vec::new();
+            for unanswered in 1.. {
+                match decide(Try { unanswered, jitter, ..at(unanswered, 1) }, &fail(ErrorKind::Ambiguous)) {
+                    Decision::Retry { due } => waits.push(due - MINUTE),
+                    Decision::Unknown { reason } => {
+                        assert_eq!(reason, "refused; it was sent 4 times, may have been delivered, and is not sent again");
+                        break;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(waits.len(), 3);
+            assert!(waits[0] >= 1500 && waits[1] > 5 * waits[0] && waits[2] > 3 * waits[1] && waits[2] <= CAP.as_millis() as i64, "{waits:?}");
+        }
     }
 
     #[test]

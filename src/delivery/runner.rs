@@ -9,15 +9,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::channel::{Limit, Probe};
-use crate::model::{ErrorKind, LaneId, MessageId, OutletKey};
+use crate::channel::{Counted, Limit, Probe};
+use crate::model::{ErrorKind, LaneId, MessageId, OutletKey, Recipient};
 use crate::store::{Claim, Fence, LaneHead, Mode, Owned, StoreError, Waiting};
 use crate::template::MessageKind;
 
 use super::attempt::{Finished, READ, Step};
 use super::breaker::Breaker;
 use super::engine::{Handle, Shared};
-use super::hold::{FIRST_TRIAL, Hold};
+use super::hold::{FIRST_TRIAL, Hold, Refused};
 use super::job::{Caller, Job};
 use super::lanes::{Lanes, MAX_LANES};
 use super::pace::Pacer;
@@ -74,8 +74,8 @@ pub struct Runner {
     pub(super) calls: VecDeque<Job>,
     pub(super) jobs: Vec<Job>,
     pub(super) split: VecDeque<(Arc<str>, Vec<LaneId>)>,
-    /// Messages of the steps under way, and their channels.
-    pub(super) running: HashMap<MessageId, Arc<str>>,
+    /// Messages of the steps under way.
+    pub(super) running: HashMap<MessageId, Running>,
     /// Messages about which memory and store differed at the last look.
     pub(super) unknown: HashSet<MessageId>,
     /// Messages whose end is being recorded without an attempt.
@@ -84,8 +84,8 @@ pub struct Runner {
     pub(super) again: bool,
     /// The last epoch that was had of the outlet and not given back.
     pub(super) last: i64,
-    /// No ready lane has a channel that may send.
-    nothing: bool,
+    /// When a ready lane's channel may send; `None` when none may, whatever the time.
+    lanes_at: Option<Instant>,
     /// Channels that moved away, of which something is here: to be brought home before the outlet is owned again.
     pub(super) strays: BTreeSet<Arc<str>>,
     /// When strays were last brought home.
@@ -94,6 +94,7 @@ pub struct Runner {
     paused_until: Instant,
     breaker: Breaker,
     pub(super) hold: Option<Hold>,
+    refused: Refused,
     pub(super) tasks: JoinSet<(MessageId, Finished)>,
     /// Those of the tasks that only wait for the disk.
     answered: Arc<AtomicUsize>,
@@ -105,6 +106,12 @@ pub struct Runner {
     /// Look again from then on if memory runs low.
     pub(super) refill_at: Instant,
     concurrency: usize,
+}
+
+/// A step under way.
+pub(super) struct Running {
+    pub(super) channel: Arc<str>,
+    counted: Counted,
 }
 
 /// Lanes, how many were asked for, and the open messages if this was a look for its own sake.
@@ -136,13 +143,14 @@ impl Runner {
             ended: HashSet::new(),
             again: false,
             last: 0,
-            nothing: false,
+            lanes_at: None,
             strays: BTreeSet::new(),
             brought: None,
             pacer: Pacer::new(&[]),
             paused_until: now,
             breaker: Breaker::default(),
             hold: None,
+            refused: Refused::default(),
             tasks: JoinSet::new(),
             answered: Arc::default(),
             probes: JoinSet::new(),
@@ -181,8 +189,8 @@ impl Runner {
                 biased;
                 Some(done) = self.tasks.join_next() => match done {
                     Ok((message, finished)) => {
-                        self.running.remove(&message);
-                        self.finished(finished);
+                        let counted = self.running.remove(&message).map_or(Counted::Outlet, |running| running.counted);
+                        self.finished(finished, &counted);
                     }
                     Err(error) => self.crashed(&error),
                 },
@@ -220,7 +228,7 @@ impl Runner {
         let (now, now_ms) = (clock.instant(), clock.now_ms());
         let limits = self.limits();
         let pacer = Pacer::new(&limits);
-        self.concurrency = self.own_concurrency();
+        self.concurrency = self.own_concurrency().min(pacer.at_once());
         let claim = Claim {
             outlet: self.outlet.clone(),
             node: self.shared.node.to_string(),
@@ -267,9 +275,8 @@ impl Runner {
 
     /// Pace, pause and hold as the store has them.
     fn restore(&mut self, owned: &Owned, now: Instant, now_ms: i64) {
-        let crash = u32::from(owned.epoch > 1);
-        // What a crash cut off may have reached the platform without a record: as many as can be under way count as sent now.
-        let unseen = if self.pacer.is_off() { 0 } else { self.concurrency.min(self.pacer.at_once()) as u32 * crash };
+        // What a crash cut off may have reached the platform without a record: as many as can have been under way count as sent now.
+        let unseen = if self.pacer.is_off() || owned.released { 0 } else { self.concurrency };
         let ages = owned.sends.iter().map(|at| Duration::from_millis((now_ms - at).max(0) as u64));
         self.pacer.restore(now, ages.chain((0..unseen).map(|_| Duration::ZERO)));
         let pause = Duration::from_millis((owned.paused_until - now_ms).max(0) as u64).min(super::policy::MAX_PAUSE);
@@ -289,11 +296,12 @@ impl Runner {
             Command::Reload => {
                 let limits = self.limits();
                 self.pacer.set_limits(&limits);
-                self.concurrency = self.own_concurrency();
+                self.concurrency = self.own_concurrency().min(self.pacer.at_once());
                 if let Some(hold) = &mut self.hold {
                     hold.trial_at = now;
                     hold.wait = FIRST_TRIAL;
                 }
+                self.refused.clear();
                 self.paused_until = self.paused_until.min(now + super::policy::MAX_PAUSE);
                 self.look_at = now;
                 self.brought = None;
@@ -314,7 +322,7 @@ impl Runner {
             self.lanes.doubt(now);
             let limits = self.limits();
             self.pacer.set_limits(&limits);
-            self.concurrency = self.own_concurrency();
+            self.concurrency = self.own_concurrency().min(self.pacer.at_once());
             self.look_at = now;
         }
         self.lanes.tick(now);
@@ -331,13 +339,15 @@ impl Runner {
                 self.without_channel(job, now);
                 break;
             };
-            self.pacer.begin(now);
+            let counted = self.counted(&job);
+            self.pacer.begin(now, &counted);
             let fence = Fence { outlet: self.outlet.clone(), epoch: self.epoch };
             let answered = self.pacer.is_off().then(|| self.answered.clone());
             let (shared, handle, plan) = (self.shared.clone(), self.handle.clone(), self.shared.plan.load_full());
             let lease = self.lease.map(|until| (self.claimed_at, until));
-            let step = Step { shared, plan, channel, fence, handle, lease, answered };
-            self.running.insert(job.id, job.channel.clone());
+            let at_fault = self.refused.at_fault(job.members.iter());
+            let step = Step { shared, plan, channel, fence, handle, lease, answered, at_fault };
+            self.running.insert(job.id, Running { channel: job.channel.clone(), counted });
             self.tasks.spawn(async move { (job.id, step.run(job).await) });
         }
         self.show();
@@ -351,45 +361,62 @@ impl Runner {
 
     /// The next message to start: direct calls, then messages under way, then halves of a refused digest, then lanes.
     fn pick(&mut self, now: Instant) -> Option<Job> {
-        self.nothing = false;
-        if !self.has_room() || now < self.paused_until || self.pacer.slot(now, 1) > now {
+        self.lanes_at = Some(now);
+        if !self.has_room() || now < self.paused_until {
             return None;
         }
-        if let Some(call) = self.calls.pop_front() {
-            return Some(call);
+        if let Some(call) = (0..self.calls.len()).find(|i| self.slot(now, &self.counted(&self.calls[*i])) <= now) {
+            return self.calls.remove(call);
         }
+        let due: Vec<bool> = (0..self.jobs.len()).map(|i| self.jobs[i].due <= now && self.slot(now, &self.counted(&self.jobs[i])) <= now).collect();
         if self.again {
-            let call = self.jobs.iter().position(|job| job.caller.is_some() && job.due <= now)?;
+            let call = self.jobs.iter().zip(&due).position(|(job, due)| job.caller.is_some() && *due)?;
             return Some(self.jobs.swap_remove(call));
         }
         let trial = self.hold.as_ref().is_some_and(|h| h.trying);
         if (self.hold.is_some() && !trial) || ((trial || self.breaker.is_open()) && !self.tasks.is_empty()) {
             return None;
         }
-        if let Some(i) = self.jobs.iter().position(|j| j.due <= now) {
+        let now_ms = self.shared.clock.now_ms();
+        if trial && let Some((lane, channel)) = self.newest(now_ms) {
+            let taken = self.lanes.take(lane, READ, now);
+            return Some(Job::of_lanes(channel, MessageKind::Single, vec![taken], now, now_ms));
+        }
+        let fresh = self.jobs.iter().zip(&due).position(|(job, due)| trial && *due && !self.refused.any(job.members.iter()));
+        if let Some(i) = fresh.or_else(|| due.iter().position(|due| *due)) {
             return Some(self.jobs.swap_remove(i));
         }
-        let now_ms = self.shared.clock.now_ms();
-        if let Some((channel, lanes)) = self.split.pop_front() {
+        if let Some((channel, _)) = self.split.front().cloned()
+            && self.slot(now, &self.counted_of(&channel)) <= now
+            && let Some((channel, lanes)) = self.split.pop_front()
+        {
             return Some(self.digest(channel, lanes, now, now_ms));
         }
         let shared = self.shared.clone();
         let mut muted: Option<(Arc<str>, Instant)> = None;
+        let mut slots: HashMap<Arc<str>, Instant> = HashMap::new();
         let found = self.lanes.first(|name| match shared.muted_until(name, now_ms) {
             Some(until) => {
                 muted = Some((name.clone(), now + Duration::from_millis((until - now_ms).max(0) as u64)));
                 false
             }
-            None => shared.plan.load().channel(name).is_some_and(|channel| channel.outlet == self.outlet),
+            None if self.channel(name).is_none() => false,
+            None => *slots.entry(name.clone()).or_insert_with(|| self.slot(now, &self.counted_of(name))) <= now,
         });
         if let Some((name, until)) = muted {
             self.lanes.postpone(&name, until, now);
         }
-        self.nothing = found.is_none();
-        let (first, channel) = found?;
+        let Some((first, channel)) = found else {
+            self.lanes_at = slots.into_values().min();
+            return None;
+        };
         let plan = self.channel(&channel)?;
-        let crowd = self.lanes.ready_len() + if self.lanes.complete { 0 } else { MAX_LANES };
-        if crowd > 1 && self.pacer.spread(now) > now {
+        let counted = self.counted_of(&channel);
+        let mine = if counted == Counted::Outlet { self.lanes.ready_len() } else { self.lanes.of_channel(&channel, MAX_LANES).len() };
+        let crowd = mine + if self.lanes.complete { 0 } else { MAX_LANES };
+        let spread = self.pacer.spread(now, &counted);
+        if crowd > 1 && spread > now {
+            self.lanes_at = Some(spread);
             return None;
         }
         let soon = plan.digest.is_none_or(|after| crowd as f64 <= self.pacer.rate() * after.as_secs_f64());
@@ -401,6 +428,16 @@ impl Runner {
         Some(self.digest(channel, lanes, now, now_ms))
     }
 
+    /// The trial of a held outlet: the lane with the newest delivery of those that may be sent and were not refused.
+    fn newest(&self, now_ms: i64) -> Option<(LaneId, Arc<str>)> {
+        let plan = self.shared.plan.load();
+        self.lanes.newest(|channel, waiting| {
+            self.shared.muted_until(channel, now_ms).is_none()
+                && plan.channel(channel).is_some_and(|channel| channel.outlet == self.outlet)
+                && !self.refused.any(waiting)
+        })
+    }
+
     /// A digest of lanes; of a single one its own message.
     fn digest(&mut self, channel: Arc<str>, lanes: Vec<LaneId>, now: Instant, now_ms: i64) -> Job {
         let kind = if lanes.len() > 1 { MessageKind::Digest } else { MessageKind::Single };
@@ -408,15 +445,33 @@ impl Runner {
         Job::of_lanes(channel, kind, taken, now, now_ms)
     }
 
-    fn finished(&mut self, finished: Finished) {
+    /// Against what the platform counts a message.
+    fn counted(&self, job: &Job) -> Counted {
+        let only: Vec<Recipient> = job.members.iter().flat_map(|member| member.target.only.iter().cloned()).collect();
+        match self.channel(&job.channel) {
+            Some(channel) if only.is_empty() || job.members.len() > 1 => channel.driver.counted(&channel.recipients),
+            Some(channel) => channel.driver.counted(&only),
+            None => Counted::Outlet,
+        }
+    }
+
+    fn counted_of(&self, channel: &str) -> Counted {
+        self.channel(channel).map_or(Counted::Outlet, |channel| channel.driver.counted(&channel.recipients))
+    }
+
+    fn slot(&self, now: Instant, counted: &Counted) -> Instant {
+        self.pacer.slot(now, counted)
+    }
+
+    fn finished(&mut self, finished: Finished, counted: &Counted) {
         let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
         if finished.answered {
             self.answered.fetch_sub(1, Ordering::AcqRel);
         }
         if finished.began {
-            self.pacer.end(now)
+            self.pacer.end(now, counted)
         } else {
-            self.pacer.cancel()
+            self.pacer.cancel(counted)
         }
         for (lane, read, back) in finished.lanes {
             self.lanes.close(lane, read, back, now, now_ms);
@@ -428,6 +483,7 @@ impl Runner {
             self.jobs.push(job);
         }
         self.shared.hand_over(&finished.children);
+        let resting = now < self.paused_until;
         if let Some(until) = finished.paused_until {
             self.paused_until = self.paused_until.max(now + Duration::from_millis((until - now_ms).max(0) as u64));
         }
@@ -435,9 +491,17 @@ impl Runner {
             self.epoch = 0;
         }
         let Some(error) = finished.error else { return };
+        match (&error, &finished.held) {
+            (None, _) => {
+                self.refused.forget(&finished.members);
+                self.refused.passed();
+            }
+            (_, Some(_)) => self.refused.add(finished.members),
+            _ => {}
+        }
         match error {
-            Some(ErrorKind::Transient | ErrorKind::Ambiguous) => {
-                if let Some(rest) = self.breaker.failed() {
+            Some(ErrorKind::Transient | ErrorKind::Ambiguous | ErrorKind::RateLimited { .. }) => {
+                if let Some(rest) = self.breaker.failed(resting) {
                     self.paused_until = self.paused_until.max(now + rest);
                 }
             }
@@ -458,9 +522,9 @@ impl Runner {
 
     /// Direct calls that got no slot in time: told so, recorded so, never sent later.
     fn expire_calls(&mut self, now: Instant) {
-        let paused = self.paused_until.max(self.pacer.slot(now, 1));
         let mut i = 0;
         while i < self.calls.len() {
+            let paused = self.paused_until.max(self.slot(now, &self.counted(&self.calls[i])));
             let late = self.calls[i].caller.as_ref().is_some_and(|c| now >= c.deadline || paused >= c.deadline);
             if late && let Some(mut call) = self.calls.remove(i) {
                 let answer = call.caller.take().and_then(|c| c.answer);
@@ -491,18 +555,19 @@ impl Runner {
         if idle {
             let mut work: Option<Instant> = None;
             if !self.calls.is_empty() {
-                work = Some(self.pacer.slot(now, 1));
+                work = self.calls.iter().map(|call| self.slot(now, &self.counted(call))).min();
             }
             let held = self.hold.as_ref().is_some_and(|hold| !hold.trying);
             let single = (self.hold.is_some() || self.breaker.is_open()) && !self.tasks.is_empty();
             let may = !held && !single;
-            if let Some(job) = self.jobs.iter().filter(|job| if self.again { job.caller.is_some() } else { may }).map(|j| j.due).min() {
-                let at = job.max(self.pacer.slot(now, 1));
+            let jobs = self.jobs.iter().filter(|job| if self.again { job.caller.is_some() } else { may });
+            if let Some(at) = jobs.map(|job| job.due.max(self.slot(now, &self.counted(job)))).min() {
                 work = Some(work.map_or(at, |w| w.min(at)));
             }
-            if may && !self.again && ((self.lanes.ready_len() > 0 && !self.nothing) || !self.split.is_empty()) {
-                let at = if self.lanes.ready_len() > 1 { self.pacer.spread(now) } else { self.pacer.slot(now, 1) };
-                work = Some(work.map_or(at, |w| w.min(at)));
+            if may && !self.again {
+                let lanes = self.lanes_at.filter(|_| self.lanes.ready_len() > 0);
+                let split = self.split.front().map(|(channel, _)| self.slot(now, &self.counted_of(channel)));
+                work = work.into_iter().chain(lanes).chain(split).min();
             }
             if let Some(at) = work {
                 wake = wake.min(at.max(self.paused_until).max(now + Duration::from_millis(2)));
@@ -520,7 +585,6 @@ impl Runner {
     /// A step panicked: its lanes are read again from the store; nothing is lost, a send may repeat.
     fn crashed(&mut self, error: &tokio::task::JoinError) {
         tracing::error!(outlet = %self.outlet, %error, "a delivery step failed unexpectedly; the outlet starts over from the store");
-        self.pacer.cancel();
         self.epoch = 0;
     }
 

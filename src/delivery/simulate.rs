@@ -11,6 +11,7 @@ use super::compose::Draft;
 use super::intake::Intake;
 use super::pace::Pacer;
 use super::plan::{ChannelPlan, Plan};
+use crate::channel::Counted;
 use crate::model::{Event, EventId, LaneId, MessageId, OutletKey};
 use crate::store::{State, Waiting};
 use crate::template::MessageKind;
@@ -110,12 +111,13 @@ fn outlet(plan: &Plan, arrivals: Vec<Arrival>, now: Timestamp, start: Instant, f
             at = start + next.at;
             continue;
         };
-        let free = if order.len() > 1 { pacer.spread(at) } else { pacer.slot(at, 1) };
+        let Some(channel) = waiting.get(head).and_then(|lane| plan.channel(&lane[0].member.channel)).cloned() else { return };
+        let counted = channel.driver.counted(&channel.recipients);
+        let free = if order.len() > 1 { pacer.spread(at, &counted) } else { pacer.slot(at, &counted) };
         if free > at {
             at = coming.front().map_or(free, |next| free.min(start + next.at).max(at + Duration::from_millis(1)));
             continue;
         }
-        let Some(channel) = waiting.get(head).and_then(|lane| plan.channel(&lane[0].member.channel)).cloned() else { return };
         let soon = channel.digest.is_none_or(|after| order.len() as f64 <= pacer.rate() * after.as_secs_f64());
         let taken: Vec<LaneId> = if soon {
             order.pop_front().into_iter().collect()
@@ -148,11 +150,12 @@ fn send(
         _ => MessageKind::Fold,
     };
     let members: Vec<Waiting> = taken.iter().map(|arrival| arrival.member.clone()).collect();
+    let counted: Counted = channel.driver.counted(&channel.recipients);
     let composed = Draft { plan, channel, message: MessageId::new(), members: &members, kind, now, plain: None, unmentioned: None }.compose();
     for page in &composed.pages {
-        at = pacer.slot(at, 1).max(at);
-        pacer.begin(at);
-        pacer.end(at + SEND);
+        at = pacer.slot(at, &counted).max(at);
+        pacer.begin(at, &counted);
+        pacer.end(at + SEND, &counted);
         forecast.pages += 1;
         forecast.named += page.coverage.iter().map(|coverage| coverage.named.len()).sum::<usize>();
     }

@@ -40,10 +40,7 @@ pub trait Store: Send + Sync + 'static {
     async fn renew(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError>;
 
     /// Gives an outlet up: another node may claim it at once. Nothing happens when `fence` is old. One transaction.
-    async fn release(&self, fence: Fence) -> Result<(), StoreError> {
-        let _ = fence;
-        Ok(())
-    }
+    async fn release(&self, fence: Fence) -> Result<(), StoreError>;
 
     /// Says that a node is alive, and gives all that are, by name. Where only one process can use the store, that is itself. One transaction.
     async fn beat(&self, beat: Beat) -> Result<Vec<NodeRow>, StoreError> {

@@ -106,16 +106,18 @@ async fn a_token_that_expired_is_renewed_within_the_attempt() {
 
 /// Chances in the mix; a third of all requests meet trouble.
 fn mix(own: &[Fault]) -> Vec<(f64, Fault)> {
+    // Less of what may have been delivered: it is repeated three times, not for ever.
     let one = |fault| (0.03, fault);
+    let unknown = |fault| (0.015, fault);
     let mut mix = vec![
         one(Fault::Status(500, None)),
         one(Fault::Html(502)),
-        one(Fault::CloseBefore),
-        one(Fault::CloseAfter),
-        one(Fault::Reset),
-        one(Fault::ResetAfter),
-        one(Fault::Truncate),
-        one(Fault::Cut),
+        unknown(Fault::CloseBefore),
+        unknown(Fault::CloseAfter),
+        unknown(Fault::Reset),
+        unknown(Fault::ResetAfter),
+        unknown(Fault::Truncate),
+        unknown(Fault::Cut),
         (0.01, Fault::Hang),
         (0.01, Fault::Down(Duration::from_millis(300))),
     ];

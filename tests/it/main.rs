@@ -28,6 +28,7 @@ mod moved;
 mod openapi;
 mod operations;
 mod phones;
+mod rates;
 mod reload;
 mod security;
 mod storm;

@@ -31,9 +31,9 @@ pub static PLATFORM: Platform = Platform {
     limit: "50 blocks (https://docs.slack.dev/reference/block-kit/blocks), about 13,000 characters in all blocks \
             (https://github.com/slackapi/bolt-js/issues/2509), 40,000 characters of text (https://docs.slack.dev/reference/methods/chat.postMessage)",
     pace: Pace {
-        limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
+        limits: &[Limit { count: 60, window: Duration::from_secs(60) }],
         per_month: None,
-        source: "https://docs.slack.dev/apis/web-api/rate-limits: one message per second and channel; incoming webhooks one per second",
+        source: "https://docs.slack.dev/apis/web-api/rate-limits: one message per second and channel or incoming webhook, short bursts of more",
     },
     concurrency: 1,
     batch: 1,

@@ -26,9 +26,10 @@ pub static PLATFORM: Platform = Platform {
     measure: &body::measure,
     limit: "4,096 characters (https://core.telegram.org/bots/api#sendmessage)",
     pace: Pace {
-        limits: &[Limit { count: 1, window: Duration::from_secs(1) }, Limit { count: 20, window: Duration::from_secs(60) }],
+        limits: &[Limit { count: 20, window: Duration::from_secs(60) }],
         per_month: None,
-        source: "https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: one message per second and chat, 20 a minute and group",
+        source: "https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: 20 a minute and group; one message per second and \
+                 chat, short bursts of more",
     },
     concurrency: 1,
     batch: 1,

@@ -18,6 +18,12 @@ pub(super) const MAX_USERS: usize = 1000;
 const MAX_PARTIES: usize = 100;
 /// Everybody who can see the application (same page).
 pub(super) const EVERYBODY: &str = "@all";
+/// Whether a recipient is one member, and not a group of them.
+pub(super) fn is_member(recipient: &Recipient) -> bool {
+    let name = recipient.expose();
+    name != EVERYBODY && !name.starts_with(PARTY) && !name.starts_with(TAG)
+}
+
 /// How a department's id is told from a user's among the recipients.
 pub(super) const PARTY: &str = "party:";
 /// The same for tags.

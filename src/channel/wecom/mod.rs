@@ -17,7 +17,7 @@ use tokio::time::Instant;
 pub use config::Config;
 
 use super::token::{Fresh, TokenCache};
-use super::{CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, Probe, SendContext, kit};
+use super::{CellResult, Channel, Counted, Limit, OnAmbiguous, Pace, Platform, Probe, SendContext, kit};
 use crate::model::{ErrorKind, Escape, FieldSpec, Page, Recipient, Secret, SendError};
 
 /// The card.
@@ -61,6 +61,15 @@ impl Channel for Driver {
             Ok(results) => results,
             Err(error) => kit::all(to, Err(error)),
         }
+    }
+
+    /// The limits are each member's (<https://developer.work.weixin.qq.com/document/path/90454>); who is in a department or has a tag is not known.
+    fn counted(&self, to: &[Recipient]) -> Counted {
+        if to.is_empty() || !to.iter().all(config::is_member) {
+            return Counted::Outlet;
+        }
+        // Members' ids are the same in either case (https://developer.work.weixin.qq.com/document/path/90195).
+        Counted::Recipients(to.iter().map(|member| Recipient::new(member.expose().to_lowercase())).collect())
     }
 
     async fn probe(&self) -> Probe {

@@ -227,6 +227,15 @@ impl Lanes {
         })
     }
 
+    /// The ready lane with the newest delivery in memory among those that pass, and its channel.
+    pub fn newest(&self, mut passes: impl FnMut(&Arc<str>, &mut dyn Iterator<Item = &Waiting>) -> bool) -> Option<(LaneId, Arc<str>)> {
+        let of = |id: &LaneId| self.map.get(id).map(|lane| (*id, lane));
+        let passing =
+            self.ready.iter().filter_map(|(_, id)| of(id)).filter(|(_, lane)| passes(&lane.channel, &mut lane.queue.iter().map(|i| &i.waiting)));
+        let newest = passing.max_by_key(|(_, lane)| lane.queue.iter().map(|i| i.waiting.born_at).max());
+        newest.map(|(id, lane)| (id, lane.channel.clone()))
+    }
+
     /// Up to `n` ready lanes of a channel, most severe first.
     pub fn of_channel(&self, channel: &str, n: usize) -> Vec<LaneId> {
         self.ready.iter().filter(|(_, id)| self.map.get(id).is_some_and(|l| &*l.channel == channel)).take(n).map(|(_, id)| *id).collect()

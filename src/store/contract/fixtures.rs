@@ -78,7 +78,7 @@ pub async fn fence(store: &S) -> Fence {
 
 /// A cell of page 0.
 pub fn cell(recipient: &str, state: CellState) -> Cell {
-    Cell { page: 0, recipient: Recipient::new(recipient), state, tries: 0, due_at: T0, platform_id: None, code: None }
+    Cell { page: 0, recipient: Recipient::new(recipient), state, tries: 0, unanswered: 0, due_at: T0, platform_id: None, code: None }
 }
 
 /// A message of `ops` with one page and one cell.

@@ -10,7 +10,7 @@ pub async fn a_single_is_written_at_settle(store: S) {
     let single = message(&[a.id]);
     let id = single.id;
     let mut s = Settlement { now: T0 + 9, attempt: Some(ended("ok", T0)), ..with_message(&fence, single, true) };
-    s.cells = vec![Cell { tries: 1, platform_id: Some("p".into()), ..cell("room", CellState::Ok) }];
+    s.cells = vec![Cell { tries: 1, unanswered: 2, platform_id: Some("p".into()), ..cell("room", CellState::Ok) }];
     s.deliveries = vec![change(&a, State::Sent)];
     assert_eq!(store.settle(s).await.unwrap(), Settled::default());
     let detail = store.show(a.id).await.unwrap().unwrap();

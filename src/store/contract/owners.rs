@@ -10,6 +10,12 @@ pub async fn every_claim_raises_the_epoch(store: S) {
     assert!(again.epoch > first.epoch, "a restarted node must be fenced from its own past");
     assert_eq!((again.paused_until, again.held, again.month.as_str(), again.month_sent), (0, None, "", 0));
     assert!(again.open.is_empty() && again.sends.is_empty());
+    assert!(first.released && !again.released, "nobody had it before the first claim; the first owner never gave it up");
+    store.release(Fence { outlet: outlet(), epoch: first.epoch }).await.unwrap();
+    assert!(!store.own(claim("n1", T0 + 2)).await.unwrap().unwrap().released, "an old owner gives up nothing");
+    let last = store.own(claim("n1", T0 + 3)).await.unwrap().unwrap();
+    store.release(Fence { outlet: outlet(), epoch: last.epoch }).await.unwrap();
+    assert!(store.own(claim("n2", T0 + 4)).await.unwrap().unwrap().released, "given up, it is anybody's at once");
 }
 
 pub async fn a_live_lease_keeps_others_out(store: S) {

@@ -25,14 +25,11 @@ pub(super) async fn own(tx: &Tx, claim: &Claim, by_database: bool) -> Result<Opt
     tx.execute("INSERT INTO outlet (key) VALUES ($1) ON CONFLICT (key) DO NOTHING", &[&key]).await?;
     let free = tx
         .first(
-            &format!("SELECT owner = $3 OR owner = '' OR lease_until <= {NOW} FROM outlet WHERE key = $4 FOR UPDATE"),
+            &format!("SELECT owner = $3 OR owner = '' OR lease_until <= {NOW}, owner = '' FROM outlet WHERE key = $4 FOR UPDATE"),
             &[&by_database, &claim.now, &claim.node, &key],
         )
         .await?;
-    let free = free.map(|row| get::<bool>(&row, 0)).transpose()?;
-    if free != Some(true) {
-        return Ok(None);
-    }
+    let Some(free) = free.filter(|row| get(row, 0).unwrap_or(false)) else { return Ok(None) };
     let row = tx
         .first(
             &format!(
@@ -47,6 +44,7 @@ pub(super) async fn own(tx: &Tx, claim: &Claim, by_database: bool) -> Result<Opt
         epoch: get(&row, 0)?,
         paused_until: get(&row, 1)?,
         held: get(&row, 2)?,
+        released: get(&free, 1)?,
         month: get(&row, 3)?,
         month_sent: get(&row, 4)?,
         ..Owned::default()

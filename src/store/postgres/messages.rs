@@ -106,16 +106,17 @@ pub(super) async fn write_cells(tx: &Tx, cells: &[(MessageId, &Cell)]) -> Result
     let recipients: Vec<&str> = last.keys().map(|(.., recipient)| *recipient).collect();
     let states: Vec<&str> = last.values().map(|c| c.state.as_str()).collect();
     let tries: Vec<i64> = last.values().map(|c| i64::from(c.tries)).collect();
+    let unanswered: Vec<i64> = last.values().map(|c| i64::from(c.unanswered)).collect();
     let due: Vec<i64> = last.values().map(|c| c.due_at).collect();
     let platform_ids: Vec<Option<&str>> = last.values().map(|c| c.platform_id.as_deref()).collect();
     let codes: Vec<Option<&str>> = last.values().map(|c| c.code.as_deref()).collect();
     tx.execute(
-        "INSERT INTO cell (message_id, page, recipient, state, tries, due_at, platform_id, code)
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (message_id, page, recipient) DO UPDATE SET state = excluded.state, tries = excluded.tries, due_at = excluded.due_at,
-             platform_id = excluded.platform_id, code = excluded.code
+        "INSERT INTO cell (message_id, page, recipient, state, tries, unanswered, due_at, platform_id, code)
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (message_id, page, recipient) DO UPDATE SET state = excluded.state, tries = excluded.tries, unanswered = excluded.unanswered,
+             due_at = excluded.due_at, platform_id = excluded.platform_id, code = excluded.code
          WHERE cell.state <> 'ok'",
-        &[&messages, &pages, &recipients, &states, &tries, &due, &platform_ids, &codes],
+        &[&messages, &pages, &recipients, &states, &tries, &unanswered, &due, &platform_ids, &codes],
     )
     .await?;
     Ok(())

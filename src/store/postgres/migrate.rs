@@ -9,7 +9,7 @@ use crate::store::StoreError;
 
 /// The steps; the first makes version 1. Beside each stands the oldest version whose programs can go on working once it is made: a step that only
 /// adds leaves that of the step before it, so that nodes can be upgraded one after the other.
-const STEPS: &[(&str, i64)] = &[(include_str!("schema_1.sql"), 1), (include_str!("schema_2.sql"), 1)];
+const STEPS: &[(&str, i64)] = &[(include_str!("schema_1.sql"), 1), (include_str!("schema_2.sql"), 1), (include_str!("schema_3.sql"), 1)];
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
 /// Seed of the advisory lock's number, one of our own: "watchfir" in ASCII.

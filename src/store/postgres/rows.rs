@@ -19,7 +19,7 @@ pub(super) const DELIVERY: &str = "d.id, d.event_id, d.lane_id, d.lane_seq, d.ch
 /// An event's columns for [`stored_event`].
 pub(super) const EVENT: &str = "e.id, e.received_at, e.plan, e.note, e.body";
 /// A cell's columns for [`cell`].
-pub(super) const CELL: &str = "page, recipient, state, tries, due_at, platform_id, code";
+pub(super) const CELL: &str = "page, recipient, state, tries, unanswered, due_at, platform_id, code";
 /// An attempt's columns for [`attempt`].
 pub(super) const ATTEMPT: &str = "id, page, begun_at, ended_at, kind, code, answer";
 
@@ -168,9 +168,10 @@ pub(super) fn cell(row: &Row, at: usize) -> Result<Cell, Fail> {
         recipient: Recipient::new(get::<String>(row, at + 1)?),
         state,
         tries: count(row, at + 3)?,
-        due_at: get(row, at + 4)?,
-        platform_id: get(row, at + 5)?,
-        code: get(row, at + 6)?,
+        unanswered: count(row, at + 4)?,
+        due_at: get(row, at + 5)?,
+        platform_id: get(row, at + 6)?,
+        code: get(row, at + 7)?,
     })
 }
 

@@ -14,6 +14,7 @@ use crate::store::{Claim, Fence, OpenMessage, OutletChange, Owned, Waiting};
 /// [`crate::store::Store::own`].
 pub(super) fn own(db: &Connection, claim: &Claim) -> Result<Option<Owned>, Fail> {
     let key = claim.outlet.as_str();
+    let before: Option<String> = db.prepare_cached("SELECT owner FROM outlet WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()?;
     let mut upsert = db.prepare_cached(
         "INSERT INTO outlet (key, owner, epoch, lease_until) VALUES (?1, ?2, 1, ?3)
          ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, epoch = epoch + 1, lease_until = excluded.lease_until
@@ -31,6 +32,7 @@ pub(super) fn own(db: &Connection, claim: &Claim) -> Result<Option<Owned>, Fail>
         })
     });
     let Some(mut owned) = owned.optional()? else { return Ok(None) };
+    owned.released = before.is_none_or(|owner| owner.is_empty());
     db.prepare_cached("UPDATE attempt INDEXED BY attempt_open SET ended_at = ?2, kind = 'unknown' WHERE outlet = ?1 AND ended_at IS NULL")?
         .execute(params![key, claim.now])?;
     let mut sends = db.prepare_cached("SELECT begun_at FROM attempt WHERE outlet = ?1 AND begun_at >= ?2 ORDER BY begun_at")?;
@@ -76,6 +78,13 @@ pub(super) fn renew(db: &Connection, node: &str, lease_until: i64) -> Result<Vec
     let mut update = db.prepare_cached("UPDATE outlet SET lease_until = ?2 WHERE owner = ?1 RETURNING key")?;
     let rows = update.query_map(params![node, lease_until], |row| Ok(OutletKey::from_stored(row.get_ref(0)?.as_str()?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// [`crate::store::Store::release`].
+pub(super) fn release(db: &Connection, fence: &Fence) -> Result<(), Fail> {
+    db.prepare_cached("UPDATE outlet SET owner = '', lease_until = 0 WHERE key = ?1 AND epoch = ?2")?
+        .execute(params![fence.outlet.as_str(), fence.epoch])?;
+    Ok(())
 }
 
 /// [`crate::store::Store::outlet`].

@@ -67,13 +67,15 @@ pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedM
 /// Adds or changes cells. A cell that is ok stays as it is: it is never sent again (I5).
 pub(super) fn write_cells(db: &Connection, message: MessageId, cells: &[Cell]) -> Result<(), Fail> {
     let mut upsert = db.prepare_cached(
-        "INSERT INTO cell (message_id, page, recipient, state, tries, due_at, platform_id, code) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (message_id, page, recipient) DO UPDATE SET state = excluded.state, tries = excluded.tries, due_at = excluded.due_at,
-             platform_id = excluded.platform_id, code = excluded.code
+        "INSERT INTO cell (message_id, page, recipient, state, tries, unanswered, due_at, platform_id, code)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (message_id, page, recipient) DO UPDATE SET state = excluded.state, tries = excluded.tries, unanswered = excluded.unanswered,
+             due_at = excluded.due_at, platform_id = excluded.platform_id, code = excluded.code
          WHERE cell.state <> 'ok'",
     )?;
     for c in cells {
-        upsert.execute(params![bytes(&message.0), c.page, c.recipient.expose(), c.state.as_str(), c.tries, c.due_at, c.platform_id, c.code])?;
+        let key = (bytes(&message.0), c.page, c.recipient.expose());
+        upsert.execute(params![key.0, key.1, key.2, c.state.as_str(), c.tries, c.unanswered, c.due_at, c.platform_id, c.code])?;
     }
     Ok(())
 }

@@ -238,6 +238,10 @@ impl Store for SqliteStore {
         self.write(512, move |db| claim::set_outlet(db, &fence, &change)).await
     }
 
+    async fn release(&self, fence: Fence) -> Result<(), StoreError> {
+        self.write(256, move |db| claim::release(db, &fence)).await
+    }
+
     async fn followers(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
         self.readers.read(move |db| fallback::followers(db, lane, lane_seq)).await
     }

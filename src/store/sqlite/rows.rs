@@ -163,8 +163,9 @@ pub(super) fn pages(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Page>>
 
 /// A message's cells, by page and recipient.
 pub(super) fn cells(db: &Connection, message: MessageId) -> rusqlite::Result<Vec<Cell>> {
-    let mut select = db
-        .prepare_cached("SELECT page, recipient, state, tries, due_at, platform_id, code FROM cell WHERE message_id = ?1 ORDER BY page, recipient")?;
+    let mut select = db.prepare_cached(
+        "SELECT page, recipient, state, tries, unanswered, due_at, platform_id, code FROM cell WHERE message_id = ?1 ORDER BY page, recipient",
+    )?;
     let rows = select.query_map([bytes(&message.0)], |row| {
         let name = row.get_ref(2)?.as_str().map_err(|e| from_sql(2, e))?;
         Ok(Cell {
@@ -172,9 +173,10 @@ pub(super) fn cells(db: &Connection, message: MessageId) -> rusqlite::Result<Vec
             recipient: Recipient::new(row.get::<_, String>(1)?),
             state: CellState::parse(name).ok_or_else(|| unreadable(2, "a cell has a state that this version does not know".into()))?,
             tries: row.get(3)?,
-            due_at: row.get(4)?,
-            platform_id: row.get(5)?,
-            code: row.get(6)?,
+            unanswered: row.get(4)?,
+            due_at: row.get(5)?,
+            platform_id: row.get(6)?,
+            code: row.get(7)?,
         })
     })?;
     rows.collect()

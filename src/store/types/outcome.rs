@@ -52,6 +52,9 @@ pub struct Cell {
     pub state: CellState,
     /// Tries spent.
     pub tries: u32,
+    /// Tries whose outcome nobody knows.
+    #[serde(default)]
+    pub unanswered: u32,
     /// Not before.
     pub due_at: i64,
     /// The platform's id of it.

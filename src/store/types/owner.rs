@@ -55,6 +55,8 @@ pub struct Owned {
     pub paused_until: i64,
     /// Why it is held.
     pub held: Option<String>,
+    /// Whether its last owner gave it up ([`crate::store::Store::release`]), or there was none: nothing was cut off then.
+    pub released: bool,
     /// `2026-11`.
     pub month: String,
     /// Messages sent in that month.

@@ -115,6 +115,7 @@ pub(super) static TABLES: &[Table] = &[
             ("recipient", Text),
             ("state", Text),
             ("tries", Number),
+            ("unanswered", Number),
             ("due_at", Number),
             ("platform_id", MaybeText),
             ("code", MaybeText),

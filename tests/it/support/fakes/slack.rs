@@ -14,7 +14,7 @@ use super::server::{Platform, forget_when_full};
 use super::slack_blocks::{MAX_BLOCK_TEXT, Reading};
 
 /// Messages per channel.
-pub const PACE: Pace = Pace::Bucket { every: Duration::from_secs(1), burst: 3 };
+pub const PACE: Pace = Pace::Bucket { every: Duration::from_secs(1), burst: 25 };
 
 const MAX_TEXT: usize = 40_000;
 
