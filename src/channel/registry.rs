@@ -31,7 +31,7 @@ macro_rules! platforms {
             pub pace: Option<PaceConfig>,
             /// `off`, or `{ after: 30s }`: merge what waits when it cannot leave within this time. Default 30s.
             pub digest: Option<DigestConfig>,
-            /// Total time one attempt may take (Prometheus duration). Default `10s`.
+            /// Total time one attempt may take (Prometheus duration). Default `30s`.
             pub timeout: Option<String>,
             /// Proxy for this channel's HTTP requests: `http://`, `https://` or `socks5://`. Default: the environment's.
             pub proxy: Option<SecretSource>,

@@ -1,6 +1,7 @@
 //! The integration tests of Watchfire, as one binary.
 
 mod alarms;
+mod answers;
 mod battery;
 mod call_at_start;
 mod cards;

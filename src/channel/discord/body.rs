@@ -16,6 +16,11 @@ const ALL: usize = 6000;
 const CONTENT: usize = 2000;
 /// Of the 25 fields that an embed may have, what is of use on a phone.
 const FIELDS: usize = 8;
+/// Characters of an embed's link: a longer one is refused with the whole message, and so is one whose host has no dot.
+const URL: usize = 2048;
+/// Users and roles that may be named as pinged, each once:
+/// <https://docs.discord.com/developers/resources/message#allowed-mentions-object>
+const MENTIONED: usize = 100;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Message {
@@ -66,9 +71,11 @@ pub(super) fn message(page: &Page, username: Option<&str>) -> Message {
     let facts = &page.facts;
     let mentions = &facts.mentions;
     let all = mentions.all.then(|| "@everyone".to_owned());
-    let roles = mentions.groups.iter().map(|id| format!("<@&{id}>"));
-    let users = mentions.users.iter().map(|id| format!("<@{id}>"));
-    let mut content = all.into_iter().chain(roles).chain(users).collect::<Vec<_>>().join(" ");
+    let (users, roles) = (ids(&mentions.users), ids(&mentions.groups));
+    // What is no id would have the whole message refused; it is written as it is, where everybody sees that it pings nobody.
+    let others = mentions.users.iter().chain(&mentions.groups).filter(|id| !is_id(id)).map(|id| format!("@{}", id.trim_start_matches('@')));
+    let pings = roles.iter().map(|id| format!("<@&{id}>")).chain(users.iter().map(|id| format!("<@{id}>")));
+    let mut content = all.into_iter().chain(pings).chain(others).collect::<Vec<_>>().join(" ");
     let mut embeds = Vec::new();
     let text = page.field("text").trim_end();
     if page.plain {
@@ -78,7 +85,7 @@ pub(super) fn message(page: &Page, username: Option<&str>) -> Message {
         let field = |(name, value): &(String, String)| Field { name: cut_units(name, NAME), value: cut_units(value, VALUE / 8), inline: true };
         embeds.push(Embed {
             title: cut_units(title, TITLE),
-            url: facts.links.first().map(|link| link.url.clone()).filter(|url| url.starts_with("http")),
+            url: facts.links.iter().map(|link| &link.url).find(|url| takes(url)).cloned(),
             description: text.to_owned(),
             color: colour(facts),
             fields: facts.pairs.iter().take(FIELDS).map(field).collect(),
@@ -89,12 +96,32 @@ pub(super) fn message(page: &Page, username: Option<&str>) -> Message {
         username: username.map(str::to_owned),
         content,
         embeds,
-        allowed_mentions: Allowed {
-            parse: if mentions.all { vec!["everyone"] } else { Vec::new() },
-            users: mentions.users.clone(),
-            roles: mentions.groups.clone(),
-        },
+        allowed_mentions: Allowed { parse: if mentions.all { vec!["everyone"] } else { Vec::new() }, users, roles },
     }
+}
+
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 20 && id.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The ids among them, each once.
+fn ids(named: &[String]) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for id in named.iter().filter(|id| is_id(id)) {
+        if ids.len() < MENTIONED && !ids.contains(id) {
+            ids.push(id.clone());
+        }
+    }
+    ids
+}
+
+/// Whether Discord takes this as an embed's link ("Not a well formed URL" refuses the whole message): a host with a dot in it, or an IPv4 address.
+fn takes(url: &str) -> bool {
+    let Ok(parsed) = reqwest::Url::parse(url) else { return false };
+    let host = parsed.host_str().unwrap_or_default();
+    let sound =
+        host.split('.').count() > 1 && host.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+    matches!(parsed.scheme(), "http" | "https") && sound && units(url) <= URL
 }
 
 /// The description or all of the embed, whichever is nearer to its limit; of a plain page the content.

@@ -1,5 +1,6 @@
 //! Discord: an incoming webhook with an embed. One attempt; no queue, no retry. <https://docs.discord.com/developers/resources/webhook#execute-webhook>
 
+mod answer;
 mod body;
 #[cfg(test)]
 mod tests;
@@ -9,13 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::kit::{self, Row};
-use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext};
-use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The card.
 pub static PLATFORM: Platform = Platform {
@@ -128,7 +127,7 @@ impl Channel for Driver {
 
     async fn probe(&self) -> Probe {
         match self.http.get(self.url.expose()).header("user-agent", USER_AGENT).send(kit::probe_deadline()).await {
-            Ok(reply) => of(&reply, reply.date().unwrap_or_default()).map_or_else(Probe::Failed, |_| Probe::Ok),
+            Ok(reply) => answer::of(&reply, reply.date().unwrap_or_default()).map_or_else(Probe::Failed, |_| Probe::Ok),
             Err(error) => Probe::Failed(error),
         }
     }
@@ -142,44 +141,6 @@ impl Driver {
             Some(thread) => call.query("thread_id", thread.clone()),
             None => call,
         };
-        of(&call.header("user-agent", USER_AGENT).send(cx.deadline).await?, cx.now)
+        answer::of(&call.header("user-agent", USER_AGENT).send(cx.deadline).await?, cx.now)
     }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    id: Option<String>,
-    #[serde(default)]
-    code: i64,
-    #[serde(default)]
-    message: String,
-    #[serde(default)]
-    retry_after: Option<f64>,
-}
-
-/// JSON error codes: <https://docs.discord.com/developers/topics/opcodes-and-status-codes#json-json-error-codes>
-const KNOWN: &[Row] = &[
-    (&["10015", "50027", "10003"], ErrorKind::Misconfigured, "the webhook does not exist any more; create a new one"),
-    (&["50013", "50001", "40333"], ErrorKind::Misconfigured, "the webhook may not post there; look at the channel's permissions"),
-    (&["50035", "50006", "40005", "50109"], ErrorKind::Rejected, "its content is not accepted; look at what the template renders"),
-    (&["20016", "20028", "40062", "30046"], ErrorKind::RateLimited { retry_after: None }, "too many messages came too fast"),
-];
-
-fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
-    // Without `wait` and behind some proxies: no body at all.
-    if reply.status() == 204 {
-        return Ok(reply.receipt("204", None));
-    }
-    let answer: Answer = kit::parse(reply, now)?;
-    if reply.is_success() && answer.id.is_some() {
-        return Ok(reply.receipt(reply.status().to_string(), answer.id));
-    }
-    let wait = answer.retry_after.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).or_else(|| reply.retry_after(now));
-    let code = answer.code.to_string();
-    let by_status = kit::classify_status(reply, now).map_or((ErrorKind::Rejected, String::new()), |error| (error.kind, error.summary));
-    let (kind, advice) = kit::look_up(KNOWN, &code).map_or(by_status, |(kind, advice)| (kind, advice.to_owned()));
-    let kind = if let ErrorKind::RateLimited { .. } = kind { ErrorKind::RateLimited { retry_after: wait } } else { kind };
-    let code = if answer.code == 0 { format!("HTTP {}", reply.status()) } else { code };
-    Err(reply.error(kind, code, format!("Discord: {advice} (\"{}\")", answer.message)))
 }

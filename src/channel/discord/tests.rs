@@ -1,8 +1,10 @@
 //! Discord: what is sent and whom it pings, what answers mean, how a page is measured, and what never shows.
 
+use std::time::Duration;
+
 use super::*;
 use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
-use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::Size;
 
 const CONFIG: &str = "{ webhook: 'https://discord.com/api/webhooks/4711/t0ken-S3CRET', username: Watchfire, thread_id: '99', api_base: BASE }";
@@ -17,6 +19,8 @@ async fn an_embed_with_the_pings_that_were_asked_for_and_no_others() {
     let stand = Stand::start([Scripted::from(OK), Scripted::from(OK), Scripted::new(204, "")]).await;
     let built = build::<Config>(CONFIG, &stand.base).unwrap();
     let mut page = rich(&[("title", "Disk"), ("text", "**Disk** @everyone db-1")]);
+    page.facts.mentions.users = vec!["4711".into()];
+    page.facts.mentions.groups = vec!["815".into()];
     assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(Some("1100".to_owned()))]);
     page.plain = true;
     page.facts.mentions = Mentions::default();
@@ -32,6 +36,7 @@ async fn an_embed_with_the_pings_that_were_asked_for_and_no_others() {
 #[tokio::test]
 async fn answers_mean_what_discord_says() {
     let no = |status: u16, code: i64| Scripted::new(status, format!(r#"{{"message":"why","code":{code}}}"#).into_bytes());
+    let form = |errors: &str| Scripted::new(400, format!(r#"{{"code":50035,"message":"Invalid Form Body","errors":{errors}}}"#).into_bytes());
     let slow = r#"{"message":"You are being rate limited.","retry_after":1.5,"global":false}"#;
     let rows = [
         (Scripted::new(429, slow), RateLimited { retry_after: Some(Duration::from_millis(1500)) }, "HTTP 429"),
@@ -46,6 +51,33 @@ async fn answers_mean_what_discord_says() {
             "HTTP 429",
         ),
         (Scripted::from("<html>login</html>"), Transient, "HTTP 200"),
+        // The channel: a forum without a thread, an archived or locked one, a name that is not allowed, a thread that is none.
+        (no(400, 220_001), Misconfigured, "220001"),
+        (no(400, 50083), Misconfigured, "50083"),
+        (no(403, 160_005), Misconfigured, "160005"),
+        (no(400, 10003), Misconfigured, "10003"),
+        (no(403, 50013), Misconfigured, "50013"),
+        (form(r#"{"username":{"_errors":[{"code":"USERNAME_INVALID_CONTAINS"}]}}"#), Misconfigured, "50035"),
+        (Scripted::new(400, r#"{"thread_id":["Value \"x\" is not snowflake."]}"#), Misconfigured, "HTTP 400"),
+        // The message.
+        (form(r#"{"embeds":{"0":{"title":{"_errors":[{"code":"BASE_TYPE_MAX_LENGTH"}]}}}}"#), Rejected, "50035"),
+        (Scripted::new(400, r#"{"embeds":["0"]}"#), Rejected, "HTTP 400"),
+        (no(400, 200_000), Rejected, "200000"),
+        (no(400, 240_000), Rejected, "240000"),
+        (no(413, 40005), Rejected, "40005"),
+        // Discord itself.
+        (no(400, 130_000), Transient, "130000"),
+        (no(503, 10015), Transient, "10015"),
+        (no(429, 10015), RateLimited { retry_after: None }, "10015"),
+        (no(400, 20028), RateLimited { retry_after: None }, "20028"),
+        (Scripted::new(403, "error code: 1015"), RateLimited { retry_after: None }, "HTTP 403"),
+        (Scripted::new(429, "error code: 1015").header("retry-after", "30"), RateLimited { retry_after: Some(Duration::from_secs(30)) }, "HTTP 429"),
+        (Scripted::new(403, "error code: 1020"), Misconfigured, "HTTP 403"),
+        // No word of success, or one under another status.
+        (Scripted::from("{}"), Ambiguous, "HTTP 200"),
+        (Scripted::new(302, OK), Misconfigured, "HTTP 302"),
+        (Scripted::new(400, OK), Rejected, "HTTP 400"),
+        (Scripted::new(500, OK), Transient, "HTTP 500"),
     ];
     let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
     let built = build::<Config>(CONFIG, &stand.base).unwrap();
@@ -53,6 +85,45 @@ async fn answers_mean_what_discord_says() {
         let results = built.channel.send(&page(&[("text", "x")]), &hook(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
         assert!(!format!("{results:?}").contains("S3CRET"));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_mention_is_told_as_one_and_what_is_no_id_is_never_named_as_one() {
+    let refusal =
+        r#"{"code":50035,"message":"Invalid Form Body","errors":{"allowed_mentions":{"users":{"0":{"_errors":[{"code":"NUMBER_TYPE_COERCE"}]}}}}}"#;
+    let stand = Stand::start([Scripted::new(400, refusal)]).await;
+    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let mut page = page(&[("text", "x")]);
+    let users = ["anna".to_owned(), "12".to_owned(), "12".to_owned()].into_iter().chain((0..150).map(|n| format!("{}", 1000 + n)));
+    page.facts.mentions = Mentions { users: users.collect(), groups: vec!["77".into(), "@ops".into()], ..Mentions::default() };
+    let results = built.channel.send(&page, &hook(), &context()).await;
+    let error = results[0].1.as_ref().unwrap_err();
+    assert!(error.kind == Rejected && error.mentions, "{error:?}");
+    let sent = stand.seen()[0].json();
+    let named = sent["allowed_mentions"]["users"].as_array().unwrap();
+    assert!(named.len() == 100 && named[0] == "12" && named[1] == "1000", "{named:?}");
+    assert_eq!(sent["allowed_mentions"]["roles"], serde_json::json!(["77"]));
+    let content = sent["content"].as_str().unwrap();
+    assert!(content.starts_with("<@&77> <@12> <@1000>") && content.ends_with("@anna @ops"), "{content}");
+}
+
+#[test]
+fn an_embed_links_only_to_what_discord_takes() {
+    let url = |links: &[&str]| {
+        let mut page = page(&[("text", "x")]);
+        let link = |url: &&str| crate::model::Link { kind: crate::model::LinkKind::Details, label: "l".into(), url: (*url).to_owned() };
+        page.facts.links = links.iter().map(link).collect();
+        serde_json::to_value(body::message(&page, None)).unwrap()["embeds"][0]["url"].as_str().map(str::to_owned)
+    };
+    let long = format!("https://h.example/{}", "x".repeat(2040));
+    for refused in ["http://alertmanager:9093/#/alerts", "http://localhost/", "http://[::1]:9093/", "ftp://h.example/", "http://h./", "/x", "", &long]
+    {
+        assert_eq!(url(&[refused]), None, "{refused}");
+        assert_eq!(url(&[refused, "https://wiki.example.com/disk"]).as_deref(), Some("https://wiki.example.com/disk"), "{refused}");
+    }
+    for taken in ["http://10.0.0.1:9093/", "https://grafana.example.com/d/x?a=1&b=2"] {
+        assert_eq!(url(&[taken]).as_deref(), Some(taken));
     }
 }
 

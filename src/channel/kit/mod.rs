@@ -26,6 +26,7 @@ pub mod phone;
 mod reply;
 mod text;
 mod transport;
+mod wait;
 mod words;
 
 #[cfg(test)]
@@ -33,12 +34,12 @@ pub(crate) mod stand;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Row, address_secrets, look_up, read_address};
+pub use address::{Row, address_secrets, look_up, read_address, spoken};
 pub use call::{Call, Http};
 pub use check::{PLACEHOLDER, check_base, check_secret, check_text, join, read_secret};
 pub use clients::{HttpClients, guarded, http, install_crypto};
 pub use guard::Guard;
-pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, undeniable};
+pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, unclear, undeniable, weigh};
 pub use text::{colour, cut_bytes, cut_units, split_units, units};
 pub use words::says;
 

@@ -5,9 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
+use super::wait;
 use crate::model::{ErrorKind, Receipt, Secret, SendError, scrub};
 
 /// Bytes of an answer that are read; the rest is left unread. Every platform's answer to a message is far smaller.
@@ -15,9 +16,6 @@ pub const MAX_BODY: usize = 64 * 1024;
 
 /// Bytes of an answer that are kept for people: in receipts, errors and attempts.
 pub const MAX_EXCERPT: usize = 1024;
-
-/// The longest wait that is believed of an answer.
-const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// An HTTP answer. Its body may hold secrets until it has gone through [`Reply::excerpt`]; `Debug` shows no more than that.
 pub struct Reply {
@@ -71,25 +69,20 @@ impl Reply {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// How long the platform asks us to wait: `Retry-After` (seconds or an HTTP date, RFC 9110 10.2.3), else `x-ogw-ratelimit-reset`
-    /// (seconds, Feishu: <https://open.feishu.cn/document/server-docs/api-call-guide/frequency-control>). At most a day.
+    /// Whether a web page came: a proxy's or a login's, in the platform's place.
+    pub fn is_page(&self) -> bool {
+        self.body.trim_ascii_start().first() == Some(&b'<')
+    }
+
+    /// How long the platform asks us to wait when it limits the rate: `Retry-After` (RFC 9110 10.2.3) or another header that says so, else
+    /// what its body says. At most a day; `None` when nothing can be read.
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        let seconds = |text: &str| text.trim().parse::<f64>().ok().filter(|s| s.is_finite() && *s >= 0.0);
-        let capped = |seconds: f64| Duration::from_secs_f64(seconds.min(MAX_WAIT.as_secs_f64()));
-        if let Some(value) = self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()) {
-            if let Some(s) = seconds(value) {
-                return Some(capped(s));
-            }
-            if let Some(date) = http_date(value) {
-                return Some(capped(date.duration_since(now).as_secs_f64().max(0.0)));
-            }
-        }
-        self.header("x-ogw-ratelimit-reset").and_then(seconds).map(capped)
+        wait::in_headers(&self.headers, now).or_else(|| wait::in_body(&self.text(), now))
     }
 
     /// The server's clock, from the `Date` header.
     pub fn date(&self) -> Option<Timestamp> {
-        http_date(self.headers.get(DATE)?.to_str().ok()?)
+        wait::server_time(&self.headers)
     }
 
     /// A receipt with this answer as its proof.
@@ -112,28 +105,29 @@ impl fmt::Debug for Reply {
     }
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
-}
-
 /// What the status alone says; `None` for 2xx. The table (statuses per RFC 9110; the retried ones as the Prometheus Alertmanager and its
 /// webhooks expect them):
 ///
 /// | status | kind |
 /// |---|---|
-/// | 429; 503 with `Retry-After` | `RateLimited`, with the wait that the answer names |
+/// | 429; 503 with `Retry-After`; Cloudflare's 1015 | `RateLimited`, with the wait that the answer names |
 /// | 408, 425, 5xx | `Transient` |
-/// | 3xx, 401, 403, 404, 405, 407, 410 | `Misconfigured`: wrong address or credentials; repeating cannot help, changing the file can |
+/// | 3xx, 401, 402, 403, 404, 405, 407, 410 | `Misconfigured`: wrong address or credentials; repeating cannot help, changing the file can |
 /// | any other 4xx | `Rejected` |
 pub fn classify_status(reply: &Reply, now: Timestamp) -> Option<SendError> {
     use ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
-    let wait = reply.retry_after(now);
+    let asked = wait::retry_after(&reply.headers, now);
     let (kind, what) = match reply.status {
         200..=299 => return None,
-        429 => (RateLimited { retry_after: wait }, "it asks us to slow down"),
-        503 if wait.is_some() => (RateLimited { retry_after: wait }, "it is not available and says when to come back"),
+        429 => (RateLimited { retry_after: reply.retry_after(now) }, "it asks us to slow down"),
+        503 if asked.is_some() => (RateLimited { retry_after: asked }, "it is not available and says when to come back"),
+        // Cloudflare, in front of many platforms: <https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/>
+        403 if reply.body.trim_ascii().starts_with(b"error code: 1015") => {
+            (RateLimited { retry_after: reply.retry_after(now) }, "Cloudflare, in front of it, limits this machine's address")
+        }
         408 | 425 | 500..=599 => (Transient, "the server could not serve the request this time"),
         300..=399 => (Misconfigured, "the address redirects, which is not followed; write the final address"),
+        402 => (Misconfigured, "it wants to be paid first; look at the account"),
         401 | 403 => (Misconfigured, "the credentials are not accepted; check the token or password and what it may do"),
         404 | 405 | 410 => (Misconfigured, "nothing takes messages at this address; check the address, and whether it was revoked"),
         407 => (Misconfigured, "the proxy wants other credentials; check `proxy`"),
@@ -156,16 +150,30 @@ pub fn parse<T: DeserializeOwned>(reply: &Reply, now: Timestamp) -> Result<T, Se
     if let Some(answer) = reply.json() {
         return Ok(answer);
     }
-    Err(classify_status(reply, now).unwrap_or_else(|| {
-        let page = reply.body().trim_ascii_start().first() == Some(&b'<');
-        let (kind, summary) = match (page, reply.cut) {
-            (false, _) if reply.harmless => {
-                (ErrorKind::Transient, "the answer is not the platform's JSON, or broke off; is a proxy answering in its place?")
-            }
-            (true, _) => (ErrorKind::Transient, "a web page came instead of the platform's JSON; is a proxy or a login page answering in its place?"),
-            (_, true) => (ErrorKind::Ambiguous, "the answer is far longer than the platform's, or broke off; it may have been delivered"),
-            _ => (ErrorKind::Ambiguous, "the answer is not the platform's JSON; it may have been delivered"),
-        };
-        reply.error(kind, format!("HTTP {}", reply.status), summary)
-    }))
+    Err(classify_status(reply, now).unwrap_or_else(|| unclear(reply)))
+}
+
+/// A 2xx that is not the platform's word for success: `Transient` when a page stands in the platform's place, else `Ambiguous`, for the platform
+/// may have taken the message.
+pub fn unclear(reply: &Reply) -> SendError {
+    let (kind, summary) = match (reply.is_page(), reply.cut) {
+        (false, _) if reply.harmless => {
+            (ErrorKind::Transient, "the answer is not the platform's JSON, or broke off; is a proxy answering in its place?")
+        }
+        (true, _) => (ErrorKind::Transient, "a web page came instead of the platform's JSON; is a proxy or a login page answering in its place?"),
+        (_, true) => (ErrorKind::Ambiguous, "the answer is far longer than the platform's, or broke off; it may have been delivered"),
+        _ => (ErrorKind::Ambiguous, "the answer is not the platform's word for a delivered message; it may have been delivered"),
+    };
+    reply.error(kind, format!("HTTP {}", reply.status), summary)
+}
+
+/// The status and the platform's own code together. What the status says that no body may deny stands ([`undeniable`]), else what the code is
+/// `known` to mean, else what the status says; a code that nobody knows under 2xx refuses this message. A rate limit gets the wait that the
+/// answer names.
+pub fn weigh(reply: &Reply, now: Timestamp, known: Option<ErrorKind>) -> ErrorKind {
+    let by_status = || classify_status(reply, now).map(|error| error.kind);
+    match undeniable(reply, now).or(known).or_else(by_status).unwrap_or(ErrorKind::Rejected) {
+        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: retry_after.or_else(|| reply.retry_after(now)) },
+        kind => kind,
+    }
 }

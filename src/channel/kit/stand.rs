@@ -81,6 +81,10 @@ impl Stand {
             let answer = script.lock().unwrap().pop_front().unwrap_or_else(|| Answer::new(500, "the script has ended"));
             async move {
                 let mut response = Response::builder().status(answer.status);
+                // Its clock is that of `context`.
+                if !answer.headers.iter().any(|(name, _)| *name == "date") {
+                    response = response.header("date", "Tue, 14 Nov 2023 22:13:20 GMT");
+                }
                 for (name, value) in answer.headers {
                     response = response.header(name, value);
                 }

@@ -218,6 +218,7 @@ async fn statuses_mean_what_the_table_says() {
         (304, &[], Some(Misconfigured)),
         (400, &[], Some(Rejected)),
         (401, &[], Some(Misconfigured)),
+        (402, &[], Some(Misconfigured)),
         (403, &[], Some(Misconfigured)),
         (404, &[], Some(Misconfigured)),
         (407, &[], Some(Misconfigured)),
@@ -232,6 +233,10 @@ async fn statuses_mean_what_the_table_says() {
         (429, &[("retry-after", "Tue, 14 Nov 2023 22:14:20 GMT")], Some(after(60))),
         (429, &[("retry-after", "Tue, 14 Nov 2023 22:00:00 GMT")], Some(after(0))),
         (429, &[("retry-after", "soon")], Some(RateLimited { retry_after: None })),
+        (429, &[("retry-after", "-3")], Some(RateLimited { retry_after: None })),
+        (503, &[("retry-after", "soon")], Some(Transient)),
+        // Says when the next window begins, also where nothing is limited.
+        (503, &[("x-ratelimit-reset", "7")], Some(Transient)),
         (429, &[("retry-after", "99999999999")], Some(after(86_400))),
         (429, &[("x-ogw-ratelimit-reset", "7")], Some(after(7))),
         (500, &[], Some(Transient)),
@@ -248,6 +253,34 @@ async fn statuses_mean_what_the_table_says() {
         let error = classify_status(&reply, context().now);
         assert_eq!(error.as_ref().map(|error| error.kind), *expected, "{status} {headers:?}");
         assert_eq!(error.and_then(|error| error.code), expected.map(|_| format!("HTTP {status}")));
+    }
+}
+
+#[tokio::test]
+async fn the_status_outweighs_the_code_only_where_no_body_can_deny_it() {
+    use ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
+    let none = RateLimited { retry_after: None };
+    let rows = [
+        (200, "", Some(Misconfigured), Misconfigured),
+        (200, "", None, Rejected),
+        (200, r#"{"retry_after":3}"#, Some(none), RateLimited { retry_after: Some(Duration::from_secs(3)) }),
+        (400, "", Some(Misconfigured), Misconfigured),
+        (400, "", Some(Transient), Transient),
+        (400, "", None, Rejected),
+        (403, "", Some(Rejected), Rejected),
+        (403, "", None, Misconfigured),
+        (403, "error code: 1015", None, none),
+        (429, "", Some(Misconfigured), none),
+        (429, "", Some(Rejected), none),
+        (500, "", Some(Rejected), Transient),
+        (502, "", Some(Misconfigured), Transient),
+        (503, "", Some(Ambiguous), Transient),
+        (408, "", Some(Rejected), Transient),
+    ];
+    let stand = Stand::start(rows.iter().map(|(status, body, ..)| Answer::new(*status, *body))).await;
+    for (status, body, known, expected) in rows {
+        let reply = post(&stand.base).send(soon()).await.unwrap();
+        assert_eq!(weigh(&reply, context().now, known), expected, "{status} {body} {known:?}");
     }
 }
 

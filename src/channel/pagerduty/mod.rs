@@ -13,7 +13,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::kit::Row;
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
 use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -117,11 +119,35 @@ struct Answer {
     status: String,
     #[serde(default)]
     message: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     errors: Vec<String>,
     #[serde(default)]
     dedup_key: Option<String>,
 }
+
+/// The errors, which are a list of texts, and once were one text.
+fn texts<'de, D: serde::Deserializer<'de>>(read: D) -> Result<Vec<String>, D::Error> {
+    let text = |value: Value| if let Value::String(text) = value { text } else { value.to_string() };
+    Ok(match Value::deserialize(read)? {
+        Value::Null => Vec::new(),
+        Value::Array(items) => items.into_iter().map(text).collect(),
+        other => vec![text(other)],
+    })
+}
+
+/// What PagerDuty says in words, beside a status that is 400 for all of it.
+const SAID: &[Row] = &[
+    (
+        &["throttle exceeded", "arriving too quickly", "rate limit", "limit exceeded"],
+        ErrorKind::RateLimited { retry_after: None },
+        "too many events came too fast",
+    ),
+    (
+        &["routing_key", "routing key", "service_key", "service key", "integration key", "integration_key", "invalid key"],
+        ErrorKind::Misconfigured,
+        "the integration key is not accepted; check `routing_key`, and whether the integration was removed",
+    ),
+];
 
 /// Answers: <https://developer.pagerduty.com/docs/send-alert-event#response-codes--retry-logic>
 fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
@@ -129,11 +155,14 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     if reply.is_success() && answer.status == "success" {
         return Ok(reply.receipt("success", answer.dedup_key));
     }
-    let said = if answer.errors.is_empty() { answer.message } else { answer.errors.join("; ") };
-    let (kind, advice) = match reply.status() {
-        400 if said.contains("routing_key") => (ErrorKind::Misconfigured, "the integration key is not accepted; check `routing_key`".to_owned()),
-        429 => (ErrorKind::RateLimited { retry_after: reply.retry_after(now) }, "too many events came too fast".to_owned()),
-        _ => kit::classify_status(reply, now).map_or((ErrorKind::Rejected, "it did not take the event".into()), |error| (error.kind, error.summary)),
-    };
+    let said =
+        [answer.status.clone(), answer.message].into_iter().chain(answer.errors).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");
+    let known = kit::spoken(SAID, &said);
+    if known.is_none() && reply.is_success() && said.is_empty() {
+        return Err(kit::unclear(reply));
+    }
+    let kind = kit::weigh(reply, now, known.map(|(kind, _)| kind));
+    let by_status = || kit::classify_status(reply, now).map_or("it did not take the event".into(), |error| error.summary);
+    let advice = known.map_or_else(by_status, |(_, advice)| advice.to_owned());
     Err(reply.error(kind, format!("HTTP {}", reply.status()), format!("PagerDuty: {advice} (\"{said}\")")))
 }

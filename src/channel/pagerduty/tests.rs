@@ -1,8 +1,10 @@
 //! PagerDuty: trigger and resolve under one key, what answers mean, and what never shows.
 
+use std::time::Duration;
+
 use super::*;
 use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
-use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::Status;
 
 const CONFIG: &str = "{ routing_key: S3CRET6789abcdef0123456789abcdef, api_base: BASE }";
@@ -44,6 +46,25 @@ async fn answers_mean_what_pagerduty_says() {
         (Scripted::new(500, "{}"), Transient, "HTTP 500"),
         (Scripted::new(502, "<html>"), Transient, "HTTP 502"),
         (Scripted::from("<html>login</html>"), Transient, "HTTP 200"),
+        // The key, in every wording.
+        (no(400, "Invalid routing key"), Misconfigured, "HTTP 400"),
+        (no(400, "Length of 'routing_key' is incorrect (should be 32 characters)"), Misconfigured, "HTTP 400"),
+        (Scripted::new(400, r#"{"status":"invalid event","message":"Invalid routing key","errors":[]}"#), Misconfigured, "HTTP 400"),
+        (Scripted::new(400, r#"{"status":"invalid key","message":"Service key is not valid","errors":"no"}"#), Misconfigured, "HTTP 400"),
+        (Scripted::new(403, ""), Misconfigured, "HTTP 403"),
+        // Too fast, though the status says something else.
+        (
+            Scripted::new(400, r#"{"status":"throttle exceeded","message":"Requests for this service are arriving too quickly."}"#),
+            RateLimited { retry_after: None },
+            "HTTP 400",
+        ),
+        (Scripted::new(413, ""), Rejected, "HTTP 413"),
+        (Scripted::new(400, r#"{"status":"invalid event","message":"JSON parse error"}"#), Rejected, "HTTP 400"),
+        (Scripted::new(503, r#"{"status":"invalid event","errors":["Invalid routing key"]}"#), Transient, "HTTP 503"),
+        (Scripted::new(429, r#"{"errors":["Invalid routing key"]}"#), RateLimited { retry_after: None }, "HTTP 429"),
+        (Scripted::new(302, OK), Misconfigured, "HTTP 302"),
+        (Scripted::new(400, OK), Rejected, "HTTP 400"),
+        (Scripted::new(202, "{}"), Ambiguous, "HTTP 202"),
     ];
     let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
     let built = build::<Config>(CONFIG, &stand.base).unwrap();

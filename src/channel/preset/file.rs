@@ -27,11 +27,20 @@ pub struct Preset {
     pub by_severity: BTreeMap<String, BySeverity>,
     /// What is sent.
     pub request: Request,
-    /// What the answer to a delivered message looks like. It names the service's own word (`json`, `has` or `text`), never the status alone.
-    pub success: When,
-    /// What refusals mean, first match first; what matches none is judged by its HTTP status.
+    /// What the answer to a delivered message looks like, or a list of what it may look like. It names the service's own word (`json`, `has` or
+    /// `text`), never the status alone, and counts under 2xx only.
+    #[serde(deserialize_with = "one_or_more")]
+    #[schemars(with = "Vec<When>")]
+    pub success: Vec<When>,
+    /// What refusals mean, first match first; what matches none is judged by its HTTP status. A status of 429 is a rate limit and one of 5xx
+    /// passing trouble whatever the body says, unless a line names that very status.
     #[serde(default)]
     pub errors: Vec<Refusal>,
+    /// What the service would read as a mention or a link in plain text: each is broken by an invisible character behind its first one, in any
+    /// case. One that begins with `@` counts only where no letter or digit stands before it. Plain are `title` and `text`, and the other two where
+    /// a refused message is sent once more as plain text.
+    #[serde(default)]
+    pub breaks: Vec<String>,
     /// JSON pointer to the message's id in the answer.
     #[serde(default)]
     pub id: Option<String>,
@@ -48,6 +57,13 @@ pub struct Preset {
     pub pace: Vec<Rate>,
     /// Answers of the service on record; `watchfire check` holds the preset to them.
     pub recorded: Vec<Recorded>,
+}
+
+fn one_or_more<'de, D: serde::Deserializer<'de>>(read: D) -> Result<Vec<When>, D::Error> {
+    // Not `untagged`, whose error would name no field.
+    let value = Value::deserialize(read)?;
+    let looks = if value.is_array() { serde_json::from_value(value) } else { serde_json::from_value(value).map(|one| vec![one]) };
+    looks.map_err(serde::de::Error::custom)
 }
 
 /// A value that a channel gives.
@@ -131,7 +147,7 @@ pub struct When {
     pub json: BTreeMap<String, Value>,
     /// JSON pointers at which something stands.
     pub has: Vec<String>,
-    /// The whole body.
+    /// The whole body, in any case.
     pub text: Option<String>,
     /// A part of the body.
     pub contains: Option<String>,
@@ -182,6 +198,9 @@ pub struct Limits {
     /// The title in characters; a longer one is cut.
     #[serde(default)]
     pub title: Option<usize>,
+    /// The link in characters; a longer one is left out.
+    #[serde(default)]
+    pub link: Option<usize>,
     /// The text (or markdown) in characters.
     #[serde(default)]
     pub characters: Option<usize>,

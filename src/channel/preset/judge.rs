@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::file::{Preset, When};
+use super::file::{Kind, Preset, Refusal, When};
 use crate::channel::kit;
 use crate::model::{ErrorKind, Receipt, SendError};
 
@@ -26,7 +26,7 @@ impl<'a> Heard<'a> {
         when.status.is_none_or(|status| status == self.status)
             && when.json.iter().all(|(pointer, value)| at(pointer) == Some(value))
             && when.has.iter().all(|pointer| at(pointer).is_some_and(|value| !value.is_null() && value != ""))
-            && when.text.as_deref().is_none_or(|text| self.text.trim() == text)
+            && when.text.as_deref().is_none_or(|text| self.text.trim().eq_ignore_ascii_case(text))
             && when.contains.as_deref().is_none_or(|part| self.text.contains(part))
     }
 
@@ -40,13 +40,20 @@ impl<'a> Heard<'a> {
     }
 }
 
-/// The preset's word on an answer: delivered, a known refusal with its advice, or nothing.
+/// The preset's word on an answer: delivered, a known refusal with its advice, or nothing. Trouble of the server (429, 5xx) is nothing that a body
+/// can deny, unless the preset names the very status.
 pub fn meaning<'p>(preset: &'p Preset, heard: &Heard<'_>) -> Option<Result<(), (ErrorKind, &'p str)>> {
-    let success = preset.success.status.is_some() || (200..300).contains(&heard.status);
-    if success && heard.is(&preset.success) {
+    if (200..300).contains(&heard.status) && preset.success.iter().any(|look| heard.is(look)) {
         return Some(Ok(()));
     }
-    preset.errors.iter().find(|refusal| heard.is(&refusal.when)).map(|refusal| Err((refusal.kind.error_kind(), refusal.advice.as_str())))
+    let fits = |refusal: &&Refusal| match heard.status {
+        status if refusal.when.status == Some(status) => true,
+        429 => refusal.kind == Kind::RateLimited,
+        500.. => refusal.kind == Kind::Transient,
+        _ => true,
+    };
+    let mut rows = preset.errors.iter().filter(fits);
+    rows.find(|refusal| heard.is(&refusal.when)).map(|refusal| Err((refusal.kind.error_kind(), refusal.advice.as_str())))
 }
 
 /// The outcome of an attempt.

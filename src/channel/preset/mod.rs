@@ -250,13 +250,18 @@ impl Driver {
         let first = |names: [&str; 2]| names.into_iter().map(|name| page.field(name).trim_end()).find(|text| !text.is_empty()).unwrap_or_default();
         let title = if page.field("title").is_empty() { facts.title.as_str() } else { page.field("title") };
         let title = self.preset.limits.title.map_or_else(|| title.to_owned(), |most| cut(title, most));
-        let link = facts.links.iter().find(|link| link.kind == LinkKind::Details).or(facts.links.first());
+        let most = self.preset.limits.link.unwrap_or(usize::MAX);
+        let short = || facts.links.iter().filter(|link| link.url.chars().count() <= most);
+        let link = short().find(|link| link.kind == LinkKind::Details).or_else(|| short().next());
+        let plain = |text: &str| fill::broken(text, &self.preset.breaks);
+        // A message that is sent once more as plain text is so in every field.
+        let marked = |text: &str| if page.plain { plain(text) } else { text.to_owned() };
         let mut values = self.values.clone();
         let mut put = |name: &str, value: Value| values.insert(name.to_owned(), value);
-        put("title", title.into());
-        put("heading", first(["heading", "title"]).into());
-        put("text", first(["text", "markdown"]).into());
-        put("markdown", first(["markdown", "text"]).into());
+        put("title", plain(&title).into());
+        put("heading", marked(first(["heading", "title"])).into());
+        put("text", plain(first(["text", "markdown"])).into());
+        put("markdown", marked(first(["markdown", "text"])).into());
         put("link", link.map_or(Value::Null, |link| link.url.as_str().into()));
         put("severity", facts.severity.as_str().into());
         put("status", facts.status.as_str().into());

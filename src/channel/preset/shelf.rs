@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use include_dir::{Dir, include_dir};
 
-use super::file::{Meaning, ParameterKind, Preset};
+use super::file::{Meaning, ParameterKind, Preset, When};
 use super::{fill, judge};
 use crate::model::ErrorKind;
 
@@ -110,8 +110,8 @@ fn faults(preset: &Preset) -> Vec<String> {
     for name in request.headers.keys().filter(|name| reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err()) {
         found.push(format!("`request.headers.{name}` is not a header's name"));
     }
-    let success = &preset.success;
-    if success.json.is_empty() && success.has.is_empty() && success.text.is_none() && success.contains.is_none() {
+    let silent = |look: &When| look.json.is_empty() && look.has.is_empty() && look.text.is_none() && look.contains.is_none();
+    if preset.success.is_empty() || preset.success.iter().any(silent) {
         found.push("`success` names only a status; name what the service itself says (`json`, `has`, `text` or `contains`)".to_owned());
     }
     if preset.limits.characters.is_none() && preset.limits.bytes.is_none() {
@@ -122,6 +122,9 @@ fn faults(preset: &Preset) -> Vec<String> {
     }
     if preset.pace.iter().any(|rate| rate.count == 0 || rate.seconds == 0) {
         found.push("`pace` with a 0 lets nothing through; write at least 1".to_owned());
+    }
+    if preset.breaks.iter().any(|what| what.chars().count() < 2 && what != "@") {
+        found.push("`breaks` names what begins a mention or a link, in two characters or more, or `@`".to_owned());
     }
     found.extend(recorded(preset));
     found
@@ -140,6 +143,9 @@ fn recorded(preset: &Preset) -> Vec<String> {
                 ErrorKind::Transient => Meaning::Transient,
                 _ => Meaning::Rejected,
             }),
+            // What no line knows goes by its status.
+            None if answer.status == 429 => Some(Meaning::RateLimited),
+            None if answer.status >= 500 => Some(Meaning::Transient),
             None => None,
         };
         if told != Some(answer.means) {

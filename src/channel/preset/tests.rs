@@ -89,6 +89,79 @@ async fn only_the_services_own_word_counts() {
     }
 }
 
+/// A service's body cannot deny that its server is in trouble or asks to slow down, unless the preset names that very status; and only a 2xx is a
+/// success, whatever it says.
+#[tokio::test]
+async fn the_status_and_the_word_count_together() {
+    let pushplus = "{ use: pushplus, with: { url: BASE, token: abc } }";
+    let mattermost = "{ use: mattermost, with: { url: BASE, hook: abc } }";
+    let delivered = r#"{"code":200,"msg":"ok","data":"m1"}"#;
+    let disabled = r#"{"id":"web.incoming_webhook.disabled.app_error","message":"off","status_code":501}"#;
+    let rows = [
+        (pushplus, Answer::new(500, r#"{"code":903,"msg":"no"}"#), Transient),
+        (
+            pushplus,
+            Answer::new(429, r#"{"code":903,"msg":"no"}"#).header("retry-after", "3"),
+            RateLimited { retry_after: Some(Duration::from_secs(3)) },
+        ),
+        (pushplus, Answer::new(302, delivered), Misconfigured),
+        (pushplus, Answer::new(400, delivered), Rejected),
+        (pushplus, Answer::new(502, delivered), Transient),
+        (mattermost, Answer::new(500, r#"{"id":"web.incoming_webhook.channel.app_error","status_code":500}"#), Transient),
+        (mattermost, Answer::new(501, disabled), Misconfigured),
+        (mattermost, Answer::new(400, "ok"), Rejected),
+    ];
+    for (config, answer, expected) in rows {
+        let stand = Stand::start([answer.clone()]).await;
+        let built = build::<Config>(config, &stand.base).unwrap();
+        let results = built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await;
+        assert_eq!(results[0].1.as_ref().unwrap_err().kind, expected, "{answer:?}");
+    }
+    let stand = Stand::start([Answer::from("OK\n"), Answer::from(r#"{"status":"OK"}"#)]).await;
+    let built = build::<Config>(mattermost, &stand.base).unwrap();
+    for _ in 0..2 {
+        assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await), [Ok(None)]);
+    }
+}
+
+/// What others wrote into an alert neither pings nor links, also where a refused message goes out once more as plain text.
+#[tokio::test]
+async fn plain_text_pings_nobody() {
+    let evil = "<users/all> <https://evil.example|Runbook> @all @channel ops@example.com ![x](http://evil.example/x.png) a < b";
+    let sent = async |config: &str, plain: bool| {
+        let stand = Stand::start([Answer::new(500, "")]).await;
+        let built = build::<Config>(config, &stand.base).unwrap();
+        let mut page = page(&[("title", evil), ("text", evil), ("heading", evil), ("markdown", evil)]);
+        page.plain = plain;
+        built.channel.send(&page, &bare_to(), &context()).await;
+        stand.seen()[0].json()["text"].as_str().unwrap().to_owned()
+    };
+    let google = sent("{ use: googlechat, with: { url: BASE, space: A, webhook_key: k, token: t } }", false).await;
+    assert!(!google.contains("<users/all>") && !google.contains("<https://"), "{google:?}");
+    assert!(google.contains("a < b") && google.contains("<\u{200B}users/all>"), "{google:?}");
+    for config in ["{ use: mattermost, with: { url: BASE, hook: h } }", "{ use: rocketchat, with: { url: BASE, hook: h, token: t } }"] {
+        let text = sent(config, true).await;
+        assert!(!text.contains("@all") && !text.contains("@channel") && !text.contains("![") && !text.contains("]("), "{text:?}");
+        assert!(text.contains("ops@example.com"), "an address pings nobody and stays whole: {text:?}");
+        assert!(sent(config, false).await.contains("@all"), "what the template wrote as markdown is escaped there");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_too_long_is_left_out_for_one_that_fits() {
+    let stand = Stand::start([Answer::from(r#"{"status":1}"#), Answer::from(r#"{"status":1}"#)]).await;
+    let built = build::<Config>("{ use: pushover, with: { url: BASE, token: a, user: b } }", &stand.base).unwrap();
+    let mut page = page(&[("text", "x")]);
+    let link = |kind, url: String| crate::model::Link { kind, label: "l".into(), url };
+    page.facts.links = vec![link(LinkKind::Details, format!("https://h.example/{}", "x".repeat(600)))];
+    built.channel.send(&page, &bare_to(), &context()).await;
+    page.facts.links.push(link(LinkKind::Runbook, "https://wiki.example.com/disk".into()));
+    built.channel.send(&page, &bare_to(), &context()).await;
+    let form = |n: usize| String::from_utf8(stand.seen()[n].body.to_vec()).unwrap();
+    assert!(!form(0).contains("url="), "{}", form(0));
+    assert!(form(1).contains("url=https%3A%2F%2Fwiki.example.com%2Fdisk"), "{}", form(1));
+}
+
 #[test]
 fn mistakes_of_a_channel_name_what_the_preset_asks_for() {
     let problems = |yaml: &str| {
@@ -123,6 +196,8 @@ fn faults_in_a_file_are_all_told() {
     let topic = told("\"{{topic}}\"", "\"{{topik}}\"");
     assert!(topic.contains("`{{topik}}` in `request` is not a parameter") && topic.contains("`topic` is used nowhere"), "{topic}");
     assert!(told("success: { status: 200, has: [/id], json: { /event: message } }", "success: { status: 200 }").contains("names only a status"));
+    assert!(told("success: { status: 200, has: [/id], json: { /event: message } }", "success: []").contains("names only a status"));
+    assert!(told("breaks: [", "breaks: [\"x\", ").contains("begins a mention or a link"));
     assert!(told("code: 40101 }", "code: 1 }").contains("unknown field") || told("/code: 40101", "/code: 1").contains("recorded[1]"));
     assert!(told("\"{{url}}/\"", "\"{{topic}}/\"").contains("begins with `https://`"));
     assert!(told("{ title: 250, bytes: 4096,", "{ title: 3,").contains("gives no length"));

@@ -3,6 +3,7 @@
 
 mod answer;
 mod body;
+mod compatible;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,8 @@ pub static PLATFORM: Platform = Platform {
 
 const API_BASE: &str = "https://slack.com";
 
+const HELP: &str = "copy the whole address, `https://hooks.slack.com/services/...`, from the app's page `Incoming Webhooks`";
+
 /// `slack: { token, channel }` or `slack: { webhook }`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -52,7 +55,8 @@ pub struct Config {
     pub token: Option<SecretSource>,
     /// Where the bot posts: a channel's id (`C0123`, best), its name (`#ops`), or a user's id (`U0123`) for a direct message.
     pub channel: Option<String>,
-    /// Address of an incoming webhook (`https://hooks.slack.com/services/...`), instead of `token` and `channel`.
+    /// Address of an incoming webhook (`https://hooks.slack.com/services/...`), instead of `token` and `channel`. A hook of another system that
+    /// takes Slack's messages will do as well: it has delivered when it answers 2xx, unless the body names an error.
     pub webhook: Option<SecretSource>,
     /// Another server in Slack's place. Default `https://slack.com`, or the webhook's own.
     pub api_base: Option<String>,
@@ -109,10 +113,10 @@ impl PlatformConfig for Config {
         let mut problems = Vec::new();
         let mut keep = |result: Result<Secret, Problem>| result.map_err(|problem| problems.push(problem)).ok();
         let token = self.token.as_ref().and_then(|source| keep(kit::read_secret(cx, "slack.token", source)));
-        let webhook = self
-            .webhook
-            .as_ref()
-            .and_then(|source| keep(kit::read_secret(cx, "slack.webhook", source).and_then(|url| rebase(url, self.api_base.as_deref()))));
+        let mut address = |base| self.webhook.as_ref().and_then(|source| keep(kit::read_address(cx, "slack.webhook", source, base, HELP)));
+        let webhook = address(None);
+        let foreign = webhook.as_ref().is_some_and(is_foreign);
+        let webhook = webhook.and_then(|webhook| if self.api_base.is_some() { address(self.api_base.as_deref()) } else { Some(webhook) });
         let http = kit::http(cx, "slack", self.ca_file.as_deref()).map_err(|problem| problems.push(problem)).ok();
         let (way, outlet, secrets) = match (token, webhook) {
             (Some(token), _) => {
@@ -122,8 +126,8 @@ impl PlatformConfig for Config {
                 (Way::Bot { base, token: token.clone() }, outlet, vec![token])
             }
             (None, Some(webhook)) => {
-                let secrets = parts(&webhook);
-                (Way::Webhook(webhook.clone()), OutletKey::new("slack", webhook.expose()), secrets)
+                let secrets = kit::address_secrets(&webhook);
+                (Way::Webhook { url: webhook.clone(), foreign }, OutletKey::new("slack", webhook.expose()), secrets)
             }
             (None, None) => {
                 if problems.is_empty() {
@@ -141,33 +145,22 @@ impl PlatformConfig for Config {
     }
 }
 
-/// The webhook's path on another server, when one is named.
-fn rebase(webhook: Secret, base: Option<&str>) -> Result<Secret, Problem> {
-    if webhook.expose() == kit::PLACEHOLDER {
-        return Ok(webhook);
-    }
-    let help = "copy the whole address, `https://hooks.slack.com/services/...`, from the app's page `Incoming Webhooks`";
-    let url = reqwest::Url::parse(webhook.expose()).map_err(|_| Problem::new("slack.webhook", "it is not an address", help))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(Problem::new("slack.webhook", "it is not an http or https address", help));
-    }
-    Ok(match base {
-        Some(base) => Secret::new(kit::join(base, url.path())),
-        None => webhook,
-    })
-}
-
-/// What must not show of a webhook's address: all of it, its path, and the path's last part (which is the key) by itself.
-fn parts(webhook: &Secret) -> Vec<Secret> {
-    let path = reqwest::Url::parse(webhook.expose()).map(|url| url.path().to_owned()).unwrap_or_default();
-    let key = path.rsplit('/').next().unwrap_or_default().to_owned();
-    let shown = |text: &String| text.len() > 1;
-    std::iter::once(webhook.expose().to_owned()).chain([path, key].into_iter().filter(shown)).map(Secret::new).collect()
+/// Whether a webhook is not Slack's: `slack.com`, `slack-gov.com` and what stands below them are.
+fn is_foreign(webhook: &Secret) -> bool {
+    let host = reqwest::Url::parse(webhook.expose()).ok().and_then(|url| url.host_str().map(str::to_ascii_lowercase)).unwrap_or_default();
+    !["slack.com", "slack-gov.com"].iter().any(|own| host == *own || host.strip_suffix(own).is_some_and(|below| below.ends_with('.')))
 }
 
 enum Way {
-    Bot { base: String, token: Secret },
-    Webhook(Secret),
+    Bot {
+        base: String,
+        token: Secret,
+    },
+    /// `foreign`: it is not Slack's own, and answers in other words.
+    Webhook {
+        url: Secret,
+        foreign: bool,
+    },
 }
 
 struct Driver {
@@ -207,9 +200,9 @@ impl Driver {
                 let reply = self.http.post_json(kit::join(base, "/api/chat.postMessage"), &message).bearer(token).send(cx.deadline).await?;
                 answer::of_method(&reply, cx.now)
             }
-            Way::Webhook(url) => {
+            Way::Webhook { url, foreign } => {
                 let reply = self.http.post_json(url.expose(), &message).send(cx.deadline).await?;
-                answer::of_webhook(&reply, cx.now)
+                answer::of_webhook(&reply, *foreign, cx.now)
             }
         }
     }

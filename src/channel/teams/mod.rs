@@ -1,6 +1,7 @@
 //! Microsoft Teams: a Workflows webhook that takes an adaptive card. One attempt; no queue, no retry.
 //! <https://support.microsoft.com/en-us/office/create-incoming-webhooks-with-workflows-for-microsoft-teams-8ae491c7-0394-4861-ba59-055e33f75498>
 
+mod answer;
 mod body;
 #[cfg(test)]
 mod tests;
@@ -10,12 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
-use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The card.
 pub static PLATFORM: Platform = Platform {
@@ -105,30 +105,6 @@ impl Driver {
         let body = serde_json::to_vec(&body::message(page)).unwrap_or_default();
         // The flow's trigger wants exactly this type.
         let reply = self.http.post(self.url.expose()).body("application/json", body).send(cx.deadline).await?;
-        of(&reply, cx.now)
+        answer::of(&reply, cx.now)
     }
-}
-
-/// 202 means that the flow has taken it; Teams says no more. Old connectors answer 200 also to failures, with a sentence that holds the real
-/// status: <https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using#rate-limiting-for-connectors>
-fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
-    if let Some(error) = kit::classify_status(reply, now) {
-        return Err(error);
-    }
-    let text = reply.text();
-    if let Some((_, rest)) = text.split_once("returned HTTP error ") {
-        let status: u16 = rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
-        let (kind, advice) = match status {
-            429 => (ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(30)) }, "too many messages came too fast"),
-            413 => (ErrorKind::Rejected, "the message is too long"),
-            400..=499 => (ErrorKind::Rejected, "its content is not accepted; look at what the template renders"),
-            _ => (ErrorKind::Transient, "Teams could not take it this time"),
-        };
-        return Err(reply.error(kind, format!("HTTP {status}"), format!("the connector answered 200, but {advice}")));
-    }
-    if reply.body().trim_ascii_start().first() == Some(&b'<') {
-        let summary = "a web page came instead of the flow's answer; is a proxy or a login page answering in its place?";
-        return Err(reply.error(ErrorKind::Transient, format!("HTTP {}", reply.status()), summary));
-    }
-    Ok(reply.receipt(reply.status().to_string(), None))
 }

@@ -1,8 +1,10 @@
 //! Teams: the card, what answers mean, how a page is measured, and what never shows.
 
+use std::time::Duration;
+
 use super::*;
 use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
-use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 
 const CONFIG: &str =
     "{ webhook: 'https://prod-00.logic.azure.com/workflows/1/triggers/manual/paths/invoke?api-version=1&sig=teams-S3CRET', api_base: BASE }";
@@ -33,6 +35,7 @@ async fn answers_mean_what_teams_says() {
             format!("Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error {status} with ContextId x").as_str(),
         )
     };
+    let error = |status: u16, code: &str| Scripted::new(status, format!(r#"{{"error":{{"code":"{code}","message":"no"}}}}"#));
     let soon = RateLimited { retry_after: Some(Duration::from_secs(30)) };
     let rows = [
         (Scripted::new(429, "{}").header("retry-after", "5"), RateLimited { retry_after: Some(Duration::from_secs(5)) }, "HTTP 429"),
@@ -44,6 +47,31 @@ async fn answers_mean_what_teams_says() {
         (Scripted::new(404, "{}"), Misconfigured, "HTTP 404"),
         (Scripted::new(502, "<html>"), Transient, "HTTP 502"),
         (Scripted::from("<html>login</html>"), Transient, "HTTP 200"),
+        (Scripted::new(202, "<html>login</html>"), Transient, "HTTP 202"),
+        (error(400, "WorkflowTriggerIsNotEnabled"), Misconfigured, "WorkflowTriggerIsNotEnabled"),
+        (error(403, "WorkflowTriggerIsNotEnabled"), Misconfigured, "WorkflowTriggerIsNotEnabled"),
+        (error(404, "WorkflowNotFound"), Misconfigured, "WorkflowNotFound"),
+        (error(401, "DirectApiAuthorizationRequired"), Misconfigured, "DirectApiAuthorizationRequired"),
+        (error(400, "TriggerInputSchemaMismatch"), Misconfigured, "TriggerInputSchemaMismatch"),
+        (error(400, "InvalidRequestContent"), Rejected, "InvalidRequestContent"),
+        (error(413, "RequestEntityTooLarge"), Rejected, "RequestEntityTooLarge"),
+        (error(400, "CodeOfTomorrow"), Rejected, "CodeOfTomorrow"),
+        (error(403, "CodeOfTomorrow"), Misconfigured, "CodeOfTomorrow"),
+        (error(429, "WorkflowRunActionRequestsThrottled"), RateLimited { retry_after: None }, "WorkflowRunActionRequestsThrottled"),
+        (error(400, "WorkflowTriggerRequestsThrottled"), RateLimited { retry_after: None }, "WorkflowTriggerRequestsThrottled"),
+        (error(502, "NoResponse"), Transient, "NoResponse"),
+        (error(503, "WorkflowTriggerIsNotEnabled"), Transient, "WorkflowTriggerIsNotEnabled"),
+        // A refusal under a success is a refusal.
+        (error(202, "WorkflowTriggerIsNotEnabled"), Misconfigured, "WorkflowTriggerIsNotEnabled"),
+        (Scripted::new(410, r#"{"error":"gone"}"#), Misconfigured, "gone"),
+        (connector(404), Misconfigured, "HTTP 404"),
+        // Only the documented word is a success, and only under its own status.
+        (Scripted::from(""), Ambiguous, "HTTP 200"),
+        (Scripted::from("{}"), Ambiguous, "HTTP 200"),
+        (Scripted::from("Summary or Text is required."), Rejected, "HTTP 400"),
+        (Scripted::new(204, ""), Ambiguous, "HTTP 204"),
+        (Scripted::new(302, "1"), Misconfigured, "HTTP 302"),
+        (Scripted::new(400, "1"), Rejected, "HTTP 400"),
     ];
     let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
     let built = build::<Config>(CONFIG, &stand.base).unwrap();

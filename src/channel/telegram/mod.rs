@@ -1,5 +1,6 @@
 //! Telegram's Bot API: `sendMessage` in HTML. One attempt; no queue, no retry. <https://core.telegram.org/bots/api#sendmessage>
 
+mod answer;
 mod body;
 #[cfg(test)]
 mod tests;
@@ -9,12 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
-use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The card.
 pub static PLATFORM: Platform = Platform {
@@ -142,7 +142,7 @@ impl Channel for Driver {
 
     async fn probe(&self) -> Probe {
         match self.http.post(kit::join(self.url.expose(), "/getMe")).harmless().send(kit::probe_deadline()).await {
-            Ok(reply) => of(&reply, reply.date().unwrap_or_default()).map_or_else(|(error, _)| Probe::Failed(error), |_| Probe::Ok),
+            Ok(reply) => answer::of(&reply, reply.date().unwrap_or_default()).map_or_else(|(error, _)| Probe::Failed(error), |_| Probe::Ok),
             Err(error) => Probe::Failed(error),
         }
     }
@@ -164,55 +164,9 @@ impl Driver {
         }
     }
 
-    async fn post(&self, page: &Page, chat: &str, cx: &SendContext) -> Result<Result<Receipt, Refusal>, SendError> {
+    async fn post(&self, page: &Page, chat: &str, cx: &SendContext) -> Result<Result<Receipt, answer::Refusal>, SendError> {
         let message = body::message(page, chat, self.thread_id, self.quiet_resolved);
         let reply = self.http.post_json(kit::join(self.url.expose(), "/sendMessage"), &message).send(cx.deadline).await?;
-        Ok(of(&reply, cx.now))
+        Ok(answer::of(&reply, cx.now))
     }
-}
-
-/// Why, and the id under which the chat is to be found from now on.
-type Refusal = (SendError, Option<i64>);
-
-#[derive(Deserialize)]
-struct Answer {
-    ok: bool,
-    #[serde(default)]
-    error_code: i64,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    result: serde_json::Value,
-    #[serde(default)]
-    parameters: Parameters,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Parameters {
-    retry_after: Option<u64>,
-    migrate_to_chat_id: Option<i64>,
-}
-
-/// What Telegram answers: <https://core.telegram.org/bots/api#making-requests>, <https://core.telegram.org/bots/api#responseparameters>
-fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, Refusal> {
-    use ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
-    let answer: Answer = kit::parse(reply, now).map_err(|error| (error, None))?;
-    if answer.ok && reply.is_success() {
-        return Ok(reply.receipt("ok", answer.result["message_id"].as_i64().map(|id| id.to_string())));
-    }
-    let says = |word: &str| answer.description.contains(word);
-    let wait = answer.parameters.retry_after.map(Duration::from_secs).or_else(|| reply.retry_after(now));
-    let (kind, advice) = match answer.error_code {
-        429 => (RateLimited { retry_after: wait }, "too many messages came too fast"),
-        401 | 404 => (Misconfigured, "the bot's token is not accepted; check it with @BotFather"),
-        403 => (Misconfigured, "the bot may not write there; add it to the chat again, or let the person start it"),
-        400 if says("chat not found") => (Misconfigured, "there is no such chat, or the bot is not in it; check `chat`, and add the bot"),
-        400 if says("not enough rights") || says("TOPIC") => (Misconfigured, "the bot may not write in this chat or topic; check its rights"),
-        400 | 413 => (Rejected, "its content is not accepted; look at what the template renders"),
-        500..=599 => (Transient, "it could not serve the request this time"),
-        _ => (Rejected, "it refused the message"),
-    };
-    let error = reply.error(kind, answer.error_code.to_string(), format!("Telegram: {advice} (\"{}\")", answer.description));
-    Err((error, answer.parameters.migrate_to_chat_id))
 }

@@ -1,8 +1,10 @@
 //! Telegram: what is sent, what answers mean, groups that move, how a page is measured, and what never shows.
 
+use std::time::Duration;
+
 use super::*;
 use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
-use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::{Size, Status};
 
 const CONFIG: &str = "{ token: '123456:S3CRET', chat: -1001, thread_id: 7, api_base: BASE }";
@@ -43,6 +45,32 @@ async fn answers_mean_what_telegram_says() {
         (no(502, "Bad Gateway"), Transient, "502"),
         (Scripted::new(502, "<html>"), Transient, "HTTP 502"),
         (Scripted::from("<html>blocked</html>"), Transient, "HTTP 200"),
+        (no(400, "Bad Request: message thread not found"), Misconfigured, "400"),
+        (no(400, "Bad Request: TOPIC_CLOSED"), Misconfigured, "400"),
+        (no(400, "Bad Request: TOPIC_DELETED"), Misconfigured, "400"),
+        (no(400, "Bad Request: not enough rights to send text messages to the chat"), Misconfigured, "400"),
+        (no(400, "Bad Request: have no rights to send a message"), Misconfigured, "400"),
+        (no(400, "Bad Request: need administrator rights in the channel chat"), Misconfigured, "400"),
+        (no(400, "Bad Request: CHAT_WRITE_FORBIDDEN"), Misconfigured, "400"),
+        (no(400, "Bad Request: CHAT_RESTRICTED"), Misconfigured, "400"),
+        (no(400, "Bad Request: PEER_ID_INVALID"), Misconfigured, "400"),
+        (no(400, "Bad Request: CHANNEL_PRIVATE"), Misconfigured, "400"),
+        (no(400, "Bad Request: group chat was deactivated"), Misconfigured, "400"),
+        // Without the new id there is nowhere to follow to.
+        (no(400, "Bad Request: group chat was upgraded to a supergroup chat"), Misconfigured, "400"),
+        (no(403, "Forbidden: the group chat was deleted"), Misconfigured, "403"),
+        (no(403, "Forbidden: user is deactivated"), Misconfigured, "403"),
+        (no(403, "Forbidden: a wording of tomorrow"), Misconfigured, "403"),
+        (no(400, "Bad Request: message text is empty"), Rejected, "400"),
+        (no(400, "Bad Request: a wording of tomorrow"), Rejected, "400"),
+        (no(409, "Conflict: terminated by other getUpdates request"), Transient, "409"),
+        (no(420, "FLOOD_WAIT_30"), RateLimited { retry_after: None }, "420"),
+        (no(429, "Too Many Requests: retry after 35"), RateLimited { retry_after: Some(Duration::from_secs(35)) }, "429"),
+        (no(503, "Bad Request: chat not found"), Transient, "503"),
+        (Scripted::new(200, r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#), Misconfigured, "400"),
+        (Scripted::new(502, OK), Transient, "HTTP 502"),
+        (Scripted::new(302, OK), Misconfigured, "HTTP 302"),
+        (Scripted::from(r#"{"ok":false}"#), Ambiguous, "HTTP 200"),
     ];
     let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
     let built = build::<Config>(CONFIG, &stand.base).unwrap();
@@ -51,6 +79,15 @@ async fn answers_mean_what_telegram_says() {
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
         assert!(!format!("{results:?}").contains("S3CRET"));
     }
+}
+
+#[tokio::test]
+async fn a_refused_mention_is_told_as_one() {
+    let refusal = r#"{"ok":false,"error_code":400,"description":"Bad Request: ENTITY_MENTION_USER_INVALID"}"#;
+    let stand = Stand::start([Scripted::new(400, refusal)]).await;
+    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let results = built.channel.send(&page(&[("text", "x")]), &chat(), &context()).await;
+    assert!(results[0].1.as_ref().is_err_and(|error| error.kind == Rejected && error.mentions), "{results:?}");
 }
 
 #[tokio::test]

@@ -240,7 +240,7 @@ fn settings(judge: &mut Judge<'_, '_>, name: &str, config: &ChannelConfig, path:
         judge.report.add(finding, &path.key("fallback_after"), Spot::Value);
     }
     Settings {
-        timeout: judge.duration(config.timeout.as_deref(), &path.key("timeout"), 10 * SECOND, SECOND / 2, 300 * SECOND),
+        timeout: judge.duration(config.timeout.as_deref(), &path.key("timeout"), 30 * SECOND, SECOND / 2, 300 * SECOND),
         max_age,
         fallback_after,
         digest,

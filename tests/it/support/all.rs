@@ -4,7 +4,7 @@ use super::app::Four;
 use super::fakes::fault::{Fault, Faults};
 use super::fakes::presets::{self, Preset};
 use super::fakes::recorder::Recorder;
-use super::fakes::{Aliyun, DingtalkApp, Discord, Feishu, PagerDuty, Teams, Telegram, Tencent, Twilio, Webhook, WecomRobot, server::Fake};
+use super::fakes::{Aliyun, DingtalkApp, Discord, Feishu, PagerDuty, Slack, Teams, Telegram, Tencent, Twilio, Webhook, WecomRobot, server::Fake};
 
 /// A channel of one platform: how its fake is troubled, and the platform's own refusals with what they mean.
 pub struct Member {
@@ -22,7 +22,8 @@ pub struct Member {
     pub lost: &'static str,
     /// The path of the request that sends (tokens are asked for elsewhere).
     pub path: &'static str,
-    yaml: String,
+    /// Its block in routes.yaml.
+    pub yaml: String,
 }
 
 /// All of them.
@@ -40,6 +41,7 @@ pub const SECRETS: &[&str] = &[
     "ding-token",
     "SEC0123456789",
     "xoxb-test-token",
+    "slack-hook-secret",
     "wecom-secret",
     "mail-password",
     "robot-key",
@@ -113,6 +115,15 @@ impl All {
     }
 
     async fn chats(&mut self) {
+        let fake = Fake::start(Slack::new("xoxb-unused").webhook("/services/T0/B0/slack-hook-secret", "C0123")).await;
+        let yaml = format!("slack: {{ webhook: \"{}/services/T0/B0/slack-hook-secret\" }}", fake.url());
+        let refusals = vec![
+            (json(400, "invalid_payload"), "rejected"),
+            (json(404, "no_service"), "misconfigured"),
+            (Fault::Status(429, Some(3)), "rate_limited"),
+        ];
+        self.add("slack-hook", "slack", &fake, "/services/", yaml, refusals);
+
         let fake = Fake::start(WecomRobot::new("robot-key")).await;
         let yaml = format!("wecom_robot: {{ key: robot-key, api_base: \"{}\" }}", fake.url());
         let refusals = vec![

@@ -1,6 +1,7 @@
 //! What the integration tests share.
 
 pub mod all;
+pub mod answers;
 pub mod app;
 pub mod fakes;
 pub mod postgres;

@@ -138,6 +138,12 @@ fn read(body: &Value) -> Result<(String, Vec<String>), Box<Answer>> {
             text(&embed["footer"]["text"], "footer", 2048)?,
             text(&embed["author"]["name"], "author", 256)?,
         ];
+        let url = text(&embed["url"], "url", 2048)?;
+        // "Not a well formed URL": http or https, and a host with a dot in it.
+        let host = url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#', ':']).next().unwrap_or(""));
+        if !url.is_empty() && !(url.starts_with("http") && host.trim_matches('.').contains('.')) {
+            return Err(invalid_form("url", "URL_TYPE_INVALID_URL", "Not a well formed URL.").into());
+        }
         if !embed["color"].is_null() && embed["color"].as_u64().is_none_or(|c| c > 0xFF_FFFF) {
             return Err(invalid_form("color", "NUMBER_TYPE_MAX", "int value should be less than or equal to 16777215.").into());
         }
@@ -154,6 +160,14 @@ fn read(body: &Value) -> Result<(String, Vec<String>), Box<Answer>> {
         }
         total += said.iter().map(|s| s.chars().count()).sum::<usize>();
         texts.extend(said.into_iter().filter(|s| !s.is_empty()));
+    }
+    for kind in ["users", "roles"] {
+        let ids: Vec<&str> = body["allowed_mentions"][kind].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let numbers = ids.iter().all(|id| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()));
+        let once = ids.iter().enumerate().all(|(place, id)| !ids[..place].contains(id));
+        if ids.len() > 100 || !numbers || !once {
+            return Err(invalid_form("allowed_mentions", "NUMBER_TYPE_COERCE", "Value is not snowflake.").into());
+        }
     }
     if total > 6000 {
         return Err(invalid_form("embeds", "MAX_EMBED_SIZE_EXCEEDED", "Embed size exceeds maximum size of 6000").into());

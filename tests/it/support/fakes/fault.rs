@@ -39,6 +39,8 @@ pub enum Fault {
     Status(u16, Option<u64>),
     /// Not handled; exactly this status, content type and body.
     Reply(u16, String, String),
+    /// Not handled; this status with these headers and body.
+    Headed(u16, Vec<(String, String)>, String),
     /// Handled; the answer is followed by so many bytes of white space.
     Huge(usize),
     /// Handled; the answer is declared as `application/octet-stream`.
@@ -72,6 +74,9 @@ impl Fault {
                 if let Some(seconds) = retry_after { answer.header("retry-after", seconds) } else { answer }
             }
             Fault::Reply(status, content_type, body) => Answer::new(*status, content_type, body.as_bytes()),
+            Fault::Headed(status, headers, body) => {
+                headers.iter().fold(Answer::new(*status, "text/plain", body.as_bytes()), |answer, (name, value)| answer.header(name, value))
+            }
             _ => Answer::text(500, ""),
         }
     }

@@ -1,0 +1,100 @@
+//! What a hook of somebody else answers that takes Slack's messages (Mattermost, Rocket.Chat, Zulip, a workflow engine, a script of one's own):
+//! each has words of its own. A 2xx is delivered unless its body names an error. Pure.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::answer::is_known;
+use crate::channel::kit::{Reply, says, unclear, weigh};
+use crate::model::{ErrorKind, Receipt, SendError};
+
+/// Fields that say whether it went well, as a truth value or as a number that is 0 (or an HTTP status of success).
+const GOOD: &[&str] = &["ok", "success", "successful", "succeeded"];
+const CODES: &[&str] = &["errcode", "errno", "error_code", "errorcode", "statuscode", "status_code", "code"];
+/// Fields that hold an error when there is one.
+const ERRORS: &[&str] = &["error", "errors", "err"];
+/// Fields that say it in a word, and the words of those that it did not go well.
+const STATES: &[&str] = &["result", "status", "state", "outcome"];
+const BAD: &[&str] = &["error", "fail", "failed", "failure", "denied", "rejected", "refused", "invalid", "unauthorized", "forbidden", "ko", "nok"];
+
+/// The answer of a hook under a 2xx.
+pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
+    // A page may be the hook's own or a login's, and an answer without an end says nothing: nobody knows.
+    if reply.is_page() {
+        let summary = "a web page came as the hook's answer; the message may have been delivered, or a login page stands in its place";
+        return Err(reply.error(ErrorKind::Ambiguous, format!("HTTP {}", reply.status()), summary));
+    }
+    if reply.is_cut() {
+        return Err(unclear(reply));
+    }
+    let named = match reply.json::<Value>() {
+        Some(Value::Object(fields)) => in_fields(&fields),
+        Some(Value::Bool(false)) => Some("false".to_owned()),
+        Some(Value::String(text)) => in_words(&text),
+        Some(_) => None,
+        None => in_words(&reply.text()),
+    };
+    match named {
+        None => Ok(reply.receipt(reply.status().to_string(), None)),
+        Some(error) => {
+            let code = if is_known(&error) { error.clone() } else { format!("HTTP {}", reply.status()) };
+            let summary = format!("the hook answered HTTP {}, but names an error: {error}", reply.status());
+            Err(reply.error(weigh(reply, now, None), code, summary))
+        }
+    }
+}
+
+/// The error that an object names.
+fn in_fields(fields: &Map<String, Value>) -> Option<String> {
+    let told = || {
+        let text = ["error", "message", "msg", "errmsg", "detail", "description"].iter().find_map(|name| field(fields, name)?.as_str());
+        text.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let error = ERRORS.iter().filter_map(|name| field(fields, name)).find(|value| !is_nothing(value));
+    if let Some(error) = error {
+        let nested = error.as_object().and_then(|error| field(error, "message")).and_then(Value::as_str);
+        return Some(nested.or(error.as_str()).map_or_else(|| error.to_string(), str::to_owned));
+    }
+    let not_good = GOOD.iter().filter_map(|name| field(fields, name)).any(is_no);
+    let bad_code = CODES.iter().filter_map(|name| number(field(fields, name)?)).any(|code| code != 0 && !(200..300).contains(&code));
+    let bad_state =
+        STATES.iter().filter_map(|name| field(fields, name)).any(|value| is_no(value) || value.as_str().is_some_and(|word| says(word, BAD)));
+    (not_good || bad_code || bad_state).then(|| told().unwrap_or_else(|| Value::Object(fields.clone()).to_string()))
+}
+
+/// A plain text that tells of a failure. `0 errors` and `no error` do not.
+fn in_words(text: &str) -> Option<String> {
+    let text = text.trim();
+    let told = says(text, BAD) || says(text, &["errors", "not found", "no such", "exception", "失败", "错误"]) || is_known(text);
+    let denied = says(text, &["no error", "no errors", "0 error", "0 errors", "without error", "without errors", "0 failed"]);
+    (told && !denied).then(|| text.to_owned())
+}
+
+fn field<'v>(fields: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+fn number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+fn is_no(value: &Value) -> bool {
+    match value {
+        Value::Bool(good) => !good,
+        Value::String(text) => ["false", "no", "0"].iter().any(|no| text.trim().eq_ignore_ascii_case(no)),
+        _ => false,
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => {
+            text.trim().is_empty() || ["false", "none", "null", "0", "ok"].iter().any(|none| text.trim().eq_ignore_ascii_case(none))
+        }
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) => false,
+    }
+}

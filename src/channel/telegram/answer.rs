@@ -1,0 +1,153 @@
+//! What Telegram's Bot API answers, and what it means. Its code is an HTTP status; the description tells refusals apart, in English or as the name
+//! of an error of the server (`TOPIC_CLOSED`). Pure. <https://core.telegram.org/bots/api#making-requests>,
+//! <https://core.telegram.org/method/messages.sendMessage#possible-errors>, <https://github.com/tdlib/telegram-bot-api>
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::channel::kit::{Reply, Row, classify_status, parse, spoken, unclear, weigh};
+use crate::model::{ErrorKind, Receipt, SendError};
+
+/// Why, and the id under which the chat is to be found from now on.
+pub(super) type Refusal = (SendError, Option<i64>);
+
+#[derive(Deserialize)]
+struct Answer {
+    ok: bool,
+    #[serde(default)]
+    error_code: i64,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    result: serde_json::Value,
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Parameters {
+    migrate_to_chat_id: Option<i64>,
+}
+
+/// Descriptions under 400 (and 403, where none of them is missed: there everything concerns the chat).
+const SAID: &[Row] = &[
+    (
+        &["too many requests", "slowmode_wait", "flood_wait", "slow mode"],
+        ErrorKind::RateLimited { retry_after: None },
+        "too many messages came too fast",
+    ),
+    (
+        &["group chat was upgraded to a supergroup chat", "group chat was migrated to a supergroup chat"],
+        ErrorKind::Misconfigured,
+        "the group has become a supergroup; write its new id (-100...) into `chat`",
+    ),
+    (
+        &[
+            "chat not found",
+            "chat_id is empty",
+            "chat identifier",
+            "peer_id_invalid",
+            "channel_invalid",
+            "chat_id_invalid",
+            "user not found",
+            "user_id_invalid",
+        ],
+        ErrorKind::Misconfigured,
+        "there is no such chat, or the bot is not in it; check `chat`, and add the bot",
+    ),
+    (
+        &[
+            "message thread not found",
+            "topic_closed",
+            "topic_deleted",
+            "topic_id_invalid",
+            "message_thread_invalid",
+            "topic is closed",
+            "topic not found",
+            "forum_disabled",
+            "chat_not_forum",
+        ],
+        ErrorKind::Misconfigured,
+        "the topic is closed or does not exist any more; open it again, or change `thread_id`",
+    ),
+    (
+        &[
+            "not enough rights",
+            "have no rights",
+            "no rights to send",
+            "need administrator rights",
+            "chat_write_forbidden",
+            "chat_send_plain_forbidden",
+            "chat_guest_send_forbidden",
+            "chat_restricted",
+            "chat_admin_required",
+            "chat_forbidden",
+            "channel_private",
+            "user_banned_in_channel",
+            "user_restricted",
+            "user_privacy_restricted",
+            "privacy_premium_required",
+            "premium_account_required",
+            "allow_payment_required",
+            "bot_method_invalid",
+            "paid messages",
+        ],
+        ErrorKind::Misconfigured,
+        "the bot may not write in this chat; give it the right to send messages",
+    ),
+    (
+        &[
+            "bot was kicked",
+            "bot was blocked",
+            "bot is not a member",
+            "user is deactivated",
+            "user_is_blocked",
+            "input_user_deactivated",
+            "user_deactivated",
+            "group chat was deactivated",
+            "group chat was deleted",
+            "can't initiate conversation",
+            "bots can't send messages to bots",
+            "bot can't send messages to the bot",
+        ],
+        ErrorKind::Misconfigured,
+        "the bot is not in the chat any more, or the person blocked it; add it again, or let the person start it",
+    ),
+    (
+        &["message text is empty", "message is too long", "text is too long", "can't parse entities", "utf-8"],
+        ErrorKind::Rejected,
+        "its content is not accepted; look at what the template renders",
+    ),
+];
+
+/// Errors about somebody who is mentioned.
+const MENTION: &[Row] = &[(&["entity_mention_user_invalid"], ErrorKind::Rejected, "somebody who is mentioned is not known to the bot")];
+
+/// The answer to a method.
+pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
+    use ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
+    let answer: Answer = parse(reply, now).map_err(|error| (error, None))?;
+    if answer.ok && reply.is_success() {
+        return Ok(reply.receipt("ok", answer.result["message_id"].as_i64().map(|id| id.to_string())));
+    }
+    if answer.error_code == 0 && answer.description.is_empty() {
+        return Err((classify_status(reply, now).unwrap_or_else(|| unclear(reply)), None));
+    }
+    let mention = spoken(MENTION, &answer.description);
+    let said = mention.or_else(|| spoken(SAID, &answer.description));
+    let (known, advice) = match (answer.error_code, said) {
+        (420 | 429, _) => (RateLimited { retry_after: None }, "too many messages came too fast"),
+        (500..=599 | 409, _) => (Transient, "it could not serve the request this time"),
+        (401 | 404, _) => (Misconfigured, "the bot's token is not accepted; check it with @BotFather"),
+        (400, Some(said)) => said,
+        (403, Some((kind @ (Misconfigured | RateLimited { .. }), advice))) => (kind, advice),
+        (403 | 406, _) => (Misconfigured, "the bot may not write there; add it to the chat again, or let the person start it"),
+        (400 | 413, None) => (Rejected, "its content is not accepted; look at what the template renders"),
+        _ => (Rejected, "it refused the message"),
+    };
+    let kind = weigh(reply, now, Some(known));
+    let error = reply.error(kind, answer.error_code.to_string(), format!("Telegram: {advice} (\"{}\")", answer.description));
+    let error = if mention.is_some() && kind == Rejected { error.of_mentions() } else { error };
+    Err((error, answer.parameters.migrate_to_chat_id))
+}

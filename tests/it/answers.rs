@@ -1,0 +1,155 @@
+//! Every answer of every platform has its class, at the driver, with a budget of requests: one answer ends one attempt.
+
+use std::time::Duration;
+
+use watchfire::channel::kit::HttpClients;
+use watchfire::channel::{BuildContext, Channel, ChannelConfig, SecretReader, SendContext, registry};
+use watchfire::model::{ErrorKind, MessageId, Page, Recipient, Secret, SecretSource};
+
+use crate::support::all::{All, Member};
+use crate::support::answers::ANSWERS;
+use crate::support::fakes::fault::Fault;
+
+struct Literals;
+
+impl SecretReader for Literals {
+    fn read(&self, source: &SecretSource) -> Result<Secret, String> {
+        if let SecretSource::Literal(secret) = source { Ok(secret.clone()) } else { Err(format!("{source:?} is not set")) }
+    }
+}
+
+/// A channel's driver without a queue around it.
+struct Wire {
+    driver: std::sync::Arc<dyn Channel>,
+    to: Vec<Recipient>,
+    page: Page,
+}
+
+impl Wire {
+    fn new(member: &Member) -> Self {
+        watchfire::channel::kit::install_crypto();
+        let config: ChannelConfig = serde_yaml::from_str(&format!("{{ {} }}", member.yaml)).unwrap();
+        let (platform, block) = config.blocks()[0];
+        let clients = HttpClients::default();
+        let cx = BuildContext {
+            channel: member.channel,
+            timeout: Duration::from_secs(5),
+            proxy: None,
+            secrets: &Literals,
+            http: &clients,
+            presets: &Default::default(),
+        };
+        let (built, to) = registry::build((platform, block), &cx).unwrap_or_else(|problems| panic!("{}: {problems:?}", member.channel));
+        let mut page = Page { number: 1, total: 1, ..Page::default() };
+        page.fields = platform.fields.iter().map(|field| (field.name.to_owned(), "Disk full on db-1".to_owned())).collect();
+        Self { driver: built.channel, to, page }
+    }
+
+    /// What one attempt is told as: `ok` or the error's kind, and the wait of a rate limit.
+    async fn send(&self) -> (&'static str, Option<Duration>, String) {
+        let cx = SendContext {
+            now: jiff::Timestamp::now(),
+            deadline: tokio::time::Instant::now() + Duration::from_secs(5),
+            message: MessageId::new(),
+            attempt: 1,
+            idempotency_key: MessageId::new().to_string(),
+            traceparent: String::new(),
+            direct: false,
+        };
+        let (_, result) = self.driver.send(&self.page, &self.to, &cx).await.remove(0);
+        match result {
+            Ok(receipt) => ("ok", None, receipt.answer),
+            Err(error) => {
+                let wait = if let ErrorKind::RateLimited { retry_after } = error.kind { retry_after } else { None };
+                (error.kind.as_str(), wait, error.to_string())
+            }
+        }
+    }
+}
+
+/// Requests of an attempt at the path that sends. Re-signing, a new token or a question afterwards may cost one more.
+const BUDGET: u64 = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_published_answer_has_its_class() {
+    let all = All::start().await;
+    let mut wrong = Vec::new();
+    for (channel, rows) in ANSWERS {
+        let member = all.members.iter().find(|member| member.channel == *channel).unwrap_or_else(|| panic!("{channel} is no member"));
+        let wire = Wire::new(member);
+        for (status, body, kind) in *rows {
+            member.faults.push_on(member.path, Fault::Reply(*status, "application/json".into(), (*body).into()));
+            let before = member.rec.total();
+            let (told, _, words) = wire.send().await;
+            let asked = member.rec.total() - before;
+            if told != *kind || asked != 1 {
+                wrong.push(format!("{channel} {status} {body}: {told} instead of {kind}, {asked} requests: {words}"));
+            }
+            member.faults.clear();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A success under any other status is none, on any platform.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_word_of_success_counts_only_under_its_own_status() {
+    let all = All::start().await;
+    let mut wrong = Vec::new();
+    for member in &all.members {
+        let wire = Wire::new(member);
+        let (told, _, good) = wire.send().await;
+        assert_eq!(told, "ok", "{}: {good}", member.channel);
+        for status in [302, 400, 401, 403, 404, 429, 500, 503] {
+            member.faults.push_on(member.path, Fault::Reply(status, "application/json".into(), good.clone()));
+            let before = member.rec.total();
+            let (told, _, words) = wire.send().await;
+            if told == "ok" && !(member.lost == "ok" && status >= 500)
+                || (status == 429 && told != "rate_limited")
+                || member.rec.total() - before > BUDGET
+            {
+                wrong.push(format!("{} {status} {good}: {told} after {} requests: {words}", member.channel, member.rec.total() - before));
+            }
+            member.faults.clear();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Every form of `Retry-After` on every platform: a rate limit, never a refusal, and never an absurd wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_form_of_retry_after_is_a_rate_limit() {
+    let all = All::start().await;
+    let forms: [&[&str]; 14] = [
+        &["0"],
+        &["-5"],
+        &["1.5"],
+        &["7"],
+        &["soon"],
+        &[""],
+        &["99999999999999999999"],
+        &["Tue, 14 Nov 2023 22:14:20 GMT"],
+        &["Tuesday, 14-Nov-23 22:14:20 GMT"],
+        &["Tue Nov 14 22:14:20 2023"],
+        &["Fri, 31 Dec 9999 23:59:59 GMT"],
+        &["5", "10"],
+        &["later", "3"],
+        &[],
+    ];
+    for member in &all.members {
+        let wire = Wire::new(member);
+        assert_eq!(wire.send().await.0, "ok", "{}", member.channel);
+        for form in forms {
+            let headers = form.iter().map(|value| ("retry-after".to_owned(), (*value).to_owned())).collect();
+            member.faults.push_on(member.path, Fault::Headed(429, headers, String::new()));
+            let before = member.rec.total();
+            let (told, wait, words) = wire.send().await;
+            let name = format!("{} {form:?}: {words}", member.channel);
+            assert_eq!(told, "rate_limited", "{name}");
+            assert!(wait.is_none_or(|wait| wait <= Duration::from_secs(24 * 3600)), "{name}: {wait:?}");
+            assert!(wait.is_none_or(|wait| form != ["7"] || wait >= Duration::from_secs(7)), "{name}: {wait:?}");
+            assert!(member.rec.total() - before <= BUDGET, "{name}: {} requests", member.rec.total() - before);
+            member.faults.clear();
+        }
+    }
+}
