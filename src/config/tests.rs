@@ -54,6 +54,7 @@ fn a_sound_file_becomes_a_plan() {
     assert_eq!(mail.language, crate::model::Language::Zh);
     let spare = plan.channel("spare").unwrap();
     assert!(spare.pace.is_none() && !spare.resolved);
+    assert_eq!(spare.timeout, Duration::from_secs(30), "platforms have confirmed after 12 s: what is given up too soon comes twice");
     assert!(matches!(&loaded.store, StoreSettings::Sqlite(path) if *path == folder.path().join("data/w.db")));
     let server = &loaded.server;
     assert_eq!((server.listen.to_string().as_str(), server.max_body), ("0.0.0.0:80", 1 << 20));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::app::{Four, TestApp, alert};
+use crate::support::fakes::Discord;
 use crate::support::fakes::presets::Preset;
 use crate::support::fakes::server::Fake;
 
@@ -30,6 +31,39 @@ route: {{ to: [ding, wecom] }}
     let wecom = four.wecom.rec.accepted().pop().unwrap();
     assert!(wecom.text.contains("DiskFull") && wecom.text.contains("<div class=\"highlight\">DiskFull is wrong</div>"), "{}", wecom.text);
     assert_eq!(four.wecom.rec.accepted().len(), 1);
+}
+
+/// A host without a dot in an alert's first link, and markup in its labels, have no message refused, link to nothing and ping nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_wrote_is_taken_and_pings_nobody() {
+    let discord = Fake::start(Discord::new("1", "discord-token")).await;
+    let chat = Fake::start(Preset::new("googlechat", "k/t")).await;
+    let yaml = format!(
+        r#"
+server: {{ listen: "127.0.0.1:0" }}
+store: sqlite:watchfire.db
+channels:
+  discord: {{ discord: {{ webhook: "{}/api/webhooks/1/discord-token" }} }}
+  chat: {{ preset: {{ use: googlechat, with: {{ url: "{}", space: AAAA, webhook_key: k, token: t }} }} }}
+route: {{ to: [discord, chat] }}
+"#,
+        discord.url(),
+        chat.url()
+    );
+    let app = TestApp::start(&yaml).await;
+    let mut body = alert("db", "DiskFull", "firing");
+    body["externalURL"] = "http://alertmanager:9093".into();
+    body["alerts"][0]["generatorURL"] = "http://prometheus:9090/graph?g0.expr=up".into();
+    body["alerts"][0]["labels"]["team"] = "<users/all>".into();
+    body["alerts"][0]["annotations"] = serde_json::json!({ "summary": "<https://evil.example|Runbook> <users/all> @everyone" });
+    app.post("/webhook", &body).await;
+    let rows = app.settled().await;
+    assert!(rows.len() == 2 && rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    assert_eq!((discord.rec.total(), chat.rec.total()), (1, 1), "taken at once");
+    let taken = discord.rec.accepted().pop().unwrap();
+    assert!(taken.json()["embeds"][0]["url"].is_null() && taken.to.len() == 1, "{taken:?}");
+    let text = chat.rec.accepted().pop().unwrap().text;
+    assert!(text.contains("DiskFull") && !text.contains("<users/") && !text.contains("<https://evil"), "{text:?}");
 }
 
 const OWN: &str = r#"

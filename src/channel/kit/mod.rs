@@ -40,7 +40,7 @@ pub use check::{PLACEHOLDER, check_base, check_secret, check_text, join, read_se
 pub use clients::{HttpClients, guarded, http, install_crypto};
 pub use guard::Guard;
 pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, unclear, undeniable, weigh};
-pub use text::{colour, cut_bytes, cut_units, split_units, units};
+pub use text::{broken, colour, cut_bytes, cut_units, split_units, units};
 pub use words::says;
 
 use std::time::Duration;

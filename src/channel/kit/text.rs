@@ -40,6 +40,25 @@ pub fn cut_bytes(text: &str, max: usize) -> String {
     format!("{}{ellipsis}", &text[..end])
 }
 
+/// A plain text in which a platform finds none of `breaks`, which begin a mention or a link: an invisible character stands behind the first one of
+/// each, in any case. One that begins with `@` counts only where no letter or digit stands before it, so that mail addresses stay whole.
+pub fn broken(text: &str, breaks: &[impl AsRef<str>]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut before = None;
+    for (at, c) in text.char_indices() {
+        out.push(c);
+        let begins = |what: &str| {
+            let found = text[at..].get(..what.len()).is_some_and(|found| found.eq_ignore_ascii_case(what));
+            found && !(c == '@' && before.is_some_and(char::is_alphanumeric))
+        };
+        if breaks.iter().any(|what| begins(what.as_ref())) {
+            out.push('\u{200B}');
+        }
+        before = Some(c);
+    }
+    out
+}
+
 /// Splits marked-up text into parts of at most `max` UTF-16 units: at line borders where it can, else anywhere but inside an entity
 /// (`&amp;`) or an angle-bracket construct (`<url|label>`), unless one of those alone is longer than `max`. Line breaks at the border of
 /// two parts are dropped; parts of white space alone are not produced.

@@ -64,25 +64,6 @@ pub fn address(pattern: &str, values: &Values, verbatim: &dyn Fn(&str) -> bool) 
     })
 }
 
-/// A plain text in which the service finds none of `breaks`: an invisible character stands behind the first one of each.
-pub fn broken(text: &str, breaks: &[String]) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut before = None;
-    for (at, c) in text.char_indices() {
-        out.push(c);
-        let begins = |what: &String| {
-            let rest = &text[at..];
-            let found = rest.get(..what.len()).is_some_and(|found| found.eq_ignore_ascii_case(what));
-            found && !(c == '@' && before.is_some_and(char::is_alphanumeric))
-        };
-        if breaks.iter().any(begins) {
-            out.push('\u{200B}');
-        }
-        before = Some(c);
-    }
-    out
-}
-
 fn write(pattern: &str, values: &Values, mut put: impl FnMut(&str, &str, &mut String)) -> Option<String> {
     let mut out = String::with_capacity(pattern.len());
     for piece in pieces(pattern) {

@@ -253,7 +253,7 @@ impl Driver {
         let most = self.preset.limits.link.unwrap_or(usize::MAX);
         let short = || facts.links.iter().filter(|link| link.url.chars().count() <= most);
         let link = short().find(|link| link.kind == LinkKind::Details).or_else(|| short().next());
-        let plain = |text: &str| fill::broken(text, &self.preset.breaks);
+        let plain = |text: &str| kit::broken(text, &self.preset.breaks);
         // A message that is sent once more as plain text is so in every field.
         let marked = |text: &str| if page.plain { plain(text) } else { text.to_owned() };
         let mut values = self.values.clone();

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::channel::kit::{colour, cut_units, split_units, units};
+use crate::channel::kit::{broken, colour, cut_units, split_units, units};
 use crate::model::{Facts, Link, Mentions, Page, Size};
 
 /// Text of a header block: <https://docs.slack.dev/reference/block-kit/blocks/header-block>
@@ -93,7 +93,8 @@ pub(super) fn message(page: &Page, direct: bool) -> Message {
     let mut message =
         Message { channel: None, text: String::new(), blocks: Vec::new(), attachments: Vec::new(), unfurl_links: false, unfurl_media: false };
     if page.plain {
-        let text = if direct { text.to_owned() } else { entities(text) };
+        // Mattermost and Rocket.Chat, which take Slack's messages too, ping by `@all` in plain words.
+        let text = if direct { text.to_owned() } else { broken(&entities(text), &["@"]) };
         let preview = split_units(&text, PREVIEW).into_iter().next().unwrap_or_default();
         message.text = spaced(&pings, &preview);
         // The blocks stand in the text's place, so that they carry the pings as well.

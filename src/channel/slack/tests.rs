@@ -51,6 +51,10 @@ async fn plain_text_is_escaped_but_a_direct_call_speaks_mrkdwn() {
     built.channel.send(&page, &room(), &context()).await;
     page.facts.mentions = crate::model::Mentions::default();
     built.channel.send(&page, &room(), &SendContext { direct: true, ..context() }).await;
+    let mut loud = page.clone();
+    loud.fields.insert("text".into(), "@all ops@example.com".into());
+    let sent = serde_json::to_string(&body::message(&loud, false)).unwrap();
+    assert!(!sent.contains("@all") && sent.contains("ops@example.com"), "{sent}");
     insta::assert_json_snapshot!("plain", stand.seen()[0].json());
     insta::assert_json_snapshot!("direct", stand.seen()[1].json());
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::channel::kit::units;
+use crate::channel::kit::{broken, units};
 use crate::model::{Page, Size, Status};
 
 /// Characters of a text after its markup is read (<https://core.telegram.org/bots/api#sendmessage>); counted here with it, in UTF-16 units, which
@@ -40,7 +40,9 @@ pub(super) fn message(page: &Page, chat: &str, thread_id: Option<i64>, quiet_res
 
 /// The text with everybody who is pinged: `@name`, or a link to a person's id.
 fn text(page: &Page) -> String {
-    let mut text = page.field("text").trim_end().to_owned();
+    let text = page.field("text").trim_end();
+    // Without a parse mode `@name` still notifies its owner.
+    let mut text = if page.plain { broken(text, &["@"]) } else { text.to_owned() };
     let pings: Vec<String> =
         page.facts.mentions.users.iter().map(|user| ping(user, page.plain)).filter(|ping| !text.contains(ping.as_str())).collect();
     if !pings.is_empty() {

@@ -114,6 +114,15 @@ fn mistakes_are_found_without_secrets_and_chats_are_read_both_ways() {
 }
 
 #[test]
+fn a_plain_page_pings_only_whom_it_means_to() {
+    let mut page = page(&[("text", "@intruder ops@example.com")]);
+    page.plain = true;
+    page.facts.mentions.users = vec!["anna".into()];
+    let sent = serde_json::to_value(body::message(&page, "1", None, true)).unwrap();
+    assert_eq!(sent["text"], "@\u{200B}intruder ops@example.com\n\n@anna");
+}
+
+#[test]
 fn pages_are_measured_with_their_pings() {
     let mut page = page(&[("text", "磁盘")]);
     assert_eq!((PLATFORM.measure)(&page), Size::characters(2, 4096));

@@ -242,7 +242,7 @@ async fn play<P: Platform>(fake: &Fake<P>, conn: &Conn, fault: &Fault, mut answe
             return respond(&answer).map(|_| Body::from_stream(all));
         }
         Fault::WrongType => "application/octet-stream".clone_into(&mut answer.content_type),
-        Fault::Pass | Fault::Html(_) | Fault::Status(..) | Fault::Reply(..) => {}
+        Fault::Pass | Fault::Html(_) | Fault::Status(..) | Fault::Reply(..) | Fault::Headed(..) => {}
     }
     respond(&answer)
 }
