@@ -88,7 +88,7 @@ fn payload(common: &Common, args: &ExplainArgs) -> Result<Outcome> {
     let loaded = load(common, false)?;
     let now = crate::delivery::Clock::system().now();
     let event = super::render::of(common, args.payload.as_deref(), args.event.as_deref(), loaded.generic.as_ref(), now)?;
-    let told = serde_json::to_value(foretell(&loaded.plan, &event, now, &Default::default()))?;
+    let told = serde_json::to_value(foretell(&loaded.plan, &std::sync::Arc::new(event), now, &Default::default()))?;
     if args.json {
         anstream::println!("{told}");
     } else {

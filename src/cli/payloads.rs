@@ -52,6 +52,7 @@ fn one(loaded: &Loaded, file: &Path) -> Vec<Result<String, Box<Finding>>> {
     let none = Default::default();
     let intake = Intake { plan, at: now, mutes: &none, to: None };
     let routed = intake.deliveries(&event);
+    let event = std::sync::Arc::new(event);
     let mut out = Vec::new();
     // What would be sent, and then what else a route or a direct call could ask for.
     let mut done: Vec<(String, String)> = Vec::new();

@@ -12,6 +12,7 @@ use crate::store::{Accepted, Dedup, Mode, NewDelivery, NewEvent, State, StoreErr
 use super::engine::Engine;
 use super::intake::{Intake, title};
 use super::job::{Caller, DirectOutcome};
+use super::lanes::is_large;
 use super::plan::ChannelPlan;
 
 /// How long a direct call may wait for the platform's answer.
@@ -59,17 +60,14 @@ impl Engine {
         self.shared.heard.listen(&plan, &event, now_ms);
         self.room()?;
         let mutes = self.shared.mutes();
-        let intake = Intake { plan: &plan, at: now, mutes: &mutes, to };
-        let deliveries = intake.deliveries(&event);
-        let destination = to.map_or_else(String::new, |names| names.join(","));
-        let window = plan.dedup_window.as_millis() as i64;
-        let dedup = (window > 0).then(|| Dedup { key: ingest::dedup_key(&event, &destination), window });
-        let note = deliveries.is_empty().then(|| match event.alerts.iter().find_map(|alert| plan.absorbed(&alert.labels)) {
-            Some(heartbeat) if to.is_none() => format!("a sign of life for the heartbeat `{}`, which is not routed", heartbeat.name),
-            _ => "no route of the plan leads to a channel".to_owned(),
-        });
-        let id = EventId::new();
         let event = Arc::new(event);
+        let Routed { deliveries, dedup, note } = if is_large(&event) {
+            let (event, plan, to) = (event.clone(), plan.clone(), to.map(<[String]>::to_vec));
+            self.shared.heavy.aside(move || Routed::of(&event, &Intake { plan: &plan, at: now, mutes: &mutes, to: to.as_deref() })).await
+        } else {
+            Routed::of(&event, &Intake { plan: &plan, at: now, mutes: &mutes, to })
+        };
+        let id = EventId::new();
         let waiting: Vec<(OutletKey, Waiting)> = deliveries.iter().map(|d| (d.outlet.clone(), to_waiting(d, id, &event))).collect();
         for skipped in deliveries.iter().filter(|d| d.state == State::Skipped) {
             if let Some(channel) = plan.channel(&skipped.channel) {
@@ -194,12 +192,35 @@ impl Engine {
     }
 }
 
+/// Where an event goes.
+struct Routed {
+    deliveries: Vec<NewDelivery>,
+    dedup: Option<Dedup>,
+    note: Option<String>,
+}
+
+impl Routed {
+    fn of(event: &Event, intake: &Intake<'_>) -> Self {
+        let (plan, to) = (intake.plan, intake.to);
+        let deliveries = intake.deliveries(event);
+        let destination = to.map_or_else(String::new, |names| names.join(","));
+        let window = plan.dedup_window.as_millis() as i64;
+        let dedup = (window > 0).then(|| Dedup { key: ingest::dedup_key(event, &destination), window });
+        let note = deliveries.is_empty().then(|| match event.alerts.iter().find_map(|alert| plan.absorbed(&alert.labels)) {
+            Some(heartbeat) if to.is_none() => format!("a sign of life for the heartbeat `{}`, which is not routed", heartbeat.name),
+            _ => "no route of the plan leads to a channel".to_owned(),
+        });
+        Self { deliveries, dedup, note }
+    }
+}
+
 /// The delivery as a runner takes it; lane and place come with the store's answer.
 pub(super) fn to_waiting(new: &NewDelivery, event_id: EventId, event: &Arc<Event>) -> Waiting {
     Waiting {
         id: new.id,
         event_id,
-        event: Some(event.clone()),
+        // A large body stays on disk, where what sends it reads it.
+        event: (!is_large(event)).then(|| event.clone()),
         lane: crate::model::LaneId(0),
         lane_seq: 0,
         channel: new.channel.clone(),

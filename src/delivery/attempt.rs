@@ -1,6 +1,6 @@
 //! One step of a message: read, compose, store where it must be, one attempt, judge, settle. Runs as a task of its outlet's runner.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::channel::{CellResult, OnAmbiguous, SendContext};
-use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, Recipient, SendError};
+use crate::model::{AttemptId, DeliveryId, ErrorKind, Event, EventId, LaneId, Recipient, SendError};
 use crate::store::{
     AcceptedDelivery, Cell, CellState, DeliveryChange, EndedAttempt, Fence, NewAttempt, SettledMessage, Settlement, State, StoreError, Waiting,
 };
@@ -20,8 +20,9 @@ use crate::traces::Attempted;
 use super::clock::timestamp;
 use super::compose::{Composed, Draft};
 use super::engine::{Handle, Shared};
+use super::heavy::{Alone, LARGE, is_long};
 use super::job::Job;
-use super::lanes::Read;
+use super::lanes::{Read, is_large};
 use super::outcome::{Bench, Next, Outcome};
 use super::plan::{ChannelPlan, Plan};
 
@@ -83,10 +84,11 @@ impl Step {
     /// Runs it. Never fails: what cannot be stored is kept and tried until it can (I11).
     pub async fn run(self, mut job: Job) -> Finished {
         if job.pages.is_empty() {
-            if let Err(error) = self.read(&mut job).await {
-                return self.give_back(job, &error).await;
-            }
-            if let Some(finished) = self.compose(&mut job).await {
+            let alone = match self.read(&mut job).await {
+                Ok(alone) => alone,
+                Err(error) => return self.give_back(job, &error).await,
+            };
+            if let Some(finished) = self.compose(&mut job, alone).await {
                 return finished;
             }
         }
@@ -128,12 +130,12 @@ impl Step {
     }
 
     /// Reads what the lanes hold on disk and the bodies that composing needs.
-    async fn read(&self, job: &mut Job) -> Result<(), StoreError> {
+    async fn read(&self, job: &mut Job) -> Result<Option<Alone>, StoreError> {
         let store = &self.shared.store;
         let digest = job.kind == MessageKind::Digest;
         for taken in &mut job.lanes {
             let Some(after) = taken.read_after.take() else { continue };
-            let found = store.waiting(taken.lane, after, READ, !digest).await?;
+            let found = store.waiting(taken.lane, after, READ, if digest { 0 } else { LARGE }).await?;
             let to = found.last().map_or(after, |w| w.lane_seq);
             job.reads.push(Read { lane: taken.lane, to, more: found.len() == READ });
             job.unjudged.extend(found.iter().map(|w| w.id));
@@ -148,23 +150,57 @@ impl Step {
         } else {
             job.members.sort_by_key(|m| m.lane_seq);
         }
-        let wanted = |m: &&mut Waiting| m.event.is_none() && (!digest || m.rank <= NAMED_RANK);
-        let mut missing: Vec<_> = job.members.iter_mut().filter(wanted).take(if digest { NAMED } else { usize::MAX }).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let mut ids: Vec<_> = missing.iter().map(|m| m.event_id).collect();
-        ids.sort();
-        ids.dedup();
-        let events = store.events(&ids).await?;
-        for member in &mut missing {
-            member.event = events.iter().find(|e| e.id == member.event_id).map(|e| e.event.clone());
-        }
-        Ok(())
+        self.load(job, true).await
     }
 
-    /// Composes the pages. `Some` when nothing is left to send.
-    async fn compose(&self, job: &mut Job) -> Option<Finished> {
+    /// Reads the bodies that composing needs and that are not at hand. Large ones are read while no others are in memory; of a lane's deliveries those
+    /// that do not fit beside them go back if they may, else they are named by their titles, as those of a digest are.
+    async fn load(&self, job: &mut Job, back: bool) -> Result<Option<Alone>, StoreError> {
+        let digest = job.kind == MessageKind::Digest;
+        let mut ids: Vec<EventId> = Vec::new();
+        let wanted = |m: &&Waiting| m.event.is_none() && (!digest || m.rank <= NAMED_RANK);
+        for member in job.members.iter().filter(wanted).take(if digest { NAMED } else { usize::MAX }) {
+            if ids.last() != Some(&member.event_id) {
+                ids.push(member.event_id);
+            }
+        }
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let left = self.fill(job, &ids, LARGE).await?;
+        if left == 0 {
+            return Ok(None);
+        }
+        let alone = self.shared.heavy.alone().await;
+        let large = ids.len() - left;
+        // The first may be as large as a body may be; what comes with it must be small.
+        self.fill(job, &ids[large..=large], usize::MAX).await?;
+        let left = self.fill(job, &ids[large + 1..], LARGE).await?;
+        if back
+            && !digest
+            && let Some(first) = ids[ids.len() - left..].first()
+        {
+            let from = job.members.iter().position(|m| m.event_id == *first && m.event.is_none()).unwrap_or(job.members.len());
+            job.back.extend(job.members.drain(from.max(1)..));
+        }
+        Ok(Some(alone))
+    }
+
+    /// Reads these bodies up to so many bytes into the members; gives how many are left.
+    async fn fill(&self, job: &mut Job, ids: &[EventId], bytes: usize) -> Result<usize, StoreError> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let bodies = self.shared.store.events(ids, bytes).await?;
+        let found: HashMap<EventId, Arc<Event>> = bodies.events.into_iter().map(|e| (e.id, e.event)).collect();
+        for member in job.members.iter_mut().filter(|m| m.event.is_none()) {
+            member.event = found.get(&member.event_id).cloned();
+        }
+        Ok(bodies.left)
+    }
+
+    /// Composes the pages. `Some` when nothing is left to send. What was read under `alone` is in memory no more when this returns.
+    async fn compose(&self, job: &mut Job, alone: Option<Alone>) -> Option<Finished> {
         let now = self.shared.clock.now_ms();
         // What is read of a lane may hold deliveries that are not due: muted ones, or a head that waits for its next try.
         let mut later: Vec<Waiting> = Vec::new();
@@ -189,6 +225,9 @@ impl Step {
                 if waits { later.push(member) } else { job.members.push(member) }
             }
         }
+        for waits in later.iter_mut().chain(&mut job.back) {
+            waits.event.take_if(|event| is_large(event));
+        }
         if job.members.is_empty() {
             return Some(self.close(job, later, false));
         }
@@ -200,7 +239,10 @@ impl Step {
         let composed = self.draft(job).await;
         if composed.left_over.end > composed.left_over.start {
             later.extend(job.members.drain(composed.left_over.clone()));
+            later.iter_mut().for_each(|waits| drop(waits.event.take_if(|event| is_large(event))));
         }
+        job.unload();
+        drop(alone);
         for error in &composed.fallbacks {
             self.shared.metrics.render_fallback(self.channel.platform.name, &self.channel.name);
             tracing::error!(channel = %self.channel.name, %error, "a template failed; the built-in text was used");
@@ -227,6 +269,8 @@ impl Step {
     }
 
     async fn draft(&self, job: &mut Job) -> Composed {
+        let long = is_long(job.members.iter().map(|m| m.firing as usize + m.resolved as usize).sum())
+            || job.members.iter().filter_map(|m| m.event.as_deref()).any(is_large);
         let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), job.id, job.kind);
         let now = timestamp(job.formed_at);
         let members = std::mem::take(&mut job.members);
@@ -238,14 +282,7 @@ impl Step {
             (composed, members)
         };
         // Hundreds of lines take milliseconds: off the runtime's threads.
-        let (composed, members) = if kind == MessageKind::Digest {
-            match tokio::task::spawn_blocking(work).await {
-                Ok(done) => done,
-                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-            }
-        } else {
-            work()
-        };
+        let (composed, members) = if long || kind == MessageKind::Digest { self.shared.heavy.aside(work).await } else { work() };
         job.members = members;
         composed
     }
@@ -413,7 +450,14 @@ impl Step {
     /// A refused message goes out once more, composed in another way.
     async fn anew(&self, mut job: Job) -> Finished {
         job.generation += 1;
+        // Without its large body, which was let go of, it is told by its title.
+        let alone = self.load(&mut job, false).await.unwrap_or_else(|error| {
+            tracing::warn!(message_id = %job.id, %error, "a body could not be read again; the message says the titles of its deliveries");
+            None
+        });
         let composed = self.draft(&mut job).await;
+        job.unload();
+        drop(alone);
         job.pages = Arc::new(composed.pages);
         job.lay_out_again(&self.channel);
         job.stored = false;

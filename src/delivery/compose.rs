@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
+use super::excerpt::{Excerpt, LINES};
 use super::fold::{Folded, fold};
 use super::intake::place;
 use super::links;
@@ -73,8 +74,9 @@ impl Draft<'_> {
             return Composed { pages: vec![(**page).clone()], ..Composed::default() };
         }
         match self.kind {
-            MessageKind::Digest => self.digest(),
-            _ => self.lane(),
+            // What is not at hand is named by its title, as in a digest.
+            MessageKind::Single | MessageKind::Fold if self.members.iter().all(|m| m.event.is_some()) => self.lane(),
+            _ => self.digest(),
         }
     }
 
@@ -86,9 +88,13 @@ impl Draft<'_> {
         let template = self.template();
         let kind = if self.members.len() > 1 { MessageKind::Fold } else { MessageKind::Single };
         let totals = Totals::of(&folded.entries, folded.truncated, self.plan);
+        let excerpt = Excerpt::of(&folded.entries);
+        let (entries, shortened) = (excerpt.entries(), excerpt.shortened);
+        let unseen = |shown: usize| folded.entries.len() - shown;
+        let event = entries[0].event;
         let sheet =
-            Sheet { draft: self, kind, template: &template, totals: &totals, entries: &folded.entries, briefs: &[], event: folded.entries[0].event };
-        let (mut pages, fallbacks) = sheet.pages(folded.entries.len());
+            Sheet { draft: self, kind, template: &template, totals: &totals, entries: &entries, briefs: &[], event, unseen: &unseen, shortened };
+        let (mut pages, fallbacks) = sheet.pages(entries.len());
         let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
         let severe = folded.entries.iter().take_while(|e| e.status == EntryStatus::Firing && self.plan.scale.of(e.alert) <= Severity::Error).count();
         if shown < severe && self.members.len() > 1 && !self.is_repeat() {
@@ -138,11 +144,24 @@ impl Draft<'_> {
             lines.iter().take_while(|l| l.brief.status == EntryStatus::Firing && l.brief.severity <= Severity::Error && l.entry.is_some()).count();
         let totals = Totals::of_lines(&lines, self.plan);
         let details: Vec<Entry<'_>> = lines.iter().take(DIGEST_DETAILS).map_while(|l| l.entry).collect();
-        let briefs: Vec<Brief> = lines.iter().skip(details.len()).map(|l| l.brief.clone()).collect();
+        let excerpt = Excerpt::of(&details);
+        let (details, shortened) = (excerpt.entries(), excerpt.shortened);
+        let briefs: Vec<Brief> = lines.iter().take(LINES).skip(details.len()).map(|l| l.brief.clone()).collect();
+        let unseen = |shown: usize| lines[shown..].iter().map(|l| l.brief.count).sum();
         let empty = Event::default();
         let event = details.first().map_or(&empty, |e| e.event);
-        let sheet = Sheet { draft: self, kind: MessageKind::Digest, template: &template, totals: &totals, entries: &details, briefs: &briefs, event };
-        let (mut pages, fallbacks) = sheet.pages(lines.len());
+        let sheet = Sheet {
+            draft: self,
+            kind: MessageKind::Digest,
+            template: &template,
+            totals: &totals,
+            entries: &details,
+            briefs: &briefs,
+            event,
+            unseen: &unseen,
+            shortened,
+        };
+        let (mut pages, fallbacks) = sheet.pages(lines.len().min(LINES));
         let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
         if shown < must && self.members.len() > 1 && !self.is_repeat() {
             // What must be named does not fit: keep the lanes whose lines fit, leave the others to the next message.
@@ -215,6 +234,12 @@ impl Draft<'_> {
                 format!("Nobody is mentioned: the platform refused the mentions ({code})")
             });
         }
+        for note in self.members.iter().filter_map(|m| m.event.as_deref()).flat_map(|event| &event.notes) {
+            let text = note.text(self.channel.language);
+            if !notes.contains(&text) && notes.len() < 8 {
+                notes.push(text);
+            }
+        }
         let oldest = self.members.iter().filter(|m| m.state != crate::store::State::Deferred).map(|m| m.born_at).min();
         if let Some(late) = oldest.map(|born| self.now.as_millisecond() - born).filter(|late| *late >= LATE) {
             let late = humanize(std::time::Duration::from_millis(late as u64));
@@ -273,6 +298,10 @@ struct Sheet<'a> {
     entries: &'a [Entry<'a>],
     briefs: &'a [Brief],
     event: &'a Event,
+    /// How many alerts are left behind the first so many lines.
+    unseen: &'a dyn Fn(usize) -> usize,
+    /// Whether its values are shortened already.
+    shortened: bool,
 }
 
 impl Sheet<'_> {
@@ -284,7 +313,7 @@ impl Sheet<'_> {
         let notes = self.draft.notes();
         let mut render = |part: &Part| -> Result<Page, RenderError> {
             let mut notes = notes.clone();
-            if part.max_value != usize::MAX {
+            if part.max_value != usize::MAX || self.shortened {
                 notes.push(if channel.language == Language::Zh {
                     "部分内容过长，已截短".into()
                 } else {
@@ -325,7 +354,7 @@ impl Sheet<'_> {
             let firing = self.totals.firing > 0;
             if platform.payload {
                 let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
-                facts.payload = payload(self.event, entries, self.totals.firing > 0, self.totals.truncated + part.more as u64);
+                facts.payload = payload(self.event, entries, self.totals.firing > 0, self.totals.truncated + self.more(part) as u64);
             }
             facts.mentions = if part.page == 1 && firing && self.draft.unmentioned.is_none() { self.draft.mentions() } else { Mentions::default() };
             if self.kind != MessageKind::Digest {
@@ -333,6 +362,11 @@ impl Sheet<'_> {
             }
             Ok(Page { fields, facts, number: part.page as u16, total: part.pages as u16, plain, coverage: Vec::new() })
         })
+    }
+
+    /// Alerts that no page shows, told on the last one.
+    fn more(&self, part: &Part) -> usize {
+        if part.page < part.pages { 0 } else { (self.unseen)(part.range.end) }
     }
 
     fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&ViewInput<'_>) -> T) -> T {
@@ -347,7 +381,7 @@ impl Sheet<'_> {
             briefs,
             firing: self.totals.firing,
             resolved: self.totals.resolved,
-            more: part.more,
+            more: self.more(part),
             truncated: self.totals.truncated,
             page: part.page,
             pages: part.pages,

@@ -18,6 +18,7 @@ use crate::traces::Traces;
 use super::alarm::Alarm;
 use super::clock::Clock;
 use super::heartbeat::{Heard, HeartbeatState};
+use super::heavy::Heavy;
 use super::intake::HandMute;
 use super::job::{DirectOutcome, Job};
 use super::outcome::{Next, Outcome};
@@ -129,6 +130,8 @@ pub struct Shared {
     pub traces: Traces,
     /// Background work that a stop waits for.
     pub tracker: TaskTracker,
+    /// The gates of heavy work.
+    pub heavy: Heavy,
     pub(super) lease: Duration,
     leased: bool,
     pub(super) handles: Mutex<HashMap<OutletKey, Arc<Handle>>>,
@@ -398,6 +401,7 @@ impl Engine {
             metrics,
             traces: options.traces,
             tracker: TaskTracker::new(),
+            heavy: Heavy::default(),
             lease: options.lease,
             leased: options.leased,
             handles: Mutex::default(),

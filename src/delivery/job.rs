@@ -60,6 +60,8 @@ pub struct Job {
     pub unjudged: HashSet<DeliveryId>,
     /// Lanes that turned out to have no part in it, to be closed with the next step.
     pub closing: Vec<(LaneId, Option<Read>, Vec<Waiting>)>,
+    /// Contexts of the traces of members whose large bodies went back to disk.
+    pub kept_traces: Vec<String>,
     /// Deliveries of its lanes that were taken and wait for a later message: they go back when this one is done.
     pub back: Vec<Waiting>,
     /// Its pages; empty until it is composed.
@@ -99,6 +101,7 @@ impl Job {
             unjudged: HashSet::new(),
             closing: Vec::new(),
             back: Vec::new(),
+            kept_traces: Vec::new(),
             pages: Arc::default(),
             cells: Vec::new(),
             stored: false,
@@ -113,7 +116,19 @@ impl Job {
 
     /// Contexts of the traces of the events it carries, as far as they are in memory.
     pub fn traces(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().filter_map(|member| Some(member.event.as_ref()?.trace.as_str())).filter(|trace| !trace.is_empty())
+        let members = self.members.iter().filter_map(|member| Some(member.event.as_ref()?.trace.as_str()));
+        members.chain(self.kept_traces.iter().map(String::as_str)).filter(|trace| !trace.is_empty())
+    }
+
+    /// Lets go of large bodies: they are read again when they are needed.
+    pub fn unload(&mut self) {
+        for member in &mut self.members {
+            if let Some(event) = member.event.take_if(|event| super::lanes::is_large(event))
+                && !event.trace.is_empty()
+            {
+                self.kept_traces.push(event.trace.clone());
+            }
+        }
     }
 
     /// A direct call.
@@ -146,6 +161,7 @@ impl Job {
             unjudged: HashSet::new(),
             closing: Vec::new(),
             back: Vec::new(),
+            kept_traces: Vec::new(),
             cells,
             stored: true,
             begun: None,

@@ -174,7 +174,7 @@ impl Runner {
                 continue;
             }
             let shared = self.shared.clone();
-            self.found.spawn(async move { shared.store.waiting(head.id, 0, 1, true).await.unwrap_or_default() });
+            self.found.spawn(async move { shared.store.waiting(head.id, 0, 1, usize::MAX).await.unwrap_or_default() });
         }
     }
 

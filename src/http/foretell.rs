@@ -1,6 +1,7 @@
 //! What would happen to a body now: which routes match each alert and why, and what each channel would be sent. Nothing is sent or stored.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -16,7 +17,7 @@ use crate::store::{NewDelivery, StoredEvent};
 const EXPLAINED: usize = 100;
 
 /// The story of a body, before it happens.
-pub fn foretell(plan: &Plan, event: &Event, now: Timestamp, mutes: &HashMap<String, HandMute>) -> Foretold {
+pub fn foretell(plan: &Plan, event: &Arc<Event>, now: Timestamp, mutes: &HashMap<String, HandMute>) -> Foretold {
     let alerts = 0..event.alerts.len().min(EXPLAINED);
     let intake = Intake { plan, at: now, mutes, to: None };
     let deliveries = intake.deliveries(event);
@@ -52,7 +53,7 @@ pub fn hindsight(plan: &Plan, stored: &StoredEvent, places: Option<&[u32]>) -> R
     }
 }
 
-fn delivery(plan: &Plan, event: &Event, new: NewDelivery, now: Timestamp) -> ForetoldDelivery {
+fn delivery(plan: &Plan, event: &Arc<Event>, new: NewDelivery, now: Timestamp) -> ForetoldDelivery {
     let channel = plan.channel(&new.channel);
     let composed = channel.map(|channel| (channel, preview_target(plan, channel, event, new.target.clone(), now)));
     let pages = composed.iter().flat_map(|(channel, composed)| composed.pages.iter().map(move |page| (channel, page)));

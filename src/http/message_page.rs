@@ -14,6 +14,10 @@ use crate::store::{DeliveryFilter, StoredMessage};
 
 /// Deliveries shown on one page.
 const SHOWN: usize = 500;
+/// Alerts shown on one page.
+const ALERTS: usize = 1000;
+/// Bytes of bodies that are read for one page; a single larger one is read all the same.
+const READ: usize = 1 << 20;
 
 /// Shows a message to whoever has its signed link.
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(query): RawQuery) -> Result<Response, HttpError> {
@@ -24,13 +28,21 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, Ra
     if expected.is_empty() || !bool::from(given.as_bytes().ct_eq(expected.as_bytes())) {
         return Err(wrong());
     }
-    let store = &app.engine.shared.store;
+    let shared = &app.engine.shared;
+    let store = &shared.store;
     let message = store.message(id).await?.ok_or_else(wrong)?;
     let filter = DeliveryFilter { message: Some(id), limit: SHOWN, ..DeliveryFilter::default() };
     let rows = store.page(&filter).await?;
-    let ids: Vec<_> = rows.iter().map(|r| r.event).collect();
-    let events = store.events(&ids).await?;
-    let events: Vec<&Event> = events.iter().map(|e| &*e.event).collect();
+    let mut ids: Vec<_> = rows.iter().map(|r| r.event).collect();
+    ids.dedup();
+    // A large body is read alone, and of several only the first.
+    let alone = shared.heavy.alone().await;
+    let mut bodies = store.events(&ids, READ).await?;
+    if bodies.events.is_empty() && bodies.left > 0 {
+        bodies = store.events(&ids[ids.len() - bodies.left..][..1], usize::MAX).await?;
+    }
+    let events: Vec<&Event> = bodies.events.iter().map(|e| &*e.event).collect();
+    let all: u64 = rows.iter().map(|r| u64::from(r.firing + r.resolved)).sum();
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (
@@ -40,15 +52,17 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, Ra
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
     ];
-    Ok((headers, render(&message, &events)).into_response())
+    let page = render(&message, &events, all);
+    drop(alone);
+    Ok((headers, page).into_response())
 }
 
-fn render(message: &StoredMessage, events: &[&Event]) -> String {
+fn render(message: &StoredMessage, events: &[&Event], all: u64) -> String {
     let title = message.pages.first().map_or("", |p| p.facts.title.as_str());
     let mut alerts: Vec<_> = events.iter().flat_map(|e| e.alerts.iter().map(move |a| (a, *e))).collect();
     alerts.sort_by_key(|(a, _)| a.status);
     let mut body = String::new();
-    for (alert, _) in &alerts {
+    for (alert, _) in alerts.iter().take(ALERTS) {
         let class = if alert.status == Status::Firing { "firing" } else { "resolved" };
         body.push_str(&format!("<article class=\"{class}\"><h2>{} <small>{}</small></h2>", escape(alert.name()), alert.status.as_str()));
         for text in ["summary", "description"] {
@@ -64,6 +78,10 @@ fn render(message: &StoredMessage, events: &[&Event]) -> String {
             body.push_str(&format!("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value)));
         }
         body.push_str("</dl></article>");
+    }
+    let more = all.saturating_sub(alerts.len().min(ALERTS) as u64);
+    if more > 0 {
+        body.push_str(&format!("<p>and {more} more; <code>watchfire queue show</code> has them all</p>"));
     }
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\

@@ -8,6 +8,7 @@ use axum::extract::{RawQuery, Request, State};
 use super::answers::Taken;
 use super::openapi::{Op, Param, Paths};
 use super::{Admitted, App, HttpError, Scope, admit};
+use crate::delivery::heavy::LARGE;
 use crate::delivery::intake::known_channels;
 use crate::ingest::{self, Hint};
 
@@ -52,12 +53,18 @@ pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQue
 
 async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) -> Result<Json<Taken>, HttpError> {
     let Admitted { caller, body, trace } = admit(app, Scope::Webhook, request).await?;
-    let settings = app.settings.load();
+    let settings = app.settings.load_full();
     let metrics = &app.engine.shared.metrics;
     let now = app.engine.shared.clock.now();
-    let ingest::Incoming { mut event, org_id } = ingest::parse(hint, &body, settings.generic.as_ref(), now).map_err(|error| {
+    let bytes = body.len();
+    // One large body at a time, from here until it is on disk.
+    let heavy = &app.engine.shared.heavy;
+    let alone = if bytes > LARGE { Some(heavy.alone().await) } else { None };
+    let parse = move || ingest::parse(hint, &body, settings.generic.as_ref(), now);
+    let parsed = if alone.is_some() { heavy.aside(parse).await } else { parse() };
+    let ingest::Incoming { mut event, org_id } = parsed.map_err(|error| {
         metrics.received("any", "malformed");
-        tracing::warn!(%error, bytes = body.len(), "a body was refused");
+        tracing::warn!(%error, bytes, "a body was refused");
         HttpError::bad_request(error.to_string())
     })?;
     event.trace = trace;
@@ -88,6 +95,7 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
         metrics.received(kind, "unavailable");
         tracing::error!(%error, "a body could not be stored; its sender got 503");
     })?;
+    drop(alone);
     metrics.received(kind, if accepted.duplicate { "duplicate" } else { "accepted" });
     tracing::debug!(event = %accepted.event, deliveries = accepted.deliveries.len(), duplicate = accepted.duplicate, "accepted");
     Ok(Json(Taken::new(&accepted, unknown)))

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::message::Language;
+
 /// Label or annotation set, sorted by name.
 pub type Labels = BTreeMap<String, String>;
 
@@ -129,6 +131,33 @@ impl Alert {
     }
 }
 
+/// What was odd about a body; told with its alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// It was in no encoding that could be told, or broken: some characters may read wrongly.
+    Encoding,
+    /// So many of its entries are no alerts, or have labels or annotations that are no object; they stand as text.
+    Odd(u32),
+    /// It is no alert at all and stands as text.
+    NoAlert,
+}
+
+impl Note {
+    /// What a reader of the message is told.
+    pub fn text(self, language: Language) -> String {
+        match (self, language) {
+            (Note::Encoding, Language::En) => "Some characters may read wrongly: the sender's text is not UTF-8".into(),
+            (Note::Encoding, Language::Zh) => "部分字符可能显示有误：发送方的内容不是 UTF-8 编码".into(),
+            (Note::Odd(1), Language::En) => "One alert came in an unknown form and is shown as text".into(),
+            (Note::Odd(n), Language::En) => format!("{n} alerts came in an unknown form and are shown as text"),
+            (Note::Odd(n), Language::Zh) => format!("{n} 条告警的格式无法识别，按原文显示"),
+            (Note::NoAlert, Language::En) => "The sender's body is no alert that Watchfire knows; this is its text".into(),
+            (Note::NoAlert, Language::Zh) => "发送方的内容不是可识别的告警，按原文显示".into(),
+        }
+    }
+}
+
 /// One request body that arrived, normalised.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, JsonSchema)]
 pub struct Event {
@@ -172,6 +201,9 @@ pub struct Event {
     /// Context of the trace that it belongs to (W3C `traceparent`); empty when there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub trace: String,
+    /// What was odd about the body.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// The alerts, in the order they were sent. Never empty.
     pub alerts: Vec<Alert>,
 }

@@ -71,11 +71,12 @@ pub trait Store: Send + Sync + 'static {
     /// Messages of an outlet that are not done. Read only.
     async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
 
-    /// Deliveries of a lane in `waiting` or `deferred` with `lane_seq > after`, in order, at most `limit`, with their events when `with_events`. Read only.
-    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, StoreError>;
+    /// Deliveries of a lane in `waiting` or `deferred` with `lane_seq > after`, in order, at most `limit`, with the events of the first of
+    /// them, as long as their stored bodies are together no more than `bodies` bytes (0: none). Read only.
+    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, bodies: usize) -> Result<Vec<Waiting>, StoreError>;
 
-    /// The bodies of events. Unknown ids are left out. Read only.
-    async fn events(&self, ids: &[EventId]) -> Result<Vec<StoredEvent>, StoreError>;
+    /// The bodies of events in the order asked for, as long as they are together no more than `bytes` as stored. Unknown ids are left out. Read only.
+    async fn events(&self, ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError>;
 
     /// Stores a message before its first send: its row, its cells (`open`), and its id in its members. Refused with [`StoreError::Fenced`] when
     /// `fence` is not the outlet's epoch, and with [`StoreError::Invalid`] when a member is final, another message of a member's lane is open (I3),

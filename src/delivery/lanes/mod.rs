@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::model::{Event, LaneId};
 use crate::store::{LaneHead, State, Waiting};
 
-use super::policy;
+use super::{heavy, policy};
 
 /// Lanes held at once; the rest stays on disk.
 pub const MAX_LANES: usize = 4096;
@@ -473,6 +473,11 @@ fn due_instant(waiting: &Waiting, now: Instant, now_ms: i64) -> Instant {
 /// What a delivery takes in memory, roughly: its columns, and its event's text.
 pub fn weight_of(waiting: &Waiting) -> usize {
     512 + waiting.event.as_deref().map_or(0, event_weight)
+}
+
+/// Whether an event is too large to be kept while it waits.
+pub fn is_large(event: &Event) -> bool {
+    event.alerts.len() > heavy::MANY || event_weight(event) > 4 * heavy::LARGE
 }
 
 fn event_weight(event: &Event) -> usize {

@@ -221,21 +221,21 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
 /// What an event would look like on a channel, whole: for `render`, tests and the API.
 pub fn preview(plan: &crate::delivery::Plan, channel: &crate::delivery::ChannelPlan, event: &crate::model::Event, now: jiff::Timestamp) -> Composed {
     let target = TargetRecord { alerts: (0..event.alerts.len() as u32).collect(), ..Default::default() };
-    preview_target(plan, channel, event, target, now)
+    preview_target(plan, channel, &Arc::new(event.clone()), target, now)
 }
 
 /// The same for what a route asks for: its alerts, its template set, its mentions.
 pub fn preview_target(
     plan: &crate::delivery::Plan,
     channel: &crate::delivery::ChannelPlan,
-    event: &crate::model::Event,
+    event: &Arc<crate::model::Event>,
     target: TargetRecord,
     now: jiff::Timestamp,
 ) -> Composed {
     let member = Waiting {
         id: DeliveryId::new(),
         event_id: crate::model::EventId::new(),
-        event: Some(Arc::new(event.clone())),
+        event: Some(event.clone()),
         lane: crate::model::LaneId(0),
         lane_seq: 1,
         channel: channel.name.to_string(),

@@ -108,6 +108,8 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
 async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Answer<DeliveryStory> {
     gate(&app, request).await?;
     let id: DeliveryId = id.parse().map_err(|_| ApiError::bad("a delivery id is a UUID"))?;
+    // Its event may be large: one in memory at a time.
+    let _alone = app.engine.shared.heavy.alone().await;
     let detail = app.engine.shared.store.show(id).await?.ok_or_else(|| ApiError::missing("delivery"))?;
     let next = next::step(&app, &detail).await?;
     Ok(Json(story(&app, detail, next)))

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::StatusCode;
 use serde_json::json;
 
 use super::deliveries::was_routed;
@@ -14,7 +13,6 @@ use crate::http::foretell::{foretell, hindsight};
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{App, Scope};
 use crate::ingest;
-use crate::model::Event;
 use crate::store::EventFilter;
 
 /// The paths.
@@ -83,15 +81,17 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
         }
     }
     let id = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
+    // It may be large: one in memory at a time.
+    let _alone = app.engine.shared.heavy.alone().await;
     let (stored, deliveries) = app.engine.shared.store.show_event(id).await?.ok_or_else(|| ApiError::missing("event"))?;
     // Who named its channels went past the routing table; one delivery tells for all of an event's.
     let routed = match deliveries.first() {
         Some(row) => app.engine.shared.store.show(row.id).await?.as_ref().is_some_and(was_routed),
         None => true,
     };
-    let event = if scrub { ingest::scrubbed(&stored.event) } else { Event::clone(&stored.event) };
     // What matchers met is told by the scrubbed body alone.
     let routes = (routed && !scrub).then(|| hindsight(&app.engine.shared.plan.load(), &stored, None));
+    let event = if scrub { ingest::scrubbed(&stored.event) } else { Arc::unwrap_or_clone(stored.event) };
     Ok(Json(EventStory { id: stored.id, received_at: stored.received_at, plan: stored.plan, note: stored.note, event, deliveries, routes }))
 }
 
@@ -105,20 +105,20 @@ async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request
             _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: event"))),
         }
     }
+    let _alone = app.engine.shared.heavy.alone().await;
     let event = match wanted {
         Some(id) => {
             let id = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
             let (stored, _) = app.engine.shared.store.show_event(id).await?.ok_or_else(|| ApiError::missing("event"))?;
-            Arc::unwrap_or_clone(stored.event)
+            stored.event
         }
         None => {
             let settings = app.settings.load_full();
             let hint = ingest::Hint::Auto;
-            ingest::parse(hint, &body, settings.generic.as_ref(), now).map_err(|error| ApiError::bad(error.to_string()))?.event
+            Arc::new(ingest::parse(hint, &body, settings.generic.as_ref(), now).map_err(|error| ApiError::bad(error.to_string()))?.event)
         }
     };
     let (plan, mutes) = (app.engine.shared.plan.load_full(), app.engine.shared.mutes());
     // Rendering a large body takes a while: not on the threads that answer others.
-    let told = tokio::task::spawn_blocking(move || foretell(&plan, &event, now, &mutes)).await;
-    told.map(Json).map_err(|_| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be explained; please report it"))
+    Ok(Json(app.engine.shared.heavy.aside(move || foretell(&plan, &event, now, &mutes)).await))
 }

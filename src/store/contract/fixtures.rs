@@ -175,5 +175,5 @@ pub async fn row(store: &S, id: DeliveryId) -> DeliveryRow {
 
 /// Places and states of what is open in a lane.
 pub async fn places(store: &S, lane: LaneId) -> Vec<(i64, DeliveryId)> {
-    store.waiting(lane, 0, 1000, false).await.unwrap().into_iter().map(|w| (w.lane_seq, w.id)).collect()
+    store.waiting(lane, 0, 1000, 0).await.unwrap().into_iter().map(|w| (w.lane_seq, w.id)).collect()
 }

@@ -1,5 +1,7 @@
 //! Contract of `accept` and `events`: one transaction (I1), contiguous places (I2), dedup.
 
+use std::sync::Arc;
+
 use super::fixtures::*;
 use crate::model::EventId;
 use crate::store::*;
@@ -28,7 +30,7 @@ pub async fn what_goes_in_comes_out(store: S) {
     assert_eq!((*stored.event).clone(), *new.event);
     assert_eq!((stored.received_at, stored.plan.as_str(), stored.note.as_deref()), (T0, "plan-1", Some("why")));
     assert_eq!((rows.len(), rows[0].id, rows[0].mode, rows[0].due_at), (1, d.id, Mode::Sync, T0 + 7));
-    let waiting = store.waiting(d.lane, 0, 10, true).await.unwrap().remove(0);
+    let waiting = store.waiting(d.lane, 0, 10, usize::MAX).await.unwrap().remove(0);
     assert_eq!(waiting.target, new.deliveries[0].target);
     assert_eq!(waiting.event.as_deref(), Some(&*new.event));
     assert_eq!((waiting.event_id, waiting.rank, waiting.firing, waiting.tries, waiting.hop), (new.id, 2, 1, 0, 0));
@@ -127,7 +129,41 @@ pub async fn only_open_or_skipped_deliveries_are_born(store: S) {
 pub async fn unknown_events_are_left_out(store: S) {
     let known = event(vec![]);
     store.accept(known.clone()).await.unwrap();
-    let found = store.events(&[EventId::new(), known.id]).await.unwrap();
+    let found = store.events(&[EventId::new(), known.id], usize::MAX).await.unwrap().events;
     assert_eq!(found.iter().map(|e| e.id).collect::<Vec<_>>(), [known.id]);
     assert!(found[0].note.is_some(), "an event without deliveries says so");
+}
+
+pub async fn bodies_are_read_up_to_so_many_bytes(store: S) {
+    let small = event(vec![delivery("ops", LANE)]);
+    let mut large = event(vec![delivery("ops", LANE)]);
+    Arc::make_mut(&mut large.event).message = "x".repeat(50_000);
+    let last = event(vec![delivery("ops", LANE)]);
+    let mut lane = None;
+    for new in [&small, &large, &last] {
+        lane = Some(store.accept(new.clone()).await.unwrap().deliveries[0].lane);
+    }
+    let ids = [small.id, EventId::new(), large.id, last.id];
+    let read = |ids: Vec<EventId>, bytes| {
+        let store = store.clone();
+        async move {
+            let bodies = store.events(&ids, bytes).await.unwrap();
+            (bodies.events.iter().map(|e| e.id).collect::<Vec<_>>(), bodies.left)
+        }
+    };
+    let all = vec![small.id, large.id, last.id];
+    assert_eq!(read(ids.to_vec(), usize::MAX).await, (all.clone(), 0), "in the order asked for");
+    assert_eq!(read(all.iter().rev().copied().collect(), usize::MAX).await.0, [last.id, large.id, small.id]);
+    let (first, left) = read(ids.to_vec(), 20_000).await;
+    assert_eq!(first, [small.id]);
+    assert!((2..=3).contains(&left), "what is too large ends it, and is said: {left}");
+    assert_eq!(read(vec![large.id], 20_000).await, (vec![], 1));
+    assert_eq!(read(vec![EventId::new()], 20_000).await, (vec![], 0));
+    let held = |bodies| {
+        let (store, lane) = (store.clone(), lane.unwrap());
+        async move { store.waiting(lane, 0, 10, bodies).await.unwrap().iter().map(|w| w.event.is_some()).collect::<Vec<_>>() }
+    };
+    assert_eq!(held(usize::MAX).await, [true, true, true]);
+    assert_eq!(held(20_000).await, [true, false, false], "all that wait are told, the bodies only of the first");
+    assert_eq!(held(0).await, [false, false, false]);
 }

@@ -74,12 +74,12 @@ pub async fn waiting_goes_on_after_a_place(store: S) {
     let lane = all[0].lane;
     let list = |after, limit| {
         let store = store.clone();
-        async move { store.waiting(lane, after, limit, false).await.unwrap().into_iter().map(|w| w.lane_seq).collect::<Vec<_>>() }
+        async move { store.waiting(lane, after, limit, 0).await.unwrap().into_iter().map(|w| w.lane_seq).collect::<Vec<_>>() }
     };
     assert_eq!(list(0, 100).await, [1, 3, 4, 6, 7]);
     assert_eq!(list(3, 2).await, [4, 6]);
     assert_eq!(list(7, 10).await, Vec::<i64>::new());
-    assert!(store.waiting(lane, 0, 1, false).await.unwrap()[0].event.is_none());
+    assert!(store.waiting(lane, 0, 1, 0).await.unwrap()[0].event.is_none());
 }
 
 pub async fn a_lane_that_emptied_starts_afresh(store: S) {

@@ -26,7 +26,7 @@ macro_rules! store_contract {
                 places_in_a_lane_are_contiguous, what_goes_in_comes_out, a_skipped_delivery_takes_a_place_but_does_not_wait,
                 a_repeat_within_the_window_gives_the_first_ids, repeats_sent_at_once_make_one_event, a_clock_set_back_swallows_nothing,
                 a_refused_event_leaves_nothing_behind, one_bad_request_does_not_fail_its_neighbours, concurrent_events_share_a_lane_without_gaps,
-                only_open_or_skipped_deliveries_are_born, unknown_events_are_left_out,
+                only_open_or_skipped_deliveries_are_born, unknown_events_are_left_out, bodies_are_read_up_to_so_many_bytes,
             }
             lanes {
                 ready_lanes_come_by_rank_and_age, an_open_message_hides_its_lane, a_lane_is_due_when_its_head_or_a_deferred_one_is,

@@ -223,12 +223,12 @@ impl Store for PostgresStore {
         answer!(self, read, |tx| read::open_messages(tx, outlet))
     }
 
-    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, StoreError> {
-        answer!(self, read, |tx| read::waiting(tx, lane, after, limit, with_events))
+    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, bodies: usize) -> Result<Vec<Waiting>, StoreError> {
+        answer!(self, read, |tx| read::waiting(tx, lane, after, limit, bodies))
     }
 
-    async fn events(&self, ids: &[EventId]) -> Result<Vec<StoredEvent>, StoreError> {
-        answer!(self, read, |tx| read::events(tx, ids))
+    async fn events(&self, ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError> {
+        answer!(self, read, |tx| read::events(tx, ids, bytes))
     }
 
     async fn form(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {

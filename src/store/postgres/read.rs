@@ -8,7 +8,7 @@ use super::failure::Fail;
 use super::rows::{DELIVERY, EVENT, count, get, limit, outlet, stored_event, waiting_row};
 use super::tx::Tx;
 use crate::model::{EventId, LaneId, MessageId, OutletKey};
-use crate::store::{ChannelMute, HeartbeatRow, LaneHead, OutletRow, State, Stats, StoredEvent, Waiting};
+use crate::store::{Bodies, ChannelMute, HeartbeatRow, LaneHead, OutletRow, State, Stats, Waiting};
 
 /// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those in `except`.
 pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, except: &[LaneId], most: usize) -> Result<Vec<LaneHead>, Fail> {
@@ -42,7 +42,7 @@ pub(super) async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<Mes
 }
 
 /// [`crate::store::Store::waiting`].
-pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, with_events: bool) -> Result<Vec<Waiting>, Fail> {
+pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodies: usize) -> Result<Vec<Waiting>, Fail> {
     let rows = tx
         .query(
             &format!(
@@ -53,10 +53,10 @@ pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, with
         )
         .await?;
     let mut waiting: Vec<Waiting> = rows.iter().map(waiting_row).collect::<Result<_, _>>()?;
-    if with_events && !waiting.is_empty() {
+    if bodies > 0 && !waiting.is_empty() {
         let ids: Vec<EventId> = waiting.iter().map(|one| one.event_id).collect();
-        let found = events(tx, &ids).await?;
-        let bodies: HashMap<EventId, _> = found.into_iter().map(|stored| (stored.id, stored.event)).collect();
+        let found = events(tx, &ids, bodies).await?;
+        let bodies: HashMap<EventId, _> = found.events.into_iter().map(|stored| (stored.id, stored.event)).collect();
         for one in &mut waiting {
             one.event = bodies.get(&one.event_id).cloned();
         }
@@ -64,16 +64,28 @@ pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, with
     Ok(waiting)
 }
 
-/// [`crate::store::Store::events`], in the order asked for.
-pub(super) async fn events(tx: &Tx, ids: &[EventId]) -> Result<Vec<StoredEvent>, Fail> {
+/// [`crate::store::Store::events`]. What is too large does not leave the server.
+pub(super) async fn events(tx: &Tx, ids: &[EventId], bytes: usize) -> Result<Bodies, Fail> {
     let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let rows = tx.query(&format!("SELECT {EVENT} FROM event e WHERE e.id = ANY ($1)"), &[&wanted]).await?;
-    let mut found = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        let event = stored_event(row)?;
-        found.insert(event.id, event);
-    }
-    Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
+    let rows = tx
+        .query(
+            &format!(
+                "SELECT {EVENT}, w.at FROM (
+                     SELECT a.id, a.at, sum(octet_length(b.body)) OVER (ORDER BY a.at) AS bytes
+                     FROM unnest($1::uuid[]) WITH ORDINALITY AS a (id, at) JOIN event b ON b.id = a.id
+                 ) w JOIN event e ON e.id = w.id WHERE w.bytes <= $2 ORDER BY w.at"
+            ),
+            &[&wanted, &i64::try_from(bytes).unwrap_or(i64::MAX)],
+        )
+        .await?;
+    let events = rows.iter().map(stored_event).collect::<Result<Vec<_>, _>>()?;
+    // What follows the last one that was read is either unknown or too large; the caller asks again and is told.
+    let read = rows.last().map(|row| get::<i64>(row, 5)).transpose()?.map_or(0, |at| usize::try_from(at).unwrap_or(0));
+    let known: i64 = match read < ids.len() {
+        true => get(&tx.query_one("SELECT count(*) FROM event WHERE id = ANY ($1)", &[&&wanted[read..]]).await?, 0)?,
+        false => 0,
+    };
+    Ok(Bodies { events, left: if known > 0 { ids.len() - read } else { 0 } })
 }
 
 /// [`crate::store::Store::stats`]. Costs one walk over the lanes that have something waiting and one over the index of dead letters, whatever the

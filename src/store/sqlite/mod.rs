@@ -211,13 +211,13 @@ impl Store for SqliteStore {
         self.readers.read(move |db| read::open_messages(db, &outlet)).await
     }
 
-    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, StoreError> {
-        self.readers.read(move |db| read::waiting(db, lane, after, limit, with_events)).await
+    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, bodies: usize) -> Result<Vec<Waiting>, StoreError> {
+        self.readers.read(move |db| read::waiting(db, lane, after, limit, bodies)).await
     }
 
-    async fn events(&self, ids: &[EventId]) -> Result<Vec<StoredEvent>, StoreError> {
+    async fn events(&self, ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError> {
         let ids = ids.to_vec();
-        self.readers.read(move |db| read::events(db, &ids)).await
+        self.readers.read(move |db| read::events(db, &ids, bytes)).await
     }
 
     async fn form(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {

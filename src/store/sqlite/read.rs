@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use rusqlite::{Connection, params};
 
 use super::failure::Fail;
-use super::rows::{DELIVERY, count, event, uuid, waiting_row};
+use super::rows::{DELIVERY, Found, count, event_within, uuid, waiting_row};
 use crate::model::{EventId, LaneId, MessageId, OutletKey};
-use crate::store::{ChannelMute, HeartbeatRow, LaneHead, OutletRow, State, Stats, StoredEvent, Waiting};
+use crate::store::{Bodies, ChannelMute, HeartbeatRow, LaneHead, OutletRow, State, Stats, Waiting};
 
 /// The order of an outlet's lanes: all of it comes from the index.
 pub(super) const READY: &str =
@@ -48,24 +48,45 @@ pub(super) fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<M
 }
 
 /// [`crate::store::Store::waiting`].
-pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, Fail> {
+pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, bodies: usize) -> Result<Vec<Waiting>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d INDEXED BY delivery_open
          WHERE d.lane_id = ?1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > ?2 ORDER BY d.lane_seq LIMIT ?3"
     ))?;
     let rows = select.query_map(params![lane.0, after, i64::try_from(limit).unwrap_or(i64::MAX)], waiting_row)?;
     let mut waiting: Vec<Waiting> = rows.collect::<rusqlite::Result<_>>()?;
-    if with_events {
-        for one in &mut waiting {
-            one.event = event(db, one.event_id)?.map(|stored| stored.event);
+    let mut left = bodies;
+    for one in waiting.iter_mut().take(if bodies == 0 { 0 } else { usize::MAX }) {
+        match event_within(db, one.event_id, left)? {
+            Found::Event(stored, size) => {
+                left -= size;
+                one.event = Some(stored.event);
+            }
+            Found::TooLarge => break,
+            Found::Nothing => {}
         }
     }
     Ok(waiting)
 }
 
 /// [`crate::store::Store::events`].
-pub(super) fn events(db: &Connection, ids: &[EventId]) -> Result<Vec<StoredEvent>, Fail> {
-    ids.iter().filter_map(|id| event(db, *id).transpose()).collect()
+pub(super) fn events(db: &Connection, ids: &[EventId], bytes: usize) -> Result<Bodies, Fail> {
+    let mut bodies = Bodies::default();
+    let mut room = bytes;
+    for (i, id) in ids.iter().enumerate() {
+        match event_within(db, *id, room)? {
+            Found::Event(event, size) => {
+                room -= size;
+                bodies.events.push(event);
+            }
+            Found::TooLarge => {
+                bodies.left = ids.len() - i;
+                break;
+            }
+            Found::Nothing => {}
+        }
+    }
+    Ok(bodies)
 }
 
 /// [`crate::store::Store::stats`]. Costs one walk over the lanes (not the deliveries) and one over the index of dead letters: about 20 ms for

@@ -142,18 +142,35 @@ pub(super) fn waiting_row(row: &Row<'_>) -> rusqlite::Result<Waiting> {
     })
 }
 
+/// An event that was looked for.
+pub(super) enum Found {
+    /// It, and the bytes of its stored body.
+    Event(StoredEvent, usize),
+    /// Its body is larger than was asked for.
+    TooLarge,
+    /// There is none.
+    Nothing,
+}
+
 /// One event, or `None` when it is not there.
 pub(super) fn event(db: &Connection, id: EventId) -> Result<Option<StoredEvent>, Fail> {
+    match event_within(db, id, usize::MAX)? {
+        Found::Event(event, _) => Ok(Some(event)),
+        Found::TooLarge | Found::Nothing => Ok(None),
+    }
+}
+
+/// One event whose body is at most `bytes`.
+pub(super) fn event_within(db: &Connection, id: EventId, bytes_left: usize) -> Result<Found, Fail> {
     let mut select = db.prepare_cached("SELECT received_at, plan, note, body FROM event WHERE id = ?1")?;
     let mut rows = select.query([bytes(&id.0)])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(StoredEvent {
-        id,
-        received_at: row.get(0)?,
-        plan: row.get(1)?,
-        note: row.get(2)?,
-        event: Arc::new(json::<Event>(row, 3, "an event's body")?),
-    }))
+    let Some(row) = rows.next()? else { return Ok(Found::Nothing) };
+    let size = row.get_ref(3)?.as_bytes().map_err(rusqlite::Error::from)?.len();
+    if size > bytes_left {
+        return Ok(Found::TooLarge);
+    }
+    let event = Arc::new(json::<Event>(row, 3, "an event's body")?);
+    Ok(Found::Event(StoredEvent { id, received_at: row.get(0)?, plan: row.get(1)?, note: row.get(2)?, event }, size))
 }
 
 /// A message's pages, stored in `column`.

@@ -111,6 +111,15 @@ pub struct LaneHead {
     pub since: i64,
 }
 
+/// Events that were read, in the order asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Bodies {
+    /// The events.
+    pub events: Vec<StoredEvent>,
+    /// How many ids at the end of those asked for were not read, because their bodies would have been too many bytes.
+    pub left: usize,
+}
+
 /// A delivery that waits.
 #[derive(Debug, Clone)]
 pub struct Waiting {

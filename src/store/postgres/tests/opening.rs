@@ -180,7 +180,7 @@ async fn texts_with_the_character_that_the_database_refuses_are_taken() {
     body.source = "s\0".into();
     new.event = Arc::new(body);
     let d = store.accept(new.clone()).await.unwrap().deliveries.remove(0);
-    assert_eq!(*store.events(&[new.id]).await.unwrap()[0].event, *new.event, "a body is kept as it is");
+    assert_eq!(*store.events(&[new.id], usize::MAX).await.unwrap().events[0].event, *new.event, "a body is kept as it is");
     let detail = store.show(d.id).await.unwrap().unwrap();
     assert_eq!((detail.row.title.as_str(), detail.target.route.as_str()), ("a\u{FFFD}b", "r\0"));
     assert_eq!(detail.target.fallback, ["s\0ms", "sms"]);

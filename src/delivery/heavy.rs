@@ -1,0 +1,97 @@
+//! Work that is heavy: one large body at a time in memory, and what takes long off the threads that answer.
+//!
+//! An alert takes some 2 KB in memory and 200 bytes in a body, so a body of 8 MiB is 100 MB while it is read or rendered. Two of them at once
+//! would be more than a small container has.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes of a body, or of the bodies that one message needs, above which they are large: worked on one after the other, and not kept in memory.
+pub const LARGE: usize = 256 << 10;
+/// Alerts above which an event is large.
+pub const MANY: usize = 500;
+/// Alerts above which a message is not rendered on the threads that answer.
+const SHORT: usize = 20;
+/// Long works at once.
+const FEW: usize = 2;
+
+/// The gates of heavy work.
+#[derive(Debug)]
+pub struct Heavy {
+    one: Arc<Semaphore>,
+    few: Arc<Semaphore>,
+}
+
+/// Held while a large body is in memory.
+#[derive(Debug)]
+pub struct Alone(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
+
+impl Default for Heavy {
+    fn default() -> Self {
+        Self { one: Arc::new(Semaphore::new(1)), few: Arc::new(Semaphore::new(FEW)) }
+    }
+}
+
+impl Heavy {
+    /// Waits until no other large body is in memory. In the order of asking.
+    pub async fn alone(&self) -> Alone {
+        // The gate is never closed.
+        Alone(self.one.clone().acquire_owned().await.ok())
+    }
+
+    /// Does work that takes a while on another thread, a few works at once. A panic in it is one here.
+    pub async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let _place = self.few.acquire().await;
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Only a runtime that ends cancels what it was given.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+/// Whether so many alerts take a while to render.
+pub fn is_long(alerts: usize) -> bool {
+    alerts > SHORT
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_is_alone_and_a_few_are_aside() {
+        let heavy = Arc::new(Heavy::default());
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let tasks: Vec<_> = (0..8)
+            .map(|_| {
+                let (heavy, now, most) = (heavy.clone(), now.clone(), most.clone());
+                tokio::spawn(async move {
+                    heavy
+                        .aside(move || {
+                            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                            std::thread::sleep(Duration::from_millis(10));
+                            now.fetch_sub(1, Ordering::SeqCst);
+                        })
+                        .await;
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(most.load(Ordering::SeqCst), FEW);
+        let alone = heavy.alone().await;
+        let second = tokio::time::timeout(Duration::from_millis(20), heavy.alone()).await;
+        assert!(second.is_err(), "one at a time");
+        drop(alone);
+        heavy.alone().await;
+    }
+}
