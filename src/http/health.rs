@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{App, HttpError, Scope, admit};
+use super::{App, HttpError, Scope, Unread, admit};
 
 /// The process runs.
 pub(super) async fn healthy() -> &'static str {
@@ -33,6 +33,15 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         .clone()
         .map(|n| format!("note: the last reload failed; the configuration before it is in force:{n}\n"))
         .unwrap_or_default();
+    let unread = app.unread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let note = match unread {
+        Some(Unread { count, at, source, why }) => {
+            let at = crate::delivery::clock::timestamp(at);
+            let what = if count == 1 { "1 body was no alert and was".to_owned() } else { format!("{count} bodies were no alerts and were") };
+            format!("{note}note: {what} delivered as text since the start; the last one at {at} from {source}: {why}\n")
+        }
+        None => note,
+    };
     if why.is_empty() {
         return (StatusCode::OK, format!("ready\n{note}")).into_response();
     }

@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod serve;
 mod webhook;
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,7 +24,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -33,7 +34,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::config::{Network, ServerSettings};
 use crate::delivery::Engine;
-use crate::ingest::GenericMapping;
+use crate::ingest::{Decoded, GenericMapping, to_utf8};
 use crate::traces::traceparent;
 
 pub use auth::{Auth, Caller, Refusal, Scope};
@@ -93,10 +94,25 @@ pub struct App {
     pub reload_state: ReloadState,
     /// The way to reload.
     pub reload: ReloadDoor,
+    /// Bodies that were no alerts and were taken as text: how many, when the last came and from whom.
+    pub unread: Mutex<Option<Unread>>,
     /// Requests that are being worked on.
     busy: AtomicUsize,
     /// The current second and the requests in it.
     rate: Mutex<(i64, u32)>,
+}
+
+/// Bodies that were no alerts, since the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// How many.
+    pub count: u64,
+    /// When the last one came, Unix milliseconds.
+    pub at: i64,
+    /// Who sent it.
+    pub source: String,
+    /// Why it was not understood.
+    pub why: String,
 }
 
 /// How long a body may take to arrive.
@@ -110,6 +126,7 @@ impl App {
             stopping: AtomicBool::new(false),
             reload_state: ArcSwap::from_pointee(None),
             reload,
+            unread: Mutex::default(),
             busy: AtomicUsize::new(0),
             settings: ArcSwap::from_pointee(settings),
             rate: Mutex::new((0, 0)),
@@ -125,9 +142,22 @@ impl App {
 /// A request that was admitted and read.
 pub(crate) struct Admitted {
     pub(crate) caller: Caller,
+    /// What was sent, as UTF-8.
     pub(crate) body: Bytes,
+    /// Whether some characters of it may be read wrongly.
+    pub(crate) doubtful: bool,
     /// The trace that the caller began (W3C `traceparent`), or nothing.
     pub(crate) trace: String,
+}
+
+impl Admitted {
+    fn new(caller: Caller, body: Bytes, trace: String, headers: &HeaderMap) -> Self {
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let Decoded { text, doubtful } = to_utf8(&body, kind);
+        let same = text.len() == body.len() && matches!(text, Cow::Borrowed(_));
+        let read = if same { None } else { Some(Bytes::from(text.into_owned())) };
+        Self { caller, doubtful, body: read.unwrap_or(body), trace }
+    }
 }
 
 /// Everything that is served, and how it is described.
@@ -167,17 +197,24 @@ fn paths() -> Paths {
 pub fn router(app: Arc<App>) -> Router {
     let plain: Router = paths().router().fallback(any(unknown)).method_not_allowed_fallback(wrong_method).with_state(app.clone());
     let inflating = plain.clone().layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(false));
-    plain.layer(middleware::from_fn_with_state(Arc::new(Frame { app, inflating }), frame))
+    let tidied = plain.clone();
+    plain.layer(middleware::from_fn_with_state(Arc::new(Frame { app, tidied, inflating }), frame))
 }
 
 /// What stands around every request, in one layer, for each is boxed and cloned with all below it.
 struct Frame {
     app: Arc<App>,
+    /// For paths that are written with more slashes than they have.
+    tidied: Router,
     /// For bodies that come compressed, which few do.
     inflating: Router,
 }
 
-async fn frame(State(frame): State<Arc<Frame>>, request: Request, next: Next) -> Response {
+async fn frame(State(frame): State<Arc<Frame>>, mut request: Request, next: Next) -> Response {
+    if let Some(uri) = tidy(request.uri()) {
+        *request.uri_mut() = uri;
+        request.extensions_mut().insert(Tidied);
+    }
     let api = request.uri().path().starts_with("/api/");
     let handled = AssertUnwindSafe(place(&frame, request, next)).catch_unwind().await;
     let response = match handled {
@@ -196,7 +233,37 @@ async fn handle(frame: &Frame, request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::CONTENT_ENCODING) {
         return frame.inflating.clone().oneshot(request).await.into_response();
     }
+    if request.extensions().get::<Tidied>().is_some() {
+        return frame.tidied.clone().oneshot(request).await.into_response();
+    }
     next.run(request).await
+}
+
+/// A request whose path was tidied: it is to be routed anew.
+#[derive(Clone)]
+struct Tidied;
+
+/// The address without slashes at the end of its path and without empty steps in it: `//webhook/` is `/webhook`. A sender that gets 404 drops its alerts.
+fn tidy(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if path.len() < 2 || !(path.ends_with('/') || path.contains("//")) {
+        return None;
+    }
+    let mut tidied = String::with_capacity(path.len());
+    for step in path.split('/').filter(|step| !step.is_empty()) {
+        tidied.push('/');
+        tidied.push_str(step);
+    }
+    if tidied.is_empty() {
+        tidied.push('/');
+    }
+    if let Some(query) = uri.query() {
+        tidied.push('?');
+        tidied.push_str(query);
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(tidied.parse().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 /// An error that no handler has written: below `/api` it is a problem as all others there, elsewhere it has a text at least.
@@ -287,11 +354,10 @@ async fn place(frame: &Frame, request: Request, next: Next) -> Result<Response, 
 /// A path that does not exist. Senders log the first line, so it names the right one.
 async fn unknown(request: Request) -> HttpError {
     let path: String = request.uri().path().chars().take(80).collect();
-    let hint = match path.trim_end_matches('/') {
+    let hint = match path.as_str() {
         "/api/v1/alerts" | "/api/v2/alerts" => {
             "this is where Prometheus sends to Alertmanager; Watchfire stands behind Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"
         }
-        "/webhook" | "/webhook/alertmanager" | "/webhook/grafana" => "leave out the `/` at its end",
         _ => "webhooks of Alertmanager and Grafana go to /webhook",
     };
     HttpError::not_found(format!("no such path: {path}; {hint}\nThe README lists the direct paths of older clients."))
@@ -335,11 +401,11 @@ pub(crate) async fn admit(app: &App, scope: Scope, request: Request) -> Result<A
     if !settings.auth.needs_body(&parts.headers) {
         let caller = settings.auth.admit(scope, &parts.headers, b"", peer, now).await.map_err(refuse)?;
         let body = read(app, body, settings.max_body).await?;
-        return Ok(Admitted { caller, body, trace });
+        return Ok(Admitted::new(caller, body, trace, &parts.headers));
     }
     let body = read(app, body, settings.max_body).await?;
     let caller = settings.auth.admit(scope, &parts.headers, &body, peer, now).await.map_err(refuse)?;
-    Ok(Admitted { caller, body, trace })
+    Ok(Admitted::new(caller, body, trace, &parts.headers))
 }
 
 async fn read(app: &App, body: Body, max: usize) -> Result<Bytes, HttpError> {
@@ -390,6 +456,19 @@ fn forwarded(entry: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slashes_too_many_do_not_count() {
+        let tidied = |uri: &str| tidy(&uri.parse().unwrap()).map(|uri| uri.to_string());
+        assert_eq!(tidied("/webhook/"), Some("/webhook".into()));
+        assert_eq!(tidied("/webhook///?to=a/"), Some("/webhook?to=a/".into()));
+        assert_eq!(tidied("//api//v1/deliveries/"), Some("/api/v1/deliveries".into()));
+        assert_eq!(tidied("http://host:1/sms/send/"), Some("http://host:1/sms/send".into()));
+        assert_eq!(tidied("//"), Some("/".into()));
+        for same in ["/", "/webhook", "/webhook?x=//", "*"] {
+            assert_eq!(tidied(same), None, "{same}");
+        }
+    }
 
     #[test]
     fn the_nearest_address_that_is_no_proxy_of_ours_counts() {

@@ -7,10 +7,11 @@ use axum::extract::{RawQuery, Request, State};
 
 use super::answers::Taken;
 use super::openapi::{Op, Param, Paths};
-use super::{Admitted, App, HttpError, Scope, admit};
+use super::{Admitted, App, HttpError, Scope, Unread, admit};
 use crate::delivery::heavy::LARGE;
 use crate::delivery::intake::known_channels;
 use crate::ingest::{self, Hint};
+use crate::model::Note;
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -52,7 +53,7 @@ pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQue
 }
 
 async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) -> Result<Json<Taken>, HttpError> {
-    let Admitted { caller, body, trace } = admit(app, Scope::Webhook, request).await?;
+    let Admitted { caller, body, doubtful, trace } = admit(app, Scope::Webhook, request).await?;
     let settings = app.settings.load_full();
     let metrics = &app.engine.shared.metrics;
     let now = app.engine.shared.clock.now();
@@ -60,14 +61,23 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
     // One large body at a time, from here until it is on disk.
     let heavy = &app.engine.shared.heavy;
     let alone = if bytes > LARGE { Some(heavy.alone().await) } else { None };
-    let parse = move || ingest::parse(hint, &body, settings.generic.as_ref(), now);
+    let parse = move || {
+        ingest::parse(hint, &body, settings.generic.as_ref(), now).map(|incoming| (incoming, None)).or_else(|error| {
+            // What is no alert is delivered all the same: whoever sent it does not look at the answer.
+            match ingest::says_something(&body) {
+                true => Ok((ingest::Incoming { event: ingest::unread(&body), org_id: None }, Some(error))),
+                false => Err(error),
+            }
+        })
+    };
     let parsed = if alone.is_some() { heavy.aside(parse).await } else { parse() };
-    let ingest::Incoming { mut event, org_id } = parsed.map_err(|error| {
+    let (ingest::Incoming { mut event, org_id }, unread) = parsed.map_err(|error| {
         metrics.received("any", "malformed");
         tracing::warn!(%error, bytes, "a body was refused");
         HttpError::bad_request(error.to_string())
     })?;
     event.trace = trace;
+    event.notes.extend(doubtful.then_some(Note::Encoding));
     let Query { to, source } = Query::parse(query.as_deref().unwrap_or(""));
     // The caller's `?source=` names the sender, else its credential does; Grafana's organisations are apart.
     event.source = ingest::source(event.kind, source.as_deref().unwrap_or(&caller.name), org_id);
@@ -91,12 +101,20 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
         tracing::warn!(unknown = unknown.join(","), "?to= names channels that do not exist");
     }
     let kind = event.kind.as_str();
+    let from = unread.is_some().then(|| event.source.clone());
     let accepted = app.engine.accept(event, to.as_deref()).await.inspect_err(|error| {
         metrics.received(kind, "unavailable");
         tracing::error!(%error, "a body could not be stored; its sender got 503");
     })?;
     drop(alone);
     metrics.received(kind, if accepted.duplicate { "duplicate" } else { "accepted" });
+    if let Some(error) = unread.filter(|_| !accepted.duplicate) {
+        metrics.received("any", "unread");
+        tracing::warn!(%error, bytes, event = %accepted.event, "a body is no alert; it is delivered as text");
+        let mut unread = app.unread.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let count = unread.as_ref().map_or(0, |unread| unread.count) + 1;
+        *unread = Some(Unread { count, at: now.as_millisecond(), source: from.unwrap_or_default(), why: error.to_string() });
+    }
     tracing::debug!(event = %accepted.event, deliveries = accepted.deliveries.len(), duplicate = accepted.duplicate, "accepted");
     Ok(Json(Taken::new(&accepted, unknown)))
 }

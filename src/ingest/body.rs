@@ -6,12 +6,13 @@
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::json::{Key, LabelsSeed, Step, Trail, raw, refuse_other_types, skip};
+use super::json::{Key, LabelsSeed, Set, Step, Trail, raw, refuse_other_types, skip};
 use super::time::instant;
+use super::unread::cut;
 use super::value::{finite, integer, is_null, kind_of, members, text};
-use crate::model::{Alert, Labels, Status};
+use crate::model::{Alert, Labels, Status, hash_hex};
 
-/// Alerts of one body. Bounds the memory that a body of tiny alerts can claim; 8 MiB of real alerts stay below it.
+/// Alerts of one body; further ones are counted as left out. Bounds the memory that a body of tiny alerts can claim; 8 MiB of real alerts stay below it.
 pub(super) const MAX_ALERTS: usize = 50_000;
 
 /// What a body says, field by field; `None` and empty for what is missing or null.
@@ -64,6 +65,12 @@ pub(super) struct AlertList {
     pub(super) grafana: bool,
     /// Entries that hold nothing (`null`, `{}`, unknown members only).
     pub(super) empty: usize,
+    /// Entries that are no alert, or have labels or annotations that are no object.
+    pub(super) odd: u32,
+    /// Alerts that were readable by more than their text.
+    pub(super) readable: usize,
+    /// Entries beyond what one body may hold.
+    pub(super) over: u64,
 }
 
 /// `firing`, `resolved` and their twins in other senders; `None` for every other word, which is then treated as missing.
@@ -151,6 +158,10 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
 }
 
 fn labels<'de, A: MapAccess<'de>>(map: &mut A, trail: &Trail, key: &'static str) -> Result<Option<Labels>, A::Error> {
+    Ok(set(map, trail, key)?.map(|set| set.labels))
+}
+
+fn set<'de, A: MapAccess<'de>>(map: &mut A, trail: &Trail, key: &'static str) -> Result<Option<Set>, A::Error> {
     trail.step(Step::Key(key), map.next_value_seed(LabelsSeed { trail }))
 }
 
@@ -174,28 +185,43 @@ impl<'de> Visitor<'de> for AlertsSeed<'_> {
         Ok(None)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Err(self.trail.refuse("expected an array of alerts, found an object"))
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        // One alert where a list of them belongs.
+        let mut list = AlertList::default();
+        list.take(AlertSeed { trail: self.trail }.visit_map(map)?);
+        Ok(Some(list))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let trail = self.trail;
         let mut list = AlertList::default();
         for i in 0.. {
-            let Some(item) = trail.step(Step::Index(i), seq.next_element_seed(AlertSeed { trail }))? else { break };
-            let Some(item) = item else {
-                list.empty += 1;
+            if list.alerts.len() == MAX_ALERTS || trail.is_full() {
+                match seq.next_element::<serde::de::IgnoredAny>()? {
+                    Some(_) => list.over += 1,
+                    None => break,
+                }
                 continue;
-            };
-            if list.alerts.len() == MAX_ALERTS {
-                return Err(trail.refuse(format!("more than {MAX_ALERTS} alerts in one body; let the sender group or cap them")));
             }
-            list.org_id = list.org_id.or(item.org_id);
-            list.grafana |= item.grafana;
-            list.words.push(item.word);
-            list.alerts.push(item.alert);
+            let Some(item) = trail.step(Step::Index(i), seq.next_element_seed(AlertSeed { trail }))? else { break };
+            list.take(item);
         }
         Ok(Some(list))
+    }
+}
+
+impl AlertList {
+    fn take(&mut self, item: Option<Item>) {
+        let Some(item) = item else {
+            self.empty += 1;
+            return;
+        };
+        self.org_id = self.org_id.or(item.org_id);
+        self.grafana |= item.grafana;
+        self.odd += u32::from(item.odd);
+        self.readable += usize::from(item.readable);
+        self.words.push(item.word);
+        self.alerts.push(item.alert);
     }
 }
 
@@ -206,7 +232,41 @@ pub(super) struct Item {
     pub(super) word: Option<Status>,
     pub(super) org_id: Option<i64>,
     pub(super) grafana: bool,
+    /// Whether it, or its labels or annotations, are no object.
+    pub(super) odd: bool,
+    /// Whether it is an object.
+    pub(super) readable: bool,
 }
+
+impl Item {
+    /// An entry that is no object, as text.
+    pub(super) fn of_text(text: &str) -> Self {
+        let mut alert = Alert { fingerprint: hash_hex(&["entry", text]), ..Alert::default() };
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['[', '{']));
+        alert.labels.insert("alertname".into(), line.map_or_else(|| "Unknown entry".to_owned(), |line| cut(line, 120)));
+        alert.annotations.insert("description".into(), cut(text, TEXT));
+        Self { alert, odd: true, ..Self::default() }
+    }
+
+    /// What stands in place of labels or annotations is told with the alert, and tells it from others.
+    fn keep(&mut self, rest: &str) {
+        if rest.trim().is_empty() {
+            return;
+        }
+        let description = self.alert.annotations.entry("description".into()).or_default();
+        if !description.is_empty() {
+            description.push('\n');
+        }
+        description.push_str(&cut(rest, TEXT));
+        if self.alert.fingerprint.is_empty() {
+            let labels: Vec<&str> = self.alert.labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).chain([rest]).collect();
+            self.alert.fingerprint = hash_hex(&labels);
+        }
+    }
+}
+
+/// Characters that are kept of what could only be read as text.
+const TEXT: usize = 4000;
 
 /// Reads one alert; `None` for null and for an object that says nothing.
 pub(super) struct AlertSeed<'t> {
@@ -222,33 +282,71 @@ impl<'de> DeserializeSeed<'de> for AlertSeed<'_> {
 
 impl<'de> Visitor<'de> for AlertSeed<'_> {
     type Value = Option<Item>;
-    refuse_other_types!("an object");
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(None)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Err(self.trail.refuse("expected an object, found an array"))
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Some(Item::of_text(&value.to_string())))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Some(Item::of_text(&value.to_string())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Some(Item::of_text(&value.to_string())))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Some(Item::of_text(&value.to_string())))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        let value = value.replace('\0', "\u{fffd}");
+        Ok((!value.trim().is_empty()).then(|| Item::of_text(&value)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut shown = String::new();
+        while let Some(element) = seq.next_element::<&RawValue>()? {
+            if shown.len() < TEXT * 4 {
+                shown.push_str(if shown.is_empty() { "[" } else { "," });
+                shown.push_str(&cut(&text(element.get()), TEXT));
+            }
+        }
+        Ok((!shown.is_empty()).then(|| Item::of_text(&format!("{shown}]"))))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let trail = self.trail;
-        let mut item = Item::default();
+        let mut item = Item { readable: true, ..Item::default() };
         let mut says_something = false;
+        let mut rest = String::new();
         while let Some(Key(key)) = map.next_key()? {
             let alert = &mut item.alert;
             let (field, name): (&mut String, &'static str) = match key.as_ref() {
                 "labels" => {
-                    let labels = labels(&mut map, trail, "labels")?;
-                    says_something |= labels.is_some();
-                    alert.labels = labels.unwrap_or_default();
+                    let set = set(&mut map, trail, "labels")?;
+                    says_something |= set.is_some();
+                    let set = set.unwrap_or_default();
+                    alert.labels = set.labels;
+                    item.odd |= set.odd;
+                    rest = [rest, set.rest].join("\n");
                     continue;
                 }
                 "annotations" => {
-                    let annotations = labels(&mut map, trail, "annotations")?;
-                    says_something |= annotations.is_some();
-                    alert.annotations = annotations.unwrap_or_default();
+                    let set = set(&mut map, trail, "annotations")?;
+                    says_something |= set.is_some();
+                    let set = set.unwrap_or_default();
+                    alert.annotations = set.labels;
+                    item.odd |= set.odd;
+                    rest = [rest, set.rest].join("\n");
                     continue;
                 }
                 "status" => {
@@ -295,6 +393,7 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
             says_something |= !field.is_empty();
             item.grafana |= !matches!(name, "fingerprint" | "generatorURL");
         }
+        item.keep(rest.trim());
         Ok(says_something.then_some(item))
     }
 }
@@ -312,8 +411,9 @@ impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
         let mut values = std::collections::BTreeMap::new();
         if kind_of(raw) == "an object" {
             for (name, value) in members(raw) {
-                if let Some(number) = finite(value) {
-                    self.trail.count()?;
+                if let Some(number) = finite(value)
+                    && self.trail.count()
+                {
                     values.insert(name.into_owned(), number);
                 }
             }

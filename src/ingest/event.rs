@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::body::{AlertList, Body, status_word};
 use super::identity::fingerprint;
 use super::{Hint, Incoming};
-use crate::model::{Alert, Event, Labels, SenderKind, Status};
+use crate::model::{Alert, Event, Labels, Note, SenderKind, Status};
 
 /// Which sender a body with an `alerts` list came from. The hint (the path it was posted to) decides; without one: version "4" is
 /// Alertmanager, version "1" Grafana; then `state` + `title`, an organisation, or a field that only Grafana's alerts have mean Grafana.
@@ -38,7 +38,7 @@ pub(super) fn from_body(kind: SenderKind, body: Body<'_>, received_at: Timestamp
         receiver: if kind == SenderKind::Alertmanager { unquote_meta(&body.receiver) } else { body.receiver },
         group_key: body.group_key,
         external_url: body.external_url,
-        truncated: body.truncated,
+        truncated: body.truncated + body.list.over,
         reason: body.reason,
         title: body.title,
         message: body.message,
@@ -58,7 +58,7 @@ pub(super) fn from_body(kind: SenderKind, body: Body<'_>, received_at: Timestamp
 
 /// The event of alerts that came without anything around them.
 pub(super) fn from_alerts(kind: SenderKind, list: AlertList, received_at: Timestamp) -> Event {
-    let mut event = Event { kind, ..Event::default() };
+    let mut event = Event { kind, truncated: list.over, ..Event::default() };
     finish(&mut event, list, None, received_at);
     event.common_labels = common(&event.alerts, |a| &a.labels);
     event.common_annotations = common(&event.alerts, |a| &a.annotations);
@@ -66,6 +66,7 @@ pub(super) fn from_alerts(kind: SenderKind, list: AlertList, received_at: Timest
 }
 
 fn finish(event: &mut Event, list: AlertList, word: Option<Status>, received_at: Timestamp) {
+    event.notes.extend((list.odd > 0).then_some(Note::Odd(list.odd)));
     event.alerts = list.alerts;
     settle_status(&mut event.alerts, &list.words, word, received_at);
     for alert in &mut event.alerts {

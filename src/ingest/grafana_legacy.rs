@@ -78,7 +78,12 @@ fn tags(source: &Source<'_>, body: &Body<'_>) -> Result<Labels, IngestError> {
     let Some(raw) = body.legacy.tags else { return Ok(Labels::new()) };
     let trail = Trail::default();
     // The raw value is a slice of the body, so an error in it has its place there.
-    read(source, raw, "tags", &trail, LabelsSeed { trail: &trail }).map(Option::unwrap_or_default)
+    let set = read(source, raw, "tags", &trail, LabelsSeed { trail: &trail })?.unwrap_or_default();
+    let mut tags = set.labels;
+    if !set.rest.is_empty() {
+        tags.insert("tags".into(), set.rest.replace('\n', ", "));
+    }
+    Ok(tags)
 }
 
 /// `evalMatches` as values by metric, and as text in the form that unified alerting uses. A metric that stands for several series gets its

@@ -12,10 +12,10 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::error::{IngestError, Source, echo_up_to};
-use super::value::{is_null, text};
+use super::value::{is_null, kind_of, members, text};
 use crate::model::Labels;
 
-/// Labels, annotations and values of one body together. Bounds the memory that a small body can claim; 8 MiB of real alerts stay below it.
+/// Labels, annotations and values of one body together; alerts beyond them are counted. Bounds the memory that a small body can claim; 8 MiB of real alerts stay below it.
 pub(super) const MAX_ENTRIES: usize = 250_000;
 
 /// One step from a value to one of its members.
@@ -49,13 +49,16 @@ impl Trail {
         E::custom("refused")
     }
 
-    /// Counts one label, annotation or value.
-    pub(super) fn count<E: de::Error>(&self) -> Result<(), E> {
-        self.entries.set(self.entries.get() + 1);
-        if self.entries.get() > MAX_ENTRIES {
-            return Err(self.refuse(format!("more than {MAX_ENTRIES} labels and annotations in one body; let the sender group or cap its alerts")));
-        }
-        Ok(())
+    /// Counts one label, annotation or value; `false` when there is no room for it.
+    pub(super) fn count(&self) -> bool {
+        let room = !self.is_full();
+        self.entries.set(self.entries.get() + usize::from(room));
+        room
+    }
+
+    /// Whether there is no room for more labels, annotations and values.
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.get() >= MAX_ENTRIES
     }
 
     fn explain(&self, source: &Source<'_>, part: &str, prefix: &str, error: &serde_json::Error) -> IngestError {
@@ -195,53 +198,145 @@ macro_rules! refuse_other_types {
 }
 pub(super) use refuse_other_types;
 
-struct NoElement<'t> {
-    trail: &'t Trail,
+/// A label or annotation set that was read.
+#[derive(Debug, Default)]
+pub(super) struct Set {
+    pub(super) labels: Labels,
+    /// What stood there in place of an object, as far as it is no names and values.
+    pub(super) rest: String,
+    /// Whether it was no object.
+    pub(super) odd: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for NoElement<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, _: D) -> Result<(), D::Error> {
-        Err(self.trail.refuse("expected an object, found an array"))
+impl Set {
+    /// Names and values in a text, `{a="b", c="d"}` or `a=b, c=d`; a text that is anything else is kept whole.
+    fn of_text(trail: &Trail, whole: &str) -> Self {
+        let inner = whole.trim();
+        let inner = inner.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(inner);
+        let mut set = Set { odd: !whole.trim().is_empty(), ..Set::default() };
+        for part in inner.split([',', '\n']).map(str::trim).filter(|part| !part.is_empty()) {
+            match part.split_once('=').filter(|(name, value)| is_name(name.trim()) && !value.starts_with('=')) {
+                Some((name, value)) if trail.count() => drop(set.labels.insert(name.trim().to_owned(), value.trim().trim_matches('"').to_owned())),
+                Some(_) => {}
+                None => return Set { rest: whole.to_owned(), odd: true, ..Set::default() },
+            }
+        }
+        set
+    }
+
+    fn of_elements(trail: &Trail, elements: &[&str]) -> Self {
+        let mut set = Set { odd: !elements.is_empty(), ..Set::default() };
+        for element in elements.iter().filter(|element| !is_null(element)) {
+            let pairs = match kind_of(element) {
+                "an object" => pairs(element),
+                "a string" => {
+                    let one = Set::of_text(trail, &text(element));
+                    if one.rest.is_empty() {
+                        set.labels.extend(one.labels);
+                        continue;
+                    }
+                    Vec::new()
+                }
+                _ => Vec::new(),
+            };
+            if pairs.is_empty() {
+                if !set.rest.is_empty() {
+                    set.rest.push('\n');
+                }
+                set.rest.push_str(&text(element));
+            }
+            for (name, value) in pairs {
+                if trail.count() {
+                    set.labels.insert(name, value);
+                }
+            }
+        }
+        set
     }
 }
 
+/// A name as labels have them in the classic form; a sentence with an equals sign in it is none.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 128 && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | ':' | '/'))
+}
+
+/// The names and values of an entry in a list of them: `{"name": "a", "value": "b"}`, in whatever case, or `{"a": "b"}`.
+fn pairs(entry: &str) -> Vec<(String, String)> {
+    let members = members(entry);
+    let one =
+        |names: [&str; 3]| members.iter().find(|(key, _)| names.iter().any(|name| key.eq_ignore_ascii_case(name))).map(|(_, value)| text(value));
+    if members.len() >= 2
+        && let (Some(name), Some(value)) = (one(["name", "key", "label"]), one(["value", "val", "text"]))
+        && !name.is_empty()
+    {
+        return vec![(name.into_owned(), value.into_owned())];
+    }
+    members.into_iter().filter(|(_, value)| !is_null(value)).map(|(name, value)| (name.into_owned(), text(value).into_owned())).collect()
+}
+
 /// Reads a label or annotation set; `None` for null. Values may be of any type, null ones are left out, of a duplicate name the last counts.
-/// An empty array is an empty set: that is how PHP writes one.
+/// An empty array is an empty set: that is how PHP writes one. A list of names and values, or a text of them, is read as far as it can be.
 #[derive(Clone, Copy)]
 pub(super) struct LabelsSeed<'t> {
     pub(super) trail: &'t Trail,
 }
 
 impl<'de> DeserializeSeed<'de> for LabelsSeed<'_> {
-    type Value = Option<Labels>;
+    type Value = Option<Set>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for LabelsSeed<'_> {
-    type Value = Option<Labels>;
-    refuse_other_types!("an object");
+    type Value = Option<Set>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Some(Set::of_text(self.trail, &value.to_string())))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Some(Set::of_text(self.trail, &value.to_string())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Some(Set::of_text(self.trail, &value.to_string())))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Some(Set::of_text(self.trail, &value.to_string())))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Some(Set::of_text(self.trail, &value.replace('\0', "\u{fffd}"))))
+    }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(None)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        // Refusing the first element before it is read keeps the error's place at the array's beginning.
-        seq.next_element_seed(NoElement { trail: self.trail }).map(|_| Some(Labels::new()))
+        let mut elements = Vec::new();
+        while let Some(element) = seq.next_element::<&RawValue>()? {
+            if elements.len() < MAX_ENTRIES {
+                elements.push(element.get());
+            }
+        }
+        Ok(Some(Set::of_elements(self.trail, &elements)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut labels = Labels::new();
         while let Some(Key(name)) = map.next_key()? {
             let value = map.next_value::<&RawValue>()?.get();
-            if !is_null(value) {
-                self.trail.count()?;
+            if !is_null(value) && self.trail.count() {
                 labels.insert(name.into_owned(), text(value).into_owned());
             }
         }
-        Ok(Some(labels))
+        Ok(Some(Set { labels, ..Set::default() }))
     }
 }

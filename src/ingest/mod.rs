@@ -4,6 +4,7 @@
 //! It knows what senders write; it does not know channels, routes or stores.
 
 mod body;
+mod decode;
 mod error;
 mod event;
 mod generic;
@@ -14,17 +15,20 @@ pub mod legacy;
 mod scrubbed;
 mod send;
 mod time;
+mod unread;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
 pub use body::WebhookBody;
+pub use decode::{Decoded, to_utf8};
 pub use error::IngestError;
 pub use generic::{Field, GenericMapping, MappingProblem};
 pub use identity::{dedup_key, fingerprint, lane_group, lane_parts, source};
 pub use scrubbed::scrubbed;
 pub use send::{SendBody, SendCall, send};
+pub use unread::unread;
 
 use std::borrow::Cow;
 
@@ -62,8 +66,9 @@ pub struct Incoming {
 /// Grafana where both are possible. `received_at` settles the status of alerts that have an end but no status.
 ///
 /// Everything optional may be missing or null, names may repeat (the last one counts), unknown members are ignored, and every value that is
-/// text may be written as a number, boolean or nested value. Refused are bodies that are not JSON, whose `alerts`, alerts or label sets have
-/// the wrong type, that hold no alert, or that hold more than 50,000 alerts or 250,000 labels and annotations.
+/// text may be written as a number, boolean or nested value. An entry beside good alerts that is none, and labels or annotations that are a list or a
+/// text, are read as far as they can be, shown as text for the rest, and noted. Of more than 50,000 alerts or 250,000 labels and annotations the
+/// first are taken and the others counted. Refused are bodies that are not JSON or hold no alert: [`unread`] makes a text of them.
 pub fn parse(hint: Hint, body: &[u8], mapping: Option<&GenericMapping>, received_at: Timestamp) -> Result<Incoming, IngestError> {
     let text = decode(body)?;
     let source = Source { text: &text };
@@ -89,6 +94,11 @@ struct Refusal {
     no_alert: bool,
 }
 
+/// Whether a body that was refused says anything: then it is worth being kept as text.
+pub fn says_something(body: &[u8]) -> bool {
+    !unread::is_blank(&to_utf8(body, None).text)
+}
+
 impl From<IngestError> for Refusal {
     fn from(error: IngestError) -> Self {
         Self { error, no_alert: false }
@@ -99,8 +109,12 @@ fn native(hint: Hint, source: &Source<'_>, received_at: Timestamp) -> Result<Nat
     let trail = Trail::default();
     if source.text[source.start()..].starts_with('[') {
         let list = read(source, source.text, "", &trail, AlertsSeed { trail: &trail })?.unwrap_or_default();
-        if list.alerts.is_empty() {
-            let what = if list.empty == 0 { "an empty array" } else { "an array of empty entries" };
+        if list.readable == 0 {
+            let what = match (list.alerts.len(), list.empty) {
+                (0, 0) => "an empty array",
+                (0, _) => "an array of empty entries",
+                _ => "an array without an object",
+            };
             return Err(no_alert(source, "", format!("no alert to deliver: the body is {what}")));
         }
         let sure = list.alerts.iter().any(|a| !a.labels.is_empty());
@@ -108,7 +122,7 @@ fn native(hint: Hint, source: &Source<'_>, received_at: Timestamp) -> Result<Nat
         return Ok(Native { incoming: Incoming { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure });
     }
     let body = read(source, source.text, "", &trail, BodySeed { trail: &trail })?;
-    if !body.list.alerts.is_empty() {
+    if body.list.readable > 0 {
         let sure = body.list.alerts.iter().any(|a| !a.labels.is_empty());
         return Ok(Native { incoming: event::from_body(event::kind(hint, &body), body, received_at), sure });
     }
@@ -119,7 +133,7 @@ fn native(hint: Hint, source: &Source<'_>, received_at: Timestamp) -> Result<Nat
         let trail = Trail::default();
         if let Some(item) = read(source, source.text, "", &trail, AlertSeed { trail: &trail })? {
             let org_id = item.org_id;
-            let list = body::AlertList { alerts: vec![item.alert], words: vec![item.word], ..Default::default() };
+            let list = body::AlertList { odd: u32::from(item.odd), alerts: vec![item.alert], words: vec![item.word], ..Default::default() };
             return Ok(Native { incoming: Incoming { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure: false });
         }
     }
@@ -135,6 +149,8 @@ fn nothing_in(source: &Source<'_>, body: &Body<'_>) -> Refusal {
     if let Some((_, list)) = members.iter().rev().find(|(name, _)| name == "alerts") {
         let what = match (elements(list).len(), body.list.empty) {
             _ if kind_of(list) == "null" => "it is null",
+            _ if body.list.odd > 0 => "none of its entries is an object",
+            _ if kind_of(list) == "an object" => "it is an object that is no alert",
             (0, _) => "the list is empty",
             _ => "its entries are all empty",
         };
@@ -156,14 +172,10 @@ fn nothing_in(source: &Source<'_>, body: &Body<'_>) -> Refusal {
     no_alert(source, "", message)
 }
 
-/// The body as text: a byte-order mark is taken off, bytes that are not UTF-8 become U+FFFD (a broken character must not cost an alert).
+/// The body as text that may be JSON.
 fn decode(body: &[u8]) -> Result<Cow<'_, str>, IngestError> {
     let fail = |message: String| Err(Source { text: "" }.error(0, "", message));
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    if body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") {
-        return fail("the body is UTF-16; send UTF-8".into());
-    }
-    let text = String::from_utf8_lossy(body);
+    let text = to_utf8(body, None).text;
     match text.trim_start().chars().next() {
         None => fail("the body is empty; send JSON".into()),
         Some('{' | '[' | '"' | 't' | 'f' | 'n' | '-' | '0'..='9') => Ok(text),

@@ -98,7 +98,12 @@ pub fn send(body: &[u8], received_at: Timestamp) -> Result<SendCall, IngestError
             }
             "labels" => {
                 let trail = Trail::default();
-                labels = read(&source, value, "labels", &trail, LabelsSeed { trail: &trail })?.unwrap_or_default();
+                let set = read(&source, value, "labels", &trail, LabelsSeed { trail: &trail })?.unwrap_or_default();
+                // This caller reads the answer: it is told rather than guessed at.
+                if set.odd {
+                    return Err(wrong(value, "labels", format!("expected an object, found {}", kind_of(value))));
+                }
+                labels = set.labels;
             }
             "links" => {
                 if kind_of(value) != "an object" {

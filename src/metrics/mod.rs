@@ -133,7 +133,7 @@ impl Metrics {
         let (quiet, silent) = (Family::default(), Family::default());
         registry.register_with_unit("heartbeat_quiet", "How long ago a sign of life last came", Unit::Seconds, quiet.clone());
         registry.register("heartbeat_missing", "1 while a heartbeat is missing", silent.clone());
-        for outcome in ["malformed", "too_large", "unauthorized", "unavailable"] {
+        for outcome in ["malformed", "too_large", "unauthorized", "unavailable", "unread"] {
             received.get_or_create(&Received { sender: "any", outcome }).inc_by(0);
         }
         Self {
@@ -199,7 +199,7 @@ impl Metrics {
         *known = now;
     }
 
-    /// A body arrived: `accepted`, `duplicate`, `malformed`, `too_large`, `unauthorized`, `unavailable`.
+    /// A body arrived: `accepted`, `duplicate`, `malformed`, `too_large`, `unauthorized`, `unavailable`, or it was no alert and was taken as text: `unread`.
     pub fn received(&self, sender: &'static str, outcome: &'static str) {
         self.received.get_or_create(&Received { sender, outcome }).inc();
     }

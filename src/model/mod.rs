@@ -13,7 +13,7 @@ mod secret;
 mod severity;
 mod unreadable;
 
-pub use alert::{Alert, Event, Labels, SenderKind, Status};
+pub use alert::{Alert, Event, Labels, Note, SenderKind, Status};
 pub use decode::decode_guess;
 pub use duration::{DurationError, format_duration, humanize, parse_duration};
 pub use finding::{Finding, Level, Place, Span};

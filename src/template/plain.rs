@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{Escape, FieldSpec};
 
 use super::escape::clean;
-use super::view::{EntryStatus, Moments, ViewInput, describe, emoji, entry_links, headline, own_message, shared_links, shorten};
+use super::view::{EntryStatus, Moments, ViewInput, describe, emoji, entry_lines, entry_links, headline, own_message, shared_links, shorten};
 use super::words;
 
 /// A page as plain text.
@@ -45,6 +45,7 @@ pub fn plain(input: &ViewInput<'_>) -> String {
         if !described.value.is_empty() {
             lines.push(format!("{}{colon}{}", word("value"), shorten(&described.value, input.max_value)));
         }
+        lines.extend(entry_lines(entry, input.language, input.max_value));
         lines.extend(entry_links(entry, input.language, input.max_value).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
     }
     if !input.briefs.is_empty() {

@@ -3,6 +3,7 @@
 mod alarms;
 mod answers;
 mod battery;
+mod bodies;
 mod call_at_start;
 mod cards;
 mod cluster;

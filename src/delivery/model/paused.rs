@@ -39,8 +39,8 @@ pass_on! {
     renew(node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError>;
     lanes_ready(outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError>;
     open_messages(outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
-    waiting(lane: LaneId, after: i64, limit: usize, with_events: bool) -> Result<Vec<Waiting>, StoreError>;
-    events(ids: &[EventId]) -> Result<Vec<StoredEvent>, StoreError>;
+    waiting(lane: LaneId, after: i64, limit: usize, bodies: usize) -> Result<Vec<Waiting>, StoreError>;
+    events(ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError>;
     form(fence: Fence, message: NewMessage) -> Result<(), StoreError>;
     begin(fence: Fence, attempt: NewAttempt) -> Result<(), StoreError>;
     settle(settlement: Settlement) -> Result<Settled, StoreError>;

@@ -281,7 +281,7 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
 }
 
 async fn send(State(app): State<Arc<App>>, request: Request) -> Answer<Taken> {
-    let Admitted { caller, body, trace } = gate(&app, request).await?;
+    let Admitted { caller, body, trace, .. } = gate(&app, request).await?;
     let now = app.engine.shared.clock.now();
     let ingest::SendCall { mut event, to } = ingest::send(&body, now).map_err(|e| ApiError::bad(e.to_string()))?;
     event.trace = trace;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::body::{AlertList, MAX_ALERTS};
+use super::body::{AlertList, Item, MAX_ALERTS};
 use super::error::{IngestError, Source};
 use super::event;
 use super::json::{Trail, read};
@@ -49,14 +49,17 @@ pub(super) fn read_mapped(source: &Source<'_>, mapping: &GenericMapping, receive
     if parts.is_empty() {
         return refuse(place, pointer, "no alert to deliver: the array is empty".into());
     }
-    if parts.len() > MAX_ALERTS {
-        return refuse(place, pointer, format!("more than {MAX_ALERTS} alerts in one body"));
-    }
-
-    let mut list = AlertList::default();
+    let mut list = AlertList { over: parts.len().saturating_sub(MAX_ALERTS) as u64, ..AlertList::default() };
     let mut any = false;
-    for (i, part) in parts.iter().enumerate() {
+    for (i, part) in parts.iter().take(MAX_ALERTS).enumerate() {
         if kind_of(part) != "an object" {
+            if many && parts.iter().any(|part| kind_of(part) == "an object") {
+                if !is_null(part) {
+                    list.odd += 1;
+                    list.alerts.push(Item::of_text(&text(part)).alert);
+                }
+                continue;
+            }
             let path = if many { format!("{pointer}[{i}]") } else { pointer.to_owned() };
             return refuse(part, &path, format!("expected an object, found {}", kind_of(part)));
         }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::GenericMapping;
 use crate::ingest::{Hint, parse};
-use crate::model::{SenderKind, Status};
+use crate::model::{Note, SenderKind, Status};
 
 fn mapping(json: &str) -> GenericMapping {
     serde_json::from_str(json).unwrap()
@@ -75,17 +75,25 @@ fn refusals_name_the_pointer_and_the_place() {
     for (body, error) in [
         (r#"{"site": 1}"#, "/data/events: the mapping's `alerts` pointer finds nothing in the body (line 1, column 1)"),
         (r#"{"data": {"events": []}}"#, "/data/events: no alert to deliver: the array is empty (line 1, column 21)"),
-        ("{\"data\": {\"events\": [{\"id\": 1},\n  7]}}", "/data/events[1]: expected an object, found a number (line 2, column 3)"),
+        ("{\"data\": {\"events\": [\n  7]}}", "/data/events[0]: expected an object, found a number (line 2, column 3)"),
         (r#"{"data": {"events": "none"}}"#, "/data/events: expected an object, found a string (line 1, column 21)"),
         (
             r#"{"data": {"events": [{"x": 1}]}}"#,
             "/data/events: no alert to deliver: none of the mapping's pointers finds anything in it (line 1, column 22)",
         ),
         (r#"{"data": {"events": [{"#, "not valid JSON: the body ends inside an object; it was cut off, or never finished (line 1, column 22)"),
-        (r#"{"alerts": [{"labels": 5}]}"#, "alerts[0].labels: expected an object, found a number (line 1, column 24)"),
     ] {
         assert_eq!(parse(Hint::Auto, body.as_bytes(), Some(&mapping), now()).unwrap_err().to_string(), error, "{body}");
     }
+}
+
+#[test]
+fn an_odd_entry_stands_as_text_beside_the_others() {
+    let body = r#"{"data": {"events": [{"id": 1, "trigger": {"name": "Load"}}, "disk full", null, [7]]}}"#;
+    let event = parse(Hint::Auto, body.as_bytes(), Some(&zabbix()), now()).unwrap().event;
+    let names: Vec<_> = event.alerts.iter().map(|a| a.name()).collect();
+    assert_eq!(names, ["Load", "disk full", "Unknown entry"]);
+    assert_eq!(event.notes, [Note::Odd(2)]);
 }
 
 #[test]

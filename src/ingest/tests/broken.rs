@@ -18,7 +18,7 @@ fn refusals_name_field_and_place() {
         ("\n payload=%7B%7D", "not JSON: the body begins with `payload=%7B%7D` (line 2, column 2)"),
         ("[]", "no alert to deliver: the body is an empty array (line 1, column 1)"),
         ("[{}, null]", "no alert to deliver: the body is an array of empty entries (line 1, column 1)"),
-        ("[5]", "[0]: expected an object, found a number (line 1, column 2)"),
+        ("[5]", "no alert to deliver: the body is an array without an object (line 1, column 1)"),
         (
             "{}",
             "no alert to deliver: there is no `alerts` list. Send Alertmanager's or Grafana's own body, or configure a mapping for this one (line 1, column 1)",
@@ -31,15 +31,11 @@ fn refusals_name_field_and_place() {
         (r#"{"alerts": []}"#, "alerts: no alert to deliver: the list is empty (line 1, column 12)"),
         (r#"{"alerts": null}"#, "alerts: no alert to deliver: it is null (line 1, column 12)"),
         (r#"{"alerts": [{}, {"x": 1}]}"#, "alerts: no alert to deliver: its entries are all empty (line 1, column 12)"),
-        (r#"{"alerts": {"a": 1}}"#, "alerts: expected an array of alerts, found an object (line 1, column 12)"),
+        (r#"{"alerts": {"a": 1}}"#, "alerts: no alert to deliver: it is an object that is no alert (line 1, column 12)"),
         (r#"{"alerts": "none"}"#, "alerts: expected an array of alerts, found a string (line 1, column 12)"),
-        ("{\"alerts\": [\n  {\"labels\": {}},\n  \"two\"]}", "alerts[1]: expected an object, found a string (line 3, column 3)"),
-        (r#"{"alerts": [[]]}"#, "alerts[0]: expected an object, found an array (line 1, column 13)"),
-        (r#"{"alerts": [{"labels": {}}, {"labels": -1.5}]}"#, "alerts[1].labels: expected an object, found a number (line 1, column 40)"),
-        (r#"{"alerts": [{"annotations": ["a"]}]}"#, "alerts[0].annotations: expected an object, found an array (line 1, column 29)"),
-        (r#"{"groupLabels": "告警", "alerts": []}"#, "groupLabels: expected an object, found a string (line 1, column 17)"),
-        ("{\"x\": \"告警\",\n\"y\": \"告\", \"commonLabels\": true}", "commonLabels: expected an object, found a boolean (line 2, column 27)"),
-        (r#"{"evalMatches": [], "ruleName": "R", "tags": [1]}"#, "tags: expected an object, found an array (line 1, column 46)"),
+        ("{\"alerts\": [\n  1,\n  \"two\"]}", "alerts: no alert to deliver: none of its entries is an object (line 1, column 12)"),
+        (r#"{"alerts": [[]]}"#, "alerts: no alert to deliver: its entries are all empty (line 1, column 12)"),
+        (r#"{"groupLabels": "告警", "alerts": []}"#, "alerts: no alert to deliver: the list is empty (line 1, column 33)"),
         (
             r#"{"alerts": [{"labels": {"a": "b"#,
             "alerts[0].labels: not valid JSON: the body ends inside a string; it was cut off, or never finished (line 1, column 31)",
@@ -56,8 +52,6 @@ fn refusals_name_field_and_place() {
     ] {
         assert_eq!(read(body).unwrap_err().to_string(), error, "{body}");
     }
-    let utf16 = parse(Hint::Auto, b"\xff\xfe{\0", None, now()).unwrap_err();
-    assert_eq!(utf16.to_string(), "the body is UTF-16; send UTF-8 (line 1, column 1)");
 }
 
 #[test]
@@ -65,7 +59,6 @@ fn an_error_is_one_short_line_whatever_the_body_holds() {
     let long = "\u{1b}[31m\u{202e}x\n".repeat(5000);
     let mut hostile = vec![long.clone(), format!("{{{}: 1}}", serde_json::to_string(&long).unwrap())];
     hostile.push(format!("{{{}: 1, {0}: 2, \"{}\": 3}}", serde_json::to_string(&long).unwrap(), "告".repeat(500)));
-    hostile.push(format!("{{\"alerts\": [{{\"labels\": {}}}]}}", serde_json::to_string(&long).unwrap()));
     for body in hostile {
         let error = read(&body).unwrap_err().to_string();
         assert!(error.len() < 1000 && !error.contains(['\n', '\u{1b}', '\u{202e}']), "{error}");
@@ -77,10 +70,13 @@ fn an_error_is_one_short_line_whatever_the_body_holds() {
 fn depth_costs_neither_stack_nor_time() {
     let deep = |open: &str, close: &str| format!("{}{}", open.repeat(10_000), close.repeat(10_000));
     let error = |body: String| read(&body).unwrap_err().to_string();
-    assert_eq!(error(deep("[", "]")), "[0]: expected an object, found an array (line 1, column 2)");
+    assert_eq!(error(deep("[", "]")), "no alert to deliver: the body is an array without an object (line 1, column 1)");
     assert!(error("[".repeat(10_000)).starts_with("[0]: "));
     assert!(error(format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000))).starts_with("no alert to deliver"));
-    assert_eq!(error(format!("{{\"alerts\":{}}}", deep("[", "]"))), "alerts[0]: expected an object, found an array (line 1, column 12)");
+    assert_eq!(
+        error(format!("{{\"alerts\":{}}}", deep("[", "]"))),
+        "alerts: no alert to deliver: none of its entries is an object (line 1, column 11)"
+    );
     // Where any value may stand, a deep one is text like any other.
     let event = read(&format!("{{\"x\":{0},\"alerts\":[{{\"labels\":{{\"deep\":{0}}},\"values\":{0}}}]}}", deep("[", "]"))).unwrap().event;
     assert_eq!(event.alerts[0].label("deep").len(), 20_000);
@@ -110,14 +106,8 @@ fn eight_mebibytes_of_anything_are_bounded() {
         // Some 100 times what an optimised build needs; a quadratic reader would need minutes.
         assert!(begun.elapsed() < Duration::from_secs(30), "{name} took {:?}", begun.elapsed());
         match (name, result) {
-            ("labels", Err(error)) => {
-                assert!(error.message.starts_with("more than 250000 labels"), "{error}");
-                assert_eq!(error.path, "[0].labels");
-            }
-            ("alerts", Err(error)) => {
-                assert!(error.message.starts_with("more than 50000 alerts"), "{error}");
-                assert_eq!(error.path, "");
-            }
+            ("labels", Ok(read)) => assert_eq!(read.event.alerts[0].labels.len(), 250_000),
+            ("alerts", Ok(read)) => assert_eq!((read.event.alerts.len(), read.event.truncated), (50_000, (SIZE / 13 - 50_000) as u64)),
             ("text" | "escapes" | "matches" | "values", Ok(_)) => {}
             ("empty entries" | "brackets" | "white space" | "numbers" | "members", Err(_)) => {}
             (_, result) => panic!("{name}: {:?}", result.err()),

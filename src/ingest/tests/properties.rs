@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::ingest::legacy::{DingCall, DingdingCall, EmailCall, SlackCall, SmsCall, VmsCall, WxCall, contains_html};
-use crate::ingest::{GenericMapping, dedup_key, lane_parts, send};
+use crate::ingest::{GenericMapping, dedup_key, lane_parts, says_something, send, to_utf8, unread};
 
 const KEYS: [&str; 44] = [
     "alerts",
@@ -64,7 +64,7 @@ fn mapping() -> GenericMapping {
 
 /// Everything that reads bodies reads this one; errors must have their place inside, and events must hold together.
 fn read_all(body: &[u8]) {
-    let text = String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body));
+    let text = to_utf8(body, None).text;
     let lines: Vec<usize> = text.split('\n').map(|line| line.chars().count()).collect();
     let inside = |error: &IngestError| {
         let shown = error.to_string();
@@ -90,6 +90,10 @@ fn read_all(body: &[u8]) {
                 Err(error) => inside(&error),
             }
         }
+    }
+    if says_something(body) {
+        let event = unread(body);
+        assert!(!event.alerts[0].name().is_empty() && event.alerts[0].annotation("description").chars().count() <= 4001);
     }
     if let Err(error) = send(body, now()) {
         inside(&error);

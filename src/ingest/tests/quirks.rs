@@ -1,7 +1,7 @@
 //! Oddities of real bodies, one by one.
 
 use super::*;
-use crate::model::{SenderKind, Status};
+use crate::model::{Note, SenderKind, Status};
 
 fn statuses(body: &str) -> (Status, Vec<Status>) {
     let event = read(body).unwrap().event;
@@ -114,7 +114,7 @@ fn of_a_key_that_stands_twice_the_last_counts_but_alerts_are_not_lost() {
 #[test]
 fn marks_and_broken_characters_cost_nothing() {
     let mut body = b"\xef\xbb\xbf \r\n{\"alerts\":[{\"labels\":{\"alertname\":\"caf\xe9 \xf0\x9f\x98\"}}]}\n".to_vec();
-    assert_eq!(parse(Hint::Auto, &body, None, now()).unwrap().event.alerts[0].name(), "caf\u{fffd} \u{fffd}");
+    assert_eq!(parse(Hint::Auto, &body, None, now()).unwrap().event.alerts[0].name(), "caf\u{fffd}E9 \u{fffd}F09F98");
     body.truncate(3);
     assert_eq!(parse(Hint::Auto, &body, None, now()).unwrap_err().message, "the body is empty; send JSON");
 }
@@ -152,4 +152,76 @@ fn legacy_rules_with_odd_members() {
         read(r#"{"evalMatches":[{"metric":"m","value":1,"tags":{"h":"a"}},{"metric":"m","value":2,"tags":{"h":"b"}}],"ruleName":"R"}"#).unwrap();
     let values: Vec<_> = many.event.alerts[0].values.iter().map(|(k, v)| (k.as_str(), *v)).collect();
     assert_eq!(values, [("m", 1.0), ("m{h=b}", 2.0)]);
+}
+
+#[test]
+fn an_odd_alert_costs_neither_itself_nor_the_others() {
+    let good = r#"{"labels":{"alertname":"Good","severity":"critical"}}"#;
+    let of = |odd: &str| {
+        let event = read(&format!(r#"{{"alerts":[{good},{odd}]}}"#)).unwrap().event;
+        assert_eq!((event.alerts.len(), event.alerts[0].name()), (2, "Good"), "{odd}");
+        let turned = read(&format!("[{odd},{good}]")).unwrap().event;
+        assert_eq!((&turned.alerts[0], &turned.notes), (&event.alerts[1], &event.notes), "in a bare list, and before it");
+        event
+    };
+    let text = |odd: &str| {
+        let event = of(odd);
+        assert_eq!(event.notes, [Note::Odd(1)], "{odd}");
+        let alert = &event.alerts[1];
+        let labels: Vec<String> = alert.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (labels.join(","), alert.annotation("description").to_owned())
+    };
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    // Sets that are no object.
+    assert_eq!(text(r#"{"labels":[{"Name":"alertname","Value":"B"},{"name":"a","value":1}]}"#), pair("a=1,alertname=B", ""));
+    assert_eq!(text(r#"{"labels":[{"alertname":"B"},{"a":"b","c":"d"}]}"#), pair("a=b,alertname=B,c=d", ""));
+    assert_eq!(text(r#"{"labels":["alertname=B","job=\"node\"", "free text"]}"#), pair("alertname=B,job=node", "free text"));
+    assert_eq!(text(r#"{"labels":"{alertname=\"B\", a=\"1\"}"}"#), pair("a=1,alertname=B", ""));
+    assert_eq!(text(r#"{"labels":"disk full","annotations":{"description":"own"}}"#), pair("", "own\ndisk full"));
+    assert_eq!(
+        text(r#"{"labels":{"alertname":"B"},"annotations":"the disk is full, x = 3 % of it"}"#),
+        pair("alertname=B", "the disk is full, x = 3 % of it")
+    );
+    assert_eq!(text(r#"{"labels":{"alertname":"B"},"annotations":["one","two"]}"#), pair("alertname=B", "one\ntwo"));
+    assert_eq!(text(r#"{"labels":-1.5}"#), pair("", "-1.5"));
+    assert_eq!(text(r#"{"labels":true,"status":"resolved"}"#), pair("", "true"));
+    // Entries that are no object.
+    assert_eq!(text(r#""disk full on db-1\nsince noon""#), pair("alertname=disk full on db-1", "disk full on db-1\nsince noon"));
+    assert_eq!(text("17"), pair("alertname=17", "17"));
+    assert_eq!(text(r#"["a",{"b":1}]"#), pair("alertname=Unknown entry", r#"[a,{"b":1}]"#));
+    for empty in ["null", "\"\"", "[]", "{}"] {
+        let event = read(&format!(r#"{{"alerts":[{good},{empty}]}}"#)).unwrap().event;
+        assert_eq!((event.alerts.len(), event.notes.len()), (1, 0), "{empty}");
+    }
+    // Sets around the alerts, and one alert in place of the list.
+    for around in [r#""groupLabels":"text""#, r#""commonLabels":true"#, r#""commonAnnotations":[1]"#, r#""routeLabels":"x""#] {
+        assert_eq!(read(&format!(r#"{{{around},"alerts":[{good}]}}"#)).unwrap().event.alerts[0].name(), "Good", "{around}");
+    }
+    assert_eq!(read(&format!(r#"{{"version":"4","alerts":{good}}}"#)).unwrap().event.alerts[0].name(), "Good");
+    let legacy = read(r#"{"evalMatches":[],"ruleName":"R","tags":["a","b=c"]}"#).unwrap().event;
+    assert_eq!((legacy.alerts[0].label("tags"), legacy.alerts[0].label("b")), ("a", "c"));
+}
+
+#[test]
+fn odd_alerts_that_differ_have_identities_that_differ() {
+    let fingerprints =
+        |alerts: &str| read(&format!("[{alerts},{{\"labels\":{{}}}}]")).unwrap().event.alerts.into_iter().map(|a| a.fingerprint).collect::<Vec<_>>();
+    for (one, other) in [(r#""a""#, r#""b""#), ("[1]", "[2]"), (r#"{"labels":"x y"}"#, r#"{"labels":"x z"}"#)] {
+        let all = fingerprints(&format!("{one},{other},{one}"));
+        assert!(all[0] != all[1] && all[0] == all[2], "{one} {other}");
+    }
+    // What is told apart only by bytes that are no UTF-8 stays apart, in names and in groups.
+    let of = |bytes: &[u8]| {
+        let body = [br#"{"groupKey":""#, bytes, br#"","alerts":[{"labels":{"alertname":""#, bytes, br#""}}]}"#].concat();
+        let event = parse(Hint::Auto, &body, None, now()).unwrap().event;
+        (event.alerts[0].fingerprint.clone(), event.group_key.clone(), event.alerts[0].name().to_owned())
+    };
+    let gbk = |text: &str| of(&encoding_rs::GBK.encode(text).0);
+    assert_eq!(gbk("磁盘").2, "磁盘");
+    let names = ["磁盘", "内存", "网络", "延迟"].map(gbk);
+    for (i, name) in names.iter().enumerate() {
+        assert!(names[..i].iter().all(|other| other.0 != name.0 && other.1 != name.1), "{name:?}");
+    }
+    assert_ne!(of(b"caf\xe9").0, of(b"caf\xe8").0);
+    assert_ne!(of("磁盘".as_bytes().split_at(5).0), of("磁目".as_bytes().split_at(5).0));
 }

@@ -82,7 +82,11 @@ pub(super) async fn events(tx: &Tx, ids: &[EventId], bytes: usize) -> Result<Bod
     // What follows the last one that was read is either unknown or too large; the caller asks again and is told.
     let read = rows.last().map(|row| get::<i64>(row, 5)).transpose()?.map_or(0, |at| usize::try_from(at).unwrap_or(0));
     let known: i64 = match read < ids.len() {
-        true => get(&tx.query_one("SELECT count(*) FROM event WHERE id = ANY ($1)", &[&&wanted[read..]]).await?, 0)?,
+        true => {
+            let rest = wanted[read..].to_vec();
+            let counted = tx.query("SELECT count(*) FROM event WHERE id = ANY ($1)", &[&rest]).await?;
+            counted.first().map(|row| get(row, 0)).transpose()?.unwrap_or(0)
+        }
         false => 0,
     };
     Ok(Bodies { events, left: if known > 0 { ids.len() - read } else { 0 } })

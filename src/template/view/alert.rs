@@ -110,6 +110,15 @@ fn is_extra(name: &str, shown: &[&str], scale: &SeverityScale) -> bool {
     !(name == "alertname" || name == scale.label || name.starts_with("__") || shown.contains(&name))
 }
 
+/// The description, and below it what was written in place of links: they are shown on every platform that shows the description.
+fn description(text: &str, addresses: &Addresses, input: &ViewInput<'_>) -> String {
+    let mut lines = addresses.lines(input.language);
+    if !text.is_empty() {
+        lines.insert(0, shorten(text, input.max_value).into_owned());
+    }
+    lines.join("\n")
+}
+
 /// Fields that are made of an alert's links.
 const ADDRESSES: [&str; 7] = ["links", "runbook_url", "dashboard_url", "panel_url", "silence_url", "generator_url", "image_url"];
 
@@ -119,7 +128,7 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, mo
     let max = input.max_value;
     let severity = input.scale.of(alert);
     let described = describe(alert, input.language);
-    let addresses = if needs.any(&ADDRESSES) { Addresses::of(alert, event, max) } else { Addresses::default() };
+    let addresses = if needs.any(&ADDRESSES) || needs.has("description") { Addresses::of(alert, event, max) } else { Addresses::default() };
     let links = || {
         let links = addresses.links(input.language, status == EntryStatus::Firing);
         links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
@@ -153,7 +162,7 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, mo
     put!("emoji", emoji(severity, status).into());
     put!("color", color(severity, status).into());
     put!("summary", annotation("summary"));
-    put!("description", annotation("description"));
+    put!("description", description(alert.annotation("description").trim(), &addresses, input).into());
     put!("message", annotation("message"));
     put!("text", shorten(text.unwrap_or_default(), max).into());
     put!("value", shorten(&described.value, max).into());

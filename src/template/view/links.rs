@@ -6,11 +6,57 @@ use crate::model::{Alert, Event, Labels, Language, Link, LinkKind, SenderKind};
 
 use super::super::escape::clean_url;
 use super::super::words;
-use super::{Entry, EntryStatus};
+use super::{Entry, EntryStatus, shorten};
 
 /// The web address in an annotation or field; empty when it is none.
 pub(super) fn web(text: &str) -> String {
     if text.is_empty() { String::new() } else { clean_url(text).unwrap_or_default() }
+}
+
+/// The web address that somebody wrote into an annotation: whole, in `<>`, without its scheme where it is clear that it is one
+/// (`wiki.example.com/x`, `10.0.0.1:3000/d`), or, on Grafana's own server, a path. Empty when it is none. Without a scheme it is `http`: a server that
+/// wants `https` sends a browser there, one that has none cannot send it back.
+fn written(text: &str, event: &Event) -> String {
+    let text = text.trim();
+    let text = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')).unwrap_or(text).trim_matches('"');
+    if text.is_empty() {
+        return String::new();
+    }
+    if let Some(url) = clean_url(text) {
+        return url;
+    }
+    if let Some(path) = text.strip_prefix('/') {
+        if let Some(host) = path.strip_prefix('/') {
+            return if is_host(host) { web(&format!("http://{host}")) } else { String::new() };
+        }
+        let grafana = matches!(event.kind, SenderKind::Grafana | SenderKind::GrafanaLegacy) && !event.external_url.contains(['?', '#']);
+        return if grafana { web(&format!("{}/{path}", event.external_url.trim_end_matches('/'))) } else { String::new() };
+    }
+    if is_host(text) { web(&format!("http://{text}")) } else { String::new() }
+}
+
+/// Whether a text begins with the name of a server: labels with dots between them, the last of letters, or an IPv4 address; and a path or a port, or
+/// `www.`, for a bare `notes.md` is a file.
+fn is_host(text: &str) -> bool {
+    let end = text.find(['/', ':', '?', '#']).unwrap_or(text.len());
+    let (host, rest) = text.split_at(end);
+    let port = rest.strip_prefix(':').map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let labels: Vec<&str> = host.split('.').collect();
+    let sound = |label: &&str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-') && !label.starts_with('-');
+    let top = labels.last().is_some_and(|top| top.chars().count() >= 2 && top.chars().all(char::is_alphabetic));
+    labels.len() >= 2
+        && labels.iter().all(sound)
+        && (top || host.parse::<std::net::Ipv4Addr>().is_ok())
+        && (rest.starts_with('/') || port.is_some() || host.starts_with("www."))
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
+/// What was written where a link belongs and is none: it is shown as text. Nothing that a program would run.
+fn unlinked(text: &str) -> &str {
+    let text = text.trim();
+    let runs =
+        ["javascript:", "data:", "vbscript:"].iter().any(|scheme| text.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)));
+    if runs { "" } else { text }
 }
 
 /// The links of one alert, cleaned; an empty text where there is none.
@@ -22,6 +68,8 @@ pub(super) struct Addresses {
     pub silence: String,
     pub source: String,
     pub image: String,
+    /// What was written in place of a link, with the kind of link that it stands for.
+    pub texts: Vec<(&'static str, String)>,
 }
 
 impl Addresses {
@@ -29,20 +77,41 @@ impl Addresses {
     pub fn of(alert: &Alert, event: &Event, max_value: usize) -> Self {
         let limit = max_value.saturating_mul(2);
         let kept = |url: String| if url.len() > limit { String::new() } else { url };
-        let first = |names: &[&str]| names.iter().map(|name| web(alert.annotation(name))).find(|url| !url.is_empty()).unwrap_or_default();
+        let first = |names: &[&str]| names.iter().map(|name| written(alert.annotation(name), event)).find(|url| !url.is_empty()).unwrap_or_default();
         let own_or = |own: &str, names: &[&str]| {
-            let url = web(own);
+            let url = written(own, event);
             kept(if url.is_empty() { first(names) } else { url })
         };
         let silence = web(&alert.silence_url);
+        let runbook = kept(first(&["runbook_url", "runbook"]));
+        let dashboard = own_or(&alert.dashboard_url, &["dashboard_url", "dashboard"]);
+        let panel = own_or(&alert.panel_url, &["panel_url"]);
+        let mut texts = Vec::new();
+        for (key, url, names) in [
+            ("runbook", &runbook, ["runbook_url", "runbook"]),
+            ("dashboard", &dashboard, ["dashboard_url", "dashboard"]),
+            ("panel", &panel, ["panel_url", ""]),
+        ] {
+            let own = names.iter().map(|name| unlinked(alert.annotation(name))).find(|text| !text.is_empty());
+            // A link that was left out because it is too long is none of these.
+            if let Some(text) = own.filter(|text| url.is_empty() && written(text, event).is_empty()) {
+                texts.push((key, shorten(text, max_value).into_owned()));
+            }
+        }
         Self {
-            runbook: kept(first(&["runbook_url", "runbook"])),
-            dashboard: own_or(&alert.dashboard_url, &["dashboard_url", "dashboard"]),
-            panel: own_or(&alert.panel_url, &["panel_url"]),
+            texts,
+            runbook,
+            dashboard,
+            panel,
             silence: kept(if silence.is_empty() { new_silence(event, &alert.labels) } else { silence }),
             source: kept(web(&alert.generator_url)),
             image: own_or(&alert.image_url, &["image_url"]),
         }
+    }
+
+    /// What stands in place of links, a line each: `Runbook: page 42 of the wiki`.
+    pub fn lines(&self, language: Language) -> Vec<String> {
+        self.texts.iter().map(|(key, text)| format!("{}{}{text}", words::own(language, key), words::own(language, "colon"))).collect()
     }
 
     /// The links in the order they are shown. The picture is not among them: templates place it. What is over needs no silence.
@@ -78,6 +147,11 @@ pub fn entry_links(entry: &Entry<'_>, language: Language, max_value: usize) -> V
     Addresses::of(entry.alert, entry.event, max_value).links(language, entry.status == EntryStatus::Firing)
 }
 
+/// What stands in place of an alert's links, a line each.
+pub fn entry_lines(entry: &Entry<'_>, language: Language, max_value: usize) -> Vec<String> {
+    Addresses::of(entry.alert, entry.event, max_value).lines(language)
+}
+
 /// The links of a whole message of several alerts: the full list, the runbook and dashboard that all alerts share, and
 /// while any of them fires a silence for the group.
 pub fn shared_links(event: &Event, details_url: &str, language: Language, firing: bool) -> Vec<Link> {
@@ -88,7 +162,12 @@ pub fn shared_links(event: &Event, details_url: &str, language: Language, firing
         }
     };
     let common = |names: &[&str]| {
-        names.iter().filter_map(|name| event.common_annotations.get(*name)).map(|url| web(url)).find(|url| !url.is_empty()).unwrap_or_default()
+        names
+            .iter()
+            .filter_map(|name| event.common_annotations.get(*name))
+            .map(|url| written(url, event))
+            .find(|url| !url.is_empty())
+            .unwrap_or_default()
     };
     add(LinkKind::Details, "details", web(details_url));
     add(LinkKind::Runbook, "runbook", common(&["runbook_url", "runbook"]));
@@ -149,6 +228,45 @@ mod tests {
         assert_eq!(new_silence(&alertmanager("javascript:x"), &labels), "");
         let grafana = Event { kind: SenderKind::Grafana, ..alertmanager("https://g.example.com") };
         assert_eq!(new_silence(&grafana, &labels), "");
+    }
+
+    #[test]
+    fn what_is_clearly_an_address_is_a_link_and_the_rest_is_text() {
+        let read = |runbook: &str, kind: SenderKind| {
+            let mut alert = Alert::default();
+            alert.annotations.insert("runbook_url".into(), runbook.into());
+            let event = Event { kind, external_url: "https://g.example.com/grafana/".into(), ..Event::default() };
+            let addresses = Addresses::of(&alert, &event, usize::MAX);
+            (addresses.runbook.clone(), addresses.lines(Language::En).join("|"))
+        };
+        for (written, url) in [
+            ("wiki.corp.example/rb/x", "http://wiki.corp.example/rb/x"),
+            (" <https://wiki/x y> ", "https://wiki/x%20y"),
+            ("www.example.com", "http://www.example.com"),
+            ("wiki.example.com:8080", "http://wiki.example.com:8080"),
+            ("10.0.0.1:3000/d/abc?x=1", "http://10.0.0.1:3000/d/abc?x=1"),
+            ("//wiki.example.com/x", "http://wiki.example.com/x"),
+            ("文档.例子.中国/页", "http://文档.例子.中国/%E9%A1%B5"),
+        ] {
+            assert_eq!(read(written, SenderKind::Alertmanager), (url.to_owned(), String::new()), "{written}");
+        }
+        for text in [
+            "/rb/x",
+            "notes.md",
+            "page 42 of the wiki",
+            "docs/disk.md",
+            "ask the DBA: Li",
+            "file://share/x",
+            "wiki.example.com:http/x",
+            "a..b/c",
+            "-x.com/y",
+        ] {
+            assert_eq!(read(text, SenderKind::Alertmanager), (String::new(), format!("Runbook: {text}")), "{text}");
+        }
+        assert_eq!(read("/d/abc", SenderKind::Grafana), ("https://g.example.com/grafana/d/abc".into(), String::new()));
+        for gone in ["", "  ", "javascript:alert(1)", "DATA:text/html,x"] {
+            assert_eq!(read(gone, SenderKind::Alertmanager), (String::new(), String::new()), "{gone}");
+        }
     }
 
     #[test]

@@ -1,0 +1,143 @@
+//! A body that is no alert: it is delivered all the same, as text.
+
+use super::decode::to_utf8;
+use super::value::{elements, kind_of, members, text};
+use crate::model::{Alert, Event, Note, SenderKind, hash_hex};
+
+/// Characters of the body that are shown at most, in all and of one member.
+const SHOWN: usize = 4000;
+const VALUE: usize = 500;
+/// Members that are shown of an object.
+const MEMBERS: usize = 40;
+/// Members that name what a body is about, in the order in which they are looked for.
+const NAMES: [&str; 12] =
+    ["alertname", "title", "subject", "summary", "name", "ruleName", "rule", "message", "msg", "text", "description", "content"];
+
+/// The event of a body that holds no alert that could be read: one alert that fires and whose description is the text. Its name is what the body calls
+/// itself. Two bodies are the same when their bytes are. A body that is no JSON is shown as it is.
+///
+/// The text is cut after 4,000 characters: a message shows no more, and a body may have megabytes.
+pub fn unread(body: &[u8]) -> Event {
+    let decoded = to_utf8(body, None);
+    let whole = decoded.text.trim();
+    let json = serde_json::from_str::<&serde_json::value::RawValue>(whole).ok().map(|raw| raw.get());
+    let (name, shown) = match json.map(kind_of) {
+        Some("an object") => of_object(json.unwrap_or_default()),
+        Some("a string") => named(&text(json.unwrap_or_default())),
+        _ => named(whole),
+    };
+    let mut alert = Alert { fingerprint: hash_hex(&["unread", whole]), ..Alert::default() };
+    alert.labels.insert("alertname".into(), name.unwrap_or_else(|| "Unknown body".into()));
+    alert.annotations.insert("description".into(), shown);
+    Event { kind: SenderKind::Generic, common_labels: alert.labels.clone(), notes: vec![Note::NoAlert], alerts: vec![alert], ..Event::default() }
+}
+
+/// A text and its first line, if it has one that can be a name.
+fn named(whole: &str) -> (Option<String>, String) {
+    let first = whole.lines().map(str::trim).find(|line| !line.is_empty()).filter(|line| !line.starts_with(['{', '[', '<']));
+    (first.map(|line| cut(line, 120)), cut(whole, SHOWN))
+}
+
+/// An object as lines of `name: value`, and what it calls itself.
+fn of_object(raw: &str) -> (Option<String>, String) {
+    let members = members(raw);
+    let own =
+        |name: &&str| members.iter().rev().find(|(key, value)| key.eq_ignore_ascii_case(name) && is_scalar(value)).map(|(_, value)| text(value));
+    let name = NAMES.iter().filter_map(own).find_map(|value| value.lines().map(str::trim).find(|line| !line.is_empty()).map(|line| cut(line, 120)));
+    let mut lines: Vec<String> = members.iter().take(MEMBERS).map(|(key, value)| format!("{}: {}", cut(key, 80), cut(&text(value), VALUE))).collect();
+    if members.len() > MEMBERS {
+        lines.push(format!("… {} more", members.len() - MEMBERS));
+    }
+    (name, cut(&lines.join("\n"), SHOWN))
+}
+
+fn is_scalar(raw: &str) -> bool {
+    !matches!(kind_of(raw), "an object" | "an array" | "null")
+}
+
+/// A text's first characters, with `…` when there are more.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// Whether there is nothing in a body that could be told: no text, or JSON of empty lists and objects only.
+pub(super) fn is_blank(body: &str) -> bool {
+    let body = body.trim();
+    // Small: whoever sends a lot of nothing means something.
+    if body.len() > 4096 {
+        return false;
+    }
+    fn empty(raw: &str, depth: usize) -> bool {
+        match kind_of(raw) {
+            "null" => true,
+            "a string" => text(raw).trim().is_empty(),
+            "an object" => depth < 8 && members(raw).iter().all(|(_, value)| empty(value, depth + 1)),
+            "an array" => depth < 8 && elements(raw).iter().all(|value| empty(value, depth + 1)),
+            _ => false,
+        }
+    }
+    body.is_empty()
+        || serde_json::from_str::<&serde_json::value::RawValue>(body).is_ok_and(|raw| {
+            // A body with a list of no alerts says itself that there is nothing to tell.
+            let none = |(name, value): (_, &str)| name == "alerts" && matches!(kind_of(value), "an array" | "null") && empty(value, 1);
+            empty(raw.get(), 0) || members(raw.get()).into_iter().any(none)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(body: &str) -> (String, String) {
+        let event = unread(body.as_bytes());
+        let alert = &event.alerts[0];
+        assert_eq!(event.notes, [Note::NoAlert]);
+        (alert.name().to_owned(), alert.annotation("description").to_owned())
+    }
+
+    #[test]
+    fn a_body_is_told_by_its_own_words() {
+        let object = r#"{"event": "push", "title": "Backup failed\nx", "size": 3, "by": {"id": [1, 2]}, "none": null}"#;
+        assert_eq!(of(object), ("Backup failed".into(), "event: push\ntitle: Backup failed\nx\nsize: 3\nby: {\"id\":[1,2]}\nnone: ".into()));
+        assert_eq!(of("disk full on db-1\nnow"), ("disk full on db-1".into(), "disk full on db-1\nnow".into()));
+        assert_eq!(of("\"磁盘已满\""), ("磁盘已满".into(), "磁盘已满".into()));
+        assert_eq!(of("[1, 2]"), ("Unknown body".into(), "[1, 2]".into()));
+        assert_eq!(of("<html>"), ("Unknown body".into(), "<html>".into()));
+        let (_, shown) = of(&format!("{{\"a\": \"{}\"}}", "告".repeat(100_000)));
+        assert_eq!(shown.chars().count(), 3 + VALUE + 1);
+    }
+
+    #[test]
+    fn two_bodies_are_the_same_when_their_bytes_are() {
+        let key = |body: &[u8]| unread(body).alerts[0].fingerprint.clone();
+        assert_eq!(key(b"{\"a\": 1}"), key(b"{\"a\": 1}"));
+        assert_ne!(key(b"{\"a\": 1}"), key(b"{\"a\": 2}"));
+        assert_ne!(key(b"caf\xe9"), key(b"caf\xe8"));
+        let long = |end: &str| format!("{}{end}", "x".repeat(10_000));
+        assert_ne!(key(long("a").as_bytes()), key(long("b").as_bytes()), "what is not shown counts, too");
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        for blank in [
+            "",
+            " \n",
+            "null",
+            "{}",
+            "[]",
+            "[{}, null]",
+            r#"{"alerts": []}"#,
+            r#"{"status": "", "alerts": [{}]}"#,
+            "\"\"",
+            r#"{"status": "resolved", "alerts": []}"#,
+        ] {
+            assert!(is_blank(blank), "{blank}");
+        }
+        for told in ["0", "x", "{\"a\": 1}", "[false]", r#"{"alerts": [1]}"#, r#"{"alerts": {"a": 1}}"#, "{"] {
+            assert!(!is_blank(told), "{told}");
+        }
+    }
+}

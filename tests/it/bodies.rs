@@ -1,0 +1,197 @@
+//! Bodies that cost much or are not what one expects: none is answered away, none keeps the server from answering.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::app::{Four, SOON, TestApp, alert};
+use crate::support::turn::turn;
+
+/// All four platforms without a pace.
+async fn four() -> (Four, TestApp) {
+    let four = Four::start().await;
+    four.slack.unpaced();
+    four.ding.unpaced();
+    let routes = four.routes();
+    let routes = ["ops-mail", "ops-slack", "ops-ding", "ops-wecom"]
+        .iter()
+        .fold(routes, |routes, name| routes.replace(&format!("  {name}: {{ "), &format!("  {name}: {{ pace: off, ")));
+    let app = TestApp::start(&routes).await;
+    (four, app)
+}
+
+async fn send(app: &TestApp, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
+    let response = app.http.post(app.url(path)).header("content-type", kind).body(body).send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+/// What each platform was sent, as text.
+fn told(four: &Four) -> [String; 4] {
+    let of = |records: Vec<crate::support::fakes::recorder::Record>| records.iter().map(|r| r.json().to_string()).collect::<Vec<_>>().join("\n");
+    let mails = four.smtp.mails().iter().map(|mail| format!("{mail:?}")).collect::<Vec<_>>().join("\n");
+    [of(four.slack.rec.accepted()), of(four.ding.rec.accepted()), of(four.wecom.rec.accepted()), mails]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_odd_alert_costs_no_other() {
+    let (four, app) = four().await;
+    let mut body = alert("w20", "Good", "firing");
+    let odd = [
+        json!({ "status": "firing", "labels": [{ "Name": "alertname", "Value": "Listed" }] }),
+        json!("a line of text"),
+        json!({ "labels": { "alertname": "Told" }, "annotations": "annotated as text" }),
+        json!(17),
+    ];
+    body["alerts"].as_array_mut().unwrap().extend(odd);
+    assert_eq!(app.post("/webhook/alertmanager", &body).await.0, 200);
+    let rows = app.settled().await;
+    assert!(rows.len() == 4 && rows.iter().all(|row| row["state"] == "sent" && row["firing"] == 5), "{rows:#?}");
+    for text in told(&four) {
+        for word in ["Good", "Listed", "a line of text", "Told", "annotated as text", "4 alerts came in an unknown form"] {
+            assert!(text.contains(word), "{word} is missing in {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_alert_goes_as_text_to_the_default_route() {
+    let (four, app) = four().await;
+    let bodies = [
+        ("/webhook", "application/json", r#"{"event": "backup", "title": "Backup of db-1 failed", "detail": {"code": 17}}"#, "Backup of db-1 failed"),
+        ("/webhook/grafana", "application/json", r#"["a list", "of words"]"#, "of words"),
+        ("/webhook/alertmanager", "text/plain", "disk full on db-2", "disk full on db-2"),
+        ("/webhook", "application/json", r#"{"alerts": [{"labels": {"alertname": "Cut"#, "Cut"),
+        ("/webhook", "application/x-www-form-urlencoded", "payload=%7B%22text%22%3A%22x%22%7D", "payload="),
+    ];
+    for (path, kind, body, _) in bodies {
+        let (status, answer) = send(&app, path, kind, body).await;
+        assert_eq!(status, 200, "{body}: {answer}");
+        // Sent again within the window it is the same one.
+        assert!(send(&app, path, kind, body).await.1.contains("\"duplicate\":true"), "{body}");
+    }
+    let rows = app.settled().await;
+    assert!(rows.len() == 4 * bodies.len() && rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    for text in told(&four) {
+        for (_, _, _, word) in bodies {
+            assert!(text.contains(word), "{word} is missing in {text}");
+        }
+        assert!(text.contains("no alert that Watchfire knows"), "{text}");
+    }
+    let (status, ready) = app.get("/-/ready").await;
+    let ready = ready.as_str().unwrap();
+    assert!(status == 200 && ready.contains("5 bodies were no alerts and were delivered as text") && ready.contains("from generic"), "{ready}");
+    let (_, metrics) = app.get("/metrics").await;
+    assert!(metrics.as_str().unwrap().lines().any(|line| line.contains("outcome=\"unread\"") && line.ends_with(" 5")), "{metrics}");
+    // What says nothing is refused, and says why.
+    for blank in ["", "{}", "[]", r#"{"status": "firing", "alerts": []}"#] {
+        assert_eq!(send(&app, "/webhook", "application/json", blank).await.0, 400, "{blank}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_senders_encoding_is_read_on_every_path() {
+    let (four, app) = four().await;
+    let gbk = |text: &str| encoding_rs::GBK.encode(text).0.into_owned();
+    let of = |name: &str| serde_json::to_string(&alert(name, name, "firing")).unwrap();
+    for (kind, name) in [("application/json", "磁盘已满"), ("application/json; charset=gbk", "内存不足"), ("application/json; charset=GB2312", "网络延迟")] {
+        let (status, answer) = send(&app, "/webhook", kind, gbk(&of(name))).await;
+        assert!(status == 200 && answer.contains("\"duplicate\":false"), "{answer}");
+    }
+    let call = json!({ "touser": "zhangsan", "agentid": "1000002", "content": "数据库主机失联" }).to_string();
+    assert!(send(&app, "/wx/apps/send/", "application/json; charset=gbk", gbk(&call)).await.1.contains("\"code\":0"));
+    let sent = json!({ "to": "ops-slack", "text": "部署失败请检查" }).to_string();
+    assert_eq!(send(&app, "/api/v1/send/", "application/json; charset=gbk", gbk(&sent)).await.0, 200);
+    // In no known encoding: delivered with a note, and two that differ are two.
+    for byte in [0xe8u8, 0xe9] {
+        let body = [&br#"{"alerts":[{"labels":{"alertname":"caf"#[..], &[byte], br#" down"}}]}"#].concat();
+        assert!(send(&app, "/webhook", "application/json", body).await.1.contains("\"duplicate\":false"));
+    }
+    app.settled().await;
+    let [slack, ding, wecom, _] = told(&four);
+    for text in [&slack, &ding, &wecom] {
+        for word in ["磁盘已满", "内存不足", "网络延迟", "café down", "cafè down", "not UTF-8"] {
+            assert!(text.contains(word), "{word} is missing in {text}");
+        }
+        assert!(!text.contains('\u{fffd}'), "{text}");
+    }
+    assert!(wecom.contains("数据库主机失联") && slack.contains("部署失败请检查"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runbook_that_is_no_address_is_told_on_every_platform() {
+    let (four, app) = four().await;
+    let mut body = alert("w15", "NoScheme", "firing");
+    body["alerts"][0]["annotations"] = json!({ "summary": "s", "runbook_url": "wiki.corp.example/rb/x", "dashboard_url": "/d/abc" });
+    assert_eq!(app.post("//webhook/", &body).await.0, 200);
+    body["groupKey"] = json!("w15-2");
+    body["alerts"][0]["annotations"] = json!({ "summary": "s", "runbook_url": "page 42 of the wiki" });
+    assert_eq!(app.post("/webhook/", &body).await.0, 200);
+    app.settled().await;
+    for text in told(&four) {
+        for word in ["http://wiki.corp.example/rb/x", "/d/abc", "page 42 of the wiki"] {
+            assert!(text.contains(word), "{word} is missing in {text}");
+        }
+    }
+}
+
+/// A body of `n` alerts, in as few bytes as senders use.
+fn many(key: &str, n: usize) -> String {
+    let alerts: Vec<Value> = (0..n)
+        .map(|i| {
+            json!({ "status": "firing", "startsAt": "2026-11-24T02:00:00Z", "fingerprint": format!("{key}{i:08}"),
+                "labels": { "alertname": format!("N{i}"), "severity": if i == n - 1 { "critical" } else { "warning" }, "instance": format!("host-{i}:9100"), "job": "node" },
+                "annotations": { "summary": format!("disk of host-{i} is full") } })
+        })
+        .collect();
+    json!({ "version": "4", "status": "firing", "receiver": "r", "groupKey": key, "alerts": alerts }).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_keep_nobody_waiting() {
+    let _turn = turn().await;
+    let (four, app) = four().await;
+    let (over, worst) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let asking = {
+        let (client, url, over, worst) = (app.http.clone(), app.url("/-/healthy"), over.clone(), worst.clone());
+        tokio::spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                let asked = Instant::now();
+                assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
+                worst.fetch_max(asked.elapsed().as_millis() as u64, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+    };
+    let fat = json!({ "version": "4", "groupKey": "fat", "alerts": [{ "labels": { "alertname": "Fat", "big": "<&*_`[".repeat(170_000) } }] }).to_string();
+    let bodies = [many("a", 10_000), fat, many("b", 20_000)];
+    let posts = bodies.iter().map(|body| send(&app, "/webhook", "application/json", body.clone()));
+    for (status, answer) in futures_util::future::join_all(posts).await {
+        assert_eq!(status, 200, "{answer}");
+    }
+    let end = Instant::now() + 6 * SOON;
+    while app.get("/api/v1/deliveries?state=waiting&limit=1").await.1["deliveries"].as_array().is_none_or(|open| !open.is_empty()) {
+        assert!(Instant::now() < end, "still open");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    over.store(true, Ordering::Relaxed);
+    asking.await.unwrap();
+    let rows = app.settled().await;
+    assert!(rows.len() == 12 && rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    for (place, text) in told(&four).iter().enumerate() {
+        // The most severe one, which came last, is named; the others are counted truly.
+        for word in ["N9999", "N19999", "Fat", "10000", "20000", "shortened"] {
+            assert!(text.contains(word), "{word} is missing at {place}: {}", &text[..text.floor_char_boundary(2000)]);
+        }
+    }
+    let worst = Duration::from_millis(worst.load(Ordering::Relaxed));
+    println!("the slowest answer of /-/healthy took {worst:?}");
+    assert!(worst < Duration::from_secs(1), "/-/healthy took {worst:?}");
+    // People look at it, too: a page of each body, one at a time.
+    for row in rows.iter().take(4) {
+        let (status, detail) = app.get(&format!("/api/v1/deliveries/{}", row["id"].as_str().unwrap())).await;
+        assert!(status == 200 && detail["event"]["body"]["alerts"].as_array().is_some_and(|alerts| !alerts.is_empty()));
+    }
+    app.app.stop(Duration::from_secs(5)).await;
+}
