@@ -1,5 +1,6 @@
 //! The listening side of connections: plain or TLS, certificates that change while it runs, and a passed socket that is left in good time.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -11,14 +12,14 @@ use arc_swap::ArcSwapOption;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// How long a caller may take for its part of the handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes under way at once; they cost more than what follows, so callers beyond this wait in the kernel.
+const HANDSHAKE: Duration = Duration::from_secs(8);
+/// Handshakes under way at once; they cost more than what follows. For one more the oldest is given up.
 const HANDSHAKES: usize = 256;
 
 /// How HTTP/2 begins, and nothing else; clients send it at once.
@@ -44,7 +45,7 @@ impl Door {
 }
 
 async fn take(mut listener: TcpListener, certificates: Certificates, closed: CancellationToken, ready: mpsc::Sender<(Stream, SocketAddr)>) {
-    let places = Arc::new(Semaphore::new(HANDSHAKES));
+    let mut under_way: VecDeque<CancellationToken> = VecDeque::new();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -61,16 +62,28 @@ async fn take(mut listener: TcpListener, certificates: Certificates, closed: Can
             }
             continue;
         };
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        // Those that have ended say so by themselves.
+        under_way.retain(|one| !one.is_cancelled());
+        if under_way.len() >= HANDSHAKES
+            && let Some(oldest) = under_way.pop_front()
+        {
+            oldest.cancel();
+        }
+        let given_up = CancellationToken::new();
+        under_way.push_back(given_up.clone());
         let ready = ready.clone();
         tokio::spawn(async move {
-            let _place = place;
-            match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
+            let _ended = given_up.clone().drop_guard();
+            let shaken = tokio::select! {
+                shaken = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)) => shaken,
+                () = given_up.cancelled() => return,
+            };
+            match shaken {
                 Ok(Ok(stream)) => {
                     let _ = ready.send((Stream::Tls(Box::new(stream)), peer)).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
-                Err(_) => tracing::debug!(%peer, "a TLS handshake took longer than 10 s"),
+                Err(_) => tracing::debug!(%peer, "a TLS handshake took longer than 8 s"),
             }
         });
     }

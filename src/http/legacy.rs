@@ -56,7 +56,7 @@ pub(super) fn paths() -> Paths {
 
 async fn serve(app: Arc<App>, path: &'static str, request: Request, make: impl FnOnce(&App, &Caller, &[u8]) -> Result<Call, Failure>) -> Response {
     // 401 and 413 are the only answers that are not 200.
-    let Admitted { caller, body, trace, .. } = match admit(&app, Scope::Legacy, request).await {
+    let Admitted { caller, body, trace, room: _room, .. } = match admit(&app, Scope::Legacy, request).await {
         Ok(admitted) => admitted,
         Err(error) => return error.into_response(),
     };

@@ -3,6 +3,8 @@
 mod answers;
 pub mod api;
 pub mod auth;
+mod body;
+mod crowd;
 pub mod door;
 mod error;
 pub mod foretell;
@@ -22,7 +24,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
@@ -38,8 +40,10 @@ use crate::ingest::{Decoded, GenericMapping, to_utf8};
 use crate::traces::traceparent;
 
 pub use auth::{Auth, Caller, Refusal, Scope};
+use body::{Held, Whose};
 pub use error::HttpError;
 
+use crowd::Guest;
 use openapi::{Op, Param, Paths};
 
 /// What the HTTP side needs to know; swapped whole on reload.
@@ -98,6 +102,8 @@ pub struct App {
     pub unread: Mutex<Option<Unread>>,
     /// Requests that are being worked on.
     busy: AtomicUsize,
+    /// Room for bodies.
+    rooms: body::Rooms,
     /// The current second and the requests in it.
     rate: Mutex<(i64, u32)>,
 }
@@ -115,9 +121,6 @@ pub struct Unread {
     pub why: String,
 }
 
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(30);
-
 impl App {
     /// The state behind a router.
     pub fn new(engine: Arc<Engine>, settings: HttpSettings, reload: ReloadDoor) -> Self {
@@ -128,6 +131,7 @@ impl App {
             reload,
             unread: Mutex::default(),
             busy: AtomicUsize::new(0),
+            rooms: body::Rooms::default(),
             settings: ArcSwap::from_pointee(settings),
             rate: Mutex::new((0, 0)),
         }
@@ -146,17 +150,21 @@ pub(crate) struct Admitted {
     pub(crate) body: Bytes,
     /// Whether some characters of it may be read wrongly.
     pub(crate) doubtful: bool,
+    /// The room that it takes.
+    #[allow(dead_code)]
+    pub(crate) room: body::Room,
     /// The trace that the caller began (W3C `traceparent`), or nothing.
     pub(crate) trace: String,
 }
 
 impl Admitted {
-    fn new(caller: Caller, body: Bytes, trace: String, headers: &HeaderMap) -> Self {
+    fn new(caller: Caller, held: Held, trace: String, headers: &HeaderMap) -> Self {
+        let (body, room) = held.into_parts();
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let Decoded { text, doubtful } = to_utf8(&body, kind);
         let same = text.len() == body.len() && matches!(text, Cow::Borrowed(_));
         let read = if same { None } else { Some(Bytes::from(text.into_owned())) };
-        Self { caller, doubtful, body: read.unwrap_or(body), trace }
+        Self { caller, doubtful, body: read.unwrap_or(body), room, trace }
     }
 }
 
@@ -215,6 +223,7 @@ async fn frame(State(frame): State<Arc<Frame>>, mut request: Request, next: Next
         *request.uri_mut() = uri;
         request.extensions_mut().insert(Tidied);
     }
+    let _busy = request.extensions().get::<Arc<Guest>>().cloned().map(Guest::busy);
     let api = request.uri().path().starts_with("/api/");
     let handled = AssertUnwindSafe(place(&frame, request, next)).catch_unwind().await;
     let response = match handled {
@@ -392,38 +401,28 @@ pub(crate) async fn admit(app: &App, scope: Scope, request: Request) -> Result<A
             tracing::warn!(why, path = parts.uri.path(), peer = ?peer, "a caller was refused");
             HttpError::new(StatusCode::FORBIDDEN, format!("not allowed: {why}"))
         }
+        Refusal::Unread => HttpError::new(StatusCode::UNAUTHORIZED, "not authorized: the body's signature does not match"),
         Refusal::Busy => {
             app.engine.shared.metrics.received("any", "unavailable");
             HttpError::unavailable("too many passwords wait to be checked; try again")
         }
     };
-    // A caller without a chance is not worth reading a body for: only a signature needs it.
-    if !settings.auth.needs_body(&parts.headers) {
-        let caller = settings.auth.admit(scope, &parts.headers, b"", peer, now).await.map_err(refuse)?;
-        let body = read(app, body, settings.max_body).await?;
-        return Ok(Admitted::new(caller, body, trace, &parts.headers));
+    let auth = &settings.auth;
+    // Whoever has no chance is not worth reading a body for: only a signature that may be right needs it.
+    let from = match auth.admit(scope, &parts.headers, None, peer, now).await {
+        Ok(caller) => Some(caller),
+        Err(Refusal::Unread) => None,
+        Err(refusal) => return Err(refuse(refusal)),
+    };
+    body::check_length(app, &parts.headers, settings.max_body)?;
+    if let Some(caller) = from {
+        let held = body::read(app, body, settings.max_body, Whose::Known, |_| {}).await?;
+        return Ok(Admitted::new(caller, held, trace, &parts.headers));
     }
-    let body = read(app, body, settings.max_body).await?;
-    let caller = settings.auth.admit(scope, &parts.headers, &body, peer, now).await.map_err(refuse)?;
-    Ok(Admitted::new(caller, body, trace, &parts.headers))
-}
-
-async fn read(app: &App, body: Body, max: usize) -> Result<Bytes, HttpError> {
-    match tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, max)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => {
-            let mut cause: Option<&dyn std::error::Error> = Some(&error);
-            while let Some(e) = cause {
-                if e.is::<http_body_util::LengthLimitError>() {
-                    app.engine.shared.metrics.received("any", "too_large");
-                    return Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {max} bytes (server.max_body)")));
-                }
-                cause = e.source();
-            }
-            Err(HttpError::bad_request(format!("the body could not be read: {error}")))
-        }
-        Err(_) => Err(HttpError::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive within 30 s")),
-    }
+    let mut signed = auth.signed(&parts.headers);
+    let held = body::read(app, body, settings.max_body, Whose::Unknown, |piece| signed.update(piece)).await?;
+    let caller = auth.admit(scope, &parts.headers, Some(&signed.end()), peer, now).await.map_err(refuse)?;
+    Ok(Admitted::new(caller, held, trace, &parts.headers))
 }
 
 fn peer(settings: &HttpSettings, headers: &HeaderMap, direct: Option<IpAddr>) -> Option<IpAddr> {

@@ -1,8 +1,7 @@
 //! Serving connections within limits: a caller that opens one and says nothing, or says it a byte at a time, is let go of, and there is an upper
-//! bound on connections, so that files and sockets are left for delivering what was taken.
+//! bound on connections, so that files and sockets are left for delivering what was taken. When it is reached, whoever has been idle longest leaves.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,12 +11,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_http::add_extension::AddExtension;
 
+use super::crowd::{Crowd, Place};
 use super::door::{Door, Protocol, Stream};
 
+/// How long a caller may take to say its first byte.
+const FIRST: Duration = Duration::from_secs(8);
 /// How long a caller may take to send a request's head, and how long a connection may stand between requests. Senders' clients open a new one when
 /// theirs is closed while it stands.
 const HEAD: Duration = Duration::from_secs(60);
@@ -27,6 +28,8 @@ const SILENT: Duration = Duration::from_secs(30);
 const MOST: usize = 4096;
 /// Connections at once, even where the system allows less.
 const LEAST: usize = 64;
+/// Of four connections one address has at most three: all senders may stand behind one proxy, but nobody keeps all others out.
+const SHARE: (usize, usize) = (3, 4);
 
 /// Serves until `stopped`; then nothing new is taken and what is under way is finished.
 pub async fn serve(mut door: Door, router: Router, stopped: CancellationToken) {
@@ -35,38 +38,32 @@ pub async fn serve(mut door: Door, router: Router, stopped: CancellationToken) {
 
 async fn serve_within(door: &mut Door, router: Router, stopped: CancellationToken, head: Duration, most: usize) {
     let under_way = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(most));
+    let crowd = Crowd::new(most, (most * SHARE.0 / SHARE.1).max(1));
     loop {
         let next = async {
-            let place = places.clone().acquire_owned().await.ok()?;
             let (stream, peer) = door.accept().await;
-            Some((place, stream, peer))
+            (crowd.enter(peer.ip().to_canonical()).await, stream, peer)
         };
         let (place, stream, peer) = tokio::select! {
             biased;
             () = stopped.cancelled() => break,
-            next = next => match next {
-                Some(next) => next,
-                None => break,
-            },
+            next = next => next,
+        };
+        let Some(place) = place else {
+            tracing::debug!(%peer, "a connection was refused: its address has three quarters of all, and each of them is at a request");
+            continue;
         };
         tokio::spawn(one(stream, peer, router.clone(), head, under_way.watcher(), stopped.clone(), place));
     }
     under_way.shutdown().await;
 }
 
-async fn one(
-    stream: Stream,
-    peer: SocketAddr,
-    router: Router,
-    head: Duration,
-    watcher: Watcher,
-    stopped: CancellationToken,
-    _place: OwnedSemaphorePermit,
-) {
+async fn one(stream: Stream, peer: SocketAddr, router: Router, head: Duration, watcher: Watcher, stopped: CancellationToken, place: Place) {
+    let leaves = place.guest.leaves.clone();
     let spoken = tokio::select! {
         () = stopped.cancelled() => return,
-        spoken = tokio::time::timeout(head, stream.protocol()) => spoken,
+        () = leaves.cancelled() => return,
+        spoken = tokio::time::timeout(head.min(FIRST), stream.protocol()) => spoken,
     };
     let Ok(Ok(protocol)) = spoken else {
         tracing::debug!(%peer, "a connection was closed before a request came");
@@ -79,9 +76,16 @@ async fn one(
         Protocol::One => builder.http1_only(),
         Protocol::Two => builder.http2_only(),
     };
-    let service = AddExtension::new(router, ConnectInfo(peer));
+    let service = AddExtension::new(AddExtension::new(router, ConnectInfo(peer)), place.guest.clone());
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    if let Err(error) = watcher.watch(connection.into_owned()).await {
+    let served = tokio::select! {
+        served = watcher.watch(connection.into_owned()) => served,
+        () = leaves.cancelled() => {
+            tracing::debug!(%peer, "an idle connection was closed for another");
+            return;
+        }
+    };
+    if let Err(error) = served {
         tracing::debug!(%peer, error, "a connection ended early");
     }
 }
@@ -95,6 +99,8 @@ fn connections() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
@@ -107,7 +113,12 @@ mod tests {
         let stopped = CancellationToken::new();
         let stop = stopped.clone();
         let whoami = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() };
-        let router = Router::new().route("/", get(whoami));
+        let slow = |axum::Extension(guest): axum::Extension<Arc<super::super::crowd::Guest>>| async move {
+            let _busy = guest.busy();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            "slow"
+        };
+        let router = Router::new().route("/", get(whoami)).route("/slow", get(slow));
         let server = tokio::spawn(async move {
             let mut door = Door::new(listener, Arc::default(), CancellationToken::new()).unwrap();
             serve_within(&mut door, router, stop, head, most).await;
@@ -153,16 +164,36 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
 
+    const SLOW: &str = "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n";
+
     #[tokio::test]
-    async fn connections_beyond_the_bound_wait_and_a_stop_ends_those_that_stand() {
-        let (address, stopped, server) = open(Duration::from_secs(60), 2).await;
-        let (one, _two) = (say(address, "").await, say(address, "").await);
-        let mut third = say(address, ASK).await;
+    async fn whoever_is_idle_longest_leaves_for_who_asks() {
+        let (address, stopped, server) = open(Duration::from_secs(60), 4).await;
+        let mut stands = say(address, "").await;
+        let mut idle = Vec::new();
+        for _ in 0..40 {
+            idle.push(say(address, "").await);
+        }
+        let mut asks = say(address, ASK).await;
         let mut byte = [0];
-        assert!(tokio::time::timeout(Duration::from_millis(300), third.read(&mut byte)).await.is_err(), "no place yet");
-        drop(one);
-        assert_eq!(tokio::time::timeout(Duration::from_secs(5), third.read(&mut byte)).await.unwrap().unwrap(), 1);
+        assert_eq!(tokio::time::timeout(Duration::from_secs(5), asks.read(&mut byte)).await.unwrap().unwrap(), 1, "it is served at once");
+        let answer = tokio::time::timeout(Duration::from_secs(5), heard(&mut stands)).await;
+        assert_eq!(answer.unwrap(), "", "the oldest left");
         stopped.cancel();
         tokio::time::timeout(Duration::from_secs(5), server).await.expect("those that stand are closed").unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_is_at_a_request_is_not_let_go_of() {
+        let (address, _stopped, _server) = open(Duration::from_secs(60), 4).await;
+        let mut slow = say(address, SLOW).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut others = Vec::new();
+        for _ in 0..20 {
+            others.push(say(address, "").await);
+        }
+        let mut text = [0; 15];
+        tokio::time::timeout(Duration::from_secs(10), slow.read_exact(&mut text)).await.unwrap().unwrap();
+        assert_eq!(&text, b"HTTP/1.1 200 OK");
     }
 }

@@ -53,7 +53,7 @@ pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQue
 }
 
 async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) -> Result<Json<Taken>, HttpError> {
-    let Admitted { caller, body, doubtful, trace } = admit(app, Scope::Webhook, request).await?;
+    let Admitted { caller, body, doubtful, room: _room, trace } = admit(app, Scope::Webhook, request).await?;
     let settings = app.settings.load_full();
     let metrics = &app.engine.shared.metrics;
     let now = app.engine.shared.clock.now();

@@ -95,7 +95,9 @@ async fn the_senders_encoding_is_read_on_every_path() {
     let (four, app) = four().await;
     let gbk = |text: &str| encoding_rs::GBK.encode(text).0.into_owned();
     let of = |name: &str| serde_json::to_string(&alert(name, name, "firing")).unwrap();
-    for (kind, name) in [("application/json", "磁盘已满"), ("application/json; charset=gbk", "内存不足"), ("application/json; charset=GB2312", "网络延迟")] {
+    for (kind, name) in
+        [("application/json", "磁盘已满"), ("application/json; charset=gbk", "内存不足"), ("application/json; charset=GB2312", "网络延迟")]
+    {
         let (status, answer) = send(&app, "/webhook", kind, gbk(&of(name))).await;
         assert!(status == 200 && answer.contains("\"duplicate\":false"), "{answer}");
     }
@@ -164,7 +166,8 @@ async fn large_bodies_keep_nobody_waiting() {
             }
         })
     };
-    let fat = json!({ "version": "4", "groupKey": "fat", "alerts": [{ "labels": { "alertname": "Fat", "big": "<&*_`[".repeat(170_000) } }] }).to_string();
+    let fat =
+        json!({ "version": "4", "groupKey": "fat", "alerts": [{ "labels": { "alertname": "Fat", "big": "<&*_`[".repeat(170_000) } }] }).to_string();
     let bodies = [many("a", 10_000), fat, many("b", 20_000)];
     let posts = bodies.iter().map(|body| send(&app, "/webhook", "application/json", body.clone()));
     for (status, answer) in futures_util::future::join_all(posts).await {

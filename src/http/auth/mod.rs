@@ -76,9 +76,31 @@ pub enum Refusal {
     Credentials(&'static str),
     /// It did, and may not do this; the reason.
     NotFor(&'static str),
+    /// It may be shown by the body's signature, and the body was not read yet.
+    Unread,
     /// Too many passwords wait to be checked.
     Busy,
 }
+
+/// Signatures of a body that is being read.
+pub struct Signing(Vec<(String, Hmac<Sha256>)>);
+
+impl Signing {
+    /// Takes the next piece of the body.
+    pub fn update(&mut self, piece: &[u8]) {
+        for (_, mac) in &mut self.0 {
+            mac.update(piece);
+        }
+    }
+
+    /// The body is complete.
+    pub fn end(self) -> Signatures {
+        Signatures(self.0.into_iter().map(|(credential, mac)| (credential, hex(&mac.finalize().into_bytes()))).collect())
+    }
+}
+
+/// What a body's signature would be, by credential.
+pub struct Signatures(Vec<(String, String)>);
 
 /// A caller that was admitted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -125,13 +147,34 @@ impl Auth {
         }
     }
 
-    /// Whether the body must be read before this caller is known: it brings a signature.
-    pub fn needs_body(&self, headers: &HeaderMap) -> bool {
-        self.credentials.iter().any(|c| matches!(&c.kind, Kind::Hmac { header, .. } if headers.contains_key(header.as_str())))
+    /// Begins to compute what signatures over this request's body must be, one for each secret that may have made the one it brings.
+    pub fn signed(&self, headers: &HeaderMap) -> Signing {
+        let mut macs = Vec::new();
+        for credential in &self.credentials {
+            let Kind::Hmac { secrets, header, timestamp_header } = &credential.kind else { continue };
+            let stamp = timestamp_header.as_ref().map(|name| headers.get(name.as_str()).and_then(|stamp| stamp.to_str().ok()));
+            for secret in secrets.iter().filter(|_| headers.contains_key(header.as_str())) {
+                let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else { continue };
+                if let Some(stamp) = stamp {
+                    mac.update(stamp.unwrap_or_default().as_bytes());
+                    mac.update(b":");
+                }
+                macs.push((credential.name.clone(), mac));
+            }
+        }
+        Signing(macs)
     }
 
-    /// Admits a caller or says why not; `body` are the raw bytes as they were sent, `now` Unix seconds.
-    pub async fn admit(&self, scope: Scope, headers: &HeaderMap, body: &[u8], peer: Option<IpAddr>, now: i64) -> Result<Caller, Refusal> {
+    /// Admits a caller or says why not. `signatures` are those of the raw body as it was sent ([`Auth::signed`]); without them, whoever could only be
+    /// admitted by one is [`Refusal::Unread`]. `now` is in Unix seconds.
+    pub async fn admit(
+        &self,
+        scope: Scope,
+        headers: &HeaderMap,
+        signatures: Option<&Signatures>,
+        peer: Option<IpAddr>,
+        now: i64,
+    ) -> Result<Caller, Refusal> {
         if scope == Scope::Legacy && self.legacy_open {
             let inside = |ip: IpAddr| self.legacy_allow.is_empty() || self.legacy_allow.iter().any(|net| contains(*net, ip));
             if peer.is_none_or(inside) {
@@ -145,10 +188,11 @@ impl Auth {
             return Ok(Caller::default());
         }
         let mut known = false;
+        let mut unread = false;
         let signed = self.credentials.iter().all(|c| matches!(c.kind, Kind::Hmac { .. }));
         let mut why = if signed { NO_SIGNATURE } else { "credentials are missing: send `Authorization: Bearer <token>` or basic credentials" };
         for credential in &self.credentials {
-            let verdict = match check(&credential.kind, headers, body, now) {
+            let verdict = match check(credential, headers, signatures, now) {
                 Checked::Hashed(hash, password) => match self.hashed.verify(hash, &password).await {
                     Some(true) => Checked::Right,
                     Some(false) => Checked::Wrong(WRONG_PASSWORD),
@@ -162,8 +206,12 @@ impl Auth {
                 }
                 Checked::Right => known = true,
                 Checked::Wrong(reason) => why = reason,
+                Checked::Unread => unread = true,
                 Checked::Absent | Checked::Hashed(..) => {}
             }
+        }
+        if unread {
+            return Err(Refusal::Unread);
         }
         if known {
             return Err(Refusal::NotFor("these credentials are not for this path (see `scopes` of the credential)"));
@@ -183,13 +231,15 @@ enum Checked<'a> {
     Right,
     /// It is wrong, and why.
     Wrong(&'static str),
+    /// It is right if the body's signature is.
+    Unread,
     /// It is right if this is the hash of that password.
     Hashed(&'a PasswordHash, String),
 }
 
-fn check<'a>(kind: &'a Kind, headers: &HeaderMap, body: &[u8], now: i64) -> Checked<'a> {
+fn check<'a>(credential: &'a Credential, headers: &HeaderMap, signatures: Option<&Signatures>, now: i64) -> Checked<'a> {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    match kind {
+    match &credential.kind {
         Kind::Bearer(token) => match authorization.and_then(|v| strip_scheme(v, "bearer")) {
             Some(given) if same(given.as_bytes(), token.expose().as_bytes()) => Checked::Right,
             Some(_) => Checked::Wrong("the bearer token is not known here; compare it with server.auth in routes.yaml"),
@@ -199,8 +249,17 @@ fn check<'a>(kind: &'a Kind, headers: &HeaderMap, body: &[u8], now: i64) -> Chec
             Some(given) => basic(given, username, password).unwrap_or_else(Checked::Wrong),
             None => Checked::Absent,
         },
-        Kind::Hmac { secrets, header, timestamp_header } => match headers.get(header.as_str()).and_then(|v| v.to_str().ok()) {
-            Some(given) => signed(given, secrets, timestamp_header.as_deref(), headers, body, now).map_or_else(Checked::Wrong, |()| Checked::Right),
+        Kind::Hmac { header, timestamp_header, .. } => match headers.get(header.as_str()).and_then(|v| v.to_str().ok()) {
+            Some(given) => match may_be_signed(given, timestamp_header.as_deref(), headers, now) {
+                Err(why) => Checked::Wrong(why),
+                Ok(()) => signatures.map_or(Checked::Unread, |signatures| {
+                    let mut ok = false;
+                    for (_, right) in signatures.0.iter().filter(|(name, _)| *name == credential.name) {
+                        ok |= same(right.as_bytes(), given.as_bytes());
+                    }
+                    if ok { Checked::Right } else { Checked::Wrong("the body's signature does not match") }
+                }),
+            },
             None => Checked::Absent,
         },
     }
@@ -219,26 +278,19 @@ fn basic<'a>(given: &str, username: &str, password: &'a Password) -> Result<Chec
     }
 }
 
-fn signed(given: &str, secrets: &[Secret], timestamp_header: Option<&str>, headers: &HeaderMap, body: &[u8], now: i64) -> Result<(), &'static str> {
-    let prefix = match timestamp_header {
-        Some(name) => {
-            let stamp = headers.get(name).and_then(|v| v.to_str().ok()).ok_or("the signature's timestamp header is missing")?;
-            let seconds: i64 = stamp.parse().map_err(|_| "the signature's timestamp is not a Unix time in seconds")?;
-            if now.abs_diff(seconds) > SIGNATURE_WINDOW {
-                return Err("the signature's timestamp is more than 5 minutes off; compare the clocks");
-            }
-            format!("{stamp}:")
-        }
-        None => String::new(),
-    };
-    let mut ok = false;
-    for secret in secrets {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else { continue };
-        mac.update(prefix.as_bytes());
-        mac.update(body);
-        ok |= same(hex(&mac.finalize().into_bytes()).as_bytes(), given.as_bytes());
+/// What can be said of a signature before the body is read: whether it has the form of one, and its time.
+fn may_be_signed(given: &str, timestamp_header: Option<&str>, headers: &HeaderMap, now: i64) -> Result<(), &'static str> {
+    if given.len() != 64 || !given.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err("the signature is not one: 64 hexadecimal digits of HMAC-SHA256 over the body are expected");
     }
-    if ok { Ok(()) } else { Err("the body's signature does not match") }
+    if let Some(name) = timestamp_header {
+        let stamp = headers.get(name).and_then(|v| v.to_str().ok()).ok_or("the signature's timestamp header is missing")?;
+        let seconds: i64 = stamp.parse().map_err(|_| "the signature's timestamp is not a Unix time in seconds")?;
+        if now.abs_diff(seconds) > SIGNATURE_WINDOW {
+            return Err("the signature's timestamp is more than 5 minutes off; compare the clocks");
+        }
+    }
+    Ok(())
 }
 
 fn strip_scheme<'a>(value: &'a str, scheme: &str) -> Option<&'a str> {
@@ -279,6 +331,13 @@ mod tests {
         Auth { credentials: vec![Credential { name: "one".into(), kind, scopes: vec![], channels: vec![] }], ..Auth::default() }
     }
 
+    /// The signatures of a body, as they are when all of it was read.
+    fn of(auth: &Auth, headers: &HeaderMap, body: &[u8]) -> Signatures {
+        let mut signing = auth.signed(headers);
+        body.chunks(1).for_each(|piece| signing.update(piece));
+        signing.end()
+    }
+
     fn header(name: &'static str, value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_str(value).unwrap());
@@ -288,16 +347,16 @@ mod tests {
     #[tokio::test]
     async fn bearer_and_basic() {
         let bearer = auth(Kind::Bearer(Secret::new("t0ken")));
-        assert_eq!(bearer.admit(Scope::Webhook, &header("authorization", "bearer t0ken"), b"", None, 0).await.unwrap().name, "one");
-        assert!(bearer.admit(Scope::Webhook, &header("authorization", "Bearer t0keN"), b"", None, 0).await.is_err());
-        assert!(bearer.admit(Scope::Webhook, &HeaderMap::new(), b"", None, 0).await.is_err());
+        assert_eq!(bearer.admit(Scope::Webhook, &header("authorization", "bearer t0ken"), None, None, 0).await.unwrap().name, "one");
+        assert!(bearer.admit(Scope::Webhook, &header("authorization", "Bearer t0keN"), None, None, 0).await.is_err());
+        assert!(bearer.admit(Scope::Webhook, &HeaderMap::new(), None, None, 0).await.is_err());
         let hash = PasswordHash::create("pw", b"salt-salt", 1000);
         for password in [Password::Plain(Secret::new("pw")), Password::Hashed(PasswordHash::parse(&hash).unwrap())] {
             let basic = auth(Kind::Basic { username: "grafana".into(), password });
             let given = |text: &str| header("authorization", &format!("Basic {}", STANDARD.encode(text)));
-            assert!(basic.admit(Scope::Webhook, &given("grafana:pw"), b"", None, 0).await.is_ok());
-            assert!(basic.admit(Scope::Webhook, &given("grafana:no"), b"", None, 0).await.is_err());
-            assert!(basic.admit(Scope::Webhook, &given("nobody:pw"), b"", None, 0).await.is_err());
+            assert!(basic.admit(Scope::Webhook, &given("grafana:pw"), None, None, 0).await.is_ok());
+            assert!(basic.admit(Scope::Webhook, &given("grafana:no"), None, None, 0).await.is_err());
+            assert!(basic.admit(Scope::Webhook, &given("nobody:pw"), None, None, 0).await.is_err());
         }
     }
 
@@ -316,16 +375,22 @@ mod tests {
         };
         let plain = auth(kind(None));
         let headers = header("x-grafana-alerting-signature", &sign("{}"));
-        assert!(plain.needs_body(&headers) && !plain.needs_body(&HeaderMap::new()), "who brings no signature is refused before a body is read");
-        assert!(plain.admit(Scope::Webhook, &headers, b"{}", None, 0).await.is_ok());
-        assert!(plain.admit(Scope::Webhook, &headers, b"{ }", None, 0).await.is_err());
+        assert_eq!(plain.admit(Scope::Webhook, &headers, None, None, 0).await, Err(Refusal::Unread), "it takes the body to tell");
+        for hopeless in [HeaderMap::new(), header("x-grafana-alerting-signature", "00"), header("x-grafana-alerting-signature", &"z".repeat(64))] {
+            let told = plain.admit(Scope::Webhook, &hopeless, None, None, 0).await;
+            assert!(matches!(told, Err(Refusal::Credentials(_))), "refused before a body is read: {told:?}");
+        }
+        assert!(plain.admit(Scope::Webhook, &headers, Some(&of(&plain, &headers, b"{}")), None, 0).await.is_ok());
+        assert!(plain.admit(Scope::Webhook, &headers, Some(&of(&plain, &headers, b"{ }")), None, 0).await.is_err());
         let stamped = auth(kind(Some("x-stamp")));
         let mut headers = header("x-grafana-alerting-signature", &sign("1000:{}"));
         headers.insert("x-stamp", HeaderValue::from_static("1000"));
-        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1299).await.is_ok());
-        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1301).await.is_err());
+        assert!(stamped.admit(Scope::Webhook, &headers, Some(&of(&stamped, &headers, b"{}")), None, 1299).await.is_ok());
+        assert!(stamped.admit(Scope::Webhook, &headers, Some(&of(&stamped, &headers, b"{}")), None, 1301).await.is_err());
+        assert_eq!(stamped.admit(Scope::Webhook, &headers, None, None, 1299).await, Err(Refusal::Unread));
+        assert!(matches!(stamped.admit(Scope::Webhook, &headers, None, None, 1301).await, Err(Refusal::Credentials(_))), "a stale one costs no body");
         headers.remove("x-stamp");
-        assert!(stamped.admit(Scope::Webhook, &headers, b"{}", None, 1000).await.is_err());
+        assert!(stamped.admit(Scope::Webhook, &headers, Some(&of(&stamped, &headers, b"{}")), None, 1000).await.is_err());
     }
 
     #[tokio::test]
@@ -333,11 +398,11 @@ mod tests {
         let mut auth = auth(Kind::Bearer(Secret::new("t0ken")));
         auth.credentials[0].scopes = vec![Scope::Webhook];
         let given = header("authorization", "Bearer t0ken");
-        assert!(matches!(auth.admit(Scope::Api, &given, b"", None, 0).await, Err(Refusal::NotFor(_))));
+        assert!(matches!(auth.admit(Scope::Api, &given, None, None, 0).await, Err(Refusal::NotFor(_))));
         auth.legacy_open = true;
         auth.legacy_allow = vec![("10.0.0.0".parse().unwrap(), 8)];
-        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "10.1.2.3".parse().ok(), 0).await.is_ok());
-        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "11.1.2.3".parse().ok(), 0).await.is_err());
-        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), b"", "::ffff:10.1.2.3".parse().ok(), 0).await.is_ok());
+        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "10.1.2.3".parse().ok(), 0).await.is_ok());
+        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "11.1.2.3".parse().ok(), 0).await.is_err());
+        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "::ffff:10.1.2.3".parse().ok(), 0).await.is_ok());
     }
 }
