@@ -1,6 +1,6 @@
 //! One step of a message: read, compose, store where it must be, one attempt, judge, settle. Runs as a task of its outlet's runner.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,17 +10,15 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use crate::channel::{CellResult, OnAmbiguous, SendContext};
-use crate::model::{AttemptId, DeliveryId, ErrorKind, Event, EventId, LaneId, Recipient, SendError};
+use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, Recipient, SendError};
 use crate::store::{
     AcceptedDelivery, Cell, CellState, DeliveryChange, EndedAttempt, Fence, NewAttempt, SettledMessage, Settlement, State, StoreError, Waiting,
 };
 use crate::template::MessageKind;
 use crate::traces::Attempted;
 
-use super::clock::timestamp;
-use super::compose::{Composed, Draft};
 use super::engine::{Handle, Shared};
-use super::heavy::{Alone, LARGE, is_long};
+use super::heavy::Alone;
 use super::job::Job;
 use super::lanes::{Read, is_large};
 use super::outcome::{Bench, Next, Outcome};
@@ -28,10 +26,6 @@ use super::plan::{ChannelPlan, Plan};
 
 /// Deliveries read of one lane at once.
 pub const READ: usize = 200;
-/// Deliveries in a digest whose bodies are read so that each of their alerts is named.
-const NAMED: usize = 400;
-/// Severities (rank) whose alerts a digest names one by one.
-const NAMED_RANK: i64 = 1;
 
 /// How a step ended.
 #[derive(Debug, Default)]
@@ -82,14 +76,37 @@ pub struct Step {
 
 impl Step {
     /// Runs it. Never fails: what cannot be stored is kept and tried until it can (I11).
-    pub async fn run(self, mut job: Job) -> Finished {
+    ///
+    /// A message that an earlier process may have died at is marked in the store before it is rendered, until this returns; one that was marked a few
+    /// times without an end is sent in short. What was born since pays nothing for that: it was never begun before.
+    pub async fn run(self, job: Job) -> Finished {
+        let shared = self.shared.clone();
+        let mut marked: Vec<LaneId> = Vec::new();
+        let finished = self.step(job, &mut marked).await;
+        if !marked.is_empty()
+            && let Err(error) = shared.store.end_lanes(&marked).await
+        {
+            tracing::warn!(%error, "the end of a message that was begun after a crash could not be recorded");
+        }
+        finished
+    }
+
+    async fn step(self, mut job: Job, marked: &mut Vec<LaneId>) -> Finished {
         if job.pages.is_empty() {
-            let alone = match self.read(&mut job).await {
+            let alone = match self.read(&mut job, marked).await {
                 Ok(alone) => alone,
                 Err(error) => return self.give_back(job, &error).await,
             };
             if let Some(finished) = self.compose(&mut job, alone).await {
                 return finished;
+            }
+        }
+        if marked.is_empty() && job.caller.is_none() && job.stored && !job.short {
+            match self.mark(&mut job, marked).await {
+                // What is in nobody's hands yet is formed anew; of the rest only sending is left, which the mark cannot make any shorter.
+                Ok(true) if job.cells.iter().all(|cell| cell.state == CellState::Open) => return self.anew(job).await,
+                Ok(_) => {}
+                Err(error) => return self.give_back(job, &error).await,
             }
         }
         let now = self.shared.clock.now_ms();
@@ -127,76 +144,6 @@ impl Step {
             Some((until, asked)) if claimed_at < asked => until.is_some_and(|until| self.shared.clock.instant() < until.max(at_start)),
             _ => self.shared.clock.instant() < at_start,
         }
-    }
-
-    /// Reads what the lanes hold on disk and the bodies that composing needs.
-    async fn read(&self, job: &mut Job) -> Result<Option<Alone>, StoreError> {
-        let store = &self.shared.store;
-        let digest = job.kind == MessageKind::Digest;
-        for taken in &mut job.lanes {
-            let Some(after) = taken.read_after.take() else { continue };
-            let found = store.waiting(taken.lane, after, READ, if digest { 0 } else { LARGE }).await?;
-            let to = found.last().map_or(after, |w| w.lane_seq);
-            job.reads.push(Read { lane: taken.lane, to, more: found.len() == READ });
-            job.unjudged.extend(found.iter().map(|w| w.id));
-            job.members.extend(found);
-        }
-        if digest {
-            // Members of one lane stand together, in its order, whatever was in memory and what was read.
-            let place = |lane: LaneId| job.lanes.iter().position(|t| t.lane == lane).unwrap_or(usize::MAX);
-            let mut members = std::mem::take(&mut job.members);
-            members.sort_by_cached_key(|m| (place(m.lane), m.lane_seq));
-            job.members = members;
-        } else {
-            job.members.sort_by_key(|m| m.lane_seq);
-        }
-        self.load(job, true).await
-    }
-
-    /// Reads the bodies that composing needs and that are not at hand. Large ones are read while no others are in memory; of a lane's deliveries those
-    /// that do not fit beside them go back if they may, else they are named by their titles, as those of a digest are.
-    async fn load(&self, job: &mut Job, back: bool) -> Result<Option<Alone>, StoreError> {
-        let digest = job.kind == MessageKind::Digest;
-        let mut ids: Vec<EventId> = Vec::new();
-        let wanted = |m: &&Waiting| m.event.is_none() && (!digest || m.rank <= NAMED_RANK);
-        for member in job.members.iter().filter(wanted).take(if digest { NAMED } else { usize::MAX }) {
-            if ids.last() != Some(&member.event_id) {
-                ids.push(member.event_id);
-            }
-        }
-        if ids.is_empty() {
-            return Ok(None);
-        }
-        let left = self.fill(job, &ids, LARGE).await?;
-        if left == 0 {
-            return Ok(None);
-        }
-        let alone = self.shared.heavy.alone().await;
-        let large = ids.len() - left;
-        // The first may be as large as a body may be; what comes with it must be small.
-        self.fill(job, &ids[large..=large], usize::MAX).await?;
-        let left = self.fill(job, &ids[large + 1..], LARGE).await?;
-        if back
-            && !digest
-            && let Some(first) = ids[ids.len() - left..].first()
-        {
-            let from = job.members.iter().position(|m| m.event_id == *first && m.event.is_none()).unwrap_or(job.members.len());
-            job.back.extend(job.members.drain(from.max(1)..));
-        }
-        Ok(Some(alone))
-    }
-
-    /// Reads these bodies up to so many bytes into the members; gives how many are left.
-    async fn fill(&self, job: &mut Job, ids: &[EventId], bytes: usize) -> Result<usize, StoreError> {
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        let bodies = self.shared.store.events(ids, bytes).await?;
-        let found: HashMap<EventId, Arc<Event>> = bodies.events.into_iter().map(|e| (e.id, e.event)).collect();
-        for member in job.members.iter_mut().filter(|m| m.event.is_none()) {
-            member.event = found.get(&member.event_id).cloned();
-        }
-        Ok(bodies.left)
     }
 
     /// Composes the pages. `Some` when nothing is left to send. What was read under `alone` is in memory no more when this returns.
@@ -266,25 +213,6 @@ impl Step {
         }
         job.lay_out(&self.channel);
         None
-    }
-
-    async fn draft(&self, job: &mut Job) -> Composed {
-        let long = is_long(job.members.iter().map(|m| m.firing as usize + m.resolved as usize).sum())
-            || job.members.iter().filter_map(|m| m.event.as_deref()).any(is_large);
-        let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), job.id, job.kind);
-        let now = timestamp(job.formed_at);
-        let members = std::mem::take(&mut job.members);
-        let (plain_why, unmentioned) = (job.plain.clone(), job.unmentioned.clone());
-        let work = move || {
-            let (plain, unmentioned) = (plain_why.as_deref(), unmentioned.as_deref());
-            let draft = Draft { plan: &plan, channel: &channel, message: id, members: &members, kind, now, plain, unmentioned };
-            let composed = draft.compose();
-            (composed, members)
-        };
-        // Hundreds of lines take milliseconds: off the runtime's threads.
-        let (composed, members) = if long || kind == MessageKind::Digest { self.shared.heavy.aside(work).await } else { work() };
-        job.members = members;
-        composed
     }
 
     /// Stores what must be on disk before the first byte leaves (I5, I6).

@@ -51,6 +51,8 @@ pub struct Draft<'a> {
     pub kind: MessageKind,
     /// Now.
     pub now: Timestamp,
+    /// Say what the deliveries' columns say, in the built-in plain text: the process died several times at this message.
+    pub short: bool,
     /// Use the built-in plain text, because the platform refused the content; the text says why.
     pub plain: Option<&'a str>,
     /// Mention nobody, because the platform refused somebody who was mentioned; the text says so, with the platform's code.
@@ -344,7 +346,7 @@ impl Sheet<'_> {
         let channel = self.draft.channel;
         let platform = channel.platform;
         self.with_input(part, notes, |input| {
-            let plain = part.plain || self.draft.plain.is_some() || fill == Fill::Plain;
+            let plain = part.plain || self.draft.plain.is_some() || self.draft.short || fill == Fill::Plain;
             let fields = match fill {
                 _ if plain => template::plain_fields(platform.fields, input),
                 Fill::Set => templates.render(platform.name, self.template, input)?,

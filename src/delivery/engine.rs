@@ -392,6 +392,7 @@ impl Engine {
         options: EngineOptions,
     ) -> (Self, mpsc::Receiver<Alarm>) {
         let (alarms, alarm_rx) = mpsc::channel(256);
+        let heavy = Heavy::new(clock.now_ms());
         let seed = clock.now_ms() as u64 ^ u64::from(std::process::id()) << 32;
         let shared = Shared {
             store,
@@ -401,7 +402,7 @@ impl Engine {
             metrics,
             traces: options.traces,
             tracker: TaskTracker::new(),
-            heavy: Heavy::default(),
+            heavy,
             lease: options.lease,
             leased: options.leased,
             handles: Mutex::default(),

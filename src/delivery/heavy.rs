@@ -4,6 +4,7 @@
 //! would be more than a small container has.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -21,19 +22,30 @@ const FEW: usize = 2;
 pub struct Heavy {
     one: Arc<Semaphore>,
     few: Arc<Semaphore>,
+    /// What was born before, Unix milliseconds, may have been begun by a process, or a step, that died at it.
+    since: AtomicI64,
 }
 
 /// Held while a large body is in memory.
 #[derive(Debug)]
 pub struct Alone(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
 
-impl Default for Heavy {
-    fn default() -> Self {
-        Self { one: Arc::new(Semaphore::new(1)), few: Arc::new(Semaphore::new(FEW)) }
-    }
-}
-
 impl Heavy {
+    /// The gates of a process that starts now, Unix milliseconds.
+    pub fn new(now: i64) -> Self {
+        Self { one: Arc::new(Semaphore::new(1)), few: Arc::new(Semaphore::new(FEW)), since: now.into() }
+    }
+
+    /// Whether something may have died at a delivery that was born then.
+    pub fn suspects(&self, born_at: i64) -> bool {
+        born_at < self.since.load(Ordering::Relaxed)
+    }
+
+    /// A step died: it may do so again.
+    pub fn died(&self, now: i64) {
+        self.since.fetch_max(now, Ordering::Relaxed);
+    }
+
     /// Waits until no other large body is in memory. In the order of asking.
     pub async fn alone(&self) -> Alone {
         // The gate is never closed.
@@ -61,14 +73,14 @@ pub fn is_long(alerts: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn one_is_alone_and_a_few_are_aside() {
-        let heavy = Arc::new(Heavy::default());
+        let heavy = Arc::new(Heavy::new(0));
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let tasks: Vec<_> = (0..8)
             .map(|_| {

@@ -60,6 +60,8 @@ pub struct Job {
     pub unjudged: HashSet<DeliveryId>,
     /// Lanes that turned out to have no part in it, to be closed with the next step.
     pub closing: Vec<(LaneId, Option<Read>, Vec<Waiting>)>,
+    /// The process died too often at it: only what its deliveries' columns say is sent.
+    pub short: bool,
     /// Contexts of the traces of members whose large bodies went back to disk.
     pub kept_traces: Vec<String>,
     /// Deliveries of its lanes that were taken and wait for a later message: they go back when this one is done.
@@ -101,6 +103,7 @@ impl Job {
             unjudged: HashSet::new(),
             closing: Vec::new(),
             back: Vec::new(),
+            short: false,
             kept_traces: Vec::new(),
             pages: Arc::default(),
             cells: Vec::new(),
@@ -161,6 +164,7 @@ impl Job {
             unjudged: HashSet::new(),
             closing: Vec::new(),
             back: Vec::new(),
+            short: false,
             kept_traces: Vec::new(),
             cells,
             stored: true,

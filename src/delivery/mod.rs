@@ -30,6 +30,7 @@ mod pace;
 mod payload;
 pub mod plan;
 mod policy;
+mod reading;
 mod runner;
 pub mod simulate;
 mod tenure;

@@ -585,6 +585,7 @@ impl Runner {
     /// A step panicked: its lanes are read again from the store; nothing is lost, a send may repeat.
     fn crashed(&mut self, error: &tokio::task::JoinError) {
         tracing::error!(outlet = %self.outlet, %error, "a delivery step failed unexpectedly; the outlet starts over from the store");
+        self.shared.heavy.died(self.shared.clock.now_ms());
         self.epoch = 0;
     }
 

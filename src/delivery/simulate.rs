@@ -151,7 +151,8 @@ fn send(
     };
     let members: Vec<Waiting> = taken.iter().map(|arrival| arrival.member.clone()).collect();
     let counted: Counted = channel.driver.counted(&channel.recipients);
-    let composed = Draft { plan, channel, message: MessageId::new(), members: &members, kind, now, plain: None, unmentioned: None }.compose();
+    let composed =
+        Draft { plan, channel, message: MessageId::new(), members: &members, kind, now, plain: None, unmentioned: None, short: false }.compose();
     for page in &composed.pages {
         at = pacer.slot(at, &counted).max(at);
         pacer.begin(at, &counted);

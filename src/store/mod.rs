@@ -78,6 +78,13 @@ pub trait Store: Send + Sync + 'static {
     /// The bodies of events in the order asked for, as long as they are together no more than `bytes` as stored. Unknown ids are left out. Read only.
     async fn events(&self, ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError>;
 
+    /// Says that a message of these lanes is begun, by a process that may die at it; gives how often one of them was begun so without an end, this time
+    /// included: the most of any. Unknown lanes are left out. One transaction, synced.
+    async fn begin_lanes(&self, lanes: &[LaneId]) -> Result<u32, StoreError>;
+
+    /// Says that the process has outlived what it began ([`Store::begin_lanes`]). One transaction.
+    async fn end_lanes(&self, lanes: &[LaneId]) -> Result<(), StoreError>;
+
     /// Stores a message before its first send: its row, its cells (`open`), and its id in its members. Refused with [`StoreError::Fenced`] when
     /// `fence` is not the outlet's epoch, and with [`StoreError::Invalid`] when a member is final, another message of a member's lane is open (I3),
     /// the members are not a prefix of what waits in each lane (I4; deferred ones may be passed over), or a cell of it is begun (I5). One

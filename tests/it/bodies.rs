@@ -198,3 +198,69 @@ async fn large_bodies_keep_nobody_waiting() {
     }
     app.app.stop(Duration::from_secs(5)).await;
 }
+
+const SIGNED: &str = r#"
+server:
+  listen: "127.0.0.1:0"
+  auth:
+    - { bearer: the-right-token-0123456789, name: am }
+    - { hmac: { secret: grafanas-secret-0123456789 }, name: grafana, scopes: [webhook] }
+store: sqlite:watchfire.db
+channels: { terminal: { log: {} } }
+route: { to: [terminal] }
+"#;
+
+/// Sends a request's head and some of its body, and gives what comes back within a while.
+async fn begin(app: &TestApp, head: &str, length: usize, some: usize) -> (tokio::net::TcpStream, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(app.app.address).await.unwrap();
+    stream.write_all(format!("POST /webhook HTTP/1.1\r\nhost: x\r\n{head}content-length: {length}\r\n\r\n").as_bytes()).await.unwrap();
+    let piece = vec![b' '; 64 << 10];
+    for _ in 0..some / piece.len() {
+        if tokio::time::timeout(Duration::from_secs(5), stream.write_all(&piece)).await.is_ok_and(|written| written.is_ok()) {
+            continue;
+        }
+        break;
+    }
+    let mut answer = vec![0; 64];
+    let read = tokio::time::timeout(Duration::from_millis(1500), stream.read(&mut answer)).await;
+    let read = read.ok().and_then(Result::ok).unwrap_or(0);
+    (stream, String::from_utf8_lossy(&answer[..read]).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_callers_that_nobody_knows_take_little() {
+    let _turn = turn().await;
+    let app = TestApp::start(SIGNED).await;
+    // Whoever has no chance is told before a byte of the body came.
+    for (head, status) in [
+        ("", "401"),
+        ("authorization: Bearer wrong\r\n", "401"),
+        ("x-grafana-alerting-signature: 00\r\n", "401"),
+        ("authorization: Bearer the-right-token-0123456789\r\n", "413"),
+    ] {
+        let (_stream, answer) = begin(&app, head, 100 << 20, 0).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head}: {answer}");
+    }
+    // Those whose signature might be right hold so much together, and the next is told to come again.
+    let plausible = format!("x-grafana-alerting-signature: {}\r\n", "a".repeat(64));
+    let begun = futures_util::future::join_all((0..16).map(|_| begin(&app, &plausible, 8 << 20, 2 << 20))).await;
+    let refused = begun.iter().filter(|(_, answer)| answer.starts_with("HTTP/1.1 503")).count();
+    assert!((4..16).contains(&refused), "{refused} of 16 were told to come again");
+    // Ordinary bodies need no room, signed or not.
+    let body = alert("signed", "Signed", "firing").to_string();
+    let signature = {
+        use hmac::{Hmac, KeyInit, Mac};
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"grafanas-secret-0123456789").unwrap();
+        mac.update(body.as_bytes());
+        mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect::<String>()
+    };
+    let signed = |signature: String| app.http.post(app.url("/webhook")).header("x-grafana-alerting-signature", signature).body(body.clone()).send();
+    assert_eq!(signed(signature).await.unwrap().status(), 200);
+    assert_eq!(signed("b".repeat(64)).await.unwrap().status(), 401);
+    // And who is known has room of its own for a large one.
+    let large = app.http.post(app.url("/webhook")).bearer_auth("the-right-token-0123456789").body(many("known", 5_000)).send().await.unwrap();
+    assert_eq!(large.status(), 200);
+    drop(begun);
+    app.app.stop(Duration::from_secs(5)).await;
+}

@@ -30,6 +30,7 @@ mod moved;
 mod openapi;
 mod operations;
 mod phones;
+mod poison;
 mod rates;
 mod reload;
 mod security;

@@ -40,6 +40,8 @@ pass_on! {
     lanes_ready(outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError>;
     open_messages(outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
     waiting(lane: LaneId, after: i64, limit: usize, bodies: usize) -> Result<Vec<Waiting>, StoreError>;
+    begin_lanes(lanes: &[LaneId]) -> Result<u32, StoreError>;
+    end_lanes(lanes: &[LaneId]) -> Result<(), StoreError>;
     events(ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError>;
     form(fence: Fence, message: NewMessage) -> Result<(), StoreError>;
     begin(fence: Fence, attempt: NewAttempt) -> Result<(), StoreError>;

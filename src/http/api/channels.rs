@@ -252,7 +252,18 @@ pub fn preview_target(
         hop: 0,
         origin: None,
     };
-    Draft { plan, channel, message: MessageId::new(), members: &[member], kind: MessageKind::Single, now, plain: None, unmentioned: None }.compose()
+    Draft {
+        plan,
+        channel,
+        message: MessageId::new(),
+        members: &[member],
+        kind: MessageKind::Single,
+        now,
+        plain: None,
+        unmentioned: None,
+        short: false,
+    }
+    .compose()
 }
 
 /// A page that says just a text, and the event that records it.

@@ -92,3 +92,17 @@ pub async fn a_lane_that_emptied_starts_afresh(store: S) {
     assert_eq!((new.lane, new.lane_seq), (old.lane, 2));
     assert_eq!((head.waiting, head.rank, head.since, head.due_at), (1, 2, T0, T0));
 }
+
+pub async fn what_is_begun_and_not_ended_is_counted(store: S) {
+    let (a, b) = (put(&store, "a").await.lane, put(&store, "b").await.lane);
+    for expected in 1..=3 {
+        assert_eq!(store.begin_lanes(&[b, a]).await.unwrap(), expected);
+    }
+    assert_eq!(store.begin_lanes(&[a]).await.unwrap(), 4);
+    assert_eq!(store.begin_lanes(&[b, a]).await.unwrap(), 5, "the most of any");
+    store.end_lanes(&[a]).await.unwrap();
+    assert_eq!((store.begin_lanes(&[a]).await.unwrap(), store.begin_lanes(&[b]).await.unwrap()), (1, 5));
+    let unknown = crate::model::LaneId(i64::MAX);
+    assert_eq!(store.begin_lanes(&[unknown]).await.unwrap(), 0);
+    store.end_lanes(&[unknown]).await.unwrap();
+}

@@ -10,7 +10,7 @@ use super::failure::Fail;
 use super::lanes::lock_lanes;
 use super::rows::{clean, clean_optional, get, state, to_json};
 use super::tx::Tx;
-use crate::model::{MessageId, OutletKey, Page, Recipient};
+use crate::model::{LaneId, MessageId, OutletKey, Page, Recipient};
 use crate::store::{Cell, CellState, Fence, NewAttempt, NewMessage, State, StoreError};
 
 /// A message with its pages as JSON.
@@ -240,4 +240,27 @@ pub(super) async fn begin(tx: &Tx, fence: &Fence, attempt: &NewAttempt) -> Resul
             Err(invalid(format!("page {page} of message {message} cannot be begun for {recipient}: it is settled, or was never formed")))
         }
     }
+}
+
+/// [`crate::store::Store::begin_lanes`]. In the order of their ids, as everything that locks several lanes.
+pub(super) async fn begin_lanes(tx: &Tx, lanes: &[LaneId]) -> Result<u32, Fail> {
+    let ids = sorted(lanes);
+    tx.query("SELECT id FROM lane WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &[&ids]).await?;
+    let rows = tx.query("UPDATE lane SET begun = begun + 1 WHERE id = ANY ($1) RETURNING begun", &[&ids]).await?;
+    let counts = rows.iter().map(|row| get::<i64>(row, 0)).collect::<Result<Vec<_>, _>>()?;
+    Ok(counts.into_iter().max().map_or(0, |most| u32::try_from(most).unwrap_or(u32::MAX)))
+}
+
+/// [`crate::store::Store::end_lanes`].
+pub(super) async fn end_lanes(tx: &Tx, lanes: &[LaneId]) -> Result<(), Fail> {
+    let ids = sorted(lanes);
+    tx.query("SELECT id FROM lane WHERE id = ANY ($1) AND begun > 0 ORDER BY id FOR UPDATE", &[&ids]).await?;
+    tx.execute("UPDATE lane SET begun = 0 WHERE id = ANY ($1) AND begun > 0", &[&ids]).await?;
+    Ok(())
+}
+
+fn sorted(lanes: &[LaneId]) -> Vec<i64> {
+    let mut ids: Vec<i64> = lanes.iter().map(|lane| lane.0).collect();
+    ids.sort_unstable();
+    ids
 }

@@ -231,6 +231,14 @@ impl Store for PostgresStore {
         answer!(self, read, |tx| read::events(tx, ids, bytes))
     }
 
+    async fn begin_lanes(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
+        answer!(self, write, |tx| messages::begin_lanes(tx, lanes))
+    }
+
+    async fn end_lanes(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
+        answer!(self, write, |tx| messages::end_lanes(tx, lanes))
+    }
+
     async fn form(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
         let message = messages::PreparedMessage::new(message)?;
         answer!(self, write, |tx| messages::form(tx, &fence, &message))

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
 use super::rows::{bytes, to_json};
-use crate::model::{DeliveryId, MessageId, Page};
+use crate::model::{DeliveryId, LaneId, MessageId, Page};
 use crate::store::{Cell, Fence, NewAttempt, NewMessage, StoreError};
 
 /// A message with its pages as JSON.
@@ -183,6 +183,25 @@ pub(super) fn begin(db: &Connection, fence: &Fence, attempt: &NewAttempt) -> Res
             let (page, message) = (attempt.page, attempt.message);
             return Err(invalid(format!("page {page} of message {message} cannot be begun for {recipient}: it is settled, or was never formed")));
         }
+    }
+    Ok(())
+}
+
+/// [`crate::store::Store::begin_lanes`].
+pub(super) fn begin_lanes(db: &Connection, lanes: &[LaneId]) -> Result<u32, Fail> {
+    let mut update = db.prepare_cached("UPDATE lane SET begun = begun + 1 WHERE id = ?1 RETURNING begun")?;
+    let mut most = 0;
+    for lane in lanes {
+        most = update.query_row([lane.0], |row| row.get::<_, u32>(0)).optional()?.unwrap_or(0).max(most);
+    }
+    Ok(most)
+}
+
+/// [`crate::store::Store::end_lanes`].
+pub(super) fn end_lanes(db: &Connection, lanes: &[LaneId]) -> Result<(), Fail> {
+    let mut update = db.prepare_cached("UPDATE lane SET begun = 0 WHERE id = ?1 AND begun > 0")?;
+    for lane in lanes {
+        update.execute([lane.0])?;
     }
     Ok(())
 }

@@ -220,6 +220,16 @@ impl Store for SqliteStore {
         self.readers.read(move |db| read::events(db, &ids, bytes)).await
     }
 
+    async fn begin_lanes(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
+        let lanes = lanes.to_vec();
+        self.write(64 + lanes.len() * 16, move |db| messages::begin_lanes(db, &lanes)).await
+    }
+
+    async fn end_lanes(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
+        let lanes = lanes.to_vec();
+        self.write(64 + lanes.len() * 16, move |db| messages::end_lanes(db, &lanes)).await
+    }
+
     async fn form(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
         let message = messages::PreparedMessage::new(message)?;
         self.write(message.cost(), move |db| messages::form(db, &fence, &message)).await
