@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{FieldSpec, Page, Size};
+use crate::model::{FieldSpec, Mentions, Page, Size};
 
 /// At most `count` sends in any rolling `window`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,55 @@ pub enum OnAmbiguous {
     Never,
 }
 
+/// How a platform's messages reach those whom a route mentions, for one way of naming them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ping {
+    /// The message pings them.
+    Inside,
+    /// Formatted text cannot, so a short text message beside it does.
+    Beside,
+    /// Nothing can: the message names them, and says that it pings nobody.
+    Named,
+    /// It needs none: a mail or a call reaches its own recipients, and means nobody else.
+    Needless,
+}
+
+/// How it pings everybody, mobile numbers, user ids and groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pings {
+    /// Everybody in the room.
+    pub all: Ping,
+    /// Mobile numbers.
+    pub mobiles: Ping,
+    /// User ids.
+    pub users: Ping,
+    /// Groups of users.
+    pub groups: Ping,
+}
+
+impl Pings {
+    /// No mention means anything to it.
+    pub const NEEDLESS: Pings = Pings::of(Ping::Needless, Ping::Needless, Ping::Needless, Ping::Needless);
+    /// It pings nobody.
+    pub const NAMED: Pings = Pings::of(Ping::Named, Ping::Named, Ping::Named, Ping::Named);
+
+    /// In the order of the fields.
+    pub const fn of(all: Ping, mobiles: Ping, users: Ping, groups: Ping) -> Self {
+        Self { all, mobiles, users, groups }
+    }
+
+    /// Those of `mentions` whom it reaches in one of these ways.
+    pub fn pick(&self, mentions: &Mentions, ways: &[Ping]) -> Mentions {
+        let some = |way: Ping, who: &Vec<String>| if ways.contains(&way) { who.clone() } else { Vec::new() };
+        Mentions {
+            all: mentions.all && ways.contains(&self.all),
+            mobiles: some(self.mobiles, &mentions.mobiles),
+            users: some(self.users, &mentions.users),
+            groups: some(self.groups, &mentions.groups),
+        }
+    }
+}
+
 /// The card.
 pub struct Platform {
     /// Key in routes.yaml, module name, template folder, metric label; snake_case.
@@ -59,6 +108,8 @@ pub struct Platform {
     pub ambiguous: OnAmbiguous,
     /// Whether resolved alerts are sent unless the channel or route says otherwise (not for voice, SMS and calls).
     pub resolved_by_default: bool,
+    /// How it pings those whom a route mentions.
+    pub pings: Pings,
     /// Whether its driver wants the alerts as Alertmanager would send them (`Facts::payload`); it costs time, so only who reads it gets it.
     pub payload: bool,
 }

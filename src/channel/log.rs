@@ -30,6 +30,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    pings: crate::channel::card::Pings::NEEDLESS,
     payload: false,
 };
 

@@ -60,7 +60,7 @@ pub struct SendContext {
     pub idempotency_key: String,
     /// Context of the trace that the message belongs to (W3C `traceparent`); empty when there is none.
     pub traceparent: String,
-    /// Whether this is a synchronous direct call (WeCom's duplicate check is then off).
+    /// Whether this is a synchronous direct call (its caller may write a platform's own links into the text).
     pub direct: bool,
 }
 
@@ -167,6 +167,11 @@ pub trait PlatformConfig {
     /// Whom its messages ping unless a route says otherwise.
     fn mentions(&self) -> Mentions {
         Mentions::default()
+    }
+
+    /// Messages a month that the account may send, where that is not what the platform's card says.
+    fn per_month(&self) -> Option<u32> {
+        None
     }
 
     /// Builds the driver and names the outlet (platform + the credential that the platform's limit counts).

@@ -10,7 +10,8 @@ use super::intake::place;
 use super::links;
 use super::payload::payload;
 use super::plan::{ChannelPlan, Plan};
-use crate::model::{Coverage, Event, Language, Mentions, MessageId, Page, Severity, humanize};
+use crate::channel::card::Ping;
+use crate::model::{Coverage, Event, Facts, Language, Mentions, MessageId, Page, Severity, humanize};
 use crate::store::Waiting;
 use crate::template::fit::{Part, fit};
 use crate::template::{self, Brief, Entry, EntryStatus, MessageKind, RenderError, ViewInput};
@@ -75,11 +76,33 @@ impl Draft<'_> {
         {
             return Composed { pages: vec![(**page).clone()], ..Composed::default() };
         }
+        let mut composed = self.formed();
+        let ping = self.ping(composed.pages.first_mut());
+        composed.pages.extend(ping);
+        composed
+    }
+
+    fn formed(&self) -> Composed {
         match self.kind {
             // What is not at hand is named by its title, as in a digest.
             MessageKind::Single | MessageKind::Fold if self.members.iter().all(|m| m.event.is_some()) => self.lane(),
             _ => self.digest(),
         }
+    }
+
+    /// The short text message that pings those whom the formatted first page cannot; they are taken out of that page.
+    fn ping(&self, first: Option<&mut Page>) -> Option<Page> {
+        let first = first.filter(|page| !page.plain)?;
+        let pings = self.channel.platform.pings;
+        let beside = pings.pick(&first.facts.mentions, &[Ping::Beside]);
+        if beside.is_empty() {
+            return None;
+        }
+        first.facts.mentions = pings.pick(&first.facts.mentions, &[Ping::Inside]);
+        let fields = [("text".to_owned(), first.facts.title.clone())].into();
+        let facts = Facts { mentions: beside, pairs: Vec::new(), links: Vec::new(), payload: None, ..first.facts.clone() };
+        let number = first.total + 1;
+        Some(Page { fields, facts, number, total: number, plain: true, coverage: Vec::new() })
     }
 
     fn lane(&self) -> Composed {
@@ -102,7 +125,7 @@ impl Draft<'_> {
         if shown < severe && self.members.len() > 1 && !self.is_repeat() {
             // What must be named does not fit beside what came before it: the deliveries from there on make the next message.
             let keep = folded.member[shown..severe].iter().min().map_or(1, |m| (*m).max(1));
-            let smaller = Draft { members: &self.members[..keep], ..*self }.compose();
+            let smaller = Draft { members: &self.members[..keep], ..*self }.formed();
             return Composed { left_over: smaller.left_from(keep)..self.members.len(), ..smaller };
         }
         for (page, range) in &mut pages {
@@ -172,7 +195,7 @@ impl Draft<'_> {
             let keep =
                 if first_lane > 0 { first_lane } else { left.iter().filter(|l| l.lane.start == 0).map(|l| l.member).min().unwrap_or(0).max(1) };
             if keep < self.members.len() {
-                let smaller = Draft { members: &self.members[..keep], ..*self }.compose();
+                let smaller = Draft { members: &self.members[..keep], ..*self }.formed();
                 return Composed { left_over: smaller.left_from(keep)..self.members.len(), ..smaller };
             }
         }
@@ -231,7 +254,7 @@ impl Draft<'_> {
         }
         if let Some(code) = self.unmentioned {
             notes.push(if zh {
-                format!("未 @ 任何人：平台拒绝了 @ 的对象（{code}）")
+                format!("未提醒任何人：平台拒绝了要提醒的对象（{code}）")
             } else {
                 format!("Nobody is mentioned: the platform refused the mentions ({code})")
             });
@@ -345,7 +368,10 @@ impl Sheet<'_> {
         let templates = &self.draft.plan.templates;
         let channel = self.draft.channel;
         let platform = channel.platform;
-        self.with_input(part, notes, |input| {
+        let firing = self.totals.firing > 0;
+        let mentions = if part.page == 1 && firing && self.draft.unmentioned.is_none() { self.draft.mentions() } else { Mentions::default() };
+        let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).collect();
+        self.with_input(part, &notes, |input| {
             let plain = part.plain || self.draft.plain.is_some() || self.draft.short || fill == Fill::Plain;
             let fields = match fill {
                 _ if plain => template::plain_fields(platform.fields, input),
@@ -353,12 +379,11 @@ impl Sheet<'_> {
                 _ => templates.render_built_in(platform.name, input)?,
             };
             let mut facts = template::facts(input);
-            let firing = self.totals.firing > 0;
             if platform.payload {
                 let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
                 facts.payload = payload(self.event, entries, self.totals.firing > 0, self.totals.truncated + self.more(part) as u64);
             }
-            facts.mentions = if part.page == 1 && firing && self.draft.unmentioned.is_none() { self.draft.mentions() } else { Mentions::default() };
+            facts.mentions = platform.pings.pick(&mentions, &[Ping::Inside, Ping::Beside]);
             if self.kind != MessageKind::Digest {
                 facts.thread = crate::model::hash_hex(&[&self.event.source, &self.event.receiver, &self.event.group_key, &channel.name]);
             }
@@ -369,6 +394,19 @@ impl Sheet<'_> {
     /// Alerts that no page shows, told on the last one.
     fn more(&self, part: &Part) -> usize {
         if part.page < part.pages { 0 } else { (self.unseen)(part.range.end) }
+    }
+
+    /// Names those whom this platform cannot ping: nobody is left out in silence.
+    fn not_pinged(&self, mentions: &Mentions) -> Option<String> {
+        let channel = self.draft.channel;
+        let named = channel.platform.pings.pick(mentions, &[Ping::Named]);
+        let zh = channel.language == Language::Zh;
+        let all = named.all.then(|| if zh { "所有人".to_owned() } else { "everybody".to_owned() });
+        let names: Vec<String> = all.into_iter().chain(named.mobiles).chain(named.users).chain(named.groups).collect();
+        let told = |names: String| {
+            if zh { format!("请另行通知（此平台无法提醒）：{names}") } else { format!("To be told (not pinged here): {names}") }
+        };
+        (!names.is_empty()).then(|| told(names.join(if zh { "、" } else { ", " })))
     }
 
     fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&ViewInput<'_>) -> T) -> T {

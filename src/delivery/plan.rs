@@ -94,6 +94,8 @@ pub struct ChannelPlan {
     pub fallback: Vec<String>,
     /// Copy a delivery to the fallback when it has waited this long.
     pub fallback_after: Option<Duration>,
+    /// Messages a month, where the platform counts them; for show, not enforced.
+    pub per_month: Option<u32>,
     /// At most this many pages per message.
     pub max_pages: usize,
     /// Accept and record, send nothing.

@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::Sha256;
 
+use super::card::{Ping, Pings};
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -35,14 +36,16 @@ pub static PLATFORM: Platform = Platform {
     limit: "20,000 bytes of JSON (https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages)",
     pace: Pace {
         limits: &[Limit { count: 20, window: Duration::from_secs(60) }],
-        per_month: Some(5000),
+        per_month: Some(3000),
         source: "https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages: 20 a minute, then 10 minutes of silence; \
-                 https://open.dingtalk.com/document/orgapp/api-call-quota: 3,000 a month and organisation, 5,000 for those from before 2025-11-19",
+                 https://open.dingtalk.com/document/orgapp/api-call-quota: 3,000 a month and organisation of the free edition, \
+                 5,000 for those from before 2025-11-19",
     },
     concurrency: 1,
     batch: 1,
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    pings: Pings::of(Ping::Inside, Ping::Inside, Ping::Inside, Ping::Named),
     payload: false,
 };
 
@@ -66,6 +69,9 @@ pub struct Config {
     /// Whom messages ping unless a route says otherwise: `mobiles`, `users`, `all`.
     #[serde(default)]
     pub at: Mentions,
+    /// Messages a month that the organisation may send by robots. Default 3000, the free edition's; 5000 for organisations from before 2025-11-19.
+    #[serde(default)]
+    pub per_month: Option<u32>,
     /// Another server in DingTalk's place. Default `https://oapi.dingtalk.com`.
     #[serde(default)]
     pub api_base: Option<String>,
@@ -98,6 +104,9 @@ impl PlatformConfig for Config {
             let message = "a DingTalk robot cannot ping groups";
             problems.push(Problem::new("dingtalk.at.groups", message, "name `mobiles` or `users`, or `all: true`"));
         }
+        if self.per_month == Some(0) {
+            problems.push(Problem::new("dingtalk.per_month", "it is 0", "write how many messages a month the organisation may send, or remove it"));
+        }
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("dingtalk.api_base", base)));
         problems
     }
@@ -108,6 +117,10 @@ impl PlatformConfig for Config {
 
     fn mentions(&self) -> Mentions {
         self.at.clone()
+    }
+
+    fn per_month(&self) -> Option<u32> {
+        self.per_month
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

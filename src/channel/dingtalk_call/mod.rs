@@ -43,6 +43,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 20,
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
+    pings: crate::channel::card::Pings::NEEDLESS,
     payload: false,
 };
 

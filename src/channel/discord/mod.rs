@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::card::{Ping, Pings};
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -39,6 +40,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside),
     payload: false,
 };
 

@@ -79,6 +79,7 @@ pub static PLATFORM: Platform = Platform {
     // The Message-ID stays the same, by which clients and servers recognise a repeat; a second mail does less harm than none.
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    pings: crate::channel::card::Pings::NEEDLESS,
     payload: false,
 };
 

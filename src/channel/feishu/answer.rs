@@ -1,4 +1,4 @@
-//! What Feishu answers, and what it means; HTTP 200 is no verdict. Pure.
+//! What Feishu answers, and what it means; HTTP 200 is no verdict, and 429 and 5xx are one. Pure.
 //! <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot> (bots),
 //! <https://open.feishu.cn/document/server-docs/im-v1/message/create> and
 //! <https://open.feishu.cn/document/server-docs/api-call-guide/generic-error-code> (applications)
@@ -6,95 +6,164 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde_json::Value;
 
-use crate::channel::kit::{Reply, Row, classify_status, look_up, parse};
+use crate::channel::kit::{Reply, Row, classify_status, look_up, says, unclear, weigh};
 use crate::model::{ErrorKind, Receipt, Secret, SendError};
 
 /// A bot's window is a minute and its burst a second; a refusal says neither, so the longer one is waited half.
 const PAUSE: Duration = Duration::from_secs(30);
 
-#[derive(Deserialize)]
 struct Answer {
     code: i64,
-    #[serde(default)]
-    msg: String,
-    #[serde(default)]
-    data: Data,
-    #[serde(default)]
-    tenant_access_token: String,
-    #[serde(default)]
-    expire: u64,
+    words: String,
+    body: Value,
 }
 
-#[derive(Deserialize, Default)]
-struct Data {
-    #[serde(default)]
-    message_id: Option<String>,
+/// The answer, or `None` when it bears no code. Old bots answer `StatusCode` and `StatusMessage` in place of `code` and `msg`.
+fn read(reply: &Reply) -> Option<Answer> {
+    let body: Value = reply.json()?;
+    let number = |name: &str| match body.get(name)? {
+        Value::String(text) => text.parse().ok(),
+        number => number.as_i64(),
+    };
+    let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let code = number("code").or_else(|| number("StatusCode"))?;
+    let words = text("msg").or_else(|| text("StatusMessage")).unwrap_or_default().to_owned();
+    Some(Answer { code, words, body })
 }
 
 const RATE: ErrorKind = ErrorKind::RateLimited { retry_after: None };
 
 const KNOWN: &[Row] = &[
-    (&["11232", "99991400", "99991402", "11020", "11021", "230020"], RATE, "too many messages came too fast"),
+    (&["11232", "99991400", "11020", "11021", "230020", "1061045"], RATE, "too many messages came too fast"),
+    (&["99991403"], ErrorKind::Misconfigured, "the organisation's calls of this month are used up; buy more, or use a group's bot"),
+    // 230049: an earlier try of the same message is still on its way.
+    (&["2200", "1500", "1551", "55001", "230049"], ErrorKind::Transient, "it is busy; it is tried again"),
     (&["19001"], ErrorKind::Misconfigured, "the bot's token is not known; copy the last part of its webhook address again"),
     (&["19021"], ErrorKind::Misconfigured, "the signature is not accepted; check `secret`, and this machine's clock"),
-    (&["19022"], ErrorKind::Misconfigured, "this server's address is not on the bot's list of allowed addresses (IP 白名单)"),
+    (&["19022", "99991401"], ErrorKind::Misconfigured, "this server's address is not on the list of allowed addresses (IP 白名单)"),
     // It depends on the message whether the word stands in it.
     (&["19024"], ErrorKind::Rejected, "the message holds none of the bot's keywords; set `keyword`"),
-    (&["9499", "19002", "11246", "230001", "230099"], ErrorKind::Rejected, "its content is not accepted; look at what the template renders"),
-    (&["19036", "230021", "230022", "230025"], ErrorKind::Rejected, "the message is too long, or holds words that are not allowed"),
-    (&["230002"], ErrorKind::Misconfigured, "the application's bot is not in the group; add it there"),
-    (&["230006"], ErrorKind::Misconfigured, "the application has no bot; enable that capability in the developer console"),
-    (&["230013"], ErrorKind::Misconfigured, "the application is not available to this person; widen its availability in the developer console"),
-    (&["230027", "99991672"], ErrorKind::Misconfigured, "the application lacks a permission (im:message:send_as_bot); grant and publish it"),
-    (&["10003", "10014", "10012"], ErrorKind::Misconfigured, "the application's id or secret is not accepted; check `app_id` and `app_secret`"),
     (
-        &["99991661", "99991663", "99991664", "99991668", "99991671", "99991677"],
+        &["9499", "19002", "11246", "11310", "230001", "230054", "230055", "230075", "230099", "200621", "200861", "99992402"],
+        ErrorKind::Rejected,
+        "its content is not accepted; look at what the template renders",
+    ),
+    (&["19036", "230021", "230022", "230025", "230028"], ErrorKind::Rejected, "the message is too long, or holds words that are not allowed"),
+    (&["230006"], ErrorKind::Misconfigured, "the application has no bot; enable that capability in the developer console"),
+    (
+        &["230027", "99991672", "99991679"],
+        ErrorKind::Misconfigured,
+        "the application lacks a permission (im:message:send_as_bot); grant and publish it",
+    ),
+    (&["99991662", "99991673", "10013"], ErrorKind::Misconfigured, "the application is stopped or not installed; enable it in the admin console"),
+    (
+        &["10003", "10005", "10012", "10014", "10015", "99991543"],
+        ErrorKind::Misconfigured,
+        "the application's id or secret is not accepted; check `app_id` and `app_secret`",
+    ),
+    (
+        &["99991661", "99991663", "99991664", "99991665", "99991668", "99991671", "99991677"],
         ErrorKind::Misconfigured,
         "the application's token is not accepted, not even a new one; check `app_id` and `app_secret`",
     ),
 ];
 
-/// The answer to a message.
-pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
-    let answer: Answer = parse(reply, now)?;
+/// Refusals of the one receiver. Where it is the channel's only one the channel is broken; where others get the message they go on getting it.
+const RECEIVER: &[(&str, &str)] = &[
+    ("230002", "the application's bot is not in the group; add it there"),
+    ("230013", "the application is not available to this person; widen its availability in the developer console"),
+    ("230018", "the group's settings forbid the bot to write; allow it in the group"),
+    ("230029", "the person has left; name somebody else in `to`"),
+    ("230034", "there is no such receiver; check `to`"),
+    ("230035", "the bot may not write in this group; lift that in the group's settings"),
+    ("230036", "the receiver belongs to another organisation"),
+    ("230038", "the receiver belongs to another organisation"),
+    ("230053", "the person has blocked the bot's messages"),
+    ("232009", "the group was dissolved; name another one in `to`"),
+    ("232010", "the receiver belongs to another organisation"),
+];
+
+fn unreadable(reply: &Reply, now: Timestamp) -> SendError {
+    classify_status(reply, now).unwrap_or_else(|| unclear(reply))
+}
+
+/// The answer to a message; `alone` when its receiver is the only one that the channel has.
+pub(super) fn of(reply: &Reply, alone: bool, now: Timestamp) -> Result<Receipt, SendError> {
+    let answer = read(reply).ok_or_else(|| unreadable(reply, now))?;
     if answer.code == 0 && reply.is_success() {
-        return Ok(reply.receipt("0", answer.data.message_id));
+        let id = answer.body.pointer("/data/message_id").and_then(Value::as_str);
+        return Ok(reply.receipt("0", id.map(str::to_owned)));
     }
-    Err(refusal(&answer, reply, now))
+    Err(refusal(&answer, reply, alone, now))
 }
 
 /// The answer to the question for a token: the token, and how many seconds it lives.
 pub(super) fn token(reply: &Reply, now: Timestamp) -> Result<(Secret, u64), SendError> {
-    let answer: Answer = parse(reply, now)?;
-    if answer.code == 0 && !answer.tenant_access_token.is_empty() {
-        return Ok((Secret::new(answer.tenant_access_token), answer.expire));
+    let answer = read(reply).ok_or_else(|| unreadable(reply, now))?;
+    if answer.code != 0 || !reply.is_success() {
+        return Err(refusal(&answer, reply, true, now));
     }
-    Err(refusal(&answer, reply, now))
+    let token = answer.body.get("tenant_access_token").and_then(Value::as_str).filter(|token| !token.is_empty());
+    // Nothing of a success is quoted: it may hold a token.
+    let none = || SendError::new(ErrorKind::Transient, "Feishu's answer to the question for a token holds none; is a proxy answering in its place?");
+    let lives = answer.body.get("expire").and_then(Value::as_u64).unwrap_or_default();
+    token.map(|token| (Secret::new(token), lives)).ok_or_else(none)
 }
 
-fn refusal(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
-    let code = answer.code.to_string();
-    let by_status = || classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind);
-    let (kind, advice) = look_up(KNOWN, &code).unwrap_or_else(|| (by_status(), "see the code in Feishu's list of errors"));
-    let kind = match kind {
-        ErrorKind::RateLimited { .. } => {
-            let reset = reply.header("x-ogw-ratelimit-reset").and_then(|text| text.parse().ok()).map(Duration::from_secs);
-            ErrorKind::RateLimited { retry_after: Some(reset.or_else(|| reply.retry_after(now)).unwrap_or(PAUSE)) }
-        }
+fn refusal(answer: &Answer, reply: &Reply, alone: bool, now: Timestamp) -> SendError {
+    let (words, code) = (answer.words.as_str(), answer.code.to_string());
+    let receiver = RECEIVER.iter().find(|(known, _)| *known == code).map(|(_, advice)| *advice);
+    let receiver = receiver.or_else(|| (code == "230001" && says(words, &["receive_id"])).then_some("there is no such receiver; check `to`"));
+    let known = match receiver {
+        Some(advice) if alone => Some((ErrorKind::Misconfigured, advice)),
+        Some(advice) => Some((ErrorKind::Rejected, advice)),
+        None => by_words(&code, words).or_else(|| look_up(KNOWN, &code)),
+    };
+    let kind = match weigh(reply, now, known.map(|(kind, _)| kind)) {
+        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(retry_after.unwrap_or(PAUSE)) },
         kind => kind,
     };
-    reply.error(kind, code, format!("Feishu refused the message: {advice} (\"{}\")", answer.msg))
+    let advice = known.map_or("see the code in Feishu's list of errors", |(_, advice)| advice);
+    let error = reply.error(kind, code, format!("Feishu refused the message: {advice} (\"{words}\")"));
+    match kind {
+        ErrorKind::Rejected if receiver.is_some() => error.of_recipient(),
+        ErrorKind::Rejected if is_of_mentions(words) => error.of_mentions(),
+        _ => error,
+    }
+}
+
+/// Codes that stand for several things, told apart by what is said with them: 9499 and 2200 are a limit, too, and 99991402 is a limit or a
+/// field that is not as it should be.
+fn by_words(code: &str, words: &str) -> Option<(ErrorKind, &'static str)> {
+    const FAST: (ErrorKind, &str) = (RATE, "too many messages came too fast");
+    match code {
+        "99991402" if says(words, &["field", "field validation failed", "parameter", "invalid"]) => look_up(KNOWN, "230001"),
+        "99991402" => Some(FAST),
+        "9499" | "2200" | "19002" | "11246"
+            if says(words, &["too many request", "too many requests", "frequency limit", "frequency limited", "rate limit", "频率"]) =>
+        {
+            Some(FAST)
+        }
+        "9499" if says(words, &["internal error", "internal server error", "timeout"]) => look_up(KNOWN, "2200"),
+        _ => None,
+    }
+}
+
+/// Whether a card or text is refused because of somebody whom it pings. 100290 is the card's own code for it:
+/// <https://open.feishu.cn/document/feishu-cards/card-json-v2-components/content-components/rich-text>
+fn is_of_mentions(words: &str) -> bool {
+    says(words, &["100290", "invalid user resource", "at person", "invalid at", "at all", "at user", "at tag", "at_user", "mention", "mentions"])
 }
 
 /// Whether the signature's timestamp may be what was refused.
 pub(super) fn is_clock_trouble(reply: &Reply) -> bool {
-    reply.json::<Answer>().is_some_and(|answer| answer.code == 19021)
+    read(reply).is_some_and(|answer| answer.code == 19021)
 }
 
 /// Whether a new token would help (codes as in the table above).
 pub(super) fn is_token_trouble(reply: &Reply) -> bool {
-    const CODES: [i64; 6] = [99_991_661, 99_991_663, 99_991_664, 99_991_668, 99_991_671, 99_991_677];
-    reply.json::<Answer>().is_some_and(|answer| CODES.contains(&answer.code))
+    const CODES: [i64; 7] = [99_991_661, 99_991_663, 99_991_664, 99_991_665, 99_991_668, 99_991_671, 99_991_677];
+    read(reply).is_some_and(|answer| CODES.contains(&answer.code))
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::channel::kit::cut_units;
-use crate::model::{Mentions, Page, Severity, Size, Status};
+use crate::model::{Mentions, Page, Severity, Size, Status, hash_hex};
 
 /// The whole body of a bot's request, as documented (20 K): <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
 const MAX_BODY: usize = 20 * 1024;
@@ -48,10 +48,12 @@ pub(super) fn message(page: &Page, keyword: Option<&str>) -> Message {
     }
 }
 
-/// The same to a receiver of an application: the content is JSON in a string. `key` makes Feishu take it once within an hour.
+/// The same to a receiver of an application: the content is JSON in a string. The `uuid` makes Feishu take it once within an hour, whoever the
+/// receiver is, so each receiver's is another.
 pub(super) fn to_receiver(page: &Page, to: &str, key: &str, keyword: Option<&str>) -> Value {
     let (kind, content) = if page.plain { ("text", text(page, keyword)) } else { ("interactive", card(page, keyword)) };
-    json!({ "receive_id": to, "msg_type": kind, "content": content.to_string(), "uuid": cut_units(key, MAX_UUID) })
+    let uuid = hash_hex(&[key, to]);
+    json!({ "receive_id": to, "msg_type": kind, "content": content.to_string(), "uuid": cut_units(&uuid, MAX_UUID) })
 }
 
 /// What kind of id it is (same page).

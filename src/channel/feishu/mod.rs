@@ -19,6 +19,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::Sha256;
 
+use super::card::{Ping, Pings};
 use super::token::{Fresh, TokenCache};
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
@@ -46,6 +47,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Named),
     payload: false,
 };
 
@@ -143,7 +145,8 @@ impl PlatformConfig for Config {
             (None, Some(id), Some(app_secret)) => {
                 let credential = format!("{id} {} {base}", app_secret.expose());
                 let outlet = OutletKey::new("feishu", &format!("{credential} {}", self.to.join(" ")));
-                (Way::App { base, id: id.clone(), secret: app_secret, tokens: cx.http.tokens("feishu", &[credential.as_str()]) }, outlet)
+                let tokens = cx.http.tokens("feishu", &[credential.as_str()]);
+                (Way::App { base, id: id.clone(), secret: app_secret, tokens, alone: self.to.len() == 1 }, outlet)
             }
             _ => return Err(problems),
         };
@@ -154,7 +157,7 @@ impl PlatformConfig for Config {
 
 enum Way {
     Bot { url: Secret, secret: Option<Secret> },
-    App { base: String, id: String, secret: Secret, tokens: Arc<TokenCache> },
+    App { base: String, id: String, secret: Secret, tokens: Arc<TokenCache>, alone: bool },
 }
 
 struct Driver {
@@ -198,14 +201,14 @@ impl Driver {
         let reply = post(cx.now).await?;
         // Our clock is more than an hour off: sign once more by the server's own, which the answer carries.
         if let (true, Some(_), Some(date)) = (answer::is_clock_trouble(&reply), secret, reply.date()) {
-            return answer::of(&post(date).await?, cx.now);
+            return answer::of(&post(date).await?, true, cx.now);
         }
-        answer::of(&reply, cx.now)
+        answer::of(&reply, true, cx.now)
     }
 
     /// The application's token; `None` for a bot, which has none.
     async fn token(&self, deadline: tokio::time::Instant, now: Timestamp) -> Option<Result<Secret, SendError>> {
-        let Way::App { base, id, secret, tokens } = &self.way else { return None };
+        let Way::App { base, id, secret, tokens, .. } = &self.way else { return None };
         let fetch = async {
             let url = kit::join(base, "/open-apis/auth/v3/tenant_access_token/internal");
             let ask = serde_json::json!({ "app_id": id, "app_secret": secret.expose() });
@@ -217,7 +220,7 @@ impl Driver {
     }
 
     async fn to_receiver(&self, page: &Page, to: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
-        let Way::App { base, tokens, .. } = &self.way else {
+        let Way::App { base, tokens, alone, .. } = &self.way else {
             return Err(SendError::new(crate::model::ErrorKind::Rejected, "a group's bot has no receivers"));
         };
         let message = body::to_receiver(page, to.expose(), &cx.idempotency_key, self.keyword.as_deref());
@@ -233,7 +236,7 @@ impl Driver {
                 tokens.invalidate(&token);
                 continue;
             }
-            return answer::of(&reply, cx.now);
+            return answer::of(&reply, *alone, cx.now);
         }
         Err(SendError::new(crate::model::ErrorKind::Transient, "the application's token was refused twice"))
     }

@@ -50,9 +50,10 @@ async fn an_application_asks_for_a_token_once_and_renews_a_refused_one_within_th
     assert_eq!(seen[4].query("receive_id_type").as_deref(), Some("email"));
     let body = seen[1].json();
     assert_eq!(
-        (body["receive_id"].as_str(), body["msg_type"].as_str(), body["uuid"].as_str()),
-        (Some("oc_1"), Some("interactive"), Some("0123456789abcdef"))
+        (body["receive_id"].as_str(), body["msg_type"].as_str(), body["uuid"].as_str().map(str::len)),
+        (Some("oc_1"), Some("interactive"), Some(16))
     );
+    assert_ne!(seen[4].json()["uuid"], body["uuid"], "one key for two receivers would make the second message a repeat of the first");
     let card: serde_json::Value = serde_json::from_str(body["content"].as_str().unwrap()).unwrap();
     assert_eq!(card["elements"][0]["content"], "x");
 }
@@ -72,6 +73,24 @@ async fn answers_mean_what_feishu_says() {
         (no(19036), Rejected, "19036"),
         (no(9499), Rejected, "9499"),
         (no(230002), Misconfigured, "230002"),
+        (no(230006), Misconfigured, "230006"),
+        (no(230028), Rejected, "230028"),
+        (no(230049), Transient, "230049"),
+        (no(99991401), Misconfigured, "99991401"),
+        (no(99991403), Misconfigured, "99991403"),
+        (no(99991662), Misconfigured, "99991662"),
+        (no(99991402), wait(30), "99991402"),
+        (Scripted::new(400, r#"{"code":99991402,"msg":"field validation failed"}"#), Rejected, "99991402"),
+        (Scripted::from(r#"{"code":9499,"msg":"too many request","data":{}}"#), wait(30), "9499"),
+        (Scripted::from(r#"{"code":2200,"msg":"internal error","data":{}}"#), Transient, "2200"),
+        (Scripted::from(r#"{"code":2200,"msg":"frequency limited"}"#), wait(30), "2200"),
+        (Scripted::from(r#"{"StatusCode":19001,"StatusMessage":"param invalid: incoming webhook access token invalid"}"#), Misconfigured, "19001"),
+        (Scripted::from(r#"{"code":"19024","msg":"Key Words Not Found","data":"x"}"#), Rejected, "19024"),
+        (Scripted::new(429, r#"{"code":19001,"msg":"param invalid"}"#).header("retry-after", "9"), wait(9), "19001"),
+        (Scripted::new(429, ""), RateLimited { retry_after: None }, "HTTP 429"),
+        (Scripted::new(500, r#"{"code":19001,"msg":"param invalid"}"#), Transient, "19001"),
+        (Scripted::new(500, r#"{"StatusCode":0}"#), Transient, "0"),
+        (Scripted::from("{}"), Ambiguous, "HTTP 200"),
         (no(77), Rejected, "77"),
         (Scripted::new(503, r#"{"code":77,"msg":"busy"}"#), Transient, "77"),
         (Scripted::new(502, "<html>"), Transient, "HTTP 502"),
@@ -84,6 +103,53 @@ async fn answers_mean_what_feishu_says() {
         let results = built.channel.send(&page(&[("text", "x")]), &group(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
         assert!(!format!("{results:?}").contains("S3CRET"));
+    }
+}
+
+#[tokio::test]
+async fn old_bots_say_that_all_is_well_in_other_words() {
+    let stand =
+        Stand::start([Scripted::from(r#"{"StatusCode":0}"#), Scripted::from(r#"{"Extra":null,"StatusCode":0,"StatusMessage":"success"}"#)]).await;
+    let built = build::<Config>(BOT, &stand.base).unwrap();
+    for _ in 0..2 {
+        assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &group(), &context()).await), [Ok(None)]);
+    }
+}
+
+#[tokio::test]
+async fn one_of_several_receivers_who_cannot_be_reached_holds_nobody_up() {
+    let gone = || Scripted::new(400, r#"{"code":230002,"msg":"Bot/User can NOT be out of the chat."}"#);
+    let unknown = || Scripted::new(400, r#"{"code":230001,"msg":"Your request contains an invalid request parameter, ext=invalid receive_id."}"#);
+    for answer in [gone, unknown] as [fn() -> Scripted; 2] {
+        for (config, kind) in [(APP, Rejected), ("{ app_id: cli_1, app_secret: app-S3CRET, to: [oc_1], api_base: BASE }", Misconfigured)] {
+            let stand = Stand::start([Scripted::from(TOKEN), answer()]).await;
+            let built = build::<Config>(config, &stand.base).unwrap();
+            let results = built.channel.send(&page(&[("text", "x")]), &[Recipient::new("oc_1")], &context()).await;
+            let error = results[0].1.as_ref().unwrap_err();
+            assert_eq!((error.kind, error.recipient), (kind, kind == Rejected), "{config}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_mention_is_told_from_a_refused_message() {
+    let rows = [
+        (
+            r#"{"code":11246,"data":{},"msg":"ErrCode: 100290; ErrMsg: there is an invalid user resource (at/person) in your card; ErrorValue: x****; "}"#,
+            true,
+        ),
+        (
+            r#"{"code":230099,"msg":"Failed to create card content, ext=ErrCode: 100290; ErrMsg: there is an invalid user resource (at/person) in your card"}"#,
+            true,
+        ),
+        (r#"{"code":230099,"msg":"Failed to create card content, ext=ErrCode: 11310; ErrMsg: element exceeds the limit"}"#, false),
+        (r#"{"code":19001,"msg":"invalid at user"}"#, false),
+    ];
+    let stand = Stand::start(rows.iter().map(|(body, _)| Scripted::from(*body))).await;
+    let built = build::<Config>(BOT, &stand.base).unwrap();
+    for (body, mentions) in rows {
+        let results = built.channel.send(&page(&[("text", "x")]), &group(), &context()).await;
+        assert_eq!(results[0].1.as_ref().unwrap_err().mentions, mentions, "{body}");
     }
 }
 

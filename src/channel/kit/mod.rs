@@ -41,7 +41,7 @@ pub use clients::{HttpClients, guarded, http, install_crypto};
 pub use guard::Guard;
 pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, unclear, undeniable, weigh};
 pub use text::{broken, colour, cut_bytes, cut_units, split_units, units};
-pub use words::says;
+pub use words::{says, unescaped};
 
 use std::time::Duration;
 

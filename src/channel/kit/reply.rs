@@ -9,6 +9,7 @@ use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
 use super::wait;
+use super::words::unescaped;
 use crate::model::{ErrorKind, Receipt, Secret, SendError, scrub};
 
 /// Bytes of an answer that are read; the rest is left unread. Every platform's answer to a message is far smaller.
@@ -59,9 +60,9 @@ impl Reply {
         self.cut
     }
 
-    /// The body for people: scrubbed of every secret that the request carried, at most [`MAX_EXCERPT`] bytes.
+    /// The body for people: `\uXXXX` written out, scrubbed of every secret that the request carried, at most [`MAX_EXCERPT`] bytes.
     pub fn excerpt(&self) -> String {
-        scrub(self.text().trim(), &self.secrets.iter().collect::<Vec<_>>(), MAX_EXCERPT)
+        scrub(&unescaped(self.text().trim()), &self.secrets.iter().collect::<Vec<_>>(), MAX_EXCERPT)
     }
 
     /// The body as JSON, or `None` when it is something else.

@@ -1,5 +1,7 @@
 //! Reading what a platform says in words, where its code alone does not tell.
 
+use std::borrow::Cow;
+
 /// Whether `text` says one of `words`. A word or phrase of ASCII counts only as a whole and in any case (`ip` does not stand in `description`);
 /// anything else, such as Chinese, which has no spaces between words, counts wherever it stands.
 pub fn says(text: &str, words: &[&str]) -> bool {
@@ -11,6 +13,43 @@ pub fn says(text: &str, words: &[&str]) -> bool {
 fn spaced(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.fold(String::from(" "), |all, word| all + &word.to_ascii_lowercase() + " ")
+}
+
+/// A JSON text in which `\uXXXX` stands as the character it means, where that is not ASCII: people read 找不到, not `\u627e\u4e0d\u5230`. It is
+/// still the same JSON; what is no such escape stays as it is.
+pub fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains("\\u") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let units: Vec<u16> = [0, 6].into_iter().map_while(|from| unit(rest.get(from..)?)).collect();
+        let read = char::decode_utf16(units.iter().copied()).next().and_then(Result::ok).filter(|c| !c.is_ascii() && !c.is_control());
+        let taken = match read {
+            Some(c) => {
+                out.push(c);
+                6 * c.len_utf16()
+            }
+            // A backslash and what it escapes: the second of two backslashes begins nothing.
+            None => {
+                let taken = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
+                out.push_str(&rest[..taken]);
+                taken
+            }
+        };
+        rest = &rest[taken..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The UTF-16 unit of a `\uXXXX` at the beginning of a text.
+fn unit(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("\\u")?.get(..4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 #[cfg(test)]
@@ -31,7 +70,26 @@ mod tests {
         assert!(!says("", &["ip", "签名"]));
     }
 
+    #[test]
+    fn escapes_are_written_out_and_the_json_stays_the_same() {
+        assert_eq!(unescaped(r#"{"msg":"\u627e\u4e0d\u5230 \ud83d\ude00"}"#), r#"{"msg":"找不到 😀"}"#);
+        for same in [r"\u0022 \n \u000a", r"\\u627e", r"\ud83d", r"\u62", r"\", "no escapes 找"] {
+            assert_eq!(unescaped(same), same);
+        }
+        assert_eq!(unescaped(r"\\\u627e"), r"\\找");
+    }
+
     proptest! {
+        /// Any JSON text means the same before and after.
+        #[test]
+        fn what_is_written_out_parses_to_the_same(text in "[\\PC\\n\"\\\\]{0,40}") {
+            let escaped: String = serde_json::to_string(&text).unwrap().chars().flat_map(|c| match c.is_ascii() {
+                true => vec![c.to_string()],
+                false => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+            }).collect();
+            prop_assert_eq!(serde_json::from_str::<String>(&unescaped(&escaped)).unwrap(), text);
+        }
+
         /// A word within a longer one is never read.
         #[test]
         fn no_word_is_found_inside_another(before in "[a-z]{1,8}", word in "[a-z]{2,6}", after in "[a-z]{1,8}") {

@@ -42,6 +42,7 @@ pub static PLATFORM: Platform = Platform {
     // The key makes a repeat update the same alert.
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    pings: crate::channel::card::Pings::NEEDLESS,
     payload: false,
 };
 

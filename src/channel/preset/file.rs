@@ -151,6 +151,8 @@ pub struct When {
     pub text: Option<String>,
     /// A part of the body.
     pub contains: Option<String>,
+    /// Parts of the body, one of which is there. A word of ASCII counts as a whole word, in any case.
+    pub says: Vec<String>,
 }
 
 /// What a refusal means.
@@ -159,7 +161,7 @@ pub struct When {
 pub struct Refusal {
     /// What the answer looks like.
     pub when: When,
-    /// What it means for the next try.
+    /// What it means for the next try. A status of 408, 425, 429 or 5xx means what it means, unless `when` names it.
     pub kind: Kind,
     /// What to do about it.
     pub advice: String,
@@ -177,16 +179,19 @@ pub enum Kind {
     Misconfigured,
     /// This message is wrong.
     Rejected,
+    /// The service has it already: an earlier try had come through, or the same was said before.
+    Delivered,
 }
 
 impl Kind {
-    /// The house's word for it.
-    pub fn error_kind(self) -> ErrorKind {
+    /// The house's word for it; `None` when it is delivered.
+    pub fn error_kind(self) -> Option<ErrorKind> {
         match self {
-            Kind::Transient => ErrorKind::Transient,
-            Kind::RateLimited => ErrorKind::RateLimited { retry_after: None },
-            Kind::Misconfigured => ErrorKind::Misconfigured,
-            Kind::Rejected => ErrorKind::Rejected,
+            Kind::Transient => Some(ErrorKind::Transient),
+            Kind::RateLimited => Some(ErrorKind::RateLimited { retry_after: None }),
+            Kind::Misconfigured => Some(ErrorKind::Misconfigured),
+            Kind::Rejected => Some(ErrorKind::Rejected),
+            Kind::Delivered => None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What an answer means to a preset.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -10,14 +12,15 @@ use crate::model::{ErrorKind, Receipt, SendError};
 /// An answer, read once.
 pub struct Heard<'a> {
     status: u16,
-    text: &'a str,
+    text: Cow<'a, str>,
     json: Option<Value>,
 }
 
 impl<'a> Heard<'a> {
     /// Reads it.
     pub fn new(status: u16, text: &'a str) -> Self {
-        Self { status, text, json: serde_json::from_str(text).ok() }
+        // Words are looked for as people read them, not as `\uXXXX`.
+        Self { status, text: kit::unescaped(text), json: serde_json::from_str(text).ok() }
     }
 
     /// Whether it looks like that.
@@ -28,6 +31,7 @@ impl<'a> Heard<'a> {
             && when.has.iter().all(|pointer| at(pointer).is_some_and(|value| !value.is_null() && value != ""))
             && when.text.as_deref().is_none_or(|text| self.text.trim().eq_ignore_ascii_case(text))
             && when.contains.as_deref().is_none_or(|part| self.text.contains(part))
+            && (when.says.is_empty() || kit::says(&self.text, &when.says.iter().map(String::as_str).collect::<Vec<_>>()))
     }
 
     /// What stands at a pointer, as text.
@@ -40,7 +44,7 @@ impl<'a> Heard<'a> {
     }
 }
 
-/// The preset's word on an answer: delivered, a known refusal with its advice, or nothing. Trouble of the server (429, 5xx) is nothing that a body
+/// The preset's word on an answer: delivered (now or before), a known refusal with its advice, or nothing. Trouble of the server (408, 425, 429, 5xx) is nothing that a body
 /// can deny, unless the preset names the very status.
 pub fn meaning<'p>(preset: &'p Preset, heard: &Heard<'_>) -> Option<Result<(), (ErrorKind, &'p str)>> {
     if (200..300).contains(&heard.status) && preset.success.iter().any(|look| heard.is(look)) {
@@ -49,11 +53,11 @@ pub fn meaning<'p>(preset: &'p Preset, heard: &Heard<'_>) -> Option<Result<(), (
     let fits = |refusal: &&Refusal| match heard.status {
         status if refusal.when.status == Some(status) => true,
         429 => refusal.kind == Kind::RateLimited,
-        500.. => refusal.kind == Kind::Transient,
+        408 | 425 | 500.. => refusal.kind == Kind::Transient,
         _ => true,
     };
-    let mut rows = preset.errors.iter().filter(fits);
-    rows.find(|refusal| heard.is(&refusal.when)).map(|refusal| Err((refusal.kind.error_kind(), refusal.advice.as_str())))
+    let refusal = preset.errors.iter().filter(fits).find(|refusal| heard.is(&refusal.when))?;
+    Some(refusal.kind.error_kind().map_or(Ok(()), |kind| Err((kind, refusal.advice.as_str()))))
 }
 
 /// The outcome of an attempt.

@@ -44,6 +44,7 @@ pub static PLATFORM: Platform = Platform {
     // A push that came twice does no harm.
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    pings: crate::channel::card::Pings::NAMED,
     payload: false,
 };
 

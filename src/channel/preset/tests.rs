@@ -79,6 +79,11 @@ async fn only_the_services_own_word_counts() {
             Answer::new(200, r#"{"code":900,"msg":"no"}"#).header("retry-after", "7"),
             Err((RateLimited { retry_after: Some(Duration::from_secs(7)) }, Some("900".to_owned()))),
         ),
+        (Answer::from(r#"{"code":999,"msg":"请勿频繁推送相同内容","data":null}"#), Ok(None)),
+        (Answer::from(r#"{"code":999,"msg":"\u8bf7\u52ff\u9891\u7e41\u63a8\u9001\u76f8\u540c\u5185\u5bb9"}"#), Ok(None)),
+        (Answer::new(502, r#"{"code":903,"msg":"no"}"#), Err((Transient, Some("903".to_owned())))),
+        (Answer::new(429, r#"{"code":903,"msg":"no"}"#), Err((RateLimited { retry_after: None }, Some("903".to_owned())))),
+        (Answer::new(429, r#"{"code":500,"msg":"no"}"#), Err((RateLimited { retry_after: None }, Some("500".to_owned())))),
         (Answer::from(r#"{"code":12345,"msg":"new"}"#), Err((Rejected, Some("12345".to_owned())))),
         (Answer::new(403, "{}"), Err((Misconfigured, Some("HTTP 403".to_owned())))),
     ];
@@ -160,6 +165,26 @@ async fn a_link_that_is_too_long_is_left_out_for_one_that_fits() {
     let form = |n: usize| String::from_utf8(stand.seen()[n].body.to_vec()).unwrap();
     assert!(!form(0).contains("url="), "{}", form(0));
     assert!(form(1).contains("url=https%3A%2F%2Fwiki.example.com%2Fdisk"), "{}", form(1));
+}
+
+/// Bark answers 500 to what Apple refuses: only Apple's own words for a fault of the message or the phone end or hold it.
+#[tokio::test]
+async fn barks_500_is_passing_trouble_unless_apple_says_otherwise() {
+    let apple = |word: &str| Answer::new(500, format!(r#"{{"code":500,"message":"push failed: APNS push failed: {word}"}}"#));
+    let rows = [
+        (apple("PayloadTooLarge"), Rejected),
+        (apple("Unregistered"), Misconfigured),
+        (apple("TooManyRequests"), RateLimited { retry_after: None }),
+        (apple("InternalServerError"), Transient),
+        (apple("ServiceUnavailable"), Transient),
+        (Answer::new(502, r#"{"code":502,"message":"PayloadTooLarge"}"#), Transient),
+    ];
+    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>("{ use: bark, with: { url: BASE, device_key: abc } }", &stand.base).unwrap();
+    for (answer, kind) in rows {
+        let results = built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await;
+        assert_eq!(results[0].1.as_ref().unwrap_err().kind, kind, "{answer:?}");
+    }
 }
 
 #[test]

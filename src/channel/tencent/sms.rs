@@ -35,6 +35,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 100,
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
+    pings: crate::channel::card::Pings::NEEDLESS,
     payload: false,
 };
 

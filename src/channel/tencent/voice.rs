@@ -37,6 +37,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
+    pings: crate::channel::card::Pings::NEEDLESS,
     payload: false,
 };
 

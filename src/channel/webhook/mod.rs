@@ -47,6 +47,7 @@ pub static PLATFORM: Platform = Platform {
     // The receiver knows a repeat by `webhook-id`.
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    pings: crate::channel::card::Pings::NEEDLESS,
     payload: true,
 };
 

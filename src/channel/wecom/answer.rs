@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::config::{PARTY, TAG};
 use crate::channel::CellResult;
-use crate::channel::kit::{Reply, all, classify_status, parse};
+use crate::channel::kit::{Reply, Row, all, classify_status, look_up, parse, weigh};
 use crate::model::{ErrorKind, Recipient, SendError};
 
 /// An interface that was called too often in a minute is blocked for a minute: <https://developer.work.weixin.qq.com/document/path/90312>
@@ -52,7 +52,7 @@ pub(super) fn of(reply: &Reply, to: &[Recipient], now: Timestamp) -> Result<Vec<
         let name = to[*place].expose();
         let refused = lists.iter().find(|(list, names, _)| names.as_deref().is_some_and(|names| holds(names, name, list)));
         if let Some((list, _, why)) = refused {
-            *result = Err(reply.error(ErrorKind::Rejected, *list, format!("WeCom did not reach {}: {why}", to[*place])));
+            *result = Err(reply.error(ErrorKind::Rejected, *list, format!("WeCom did not reach {}: {why}", to[*place])).of_recipient());
         }
     }
     Ok(results)
@@ -91,44 +91,58 @@ fn refused(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
             )
         });
     };
-    let (kind, advice) = classify(errcode, reply, now);
+    let code = errcode.to_string();
+    let known = look_up(KNOWN, &code);
+    let kind = match weigh(reply, now, known.map(|(kind, _)| kind)) {
+        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(BLOCKED.max(retry_after.unwrap_or_default())) },
+        kind => kind,
+    };
+    let advice = known.map_or("see the code in WeCom's list of errors", |(_, advice)| advice);
     let summary = match answer.errmsg.is_empty() {
         true => format!("WeCom refused the message: {advice}"),
         false => format!("WeCom refused the message: {advice} (\"{}\")", answer.errmsg),
     };
-    reply.error(kind, errcode.to_string(), summary)
+    let error = reply.error(kind, code.as_str(), summary);
+    if kind == ErrorKind::Rejected && OF_RECIPIENTS.contains(&code.as_str()) { error.of_recipient() } else { error }
 }
 
-fn classify(errcode: i64, reply: &Reply, now: Timestamp) -> (ErrorKind, &'static str) {
-    use ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
-    match errcode {
-        -1 | 6000 => (Transient, "it is busy; it is tried again"),
-        45_009 | 45_033 => {
-            let wait = BLOCKED.max(reply.retry_after(now).unwrap_or_default());
-            (RateLimited { retry_after: Some(wait) }, "too many calls; the interface is blocked for a while")
-        }
-        40_001 => (Misconfigured, "the secret is not this application's; check `secret` and `corp_id`"),
-        40_014 | 41_001 | 42_001 => (Transient, "it refuses an access token that it has just given"),
-        40_013 => (Misconfigured, "there is no such company; check `corp_id`"),
-        40_056 | 41_011 | 301_002 => (Misconfigured, "the agent id is not the application's whose secret is used; check `agent_id` and `secret`"),
-        48_002 | 48_006 | 50_003 | 60_011 => {
-            (Misconfigured, "the application may not send; check in the admin console that it is enabled and allowed to")
-        }
-        43_012 => (Misconfigured, "the application has no address for callbacks, which this message needs; set it in the admin console"),
-        60_020 => (Misconfigured, "this machine's address is not trusted; add it to the application's trusted IPs (企业可信IP)"),
-        40_050 | 86_001 | 86_003 => (Misconfigured, "the group chat does not exist or is not this application's"),
-        81_013 => (Rejected, "none of the recipients exists, or the application may not see any of them"),
-        81_012 | 82_001 => (Rejected, "no recipient is named; check `to_user`, `to_party` and `to_tag`"),
-        40_003 | 40_031 | 46_004 | 60_021 | 60_111 => (Rejected, "the recipient does not exist, or the application may not see it"),
-        40_032 | 82_002 | 82_003 => (Rejected, "too many recipients in one message"),
-        45_002 => (Rejected, "the message is too long"),
-        82_004 => (Rejected, "the content is held to be unlawful"),
-        40_008 | 40_033 | 40_035 | 40_058 | 41_033 | 44_004 | 45_008 | 45_034 => {
-            (Rejected, "its content is not accepted; look at what the template renders")
-        }
-        _ => match classify_status(reply, now) {
-            Some(error) => (error.kind, "see the code"),
-            None => (Rejected, "see the code"),
-        },
-    }
-}
+/// Rejections of whom it goes to: other words would not help.
+const OF_RECIPIENTS: &[&str] =
+    &["81013", "81012", "82001", "40003", "40031", "46004", "60021", "60111", "43004", "50002", "81011", "40032", "40066", "40068", "82002", "82003"];
+
+/// <https://developer.work.weixin.qq.com/document/path/90313>
+const KNOWN: &[Row] = &[
+    (&["-1", "6000"], ErrorKind::Transient, "it is busy; it is tried again"),
+    (&["45009", "45033", "45011"], ErrorKind::RateLimited { retry_after: None }, "too many calls; the interface is blocked for a while"),
+    (&["40001", "40091", "41004"], ErrorKind::Misconfigured, "the secret is not this application's; check `secret` and `corp_id`"),
+    (&["40014", "41001", "42001"], ErrorKind::Transient, "it refuses an access token that it has just given"),
+    (&["40013", "41002"], ErrorKind::Misconfigured, "there is no such company; check `corp_id`"),
+    (
+        &["40056", "41011", "301002"],
+        ErrorKind::Misconfigured,
+        "the agent id is not the application's whose secret is used; check `agent_id` and `secret`",
+    ),
+    (
+        &["48001", "48002", "48004", "48005", "48006", "50003", "60011"],
+        ErrorKind::Misconfigured,
+        "the application may not send; check in the admin console that it is enabled and allowed to",
+    ),
+    (&["43012"], ErrorKind::Misconfigured, "the application has no address for callbacks, which this message needs; set it in the admin console"),
+    (&["60020"], ErrorKind::Misconfigured, "this machine's address is not trusted; add it to the application's trusted IPs (企业可信IP)"),
+    (&["40050", "86001", "86003"], ErrorKind::Misconfigured, "the group chat does not exist or is not this application's"),
+    (&["81013"], ErrorKind::Rejected, "none of the recipients exists, or the application may not see any of them"),
+    (&["81012", "82001"], ErrorKind::Rejected, "no recipient is named; check `to_user`, `to_party` and `to_tag`"),
+    (
+        &["40003", "40031", "40066", "40068", "43004", "46004", "50002", "60021", "60111", "81011"],
+        ErrorKind::Rejected,
+        "the recipient does not exist, or the application may not see it",
+    ),
+    (&["40032", "82002", "82003"], ErrorKind::Rejected, "too many recipients in one message"),
+    (&["45002", "45003", "45004", "40039"], ErrorKind::Rejected, "the message is too long"),
+    (&["82004"], ErrorKind::Rejected, "the content is held to be unlawful"),
+    (
+        &["40004", "40008", "40033", "40035", "40058", "40063", "41033", "43003", "44002", "44004", "45008", "45034", "47001"],
+        ErrorKind::Rejected,
+        "its content is not accepted; look at what the template renders",
+    ),
+];

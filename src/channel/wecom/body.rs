@@ -9,10 +9,6 @@ use crate::model::{Language, LinkKind, Page, Recipient, Size};
 /// Bytes of `content`, of markdown and of text; longer text is cut off in silence (same page).
 const MAX_CONTENT: usize = 2048;
 
-/// An identical request within this time is taken and not delivered again (same page; default 1800, at most 4 hours). It covers the retries
-/// of a page whose answer was lost.
-const DUPLICATE_INTERVAL: u32 = 1800;
-
 #[derive(Debug, Serialize)]
 pub(super) struct Message {
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -29,9 +25,6 @@ pub(super) struct Message {
     text: Option<Content>,
     #[serde(skip_serializing_if = "Option::is_none")]
     textcard: Option<TextCard>,
-    enable_duplicate_check: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duplicate_check_interval: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,7 +58,8 @@ fn card(page: &Page) -> Option<TextCard> {
     Some(TextCard { title, description: shown(description, false), url: link.url.clone(), btntxt })
 }
 
-/// The message of a page to these recipients. A direct call says the same thing twice on purpose, so nothing is held for a duplicate there.
+/// The message of a page to these recipients. `enable_duplicate_check` stays off: it knows a request by its text, so the second of two alerts that
+/// read the same would be taken and reach nobody (same page).
 pub(super) fn message(page: &Page, to: &[Recipient], agent_id: u32, direct: bool, as_card: bool) -> Message {
     let join = |pick: &dyn Fn(&str) -> Option<String>| to.iter().filter_map(|to| pick(to.expose())).collect::<Vec<_>>().join("|");
     let prefixed = |prefix: &'static str| move |name: &str| name.strip_prefix(prefix).map(str::to_owned);
@@ -93,8 +87,6 @@ pub(super) fn message(page: &Page, to: &[Recipient], agent_id: u32, direct: bool
         agentid: agent_id,
         markdown,
         text,
-        enable_duplicate_check: u8::from(!direct),
-        duplicate_check_interval: (!direct).then_some(DUPLICATE_INTERVAL),
     }
 }
 

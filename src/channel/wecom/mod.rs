@@ -41,6 +41,7 @@ pub static PLATFORM: Platform = Platform {
     batch: config::MAX_USERS,
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    pings: crate::channel::card::Pings::NAMED,
     payload: false,
 };
 

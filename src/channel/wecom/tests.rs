@@ -45,7 +45,7 @@ async fn markdown_goes_to_all_with_one_token_for_two_messages() {
 }
 
 #[tokio::test]
-async fn a_direct_call_is_text_to_whom_it_names_without_the_duplicate_check() {
+async fn a_direct_call_is_text_to_whom_it_names() {
     let stand = Stand::start([token("t"), Answer::from(OK), Answer::from(OK)]).await;
     let built = build::<Config>(ONE, &stand.base).unwrap();
     let mut page = page(&[("text", "see <a href=\"https://x/\">here</a>"), ("agent_id", "1000009")]);
@@ -133,6 +133,13 @@ async fn answers_to_a_message_mean_what_wecom_says() {
         (no(301_002, "not allow operate another agent with this accesstoken"), Misconfigured, "301002"),
         (no(50_003, "app is disabled"), Misconfigured, "50003"),
         (no(60_020, "not allow to access from your ip, hint: [1], from ip: 1.2.3.4"), Misconfigured, "60020"),
+        (no(48_005, "api forbidden"), Misconfigured, "48005"),
+        (no(40_091, "secret is invalid"), Misconfigured, "40091"),
+        (no(45_002, "content size out of limit"), Rejected, "45002"),
+        (no(47_001, "data format error"), Rejected, "47001"),
+        (no(50_002, "user not in app privilege"), Rejected, "50002"),
+        (Answer::new(429, r#"{"errcode":60020,"errmsg":"x"}"#), wait(60), "60020"),
+        (Answer::new(500, r#"{"errcode":60020,"errmsg":"x"}"#), Transient, "60020"),
         (no(81_012, "no target"), Rejected, "81012"),
         (no(60_111, "userid not found"), Rejected, "60111"),
         (no(82_002, "list too long"), Rejected, "82002"),

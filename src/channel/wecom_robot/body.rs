@@ -27,7 +27,8 @@ struct Content {
     mentioned_mobile_list: Vec<String>,
 }
 
-/// The message of a page. Markdown pings user ids only, by `<@userid>`; text pings everybody, user ids and mobile numbers by lists.
+/// The message of a page. Markdown pings user ids only, by `<@userid>`; text pings everybody, user ids and mobile numbers by lists, so whom markdown
+/// cannot ping gets a text message of its own ([`super::PLATFORM`], `pings`).
 pub(super) fn message(page: &Page) -> Message {
     let mentions = &page.facts.mentions;
     // JSON writes control characters as `\uXXXX`, which WeCom refuses (40033, https://developer.work.weixin.qq.com/document/path/90313).
@@ -41,9 +42,7 @@ pub(super) fn message(page: &Page) -> Message {
         return Message { msgtype: "text", markdown: None, text: Some(text) };
     }
     let pings: Vec<String> = mentions.users.iter().map(|user| format!("<@{user}>")).filter(|ping| !content.contains(ping.as_str())).collect();
-    // What markdown cannot ping is named all the same: nobody is left out in silence.
-    let named = mentions.mobiles.iter().map(|mobile| format!("@{mobile}")).chain(mentions.all.then(|| "@all".to_owned()));
-    let line = pings.into_iter().chain(named).collect::<Vec<_>>().join(" ");
+    let line = pings.join(" ");
     if !line.is_empty() {
         content.push_str("\n\n");
         content.push_str(&line);

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::card::{Ping, Pings};
 use super::kit::{self, Row};
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext};
 use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
@@ -36,6 +37,7 @@ pub static PLATFORM: Platform = Platform {
     batch: 1,
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
+    pings: Pings::of(Ping::Beside, Ping::Beside, Ping::Inside, Ping::Named),
     payload: false,
 };
 
@@ -116,12 +118,19 @@ struct Answer {
 
 /// Codes: <https://developer.work.weixin.qq.com/document/path/90313>; 93000-93008 as <https://open.work.weixin.qq.com/devtool/query> explains them.
 const KNOWN: &[Row] = &[
-    (&["-1", "45033"], ErrorKind::Transient, "it is busy; it is tried again"),
-    (&["45009"], ErrorKind::RateLimited { retry_after: None }, "more than 20 messages came within a minute"),
+    (&["-1", "6000", "45033"], ErrorKind::Transient, "it is busy; it is tried again"),
+    (&["45009", "45011"], ErrorKind::RateLimited { retry_after: None }, "more than 20 messages came within a minute"),
     (&["93000"], ErrorKind::Misconfigured, "the key is not known; copy it again from the robot's page in the group"),
     (&["93004"], ErrorKind::Misconfigured, "the robot is disabled; an administrator can enable it"),
     (&["93008"], ErrorKind::Misconfigured, "the robot is not in the group any more; add it again"),
-    (&["40058", "44004", "40008", "47001", "40033", "45002"], ErrorKind::Rejected, "its content is not accepted; look at what the template renders"),
+    (&["60020"], ErrorKind::Misconfigured, "this machine's address is not trusted; add it to the robot's trusted IPs"),
+    (&["45002", "45003", "45004"], ErrorKind::Rejected, "the message is too long"),
+    (&["82004"], ErrorKind::Rejected, "the content is held to be unlawful"),
+    (
+        &["40004", "40008", "40033", "40035", "40039", "40058", "40063", "41033", "43003", "44002", "44004", "45008", "45034", "47001"],
+        ErrorKind::Rejected,
+        "its content is not accepted; look at what the template renders",
+    ),
 ];
 
 fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
@@ -130,11 +139,16 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
         return Ok(reply.receipt("0", None));
     }
     let code = answer.errcode.to_string();
-    let (kind, advice) = kit::look_up(KNOWN, &code).unwrap_or((ErrorKind::Rejected, "see the code in WeCom's list of errors"));
-    // The window is a minute: https://developer.work.weixin.qq.com/document/path/99110
-    let kind = match kind {
-        ErrorKind::RateLimited { .. } => ErrorKind::RateLimited { retry_after: Some(reply.retry_after(now).unwrap_or(Duration::from_secs(60))) },
+    let known = kit::look_up(KNOWN, &code);
+    let kind = match kit::weigh(reply, now, known.map(|(kind, _)| kind)) {
+        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(retry_after.unwrap_or(WINDOW)) },
         kind => kind,
     };
-    Err(reply.error(kind, code, format!("the WeCom robot refused the message: {advice} (\"{}\")", answer.errmsg)))
+    let advice = known.map_or("see the code in WeCom's list of errors", |(_, advice)| advice);
+    let error = reply.error(kind, code, format!("the WeCom robot refused the message: {advice} (\"{}\")", answer.errmsg));
+    let of_mentions = kit::says(&answer.errmsg, &["mentioned_list", "mentioned_mobile_list"]);
+    Err(if kind == ErrorKind::Rejected && of_mentions { error.of_mentions() } else { error })
 }
+
+/// The robot's window: <https://developer.work.weixin.qq.com/document/path/99110>
+const WINDOW: Duration = Duration::from_secs(60);

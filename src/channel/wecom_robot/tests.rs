@@ -15,8 +15,11 @@ async fn markdown_names_users_and_text_has_lists() {
     let stand = Stand::start([Scripted::from(r#"{"errcode":0,"errmsg":"ok"}"#), Scripted::from(r#"{"errcode":0,"errmsg":"ok"}"#)]).await;
     let built = build::<Config>(CONFIG, &stand.base).unwrap();
     let mut page = rich(&[("text", "**磁盘** db-1\u{7}\n")]);
+    // As the house sends it: whom markdown cannot ping gets a message beside it.
+    let everybody = page.facts.mentions.clone();
+    page.facts.mentions = PLATFORM.pings.pick(&everybody, &[Ping::Inside]);
     assert_eq!(kinds(&built.channel.send(&page, &room(), &context()).await), [Ok(None)]);
-    page.plain = true;
+    (page.plain, page.facts.mentions) = (true, everybody);
     assert_eq!(kinds(&built.channel.send(&page, &room(), &context()).await), [Ok(None)]);
     let seen = stand.seen();
     assert_eq!(seen[0].uri.to_string(), "/cgi-bin/webhook/send?key=r0b0t-S3CRET");
@@ -36,7 +39,16 @@ async fn answers_mean_what_wecom_says() {
         (no(93008), Misconfigured, "93008"),
         (no(40058), Rejected, "40058"),
         (no(44004), Rejected, "44004"),
+        (no(82004), Rejected, "82004"),
+        (no(60020), Misconfigured, "60020"),
         (no(99999), Rejected, "99999"),
+        (Scripted::new(404, r#"{"errcode":99999,"errmsg":"x"}"#), Misconfigured, "99999"),
+        (
+            Scripted::new(429, r#"{"errcode":93000,"errmsg":"x"}"#).header("retry-after", "90"),
+            RateLimited { retry_after: Some(Duration::from_secs(90)) },
+            "93000",
+        ),
+        (Scripted::new(503, r#"{"errcode":93000,"errmsg":"x"}"#), Transient, "93000"),
         (Scripted::new(502, "<html>"), Transient, "HTTP 502"),
         (Scripted::from("<html>login</html>"), Transient, "HTTP 200"),
     ];
@@ -55,6 +67,9 @@ fn pages_are_measured_in_the_bytes_of_what_is_sent() {
     assert_eq!((PLATFORM.measure)(&page), crate::model::Size::bytes(6, 4096));
     page.facts.mentions.users = vec!["zhangsan".into()];
     assert_eq!((PLATFORM.measure)(&page).used, 6 + 2 + "<@zhangsan>".len());
+    page.facts.mentions.all = true;
+    assert_eq!((PLATFORM.measure)(&page).used, 6 + 2 + "<@zhangsan>".len(), "everybody is pinged by a message beside it");
+    page.facts.mentions.all = false;
     page.plain = true;
     assert_eq!((PLATFORM.measure)(&page), crate::model::Size::bytes(6, 2048));
 }

@@ -45,6 +45,9 @@ pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, presets: &Shelf,
         }
         let proxy = proxy(judge, config, &path);
         template(judge, templates, config.template.as_deref(), platform.name, &path);
+        if let Some(mentions) = &config.at {
+            super::routes::pings(judge, platform, name, mentions, &path.key("at"));
+        }
         if judge.report.is_blamed_inside(&path) {
             continue;
         }
@@ -70,6 +73,7 @@ pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, presets: &Shelf,
             resolved: config.resolved.unwrap_or(platform.resolved_by_default),
             mentions: config.at.clone().unwrap_or_else(|| platform_config.mentions()),
             pace,
+            per_month: platform_config.per_month().or(platform.pace.per_month),
             digest: settings.digest,
             timeout: settings.timeout,
             max_age: settings.max_age,

@@ -3,12 +3,14 @@
 use super::Judge;
 use super::channels::template;
 use super::matchers::{intervals, matchers};
+use crate::channel::Platform;
+use crate::channel::card::Ping;
 use crate::config::codes;
 use crate::config::file::{Muted, OneOrMany, RouteNode};
 use crate::config::nearest::{hint, listed};
 use crate::config::source::Spot;
 use crate::config::yaml::Path;
-use crate::model::Finding;
+use crate::model::{Finding, Mentions};
 use crate::route::{RouteSpec, Tree, matcher};
 use crate::template::Library;
 
@@ -95,7 +97,7 @@ fn names(judge: &mut Judge<'_, '_>, templates: &Library) {
             "add `to` with the channel that gets what no other route takes",
         );
     }
-    let inherited = Inherited { to: None, template: None };
+    let inherited = Inherited { to: None, template: None, at: None };
     node(judge, templates, root, &path, &inherited);
 }
 
@@ -103,6 +105,7 @@ fn names(judge: &mut Judge<'_, '_>, templates: &Library) {
 struct Inherited<'r> {
     to: Option<&'r [String]>,
     template: Option<&'r str>,
+    at: Option<&'r Mentions>,
 }
 
 fn node(judge: &mut Judge<'_, '_>, templates: &Library, route: &RouteNode, path: &Path, above: &Inherited<'_>) {
@@ -120,6 +123,15 @@ fn node(judge: &mut Judge<'_, '_>, templates: &Library, route: &RouteNode, path:
                 let at = if route.template.is_some() { path.clone() } else { path.key("to") };
                 template(judge, templates, set, platform.name, &at);
             }
+        }
+    }
+    // The same for whom it mentions.
+    let mentions = route.at.as_ref().or(above.at);
+    if let Some(mentions) = mentions.filter(|_| route.at.is_some() || route.to.is_some()) {
+        let at = if route.at.is_some() { path.key("at") } else { path.key("to") };
+        for name in to.unwrap_or_default() {
+            let platform = judge.names.get(name).copied().flatten();
+            platform.iter().for_each(|platform| pings(judge, platform, name, mentions, &at));
         }
     }
     for (key, names) in [("mute", &route.mute), ("active", &route.active)] {
@@ -140,10 +152,25 @@ fn node(judge: &mut Judge<'_, '_>, templates: &Library, route: &RouteNode, path:
             .note("to send nowhere on purpose, name a channel with `disabled: true`: it records what it would have sent");
         judge.report.add(finding, &path.key("to"), Spot::Key);
     }
-    let inherited = Inherited { to, template: set };
+    let inherited = Inherited { to, template: set, at: mentions };
     for (ix, child) in route.routes.iter().enumerate() {
         node(judge, templates, child, &path.key("routes").item(ix), &inherited);
     }
+}
+
+/// Tells whom a channel's platform cannot ping: its messages name them instead.
+pub(super) fn pings(judge: &mut Judge<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
+    let named = platform.pings.pick(mentions, &[Ping::Named]);
+    let parts =
+        [("all", named.all), ("mobiles", !named.mobiles.is_empty()), ("users", !named.users.is_empty()), ("groups", !named.groups.is_empty())];
+    let parts: Vec<String> = parts.iter().filter(|(_, there)| *there).map(|(part, _)| format!("`{part}`")).collect();
+    if parts.is_empty() {
+        return;
+    }
+    let finding = Finding::warning(codes::DOUBTFUL_ROUTE, format!("{} of `at` pings nobody on `{channel}` ({})", parts.join(", "), platform.name))
+        .label("its messages name them instead; give that channel a route with an `at` of its own")
+        .note("docs/platforms has a page for each platform: whom it can ping, and how");
+    judge.report.add(finding, at, Spot::Key);
 }
 
 fn interval(judge: &mut Judge<'_, '_>, name: &str, path: &Path) {

@@ -54,6 +54,7 @@ impl World {
                     max_age: Duration::from_secs(6 * 3600),
                     fallback: if *name == "voice" { vec!["mail".into()] } else { Vec::new() },
                     fallback_after: None,
+                    per_month: None,
                     max_pages: 3,
                     disabled: false,
                     was: Vec::new(),

@@ -28,6 +28,7 @@ const fn card(ambiguous: OnAmbiguous, limits: &'static [Limit], concurrency: usi
         batch,
         ambiguous,
         resolved_by_default: true,
+        pings: crate::channel::card::Pings::NEEDLESS,
         payload: false,
     }
 }

@@ -107,7 +107,7 @@ async fn channels(State(app): State<Arc<App>>, request: Request) -> Answer<Chann
             under_way: outlet.under_way,
             month: row.map(|r| r.month.clone()),
             month_sent: row.map_or(0, |r| r.month_sent),
-            month_limit: c.platform.pace.per_month,
+            month_limit: c.per_month,
             muted_until: mute.map(|m| m.until),
             muted_reason: mute.map(|m| m.reason.clone()),
         }

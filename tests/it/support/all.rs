@@ -14,7 +14,7 @@ pub struct Member {
     pub platform: &'static str,
     pub faults: Faults,
     pub rec: Recorder,
-    /// Recorded refusals and the kind they must be told as.
+    /// Recorded answers and what they must be told as: `ok`, or an error's kind.
     pub refusals: Vec<(Fault, &'static str)>,
     /// What a failure of the server is told as: what it may have done all the same must not be done twice by phone.
     pub broken: &'static str,
@@ -354,8 +354,9 @@ impl All {
         fake: &Fake<P>,
         path: &'static str,
         yaml: String,
-        refusals: Vec<(Fault, &'static str)>,
+        mut refusals: Vec<(Fault, &'static str)>,
     ) {
+        refusals.extend(super::chinese_answers::of(channel).iter().map(|(status, body, kind)| (json(*status, body), *kind)));
         fake.unpaced();
         let phone = ["twilio_sms", "twilio_voice", "aliyun_sms", "aliyun_voice", "tencent_sms", "tencent_voice", "dingtalk_call"].contains(&platform);
         let lost = if ["twilio_sms", "twilio_voice", "aliyun_sms"].contains(&platform) { "ok" } else { "ambiguous" };

@@ -3,6 +3,7 @@
 pub mod all;
 pub mod answers;
 pub mod app;
+pub mod chinese_answers;
 pub mod fakes;
 pub mod postgres;
 pub mod turn;

@@ -1,0 +1,159 @@
+//! Whom a route mentions is pinged, or named where a platform cannot ping; and nobody who is refused as a mention keeps a message from arriving.
+
+use serde_json::Value;
+
+use crate::support::app::{TestApp, alert};
+use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
+use crate::support::fakes::fault::Fault;
+use crate::support::fakes::server::Fake;
+use crate::support::fakes::wecom::Wecom;
+use crate::support::fakes::{Feishu, WecomRobot};
+
+const GONE: &str = r#"{"code":230099,"msg":"Failed to create card content, ext=ErrCode: 100290; ErrMsg: there is an invalid user resource (at/person) in your card"}"#;
+
+fn routes(channels: &str, to: &str, at: &str) -> String {
+    format!(
+        "server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nlanguage: zh\nchannels:\n{channels}\nroute: {{ to: [{to}], at: {at} }}\n"
+    )
+}
+
+fn reply(status: u16, body: &str) -> Fault {
+    Fault::Reply(status, "application/json".into(), body.into())
+}
+
+async fn attempts(app: &TestApp, row: &Value) -> Vec<String> {
+    let (_, detail) = app.get(&format!("/api/v1/deliveries/{}", row["id"].as_str().unwrap())).await;
+    detail["message"]["attempts"].as_array().unwrap().iter().map(|a| a["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_refused_for_its_mentions_arrives_without_them_and_says_so() {
+    let fake = Fake::start(Feishu::new("hook-token", None, "cli_1", "app-secret")).await;
+    fake.unpaced();
+    let yaml = routes(&format!("  group: {{ feishu: {{ token: hook-token, api_base: \"{}\" }} }}", fake.url()), "group", "{ users: [ou_gone] }");
+    let app = TestApp::start(&yaml).await;
+    let invalid = r#"{"code":11246,"data":{},"msg":"ErrCode: 100290; ErrMsg: there is an invalid user resource (at/person) in your card; ErrorValue: x****; "}"#;
+    fake.faults.push(reply(200, invalid));
+    app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    let rows = app.settled().await;
+    assert_eq!(rows[0]["state"], "sent", "{rows:#?}");
+    assert_eq!(attempts(&app, &rows[0]).await, ["rejected", "ok"], "one request more, not a storm of them");
+    let sent = fake.rec.accepted().pop().unwrap();
+    assert!(sent.text.contains("DiskFull is wrong") && sent.text.contains("未提醒任何人") && sent.text.contains("11246"), "{}", sent.text);
+    assert!(!sent.text.contains("<at") && fake.rec.accepted().len() == 1, "{}", sent.text);
+    assert_eq!(sent.json()["msg_type"], "interactive", "the message keeps its form");
+
+    // The next alert is mentioned as before: only that one message was refused.
+    app.post("/webhook", &alert("web", "Down", "firing")).await;
+    app.settled().await;
+    assert!(fake.rec.accepted().pop().unwrap().text.contains("<at id=ou_gone>"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_got_the_message_with_its_mentions_does_not_get_it_again_without() {
+    let fake = Fake::start(Feishu::new("hook-token", None, "cli_1", "app-secret")).await;
+    fake.unpaced();
+    let channel = format!("  app: {{ feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_1, oc_2, oc_3], api_base: \"{}\" }} }}", fake.url());
+    let app = TestApp::start(&routes(&channel, "app", "{ users: [ou_local] }")).await;
+    fake.faults.push_on("/im/v1/messages", Fault::Pass);
+    fake.faults.push_on("/im/v1/messages", reply(400, GONE));
+    app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    let rows = app.settled().await;
+    assert_eq!(rows[0]["state"], "sent", "{rows:#?}");
+    let sent: Vec<(String, bool)> =
+        fake.rec.accepted().iter().map(|r| (r.json()["receive_id"].as_str().unwrap().to_owned(), r.text.contains("<at"))).collect();
+    assert_eq!(sent, [("oc_1".to_owned(), true), ("oc_2".to_owned(), false), ("oc_3".to_owned(), false)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_refused_for_its_mentions_and_then_for_its_content_ends_as_plain_text() {
+    let fake = Fake::start(Feishu::new("hook-token", None, "cli_1", "app-secret")).await;
+    fake.unpaced();
+    let yaml = routes(&format!("  group: {{ feishu: {{ token: hook-token, api_base: \"{}\" }} }}", fake.url()), "group", "{ users: [ou_gone] }");
+    let app = TestApp::start(&yaml).await;
+    fake.faults.push(reply(400, GONE));
+    fake.faults.push(reply(200, r#"{"code":11246,"msg":"ErrCode: 11310; ErrMsg: element exceeds the limit"}"#));
+    app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    let rows = app.settled().await;
+    assert_eq!(rows[0]["state"], "sent", "{rows:#?}");
+    assert_eq!(attempts(&app, &rows[0]).await, ["rejected", "rejected", "ok"]);
+    let sent = fake.rec.accepted().pop().unwrap();
+    assert!(sent.json()["msg_type"] == "text" && !sent.text.contains("<at"), "{}", sent.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_and_mobile_numbers_are_pinged_or_named_on_every_chinese_platform() {
+    let ding = Fake::start(DingtalkRobot::default().robot("ding-token", Robot::default())).await;
+    let robot = Fake::start(WecomRobot::new("robot-key")).await;
+    let feishu = Fake::start(Feishu::new("hook-token", None, "cli_1", "app-secret")).await;
+    let wecom = Fake::start(Wecom::new("ww1", 1_000_002, "wecom-secret").with_members(&["zhangsan"]).unpaced()).await;
+    let channels = format!(
+        "  ding: {{ dingtalk: {{ access_token: ding-token, api_base: \"{}\" }} }}\n  robot: {{ wecom_robot: {{ key: robot-key, api_base: \"{}\" }} }}\n  \
+         feishu: {{ feishu: {{ token: hook-token, api_base: \"{}\" }} }}\n  \
+         wecom: {{ wecom: {{ corp_id: ww1, agent_id: 1000002, secret: wecom-secret, to_user: zhangsan, api_base: \"{}\" }} }}",
+        ding.url(),
+        robot.url(),
+        feishu.url(),
+        wecom.url()
+    );
+    let app = TestApp::start(&routes(&channels, "ding, robot, feishu, wecom", "{ mobiles: [\"13800000000\"], all: true }")).await;
+    app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    let rows = app.settled().await;
+    assert!(rows.len() == 4 && rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    let pinged = ding.rec.accepted().pop().unwrap().to;
+    assert!(pinged.contains(&"13800000000".to_owned()) && pinged.contains(&"@all".to_owned()), "{pinged:?}");
+
+    let two = robot.rec.accepted();
+    assert_eq!(two.len(), 2, "the message, and a short text that pings");
+    assert_eq!((&two[0].json()["msgtype"], &two[1].json()["msgtype"]), (&"markdown".into(), &"text".into()));
+    assert_eq!(two[1].to[1..], ["@all".to_owned(), "13800000000".to_owned()]);
+    assert!(two[1].text.contains("DiskFull") && two[1].text.chars().count() < 200 && !two[0].text.contains("@all"), "{two:#?}");
+
+    let card = feishu.rec.accepted().pop().unwrap();
+    assert!(card.text.contains("<at id=all>") && card.text.contains("请另行通知（此平台无法提醒）：13800000000"), "{}", card.text);
+    let text = wecom.rec.accepted().pop().unwrap().text;
+    assert!(text.contains("请另行通知（此平台无法提醒）：所有人、13800000000"), "{text}");
+
+    // What is over pings nobody and names nobody.
+    app.post("/webhook", &alert("db", "DiskFull", "resolved")).await;
+    app.settled().await;
+    assert_eq!(robot.rec.accepted().len(), 3);
+    assert!(!wecom.rec.accepted().pop().unwrap().text.contains("另行通知"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ping_that_is_refused_does_not_make_a_delivered_message_a_dead_letter() {
+    let robot = Fake::start(WecomRobot::new("robot-key")).await;
+    let channel = format!("  robot: {{ wecom_robot: {{ key: robot-key, api_base: \"{}\" }} }}", robot.url());
+    let app = TestApp::start(&routes(&channel, "robot", "{ mobiles: [\"13800000000\"] }")).await;
+    robot.faults.push(Fault::Pass);
+    let refused = r#"{"errcode":40058,"errmsg":"text.mentioned_mobile_list expect type array of string. invalid Request Parameter"}"#;
+    robot.faults.push(reply(200, refused));
+    app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    let rows = app.settled().await;
+    assert_eq!(rows[0]["state"], "sent", "{rows:#?}");
+    assert_eq!(robot.rec.accepted().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_messages_that_read_the_same_both_reach_their_readers() {
+    let wecom = Fake::start(Wecom::new("ww1", 1_000_002, "wecom-secret").with_members(&["zhangsan"]).unpaced()).await;
+    let feishu = Fake::start(Feishu::new("hook-token", None, "cli_1", "app-secret")).await;
+    feishu.unpaced();
+    let channels = format!(
+        "  wecom: {{ wecom: {{ corp_id: ww1, agent_id: 1000002, secret: wecom-secret, to_user: zhangsan, api_base: \"{}\" }} }}\n  \
+         app: {{ feishu: {{ app_id: cli_1, app_secret: app-secret, to: [oc_1, oc_2], api_base: \"{}\" }} }}",
+        wecom.url(),
+        feishu.url()
+    );
+    let app = TestApp::start(&routes(&channels, "wecom, app", "{}")).await;
+    // Two groups whose alerts read the same: another sender, the same words.
+    for source in ["am-1", "am-2"] {
+        app.post(&format!("/webhook?source={source}"), &alert("db", "DiskFull", "firing")).await;
+        app.settled().await;
+    }
+    let rows = app.settled().await;
+    assert!(rows.len() == 4 && rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    assert_eq!(wecom.rec.accepted().len(), 2, "none is held for a repeat of the other");
+    assert_eq!(feishu.rec.accepted().len(), 4, "each receiver gets each message");
+}
