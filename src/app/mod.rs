@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
-use crate::delivery::{Clock, Engine, EngineOptions, cluster, keeper};
+use crate::delivery::{Clock, Engine, EngineOptions, cluster, keeper, receipts};
 use crate::http::door::{Certificates, Door};
 use crate::http::{self, HttpSettings};
 use crate::metrics::Metrics;
@@ -74,6 +74,8 @@ pub struct App {
     server_stop: CancellationToken,
     server: JoinHandle<()>,
     keeper: JoinHandle<()>,
+    /// Asks vendors for their last words.
+    receipts: JoinHandle<()>,
     /// Signs of life and leases, where several nodes share the store; they go on until what is under way has ended.
     nodes: (Option<JoinHandle<()>>, CancellationToken),
     watcher: Option<JoinHandle<()>>,
@@ -155,10 +157,11 @@ impl App {
         drop(turn);
         let cancel = CancellationToken::new();
         let keeper = tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
+        let receipts = tokio::spawn(receipts::keep(engine.clone(), cancel.clone()));
         let nodes_cancel = CancellationToken::new();
         let nodes = shared.then(|| tokio::spawn(cluster::keep(engine.clone(), nodes_cancel.clone())));
         let watcher = options.watch.then(|| tokio::spawn(reload::watch(reloader, cancel.clone())));
-        Ok(Self { address, engine, state, cancel, door, server_stop, server, keeper, nodes: (nodes, nodes_cancel), watcher, store })
+        Ok(Self { address, engine, state, cancel, door, server_stop, server, keeper, receipts, nodes: (nodes, nodes_cancel), watcher, store })
     }
 
     /// Reads the configuration anew; a bad one changes nothing and gives the report.
@@ -183,6 +186,7 @@ impl App {
         self.server_stop.cancel();
         let _ = tokio::time::timeout_at(deadline.max(Instant::now() + Duration::from_secs(1)), self.server).await;
         let _ = self.keeper.await;
+        let _ = self.receipts.await;
         if let Some(watcher) = self.watcher {
             let _ = watcher.await;
         }

@@ -82,6 +82,57 @@ impl Pings {
     }
 }
 
+/// How a platform tells what became, in the end, of what it took: whether the SMS came, whether somebody answered the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinalWord {
+    /// Its answer is its last word.
+    Answer,
+    /// It only queues, and says later.
+    Later(Later),
+    /// It only queues, and never says more.
+    Never,
+}
+
+/// A last word that comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Later {
+    /// How it is asked for; `None`: it comes by itself, to the channel's callback address.
+    pub ask: Option<Ask>,
+    /// Whether it also (or only) comes to the channel's callback address, where `external_url` is set.
+    pub calls_back: bool,
+    /// After this it is not waited for any more.
+    pub within: Duration,
+}
+
+/// When a platform is asked for its last word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// For the first time, after the message was taken.
+    pub first: Duration,
+    /// Not sooner than this after the time before. It grows with the message's age.
+    pub every: Duration,
+    /// But at least this often.
+    pub most: Duration,
+}
+
+impl FinalWord {
+    /// In words, for the table of platforms; empty for one whose answer is its last word.
+    pub fn in_words(self) -> String {
+        match self {
+            FinalWord::Answer => String::new(),
+            FinalWord::Never => "final word: none; `sent` means queued by the vendor".into(),
+            FinalWord::Later(later) => {
+                let how = match (later.ask.is_some(), later.calls_back) {
+                    (true, true) => "asked for, or called back,",
+                    (true, false) => "asked for",
+                    (false, _) => "only called back, where `external_url` is set,",
+                };
+                format!("final word: {how} within {}", crate::model::format_duration(later.within))
+            }
+        }
+    }
+}
+
 /// The card.
 pub struct Platform {
     /// Key in routes.yaml, module name, template folder, metric label; snake_case.
@@ -110,6 +161,8 @@ pub struct Platform {
     pub resolved_by_default: bool,
     /// How it pings those whom a route mentions.
     pub pings: Pings,
+    /// How it tells what became of what it took.
+    pub word: FinalWord,
     /// Whether its driver wants the alerts as Alertmanager would send them (`Facts::payload`); it costs time, so only who reads it gets it.
     pub payload: bool,
 }

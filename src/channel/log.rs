@@ -31,6 +31,7 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
     pings: crate::channel::card::Pings::NEEDLESS,
+    word: crate::channel::FinalWord::Answer,
     payload: false,
 };
 
@@ -172,6 +173,7 @@ mod tests {
             idempotency_key: "k".into(),
             traceparent: String::new(),
             direct: false,
+            callback: String::new(),
         }
     }
 

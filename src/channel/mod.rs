@@ -30,7 +30,7 @@ use aliyun::{sms as aliyun_sms, voice as aliyun_voice};
 use tencent::{sms as tencent_sms, voice as tencent_voice};
 use twilio::{sms as twilio_sms, voice as twilio_voice};
 
-pub use card::{Limit, OnAmbiguous, Pace, Platform};
+pub use card::{Ask, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform};
 pub use registry::{ChannelConfig, PLATFORMS, platform};
 
 use std::sync::Arc;
@@ -40,7 +40,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::model::{Mentions, MessageId, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+use crate::model::{Mentions, MessageId, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError, Word};
 
 /// What became of one recipient of an attempt: its place in the `to` that was passed, and the platform's word.
 pub type CellResult = (usize, Result<Receipt, SendError>);
@@ -62,6 +62,8 @@ pub struct SendContext {
     pub traceparent: String,
     /// Whether this is a synchronous direct call (its caller may write a platform's own links into the text).
     pub direct: bool,
+    /// The channel's callback address, for platforms that tell their last word there; empty when this server's address is not known.
+    pub callback: String,
 }
 
 /// A configured destination that can be tried.
@@ -84,6 +86,19 @@ pub trait Channel: Send + Sync {
         Counted::Outlet
     }
 
+    /// Asks the platform what became of something it took earlier; `None`: it cannot say yet. One question; it changes nothing on the platform.
+    /// Only asked where the card says so ([`FinalWord`]).
+    async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
+        let _ = sent;
+        Ok(None)
+    }
+
+    /// Reads what came to the channel's callback address, after checking that the platform sent it. The error says why it is not believed.
+    fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {
+        let _ = call;
+        Err("this platform calls nobody back".into())
+    }
+
     /// Checks the credentials without sending anything.
     async fn probe(&self) -> Probe {
         Probe::Unsupported
@@ -97,6 +112,43 @@ pub enum Counted {
     Outlet,
     /// Against each of these recipients by itself.
     Recipients(Vec<Recipient>),
+}
+
+/// Something that a platform took, whose last word is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent<'a> {
+    /// Whom it was for.
+    pub recipient: &'a Recipient,
+    /// The platform's id of it.
+    pub platform_id: &'a str,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// Wall-clock time of the question.
+    pub now: Timestamp,
+    /// When the question is given up.
+    pub deadline: Instant,
+}
+
+/// A request to a channel's callback address.
+#[derive(Debug, Clone, Copy)]
+pub struct Callback<'a> {
+    /// The address as the platform was given it.
+    pub url: &'a str,
+    /// Its headers.
+    pub headers: &'a reqwest::header::HeaderMap,
+    /// Its body.
+    pub body: &'a [u8],
+}
+
+/// What a callback says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called {
+    /// The platform's id of what it is about.
+    pub platform_id: String,
+    /// Whom it was for, as far as the callback says so: digits that the recipient ends with.
+    pub recipient: Option<String>,
+    /// Its last word; `None` when it says something else.
+    pub word: Option<Word>,
 }
 
 /// The outcome of a probe.

@@ -104,7 +104,7 @@ pub fn platforms(args: &PlatformsArgs) -> Outcome {
     } else if args.json {
         let rows: Vec<_> = PLATFORMS
             .iter()
-            .map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "pace": pace(p) }))
+            .map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "pace": pace(p), "final_word": p.word.in_words() }))
             .chain(preset::shipped().into_iter().map(|(name, p)| {
                 json!({ "name": name, "preset": true, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "pace": pace(p) })
             }))
@@ -112,7 +112,8 @@ pub fn platforms(args: &PlatformsArgs) -> Outcome {
         anstream::println!("{}", json!(rows));
     } else {
         for p in PLATFORMS {
-            anstream::println!("{:<14} {:<34} {}", p.name, p.title, p.about);
+            let word = Some(p.word.in_words()).filter(|word| !word.is_empty()).map(|word| format!("; {word}")).unwrap_or_default();
+            anstream::println!("{:<14} {:<34} {}{word}", p.name, p.title, p.about);
         }
         anstream::println!("\npresets, as `preset: {{ use: <name> }}`:");
         for (name, p) in preset::shipped() {
@@ -134,6 +135,8 @@ pub fn markdown() -> String {
             OnAmbiguous::Retry => "sent again",
             OnAmbiguous::Never => "never sent again",
         };
+        let word = p.word.in_words();
+        let unknown = if word.is_empty() { unknown.to_owned() } else { format!("{unknown}; {word}") };
         let resolved = if p.resolved_by_default { "yes" } else { "no" };
         let title = if p.docs.is_empty() { p.title.to_owned() } else { format!("[{}]({})", p.title, p.docs) };
         out.push_str(&format!("| `{name}` | {title} | {} | {} | {} | {resolved} | {unknown} |\n", p.about, p.limit, pace(p)));

@@ -249,8 +249,22 @@ fn carrier(message: &Value, delivery: &str) -> String {
         let line = format!("    page {} to {}: {} {}", cell["page"], text(&cell["recipient"]), text(&cell["state"]), text(&cell["code"]));
         out.push_str(line.trim_end());
         out.push('\n');
+        out.push_str(&receipt(&cell["receipt"]));
     }
     out
+}
+
+/// What the vendor said later, or when it is asked.
+fn receipt(of: &Value) -> String {
+    let text = |name: &str| of[name].as_str().unwrap_or_default();
+    match text("state") {
+        "" => String::new(),
+        "awaited" => format!("      the vendor's last word is awaited: asked {} times, next at {}\n", of["asked"], time(&of["due_at"])),
+        state => {
+            let code = if text("code").is_empty() { String::new() } else { format!(" (code {})", text("code")) };
+            format!("      {state} at {}: {}{code}\n", time(&of["heard_at"]), text("detail"))
+        }
+    }
 }
 
 fn attempts(out: &mut String, list: &Value) {

@@ -86,6 +86,7 @@ async fn straight(plan: &crate::delivery::Plan, generic: Option<&GenericMapping>
             idempotency_key: format!("{message}-{}", page.number),
             traceparent: String::new(),
             direct: true,
+            callback: String::new(),
         };
         for (i, result) in channel.driver.send(page, &channel.recipients, &cx).await {
             let to = channel.recipients.get(i).map(|r| r.masked()).unwrap_or_default();

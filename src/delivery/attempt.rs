@@ -245,6 +245,7 @@ impl Step {
             idempotency_key: job.idempotency_key(page),
             direct: job.caller.is_some(),
             traceparent: job.traces().next().unwrap_or_default().to_owned(),
+            callback: super::links::callback_url(&self.plan, &self.channel),
         };
         let fail = |kind, text: String| (0..to.len()).map(|i| (i, Err(SendError::new(kind, text.clone())))).collect();
         let Some(page) = job.pages.get(usize::from(page)) else { return fail(ErrorKind::Rejected, "the stored message lacks this page".into()) };
@@ -302,9 +303,10 @@ impl Step {
         // A message that goes back to its lanes is not kept; its attempt is, under its id, so that the pace and `show` know of it.
         let store = (!job.stored).then(|| job.record(self.channel.platform.name));
         let dissolved = outcome.next == Next::Dissolve;
+        let receipts = super::receipts::awaited(&self.channel, &job.cells, page, &to, now);
         let settlement = Settlement {
             fence: self.fence.clone(),
-            message: Some(SettledMessage { id: job.id, store, done: done || dissolved }),
+            message: Some(SettledMessage { id: job.id, store, done: done || dissolved, receipts }),
             attempt: Some(ended),
             cells: if job.stored { job.cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).cloned().collect() } else { Vec::new() },
             deliveries: std::mem::take(&mut outcome.deliveries),
@@ -415,7 +417,7 @@ impl Step {
         let bench = Bench { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, followers: &followers };
         let outcome = bench.judge(&mut job, u16::MAX, &[], &[]);
         let settlement = Settlement {
-            message: Some(SettledMessage { id: job.id, store: None, done: true }),
+            message: Some(SettledMessage { id: job.id, store: None, done: true, receipts: Vec::new() }),
             cells: job.cells.iter().filter(|c| c.state == CellState::Unknown).cloned().collect(),
             children: outcome.children,
             ..self.settlement(outcome.deliveries)
@@ -477,7 +479,7 @@ impl Step {
             answer: None,
         };
         Settlement {
-            message: Some(SettledMessage { id: job.id, store: None, done: true }),
+            message: Some(SettledMessage { id: job.id, store: None, done: true, receipts: Vec::new() }),
             attempt: job.begun.map(ended),
             cells: job.cells.iter().map(|cell| Cell { state: CellState::Dead, ..cell.clone() }).collect(),
             ..settlement

@@ -31,6 +31,7 @@ mod payload;
 pub mod plan;
 mod policy;
 mod reading;
+pub mod receipts;
 mod runner;
 pub mod simulate;
 mod tenure;

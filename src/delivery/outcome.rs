@@ -224,7 +224,7 @@ impl Bench<'_> {
     }
 
     /// The delivery that carries a member's alerts on another channel; only what is resolved, when it follows an earlier fallback.
-    fn child(&self, member: &Waiting, name: &str, rest: Vec<String>, resolved_only: bool) -> Option<Child> {
+    pub(super) fn child(&self, member: &Waiting, name: &str, rest: Vec<String>, resolved_only: bool) -> Option<Child> {
         let channel = self.plan.channel(name)?;
         let event = member.event.as_deref();
         let mut target = member.target.clone();

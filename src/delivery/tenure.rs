@@ -144,7 +144,7 @@ impl Runner {
         };
         let settlement = Settlement {
             fence: Fence { outlet: self.outlet.clone(), epoch: self.epoch },
-            message: Some(SettledMessage { id: open.id, store: None, done: true }),
+            message: Some(SettledMessage { id: open.id, store: None, done: true, receipts: Vec::new() }),
             attempt: None,
             cells: open.cells.iter().filter(|cell| cell.state == CellState::Begun).map(|c| Cell { state: CellState::Unknown, ..c.clone() }).collect(),
             deliveries: open.members.iter().map(change).collect(),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::delivery::heartbeat::HeartbeatState;
 use crate::model::{Coverage, DeliveryId, Event, EventId, MessageId};
-use crate::store::{Accepted, AttemptRow, CellState, DeliveryRow, EventRow, State};
+use crate::store::{Accepted, AttemptRow, CellState, DeliveryRow, EventRow, ReceiptState, State};
 
 /// An error (RFC 9457).
 #[derive(Debug, Serialize, JsonSchema)]
@@ -205,6 +205,29 @@ pub struct CellStory {
     pub platform_id: Option<String>,
     /// The platform's last code.
     pub code: Option<String>,
+    /// What its vendor said later, where one does (SMS, calls).
+    pub receipt: Option<ReceiptStory>,
+}
+
+/// The last word on what a vendor took.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ReceiptStory {
+    /// How it stands.
+    pub state: ReceiptState,
+    /// When the vendor took it, Unix milliseconds.
+    pub sent_at: i64,
+    /// How often the vendor was asked.
+    pub asked: u32,
+    /// When it is asked next, or given up; null when the state is final.
+    pub due_at: Option<i64>,
+    /// After this it is not waited for any more.
+    pub until: i64,
+    /// When the state became final.
+    pub heard_at: Option<i64>,
+    /// The vendor's code.
+    pub code: Option<String>,
+    /// What happened, in words.
+    pub detail: Option<String>,
 }
 
 /// New deliveries in place of old ones.
@@ -274,6 +297,8 @@ pub struct ChannelState {
     pub muted_until: Option<i64>,
     /// Why.
     pub muted_reason: Option<String>,
+    /// Where its vendor can tell its last word, to be entered in the vendor's console; null without `server.external_url`, and where none calls back.
+    pub callback: Option<String>,
 }
 
 /// A mute, or its end.

@@ -12,6 +12,7 @@ mod health;
 mod legacy;
 mod message_page;
 pub mod openapi;
+mod receipts;
 pub mod serve;
 mod webhook;
 
@@ -197,6 +198,13 @@ fn paths() -> Paths {
                 .query([Param::text("k", "The link's signature")])
                 .gives_html()
                 .refuses(&[404])],
+        )
+        .at(
+            "/receipts/{channel}",
+            [Op::post("receipt", "Where SMS and voice vendors say what became of what they took; the address is a secret", receipts::take)
+                .query([Param::text("k", "The address's secret part")])
+                .gives::<receipts::Heard>()
+                .refuses(&[403, 404])],
         )
         .at("/", [Op::get("index", "What this is", health::index)])
 }

@@ -70,6 +70,7 @@ pub struct Metrics {
     month: Family<Channel, Gauge>,
     fallbacks: Family<Rendered, Counter>,
     merged: Family<Channel, Counter>,
+    receipts: Family<Delivered, Counter>,
     store_errors: Counter,
     fenced: Counter,
     reload_ok: Gauge,
@@ -107,6 +108,7 @@ impl Metrics {
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 13)));
         let (queue, oldest, paused, held, month) = (Family::default(), Family::default(), Family::default(), Family::default(), Family::default());
         let (fallbacks, merged, alarms) = (Family::default(), Family::default(), Family::default());
+        let receipts: Family<Delivered, Counter> = Family::default();
         let (store_errors, fenced, reload_ok, reload_at, store_bytes) =
             (Counter::default(), Counter::default(), Gauge::default(), Gauge::default(), Gauge::default());
         let accept = Histogram::new(exponential_buckets(0.0005, 2.0, 14));
@@ -120,6 +122,7 @@ impl Metrics {
         registry.register("channel_month_sent", "Messages sent this month by the channel's outlet", month.clone());
         registry.register("render_fallback", "Messages whose template failed or was refused, sent with the built-in text", fallbacks.clone());
         registry.register("merged_deliveries", "Deliveries that left in a fold or digest with others", merged.clone());
+        registry.register("receipts", "Last words of SMS and voice vendors: whether what they took reached its person", receipts.clone());
         registry.register("store_errors", "Reads and writes the store refused", store_errors.clone());
         registry.register("fenced_settlements", "Outcomes that came after the outlet had another owner", fenced.clone());
         registry.register("config_reload_ok", "1 if the last reload of the configuration worked", reload_ok.clone());
@@ -149,6 +152,7 @@ impl Metrics {
             month,
             fallbacks,
             merged,
+            receipts,
             store_errors,
             fenced,
             reload_ok,
@@ -222,6 +226,18 @@ impl Metrics {
     /// Deliveries left together in one message.
     pub fn merged(&self, channel: &str, n: u64) {
         self.merged.get_or_create(&Channel { channel: channel.to_owned() }).inc_by(n);
+    }
+
+    /// A vendor's last word on what it took: `delivered`, `undelivered`, `unheard`.
+    pub fn receipt(&self, platform: &'static str, channel: &str, outcome: &'static str) {
+        self.receipts.get_or_create(&Delivered { platform, channel: channel.to_owned(), outcome }).inc();
+    }
+
+    /// A channel whose vendor says later what became of what it took: what is counted begins at 0.
+    pub fn receipts_of(&self, platform: &'static str, channel: &str) {
+        for outcome in ["delivered", "undelivered", "unheard"] {
+            self.receipts.get_or_create(&Delivered { platform, channel: channel.to_owned(), outcome }).inc_by(0);
+        }
     }
 
     /// The store refused a read or a write.

@@ -12,6 +12,7 @@ mod recipient;
 mod secret;
 mod severity;
 mod unreadable;
+mod word;
 
 pub use alert::{Alert, Event, Labels, Note, SenderKind, Status};
 pub use decode::decode_guess;
@@ -24,3 +25,4 @@ pub use recipient::Recipient;
 pub use secret::{Secret, SecretSource, scrub};
 pub use severity::{Severity, SeverityScale};
 pub use unreadable::unreadable;
+pub use word::Word;

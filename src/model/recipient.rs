@@ -20,6 +20,11 @@ impl Recipient {
         &self.0
     }
 
+    /// Whether the address ends with this, as one does that is told without its country.
+    pub fn ends_with(&self, end: &str) -> bool {
+        self.0.ends_with(end)
+    }
+
     /// `o***@e***.com`, `138****0000`, `zh***`: enough to recognise, not enough to reach.
     pub fn masked(&self) -> String {
         if self.0.starts_with('#') || self.0.starts_with('@') {

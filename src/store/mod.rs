@@ -121,6 +121,20 @@ pub trait Store: Send + Sync + 'static {
         now: i64,
     ) -> Result<Vec<AcceptedDelivery>, StoreError>;
 
+    /// Receipts whose vendor is to be asked by `now`, the longest due first; at most `limit`. Read only.
+    async fn receipts_due(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
+
+    /// The awaited receipt of a channel with this id of its vendor's. Read only.
+    async fn receipt_of(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
+
+    /// The queued deliveries in `sent` that a message carried, and whether their alerts are over: the lane in which the delivery, or the one it is a
+    /// fallback of, was born got something newer that carries no firing alert. Read only.
+    async fn carried(&self, message: MessageId) -> Result<Vec<Carried>, StoreError>;
+
+    /// Writes what was heard of an awaited receipt, and with its last word the fallback children, in one transaction. Gives the children as accepted
+    /// deliveries, to hand to their runners; `None` when the receipt is not awaited any more: nothing was written then.
+    async fn hear(&self, heard: HeardReceipt) -> Result<Option<Vec<AcceptedDelivery>>, StoreError>;
+
     /// Gives `dead`, `dropped`, `expired`, `skipped` or `unknown` deliveries a new life: for each a new queued delivery of the same event and target
     /// to the same channel (or to `to`), with `origin_id` NULL and `reason` naming the old one; the old one keeps its state and gains a note in its
     /// `reason`. Waiting deliveries given with `to` are moved (the old one becomes `dropped`). One transaction. Gives the new ones as accepted.

@@ -50,6 +50,7 @@ fn exported() -> BTreeSet<String> {
     metrics.oldest("ops", std::time::Duration::ZERO);
     metrics.outlet("ops", std::time::Duration::ZERO, false);
     metrics.month("ops", 1);
+    metrics.receipt("twilio_sms", "ops", "delivered");
     metrics.alarm("WatchfireDisk");
     metrics.heartbeat("Watchdog", 0, false);
     let text = metrics.text();

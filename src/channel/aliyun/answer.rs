@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::channel::kit::{Reply, Row, classify_status, look_up, parse};
-use crate::model::{ErrorKind, Receipt, SendError};
+use crate::model::{ErrorKind, Receipt, SendError, Word};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -22,75 +23,130 @@ struct Answer {
     call_id: Option<String>,
 }
 
+/// Codes of both products, and of the gateway before them. The pages above, and <https://help.aliyun.com/document_detail/101347.html>.
 const KNOWN: &[Row] = &[
     (
-        &["isp.SYSTEM_ERROR", "isp.GATEWAY_ERROR", "isv.VOICE_CALL_FAIL", "ServiceUnavailable", "InternalError"],
+        &["isp.SYSTEM_ERROR", "isp.GATEWAY_ERROR", "isp.UNKNOWN_ERROR", "isv.VOICE_CALL_FAIL", "ServiceUnavailable", "SignatureNonceUsed"],
         ErrorKind::Transient,
         "it could not serve the request this time",
     ),
     (
-        &["Throttling", "Throttling.User", "Throttling.Api"],
+        &["Throttling", "Throttling.User", "Throttling.Api", "isv.FLOW_LIMIT", "isv.LIMIT_EXCEEDED"],
         ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(2)) },
         "too many requests came too fast",
     ),
+    // A day or a month is too long for an alert: another way must be found.
     (
-        &["isv.DAY_LIMIT_CONTROL", "isv.MONTH_LIMIT_CONTROL"],
+        &["isv.DAY_LIMIT_CONTROL", "isv.MONTH_LIMIT_CONTROL", "isv.SMS_OVER_LIMIT", "isv.REACHED_LIMIT"],
         ErrorKind::Rejected,
         "the account's own limit for the day or month is reached; raise it in the console",
     ),
     (&["isv.OUT_OF_SERVICE", "isv.AMOUNT_NOT_ENOUGH"], ErrorKind::Misconfigured, "the account has no balance or is out of service; top it up"),
     (
-        &["isv.SMS_SIGNATURE_ILLEGAL", "isv.SMS_SIGN_ILLEGAL", "isv.SIGN_STATE_ILLEGAL", "isv.SMS_SIGNATURE_SCENE_ILLEGAL"],
+        &[
+            "isv.SMS_SIGNATURE_ILLEGAL",
+            "isv.SMS_SIGN_ILLEGAL",
+            "isv.SIGN_STATE_ILLEGAL",
+            "isv.SIGN_NAME_ILLEGAL",
+            "isv.SMS_SIGNATURE_SCENE_ILLEGAL",
+            "SIGNATURE_BLACKLIST",
+        ],
         ErrorKind::Misconfigured,
-        "the signature is not approved for this account; check `sign_name`",
+        "the signature is not approved for this account or for this kind of template; check `sign_name`",
     ),
     (
-        &["isv.SMS_TEMPLATE_ILLEGAL", "isv.TTS_TEMPLATE_ILLEGAL"],
+        &["isv.TTS_TEMPLATE_ILLEGAL", "isv.VOICE_FILE_ILLEGAL", "InvalidTemplateCode.Malformed"],
         ErrorKind::Misconfigured,
         "the template is not approved for this account; check `template`",
     ),
-    (&["isv.DISPLAY_NUMBER_ILLEGAL"], ErrorKind::Misconfigured, "the number that is shown is not one of the account's; check `show_number`"),
+    (
+        &["isv.DISPLAY_NUMBER_ILLEGAL", "isv.DISPLAY_NUMBER_NOT_EXIST", "isv.NO_AVAILABLE_DISPLAY_NUMBER"],
+        ErrorKind::Misconfigured,
+        "the number that is shown is not one of the account's; check `show_number`",
+    ),
     (
         &[
             "isv.EXTEND_CODE_ERROR",
             "isv.DENY_IP_RANGE",
-            "isv.DOMESTIC_NUMBER_NOT_SUPPORTED",
             "isp.RAM_PERMISSION_DENY",
+            "isv.RAM_PERMISSION_DENY",
             "isv.PRODUCT_UN_SUBSCRIPT",
             "isv.PRODUCT_UNSUBSCRIBE",
             "isv.ACCOUNT_NOT_EXISTS",
             "isv.ACCOUNT_ABNORMAL",
+            "isv.SECURITY_FROZEN_ACCOUNT",
+            "isv.TEST_SIGN_TEMPLATE_LIMIT",
+            "isv.SMS_TEST_SIGN_TEMPLATE_LIMIT",
             "NoPermission",
+            "Forbidden.RAM",
+            "InvalidAction.NotFound",
+            "InvalidVersion",
         ],
         ErrorKind::Misconfigured,
         "the account may not do this; look at its permissions and products in the console",
     ),
     (
-        &["SignatureDoesNotMatch", "IncompleteSignature", "InvalidAccessKeyId.NotFound", "InvalidAccessKeyId.Inactive", "InvalidTimeStamp.Expired"],
+        &[
+            "SignatureDoesNotMatch",
+            "IncompleteSignature",
+            "InvalidAccessKeyId.NotFound",
+            "InvalidAccessKeyId.Inactive",
+            "InvalidAccessKeyId",
+            "Forbidden.AccessKeyDisabled",
+            "InvalidSecurityToken.Expired",
+            "InvalidTimeStamp.Expired",
+            "InvalidTimeStamp.Format",
+        ],
         ErrorKind::Misconfigured,
         "the AccessKey is not accepted; check `access_key_id` and `access_key_secret`, and this machine's clock",
     ),
+    (&["isv.BLACK_KEY_CONTROL_LIMIT"], ErrorKind::Rejected, "a variable holds a word that is not allowed; put it into the template, or leave it out"),
+    (&["isv.SMS_CONTENT_ILLEGAL"], ErrorKind::Rejected, "the text holds what may not be sent"),
     (
         &[
             "isv.TEMPLATE_MISSING_PARAMETERS",
             "isv.TEMPLATE_PARAMS_ILLEGAL",
+            "isv.SMS_TEMPLATE_ILLEGAL",
             "isv.INVALID_JSON_PARAM",
             "isv.PARAM_LENGTH_LIMIT",
             "isv.PARAM_NOT_SUPPORT_URL",
-            "isv.SMS_CONTENT_ILLEGAL",
             "isv.INVALID_PARAMETERS",
         ],
         ErrorKind::Rejected,
-        "the template's variables are not accepted; check `params` and `max_param`",
+        VARIABLES,
     ),
 ];
 
-/// Codes that refuse the number (same pages).
-const NUMBER: [&str; 4] = ["isv.MOBILE_NUMBER_ILLEGAL", "isv.MOBILE_COUNT_OVER_LIMIT", "isv.BLACK_KEY_CONTROL_LIMIT", "isv.COMPLAINT_REJECT"];
+const VARIABLES: &str = "the template's variables are not accepted";
 
-/// The answer to an SMS or a call.
-pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
-    if reply.status() >= 500 && reply.json::<Answer>().is_none() {
+/// Codes that refuse the number (same pages).
+const NUMBER: [&str; 9] = [
+    "isv.MOBILE_NUMBER_ILLEGAL",
+    "isv.CALLED_NUMBER_ILLEGAL",
+    "isv.MOBILE_COUNT_OVER_LIMIT",
+    "isv.DOMESTIC_NUMBER_NOT_SUPPORTED",
+    "isv.CUSTOMER_REFUSED",
+    "isv.BLACK_LIST_LIMIT",
+    "isv.SMS_TEST_NUMBER_LIMIT",
+    "isv.TEST_NUMBER_LIMIT",
+    "isv.COMPLAINT_REJECT",
+];
+
+/// Messages of `isv.SMS_TEMPLATE_ILLEGAL` that are about the template itself. Any other is about the variables of this one message, most often
+/// 请检查模板内容与模板参数是否匹配 (the template and its parameters differ).
+const NO_TEMPLATE: [&str; 5] =
+    ["该账号下找不到对应模板", "模板不存在", "模板未审核通过", "The specified template does not exist", "The template is not approved"];
+
+/// The windows of `isv.BUSINESS_LIMIT_CONTROL`, by how its message begins (触发分钟级流控Permits:1): a minute is waited for; of an hour or a day,
+/// and where none is named, another way must be found. <https://help.aliyun.com/zh/sms/user-guide/configure-delivery-limits>
+const MINUTE: [&str; 3] = ["触发分钟级流控", "触发号码分钟级流控", "Triggered minute-level"];
+
+/// The answer to an SMS or a call. `variables` are the names of the template's variables, for the advice.
+pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Receipt, SendError> {
+    let read = reply.json::<Answer>();
+    // What failed on the way back may have been carried out, unless the body says which of the vendor's own codes it is.
+    let named = read.as_ref().is_some_and(|answer| look_up(KNOWN, &answer.code).is_some());
+    if reply.status() >= 500 && !named {
         let summary = "Alibaba Cloud failed while it handled the request; it may have been carried out";
         return Err(reply.error(ErrorKind::Ambiguous, format!("HTTP {}", reply.status()), summary));
     }
@@ -100,8 +156,7 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     }
     let code = answer.code.as_str();
     if code == "isv.BUSINESS_LIMIT_CONTROL" {
-        // Its message names the window (触发分钟级流控): a minute is waited for, of an hour or a day another way must be found.
-        let minute = answer.message.contains("分钟") || answer.message.contains("minute");
+        let minute = MINUTE.iter().any(|phrase| answer.message.starts_with(phrase));
         let kind = if minute { ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(60)) } } else { ErrorKind::Rejected };
         let text = format!("this number gets no more for now, by the account's frequency limits (\"{}\")", answer.message);
         let error = reply.error(kind, code, text);
@@ -110,8 +165,20 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     if NUMBER.contains(&code) {
         return Err(reply.error(ErrorKind::Rejected, code, format!("Alibaba Cloud does not reach this number: {}", answer.message)).of_recipient());
     }
+    if code == "isv.SMS_TEMPLATE_ILLEGAL" && NO_TEMPLATE.iter().any(|phrase| answer.message.starts_with(phrase)) {
+        let text = format!("Alibaba Cloud: the template is not approved for this account; check `template` (\"{}\")", answer.message);
+        return Err(reply.error(ErrorKind::Misconfigured, code, text));
+    }
     let by_status = || classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind);
-    let (kind, advice) = look_up(KNOWN, code).unwrap_or_else(|| (by_status(), "see the code in the list of errors"));
+    // `isp.` codes are the vendor's own trouble, `isv.` codes the caller's.
+    let unknown = || if code.starts_with("isp.") { ErrorKind::Transient } else { by_status() };
+    let (kind, advice) = look_up(KNOWN, code).unwrap_or_else(|| (unknown(), "see the code in the list of errors"));
+    let advice = match advice {
+        VARIABLES if variables.is_empty() => format!("{VARIABLES}; the template has some, and `params` names none"),
+        VARIABLES => format!("{VARIABLES}: compare {variables} in `params` with the template's, their kinds and their length (`max_param`)"),
+        advice => advice.to_owned(),
+    };
+    let code = if code.is_empty() || code == "OK" { format!("HTTP {}", reply.status()) } else { code.to_owned() };
     Err(reply.error(kind, code, format!("Alibaba Cloud: {advice} (\"{}\")", answer.message)))
 }
 
@@ -138,6 +205,103 @@ struct DetailList {
 struct Detail {
     #[serde(default)]
     out_id: String,
+    #[serde(default)]
+    send_status: i64,
+    #[serde(default)]
+    err_code: String,
+}
+
+/// Whether the answer to a question is one, and no refusal.
+fn answered(reply: &Reply, now: Timestamp) -> Result<bool, SendError> {
+    let answer: Answer = parse(reply, now)?;
+    match answer.code.as_str() {
+        "OK" if reply.is_success() => Ok(true),
+        // It knows nothing of it yet.
+        "isv.BILLID_NOT_EXIST" | "isv.BILL_ID_NOT_EXIST" => Ok(false),
+        _ => Err(of(reply, "", now).err().unwrap_or_else(|| reply.error(ErrorKind::Transient, "none", "it did not say what became of it"))),
+    }
+}
+
+/// What became of an SMS, by its id of theirs or, when that was lost, of ours.
+/// <https://help.aliyun.com/zh/sms/developer-reference/api-dysmsapi-2017-05-25-querysenddetails>; the carriers' codes:
+/// <https://help.aliyun.com/zh/sms/product-overview/delivery-receipt-error-codes>
+pub(super) fn word_of_sms(reply: &Reply, out_id: Option<&str>, now: Timestamp) -> Result<Option<Word>, SendError> {
+    if !answered(reply, now)? {
+        return Ok(None);
+    }
+    let details = reply.json::<Details>().map(|found| found.list.details).unwrap_or_default();
+    let ours = details.into_iter().find(|detail| out_id.is_none_or(|id| detail.out_id == id));
+    Ok(ours.and_then(|detail| match detail.send_status {
+        3 => Some(Word::delivered("DELIVERED", "it is on the phone")),
+        2 => Some(Word::undelivered(detail.err_code.clone(), format!("the carrier could not deliver it (\"{}\")", detail.err_code))),
+        _ => None,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CallAnswer {
+    #[serde(default)]
+    data: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CallDetail {
+    #[serde(default)]
+    state: Value,
+    #[serde(default)]
+    state_desc: String,
+}
+
+/// How calls end: <https://help.aliyun.com/zh/vms/developer-reference/operators-receipt-error-code>
+const ANSWERED: [&str; 4] = ["200000", "200001", "200008", "300000"];
+const NOT_REACHED: &[(&str, &str)] = &[
+    ("200002", "the line was busy"),
+    ("200003", "nobody answered the call"),
+    ("200004", "the number does not exist"),
+    ("200005", "the phone could not be reached, or the call was rejected"),
+    ("200006", "the voice file could not be played"),
+    ("200007", "the phone is out of reach"),
+    ("200010", "the phone is switched off"),
+    ("200011", "the number is out of service"),
+    ("200012", "the call was lost"),
+    ("200104", "the calling number is restricted"),
+    ("200105", "the called number is restricted"),
+    ("200111", "the call was rejected"),
+    ("200112", "the line was busy"),
+    ("200113", "nobody answered the call"),
+    ("200116", "the number does not exist"),
+    ("200117", "the number that is shown is not allowed"),
+    ("200118", "calls are not allowed at this hour"),
+    ("200119", "the number was called too often"),
+    ("200120", "the phone is out of reach"),
+    ("200121", "too many calls at once"),
+    ("200130", "it was not found out why"),
+    ("999999", "the vendor's system failed"),
+    ("500", "the carrier failed"),
+    ("400", "the carrier's network is full"),
+    ("482", "the number cannot be reached now"),
+    ("476", "the calling number was taken back"),
+];
+
+/// What became of a call. <https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-querycalldetailbycallid>
+pub(super) fn word_of_call(reply: &Reply, now: Timestamp) -> Result<Option<Word>, SendError> {
+    if !answered(reply, now)? {
+        return Ok(None);
+    }
+    let answer = reply.json::<CallAnswer>();
+    let detail: Option<CallDetail> = answer.and_then(|answer| serde_json::from_str(&answer.data).ok());
+    let Some(detail) = detail else { return Ok(None) };
+    let state = detail.state.as_str().map_or_else(|| detail.state.to_string(), str::to_owned);
+    if ANSWERED.contains(&state.as_str()) {
+        return Ok(Some(Word::delivered(state, "the call was answered")));
+    }
+    let found = NOT_REACHED.iter().find(|(code, _)| *code == state);
+    Ok(found.map(|(code, what)| {
+        let described = if detail.state_desc.is_empty() { String::new() } else { format!(" (\"{}\")", detail.state_desc) };
+        Word::undelivered(*code, format!("{what}{described}"))
+    }))
 }
 
 /// Whether the list of what was sent holds the SMS with this id of ours: <https://help.aliyun.com/zh/sms/developer-reference/api-dysmsapi-2017-05-25-querysenddetails>

@@ -9,6 +9,7 @@ pub mod voice;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -16,8 +17,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::kit::{self, phone};
-use super::{BuildContext, Problem, SendContext};
+use super::kit;
+use super::kit::phone::{self, Use};
+use super::{BuildContext, Problem, SendContext, Sent};
 use crate::model::{AttemptId, Page, Secret, SecretSource, SendError};
 
 const VERSION: &str = "2017-05-25";
@@ -38,7 +40,8 @@ pub struct Account {
     /// The template's variables: name to text, in which `{text}`, `{title}`, `{severity}` and `{status}` are filled in.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
-    /// Longest value of a variable in characters; longer ones are cut with `…`. Default 35.
+    /// Longest value of a variable in characters; longer ones are cut with `…`. Default 35 for SMS; in a call what fits into the 250 characters
+    /// of all variables.
     #[serde(default)]
     pub max_param: Option<usize>,
     /// For calls in dedicated mode: the number that is shown.
@@ -54,12 +57,25 @@ pub struct Account {
     pub ca_file: Option<PathBuf>,
 }
 
-/// Characters of one variable in a notification template: <https://help.aliyun.com/zh/sms/user-guide/sms-template-specifications>
-const MAX_PARAM: usize = 35;
+/// What the variables of a product's template may hold.
+#[derive(Clone, Copy)]
+struct Room {
+    /// Characters of one value.
+    each: usize,
+    /// Characters of the variables' JSON.
+    all: usize,
+}
+
+/// A page's variables.
+struct Params {
+    json: String,
+    /// Characters that were left out so that they fit.
+    cut: usize,
+}
 
 impl Account {
     fn check(&self, key: &str) -> Vec<Problem> {
-        let mut problems = phone::check_numbers(&format!("{key}.to"), &self.to);
+        let mut problems = phone::check_numbers(&format!("{key}.to"), &self.to, if key == "aliyun_sms" { Use::Mobile } else { Use::Call });
         problems.extend(kit::check_text(&format!("{key}.access_key_id"), &self.access_key_id, "copy it from the RAM console"));
         problems.extend(kit::check_secret(&format!("{key}.access_key_secret"), &self.access_key_secret));
         problems.extend(kit::check_text(&format!("{key}.template"), &self.template, "write the approved template's code"));
@@ -93,13 +109,23 @@ struct Line {
 }
 
 impl Line {
-    /// The template's variables for a page, as JSON; a direct call's own come first.
-    fn params(&self, page: &Page) -> String {
-        let most = self.account.max_param.unwrap_or(MAX_PARAM);
-        let mut params: BTreeMap<String, String> =
-            self.account.params.iter().map(|(name, pattern)| (name.clone(), phone::fill(pattern, page, most))).collect();
-        params.extend(phone::given(page));
-        serde_json::to_string(&params).unwrap_or_default()
+    /// The template's variables for a page; a direct call's own come first, as they are.
+    fn params(&self, page: &Page, room: Room) -> Params {
+        let given = phone::given(page);
+        let patterns = self.account.params.iter().filter(|(name, _)| !given.contains_key(*name));
+        let mut own: BTreeMap<String, String> = patterns.map(|(name, pattern)| (name.clone(), phone::fill(pattern, page))).collect();
+        let quoted = |text: &str| serde_json::to_string(text).map_or(0, |json| json.chars().count());
+        // `"name":"value",` for each, and the brackets.
+        let names = own.keys().chain(given.keys()).map(|name| quoted(name) + 2).sum::<usize>() + 1;
+        let taken = names + given.values().map(|value| quoted(value)).sum::<usize>();
+        let cut = phone::fit(own.values_mut(), self.account.max_param.unwrap_or(room.each), room.all.saturating_sub(taken), quoted);
+        own.extend(given);
+        Params { json: serde_json::to_string(&own).unwrap_or_default(), cut }
+    }
+
+    /// The names of the variables that the configuration fills: `name`, `severity`.
+    fn variables(&self) -> String {
+        self.account.params.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     }
 
     /// One signed request. All parameters stand in the query; the body is empty.
@@ -131,6 +157,20 @@ impl Line {
         }
     }
 }
+
+impl Line {
+    /// A question about something sent, asked once more when the clocks differ.
+    async fn inquire(&self, action: &str, params: &[(&str, &str)], sent: &Sent<'_>) -> Result<kit::Reply, SendError> {
+        let reply = self.ask(action, params, sent.now, sent.deadline, true).await?;
+        match (answer::is_clock_trouble(&reply), reply.date()) {
+            (true, Some(date)) => self.ask(action, params, date, sent.deadline, true).await,
+            _ => Ok(reply),
+        }
+    }
+}
+
+/// China has one time zone and no summer time: its days begin at 16:00 UTC.
+const CHINA: Duration = Duration::from_secs(8 * 3600);
 
 struct Signed {
     query: String,

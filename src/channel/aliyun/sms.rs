@@ -7,13 +7,19 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Account, Line, answer};
+use super::{Account, CHINA, Line, Params, Room, answer};
 use crate::channel::kit::{cut_units, phone};
-use crate::channel::{BuildContext, Built, CellResult, Channel, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext};
-use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size};
+use crate::channel::{
+    Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
+};
+use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size, Word};
 
 /// Our own: the text only fills variables.
 const MAX_TEXT: usize = 500;
+
+/// One variable of a notification template takes 35 characters: <https://help.aliyun.com/zh/sms/user-guide/sms-template-specifications>.
+/// Of all together an SMS's own 500 are the bound.
+const ROOM: Room = Room { each: 35, all: MAX_TEXT };
 
 /// The card.
 pub static PLATFORM: Platform = Platform {
@@ -34,6 +40,11 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     pings: crate::channel::card::Pings::NEEDLESS,
+    word: FinalWord::Later(Later {
+        ask: Some(Ask { first: Duration::from_secs(20), every: Duration::from_secs(20), most: Duration::from_secs(1800) }),
+        calls_back: false,
+        within: Duration::from_secs(86_400),
+    }),
     payload: false,
 };
 
@@ -71,7 +82,7 @@ struct Driver(Line);
 #[async_trait]
 impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
-        let params = self.0.params(page);
+        let params = self.0.params(page, ROOM);
         let mut results = Vec::with_capacity(to.len());
         // The card says one recipient an attempt, so that each number has a result of its own.
         for (place, number) in to.iter().enumerate() {
@@ -79,13 +90,25 @@ impl Channel for Driver {
         }
         results
     }
+
+    async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
+        let number = phone::dialled(sent.recipient.expose());
+        let day = (sent.at + CHINA).strftime("%Y%m%d").to_string();
+        let mut ask = vec![("PhoneNumber", number.as_str()), ("SendDate", &day), ("PageSize", "50"), ("CurrentPage", "1")];
+        let out_id = sent.platform_id.strip_prefix(OUT_ID);
+        if out_id.is_none() {
+            ask.push(("BizId", sent.platform_id));
+        }
+        answer::word_of_sms(&self.0.inquire("QuerySendDetails", &ask, sent).await?, out_id, sent.now)
+    }
 }
 
+/// Marks an id of ours in the place of the vendor's, which was lost with its answer.
+const OUT_ID: &str = "out_id:";
+
 impl Driver {
-    async fn one(&self, to: &str, params: &str, cx: &SendContext) -> Result<Receipt, SendError> {
-        let Some(number) = phone::e164(to) else {
-            return Err(SendError::new(ErrorKind::Rejected, "it is not a phone number that a carrier would take").of_recipient());
-        };
+    async fn one(&self, to: &str, params: &Params, cx: &SendContext) -> Result<Receipt, SendError> {
+        let number = phone::reachable(to, phone::Use::Mobile)?;
         // An id of ours by which a lost answer is found again.
         let out_id = cut_units(&cx.idempotency_key, 32);
         let sign = self.0.account.sign_name.as_deref().unwrap_or_default().trim();
@@ -93,22 +116,24 @@ impl Driver {
             ("PhoneNumbers", number.trim_start_matches('+')),
             ("SignName", sign),
             ("TemplateCode", self.0.account.template.as_str()),
-            ("TemplateParam", params),
+            ("TemplateParam", params.json.as_str()),
             ("OutId", &out_id),
         ];
-        match self.0.order("SendSms", &order, cx).await.and_then(|reply| answer::of(&reply, cx.now)) {
-            Err(error) if error.kind == ErrorKind::Ambiguous && self.was_sent(&number, &out_id, cx).await => {
-                Ok(Receipt { platform_id: None, code: "found".into(), answer: "the answer was lost; asked again, Alibaba Cloud has sent it".into() })
-            }
-            result => result,
+        match self.0.order("SendSms", &order, cx).await.and_then(|reply| answer::of(&reply, &self.0.variables(), cx.now)) {
+            Err(error) if error.kind == ErrorKind::Ambiguous && self.was_sent(&number, &out_id, cx).await => Ok(Receipt {
+                platform_id: Some(format!("{OUT_ID}{out_id}")),
+                code: "found".into(),
+                answer: "the answer was lost; asked again, Alibaba Cloud has sent it".into(),
+            }),
+            result => phone::told(result, params.cut),
         }
     }
 
     async fn was_sent(&self, number: &str, out_id: &str, cx: &SendContext) -> bool {
         // Its days are China's.
-        let day = (cx.now + Duration::from_secs(8 * 3600)).strftime("%Y%m%d").to_string();
-        let ask =
-            [("PhoneNumber", number.trim_start_matches("+86").trim_start_matches('+')), ("SendDate", &day), ("PageSize", "20"), ("CurrentPage", "1")];
+        let day = (cx.now + CHINA).strftime("%Y%m%d").to_string();
+        let dialled = phone::dialled(number);
+        let ask = [("PhoneNumber", dialled.as_str()), ("SendDate", &day), ("PageSize", "20"), ("CurrentPage", "1")];
         match self.0.ask("QuerySendDetails", &ask, cx.now, cx.deadline, true).await {
             Ok(reply) => answer::holds(&reply, out_id),
             Err(_) => false,

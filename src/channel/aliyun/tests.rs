@@ -60,7 +60,8 @@ async fn a_lost_answer_is_looked_up_by_our_own_id() {
     let stand = Stand::start([Scripted::new(502, ""), list("0123456789abcdef"), Scripted::new(502, ""), list("another")]).await;
     let sms = build::<sms::Config>(SMS, &stand.base).unwrap().channel;
     let page = page(&[("text", "x")]);
-    assert_eq!(kinds(&sms.send(&page, &to(), &context()).await), [Ok(None)]);
+    let ours = "out_id:0123456789abcdef".to_owned();
+    assert_eq!(kinds(&sms.send(&page, &to(), &context()).await), [Ok(Some(ours))], "an id by which its last word can be asked for");
     assert_eq!(kinds(&sms.send(&page, &to(), &context()).await), [Err((Ambiguous, Some("HTTP 502".to_owned())))]);
     let asked = &stand.seen()[1];
     assert_eq!((asked.header("x-acs-action"), asked.query("SendDate").as_deref()), ("QuerySendDetails", Some("20231115")));
@@ -70,25 +71,65 @@ async fn a_lost_answer_is_looked_up_by_our_own_id() {
 async fn answers_mean_what_the_vendor_says() {
     let no = |code: &str, message: &str| Scripted::from(format!(r#"{{"Code":"{code}","Message":"{message}","RequestId":"R"}}"#).as_str());
     let wait = |s| RateLimited { retry_after: Some(Duration::from_secs(s)) };
+    let differ = "请检查模板内容与模板参数是否匹配";
+    // The answer, what it means, whether it is about the number, its code, and a word of the advice.
     let rows = [
-        (no("isv.BUSINESS_LIMIT_CONTROL", "触发分钟级流控Permits:1"), wait(60), "isv.BUSINESS_LIMIT_CONTROL"),
-        (no("isv.BUSINESS_LIMIT_CONTROL", "触发天级流控Permits:10"), Rejected, "isv.BUSINESS_LIMIT_CONTROL"),
-        (no("Throttling.User", "slow"), wait(2), "Throttling.User"),
-        (no("isv.AMOUNT_NOT_ENOUGH", "no money"), Misconfigured, "isv.AMOUNT_NOT_ENOUGH"),
-        (no("isv.SMS_TEMPLATE_ILLEGAL", "no"), Misconfigured, "isv.SMS_TEMPLATE_ILLEGAL"),
-        (no("isv.MOBILE_NUMBER_ILLEGAL", "no"), Rejected, "isv.MOBILE_NUMBER_ILLEGAL"),
-        (no("isv.PARAM_LENGTH_LIMIT", "no"), Rejected, "isv.PARAM_LENGTH_LIMIT"),
-        (no("isp.SYSTEM_ERROR", "no"), Transient, "isp.SYSTEM_ERROR"),
-        (Scripted::new(400, r#"{"Code":"SignatureDoesNotMatch","Message":"no"}"#), Misconfigured, "SignatureDoesNotMatch"),
-        (Scripted::from("<html>login</html>"), Transient, "HTTP 200"),
+        (no("isv.BUSINESS_LIMIT_CONTROL", "触发分钟级流控Permits:1"), wait(60), false, "isv.BUSINESS_LIMIT_CONTROL", "frequency"),
+        (no("isv.BUSINESS_LIMIT_CONTROL", "触发小时级流控Permits:5"), Rejected, true, "isv.BUSINESS_LIMIT_CONTROL", "frequency"),
+        (no("isv.BUSINESS_LIMIT_CONTROL", "触发天级流控Permits:10"), Rejected, true, "isv.BUSINESS_LIMIT_CONTROL", "frequency"),
+        (no("Throttling.User", "slow"), wait(2), false, "Throttling.User", "too fast"),
+        (no("isv.AMOUNT_NOT_ENOUGH", "no money"), Misconfigured, false, "isv.AMOUNT_NOT_ENOUGH", "top it up"),
+        (no("isv.SMS_TEMPLATE_ILLEGAL", differ), Rejected, false, "isv.SMS_TEMPLATE_ILLEGAL", "`code`, `host`"),
+        (no("isv.SMS_TEMPLATE_ILLEGAL", "该账号下找不到对应模板"), Misconfigured, false, "isv.SMS_TEMPLATE_ILLEGAL", "`template`"),
+        (no("isv.TEMPLATE_MISSING_PARAMETERS", "模板变量缺少对应参数值"), Rejected, false, "isv.TEMPLATE_MISSING_PARAMETERS", "`code`, `host`"),
+        (no("isv.BLACK_KEY_CONTROL_LIMIT", "黑名单管控"), Rejected, false, "isv.BLACK_KEY_CONTROL_LIMIT", "word"),
+        (no("isv.SMS_SIGNATURE_ILLEGAL", "该账号下找不到对应签名"), Misconfigured, false, "isv.SMS_SIGNATURE_ILLEGAL", "`sign_name`"),
+        (no("isv.MOBILE_NUMBER_ILLEGAL", "no"), Rejected, true, "isv.MOBILE_NUMBER_ILLEGAL", "number"),
+        (no("isv.DOMESTIC_NUMBER_NOT_SUPPORTED", "no"), Rejected, true, "isv.DOMESTIC_NUMBER_NOT_SUPPORTED", "number"),
+        (no("isv.PARAM_LENGTH_LIMIT", "参数超过长度限制"), Rejected, false, "isv.PARAM_LENGTH_LIMIT", "max_param"),
+        (no("isv.SOMETHING_NEW", "no"), Rejected, false, "isv.SOMETHING_NEW", "list of errors"),
+        (no("isp.SOMETHING_NEW", "no"), Transient, false, "isp.SOMETHING_NEW", "list of errors"),
+        (no("isp.SYSTEM_ERROR", "no"), Transient, false, "isp.SYSTEM_ERROR", "this time"),
+        (Scripted::new(503, r#"{"Code":"ServiceUnavailable","Message":"busy"}"#), Transient, false, "ServiceUnavailable", "this time"),
+        (Scripted::new(500, r#"{"Code":"InternalError","Message":"x"}"#), Ambiguous, false, "HTTP 500", "may have been"),
+        (Scripted::new(502, OK), Ambiguous, false, "HTTP 502", "may have been"),
+        (Scripted::new(302, OK), Misconfigured, false, "HTTP 302", ""),
+        (Scripted::new(403, OK), Misconfigured, false, "HTTP 403", ""),
+        (Scripted::new(400, r#"{"Code":"SignatureDoesNotMatch","Message":"no"}"#), Misconfigured, false, "SignatureDoesNotMatch", "clock"),
+        (Scripted::from("<html>login</html>"), Transient, false, "HTTP 200", "web page"),
     ];
     let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
-    for (answer, kind, code) in &rows {
+    let config = VOICE.replace("params: { name: '{text}' }", "params: { code: '{text}', host: '{title}' }");
+    let voice = build::<voice::Config>(&config, &stand.base).unwrap().channel;
+    for (answer, kind, of_number, code, advice) in &rows {
         let results = voice.send(&page(&[("text", "x")]), &to(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
+        let error = results[0].1.as_ref().unwrap_err();
+        assert_eq!(error.recipient, *of_number, "{answer:?}");
+        assert!(error.summary.contains(advice), "{advice}: {error}");
         assert!(!format!("{results:?}").contains("S3CRET"));
     }
+}
+
+#[tokio::test]
+async fn a_call_says_what_its_product_takes_and_an_sms_what_its_own_does() {
+    let ok = Scripted::from(r#"{"CallId":"C1","Code":"OK"}"#);
+    let stand = Stand::start([ok.clone(), ok.clone(), Scripted::from(OK), ok]).await;
+    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
+    let text = "主机内存不足，".repeat(25);
+    voice.send(&page(&[("text", &text)]), &to(), &context()).await;
+    // Digits are read one by one: the text grows, and still fits.
+    let long = voice.send(&page(&[("text", &"1234567890".repeat(20))]), &to(), &context()).await;
+    assert!(long[0].1.as_ref().unwrap().answer.starts_with("161 characters were cut"), "{long:?}");
+    let sms = build::<sms::Config>(&SMS.replace("{severity} {title}", "{text}"), &stand.base).unwrap().channel;
+    sms.send(&page(&[("text", &text)]), &to(), &context()).await;
+    let landline = [Recipient::new("+8657188234567")];
+    voice.send(&page(&[("text", "x")]), &landline, &context()).await;
+    let seen = stand.seen();
+    assert_eq!(seen[0].query("TtsParam").unwrap(), format!(r#"{{"name":"{text}"}}"#), "nothing of 175 characters is cut");
+    assert_eq!(seen[1].query("TtsParam").unwrap().chars().count(), 249);
+    assert_eq!(seen[2].query("TemplateParam").unwrap(), format!(r#"{{"code":"{}…"}}"#, text.chars().take(34).collect::<String>()));
+    assert_eq!(seen[3].query("CalledNumber").as_deref(), Some("057188234567"));
 }
 
 #[tokio::test]
@@ -105,4 +146,54 @@ fn mistakes_are_found_without_secrets() {
     let config: Account = serde_yaml::from_str("{ access_key_id: a, access_key_secret: b, template: '', params: { x: '{nope}' }, to: [] }").unwrap();
     let paths: Vec<_> = config.check("aliyun_sms").into_iter().map(|p| p.path).collect();
     assert_eq!(paths, ["aliyun_sms.to", "aliyun_sms.template", "aliyun_sms.params.x"]);
+    let to = |key: &str| {
+        let config: Account =
+            serde_yaml::from_str("{ access_key_id: a, access_key_secret: b, template: c, to: ['0571-88234567', '4001234567'] }").unwrap();
+        config.check(key).len()
+    };
+    assert_eq!((to("aliyun_voice"), to("aliyun_sms")), (0, 2), "a landline is called, and gets no SMS");
+}
+
+#[tokio::test]
+async fn the_last_word_is_asked_for_by_number_or_call() {
+    let sms = |status: u8, code: &str| {
+        let detail = format!(r#"{{"OutId":"o1","SendStatus":{status},"ErrCode":"{code}"}}"#);
+        Scripted::from(format!(r#"{{"Code":"OK","SmsSendDetailDTOs":{{"SmsSendDetailDTO":[{{"OutId":"o2","SendStatus":1}},{detail}]}}}}"#).as_str())
+    };
+    let call = |state: &str| Scripted::from(format!(r#"{{"Code":"OK","Data":"{{\"state\":\"{state}\",\"stateDesc\":\"x\"}}"}}"#).as_str());
+    let stand = Stand::start([
+        sms(1, ""),
+        sms(3, "DELIVERED"),
+        sms(2, "MOBILE_NOT_ON_SERVICE"),
+        Scripted::from(r#"{"Code":"isv.BILLID_NOT_EXIST","Message":"none"}"#),
+        call("200100"),
+        call("200000"),
+        call("200002"),
+        call("200003"),
+        Scripted::from(r#"{"Code":"OK","Data":""}"#),
+        Scripted::from(r#"{"Code":"Throttling.User","Message":"slow"}"#),
+    ])
+    .await;
+    let (to, cx) = (to(), context());
+    let channel = build::<self::sms::Config>(SMS, &stand.base).unwrap().channel;
+    let sent = crate::channel::Sent { recipient: &to[0], platform_id: "out_id:o1", at: cx.now, now: cx.now, deadline: cx.deadline };
+    let mut words = Vec::new();
+    for _ in 0..3 {
+        words.push(channel.receipt(&sent).await.unwrap().map(|word| (word.reached, word.code)));
+    }
+    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
+    let sent = crate::channel::Sent { platform_id: "C1", ..sent };
+    for _ in 0..6 {
+        words.push(voice.receipt(&sent).await.unwrap().map(|word| (word.reached, word.code)));
+    }
+    let said = |reached, code: &str| Some((reached, code.to_owned()));
+    let failed = said(false, "MOBILE_NOT_ON_SERVICE");
+    let expected = [None, said(true, "DELIVERED"), failed, None, None, said(true, "200000"), said(false, "200002"), said(false, "200003"), None];
+    assert_eq!(words, expected);
+    assert!(matches!(voice.receipt(&sent).await.unwrap_err().kind, RateLimited { .. }));
+    let seen = stand.seen();
+    assert_eq!((seen[0].query("PhoneNumber").as_deref(), seen[0].query("SendDate").as_deref()), (Some("13900000000"), Some("20231115")));
+    assert_eq!((seen[0].query("BizId"), seen[3].query("ProdId").as_deref()), (None, Some("11000000300006")));
+    let from: i64 = seen[3].query("QueryDate").unwrap().parse().unwrap();
+    assert!(from <= cx.now.as_millisecond() && cx.now.as_millisecond() - from < 86_400_000);
 }

@@ -8,13 +8,18 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Account, Line, answer};
+use super::{Account, CHINA, Line, Params, Room, answer};
 use crate::channel::kit::phone;
-use crate::channel::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext};
-use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size};
+use crate::channel::{
+    Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
+};
+use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size, Word};
 
-/// Characters of all variables together must stay below 250 (same page).
+/// What of [`ROOM`] the text may take; the rest is for the other variables.
 const MAX_TEXT: usize = 200;
+
+/// `TtsParam` must stay below 250 characters; one variable has no limit of its own (same page).
+const ROOM: Room = Room { each: 249, all: 249 };
 
 /// The card.
 pub static PLATFORM: Platform = Platform {
@@ -35,6 +40,13 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     pings: crate::channel::card::Pings::NEEDLESS,
+    word: FinalWord::Later(Later {
+        // The details are there three to five minutes after the call ended:
+        // https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-querycalldetailbycallid
+        ask: Some(Ask { first: Duration::from_secs(300), every: Duration::from_secs(60), most: Duration::from_secs(60) }),
+        calls_back: false,
+        within: Duration::from_secs(900),
+    }),
     payload: false,
 };
 
@@ -65,7 +77,7 @@ impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let mut said = page.clone();
         said.fields.insert("text".into(), phone::spoken(page.field("text")));
-        let params = self.0.params(&said);
+        let params = self.0.params(&said, ROOM);
         let mut results = Vec::with_capacity(to.len());
         // The card says one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {
@@ -73,19 +85,34 @@ impl Channel for Driver {
         }
         results
     }
+
+    async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
+        // A moment before the call, of the call's own day: the day after it is searched.
+        let day = (sent.at + CHINA).as_second().div_euclid(86_400) * 86_400 - CHINA.as_secs() as i64;
+        let from = ((sent.at.as_second() - 300).max(day) * 1000).to_string();
+        let ask = [("CallId", sent.platform_id), ("ProdId", NOTIFICATIONS), ("QueryDate", from.as_str())];
+        answer::word_of_call(&self.0.inquire("QueryCallDetailByCallId", &ask, sent).await?, sent.now)
+    }
 }
 
+/// The product "voice notifications", of which template calls are one.
+/// <https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-querycalldetailbycallid>
+const NOTIFICATIONS: &str = "11000000300006";
+
 impl Driver {
-    async fn one(&self, to: &str, params: &str, cx: &SendContext) -> Result<Receipt, SendError> {
-        let Some(number) = phone::e164(to) else {
-            return Err(SendError::new(ErrorKind::Rejected, "it is not a phone number that a carrier would take").of_recipient());
-        };
-        let number = number.trim_start_matches("+86").trim_start_matches('+');
+    async fn one(&self, to: &str, params: &Params, cx: &SendContext) -> Result<Receipt, SendError> {
+        let number = phone::reachable(to, phone::Use::Call)?;
+        let number = phone::dialled(&number);
         let show = self.0.account.show_number.as_deref().unwrap_or_default();
-        let mut order = vec![("CalledNumber", number), ("TtsCode", self.0.account.template.as_str()), ("TtsParam", params), ("PlayTimes", "2")];
+        let mut order = vec![
+            ("CalledNumber", number.as_str()),
+            ("TtsCode", self.0.account.template.as_str()),
+            ("TtsParam", params.json.as_str()),
+            ("PlayTimes", "2"),
+        ];
         if !show.is_empty() {
             order.push(("CalledShowNumber", show));
         }
-        answer::of(&self.0.order("SingleCallByTts", &order, cx).await?, cx.now)
+        phone::told(answer::of(&self.0.order("SingleCallByTts", &order, cx).await?, &self.0.variables(), cx.now), params.cut)
     }
 }

@@ -60,7 +60,16 @@ const KNOWN: &[Row] = &[
     // The quota is used up until somebody buys more: another way to the person must be found.
     (&["ding.serverquota.insufficient"], ErrorKind::Rejected, "the DING quota is used up; buy more, or fall back to another channel"),
     (&["toomuch.msg"], RATE, "too many messages came too fast"),
-    (&["Forbidden.AccessDenied.QpsLimitForAppkeyAndApi", "Forbidden.AccessDenied.QpsLimitForApi"], RATE, "too many requests came too fast"),
+    (
+        &[
+            "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi",
+            "Forbidden.AccessDenied.QpsLimitForAppkey",
+            "Forbidden.AccessDenied.QpsLimitForApi",
+            "Forbidden.AccessDenied.QpsLimitForOrg",
+        ],
+        RATE,
+        "too many requests came too fast",
+    ),
     (&["Forbidden.AccessDenied.ApiCountLimitForOrg"], ErrorKind::Rejected, "the organisation's calls for this month are used up"),
     (
         &["Forbidden.AccessDenied.IpNotInWhiteList", "Forbidden.AccessDenied.AccessTokenPermissionDenied"],
@@ -72,7 +81,8 @@ const KNOWN: &[Row] = &[
         ErrorKind::Rejected,
         "the receivers or the text are not accepted",
     ),
-    (&["send.ding.exception"], ErrorKind::Ambiguous, "it failed while it sent; somebody may have been called"),
+    (&["ServiceUnavailable", "ServiceTemporarilyUnavailable"], ErrorKind::Transient, "it could not serve the request this time"),
+    (&["send.ding.exception", "system.error"], ErrorKind::Ambiguous, "it failed while it sent; somebody may have been called"),
 ];
 
 /// The answer to a DING.

@@ -44,6 +44,7 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     pings: crate::channel::card::Pings::NEEDLESS,
+    word: super::FinalWord::Never,
     payload: false,
 };
 
@@ -110,10 +111,15 @@ impl PlatformConfig for Config {
             problems.push(Problem::new("dingtalk_call.to", "nobody is to be reached", "name mobile numbers, or user ids as `user:zhangsan`"));
         }
         for (place, to) in self.to.iter().enumerate() {
-            let good = to.strip_prefix(USER).map_or_else(|| phone::e164(to).is_some(), |user| !user.trim().is_empty());
-            if !good {
-                let help = "write digits, or a user id as `user:zhangsan`";
-                problems.push(Problem::new(format!("dingtalk_call.to[{place}]"), "it is neither a mobile number nor a user id", help));
+            let path = format!("dingtalk_call.to[{place}]");
+            let help = "write a mobile number, or a user id as `user:zhangsan`";
+            match to.strip_prefix(USER) {
+                Some(user) if user.trim().is_empty() => problems.push(Problem::new(path, "it names no user", help)),
+                Some(_) => {}
+                None => {
+                    let refusal = phone::refusal(to, phone::Use::Mobile);
+                    problems.extend(refusal.map(|(why, _)| Problem::new(path, format!("nobody is found by it: {why}"), help)));
+                }
             }
         }
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("dingtalk_call.api_base", base)));
@@ -211,7 +217,7 @@ impl Driver {
         if let Some(user) = to.strip_prefix(USER) {
             return Ok(user.trim().to_owned());
         }
-        let mobile: String = to.trim().trim_start_matches("+86").chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        let mobile = phone::e164(to).map_or_else(|| to.trim().to_owned(), |number| phone::dialled(&number));
         // A deadline is a good enough clock here: it only ever moves on.
         let now = cx.deadline;
         if let Some((user, since)) = self.users().get(&mobile)

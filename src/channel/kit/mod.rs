@@ -22,6 +22,7 @@ mod call;
 mod check;
 mod clients;
 mod guard;
+mod number;
 pub mod phone;
 mod reply;
 mod text;

@@ -1,45 +1,13 @@
 //! What SMS and voice vendors have in common: numbers, template parameters, SMS segments, and text that can be spoken. Pure.
 
+pub use super::number::{Use, check_numbers, dialled, e164, reachable, refusal};
+
 use std::collections::BTreeMap;
 
 use crate::channel::Problem;
-use crate::model::{Language, Page, Severity, Status};
+use crate::model::{Language, Page, Receipt, SendError, Severity, Status};
 
 use super::{cut_units, units};
-
-/// A number as `+<country><number>`; mainland forms (`139...`, `86139...`, `0086139...`) become `+86139...`. Blanks and hyphens are left out.
-/// `None`: no carrier would take it.
-pub fn e164(text: &str) -> Option<String> {
-    let number: String = text.trim().chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')')).collect();
-    let digits = number.strip_prefix('+').or_else(|| number.strip_prefix("00")).unwrap_or(&number);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let international = digits.len() != number.len();
-    let mainland = |n: &str| n.len() == 11 && n.starts_with('1') && n.as_bytes()[1] >= b'3';
-    match digits.strip_prefix("86") {
-        Some(rest) if mainland(rest) => Some(format!("+86{rest}")),
-        Some(_) if international => None,
-        _ if !international && mainland(digits) => Some(format!("+86{digits}")),
-        // ITU-T E.164: at most 15 digits, country codes do not begin with 0 (https://www.itu.int/rec/T-REC-E.164).
-        _ if international && (7..=15).contains(&digits.len()) && !digits.starts_with('0') => Some(format!("+{digits}")),
-        _ => None,
-    }
-}
-
-/// Everything wrong with a list of numbers at `path`.
-pub fn check_numbers(path: &str, numbers: &[String]) -> Vec<Problem> {
-    if numbers.is_empty() {
-        return vec![Problem::new(path, "nobody is to be reached", "name at least one number: `to: [\"+8613800000000\"]`")];
-    }
-    let bad = numbers.iter().enumerate().filter(|(_, number)| e164(number).is_none());
-    bad.map(|(place, number)| {
-        let digits = number.chars().filter(char::is_ascii_digit).count();
-        let message = format!("it is not a phone number ({digits} digits)");
-        Problem::new(format!("{path}[{place}]"), message, "write it with its country, in quotes: \"+8613800000000\"; mainland numbers also without")
-    })
-    .collect()
-}
 
 /// How many segments an SMS takes: GSM-7 160 characters (153 each when there are several), else UCS-2 70 (67).
 /// <https://www.twilio.com/docs/glossary/what-sms-character-limit>
@@ -90,8 +58,8 @@ pub fn check_pattern(path: String, pattern: &str) -> Option<Problem> {
     unknown.then(|| Problem::new(path, "this pattern holds an unknown word", format!("known words: {}", WORDS.join(", "))))
 }
 
-/// A vendor template's parameter: the pattern with its words filled in, [`bare`], and at most `most` characters.
-pub fn fill(pattern: &str, page: &Page, most: usize) -> String {
+/// A vendor template's parameter: the pattern with its words filled in, and [`bare`].
+pub fn fill(pattern: &str, page: &Page) -> String {
     let facts = &page.facts;
     let zh = facts.language == Language::Zh;
     let severity = match (facts.severity, zh) {
@@ -112,8 +80,30 @@ pub fn fill(pattern: &str, page: &Page, most: usize) -> String {
         .replace("{title}", if facts.title.is_empty() { page.field("text") } else { &facts.title })
         .replace("{severity}", severity)
         .replace("{status}", status);
-    let text = bare(&text);
-    if text.chars().count() <= most { text } else { cut_units(&text, most) }
+    bare(&text)
+}
+
+/// Makes parameters fit: each at most `each` characters, and all of them together at most `all` as `size` counts them, which the longest give.
+/// What is cut ends in `…`. Gives how many characters less they are.
+pub fn fit<'a>(params: impl Iterator<Item = &'a mut String>, each: usize, all: usize, size: impl Fn(&str) -> usize) -> usize {
+    let mut params: Vec<&mut String> = params.collect();
+    let characters = |params: &[&mut String]| params.iter().map(|param| param.chars().count()).sum::<usize>();
+    let before = characters(&params);
+    for param in params.iter_mut().filter(|param| param.chars().count() > each) {
+        **param = cut_units(param, each);
+    }
+    while let over @ 1.. = params.iter().map(|param| size(param)).sum::<usize>().saturating_sub(all) {
+        let Some(longest) = params.iter_mut().max_by_key(|param| param.chars().count()).filter(|param| !param.is_empty()) else { break };
+        let now = units(longest);
+        // At least one character goes each time, so that this ends.
+        **longest = cut_units(longest, now.saturating_sub(over).min(now - 1));
+    }
+    before - characters(&params)
+}
+
+/// A result whose receipt says how much [`fit`] left out.
+pub fn told(result: Result<Receipt, SendError>, cut: usize) -> Result<Receipt, SendError> {
+    result.map(|receipt| if cut == 0 { receipt } else { Receipt { answer: format!("{cut} characters were cut; {}", receipt.answer), ..receipt } })
 }
 
 /// Parameters that a direct call brought with it.
@@ -127,23 +117,6 @@ mod tests {
     use crate::channel::kit::stand::page;
 
     #[test]
-    fn numbers_are_read_as_people_write_them() {
-        for (text, number) in [
-            ("13800000000", Some("+8613800000000")),
-            ("86 138-0000-0000", Some("+8613800000000")),
-            ("0086 13800000000", Some("+8613800000000")),
-            ("+1 (500) 555-0006", Some("+15005550006")),
-            ("+86 12345", None),
-            ("5551234", None),
-            ("", None),
-            ("+", None),
-            ("ops", None),
-        ] {
-            assert_eq!(e164(text).as_deref(), number, "{text}");
-        }
-    }
-
-    #[test]
     fn segments_are_counted_as_carriers_do() {
         for (text, n) in [("", 1), (&"x".repeat(160), 1), (&"x".repeat(161), 2), (&"磁".repeat(70), 1), (&"磁".repeat(71), 2), (&"[".repeat(81), 2)]
         {
@@ -152,14 +125,28 @@ mod tests {
     }
 
     #[test]
+    fn parameters_fit_each_and_together() {
+        let fitted = |texts: &[&str], each, all| {
+            let mut params: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            let cut = fit(params.iter_mut(), each, all, |text| text.chars().count());
+            (params, cut)
+        };
+        let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        assert_eq!(fitted(&["abcdef", "gh"], 6, 8), (own(&["abcdef", "gh"]), 0));
+        assert_eq!(fitted(&["abcdef", "gh"], 4, 8), (own(&["abc…", "gh"]), 2));
+        assert_eq!(fitted(&["abcdef", "gh"], 9, 6), (own(&["abc…", "gh"]), 2), "the longest gives");
+        assert_eq!(fitted(&["🔴🔴🔴", ""], 9, 1).0, own(&["…", ""]));
+        assert_eq!(fitted(&["ab", "cd"], 9, 0).0, own(&["", ""]));
+    }
+
+    #[test]
     fn voices_and_templates_get_what_they_can_take() {
         assert_eq!(spoken("🔴 Disk 97.5% on db-1, see https://x.example/y\nid 1234567"), "Disk 97.5% on db-1, see id 1 2 3 4 5 6 7");
         let mut page = page(&[("text", "磁盘已满 https://x.example")]);
         page.facts.title = "HighCPU on db-1".into();
         page.facts.language = Language::Zh;
-        assert_eq!(fill("{severity}:{title}", &page, 100), "警告:HighCPU on db-1");
-        assert_eq!(fill("{text}", &page, 100), "磁盘已满");
-        assert_eq!(fill("{title}", &page, 6).chars().count(), 6);
+        assert_eq!(fill("{severity}:{title}", &page), "警告:HighCPU on db-1");
+        assert_eq!(fill("{text}", &page), "磁盘已满");
         assert!(check_pattern("p".into(), "{nope}").is_some() && check_pattern("p".into(), "a {text}").is_none());
     }
 }

@@ -140,6 +140,7 @@ pub fn context() -> SendContext {
         idempotency_key: "0123456789abcdef".into(),
         traceparent: String::new(),
         direct: false,
+        callback: String::new(),
     }
 }
 

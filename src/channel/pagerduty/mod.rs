@@ -43,6 +43,7 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
     pings: crate::channel::card::Pings::NEEDLESS,
+    word: crate::channel::FinalWord::Answer,
     payload: false,
 };
 

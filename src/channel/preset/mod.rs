@@ -45,6 +45,7 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
     pings: crate::channel::card::Pings::NAMED,
+    word: crate::channel::FinalWord::Answer,
     payload: false,
 };
 

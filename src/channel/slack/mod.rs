@@ -42,6 +42,7 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside),
+    word: crate::channel::FinalWord::Answer,
     payload: false,
 };
 

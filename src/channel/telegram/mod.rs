@@ -37,6 +37,7 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
     pings: Pings::of(Ping::Named, Ping::Named, Ping::Inside, Ping::Named),
+    word: crate::channel::FinalWord::Answer,
     payload: false,
 };
 

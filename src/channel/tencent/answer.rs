@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::channel::kit::{Reply, parse};
-use crate::model::{ErrorKind, Receipt, SendError};
+use crate::channel::Called;
+use crate::channel::kit::{Reply, Row, classify_status, look_up, parse};
+use crate::model::{ErrorKind, Receipt, SendError, Word};
 
 #[derive(Deserialize)]
 struct Outer {
@@ -24,6 +26,19 @@ struct Answer {
     send_status_set: Vec<Entry>,
     #[serde(default)]
     send_status: Option<Call>,
+    #[serde(default)]
+    pull_sms_send_status_set: Vec<Status>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Status {
+    #[serde(default)]
+    serial_no: String,
+    #[serde(default)]
+    report_status: String,
+    #[serde(default)]
+    description: String,
 }
 
 #[derive(Deserialize)]
@@ -69,67 +84,180 @@ pub(super) fn of_call(reply: &Reply, now: Timestamp) -> Result<Receipt, SendErro
     }
 }
 
+/// What became of an SMS, by its serial number. <https://cloud.tencent.com/document/api/382/59185>
+pub(super) fn word_of_sms(reply: &Reply, serial: &str, now: Timestamp) -> Result<Option<Word>, SendError> {
+    let found = read(reply, now)?.pull_sms_send_status_set.into_iter().find(|status| status.serial_no == serial);
+    Ok(found.and_then(|status| match status.report_status.as_str() {
+        "SUCCESS" => Some(Word::delivered("SUCCESS", "it is on the phone")),
+        "FAIL" => Some(Word::undelivered("FAIL", format!("the carrier could not deliver it (\"{}\")", status.description))),
+        _ => None,
+    }))
+}
+
+#[derive(Deserialize)]
+struct CallEvent {
+    #[serde(default)]
+    voiceprompt_callback: Option<CallEnd>,
+    #[serde(default)]
+    voicekey_callback: Option<CallEnd>,
+}
+
+#[derive(Deserialize)]
+struct CallEnd {
+    #[serde(default)]
+    callid: String,
+    #[serde(default)]
+    mobile: String,
+    #[serde(default)]
+    result: Value,
+}
+
+/// What came to the callback address of voice calls; it is not signed. <https://cloud.tencent.com/document/product/1128/51534>
+pub(super) fn called(body: &[u8]) -> Result<Called, String> {
+    let event: CallEvent = serde_json::from_slice(body).map_err(|_| "it is not a callback of Tencent Cloud's voice messages")?;
+    let (end, key) = match event {
+        CallEvent { voiceprompt_callback: Some(end), .. } => (end, false),
+        CallEvent { voicekey_callback: Some(end), .. } => (end, true),
+        _ => return Err("it tells neither how a call ended nor of a key that was pressed".into()),
+    };
+    let result = end.result.as_str().map_or_else(|| end.result.to_string(), str::to_owned);
+    let word = match (key, result.as_str()) {
+        (true, _) => None,
+        (false, "0") => Some(Word::delivered("0", "the call was answered")),
+        (false, "1") => Some(Word::undelivered("1", "nobody answered the call")),
+        (false, _) => Some(Word::undelivered(result, "the call failed")),
+    };
+    Ok(Called { platform_id: end.callid, recipient: Some(end.mobile).filter(|mobile| !mobile.is_empty()), word })
+}
+
 fn read(reply: &Reply, now: Timestamp) -> Result<Answer, SendError> {
     if reply.status() >= 500 {
         let summary = "Tencent Cloud failed while it handled the request; it may have been carried out";
         return Err(reply.error(ErrorKind::Ambiguous, format!("HTTP {}", reply.status()), summary));
     }
     let answer = parse::<Outer>(reply, now)?.response;
-    match answer.error {
-        Some(trouble) => Err(refusal(reply, &trouble.code, &trouble.message)),
-        None => Ok(answer),
+    match (answer.error, classify_status(reply, now)) {
+        (Some(trouble), _) => Err(refusal(reply, &trouble.code, &trouble.message)),
+        // It answers 200 whatever happens: another status is somebody else's, whatever the body says.
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(Answer { error: None, ..answer }),
     }
 }
 
-/// What a code means, by its name: the pages above list some two hundred.
+const AGAIN: &str = "it failed while it handled the request, which may have been carried out";
+const LIMIT: &str = "a frequency limit of the application is reached; raise it in the console";
+const CONTENT: &str = "its content is not accepted; check `params` and `max_param`";
+const APPLICATION: &str = "the application or account may not do this; check `app_id` and the console";
+
+const fn wait(seconds: u64) -> ErrorKind {
+    ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(seconds)) }
+}
+
+/// Codes of both products and of the gateway before them (<https://cloud.tencent.com/document/api/382/52075>, and the pages above).
+const KNOWN: &[Row] = &[
+    (&["LimitExceeded.PhoneNumberThirtySecondLimit"], wait(30), "this number gets one message in 30 seconds"),
+    (&["LimitExceeded.GlobalSmsSendingRateLimit"], wait(2), "too many requests came too fast"),
+    (
+        &[
+            "InternalError.Timeout",
+            "InternalError.SendAndRecvFail",
+            "InternalError.RequestTimeException",
+            "InternalError.AccessUpstreamTimeout",
+            "InternalError.SsoSendRecvFail",
+            "InternalError.UpstreamError",
+            "FailedOperation.AccessUpstreamTimeout",
+        ],
+        ErrorKind::Ambiguous,
+        AGAIN,
+    ),
+    (
+        &["FailedOperation.OtherError", "FailedOperation.ParametersOtherError", "FailedOperation.CallCapacityExceeded"],
+        ErrorKind::Transient,
+        "it could not serve the request this time",
+    ),
+    (
+        &["InternalError.SigFieldMissing", "InternalError.SigVerificationFail"],
+        ErrorKind::Misconfigured,
+        "the signature is not accepted; check the application",
+    ),
+    (&["InternalError.RestApiInterfaceNotExist", "InternalError.JsonParseFail"], ErrorKind::Rejected, "it does not understand the request"),
+    (
+        &["FailedOperation.InsufficientBalanceInSmsPackage", "FailedOperation.InsufficientBalanceInVoicePackage"],
+        ErrorKind::Misconfigured,
+        "the package is used up; buy another one",
+    ),
+    (
+        &[
+            "FailedOperation.SignatureIncorrectOrUnapproved",
+            "FailedOperation.MissingSignature",
+            "FailedOperation.TemplateIncorrectOrUnapproved",
+            "FailedOperation.TemplateUnapprovedOrNotExist",
+            "FailedOperation.TemplateIdNotExist",
+            "FailedOperation.SignIdNotExist",
+        ],
+        ErrorKind::Misconfigured,
+        "the signature or template is not approved; check `sign_name` and `template`",
+    ),
+    (
+        &[
+            "FailedOperation.ProhibitSubAccountUse",
+            "FailedOperation.PhonenumberUnappliedOrExpired",
+            "InvalidParameterValue.SdkAppIdNotExist",
+            "InvalidParameterValue.SdkAppidNotExist",
+            "InvalidParameter.AppidAndBizId",
+            "IpInBlacklist",
+            "IpNotInWhitelist",
+            "LimitExceeded.AppCountryOrRegionInBlacklist",
+        ],
+        ErrorKind::Misconfigured,
+        APPLICATION,
+    ),
+    (&["FailedOperation.MarketingSendTimeConstraint"], ErrorKind::Rejected, "marketing texts are not sent at this hour; use a notification template"),
+];
+
+/// What a class means whose code is not in the table above.
+const CLASSES: &[Row] = &[
+    (&["RequestLimitExceeded"], wait(2), "too many requests came too fast"),
+    // An hour is too long for an alert: the fallback is taken.
+    (&["LimitExceeded"], ErrorKind::Rejected, LIMIT),
+    (
+        &["InternalError", "ServiceUnavailable", "ResourceUnavailable", "ResourceInsufficient", "ResourceInUse"],
+        ErrorKind::Transient,
+        "it could not serve the request this time",
+    ),
+    (&["AuthFailure"], ErrorKind::Misconfigured, "the key is not accepted; check `secret_id` and `secret_key`, and this machine's clock"),
+    (
+        &["UnauthorizedOperation", "UnsupportedOperation", "UnsupportedRegion", "ActionOffline", "InvalidAction", "NoSuchProduct", "NoSuchVersion"],
+        ErrorKind::Misconfigured,
+        APPLICATION,
+    ),
+];
+
+/// Codes that refuse the number (same pages): a template of one side of the border does not serve the other.
+const NUMBER: &[&str] = &[
+    "InvalidParameterValue.IncorrectPhoneNumber",
+    "InvalidParameterValue.CalledNumberVerifyFail",
+    "FailedOperation.PhoneNumberInBlacklist",
+    "FailedOperation.PhoneNumberParseFail",
+    "MissingParameter.EmptyPhoneNumberSet",
+    "LimitExceeded.PhoneNumberDailyLimit",
+    "LimitExceeded.PhoneNumberSameContentDailyLimit",
+    "LimitExceeded.PhoneNumberOneHourLimit",
+    "LimitExceeded.DeliveryFrequencyLimit",
+    "UnsupportedOperation.ChineseMainlandTemplateToGlobalPhone",
+    "UnsupportedOperation.GlobalTemplateToChineseMainlandPhone",
+    "UnsupportedOperation.UnsupportedRegion",
+    "UnsupportedOperation.UnsuportedRegion",
+];
+
+/// What a code means.
 fn refusal(reply: &Reply, code: &str, message: &str) -> SendError {
-    use ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-    let wait = |seconds| RateLimited { retry_after: Some(Duration::from_secs(seconds)) };
-    let (class, name) = code.split_once('.').unwrap_or((code, ""));
-    let number = matches!(
-        name,
-        "IncorrectPhoneNumber"
-            | "PhoneNumberInBlacklist"
-            | "PhoneNumberParseFail"
-            | "CalledNumberVerifyFail"
-            | "PhoneNumberDailyLimit"
-            | "PhoneNumberSameContentDailyLimit"
-    );
-    let (kind, advice) = match (class, name) {
-        _ if number => (Rejected, "this number is not reached"),
-        ("RequestLimitExceeded", _) => (wait(2), "too many requests came too fast"),
-        ("LimitExceeded", "PhoneNumberThirtySecondLimit") => (wait(30), "this number gets one message in 30 seconds"),
-        ("LimitExceeded", "GlobalSmsSendingRateLimit") => (wait(2), "too many requests came too fast"),
-        // An hour is too long for an alert: the fallback is taken.
-        ("LimitExceeded", _) => (Rejected, "a frequency limit of the application is reached; raise it in the console"),
-        ("InternalError", "SigFieldMissing" | "SigVerificationFail") => (Misconfigured, "the signature is not accepted; check the application"),
-        ("InternalError", "Timeout" | "SendAndRecvFail" | "RequestTimeException" | "AccessUpstreamTimeout" | "SsoSendRecvFail" | "UpstreamError") => {
-            (Ambiguous, "it failed while it handled the request, which may have been carried out")
-        }
-        ("FailedOperation", "AccessUpstreamTimeout") => (Ambiguous, "it failed while it handled the request, which may have been carried out"),
-        ("InternalError", _) | ("FailedOperation", "OtherError") => (Transient, "it could not serve the request this time"),
-        ("FailedOperation", "InsufficientBalanceInSmsPackage" | "InsufficientBalanceInVoicePackage") => {
-            (Misconfigured, "the package is used up; buy another one")
-        }
-        (
-            "FailedOperation",
-            "SignatureIncorrectOrUnapproved"
-            | "TemplateIncorrectOrUnapproved"
-            | "TemplateUnapprovedOrNotExist"
-            | "TemplateIdNotExist"
-            | "SignIdNotExist",
-        ) => (Misconfigured, "the signature or template is not approved; check `sign_name` and `template`"),
-        ("FailedOperation", "ProhibitSubAccountUse" | "PhonenumberUnappliedOrExpired") => {
-            (Misconfigured, "the account may not do this; look at the console")
-        }
-        ("AuthFailure", _) => (Misconfigured, "the key is not accepted; check `secret_id` and `secret_key`, and this machine's clock"),
-        ("UnauthorizedOperation" | "UnsupportedOperation" | "UnsupportedRegion", _) | ("InvalidParameterValue", "SdkAppIdNotExist") => {
-            (Misconfigured, "the application or account may not do this; check `app_id` and the console")
-        }
-        _ => (Rejected, "its content is not accepted; check `params` and `max_param`"),
-    };
-    let error = reply.error(kind, code, format!("Tencent Cloud: {advice} (\"{message}\")"));
-    if number { error.of_recipient() } else { error }
+    if NUMBER.contains(&code) {
+        return reply.error(ErrorKind::Rejected, code, format!("Tencent Cloud: this number is not reached (\"{message}\")")).of_recipient();
+    }
+    let class = code.split_once('.').map_or(code, |(class, _)| class);
+    let (kind, advice) = look_up(KNOWN, code).or_else(|| look_up(CLASSES, class)).unwrap_or((ErrorKind::Rejected, CONTENT));
+    reply.error(kind, code, format!("Tencent Cloud: {advice} (\"{message}\")"))
 }
 
 /// Whether the request's time was refused.

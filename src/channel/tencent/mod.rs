@@ -16,8 +16,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::kit::{self, phone};
-use super::{BuildContext, Problem};
+use super::kit;
+use super::kit::phone::{self, Use};
+use super::{BuildContext, Problem, Sent};
 use crate::model::{Page, Secret, SecretSource, SendError};
 
 /// The account, the application and its template.
@@ -38,7 +39,8 @@ pub struct Account {
     /// The template's variables in order: texts in which `{text}`, `{title}`, `{severity}` and `{status}` are filled in.
     #[serde(default)]
     pub params: Vec<String>,
-    /// Longest value of a variable in characters; longer ones are cut with `…`. Default 6 for SMS (accounts since 2024), 100 for calls.
+    /// Longest value of a variable in characters; longer ones are cut with `…`. Default 6 for SMS (accounts since 2024); in a call what fits into
+    /// the 250 of 350 characters that are left to all variables.
     #[serde(default)]
     pub max_param: Option<usize>,
     /// Numbers.
@@ -56,7 +58,7 @@ pub struct Account {
 
 impl Account {
     fn check(&self, key: &str) -> Vec<Problem> {
-        let mut problems = phone::check_numbers(&format!("{key}.to"), &self.to);
+        let mut problems = phone::check_numbers(&format!("{key}.to"), &self.to, if key == "tencent_sms" { Use::Mobile } else { Use::Call });
         let texts = [("secret_id", &self.secret_id), ("app_id", &self.app_id), ("template", &self.template)];
         problems.extend(texts.iter().filter_map(|(name, text)| kit::check_text(&format!("{key}.{name}"), text, "copy it from the console")));
         problems.extend(kit::check_secret(&format!("{key}.secret_key"), &self.secret_key));
@@ -93,17 +95,24 @@ struct Line {
 const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 
 impl Line {
-    /// The template's variables for a page; a direct call's own take their places (`1`, `2`, ...).
-    fn params(&self, page: &Page, most: usize) -> Vec<String> {
-        let most = self.account.max_param.unwrap_or(most);
+    /// The template's variables for a page, at most `each` characters each and `all` together, and how many were cut; a direct call's own take
+    /// their places (`1`, `2`, ...), as they are.
+    fn params(&self, page: &Page, each: usize, all: usize) -> (Vec<String>, usize) {
         let given = phone::given(page);
         let known = |place: usize| given.get(&(place + 1).to_string()).cloned();
-        let mut params: Vec<String> =
-            self.account.params.iter().enumerate().map(|(place, pattern)| known(place).unwrap_or_else(|| phone::fill(pattern, page, most))).collect();
-        while let Some(more) = known(params.len()) {
-            params.push(more);
+        let patterns = &self.account.params;
+        let mut params: Vec<String> = patterns.iter().map(|pattern| phone::fill(pattern, page)).collect();
+        let own = params.iter_mut().enumerate().filter(|(place, _)| known(*place).is_none()).map(|(_, param)| param);
+        let cut = phone::fit(own, self.account.max_param.unwrap_or(each), all, |text| text.chars().count());
+        for place in 0.. {
+            match (known(place), params.get_mut(place)) {
+                (Some(value), Some(param)) => *param = value,
+                (Some(value), None) => params.push(value),
+                (None, Some(_)) => {}
+                (None, None) => break,
+            }
         }
-        params
+        (params, cut)
     }
 
     async fn ask(&self, action: &str, version: &str, body: &Value, at: Timestamp, deadline: tokio::time::Instant) -> Result<kit::Reply, SendError> {
@@ -127,6 +136,17 @@ impl Line {
         let reply = self.ask(action, version, body, cx.now, cx.deadline).await?;
         match (answer::is_clock_trouble(&reply), reply.date()) {
             (true, Some(date)) => self.ask(action, version, body, date, cx.deadline).await,
+            _ => Ok(reply),
+        }
+    }
+}
+
+impl Line {
+    /// A question about something sent, asked once more when the clocks differ.
+    async fn inquire(&self, action: &str, version: &str, body: &Value, sent: &Sent<'_>) -> Result<kit::Reply, SendError> {
+        let reply = self.ask(action, version, body, sent.now, sent.deadline).await?;
+        match (answer::is_clock_trouble(&reply), reply.date()) {
+            (true, Some(date)) => self.ask(action, version, body, date, sent.deadline).await,
             _ => Ok(reply),
         }
     }

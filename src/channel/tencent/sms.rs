@@ -1,6 +1,7 @@
 //! SMS by Tencent Cloud: an approved template with positional variables. <https://cloud.tencent.com/document/api/382/55981>
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -9,8 +10,10 @@ use serde_json::json;
 
 use super::{Account, Line, answer};
 use crate::channel::kit::{self, phone};
-use crate::channel::{BuildContext, Built, CellResult, Channel, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext};
-use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Recipient, SendError, Size};
+use crate::channel::{
+    Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
+};
+use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Recipient, SendError, Size, Word};
 
 /// Our own: the text only fills variables.
 const MAX_TEXT: usize = 500;
@@ -36,6 +39,11 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     pings: crate::channel::card::Pings::NEEDLESS,
+    word: FinalWord::Later(Later {
+        ask: Some(Ask { first: Duration::from_secs(20), every: Duration::from_secs(20), most: Duration::from_secs(1800) }),
+        calls_back: false,
+        within: Duration::from_secs(86_400),
+    }),
     payload: false,
 };
 
@@ -74,24 +82,23 @@ struct Driver(Line);
 #[async_trait]
 impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
-        let numbers: Vec<Option<String>> = to.iter().map(|to| phone::e164(to.expose())).collect();
+        let numbers: Vec<Result<String, SendError>> = to.iter().map(|to| phone::reachable(to.expose(), phone::Use::Mobile)).collect();
         let known: Vec<&String> = numbers.iter().flatten().collect();
         let mut results: Vec<CellResult> = Vec::with_capacity(to.len());
-        for place in (0..to.len()).filter(|place| numbers[*place].is_none()) {
-            results.push((place, Err(SendError::new(ErrorKind::Rejected, "it is not a phone number that a carrier would take").of_recipient())));
-        }
+        results.extend(numbers.iter().enumerate().filter_map(|(place, number)| Some((place, Err(number.clone().err()?)))));
         if known.is_empty() {
             return results;
         }
+        let (params, cut) = self.0.params(page, MAX_PARAM, MAX_TEXT);
         let body = json!({
             "PhoneNumberSet": known, "SmsSdkAppId": self.0.account.app_id, "TemplateId": self.0.account.template,
-            "SignName": self.0.account.sign_name.as_deref().unwrap_or_default().trim(), "TemplateParamSet": self.0.params(page, MAX_PARAM),
+            "SignName": self.0.account.sign_name.as_deref().unwrap_or_default().trim(), "TemplateParamSet": params,
         });
         let answer = match self.0.order("SendSms", "2021-01-11", &body, cx).await {
             Ok(reply) => answer::of_sms(&reply, cx.now),
             Err(error) => Err(error),
         };
-        let places: Vec<usize> = (0..to.len()).filter(|place| numbers[*place].is_some()).collect();
+        let places: Vec<usize> = (0..to.len()).filter(|place| numbers[*place].is_ok()).collect();
         match answer {
             Err(error) => {
                 let all = kit::all(to, Err(error));
@@ -100,9 +107,18 @@ impl Channel for Driver {
             Ok(entries) => {
                 let missing = || Err(SendError::new(ErrorKind::Ambiguous, "the answer does not say what became of this number"));
                 let mut entries = entries.into_iter();
-                results.extend(places.into_iter().map(|place| (place, entries.next().unwrap_or_else(missing))));
+                results.extend(places.into_iter().map(|place| (place, phone::told(entries.next().unwrap_or_else(missing), cut))));
             }
         }
         results
+    }
+
+    async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
+        // By number, which only reads; the other question hands each status out once, to whoever asks first.
+        let body = json!({
+            "PhoneNumber": sent.recipient.expose(), "SmsSdkAppId": self.0.account.app_id, "BeginTime": sent.at.as_second() - 300,
+            "EndTime": sent.now.as_second() + 60, "Offset": 0, "Limit": 100,
+        });
+        answer::word_of_sms(&self.0.inquire("PullSmsSendStatusByPhoneNumber", "2021-01-11", &body, sent).await?, sent.platform_id, sent.now)
     }
 }

@@ -49,25 +49,51 @@ async fn answers_mean_what_the_vendor_says() {
     let no = |code: &str| Scripted::from(format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"why"}},"RequestId":"R"}}}}"#).as_str());
     let wait = |s| RateLimited { retry_after: Some(Duration::from_secs(s)) };
     let rows = [
-        ("RequestLimitExceeded", wait(2)),
-        ("LimitExceeded.PhoneNumberThirtySecondLimit", wait(30)),
-        ("LimitExceeded.DeliveryFrequencyLimit", Rejected),
-        ("LimitExceeded.AppDailyLimit", Rejected),
-        ("InternalError.Timeout", Ambiguous),
-        ("InternalError.OtherError", Transient),
-        ("FailedOperation.InsufficientBalanceInVoicePackage", Misconfigured),
-        ("FailedOperation.TemplateIncorrectOrUnapproved", Misconfigured),
-        ("AuthFailure.SignatureFailure", Misconfigured),
-        ("UnauthorizedOperation.SdkAppIdIsDisabled", Misconfigured),
-        ("InvalidParameterValue.ContentLengthLimit", Rejected),
-        ("InvalidParameterValue.CalledNumberVerifyFail", Rejected),
+        ("RequestLimitExceeded", wait(2), false),
+        ("RequestLimitExceeded.IPLimitExceeded", wait(2), false),
+        ("LimitExceeded.PhoneNumberThirtySecondLimit", wait(30), false),
+        ("LimitExceeded.DeliveryFrequencyLimit", Rejected, true),
+        ("LimitExceeded.PhoneNumberDailyLimit", Rejected, true),
+        ("LimitExceeded.AppDailyLimit", Rejected, false),
+        ("InternalError.Timeout", Ambiguous, false),
+        ("InternalError.OtherError", Transient, false),
+        ("ServiceUnavailable", Transient, false),
+        ("FailedOperation.InsufficientBalanceInVoicePackage", Misconfigured, false),
+        ("FailedOperation.TemplateIncorrectOrUnapproved", Misconfigured, false),
+        ("FailedOperation.TemplateParamSetNotMatchApprovedTemplate", Rejected, false),
+        ("FailedOperation.ContainSensitiveWord", Rejected, false),
+        ("AuthFailure.SignatureFailure", Misconfigured, false),
+        ("IpNotInWhitelist", Misconfigured, false),
+        ("UnauthorizedOperation.SerivceSuspendDueToArrears", Misconfigured, false),
+        ("UnauthorizedOperation.SdkAppIdIsDisabled", Misconfigured, false),
+        ("UnsupportedOperation.ChineseMainlandTemplateToGlobalPhone", Rejected, true),
+        ("InvalidParameterValue.ContentLengthLimit", Rejected, false),
+        ("InvalidParameterValue.CalledNumberVerifyFail", Rejected, true),
     ];
     let stand = Stand::start(rows.iter().map(|row| no(row.0))).await;
     let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
-    for (code, kind) in &rows {
+    for (code, kind, of_number) in &rows {
         let results = voice.send(&page(&[("text", "x")]), &[Recipient::new("+8613711112222")], &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))]);
+        assert_eq!(results[0].1.as_ref().unwrap_err().recipient, *of_number, "{code}");
         assert!(!format!("{results:?}").contains("S3CRET"));
+    }
+}
+
+#[tokio::test]
+async fn a_good_body_under_another_status_is_no_delivery() {
+    let called = r#"{"Response":{"SendStatus":{"CallId":"C1"},"RequestId":"R"}}"#;
+    let sent = r#"{"Response":{"SendStatusSet":[{"SerialNo":"S1","Code":"Ok","Message":"send success"}],"RequestId":"R"}}"#;
+    let statuses = [(302, Misconfigured), (403, Misconfigured), (400, Rejected), (429, RateLimited { retry_after: None }), (502, Ambiguous)];
+    let script = statuses.iter().flat_map(|(status, _)| [Scripted::new(*status, called), Scripted::new(*status, sent)]);
+    let stand = Stand::start(script).await;
+    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
+    let sms = build::<sms::Config>(SMS, &stand.base).unwrap().channel;
+    for (status, kind) in statuses {
+        for channel in [&voice, &sms] {
+            let results = channel.send(&page(&[("text", "x")]), &[Recipient::new("+8613711112222")], &context()).await;
+            assert_eq!(kinds(&results), [Err((kind, Some(format!("HTTP {status}"))))]);
+        }
     }
 }
 
@@ -78,4 +104,39 @@ fn mistakes_are_found_without_secrets() {
             .unwrap();
     let paths: Vec<_> = crate::channel::PlatformConfig::check(&config).into_iter().map(|p| p.path).collect();
     assert_eq!(paths, ["tencent_sms.params[0]", "tencent_sms.sign_name", "tencent_sms.to"]);
+}
+
+#[tokio::test]
+async fn the_last_word_on_an_sms_is_asked_for_by_its_number() {
+    let list = |status: &str| {
+        let other = r#"{"SerialNo":"S0","ReportStatus":"SUCCESS","Description":"DELIVRD"}"#;
+        let ours = format!(r#"{{"SerialNo":"S1","ReportStatus":"{status}","Description":"UNDELIV"}}"#);
+        Scripted::from(format!(r#"{{"Response":{{"PullSmsSendStatusSet":[{other},{ours}],"RequestId":"R"}}}}"#).as_str())
+    };
+    let empty = Scripted::from(r#"{"Response":{"PullSmsSendStatusSet":[],"RequestId":"R"}}"#);
+    let stand = Stand::start([empty, list("SUCCESS"), list("FAIL"), Scripted::new(502, "")]).await;
+    let sms = build::<sms::Config>(SMS, &stand.base).unwrap().channel;
+    let (to, cx) = (Recipient::new("+8613711112222"), context());
+    let sent = crate::channel::Sent { recipient: &to, platform_id: "S1", at: cx.now, now: cx.now, deadline: cx.deadline };
+    let mut words = Vec::new();
+    for _ in 0..3 {
+        words.push(sms.receipt(&sent).await.unwrap().map(|word| word.reached));
+    }
+    assert_eq!(words, [None, Some(true), Some(false)]);
+    assert!(sms.receipt(&sent).await.is_err());
+    let asked = &stand.seen()[0];
+    assert_eq!((asked.header("x-tc-action"), &asked.json()["PhoneNumber"]), ("PullSmsSendStatusByPhoneNumber", &Value::from("+8613711112222")));
+}
+
+#[test]
+fn callbacks_of_calls_tell_their_end() {
+    let voice = build::<voice::Config>(VOICE, "http://127.0.0.1:9").unwrap().channel;
+    let ask = |body: &str| voice.called_back(&crate::channel::Callback { url: "", headers: &Default::default(), body: body.as_bytes() });
+    let end = |result: &str| format!(r#"{{"voiceprompt_callback":{{"result":{result},"callid":"C1","mobile":"13711112222","nationcode":"86"}}}}"#);
+    for (result, reached) in [(r#""0""#, true), (r#""1""#, false), ("2", false)] {
+        let called = ask(&end(result)).unwrap();
+        assert_eq!((called.platform_id.as_str(), called.recipient.as_deref(), called.word.unwrap().reached), ("C1", Some("13711112222"), reached));
+    }
+    assert_eq!(ask(r#"{"voicekey_callback":{"callid":"C1","keypress":"1","mobile":"13711112222"}}"#).unwrap().word, None);
+    assert!(ask("{}").is_err() && ask("x").is_err());
 }

@@ -10,13 +10,16 @@ use serde_json::json;
 
 use super::{Account, Line, answer};
 use crate::channel::kit::phone;
-use crate::channel::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext};
-use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size};
+use crate::channel::{
+    BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
+    SendContext,
+};
+use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size};
 
 /// Characters of the whole call are 350 (same page); the template's own words take some.
 const MAX_TEXT: usize = 200;
-/// Our own: what of them one variable may take.
-const MAX_PARAM: usize = 100;
+/// What of them all variables together may take; the rest is for the template's own words.
+const MAX_PARAMS: usize = 250;
 
 /// The card.
 pub static PLATFORM: Platform = Platform {
@@ -38,6 +41,7 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     pings: crate::channel::card::Pings::NEEDLESS,
+    word: FinalWord::Later(Later { ask: None, calls_back: true, within: Duration::from_secs(900) }),
     payload: false,
 };
 
@@ -69,21 +73,23 @@ impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let mut said = page.clone();
         said.fields.insert("text".into(), phone::spoken(page.field("text")));
-        let params = self.0.params(&said, MAX_PARAM);
+        let (params, cut) = self.0.params(&said, MAX_PARAMS, MAX_PARAMS);
         let mut results = Vec::with_capacity(to.len());
         // The card says one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {
-            results.push((place, self.one(number.expose(), &params, cx).await));
+            results.push((place, phone::told(self.one(number.expose(), &params, cx).await, cut)));
         }
         results
+    }
+
+    fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {
+        answer::called(call.body)
     }
 }
 
 impl Driver {
     async fn one(&self, to: &str, params: &[String], cx: &SendContext) -> Result<Receipt, SendError> {
-        let Some(number) = phone::e164(to) else {
-            return Err(SendError::new(ErrorKind::Rejected, "it is not a phone number that a carrier would take").of_recipient());
-        };
+        let number = phone::reachable(to, phone::Use::Call)?;
         let body = json!({
             "TemplateId": self.0.account.template, "CalledNumber": number, "VoiceSdkAppid": self.0.account.app_id, "TemplateParamSet": params, "PlayTimes": 2,
         });

@@ -10,14 +10,18 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use base64::Engine as _;
+use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use sha1::Sha1;
 
-use super::kit::{self, Row, phone};
-use super::{BuildContext, Problem, SendContext};
-use crate::model::{ErrorKind, Receipt, Secret, SecretSource, SendError};
+use super::kit::phone::{self, Use};
+use super::kit::{self, Row};
+use super::{BuildContext, Callback, Called, Problem, SendContext, Sent};
+use crate::model::{ErrorKind, Receipt, Secret, SecretSource, SendError, Word};
 
 const API_BASE: &str = "https://api.twilio.com";
 
@@ -46,7 +50,7 @@ pub struct Account {
 
 impl Account {
     fn check(&self, key: &str) -> Vec<Problem> {
-        let mut problems = phone::check_numbers(&format!("{key}.to"), &self.to);
+        let mut problems = phone::check_numbers(&format!("{key}.to"), &self.to, if key == "twilio_sms" { Use::Mobile } else { Use::Call });
         if !self.account_sid.starts_with("AC") {
             problems.push(Problem::new(format!("{key}.account_sid"), "it is not an account's SID", "copy it from the console; it begins with `AC`"));
         }
@@ -67,6 +71,7 @@ impl Account {
             http: http.with_secrets([secret.clone()]),
             user: self.api_key.clone().unwrap_or_else(|| self.account_sid.clone()),
             secret,
+            signs: self.api_key.is_none(),
             told: Mutex::default(),
             from: if self.from.starts_with("MG") { self.from.clone() } else { phone::e164(&self.from).unwrap_or_default() },
         })
@@ -79,6 +84,8 @@ struct Line {
     http: kit::Http,
     user: String,
     secret: Secret,
+    /// Whether `secret` is the account's token, with which Twilio signs what it sends; it is not when it belongs to an API key.
+    signs: bool,
     from: String,
     /// What was told as made lately: it is not what a lost answer was about.
     told: Mutex<VecDeque<String>>,
@@ -100,16 +107,26 @@ impl Line {
         same: impl Fn(&Value) -> bool,
         cx: &SendContext,
     ) -> Result<Receipt, SendError> {
-        let Some(number) = phone::e164(to) else {
-            return Err(SendError::new(ErrorKind::Rejected, "it is not a phone number that Twilio would take").of_recipient());
-        };
+        let number = phone::reachable(to, if what == "Messages" { Use::Mobile } else { Use::Call })?;
         let mut pairs = vec![("To", number.as_str())];
         pairs.extend_from_slice(form);
+        if self.signs && is_reachable(&cx.callback) {
+            pairs.push(("StatusCallback", cx.callback.as_str()));
+        }
         // Half of the time is kept for the question.
         let now = tokio::time::Instant::now();
         let deadline = now + cx.deadline.saturating_duration_since(now) * 3 / 4;
-        let sent = self.http.post_form(kit::join(&self.url, &format!("/{what}.json")), &pairs).basic(&self.user, &self.secret).send(deadline).await;
-        let result = sent.and_then(|reply| of(&reply, cx.now));
+        let post = async |pairs: &[(&str, &str)]| {
+            let call = self.http.post_form(kit::join(&self.url, &format!("/{what}.json")), pairs);
+            call.basic(&self.user, &self.secret).send(deadline).await.and_then(|reply| of(&reply, cx.now))
+        };
+        let mut result = post(&pairs).await;
+        // It does not like the address: the message matters more, and its last word is asked for anyhow.
+        if result.as_ref().is_err_and(|error| error.code.as_deref() == Some(BAD_CALLBACK))
+            && pairs.pop_if(|(name, _)| *name == "StatusCallback").is_some()
+        {
+            result = post(&pairs).await;
+        }
         let result = match result {
             Err(error) if error.kind == ErrorKind::Ambiguous => match self.find(what, &number, same, cx).await {
                 Some(found) => Ok(found),
@@ -149,6 +166,79 @@ impl Line {
     }
 }
 
+impl Line {
+    /// What became of a message (`Messages`) or call (`Calls`). <https://www.twilio.com/docs/messaging/api/message-resource#message-status-values>,
+    /// <https://www.twilio.com/docs/voice/api/call-resource#call-status-values>
+    async fn ask(&self, what: &str, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
+        let call = self.http.get(kit::join(&self.url, &format!("/{what}/{}.json", sent.platform_id)));
+        let reply = call.basic(&self.user, &self.secret).send(sent.deadline).await?;
+        if !reply.is_success() {
+            return Err(of(&reply, sent.now).err().unwrap_or_else(|| SendError::new(ErrorKind::Transient, "Twilio did not say what became of it")));
+        }
+        let found: Answer = kit::parse(&reply, sent.now)?;
+        Ok(word(found.status.as_str().unwrap_or_default(), found.error_code, found.error_message.as_deref()))
+    }
+}
+
+/// `StatusCallback` is not an address that Twilio would call: <https://www.twilio.com/docs/api/errors/21609>
+const BAD_CALLBACK: &str = "21609";
+
+/// Whether an address can be reached from outside, as far as its host's name tells.
+fn is_reachable(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let inside = [".local", ".localhost", ".internal", ".lan", ".home", ".corp", ".test", ".invalid"];
+    let host = url.host_str().unwrap_or_default();
+    match host.parse::<std::net::Ipv4Addr>() {
+        Ok(ip) => !ip.is_private() && !ip.is_loopback() && !ip.is_link_local() && !ip.is_unspecified(),
+        // A number of version 6 stands in brackets, and has no dot.
+        Err(_) => host.contains('.') && !inside.iter().any(|end| host.ends_with(end)),
+    }
+}
+
+impl Line {
+    /// A status callback, signed: <https://www.twilio.com/docs/usage/security#validating-requests>. `id` and `status` name its fields.
+    fn called(&self, call: &Callback<'_>, id: &str, status: &str) -> Result<Called, String> {
+        if !self.signs {
+            return Err("`auth_token` is an API key's secret, by which Twilio's signature cannot be checked".into());
+        }
+        let body = std::str::from_utf8(call.body).map_err(|_| "it is no form")?;
+        let form = reqwest::Url::parse(&format!("http://localhost/?{body}")).map_err(|_| "it is no form")?;
+        let mut form: Vec<(String, String)> = form.query_pairs().into_owned().collect();
+        form.sort();
+        let mut mac = Hmac::<Sha1>::new_from_slice(self.secret.expose().as_bytes()).map_err(|_| "the token is no key")?;
+        mac.update(call.url.as_bytes());
+        form.iter().for_each(|(name, value)| mac.update(format!("{name}{value}").as_bytes()));
+        let given = call.headers.get("x-twilio-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let given = base64::engine::general_purpose::STANDARD.decode(given).map_err(|_| "the signature is no Base64")?;
+        mac.verify_slice(&given).map_err(|_| "the signature is wrong")?;
+        let field = |name: &str| form.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+        let sid = field(id).ok_or_else(|| format!("it holds no {id}"))?;
+        let code = field("ErrorCode").and_then(|code| code.parse().ok());
+        let word = word(field(status).unwrap_or_default(), code, field("ErrorMessage"));
+        Ok(Called { platform_id: sid.to_owned(), recipient: None, word })
+    }
+}
+
+/// What a status says in the end; `None` while it is none of the last ones. A message whose carrier tells nothing stays `sent`.
+fn word(status: &str, code: Option<i64>, why: Option<&str>) -> Option<Word> {
+    let said = |text: &str| match (code, why) {
+        (Some(code), Some(why)) => format!("{text} ({code}: {why})"),
+        (Some(code), None) => format!("{text} (error {code}, https://www.twilio.com/docs/errors/{code})"),
+        _ => text.to_owned(),
+    };
+    Some(match status {
+        "delivered" => Word::delivered(status, "it is on the phone"),
+        "read" => Word::delivered(status, "it was read"),
+        "completed" => Word::delivered(status, "the call was answered"),
+        "undelivered" => Word::undelivered(status, said("the carrier could not deliver it")),
+        "busy" => Word::undelivered(status, said("the line was busy")),
+        "no-answer" => Word::undelivered(status, said("nobody answered the call")),
+        "failed" => Word::undelivered(status, said("it could not be sent or called")),
+        "canceled" => Word::undelivered(status, said("it was cancelled")),
+        _ => return None,
+    })
+}
+
 /// RFC 2822 (`Fri, 24 May 2019 17:18:27 +0000`), or Unix seconds.
 fn made_at(value: &Value) -> Option<i64> {
     let text = value.as_str()?;
@@ -165,23 +255,52 @@ struct Answer {
     code: i64,
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    error_code: Option<i64>,
+    #[serde(default)]
+    error_message: Option<String>,
 }
 
 /// Codes: <https://www.twilio.com/docs/api/errors>
 const KNOWN: &[Row] = &[
-    (&["20429", "31429"], ErrorKind::RateLimited { retry_after: None }, "too many requests came too fast"),
-    (&["30001", "21611"], ErrorKind::Transient, "the sending number's queue is full"),
-    (&["20003"], ErrorKind::Misconfigured, "the credentials are not accepted; check `account_sid` and `auth_token`"),
+    (&["20429", "31429", "10004", "14107", "30022"], ErrorKind::RateLimited { retry_after: None }, "too many requests came too fast"),
+    (&["30001", "21611", "30017"], ErrorKind::Transient, "the sending number's queue is full, or the carrier's"),
+    (
+        &["20003", "20006", "20008", "20101", "20102", "20103", "20104", "20107"],
+        ErrorKind::Misconfigured,
+        "the credentials are not accepted; check `account_sid` and `auth_token`",
+    ),
     (&["20404"], ErrorKind::Misconfigured, "there is no such account; check `account_sid`"),
-    (&["20005"], ErrorKind::Misconfigured, "the account is not active; look at the console"),
-    (&["21606", "21212", "21210", "21603", "21213"], ErrorKind::Misconfigured, "`from` is not a number of this account that can do this"),
-    (&["21608"], ErrorKind::Misconfigured, "a trial account reaches verified numbers only"),
-    (&["21408", "21215"], ErrorKind::Misconfigured, "this country is not enabled for the account (geographic permissions)"),
-    (&["21602", "21617", "21658", "21205", "21220"], ErrorKind::Rejected, "its content is not accepted"),
+    (&["20005", "10001", "10002", "30002"], ErrorKind::Misconfigured, "the account is not active or may not do this; look at the console"),
+    (
+        &["21606", "21212", "21210", "21603", "21213", "21659", "21660", "21661", "21701", "21703", "21704", "21705"],
+        ErrorKind::Misconfigured,
+        "`from` is not a number or messaging service of this account that can do this",
+    ),
+    (
+        &["30018", "30024", "30032", "30033", "30034"],
+        ErrorKind::Misconfigured,
+        "`from` is not registered with the carriers of this country; register it in the console",
+    ),
+    (&["21608", "21219"], ErrorKind::Misconfigured, "a trial account reaches verified numbers only"),
+    (&["21408", "21215", "13227"], ErrorKind::Misconfigured, "this country is not enabled for the account (geographic permissions)"),
+    // The carriers' cap of a day: too long for an alert.
+    (&["30023"], ErrorKind::Rejected, "the day's messages of `from` are used up"),
+    (
+        &[
+            "21602", "21605", "21617", "21619", "21620", "21622", "21654", "21656", "21658", "21205", "21218", "21220", "30007", "30019", "12100",
+            "12200",
+        ],
+        ErrorKind::Rejected,
+        "its content is not accepted",
+    ),
 ];
 
 /// Codes that refuse the number (same page).
-const NUMBER: [i64; 7] = [21211, 21614, 21612, 21610, 21201, 21604, 21217];
+const NUMBER: [i64; 22] = [
+    21211, 21614, 21612, 21610, 21201, 21604, 21217, 21214, 21216, 21265, 21407, 21613, 21635, 13223, 13224, 13225, 13226, 30003, 30004, 30005,
+    30006, 30008,
+];
 
 fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     // A request that Twilio failed to answer well may have been carried out.
@@ -193,10 +312,18 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
         ));
     }
     let answer: Answer = kit::parse(reply, now)?;
-    if reply.is_success() && answer.sid.is_some() {
-        return Ok(reply.receipt(answer.status.as_str().unwrap_or("created"), answer.sid));
+    let status = answer.status.as_str().unwrap_or_default().to_owned();
+    // It may be made and have failed at once: `error_code` then says why (<https://www.twilio.com/docs/messaging/api/message-resource>).
+    let failed = matches!(status.as_str(), "failed" | "undelivered" | "canceled");
+    if reply.is_success() && answer.sid.is_some() && !failed {
+        return Ok(reply.receipt(if status.is_empty() { "created" } else { &status }, answer.sid));
     }
-    let code = answer.code.to_string();
+    let mut answer = answer;
+    if let (true, Some(code)) = (failed, answer.error_code) {
+        answer.code = code;
+        answer.message = answer.error_message.take().unwrap_or_default();
+    }
+    let code = if answer.code == 0 { format!("HTTP {}", reply.status()) } else { answer.code.to_string() };
     if NUMBER.contains(&answer.code) {
         let text = format!("Twilio does not reach this number: {}", answer.message);
         return Err(reply.error(ErrorKind::Rejected, code, text).of_recipient());

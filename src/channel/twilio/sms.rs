@@ -1,6 +1,7 @@
 //! SMS by Twilio: plain text, one message a number. <https://www.twilio.com/docs/messaging/api/message-resource>
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -8,8 +9,11 @@ use serde::Deserialize;
 
 use super::{Account, Line};
 use crate::channel::kit::{phone, units};
-use crate::channel::{BuildContext, Built, CellResult, Channel, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext};
-use crate::model::{Escape, FieldSpec, OutletKey, Page, Recipient, Size};
+use crate::channel::{
+    Ask, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
+    SendContext, Sent,
+};
+use crate::model::{Escape, FieldSpec, OutletKey, Page, Recipient, SendError, Size, Word};
 
 /// Our own, about three segments in English and seven in Chinese, each of which is paid for; a direct call may have the 1,600 characters of
 /// <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>.
@@ -34,6 +38,11 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     pings: crate::channel::card::Pings::NEEDLESS,
+    word: FinalWord::Later(Later {
+        ask: Some(Ask { first: Duration::from_secs(20), every: Duration::from_secs(20), most: Duration::from_secs(1800) }),
+        calls_back: true,
+        within: Duration::from_secs(86_400),
+    }),
     payload: false,
 };
 
@@ -77,5 +86,13 @@ impl Channel for Driver {
             results.push((place, counted));
         }
         results
+    }
+
+    async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
+        self.0.ask("Messages", sent).await
+    }
+
+    fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {
+        self.0.called(call, "MessageSid", "MessageStatus")
     }
 }

@@ -71,6 +71,15 @@ async fn answers_mean_what_twilio_says() {
         (no(400, 21610), Rejected, "21610", true),
         (no(400, 21617), Rejected, "21617", false),
         (no(400, 30001), Transient, "30001", false),
+        (no(400, 21635), Rejected, "21635", true),
+        (no(400, 21703), Misconfigured, "21703", false),
+        (no(400, 30034), Misconfigured, "30034", false),
+        (no(400, 99999), Rejected, "99999", false),
+        (no(403, 99998), Misconfigured, "99998", false),
+        (Scripted::new(302, r#"{"sid":"SM1","status":"queued"}"#), Misconfigured, "HTTP 302", false),
+        (Scripted::new(400, r#"{"sid":"SM1","status":"queued"}"#), Rejected, "HTTP 400", false),
+        (Scripted::new(201, r#"{"sid":"SM1","status":"failed","error_code":30006,"error_message":"Landline"}"#), Rejected, "30006", true),
+        (Scripted::new(201, r#"{"sid":"SM1","status":"failed","error_code":30007,"error_message":"Filtered"}"#), Rejected, "30007", false),
         (Scripted::from("<html>login</html>"), Transient, "HTTP 200", false),
     ];
     let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
@@ -89,4 +98,70 @@ fn mistakes_are_found_and_dates_are_read() {
     let paths: Vec<_> = config.check("twilio_voice").into_iter().map(|p| p.path).collect();
     assert_eq!(paths, ["twilio_voice.to[0]", "twilio_voice.account_sid", "twilio_voice.from"]);
     assert_eq!(made_at(&Value::from("Fri, 24 May 2019 17:18:27 +0000")), Some(1_558_718_307));
+}
+
+#[tokio::test]
+async fn the_last_word_is_asked_for_by_its_sid() {
+    let state = |status: &str, more: &str| Scripted::from(format!(r#"{{"sid":"SM1","status":"{status}"{more}}}"#).as_str());
+    let why = r#","error_code":30005,"error_message":"Unknown destination handset""#;
+    let rows = [
+        (state("queued", ""), None),
+        (state("sent", ""), None),
+        (state("in-progress", ""), None),
+        (state("delivered", ""), Some((true, "delivered"))),
+        (state("completed", ""), Some((true, "completed"))),
+        (state("undelivered", why), Some((false, "undelivered"))),
+        (state("failed", r#","error_code":30007"#), Some((false, "failed"))),
+        (state("busy", ""), Some((false, "busy"))),
+        (state("no-answer", ""), Some((false, "no-answer"))),
+        (state("canceled", ""), Some((false, "canceled"))),
+    ];
+    let refused = Scripted::new(404, r#"{"code":20404,"message":"not found","status":404}"#);
+    let stand = Stand::start(rows.iter().map(|row| row.0.clone()).chain([refused, Scripted::new(503, "")])).await;
+    let voice = build::<voice::Config>(CONFIG, &stand.base).unwrap().channel;
+    let (to, cx) = (to(), context());
+    let sent = crate::channel::Sent { recipient: &to[0], platform_id: "CA1", at: cx.now, now: cx.now, deadline: cx.deadline };
+    for (answer, expected) in &rows {
+        let word = voice.receipt(&sent).await.unwrap();
+        assert_eq!(word.as_ref().map(|word| (word.reached, word.code.as_str())), *expected, "{answer:?}");
+        assert!(word.is_none_or(|word| !answer.body.windows(5).any(|w| w == b"30005") || word.detail.contains("30005: Unknown destination handset")));
+    }
+    assert_eq!(voice.receipt(&sent).await.unwrap_err().code.as_deref(), Some("20404"));
+    assert!(voice.receipt(&sent).await.is_err());
+    assert_eq!(stand.seen()[0].uri.path(), "/2010-04-01/Accounts/AC1/Calls/CA1.json");
+}
+
+#[test]
+fn a_callback_is_believed_with_its_signature_only() {
+    // The vector of Twilio's own libraries.
+    let url = "https://mycompany.com/myapp.php?foo=1&bar=2";
+    let body = "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309&To=%2B18005551212";
+    let config = CONFIG.replace("twilio-S3CRET", "'12345'");
+    let voice = build::<voice::Config>(&config, "http://127.0.0.1:9").unwrap().channel;
+    let ask = |channel: &Arc<dyn Channel>, signature: &str, url: &str, body: &str| {
+        let headers = [("x-twilio-signature".parse().unwrap(), signature.parse().unwrap())].into_iter().collect();
+        channel.called_back(&Callback { url, headers: &headers, body: body.as_bytes() })
+    };
+    let good = "RSOYDt4T1cUTdK1PDd93/VVr8B8=";
+    assert_eq!(ask(&voice, good, url, body), Ok(Called { platform_id: "CA1234567890ABCDE".into(), recipient: None, word: None }));
+    assert!(ask(&voice, good, &url.replace("bar=2", "bar=3"), body).is_err());
+    assert!(ask(&voice, good, url, &body.replace("1234", "1235")).is_err());
+    assert!(ask(&voice, &good.replace('R', "S"), url, body).is_err() && ask(&voice, "", url, body).is_err());
+    let keyed = config.replace("from:", "api_key: SK1, from:");
+    assert!(ask(&build::<voice::Config>(&keyed, "http://127.0.0.1:9").unwrap().channel, good, url, body).is_err(), "an API key signs nothing");
+}
+
+#[tokio::test]
+async fn a_callback_address_is_given_where_it_can_be_reached_and_left_out_where_twilio_refuses_it() {
+    let refused = Scripted::new(400, r#"{"code":21609,"message":"The 'StatusCallback' URL is not a valid URL.","status":400}"#);
+    let ok = Scripted::new(201, r#"{"sid":"CA1","status":"queued"}"#);
+    let stand = Stand::start([ok.clone(), ok.clone(), ok.clone(), refused, ok]).await;
+    let voice = build::<voice::Config>(CONFIG, &stand.base).unwrap().channel;
+    let callbacks = ["https://w.example.com/receipts/a?k=1", "http://10.0.0.1/receipts/a?k=1", "", "https://w.example.com/receipts/a?k=1"];
+    for callback in callbacks {
+        let cx = SendContext { callback: callback.into(), ..context() };
+        assert_eq!(kinds(&voice.send(&page(&[("text", "x")]), &to(), &cx).await), [Ok(Some("CA1".to_owned()))]);
+    }
+    let given: Vec<bool> = stand.seen().iter().map(|seen| String::from_utf8_lossy(&seen.body).contains("StatusCallback=https%3A%2F%2Fw.")).collect();
+    assert_eq!(given, [true, false, false, true, false]);
 }

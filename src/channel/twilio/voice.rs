@@ -1,6 +1,7 @@
 //! Calls by Twilio: the text is spoken twice, from inline TwiML. <https://www.twilio.com/docs/voice/api/call-resource>
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -8,8 +9,11 @@ use serde::Deserialize;
 
 use super::{Account, Line};
 use crate::channel::kit::phone;
-use crate::channel::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext};
-use crate::model::{Escape, FieldSpec, Language, OutletKey, Page, Recipient, Size};
+use crate::channel::{
+    Ask, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
+    SendContext, Sent,
+};
+use crate::model::{Escape, FieldSpec, Language, OutletKey, Page, Recipient, SendError, Size, Word};
 
 /// Our own: what a person woken up by a call can take in; twice that with its markup stays below the 4,000 characters of `Twiml`
 /// (<https://www.twilio.com/docs/voice/api/call-resource#create-a-call-resource>).
@@ -25,7 +29,7 @@ pub static PLATFORM: Platform = Platform {
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "300 characters (our own; https://www.twilio.com/docs/voice/api/call-resource allows 4,000 of TwiML)",
     pace: Pace {
-        limits: &[Limit { count: 1, window: std::time::Duration::from_secs(1) }],
+        limits: &[Limit { count: 1, window: Duration::from_secs(1) }],
         per_month: None,
         source: "https://help.twilio.com/articles/223180028: one call per second unless raised",
     },
@@ -34,6 +38,11 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     pings: crate::channel::card::Pings::NEEDLESS,
+    word: FinalWord::Later(Later {
+        ask: Some(Ask { first: Duration::from_secs(30), every: Duration::from_secs(15), most: Duration::from_secs(30) }),
+        calls_back: true,
+        within: Duration::from_secs(900),
+    }),
     payload: false,
 };
 
@@ -71,6 +80,14 @@ impl Channel for Driver {
             results.push((place, self.0.create("Calls", number.expose(), &form, |_| true, cx).await));
         }
         results
+    }
+
+    async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
+        self.0.ask("Calls", sent).await
+    }
+
+    fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {
+        self.0.called(call, "CallSid", "CallStatus")
     }
 }
 

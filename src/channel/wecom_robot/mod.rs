@@ -38,6 +38,7 @@ pub static PLATFORM: Platform = Platform {
     ambiguous: OnAmbiguous::Retry,
     resolved_by_default: true,
     pings: Pings::of(Ping::Beside, Ping::Beside, Ping::Inside, Ping::Named),
+    word: crate::channel::FinalWord::Answer,
     payload: false,
 };
 

@@ -49,6 +49,10 @@ pass_on! {
     outlet(fence: Fence, change: OutletChange) -> Result<(), StoreError>;
     followers(lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
     fall_back(channel: &str, born_before: i64, to: MoveTo, reason: &str, limit: usize, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
+    receipts_due(now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
+    receipt_of(channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
+    carried(message: MessageId) -> Result<Vec<Carried>, StoreError>;
+    hear(heard: HeardReceipt) -> Result<Option<Vec<AcceptedDelivery>>, StoreError>;
     requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
     drop_deliveries(ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError>;
     adopt(from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError>;

@@ -29,6 +29,7 @@ const fn card(ambiguous: OnAmbiguous, limits: &'static [Limit], concurrency: usi
         ambiguous,
         resolved_by_default: true,
         pings: crate::channel::card::Pings::NEEDLESS,
+        word: crate::channel::FinalWord::Answer,
         payload: false,
     }
 }

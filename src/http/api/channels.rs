@@ -110,6 +110,7 @@ async fn channels(State(app): State<Arc<App>>, request: Request) -> Answer<Chann
             month_limit: c.per_month,
             muted_until: mute.map(|m| m.until),
             muted_reason: mute.map(|m| m.reason.clone()),
+            callback: Some(crate::delivery::links::callback_url(&plan, c)).filter(|url| !url.is_empty()),
         }
     };
     Ok(Json(Channels { channels: plan.channels.values().map(state).collect() }))

@@ -9,12 +9,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, limit_schema, may_use, next, pairs, read};
-use crate::http::answers::{CellStory, Deliveries, DeliveryStory, Dropped, EventBody, Made, MessageStory, PageStory, Requeued};
+use crate::http::answers::{CellStory, Deliveries, DeliveryStory, Dropped, EventBody, Made, MessageStory, PageStory, ReceiptStory, Requeued};
 use crate::http::foretell::hindsight;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{App, Caller, Scope};
 use crate::model::DeliveryId;
-use crate::store::{DeliveryDetail, DeliveryFilter, MoveTo, State as DeliveryState, StoredMessage};
+use crate::store::{Cell, DeliveryDetail, DeliveryFilter, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -142,7 +142,10 @@ fn story(app: &App, detail: DeliveryDetail, next: String) -> DeliveryStory {
 }
 
 fn message_story(message: StoredMessage) -> MessageStory {
+    let receipts = message.receipts;
+    let receipt = |c: &Cell| receipts.iter().find(|r| r.page == c.page && r.recipient == c.recipient).map(receipt_story);
     let cells = message.cells.into_iter().map(|c| CellStory {
+        receipt: receipt(&c),
         page: c.page + 1,
         recipient: c.recipient.masked(),
         state: c.state,
@@ -170,6 +173,19 @@ fn message_story(message: StoredMessage) -> MessageStory {
         pages: pages.collect(),
         cells: cells.collect(),
         attempts: message.attempts,
+    }
+}
+
+fn receipt_story(r: &ReceiptRow) -> ReceiptStory {
+    ReceiptStory {
+        state: r.state,
+        sent_at: r.sent_at,
+        asked: r.asked,
+        due_at: r.due_at,
+        until: r.until,
+        heard_at: r.heard_at,
+        code: r.code.clone(),
+        detail: r.detail.clone(),
     }
 }
 

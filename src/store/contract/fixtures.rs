@@ -133,12 +133,12 @@ pub fn settlement(fence: &Fence) -> Settlement {
 
 /// A settlement of a stored message.
 pub fn of_message(fence: &Fence, id: MessageId, done: bool) -> Settlement {
-    Settlement { message: Some(SettledMessage { id, store: None, done }), ..settlement(fence) }
+    Settlement { message: Some(SettledMessage { id, store: None, done, receipts: Vec::new() }), ..settlement(fence) }
 }
 
 /// A settlement that also stores its message, as the hot path does.
 pub fn with_message(fence: &Fence, message: NewMessage, done: bool) -> Settlement {
-    Settlement { message: Some(SettledMessage { id: message.id, store: Some(message), done }), ..settlement(fence) }
+    Settlement { message: Some(SettledMessage { id: message.id, store: Some(message), done, receipts: Vec::new() }), ..settlement(fence) }
 }
 
 /// Sends what was accepted, in one message, by the hot path.

@@ -16,6 +16,7 @@ pub mod outcomes;
 pub mod owners;
 pub mod purging;
 pub mod random;
+pub mod receipts;
 
 /// Makes the contract's tests for one engine: `store_contract!(open)`, where `open` is the full path (`crate::..`) of a
 /// `async fn() -> Option<(Arc<dyn Store>, impl Sized)>`.
@@ -49,6 +50,10 @@ macro_rules! store_contract {
             fallbacks {
                 what_waits_too_long_is_copied_once, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,
                 what_is_resolved_finds_where_its_firing_went,
+            }
+            receipts {
+                receipts_are_due_in_their_order_and_heard_once, an_undelivered_one_makes_its_fallback_once, what_is_over_is_known_by_its_first_lane,
+                receipts_follow_their_channel_and_leave_with_their_message,
             }
             admin {
                 the_dead_live_again, what_waits_is_moved, nonsense_is_not_requeued, dropping_ends_what_is_not_on_its_way,

@@ -147,5 +147,6 @@ pub(super) async fn message(tx: &Tx, id: MessageId) -> Result<Option<StoredMessa
         cells: cells.iter().map(|row| cell(row, 0)).collect::<Result<_, _>>()?,
         attempts: attempts(tx, id).await?,
         members: count(&row, 7)?,
+        receipts: super::receipts::all(tx, id).await?,
     }))
 }

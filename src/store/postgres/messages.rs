@@ -44,7 +44,8 @@ pub(super) fn clean_cell(cell: &mut Cell) {
     clean_optional(&mut cell.code);
 }
 
-fn clean_recipient(recipient: &Recipient) -> Recipient {
+/// A recipient such as the database takes.
+pub(super) fn clean_recipient(recipient: &Recipient) -> Recipient {
     let mut text = recipient.expose().to_owned();
     clean(&mut text);
     Recipient::new(text)

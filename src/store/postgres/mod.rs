@@ -22,6 +22,7 @@ mod outcomes;
 mod purge;
 mod queue;
 mod read;
+mod receipts;
 mod rename;
 mod rows;
 mod settle;
@@ -281,6 +282,27 @@ impl Store for PostgresStore {
             return Ok(Vec::new());
         }
         answer!(self, write, |tx| fallback::copy(tx, &found, &to, reason, now)).inspect(|accepted| self.hints.add(accepted))
+    }
+
+    async fn receipts_due(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+        answer!(self, read, |tx| receipts::due(tx, now, limit))
+    }
+
+    async fn receipt_of(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
+        answer!(self, read, |tx| receipts::of(tx, channel, platform_id))
+    }
+
+    async fn carried(&self, message: MessageId) -> Result<Vec<Carried>, StoreError> {
+        answer!(self, read, |tx| receipts::carried(tx, message))
+    }
+
+    async fn hear(&self, mut heard: HeardReceipt) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
+        let children = std::mem::take(&mut heard.children);
+        let prepare = |child: Child| Ok((child.event, accept::PreparedDelivery::new(child.delivery)?));
+        let children = children.into_iter().map(prepare).collect::<Result<Vec<_>, StoreError>>()?;
+        let made = answer!(self, write, |tx| receipts::hear(tx, &heard, &children))?;
+        self.hints.add(made.as_deref().unwrap_or_default());
+        Ok(made)
     }
 
     async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError> {

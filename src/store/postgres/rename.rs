@@ -37,6 +37,7 @@ pub(super) async fn adopt(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> 
     assign(tx, to, outlet).await?;
     let outlet = outlet.as_str();
     let messages = tx.execute("UPDATE message SET channel = $2, outlet = $3 WHERE channel = $1 AND NOT done", &[&from, &to, &outlet]).await?;
+    tx.execute("UPDATE receipt SET channel = $2 WHERE channel = $1 AND due_at IS NOT NULL", &[&from, &to]).await?;
     let sql = "UPDATE mute SET channel = $2 WHERE channel = $1 AND NOT EXISTS (SELECT 1 FROM mute t WHERE t.channel = $2)";
     tx.execute(sql, &[&from, &to]).await?;
     Ok(lanes + messages)
@@ -111,6 +112,7 @@ pub(super) async fn remove_messages(tx: &Tx, ids: &Vec<Uuid>) -> Result<(), Fail
     if !gone.is_empty() {
         tx.execute("DELETE FROM cell WHERE message_id = ANY ($1)", &[&gone]).await?;
         tx.execute("DELETE FROM attempt WHERE message_id = ANY ($1)", &[&gone]).await?;
+        tx.execute("DELETE FROM receipt WHERE message_id = ANY ($1)", &[&gone]).await?;
     }
     Ok(())
 }

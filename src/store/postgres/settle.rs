@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use futures_util::future::{join, join3, join5};
+use futures_util::future::{join3, join5};
 use uuid::Uuid;
 
 use super::accept::PreparedDelivery;
@@ -15,6 +15,7 @@ use super::failure::Fail;
 use super::group::Grouped;
 use super::messages::{PreparedMessage, Write, add_members, clean_cell, write_cells, write_messages};
 use super::outcomes::{Lanes, change_deliveries, end_attempts};
+use super::receipts::await_all;
 use super::rows::{clean, clean_optional, get};
 use super::tx::Tx;
 use crate::model::{EventId, OutletKey};
@@ -125,16 +126,17 @@ async fn lock_outlets(tx: &Tx, group: &[&PreparedSettlement]) -> Result<HashMap<
 /// the end.
 async fn settle_wave(tx: &Tx, wave: &[&PreparedSettlement], last: bool) -> Result<Vec<Settled>, Fail> {
     let messages = Messages::of(wave);
-    let mut cells = Vec::new();
+    let (mut cells, mut receipts) = (Vec::new(), Vec::new());
     for s in wave {
         let Some(message) = &s.settlement.message else { continue };
+        receipts.extend(message.receipts.iter().map(|receipt| (message.id, receipt)));
         cells.extend(s.message.iter().flat_map(|m| &m.message.cells).chain(&s.settlement.cells).map(|cell| (message.id, cell)));
     }
     let lanes = Lanes::of(wave);
-    let (outlets, taken, (attempts, cells), changed, held) = join5(
+    let (outlets, taken, (attempts, cells, awaited), changed, held) = join5(
         change_outlets(tx, wave),
         messages.settle(tx),
-        join(end_attempts(tx, wave), write_cells(tx, &cells)),
+        join3(end_attempts(tx, wave), write_cells(tx, &cells), await_all(tx, &receipts)),
         change_deliveries(tx, wave),
         lanes.lock(tx),
     )
@@ -142,7 +144,7 @@ async fn settle_wave(tx: &Tx, wave: &[&PreparedSettlement], last: bool) -> Resul
     // The first that was refused tells why; the others say that the transaction is broken.
     outlets?;
     let taken = taken?;
-    attempts.and(cells)?;
+    attempts.and(cells).and(awaited)?;
     let children = lanes.update(tx, wave, taken, &changed?, held?, last).await?;
     Ok(children.into_iter().map(|children| Settled { children }).collect())
 }

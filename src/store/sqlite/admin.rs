@@ -153,6 +153,7 @@ pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -
     assign(db, to, outlet)?;
     let mut rename = db.prepare_cached("UPDATE message INDEXED BY message_open SET channel = ?2, outlet = ?3 WHERE channel = ?1 AND done = 0")?;
     let messages = rename.execute(params![from, to, outlet.as_str()])?;
+    db.prepare_cached("UPDATE receipt INDEXED BY receipt_awaited SET channel = ?2 WHERE channel = ?1 AND due_at IS NOT NULL")?.execute([from, to])?;
     db.prepare_cached("UPDATE OR IGNORE mute SET channel = ?2 WHERE channel = ?1")?.execute([from, to])?;
     // A lane that history still refers to stays under its old name after a merge: it is no news.
     let lanes = lanes.iter().filter(|(_, in_flight, waits, _)| *in_flight || *waits).count();

@@ -141,6 +141,7 @@ pub(super) fn message(db: &Connection, id: MessageId) -> Result<Option<StoredMes
             cells: cells(db, id)?,
             attempts: attempts(db, id)?,
             members: count(row, 7)?,
+            receipts: super::receipts::all(db, id)?,
         })
     });
     Ok(found.optional()?)

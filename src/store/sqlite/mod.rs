@@ -17,6 +17,7 @@ mod purge;
 mod queue;
 mod read;
 mod readers;
+mod receipts;
 mod rows;
 mod seen;
 mod settle;
@@ -272,6 +273,24 @@ impl Store for SqliteStore {
         }
         let reason = reason.to_owned();
         self.write(found.len() * 1024, move |db| fallback::copy(db, &found, &to, &reason, now)).await
+    }
+
+    async fn receipts_due(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+        self.readers.read(move |db| receipts::due(db, now, limit)).await
+    }
+
+    async fn receipt_of(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
+        let (channel, platform_id) = (channel.to_owned(), platform_id.to_owned());
+        self.readers.read(move |db| receipts::of(db, &channel, &platform_id)).await
+    }
+
+    async fn carried(&self, message: MessageId) -> Result<Vec<Carried>, StoreError> {
+        self.readers.read(move |db| receipts::carried(db, message)).await
+    }
+
+    async fn hear(&self, heard: HeardReceipt) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
+        let heard = receipts::PreparedReceipt::new(heard)?;
+        self.write(heard.cost(), move |db| receipts::hear(db, &heard)).await
     }
 
     async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError> {

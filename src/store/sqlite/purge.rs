@@ -100,6 +100,7 @@ fn remove_message(db: &Connection, id: &[u8]) -> Result<(), Fail> {
     if gone > 0 {
         db.prepare_cached("DELETE FROM cell WHERE message_id = ?1")?.execute([id])?;
         db.prepare_cached("DELETE FROM attempt WHERE message_id = ?1")?.execute([id])?;
+        db.prepare_cached("DELETE FROM receipt WHERE message_id = ?1")?.execute([id])?;
     }
     Ok(())
 }

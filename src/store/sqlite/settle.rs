@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::accept::{NO_REASON, PreparedDelivery, insert_delivery};
 use super::failure::Fail;
 use super::messages::{PreparedMessage, add_member, check_fence, occupy, write_cells, write_message};
+use super::receipts::await_all;
 use super::rows::bytes;
 use crate::model::{EventId, MessageId, OutletKey};
 use crate::store::{AcceptedDelivery, Child, DeliveryChange, EndedAttempt, Fence, OutletChange, Settled, Settlement, State, StoreError};
@@ -114,7 +115,8 @@ fn settle_message(db: &Connection, prepared: &PreparedSettlement, id: MessageId,
             trim_attempts(db, id, s.now)?;
         }
     }
-    write_cells(db, id, &s.cells)
+    write_cells(db, id, &s.cells)?;
+    await_all(db, id, s.message.as_ref().map_or(&[][..], |m| &m.receipts))
 }
 
 fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &EndedAttempt) -> Result<(), Fail> {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Cell, Mode, State, StoredEvent, TargetRecord};
+use super::{Cell, Mode, ReceiptRow, State, StoredEvent, TargetRecord};
 use crate::model::{AttemptId, DeliveryId, EventId, MessageId, OutletKey, Page};
 
 /// Where waiting or ended deliveries are moved.
@@ -145,6 +145,8 @@ pub struct StoredMessage {
     pub attempts: Vec<AttemptRow>,
     /// How many deliveries it carries.
     pub members: u64,
+    /// What its vendor said later, of each cell that it took.
+    pub receipts: Vec<ReceiptRow>,
 }
 
 /// An attempt as stored.

@@ -4,11 +4,13 @@ mod history;
 mod intake;
 mod outcome;
 mod owner;
+mod receipt;
 
 pub use history::*;
 pub use intake::*;
 pub use outcome::*;
 pub use owner::*;
+pub use receipt::*;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AcceptedDelivery, Fence, NewDelivery, State};
+use super::{AcceptedDelivery, Fence, NewDelivery, NewReceipt, State};
 use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, Page, Recipient};
 
 /// A cell's state.
@@ -177,6 +177,8 @@ pub struct SettledMessage {
     pub store: Option<NewMessage>,
     /// Whether it is done.
     pub done: bool,
+    /// Receipts to wait for, of the cells that this attempt left `ok`. One that is there already stays as it is.
+    pub receipts: Vec<NewReceipt>,
 }
 
 /// A fallback child.

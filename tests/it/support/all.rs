@@ -5,6 +5,7 @@ use super::fakes::fault::{Fault, Faults};
 use super::fakes::presets::{self, Preset};
 use super::fakes::recorder::Recorder;
 use super::fakes::{Aliyun, DingtalkApp, Discord, Feishu, PagerDuty, Slack, Teams, Telegram, Tencent, Twilio, Webhook, WecomRobot, server::Fake};
+use super::phone_answers;
 
 /// A channel of one platform: how its fake is troubled, and the platform's own refusals with what they mean.
 pub struct Member {
@@ -293,11 +294,7 @@ impl All {
                 "{channel}: {{ account_sid: AC1, auth_token: twilio-token, from: \"+15005550006\", to: [\"+8613800000000\"], api_base: \"{}\" }}, resolved: true",
                 fake.url()
             );
-            let refusals = vec![
-                (json(400, r#"{"code":21211,"message":"The 'To' number is not a valid phone number.","status":400}"#), "rejected"),
-                (json(401, r#"{"code":20003,"message":"Authenticate","status":401}"#), "misconfigured"),
-                (json(429, r#"{"code":20429,"message":"Too Many Requests","status":429}"#), "rate_limited"),
-            ];
+            let refusals = phone_answers::twilio();
             self.add(channel, channel, &fake, path, yaml, refusals);
         }
         for (channel, template, sign) in [
@@ -309,11 +306,7 @@ impl All {
                 "{channel}: {{ access_key_id: aliyun-key, access_key_secret: aliyun-secret, template: {template}{sign}, to: [\"13800000000\"], api_base: \"{}\" }}, resolved: true",
                 fake.url()
             );
-            let refusals = vec![
-                (json(200, r#"{"Code":"isv.MOBILE_NUMBER_ILLEGAL","Message":"no","RequestId":"R"}"#), "rejected"),
-                (json(200, r#"{"Code":"isv.AMOUNT_NOT_ENOUGH","Message":"no","RequestId":"R"}"#), "misconfigured"),
-                (json(200, r#"{"Code":"Throttling.User","Message":"no","RequestId":"R"}"#), "rate_limited"),
-            ];
+            let refusals = phone_answers::aliyun();
             self.add(channel, channel, &fake, "/", yaml, refusals);
         }
         for (channel, template, sign) in [
@@ -325,12 +318,7 @@ impl All {
                 "{channel}: {{ secret_id: tencent-id, secret_key: tencent-secret, app_id: \"1400006666\", template: \"{template}\"{sign}, to: [\"13800000000\"], api_base: \"{}\" }}, resolved: true",
                 fake.url()
             );
-            let error = |code: &str| json(200, &format!(r#"{{"Response":{{"Error":{{"Code":"{code}","Message":"no"}},"RequestId":"R"}}}}"#));
-            let refusals = vec![
-                (error("InvalidParameterValue.ContentLengthLimit"), "rejected"),
-                (error("AuthFailure.SignatureFailure"), "misconfigured"),
-                (error("RequestLimitExceeded"), "rate_limited"),
-            ];
+            let refusals = phone_answers::tencent();
             self.add(channel, channel, &fake, "/", yaml, refusals);
         }
         let fake = Fake::start(DingtalkApp::new("ding-key", "ding-app-secret", "dingbot", &[("13800000001", "u1")])).await;
@@ -338,12 +326,7 @@ impl All {
             "dingtalk_call: {{ app_key: ding-key, app_secret: ding-app-secret, robot_code: dingbot, to: [\"13800000001\"], api_base: \"{}\" }}, resolved: true",
             fake.url()
         );
-        let error = |status: u16, code: &str| json(status, &format!(r#"{{"requestid":"R","code":"{code}","message":"no"}}"#));
-        let refusals = vec![
-            (error(400, "invalidParameter.param.invalid"), "rejected"),
-            (error(400, "invalid.chatbotId"), "misconfigured"),
-            (error(400, "toomuch.msg"), "rate_limited"),
-        ];
+        let refusals = phone_answers::ding();
         self.add("dingtalk_call", "dingtalk_call", &fake, "/robot/ding/send", yaml, refusals);
     }
 

@@ -68,6 +68,7 @@ fn cx() -> SendContext {
         idempotency_key: "k-1".into(),
         traceparent: String::new(),
         direct: false,
+        callback: String::new(),
     }
 }
 

@@ -30,14 +30,22 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     let Some(place) = Place::new() else { return };
     let old: S = place.open().await;
     put(&old, LANE).await;
-    place.shell().await.batch_execute("DROP TABLE heartbeat; UPDATE schema_version SET version = 1, oldest = 1").await.unwrap();
+    place
+        .shell()
+        .await
+        .batch_execute(
+            "DROP TABLE heartbeat; DROP TABLE receipt; ALTER TABLE cell DROP COLUMN unanswered; ALTER TABLE lane DROP COLUMN begun;
+             UPDATE schema_version SET version = 1, oldest = 1",
+        )
+        .await
+        .unwrap();
     let new: S = place.open().await;
     new.heartbeats(vec![HeartbeatChange { name: "w".into(), seen_at: Some(T0), silent_since: None }]).await.unwrap();
     // The node that was there goes on beside it.
     assert_eq!(put(&old, LANE).await.lane_seq, 2);
     assert_eq!(new.page(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().len(), 2);
     let versions = place.shell().await.query_one("SELECT version, oldest FROM schema_version", &[]).await.unwrap();
-    assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (2, 1));
+    assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (3, 1));
     old.close().await;
     new.close().await;
 }

@@ -278,7 +278,10 @@ impl Aliyun {
         if !matches!(get("ProdId"), "11010000138001" | "11000000300006" | "11000000300005") || get("QueryDate").parse::<i64>().is_err() {
             return Err(business(call, "isv.INVALID_PARAMETERS", "参数异常"));
         }
-        let Some(sent) = self.sent.iter().find(|s| s.id == get("CallId")) else {
+        // The details are there three minutes after the call, and are looked for in the 24 hours after the date.
+        let from = get("QueryDate").parse::<i64>().unwrap_or(0) / 1000;
+        let ours = |s: &&Sent| s.id == get("CallId") && (0..86_400).contains(&(s.at_s - from)) && call.now.wall_s() - s.at_s >= 180;
+        let Some(sent) = self.sent.iter().find(ours) else {
             return Err(business(call, "isv.BILLID_NOT_EXIST", "没有找到该话单"));
         };
         let (state, described) = self

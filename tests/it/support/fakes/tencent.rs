@@ -38,9 +38,13 @@ pub struct Tencent {
     pub calls: [Limiter; 3],
     /// Numbers and the code of their entry, whatever is sent (`FailedOperation.PhoneNumberInBlacklist`).
     pub bad_numbers: HashMap<String, String>,
+    /// What carriers report of SMS to a number: (`ReportStatus`, `Description`); nothing unless set.
+    pub reports: HashMap<String, (String, String)>,
     /// The next requests that pass the signature get these errors: (Code, Message).
     pub next: VecDeque<(String, String)>,
     counter: u64,
+    /// Serial number, number and Unix seconds of every SMS.
+    sent: Vec<(String, String, i64)>,
 }
 
 impl Tencent {
@@ -58,8 +62,10 @@ impl Tencent {
             per_day: Limiter::new(Pace::per(10, DAY)),
             calls: [limit(1, 30), limit(2, 600), Limiter::new(Pace::per(5, DAY))],
             bad_numbers: HashMap::new(),
+            reports: HashMap::new(),
             next: VecDeque::new(),
             counter: 0,
+            sent: Vec::new(),
         }
     }
 }
@@ -99,7 +105,7 @@ impl Tencent {
         let service = self.check_signature(call)?;
         let (action, version) = (call.header("x-tc-action").unwrap_or(""), call.header("x-tc-version").unwrap_or(""));
         let (home, right_version) = match action {
-            "SendSms" => ("sms", "2021-01-11"),
+            "SendSms" | "PullSmsSendStatusByPhoneNumber" => ("sms", "2021-01-11"),
             "SendTtsVoice" => ("vms", "2020-09-02"),
             _ => return Err(fail(call, "InvalidAction", "The action is invalid or does not exist.")),
         };
@@ -119,7 +125,11 @@ impl Tencent {
             return Err(fail(call, &code, &message));
         }
         let body = call.object().ok_or_else(|| fail(call, "InvalidParameter", "The body is not a JSON object."))?;
-        if home == "sms" { self.send_sms(call, &body) } else { self.send_voice(call, &body) }
+        match action {
+            "SendSms" => self.send_sms(call, &body),
+            "SendTtsVoice" => self.send_voice(call, &body),
+            _ => self.pull(call, &body),
+        }
     }
 
     fn check_signature(&self, call: &Call) -> Result<String, Box<Answer>> {
@@ -198,12 +208,40 @@ impl Tencent {
             let serial = if ok { format!("5000:1045710669157053657849{:04}", self.counter) } else { String::new() };
             let message = if ok { "send success".to_owned() } else { code.clone() };
             set.push(json!({ "SerialNo": serial, "PhoneNumber": given, "Fee": u8::from(ok), "SessionContext": session, "Code": code, "Message": message, "IsoCode": "CN" }));
+            if ok {
+                self.sent.push((serial.clone(), number.clone().unwrap_or_default(), call.now.wall_s()));
+            }
             if ok { reached.push(given.clone()) } else { refused.push(format!("refused:{given}:{code}")) }
         }
         let first_code = set[0]["Code"].as_str().unwrap_or("").to_owned();
         let answer = Answer::json(200, &json!({ "Response": { "SendStatusSet": set, "RequestId": request_id(call) } }));
         Ok(if reached.is_empty() { answer.refused(first_code) } else { answer.accepted("Ok", content.unwrap_or_default()).to(reached) }
             .notes(refused))
+    }
+
+    /// Statuses of one number, of the last seven days; each may be asked for as often as one likes.
+    fn pull(&self, call: &Call, body: &Value) -> Judged {
+        known_fields(call, body, &["BeginTime", "EndTime", "Offset", "Limit", "PhoneNumber", "SmsSdkAppId"])?;
+        let given = text(call, body, "PhoneNumber")?.ok_or_else(|| missing(call, "PhoneNumber"))?;
+        let app = text(call, body, "SmsSdkAppId")?.ok_or_else(|| missing(call, "SmsSdkAppId"))?;
+        let whole = |name: &str| body.get(name).and_then(Value::as_i64).ok_or_else(|| missing(call, name));
+        let (begin, end, offset, limit) = (whole("BeginTime")?, whole("EndTime")?, whole("Offset")?, whole("Limit")?);
+        if !self.apps.contains(&app) || offset != 0 || !(1..=100).contains(&limit) || call.now.wall_s() - begin > 7 * 86_400 || end < begin {
+            return Err(fail(call, "InvalidParameter", "A parameter is out of its range."));
+        }
+        let number = e164(&given).ok_or_else(|| fail(call, "InvalidParameterValue.IncorrectPhoneNumber", "The number is wrong."))?;
+        let report = self.reports.get(&number);
+        let set: Vec<Value> = self
+            .sent
+            .iter()
+            .filter(|(_, to, at)| *to == number && (begin..=end).contains(at))
+            .filter_map(|(serial, to, at)| {
+                let (status, description) = report?;
+                Some(json!({ "UserReceiveTime": at, "CountryCode": "86", "SubscriberNumber": to.trim_start_matches("+86"), "PhoneNumber": to, "SerialNo": serial, "ReportStatus": status, "Description": description, "SessionContext": "" }))
+            })
+            .take(limit as usize)
+            .collect();
+        Ok(Answer::json(200, &json!({ "Response": { "PullSmsSendStatusSet": set, "RequestId": request_id(call) } })))
     }
 
     fn judge_number(&mut self, call: &Call, number: Option<&str>, content: &Result<String, &'static str>) -> String {

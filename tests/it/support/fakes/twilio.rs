@@ -26,6 +26,8 @@ pub struct Twilio {
     pub refused: HashMap<String, u32>,
     /// What became of messages and calls to a number (`delivered`, `completed`, `busy`, ...); `queued` unless set.
     pub status: HashMap<String, String>,
+    /// Why what has the status `undelivered` or `failed` failed: Twilio's code and words; 30005 unless set.
+    pub why: HashMap<String, (u32, String)>,
     /// API calls of the account; a breach is 20429. Off unless a test turns it on (the limit is on concurrency).
     pub api: Limiter,
     /// The next creations get these: (HTTP status, code, message).
@@ -42,6 +44,7 @@ impl Twilio {
             own: HashSet::from([own.to_owned()]),
             refused: HashMap::new(),
             status: HashMap::new(),
+            why: HashMap::new(),
             api: Limiter::new(Pace::Off),
             next: VecDeque::new(),
             resources: Vec::new(),
@@ -186,8 +189,13 @@ impl Twilio {
 
     fn with_status(&self, resource: &Value) -> Value {
         let mut resource = resource.clone();
-        if let Some(status) = resource["to"].as_str().and_then(|to| self.status.get(to)) {
+        let to = resource["to"].as_str().unwrap_or("").to_owned();
+        if let Some(status) = self.status.get(&to) {
             resource["status"] = json!(status);
+            if matches!(status.as_str(), "undelivered" | "failed") {
+                let (code, why) = self.why.get(&to).cloned().unwrap_or((30005, "Unknown destination handset".to_owned()));
+                (resource["error_code"], resource["error_message"]) = (json!(code), json!(why));
+            }
         }
         resource
     }

@@ -1,0 +1,313 @@
+//! The last word on what was sent by phone: vendors queue, and say later whether the SMS came and whether somebody answered the call.
+//!
+//! `sent` stays final; the word stands beside it as a receipt, and one that did not reach its person makes the fallback, in one transaction with
+//! it. The node that leads asks, a few at a time and beside the runners: no send waits for a question.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::{Ask, Called, FinalWord, Sent};
+use crate::model::{ErrorKind, OutletKey, Recipient, SendError, Word, format_duration};
+use crate::store::{Cell, CellState, Child, HeardReceipt, NewReceipt, ReceiptNews, ReceiptRow, ReceiptState, StoreError};
+
+use super::alarm::Alarm;
+use super::clock::timestamp;
+use super::engine::{Engine, Shared};
+use super::outcome::Bench;
+use super::plan::{ChannelPlan, Plan};
+use super::policy::MAX_PAUSE;
+
+/// How often it is looked who is to be asked.
+const ROUND: Duration = Duration::from_secs(2);
+/// Receipts looked at in a round, and questions to one account of a vendor in it.
+const MOST: usize = 400;
+const MOST_OF_ONE: usize = 20;
+/// Between two questions to one account: 20 a second are allowed where it is documented
+/// (<https://cloud.tencent.com/document/api/382/59185>).
+const SPACING: Duration = Duration::from_millis(60);
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A receipt whose channel is not there is looked at again after this.
+const GONE: Duration = Duration::from_secs(60);
+
+/// The receipts to wait for after an attempt: of the cells of it that were taken.
+pub(super) fn awaited(channel: &ChannelPlan, cells: &[Cell], page: u16, to: &[Recipient], now: i64) -> Vec<NewReceipt> {
+    let FinalWord::Later(later) = channel.platform.word else { return Vec::new() };
+    let taken = cells.iter().filter(|cell| cell.page == page && cell.state == CellState::Ok && to.contains(&cell.recipient));
+    taken
+        .filter_map(|cell| {
+            let until = now + later.within.as_millis() as i64;
+            let first = later.ask.map_or(later.within, |ask| ask.first);
+            Some(NewReceipt {
+                page,
+                recipient: cell.recipient.clone(),
+                channel: channel.name.to_string(),
+                platform_id: cell.platform_id.clone().filter(|id| !id.is_empty())?,
+                sent_at: now,
+                due_at: (now + first.as_millis() as i64).min(until),
+                until,
+            })
+        })
+        .collect()
+}
+
+/// When a vendor that has not said yet is asked again: the older, the more seldom.
+fn next(ask: Option<Ask>, row: &ReceiptRow, now: i64) -> i64 {
+    let Some(ask) = ask else { return row.until };
+    let age = Duration::from_millis(now.saturating_sub(row.sent_at).max(0) as u64);
+    let wait = (age / 2).clamp(ask.every, ask.most.max(ask.every));
+    (now + wait.as_millis() as i64).min(row.until.max(now + ask.every.as_millis() as i64))
+}
+
+/// Asks until cancelled. One task of each node; only the one that leads asks.
+pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
+    let mut round = tokio::time::interval(ROUND);
+    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = round.tick() => {}
+        }
+        for channel in engine.shared.plan.load().channels.values().filter(|channel| matches!(channel.platform.word, FinalWord::Later(_))) {
+            engine.shared.metrics.receipts_of(channel.platform.name, &channel.name);
+        }
+        if !engine.shared.leads() {
+            continue;
+        }
+        tokio::select! {
+            // What was asked and not written down is asked again.
+            () = cancel.cancelled() => return,
+            result = one_round(&engine.shared) => {
+                if let Err(error) = result {
+                    engine.shared.store_failed(&error);
+                }
+            }
+        }
+    }
+}
+
+async fn one_round(shared: &Shared) -> Result<(), StoreError> {
+    let plan = shared.plan.load_full();
+    let now = shared.clock.now_ms();
+    let mut by_outlet: BTreeMap<OutletKey, Vec<(Arc<ChannelPlan>, ReceiptRow)>> = BTreeMap::new();
+    for row in shared.store.receipts_due(now, MOST).await? {
+        match plan.channel(&row.channel) {
+            Some(channel) => by_outlet.entry(channel.outlet.clone()).or_default().push((channel.clone(), row)),
+            None => later(shared, &row, now + GONE.as_millis() as i64, "the channel that sent it is not configured any more").await?,
+        }
+    }
+    let rounds = by_outlet.into_values().map(|rows| ask_one_account(shared, &plan, rows));
+    join_all(rounds).await.into_iter().collect()
+}
+
+/// Asks one vendor about what one account sent, one question after the other. One that is not answered ends it: what is left waits with it, so that
+/// it stands in nobody's way.
+async fn ask_one_account(shared: &Shared, plan: &Plan, rows: Vec<(Arc<ChannelPlan>, ReceiptRow)>) -> Result<(), StoreError> {
+    for (place, (channel, row)) in rows.iter().enumerate().take(MOST_OF_ONE) {
+        let ask = ask_of(channel);
+        let answer = if ask.is_some() { question(shared, channel, row).await } else { Ok(None) };
+        let now = shared.clock.now_ms();
+        match answer {
+            Ok(Some(word)) => conclude(shared, plan, channel, row, &word).await?,
+            Ok(None) => later(shared, row, next(ask, row, now), "the vendor did not say").await?,
+            Err(error) => {
+                tracing::warn!(channel = %channel.name, message_id = %row.message, %error, "the vendor was asked what became of it, and did not answer well");
+                let wait = match error.kind {
+                    ErrorKind::RateLimited { retry_after: Some(wait) } => wait.min(MAX_PAUSE).as_millis() as i64,
+                    _ => 0,
+                };
+                let why = format!("the vendor could not be asked: {error}");
+                let all = rows[place..].iter().map(|(channel, row)| later(shared, row, next(ask_of(channel), row, now).max(now + wait), &why));
+                return join_all(all).await.into_iter().collect();
+            }
+        }
+        tokio::time::sleep(SPACING).await;
+    }
+    Ok(())
+}
+
+fn ask_of(channel: &ChannelPlan) -> Option<Ask> {
+    match channel.platform.word {
+        FinalWord::Later(later) => later.ask,
+        FinalWord::Answer | FinalWord::Never => None,
+    }
+}
+
+async fn question(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Result<Option<Word>, SendError> {
+    let deadline = shared.clock.instant() + PATIENCE;
+    let sent = Sent { recipient: &row.recipient, platform_id: &row.platform_id, at: timestamp(row.sent_at), now: shared.clock.now(), deadline };
+    let asking = AssertUnwindSafe(channel.driver.receipt(&sent)).catch_unwind();
+    match tokio::time::timeout_at(deadline + Duration::from_secs(1), asking).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => {
+            Err(SendError::new(ErrorKind::Transient, format!("the {} driver failed unexpectedly; please report it", channel.platform.name)))
+        }
+        Err(_) => Err(SendError::new(ErrorKind::Transient, format!("no answer within {}", format_duration(PATIENCE)))),
+    }
+}
+
+/// Nothing was heard: asked again at `due`, or given up when its time is over.
+async fn later(shared: &Shared, row: &ReceiptRow, due: i64, why: &str) -> Result<(), StoreError> {
+    let now = shared.clock.now_ms();
+    if now < row.until {
+        return write(shared, row, ReceiptNews::Later { due_at: due }, Vec::new(), now).await.map(|_| ());
+    }
+    let within = format_duration(Duration::from_millis(row.until.saturating_sub(row.sent_at).max(0) as u64));
+    let detail = format!("nothing was heard of it within {within}: {why}");
+    let news = ReceiptNews::Final { state: ReceiptState::Unheard, code: None, detail: detail.clone() };
+    if write(shared, row, news, Vec::new(), now).await?.is_some() {
+        count(shared, row, ReceiptState::Unheard);
+        tracing::warn!(channel = row.channel, message_id = %row.message, to = row.recipient.masked(), detail, "the last word of the vendor was not heard");
+    }
+    Ok(())
+}
+
+/// Writes a last word down. One that did not reach its person makes the fallback of every delivery that the message carried, unless its alert is over
+/// or too old.
+async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &ReceiptRow, word: &Word) -> Result<(), StoreError> {
+    let now = shared.clock.now_ms();
+    let state = if word.reached { ReceiptState::Delivered } else { ReceiptState::Undelivered };
+    let (mut children, mut detail) = (Vec::new(), word.detail.clone());
+    if !word.reached {
+        let (made, instead) = fallbacks(shared, plan, channel, row, word, now).await?;
+        children = made;
+        if let Some(instead) = instead {
+            detail = format!("{detail}; no fallback: {instead}");
+        }
+    }
+    let news = ReceiptNews::Final { state, code: Some(word.code.clone()), detail: detail.clone() };
+    let Some(made) = write(shared, row, news, children, now).await? else { return Ok(()) };
+    count(shared, row, state);
+    let (to, code) = (row.recipient.masked(), word.code.as_str());
+    if word.reached {
+        tracing::info!(channel = %channel.name, message_id = %row.message, to, code, "the vendor says that it reached its person");
+    } else {
+        tracing::error!(channel = %channel.name, message_id = %row.message, to, code, detail, fallbacks = made.len(), "the vendor says that it did not reach its person");
+        shared.alarm(Alarm::Dead { channel: channel.name.clone(), count: 1, reason: format!("sent, but not received: {detail}") });
+    }
+    shared.hand_over(&made);
+    Ok(())
+}
+
+/// What came of a callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It was believed, and what it says is written down where it was waited for.
+    Yes,
+    /// Nobody waits (any more) for a word on what it is about.
+    NotAwaited,
+}
+
+impl Engine {
+    /// Takes in what a platform said about something that it took from this channel.
+    pub async fn called_back(&self, channel: &ChannelPlan, called: &Called) -> Result<Taken, StoreError> {
+        let shared = &self.shared;
+        let Some(row) = shared.store.receipt_of(&channel.name, &called.platform_id).await? else { return Ok(Taken::NotAwaited) };
+        if called.recipient.as_deref().is_some_and(|end| !row.recipient.ends_with(end)) {
+            return Ok(Taken::NotAwaited);
+        }
+        if let Some(word) = &called.word {
+            conclude(shared, &shared.plan.load_full(), channel, &row, word).await?;
+        }
+        Ok(Taken::Yes)
+    }
+}
+
+/// The fallback children of what a message carried, or why there are none.
+async fn fallbacks(
+    shared: &Shared,
+    plan: &Plan,
+    channel: &ChannelPlan,
+    row: &ReceiptRow,
+    word: &Word,
+    now: i64,
+) -> Result<(Vec<Child>, Option<&'static str>), StoreError> {
+    let bench = Bench { plan, channel, now, jitter: 0.0, followers: &[] };
+    let mut children = Vec::new();
+    let mut instead = Some("it carries no alert any more");
+    for carried in shared.store.carried(row.message).await? {
+        let delivery = &carried.delivery;
+        let old = now.saturating_sub(delivery.born_at) >= channel.max_age.as_millis() as i64;
+        instead = match delivery.target.fallback.split_first() {
+            None => Some("the channel has none"),
+            Some(_) if carried.over || delivery.firing == 0 => Some("the alert is over"),
+            Some(_) if old => Some("the alert is older than `max_age`"),
+            Some((first, rest)) => {
+                if let Some(mut child) = bench.child(delivery, first, rest.to_vec(), false) {
+                    if !child.delivery.state.is_final() {
+                        let why = format!("fallback of `{}`, which did not reach {}: {}", channel.name, row.recipient.masked(), word.detail);
+                        child.delivery.reason = Some(why);
+                    }
+                    children.push(child);
+                }
+                Some("the fallback channel is not configured")
+            }
+        };
+    }
+    let instead = if children.is_empty() { instead } else { None };
+    Ok((children, instead))
+}
+
+async fn write(
+    shared: &Shared,
+    row: &ReceiptRow,
+    news: ReceiptNews,
+    children: Vec<Child>,
+    now: i64,
+) -> Result<Option<Vec<crate::store::AcceptedDelivery>>, StoreError> {
+    shared.store.hear(HeardReceipt { message: row.message, page: row.page, recipient: row.recipient.clone(), news, children, now }).await
+}
+
+fn count(shared: &Shared, row: &ReceiptRow, state: ReceiptState) {
+    let platform = shared.plan.load().channel(&row.channel).map_or("unknown", |channel| channel.platform.name);
+    shared.metrics.receipt(platform, &row.channel, state.as_str());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MessageId;
+
+    fn row(sent_at: i64, until: i64) -> ReceiptRow {
+        ReceiptRow {
+            message: MessageId::new(),
+            page: 0,
+            recipient: Recipient::new("+8613800000000"),
+            channel: "night".into(),
+            platform_id: "CA1".into(),
+            state: ReceiptState::Awaited,
+            sent_at,
+            due_at: Some(sent_at),
+            until,
+            asked: 0,
+            heard_at: None,
+            code: None,
+            detail: None,
+        }
+    }
+
+    #[test]
+    fn the_older_the_more_seldom_and_never_past_the_end() {
+        let s = Duration::from_secs;
+        let sms = Some(Ask { first: s(20), every: s(20), most: s(1800) });
+        let day = 86_400_000;
+        let mut now = 20_000;
+        let mut asked = 0;
+        while now < day {
+            let due = next(sms, &row(0, day), now);
+            assert!(due >= now + 20_000 && (due <= day || now + 20_000 > day), "{now} {due}");
+            now = due;
+            asked += 1;
+        }
+        assert!((40..80).contains(&asked), "an SMS that stays queued is asked for {asked} times in a day");
+        let call = Some(Ask { first: s(30), every: s(15), most: s(30) });
+        assert_eq!(next(call, &row(0, 900_000), 600_000), 630_000);
+        assert_eq!(next(None, &row(0, 900_000), 1_000), 900_000, "what only calls back is given up at its end");
+    }
+}

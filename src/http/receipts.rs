@@ -1,0 +1,58 @@
+//! `/receipts/<channel>?k=<key>`: where SMS and voice vendors say what became of what they took.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+use subtle::ConstantTimeEq;
+
+use super::body::{self, Whose};
+use super::{App, HttpError};
+use crate::channel::Callback;
+use crate::delivery::links;
+use crate::delivery::receipts::Taken;
+
+/// The largest callback; real ones have a few hundred bytes.
+const MOST: usize = 64 << 10;
+
+/// What the vendors wait for (<https://cloud.tencent.com/document/product/1128/51534>; Twilio reads only the status).
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Heard {
+    /// 0.
+    result: u8,
+    /// `OK`.
+    errmsg: &'static str,
+}
+
+/// Takes a callback. Who does not know the address's secret part learns nothing.
+pub(super) async fn take(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Json<Heard>, HttpError> {
+    let wrong = || HttpError::not_found("no such address");
+    let plan = app.engine.shared.plan.load_full();
+    let given = query.as_deref().unwrap_or("").split('&').find_map(|p| p.strip_prefix("k=")).unwrap_or("");
+    let expected = links::callback_key(&plan.link_key, &name);
+    let channel =
+        plan.channel(&name).filter(|_| !expected.is_empty() && bool::from(given.as_bytes().ct_eq(expected.as_bytes()))).ok_or_else(wrong)?;
+    let url = links::callback_url(&plan, channel);
+    if url.is_empty() {
+        return Err(wrong());
+    }
+    let (parts, sent) = request.into_parts();
+    let held = body::read(&app, sent, MOST, Whose::Unknown, |_| {}).await?;
+    let called = channel.driver.called_back(&Callback { url: &url, headers: &parts.headers, body: &held.bytes }).map_err(|why| {
+        tracing::warn!(channel = name, why, "a callback was not believed");
+        HttpError::new(StatusCode::FORBIDDEN, format!("not believed: {why}"))
+    })?;
+    match app.engine.called_back(channel, &called).await? {
+        Taken::Yes => Ok(Json(Heard { result: 0, errmsg: "OK" })),
+        // The vendor may have been faster than the store: it repeats.
+        Taken::NotAwaited => Err(HttpError::not_found("nothing is waited for under this id")),
+    }
+}

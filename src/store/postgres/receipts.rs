@@ -1,0 +1,133 @@
+//! What vendors say later: receipts to wait for, which are due, and their last words with the fallbacks that they call for.
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::accept::PreparedDelivery;
+use super::failure::Fail;
+use super::lanes::{Arrival, append};
+use super::messages::clean_recipient;
+use super::rows::{DELIVERY, clean, clean_optional, count, get, limit, waiting_row};
+use super::tx::Tx;
+use crate::model::{EventId, MessageId, Recipient};
+use crate::store::{AcceptedDelivery, Carried, HeardReceipt, NewReceipt, ReceiptNews, ReceiptRow, ReceiptState};
+
+const RECEIPT: &str = "message_id, page, recipient, channel, platform_id, state, sent_at, due_at, until, asked, heard_at, code, detail";
+
+fn receipt(row: &Row) -> Result<ReceiptRow, Fail> {
+    Ok(ReceiptRow {
+        message: MessageId(get(row, 0)?),
+        page: u16::try_from(get::<i32>(row, 1)?).map_err(|_| Fail::from("a page's number is out of range".to_owned()))?,
+        recipient: Recipient::new(get::<String>(row, 2)?),
+        channel: get(row, 3)?,
+        platform_id: get(row, 4)?,
+        // A name that only a newer version knows is none to act on.
+        state: ReceiptState::parse(get(row, 5)?).unwrap_or(ReceiptState::Unheard),
+        sent_at: get(row, 6)?,
+        due_at: get(row, 7)?,
+        until: get(row, 8)?,
+        asked: count(row, 9)?,
+        heard_at: get(row, 10)?,
+        code: get(row, 11)?,
+        detail: get(row, 12)?,
+    })
+}
+
+/// Part of settlements: receipts of cells that were taken.
+pub(super) async fn await_all(tx: &Tx, receipts: &[(MessageId, &NewReceipt)]) -> Result<(), Fail> {
+    if receipts.is_empty() {
+        return Ok(());
+    }
+    let cleaned = |text: &str| {
+        let mut text = text.to_owned();
+        clean(&mut text);
+        text
+    };
+    let messages: Vec<Uuid> = receipts.iter().map(|(message, _)| message.0).collect();
+    let pages: Vec<i32> = receipts.iter().map(|(_, r)| i32::from(r.page)).collect();
+    let recipients: Vec<String> = receipts.iter().map(|(_, r)| cleaned(r.recipient.expose())).collect();
+    let channels: Vec<String> = receipts.iter().map(|(_, r)| cleaned(&r.channel)).collect();
+    let ids: Vec<String> = receipts.iter().map(|(_, r)| cleaned(&r.platform_id)).collect();
+    let sent: Vec<i64> = receipts.iter().map(|(_, r)| r.sent_at).collect();
+    let due: Vec<i64> = receipts.iter().map(|(_, r)| r.due_at).collect();
+    let until: Vec<i64> = receipts.iter().map(|(_, r)| r.until).collect();
+    tx.execute(
+        "INSERT INTO receipt (message_id, page, recipient, channel, platform_id, sent_at, due_at, until, state)
+         SELECT *, 'awaited' FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+        &[&messages, &pages, &recipients, &channels, &ids, &sent, &due, &until],
+    )
+    .await?;
+    Ok(())
+}
+
+/// [`crate::store::Store::receipts_due`].
+pub(super) async fn due(tx: &Tx, now: i64, most: usize) -> Result<Vec<ReceiptRow>, Fail> {
+    let sql = format!("SELECT {RECEIPT} FROM receipt WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2");
+    tx.query(&sql, &[&now, &limit(most)]).await?.iter().map(receipt).collect()
+}
+
+/// [`crate::store::Store::receipt_of`].
+pub(super) async fn of(tx: &Tx, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, Fail> {
+    let sql = format!("SELECT {RECEIPT} FROM receipt WHERE channel = $1 AND platform_id = $2 AND due_at IS NOT NULL LIMIT 1");
+    tx.first(&sql, &[&channel, &platform_id]).await?.as_ref().map(receipt).transpose()
+}
+
+/// All receipts of a message.
+pub(super) async fn all(tx: &Tx, message: MessageId) -> Result<Vec<ReceiptRow>, Fail> {
+    let sql = format!("SELECT {RECEIPT} FROM receipt WHERE message_id = $1 ORDER BY page, recipient");
+    tx.query(&sql, &[&message.0]).await?.iter().map(receipt).collect()
+}
+
+/// [`crate::store::Store::carried`].
+pub(super) async fn carried(tx: &Tx, message: MessageId) -> Result<Vec<Carried>, Fail> {
+    let sql = format!(
+        "WITH RECURSIVE chain AS (
+             SELECT d.id AS leaf, d.id, d.origin_id, d.lane_id, 0 AS depth FROM delivery d
+             WHERE d.message_id = $1 AND d.state = 'sent' AND d.mode = 'queued'
+             UNION ALL
+             SELECT c.leaf, o.id, o.origin_id, o.lane_id, c.depth + 1 FROM chain c JOIN delivery o ON o.id = c.origin_id WHERE c.depth < 16
+         ), root AS (SELECT DISTINCT ON (leaf) leaf, lane_id FROM chain ORDER BY leaf, depth DESC)
+         SELECT {DELIVERY}, EXISTS (
+             SELECT 1 FROM lane l JOIN delivery f ON f.id = l.fired WHERE l.id = root.lane_id AND f.lane_seq < l.last_seq)
+         FROM delivery d JOIN root ON root.leaf = d.id ORDER BY d.id"
+    );
+    let rows = tx.query(&sql, &[&message.0]).await?;
+    rows.iter().map(|row| Ok(Carried { delivery: waiting_row(row)?, over: get(row, OVER)? })).collect()
+}
+
+/// The column behind those of [`DELIVERY`].
+const OVER: usize = 20;
+
+/// [`crate::store::Store::hear`].
+pub(super) async fn hear(tx: &Tx, heard: &HeardReceipt, children: &[(EventId, PreparedDelivery)]) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {
+    let (state, due_at, mut code, mut detail, at) = match &heard.news {
+        ReceiptNews::Later { due_at } => (ReceiptState::Awaited, Some(*due_at), None, None, None),
+        ReceiptNews::Final { state, code, detail } => (*state, None, code.clone(), Some(detail.clone()), Some(heard.now)),
+    };
+    clean_optional(&mut code);
+    clean_optional(&mut detail);
+    let recipient = clean_recipient(&heard.recipient);
+    let changed = tx
+        .execute(
+            "UPDATE receipt SET state = $4, due_at = $5, code = $6, detail = $7, heard_at = $8, asked = asked + 1
+             WHERE message_id = $1 AND page = $2 AND recipient = $3 AND state = 'awaited'",
+            &[&heard.message.0, &i32::from(heard.page), &recipient.expose(), &state.as_str(), &due_at, &code, &detail, &at],
+        )
+        .await?;
+    if changed == 0 {
+        return Ok(None);
+    }
+    let origins: Vec<Uuid> = children.iter().filter_map(|(_, child)| child.delivery.origin.map(|id| id.0)).collect();
+    super::admin::lock_deliveries(tx, &origins).await?;
+    let rows = tx.query("SELECT origin_id, channel FROM delivery WHERE origin_id = ANY ($1)", &[&origins]).await?;
+    let there: Vec<(Uuid, String)> = rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect::<Result<_, Fail>>()?;
+    let missing = |child: &PreparedDelivery| {
+        !there.iter().any(|(id, channel)| child.delivery.origin.is_some_and(|o| o.0 == *id) && *channel == child.delivery.channel)
+    };
+    let arrivals: Vec<Arrival<'_>> =
+        children.iter().filter(|(_, child)| missing(child)).map(|(event, prepared)| Arrival { event: *event, prepared, now: heard.now }).collect();
+    if arrivals.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    Ok(Some(append(tx, &arrivals).await?))
+}
