@@ -17,6 +17,8 @@ use super::plan::ChannelPlan;
 
 /// How long a direct call may wait for the platform's answer.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// How much longer a caller is kept waiting at most for a platform whose answers come late (mail): within `server.limits.timeout`, which is 30 s by default.
+const CALL_PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long a shared store may take to commit an event.
 const COMMIT: Duration = Duration::from_secs(5);
@@ -184,8 +186,9 @@ impl Engine {
             }
             return Err(CallError::Late);
         }
-        // The runner answers at the deadline at the latest; the second more lets its record commit.
-        match tokio::time::timeout_at(deadline + Duration::from_secs(2), outcome).await {
+        // The runner answers at the deadline at the latest; the second more lets its record commit. Where answers come late by nature, they are waited for.
+        let patience = channel.driver.patience(true).min(CALL_PATIENCE);
+        match tokio::time::timeout_at(deadline + patience + Duration::from_secs(2), outcome).await {
             Ok(Ok(outcome)) => Ok(outcome),
             _ => Err(CallError::Late),
         }

@@ -44,7 +44,7 @@ pub use clock::Clock;
 pub use compose::{Composed, Draft};
 pub use engine::{Engine, EngineOptions, OutletState, Shared};
 pub use job::DirectOutcome;
-pub use plan::{ChannelPlan, HeartbeatPlan, Legacy, LegacyEmail, Plan, RetentionPlan};
+pub use plan::{ChannelPlan, HeartbeatPlan, Legacy, LegacyEmail, Plan, RetentionPlan, Wx};
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
 fn month(ms: i64) -> String {

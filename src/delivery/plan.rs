@@ -150,13 +150,25 @@ pub struct Legacy {
     /// `/dingding/send/message`.
     pub dingding: Option<String>,
     /// `/wx/apps/send`.
-    pub wx: Option<String>,
+    pub wx: Wx,
     /// `/sms/send`.
     pub sms: Option<String>,
     /// `/vms/send`.
     pub vms: Option<String>,
     /// `/dingding/call`.
     pub dingding_call: Option<String>,
+}
+
+/// The binding of `/wx/apps/send`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Wx {
+    /// None.
+    #[default]
+    Unbound,
+    /// One application's channel; the caller's `agentid` goes out as it is.
+    One(String),
+    /// The caller's `agentid` to the channel of that application.
+    ByAgent(IndexMap<String, String>),
 }
 
 /// The e-mail binding.

@@ -453,20 +453,16 @@ pub struct ForetoldPage {
     pub fields: BTreeMap<String, String>,
 }
 
-/// The answer of the direct paths, always with HTTP 200 once the caller is admitted.
+/// The answer of the direct paths, in the shape that older clients know and with nothing besides. The delivery that records the call stands in the
+/// header `Watchfire-Delivery`, who was not reached in `Watchfire-Failed`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Direct {
     /// 0: the platform took it; 1: it did not, or the call was wrong.
     pub code: u8,
     /// The reason: the platform's own words where it refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The delivery that records the call.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delivery: Option<DeliveryId>,
-    /// Recipients that failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failed: Option<Vec<String>>,
     /// Members of the call that are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<String>>,

@@ -232,7 +232,7 @@ async fn frame(State(frame): State<Arc<Frame>>, mut request: Request, next: Next
         request.extensions_mut().insert(Tidied);
     }
     let _busy = request.extensions().get::<Arc<Guest>>().cloned().map(Guest::busy);
-    let api = request.uri().path().starts_with("/api/");
+    let kin = Kin::of(request.uri().path());
     let handled = AssertUnwindSafe(place(&frame, request, next)).catch_unwind().await;
     let response = match handled {
         Ok(response) => response.unwrap_or_else(IntoResponse::into_response),
@@ -242,7 +242,7 @@ async fn frame(State(frame): State<Arc<Frame>>, mut request: Request, next: Next
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     };
-    headers(explained(api, response).await)
+    headers(explained(kin, response).await)
 }
 
 /// The handler's answer.
@@ -283,14 +283,36 @@ fn tidy(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// An error that no handler has written: below `/api` it is a problem as all others there, elsewhere it has a text at least.
-async fn explained(api: bool, response: Response) -> Response {
+/// Whose callers a path has, and so in which shape they read errors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kin {
+    /// Programs that know problem+json.
+    Api,
+    /// Older clients, which know one shape and one language.
+    Legacy,
+    /// Senders, which log a line.
+    Sender,
+}
+
+impl Kin {
+    fn of(path: &str) -> Self {
+        match path {
+            _ if path.starts_with("/api/") => Kin::Api,
+            _ if legacy::is_at(path) => Kin::Legacy,
+            _ => Kin::Sender,
+        }
+    }
+}
+
+/// An error that no handler has written: below `/api` it is a problem as all others there, on the direct paths it has the old shape, elsewhere it has
+/// a text at least.
+async fn explained(kin: Kin, response: Response) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind == "application/problem+json" || (!api && !kind.is_empty()) {
+    if kind == "application/problem+json" || (kin == Kin::Legacy && kind == "application/json") || (kin == Kin::Sender && !kind.is_empty()) {
         return response;
     }
     let (parts, body) = response.into_parts();
@@ -302,7 +324,11 @@ async fn explained(api: bool, response: Response) -> Response {
         _ if text.is_empty() => status.canonical_reason().unwrap_or("error").to_owned(),
         _ => text,
     };
-    let mut answer = if api { api::problem(status, text) } else { HttpError::new(status, text).into_response() };
+    let mut answer = match kin {
+        Kin::Api => api::problem(status, text),
+        Kin::Legacy => legacy::refusal(status, &text),
+        Kin::Sender => HttpError::new(status, text).into_response(),
+    };
     for name in [header::RETRY_AFTER, header::ALLOW, header::ACCEPT_ENCODING, header::WWW_AUTHENTICATE] {
         if let Some(value) = parts.headers.get(&name) {
             answer.headers_mut().insert(name, value.clone());

@@ -280,3 +280,14 @@ fn a_line_more_or_less_breaks_nothing() {
         }
     }
 }
+
+#[test]
+fn a_login_by_cram_md5_goes_on_as_one() {
+    let text = "global: { smtp_smarthost: 'mx.example.com:587', smtp_from: w@example.com, smtp_auth_username: w, smtp_auth_secret: hunter2 }
+route: { receiver: a }
+receivers: [{ name: a, email_configs: [{ to: ops@example.com }] }]
+";
+    let imported = alertmanager("a.yml", text, &here()).unwrap();
+    assert!(imported.routes.contains("auth: cram-md5") && imported.routes.contains("username: w"), "{}", imported.routes);
+    assert!(!imported.routes.contains("hunter2"));
+}

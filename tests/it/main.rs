@@ -25,6 +25,7 @@ mod first_alert;
 mod first_run;
 mod import;
 mod journey;
+mod mail;
 mod main_job;
 mod mentions;
 mod moved;

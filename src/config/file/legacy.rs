@@ -18,14 +18,24 @@ pub struct LegacyBlock {
     pub slack: IndexMap<String, String>,
     /// `/dingding/send/message`: a DingTalk robot.
     pub dingding: Option<String>,
-    /// `/wx/apps/send`: a WeCom application.
-    pub wx: Option<String>,
+    /// `/wx/apps/send`: a WeCom application, or several by the `agentid` that callers name: `{ "1000002": ops, "1000003": dba }`.
+    pub wx: Option<LegacyWx>,
     /// `/sms/send`: an SMS channel.
     pub sms: Option<String>,
     /// `/vms/send`: a voice channel.
     pub vms: Option<String>,
     /// `/dingding/call`: a channel for DingTalk calls.
     pub dingding_call: Option<String>,
+}
+
+/// The binding of `/wx/apps/send`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum LegacyWx {
+    /// One application's channel; the caller's `agentid` is sent as it is.
+    One(String),
+    /// The caller's `agentid` to the channel of that application.
+    ByAgent(IndexMap<String, String>),
 }
 
 /// Who may use the direct paths.

@@ -7,7 +7,7 @@ mod route;
 mod server;
 
 pub use extras::{Dedup, Expectation, Heartbeat, Retention, SelfAlarms, SeverityBlock};
-pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock};
+pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
 pub use route::{Muted, OneOrMany, RouteNode};
 pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Scope, ServerBlock, TlsFiles};
 

@@ -63,7 +63,7 @@ pub struct Auth {
     pub credentials: Vec<Credential>,
     /// Direct paths need no credential.
     pub legacy_open: bool,
-    /// With `legacy_open`: only from these networks (address, prefix length); empty: from anywhere.
+    /// Direct paths are used from these networks only (address, prefix length), with or without a credential; empty: from anywhere.
     pub legacy_allow: Vec<(IpAddr, u8)>,
     /// What is known of hashed passwords.
     pub hashed: Arc<hashed::Hashed>,
@@ -175,13 +175,13 @@ impl Auth {
         peer: Option<IpAddr>,
         now: i64,
     ) -> Result<Caller, Refusal> {
-        if scope == Scope::Legacy && self.legacy_open {
+        if scope == Scope::Legacy {
             let inside = |ip: IpAddr| self.legacy_allow.is_empty() || self.legacy_allow.iter().any(|net| contains(*net, ip));
-            if peer.is_none_or(inside) {
-                return Ok(Caller::default());
+            if !peer.is_none_or(inside) {
+                return Err(Refusal::NotFor(OUTSIDE));
             }
-            if self.credentials.is_empty() {
-                return Err(Refusal::NotFor("this address is not in legacy.allow_ips"));
+            if self.legacy_open {
+                return Ok(Caller::default());
             }
         }
         if self.credentials.is_empty() {
@@ -220,6 +220,8 @@ impl Auth {
     }
 }
 
+/// Why a caller from another network may not use the direct paths.
+pub(super) const OUTSIDE: &str = "this address is not in legacy.allow_ips";
 const NO_SIGNATURE: &str = "the signature is missing: set the sender's HMAC secret, and the header that `hmac.header` in routes.yaml names";
 const WRONG_PASSWORD: &str = "the user name or password is wrong; compare them with server.auth in routes.yaml";
 
@@ -404,5 +406,11 @@ mod tests {
         assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "10.1.2.3".parse().ok(), 0).await.is_ok());
         assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "11.1.2.3".parse().ok(), 0).await.is_err());
         assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "::ffff:10.1.2.3".parse().ok(), 0).await.is_ok());
+        // The networks hold for who shows a credential, too.
+        (auth.legacy_open, auth.credentials[0].scopes) = (false, vec![]);
+        assert!(auth.admit(Scope::Legacy, &given, None, "10.1.2.3".parse().ok(), 0).await.is_ok());
+        assert_eq!(auth.admit(Scope::Legacy, &given, None, "11.1.2.3".parse().ok(), 0).await, Err(Refusal::NotFor(OUTSIDE)));
+        assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "10.1.2.3".parse().ok(), 0).await.is_err());
+        assert!(auth.admit(Scope::Webhook, &given, None, "11.1.2.3".parse().ok(), 0).await.is_ok());
     }
 }

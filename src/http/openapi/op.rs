@@ -52,6 +52,7 @@ pub(crate) struct Op {
     /// Further statuses that it answers with, besides those of every path of its kind.
     refusals: Vec<u16>,
     problems: bool,
+    refused: Option<MakeSchema>,
 }
 
 fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
@@ -75,6 +76,7 @@ impl Op {
             good: Good::Text,
             refusals: Vec::new(),
             problems: false,
+            refused: None,
         }
     }
 
@@ -152,6 +154,12 @@ impl Op {
         self
     }
 
+    /// Errors are JSON of this type.
+    pub(crate) fn refuses_with<T: JsonSchema>(mut self) -> Self {
+        self.refused = Some(schema::<T>);
+        self
+    }
+
     pub(super) fn describe(self, path: &str, asked: &mut SchemaGenerator, answered: &mut SchemaGenerator) -> Value {
         let mut parameters: Vec<Value> = path
             .split('/')
@@ -184,6 +192,8 @@ impl Op {
         for status in refusals {
             let content = if self.problems {
                 json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } })
+            } else if let Some(make) = self.refused {
+                json!({ "application/json": { "schema": make(answered) } })
             } else {
                 json!({ "text/plain": { "schema": { "type": "string" } } })
             };

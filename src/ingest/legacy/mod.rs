@@ -36,6 +36,10 @@ pub enum LegacyError {
     NotABool,
     /// A parameter that must be a list (or a comma-separated string) is something else.
     NotAList(&'static str),
+    /// A number was written with an exponent as text (`1.38E+10`), as spreadsheets do: its last digits may be gone.
+    Exponent(&'static str, String),
+    /// `params` is neither an object nor a list, nor the JSON of one.
+    BadParams,
 }
 
 impl LegacyError {
@@ -44,11 +48,13 @@ impl LegacyError {
         match self {
             LegacyError::Empty => "请求体为空，请检查".into(),
             LegacyError::Malformed(error) => {
-                format!("请求体不是合法的 JSON 对象，请检查（第 {} 行，第 {} 列）：{}", error.line, error.column, error.message)
+                format!("请求体不是合法的 JSON 对象，请检查（第 {} 行，第 {} 列）", error.line, error.column)
             }
             LegacyError::Missing(_) => MISSING.into(),
             LegacyError::NotABool => NOT_A_BOOL.into(),
             LegacyError::NotAList(name) => format!("{name} 应为数组或逗号分隔的字符串，请检查"),
+            LegacyError::Exponent(name, value) => format!("{name} 中的 `{value}` 是科学计数法，末位可能已丢失，请写出完整号码"),
+            LegacyError::BadParams => "params 应为对象、数组，或其 JSON 字符串，请检查".into(),
         }
     }
 
@@ -109,8 +115,8 @@ pub struct DingdingCall {
 /// `POST /wx/apps/send`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WxCall {
-    /// `@all`, or user ids with `|` between them.
-    pub touser: String,
+    /// User ids, each once, or `@all` alone.
+    pub touser: Vec<String>,
     /// The application, as the client wrote it.
     pub agentid: String,
     /// Text.
@@ -187,14 +193,16 @@ impl DingdingCall {
 }
 
 impl WxCall {
-    /// Reads the body; a `touser` that is an array is joined with `|`.
+    /// Reads the body. `agentid` may be a number in any form.
     pub fn parse(body: &[u8]) -> Result<Self, LegacyError> {
         with_fields(body, |mut fields| {
-            let touser = match fields.get("touser") {
-                Some(raw) if kind_of(raw) == "an array" => fields.list("touser")?.join("|"),
-                _ => fields.text("touser"),
-            };
-            let (agentid, content) = (fields.text("agentid"), fields.text("content"));
+            let mut touser = fields.list("touser")?;
+            if touser.iter().any(|user| user == "@all") {
+                touser = vec!["@all".into()];
+            }
+            let agentid = fields.text("agentid");
+            let agentid = whole_number(agentid.trim()).unwrap_or_else(|| agentid.trim().to_owned());
+            let content = fields.text("content");
             fields.complete(Self { touser, agentid, content })
         })
     }
@@ -205,11 +213,7 @@ impl SmsCall {
     pub fn parse(body: &[u8]) -> Result<Self, LegacyError> {
         with_fields(body, |mut fields| {
             let (to, content) = (fields.list("to")?, fields.text("content"));
-            let raw = fields.get("params").unwrap_or("null");
-            let params = match kind_of(raw) {
-                "an array" => elements(raw).into_iter().enumerate().map(|(i, v)| ((i + 1).to_string(), text(v).into_owned())).collect(),
-                _ => members(raw).into_iter().map(|(name, v)| (name.into_owned(), text(v).into_owned())).collect(),
-            };
+            let params = params(fields.get("params").unwrap_or("null"))?;
             fields.complete(Self { to, content, params })
         })
     }
@@ -269,7 +273,13 @@ impl<'a> Fields<'a> {
     fn optional_list(&self, name: &'static str) -> Result<Vec<String>, LegacyError> {
         match self.get(name) {
             None | Some("null") => Ok(Vec::new()),
-            Some(raw) => list(raw).ok_or(LegacyError::NotAList(name)),
+            Some(raw) => {
+                let list = list(raw).ok_or(LegacyError::NotAList(name))?;
+                match list.iter().find(|entry| is_exponent(entry)) {
+                    Some(entry) => Err(LegacyError::Exponent(name, entry.clone())),
+                    None => Ok(list),
+                }
+            }
         }
     }
 
@@ -301,38 +311,80 @@ fn with_fields<T>(body: &[u8], call: impl FnOnce(Fields<'_>) -> Result<T, Legacy
     call(Fields { members: members(whole), missing: Vec::new() })
 }
 
-/// A list of names, numbers or addresses: an array (of strings and numbers; null and empty entries are left out), a string with `,` or `;`
-/// between the entries, or a single number. Entries are trimmed and kept once. `None` when it is anything else.
-pub(super) fn list(raw: &str) -> Option<Vec<String>> {
-    let mut found = Vec::new();
+/// The variables of a template: an object, a list (named `1`, `2`, …), or either as the text of its JSON, which clients write by encoding twice.
+fn params(raw: &str) -> Result<BTreeMap<String, String>, LegacyError> {
     match kind_of(raw) {
-        "an array" => {
-            for element in elements(raw) {
-                match kind_of(element) {
-                    "a string" | "a number" | "null" => found.push(text(element).trim().to_owned()),
-                    _ => return None,
-                }
+        "null" => Ok(BTreeMap::new()),
+        "an array" => Ok(elements(raw).into_iter().enumerate().map(|(i, v)| ((i + 1).to_string(), text(v).into_owned())).collect()),
+        "an object" => Ok(members(raw).into_iter().map(|(name, v)| (name.into_owned(), text(v).into_owned())).collect()),
+        "a string" => {
+            let inner = text(raw);
+            let inner = inner.trim();
+            match serde_json::from_str::<&serde_json::value::RawValue>(inner) {
+                _ if inner.is_empty() => Ok(BTreeMap::new()),
+                Ok(inner) if matches!(kind_of(inner.get()), "an object" | "an array") => params(inner.get()),
+                _ => Err(LegacyError::BadParams),
             }
         }
-        "a string" => split(&text(raw), &mut found),
-        "a number" => found.push(raw.to_owned()),
-        "null" => {}
-        _ => return None,
+        _ => Err(LegacyError::BadParams),
+    }
+}
+
+/// A list of names, numbers or addresses: an array (of strings and numbers; null and empty entries are left out), a string, or a single number. Each
+/// string may hold several. Entries are trimmed and kept once. `None` when it is anything else.
+pub(super) fn list(raw: &str) -> Option<Vec<String>> {
+    let mut found = Vec::new();
+    let mut entry = |raw: &str| {
+        match kind_of(raw) {
+            "a string" => split(&text(raw), &mut found),
+            "a number" => found.push(whole_number(raw).unwrap_or_else(|| raw.to_owned())),
+            "null" => {}
+            _ => return None,
+        }
+        Some(())
+    };
+    match kind_of(raw) {
+        "an array" => elements(raw).into_iter().try_for_each(entry)?,
+        _ => entry(raw)?,
     }
     let mut seen = std::collections::HashSet::new();
     found.retain(|entry| !entry.is_empty() && seen.insert(entry.clone()));
     Some(found)
 }
 
-/// Splits at `,` and `;` (also full-width), except inside double quotes: `"Doe, John" <j@example.com>` is one address.
+/// A JSON number that is whole in ordinary digits, however it was written: `1.38e10`, `1000002.0`.
+fn whole_number(raw: &str) -> Option<String> {
+    let number: f64 = raw.parse().ok().filter(|n: &f64| raw.contains(['e', 'E', '.']) && n.fract() == 0.0 && n.abs() < 1e15)?;
+    Some(format!("{number:.0}"))
+}
+
+/// Whether a text is a number with an exponent.
+fn is_exponent(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(['e', 'E']) && text.parse::<f64>().is_ok()
+}
+
+/// Splits at the separators that people use, `,` `;` `|` `、` and line breaks, also full-width, except inside double quotes:
+/// `"Doe, John" <j@example.com>` is one address. Spaces separate where all between them are whole entries: `a@x.com b@x.com`, but not
+/// `John Doe <j@x.com>` nor `+86 138 0000 0000`.
 fn split(text: &str, found: &mut Vec<String>) {
     let quotes = text.matches('"').count().is_multiple_of(2);
     let mut quoted = false;
     let parts = text.split(|c: char| {
         quoted ^= quotes && c == '"';
-        !quoted && matches!(c, ',' | ';' | '，' | '；')
+        !quoted && matches!(c, ',' | ';' | '，' | '；' | '|' | '｜' | '、' | '\n' | '\r' | '\t')
     });
-    found.extend(parts.map(|part| part.trim().to_owned()));
+    let whole = |word: &str| (word.contains('@') && !word.contains(['<', '>', '"'])) || (word.len() >= 11 && is_number(word));
+    for part in parts.map(str::trim) {
+        if part.split_whitespace().all(whole) {
+            found.extend(part.split_whitespace().map(str::to_owned));
+        } else {
+            found.push(part.to_owned());
+        }
+    }
+}
+
+fn is_number(word: &str) -> bool {
+    word.trim_start_matches('+').bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]

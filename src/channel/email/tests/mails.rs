@@ -205,6 +205,22 @@ fn direct_calls_choose_what_is_shown() {
 }
 
 #[test]
+fn a_recipient_may_have_a_name() {
+    for (to, shown) in [
+        ("Zhang San <a@example.com>", "\"Zhang San\" <a@example.com>"),
+        ("张三<a@example.com>", "=?utf-8?b?5byg5LiJ?= <a@example.com>"),
+        ("<a@example.com>", "a@example.com"),
+        ("ops@example.org", "\"On call\" <ops@example.org>"),
+    ] {
+        let mail = Letter::new(&sender(), &page(), &cx()).unwrap().to(&Recipient::new(to)).unwrap();
+        assert!(!mail.to.to_string().contains('<'), "the envelope has the address alone");
+        assert_eq!(header(&String::from_utf8(mail.bytes).unwrap(), "To").as_deref(), Some(shown));
+    }
+    let error = Letter::new(&sender(), &page(), &cx()).unwrap().to(&Recipient::new("a@example.com>")).unwrap_err();
+    assert!(error.recipient && error.kind == ErrorKind::Rejected, "{error}");
+}
+
+#[test]
 fn who_is_in_cc_finds_himself_there() {
     let sender = Sender { cc: vec![mailbox("Boss <boss@example.org>").unwrap()], ..sender() };
     let seen = |to: &str| {

@@ -1,0 +1,43 @@
+//! Mail through a server that takes its time, or sets limits.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::app::{Four, TestApp, alert};
+use crate::support::fakes::smtp::{Act, Stage};
+
+/// Mail alone, with a time-out far below what the server takes.
+fn hasty(four: &Four) -> String {
+    four.routes()
+        .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-mail]")
+        .replace("ops-mail: { email", "ops-mail: { timeout: 1s, email")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_is_confirmed_late_is_sent_once() {
+    let four = Four::start().await;
+    let app = TestApp::start(&hasty(&four)).await;
+    for (stage, name) in [(Stage::Body, "DiskFull"), (Stage::Connect, "HostDown"), (Stage::Rcpt, "LoadHigh")] {
+        let before = four.smtp.mails().len();
+        four.smtp.script(stage, None, Act::Delay(Duration::from_secs(3)), Some(1));
+        app.post("/webhook", &alert(name, name, "firing")).await;
+        let rows = app.settled().await;
+        assert_eq!((&rows[0]["state"], &rows[0]["tries"]), (&json!("sent"), &json!(1)), "{stage:?}: {rows:#?}");
+        assert_eq!(four.smtp.mails().len() - before, 2, "{stage:?}: one for each of the two recipients");
+    }
+    four.smtp.script(Stage::Body, None, Act::Delay(Duration::from_secs(3)), Some(1));
+    let call = json!({ "subject": "s", "from": "a@example.com", "to": "x@example.com", "content": "c" });
+    assert_eq!(app.post("/email/send/message", &call).await, (200, json!({ "code": 0 })), "its caller waits for the confirmation, too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_pauses_the_channel_and_kills_nothing() {
+    let four = Four::start().await;
+    let app = TestApp::start(&hasty(&four)).await;
+    four.smtp.script(Stage::Mail, None, Act::Reply(550, "Sender frequency limited, try again in 1 second"), Some(1));
+    app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
+    let rows = app.settled().await;
+    assert_eq!((&rows[0]["state"], &rows[0]["tries"]), (&json!("sent"), &json!(1)), "a limit spends no try: {rows:#?}");
+    assert_eq!(four.smtp.mails().len(), 2);
+}
