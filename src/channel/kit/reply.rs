@@ -45,14 +45,14 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body as read: at most [`MAX_BODY`] bytes.
+    /// The body as read: at most [`MAX_BODY`] bytes, without the mark of UTF-8 that some servers put in front.
     pub fn body(&self) -> &[u8] {
-        &self.body
+        self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body)
     }
 
     /// The body as text, broken UTF-8 replaced. Not for people: use [`Reply::excerpt`].
     pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.body)
+        String::from_utf8_lossy(self.body())
     }
 
     /// Whether the answer was longer than what was read of it, or broke off.
@@ -67,12 +67,12 @@ impl Reply {
 
     /// The body as JSON, or `None` when it is something else.
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_slice(&self.body).ok()
+        serde_json::from_slice(self.body()).ok()
     }
 
     /// Whether a web page came: a proxy's or a login's, in the platform's place.
     pub fn is_page(&self) -> bool {
-        self.body.trim_ascii_start().first() == Some(&b'<')
+        self.body().trim_ascii_start().first() == Some(&b'<')
     }
 
     /// How long the platform asks us to wait when it limits the rate: `Retry-After` (RFC 9110 10.2.3) or another header that says so, else
@@ -123,7 +123,7 @@ pub fn classify_status(reply: &Reply, now: Timestamp) -> Option<SendError> {
         429 => (RateLimited { retry_after: reply.retry_after(now) }, "it asks us to slow down"),
         503 if asked.is_some() => (RateLimited { retry_after: asked }, "it is not available and says when to come back"),
         // Cloudflare, in front of many platforms: <https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/>
-        403 if reply.body.trim_ascii().starts_with(b"error code: 1015") => {
+        403 if reply.body().trim_ascii().starts_with(b"error code: 1015") => {
             (RateLimited { retry_after: reply.retry_after(now) }, "Cloudflare, in front of it, limits this machine's address")
         }
         408 | 425 | 500..=599 => (Transient, "the server could not serve the request this time"),

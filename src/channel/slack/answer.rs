@@ -41,8 +41,13 @@ pub(super) fn of_method(reply: &Reply, now: Timestamp) -> Result<Receipt, SendEr
             }
             Err(reply.error(kind, code, format!("Slack refused the message: {advice}")))
         }
+        (Some(false), None) if reply.is_success() => Err(unreasoned(reply)),
         _ => Err(classify_status(reply, now).unwrap_or_else(|| unclear(reply))),
     }
+}
+
+fn unreasoned(reply: &Reply) -> SendError {
+    reply.error(ErrorKind::Rejected, "ok:false", "Slack refused the message and does not say why")
 }
 
 /// The answer of a webhook: Slack's is `ok` (of a workflow `{"ok":true}`), or the error's name as plain text. A hook of somebody else that takes
@@ -53,6 +58,9 @@ pub(super) fn of_webhook(reply: &Reply, foreign: bool, now: Timestamp) -> Result
     let json: Option<Answer> = reply.json();
     if reply.is_success() && (text == "ok" || json.as_ref().is_some_and(|answer| answer.ok == Some(true))) {
         return Ok(reply.receipt("ok", None));
+    }
+    if reply.is_success() && json.as_ref().is_some_and(|answer| answer.ok == Some(false) && answer.error.is_none()) {
+        return Err(unreasoned(reply));
     }
     let code = json.and_then(|answer| answer.error).or_else(|| is_name(text).then(|| text.to_owned()));
     if let Some(code) = code.filter(|code| is_known(code) || !reply.is_success()) {

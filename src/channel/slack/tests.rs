@@ -94,6 +94,7 @@ async fn answers_of_the_web_api_mean_what_slack_says() {
         (Answer::new(503, r#"{"ok":false,"error":"service_unavailable"}"#), Transient, "service_unavailable"),
         (Answer::from("<html>login</html>"), Transient, "HTTP 200"),
         (Answer::from("{}"), Ambiguous, "HTTP 200"),
+        (Answer::from(r#"{"ok":false}"#), Rejected, "ok:false"),
         (Answer::from(r#"{"ok":"#), Ambiguous, "HTTP 200"),
         (Answer::new(502, "<html>bad gateway</html>"), Transient, "HTTP 502"),
         (Answer::new(502, r#"{"ok":true}"#), Transient, "HTTP 502"),
@@ -171,6 +172,9 @@ async fn a_compatible_hook_confirms_in_its_own_words() {
         (200, "[]"),
         (200, "true"),
         (200, "1 message sent, 0 errors"),
+        // The mark of UTF-8 that some servers put in front.
+        (200, "\u{FEFF}ok"),
+        (200, "\u{FEFF}{\"success\":true}"),
     ];
     let refused = [
         (200, r#"{"ok":false,"error":"channel_not_found"}"#, Misconfigured, "channel_not_found"),
@@ -178,6 +182,8 @@ async fn a_compatible_hook_confirms_in_its_own_words() {
         (200, r#"{"success":false,"error":"error-invalid-channel"}"#, Rejected, "HTTP 200"),
         (200, r#"{"result":"error","msg":"Stream does not exist"}"#, Rejected, "HTTP 200"),
         (200, r#"{"status":"failed"}"#, Rejected, "HTTP 200"),
+        (200, r#"{"ok":false}"#, Rejected, "ok:false"),
+        (200, "\u{FEFF}{\"success\":false}", Rejected, "HTTP 200"),
         (200, r#"{"errcode":40001,"errmsg":"no"}"#, Rejected, "HTTP 200"),
         (200, r#"{"error":{"code":7,"message":"no such room"}}"#, Rejected, "HTTP 200"),
         (200, "false", Rejected, "HTTP 200"),

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::channel::kit::{Reply, Row, classify_status, parse, spoken, unclear, weigh};
+use crate::channel::kit::{Reply, Row, classify_status, parse, spoken, weigh};
 use crate::model::{ErrorKind, Receipt, SendError};
 
 /// Why, and the id under which the chat is to be found from now on.
@@ -132,7 +132,8 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
         return Ok(reply.receipt("ok", answer.result["message_id"].as_i64().map(|id| id.to_string())));
     }
     if answer.error_code == 0 && answer.description.is_empty() {
-        return Err((classify_status(reply, now).unwrap_or_else(|| unclear(reply)), None));
+        let unreasoned = || reply.error(Rejected, "ok:false", "Telegram refused the message and does not say why");
+        return Err((classify_status(reply, now).unwrap_or_else(unreasoned), None));
     }
     let mention = spoken(MENTION, &answer.description);
     let said = mention.or_else(|| spoken(SAID, &answer.description));

@@ -70,7 +70,8 @@ async fn answers_mean_what_telegram_says() {
         (Scripted::new(200, r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#), Misconfigured, "400"),
         (Scripted::new(502, OK), Transient, "HTTP 502"),
         (Scripted::new(302, OK), Misconfigured, "HTTP 302"),
-        (Scripted::from(r#"{"ok":false}"#), Ambiguous, "HTTP 200"),
+        (Scripted::from(r#"{"ok":false}"#), Rejected, "ok:false"),
+        (Scripted::from("[]"), Ambiguous, "HTTP 200"),
     ];
     let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
     let built = build::<Config>(CONFIG, &stand.base).unwrap();
