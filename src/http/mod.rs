@@ -99,7 +99,7 @@ pub struct App {
     pub reload_state: ReloadState,
     /// The way to reload.
     pub reload: ReloadDoor,
-    /// Bodies that were no alerts and were taken as text: how many, when the last came and from whom.
+    /// Bodies that were no alerts and were taken as text: how many, and when the last came.
     pub unread: Mutex<Option<Unread>>,
     /// Requests that are being worked on.
     busy: AtomicUsize,
@@ -116,10 +116,6 @@ pub struct Unread {
     pub count: u64,
     /// When the last one came, Unix milliseconds.
     pub at: i64,
-    /// Who sent it.
-    pub source: String,
-    /// Why it was not understood.
-    pub why: String,
 }
 
 impl App {

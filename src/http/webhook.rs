@@ -101,7 +101,6 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
         tracing::warn!(unknown = unknown.join(","), "?to= names channels that do not exist");
     }
     let kind = event.kind.as_str();
-    let from = unread.is_some().then(|| event.source.clone());
     let accepted = app.engine.accept(event, to.as_deref()).await.inspect_err(|error| {
         metrics.received(kind, "unavailable");
         tracing::error!(%error, "a body could not be stored; its sender got 503");
@@ -113,7 +112,7 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
         tracing::warn!(%error, bytes, event = %accepted.event, "a body is no alert; it is delivered as text");
         let mut unread = app.unread.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let count = unread.as_ref().map_or(0, |unread| unread.count) + 1;
-        *unread = Some(Unread { count, at: now.as_millisecond(), source: from.unwrap_or_default(), why: error.to_string() });
+        *unread = Some(Unread { count, at: now.as_millisecond() });
     }
     tracing::debug!(event = %accepted.event, deliveries = accepted.deliveries.len(), duplicate = accepted.duplicate, "accepted");
     Ok(Json(Taken::new(&accepted, unknown)))

@@ -81,7 +81,7 @@ async fn what_is_no_alert_goes_as_text_to_the_default_route() {
     }
     let (status, ready) = app.get("/-/ready").await;
     let ready = ready.as_str().unwrap();
-    assert!(status == 200 && ready.contains("5 bodies were no alerts and were delivered as text") && ready.contains("from generic"), "{ready}");
+    assert!(status == 200 && ready.contains("5 bodies were no alerts and were delivered as text"), "{ready}");
     let (_, metrics) = app.get("/metrics").await;
     assert!(metrics.as_str().unwrap().lines().any(|line| line.contains("outcome=\"unread\"") && line.ends_with(" 5")), "{metrics}");
     // What says nothing is refused, and says why.

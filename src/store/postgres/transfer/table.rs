@@ -194,6 +194,7 @@ pub(super) static TABLES: &[Table] = &[
             ("message_id", MaybeId),
             ("size", Number),
             ("fired", MaybeId),
+            ("begun", Number),
         ],
         key: 1,
         when: When::Last,
