@@ -157,11 +157,8 @@ async fn purge(engine: &Engine, plan: &Plan, now: i64, bytes: u64) -> Result<(),
     let ago = |d: Duration| now - d.as_millis() as i64;
     // Over the size cap everything final is too old.
     let full = plan.retention.max_bytes > 0 && bytes > plan.retention.max_bytes;
-    let retention = Retention {
-        sent_before: if full { now } else { ago(plan.retention.sent) },
-        dead_before: if full { now } else { ago(plan.retention.dead) },
-        dedup_before: ago(plan.dedup_window.max(Duration::from_secs(60)) * 2),
-    };
+    let retention =
+        Retention { sent_before: if full { now } else { ago(plan.retention.sent) }, dead_before: if full { now } else { ago(plan.retention.dead) } };
     let mut all = false;
     for _ in 0..PURGE_STEPS {
         if engine.shared.store.purge(retention, PURGE_STEP).await? < PURGE_STEP as u64 {

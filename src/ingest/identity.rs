@@ -31,25 +31,54 @@ pub fn source(kind: SenderKind, sender: &str, org_id: Option<i64>) -> String {
 }
 
 /// The key by which a repeat of an event is recognised: SHA-256 over source, receiver, destination (`""` when the routing table decides,
-/// else what `?to=` names), group key, the sorted (fingerprint, status, start) of the alerts, and the notification reason. The order of the
-/// alerts, texts, links and the sender's address do not change it.
+/// else what `?to=` names), group key, the notification reason, how many alerts were left out, a text that is the sender's own, and of each alert
+/// its fingerprint, status, start, labels and annotations. The order of the alerts, links, measured values, ends and the sender's address do not
+/// change it: replicas of one sender differ in them.
+///
+/// A repeat counts only while its key is that of the **newest** event in the lanes that it would enter (the store decides that), so what somebody
+/// was told last is never swallowed as old news. Of two replicas that send everything twice, the second copy of the newest notification is the
+/// duplicate. When copies overtake each other (am-1 fires, am-1 resolves, then am-2's late copy of the firing, then its resolved one), each differs
+/// from the newest and is delivered: the last one wins, because a late copy cannot be told from an alert that one replica still sees firing, and
+/// because replicas judge by the same rule. Alertmanager's replicas share one log of notifications in which the newest entry counts: after the late
+/// copy they agree that people were told "firing", and send "resolved" once more. Swallowing that one as known would leave a false last word for
+/// ever; a false one that is put right soon is the lesser evil.
 pub fn dedup_key(event: &Event, destination: &str) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    let mut part = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
-    };
-    for text in [&event.source, &event.receiver, destination, &event.group_key, &event.reason] {
-        part(text.as_bytes());
+    let mut hash = Parts::default();
+    // Grafana's own text is rendered from its alerts, with the values that each replica measured by itself.
+    let own = if event.kind == SenderKind::Grafana { ["", ""] } else { [event.title.as_str(), event.message.as_str()] };
+    for text in [&event.source, &event.receiver, destination, &event.group_key, &event.reason].into_iter().chain(own) {
+        hash.add(text.as_bytes());
     }
-    let mut alerts: Vec<_> = event.alerts.iter().map(|a| (a.fingerprint.as_str(), a.status, a.starts_at.map_or(0, |t| t.as_nanosecond()))).collect();
+    hash.add(&event.truncated.to_be_bytes());
+    let mut alerts: Vec<[u8; 32]> = event.alerts.iter().map(alert_key).collect();
     alerts.sort_unstable();
-    for (fingerprint, status, start) in alerts {
-        part(fingerprint.as_bytes());
-        part(status.as_str().as_bytes());
-        part(&start.to_be_bytes());
+    alerts.iter().for_each(|alert| hash.add(alert));
+    hash.0.finalize().into()
+}
+
+fn alert_key(alert: &Alert) -> [u8; 32] {
+    let mut hash = Parts::default();
+    hash.add(alert.fingerprint.as_bytes());
+    hash.add(alert.status.as_str().as_bytes());
+    hash.add(&alert.starts_at.map_or(0, |t| t.as_nanosecond()).to_be_bytes());
+    for set in [&alert.labels, &alert.annotations] {
+        hash.add(&(set.len() as u64).to_be_bytes());
+        for text in set.iter().flat_map(|(name, value)| [name, value]) {
+            hash.add(text.as_bytes());
+        }
     }
-    hash.finalize().into()
+    hash.0.finalize().into()
+}
+
+/// A hash over parts, each with its length, so that no two lists of parts hash alike.
+#[derive(Default)]
+struct Parts(Sha256);
+
+impl Parts {
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
+    }
 }
 
 /// The group an alert belongs to: its event's group key, or, when the sender has no groups, its alert name.
@@ -118,7 +147,13 @@ mod tests {
         };
         assert!(!changed(|e| e.alerts.reverse()));
         assert!(!changed(|e| e.external_url = "http://replica-2:9093".into()));
-        assert!(!changed(|e| e.message = "other".into()));
+        assert!(!changed(|e| e.alerts[0].generator_url = "http://prometheus-2:9090/graph".into()));
+        assert!(!changed(|e| drop(e.alerts[0].values.insert("B".into(), 91.5))));
+        assert!(!changed(|e| e.alerts[1].ends_at = jiff::Timestamp::from_second(9).ok()));
+        assert!(changed(|e| drop(e.alerts[0].annotations.insert("summary".into(), "the disk is FULL".into()))));
+        assert!(changed(|e| drop(e.alerts[0].labels.insert("pod".into(), "b".into()))), "a fingerprint of the sender's own is no proof");
+        assert!(changed(|e| e.message = "other".into()));
+        assert!(changed(|e| e.truncated = 5));
         assert!(changed(|e| e.source = "alertmanager:other".into()));
         assert!(changed(|e| e.receiver = "dev".into()));
         assert!(changed(|e| e.group_key = "{}:{x}".into()));
@@ -131,6 +166,15 @@ mod tests {
             e.receiver = "ps".into();
         }));
         assert_ne!(dedup_key(&event, "ops-mail"), key);
+        let grafana = Event { kind: SenderKind::Grafana, ..event.clone() };
+        let rendered = Event { message: "Value: 91.5".into(), title: "[FIRING:1] x".into(), ..grafana.clone() };
+        assert_eq!(dedup_key(&grafana, ""), dedup_key(&rendered, ""), "its text is rendered from the alerts, values included");
+        // What moves from one part to the next is not the same.
+        let moved = |labels: &[(&str, &str)], annotations: &[(&str, &str)]| {
+            let alert = Alert { labels: self::labels(labels), annotations: self::labels(annotations), ..Alert::default() };
+            dedup_key(&Event { alerts: vec![alert], ..Event::default() }, "")
+        };
+        assert_ne!(moved(&[("a", "b"), ("c", "d")], &[]), moved(&[("a", "b")], &[("c", "d")]));
     }
 
     #[test]

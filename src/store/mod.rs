@@ -22,10 +22,11 @@ use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
 /// Everything that outlives the process.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Takes an event in: event, dedup row, lanes and deliveries in **one** transaction, shared with whatever else waits (group commit). For each
+    /// Takes an event in: event, lanes and deliveries in **one** transaction, shared with whatever else waits (group commit). For each
     /// delivery the lane row is made or found, `last_seq` grows by one and becomes the delivery's `lane_seq` (I2); a delivery born in a final state
-    /// (`skipped`) gets a `lane_seq` too but does not count as waiting. When `dedup` is given and its key was seen within its window, nothing is
-    /// written and the first event's ids come back with `duplicate: true`; a duplicate that shares a batch with its first waits for that commit.
+    /// (`skipped`) gets a `lane_seq` too but does not count as waiting. When `dedup` is given and the newest event in each lane that it
+    /// would enter has its key and came within its window, nothing is written and that event's ids come back with `duplicate: true` ([`repeated`]); a
+    /// duplicate that shares a batch with its first waits for that commit. An event without deliveries enters no lane and is never a duplicate.
     ///
     /// Errors: [`StoreError::Busy`] when the queue to the writer is full or the request is older than 5 s; [`StoreError::Unavailable`] when the disk
     /// does not take it. Nothing was written then.
@@ -169,7 +170,7 @@ pub trait Store: Send + Sync + 'static {
     async fn stats(&self) -> Result<Stats, StoreError>;
 
     /// Takes one small step of purging: events whose deliveries are all final, past their retention and in no open message (I9), with their
-    /// deliveries, messages, cells and attempts; old dedup rows; empty lanes. At most `limit` events. Gives how many it removed. One transaction.
+    /// deliveries, messages, cells and attempts; empty lanes. At most `limit` events. Gives how many it removed. One transaction.
     async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError>;
 
     /// Channels muted by hand. Read only.

@@ -24,8 +24,7 @@ pub struct SeverityBlock {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dedup {
-    /// A repeat within this time is a duplicate; `0` turns it off. Default `2m`. In a SQLite store the last million events are remembered at most:
-    /// 8,000 a second in two minutes, 11 a second in a day; beyond that the log says that the oldest are forgotten early.
+    /// A repeat within this time is a duplicate; `0` turns it off. Default `2m`.
     pub window: Option<String>,
 }
 

@@ -59,11 +59,73 @@ pub async fn a_repeat_within_the_window_gives_the_first_ids(store: S) {
     let repeat = store.accept(keyed(1, T0 + 2 * MIN - 1)).await.unwrap();
     assert!(repeat.duplicate);
     assert_eq!((repeat.event, &repeat.deliveries), (first.event, &first.deliveries));
-    assert!(!store.accept(keyed(2, T0)).await.unwrap().duplicate, "another key");
     let later = store.accept(keyed(1, T0 + 2 * MIN)).await.unwrap();
     assert!(!later.duplicate, "the window is over");
     assert_eq!(store.accept(keyed(1, T0 + 3 * MIN)).await.unwrap().event, later.event, "the later one is the first now");
+    assert!(!store.accept(keyed(2, T0 + 3 * MIN)).await.unwrap().duplicate, "another key");
     assert_eq!(head(&store, first.deliveries[0].lane).await.waiting, 3);
+}
+
+pub async fn only_the_newest_event_of_a_lane_is_repeated(store: S) {
+    // It fires, resolves and fires again under one start: nothing but the newest is a repeat, whatever is still within the window.
+    let mut at = T0;
+    let mut step = async |key: u8| {
+        at += 1000;
+        store.accept(keyed(key, at)).await.unwrap()
+    };
+    let fires = step(1).await;
+    assert!(step(1).await.duplicate, "the copy of a replica");
+    let resolves = step(2).await;
+    let again = step(1).await;
+    assert_eq!((resolves.duplicate, again.duplicate), (false, false));
+    assert_ne!(again.event, fires.event);
+    let copy = step(1).await;
+    assert_eq!((copy.duplicate, copy.event), (true, again.event), "a repeat gives the newest one's ids");
+    // The order of replicas that overtake each other: the last word is the one that came last.
+    let last = step(2).await;
+    assert!(!last.duplicate);
+    assert_eq!(head(&store, fires.deliveries[0].lane).await.waiting, 4);
+}
+
+pub async fn lanes_are_judged_one_by_one(store: S) {
+    let to = |channels: &[&str], key: u8, at: i64| NewEvent {
+        deliveries: channels.iter().map(|channel| delivery(channel, LANE)).collect(),
+        ..keyed(key, at)
+    };
+    let first = store.accept(to(&["ops", "dba"], 1, T0)).await.unwrap();
+    assert!(store.accept(to(&["ops", "dba"], 1, T0 + 1)).await.unwrap().duplicate);
+    // Another group's lane says nothing of this one's.
+    let other = NewEvent { deliveries: vec![delivery("ops", "other")], ..keyed(2, T0 + 2) };
+    assert!(!store.accept(other).await.unwrap().duplicate);
+    assert!(store.accept(to(&["ops", "dba"], 1, T0 + 3)).await.unwrap().duplicate);
+    // One of its lanes heard something else since: what that channel was told last is not this.
+    assert!(!store.accept(to(&["dba"], 2, T0 + 4)).await.unwrap().duplicate);
+    let again = store.accept(to(&["ops", "dba"], 1, T0 + 5)).await.unwrap();
+    assert!(!again.duplicate && again.event != first.event);
+    // A reload sends it elsewhere as well: the lane that nothing ever entered does not make it news.
+    assert!(store.accept(to(&["ops", "dba", "night"], 1, T0 + 6)).await.unwrap().duplicate);
+    assert!(!store.accept(to(&["night"], 1, T0 + 7)).await.unwrap().duplicate, "alone it is");
+}
+
+pub async fn what_enters_a_lane_without_a_key_is_newer_than_what_had_one(store: S) {
+    let first = store.accept(keyed(1, T0)).await.unwrap();
+    store.drop_deliveries(&[first.deliveries[0].id], "by hand", T0 + 1).await.unwrap();
+    store.requeue(&[first.deliveries[0].id], None, T0 + 2).await.unwrap();
+    let again = store.accept(keyed(1, T0 + 3)).await.unwrap();
+    assert!(!again.duplicate, "what a replay brought back is not known to be the newest word");
+    put(&store, LANE).await;
+    assert!(!store.accept(keyed(1, T0 + 4)).await.unwrap().duplicate);
+    assert!(store.accept(keyed(1, T0 + 5)).await.unwrap().duplicate);
+    // A renamed channel's lane goes on; merged with another, its newest is not known.
+    store.adopt("ops", "dba", &outlet()).await.unwrap();
+    let renamed = |at| NewEvent { deliveries: vec![delivery("dba", LANE)], ..keyed(1, at) };
+    assert!(store.accept(renamed(T0 + 6)).await.unwrap().duplicate);
+}
+
+pub async fn an_event_that_enters_no_lane_repeats_nothing(store: S) {
+    let bare = |at| NewEvent { deliveries: vec![], note: Some("no route".into()), ..keyed(1, at) };
+    assert!(!store.accept(bare(T0)).await.unwrap().duplicate);
+    assert!(!store.accept(bare(T0 + 1)).await.unwrap().duplicate);
 }
 
 pub async fn repeats_sent_at_once_make_one_event(store: S) {

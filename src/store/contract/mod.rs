@@ -25,7 +25,9 @@ macro_rules! store_contract {
         crate::store::contract::store_contract!(@modules $open;
             intake {
                 places_in_a_lane_are_contiguous, what_goes_in_comes_out, a_skipped_delivery_takes_a_place_but_does_not_wait,
-                a_repeat_within_the_window_gives_the_first_ids, repeats_sent_at_once_make_one_event, a_clock_set_back_swallows_nothing,
+                a_repeat_within_the_window_gives_the_first_ids, only_the_newest_event_of_a_lane_is_repeated,
+                lanes_are_judged_one_by_one, what_enters_a_lane_without_a_key_is_newer_than_what_had_one, an_event_that_enters_no_lane_repeats_nothing,
+                repeats_sent_at_once_make_one_event, a_clock_set_back_swallows_nothing,
                 a_refused_event_leaves_nothing_behind, one_bad_request_does_not_fail_its_neighbours, concurrent_events_share_a_lane_without_gaps,
                 only_open_or_skipped_deliveries_are_born, unknown_events_are_left_out, bodies_are_read_up_to_so_many_bytes,
             }
@@ -65,7 +67,7 @@ macro_rules! store_contract {
             }
             purging {
                 only_events_past_retention_go, an_event_stays_while_one_delivery_must, a_message_goes_with_its_last_delivery,
-                events_without_deliveries_go_too, messages_left_behind_go_too, a_step_is_small, keys_are_forgotten, lanes_are_never_reused,
+                events_without_deliveries_go_too, messages_left_behind_go_too, a_step_is_small, a_repeat_is_known_as_long_as_its_event, lanes_are_never_reused,
             }
         );
 

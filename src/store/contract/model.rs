@@ -36,6 +36,8 @@ pub struct Lane {
     pub channel: String,
     pub key: String,
     pub last_seq: i64,
+    /// Key, event, when it came and its place: of the newest event, when it had a key.
+    pub newest: Option<(u8, EventId, i64, i64)>,
 }
 
 /// The whole.
@@ -47,8 +49,6 @@ pub struct Model {
     pub open: Vec<MessageId>,
     /// Messages that are done.
     pub done: Vec<MessageId>,
-    /// Key, event, when it was seen.
-    pub dedup: Vec<(u8, EventId, i64)>,
 }
 
 impl Model {
@@ -100,7 +100,7 @@ impl Model {
             Some(ix) => &mut self.lanes[ix],
             None => {
                 assert!(self.lanes.iter().all(|l| l.id != delivery.lane), "a lane's number was given out twice");
-                self.lanes.push(Lane { id: delivery.lane, channel: delivery.channel.clone(), key: key.into(), last_seq: 0 });
+                self.lanes.push(Lane { id: delivery.lane, channel: delivery.channel.clone(), key: key.into(), last_seq: 0, newest: None });
                 self.lanes.last_mut().expect("just pushed")
             }
         };

@@ -6,7 +6,7 @@ use crate::store::*;
 
 /// Keeps sent ones for 10 minutes, dead ones for an hour, keys for 5 minutes, as seen at `now`.
 fn keep(now: i64) -> Retention {
-    Retention { sent_before: now - 10 * MIN, dead_before: now - 60 * MIN, dedup_before: now - 5 * MIN }
+    Retention { sent_before: now - 10 * MIN, dead_before: now - 60 * MIN }
 }
 
 async fn exists(store: &S, d: &AcceptedDelivery) -> bool {
@@ -104,11 +104,13 @@ pub async fn a_step_is_small(store: S) {
     assert_eq!(steps, [4, 4, 1, 0]);
 }
 
-pub async fn keys_are_forgotten(store: S) {
-    let keyed = |at| NewEvent { dedup: Some(Dedup { key: [1; 32], window: 100 * MIN }), received_at: at, ..event(vec![]) };
+pub async fn a_repeat_is_known_as_long_as_its_event(store: S) {
+    let fence = fence(&store).await;
+    let keyed = |at| NewEvent { dedup: Some(Dedup { key: [1; 32], window: 100 * MIN }), received_at: at, ..event(vec![delivery("ops", LANE)]) };
     let first = store.accept(keyed(T0)).await.unwrap();
-    store.purge(keep(T0 + 5 * MIN), 10).await.unwrap();
-    let again = store.accept(keyed(T0 + 6 * MIN)).await.unwrap();
+    deliver(&store, &fence, &[&first.deliveries[0]], T0).await;
+    purge_all(&store, T0 + 9 * MIN).await;
+    let again = store.accept(keyed(T0 + 9 * MIN)).await.unwrap();
     assert_eq!((again.duplicate, again.event), (true, first.event));
     purge_all(&store, T0 + 11 * MIN).await;
     assert!(!store.accept(keyed(T0 + 12 * MIN)).await.unwrap().duplicate);

@@ -115,7 +115,7 @@ impl Run {
             }
             Op::Purge { age } => {
                 let before = self.now - age;
-                let keep = Retention { sent_before: before, dead_before: before - 3000, dedup_before: T0 };
+                let keep = Retention { sent_before: before, dead_before: before - 3000 };
                 let removed = self.store.purge(keep, 10_000).await.unwrap();
                 assert_eq!(removed, self.model.purge(before, before - 3000));
             }
@@ -127,21 +127,21 @@ impl Run {
         let dedup = key.map(|key| Dedup { key: [key; 32], window });
         let event = NewEvent { dedup, received_at: self.now, ..event(vec![new.clone()]) };
         let accepted = self.store.accept(event.clone()).await.unwrap();
-        if let Some(key) = key {
-            let seen = self.model.dedup.iter_mut().find(|(k, ..)| *k == key);
-            if let Some((_, first, at)) = &seen
-                && *at > self.now - window
-            {
-                assert_eq!((accepted.duplicate, accepted.event), (true, *first));
-                return;
-            }
-            match seen {
-                Some(seen) => *seen = (key, event.id, self.now),
-                None => self.model.dedup.push((key, event.id, self.now)),
-            }
+        let lane = self.model.lanes.iter().find(|l| l.channel == new.channel && l.key == new.lane_key);
+        let newest = lane.and_then(|lane| lane.newest.filter(|(.., seq)| *seq == lane.last_seq));
+        if let Some((known, first, at, _)) = newest
+            && key == Some(known)
+            && at > self.now - window
+        {
+            assert_eq!((accepted.duplicate, accepted.event), (true, first));
+            return;
         }
         assert!(!accepted.duplicate);
         self.born(&accepted.deliveries[0], &new, event.id);
+        let now = self.now;
+        if let Some(lane) = self.model.lanes.iter_mut().find(|l| l.channel == new.channel && l.key == new.lane_key) {
+            lane.newest = key.map(|key| (key, event.id, now, lane.last_seq));
+        }
     }
 
     fn born(&mut self, accepted: &AcceptedDelivery, new: &NewDelivery, event: crate::model::EventId) {

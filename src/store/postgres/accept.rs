@@ -5,18 +5,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use futures_util::future::{join, join4};
+use futures_util::future::join3;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::connect::{Db, transaction};
 use super::failure::Fail;
 use super::group::Grouped;
-use super::lanes::{Arrival, Entry, claim};
+use super::lanes::{Arrival, Entry, Lanes, claim};
 use super::rows::{clean, clean_optional, get, outlet, state, to_json, to_json_text};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId};
-use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, State, StoreError};
+use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, Newest, State, StoreError, repeated};
 
 /// Stands where a reason is due and the caller gave none.
 pub(super) const NO_REASON: &str = "no reason was given";
@@ -96,21 +96,20 @@ impl Grouped for PreparedEvent {
     }
 }
 
-/// Two steps, each sent as one: what must be known and locked, and everything that is written, with the end.
+/// Two steps, each sent as one: what must be known and locked, and everything that is written, with the end. Who holds a lane's row decides what is
+/// the newest event in it, so that a repeat at another node waits for this commit.
 async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Accepted, StoreError>>, Fail> {
-    let keys = keys_of(group);
     let all = arrivals_of(group);
-    let (seen, lanes) = join(stand(tx, &keys), claim(tx, &all)).await;
-    let Dedupe { firsts, changed } = dedupe(group, seen?)?;
+    let lanes = claim(tx, &all).await?;
+    let firsts = repeats(group, &lanes);
     let new: Vec<&PreparedEvent> = group.iter().zip(&firsts).filter(|(_, first)| first.is_none()).map(|(event, _)| *event).collect();
     let arrivals = arrivals_of(&new);
-    let entry = Entry::new(lanes?, &arrivals)?;
+    let entry = Entry::new(lanes, &arrivals)?;
     let repeated: Vec<Uuid> = firsts.iter().flatten().map(|first| first.0).collect();
     let known = tx
         .commit_behind(async {
-            let all = join4(insert_events(tx, &new), change_keys(tx, &changed), entry.write(tx), deliveries_of(tx, repeated)).await;
-            let (events, keys, entered, known) = all;
-            events.and(keys).and(entered).and(known)
+            let (events, entered, known) = join3(insert_events(tx, &new), entry.write(tx), deliveries_of(tx, repeated)).await;
+            events.and(entered).and(known)
         })
         .await?;
     let known = accepted_of(&known)?;
@@ -126,103 +125,29 @@ async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Acce
 
 fn arrivals_of<'a>(events: &[&'a PreparedEvent]) -> Vec<Arrival<'a>> {
     let each = |event: &&'a PreparedEvent| {
-        let (id, now) = (event.id, event.received_at);
-        event.deliveries.iter().map(move |prepared| Arrival { event: id, prepared, now })
+        let (id, now, key) = (event.id, event.received_at, event.dedup.map(|dedup| dedup.key));
+        event.deliveries.iter().map(move |prepared| Arrival { event: id, prepared, now, key })
     };
     events.iter().flat_map(each).collect()
 }
 
-/// Keys, each with the event that it stands for from a time on.
-type Keys = BTreeMap<[u8; 32], (EventId, i64)>;
-
-/// The keys of a group; one that comes twice stands for the first.
-fn keys_of(group: &[&PreparedEvent]) -> Keys {
-    let mut keys = Keys::new();
+/// For each event of a group the one that it repeats, which may be an earlier one of the group.
+fn repeats(group: &[&PreparedEvent], lanes: &Lanes<'_>) -> Vec<Option<EventId>> {
+    let mut newest: BTreeMap<(&str, &str), Option<Newest>> =
+        lanes.iter().filter(|(_, lane)| !lane.is_new()).map(|(name, lane)| (*name, lane.newest)).collect();
+    let mut firsts = Vec::with_capacity(group.len());
     for event in group {
-        if let Some(dedup) = &event.dedup {
-            keys.entry(dedup.key).or_insert((event.id, event.received_at));
+        let names = || event.deliveries.iter().map(|d| (d.delivery.channel.as_str(), d.delivery.lane_key.as_str()));
+        let known = names().filter_map(|name| newest.get(&name).copied());
+        let first = event.dedup.and_then(|dedup| repeated(known, &dedup, event.received_at));
+        if first.is_none() {
+            // Its places are given out later; nothing comes between them.
+            let own = event.dedup.map(|dedup| Newest { key: dedup.key, event: event.id, at: event.received_at, seq: 0 });
+            newest.extend(names().map(|name| (name, own)));
         }
+        firsts.push(first);
     }
-    keys
-}
-
-/// Which events of a group repeat others, and which keys stand for another event now.
-struct Dedupe {
-    firsts: Vec<Option<EventId>>,
-    changed: Keys,
-}
-
-/// For each event the first one with the same key, when that was seen within the window; else the key now stands for this event. A row from
-/// the future (the clock was set back) must not swallow events until the clock has caught up with it.
-fn dedupe(group: &[&PreparedEvent], mut seen: HashMap<[u8; 32], Seen>) -> Result<Dedupe, Fail> {
-    let mut found = Dedupe { firsts: Vec::with_capacity(group.len()), changed: Keys::new() };
-    for event in group {
-        let Some(dedup) = &event.dedup else {
-            found.firsts.push(None);
-            continue;
-        };
-        let row = seen.get_mut(&dedup.key).ok_or_else(|| Fail::from("a dedup key is missing".to_owned()))?;
-        let over = row.at <= event.received_at - dedup.window || row.at > event.received_at + dedup.window;
-        if std::mem::take(&mut row.made) {
-            found.firsts.push(None);
-        } else if over {
-            (row.event, row.at) = (event.id, event.received_at);
-            found.changed.insert(dedup.key, (event.id, event.received_at));
-            found.firsts.push(None);
-        } else {
-            found.firsts.push(Some(row.event));
-        }
-    }
-    Ok(found)
-}
-
-async fn change_keys(tx: &Tx, changed: &Keys) -> Result<(), Fail> {
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let (events, times): (Vec<Uuid>, Vec<i64>) = changed.values().map(|(event, at)| (event.0, *at)).unzip();
-    let keys: Vec<&[u8]> = changed.keys().map(<[u8; 32]>::as_slice).collect();
-    tx.execute(
-        "UPDATE dedup SET event_id = n.event_id, seen_at = n.seen_at FROM unnest($1, $2, $3) AS n (key, event_id, seen_at)
-         WHERE dedup.key = n.key",
-        &[&keys, &events, &times],
-    )
-    .await?;
-    Ok(())
-}
-
-/// A dedup row: the event that a key stands for.
-struct Seen {
-    event: EventId,
-    at: i64,
-    /// Whether this transaction made it.
-    made: bool,
-}
-
-/// Makes or locks the rows of these keys, in key order, and gives what they hold.
-async fn stand(tx: &Tx, keys: &Keys) -> Result<HashMap<[u8; 32], Seen>, Fail> {
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let names: Vec<&[u8]> = keys.keys().map(<[u8; 32]>::as_slice).collect();
-    let events: Vec<Uuid> = keys.values().map(|(event, ..)| event.0).collect();
-    let times: Vec<i64> = keys.values().map(|(_, at)| *at).collect();
-    // The update that changes nothing locks the row, so that a purge cannot take it and another node's repeat waits for this commit. Only a row that was
-    // just made has no xmax.
-    let rows = tx
-        .query(
-            "INSERT INTO dedup AS d (key, event_id, seen_at)
-             SELECT n.key, n.event_id, n.seen_at FROM unnest($1, $2, $3) WITH ORDINALITY AS n (key, event_id, seen_at, place) ORDER BY n.place
-             ON CONFLICT (key) DO UPDATE SET seen_at = d.seen_at RETURNING key, event_id, seen_at, xmax = 0",
-            &[&names, &events, &times],
-        )
-        .await?;
-    let mut seen = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        let key = <[u8; 32]>::try_from(get::<&[u8]>(row, 0)?).map_err(|_| Fail::from("a dedup key has not 32 bytes".to_owned()))?;
-        seen.insert(key, Seen { event: EventId(get(row, 1)?), at: get(row, 2)?, made: get(row, 3)? });
-    }
-    Ok(seen)
+    firsts
 }
 
 async fn insert_events(tx: &Tx, events: &[&PreparedEvent]) -> Result<(), Fail> {

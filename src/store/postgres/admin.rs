@@ -94,7 +94,7 @@ pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, no
         &[&old_ids, &notes, &moved, &now],
     )
     .await?;
-    let arrivals: Vec<Arrival<'_>> = new.iter().map(|(event, prepared)| Arrival { event: *event, prepared, now }).collect();
+    let arrivals: Vec<Arrival<'_>> = new.iter().map(|(event, prepared)| Arrival { event: *event, prepared, now, key: None }).collect();
     let lanes: Vec<i64> = lanes.into_iter().collect();
     lock_lanes(tx, &lanes, &Vec::new(), &arrivals).await?;
     let accepted = append(tx, &arrivals).await?;
@@ -197,7 +197,7 @@ pub(super) async fn heartbeats(tx: &Tx, changes: &[HeartbeatChange]) -> Result<(
 /// [`crate::store::Store::check`]: writes a row and removes it, in one transaction.
 pub(super) async fn check(tx: &Tx) -> Result<(), Fail> {
     let key = Uuid::now_v7();
-    tx.execute("INSERT INTO dedup (key, event_id, seen_at) VALUES ($1, $2, 0)", &[&key.as_bytes().as_slice(), &key]).await?;
-    tx.execute("DELETE FROM dedup WHERE key = $1", &[&key.as_bytes().as_slice()]).await?;
+    tx.execute("INSERT INTO event (id, source, received_at, group_key, plan, body) VALUES ($1, '', 0, '', '', '')", &[&key]).await?;
+    tx.execute("DELETE FROM event WHERE id = $1", &[&key]).await?;
     Ok(())
 }

@@ -85,7 +85,7 @@ pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str
         };
         copies.push((origin.event_id, PreparedDelivery::new(delivery)?));
     }
-    let arrivals: Vec<Arrival<'_>> = copies.iter().map(|(event, prepared)| Arrival { event: *event, prepared, now }).collect();
+    let arrivals: Vec<Arrival<'_>> = copies.iter().map(|(event, prepared)| Arrival { event: *event, prepared, now, key: None }).collect();
     let accepted = append(tx, &arrivals).await?;
     Ok(accepted)
 }

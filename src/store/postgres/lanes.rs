@@ -14,13 +14,15 @@ use super::failure::Fail;
 use super::rows::{get, mode_name, outlet};
 use super::tx::Tx;
 use crate::model::{EventId, LaneId, OutletKey};
-use crate::store::{AcceptedDelivery, State, StoreError};
+use crate::store::{AcceptedDelivery, Newest, State, StoreError};
 
 /// A delivery that arrives.
 pub(super) struct Arrival<'a> {
     pub(super) event: EventId,
     pub(super) prepared: &'a PreparedDelivery,
     pub(super) now: i64,
+    /// The event's dedup key, when the event itself arrives.
+    pub(super) key: Option<[u8; 32]>,
 }
 
 /// A lane whose row is locked, as it will be written back.
@@ -35,18 +37,21 @@ pub(super) struct Lane {
     since: i64,
     size: i64,
     fired: Option<Uuid>,
+    /// The newest event in it, when that is known.
+    pub(super) newest: Option<Newest>,
     /// Whether a delivery has entered it.
     entered: bool,
 }
 
 impl Lane {
     /// Gives the next place to a delivery, and the one that fired before it.
-    fn take(&mut self, prepared: &PreparedDelivery) -> (i64, Option<Uuid>) {
-        let d = &prepared.delivery;
+    fn take(&mut self, arrival: &Arrival<'_>) -> (i64, Option<Uuid>) {
+        let d = &arrival.prepared.delivery;
         let prior = self.fired;
         self.entered = true;
         self.last_seq += 1;
         self.size += 1;
+        self.newest = arrival.key.map(|key| Newest { key, event: arrival.event, at: arrival.now, seq: self.last_seq });
         if d.firing > 0 {
             self.fired = Some(d.id.0);
         }
@@ -65,6 +70,11 @@ impl Lane {
             self.deferred += i64::from(deferred);
         }
         (self.last_seq, prior)
+    }
+
+    /// Whether nothing ever entered it.
+    pub(super) fn is_new(&self) -> bool {
+        self.last_seq == 0
     }
 }
 
@@ -90,7 +100,7 @@ impl<'a> Entry<'a> {
         for arrival in arrivals {
             let d = &arrival.prepared.delivery;
             let lane = lanes.get_mut(&(d.channel.as_str(), d.lane_key.as_str())).ok_or_else(|| Fail::from("a lane is missing".to_owned()))?;
-            let (lane_seq, prior) = lane.take(arrival.prepared);
+            let (lane_seq, prior) = lane.take(arrival);
             places.push((lane.id, lane_seq, prior));
             accepted.push(AcceptedDelivery {
                 id: d.id,
@@ -160,7 +170,7 @@ pub(super) async fn claim<'a>(tx: &Tx, arrivals: &[Arrival<'a>]) -> Result<Lanes
         let (made, rows) = join(
             make(tx, &wanted),
             tx.query(
-                "SELECT n.place, l.id, l.outlet, l.last_seq, l.waiting, l.deferred, l.rank, l.due_at, l.since, l.size, l.fired
+                "SELECT n.place, l.id, l.outlet, l.last_seq, l.waiting, l.deferred, l.rank, l.due_at, l.since, l.size, l.fired, l.newest
                  FROM unnest($1, $2) WITH ORDINALITY AS n (channel, key, place) JOIN lane l ON l.channel = n.channel AND l.key = n.key
                  ORDER BY l.channel, l.key FOR UPDATE OF l",
                 &[&channels, &keys],
@@ -182,10 +192,11 @@ fn name_of<'a>(names: &[(&'a str, &'a str)], row: &Row) -> Result<(&'a str, &'a 
 }
 
 fn lane(row: &Row) -> Result<Lane, Fail> {
+    let last_seq = get(row, 3)?;
     Ok(Lane {
         id: get(row, 1)?,
         outlet: outlet(row, 2)?,
-        last_seq: get(row, 3)?,
+        last_seq,
         waiting: get(row, 4)?,
         deferred: get(row, 5)?,
         rank: get(row, 6)?,
@@ -193,6 +204,7 @@ fn lane(row: &Row) -> Result<Lane, Fail> {
         since: get(row, 8)?,
         size: get(row, 9)?,
         fired: get(row, 10)?,
+        newest: Newest::of_lane(get(row, 11)?, last_seq),
         entered: false,
     })
 }
@@ -210,10 +222,11 @@ async fn write_back(tx: &Tx, lanes: &Lanes<'_>) -> Result<(), Fail> {
     }
     let column = |of: fn(&Lane) -> i64| lanes.values().map(of).collect::<Vec<i64>>();
     let fired: Vec<Option<Uuid>> = lanes.values().map(|lane| lane.fired).collect();
+    let newest: Vec<Option<Vec<u8>>> = lanes.values().map(|lane| lane.newest.map(|newest| newest.to_bytes().to_vec())).collect();
     tx.execute(
         "UPDATE lane SET last_seq = n.last_seq, waiting = n.waiting, deferred = n.deferred, rank = n.rank, due_at = n.due_at, since = n.since,
-             size = n.size, fired = n.fired
-         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS n (id, last_seq, waiting, deferred, rank, due_at, since, size, fired)
+             size = n.size, fired = n.fired, newest = n.newest
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS n (id, last_seq, waiting, deferred, rank, due_at, since, size, fired, newest)
          WHERE lane.id = n.id",
         &[
             &column(|l| l.id),
@@ -225,6 +238,7 @@ async fn write_back(tx: &Tx, lanes: &Lanes<'_>) -> Result<(), Fail> {
             &column(|l| l.since),
             &column(|l| l.size),
             &fired,
+            &newest,
         ],
     )
     .await?;

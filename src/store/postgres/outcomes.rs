@@ -156,7 +156,9 @@ struct Wanted<'a> {
 async fn wanted_children<'a>(tx: &Tx, wave: &[&'a PreparedSettlement]) -> Result<Vec<Wanted<'a>>, Fail> {
     let mut all: Vec<Wanted<'a>> = Vec::new();
     for (of, s) in wave.iter().enumerate() {
-        all.extend(s.children.iter().map(|(event, prepared)| Wanted { of, arrival: Arrival { event: *event, prepared, now: s.settlement.now } }));
+        all.extend(
+            s.children.iter().map(|(event, prepared)| Wanted { of, arrival: Arrival { event: *event, prepared, now: s.settlement.now, key: None } }),
+        );
     }
     if all.is_empty() {
         return Ok(all);

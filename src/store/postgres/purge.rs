@@ -20,9 +20,6 @@ pub(super) struct Candidates {
     messages: Vec<Uuid>,
 }
 
-/// Keys of dedup forgotten in one step. Every event has one and they live for minutes, so a step must keep up with thousands of events a second.
-const KEYS: i64 = 20_000;
-
 /// Holds for an event (`x.id`; `$1`, `$2` are sent_before, dead_before) none of whose deliveries must be kept: not final, within its retention, or
 /// in a message that is still open. `OFFSET 0` here and below keeps the planner from joining whole tables for the few rows that are asked for.
 const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = x.id
@@ -76,10 +73,5 @@ pub(super) async fn purge(tx: &Tx, candidates: &Candidates, keep: Retention) -> 
     if !messages.is_empty() {
         remove_messages(tx, &messages.into_iter().collect()).await?;
     }
-    tx.execute(
-        "DELETE FROM dedup WHERE key IN (SELECT key FROM dedup WHERE seen_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        &[&keep.dedup_before, &KEYS],
-    )
-    .await?;
     Ok(removed)
 }

@@ -1,4 +1,4 @@
--- Schema version 3. It only adds: programs that know version 1 go on beside it.
+-- Schema version 3 (version 5 of the SQLite store). It only adds: programs that know version 1 or 2 go on beside it.
 -- Tries of a cell whose outcome nobody knows: they are repeated a few times only.
 ALTER TABLE cell ADD COLUMN unanswered BIGINT NOT NULL DEFAULT 0;
 -- How often a message of the lane was begun and never ended, because the process died at it: after a few times it is sent in short.
@@ -23,3 +23,6 @@ CREATE TABLE receipt (
 ) WITH (fillfactor = 85);
 CREATE INDEX receipt_due ON receipt (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX receipt_awaited ON receipt (channel, platform_id) WHERE due_at IS NOT NULL;
+-- A lane knows the newest event in it: a repeat counts only while it equals that one. The table `dedup` is not used any more; it stays for nodes
+-- of an older version that still run, and a later version drops it.
+ALTER TABLE lane ADD COLUMN newest BYTEA;    -- key, event, when it arrived, its last place in the lane; 64 bytes

@@ -8,9 +8,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
 use super::rows::{bytes, mode_name, optional_uuid, state, to_json, to_json_text, uuid};
-use super::seen::Seen;
 use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
-use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, State, StoreError};
+use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, Newest, State, StoreError, repeated};
 
 /// Stands where a reason is due and the caller gave none.
 pub(super) const NO_REASON: &str = "no reason was given";
@@ -77,16 +76,30 @@ impl PreparedEvent {
 }
 
 /// Writes an event with all that belongs to it, or finds that it is a duplicate.
-pub(super) fn accept(db: &Connection, event: &PreparedEvent, seen: &mut Seen) -> Result<Accepted, Fail> {
-    if let Some(dedup) = &event.dedup
-        && let Some(first) = seen.first(db, dedup, event.id, event.received_at)?
-    {
+pub(super) fn accept(db: &Connection, event: &PreparedEvent) -> Result<Accepted, Fail> {
+    if let Some(first) = repeats(db, event)? {
         return Ok(Accepted { event: first, duplicate: true, deliveries: accepted_of(db, first)? });
     }
     db.prepare_cached("INSERT INTO event (id, source, received_at, group_key, plan, body, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![bytes(&event.id.0), event.source, event.received_at, event.group_key, &*event.plan, event.body, event.note])?;
-    let deliveries = event.deliveries.iter().map(|d| insert_delivery(db, event.id, d, event.received_at)).collect::<Result<Vec<_>, _>>()?;
+    let key = event.dedup.map(|dedup| dedup.key);
+    let deliveries = event.deliveries.iter().map(|d| insert_delivery(db, event.id, d, event.received_at, key)).collect::<Result<Vec<_>, _>>()?;
     Ok(Accepted { event: event.id, duplicate: false, deliveries })
+}
+
+/// The event that this one repeats. Most events are news to the first of their lanes, and no other is looked at.
+fn repeats(db: &Connection, event: &PreparedEvent) -> Result<Option<EventId>, Fail> {
+    let Some(dedup) = &event.dedup else { return Ok(None) };
+    let mut select = db.prepare_cached("SELECT last_seq, newest FROM lane WHERE channel = ?1 AND key = ?2")?;
+    let mut failed = None;
+    let lanes = event.deliveries.iter().map_while(|d| {
+        let found = select.query_row([&d.delivery.channel, &d.delivery.lane_key], |row| {
+            Ok(Newest::of_lane(row.get_ref(1)?.as_blob_or_null().ok().flatten(), row.get(0)?))
+        });
+        found.optional().map_err(|error| failed = Some(error)).ok()
+    });
+    let first = repeated(lanes.flatten(), dedup, event.received_at);
+    failed.map_or(Ok(first), |error| Err(error.into()))
 }
 
 fn accepted_of(db: &Connection, event: EventId) -> Result<Vec<AcceptedDelivery>, Fail> {
@@ -110,10 +123,12 @@ fn accepted_of(db: &Connection, event: EventId) -> Result<Vec<AcceptedDelivery>,
 /// A delivery's place: its lane, its number there, the lane's outlet, and the newest delivery before it that carried a firing alert.
 type Place = (i64, i64, OutletKey, Option<uuid::Uuid>);
 
-/// Makes place at the end of the lane, which is made when it is not there. A lane that exists keeps its outlet.
+/// Makes place at the end of the lane, which is made when it is not there. A lane that exists keeps its outlet. `newest` is of the event, when it is
+/// known by a key; its place is filled in here.
 ///
 /// Two statements rather than an upsert that returns: what `RETURNING` gives goes through a table of its own that SQLite makes and drops each time.
-fn place(db: &Connection, d: &NewDelivery) -> Result<Place, Fail> {
+fn place(db: &Connection, d: &NewDelivery, newest: Option<Newest>) -> Result<Place, Fail> {
+    let newest = |seq: i64| newest.map(|newest| Newest { seq, ..newest }.to_bytes());
     let (waits, deferred) = (!d.state.is_final(), d.state == State::Deferred);
     let fired = (d.firing > 0).then(|| bytes(&d.id.0));
     let mut select = db.prepare_cached("SELECT id, last_seq, outlet, fired FROM lane WHERE channel = ?1 AND key = ?2")?;
@@ -122,10 +137,10 @@ fn place(db: &Connection, d: &NewDelivery) -> Result<Place, Fail> {
     });
     let Some((lane, last, outlet, prior)) = found.optional()? else {
         db.prepare_cached(
-            "INSERT INTO lane (channel, key, outlet, last_seq, waiting, deferred, rank, due_at, since, size, fired)
-             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, 1, ?9)",
+            "INSERT INTO lane (channel, key, outlet, last_seq, waiting, deferred, rank, due_at, since, size, fired, newest)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10)",
         )?
-        .execute(params![d.channel, d.lane_key, d.outlet.as_str(), waits, deferred, d.rank, d.due_at, d.born_at, fired])?;
+        .execute(params![d.channel, d.lane_key, d.outlet.as_str(), waits, deferred, d.rank, d.due_at, d.born_at, fired, newest(1)])?;
         return Ok((db.last_insert_rowid(), 1, d.outlet.clone(), None));
     };
     // What is due first is the first waiting one or a deferred one. A newcomer that waits counts only when none waits before it.
@@ -135,6 +150,7 @@ fn place(db: &Connection, d: &NewDelivery) -> Result<Place, Fail> {
              size = size + 1,
              fired_before = fired,
              fired = coalesce(?7, fired),
+             newest = ?8,
              waiting = waiting + ?2,
              deferred = deferred + ?3,
              rank = CASE WHEN ?2 = 0 THEN rank WHEN waiting = 0 THEN ?4 ELSE min(rank, ?4) END,
@@ -143,14 +159,20 @@ fn place(db: &Connection, d: &NewDelivery) -> Result<Place, Fail> {
                            WHEN ?3 = 1 OR waiting = deferred THEN min(due_at, ?5) ELSE due_at END
          WHERE id = ?1",
     )?
-    .execute(params![lane, waits, deferred, d.rank, d.due_at, d.born_at, fired])?;
+    .execute(params![lane, waits, deferred, d.rank, d.due_at, d.born_at, fired, newest(last + 1)])?;
     Ok((lane, last + 1, outlet, prior))
 }
 
-/// Puts a delivery at the end of its lane.
-pub(super) fn insert_delivery(db: &Connection, event: EventId, prepared: &PreparedDelivery, now: i64) -> Result<AcceptedDelivery, Fail> {
+/// Puts a delivery at the end of its lane; `key` is its event's dedup key, when the event arrives.
+pub(super) fn insert_delivery(
+    db: &Connection,
+    event: EventId,
+    prepared: &PreparedDelivery,
+    now: i64,
+    key: Option<[u8; 32]>,
+) -> Result<AcceptedDelivery, Fail> {
     let d = &prepared.delivery;
-    let (lane, lane_seq, outlet, prior) = place(db, d)?;
+    let (lane, lane_seq, outlet, prior) = place(db, d, key.map(|key| Newest { key, event, at: now, seq: 0 }))?;
     db.prepare_cached(
         "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
                                origin_id, hop, done_at, reason, prior_id)

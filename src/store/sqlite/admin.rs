@@ -95,7 +95,7 @@ fn requeue_one(db: &Connection, old: Old, to: Option<&MoveTo>, now: i64) -> Resu
         reason: Some(format!("{} of {id}", if moves { "move" } else { "replay" })),
     })
     .map_err(Fail::Undo)?;
-    let accepted = insert_delivery(db, old.row.event, &prepared, now)?;
+    let accepted = insert_delivery(db, old.row.event, &prepared, now, None)?;
     let note = if moves { format!("moved to {channel} as {new}") } else { format!("replayed as {new}") };
     db.prepare_cached(
         "UPDATE delivery SET reason = coalesce(reason || '; ', '') || ?2, state = CASE WHEN ?3 THEN 'dropped' ELSE state END,
@@ -242,7 +242,8 @@ pub(super) fn heartbeats(db: &Connection, changes: &[HeartbeatChange]) -> Result
 
 /// [`crate::store::Store::check`]: takes fresh pages, so that a disk without room is seen, and gives them back.
 pub(super) fn check(db: &Connection) -> Result<(), Fail> {
-    db.prepare_cached("INSERT OR REPLACE INTO dedup (id, key, event_id, seen_at) VALUES (-1, x'00', zeroblob(65536), 0)")?.execute([])?;
-    db.prepare_cached("DELETE FROM dedup WHERE id = -1")?.execute([])?;
+    let put = "INSERT OR REPLACE INTO event (id, source, received_at, group_key, plan, body) VALUES (x'00', '', 0, '', '', zeroblob(65536))";
+    db.prepare_cached(put)?.execute([])?;
+    db.prepare_cached("DELETE FROM event WHERE id = x'00'")?.execute([])?;
     Ok(())
 }

@@ -66,7 +66,7 @@ pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason:
             reason: Some(reason.to_owned()),
         })
         .map_err(Fail::Undo)?;
-        copies.push(insert_delivery(db, origin.event_id, &prepared, now)?);
+        copies.push(insert_delivery(db, origin.event_id, &prepared, now, None)?);
     }
     Ok(copies)
 }

@@ -19,7 +19,6 @@ mod read;
 mod readers;
 mod receipts;
 mod rows;
-mod seen;
 mod settle;
 mod writer;
 
@@ -39,7 +38,6 @@ use rusqlite::Connection;
 use self::failure::Fail;
 use self::open::Files;
 use self::queue::{Class, Limits, Queue};
-use self::seen::Seen;
 use super::*;
 
 /// How a SQLite store is opened.
@@ -81,8 +79,6 @@ pub struct SqliteStore {
     queue: Arc<Queue>,
     readers: Arc<readers::Readers>,
     activity: Arc<checkpoint::Activity>,
-    /// The writer's; nobody else waits for it.
-    seen: Arc<Mutex<Seen>>,
     files: Arc<Files>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -132,7 +128,6 @@ impl SqliteStore {
             queue: Arc::new(Queue::new(limits)),
             readers: Arc::default(),
             activity: Arc::default(),
-            seen: Arc::default(),
             files: Arc::new(files),
             threads: Mutex::default(),
         };
@@ -143,7 +138,7 @@ impl SqliteStore {
     }
 
     fn spawn_all(&self, readers: usize, db: Connection) -> std::io::Result<()> {
-        let writer = writer::Writer::new(db, self.queue.clone(), self.files.clone(), self.activity.clone(), self.seen.clone());
+        let writer = writer::Writer::new(db, self.queue.clone(), self.files.clone(), self.activity.clone());
         self.spawn("store-writer", move || writer.run())?;
         let (files, activity) = (self.files.clone(), self.activity.clone());
         self.spawn("store-log", move || checkpoint::run(&files, &activity))?;
@@ -189,8 +184,7 @@ fn stopped(error: tokio::task::JoinError) -> StoreError {
 impl Store for SqliteStore {
     async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError> {
         let event = accept::PreparedEvent::new(event)?;
-        let seen = self.seen.clone();
-        writer::submit(&self.queue, Class::Accept, event.cost(), move |db| accept::accept(db, &event, &mut seen::lock(&seen))).await
+        writer::submit(&self.queue, Class::Accept, event.cost(), move |db| accept::accept(db, &event)).await
     }
 
     async fn own(&self, claim: Claim) -> Result<Option<Owned>, StoreError> {
@@ -341,12 +335,7 @@ impl Store for SqliteStore {
 
     async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError> {
         let found = self.readers.read(move |db| purge::candidates(db, retention, limit)).await?;
-        let seen = self.seen.clone();
-        writer::submit(&self.queue, Class::Purge, 512, move |db| {
-            seen::lock(&seen).purge(db, retention.dedup_before)?;
-            purge::purge(db, &found, retention)
-        })
-        .await
+        writer::submit(&self.queue, Class::Purge, 512, move |db| purge::purge(db, &found, retention)).await
     }
 
     async fn mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {

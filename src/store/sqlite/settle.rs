@@ -219,7 +219,7 @@ fn insert_children(db: &Connection, prepared: &PreparedSettlement) -> Result<Vec
                 continue;
             }
         }
-        accepted.push(insert_delivery(db, *event, child, prepared.settlement.now)?);
+        accepted.push(insert_delivery(db, *event, child, prepared.settlement.now, None)?);
     }
     Ok(accepted)
 }

@@ -4,7 +4,7 @@
 //! failures; does not know what the jobs mean.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use tokio::runtime::Handle;
@@ -14,7 +14,6 @@ use super::checkpoint::Activity;
 use super::failure::{Fail, store_error};
 use super::open::Files;
 use super::queue::{Batch, Class, Job, Queue};
-use super::seen::{self, Seen};
 use crate::store::StoreError;
 
 /// A job made of a closure; the closure must be repeatable.
@@ -67,15 +66,14 @@ pub(super) struct Writer {
     queue: Arc<Queue>,
     files: Arc<Files>,
     activity: Arc<Activity>,
-    seen: Arc<Mutex<Seen>>,
     /// Where answers are given, when there is a runtime: it is woken once for a transaction, not once for each who waits.
     runtime: Option<Handle>,
 }
 
 impl Writer {
     /// A writer that answers on the caller's runtime.
-    pub(super) fn new(db: Connection, queue: Arc<Queue>, files: Arc<Files>, activity: Arc<Activity>, seen: Arc<Mutex<Seen>>) -> Self {
-        Self { db: Some(db), queue, files, activity, seen, runtime: Handle::try_current().ok() }
+    pub(super) fn new(db: Connection, queue: Arc<Queue>, files: Arc<Files>, activity: Arc<Activity>) -> Self {
+        Self { db: Some(db), queue, files, activity, runtime: Handle::try_current().ok() }
     }
 
     /// Runs until the queue is closed and empty.
@@ -128,17 +126,12 @@ impl Writer {
             slot => slot.insert(self.files.connect_writer()?),
         };
         let outcome = transaction(db, jobs);
-        let mut seen = seen::lock(&self.seen);
         if let Err(fail) = &outcome {
-            seen.rolled_back();
             let rolled_back = db.is_autocommit() || db.execute_batch("ROLLBACK").is_ok();
             // After trouble with the disk a fresh connection sees what is really there; the next transaction opens it.
             if !rolled_back || fail.is_broken_disk() {
                 self.db = None;
-                seen.forget();
             }
-        } else {
-            seen.committed();
         }
         outcome
     }

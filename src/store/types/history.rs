@@ -205,8 +205,6 @@ pub struct Retention {
     pub sent_before: i64,
     /// For dead, expired and unknown ones.
     pub dead_before: i64,
-    /// Dedup rows seen before this.
-    pub dedup_before: i64,
 }
 
 /// A channel muted by hand.

@@ -40,7 +40,7 @@ async fn a_second_try_takes_what_happened_since_the_first() {
     place.shell().await.batch_execute("TRUNCATE lane, outlet; DELETE FROM delivery WHERE origin_id IS NOT NULL").await.unwrap();
     deliver(&source, &old, &[&sent], T0 + 20 * MIN).await;
     let late = put(&source, "s").await;
-    let keep = Retention { sent_before: T0 + 1, dead_before: T0, dedup_before: T0 };
+    let keep = Retention { sent_before: T0 + 1, dead_before: T0 };
     assert_eq!(source.purge(keep, 100).await.unwrap(), 1, "what the first try had copied is removed");
     target.take_from(&path, |_| {}).await.unwrap();
     let (here, there) = (all(&both).await, all(&source).await);

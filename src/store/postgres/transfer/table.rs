@@ -21,6 +21,7 @@ enum Kind {
     Text,
     MaybeText,
     Bytes,
+    MaybeBytes,
     Flag,
     /// Ids one behind the other.
     Ids,
@@ -49,7 +50,7 @@ pub(super) enum When {
     Last,
 }
 
-use Kind::{Bytes, Fallback, Flag, Id, Ids, MaybeId, MaybeNumber, MaybeText, Number, Small, Text};
+use Kind::{Bytes, Fallback, Flag, Id, Ids, MaybeBytes, MaybeId, MaybeNumber, MaybeText, Number, Small, Text};
 
 /// All of them, in the order in which they are copied.
 pub(super) static TABLES: &[Table] = &[
@@ -59,7 +60,6 @@ pub(super) static TABLES: &[Table] = &[
         key: 1,
         when: When::History,
     },
-    Table { name: "dedup", columns: &[("key", Bytes), ("event_id", Id), ("seen_at", Number)], key: 1, when: When::History },
     Table {
         name: "delivery",
         columns: &[
@@ -195,6 +195,7 @@ pub(super) static TABLES: &[Table] = &[
             ("size", Number),
             ("fired", MaybeId),
             ("begun", Number),
+            ("newest", MaybeBytes),
         ],
         key: 1,
         when: When::Last,
@@ -211,6 +212,7 @@ enum Values {
     Texts(Vec<String>),
     MaybeTexts(Vec<Option<String>>),
     Bytes(Vec<Vec<u8>>),
+    MaybeBytes(Vec<Option<Vec<u8>>>),
     Flags(Vec<bool>),
 }
 
@@ -225,6 +227,7 @@ impl Values {
             Text => Values::Texts(Vec::new()),
             MaybeText | Ids | Fallback => Values::MaybeTexts(Vec::new()),
             Bytes => Values::Bytes(Vec::new()),
+            MaybeBytes => Values::MaybeBytes(Vec::new()),
             Flag => Values::Flags(Vec::new()),
         }
     }
@@ -239,6 +242,7 @@ impl Values {
             Values::Texts(values) => values,
             Values::MaybeTexts(values) => values,
             Values::Bytes(values) => values,
+            Values::MaybeBytes(values) => values,
             Values::Flags(values) => values,
         }
     }
@@ -291,6 +295,7 @@ fn add(values: &mut Values, kind: Kind, value: ValueRef<'_>) -> rusqlite::Result
         Values::MaybeTexts(list) if kind == Fallback => list.push(fallback(value.as_str()?).map_err(|error| unread(value, error))?),
         Values::MaybeTexts(list) => list.push(text(value)?),
         Values::Bytes(list) => list.push(value.as_blob()?.to_vec()),
+        Values::MaybeBytes(list) => list.push(value.as_blob_or_null()?.map(<[u8]>::to_vec)),
         Values::Flags(list) => list.push(value.as_i64()? != 0),
     }
     Ok(())
@@ -325,14 +330,8 @@ pub(super) async fn insert(tx: &Tx, table: &Table, batch: &Batch) -> Result<(), 
         (_, name) => format!("{name} = excluded.{name}"),
     };
     let all = format!("unnest({})", places.join(", "));
-    let rows = match table.name {
-        // A key that memory had forgotten may stand in the file twice; the later row counts.
-        "dedup" => format!("(SELECT DISTINCT ON (key) * FROM {all} WITH ORDINALITY AS r ({}, place) ORDER BY key, place DESC)", names.join(", ")),
-        _ => all,
-    };
-    let names_of_rows = names.iter().copied().chain((table.name == "dedup").then_some("place")).collect::<Vec<_>>().join(", ");
     let sql = format!(
-        "INSERT INTO {table} AS t ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {rows} AS n ({names_of_rows})
+        "INSERT INTO {table} AS t ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {all} AS n ({names})
          ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE ROW({old}) IS DISTINCT FROM ROW({new})",
         table = table.name,
         names = names.join(", "),
