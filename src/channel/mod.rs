@@ -99,6 +99,12 @@ pub trait Channel: Send + Sync {
         Err("this platform calls nobody back".into())
     }
 
+    /// Whether the platform keeps an incident for each group of alerts, which the end of the group closes: then a group is one page of its own, never
+    /// part of a digest, and only [`Facts::over`](crate::model::Facts::over) closes.
+    fn keeps_incidents(&self) -> bool {
+        false
+    }
+
     /// Checks the credentials without sending anything.
     async fn probe(&self) -> Probe {
         Probe::Unsupported

@@ -10,7 +10,9 @@ use super::intake::place;
 use super::links;
 use super::payload::payload;
 use super::plan::{ChannelPlan, Plan};
+use super::told::{Known, Told};
 use crate::channel::card::Ping;
+use crate::ingest::lane_group;
 use crate::model::{Coverage, Event, Facts, Language, Mentions, MessageId, Page, Severity, humanize};
 use crate::store::Waiting;
 use crate::template::fit::{Part, fit};
@@ -58,6 +60,8 @@ pub struct Draft<'a> {
     pub plain: Option<&'a str>,
     /// Mention nobody, because the platform refused somebody who was mentioned; the text says so, with the platform's code.
     pub unmentioned: Option<&'a str>,
+    /// What must be known besides the members.
+    pub known: &'a Known,
 }
 
 /// A delivery older than this says so in the message.
@@ -106,13 +110,14 @@ impl Draft<'_> {
     }
 
     fn lane(&self) -> Composed {
-        let folded = fold(self.members, &self.plan.scale);
+        let none = Told::default();
+        let folded = fold(self.members, &self.plan.scale, self.told(self.members, &none));
         if folded.entries.is_empty() {
             return Composed { silent: folded.silent, ..Composed::default() };
         }
         let template = self.template();
         let kind = if self.members.len() > 1 { MessageKind::Fold } else { MessageKind::Single };
-        let totals = Totals::of(&folded.entries, folded.truncated, self.plan);
+        let totals = Totals::of(&folded, self.known.unresolved, self.plan);
         let excerpt = Excerpt::of(&folded.entries);
         let (entries, shortened) = (excerpt.entries(), excerpt.shortened);
         let unseen = |shown: usize| folded.entries.len() - shown;
@@ -122,7 +127,9 @@ impl Draft<'_> {
         let (mut pages, fallbacks) = sheet.pages(entries.len());
         let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
         let severe = folded.entries.iter().take_while(|e| e.status == EntryStatus::Firing && self.plan.scale.of(e.alert) <= Severity::Error).count();
-        if shown < severe && self.members.len() > 1 && !self.is_repeat() {
+        // An incident holds all of its group, whatever its one page names.
+        let splits = !self.is_repeat() && !self.channel.driver.keeps_incidents();
+        if shown < severe && self.members.len() > 1 && splits {
             // What must be named does not fit beside what came before it: the deliveries from there on make the next message.
             let keep = folded.member[shown..severe].iter().min().map_or(1, |m| (*m).max(1));
             let smaller = Draft { members: &self.members[..keep], ..*self }.formed();
@@ -145,7 +152,8 @@ impl Draft<'_> {
         for range in lanes_of(self.members) {
             let members = &self.members[range.clone()];
             if members.iter().any(|m| m.event.is_some()) {
-                let folded = fold(members, &self.plan.scale);
+                let none = Told::default();
+                let folded = fold(members, &self.plan.scale, self.told(members, &none));
                 silent.extend(folded.silent.iter().map(|(m, why)| (range.start + m, *why)));
                 for (i, entry) in folded.entries.iter().enumerate() {
                     lines.push(Line {
@@ -213,6 +221,10 @@ impl Draft<'_> {
         self.plain.is_some() || self.unmentioned.is_some()
     }
 
+    fn told<'t>(&'t self, members: &[Waiting], none: &'t Told) -> &'t Told {
+        members.first().and_then(|member| self.known.told.get(&member.lane)).unwrap_or(none)
+    }
+
     fn template(&self) -> String {
         let asked = self.members.iter().rev().map(|m| m.target.template.as_str()).find(|t| !t.is_empty());
         asked.unwrap_or(&self.channel.template).to_owned()
@@ -270,6 +282,15 @@ impl Draft<'_> {
             let late = humanize(std::time::Duration::from_millis(late as u64));
             notes.push(if zh { format!("延迟 {late} 送达") } else { format!("Delayed by {late}") });
         }
+        let newest = self.members.iter().rev().find_map(|m| m.event.as_deref());
+        if let Some(event) = newest.filter(|event| event.may_fire_on() && self.kind != MessageKind::Digest) {
+            let left_out = event.truncated;
+            notes.push(if zh {
+                format!("发送方省略了 {left_out} 条告警，其中可能仍有未恢复的")
+            } else {
+                format!("The sender left out {left_out} alerts; some of them may still fire")
+            });
+        }
         if self.members.iter().any(|m| m.hop > 0) {
             notes.push(if zh {
                 "备用通道：原通道未能送达".into()
@@ -295,14 +316,24 @@ struct Totals {
     resolved: usize,
     truncated: u64,
     severity: Severity,
+    /// Whether alerts may fire that the sender left out, though none that it lists does.
+    goes_on: bool,
+    /// Whether nothing of the group fires any more.
+    over: bool,
 }
 
 impl Totals {
-    fn of(entries: &[Entry<'_>], truncated: u64, plan: &Plan) -> Self {
+    /// Of a lane's message. `unresolved` of its alerts were not reported over yet, where that was asked for.
+    fn of(folded: &Folded<'_>, unresolved: Option<u64>, plan: &Plan) -> Self {
+        let entries = &folded.entries;
         let firing = entries.iter().filter(|e| e.status == EntryStatus::Firing).count();
         let severity =
             entries.iter().filter(|e| firing == 0 || e.status == EntryStatus::Firing).map(|e| plan.scale.of(e.alert)).min().unwrap_or_default();
-        Self { firing, resolved: entries.len() - firing, truncated, severity }
+        let newest = folded.newest;
+        let over = firing == 0 && unresolved.map_or_else(|| newest.is_some_and(Event::is_whole), |left| left == 0);
+        let goes_on = firing == 0 && !over && newest.is_some_and(Event::may_fire_on);
+        let truncated = newest.map_or(0, |event| event.truncated);
+        Self { firing, resolved: entries.len() - firing, truncated, severity, goes_on, over }
     }
 
     fn of_lines(lines: &[Line<'_>], _: &Plan) -> Self {
@@ -310,7 +341,7 @@ impl Totals {
         let firing = count(true);
         let severity =
             lines.iter().filter(|l| firing == 0 || l.brief.status == EntryStatus::Firing).map(|l| l.brief.severity).min().unwrap_or_default();
-        Self { firing, resolved: count(false), truncated: 0, severity }
+        Self { firing, resolved: count(false), truncated: 0, severity, goes_on: false, over: false }
     }
 }
 
@@ -359,7 +390,11 @@ impl Sheet<'_> {
             })
         };
         // The second try of a refused message keeps its members: more pages rather than a severe alert that is only counted.
-        let max_pages = if self.draft.is_repeat() { channel.max_pages * PLAIN_PAGES } else { channel.max_pages };
+        let max_pages = match (channel.driver.keeps_incidents(), self.draft.is_repeat()) {
+            (true, _) => 1,
+            (_, true) => channel.max_pages * PLAIN_PAGES,
+            _ => channel.max_pages,
+        };
         let fitted = fit(lines, max_pages, &mut render, &measure).unwrap_or_default();
         (fitted.into_iter().map(|f| (f.page, f.range)).collect(), fallbacks)
     }
@@ -368,7 +403,7 @@ impl Sheet<'_> {
         let templates = &self.draft.plan.templates;
         let channel = self.draft.channel;
         let platform = channel.platform;
-        let firing = self.totals.firing > 0;
+        let firing = self.totals.firing > 0 || self.totals.goes_on;
         let mentions = if part.page == 1 && firing && self.draft.unmentioned.is_none() { self.draft.mentions() } else { Mentions::default() };
         let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).collect();
         self.with_input(part, &notes, |input| {
@@ -379,13 +414,16 @@ impl Sheet<'_> {
                 _ => templates.render_built_in(platform.name, input)?,
             };
             let mut facts = template::facts(input);
+            facts.over = self.totals.over;
             if platform.payload {
                 let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
-                facts.payload = payload(self.event, entries, self.totals.firing > 0, self.totals.truncated + self.more(part) as u64);
+                facts.payload = payload(self.event, entries, firing, self.totals.truncated + self.more(part) as u64);
             }
             facts.mentions = platform.pings.pick(&mentions, &[Ping::Inside, Ping::Beside]);
             if self.kind != MessageKind::Digest {
-                facts.thread = crate::model::hash_hex(&[&self.event.source, &self.event.receiver, &self.event.group_key, &channel.name]);
+                let group = self.entries.first().map_or(self.event.group_key.as_str(), |entry| lane_group(self.event, entry.alert));
+                facts.thread = crate::model::hash_hex(&[&self.event.source, &self.event.receiver, group, &channel.name]);
+                facts.incident = crate::model::hash_hex(&[&self.event.source, group]);
             }
             Ok(Page { fields, facts, number: part.page as u16, total: part.pages as u16, plain, coverage: Vec::new() })
         })
@@ -423,6 +461,7 @@ impl Sheet<'_> {
             resolved: self.totals.resolved,
             more: self.more(part),
             truncated: self.totals.truncated,
+            goes_on: self.totals.goes_on,
             page: part.page,
             pages: part.pages,
             severity: self.totals.severity,

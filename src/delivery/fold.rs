@@ -1,10 +1,15 @@
-//! Folding: what several deliveries of one lane say together. Per alert (fingerprint and start) the latest status wins.
+//! Folding: what several deliveries of one lane say together. Per alert the latest status wins.
+//!
+//! An alert is known by its fingerprint and labels: one label set is one alert, whatever start is named, so a firing with a new start takes the place
+//! of the old one, and an end closes what fires under another start.
 
 use std::collections::HashMap;
 
 use crate::model::{Alert, Event, SeverityScale, Status};
 use crate::store::{State, Waiting};
 use crate::template::{Entry, EntryStatus};
+
+use super::told::Told;
 
 /// The alerts of a message, ordered, and the deliveries that have nothing left to say.
 #[derive(Debug, Default)]
@@ -17,54 +22,88 @@ pub struct Folded<'a> {
     pub alert_index: Vec<u32>,
     /// Members none of whose alerts are shown, with the reason.
     pub silent: Vec<(usize, &'static str)>,
-    /// Alerts the senders left out.
-    pub truncated: u64,
+    /// The newest event: it says how the group stands.
+    pub newest: Option<&'a Event>,
 }
 
 /// Why a delivery that was muted ends without being sent.
 pub const RESOLVED_WHILE_MUTED: &str = "resolved while it was muted";
 
-/// Folds members, which come in lane order and carry their events (those without one are left out). Of deferred members only what still fires is shown:
-/// what was resolved while it was muted is recorded, not sent.
-pub fn fold<'a>(members: &'a [Waiting], scale: &SeverityScale) -> Folded<'a> {
-    struct Seen<'a> {
-        alert: &'a Alert,
-        event: &'a Event,
-        status: EntryStatus,
-        member: usize,
-        index: u32,
-        muted: bool,
-    }
-    let mut seen: Vec<Seen<'a>> = Vec::new();
-    let mut by_key: HashMap<(&str, i64), usize> = HashMap::new();
-    let mut truncated = 0;
+/// An alert as it was last heard of.
+struct Seen<'a> {
+    alert: &'a Alert,
+    event: &'a Event,
+    status: EntryStatus,
+    member: usize,
+    index: u32,
+    /// Whether any delivery that carried it was muted.
+    muted: bool,
+    /// How it came, when a firing of it is among the members.
+    fired: Option<&'a Alert>,
+}
+
+/// Folds members, which come in lane order and carry their events (those without one are left out). Of deferred members what still fires is shown, and
+/// the end of what was told before they were muted. What came and went under the mute is recorded, not sent.
+pub fn fold<'a>(members: &'a [Waiting], scale: &SeverityScale, told: &Told) -> Folded<'a> {
+    let mut seen: Vec<Option<Seen<'a>>> = Vec::new();
+    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut newest = None;
     for (m, member) in members.iter().enumerate() {
         let Some(event) = member.event.as_deref() else { continue };
-        truncated = truncated.max(event.truncated);
+        newest = Some(event);
         let muted = member.state == State::Deferred;
         for &index in &member.target.alerts {
             let Some(alert) = event.alerts.get(index as usize) else { continue };
-            let status = if alert.status == Status::Firing { EntryStatus::Firing } else { EntryStatus::Resolved };
-            let starts = alert.starts_at.map_or(i64::MIN, |t| t.as_millisecond());
-            let fresh = Seen { alert, event, status, member: m, index, muted };
+            let firing = alert.status == Status::Firing;
+            let mut fresh = Seen {
+                alert,
+                event,
+                status: if firing { EntryStatus::Firing } else { EntryStatus::Resolved },
+                member: m,
+                index,
+                muted,
+                fired: firing.then_some(alert),
+            };
+            let known = places.entry(alert.fingerprint.as_str()).or_default();
             // Two alerts of one delivery with the same identity are both shown: only what came later replaces what came before.
-            match by_key.get(&(alert.fingerprint.as_str(), starts)) {
-                Some(&at) if seen[at].member != m => {
-                    let before = &seen[at];
-                    let status = match (before.status, status) {
-                        (EntryStatus::Firing | EntryStatus::CameAndWent, EntryStatus::Resolved) => EntryStatus::CameAndWent,
-                        (_, now) => now,
-                    };
-                    seen[at] = Seen { status, muted: before.muted || muted, ..fresh };
-                }
-                _ => {
-                    by_key.insert((alert.fingerprint.as_str(), starts), seen.len());
-                    seen.push(fresh);
+            let earlier = |at: &&usize| seen[**at].as_ref().is_some_and(|s| s.member != m && s.alert.labels == alert.labels);
+            let same = known.iter().find(|at| earlier(at) && seen[**at].as_ref().is_some_and(|s| s.alert.starts_at == alert.starts_at));
+            let replaced: Vec<usize> = match same {
+                Some(at) => vec![*at],
+                None => known.iter().filter(earlier).copied().collect(),
+            };
+            for at in &replaced {
+                let Some(before) = seen[*at].take() else { continue };
+                fresh.muted |= before.muted;
+                if !firing && before.status != EntryStatus::Resolved {
+                    fresh.status = EntryStatus::CameAndWent;
+                    fresh.fired = fresh.fired.or(before.fired);
                 }
             }
+            let place = replaced.first().copied().unwrap_or(seen.len());
+            if place == seen.len() {
+                known.push(place);
+                seen.push(None);
+            }
+            seen[place] = Some(fresh);
         }
     }
-    seen.retain(|s| !(s.muted && s.status != EntryStatus::Firing));
+    let mut seen: Vec<Seen<'a>> = seen.into_iter().flatten().collect();
+    for s in seen.iter_mut().filter(|s| s.muted && s.status == EntryStatus::CameAndWent) {
+        // Told before the mute, and again under it: people know that it came, and hear that it went.
+        if s.fired.is_some_and(|fired| told.is_open(fired, false) == Some(true)) {
+            s.status = EntryStatus::Resolved;
+        }
+    }
+    // An end without its beginning is silent only when it is known that nobody was told of that.
+    let silent = |s: &Seen<'_>| match s.status {
+        EntryStatus::Firing => false,
+        EntryStatus::CameAndWent => s.muted,
+        EntryStatus::Resolved => s.muted && s.fired.is_none() && told.is_open(s.alert, true) == Some(false),
+    };
+    // What the sender left out may fire: its event is told, whatever it lists.
+    let hides = newest.is_some_and(Event::may_fire_on);
+    seen.retain(|s| hides || !silent(s));
     seen.sort_by_key(|s| (s.status, scale.of(s.alert)));
 
     let mut shown = vec![false; members.len()];
@@ -83,7 +122,7 @@ pub fn fold<'a>(members: &'a [Waiting], scale: &SeverityScale) -> Folded<'a> {
         alert_index: seen.iter().map(|s| s.index).collect(),
         entries: seen.into_iter().map(|s| Entry { alert: s.alert, event: s.event, status: s.status }).collect(),
         silent,
-        truncated,
+        newest,
     }
 }
 
@@ -92,10 +131,41 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::delivery::testing::{alert, waiting};
+    use crate::delivery::testing::{alert, event, waiting};
+    use crate::model::DeliveryId;
+    use crate::store::{Past, PastDelivery};
 
     fn statuses(folded: &Folded<'_>) -> Vec<(String, EntryStatus)> {
         folded.entries.iter().map(|e| (e.alert.name().to_owned(), e.status)).collect()
+    }
+
+    fn folded(members: &[Waiting], told: &Told) -> Vec<(String, EntryStatus)> {
+        statuses(&fold(members, &SeverityScale::default(), told))
+    }
+
+    fn at(name: &str, status: Status, second: i64) -> Alert {
+        Alert { starts_at: jiff::Timestamp::from_second(second).ok(), ..alert(name, "critical", status) }
+    }
+
+    fn muted(mut member: Waiting) -> Waiting {
+        member.state = State::Deferred;
+        member
+    }
+
+    fn sent(alerts: Vec<Alert>) -> Told {
+        let all: Vec<u32> = (0..alerts.len() as u32).collect();
+        let delivery = PastDelivery::of(DeliveryId::new(), State::Sent, &all, &event(alerts));
+        Told::of(&Past { deliveries: vec![delivery], complete: true }, &[])
+    }
+
+    fn nothing() -> Told {
+        Told::of(&Past { deliveries: Vec::new(), complete: true }, &[])
+    }
+
+    use EntryStatus::{CameAndWent, Firing, Resolved};
+
+    fn named(list: &[(&str, EntryStatus)]) -> Vec<(String, EntryStatus)> {
+        list.iter().map(|(name, status)| ((*name).to_owned(), *status)).collect()
     }
 
     #[test]
@@ -104,37 +174,97 @@ mod tests {
             waiting(1, vec![alert("a", "critical", Status::Firing), alert("b", "info", Status::Firing)]),
             waiting(2, vec![alert("b", "info", Status::Resolved), alert("c", "warning", Status::Resolved)]),
         ];
-        let folded = fold(&members, &SeverityScale::default());
-        let expected = [("a", EntryStatus::Firing), ("b", EntryStatus::CameAndWent), ("c", EntryStatus::Resolved)].map(|(n, s)| (n.to_owned(), s));
-        assert_eq!(statuses(&folded), expected);
+        let folded = fold(&members, &SeverityScale::default(), &Told::default());
+        assert_eq!(statuses(&folded), named(&[("a", Firing), ("b", CameAndWent), ("c", Resolved)]));
         assert!(folded.silent.is_empty());
     }
 
     #[test]
     fn twins_within_one_body_are_both_shown() {
         let members = [waiting(1, vec![alert("a", "critical", Status::Firing), alert("a", "critical", Status::Firing)])];
-        assert_eq!(fold(&members, &SeverityScale::default()).entries.len(), 2);
+        assert_eq!(folded(&members, &Told::default()).len(), 2);
+        // One fingerprint, two alerts: each ends by itself.
+        let twin = |name: &str, status| Alert { fingerprint: "1".into(), ..alert(name, "critical", status) };
+        let both = |status| vec![twin("x", status), twin("y", status)];
+        let members = [waiting(1, both(Status::Firing)), waiting(2, both(Status::Resolved))];
+        assert_eq!(folded(&members, &Told::default()), named(&[("x", CameAndWent), ("y", CameAndWent)]));
+        let members = [waiting(1, both(Status::Firing)), waiting(2, vec![twin("y", Status::Resolved)])];
+        assert_eq!(folded(&members, &Told::default()), named(&[("x", Firing), ("y", CameAndWent)]));
+    }
+
+    #[test]
+    fn one_alert_is_told_once_whatever_starts_are_named() {
+        let one = |alerts: Vec<Alert>| -> Vec<Waiting> { alerts.into_iter().enumerate().map(|(i, a)| waiting(i as i64 + 1, vec![a])).collect() };
+        for (story, wanted) in [
+            // The end names another start than the beginning, or none.
+            (vec![at("a", Status::Firing, 1), at("a", Status::Resolved, 2)], CameAndWent),
+            (vec![at("a", Status::Firing, 1), Alert { starts_at: None, ..at("a", Status::Resolved, 1) }], CameAndWent),
+            // It fires anew under another start.
+            (vec![at("a", Status::Firing, 1), at("a", Status::Firing, 2)], Firing),
+            (vec![at("a", Status::Firing, 1), at("a", Status::Resolved, 1), at("a", Status::Firing, 2)], Firing),
+            (vec![at("a", Status::Resolved, 1), at("a", Status::Firing, 2)], Firing),
+            (vec![at("a", Status::Firing, 1), at("a", Status::Firing, 2), at("a", Status::Resolved, 2)], CameAndWent),
+            (vec![at("a", Status::Resolved, 1), at("a", Status::Resolved, 2)], Resolved),
+        ] {
+            assert_eq!(folded(&one(story.clone()), &Told::default()), named(&[("a", wanted)]), "{story:?}");
+        }
+        // Two starts in one body are two until an end that names neither closes both.
+        let two = vec![at("a", Status::Firing, 1), at("a", Status::Firing, 2)];
+        let ends = |second| [waiting(1, two.clone()), waiting(2, vec![at("a", Status::Resolved, second)])];
+        assert_eq!(folded(&ends(2), &Told::default()), named(&[("a", Firing), ("a", CameAndWent)]));
+        assert_eq!(folded(&ends(3), &Told::default()), named(&[("a", CameAndWent)]));
     }
 
     #[test]
     fn muted_and_resolved_is_recorded_only_and_muted_and_firing_is_told() {
-        let mut members = vec![
-            waiting(1, vec![alert("gone", "critical", Status::Firing)]),
-            waiting(2, vec![alert("gone", "critical", Status::Resolved)]),
-            waiting(3, vec![alert("still", "critical", Status::Firing)]),
+        let members = [
+            muted(waiting(1, vec![alert("gone", "critical", Status::Firing)])),
+            muted(waiting(2, vec![alert("gone", "critical", Status::Resolved)])),
+            muted(waiting(3, vec![alert("still", "critical", Status::Firing)])),
         ];
-        for member in &mut members {
-            member.state = State::Deferred;
-        }
-        let folded = fold(&members, &SeverityScale::default());
-        assert_eq!(statuses(&folded), [("still".to_owned(), EntryStatus::Firing)]);
+        let told = nothing();
+        let folded = fold(&members, &SeverityScale::default(), &told);
+        assert_eq!(statuses(&folded), named(&[("still", Firing)]));
         assert_eq!(folded.silent, [(0, RESOLVED_WHILE_MUTED), (1, RESOLVED_WHILE_MUTED)]);
+    }
+
+    #[test]
+    fn the_end_of_what_was_told_is_told_though_it_was_muted() {
+        let fires = |second| vec![at("a", Status::Firing, second)];
+        let ends = |second| vec![at("a", Status::Resolved, second)];
+        // Told, muted, over under the mute; with a repeat of the firing in between, or without; whatever start the end names.
+        for members in [
+            vec![muted(waiting(1, ends(1)))],
+            vec![muted(waiting(1, ends(7)))],
+            vec![muted(waiting(1, fires(1))), muted(waiting(2, ends(1)))],
+            vec![muted(waiting(1, fires(1))), waiting(2, ends(1))],
+        ] {
+            assert_eq!(folded(&members, &sent(fires(1))), named(&[("a", Resolved)]), "{members:?}");
+        }
+        // What came and went meanwhile under a start of its own was never told, nor was what was over before.
+        let again = vec![muted(waiting(1, fires(9))), muted(waiting(2, ends(9)))];
+        assert!(folded(&again, &sent(fires(1))).is_empty());
+        assert!(folded(&[muted(waiting(1, ends(1)))], &sent(ends(1))).is_empty());
+        assert!(folded(&[muted(waiting(1, ends(1)))], &nothing()).is_empty(), "nobody was told that it fires");
+        // Whoever does not know, tells.
+        assert_eq!(folded(&[muted(waiting(1, ends(1)))], &Told::default()), named(&[("a", Resolved)]));
+    }
+
+    #[test]
+    fn what_the_sender_left_out_may_fire_and_is_not_silent() {
+        let mut cut = waiting(2, vec![alert("gone", "critical", Status::Resolved)]);
+        cut.event = Some(Arc::new(Event { truncated: 490, status: Status::Resolved, ..event(vec![alert("gone", "critical", Status::Resolved)]) }));
+        let members = [muted(waiting(1, vec![alert("gone", "critical", Status::Firing)])), muted(cut)];
+        let told = nothing();
+        let folded = fold(&members, &SeverityScale::default(), &told);
+        assert_eq!(statuses(&folded), named(&[("gone", CameAndWent)]));
+        assert_eq!(folded.newest.map(|event| event.truncated), Some(490));
     }
 
     #[test]
     fn a_member_without_its_event_is_left_out_not_invented() {
         let mut lost = waiting(1, vec![alert("a", "critical", Status::Firing)]);
         lost.event = None::<Arc<Event>>;
-        assert!(fold(&[lost], &SeverityScale::default()).entries.is_empty());
+        assert!(fold(&[lost], &SeverityScale::default(), &Told::default()).entries.is_empty());
     }
 }

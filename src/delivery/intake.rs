@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::ingest::lane_group;
+use crate::ingest::{lane_group, short_fingerprint};
 use crate::model::{Alert, DeliveryId, Event, Status, hash_hex};
 use crate::route::{Muted, Router};
-use crate::store::{Mode, NewDelivery, State, TargetRecord};
+use crate::store::{Mode, NewDelivery, Report, State, TargetRecord};
 
 use super::plan::{ChannelPlan, Plan};
 
@@ -64,7 +64,7 @@ impl Intake<'_> {
         let mut router = self.plan.tree.router(self.at);
         for (index, alert) in event.alerts.iter().enumerate() {
             let group = lane_group(event, alert);
-            self.targets(alert, &mut router, |channel, route, fate| {
+            self.targets(event, alert, &mut router, |channel, route, fate| {
                 let bin = Bin { channel: &channel.name, route, group, fate };
                 // Mostly all alerts go the same way.
                 let place = match bins.last() {
@@ -77,17 +77,23 @@ impl Intake<'_> {
                 bins[place].2.push(index as u32);
             });
         }
-        bins.into_iter().map(|(bin, channel, alerts)| self.delivery(event, bin, channel, alerts)).collect()
+        let reports = reports(event, &bins);
+        bins.into_iter()
+            .map(|(bin, channel, alerts)| {
+                let report = reports.get(&(bin.channel, bin.group)).cloned();
+                NewDelivery { report, ..self.delivery(event, bin, channel, alerts) }
+            })
+            .collect()
     }
 
-    fn targets<'p>(&'p self, alert: &Alert, router: &mut Router<'_>, mut take: impl FnMut(&'p ChannelPlan, Option<usize>, Fate)) {
+    fn targets<'p>(&'p self, event: &Event, alert: &Alert, router: &mut Router<'_>, mut take: impl FnMut(&'p ChannelPlan, Option<usize>, Fate)) {
         if let Some(names) = self.to {
             for (i, name) in names.iter().enumerate() {
                 if names[..i].contains(name) {
                     continue;
                 }
                 if let Some(channel) = self.plan.channel(name) {
-                    take(channel, None, self.fate(alert, channel, None, None));
+                    take(channel, None, self.fate(event, alert, channel, None, None));
                 }
             }
             return;
@@ -97,22 +103,25 @@ impl Intake<'_> {
         }
         for target in router.route(&alert.labels).targets {
             let Some(channel) = self.plan.channel(&target.channel) else { continue };
-            take(channel, Some(target.route), self.fate(alert, channel, target.resolved, target.muted.as_ref()));
+            take(channel, Some(target.route), self.fate(event, alert, channel, target.resolved, target.muted.as_ref()));
         }
     }
 
-    fn fate(&self, alert: &Alert, channel: &ChannelPlan, resolved: Option<bool>, muted: Option<&Muted>) -> Fate {
+    fn fate(&self, event: &Event, alert: &Alert, channel: &ChannelPlan, resolved: Option<bool>, muted: Option<&Muted>) -> Fate {
         if channel.disabled {
             return Fate::Skip { why: "the channel is disabled (`disabled: true`)".into() };
         }
-        if alert.status == Status::Resolved && !resolved.unwrap_or(channel.resolved) {
+        // What a sender left out may fire: then its message is about more than the ends that it lists.
+        let over = alert.status == Status::Resolved && !event.may_fire_on();
+        if over && !resolved.unwrap_or(channel.resolved) {
             let whose = if resolved.is_some() { "route" } else { "channel" };
             return Fate::Skip { why: format!("resolved alerts are not sent here (`resolved: false` on the {whose})").into() };
         }
         if let Some(muted) = muted {
             let until = muted.until.map(|t| t.as_millisecond());
             let when = muted.until.map_or_else(|| NO_END.to_owned(), |t| format!("until {t}"));
-            if muted.drop {
+            // An end is looked at when the mute is over: that of something that was told before is told.
+            if muted.drop && alert.status == Status::Firing {
                 return Fate::Skip { why: format!("muted by time interval `{}` {when} (`muted: drop`)", muted.by).into() };
             }
             let until = until.unwrap_or_else(|| self.at.as_millisecond() + OPEN_END);
@@ -142,7 +151,7 @@ impl Intake<'_> {
             channel: channel.name.to_string(),
             outlet: channel.outlet.clone(),
             lane_key: lane_key(event, bin.group),
-            rank: rank(&shown, self.plan),
+            rank: if event.may_fire_on() { firing_rank(&shown, self.plan) } else { rank(&shown, self.plan) },
             title: title(&shown),
             firing,
             resolved: shown.len() as u32 - firing,
@@ -162,8 +171,23 @@ impl Intake<'_> {
             origin: None,
             hop: 0,
             reason,
+            report: None,
         }
     }
+}
+
+/// What the event says of each lane's alerts. Alerts of one lane may have come apart by their routes; each of its deliveries bears the whole.
+fn reports<'a>(event: &Event, bins: &[(Bin<'a>, &ChannelPlan, Vec<u32>)]) -> HashMap<(&'a str, &'a str), Report> {
+    let whole = event.is_whole();
+    let mut reports: HashMap<(&str, &str), Report> = HashMap::new();
+    for (bin, _, alerts) in bins {
+        let report = reports.entry((bin.channel, bin.group)).or_insert_with(|| Report { whole, ..Report::default() });
+        for alert in alerts.iter().filter_map(|i| event.alerts.get(*i as usize)) {
+            let id = short_fingerprint(&alert.fingerprint);
+            if alert.status == Status::Firing { report.fires.push(id) } else { report.ends.push(id) }
+        }
+    }
+    reports
 }
 
 /// The lane's key within a channel: hash of source, receiver and group.
@@ -175,6 +199,11 @@ pub fn lane_key(event: &Event, group: &str) -> String {
 pub fn rank(alerts: &[&Alert], plan: &Plan) -> i64 {
     let most = |status| alerts.iter().filter(|a| a.status == status).map(|a| plan.scale.of(a).rank()).min();
     most(Status::Firing).or_else(|| most(Status::Resolved).map(|r| (r + 1).min(3))).unwrap_or(2)
+}
+
+/// The rank of a delivery whose sender left out what may fire.
+fn firing_rank(alerts: &[&Alert], plan: &Plan) -> i64 {
+    alerts.iter().map(|a| plan.scale.of(a).rank()).min().unwrap_or(2)
 }
 
 /// One line that names alerts in lists and digests: `HighLoad db-1, db-2 (+3)`; at most 160 characters.

@@ -37,6 +37,7 @@ pub mod simulate;
 mod tenure;
 #[cfg(test)]
 mod testing;
+mod told;
 
 pub use accept::CallError;
 pub use alarm::Alarm;
@@ -45,6 +46,7 @@ pub use compose::{Composed, Draft};
 pub use engine::{Engine, EngineOptions, OutletState, Shared};
 pub use job::DirectOutcome;
 pub use plan::{ChannelPlan, HeartbeatPlan, Legacy, LegacyEmail, Plan, RetentionPlan, Wx};
+pub use told::Known;
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
 fn month(ms: i64) -> String {

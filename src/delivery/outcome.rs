@@ -245,7 +245,7 @@ impl Bench<'_> {
                 id: DeliveryId::new(),
                 channel: name.to_owned(),
                 outlet: channel.outlet.clone(),
-                lane_key: format!("fallback:{}", member.lane.0),
+                lane_key: format!("{}{}", crate::store::FALLBACK_LANE, member.lane.0),
                 mode: crate::store::Mode::Queued,
                 state: if skipped { State::Skipped } else { State::Waiting },
                 rank: member.rank,
@@ -263,6 +263,7 @@ impl Bench<'_> {
                 } else {
                     format!("fallback of `{}`", member.channel)
                 }),
+                report: None,
                 target,
             },
         })

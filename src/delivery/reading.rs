@@ -118,13 +118,14 @@ impl Step {
     pub(super) async fn draft(&self, job: &mut Job) -> Composed {
         let long = is_long(job.members.iter().map(|m| m.firing as usize + m.resolved as usize).sum())
             || job.members.iter().filter_map(|m| m.event.as_deref()).any(is_large);
+        let known = self.known(job).await;
         let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), job.id, job.kind);
         let now = timestamp(job.formed_at);
         let members = std::mem::take(&mut job.members);
         let (plain_why, unmentioned, short) = (job.plain.clone(), job.unmentioned.clone(), job.short);
         let work = move || {
             let (plain, unmentioned) = (plain_why.as_deref(), unmentioned.as_deref());
-            let draft = Draft { plan: &plan, channel: &channel, message: id, members: &members, kind, now, plain, unmentioned, short };
+            let draft = Draft { plan: &plan, channel: &channel, message: id, members: &members, kind, now, plain, unmentioned, short, known: &known };
             let composed = draft.compose();
             (composed, members)
         };

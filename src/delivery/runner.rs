@@ -419,7 +419,7 @@ impl Runner {
             self.lanes_at = Some(spread);
             return None;
         }
-        let soon = plan.digest.is_none_or(|after| crowd as f64 <= self.pacer.rate() * after.as_secs_f64());
+        let soon = plan.digest_after().is_none_or(|after| crowd as f64 <= self.pacer.rate() * after.as_secs_f64());
         if soon {
             let taken = self.lanes.take(first, READ, now);
             return Some(Job::of_lanes(channel, MessageKind::Single, vec![taken], now, now_ms));

@@ -11,6 +11,7 @@ use super::compose::Draft;
 use super::intake::Intake;
 use super::pace::Pacer;
 use super::plan::{ChannelPlan, Plan};
+use super::told::Known;
 use crate::channel::Counted;
 use crate::model::{Event, EventId, LaneId, MessageId, OutletKey};
 use crate::store::{State, Waiting};
@@ -118,7 +119,7 @@ fn outlet(plan: &Plan, arrivals: Vec<Arrival>, now: Timestamp, start: Instant, f
             at = coming.front().map_or(free, |next| free.min(start + next.at).max(at + Duration::from_millis(1)));
             continue;
         }
-        let soon = channel.digest.is_none_or(|after| order.len() as f64 <= pacer.rate() * after.as_secs_f64());
+        let soon = channel.digest_after().is_none_or(|after| order.len() as f64 <= pacer.rate() * after.as_secs_f64());
         let taken: Vec<LaneId> = if soon {
             order.pop_front().into_iter().collect()
         } else {
@@ -151,8 +152,19 @@ fn send(
     };
     let members: Vec<Waiting> = taken.iter().map(|arrival| arrival.member.clone()).collect();
     let counted: Counted = channel.driver.counted(&channel.recipients);
-    let composed =
-        Draft { plan, channel, message: MessageId::new(), members: &members, kind, now, plain: None, unmentioned: None, short: false }.compose();
+    let composed = Draft {
+        plan,
+        channel,
+        message: MessageId::new(),
+        members: &members,
+        kind,
+        now,
+        plain: None,
+        unmentioned: None,
+        short: false,
+        known: &Known::default(),
+    }
+    .compose();
     for page in &composed.pages {
         at = pacer.slot(at, &counted).max(at);
         pacer.begin(at, &counted);

@@ -20,6 +20,11 @@ pub fn fingerprint(labels: &Labels) -> String {
     format!("{hash:016x}")
 }
 
+/// Eight bytes of a fingerprint: FNV-1a over its text.
+pub fn short_fingerprint(fingerprint: &str) -> u64 {
+    fingerprint.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// Who sent an event, for lanes and dedup: the sender's kind and name (the credential's name, or `?source=`), and the Grafana organisation
 /// when there is one. The sender's address is no part of it: replicas differ in it.
 pub fn source(kind: SenderKind, sender: &str, org_id: Option<i64>) -> String {
@@ -148,7 +153,7 @@ mod tests {
         assert!(!changed(|e| e.alerts.reverse()));
         assert!(!changed(|e| e.external_url = "http://replica-2:9093".into()));
         assert!(!changed(|e| e.alerts[0].generator_url = "http://prometheus-2:9090/graph".into()));
-        assert!(!changed(|e| drop(e.alerts[0].values.insert("B".into(), 91.5))));
+        assert!(!changed(|e| e.alerts[0].values = [("B".to_owned(), 91.5)].into()));
         assert!(!changed(|e| e.alerts[1].ends_at = jiff::Timestamp::from_second(9).ok()));
         assert!(changed(|e| drop(e.alerts[0].annotations.insert("summary".into(), "the disk is FULL".into()))));
         assert!(changed(|e| drop(e.alerts[0].labels.insert("pod".into(), "b".into()))), "a fingerprint of the sender's own is no proof");

@@ -25,7 +25,7 @@ pub use body::WebhookBody;
 pub use decode::{Decoded, to_utf8};
 pub use error::IngestError;
 pub use generic::{Field, GenericMapping, MappingProblem};
-pub use identity::{dedup_key, fingerprint, lane_group, lane_parts, source};
+pub use identity::{dedup_key, fingerprint, lane_group, lane_parts, short_fingerprint, source};
 pub use scrubbed::scrubbed;
 pub use send::{SendBody, SendCall, send};
 pub use unread::unread;

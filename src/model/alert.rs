@@ -158,6 +158,9 @@ impl Note {
     }
 }
 
+/// Alertmanager's `notification_reason` of a group's end. It counts all alerts of the group, also those that it leaves out of the body (since 0.32).
+pub const ALL_RESOLVED: &str = "all alerts resolved";
+
 /// One request body that arrived, normalised.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, JsonSchema)]
 pub struct Event {
@@ -198,6 +201,9 @@ pub struct Event {
     /// A message the sender rendered (Grafana, direct sends); empty otherwise.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// Channels that its sender named (`?to=`, `to`) and that it could not be sent to: they do not exist, or its credential may not use them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_to: Vec<String>,
     /// Context of the trace that it belongs to (W3C `traceparent`); empty when there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub trace: String,
@@ -206,4 +212,49 @@ pub struct Event {
     pub notes: Vec<Note>,
     /// The alerts, in the order they were sent. Never empty.
     pub alerts: Vec<Alert>,
+}
+
+impl Event {
+    /// Whether it says of every alert of its group whether it fires: what it does not list is over. A sender that leaves alerts out (`truncatedAlerts`)
+    /// does so before it computes the status, so neither absence nor `resolved` proves anything then, but its reason does. A body without a group is
+    /// never the whole of one, unless its sender speaks of one thing only.
+    pub fn is_whole(&self) -> bool {
+        match self.kind {
+            SenderKind::Direct | SenderKind::Watchfire | SenderKind::GrafanaLegacy => true,
+            _ if self.reason == ALL_RESOLVED => self.status == Status::Resolved,
+            _ => !self.group_key.is_empty() && self.truncated == 0,
+        }
+    }
+
+    /// Whether alerts may fire that its sender left out, though all that it lists are over.
+    pub fn may_fire_on(&self) -> bool {
+        self.status == Status::Resolved && self.truncated > 0 && self.reason != ALL_RESOLVED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_proves_nothing_but_the_reason_does() {
+        let over = Event { group_key: "{}:{}".into(), status: Status::Resolved, ..Event::default() };
+        let cut = Event { truncated: 4, ..over.clone() };
+        let said = Event { reason: ALL_RESOLVED.into(), ..cut.clone() };
+        let repeated = Event { reason: "repeat interval elapsed".into(), ..cut.clone() };
+        let ungrouped = Event { group_key: String::new(), ..over.clone() };
+        let own = Event { kind: SenderKind::Direct, ..ungrouped.clone() };
+        let fires = Event { status: Status::Firing, ..cut.clone() };
+        for (event, whole, on) in [
+            (&over, true, false),
+            (&cut, false, true),
+            (&said, true, false),
+            (&repeated, false, true),
+            (&ungrouped, false, false),
+            (&own, true, false),
+            (&fires, false, false),
+        ] {
+            assert_eq!((event.is_whole(), event.may_fire_on()), (whole, on), "{event:?}");
+        }
+    }
 }

@@ -115,8 +115,12 @@ pub struct Link {
 /// Unrendered facts about a message that drivers build structure from: colour, buttons, thread, pings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Facts {
-    /// Firing unless all of it is resolved.
+    /// Firing unless all of it is resolved; firing, too, while alerts that the sender left out may fire.
     pub status: Status,
+    /// Whether nothing of its group fires any more, so that an incident about it may be closed. A message about the end of some alerts is `resolved`
+    /// while others of their group go on.
+    #[serde(default)]
+    pub over: bool,
     /// The most severe severity among the firing alerts (else among all).
     pub severity: Severity,
     /// One plain line that names it, unescaped: for notification previews and plain subjects.
@@ -127,8 +131,12 @@ pub struct Facts {
     pub links: Vec<Link>,
     /// Whom to ping.
     pub mentions: Mentions,
-    /// Stable text per group of alerts and channel: threads e-mails, keys PagerDuty incidents. Empty for digests.
+    /// Stable text per group of alerts, receiver and channel: threads e-mails. Empty for digests.
     pub thread: String,
+    /// Stable text per group of alerts and site (who sent them, whatever the replica): keys incidents. It is the same for every receiver, channel and
+    /// page that the group has, so that the end of the group closes what its beginning opened. Empty for digests.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub incident: String,
     /// When it was formed, Unix milliseconds UTC.
     pub formed_at: i64,
     /// The words' language.

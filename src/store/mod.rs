@@ -107,6 +107,13 @@ pub trait Store: Send + Sync + 'static {
     /// Sets pause and hold of an outlet without an attempt (probe, reload, breaker). Fenced. One transaction.
     async fn outlet(&self, fence: Fence, change: OutletChange) -> Result<(), StoreError>;
 
+    /// Alerts of a lane that fired and were not reported over since, as of the newest event in it ([`Report`]); of a lane of fallbacks those of the
+    /// lane that they come from. `None` when there is no such lane. Read only.
+    async fn unresolved(&self, lane: LaneId) -> Result<Option<u64>, StoreError>;
+
+    /// What the lane of a delivery carried before it, as far as it fired: at most `limit` deliveries, newest first. Read only.
+    async fn past(&self, id: DeliveryId, limit: usize) -> Result<Past, StoreError>;
+
     /// Fallback channels of the newest delivery of the lane before `lane_seq` that carried a firing alert: what is resolved follows it there. Read only.
     async fn followers(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
 

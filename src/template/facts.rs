@@ -24,7 +24,7 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
         let entry = &input.entries[0];
         let described = describe(entry.alert, input.language);
         let moments = Moments::new(input.now, input.time_zone, input.language);
-        let ended = entry.alert.ends_at.filter(|_| input.firing == 0);
+        let ended = entry.alert.ends_at.filter(|_| !input.fires());
         pair("where", &described.place);
         pair("since", &entry.alert.starts_at.map(|at| moments.short(at)).unwrap_or_default());
         pair("ended", &ended.map(|at| moments.short(at)).unwrap_or_default());
@@ -32,7 +32,7 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
         pair("value", &described.value);
         let mut links = entry_links(entry, input.language, input.max_value);
         links.extend(
-            shared_links(input.event, input.details_url, input.language, input.firing > 0)
+            shared_links(input.event, input.details_url, input.language, input.fires())
                 .into_iter()
                 .filter(|link| link.kind == crate::model::LinkKind::Details),
         );
@@ -40,16 +40,18 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
     } else {
         pair("status", &counts(input));
         pair("receiver", input.receiver);
-        shared_links(input.event, input.details_url, input.language, input.firing > 0)
+        shared_links(input.event, input.details_url, input.language, input.fires())
     };
     Facts {
-        status: if input.firing > 0 { Status::Firing } else { Status::Resolved },
+        status: if input.fires() { Status::Firing } else { Status::Resolved },
         severity: input.severity,
         title: headline(input),
         pairs,
         links,
         mentions: Mentions::default(),
+        over: false,
         thread: String::new(),
+        incident: String::new(),
         formed_at: input.now.as_millisecond(),
         language: input.language,
         payload: None,

@@ -64,7 +64,7 @@ pub fn plain(input: &ViewInput<'_>) -> String {
     }
     if several {
         tail.extend(
-            shared_links(input.event, input.details_url, input.language, input.firing > 0)
+            shared_links(input.event, input.details_url, input.language, input.fires())
                 .into_iter()
                 .map(|link| format!("{}{colon}{}", link.label, link.url)),
         );

@@ -79,6 +79,7 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
         resolved: 0,
         more: 0,
         truncated: 0,
+        goes_on: false,
         page: 1,
         pages: 1,
         severity: Severity::Critical,

@@ -164,6 +164,7 @@ pub fn rich(fields: &[(&str, &str)]) -> Page {
         ],
         mentions: Mentions { all: true, mobiles: vec!["13800000000".into()], users: vec!["U012AB".into()], groups: vec!["S034CD".into()] },
         thread: "group-1".into(),
+        incident: "group-1".into(),
         formed_at: 1_700_000_000_000,
         ..Facts::default()
     };

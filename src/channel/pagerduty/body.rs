@@ -5,20 +5,19 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::channel::kit::cut_units;
-use crate::model::{Page, Size, Status};
+use crate::model::{Page, Size};
 
 /// Characters of a summary (same page).
 const SUMMARY: usize = 1024;
 /// Our own, far below the 512 KB of the whole event: more than anybody reads in an incident.
 const DETAILS: usize = 32 * 1024;
 
-/// The event of a page. Its key is the group's, so that a repeat updates the alert and the end closes it; of a digest the message's own.
+/// The event of a page. Its key is the group's, so that a repeat updates the alert and the end of the group closes it, whichever replica, receiver or
+/// channel tells of it; a direct call, which has no group, goes by the message's own `key`.
 pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> Value {
     let facts = &page.facts;
-    let dedup_key = if facts.thread.is_empty() { key } else { facts.thread.as_str() };
-    // A further page is an alert of its own, else it would replace the first one's text.
-    let dedup_key = if page.number > 1 { format!("{dedup_key}-{}", page.number) } else { dedup_key.to_owned() };
-    let action = if facts.status == Status::Resolved { "resolve" } else { "trigger" };
+    let dedup_key = if facts.incident.is_empty() { key } else { facts.incident.as_str() };
+    let action = if facts.over { "resolve" } else { "trigger" };
     let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
     let mut details: Map<String, Value> = facts.pairs.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect();
     if !page.field("text").trim().is_empty() {

@@ -106,6 +106,10 @@ impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         kit::all(to, self.attempt(page, cx).await)
     }
+
+    fn keeps_incidents(&self) -> bool {
+        true
+    }
 }
 
 impl Driver {

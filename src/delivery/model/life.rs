@@ -75,6 +75,7 @@ impl World {
             external_url: String::new(),
             link_key: Secret::new("key"),
             dedup_window: Duration::ZERO,
+            sites: Default::default(),
             legacy: Legacy::default(),
             self_to: Vec::new(),
             backlog_alarm: Duration::ZERO,

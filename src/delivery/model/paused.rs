@@ -47,6 +47,8 @@ pass_on! {
     begin(fence: Fence, attempt: NewAttempt) -> Result<(), StoreError>;
     settle(settlement: Settlement) -> Result<Settled, StoreError>;
     outlet(fence: Fence, change: OutletChange) -> Result<(), StoreError>;
+    unresolved(lane: LaneId) -> Result<Option<u64>, StoreError>;
+    past(id: DeliveryId, limit: usize) -> Result<Past, StoreError>;
     followers(lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
     fall_back(channel: &str, born_before: i64, to: MoveTo, reason: &str, limit: usize, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
     receipts_due(now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;

@@ -38,6 +38,7 @@ pub fn delivery(channel: &str, lane: &str) -> NewDelivery {
         origin: None,
         hop: 0,
         reason: None,
+        report: None,
     }
 }
 

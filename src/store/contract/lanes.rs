@@ -1,7 +1,7 @@
 //! Contract of `lanes_ready` and `waiting`: order, ageing, counters, what hides a lane.
 
 use super::fixtures::*;
-use crate::model::LaneId;
+use crate::model::{DeliveryId, LaneId};
 use crate::store::*;
 
 pub async fn ready_lanes_come_by_rank_and_age(store: S) {
@@ -105,4 +105,50 @@ pub async fn what_is_begun_and_not_ended_is_counted(store: S) {
     let unknown = crate::model::LaneId(i64::MAX);
     assert_eq!(store.begin_lanes(&[unknown]).await.unwrap(), 0);
     store.end_lanes(&[unknown]).await.unwrap();
+}
+
+pub async fn a_lane_knows_what_was_not_reported_over(store: S) {
+    let report = |fires: &[u64], ends: &[u64], whole: bool| {
+        let report = Some(Report { fires: fires.to_vec(), ends: ends.to_vec(), whole });
+        let target = TargetRecord { fallback: vec!["sms".into()], ..delivery("ops", LANE).target };
+        NewDelivery { report, target, ..delivery("ops", LANE) }
+    };
+    let first = put_one(&store, report(&[1, 2], &[], true)).await;
+    assert_eq!(store.unresolved(first.lane).await.unwrap(), Some(2));
+    // What reports nothing (a replay, a call) changes nothing.
+    put(&store, LANE).await;
+    put_one(&store, report(&[], &[1], false)).await;
+    assert_eq!(store.unresolved(first.lane).await.unwrap(), Some(1));
+    let to = MoveTo { channel: "sms".into(), outlet: outlet(), fallback: vec![] };
+    let copies = store.fall_back("ops", T0 + 1, to, "r", 9, T0).await.unwrap();
+    assert_eq!(store.unresolved(copies[0].lane).await.unwrap(), Some(1), "a lane of fallbacks goes by the one that it comes from");
+    put_one(&store, report(&[], &[2], true)).await;
+    assert_eq!(store.unresolved(copies[0].lane).await.unwrap(), Some(0));
+    // Two deliveries of one event in one lane, apart by their routes, each say the whole.
+    let both = event(vec![report(&[5], &[6], true), report(&[5], &[6], true)]);
+    store.accept(both).await.unwrap();
+    assert_eq!(store.unresolved(first.lane).await.unwrap(), Some(1));
+    assert_eq!(store.unresolved(LaneId(i64::MAX)).await.unwrap(), None);
+}
+
+pub async fn the_past_of_a_delivery_is_what_fired_before_it(store: S) {
+    let fence = fence(&store).await;
+    let over = || NewDelivery { firing: 0, resolved: 1, ..delivery("ops", LANE) };
+    let told = put(&store, LANE).await;
+    deliver(&store, &fence, &[&told], T0).await;
+    let end = put_one(&store, over()).await;
+    let muted = put_one(&store, NewDelivery { state: State::Deferred, ..delivery("ops", LANE) }).await;
+    let last = put_one(&store, over()).await;
+    put(&store, "another lane").await;
+    let past = store.past(last.id, 9).await.unwrap();
+    let seen: Vec<_> = past.deliveries.iter().map(|d| (d.id, d.state)).collect();
+    assert_eq!((seen, past.complete), (vec![(muted.id, State::Deferred), (told.id, State::Sent)], true));
+    assert_eq!(past.deliveries[1].said, [Said { fingerprint: "f1".into(), start: None, status: crate::model::Status::Firing }]);
+    let cut = store.past(last.id, 1).await.unwrap();
+    assert_eq!((cut.deliveries.len(), cut.complete), (1, false));
+    assert_eq!(store.past(end.id, 9).await.unwrap().deliveries.len(), 1);
+    let first = store.past(told.id, 9).await.unwrap();
+    assert!(first.deliveries.is_empty() && first.complete);
+    let unknown = store.past(DeliveryId::new(), 9).await.unwrap();
+    assert!(unknown.deliveries.is_empty() && !unknown.complete);
 }

@@ -142,6 +142,7 @@ fn next_life(old: Old, to: Option<&MoveTo>, now: i64) -> Result<PreparedDelivery
         origin: None,
         hop: 0,
         reason: Some(format!("{} of {id}", if moves { "move" } else { "replay" })),
+        report: None,
     };
     Ok(PreparedDelivery::new(delivery)?)
 }

@@ -13,7 +13,7 @@ use super::lanes::{Arrival, append};
 use super::rows::{DELIVERY, get, limit, target, waiting_row};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId};
-use crate::store::{AcceptedDelivery, Mode, MoveTo, NewDelivery, State};
+use crate::store::{AcceptedDelivery, FALLBACK_LANE, Mode, MoveTo, NewDelivery, State};
 
 /// [`crate::store::Store::followers`].
 pub(super) async fn followers(tx: &Tx, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, Fail> {
@@ -69,7 +69,7 @@ pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str
             channel: to.channel.clone(),
             outlet: to.outlet.clone(),
             // The lane that fallback children of this lane share, whatever made them.
-            lane_key: format!("fallback:{}", origin.lane.0),
+            lane_key: format!("{FALLBACK_LANE}{}", origin.lane.0),
             target: for_channel(target),
             mode: Mode::Queued,
             state: State::Waiting,
@@ -82,6 +82,7 @@ pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str
             origin: Some(origin.id),
             hop: origin.hop + 1,
             reason: Some(reason.to_owned()),
+            report: None,
         };
         copies.push((origin.event_id, PreparedDelivery::new(delivery)?));
     }

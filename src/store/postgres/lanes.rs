@@ -39,6 +39,8 @@ pub(super) struct Lane {
     fired: Option<Uuid>,
     /// The newest event in it, when that is known.
     pub(super) newest: Option<Newest>,
+    /// Its alerts that were not reported over yet.
+    unresolved: Vec<u8>,
     /// Whether a delivery has entered it.
     entered: bool,
 }
@@ -52,6 +54,9 @@ impl Lane {
         self.last_seq += 1;
         self.size += 1;
         self.newest = arrival.key.map(|key| Newest { key, event: arrival.event, at: arrival.now, seq: self.last_seq });
+        if let Some(report) = &d.report {
+            self.unresolved = report.apply(&self.unresolved);
+        }
         if d.firing > 0 {
             self.fired = Some(d.id.0);
         }
@@ -170,7 +175,8 @@ pub(super) async fn claim<'a>(tx: &Tx, arrivals: &[Arrival<'a>]) -> Result<Lanes
         let (made, rows) = join(
             make(tx, &wanted),
             tx.query(
-                "SELECT n.place, l.id, l.outlet, l.last_seq, l.waiting, l.deferred, l.rank, l.due_at, l.since, l.size, l.fired, l.newest
+                "SELECT n.place, l.id, l.outlet, l.last_seq, l.waiting, l.deferred, l.rank, l.due_at, l.since, l.size, l.fired, l.newest,
+                     l.unresolved
                  FROM unnest($1, $2) WITH ORDINALITY AS n (channel, key, place) JOIN lane l ON l.channel = n.channel AND l.key = n.key
                  ORDER BY l.channel, l.key FOR UPDATE OF l",
                 &[&channels, &keys],
@@ -205,6 +211,7 @@ fn lane(row: &Row) -> Result<Lane, Fail> {
         size: get(row, 9)?,
         fired: get(row, 10)?,
         newest: Newest::of_lane(get(row, 11)?, last_seq),
+        unresolved: get(row, 12)?,
         entered: false,
     })
 }
@@ -223,10 +230,12 @@ async fn write_back(tx: &Tx, lanes: &Lanes<'_>) -> Result<(), Fail> {
     let column = |of: fn(&Lane) -> i64| lanes.values().map(of).collect::<Vec<i64>>();
     let fired: Vec<Option<Uuid>> = lanes.values().map(|lane| lane.fired).collect();
     let newest: Vec<Option<Vec<u8>>> = lanes.values().map(|lane| lane.newest.map(|newest| newest.to_bytes().to_vec())).collect();
+    let unresolved: Vec<&[u8]> = lanes.values().map(|lane| lane.unresolved.as_slice()).collect();
     tx.execute(
         "UPDATE lane SET last_seq = n.last_seq, waiting = n.waiting, deferred = n.deferred, rank = n.rank, due_at = n.due_at, since = n.since,
-             size = n.size, fired = n.fired, newest = n.newest
-         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS n (id, last_seq, waiting, deferred, rank, due_at, since, size, fired, newest)
+             size = n.size, fired = n.fired, newest = n.newest, unresolved = n.unresolved
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             AS n (id, last_seq, waiting, deferred, rank, due_at, since, size, fired, newest, unresolved)
          WHERE lane.id = n.id",
         &[
             &column(|l| l.id),
@@ -239,6 +248,7 @@ async fn write_back(tx: &Tx, lanes: &Lanes<'_>) -> Result<(), Fail> {
             &column(|l| l.size),
             &fired,
             &newest,
+            &unresolved,
         ],
     )
     .await?;

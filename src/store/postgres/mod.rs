@@ -264,6 +264,14 @@ impl Store for PostgresStore {
         answer!(self, write, |tx| claim::set_outlet(tx, &fence, &change))
     }
 
+    async fn unresolved(&self, lane: LaneId) -> Result<Option<u64>, StoreError> {
+        answer!(self, read, |tx| read::unresolved(tx, lane))
+    }
+
+    async fn past(&self, id: DeliveryId, limit: usize) -> Result<Past, StoreError> {
+        answer!(self, read, |tx| read::past(tx, id, limit))
+    }
+
     async fn followers(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
         answer!(self, read, |tx| fallback::followers(tx, lane, lane_seq))
     }

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::failure::Fail;
 use super::rows::{DELIVERY, EVENT, count, get, limit, outlet, stored_event, waiting_row};
 use super::tx::Tx;
-use crate::model::{EventId, LaneId, MessageId, OutletKey};
-use crate::store::{Bodies, ChannelMute, HeartbeatRow, LaneHead, OutletRow, State, Stats, Waiting};
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+use crate::store::{Bodies, ChannelMute, HeartbeatRow, LaneHead, OutletRow, Past, PastDelivery, State, Stats, Waiting, origin_lane};
 
 /// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those in `except`.
 pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, except: &[LaneId], most: usize) -> Result<Vec<LaneHead>, Fail> {
@@ -90,6 +90,44 @@ pub(super) async fn events(tx: &Tx, ids: &[EventId], bytes: usize) -> Result<Bod
         false => 0,
     };
     Ok(Bodies { events, left: if known > 0 { ids.len() - read } else { 0 } })
+}
+
+/// [`crate::store::Store::unresolved`].
+pub(super) async fn unresolved(tx: &Tx, mut lane: LaneId) -> Result<Option<u64>, Fail> {
+    loop {
+        let row = tx.first("SELECT key, length(unresolved)::bigint / 8 FROM lane WHERE id = $1", &[&lane.0]).await?;
+        let Some(row) = row else { return Ok(None) };
+        // A lane of fallbacks is made after the one that it is named for: the way leads to smaller numbers.
+        match origin_lane(get(&row, 0)?).filter(|origin| *origin < lane) {
+            Some(origin) => lane = origin,
+            None => return Ok(Some(count(&row, 1)?)),
+        }
+    }
+}
+
+/// [`crate::store::Store::past`].
+pub(super) async fn past(tx: &Tx, id: DeliveryId, most: usize) -> Result<Past, Fail> {
+    let prior = async |id: Uuid| match tx.first("SELECT prior_id FROM delivery WHERE id = $1", &[&id]).await? {
+        Some(row) => Ok::<_, Fail>(Some(get::<Option<Uuid>>(&row, 0)?)),
+        None => Ok(None),
+    };
+    let mut past = Past::default();
+    let mut at = id.0;
+    while let Some(before) = prior(at).await? {
+        let Some(before) = before else {
+            past.complete = true;
+            break;
+        };
+        if past.deliveries.len() == most {
+            break;
+        }
+        let Some(row) = tx.first(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = $1"), &[&before]).await? else { break };
+        let found = waiting_row(&row)?;
+        let Some(stored) = events(tx, &[found.event_id], usize::MAX).await?.events.pop() else { break };
+        past.deliveries.push(PastDelivery::of(found.id, found.state, &found.target.alerts, &stored.event));
+        at = before;
+    }
+    Ok(past)
 }
 
 /// [`crate::store::Store::stats`]. Costs one walk over the lanes that have something waiting and one over the index of dead letters, whatever the

@@ -26,3 +26,5 @@ CREATE INDEX receipt_awaited ON receipt (channel, platform_id) WHERE due_at IS N
 -- A lane knows the newest event in it: a repeat counts only while it equals that one. The table `dedup` is not used any more; it stays for nodes
 -- of an older version that still run, and a later version drops it.
 ALTER TABLE lane ADD COLUMN newest BYTEA;    -- key, event, when it arrived, its last place in the lane; 64 bytes
+-- It also knows which of its alerts were not reported over yet.
+ALTER TABLE lane ADD COLUMN unresolved BYTEA NOT NULL DEFAULT ''; -- eight bytes of each fingerprint, oldest first

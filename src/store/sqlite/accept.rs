@@ -131,16 +131,31 @@ fn place(db: &Connection, d: &NewDelivery, newest: Option<Newest>) -> Result<Pla
     let newest = |seq: i64| newest.map(|newest| Newest { seq, ..newest }.to_bytes());
     let (waits, deferred) = (!d.state.is_final(), d.state == State::Deferred);
     let fired = (d.firing > 0).then(|| bytes(&d.id.0));
-    let mut select = db.prepare_cached("SELECT id, last_seq, outlet, fired FROM lane WHERE channel = ?1 AND key = ?2")?;
+    let mut select = db.prepare_cached("SELECT id, last_seq, outlet, fired, unresolved FROM lane WHERE channel = ?1 AND key = ?2")?;
     let found = select.query_row([&d.channel, &d.lane_key], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, same_or_stored(&d.outlet, row.get_ref(2)?.as_str()?), optional_uuid(row, 3)?))
+        let outlet = same_or_stored(&d.outlet, row.get_ref(2)?.as_str()?);
+        let unresolved = d.report.as_ref().map(|report| Ok::<_, rusqlite::Error>(report.apply(row.get_ref(4)?.as_blob()?))).transpose()?;
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, outlet, optional_uuid(row, 3)?, unresolved))
     });
-    let Some((lane, last, outlet, prior)) = found.optional()? else {
+    let Some((lane, last, outlet, prior, unresolved)) = found.optional()? else {
+        let unresolved = d.report.as_ref().map(|report| report.apply(&[])).unwrap_or_default();
         db.prepare_cached(
-            "INSERT INTO lane (channel, key, outlet, last_seq, waiting, deferred, rank, due_at, since, size, fired, newest)
-             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10)",
+            "INSERT INTO lane (channel, key, outlet, last_seq, waiting, deferred, rank, due_at, since, size, fired, newest, unresolved)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, ?11)",
         )?
-        .execute(params![d.channel, d.lane_key, d.outlet.as_str(), waits, deferred, d.rank, d.due_at, d.born_at, fired, newest(1)])?;
+        .execute(params![
+            d.channel,
+            d.lane_key,
+            d.outlet.as_str(),
+            waits,
+            deferred,
+            d.rank,
+            d.due_at,
+            d.born_at,
+            fired,
+            newest(1),
+            unresolved
+        ])?;
         return Ok((db.last_insert_rowid(), 1, d.outlet.clone(), None));
     };
     // What is due first is the first waiting one or a deferred one. A newcomer that waits counts only when none waits before it.
@@ -151,6 +166,7 @@ fn place(db: &Connection, d: &NewDelivery, newest: Option<Newest>) -> Result<Pla
              fired_before = fired,
              fired = coalesce(?7, fired),
              newest = ?8,
+             unresolved = coalesce(?9, unresolved),
              waiting = waiting + ?2,
              deferred = deferred + ?3,
              rank = CASE WHEN ?2 = 0 THEN rank WHEN waiting = 0 THEN ?4 ELSE min(rank, ?4) END,
@@ -159,7 +175,7 @@ fn place(db: &Connection, d: &NewDelivery, newest: Option<Newest>) -> Result<Pla
                            WHEN ?3 = 1 OR waiting = deferred THEN min(due_at, ?5) ELSE due_at END
          WHERE id = ?1",
     )?
-    .execute(params![lane, waits, deferred, d.rank, d.due_at, d.born_at, fired, newest(last + 1)])?;
+    .execute(params![lane, waits, deferred, d.rank, d.due_at, d.born_at, fired, newest(last + 1), unresolved])?;
     Ok((lane, last + 1, outlet, prior))
 }
 

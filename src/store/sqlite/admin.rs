@@ -93,6 +93,7 @@ fn requeue_one(db: &Connection, old: Old, to: Option<&MoveTo>, now: i64) -> Resu
         origin: None,
         hop: 0,
         reason: Some(format!("{} of {id}", if moves { "move" } else { "replay" })),
+        report: None,
     })
     .map_err(Fail::Undo)?;
     let accepted = insert_delivery(db, old.row.event, &prepared, now, None)?;

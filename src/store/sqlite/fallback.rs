@@ -9,7 +9,7 @@ use super::admin::for_channel;
 use super::failure::Fail;
 use super::rows::{DELIVERY, bytes, target, uuid, waiting_row};
 use crate::model::{DeliveryId, LaneId};
-use crate::store::{AcceptedDelivery, Mode, MoveTo, NewDelivery, State};
+use crate::store::{AcceptedDelivery, FALLBACK_LANE, Mode, MoveTo, NewDelivery, State};
 
 /// [`crate::store::Store::followers`].
 pub(super) fn followers(db: &Connection, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, Fail> {
@@ -51,7 +51,7 @@ pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason:
             channel: to.channel.clone(),
             outlet: to.outlet.clone(),
             // The lane that fallback children of this lane share, whatever made them.
-            lane_key: format!("fallback:{}", origin.lane.0),
+            lane_key: format!("{FALLBACK_LANE}{}", origin.lane.0),
             target: for_channel(target),
             mode: Mode::Queued,
             state: State::Waiting,
@@ -64,6 +64,7 @@ pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason:
             origin: Some(origin.id),
             hop: origin.hop + 1,
             reason: Some(reason.to_owned()),
+            report: None,
         })
         .map_err(Fail::Undo)?;
         copies.push(insert_delivery(db, origin.event_id, &prepared, now, None)?);

@@ -247,6 +247,14 @@ impl Store for SqliteStore {
         self.write(256, move |db| claim::release(db, &fence)).await
     }
 
+    async fn unresolved(&self, lane: LaneId) -> Result<Option<u64>, StoreError> {
+        self.readers.read(move |db| read::unresolved(db, lane)).await
+    }
+
+    async fn past(&self, id: DeliveryId, limit: usize) -> Result<Past, StoreError> {
+        self.readers.read(move |db| read::past(db, id, limit)).await
+    }
+
     async fn followers(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
         self.readers.read(move |db| fallback::followers(db, lane, lane_seq)).await
     }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
-use super::rows::{DELIVERY, Found, count, event_within, uuid, waiting_row};
-use crate::model::{EventId, LaneId, MessageId, OutletKey};
-use crate::store::{Bodies, ChannelMute, HeartbeatRow, LaneHead, OutletRow, State, Stats, Waiting};
+use super::rows::{DELIVERY, Found, bytes as id_bytes, count, event, event_within, optional_uuid, uuid, waiting_row};
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+use crate::store::{Bodies, ChannelMute, HeartbeatRow, LaneHead, OutletRow, Past, PastDelivery, State, Stats, Waiting, origin_lane};
 
 /// The order of an outlet's lanes: all of it comes from the index.
 pub(super) const READY: &str =
@@ -87,6 +87,42 @@ pub(super) fn events(db: &Connection, ids: &[EventId], bytes: usize) -> Result<B
         }
     }
     Ok(bodies)
+}
+
+/// [`crate::store::Store::unresolved`].
+pub(super) fn unresolved(db: &Connection, mut lane: LaneId) -> Result<Option<u64>, Fail> {
+    let mut select = db.prepare_cached("SELECT key, length(unresolved) / 8 FROM lane WHERE id = ?1")?;
+    loop {
+        let found = select.query_row([lane.0], |row| Ok((row.get::<_, String>(0)?, count(row, 1)?))).optional()?;
+        let Some((key, unresolved)) = found else { return Ok(None) };
+        // A lane of fallbacks is made after the one that it is named for: the way leads to smaller numbers.
+        match origin_lane(&key).filter(|origin| *origin < lane) {
+            Some(origin) => lane = origin,
+            None => return Ok(Some(unresolved)),
+        }
+    }
+}
+
+/// [`crate::store::Store::past`].
+pub(super) fn past(db: &Connection, id: DeliveryId, limit: usize) -> Result<Past, Fail> {
+    let mut prior = db.prepare_cached("SELECT prior_id FROM delivery WHERE id = ?1")?;
+    let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1"))?;
+    let mut past = Past::default();
+    let mut at = id.0;
+    while let Some(before) = prior.query_row([id_bytes(&at)], |row| optional_uuid(row, 0)).optional()? {
+        let Some(before) = before else {
+            past.complete = true;
+            break;
+        };
+        if past.deliveries.len() == limit {
+            break;
+        }
+        let Some(found) = select.query_row([id_bytes(&before)], waiting_row).optional()? else { break };
+        let Some(stored) = event(db, found.event_id)? else { break };
+        past.deliveries.push(PastDelivery::of(found.id, found.state, &found.target.alerts, &stored.event));
+        at = before;
+    }
+    Ok(past)
 }
 
 /// [`crate::store::Store::stats`]. Costs one walk over the lanes (not the deliveries) and one over the index of dead letters: about 20 ms for

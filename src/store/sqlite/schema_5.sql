@@ -25,4 +25,6 @@ CREATE INDEX receipt_due ON receipt (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX receipt_awaited ON receipt (channel, platform_id) WHERE due_at IS NOT NULL;
 -- A lane knows the newest event in it: a repeat counts only while it equals that one, so no table of keys is needed any more.
 ALTER TABLE lane ADD COLUMN newest BLOB;     -- key, event, when it arrived, its last place in the lane; 64 bytes
+-- It also knows which of its alerts were not reported over yet.
+ALTER TABLE lane ADD COLUMN unresolved BLOB NOT NULL DEFAULT x''; -- eight bytes of each fingerprint, oldest first
 DROP TABLE dedup;

@@ -2,12 +2,14 @@
 
 mod history;
 mod intake;
+mod lane;
 mod outcome;
 mod owner;
 mod receipt;
 
 pub use history::*;
 pub use intake::*;
+pub use lane::*;
 pub use outcome::*;
 pub use owner::*;
 pub use receipt::*;

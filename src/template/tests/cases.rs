@@ -184,6 +184,7 @@ impl Case {
             resolved: self.statuses.iter().filter(|status| **status != EntryStatus::Firing).count(),
             more: part.more,
             truncated: self.truncated,
+            goes_on: false,
             page: part.page,
             pages: part.pages,
             severity: entries.iter().map(|entry| scale.of(entry.alert)).min().unwrap_or_default(),

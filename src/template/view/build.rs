@@ -16,11 +16,11 @@ pub(super) fn root(input: &ViewInput<'_>, needs: &Needs) -> Value {
     let event = input.event;
     let max = input.max_value;
     let total = input.firing + input.resolved;
-    let status = if input.firing > 0 { EntryStatus::Firing } else { EntryStatus::Resolved };
+    let status = if input.fires() { EntryStatus::Firing } else { EntryStatus::Resolved };
     let alerts: Vec<Value> = input.entries.iter().enumerate().map(|(i, entry)| object(entry, i + 1, input, &moments, needs)).collect();
     let briefs: Vec<Value> = input.briefs.iter().map(|one| brief(one, input, &moments)).collect();
     let links = || {
-        let links = shared_links(event, input.details_url, input.language, input.firing > 0);
+        let links = shared_links(event, input.details_url, input.language, input.fires());
         links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
     };
 
@@ -36,10 +36,10 @@ pub(super) fn root(input: &ViewInput<'_>, needs: &Needs) -> Value {
     put!("headline", headline_with(input, &subject).into());
     put!("title", subject.into());
     put!("message", shorten(own_message(input), max).into());
-    put!("status", if input.firing > 0 { "firing" } else { "resolved" }.into());
+    put!("status", if input.fires() { "firing" } else { "resolved" }.into());
     put!("status_word", status_words(input).into());
-    put!("firing", (input.firing > 0).into());
-    put!("resolved", (input.firing == 0).into());
+    put!("firing", input.fires().into());
+    put!("resolved", (!input.fires()).into());
     put!("mixed", (input.firing > 0 && input.resolved > 0).into());
     put!("firing_count", input.firing.into());
     put!("resolved_count", input.resolved.into());

@@ -84,8 +84,13 @@ pub fn counts(input: &ViewInput<'_>) -> String {
     }
 }
 
-/// The status in one word for one alert, in counts for several.
+/// The status in one word for one alert, in counts for several. The end of what a sender lists is not the end of what it left out.
 pub(super) fn status_words(input: &ViewInput<'_>) -> String {
+    if input.firing == 0 && input.truncated > 0 && input.kind != MessageKind::Digest {
+        let comma = if input.language == Language::Zh { "，" } else { ", " };
+        let unlisted = words::filled(input.language, "not_listed_n", &[("n", &input.truncated.to_string())]);
+        return format!("{}{comma}{unlisted}", counts(input));
+    }
     if input.firing + input.resolved > 1 {
         counts(input)
     } else {
@@ -103,7 +108,7 @@ pub(super) fn headline_with(input: &ViewInput<'_>, subject: &str) -> String {
     if is_direct(input) {
         return subject.to_owned();
     }
-    let firing = input.firing > 0;
+    let firing = input.fires();
     let sign = emoji(input.severity, if firing { EntryStatus::Firing } else { EntryStatus::Resolved });
     let severity = words::severity(input.language, input.severity);
     let digest = if input.kind == MessageKind::Digest { words::own(input.language, "digest") } else { "" };

@@ -82,6 +82,8 @@ pub struct ViewInput<'a> {
     pub more: usize,
     /// Alerts the sender itself left out (`truncatedAlerts`).
     pub truncated: u64,
+    /// Whether those may fire, though no alert that is listed does.
+    pub goes_on: bool,
     /// This page's number, from 1.
     pub page: usize,
     /// How many pages.
@@ -106,6 +108,13 @@ pub struct ViewInput<'a> {
     pub scale: &'a SeverityScale,
     /// Values longer than this many characters are shortened with `…`; `usize::MAX` normally.
     pub max_value: usize,
+}
+
+impl ViewInput<'_> {
+    /// Whether it is about something that fires, or may.
+    pub fn fires(&self) -> bool {
+        self.firing > 0 || self.goes_on
+    }
 }
 
 /// The context handed to Handlebars; built once per page, shared by all its fields.

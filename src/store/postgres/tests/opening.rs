@@ -34,7 +34,8 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         .shell()
         .await
         .batch_execute(
-            "DROP TABLE heartbeat; DROP TABLE receipt; ALTER TABLE cell DROP COLUMN unanswered; ALTER TABLE lane DROP COLUMN begun;
+            "DROP TABLE heartbeat; DROP TABLE receipt; ALTER TABLE cell DROP COLUMN unanswered; ALTER TABLE lane DROP COLUMN begun, DROP COLUMN newest,
+             DROP COLUMN unresolved;
              UPDATE schema_version SET version = 1, oldest = 1",
         )
         .await

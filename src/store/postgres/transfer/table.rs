@@ -196,6 +196,7 @@ pub(super) static TABLES: &[Table] = &[
             ("fired", MaybeId),
             ("begun", Number),
             ("newest", MaybeBytes),
+            ("unresolved", Bytes),
         ],
         key: 1,
         when: When::Last,
