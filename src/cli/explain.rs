@@ -66,7 +66,8 @@ async fn event(remote: &Remote, event: &Value) -> Result<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut out = format!("event {} from {} at {}\n", text(&event["id"]), text(&event["event"]["source"]), time(&event["received_at"]));
     if let Some(note) = event["note"].as_str() {
-        out.push_str(&format!("  nothing was delivered: {note}\n"));
+        let bare = event["deliveries"].as_array().is_none_or(Vec::is_empty);
+        out.push_str(&format!("  {}: {note}\n", if bare { "nothing was delivered" } else { "note" }));
     }
     out.push_str(&routes(&event["routes"]));
     let rows = event["deliveries"].as_array().map_or(&[][..], Vec::as_slice);
@@ -228,6 +229,9 @@ fn carrier(message: &Value, delivery: &str) -> String {
         out.push_str(&format!("    the others in it: watchfire queue ls --message {}\n", text(&message["id"])));
     }
     for page in pages {
+        if let Some(key) = page["incident"].as_str() {
+            out.push_str(&format!("    incident key {key}: of the group and its site, whichever replica, receiver or channel tells of it\n"));
+        }
         let (mut named, mut counted) = (0, 0);
         for cover in page["covers"].as_array().into_iter().flatten().filter(|cover| cover["delivery"] == delivery) {
             named += cover["named"].as_array().map_or(0, Vec::len) as u64;

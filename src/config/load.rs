@@ -178,6 +178,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         external_url,
         link_key,
         dedup_window: extras.dedup_window,
+        sites: extras.sites,
         legacy,
         self_to: extras.self_to,
         backlog_alarm: extras.backlog_alarm,

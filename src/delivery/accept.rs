@@ -62,6 +62,9 @@ impl Engine {
         self.shared.heard.listen(&plan, &event, now_ms);
         self.room()?;
         let mutes = self.shared.mutes();
+        if !event.unknown_to.is_empty() {
+            self.shared.metrics.unknown_channels(event.unknown_to.len() as u64);
+        }
         let event = Arc::new(event);
         let Routed { deliveries, dedup, note } = if is_large(&event) {
             let (event, plan, to) = (event.clone(), plan.clone(), to.map(<[String]>::to_vec));
@@ -166,6 +169,7 @@ impl Engine {
             origin: None,
             hop: 0,
             reason: None,
+            report: None,
         };
         let event_id = EventId::new();
         let event = Arc::new(event);
@@ -213,6 +217,8 @@ impl Routed {
             Some(heartbeat) if to.is_none() => format!("a sign of life for the heartbeat `{}`, which is not routed", heartbeat.name),
             _ => "no route of the plan leads to a channel".to_owned(),
         });
+        let named = || format!("it names channels that do not exist, or that its sender may not use: {}", event.unknown_to.join(", "));
+        let note = note.or_else(|| (!event.unknown_to.is_empty()).then(named));
         Self { deliveries, dedup, note }
     }
 }

@@ -149,6 +149,7 @@ fn short_head(event: &Event) -> Event {
         message: short(&event.message),
         trace: event.trace.clone(),
         notes: event.notes.clone(),
+        unknown_to: Vec::new(),
         alerts: Vec::new(),
     }
 }

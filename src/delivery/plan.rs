@@ -1,6 +1,6 @@
 //! The plan: the immutable, validated snapshot of everything that decides what is sent where. `config` builds it; a reload swaps it whole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub struct Plan {
     pub link_key: Secret,
     /// Within which a repeat is a duplicate; zero turns dedup off.
     pub dedup_window: Duration,
+    /// Senders (names of credentials, `?source=`) that are replicas of one site, each with the site's name.
+    pub sites: BTreeMap<String, String>,
     /// Bindings of the seven direct paths.
     pub legacy: Legacy,
     /// Channels that Watchfire's own alarms go to, in order of preference.
@@ -112,6 +114,11 @@ impl ChannelPlan {
         if words.is_empty() { "off".to_owned() } else { words.join(", ") }
     }
 
+    /// Merge what cannot leave within this time into a digest; `None`: never. An incident is of one group, so its platform gets no digests.
+    pub fn digest_after(&self) -> Option<Duration> {
+        self.digest.filter(|_| !self.driver.keeps_incidents())
+    }
+
     /// Sends per second that its pace allows in the long run; infinite without one.
     pub fn rate(&self) -> f64 {
         super::pace::Pacer::new(self.pace.as_deref().unwrap_or_default()).rate()
@@ -184,6 +191,11 @@ impl Plan {
     /// The channel of that name.
     pub fn channel(&self, name: &str) -> Option<&Arc<ChannelPlan>> {
         self.channels.get(name)
+    }
+
+    /// The site that a sender of that name belongs to; one that is not joined with others is its own.
+    pub fn site<'a>(&'a self, sender: &'a str) -> &'a str {
+        self.sites.get(sender).map_or(sender, String::as_str)
     }
 
     /// The outlets of its channels.

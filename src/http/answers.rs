@@ -186,6 +186,9 @@ pub struct PageStory {
     pub plain: bool,
     /// The alerts that it shows.
     pub covers: Vec<Coverage>,
+    /// The key of the incident that it opened, told more of or closed: the same for the whole group, whichever replica or receiver tells of it. Null
+    /// where the platform keeps none.
+    pub incident: Option<String>,
 }
 
 /// A page at a recipient.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
+use axum::http::StatusCode;
 
 use super::answers::Taken;
 use super::openapi::{Op, Param, Paths};
@@ -79,13 +80,18 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
     event.trace = trace;
     event.notes.extend(doubtful.then_some(Note::Encoding));
     let Query { to, source } = Query::parse(query.as_deref().unwrap_or(""));
+    // A signature covers the body alone: whoever has seen one could send it again to somewhere else, or as somebody else.
+    if caller.signed && (to.is_some() || source.is_some()) {
+        metrics.received(event.kind.as_str(), "unauthorized");
+        return Err(HttpError::new(StatusCode::FORBIDDEN, UNSIGNED_QUERY));
+    }
+    let plan = app.engine.shared.plan.load();
     // The caller's `?source=` names the sender, else its credential does; Grafana's organisations are apart.
-    event.source = ingest::source(event.kind, source.as_deref().unwrap_or(&caller.name), org_id);
+    event.source = ingest::source(event.kind, plan.site(source.as_deref().unwrap_or(&caller.name)), org_id);
     let mut unknown = Vec::new();
     let to = match to {
         None => None,
         Some(names) => {
-            let plan = app.engine.shared.plan.load();
             let (mut known, mut missing) = known_channels(&plan, &names);
             missing.extend(known.extract_if(.., |name| !caller.may_use(name)));
             if known.is_empty() {
@@ -99,7 +105,9 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
     };
     if !unknown.is_empty() {
         tracing::warn!(unknown = unknown.join(","), "?to= names channels that do not exist");
+        event.unknown_to.clone_from(&unknown);
     }
+    drop(plan);
     let kind = event.kind.as_str();
     let accepted = app.engine.accept(event, to.as_deref()).await.inspect_err(|error| {
         metrics.received(kind, "unavailable");
@@ -117,6 +125,9 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
     tracing::debug!(event = %accepted.event, deliveries = accepted.deliveries.len(), duplicate = accepted.duplicate, "accepted");
     Ok(Json(Taken::new(&accepted, unknown)))
 }
+
+const UNSIGNED_QUERY: &str = "the signature does not cover the query, so `?to=` and `?source=` are not taken from a signed caller: take them off \
+    the URL; the routing table sends what it signs, and its credential's name is its source. A bearer token or basic credentials may name them.\n";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Query {

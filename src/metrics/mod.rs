@@ -71,6 +71,7 @@ pub struct Metrics {
     fallbacks: Family<Rendered, Counter>,
     merged: Family<Channel, Counter>,
     receipts: Family<Delivered, Counter>,
+    unknown_channels: Counter,
     store_errors: Counter,
     fenced: Counter,
     reload_ok: Gauge,
@@ -109,6 +110,7 @@ impl Metrics {
         let (queue, oldest, paused, held, month) = (Family::default(), Family::default(), Family::default(), Family::default(), Family::default());
         let (fallbacks, merged, alarms) = (Family::default(), Family::default(), Family::default());
         let receipts: Family<Delivered, Counter> = Family::default();
+        let unknown_channels = Counter::default();
         let (store_errors, fenced, reload_ok, reload_at, store_bytes) =
             (Counter::default(), Counter::default(), Gauge::default(), Gauge::default(), Gauge::default());
         let accept = Histogram::new(exponential_buckets(0.0005, 2.0, 14));
@@ -123,6 +125,8 @@ impl Metrics {
         registry.register("render_fallback", "Messages whose template failed or was refused, sent with the built-in text", fallbacks.clone());
         registry.register("merged_deliveries", "Deliveries that left in a fold or digest with others", merged.clone());
         registry.register("receipts", "Last words of SMS and voice vendors: whether what they took reached its person", receipts.clone());
+        let text = "Channels that senders named with `to` and that do not exist, or that they may not use";
+        registry.register("unknown_channels", text, unknown_channels.clone());
         registry.register("store_errors", "Reads and writes the store refused", store_errors.clone());
         registry.register("fenced_settlements", "Outcomes that came after the outlet had another owner", fenced.clone());
         registry.register("config_reload_ok", "1 if the last reload of the configuration worked", reload_ok.clone());
@@ -153,6 +157,7 @@ impl Metrics {
             fallbacks,
             merged,
             receipts,
+            unknown_channels,
             store_errors,
             fenced,
             reload_ok,
@@ -201,6 +206,11 @@ impl Metrics {
             self.silent.remove(&labels);
         }
         *known = now;
+    }
+
+    /// Senders named so many channels that there are not.
+    pub fn unknown_channels(&self, count: u64) {
+        self.unknown_channels.inc_by(count);
     }
 
     /// A body arrived: `accepted`, `duplicate`, `malformed`, `too_large`, `unauthorized`, `unavailable`, or it was no alert and was taken as text: `unread`.

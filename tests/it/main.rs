@@ -23,6 +23,7 @@ mod fakes;
 mod faults;
 mod first_alert;
 mod first_run;
+mod identity;
 mod import;
 mod journey;
 mod mail;

@@ -1,6 +1,6 @@
 //! The small blocks: store, zone, language, severity, dedup, retention, own alarms.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -29,6 +29,8 @@ pub struct Extras {
     pub scale: SeverityScale,
     /// Within which a repeat is a duplicate; zero turns it off.
     pub dedup_window: Duration,
+    /// Senders that are replicas of one site, each with the site's name.
+    pub sites: BTreeMap<String, String>,
     /// How long deliveries are kept.
     pub retention: RetentionPlan,
     /// Channels for Watchfire's own alarms.
@@ -54,6 +56,7 @@ pub fn extras(judge: &mut Judge<'_, '_>) -> Extras {
         time_zone: zone(judge),
         scale: scale(judge),
         dedup_window: judge.duration(file.dedup.window.as_deref(), &Path::of("dedup").key("window"), 2 * MINUTE, zero, DAY),
+        sites: sites(judge),
         retention: RetentionPlan {
             sent: judge.duration(file.retention.sent.as_deref(), &retention.key("sent"), default.sent, 60 * MINUTE, CENTURY),
             dead: judge.duration(file.retention.dead.as_deref(), &retention.key("dead"), default.dead, 60 * MINUTE, CENTURY),
@@ -62,6 +65,26 @@ pub fn extras(judge: &mut Judge<'_, '_>) -> Extras {
         self_to,
         backlog_alarm: judge.duration(file.self_alarms.backlog.as_deref(), &Path::of("self").key("backlog"), 15 * MINUTE, zero, CENTURY),
     }
+}
+
+/// Which site each sender belongs to: one, whose name stands for no other sender.
+fn sites(judge: &mut Judge<'_, '_>) -> BTreeMap<String, String> {
+    let mut sites: BTreeMap<String, String> = BTreeMap::new();
+    for (site, senders) in &judge.file.sources {
+        let path = Path::of("sources").key(site);
+        for sender in senders.list() {
+            let told = match sites.insert(sender.clone(), site.clone()) {
+                Some(other) if other != *site => format!("it belongs to `{other}` already; a sender belongs to one site"),
+                _ if sender.trim().is_empty() => "name a sender: a credential's name, or what `?source=` says".to_owned(),
+                _ if sender != site && judge.file.sources.contains_key(sender) => {
+                    format!("`{sender}` is itself a site; what its senders send would be taken for two sites' own")
+                }
+                _ => continue,
+            };
+            judge.report.error(codes::NOT_ALLOWED, &path, Spot::Value, format!("`sources.{site}` cannot hold `{sender}`"), told);
+        }
+    }
+    sites
 }
 
 /// A size of at least `least` bytes; `least` when it is none, which is told.

@@ -51,6 +51,10 @@ pub struct RoutesFile {
     pub legacy: LegacyBlock,
     /// When a repeated event is a duplicate.
     pub dedup: Dedup,
+    /// Senders that are replicas of one site: the site's name and theirs (the name of a credential, or what `?source=` says), `{ eu: [am-1, am-2] }`.
+    /// What one of them sends repeats, goes on and ends what another one sent. Default: each sender is a site of its own; replicas that share a
+    /// credential or a `?source=` are one already.
+    pub sources: IndexMap<String, OneOrMany>,
     /// How long deliveries are kept, and how large the store may grow.
     pub retention: Retention,
     /// Where Watchfire's own alarms go.

@@ -263,6 +263,7 @@ pub fn preview_target(
         plain: None,
         unmentioned: None,
         short: false,
+        known: &Default::default(),
     }
     .compose()
 }
@@ -304,6 +305,7 @@ async fn send(State(app): State<Arc<App>>, request: Request) -> Answer<Taken> {
     if known.is_empty() {
         return Err(ApiError::bad(format!("`to` names no channel; channels: {}", plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))));
     }
+    event.unknown_to.clone_from(&unknown);
     let accepted = app.engine.accept(event, Some(&known)).await?;
     Ok(Json(Taken::new(&accepted, unknown)))
 }

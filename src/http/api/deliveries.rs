@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, limit_schema, may_use, next, pairs, read};
+use crate::delivery::Plan;
 use crate::http::answers::{CellStory, Deliveries, DeliveryStory, Dropped, EventBody, Made, MessageStory, PageStory, ReceiptStory, Requeued};
 use crate::http::foretell::hindsight;
 use crate::http::openapi::{Op, Param, Paths};
@@ -132,7 +133,7 @@ fn story(app: &App, detail: DeliveryDetail, next: String) -> DeliveryStory {
         event: EventBody { id: event.id, received_at: event.received_at, plan: event.plan, body: Arc::unwrap_or_clone(event.event) },
         alerts: detail.target.alerts,
         routes,
-        message: detail.message.map(message_story),
+        message: detail.message.map(|message| message_story(&plan, message)),
         earlier_attempts: detail.earlier,
         children: detail.children,
         delivery: detail.row,
@@ -141,7 +142,7 @@ fn story(app: &App, detail: DeliveryDetail, next: String) -> DeliveryStory {
     }
 }
 
-fn message_story(message: StoredMessage) -> MessageStory {
+fn message_story(plan: &Plan, message: StoredMessage) -> MessageStory {
     let receipts = message.receipts;
     let receipt = |c: &Cell| receipts.iter().find(|r| r.page == c.page && r.recipient == c.recipient).map(receipt_story);
     let cells = message.cells.into_iter().map(|c| CellStory {
@@ -154,12 +155,14 @@ fn message_story(message: StoredMessage) -> MessageStory {
         platform_id: c.platform_id,
         code: c.code,
     });
+    let keeps_incidents = plan.channel(&message.channel).is_some_and(|channel| channel.driver.keeps_incidents());
     let pages = message.pages.into_iter().map(|p| PageStory {
         number: p.number,
         total: p.total,
         fields: p.fields.into_iter().collect(),
         plain: p.plain,
         covers: p.coverage,
+        incident: Some(p.facts.incident).filter(|key| keeps_incidents && !key.is_empty()),
     });
     MessageStory {
         id: message.id,

@@ -109,6 +109,8 @@ pub struct Caller {
     pub name: String,
     /// Channels it may name; empty: all.
     pub channels: Vec<String>,
+    /// Whether it showed who it is by signing the body: then only the body is known to be its own.
+    pub signed: bool,
 }
 
 impl Caller {
@@ -187,8 +189,7 @@ impl Auth {
         if self.credentials.is_empty() {
             return Ok(Caller::default());
         }
-        let mut known = false;
-        let mut unread = false;
+        let (mut known, mut elsewhere, mut unread) = (false, false, false);
         let signed = self.credentials.iter().all(|c| matches!(c.kind, Kind::Hmac { .. }));
         let mut why = if signed { NO_SIGNATURE } else { "credentials are missing: send `Authorization: Bearer <token>` or basic credentials" };
         for credential in &self.credentials {
@@ -201,8 +202,11 @@ impl Auth {
                 checked => checked,
             };
             match verdict {
+                // A signature is of the body alone: whoever has seen one could send it again to another path.
+                Checked::Right if matches!(credential.kind, Kind::Hmac { .. }) && scope != Scope::Webhook => elsewhere = true,
                 Checked::Right if credential.scopes.is_empty() || credential.scopes.contains(&scope) => {
-                    return Ok(Caller { name: credential.name.clone(), channels: credential.channels.clone() });
+                    let signed = matches!(credential.kind, Kind::Hmac { .. });
+                    return Ok(Caller { name: credential.name.clone(), channels: credential.channels.clone(), signed });
                 }
                 Checked::Right => known = true,
                 Checked::Wrong(reason) => why = reason,
@@ -212,6 +216,9 @@ impl Auth {
         }
         if unread {
             return Err(Refusal::Unread);
+        }
+        if elsewhere {
+            return Err(Refusal::NotFor("a signature covers the body and not the path, so it opens the webhooks only; use a bearer token here"));
         }
         if known {
             return Err(Refusal::NotFor("these credentials are not for this path (see `scopes` of the credential)"));
@@ -384,6 +391,10 @@ mod tests {
         }
         assert!(plain.admit(Scope::Webhook, &headers, Some(&of(&plain, &headers, b"{}")), None, 0).await.is_ok());
         assert!(plain.admit(Scope::Webhook, &headers, Some(&of(&plain, &headers, b"{ }")), None, 0).await.is_err());
+        let signed = Some(of(&plain, &headers, b"{}"));
+        assert!(plain.admit(Scope::Webhook, &headers, signed.as_ref(), None, 0).await.unwrap().signed);
+        let elsewhere = plain.admit(Scope::Api, &headers, signed.as_ref(), None, 0).await;
+        assert!(matches!(elsewhere, Err(Refusal::NotFor(why)) if why.contains("not the path")), "{elsewhere:?}");
         let stamped = auth(kind(Some("x-stamp")));
         let mut headers = header("x-grafana-alerting-signature", &sign("1000:{}"));
         headers.insert("x-stamp", HeaderValue::from_static("1000"));

@@ -109,7 +109,7 @@ pub(super) async fn event_page(tx: &Tx, filter: &EventFilter) -> Result<Vec<Even
     let rows = tx
         .query(
             "SELECT id, source, received_at, note FROM event
-             WHERE ($1::uuid IS NULL OR id < $1) AND ($2::text IS NULL OR source = $2) AND (NOT $3::bool OR note IS NOT NULL)
+             WHERE ($1::uuid IS NULL OR id < $1) AND ($2::text IS NULL OR source = $2) AND (NOT $3::bool OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = event.id OFFSET 0)))
              ORDER BY id DESC LIMIT $4::bigint",
             &[&filter.before.map(|id| id.0), &source, &filter.bare, &(filter.limit as i64)],
         )

@@ -105,7 +105,8 @@ pub(super) fn show(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDet
 pub(super) fn event_page(db: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>, Fail> {
     let mut select = db.prepare_cached(
         "SELECT id, source, received_at, note FROM event
-         WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR source = ?2) AND (NOT ?3 OR note IS NOT NULL) ORDER BY id DESC LIMIT ?4",
+         WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR source = ?2) AND (NOT ?3 OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = event.id)))
+         ORDER BY id DESC LIMIT ?4",
     )?;
     let before = filter.before.map(|id| bytes(&id.0).to_vec());
     let rows = select.query_map(params![before, filter.source, filter.bare, filter.limit as i64], |row| {

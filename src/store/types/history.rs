@@ -98,7 +98,7 @@ pub struct EventRow {
     pub source: String,
     /// When it arrived, Unix milliseconds.
     pub received_at: i64,
-    /// Why it has no delivery.
+    /// Why it has no delivery; else what its sender should know (channels that it named and that do not exist).
     pub note: Option<String>,
 }
 

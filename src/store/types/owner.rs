@@ -170,7 +170,7 @@ pub struct StoredEvent {
     pub received_at: i64,
     /// Hash of the plan it was routed with.
     pub plan: String,
-    /// Why it has no delivery.
+    /// Why it has no delivery; else what its sender should know.
     pub note: Option<String>,
     /// The event.
     pub event: std::sync::Arc<Event>,
