@@ -138,6 +138,19 @@ async fn a_runbook_that_is_no_address_is_told_on_every_platform() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_without_a_group_makes_no_crowd_of_deliveries() {
+    let app = TestApp::start(
+        "server: { listen: \"127.0.0.1:0\" }\nstore: sqlite:watchfire.db\nchannels: { a: { log: {} }, b: { log: {} } }\nroute: { to: [a, b] }\n",
+    )
+    .await;
+    let alerts: Vec<Value> = (0..20_000).map(|i| json!({ "labels": { "alertname": format!("N{i}") } })).collect();
+    let (status, answer) = app.post("/webhook", &json!(alerts)).await;
+    let deliveries = answer["deliveries"].as_array().unwrap().len();
+    assert!(status == 200 && (2..=1002).contains(&deliveries), "{status}: {deliveries} deliveries");
+    app.app.stop(Duration::from_secs(5)).await;
+}
+
 /// A body of `n` alerts, in as few bytes as senders use.
 fn many(key: &str, n: usize) -> String {
     let alerts: Vec<Value> = (0..n)
