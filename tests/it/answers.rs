@@ -54,6 +54,7 @@ impl Wire {
             attempt: 1,
             idempotency_key: MessageId::new().to_string(),
             traceparent: String::new(),
+            callback: String::new(),
             direct: false,
         };
         let (_, result) = self.driver.send(&self.page, &self.to, &cx).await.remove(0);
