@@ -124,8 +124,11 @@ pub(super) async fn hear(tx: &Tx, heard: &HeardReceipt, children: &[(EventId, Pr
     let missing = |child: &PreparedDelivery| {
         !there.iter().any(|(id, channel)| child.delivery.origin.is_some_and(|o| o.0 == *id) && *channel == child.delivery.channel)
     };
-    let arrivals: Vec<Arrival<'_>> =
-        children.iter().filter(|(_, child)| missing(child)).map(|(event, prepared)| Arrival { event: *event, prepared, now: heard.now }).collect();
+    let arrivals: Vec<Arrival<'_>> = children
+        .iter()
+        .filter(|(_, child)| missing(child))
+        .map(|(event, prepared)| Arrival { event: *event, prepared, now: heard.now, key: None })
+        .collect();
     if arrivals.is_empty() {
         return Ok(Some(Vec::new()));
     }
