@@ -17,7 +17,7 @@ use crate::config::{self, LoadOptions, Loaded, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions, cluster, keeper, receipts};
 use crate::http::door::{Certificates, Door};
 use crate::http::{self, HttpSettings};
-use crate::metrics::Metrics;
+use crate::metrics::{Count, Metrics};
 use crate::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use crate::traces::Traces;
 use reload::Reloader;
@@ -42,6 +42,8 @@ pub struct AppOptions {
     pub watch: bool,
     /// Where spans go.
     pub traces: Traces,
+    /// Lines of the log that were lost, as whoever writes it counts them.
+    pub lost_lines: Count,
     /// Wait for another process to let go of the store instead of failing.
     pub wait_for_store: bool,
 }
@@ -56,6 +58,7 @@ impl AppOptions {
             clock: Clock::system(),
             watch: true,
             traces: Traces::default(),
+            lost_lines: Count::default(),
             wait_for_store: true,
         }
     }
@@ -114,7 +117,7 @@ impl App {
             loaded.plan.link_key = key.clone();
         }
         let http = loaded.http.clone();
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::new(Metrics::counting(options.lost_lines.clone()));
         metrics.reloaded(true, options.clock.now_ms() as f64 / 1000.0);
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let node = format!("{}-{}-{}", host.trim(), std::process::id(), options.clock.now_ms());

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::AppOptions;
 use crate::channel::kit::HttpClients;
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
+use crate::delivery::supervise::Supervision;
 use crate::delivery::{Alarm, Engine};
 use crate::http::door::Certificates;
 use crate::http::{self, HttpSettings};
@@ -165,6 +166,11 @@ impl Reloader {
 
 /// Looks at the files' contents (not at file events: Kubernetes swaps links, network file systems send none).
 pub(super) async fn watch(reloader: Arc<Reloader>, cancel: CancellationToken) {
+    let mut supervision = Supervision::of("watcher", &reloader.engine.shared);
+    while !supervision.run(looks(&reloader, &cancel), "", &cancel).await {}
+}
+
+async fn looks(reloader: &Arc<Reloader>, cancel: &CancellationToken) -> bool {
     let mut files = reloader.watched();
     let look = |files: Vec<PathBuf>| tokio::task::spawn_blocking(move || config::fingerprint(&files));
     let mut seen = look(files.clone()).await.ok();
@@ -173,7 +179,7 @@ pub(super) async fn watch(reloader: Arc<Reloader>, cancel: CancellationToken) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = cancel.cancelled() => return,
+            () = cancel.cancelled() => return true,
             _ = tick.tick() => {}
         }
         // A reload by hand may have read other files.

@@ -6,6 +6,7 @@ mod explain;
 mod health;
 mod import;
 mod init;
+mod logging;
 mod online;
 mod password;
 mod payloads;
@@ -20,6 +21,7 @@ mod shell;
 mod simulate;
 mod transfer;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -119,7 +121,8 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
-            anstream::eprintln!("{error:#}");
+            // Nobody may read it; that is no reason to end in another way.
+            let _ = writeln!(anstream::stderr(), "{error:#}");
             ExitCode::FAILURE
         }
     }

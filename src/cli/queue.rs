@@ -23,7 +23,8 @@ pub enum QueueCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Send again what is dead, dropped, skipped, expired or unknown, with the templates as they are now.
+    /// Send again what is dead, dropped, skipped, expired or unknown, with the templates as they are now; what is muted or waits for its next try goes when
+    /// its turn comes.
     Retry(Which),
     /// End deliveries for good.
     Drop {

@@ -1,24 +1,16 @@
 //! `watchfire serve`.
 
-use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::logging::{self, LogFormat};
 use super::{Common, Outcome, service};
 use crate::app::{App, AppOptions, DRAIN};
+use crate::metrics::Count;
 use crate::traces::Traces;
-
-/// How logs are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    /// For people.
-    Pretty,
-    /// One JSON object a line.
-    Json,
-}
 
 /// Options of `serve`.
 #[derive(Debug, Default, Args)]
@@ -36,16 +28,19 @@ pub struct ServeArgs {
 
 /// Serves until SIGTERM or SIGINT; a second one stops at once. SIGHUP reloads.
 pub fn run(common: &Common, args: &ServeArgs) -> anyhow::Result<Outcome> {
-    logging(args);
+    let lost = Count::default();
+    let log = logging::start(args.log_format, &args.log, lost.clone())?;
     // Before anything opens files of its own: passed sockets are known by their number.
     let socket = service::passed_socket()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let drained = runtime.block_on(serve(common, args, socket))?;
+    let drained = runtime.block_on(serve(common, args, socket, lost));
     runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(log);
+    let drained = drained?;
     Ok(if drained { Outcome::Fine } else { Outcome::Failed })
 }
 
-async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>) -> anyhow::Result<bool> {
+async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>, lost_lines: Count) -> anyhow::Result<bool> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     let mut hup = signal(SignalKind::hangup())?;
@@ -54,7 +49,7 @@ async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>) -
         tracing::error!("{error}; alerts are delivered without traces");
         Traces::default()
     });
-    let options = AppOptions { traces, listen: common.listen.clone(), socket, watch: !args.no_watch, ..AppOptions::new(&common.config) };
+    let options = AppOptions { traces, listen: common.listen.clone(), socket, watch: !args.no_watch, lost_lines, ..AppOptions::new(&common.config) };
     // Waiting for another process to let go of the store may take long: life is shown from here on.
     let watchdog = service::watchdog();
     let app = App::start(options).await?;
@@ -91,16 +86,4 @@ async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>) -
         watchdog.abort();
     }
     Ok(drained)
-}
-
-fn logging(args: &ServeArgs) {
-    use tracing_subscriber::EnvFilter;
-    let filter = if args.log.is_empty() { EnvFilter::new("info") } else { EnvFilter::new(&args.log) };
-    let terminal = std::io::stderr().is_terminal();
-    let format = args.log_format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    match format {
-        LogFormat::Pretty => builder.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
-    }
 }

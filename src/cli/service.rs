@@ -60,7 +60,8 @@ pub fn watchdog() -> Option<JoinHandle<()>> {
         let mut tick = tokio::time::interval(interval.max(Duration::from_millis(10)));
         loop {
             tick.tick().await;
-            tell(&[NotifyState::Watchdog]);
+            // A manager that does not read blocks its writer, which must not be a thread that delivers.
+            let _ = tokio::task::spawn_blocking(|| tell(&[NotifyState::Watchdog])).await;
         }
     }))
 }

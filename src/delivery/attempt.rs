@@ -92,6 +92,13 @@ impl Step {
     }
 
     async fn step(self, mut job: Job, marked: &mut Vec<LaneId>) -> Finished {
+        #[cfg(test)]
+        assert!(!self.shared.crash_step.swap(false, Ordering::AcqRel), "a step that was made to fail");
+        if job.pages_stored
+            && let Err(error) = self.fetch_pages(&mut job).await
+        {
+            return self.give_back(job, &error).await;
+        }
         if job.pages.is_empty() {
             let alone = match self.read(&mut job, marked).await {
                 Ok(alone) => alone,
@@ -212,6 +219,7 @@ impl Step {
             job.closing.append(&mut finished.lanes);
         }
         job.lay_out(&self.channel);
+        job.weigh(&self.shared.budget);
         None
     }
 
@@ -491,6 +499,7 @@ impl Step {
         let wait = job.next_due().map_or(0, |due| (due - now).max(0));
         job.due = self.shared.clock.instant() + Duration::from_millis(wait as u64).min(super::policy::CAP);
         let lanes = std::mem::take(&mut job.closing);
+        job.slim(&self.shared.budget);
         Finished { job: Some(job), lanes, ..Finished::default() }
     }
 

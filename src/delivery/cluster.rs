@@ -12,6 +12,7 @@ use crate::store::{Beat, CellState, DeliveryDetail, NodeRow, State, StoreError, 
 use super::alarm::Alarm;
 use super::engine::{Engine, Shared};
 use super::job::{Caller, DirectOutcome};
+use super::supervise::Supervision;
 
 /// How often a node shows that it is alive and renews its leases.
 const BEAT: Duration = Duration::from_secs(1);
@@ -26,6 +27,11 @@ const ASK: Duration = Duration::from_millis(100);
 /// Beats until cancelled. During a stop it goes on renewing, so that what is under way can be finished.
 pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
     let mut hints = engine.shared.store.hints();
+    let mut supervision = Supervision::of("nodes", &engine.shared);
+    while !supervision.run(beats(&engine, &mut hints, &cancel), "", &cancel).await {}
+}
+
+async fn beats(engine: &Engine, hints: &mut Option<tokio::sync::mpsc::Receiver<OutletKey>>, cancel: &CancellationToken) -> bool {
     let mut tick = tokio::time::interval(BEAT);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut differ = false;
@@ -35,17 +41,17 @@ pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
         tokio::select! {
             () = cancel.cancelled() => break,
             // Before its outlets are free, so that the others know whose they are when they are.
-            Ok(()) = stop.changed(), if !left => left = leave(&engine).await,
-            Some(outlet) = next(&mut hints) => engine.hint(&outlet),
+            Ok(()) = stop.changed(), if !left => left = leave(engine).await,
+            Some(outlet) = next(hints) => engine.hint(&outlet),
             _ = tick.tick() => {
                 if engine.stopping() && !left {
-                    left = leave(&engine).await;
+                    left = leave(engine).await;
                 }
                 let silent = || Err(StoreError::Unavailable("the database does not answer".into()));
-                match tokio::time::timeout(PATIENCE, beat(&engine, left)).await.unwrap_or_else(|_| silent()) {
+                match tokio::time::timeout(PATIENCE, beat(engine, left)).await.unwrap_or_else(|_| silent()) {
                     Ok(nodes) => {
                         engine.shared.store_checked(&Ok(()));
-                        plans(&engine, &nodes, &mut differ);
+                        plans(engine, &nodes, &mut differ);
                     }
                     Err(error) => engine.shared.store_failed(&error),
                 }
@@ -53,8 +59,9 @@ pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
         }
     }
     if engine.stopping() && !left {
-        leave(&engine).await;
+        leave(engine).await;
     }
+    true
 }
 
 /// Says that this node goes: until then the others leave it its share of the outlets, and for as long as a lease lasts if it says nothing.

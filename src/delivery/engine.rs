@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::metrics::Metrics;
@@ -17,13 +18,17 @@ use crate::traces::Traces;
 
 use super::alarm::Alarm;
 use super::clock::Clock;
+use super::fallback::Falling;
+pub use super::handle::{Handle, OutletState};
+use super::handle::{Orders, supervised};
 use super::heartbeat::{Heard, HeartbeatState};
 use super::heavy::Heavy;
 use super::intake::HandMute;
 use super::job::{DirectOutcome, Job};
+use super::lanes::{Budget, weight_of};
 use super::outcome::{Next, Outcome};
 use super::plan::{ChannelPlan, Plan};
-use super::runner::{Command, Runner};
+use super::runner::Command;
 
 /// Commands that may wait for a runner; what does not fit is read from the store.
 const QUEUE: usize = 4096;
@@ -42,75 +47,6 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         Self { lease: Duration::from_secs(8), leased: false, traces: Traces::default() }
-    }
-}
-
-/// What a runner shows of its outlet.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OutletState {
-    /// How long it still pauses, milliseconds.
-    pub paused_ms: i64,
-    /// Why it is held.
-    pub held: Option<String>,
-    /// Whether the breaker is open.
-    pub breaker_open: bool,
-    /// Steps under way.
-    pub under_way: usize,
-    /// Lanes in memory.
-    pub lanes: usize,
-    /// Bytes in memory.
-    pub weight: usize,
-}
-
-/// How others reach a runner.
-#[derive(Debug)]
-pub struct Handle {
-    commands: mpsc::Sender<Command>,
-    /// A command did not fit: look at the store.
-    pub(super) dirty: AtomicBool,
-    pub(super) kicked: Notify,
-    /// Another process accepted something for the outlet: look at the store.
-    pub(super) hinted: AtomicBool,
-    /// What is stored for the outlet was moved there: start over from the store.
-    pub(super) over: AtomicBool,
-    /// Channels that a reload moved away while something was under way here: to be brought home when it has ended.
-    pub(super) leaving: Mutex<Vec<Arc<str>>>,
-    orders: Mutex<Orders>,
-    state: Mutex<OutletState>,
-}
-
-/// What a runner is to do about its outlet on a store that several nodes share.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Orders {
-    /// Whether this node is to own it.
-    pub wanted: bool,
-    /// What the last renewal gave: until when (`None`: another node owns it), and when it was asked for.
-    pub lease: Option<(Option<Instant>, Instant)>,
-}
-
-impl Handle {
-    fn tell(&self, command: Command) {
-        if self.commands.try_send(command).is_err() {
-            self.dirty.store(true, Ordering::Release);
-            self.kicked.notify_one();
-        }
-    }
-
-    pub(super) fn orders(&self) -> Orders {
-        *lock(&self.orders)
-    }
-
-    fn order(&self, change: impl FnOnce(&mut Orders)) {
-        change(&mut lock(&self.orders));
-        self.kicked.notify_one();
-    }
-
-    pub(super) fn under_way(&self) -> usize {
-        lock(&self.state).under_way
-    }
-
-    pub(super) fn show(&self, state: OutletState) {
-        *lock(&self.state) = state;
     }
 }
 
@@ -138,14 +74,21 @@ pub struct Shared {
     /// What is queued for runners that do not run yet.
     pub(super) unstarted: Mutex<HashMap<OutletKey, mpsc::Receiver<Command>>>,
     names: Mutex<HashMap<String, Arc<str>>>,
+    /// The memory that waiting deliveries may take, over all outlets.
+    pub(super) budget: Arc<Budget>,
     mutes: ArcSwap<HashMap<String, HandMute>>,
     pub(super) heard: Heard,
     heartbeats: ArcSwap<Vec<HeartbeatState>>,
     store_ok: watch::Sender<bool>,
     alarms: mpsc::Sender<Alarm>,
     full: AtomicBool,
+    /// What stalls, and when that was looked at.
+    stalled: Mutex<(Vec<String>, Option<Instant>)>,
     leads: AtomicBool,
     seed: std::sync::atomic::AtomicU64,
+    /// The next step to begin is to fail.
+    #[cfg(test)]
+    pub(super) crash_step: AtomicBool,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -169,6 +112,19 @@ impl Shared {
                 tracing::info!("the store is below retention.max_size again");
             }
         }
+    }
+
+    pub(super) fn set_stalled(&self, reasons: Vec<String>, at: Instant) {
+        *lock(&self.stalled) = (reasons, Some(at));
+    }
+
+    /// Why something that is due is not sent though nothing keeps it from being sent; empty when all is well.
+    pub fn stalled(&self) -> Vec<String> {
+        let (mut reasons, looked_at) = lock(&self.stalled).clone();
+        if looked_at.is_some_and(|at| self.clock.instant().saturating_duration_since(at) > super::stalled::BOUND) && *self.store_ok.borrow() {
+            reasons.push("nobody has looked for what stands still lately: the task that keeps the house shows no sign of life".into());
+        }
+        reasons
     }
 
     /// Whether outcomes can be stored; changes are awaited.
@@ -205,6 +161,10 @@ impl Shared {
     /// Channels muted by hand.
     pub fn mutes(&self) -> Arc<HashMap<String, HandMute>> {
         self.mutes.load_full()
+    }
+
+    pub(super) fn set_mutes(&self, mutes: HashMap<String, HandMute>) {
+        self.mutes.store(Arc::new(mutes));
     }
 
     /// How the heartbeats stand, as of the last round.
@@ -350,7 +310,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn outlet_held(&self, outlet: &OutletKey, reason: &str) {
+    pub(super) fn outlet_held(self: &Arc<Self>, outlet: &OutletKey, reason: &str) {
+        self.fall_back_at_once(outlet, reason);
         tracing::error!(%outlet, reason, "the outlet is held: its configuration does not work; it is tried again with growing pauses, and at once after a reload");
         for channel in self.plan.load().channels.values().filter(|c| c.outlet == *outlet) {
             self.alarm(Alarm::Held { channel: channel.name.clone(), reason: reason.to_owned() });
@@ -378,6 +339,8 @@ pub struct Engine {
     /// What its runners share.
     pub shared: Arc<Shared>,
     stop: watch::Sender<bool>,
+    /// The same, for those who may be waiting for something else.
+    stopped: CancellationToken,
     runners: TaskTracker,
 }
 
@@ -408,16 +371,21 @@ impl Engine {
             handles: Mutex::default(),
             unstarted: Mutex::default(),
             names: Mutex::default(),
+            budget: Budget::new(super::lanes::ALL),
             mutes: ArcSwap::default(),
             heard: Heard::default(),
             heartbeats: ArcSwap::default(),
             store_ok: watch::Sender::new(true),
             alarms,
             full: AtomicBool::new(false),
+            stalled: Mutex::default(),
             leads: AtomicBool::new(true),
             seed: seed.into(),
+            #[cfg(test)]
+            crash_step: AtomicBool::new(false),
         };
-        let engine = Self { shared: Arc::new(shared), stop: watch::Sender::new(false), runners: TaskTracker::new() };
+        let engine =
+            Self { shared: Arc::new(shared), stop: watch::Sender::new(false), stopped: CancellationToken::new(), runners: TaskTracker::new() };
         engine.open(&engine.shared.plan.load());
         (engine, alarm_rx)
     }
@@ -438,6 +406,7 @@ impl Engine {
                 hinted: AtomicBool::new(false),
                 over: AtomicBool::new(false),
                 leaving: Mutex::default(),
+                falling: Falling::default(),
                 orders: Mutex::new(Orders { wanted: !self.shared.leased, lease: None }),
                 state: Mutex::default(),
             });
@@ -466,11 +435,11 @@ impl Engine {
             }
         }
         self.refresh_mutes().await?;
+        self.settle_mutes().await?;
         let unstarted = std::mem::take(&mut *lock(&self.shared.unstarted));
         for (outlet, queued) in unstarted {
             let Some(handle) = lock(&self.shared.handles).get(&outlet).cloned() else { continue };
-            let runner = Runner::new(self.shared.clone(), outlet, handle, queued, self.stop.subscribe());
-            self.runners.spawn(runner.run());
+            self.runners.spawn(supervised(self.shared.clone(), outlet, handle, queued, self.stopped.clone(), self.stop.subscribe()));
         }
         Ok(())
     }
@@ -490,13 +459,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Reads the channels muted by hand.
-    pub async fn refresh_mutes(&self) -> Result<(), StoreError> {
-        let mutes = self.shared.store.mutes().await?;
-        let map = mutes.into_iter().map(|m| (m.channel, HandMute { until: m.until, reason: m.reason })).collect();
-        self.shared.mutes.store(Arc::new(map));
-        self.tell_all(|| Command::Mutes);
-        Ok(())
+    /// Makes the runner of an outlet read what waits anew.
+    pub(super) fn tell_to_forget(&self, outlet: &OutletKey) {
+        if let Some(handle) = lock(&self.shared.handles).get(outlet) {
+            handle.tell(Command::Forget);
+        }
     }
 
     /// Makes every runner read what waits anew (after deliveries were moved or dropped by hand).
@@ -508,8 +475,12 @@ impl Engine {
     pub fn offer(&self, waiting: Vec<(OutletKey, Waiting)>) {
         for (outlet, delivery) in waiting {
             let handle = lock(&self.shared.handles).get(&outlet).cloned();
-            if let Some(handle) = handle {
-                handle.tell(Command::Offer(Box::new(delivery)));
+            let Some(handle) = handle else { continue };
+            if let Some(share) = self.shared.budget.take(weight_of(&delivery)) {
+                handle.tell(Command::Offer(Box::new(delivery), share));
+            } else if delivery.state == State::Waiting {
+                let (lane, rank, born_at) = (delivery.lane, delivery.rank, delivery.born_at);
+                handle.tell(Command::Poke { lane, channel: self.shared.name(&delivery.channel), rank, born_at });
             }
         }
     }
@@ -582,10 +553,26 @@ impl Engine {
     /// Stops: nothing new starts, what is under way is finished until `deadline`; the rest stays on disk. `false` when the deadline cut something off.
     pub async fn stop(&self, deadline: Instant) -> bool {
         self.stop.send_replace(true);
+        self.stopped.cancel();
         self.runners.close();
         let done = tokio::time::timeout_at(deadline, self.runners.wait()).await.is_ok();
         self.shared.tracker.close();
         done && tokio::time::timeout_at(deadline, self.shared.tracker.wait()).await.is_ok()
+    }
+
+    /// Makes the next step that begins panic.
+    #[cfg(test)]
+    pub fn crash_a_step(&self) {
+        self.shared.crash_step.store(true, Ordering::Release);
+    }
+
+    /// Makes one of the runners panic.
+    #[cfg(test)]
+    pub fn crash_a_runner(&self, which: usize) {
+        let handles: Vec<_> = lock(&self.shared.handles).values().cloned().collect();
+        if let Some(handle) = handles.get(which % handles.len().max(1)) {
+            handle.tell(Command::Crash);
+        }
     }
 
     fn tell_all(&self, command: impl Fn() -> Command) {

@@ -145,6 +145,6 @@ impl Runner {
         self.split.clear();
         self.running.clear();
         self.unknown.clear();
-        self.lanes = Lanes::default();
+        self.lanes = Lanes::new(self.shared.budget.clone());
     }
 }

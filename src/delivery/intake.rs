@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::ingest::{lane_group, short_fingerprint};
 use crate::model::{Alert, DeliveryId, Event, Status, hash_hex};
 use crate::route::{Muted, Router};
-use crate::store::{Mode, NewDelivery, Report, State, TargetRecord};
+use crate::store::{BY_HAND, BY_INTERVAL, Mode, NewDelivery, Report, State, TargetRecord};
 
 use super::plan::{ChannelPlan, Plan};
 
@@ -57,7 +57,7 @@ const GROUPS: usize = 500;
 /// How a mute without a known end is told.
 pub const NO_END: &str = "with no end in sight";
 /// How long a mute without a known end defers: it is looked at again then.
-const OPEN_END: i64 = 86_400_000;
+pub(super) const OPEN_END: i64 = 86_400_000;
 
 impl Intake<'_> {
     /// The deliveries of an event, in the order of their first alert.
@@ -134,15 +134,15 @@ impl Intake<'_> {
             let when = muted.until.map_or_else(|| NO_END.to_owned(), |t| format!("until {t}"));
             // An end is looked at when the mute is over: that of something that was told before is told.
             if muted.drop && alert.status == Status::Firing {
-                return Fate::Skip { why: format!("muted by time interval `{}` {when} (`muted: drop`)", muted.by).into() };
+                return Fate::Skip { why: format!("{BY_INTERVAL}`{}` {when} (`muted: drop`)", muted.by).into() };
             }
             let until = until.unwrap_or_else(|| self.at.as_millisecond() + OPEN_END);
-            return Fate::Defer { until, why: format!("muted by time interval `{}` {when}", muted.by) };
+            return Fate::Defer { until, why: format!("{BY_INTERVAL}`{}` {when}", muted.by) };
         }
         if let Some(mute) = self.mutes.get(&*channel.name)
             && mute.until > self.at.as_millisecond()
         {
-            return Fate::Defer { until: mute.until, why: format!("channel muted by hand: {}", mute.reason) };
+            return Fate::Defer { until: mute.until, why: format!("{BY_HAND}{}", mute.reason) };
         }
         Fate::Send
     }

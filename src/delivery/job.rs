@@ -10,8 +10,13 @@ use crate::model::{AttemptId, DeliveryId, LaneId, MessageId, Page, Receipt, Reci
 use crate::store::{Cell, CellState, NewMessage, OpenMessage, Waiting};
 use crate::template::MessageKind;
 
-use super::lanes::{Read, Taken};
+use super::lanes::{Budget, Read, Share, Taken, page_weight, weight_of};
 use super::plan::ChannelPlan;
+
+/// What a cell takes in memory, about.
+const CELL: usize = 200;
+/// Contexts of traces that are kept without their events.
+const TRACES: usize = 33;
 
 /// How a direct call ended.
 #[derive(Debug)]
@@ -84,12 +89,17 @@ pub struct Job {
     pub due: Instant,
     /// The direct call that waits for it.
     pub caller: Option<Caller>,
+    /// The bytes of memory that it takes.
+    pub shares: Vec<Share>,
+    /// Its pages were left to the store while it waits for its next try.
+    pub pages_stored: bool,
 }
 
 impl Job {
     /// A message to be composed from what was taken of lanes.
     pub fn of_lanes(channel: Arc<str>, kind: MessageKind, mut lanes: Vec<Taken>, now: Instant, now_ms: i64) -> Self {
         let members = lanes.iter_mut().flat_map(|t| std::mem::take(&mut t.members)).collect();
+        let shares = lanes.iter_mut().flat_map(|t| std::mem::take(&mut t.shares)).collect();
         Self {
             id: MessageId::new(),
             channel,
@@ -114,6 +124,8 @@ impl Job {
             fixed: false,
             due: now,
             caller: None,
+            shares,
+            pages_stored: false,
         }
     }
 
@@ -134,6 +146,32 @@ impl Job {
         }
     }
 
+    /// Counts what it takes in memory, which it has whatever is left: what is under way must go on.
+    pub fn weigh(&mut self, budget: &Arc<Budget>) {
+        let members: usize = self.members.iter().chain(&self.back).map(weight_of).sum();
+        let pages: usize = self.pages.iter().map(page_weight).sum();
+        self.shares = vec![budget.overdraw(members + pages + self.cells.len() * CELL)];
+    }
+
+    /// Leaves to the store what it has and only a retry needs: the bodies of events, and the pages when memory is short.
+    pub fn slim(&mut self, budget: &Arc<Budget>) {
+        if self.stored && self.caller.is_none() {
+            for member in &mut self.members {
+                if let Some(event) = member.event.take()
+                    && !event.trace.is_empty()
+                    && self.kept_traces.len() < TRACES
+                {
+                    self.kept_traces.push(event.trace.clone());
+                }
+            }
+            if budget.is_short() && !self.pages.is_empty() {
+                self.pages = Arc::default();
+                self.pages_stored = true;
+            }
+        }
+        self.weigh(budget);
+    }
+
     /// A direct call.
     pub fn of_call(channel: Arc<str>, member: Waiting, caller: Caller, now: Instant, now_ms: i64) -> Self {
         Self { members: vec![member], caller: Some(caller), ..Self::of_lanes(channel, MessageKind::Single, Vec::new(), now, now_ms) }
@@ -148,7 +186,7 @@ impl Job {
         let mut lanes: Vec<Taken> = Vec::new();
         for member in &open.members {
             if !lanes.iter().any(|t| t.lane == member.lane) {
-                lanes.push(Taken { lane: member.lane, members: Vec::new(), read_after: None });
+                lanes.push(Taken { lane: member.lane, members: Vec::new(), shares: Vec::new(), read_after: None });
             }
         }
         Self {
@@ -176,6 +214,8 @@ impl Job {
             fixed: true,
             due: now,
             caller: None,
+            shares: Vec::new(),
+            pages_stored: false,
         }
     }
 

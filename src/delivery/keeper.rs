@@ -7,39 +7,58 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{MoveTo, Retention, State, StoreError};
+use crate::store::{Retention, State, StoreError};
 
 use super::alarm::{Alarm, AlarmDesk};
 use super::engine::Engine;
 use super::heartbeat::{self, Watch};
 use super::plan::Plan;
+use super::stalled::Stalls;
+use super::supervise::Supervision;
 
 /// How often gauges, alarms and fallbacks are looked at.
 const ROUND: Duration = Duration::from_secs(5);
+/// What is deferred is judged anew every so many rounds.
+const MUTES: u64 = 6;
 /// Events purged in one transaction, and how many such steps a round may take.
 const PURGE_STEP: usize = 100;
 const PURGE_STEPS: usize = 100;
-/// Deliveries copied to a fallback in one transaction.
-const FALLBACK_STEP: usize = 500;
 
 /// Runs the rounds until cancelled.
 pub async fn keep(engine: Arc<Engine>, mut alarms: mpsc::Receiver<Alarm>, cancel: CancellationToken) {
+    let mut supervision = Supervision::of("keeper", &engine.shared);
+    while !supervision.run(rounds(&engine, &mut alarms, &cancel), "", &cancel).await {}
+}
+
+async fn rounds(engine: &Engine, alarms: &mut mpsc::Receiver<Alarm>, cancel: &CancellationToken) -> bool {
     let mut desk = AlarmDesk::default();
     let mut late: BTreeSet<String> = BTreeSet::new();
     let mut orphans: BTreeSet<String> = BTreeSet::new();
     let mut disk_ok = true;
     let mut watch = Watch::default();
+    let mut rounds = 0u64;
+    let mut stalls = Stalls::default();
     let mut round = tokio::time::interval(ROUND);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = cancel.cancelled() => return,
-            Some(alarm) = alarms.recv() => tell(&engine, &mut desk, &alarm).await,
+            () = cancel.cancelled() => return true,
+            Some(alarm) = alarms.recv() => tell(engine, &mut desk, &alarm).await,
             _ = round.tick() => {
-                if let Err(error) = one_round(&engine, &mut late, &mut orphans).await {
+                // What was routed by a mute of before and stored after it had changed waits for the wrong time.
+                rounds += 1;
+                if rounds.is_multiple_of(MUTES) && engine.shared.leads()
+                    && let Err(error) = engine.settle_mutes().await
+                {
                     engine.shared.store_failed(&error);
                 }
-                if let Err(error) = heartbeat::round(&engine, &mut watch).await {
+                if let Err(error) = one_round(engine, &mut late, &mut orphans).await {
+                    engine.shared.store_failed(&error);
+                }
+                if let Err(error) = heartbeat::round(engine, &mut watch).await {
+                    engine.shared.store_failed(&error);
+                }
+                if let Err(error) = engine.look_for_stalls(&mut stalls).await {
                     engine.shared.store_failed(&error);
                 }
                 let works = engine.shared.store.check().await;
@@ -85,7 +104,8 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
         shared.metrics.oldest(&channel.name, age);
         let state = engine.outlet_state(&channel.outlet);
         shared.metrics.outlet(&channel.name, Duration::from_millis(state.paused_ms.max(0) as u64), state.held.is_some());
-        if let Some(outlet) = stats.outlets.iter().find(|o| o.key == channel.outlet) {
+        let stored = stats.outlets.iter().find(|o| o.key == channel.outlet);
+        if let Some(outlet) = stored {
             let this_month = outlet.month == super::month(now);
             shared.metrics.month(&channel.name, if this_month { outlet.month_sent } else { 0 });
         }
@@ -100,11 +120,13 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
                 shared.alarm(Alarm::BacklogOver { channel: channel.name.to_string() });
             }
         }
-        let wait = if state.held.is_some() { Some(Duration::ZERO) } else { channel.fallback_after };
+        // Its owner, maybe another node, copies at once what waits on a held outlet; this is the net under it.
+        let held = state.held.as_deref().or(stored.and_then(|outlet| outlet.held.as_deref()));
+        let wait = if held.is_some() { Some(Duration::ZERO) } else { channel.fallback_after };
         if let (Some(wait), Some((first, rest))) = (wait, channel.fallback.split_first())
             && born.is_some_and(|b| now - b >= wait.as_millis() as i64)
         {
-            fall_back(engine, &plan, &channel.name, now - wait.as_millis() as i64, first, rest, state.held.as_deref()).await?;
+            shared.fall_back(&plan, &channel.name, now - wait.as_millis() as i64, first, rest, held).await?;
         }
     }
     if !shared.leads() {
@@ -127,30 +149,6 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
         }
     }
     purge(engine, &plan, now, stats.bytes).await
-}
-
-async fn fall_back(
-    engine: &Engine,
-    plan: &Plan,
-    channel: &str,
-    before: i64,
-    first: &str,
-    rest: &[String],
-    held: Option<&str>,
-) -> Result<(), StoreError> {
-    let Some(to) = plan.channel(first) else { return Ok(()) };
-    let reason = match held {
-        Some(why) => format!("fallback of `{channel}`, which is held: {why}"),
-        None => format!("fallback of `{channel}`, where it waits too long"),
-    };
-    let to = MoveTo { channel: first.to_owned(), outlet: to.outlet.clone(), fallback: rest.to_vec() };
-    loop {
-        let made = engine.shared.store.fall_back(channel, before, to.clone(), &reason, FALLBACK_STEP, engine.shared.clock.now_ms()).await?;
-        engine.shared.hand_over(&made);
-        if made.len() < FALLBACK_STEP {
-            return Ok(());
-        }
-    }
 }
 
 async fn purge(engine: &Engine, plan: &Plan, now: i64, bytes: u64) -> Result<(), StoreError> {

@@ -1,13 +1,15 @@
 //! How a runner looks at the store: for lanes when memory runs low, and, from time to time, whether memory and store agree.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::model::MessageId;
+use crate::store::Sought;
 
-use super::lanes::MAX_LANES;
+use super::lanes::{AHEAD, FEW_LANES, MAX_LANES};
 use super::runner::{CALLED, LOOK_AGAIN, LOOK_AGAIN_SHARED, LoadResult, REFILL, Runner};
 
 impl Runner {
@@ -25,16 +27,33 @@ impl Runner {
             self.look_for_strays(now);
         }
         self.look_at = now + if self.shared.leased() { LOOK_AGAIN_SHARED } else { LOOK_AGAIN };
+        let now_ms = self.shared.clock.now_ms();
+        let mutes = self.muted(now_ms);
+        // What a mute holds back is looked for when it ends.
+        if let Some(end) = mutes.iter().map(|(_, until)| *until).min() {
+            self.look_at = self.look_at.min(now + Duration::from_millis((end - now_ms).max(1) as u64));
+        }
         self.refill_at = now + LOOK_AGAIN;
         self.lanes.left = false;
         let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
         self.called.retain(|_, at| now.duration_since(*at) < CALLED);
-        let (limit, mut known) = (MAX_LANES, self.lanes.known());
-        known.extend(self.called.keys());
+        let limit = if self.shared.budget.is_short() { FEW_LANES } else { MAX_LANES };
+        self.lanes.shed();
+        let mut except = self.lanes.known(now);
+        except.extend(self.called.keys());
+        let muted = mutes.into_iter().map(|(name, _)| name.to_string()).collect();
+        let sought = Sought { due_by: now_ms + AHEAD.as_millis() as i64, except, muted, limit };
         self.loading.spawn(async move {
             let open = if regular { Some(shared.store.open_messages(&outlet).await?) } else { None };
-            Ok((shared.store.lanes_ready(&outlet, &known, limit).await?, limit, open))
+            Ok((shared.store.lanes_ready(&outlet, sought).await?, limit, open))
         });
+    }
+
+    /// The outlet's channels that are muted by hand, and until when.
+    fn muted(&self, now_ms: i64) -> Vec<(Arc<str>, i64)> {
+        let plan = self.shared.plan.load();
+        let mine = plan.channels.values().filter(|channel| channel.outlet == self.outlet);
+        mine.filter_map(|channel| Some((channel.name.clone(), self.shared.muted_until(&channel.name, now_ms)?))).collect()
     }
 
     pub(super) fn loaded(&mut self, loaded: LoadResult) {

@@ -12,7 +12,9 @@ pub mod cluster;
 mod compose;
 pub mod engine;
 mod excerpt;
+mod fallback;
 mod fold;
+mod handle;
 pub mod heartbeat;
 pub mod heavy;
 mod hold;
@@ -25,6 +27,7 @@ pub mod links;
 mod look;
 #[cfg(test)]
 mod model;
+mod mutes;
 mod outcome;
 mod pace;
 mod payload;
@@ -34,10 +37,13 @@ mod reading;
 pub mod receipts;
 mod runner;
 pub mod simulate;
+pub mod stalled;
+pub mod supervise;
 mod tenure;
 #[cfg(test)]
 mod testing;
 mod told;
+mod turn;
 
 pub use accept::CallError;
 pub use alarm::Alarm;

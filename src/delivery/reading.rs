@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::{Event, EventId, LaneId};
-use crate::store::{StoreError, Waiting};
+use crate::store::{State, StoreError, Waiting};
 use crate::template::MessageKind;
 
 use super::attempt::{READ, Step};
@@ -16,6 +16,8 @@ use super::lanes::{Read, is_large};
 
 /// So often a message is begun without an end before it is sent in short.
 const DEATHS: u32 = 3;
+/// What is muted for so much longer (milliseconds) is read with what is due: clocks round.
+const SOON: i64 = 1000;
 /// Deliveries in a digest whose bodies are read so that each of their alerts is named.
 const NAMED: usize = 400;
 /// Severities (rank) whose alerts a digest names one by one.
@@ -28,9 +30,15 @@ impl Step {
         let digest = job.kind == MessageKind::Digest;
         for taken in &mut job.lanes {
             let Some(after) = taken.read_after.take() else { continue };
-            let found = store.waiting(taken.lane, after, READ, if digest { 0 } else { LARGE }).await?;
+            let due_by = self.shared.clock.now_ms() + SOON;
+            let mut found = store.waiting(taken.lane, after, READ, if digest { 0 } else { LARGE }, due_by).await?;
             let to = found.last().map_or(after, |w| w.lane_seq);
             job.reads.push(Read { lane: taken.lane, to, more: found.len() == READ });
+            if found.iter().any(|w| w.state == State::Deferred && w.firing > 0) {
+                // What resolved goes with what fired, though its own mute may end later: else the firing would be told and its end only recorded.
+                let all = store.waiting(taken.lane, after, READ, 0, i64::MAX).await?;
+                found.extend(all.into_iter().filter(|w| w.state == State::Deferred && w.firing == 0 && w.due_at > due_by && w.due_at > w.born_at));
+            }
             job.unjudged.extend(found.iter().map(|w| w.id));
             job.members.extend(found);
         }
@@ -43,12 +51,26 @@ impl Step {
         } else {
             job.members.sort_by_key(|m| m.lane_seq);
         }
+        // A read that failed half way leaves in memory what the next one reads again.
+        job.members.dedup_by_key(|m| m.id);
         if job.caller.is_none() && self.mark(job, marked).await? {
             // Nothing of it is read or rendered any more but its columns.
             job.members.iter_mut().for_each(|member| member.event = None);
             return Ok(None);
         }
-        self.load(job, true).await
+        let alone = self.load(job, true).await?;
+        job.weigh(&self.shared.budget);
+        Ok(alone)
+    }
+
+    /// Reads the pages that were left to the store.
+    pub(super) async fn fetch_pages(&self, job: &mut Job) -> Result<(), StoreError> {
+        let gone = || StoreError::Invalid(format!("message {} is not stored any more", job.id));
+        let stored = self.shared.store.message(job.id).await?.ok_or_else(gone)?;
+        job.pages = Arc::new(stored.pages);
+        job.pages_stored = false;
+        job.weigh(&self.shared.budget);
+        Ok(())
     }
 
     /// Marks what an earlier process may have died at; gives whether that happened too often.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::channel::{Counted, Limit, Probe};
-use crate::model::{ErrorKind, LaneId, MessageId, OutletKey, Recipient};
+use crate::channel::{Counted, Probe};
+use crate::model::{ErrorKind, LaneId, MessageId, OutletKey};
 use crate::store::{Claim, Fence, LaneHead, Mode, Owned, StoreError, Waiting};
 use crate::template::MessageKind;
 
@@ -19,7 +19,7 @@ use super::breaker::Breaker;
 use super::engine::{Handle, Shared};
 use super::hold::{FIRST_TRIAL, Hold, Refused};
 use super::job::{Caller, Job};
-use super::lanes::{Lanes, MAX_LANES};
+use super::lanes::{Lanes, MAX_LANES, Share};
 use super::pace::Pacer;
 use super::plan::ChannelPlan;
 
@@ -38,21 +38,25 @@ pub(super) const CALLED: Duration = Duration::from_secs(120);
 /// else the disk would set the pace; a crash may repeat them.
 const UNSETTLED: usize = 128;
 
+/// Messages of an outlet that wait for their next try while memory is short, at most: no more are begun then.
+const MANY: usize = 64;
+
 /// What a runner is told.
 #[derive(Debug)]
 pub enum Command {
-    /// A delivery that was just accepted.
-    Offer(Box<Waiting>),
+    /// A delivery that was just accepted, with its share of the budget of memory.
+    Offer(Box<Waiting>, Share),
     /// Something was accepted for a lane; its delivery is on disk.
     Poke { lane: LaneId, channel: Arc<str>, rank: i64, born_at: i64 },
     /// A direct call.
     Call { channel: Arc<str>, member: Box<Waiting>, caller: Caller },
     /// The plan changed: limits may have, and a held outlet is tried at once.
     Reload,
-    /// Lanes were moved, dropped or adopted by hand: what is in memory may be stale.
+    /// Lanes were moved, dropped or adopted, or a mute began or ended: what is in memory may be stale.
     Forget,
-    /// Channels were muted or unmuted by hand.
-    Mutes,
+    /// Fail.
+    #[cfg(test)]
+    Crash,
 }
 
 /// The runner of one outlet.
@@ -60,7 +64,7 @@ pub struct Runner {
     pub(super) shared: Arc<Shared>,
     pub(super) outlet: OutletKey,
     pub(super) handle: Arc<Handle>,
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) commands: OwnedMutexGuard<mpsc::Receiver<Command>>,
     pub(super) stop: watch::Receiver<bool>,
     store_ok: watch::Receiver<bool>,
     pub(super) epoch: i64,
@@ -85,14 +89,14 @@ pub struct Runner {
     /// The last epoch that was had of the outlet and not given back.
     pub(super) last: i64,
     /// When a ready lane's channel may send; `None` when none may, whatever the time.
-    lanes_at: Option<Instant>,
+    pub(super) lanes_at: Option<Instant>,
     /// Channels that moved away, of which something is here: to be brought home before the outlet is owned again.
     pub(super) strays: BTreeSet<Arc<str>>,
     /// When strays were last brought home.
     pub(super) brought: Option<Instant>,
-    pacer: Pacer,
-    paused_until: Instant,
-    breaker: Breaker,
+    pub(super) pacer: Pacer,
+    pub(super) paused_until: Instant,
+    pub(super) breaker: Breaker,
     pub(super) hold: Option<Hold>,
     refused: Refused,
     pub(super) tasks: JoinSet<(MessageId, Finished)>,
@@ -106,6 +110,8 @@ pub struct Runner {
     /// Look again from then on if memory runs low.
     pub(super) refill_at: Instant,
     concurrency: usize,
+    /// Since when nothing keeps it from sending but that it knows of nothing to send.
+    free_since: Option<Instant>,
 }
 
 /// A step under way.
@@ -119,9 +125,15 @@ pub(super) type LoadResult = Result<(Vec<LaneHead>, usize, Option<Vec<MessageId>
 
 impl Runner {
     /// A runner for `outlet`; [`Runner::run`] claims it first.
-    pub fn new(shared: Arc<Shared>, outlet: OutletKey, handle: Arc<Handle>, commands: mpsc::Receiver<Command>, stop: watch::Receiver<bool>) -> Self {
+    pub fn new(
+        shared: Arc<Shared>,
+        outlet: OutletKey,
+        handle: Arc<Handle>,
+        commands: OwnedMutexGuard<mpsc::Receiver<Command>>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
         let now = shared.clock.instant();
-        let store_ok = shared.store_ok();
+        let (store_ok, budget) = (shared.store_ok(), shared.budget.clone());
         Self {
             shared,
             outlet,
@@ -134,7 +146,7 @@ impl Runner {
             wanted: false,
             claimed_at: now,
             called: HashMap::new(),
-            lanes: Lanes::default(),
+            lanes: Lanes::new(budget),
             calls: VecDeque::new(),
             jobs: Vec::new(),
             split: VecDeque::new(),
@@ -159,15 +171,17 @@ impl Runner {
             look_at: now,
             refill_at: now,
             concurrency: 1,
+            free_since: None,
         }
     }
 
-    /// Runs until told to stop; then waits for what is under way. What waits stays on disk.
-    pub async fn run(mut self) {
+    /// Runs until told to stop; then waits for what is under way. What waits stays on disk. Gives whether it was told to.
+    pub async fn run(mut self) -> bool {
         loop {
             if *self.stop.borrow() {
                 break;
             }
+            self.handle.seen(self.shared.clock.instant());
             self.hear();
             if self.tasks.is_empty() {
                 self.answered.store(0, Ordering::Release);
@@ -219,6 +233,8 @@ impl Runner {
             }
         }
         self.release().await;
+        let told = *self.stop.borrow();
+        told
     }
 
     /// Claims the outlet and takes up what was under way; `false` when it could not be had. Unless it is had `anew`, pace, pause and hold go on as they
@@ -287,11 +303,15 @@ impl Runner {
     fn obey(&mut self, command: Command) {
         let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
         match command {
-            Command::Offer(waiting) => {
+            Command::Offer(waiting, share) => {
                 let channel = self.shared.name(&waiting.channel);
-                self.lanes.offer(*waiting, &channel, now, now_ms);
+                self.lanes.offer(*waiting, share, &channel, now, now_ms);
+                self.fall_back_if_held();
             }
-            Command::Poke { lane, channel, rank, born_at } => self.lanes.poke(lane, &channel, rank, born_at, now),
+            Command::Poke { lane, channel, rank, born_at } => {
+                self.lanes.poke(lane, &channel, rank, born_at, now);
+                self.fall_back_if_held();
+            }
             Command::Call { channel, member, caller } => self.call(channel, *member, caller),
             Command::Reload => {
                 let limits = self.limits();
@@ -310,7 +330,14 @@ impl Runner {
                 self.lanes.forget_all();
                 self.look_at = now;
             }
-            Command::Mutes => {}
+            #[cfg(test)]
+            Command::Crash => panic!("a runner that was made to fail"),
+        }
+    }
+
+    fn fall_back_if_held(&self) {
+        if let Some(hold) = &self.hold {
+            self.shared.fall_back_at_once(&self.outlet, &hold.reason);
         }
     }
 
@@ -331,15 +358,18 @@ impl Runner {
             self.expire_calls(now);
         }
         if !*self.store_ok.borrow() || !self.may_start(now) {
+            self.free_since = None;
             return;
         }
         self.try_held(now);
+        let mut began = false;
         while let Some(job) = self.pick(now) {
             let Some(channel) = self.channel(&job.channel) else {
                 self.without_channel(job, now);
                 break;
             };
             let counted = self.counted(&job);
+            began = true;
             self.pacer.begin(now, &counted);
             let fence = Fence { outlet: self.outlet.clone(), epoch: self.epoch };
             let answered = self.pacer.is_off().then(|| self.answered.clone());
@@ -350,11 +380,13 @@ impl Runner {
             self.running.insert(job.id, Running { channel: job.channel.clone(), counted });
             self.tasks.spawn(async move { (job.id, step.run(job).await) });
         }
+        let free = !began && self.tasks.is_empty() && self.hold.is_none() && now >= self.paused_until && self.lanes_at.is_none_or(|at| at <= now);
+        self.free_since = free.then(|| self.free_since.unwrap_or(now));
         self.show();
     }
 
     /// Whether one more may be sent at once.
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         let sending = self.tasks.len().saturating_sub(self.answered.load(Ordering::Acquire));
         sending < self.concurrency && self.tasks.len() < self.concurrency + UNSETTLED
     }
@@ -392,19 +424,23 @@ impl Runner {
         {
             return Some(self.digest(channel, lanes, now, now_ms));
         }
+        if self.shared.budget.is_short() && (!self.tasks.is_empty() || self.jobs.len() > MANY) {
+            // Memory is short: one message at a time, and no more that may have to wait for another try.
+            self.lanes_at = None;
+            return None;
+        }
         let shared = self.shared.clone();
-        let mut muted: Option<(Arc<str>, Instant)> = None;
+        let mut muted: BTreeSet<Arc<str>> = BTreeSet::new();
         let mut slots: HashMap<Arc<str>, Instant> = HashMap::new();
-        let found = self.lanes.first(|name| match shared.muted_until(name, now_ms) {
-            Some(until) => {
-                muted = Some((name.clone(), now + Duration::from_millis((until - now_ms).max(0) as u64)));
-                false
+        let found = self.lanes.first(|name| {
+            if shared.muted_until(name, now_ms).is_some() {
+                muted.insert(name.clone());
+                return false;
             }
-            None if self.channel(name).is_none() => false,
-            None => *slots.entry(name.clone()).or_insert_with(|| self.slot(now, &self.counted_of(name))) <= now,
+            self.channel(name).is_some() && *slots.entry(name.clone()).or_insert_with(|| self.slot(now, &self.counted_of(name))) <= now
         });
-        if let Some((name, until)) = muted {
-            self.lanes.postpone(&name, until, now);
+        for name in muted {
+            self.lanes.forget_channel(&name);
         }
         let Some((first, channel)) = found else {
             self.lanes_at = slots.into_values().min();
@@ -443,24 +479,6 @@ impl Runner {
         let kind = if lanes.len() > 1 { MessageKind::Digest } else { MessageKind::Single };
         let taken = lanes.into_iter().map(|id| self.lanes.take(id, READ, now)).collect();
         Job::of_lanes(channel, kind, taken, now, now_ms)
-    }
-
-    /// Against what the platform counts a message.
-    fn counted(&self, job: &Job) -> Counted {
-        let only: Vec<Recipient> = job.members.iter().flat_map(|member| member.target.only.iter().cloned()).collect();
-        match self.channel(&job.channel) {
-            Some(channel) if only.is_empty() || job.members.len() > 1 => channel.driver.counted(&channel.recipients),
-            Some(channel) => channel.driver.counted(&only),
-            None => Counted::Outlet,
-        }
-    }
-
-    fn counted_of(&self, channel: &str) -> Counted {
-        self.channel(channel).map_or(Counted::Outlet, |channel| channel.driver.counted(&channel.recipients))
-    }
-
-    fn slot(&self, now: Instant, counted: &Counted) -> Instant {
-        self.pacer.slot(now, counted)
     }
 
     fn finished(&mut self, finished: Finished, counted: &Counted) {
@@ -520,68 +538,6 @@ impl Runner {
         }
     }
 
-    /// Direct calls that got no slot in time: told so, recorded so, never sent later.
-    fn expire_calls(&mut self, now: Instant) {
-        let mut i = 0;
-        while i < self.calls.len() {
-            let paused = self.paused_until.max(self.slot(now, &self.counted(&self.calls[i])));
-            let late = self.calls[i].caller.as_ref().is_some_and(|c| now >= c.deadline || paused >= c.deadline);
-            if late && let Some(mut call) = self.calls.remove(i) {
-                let answer = call.caller.take().and_then(|c| c.answer);
-                self.shared.expire(&self.outlet, self.epoch, call.members, answer);
-            } else {
-                i += 1;
-            }
-        }
-    }
-
-    fn next_wake(&mut self) -> Instant {
-        let now = self.shared.clock.instant();
-        if !self.may_start(now) {
-            // A new lease, or the end of what is under way, wakes it sooner.
-            return now + Duration::from_millis(500);
-        }
-        if self.starts_over() {
-            return now;
-        }
-        let mut wake = self.look_at.max(now + Duration::from_millis(20));
-        if !self.lanes.complete && self.loading.is_empty() && self.lanes.ready_len() < MAX_LANES / 8 {
-            wake = wake.min(self.refill_at.max(now + Duration::from_millis(2)));
-        }
-        let idle = self.has_room();
-        if let Some(timer) = self.lanes.next_timer() {
-            wake = wake.min(timer.max(now));
-        }
-        if idle {
-            let mut work: Option<Instant> = None;
-            if !self.calls.is_empty() {
-                work = self.calls.iter().map(|call| self.slot(now, &self.counted(call))).min();
-            }
-            let held = self.hold.as_ref().is_some_and(|hold| !hold.trying);
-            let single = (self.hold.is_some() || self.breaker.is_open()) && !self.tasks.is_empty();
-            let may = !held && !single;
-            let jobs = self.jobs.iter().filter(|job| if self.again { job.caller.is_some() } else { may });
-            if let Some(at) = jobs.map(|job| job.due.max(self.slot(now, &self.counted(job)))).min() {
-                work = Some(work.map_or(at, |w| w.min(at)));
-            }
-            if may && !self.again {
-                let lanes = self.lanes_at.filter(|_| self.lanes.ready_len() > 0);
-                let split = self.split.front().map(|(channel, _)| self.slot(now, &self.counted_of(channel)));
-                work = work.into_iter().chain(lanes).chain(split).min();
-            }
-            if let Some(at) = work {
-                wake = wake.min(at.max(self.paused_until).max(now + Duration::from_millis(2)));
-            }
-        }
-        if let Some(deadline) = self.calls.iter().filter_map(|c| c.caller.as_ref()).map(|c| c.deadline).min() {
-            wake = wake.min(deadline);
-        }
-        if let Some(hold) = self.hold.as_ref().filter(|h| !h.trying) {
-            wake = wake.min(hold.trial_at.max(now + Duration::from_millis(20)));
-        }
-        wake
-    }
-
     /// A step panicked: its lanes are read again from the store; nothing is lost, a send may repeat.
     fn crashed(&mut self, error: &tokio::task::JoinError) {
         tracing::error!(outlet = %self.outlet, %error, "a delivery step failed unexpectedly; the outlet starts over from the store");
@@ -599,29 +555,13 @@ impl Runner {
             under_way: self.tasks.len(),
             lanes: self.lanes.held(),
             weight: self.lanes.weight(),
+            owned: self.epoch != 0,
+            seen_at: Some(now),
+            free_since: self.free_since,
         });
     }
 
     pub(super) fn channel(&self, name: &str) -> Option<Arc<ChannelPlan>> {
         self.shared.plan.load().channel(name).filter(|c| c.outlet == self.outlet).cloned()
-    }
-
-    fn own_concurrency(&self) -> usize {
-        self.shared.plan.load().channels.values().find(|c| c.outlet == self.outlet).map_or(1, |c| c.platform.concurrency.max(1))
-    }
-
-    /// The tightest pace among the outlet's channels: they share one credential, so they share one pace.
-    fn limits(&self) -> Vec<Limit> {
-        let plan = self.shared.plan.load();
-        let mut limits: Vec<Limit> = Vec::new();
-        for channel in plan.channels.values().filter(|c| c.outlet == self.outlet) {
-            for limit in channel.pace.iter().flatten() {
-                match limits.iter_mut().find(|l| l.window == limit.window) {
-                    Some(known) => known.count = known.count.min(limit.count),
-                    None => limits.push(*limit),
-                }
-            }
-        }
-        limits
     }
 }

@@ -174,7 +174,22 @@ impl Runner {
                 continue;
             }
             let shared = self.shared.clone();
-            self.found.spawn(async move { shared.store.waiting(head.id, 0, 1, usize::MAX).await.unwrap_or_default() });
+            self.found.spawn(async move { shared.store.waiting(head.id, 0, 1, usize::MAX, i64::MAX).await.unwrap_or_default() });
+        }
+    }
+
+    /// Direct calls that got no slot in time: told so, recorded so, never sent later.
+    pub(super) fn expire_calls(&mut self, now: Instant) {
+        let mut i = 0;
+        while i < self.calls.len() {
+            let paused = self.paused_until.max(self.slot(now, &self.counted(&self.calls[i])));
+            let late = self.calls[i].caller.as_ref().is_some_and(|c| now >= c.deadline || paused >= c.deadline);
+            if late && let Some(mut call) = self.calls.remove(i) {
+                let answer = call.caller.take().and_then(|c| c.answer);
+                self.shared.expire(&self.outlet, self.epoch, call.members, answer);
+            } else {
+                i += 1;
+            }
         }
     }
 

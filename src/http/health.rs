@@ -23,6 +23,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if !*app.engine.shared.store_ok().borrow() {
         why.push("the store does not work; see the log".to_owned());
     }
+    why.extend(app.engine.shared.stalled());
     if let Err(error) = app.engine.room() {
         why.push(error.to_string());
     }

@@ -57,6 +57,9 @@ struct What {
     what: &'static str,
 }
 
+/// A number that only grows, counted by others and shown here; cloning shares it.
+pub type Count = Counter;
+
 /// All metrics of one process.
 pub struct Metrics {
     registry: Registry,
@@ -81,6 +84,8 @@ pub struct Metrics {
     nodes: Gauge,
     plans: Gauge,
     alarms: Family<What, Counter>,
+    restarts: Family<What, Counter>,
+    stalled: Family<Channel, Gauge>,
     quiet: Family<Heartbeat, Gauge>,
     silent: Family<Heartbeat, Gauge>,
     known: Mutex<Known>,
@@ -102,6 +107,11 @@ impl Default for Metrics {
 impl Metrics {
     /// A fresh set.
     pub fn new() -> Self {
+        Self::counting(Count::default())
+    }
+
+    /// A fresh set that shows how many lines of the log were lost.
+    pub fn counting(lost_lines: Count) -> Self {
         let mut registry = Registry::with_prefix("watchfire");
         let received: Family<Received, Counter> = Family::default();
         let deliveries: Family<Delivered, Counter> = Family::default();
@@ -137,6 +147,10 @@ impl Metrics {
         registry.register("plans", "Different configurations that the nodes work by; 1 is as it should be", plans.clone());
         registry.register_with_unit("store_size", "Size of the store on disk", Unit::Bytes, store_bytes.clone());
         registry.register("self_alarms", "Watchfire's own alarms by what raised them", alarms.clone());
+        registry.register("log_lines_lost", "Lines of the log that could not be written", lost_lines);
+        let (restarts, stalled) = (Family::default(), Family::default());
+        registry.register("task_restarts", "Tasks that ended unexpectedly and were begun anew, by what they do", restarts.clone());
+        registry.register("stalled_deliveries", "Deliveries that are due and that nobody works on, whatever the cause", stalled.clone());
         let (quiet, silent) = (Family::default(), Family::default());
         registry.register_with_unit("heartbeat_quiet", "How long ago a sign of life last came", Unit::Seconds, quiet.clone());
         registry.register("heartbeat_missing", "1 while a heartbeat is missing", silent.clone());
@@ -167,6 +181,8 @@ impl Metrics {
             nodes,
             plans,
             alarms,
+            restarts,
+            stalled,
             quiet,
             silent,
         }
@@ -199,6 +215,7 @@ impl Metrics {
             self.paused.remove(&labels);
             self.held.remove(&labels);
             self.month.remove(&labels);
+            self.stalled.remove(&labels);
         }
         for heartbeat in known.heartbeats.difference(&now.heartbeats).cloned() {
             let labels = Heartbeat { heartbeat };
@@ -305,6 +322,16 @@ impl Metrics {
     /// Messages sent this month.
     pub fn month(&self, channel: &str, n: i64) {
         self.month.get_or_create(&Channel { channel: channel.to_owned() }).set(n);
+    }
+
+    /// A task ended unexpectedly and is begun anew; 0 says that it exists.
+    pub fn restarted(&self, what: &'static str, n: u64) {
+        self.restarts.get_or_create(&What { what }).inc_by(n);
+    }
+
+    /// Deliveries of a channel that are due and that nobody works on.
+    pub fn stalled(&self, channel: &str, n: u64) {
+        self.stalled.get_or_create(&Channel { channel: channel.to_owned() }).set(i64::try_from(n).unwrap_or(i64::MAX));
     }
 
     /// Nodes that share the store, and the different configurations that they work by.

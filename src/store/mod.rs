@@ -65,16 +65,17 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
-    /// Lanes of an outlet that have something waiting and no open message, most severe first, then oldest first; at most `limit`, leaving out those in `except`.
-    /// `due_at` may lie in the future. Ranking ages: `rank * 300_000 + since` is the order (one step per 5 minutes), smallest first. Read only.
-    async fn lanes_ready(&self, outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError>;
+    /// Lanes of an outlet that have something due by [`Sought::due_by`] and no open message, most severe first, then oldest first. What waits for later
+    /// is left out, however much it is: it must not stand in the way of what is due. Ranking ages: `rank * 300_000 + since` is the order (one step per
+    /// 5 minutes), smallest first. Read only.
+    async fn lanes_ready(&self, outlet: &OutletKey, sought: Sought) -> Result<Vec<LaneHead>, StoreError>;
 
     /// Messages of an outlet that are not done. Read only.
     async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
 
-    /// Deliveries of a lane in `waiting` or `deferred` with `lane_seq > after`, in order, at most `limit`, with the events of the first of
-    /// them, as long as their stored bodies are together no more than `bodies` bytes (0: none). Read only.
-    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, bodies: usize) -> Result<Vec<Waiting>, StoreError>;
+    /// Deliveries of a lane in `waiting`, and those in `deferred` that are due by `due_by`, with `lane_seq > after`, in order, at most `limit`, with the
+    /// events of the first of them, as long as their stored bodies are together no more than `bodies` bytes (0: none). Read only.
+    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<Waiting>, StoreError>;
 
     /// The bodies of events in the order asked for, as long as they are together no more than `bytes` as stored. Unknown ids are left out. Read only.
     async fn events(&self, ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError>;
@@ -117,6 +118,10 @@ pub trait Store: Send + Sync + 'static {
     /// Fallback channels of the newest delivery of the lane before `lane_seq` that carried a firing alert: what is resolved follows it there. Read only.
     async fn followers(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
 
+    /// What has been due since before `before`, by channel and outlet: in lanes without an open message, and in open messages with a cell left to try. What
+    /// only a clock that was set back makes look as if it were not due is not counted. Read only.
+    async fn due(&self, before: i64) -> Result<Vec<DueRow>, StoreError>;
+
     /// Copies waiting deliveries of `channel` that were born before `born_before` and have no child on `to.channel` yet: a new queued delivery each, with
     /// `origin_id`, the next `hop` and `to.fallback` left to try; the originals go on. At most `limit`. One transaction. Gives the new ones as accepted.
     async fn fall_back(
@@ -145,7 +150,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Gives `dead`, `dropped`, `expired`, `skipped` or `unknown` deliveries a new life: for each a new queued delivery of the same event and target
     /// to the same channel (or to `to`), with `origin_id` NULL and `reason` naming the old one; the old one keeps its state and gains a note in its
-    /// `reason`. Waiting deliveries given with `to` are moved (the old one becomes `dropped`). One transaction. Gives the new ones as accepted.
+    /// `reason`. Waiting and deferred deliveries given with `to` are moved (the old one becomes `dropped`); without, they stay what they are and wait for
+    /// nothing any more but their turn. One transaction. Gives the new ones, and those that stay, as accepted.
     async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
 
     /// Ends waiting, deferred or dead deliveries as `dropped` with a reason; those in an open message are left alone. Gives how many. One transaction.
@@ -183,8 +189,16 @@ pub trait Store: Send + Sync + 'static {
     /// Channels muted by hand. Read only.
     async fn mutes(&self) -> Result<Vec<ChannelMute>, StoreError>;
 
-    /// Mutes a channel until a time, or ends its mute (`until` 0). One transaction.
-    async fn mute(&self, mute: ChannelMute) -> Result<(), StoreError>;
+    /// Mutes a channel until a time, or ends its mute (`until` 0). What a mute by hand has deferred there and is not due yet waits for the new end from
+    /// then on; without one it is due now. One transaction.
+    async fn mute(&self, mute: ChannelMute, now: i64) -> Result<(), StoreError>;
+
+    /// What is deferred and not due yet, by channel, route and kind of mute. Read only.
+    async fn deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError>;
+
+    /// Sets anew until when such deliveries wait: those that are not due yet and wait for another time than [`Deferral::last`] are due then. Gives how
+    /// many. One transaction.
+    async fn defer(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError>;
 
     /// Writes changes of heartbeats, and gives all that are known, by name. One transaction; without changes read only.
     async fn heartbeats(&self, changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError>;

@@ -11,21 +11,29 @@ use crate::store::{LaneHead, State, Waiting};
 
 use super::{heavy, policy};
 
+mod budget;
+
+pub use budget::*;
+
 /// Lanes held at once; the rest stays on disk.
 pub const MAX_LANES: usize = 4096;
+/// Lanes that an outlet may hold whatever memory is left.
+pub const FEW_LANES: usize = 64;
 /// Bytes of waiting deliveries held per outlet.
 pub const MAX_WEIGHT: usize = 4 << 20;
 /// One rank step is worth this much waiting, in milliseconds: what waits long overtakes.
 const RANK_STEP: i64 = 300_000;
-/// A mute may last long, but a damaged due time must not hide a delivery for ever.
+/// A mute may last long, but a damaged due time must not overflow the clock.
 const LONGEST_MUTE: Duration = Duration::from_secs(400 * 86_400);
+/// What is due later than this is left on disk, where looks at the store find it in time: it must take no room from what is due.
+pub const AHEAD: Duration = Duration::from_secs(20);
 
-/// A delivery in memory, with its due time on the monotonic clock.
+/// A delivery in memory, with its due time on the monotonic clock. None of them is deferred: what is muted is on disk until it is due.
 #[derive(Debug)]
 struct Item {
     waiting: Waiting,
     due: Instant,
-    weight: usize,
+    share: Share,
 }
 
 /// One lane.
@@ -33,18 +41,23 @@ struct Item {
 struct Lane {
     channel: Arc<str>,
     queue: VecDeque<Item>,
-    /// Everything up to here is in the queue, under way, or final.
+    /// Everything up to here is in the queue, under way, deferred, or final.
     loaded_to: i64,
-    /// Something may wait on disk beyond `loaded_to`.
-    on_disk: bool,
+    /// Something may wait on disk beyond `loaded_to`, not before then.
+    beyond: Option<Instant>,
+    /// Something waits on disk that is to be read then, wherever it stands: the lane is read anew from its beginning.
+    again: Option<Instant>,
     /// An offer could not be taken while the lane was being read.
     missed: bool,
     /// A message of it is under way.
     open: bool,
-    /// Rank and age of what is on disk, when the queue is empty.
+    /// What memory holds of it is not what is stored any more: it is read anew when its message is done.
+    stale: bool,
+    /// Rank and age of what is on disk.
     ord: i64,
-    due: Instant,
     place: Option<Place>,
+    /// What it takes in memory itself.
+    _share: Share,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +73,8 @@ pub struct Taken {
     pub lane: LaneId,
     /// What was in memory and due.
     pub members: Vec<Waiting>,
+    /// The bytes that it takes.
+    pub shares: Vec<Share>,
     /// Read what waits beyond this `lane_seq` from the store first.
     pub read_after: Option<i64>,
 }
@@ -84,28 +99,28 @@ pub struct Lanes {
     /// Lanes of which nothing is known to wait and that have no message under way: the first to make room.
     drained: HashSet<LaneId>,
     weight: usize,
-    /// Whether every lane with something waiting is in memory.
+    budget: Arc<Budget>,
+    /// Whether every lane that is due soon is in memory.
     pub complete: bool,
     /// Whether something that could be sent at once was left on disk since the last look at the store began.
     pub left: bool,
 }
 
-impl Default for Lanes {
-    /// Knows nothing yet: what waits is on disk.
-    fn default() -> Self {
+impl Lanes {
+    /// Knows nothing yet: what waits is on disk. What is held shares `budget` with the other outlets.
+    pub fn new(budget: Arc<Budget>) -> Self {
         Self {
             map: HashMap::new(),
             ready: BTreeSet::new(),
             timers: BTreeSet::new(),
             drained: HashSet::new(),
             weight: 0,
+            budget,
             complete: false,
             left: false,
         }
     }
-}
 
-impl Lanes {
     /// Lanes that could send now.
     pub fn ready_len(&self) -> usize {
         self.ready.len()
@@ -126,33 +141,43 @@ impl Lanes {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// A delivery that was just accepted. What does not fit, or does not follow what is known, stays on disk and is read later.
-    pub fn offer(&mut self, waiting: Waiting, channel: &Arc<str>, now: Instant, now_ms: i64) {
-        let id = waiting.lane;
+    /// A delivery that was just accepted, with its share of the budget. What does not fit, or does not follow what is known, stays on disk and is read
+    /// later; so does what is deferred.
+    pub fn offer(&mut self, waiting: Waiting, share: Share, channel: &Arc<str>, now: Instant, now_ms: i64) {
+        let (id, deferred) = (waiting.lane, waiting.state == State::Deferred);
+        let due = due_instant(&waiting, now, now_ms);
         if !self.map.contains_key(&id) {
-            if self.map.len() >= MAX_LANES && !self.make_room(order(waiting.rank, waiting.born_at), Some(now)) {
-                self.leave();
+            if deferred && due > now + AHEAD {
                 return;
             }
+            let Some(room) = self.room(order(waiting.rank, waiting.born_at), Some(now)) else { return self.leave() };
             // Only the first delivery of a lane surely has nothing before it on disk.
-            let first = waiting.lane_seq == 1;
-            let lane = Lane::new(channel, if first { 0 } else { -1 }, order(waiting.rank, waiting.born_at), now);
-            self.map.insert(id, lane);
+            let beyond = if waiting.lane_seq == 1 { None } else { Some(due) };
+            self.map.insert(id, Lane::new(channel, beyond, order(waiting.rank, waiting.born_at), room));
         }
-        let weight = weight_of(&waiting);
-        let full = self.weight + weight > MAX_WEIGHT;
+        let full = self.weight + share.bytes() > MAX_WEIGHT;
         let Some(lane) = self.map.get_mut(&id) else { return };
         if waiting.lane_seq <= lane.loaded_to {
             return;
         }
-        if lane.on_disk || full || lane.loaded_to + 1 != waiting.lane_seq {
-            lane.on_disk = true;
+        let follows = lane.beyond.is_none() && lane.loaded_to + 1 == waiting.lane_seq;
+        if deferred {
+            if follows {
+                lane.loaded_to = waiting.lane_seq;
+            }
+            if due <= now + AHEAD {
+                sooner(&mut lane.again, due);
+                lane.ord = lane.ord.min(order(waiting.rank, waiting.born_at));
+            }
+        } else if full || !follows {
+            // Whatever was known of what is on disk, this is due now.
+            sooner(&mut lane.beyond, due);
             lane.missed = true;
             lane.ord = lane.ord.min(order(waiting.rank, waiting.born_at));
         } else {
             lane.loaded_to = waiting.lane_seq;
-            self.weight += weight;
-            lane.queue.push_back(Item { due: due_instant(&waiting, now, now_ms), waiting, weight });
+            self.weight += share.bytes();
+            lane.queue.push_back(Item { due, waiting, share });
         }
         self.place(id, now);
     }
@@ -161,48 +186,43 @@ impl Lanes {
     pub fn poke(&mut self, id: LaneId, channel: &Arc<str>, rank: i64, born_at: i64, now: Instant) {
         let ord = order(rank, born_at);
         if !self.map.contains_key(&id) {
-            if self.map.len() >= MAX_LANES && !self.make_room(ord, Some(now)) {
-                self.leave();
-                return;
-            }
-            self.map.insert(id, Lane::new(channel, -1, ord, now));
+            let Some(room) = self.room(ord, Some(now)) else { return self.leave() };
+            self.map.insert(id, Lane::new(channel, Some(now), ord, room));
         }
         if let Some(lane) = self.map.get_mut(&id) {
-            lane.on_disk = true;
+            sooner(&mut lane.beyond, now);
             lane.missed = true;
             lane.ord = lane.ord.min(ord);
         }
         self.place(id, now);
     }
 
-    /// Lanes read from the store. `all` says that there are no others. Gives how many of them were news.
+    /// Lanes read from the store. `all` says that no others are due soon. Gives how many of them were news.
     pub fn load(&mut self, heads: Vec<LaneHead>, all: bool, now: Instant, now_ms: i64, intern: impl Fn(&str) -> Arc<str>) -> usize {
         let mut news = 0;
         // What was left behind while the look was under way is not in it.
         self.complete = all && !self.left;
         for head in heads {
+            let ahead = ahead(head.due_at, head.since, now_ms);
+            // The store gives what is due soon, and what only a clock that was set back makes look as if it were not.
+            let due = if ahead > AHEAD { now } else { now + ahead };
             if let Some(lane) = self.map.get_mut(&head.id) {
-                // The net under everything else: memory thinks that nothing waits, the store knows better. Read once more, from the beginning.
-                if !lane.open && lane.queue.is_empty() && !lane.on_disk {
-                    lane.loaded_to = 0;
-                    lane.on_disk = true;
-                    lane.due = now + ahead(head.due_at, head.since, now_ms).min(LONGEST_MUTE);
+                // The net under everything else: memory thinks that nothing waits, or not yet, and the store knows better.
+                if !lane.open && lane.next(now).is_none_or(|(known, _)| known > due) {
+                    sooner(&mut lane.again, due);
                     self.place(head.id, now);
                     news += 1;
                 }
                 continue;
             }
-            let due = ahead(head.due_at, head.since, now_ms).is_zero();
-            if self.map.len() >= MAX_LANES && !self.make_room(order(head.rank, head.since), due.then_some(now)) {
+            let ready = (due <= now).then_some(now);
+            let Some(room) = self.room(order(head.rank, head.since), ready) else {
                 // What cannot be sent yet is not worth a look before the usual one.
-                self.left |= due;
+                self.left |= ready.is_some();
                 self.complete = false;
                 continue;
-            }
-            let mut lane = Lane::new(&intern(&head.channel), -1, order(head.rank, head.since), now);
-            lane.on_disk = true;
-            lane.due = now + ahead(head.due_at, head.since, now_ms).min(LONGEST_MUTE);
-            self.map.insert(head.id, lane);
+            };
+            self.map.insert(head.id, Lane::new(&intern(&head.channel), Some(due), order(head.rank, head.since), room));
             self.place(head.id, now);
             news += 1;
         }
@@ -243,51 +263,71 @@ impl Lanes {
 
     /// Takes what is due of a lane for a message, at most `max` deliveries; the lane is open until [`Lanes::close`].
     pub fn take(&mut self, id: LaneId, max: usize, now: Instant) -> Taken {
-        let Some(lane) = self.map.get_mut(&id) else { return Taken { lane: id, members: Vec::new(), read_after: None } };
+        let mut taken = Taken { lane: id, members: Vec::new(), shares: Vec::new(), read_after: None };
+        let Some(lane) = self.map.get_mut(&id) else { return taken };
         lane.open = true;
-        let mut members = Vec::new();
-        let mut rest = VecDeque::new();
-        let mut blocked = false;
-        // What resolved goes with what fired, though its own mute may end a moment later: else the firing would be told and its end only recorded.
-        let released = lane.queue.iter().any(|i| i.waiting.state == State::Deferred && i.due <= now);
-        while let Some(item) = lane.queue.pop_front() {
-            let deferred = item.waiting.state == State::Deferred;
-            // Order holds among what is not muted: a head that waits for its next try holds back what came later.
-            let due = item.due <= now || (released && deferred && item.waiting.firing == 0);
-            let takes = due && members.len() < max && (deferred || !blocked);
-            if takes {
-                self.weight -= item.weight;
-                members.push(item.waiting);
-            } else {
-                blocked |= !deferred;
-                rest.push_back(item);
-            }
+        if max > 0 && lane.again.is_some_and(|at| at <= now) {
+            self.weight -= lane.empty();
+            (lane.again, lane.loaded_to, lane.beyond) = (None, 0, Some(now));
         }
-        lane.queue = rest;
-        let only_muted = lane.queue.iter().all(|i| i.waiting.state == State::Deferred);
-        let read_after = (lane.on_disk && only_muted && members.len() < max).then(|| lane.loaded_to.max(0));
-        if read_after.is_some() {
+        // Order holds among what is not muted: a head that waits for its next try holds back what came later.
+        while taken.members.len() < max
+            && let Some(item) = lane.queue.pop_front_if(|item| item.due <= now)
+        {
+            self.weight -= item.share.bytes();
+            taken.members.push(item.waiting);
+            taken.shares.push(item.share);
+        }
+        if lane.beyond.is_some() && lane.queue.is_empty() && taken.members.len() < max {
+            taken.read_after = Some(lane.loaded_to);
             lane.missed = false;
         }
         self.place(id, now);
-        Taken { lane: id, members, read_after }
+        taken
     }
 
     /// The message of a lane is done (or gave up): what was read, and what goes back to the front.
     pub fn close(&mut self, id: LaneId, read: Option<Read>, back: Vec<Waiting>, now: Instant, now_ms: i64) {
         let Some(lane) = self.map.get_mut(&id) else { return };
         lane.open = false;
+        if lane.stale {
+            self.weight -= lane.empty();
+            (lane.stale, lane.missed, lane.loaded_to, lane.beyond, lane.again) = (false, false, 0, Some(now), None);
+            self.place(id, now);
+            return;
+        }
         if let Some(read) = read {
             lane.loaded_to = lane.loaded_to.max(read.to);
-            lane.on_disk = read.more || lane.missed;
+            lane.beyond = (read.more || lane.missed).then_some(now);
         }
-        for waiting in back.into_iter().rev() {
+        let mut fits = true;
+        for waiting in back {
+            let due = due_instant(&waiting, now, now_ms);
+            if waiting.state == State::Deferred {
+                sooner(&mut lane.again, due);
+                continue;
+            }
             let weight = weight_of(&waiting);
-            self.weight += weight;
-            lane.queue.push_front(Item { due: due_instant(&waiting, now, now_ms), waiting, weight });
+            match self.budget.take(weight) {
+                Some(share) if self.weight + weight <= MAX_WEIGHT => {
+                    self.weight += weight;
+                    lane.queue.push_back(Item { due, waiting, share });
+                }
+                // It waits on disk, where it was read or accepted.
+                _ => {
+                    fits = false;
+                    lane.ord = lane.ord.min(order(waiting.rank, waiting.born_at));
+                    sooner(&mut lane.again, due);
+                }
+            }
         }
         lane.queue.make_contiguous().sort_by_key(|i| i.waiting.lane_seq);
-        if lane.queue.is_empty() && !lane.on_disk && self.map.len() > MAX_LANES / 2 {
+        if !fits {
+            let head = lane.queue.front().map(|head| head.due);
+            self.weight -= lane.empty();
+            head.into_iter().for_each(|due| sooner(&mut lane.again, due));
+        }
+        if lane.is_drained() && (self.map.len() > MAX_LANES / 2 || self.budget.is_short()) {
             self.unplace(id);
             self.map.remove(&id);
             return;
@@ -295,53 +335,51 @@ impl Lanes {
         self.place(id, now);
     }
 
-    /// Forgets a lane (moved, adopted, dropped by hand): it is read again when it is poked.
+    /// Forgets a lane (moved, adopted, dropped by hand): it is read again when it is poked, or when its message is done.
     pub fn forget(&mut self, id: LaneId) {
-        if self.map.get(&id).is_some_and(|l| l.open) {
+        if let Some(lane) = self.map.get_mut(&id).filter(|lane| lane.open) {
+            lane.stale = true;
             return;
         }
         self.unplace(id);
-        if let Some(lane) = self.map.remove(&id) {
-            self.weight -= lane.queue.iter().map(|i| i.weight).sum::<usize>();
+        if let Some(mut lane) = self.map.remove(&id) {
+            self.weight -= lane.empty();
         }
     }
 
-    /// Offers may have been lost: of every lane something may wait on disk beyond what is in memory.
+    /// Offers may have been lost, or changes by hand: what is in memory of any lane may not be all of it.
     pub fn doubt(&mut self, now: Instant) {
         self.complete = false;
         let ids: Vec<LaneId> = self.map.keys().copied().collect();
         for id in ids {
             if let Some(lane) = self.map.get_mut(&id) {
-                lane.on_disk = true;
-                lane.missed = true;
+                sooner(&mut lane.again, now);
             }
             self.place(id, now);
         }
     }
 
-    /// Forgets every lane that has no message under way; what waits is read again.
+    /// Forgets every lane; what waits is read again.
     pub fn forget_all(&mut self) {
         let ids: Vec<LaneId> = self.map.keys().copied().collect();
         for id in ids {
             self.forget(id);
         }
-        for lane in self.map.values_mut() {
-            lane.on_disk = true;
-            lane.missed = true;
-        }
         self.complete = false;
     }
 
-    /// Postpones every ready lane of a channel (muted by hand) to `until`.
-    pub fn postpone(&mut self, channel: &str, until: Instant, now: Instant) {
+    /// Forgets the ready lanes of a channel that is muted by hand: they take no room from others until the mute ends.
+    pub fn forget_channel(&mut self, channel: &str) {
         for id in self.of_channel(channel, usize::MAX) {
-            if let Some(lane) = self.map.get_mut(&id) {
-                lane.due = until;
-                for item in &mut lane.queue {
-                    item.due = item.due.max(until);
-                }
-            }
-            self.place(id, now);
+            self.forget(id);
+        }
+    }
+
+    /// When memory is short, forgets the lanes of which nothing is known to wait: others need the room.
+    pub fn shed(&mut self) {
+        if self.budget.is_short() {
+            let drained: Vec<LaneId> = self.drained.iter().copied().collect();
+            drained.into_iter().for_each(|id| self.forget(id));
         }
     }
 
@@ -351,6 +389,20 @@ impl Lanes {
     }
 
     /// Room for one more lane; `ready_at` is now when it could send at once.
+    fn room(&mut self, for_order: i64, ready_at: Option<Instant>) -> Option<Share> {
+        if self.map.len() >= MAX_LANES && !self.make_room(for_order, ready_at) {
+            return None;
+        }
+        if let Some(share) = self.budget.take(LANE) {
+            return Some(share);
+        }
+        // Memory is full, of other outlets' lanes perhaps: each keeps a few all the same.
+        if self.map.len() >= FEW_LANES && !self.make_room(for_order, ready_at) {
+            return None;
+        }
+        Some(self.budget.overdraw(LANE))
+    }
+
     fn make_room(&mut self, for_order: i64, ready_at: Option<Instant>) -> bool {
         if let Some(id) = self.drained.iter().next().copied() {
             self.forget(id);
@@ -374,9 +426,10 @@ impl Lanes {
         }
     }
 
-    /// Lanes of which memory knows that something waits: a look at the store need not bring them again.
-    pub fn known(&self) -> Vec<LaneId> {
-        self.map.iter().filter(|(_, lane)| lane.open || lane.on_disk || !lane.queue.is_empty()).map(|(id, _)| *id).collect()
+    /// Lanes that memory turns to soon by itself: a look at the store need not bring them again.
+    pub fn known(&self, now: Instant) -> Vec<LaneId> {
+        let soon = |lane: &Lane| lane.open || lane.next(now).is_some_and(|(due, _)| due <= now + AHEAD);
+        self.map.iter().filter(|(_, lane)| soon(lane)).map(|(id, _)| *id).collect()
     }
 
     /// The channels of the lanes held.
@@ -419,18 +472,20 @@ impl Lanes {
 }
 
 impl Lane {
-    fn new(channel: &Arc<str>, loaded_to: i64, ord: i64, now: Instant) -> Self {
-        let known = loaded_to >= 0;
+    /// One of which something may wait on disk, not before `beyond`; with `None` nothing does.
+    fn new(channel: &Arc<str>, beyond: Option<Instant>, ord: i64, share: Share) -> Self {
         Self {
             channel: channel.clone(),
             queue: VecDeque::new(),
-            loaded_to: loaded_to.max(0),
-            on_disk: !known,
+            loaded_to: 0,
+            beyond,
+            again: None,
             missed: false,
             open: false,
+            stale: false,
             ord,
-            due: now,
             place: None,
+            _share: share,
         }
     }
 
@@ -439,17 +494,27 @@ impl Lane {
         if self.open {
             return None;
         }
-        let head = self.queue.iter().find(|i| i.waiting.state != State::Deferred).map(|i| i.due).or(self.on_disk.then_some(self.due));
-        let muted = self.queue.iter().filter(|i| i.waiting.state == State::Deferred).map(|i| i.due).min();
-        let due = match (head, muted) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        let due = due?;
-        let shown = self.queue.iter().filter(|i| i.due <= now.max(due)).map(|i| order(i.waiting.rank, i.waiting.born_at)).min();
-        let on_disk = self.on_disk.then_some(self.ord);
-        Some((due, shown.into_iter().chain(on_disk).min().unwrap_or(self.ord)))
+        let head = self.queue.front().map(|head| head.due).or(self.beyond);
+        let due = head.into_iter().chain(self.again).min()?;
+        let shown = self.queue.iter().filter(|i| i.due <= now.max(due)).map(|i| order(i.waiting.rank, i.waiting.born_at));
+        let on_disk = (self.beyond.is_some() || self.again.is_some()).then_some(self.ord);
+        Some((due, shown.chain(on_disk).min().unwrap_or(self.ord)))
     }
+
+    /// Whether nothing is known to wait in it.
+    fn is_drained(&self) -> bool {
+        self.queue.is_empty() && self.beyond.is_none() && self.again.is_none()
+    }
+
+    /// Forgets what is in memory of it, which is on disk too; gives its bytes.
+    fn empty(&mut self) -> usize {
+        self.queue.drain(..).map(|item| item.share.bytes()).sum()
+    }
+}
+
+/// Something is due at `at`: news never waits for what was known before.
+fn sooner(known: &mut Option<Instant>, at: Instant) {
+    *known = Some(known.map_or(at, |known| known.min(at)));
 }
 
 /// Smaller goes first: severity, then age; one rank step is worth five minutes of waiting.
@@ -470,19 +535,9 @@ fn due_instant(waiting: &Waiting, now: Instant, now_ms: i64) -> Instant {
     now + ahead.min(longest)
 }
 
-/// What a delivery takes in memory, roughly: its columns, and its event's text.
-pub fn weight_of(waiting: &Waiting) -> usize {
-    512 + waiting.event.as_deref().map_or(0, event_weight)
-}
-
 /// Whether an event is too large to be kept while it waits.
 pub fn is_large(event: &Event) -> bool {
     event.alerts.len() > heavy::MANY || event_weight(event) > 4 * heavy::LARGE
-}
-
-fn event_weight(event: &Event) -> usize {
-    let map = |m: &crate::model::Labels| m.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>();
-    event.alerts.iter().map(|a| 512 + map(&a.labels) + map(&a.annotations)).sum()
 }
 
 #[cfg(test)]

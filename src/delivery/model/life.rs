@@ -12,15 +12,16 @@ use crate::channel::Platform;
 use crate::delivery::plan::{ChannelPlan, Legacy, Plan, RetentionPlan};
 use crate::delivery::{Clock, Engine, EngineOptions, cluster, keeper};
 use crate::metrics::Metrics;
-use crate::model::{Alert, Event, Language, OutletKey, Recipient, Secret, SeverityScale, Status};
+use crate::model::{Alert, DeliveryId, Event, Language, OutletKey, Recipient, Secret, SeverityScale, Status};
 use crate::route::{Intervals, RouteSpec, Tree};
-use crate::store::{DeliveryFilter, Place, PostgresStore, SqliteOptions, SqliteStore, Store};
+use crate::store::{ChannelMute, DeliveryFilter, MoveTo, Place, PostgresStore, SqliteOptions, SqliteStore, State, Store};
 use crate::template::{Library, PlatformFields};
 
+use super::gates::Gates;
 use super::paused::{Paused, still};
 use super::platform::{self, CHAT, FREE, Line, MAIL, VOICE, Wire};
 use super::verdict;
-use super::{Dice, Promise, World};
+use super::{Dice, Nodes, Promise, Shape, World};
 
 /// 2026-11-24 03:00 UTC.
 const BEGIN: i64 = 1_795_489_200_000;
@@ -34,15 +35,18 @@ impl World {
     }
 
     fn plan(&self, digest: bool, hash: &str) -> Plan {
+        let shape = *self.shape.lock().unwrap();
         let channels: IndexMap<String, Arc<ChannelPlan>> = CHANNELS
             .iter()
             .map(|(name, card)| {
                 let to = if *name == "mail" { vec!["a@x", "b@x", "c@x"] } else { vec![*name] };
+                let (called, was) = shape.name(name);
+                let credential = shape.credential(name);
                 let plan = ChannelPlan {
-                    name: (*name).into(),
+                    name: called.into(),
                     platform: card,
-                    outlet: OutletKey::new("log", name),
-                    driver: Arc::new(Line(self.wires[name].clone())),
+                    outlet: OutletKey::new("log", &format!("{name}{credential}")),
+                    driver: Arc::new(Line(self.wires[name].clone(), credential)),
                     recipients: to.into_iter().map(Recipient::new).collect(),
                     template: "default".into(),
                     language: Language::En,
@@ -57,12 +61,12 @@ impl World {
                     per_month: None,
                     max_pages: 3,
                     disabled: false,
-                    was: Vec::new(),
+                    was: was.into_iter().map(str::to_owned).collect(),
                 };
-                ((*name).to_owned(), Arc::new(plan))
+                (called.to_owned(), Arc::new(plan))
             })
             .collect();
-        let root = RouteSpec { name: "route".into(), to: vec!["chat".into()], ..RouteSpec::default() };
+        let root = RouteSpec { name: "route".into(), to: vec!["mail".into()], ..RouteSpec::default() };
         let (templates, findings) = Library::compile(&[PlatformFields { platform: "log", fields: CHAT.fields }], Vec::new());
         assert!(findings.is_empty(), "{findings:?}");
         Plan {
@@ -84,12 +88,33 @@ impl World {
         }
     }
 
+    /// A delivery got another life on another channel, or a second one: it is not the channel of before that must get it.
+    fn moved(&self, id: DeliveryId) {
+        self.ledger.lock().unwrap().remove(&id);
+    }
+
     /// The next alert of a lane.
     fn next_uid(&self, lane: u64) -> String {
         let mut next = self.next.lock().unwrap();
         let seq = next.entry(lane).or_default();
         *seq += 1;
         format!("uidL{lane}S{seq}")
+    }
+}
+
+impl Shape {
+    /// What a channel is called, and what it was.
+    fn name(self, wire: &'static str) -> (&'static str, Option<&'static str>) {
+        match (wire, self.renamed) {
+            ("chat", true) => ("talk", Some("chat")),
+            ("chat", false) => ("chat", Some("talk")),
+            _ => (wire, None),
+        }
+    }
+
+    /// Its credential. Another one is another robot, with a limit of its own.
+    fn credential(self, wire: &str) -> u64 {
+        if matches!(wire, "chat" | "free") { self.credential } else { 0 }
     }
 }
 
@@ -118,10 +143,9 @@ impl Disk {
 }
 
 /// Runs one life; the last one goes on until everything is final, without faults.
-pub fn live(world: &Arc<World>, disk: &Disk, dice: &mut Dice, last: bool) {
+pub fn live(world: &Arc<World>, disk: &Disk, dice: &mut Dice, last: bool, nodes: Nodes) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
-    let leased = matches!(disk, Disk::Database(_));
-    let lived = runtime.block_on(async { one(world, Arc::new(Paused(disk.open().await)), dice, last, leased).await });
+    let lived = runtime.block_on(async { one(world, Arc::new(Paused(disk.open().await)), dice, last, nodes).await });
     let crash = !lived.stopped;
     *world.wall.lock().unwrap() = lived.wall + 2000;
     *world.truth.lock().unwrap() = lived.truth + 2000;
@@ -136,55 +160,242 @@ struct Lived {
     stopped: bool,
 }
 
-async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool, leased: bool) -> Lived {
+/// One of the processes that share a store.
+struct Node {
+    engine: Arc<Engine>,
+    /// Ends its signs of life, as if it hung; they go on later.
+    alive: Option<CancellationToken>,
+}
+
+impl Node {
+    fn start_to_beat(&mut self) {
+        let alive = CancellationToken::new();
+        tokio::spawn(cluster::keep(self.engine.clone(), alive.clone()));
+        self.alive = Some(alive);
+    }
+
+    /// Hangs or goes on.
+    fn turn(&mut self) {
+        match self.alive.take() {
+            Some(alive) => alive.cancel(),
+            None => self.start_to_beat(),
+        }
+    }
+}
+
+/// What a life works with.
+struct Life<'a> {
+    world: &'a World,
+    clock: Clock,
+    nodes: Vec<Node>,
+    store: Arc<Paused>,
+    gates: Arc<Gates>,
+    digest: bool,
+    /// No clock jumps in a life whose liveness is watched to the second.
+    jumps: bool,
+    start: tokio::time::Instant,
+    truth: i64,
+}
+
+async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool, Nodes { count, leased }: Nodes) -> Lived {
     let (wall, truth) = (*world.wall.lock().unwrap(), *world.truth.lock().unwrap());
     let clock = Clock::runtime(wall);
     let start = clock.instant();
-    let life = dice.next();
+    let digest = dice.permille(800);
+    let cancel = CancellationToken::new();
+    let mut life = Life {
+        world,
+        clock: clock.clone(),
+        nodes: Vec::new(),
+        store: store.clone(),
+        gates: Arc::default(),
+        digest,
+        jumps: dice.permille(400),
+        start,
+        truth,
+    };
+    life.begin(dice);
     for wire in world.wires.values() {
-        *wire.start.lock().unwrap() = Some((truth, start, life));
         *wire.trouble.lock().unwrap() = [0, 100, 250, 600][dice.below(4) as usize];
     }
-    let digest = dice.permille(800);
-    let plan = Arc::new(world.plan(digest, "a"));
-    let (engine, alarms) =
-        Engine::new(store.clone(), plan, clock.clone(), Arc::new(Metrics::new()), "model", EngineOptions { leased, ..EngineOptions::default() });
-    let engine = Arc::new(engine);
-    let cancel = CancellationToken::new();
-    engine.start().await.expect("the engine starts");
-    let nodes = CancellationToken::new();
-    if leased {
-        tokio::spawn(cluster::keep(engine.clone(), nodes.clone()));
+    for name in ["a", "b"].into_iter().take(count) {
+        let plan = Arc::new(world.plan(digest, "a"));
+        let options = EngineOptions { leased, ..EngineOptions::default() };
+        let (engine, alarms) = Engine::new(store.clone(), plan, clock.clone(), Arc::new(Metrics::new()), name, options);
+        let engine = Arc::new(engine);
+        engine.start().await.expect("the engine starts");
+        tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
+        let mut node = Node { engine, alive: None };
+        if leased {
+            node.start_to_beat();
+        }
+        life.nodes.push(node);
     }
-    tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
+    let engines: Vec<Arc<Engine>> = life.nodes.iter().map(|node| node.engine.clone()).collect();
+    tokio::spawn(life.gates.clone().watch(engines.clone(), store.clone(), clock.clone()));
     let events = 20 + dice.below(200);
     let calm = dice.below(30_000);
     for _ in 0..events {
         let longest = if dice.permille(700) { 50 } else { calm };
         tokio::time::sleep(Duration::from_millis(dice.below(longest))).await;
-        if dice.permille(8) {
-            clock.jump(if dice.permille(500) { 3_600_000 } else { -3_600_000 });
-        }
-        if dice.permille(8) {
-            engine.reload(Arc::new(world.plan(digest, "b"))).await.expect("a reload");
-        }
-        accept(world, &engine, dice).await;
+        life.happen(dice).await;
+        let engine = &engines[dice.below(count as u64) as usize];
+        accept(world, engine, dice).await;
     }
+    life.calm_down().await;
     if last {
         for wire in world.wires.values() {
             *wire.trouble.lock().unwrap() = 0;
         }
-        wait_final(world, &engine, &store, start).await;
+        wait_final(world, &engines[0], &store, start).await;
     } else {
         tokio::time::sleep(Duration::from_millis(dice.below(120_000))).await;
     }
+    let violations = life.gates.violations.lock().unwrap().clone();
+    assert!(violations.is_empty(), "{} violations of liveness: {:#?}", violations.len(), &violations[..violations.len().min(3)]);
     let stopped = last || dice.permille(300);
     if stopped {
         cancel.cancel();
-        engine.stop(clock.instant() + Duration::from_secs(15)).await;
-        nodes.cancel();
+        for node in &life.nodes {
+            node.engine.stop(clock.instant() + Duration::from_secs(15)).await;
+        }
+        life.nodes.iter().filter_map(|node| node.alive.as_ref()).for_each(CancellationToken::cancel);
     }
     Lived { wall: clock.now_ms(), truth: truth + start.elapsed().as_millis() as i64, stopped }
+}
+
+impl Life<'_> {
+    /// What the platforms have confirmed counts as told for as long as nothing breaks down.
+    fn begin(&self, dice: &mut Dice) {
+        let life = dice.next();
+        for wire in self.world.wires.values() {
+            *wire.start.lock().unwrap() = Some((self.truth, self.start, life));
+        }
+    }
+
+    fn engine(&self, dice: &mut Dice) -> &Arc<Engine> {
+        &self.nodes[dice.below(self.nodes.len() as u64) as usize].engine
+    }
+
+    /// Now and then something other than an event.
+    async fn happen(&mut self, dice: &mut Dice) {
+        let now = self.clock.instant();
+        if self.jumps && dice.permille(8) {
+            self.clock.jump(if dice.permille(500) { 3_600_000 } else { -3_600_000 });
+            self.gates.disturb(now);
+        }
+        if dice.permille(15) {
+            let mut shape = self.world.shape.lock().unwrap();
+            match dice.below(3) {
+                0 => shape.renamed = !shape.renamed,
+                1 => shape.credential += 1,
+                _ => {}
+            }
+            drop(shape);
+            self.reload().await;
+        }
+        if dice.permille(30) {
+            self.mute(dice).await;
+        }
+        if dice.permille(20) {
+            self.by_hand(dice).await;
+        }
+        if dice.permille(6) {
+            let engine = self.engine(dice).clone();
+            if dice.permille(500) {
+                engine.crash_a_step()
+            } else {
+                engine.crash_a_runner(dice.below(64) as usize)
+            }
+            self.begin(dice);
+            self.gates.disturb(now);
+        }
+        if self.nodes.len() > 1 && dice.permille(10) {
+            // Never both: then nobody could send.
+            if self.nodes.iter().all(|node| node.alive.is_some()) {
+                let node = dice.below(self.nodes.len() as u64) as usize;
+                self.nodes[node].turn();
+            } else {
+                self.nodes.iter_mut().filter(|node| node.alive.is_none()).for_each(Node::turn);
+            }
+            // What it has begun may end after another node has taken over.
+            for wire in self.world.wires.values() {
+                wire.hung();
+            }
+            self.begin(dice);
+            self.gates.disturb(now);
+        }
+    }
+
+    async fn reload(&self) {
+        for node in &self.nodes {
+            node.engine.reload(Arc::new(self.world.plan(self.digest, "b"))).await.expect("a reload");
+        }
+        self.gates.disturb(self.clock.instant());
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.nodes[0].engine.shared.plan.load().channels.keys().cloned().collect()
+    }
+
+    /// Mutes a channel, for longer or for shorter, or ends its mute.
+    async fn mute(&self, dice: &mut Dice) {
+        let names = self.names();
+        let channel = names[dice.below(names.len() as u64) as usize].clone();
+        let now = self.clock.now_ms();
+        let until = if dice.permille(400) { 0 } else { now + 1000 * (1 + dice.below(1800) as i64) };
+        let mute = ChannelMute { channel, until, reason: "by the dice".into(), by: "model".into() };
+        self.store.mute(mute, now).await.expect("a mute");
+        self.engine(dice).refresh_mutes().await.expect("mutes");
+    }
+
+    /// Retries, moves or drops something that waits.
+    async fn by_hand(&self, dice: &mut Dice) {
+        let engine = self.engine(dice);
+        let filter = DeliveryFilter { states: vec![State::Waiting, State::Deferred, State::Dead], limit: 50, ..DeliveryFilter::default() };
+        let rows = self.store.page(&filter).await.expect("a page");
+        if rows.is_empty() {
+            return;
+        }
+        let row = &rows[dice.below(rows.len() as u64) as usize];
+        let now = self.clock.now_ms();
+        let kind = dice.below(3);
+        if kind == 0 {
+            if row.channel != "voice" && self.store.drop_deliveries(&[row.id], "by the dice", now).await.expect("a drop") > 0 {
+                self.world.ledger.lock().unwrap().remove(&row.id);
+            }
+        } else {
+            let plan = engine.shared.plan.load_full();
+            let to = (kind == 1 && row.channel != "voice").then(|| plan.channel("mail")).flatten();
+            let to = to.map(|mail| MoveTo { channel: mail.name.to_string(), outlet: mail.outlet.clone(), fallback: Vec::new() });
+            // What is on its way is refused.
+            let moves = to.is_some() || row.state.is_final();
+            if let Ok(made) = self.store.requeue(&[row.id], to, now).await {
+                if moves {
+                    self.world.moved(row.id);
+                }
+                engine.shared.hand_over(&made);
+            }
+        }
+        for node in &self.nodes {
+            node.engine.forget();
+        }
+    }
+
+    /// Everybody lives, and nothing is muted any more.
+    async fn calm_down(&mut self) {
+        if self.nodes.len() > 1 {
+            self.nodes.iter_mut().filter(|node| node.alive.is_none()).for_each(Node::turn);
+            self.gates.disturb(self.clock.instant());
+        }
+        for channel in self.names() {
+            let mute = ChannelMute { channel, until: 0, reason: String::new(), by: "model".into() };
+            self.store.mute(mute, self.clock.now_ms()).await.expect("no mute");
+        }
+        for node in &self.nodes {
+            node.engine.refresh_mutes().await.expect("mutes");
+        }
+    }
 }
 
 async fn accept(world: &World, engine: &Engine, dice: &mut Dice) {
@@ -212,14 +423,15 @@ async fn accept(world: &World, engine: &Engine, dice: &mut Dice) {
         alerts,
         ..Event::default()
     };
-    let to = [channel.to_owned()];
+    let to = [world.shape.lock().unwrap().name(channel).0.to_owned()];
     if let Ok(accepted) = engine.accept(event, Some(&to)).await {
         let mut ledger = world.ledger.lock().unwrap();
         for delivery in &accepted.deliveries {
             // One delivery carries all alerts of the event: its first severe one stands for it.
             let (uid, severe) = severe.iter().find(|(_, s)| *s).or(severe.first()).cloned().expect("an alert");
             let place = delivery.lane_seq as u64;
-            ledger.insert(delivery.id, Promise { uid, channel, severe, lane, place });
+            let muted = delivery.state == State::Deferred;
+            ledger.insert(delivery.id, Promise { uid, channel, severe, lane, place, muted });
         }
     }
 }
@@ -249,7 +461,8 @@ async fn wait_final(world: &World, engine: &Engine, store: &Paused, start: tokio
             .take(8)
             .map(|r| (&r.channel, &r.title, r.state, r.tries, r.born_at, r.due_at, &r.message, &r.reason))
             .collect();
-        let states: Vec<_> = CHANNELS.iter().map(|(name, _)| (name, engine.outlet_state(&OutletKey::new("log", name)))).collect();
+        let plan = engine.shared.plan.load_full();
+        let states: Vec<_> = plan.channels.values().map(|channel| (channel.name.clone(), engine.outlet_state(&channel.outlet))).collect();
         assert!(start.elapsed() < Duration::from_secs(48 * 3600), "{open} of {} never end: {left:?}\n{states:#?}", rows.len());
     }
 }

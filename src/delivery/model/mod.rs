@@ -1,6 +1,7 @@
 //! The engine against simulated platforms, in injected time: lives that end in a crash or a stop, faults by seeded dice, clock jumps, reloads;
 //! and at the end the invariants of the delivery core, checked from what the platforms saw. Tests only.
 
+mod gates;
 mod life;
 mod paused;
 mod platform;
@@ -48,6 +49,8 @@ pub struct Promise {
     pub lane: u64,
     /// Its place among the lane's deliveries.
     pub place: u64,
+    /// It was muted: it may come after what came later.
+    pub muted: bool,
 }
 
 /// What outlives a life: the platforms, and the senders' ledger of what was acknowledged.
@@ -60,16 +63,38 @@ pub struct World {
     /// True milliseconds, which no clock jump moves.
     pub truth: Mutex<i64>,
     pub next: Mutex<BTreeMap<u64, u64>>,
+    /// What the configuration says now: names and credentials of channels.
+    pub shape: Mutex<Shape>,
 }
 
-fn run(seed: u64, lives: u64, disk: &life::Disk) {
+/// How the channels are called, and what their credentials are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Whether the first of them has its second name.
+    pub renamed: bool,
+    /// The credential of the others: it changes.
+    pub credential: u64,
+}
+
+fn run(seed: u64, lives: u64, disk: &life::Disk, nodes: Nodes) {
     let mut dice = Dice::new(seed);
     let world = Arc::new(World::new(&mut dice));
     for life in 0..lives {
-        life::live(&world, disk, &mut dice, life + 1 == lives);
+        life::live(&world, disk, &mut dice, life + 1 == lives, nodes);
     }
     verdict::check(&world, seed);
 }
+
+/// How many processes share the store, and whether they hold outlets by leases.
+#[derive(Debug, Clone, Copy)]
+pub struct Nodes {
+    pub count: usize,
+    pub leased: bool,
+}
+
+const ALONE: Nodes = Nodes { count: 1, leased: false };
+const LEASED: Nodes = Nodes { count: 1, leased: true };
+const TWO: Nodes = Nodes { count: 2, leased: true };
 
 /// The seeds to run: `WATCHFIRE_SEED` alone, or `WATCHFIRE_ROUNDS` of them.
 fn seeds(rounds: u64) -> std::ops::RangeInclusive<u64> {
@@ -87,7 +112,7 @@ fn every_promise_is_kept_through_crashes_faults_and_clock_jumps() {
         let folder =
             tempfile::Builder::new().prefix("wf-model").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
         let folder = folder.expect("a folder");
-        run(seed, 2 + seed % 4, &life::Disk::File(folder.path().to_owned()));
+        run(seed, 2 + seed % 4, &life::Disk::File(folder.path().to_owned()), ALONE);
     }
 }
 
@@ -96,6 +121,17 @@ fn every_promise_is_kept_on_postgresql_with_leases() {
     for seed in seeds(2) {
         let Some(place) = crate::store::Place::new() else { return };
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
-        run(seed, 2 + seed % 4, &life::Disk::Database(place));
+        run(seed, 2 + seed % 4, &life::Disk::Database(place), LEASED);
+    }
+}
+
+#[test]
+fn every_promise_is_kept_by_two_nodes_that_lease_outlets_of_one_file() {
+    for seed in seeds(2) {
+        println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
+        let folder =
+            tempfile::Builder::new().prefix("wf-model").tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
+        let folder = folder.expect("a folder");
+        run(seed, 2 + seed % 3, &life::Disk::File(folder.path().to_owned()), TWO);
     }
 }

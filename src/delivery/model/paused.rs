@@ -37,9 +37,10 @@ pass_on! {
     accept(event: NewEvent) -> Result<Accepted, StoreError>;
     own(claim: Claim) -> Result<Option<Owned>, StoreError>;
     renew(node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError>;
-    lanes_ready(outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError>;
+    lanes_ready(outlet: &OutletKey, sought: Sought) -> Result<Vec<LaneHead>, StoreError>;
+    due(before: i64) -> Result<Vec<DueRow>, StoreError>;
     open_messages(outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
-    waiting(lane: LaneId, after: i64, limit: usize, bodies: usize) -> Result<Vec<Waiting>, StoreError>;
+    waiting(lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<Waiting>, StoreError>;
     begin_lanes(lanes: &[LaneId]) -> Result<u32, StoreError>;
     end_lanes(lanes: &[LaneId]) -> Result<(), StoreError>;
     events(ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError>;
@@ -67,7 +68,9 @@ pass_on! {
     stats() -> Result<Stats, StoreError>;
     purge(retention: Retention, limit: usize) -> Result<u64, StoreError>;
     mutes() -> Result<Vec<ChannelMute>, StoreError>;
-    mute(mute: ChannelMute) -> Result<(), StoreError>;
+    mute(mute: ChannelMute, now: i64) -> Result<(), StoreError>;
+    deferrals(now: i64) -> Result<Vec<Deferral>, StoreError>;
+    defer(deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError>;
     heartbeats(changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError>;
     backup(to: &Path) -> Result<(), StoreError>;
     release(fence: Fence) -> Result<(), StoreError>;

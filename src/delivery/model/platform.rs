@@ -43,6 +43,9 @@ pub static VOICE: Platform = card(OnAmbiguous::Never, PACE, 2, 1);
 /// Fast and without limit.
 pub static FREE: Platform = card(OnAmbiguous::Retry, &[], 8, 1);
 
+/// A lease, and the longest send that began before its end (milliseconds).
+const CROSSING: i64 = 30_000;
+
 /// One arrival at the platform.
 #[derive(Debug, Clone)]
 pub struct Arrival {
@@ -54,6 +57,8 @@ pub struct Arrival {
     pub covered: BTreeSet<DeliveryId>,
     pub message: MessageId,
     pub recipient: String,
+    /// The sender's credential, which the platform counts by.
+    pub credential: u64,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +87,8 @@ pub struct Wire {
     /// Down, or misconfigured, until then (true time).
     pub down_until: Mutex<i64>,
     pub bad_until: Mutex<i64>,
+    /// A node hung or came back lately, until then (true time): what one has begun may cross with what the other begins.
+    pub crossed_until: Mutex<i64>,
 }
 
 impl Wire {
@@ -96,6 +103,7 @@ impl Wire {
             trouble: Mutex::new(250),
             down_until: Mutex::new(0),
             bad_until: Mutex::new(0),
+            crossed_until: Mutex::new(0),
         })
     }
 
@@ -104,14 +112,23 @@ impl Wire {
         (truth + start.elapsed().as_millis() as i64, life)
     }
 
+    /// A node hangs, or goes on.
+    pub fn hung(&self) {
+        *self.crossed_until.lock().unwrap() = self.now().0 + CROSSING;
+    }
+
+    fn crosses(&self) -> bool {
+        self.now().0 < *self.crossed_until.lock().unwrap()
+    }
+
     /// Takes a page in for one recipient.
-    fn arrive(&self, page: &Page, recipient: &Recipient, message: MessageId) {
+    fn arrive(&self, page: &Page, recipient: &Recipient, message: MessageId, credential: u64) {
         let (at, life) = self.now();
         let uids = uids_of(page);
         let mut seen = self.seen.lock().unwrap();
         if let Some(limit) = self.limit {
             let from = at - limit.window.as_millis() as i64;
-            let recent = seen.arrivals.iter().rev().take_while(|a| a.at > from).count();
+            let recent = seen.arrivals.iter().rev().take_while(|a| a.at > from).filter(|a| a.credential == credential).count();
             if recent >= limit.count as usize {
                 let text = format!("{}: {} arrivals within {:?} at {at}", self.name, recent + 1, limit.window);
                 seen.violations.push(text);
@@ -120,6 +137,7 @@ impl Wire {
         for uid in &uids {
             if let Some(told) = seen.acknowledged.get(&(uid.clone(), recipient.masked()))
                 && *told == life
+                && !self.crosses()
             {
                 let text = format!("{}: {uid} came again to {} after the platform had confirmed it in the same life", self.name, recipient.masked());
                 seen.violations.push(text);
@@ -131,7 +149,7 @@ impl Wire {
         }
         let covered = page.coverage.iter().map(|c| c.delivery).collect();
         let named = uids_in(page.field("text"));
-        seen.arrivals.push(Arrival { at, uids, named, covered, message, recipient: recipient.masked() });
+        seen.arrivals.push(Arrival { at, uids, named, covered, message, recipient: recipient.masked(), credential });
     }
 
     fn confirm(&self, page: &Page, recipient: &Recipient) -> Receipt {
@@ -143,7 +161,7 @@ impl Wire {
         Receipt { platform_id: None, code: "ok".into(), answer: String::new() }
     }
 
-    fn answer(&self, page: &Page, recipient: &Recipient, message: MessageId) -> Result<Receipt, SendError> {
+    fn answer(&self, page: &Page, recipient: &Recipient, message: MessageId, credential: u64) -> Result<Receipt, SendError> {
         let (now, _) = self.now();
         let mut dice = self.dice.lock().unwrap();
         let trouble = *self.trouble.lock().unwrap();
@@ -154,13 +172,13 @@ impl Wire {
             return Err(SendError::new(ErrorKind::Misconfigured, "the token is not known").code("401"));
         }
         if !dice.permille(trouble) {
-            self.arrive(page, recipient, message);
+            self.arrive(page, recipient, message, credential);
             return Ok(self.confirm(page, recipient));
         }
         match dice.below(12) {
             0..3 => Err(SendError::new(ErrorKind::Transient, "HTTP 502")),
             3..5 => {
-                self.arrive(page, recipient, message);
+                self.arrive(page, recipient, message, credential);
                 Err(SendError::new(ErrorKind::Ambiguous, "the connection was closed before the answer"))
             }
             5 => Err(SendError::new(ErrorKind::Ambiguous, "the connection was reset")),
@@ -187,7 +205,7 @@ impl Wire {
 }
 
 /// The driver's side: latency, and the deadline that every driver keeps.
-pub struct Line(pub Arc<Wire>);
+pub struct Line(pub Arc<Wire>, pub u64);
 
 #[async_trait]
 impl Channel for Line {
@@ -198,7 +216,7 @@ impl Channel for Line {
             for lane in &lanes {
                 let n = seen.under_way.entry(*lane).or_default();
                 *n += 1;
-                if *n > 1 {
+                if *n > 1 && !self.0.crosses() {
                     let text = format!("{}: two messages of lane {lane} under way at once", self.0.name);
                     seen.violations.push(text);
                 }
@@ -224,7 +242,7 @@ impl Channel for Line {
         if tokio::time::timeout_at(cx.deadline, tokio::time::sleep(there)).await.is_err() {
             return (0..to.len()).map(|i| (i, Err(SendError::new(ErrorKind::Transient, "connect timed out")))).collect();
         }
-        let answers: Vec<_> = to.iter().map(|recipient| self.0.answer(page, recipient, cx.message)).collect();
+        let answers: Vec<_> = to.iter().map(|recipient| self.0.answer(page, recipient, cx.message, self.1)).collect();
         let in_time = tokio::time::timeout_at(cx.deadline, tokio::time::sleep(back)).await.is_ok();
         let answers = answers.into_iter().map(|answer| match answer {
             Ok(_) if !in_time => Err(late()),

@@ -59,7 +59,7 @@ fn in_order(world: &World, wire: &Arc<Wire>, seed: u64) {
     let mut newest: BTreeMap<(u64, &str), u64> = BTreeMap::new();
     let mut known: BTreeSet<(DeliveryId, &str)> = BTreeSet::new();
     for (id, recipient, covered) in &messages {
-        let fresh: Vec<_> = covered.iter().filter(|d| known.insert((**d, recipient))).filter_map(|d| ledger.get(d)).collect();
+        let fresh: Vec<_> = covered.iter().filter(|d| known.insert((**d, recipient))).filter_map(|d| ledger.get(d)).filter(|p| !p.muted).collect();
         let lanes: BTreeSet<u64> = fresh.iter().map(|p| p.lane).collect();
         for lane in lanes {
             let places = || fresh.iter().filter(|p| p.lane == lane).map(|p| p.place);

@@ -151,9 +151,9 @@ async fn unmute(State(app): State<Arc<App>>, Path(name): Path<String>, request: 
 async fn set_mute(app: &App, name: &str, until: i64, reason: &str, by: &str) -> Answer<Muted> {
     app.engine.shared.plan.load().channel(name).ok_or_else(|| ApiError::missing("channel"))?;
     let mute = ChannelMute { channel: name.to_owned(), until, reason: reason.chars().take(500).collect(), by: by.to_owned() };
-    app.engine.shared.store.mute(mute.clone()).await?;
+    let now = app.engine.shared.clock.now_ms();
+    app.engine.shared.store.mute(mute, now).await?;
     app.engine.refresh_mutes().await?;
-    app.engine.forget();
     tracing::warn!(channel = name, until, reason, by, "a channel was muted or unmuted by hand");
     Ok(Json(Muted { channel: name.to_owned(), until: (until > 0).then_some(until) }))
 }

@@ -8,7 +8,7 @@ use crate::delivery::clock::timestamp;
 use crate::delivery::intake::NO_END;
 use crate::http::App;
 use crate::model::format_duration;
-use crate::store::{DeliveryDetail, DeliveryRow, State};
+use crate::store::{BY_HAND, BY_INTERVAL, DeliveryDetail, DeliveryRow, State};
 
 /// What happens next.
 pub(super) async fn step(app: &App, detail: &DeliveryDetail) -> Result<String, ApiError> {
@@ -24,7 +24,8 @@ pub(super) async fn step(app: &App, detail: &DeliveryDetail) -> Result<String, A
         return Ok("it waits: its channel is not in the configuration any more (name it in `was:` of its successor, or move it)".into());
     };
     let now = shared.clock.now_ms();
-    if row.state == State::Deferred {
+    let muted = |reason: &str| reason.starts_with(BY_HAND) || reason.starts_with(BY_INTERVAL);
+    if row.state == State::Deferred && row.due_at > now && row.reason.as_deref().is_some_and(muted) {
         let due = timestamp(row.due_at);
         let open = row.reason.as_deref().is_some_and(|reason| reason.contains(NO_END));
         return Ok(if open {
@@ -37,7 +38,10 @@ pub(super) async fn step(app: &App, detail: &DeliveryDetail) -> Result<String, A
         return Ok(format!("it is being sent now; the platform has {} to answer", format_duration(channel.timeout)));
     }
     let outlet = app.engine.outlet_state(&channel.outlet);
-    let what = if let Some(reason) = outlet.held {
+    let muted = shared.mutes().get(&row.channel).filter(|mute| mute.until > now).cloned();
+    let what = if let Some(mute) = muted {
+        format!("the channel is muted by hand until {}: {}", timestamp(mute.until), mute.reason)
+    } else if let Some(reason) = outlet.held {
         format!("the channel is held: {reason}; it is tried again with growing pauses and at once after a reload")
     } else if !*shared.store_ok().borrow() {
         "nothing is sent while the store does not work, because outcomes could not be kept; it goes on by itself".into()

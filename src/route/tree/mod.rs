@@ -151,6 +151,11 @@ impl Tree {
         &self.nodes
     }
 
+    /// Whether a node (an index into [`Tree::nodes`]) is muted at a moment, by what and until when.
+    pub fn muted(&self, node: usize, at: Timestamp) -> Option<Muted> {
+        mute::state(self.nodes.get(node)?, at)
+    }
+
     /// The nodes that an alert with these labels ends at, in order, appended to `nodes`; never none. The moment plays no part.
     pub fn select(&self, labels: &Labels, nodes: &mut Vec<usize>) {
         self.select_below(0, labels, nodes);

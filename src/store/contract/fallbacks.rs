@@ -29,7 +29,7 @@ pub async fn what_waits_too_long_is_copied_once(store: S) {
     assert_eq!(copy.target.fallback, ["voice"]);
     assert_eq!(copy.target.alerts, [0]);
     assert!(copy.target.only.is_empty() && copy.target.mentions.is_none() && copy.target.template.is_empty(), "those are the other channel's own");
-    assert_eq!(store.waiting(copies[0].lane, 0, 1, 0).await.unwrap()[0].hop, 1);
+    assert_eq!(store.waiting(copies[0].lane, 0, 1, 0, i64::MAX).await.unwrap()[0].hop, 1);
     assert_eq!(row(&store, old.id).await.state, State::Waiting, "the original goes on");
     assert!(store.fall_back("ops", T0 + 1, to("sms", &[]), "again", 10, T0 + MIN).await.unwrap().is_empty());
     let second = store.fall_back("ops", T0 + 2, to("sms", &[]), "r", 10, T0 + MIN).await.unwrap();

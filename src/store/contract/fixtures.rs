@@ -161,7 +161,7 @@ pub async fn kill(store: &S, fence: &Fence, delivery: &AcceptedDelivery, now: i6
 
 /// The lanes of the outlet that are ready.
 pub async fn ready(store: &S) -> Vec<LaneHead> {
-    store.lanes_ready(&outlet(), &[], 1000).await.unwrap()
+    store.lanes_ready(&outlet(), Sought::any(1000)).await.unwrap()
 }
 
 /// One lane that must be ready.
@@ -176,5 +176,5 @@ pub async fn row(store: &S, id: DeliveryId) -> DeliveryRow {
 
 /// Places and states of what is open in a lane.
 pub async fn places(store: &S, lane: LaneId) -> Vec<(i64, DeliveryId)> {
-    store.waiting(lane, 0, 1000, 0).await.unwrap().into_iter().map(|w| (w.lane_seq, w.id)).collect()
+    store.waiting(lane, 0, 1000, 0, i64::MAX).await.unwrap().into_iter().map(|w| (w.lane_seq, w.id)).collect()
 }

@@ -30,7 +30,7 @@ pub async fn what_goes_in_comes_out(store: S) {
     assert_eq!((*stored.event).clone(), *new.event);
     assert_eq!((stored.received_at, stored.plan.as_str(), stored.note.as_deref()), (T0, "plan-1", Some("why")));
     assert_eq!((rows.len(), rows[0].id, rows[0].mode, rows[0].due_at), (1, d.id, Mode::Sync, T0 + 7));
-    let waiting = store.waiting(d.lane, 0, 10, usize::MAX).await.unwrap().remove(0);
+    let waiting = store.waiting(d.lane, 0, 10, usize::MAX, i64::MAX).await.unwrap().remove(0);
     assert_eq!(waiting.target, new.deliveries[0].target);
     assert_eq!(waiting.event.as_deref(), Some(&*new.event));
     assert_eq!((waiting.event_id, waiting.rank, waiting.firing, waiting.tries, waiting.hop), (new.id, 2, 1, 0, 0));
@@ -223,7 +223,7 @@ pub async fn bodies_are_read_up_to_so_many_bytes(store: S) {
     assert_eq!(read(vec![EventId::new()], 20_000).await, (vec![], 0));
     let held = |bodies| {
         let (store, lane) = (store.clone(), lane.unwrap());
-        async move { store.waiting(lane, 0, 10, bodies).await.unwrap().iter().map(|w| w.event.is_some()).collect::<Vec<_>>() }
+        async move { store.waiting(lane, 0, 10, bodies, i64::MAX).await.unwrap().iter().map(|w| w.event.is_some()).collect::<Vec<_>>() }
     };
     assert_eq!(held(usize::MAX).await, [true, true, true]);
     assert_eq!(held(20_000).await, [true, false, false], "all that wait are told, the bodies only of the first");

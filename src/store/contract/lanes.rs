@@ -14,7 +14,8 @@ pub async fn ready_lanes_come_by_rank_and_age(store: S) {
     let order: Vec<String> = ready(&store).await.into_iter().map(|head| head.key).collect();
     assert_eq!(order, ["critical", "newer critical", "old info", "error", "warning"]);
     let except: Vec<LaneId> = lanes.iter().filter(|(key, _)| key.contains("critical")).map(|(_, lane)| *lane).collect();
-    let rest: Vec<String> = store.lanes_ready(&outlet(), &except, 2).await.unwrap().into_iter().map(|head| head.key).collect();
+    let rest: Vec<String> =
+        store.lanes_ready(&outlet(), Sought { except, ..Sought::any(2) }).await.unwrap().into_iter().map(|head| head.key).collect();
     assert_eq!(rest, ["old info", "error"]);
     // A severe newcomer lifts its whole lane.
     put_one(&store, NewDelivery { rank: 0, born_at: T0 - 1, ..delivery("ops", "warning") }).await;
@@ -74,12 +75,35 @@ pub async fn waiting_goes_on_after_a_place(store: S) {
     let lane = all[0].lane;
     let list = |after, limit| {
         let store = store.clone();
-        async move { store.waiting(lane, after, limit, 0).await.unwrap().into_iter().map(|w| w.lane_seq).collect::<Vec<_>>() }
+        async move { store.waiting(lane, after, limit, 0, i64::MAX).await.unwrap().into_iter().map(|w| w.lane_seq).collect::<Vec<_>>() }
     };
     assert_eq!(list(0, 100).await, [1, 3, 4, 6, 7]);
     assert_eq!(list(3, 2).await, [4, 6]);
     assert_eq!(list(7, 10).await, Vec::<i64>::new());
-    assert!(store.waiting(lane, 0, 1, 0).await.unwrap()[0].event.is_none());
+    assert!(store.waiting(lane, 0, 1, 0, i64::MAX).await.unwrap()[0].event.is_none());
+}
+
+pub async fn what_waits_for_later_stands_in_nobodys_way(store: S) {
+    let muted = |key: &str, due: i64| NewDelivery { state: State::Deferred, rank: 0, due_at: T0 + due, ..delivery("ops", key) };
+    let later = put_one(&store, muted("later", 60 * MIN)).await;
+    put_one(&store, muted("both", 60 * MIN)).await;
+    let soon = put_one(&store, muted("soon", MIN)).await;
+    let both = put(&store, "both").await;
+    put_one(&store, delivery("night", "night")).await;
+    // Written before the clock was set back: what is due at its birth is due, and no next try lies so far ahead.
+    put_one(&store, NewDelivery { born_at: T0 + 90 * MIN, due_at: T0 + 90 * MIN, ..delivery("ops", "future") }).await;
+    put_one(&store, NewDelivery { due_at: T0 + 90 * MIN, ..delivery("ops", "far") }).await;
+    put_one(&store, NewDelivery { due_at: T0 + 4 * MIN, ..delivery("ops", "backs off") }).await;
+    let keys =
+        async |sought: Sought| -> Vec<String> { store.lanes_ready(&outlet(), sought).await.unwrap().into_iter().map(|head| head.key).collect() };
+    let sought = |due_by: i64| Sought { due_by: T0 + due_by, ..Sought::any(9) };
+    assert_eq!(keys(sought(0)).await, ["both", "night", "far", "future"]);
+    assert_eq!(keys(sought(MIN)).await, ["both", "soon", "night", "far", "future"]);
+    assert_eq!(keys(Sought { limit: 1, ..sought(0) }).await, ["both"], "what is not due takes no place");
+    assert_eq!(keys(Sought { muted: vec!["ops".into()], ..sought(0) }).await, ["night"]);
+    let read = async |lane, due: i64| -> Vec<i64> { store.waiting(lane, 0, 9, 0, T0 + due).await.unwrap().into_iter().map(|w| w.lane_seq).collect() };
+    assert_eq!((read(both.lane, 0).await, read(both.lane, 60 * MIN).await), (vec![2], vec![1, 2]));
+    assert_eq!((read(soon.lane, MIN - 1).await, read(later.lane, 60 * MIN).await), (vec![], vec![1]));
 }
 
 pub async fn a_lane_that_emptied_starts_afresh(store: S) {

@@ -36,6 +36,7 @@ macro_rules! store_contract {
                 waiting_goes_on_after_a_place, a_lane_that_emptied_starts_afresh, what_is_begun_and_not_ended_is_counted,
                 a_lane_knows_what_was_not_reported_over,
                 the_past_of_a_delivery_is_what_fired_before_it,
+                what_waits_for_later_stands_in_nobodys_way,
             }
             owners {
                 every_claim_raises_the_epoch, a_live_lease_keeps_others_out, an_old_epoch_changes_nothing,
@@ -62,7 +63,8 @@ macro_rules! store_contract {
             admin {
                 the_dead_live_again, what_waits_is_moved, nonsense_is_not_requeued, dropping_ends_what_is_not_on_its_way,
                 a_renamed_channel_takes_its_lanes_along, lanes_with_one_key_are_merged_in_order, what_is_on_its_way_keeps_its_own_lane,
-                lanes_follow_their_credential, mutes_come_and_go, heartbeats_are_kept, a_check_leaves_nothing,
+                lanes_follow_their_credential, mutes_come_and_go, a_mute_that_changes_takes_along_what_it_deferred,
+                what_an_interval_deferred_can_be_deferred_anew, what_waits_can_be_retried, heartbeats_are_kept, a_check_leaves_nothing,
             }
             history {
                 a_page_follows_its_cursor, events_are_listed, every_filter_narrows, a_delivery_is_shown_with_all_of_it, counts_are_right, unknown_ids_are_not_found,

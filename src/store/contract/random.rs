@@ -259,7 +259,7 @@ impl Run {
     async fn requeue(&mut self, delivery: Index, to: Option<usize>) {
         let Some(d) = self.delivery(&delivery) else { return };
         let in_flight = d.message.is_some_and(|m| self.model.open.contains(&m));
-        let refused = d.state == State::Sent || (d.open() && (to.is_none() || in_flight));
+        let refused = d.state == State::Sent || (d.open() && in_flight);
         let channel = to.map_or(d.channel.as_str(), |ix| CHANNELS[ix]).to_owned();
         let target = to.map(|_| MoveTo { channel: channel.clone(), outlet: outlet(), fallback: vec![] });
         let answer = self.store.requeue(&[d.id], target, self.now).await;
@@ -268,6 +268,12 @@ impl Run {
             return;
         }
         let new = answer.unwrap().remove(0);
+        if d.open() && to.is_none() {
+            let now = self.now;
+            let old = self.model.get(d.id).expect("there");
+            (old.state, old.due) = (State::Waiting, old.due.min(now));
+            return assert_eq!((new.id, new.lane, new.lane_seq), (d.id, d.lane, d.seq));
+        }
         let key = self.key_of(d.lane);
         let born = NewDelivery { id: new.id, rank: d.rank, born_at: self.now, due_at: self.now, ..super::fixtures::delivery(&channel, &key) };
         self.born(&new, &born, d.event);

@@ -1,4 +1,4 @@
-//! What people and reloads do to the queue: requeue, move, drop, rename a channel, point it at another outlet, mute it.
+//! What people and reloads do to the queue: requeue, move, drop.
 //!
 //! Nothing here touches a delivery whose message is open: its outcome is on the way. Rows are locked by one statement and read by the next, which
 //! sees what others committed until then.
@@ -12,8 +12,8 @@ use super::failure::Fail;
 use super::lanes::{Arrival, append, lock_lanes, recount};
 use super::rows::{DELIVERY, delivery_row, get, outlet, target};
 use super::tx::Tx;
-use crate::model::{DeliveryId, EventId, OutletKey};
-use crate::store::{AcceptedDelivery, ChannelMute, DeliveryRow, HeartbeatChange, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
+use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
+use crate::store::{AcceptedDelivery, DeliveryRow, HeartbeatChange, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
 
 fn invalid(text: String) -> Fail {
     Fail::Refused(StoreError::Invalid(text))
@@ -34,6 +34,7 @@ struct Old {
     row: DeliveryRow,
     target: TargetRecord,
     lane: i64,
+    lane_seq: i64,
     lane_key: String,
     outlet: OutletKey,
     in_flight: bool,
@@ -56,6 +57,7 @@ async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Old>, Fail
             row: delivery_row(row)?,
             target: target(row)?,
             lane: get(row, 2)?,
+            lane_seq: get(row, 3)?,
             lane_key: get(row, 20)?,
             outlet: outlet(row, 21)?,
             in_flight: get(row, 22)?,
@@ -74,9 +76,24 @@ pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, no
     let mut named = BTreeSet::new();
     let mut new: Vec<(EventId, PreparedDelivery)> = Vec::with_capacity(ids.len());
     let (mut old_ids, mut notes, mut moved, mut lanes) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut stays, mut stay) = (Vec::new(), Vec::new());
     for id in ids.iter().filter(|id| named.insert(**id)) {
         let old = found.remove(id).ok_or_else(|| invalid(format!("there is no delivery {id}; it may have been purged")))?;
         let (event, lane, moves) = (old.row.event, old.lane, !old.row.state.is_final());
+        may_requeue(&old, to)?;
+        if moves && to.is_none() {
+            lanes.insert(lane);
+            stay.push(id.0);
+            stays.push(AcceptedDelivery {
+                id: *id,
+                channel: old.row.channel,
+                outlet: old.outlet,
+                lane: LaneId(lane),
+                lane_seq: old.lane_seq,
+                state: State::Waiting,
+            });
+            continue;
+        }
         let prepared = next_life(old, to, now)?;
         let d = &prepared.delivery;
         notes.push(if moves { format!("moved to {} as {}", d.channel, d.id) } else { format!("replayed as {}", d.id) });
@@ -94,26 +111,39 @@ pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, no
         &[&old_ids, &notes, &moved, &now],
     )
     .await?;
+    // What waits for the end of a mute or for its next try waits for its turn alone.
+    tx.execute(
+        "UPDATE delivery SET state = 'waiting', due_at = least(due_at, $2), reason = coalesce(reason || '; ', '') || 'retried by hand'
+         WHERE id = ANY ($1)",
+        &[&stay, &now],
+    )
+    .await?;
     let arrivals: Vec<Arrival<'_>> = new.iter().map(|(event, prepared)| Arrival { event: *event, prepared, now, key: None }).collect();
     let lanes: Vec<i64> = lanes.into_iter().collect();
     lock_lanes(tx, &lanes, &Vec::new(), &arrivals).await?;
-    let accepted = append(tx, &arrivals).await?;
+    stays.extend(append(tx, &arrivals).await?);
     recount(tx, &lanes).await?;
-    Ok(accepted)
+    Ok(stays)
 }
 
-fn next_life(old: Old, to: Option<&MoveTo>, now: i64) -> Result<PreparedDelivery, Fail> {
+/// Refuses what makes no sense.
+fn may_requeue(old: &Old, to: Option<&MoveTo>) -> Result<(), Fail> {
     let (id, state) = (old.row.id, old.row.state);
     let moves = !state.is_final();
     if state == State::Sent {
         return Err(invalid(format!("delivery {id} was sent; only dead, dropped, expired, skipped and unknown ones can be requeued")));
     }
-    if moves && to.is_none() {
-        return Err(invalid(format!("delivery {id} still waits; name a channel to move it to")));
+    if moves && to.is_none() && old.row.mode == Mode::Sync {
+        return Err(invalid(format!("delivery {id} is a direct call that waits for its turn; its caller is told the outcome")));
     }
     if moves && old.in_flight {
         return Err(invalid(format!("delivery {id} is part of a message that is being sent; try again when that has ended")));
     }
+    Ok(())
+}
+
+fn next_life(old: Old, to: Option<&MoveTo>, now: i64) -> Result<PreparedDelivery, Fail> {
+    let (id, moves) = (old.row.id, !old.row.state.is_final());
     let mut target = old.target;
     let (channel, outlet) = match to {
         Some(to) => {
@@ -165,21 +195,6 @@ pub(super) async fn drop_deliveries(tx: &Tx, ids: &[DeliveryId], reason: &str, n
     lock_lanes(tx, &lanes, &Vec::new(), &[]).await?;
     recount(tx, &lanes).await?;
     Ok(rows.len() as u64)
-}
-
-/// [`crate::store::Store::mute`].
-pub(super) async fn mute(tx: &Tx, mute: &ChannelMute) -> Result<(), Fail> {
-    if mute.until == 0 {
-        tx.execute("DELETE FROM mute WHERE channel = $1", &[&mute.channel]).await?;
-    } else {
-        tx.execute(
-            "INSERT INTO mute (channel, until, reason, by) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (channel) DO UPDATE SET until = excluded.until, reason = excluded.reason, by = excluded.by",
-            &[&mute.channel, &mute.until, &mute.reason, &mute.by],
-        )
-        .await?;
-    }
-    Ok(())
 }
 
 /// [`crate::store::Store::heartbeats`].

@@ -16,6 +16,7 @@ mod lanes;
 mod listen;
 mod messages;
 mod migrate;
+mod mute;
 mod nodes;
 mod notify;
 mod outcomes;
@@ -216,16 +217,20 @@ impl Store for PostgresStore {
         Some(taken)
     }
 
-    async fn lanes_ready(&self, outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError> {
-        answer!(self, read, |tx| read::lanes_ready(tx, outlet, except, limit))
+    async fn lanes_ready(&self, outlet: &OutletKey, sought: Sought) -> Result<Vec<LaneHead>, StoreError> {
+        answer!(self, read, |tx| read::lanes_ready(tx, outlet, &sought))
+    }
+
+    async fn due(&self, before: i64) -> Result<Vec<DueRow>, StoreError> {
+        answer!(self, read, |tx| read::due(tx, before))
     }
 
     async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError> {
         answer!(self, read, |tx| read::open_messages(tx, outlet))
     }
 
-    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, bodies: usize) -> Result<Vec<Waiting>, StoreError> {
-        answer!(self, read, |tx| read::waiting(tx, lane, after, limit, bodies))
+    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<Waiting>, StoreError> {
+        answer!(self, read, |tx| read::waiting(tx, lane, after, limit, bodies, due_by))
     }
 
     async fn events(&self, ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError> {
@@ -364,9 +369,17 @@ impl Store for PostgresStore {
         answer!(self, read, |tx| read::mutes(tx))
     }
 
-    async fn mute(&self, mut mute: ChannelMute) -> Result<(), StoreError> {
+    async fn mute(&self, mut mute: ChannelMute, now: i64) -> Result<(), StoreError> {
         [&mut mute.channel, &mut mute.reason, &mut mute.by].into_iter().for_each(rows::clean);
-        answer!(self, write, |tx| admin::mute(tx, &mute))
+        answer!(self, write, |tx| mute::mute(tx, &mute, now))
+    }
+
+    async fn deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
+        answer!(self, read, |tx| mute::deferrals(tx, now))
+    }
+
+    async fn defer(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
+        answer!(self, write, |tx| mute::defer(tx, &deferral, reason.as_deref(), now))
     }
 
     async fn heartbeats(&self, mut changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError> {

@@ -8,16 +8,20 @@ use super::failure::Fail;
 use super::rows::{DELIVERY, EVENT, count, get, limit, outlet, stored_event, waiting_row};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
-use crate::store::{Bodies, ChannelMute, HeartbeatRow, LaneHead, OutletRow, Past, PastDelivery, State, Stats, Waiting, origin_lane};
+use crate::store::{
+    Bodies, ChannelMute, DueRow, HeartbeatRow, LONGEST_WAIT, LaneHead, OutletRow, Past, PastDelivery, Sought, State, Stats, Waiting, origin_lane,
+};
 
-/// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those in `except`.
-pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, except: &[LaneId], most: usize) -> Result<Vec<LaneHead>, Fail> {
-    let except: Vec<i64> = except.iter().map(|lane| lane.0).collect();
+/// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those that are not sought.
+pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, sought: &Sought) -> Result<Vec<LaneHead>, Fail> {
+    let except: Vec<i64> = sought.except.iter().map(|lane| lane.0).collect();
     let rows = tx
         .query(
             "SELECT id, channel, key, last_seq, waiting, rank, due_at, since FROM lane
-             WHERE outlet = $1 AND waiting > 0 AND message_id IS NULL AND id <> ALL ($2) ORDER BY rank * 300000 + since, id LIMIT $3",
-            &[&outlet.as_str(), &except, &limit(most)],
+             WHERE outlet = $1 AND waiting > 0 AND message_id IS NULL AND id <> ALL ($2) AND channel <> ALL ($4)
+                 AND (due_at <= $5 OR due_at <= since OR (waiting > deferred AND due_at - $6 > $5))
+             ORDER BY rank * 300000 + since, id LIMIT $3",
+            &[&outlet.as_str(), &except, &limit(sought.limit), &sought.muted, &sought.due_by, &LONGEST_WAIT],
         )
         .await?;
     let head = |row| {
@@ -35,6 +39,25 @@ pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, except: &[LaneId], 
     rows.iter().map(head).collect()
 }
 
+/// [`crate::store::Store::due`]. Costs one walk over the lanes that have something waiting, and over the open messages.
+pub(super) async fn due(tx: &Tx, before: i64) -> Result<Vec<DueRow>, Fail> {
+    let rows = tx
+        .query(
+            "SELECT g.channel, g.outlet, sum(g.n)::bigint, min(g.since), coalesce((SELECT lease_until FROM outlet o WHERE o.key = g.outlet), 0) FROM (
+                 SELECT channel, outlet, waiting AS n, due_at AS since FROM lane WHERE waiting > 0 AND message_id IS NULL AND due_at <= $1
+                 UNION ALL
+                 SELECT m.channel, m.outlet, (SELECT count(*) FROM delivery d WHERE d.message_id = m.id),
+                     (SELECT min(greatest(c.due_at, m.formed_at)) FROM cell c WHERE c.message_id = m.id AND c.state = 'open' AND c.due_at <= $1)
+                 FROM message m WHERE NOT m.done AND m.formed_at <= $1) AS g
+             WHERE g.since IS NOT NULL GROUP BY g.channel, g.outlet ORDER BY g.channel, g.outlet",
+            &[&before],
+        )
+        .await?;
+    let due =
+        |row| Ok(DueRow { channel: get(row, 0)?, outlet: outlet(row, 1)?, count: count(row, 2)?, since: get(row, 3)?, leased_until: get(row, 4)? });
+    rows.iter().map(due).collect()
+}
+
 /// [`crate::store::Store::open_messages`].
 pub(super) async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<MessageId>, Fail> {
     let rows = tx.query("SELECT id FROM message WHERE outlet = $1 AND NOT done", &[&outlet.as_str()]).await?;
@@ -42,14 +65,15 @@ pub(super) async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<Mes
 }
 
 /// [`crate::store::Store::waiting`].
-pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodies: usize) -> Result<Vec<Waiting>, Fail> {
+pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodies: usize, due_by: i64) -> Result<Vec<Waiting>, Fail> {
     let rows = tx
         .query(
             &format!(
                 "SELECT {DELIVERY} FROM delivery d WHERE d.lane_id = $1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > $2
+                     AND (d.state = 'waiting' OR d.due_at <= $4 OR d.due_at <= d.born_at)
                  ORDER BY d.lane_seq LIMIT $3"
             ),
-            &[&lane.0, &after, &limit(most)],
+            &[&lane.0, &after, &limit(most), &due_by],
         )
         .await?;
     let mut waiting: Vec<Waiting> = rows.iter().map(waiting_row).collect::<Result<_, _>>()?;

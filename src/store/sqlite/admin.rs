@@ -1,4 +1,4 @@
-//! What people and reloads do to the queue: requeue, move, drop, rename a channel, point it at another outlet, mute it.
+//! What people and reloads do to the queue: requeue, move, drop, rename a channel, point it at another outlet.
 //!
 //! Nothing here touches a delivery whose message is open: its outcome is on the way.
 
@@ -8,8 +8,8 @@ use super::accept::{PreparedDelivery, insert_delivery};
 use super::failure::Fail;
 use super::rows::{DELIVERY, bytes, delivery_row, target};
 use super::settle::recount;
-use crate::model::{DeliveryId, OutletKey};
-use crate::store::{AcceptedDelivery, ChannelMute, DeliveryRow, HeartbeatChange, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
+use crate::model::{DeliveryId, LaneId, OutletKey};
+use crate::store::{AcceptedDelivery, DeliveryRow, HeartbeatChange, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
 
 fn invalid(text: String) -> Fail {
     Fail::Undo(StoreError::Invalid(text))
@@ -24,6 +24,7 @@ struct Old {
     row: DeliveryRow,
     target: TargetRecord,
     lane: i64,
+    lane_seq: i64,
     lane_key: String,
     outlet: OutletKey,
     in_flight: bool,
@@ -39,6 +40,7 @@ fn old(db: &Connection, id: DeliveryId) -> Result<Old, Fail> {
             row: delivery_row(row)?,
             target: target(row)?,
             lane: row.get(2)?,
+            lane_seq: row.get(3)?,
             lane_key: row.get(20)?,
             outlet: OutletKey::from_stored(row.get_ref(21)?.as_str()?),
             in_flight: row.get(22)?,
@@ -58,11 +60,14 @@ fn requeue_one(db: &Connection, old: Old, to: Option<&MoveTo>, now: i64) -> Resu
     if state == State::Sent {
         return Err(invalid(format!("delivery {id} was sent; only dead, dropped, expired, skipped and unknown ones can be requeued")));
     }
-    if moves && to.is_none() {
-        return Err(invalid(format!("delivery {id} still waits; name a channel to move it to")));
+    if moves && to.is_none() && old.row.mode == Mode::Sync {
+        return Err(invalid(format!("delivery {id} is a direct call that waits for its turn; its caller is told the outcome")));
     }
     if moves && old.in_flight {
         return Err(invalid(format!("delivery {id} is part of a message that is being sent; try again when that has ended")));
+    }
+    if moves && to.is_none() {
+        return wait_no_more(db, &old, now);
     }
     let mut target = old.target;
     let (channel, outlet) = match to {
@@ -107,6 +112,23 @@ fn requeue_one(db: &Connection, old: Old, to: Option<&MoveTo>, now: i64) -> Resu
         recount(db, old.lane)?;
     }
     Ok(accepted)
+}
+
+/// What waits for the end of a mute or for its next try waits for its turn alone.
+fn wait_no_more(db: &Connection, old: &Old, now: i64) -> Result<AcceptedDelivery, Fail> {
+    db.prepare_cached(
+        "UPDATE delivery SET state = 'waiting', due_at = min(due_at, ?2), reason = coalesce(reason || '; ', '') || 'retried by hand' WHERE id = ?1",
+    )?
+    .execute(params![bytes(&old.row.id.0), now])?;
+    recount(db, old.lane)?;
+    Ok(AcceptedDelivery {
+        id: old.row.id,
+        channel: old.row.channel.clone(),
+        outlet: old.outlet.clone(),
+        lane: LaneId(old.lane),
+        lane_seq: old.lane_seq,
+        state: State::Waiting,
+    })
 }
 
 /// [`crate::store::Store::drop_deliveries`]. What was dead keeps its old reason behind the new one.
@@ -213,20 +235,6 @@ pub(super) fn assign(db: &Connection, channel: &str, outlet: &OutletKey) -> Resu
     let lanes = db.prepare_cached("UPDATE lane SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2")?.execute(to)?;
     let mut carry = db.prepare_cached("UPDATE message INDEXED BY message_open SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2 AND done = 0")?;
     Ok((lanes + carry.execute(to)?) as u64)
-}
-
-/// [`crate::store::Store::mute`].
-pub(super) fn mute(db: &Connection, mute: &ChannelMute) -> Result<(), Fail> {
-    if mute.until == 0 {
-        db.prepare_cached("DELETE FROM mute WHERE channel = ?1")?.execute([&mute.channel])?;
-    } else {
-        db.prepare_cached(
-            "INSERT INTO mute (channel, until, reason, by) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (channel) DO UPDATE SET until = excluded.until, reason = excluded.reason, by = excluded.by",
-        )?
-        .execute(params![mute.channel, mute.until, mute.reason, mute.by])?;
-    }
-    Ok(())
 }
 
 /// [`crate::store::Store::heartbeats`].

@@ -12,6 +12,7 @@ mod failure;
 mod fallback;
 mod history;
 mod messages;
+mod mute;
 mod open;
 mod purge;
 mod queue;
@@ -196,9 +197,13 @@ impl Store for SqliteStore {
         self.write(512, move |db| claim::renew(db, &node, lease_until)).await
     }
 
-    async fn lanes_ready(&self, outlet: &OutletKey, except: &[LaneId], limit: usize) -> Result<Vec<LaneHead>, StoreError> {
-        let (outlet, except) = (outlet.clone(), except.iter().copied().collect::<HashSet<_>>());
-        self.readers.read(move |db| read::lanes_ready(db, &outlet, &except, limit)).await
+    async fn lanes_ready(&self, outlet: &OutletKey, sought: Sought) -> Result<Vec<LaneHead>, StoreError> {
+        let (outlet, except) = (outlet.clone(), sought.except.iter().copied().collect::<HashSet<_>>());
+        self.readers.read(move |db| read::lanes_ready(db, &outlet, &sought, &except)).await
+    }
+
+    async fn due(&self, before: i64) -> Result<Vec<DueRow>, StoreError> {
+        self.readers.read(move |db| read::due(db, before)).await
     }
 
     async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError> {
@@ -206,8 +211,8 @@ impl Store for SqliteStore {
         self.readers.read(move |db| read::open_messages(db, &outlet)).await
     }
 
-    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, bodies: usize) -> Result<Vec<Waiting>, StoreError> {
-        self.readers.read(move |db| read::waiting(db, lane, after, limit, bodies)).await
+    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<Waiting>, StoreError> {
+        self.readers.read(move |db| read::waiting(db, lane, after, limit, bodies, due_by)).await
     }
 
     async fn events(&self, ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError> {
@@ -350,8 +355,16 @@ impl Store for SqliteStore {
         self.readers.read(read::mutes).await
     }
 
-    async fn mute(&self, mute: ChannelMute) -> Result<(), StoreError> {
-        self.write(512, move |db| admin::mute(db, &mute)).await
+    async fn mute(&self, mute: ChannelMute, now: i64) -> Result<(), StoreError> {
+        self.write(512, move |db| mute::mute(db, &mute, now)).await
+    }
+
+    async fn deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
+        self.readers.read(move |db| mute::deferrals(db, now)).await
+    }
+
+    async fn defer(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
+        self.write(512, move |db| mute::defer(db, &deferral, reason.as_deref(), now)).await
     }
 
     async fn heartbeats(&self, changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError> {

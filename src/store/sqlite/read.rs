@@ -7,25 +7,30 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::failure::Fail;
 use super::rows::{DELIVERY, Found, bytes as id_bytes, count, event, event_within, optional_uuid, uuid, waiting_row};
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
-use crate::store::{Bodies, ChannelMute, HeartbeatRow, LaneHead, OutletRow, Past, PastDelivery, State, Stats, Waiting, origin_lane};
+use crate::store::{
+    Bodies, ChannelMute, DueRow, HeartbeatRow, LONGEST_WAIT, LaneHead, OutletRow, Past, PastDelivery, Sought, State, Stats, Waiting, origin_lane,
+};
 
 /// The order of an outlet's lanes: all of it comes from the index.
 pub(super) const READY: &str =
     "SELECT id FROM lane INDEXED BY lane_ready WHERE outlet = ?1 AND waiting > 0 AND message_id IS NULL ORDER BY rank * 300000 + since, id";
 
-/// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those in `except`, and looks up only what it gives.
-pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, except: &HashSet<LaneId>, limit: usize) -> Result<Vec<LaneHead>, Fail> {
+/// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those in `except`, and looks the others up.
+pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, sought: &Sought, except: &HashSet<LaneId>) -> Result<Vec<LaneHead>, Fail> {
     let mut order = db.prepare_cached(READY)?;
-    let mut lane = db.prepare_cached("SELECT channel, key, last_seq, waiting, rank, due_at, since FROM lane WHERE id = ?1")?;
+    let mut lane = db.prepare_cached(
+        "SELECT channel, key, last_seq, waiting, rank, due_at, since FROM lane
+         WHERE id = ?1 AND (due_at <= ?2 OR due_at <= since OR (waiting > deferred AND due_at - ?3 > ?2))",
+    )?;
     let mut rows = order.query([outlet.as_str()])?;
     let mut ready = Vec::new();
-    while ready.len() < limit {
+    while ready.len() < sought.limit {
         let Some(row) = rows.next()? else { break };
         let id = LaneId(row.get(0)?);
         if except.contains(&id) {
             continue;
         }
-        ready.push(lane.query_row([id.0], |row| {
+        let head = lane.query_row([id.0, sought.due_by, LONGEST_WAIT], |row| {
             Ok(LaneHead {
                 id,
                 channel: row.get(0)?,
@@ -36,9 +41,33 @@ pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, except: &HashSet<
                 due_at: row.get(5)?,
                 since: row.get(6)?,
             })
-        })?);
+        });
+        ready.extend(head.optional()?.filter(|head| !sought.muted.contains(&head.channel)));
     }
     Ok(ready)
+}
+
+/// [`crate::store::Store::due`]. Costs one walk over the lanes, and over the open messages.
+pub(super) fn due(db: &Connection, before: i64) -> Result<Vec<DueRow>, Fail> {
+    let mut select = db.prepare_cached(
+        "SELECT channel, outlet, sum(n), min(since), coalesce((SELECT lease_until FROM outlet o WHERE o.key = outlet), 0) FROM (
+             SELECT channel, outlet, waiting AS n, due_at AS since FROM lane WHERE waiting > 0 AND message_id IS NULL AND due_at <= ?1
+             UNION ALL
+             SELECT m.channel, m.outlet, (SELECT count(*) FROM delivery d WHERE d.message_id = m.id),
+                 (SELECT min(max(c.due_at, m.formed_at)) FROM cell c WHERE c.message_id = m.id AND c.state = 'open' AND c.due_at <= ?1)
+             FROM message m INDEXED BY message_open WHERE m.done = 0 AND m.formed_at <= ?1)
+         WHERE since IS NOT NULL GROUP BY channel, outlet ORDER BY channel, outlet",
+    )?;
+    let rows = select.query_map([before], |row| {
+        Ok(DueRow {
+            channel: row.get(0)?,
+            outlet: OutletKey::from_stored(row.get_ref(1)?.as_str()?),
+            count: count(row, 2)?,
+            since: row.get(3)?,
+            leased_until: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::Store::open_messages`].
@@ -48,12 +77,13 @@ pub(super) fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<M
 }
 
 /// [`crate::store::Store::waiting`].
-pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, bodies: usize) -> Result<Vec<Waiting>, Fail> {
+pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<Waiting>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d INDEXED BY delivery_open
-         WHERE d.lane_id = ?1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > ?2 ORDER BY d.lane_seq LIMIT ?3"
+         WHERE d.lane_id = ?1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > ?2
+             AND (d.state = 'waiting' OR d.due_at <= ?4 OR d.due_at <= d.born_at) ORDER BY d.lane_seq LIMIT ?3"
     ))?;
-    let rows = select.query_map(params![lane.0, after, i64::try_from(limit).unwrap_or(i64::MAX)], waiting_row)?;
+    let rows = select.query_map(params![lane.0, after, i64::try_from(limit).unwrap_or(i64::MAX), due_by], waiting_row)?;
     let mut waiting: Vec<Waiting> = rows.collect::<rusqlite::Result<_>>()?;
     let mut left = bodies;
     for one in waiting.iter_mut().take(if bodies == 0 { 0 } else { usize::MAX }) {

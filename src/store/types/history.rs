@@ -220,6 +220,26 @@ pub struct ChannelMute {
     pub by: String,
 }
 
+/// How the reason of a delivery begins that a mute by hand has deferred, and of one that a time interval has.
+pub const BY_HAND: &str = "channel muted by hand: ";
+/// The same for a time interval of its route.
+pub const BY_INTERVAL: &str = "muted by time interval ";
+
+/// Deliveries that are deferred and not due yet, of one channel and route, by one kind of mute.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deferral {
+    /// The channel.
+    pub channel: String,
+    /// The route, as in [`TargetRecord::route`].
+    pub route: String,
+    /// Whether the channel was muted by hand; else the route was by a time interval.
+    pub by_hand: bool,
+    /// The earliest end that one of them waits for, Unix milliseconds.
+    pub first: i64,
+    /// The latest.
+    pub last: i64,
+}
+
 /// The last sign of life of a sender that is watched, and whether its silence was told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeartbeatRow {

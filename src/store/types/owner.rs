@@ -90,6 +90,45 @@ pub struct OpenMessage {
     pub members: Vec<Waiting>,
 }
 
+/// A delivery that waits for its next try never does so for longer, in milliseconds. One whose `due_at` lies further ahead was written before the clock
+/// was set back: it is due.
+pub const LONGEST_WAIT: i64 = 300_000;
+
+/// Which lanes of an outlet a runner looks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sought {
+    /// Those with something due by then, Unix milliseconds. What was due at its birth is due, whatever the clock says since.
+    pub due_by: i64,
+    /// None of these.
+    pub except: Vec<LaneId>,
+    /// None of these channels, which are muted.
+    pub muted: Vec<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl Sought {
+    /// Any lanes, whenever they are due, at most `limit`.
+    pub fn any(limit: usize) -> Self {
+        Self { due_by: i64::MAX, except: Vec::new(), muted: Vec::new(), limit }
+    }
+}
+
+/// What is due on a channel, on one outlet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueRow {
+    /// The channel.
+    pub channel: String,
+    /// The outlet.
+    pub outlet: OutletKey,
+    /// How many deliveries stand in such lanes and messages, about: those that wait behind what is due count.
+    pub count: u64,
+    /// Since when the first of them is due, Unix milliseconds.
+    pub since: i64,
+    /// Until when the outlet is leased; 0 when it never was.
+    pub leased_until: i64,
+}
+
 /// A lane with something waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneHead {

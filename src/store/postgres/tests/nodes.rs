@@ -287,12 +287,12 @@ async fn nodes_of_this_version_work_beside_the_next_one() {
     started.beat(beat("started")).await.unwrap();
     assert_eq!(running.beat(beat("running")).await.unwrap().len(), 2);
     let fence = fence(&running).await;
-    let waits = started.waiting(last.lane, 0, 10, usize::MAX).await.unwrap();
+    let waits = started.waiting(last.lane, 0, 10, usize::MAX, i64::MAX).await.unwrap();
     assert_eq!(waits.len(), 3);
     let gone = settlement(&fence);
     let done = Settlement { deliveries: vec![DeliveryChange { reason: Some("a reason".into()), ..change(&last, State::Dropped) }], ..gone };
     running.settle(done).await.unwrap();
-    assert_eq!(started.waiting(last.lane, 0, 10, 0).await.unwrap().len(), 2);
+    assert_eq!(started.waiting(last.lane, 0, 10, 0, i64::MAX).await.unwrap().len(), 2);
     assert_eq!(started.show(last.id).await.unwrap().unwrap().row.state, State::Dropped);
     assert_eq!(wrong_lanes(&place).await, Vec::<String>::new());
     running.close().await;

@@ -1,0 +1,88 @@
+//! Copies for fallback channels of what waits: at once where the outlet is held, else when it has waited for too long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::model::OutletKey;
+use crate::store::{MoveTo, StoreError};
+
+use super::engine::{Shared, lock};
+use super::plan::Plan;
+
+/// Deliveries copied in one transaction.
+const STEP: usize = 500;
+/// The pause between two looks at one outlet's queue: each walks past what was copied before.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether somebody copies what waits on an outlet.
+#[derive(Debug, Default)]
+pub struct Falling {
+    asked: AtomicBool,
+    under_way: AtomicBool,
+}
+
+impl Shared {
+    /// Copies what waits on a held outlet to the fallbacks of its channels, without waiting for the next round. What is accepted meanwhile is copied a
+    /// moment later.
+    pub(super) fn fall_back_at_once(self: &Arc<Self>, outlet: &OutletKey, reason: &str) {
+        let Some(handle) = lock(&self.handles).get(outlet).cloned() else { return };
+        handle.falling.asked.store(true, Ordering::Release);
+        if handle.falling.under_way.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (shared, outlet, reason) = (self.clone(), outlet.clone(), reason.to_owned());
+        self.tracker.spawn(async move {
+            loop {
+                while handle.falling.asked.swap(false, Ordering::AcqRel) {
+                    if let Err(error) = shared.fall_back_held(&outlet, &reason).await {
+                        // The next round copies it.
+                        shared.store_failed(&error);
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+                handle.falling.under_way.store(false, Ordering::Release);
+                // Asked between the two.
+                if !handle.falling.asked.load(Ordering::Acquire) || handle.falling.under_way.swap(true, Ordering::AcqRel) {
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn fall_back_held(&self, outlet: &OutletKey, reason: &str) -> Result<(), StoreError> {
+        let plan = self.plan.load_full();
+        for channel in plan.channels.values().filter(|channel| channel.outlet == *outlet) {
+            if let Some((first, rest)) = channel.fallback.split_first() {
+                // Whatever the clock says: also what is born in this millisecond.
+                self.fall_back(&plan, &channel.name, i64::MAX, first, rest, Some(reason)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what waits for `channel` since before `before` to `first`.
+    pub(super) async fn fall_back(
+        &self,
+        plan: &Plan,
+        channel: &str,
+        before: i64,
+        first: &str,
+        rest: &[String],
+        held: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let Some(to) = plan.channel(first) else { return Ok(()) };
+        let reason = match held {
+            Some(why) => format!("fallback of `{channel}`, which is held: {why}"),
+            None => format!("fallback of `{channel}`, where it waits too long"),
+        };
+        let to = MoveTo { channel: first.to_owned(), outlet: to.outlet.clone(), fallback: rest.to_vec() };
+        loop {
+            let made = self.store.fall_back(channel, before, to.clone(), &reason, STEP, self.clock.now_ms()).await?;
+            self.hand_over(&made);
+            if made.len() < STEP {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! How much memory deliveries that wait may take, over all outlets: real bytes, as allocators count them.
+
+use std::collections::BTreeMap;
+use std::mem::size_of;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::model::{Alert, Event, Labels};
+use crate::store::Waiting;
+
+/// Bytes that deliveries in memory may take, over all outlets.
+pub const ALL: usize = 64 << 20;
+/// What a lane takes in memory besides its deliveries: its row and its places in maps.
+pub const LANE: usize = 512;
+/// Bytes that an allocator adds to what it was asked for, about.
+const ROUND: usize = 16;
+/// A leaf of a tree of pairs of texts, which holds eleven of them and mostly about half.
+const LEAF: usize = 11 * 2 * size_of::<String>() + 16 + ROUND;
+
+/// What is left of the bytes. Whoever holds bodies of events holds a [`Share`] of them.
+#[derive(Debug)]
+pub struct Budget {
+    used: AtomicUsize,
+    most: usize,
+}
+
+/// Some of the bytes, given back when it is dropped.
+#[derive(Debug, Default)]
+pub struct Share {
+    budget: Option<Arc<Budget>>,
+    bytes: usize,
+}
+
+impl Budget {
+    /// One of `most` bytes.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { used: AtomicUsize::new(0), most })
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether less than a quarter is left.
+    pub fn is_short(&self) -> bool {
+        self.used() > self.most / 4 * 3
+    }
+
+    /// So many bytes, if they are left.
+    pub fn take(self: &Arc<Self>, bytes: usize) -> Option<Share> {
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.most);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
+        Some(Share { budget: Some(self.clone()), bytes })
+    }
+
+    /// So many bytes, even if that is more than are left: what is under way must go on.
+    pub fn overdraw(self: &Arc<Self>, bytes: usize) -> Share {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+        Share { budget: Some(self.clone()), bytes }
+    }
+}
+
+impl Share {
+    /// How many bytes it is.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a delivery takes in memory with its event's body. A body that several deliveries share counts for each: counted once, it would count for none
+/// when the one that counts is gone.
+pub fn weight_of(waiting: &Waiting) -> usize {
+    row_weight(waiting) + waiting.event.as_deref().map_or(0, event_weight)
+}
+
+/// The same without the body.
+pub fn row_weight(waiting: &Waiting) -> usize {
+    let target = &waiting.target;
+    let fallback: usize = target.fallback.iter().map(text).sum();
+    let only: usize = target.only.len() * 96;
+    let page = target.page.as_deref().map_or(0, page_weight);
+    size_of::<Waiting>()
+        + 2 * ROUND
+        + text(&waiting.channel)
+        + text(&waiting.title)
+        + text(&target.template)
+        + text(&target.route)
+        + target.alerts.capacity() * 4
+        + target.mentions.as_ref().map_or(0, |_| 256)
+        + fallback
+        + only
+        + page
+}
+
+/// What a rendered page takes in memory.
+pub fn page_weight(page: &crate::model::Page) -> usize {
+    let fields: usize = page.fields.iter().map(|(name, value)| LEAF / 4 + text(name) + text(value)).sum();
+    size_of::<crate::model::Page>() + fields + page.coverage.len() * 64 + 512
+}
+
+/// What an event's body takes in memory.
+pub fn event_weight(event: &Event) -> usize {
+    let texts = [&event.source, &event.receiver, &event.group_key, &event.external_url, &event.reason, &event.title, &event.message, &event.trace];
+    let maps = [&event.group_labels, &event.common_labels, &event.common_annotations, &event.route_labels];
+    size_of::<Event>()
+        + 2 * ROUND
+        + texts.into_iter().map(text).sum::<usize>()
+        + maps.into_iter().map(map).sum::<usize>()
+        + (event.alerts.capacity() - event.alerts.len()) * size_of::<Alert>()
+        + event.alerts.iter().map(alert).sum::<usize>()
+}
+
+fn alert(alert: &Alert) -> usize {
+    let texts = [
+        &alert.fingerprint,
+        &alert.generator_url,
+        &alert.silence_url,
+        &alert.dashboard_url,
+        &alert.panel_url,
+        &alert.image_url,
+        &alert.value_string,
+        &alert.rule_uid,
+    ];
+    size_of::<Alert>() + texts.into_iter().map(text).sum::<usize>() + map(&alert.labels) + map(&alert.annotations) + values(&alert.values)
+}
+
+fn text(text: &String) -> usize {
+    if text.capacity() == 0 { 0 } else { text.capacity() + ROUND }
+}
+
+fn map(labels: &Labels) -> usize {
+    leaves(labels.len()) + labels.iter().map(|(name, value)| text(name) + text(value)).sum::<usize>()
+}
+
+fn values(values: &BTreeMap<String, f64>) -> usize {
+    leaves(values.len()) + values.keys().map(text).sum::<usize>()
+}
+
+fn leaves(pairs: usize) -> usize {
+    if pairs == 0 { 0 } else { (pairs / 6 + 1) * LEAF }
+}

@@ -1,0 +1,95 @@
+//! Liveness: what is due, unmuted, and whose outlet may send is sent within a bound, seen from the store and from what runners show.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::delivery::{Clock, Engine, OutletState};
+use crate::store::{BY_HAND, DeliveryFilter, DeliveryRow, State, Store};
+
+/// How long something may be due while every gate is open.
+const BOUND: Duration = Duration::from_secs(60);
+/// The same for each that waits in the same line: the tightest platform takes 20 a minute.
+const EACH: Duration = Duration::from_millis(3500);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Since when gates are open.
+#[derive(Default)]
+pub struct Gates {
+    outlets: Mutex<BTreeMap<String, Instant>>,
+    unmuted: Mutex<BTreeMap<String, Instant>>,
+    /// What happened last that may hold things up for a moment: a clock that jumped, a node or a runner that broke down.
+    disturbed: Mutex<Option<Instant>>,
+    pub violations: Mutex<Vec<String>>,
+}
+
+impl Gates {
+    /// Something happened after which the bound begins anew.
+    pub fn disturb(&self, now: Instant) {
+        *self.disturbed.lock().unwrap() = Some(now);
+    }
+
+    /// Looks for as long as it is not dropped.
+    pub async fn watch(self: Arc<Self>, engines: Vec<Arc<Engine>>, store: Arc<dyn Store>, clock: Clock) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            self.look(&engines, &store, &clock).await;
+        }
+    }
+
+    async fn look(&self, engines: &[Arc<Engine>], store: &Arc<dyn Store>, clock: &Clock) {
+        let now_ms = clock.now_ms();
+        let muted: BTreeMap<String, i64> = store.mutes().await.expect("mutes").into_iter().map(|mute| (mute.channel, mute.until)).collect();
+        let due = store.due(now_ms).await.expect("what is due");
+        let filter = DeliveryFilter { states: vec![State::Deferred], limit: 5000, ..DeliveryFilter::default() };
+        let deferred = store.page(&filter).await.expect("what is deferred");
+        let now = clock.instant();
+        let disturbed = *self.disturbed.lock().unwrap();
+        let plan = engines[0].shared.plan.load_full();
+        let age = |since: Instant| now.saturating_duration_since(disturbed.map_or(since, |at| at.max(since)));
+        let mut unmuted = self.unmuted.lock().unwrap();
+        let mut outlets = self.outlets.lock().unwrap();
+        for channel in plan.channels.values() {
+            if muted.get(&*channel.name).is_some_and(|until| *until > now_ms) {
+                unmuted.remove(&*channel.name);
+            } else {
+                unmuted.entry(channel.name.to_string()).or_insert(now);
+            }
+            let states: Vec<OutletState> = engines.iter().map(|engine| engine.outlet_state(&channel.outlet)).collect();
+            let open = |state: &OutletState| state.owned && state.held.is_none() && state.paused_ms == 0 && !state.breaker_open;
+            if states.iter().any(open) {
+                outlets.entry(channel.outlet.to_string()).or_insert(now);
+            } else if states.iter().any(|state| state.owned) {
+                outlets.remove(channel.outlet.as_str());
+            } else {
+                // Nobody owns it: that may last as long as a lease does.
+                outlets.entry(channel.outlet.to_string()).or_insert(now);
+            }
+        }
+        for row in &due {
+            let (Some(open), Some(heard)) = (outlets.get(row.outlet.as_str()), unmuted.get(&row.channel)) else { continue };
+            // By a clock that jumped it may be due since before it was born; then the gates count alone.
+            let since = now - Duration::from_millis((now_ms - row.since).max(0) as u64).min(now.duration_since(*open));
+            let waits = age(since.max(*open).max(*heard));
+            if waits > BOUND + EACH * row.count as u32 {
+                let states: Vec<OutletState> = engines.iter().map(|engine| engine.outlet_state(&row.outlet)).collect();
+                self.violations.lock().unwrap().push(format!("{row:?} could be sent for {waits:?} and is not: {states:#?}"));
+            }
+        }
+        let by_hand = |row: &&DeliveryRow| row.reason.as_deref().is_some_and(|reason| reason.starts_with(BY_HAND));
+        for row in deferred.iter().filter(by_hand).filter(|row| row.due_at > now_ms) {
+            if let Some(heard) = unmuted.get(&row.channel)
+                && age(*heard) > BOUND
+            {
+                self.violations.lock().unwrap().push(format!(
+                    "nothing mutes it for {:?} and it waits for {}: {row:?}",
+                    age(*heard),
+                    row.due_at - now_ms
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Mutes, by hand and by time intervals: what they deferred waits for them and no longer, whatever became of them since.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::model::OutletKey;
+use crate::route::Tree;
+use crate::store::{BY_HAND, BY_INTERVAL, Deferral, StoreError};
+
+use super::clock::timestamp;
+use super::engine::Engine;
+use super::intake::{HandMute, NO_END, OPEN_END};
+
+impl Engine {
+    /// Reads the channels muted by hand. When a mute began, changed or ended, what waits there is read anew.
+    pub async fn refresh_mutes(&self) -> Result<(), StoreError> {
+        let mutes = self.shared.store.mutes().await?;
+        let now: HashMap<String, HandMute> = mutes.into_iter().map(|m| (m.channel, HandMute { until: m.until, reason: m.reason })).collect();
+        let before = self.shared.mutes();
+        if *before == now {
+            return Ok(());
+        }
+        let changed = now.keys().chain(before.keys()).filter(|channel| now.get(*channel) != before.get(*channel));
+        let plan = self.shared.plan.load_full();
+        let outlets = changed.filter_map(|channel| Some(plan.channel(channel)?.outlet.clone())).collect();
+        self.shared.set_mutes(now);
+        self.read_anew(&outlets);
+        Ok(())
+    }
+
+    /// Judges anew what is deferred: a mute may have been ended or changed after an alert was routed and before it was stored, a reload may have changed
+    /// a time interval or the route, and one without an end is looked at before the time that stands for its end.
+    pub async fn settle_mutes(&self) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let now = shared.clock.now_ms();
+        let (plan, mutes) = (shared.plan.load_full(), shared.mutes());
+        let mut outlets = BTreeSet::new();
+        for deferral in shared.store.deferrals(now).await? {
+            let Some((until, reason)) = judge(&plan.tree, &mutes, &deferral, now) else { continue };
+            if deferral.first == until && deferral.last == until {
+                continue;
+            }
+            let changed = shared.store.defer(Deferral { last: until, ..deferral.clone() }, reason, now).await?;
+            if changed > 0 {
+                tracing::info!(channel = %deferral.channel, route = %deferral.route, changed, until = %timestamp(until), "what a mute deferred waits for another time now");
+                outlets.extend(plan.channel(&deferral.channel).map(|channel| channel.outlet.clone()));
+            }
+        }
+        self.read_anew(&outlets);
+        Ok(())
+    }
+
+    fn read_anew(&self, outlets: &BTreeSet<OutletKey>) {
+        for outlet in outlets {
+            self.tell_to_forget(outlet);
+        }
+    }
+}
+
+/// Until when such deliveries are to wait, Unix milliseconds, and why; `None` when they wait for the right time.
+fn judge(tree: &Tree, mutes: &HashMap<String, HandMute>, deferral: &Deferral, now: i64) -> Option<(i64, Option<String>)> {
+    if deferral.by_hand {
+        let mute = mutes.get(&deferral.channel).filter(|mute| mute.until > now);
+        return Some(mute.map_or((now, None), |mute| (mute.until, Some(format!("{BY_HAND}{}", mute.reason)))));
+    }
+    let at = timestamp(now);
+    let Some((by, until)) = interval(tree, &deferral.channel, &deferral.route, at) else { return Some((now, None)) };
+    match until {
+        Some(until) => Some((until.as_millisecond(), Some(format!("{BY_INTERVAL}`{by}` until {until}")))),
+        None if deferral.first - now > OPEN_END / 2 => None,
+        None => Some((now + OPEN_END, Some(format!("{BY_INTERVAL}`{by}` {NO_END}")))),
+    }
+}
+
+/// What mutes a route to a channel now, and until when. A reload may have moved the route: then any that leads to the channel counts, and they are muted
+/// when all of them are.
+fn interval(tree: &Tree, channel: &str, route: &str, at: Timestamp) -> Option<(String, Option<Timestamp>)> {
+    let leads = |to: &[Arc<str>]| to.iter().any(|name| **name == *channel);
+    let nodes = || tree.nodes().iter().enumerate().filter(|(_, node)| leads(&node.to));
+    let mut candidates: Vec<usize> = nodes().filter(|(_, node)| *node.name == *route).map(|(index, _)| index).collect();
+    if candidates.is_empty() {
+        candidates = nodes().map(|(index, _)| index).collect();
+    }
+    let muted: Option<Vec<_>> = candidates.into_iter().map(|index| tree.muted(index, at)).collect();
+    // One without an end counts only when all are.
+    muted?.into_iter().min_by_key(|muted| muted.until.unwrap_or(Timestamp::MAX)).map(|muted| (muted.by, muted.until))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! Tasks that must not end: one that ends all the same, or panics, is begun anew after a pause that grows, and counted.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::Shared;
+
+/// The first and the longest pause before one is begun anew.
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// How often and how lately a task was begun anew.
+pub struct Supervision {
+    what: &'static str,
+    shared: Arc<Shared>,
+    pause: Duration,
+}
+
+impl Supervision {
+    /// Of a task that does this: `runner`, `keeper`, ... (a label of a metric).
+    pub fn of(what: &'static str, shared: &Arc<Shared>) -> Self {
+        shared.metrics.restarted(what, 0);
+        Self { what, shared: shared.clone(), pause: FIRST }
+    }
+
+    /// Runs a task to its end; gives whether it ended as it should. If not, that is counted and told (`whose` says more), and the pause before the next
+    /// try is over unless `cancel` came first.
+    pub async fn run(&mut self, task: impl Future<Output = bool>, whose: &str, cancel: &CancellationToken) -> bool {
+        let begun = self.shared.clock.instant();
+        let reason = match AssertUnwindSafe(task).catch_unwind().await {
+            Ok(true) => return true,
+            Ok(false) => "it ended by itself".to_owned(),
+            Err(panic) => told(&*panic),
+        };
+        self.again(begun, whose, &reason, cancel).await;
+        cancel.is_cancelled()
+    }
+
+    async fn again(&mut self, begun: Instant, whose: &str, reason: &str, cancel: &CancellationToken) {
+        self.shared.metrics.restarted(self.what, 1);
+        if self.shared.clock.instant().duration_since(begun) > 2 * LONGEST {
+            self.pause = FIRST;
+        }
+        tracing::error!(task = self.what, whose, reason, pause = ?self.pause, "a task of Watchfire failed unexpectedly and is begun anew; please report it");
+        tokio::select! {
+            () = tokio::time::sleep(self.pause) => {}
+            () = cancel.cancelled() => {}
+        }
+        self.pause = (self.pause * 2).min(LONGEST);
+    }
+}
+
+fn told(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("it panicked").to_owned()
+}

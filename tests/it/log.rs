@@ -1,0 +1,179 @@
+//! The log is told, never waited for: the real program delivers while nobody reads its standard error, the disk under it is full, or its reader stands still.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::post;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::support::app::{SOON, alert};
+
+/// The program with a webhook channel, and what came there.
+struct Served {
+    child: Child,
+    folder: TempDir,
+    address: String,
+    came: Arc<AtomicUsize>,
+    http: reqwest::Client,
+}
+
+impl Served {
+    async fn start(stderr: Stdio) -> Self {
+        let came: Arc<AtomicUsize> = Arc::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let counted = came.clone();
+        let hook = async move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            "{}"
+        };
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/hook", post(hook))).await });
+        let folder = tempfile::tempdir().unwrap();
+        let routes =
+            format!("store: sqlite:watchfire.db\nchannels: {{ a: {{ webhook: {{ url: '{url}', allow: ['127.0.0.1'] }} }} }}\nroute: {{ to: [a] }}\n");
+        std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+        // Freed a moment before the program takes it.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let child = spawn(&folder, &address, stderr);
+        let served = Self { child, folder, address, came, http: reqwest::Client::builder().no_proxy().build().unwrap() };
+        served.is_ready().await;
+        served
+    }
+
+    async fn is_ready(&self) {
+        let end = Instant::now() + SOON;
+        loop {
+            let answer = self.http.get(format!("http://{}/-/ready", self.address)).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            assert!(Instant::now() < end, "it is not ready");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Sends so many alerts, each a group of its own, and waits until all have come.
+    async fn deliver(&self, name: &str, count: usize) {
+        let before = self.came.load(Ordering::Relaxed);
+        for n in 0..count {
+            let body = alert(&format!("{name}{n}"), "Down", "firing");
+            let answer = self.http.post(format!("http://{}/webhook", self.address)).json(&body).send().await.unwrap();
+            assert_eq!(answer.status(), 200);
+        }
+        let end = Instant::now() + SOON;
+        while self.came.load(Ordering::Relaxed) < before + count {
+            assert!(Instant::now() < end, "{} of {count} came", self.came.load(Ordering::Relaxed) - before);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    async fn metric(&self, name: &str) -> u64 {
+        let text = self.http.get(format!("http://{}/metrics", self.address)).send().await.unwrap().text().await.unwrap();
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap_or_else(|| panic!("{name} is not in\n{text}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(folder: &TempDir, address: &str, stderr: Stdio) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+    command.args(["serve", "--listen", address]).current_dir(folder.path()).env("WATCHFIRE_LOG", "debug");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_is_gone_stops_no_delivery() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let served = Served::start(OwnedFd::from(writer).into()).await;
+    drop(reader);
+    served.deliver("gone", 20).await;
+    assert!(served.metric("watchfire_log_lines_lost_total").await > 0);
+    assert_eq!(served.metric("watchfire_task_restarts_total{what=\"runner\"}").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_the_log_stops_no_delivery() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut served = Served::start(full.into()).await;
+    served.deliver("full", 20).await;
+    assert!(served.metric("watchfire_log_lines_lost_total").await > 0);
+    // Also what waits at a start, which the log tells about.
+    served.child.kill().unwrap();
+    served.child.wait().unwrap();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    served.child = spawn(&served.folder, &served.address, full.into());
+    served.is_ready().await;
+    served.deliver("again", 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_stands_still_slows_no_delivery_and_reads_on_later() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let served = Served::start(OwnedFd::from(writer).into()).await;
+    // A pipe holds 64 KiB, and some lines wait in the program; debug lines of several hundred alerts are more than both.
+    let end = Instant::now() + 3 * SOON;
+    let mut round = 0;
+    while served.metric("watchfire_log_lines_lost_total").await == 0 {
+        let begun = Instant::now();
+        served.deliver(&format!("still{round}-"), 100).await;
+        assert!(begun.elapsed() < SOON);
+        round += 1;
+        assert!(Instant::now() < end, "no line was lost in {round} rounds");
+    }
+    let lines = std::thread::spawn(move || {
+        let mut lines = BufReader::new(reader).lines();
+        lines.any(|line| line.is_ok_and(|line| line.contains("the log can be written again")))
+    });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    served.deliver("after", 5).await;
+    let end = Instant::now() + SOON;
+    while !lines.is_finished() {
+        assert!(Instant::now() < end, "nobody told that lines were lost");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(lines.join().unwrap());
+}
+
+/// What is logged last before the end is written before it, and a process whose log nobody reads ends in time.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_is_logged_and_waits_for_nobody() {
+    let mut served = Served::start(Stdio::piped()).await;
+    stop(&served.child);
+    let code = ended(&mut served.child).await;
+    let mut text = String::new();
+    served.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(code == Some(0) && text.contains("stopping: what is being sent is finished"), "{code:?} {text}");
+
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let mut served = Served::start(OwnedFd::from(writer).into()).await;
+    stop(&served.child);
+    assert_eq!(ended(&mut served.child).await, Some(0));
+}
+
+fn stop(child: &Child) {
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+}
+
+async fn ended(child: &mut Child) -> Option<i32> {
+    let end = Instant::now() + SOON;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        assert!(Instant::now() < end, "it does not end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

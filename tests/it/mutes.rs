@@ -1,0 +1,199 @@
+//! Mutes end when they end, by hand or by the configuration, and hold back nothing that they do not mute. By the API, by the commands, over restarts and
+//! reloads.
+
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::post;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::app::{SOON, TestApp, alert};
+
+/// Notes the name of each alert that comes.
+async fn sink() -> (String, Arc<Mutex<Vec<String>>>) {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let noted = seen.clone();
+    let hook = async move |axum::Json(body): axum::Json<Value>| {
+        let names = body["alerts"].as_array().unwrap().iter().map(|a| a["labels"]["alertname"].as_str().unwrap().to_owned());
+        noted.lock().unwrap().extend(names);
+        "{}"
+    };
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/hook", post(hook))).await });
+    (url, seen)
+}
+
+fn routes(url: &str, rest: &str) -> String {
+    format!(
+        "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels: {{ a: {{ webhook: {{ url: '{url}', allow: ['127.0.0.1'] }} }} }}\n{rest}"
+    )
+}
+
+const PLAIN: &str = "route: { to: [a] }\n";
+
+/// Waits until exactly these have come, in any order.
+async fn come(seen: &Mutex<Vec<String>>, names: &[&str]) {
+    let end = Instant::now() + SOON;
+    loop {
+        let mut got = seen.lock().unwrap().clone();
+        got.sort();
+        if got == names {
+            return;
+        }
+        assert!(Instant::now() < end, "{got:?} came, {names:?} should have");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+async fn mute(app: &TestApp, span: &str) {
+    let (code, answer) = app.post("/api/v1/channels/a/mute", &json!({ "for": span, "reason": "maintenance" })).await;
+    assert_eq!(code, 200, "{answer}");
+}
+
+async fn unmute(app: &TestApp) {
+    let answer = app.http.delete(app.url("/api/v1/channels/a/mute")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+async fn send(app: &TestApp, group: &str, name: &str, state: &str) -> String {
+    let (_, answer) = app.post("/webhook", &alert(group, name, "firing")).await;
+    assert_eq!(answer["deliveries"][0]["state"], state, "{answer}");
+    answer["deliveries"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mute_that_is_ended_by_hand_releases_at_once_what_it_deferred() {
+    let (url, seen) = sink().await;
+    let app = TestApp::start(&routes(&url, PLAIN)).await;
+    mute(&app, "1h").await;
+    send(&app, "u", "U1", "deferred").await;
+    send(&app, "v", "V1", "deferred").await;
+    unmute(&app).await;
+    come(&seen, &["U1", "V1"]).await;
+    send(&app, "u", "U2", "waiting").await;
+    come(&seen, &["U1", "U2", "V1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mute_that_is_shortened_or_lengthened_by_hand_takes_along_what_it_deferred() {
+    let (url, seen) = sink().await;
+    let app = TestApp::start(&routes(&url, PLAIN)).await;
+    mute(&app, "1h").await;
+    let id = send(&app, "u", "U1", "deferred").await;
+    mute(&app, "2s").await;
+    come(&seen, &["U1"]).await;
+    mute(&app, "2s").await;
+    send(&app, "v", "V1", "deferred").await;
+    mute(&app, "1h").await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(*seen.lock().unwrap(), ["U1"]);
+    unmute(&app).await;
+    come(&seen, &["U1", "V1"]).await;
+    let (_, story) = app.get(&format!("/api/v1/deliveries/{id}")).await;
+    assert_eq!(story["delivery"]["state"], "sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_comes_while_nobody_serves_holds_after_the_start() {
+    let (url, seen) = sink().await;
+    let app = TestApp::start(&routes(&url, PLAIN)).await;
+    mute(&app, "1h").await;
+    send(&app, "u", "U1", "deferred").await;
+    send(&app, "w", "W1", "deferred").await;
+    let app = app.restart().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(seen.lock().unwrap().is_empty(), "muted still");
+    // Deferred by a program of before, which let the mute go and left the time.
+    let TestApp { app, folder, http } = app;
+    app.stop(Duration::from_secs(5)).await;
+    let db = rusqlite::Connection::open(folder.path().join("watchfire.db")).unwrap();
+    assert_eq!(db.execute("DELETE FROM mute", []).unwrap(), 1);
+    drop(db);
+    let options = watchfire::app::AppOptions { watch: false, ..watchfire::app::AppOptions::new(folder.path().join("routes.yaml")) };
+    let _app = TestApp { app: watchfire::app::App::start(options).await.unwrap(), folder, http };
+    come(&seen, &["U1", "W1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_end_mutes_and_retry_what_is_muted() {
+    let (url, seen) = sink().await;
+    let app = TestApp::start(&routes(&url, PLAIN)).await;
+    let address = app.app.address.to_string();
+    let folder = app.folder.path().to_owned();
+    let run = async |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.args(args).args(["--listen", &address]).current_dir(&folder);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}");
+        text
+    };
+    run(&["mute", "channel", "a", "1h", "--reason", "maintenance"]).await;
+    let first = send(&app, "u", "U1", "deferred").await;
+    let text = run(&["queue", "retry", &first]).await;
+    assert!(text.contains(&first), "it stays what it is: {text}");
+    let told = run(&["queue", "show", &first]).await;
+    assert!(told.contains("muted by hand until"), "the channel is muted, and that is told: {told}");
+    run(&["mute", "end", "a"]).await;
+    come(&seen, &["U1"]).await;
+}
+
+const NIGHT: &str = "
+route:
+  to: [a]
+  routes:
+    - { match: 'alertname=~\"Info.*\"', to: [a], mute: [always] }
+time_intervals:
+  - { name: always, time_intervals: [ { weekdays: ['sunday:saturday'] } ] }
+";
+
+/// A2: what a mute defers is in the same lane as what it does not touch.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_muted_never_holds_back_what_is_not() {
+    let (url, seen) = sink().await;
+    let app = TestApp::start(&routes(&url, NIGHT)).await;
+    send(&app, "g", "Info1", "deferred").await;
+    send(&app, "g", "Critical1", "waiting").await;
+    come(&seen, &["Critical1"]).await;
+    // Read from disk by a restart, a reload, and anything that is done by hand.
+    let app = app.restart().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    send(&app, "g", "Critical2", "waiting").await;
+    come(&seen, &["Critical1", "Critical2"]).await;
+    app.app.reload().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    send(&app, "g", "Critical3", "waiting").await;
+    come(&seen, &["Critical1", "Critical2", "Critical3"]).await;
+    let other = send(&app, "h", "Info2", "deferred").await;
+    app.post("/api/v1/deliveries/drop", &json!({ "ids": [other], "reason": "noise" })).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    send(&app, "g", "Critical4", "waiting").await;
+    come(&seen, &["Critical1", "Critical2", "Critical3", "Critical4"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interval_that_a_reload_changes_holds_back_nothing_any_more() {
+    let (url, seen) = sink().await;
+    let app = TestApp::start(&routes(&url, NIGHT)).await;
+    let muted = send(&app, "g", "Info1", "deferred").await;
+    send(&app, "h", "Info2", "deferred").await;
+    let retried = app.post("/api/v1/deliveries/retry", &json!({ "ids": [muted] })).await;
+    assert_eq!((retried.0, &retried.1["deliveries"][0]["id"]), (200, &json!(muted)), "{}", retried.1);
+    come(&seen, &["Info1"]).await;
+    // The interval is another one now; the route keeps its place.
+    let hours = NIGHT.replace("{ weekdays: ['sunday:saturday'] }", "{ years: ['2020'] }");
+    std::fs::write(app.folder.path().join("routes.yaml"), routes(&url, &hours)).unwrap();
+    app.app.reload().await.unwrap();
+    come(&seen, &["Info1", "Info2"]).await;
+    // It mutes again, and then its route is gone.
+    std::fs::write(app.folder.path().join("routes.yaml"), routes(&url, NIGHT)).unwrap();
+    app.app.reload().await.unwrap();
+    send(&app, "i", "Info3", "deferred").await;
+    std::fs::write(app.folder.path().join("routes.yaml"), routes(&url, PLAIN)).unwrap();
+    app.app.reload().await.unwrap();
+    come(&seen, &["Info1", "Info2", "Info3"]).await;
+}
