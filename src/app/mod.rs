@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
-use crate::delivery::{Clock, Engine, EngineOptions, cluster, keeper, receipts};
+use crate::delivery::{Alarm, Clock, Engine, EngineOptions, cluster, keeper, receipts};
 use crate::http::door::{Certificates, Door};
 use crate::http::{self, HttpSettings};
 use crate::metrics::{Count, Metrics};
-use crate::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
+use crate::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store, Wait};
 use crate::traces::Traces;
 use reload::Reloader;
 
@@ -26,6 +26,9 @@ use reload::Reloader;
 pub const DRAIN: Duration = Duration::from_secs(20);
 /// How long connections that were taken from a passed socket get to say what they want before the server closes idle ones.
 const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// How long callers wait for a store that is being opened, before they are told.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What an application is started with.
 #[derive(Debug, Clone)]
@@ -44,7 +47,7 @@ pub struct AppOptions {
     pub traces: Traces,
     /// Lines of the log that were lost, as whoever writes it counts them.
     pub lost_lines: Count,
-    /// Wait for another process to let go of the store instead of failing.
+    /// Wait for another process to let go of the store, or for a database that is away, instead of failing.
     pub wait_for_store: bool,
 }
 
@@ -110,7 +113,20 @@ impl App {
     async fn start_on(listener: TcpListener, mut loaded: Loaded, options: AppOptions) -> Result<Self> {
         let certificates: Certificates = Arc::new(arc_swap::ArcSwapOption::new(loaded.server.tls.as_ref().and_then(|tls| tls.config.clone())));
         let address = listener.local_addr()?;
-        let store = open_store(&loaded.store, options.wait_for_store).await?;
+        let closed = CancellationToken::new();
+        let passed = options.socket.is_some().then(|| closed.clone());
+        let mut door = Door::new(listener, certificates.clone(), closed)?;
+        // Health is answered while the store cannot be opened, which may take long. Callers of the first moments wait: Grafana repeats nothing.
+        let wait = Wait::new();
+        let meanwhile = async {
+            tokio::time::sleep(PATIENCE).await;
+            http::serve::serve(&mut door, http::waiting(wait.clone()), CancellationToken::new()).await;
+        };
+        let store = tokio::select! {
+            store = open_store(&loaded.store, options.wait_for_store.then(|| wait.clone())) => store?,
+            () = meanwhile => anyhow::bail!("the listener was closed"),
+        };
+        let found = store.found().map(str::to_owned);
         let shared = matches!(loaded.store, StoreSettings::Postgres(_));
         let key = link_key(&loaded.store)?;
         if loaded.plan.link_key.is_empty() {
@@ -145,26 +161,28 @@ impl App {
             turn: Default::default(),
             again: Default::default(),
         });
-        let door = reloader.clone();
-        let state = Arc::new(http::App::new(engine.clone(), settings, Arc::new(move || Box::pin(door.clone().reload()))));
+        let by_hand = reloader.clone();
+        let state = Arc::new(http::App::new(engine.clone(), settings, Arc::new(move || Box::pin(by_hand.clone().reload()))));
         let _ = reloader.state.set(Arc::downgrade(&state));
         // The listener answers before the backlog is read: Grafana repeats nothing.
         let server_stop = CancellationToken::new();
         let stopped = server_stop.clone();
-        let closed = CancellationToken::new();
-        let door = options.socket.is_some().then(|| closed.clone());
-        let server = tokio::spawn(http::serve::serve(Door::new(listener, certificates, closed)?, http::router(state.clone()), stopped));
+        let router = http::router(state.clone());
+        let server = tokio::spawn(async move { http::serve::serve(&mut door, router, stopped).await });
         // A reload that comes this early waits: it would find runners that are not there yet.
         let turn = reloader.turn.lock().await;
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
         drop(turn);
+        if let Some(reason) = found {
+            engine.shared.alarm(Alarm::Damaged { reason });
+        }
         let cancel = CancellationToken::new();
         let keeper = tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
         let receipts = tokio::spawn(receipts::keep(engine.clone(), cancel.clone()));
         let nodes_cancel = CancellationToken::new();
         let nodes = shared.then(|| tokio::spawn(cluster::keep(engine.clone(), nodes_cancel.clone())));
         let watcher = options.watch.then(|| tokio::spawn(reload::watch(reloader, cancel.clone())));
-        Ok(Self { address, engine, state, cancel, door, server_stop, server, keeper, receipts, nodes: (nodes, nodes_cancel), watcher, store })
+        Ok(Self { address, engine, state, cancel, door: passed, server_stop, server, keeper, receipts, nodes: (nodes, nodes_cancel), watcher, store })
     }
 
     /// Reads the configuration anew; a bad one changes nothing and gives the report.
@@ -228,12 +246,11 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Opens the store; with `wait` it waits for another process to let go of the file, or for a database that is away.
-pub async fn open_store(settings: &StoreSettings, wait: bool) -> Result<Arc<dyn Store>> {
+pub async fn open_store(settings: &StoreSettings, wait: Option<Wait>) -> Result<Arc<dyn Store>> {
     match settings {
         StoreSettings::Sqlite(path) => {
             let options = SqliteOptions { wait, ..SqliteOptions::new(path) };
-            let store = tokio::task::spawn_blocking(move || SqliteStore::open(options)).await?.map_err(|e| anyhow!("{e}"))?;
-            Ok(Arc::new(store))
+            Ok(Arc::new(SqliteStore::open_async(options).await.map_err(|e| anyhow!("{e}"))?))
         }
         StoreSettings::Postgres(url) => {
             let store = PostgresStore::open(PostgresOptions { wait, ..PostgresOptions::new(url.clone()) }).await.map_err(|e| anyhow!("{e}"))?;

@@ -151,6 +151,8 @@ impl Reloader {
         if loaded.server.listen.port() != 0 && loaded.server.listen != self.address {
             tracing::warn!(listen = %loaded.server.listen, "server.listen changed; it takes effect after a restart");
         }
+        // Who is let in is judged by where it listens, not by where it would.
+        loaded.server.listen = self.address;
         if loaded.store != self.store {
             tracing::warn!("`store` changed; it takes effect after a restart, until then the one before is used");
         }

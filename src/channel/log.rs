@@ -124,7 +124,10 @@ impl Driver {
 /// The message in a frame that its own text cannot imitate: every line of it stands behind a bar.
 fn frame(channel: &str, page: &Page, now: Timestamp) -> String {
     let facts = &page.facts;
-    let mut out = format!("┌─ {channel} · {now:.0} · {} {}", facts.status.as_str().to_uppercase(), facts.severity.as_str());
+    let mut out = format!("┌─ {channel} · {now:.0}");
+    if !facts.note {
+        out.push_str(&format!(" · {} {}", facts.status.as_str().to_uppercase(), facts.severity.as_str()));
+    }
     if page.total > 1 {
         out.push_str(&format!(" · page {} of {}", page.number, page.total));
     }

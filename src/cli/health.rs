@@ -6,10 +6,16 @@ use anyhow::{Result, bail};
 
 use super::remote::{Found, Server};
 use super::{Common, Outcome, block_on, load};
+use crate::config::{self, LoadOptions};
 
 /// Asks the running server whether it is well.
 pub fn run(common: &Common) -> Result<Outcome> {
-    let server = Server::of(&load(common, false)?.server)?;
+    let options = LoadOptions { listen: common.listen.clone(), ..LoadOptions::without_secrets() };
+    let server = match config::server(&common.config, &options) {
+        Some(settings) => Server::of(&settings)?,
+        // The whole says why.
+        None => Server::of(&load(common, false)?.server)?,
+    };
     block_on(async {
         let advice = "is `watchfire serve` running with this configuration and --listen?";
         match server.look().await {

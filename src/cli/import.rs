@@ -111,6 +111,9 @@ fn told(args: &ImportArgs, name: &str, imported: &Imported) -> String {
         (format!("{} became {}", counted(receivers, "receiver"), counted(channels, "channel")), if args.stdout { "" } else { ", written to " });
     let place = if args.stdout { String::new() } else { args.out.display().to_string() };
     out.push_str(&format!("\n{things}{whither}{place}\n"));
+    if !imported.silent.is_empty() {
+        out.push_str(&format!("Nobody is told yet by {}: they only print, see above\n", imported.silent.join(", ")));
+    }
     if !args.stdout {
         out.push_str(&format!("Next: watchfire check --without-secrets --config {place}, and watchfire route --config {place} severity=critical\n"));
     }

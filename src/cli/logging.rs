@@ -57,7 +57,12 @@ struct Line {
 pub fn start(format: Option<LogFormat>, filter: &str, lost: Count) -> io::Result<Log> {
     let terminal = io::stderr().is_terminal();
     let log = write_to(io::stderr(), lost)?;
-    let filter = if filter.is_empty() { EnvFilter::new("info") } else { EnvFilter::new(filter) };
+    let filter = EnvFilter::new(match filter {
+        "" => "info".to_owned(),
+        // A level alone is ours: what libraries say at it is thousands of lines, and what alerts say is in them.
+        level @ ("debug" | "trace") => format!("info,watchfire={level}"),
+        filter => filter.to_owned(),
+    });
     let format = format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
     // What the subscriber itself cannot do it would tell by a line past the log.
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log.0.clone()).with_target(false).log_internal_errors(false);

@@ -190,6 +190,10 @@ async fn each(remote: &Remote, which: &Which, action: &str, extra: Value) -> Res
     Ok(Outcome::Fine)
 }
 
+fn mute_path(channel: &str) -> String {
+    format!("/api/v1/channels/{}/mute", utf8_percent_encode(channel, NON_ALPHANUMERIC))
+}
+
 impl Filter {
     fn query(&self) -> String {
         let mut parts = vec![format!("limit={}", self.limit)];
@@ -237,14 +241,9 @@ pub fn mute(common: &Common, command: &MuteCommand) -> Result<Outcome> {
         let result = match command {
             MuteCommand::Channel { name, duration, reason } => {
                 let body = json!({ "for": duration, "reason": reason });
-                remote
-                    .call("POST", &format!("/api/v1/channels/{name}/mute"), Some(&body))
-                    .await
-                    .map(|a| format!("{name} is muted until {}", time(&a["until"])))
+                remote.call("POST", &mute_path(name), Some(&body)).await.map(|a| format!("{name} is muted until {}", time(&a["until"])))
             }
-            MuteCommand::End { name } => {
-                remote.call("DELETE", &format!("/api/v1/channels/{name}/mute"), None).await.map(|_| format!("{name} is not muted any more"))
-            }
+            MuteCommand::End { name } => remote.call("DELETE", &mute_path(name), None).await.map(|_| format!("{name} is not muted any more")),
         };
         remote.close().await;
         anstream::println!("{}", result?);

@@ -55,7 +55,16 @@ impl Remote {
         {
             bail!("{why}, and there is no store at {}; start a server with `watchfire serve`", path.display());
         }
-        let store = crate::app::open_store(&loaded.store, false).await?;
+        let store = crate::app::open_store(&loaded.store, None).await.map_err(|error| match error.to_string().contains("is in use by") {
+            true => anyhow!(
+                "{why}, but a server has the store open: {}. It listens elsewhere: name its address with --listen HOST:PORT or WATCHFIRE_LISTEN",
+                error.to_string().split(';').next().unwrap_or_default()
+            ),
+            false => error,
+        })?;
+        if let Some(found) = store.found() {
+            anstream::eprintln!("{found}");
+        }
         Ok(Self::local(loaded, store))
     }
 
@@ -234,10 +243,12 @@ fn by_hand() -> Result<Option<String>> {
     Ok(Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user))))
 }
 
-/// The first credential that opens the API.
+/// Of the credentials that open the API, the first of those that open most of it.
 fn authorization(credentials: &[Credential]) -> Option<String> {
-    let opens = |c: &&Credential| c.scopes.is_empty() || c.scopes.contains(&Scope::Api);
-    credentials.iter().filter(opens).find_map(|c| match &c.kind {
+    let opens = |c: &&Credential| [Scope::Read, Scope::Operate, Scope::Admin].into_iter().filter(|scope| c.opens(*scope)).count();
+    let mut able: Vec<&Credential> = credentials.iter().filter(|c| opens(c) > 0).collect();
+    able.sort_by_key(|c| (std::cmp::Reverse(opens(c)), !c.channels.is_empty()));
+    able.into_iter().find_map(|c| match &c.kind {
         Kind::Bearer(token) => Some(format!("Bearer {}", token.expose())),
         Kind::Basic { username, password: Password::Plain(password) } => {
             Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.expose()))))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::remote::{Found, Remote, Server};
@@ -63,7 +64,7 @@ async fn through_server(common: &Common, args: &SendArgs) -> Result<Value> {
         }
         None => json!({ "text": args.text }),
     };
-    remote.call("POST", &format!("/api/v1/channels/{}/test", args.channel), Some(&body)).await
+    remote.call("POST", &format!("/api/v1/channels/{}/test", utf8_percent_encode(&args.channel, NON_ALPHANUMERIC)), Some(&body)).await
 }
 
 async fn straight(plan: &crate::delivery::Plan, generic: Option<&GenericMapping>, args: &SendArgs) -> Result<Value> {

@@ -18,7 +18,7 @@ pub struct ServeArgs {
     /// How logs are written. Default: pretty on a terminal, else json.
     #[arg(long, env = "WATCHFIRE_LOG_FORMAT")]
     log_format: Option<LogFormat>,
-    /// What is logged, as `info` or `watchfire=debug,warn`.
+    /// What is logged: `warn`, `info` (the default), `debug`, or by library as in `watchfire=debug,hyper=debug,warn`.
     #[arg(long, env = "WATCHFIRE_LOG", default_value = "")]
     log: String,
     /// Do not reload when files change (SIGHUP and POST /-/reload still do).
@@ -52,7 +52,11 @@ async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>, l
     let options = AppOptions { traces, listen: common.listen.clone(), socket, watch: !args.no_watch, lost_lines, ..AppOptions::new(&common.config) };
     // Waiting for another process to let go of the store may take long: life is shown from here on.
     let watchdog = service::watchdog();
-    let app = App::start(options).await?;
+    let app = tokio::select! {
+        app = App::start(options) => app?,
+        _ = term.recv() => return Ok(true),
+        _ = int.recv() => return Ok(true),
+    };
     let plan = app.engine.shared.plan.load_full();
     let channels = plan.channels.keys().cloned().collect::<Vec<_>>().join(", ");
     tracing::info!(listen = %app.address, channels = %channels, "watchfire takes alerts at http://{}/webhook", app.address);

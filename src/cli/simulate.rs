@@ -7,6 +7,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Common, Outcome, load};
+use crate::channel::OnAmbiguous;
+use crate::config::BEARABLE;
+use crate::delivery::Plan;
 use crate::delivery::simulate::{Forecast, simulate};
 use crate::model::{Alert, Event, SenderKind, format_duration, parse_duration};
 
@@ -81,7 +84,7 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<Outcome> {
     }
     let forecasts = simulate(plan, &events, now, clock.instant(), args.channel.as_deref());
     if args.json {
-        let rows: Vec<_> = forecasts.iter().map(as_json).collect();
+        let rows: Vec<_> = forecasts.iter().map(|f| as_json(f, storm(plan, f))).collect();
         anstream::println!("{}", json!({ "alerts": args.alerts, "groups": args.groups, "over_seconds": over.as_secs_f64(), "channels": rows }));
         return Ok(Outcome::Fine);
     }
@@ -120,6 +123,9 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<Outcome> {
             round(f.longest_delay),
             round(f.over_after)
         );
+        if let Some(warning) = storm(plan, f) {
+            anstream::println!("{:<20} warning: {warning}", "");
+        }
         if f.held_back > 0 {
             anstream::println!("{:<20} {} of them are muted or recorded only", "", f.held_back);
         }
@@ -127,9 +133,23 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-fn as_json(f: &Forecast) -> serde_json::Value {
+/// What to say of many text messages or calls, and what would bound them.
+fn storm(plan: &Plan, f: &Forecast) -> Option<String> {
+    let channel = plan.channel(&f.channel).filter(|channel| channel.platform.ambiguous == OnAmbiguous::Never)?;
+    let people = channel.recipients.len().max(1);
+    (f.messages > BEARABLE).then(|| {
+        format!(
+            "{} messages to each of {people}, {} in all; a `pace: {{ per_minute: 6 }}` on `{}` bounds it, because what cannot leave soon is merged",
+            f.messages,
+            f.messages * people,
+            f.channel
+        )
+    })
+}
+
+fn as_json(f: &Forecast, warning: Option<String>) -> serde_json::Value {
     json!({
         "channel": f.channel, "platform": f.platform, "alerts": f.alerts, "held_back": f.held_back, "messages": f.messages, "digests": f.digests,
-        "pages": f.pages, "named": f.named, "longest_delay_seconds": f.longest_delay.as_secs_f64(), "over_after_seconds": f.over_after.as_secs_f64(),
+        "pages": f.pages, "named": f.named, "longest_delay_seconds": f.longest_delay.as_secs_f64(), "over_after_seconds": f.over_after.as_secs_f64(), "warning": warning,
     })
 }

@@ -34,7 +34,7 @@ pub fn run(args: &TransferArgs) -> Result<Outcome> {
     }
     block_on(async {
         // Its lock keeps a server away while it is read, and its schema is brought up to date.
-        let source = SqliteStore::open_async(SqliteOptions { wait: false, ..SqliteOptions::new(&path) })
+        let source = SqliteStore::open_async(SqliteOptions::new(&path))
             .await
             .map_err(|error| anyhow!("{error}"))
             .context("stop the server that uses the store, then move it")?;

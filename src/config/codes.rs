@@ -71,7 +71,7 @@ codes! {
     SPLIT_MATCHER "E018" "a matcher that YAML has split at a comma"
         "In a list such as `[ team=~\"a,b\" ]` YAML takes the comma as its own and makes two entries of it. Put quotes around the whole matcher: `[ 'team=~\"a,b\"' ]`."
     BAD_NAME "E019" "a name that cannot be used"
-        "Names of channels, time intervals and credentials have letters, digits, `-`, `_` and `.`, begin with a letter or digit, and are at most 64 characters long: they appear in URLs, \
+        "Names of channels, time intervals and credentials have letters of any script, digits, `-`, `_` and `.`, begin with a letter or digit, and are at most 64 characters long: they appear in URLs, \
          metrics and on command lines."
     PLATFORM_COUNT "E020" "a channel without a platform, or with several"
         "A channel is one destination of one platform: it has exactly one platform block (`slack: {..}`, `email: {..}`)."
@@ -125,6 +125,8 @@ codes! {
          its request mentions is a parameter, its success names the service's own word, and the answers on record mean what the file says. docs/presets.md describes it."
     BAD_IMPORT "E050" "a configuration that cannot be imported"
         "`watchfire import` reads what Alertmanager itself accepts. The message names the place that it would refuse, or that has no equal here; correct it there and import again."
+    FOREIGN "E051" "a file of another program"
+        "The file has the keys of another program's configuration. `watchfire import` makes a routes.yaml of an Alertmanager configuration, and tells what of it stays there."
     BAD_BODY "E060" "a stored body that cannot be used"
         "`watchfire check --payloads DIR` reads every `*.json` in the folder as the webhook would. This one would be refused, or no route takes it, so its alerts would reach nobody. \
          The message says why."
@@ -147,6 +149,11 @@ codes! {
         "It can be used as it is, but something about it is unusual. The message says what."
     DOUBTFUL_SERVER "W106" "a server setting that may not do what was meant"
         "It can be used as it is, but something about it is unusual. The message says what."
+    VARIABLE "W107" "a variable that nothing replaces"
+        "`${NAME}` and `$NAME` are texts like any other here: nothing puts a value in their place. Secrets are read with `{ env: NAME }`; everything else stands in the file."
+    STORM "W108" "a storm of alerts would become a storm of text messages or calls"
+        "On a channel that people pay for by the message, and are woken by, nothing bounds how many messages a bad hour brings. Give the channel a `pace` that digests can keep to, or let it be the \
+         `fallback` of another channel."
 }
 
 /// What a code stands for, in any case (`e014`).

@@ -9,8 +9,8 @@ use super::check::{self, Judge};
 use super::report::Report;
 use super::secrets::{Environment, Placeholders, RealSecrets, process_environment};
 use super::settings::{ServerSettings, StoreSettings};
-use super::source::Source;
-use super::yaml::{MAX_BYTES, Path, parse};
+use super::source::{Source, Spot};
+use super::yaml::{Kind, MAX_BYTES, Path, parse};
 use super::{codes, folder, read, render, schema, shape};
 use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
@@ -92,7 +92,11 @@ pub fn from_text(path: &FilePath, text: &str, options: &LoadOptions) -> Result<L
 /// there before. `None` when not even that can be read.
 pub fn server(path: &FilePath, options: &LoadOptions) -> Option<ServerSettings> {
     let text = file_text(path).ok()?;
-    let document = parse(&text);
+    let mut document = parse(&text);
+    // Nothing else is looked at: a command that asks the server must not be slow because there are thousands of channels.
+    if let Some(Kind::Map(entries)) = document.root.as_mut().map(|root| &mut root.kind) {
+        entries.retain(|entry| matches!(entry.key.as_str(), "server" | "legacy"));
+    }
     let source = Source::new(&path.display().to_string(), &text, &document);
     let mut report = Report::new(&source);
     let (value, shaped) = shape::check(document.root.as_ref()?, &Path::root(), &schema::schema(), &mut report);
@@ -131,6 +135,12 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         }
         return Err(sorted(report.findings));
     };
+    if root.get("receivers").is_some() && root.get("channels").is_none() {
+        // Everything else that could be said of it would lead astray.
+        let label = format!("`watchfire import {} --out routes.yaml` makes a configuration of it", path.display());
+        report.error(codes::FOREIGN, &Path::of("receivers"), Spot::Key, "this is a configuration of Alertmanager", label);
+        return Err(sorted(report.findings));
+    }
     let (value, shaped) = shape::check(root, &Path::root(), &schema, &mut report);
     let file = read::read(value, &mut report);
 
@@ -151,6 +161,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     check::link_key(&mut judge, &link_key);
     let tree = check::routes(&mut judge, &templates.library);
     let heartbeats = check::heartbeats(&mut judge);
+    check::storms(&mut judge, &channels);
     check::trials(&mut judge, tree.as_ref(), &heartbeats);
 
     files.extend(templates.folder.clone());

@@ -32,6 +32,7 @@ mod tests;
 pub mod watch;
 mod yaml;
 
+pub use check::BEARABLE;
 pub use codes::explain;
 pub use file::Scope;
 pub use first::{First, first};

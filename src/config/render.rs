@@ -16,12 +16,38 @@ pub fn sort(findings: &mut Vec<Finding>) {
     findings.dedup();
 }
 
-/// All findings, each in its frame, and a last line that counts them; empty when there are none. Plain text, without colours.
+/// Findings of one code that are shown in full; the others of it are counted with their lines.
+const SHOWN: usize = 10;
+/// Lines that are named of those that are only counted.
+const NAMED: usize = 20;
+
+/// All findings, errors first, each in its frame, and a last line that counts them; empty when there are none. Of many of one kind the first ten
+/// are shown, and where the others are. Plain text, without colours.
 pub fn report(findings: &[Finding]) -> String {
     let mut out = String::new();
-    for finding in findings {
-        frame(finding, &mut out);
-        out.push('\n');
+    for wanted in [Level::Error, Level::Warning] {
+        let mut kinds: Vec<(&str, Vec<&Finding>)> = Vec::new();
+        for finding in findings.iter().filter(|finding| finding.level == wanted) {
+            match kinds.iter_mut().find(|(code, _)| *code == finding.code) {
+                Some((_, of_kind)) => of_kind.push(finding),
+                None => kinds.push((finding.code, vec![finding])),
+            }
+        }
+        let hidden = |finding: &Finding| {
+            let of_kind = kinds.iter().find(|(code, _)| *code == finding.code).map(|(_, of_kind)| of_kind.as_slice()).unwrap_or_default();
+            of_kind.iter().skip(SHOWN).any(|other| std::ptr::eq(*other, finding))
+        };
+        let many = kinds.iter().any(|(_, of_kind)| of_kind.len() > SHOWN);
+        for finding in findings.iter().filter(|finding| finding.level == wanted && !(many && hidden(finding))) {
+            frame(finding, &mut out);
+            out.push('\n');
+        }
+        for (code, rest) in kinds.iter().filter_map(|(code, of_kind)| Some((code, of_kind.get(SHOWN..).filter(|rest| !rest.is_empty())?))) {
+            let lines: Vec<String> = rest.iter().filter_map(|f| f.place.as_ref()?.span).take(NAMED).map(|span| span.line.to_string()).collect();
+            let more = if rest.len() > lines.len() { ", ..." } else { "" };
+            let at = if lines.is_empty() { String::new() } else { format!(", in lines {}{more}", lines.join(", ")) };
+            let _ = writeln!(out, "{}[{code}]: {} more of this kind{at}; `--json` shows all\n", level(rest[0]), rest.len());
+        }
     }
     if let Some(line) = count(findings) {
         out.push_str(&line);

@@ -39,8 +39,10 @@ pub struct ServerSettings {
 /// Who is let in.
 #[derive(Debug, Clone)]
 pub enum Admission {
-    /// Everybody.
+    /// Everybody, to everything.
     Open,
+    /// It was not said: everybody to everything where only this machine can reach it, else everybody to the webhook and nobody to anything else.
+    Unsaid,
     /// Whoever shows one of these.
     Credentials(Vec<CredentialSettings>),
 }
@@ -54,7 +56,7 @@ pub struct CredentialSettings {
     pub kind: CredentialKind,
     /// What it may be used for.
     pub scopes: BTreeSet<Scope>,
-    /// The only channels it may name; `None`: all.
+    /// The only channels it may name, see and touch; `None`: all.
     pub channels: Option<BTreeSet<String>>,
 }
 

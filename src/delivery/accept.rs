@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::ingest;
-use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, hash_hex};
+use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, SenderKind, Status, hash_hex};
 use crate::store::{Accepted, Dedup, Mode, NewDelivery, NewEvent, State, StoreError, TargetRecord, Waiting};
 
 use super::engine::Engine;
@@ -22,6 +22,9 @@ const CALL_PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long a shared store may take to commit an event.
 const COMMIT: Duration = Duration::from_secs(5);
+
+/// How the note of a heartbeat's event begins.
+const SIGN_OF_LIFE: &str = "a sign of life";
 
 /// What the keys of direct calls' lanes begin with.
 pub(super) const CALL_LANE: &str = "call:";
@@ -60,7 +63,13 @@ impl Engine {
         let now_ms = now.as_millisecond();
         // Whatever becomes of the event, its sender lives.
         self.shared.heard.listen(&plan, &event, now_ms);
-        self.room()?;
+        // Watchfire's own alarms, too, while the store takes them: somebody must hear of it.
+        let own = event.kind == SenderKind::Watchfire;
+        if own {
+            self.not_full()?
+        } else {
+            self.room()?
+        }
         let mutes = self.shared.mutes();
         if !event.unknown_to.is_empty() {
             self.shared.metrics.unknown_channels(event.unknown_to.len() as u64);
@@ -79,6 +88,10 @@ impl Engine {
                 self.shared.metrics.delivered(channel.platform.name, &channel.name, State::Skipped.as_str(), 1);
             }
         }
+        let unrouted = deliveries.is_empty() && !note.as_deref().is_some_and(|note| note.starts_with(SIGN_OF_LIFE));
+        let sender = event.kind.as_str();
+        let firing = event.alerts.iter().filter(|alert| alert.status == Status::Firing).count();
+        let counts = [(Status::Firing, firing), (Status::Resolved, event.alerts.len() - firing)];
         let new = NewEvent { id, event, received_at: now_ms, plan: plan.hash.clone(), dedup, note, deliveries };
         let accepted = self.commit(new).await.inspect_err(|error| {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Unusable(_)) {
@@ -87,13 +100,28 @@ impl Engine {
         })?;
         self.shared.metrics.accepted_in(started.elapsed());
         if !accepted.duplicate {
+            for (status, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
+                self.shared.metrics.alerts(sender, status.as_str(), n as u64);
+            }
+            if unrouted {
+                self.shared.metrics.unrouted(sender);
+            }
             self.hand_in(waiting, &accepted);
+        }
+        if !own {
+            // The sender keeps what would not outlive this process.
+            self.shared.store.ground()?;
         }
         Ok(accepted)
     }
 
-    /// Refuses what is new while the store is full of what still waits.
+    /// Refuses what is new while the store is full of what still waits, or its files are not where they were.
     pub fn room(&self) -> Result<(), StoreError> {
+        self.not_full()?;
+        self.shared.store.ground()
+    }
+
+    fn not_full(&self) -> Result<(), StoreError> {
         if !self.shared.is_full() {
             return Ok(());
         }
@@ -141,7 +169,7 @@ impl Engine {
         if channel.disabled {
             return Err(CallError::Disabled(channel.name.to_string()));
         }
-        self.room()?;
+        self.not_full()?;
         let deadline = self.shared.clock.instant() + CALL_DEADLINE;
         let now = self.shared.clock.now_ms();
         let id = DeliveryId::new();
@@ -214,7 +242,7 @@ impl Routed {
         let window = plan.dedup_window.as_millis() as i64;
         let dedup = (window > 0).then(|| Dedup { key: ingest::dedup_key(event, &destination), window });
         let note = deliveries.is_empty().then(|| match event.alerts.iter().find_map(|alert| plan.absorbed(&alert.labels)) {
-            Some(heartbeat) if to.is_none() => format!("a sign of life for the heartbeat `{}`, which is not routed", heartbeat.name),
+            Some(heartbeat) if to.is_none() => format!("{SIGN_OF_LIFE} for the heartbeat `{}`, which is not routed", heartbeat.name),
             _ => "no route of the plan leads to a channel".to_owned(),
         });
         let named = || format!("it names channels that do not exist, or that its sender may not use: {}", event.unknown_to.join(", "));

@@ -29,6 +29,8 @@ pub enum Alarm {
     Disk { reason: String },
     /// It does again.
     DiskOver,
+    /// The store was damaged when it was opened, and has lost something.
+    Damaged { reason: String },
     /// A reload failed; the old configuration stays.
     Reload { reason: String },
     /// A reload worked after one failed.
@@ -49,6 +51,7 @@ impl Alarm {
             Alarm::Dead { .. } => "WatchfireDeadLetters",
             Alarm::Backlog { .. } | Alarm::BacklogOver { .. } => "WatchfireBacklog",
             Alarm::Disk { .. } | Alarm::DiskOver => "WatchfireDisk",
+            Alarm::Damaged { .. } => "WatchfireStoreDamaged",
             Alarm::Reload { .. } | Alarm::ReloadOver => "WatchfireReloadFailed",
             Alarm::Orphans { .. } => "WatchfireOrphans",
             Alarm::Plans { .. } | Alarm::PlansOver => "WatchfirePlansDiffer",
@@ -60,7 +63,8 @@ impl Alarm {
         match self {
             Alarm::Held { channel, .. } | Alarm::Released { channel } | Alarm::Dead { channel, .. } => channel,
             Alarm::Backlog { channel, .. } | Alarm::BacklogOver { channel } | Alarm::Orphans { channel, .. } => channel,
-            Alarm::Disk { .. } | Alarm::DiskOver | Alarm::Reload { .. } | Alarm::ReloadOver | Alarm::Plans { .. } | Alarm::PlansOver => "",
+            Alarm::Disk { .. } | Alarm::DiskOver | Alarm::Damaged { .. } => "",
+            Alarm::Reload { .. } | Alarm::ReloadOver | Alarm::Plans { .. } | Alarm::PlansOver => "",
         }
     }
 
@@ -87,6 +91,7 @@ impl Alarm {
             Alarm::BacklogOver { channel } => ("error", format!("Channel {channel} has caught up"), String::new()),
             Alarm::Disk { reason } => ("critical", "The store does not take writes".into(), format!("{reason}. Senders get 503 until it does.")),
             Alarm::DiskOver => ("critical", "The store takes writes again".into(), String::new()),
+            Alarm::Damaged { reason } => ("critical", "The store was damaged when Watchfire started".into(), format!("{reason}.")),
             Alarm::Reload { reason } => {
                 ("warning", "The configuration could not be reloaded".into(), format!("{reason}. The old one stays in force; run `watchfire check`."))
             }

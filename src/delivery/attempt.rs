@@ -266,7 +266,11 @@ impl Step {
             Ok(Err(_)) => fail(ErrorKind::Transient, format!("the {} driver failed unexpectedly; please report it", self.channel.platform.name)),
             Err(_) => fail(ErrorKind::Ambiguous, format!("no answer within {}", crate::model::format_duration(timeout))),
         };
-        self.shared.metrics.attempt(self.channel.platform.name, started.elapsed());
+        let (metrics, platform) = (&self.shared.metrics, self.channel.platform.name);
+        metrics.attempt(platform, started.elapsed());
+        for (_, result) in &results {
+            metrics.attempted(platform, &self.channel.name, result.as_ref().err().map_or("ok", |error| error.kind.as_str()));
+        }
         results
     }
 

@@ -408,13 +408,18 @@ impl Sheet<'_> {
         let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).collect();
         self.with_input(part, &notes, |input| {
             let plain = part.plain || self.draft.plain.is_some() || self.draft.short || fill == Fill::Plain;
+            let note = self.is_note();
             let fields = match fill {
+                _ if note => template::note_fields(platform.fields, input),
                 _ if plain => template::plain_fields(platform.fields, input),
                 Fill::Set => templates.render(platform.name, self.template, input)?,
                 _ => templates.render_built_in(platform.name, input)?,
             };
             let mut facts = template::facts(input);
             facts.over = self.totals.over;
+            if note {
+                (facts.note, facts.pairs) = (true, Vec::new());
+            }
             if platform.payload {
                 let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
                 facts.payload = payload(self.event, entries, firing, self.totals.truncated + self.more(part) as u64);
@@ -425,7 +430,7 @@ impl Sheet<'_> {
                 facts.thread = crate::model::hash_hex(&[&self.event.source, &self.event.receiver, group, &channel.name]);
                 facts.incident = crate::model::hash_hex(&[&self.event.source, group]);
             }
-            Ok(Page { fields, facts, number: part.page as u16, total: part.pages as u16, plain, coverage: Vec::new() })
+            Ok(Page { fields, facts, number: part.page as u16, total: part.pages as u16, plain: plain || note, coverage: Vec::new() })
         })
     }
 
@@ -445,6 +450,13 @@ impl Sheet<'_> {
             if zh { format!("请另行通知（此平台无法提醒）：{names}") } else { format!("To be told (not pinged here): {names}") }
         };
         (!names.is_empty()).then(|| told(names.join(if zh { "、" } else { ", " })))
+    }
+
+    /// Whether it is somebody's own words, and nobody has written a template for them.
+    fn is_note(&self) -> bool {
+        let plan = self.draft.plan;
+        let one = self.kind != MessageKind::Digest && self.entries.len() == 1;
+        one && template::is_note(self.event, &plan.scale) && plan.templates.is_built_in(self.draft.channel.platform.name, self.template)
     }
 
     fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&ViewInput<'_>) -> T) -> T {

@@ -290,6 +290,11 @@ impl Shared {
         }
         for change in settlement.deliveries.iter().filter(|c| c.state.is_final()) {
             self.metrics.delivered(platform, &channel.name, change.state.as_str(), 1);
+            if change.state == State::Sent
+                && let Some(member) = job.members.iter().find(|member| member.id == change.id)
+            {
+                self.metrics.delivered_after(platform, Duration::from_millis((settlement.now - member.born_at).max(0) as u64));
+            }
             let reason = change.reason.as_deref().unwrap_or("");
             let code = outcome.code.as_deref().unwrap_or("");
             if change.state == State::Sent {
@@ -306,7 +311,7 @@ impl Shared {
         if !matches!(outcome.next, Next::Done) {
             let answer = outcome.answer.as_deref().unwrap_or("");
             let code = outcome.code.as_deref().unwrap_or("");
-            tracing::warn!(message_id = %job.id, channel = %channel.name, platform, kind = outcome.kind, code, answer, next = ?outcome.next, "attempt failed");
+            tracing::warn!(message_id = %job.id, channel = %channel.name, platform, kind = outcome.kind, code, answer, next = outcome.next.words(), "attempt failed");
         }
     }
 
@@ -329,7 +334,8 @@ impl Shared {
     pub fn alarm(&self, alarm: Alarm) {
         self.metrics.alarm(alarm.name());
         if let Err(error) = self.alarms.try_send(alarm) {
-            tracing::error!(alarm = ?error, "an alarm of Watchfire's own could not be queued");
+            let (mpsc::error::TrySendError::Full(alarm) | mpsc::error::TrySendError::Closed(alarm)) = error;
+            tracing::error!(alarm = alarm.name(), channel = alarm.channel(), "an alarm of Watchfire's own could not be queued");
         }
     }
 }

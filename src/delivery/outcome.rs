@@ -26,6 +26,20 @@ pub enum Next {
     Split,
 }
 
+impl Next {
+    /// For the log.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Next::Done => "nothing",
+            Next::Again => "tried again when it is due",
+            Next::Dissolve => "waits in its lane, with what else comes",
+            Next::Plain => "sent again as plain text",
+            Next::Unmentioned => "sent again without mentions",
+            Next::Split => "sent again in two halves",
+        }
+    }
+}
+
 /// What came of an attempt.
 #[derive(Debug)]
 pub struct Outcome {

@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::{App, HttpError, Scope, Unread, admit};
+use crate::metrics::Format;
 
 /// The process runs.
 pub(super) async fn healthy() -> &'static str {
@@ -53,7 +54,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
 
 /// Reads the configuration anew; a bad one changes nothing and is told.
 pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Result<&'static str, Response> {
-    admit(&app, Scope::Api, request).await.map_err(IntoResponse::into_response)?;
+    admit(&app, Scope::Admin, request).await.map_err(IntoResponse::into_response)?;
     (app.reload)().await.map_err(|report| {
         // The whole report, as `check` writes it: it is for the operator, and its secrets are starred out.
         let text = format!("not reloaded, the configuration before it stays in force\n{report}");
@@ -64,12 +65,14 @@ pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Res
 
 /// Prometheus metrics. Open unless a credential is given the scope `metrics`.
 pub(super) async fn metrics(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
-    let guarded = app.settings.load().auth.credentials.iter().any(|c| c.scopes.contains(&Scope::Metrics));
+    let accept = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
+    let format = Format::wanted(&accept);
+    let guarded = app.settings.load().auth.credentials.iter().any(|c| c.opens(Scope::Metrics));
     if guarded {
         admit(&app, Scope::Metrics, request).await?;
     }
-    let text = app.engine.shared.metrics.text();
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+    let text = app.engine.shared.metrics.write(format);
+    Ok(([(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")], text).into_response())
 }
 
 /// What this is, for somebody who opens it in a browser.

@@ -14,6 +14,7 @@ mod message_page;
 pub mod openapi;
 mod receipts;
 pub mod serve;
+mod waiting;
 mod webhook;
 
 use std::borrow::Cow;
@@ -43,6 +44,7 @@ use crate::traces::traceparent;
 pub use auth::{Auth, Caller, Refusal, Scope};
 use body::{Held, Whose};
 pub use error::HttpError;
+pub use waiting::waiting;
 
 use crowd::Guest;
 use openapi::{Op, Param, Paths};
@@ -167,7 +169,7 @@ impl Admitted {
 
 /// Everything that is served, and how it is described.
 fn paths() -> Paths {
-    let inside = |op: Op| op.scope(Scope::Api).refuses(&[500]);
+    let inside = |op: Op| op.scope(Scope::Admin).refuses(&[500]);
     Paths::default()
         .below("", webhook::paths())
         .below("", legacy::paths())
@@ -420,15 +422,16 @@ pub(crate) async fn admit(app: &App, scope: Scope, request: Request) -> Result<A
     let trace = traceparent(parts.headers.get("traceparent").and_then(|value| value.to_str().ok()));
     let peer = peer(&settings, &parts.headers, parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip()));
     let now = app.engine.shared.clock.now_ms() / 1000;
+    let from = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
     let refuse = |refusal: Refusal| match refusal {
         Refusal::Credentials(why) => {
             app.engine.shared.metrics.received("any", "unauthorized");
-            tracing::warn!(why, path = parts.uri.path(), peer = ?peer, "a caller was refused");
+            tracing::warn!(why, path = parts.uri.path(), peer = from, "a caller was refused");
             HttpError::new(StatusCode::UNAUTHORIZED, format!("not authorized: {why}"))
         }
         Refusal::NotFor(why) => {
             app.engine.shared.metrics.received("any", "unauthorized");
-            tracing::warn!(why, path = parts.uri.path(), peer = ?peer, "a caller was refused");
+            tracing::warn!(why, path = parts.uri.path(), peer = from, "a caller was refused");
             HttpError::new(StatusCode::FORBIDDEN, format!("not allowed: {why}"))
         }
         Refusal::Unread => HttpError::new(StatusCode::UNAUTHORIZED, "not authorized: the body's signature does not match"),

@@ -31,9 +31,10 @@ const LEAST: usize = 64;
 /// Of four connections one address has at most three: all senders may stand behind one proxy, but nobody keeps all others out.
 const SHARE: (usize, usize) = (3, 4);
 
-/// Serves until `stopped`; then nothing new is taken and what is under way is finished.
-pub async fn serve(mut door: Door, router: Router, stopped: CancellationToken) {
-    serve_within(&mut door, router, stopped, HEAD, connections()).await;
+/// Serves until `stopped`; then nothing new is taken and what is under way is finished. When dropped, connections that stand are closed after the request
+/// that they are at.
+pub async fn serve(door: &mut Door, router: Router, stopped: CancellationToken) {
+    serve_within(door, router, stopped, HEAD, connections()).await;
 }
 
 async fn serve_within(door: &mut Door, router: Router, stopped: CancellationToken, head: Duration, most: usize) {

@@ -1,16 +1,22 @@
 //! What is counted, with bounded labels: platforms and channels come from the configuration, never from bodies.
 
+mod process;
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use self::process::Process;
+pub use self::text::Format;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Received {
@@ -57,6 +63,29 @@ struct What {
     what: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Attempted {
+    platform: &'static str,
+    channel: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Alerts {
+    sender: &'static str,
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Sender {
+    sender: &'static str,
+}
+
 /// A number that only grows, counted by others and shown here; cloning shares it.
 pub type Count = Counter;
 
@@ -66,6 +95,11 @@ pub struct Metrics {
     received: Family<Received, Counter>,
     deliveries: Family<Delivered, Counter>,
     attempts: Family<Platform, Histogram, fn() -> Histogram>,
+    outcomes: Family<Attempted, Counter>,
+    whole: Family<Platform, Histogram, fn() -> Histogram>,
+    alerts: Family<Alerts, Counter>,
+    unrouted: Family<Sender, Counter>,
+    process: Process,
     queue: Family<ChannelState, Gauge>,
     oldest: Family<Channel, Gauge<f64, std::sync::atomic::AtomicU64>>,
     paused: Family<Channel, Gauge<f64, std::sync::atomic::AtomicU64>>,
@@ -118,6 +152,11 @@ impl Metrics {
         let attempts: Family<Platform, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 13)));
         let (queue, oldest, paused, held, month) = (Family::default(), Family::default(), Family::default(), Family::default(), Family::default());
+        let outcomes: Family<Attempted, Counter> = Family::default();
+        // From 50 ms to 1.9 days: a delivery may wait for a platform that is away.
+        let whole: Family<Platform, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.05, 3.0, 14)));
+        let (alerts, unrouted): (Family<Alerts, Counter>, Family<Sender, Counter>) = (Family::default(), Family::default());
         let (fallbacks, merged, alarms) = (Family::default(), Family::default(), Family::default());
         let receipts: Family<Delivered, Counter> = Family::default();
         let unknown_channels = Counter::default();
@@ -126,7 +165,23 @@ impl Metrics {
         let accept = Histogram::new(exponential_buckets(0.0005, 2.0, 14));
         registry.register("received", "Request bodies by sender and outcome", received.clone());
         registry.register("deliveries", "Deliveries that became final, by platform, channel and outcome", deliveries.clone());
+        registry.register("alerts", "Alerts that were taken in, by sender and status; repeats are not counted again", alerts.clone());
+        registry.register("unrouted_events", "Bodies that were taken in and led to no delivery, by sender", unrouted.clone());
         registry.register_with_unit("attempt", "Time of one attempt", Unit::Seconds, attempts.clone());
+        registry.register(
+            "attempts",
+            "Attempts by platform, channel and outcome, `ok` or the kind of error, counted for each recipient",
+            outcomes.clone(),
+        );
+        registry.register_with_unit(
+            "delivery",
+            "Time from a body's arrival to the platform's word that it is delivered",
+            Unit::Seconds,
+            whole.clone(),
+        );
+        let build: Family<Build, Gauge> = Family::default();
+        build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
+        registry.register("build_info", "1, with the program's version", build);
         registry.register("queue_deliveries", "Deliveries that are not final, by channel and state", queue.clone());
         registry.register_with_unit("queue_oldest", "Age of the oldest waiting delivery", Unit::Seconds, oldest.clone());
         registry.register_with_unit("channel_paused", "How long the channel's outlet still pauses", Unit::Seconds, paused.clone());
@@ -154,6 +209,9 @@ impl Metrics {
         let (quiet, silent) = (Family::default(), Family::default());
         registry.register_with_unit("heartbeat_quiet", "How long ago a sign of life last came", Unit::Seconds, quiet.clone());
         registry.register("heartbeat_missing", "1 while a heartbeat is missing", silent.clone());
+        for sender in ["alertmanager", "grafana"] {
+            unrouted.get_or_create(&Sender { sender }).inc_by(0);
+        }
         for outcome in ["malformed", "too_large", "unauthorized", "unavailable", "unread"] {
             received.get_or_create(&Received { sender: "any", outcome }).inc_by(0);
         }
@@ -163,6 +221,11 @@ impl Metrics {
             received,
             deliveries,
             attempts,
+            outcomes,
+            whole,
+            alerts,
+            unrouted,
+            process: Process::new(),
             queue,
             oldest,
             paused,
@@ -243,6 +306,26 @@ impl Metrics {
     /// An attempt ended.
     pub fn attempt(&self, platform: &'static str, took: Duration) {
         self.attempts.get_or_create(&Platform { platform }).observe(took.as_secs_f64());
+    }
+
+    /// What an attempt came to for one recipient: `ok`, or the kind of error.
+    pub fn attempted(&self, platform: &'static str, channel: &str, outcome: &'static str) {
+        self.outcomes.get_or_create(&Attempted { platform, channel: channel.to_owned(), outcome }).inc();
+    }
+
+    /// A delivery was confirmed so long after its body had arrived.
+    pub fn delivered_after(&self, platform: &'static str, took: Duration) {
+        self.whole.get_or_create(&Platform { platform }).observe(took.as_secs_f64());
+    }
+
+    /// Alerts were taken in, with the status `firing` or `resolved`.
+    pub fn alerts(&self, sender: &'static str, status: &'static str, n: u64) {
+        self.alerts.get_or_create(&Alerts { sender, status }).inc_by(n);
+    }
+
+    /// A body was taken in and led to no delivery.
+    pub fn unrouted(&self, sender: &'static str) {
+        self.unrouted.get_or_create(&Sender { sender }).inc();
     }
 
     /// The built-in text was used.
@@ -352,13 +435,19 @@ impl Metrics {
         self.store_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// The text of `/metrics`, in OpenMetrics' format.
-    pub fn text(&self) -> String {
+    /// What `/metrics` answers.
+    pub fn write(&self, format: Format) -> String {
         let mut out = String::new();
-        if encode(&mut out, &self.registry).is_err() {
+        let written = encode_registry(&mut out, &self.registry)
+            .and_then(|()| encode_registry(&mut out, self.process.look()))
+            .and_then(|()| encode_eof(&mut out));
+        if written.is_err() {
             out.clear();
         }
-        out
+        match format {
+            Format::OpenMetrics => out,
+            Format::Text => text::from_open_metrics(&out),
+        }
     }
 }
 
@@ -373,7 +462,7 @@ mod tests {
         metrics.channel("slack", "ops");
         metrics.delivered("slack", "ops", "dead", 1);
         metrics.channel("slack", "ops");
-        let text = metrics.text();
+        let text = metrics.write(Format::OpenMetrics);
         for line in [
             "watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"dead\"} 1",
             "watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"unknown\"} 0",
@@ -391,7 +480,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.received("alertmanager", "accepted");
         metrics.delivered("slack", "ops", "sent", 2);
-        let text = metrics.text();
+        let text = metrics.write(Format::OpenMetrics);
         assert!(text.contains("watchfire_received_total{sender=\"alertmanager\",outcome=\"accepted\"} 1"), "{text}");
         assert!(text.contains("watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"sent\"} 2"));
         assert!(text.ends_with("# EOF\n"));
@@ -400,16 +489,20 @@ mod tests {
     #[test]
     fn counters_begin_at_nothing_and_what_is_gone_stands_for_nothing() {
         let metrics = Metrics::new();
-        assert!(metrics.text().contains("watchfire_received_total{sender=\"any\",outcome=\"unauthorized\"} 0"));
+        assert!(metrics.write(Format::OpenMetrics).contains("watchfire_received_total{sender=\"any\",outcome=\"unauthorized\"} 0"));
         metrics.know([("slack", "ops"), ("log", "old")].into_iter(), ["Watchdog"].into_iter());
-        assert!(metrics.text().contains("watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"dead\"} 0"), "{}", metrics.text());
+        assert!(
+            metrics.write(Format::OpenMetrics).contains("watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"dead\"} 0"),
+            "{}",
+            metrics.write(Format::OpenMetrics)
+        );
         metrics.delivered("log", "old", "dead", 1);
         metrics.outlet("old", Duration::ZERO, true);
         metrics.queue("old", "waiting", 7);
         metrics.oldest("old", Duration::from_secs(7));
         metrics.heartbeat("Watchdog", 900, true);
         metrics.know([("slack", "ops")].into_iter(), std::iter::empty());
-        let text = metrics.text();
+        let text = metrics.write(Format::OpenMetrics);
         assert!(!text.contains("channel_held{channel=\"old\"}") && !text.contains("queue_deliveries{channel=\"old\""), "{text}");
         assert!(!text.contains("heartbeat=\"Watchdog\"") && !text.contains("queue_oldest_seconds{channel=\"old\"}"), "{text}");
         assert!(text.contains("channel=\"old\",outcome=\"dead\"} 1"), "what happened has happened: {text}");

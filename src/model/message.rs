@@ -137,6 +137,9 @@ pub struct Facts {
     /// page that the group has, so that the end of the group closes what its beginning opened. Empty for digests.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub incident: String,
+    /// Somebody's own words, which have no status and no severity to speak of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub note: bool,
     /// When it was formed, Unix milliseconds UTC.
     pub formed_at: i64,
     /// The words' language.

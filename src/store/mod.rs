@@ -209,6 +209,16 @@ pub trait Store: Send + Sync + 'static {
     /// Whether writes work now: writes and removes a row. Used by `/-/ready` after a failure.
     async fn check(&self) -> Result<(), StoreError>;
 
+    /// Whether what is committed now would be there after a restart: nobody has taken the files away from under the connections. Cheap; to be asked after a commit.
+    fn ground(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// What was damaged when the store was opened, in words, and is lost. For people to be told at start.
+    fn found(&self) -> Option<&str> {
+        None
+    }
+
     /// Finishes what is queued and closes. Later calls give [`StoreError::Unavailable`].
     async fn close(&self);
 }

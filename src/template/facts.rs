@@ -52,6 +52,7 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
         over: false,
         thread: String::new(),
         incident: String::new(),
+        note: false,
         formed_at: input.now.as_millisecond(),
         language: input.language,
         payload: None,

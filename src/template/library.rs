@@ -104,6 +104,13 @@ impl Library {
         self.platforms.get(platform).is_some_and(|shelf| shelf.sets.contains_key(set))
     }
 
+    /// Whether nothing of a platform's set was written by the user.
+    pub fn is_built_in(&self, platform: &str, set: &str) -> bool {
+        let Some(shelf) = self.platforms.get(platform) else { return false };
+        let (set, own) = (shelf.set(set), &shelf.built_in);
+        set.fields.len() == own.fields.len() && set.fields.iter().zip(&own.fields).all(|(one, other)| Arc::ptr_eq(&one.loaded, &other.loaded))
+    }
+
     /// The sets of a platform, sorted.
     pub fn sets(&self, platform: &str) -> impl Iterator<Item = &str> {
         self.platforms.get(platform).into_iter().flat_map(|shelf| shelf.sets.keys().map(String::as_str))

@@ -40,7 +40,7 @@ pub use fit::{FittedPage, Part, fit};
 pub use functions::{SIGNATURES as FUNCTIONS, Signature};
 pub use library::{DEFAULT_SET, Library};
 pub use needs::Needs;
-pub use plain::{plain, plain_fields};
+pub use plain::{is_note, note_fields, plain, plain_fields};
 pub use samples::{SAMPLES, samples};
 pub use view::{Brief, Entry, EntryStatus, MessageKind, View, ViewInput};
 pub use words::word;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Escape, FieldSpec};
+use crate::model::{Escape, Event, FieldSpec, SenderKind, SeverityScale};
 
 use super::escape::clean;
-use super::view::{EntryStatus, Moments, ViewInput, describe, emoji, entry_lines, entry_links, headline, own_message, shared_links, shorten};
+use super::view::{
+    EntryStatus, Moments, ViewInput, describe, emoji, entry_lines, entry_links, headline, own_message, repeats, shared_links, shorten,
+};
 use super::words;
 
 /// A page as plain text.
@@ -32,7 +34,7 @@ pub fn plain(input: &ViewInput<'_>) -> String {
         let mut texts: Vec<&str> = Vec::new();
         for name in ["summary", "message", "description"] {
             let text = alert.annotation(name).trim();
-            if !text.is_empty() && !texts.contains(&text) {
+            if !text.is_empty() && !texts.contains(&text) && !repeats(input, text) {
                 texts.push(text);
             }
         }
@@ -89,6 +91,47 @@ pub fn plain_fields(fields: &[FieldSpec], input: &ViewInput<'_>) -> BTreeMap<Str
             out.insert(field.name.to_owned(), plain(input));
             placed = true;
         }
+    }
+    out
+}
+
+/// Whether an event is what somebody has to say, and no alert: sent by hand or by a script, without a severity.
+pub fn is_note(event: &Event, scale: &SeverityScale) -> bool {
+    event.kind == SenderKind::Direct && event.alerts.len() == 1 && event.alerts.iter().all(|alert| alert.label(&scale.label).is_empty())
+}
+
+/// A page of a note in the fields of a platform: its title once and its text once, as they were sent, and none of an alert's words.
+pub fn note_fields(fields: &[FieldSpec], input: &ViewInput<'_>) -> BTreeMap<String, String> {
+    let title = first_line(input);
+    let own = shorten(own_message(input), input.max_value);
+    // A note that was sent without a title is named by its first line.
+    let named = own.lines().next().is_some_and(|line| line.split_whitespace().eq(title.split_whitespace()));
+    let mut tail: Vec<String> = Vec::new();
+    let colon = words::own(input.language, "colon");
+    for entry in input.entries {
+        let extra = entry.alert.labels.iter().filter(|(name, _)| *name != "alertname");
+        tail.extend(extra.map(|(name, value)| format!("{name}{colon}{}", shorten(value, input.max_value))));
+        tail.extend(entry_links(entry, input.language, input.max_value).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
+    }
+    tail.extend(input.notes.iter().cloned());
+    let body = [own.into_owned(), tail.join("\n")].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n");
+    let whole = if named || body.is_empty() {
+        [body.as_str(), &title].into_iter().find(|text| !text.is_empty()).unwrap_or_default().to_owned()
+    } else {
+        format!("{title}\n\n{body}")
+    };
+    let mut out = BTreeMap::new();
+    let shown = |field: &FieldSpec| field.escape != Escape::Html && (field.required || !field.single_line);
+    for field in fields.iter().filter(|field| shown(field)) {
+        // Markup is sent as a platform's plain kind, which has no title beside the text.
+        let titled = field.escape == Escape::None && fields.iter().any(|other| other.required && other.single_line && other.name != field.name);
+        let text = match field.single_line {
+            true if fields.iter().any(|other| !other.single_line) => title.clone(),
+            true => whole.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" · "),
+            false if titled && !body.is_empty() => body.clone(),
+            false => whole.clone(),
+        };
+        out.insert(field.name.to_owned(), clean(&text).into_owned());
     }
     out
 }

@@ -38,8 +38,8 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| word.starts_with("watchfire_")).map(str::to_owned).collect()
 }
 
-/// The metrics that are exported: a family is only written once it has a sample, so one of each.
-fn exported() -> BTreeSet<String> {
+/// A family is only written once it has a sample.
+fn one_of_each() -> watchfire::metrics::Metrics {
     let metrics = watchfire::metrics::Metrics::new();
     metrics.received("alertmanager", "accepted");
     metrics.delivered("slack", "ops", "sent", 1);
@@ -53,7 +53,15 @@ fn exported() -> BTreeSet<String> {
     metrics.receipt("twilio_sms", "ops", "delivered");
     metrics.alarm("WatchfireDisk");
     metrics.heartbeat("Watchdog", 0, false);
-    let text = metrics.text();
+    metrics.attempted("slack", "ops", "ok");
+    metrics.delivered_after("slack", std::time::Duration::from_secs(1));
+    metrics.alerts("alertmanager", "firing", 1);
+    metrics
+}
+
+/// The metrics that are exported.
+fn exported() -> BTreeSet<String> {
+    let text = one_of_each().write(watchfire::metrics::Format::OpenMetrics);
     text.lines().filter_map(|l| l.strip_prefix("# TYPE ")).filter_map(|l| l.split(' ').next()).map(str::to_owned).collect()
 }
 
@@ -79,6 +87,36 @@ fn dashboard_and_rules_ask_only_for_metrics_that_are_exported() {
     }
     assert!(wanted.len() > 10, "{wanted:?}");
     assert_eq!(unknown(wanted), Vec::<String>::new());
+}
+
+/// As Prometheus' own tool reads them: the format, and that names, types and texts are as they should be.
+#[test]
+fn the_metrics_pass_promtool() {
+    use std::io::Write;
+    let mut child =
+        match Command::new("promtool").args(["check", "metrics"]).stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                assert!(std::env::var_os("WATCHFIRE_CI").is_none(), "promtool: {error}");
+                println!("SKIPPED: install the package prometheus to run this test");
+                return;
+            }
+        };
+    let text = one_of_each().write(watchfire::metrics::Format::Text);
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert!(out.status.success(), "{}\n{text}", String::from_utf8_lossy(&out.stderr));
+    for name in [
+        "watchfire_build_info{",
+        "process_resident_memory_bytes ",
+        "process_cpu_seconds_total ",
+        "watchfire_delivery_seconds_bucket{",
+        "watchfire_attempts_total{",
+        "watchfire_alerts_total{",
+        "watchfire_unrouted_events_total{",
+    ] {
+        assert!(text.lines().any(|line| line.starts_with(name)), "{name}\n{text}");
+    }
 }
 
 /// Whoever copies a metric or an alarm out of the documents finds it.

@@ -126,7 +126,7 @@ async fn what_is_answered_is_what_is_described() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_that_no_handler_writes_are_problems_below_api() {
-    let auth = "server: { listen: '127.0.0.1:0', auth: [{ bearer: 0123456789abcdef, scopes: [api] }] }\n";
+    let auth = "server: { listen: '127.0.0.1:0', auth: [{ bearer: 0123456789abcdef, scopes: [read] }] }\n";
     let app =
         TestApp::start(&format!("{auth}store: sqlite:watchfire.db\nchannels: {{ terminal: {{ log: {{}} }} }}\nroute: {{ to: [terminal] }}\n")).await;
     for (method, path, status) in

@@ -204,6 +204,9 @@ fn thread_root(by: ThreadBy, thread: &str, formed_at: i64) -> Option<String> {
 /// What mail rules and mail clients read: status, severity, group, and a high priority for what is critical and still fires.
 fn alert_headers(page: &Page) -> Vec<(&'static str, String)> {
     let facts = &page.facts;
+    if facts.note {
+        return Vec::new();
+    }
     let mut headers = vec![("X-Alert-Status", facts.status.as_str().to_owned()), ("X-Alert-Severity", facts.severity.as_str().to_owned())];
     if !facts.thread.is_empty() {
         headers.push(("X-Alert-Group", hash_hex(&["thread", &facts.thread])));

@@ -11,11 +11,12 @@ use arc_swap::ArcSwapOption;
 use axum::body::Bytes;
 use base64::Engine as _;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
+use super::clients::Line;
 use super::reply::{MAX_BODY, Reply};
 use super::transport::{Progress, failed, timed_out};
 use crate::model::{ErrorKind, Secret, SendError};
@@ -23,7 +24,7 @@ use crate::model::{ErrorKind, Secret, SendError};
 /// A driver's HTTP client, and the secrets that never leave it in an error or excerpt.
 #[derive(Clone)]
 pub struct Http {
-    client: Arc<Client>,
+    client: Arc<Line>,
     secrets: Vec<Secret>,
     /// The address that was last taken apart: most drivers have one.
     last: Arc<ArcSwapOption<Address>>,
@@ -55,7 +56,7 @@ impl fmt::Debug for Http {
 }
 
 impl Http {
-    pub(super) fn over(client: Arc<Client>) -> Self {
+    pub(super) fn over(client: Arc<Line>) -> Self {
         Self { client, secrets: Vec::new(), last: Arc::default() }
     }
 
@@ -116,7 +117,7 @@ impl Http {
 /// One request in the making; [`Call::send`] makes it, once.
 #[must_use]
 pub struct Call {
-    client: Arc<Client>,
+    client: Arc<Line>,
     method: Method,
     address: Result<Arc<Address>, String>,
     query: Vec<(String, String)>,
@@ -246,7 +247,8 @@ impl Call {
         if !self.body.is_empty() {
             *request.body_mut() = Some(reqwest::Body::wrap(WatchedBody { bytes: Some(self.body), written: written.clone() }));
         }
-        let mut response = match timeout_at(deadline, self.client.execute(request)).await {
+        let client = self.client.client().map_err(misbuilt)?;
+        let mut response = match timeout_at(deadline, client.execute(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(failed(error, host, progress(), &self.secrets)),
             Err(_) => return Err(timed_out(host, progress())),

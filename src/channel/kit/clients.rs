@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use reqwest::{Certificate, Client};
@@ -45,7 +45,7 @@ struct Transport {
 #[derive(Default)]
 pub struct HttpClients {
     folder: PathBuf,
-    clients: Mutex<HashMap<Transport, Weak<Client>>>,
+    clients: Mutex<HashMap<Transport, Weak<Line>>>,
     tokens: Mutex<HashMap<String, Weak<TokenCache>>>,
 }
 
@@ -62,7 +62,7 @@ impl HttpClients {
     }
 
     /// The client for a proxy (`None`: the environment's) and a further certificate authority (PEM). Errors are `(key, reason)`.
-    fn client(&self, proxy: Option<&Secret>, ca_file: Option<&Path>, guard: Option<&Guard>) -> Result<Arc<Client>, (&'static str, String)> {
+    fn client(&self, proxy: Option<&Secret>, ca_file: Option<&Path>, guard: Option<&Guard>) -> Result<Arc<Line>, (&'static str, String)> {
         let ca_pem = match ca_file {
             Some(path) => {
                 Some(std::fs::read(self.folder.join(path)).map_err(|error| ("ca_file", format!("{} {}", path.display(), unreadable(&error))))?)
@@ -74,7 +74,8 @@ impl HttpClients {
         if let Some(client) = clients.get(&transport).and_then(Weak::upgrade) {
             return Ok(client);
         }
-        let client = Arc::new(build_client(&transport)?);
+        check(&transport)?;
+        let client = Arc::new(Line { transport: transport.clone(), client: OnceLock::new() });
         clients.retain(|_, client| client.strong_count() > 0);
         clients.insert(transport, Arc::downgrade(&client));
         Ok(client)
@@ -83,6 +84,12 @@ impl HttpClients {
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn built(&self) -> usize {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.values().filter_map(Weak::upgrade).filter(|line| line.client.get().is_some()).count()
     }
 
     /// The token cache of a credential: the same one for every channel that uses it, as long as one does.
@@ -99,6 +106,43 @@ impl HttpClients {
     }
 }
 
+/// A client that is built when it is first used: it reads every certificate of the system, and a configuration may have thousands of channels, of which
+/// a command uses none.
+pub(super) struct Line {
+    transport: Transport,
+    client: OnceLock<Result<Client, String>>,
+}
+
+impl Line {
+    /// The client, or why there is none.
+    pub(super) fn client(&self) -> Result<&Client, &str> {
+        let built = self.client.get_or_init(|| build_client(&self.transport).map_err(|(key, reason)| format!("`{key}`: {reason}")));
+        built.as_ref().map_err(String::as_str)
+    }
+}
+
+/// Whether a client could be built, as far as the configuration decides.
+fn check(transport: &Transport) -> Result<(), (&'static str, String)> {
+    authority(transport)?;
+    proxy(transport)?;
+    Ok(())
+}
+
+fn authority(transport: &Transport) -> Result<Vec<Certificate>, (&'static str, String)> {
+    let Some(pem) = &transport.ca_pem else { return Ok(Vec::new()) };
+    let own = Certificate::from_pem_bundle(pem).unwrap_or_default();
+    if own.is_empty() {
+        return Err(("ca_file", "it holds no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)".to_owned()));
+    }
+    Ok(own)
+}
+
+fn proxy(transport: &Transport) -> Result<Option<reqwest::Proxy>, (&'static str, String)> {
+    // The error is not repeated: it may hold the proxy's password.
+    let made = transport.proxy.as_ref().map(|proxy| reqwest::Proxy::all(proxy.expose()));
+    made.transpose().map_err(|_| ("proxy", "it is not a proxy's address".to_owned()))
+}
+
 fn build_client(transport: &Transport) -> Result<Client, (&'static str, String)> {
     install_crypto();
     // The bundled roots are merged with the system's: an image without certificates works, and so does a company's own authority.
@@ -110,20 +154,12 @@ fn build_client(transport: &Transport) -> Result<Client, (&'static str, String)>
         .pool_max_idle_per_host(POOL)
         .tcp_nodelay(true)
         .redirect(reqwest::redirect::Policy::none())
-        .tls_certs_merge(bundled);
-    if let Some(pem) = &transport.ca_pem {
-        let own = Certificate::from_pem_bundle(pem).unwrap_or_default();
-        if own.is_empty() {
-            return Err(("ca_file", "it holds no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)".to_owned()));
-        }
-        builder = builder.tls_certs_merge(own);
-    }
+        .tls_certs_merge(bundled)
+        .tls_certs_merge(authority(transport)?);
     if let Some(guard) = &transport.guard {
         builder = builder.dns_resolver(Arc::new(guard.clone()));
     }
-    if let Some(proxy) = &transport.proxy {
-        // The error is not repeated: it may hold the proxy's password.
-        let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|_| ("proxy", "it is not a proxy's address".to_owned()))?;
+    if let Some(proxy) = proxy(transport)? {
         builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| ("ca_file", format!("no HTTP client can be built: {}", error.without_url())))

@@ -371,6 +371,24 @@ fn clients_and_token_caches_are_shared_while_they_are_used() {
     assert!(!std::sync::Arc::ptr_eq(&one, &clients.tokens("wecom", &["corps", "ecret"])));
 }
 
+/// To build one reads every certificate of the system: a configuration with thousands of channels must not, where nothing is sent.
+#[test]
+fn a_client_is_built_when_it_is_first_used() {
+    let clients = HttpClients::default();
+    let shelf = crate::channel::preset::Shelf::default();
+    let begun = std::time::Instant::now();
+    let made: Vec<Http> = (0..2000)
+        .map(|n| {
+            let proxy = Some(Secret::new(format!("http://p{n}:1")));
+            let cx = BuildContext { presets: &shelf, channel: "c", timeout: Duration::from_secs(10), proxy, secrets: &Literals, http: &clients };
+            http(&cx, "a", None).unwrap()
+        })
+        .collect();
+    assert_eq!((clients.held(), clients.built()), (2000, 0));
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    drop(made);
+}
+
 #[test]
 fn configuration_checks_say_where_and_what() {
     assert_eq!(check_secret("slack.token", &SecretSource::Invalid("it is empty")).unwrap().message, "it is empty");

@@ -115,7 +115,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut keep = |result: Result<Secret, Problem>| result.map_err(|problem| problems.push(problem)).ok();
-        let token = self.token.as_ref().and_then(|source| keep(kit::read_secret(cx, "slack.token", source)));
+        let token = self.token.as_ref().and_then(|source| keep(kit::read_secret(cx, "slack.token", source).and_then(bot_token)));
         let mut address = |base| self.webhook.as_ref().and_then(|source| keep(kit::read_address(cx, "slack.webhook", source, base, HELP)));
         let webhook = address(None);
         let foreign = webhook.as_ref().is_some_and(is_foreign);
@@ -209,4 +209,18 @@ impl Driver {
             }
         }
     }
+}
+
+/// What is often put where the token belongs, and can never post.
+fn bot_token(token: Secret) -> Result<Secret, Problem> {
+    let text = token.expose();
+    if text.starts_with("http://") || text.starts_with("https://") {
+        let help = "write it as `webhook: { env: NAME }`; it posts to its own channel, so leave `channel` out";
+        return Err(Problem::new("slack.token", "this is the address of an incoming webhook, not a token", help));
+    }
+    if text.starts_with("xapp-") || text.starts_with("xoxe-") {
+        let help = "write the bot token of *OAuth & Permissions*, which begins with `xoxb-`";
+        return Err(Problem::new("slack.token", "with this kind of token nothing can be posted", help));
+    }
+    Ok(token)
 }

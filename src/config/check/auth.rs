@@ -20,7 +20,8 @@ const MIN_LENGTH: usize = 12;
 pub fn admission(judge: &mut Judge<'_, '_>) -> Admission {
     let path = Path::of("server").key("auth");
     let entries = match &judge.file.server.auth {
-        None | Some(Auth::None(_)) => return Admission::Open,
+        None => return Admission::Unsaid,
+        Some(Auth::None(_)) => return Admission::Open,
         Some(Auth::Credentials(entries)) => entries,
     };
     if entries.is_empty() {
@@ -42,7 +43,18 @@ pub fn admission(judge: &mut Judge<'_, '_>) -> Admission {
             let at = if entry.name.is_some() { path.key("name") } else { path.clone() };
             judge.report.error(codes::TAKEN_NAME, &at, Spot::Value, format!("two credentials are called `{name}`"), "give each a `name` of its own");
         }
-        let scopes: BTreeSet<Scope> = entry.scopes.as_ref().map_or_else(|| Scope::ALL.into(), |scopes| scopes.iter().copied().collect());
+        let limited = entry.channels.is_some();
+        let default = || if limited { Scope::LIMITED.into() } else { Scope::ALL.into() };
+        let scopes: BTreeSet<Scope> = entry.scopes.as_ref().map_or_else(default, |scopes| scopes.iter().copied().collect());
+        if limited && scopes.contains(&Scope::Admin) {
+            judge.report.error(
+                codes::BAD_AUTH,
+                &path.key("scopes"),
+                Spot::Value,
+                "`admin` reaches every channel, so `channels` cannot limit it",
+                "remove `admin`, or `channels`",
+            );
+        }
         if scopes.is_empty() {
             judge.report.error(
                 codes::BAD_AUTH,
@@ -53,6 +65,10 @@ pub fn admission(judge: &mut Judge<'_, '_>) -> Admission {
             );
         }
         let channels = entry.channels.as_ref().map(|channels| {
+            if channels.is_empty() {
+                let label = "name channels, or remove the key";
+                judge.report.error(codes::BAD_AUTH, &path.key("channels"), Spot::Value, "a credential for no channel reaches nothing", label);
+            }
             for (ix, channel) in channels.iter().enumerate() {
                 judge.channel(channel, &path.key("channels").item(ix), "a credential names");
             }

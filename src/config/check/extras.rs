@@ -141,6 +141,10 @@ fn zone(judge: &mut Judge<'_, '_>) -> TimeZone {
 
 /// What to write instead of a time zone that does not exist.
 pub(super) fn zone_help(name: &str) -> String {
+    if name == "Local" {
+        let here = jiff::tz::TimeZone::system().iana_name().map(|zone| format!(": this machine's is `{zone}`")).unwrap_or_default();
+        return format!("it is whatever the machine has; write its IANA name{here}");
+    }
     let slips = |zone: &String| strsim::damerau_levenshtein(&zone.to_lowercase(), &name.to_lowercase());
     let near = jiff::tz::db().available().map(|zone| zone.to_string()).min_by_key(slips).filter(|zone| slips(zone) <= 2);
     near.map_or_else(|| "write an IANA name such as `Asia/Shanghai` or `UTC`".to_owned(), |zone| format!("did you mean `{zone}`?"))

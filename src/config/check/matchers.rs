@@ -6,9 +6,11 @@ use super::Judge;
 use super::extras::zone_help;
 use crate::config::codes;
 use crate::config::file::{OneOrMany, RouteNode};
+use crate::config::nearest::listed;
 use crate::config::source::Spot;
 use crate::config::yaml::Path;
-use crate::model::Finding;
+use crate::model::{Finding, Severity};
+use crate::route::matcher::{Matcher, Op};
 use crate::route::{Intervals, lint_matcher_list, matcher};
 
 /// Judges `match` of a route and of all routes below it.
@@ -49,9 +51,18 @@ pub fn list(judge: &mut Judge<'_, '_>, texts: &OneOrMany, at: &Path) {
 fn one(judge: &mut Judge<'_, '_>, text: &str, path: &Path) {
     match matcher::parse_noted(text) {
         Err(error) => {
-            judge.report.error(codes::BAD_MATCHER, path, Spot::Inside(error.offset, 1), error.reason, error.help);
+            let help = match text {
+                _ if text.contains("&&") => format!("all matchers of a list must hold: write {}", items(text)),
+                _ if text.contains(ODD_QUOTES) => format!("write straight quotes: `{}`", straight(text)),
+                _ => error.help,
+            };
+            judge.report.error(codes::BAD_MATCHER, path, Spot::Inside(error.offset, 1), error.reason, help);
         }
         Ok(reading) => {
+            if let Some((message, label)) = reading.matchers.iter().find_map(|matcher| doubt(judge, matcher, text)) {
+                judge.report.add(Finding::warning(codes::DOUBTFUL_ROUTE, message).label(label), path, Spot::Value);
+                return;
+            }
             if let Some(note) = reading.note {
                 judge.report.add(
                     Finding::warning(codes::DOUBTFUL_ROUTE, "Alertmanager's two grammars do not agree on this matcher").label(note),
@@ -65,6 +76,79 @@ fn one(judge: &mut Judge<'_, '_>, text: &str, path: &Path) {
             }
         }
     }
+}
+
+/// Quotes that word processors and chats put in place of straight ones.
+const ODD_QUOTES: [char; 9] = ['“', '”', '„', '‟', '″', '＂', '‘', '’', '«'];
+
+fn straight(text: &str) -> String {
+    text.chars().map(|c| if ODD_QUOTES.contains(&c) || c == '»' { '"' } else { c }).collect()
+}
+
+/// The parts of `a="b" && c="d"` as a list.
+fn items(text: &str) -> String {
+    let parts: Vec<String> = text.split("&&").map(|part| format!("'{}'", part.trim().replace('\'', "''"))).collect();
+    format!("`[{}]`", parts.join(", "))
+}
+
+/// What reads well and can hardly match anything: what is odd, and what to write.
+fn doubt(judge: &Judge<'_, '_>, matcher: &Matcher, text: &str) -> Option<(String, String)> {
+    let (name, value) = (matcher.name(), matcher.value());
+    let exact = matches!(matcher.op(), Op::Equal | Op::NotEqual);
+    if name.contains(ODD_QUOTES) || value.contains(ODD_QUOTES) {
+        let label = format!("write straight quotes, `{}`; if the label really holds them, write `{matcher}`", straight(text));
+        return (matcher.to_string() != text.trim()).then(|| ("typographic quotes are taken for a part of the text".to_owned(), label));
+    }
+    if exact && (value.contains("&&") || value.contains("||")) {
+        let label = if value.contains("&&") {
+            format!("all matchers of a list must hold: write {}", items(text))
+        } else {
+            "write two routes, or `=~` with `a|b`".into()
+        };
+        return Some((format!("`{matcher}` is one matcher: what stands between `=` and the end is its value"), label));
+    }
+    if exact && value.split('|').filter(|part| !part.is_empty()).count() > 1 {
+        let op = if matcher.op() == Op::Equal { "=~" } else { "!~" };
+        let message = format!("`{}` compares with the whole text `{value}`, `|` included", matcher.op());
+        return Some((message, format!("write `{name}{op}\"{value}\"` for one of several")));
+    }
+    severity(judge, matcher)
+}
+
+/// A label that is nearly the severity's, and a value that is nearly one of its.
+fn severity(judge: &Judge<'_, '_>, matcher: &Matcher) -> Option<(String, String)> {
+    let block = &judge.file.severity;
+    let label = block.label.as_deref().unwrap_or("severity");
+    let name = matcher.name();
+    if name != label {
+        let near = label.len() >= 4 && strsim::damerau_levenshtein(&name.to_lowercase(), &label.to_lowercase()) <= 1;
+        return near.then(|| (format!("the label is called `{name}` here"), format!("did you mean `{label}`? Labels are compared letter by letter")));
+    }
+    let order: Vec<&str> = match &block.order {
+        Some(order) => order.iter().map(String::as_str).collect(),
+        None => Severity::ALL.iter().map(|severity| severity.as_str()).collect(),
+    };
+    let known: Vec<&str> = order.into_iter().chain(block.aliases.keys().map(String::as_str)).collect();
+    let values: Vec<&str> = match matcher.op() {
+        Op::Equal | Op::NotEqual => vec![matcher.value()],
+        Op::Regex | Op::NotRegex => matcher.value().split('|').filter(|part| part.chars().all(char::is_alphanumeric)).collect(),
+    };
+    for value in values.into_iter().filter(|value| !value.is_empty() && !known.contains(value)) {
+        let lower = value.to_lowercase();
+        let near = known.iter().find(|known| {
+            let known = known.to_lowercase();
+            let slips = strsim::damerau_levenshtein(&lower, &known);
+            known == lower || (lower.chars().count() >= 4 && (known.starts_with(&lower) || slips <= 1 || (slips <= 2 && lower.len() >= 7)))
+        });
+        if let Some(near) = near {
+            let message = format!("`{value}` is not one of the severities: {}", listed(known.iter().copied()));
+            return Some((
+                message,
+                format!("did you mean `{near}`? Values are compared letter by letter; if alerts really say `{value}`, add it to `severity.aliases`"),
+            ));
+        }
+    }
+    None
 }
 
 /// Judges `time_intervals:` and reads them.

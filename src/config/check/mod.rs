@@ -10,9 +10,10 @@ mod matchers;
 mod routes;
 mod secrets;
 mod server;
+mod storms;
 mod trials;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -36,6 +37,7 @@ pub use legacy::legacy;
 pub use routes::routes;
 pub use secrets::secrets;
 pub use server::{link_key, server};
+pub use storms::{BEARABLE, storms};
 pub use trials::trials;
 
 /// What every judge needs.
@@ -131,10 +133,11 @@ impl<'r, 'a> Judge<'r, 'a> {
 
     /// Tells about a name that cannot be used in URLs, metrics and on command lines.
     fn name(&mut self, name: &str, path: &Path, spot: Spot, what: &str) -> bool {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let fine = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain) && name.len() <= 64;
+        // Marks are what some scripts write their vowels with.
+        static PLAIN: LazyLock<Option<regex::Regex>> = LazyLock::new(|| regex::Regex::new(r"^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{0,63}$").ok());
+        let fine = PLAIN.as_ref().is_some_and(|plain| plain.is_match(name));
         if !fine {
-            let label = "use letters, digits, `-`, `_` and `.`, beginning with a letter or digit, at most 64";
+            let label = "use letters of any script, digits, `-`, `_` and `.`, beginning with a letter or digit, at most 64";
             self.report.error(codes::BAD_NAME, path, spot, format!("`{name}` cannot be the name of a {what}"), label);
         }
         fine

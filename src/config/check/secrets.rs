@@ -13,6 +13,16 @@ pub fn secrets(judge: &mut Judge<'_, '_>, presets: &Shelf) {
     let open: Vec<Path> = open_values(judge, presets);
     let sites = judge.sites;
     for site in sites {
+        if site.path.to_string().ends_with(".slack.token")
+            && judge.secrets.read(&site.source).is_ok_and(|token| token.expose().trim().starts_with("xoxp-"))
+        {
+            let finding = Finding::warning(
+                codes::DOUBTFUL_CHANNEL,
+                format!("`{}` is a person's token: messages come from that person, and end when they leave", site.path),
+            )
+            .label("write the bot token, which begins with `xoxb-`");
+            judge.report.add(finding, &site.path, Spot::Value);
+        }
         if let SecretSource::Literal(secret) = &site.source {
             // A hashed password is made to stand in a file.
             if crate::config::PasswordHash::is_one(secret.expose()) || no_secret_store(secret.expose()) || open.contains(&site.path) {

@@ -59,9 +59,10 @@ pub struct Credential {
     pub hmac: Option<Hmac>,
     /// Name of its holder, for logs, lanes and dedup. Default: the user name, else `bearer-1`, `hmac-2`...
     pub name: Option<String>,
-    /// What it may be used for: `webhook`, `legacy` (the direct paths), `api`, `metrics`. Default: all.
+    /// What it may be used for: `webhook`, `legacy` (the direct paths), `metrics`, `read` (look things up), `operate` (retry, drop, move, mute, send,
+    /// test), `admin` (reload, backup, and all the others). Default: all; with `channels`, all but `admin`.
     pub scopes: Option<Vec<Scope>>,
-    /// The only channels it may name: with `?to=`, by the direct paths and by the API (send, test, mute, move). Default: all.
+    /// The only channels that it names with `?to=` and by the direct paths, and that it sees and touches by the API. Default: all.
     pub channels: Option<Vec<String>>,
 }
 
@@ -73,23 +74,31 @@ pub enum Scope {
     Webhook,
     /// The direct paths of older clients.
     Legacy,
-    /// `/api/v1` and the console.
-    Api,
     /// `/metrics`.
     Metrics,
+    /// What `/api/v1` tells.
+    Read,
+    /// What `/api/v1` does to deliveries and channels: retry, drop, move, mute, send, test.
+    Operate,
+    /// Reload, backup, and whatever the others open.
+    Admin,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Scope; 4] = [Scope::Webhook, Scope::Legacy, Scope::Api, Scope::Metrics];
+    pub const ALL: [Scope; 6] = [Scope::Webhook, Scope::Legacy, Scope::Metrics, Scope::Read, Scope::Operate, Scope::Admin];
+    /// All that a list of channels can limit.
+    pub const LIMITED: [Scope; 5] = [Scope::Webhook, Scope::Legacy, Scope::Metrics, Scope::Read, Scope::Operate];
 
     /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Scope::Webhook => "webhook",
             Scope::Legacy => "legacy",
-            Scope::Api => "api",
             Scope::Metrics => "metrics",
+            Scope::Read => "read",
+            Scope::Operate => "operate",
+            Scope::Admin => "admin",
         }
     }
 }

@@ -58,6 +58,8 @@ pub struct Imported {
     pub remarks: Vec<Remark>,
     /// The channels of each receiver.
     pub channels: IndexMap<String, Vec<String>>,
+    /// Channels that only print, because what they were is not carried.
+    pub silent: Vec<String>,
 }
 
 /// Where Alertmanager reaches Watchfire. From another machine it needs a token.
@@ -151,7 +153,14 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
     }
     notes.remarks.sort_by_key(|remark| remark.line);
     notes.variables.sort_by(|a, b| (a.line, &a.name).cmp(&(b.line, &b.name)));
+    let silent = match &made.channels {
+        Yaml::Map(entries) => {
+            entries.iter().filter(|entry| entry.comment.iter().any(|line| line.starts_with("was "))).map(|entry| entry.key.clone()).collect()
+        }
+        _ => Vec::new(),
+    };
     Ok(Imported {
+        silent,
         routes: routes_yaml(file, endpoint, made.channels, tree.here, intervals, &notes),
         alertmanager: remains(file, endpoint, resolve_timeout, tree.there, inhibit),
         variables: notes.variables,

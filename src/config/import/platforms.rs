@@ -72,6 +72,25 @@ pub fn slack<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<C
         let bare = channel.starts_with(|c: char| c.is_ascii_lowercase());
         block.push("channel", Yaml::text(if bare { format!("#{channel}") } else { channel.to_owned() }));
     } else {
+        match hook(url) {
+            Hook::Slack => {}
+            Hook::Workflow => {
+                let why = "its address starts a workflow of Slack, which takes variables and no messages";
+                return Err(NotCarried::new(why, "make an incoming webhook or a bot for the room, and replace the `log` block by hand"));
+            }
+            Hook::Preset { preset, name, base, secrets } => {
+                let (channel, base) = (channel.map(|room| room.trim_start_matches('#').to_owned()), base.to_owned());
+                let with = compatible(keys, reading, (preset, name), &base, secrets, channel.as_deref());
+                let mut block = Yaml::map([("use", Yaml::text(preset)), ("with", with)]);
+                http.ca_file("preset", &mut block);
+                return Ok(Carried { platform: "preset", blocks: vec![block], beside: http.done("preset", reading) });
+            }
+            Hook::Other => {
+                let why = "its address is not Slack's: some other server that takes Slack's messages, perhaps not all of what stands in them";
+                let todo = "see what arrives with `watchfire send`; `watchfire platforms` lists what has a driver or a preset of its own";
+                reading.notes.remark(keys.line, format!("the webhook of {}", reading.what), why, todo);
+            }
+        }
         let webhook = secret(keys, "api_url", reading, Some("slack_api_url"), "SLACK_WEBHOOK");
         block.push("webhook", webhook.ok_or_else(|| NotCarried::new("there is no `api_url`", REPLACE))?);
         if let Some(channel) = channel {
@@ -86,6 +105,68 @@ pub fn slack<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<C
     }
     http.ca_file("slack", &mut block);
     Ok(Carried { platform: "slack", blocks: vec![block], beside: http.done("slack", reading) })
+}
+
+/// Whose a webhook is that takes Slack's messages, told by its address.
+#[derive(Debug, PartialEq)]
+enum Hook<'u> {
+    /// Slack's own, or one that is not known, because it stands in a file.
+    Slack,
+    /// Slack's, for a workflow.
+    Workflow,
+    /// A server with a preset; what stands before `/hooks/`, and the preset's secrets, which stand behind it.
+    Preset { preset: &'static str, name: &'static str, base: &'u str, secrets: &'static [&'static str] },
+    /// Another server.
+    Other,
+}
+
+fn hook(url: &str) -> Hook<'_> {
+    let Ok(parsed) = reqwest::Url::parse(url) else { return Hook::Slack };
+    if matches!(parsed.host_str(), Some("hooks.slack.com" | "hooks.slack-gov.com")) {
+        let first = parsed.path_segments().and_then(|mut parts| parts.next());
+        return if matches!(first, Some("workflows" | "triggers")) { Hook::Workflow } else { Hook::Slack };
+    }
+    let Some((base, behind)) = url.split_once("/hooks/") else { return Hook::Other };
+    match behind.trim_end_matches('/').split('/').filter(|part| !part.is_empty()).count() {
+        // https://developers.mattermost.com/integrate/webhooks/incoming/
+        1 => Hook::Preset { preset: "mattermost", name: "Mattermost", base, secrets: &["hook"] },
+        // https://docs.rocket.chat/docs/integrations
+        2 => Hook::Preset { preset: "rocketchat", name: "Rocket.Chat", base, secrets: &["hook", "token"] },
+        _ => Hook::Other,
+    }
+}
+
+/// What a preset is given for a webhook like Slack's.
+fn compatible<'n>(
+    keys: &mut Keys<'n>,
+    reading: &mut Reading<'_, 'n>,
+    (preset, name): (&'static str, &'static str),
+    base: &str,
+    secrets: &[&'static str],
+    channel: Option<&str>,
+) -> Yaml {
+    let own = keys.take("api_url");
+    let literal = own.or_else(|| reading.global.take("slack_api_url"));
+    let mut with = Yaml::map([("url", Yaml::text(base))]);
+    for (ix, key) in secrets.iter().enumerate() {
+        let part = if secrets.len() == 1 { "what stands".to_owned() } else { format!("part {} of what stands", ix + 1) };
+        let holds = format!("{part} behind `/hooks/` in `api_url` of {}", reading.what);
+        let variable = format!("{}_{}_{}", reading.channel, preset.to_uppercase(), key.to_uppercase());
+        if let Some(secret) = reading.notes.secret(literal, None, &variable, &holds) {
+            with.push(key, secret);
+        }
+    }
+    if let Some(channel) = channel {
+        with.push("channel", Yaml::text(channel));
+    }
+    let todo = "put only what stands behind `/hooks/` of the address into the variable";
+    reading.notes.remark(
+        keys.line,
+        format!("the webhook of {}", reading.what),
+        &format!("it is {name}'s, by its address, and goes through the preset for it"),
+        todo,
+    );
+    with
 }
 
 /// A `wecom` block.
@@ -225,6 +306,28 @@ fn by_address<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>, names: &[&
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn webhooks_like_slacks_are_told_from_slacks() {
+        let preset = |url| match hook(url) {
+            Hook::Preset { preset, base, .. } => Some((preset, base)),
+            _ => None,
+        };
+        assert_eq!(preset("https://mattermost.example.org/hooks/abc"), Some(("mattermost", "https://mattermost.example.org")));
+        assert_eq!(preset("https://chat.example.org/team/hooks/abc/"), Some(("mattermost", "https://chat.example.org/team")));
+        assert_eq!(preset("https://rocket.example.org/hooks/a/b"), Some(("rocketchat", "https://rocket.example.org")));
+        for (url, whose) in [
+            ("https://hooks.slack.com/services/T0/B0/x", Hook::Slack),
+            ("https://hooks.slack-gov.com/services/T0/B0/x", Hook::Slack),
+            ("<secret>", Hook::Slack),
+            ("https://hooks.slack.com/triggers/T0/1/x", Hook::Workflow),
+            ("https://hooks.slack.com/workflows/T0/A/1/x", Hook::Workflow),
+            ("https://zulip.example.org/api/v1/external/slack_incoming?api_key=x&stream=ops", Hook::Other),
+            ("https://hooks.slack.com.evil.example/services/T0/B0/x", Hook::Other),
+        ] {
+            assert_eq!(hook(url), whose, "{url}");
+        }
+    }
 
     #[test]
     fn keys_of_a_platform_are_those_of_its_block() {

@@ -239,7 +239,7 @@ fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
 pub fn plain_name(text: &str) -> String {
     let mut name = String::new();
     for c in text.chars().take(MAX_NAME * 2) {
-        if c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-') {
+        if c.is_alphanumeric() || matches!(c, '_' | '.' | '-') {
             name.push(c);
         } else if !name.ends_with('-') {
             name.push('-');

@@ -178,6 +178,24 @@ fn intervals(keys: &mut Keys<'_>, key: &str, reading: &mut Reading<'_>) -> Vec<S
     found
 }
 
+fn local_zone() -> String {
+    jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned()
+}
+
+/// Writes a zone in place of `Local`; whether there was one.
+fn replace_local(rules: &mut Yaml, zone: &str) -> bool {
+    let Yaml::List(rules) = rules else { return false };
+    let mut found = false;
+    for rule in rules {
+        let Yaml::Map(entries) = rule else { continue };
+        for entry in entries.iter_mut().filter(|entry| entry.key == "location" && entry.value == Yaml::text("Local")) {
+            entry.value = Yaml::text(zone);
+            found = true;
+        }
+    }
+    found
+}
+
 /// `time_intervals:` and the older `mute_time_intervals:`: for routes.yaml, and their names there and here.
 pub fn time_intervals(lists: &[&Node], notes: &mut Notes) -> (Vec<Yaml>, IndexMap<String, String>) {
     let (mut here, mut names) = (Vec::new(), IndexMap::new());
@@ -209,7 +227,13 @@ pub fn time_intervals(lists: &[&Node], notes: &mut Notes) -> (Vec<Yaml>, IndexMa
             }
             let mut interval = Yaml::map([("name", Yaml::text(&plain))]);
             if let Some(rules) = keys.take("time_intervals") {
-                interval.push("time_intervals", Yaml::of(rules));
+                let mut rules_here = Yaml::of(rules);
+                if replace_local(&mut rules_here, &local_zone()) {
+                    let why = "`Local` is the zone of Alertmanager's machine, whatever that is";
+                    let todo = format!("it is {} here, as on this machine; write another if that one has another", local_zone());
+                    notes.remark(rules.span.line, format!("`location: Local` of time interval {name}"), why, todo);
+                }
+                interval.push("time_intervals", rules_here);
             }
             for entry in keys.rest() {
                 let what = format!("`{}` of time interval {name}", entry.key);

@@ -89,6 +89,12 @@ impl<'s> Checker<'s, '_, '_> {
 
     /// `key:` with nothing after it: an empty mapping or list where one is possible, else nothing where that is possible.
     fn empty(&mut self, node: &Node, alternatives: &[Alternative<'s>], accepted: Kinds, path: &Path) -> Option<Value> {
+        if let Some(lost) = self.comment_of(path) {
+            let label = format!("quote it: `\"{lost}\"`");
+            let message = format!("`{path}` is empty: YAML takes `{lost}` for a comment");
+            self.report.error(codes::WRONG_TYPE, path, Spot::Key, message, label);
+            return None;
+        }
         if let Some(map) = alternatives.iter().find(|alternative| alternative.kinds.map) {
             return self.map(&[], map.schema, &[], path);
         }
@@ -99,6 +105,23 @@ impl<'s> Checker<'s, '_, '_> {
             return Some(Value::Null);
         }
         self.wrong(node, alternatives, accepted, path)
+    }
+
+    /// `#ops` of `channel: #ops`: what stands right behind the `#` was hardly meant as a comment.
+    fn comment_of(&self, path: &Path) -> Option<String> {
+        let line = self.report.source.line(self.report.source.span(path, Spot::Key)?.line)?;
+        let (_, comment) = line.split_once(": #")?;
+        let word: String = comment.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect();
+        let whole = !word.is_empty() && comment.trim_end().len() == word.len();
+        whole.then(|| format!("#{word}"))
+    }
+
+    /// Tells about `${NAME}`: nothing replaces it.
+    fn variable(&mut self, text: &str, path: &Path) {
+        let Some(name) = variable_in(text) else { return };
+        let finding = crate::model::Finding::warning(codes::VARIABLE, format!("nothing puts a value in place of `{name}`"))
+            .label("write the value; only secrets are read from the environment, as `{ env: NAME }`");
+        self.report.add(finding, path, Spot::Value);
     }
 
     fn scalar(&mut self, scalar: &Scalar, alternatives: &[Alternative<'s>], accepted: Kinds, path: &Path) -> Option<Value> {
@@ -117,7 +140,10 @@ impl<'s> Checker<'s, '_, '_> {
                 Some(i64::try_from(number).map_or_else(|_| Value::Number((number as f64).into()), |n| Value::Number(n.into())))
             }
             Resolved::Float(number) if accepted.number => Some(Value::Number(number.into())),
-            Resolved::Text if accepted.text => Some(Value::String(scalar.text.clone())),
+            Resolved::Text if accepted.text => {
+                self.variable(&scalar.text, path);
+                Some(Value::String(scalar.text.clone()))
+            }
             // A number where a text belongs is taken as written: `mobiles: [13800000000]`, `version: 1.10`.
             Resolved::Integer(_) | Resolved::Float(_) if accepted.text => Some(Value::String(scalar.text.clone())),
             // A number in quotes is still that number.
@@ -216,6 +242,10 @@ impl<'s> Checker<'s, '_, '_> {
         let name = path.steps().last().map_or("the file".to_owned(), |_| format!("`{path}`"));
         let found = node.kind_words();
         let label = match &node.kind {
+            Kind::Map(entries) if path.to_string().ends_with(".match") => match matchers_of(entries) {
+                Some(list) => format!("write it as matchers: `match: {list}`"),
+                None => expected(accepted, &words(alternatives)),
+            },
             Kind::Scalar(_) if node.is_null() => format!("write {}", accepted.words()),
             _ => expected(accepted, &words(alternatives)),
         };
@@ -233,14 +263,24 @@ impl<'s> Checker<'s, '_, '_> {
                 path,
                 Spot::Value,
                 message,
-                format!("write one of: {}{}", listed(known.iter().copied()), hint(&scalar.text, known.iter().copied())),
+                former(&scalar.text, &known).map_or_else(
+                    || format!("write one of: {}{}", listed(known.iter().copied()), hint(&scalar.text, known.iter().copied())),
+                    str::to_owned,
+                ),
             );
             return None;
         }
         let name = format!("`{path}`");
         let (message, label) = match scalar.resolved {
             Resolved::Bool(_) if accepted.text => (format!("{name} is a truth value"), "expected a text: quote it".to_owned()),
-            Resolved::Text if accepted.truth => (format!("{name} is a text"), "expected `true` or `false`, without quotes".to_owned()),
+            Resolved::Text if accepted.truth => {
+                let label = match scalar.text.to_lowercase().as_str() {
+                    "yes" | "on" | "y" => "write `true`: in YAML of today `yes` and `on` are texts",
+                    "no" | "off" | "n" => "write `false`: in YAML of today `no` and `off` are texts",
+                    _ => "expected `true` or `false`, without quotes",
+                };
+                (format!("{name} is a text"), label.to_owned())
+            }
             Resolved::Float(_) if accepted.integer => (format!("{name} is not a whole number"), "write a whole number".to_owned()),
             _ => {
                 let found = match scalar.resolved {
@@ -261,6 +301,13 @@ impl<'s> Checker<'s, '_, '_> {
             && !matches!(scalar.resolved, Resolved::Null | Resolved::Bool(_))
             && !scalar.text.is_empty()
         {
+            if let Some(name) = variable_in(&scalar.text).filter(|name| *name == scalar.text && name.starts_with("${")) {
+                let bare = name.trim_matches(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+                let message = format!("`{path}` is the text `{name}`: nothing puts a value in its place");
+                self.report.error(codes::BAD_SECRET, path, Spot::Value, message, format!("write `{{ env: {bare} }}`"));
+                self.shaped.secrets.push(SecretSite { path: path.clone(), source: SecretSource::Invalid("a variable's name") });
+                return Some(plain(node));
+            }
             self.shaped.secrets.push(SecretSite { path: path.clone(), source: SecretSource::Literal(Secret::new(scalar.text.clone())) });
             return Some(Value::String(scalar.text.clone()));
         }
@@ -297,6 +344,39 @@ fn expected(accepted: Kinds, words: &[&Json]) -> String {
         true => format!("expected {}", accepted.words()),
         false => format!("expected {} or {}", known.join(", "), accepted.words()),
     }
+}
+
+/// What to write instead of a word that there was once, beside these.
+fn former(word: &str, beside: &[&str]) -> Option<&'static str> {
+    (word == "api" && beside.contains(&"operate")).then_some(
+        "instead of `api` write what its holder needs: `read` (look things up), `operate` (retry, drop, move, mute, send, test), `admin` (reload, backup, everything)",
+    )
+}
+
+/// `${NAME}` in a text, or a text that is `$NAME` and nothing else: as shells and compose files write variables.
+fn variable_in(text: &str) -> Option<&str> {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+    };
+    if let Some(at) = text.find("${")
+        && let Some(length) = text[at..].find('}')
+    {
+        let name = text[at + 2..at + length].split(":-").next().unwrap_or_default();
+        return is_name(name).then(|| &text[at..=at + length]);
+    }
+    text.strip_prefix('$').filter(|name| is_name(name)).map(|_| text)
+}
+
+/// `{ team: db }` as `['team="db"']`, where it can be written so.
+fn matchers_of(entries: &[Entry]) -> Option<String> {
+    let one = |entry: &Entry| match &entry.value.kind {
+        Kind::Scalar(scalar) => Some(format!("'{}=\"{}\"'", entry.key, scalar.text.replace('\'', "''"))),
+        _ => None,
+    };
+    let all: Option<Vec<String>> = entries.iter().map(one).collect();
+    all.filter(|all| !all.is_empty()).map(|all| format!("[{}]", all.join(", ")))
 }
 
 fn quoted(words: &[&str]) -> String {

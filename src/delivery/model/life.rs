@@ -131,7 +131,7 @@ impl Disk {
         match self {
             Disk::File(folder) => {
                 let mut options = SqliteOptions::new(folder.join("model.db"));
-                options.wait = true;
+                options.wait = Some(crate::store::Wait::new());
                 Arc::new(SqliteStore::open(options).expect("the store opens"))
             }
             Disk::Database(place) => {

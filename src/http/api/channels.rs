@@ -9,12 +9,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Answer, ApiError, gate, may_use, read};
+use super::{Answer, ApiError, gate, may_use, no_channel, read};
 use crate::delivery::intake::known_channels;
 use crate::delivery::{Composed, Draft};
 use crate::http::answers::{BackedUp, ChannelState, Channels, Heartbeats, Muted, Node, Nodes, Taken, TestResult, Tested};
 use crate::http::openapi::{Op, Paths};
-use crate::http::{Admitted, App, Scope};
+use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
 use crate::model::{DeliveryId, Facts, MessageId, Page};
 use crate::store::{ChannelMute, State as DeliveryState, TargetRecord, Waiting};
@@ -25,44 +25,53 @@ const LONGEST_MUTE: std::time::Duration = std::time::Duration::from_secs(366 * 8
 
 /// The paths.
 pub(super) fn paths() -> Paths {
-    let api = |op: Op| op.scope(Scope::Api).problems();
+    let api = |op: Op| op.scope(Scope::Read).problems();
+    let operate = |op: Op| op.scope(Scope::Operate).problems();
     Paths::default()
         .at("/channels", [api(Op::get("listChannels", "The channels, and how they stand", channels).gives::<Channels>())])
         .at(
             "/channels/{name}/mute",
             [
-                api(Op::post("muteChannel", "Mutes a channel for a while", mute)
-                    .takes::<MuteBody>("How long, and why")
-                    .gives::<Muted>()
-                    .refuses(&[404])),
-                api(Op::delete("unmuteChannel", "Ends a mute", unmute).gives::<Muted>().refuses(&[404])),
+                operate(
+                    Op::post("muteChannel", "Mutes a channel for a while", mute)
+                        .takes::<MuteBody>("How long, and why")
+                        .gives::<Muted>()
+                        .refuses(&[404]),
+                ),
+                operate(Op::delete("unmuteChannel", "Ends a mute", unmute).gives::<Muted>().refuses(&[404])),
             ],
         )
         .at(
             "/channels/{name}/test",
-            [api(Op::post("testChannel", "Really sends one message, and answers with the platform's word", test)
-                .takes::<TestBody>("What to send")
-                .gives::<Tested>()
-                .refuses(&[404]))],
+            [operate(
+                Op::post("testChannel", "Really sends one message, and answers with the platform's word", test)
+                    .takes::<TestBody>("What to send")
+                    .gives::<Tested>()
+                    .refuses(&[404]),
+            )],
         )
         .at("/nodes", [api(Op::get("listNodes", "The nodes that share the store", nodes).gives::<Nodes>())])
         .at("/heartbeats", [api(Op::get("listHeartbeats", "The dead-man's switches, and how they stand", heartbeats).gives::<Heartbeats>())])
         .at(
             "/send",
-            [api(Op::post("send", "Says something without a rule behind it: durable, routed to the channels it names", send)
-                .takes::<ingest::SendBody>("What to say, and where")
-                .gives::<Taken>())],
+            [operate(
+                Op::post("send", "Says something without a rule behind it: durable, routed to the channels it names", send)
+                    .takes::<ingest::SendBody>("What to say, and where")
+                    .gives::<Taken>(),
+            )],
         )
         .at(
             "/backup",
-            [api(Op::post("backup", "Writes a consistent copy of the store to a new file on the server", backup)
+            [Op::post("backup", "Writes a consistent copy of the store to a new file on the server", backup)
+                .scope(Scope::Admin)
+                .problems()
                 .takes::<BackupBody>("Where to")
-                .gives::<BackedUp>())],
+                .gives::<BackedUp>()],
         )
 }
 
 async fn nodes(State(app): State<Arc<App>>, request: Request) -> Answer<Nodes> {
-    gate(&app, request).await?;
+    gate(&app, Scope::Read, request).await?;
     let shared = &app.engine.shared;
     let nodes = shared.store.nodes(shared.clock.now_ms()).await?;
     let same_plan = nodes.windows(2).all(|pair| pair[0].plan == pair[1].plan);
@@ -77,12 +86,12 @@ async fn nodes(State(app): State<Arc<App>>, request: Request) -> Answer<Nodes> {
 }
 
 async fn heartbeats(State(app): State<Arc<App>>, request: Request) -> Answer<Heartbeats> {
-    gate(&app, request).await?;
+    gate(&app, Scope::Read, request).await?;
     Ok(Json(Heartbeats { heartbeats: app.engine.shared.heartbeats().to_vec() }))
 }
 
 async fn channels(State(app): State<Arc<App>>, request: Request) -> Answer<Channels> {
-    gate(&app, request).await?;
+    let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let plan = app.engine.shared.plan.load_full();
     let stats = app.engine.shared.store.stats().await?;
     let mutes = app.engine.shared.mutes();
@@ -113,7 +122,7 @@ async fn channels(State(app): State<Arc<App>>, request: Request) -> Answer<Chann
             callback: Some(crate::delivery::links::callback_url(&plan, c)).filter(|url| !url.is_empty()),
         }
     };
-    Ok(Json(Channels { channels: plan.channels.values().map(state).collect() }))
+    Ok(Json(Channels { channels: plan.channels.values().filter(|c| caller.may_use(&c.name)).map(state).collect() }))
 }
 
 /// How long a channel is muted, and why.
@@ -129,7 +138,7 @@ struct MuteBody {
 }
 
 async fn mute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Muted> {
-    let admitted = gate(&app, request).await?;
+    let admitted = gate(&app, Scope::Operate, request).await?;
     may_use(&admitted.caller, &name)?;
     let body: MuteBody = read(&admitted.body)?;
     let span = crate::model::parse_duration(&body.duration).map_err(|e| ApiError::bad(e.to_string()))?;
@@ -139,17 +148,19 @@ async fn mute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
     if body.reason.trim().is_empty() {
         return Err(ApiError::bad("`reason` is needed: why is the channel muted?"));
     }
-    set_mute(&app, &name, app.engine.shared.clock.now_ms() + span.as_millis() as i64, &body.reason, &admitted.caller.name).await
+    set_mute(&app, &name, app.engine.shared.clock.now_ms() + span.as_millis() as i64, &body.reason, &admitted.caller).await
 }
 
 async fn unmute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Muted> {
-    let admitted = gate(&app, request).await?;
+    let admitted = gate(&app, Scope::Operate, request).await?;
     may_use(&admitted.caller, &name)?;
-    set_mute(&app, &name, 0, "", &admitted.caller.name).await
+    set_mute(&app, &name, 0, "", &admitted.caller).await
 }
 
-async fn set_mute(app: &App, name: &str, until: i64, reason: &str, by: &str) -> Answer<Muted> {
-    app.engine.shared.plan.load().channel(name).ok_or_else(|| ApiError::missing("channel"))?;
+async fn set_mute(app: &App, name: &str, until: i64, reason: &str, by: &Caller) -> Answer<Muted> {
+    let plan = app.engine.shared.plan.load_full();
+    plan.channel(name).ok_or_else(|| no_channel(&plan, by, name))?;
+    let by = by.name.as_str();
     let mute = ChannelMute { channel: name.to_owned(), until, reason: reason.chars().take(500).collect(), by: by.to_owned() };
     let now = app.engine.shared.clock.now_ms();
     app.engine.shared.store.mute(mute, now).await?;
@@ -172,11 +183,11 @@ struct TestBody {
 
 /// Really sends one message through a channel and answers with the platform's word.
 async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Tested> {
-    let admitted = gate(&app, request).await?;
+    let admitted = gate(&app, Scope::Operate, request).await?;
     may_use(&admitted.caller, &name)?;
     let body: TestBody = read(&admitted.body)?;
     let plan = app.engine.shared.plan.load_full();
-    let channel = plan.channel(&name).cloned().ok_or_else(|| ApiError::missing("channel"))?;
+    let channel = plan.channel(&name).cloned().ok_or_else(|| no_channel(&plan, &admitted.caller, &name))?;
     let now = app.engine.shared.clock.now();
     let (event, page) = match body.payload {
         Some(payload) => {
@@ -274,7 +285,7 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
     let fields = channel.platform.fields.iter().filter(|f| f.required);
     let page = Page {
         fields: fields.map(|f| (f.name.to_owned(), if f.single_line { title.clone() } else { text.to_owned() })).collect(),
-        facts: Facts { title: title.clone(), severity: crate::model::Severity::Info, ..Facts::default() },
+        facts: Facts { title: title.clone(), severity: crate::model::Severity::Info, note: true, ..Facts::default() },
         number: 1,
         total: 1,
         plain: true,
@@ -294,7 +305,7 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
 }
 
 async fn send(State(app): State<Arc<App>>, request: Request) -> Answer<Taken> {
-    let Admitted { caller, body, trace, .. } = gate(&app, request).await?;
+    let Admitted { caller, body, trace, .. } = gate(&app, Scope::Operate, request).await?;
     let now = app.engine.shared.clock.now();
     let ingest::SendCall { mut event, to } = ingest::send(&body, now).map_err(|e| ApiError::bad(e.to_string()))?;
     event.trace = trace;
@@ -303,7 +314,8 @@ async fn send(State(app): State<Arc<App>>, request: Request) -> Answer<Taken> {
     let (mut known, mut unknown) = known_channels(&plan, &to);
     unknown.extend(known.extract_if(.., |name| !caller.may_use(name)));
     if known.is_empty() {
-        return Err(ApiError::bad(format!("`to` names no channel; channels: {}", plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))));
+        let all = plan.channels.keys().filter(|name| caller.may_use(name)).cloned().collect::<Vec<_>>().join(", ");
+        return Err(ApiError::bad(format!("`to` names no channel; channels: {all}")));
     }
     event.unknown_to.clone_from(&unknown);
     let accepted = app.engine.accept(event, Some(&known)).await?;
@@ -320,7 +332,7 @@ struct BackupBody {
 }
 
 async fn backup(State(app): State<Arc<App>>, request: Request) -> Answer<BackedUp> {
-    let admitted = gate(&app, request).await?;
+    let admitted = gate(&app, Scope::Admin, request).await?;
     let body: BackupBody = read(&admitted.body)?;
     app.engine.shared.store.backup(&body.file).await?;
     Ok(Json(BackedUp { file: body.file.display().to_string() }))

@@ -8,18 +8,19 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, limit_schema, may_use, next, pairs, read};
+use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, next, no_channel, not_for, pairs, part, read};
 use crate::delivery::Plan;
 use crate::http::answers::{CellStory, Deliveries, DeliveryStory, Dropped, EventBody, Made, MessageStory, PageStory, ReceiptStory, Requeued};
 use crate::http::foretell::hindsight;
 use crate::http::openapi::{Op, Param, Paths};
-use crate::http::{App, Caller, Scope};
+use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::DeliveryId;
 use crate::store::{Cell, DeliveryDetail, DeliveryFilter, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
-    let api = |op: Op| op.scope(Scope::Api).problems();
+    let read = |op: Op| op.scope(Scope::Read).problems();
+    let operate = |op: Op| op.scope(Scope::Operate).problems();
     let filters = [
         Param::text("channel", "Only this channel's"),
         Param::text("state", "Only those in these states, separated by commas: waiting, deferred, sent, dead, dropped, skipped, expired, unknown"),
@@ -32,30 +33,36 @@ pub(super) fn paths() -> Paths {
         Param::of("limit", "At most so many; 50 unless said", limit_schema()),
     ];
     Paths::default()
-        .at("/deliveries", [api(Op::get("listDeliveries", "Deliveries, newest first", list).query(filters).gives::<Deliveries>())])
+        .at("/deliveries", [read(Op::get("listDeliveries", "Deliveries, newest first", list).query(filters).gives::<Deliveries>())])
         .at(
             "/deliveries/retry",
-            [api(Op::post("retryDeliveries", "Gives ended deliveries a new life, to the same channel or to another", retry)
-                .takes::<Ids>("Which, and perhaps where to")
-                .gives::<Requeued>()
-                .refuses(&[404]))],
+            [operate(
+                Op::post("retryDeliveries", "Gives ended deliveries a new life, to the same channel or to another", retry)
+                    .takes::<Ids>("Which, and perhaps where to")
+                    .gives::<Requeued>()
+                    .refuses(&[404]),
+            )],
         )
         .at(
             "/deliveries/drop",
-            [api(Op::post("dropDeliveries", "Ends waiting or dead deliveries", drop_some).takes::<Ids>("Which, and why").gives::<Dropped>())],
+            [operate(Op::post("dropDeliveries", "Ends waiting or dead deliveries", drop_some).takes::<Ids>("Which, and why").gives::<Dropped>())],
         )
         .at(
             "/deliveries/move",
-            [api(Op::post("moveDeliveries", "Moves waiting or ended deliveries to another channel", move_some)
-                .takes::<Ids>("Which, and where to")
-                .gives::<Requeued>()
-                .refuses(&[404]))],
+            [operate(
+                Op::post("moveDeliveries", "Moves waiting or ended deliveries to another channel", move_some)
+                    .takes::<Ids>("Which, and where to")
+                    .gives::<Requeued>()
+                    .refuses(&[404]),
+            )],
         )
         .at(
             "/deliveries/{id}",
-            [api(Op::get("showDelivery", "A delivery with its event, message, attempts, and what happens next", show)
-                .gives::<DeliveryStory>()
-                .refuses(&[404]))],
+            [read(
+                Op::get("showDelivery", "A delivery with its event, message, attempts, and what happens next", show)
+                    .gives::<DeliveryStory>()
+                    .refuses(&[404]),
+            )],
         )
 }
 
@@ -71,7 +78,7 @@ fn query(text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
                 .map_err(|_| bad("an RFC 3339 time or Unix milliseconds"))
         };
         match name.as_str() {
-            "channel" => filter.channel = Some(value.clone()),
+            "channel" => filter.channels = vec![value.clone()],
             "state" => {
                 for state in value.split(',').filter(|s| !s.is_empty()) {
                     filter.states.push(
@@ -99,21 +106,28 @@ fn query(text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
 }
 
 async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> Answer<Deliveries> {
-    gate(&app, request).await?;
-    let filter = query(text.as_deref())?;
+    let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
+    let mut filter = query(text.as_deref())?;
+    match filter.channels.first() {
+        Some(channel) => may_use(&caller, channel)?,
+        None => filter.channels = caller.channels,
+    }
     let deliveries = app.engine.shared.store.page(&filter).await?;
     let next = (deliveries.len() == filter.limit).then(|| deliveries.last().map(|r| r.id)).flatten();
     Ok(Json(Deliveries { deliveries, next }))
 }
 
 async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Answer<DeliveryStory> {
-    gate(&app, request).await?;
+    let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let id: DeliveryId = id.parse().map_err(|_| ApiError::bad("a delivery id is a UUID"))?;
     // Its event may be large: one in memory at a time.
     let _alone = app.engine.shared.heavy.alone().await;
-    let detail = app.engine.shared.store.show(id).await?.ok_or_else(|| ApiError::missing("delivery"))?;
+    let detail = app.engine.shared.store.show(id).await?.ok_or_else(|| gone("delivery", &id.to_string()))?;
+    if !caller.may_use(&detail.row.channel) {
+        return Err(not_for(&caller, &format!("delivery {id}")));
+    }
     let next = next::step(&app, &detail).await?;
-    Ok(Json(story(&app, detail, next)))
+    Ok(Json(story(&app, &caller, detail, next)))
 }
 
 /// Whether the routing table chose where a delivery goes, and not its sender.
@@ -121,17 +135,22 @@ pub(super) fn was_routed(detail: &DeliveryDetail) -> bool {
     detail.target.route.starts_with("route")
 }
 
-fn story(app: &App, detail: DeliveryDetail, next: String) -> DeliveryStory {
+fn story(app: &App, caller: &Caller, detail: DeliveryDetail, next: String) -> DeliveryStory {
     let plan = app.engine.shared.plan.load_full();
     let pace = plan.channel(&detail.row.channel).map(|channel| channel.pace_text());
-    let routes = was_routed(&detail).then(|| hindsight(&plan, &detail.event, Some(&detail.target.alerts)));
+    // The routing tree names everybody's channels.
+    let routes = (was_routed(&detail) && !caller.is_limited()).then(|| hindsight(&plan, &detail.event, Some(&detail.target.alerts)));
     let event = detail.event;
+    let (body, alerts) = match caller.is_limited() {
+        true => (part(&event.event, &detail.target.alerts), (0..detail.target.alerts.len() as u32).collect()),
+        false => (Arc::unwrap_or_clone(event.event), detail.target.alerts),
+    };
     DeliveryStory {
         route: detail.target.route,
         template: detail.target.template,
         fallback: detail.target.fallback,
-        event: EventBody { id: event.id, received_at: event.received_at, plan: event.plan, body: Arc::unwrap_or_clone(event.event) },
-        alerts: detail.target.alerts,
+        event: EventBody { id: event.id, received_at: event.received_at, plan: event.plan, body },
+        alerts,
         routes,
         message: detail.message.map(|message| message_story(&plan, message)),
         earlier_attempts: detail.earlier,
@@ -216,12 +235,12 @@ fn ids(body: &[u8]) -> Result<Ids, ApiError> {
 }
 
 async fn retry(State(app): State<Arc<App>>, request: Request) -> Answer<Requeued> {
-    let admitted = gate(&app, request).await?;
+    let admitted = gate(&app, Scope::Operate, request).await?;
     requeue(&app, &admitted.caller, &ids(&admitted.body)?).await
 }
 
 async fn move_some(State(app): State<Arc<App>>, request: Request) -> Answer<Requeued> {
-    let admitted = gate(&app, request).await?;
+    let admitted = gate(&app, Scope::Operate, request).await?;
     let ids = ids(&admitted.body)?;
     if ids.to.is_none() {
         return Err(ApiError::bad("`to` names the channel to move to"));
@@ -229,15 +248,32 @@ async fn move_some(State(app): State<Arc<App>>, request: Request) -> Answer<Requ
     requeue(&app, &admitted.caller, &ids).await
 }
 
+/// Refuses deliveries of channels that the caller's credential does not name.
+async fn may_touch(app: &App, caller: &Caller, ids: &[DeliveryId]) -> Result<(), ApiError> {
+    if !caller.is_limited() {
+        return Ok(());
+    }
+    for id in ids {
+        // Unknown ones are told where all of them are looked at.
+        if let Some(detail) = app.engine.shared.store.show(*id).await?
+            && !caller.may_use(&detail.row.channel)
+        {
+            return Err(not_for(caller, &format!("delivery {id}")));
+        }
+    }
+    Ok(())
+}
+
 async fn requeue(app: &App, caller: &Caller, ids: &Ids) -> Answer<Requeued> {
     if let Some(to) = &ids.to {
         may_use(caller, to)?;
     }
+    may_touch(app, caller, &ids.ids).await?;
     let plan = app.engine.shared.plan.load_full();
     let to = match &ids.to {
         None => None,
         Some(name) => {
-            let channel = plan.channel(name).ok_or_else(|| ApiError::missing("channel"))?;
+            let channel = plan.channel(name).ok_or_else(|| no_channel(&plan, caller, name))?;
             Some(MoveTo { channel: name.clone(), outlet: channel.outlet.clone(), fallback: channel.fallback.clone() })
         }
     };
@@ -248,8 +284,9 @@ async fn requeue(app: &App, caller: &Caller, ids: &Ids) -> Answer<Requeued> {
 }
 
 async fn drop_some(State(app): State<Arc<App>>, request: Request) -> Answer<Dropped> {
-    let admitted = gate(&app, request).await?;
+    let admitted = gate(&app, Scope::Operate, request).await?;
     let ids = ids(&admitted.body)?;
+    may_touch(&app, &admitted.caller, &ids.ids).await?;
     let reason =
         ids.reason.as_deref().map(str::trim).filter(|r| !r.is_empty()).ok_or_else(|| ApiError::bad("`reason` is needed: why are they dropped?"))?;
     let reason: String = reason.chars().take(500).collect();

@@ -1,5 +1,6 @@
 //! Events: list, look at one, and what would happen to a body now.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,17 +8,18 @@ use axum::extract::{Path, RawQuery, Request, State};
 use serde_json::json;
 
 use super::deliveries::was_routed;
-use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, limit_schema, pairs};
+use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, gone, limit_schema, not_for, pairs, part};
 use crate::http::answers::{EventStory, Events, Foretold};
 use crate::http::foretell::{foretell, hindsight};
 use crate::http::openapi::{Op, Param, Paths};
-use crate::http::{App, Scope};
+use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
-use crate::store::EventFilter;
+use crate::model::EventId;
+use crate::store::{DeliveryRow, EventFilter, StoredEvent};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
-    let api = |op: Op| op.scope(Scope::Api).problems();
+    let api = |op: Op| op.scope(Scope::Read).problems();
     let uuid = || json!({ "type": "string", "format": "uuid" });
     let yes = || json!({ "type": "string", "enum": ["true", "false"] });
     Paths::default()
@@ -54,8 +56,8 @@ fn flag(name: &str, value: &str) -> Result<bool, ApiError> {
 }
 
 async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> Answer<Events> {
-    gate(&app, request).await?;
-    let mut filter = EventFilter { limit: PAGE, ..EventFilter::default() };
+    let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
+    let mut filter = EventFilter { limit: PAGE, channels: caller.channels, ..EventFilter::default() };
     for (name, value) in pairs(text.as_deref()) {
         let bad = |what: &str| ApiError::bad(format!("`{name}` takes {what}"));
         match name.as_str() {
@@ -72,7 +74,7 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
 }
 
 async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text): RawQuery, request: Request) -> Answer<EventStory> {
-    gate(&app, request).await?;
+    let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let mut scrub = false;
     for (name, value) in pairs(text.as_deref()) {
         match name.as_str() {
@@ -80,23 +82,42 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
             _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: scrub"))),
         }
     }
-    let id = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
     // It may be large: one in memory at a time.
     let _alone = app.engine.shared.heavy.alone().await;
-    let (stored, deliveries) = app.engine.shared.store.show_event(id).await?.ok_or_else(|| ApiError::missing("event"))?;
+    let (stored, deliveries) = find(&app, &caller, &id).await?;
     // Who named its channels went past the routing table; one delivery tells for all of an event's.
     let routed = match deliveries.first() {
         Some(row) => app.engine.shared.store.show(row.id).await?.as_ref().is_some_and(was_routed),
         None => true,
     };
     // What matchers met is told by the scrubbed body alone.
-    let routes = (routed && !scrub).then(|| hindsight(&app.engine.shared.plan.load(), &stored, None));
+    let routes = (routed && !scrub && !caller.is_limited()).then(|| hindsight(&app.engine.shared.plan.load(), &stored, None));
     let event = if scrub { ingest::scrubbed(&stored.event) } else { Arc::unwrap_or_clone(stored.event) };
     Ok(Json(EventStory { id: stored.id, received_at: stored.received_at, plan: stored.plan, note: stored.note, event, deliveries, routes }))
 }
 
+/// An event with its deliveries, as far as the caller may see them: of channels that its credential does not name neither those nor their alerts.
+async fn find(app: &App, caller: &Caller, id: &str) -> Result<(StoredEvent, Vec<DeliveryRow>), ApiError> {
+    let id: EventId = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
+    let store = &app.engine.shared.store;
+    let (mut stored, mut deliveries) = store.show_event(id).await?.ok_or_else(|| gone("event", &id.to_string()))?;
+    if !caller.is_limited() {
+        return Ok((stored, deliveries));
+    }
+    deliveries.retain(|row| caller.may_use(&row.channel));
+    if deliveries.is_empty() {
+        return Err(not_for(caller, &format!("event {id}")));
+    }
+    let mut places = BTreeSet::new();
+    for row in &deliveries {
+        places.extend(store.show(row.id).await?.into_iter().flat_map(|detail| detail.target.alerts));
+    }
+    stored.event = Arc::new(part(&stored.event, &places.into_iter().collect::<Vec<_>>()));
+    Ok((stored, deliveries))
+}
+
 async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Answer<Foretold> {
-    let body = gate(&app, request).await?.body;
+    let Admitted { caller, body, .. } = gate(&app, Scope::Read, request).await?;
     let now = app.engine.shared.clock.now();
     let mut wanted = None;
     for (name, value) in pairs(query.as_deref()) {
@@ -108,8 +129,7 @@ async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request
     let _alone = app.engine.shared.heavy.alone().await;
     let event = match wanted {
         Some(id) => {
-            let id = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
-            let (stored, _) = app.engine.shared.store.show_event(id).await?.ok_or_else(|| ApiError::missing("event"))?;
+            let (stored, _) = find(&app, &caller, &id).await?;
             stored.event
         }
         None => {
@@ -120,5 +140,12 @@ async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request
     };
     let (plan, mutes) = (app.engine.shared.plan.load_full(), app.engine.shared.mutes());
     // Rendering a large body takes a while: not on the threads that answer others.
-    Ok(Json(app.engine.shared.heavy.aside(move || foretell(&plan, &event, now, &mutes)).await))
+    let mut told = app.engine.shared.heavy.aside(move || foretell(&plan, &event, now, &mutes)).await;
+    if caller.is_limited() {
+        told.deliveries.retain(|delivery| caller.may_use(&delivery.channel));
+        // The routing tree names everybody's channels.
+        told.not_explained += told.alerts.len();
+        told.alerts.clear();
+    }
+    Ok(Json(told))
 }

@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 use super::answers::Problem;
 use super::openapi::Paths;
 use super::{Admitted, App, Caller, HttpError, Scope, admit};
+use crate::config::nearest;
+use crate::delivery::Plan;
+use crate::model::Event;
 
 pub use channels::{preview, preview_target, text_page};
 
@@ -37,8 +40,8 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    fn missing(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("no such {what}"))
+    fn missing(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
     }
 }
 
@@ -84,16 +87,50 @@ pub(super) fn paths() -> Paths {
     Paths::default().below("", deliveries::paths()).below("", events::paths()).below("", channels::paths())
 }
 
-/// Refuses what would send to a channel, or keep from it, that the caller's credential does not name.
+/// Refuses what would show a channel, send to it, or keep from it, that the caller's credential does not name.
 fn may_use(caller: &Caller, channel: &str) -> Result<(), ApiError> {
-    if caller.may_use(channel) {
-        return Ok(());
-    }
-    Err(ApiError::new(StatusCode::FORBIDDEN, format!("these credentials may not use channel `{channel}` (see `channels` of the credential)")))
+    if caller.may_use(channel) { Ok(()) } else { Err(not_for(caller, &format!("channel `{channel}`"))) }
 }
 
-async fn gate(app: &App, request: Request) -> Result<Admitted, ApiError> {
-    Ok(admit(app, Scope::Api, request).await?)
+/// What the caller's `channels` keep from it.
+fn not_for(caller: &Caller, what: &str) -> ApiError {
+    let mut channels = caller.channels.join(", ");
+    if channels.len() > 200 {
+        channels = format!("{} channels", caller.channels.len());
+    }
+    let detail = format!("{what} is not for the credential `{}`, which is limited to {channels} (see its `channels` in server.auth)", caller.name);
+    ApiError::new(StatusCode::FORBIDDEN, detail)
+}
+
+/// No delivery or event has this identity.
+fn gone(what: &str, id: &str) -> ApiError {
+    ApiError::missing(format!("there is no {what} {id}; those past `retention` are removed, `/api/v1/{}` lists those that are there", plural(what)))
+}
+
+fn plural(what: &str) -> &'static str {
+    if what == "event" { "events" } else { "deliveries" }
+}
+
+/// No channel has this name; which has a similar one, or which there are.
+fn no_channel(plan: &Plan, caller: &Caller, name: &str) -> ApiError {
+    let name: String = name.chars().take(60).collect();
+    let known: Vec<&str> = plan.channels.keys().map(|known| &**known).filter(|known| caller.may_use(known)).collect();
+    let help = match nearest(&name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.len() > 20 => format!("{} channels are known, see `/api/v1/channels`", known.len()),
+        None => format!("channels: {}", known.join(", ")),
+    };
+    ApiError::missing(format!("there is no channel `{name}`; {help}"))
+}
+
+/// An event with some of its alerts only.
+fn part(event: &Event, places: &[u32]) -> Event {
+    let alerts = places.iter().filter_map(|place| event.alerts.get(*place as usize).cloned()).collect();
+    Event { alerts, ..event.clone() }
+}
+
+async fn gate(app: &App, scope: Scope, request: Request) -> Result<Admitted, ApiError> {
+    Ok(admit(app, scope, request).await?)
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {

@@ -52,8 +52,15 @@ pub struct Credential {
     pub kind: Kind,
     /// What it opens; empty: everything.
     pub scopes: Vec<Scope>,
-    /// Channels it may name with `?to=` and direct calls; empty: all.
+    /// The only channels that it may name, see and touch; empty: all.
     pub channels: Vec<String>,
+}
+
+impl Credential {
+    /// Whether it opens what needs `scope`.
+    pub fn opens(&self, scope: Scope) -> bool {
+        self.scopes.is_empty() || self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+    }
 }
 
 /// Who may call.
@@ -61,6 +68,8 @@ pub struct Credential {
 pub struct Auth {
     /// Any one admits; empty: everybody is admitted.
     pub credentials: Vec<Credential>,
+    /// Without credentials, only the webhook is open.
+    pub trial: bool,
     /// Direct paths need no credential.
     pub legacy_open: bool,
     /// Direct paths are used from these networks only (address, prefix length), with or without a credential; empty: from anywhere.
@@ -70,12 +79,12 @@ pub struct Auth {
 }
 
 /// Why a caller is not admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// It did not show who it is; the reason.
     Credentials(&'static str),
     /// It did, and may not do this; the reason.
-    NotFor(&'static str),
+    NotFor(String),
     /// It may be shown by the body's signature, and the body was not read yet.
     Unread,
     /// Too many passwords wait to be checked.
@@ -107,14 +116,19 @@ pub struct Signatures(Vec<(String, String)>);
 pub struct Caller {
     /// The credential's name; empty without authentication.
     pub name: String,
-    /// Channels it may name; empty: all.
+    /// The only channels it may name, see and touch; empty: all.
     pub channels: Vec<String>,
     /// Whether it showed who it is by signing the body: then only the body is known to be its own.
     pub signed: bool,
 }
 
 impl Caller {
-    /// Whether it may send to the channel by name.
+    /// Whether some channels are not for it.
+    pub fn is_limited(&self) -> bool {
+        !self.channels.is_empty()
+    }
+
+    /// Whether it may name, see and touch the channel.
     pub fn may_use(&self, channel: &str) -> bool {
         self.channels.is_empty() || self.channels.iter().any(|c| c == channel)
     }
@@ -124,7 +138,7 @@ impl Auth {
     /// Who may call, as the configuration says.
     pub fn new(server: &ServerSettings) -> Self {
         let credentials = match &server.auth {
-            Admission::Open => Vec::new(),
+            Admission::Open | Admission::Unsaid => Vec::new(),
             Admission::Credentials(list) => list
                 .iter()
                 .map(|c| Credential {
@@ -143,6 +157,8 @@ impl Auth {
         };
         Self {
             credentials,
+            // A first try in a container: what its channels write is for the terminal only, and stays there.
+            trial: matches!(server.auth, Admission::Unsaid) && !server.listen.ip().is_loopback(),
             legacy_open: server.legacy_open,
             legacy_allow: server.legacy_allow.iter().map(Network::parts).collect(),
             hashed: Arc::default(),
@@ -180,16 +196,23 @@ impl Auth {
         if scope == Scope::Legacy {
             let inside = |ip: IpAddr| self.legacy_allow.is_empty() || self.legacy_allow.iter().any(|net| contains(*net, ip));
             if !peer.is_none_or(inside) {
-                return Err(Refusal::NotFor(OUTSIDE));
+                return Err(Refusal::NotFor(OUTSIDE.into()));
             }
             if self.legacy_open {
                 return Ok(Caller::default());
             }
         }
+        if self.trial && scope != Scope::Webhook {
+            return Err(Refusal::NotFor(format!(
+                "others can reach this server and it has no credentials, so only the webhook is open; add a credential with the scope `{}` under \
+                 server.auth, or listen on 127.0.0.1",
+                scope.as_str()
+            )));
+        }
         if self.credentials.is_empty() {
             return Ok(Caller::default());
         }
-        let (mut known, mut elsewhere, mut unread) = (false, false, false);
+        let (mut known, mut elsewhere, mut unread) = (None, false, false);
         let signed = self.credentials.iter().all(|c| matches!(c.kind, Kind::Hmac { .. }));
         let mut why = if signed { NO_SIGNATURE } else { "credentials are missing: send `Authorization: Bearer <token>` or basic credentials" };
         for credential in &self.credentials {
@@ -204,11 +227,11 @@ impl Auth {
             match verdict {
                 // A signature is of the body alone: whoever has seen one could send it again to another path.
                 Checked::Right if matches!(credential.kind, Kind::Hmac { .. }) && scope != Scope::Webhook => elsewhere = true,
-                Checked::Right if credential.scopes.is_empty() || credential.scopes.contains(&scope) => {
+                Checked::Right if credential.opens(scope) => {
                     let signed = matches!(credential.kind, Kind::Hmac { .. });
                     return Ok(Caller { name: credential.name.clone(), channels: credential.channels.clone(), signed });
                 }
-                Checked::Right => known = true,
+                Checked::Right => known = Some(credential),
                 Checked::Wrong(reason) => why = reason,
                 Checked::Unread => unread = true,
                 Checked::Absent | Checked::Hashed(..) => {}
@@ -218,10 +241,17 @@ impl Auth {
             return Err(Refusal::Unread);
         }
         if elsewhere {
-            return Err(Refusal::NotFor("a signature covers the body and not the path, so it opens the webhooks only; use a bearer token here"));
+            return Err(Refusal::NotFor(
+                "a signature covers the body and not the path, so it opens the webhooks only; use a bearer token here".into(),
+            ));
         }
-        if known {
-            return Err(Refusal::NotFor("these credentials are not for this path (see `scopes` of the credential)"));
+        if let Some(credential) = known {
+            let has: Vec<&str> = credential.scopes.iter().map(|scope| scope.as_str()).collect();
+            let (name, needs) = (&credential.name, scope.as_str());
+            return Err(Refusal::NotFor(format!(
+                "this needs the scope `{needs}`, and the credential `{name}` has {}; add it to its `scopes` in server.auth, or use another credential",
+                has.join(", ")
+            )));
         }
         Err(Refusal::Credentials(why))
     }
@@ -393,8 +423,8 @@ mod tests {
         assert!(plain.admit(Scope::Webhook, &headers, Some(&of(&plain, &headers, b"{ }")), None, 0).await.is_err());
         let signed = Some(of(&plain, &headers, b"{}"));
         assert!(plain.admit(Scope::Webhook, &headers, signed.as_ref(), None, 0).await.unwrap().signed);
-        let elsewhere = plain.admit(Scope::Api, &headers, signed.as_ref(), None, 0).await;
-        assert!(matches!(elsewhere, Err(Refusal::NotFor(why)) if why.contains("not the path")), "{elsewhere:?}");
+        let elsewhere = plain.admit(Scope::Read, &headers, signed.as_ref(), None, 0).await;
+        assert!(matches!(&elsewhere, Err(Refusal::NotFor(why)) if why.contains("not the path")), "{elsewhere:?}");
         let stamped = auth(kind(Some("x-stamp")));
         let mut headers = header("x-grafana-alerting-signature", &sign("1000:{}"));
         headers.insert("x-stamp", HeaderValue::from_static("1000"));
@@ -411,7 +441,7 @@ mod tests {
         let mut auth = auth(Kind::Bearer(Secret::new("t0ken")));
         auth.credentials[0].scopes = vec![Scope::Webhook];
         let given = header("authorization", "Bearer t0ken");
-        assert!(matches!(auth.admit(Scope::Api, &given, None, None, 0).await, Err(Refusal::NotFor(_))));
+        assert!(matches!(auth.admit(Scope::Read, &given, None, None, 0).await, Err(Refusal::NotFor(_))));
         auth.legacy_open = true;
         auth.legacy_allow = vec![("10.0.0.0".parse().unwrap(), 8)];
         assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "10.1.2.3".parse().ok(), 0).await.is_ok());
@@ -420,7 +450,7 @@ mod tests {
         // The networks hold for who shows a credential, too.
         (auth.legacy_open, auth.credentials[0].scopes) = (false, vec![]);
         assert!(auth.admit(Scope::Legacy, &given, None, "10.1.2.3".parse().ok(), 0).await.is_ok());
-        assert_eq!(auth.admit(Scope::Legacy, &given, None, "11.1.2.3".parse().ok(), 0).await, Err(Refusal::NotFor(OUTSIDE)));
+        assert_eq!(auth.admit(Scope::Legacy, &given, None, "11.1.2.3".parse().ok(), 0).await, Err(Refusal::NotFor(OUTSIDE.into())));
         assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "10.1.2.3".parse().ok(), 0).await.is_err());
         assert!(auth.admit(Scope::Webhook, &given, None, "11.1.2.3".parse().ok(), 0).await.is_ok());
     }

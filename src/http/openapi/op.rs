@@ -173,7 +173,9 @@ impl Op {
         let good = match self.good {
             Good::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
             Good::Html => json!({ "text/html": { "schema": { "type": "string" } } }),
-            Good::OpenMetrics => json!({ "application/openmetrics-text": { "schema": { "type": "string" } } }),
+            Good::OpenMetrics => {
+                json!({ "text/plain": { "schema": { "type": "string" } }, "application/openmetrics-text": { "schema": { "type": "string" } } })
+            }
             Good::Json(make) => json!({ "application/json": { "schema": make(answered) } }),
             Good::Anything => json!({ "application/json": { "schema": {} } }),
         };

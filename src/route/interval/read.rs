@@ -114,7 +114,11 @@ fn read_zone(name: &str) -> Result<TimeZone, Refusal> {
     match name {
         "" | "UTC" => return Ok(TimeZone::UTC),
         "Local" => {
-            return Err(("`Local` depends on the machine that this runs on, so the same file would mean different times".into(), help.into()));
+            let here = TimeZone::system().iana_name().map(|zone| format!("; this machine's is `{zone}`")).unwrap_or_default();
+            return Err((
+                "`Local` depends on the machine that this runs on, so the same file would mean different times".into(),
+                format!("{help}{here}"),
+            ));
         }
         _ => {}
     }
@@ -153,12 +157,15 @@ fn range(begin: i64, end: i64) -> Range {
 fn read_weekdays(text: &str) -> Result<Range, Refusal> {
     let (begin, end) = read_ends(text, "weekday (`monday`)", named(&WEEKDAYS, 0))?;
     if begin > end {
-        return Err((
-            format!("`{}` runs backwards, because weeks start on Sunday", short(text)),
-            "write two ranges, like `saturday` and `sunday:monday`".into(),
-        ));
+        return Err((format!("`{}` runs backwards, because weeks start on Sunday", short(text)), around(&WEEKDAYS, begin as usize, end as usize)));
     }
     Ok(range(begin, end))
+}
+
+/// The two ranges that make one which goes around the end.
+fn around(names: &[&str], begin: usize, end: usize) -> String {
+    let range = |from: usize, to: usize| if from == to { names[from].to_owned() } else { format!("{}:{}", names[from], names[to]) };
+    format!("write two ranges, `{}` and `{}`", range(begin, names.len() - 1), range(0, end))
 }
 
 fn read_days(text: &str) -> Result<Range, Refusal> {
@@ -183,7 +190,7 @@ fn read_months(text: &str) -> Result<Range, Refusal> {
     let by_name = named(&MONTHS, 1);
     let (begin, end) = read_ends(text, "month (`may` or `5`)", |part| by_name(part).or_else(|| part.parse().ok().filter(|n| (1..=12).contains(n))))?;
     if begin > end {
-        return Err((format!("`{}` runs backwards", short(text)), "write two ranges, like `november:december` and `january`".into()));
+        return Err((format!("`{}` runs backwards", short(text)), around(&MONTHS, begin as usize - 1, end as usize - 1)));
     }
     Ok(range(begin, end))
 }

@@ -66,7 +66,7 @@ pub async fn every_filter_narrows(store: S) {
     let event = row(&store, waits.id).await.event;
     let text = |text: &str| DeliveryFilter { text: Some(text.into()), ..filter() };
     let states = |states: &[State]| DeliveryFilter { states: states.to_vec(), ..filter() };
-    let channel = |name: &str| DeliveryFilter { channel: Some(name.into()), ..filter() };
+    let channel = |name: &str| DeliveryFilter { channels: vec![name.into(), "none".into()], ..filter() };
     let cases = [
         (filter(), vec![&muted, &waits, &dead, &sent]),
         (channel("ops"), vec![&dead, &sent]),

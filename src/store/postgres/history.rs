@@ -35,8 +35,8 @@ pub(super) async fn page(tx: &Tx, filter: &DeliveryFilter) -> Result<Vec<Deliver
     if let Some(id) = filter.message {
         only.add("d.message_id = ?", id.0);
     }
-    if let Some(channel) = &filter.channel {
-        only.add("d.channel = ?", channel.clone());
+    if let Some(names) = names(&filter.channels) {
+        only.add("d.channel = ANY (?)", names);
     }
     if let Some(since) = filter.since {
         only.add("d.born_at >= ?", since);
@@ -103,15 +103,21 @@ async fn attempts(tx: &Tx, message: MessageId) -> Result<Vec<AttemptRow>, Fail> 
         .collect()
 }
 
+/// Names that the database can take; `None` when all are meant.
+fn names(channels: &[String]) -> Option<Vec<String>> {
+    (!channels.is_empty()).then(|| channels.iter().map(|name| name.replace('\0', "\u{FFFD}")).collect())
+}
+
 /// [`crate::store::Store::event_page`]: walks back by id until it has enough hits.
 pub(super) async fn event_page(tx: &Tx, filter: &EventFilter) -> Result<Vec<EventRow>, Fail> {
     let source = filter.source.as_ref().map(|source| source.replace('\0', "\u{FFFD}"));
     let rows = tx
         .query(
-            "SELECT id, source, received_at, note FROM event
-             WHERE ($1::uuid IS NULL OR id < $1) AND ($2::text IS NULL OR source = $2) AND (NOT $3::bool OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = event.id OFFSET 0)))
+            "SELECT id, source, received_at, note FROM event e
+             WHERE ($1::uuid IS NULL OR id < $1) AND ($2::text IS NULL OR source = $2) AND (NOT $3::bool OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id OFFSET 0)))
+             AND ($5::text[] = '{}' OR EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND d.channel = ANY ($5)))
              ORDER BY id DESC LIMIT $4::bigint",
-            &[&filter.before.map(|id| id.0), &source, &filter.bare, &(filter.limit as i64)],
+            &[&filter.before.map(|id| id.0), &source, &filter.bare, &(filter.limit as i64), &names(&filter.channels).unwrap_or_default()],
         )
         .await?;
     rows.iter().map(|row| Ok(EventRow { id: EventId(get(row, 0)?), source: get(row, 1)?, received_at: get(row, 2)?, note: get(row, 3)? })).collect()

@@ -67,8 +67,8 @@ pub struct PostgresOptions {
     pub connect_timeout: Duration,
     /// How long one statement may take.
     pub statement_timeout: Duration,
-    /// Whether to wait for a database that is away when the store is opened, instead of failing.
-    pub wait: bool,
+    /// With it, opening waits for a database that is away, and says so there; without it fails.
+    pub wait: Option<Wait>,
     /// Bytes of requests that may wait, for events and for outcomes each; beyond it they are [`StoreError::Busy`].
     pub queue_bytes: usize,
     /// Requests that may wait, for events and for outcomes each.
@@ -92,7 +92,7 @@ impl PostgresOptions {
             connections: 8,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
-            wait: false,
+            wait: None,
             queue_bytes: 64 << 20,
             queue_requests: 16_384,
             queue_age: Duration::from_secs(5),
@@ -120,20 +120,16 @@ impl std::fmt::Debug for PostgresStore {
 
 impl PostgresStore {
     /// Connects, brings the schema up to date and starts the tasks; must be called in a Tokio runtime. With `wait` it goes on trying until the
-    /// database is there, says once in the log that it waits, and ends when dropped.
+    /// database is there, says there why it waits, and ends when dropped.
     ///
     /// Errors: [`StoreError::Invalid`] for a URL or schema name that cannot be used; [`StoreError::Unavailable`] when the database cannot be reached
     /// or refuses the login; [`StoreError::Unusable`] when it is newer than this program or not Watchfire's. The text says what to do.
     pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
         let db = Db::new(&options)?;
-        let mut told = false;
         while let Err(error) = migrate::migrate(&db).await.map_err(Fail::into_store_error) {
-            if !options.wait || !matches!(error, StoreError::Unavailable(_) | StoreError::Busy) {
-                return Err(error);
-            }
-            if !told {
-                tracing::warn!(%error, "waiting for the database");
-                told = true;
+            match &options.wait {
+                Some(wait) if matches!(error, StoreError::Unavailable(_) | StoreError::Busy) => wait.say(&error),
+                _ => return Err(error),
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }

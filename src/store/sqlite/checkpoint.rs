@@ -6,6 +6,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::failure::store_error;
 use super::open::Files;
 
 /// The writer counts as quiet after this long without a commit.
@@ -86,10 +87,14 @@ impl Activity {
 pub(super) fn run(files: &Files, activity: &Activity) {
     let mut db = None;
     while activity.wait() {
-        let outcome = match db.take().map_or_else(|| files.checkpointer(), Ok) {
-            Ok(open) => open.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0)).map(|_| open),
-            Err(error) => Err(error),
+        let open = match db.take() {
+            Some(open) => Ok(open),
+            None => files.ground.there().and_then(|()| files.checkpointer().map_err(|error| store_error(&error))),
         };
+        let outcome = open.and_then(|open| {
+            let done = files.ground.checkpoint(|| open.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0)))?;
+            done.map(|_| open).map_err(|error| store_error(&error))
+        });
         match outcome {
             Ok(open) => db = Some(open),
             Err(error) => tracing::debug!(%error, "a checkpoint failed; it is tried again"),

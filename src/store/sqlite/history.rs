@@ -29,8 +29,8 @@ pub(super) fn page(db: &Connection, filter: &DeliveryFilter) -> Result<Vec<Deliv
     if let Some(id) = filter.message {
         bind("d.message_id = ?", Value::Blob(bytes(&id.0).to_vec()));
     }
-    if let Some(channel) = &filter.channel {
-        bind("d.channel = ?", Value::Text(channel.clone()));
+    if let Some(names) = names(&filter.channels) {
+        bind("d.channel IN (SELECT value FROM json_each(?))", Value::Text(names));
     }
     if let Some(since) = filter.since {
         bind("d.born_at >= ?", Value::Integer(since));
@@ -101,15 +101,21 @@ pub(super) fn show(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDet
     Ok(Some(DeliveryDetail { row, target, event, message, earlier, children }))
 }
 
+/// Names as a list that SQL can look into; `None` when all are meant.
+fn names(channels: &[String]) -> Option<String> {
+    (!channels.is_empty()).then(|| serde_json::json!(channels).to_string())
+}
+
 /// [`crate::store::Store::event_page`]: walks back by id until it has enough hits.
 pub(super) fn event_page(db: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>, Fail> {
     let mut select = db.prepare_cached(
-        "SELECT id, source, received_at, note FROM event
-         WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR source = ?2) AND (NOT ?3 OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = event.id)))
+        "SELECT id, source, received_at, note FROM event e
+         WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR source = ?2) AND (NOT ?3 OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id)))
+         AND (?5 IS NULL OR EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND d.channel IN (SELECT value FROM json_each(?5))))
          ORDER BY id DESC LIMIT ?4",
     )?;
     let before = filter.before.map(|id| bytes(&id.0).to_vec());
-    let rows = select.query_map(params![before, filter.source, filter.bare, filter.limit as i64], |row| {
+    let rows = select.query_map(params![before, filter.source, filter.bare, filter.limit as i64, names(&filter.channels)], |row| {
         Ok(EventRow { id: EventId(uuid(row, 0)?), source: row.get(1)?, received_at: row.get(2)?, note: row.get(3)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

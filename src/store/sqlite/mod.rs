@@ -10,6 +10,7 @@ mod checkpoint;
 mod claim;
 mod failure;
 mod fallback;
+mod ground;
 mod history;
 mod messages;
 mod mute;
@@ -21,6 +22,7 @@ mod readers;
 mod receipts;
 mod rows;
 mod settle;
+mod wal;
 mod writer;
 
 #[cfg(test)]
@@ -46,8 +48,8 @@ use super::*;
 pub struct SqliteOptions {
     /// The database file; `-wal`, `-shm` and `.lock` lie beside it. Made with mode 0600 when it is not there; its folder must exist.
     pub path: PathBuf,
-    /// Whether to wait while another process has the database open, instead of failing.
-    pub wait: bool,
+    /// With it [`SqliteStore::open_async`] waits while another process has the database open, and says so there; without it fails.
+    pub wait: Option<Wait>,
     /// Threads that read.
     pub readers: usize,
     /// Bytes of requests that may wait for the writer; beyond it they are [`StoreError::Busy`].
@@ -65,7 +67,7 @@ impl SqliteOptions {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            wait: false,
+            wait: None,
             readers: 3,
             queue_bytes: 64 << 20,
             queue_requests: 16_384,
@@ -91,33 +93,27 @@ impl std::fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database, on the calling thread; with `wait` it blocks until the process that has it ends.
+    /// Opens the database, on the calling thread. Never waits for another process.
     ///
     /// Errors: [`StoreError::Unavailable`] when it is in use, or cannot be reached or written; [`StoreError::Unusable`] when it is damaged, newer
     /// than this program, or not Watchfire's. The text says what to do.
     pub fn open(options: SqliteOptions) -> Result<Self, StoreError> {
-        let lock = open::lock(&options.path, options.wait)?;
+        let lock = open::lock(&options.path)?;
         Self::start(options, lock)
     }
 
-    /// The same without blocking the runtime. With `wait` it looks four times a second, says once in the log that it waits, and ends when dropped.
+    /// The same without blocking the runtime. With `wait` it looks four times a second while another process has the database, and ends when dropped.
     pub async fn open_async(options: SqliteOptions) -> Result<Self, StoreError> {
-        let mut told = false;
         loop {
-            let mut once = options.clone();
-            once.wait = false;
             let path = options.path.clone();
-            let locked = tokio::task::spawn_blocking(move || open::lock(&path, false)).await.map_err(stopped)?;
-            match locked {
-                Ok(lock) => return tokio::task::spawn_blocking(move || Self::start(once, lock)).await.map_err(stopped)?,
-                Err(open::Locked::InUse(error)) if options.wait => {
-                    if !told {
-                        tracing::info!(%error, "waiting for the database");
-                        told = true;
-                    }
+            let locked = tokio::task::spawn_blocking(move || open::lock(&path)).await.map_err(stopped)?;
+            match (locked, &options.wait) {
+                (Ok(lock), _) => return tokio::task::spawn_blocking(move || Self::start(options, lock)).await.map_err(stopped)?,
+                (Err(open::Locked::InUse(error)), Some(wait)) => {
+                    wait.say(&error);
                     tokio::time::sleep(Duration::from_millis(250)).await;
                 }
-                Err(error) => return Err(error.into()),
+                (Err(error), _) => return Err(error.into()),
             }
         }
     }
@@ -165,6 +161,7 @@ impl SqliteStore {
     }
 
     fn stop(&self) {
+        self.files.ground.end();
         self.queue.close();
         self.readers.close();
         self.activity.close();
@@ -381,7 +378,19 @@ impl Store for SqliteStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.write(512, admin::check).await
+        match self.files.ground.look() {
+            // What is open takes outcomes still; that nothing new is taken is told by `ground`.
+            Ok(()) | Err(StoreError::Unavailable(_)) => self.write(512, admin::check).await,
+            Err(broken) => Err(broken),
+        }
+    }
+
+    fn ground(&self) -> Result<(), StoreError> {
+        self.files.ground.look()
+    }
+
+    fn found(&self) -> Option<&str> {
+        self.files.found.as_deref()
     }
 
     async fn close(&self) {

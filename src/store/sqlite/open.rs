@@ -12,6 +12,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::{DAMAGED, store_error};
+use super::ground::Ground;
+use super::wal;
 use crate::store::StoreError;
 
 /// `WFIR`: marks a SQLite file as ours (<https://www.sqlite.org/pragma.html#pragma_application_id>).
@@ -36,6 +38,10 @@ pub(super) struct Files {
     max_bytes: Option<u64>,
     /// Held for its effect: the lock ends when the file is closed.
     lock: Mutex<Option<File>>,
+    /// Whether the files are still those that were opened.
+    pub(super) ground: Ground,
+    /// What was wrong with them then.
+    pub(super) found: Option<String>,
 }
 
 fn unavailable(path: &Path, what: &str, error: &std::io::Error, help: &str) -> StoreError {
@@ -74,16 +80,13 @@ impl From<Locked> for StoreError {
     }
 }
 
-/// Takes the lock beside `path`; with `wait` it blocks until the process that has it ends.
-pub(super) fn lock(path: &Path, wait: bool) -> Result<File, Locked> {
+/// Takes the lock beside `path`.
+pub(super) fn lock(path: &Path) -> Result<File, Locked> {
     let failed = |what: &str, e: &std::io::Error, help: &str| Locked::Failed(unavailable(&beside(path, ".lock"), what, e, help));
     let mut file =
         private().create(true).truncate(false).open(beside(path, ".lock")).map_err(|e| failed("cannot open the lock file", &e, FOLDER_HELP))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) if wait => {
-            file.lock().map_err(|e| failed("cannot wait for the lock file", &e, "check that its file system has locks"))?;
-        }
         Err(TryLockError::WouldBlock) => return Err(Locked::InUse(in_use(path, &mut file))),
         Err(TryLockError::Error(e)) => {
             return Err(failed("cannot lock", &e, "the database must lie on a file system with locks (not every network share has them)"));
@@ -105,7 +108,14 @@ fn in_use(path: &Path, file: &mut File) -> StoreError {
 /// Opens the database, which must be locked: makes it when it is not there, brings it to this version's schema, and sees that it can be read.
 pub(super) fn prepare(path: &Path, max_bytes: Option<u64>, lock: File) -> Result<(Files, Connection), StoreError> {
     create(path)?;
-    let files = Files { path: path.to_owned(), max_bytes, lock: Mutex::new(Some(lock)) };
+    let log = beside(path, "-wal");
+    let lost = wal::examine(&log, &beside(path, "-shm")).map_err(|e| unavailable(&log, "cannot read the log", &e, FOLDER_HELP))?;
+    let found = lost.map(|lost| lost.tell(&log));
+    if let Some(found) = &found {
+        tracing::error!("{found}");
+    }
+    let ground = Ground::new(path, log).map_err(|e| unavailable(path, "cannot open the database", &e, FOLDER_HELP))?;
+    let files = Files { path: path.to_owned(), max_bytes, lock: Mutex::new(Some(lock)), ground, found };
     let told = |error: rusqlite::Error| match store_error(&error) {
         StoreError::Unusable(text) => StoreError::Unusable(format!("`{}`: {text}", path.display())),
         StoreError::Unavailable(text) => StoreError::Unavailable(format!("`{}`: {text}", path.display())),
@@ -116,9 +126,10 @@ pub(super) fn prepare(path: &Path, max_bytes: Option<u64>, lock: File) -> Result
     admit(path, version)?;
     let db = files.writer().map_err(told)?;
     migrate(&db, version.schema).map_err(told)?;
-    sound(path, &db).map_err(told)??;
+    sound(&files, &db).map_err(told)??;
     // Nobody else can hold a lease: the lock says so.
     db.execute("UPDATE outlet SET lease_until = 0 WHERE lease_until <> 0", []).map_err(told)?;
+    files.ground.begin();
     Ok((files, db))
 }
 
@@ -180,17 +191,25 @@ fn migrate(db: &Connection, from: i64) -> rusqlite::Result<()> {
 
 /// A look that costs the same for ten rows and for ten million: the log is moved into the file, the file is as long as its header says, and the
 /// first and last row of each table and index can be read. Damage in the middle is met, and told, when it is read.
-fn sound(path: &Path, db: &Connection) -> rusqlite::Result<Result<(), StoreError>> {
+fn sound(files: &Files, db: &Connection) -> rusqlite::Result<Result<(), StoreError>> {
+    let path = &files.path;
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
     let pages: i64 = db.query_row("PRAGMA page_count", [], |row| row.get(0))?;
     let page_size: i64 = db.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-    let length = std::fs::metadata(path).map_or(0, |m| m.len());
-    let should = header_pages(path).unwrap_or(0).max(pages as u64) * page_size as u64;
+    let (header, length) = files.ground.length().unwrap_or_default();
+    let should = header.max(pages as u64) * page_size as u64;
     if length < should {
         return Ok(Err(StoreError::Unusable(format!(
             "`{}` is cut short: it has {length} bytes and should have {should}; it is damaged: {DAMAGED}",
             path.display()
         ))));
+    }
+    if files.found.is_some() {
+        // Of a log that lacks its end, older pages may stand beside newer ones of the file.
+        let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Ok(Err(StoreError::Unusable(format!("`{}` is damaged ({verdict}): {DAMAGED}", path.display()))));
+        }
     }
     let mut tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")?;
     let names: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
@@ -206,13 +225,6 @@ fn sound(path: &Path, db: &Connection) -> rusqlite::Result<Result<(), StoreError
         }
     }
     Ok(Ok(()))
-}
-
-/// The length in pages as the header has it (<https://www.sqlite.org/fileformat2.html#in_header_database_size>).
-fn header_pages(path: &Path) -> std::io::Result<u64> {
-    let mut header = [0u8; 32];
-    File::open(path)?.read_exact(&mut header)?;
-    Ok(u64::from(u32::from_be_bytes([header[28], header[29], header[30], header[31]])))
 }
 
 impl Files {

@@ -100,9 +100,11 @@ fn snapshot<T>(db: &Connection, read: impl FnOnce(&Connection) -> Result<T, Fail
 
 /// One reader thread: runs until closed.
 pub(super) fn run(readers: &Readers, files: &Files) {
-    let mut db: Option<Connection> = None;
+    let connect = || files.ground.there().and_then(|()| files.reader().map_err(|error| store_error(&error)));
+    // At once: when the file's name is gone, what is open can still be read.
+    let mut db = connect().ok();
     while let Some(read) = readers.next() {
-        let open = db.take().map_or_else(|| files.reader().map_err(|error| store_error(&error)), Ok);
+        let open = db.take().map_or_else(connect, Ok);
         match open {
             Err(error) => {
                 read(Err(error));

@@ -128,8 +128,10 @@ impl Writer {
         let outcome = transaction(db, jobs);
         if let Err(fail) = &outcome {
             let rolled_back = db.is_autocommit() || db.execute_batch("ROLLBACK").is_ok();
-            // After trouble with the disk a fresh connection sees what is really there; the next transaction opens it.
-            if !rolled_back || fail.is_broken_disk() {
+            // After trouble with the disk a fresh connection sees what is really there; the next transaction opens it. Of a file that was moved away
+            // or deleted no fresh one can be made.
+            if (!rolled_back || fail.is_broken_disk()) && self.files.ground.there().is_ok() {
+                self.files.ground.end();
                 self.db = None;
             }
         }
@@ -151,6 +153,9 @@ fn transaction(db: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {
 
 impl Files {
     fn connect_writer(&self) -> Result<Connection, Fail> {
-        self.writer().map_err(|error| Fail::Undo(store_error(&error)))
+        self.ground.there().map_err(Fail::Undo)?;
+        let db = self.writer().map_err(|error| Fail::Undo(store_error(&error)))?;
+        self.ground.begin();
+        Ok(db)
     }
 }

@@ -19,8 +19,8 @@ pub struct MoveTo {
 /// Which deliveries to list.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
-    /// Only this channel.
-    pub channel: Option<String>,
+    /// Only these channels; empty: all.
+    pub channels: Vec<String>,
     /// Only these states; empty: all.
     pub states: Vec<State>,
     /// Only those born at or after this.
@@ -83,6 +83,8 @@ pub struct EventFilter {
     pub source: Option<String>,
     /// Only those that led to no delivery.
     pub bare: bool,
+    /// Only those that led to a delivery on one of these channels; empty: all.
+    pub channels: Vec<String>,
     /// Only those with an id smaller than this (the page before ended there).
     pub before: Option<EventId>,
     /// At most this many.

@@ -15,6 +15,7 @@ pub use owner::*;
 pub use receipt::*;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::model::{Mentions, Page, Recipient};
 
@@ -36,6 +37,35 @@ pub enum StoreError {
     /// The request itself makes no sense (an unknown id, a wrong state).
     #[error("{0}")]
     Invalid(String),
+}
+
+/// Where a store that is opened says why that takes so long. Clones share what was said.
+#[derive(Debug, Clone)]
+pub struct Wait(watch::Sender<String>);
+
+impl Wait {
+    /// Nothing has been said yet.
+    pub fn new() -> Self {
+        Self(watch::Sender::new(String::new()))
+    }
+
+    /// Says why: in the log once, and from then on to whoever asks.
+    pub(super) fn say(&self, error: &StoreError) {
+        if self.0.send_replace(error.to_string()).is_empty() {
+            tracing::warn!(%error, "waiting for the store; nothing is taken or sent until it can be used");
+        }
+    }
+
+    /// What was said last; empty: nothing.
+    pub fn reason(&self) -> String {
+        self.0.borrow().clone()
+    }
+}
+
+impl Default for Wait {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// How a delivery is run.

@@ -7,7 +7,7 @@ use crate::model::{Alert, Labels, Language, SeverityScale};
 use super::super::{Needs, words};
 use super::links::{Addresses, kind_name};
 use super::moment::Moments;
-use super::{Entry, EntryStatus, ViewInput, color, emoji, shorten};
+use super::{Entry, EntryStatus, ViewInput, color, emoji, repeats, shorten};
 
 /// What names an alert: its name, where it happens, its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,8 +133,9 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, mo
         let links = addresses.links(input.language, status == EntryStatus::Firing);
         links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
     };
-    let annotation = |name: &str| Value::from(shorten(alert.annotation(name).trim(), max));
-    let text = ["description", "message", "summary"].iter().map(|name| alert.annotation(name).trim()).find(|text| !text.is_empty());
+    let own = |name: &str| Some(alert.annotation(name).trim()).filter(|text| !repeats(input, text)).unwrap_or_default();
+    let annotation = |name: &str| Value::from(shorten(own(name), max));
+    let text = ["description", "message", "summary"].iter().map(|name| own(name)).find(|text| !text.is_empty());
     let ended = alert.ends_at.filter(|_| status != EntryStatus::Firing);
     let extra = alert.labels.iter().filter(|(name, _)| is_extra(name, &described.shown, input.scale)).take(label_limit(max));
 

@@ -20,6 +20,12 @@ pub fn own_message<'a>(input: &ViewInput<'a>) -> &'a str {
     if speaks_for_itself(input) { input.event.message.trim() } else { "" }
 }
 
+/// Whether a text of the alert says again what the sender's own title or message has said already.
+pub fn repeats(input: &ViewInput<'_>, text: &str) -> bool {
+    let text = text.trim();
+    speaks_for_itself(input) && input.kind != MessageKind::Digest && (text == input.event.title.trim() || text == input.event.message.trim())
+}
+
 /// Whether it is somebody's own message: it has no status and no severity to speak of.
 fn is_direct(input: &ViewInput<'_>) -> bool {
     input.event.kind == SenderKind::Direct && input.kind != MessageKind::Digest

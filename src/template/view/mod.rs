@@ -137,7 +137,7 @@ impl std::fmt::Debug for View {
 }
 
 pub(super) use alert::describe;
-pub(super) use headline::{counts, headline, own_message};
+pub(super) use headline::{counts, headline, own_message, repeats};
 pub(super) use links::{entry_lines, entry_links, shared_links};
 pub(super) use moment::{Moments, format_at, humanize_in};
 

@@ -73,33 +73,24 @@ async fn a_second_opener_is_told_or_waits() {
     let (kind, text) = text_of(open(&path));
     assert_eq!(kind, "unavailable");
     assert!(text.contains("in use") && text.contains(&std::process::id().to_string()), "{text}");
-    let waiting = SqliteOptions { wait: true, ..SqliteOptions::new(&path) };
-    let blocking = waiting.clone();
-    let thread = std::thread::spawn(move || SqliteStore::open(blocking).map(|store| (store, ())));
-    let polling = tokio::spawn(SqliteStore::open_async(waiting));
-    let never = tokio::time::timeout(Duration::from_millis(50), SqliteStore::open_async(SqliteOptions { wait: true, ..SqliteOptions::new(&path) }));
+    let wait = Wait::new();
+    let waiting = SqliteOptions { wait: Some(wait.clone()), ..SqliteOptions::new(&path) };
+    let (one, two) = (tokio::spawn(SqliteStore::open_async(waiting.clone())), tokio::spawn(SqliteStore::open_async(waiting.clone())));
+    let never = tokio::time::timeout(Duration::from_millis(500), SqliteStore::open_async(waiting));
     assert!(never.await.is_err(), "it waits");
-    assert!(!thread.is_finished() && !polling.is_finished());
+    assert!(!one.is_finished() && !two.is_finished());
+    assert_eq!(wait.reason(), text, "why can be asked");
     store.close().await;
     drop(store);
     // Whoever comes first has it; the other waits for that one to close.
-    let first = tokio::task::spawn_blocking(move || thread.join().unwrap());
-    let (first, second) = tokio::join!(
-        async {
-            let (store, ()) = first.await.unwrap().unwrap();
-            let found = store.show(put_before.id).await.unwrap();
-            store.close().await;
-            drop(store);
-            found
-        },
-        async {
-            let store = polling.await.unwrap().unwrap();
-            let found = store.show(put_before.id).await.unwrap();
-            store.close().await;
-            drop(store);
-            found
-        }
-    );
+    let use_it = |opened: tokio::task::JoinHandle<Result<SqliteStore, StoreError>>| async move {
+        let store = opened.await.unwrap().unwrap();
+        let found = store.show(put_before.id).await.unwrap();
+        store.close().await;
+        drop(store);
+        found
+    };
+    let (first, second) = tokio::join!(use_it(one), use_it(two));
     assert!(first.is_some() && second.is_some());
 }
 
@@ -213,7 +204,7 @@ async fn a_dropped_store_finishes_what_it_took() {
         task.await.unwrap();
     }
     drop(store);
-    let again = SqliteStore::open_async(SqliteOptions { wait: true, ..SqliteOptions::new(path) }).await.unwrap();
+    let again = SqliteStore::open_async(SqliteOptions { wait: Some(Wait::new()), ..SqliteOptions::new(path) }).await.unwrap();
     assert_eq!(again.page(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap().len(), 100);
     again.close().await;
 }

@@ -2,6 +2,7 @@
 
 mod disk;
 mod files;
+mod ground;
 mod plans;
 mod queueing;
 

@@ -1,0 +1,46 @@
+//! Channels that people pay for by the message, or are woken by, and what a storm of alerts would send through them.
+
+use std::collections::BTreeSet;
+
+use super::{Channels, Judge};
+use crate::channel::OnAmbiguous;
+use crate::config::codes;
+use crate::config::file::{OneOrMany, RouteNode};
+use crate::config::source::Spot;
+use crate::config::yaml::Path;
+use crate::model::{Finding, format_duration};
+
+/// Groups of a storm, as `watchfire simulate` is told of them: what a lost rack or a broken rule brings within a minute.
+const GROUPS: f64 = 500.0;
+/// More text messages or calls than this at once are read and answered by nobody.
+pub const BEARABLE: usize = 30;
+
+/// Tells about text messages and calls that nothing bounds.
+pub fn storms(judge: &mut Judge<'_, '_>, channels: &Channels) {
+    let mut named = BTreeSet::new();
+    judge.file.route.iter().for_each(|route| collect(route, &mut named));
+    let root = Path::of("channels");
+    for plan in channels.values() {
+        let costly = plan.platform.ambiguous == OnAmbiguous::Never;
+        if !costly || plan.disabled || !named.contains(&*plan.name) {
+            continue;
+        }
+        // What leaves one by one before the rest is merged.
+        let alone = plan.digest.map_or(GROUPS, |after| (plan.rate() * after.as_secs_f64()).min(GROUPS));
+        if alone <= BEARABLE as f64 {
+            continue;
+        }
+        let (n, people) = (alone.round(), plan.recipients.len().max(1));
+        let message = format!("a storm of {GROUPS} groups would be {n} messages through `{}` to each of {people}", plan.name);
+        let label = match plan.digest {
+            Some(after) => format!("`pace: {{ per_minute: 6 }}` bounds it: what cannot leave within {} is merged", format_duration(after)),
+            None => "remove `digest: off` and add `pace: { per_minute: 6 }`: what cannot leave soon is merged".to_owned(),
+        };
+        judge.report.add(Finding::warning(codes::STORM, message).label(label), &root.key(&plan.name), Spot::Key);
+    }
+}
+
+fn collect<'f>(route: &'f RouteNode, named: &mut BTreeSet<&'f str>) {
+    named.extend(route.to.iter().flat_map(OneOrMany::list).map(String::as_str));
+    route.routes.iter().for_each(|route| collect(route, named));
+}

@@ -1,0 +1,166 @@
+//! Whether the files under the connections are still those that were opened: nobody has deleted, replaced, cut or overwritten them meanwhile.
+//!
+//! SQLite itself does not notice: it goes on with what it has open, and all of that is gone when the process ends. Knows places and headers; knows no table.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
+
+use super::failure::DAMAGED;
+use crate::store::StoreError;
+
+/// The header of a database file (<https://www.sqlite.org/fileformat2.html#the_database_header>).
+const HEADER: usize = 100;
+/// Up to this size of the log only our own checkpoints write to the database file; beyond it the writer's automatic one may, too.
+const ALWAYS_OURS: u64 = 16_000 * 4096;
+
+type Header = [u8; HEADER];
+
+/// Which file a name means: device and number.
+type Place = (u64, u64);
+
+fn place(of: &Metadata) -> Place {
+    (of.dev(), of.ino())
+}
+
+/// What is known of the files while they are open.
+pub(super) struct Ground {
+    path: PathBuf,
+    log: PathBuf,
+    /// Held open for as long as connections are: to close any handle of a file ends all of SQLite's locks on it
+    /// (<https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>).
+    file: File,
+    place: Place,
+    /// The log that the writer's connection writes to.
+    logged: Mutex<Option<Place>>,
+    /// The file's header and length as the last checkpoint left them; locked while the log is moved into the file.
+    header: Mutex<Option<(Header, u64)>>,
+    /// What was cut or overwritten stays so, also when a checkpoint has written over it.
+    broken: OnceLock<String>,
+}
+
+impl Ground {
+    /// The ground of the database at `path`; before the first connection is made.
+    pub(super) fn new(path: &Path, log: PathBuf) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let place = place(&file.metadata()?);
+        Ok(Self { path: path.to_owned(), log, file, place, logged: Mutex::default(), header: Mutex::default(), broken: OnceLock::new() })
+    }
+
+    /// To be called when the connection that writes was made: the log there is the one it writes to.
+    pub(super) fn begin(&self) {
+        *self.logged.lock().unwrap_or_else(PoisonError::into_inner) = std::fs::metadata(&self.log).ok().map(|log| place(&log));
+        *self.header.lock().unwrap_or_else(PoisonError::into_inner) = self.known();
+    }
+
+    fn known(&self) -> Option<(Header, u64)> {
+        Some((self.read().ok()?, self.file.metadata().ok()?.len()))
+    }
+
+    /// To be called before that connection is closed: the last one to close removes the log.
+    pub(super) fn end(&self) {
+        *self.logged.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.header.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Pages that the header says the file has, and the bytes that it has.
+    pub(super) fn length(&self) -> io::Result<(u64, u64)> {
+        Ok((pages(&self.read()?), self.file.metadata()?.len()))
+    }
+
+    fn read(&self) -> io::Result<Header> {
+        let mut header = [0; HEADER];
+        self.file.read_exact_at(&mut header, 0)?;
+        Ok(header)
+    }
+
+    /// Looks; a few system calls.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the files are not where they were: what is open can still be read and written, and is lost at the end of
+    /// the process. [`StoreError::Unusable`] when they were cut or overwritten. Both say what to do.
+    pub(super) fn look(&self) -> Result<(), StoreError> {
+        self.whole()?;
+        // A checkpoint under way writes the header before what it tells of.
+        match self.header.try_lock() {
+            Ok(header) => self.sound(header.as_ref())?,
+            Err(TryLockError::Poisoned(header)) => self.sound(header.into_inner().as_ref())?,
+            Err(TryLockError::WouldBlock) => {}
+        }
+        self.there()
+    }
+
+    /// Whether the names still mean what is open: else no other connection may be made.
+    pub(super) fn there(&self) -> Result<(), StoreError> {
+        let logged = *self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = logged.map(|logged| (&self.log, logged));
+        for (path, expected) in std::iter::once((&self.path, self.place)).chain(log) {
+            let name = path.display();
+            let what = match std::fs::metadata(path) {
+                Ok(found) if place(&found) == expected => continue,
+                Ok(_) => format!("`{name}` is another file than the one that Watchfire has open"),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => format!("`{name}` was deleted or moved away while Watchfire has it open"),
+                Err(error) => format!("`{name}` cannot be looked at: {error}"),
+            };
+            return Err(StoreError::Unavailable(format!(
+                "{what}; what waits is still being sent, but nothing new is taken, for it would be lost when this process ends; put the file back, or \
+                 start Watchfire anew when `watchfire queue ls --state waiting` is empty"
+            )));
+        }
+        Ok(())
+    }
+
+    fn whole(&self) -> Result<(), StoreError> {
+        self.broken.get().map_or(Ok(()), |why| Err(StoreError::Unusable(why.clone())))
+    }
+
+    /// Runs a checkpoint, unless what it would write to is broken.
+    pub(super) fn checkpoint<T>(&self, run: impl FnOnce() -> T) -> Result<T, StoreError> {
+        self.whole()?;
+        let mut header = self.header.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sound(header.as_ref())?;
+        let made = run();
+        *header = self.known();
+        Ok(made)
+    }
+
+    fn sound(&self, known: Option<&(Header, u64)>) -> Result<(), StoreError> {
+        let Some(why) = self.fault(known) else { return Ok(()) };
+        Err(StoreError::Unusable(self.broken.get_or_init(|| why).clone()))
+    }
+
+    /// What is wrong with the file that is open.
+    fn fault(&self, known: Option<&(Header, u64)>) -> Option<String> {
+        let (expected, was) = known?;
+        let name = self.path.display();
+        let length = self.file.metadata().ok()?.len();
+        let Ok(header) = self.read() else {
+            return Some(format!("`{name}` is cut short: it has {length} bytes; {DAMAGED}"));
+        };
+        let should = pages(&header) * page_size(&header);
+        // A checkpoint that stopped half way may have left it shorter than its header says, but not shorter than it was.
+        if length < should.min(*was) {
+            return Some(format!("`{name}` is cut short: it has {length} bytes and should have {should}; {DAMAGED}"));
+        }
+        let ours = std::fs::metadata(&self.log).is_ok_and(|log| log.len() < ALWAYS_OURS);
+        if ours && *expected != header {
+            return Some(format!("another program has written over `{name}`; {DAMAGED}"));
+        }
+        None
+    }
+}
+
+/// The length in pages as the header has it (<https://www.sqlite.org/fileformat2.html#in_header_database_size>).
+fn pages(header: &Header) -> u64 {
+    u64::from(u32::from_be_bytes([header[28], header[29], header[30], header[31]]))
+}
+
+/// Bytes a page; 1 stands for 65,536.
+fn page_size(header: &Header) -> u64 {
+    match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        size => u64::from(size),
+    }
+}

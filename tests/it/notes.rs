@@ -1,0 +1,64 @@
+//! What a person or a script has to say, without a rule behind it: its title once, its text once, and none of an alert's words.
+
+use serde_json::json;
+
+use crate::support::all::All;
+use crate::support::app::TestApp;
+
+const TITLE: &str = "Release0815 is out";
+const TEXT: &str = "Step4711 took nine minutes";
+
+fn count(text: &str, what: &str) -> usize {
+    text.matches(what).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_is_said_once_and_is_no_alert_on_every_platform() {
+    let all = All::start().await;
+    let channels = all.four.channels();
+    let mail = channels.lines().find(|line| line.contains("ops-mail")).unwrap();
+    let app = TestApp::start(&all.routes().replace("route:", &format!("{mail}\nroute:"))).await;
+    let mut to: Vec<&str> = all.members.iter().map(|member| member.channel).collect();
+    to.push("ops-mail");
+    let (code, answer) = app.post("/api/v1/send", &json!({ "to": to, "title": TITLE, "text": TEXT })).await;
+    assert!(code == 200 && answer["unknown"].as_array().is_none_or(Vec::is_empty), "{answer}");
+    let rows = app.settled().await;
+    assert!(rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    let mut wrong = Vec::new();
+    for member in &all.members {
+        let said: Vec<String> =
+            member.rec.accepted().into_iter().filter(|record| record.call.path.contains(member.path)).map(|record| record.text).collect();
+        let said = said.join("\n");
+        let fine = count(&said, "Release0815") <= 1
+            && count(&said, "Step4711") <= 1
+            && count(&said, "Release0815") + count(&said, "Step4711") >= 1
+            && ["Firing", "firing", "Since", "since", "Warning", "Severity", "告警", "触发", "持续", "🟡", "🔴"]
+                .iter()
+                .all(|word| !said.contains(word));
+        if !fine {
+            wrong.push(format!("{}: {said}", member.channel));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n---\n"));
+    let mails = all.four.smtp.mails();
+    let mail = &mails[0];
+    let (subject, body) = (mail.subject().to_owned(), mail.text());
+    assert_eq!((subject.as_str(), body.trim()), (TITLE, TEXT));
+    assert!(mail.header("X-Alert-Status").is_none());
+}
+
+/// With a severity it is an alert, and says so; still nothing stands there twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_with_a_severity_is_an_alert_and_says_nothing_twice() {
+    let all = All::start().await;
+    let app = TestApp::start(&all.routes()).await;
+    let (code, _) =
+        app.post("/api/v1/send", &json!({ "to": ["slack", "dingtalk", "wecom"], "title": TITLE, "text": TEXT, "severity": "critical" })).await;
+    assert_eq!(code, 200);
+    app.settled().await;
+    for (name, rec) in [("slack", &all.four.slack.rec), ("dingtalk", &all.four.ding.rec), ("wecom", &all.four.wecom.rec)] {
+        let said: String = rec.accepted().into_iter().map(|record| record.text).collect::<Vec<_>>().join("\n");
+        assert_eq!(count(&said, "Step4711"), 1, "{name}: {said}");
+        assert!(count(&said, "Release0815") <= 2, "{name}: a title, and its preview: {said}");
+    }
+}
