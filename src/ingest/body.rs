@@ -253,11 +253,13 @@ impl Item {
         if rest.trim().is_empty() {
             return;
         }
-        let description = self.alert.annotations.entry("description".into()).or_default();
-        if !description.is_empty() {
-            description.push('\n');
+        // As the summary where there is none: messages of several alerts show no more of each.
+        let place = if self.alert.annotation("summary").is_empty() { "summary" } else { "description" };
+        let text = self.alert.annotations.entry(place.into()).or_default();
+        if !text.is_empty() {
+            text.push('\n');
         }
-        description.push_str(&cut(rest, TEXT));
+        text.push_str(&cut(rest, TEXT));
         if self.alert.fingerprint.is_empty() {
             let labels: Vec<&str> = self.alert.labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).chain([rest]).collect();
             self.alert.fingerprint = hash_hex(&labels);

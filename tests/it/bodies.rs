@@ -30,7 +30,7 @@ async fn send(app: &TestApp, path: &str, kind: &str, body: impl Into<reqwest::Bo
 /// What each platform was sent, as text.
 fn told(four: &Four) -> [String; 4] {
     let of = |records: Vec<crate::support::fakes::recorder::Record>| records.iter().map(|r| r.json().to_string()).collect::<Vec<_>>().join("\n");
-    let mails = four.smtp.mails().iter().map(|mail| format!("{mail:?}")).collect::<Vec<_>>().join("\n");
+    let mails = four.smtp.mails().iter().map(|mail| mail.everything()).collect::<Vec<_>>().join("\n");
     [of(four.slack.rec.accepted()), of(four.ding.rec.accepted()), of(four.wecom.rec.accepted()), mails]
 }
 

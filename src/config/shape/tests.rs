@@ -85,7 +85,7 @@ fn every_mistake_is_told_at_once_and_the_rest_is_kept() {
         "E005 1:1+4 unknown key `smal` | did you mean `small`?",
         "E009 2:8+5 70000 is too large | write a number from 0 to 65535",
         "E006 3:8+1 `ratio` is a text | expected a number",
-        "E006 4:5+3 `on` is a text | expected `true` or `false`, without quotes",
+        "E006 4:5+3 `on` is a text | write `true`: in YAML of today `yes` and `on` are texts",
         "E006 5:5+8 `to` is a mapping | expected a text or a list",
         "E006 6:14+3 `numbers[1]` is a list | expected a text",
         "E006 6:19+4 `numbers[2]` is a truth value | expected a text: quote it",

@@ -169,7 +169,9 @@ fn an_odd_alert_costs_neither_itself_nor_the_others() {
         assert_eq!(event.notes, [Note::Odd(1)], "{odd}");
         let alert = &event.alerts[1];
         let labels: Vec<String> = alert.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        (labels.join(","), alert.annotation("description").to_owned())
+        // What was no set stands in the summary: messages show it, however many alerts they hold.
+        let told = [alert.annotation("summary"), alert.annotation("description")].into_iter().filter(|text| !text.is_empty());
+        (labels.join(","), told.collect::<Vec<_>>().join("\n"))
     };
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
     // Sets that are no object.
@@ -177,7 +179,7 @@ fn an_odd_alert_costs_neither_itself_nor_the_others() {
     assert_eq!(text(r#"{"labels":[{"alertname":"B"},{"a":"b","c":"d"}]}"#), pair("a=b,alertname=B,c=d", ""));
     assert_eq!(text(r#"{"labels":["alertname=B","job=\"node\"", "free text"]}"#), pair("alertname=B,job=node", "free text"));
     assert_eq!(text(r#"{"labels":"{alertname=\"B\", a=\"1\"}"}"#), pair("a=1,alertname=B", ""));
-    assert_eq!(text(r#"{"labels":"disk full","annotations":{"description":"own"}}"#), pair("", "own\ndisk full"));
+    assert_eq!(text(r#"{"labels":"disk full","annotations":{"description":"own"}}"#), pair("", "disk full\nown"));
     assert_eq!(
         text(r#"{"labels":{"alertname":"B"},"annotations":"the disk is full, x = 3 % of it"}"#),
         pair("alertname=B", "the disk is full, x = 3 % of it")

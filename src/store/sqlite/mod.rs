@@ -394,15 +394,22 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        self.stop();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let files = self.files.clone();
+        // The writer last: only a connection that may write moves the log into the file and removes it.
+        self.files.ground.end();
+        self.readers.close();
+        self.activity.close();
+        let mut threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let others = threads.split_off(threads.len().min(1));
+        let (files, queue) = (self.files.clone(), self.queue.clone());
         let joined = tokio::task::spawn_blocking(move || {
-            for thread in threads {
+            let end = |thread: std::thread::JoinHandle<()>| {
                 if thread.join().is_err() {
                     tracing::warn!("a thread of the store ended by a defect");
                 }
-            }
+            };
+            others.into_iter().for_each(end);
+            queue.close();
+            threads.into_iter().for_each(end);
             files.release();
         });
         let _ = joined.await;
