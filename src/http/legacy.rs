@@ -60,11 +60,11 @@ pub(super) fn paths() -> Paths {
 }
 
 /// The first parts of the direct paths: what lies below them is asked for by older clients.
-const AT: [&str; 6] = ["/email/", "/slack/", "/dingding/", "/wx/", "/sms/", "/vms/"];
+const AT: [&str; 6] = ["email", "slack", "dingding", "wx", "sms", "vms"];
 
 /// Whether older clients call this path, be it served or not.
 pub(super) fn is_at(path: &str) -> bool {
-    AT.iter().any(|start| path.starts_with(start))
+    path.split('/').nth(1).is_some_and(|first| AT.contains(&first))
 }
 
 /// A refusal before (or instead of) a call, in the old shape and language. The status stays what it is. `text` is what other callers would read.

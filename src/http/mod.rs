@@ -10,6 +10,7 @@ mod error;
 pub mod foretell;
 mod health;
 mod legacy;
+mod linger;
 mod message_page;
 pub mod openapi;
 mod receipts;
@@ -231,7 +232,7 @@ async fn frame(State(frame): State<Arc<Frame>>, mut request: Request, next: Next
     }
     let _busy = request.extensions().get::<Arc<Guest>>().cloned().map(Guest::busy);
     let kin = Kin::of(request.uri().path());
-    let handled = AssertUnwindSafe(place(&frame, request, next)).catch_unwind().await;
+    let handled = AssertUnwindSafe(place(&frame, linger::lingering(request), next)).catch_unwind().await;
     let response = match handled {
         Ok(response) => response.unwrap_or_else(IntoResponse::into_response),
         Err(defect) => {
@@ -295,7 +296,7 @@ enum Kin {
 impl Kin {
     fn of(path: &str) -> Self {
         match path {
-            _ if path.starts_with("/api/") => Kin::Api,
+            _ if path == "/api" || path.starts_with("/api/") => Kin::Api,
             _ if legacy::is_at(path) => Kin::Legacy,
             _ => Kin::Sender,
         }
