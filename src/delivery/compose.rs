@@ -264,6 +264,13 @@ impl Draft<'_> {
                 format!("Sent as plain text because the platform refused the message: {why}")
             });
         }
+        if self.short {
+            notes.push(if zh {
+                "简要发送：程序多次因此消息异常退出，完整内容见投递记录".into()
+            } else {
+                "Sent in short: the program died several times at this message; its delivery has the whole of it".into()
+            });
+        }
         if let Some(code) = self.unmentioned {
             notes.push(if zh {
                 format!("未提醒任何人：平台拒绝了要提醒的对象（{code}）")

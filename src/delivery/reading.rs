@@ -83,8 +83,8 @@ impl Step {
         let begun = self.shared.store.begin_lanes(&lanes).await?;
         *marked = lanes;
         if begun > DEATHS {
-            let title = job.members.first().map_or("", |member| member.title.as_str());
-            tracing::error!(channel = %self.channel.name, begun, title, "the process died several times at this message; it is sent in short");
+            let delivery = job.members.first().map(|member| member.id.to_string());
+            tracing::error!(channel = %self.channel.name, begun, delivery, "the process died several times at this message; it is sent in short");
             job.short = true;
         }
         Ok(job.short)

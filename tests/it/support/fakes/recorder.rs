@@ -86,11 +86,13 @@ pub struct Recorder {
 }
 
 /// A request that is being handled; it counts until it is answered or its client is gone.
-pub struct UnderWay(Arc<AtomicUsize>);
+pub struct UnderWay(Recorder);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        // Whoever waits for it looks again.
+        self.0.changed.send_modify(|_| ());
     }
 }
 
@@ -104,7 +106,7 @@ impl Recorder {
     /// A request begins.
     pub fn enter(&self) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay(self.under_way.clone())
+        UnderWay(self.clone())
     }
 
     /// Requests that are being handled now.
