@@ -83,12 +83,12 @@ async fn addresses_in_forwarded_headers_count_only_from_trusted_proxies() {
         format!("server: {{ listen: '127.0.0.1:0', trusted_proxies: [{proxies}], auth: [{{ bearer: 0123456789abcdef }}] }}\n{LOG}{legacy}")
     };
     let open = TestApp::start(&yaml("")).await;
-    assert_eq!(ask(&open, "10.1.2.3").await, 401, "anybody can write that header");
+    assert_eq!(ask(&open, "10.1.2.3").await, 403, "anybody can write that header");
     let behind = TestApp::start(&yaml("127.0.0.0/8")).await;
     assert_eq!(ask(&behind, "10.1.2.3").await, 200);
-    assert_eq!(ask(&behind, "10.1.2.3, 192.0.2.7").await, 401, "the address nearest to the proxy counts");
-    assert_eq!(ask(&behind, "10.1.2.3, 192.0.2.7:4711").await, 401, "also with a port");
-    assert_eq!(ask(&behind, "10.1.2.3, unknown").await, 401, "what is no address makes nothing left of it true");
+    assert_eq!(ask(&behind, "10.1.2.3, 192.0.2.7").await, 403, "the address nearest to the proxy counts");
+    assert_eq!(ask(&behind, "10.1.2.3, 192.0.2.7:4711").await, 403, "also with a port");
+    assert_eq!(ask(&behind, "10.1.2.3, unknown").await, 403, "what is no address makes nothing left of it true");
 }
 
 #[tokio::test]
@@ -230,7 +230,7 @@ async fn a_credential_does_no_more_than_its_scopes_and_channels_by_any_path() {
     ] {
         let (code, text) = ask(method, path, body).await;
         assert_eq!(code, status, "{method} {path}: {text}");
-        assert!(!path.starts_with("/dingding") || text.contains("may not use channel `other`"), "{text}");
+        assert!(!path.starts_with("/dingding") || text.contains("该凭据不允许使用通道 `other`"), "{text}");
     }
     let all = app.http.get(app.url("/api/v1/deliveries")).bearer_auth("teams-token-012345").send().await.unwrap();
     let all: serde_json::Value = all.json().await.unwrap();
