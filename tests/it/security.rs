@@ -72,6 +72,45 @@ async fn answers_carry_headers_that_keep_browsers_from_mischief() {
     }
 }
 
+/// Sends all of a large body before it reads anything, as simple clients do, and gives the first line of the answer.
+async fn told_at_the_end(app: &TestApp, head: &str, body: &[u8]) -> String {
+    let mut stream = tokio::net::TcpStream::connect(app.app.address).await.unwrap();
+    stream.write_all(format!("{head}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes()).await.unwrap();
+    stream.write_all(body).await.expect("nobody hangs up on who still speaks");
+    let mut answer = vec![0; 4096];
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut answer)).await.unwrap().unwrap();
+    String::from_utf8_lossy(&answer[..read]).lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_seen_by_who_sends_a_large_body_on_every_path() {
+    let server = "server: { listen: '127.0.0.1:0', max_body: 1MiB, auth: [{ bearer: senders-token-0123, scopes: [webhook, legacy] }] }\n";
+    let app = TestApp::start(&format!("{server}{LOG}legacy: {{ dingding: terminal }}\n")).await;
+    let body = vec![b'x'; 6 << 20];
+    let known = "\r\nauthorization: Bearer senders-token-0123";
+    for path in ["/webhook", "/webhook/grafana", "/dingding/send/message", "/api/v1/send", "/webhook/"] {
+        let scope = if path.starts_with("/api") { 403 } else { 413 };
+        for (method, headers, status) in [
+            ("POST", String::new(), 401),
+            ("POST", known.to_owned(), scope),
+            ("POST", format!("{known}\r\ncontent-encoding: br"), 415),
+            ("PATCH", known.to_owned(), 405),
+        ] {
+            let head = format!("{method} {path} HTTP/1.1\r\nhost: x{headers}");
+            let line = told_at_the_end(&app, &head, &body).await;
+            assert!(line.contains(&format!(" {status} ")), "{head}: {line}");
+        }
+    }
+    assert!(told_at_the_end(&app, "POST /nowhere HTTP/1.1\r\nhost: x", &body).await.contains(" 404 "));
+    // HTTP/2 ends the one request and no other.
+    let two = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    for (token, status) in [("wrong", 401), ("senders-token-0123", 413)] {
+        let answer = two.post(app.url("/webhook")).bearer_auth(token).body(body.clone()).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.version()), (status, reqwest::Version::HTTP_2));
+        assert!(answer.text().await.unwrap().len() > 10);
+    }
+}
+
 #[tokio::test]
 async fn addresses_in_forwarded_headers_count_only_from_trusted_proxies() {
     let legacy = "legacy: { auth: none, allow_ips: [10.1.2.3], dingding: terminal }\n";
