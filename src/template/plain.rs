@@ -123,8 +123,9 @@ pub fn note_fields(fields: &[FieldSpec], input: &ViewInput<'_>) -> BTreeMap<Stri
     let mut out = BTreeMap::new();
     let shown = |field: &FieldSpec| field.escape != Escape::Html && (field.required || !field.single_line);
     for field in fields.iter().filter(|field| shown(field)) {
-        // Markup is sent as a platform's plain kind, which has no title beside the text.
-        let titled = field.escape == Escape::None && fields.iter().any(|other| other.required && other.single_line && other.name != field.name);
+        // A platform's own markup is sent as its plain kind, which has no title beside the text.
+        let titled = matches!(field.escape, Escape::None | Escape::Markdown)
+            && fields.iter().any(|other| other.required && other.single_line && other.name != field.name);
         let text = match field.single_line {
             true if fields.iter().any(|other| !other.single_line) => title.clone(),
             true => whole.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" · "),

@@ -56,6 +56,8 @@ fn one_of_each() -> watchfire::metrics::Metrics {
     metrics.attempted("slack", "ops", "ok");
     metrics.delivered_after("slack", std::time::Duration::from_secs(1));
     metrics.alerts("alertmanager", "firing", 1);
+    metrics.stalled("ops", 1);
+    metrics.restarted("runner", 1);
     metrics
 }
 

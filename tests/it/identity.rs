@@ -259,7 +259,7 @@ async fn an_incident_is_of_the_group_and_the_site() {
 async fn many_alerts_and_many_groups_leave_no_incident_behind() {
     let both = Both::start().await;
     both.pager.unpaced();
-    let routes = both.routes("", "{ to: [pager] }").replace("pace: off }\n\nroute", "pace: { per_minute: 120, burst: 2 }, digest: 1s }\n\nroute");
+    let routes = both.routes("", "{ to: [pager] }").replace("pace: off }\n\nroute", "pace: { per_minute: 120 }, digest: { after: 1s } }\n\nroute");
     let app = TestApp::start(&routes).await;
     // More than fits on a page, and more groups than may leave soon: neither makes incidents that nobody closes.
     let many = |status: &str| {

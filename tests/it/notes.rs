@@ -1,9 +1,10 @@
 //! What a person or a script has to say, without a rule behind it: its title once, its text once, and none of an alert's words.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::all::All;
 use crate::support::app::TestApp;
+use crate::support::fakes::recorder::Record;
 
 const TITLE: &str = "Release0815 is out";
 const TEXT: &str = "Step4711 took nine minutes";
@@ -26,11 +27,16 @@ async fn a_note_is_said_once_and_is_no_alert_on_every_platform() {
     assert!(rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
     let mut wrong = Vec::new();
     for member in &all.members {
-        let said: Vec<String> =
-            member.rec.accepted().into_iter().filter(|record| record.call.path.contains(member.path)).map(|record| record.text).collect();
-        let said = said.join("\n");
-        let fine = count(&said, "Release0815") <= 1
-            && count(&said, "Step4711") <= 1
+        // What programs read, and what vendors make of their own templates, is not ours to shape.
+        if ["webhook", "aliyun_sms", "aliyun_voice", "tencent_sms", "tencent_voice"].contains(&member.channel) {
+            continue;
+        }
+        let records = member.rec.accepted().into_iter().filter(|record| record.call.path.contains(member.path));
+        let said = records.map(|record| shown(&record)).collect::<Vec<_>>().join("\n");
+        // A call says it twice, to be understood.
+        let most = if member.channel == "twilio_voice" { 2 } else { 1 };
+        let fine = count(&said, "Release0815") <= most
+            && count(&said, "Step4711") <= most
             && count(&said, "Release0815") + count(&said, "Step4711") >= 1
             && ["Firing", "firing", "Since", "since", "Warning", "Severity", "告警", "触发", "持续", "🟡", "🔴"]
                 .iter()
@@ -47,6 +53,14 @@ async fn a_note_is_said_once_and_is_no_alert_on_every_platform() {
     assert!(mail.header("X-Alert-Status").is_none());
 }
 
+/// What people see of a message: Slack shows `text` only where there are no blocks, and in its notifications.
+fn shown(record: &Record) -> String {
+    match serde_json::from_slice::<Value>(&record.call.body) {
+        Ok(body) if body["blocks"].is_array() => body["blocks"].to_string(),
+        _ => record.text.clone(),
+    }
+}
+
 /// With a severity it is an alert, and says so; still nothing stands there twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_note_with_a_severity_is_an_alert_and_says_nothing_twice() {
@@ -57,7 +71,7 @@ async fn a_note_with_a_severity_is_an_alert_and_says_nothing_twice() {
     assert_eq!(code, 200);
     app.settled().await;
     for (name, rec) in [("slack", &all.four.slack.rec), ("dingtalk", &all.four.ding.rec), ("wecom", &all.four.wecom.rec)] {
-        let said: String = rec.accepted().into_iter().map(|record| record.text).collect::<Vec<_>>().join("\n");
+        let said = rec.accepted().iter().map(shown).collect::<Vec<_>>().join("\n");
         assert_eq!(count(&said, "Step4711"), 1, "{name}: {said}");
         assert!(count(&said, "Release0815") <= 2, "{name}: a title, and its preview: {said}");
     }
