@@ -131,13 +131,13 @@ fn of_preset(name: &str, preset: &Preset) -> (String, String) {
     (channel, text)
 }
 
-/// The channel with its platform's block; whatever else the example sets stays a comment, because it may name channels that are not there.
+/// The channel with its platform's block and pace; whatever else the example sets stays a comment, because it may name channels that are not there.
 fn switched_on(example: &Example) -> String {
     let (mut out, mut on) = (String::new(), true);
     for line in &example.lines {
         let depth = line.len() - line.trim_start().len();
         if depth == 4 && !line.trim_start().starts_with('#') {
-            on = line.trim_start().split(':').next() == Some(example.platform.name);
+            on = line.trim_start().split(':').next().is_some_and(|key| key == example.platform.name || key == "pace");
         }
         match on {
             true => out.push_str(&format!("{line}\n")),

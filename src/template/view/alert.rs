@@ -163,7 +163,7 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, mo
     put!("emoji", emoji(severity, status).into());
     put!("color", color(severity, status).into());
     put!("summary", annotation("summary"));
-    put!("description", description(alert.annotation("description").trim(), &addresses, input).into());
+    put!("description", description(own("description"), &addresses, input).into());
     put!("message", annotation("message"));
     put!("text", shorten(text.unwrap_or_default(), max).into());
     put!("value", shorten(&described.value, max).into());

@@ -124,7 +124,7 @@ fn crashed(path: &Path, n: usize) -> tempfile::TempDir {
     for ix in 0..n {
         db.execute(
             "UPDATE delivery SET title = ?1 WHERE id = (SELECT id FROM delivery ORDER BY id LIMIT 1 OFFSET ?2)",
-            (format!("t{ix}"), ix as i64),
+            (format!("t{ix} {:?}", crate::model::DeliveryId::new()), ix as i64),
         )
         .unwrap();
     }
