@@ -42,6 +42,7 @@ async fn driver(bench: &Bench) -> f64 {
                     attempt: 1,
                     idempotency_key: message.to_string(),
                     traceparent: String::new(),
+                    callback: String::new(),
                     direct: false,
                 };
                 for cell in channel.driver.send(&page, &channel.recipients, &context).await {

@@ -72,7 +72,9 @@ pub fn start(format: Option<LogFormat>, filter: &str, lost: Count) -> io::Result
     }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, panic = panic.payload_as_str().unwrap_or_default(), "a part of Watchfire failed unexpectedly; please report it");
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str).or(payload.downcast_ref::<&str>().copied()).unwrap_or_default();
+        tracing::error!(place, panic = text, "a part of Watchfire failed unexpectedly; please report it");
     }));
     Ok(log)
 }

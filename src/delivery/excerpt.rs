@@ -97,7 +97,8 @@ fn short(text: &str) -> String {
     if text.len() <= VALUE {
         return text.to_owned();
     }
-    format!("{}…", &text[..text.floor_char_boundary(VALUE)])
+    let end = (0..=VALUE).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    format!("{}…", &text[..end])
 }
 
 /// A link is whole or not there.

@@ -233,8 +233,7 @@ impl Runner {
             }
         }
         self.release().await;
-        let told = *self.stop.borrow();
-        told
+        *self.stop.borrow()
     }
 
     /// Claims the outlet and takes up what was under way; `false` when it could not be had. Unless it is had `anew`, pace, pause and hold go on as they

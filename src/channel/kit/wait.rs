@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn every_form_of_the_header_is_read_and_nonsense_says_nothing() {
-        let rows: &[(&[(&str, &str)], Option<f64>)] = &[
+        type Row = (&'static [(&'static str, &'static str)], Option<f64>);
+        let rows: &[Row] = &[
             (&[("retry-after", "30")], Some(30.0)),
             (&[("retry-after", " 0 ")], Some(0.0)),
             (&[("retry-after", "1.5")], Some(1.5)),

@@ -163,7 +163,7 @@ fn compatible<'n>(
     reading.notes.remark(
         keys.line,
         format!("the webhook of {}", reading.what),
-        &format!("it is {name}'s, by its address, and goes through the preset for it"),
+        format!("it is {name}'s, by its address, and goes through the preset for it"),
         todo,
     );
     with

@@ -272,7 +272,8 @@ impl Lanes {
         }
         // Order holds among what is not muted: a head that waits for its next try holds back what came later.
         while taken.members.len() < max
-            && let Some(item) = lane.queue.pop_front_if(|item| item.due <= now)
+            && lane.queue.front().is_some_and(|item| item.due <= now)
+            && let Some(item) = lane.queue.pop_front()
         {
             self.weight -= item.share.bytes();
             taken.members.push(item.waiting);

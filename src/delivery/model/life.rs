@@ -285,13 +285,14 @@ impl Life<'_> {
             self.gates.disturb(now);
         }
         if dice.permille(15) {
-            let mut shape = self.world.shape.lock().unwrap();
-            match dice.below(3) {
-                0 => shape.renamed = !shape.renamed,
-                1 => shape.credential += 1,
-                _ => {}
+            {
+                let mut shape = self.world.shape.lock().unwrap();
+                match dice.below(3) {
+                    0 => shape.renamed = !shape.renamed,
+                    1 => shape.credential += 1,
+                    _ => {}
+                }
             }
-            drop(shape);
             self.reload().await;
         }
         if dice.permille(30) {
