@@ -144,6 +144,7 @@ fn new_event(n: usize, event: &Arc<Event>) -> NewEvent {
         origin: None,
         hop: 0,
         reason: None,
+        report: None,
     };
     NewEvent {
         id: EventId::new(),
