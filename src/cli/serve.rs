@@ -53,9 +53,13 @@ async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>, l
     // Waiting for another process to let go of the store may take long: life is shown from here on.
     let watchdog = service::watchdog();
     let app = tokio::select! {
-        app = App::start(options) => app?,
-        _ = term.recv() => return Ok(true),
-        _ = int.recv() => return Ok(true),
+        app = App::start(options) => Some(app?),
+        _ = term.recv() => None,
+        _ = int.recv() => None,
+    };
+    let Some(app) = app else {
+        tracing::info!("stopping: the start was not over yet; what was taken stays on disk");
+        return Ok(true);
     };
     let plan = app.engine.shared.plan.load_full();
     let channels = plan.channels.keys().cloned().collect::<Vec<_>>().join(", ");
