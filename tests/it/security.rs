@@ -195,6 +195,7 @@ async fn who_guesses_passwords_keeps_nobody_waiting() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_alerts_say_is_in_no_log_unless_it_is_asked_for() {
+    watchfire::channel::kit::install_crypto();
     let folder = tempfile::tempdir().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let routes = format!(
