@@ -105,6 +105,7 @@ async fn a_second_server_on_one_store_says_so_is_healthy_and_takes_over() {
         assert!(ends(&mut waiting).success(), "{how}");
         assert!(how.is_empty() || begun.elapsed() < Duration::from_secs(5), "{how} is obeyed at once");
     }
+    holder.wait().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -128,7 +128,7 @@ async fn what_a_sender_leaves_out_may_fire() {
     two["alerts"].as_array_mut().unwrap().push(alert("db", "Other", "firing")["alerts"][0].clone());
     post(&app, "/webhook", &cut(two, 489)).await;
     post(&app, "/webhook", &cut(over.clone(), 490)).await;
-    let last = both.hook.rec.accepted().into_iter().filter(|record| record.call.path == "/in").next_back().unwrap().json();
+    let last = both.hook.rec.accepted().into_iter().rfind(|record| record.call.path == "/in").unwrap().json();
     assert_eq!((text(&last["status"]), &last["truncatedAlerts"]), ("firing", &json!(490)), "{last}");
     assert_eq!(both.actions(), ["trigger", "trigger"]);
     assert_eq!(both.open(), (1, 1));

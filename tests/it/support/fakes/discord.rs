@@ -141,7 +141,8 @@ fn read(body: &Value) -> Result<(String, Vec<String>), Box<Answer>> {
         let url = text(&embed["url"], "url", 2048)?;
         // "Not a well formed URL": http or https, and a host with a dot in it.
         let host = url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#', ':']).next().unwrap_or(""));
-        if !url.is_empty() && !(url.starts_with("http") && host.trim_matches('.').contains('.')) {
+        let taken = url.starts_with("http") && host.trim_matches('.').contains('.');
+        if !url.is_empty() && !taken {
             return Err(invalid_form("url", "URL_TYPE_INVALID_URL", "Not a well formed URL.").into());
         }
         if !embed["color"].is_null() && embed["color"].as_u64().is_none_or(|c| c > 0xFF_FFFF) {
