@@ -358,6 +358,7 @@ impl Runner {
         }
         if !*self.store_ok.borrow() || !self.may_start(now) {
             self.free_since = None;
+            self.show();
             return;
         }
         self.try_held(now);
@@ -554,7 +555,7 @@ impl Runner {
             under_way: self.tasks.len(),
             lanes: self.lanes.held(),
             weight: self.lanes.weight(),
-            owned: self.epoch != 0,
+            owned: self.epoch != 0 && self.lease.is_none_or(|until| now < until),
             seen_at: Some(now),
             free_since: self.free_since,
         });

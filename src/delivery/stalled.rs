@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::format_duration;
+use crate::model::{OutletKey, format_duration};
 use crate::store::{DueRow, StoreError};
 
 use super::engine::{Engine, OutletState};
@@ -15,9 +15,34 @@ pub const BOUND: Duration = Duration::from_secs(60);
 /// What stalls is told when it does so in so many looks in a row: what was due just now is begun within one.
 const LOOKS: u32 = 3;
 
-/// What has stalled for how many looks, by channel.
+/// What looks remember of the ones before.
 #[derive(Debug, Default)]
-pub struct Stalls(BTreeMap<String, u32>);
+pub struct Stalls {
+    /// What has stalled for how many looks, by channel.
+    looks: BTreeMap<String, u32>,
+    leases: Leases,
+}
+
+/// Leases of outlets of which something is due, and since when each is as it is. The store measures leases by its own clock, which need not go as this
+/// node's does; but an owner that is alive renews its lease every second, whatever the clocks say.
+#[derive(Debug, Default)]
+struct Leases(BTreeMap<OutletKey, (i64, Instant)>);
+
+impl Leases {
+    /// Takes note of the leases of now, and forgets the others.
+    fn note(&mut self, due: &[DueRow], now: Instant) {
+        let before = std::mem::take(&mut self.0);
+        for row in due {
+            let known = before.get(&row.outlet).filter(|(until, _)| *until == row.leased_until);
+            self.0.insert(row.outlet.clone(), (row.leased_until, known.map_or(now, |(_, since)| *since)));
+        }
+    }
+
+    /// Whether nobody has renewed it for the bound.
+    fn stand(&self, outlet: &OutletKey, now: Instant) -> bool {
+        self.0.get(outlet).is_some_and(|(_, since)| now.saturating_duration_since(*since) > BOUND)
+    }
+}
 
 impl Engine {
     /// Looks at what is due in the store, and shows what of it stalls: in a metric, and in `/-/ready`.
@@ -25,14 +50,15 @@ impl Engine {
         let shared = &self.shared;
         let (now, now_ms) = (shared.clock.instant(), shared.clock.now_ms());
         let due = shared.store.due(now_ms - BOUND.as_millis() as i64).await?;
+        stalls.leases.note(&due, now);
         let plan = shared.plan.load_full();
         let mut seen = BTreeMap::new();
         let mut why = Vec::new();
         for row in &due {
             // What waits for a channel that is gone or muted has its own alarm, or means to wait.
             let Some(channel) = plan.channel(&row.channel).filter(|_| shared.muted_until(&row.channel, now_ms).is_none()) else { continue };
-            let Some(reason) = self.stall(row, &self.outlet_state(&row.outlet), now, now_ms) else { continue };
-            let looks = stalls.0.get(&row.channel).copied().unwrap_or(0) + 1;
+            let Some(reason) = self.stall(row, &self.outlet_state(&row.outlet), &stalls.leases, now) else { continue };
+            let looks = stalls.looks.get(&row.channel).copied().unwrap_or(0) + 1;
             seen.insert(row.channel.clone(), looks);
             if looks >= LOOKS {
                 let age = Duration::from_millis((now_ms - row.since).max(0) as u64);
@@ -53,26 +79,50 @@ impl Engine {
             shared.metrics.stalled(&channel.name, count);
         }
         for (channel, _, reason) in &why {
-            if stalls.0.get(&**channel).copied() == Some(LOOKS - 1) {
+            if stalls.looks.get(&**channel).copied() == Some(LOOKS - 1) {
                 tracing::error!(channel = %channel, reason, "deliveries stand still; please report it, and restart Watchfire if it does not go on");
             }
         }
-        stalls.0 = seen;
+        stalls.looks = seen;
         shared.set_stalled(why.into_iter().map(|(.., reason)| reason).collect(), now);
         Ok(())
     }
 
-    fn stall(&self, row: &DueRow, state: &OutletState, now: Instant, now_ms: i64) -> Option<String> {
+    fn stall(&self, row: &DueRow, state: &OutletState, leases: &Leases, now: Instant) -> Option<String> {
         let long = |at: Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) > BOUND);
         if self.shared.leased() && !state.owned {
             // Another node owns it and judges for itself, or nobody does.
-            let free = now_ms - row.leased_until;
-            return (free > BOUND.as_millis() as i64).then(|| "no node owns its outlet".to_owned());
+            return leases.stand(&row.outlet, now).then(|| "no node owns its outlet".to_owned());
         }
         if long(state.seen_at) || state.seen_at.is_none() {
             return Some("the task that sends them shows no sign of life".into());
         }
         // Free to send, and it does not: it does not know what the store knows.
         long(state.free_since).then(|| "the task that sends them does not take them up".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(outlet: &str, leased_until: i64) -> DueRow {
+        DueRow { channel: outlet.into(), outlet: OutletKey::new("log", outlet), count: 1, since: 0, leased_until }
+    }
+
+    /// A node whose clock goes an hour ahead of the database's, or behind it, sees the same: only a lease that nobody renews stands.
+    #[test]
+    fn a_lease_stands_when_nobody_renews_it_whatever_the_clocks_say() {
+        let (mut leases, start) = (Leases::default(), Instant::now());
+        let key = |name: &str| OutletKey::new("log", name);
+        for second in 0..=70 {
+            let now = start + Duration::from_secs(second);
+            leases.note(&[due("alive", 1000 * second as i64), due("hung", 5_000_000_000_000), due("never", 0)], now);
+            let stand = |name: &str| leases.stand(&key(name), now);
+            assert_eq!((stand("alive"), stand("hung"), stand("never")), (false, second > 60, second > 60), "after {second} s");
+        }
+        leases.note(&[due("hung", 6_000_000_000_000)], start + Duration::from_secs(71));
+        assert!(!leases.stand(&key("hung"), start + Duration::from_secs(71)), "another node has it");
+        assert!(!leases.stand(&key("never"), start + Duration::from_secs(71)), "nothing of it is due any more");
     }
 }

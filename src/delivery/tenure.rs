@@ -63,6 +63,7 @@ impl Runner {
         if home && self.wanted && self.own(true).await {
             return true;
         }
+        self.show();
         let end = self.shared.clock.instant() + if self.shared.leased() { AGAIN_SHARED } else { AGAIN };
         loop {
             tokio::select! {
@@ -92,16 +93,26 @@ impl Runner {
         tracing::info!(outlet = %self.outlet, "gives the outlet up to another node");
     }
 
-    /// Gives back what was had of the outlet, also after a crash of a step or a lost lease: this node renews whatever the store says is its own.
+    /// Gives back what was had of the outlet, also after a crash of a step or a lost lease: this node renews whatever the store says is its own. So what
+    /// a runner or a process of before had under this node's name is given back, too: else it would be renewed for ever, and sent by nobody.
     pub(super) async fn release(&mut self) {
-        if self.last == 0 {
+        if self.last == 0 && !(self.is_renewed() && self.own(false).await) {
             return;
         }
+        self.epoch = 0;
         let fence = Fence { outlet: self.outlet.clone(), epoch: self.last };
         match self.shared.store.release(fence).await {
-            Ok(()) => self.last = 0,
+            Ok(()) => {
+                self.last = 0;
+                self.claimed_at = self.shared.clock.instant();
+            }
             Err(error) => tracing::warn!(outlet = %self.outlet, %error, "the outlet could not be given up yet"),
         }
+    }
+
+    /// Whether the store said, since the outlet was last claimed or given back, that it is this node's.
+    fn is_renewed(&self) -> bool {
+        self.handle.orders().lease.is_some_and(|(until, asked)| until.is_some() && self.claimed_at < asked)
     }
 
     /// A direct call: run here if the outlet is owned, else awaited while its owner runs it.

@@ -14,7 +14,7 @@ use crate::delivery::{Clock, Engine, EngineOptions, cluster, keeper};
 use crate::metrics::Metrics;
 use crate::model::{Alert, DeliveryId, Event, Language, OutletKey, Recipient, Secret, SeverityScale, Status};
 use crate::route::{Intervals, RouteSpec, Tree};
-use crate::store::{ChannelMute, DeliveryFilter, MoveTo, Place, PostgresStore, SqliteOptions, SqliteStore, State, Store};
+use crate::store::{ChannelMute, Claim, DeliveryFilter, MoveTo, Place, PostgresStore, SqliteOptions, SqliteStore, State, Store};
 use crate::template::{Library, PlatformFields};
 
 use super::gates::Gates;
@@ -132,7 +132,8 @@ impl Disk {
             Disk::File(folder) => {
                 let mut options = SqliteOptions::new(folder.join("model.db"));
                 options.wait = Some(crate::store::Wait::new());
-                Arc::new(SqliteStore::open(options).expect("the store opens"))
+                // The threads of the life before may still be ending.
+                Arc::new(SqliteStore::open_async(options).await.expect("the store opens"))
             }
             Disk::Database(place) => {
                 let _still = still();
@@ -145,7 +146,8 @@ impl Disk {
 /// Runs one life; the last one goes on until everything is final, without faults.
 pub fn live(world: &Arc<World>, disk: &Disk, dice: &mut Dice, last: bool, nodes: Nodes) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
-    let lived = runtime.block_on(async { one(world, Arc::new(Paused(disk.open().await)), dice, last, nodes).await });
+    let truth = *world.truth.lock().unwrap();
+    let lived = runtime.block_on(async { one(world, Arc::new(Paused::new(disk.open().await, truth)), dice, last, nodes).await });
     let crash = !lived.stopped;
     *world.wall.lock().unwrap() = lived.wall + 2000;
     *world.truth.lock().unwrap() = lived.truth + 2000;
@@ -176,6 +178,8 @@ impl Node {
 
     /// Hangs or goes on.
     fn turn(&mut self) {
+        let shared = &self.engine.shared;
+        tracing::info!(now_ms = shared.clock.now_ms(), node = %shared.node, hangs = self.alive.is_some(), "a node hangs or goes on");
         match self.alive.take() {
             Some(alive) => alive.cancel(),
             None => self.start_to_beat(),
@@ -281,7 +285,9 @@ impl Life<'_> {
     async fn happen(&mut self, dice: &mut Dice) {
         let now = self.clock.instant();
         if self.jumps && dice.permille(8) {
-            self.clock.jump(if dice.permille(500) { 3_600_000 } else { -3_600_000 });
+            let by = if dice.permille(500) { 3_600_000 } else { -3_600_000 };
+            tracing::info!(now_ms = self.clock.now_ms(), by, "the wall clock jumps");
+            self.clock.jump(by);
             self.gates.disturb(now);
         }
         if dice.permille(15) {
@@ -292,6 +298,7 @@ impl Life<'_> {
                     1 => shape.credential += 1,
                     _ => {}
                 }
+                tracing::info!(now_ms = self.clock.now_ms(), shape = ?*shape, "the configuration is loaded anew");
             }
             self.reload().await;
         }
@@ -303,6 +310,7 @@ impl Life<'_> {
         }
         if dice.permille(6) {
             let engine = self.engine(dice).clone();
+            tracing::info!(now_ms = self.clock.now_ms(), node = %engine.shared.node, "something breaks down");
             if dice.permille(500) {
                 engine.crash_a_step()
             } else {
@@ -345,6 +353,7 @@ impl Life<'_> {
         let channel = names[dice.below(names.len() as u64) as usize].clone();
         let now = self.clock.now_ms();
         let until = if dice.permille(400) { 0 } else { now + 1000 * (1 + dice.below(1800) as i64) };
+        tracing::info!(now_ms = now, channel, until, "a mute");
         let mute = ChannelMute { channel, until, reason: "by the dice".into(), by: "model".into() };
         self.store.mute(mute, now).await.expect("a mute");
         self.engine(dice).refresh_mutes().await.expect("mutes");
@@ -361,6 +370,7 @@ impl Life<'_> {
         let row = &rows[dice.below(rows.len() as u64) as usize];
         let now = self.clock.now_ms();
         let kind = dice.below(3);
+        tracing::info!(now_ms = now, kind, delivery = %row.id, channel = row.channel, state = row.state.as_str(), "something is done by hand");
         if kind == 0 {
             if row.channel != "voice" && self.store.drop_deliveries(&[row.id], "by the dice", now).await.expect("a drop") > 0 {
                 self.world.ledger.lock().unwrap().remove(&row.id);
@@ -471,4 +481,39 @@ async fn wait_final(world: &World, engine: &Engine, store: &Paused, start: tokio
 #[test]
 fn names_read_back() {
     assert_eq!(platform::lane_of("uidL1003S17"), Some(1003));
+}
+
+/// A process that is gone had every outlet under its node's name; it comes back while its leases last, and another node is to have half of them.
+#[test]
+fn what_an_earlier_process_had_goes_to_who_is_to_have_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        let world = World::new(&mut Dice::new(1));
+        let store = Arc::new(Paused::new(Disk::File(folder.path().to_owned()).open().await, 0));
+        let clock = Clock::runtime(BEGIN);
+        let plan = Arc::new(world.plan(false, "a"));
+        let now = clock.now_ms();
+        for outlet in plan.outlets() {
+            let claim = Claim { outlet, node: "a".into(), now, lease_until: now + 8000, window_start: now };
+            store.own(claim).await.expect("a claim").expect("it is free");
+        }
+        let mut nodes = Vec::new();
+        for name in ["b", "a"] {
+            let options = EngineOptions { leased: true, ..EngineOptions::default() };
+            let (engine, _alarms) = Engine::new(store.clone(), plan.clone(), clock.clone(), Arc::new(Metrics::new()), name, options);
+            let mut node = Node { engine: Arc::new(engine), alive: None };
+            node.engine.start().await.expect("the engine starts");
+            node.start_to_beat();
+            nodes.push(node);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        for outlet in plan.outlets() {
+            let owned: Vec<bool> = nodes.iter().map(|node| node.engine.outlet_state(&outlet).owned).collect();
+            assert_eq!(owned.iter().filter(|owned| **owned).count(), 1, "{outlet:?} has one owner: {owned:?}");
+        }
+        let of_b = plan.outlets().iter().filter(|outlet| nodes[0].engine.outlet_state(outlet).owned).count();
+        assert_eq!(of_b, plan.outlets().len() / 2, "the other node has its share");
+    });
 }

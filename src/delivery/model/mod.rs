@@ -99,7 +99,7 @@ const TWO: Nodes = Nodes { count: 2, leased: true };
 /// The seeds to run: `WATCHFIRE_SEED` alone, or `WATCHFIRE_ROUNDS` of them.
 fn seeds(rounds: u64) -> std::ops::RangeInclusive<u64> {
     if std::env::var("WATCHFIRE_TRACE").is_ok() {
-        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).try_init();
+        let _ = tracing_subscriber::fmt().with_env_filter("watchfire=debug").with_ansi(false).try_init();
     }
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     number("WATCHFIRE_SEED").map_or(1..=number("WATCHFIRE_ROUNDS").unwrap_or(rounds), |seed| seed..=seed)
@@ -122,6 +122,15 @@ fn every_promise_is_kept_on_postgresql_with_leases() {
         let Some(place) = crate::store::Place::new() else { return };
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
         run(seed, 2 + seed % 4, &life::Disk::Database(place), LEASED);
+    }
+}
+
+#[test]
+fn every_promise_is_kept_by_two_nodes_on_postgresql() {
+    for seed in seeds(2) {
+        let Some(place) = crate::store::Place::new() else { return };
+        println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");
+        run(seed, 2 + seed % 3, &life::Disk::Database(place), TWO);
     }
 }
 

@@ -1,14 +1,37 @@
 //! A store whose calls hold the paused clock: the runtime would else take a wait for the store's threads for idleness and move the time on.
+//!
+//! Its leases are measured by a clock of its own, as a shared database measures them, whatever the nodes' wall clocks do. Nodes that measured them by
+//! their own clocks would wait for an hour for the lease of one that hung just when the clock was set back; no configuration does that. It knows
+//! the nodes that are alive, too, so that they share the outlets out.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
 use crate::store::*;
 
-pub struct Paused(pub Arc<dyn Store>);
+pub struct Paused {
+    store: Arc<dyn Store>,
+    /// What its clock shows at `start` (milliseconds); no wall-clock jump moves it.
+    base: i64,
+    start: Instant,
+    /// The nodes by their last signs of life: a file knows of none, since only one process may have it.
+    nodes: Mutex<BTreeMap<String, (i64, NodeRow)>>,
+}
+
+impl Paused {
+    pub fn new(store: Arc<dyn Store>, base: i64) -> Self {
+        Self { store, base, start: Instant::now(), nodes: Mutex::default() }
+    }
+
+    fn now(&self) -> i64 {
+        self.base + self.start.elapsed().as_millis() as i64
+    }
+}
 
 /// While it lives, a blocking task is under way, and a paused clock does not move by itself.
 pub struct Still {
@@ -27,16 +50,41 @@ macro_rules! pass_on {
         impl Store for Paused {
             $(async fn $name(&self, $($arg: $kind),*) -> $out {
                 let _still = still();
-                self.0.$name($($arg),*).await
+                self.store.$name($($arg),*).await
             })+
+
+            async fn own(&self, claim: Claim) -> Result<Option<Owned>, StoreError> {
+                let _still = still();
+                let now = self.now();
+                self.store.own(Claim { now, lease_until: now + claim.lease_until - claim.now, ..claim }).await
+            }
+
+            async fn renew(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
+                let _still = still();
+                self.store.renew(node, self.now(), self.now() + lease_until - now).await
+            }
+
+            async fn beat(&self, beat: Beat) -> Result<Vec<NodeRow>, StoreError> {
+                let row = NodeRow { name: beat.node.clone(), plan: beat.plan, version: beat.version, outlets: 0 };
+                self.nodes.lock().unwrap().insert(beat.node, (self.now() + beat.alive_until - beat.now, row));
+                self.nodes(0).await
+            }
+
+            async fn nodes(&self, _now: i64) -> Result<Vec<NodeRow>, StoreError> {
+                let now = self.now();
+                Ok(self.nodes.lock().unwrap().values().filter(|(until, _)| *until > now).map(|(_, row)| row.clone()).collect())
+            }
+
+            async fn leave(&self, node: &str) -> Result<(), StoreError> {
+                self.nodes.lock().unwrap().remove(node);
+                Ok(())
+            }
         }
     };
 }
 
 pass_on! {
     accept(event: NewEvent) -> Result<Accepted, StoreError>;
-    own(claim: Claim) -> Result<Option<Owned>, StoreError>;
-    renew(node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError>;
     lanes_ready(outlet: &OutletKey, sought: Sought) -> Result<Vec<LaneHead>, StoreError>;
     due(before: i64) -> Result<Vec<DueRow>, StoreError>;
     open_messages(outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
@@ -74,9 +122,6 @@ pass_on! {
     heartbeats(changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError>;
     backup(to: &Path) -> Result<(), StoreError>;
     release(fence: Fence) -> Result<(), StoreError>;
-    beat(beat: Beat) -> Result<Vec<NodeRow>, StoreError>;
-    nodes(now: i64) -> Result<Vec<NodeRow>, StoreError>;
-    leave(node: &str) -> Result<(), StoreError>;
     check() -> Result<(), StoreError>;
     close() -> ();
 }

@@ -64,8 +64,9 @@ pub struct Arrival {
 #[derive(Debug, Default)]
 pub struct Seen {
     pub arrivals: Vec<Arrival>,
-    /// What the server was told to have been taken: (alert, recipient) to the life in which it was told.
-    pub acknowledged: BTreeMap<(String, String), u64>,
+    /// What the server was told to have been taken: (alert, recipient, delivery) to the life in which it was told. What somebody retries or moves by
+    /// hand is another delivery of the same alert.
+    pub acknowledged: BTreeMap<(String, String, DeliveryId), u64>,
     /// What went wrong in the platform's eyes.
     pub violations: Vec<String>,
     /// Lanes with a send under way.
@@ -125,6 +126,8 @@ impl Wire {
     fn arrive(&self, page: &Page, recipient: &Recipient, message: MessageId, credential: u64) {
         let (at, life) = self.now();
         let uids = uids_of(page);
+        let covered: BTreeSet<DeliveryId> = page.coverage.iter().map(|c| c.delivery).collect();
+        tracing::debug!(at, wire = self.name, ?uids, covered = ?page.coverage.iter().map(|c| c.delivery.to_string()).collect::<Vec<_>>(), page = page.number, of = %message, "arrived");
         let mut seen = self.seen.lock().unwrap();
         if let Some(limit) = self.limit {
             let from = at - limit.window.as_millis() as i64;
@@ -135,19 +138,18 @@ impl Wire {
             }
         }
         for uid in &uids {
-            if let Some(told) = seen.acknowledged.get(&(uid.clone(), recipient.masked()))
-                && *told == life
-                && !self.crosses()
-            {
+            let told = |delivery: &DeliveryId| seen.acknowledged.get(&(uid.clone(), recipient.masked(), *delivery)) == Some(&life);
+            if covered.iter().any(told) && !self.crosses() {
                 let text = format!("{}: {uid} came again to {} after the platform had confirmed it in the same life", self.name, recipient.masked());
                 seen.violations.push(text);
             }
-            if self.at_most_once && seen.arrivals.iter().any(|a| a.uids.contains(uid) && a.recipient == recipient.masked()) {
+            // What somebody retries by hand is another delivery: that one was told to be sent again.
+            let again = |a: &Arrival| a.uids.contains(uid) && a.recipient == recipient.masked() && !a.covered.is_disjoint(&covered);
+            if self.at_most_once && seen.arrivals.iter().any(again) {
                 let text = format!("{}: {uid} came twice to {}", self.name, recipient.masked());
                 seen.violations.push(text);
             }
         }
-        let covered = page.coverage.iter().map(|c| c.delivery).collect();
         let named = uids_in(page.field("text"));
         seen.arrivals.push(Arrival { at, uids, named, covered, message, recipient: recipient.masked(), credential });
     }
@@ -156,7 +158,9 @@ impl Wire {
         let (_, life) = self.now();
         let mut seen = self.seen.lock().unwrap();
         for uid in uids_of(page) {
-            seen.acknowledged.insert((uid, recipient.masked()), life);
+            for of in &page.coverage {
+                seen.acknowledged.insert((uid.clone(), recipient.masked(), of.delivery), life);
+            }
         }
         Receipt { platform_id: None, code: "ok".into(), answer: String::new() }
     }
@@ -253,7 +257,9 @@ impl Channel for Line {
             let mut seen = self.0.seen.lock().unwrap();
             for uid in uids_of(page) {
                 for recipient in to {
-                    seen.acknowledged.remove(&(uid.clone(), recipient.masked()));
+                    for of in &page.coverage {
+                        seen.acknowledged.remove(&(uid.clone(), recipient.masked(), of.delivery));
+                    }
                 }
             }
         }
