@@ -56,7 +56,7 @@ async fn a_note_is_said_once_and_is_no_alert_on_every_platform() {
 /// What people see of a message: Slack shows `text` only where there are no blocks, and in its notifications.
 fn shown(record: &Record) -> String {
     match serde_json::from_slice::<Value>(&record.call.body) {
-        Ok(body) if body["attachments"].is_array() => body["attachments"][0]["blocks"].to_string(),
+        Ok(body) if body["attachments"][0]["blocks"].is_array() => body["attachments"][0]["blocks"].to_string(),
         Ok(body) if body["blocks"].is_array() => body["blocks"].to_string(),
         _ => record.text.clone(),
     }
