@@ -25,7 +25,7 @@ pub struct Paused {
 
 impl Paused {
     pub fn new(store: Arc<dyn Store>, base: i64) -> Self {
-        Self { store, base, start: Instant::now(), nodes: Mutex::default() }
+        Self { store, base, start: crate::delivery::Clock::runtime(base).instant(), nodes: Mutex::default() }
     }
 
     fn now(&self) -> i64 {
