@@ -500,8 +500,7 @@ impl Step {
 
     fn again(&self, mut job: Job) -> Finished {
         let now = self.shared.clock.now_ms();
-        let wait = job.next_due().map_or(0, |due| (due - now).max(0));
-        job.due = self.shared.clock.instant() + Duration::from_millis(wait as u64).min(super::policy::CAP);
+        job.due = self.shared.clock.instant() + job.next_wait(now).unwrap_or_default();
         let lanes = std::mem::take(&mut job.closing);
         job.slim(&self.shared.budget);
         Finished { job: Some(job), lanes, ..Finished::default() }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use crate::template::MessageKind;
 
 use super::lanes::{Budget, Read, Share, Taken, page_weight, weight_of};
 use super::plan::ChannelPlan;
+use super::policy::wait;
 
 /// What a cell takes in memory, about.
 const CELL: usize = 200;
@@ -231,9 +233,15 @@ impl Job {
 
     /// The next page with open cells that are due, and at most `batch` of their recipients.
     pub fn next_batch(&self, batch: usize, now_ms: i64) -> Option<(u16, Vec<Recipient>)> {
-        let page = self.cells.iter().filter(|c| c.state == CellState::Open && c.due_at <= now_ms).map(|c| c.page).min()?;
-        let due = |c: &&Cell| c.page == page && c.state == CellState::Open && c.due_at <= now_ms;
+        let is_due = |c: &Cell| c.state == CellState::Open && wait(c.due_at, now_ms).is_zero();
+        let page = self.cells.iter().filter(|c| is_due(c)).map(|c| c.page).min()?;
+        let due = |c: &&Cell| c.page == page && is_due(c);
         Some((page, self.cells.iter().filter(due).take(batch.max(1)).map(|c| c.recipient.clone()).collect()))
+    }
+
+    /// How long until the next open cell is due; `None` when no cell is open.
+    pub fn next_wait(&self, now_ms: i64) -> Option<Duration> {
+        self.cells.iter().filter(|c| c.state == CellState::Open).map(|c| wait(c.due_at, now_ms)).min()
     }
 
     /// When the next open cell is due, Unix milliseconds; `None` when no cell is open.

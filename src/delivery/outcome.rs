@@ -7,7 +7,7 @@ use crate::template::MessageKind;
 
 use super::job::Job;
 use super::plan::{ChannelPlan, Plan};
-use super::policy::{Decision, Try, decide};
+use super::policy::{CAP, Decision, Try, decide};
 
 /// What the runner does next with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,8 @@ impl Bench<'_> {
                 }
                 Decision::Pause { until } => {
                     cell.state = CellState::Open;
-                    cell.due_at = until;
+                    // The outlet pauses until then; a cell by itself never waits for longer than a back-off.
+                    cell.due_at = until.min(self.now + CAP.as_millis() as i64);
                     let change = outlet.get_or_insert_default();
                     change.paused_until = Some(change.paused_until.unwrap_or(0).max(until));
                 }

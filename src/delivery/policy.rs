@@ -116,6 +116,12 @@ pub fn pause(retry_after: Option<Duration>) -> Duration {
     retry_after.unwrap_or(DEFAULT_PAUSE).clamp(MIN_PAUSE, MAX_PAUSE)
 }
 
+/// How long until a try is due. No try waits for longer than [`CAP`]: what seems to was set before the wall clock was set back, and is due.
+pub fn wait(due_at: i64, now: i64) -> Duration {
+    let ahead = Duration::from_millis(due_at.saturating_sub(now).max(0) as u64);
+    if ahead > CAP { Duration::ZERO } else { ahead }
+}
+
 /// Exponential back-off with full jitter, from 1 s doubling to 5 min; at least 200 ms.
 pub fn backoff(tries: u32, jitter: f64) -> Duration {
     let ceiling = BASE.saturating_mul(1u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX)).min(CAP);
@@ -127,6 +133,14 @@ mod tests {
     use super::*;
 
     const MINUTE: i64 = 60_000;
+
+    #[test]
+    fn a_try_is_due_when_its_time_has_come_or_no_clock_can_have_meant_it() {
+        let table = [(0, 0, 0), (-5, 0, 0), (2_000, 0, 2_000), (300_000, 0, 300_000), (300_001, 0, 0), (3_602_000, 0, 0), (i64::MAX, -5, 0)];
+        for (due_at, now, millis) in table {
+            assert_eq!(wait(due_at, now), Duration::from_millis(millis), "due at {due_at}, now {now}");
+        }
+    }
 
     fn at(tries: u32, age_minutes: i64) -> Try {
         Try {

@@ -326,10 +326,13 @@ async fn a_node_that_is_cut_off_loses_its_outlets_and_sends_nothing_more() {
         }
         tokio::time::sleep(Duration::from_secs(13)).await;
         // Everything goes on through the other node, and whoever asks the one without a database gets 503.
-        let since = Instant::now() - Duration::from_secs(2);
+        let since = Instant::now();
         for outlet in 0..OUTLETS {
-            let alive = seen.lock().unwrap()[&format!("free-{outlet}")].iter().any(|(at, _)| *at > since);
-            assert!(alive, "{wire:?}: nothing came to free-{outlet} in the last two seconds");
+            let news = || seen.lock().unwrap()[&format!("free-{outlet}")].iter().any(|(at, _)| *at > since);
+            while !news() {
+                assert!(since.elapsed() < Duration::from_secs(30), "{wire:?}: nothing comes to free-{outlet} through the other node");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
         if wire == Wire::Open {
             nodes[1].signal("-CONT");

@@ -44,8 +44,8 @@ impl Gates {
         let now_ms = clock.now_ms();
         let muted: BTreeMap<String, i64> = store.mutes().await.expect("mutes").into_iter().map(|mute| (mute.channel, mute.until)).collect();
         let due = store.due(now_ms).await.expect("what is due");
-        let filter = DeliveryFilter { states: vec![State::Deferred], limit: 5000, ..DeliveryFilter::default() };
-        let deferred = store.page(&filter).await.expect("what is deferred");
+        let filter = DeliveryFilter { states: vec![State::Deferred, State::Waiting], limit: 5000, ..DeliveryFilter::default() };
+        let open = store.page(&filter).await.expect("what is not final");
         let now = clock.instant();
         let disturbed = *self.disturbed.lock().unwrap();
         let plan = engines[0].shared.plan.load_full();
@@ -59,8 +59,8 @@ impl Gates {
                 unmuted.entry(channel.name.to_string()).or_insert(now);
             }
             let states: Vec<OutletState> = engines.iter().map(|engine| engine.outlet_state(&channel.outlet)).collect();
-            let open = |state: &OutletState| state.owned && state.held.is_none() && state.paused_ms == 0 && !state.breaker_open;
-            if states.iter().any(open) {
+            let may_send = |state: &OutletState| state.owned && state.held.is_none() && state.paused_ms == 0 && !state.breaker_open;
+            if states.iter().any(may_send) {
                 outlets.entry(channel.outlet.to_string()).or_insert(now);
             } else if states.iter().any(|state| state.owned) {
                 outlets.remove(channel.outlet.as_str());
@@ -70,17 +70,21 @@ impl Gates {
             }
         }
         for row in &due {
-            let (Some(open), Some(heard)) = (outlets.get(row.outlet.as_str()), unmuted.get(&row.channel)) else { continue };
+            let (Some(free), Some(heard)) = (outlets.get(row.outlet.as_str()), unmuted.get(&row.channel)) else { continue };
             // By a clock that jumped it may be due since before it was born; then the gates count alone.
-            let since = now - Duration::from_millis((now_ms - row.since).max(0) as u64).min(now.duration_since(*open));
-            let waits = age(since.max(*open).max(*heard));
-            if waits > BOUND + EACH * row.count as u32 {
+            let since = now - Duration::from_millis((now_ms - row.since).max(0) as u64).min(now.duration_since(*free));
+            let waits = age(since.max(*free).max(*heard));
+            // What is tried again takes a place in the line, too: a window may be full of it.
+            let window = plan.channel(&row.channel).and_then(|channel| channel.pace.as_ref()?.iter().map(|limit| limit.window).max());
+            if waits > BOUND + window.unwrap_or_default() + EACH * row.count as u32 {
                 let states: Vec<OutletState> = engines.iter().map(|engine| engine.outlet_state(&row.outlet)).collect();
-                self.violations.lock().unwrap().push(format!("{row:?} could be sent for {waits:?} and is not: {states:#?}"));
+                let waiting = open.iter().filter(|delivery| delivery.channel == row.channel);
+                let what: Vec<_> = waiting.map(|d| (d.id, &d.title, d.state, d.tries, d.due_at - now_ms, d.message, &d.reason)).collect();
+                self.violations.lock().unwrap().push(format!("{row:?} could be sent for {waits:?} and is not: {what:#?} {states:#?}"));
             }
         }
         let by_hand = |row: &&DeliveryRow| row.reason.as_deref().is_some_and(|reason| reason.starts_with(BY_HAND));
-        for row in deferred.iter().filter(by_hand).filter(|row| row.due_at > now_ms) {
+        for row in open.iter().filter(|row| row.state == State::Deferred).filter(by_hand).filter(|row| row.due_at > now_ms) {
             if let Some(heard) = unmuted.get(&row.channel)
                 && age(*heard) > BOUND
             {
