@@ -1,5 +1,6 @@
 //! How others reach a runner, what it shows of its outlet, and that it goes on whatever happens to it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -48,8 +49,8 @@ pub struct Handle {
     pub(super) hinted: AtomicBool,
     /// What is stored for the outlet was moved there: start over from the store.
     pub(super) over: AtomicBool,
-    /// Channels that a reload moved away while something was under way here: to be brought home when it has ended.
-    pub(super) leaving: Mutex<Vec<Arc<str>>>,
+    /// Channels that moved away, of which something is here: to be brought home when what is under way has ended, and by nobody else before.
+    pub(super) leaving: Mutex<BTreeSet<Arc<str>>>,
     pub(super) falling: Falling,
     pub(super) orders: Mutex<Orders>,
     pub(super) state: Mutex<OutletState>,
@@ -79,6 +80,16 @@ impl Handle {
     pub(super) fn order(&self, change: impl FnOnce(&mut Orders)) {
         change(&mut lock(&self.orders));
         self.kicked.notify_one();
+    }
+
+    /// Something of that channel is here, and the channel has moved away.
+    pub(super) fn note_leaving(&self, name: &Arc<str>) {
+        lock(&self.leaving).insert(name.clone());
+    }
+
+    /// One of the channels to be brought home.
+    pub(super) fn next_leaving(&self) -> Option<Arc<str>> {
+        lock(&self.leaving).first().cloned()
     }
 
     pub(super) fn under_way(&self) -> usize {

@@ -50,15 +50,17 @@ impl Shared {
         }
     }
 
-    /// Whether something is under way on an outlet that the channel had by the plan of before. Then that outlet's runner brings the channel home when it
-    /// has ended: moved at once, a call whose answer is on its way would be recorded as unknown, and a message sent twice.
+    /// Whether something is under way on an outlet that the channel had by the plan of before, or by an earlier one. Then that outlet's runner brings
+    /// the channel home when it has ended: moved at once, a call whose answer is on its way would be recorded as unknown, and a message sent twice.
     pub(super) fn is_leaving(&self, before: &Plan, channel: &ChannelPlan) -> bool {
-        let mut leaving = false;
-        for name in std::iter::once(&*channel.name).chain(channel.was.iter().map(String::as_str)) {
+        let names = || std::iter::once(&*channel.name).chain(channel.was.iter().map(String::as_str));
+        let others: Vec<_> = lock(&self.handles).iter().filter(|(outlet, _)| **outlet != channel.outlet).map(|(_, handle)| handle.clone()).collect();
+        let mut leaving = others.iter().any(|handle| names().any(|name| lock(&handle.leaving).contains(name)));
+        for name in names() {
             let Some(old) = before.channel(name).filter(|old| old.outlet != channel.outlet) else { continue };
             let Some(handle) = lock(&self.handles).get(&old.outlet).cloned() else { continue };
             if handle.under_way() > 0 {
-                lock(&handle.leaving).push(old.name.clone());
+                handle.note_leaving(&old.name);
                 handle.kicked.notify_one();
                 leaving = true;
             }
@@ -74,7 +76,7 @@ impl Runner {
         if self.channel(name).is_some() || self.shared.home(name).is_none() {
             return false;
         }
-        self.strays.insert(name.clone());
+        self.handle.note_leaving(name);
         self.again = true;
         true
     }
@@ -109,14 +111,14 @@ impl Runner {
 
     /// Brings strays home; `false` when the store did not take it, and it is to be tried again.
     pub(super) async fn bring_strays(&mut self) -> bool {
-        while let Some(name) = self.strays.first().cloned() {
+        while let Some(name) = self.handle.next_leaving() {
             if let Some(home) = self.shared.home(&name)
                 && let Err(error) = self.shared.bring_home(&home).await
             {
                 self.shared.store_failed(&error);
                 return false;
             }
-            self.strays.remove(&name);
+            lock(&self.handle.leaving).remove(&name);
             self.brought = Some(self.shared.clock.instant());
         }
         true

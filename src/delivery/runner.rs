@@ -90,8 +90,6 @@ pub struct Runner {
     pub(super) last: i64,
     /// When a ready lane's channel may send; `None` when none may, whatever the time.
     pub(super) lanes_at: Option<Instant>,
-    /// Channels that moved away, of which something is here: to be brought home before the outlet is owned again.
-    pub(super) strays: BTreeSet<Arc<str>>,
     /// When strays were last brought home.
     pub(super) brought: Option<Instant>,
     pub(super) pacer: Pacer,
@@ -156,7 +154,6 @@ impl Runner {
             again: false,
             last: 0,
             lanes_at: None,
-            strays: BTreeSet::new(),
             brought: None,
             pacer: Pacer::new(&[]),
             paused_until: now,

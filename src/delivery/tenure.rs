@@ -34,9 +34,7 @@ impl Runner {
                 }
             }
         }
-        let leaving = std::mem::take(&mut *super::engine::lock(&self.handle.leaving));
-        if self.handle.over.swap(false, Ordering::AcqRel) || !leaving.is_empty() {
-            self.strays.extend(leaving);
+        if self.handle.over.swap(false, Ordering::AcqRel) || self.handle.next_leaving().is_some() {
             self.again = true;
         }
         if self.handle.hinted.swap(false, Ordering::AcqRel) {

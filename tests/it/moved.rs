@@ -128,6 +128,20 @@ async fn a_message_that_another_node_moved_here_is_found_and_finished() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_under_way_is_not_repeated_by_a_second_reload() {
+    let fake = Fake::start(Webhook::default()).await;
+    fake.faults.push(Fault::Delay(Duration::from_millis(2500)));
+    let app = TestApp::start(&routes(&fake, "ops", "/a", "")).await;
+    assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
+    asked(&fake, "/a").await;
+    for _ in 0..2 {
+        reload(&app, &routes(&fake, "ops", "/b", "")).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    once(&app, &fake, "/a").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_under_way_at_the_reload_is_heard_and_not_repeated() {
     let fake = Fake::start(Webhook::default()).await;
     fake.faults.push(Fault::Delay(Duration::from_millis(1500)));

@@ -28,8 +28,9 @@ pub struct Gates {
 
 impl Gates {
     /// Something happened after which the bound begins anew.
-    pub fn disturb(&self, now: Instant) {
-        *self.disturbed.lock().unwrap() = Some(now);
+    pub fn disturb(&self, at: Instant) {
+        let mut disturbed = self.disturbed.lock().unwrap();
+        *disturbed = Some(disturbed.map_or(at, |before| before.max(at)));
     }
 
     /// Looks for as long as it is not dropped.
