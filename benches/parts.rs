@@ -10,7 +10,7 @@ use watchfire::http::auth::{Auth, Credential, Kind, Scope};
 use watchfire::ingest::{self, Hint};
 use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey, Page, Size};
 use watchfire::store::{
-    Claim, DeliveryChange, Fence, Mode, NewDelivery, NewEvent, Settlement, SqliteOptions, SqliteStore, State, Store, TargetRecord,
+    DeliveryUpdate, Fence, LeaseRequest, Mode, NewDelivery, NewEvent, OutcomeBatch, SqliteOptions, SqliteStore, State, Store, Target,
 };
 use watchfire::template::Part;
 
@@ -132,7 +132,7 @@ fn new_event(n: usize, event: &Arc<Event>) -> NewEvent {
         channel: "ops".into(),
         outlet: OutletKey::new("log", "x"),
         lane_key: format!("lane-{n}"),
-        target: TargetRecord { template: "default".into(), alerts: vec![0, 1, 2], ..TargetRecord::default() },
+        target: Target { template: "default".into(), alerts: vec![0, 1, 2], ..Target::default() },
         mode: Mode::Queued,
         state: State::Waiting,
         rank: 2,
@@ -141,8 +141,8 @@ fn new_event(n: usize, event: &Arc<Event>) -> NewEvent {
         resolved: 0,
         born_at: 1_764_000_000_000,
         due_at: 1_764_000_000_000,
-        origin: None,
-        hop: 0,
+        fallback_of: None,
+        fallback_depth: 0,
         reason: None,
         report: None,
     };
@@ -185,8 +185,8 @@ fn settle(bencher: Bencher, together: usize) {
     let event = Arc::new(event(3));
     let outlet = new_event(0, &event).deliveries[0].outlet.clone();
     let now = 1_795_489_200_000;
-    let claim = Claim { outlet: outlet.clone(), node: "bench".into(), now, lease_until: now + 8000, window_start: now };
-    let epoch = runtime.block_on(store.own(claim)).expect("a claim").expect("the outlet").epoch;
+    let claim = LeaseRequest { outlet: outlet.clone(), node: "bench".into(), now, lease_until: now + 8000, window_start: now };
+    let epoch = runtime.block_on(store.claim_outlet(claim)).expect("a claim").expect("the outlet").epoch;
     let mut n = 0;
     bencher
         .counter(divan::counter::ItemsCount::new(together))
@@ -196,19 +196,19 @@ fn settle(bencher: Bencher, together: usize) {
             let accepted = runtime.block_on(futures_util::future::join_all(all));
             let placed = accepted.into_iter().flat_map(|done| done.expect("accepted").deliveries);
             placed
-                .map(|delivery| Settlement {
+                .map(|delivery| OutcomeBatch {
                     fence: Fence { outlet: outlet.clone(), epoch },
                     message: None,
                     attempt: None,
                     cells: Vec::new(),
-                    deliveries: vec![DeliveryChange {
+                    deliveries: vec![DeliveryUpdate {
                         id: delivery.id,
                         lane: delivery.lane,
                         state: State::Dropped,
                         tries: 1,
                         due_at: now,
                         reason: Some("measured".into()),
-                        detach: false,
+                        leave_message: false,
                     }],
                     children: Vec::new(),
                     outlet: None,
@@ -218,7 +218,7 @@ fn settle(bencher: Bencher, together: usize) {
                 .collect::<Vec<_>>()
         })
         .bench_local_values(|settlements| {
-            let all = settlements.into_iter().map(|settlement| store.settle(settlement));
+            let all = settlements.into_iter().map(|settlement| store.record_outcome(settlement));
             runtime.block_on(futures_util::future::join_all(all)).into_iter().for_each(|done| drop(done.expect("settled")));
         });
     runtime.block_on(store.close());

@@ -18,7 +18,7 @@ use crate::delivery::{Alarm, Clock, Engine, EngineOptions, cluster, keeper, rece
 use crate::http::door::{Certificates, Door};
 use crate::http::{self, HttpSettings};
 use crate::metrics::{Count, Metrics};
-use crate::store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store, Wait};
+use crate::store::{OpenProgress, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
 use crate::traces::Traces;
 use reload::Reloader;
 
@@ -117,7 +117,7 @@ impl App {
         let passed = options.socket.is_some().then(|| closed.clone());
         let mut door = Door::new(listener, certificates.clone(), closed)?;
         // Health is answered while the store cannot be opened, which may take long. Callers of the first moments wait: Grafana repeats nothing.
-        let wait = Wait::new();
+        let wait = OpenProgress::new();
         let meanwhile = async {
             tokio::time::sleep(PATIENCE).await;
             http::serve::serve(&mut door, http::waiting(wait.clone()), CancellationToken::new()).await;
@@ -126,7 +126,7 @@ impl App {
             store = open_store(&loaded.store, options.wait_for_store.then(|| wait.clone())) => store?,
             () = meanwhile => anyhow::bail!("the listener was closed"),
         };
-        let found = store.found().map(str::to_owned);
+        let found = store.damage_report().map(str::to_owned);
         let shared = matches!(loaded.store, StoreSettings::Postgres(_));
         let key = link_key(&loaded.store)?;
         if loaded.plan.link_key.is_empty() {
@@ -246,7 +246,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Opens the store; with `wait` it waits for another process to let go of the file, or for a database that is away.
-pub async fn open_store(settings: &StoreSettings, wait: Option<Wait>) -> Result<Arc<dyn Store>> {
+pub async fn open_store(settings: &StoreSettings, wait: Option<OpenProgress>) -> Result<Arc<dyn Store>> {
     match settings {
         StoreSettings::Sqlite(path) => {
             let options = SqliteOptions { wait, ..SqliteOptions::new(path) };

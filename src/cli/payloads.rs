@@ -11,7 +11,7 @@ use crate::delivery::{ChannelPlan, Composed, Plan};
 use crate::http::api::preview_target;
 use crate::ingest;
 use crate::model::{Event, Finding, Place};
-use crate::store::TargetRecord;
+use crate::store::Target;
 
 /// Renders the bodies and tells of each: a line, or what is wrong.
 pub fn render(loaded: &Loaded, folder: &Path, told: &mut dyn FnMut(Result<String, Box<Finding>>)) -> Result<()> {
@@ -73,7 +73,7 @@ fn one(loaded: &Loaded, file: &Path) -> Vec<Result<String, Box<Finding>>> {
         if done.iter().any(|(name, set)| **name == *channel.name && *set == template) {
             continue;
         }
-        let target = TargetRecord { template, alerts: (0..event.alerts.len() as u32).collect(), ..TargetRecord::default() };
+        let target = Target { template, alerts: (0..event.alerts.len() as u32).collect(), ..Target::default() };
         judge(channel, &preview_target(plan, channel, &event, target, now), |what, why| out.push(bad(codes::BODY_TEMPLATE, what, why)));
         others += 1;
     }

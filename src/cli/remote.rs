@@ -62,7 +62,7 @@ impl Remote {
             ),
             false => error,
         })?;
-        if let Some(found) = store.found() {
+        if let Some(found) = store.damage_report() {
             anstream::eprintln!("{found}");
         }
         Ok(Self::local(loaded, store))

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::ingest;
 use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, SenderKind, Status, hash_hex};
-use crate::store::{Accepted, Dedup, Mode, NewDelivery, NewEvent, State, StoreError, TargetRecord, Waiting};
+use crate::store::{Accepted, Dedup, Mode, NewDelivery, NewEvent, PendingDelivery, State, StoreError, Target};
 
 use super::engine::Engine;
 use super::intake::{Intake, title};
@@ -82,7 +82,7 @@ impl Engine {
             Routed::of(&event, &Intake { plan: &plan, at: now, mutes: &mutes, to })
         };
         let id = EventId::new();
-        let waiting: Vec<(OutletKey, Waiting)> = deliveries.iter().map(|d| (d.outlet.clone(), to_waiting(d, id, &event))).collect();
+        let waiting: Vec<(OutletKey, PendingDelivery)> = deliveries.iter().map(|d| (d.outlet.clone(), to_waiting(d, id, &event))).collect();
         for skipped in deliveries.iter().filter(|d| d.state == State::Skipped) {
             if let Some(channel) = plan.channel(&skipped.channel) {
                 self.shared.metrics.delivered(channel.platform.name, &channel.name, State::Skipped.as_str(), 1);
@@ -110,7 +110,7 @@ impl Engine {
         }
         if !own {
             // The sender keeps what would not outlive this process.
-            self.shared.store.ground()?;
+            self.shared.store.check_files()?;
         }
         Ok(accepted)
     }
@@ -118,7 +118,7 @@ impl Engine {
     /// Refuses what is new while the store is full of what still waits, or its files are not where they were.
     pub fn room(&self) -> Result<(), StoreError> {
         self.not_full()?;
-        self.shared.store.ground()
+        self.shared.store.check_files()
     }
 
     fn not_full(&self) -> Result<(), StoreError> {
@@ -143,7 +143,7 @@ impl Engine {
         tokio::time::timeout(COMMIT, self.shared.store.accept(new)).await.unwrap_or_else(|_| silent())
     }
 
-    fn hand_in(&self, waiting: Vec<(OutletKey, Waiting)>, accepted: &Accepted) {
+    fn hand_in(&self, waiting: Vec<(OutletKey, PendingDelivery)>, accepted: &Accepted) {
         let placed =
             waiting.into_iter().zip(&accepted.deliveries).filter(|((_, w), a)| w.id == a.id && !a.state.is_final()).map(|((_, mut w), a)| {
                 w.lane = a.lane;
@@ -183,19 +183,19 @@ impl Engine {
             title: title(&alerts),
             firing: alerts.len() as u32,
             resolved: 0,
-            target: TargetRecord {
+            target: Target {
                 alerts: (0..alerts.len() as u32).collect(),
                 only: to,
                 page: Some(Box::new(page)),
                 route: "direct call".into(),
-                ..TargetRecord::default()
+                ..Target::default()
             },
-            mode: Mode::Sync,
+            mode: Mode::Direct,
             state: State::Waiting,
             born_at: now,
             due_at: now,
-            origin: None,
-            hop: 0,
+            fallback_of: None,
+            fallback_depth: 0,
             reason: None,
             report: None,
         };
@@ -252,8 +252,8 @@ impl Routed {
 }
 
 /// The delivery as a runner takes it; lane and place come with the store's answer.
-pub(super) fn to_waiting(new: &NewDelivery, event_id: EventId, event: &Arc<Event>) -> Waiting {
-    Waiting {
+pub(super) fn to_waiting(new: &NewDelivery, event_id: EventId, event: &Arc<Event>) -> PendingDelivery {
+    PendingDelivery {
         id: new.id,
         event_id,
         // A large body stays on disk, where what sends it reads it.
@@ -271,8 +271,8 @@ pub(super) fn to_waiting(new: &NewDelivery, event_id: EventId, event: &Arc<Event
         born_at: new.born_at,
         due_at: new.due_at,
         tries: 0,
-        hop: new.hop,
-        origin: new.origin,
+        fallback_depth: new.fallback_depth,
+        fallback_of: new.fallback_of,
     }
 }
 

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use crate::channel::{CellResult, OnAmbiguous, SendContext};
 use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, Recipient, SendError};
 use crate::store::{
-    AcceptedDelivery, Cell, CellState, DeliveryChange, EndedAttempt, Fence, NewAttempt, SettledMessage, Settlement, State, StoreError, Waiting,
+    AcceptedDelivery, Cell, CellState, DeliveryUpdate, Fence, FinishedAttempt, MessageOutcome, NewAttempt, OutcomeBatch, PendingDelivery, State,
+    StoreError,
 };
 use crate::template::MessageKind;
 use crate::traces::Attempted;
@@ -33,7 +34,7 @@ pub struct Finished {
     /// The message, when it goes on.
     pub job: Option<Job>,
     /// Lanes to close: what was read, and what goes back.
-    pub lanes: Vec<(LaneId, Option<Read>, Vec<Waiting>)>,
+    pub lanes: Vec<(LaneId, Option<Read>, Vec<PendingDelivery>)>,
     /// Lanes that form the next messages by themselves (halves of a refused digest).
     pub split: Vec<(Arc<str>, Vec<LaneId>)>,
     /// Whether it gave its place among those being sent away when the platform had answered.
@@ -84,7 +85,7 @@ impl Step {
         let mut marked: Vec<LaneId> = Vec::new();
         let finished = self.step(job, &mut marked).await;
         if !marked.is_empty()
-            && let Err(error) = shared.store.end_lanes(&marked).await
+            && let Err(error) = shared.store.clear_lanes_started(&marked).await
         {
             tracing::warn!(%error, "the end of a message that was begun after a crash could not be recorded");
         }
@@ -157,7 +158,7 @@ impl Step {
     async fn compose(&self, job: &mut Job, alone: Option<Alone>) -> Option<Finished> {
         let now = self.shared.clock.now_ms();
         // What is read of a lane may hold deliveries that are not due: muted ones, or a head that waits for its next try.
-        let mut later: Vec<Waiting> = Vec::new();
+        let mut later: Vec<PendingDelivery> = Vec::new();
         if job.caller.is_none() {
             let mut blocked: Option<LaneId> = None;
             let members = std::mem::take(&mut job.members);
@@ -204,7 +205,7 @@ impl Step {
         job.pages = Arc::new(composed.pages);
         job.template = composed.template;
         if !later.is_empty() || !composed.silent.is_empty() {
-            let silent: Vec<DeliveryChange> = composed.silent.iter().filter_map(|(m, why)| Some(skipped(job.members.get(*m)?, why, now))).collect();
+            let silent: Vec<DeliveryUpdate> = composed.silent.iter().filter_map(|(m, why)| Some(skipped(job.members.get(*m)?, why, now))).collect();
             let gone: Vec<_> = silent.iter().map(|c| c.id).collect();
             job.members.retain(|m| !gone.contains(&m.id));
             if !silent.is_empty() && self.settle(self.settlement(silent)).await.is_err() {
@@ -226,13 +227,13 @@ impl Step {
     /// Stores what must be on disk before the first byte leaves (I5, I6).
     async fn before(&self, job: &mut Job, careful: bool, attempt: AttemptId, page: u16, to: &[Recipient]) -> Result<(), StoreError> {
         if !job.stored && (careful || job.cells.len() > 1) {
-            self.shared.store.form(self.fence.clone(), job.record(self.channel.platform.name)).await?;
+            self.shared.store.store_message(self.fence.clone(), job.record(self.channel.platform.name)).await?;
             job.stored = true;
         }
         if careful {
             let begun_at = self.shared.clock.now_ms();
             let new = NewAttempt { id: attempt, message: job.id, page, recipients: to.to_vec(), node: self.shared.node.to_string(), begun_at };
-            self.shared.store.begin(self.fence.clone(), new).await?;
+            self.shared.store.begin_attempt(self.fence.clone(), new).await?;
             job.begun = Some((attempt, page));
         }
         Ok(())
@@ -285,7 +286,7 @@ impl Step {
             let pairs = results.into_iter().filter_map(|(i, r)| Some((to.get(i)?.clone(), r)));
             caller.results.extend(pairs);
         }
-        let ended = EndedAttempt {
+        let ended = FinishedAttempt {
             id: attempt,
             page,
             node: self.shared.node.to_string(),
@@ -316,9 +317,9 @@ impl Step {
         let store = (!job.stored).then(|| job.record(self.channel.platform.name));
         let dissolved = outcome.next == Next::Dissolve;
         let receipts = super::receipts::awaited(&self.channel, &job.cells, page, &to, now);
-        let settlement = Settlement {
+        let settlement = OutcomeBatch {
             fence: self.fence.clone(),
-            message: Some(SettledMessage { id: job.id, store, done: done || dissolved, receipts }),
+            message: Some(MessageOutcome { id: job.id, store, done: done || dissolved, receipts }),
             attempt: Some(ended),
             cells: if job.stored { job.cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).cloned().collect() } else { Vec::new() },
             deliveries: std::mem::take(&mut outcome.deliveries),
@@ -413,7 +414,7 @@ impl Step {
             return all;
         }
         for member in job.members.iter().filter(|m| m.resolved > 0) {
-            match self.shared.store.followers(member.lane, member.lane_seq).await {
+            match self.shared.store.fallback_targets(member.lane, member.lane_seq).await {
                 Ok(channels) if !channels.is_empty() => all.push((member.id, channels)),
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, delivery = %member.id, "could not look up where this alert's firing fell back to"),
@@ -428,8 +429,8 @@ impl Step {
         let followers = Vec::new();
         let bench = Bench { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, followers: &followers };
         let outcome = bench.judge(&mut job, u16::MAX, &[], &[]);
-        let settlement = Settlement {
-            message: Some(SettledMessage { id: job.id, store: None, done: true, receipts: Vec::new() }),
+        let settlement = OutcomeBatch {
+            message: Some(MessageOutcome { id: job.id, store: None, done: true, receipts: Vec::new() }),
             cells: job.cells.iter().filter(|c| c.state == CellState::Unknown).cloned().collect(),
             children: outcome.children,
             ..self.settlement(outcome.deliveries)
@@ -456,7 +457,7 @@ impl Step {
                     StoreError::Fenced => "not sent: this node's lease on the outlet ran out before the first byte; it is not sent later".to_owned(),
                     _ => format!("not sent: the store could not record it ({error})"),
                 };
-                let change = DeliveryChange { state: State::Expired, reason: Some(reason), ..skipped(member, "", self.shared.clock.now_ms()) };
+                let change = DeliveryUpdate { state: State::Expired, reason: Some(reason), ..skipped(member, "", self.shared.clock.now_ms()) };
                 let _ = self.settle(self.unsent(&job, self.settlement(vec![change]))).await;
             }
             return self.close(&mut job, Vec::new(), fenced);
@@ -475,12 +476,12 @@ impl Step {
     }
 
     /// What is on disk of a message that is not sent at all ends with its delivery, so that nobody finds it open and sends it.
-    fn unsent(&self, job: &Job, settlement: Settlement) -> Settlement {
+    fn unsent(&self, job: &Job, settlement: OutcomeBatch) -> OutcomeBatch {
         if !job.stored {
             return settlement;
         }
         let now = settlement.now;
-        let ended = |(id, page): (AttemptId, u16)| EndedAttempt {
+        let ended = |(id, page): (AttemptId, u16)| FinishedAttempt {
             id,
             page,
             node: self.shared.node.to_string(),
@@ -490,8 +491,8 @@ impl Step {
             code: Some("not_sent".into()),
             answer: None,
         };
-        Settlement {
-            message: Some(SettledMessage { id: job.id, store: None, done: true, receipts: Vec::new() }),
+        OutcomeBatch {
+            message: Some(MessageOutcome { id: job.id, store: None, done: true, receipts: Vec::new() }),
             attempt: job.begun.map(ended),
             cells: job.cells.iter().map(|cell| Cell { state: CellState::Dead, ..cell.clone() }).collect(),
             ..settlement
@@ -507,7 +508,7 @@ impl Step {
     }
 
     /// Ends a message: its lanes close, `back` goes back to them, and a caller gets its answer.
-    fn close(&self, job: &mut Job, back: Vec<Waiting>, fenced: bool) -> Finished {
+    fn close(&self, job: &mut Job, back: Vec<PendingDelivery>, fenced: bool) -> Finished {
         if let Some(caller) = &mut job.caller
             && let Some(answer) = caller.answer.take()
             && let Some(member) = job.members.first()
@@ -526,7 +527,7 @@ impl Step {
         Finished { lanes, fenced, ..Finished::default() }
     }
 
-    fn close_lanes_without_members(&self, job: &mut Job, mut later: Vec<Waiting>) -> Finished {
+    fn close_lanes_without_members(&self, job: &mut Job, mut later: Vec<PendingDelivery>) -> Finished {
         let mut lanes = Vec::new();
         let members = &job.members;
         let gone = |lane: LaneId| !members.iter().any(|m| m.lane == lane);
@@ -539,8 +540,8 @@ impl Step {
         Finished { lanes, ..Finished::default() }
     }
 
-    fn settlement(&self, deliveries: Vec<DeliveryChange>) -> Settlement {
-        Settlement {
+    fn settlement(&self, deliveries: Vec<DeliveryUpdate>) -> OutcomeBatch {
+        OutcomeBatch {
             fence: self.fence.clone(),
             message: None,
             attempt: None,
@@ -554,7 +555,7 @@ impl Step {
     }
 
     /// Writes a settlement, for as long as it takes: an outcome that is not on disk would be sent again or lost.
-    async fn settle(&self, settlement: Settlement) -> Result<Vec<AcceptedDelivery>, StoreError> {
+    async fn settle(&self, settlement: OutcomeBatch) -> Result<Vec<AcceptedDelivery>, StoreError> {
         self.shared.settle(settlement).await
     }
 }
@@ -567,14 +568,14 @@ fn blame(error: &mut SendError) {
     }
 }
 
-fn skipped(member: &Waiting, why: &str, now: i64) -> DeliveryChange {
-    DeliveryChange {
+fn skipped(member: &PendingDelivery, why: &str, now: i64) -> DeliveryUpdate {
+    DeliveryUpdate {
         id: member.id,
         lane: member.lane,
         state: State::Skipped,
         tries: member.tries,
         due_at: now,
         reason: Some(why.to_owned()),
-        detach: false,
+        leave_message: false,
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{ErrorKind, OutletKey, Receipt, Recipient, SendError, hash_hex};
-use crate::store::{Beat, CellState, DeliveryDetail, NodeRow, State, StoreError, Waiting};
+use crate::store::{CellState, DeliveryDetail, NodeHeartbeat, NodeRow, PendingDelivery, State, StoreError};
 
 use super::alarm::Alarm;
 use super::engine::{Engine, Shared};
@@ -26,7 +26,7 @@ const ASK: Duration = Duration::from_millis(100);
 
 /// Beats until cancelled. During a stop it goes on renewing, so that what is under way can be finished.
 pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
-    let mut hints = engine.shared.store.hints();
+    let mut hints = engine.shared.store.subscribe();
     let mut supervision = Supervision::of("nodes", &engine.shared);
     while !supervision.run(beats(&engine, &mut hints, &cancel), "", &cancel).await {}
 }
@@ -66,7 +66,7 @@ async fn beats(engine: &Engine, hints: &mut Option<tokio::sync::mpsc::Receiver<O
 
 /// Says that this node goes: until then the others leave it its share of the outlets, and for as long as a lease lasts if it says nothing.
 async fn leave(engine: &Engine) -> bool {
-    let left = tokio::time::timeout(PATIENCE, engine.shared.store.leave(&engine.shared.node)).await;
+    let left = tokio::time::timeout(PATIENCE, engine.shared.store.deregister_node(&engine.shared.node)).await;
     left.is_ok_and(|left| left.is_ok())
 }
 
@@ -85,14 +85,14 @@ async fn beat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreError> {
     let mut nodes = Vec::new();
     if !left {
         let plan = shared.plan.load().hash.to_string();
-        let beat = Beat { node: node.clone(), plan, version: env!("CARGO_PKG_VERSION").into(), now, alive_until: until };
-        nodes = shared.store.beat(beat).await?;
+        let beat = NodeHeartbeat { node: node.clone(), plan, version: env!("CARGO_PKG_VERSION").into(), now, alive_until: until };
+        nodes = shared.store.node_heartbeat(beat).await?;
         let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
         engine.assign(&mine(&shared.plan.load().outlets(), &engine.outlets(), &names, &node));
         shared.set_leads(names.first() == Some(&node.as_str()));
     }
     let asked = shared.clock.instant();
-    let owned = shared.store.renew(&node, now, until).await?;
+    let owned = shared.store.renew_leases(&node, now, until).await?;
     engine.leases(&owned, asked + shared.lease - MARGIN, asked);
     if !left {
         engine.refresh_mutes().await?;
@@ -146,14 +146,14 @@ fn plans(engine: &Engine, nodes: &[NodeRow], differ: &mut bool) {
 }
 
 /// Waits for what the owner of the outlet makes of a direct call, and answers its caller.
-pub(super) fn await_call(shared: Arc<Shared>, member: Waiting, mut caller: Caller) {
+pub(super) fn await_call(shared: Arc<Shared>, member: PendingDelivery, mut caller: Caller) {
     let tracker = shared.tracker.clone();
     tracker.spawn(async move {
         // The owner gives up at the deadline; the second more lets its record commit.
         let end = caller.deadline + Duration::from_secs(1);
         let outcome = loop {
             tokio::time::sleep(ASK).await;
-            if let Ok(Some(detail)) = shared.store.show(member.id).await
+            if let Ok(Some(detail)) = shared.store.get_delivery(member.id).await
                 && detail.row.state.is_final()
             {
                 break told(&member, &detail);
@@ -171,7 +171,7 @@ pub(super) fn await_call(shared: Arc<Shared>, member: Waiting, mut caller: Calle
 }
 
 /// The platform's word for each recipient, as the owner recorded it.
-fn told(member: &Waiting, detail: &DeliveryDetail) -> DirectOutcome {
+fn told(member: &PendingDelivery, detail: &DeliveryDetail) -> DirectOutcome {
     let attempts = detail.message.iter().flat_map(|message| &message.attempts);
     let last = attempts.max_by_key(|attempt| attempt.begun_at);
     let answer = last.and_then(|attempt| attempt.answer.clone()).unwrap_or_default();

@@ -14,7 +14,7 @@ use super::told::{Known, Told};
 use crate::channel::card::Ping;
 use crate::ingest::lane_group;
 use crate::model::{Coverage, Event, Facts, Language, Mentions, MessageId, Page, Severity, humanize};
-use crate::store::Waiting;
+use crate::store::PendingDelivery;
 use crate::template::fit::{Part, fit};
 use crate::template::{self, Brief, Entry, EntryStatus, MessageKind, RenderError, ViewInput};
 
@@ -49,7 +49,7 @@ pub struct Draft<'a> {
     /// The message's identity.
     pub message: MessageId,
     /// The members: of one lane in its order, or of several lanes, most severe first.
-    pub members: &'a [Waiting],
+    pub members: &'a [PendingDelivery],
     /// Single, fold or digest.
     pub kind: MessageKind,
     /// Now.
@@ -221,7 +221,7 @@ impl Draft<'_> {
         self.plain.is_some() || self.unmentioned.is_some()
     }
 
-    fn told<'t>(&'t self, members: &[Waiting], none: &'t Told) -> &'t Told {
+    fn told<'t>(&'t self, members: &[PendingDelivery], none: &'t Told) -> &'t Told {
         members.first().and_then(|member| self.known.told.get(&member.lane)).unwrap_or(none)
     }
 
@@ -298,7 +298,7 @@ impl Draft<'_> {
                 format!("The sender left out {left_out} alerts; some of them may still fire")
             });
         }
-        if self.members.iter().any(|m| m.hop > 0) {
+        if self.members.iter().any(|m| m.fallback_depth > 0) {
             notes.push(if zh {
                 "备用通道：原通道未能送达".into()
             } else {
@@ -531,14 +531,14 @@ fn brief(entry: &Entry<'_>, plan: &Plan) -> Brief {
     }
 }
 
-fn column_brief(member: &Waiting) -> Brief {
+fn column_brief(member: &PendingDelivery) -> Brief {
     let status = if member.firing > 0 { EntryStatus::Firing } else { EntryStatus::Resolved };
     let count = if member.firing > 0 { member.firing } else { member.resolved } as usize;
     Brief { severity: Severity::from_rank(member.rank), status, title: member.title.chars().take(120).collect(), count: count.max(1), since: None }
 }
 
 /// Ranges of neighbouring members of one lane.
-fn lanes_of(members: &[Waiting]) -> impl Iterator<Item = Range<usize>> {
+fn lanes_of(members: &[PendingDelivery]) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     std::iter::from_fn(move || {
         let lane = members.get(start)?.lane;
@@ -558,7 +558,7 @@ fn counted_on_the_last(pages: Vec<(Page, Range<usize>)>, rest: impl FnOnce(&mut 
     pages
 }
 
-fn coverage(members: &[Waiting], folded: &Folded<'_>, range: Range<usize>) -> Vec<Coverage> {
+fn coverage(members: &[PendingDelivery], folded: &Folded<'_>, range: Range<usize>) -> Vec<Coverage> {
     let mut covers: Vec<Coverage> = Vec::new();
     for i in range {
         cover(&mut covers, members, folded.member[i], Some(folded.alert_index[i]), 0);
@@ -566,7 +566,7 @@ fn coverage(members: &[Waiting], folded: &Folded<'_>, range: Range<usize>) -> Ve
     covers
 }
 
-fn digest_coverage(members: &[Waiting], lines: &[Line<'_>], range: Range<usize>) -> Vec<Coverage> {
+fn digest_coverage(members: &[PendingDelivery], lines: &[Line<'_>], range: Range<usize>) -> Vec<Coverage> {
     let mut covers: Vec<Coverage> = Vec::new();
     for line in &lines[range] {
         let named = line.entry.is_some().then_some(line.index);
@@ -575,7 +575,7 @@ fn digest_coverage(members: &[Waiting], lines: &[Line<'_>], range: Range<usize>)
     covers
 }
 
-fn cover(covers: &mut Vec<Coverage>, members: &[Waiting], member: usize, named: Option<u32>, counted: u32) {
+fn cover(covers: &mut Vec<Coverage>, members: &[PendingDelivery], member: usize, named: Option<u32>, counted: u32) {
     let Some(delivery) = members.get(member).map(|m| m.id) else { return };
     let at = covers.iter().position(|c| c.delivery == delivery).unwrap_or_else(|| {
         covers.push(Coverage { delivery, named: Vec::new(), counted: 0 });

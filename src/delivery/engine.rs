@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::metrics::Metrics;
 use crate::model::OutletKey;
-use crate::store::{AcceptedDelivery, DeliveryChange, Settlement, State, Store, StoreError, Waiting};
+use crate::store::{AcceptedDelivery, DeliveryUpdate, OutcomeBatch, PendingDelivery, State, Store, StoreError};
 use crate::traces::Traces;
 
 use super::alarm::Alarm;
@@ -212,10 +212,10 @@ impl Shared {
     }
 
     /// Writes a settlement, for as long as it takes (I11).
-    pub(super) async fn settle(&self, settlement: Settlement) -> Result<Vec<AcceptedDelivery>, StoreError> {
+    pub(super) async fn settle(&self, settlement: OutcomeBatch) -> Result<Vec<AcceptedDelivery>, StoreError> {
         let mut wait = Duration::from_millis(100);
         loop {
-            match self.store.settle(settlement.clone()).await {
+            match self.store.record_outcome(settlement.clone()).await {
                 Ok(settled) => {
                     if !*self.store_ok.borrow() {
                         self.store_works();
@@ -251,22 +251,28 @@ impl Shared {
     }
 
     /// A direct call got no slot: recorded as expired, and its caller told.
-    pub(super) fn expire(self: &Arc<Self>, outlet: &OutletKey, epoch: i64, members: Vec<Waiting>, answer: Option<oneshot::Sender<DirectOutcome>>) {
+    pub(super) fn expire(
+        self: &Arc<Self>,
+        outlet: &OutletKey,
+        epoch: i64,
+        members: Vec<PendingDelivery>,
+        answer: Option<oneshot::Sender<DirectOutcome>>,
+    ) {
         let Some(member) = members.into_iter().next() else { return };
         let now = self.clock.now_ms();
-        let settlement = Settlement {
+        let settlement = OutcomeBatch {
             fence: crate::store::Fence { outlet: outlet.clone(), epoch },
             message: None,
             attempt: None,
             cells: Vec::new(),
-            deliveries: vec![DeliveryChange {
+            deliveries: vec![DeliveryUpdate {
                 id: member.id,
                 lane: member.lane,
                 state: State::Expired,
                 tries: 0,
                 due_at: now,
                 reason: Some("no slot within the call's deadline at the platform's pace; it is not sent later".into()),
-                detach: false,
+                leave_message: false,
             }],
             children: Vec::new(),
             outlet: None,
@@ -283,7 +289,7 @@ impl Shared {
     }
 
     /// One metric and one log line per outcome.
-    pub(super) fn report(&self, channel: &ChannelPlan, job: &Job, settlement: &Settlement, outcome: &Outcome) {
+    pub(super) fn report(&self, channel: &ChannelPlan, job: &Job, settlement: &OutcomeBatch, outcome: &Outcome) {
         let platform = channel.platform.name;
         if job.members.len() > 1 && outcome.next == Next::Done {
             self.metrics.merged(&channel.name, job.members.len() as u64);
@@ -478,7 +484,7 @@ impl Engine {
     }
 
     /// Hands deliveries that were just accepted, with their event, to their runners.
-    pub fn offer(&self, waiting: Vec<(OutletKey, Waiting)>) {
+    pub fn offer(&self, waiting: Vec<(OutletKey, PendingDelivery)>) {
         for (outlet, delivery) in waiting {
             let handle = lock(&self.shared.handles).get(&outlet).cloned();
             let Some(handle) = handle else { continue };
@@ -496,9 +502,9 @@ impl Engine {
         &self,
         outlet: &OutletKey,
         channel: Arc<str>,
-        member: Waiting,
+        member: PendingDelivery,
         caller: super::job::Caller,
-    ) -> Result<(), Waiting> {
+    ) -> Result<(), PendingDelivery> {
         let Some(handle) = lock(&self.shared.handles).get(outlet).cloned() else { return Err(member) };
         let deadline = caller.deadline;
         let command = Command::Call { channel, member: Box::new(member), caller };

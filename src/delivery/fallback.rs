@@ -78,7 +78,7 @@ impl Shared {
         };
         let to = MoveTo { channel: first.to_owned(), outlet: to.outlet.clone(), fallback: rest.to_vec() };
         loop {
-            let made = self.store.fall_back(channel, before, to.clone(), &reason, STEP, self.clock.now_ms()).await?;
+            let made = self.store.copy_to_fallback(channel, before, to.clone(), &reason, STEP, self.clock.now_ms()).await?;
             self.hand_over(&made);
             if made.len() < STEP {
                 return Ok(());

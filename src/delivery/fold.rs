@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::model::{Alert, Event, SeverityScale, Status};
-use crate::store::{State, Waiting};
+use crate::store::{PendingDelivery, State};
 use crate::template::{Entry, EntryStatus};
 
 use super::told::Told;
@@ -44,7 +44,7 @@ struct Seen<'a> {
 
 /// Folds members, which come in lane order and carry their events (those without one are left out). Of deferred members what still fires is shown, and
 /// the end of what was told before they were muted. What came and went under the mute is recorded, not sent.
-pub fn fold<'a>(members: &'a [Waiting], scale: &SeverityScale, told: &Told) -> Folded<'a> {
+pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, told: &Told) -> Folded<'a> {
     let mut seen: Vec<Option<Seen<'a>>> = Vec::new();
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut newest = None;
@@ -133,13 +133,13 @@ mod tests {
     use super::*;
     use crate::delivery::testing::{alert, event, waiting};
     use crate::model::DeliveryId;
-    use crate::store::{Past, PastDelivery};
+    use crate::store::{LaneHistory, PastDelivery};
 
     fn statuses(folded: &Folded<'_>) -> Vec<(String, EntryStatus)> {
         folded.entries.iter().map(|e| (e.alert.name().to_owned(), e.status)).collect()
     }
 
-    fn folded(members: &[Waiting], told: &Told) -> Vec<(String, EntryStatus)> {
+    fn folded(members: &[PendingDelivery], told: &Told) -> Vec<(String, EntryStatus)> {
         statuses(&fold(members, &SeverityScale::default(), told))
     }
 
@@ -147,7 +147,7 @@ mod tests {
         Alert { starts_at: jiff::Timestamp::from_second(second).ok(), ..alert(name, "critical", status) }
     }
 
-    fn muted(mut member: Waiting) -> Waiting {
+    fn muted(mut member: PendingDelivery) -> PendingDelivery {
         member.state = State::Deferred;
         member
     }
@@ -155,11 +155,11 @@ mod tests {
     fn sent(alerts: Vec<Alert>) -> Told {
         let all: Vec<u32> = (0..alerts.len() as u32).collect();
         let delivery = PastDelivery::of(DeliveryId::new(), State::Sent, &all, &event(alerts));
-        Told::of(&Past { deliveries: vec![delivery], complete: true }, &[])
+        Told::of(&LaneHistory { deliveries: vec![delivery], complete: true }, &[])
     }
 
     fn nothing() -> Told {
-        Told::of(&Past { deliveries: Vec::new(), complete: true }, &[])
+        Told::of(&LaneHistory { deliveries: Vec::new(), complete: true }, &[])
     }
 
     use EntryStatus::{CameAndWent, Firing, Resolved};
@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn one_alert_is_told_once_whatever_starts_are_named() {
-        let one = |alerts: Vec<Alert>| -> Vec<Waiting> { alerts.into_iter().enumerate().map(|(i, a)| waiting(i as i64 + 1, vec![a])).collect() };
+        let one =
+            |alerts: Vec<Alert>| -> Vec<PendingDelivery> { alerts.into_iter().enumerate().map(|(i, a)| waiting(i as i64 + 1, vec![a])).collect() };
         for (story, wanted) in [
             // The end names another start than the beginning, or none.
             (vec![at("a", Status::Firing, 1), at("a", Status::Resolved, 2)], CameAndWent),

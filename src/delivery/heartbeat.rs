@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::model::{Alert, Event, SenderKind, Status, format_duration, hash_hex};
-use crate::store::{HeartbeatChange, HeartbeatRow, StoreError};
+use crate::store::{HeartbeatRow, HeartbeatUpdate, StoreError};
 
 use super::clock::timestamp;
 use super::engine::Engine;
@@ -128,11 +128,11 @@ pub async fn round(engine: &Engine, watch: &mut Watch) -> Result<(), StoreError>
         return Ok(());
     }
     let now = shared.clock.instant();
-    watch.look(&plan.heartbeats, &shared.store.heartbeats(Vec::new()).await?, now);
+    watch.look(&plan.heartbeats, &shared.store.update_heartbeats(Vec::new()).await?, now);
     let heard = std::mem::take(&mut *shared.heard.names());
     if !heard.is_empty() {
-        let change = |(name, at): (&Arc<str>, &i64)| HeartbeatChange { name: name.to_string(), seen_at: Some(*at), silent_since: None };
-        match shared.store.heartbeats(heard.iter().map(change).collect()).await {
+        let change = |(name, at): (&Arc<str>, &i64)| HeartbeatUpdate { name: name.to_string(), seen_at: Some(*at), silent_since: None };
+        match shared.store.update_heartbeats(heard.iter().map(change).collect()).await {
             Ok(rows) => watch.look(&plan.heartbeats, &rows, now),
             Err(error) => {
                 let mut names = shared.heard.names();
@@ -173,8 +173,8 @@ async fn tell(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, watch: &m
         shared.metrics.alarm(ALERT);
     }
     known.silent_since = (news == News::Silent).then_some(now);
-    let change = HeartbeatChange { name: heartbeat.name.to_string(), seen_at: None, silent_since: Some(known.silent_since) };
-    shared.store.heartbeats(vec![change]).await.map(|_| ())
+    let change = HeartbeatUpdate { name: heartbeat.name.to_string(), seen_at: None, silent_since: Some(known.silent_since) };
+    shared.store.update_heartbeats(vec![change]).await.map(|_| ())
 }
 
 /// What is sent.

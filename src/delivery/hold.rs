@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::channel::Probe;
 use crate::model::DeliveryId;
-use crate::store::{Fence, OutletChange, Waiting};
+use crate::store::{Fence, OutletUpdate, PendingDelivery};
 
 use super::runner::Runner;
 
@@ -59,12 +59,12 @@ impl Refused {
     }
 
     /// Whether one of these was refused.
-    pub(super) fn any<'a>(&self, mut members: impl Iterator<Item = &'a Waiting>) -> bool {
+    pub(super) fn any<'a>(&self, mut members: impl Iterator<Item = &'a PendingDelivery>) -> bool {
         !self.0.is_empty() && members.any(|member| self.0.contains_key(&member.id))
     }
 
     /// Whether one of these was refused, and others have passed since.
-    pub(super) fn at_fault<'a>(&self, mut members: impl Iterator<Item = &'a Waiting>) -> bool {
+    pub(super) fn at_fault<'a>(&self, mut members: impl Iterator<Item = &'a PendingDelivery>) -> bool {
         !self.0.is_empty() && members.any(|member| self.0.get(&member.id) == Some(&true))
     }
 }
@@ -81,7 +81,7 @@ impl Runner {
     pub(super) fn released(&mut self) {
         if self.hold.take().is_some() {
             self.shared.outlet_released(&self.outlet);
-            self.write(OutletChange { held: Some(None), paused_until: None });
+            self.write(OutletUpdate { held: Some(None), paused_until: None });
         }
     }
 
@@ -119,10 +119,10 @@ impl Runner {
     }
 
     /// Writes pause or hold without an attempt. A write that fails is no loss: it is written again with the next one.
-    fn write(&self, change: OutletChange) {
+    fn write(&self, change: OutletUpdate) {
         let (shared, fence) = (self.shared.clone(), Fence { outlet: self.outlet.clone(), epoch: self.epoch });
         self.shared.tracker.spawn(async move {
-            if let Err(error) = shared.store.outlet(fence.clone(), change).await {
+            if let Err(error) = shared.store.set_outlet_state(fence.clone(), change).await {
                 tracing::warn!(outlet = %fence.outlet, %error, "could not record pause or hold");
             }
         });

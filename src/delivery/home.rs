@@ -26,13 +26,13 @@ impl Shared {
     pub(super) async fn bring_home(&self, channel: &ChannelPlan) -> Result<(), StoreError> {
         let mut moved = 0;
         for old in &channel.was {
-            let adopted = self.store.adopt(old, &channel.name, &channel.outlet).await?;
+            let adopted = self.store.rename_channel(old, &channel.name, &channel.outlet).await?;
             if adopted > 0 {
                 tracing::info!(from = %old, to = %channel.name, moved = adopted, "adopted the waiting deliveries of a renamed channel");
             }
             moved += adopted;
         }
-        moved += self.store.assign(&channel.name, &channel.outlet).await?;
+        moved += self.store.move_to_outlet(&channel.name, &channel.outlet).await?;
         if moved > 0 {
             self.start_over(&channel.outlet);
         }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::ingest::{lane_group, short_fingerprint};
 use crate::model::{Alert, DeliveryId, Event, Status, hash_hex};
 use crate::route::{Muted, Router};
-use crate::store::{BY_HAND, BY_INTERVAL, Mode, NewDelivery, Report, State, TargetRecord};
+use crate::store::{AlertReport, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, Mode, NewDelivery, State, Target};
 
 use super::plan::{ChannelPlan, Plan};
 
@@ -134,15 +134,15 @@ impl Intake<'_> {
             let when = muted.until.map_or_else(|| NO_END.to_owned(), |t| format!("until {t}"));
             // An end is looked at when the mute is over: that of something that was told before is told.
             if muted.drop && alert.status == Status::Firing {
-                return Fate::Skip { why: format!("{BY_INTERVAL}`{}` {when} (`muted: drop`)", muted.by).into() };
+                return Fate::Skip { why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when} (`muted: drop`)", muted.by).into() };
             }
             let until = until.unwrap_or_else(|| self.at.as_millisecond() + OPEN_END);
-            return Fate::Defer { until, why: format!("{BY_INTERVAL}`{}` {when}", muted.by) };
+            return Fate::Defer { until, why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when}", muted.by) };
         }
         if let Some(mute) = self.mutes.get(&*channel.name)
             && mute.until > self.at.as_millisecond()
         {
-            return Fate::Defer { until: mute.until, why: format!("{BY_HAND}{}", mute.reason) };
+            return Fate::Defer { until: mute.until, why: format!("{MANUAL_MUTE_PREFIX}{}", mute.reason) };
         }
         Fate::Send
     }
@@ -167,7 +167,7 @@ impl Intake<'_> {
             title: title(&shown),
             firing,
             resolved: shown.len() as u32 - firing,
-            target: TargetRecord {
+            target: Target {
                 template: template.unwrap_or_default().to_owned(),
                 mentions: node.and_then(|node| node.mentions.as_deref().cloned()),
                 alerts,
@@ -180,8 +180,8 @@ impl Intake<'_> {
             state,
             born_at: now,
             due_at,
-            origin: None,
-            hop: 0,
+            fallback_of: None,
+            fallback_depth: 0,
             reason,
             report: None,
         }
@@ -189,11 +189,11 @@ impl Intake<'_> {
 }
 
 /// What the event says of each lane's alerts. Alerts of one lane may have come apart by their routes; each of its deliveries bears the whole.
-fn reports<'a>(event: &Event, bins: &[(Bin<'a>, &ChannelPlan, Vec<u32>)]) -> HashMap<(&'a str, &'a str), Report> {
+fn reports<'a>(event: &Event, bins: &[(Bin<'a>, &ChannelPlan, Vec<u32>)]) -> HashMap<(&'a str, &'a str), AlertReport> {
     let whole = event.is_whole();
-    let mut reports: HashMap<(&str, &str), Report> = HashMap::new();
+    let mut reports: HashMap<(&str, &str), AlertReport> = HashMap::new();
     for (bin, _, alerts) in bins {
-        let report = reports.entry((bin.channel, bin.group)).or_insert_with(|| Report { whole, ..Report::default() });
+        let report = reports.entry((bin.channel, bin.group)).or_insert_with(|| AlertReport { whole, ..AlertReport::default() });
         for alert in alerts.iter().filter_map(|i| event.alerts.get(*i as usize)) {
             let id = short_fingerprint(&alert.fingerprint);
             if alert.status == Status::Firing { report.fires.push(id) } else { report.ends.push(id) }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::model::{AttemptId, DeliveryId, LaneId, MessageId, Page, Receipt, Recipient, SendError};
-use crate::store::{Cell, CellState, NewMessage, OpenMessage, Waiting};
+use crate::store::{Cell, CellState, NewMessage, OpenMessage, PendingDelivery};
 use crate::template::MessageKind;
 
 use super::lanes::{Budget, Read, Share, Taken, page_weight, weight_of};
@@ -58,7 +58,7 @@ pub struct Job {
     /// When it was formed, Unix milliseconds.
     pub formed_at: i64,
     /// Its members.
-    pub members: Vec<Waiting>,
+    pub members: Vec<PendingDelivery>,
     /// The lanes it keeps open, with what is to be read of each first.
     pub lanes: Vec<Taken>,
     /// What reading found.
@@ -66,13 +66,13 @@ pub struct Job {
     /// Deliveries that were read and may not be due yet.
     pub unjudged: HashSet<DeliveryId>,
     /// Lanes that turned out to have no part in it, to be closed with the next step.
-    pub closing: Vec<(LaneId, Option<Read>, Vec<Waiting>)>,
+    pub closing: Vec<(LaneId, Option<Read>, Vec<PendingDelivery>)>,
     /// The process died too often at it: only what its deliveries' columns say is sent.
     pub short: bool,
     /// Contexts of the traces of members whose large bodies went back to disk.
     pub kept_traces: Vec<String>,
     /// Deliveries of its lanes that were taken and wait for a later message: they go back when this one is done.
-    pub back: Vec<Waiting>,
+    pub back: Vec<PendingDelivery>,
     /// Its pages; empty until it is composed.
     pub pages: Arc<Vec<Page>>,
     /// Its cells.
@@ -175,7 +175,7 @@ impl Job {
     }
 
     /// A direct call.
-    pub fn of_call(channel: Arc<str>, member: Waiting, caller: Caller, now: Instant, now_ms: i64) -> Self {
+    pub fn of_call(channel: Arc<str>, member: PendingDelivery, caller: Caller, now: Instant, now_ms: i64) -> Self {
         Self { members: vec![member], caller: Some(caller), ..Self::of_lanes(channel, MessageKind::Single, Vec::new(), now, now_ms) }
     }
 

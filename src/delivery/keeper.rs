@@ -61,7 +61,7 @@ async fn rounds(engine: &Engine, alarms: &mut mpsc::Receiver<Alarm>, cancel: &Ca
                 if let Err(error) = engine.look_for_stalls(&mut stalls).await {
                     engine.shared.store_failed(&error);
                 }
-                let works = engine.shared.store.check().await;
+                let works = engine.shared.store.check_writable().await;
                 engine.shared.store_checked(&works);
                 // Full is not broken: outcomes can be stored, so sending goes on; only the door is closed.
                 let works = works.and_then(|()| engine.room());

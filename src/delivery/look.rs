@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::model::MessageId;
-use crate::store::Sought;
+use crate::store::LaneQuery;
 
 use super::lanes::{AHEAD, FEW_LANES, MAX_LANES};
 use super::runner::{CALLED, LOOK_AGAIN, LOOK_AGAIN_SHARED, LoadResult, REFILL, Runner};
@@ -42,10 +42,10 @@ impl Runner {
         let mut except = self.lanes.known(now);
         except.extend(self.called.keys());
         let muted = mutes.into_iter().map(|(name, _)| name.to_string()).collect();
-        let sought = Sought { due_by: now_ms + AHEAD.as_millis() as i64, except, muted, limit };
+        let sought = LaneQuery { due_by: now_ms + AHEAD.as_millis() as i64, except, muted, limit };
         self.loading.spawn(async move {
             let open = if regular { Some(shared.store.open_messages(&outlet).await?) } else { None };
-            Ok((shared.store.lanes_ready(&outlet, sought).await?, limit, open))
+            Ok((shared.store.ready_lanes(&outlet, sought).await?, limit, open))
         });
     }
 

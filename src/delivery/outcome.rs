@@ -2,7 +2,7 @@
 
 use crate::channel::{CellResult, OnAmbiguous};
 use crate::model::{DeliveryId, ErrorKind, Receipt, Recipient, SendError};
-use crate::store::{CellState, Child, DeliveryChange, NewDelivery, OutletChange, State, Waiting};
+use crate::store::{CellState, DeliveryUpdate, FallbackChild, NewDelivery, OutletUpdate, PendingDelivery, State};
 use crate::template::MessageKind;
 
 use super::job::Job;
@@ -46,11 +46,11 @@ pub struct Outcome {
     /// What happens next.
     pub next: Next,
     /// How deliveries change.
-    pub deliveries: Vec<DeliveryChange>,
+    pub deliveries: Vec<DeliveryUpdate>,
     /// Fallback children.
-    pub children: Vec<Child>,
+    pub children: Vec<FallbackChild>,
     /// Pause and hold.
-    pub outlet: Option<OutletChange>,
+    pub outlet: Option<OutletUpdate>,
     /// The attempt's kind for the record: `ok`, an error kind, or `partial`.
     pub kind: &'static str,
     /// The platform's code.
@@ -80,7 +80,7 @@ impl Bench<'_> {
     pub fn judge(&self, job: &mut Job, page: u16, to: &[Recipient], results: &[CellResult]) -> Outcome {
         let sync = job.caller.is_some();
         let (tries, born_at) = (job.tries() + 1, job.born_at());
-        let mut outlet: Option<OutletChange> = None;
+        let mut outlet: Option<OutletUpdate> = None;
         let mut reasons: Vec<(Recipient, String)> = Vec::new();
         let mut never_left = true;
         for (ix, recipient) in to.iter().enumerate() {
@@ -225,7 +225,7 @@ impl Bench<'_> {
         for member in &job.members {
             outcome
                 .deliveries
-                .push(DeliveryChange { tries: member.tries.max(tries), ..change(member, state, tries, self.now, reason.as_deref(), false) });
+                .push(DeliveryUpdate { tries: member.tries.max(tries), ..change(member, state, tries, self.now, reason.as_deref(), false) });
             if state == State::Sent {
                 for (_, channels) in self.followers.iter().filter(|(id, _)| *id == member.id) {
                     outcome.children.extend(channels.iter().filter_map(|name| self.child(member, name, Vec::new(), true)));
@@ -239,7 +239,7 @@ impl Bench<'_> {
     }
 
     /// The delivery that carries a member's alerts on another channel; only what is resolved, when it follows an earlier fallback.
-    pub(super) fn child(&self, member: &Waiting, name: &str, rest: Vec<String>, resolved_only: bool) -> Option<Child> {
+    pub(super) fn child(&self, member: &PendingDelivery, name: &str, rest: Vec<String>, resolved_only: bool) -> Option<FallbackChild> {
         let channel = self.plan.channel(name)?;
         let event = member.event.as_deref();
         let mut target = member.target.clone();
@@ -254,13 +254,13 @@ impl Bench<'_> {
             return None;
         }
         let skipped = channel.disabled;
-        Some(Child {
+        Some(FallbackChild {
             event: member.event_id,
             delivery: NewDelivery {
                 id: DeliveryId::new(),
                 channel: name.to_owned(),
                 outlet: channel.outlet.clone(),
-                lane_key: format!("{}{}", crate::store::FALLBACK_LANE, member.lane.0),
+                lane_key: format!("{}{}", crate::store::FALLBACK_LANE_PREFIX, member.lane.0),
                 mode: crate::store::Mode::Queued,
                 state: if skipped { State::Skipped } else { State::Waiting },
                 rank: member.rank,
@@ -269,8 +269,8 @@ impl Bench<'_> {
                 resolved: member.resolved,
                 born_at: member.born_at,
                 due_at: self.now,
-                origin: Some(member.id),
-                hop: member.hop + 1,
+                fallback_of: Some(member.id),
+                fallback_depth: member.fallback_depth + 1,
                 reason: Some(if skipped {
                     "the fallback channel is disabled".into()
                 } else if resolved_only {
@@ -285,8 +285,8 @@ impl Bench<'_> {
     }
 }
 
-fn change(member: &Waiting, state: State, tries: u32, due_at: i64, reason: Option<&str>, detach: bool) -> DeliveryChange {
-    DeliveryChange { id: member.id, lane: member.lane, state, tries, due_at, reason: reason.map(str::to_owned), detach }
+fn change(member: &PendingDelivery, state: State, tries: u32, due_at: i64, reason: Option<&str>, leave_message: bool) -> DeliveryUpdate {
+    DeliveryUpdate { id: member.id, lane: member.lane, state, tries, due_at, reason: reason.map(str::to_owned), leave_message }
 }
 
 /// One line of the attempt's record over all its recipients.

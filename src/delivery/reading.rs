@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::{Event, EventId, LaneId};
-use crate::store::{State, StoreError, Waiting};
+use crate::store::{PendingDelivery, State, StoreError};
 use crate::template::MessageKind;
 
 use super::attempt::{READ, Step};
@@ -31,12 +31,12 @@ impl Step {
         for taken in &mut job.lanes {
             let Some(after) = taken.read_after.take() else { continue };
             let due_by = self.shared.clock.now_ms() + SOON;
-            let mut found = store.waiting(taken.lane, after, READ, if digest { 0 } else { LARGE }, due_by).await?;
+            let mut found = store.pending(taken.lane, after, READ, if digest { 0 } else { LARGE }, due_by).await?;
             let to = found.last().map_or(after, |w| w.lane_seq);
             job.reads.push(Read { lane: taken.lane, to, more: found.len() == READ });
             if found.iter().any(|w| w.state == State::Deferred && w.firing > 0) {
                 // What resolved goes with what fired, though its own mute may end later: else the firing would be told and its end only recorded.
-                let all = store.waiting(taken.lane, after, READ, 0, i64::MAX).await?;
+                let all = store.pending(taken.lane, after, READ, 0, i64::MAX).await?;
                 found.extend(all.into_iter().filter(|w| w.state == State::Deferred && w.firing == 0 && w.due_at > due_by && w.due_at > w.born_at));
             }
             job.unjudged.extend(found.iter().map(|w| w.id));
@@ -66,7 +66,7 @@ impl Step {
     /// Reads the pages that were left to the store.
     pub(super) async fn fetch_pages(&self, job: &mut Job) -> Result<(), StoreError> {
         let gone = || StoreError::Invalid(format!("message {} is not stored any more", job.id));
-        let stored = self.shared.store.message(job.id).await?.ok_or_else(gone)?;
+        let stored = self.shared.store.get_message(job.id).await?.ok_or_else(gone)?;
         job.pages = Arc::new(stored.pages);
         job.pages_stored = false;
         job.weigh(&self.shared.budget);
@@ -80,7 +80,7 @@ impl Step {
         }
         let mut lanes: Vec<LaneId> = job.members.iter().map(|member| member.lane).collect();
         lanes.dedup();
-        let begun = self.shared.store.begin_lanes(&lanes).await?;
+        let begun = self.shared.store.mark_lanes_started(&lanes).await?;
         *marked = lanes;
         if begun > DEATHS {
             let delivery = job.members.first().map(|member| member.id.to_string());
@@ -95,7 +95,7 @@ impl Step {
     pub(super) async fn load(&self, job: &mut Job, back: bool) -> Result<Option<Alone>, StoreError> {
         let digest = job.kind == MessageKind::Digest;
         let mut ids: Vec<EventId> = Vec::new();
-        let wanted = |m: &&Waiting| m.event.is_none() && (!digest || m.rank <= NAMED_RANK) && !job.short;
+        let wanted = |m: &&PendingDelivery| m.event.is_none() && (!digest || m.rank <= NAMED_RANK) && !job.short;
         for member in job.members.iter().filter(wanted).take(if digest { NAMED } else { usize::MAX }) {
             if ids.last() != Some(&member.event_id) {
                 ids.push(member.event_id);
@@ -128,7 +128,7 @@ impl Step {
         if ids.is_empty() {
             return Ok(0);
         }
-        let bodies = self.shared.store.events(ids, bytes).await?;
+        let bodies = self.shared.store.load_events(ids, bytes).await?;
         let found: HashMap<EventId, Arc<Event>> = bodies.events.into_iter().map(|e| (e.id, e.event)).collect();
         for member in job.members.iter_mut().filter(|m| m.event.is_none()) {
             member.event = found.get(&member.event_id).cloned();

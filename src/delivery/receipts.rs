@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Ask, Called, FinalWord, Sent};
 use crate::model::{ErrorKind, OutletKey, Recipient, SendError, Word, format_duration};
-use crate::store::{Cell, CellState, Child, HeardReceipt, NewReceipt, ReceiptNews, ReceiptRow, ReceiptState, StoreError};
+use crate::store::{Cell, CellState, FallbackChild, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, StoreError};
 
 use super::alarm::Alarm;
 use super::clock::timestamp;
@@ -96,7 +96,7 @@ async fn one_round(shared: &Shared) -> Result<(), StoreError> {
     let plan = shared.plan.load_full();
     let now = shared.clock.now_ms();
     let mut by_outlet: BTreeMap<OutletKey, Vec<(Arc<ChannelPlan>, ReceiptRow)>> = BTreeMap::new();
-    for row in shared.store.receipts_due(now, MOST).await? {
+    for row in shared.store.due_receipts(now, MOST).await? {
         match plan.channel(&row.channel) {
             Some(channel) => by_outlet.entry(channel.outlet.clone()).or_default().push((channel.clone(), row)),
             None => later(shared, &row, now + GONE.as_millis() as i64, "the channel that sent it is not configured any more").await?,
@@ -156,11 +156,11 @@ async fn question(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> R
 async fn later(shared: &Shared, row: &ReceiptRow, due: i64, why: &str) -> Result<(), StoreError> {
     let now = shared.clock.now_ms();
     if now < row.until {
-        return write(shared, row, ReceiptNews::Later { due_at: due }, Vec::new(), now).await.map(|_| ());
+        return write(shared, row, ReceiptChange::Later { due_at: due }, Vec::new(), now).await.map(|_| ());
     }
     let within = format_duration(Duration::from_millis(row.until.saturating_sub(row.sent_at).max(0) as u64));
     let detail = format!("nothing was heard of it within {within}: {why}");
-    let news = ReceiptNews::Final { state: ReceiptState::Unheard, code: None, detail: detail.clone() };
+    let news = ReceiptChange::Final { state: ReceiptState::Unheard, code: None, detail: detail.clone() };
     if write(shared, row, news, Vec::new(), now).await?.is_some() {
         count(shared, row, ReceiptState::Unheard);
         tracing::warn!(channel = row.channel, message_id = %row.message, to = row.recipient.masked(), detail, "the last word of the vendor was not heard");
@@ -181,7 +181,7 @@ async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &Rec
             detail = format!("{detail}; no fallback: {instead}");
         }
     }
-    let news = ReceiptNews::Final { state, code: Some(word.code.clone()), detail: detail.clone() };
+    let news = ReceiptChange::Final { state, code: Some(word.code.clone()), detail: detail.clone() };
     let Some(made) = write(shared, row, news, children, now).await? else { return Ok(()) };
     count(shared, row, state);
     let (to, code) = (row.recipient.masked(), word.code.as_str());
@@ -208,7 +208,7 @@ impl Engine {
     /// Takes in what a platform said about something that it took from this channel.
     pub async fn called_back(&self, channel: &ChannelPlan, called: &Called) -> Result<Taken, StoreError> {
         let shared = &self.shared;
-        let Some(row) = shared.store.receipt_of(&channel.name, &called.platform_id).await? else { return Ok(Taken::NotAwaited) };
+        let Some(row) = shared.store.find_receipt(&channel.name, &called.platform_id).await? else { return Ok(Taken::NotAwaited) };
         if called.recipient.as_deref().is_some_and(|end| !row.recipient.ends_with(end)) {
             return Ok(Taken::NotAwaited);
         }
@@ -227,11 +227,11 @@ async fn fallbacks(
     row: &ReceiptRow,
     word: &Word,
     now: i64,
-) -> Result<(Vec<Child>, Option<&'static str>), StoreError> {
+) -> Result<(Vec<FallbackChild>, Option<&'static str>), StoreError> {
     let bench = Bench { plan, channel, now, jitter: 0.0, followers: &[] };
     let mut children = Vec::new();
     let mut instead = Some("it carries no alert any more");
-    for carried in shared.store.carried(row.message).await? {
+    for carried in shared.store.sent_deliveries(row.message).await? {
         let delivery = &carried.delivery;
         let old = now.saturating_sub(delivery.born_at) >= channel.max_age.as_millis() as i64;
         instead = match delivery.target.fallback.split_first() {
@@ -257,11 +257,11 @@ async fn fallbacks(
 async fn write(
     shared: &Shared,
     row: &ReceiptRow,
-    news: ReceiptNews,
-    children: Vec<Child>,
+    news: ReceiptChange,
+    children: Vec<FallbackChild>,
     now: i64,
 ) -> Result<Option<Vec<crate::store::AcceptedDelivery>>, StoreError> {
-    shared.store.hear(HeardReceipt { message: row.message, page: row.page, recipient: row.recipient.clone(), news, children, now }).await
+    shared.store.update_receipt(ReceiptUpdate { message: row.message, page: row.page, recipient: row.recipient.clone(), news, children, now }).await
 }
 
 fn count(shared: &Shared, row: &ReceiptRow, state: ReceiptState) {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::channel::{Counted, Probe};
 use crate::model::{ErrorKind, LaneId, MessageId, OutletKey};
-use crate::store::{Claim, Fence, LaneHead, Mode, Owned, StoreError, Waiting};
+use crate::store::{Fence, LaneSummary, LeaseRequest, Mode, OutletSnapshot, PendingDelivery, StoreError};
 use crate::template::MessageKind;
 
 use super::attempt::{Finished, READ, Step};
@@ -45,11 +45,11 @@ const MANY: usize = 64;
 #[derive(Debug)]
 pub enum Command {
     /// A delivery that was just accepted, with its share of the budget of memory.
-    Offer(Box<Waiting>, Share),
+    Offer(Box<PendingDelivery>, Share),
     /// Something was accepted for a lane; its delivery is on disk.
     Poke { lane: LaneId, channel: Arc<str>, rank: i64, born_at: i64 },
     /// A direct call.
-    Call { channel: Arc<str>, member: Box<Waiting>, caller: Caller },
+    Call { channel: Arc<str>, member: Box<PendingDelivery>, caller: Caller },
     /// The plan changed: limits may have, and a held outlet is tried at once.
     Reload,
     /// Lanes were moved, dropped or adopted, or a mute began or ended: what is in memory may be stale.
@@ -102,7 +102,7 @@ pub struct Runner {
     answered: Arc<AtomicUsize>,
     pub(super) probes: JoinSet<Probe>,
     pub(super) loading: JoinSet<LoadResult>,
-    pub(super) found: JoinSet<Vec<Waiting>>,
+    pub(super) found: JoinSet<Vec<PendingDelivery>>,
     /// Look at the store then, whatever else happens.
     pub(super) look_at: Instant,
     /// Look again from then on if memory runs low.
@@ -119,7 +119,7 @@ pub(super) struct Running {
 }
 
 /// Lanes, how many were asked for, and the open messages if this was a look for its own sake.
-pub(super) type LoadResult = Result<(Vec<LaneHead>, usize, Option<Vec<MessageId>>), StoreError>;
+pub(super) type LoadResult = Result<(Vec<LaneSummary>, usize, Option<Vec<MessageId>>), StoreError>;
 
 impl Runner {
     /// A runner for `outlet`; [`Runner::run`] claims it first.
@@ -241,14 +241,14 @@ impl Runner {
         let limits = self.limits();
         let pacer = Pacer::new(&limits);
         self.concurrency = self.own_concurrency().min(pacer.at_once());
-        let claim = Claim {
+        let claim = LeaseRequest {
             outlet: self.outlet.clone(),
             node: self.shared.node.to_string(),
             now: now_ms,
             lease_until: now_ms + self.shared.lease.as_millis() as i64,
             window_start: now_ms - pacer.longest().as_millis() as i64,
         };
-        let owned = match self.shared.store.own(claim).await {
+        let owned = match self.shared.store.claim_outlet(claim).await {
             Ok(Some(owned)) => owned,
             Ok(None) => return false,
             Err(error) => {
@@ -266,7 +266,7 @@ impl Runner {
         }
         self.ended.clear();
         for open in owned.open {
-            if open.members.iter().all(|member| member.mode == Mode::Sync) {
+            if open.members.iter().all(|member| member.mode == Mode::Direct) {
                 self.ended.insert(open.id);
                 self.end_call(open);
                 continue;
@@ -286,7 +286,7 @@ impl Runner {
     }
 
     /// Pace, pause and hold as the store has them.
-    fn restore(&mut self, owned: &Owned, now: Instant, now_ms: i64) {
+    fn restore(&mut self, owned: &OutletSnapshot, now: Instant, now_ms: i64) {
         // What a crash cut off may have reached the platform without a record: as many as can have been under way count as sent now.
         let unseen = if self.pacer.is_off() || owned.released { 0 } else { self.concurrency };
         let ages = owned.sends.iter().map(|at| Duration::from_millis((now_ms - at).max(0) as u64));

@@ -14,7 +14,7 @@ use super::plan::{ChannelPlan, Plan};
 use super::told::Known;
 use crate::channel::Counted;
 use crate::model::{Event, EventId, LaneId, MessageId, OutletKey};
-use crate::store::{State, Waiting};
+use crate::store::{PendingDelivery, State};
 use crate::template::MessageKind;
 
 /// How long a send is taken to last.
@@ -50,7 +50,7 @@ pub struct Forecast {
 struct Arrival {
     at: Duration,
     lane: LaneId,
-    member: Waiting,
+    member: PendingDelivery,
 }
 
 /// Forecasts for these events, which arrive at these times after `now`; only for `only`, when it is named.
@@ -150,7 +150,7 @@ fn send(
         (_, 1) => MessageKind::Single,
         _ => MessageKind::Fold,
     };
-    let members: Vec<Waiting> = taken.iter().map(|arrival| arrival.member.clone()).collect();
+    let members: Vec<PendingDelivery> = taken.iter().map(|arrival| arrival.member.clone()).collect();
     let counted: Counted = channel.driver.counted(&channel.recipients);
     let composed = Draft {
         plan,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::model::{OutletKey, format_duration};
-use crate::store::{DueRow, StoreError};
+use crate::store::{OverdueRow, StoreError};
 
 use super::engine::{Engine, OutletState};
 
@@ -30,7 +30,7 @@ struct Leases(BTreeMap<OutletKey, (i64, Instant)>);
 
 impl Leases {
     /// Takes note of the leases of now, and forgets the others.
-    fn note(&mut self, due: &[DueRow], now: Instant) {
+    fn note(&mut self, due: &[OverdueRow], now: Instant) {
         let before = std::mem::take(&mut self.0);
         for row in due {
             let known = before.get(&row.outlet).filter(|(until, _)| *until == row.leased_until);
@@ -49,7 +49,7 @@ impl Engine {
     pub async fn look_for_stalls(&self, stalls: &mut Stalls) -> Result<(), StoreError> {
         let shared = &self.shared;
         let (now, now_ms) = (shared.clock.instant(), shared.clock.now_ms());
-        let due = shared.store.due(now_ms - BOUND.as_millis() as i64).await?;
+        let due = shared.store.overdue(now_ms - BOUND.as_millis() as i64).await?;
         stalls.leases.note(&due, now);
         let plan = shared.plan.load_full();
         let mut seen = BTreeMap::new();
@@ -88,7 +88,7 @@ impl Engine {
         Ok(())
     }
 
-    fn stall(&self, row: &DueRow, state: &OutletState, leases: &Leases, now: Instant) -> Option<String> {
+    fn stall(&self, row: &OverdueRow, state: &OutletState, leases: &Leases, now: Instant) -> Option<String> {
         let long = |at: Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) > BOUND);
         if self.shared.leased() && !state.owned {
             // Another node owns it and judges for itself, or nobody does.
@@ -106,8 +106,8 @@ impl Engine {
 mod tests {
     use super::*;
 
-    fn due(outlet: &str, leased_until: i64) -> DueRow {
-        DueRow { channel: outlet.into(), outlet: OutletKey::new("log", outlet), count: 1, since: 0, leased_until }
+    fn due(outlet: &str, leased_until: i64) -> OverdueRow {
+        OverdueRow { channel: outlet.into(), outlet: OutletKey::new("log", outlet), count: 1, since: 0, leased_until }
     }
 
     /// A node whose clock goes an hour ahead of the database's, or behind it, sees the same: only a lease that nobody renews stands.

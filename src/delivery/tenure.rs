@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{Cell, CellState, DeliveryChange, Fence, LaneHead, OpenMessage, SettledMessage, Settlement, State, Waiting};
+use crate::store::{Cell, CellState, DeliveryUpdate, Fence, LaneSummary, MessageOutcome, OpenMessage, OutcomeBatch, PendingDelivery, State};
 
 use super::accept::CALL_DEADLINE;
 use super::cluster;
@@ -99,7 +99,7 @@ impl Runner {
         }
         self.epoch = 0;
         let fence = Fence { outlet: self.outlet.clone(), epoch: self.last };
-        match self.shared.store.release(fence).await {
+        match self.shared.store.release_outlet(fence).await {
             Ok(()) => {
                 self.last = 0;
                 self.claimed_at = self.shared.clock.instant();
@@ -114,7 +114,7 @@ impl Runner {
     }
 
     /// A direct call: run here if the outlet is owned, else awaited while its owner runs it.
-    pub(super) fn call(&mut self, channel: Arc<str>, member: Waiting, caller: Caller) {
+    pub(super) fn call(&mut self, channel: Arc<str>, member: PendingDelivery, caller: Caller) {
         let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
         if self.shared.leased() && !self.may_start(now) {
             return cluster::await_call(self.shared.clone(), member, caller);
@@ -139,21 +139,21 @@ impl Runner {
             true => (State::Unknown, "the node that made this direct call ended before the platform's word was recorded; it is not sent again"),
             false => (State::Expired, "the node that made this direct call ended before it was sent; it is not sent later"),
         };
-        let change = |member: &Waiting| {
+        let change = |member: &PendingDelivery| {
             tracing::warn!(delivery = %member.id, channel = %open.channel, state = state.as_str(), reason, "a direct call was cut off");
-            DeliveryChange {
+            DeliveryUpdate {
                 id: member.id,
                 lane: member.lane,
                 state,
                 tries: member.tries,
                 due_at: now,
                 reason: Some(reason.to_owned()),
-                detach: false,
+                leave_message: false,
             }
         };
-        let settlement = Settlement {
+        let settlement = OutcomeBatch {
             fence: Fence { outlet: self.outlet.clone(), epoch: self.epoch },
-            message: Some(SettledMessage { id: open.id, store: None, done: true, receipts: Vec::new() }),
+            message: Some(MessageOutcome { id: open.id, store: None, done: true, receipts: Vec::new() }),
             attempt: None,
             cells: open.cells.iter().filter(|cell| cell.state == CellState::Begun).map(|c| Cell { state: CellState::Unknown, ..c.clone() }).collect(),
             deliveries: open.members.iter().map(change).collect(),
@@ -175,7 +175,7 @@ impl Runner {
     }
 
     /// Direct calls that wait in the store: accepted by another node, or left behind by a process that is gone.
-    pub(super) fn find_calls(&mut self, heads: Vec<LaneHead>) {
+    pub(super) fn find_calls(&mut self, heads: Vec<LaneSummary>) {
         let now_ms = self.shared.clock.now_ms();
         for head in heads {
             let late = now_ms - head.since > CALL_DEADLINE.as_millis() as i64 + 2_000;
@@ -183,7 +183,7 @@ impl Runner {
                 continue;
             }
             let shared = self.shared.clone();
-            self.found.spawn(async move { shared.store.waiting(head.id, 0, 1, usize::MAX, i64::MAX).await.unwrap_or_default() });
+            self.found.spawn(async move { shared.store.pending(head.id, 0, 1, usize::MAX, i64::MAX).await.unwrap_or_default() });
         }
     }
 
@@ -203,7 +203,7 @@ impl Runner {
     }
 
     /// Takes them up while their callers may still wait; what is too late is recorded as such and never sent.
-    pub(super) fn take_calls(&mut self, found: Vec<Waiting>) {
+    pub(super) fn take_calls(&mut self, found: Vec<PendingDelivery>) {
         let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
         if !self.may_start(now) {
             return;

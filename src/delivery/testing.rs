@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{Alert, DeliveryId, Event, EventId, LaneId, Status};
-use crate::store::{Mode, State, TargetRecord, Waiting};
+use crate::store::{Mode, PendingDelivery, State, Target};
 
 /// An alert whose fingerprint is its name.
 pub fn alert(name: &str, severity: &str, status: Status) -> Alert {
@@ -20,11 +20,11 @@ pub fn event(alerts: Vec<Alert>) -> Event {
 }
 
 /// A delivery of all alerts of a new event, waiting in lane 1 at `seq`.
-pub fn waiting(seq: i64, alerts: Vec<Alert>) -> Waiting {
+pub fn waiting(seq: i64, alerts: Vec<Alert>) -> PendingDelivery {
     let firing = alerts.iter().filter(|a| a.status == Status::Firing).count() as u32;
     let resolved = alerts.len() as u32 - firing;
-    let target = TargetRecord { alerts: (0..alerts.len() as u32).collect(), ..TargetRecord::default() };
-    Waiting {
+    let target = Target { alerts: (0..alerts.len() as u32).collect(), ..Target::default() };
+    PendingDelivery {
         id: DeliveryId::new(),
         event_id: EventId::new(),
         title: alerts.first().map_or(String::new(), |a| a.name().to_owned()),
@@ -41,7 +41,7 @@ pub fn waiting(seq: i64, alerts: Vec<Alert>) -> Waiting {
         born_at: 0,
         due_at: 0,
         tries: 0,
-        hop: 0,
-        origin: None,
+        fallback_depth: 0,
+        fallback_of: None,
     }
 }

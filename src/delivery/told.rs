@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{Alert, DeliveryId, Event, LaneId, Status};
-use crate::store::{Past, State, StoreError, Waiting};
+use crate::store::{LaneHistory, PendingDelivery, State, StoreError};
 use crate::template::MessageKind;
 
 use super::attempt::Step;
@@ -45,7 +45,7 @@ fn start(alert: &Alert) -> Option<i64> {
 
 impl Told {
     /// What the past says, besides the deliveries `members` that a message is made from.
-    pub fn of(past: &Past, members: &[DeliveryId]) -> Self {
+    pub fn of(past: &LaneHistory, members: &[DeliveryId]) -> Self {
         let members: HashSet<DeliveryId> = members.iter().copied().collect();
         let mut said: HashMap<String, Vec<(Option<i64>, Status)>> = HashMap::new();
         for delivery in past.deliveries.iter().filter(|d| heard(d.state) && !members.contains(&d.id)) {
@@ -76,9 +76,9 @@ impl Step {
         let mut lanes: Vec<LaneId> = job.members.iter().filter(|m| m.state == State::Deferred).map(|m| m.lane).collect();
         lanes.dedup();
         for lane in lanes.into_iter().take(PAST_LANES) {
-            let members: Vec<&Waiting> = job.members.iter().filter(|m| m.lane == lane).collect();
+            let members: Vec<&PendingDelivery> = job.members.iter().filter(|m| m.lane == lane).collect();
             let Some(last) = members.iter().rfind(|m| m.resolved > 0) else { continue };
-            match self.shared.store.past(last.id, PAST + members.len()).await {
+            match self.shared.store.lane_history(last.id, PAST + members.len()).await {
                 Ok(past) => drop(known.told.insert(lane, Told::of(&past, &members.iter().map(|m| m.id).collect::<Vec<_>>()))),
                 Err(error) => told(error),
             }
@@ -87,7 +87,7 @@ impl Step {
         if let Some(last) = job.members.last().filter(|m| m.firing == 0 && job.kind != MessageKind::Digest)
             && (self.channel.driver.keeps_incidents() || last.event.as_deref().is_some_and(Event::may_fire_on))
         {
-            match self.shared.store.unresolved(last.lane).await {
+            match self.shared.store.count_unresolved(last.lane).await {
                 Ok(left) => known.unresolved = left,
                 Err(error) => told(error),
             }
@@ -102,11 +102,11 @@ mod tests {
     use crate::delivery::testing::{alert, event};
     use crate::store::PastDelivery;
 
-    fn past(deliveries: Vec<(State, Vec<Alert>)>, complete: bool) -> Past {
+    fn past(deliveries: Vec<(State, Vec<Alert>)>, complete: bool) -> LaneHistory {
         let one = |(state, alerts): (State, Vec<Alert>)| {
             PastDelivery::of(DeliveryId::new(), state, &(0..alerts.len() as u32).collect::<Vec<_>>(), &event(alerts))
         };
-        Past { deliveries: deliveries.into_iter().map(one).collect(), complete }
+        LaneHistory { deliveries: deliveries.into_iter().map(one).collect(), complete }
     }
 
     fn started(mut alert: Alert, second: i64) -> Alert {

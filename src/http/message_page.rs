@@ -30,16 +30,16 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, Ra
     }
     let shared = &app.engine.shared;
     let store = &shared.store;
-    let message = store.message(id).await?.ok_or_else(wrong)?;
+    let message = store.get_message(id).await?.ok_or_else(wrong)?;
     let filter = DeliveryFilter { message: Some(id), limit: SHOWN, ..DeliveryFilter::default() };
-    let rows = store.page(&filter).await?;
+    let rows = store.list_deliveries(&filter).await?;
     let mut ids: Vec<_> = rows.iter().map(|r| r.event).collect();
     ids.dedup();
     // A large body is read alone, and of several only the first.
     let alone = shared.heavy.alone().await;
-    let mut bodies = store.events(&ids, READ).await?;
+    let mut bodies = store.load_events(&ids, READ).await?;
     if bodies.events.is_empty() && bodies.left > 0 {
-        bodies = store.events(&ids[ids.len() - bodies.left..][..1], usize::MAX).await?;
+        bodies = store.load_events(&ids[ids.len() - bodies.left..][..1], usize::MAX).await?;
     }
     let events: Vec<&Event> = bodies.events.iter().map(|e| &*e.event).collect();
     let all: u64 = rows.iter().map(|r| u64::from(r.firing + r.resolved)).sum();

@@ -7,14 +7,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
 use super::{HttpError, headers, health, legacy};
-use crate::store::Wait;
+use crate::store::OpenProgress;
 
 /// `/-/healthy` is 200; everything else is 503 with the reason, which senders repeat.
-pub fn waiting(wait: Wait) -> Router {
+pub fn waiting(wait: OpenProgress) -> Router {
     Router::new().route("/-/healthy", get(health::healthy)).fallback(any(not_yet)).with_state(wait).layer(axum::middleware::map_response(closing))
 }
 
-async fn not_yet(State(wait): State<Wait>, request: Request) -> Response {
+async fn not_yet(State(wait): State<OpenProgress>, request: Request) -> Response {
     let reason = wait.reason();
     let told = HttpError::unavailable(match reason.is_empty() {
         true => "not ready: the store is being opened".to_owned(),

@@ -83,7 +83,7 @@ async fn the_three_direct_paths_deliver_and_name_who_was_not_reached() {
         let answer = call(&app, path, json!({})).await;
         assert_eq!((&answer["code"], &answer["missing"]), (&json!(1), &missing), "{path}");
     }
-    let all_sync = app.settled().await.iter().all(|r| r["mode"] == "sync");
+    let all_sync = app.settled().await.iter().all(|r| r["mode"] == "direct");
     assert!(all_sync);
 }
 
@@ -260,7 +260,7 @@ async fn a_call_that_nobody_answers_goes_to_the_next_vendor_and_an_sms_that_neve
     assert_eq!(states(&rows), pairs(&[("chain", "sent"), ("chain-sms", "sent")]), "`sent` stays: {rows:#?}");
     let child = rows.iter().find(|row| row["channel"] == "chain-sms").unwrap();
     let origin = rows.iter().find(|row| row["channel"] == "chain").unwrap();
-    assert_eq!(child["origin"], origin["id"], "{child}");
+    assert_eq!(child["fallback_of"], origin["id"], "{child}");
     later.pass(21);
     let failed = later.heard("chain-sms", "undelivered").await;
     assert!(failed["detail"].as_str().unwrap().contains("MK:0005"), "{failed}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::model::{Alert, Event, Labels};
-use crate::store::Waiting;
+use crate::store::PendingDelivery;
 
 /// Bytes that deliveries in memory may take, over all outlets.
 pub const ALL: usize = 64 << 20;
@@ -78,17 +78,17 @@ impl Drop for Share {
 
 /// What a delivery takes in memory with its event's body. A body that several deliveries share counts for each: counted once, it would count for none
 /// when the one that counts is gone.
-pub fn weight_of(waiting: &Waiting) -> usize {
+pub fn weight_of(waiting: &PendingDelivery) -> usize {
     row_weight(waiting) + waiting.event.as_deref().map_or(0, event_weight)
 }
 
 /// The same without the body.
-pub fn row_weight(waiting: &Waiting) -> usize {
+pub fn row_weight(waiting: &PendingDelivery) -> usize {
     let target = &waiting.target;
     let fallback: usize = target.fallback.iter().map(text).sum();
     let only: usize = target.only.len() * 96;
     let page = target.page.as_deref().map_or(0, page_weight);
-    size_of::<Waiting>()
+    size_of::<PendingDelivery>()
         + 2 * ROUND
         + text(&waiting.channel)
         + text(&waiting.title)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::model::{Event, LaneId};
-use crate::store::{LaneHead, State, Waiting};
+use crate::store::{LaneSummary, PendingDelivery, State};
 
 use super::{heavy, policy};
 
@@ -31,7 +31,7 @@ pub const AHEAD: Duration = Duration::from_secs(20);
 /// A delivery in memory, with its due time on the monotonic clock. None of them is deferred: what is muted is on disk until it is due.
 #[derive(Debug)]
 struct Item {
-    waiting: Waiting,
+    waiting: PendingDelivery,
     due: Instant,
     share: Share,
 }
@@ -72,7 +72,7 @@ pub struct Taken {
     /// The lane.
     pub lane: LaneId,
     /// What was in memory and due.
-    pub members: Vec<Waiting>,
+    pub members: Vec<PendingDelivery>,
     /// The bytes that it takes.
     pub shares: Vec<Share>,
     /// Read what waits beyond this `lane_seq` from the store first.
@@ -143,7 +143,7 @@ impl Lanes {
 
     /// A delivery that was just accepted, with its share of the budget. What does not fit, or does not follow what is known, stays on disk and is read
     /// later; so does what is deferred.
-    pub fn offer(&mut self, waiting: Waiting, share: Share, channel: &Arc<str>, now: Instant, now_ms: i64) {
+    pub fn offer(&mut self, waiting: PendingDelivery, share: Share, channel: &Arc<str>, now: Instant, now_ms: i64) {
         let (id, deferred) = (waiting.lane, waiting.state == State::Deferred);
         let due = due_instant(&waiting, now, now_ms);
         if !self.map.contains_key(&id) {
@@ -198,7 +198,7 @@ impl Lanes {
     }
 
     /// Lanes read from the store. `all` says that no others are due soon. Gives how many of them were news.
-    pub fn load(&mut self, heads: Vec<LaneHead>, all: bool, now: Instant, now_ms: i64, intern: impl Fn(&str) -> Arc<str>) -> usize {
+    pub fn load(&mut self, heads: Vec<LaneSummary>, all: bool, now: Instant, now_ms: i64, intern: impl Fn(&str) -> Arc<str>) -> usize {
         let mut news = 0;
         // What was left behind while the look was under way is not in it.
         self.complete = all && !self.left;
@@ -248,7 +248,7 @@ impl Lanes {
     }
 
     /// The ready lane with the newest delivery in memory among those that pass, and its channel.
-    pub fn newest(&self, mut passes: impl FnMut(&Arc<str>, &mut dyn Iterator<Item = &Waiting>) -> bool) -> Option<(LaneId, Arc<str>)> {
+    pub fn newest(&self, mut passes: impl FnMut(&Arc<str>, &mut dyn Iterator<Item = &PendingDelivery>) -> bool) -> Option<(LaneId, Arc<str>)> {
         let of = |id: &LaneId| self.map.get(id).map(|lane| (*id, lane));
         let passing =
             self.ready.iter().filter_map(|(_, id)| of(id)).filter(|(_, lane)| passes(&lane.channel, &mut lane.queue.iter().map(|i| &i.waiting)));
@@ -288,7 +288,7 @@ impl Lanes {
     }
 
     /// The message of a lane is done (or gave up): what was read, and what goes back to the front.
-    pub fn close(&mut self, id: LaneId, read: Option<Read>, back: Vec<Waiting>, now: Instant, now_ms: i64) {
+    pub fn close(&mut self, id: LaneId, read: Option<Read>, back: Vec<PendingDelivery>, now: Instant, now_ms: i64) {
         let Some(lane) = self.map.get_mut(&id) else { return };
         lane.open = false;
         if lane.stale {
@@ -529,7 +529,7 @@ fn ahead(due_at: i64, born_at: i64, now_ms: i64) -> Duration {
 }
 
 /// A stored due time on the monotonic clock, clamped to what can legally have been set.
-fn due_instant(waiting: &Waiting, now: Instant, now_ms: i64) -> Instant {
+fn due_instant(waiting: &PendingDelivery, now: Instant, now_ms: i64) -> Instant {
     let ahead = ahead(waiting.due_at, waiting.born_at, now_ms);
     // Pauses are the outlet's own; a delivery by itself is never postponed for longer than the schedule's cap.
     let longest = if waiting.state == State::Deferred { LONGEST_MUTE } else { policy::CAP };

@@ -4,16 +4,16 @@ use super::*;
 use crate::delivery::testing::{alert, waiting};
 use crate::model::Status;
 
-fn item(lane: i64, seq: i64) -> Waiting {
-    Waiting { lane: LaneId(lane), ..waiting(seq, vec![alert("a", "critical", Status::Firing)]) }
+fn item(lane: i64, seq: i64) -> PendingDelivery {
+    PendingDelivery { lane: LaneId(lane), ..waiting(seq, vec![alert("a", "critical", Status::Firing)]) }
 }
 
-fn muted(lane: i64, seq: i64, due_at: i64) -> Waiting {
-    Waiting { state: State::Deferred, due_at, ..item(lane, seq) }
+fn muted(lane: i64, seq: i64, due_at: i64) -> PendingDelivery {
+    PendingDelivery { state: State::Deferred, due_at, ..item(lane, seq) }
 }
 
-fn head(id: i64, due_at: i64) -> LaneHead {
-    LaneHead { id: LaneId(id), channel: "ops".into(), key: String::new(), last_seq: 1, waiting: 1, rank: 0, due_at, since: 0 }
+fn head(id: i64, due_at: i64) -> LaneSummary {
+    LaneSummary { id: LaneId(id), channel: "ops".into(), key: String::new(), last_seq: 1, waiting: 1, rank: 0, due_at, since: 0 }
 }
 
 fn seqs(taken: &Taken) -> Vec<i64> {
@@ -37,7 +37,7 @@ impl Bench {
         Self { lanes: Lanes::new(budget.clone()), budget, name: Arc::from("ops"), now: Instant::now() }
     }
 
-    fn offer(&mut self, waiting: Waiting) {
+    fn offer(&mut self, waiting: PendingDelivery) {
         match self.budget.take(weight_of(&waiting)) {
             Some(share) => self.lanes.offer(waiting, share, &self.name, self.now, 0),
             None => self.poke(waiting.lane.0, waiting.rank),
@@ -52,12 +52,12 @@ impl Bench {
         self.lanes.take(LaneId(lane), 100, self.now)
     }
 
-    fn close(&mut self, lane: i64, read: Option<(i64, bool)>, back: Vec<Waiting>) {
+    fn close(&mut self, lane: i64, read: Option<(i64, bool)>, back: Vec<PendingDelivery>) {
         let read = read.map(|(to, more)| Read { lane: LaneId(lane), to, more });
         self.lanes.close(LaneId(lane), read, back, self.now, 0);
     }
 
-    fn load(&mut self, heads: Vec<LaneHead>, all: bool) -> usize {
+    fn load(&mut self, heads: Vec<LaneSummary>, all: bool) -> usize {
         self.lanes.load(heads, all, self.now, 0, |_| self.name.clone())
     }
 }
@@ -251,9 +251,9 @@ fn lanes_that_wait_for_later_give_way_to_one_that_can_send_now() {
 #[test]
 fn a_damaged_due_time_is_clamped() {
     let mut bench = Bench::new();
-    bench.offer(Waiting { due_at: i64::MAX, ..item(1, 1) });
+    bench.offer(PendingDelivery { due_at: i64::MAX, ..item(1, 1) });
     assert_eq!(bench.lanes.next_timer(), Some(bench.now + policy::CAP));
-    assert!(policy::CAP.as_millis() as i64 <= crate::store::LONGEST_WAIT, "the store takes what lies further ahead for due");
+    assert!(policy::CAP.as_millis() as i64 <= crate::store::MAX_RETRY_DELAY_MS, "the store takes what lies further ahead for due");
     bench.load(vec![head(2, i64::MAX)], true);
     assert_eq!(bench.lanes.ready_len(), 1, "the store says that it is due");
 }
@@ -267,7 +267,7 @@ fn fill(outlets: usize, alerts: usize) -> usize {
     let rounds = 2 * ALL / outlets / weight_of(&big) + 70;
     for round in 0..rounds.min(6000) {
         for bench in &mut benches {
-            bench.offer(Waiting { lane: LaneId(round as i64), ..big.clone() });
+            bench.offer(PendingDelivery { lane: LaneId(round as i64), ..big.clone() });
         }
         most = most.max(budget.used());
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::delivery::{Clock, Engine, OutletState};
-use crate::store::{BY_HAND, DeliveryFilter, DeliveryRow, State, Store};
+use crate::store::{DeliveryFilter, DeliveryRow, MANUAL_MUTE_PREFIX, State, Store};
 
 /// How long something may be due while every gate is open.
 const BOUND: Duration = Duration::from_secs(60);
@@ -43,10 +43,10 @@ impl Gates {
 
     async fn look(&self, engines: &[Arc<Engine>], store: &Arc<dyn Store>, clock: &Clock) {
         let now_ms = clock.now_ms();
-        let muted: BTreeMap<String, i64> = store.mutes().await.expect("mutes").into_iter().map(|mute| (mute.channel, mute.until)).collect();
-        let due = store.due(now_ms).await.expect("what is due");
+        let muted: BTreeMap<String, i64> = store.list_mutes().await.expect("mutes").into_iter().map(|mute| (mute.channel, mute.until)).collect();
+        let due = store.overdue(now_ms).await.expect("what is due");
         let filter = DeliveryFilter { states: vec![State::Deferred, State::Waiting], limit: 5000, ..DeliveryFilter::default() };
-        let open = store.page(&filter).await.expect("what is not final");
+        let open = store.list_deliveries(&filter).await.expect("what is not final");
         let now = clock.instant();
         let disturbed = *self.disturbed.lock().unwrap();
         let plan = engines[0].shared.plan.load_full();
@@ -84,7 +84,7 @@ impl Gates {
                 self.violations.lock().unwrap().push(format!("{row:?} could be sent for {waits:?} and is not: {what:#?} {states:#?}"));
             }
         }
-        let by_hand = |row: &&DeliveryRow| row.reason.as_deref().is_some_and(|reason| reason.starts_with(BY_HAND));
+        let by_hand = |row: &&DeliveryRow| row.reason.as_deref().is_some_and(|reason| reason.starts_with(MANUAL_MUTE_PREFIX));
         for row in open.iter().filter(|row| row.state == State::Deferred).filter(by_hand).filter(|row| row.due_at > now_ms) {
             if let Some(heard) = unmuted.get(&row.channel)
                 && age(*heard) > BOUND

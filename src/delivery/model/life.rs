@@ -15,7 +15,7 @@ use crate::delivery::{Clock, Engine, EngineOptions, cluster, keeper};
 use crate::metrics::Metrics;
 use crate::model::{Alert, DeliveryId, Event, Language, OutletKey, Recipient, Secret, SeverityScale, Status};
 use crate::route::{Intervals, RouteSpec, Tree};
-use crate::store::{ChannelMute, Claim, DeliveryFilter, MoveTo, Place, PostgresStore, SqliteOptions, SqliteStore, State, Store};
+use crate::store::{ChannelMute, DeliveryFilter, LeaseRequest, MoveTo, Place, PostgresStore, SqliteOptions, SqliteStore, State, Store};
 use crate::template::{Library, PlatformFields};
 
 use super::gates::Gates;
@@ -132,7 +132,7 @@ impl Disk {
         match self {
             Disk::File(folder) => {
                 let mut options = SqliteOptions::new(folder.join("model.db"));
-                options.wait = Some(crate::store::Wait::new());
+                options.wait = Some(crate::store::OpenProgress::new());
                 // The threads of the life before may still be ending.
                 Arc::new(SqliteStore::open_async(options).await.expect("the store opens"))
             }
@@ -357,7 +357,7 @@ impl Life<'_> {
         let until = if dice.permille(400) { 0 } else { now + 1000 * (1 + dice.below(1800) as i64) };
         tracing::info!(now_ms = now, channel, until, "a mute");
         let mute = ChannelMute { channel, until, reason: "by the dice".into(), by: "model".into() };
-        self.store.mute(mute, now).await.expect("a mute");
+        self.store.set_mute(mute, now).await.expect("a mute");
         self.engine(dice).refresh_mutes().await.expect("mutes");
     }
 
@@ -365,7 +365,7 @@ impl Life<'_> {
     async fn by_hand(&self, dice: &mut Dice) {
         let engine = self.engine(dice);
         let filter = DeliveryFilter { states: vec![State::Waiting, State::Deferred, State::Dead], limit: 50, ..DeliveryFilter::default() };
-        let rows = self.store.page(&filter).await.expect("a page");
+        let rows = self.store.list_deliveries(&filter).await.expect("a page");
         if rows.is_empty() {
             return;
         }
@@ -403,7 +403,7 @@ impl Life<'_> {
         }
         for channel in self.names() {
             let mute = ChannelMute { channel, until: 0, reason: String::new(), by: "model".into() };
-            self.store.mute(mute, self.clock.now_ms()).await.expect("no mute");
+            self.store.set_mute(mute, self.clock.now_ms()).await.expect("no mute");
         }
         for node in &self.nodes {
             node.engine.refresh_mutes().await.expect("mutes");
@@ -455,7 +455,7 @@ async fn wait_final(world: &World, engine: &Engine, store: &Paused, start: tokio
         let mut rows = Vec::new();
         let mut before = None;
         loop {
-            let page = store.page(&DeliveryFilter { before, limit: 500, ..DeliveryFilter::default() }).await.expect("a page");
+            let page = store.list_deliveries(&DeliveryFilter { before, limit: 500, ..DeliveryFilter::default() }).await.expect("a page");
             before = page.last().map(|r| r.id);
             let end = page.len() < 500;
             rows.extend(page);
@@ -497,8 +497,8 @@ fn what_an_earlier_process_had_goes_to_who_is_to_have_it() {
         let plan = Arc::new(world.plan(false, "a"));
         let now = clock.now_ms();
         for outlet in plan.outlets() {
-            let claim = Claim { outlet, node: "a".into(), now, lease_until: now + 8000, window_start: now };
-            store.own(claim).await.expect("a claim").expect("it is free");
+            let claim = LeaseRequest { outlet, node: "a".into(), now, lease_until: now + 8000, window_start: now };
+            store.claim_outlet(claim).await.expect("a claim").expect("it is free");
         }
         let mut nodes = Vec::new();
         for name in ["b", "a"] {

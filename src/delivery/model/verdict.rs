@@ -37,7 +37,7 @@ pub fn promises(world: &World, rows: &[DeliveryRow], seed_of_life: &str) {
                 let reason = row.reason.as_deref().unwrap_or("");
                 assert!(!reason.is_empty(), "{seed_of_life}: {promise:?} ended without a reason: {row:#?}");
                 if promise.channel == "voice" {
-                    let child = rows.iter().any(|r| r.origin == Some(*id) && r.state.is_final());
+                    let child = rows.iter().any(|r| r.fallback_of == Some(*id) && r.state.is_final());
                     assert!(child, "{seed_of_life}: {promise:?} is {} and did not fall back: {row:#?}", row.state.as_str());
                 }
             }

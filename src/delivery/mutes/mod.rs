@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::OutletKey;
 use crate::route::Tree;
-use crate::store::{BY_HAND, BY_INTERVAL, Deferral, StoreError};
+use crate::store::{Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, StoreError};
 
 use super::clock::timestamp;
 use super::engine::Engine;
@@ -16,7 +16,7 @@ use super::intake::{HandMute, NO_END, OPEN_END};
 impl Engine {
     /// Reads the channels muted by hand. When a mute began, changed or ended, what waits there is read anew.
     pub async fn refresh_mutes(&self) -> Result<(), StoreError> {
-        let mutes = self.shared.store.mutes().await?;
+        let mutes = self.shared.store.list_mutes().await?;
         let now: HashMap<String, HandMute> = mutes.into_iter().map(|m| (m.channel, HandMute { until: m.until, reason: m.reason })).collect();
         let before = self.shared.mutes();
         if *before == now {
@@ -37,12 +37,12 @@ impl Engine {
         let now = shared.clock.now_ms();
         let (plan, mutes) = (shared.plan.load_full(), shared.mutes());
         let mut outlets = BTreeSet::new();
-        for deferral in shared.store.deferrals(now).await? {
+        for deferral in shared.store.list_deferrals(now).await? {
             let Some((until, reason)) = judge(&plan.tree, &mutes, &deferral, now) else { continue };
             if deferral.first == until && deferral.last == until {
                 continue;
             }
-            let changed = shared.store.defer(Deferral { last: until, ..deferral.clone() }, reason, now).await?;
+            let changed = shared.store.reschedule_deferred(Deferral { last: until, ..deferral.clone() }, reason, now).await?;
             if changed > 0 {
                 tracing::info!(channel = %deferral.channel, route = %deferral.route, changed, until = %timestamp(until), "what a mute deferred waits for another time now");
                 outlets.extend(plan.channel(&deferral.channel).map(|channel| channel.outlet.clone()));
@@ -63,14 +63,14 @@ impl Engine {
 fn judge(tree: &Tree, mutes: &HashMap<String, HandMute>, deferral: &Deferral, now: i64) -> Option<(i64, Option<String>)> {
     if deferral.by_hand {
         let mute = mutes.get(&deferral.channel).filter(|mute| mute.until > now);
-        return Some(mute.map_or((now, None), |mute| (mute.until, Some(format!("{BY_HAND}{}", mute.reason)))));
+        return Some(mute.map_or((now, None), |mute| (mute.until, Some(format!("{MANUAL_MUTE_PREFIX}{}", mute.reason)))));
     }
     let at = timestamp(now);
     let Some((by, until)) = interval(tree, &deferral.channel, &deferral.route, at) else { return Some((now, None)) };
     match until {
-        Some(until) => Some((until.as_millisecond(), Some(format!("{BY_INTERVAL}`{by}` until {until}")))),
+        Some(until) => Some((until.as_millisecond(), Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` until {until}")))),
         None if deferral.first - now > OPEN_END / 2 => None,
-        None => Some((now + OPEN_END, Some(format!("{BY_INTERVAL}`{by}` {NO_END}")))),
+        None => Some((now + OPEN_END, Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` {NO_END}")))),
     }
 }
 

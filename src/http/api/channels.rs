@@ -17,7 +17,7 @@ use crate::http::openapi::{Op, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
 use crate::model::{DeliveryId, Facts, MessageId, Page};
-use crate::store::{ChannelMute, State as DeliveryState, TargetRecord, Waiting};
+use crate::store::{ChannelMute, PendingDelivery, State as DeliveryState, Target};
 use crate::template::MessageKind;
 
 /// The longest a channel may be muted by hand: a year. Longer is `disabled: true`.
@@ -73,7 +73,7 @@ pub(super) fn paths() -> Paths {
 async fn nodes(State(app): State<Arc<App>>, request: Request) -> Answer<Nodes> {
     gate(&app, Scope::Read, request).await?;
     let shared = &app.engine.shared;
-    let nodes = shared.store.nodes(shared.clock.now_ms()).await?;
+    let nodes = shared.store.live_nodes(shared.clock.now_ms()).await?;
     let same_plan = nodes.windows(2).all(|pair| pair[0].plan == pair[1].plan);
     let node = |node: crate::store::NodeRow| Node {
         this: *node.name == *shared.node,
@@ -163,7 +163,7 @@ async fn set_mute(app: &App, name: &str, until: i64, reason: &str, by: &Caller) 
     let by = by.name.as_str();
     let mute = ChannelMute { channel: name.to_owned(), until, reason: reason.chars().take(500).collect(), by: by.to_owned() };
     let now = app.engine.shared.clock.now_ms();
-    app.engine.shared.store.mute(mute, now).await?;
+    app.engine.shared.store.set_mute(mute, now).await?;
     app.engine.refresh_mutes().await?;
     tracing::warn!(channel = name, until, reason, by, "a channel was muted or unmuted by hand");
     Ok(Json(Muted { channel: name.to_owned(), until: (until > 0).then_some(until) }))
@@ -232,7 +232,7 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
 
 /// What an event would look like on a channel, whole: for `render`, tests and the API.
 pub fn preview(plan: &crate::delivery::Plan, channel: &crate::delivery::ChannelPlan, event: &crate::model::Event, now: jiff::Timestamp) -> Composed {
-    let target = TargetRecord { alerts: (0..event.alerts.len() as u32).collect(), ..Default::default() };
+    let target = Target { alerts: (0..event.alerts.len() as u32).collect(), ..Default::default() };
     preview_target(plan, channel, &Arc::new(event.clone()), target, now)
 }
 
@@ -241,10 +241,10 @@ pub fn preview_target(
     plan: &crate::delivery::Plan,
     channel: &crate::delivery::ChannelPlan,
     event: &Arc<crate::model::Event>,
-    target: TargetRecord,
+    target: Target,
     now: jiff::Timestamp,
 ) -> Composed {
-    let member = Waiting {
+    let member = PendingDelivery {
         id: DeliveryId::new(),
         event_id: crate::model::EventId::new(),
         event: Some(event.clone()),
@@ -261,8 +261,8 @@ pub fn preview_target(
         born_at: now.as_millisecond(),
         due_at: 0,
         tries: 0,
-        hop: 0,
-        origin: None,
+        fallback_depth: 0,
+        fallback_of: None,
     };
     Draft {
         plan,

@@ -112,7 +112,7 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
         Some(channel) => may_use(&caller, channel)?,
         None => filter.channels = caller.channels,
     }
-    let deliveries = app.engine.shared.store.page(&filter).await?;
+    let deliveries = app.engine.shared.store.list_deliveries(&filter).await?;
     let next = (deliveries.len() == filter.limit).then(|| deliveries.last().map(|r| r.id)).flatten();
     Ok(Json(Deliveries { deliveries, next }))
 }
@@ -122,7 +122,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
     let id: DeliveryId = id.parse().map_err(|_| ApiError::bad("a delivery id is a UUID"))?;
     // Its event may be large: one in memory at a time.
     let _alone = app.engine.shared.heavy.alone().await;
-    let detail = app.engine.shared.store.show(id).await?.ok_or_else(|| gone("delivery", &id.to_string()))?;
+    let detail = app.engine.shared.store.get_delivery(id).await?.ok_or_else(|| gone("delivery", &id.to_string()))?;
     if !caller.may_use(&detail.row.channel) {
         return Err(not_for(&caller, &format!("delivery {id}")));
     }
@@ -255,7 +255,7 @@ async fn may_touch(app: &App, caller: &Caller, ids: &[DeliveryId]) -> Result<(),
     }
     for id in ids {
         // Unknown ones are told where all of them are looked at.
-        if let Some(detail) = app.engine.shared.store.show(*id).await?
+        if let Some(detail) = app.engine.shared.store.get_delivery(*id).await?
             && !caller.may_use(&detail.row.channel)
         {
             return Err(not_for(caller, &format!("delivery {id}")));

@@ -68,7 +68,7 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
             _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: source, unrouted, cursor, limit"))),
         }
     }
-    let events = app.engine.shared.store.event_page(&filter).await?;
+    let events = app.engine.shared.store.list_events(&filter).await?;
     let next = (events.len() == filter.limit).then(|| events.last().map(|row| row.id)).flatten();
     Ok(Json(Events { events, next }))
 }
@@ -87,7 +87,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
     let (stored, deliveries) = find(&app, &caller, &id).await?;
     // Who named its channels went past the routing table; one delivery tells for all of an event's.
     let routed = match deliveries.first() {
-        Some(row) => app.engine.shared.store.show(row.id).await?.as_ref().is_some_and(was_routed),
+        Some(row) => app.engine.shared.store.get_delivery(row.id).await?.as_ref().is_some_and(was_routed),
         None => true,
     };
     // What matchers met is told by the scrubbed body alone.
@@ -100,7 +100,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<(StoredEvent, Vec<DeliveryRow>), ApiError> {
     let id: EventId = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
     let store = &app.engine.shared.store;
-    let (mut stored, mut deliveries) = store.show_event(id).await?.ok_or_else(|| gone("event", &id.to_string()))?;
+    let (mut stored, mut deliveries) = store.get_event(id).await?.ok_or_else(|| gone("event", &id.to_string()))?;
     if !caller.is_limited() {
         return Ok((stored, deliveries));
     }
@@ -110,7 +110,7 @@ async fn find(app: &App, caller: &Caller, id: &str) -> Result<(StoredEvent, Vec<
     }
     let mut places = BTreeSet::new();
     for row in &deliveries {
-        places.extend(store.show(row.id).await?.into_iter().flat_map(|detail| detail.target.alerts));
+        places.extend(store.get_delivery(row.id).await?.into_iter().flat_map(|detail| detail.target.alerts));
     }
     stored.event = Arc::new(part(&stored.event, &places.into_iter().collect::<Vec<_>>()));
     Ok((stored, deliveries))

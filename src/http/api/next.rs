@@ -8,7 +8,7 @@ use crate::delivery::clock::timestamp;
 use crate::delivery::intake::NO_END;
 use crate::http::App;
 use crate::model::format_duration;
-use crate::store::{BY_HAND, BY_INTERVAL, DeliveryDetail, DeliveryRow, State};
+use crate::store::{DeliveryDetail, DeliveryRow, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, State};
 
 /// What happens next.
 pub(super) async fn step(app: &App, detail: &DeliveryDetail) -> Result<String, ApiError> {
@@ -24,7 +24,7 @@ pub(super) async fn step(app: &App, detail: &DeliveryDetail) -> Result<String, A
         return Ok("it waits: its channel is not in the configuration any more (name it in `was:` of its successor, or move it)".into());
     };
     let now = shared.clock.now_ms();
-    let muted = |reason: &str| reason.starts_with(BY_HAND) || reason.starts_with(BY_INTERVAL);
+    let muted = |reason: &str| reason.starts_with(MANUAL_MUTE_PREFIX) || reason.starts_with(INTERVAL_MUTE_PREFIX);
     if row.state == State::Deferred && row.due_at > now && row.reason.as_deref().is_some_and(muted) {
         let due = timestamp(row.due_at);
         let open = row.reason.as_deref().is_some_and(|reason| reason.contains(NO_END));

@@ -12,16 +12,16 @@ fn to(channel: &str) -> Option<MoveTo> {
 
 pub async fn the_dead_live_again(store: S) {
     let fence = fence(&store).await;
-    let mut new = NewDelivery { mode: Mode::Sync, rank: 1, firing: 3, ..delivery("ops", LANE) };
+    let mut new = NewDelivery { mode: Mode::Direct, rank: 1, firing: 3, ..delivery("ops", LANE) };
     new.target.only = vec![Recipient::new("x@example.com")];
     let target = new.target.clone();
     let old = put_one(&store, new).await;
     kill(&store, &fence, &old, T0).await;
     let again = store.requeue(&[old.id], None, T0 + MIN).await.unwrap().remove(0);
     assert_eq!((again.channel.as_str(), again.lane, again.lane_seq, again.state, &again.outlet), ("ops", old.lane, 2, State::Waiting, &outlet()));
-    let detail = store.show(again.id).await.unwrap().unwrap();
+    let detail = store.get_delivery(again.id).await.unwrap().unwrap();
     assert_eq!((detail.target, detail.row.mode), (target, Mode::Queued));
-    assert_eq!((detail.row.rank, detail.row.firing, detail.row.tries, detail.row.origin), (1, 3, 0, None));
+    assert_eq!((detail.row.rank, detail.row.firing, detail.row.tries, detail.row.fallback_of), (1, 3, 0, None));
     assert_eq!((detail.row.born_at, detail.row.due_at), (T0 + MIN, T0 + MIN));
     assert!(detail.row.reason.unwrap().contains(&old.id.to_string()));
     let old = row(&store, old.id).await;
@@ -29,7 +29,7 @@ pub async fn the_dead_live_again(store: S) {
     let reason = old.reason.unwrap();
     assert!(reason.starts_with("refused") && reason.contains(&again.id.to_string()), "{reason}");
     let elsewhere = store.requeue(&[old.id], to("dba"), T0 + MIN).await.unwrap().remove(0);
-    let moved = store.show(elsewhere.id).await.unwrap().unwrap();
+    let moved = store.get_delivery(elsewhere.id).await.unwrap().unwrap();
     assert_eq!((moved.row.channel.as_str(), elsewhere.outlet.as_str(), moved.target.fallback.len()), ("dba", "log:2", 1));
     assert!(moved.target.only.is_empty(), "recipients are the other channel's own");
 }
@@ -42,7 +42,7 @@ pub async fn what_waits_is_moved(store: S) {
     assert!(old.reason.unwrap().contains(&moved.id.to_string()));
     let left = head(&store, a.lane).await;
     assert_eq!((left.waiting, left.rank, places(&store, a.lane).await), (1, 2, vec![(2, b.id)]));
-    let lanes = store.lanes_ready(&OutletKey::from_stored("log:2"), Sought::any(9)).await.unwrap();
+    let lanes = store.ready_lanes(&OutletKey::from_stored("log:2"), LaneQuery::any(9)).await.unwrap();
     assert_eq!((lanes.len(), lanes[0].id, lanes[0].rank, lanes[0].key.as_str()), (1, moved.lane, 0, LANE));
 }
 
@@ -51,7 +51,7 @@ pub async fn nonsense_is_not_requeued(store: S) {
     let (sent, flying, dead) = (put(&store, "s").await, put(&store, "f").await, put(&store, "d").await);
     deliver(&store, &fence, &[&sent], T0).await;
     kill(&store, &fence, &dead, T0).await;
-    store.form(fence, message(&[flying.id])).await.unwrap();
+    store.store_message(fence, message(&[flying.id])).await.unwrap();
     for (ids, to) in [
         (vec![dead.id, sent.id], None),
         (vec![dead.id, flying.id], None),
@@ -61,7 +61,7 @@ pub async fn nonsense_is_not_requeued(store: S) {
         let answer = store.requeue(&ids, to, T0).await;
         assert!(matches!(answer, Err(StoreError::Invalid(_))), "{answer:?}");
     }
-    let all = store.page(&DeliveryFilter { limit: 99, ..DeliveryFilter::default() }).await.unwrap();
+    let all = store.list_deliveries(&DeliveryFilter { limit: 99, ..DeliveryFilter::default() }).await.unwrap();
     assert_eq!(all.len(), 3, "all of it or nothing");
     assert_eq!(row(&store, dead.id).await.reason.as_deref(), Some("refused"));
 }
@@ -73,7 +73,7 @@ pub async fn dropping_ends_what_is_not_on_its_way(store: S) {
     let muted = put_one(&store, NewDelivery { state: State::Deferred, ..delivery("ops", "m") }).await;
     deliver(&store, &fence, &[&sent], T0).await;
     kill(&store, &fence, &dead, T0).await;
-    store.form(fence, message(&[flying.id])).await.unwrap();
+    store.store_message(fence, message(&[flying.id])).await.unwrap();
     let ids = [sent.id, dead.id, flying.id, a.id, muted.id, DeliveryId::new()];
     assert_eq!(store.drop_deliveries(&ids, "by ann: noise", T0 + 5).await.unwrap(), 3);
     for (d, state) in [(&sent, State::Sent), (&dead, State::Dropped), (&flying, State::Waiting), (&a, State::Dropped), (&muted, State::Dropped)] {
@@ -92,23 +92,23 @@ pub async fn a_renamed_channel_takes_its_lanes_along(store: S) {
     let (sent, a) = (put(&store, "a").await, put(&store, "a").await);
     put(&store, "b").await;
     deliver(&store, &fence, &[&sent], T0).await;
-    store.mute(ChannelMute { channel: "ops".into(), until: T0 + MIN, reason: "r".into(), by: "b".into() }, T0).await.unwrap();
+    store.set_mute(ChannelMute { channel: "ops".into(), until: T0 + MIN, reason: "r".into(), by: "b".into() }, T0).await.unwrap();
     let outlet = OutletKey::from_stored("log:2");
-    assert_eq!(store.adopt("ops", "night", &outlet).await.unwrap(), 2);
+    assert_eq!(store.rename_channel("ops", "night", &outlet).await.unwrap(), 2);
     assert!(ready(&store).await.is_empty());
-    let lanes = store.lanes_ready(&outlet, Sought::any(9)).await.unwrap();
+    let lanes = store.ready_lanes(&outlet, LaneQuery::any(9)).await.unwrap();
     assert_eq!(lanes.iter().map(|l| (l.channel.as_str(), l.key.as_str())).collect::<Vec<_>>(), [("night", "a"), ("night", "b")]);
     assert_eq!((lanes[0].id, row(&store, a.id).await.channel.as_str()), (a.lane, "night"));
     assert_eq!(row(&store, sent.id).await.channel, "ops", "what is past keeps its name");
-    assert_eq!(store.mutes().await.unwrap()[0].channel, "night");
-    assert_eq!(store.adopt("ops", "night", &outlet).await.unwrap(), 0);
+    assert_eq!(store.list_mutes().await.unwrap()[0].channel, "night");
+    assert_eq!(store.rename_channel("ops", "night", &outlet).await.unwrap(), 0);
 }
 
 pub async fn lanes_with_one_key_are_merged_in_order(store: S) {
     let (n1, o1, o2) = (put_one(&store, delivery("night", LANE)).await, put(&store, LANE).await, put(&store, LANE).await);
     let critical = NewDelivery { rank: 0, born_at: T0 - MIN, ..delivery("ops", LANE) };
     let o3 = put_one(&store, critical).await;
-    store.adopt("ops", "night", &outlet()).await.unwrap();
+    store.rename_channel("ops", "night", &outlet()).await.unwrap();
     assert_eq!(places(&store, n1.lane).await, [(1, n1.id), (2, o1.id), (3, o2.id), (4, o3.id)]);
     let lanes = ready(&store).await;
     assert_eq!((lanes.len(), lanes[0].waiting, lanes[0].last_seq, lanes[0].rank, lanes[0].since), (1, 4, 4, 0, T0 - MIN));
@@ -120,15 +120,15 @@ pub async fn what_is_on_its_way_keeps_its_own_lane(store: S) {
     put_one(&store, delivery("night", LANE)).await;
     let (a, b) = (put(&store, LANE).await, put(&store, LANE).await);
     let formed = message(&[a.id]);
-    store.form(first, formed.clone()).await.unwrap();
+    store.store_message(first, formed.clone()).await.unwrap();
     let outlet2 = OutletKey::from_stored("log:2");
-    store.adopt("ops", "night", &outlet2).await.unwrap();
-    let owned = store.own(Claim { outlet: outlet2.clone(), ..claim("n1", T0) }).await.unwrap().unwrap();
+    store.rename_channel("ops", "night", &outlet2).await.unwrap();
+    let owned = store.claim_outlet(LeaseRequest { outlet: outlet2.clone(), ..claim("n1", T0) }).await.unwrap().unwrap();
     assert_eq!(owned.open.len(), 1, "the new outlet's owner finishes it");
     assert_eq!((owned.open[0].id, owned.open[0].channel.as_str(), owned.open[0].members[0].channel.as_str()), (formed.id, "night", "night"));
     let fence = Fence { outlet: outlet2.clone(), epoch: owned.epoch };
-    store.settle(Settlement { deliveries: vec![change(&a, State::Sent)], ..of_message(&fence, formed.id, true) }).await.unwrap();
-    let lanes = store.lanes_ready(&outlet2, Sought::any(9)).await.unwrap();
+    store.record_outcome(OutcomeBatch { deliveries: vec![change(&a, State::Sent)], ..of_message(&fence, formed.id, true) }).await.unwrap();
+    let lanes = store.ready_lanes(&outlet2, LaneQuery::any(9)).await.unwrap();
     assert_eq!((lanes.len(), lanes.iter().map(|l| l.waiting).sum::<i64>()), (2, 2));
     assert_eq!(places(&store, a.lane).await, [(2, b.id)]);
 }
@@ -138,38 +138,38 @@ pub async fn lanes_follow_their_credential(store: S) {
     let (a, b) = (put(&store, "a").await, put(&store, "b").await);
     put_one(&store, delivery("dba", "a")).await;
     let formed = message(&[a.id]);
-    store.form(first.clone(), formed.clone()).await.unwrap();
+    store.store_message(first.clone(), formed.clone()).await.unwrap();
     assert_eq!(store.open_messages(&outlet()).await.unwrap(), [formed.id]);
     let other = OutletKey::from_stored("log:2");
-    assert_eq!(store.assign("ops", &other).await.unwrap(), 3, "two lanes, and the message of one");
-    assert_eq!(store.assign("ops", &other).await.unwrap(), 0);
+    assert_eq!(store.move_to_outlet("ops", &other).await.unwrap(), 3, "two lanes, and the message of one");
+    assert_eq!(store.move_to_outlet("ops", &other).await.unwrap(), 0);
     assert!(store.open_messages(&outlet()).await.unwrap().is_empty());
     assert_eq!(ready(&store).await.iter().map(|l| l.channel.as_str()).collect::<Vec<_>>(), ["dba"]);
-    assert_eq!(store.lanes_ready(&other, Sought::any(9)).await.unwrap().len(), 1);
-    let owned = store.own(Claim { outlet: other.clone(), ..claim("n1", T0) }).await.unwrap().unwrap();
+    assert_eq!(store.ready_lanes(&other, LaneQuery::any(9)).await.unwrap().len(), 1);
+    let owned = store.claim_outlet(LeaseRequest { outlet: other.clone(), ..claim("n1", T0) }).await.unwrap().unwrap();
     assert_eq!(owned.open.iter().map(|m| m.id).collect::<Vec<_>>(), [formed.id]);
     let late = message(&[b.id]);
-    store.form(first.clone(), late.clone()).await.unwrap();
-    assert_eq!(store.assign("ops", &other).await.unwrap(), 1, "what the owner before formed in the meantime");
+    store.store_message(first.clone(), late.clone()).await.unwrap();
+    assert_eq!(store.move_to_outlet("ops", &other).await.unwrap(), 1, "what the owner before formed in the meantime");
     let open: BTreeSet<_> = store.open_messages(&other).await.unwrap().into_iter().collect();
     assert_eq!(open, BTreeSet::from([formed.id, late.id]));
     let recipients = late.cells.iter().map(|cell| cell.recipient.clone()).collect();
     let begin = NewAttempt { id: AttemptId::new(), message: late.id, page: 0, recipients, node: "n1".into(), begun_at: T0 };
-    assert!(matches!(store.begin(first, begin.clone()).await, Err(StoreError::Fenced)), "only its new owner sends it");
+    assert!(matches!(store.begin_attempt(first, begin.clone()).await, Err(StoreError::Fenced)), "only its new owner sends it");
     let fence = Fence { outlet: other.clone(), epoch: owned.epoch };
-    store.begin(fence.clone(), begin).await.unwrap();
-    store.settle(Settlement { deliveries: vec![change(&b, State::Sent)], ..of_message(&fence, late.id, true) }).await.unwrap();
+    store.begin_attempt(fence.clone(), begin).await.unwrap();
+    store.record_outcome(OutcomeBatch { deliveries: vec![change(&b, State::Sent)], ..of_message(&fence, late.id, true) }).await.unwrap();
     assert_eq!(store.open_messages(&other).await.unwrap(), [formed.id]);
     assert_eq!(put(&store, "a").await.outlet, other, "a lane that exists keeps its outlet");
 }
 
 pub async fn mutes_come_and_go(store: S) {
     let mute = |until, by: &str| ChannelMute { channel: "ops".into(), until, reason: "upgrade".into(), by: by.into() };
-    store.mute(mute(T0 + MIN, "ann"), T0).await.unwrap();
-    store.mute(mute(T0 + 2 * MIN, "bob"), T0).await.unwrap();
-    assert_eq!(store.mutes().await.unwrap(), [mute(T0 + 2 * MIN, "bob")]);
-    store.mute(mute(0, "bob"), T0).await.unwrap();
-    assert!(store.mutes().await.unwrap().is_empty());
+    store.set_mute(mute(T0 + MIN, "ann"), T0).await.unwrap();
+    store.set_mute(mute(T0 + 2 * MIN, "bob"), T0).await.unwrap();
+    assert_eq!(store.list_mutes().await.unwrap(), [mute(T0 + 2 * MIN, "bob")]);
+    store.set_mute(mute(0, "bob"), T0).await.unwrap();
+    assert!(store.list_mutes().await.unwrap().is_empty());
 }
 
 pub async fn a_mute_that_changes_takes_along_what_it_deferred(store: S) {
@@ -180,21 +180,21 @@ pub async fn a_mute_that_changes_takes_along_what_it_deferred(store: S) {
         reason: Some(reason.into()),
         ..delivery(channel, LANE)
     };
-    store.mute(mute(T0 + 60 * MIN, "upgrade"), T0).await.unwrap();
+    store.set_mute(mute(T0 + 60 * MIN, "upgrade"), T0).await.unwrap();
     let hand = put_one(&store, deferred("ops", "channel muted by hand: upgrade", 60 * MIN)).await;
     let night = put_one(&store, deferred("ops", "muted by time interval `night` until then", 60 * MIN)).await;
     let other = put_one(&store, deferred("dba", "channel muted by hand: upgrade", 60 * MIN)).await;
     let ended = put_one(&store, deferred("ops", "channel muted by hand: upgrade", 2 * MIN)).await;
     let due = async |d: &AcceptedDelivery| row(&store, d.id).await.due_at - T0;
-    store.mute(mute(T0 + 10 * MIN, "shorter"), T0 + 3 * MIN).await.unwrap();
+    store.set_mute(mute(T0 + 10 * MIN, "shorter"), T0 + 3 * MIN).await.unwrap();
     assert_eq!((due(&hand).await, due(&night).await, due(&other).await), (10 * MIN, 60 * MIN, 60 * MIN));
     assert_eq!(due(&ended).await, 2 * MIN, "what is due stays due");
     assert_eq!(row(&store, hand.id).await.reason.as_deref(), Some("channel muted by hand: shorter"));
-    store.mute(mute(T0 + 90 * MIN, "longer"), T0 + 3 * MIN).await.unwrap();
+    store.set_mute(mute(T0 + 90 * MIN, "longer"), T0 + 3 * MIN).await.unwrap();
     assert_eq!((due(&hand).await, head(&store, hand.lane).await.due_at), (90 * MIN, T0 + 2 * MIN));
     store.drop_deliveries(&[ended.id], "noise", T0 + 3 * MIN).await.unwrap();
     assert_eq!(head(&store, hand.lane).await.due_at, T0 + 60 * MIN);
-    store.mute(mute(0, ""), T0 + 4 * MIN).await.unwrap();
+    store.set_mute(mute(0, ""), T0 + 4 * MIN).await.unwrap();
     assert_eq!((due(&hand).await, due(&night).await, head(&store, hand.lane).await.due_at), (4 * MIN, 60 * MIN, T0 + 4 * MIN));
     let row = row(&store, hand.id).await;
     assert_eq!((row.state, row.reason.as_deref()), (State::Deferred, Some("channel muted by hand: longer; ended early")));
@@ -212,12 +212,12 @@ pub async fn what_an_interval_deferred_can_be_deferred_anew(store: S) {
     put_one(&store, NewDelivery { state: State::Waiting, ..deferred("c", "route/1", 5 * MIN) }).await;
     let of = |route: &str, by_hand, first, last| Deferral { channel: "ops".into(), route: route.into(), by_hand, first: T0 + first, last: T0 + last };
     let all = [of("", true, 5 * MIN, 5 * MIN), of("route/1", false, MIN, 3 * MIN), of("route/2", false, 3 * MIN, 3 * MIN)];
-    assert_eq!(store.deferrals(T0).await.unwrap(), all);
-    assert_eq!(store.deferrals(T0 + MIN).await.unwrap()[1], of("route/1", false, 3 * MIN, 3 * MIN), "what is due is not deferred any more");
-    assert_eq!(store.defer(of("route/1", false, 0, 3 * MIN), Some("muted by time interval `x`".into()), T0).await.unwrap(), 1);
+    assert_eq!(store.list_deferrals(T0).await.unwrap(), all);
+    assert_eq!(store.list_deferrals(T0 + MIN).await.unwrap()[1], of("route/1", false, 3 * MIN, 3 * MIN), "what is due is not deferred any more");
+    assert_eq!(store.reschedule_deferred(of("route/1", false, 0, 3 * MIN), Some("muted by time interval `x`".into()), T0).await.unwrap(), 1);
     assert_eq!((row(&store, a.id).await.due_at, head(&store, a.lane).await.due_at), (T0 + 3 * MIN, T0 + 3 * MIN));
     assert_eq!(row(&store, a.id).await.reason.as_deref(), Some("muted by time interval `x`"));
-    assert_eq!(store.defer(of("route/1", false, 0, 2 * MIN), None, T0 + 2 * MIN).await.unwrap(), 2);
+    assert_eq!(store.reschedule_deferred(of("route/1", false, 0, 2 * MIN), None, T0 + 2 * MIN).await.unwrap(), 2);
     assert_eq!((row(&store, b.id).await.due_at, head(&store, b.lane).await.due_at), (T0 + 2 * MIN, T0 + 2 * MIN));
     assert_eq!(row(&store, c.id).await.due_at, T0 + 3 * MIN, "another route's");
 }
@@ -225,7 +225,7 @@ pub async fn what_an_interval_deferred_can_be_deferred_anew(store: S) {
 pub async fn what_waits_can_be_retried(store: S) {
     let muted = NewDelivery { state: State::Deferred, due_at: T0 + 60 * MIN, reason: Some("muted".into()), ..delivery("ops", LANE) };
     let (muted, later) = (put_one(&store, muted).await, put_one(&store, NewDelivery { due_at: T0 + MIN, ..delivery("ops", LANE) }).await);
-    let call = put_one(&store, NewDelivery { mode: Mode::Sync, ..delivery("ops", "call") }).await;
+    let call = put_one(&store, NewDelivery { mode: Mode::Direct, ..delivery("ops", "call") }).await;
     let again = store.requeue(&[muted.id, later.id], None, T0 + 1).await.unwrap();
     let told: Vec<_> = again.iter().map(|d| (d.id, d.lane, d.lane_seq, d.state, d.channel.as_str(), &d.outlet)).collect();
     let same = |d: &AcceptedDelivery| (d.id, d.lane, d.lane_seq, State::Waiting, "ops", &again[0].outlet);
@@ -238,22 +238,22 @@ pub async fn what_waits_can_be_retried(store: S) {
 }
 
 pub async fn heartbeats_are_kept(store: S) {
-    let change = |name: &str, seen_at, silent_since| HeartbeatChange { name: name.into(), seen_at, silent_since };
+    let change = |name: &str, seen_at, silent_since| HeartbeatUpdate { name: name.into(), seen_at, silent_since };
     let row = |name: &str, seen_at, silent_since| HeartbeatRow { name: name.into(), seen_at, silent_since };
-    assert!(store.heartbeats(Vec::new()).await.unwrap().is_empty());
-    let rows = store.heartbeats(vec![change("b", Some(T0), None), change("a", None, Some(Some(T0 + MIN)))]).await.unwrap();
+    assert!(store.update_heartbeats(Vec::new()).await.unwrap().is_empty());
+    let rows = store.update_heartbeats(vec![change("b", Some(T0), None), change("a", None, Some(Some(T0 + MIN)))]).await.unwrap();
     assert_eq!(rows, [row("a", 0, Some(T0 + MIN)), row("b", T0, None)]);
     // A clock set back is a sign of life as well: what is told last stands.
-    store.heartbeats(vec![change("b", Some(T0 - MIN), None), change("a", Some(T0), None)]).await.unwrap();
-    let rows = store.heartbeats(vec![change("a", None, Some(None)), change("b", None, Some(Some(T0)))]).await.unwrap();
+    store.update_heartbeats(vec![change("b", Some(T0 - MIN), None), change("a", Some(T0), None)]).await.unwrap();
+    let rows = store.update_heartbeats(vec![change("a", None, Some(None)), change("b", None, Some(Some(T0)))]).await.unwrap();
     assert_eq!(rows, [row("a", T0, None), row("b", T0 - MIN, Some(T0))]);
-    assert_eq!(store.heartbeats(Vec::new()).await.unwrap(), rows);
+    assert_eq!(store.update_heartbeats(Vec::new()).await.unwrap(), rows);
 }
 
 pub async fn a_check_leaves_nothing(store: S) {
     for _ in 0..3 {
-        store.check().await.unwrap();
+        store.check_writable().await.unwrap();
     }
-    assert!(store.page(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().is_empty());
+    assert!(store.list_deliveries(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().is_empty());
     assert!(store.stats().await.unwrap().outlets.is_empty());
 }

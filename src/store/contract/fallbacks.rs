@@ -21,34 +21,34 @@ pub async fn what_waits_too_long_is_copied_once(store: S) {
     new.target.mentions = Some(Mentions { all: true, ..Mentions::default() });
     let old = put_one(&store, new).await;
     let young = put_one(&store, NewDelivery { born_at: T0 + 1, ..with_chain("a", &["sms"]) }).await;
-    let copies = store.fall_back("ops", T0 + 1, to("sms", &["voice"]), "waits too long", 10, T0 + MIN).await.unwrap();
+    let copies = store.copy_to_fallback("ops", T0 + 1, to("sms", &["voice"]), "waits too long", 10, T0 + MIN).await.unwrap();
     assert_eq!(copies.iter().map(|c| (c.channel.as_str(), c.outlet.as_str(), c.lane_seq)).collect::<Vec<_>>(), [("sms", "sms:1", 1)]);
-    let copy = store.show(copies[0].id).await.unwrap().unwrap();
-    assert_eq!((copy.row.origin, copy.row.event, copy.row.rank), (Some(old.id), row(&store, old.id).await.event, 0));
+    let copy = store.get_delivery(copies[0].id).await.unwrap().unwrap();
+    assert_eq!((copy.row.fallback_of, copy.row.event, copy.row.rank), (Some(old.id), row(&store, old.id).await.event, 0));
     assert_eq!((copy.row.born_at, copy.row.due_at, copy.row.reason.as_deref()), (T0, T0 + MIN, Some("waits too long")));
     assert_eq!(copy.target.fallback, ["voice"]);
     assert_eq!(copy.target.alerts, [0]);
     assert!(copy.target.only.is_empty() && copy.target.mentions.is_none() && copy.target.template.is_empty(), "those are the other channel's own");
-    assert_eq!(store.waiting(copies[0].lane, 0, 1, 0, i64::MAX).await.unwrap()[0].hop, 1);
+    assert_eq!(store.pending(copies[0].lane, 0, 1, 0, i64::MAX).await.unwrap()[0].fallback_depth, 1);
     assert_eq!(row(&store, old.id).await.state, State::Waiting, "the original goes on");
-    assert!(store.fall_back("ops", T0 + 1, to("sms", &[]), "again", 10, T0 + MIN).await.unwrap().is_empty());
-    let second = store.fall_back("ops", T0 + 2, to("sms", &[]), "r", 10, T0 + MIN).await.unwrap();
-    assert_eq!(store.show(second[0].id).await.unwrap().unwrap().row.origin, Some(young.id));
+    assert!(store.copy_to_fallback("ops", T0 + 1, to("sms", &[]), "again", 10, T0 + MIN).await.unwrap().is_empty());
+    let second = store.copy_to_fallback("ops", T0 + 2, to("sms", &[]), "r", 10, T0 + MIN).await.unwrap();
+    assert_eq!(store.get_delivery(second[0].id).await.unwrap().unwrap().row.fallback_of, Some(young.id));
     assert_eq!((second[0].lane, second[0].lane_seq), (copies[0].lane, 2), "in the order of their lane");
 }
 
 pub async fn a_chain_never_turns_back(store: S) {
     put_one(&store, with_chain("a", &["sms"])).await;
-    let copies = store.fall_back("ops", T0 + 1, to("sms", &[]), "r", 10, T0).await.unwrap();
+    let copies = store.copy_to_fallback("ops", T0 + 1, to("sms", &[]), "r", 10, T0).await.unwrap();
     assert_eq!(copies.len(), 1);
     let back = MoveTo { channel: "ops".into(), outlet: outlet(), fallback: vec!["sms".into()] };
-    assert!(store.fall_back("sms", T0 + 1, back, "r", 10, T0).await.unwrap().is_empty(), "the copy has its origin's list, which is used up");
+    assert!(store.copy_to_fallback("sms", T0 + 1, back, "r", 10, T0).await.unwrap().is_empty(), "the copy has its origin's list, which is used up");
 }
 
 pub async fn only_what_waits_in_the_queue_is_copied(store: S) {
     let fence = fence(&store).await;
     let muted = NewDelivery { state: State::Deferred, ..with_chain("m", &["sms"]) };
-    let direct = NewDelivery { mode: Mode::Sync, ..with_chain("s", &["sms"]) };
+    let direct = NewDelivery { mode: Mode::Direct, ..with_chain("s", &["sms"]) };
     let elsewhere = NewDelivery { channel: "dba".into(), ..with_chain("e", &["sms"]) };
     let unlisted = with_chain("u", &["voice"]);
     for new in [muted, direct, elsewhere, unlisted] {
@@ -56,13 +56,13 @@ pub async fn only_what_waits_in_the_queue_is_copied(store: S) {
     }
     let sent = put_one(&store, with_chain("d", &["sms"])).await;
     deliver(&store, &fence, &[&sent], T0).await;
-    assert!(store.fall_back("ops", T0 + 1, to("sms", &[]), "r", 10, T0).await.unwrap().is_empty());
+    assert!(store.copy_to_fallback("ops", T0 + 1, to("sms", &[]), "r", 10, T0).await.unwrap().is_empty());
     for _ in 0..5 {
         put_one(&store, with_chain("l", &["sms"])).await;
     }
     let mut steps = Vec::new();
     for _ in 0..3 {
-        steps.push(store.fall_back("ops", T0 + 1, to("sms", &[]), "r", 3, T0).await.unwrap().len());
+        steps.push(store.copy_to_fallback("ops", T0 + 1, to("sms", &[]), "r", 3, T0).await.unwrap().len());
     }
     assert_eq!(steps, [3, 2, 0]);
 }
@@ -73,17 +73,17 @@ pub async fn what_is_resolved_finds_where_its_firing_went(store: S) {
     let event = row(&store, first.id).await.event;
     let fence = fence(&store).await;
     let child = |channel: &str| {
-        let delivery = NewDelivery { origin: Some(first.id), ..delivery(channel, "fallback") };
-        Child { event, delivery }
+        let delivery = NewDelivery { fallback_of: Some(first.id), ..delivery(channel, "fallback") };
+        FallbackChild { event, delivery }
     };
-    let dead = DeliveryChange { reason: Some("r".into()), ..change(&first, State::Dead) };
+    let dead = DeliveryUpdate { reason: Some("r".into()), ..change(&first, State::Dead) };
     let children = vec![child("voice"), child("sms")];
-    store.settle(Settlement { deliveries: vec![dead], children, ..settlement(&fence) }).await.unwrap();
+    store.record_outcome(OutcomeBatch { deliveries: vec![dead], children, ..settlement(&fence) }).await.unwrap();
     let resolved = put_one(&store, NewDelivery { firing: 0, resolved: 1, ..delivery("ops", "a") }).await;
-    assert_eq!(store.followers(lane, resolved.lane_seq).await.unwrap(), ["sms", "voice"]);
-    assert!(store.followers(lane, first.lane_seq).await.unwrap().is_empty(), "nothing stands before the first");
+    assert_eq!(store.fallback_targets(lane, resolved.lane_seq).await.unwrap(), ["sms", "voice"]);
+    assert!(store.fallback_targets(lane, first.lane_seq).await.unwrap().is_empty(), "nothing stands before the first");
     let firing = put(&store, "a").await;
     let last = put_one(&store, NewDelivery { firing: 0, resolved: 1, ..delivery("ops", "a") }).await;
-    assert_eq!(store.followers(lane, firing.lane_seq).await.unwrap(), ["sms", "voice"], "past what was resolved, to what fired");
-    assert!(store.followers(lane, last.lane_seq).await.unwrap().is_empty(), "the newest firing went nowhere else");
+    assert_eq!(store.fallback_targets(lane, firing.lane_seq).await.unwrap(), ["sms", "voice"], "past what was resolved, to what fired");
+    assert!(store.fallback_targets(lane, last.lane_seq).await.unwrap().is_empty(), "the newest firing went nowhere else");
 }

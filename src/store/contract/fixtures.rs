@@ -26,7 +26,7 @@ pub fn delivery(channel: &str, lane: &str) -> NewDelivery {
         channel: channel.into(),
         outlet: outlet(),
         lane_key: lane.into(),
-        target: TargetRecord { template: "default".into(), alerts: vec![0], ..TargetRecord::default() },
+        target: Target { template: "default".into(), alerts: vec![0], ..Target::default() },
         mode: Mode::Queued,
         state: State::Waiting,
         rank: 2,
@@ -35,8 +35,8 @@ pub fn delivery(channel: &str, lane: &str) -> NewDelivery {
         resolved: 0,
         born_at: T0,
         due_at: T0,
-        origin: None,
-        hop: 0,
+        fallback_of: None,
+        fallback_depth: 0,
         reason: None,
         report: None,
     }
@@ -67,13 +67,13 @@ pub async fn put_one(store: &S, delivery: NewDelivery) -> AcceptedDelivery {
 }
 
 /// Claims the outlet for `node`.
-pub fn claim(node: &str, now: i64) -> Claim {
-    Claim { outlet: outlet(), node: node.into(), now, lease_until: now + 8_000, window_start: now - MIN }
+pub fn claim(node: &str, now: i64) -> LeaseRequest {
+    LeaseRequest { outlet: outlet(), node: node.into(), now, lease_until: now + 8_000, window_start: now - MIN }
 }
 
 /// Claims the outlet for node `n1` and gives the fence.
 pub async fn fence(store: &S) -> Fence {
-    let owned = store.own(claim("n1", T0)).await.unwrap().expect("nobody else owns it");
+    let owned = store.claim_outlet(claim("n1", T0)).await.unwrap().expect("nobody else owns it");
     Fence { outlet: outlet(), epoch: owned.epoch }
 }
 
@@ -99,8 +99,8 @@ pub fn message(members: &[DeliveryId]) -> NewMessage {
 }
 
 /// An attempt at page 0 that ended.
-pub fn ended(kind: &'static str, at: i64) -> EndedAttempt {
-    EndedAttempt {
+pub fn ended(kind: &'static str, at: i64) -> FinishedAttempt {
+    FinishedAttempt {
         id: AttemptId::new(),
         page: 0,
         node: "n1".into(),
@@ -113,13 +113,13 @@ pub fn ended(kind: &'static str, at: i64) -> EndedAttempt {
 }
 
 /// What becomes of a delivery.
-pub fn change(delivery: &AcceptedDelivery, state: State) -> DeliveryChange {
-    DeliveryChange { id: delivery.id, lane: delivery.lane, state, tries: 1, due_at: T0, reason: None, detach: false }
+pub fn change(delivery: &AcceptedDelivery, state: State) -> DeliveryUpdate {
+    DeliveryUpdate { id: delivery.id, lane: delivery.lane, state, tries: 1, due_at: T0, reason: None, leave_message: false }
 }
 
 /// A settlement of nothing yet.
-pub fn settlement(fence: &Fence) -> Settlement {
-    Settlement {
+pub fn settlement(fence: &Fence) -> OutcomeBatch {
+    OutcomeBatch {
         fence: fence.clone(),
         message: None,
         attempt: None,
@@ -133,13 +133,13 @@ pub fn settlement(fence: &Fence) -> Settlement {
 }
 
 /// A settlement of a stored message.
-pub fn of_message(fence: &Fence, id: MessageId, done: bool) -> Settlement {
-    Settlement { message: Some(SettledMessage { id, store: None, done, receipts: Vec::new() }), ..settlement(fence) }
+pub fn of_message(fence: &Fence, id: MessageId, done: bool) -> OutcomeBatch {
+    OutcomeBatch { message: Some(MessageOutcome { id, store: None, done, receipts: Vec::new() }), ..settlement(fence) }
 }
 
 /// A settlement that also stores its message, as the hot path does.
-pub fn with_message(fence: &Fence, message: NewMessage, done: bool) -> Settlement {
-    Settlement { message: Some(SettledMessage { id: message.id, store: Some(message), done, receipts: Vec::new() }), ..settlement(fence) }
+pub fn with_message(fence: &Fence, message: NewMessage, done: bool) -> OutcomeBatch {
+    OutcomeBatch { message: Some(MessageOutcome { id: message.id, store: Some(message), done, receipts: Vec::new() }), ..settlement(fence) }
 }
 
 /// Sends what was accepted, in one message, by the hot path.
@@ -147,34 +147,34 @@ pub async fn deliver(store: &S, fence: &Fence, deliveries: &[&AcceptedDelivery],
     let ids: Vec<DeliveryId> = deliveries.iter().map(|d| d.id).collect();
     let message = NewMessage { formed_at: now, ..message(&ids) };
     let id = message.id;
-    let mut s = Settlement { now, attempt: Some(ended("ok", now)), ..with_message(fence, message, true) };
+    let mut s = OutcomeBatch { now, attempt: Some(ended("ok", now)), ..with_message(fence, message, true) };
     s.deliveries = deliveries.iter().map(|d| change(d, State::Sent)).collect();
-    store.settle(s).await.unwrap();
+    store.record_outcome(s).await.unwrap();
     id
 }
 
 /// Ends a delivery as dead, without a message.
 pub async fn kill(store: &S, fence: &Fence, delivery: &AcceptedDelivery, now: i64) {
-    let dead = DeliveryChange { reason: Some("refused".into()), ..change(delivery, State::Dead) };
-    store.settle(Settlement { deliveries: vec![dead], now, ..settlement(fence) }).await.unwrap();
+    let dead = DeliveryUpdate { reason: Some("refused".into()), ..change(delivery, State::Dead) };
+    store.record_outcome(OutcomeBatch { deliveries: vec![dead], now, ..settlement(fence) }).await.unwrap();
 }
 
 /// The lanes of the outlet that are ready.
-pub async fn ready(store: &S) -> Vec<LaneHead> {
-    store.lanes_ready(&outlet(), Sought::any(1000)).await.unwrap()
+pub async fn ready(store: &S) -> Vec<LaneSummary> {
+    store.ready_lanes(&outlet(), LaneQuery::any(1000)).await.unwrap()
 }
 
 /// One lane that must be ready.
-pub async fn head(store: &S, lane: LaneId) -> LaneHead {
+pub async fn head(store: &S, lane: LaneId) -> LaneSummary {
     ready(store).await.into_iter().find(|head| head.id == lane).expect("the lane is ready")
 }
 
 /// A delivery's row.
 pub async fn row(store: &S, id: DeliveryId) -> DeliveryRow {
-    store.show(id).await.unwrap().expect("it is there").row
+    store.get_delivery(id).await.unwrap().expect("it is there").row
 }
 
 /// Places and states of what is open in a lane.
 pub async fn places(store: &S, lane: LaneId) -> Vec<(i64, DeliveryId)> {
-    store.waiting(lane, 0, 1000, 0, i64::MAX).await.unwrap().into_iter().map(|w| (w.lane_seq, w.id)).collect()
+    store.pending(lane, 0, 1000, 0, i64::MAX).await.unwrap().into_iter().map(|w| (w.lane_seq, w.id)).collect()
 }

@@ -17,7 +17,7 @@ pub async fn a_page_follows_its_cursor(store: S) {
     let mut seen = Vec::new();
     let mut before = None;
     loop {
-        let page = store.page(&DeliveryFilter { before, limit: 7, ..filter() }).await.unwrap();
+        let page = store.list_deliveries(&DeliveryFilter { before, limit: 7, ..filter() }).await.unwrap();
         before = page.last().map(|row| row.id);
         seen.extend(page.iter().map(|row| row.id));
         if page.len() < 7 {
@@ -27,7 +27,7 @@ pub async fn a_page_follows_its_cursor(store: S) {
         put(&store, "late").await;
     }
     assert_eq!(seen, ids, "newest first, none twice, none left out");
-    assert!(store.page(&DeliveryFilter { limit: 0, ..filter() }).await.unwrap().is_empty());
+    assert!(store.list_deliveries(&DeliveryFilter { limit: 0, ..filter() }).await.unwrap().is_empty());
 }
 
 pub async fn events_are_listed(store: S) {
@@ -43,7 +43,7 @@ pub async fn events_are_listed(store: S) {
         store.accept(bare).await.unwrap();
     }
     ids.reverse();
-    let list = async |filter: EventFilter| store.event_page(&filter).await.unwrap();
+    let list = async |filter: EventFilter| store.list_events(&filter).await.unwrap();
     let all = list(EventFilter { limit: 100, ..EventFilter::default() }).await;
     assert_eq!((all.len(), all[0].id, all[0].note.is_some()), (10, ids[0], true));
     let bare: Vec<EventId> = list(EventFilter { bare: true, limit: 100, ..EventFilter::default() }).await.iter().map(|row| row.id).collect();
@@ -91,7 +91,7 @@ pub async fn every_filter_narrows(store: S) {
         (DeliveryFilter { before: Some(muted.id), states: vec![State::Waiting], ..text("slow") }, vec![&waits]),
     ];
     for (filter, expected) in cases {
-        let found: Vec<DeliveryId> = store.page(&filter).await.unwrap().iter().map(|row| row.id).collect();
+        let found: Vec<DeliveryId> = store.list_deliveries(&filter).await.unwrap().iter().map(|row| row.id).collect();
         assert_eq!(found, expected.iter().map(|d| d.id).collect::<Vec<_>>(), "{filter:?}");
     }
 }
@@ -102,12 +102,12 @@ pub async fn a_delivery_is_shown_with_all_of_it(store: S) {
     let accepted = store.accept(new.clone()).await.unwrap();
     let d = &accepted.deliveries[0];
     let id = deliver(&store, &fence, &[d], T0).await;
-    let detail = store.show(d.id).await.unwrap().unwrap();
+    let detail = store.get_delivery(d.id).await.unwrap().unwrap();
     assert_eq!((detail.row.id, detail.event.id, detail.target), (d.id, new.id, new.deliveries[0].target.clone()));
     assert_eq!(*detail.event.event, *new.event);
     let message = detail.message.unwrap();
     assert_eq!((message.id, message.channel.as_str(), message.template.as_str(), message.cells.len()), (id, "ops", "default", 1));
-    let (_, rows) = store.show_event(new.id).await.unwrap().unwrap();
+    let (_, rows) = store.get_event(new.id).await.unwrap().unwrap();
     assert_eq!(rows.len(), 2);
 }
 
@@ -119,7 +119,7 @@ pub async fn counts_are_right(store: S) {
     put_one(&store, delivery("dba", "a")).await;
     let dead = put_one(&store, delivery("dba", "b")).await;
     kill(&store, &fence, &dead, T0).await;
-    store.form(fence.clone(), message(&[old.id])).await.unwrap();
+    store.store_message(fence.clone(), message(&[old.id])).await.unwrap();
     let stats = store.stats().await.unwrap();
     let mut open = stats.open.clone();
     open.sort();
@@ -131,7 +131,7 @@ pub async fn counts_are_right(store: S) {
 }
 
 pub async fn unknown_ids_are_not_found(store: S) {
-    assert!(store.show(DeliveryId::new()).await.unwrap().is_none());
-    assert!(store.show_event(EventId::new()).await.unwrap().is_none());
-    assert!(store.message(MessageId::new()).await.unwrap().is_none());
+    assert!(store.get_delivery(DeliveryId::new()).await.unwrap().is_none());
+    assert!(store.get_event(EventId::new()).await.unwrap().is_none());
+    assert!(store.get_message(MessageId::new()).await.unwrap().is_none());
 }

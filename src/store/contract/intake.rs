@@ -19,21 +19,21 @@ pub async fn places_in_a_lane_are_contiguous(store: S) {
 }
 
 pub async fn what_goes_in_comes_out(store: S) {
-    let mut new = event(vec![NewDelivery { mode: Mode::Sync, due_at: T0 + 7, reason: Some("note".into()), ..delivery("ops", LANE) }]);
+    let mut new = event(vec![NewDelivery { mode: Mode::Direct, due_at: T0 + 7, reason: Some("note".into()), ..delivery("ops", LANE) }]);
     new.deliveries[0].target.fallback = vec!["sms".into()];
     new.note = Some("why".into());
     let accepted = store.accept(new.clone()).await.unwrap();
     assert_eq!((accepted.event, accepted.duplicate), (new.id, false));
     let d = &accepted.deliveries[0];
     assert_eq!((d.id, d.channel.as_str(), &d.outlet, d.state), (new.deliveries[0].id, "ops", &outlet(), State::Waiting));
-    let (stored, rows) = store.show_event(new.id).await.unwrap().unwrap();
+    let (stored, rows) = store.get_event(new.id).await.unwrap().unwrap();
     assert_eq!((*stored.event).clone(), *new.event);
     assert_eq!((stored.received_at, stored.plan.as_str(), stored.note.as_deref()), (T0, "plan-1", Some("why")));
-    assert_eq!((rows.len(), rows[0].id, rows[0].mode, rows[0].due_at), (1, d.id, Mode::Sync, T0 + 7));
-    let waiting = store.waiting(d.lane, 0, 10, usize::MAX, i64::MAX).await.unwrap().remove(0);
+    assert_eq!((rows.len(), rows[0].id, rows[0].mode, rows[0].due_at), (1, d.id, Mode::Direct, T0 + 7));
+    let waiting = store.pending(d.lane, 0, 10, usize::MAX, i64::MAX).await.unwrap().remove(0);
     assert_eq!(waiting.target, new.deliveries[0].target);
     assert_eq!(waiting.event.as_deref(), Some(&*new.event));
-    assert_eq!((waiting.event_id, waiting.rank, waiting.firing, waiting.tries, waiting.hop), (new.id, 2, 1, 0, 0));
+    assert_eq!((waiting.event_id, waiting.rank, waiting.firing, waiting.tries, waiting.fallback_depth), (new.id, 2, 1, 0, 0));
     assert_eq!(row(&store, d.id).await.reason.as_deref(), Some("note"));
 }
 
@@ -117,7 +117,7 @@ pub async fn what_enters_a_lane_without_a_key_is_newer_than_what_had_one(store: 
     assert!(!store.accept(keyed(1, T0 + 4)).await.unwrap().duplicate);
     assert!(store.accept(keyed(1, T0 + 5)).await.unwrap().duplicate);
     // A renamed channel's lane goes on; merged with another, its newest is not known.
-    store.adopt("ops", "dba", &outlet()).await.unwrap();
+    store.rename_channel("ops", "dba", &outlet()).await.unwrap();
     let renamed = |at| NewEvent { deliveries: vec![delivery("dba", LANE)], ..keyed(1, at) };
     assert!(store.accept(renamed(T0 + 6)).await.unwrap().duplicate);
 }
@@ -147,7 +147,7 @@ pub async fn a_refused_event_leaves_nothing_behind(store: S) {
     let bad = NewEvent { deliveries: vec![delivery("ops", "other"), twin.clone(), twin], ..keyed(9, T0) };
     let id = bad.id;
     assert!(matches!(store.accept(bad).await, Err(StoreError::Invalid(_))));
-    assert!(store.show_event(id).await.unwrap().is_none());
+    assert!(store.get_event(id).await.unwrap().is_none());
     assert!(ready(&store).await.is_empty());
     assert!(!store.accept(keyed(9, T0)).await.unwrap().duplicate, "its dedup key was not taken");
 }
@@ -191,7 +191,7 @@ pub async fn only_open_or_skipped_deliveries_are_born(store: S) {
 pub async fn unknown_events_are_left_out(store: S) {
     let known = event(vec![]);
     store.accept(known.clone()).await.unwrap();
-    let found = store.events(&[EventId::new(), known.id], usize::MAX).await.unwrap().events;
+    let found = store.load_events(&[EventId::new(), known.id], usize::MAX).await.unwrap().events;
     assert_eq!(found.iter().map(|e| e.id).collect::<Vec<_>>(), [known.id]);
     assert!(found[0].note.is_some(), "an event without deliveries says so");
 }
@@ -209,7 +209,7 @@ pub async fn bodies_are_read_up_to_so_many_bytes(store: S) {
     let read = |ids: Vec<EventId>, bytes| {
         let store = store.clone();
         async move {
-            let bodies = store.events(&ids, bytes).await.unwrap();
+            let bodies = store.load_events(&ids, bytes).await.unwrap();
             (bodies.events.iter().map(|e| e.id).collect::<Vec<_>>(), bodies.left)
         }
     };
@@ -223,7 +223,7 @@ pub async fn bodies_are_read_up_to_so_many_bytes(store: S) {
     assert_eq!(read(vec![EventId::new()], 20_000).await, (vec![], 0));
     let held = |bodies| {
         let (store, lane) = (store.clone(), lane.unwrap());
-        async move { store.waiting(lane, 0, 10, bodies, i64::MAX).await.unwrap().iter().map(|w| w.event.is_some()).collect::<Vec<_>>() }
+        async move { store.pending(lane, 0, 10, bodies, i64::MAX).await.unwrap().iter().map(|w| w.event.is_some()).collect::<Vec<_>>() }
     };
     assert_eq!(held(usize::MAX).await, [true, true, true]);
     assert_eq!(held(20_000).await, [true, false, false], "all that wait are told, the bodies only of the first");

@@ -15,7 +15,7 @@ pub async fn ready_lanes_come_by_rank_and_age(store: S) {
     assert_eq!(order, ["critical", "newer critical", "old info", "error", "warning"]);
     let except: Vec<LaneId> = lanes.iter().filter(|(key, _)| key.contains("critical")).map(|(_, lane)| *lane).collect();
     let rest: Vec<String> =
-        store.lanes_ready(&outlet(), Sought { except, ..Sought::any(2) }).await.unwrap().into_iter().map(|head| head.key).collect();
+        store.ready_lanes(&outlet(), LaneQuery { except, ..LaneQuery::any(2) }).await.unwrap().into_iter().map(|head| head.key).collect();
     assert_eq!(rest, ["old info", "error"]);
     // A severe newcomer lifts its whole lane.
     put_one(&store, NewDelivery { rank: 0, born_at: T0 - 1, ..delivery("ops", "warning") }).await;
@@ -29,17 +29,17 @@ pub async fn an_open_message_hides_its_lane(store: S) {
     put(&store, "a").await;
     put(&store, "b").await;
     let formed = message(&[first.id]);
-    store.form(fence.clone(), formed.clone()).await.unwrap();
+    store.store_message(fence.clone(), formed.clone()).await.unwrap();
     assert_eq!(ready(&store).await.iter().map(|head| head.key.as_str()).collect::<Vec<_>>(), ["b"]);
     put(&store, "a").await;
     assert_eq!(ready(&store).await.len(), 1, "a newcomer does not open it");
     let mut done = of_message(&fence, formed.id, false);
     done.cells = vec![cell("room", CellState::Open)];
-    store.settle(done).await.unwrap();
+    store.record_outcome(done).await.unwrap();
     assert_eq!(ready(&store).await.len(), 1, "still open");
     let mut done = of_message(&fence, formed.id, true);
     done.deliveries = vec![change(&first, State::Sent)];
-    store.settle(done).await.unwrap();
+    store.record_outcome(done).await.unwrap();
     let head = head(&store, first.lane).await;
     assert_eq!((head.waiting, head.last_seq), (2, 3));
 }
@@ -58,10 +58,10 @@ pub async fn a_lane_is_due_when_its_head_or_a_deferred_one_is(store: S) {
     let fence = fence(&store).await;
     let mut s = settlement(&fence);
     s.deliveries = vec![
-        DeliveryChange { reason: Some("resolved while muted".into()), ..change(&soon, State::Skipped) },
-        DeliveryChange { due_at: T0 + 900, ..change(&first, State::Waiting) },
+        DeliveryUpdate { reason: Some("resolved while muted".into()), ..change(&soon, State::Skipped) },
+        DeliveryUpdate { due_at: T0 + 900, ..change(&first, State::Waiting) },
     ];
-    store.settle(s).await.unwrap();
+    store.record_outcome(s).await.unwrap();
     assert_eq!(head(&store, lane).await.due_at, T0 + 500);
 }
 
@@ -75,12 +75,12 @@ pub async fn waiting_goes_on_after_a_place(store: S) {
     let lane = all[0].lane;
     let list = |after, limit| {
         let store = store.clone();
-        async move { store.waiting(lane, after, limit, 0, i64::MAX).await.unwrap().into_iter().map(|w| w.lane_seq).collect::<Vec<_>>() }
+        async move { store.pending(lane, after, limit, 0, i64::MAX).await.unwrap().into_iter().map(|w| w.lane_seq).collect::<Vec<_>>() }
     };
     assert_eq!(list(0, 100).await, [1, 3, 4, 6, 7]);
     assert_eq!(list(3, 2).await, [4, 6]);
     assert_eq!(list(7, 10).await, Vec::<i64>::new());
-    assert!(store.waiting(lane, 0, 1, 0, i64::MAX).await.unwrap()[0].event.is_none());
+    assert!(store.pending(lane, 0, 1, 0, i64::MAX).await.unwrap()[0].event.is_none());
 }
 
 pub async fn what_waits_for_later_stands_in_nobodys_way(store: S) {
@@ -95,13 +95,13 @@ pub async fn what_waits_for_later_stands_in_nobodys_way(store: S) {
     put_one(&store, NewDelivery { due_at: T0 + 90 * MIN, ..delivery("ops", "far") }).await;
     put_one(&store, NewDelivery { due_at: T0 + 4 * MIN, ..delivery("ops", "backs off") }).await;
     let keys =
-        async |sought: Sought| -> Vec<String> { store.lanes_ready(&outlet(), sought).await.unwrap().into_iter().map(|head| head.key).collect() };
-    let sought = |due_by: i64| Sought { due_by: T0 + due_by, ..Sought::any(9) };
+        async |sought: LaneQuery| -> Vec<String> { store.ready_lanes(&outlet(), sought).await.unwrap().into_iter().map(|head| head.key).collect() };
+    let sought = |due_by: i64| LaneQuery { due_by: T0 + due_by, ..LaneQuery::any(9) };
     assert_eq!(keys(sought(0)).await, ["both", "night", "far", "future"]);
     assert_eq!(keys(sought(MIN)).await, ["both", "soon", "night", "far", "future"]);
-    assert_eq!(keys(Sought { limit: 1, ..sought(0) }).await, ["both"], "what is not due takes no place");
-    assert_eq!(keys(Sought { muted: vec!["ops".into()], ..sought(0) }).await, ["night"]);
-    let read = async |lane, due: i64| -> Vec<i64> { store.waiting(lane, 0, 9, 0, T0 + due).await.unwrap().into_iter().map(|w| w.lane_seq).collect() };
+    assert_eq!(keys(LaneQuery { limit: 1, ..sought(0) }).await, ["both"], "what is not due takes no place");
+    assert_eq!(keys(LaneQuery { muted: vec!["ops".into()], ..sought(0) }).await, ["night"]);
+    let read = async |lane, due: i64| -> Vec<i64> { store.pending(lane, 0, 9, 0, T0 + due).await.unwrap().into_iter().map(|w| w.lane_seq).collect() };
     assert_eq!((read(both.lane, 0).await, read(both.lane, 60 * MIN).await), (vec![2], vec![1, 2]));
     assert_eq!((read(soon.lane, MIN - 1).await, read(later.lane, 60 * MIN).await), (vec![], vec![1]));
 }
@@ -120,39 +120,39 @@ pub async fn a_lane_that_emptied_starts_afresh(store: S) {
 pub async fn what_is_begun_and_not_ended_is_counted(store: S) {
     let (a, b) = (put(&store, "a").await.lane, put(&store, "b").await.lane);
     for expected in 1..=3 {
-        assert_eq!(store.begin_lanes(&[b, a]).await.unwrap(), expected);
+        assert_eq!(store.mark_lanes_started(&[b, a]).await.unwrap(), expected);
     }
-    assert_eq!(store.begin_lanes(&[a]).await.unwrap(), 4);
-    assert_eq!(store.begin_lanes(&[b, a]).await.unwrap(), 5, "the most of any");
-    store.end_lanes(&[a]).await.unwrap();
-    assert_eq!((store.begin_lanes(&[a]).await.unwrap(), store.begin_lanes(&[b]).await.unwrap()), (1, 5));
+    assert_eq!(store.mark_lanes_started(&[a]).await.unwrap(), 4);
+    assert_eq!(store.mark_lanes_started(&[b, a]).await.unwrap(), 5, "the most of any");
+    store.clear_lanes_started(&[a]).await.unwrap();
+    assert_eq!((store.mark_lanes_started(&[a]).await.unwrap(), store.mark_lanes_started(&[b]).await.unwrap()), (1, 5));
     let unknown = crate::model::LaneId(i64::MAX);
-    assert_eq!(store.begin_lanes(&[unknown]).await.unwrap(), 0);
-    store.end_lanes(&[unknown]).await.unwrap();
+    assert_eq!(store.mark_lanes_started(&[unknown]).await.unwrap(), 0);
+    store.clear_lanes_started(&[unknown]).await.unwrap();
 }
 
 pub async fn a_lane_knows_what_was_not_reported_over(store: S) {
     let report = |fires: &[u64], ends: &[u64], whole: bool| {
-        let report = Some(Report { fires: fires.to_vec(), ends: ends.to_vec(), whole });
-        let target = TargetRecord { fallback: vec!["sms".into()], ..delivery("ops", LANE).target };
+        let report = Some(AlertReport { fires: fires.to_vec(), ends: ends.to_vec(), whole });
+        let target = Target { fallback: vec!["sms".into()], ..delivery("ops", LANE).target };
         NewDelivery { report, target, ..delivery("ops", LANE) }
     };
     let first = put_one(&store, report(&[1, 2], &[], true)).await;
-    assert_eq!(store.unresolved(first.lane).await.unwrap(), Some(2));
+    assert_eq!(store.count_unresolved(first.lane).await.unwrap(), Some(2));
     // What reports nothing (a replay, a call) changes nothing.
     put(&store, LANE).await;
     put_one(&store, report(&[], &[1], false)).await;
-    assert_eq!(store.unresolved(first.lane).await.unwrap(), Some(1));
+    assert_eq!(store.count_unresolved(first.lane).await.unwrap(), Some(1));
     let to = MoveTo { channel: "sms".into(), outlet: outlet(), fallback: vec![] };
-    let copies = store.fall_back("ops", T0 + 1, to, "r", 9, T0).await.unwrap();
-    assert_eq!(store.unresolved(copies[0].lane).await.unwrap(), Some(1), "a lane of fallbacks goes by the one that it comes from");
+    let copies = store.copy_to_fallback("ops", T0 + 1, to, "r", 9, T0).await.unwrap();
+    assert_eq!(store.count_unresolved(copies[0].lane).await.unwrap(), Some(1), "a lane of fallbacks goes by the one that it comes from");
     put_one(&store, report(&[], &[2], true)).await;
-    assert_eq!(store.unresolved(copies[0].lane).await.unwrap(), Some(0));
+    assert_eq!(store.count_unresolved(copies[0].lane).await.unwrap(), Some(0));
     // Two deliveries of one event in one lane, apart by their routes, each say the whole.
     let both = event(vec![report(&[5], &[6], true), report(&[5], &[6], true)]);
     store.accept(both).await.unwrap();
-    assert_eq!(store.unresolved(first.lane).await.unwrap(), Some(1));
-    assert_eq!(store.unresolved(LaneId(i64::MAX)).await.unwrap(), None);
+    assert_eq!(store.count_unresolved(first.lane).await.unwrap(), Some(1));
+    assert_eq!(store.count_unresolved(LaneId(i64::MAX)).await.unwrap(), None);
 }
 
 pub async fn the_past_of_a_delivery_is_what_fired_before_it(store: S) {
@@ -164,15 +164,15 @@ pub async fn the_past_of_a_delivery_is_what_fired_before_it(store: S) {
     let muted = put_one(&store, NewDelivery { state: State::Deferred, ..delivery("ops", LANE) }).await;
     let last = put_one(&store, over()).await;
     put(&store, "another lane").await;
-    let past = store.past(last.id, 9).await.unwrap();
+    let past = store.lane_history(last.id, 9).await.unwrap();
     let seen: Vec<_> = past.deliveries.iter().map(|d| (d.id, d.state)).collect();
     assert_eq!((seen, past.complete), (vec![(muted.id, State::Deferred), (told.id, State::Sent)], true));
-    assert_eq!(past.deliveries[1].said, [Said { fingerprint: "f1".into(), start: None, status: crate::model::Status::Firing }]);
-    let cut = store.past(last.id, 1).await.unwrap();
+    assert_eq!(past.deliveries[1].said, [AlertStatus { fingerprint: "f1".into(), start: None, status: crate::model::Status::Firing }]);
+    let cut = store.lane_history(last.id, 1).await.unwrap();
     assert_eq!((cut.deliveries.len(), cut.complete), (1, false));
-    assert_eq!(store.past(end.id, 9).await.unwrap().deliveries.len(), 1);
-    let first = store.past(told.id, 9).await.unwrap();
+    assert_eq!(store.lane_history(end.id, 9).await.unwrap().deliveries.len(), 1);
+    let first = store.lane_history(told.id, 9).await.unwrap();
     assert!(first.deliveries.is_empty() && first.complete);
-    let unknown = store.past(DeliveryId::new(), 9).await.unwrap();
+    let unknown = store.lane_history(DeliveryId::new(), 9).await.unwrap();
     assert!(unknown.deliveries.is_empty() && !unknown.complete);
 }

@@ -2,7 +2,7 @@
 //! computes from the deliveries each time; that is what makes it a check of them.
 
 use crate::model::{DeliveryId, EventId, LaneId, MessageId};
-use crate::store::{LaneHead, State};
+use crate::store::{LaneSummary, State};
 
 /// A delivery as the model knows it.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct Delivery {
     pub due: i64,
     pub tries: u32,
     pub message: Option<MessageId>,
-    pub origin: Option<DeliveryId>,
+    pub fallback_of: Option<DeliveryId>,
     pub done_at: Option<i64>,
 }
 
@@ -70,18 +70,18 @@ impl Model {
     }
 
     /// What `lanes_ready` must give, by definition.
-    pub fn ready(&self) -> Vec<LaneHead> {
-        let mut heads: Vec<LaneHead> =
+    pub fn ready(&self) -> Vec<LaneSummary> {
+        let mut heads: Vec<LaneSummary> =
             self.lanes.iter().filter(|lane| self.message_in(lane.id).is_none()).filter_map(|lane| self.head(lane)).collect();
         heads.sort_by_key(|head| (head.rank * 300_000 + head.since, head.id));
         heads
     }
 
-    fn head(&self, lane: &Lane) -> Option<LaneHead> {
+    fn head(&self, lane: &Lane) -> Option<LaneSummary> {
         let open = self.open_in(lane.id);
         let first_waiting = open.iter().find(|d| d.state == State::Waiting);
         let deferred = open.iter().filter(|d| d.state == State::Deferred);
-        Some(LaneHead {
+        Some(LaneSummary {
             id: lane.id,
             channel: lane.channel.clone(),
             key: lane.key.clone(),
@@ -117,11 +117,11 @@ impl Model {
         for lane in lanes {
             let open: Vec<DeliveryId> = self.open_in(lane.id).iter().map(|d| d.id).collect();
             for id in &open {
-                let origin = self.get(*id).expect("open").origin;
-                let twin = origin.is_some() && self.deliveries.iter().any(|d| d.origin == origin && d.channel == to);
+                let fallback_of = self.get(*id).expect("open").fallback_of;
+                let twin = fallback_of.is_some() && self.deliveries.iter().any(|d| d.fallback_of == fallback_of && d.channel == to);
                 let d = self.get(*id).expect("open");
                 d.channel = to.into();
-                d.origin = d.origin.filter(|_| !twin);
+                d.fallback_of = d.fallback_of.filter(|_| !twin);
             }
             let twin = self.lanes.iter().position(|l| l.channel == to && l.key == lane.key);
             let Some(twin) = twin.filter(|_| self.message_in(lane.id).is_none()) else {

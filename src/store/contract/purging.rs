@@ -10,7 +10,7 @@ fn keep(now: i64) -> Retention {
 }
 
 async fn exists(store: &S, d: &AcceptedDelivery) -> bool {
-    store.show(d.id).await.unwrap().is_some()
+    store.get_delivery(d.id).await.unwrap().is_some()
 }
 
 async fn purge_all(store: &S, now: i64) -> u64 {
@@ -47,7 +47,7 @@ pub async fn an_event_stays_while_one_delivery_must(store: S) {
     deliver(&store, &fence, &[b], T0 + 100 * MIN).await;
     assert_eq!(purge_all(&store, T0 + 109 * MIN).await, 0);
     assert_eq!(purge_all(&store, T0 + 111 * MIN).await, 1);
-    assert!(store.show_event(accepted.event).await.unwrap().is_none());
+    assert!(store.get_event(accepted.event).await.unwrap().is_none());
     assert!(!exists(&store, a).await && !exists(&store, b).await);
 }
 
@@ -56,14 +56,15 @@ pub async fn a_message_goes_with_its_last_delivery(store: S) {
     let (a, b) = (put(&store, "a").await, put(&store, "b").await);
     let digest = NewMessage { kind: "digest", ..message(&[a.id, b.id]) };
     let id = digest.id;
-    let dead = DeliveryChange { reason: Some("r".into()), ..change(&b, State::Dead) };
-    let s = Settlement { deliveries: vec![change(&a, State::Sent), dead], attempt: Some(ended("partial", T0)), ..with_message(&fence, digest, true) };
-    store.settle(s).await.unwrap();
+    let dead = DeliveryUpdate { reason: Some("r".into()), ..change(&b, State::Dead) };
+    let s =
+        OutcomeBatch { deliveries: vec![change(&a, State::Sent), dead], attempt: Some(ended("partial", T0)), ..with_message(&fence, digest, true) };
+    store.record_outcome(s).await.unwrap();
     assert_eq!(purge_all(&store, T0 + 11 * MIN).await, 1);
-    assert_eq!(store.message(id).await.unwrap().unwrap().members, 1);
+    assert_eq!(store.get_message(id).await.unwrap().unwrap().members, 1);
     assert_eq!(purge_all(&store, T0 + 61 * MIN).await, 1);
-    assert!(store.message(id).await.unwrap().is_none());
-    let owned = store.own(Claim { window_start: 0, ..claim("n1", T0) }).await.unwrap().unwrap();
+    assert!(store.get_message(id).await.unwrap().is_none());
+    let owned = store.claim_outlet(LeaseRequest { window_start: 0, ..claim("n1", T0) }).await.unwrap().unwrap();
     assert!(owned.sends.is_empty(), "its attempts went with it");
 }
 
@@ -73,7 +74,7 @@ pub async fn events_without_deliveries_go_too(store: S) {
     store.accept(event(vec![])).await.unwrap();
     assert_eq!(purge_all(&store, T0 + 10 * MIN).await, 0);
     assert_eq!(purge_all(&store, T0 + 10 * MIN + 1).await, 2);
-    assert!(store.events(&[noted.id], usize::MAX).await.unwrap().events.is_empty());
+    assert!(store.load_events(&[noted.id], usize::MAX).await.unwrap().events.is_empty());
 }
 
 pub async fn messages_left_behind_go_too(store: S) {
@@ -83,12 +84,12 @@ pub async fn messages_left_behind_go_too(store: S) {
     for done in [true, false] {
         let formed = message(&[a.id]);
         left.push(formed.id);
-        let leaves = DeliveryChange { detach: true, ..change(&a, State::Waiting) };
-        store.settle(Settlement { deliveries: vec![leaves], ..with_message(&fence, formed, done) }).await.unwrap();
+        let leaves = DeliveryUpdate { leave_message: true, ..change(&a, State::Waiting) };
+        store.record_outcome(OutcomeBatch { deliveries: vec![leaves], ..with_message(&fence, formed, done) }).await.unwrap();
     }
     purge_all(&store, T0 + 11 * MIN).await;
-    assert!(store.message(left[0]).await.unwrap().is_none());
-    assert!(store.message(left[1]).await.unwrap().is_some(), "an open message stays");
+    assert!(store.get_message(left[0]).await.unwrap().is_none());
+    assert!(store.get_message(left[1]).await.unwrap().is_some(), "an open message stays");
 }
 
 pub async fn a_step_is_small(store: S) {

@@ -14,8 +14,8 @@ const CHANNELS: [&str; 3] = ["ops", "dba", "night"];
 enum Op {
     Accept { channel: usize, key: u8, state: State, rank: i64, born: i64, due: i64, dedup: Option<u8> },
     Form { lane: Index, from: usize, take: usize },
-    Settle { message: Index, state: State, due: i64, detach: bool, done: bool },
-    Single { lane: Index, take: usize, state: State, due: i64, detach: bool, child: Option<usize> },
+    Settle { message: Index, state: State, due: i64, leave_message: bool, done: bool },
+    Single { lane: Index, take: usize, state: State, due: i64, leave_message: bool, child: Option<usize> },
     Drop { delivery: Index },
     Requeue { delivery: Index, to: Option<usize> },
     Adopt { from: usize, to: usize },
@@ -35,9 +35,9 @@ fn ops() -> impl Strategy<Value = Op> {
         3 => (index(), 0..2usize, 1..4usize).prop_map(|(lane, from, take)| Op::Form { lane, from: from / 2 * from, take }),
         1 => (index(), 1..3usize).prop_map(|(lane, from)| Op::Form { lane, from, take: 1 }),
         4 => (index(), becomes(), 0..600i64, any::<bool>(), any::<bool>())
-            .prop_map(|(message, state, due, detach, done)| Op::Settle { message, state, due: due * 1000, detach, done }),
+            .prop_map(|(message, state, due, leave_message, done)| Op::Settle { message, state, due: due * 1000, leave_message, done }),
         5 => (index(), 1..3usize, becomes(), 0..600i64, any::<bool>(), proptest::option::of(0..2usize))
-            .prop_map(|(lane, take, state, due, detach, child)| Op::Single { lane, take, state, due: due * 1000, detach, child }),
+            .prop_map(|(lane, take, state, due, leave_message, child)| Op::Single { lane, take, state, due: due * 1000, leave_message, child }),
         1 => index().prop_map(|delivery| Op::Drop { delivery }),
         2 => (index(), proptest::option::of(0..2usize)).prop_map(|(delivery, to)| Op::Requeue { delivery, to }),
         1 => (0..3usize, 0..3usize).prop_map(|(from, to)| Op::Adopt { from, to }),
@@ -92,26 +92,26 @@ impl Run {
                 self.accept(NewDelivery { state, rank, born_at, due_at, ..delivery(CHANNELS[channel], &format!("k{key}")) }, dedup).await;
             }
             Op::Form { lane, from, take } => self.form(lane, from, take).await,
-            Op::Settle { message, state, due, detach, done } => self.settle(message, state, due, detach, done).await,
-            Op::Single { lane, take, state, due, detach, child } => self.single(lane, take, state, due, detach, child).await,
+            Op::Settle { message, state, due, leave_message, done } => self.settle(message, state, due, leave_message, done).await,
+            Op::Single { lane, take, state, due, leave_message, child } => self.single(lane, take, state, due, leave_message, child).await,
             Op::Drop { delivery } => self.drop(delivery).await,
             Op::Requeue { delivery, to } => self.requeue(delivery, to).await,
             Op::Adopt { from, to } => {
-                self.store.adopt(CHANNELS[from], CHANNELS[to], &outlet()).await.unwrap();
+                self.store.rename_channel(CHANNELS[from], CHANNELS[to], &outlet()).await.unwrap();
                 if from != to {
                     self.model.adopt(CHANNELS[from], CHANNELS[to]);
                 }
             }
             Op::Own => {
-                let owned = self.store.own(claim("n1", self.now)).await.unwrap().unwrap();
+                let owned = self.store.claim_outlet(claim("n1", self.now)).await.unwrap().unwrap();
                 assert_eq!(owned.open.len(), self.model.open.len());
                 self.fence.epoch = owned.epoch;
             }
             Op::Stale { delivery } => {
                 let Some(d) = self.delivery(&delivery) else { return };
                 let old = Fence { epoch: self.fence.epoch - 1, ..self.fence.clone() };
-                let s = Settlement { deliveries: vec![ends(&d, State::Sent, 0, false)], ..with_message(&old, message(&[d.id]), true) };
-                assert!(matches!(self.store.settle(s).await, Err(StoreError::Fenced)));
+                let s = OutcomeBatch { deliveries: vec![ends(&d, State::Sent, 0, false)], ..with_message(&old, message(&[d.id]), true) };
+                assert!(matches!(self.store.record_outcome(s).await, Err(StoreError::Fenced)));
             }
             Op::Purge { age } => {
                 let before = self.now - age;
@@ -157,7 +157,7 @@ impl Run {
             due: new.due_at,
             tries: 0,
             message: None,
-            origin: new.origin,
+            fallback_of: new.fallback_of,
             done_at: new.state.is_final().then_some(self.now),
         };
         assert_eq!(accepted.state, new.state);
@@ -174,7 +174,7 @@ impl Run {
         let last = members.iter().filter(|d| d.state == State::Waiting).map(|d| d.seq).max().unwrap_or(0);
         let gap = open.iter().any(|d| d.state == State::Waiting && d.seq < last && members.iter().all(|m| m.id != d.id));
         let formed = message(&members.iter().map(|d| d.id).collect::<Vec<_>>());
-        let answer = self.store.form(self.fence.clone(), formed.clone()).await;
+        let answer = self.store.store_message(self.fence.clone(), formed.clone()).await;
         if gap || self.model.message_in(lane).is_some() {
             assert!(matches!(answer, Err(StoreError::Invalid(_))), "{answer:?}");
             return;
@@ -186,15 +186,15 @@ impl Run {
         }
     }
 
-    async fn settle(&mut self, message: Index, state: State, due: i64, detach: bool, done: bool) {
+    async fn settle(&mut self, message: Index, state: State, due: i64, leave_message: bool, done: bool) {
         if self.model.open.is_empty() {
             return;
         }
         let id = self.model.open[message.index(self.model.open.len())];
         let members: Vec<Delivery> = self.model.deliveries.iter().filter(|d| d.message == Some(id) && d.open()).cloned().collect();
-        let deliveries = members.iter().map(|d| ends(d, state, self.now + due, detach)).collect();
-        self.store.settle(Settlement { deliveries, now: self.now, ..of_message(&self.fence, id, done) }).await.unwrap();
-        self.apply(&members, state, self.now + due, detach, None);
+        let deliveries = members.iter().map(|d| ends(d, state, self.now + due, leave_message)).collect();
+        self.store.record_outcome(OutcomeBatch { deliveries, now: self.now, ..of_message(&self.fence, id, done) }).await.unwrap();
+        self.apply(&members, state, self.now + due, leave_message, None);
         if done {
             self.finish(id);
         }
@@ -206,7 +206,7 @@ impl Run {
     }
 
     /// The hot path: a message that is stored with its outcome.
-    async fn single(&mut self, lane: Index, take: usize, state: State, due: i64, detach: bool, child: Option<usize>) {
+    async fn single(&mut self, lane: Index, take: usize, state: State, due: i64, leave_message: bool, child: Option<usize>) {
         let Some(lane) = self.lane(&lane) else { return };
         if self.model.message_in(lane).is_some() {
             return;
@@ -215,18 +215,18 @@ impl Run {
         let Some(first) = members.first() else { return };
         let single = message(&members.iter().map(|d| d.id).collect::<Vec<_>>());
         let id = single.id;
-        let mut s = Settlement { now: self.now, attempt: Some(ended("ok", self.now)), ..with_message(&self.fence, single, true) };
-        s.deliveries = members.iter().map(|d| ends(d, state, self.now + due, detach)).collect();
+        let mut s = OutcomeBatch { now: self.now, attempt: Some(ended("ok", self.now)), ..with_message(&self.fence, single, true) };
+        s.deliveries = members.iter().map(|d| ends(d, state, self.now + due, leave_message)).collect();
         let mut expected = None;
         if let (Some(channel), State::Dead) = (child, state) {
-            let origin = Some(first.id);
-            let new = NewDelivery { origin, rank: first.rank, born_at: first.born, due_at: self.now, ..delivery(CHANNELS[channel], "k0") };
-            s.children = vec![Child { event: first.event, delivery: new.clone() }];
-            let exists = self.model.deliveries.iter().any(|d| d.origin == origin && d.channel == new.channel);
+            let fallback_of = Some(first.id);
+            let new = NewDelivery { fallback_of, rank: first.rank, born_at: first.born, due_at: self.now, ..delivery(CHANNELS[channel], "k0") };
+            s.children = vec![FallbackChild { event: first.event, delivery: new.clone() }];
+            let exists = self.model.deliveries.iter().any(|d| d.fallback_of == fallback_of && d.channel == new.channel);
             expected = (!exists).then_some((new, first.event));
         }
-        let settled = self.store.settle(s).await.unwrap();
-        self.apply(&members, state, self.now + due, detach, Some(id));
+        let settled = self.store.record_outcome(s).await.unwrap();
+        self.apply(&members, state, self.now + due, leave_message, Some(id));
         self.model.done.push(id);
         assert_eq!(settled.children.len(), usize::from(expected.is_some()));
         if let Some((new, event)) = expected {
@@ -234,13 +234,13 @@ impl Run {
         }
     }
 
-    fn apply(&mut self, members: &[Delivery], state: State, due: i64, detach: bool, message: Option<MessageId>) {
+    fn apply(&mut self, members: &[Delivery], state: State, due: i64, leave_message: bool, message: Option<MessageId>) {
         let now = self.now;
         for member in members {
             let d = self.model.get(member.id).expect("open");
             (d.state, d.due, d.tries) = (state, due, 1);
             d.done_at = state.is_final().then_some(now);
-            d.message = if detach { None } else { message.or(d.message) };
+            d.message = if leave_message { None } else { message.or(d.message) };
         }
     }
 
@@ -287,13 +287,13 @@ impl Run {
     async fn compare(&self, op: &Op) {
         assert_eq!(ready(&self.store).await, self.model.ready(), "ready lanes after {op:?}");
         let filter = DeliveryFilter { limit: 10_000, ..DeliveryFilter::default() };
-        let rows = self.store.page(&filter).await.unwrap();
+        let rows = self.store.list_deliveries(&filter).await.unwrap();
         let mut expected: Vec<&Delivery> = self.model.deliveries.iter().collect();
         expected.sort_by_key(|d| std::cmp::Reverse(d.id));
         assert_eq!(rows.len(), expected.len(), "after {op:?}");
         for (row, d) in rows.iter().zip(expected) {
-            let got = (row.id, &row.channel, row.state, row.due_at, row.tries, row.message, row.origin, row.done_at);
-            assert_eq!(got, (d.id, &d.channel, d.state, d.due, d.tries, d.message, d.origin, d.done_at), "after {op:?}");
+            let got = (row.id, &row.channel, row.state, row.due_at, row.tries, row.message, row.fallback_of, row.done_at);
+            assert_eq!(got, (d.id, &d.channel, d.state, d.due, d.tries, d.message, d.fallback_of, d.done_at), "after {op:?}");
             assert!(d.open() || row.message.is_some() || row.reason.is_some(), "I4 after {op:?}");
         }
         for lane in &self.model.lanes {
@@ -308,7 +308,7 @@ impl Run {
     }
 }
 
-fn ends(d: &Delivery, state: State, due_at: i64, detach: bool) -> DeliveryChange {
+fn ends(d: &Delivery, state: State, due_at: i64, leave_message: bool) -> DeliveryUpdate {
     // A reason is always given, as a runner does; that one is made up when it is not, the other tests check.
-    DeliveryChange { id: d.id, lane: d.lane, state, tries: 1, due_at, reason: Some("r".into()), detach }
+    DeliveryUpdate { id: d.id, lane: d.lane, state, tries: 1, due_at, reason: Some("r".into()), leave_message }
 }

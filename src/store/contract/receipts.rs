@@ -20,22 +20,23 @@ fn new_receipt(recipient: &str, id: &str, due_at: i64) -> NewReceipt {
 async fn send(store: &S, fence: &Fence, delivery: &AcceptedDelivery, receipts: Vec<NewReceipt>) -> MessageId {
     let message = message(&[delivery.id]);
     let id = message.id;
-    let mut s = Settlement { attempt: Some(ended("ok", T0)), deliveries: vec![change(delivery, State::Sent)], ..with_message(fence, message, true) };
+    let mut s =
+        OutcomeBatch { attempt: Some(ended("ok", T0)), deliveries: vec![change(delivery, State::Sent)], ..with_message(fence, message, true) };
     s.message.as_mut().unwrap().receipts = receipts;
-    store.settle(s).await.unwrap();
+    store.record_outcome(s).await.unwrap();
     id
 }
 
-fn heard(message: MessageId, recipient: &str, news: ReceiptNews) -> HeardReceipt {
-    HeardReceipt { message, page: 0, recipient: Recipient::new(recipient), news, children: Vec::new(), now: T0 + MIN }
+fn heard(message: MessageId, recipient: &str, news: ReceiptChange) -> ReceiptUpdate {
+    ReceiptUpdate { message, page: 0, recipient: Recipient::new(recipient), news, children: Vec::new(), now: T0 + MIN }
 }
 
-fn last(state: ReceiptState) -> ReceiptNews {
-    ReceiptNews::Final { state, code: Some("busy".into()), detail: "the line was busy".into() }
+fn last(state: ReceiptState) -> ReceiptChange {
+    ReceiptChange::Final { state, code: Some("busy".into()), detail: "the line was busy".into() }
 }
 
 async fn due(store: &S, now: i64) -> Vec<String> {
-    store.receipts_due(now, 100).await.unwrap().into_iter().map(|row| row.platform_id).collect()
+    store.due_receipts(now, 100).await.unwrap().into_iter().map(|row| row.platform_id).collect()
 }
 
 pub async fn receipts_are_due_in_their_order_and_heard_once(store: S) {
@@ -44,20 +45,20 @@ pub async fn receipts_are_due_in_their_order_and_heard_once(store: S) {
     let message = send(&store, &fence, &d, vec![new_receipt("+1", "CA1", T0 + 20), new_receipt("+2", "CA2", T0 + 10)]).await;
     assert!(due(&store, T0 + 9).await.is_empty());
     assert_eq!(due(&store, T0 + 20).await, ["CA2", "CA1"]);
-    assert_eq!(store.receipts_due(T0 + 20, 1).await.unwrap().len(), 1);
-    let row = store.receipt_of("ops", "CA1").await.unwrap().unwrap();
+    assert_eq!(store.due_receipts(T0 + 20, 1).await.unwrap().len(), 1);
+    let row = store.find_receipt("ops", "CA1").await.unwrap().unwrap();
     assert_eq!((row.message, row.state, row.due_at, row.until, row.asked), (message, ReceiptState::Awaited, Some(T0 + 20), T0 + 15 * MIN, 0));
-    assert!(store.receipt_of("dba", "CA1").await.unwrap().is_none() && store.receipt_of("ops", "CA").await.unwrap().is_none());
-    assert_eq!(store.hear(heard(message, "+1", ReceiptNews::Later { due_at: T0 + MIN })).await.unwrap(), Some(Vec::new()));
+    assert!(store.find_receipt("dba", "CA1").await.unwrap().is_none() && store.find_receipt("ops", "CA").await.unwrap().is_none());
+    assert_eq!(store.update_receipt(heard(message, "+1", ReceiptChange::Later { due_at: T0 + MIN })).await.unwrap(), Some(Vec::new()));
     assert_eq!(due(&store, T0 + MIN - 1).await, ["CA2"]);
-    assert_eq!(store.hear(heard(message, "+1", last(ReceiptState::Undelivered))).await.unwrap(), Some(Vec::new()));
-    for news in [last(ReceiptState::Delivered), ReceiptNews::Later { due_at: T0 }] {
-        assert_eq!(store.hear(heard(message, "+1", news)).await.unwrap(), None, "a last word is the last");
+    assert_eq!(store.update_receipt(heard(message, "+1", last(ReceiptState::Undelivered))).await.unwrap(), Some(Vec::new()));
+    for news in [last(ReceiptState::Delivered), ReceiptChange::Later { due_at: T0 }] {
+        assert_eq!(store.update_receipt(heard(message, "+1", news)).await.unwrap(), None, "a last word is the last");
     }
-    assert_eq!(store.hear(heard(message, "+9", last(ReceiptState::Delivered))).await.unwrap(), None, "nobody waits for it");
+    assert_eq!(store.update_receipt(heard(message, "+9", last(ReceiptState::Delivered))).await.unwrap(), None, "nobody waits for it");
     assert_eq!(due(&store, T0 + 99 * MIN).await, ["CA2"]);
-    assert!(store.receipt_of("ops", "CA1").await.unwrap().is_none(), "it is not awaited any more");
-    let shown = store.show(d.id).await.unwrap().unwrap();
+    assert!(store.find_receipt("ops", "CA1").await.unwrap().is_none(), "it is not awaited any more");
+    let shown = store.get_delivery(d.id).await.unwrap().unwrap();
     assert_eq!(shown.row.state, State::Sent, "sent stays sent");
     let first = &shown.message.unwrap().receipts[0];
     assert_eq!((first.state, first.asked, first.heard_at, first.due_at), (ReceiptState::Undelivered, 2, Some(T0 + MIN), None));
@@ -68,23 +69,23 @@ pub async fn an_undelivered_one_makes_its_fallback_once(store: S) {
     let fence = fence(&store).await;
     let d = put(&store, LANE).await;
     let message = send(&store, &fence, &d, vec![new_receipt("+1", "CA1", T0), new_receipt("+2", "CA2", T0), new_receipt("+3", "CA3", T0)]).await;
-    let carried = store.carried(message).await.unwrap();
+    let carried = store.sent_deliveries(message).await.unwrap();
     assert_eq!(carried.iter().map(|c| (c.delivery.id, c.over)).collect::<Vec<_>>(), [(d.id, false)]);
     let child = || {
-        let delivery = NewDelivery { origin: Some(d.id), hop: 1, ..delivery("sms", "fallback:1") };
-        Child { event: carried[0].delivery.event_id, delivery }
+        let delivery = NewDelivery { fallback_of: Some(d.id), fallback_depth: 1, ..delivery("sms", "fallback:1") };
+        FallbackChild { event: carried[0].delivery.event_id, delivery }
     };
-    let with_child = |recipient| HeardReceipt { children: vec![child()], ..heard(message, recipient, last(ReceiptState::Undelivered)) };
-    let (a, b) = tokio::join!(store.hear(with_child("+1")), store.hear(with_child("+1")));
+    let with_child = |recipient| ReceiptUpdate { children: vec![child()], ..heard(message, recipient, last(ReceiptState::Undelivered)) };
+    let (a, b) = tokio::join!(store.update_receipt(with_child("+1")), store.update_receipt(with_child("+1")));
     let made: Vec<_> = [a, b].into_iter().filter_map(|made| made.unwrap()).collect();
     assert_eq!(made.iter().map(Vec::len).collect::<Vec<_>>(), [1], "one of two that heard the same writes it, with the child");
-    assert_eq!(store.hear(with_child("+2")).await.unwrap(), Some(Vec::new()), "the origin has its fallback already");
-    let children = store.show(d.id).await.unwrap().unwrap().children;
+    assert_eq!(store.update_receipt(with_child("+2")).await.unwrap(), Some(Vec::new()), "the origin has its fallback already");
+    let children = store.get_delivery(d.id).await.unwrap().unwrap().children;
     assert_eq!(children.iter().map(|c| (c.channel.as_str(), c.state)).collect::<Vec<_>>(), [("sms", State::Waiting)]);
     // What cannot be born takes its receipt along: both or none.
     let mut bad = with_child("+3");
     bad.children[0].delivery.state = State::Sent;
-    assert!(store.hear(bad).await.is_err());
+    assert!(store.update_receipt(bad).await.is_err());
     assert_eq!(due(&store, T0).await, ["CA3"]);
 }
 
@@ -94,28 +95,32 @@ pub async fn what_is_over_is_known_by_its_first_lane(store: S) {
     let message = send(&store, &fence, &d, vec![new_receipt("+1", "CA1", T0)]).await;
     // Its fallback, in a lane of its own.
     let event = row(&store, d.id).await.event;
-    let child = Child { event, delivery: NewDelivery { origin: Some(d.id), hop: 1, ..delivery("sms", "fallback:1") } };
-    let made = store.hear(HeardReceipt { children: vec![child], ..heard(message, "+1", last(ReceiptState::Undelivered)) }).await.unwrap().unwrap();
+    let child = FallbackChild { event, delivery: NewDelivery { fallback_of: Some(d.id), fallback_depth: 1, ..delivery("sms", "fallback:1") } };
+    let made = store
+        .update_receipt(ReceiptUpdate { children: vec![child], ..heard(message, "+1", last(ReceiptState::Undelivered)) })
+        .await
+        .unwrap()
+        .unwrap();
     let fallback = send(&store, &fence, &made[0], vec![new_receipt("+2", "SM1", T0)]).await;
-    assert!(!store.carried(fallback).await.unwrap()[0].over);
+    assert!(!store.sent_deliveries(fallback).await.unwrap()[0].over);
     let resolved = NewDelivery { firing: 0, resolved: 1, state: State::Skipped, reason: Some("resolved".into()), ..delivery("ops", LANE) };
     put_one(&store, resolved).await;
-    assert!(store.carried(message).await.unwrap()[0].over, "the newest of the lane fires no more");
-    assert!(store.carried(fallback).await.unwrap()[0].over, "and so is what it fell back to");
+    assert!(store.sent_deliveries(message).await.unwrap()[0].over, "the newest of the lane fires no more");
+    assert!(store.sent_deliveries(fallback).await.unwrap()[0].over, "and so is what it fell back to");
     put(&store, LANE).await;
-    assert!(!store.carried(message).await.unwrap()[0].over, "it fires again");
-    let direct = put_one(&store, NewDelivery { mode: Mode::Sync, ..delivery("ops", "direct") }).await;
+    assert!(!store.sent_deliveries(message).await.unwrap()[0].over, "it fires again");
+    let direct = put_one(&store, NewDelivery { mode: Mode::Direct, ..delivery("ops", "direct") }).await;
     let direct = send(&store, &fence, &direct, Vec::new()).await;
-    assert!(store.carried(direct).await.unwrap().is_empty(), "a direct call's caller has been told");
+    assert!(store.sent_deliveries(direct).await.unwrap().is_empty(), "a direct call's caller has been told");
 }
 
 pub async fn receipts_follow_their_channel_and_leave_with_their_message(store: S) {
     let fence = fence(&store).await;
     let d = put(&store, LANE).await;
     send(&store, &fence, &d, vec![new_receipt("+1", "CA1", T0)]).await;
-    store.adopt("ops", "night", &outlet()).await.unwrap();
-    assert_eq!(store.receipts_due(T0, 9).await.unwrap()[0].channel, "night");
-    assert!(store.receipt_of("night", "CA1").await.unwrap().is_some());
+    store.rename_channel("ops", "night", &outlet()).await.unwrap();
+    assert_eq!(store.due_receipts(T0, 9).await.unwrap()[0].channel, "night");
+    assert!(store.find_receipt("night", "CA1").await.unwrap().is_some());
     let all = Retention { sent_before: T0 + 99 * MIN, dead_before: T0 + 99 * MIN };
     assert_eq!(store.purge(all, 9).await.unwrap(), 1);
     assert!(due(&store, T0 + 99 * MIN).await.is_empty());

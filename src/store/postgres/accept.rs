@@ -16,7 +16,7 @@ use super::lanes::{Arrival, Entry, Lanes, claim};
 use super::rows::{clean, clean_optional, get, outlet, state, to_json, to_json_text};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId};
-use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, Newest, State, StoreError, repeated};
+use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, NewestEvent, State, StoreError, duplicate_of};
 
 /// Stands where a reason is due and the caller gave none.
 pub(super) const NO_REASON: &str = "no reason was given";
@@ -133,16 +133,16 @@ fn arrivals_of<'a>(events: &[&'a PreparedEvent]) -> Vec<Arrival<'a>> {
 
 /// For each event of a group the one that it repeats, which may be an earlier one of the group.
 fn repeats(group: &[&PreparedEvent], lanes: &Lanes<'_>) -> Vec<Option<EventId>> {
-    let mut newest: BTreeMap<(&str, &str), Option<Newest>> =
+    let mut newest: BTreeMap<(&str, &str), Option<NewestEvent>> =
         lanes.iter().filter(|(_, lane)| !lane.is_new()).map(|(name, lane)| (*name, lane.newest)).collect();
     let mut firsts = Vec::with_capacity(group.len());
     for event in group {
         let names = || event.deliveries.iter().map(|d| (d.delivery.channel.as_str(), d.delivery.lane_key.as_str()));
         let known = names().filter_map(|name| newest.get(&name).copied());
-        let first = event.dedup.and_then(|dedup| repeated(known, &dedup, event.received_at));
+        let first = event.dedup.and_then(|dedup| duplicate_of(known, &dedup, event.received_at));
         if first.is_none() {
             // Its places are given out later; nothing comes between them.
-            let own = event.dedup.map(|dedup| Newest { key: dedup.key, event: event.id, at: event.received_at, seq: 0 });
+            let own = event.dedup.map(|dedup| NewestEvent { key: dedup.key, event: event.id, at: event.received_at, seq: 0 });
             newest.extend(names().map(|name| (name, own)));
         }
         firsts.push(first);

@@ -13,15 +13,15 @@ use super::lanes::{Arrival, append, lock_lanes, recount};
 use super::rows::{DELIVERY, delivery_row, get, outlet, target};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
-use crate::store::{AcceptedDelivery, DeliveryRow, HeartbeatChange, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
+use crate::store::{AcceptedDelivery, DeliveryRow, HeartbeatUpdate, Mode, MoveTo, NewDelivery, State, StoreError, Target};
 
 fn invalid(text: String) -> Fail {
     Fail::Refused(StoreError::Invalid(text))
 }
 
 /// What a target keeps on another channel: recipients, pings and the template set are the old channel's, the new one has its own.
-pub(super) fn for_channel(target: TargetRecord) -> TargetRecord {
-    TargetRecord { template: String::new(), mentions: None, only: Vec::new(), ..target }
+pub(super) fn for_channel(target: Target) -> Target {
+    Target { template: String::new(), mentions: None, only: Vec::new(), ..target }
 }
 
 /// Locks deliveries, in the order of their ids.
@@ -32,7 +32,7 @@ pub(super) async fn lock_deliveries(tx: &Tx, ids: &Vec<Uuid>) -> Result<(), Fail
 
 struct Old {
     row: DeliveryRow,
-    target: TargetRecord,
+    target: Target,
     lane: i64,
     lane_seq: i64,
     lane_key: String,
@@ -133,7 +133,7 @@ fn may_requeue(old: &Old, to: Option<&MoveTo>) -> Result<(), Fail> {
     if state == State::Sent {
         return Err(invalid(format!("delivery {id} was sent; only dead, dropped, expired, skipped and unknown ones can be requeued")));
     }
-    if moves && to.is_none() && old.row.mode == Mode::Sync {
+    if moves && to.is_none() && old.row.mode == Mode::Direct {
         return Err(invalid(format!("delivery {id} is a direct call that waits for its turn; its caller is told the outcome")));
     }
     if moves && old.in_flight {
@@ -169,8 +169,8 @@ fn next_life(old: Old, to: Option<&MoveTo>, now: i64) -> Result<PreparedDelivery
         resolved: old.row.resolved,
         born_at: now,
         due_at: now,
-        origin: None,
-        hop: 0,
+        fallback_of: None,
+        fallback_depth: 0,
         reason: Some(format!("{} of {id}", if moves { "move" } else { "replay" })),
         report: None,
     };
@@ -197,8 +197,8 @@ pub(super) async fn drop_deliveries(tx: &Tx, ids: &[DeliveryId], reason: &str, n
     Ok(rows.len() as u64)
 }
 
-/// [`crate::store::Store::heartbeats`].
-pub(super) async fn heartbeats(tx: &Tx, changes: &[HeartbeatChange]) -> Result<(), Fail> {
+/// [`crate::store::Store::update_heartbeats`].
+pub(super) async fn heartbeats(tx: &Tx, changes: &[HeartbeatUpdate]) -> Result<(), Fail> {
     for change in changes {
         tx.execute(
             "INSERT INTO heartbeat AS h (name, seen_at, silent_since) VALUES ($1, coalesce($2::bigint, 0), $4)
@@ -210,7 +210,7 @@ pub(super) async fn heartbeats(tx: &Tx, changes: &[HeartbeatChange]) -> Result<(
     Ok(())
 }
 
-/// [`crate::store::Store::check`]: writes a row and removes it, in one transaction.
+/// [`crate::store::Store::check_writable`]: writes a row and removes it, in one transaction.
 pub(super) async fn check(tx: &Tx) -> Result<(), Fail> {
     let key = Uuid::now_v7();
     tx.execute("INSERT INTO event (id, source, received_at, group_key, plan, body) VALUES ($1, '', 0, '', '', '')", &[&key]).await?;

@@ -13,13 +13,13 @@ use super::rows::{CELL, DELIVERY, cell, count, get, outlet, pages, waiting_row};
 use super::settle::change_outlet;
 use super::tx::Tx;
 use crate::model::{MessageId, OutletKey};
-use crate::store::{Claim, Fence, OpenMessage, OutletChange, Owned};
+use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate};
 
 /// Now, by the database's clock when parameter `$1` says so, else the caller's, `$2`.
 pub(super) const NOW: &str = "(CASE WHEN $1 THEN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint ELSE $2 END)";
 
-/// [`crate::store::Store::own`].
-pub(super) async fn own(tx: &Tx, claim: &Claim, by_database: bool) -> Result<Option<Owned>, Fail> {
+/// [`crate::store::Store::claim_outlet`].
+pub(super) async fn own(tx: &Tx, claim: &LeaseRequest, by_database: bool) -> Result<Option<OutletSnapshot>, Fail> {
     let key = claim.outlet.as_str();
     let length = claim.lease_until.saturating_sub(claim.now);
     tx.execute("INSERT INTO outlet (key) VALUES ($1) ON CONFLICT (key) DO NOTHING", &[&key]).await?;
@@ -40,14 +40,14 @@ pub(super) async fn own(tx: &Tx, claim: &Claim, by_database: bool) -> Result<Opt
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let mut owned = Owned {
+    let mut owned = OutletSnapshot {
         epoch: get(&row, 0)?,
         paused_until: get(&row, 1)?,
         held: get(&row, 2)?,
         released: get(&free, 1)?,
         month: get(&row, 3)?,
         month_sent: get(&row, 4)?,
-        ..Owned::default()
+        ..OutletSnapshot::default()
     };
     tx.execute("UPDATE attempt SET ended_at = $2, kind = 'unknown' WHERE outlet = $1 AND ended_at IS NULL", &[&key, &claim.now]).await?;
     let sends = tx.query("SELECT begun_at FROM attempt WHERE outlet = $1 AND begun_at >= $2 ORDER BY begun_at", &[&key, &claim.window_start]).await?;
@@ -99,7 +99,7 @@ async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, 
     Ok(open)
 }
 
-/// [`crate::store::Store::renew`]. An owner stays the owner until another node claims, also when its lease has run out.
+/// [`crate::store::Store::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.
 pub(super) async fn renew(tx: &Tx, node: &str, now: i64, lease_until: i64, by_database: bool) -> Result<Vec<OutletKey>, Fail> {
     let rows = tx
         .query(
@@ -113,8 +113,8 @@ pub(super) async fn renew(tx: &Tx, node: &str, now: i64, lease_until: i64, by_da
     rows.iter().map(|row| outlet(row, 0)).collect()
 }
 
-/// [`crate::store::Store::outlet`].
-pub(super) async fn set_outlet(tx: &Tx, fence: &Fence, change: &OutletChange) -> Result<(), Fail> {
+/// [`crate::store::Store::set_outlet_state`].
+pub(super) async fn set_outlet(tx: &Tx, fence: &Fence, change: &OutletUpdate) -> Result<(), Fail> {
     check_fence(tx, fence).await?;
     change_outlet(tx, &fence.outlet, change).await
 }

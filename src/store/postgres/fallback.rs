@@ -13,9 +13,9 @@ use super::lanes::{Arrival, append};
 use super::rows::{DELIVERY, get, limit, target, waiting_row};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId};
-use crate::store::{AcceptedDelivery, FALLBACK_LANE, Mode, MoveTo, NewDelivery, State};
+use crate::store::{AcceptedDelivery, FALLBACK_LANE_PREFIX, Mode, MoveTo, NewDelivery, State};
 
-/// [`crate::store::Store::followers`].
+/// [`crate::store::Store::fallback_targets`].
 pub(super) async fn followers(tx: &Tx, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, Fail> {
     let rows = tx
         .query(
@@ -44,7 +44,7 @@ pub(super) async fn candidates(tx: &Tx, channel: &str, born_before: i64, to: &st
     rows.iter().map(|row| get(row, 0)).collect()
 }
 
-/// [`crate::store::Store::fall_back`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
+/// [`crate::store::Store::copy_to_fallback`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
 pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
     lock_deliveries(tx, origins).await?;
     let rows = tx
@@ -69,7 +69,7 @@ pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str
             channel: to.channel.clone(),
             outlet: to.outlet.clone(),
             // The lane that fallback children of this lane share, whatever made them.
-            lane_key: format!("{FALLBACK_LANE}{}", origin.lane.0),
+            lane_key: format!("{FALLBACK_LANE_PREFIX}{}", origin.lane.0),
             target: for_channel(target),
             mode: Mode::Queued,
             state: State::Waiting,
@@ -79,8 +79,8 @@ pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str
             resolved: origin.resolved,
             born_at: origin.born_at,
             due_at: now,
-            origin: Some(origin.id),
-            hop: origin.hop + 1,
+            fallback_of: Some(origin.id),
+            fallback_depth: origin.fallback_depth + 1,
             reason: Some(reason.to_owned()),
             report: None,
         };

@@ -22,7 +22,7 @@ impl Conditions {
     }
 }
 
-/// [`crate::store::Store::page`]. Newest first by id. Lists by event or message, of dead letters and of open ones follow an index; all others walk
+/// [`crate::store::Store::list_deliveries`]. NewestEvent first by id. Lists by event or message, of dead letters and of open ones follow an index; all others walk
 /// back until they have enough hits.
 pub(super) async fn page(tx: &Tx, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, Fail> {
     let mut only = Conditions::default();
@@ -70,7 +70,7 @@ pub(super) async fn page(tx: &Tx, filter: &DeliveryFilter) -> Result<Vec<Deliver
     tx.query(&sql, &values).await?.iter().map(delivery_row).collect()
 }
 
-/// [`crate::store::Store::show`].
+/// [`crate::store::Store::get_delivery`].
 pub(super) async fn show(tx: &Tx, id: DeliveryId) -> Result<Option<DeliveryDetail>, Fail> {
     let found = tx.first(&format!("SELECT {DELIVERY}, d.tried FROM delivery d WHERE d.id = $1"), &[&id.0]).await?;
     let Some(found) = found else { return Ok(None) };
@@ -108,7 +108,7 @@ fn names(channels: &[String]) -> Option<Vec<String>> {
     (!channels.is_empty()).then(|| channels.iter().map(|name| name.replace('\0', "\u{FFFD}")).collect())
 }
 
-/// [`crate::store::Store::event_page`]: walks back by id until it has enough hits.
+/// [`crate::store::Store::list_events`]: walks back by id until it has enough hits.
 pub(super) async fn event_page(tx: &Tx, filter: &EventFilter) -> Result<Vec<EventRow>, Fail> {
     let source = filter.source.as_ref().map(|source| source.replace('\0', "\u{FFFD}"));
     let rows = tx
@@ -123,14 +123,14 @@ pub(super) async fn event_page(tx: &Tx, filter: &EventFilter) -> Result<Vec<Even
     rows.iter().map(|row| Ok(EventRow { id: EventId(get(row, 0)?), source: get(row, 1)?, received_at: get(row, 2)?, note: get(row, 3)? })).collect()
 }
 
-/// [`crate::store::Store::show_event`].
+/// [`crate::store::Store::get_event`].
 pub(super) async fn show_event(tx: &Tx, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, Fail> {
     let Some(event) = event(tx, id).await? else { return Ok(None) };
     let rows = tx.query(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.event_id = $1 ORDER BY d.id"), &[&id.0]).await?;
     Ok(Some((event, rows.iter().map(delivery_row).collect::<Result<_, _>>()?)))
 }
 
-/// [`crate::store::Store::message`].
+/// [`crate::store::Store::get_message`].
 pub(super) async fn message(tx: &Tx, id: MessageId) -> Result<Option<StoredMessage>, Fail> {
     let found = tx
         .first(

@@ -14,7 +14,7 @@ use super::failure::Fail;
 use super::rows::{get, mode_name, outlet};
 use super::tx::Tx;
 use crate::model::{EventId, LaneId, OutletKey};
-use crate::store::{AcceptedDelivery, Newest, State, StoreError};
+use crate::store::{AcceptedDelivery, NewestEvent, State, StoreError};
 
 /// A delivery that arrives.
 pub(super) struct Arrival<'a> {
@@ -38,7 +38,7 @@ pub(super) struct Lane {
     size: i64,
     fired: Option<Uuid>,
     /// The newest event in it, when that is known.
-    pub(super) newest: Option<Newest>,
+    pub(super) newest: Option<NewestEvent>,
     /// Its alerts that were not reported over yet.
     unresolved: Vec<u8>,
     /// Whether a delivery has entered it.
@@ -53,7 +53,7 @@ impl Lane {
         self.entered = true;
         self.last_seq += 1;
         self.size += 1;
-        self.newest = arrival.key.map(|key| Newest { key, event: arrival.event, at: arrival.now, seq: self.last_seq });
+        self.newest = arrival.key.map(|key| NewestEvent { key, event: arrival.event, at: arrival.now, seq: self.last_seq });
         if let Some(report) = &d.report {
             self.unresolved = report.apply(&self.unresolved);
         }
@@ -210,7 +210,7 @@ fn lane(row: &Row) -> Result<Lane, Fail> {
         since: get(row, 8)?,
         size: get(row, 9)?,
         fired: get(row, 10)?,
-        newest: Newest::of_lane(get(row, 11)?, last_seq),
+        newest: NewestEvent::of_lane(get(row, 11)?, last_seq),
         unresolved: get(row, 12)?,
         entered: false,
     })
@@ -276,8 +276,8 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
     let resolved: Vec<i64> = all().map(|(_, d)| i64::from(d.resolved)).collect();
     let born: Vec<i64> = all().map(|(_, d)| d.born_at).collect();
     let due: Vec<i64> = all().map(|(_, d)| d.due_at).collect();
-    let origins: Vec<Option<Uuid>> = all().map(|(_, d)| d.origin.map(|id| id.0)).collect();
-    let hops: Vec<i64> = all().map(|(_, d)| i64::from(d.hop)).collect();
+    let origins: Vec<Option<Uuid>> = all().map(|(_, d)| d.fallback_of.map(|id| id.0)).collect();
+    let hops: Vec<i64> = all().map(|(_, d)| i64::from(d.fallback_depth)).collect();
     let done: Vec<Option<i64>> = all().map(|(a, d)| d.state.is_final().then_some(a.now)).collect();
     // A final delivery names its message or a reason (I4), and one that arrives has no message.
     let reasons: Vec<Option<&str>> = all().map(|(_, d)| d.reason.as_deref().or(d.state.is_final().then_some(NO_REASON))).collect();
@@ -285,7 +285,7 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
         "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
                                origin_id, hop, done_at, reason, prior_id, fallback)
          SELECT n.id, n.event_id, n.lane_id, n.lane_seq, n.channel, n.target, n.mode, n.state, n.rank, n.title, n.firing, n.resolved, n.born_at,
-             n.due_at, n.origin_id, n.hop, n.done_at, n.reason, n.prior_id, string_to_array(nullif(n.fallback, ''), $21)
+             n.due_at, n.origin_id, n.fallback_depth, n.done_at, n.reason, n.prior_id, string_to_array(nullif(n.fallback, ''), $21)
          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
              AS n (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at, origin_id, hop,
                    done_at, reason, prior_id, fallback)",

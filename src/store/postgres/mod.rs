@@ -48,7 +48,7 @@ use self::connect::{Db, transaction};
 use self::failure::Fail;
 use self::notify::Hints;
 use self::queue::{Limits, Queue};
-use self::settle::PreparedSettlement;
+use self::settle::PreparedOutcome;
 use super::*;
 use crate::model::Secret;
 
@@ -68,7 +68,7 @@ pub struct PostgresOptions {
     /// How long one statement may take.
     pub statement_timeout: Duration,
     /// With it, opening waits for a database that is away, and says so there; without it fails.
-    pub wait: Option<Wait>,
+    pub wait: Option<OpenProgress>,
     /// Bytes of requests that may wait, for events and for outcomes each; beyond it they are [`StoreError::Busy`].
     pub queue_bytes: usize,
     /// Requests that may wait, for events and for outcomes each.
@@ -77,7 +77,7 @@ pub struct PostgresOptions {
     pub queue_age: Duration,
     /// Whether leases are measured by the database's clock instead of the callers' clocks, which may differ from node to node.
     pub database_clock: bool,
-    /// Whether other nodes are told that something waits on an outlet: `NOTIFY watchfire` with the outlet's key. It is told once [`Store::hints`] is
+    /// Whether other nodes are told that something waits on an outlet: `NOTIFY watchfire` with the outlet's key. It is told once [`Store::subscribe`] is
     /// asked for.
     pub notify: bool,
 }
@@ -106,7 +106,7 @@ impl PostgresOptions {
 pub struct PostgresStore {
     db: Arc<Db>,
     events: Arc<Queue<PreparedEvent, Accepted>>,
-    outcomes: Arc<Queue<PreparedSettlement, Settled>>,
+    outcomes: Arc<Queue<PreparedOutcome, RecordedOutcome>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     database_clock: bool,
     hints: Arc<Hints>,
@@ -138,7 +138,7 @@ impl PostgresStore {
         let (events, outcomes) = (Arc::new(Queue::new(limits)), Arc::new(Queue::new(limits)));
         let tasks = vec![
             tokio::spawn(group::run::<PreparedEvent>(db.clone(), events.clone())),
-            tokio::spawn(group::run::<PreparedSettlement>(db.clone(), outcomes.clone())),
+            tokio::spawn(group::run::<PreparedOutcome>(db.clone(), outcomes.clone())),
         ];
         Ok(Self {
             db,
@@ -182,42 +182,42 @@ impl Store for PostgresStore {
         Ok(accepted)
     }
 
-    async fn own(&self, claim: Claim) -> Result<Option<Owned>, StoreError> {
+    async fn claim_outlet(&self, claim: LeaseRequest) -> Result<Option<OutletSnapshot>, StoreError> {
         answer!(self, write, |tx| claim::own(tx, &claim, self.database_clock))
     }
 
-    async fn renew(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
+    async fn renew_leases(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
         answer!(self, write, |tx| claim::renew(tx, node, now, lease_until, self.database_clock))
     }
 
-    async fn release(&self, fence: Fence) -> Result<(), StoreError> {
+    async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError> {
         answer!(self, write, |tx| nodes::release(tx, &fence))
     }
 
-    async fn beat(&self, beat: Beat) -> Result<Vec<NodeRow>, StoreError> {
+    async fn node_heartbeat(&self, beat: NodeHeartbeat) -> Result<Vec<NodeRow>, StoreError> {
         answer!(self, write, |tx| nodes::beat(tx, &beat, self.database_clock))
     }
 
-    async fn nodes(&self, now: i64) -> Result<Vec<NodeRow>, StoreError> {
+    async fn live_nodes(&self, now: i64) -> Result<Vec<NodeRow>, StoreError> {
         answer!(self, read, |tx| nodes::alive(tx, now, self.database_clock))
     }
 
-    async fn leave(&self, node: &str) -> Result<(), StoreError> {
+    async fn deregister_node(&self, node: &str) -> Result<(), StoreError> {
         answer!(self, write, |tx| nodes::leave(tx, node))
     }
 
-    fn hints(&self) -> Option<tokio::sync::mpsc::Receiver<OutletKey>> {
+    fn subscribe(&self) -> Option<tokio::sync::mpsc::Receiver<OutletKey>> {
         let (heard, taken) = tokio::sync::mpsc::channel(1024);
         let task = tokio::spawn(listen::listen(self.db.clone(), self.hints.clone(), heard));
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
         Some(taken)
     }
 
-    async fn lanes_ready(&self, outlet: &OutletKey, sought: Sought) -> Result<Vec<LaneHead>, StoreError> {
+    async fn ready_lanes(&self, outlet: &OutletKey, sought: LaneQuery) -> Result<Vec<LaneSummary>, StoreError> {
         answer!(self, read, |tx| read::lanes_ready(tx, outlet, &sought))
     }
 
-    async fn due(&self, before: i64) -> Result<Vec<DueRow>, StoreError> {
+    async fn overdue(&self, before: i64) -> Result<Vec<OverdueRow>, StoreError> {
         answer!(self, read, |tx| read::due(tx, before))
     }
 
@@ -225,59 +225,59 @@ impl Store for PostgresStore {
         answer!(self, read, |tx| read::open_messages(tx, outlet))
     }
 
-    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<Waiting>, StoreError> {
+    async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError> {
         answer!(self, read, |tx| read::waiting(tx, lane, after, limit, bodies, due_by))
     }
 
-    async fn events(&self, ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError> {
+    async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError> {
         answer!(self, read, |tx| read::events(tx, ids, bytes))
     }
 
-    async fn begin_lanes(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
+    async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
         answer!(self, write, |tx| messages::begin_lanes(tx, lanes))
     }
 
-    async fn end_lanes(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
+    async fn clear_lanes_started(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
         answer!(self, write, |tx| messages::end_lanes(tx, lanes))
     }
 
-    async fn form(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
+    async fn store_message(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
         let message = messages::PreparedMessage::new(message)?;
         answer!(self, write, |tx| messages::form(tx, &fence, &message))
     }
 
-    async fn begin(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError> {
+    async fn begin_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError> {
         answer!(self, write, |tx| messages::begin(tx, &fence, &attempt))
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
-        let settlement = PreparedSettlement::new(settlement)?;
+    async fn record_outcome(&self, settlement: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
+        let settlement = PreparedOutcome::new(settlement)?;
         let cost = settlement.cost();
         let settled = self.outcomes.submit(settlement, cost).await?;
         self.hints.add(&settled.children);
         Ok(settled)
     }
 
-    async fn outlet(&self, fence: Fence, mut change: OutletChange) -> Result<(), StoreError> {
+    async fn set_outlet_state(&self, fence: Fence, mut change: OutletUpdate) -> Result<(), StoreError> {
         if let Some(held) = &mut change.held {
             rows::clean_optional(held);
         }
         answer!(self, write, |tx| claim::set_outlet(tx, &fence, &change))
     }
 
-    async fn unresolved(&self, lane: LaneId) -> Result<Option<u64>, StoreError> {
+    async fn count_unresolved(&self, lane: LaneId) -> Result<Option<u64>, StoreError> {
         answer!(self, read, |tx| read::unresolved(tx, lane))
     }
 
-    async fn past(&self, id: DeliveryId, limit: usize) -> Result<Past, StoreError> {
+    async fn lane_history(&self, id: DeliveryId, limit: usize) -> Result<LaneHistory, StoreError> {
         answer!(self, read, |tx| read::past(tx, id, limit))
     }
 
-    async fn followers(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
+    async fn fallback_targets(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
         answer!(self, read, |tx| fallback::followers(tx, lane, lane_seq))
     }
 
-    async fn fall_back(
+    async fn copy_to_fallback(
         &self,
         channel: &str,
         born_before: i64,
@@ -293,21 +293,21 @@ impl Store for PostgresStore {
         answer!(self, write, |tx| fallback::copy(tx, &found, &to, reason, now)).inspect(|accepted| self.hints.add(accepted))
     }
 
-    async fn receipts_due(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+    async fn due_receipts(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
         answer!(self, read, |tx| receipts::due(tx, now, limit))
     }
 
-    async fn receipt_of(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
+    async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
         answer!(self, read, |tx| receipts::of(tx, channel, platform_id))
     }
 
-    async fn carried(&self, message: MessageId) -> Result<Vec<Carried>, StoreError> {
+    async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {
         answer!(self, read, |tx| receipts::carried(tx, message))
     }
 
-    async fn hear(&self, mut heard: HeardReceipt) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
+    async fn update_receipt(&self, mut heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
         let children = std::mem::take(&mut heard.children);
-        let prepare = |child: Child| Ok((child.event, accept::PreparedDelivery::new(child.delivery)?));
+        let prepare = |child: FallbackChild| Ok((child.event, accept::PreparedDelivery::new(child.delivery)?));
         let children = children.into_iter().map(prepare).collect::<Result<Vec<_>, StoreError>>()?;
         let made = answer!(self, write, |tx| receipts::hear(tx, &heard, &children))?;
         self.hints.add(made.as_deref().unwrap_or_default());
@@ -324,31 +324,31 @@ impl Store for PostgresStore {
         answer!(self, write, |tx| admin::drop_deliveries(tx, ids, &reason, now))
     }
 
-    async fn adopt(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
+    async fn rename_channel(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
         answer!(self, write, |tx| rename::adopt(tx, from, to, outlet))
     }
 
-    async fn assign(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
+    async fn move_to_outlet(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
         answer!(self, write, |tx| rename::assign(tx, channel, outlet))
     }
 
-    async fn page(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
+    async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
         answer!(self, read, |tx| history::page(tx, filter))
     }
 
-    async fn show(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
+    async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
         answer!(self, read, |tx| history::show(tx, id))
     }
 
-    async fn event_page(&self, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
+    async fn list_events(&self, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
         answer!(self, read, |tx| history::event_page(tx, filter))
     }
 
-    async fn show_event(&self, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError> {
+    async fn get_event(&self, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError> {
         answer!(self, read, |tx| history::show_event(tx, id))
     }
 
-    async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
+    async fn get_message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
         answer!(self, read, |tx| history::message(tx, id))
     }
 
@@ -361,24 +361,24 @@ impl Store for PostgresStore {
         answer!(self, write, |tx| purge::purge(tx, &found, retention))
     }
 
-    async fn mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {
+    async fn list_mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {
         answer!(self, read, |tx| read::mutes(tx))
     }
 
-    async fn mute(&self, mut mute: ChannelMute, now: i64) -> Result<(), StoreError> {
+    async fn set_mute(&self, mut mute: ChannelMute, now: i64) -> Result<(), StoreError> {
         [&mut mute.channel, &mut mute.reason, &mut mute.by].into_iter().for_each(rows::clean);
         answer!(self, write, |tx| mute::mute(tx, &mute, now))
     }
 
-    async fn deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
+    async fn list_deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
         answer!(self, read, |tx| mute::deferrals(tx, now))
     }
 
-    async fn defer(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
+    async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
         answer!(self, write, |tx| mute::defer(tx, &deferral, reason.as_deref(), now))
     }
 
-    async fn heartbeats(&self, mut changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError> {
+    async fn update_heartbeats(&self, mut changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError> {
         if !changes.is_empty() {
             // Nodes write in one order, so that none waits for another in a circle.
             changes.iter_mut().for_each(|change| rows::clean(&mut change.name));
@@ -394,7 +394,7 @@ impl Store for PostgresStore {
         Err(StoreError::Invalid(format!("this store is in PostgreSQL: make the copy there, for example `pg_dump --schema={schema} --format=custom`")))
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check_writable(&self) -> Result<(), StoreError> {
         answer!(self, write, |tx| admin::check(tx))
     }
 

@@ -9,9 +9,9 @@ use super::failure::Fail;
 use super::lanes::{lock_lanes, recount};
 use super::rows::get;
 use super::tx::Tx;
-use crate::store::{BY_HAND, BY_INTERVAL, ChannelMute, Deferral};
+use crate::store::{ChannelMute, Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX};
 
-/// [`crate::store::Store::mute`].
+/// [`crate::store::Store::set_mute`].
 pub(super) async fn mute(tx: &Tx, mute: &ChannelMute, now: i64) -> Result<(), Fail> {
     if mute.until == 0 {
         tx.execute("DELETE FROM mute WHERE channel = $1", &[&mute.channel]).await?;
@@ -24,13 +24,13 @@ pub(super) async fn mute(tx: &Tx, mute: &ChannelMute, now: i64) -> Result<(), Fa
         .await?;
     }
     let until = mute.until.max(now);
-    let reason = (mute.until > now).then(|| format!("{BY_HAND}{}", mute.reason));
+    let reason = (mute.until > now).then(|| format!("{MANUAL_MUTE_PREFIX}{}", mute.reason));
     let deferral = Deferral { channel: mute.channel.clone(), route: String::new(), by_hand: true, first: until, last: until };
     defer(tx, &deferral, reason.as_deref(), now).await?;
     Ok(())
 }
 
-/// [`crate::store::Store::deferrals`]. Costs one walk over the lanes, and over what is deferred.
+/// [`crate::store::Store::list_deferrals`]. Costs one walk over the lanes, and over what is deferred.
 pub(super) async fn deferrals(tx: &Tx, now: i64) -> Result<Vec<Deferral>, Fail> {
     let rows = tx
         .query(
@@ -41,16 +41,16 @@ pub(super) async fn deferrals(tx: &Tx, now: i64) -> Result<Vec<Deferral>, Fail> 
                  WHERE l.waiting > 0 AND l.deferred > 0 AND d.state IN ('waiting', 'deferred') AND d.state = 'deferred' AND d.due_at > $1
                      AND (starts_with(d.reason, $2) OR starts_with(d.reason, $3))) AS g
              GROUP BY g.channel, g.route, g.by_hand ORDER BY g.channel, g.route, g.by_hand",
-            &[&now, &BY_HAND, &BY_INTERVAL],
+            &[&now, &MANUAL_MUTE_PREFIX, &INTERVAL_MUTE_PREFIX],
         )
         .await?;
     let deferral = |row| Ok(Deferral { channel: get(row, 0)?, route: get(row, 1)?, by_hand: get(row, 2)?, first: get(row, 3)?, last: get(row, 4)? });
     rows.iter().map(deferral).collect()
 }
 
-/// [`crate::store::Store::defer`].
+/// [`crate::store::Store::reschedule_deferred`].
 pub(super) async fn defer(tx: &Tx, to: &Deferral, reason: Option<&str>, now: i64) -> Result<u64, Fail> {
-    let kind = if to.by_hand { BY_HAND } else { BY_INTERVAL };
+    let kind = if to.by_hand { MANUAL_MUTE_PREFIX } else { INTERVAL_MUTE_PREFIX };
     let found = tx
         .query(
             "SELECT d.id FROM lane l JOIN delivery d ON d.lane_id = l.id

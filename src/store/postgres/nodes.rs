@@ -4,20 +4,20 @@ use super::claim::NOW;
 use super::failure::Fail;
 use super::rows::{count, get};
 use super::tx::Tx;
-use crate::store::{Beat, Fence, NodeRow};
+use crate::store::{Fence, NodeHeartbeat, NodeRow};
 
 /// A node that has been silent for this long is forgotten, in milliseconds.
 const FORGOTTEN: i64 = 3_600_000;
 
-/// [`crate::store::Store::release`].
+/// [`crate::store::Store::release_outlet`].
 pub(super) async fn release(tx: &Tx, fence: &Fence) -> Result<(), Fail> {
     let sql = "UPDATE outlet SET owner = '', lease_until = 0 WHERE key = $1 AND epoch = $2";
     tx.execute(sql, &[&fence.outlet.as_str(), &fence.epoch]).await?;
     Ok(())
 }
 
-/// [`crate::store::Store::beat`].
-pub(super) async fn beat(tx: &Tx, beat: &Beat, by_database: bool) -> Result<Vec<NodeRow>, Fail> {
+/// [`crate::store::Store::node_heartbeat`].
+pub(super) async fn beat(tx: &Tx, beat: &NodeHeartbeat, by_database: bool) -> Result<Vec<NodeRow>, Fail> {
     let sql = format!(
         "INSERT INTO node (name, plan, version, alive_until) VALUES ($3, $4, $5, {NOW} + $6)
          ON CONFLICT (name) DO UPDATE SET plan = $4, version = $5, alive_until = {NOW} + $6"
@@ -28,7 +28,7 @@ pub(super) async fn beat(tx: &Tx, beat: &Beat, by_database: bool) -> Result<Vec<
     alive(tx, beat.now, by_database).await
 }
 
-/// [`crate::store::Store::nodes`].
+/// [`crate::store::Store::live_nodes`].
 pub(super) async fn alive(tx: &Tx, now: i64, by_database: bool) -> Result<Vec<NodeRow>, Fail> {
     let sql = format!(
         "SELECT name, plan, version, (SELECT count(*) FROM outlet WHERE owner = node.name) FROM node WHERE alive_until > {NOW} ORDER BY name"
@@ -37,7 +37,7 @@ pub(super) async fn alive(tx: &Tx, now: i64, by_database: bool) -> Result<Vec<No
     rows.iter().map(|row| Ok(NodeRow { name: get(row, 0)?, plan: get(row, 1)?, version: get(row, 2)?, outlets: count(row, 3)? })).collect()
 }
 
-/// [`crate::store::Store::leave`].
+/// [`crate::store::Store::deregister_node`].
 pub(super) async fn leave(tx: &Tx, node: &str) -> Result<(), Fail> {
     tx.execute("DELETE FROM node WHERE name = $1", &[&node]).await?;
     Ok(())

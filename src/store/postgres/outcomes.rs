@@ -11,7 +11,7 @@ use super::accept::NO_REASON;
 use super::failure::Fail;
 use super::lanes::{Arrival, append, lock_lanes, recount};
 use super::rows::get;
-use super::settle::PreparedSettlement;
+use super::settle::PreparedOutcome;
 use super::tx::Tx;
 use crate::model::DeliveryId;
 use crate::store::{AcceptedDelivery, State};
@@ -22,7 +22,7 @@ const KEPT: i64 = 10;
 const YOUNG: i64 = 3_600_000;
 
 /// Inserts or ends the attempts, and trims the histories of messages that were stored before.
-pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<(), Fail> {
+pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(), Fail> {
     let all: Vec<_> =
         wave.iter().filter_map(|s| Some((&s.settlement.fence, s.settlement.message.as_ref()?.id, s.settlement.attempt.as_ref()?))).collect();
     if all.is_empty() {
@@ -81,9 +81,9 @@ pub(super) struct Changed {
 }
 
 /// Changes deliveries. One that became final meanwhile stays as it is.
-pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<Changed, Fail> {
+pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<Changed, Fail> {
     let (mut ids, mut states, mut tries, mut due, mut reasons) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut done, mut detach, mut messages, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut done, mut leave_message, mut messages, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut named = HashSet::new();
     for s in wave {
         let id = s.settlement.message.as_ref().map(|m| m.id);
@@ -98,9 +98,9 @@ pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedSettlement]) -> 
             due.push(c.due_at);
             reasons.push(c.reason.as_deref());
             done.push(c.state.is_final().then_some(s.settlement.now));
-            detach.push(c.detach);
-            messages.push(id.filter(|_| carried && !c.detach).map(|id| id.0));
-            left.push(id.filter(|_| c.detach).map(|id| id.0));
+            leave_message.push(c.leave_message);
+            messages.push(id.filter(|_| carried && !c.leave_message).map(|id| id.0));
+            left.push(id.filter(|_| c.leave_message).map(|id| id.0));
         }
     }
     if ids.is_empty() {
@@ -109,15 +109,15 @@ pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedSettlement]) -> 
     let rows = tx
         .query(
             "UPDATE delivery d SET state = n.state, tries = n.tries, due_at = n.due_at, done_at = n.done_at,
-                 message_id = CASE WHEN n.detach THEN NULL ELSE coalesce(n.message_id, d.message_id) END,
+                 message_id = CASE WHEN n.leave_message THEN NULL ELSE coalesce(n.message_id, d.message_id) END,
                  tried = CASE WHEN n.gone IS NULL THEN d.tried
                      WHEN cardinality(d.tried) >= 20 THEN d.tried[1:10] || d.tried[12:20] || n.gone
                      ELSE coalesce(d.tried, '{}') || n.gone END,
-                 reason = CASE WHEN n.reason IS NULL AND n.done_at IS NOT NULL AND (n.detach OR coalesce(n.message_id, d.message_id) IS NULL)
+                 reason = CASE WHEN n.reason IS NULL AND n.done_at IS NOT NULL AND (n.leave_message OR coalesce(n.message_id, d.message_id) IS NULL)
                      THEN $10 ELSE n.reason END
-             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS n (id, state, tries, due_at, reason, done_at, detach, message_id, gone)
+             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS n (id, state, tries, due_at, reason, done_at, leave_message, message_id, gone)
              WHERE d.id = n.id AND d.state IN ('waiting', 'deferred') RETURNING d.id, d.lane_id",
-            &[&ids, &states, &tries, &due, &reasons, &done, &detach, &messages, &left, &NO_REASON],
+            &[&ids, &states, &tries, &due, &reasons, &done, &leave_message, &messages, &left, &NO_REASON],
         )
         .await?;
     let mut changed = Changed::default();
@@ -153,7 +153,7 @@ struct Wanted<'a> {
 }
 
 /// Fallback children: left out when their origin was dropped meanwhile, or has one on that channel already.
-async fn wanted_children<'a>(tx: &Tx, wave: &[&'a PreparedSettlement]) -> Result<Vec<Wanted<'a>>, Fail> {
+async fn wanted_children<'a>(tx: &Tx, wave: &[&'a PreparedOutcome]) -> Result<Vec<Wanted<'a>>, Fail> {
     let mut all: Vec<Wanted<'a>> = Vec::new();
     for (of, s) in wave.iter().enumerate() {
         all.extend(
@@ -164,7 +164,7 @@ async fn wanted_children<'a>(tx: &Tx, wave: &[&'a PreparedSettlement]) -> Result
         return Ok(all);
     }
     let delivery = |child: &Wanted<'a>| &child.arrival.prepared.delivery;
-    let origins: Vec<Option<Uuid>> = all.iter().map(|child| delivery(child).origin.map(|id| id.0)).collect();
+    let origins: Vec<Option<Uuid>> = all.iter().map(|child| delivery(child).fallback_of.map(|id| id.0)).collect();
     let channels: Vec<&str> = all.iter().map(|child| delivery(child).channel.as_str()).collect();
     // Locked, so that nobody drops an origin between the look and the commit.
     tx.query("SELECT 1 FROM delivery WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &[&origins]).await?;
@@ -182,7 +182,7 @@ async fn wanted_children<'a>(tx: &Tx, wave: &[&'a PreparedSettlement]) -> Result
     all.retain(|child| {
         place += 1;
         let d = delivery(child);
-        let twice = d.origin.is_some() && !named.insert((d.origin, d.channel.as_str()));
+        let twice = d.fallback_of.is_some() && !named.insert((d.fallback_of, d.channel.as_str()));
         !twice && !unwanted.contains(&place)
     });
     Ok(all)
@@ -199,7 +199,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn of(wave: &[&PreparedSettlement]) -> Self {
+    pub(super) fn of(wave: &[&PreparedOutcome]) -> Self {
         let messages = wave.iter().filter_map(|s| s.settlement.message.as_ref());
         let named: BTreeSet<i64> = wave.iter().flat_map(|s| s.settlement.deliveries.iter().map(|c| c.lane.0)).collect();
         Self {
@@ -219,7 +219,7 @@ impl Lanes {
     pub(super) async fn update(
         &self,
         tx: &Tx,
-        wave: &[&PreparedSettlement],
+        wave: &[&PreparedOutcome],
         taken: Vec<(i64, Uuid)>,
         changed: &Changed,
         mut held: bool,
@@ -269,11 +269,11 @@ async fn free(tx: &Tx, held: bool, finished: &Vec<Uuid>) -> Result<(), Fail> {
 }
 
 /// Frees lanes of open messages when no member of theirs is left there.
-async fn leave(tx: &Tx, wave: &[&PreparedSettlement], changed: &HashMap<DeliveryId, i64>) -> Result<(), Fail> {
+async fn leave(tx: &Tx, wave: &[&PreparedOutcome], changed: &HashMap<DeliveryId, i64>) -> Result<(), Fail> {
     let (mut lanes, mut messages) = (Vec::new(), Vec::new());
     for s in wave {
         let Some(message) = s.settlement.message.as_ref().filter(|m| !m.done) else { continue };
-        for lane in s.settlement.deliveries.iter().filter(|c| c.detach).filter_map(|c| changed.get(&c.id)) {
+        for lane in s.settlement.deliveries.iter().filter(|c| c.leave_message).filter_map(|c| changed.get(&c.id)) {
             lanes.push(*lane);
             messages.push(message.id.0);
         }

@@ -9,11 +9,12 @@ use super::rows::{DELIVERY, EVENT, count, get, limit, outlet, stored_event, wait
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
 use crate::store::{
-    Bodies, ChannelMute, DueRow, HeartbeatRow, LONGEST_WAIT, LaneHead, OutletRow, Past, PastDelivery, Sought, State, Stats, Waiting, origin_lane,
+    ChannelMute, EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
+    PendingDelivery, State, Stats, source_lane,
 };
 
-/// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those that are not sought.
-pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, sought: &Sought) -> Result<Vec<LaneHead>, Fail> {
+/// [`crate::store::Store::ready_lanes`]: walks the index in its order, past those that are not sought.
+pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, sought: &LaneQuery) -> Result<Vec<LaneSummary>, Fail> {
     let except: Vec<i64> = sought.except.iter().map(|lane| lane.0).collect();
     let rows = tx
         .query(
@@ -21,11 +22,11 @@ pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, sought: &Sought) ->
              WHERE outlet = $1 AND waiting > 0 AND message_id IS NULL AND id <> ALL ($2) AND channel <> ALL ($4)
                  AND (due_at <= $5 OR due_at <= since OR (waiting > deferred AND due_at - $6 > $5))
              ORDER BY rank * 300000 + since, id LIMIT $3",
-            &[&outlet.as_str(), &except, &limit(sought.limit), &sought.muted, &sought.due_by, &LONGEST_WAIT],
+            &[&outlet.as_str(), &except, &limit(sought.limit), &sought.muted, &sought.due_by, &MAX_RETRY_DELAY_MS],
         )
         .await?;
     let head = |row| {
-        Ok(LaneHead {
+        Ok(LaneSummary {
             id: LaneId(get(row, 0)?),
             channel: get(row, 1)?,
             key: get(row, 2)?,
@@ -39,8 +40,8 @@ pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, sought: &Sought) ->
     rows.iter().map(head).collect()
 }
 
-/// [`crate::store::Store::due`]. Costs one walk over the lanes that have something waiting, and over the open messages.
-pub(super) async fn due(tx: &Tx, before: i64) -> Result<Vec<DueRow>, Fail> {
+/// [`crate::store::Store::overdue`]. Costs one walk over the lanes that have something waiting, and over the open messages.
+pub(super) async fn due(tx: &Tx, before: i64) -> Result<Vec<OverdueRow>, Fail> {
     let rows = tx
         .query(
             "SELECT g.channel, g.outlet, sum(g.n)::bigint, min(g.since), coalesce((SELECT lease_until FROM outlet o WHERE o.key = g.outlet), 0) FROM (
@@ -53,8 +54,9 @@ pub(super) async fn due(tx: &Tx, before: i64) -> Result<Vec<DueRow>, Fail> {
             &[&before],
         )
         .await?;
-    let due =
-        |row| Ok(DueRow { channel: get(row, 0)?, outlet: outlet(row, 1)?, count: count(row, 2)?, since: get(row, 3)?, leased_until: get(row, 4)? });
+    let due = |row| {
+        Ok(OverdueRow { channel: get(row, 0)?, outlet: outlet(row, 1)?, count: count(row, 2)?, since: get(row, 3)?, leased_until: get(row, 4)? })
+    };
     rows.iter().map(due).collect()
 }
 
@@ -64,8 +66,8 @@ pub(super) async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<Mes
     rows.iter().map(|row| Ok(MessageId(get(row, 0)?))).collect()
 }
 
-/// [`crate::store::Store::waiting`].
-pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodies: usize, due_by: i64) -> Result<Vec<Waiting>, Fail> {
+/// [`crate::store::Store::pending`].
+pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, Fail> {
     let rows = tx
         .query(
             &format!(
@@ -76,7 +78,7 @@ pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodi
             &[&lane.0, &after, &limit(most), &due_by],
         )
         .await?;
-    let mut waiting: Vec<Waiting> = rows.iter().map(waiting_row).collect::<Result<_, _>>()?;
+    let mut waiting: Vec<PendingDelivery> = rows.iter().map(waiting_row).collect::<Result<_, _>>()?;
     if bodies > 0 && !waiting.is_empty() {
         let ids: Vec<EventId> = waiting.iter().map(|one| one.event_id).collect();
         let found = events(tx, &ids, bodies).await?;
@@ -88,8 +90,8 @@ pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodi
     Ok(waiting)
 }
 
-/// [`crate::store::Store::events`]. What is too large does not leave the server.
-pub(super) async fn events(tx: &Tx, ids: &[EventId], bytes: usize) -> Result<Bodies, Fail> {
+/// [`crate::store::Store::load_events`]. What is too large does not leave the server.
+pub(super) async fn events(tx: &Tx, ids: &[EventId], bytes: usize) -> Result<EventBodies, Fail> {
     let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = tx
         .query(
@@ -113,29 +115,29 @@ pub(super) async fn events(tx: &Tx, ids: &[EventId], bytes: usize) -> Result<Bod
         }
         false => 0,
     };
-    Ok(Bodies { events, left: if known > 0 { ids.len() - read } else { 0 } })
+    Ok(EventBodies { events, left: if known > 0 { ids.len() - read } else { 0 } })
 }
 
-/// [`crate::store::Store::unresolved`].
+/// [`crate::store::Store::count_unresolved`].
 pub(super) async fn unresolved(tx: &Tx, mut lane: LaneId) -> Result<Option<u64>, Fail> {
     loop {
         let row = tx.first("SELECT key, length(unresolved)::bigint / 8 FROM lane WHERE id = $1", &[&lane.0]).await?;
         let Some(row) = row else { return Ok(None) };
         // A lane of fallbacks is made after the one that it is named for: the way leads to smaller numbers.
-        match origin_lane(get(&row, 0)?).filter(|origin| *origin < lane) {
+        match source_lane(get(&row, 0)?).filter(|origin| *origin < lane) {
             Some(origin) => lane = origin,
             None => return Ok(Some(count(&row, 1)?)),
         }
     }
 }
 
-/// [`crate::store::Store::past`].
-pub(super) async fn past(tx: &Tx, id: DeliveryId, most: usize) -> Result<Past, Fail> {
+/// [`crate::store::Store::lane_history`].
+pub(super) async fn past(tx: &Tx, id: DeliveryId, most: usize) -> Result<LaneHistory, Fail> {
     let prior = async |id: Uuid| match tx.first("SELECT prior_id FROM delivery WHERE id = $1", &[&id]).await? {
         Some(row) => Ok::<_, Fail>(Some(get::<Option<Uuid>>(&row, 0)?)),
         None => Ok(None),
     };
-    let mut past = Past::default();
+    let mut past = LaneHistory::default();
     let mut at = id.0;
     while let Some(before) = prior(at).await? {
         let Some(before) = before else {
@@ -190,13 +192,13 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, Fail> {
     Ok(stats)
 }
 
-/// [`crate::store::Store::mutes`].
+/// [`crate::store::Store::list_mutes`].
 pub(super) async fn mutes(tx: &Tx) -> Result<Vec<ChannelMute>, Fail> {
     let rows = tx.query("SELECT channel, until, reason, by FROM mute ORDER BY channel", &[]).await?;
     rows.iter().map(|row| Ok(ChannelMute { channel: get(row, 0)?, until: get(row, 1)?, reason: get(row, 2)?, by: get(row, 3)? })).collect()
 }
 
-/// [`crate::store::Store::heartbeats`].
+/// [`crate::store::Store::update_heartbeats`].
 pub(super) async fn heartbeats(tx: &Tx) -> Result<Vec<HeartbeatRow>, Fail> {
     let rows = tx.query("SELECT name, seen_at, silent_since FROM heartbeat ORDER BY name", &[]).await?;
     rows.iter().map(|row| Ok(HeartbeatRow { name: get(row, 0)?, seen_at: get(row, 1)?, silent_since: get(row, 2)? })).collect()

@@ -10,7 +10,7 @@ use super::messages::clean_recipient;
 use super::rows::{DELIVERY, clean, clean_optional, count, get, limit, waiting_row};
 use super::tx::Tx;
 use crate::model::{EventId, MessageId, Recipient};
-use crate::store::{AcceptedDelivery, Carried, HeardReceipt, NewReceipt, ReceiptNews, ReceiptRow, ReceiptState};
+use crate::store::{AcceptedDelivery, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, SentDelivery};
 
 const RECEIPT: &str = "message_id, page, recipient, channel, platform_id, state, sent_at, due_at, until, asked, heard_at, code, detail";
 
@@ -60,13 +60,13 @@ pub(super) async fn await_all(tx: &Tx, receipts: &[(MessageId, &NewReceipt)]) ->
     Ok(())
 }
 
-/// [`crate::store::Store::receipts_due`].
+/// [`crate::store::Store::due_receipts`].
 pub(super) async fn due(tx: &Tx, now: i64, most: usize) -> Result<Vec<ReceiptRow>, Fail> {
     let sql = format!("SELECT {RECEIPT} FROM receipt WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2");
     tx.query(&sql, &[&now, &limit(most)]).await?.iter().map(receipt).collect()
 }
 
-/// [`crate::store::Store::receipt_of`].
+/// [`crate::store::Store::find_receipt`].
 pub(super) async fn of(tx: &Tx, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, Fail> {
     let sql = format!("SELECT {RECEIPT} FROM receipt WHERE channel = $1 AND platform_id = $2 AND due_at IS NOT NULL LIMIT 1");
     tx.first(&sql, &[&channel, &platform_id]).await?.as_ref().map(receipt).transpose()
@@ -78,8 +78,8 @@ pub(super) async fn all(tx: &Tx, message: MessageId) -> Result<Vec<ReceiptRow>, 
     tx.query(&sql, &[&message.0]).await?.iter().map(receipt).collect()
 }
 
-/// [`crate::store::Store::carried`].
-pub(super) async fn carried(tx: &Tx, message: MessageId) -> Result<Vec<Carried>, Fail> {
+/// [`crate::store::Store::sent_deliveries`].
+pub(super) async fn carried(tx: &Tx, message: MessageId) -> Result<Vec<SentDelivery>, Fail> {
     let sql = format!(
         "WITH RECURSIVE chain AS (
              SELECT d.id AS leaf, d.id, d.origin_id, d.lane_id, 0 AS depth FROM delivery d
@@ -92,17 +92,17 @@ pub(super) async fn carried(tx: &Tx, message: MessageId) -> Result<Vec<Carried>,
          FROM delivery d JOIN root ON root.leaf = d.id ORDER BY d.id"
     );
     let rows = tx.query(&sql, &[&message.0]).await?;
-    rows.iter().map(|row| Ok(Carried { delivery: waiting_row(row)?, over: get(row, OVER)? })).collect()
+    rows.iter().map(|row| Ok(SentDelivery { delivery: waiting_row(row)?, over: get(row, OVER)? })).collect()
 }
 
 /// The column behind those of [`DELIVERY`].
 const OVER: usize = 20;
 
-/// [`crate::store::Store::hear`].
-pub(super) async fn hear(tx: &Tx, heard: &HeardReceipt, children: &[(EventId, PreparedDelivery)]) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {
+/// [`crate::store::Store::update_receipt`].
+pub(super) async fn hear(tx: &Tx, heard: &ReceiptUpdate, children: &[(EventId, PreparedDelivery)]) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {
     let (state, due_at, mut code, mut detail, at) = match &heard.news {
-        ReceiptNews::Later { due_at } => (ReceiptState::Awaited, Some(*due_at), None, None, None),
-        ReceiptNews::Final { state, code, detail } => (*state, None, code.clone(), Some(detail.clone()), Some(heard.now)),
+        ReceiptChange::Later { due_at } => (ReceiptState::Awaited, Some(*due_at), None, None, None),
+        ReceiptChange::Final { state, code, detail } => (*state, None, code.clone(), Some(detail.clone()), Some(heard.now)),
     };
     clean_optional(&mut code);
     clean_optional(&mut detail);
@@ -117,12 +117,12 @@ pub(super) async fn hear(tx: &Tx, heard: &HeardReceipt, children: &[(EventId, Pr
     if changed == 0 {
         return Ok(None);
     }
-    let origins: Vec<Uuid> = children.iter().filter_map(|(_, child)| child.delivery.origin.map(|id| id.0)).collect();
+    let origins: Vec<Uuid> = children.iter().filter_map(|(_, child)| child.delivery.fallback_of.map(|id| id.0)).collect();
     super::admin::lock_deliveries(tx, &origins).await?;
     let rows = tx.query("SELECT origin_id, channel FROM delivery WHERE origin_id = ANY ($1)", &[&origins]).await?;
     let there: Vec<(Uuid, String)> = rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect::<Result<_, Fail>>()?;
     let missing = |child: &PreparedDelivery| {
-        !there.iter().any(|(id, channel)| child.delivery.origin.is_some_and(|o| o.0 == *id) && *channel == child.delivery.channel)
+        !there.iter().any(|(id, channel)| child.delivery.fallback_of.is_some_and(|o| o.0 == *id) && *channel == child.delivery.channel)
     };
     let arrivals: Vec<Arrival<'_>> = children
         .iter()

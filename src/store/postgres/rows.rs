@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::failure::Fail;
 use crate::model::{AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, OutletKey, Page, Recipient};
-use crate::store::{AttemptRow, Cell, CellState, DeliveryRow, Mode, State, StoreError, StoredEvent, TargetRecord, Waiting};
+use crate::store::{AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoreError, StoredEvent, Target};
 
 /// A delivery's columns, in the order that [`delivery_row`] and [`waiting_row`] read them.
 pub(super) const DELIVERY: &str = "d.id, d.event_id, d.lane_id, d.lane_seq, d.channel, d.target, d.mode, d.state, d.rank, d.title, d.firing, \
-     d.resolved, d.born_at, d.due_at, d.tries, d.message_id, d.origin_id, d.hop, d.done_at, d.reason";
+     d.resolved, d.born_at, d.due_at, d.tries, d.message_id, d.origin_id, d.fallback_depth, d.done_at, d.reason";
 /// An event's columns for [`stored_event`].
 pub(super) const EVENT: &str = "e.id, e.received_at, e.plan, e.note, e.body";
 /// A cell's columns for [`cell`].
@@ -75,7 +75,7 @@ pub(super) fn state(row: &Row, column: usize) -> Result<State, Fail> {
 fn mode(row: &Row, column: usize) -> Result<Mode, Fail> {
     match get::<&str>(row, column)? {
         "queued" => Ok(Mode::Queued),
-        "sync" => Ok(Mode::Sync),
+        "sync" => Ok(Mode::Direct),
         _ => Err(Fail::from("a delivery has a mode that this version does not know".to_owned())),
     }
 }
@@ -84,7 +84,7 @@ fn mode(row: &Row, column: usize) -> Result<Mode, Fail> {
 pub(super) fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Queued => "queued",
-        Mode::Sync => "sync",
+        Mode::Direct => "sync",
     }
 }
 
@@ -94,7 +94,7 @@ pub(super) fn outlet(row: &Row, column: usize) -> Result<OutletKey, Fail> {
 }
 
 /// What the route asked for (column `target` of [`DELIVERY`]).
-pub(super) fn target(row: &Row) -> Result<TargetRecord, Fail> {
+pub(super) fn target(row: &Row) -> Result<Target, Fail> {
     json(get::<&str>(row, 5)?.as_bytes(), "a delivery's target")
 }
 
@@ -114,15 +114,15 @@ pub(super) fn delivery_row(row: &Row) -> Result<DeliveryRow, Fail> {
         due_at: get(row, 13)?,
         tries: count(row, 14)?,
         message: get::<Option<Uuid>>(row, 15)?.map(MessageId),
-        origin: get::<Option<Uuid>>(row, 16)?.map(DeliveryId),
+        fallback_of: get::<Option<Uuid>>(row, 16)?.map(DeliveryId),
         done_at: get(row, 18)?,
         reason: get(row, 19)?,
     })
 }
 
 /// A delivery that waits, without its event, from the columns [`DELIVERY`].
-pub(super) fn waiting_row(row: &Row) -> Result<Waiting, Fail> {
-    Ok(Waiting {
+pub(super) fn waiting_row(row: &Row) -> Result<PendingDelivery, Fail> {
+    Ok(PendingDelivery {
         id: DeliveryId(get(row, 0)?),
         event_id: EventId(get(row, 1)?),
         event: None,
@@ -139,8 +139,8 @@ pub(super) fn waiting_row(row: &Row) -> Result<Waiting, Fail> {
         born_at: get(row, 12)?,
         due_at: get(row, 13)?,
         tries: count(row, 14)?,
-        origin: get::<Option<Uuid>>(row, 16)?.map(DeliveryId),
-        hop: count(row, 17)?,
+        fallback_of: get::<Option<Uuid>>(row, 16)?.map(DeliveryId),
+        fallback_depth: count(row, 17)?,
     })
 }
 

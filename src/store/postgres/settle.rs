@@ -19,21 +19,21 @@ use super::receipts::await_all;
 use super::rows::{clean, clean_optional, get};
 use super::tx::Tx;
 use crate::model::{EventId, OutletKey};
-use crate::store::{Child, OutletChange, Settled, Settlement, StoreError};
+use crate::store::{FallbackChild, OutcomeBatch, OutletUpdate, RecordedOutcome, StoreError};
 
 /// Bytes of a platform's answer that are kept.
 const ANSWER: usize = 1024;
 
 /// A settlement with all JSON made.
-pub(super) struct PreparedSettlement {
-    pub(super) settlement: Settlement,
+pub(super) struct PreparedOutcome {
+    pub(super) settlement: OutcomeBatch,
     pub(super) message: Option<PreparedMessage>,
     pub(super) children: Vec<(EventId, PreparedDelivery)>,
 }
 
-impl PreparedSettlement {
+impl PreparedOutcome {
     /// Serialises; meant for the caller's thread.
-    pub(super) fn new(mut settlement: Settlement) -> Result<Self, StoreError> {
+    pub(super) fn new(mut settlement: OutcomeBatch) -> Result<Self, StoreError> {
         if settlement.message.is_none() && (settlement.attempt.is_some() || !settlement.cells.is_empty()) {
             return Err(StoreError::Invalid("an attempt or cells cannot be settled without their message".into()));
         }
@@ -43,7 +43,7 @@ impl PreparedSettlement {
         }
         let message = store.map(|(_, message)| PreparedMessage::new(message)).transpose()?;
         let children = std::mem::take(&mut settlement.children);
-        let prepare = |Child { event, delivery }| Ok((event, PreparedDelivery::new(delivery)?));
+        let prepare = |FallbackChild { event, delivery }| Ok((event, PreparedDelivery::new(delivery)?));
         let children = children.into_iter().map(prepare).collect::<Result<Vec<_>, StoreError>>()?;
         settlement.cells.iter_mut().for_each(clean_cell);
         settlement.deliveries.iter_mut().for_each(|change| clean_optional(&mut change.reason));
@@ -58,7 +58,7 @@ impl PreparedSettlement {
                 answer.truncate(end);
             }
         }
-        if let Some(OutletChange { held: Some(held), .. }) = &mut settlement.outlet {
+        if let Some(OutletUpdate { held: Some(held), .. }) = &mut settlement.outlet {
             clean_optional(held);
         }
         Ok(Self { settlement, message, children })
@@ -76,24 +76,24 @@ impl PreparedSettlement {
         let s = &self.settlement;
         let message = s.message.as_ref().map(|m| m.id.0);
         let members = self.message.iter().flat_map(|m| m.message.members.iter().map(|id| id.0));
-        let children = self.children.iter().flat_map(|(_, c)| c.delivery.origin.map(|id| id.0).into_iter().chain([c.delivery.id.0]));
+        let children = self.children.iter().flat_map(|(_, c)| c.delivery.fallback_of.map(|id| id.0).into_iter().chain([c.delivery.id.0]));
         let changes = s.deliveries.iter().map(|change| change.id.0);
         message.into_iter().chain(s.attempt.as_ref().map(|a| a.id.0)).chain(members).chain(children).chain(changes).collect()
     }
 }
 
-impl Grouped for PreparedSettlement {
-    type Answer = Settled;
+impl Grouped for PreparedOutcome {
+    type Answer = RecordedOutcome;
 
-    async fn commit(db: &Db, group: &[&Self]) -> Result<Vec<Result<Settled, StoreError>>, Fail> {
+    async fn commit(db: &Db, group: &[&Self]) -> Result<Vec<Result<RecordedOutcome, StoreError>>, Fail> {
         transaction!(db, write, |tx| settle_all(tx, group))
     }
 }
 
-async fn settle_all(tx: &Tx, group: &[&PreparedSettlement]) -> Result<Vec<Result<Settled, StoreError>>, Fail> {
+async fn settle_all(tx: &Tx, group: &[&PreparedOutcome]) -> Result<Vec<Result<RecordedOutcome, StoreError>>, Fail> {
     let epochs = lock_outlets(tx, group).await?;
-    let live = |s: &PreparedSettlement| epochs.get(s.settlement.fence.outlet.as_str()) == Some(&s.settlement.fence.epoch);
-    let mut waves: Vec<Vec<&PreparedSettlement>> = Vec::new();
+    let live = |s: &PreparedOutcome| epochs.get(s.settlement.fence.outlet.as_str()) == Some(&s.settlement.fence.epoch);
+    let mut waves: Vec<Vec<&PreparedOutcome>> = Vec::new();
     let mut touched: HashSet<Uuid> = HashSet::new();
     for next in group.iter().filter(|s| live(s)) {
         let touches = next.touches();
@@ -115,7 +115,7 @@ async fn settle_all(tx: &Tx, group: &[&PreparedSettlement]) -> Result<Vec<Result
 }
 
 /// Locks the outlets' rows, in key order, and gives their epochs (I7).
-async fn lock_outlets(tx: &Tx, group: &[&PreparedSettlement]) -> Result<HashMap<String, i64>, Fail> {
+async fn lock_outlets(tx: &Tx, group: &[&PreparedOutcome]) -> Result<HashMap<String, i64>, Fail> {
     let keys: BTreeSet<&str> = group.iter().map(|s| s.settlement.fence.outlet.as_str()).collect();
     let keys: Vec<&str> = keys.into_iter().collect();
     let rows = tx.query("SELECT key, epoch FROM outlet WHERE key = ANY ($1) ORDER BY key FOR UPDATE", &[&keys]).await?;
@@ -124,7 +124,7 @@ async fn lock_outlets(tx: &Tx, group: &[&PreparedSettlement]) -> Result<HashMap<
 
 /// Two steps, each sent as one: what changes by itself, with the locks of the lanes, and then what is written to the lanes; behind the last wave
 /// the end.
-async fn settle_wave(tx: &Tx, wave: &[&PreparedSettlement], last: bool) -> Result<Vec<Settled>, Fail> {
+async fn settle_wave(tx: &Tx, wave: &[&PreparedOutcome], last: bool) -> Result<Vec<RecordedOutcome>, Fail> {
     let messages = Messages::of(wave);
     let (mut cells, mut receipts) = (Vec::new(), Vec::new());
     for s in wave {
@@ -146,7 +146,7 @@ async fn settle_wave(tx: &Tx, wave: &[&PreparedSettlement], last: bool) -> Resul
     let taken = taken?;
     attempts.and(cells).and(awaited)?;
     let children = lanes.update(tx, wave, taken, &changed?, held?, last).await?;
-    Ok(children.into_iter().map(|children| Settled { children }).collect())
+    Ok(children.into_iter().map(|children| RecordedOutcome { children }).collect())
 }
 
 /// What becomes of the messages of a wave.
@@ -159,7 +159,7 @@ struct Messages<'a> {
 }
 
 impl<'a> Messages<'a> {
-    fn of(wave: &[&'a PreparedSettlement]) -> Self {
+    fn of(wave: &[&'a PreparedOutcome]) -> Self {
         let mut all = Self::default();
         for s in wave {
             let Some(message) = &s.settlement.message else { continue };
@@ -207,7 +207,7 @@ async fn mark(tx: &Tx, (stored, dones): &(Vec<Uuid>, Vec<bool>)) -> Result<(), F
     }
 }
 
-async fn change_outlets(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<(), Fail> {
+async fn change_outlets(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(), Fail> {
     let mut changes: BTreeMap<&str, OutletRow<'_>> = BTreeMap::new();
     for s in wave.iter().map(|s| &s.settlement) {
         if s.outlet.is_some() || s.sent_in_month.is_some() {
@@ -218,7 +218,7 @@ async fn change_outlets(tx: &Tx, wave: &[&PreparedSettlement]) -> Result<(), Fai
 }
 
 /// What of an outlet's pause and hold changes, without an attempt.
-pub(super) async fn change_outlet(tx: &Tx, outlet: &OutletKey, change: &OutletChange) -> Result<(), Fail> {
+pub(super) async fn change_outlet(tx: &Tx, outlet: &OutletKey, change: &OutletUpdate) -> Result<(), Fail> {
     let mut row = OutletRow::default();
     row.add(Some(change), None);
     write_outlets(tx, &BTreeMap::from([(outlet.as_str(), row)])).await
@@ -234,7 +234,7 @@ struct OutletRow<'a> {
 }
 
 impl<'a> OutletRow<'a> {
-    fn add(&mut self, change: Option<&'a OutletChange>, month: Option<&'a (String, i64)>) {
+    fn add(&mut self, change: Option<&'a OutletUpdate>, month: Option<&'a (String, i64)>) {
         if let Some(change) = change {
             self.paused_until = change.paused_until.or(self.paused_until);
             self.held = change.held.as_ref().map(Option::as_deref).or(self.held);

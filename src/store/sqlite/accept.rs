@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::failure::Fail;
 use super::rows::{bytes, mode_name, optional_uuid, state, to_json, to_json_text, uuid};
 use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
-use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, Newest, State, StoreError, repeated};
+use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, NewestEvent, State, StoreError, duplicate_of};
 
 /// Stands where a reason is due and the caller gave none.
 pub(super) const NO_REASON: &str = "no reason was given";
@@ -94,11 +94,11 @@ fn repeats(db: &Connection, event: &PreparedEvent) -> Result<Option<EventId>, Fa
     let mut failed = None;
     let lanes = event.deliveries.iter().map_while(|d| {
         let found = select.query_row([&d.delivery.channel, &d.delivery.lane_key], |row| {
-            Ok(Newest::of_lane(row.get_ref(1)?.as_blob_or_null().ok().flatten(), row.get(0)?))
+            Ok(NewestEvent::of_lane(row.get_ref(1)?.as_blob_or_null().ok().flatten(), row.get(0)?))
         });
         found.optional().map_err(|error| failed = Some(error)).ok()
     });
-    let first = repeated(lanes.flatten(), dedup, event.received_at);
+    let first = duplicate_of(lanes.flatten(), dedup, event.received_at);
     failed.map_or(Ok(first), |error| Err(error.into()))
 }
 
@@ -127,8 +127,8 @@ type Place = (i64, i64, OutletKey, Option<uuid::Uuid>);
 /// known by a key; its place is filled in here.
 ///
 /// Two statements rather than an upsert that returns: what `RETURNING` gives goes through a table of its own that SQLite makes and drops each time.
-fn place(db: &Connection, d: &NewDelivery, newest: Option<Newest>) -> Result<Place, Fail> {
-    let newest = |seq: i64| newest.map(|newest| Newest { seq, ..newest }.to_bytes());
+fn place(db: &Connection, d: &NewDelivery, newest: Option<NewestEvent>) -> Result<Place, Fail> {
+    let newest = |seq: i64| newest.map(|newest| NewestEvent { seq, ..newest }.to_bytes());
     let (waits, deferred) = (!d.state.is_final(), d.state == State::Deferred);
     let fired = (d.firing > 0).then(|| bytes(&d.id.0));
     let mut select = db.prepare_cached("SELECT id, last_seq, outlet, fired, unresolved FROM lane WHERE channel = ?1 AND key = ?2")?;
@@ -188,7 +188,7 @@ pub(super) fn insert_delivery(
     key: Option<[u8; 32]>,
 ) -> Result<AcceptedDelivery, Fail> {
     let d = &prepared.delivery;
-    let (lane, lane_seq, outlet, prior) = place(db, d, key.map(|key| Newest { key, event, at: now, seq: 0 }))?;
+    let (lane, lane_seq, outlet, prior) = place(db, d, key.map(|key| NewestEvent { key, event, at: now, seq: 0 }))?;
     db.prepare_cached(
         "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
                                origin_id, hop, done_at, reason, prior_id)
@@ -209,8 +209,8 @@ pub(super) fn insert_delivery(
         d.resolved,
         d.born_at,
         d.due_at,
-        d.origin.as_ref().map(|id| bytes(&id.0)),
-        d.hop,
+        d.fallback_of.as_ref().map(|id| bytes(&id.0)),
+        d.fallback_depth,
         d.state.is_final().then_some(now),
         // A final delivery names its message or a reason (I4), and this one has no message.
         d.reason.as_deref().or(d.state.is_final().then_some(NO_REASON)),

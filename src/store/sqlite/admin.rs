@@ -9,20 +9,20 @@ use super::failure::Fail;
 use super::rows::{DELIVERY, bytes, delivery_row, target};
 use super::settle::recount;
 use crate::model::{DeliveryId, LaneId, OutletKey};
-use crate::store::{AcceptedDelivery, DeliveryRow, HeartbeatChange, Mode, MoveTo, NewDelivery, State, StoreError, TargetRecord};
+use crate::store::{AcceptedDelivery, DeliveryRow, HeartbeatUpdate, Mode, MoveTo, NewDelivery, State, StoreError, Target};
 
 fn invalid(text: String) -> Fail {
     Fail::Undo(StoreError::Invalid(text))
 }
 
 /// What a target keeps on another channel: recipients, pings and the template set are the old channel's, the new one has its own.
-pub(super) fn for_channel(target: TargetRecord) -> TargetRecord {
-    TargetRecord { template: String::new(), mentions: None, only: Vec::new(), ..target }
+pub(super) fn for_channel(target: Target) -> Target {
+    Target { template: String::new(), mentions: None, only: Vec::new(), ..target }
 }
 
 struct Old {
     row: DeliveryRow,
-    target: TargetRecord,
+    target: Target,
     lane: i64,
     lane_seq: i64,
     lane_key: String,
@@ -60,7 +60,7 @@ fn requeue_one(db: &Connection, old: Old, to: Option<&MoveTo>, now: i64) -> Resu
     if state == State::Sent {
         return Err(invalid(format!("delivery {id} was sent; only dead, dropped, expired, skipped and unknown ones can be requeued")));
     }
-    if moves && to.is_none() && old.row.mode == Mode::Sync {
+    if moves && to.is_none() && old.row.mode == Mode::Direct {
         return Err(invalid(format!("delivery {id} is a direct call that waits for its turn; its caller is told the outcome")));
     }
     if moves && old.in_flight {
@@ -95,8 +95,8 @@ fn requeue_one(db: &Connection, old: Old, to: Option<&MoveTo>, now: i64) -> Resu
         resolved: old.row.resolved,
         born_at: now,
         due_at: now,
-        origin: None,
-        hop: 0,
+        fallback_of: None,
+        fallback_depth: 0,
         reason: Some(format!("{} of {id}", if moves { "move" } else { "replay" })),
         report: None,
     })
@@ -153,7 +153,7 @@ pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str,
     Ok(dropped)
 }
 
-/// [`crate::store::Store::adopt`]. Gives how many lanes and open messages.
+/// [`crate::store::Store::rename_channel`]. Gives how many lanes and open messages.
 pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, Fail> {
     if from == to {
         return assign(db, to, outlet);
@@ -229,7 +229,7 @@ pub(super) fn shrink(db: &Connection, lane: i64, by: i64) -> Result<(), Fail> {
     Ok(())
 }
 
-/// [`crate::store::Store::assign`]. Open messages go with their lanes: their new owner finishes them.
+/// [`crate::store::Store::move_to_outlet`]. Open messages go with their lanes: their new owner finishes them.
 pub(super) fn assign(db: &Connection, channel: &str, outlet: &OutletKey) -> Result<u64, Fail> {
     let to = params![channel, outlet.as_str()];
     let lanes = db.prepare_cached("UPDATE lane SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2")?.execute(to)?;
@@ -237,8 +237,8 @@ pub(super) fn assign(db: &Connection, channel: &str, outlet: &OutletKey) -> Resu
     Ok((lanes + carry.execute(to)?) as u64)
 }
 
-/// [`crate::store::Store::heartbeats`].
-pub(super) fn heartbeats(db: &Connection, changes: &[HeartbeatChange]) -> Result<(), Fail> {
+/// [`crate::store::Store::update_heartbeats`].
+pub(super) fn heartbeats(db: &Connection, changes: &[HeartbeatUpdate]) -> Result<(), Fail> {
     let mut put = db.prepare_cached(
         "INSERT INTO heartbeat (name, seen_at, silent_since) VALUES (?1, coalesce(?2, 0), ?4)
          ON CONFLICT (name) DO UPDATE SET seen_at = coalesce(?2, seen_at), silent_since = CASE WHEN ?3 THEN ?4 ELSE silent_since END",
@@ -249,7 +249,7 @@ pub(super) fn heartbeats(db: &Connection, changes: &[HeartbeatChange]) -> Result
     Ok(())
 }
 
-/// [`crate::store::Store::check`]: takes fresh pages, so that a disk without room is seen, and gives them back.
+/// [`crate::store::Store::check_writable`]: takes fresh pages, so that a disk without room is seen, and gives them back.
 pub(super) fn check(db: &Connection) -> Result<(), Fail> {
     let put = "INSERT OR REPLACE INTO event (id, source, received_at, group_key, plan, body) VALUES (x'00', '', 0, '', '', zeroblob(65536))";
     db.prepare_cached(put)?.execute([])?;

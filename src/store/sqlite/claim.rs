@@ -9,10 +9,10 @@ use super::messages::check_fence;
 use super::rows::{DELIVERY, OPEN, bytes, cells, pages, uuid, waiting_row};
 use super::settle::change_outlet;
 use crate::model::{MessageId, OutletKey};
-use crate::store::{Claim, Fence, OpenMessage, OutletChange, Owned, Waiting};
+use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate, PendingDelivery};
 
-/// [`crate::store::Store::own`].
-pub(super) fn own(db: &Connection, claim: &Claim) -> Result<Option<Owned>, Fail> {
+/// [`crate::store::Store::claim_outlet`].
+pub(super) fn own(db: &Connection, claim: &LeaseRequest) -> Result<Option<OutletSnapshot>, Fail> {
     let key = claim.outlet.as_str();
     let before: Option<String> = db.prepare_cached("SELECT owner FROM outlet WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()?;
     let mut upsert = db.prepare_cached(
@@ -22,13 +22,13 @@ pub(super) fn own(db: &Connection, claim: &Claim) -> Result<Option<Owned>, Fail>
          RETURNING epoch, paused_until, held, month, month_sent",
     )?;
     let owned = upsert.query_row(params![key, claim.node, claim.lease_until, claim.now], |row| {
-        Ok(Owned {
+        Ok(OutletSnapshot {
             epoch: row.get(0)?,
             paused_until: row.get(1)?,
             held: row.get(2)?,
             month: row.get(3)?,
             month_sent: row.get(4)?,
-            ..Owned::default()
+            ..OutletSnapshot::default()
         })
     });
     let Some(mut owned) = owned.optional()? else { return Ok(None) };
@@ -67,28 +67,28 @@ fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<OpenMessage>
     Ok(open)
 }
 
-fn open_members(db: &Connection, message: MessageId) -> Result<Vec<Waiting>, Fail> {
+fn open_members(db: &Connection, message: MessageId) -> Result<Vec<PendingDelivery>, Fail> {
     let mut select =
         db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.message_id = ?1 AND d.{OPEN} ORDER BY d.lane_id, d.lane_seq"))?;
     Ok(select.query_map([bytes(&message.0)], waiting_row)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::renew`]. An owner stays the owner until another node claims, also when its lease has run out.
+/// [`crate::store::Store::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.
 pub(super) fn renew(db: &Connection, node: &str, lease_until: i64) -> Result<Vec<OutletKey>, Fail> {
     let mut update = db.prepare_cached("UPDATE outlet SET lease_until = ?2 WHERE owner = ?1 RETURNING key")?;
     let rows = update.query_map(params![node, lease_until], |row| Ok(OutletKey::from_stored(row.get_ref(0)?.as_str()?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::release`].
+/// [`crate::store::Store::release_outlet`].
 pub(super) fn release(db: &Connection, fence: &Fence) -> Result<(), Fail> {
     db.prepare_cached("UPDATE outlet SET owner = '', lease_until = 0 WHERE key = ?1 AND epoch = ?2")?
         .execute(params![fence.outlet.as_str(), fence.epoch])?;
     Ok(())
 }
 
-/// [`crate::store::Store::outlet`].
-pub(super) fn set_outlet(db: &Connection, fence: &Fence, change: &OutletChange) -> Result<(), Fail> {
+/// [`crate::store::Store::set_outlet_state`].
+pub(super) fn set_outlet(db: &Connection, fence: &Fence, change: &OutletUpdate) -> Result<(), Fail> {
     check_fence(db, fence)?;
     change_outlet(db, &fence.outlet, change)
 }

@@ -9,9 +9,9 @@ use super::admin::for_channel;
 use super::failure::Fail;
 use super::rows::{DELIVERY, bytes, target, uuid, waiting_row};
 use crate::model::{DeliveryId, LaneId};
-use crate::store::{AcceptedDelivery, FALLBACK_LANE, Mode, MoveTo, NewDelivery, State};
+use crate::store::{AcceptedDelivery, FALLBACK_LANE_PREFIX, Mode, MoveTo, NewDelivery, State};
 
-/// [`crate::store::Store::followers`].
+/// [`crate::store::Store::fallback_targets`].
 pub(super) fn followers(db: &Connection, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, Fail> {
     let mut children = db.prepare_cached(
         "SELECT c.channel FROM delivery d INDEXED BY delivery_open JOIN delivery c ON c.origin_id = d.prior_id
@@ -35,7 +35,7 @@ pub(super) fn candidates(db: &Connection, channel: &str, born_before: i64, to: &
     Ok(rows.map(|id| id.map(DeliveryId)).collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::fall_back`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
+/// [`crate::store::Store::copy_to_fallback`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
 pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason: &str, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1 AND d.state = 'waiting'
@@ -51,7 +51,7 @@ pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason:
             channel: to.channel.clone(),
             outlet: to.outlet.clone(),
             // The lane that fallback children of this lane share, whatever made them.
-            lane_key: format!("{FALLBACK_LANE}{}", origin.lane.0),
+            lane_key: format!("{FALLBACK_LANE_PREFIX}{}", origin.lane.0),
             target: for_channel(target),
             mode: Mode::Queued,
             state: State::Waiting,
@@ -61,8 +61,8 @@ pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason:
             resolved: origin.resolved,
             born_at: origin.born_at,
             due_at: now,
-            origin: Some(origin.id),
-            hop: origin.hop + 1,
+            fallback_of: Some(origin.id),
+            fallback_depth: origin.fallback_depth + 1,
             reason: Some(reason.to_owned()),
             report: None,
         })

@@ -11,7 +11,7 @@ use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventFilter, Eve
 /// Up to so many open deliveries a list of open ones is made from their index and sorted; beyond, newest-first order finds them faster.
 const FEW: i64 = 20_000;
 
-/// [`crate::store::Store::page`]. Newest first by id. Lists by event or message, of dead letters and of few open ones follow an index; all others
+/// [`crate::store::Store::list_deliveries`]. NewestEvent first by id. Lists by event or message, of dead letters and of few open ones follow an index; all others
 /// walk back until they have enough hits, at worst over everything (about 0.15 s for a million deliveries in memory).
 pub(super) fn page(db: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, Fail> {
     let mut values: Vec<Value> = Vec::new();
@@ -78,7 +78,7 @@ fn few_open(db: &Connection) -> Result<bool, Fail> {
     Ok(count.query_row([], |row| row.get::<_, i64>(0))? <= FEW)
 }
 
-/// [`crate::store::Store::show`].
+/// [`crate::store::Store::get_delivery`].
 pub(super) fn show(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>, Fail> {
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1"))?;
     let found = select.query_row([bytes(&id.0)], |row| Ok((delivery_row(row)?, target(row)?))).optional()?;
@@ -106,7 +106,7 @@ fn names(channels: &[String]) -> Option<String> {
     (!channels.is_empty()).then(|| serde_json::json!(channels).to_string())
 }
 
-/// [`crate::store::Store::event_page`]: walks back by id until it has enough hits.
+/// [`crate::store::Store::list_events`]: walks back by id until it has enough hits.
 pub(super) fn event_page(db: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>, Fail> {
     let mut select = db.prepare_cached(
         "SELECT id, source, received_at, note FROM event e
@@ -121,7 +121,7 @@ pub(super) fn event_page(db: &Connection, filter: &EventFilter) -> Result<Vec<Ev
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::show_event`].
+/// [`crate::store::Store::get_event`].
 pub(super) fn show_event(db: &Connection, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, Fail> {
     let Some(event) = event(db, id)? else { return Ok(None) };
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.event_id = ?1 ORDER BY d.id"))?;
@@ -129,7 +129,7 @@ pub(super) fn show_event(db: &Connection, id: EventId) -> Result<Option<(StoredE
     Ok(Some((event, deliveries)))
 }
 
-/// [`crate::store::Store::message`].
+/// [`crate::store::Store::get_message`].
 pub(super) fn message(db: &Connection, id: MessageId) -> Result<Option<StoredMessage>, Fail> {
     let mut select = db.prepare_cached(
         "SELECT channel, platform, kind, template, formed_at, done, pages, (SELECT count(*) FROM delivery d WHERE d.message_id = m.id)

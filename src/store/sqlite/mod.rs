@@ -49,7 +49,7 @@ pub struct SqliteOptions {
     /// The database file; `-wal`, `-shm` and `.lock` lie beside it. Made with mode 0600 when it is not there; its folder must exist.
     pub path: PathBuf,
     /// With it [`SqliteStore::open_async`] waits while another process has the database open, and says so there; without it fails.
-    pub wait: Option<Wait>,
+    pub wait: Option<OpenProgress>,
     /// Threads that read.
     pub readers: usize,
     /// Bytes of requests that may wait for the writer; beyond it they are [`StoreError::Busy`].
@@ -185,21 +185,21 @@ impl Store for SqliteStore {
         writer::submit(&self.queue, Class::Accept, event.cost(), move |db| accept::accept(db, &event)).await
     }
 
-    async fn own(&self, claim: Claim) -> Result<Option<Owned>, StoreError> {
+    async fn claim_outlet(&self, claim: LeaseRequest) -> Result<Option<OutletSnapshot>, StoreError> {
         self.write(512, move |db| claim::own(db, &claim)).await
     }
 
-    async fn renew(&self, node: &str, _now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
+    async fn renew_leases(&self, node: &str, _now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
         let node = node.to_owned();
         self.write(512, move |db| claim::renew(db, &node, lease_until)).await
     }
 
-    async fn lanes_ready(&self, outlet: &OutletKey, sought: Sought) -> Result<Vec<LaneHead>, StoreError> {
+    async fn ready_lanes(&self, outlet: &OutletKey, sought: LaneQuery) -> Result<Vec<LaneSummary>, StoreError> {
         let (outlet, except) = (outlet.clone(), sought.except.iter().copied().collect::<HashSet<_>>());
         self.readers.read(move |db| read::lanes_ready(db, &outlet, &sought, &except)).await
     }
 
-    async fn due(&self, before: i64) -> Result<Vec<DueRow>, StoreError> {
+    async fn overdue(&self, before: i64) -> Result<Vec<OverdueRow>, StoreError> {
         self.readers.read(move |db| read::due(db, before)).await
     }
 
@@ -208,60 +208,60 @@ impl Store for SqliteStore {
         self.readers.read(move |db| read::open_messages(db, &outlet)).await
     }
 
-    async fn waiting(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<Waiting>, StoreError> {
+    async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError> {
         self.readers.read(move |db| read::waiting(db, lane, after, limit, bodies, due_by)).await
     }
 
-    async fn events(&self, ids: &[EventId], bytes: usize) -> Result<Bodies, StoreError> {
+    async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError> {
         let ids = ids.to_vec();
         self.readers.read(move |db| read::events(db, &ids, bytes)).await
     }
 
-    async fn begin_lanes(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
+    async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
         let lanes = lanes.to_vec();
         self.write(64 + lanes.len() * 16, move |db| messages::begin_lanes(db, &lanes)).await
     }
 
-    async fn end_lanes(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
+    async fn clear_lanes_started(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
         let lanes = lanes.to_vec();
         self.write(64 + lanes.len() * 16, move |db| messages::end_lanes(db, &lanes)).await
     }
 
-    async fn form(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
+    async fn store_message(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
         let message = messages::PreparedMessage::new(message)?;
         self.write(message.cost(), move |db| messages::form(db, &fence, &message)).await
     }
 
-    async fn begin(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError> {
+    async fn begin_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError> {
         self.write(512 + attempt.recipients.len() * 64, move |db| messages::begin(db, &fence, &attempt)).await
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
-        let settlement = settle::PreparedSettlement::new(settlement)?;
+    async fn record_outcome(&self, settlement: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
+        let settlement = settle::PreparedOutcome::new(settlement)?;
         self.write(settlement.cost(), move |db| settle::settle(db, &settlement)).await
     }
 
-    async fn outlet(&self, fence: Fence, change: OutletChange) -> Result<(), StoreError> {
+    async fn set_outlet_state(&self, fence: Fence, change: OutletUpdate) -> Result<(), StoreError> {
         self.write(512, move |db| claim::set_outlet(db, &fence, &change)).await
     }
 
-    async fn release(&self, fence: Fence) -> Result<(), StoreError> {
+    async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError> {
         self.write(256, move |db| claim::release(db, &fence)).await
     }
 
-    async fn unresolved(&self, lane: LaneId) -> Result<Option<u64>, StoreError> {
+    async fn count_unresolved(&self, lane: LaneId) -> Result<Option<u64>, StoreError> {
         self.readers.read(move |db| read::unresolved(db, lane)).await
     }
 
-    async fn past(&self, id: DeliveryId, limit: usize) -> Result<Past, StoreError> {
+    async fn lane_history(&self, id: DeliveryId, limit: usize) -> Result<LaneHistory, StoreError> {
         self.readers.read(move |db| read::past(db, id, limit)).await
     }
 
-    async fn followers(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
+    async fn fallback_targets(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
         self.readers.read(move |db| fallback::followers(db, lane, lane_seq)).await
     }
 
-    async fn fall_back(
+    async fn copy_to_fallback(
         &self,
         channel: &str,
         born_before: i64,
@@ -279,20 +279,20 @@ impl Store for SqliteStore {
         self.write(found.len() * 1024, move |db| fallback::copy(db, &found, &to, &reason, now)).await
     }
 
-    async fn receipts_due(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+    async fn due_receipts(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
         self.readers.read(move |db| receipts::due(db, now, limit)).await
     }
 
-    async fn receipt_of(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
+    async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
         let (channel, platform_id) = (channel.to_owned(), platform_id.to_owned());
         self.readers.read(move |db| receipts::of(db, &channel, &platform_id)).await
     }
 
-    async fn carried(&self, message: MessageId) -> Result<Vec<Carried>, StoreError> {
+    async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {
         self.readers.read(move |db| receipts::carried(db, message)).await
     }
 
-    async fn hear(&self, heard: HeardReceipt) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
+    async fn update_receipt(&self, heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
         let heard = receipts::PreparedReceipt::new(heard)?;
         self.write(heard.cost(), move |db| receipts::hear(db, &heard)).await
     }
@@ -307,35 +307,35 @@ impl Store for SqliteStore {
         self.write(ids.len() * 256, move |db| admin::drop_deliveries(db, &ids, &reason, now)).await
     }
 
-    async fn adopt(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
+    async fn rename_channel(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
         let (from, to, outlet) = (from.to_owned(), to.to_owned(), outlet.clone());
         self.write(512, move |db| admin::adopt(db, &from, &to, &outlet)).await
     }
 
-    async fn assign(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
+    async fn move_to_outlet(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
         let (channel, outlet) = (channel.to_owned(), outlet.clone());
         self.write(512, move |db| admin::assign(db, &channel, &outlet)).await
     }
 
-    async fn page(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
+    async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |db| history::page(db, &filter)).await
     }
 
-    async fn show(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
+    async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
         self.readers.read(move |db| history::show(db, id)).await
     }
 
-    async fn event_page(&self, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
+    async fn list_events(&self, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |db| history::event_page(db, &filter)).await
     }
 
-    async fn show_event(&self, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError> {
+    async fn get_event(&self, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError> {
         self.readers.read(move |db| history::show_event(db, id)).await
     }
 
-    async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
+    async fn get_message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
         self.readers.read(move |db| history::message(db, id)).await
     }
 
@@ -348,23 +348,23 @@ impl Store for SqliteStore {
         writer::submit(&self.queue, Class::Purge, 512, move |db| purge::purge(db, &found, retention)).await
     }
 
-    async fn mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {
+    async fn list_mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {
         self.readers.read(read::mutes).await
     }
 
-    async fn mute(&self, mute: ChannelMute, now: i64) -> Result<(), StoreError> {
+    async fn set_mute(&self, mute: ChannelMute, now: i64) -> Result<(), StoreError> {
         self.write(512, move |db| mute::mute(db, &mute, now)).await
     }
 
-    async fn deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
+    async fn list_deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
         self.readers.read(move |db| mute::deferrals(db, now)).await
     }
 
-    async fn defer(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
+    async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
         self.write(512, move |db| mute::defer(db, &deferral, reason.as_deref(), now)).await
     }
 
-    async fn heartbeats(&self, changes: Vec<HeartbeatChange>) -> Result<Vec<HeartbeatRow>, StoreError> {
+    async fn update_heartbeats(&self, changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError> {
         if !changes.is_empty() {
             self.write(256 * changes.len(), move |db| admin::heartbeats(db, &changes)).await?;
         }
@@ -377,7 +377,7 @@ impl Store for SqliteStore {
         copy.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the backup was not made: {error}"))))
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check_writable(&self) -> Result<(), StoreError> {
         match self.files.ground.look() {
             // What is open takes outcomes still; that nothing new is taken is told by `ground`.
             Ok(()) | Err(StoreError::Unavailable(_)) => self.write(512, admin::check).await,
@@ -385,11 +385,11 @@ impl Store for SqliteStore {
         }
     }
 
-    fn ground(&self) -> Result<(), StoreError> {
+    fn check_files(&self) -> Result<(), StoreError> {
         self.files.ground.look()
     }
 
-    fn found(&self) -> Option<&str> {
+    fn damage_report(&self) -> Option<&str> {
         self.files.found.as_deref()
     }
 

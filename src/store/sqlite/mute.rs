@@ -6,9 +6,9 @@ use rusqlite::{Connection, params};
 
 use super::failure::Fail;
 use super::settle::recount;
-use crate::store::{BY_HAND, BY_INTERVAL, ChannelMute, Deferral};
+use crate::store::{ChannelMute, Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX};
 
-/// [`crate::store::Store::mute`].
+/// [`crate::store::Store::set_mute`].
 pub(super) fn mute(db: &Connection, mute: &ChannelMute, now: i64) -> Result<(), Fail> {
     if mute.until == 0 {
         db.prepare_cached("DELETE FROM mute WHERE channel = ?1")?.execute([&mute.channel])?;
@@ -20,13 +20,13 @@ pub(super) fn mute(db: &Connection, mute: &ChannelMute, now: i64) -> Result<(), 
         .execute(params![mute.channel, mute.until, mute.reason, mute.by])?;
     }
     let until = mute.until.max(now);
-    let reason = (mute.until > now).then(|| format!("{BY_HAND}{}", mute.reason));
+    let reason = (mute.until > now).then(|| format!("{MANUAL_MUTE_PREFIX}{}", mute.reason));
     let deferral = Deferral { channel: mute.channel.clone(), route: String::new(), by_hand: true, first: until, last: until };
     defer(db, &deferral, reason.as_deref(), now)?;
     Ok(())
 }
 
-/// [`crate::store::Store::deferrals`]. Costs one walk over the lanes, and over what is deferred.
+/// [`crate::store::Store::list_deferrals`]. Costs one walk over the lanes, and over what is deferred.
 pub(super) fn deferrals(db: &Connection, now: i64) -> Result<Vec<Deferral>, Fail> {
     let mut select = db.prepare_cached(
         "SELECT d.channel, CASE WHEN substr(d.reason, 1, length(?2)) = ?2 THEN '' ELSE coalesce(d.target ->> '$.route', '') END,
@@ -36,15 +36,15 @@ pub(super) fn deferrals(db: &Connection, now: i64) -> Result<Vec<Deferral>, Fail
              AND (substr(d.reason, 1, length(?2)) = ?2 OR substr(d.reason, 1, length(?3)) = ?3)
          GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
     )?;
-    let rows = select.query_map(params![now, BY_HAND, BY_INTERVAL], |row| {
+    let rows = select.query_map(params![now, MANUAL_MUTE_PREFIX, INTERVAL_MUTE_PREFIX], |row| {
         Ok(Deferral { channel: row.get(0)?, route: row.get(1)?, by_hand: row.get(2)?, first: row.get(3)?, last: row.get(4)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::defer`].
+/// [`crate::store::Store::reschedule_deferred`].
 pub(super) fn defer(db: &Connection, to: &Deferral, reason: Option<&str>, now: i64) -> Result<u64, Fail> {
-    let kind = if to.by_hand { BY_HAND } else { BY_INTERVAL };
+    let kind = if to.by_hand { MANUAL_MUTE_PREFIX } else { INTERVAL_MUTE_PREFIX };
     let mut update = db.prepare_cached(
         "UPDATE delivery SET due_at = ?2, reason = coalesce(?3, reason || '; ended early') WHERE id IN (
              SELECT d.id FROM lane l CROSS JOIN delivery d INDEXED BY delivery_open

@@ -8,15 +8,16 @@ use super::failure::Fail;
 use super::rows::{DELIVERY, Found, bytes as id_bytes, count, event, event_within, optional_uuid, uuid, waiting_row};
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
 use crate::store::{
-    Bodies, ChannelMute, DueRow, HeartbeatRow, LONGEST_WAIT, LaneHead, OutletRow, Past, PastDelivery, Sought, State, Stats, Waiting, origin_lane,
+    ChannelMute, EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
+    PendingDelivery, State, Stats, source_lane,
 };
 
 /// The order of an outlet's lanes: all of it comes from the index.
 pub(super) const READY: &str =
     "SELECT id FROM lane INDEXED BY lane_ready WHERE outlet = ?1 AND waiting > 0 AND message_id IS NULL ORDER BY rank * 300000 + since, id";
 
-/// [`crate::store::Store::lanes_ready`]: walks the index in its order, past those in `except`, and looks the others up.
-pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, sought: &Sought, except: &HashSet<LaneId>) -> Result<Vec<LaneHead>, Fail> {
+/// [`crate::store::Store::ready_lanes`]: walks the index in its order, past those in `except`, and looks the others up.
+pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, sought: &LaneQuery, except: &HashSet<LaneId>) -> Result<Vec<LaneSummary>, Fail> {
     let mut order = db.prepare_cached(READY)?;
     let mut lane = db.prepare_cached(
         "SELECT channel, key, last_seq, waiting, rank, due_at, since FROM lane
@@ -30,8 +31,8 @@ pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, sought: &Sought, 
         if except.contains(&id) {
             continue;
         }
-        let head = lane.query_row([id.0, sought.due_by, LONGEST_WAIT], |row| {
-            Ok(LaneHead {
+        let head = lane.query_row([id.0, sought.due_by, MAX_RETRY_DELAY_MS], |row| {
+            Ok(LaneSummary {
                 id,
                 channel: row.get(0)?,
                 key: row.get(1)?,
@@ -47,8 +48,8 @@ pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, sought: &Sought, 
     Ok(ready)
 }
 
-/// [`crate::store::Store::due`]. Costs one walk over the lanes, and over the open messages.
-pub(super) fn due(db: &Connection, before: i64) -> Result<Vec<DueRow>, Fail> {
+/// [`crate::store::Store::overdue`]. Costs one walk over the lanes, and over the open messages.
+pub(super) fn due(db: &Connection, before: i64) -> Result<Vec<OverdueRow>, Fail> {
     let mut select = db.prepare_cached(
         "SELECT channel, outlet, sum(n), min(since), coalesce((SELECT lease_until FROM outlet o WHERE o.key = outlet), 0) FROM (
              SELECT channel, outlet, waiting AS n, due_at AS since FROM lane WHERE waiting > 0 AND message_id IS NULL AND due_at <= ?1
@@ -59,7 +60,7 @@ pub(super) fn due(db: &Connection, before: i64) -> Result<Vec<DueRow>, Fail> {
          WHERE since IS NOT NULL GROUP BY channel, outlet ORDER BY channel, outlet",
     )?;
     let rows = select.query_map([before], |row| {
-        Ok(DueRow {
+        Ok(OverdueRow {
             channel: row.get(0)?,
             outlet: OutletKey::from_stored(row.get_ref(1)?.as_str()?),
             count: count(row, 2)?,
@@ -76,15 +77,15 @@ pub(super) fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<M
     Ok(select.query_map([outlet.as_str()], |row| Ok(MessageId(uuid(row, 0)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::waiting`].
-pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<Waiting>, Fail> {
+/// [`crate::store::Store::pending`].
+pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d INDEXED BY delivery_open
          WHERE d.lane_id = ?1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > ?2
              AND (d.state = 'waiting' OR d.due_at <= ?4 OR d.due_at <= d.born_at) ORDER BY d.lane_seq LIMIT ?3"
     ))?;
     let rows = select.query_map(params![lane.0, after, i64::try_from(limit).unwrap_or(i64::MAX), due_by], waiting_row)?;
-    let mut waiting: Vec<Waiting> = rows.collect::<rusqlite::Result<_>>()?;
+    let mut waiting: Vec<PendingDelivery> = rows.collect::<rusqlite::Result<_>>()?;
     let mut left = bodies;
     for one in waiting.iter_mut().take(if bodies == 0 { 0 } else { usize::MAX }) {
         match event_within(db, one.event_id, left)? {
@@ -99,9 +100,9 @@ pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, b
     Ok(waiting)
 }
 
-/// [`crate::store::Store::events`].
-pub(super) fn events(db: &Connection, ids: &[EventId], bytes: usize) -> Result<Bodies, Fail> {
-    let mut bodies = Bodies::default();
+/// [`crate::store::Store::load_events`].
+pub(super) fn events(db: &Connection, ids: &[EventId], bytes: usize) -> Result<EventBodies, Fail> {
+    let mut bodies = EventBodies::default();
     let mut room = bytes;
     for (i, id) in ids.iter().enumerate() {
         match event_within(db, *id, room)? {
@@ -119,25 +120,25 @@ pub(super) fn events(db: &Connection, ids: &[EventId], bytes: usize) -> Result<B
     Ok(bodies)
 }
 
-/// [`crate::store::Store::unresolved`].
+/// [`crate::store::Store::count_unresolved`].
 pub(super) fn unresolved(db: &Connection, mut lane: LaneId) -> Result<Option<u64>, Fail> {
     let mut select = db.prepare_cached("SELECT key, length(unresolved) / 8 FROM lane WHERE id = ?1")?;
     loop {
         let found = select.query_row([lane.0], |row| Ok((row.get::<_, String>(0)?, count(row, 1)?))).optional()?;
         let Some((key, unresolved)) = found else { return Ok(None) };
         // A lane of fallbacks is made after the one that it is named for: the way leads to smaller numbers.
-        match origin_lane(&key).filter(|origin| *origin < lane) {
+        match source_lane(&key).filter(|origin| *origin < lane) {
             Some(origin) => lane = origin,
             None => return Ok(Some(unresolved)),
         }
     }
 }
 
-/// [`crate::store::Store::past`].
-pub(super) fn past(db: &Connection, id: DeliveryId, limit: usize) -> Result<Past, Fail> {
+/// [`crate::store::Store::lane_history`].
+pub(super) fn past(db: &Connection, id: DeliveryId, limit: usize) -> Result<LaneHistory, Fail> {
     let mut prior = db.prepare_cached("SELECT prior_id FROM delivery WHERE id = ?1")?;
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1"))?;
-    let mut past = Past::default();
+    let mut past = LaneHistory::default();
     let mut at = id.0;
     while let Some(before) = prior.query_row([id_bytes(&at)], |row| optional_uuid(row, 0)).optional()? {
         let Some(before) = before else {
@@ -203,14 +204,14 @@ fn bytes(db: &Connection) -> Result<u64, Fail> {
     Ok(pragma("page_count")?.saturating_sub(pragma("freelist_count")?) * pragma("page_size")?)
 }
 
-/// [`crate::store::Store::mutes`].
+/// [`crate::store::Store::list_mutes`].
 pub(super) fn mutes(db: &Connection) -> Result<Vec<ChannelMute>, Fail> {
     let mut select = db.prepare_cached("SELECT channel, until, reason, by FROM mute ORDER BY channel")?;
     let rows = select.query_map([], |row| Ok(ChannelMute { channel: row.get(0)?, until: row.get(1)?, reason: row.get(2)?, by: row.get(3)? }))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::heartbeats`].
+/// [`crate::store::Store::update_heartbeats`].
 pub(super) fn heartbeats(db: &Connection) -> Result<Vec<HeartbeatRow>, Fail> {
     let mut select = db.prepare_cached("SELECT name, seen_at, silent_since FROM heartbeat ORDER BY name")?;
     let rows = select.query_map([], |row| Ok(HeartbeatRow { name: row.get(0)?, seen_at: row.get(1)?, silent_since: row.get(2)? }))?;

@@ -6,7 +6,7 @@ use super::accept::{PreparedDelivery, insert_delivery};
 use super::failure::Fail;
 use super::rows::{DELIVERY, bytes, optional_uuid, uuid, waiting_row};
 use crate::model::{EventId, MessageId, Recipient};
-use crate::store::{AcceptedDelivery, Carried, Child, HeardReceipt, NewReceipt, ReceiptNews, ReceiptRow, ReceiptState, StoreError};
+use crate::store::{AcceptedDelivery, FallbackChild, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, SentDelivery, StoreError};
 
 const RECEIPT: &str = "message_id, page, recipient, channel, platform_id, state, sent_at, due_at, until, asked, heard_at, code, detail";
 
@@ -53,7 +53,7 @@ pub(super) fn await_all(db: &Connection, message: MessageId, receipts: &[NewRece
     Ok(())
 }
 
-/// [`crate::store::Store::receipts_due`].
+/// [`crate::store::Store::due_receipts`].
 pub(super) fn due(db: &Connection, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_due WHERE due_at IS NOT NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2"
@@ -61,7 +61,7 @@ pub(super) fn due(db: &Connection, now: i64, limit: usize) -> Result<Vec<Receipt
     Ok(select.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], receipt)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::receipt_of`].
+/// [`crate::store::Store::find_receipt`].
 pub(super) fn of(db: &Connection, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_awaited WHERE channel = ?1 AND platform_id = ?2 AND due_at IS NOT NULL"
@@ -75,13 +75,13 @@ pub(super) fn all(db: &Connection, message: MessageId) -> rusqlite::Result<Vec<R
     select.query_map([bytes(&message.0)], receipt)?.collect()
 }
 
-/// [`crate::store::Store::carried`].
-pub(super) fn carried(db: &Connection, message: MessageId) -> Result<Vec<Carried>, Fail> {
+/// [`crate::store::Store::sent_deliveries`].
+pub(super) fn carried(db: &Connection, message: MessageId) -> Result<Vec<SentDelivery>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d WHERE d.message_id = ?1 AND d.state = 'sent' AND d.mode = 'queued' ORDER BY d.id"
     ))?;
     let deliveries = select.query_map([bytes(&message.0)], waiting_row)?.collect::<rusqlite::Result<Vec<_>>>()?;
-    deliveries.into_iter().map(|delivery| Ok(Carried { over: is_over(db, bytes(&delivery.id.0))?, delivery })).collect()
+    deliveries.into_iter().map(|delivery| Ok(SentDelivery { over: is_over(db, bytes(&delivery.id.0))?, delivery })).collect()
 }
 
 fn is_over(db: &Connection, delivery: &[u8]) -> Result<bool, Fail> {
@@ -100,15 +100,15 @@ fn is_over(db: &Connection, delivery: &[u8]) -> Result<bool, Fail> {
 
 /// What was heard, with all JSON made.
 pub(super) struct PreparedReceipt {
-    heard: HeardReceipt,
+    heard: ReceiptUpdate,
     children: Vec<(EventId, PreparedDelivery)>,
 }
 
 impl PreparedReceipt {
     /// Serialises; meant for the caller's thread.
-    pub(super) fn new(mut heard: HeardReceipt) -> Result<Self, StoreError> {
+    pub(super) fn new(mut heard: ReceiptUpdate) -> Result<Self, StoreError> {
         let children = std::mem::take(&mut heard.children);
-        let prepare = |Child { event, delivery }| Ok((event, PreparedDelivery::new(delivery)?));
+        let prepare = |FallbackChild { event, delivery }| Ok((event, PreparedDelivery::new(delivery)?));
         let children = children.into_iter().map(prepare).collect::<Result<Vec<_>, StoreError>>()?;
         Ok(Self { heard, children })
     }
@@ -119,12 +119,12 @@ impl PreparedReceipt {
     }
 }
 
-/// [`crate::store::Store::hear`].
+/// [`crate::store::Store::update_receipt`].
 pub(super) fn hear(db: &Connection, prepared: &PreparedReceipt) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {
     let heard = &prepared.heard;
     let (state, due_at, code, detail, at) = match &heard.news {
-        ReceiptNews::Later { due_at } => (ReceiptState::Awaited, Some(*due_at), None, None, None),
-        ReceiptNews::Final { state, code, detail } => (*state, None, code.as_deref(), Some(detail.as_str()), Some(heard.now)),
+        ReceiptChange::Later { due_at } => (ReceiptState::Awaited, Some(*due_at), None, None, None),
+        ReceiptChange::Final { state, code, detail } => (*state, None, code.as_deref(), Some(detail.as_str()), Some(heard.now)),
     };
     let changed = db
         .prepare_cached(
@@ -137,7 +137,7 @@ pub(super) fn hear(db: &Connection, prepared: &PreparedReceipt) -> Result<Option
     }
     let mut made = Vec::new();
     for (event, child) in &prepared.children {
-        let origin = child.delivery.origin.as_ref().map(|id| bytes(&id.0));
+        let origin = child.delivery.fallback_of.as_ref().map(|id| bytes(&id.0));
         let mut there = db.prepare_cached("SELECT 1 FROM delivery WHERE origin_id = ?1 AND channel = ?2")?;
         if !there.exists(params![origin, child.delivery.channel])? {
             made.push(insert_delivery(db, *event, child, heard.now, None)?);

@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::failure::{Fail, Unreadable};
 use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, Page, Recipient};
-use crate::store::{AttemptRow, Cell, CellState, DeliveryRow, Mode, State, StoreError, StoredEvent, TargetRecord, Waiting};
+use crate::store::{AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoreError, StoredEvent, Target};
 
 /// A delivery's columns, in the order that [`delivery_row`] and [`waiting_row`] read them.
 pub(super) const DELIVERY: &str = "d.id, d.event_id, d.lane_id, d.lane_seq, d.channel, d.target, d.mode, d.state, d.rank, d.title, d.firing, \
-     d.resolved, d.born_at, d.due_at, d.tries, d.message_id, d.origin_id, d.hop, d.done_at, d.reason";
+     d.resolved, d.born_at, d.due_at, d.tries, d.message_id, d.origin_id, d.fallback_depth, d.done_at, d.reason";
 
 /// A state that is not final, as a condition; letter for letter the one of the partial index `delivery_open`.
 pub(super) const OPEN: &str = "state IN ('waiting', 'deferred')";
@@ -78,7 +78,7 @@ pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
 fn mode(row: &Row<'_>, column: usize) -> rusqlite::Result<Mode> {
     match row.get_ref(column)?.as_str().map_err(|e| from_sql(column, e))? {
         "queued" => Ok(Mode::Queued),
-        "sync" => Ok(Mode::Sync),
+        "sync" => Ok(Mode::Direct),
         _ => Err(unreadable(column, "a delivery has a mode that this version does not know".into())),
     }
 }
@@ -87,12 +87,12 @@ fn mode(row: &Row<'_>, column: usize) -> rusqlite::Result<Mode> {
 pub(super) fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Queued => "queued",
-        Mode::Sync => "sync",
+        Mode::Direct => "sync",
     }
 }
 
 /// What the route asked for (column `target` of [`DELIVERY`]).
-pub(super) fn target(row: &Row<'_>) -> rusqlite::Result<TargetRecord> {
+pub(super) fn target(row: &Row<'_>) -> rusqlite::Result<Target> {
     json(row, 5, "a delivery's target")
 }
 
@@ -112,15 +112,15 @@ pub(super) fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         due_at: row.get(13)?,
         tries: row.get(14)?,
         message: optional_uuid(row, 15)?.map(MessageId),
-        origin: optional_uuid(row, 16)?.map(DeliveryId),
+        fallback_of: optional_uuid(row, 16)?.map(DeliveryId),
         done_at: row.get(18)?,
         reason: row.get(19)?,
     })
 }
 
 /// A delivery that waits, without its event, from the columns [`DELIVERY`].
-pub(super) fn waiting_row(row: &Row<'_>) -> rusqlite::Result<Waiting> {
-    Ok(Waiting {
+pub(super) fn waiting_row(row: &Row<'_>) -> rusqlite::Result<PendingDelivery> {
+    Ok(PendingDelivery {
         id: DeliveryId(uuid(row, 0)?),
         event_id: EventId(uuid(row, 1)?),
         event: None,
@@ -137,8 +137,8 @@ pub(super) fn waiting_row(row: &Row<'_>) -> rusqlite::Result<Waiting> {
         born_at: row.get(12)?,
         due_at: row.get(13)?,
         tries: row.get(14)?,
-        origin: optional_uuid(row, 16)?.map(DeliveryId),
-        hop: row.get(17)?,
+        fallback_of: optional_uuid(row, 16)?.map(DeliveryId),
+        fallback_depth: row.get(17)?,
     })
 }
 

@@ -12,7 +12,9 @@ use super::messages::{PreparedMessage, add_member, check_fence, occupy, write_ce
 use super::receipts::await_all;
 use super::rows::bytes;
 use crate::model::{EventId, MessageId, OutletKey};
-use crate::store::{AcceptedDelivery, Child, DeliveryChange, EndedAttempt, Fence, OutletChange, Settled, Settlement, State, StoreError};
+use crate::store::{
+    AcceptedDelivery, DeliveryUpdate, FallbackChild, Fence, FinishedAttempt, OutcomeBatch, OutletUpdate, RecordedOutcome, State, StoreError,
+};
 
 /// Bytes of a platform's answer that are kept.
 const ANSWER: usize = 1024;
@@ -22,15 +24,15 @@ const KEPT: i64 = 10;
 const YOUNG: i64 = 3_600_000;
 
 /// A settlement with all JSON made.
-pub(super) struct PreparedSettlement {
-    settlement: Settlement,
+pub(super) struct PreparedOutcome {
+    settlement: OutcomeBatch,
     message: Option<PreparedMessage>,
     children: Vec<(EventId, PreparedDelivery)>,
 }
 
-impl PreparedSettlement {
+impl PreparedOutcome {
     /// Serialises; meant for the caller's thread.
-    pub(super) fn new(mut settlement: Settlement) -> Result<Self, StoreError> {
+    pub(super) fn new(mut settlement: OutcomeBatch) -> Result<Self, StoreError> {
         if settlement.message.is_none() && (settlement.attempt.is_some() || !settlement.cells.is_empty()) {
             return Err(StoreError::Invalid("an attempt or cells cannot be settled without their message".into()));
         }
@@ -40,7 +42,7 @@ impl PreparedSettlement {
         }
         let message = store.map(|(_, message)| PreparedMessage::new(message)).transpose()?;
         let children = std::mem::take(&mut settlement.children);
-        let prepare = |Child { event, delivery }| Ok((event, PreparedDelivery::new(delivery)?));
+        let prepare = |FallbackChild { event, delivery }| Ok((event, PreparedDelivery::new(delivery)?));
         let children = children.into_iter().map(prepare).collect::<Result<Vec<_>, StoreError>>()?;
         Ok(Self { settlement, message, children })
     }
@@ -53,8 +55,8 @@ impl PreparedSettlement {
     }
 }
 
-/// [`crate::store::Store::settle`].
-pub(super) fn settle(db: &Connection, prepared: &PreparedSettlement) -> Result<Settled, Fail> {
+/// [`crate::store::Store::record_outcome`].
+pub(super) fn settle(db: &Connection, prepared: &PreparedOutcome) -> Result<RecordedOutcome, Fail> {
     let s = &prepared.settlement;
     check_fence(db, &s.fence)?;
     count_month(db, s)?;
@@ -70,7 +72,7 @@ pub(super) fn settle(db: &Connection, prepared: &PreparedSettlement) -> Result<S
     for change in &s.deliveries {
         if let Some(lane) = change_delivery(db, change, message.map(|(id, _)| id), prepared, s.now)? {
             lanes.insert(lane);
-            if change.detach {
+            if change.leave_message {
                 detached.push(lane);
             }
         }
@@ -80,14 +82,14 @@ pub(super) fn settle(db: &Connection, prepared: &PreparedSettlement) -> Result<S
             leave(db, lane, id)?;
         }
     }
-    let settled = Settled { children: insert_children(db, prepared)? };
+    let settled = RecordedOutcome { children: insert_children(db, prepared)? };
     for lane in lanes {
         recount(db, lane)?;
     }
     Ok(settled)
 }
 
-fn settle_message(db: &Connection, prepared: &PreparedSettlement, id: MessageId, done: bool) -> Result<(), Fail> {
+fn settle_message(db: &Connection, prepared: &PreparedOutcome, id: MessageId, done: bool) -> Result<(), Fail> {
     let s = &prepared.settlement;
     if let Some(new) = &prepared.message {
         write_message(db, &s.fence, new, done)?;
@@ -119,7 +121,7 @@ fn settle_message(db: &Connection, prepared: &PreparedSettlement, id: MessageId,
     await_all(db, id, s.message.as_ref().map_or(&[][..], |m| &m.receipts))
 }
 
-fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &EndedAttempt) -> Result<(), Fail> {
+fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &FinishedAttempt) -> Result<(), Fail> {
     let answer = a.answer.as_deref().map(cut);
     db.prepare_cached(
         "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at, ended_at, kind, code, answer)
@@ -168,17 +170,17 @@ fn trim_attempts(db: &Connection, message: MessageId, now: i64) -> Result<(), Fa
 /// turns out to have left already is told truthfully.
 fn change_delivery(
     db: &Connection,
-    c: &DeliveryChange,
+    c: &DeliveryUpdate,
     message: Option<MessageId>,
-    prepared: &PreparedSettlement,
+    prepared: &PreparedOutcome,
     now: i64,
 ) -> Result<Option<i64>, Fail> {
     let done_at = c.state.is_final().then_some(now);
     let member = prepared.message.as_ref().is_some_and(|m| m.message.members.contains(&c.id));
     // A final delivery names its message or a reason (I4). What was sent, died or is unknown did so in this message.
     let carried = member || matches!(c.state, State::Sent | State::Dead | State::Unknown);
-    let left = message.filter(|_| c.detach);
-    let message = message.filter(|_| carried && !c.detach);
+    let left = message.filter(|_| c.leave_message);
+    let message = message.filter(|_| carried && !c.leave_message);
     let id = bytes(&c.id.0);
     let message = message.as_ref().map(|m| bytes(&m.0));
     let left = left.as_ref().map(|m| bytes(&m.0));
@@ -195,7 +197,7 @@ fn change_delivery(
                  reason = CASE WHEN ?5 IS NULL AND ?6 IS NOT NULL AND (?7 OR coalesce(?8, message_id) IS NULL) THEN ?9 ELSE ?5 END
              WHERE id = ?1",
         )?
-        .execute(params![id, c.state.as_str(), c.tries, c.due_at, c.reason, done_at, c.detach, message, NO_REASON, left])?;
+        .execute(params![id, c.state.as_str(), c.tries, c.due_at, c.reason, done_at, c.leave_message, message, NO_REASON, left])?;
     } else if c.state == State::Sent {
         db.prepare_cached(
             "UPDATE delivery SET state = 'sent', done_at = ?2, message_id = coalesce(?3, message_id),
@@ -208,10 +210,10 @@ fn change_delivery(
 }
 
 /// Fallback children: left out when their origin was dropped meanwhile, or has one on that channel already.
-fn insert_children(db: &Connection, prepared: &PreparedSettlement) -> Result<Vec<AcceptedDelivery>, Fail> {
+fn insert_children(db: &Connection, prepared: &PreparedOutcome) -> Result<Vec<AcceptedDelivery>, Fail> {
     let mut accepted = Vec::new();
     for (event, child) in &prepared.children {
-        if let Some(origin) = &child.delivery.origin {
+        if let Some(origin) = &child.delivery.fallback_of {
             let mut unwanted = db.prepare_cached(
                 "SELECT 1 FROM delivery WHERE origin_id = ?1 AND channel = ?2 UNION ALL SELECT 1 FROM delivery WHERE id = ?1 AND state = 'dropped'",
             )?;
@@ -250,7 +252,7 @@ pub(super) fn recount(db: &Connection, lane: i64) -> Result<(), Fail> {
     Ok(())
 }
 
-fn count_month(db: &Connection, s: &Settlement) -> Result<(), Fail> {
+fn count_month(db: &Connection, s: &OutcomeBatch) -> Result<(), Fail> {
     let Some((month, count)) = &s.sent_in_month else { return Ok(()) };
     // `2026-11` sorts as text; an outcome that comes in late for a month gone by changes nothing.
     db.prepare_cached(
@@ -261,7 +263,7 @@ fn count_month(db: &Connection, s: &Settlement) -> Result<(), Fail> {
 }
 
 /// Sets what of an outlet's pause and hold changes.
-pub(super) fn change_outlet(db: &Connection, outlet: &OutletKey, change: &OutletChange) -> Result<(), Fail> {
+pub(super) fn change_outlet(db: &Connection, outlet: &OutletKey, change: &OutletUpdate) -> Result<(), Fail> {
     if let Some(until) = change.paused_until {
         db.prepare_cached("UPDATE outlet SET paused_until = ?2 WHERE key = ?1")?.execute(params![outlet.as_str(), until])?;
     }

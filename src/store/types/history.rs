@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Cell, Mode, ReceiptRow, State, StoredEvent, TargetRecord};
+use super::{Cell, Mode, ReceiptRow, State, StoredEvent, Target};
 use crate::model::{AttemptId, DeliveryId, EventId, MessageId, OutletKey, Page};
 
 /// Where waiting or ended deliveries are moved.
@@ -50,7 +50,7 @@ pub struct DeliveryRow {
     pub channel: String,
     /// State.
     pub state: State,
-    /// Queued or sync.
+    /// Queued or direct.
     pub mode: Mode,
     /// 0 critical .. 3 info.
     pub rank: i64,
@@ -69,7 +69,7 @@ pub struct DeliveryRow {
     /// The message that carries or carried it.
     pub message: Option<MessageId>,
     /// The delivery it is a fallback of.
-    pub origin: Option<DeliveryId>,
+    pub fallback_of: Option<DeliveryId>,
     /// When it became final.
     pub done_at: Option<i64>,
     /// Why.
@@ -110,7 +110,7 @@ pub struct DeliveryDetail {
     /// The delivery.
     pub row: DeliveryRow,
     /// What the route asked for.
-    pub target: TargetRecord,
+    pub target: Target,
     /// Its event.
     pub event: StoredEvent,
     /// Its message.
@@ -223,16 +223,16 @@ pub struct ChannelMute {
 }
 
 /// How the reason of a delivery begins that a mute by hand has deferred, and of one that a time interval has.
-pub const BY_HAND: &str = "channel muted by hand: ";
+pub const MANUAL_MUTE_PREFIX: &str = "channel muted by hand: ";
 /// The same for a time interval of its route.
-pub const BY_INTERVAL: &str = "muted by time interval ";
+pub const INTERVAL_MUTE_PREFIX: &str = "muted by time interval ";
 
 /// Deliveries that are deferred and not due yet, of one channel and route, by one kind of mute.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deferral {
     /// The channel.
     pub channel: String,
-    /// The route, as in [`TargetRecord::route`].
+    /// The route, as in [`Target::route`].
     pub route: String,
     /// Whether the channel was muted by hand; else the route was by a time interval.
     pub by_hand: bool,
@@ -255,7 +255,7 @@ pub struct HeartbeatRow {
 
 /// A change of a [`HeartbeatRow`]; what is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HeartbeatChange {
+pub struct HeartbeatUpdate {
     /// Which.
     pub name: String,
     /// It was heard then.

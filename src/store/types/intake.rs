@@ -1,6 +1,6 @@
 //! What comes in: events, their deliveries, and what became of them at the door.
 
-use super::{Mode, Report, State, TargetRecord};
+use super::{AlertReport, Mode, State, Target};
 use crate::model::{DeliveryId, Event, EventId, LaneId, OutletKey};
 
 /// An event to take in.
@@ -43,8 +43,8 @@ pub struct NewDelivery {
     /// The lane's key within the channel.
     pub lane_key: String,
     /// What the route asked for.
-    pub target: TargetRecord,
-    /// Queued or sync.
+    pub target: Target,
+    /// Queued or direct.
     pub mode: Mode,
     /// `Waiting`, `Deferred` or `Skipped`.
     pub state: State,
@@ -61,13 +61,13 @@ pub struct NewDelivery {
     /// Not before.
     pub due_at: i64,
     /// The delivery it is a fallback of.
-    pub origin: Option<DeliveryId>,
+    pub fallback_of: Option<DeliveryId>,
     /// How many fallbacks deep it is.
-    pub hop: u32,
+    pub fallback_depth: u32,
     /// Why, when it is born final, or a note (`fallback of ..`).
     pub reason: Option<String>,
     /// What its event says of the lane's alerts, when the event itself arrives (not a copy, a child or a replay).
-    pub report: Option<Report>,
+    pub report: Option<AlertReport>,
 }
 
 /// What became of an accept.

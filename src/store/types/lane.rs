@@ -10,7 +10,7 @@ use crate::model::{Alert, DeliveryId, Event, EventId, LaneId, Status};
 /// It names the place that its event took. When anything entered the lane since without saying what it is (a replay by hand, a node of an older
 /// version), the lane's last place is another, and nothing is known of the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Newest {
+pub struct NewestEvent {
     /// The event's dedup key.
     pub key: [u8; 32],
     /// The event.
@@ -21,7 +21,7 @@ pub struct Newest {
     pub seq: i64,
 }
 
-impl Newest {
+impl NewestEvent {
     /// As it is stored.
     pub fn to_bytes(self) -> [u8; 64] {
         let mut bytes = [0; 64];
@@ -50,7 +50,7 @@ impl Newest {
 
 /// The event that one which arrives `now` repeats: the newest of the lanes that it would enter. `lanes` are these, in any order, each with what is
 /// known of its newest event; those that nothing ever entered (a reload sends the alert elsewhere as well) are left out.
-pub fn repeated(lanes: impl IntoIterator<Item = Option<Newest>>, dedup: &Dedup, now: i64) -> Option<EventId> {
+pub fn duplicate_of(lanes: impl IntoIterator<Item = Option<NewestEvent>>, dedup: &Dedup, now: i64) -> Option<EventId> {
     let mut first = None;
     for newest in lanes {
         let newest = newest.filter(|newest| newest.is_repeated(dedup, now))?;
@@ -64,7 +64,7 @@ const MOST_UNRESOLVED: usize = 1024;
 
 /// What an event says of the alerts of a lane that it enters. Alerts are known by eight bytes of their fingerprints.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Report {
+pub struct AlertReport {
     /// Those that fire.
     pub fires: Vec<u64>,
     /// Those that are over.
@@ -73,7 +73,7 @@ pub struct Report {
     pub whole: bool,
 }
 
-impl Report {
+impl AlertReport {
     /// The alerts of the lane that were not reported over, after this; `before` are those that were not until now. Eight bytes each, oldest first.
     pub fn apply(&self, before: &[u8]) -> Vec<u8> {
         let mut left: Vec<u64> = Vec::new();
@@ -90,17 +90,17 @@ impl Report {
 }
 
 /// What the keys of lanes of fallbacks begin with; the number of the lane that they come from follows.
-pub const FALLBACK_LANE: &str = "fallback:";
+pub const FALLBACK_LANE_PREFIX: &str = "fallback:";
 
 /// The lane whose fallbacks a lane of this key carries.
-pub fn origin_lane(key: &str) -> Option<LaneId> {
+pub fn source_lane(key: &str) -> Option<LaneId> {
     // A channel that was renamed while its lane was under way has `~` and a number behind the key.
-    key.strip_prefix(FALLBACK_LANE)?.split('~').next()?.parse().ok().map(LaneId)
+    key.strip_prefix(FALLBACK_LANE_PREFIX)?.split('~').next()?.parse().ok().map(LaneId)
 }
 
 /// What a lane carried before a delivery, as far as it fired.
 #[derive(Debug, Clone, Default)]
-pub struct Past {
+pub struct LaneHistory {
     /// The deliveries that carried a firing alert, newest first.
     pub deliveries: Vec<PastDelivery>,
     /// Whether there are no others, further back or purged.
@@ -115,12 +115,12 @@ pub struct PastDelivery {
     /// Its state.
     pub state: State,
     /// What it says of its alerts.
-    pub said: Vec<Said>,
+    pub said: Vec<AlertStatus>,
 }
 
 /// What a delivery says of an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct AlertStatus {
     /// The alert's fingerprint.
     pub fingerprint: String,
     /// When it began, Unix milliseconds.
@@ -132,7 +132,7 @@ pub struct Said {
 impl PastDelivery {
     /// Of a delivery that carries these alerts of an event. The body itself is not kept: it may be large.
     pub fn of(id: DeliveryId, state: State, alerts: &[u32], event: &Event) -> Self {
-        let of = |alert: &Alert| Said {
+        let of = |alert: &Alert| AlertStatus {
             fingerprint: alert.fingerprint.clone(),
             start: alert.starts_at.map(|at| at.as_millisecond()),
             status: alert.status,
@@ -149,8 +149,8 @@ mod tests {
         bytes.chunks_exact(8).map(|id| u64::from_be_bytes(id.try_into().unwrap())).collect()
     }
 
-    fn report(fires: &[u64], ends: &[u64], whole: bool) -> Report {
-        Report { fires: fires.to_vec(), ends: ends.to_vec(), whole }
+    fn report(fires: &[u64], ends: &[u64], whole: bool) -> AlertReport {
+        AlertReport { fires: fires.to_vec(), ends: ends.to_vec(), whole }
     }
 
     #[test]
@@ -176,10 +176,10 @@ mod tests {
 
     #[test]
     fn the_newest_is_known_only_while_it_is_the_last() {
-        let newest = Newest { key: [7; 32], event: EventId::new(), at: 1_764_000_000_000, seq: 3 };
-        assert_eq!(Newest::of_lane(Some(&newest.to_bytes()), 3), Some(newest));
-        assert_eq!(Newest::of_lane(Some(&newest.to_bytes()), 4), None, "something else entered the lane since");
-        assert_eq!(Newest::of_lane(Some(b"short"), 3), None);
+        let newest = NewestEvent { key: [7; 32], event: EventId::new(), at: 1_764_000_000_000, seq: 3 };
+        assert_eq!(NewestEvent::of_lane(Some(&newest.to_bytes()), 3), Some(newest));
+        assert_eq!(NewestEvent::of_lane(Some(&newest.to_bytes()), 4), None, "something else entered the lane since");
+        assert_eq!(NewestEvent::of_lane(Some(b"short"), 3), None);
         let dedup = Dedup { key: [7; 32], window: 1000 };
         assert!(newest.is_repeated(&dedup, newest.at + 999) && !newest.is_repeated(&dedup, newest.at + 1000));
         assert!(!newest.is_repeated(&dedup, newest.at - 1001), "a clock that was set back swallows nothing");

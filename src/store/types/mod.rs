@@ -41,9 +41,9 @@ pub enum StoreError {
 
 /// Where a store that is opened says why that takes so long. Clones share what was said.
 #[derive(Debug, Clone)]
-pub struct Wait(watch::Sender<String>);
+pub struct OpenProgress(watch::Sender<String>);
 
-impl Wait {
+impl OpenProgress {
     /// Nothing has been said yet.
     pub fn new() -> Self {
         Self(watch::Sender::new(String::new()))
@@ -62,7 +62,7 @@ impl Wait {
     }
 }
 
-impl Default for Wait {
+impl Default for OpenProgress {
     fn default() -> Self {
         Self::new()
     }
@@ -74,8 +74,8 @@ impl Default for Wait {
 pub enum Mode {
     /// Durable, retried.
     Queued,
-    /// A direct call: one attempt, its caller waits for it.
-    Sync,
+    /// A direct send: one attempt, its caller waits for it.
+    Direct,
 }
 
 /// A delivery's state.
@@ -94,7 +94,7 @@ pub enum State {
     Dropped,
     /// Final: not to be sent by configuration (resolved not wanted, channel disabled, resolved while muted).
     Skipped,
-    /// Final: a direct call that got no slot in time.
+    /// Final: a direct send that got no slot in time.
     Expired,
     /// Final: an at-most-once send whose outcome nobody knows.
     Unknown,
@@ -132,7 +132,7 @@ impl State {
 
 /// What a route asked for; stored with the delivery as JSON.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct TargetRecord {
+pub struct Target {
     /// Template set.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub template: String,

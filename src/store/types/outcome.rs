@@ -107,7 +107,7 @@ pub struct NewAttempt {
 
 /// An attempt that ended.
 #[derive(Debug, Clone)]
-pub struct EndedAttempt {
+pub struct FinishedAttempt {
     /// Its identity; inserted when `begin` did not.
     pub id: AttemptId,
     /// The page, from 0.
@@ -128,7 +128,7 @@ pub struct EndedAttempt {
 
 /// What becomes of one delivery in a settlement.
 #[derive(Debug, Clone)]
-pub struct DeliveryChange {
+pub struct DeliveryUpdate {
     /// The delivery.
     pub id: DeliveryId,
     /// Its lane.
@@ -142,26 +142,26 @@ pub struct DeliveryChange {
     /// Why, when final; the last error, when postponed.
     pub reason: Option<String>,
     /// Whether it leaves its message (a postponed single that is formed anew).
-    pub detach: bool,
+    pub leave_message: bool,
 }
 
 /// The outcome of one attempt (or of a decision without one), to be written.
 #[derive(Debug, Clone)]
-pub struct Settlement {
+pub struct OutcomeBatch {
     /// Outlet and epoch.
     pub fence: Fence,
     /// The message; `None` when deliveries end without one (skipped after a fold, expired).
-    pub message: Option<SettledMessage>,
+    pub message: Option<MessageOutcome>,
     /// The attempt; `None` for a decision without one.
-    pub attempt: Option<EndedAttempt>,
+    pub attempt: Option<FinishedAttempt>,
     /// Cells that changed.
     pub cells: Vec<Cell>,
     /// Deliveries that changed.
-    pub deliveries: Vec<DeliveryChange>,
+    pub deliveries: Vec<DeliveryUpdate>,
     /// Fallback children: committed together with their origins' death (I8). A child whose (origin, channel) exists is left out.
-    pub children: Vec<Child>,
+    pub children: Vec<FallbackChild>,
     /// Pause and hold of the outlet, when they change.
-    pub outlet: Option<OutletChange>,
+    pub outlet: Option<OutletUpdate>,
     /// Adds to the month's count: the month and how many.
     pub sent_in_month: Option<(String, i64)>,
     /// Now.
@@ -170,7 +170,7 @@ pub struct Settlement {
 
 /// The message of a settlement.
 #[derive(Debug, Clone)]
-pub struct SettledMessage {
+pub struct MessageOutcome {
     /// Its identity.
     pub id: MessageId,
     /// The message itself, when `form` has not stored it: written now, with its members' `message_id`.
@@ -183,7 +183,7 @@ pub struct SettledMessage {
 
 /// A fallback child.
 #[derive(Debug, Clone)]
-pub struct Child {
+pub struct FallbackChild {
     /// The event it carries.
     pub event: EventId,
     /// The delivery.
@@ -192,7 +192,7 @@ pub struct Child {
 
 /// A change of an outlet's pause and hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OutletChange {
+pub struct OutletUpdate {
     /// New `paused_until`, when it changes.
     pub paused_until: Option<i64>,
     /// New hold, when it changes: `Some(None)` ends it.
@@ -201,7 +201,7 @@ pub struct OutletChange {
 
 /// What a settlement made.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Settled {
+pub struct RecordedOutcome {
     /// Fallback children, as accepted.
     pub children: Vec<AcceptedDelivery>,
 }

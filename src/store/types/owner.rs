@@ -1,11 +1,11 @@
 //! What the owner of an outlet works with: its claim, its lanes, what waits in them, and what was under way.
 
-use super::{Cell, Mode, State, TargetRecord};
+use super::{Cell, Mode, State, Target};
 use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, OutletKey, Page};
 
 /// A claim on an outlet.
 #[derive(Debug, Clone)]
-pub struct Claim {
+pub struct LeaseRequest {
     /// The outlet.
     pub outlet: OutletKey,
     /// Who claims it.
@@ -20,7 +20,7 @@ pub struct Claim {
 
 /// A sign of life of a node that shares the store with others.
 #[derive(Debug, Clone)]
-pub struct Beat {
+pub struct NodeHeartbeat {
     /// The node.
     pub node: String,
     /// The hash of the plan it works by.
@@ -48,14 +48,14 @@ pub struct NodeRow {
 
 /// An outlet that is now owned.
 #[derive(Debug, Clone, Default)]
-pub struct Owned {
+pub struct OutletSnapshot {
     /// The epoch that fences every write.
     pub epoch: i64,
     /// Not before.
     pub paused_until: i64,
     /// Why it is held.
     pub held: Option<String>,
-    /// Whether its last owner gave it up ([`crate::store::Store::release`]), or there was none: nothing was cut off then.
+    /// Whether its last owner gave it up ([`crate::store::Store::release_outlet`]), or there was none: nothing was cut off then.
     pub released: bool,
     /// `2026-11`.
     pub month: String,
@@ -87,16 +87,16 @@ pub struct OpenMessage {
     /// Its cells.
     pub cells: Vec<Cell>,
     /// Its members, in lane order, without events.
-    pub members: Vec<Waiting>,
+    pub members: Vec<PendingDelivery>,
 }
 
 /// A delivery that waits for its next try never does so for longer, in milliseconds. One whose `due_at` lies further ahead was written before the clock
 /// was set back: it is due.
-pub const LONGEST_WAIT: i64 = 300_000;
+pub const MAX_RETRY_DELAY_MS: i64 = 300_000;
 
 /// Which lanes of an outlet a runner looks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sought {
+pub struct LaneQuery {
     /// Those with something due by then, Unix milliseconds. What was due at its birth is due, whatever the clock says since.
     pub due_by: i64,
     /// None of these.
@@ -107,7 +107,7 @@ pub struct Sought {
     pub limit: usize,
 }
 
-impl Sought {
+impl LaneQuery {
     /// Any lanes, whenever they are due, at most `limit`.
     pub fn any(limit: usize) -> Self {
         Self { due_by: i64::MAX, except: Vec::new(), muted: Vec::new(), limit }
@@ -116,7 +116,7 @@ impl Sought {
 
 /// What is due on a channel, on one outlet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueRow {
+pub struct OverdueRow {
     /// The channel.
     pub channel: String,
     /// The outlet.
@@ -131,7 +131,7 @@ pub struct DueRow {
 
 /// A lane with something waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaneHead {
+pub struct LaneSummary {
     /// The lane.
     pub id: LaneId,
     /// Its channel.
@@ -152,7 +152,7 @@ pub struct LaneHead {
 
 /// Events that were read, in the order asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Bodies {
+pub struct EventBodies {
     /// The events.
     pub events: Vec<StoredEvent>,
     /// How many ids at the end of those asked for were not read, because their bodies would have been too many bytes.
@@ -161,7 +161,7 @@ pub struct Bodies {
 
 /// A delivery that waits.
 #[derive(Debug, Clone)]
-pub struct Waiting {
+pub struct PendingDelivery {
     /// Its identity.
     pub id: DeliveryId,
     /// Its event's identity.
@@ -175,8 +175,8 @@ pub struct Waiting {
     /// Its channel.
     pub channel: String,
     /// What the route asked for.
-    pub target: TargetRecord,
-    /// Queued or sync.
+    pub target: Target,
+    /// Queued or direct.
     pub mode: Mode,
     /// Waiting or deferred.
     pub state: State,
@@ -195,9 +195,9 @@ pub struct Waiting {
     /// Tries spent.
     pub tries: u32,
     /// How many fallbacks deep it is.
-    pub hop: u32,
+    pub fallback_depth: u32,
     /// The delivery it is a fallback of.
-    pub origin: Option<DeliveryId>,
+    pub fallback_of: Option<DeliveryId>,
 }
 
 /// An event as stored.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Child, Waiting};
+use super::{FallbackChild, PendingDelivery};
 use crate::model::{MessageId, Recipient};
 
 /// How a receipt stands.
@@ -88,7 +88,7 @@ pub struct ReceiptRow {
 
 /// What was heard of a receipt, to be written.
 #[derive(Debug, Clone)]
-pub struct HeardReceipt {
+pub struct ReceiptUpdate {
     /// The message.
     pub message: MessageId,
     /// Page, from 0.
@@ -96,16 +96,16 @@ pub struct HeardReceipt {
     /// Recipient.
     pub recipient: Recipient,
     /// What was heard.
-    pub news: ReceiptNews,
+    pub news: ReceiptChange,
     /// Fallback children, committed with a receipt that is `undelivered`. A child whose (origin, channel) exists is left out.
-    pub children: Vec<Child>,
+    pub children: Vec<FallbackChild>,
     /// Now.
     pub now: i64,
 }
 
 /// What was heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReceiptNews {
+pub enum ReceiptChange {
     /// Nothing yet: it is asked again, not before this.
     Later {
         /// Unix milliseconds.
@@ -124,9 +124,9 @@ pub enum ReceiptNews {
 
 /// A delivery that a message carried to its platform.
 #[derive(Debug, Clone)]
-pub struct Carried {
+pub struct SentDelivery {
     /// The delivery, without its event.
-    pub delivery: Waiting,
+    pub delivery: PendingDelivery,
     /// Whether the newest thing told of its alerts, in the lane where it was born, is that they are over.
     pub over: bool,
 }

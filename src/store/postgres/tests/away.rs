@@ -102,11 +102,15 @@ async fn a_database_that_is_away_is_told_at_once_and_found_again() {
     wire.set(Line::Down);
     let why = unavailable(store.accept(event(vec![delivery("ops", LANE)])).await);
     assert!(why.contains("check that it runs"), "{why}");
-    unavailable(store.settle(Settlement { deliveries: vec![change(&first, State::Sent)], ..with_message(&fence, message(&[first.id]), true) }).await);
-    unavailable(store.form(fence.clone(), message(&[first.id])).await);
-    unavailable(store.own(claim("n1", T0)).await);
+    unavailable(
+        store
+            .record_outcome(OutcomeBatch { deliveries: vec![change(&first, State::Sent)], ..with_message(&fence, message(&[first.id]), true) })
+            .await,
+    );
+    unavailable(store.store_message(fence.clone(), message(&[first.id])).await);
+    unavailable(store.claim_outlet(claim("n1", T0)).await);
     unavailable(store.stats().await);
-    unavailable(store.check().await);
+    unavailable(store.check_writable().await);
     let begun = Instant::now();
     for _ in 0..200 {
         unavailable(store.accept(event(vec![delivery("ops", LANE)])).await);
@@ -222,7 +226,7 @@ async fn a_store_that_is_closed_finishes_and_refuses() {
     assert!(answers.iter().all(Result::is_ok), "what was taken before is done");
     unavailable(store.accept(event(vec![delivery("ops", LANE)])).await);
     unavailable(store.stats().await);
-    unavailable(store.check().await);
+    unavailable(store.check_writable().await);
     store.close().await;
     let again: S = place.open().await;
     assert_eq!(ready(&again).await[0].waiting, 50);

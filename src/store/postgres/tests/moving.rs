@@ -8,8 +8,8 @@ use crate::store::*;
 async fn all(store: &S) -> Vec<DeliveryDetail> {
     let filter = DeliveryFilter { limit: 100, ..DeliveryFilter::default() };
     let mut details = Vec::new();
-    for row in store.page(&filter).await.unwrap() {
-        details.push(store.show(row.id).await.unwrap().unwrap());
+    for row in store.list_deliveries(&filter).await.unwrap() {
+        details.push(store.get_delivery(row.id).await.unwrap().unwrap());
     }
     details
 }
@@ -32,7 +32,7 @@ async fn a_second_try_takes_what_happened_since_the_first() {
     target.take_from(&path, |_| {}).await.unwrap();
     let both: S = target.clone();
     let to = MoveTo { channel: "vo\u{FFFD}ice".into(), outlet: outlet(), fallback: vec![] };
-    assert_eq!(both.fall_back("ops", T0 + 1, to, "r", 9, T0).await.unwrap().len(), 1, "the fallback list came along");
+    assert_eq!(both.copy_to_fallback("ops", T0 + 1, to, "r", 9, T0).await.unwrap().len(), 1, "the fallback list came along");
     let error = target.take_from(&path, |_| {}).await.unwrap_err();
     assert!(matches!(&error, StoreError::Invalid(why) if why.contains("holds deliveries already")), "{error:?}");
 
@@ -49,10 +49,10 @@ async fn a_second_try_takes_what_happened_since_the_first() {
         let of = |d: &DeliveryDetail| format!("{:?} {:?}", d.row, d.message.as_ref().map(|m| (&m.cells, &m.attempts))).replace("\\0", "\u{FFFD}");
         assert_eq!(of(here), of(there));
     }
-    assert!(both.show(gone.id).await.unwrap().is_none());
+    assert!(both.get_delivery(gone.id).await.unwrap().is_none());
     assert_eq!(places(&both, late.lane).await, [(2, late.id)], "what was sent meanwhile does not wait here");
     assert_eq!(ready(&both).await.len(), 2);
-    assert!(both.own(claim("n", T0)).await.unwrap().unwrap().epoch > old.epoch, "epochs go on");
+    assert!(both.claim_outlet(claim("n", T0)).await.unwrap().unwrap().epoch > old.epoch, "epochs go on");
     assert_eq!(put(&both, "odd").await.lane, waits.lane);
     both.close().await;
     source.close().await;

@@ -102,10 +102,10 @@ async fn counters_stay_right_whoever_changes_what() {
                 0 | 1 => {
                     let event = row(&a, d.id).await.event;
                     let channel = if n.is_multiple_of(2) { "fall" } else { "zfall" };
-                    let child = Child { event, delivery: NewDelivery { origin: Some(d.id), ..delivery(channel, "c") } };
-                    let dead = DeliveryChange { reason: Some("r".into()), ..change(&d, State::Dead) };
-                    let s = Settlement { deliveries: vec![dead], children: vec![child], ..with_message(&fence, message(&[d.id]), true) };
-                    a.settle(s).await.unwrap();
+                    let child = FallbackChild { event, delivery: NewDelivery { fallback_of: Some(d.id), ..delivery(channel, "c") } };
+                    let dead = DeliveryUpdate { reason: Some("r".into()), ..change(&d, State::Dead) };
+                    let s = OutcomeBatch { deliveries: vec![dead], children: vec![child], ..with_message(&fence, message(&[d.id]), true) };
+                    a.record_outcome(s).await.unwrap();
                 }
                 2 => assert_eq!(b.drop_deliveries(&[d.id], "noise", T0).await.unwrap(), 1),
                 3 => {
@@ -182,7 +182,7 @@ async fn what_another_node_drops_meanwhile_is_in_the_message_or_dropped() {
     for n in 0..30 {
         let d = put(&a, &format!("lane {n}")).await;
         let formed = message(&[d.id]);
-        let (form, drop) = (a.form(fence.clone(), formed.clone()), [d.id]);
+        let (form, drop) = (a.store_message(fence.clone(), formed.clone()), [d.id]);
         let (formed_it, dropped) = tokio::join!(form, b.drop_deliveries(&drop, "noise", T0));
         let row = row(&a, d.id).await;
         match dropped.unwrap() {
@@ -199,7 +199,7 @@ async fn one_of_many_gets_the_outlet_and_the_others_are_fenced() {
     let Some((a, b, _place)) = two().await else { return };
     let claims = (0..20u32).map(|n| {
         let (store, node) = if n.is_multiple_of(2) { (a.clone(), "n1") } else { (b.clone(), "n2") };
-        tokio::spawn(async move { (node, store.own(claim(node, T0)).await.unwrap()) })
+        tokio::spawn(async move { (node, store.claim_outlet(claim(node, T0)).await.unwrap()) })
     });
     let claims: Vec<_> = join_all(claims).await.into_iter().map(Result::unwrap).collect();
     let mut owners: Vec<(&str, i64)> = claims.iter().filter_map(|(node, owned)| Some((*node, owned.as_ref()?.epoch))).collect();
@@ -208,10 +208,10 @@ async fn one_of_many_gets_the_outlet_and_the_others_are_fenced() {
     assert!(owners.windows(2).all(|two| two[0].1 < two[1].1));
     let old = Fence { outlet: outlet(), epoch: owners.last().unwrap().1 };
     let other = if owners[0].0 == "n1" { "n2" } else { "n1" };
-    let taken = b.own(claim(other, T0 + 8_000)).await.unwrap().unwrap();
-    let late = a.outlet(old, OutletChange { paused_until: Some(1), held: None }).await;
+    let taken = b.claim_outlet(claim(other, T0 + 8_000)).await.unwrap().unwrap();
+    let late = a.set_outlet_state(old, OutletUpdate { paused_until: Some(1), held: None }).await;
     assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
-    a.outlet(Fence { outlet: outlet(), epoch: taken.epoch }, OutletChange { paused_until: Some(2), held: None }).await.unwrap();
+    a.set_outlet_state(Fence { outlet: outlet(), epoch: taken.epoch }, OutletUpdate { paused_until: Some(2), held: None }).await.unwrap();
     a.close().await;
     b.close().await;
 }
@@ -221,21 +221,21 @@ async fn leases_are_measured_by_the_databases_clock() {
     let Some(place) = Place::new() else { return };
     let store = place.open_with(|options| options.database_clock = true).await;
     // The clock of the first node is years behind, that of the second far ahead.
-    assert!(store.own(claim("n1", 1_000)).await.unwrap().is_some());
-    assert!(store.own(claim("n2", i64::MAX / 2)).await.unwrap().is_none(), "the lease has hardly begun");
-    assert_eq!(store.renew("n1", 2_000, 10_000).await.unwrap(), [outlet()]);
-    assert!(store.own(claim("n2", i64::MAX / 2)).await.unwrap().is_none());
+    assert!(store.claim_outlet(claim("n1", 1_000)).await.unwrap().is_some());
+    assert!(store.claim_outlet(claim("n2", i64::MAX / 2)).await.unwrap().is_none(), "the lease has hardly begun");
+    assert_eq!(store.renew_leases("n1", 2_000, 10_000).await.unwrap(), [outlet()]);
+    assert!(store.claim_outlet(claim("n2", i64::MAX / 2)).await.unwrap().is_none());
     // A lease of no length is over at once.
-    store.renew("n1", 3_000, 3_000).await.unwrap();
-    assert!(store.own(claim("n2", 0)).await.unwrap().is_some());
-    assert!(store.renew("n1", 4_000, 12_000).await.unwrap().is_empty());
+    store.renew_leases("n1", 3_000, 3_000).await.unwrap();
+    assert!(store.claim_outlet(claim("n2", 0)).await.unwrap().is_some());
+    assert!(store.renew_leases("n1", 4_000, 12_000).await.unwrap().is_empty());
     store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn owners_are_told_that_something_waits() {
     let Some((store, other, place)) = two().await else { return };
-    let (mut own, mut told) = (store.hints().unwrap(), other.hints().unwrap());
+    let (mut own, mut told) = (store.subscribe().unwrap(), other.subscribe().unwrap());
     let shell = place.shell().await;
     let listening = "SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN watchfire'";
     while shell.query_one(listening, &[]).await.unwrap().get::<_, i64>(0) < 2 {
@@ -283,17 +283,17 @@ async fn nodes_of_this_version_work_beside_the_next_one() {
     put(&started, "l").await;
     let last = put(&running, "l").await;
     assert_eq!(last.lane_seq, 3);
-    let beat = |name: &str| Beat { node: name.into(), plan: "p".into(), version: "1".into(), now: T0, alive_until: T0 + 8_000 };
-    started.beat(beat("started")).await.unwrap();
-    assert_eq!(running.beat(beat("running")).await.unwrap().len(), 2);
+    let beat = |name: &str| NodeHeartbeat { node: name.into(), plan: "p".into(), version: "1".into(), now: T0, alive_until: T0 + 8_000 };
+    started.node_heartbeat(beat("started")).await.unwrap();
+    assert_eq!(running.node_heartbeat(beat("running")).await.unwrap().len(), 2);
     let fence = fence(&running).await;
-    let waits = started.waiting(last.lane, 0, 10, usize::MAX, i64::MAX).await.unwrap();
+    let waits = started.pending(last.lane, 0, 10, usize::MAX, i64::MAX).await.unwrap();
     assert_eq!(waits.len(), 3);
     let gone = settlement(&fence);
-    let done = Settlement { deliveries: vec![DeliveryChange { reason: Some("a reason".into()), ..change(&last, State::Dropped) }], ..gone };
-    running.settle(done).await.unwrap();
-    assert_eq!(started.waiting(last.lane, 0, 10, 0, i64::MAX).await.unwrap().len(), 2);
-    assert_eq!(started.show(last.id).await.unwrap().unwrap().row.state, State::Dropped);
+    let done = OutcomeBatch { deliveries: vec![DeliveryUpdate { reason: Some("a reason".into()), ..change(&last, State::Dropped) }], ..gone };
+    running.record_outcome(done).await.unwrap();
+    assert_eq!(started.pending(last.lane, 0, 10, 0, i64::MAX).await.unwrap().len(), 2);
+    assert_eq!(started.get_delivery(last.id).await.unwrap().unwrap().row.state, State::Dropped);
     assert_eq!(wrong_lanes(&place).await, Vec::<String>::new());
     running.close().await;
     started.close().await;

@@ -20,7 +20,7 @@ async fn nodes_that_start_at_once_make_one_schema() {
     let rows = place.shell().await.query("SELECT version FROM schema_version", &[]).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<i64>>(), [super::super::migrate::VERSION]);
     for store in stores {
-        store.check().await.unwrap();
+        store.check_writable().await.unwrap();
         store.close().await;
     }
 }
@@ -41,10 +41,10 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         .await
         .unwrap();
     let new: S = place.open().await;
-    new.heartbeats(vec![HeartbeatChange { name: "w".into(), seen_at: Some(T0), silent_since: None }]).await.unwrap();
+    new.update_heartbeats(vec![HeartbeatUpdate { name: "w".into(), seen_at: Some(T0), silent_since: None }]).await.unwrap();
     // The node that was there goes on beside it.
     assert_eq!(put(&old, LANE).await.lane_seq, 2);
-    assert_eq!(new.page(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().len(), 2);
+    assert_eq!(new.list_deliveries(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().len(), 2);
     let versions = place.shell().await.query_one("SELECT version, oldest FROM schema_version", &[]).await.unwrap();
     assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (3, 1));
     old.close().await;
@@ -189,22 +189,22 @@ async fn texts_with_the_character_that_the_database_refuses_are_taken() {
     body.source = "s\0".into();
     new.event = Arc::new(body);
     let d = store.accept(new.clone()).await.unwrap().deliveries.remove(0);
-    assert_eq!(*store.events(&[new.id], usize::MAX).await.unwrap().events[0].event, *new.event, "a body is kept as it is");
-    let detail = store.show(d.id).await.unwrap().unwrap();
+    assert_eq!(*store.load_events(&[new.id], usize::MAX).await.unwrap().events[0].event, *new.event, "a body is kept as it is");
+    let detail = store.get_delivery(d.id).await.unwrap().unwrap();
     assert_eq!((detail.row.title.as_str(), detail.target.route.as_str()), ("a\u{FFFD}b", "r\0"));
     assert_eq!(detail.target.fallback, ["s\0ms", "sms"]);
     let to = MoveTo { channel: "sms".into(), outlet: outlet(), fallback: vec![] };
-    assert_eq!(store.fall_back("ops", T0 + 1, to, "why\0", 9, T0).await.unwrap().len(), 1);
-    let answer = EndedAttempt { answer: Some("\0".repeat(2000)), code: Some("\0".into()), ..ended("rejected", T0) };
-    let end = DeliveryChange { reason: Some("no\0".into()), ..change(&d, State::Dead) };
-    let s = Settlement {
+    assert_eq!(store.copy_to_fallback("ops", T0 + 1, to, "why\0", 9, T0).await.unwrap().len(), 1);
+    let answer = FinishedAttempt { answer: Some("\0".repeat(2000)), code: Some("\0".into()), ..ended("rejected", T0) };
+    let end = DeliveryUpdate { reason: Some("no\0".into()), ..change(&d, State::Dead) };
+    let s = OutcomeBatch {
         deliveries: vec![end],
         attempt: Some(answer),
         cells: vec![cell("ro\0om", CellState::Dead)],
         ..with_message(&fence, message(&[d.id]), true)
     };
-    store.settle(s).await.unwrap();
-    let detail = store.show(d.id).await.unwrap().unwrap();
+    store.record_outcome(s).await.unwrap();
+    let detail = store.get_delivery(d.id).await.unwrap().unwrap();
     assert_eq!(detail.row.reason.as_deref(), Some("no\u{FFFD}"));
     assert!(detail.message.unwrap().attempts[0].answer.as_ref().is_some_and(|answer| !answer.is_empty() && answer.len() <= 1024));
     store.close().await;

@@ -69,20 +69,20 @@ async fn settlements_of_one_transaction_keep_their_order() {
     let fence = fence(&store).await;
     let d = put(&store, LANE).await;
     let formed = message(&[d.id]);
-    store.form(fence.clone(), formed.clone()).await.unwrap();
-    let postponed = |n: i64| DeliveryChange { due_at: T0 + n, tries: n as u32, reason: Some(n.to_string()), ..change(&d, State::Waiting) };
+    store.store_message(fence.clone(), formed.clone()).await.unwrap();
+    let postponed = |n: i64| DeliveryUpdate { due_at: T0 + n, tries: n as u32, reason: Some(n.to_string()), ..change(&d, State::Waiting) };
     let mut all = Vec::new();
     for n in 0..20 {
-        let change = OutletChange { paused_until: Some(T0 + n), held: None };
+        let change = OutletUpdate { paused_until: Some(T0 + n), held: None };
         let month = Some((if n < 10 { "2026-11" } else { "2026-12" }.to_owned(), 1));
-        let s = Settlement { deliveries: vec![postponed(n)], outlet: Some(change), sent_in_month: month, ..of_message(&fence, formed.id, false) };
-        all.push(store.settle(s));
+        let s = OutcomeBatch { deliveries: vec![postponed(n)], outlet: Some(change), sent_in_month: month, ..of_message(&fence, formed.id, false) };
+        all.push(store.record_outcome(s));
     }
     // One of an owner before, and one that names no message that is known, are refused alone.
     let old = Fence { epoch: fence.epoch - 1, ..fence.clone() };
-    all.push(store.settle(of_message(&old, formed.id, true)));
-    all.push(store.settle(of_message(&fence, crate::model::MessageId::new(), true)));
-    all.push(store.settle(Settlement { deliveries: vec![change(&d, State::Sent)], ..of_message(&fence, formed.id, true) }));
+    all.push(store.record_outcome(of_message(&old, formed.id, true)));
+    all.push(store.record_outcome(of_message(&fence, crate::model::MessageId::new(), true)));
+    all.push(store.record_outcome(OutcomeBatch { deliveries: vec![change(&d, State::Sent)], ..of_message(&fence, formed.id, true) }));
     let answers = futures_util::future::join_all(all).await;
     assert!(answers[..20].iter().all(Result::is_ok) && answers[22].is_ok(), "{answers:?}");
     assert!(matches!((&answers[20], &answers[21]), (Err(StoreError::Fenced), Err(StoreError::Invalid(_)))), "{answers:?}");
@@ -107,15 +107,15 @@ async fn many_outcomes_share_a_transaction() {
     let commits = "SELECT count(DISTINCT xmin::text) FROM attempt";
     let sends = taken.iter().map(|d| {
         let cells = vec![cell("room", CellState::Ok)];
-        let end = Settlement { attempt: Some(ended("ok", T0)), cells, ..with_message(&fence, message(&[d.id]), true) };
-        store.settle(Settlement { deliveries: vec![change(d, State::Sent)], ..end })
+        let end = OutcomeBatch { attempt: Some(ended("ok", T0)), cells, ..with_message(&fence, message(&[d.id]), true) };
+        store.record_outcome(OutcomeBatch { deliveries: vec![change(d, State::Sent)], ..end })
     });
     assert!(futures_util::future::join_all(sends).await.iter().all(Result::is_ok));
     let transactions: i64 = shell.query_one(commits, &[]).await.unwrap().get(0);
     assert!(transactions <= 10, "{transactions} transactions for 300 outcomes");
     assert!(ready(&store).await.is_empty());
     let sent = DeliveryFilter { states: vec![State::Sent], limit: 1000, ..DeliveryFilter::default() };
-    assert_eq!(store.page(&sent).await.unwrap().len(), 300);
+    assert_eq!(store.list_deliveries(&sent).await.unwrap().len(), 300);
     store.close().await;
 }
 

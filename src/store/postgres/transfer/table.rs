@@ -8,7 +8,7 @@ use super::super::accept::SEPARATOR;
 use super::super::failure::Fail;
 use super::super::rows::clean;
 use super::super::tx::{Param, Tx};
-use crate::store::TargetRecord;
+use crate::store::Target;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -308,7 +308,7 @@ fn unread(value: ValueRef<'_>, error: impl std::error::Error + Send + Sync + 'st
 
 /// The channels, with [`SEPARATOR`] between them. Read here, because the database's JSON functions refuse a text that holds U+0000 anywhere.
 fn fallback(target: &str) -> Result<Option<String>, serde_json::Error> {
-    let target: TargetRecord = serde_json::from_str(target)?;
+    let target: Target = serde_json::from_str(target)?;
     let mut list = target.fallback.join(SEPARATOR);
     clean(&mut list);
     Ok(Some(list).filter(|list| !list.is_empty()))

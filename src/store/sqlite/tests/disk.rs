@@ -38,18 +38,18 @@ async fn a_full_disk_is_told_and_gone_when_there_is_room() {
         assert!(taken.len() < 100, "the cap holds");
     };
     no_room::<()>(Err(refused.1));
-    assert!(store.show_event(refused.0).await.unwrap().is_none());
+    assert!(store.get_event(refused.0).await.unwrap().is_none());
     assert!(taken.len() > 10);
-    no_room(store.check().await);
+    no_room(store.check_writable().await);
     // Small outcomes still find room between the pages, so the queue can drain.
     for accepted in &taken {
         let d = &accepted.deliveries[0];
-        let gone = DeliveryChange { reason: Some("r".into()), ..change(d, State::Skipped) };
-        store.settle(Settlement { deliveries: vec![gone], ..settlement(&fence) }).await.unwrap();
+        let gone = DeliveryUpdate { reason: Some("r".into()), ..change(d, State::Skipped) };
+        store.record_outcome(OutcomeBatch { deliveries: vec![gone], ..settlement(&fence) }).await.unwrap();
     }
     let keep = Retention { sent_before: T0 + 1, dead_before: T0 + 1 };
     assert_eq!(store.purge(keep, 100).await.unwrap(), taken.len() as u64);
-    store.check().await.unwrap();
+    store.check_writable().await.unwrap();
     store.accept(large(20_000)).await.unwrap();
     store.close().await;
 }
@@ -76,13 +76,13 @@ async fn a_foreign_writer_is_told_and_outlived() {
     let (store, folder) = fresh_with(|_| {});
     let shell = Connection::open(folder.path().join("w.db")).unwrap();
     shell.execute_batch("BEGIN IMMEDIATE").unwrap();
-    match store.check().await {
+    match store.check_writable().await {
         Err(StoreError::Unavailable(text)) => assert!(text.contains("another program"), "{text}"),
         other => panic!("{other:?}"),
     }
     store.stats().await.expect("reads go on");
     shell.execute_batch("ROLLBACK").unwrap();
-    store.check().await.unwrap();
+    store.check_writable().await.unwrap();
     store.close().await;
 }
 

@@ -73,7 +73,7 @@ async fn a_second_opener_is_told_or_waits() {
     let (kind, text) = text_of(open(&path));
     assert_eq!(kind, "unavailable");
     assert!(text.contains("in use") && text.contains(&std::process::id().to_string()), "{text}");
-    let wait = Wait::new();
+    let wait = OpenProgress::new();
     let waiting = SqliteOptions { wait: Some(wait.clone()), ..SqliteOptions::new(&path) };
     let (one, two) = (tokio::spawn(SqliteStore::open_async(waiting.clone())), tokio::spawn(SqliteStore::open_async(waiting.clone())));
     let never = tokio::time::timeout(Duration::from_millis(500), SqliteStore::open_async(waiting));
@@ -85,7 +85,7 @@ async fn a_second_opener_is_told_or_waits() {
     // Whoever comes first has it; the other waits for that one to close.
     let use_it = |opened: tokio::task::JoinHandle<Result<SqliteStore, StoreError>>| async move {
         let store = opened.await.unwrap().unwrap();
-        let found = store.show(put_before.id).await.unwrap();
+        let found = store.get_delivery(put_before.id).await.unwrap();
         store.close().await;
         drop(store);
         found
@@ -150,7 +150,7 @@ async fn damage_in_the_middle_is_an_answer_not_a_crash() {
     match open(&path) {
         Err(error) => assert!(matches!(error, StoreError::Unusable(_)), "{error:?}"),
         Ok(store) => {
-            let answer = store.page(&DeliveryFilter { limit: 10_000, ..DeliveryFilter::default() }).await;
+            let answer = store.list_deliveries(&DeliveryFilter { limit: 10_000, ..DeliveryFilter::default() }).await;
             let (kind, text) = text_of(answer);
             assert_eq!(kind, "unusable", "{text}");
             assert!(text.contains("damaged"), "{text}");
@@ -178,14 +178,14 @@ async fn what_was_answered_is_there_after_closing() {
     let d = put(&store, LANE).await;
     let epoch = fence(&store).await.epoch;
     store.close().await;
-    for answer in [store.accept(event(vec![])).await.map(|_| ()), store.stats().await.map(|_| ()), store.check().await] {
+    for answer in [store.accept(event(vec![])).await.map(|_| ()), store.stats().await.map(|_| ()), store.check_writable().await] {
         assert_eq!(text_of(answer).0, "unavailable");
     }
     assert!(!folder.path().join("w.db-wal").exists(), "closed without a log to replay");
     let again: S = Arc::new(open(&path).unwrap());
     assert_eq!(places(&again, d.lane).await, [(1, d.id)]);
     // The lock says that the node before is gone: its lease does not keep another name waiting.
-    let owned = again.own(claim("n2", T0 + 1)).await.unwrap().unwrap();
+    let owned = again.claim_outlet(claim("n2", T0 + 1)).await.unwrap().unwrap();
     assert!(owned.epoch > epoch);
     again.close().await;
 }
@@ -204,8 +204,8 @@ async fn a_dropped_store_finishes_what_it_took() {
         task.await.unwrap();
     }
     drop(store);
-    let again = SqliteStore::open_async(SqliteOptions { wait: Some(Wait::new()), ..SqliteOptions::new(path) }).await.unwrap();
-    assert_eq!(again.page(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap().len(), 100);
+    let again = SqliteStore::open_async(SqliteOptions { wait: Some(OpenProgress::new()), ..SqliteOptions::new(path) }).await.unwrap();
+    assert_eq!(again.list_deliveries(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap().len(), 100);
     again.close().await;
 }
 
@@ -231,9 +231,9 @@ async fn a_backup_is_a_database_of_its_own() {
     assert_eq!(text_of(store.backup(&folder.path().join("none/copy.db")).await).0, "unavailable");
     assert!(!folder.path().join("copy.db-wal").exists());
     let copied = open(&copy).unwrap();
-    let rows = copied.page(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap();
+    let rows = copied.list_deliveries(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap();
     assert!(known.iter().all(|id| rows.iter().any(|row| row.id == *id)));
-    let lanes: i64 = copied.lanes_ready(&outlet(), Sought::any(9)).await.unwrap().iter().map(|lane| lane.waiting).sum();
+    let lanes: i64 = copied.ready_lanes(&outlet(), LaneQuery::any(9)).await.unwrap().iter().map(|lane| lane.waiting).sum();
     assert_eq!(lanes, rows.len() as i64, "counters and deliveries are of one moment");
     copied.close().await;
     store.close().await;

@@ -24,9 +24,9 @@ async fn settled() -> (S, PathBuf, tempfile::TempDir) {
     }
     // The checkpoint of a quiet log, and a look that meets its end.
     tokio::time::sleep(Duration::from_millis(600)).await;
-    store.check().await.unwrap();
+    store.check_writable().await.unwrap();
     tokio::time::sleep(Duration::from_millis(600)).await;
-    store.ground().unwrap();
+    store.check_files().unwrap();
     (store, folder.path().join("w.db"), folder)
 }
 
@@ -45,11 +45,11 @@ async fn what_was_moved_away_takes_outcomes_still_and_nothing_new() {
             "its folder moved" => std::fs::rename(folder.path(), folder.path().with_extension("away")).unwrap(),
             _ => std::fs::remove_file(beside(&path, "-wal")).unwrap(),
         }
-        let told = store.ground().unwrap_err();
+        let told = store.check_files().unwrap_err();
         assert!(matches!(&told, StoreError::Unavailable(text) if text.contains("w.db") && text.contains("start Watchfire anew")), "{what}: {told}");
-        store.check().await.unwrap_or_else(|error| panic!("{what}: outcomes are still written: {error}"));
+        store.check_writable().await.unwrap_or_else(|error| panic!("{what}: outcomes are still written: {error}"));
         put(&store, "outcome").await;
-        assert_eq!(store.page(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap().len(), 201, "{what}");
+        assert_eq!(store.list_deliveries(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap().len(), 201, "{what}");
         match what {
             "moved" => std::fs::rename(&aside, &path).unwrap(),
             "its folder moved" => std::fs::rename(folder.path().with_extension("away"), folder.path()).unwrap(),
@@ -58,10 +58,10 @@ async fn what_was_moved_away_takes_outcomes_still_and_nothing_new() {
                 continue;
             }
         }
-        store.ground().unwrap_or_else(|error| panic!("{what}, and back: {error}"));
+        store.check_files().unwrap_or_else(|error| panic!("{what}, and back: {error}"));
         store.close().await;
         let again: S = Arc::new(SqliteStore::open(SqliteOptions::new(&path)).unwrap());
-        assert_eq!(again.page(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap().len(), 201, "{what}");
+        assert_eq!(again.list_deliveries(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap().len(), 201, "{what}");
         again.close().await;
     }
 }
@@ -90,7 +90,7 @@ async fn what_was_cut_or_written_over_is_not_used_again() {
             }
             _ => std::fs::write(&path, vec![0x5A; 4 << 20]).unwrap(),
         }
-        for told in [store.ground(), store.check().await, store.ground()] {
+        for told in [store.check_files(), store.check_writable().await, store.check_files()] {
             let told = told.unwrap_err();
             assert!(matches!(&told, StoreError::Unusable(text) if text.contains("w.db") && text.contains("backup")), "{what}: {told}");
         }
@@ -110,8 +110,8 @@ async fn sqlites_locks_are_held_for_as_long_as_it_runs() {
         locks.lines().any(|line| line.contains("POSIX") && line.contains(&format!(" {} ", std::process::id())) && line.contains(&format!(":{ino} ")))
     };
     assert!(held(), "{}", std::fs::read_to_string("/proc/locks").unwrap());
-    store.ground().unwrap();
-    store.check().await.unwrap();
+    store.check_files().unwrap();
+    store.check_writable().await.unwrap();
     store.stats().await.unwrap();
     assert!(held());
     store.close().await;
@@ -178,7 +178,7 @@ async fn a_damaged_log_is_told_when_it_is_opened() {
         }
         let name = format!("{what}, {}", if with_index { "with the index" } else { "without it" });
         let opened = SqliteStore::open(SqliteOptions::new(&copy)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let found = opened.found().map(|text| text.replace("is forgotten", "are lost"));
+        let found = opened.damage_report().map(|text| text.replace("is forgotten", "are lost"));
         match told {
             None => assert_eq!(found, None, "{name}"),
             Some(part) => assert!(found.as_deref().is_some_and(|text| text.contains(part) && text.contains("w.db-wal")), "{name}: {found:?}"),
@@ -186,7 +186,7 @@ async fn a_damaged_log_is_told_when_it_is_opened() {
         opened.close().await;
         // It is told once: afterwards the log is whole.
         let again = SqliteStore::open(SqliteOptions::new(&copy)).unwrap();
-        assert_eq!(again.found(), None, "{name}");
+        assert_eq!(again.damage_report(), None, "{name}");
         again.close().await;
     }
 }

@@ -140,7 +140,7 @@ async fn a_defect_in_one_request_stops_only_that_request() {
     let (bad, good) = tokio::join!(bad, good);
     assert!(matches!(bad, Err(StoreError::Invalid(_))), "{bad:?}");
     good.unwrap();
-    assert!(store.mutes().await.unwrap().is_empty(), "what it wrote is undone");
+    assert!(store.list_mutes().await.unwrap().is_empty(), "what it wrote is undone");
     let bad = store.readers.read(|_| -> Result<(), Fail> { panic!("on purpose") }).await;
     assert!(bad.is_err());
     store.stats().await.unwrap();
