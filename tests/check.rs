@@ -87,13 +87,26 @@ fn the_examples_in_the_shipped_file_are_true() {
     let loaded = from_text(Path::new("routes.yaml"), &text, &LoadOptions::without_secrets())
         .unwrap_or_else(|findings| panic!("{}", render::report(&findings)));
     assert_eq!(render::report(&loaded.findings), "");
-    for platform in watchfire::channel::PLATFORMS {
-        assert!(loaded.plan.channels.values().any(|channel| channel.platform.name == platform.name), "no example for {}", platform.name);
-    }
     let schema = watchfire::config::schema();
     for key in schema["properties"].as_object().unwrap().keys() {
         assert!(text.lines().any(|line| line.starts_with(&format!("{key}:"))), "no example for {key}");
     }
+}
+
+/// The channels of the shipped file are the platforms' examples.
+#[test]
+fn the_shipped_file_shows_the_example_of_every_platform() {
+    for platform in watchfire::channel::PLATFORMS {
+        assert!(!platform.example.trim().is_empty(), "{} has no example: write src/channel/{0}/example.yaml", platform.name);
+    }
+    let text = fs::read_to_string("routes.yaml").unwrap();
+    let (before, rest) = text.split_once("\nchannels:\n").expect("routes.yaml has channels");
+    let (_, after) = rest.split_once("\n## The first route").expect("routes.yaml explains the first route");
+    let wanted = format!("{before}\nchannels:\n{}\n## The first route{after}", watchfire::config::example_channels());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write("routes.yaml", &wanted).unwrap();
+    }
+    assert!(fs::read_to_string("routes.yaml").unwrap() == wanted, "routes.yaml is out of date; UPDATE=1 writes it");
 }
 
 #[test]

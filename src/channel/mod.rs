@@ -1,9 +1,11 @@
-//! Platform drivers: one file per platform, one attempt per call.
+//! Platform drivers: one folder per platform, one attempt per call.
 //!
-//! A driver knows its platform's wire and nothing else: no queue, no retry, no clock of its own, no pace. A new platform is one file here,
-//! one word in [`registry`]'s list, its default templates under `templates/<platform>/` and its test data.
+//! A driver knows its platform's wire and nothing else: no queue, no retry, no clock of its own, no rate limit. A new platform is one folder here
+//! and one word in [`registry`]'s list. The folder holds the driver and its tests, a default template per field (`text.hbs`), an example for
+//! routes.yaml (`example.yaml`) and the platform's answers with the class that each must get (`refusals.yaml`). Tests walk the list and name what
+//! a platform lacks: its fake under `tests/it/support/fakes/`, its goldens, its page under `docs/platforms/`.
 
-pub mod card;
+pub mod descriptor;
 pub mod kit;
 pub mod registry;
 pub mod token;
@@ -30,7 +32,7 @@ use aliyun::{sms as aliyun_sms, voice as aliyun_voice};
 use tencent::{sms as tencent_sms, voice as tencent_voice};
 use twilio::{sms as twilio_sms, voice as twilio_voice};
 
-pub use card::{Ask, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform};
+pub use descriptor::{Ask, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform};
 pub use registry::{ChannelConfig, PLATFORMS, platform};
 
 use std::sync::Arc;
@@ -87,7 +89,7 @@ pub trait Channel: Send + Sync {
     }
 
     /// Asks the platform what became of something it took earlier; `None`: it cannot say yet. One question; it changes nothing on the platform.
-    /// Only asked where the card says so ([`FinalWord`]).
+    /// Only asked where the descriptor says so ([`FinalWord`]).
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
         let _ = sent;
         Ok(None)
@@ -227,7 +229,7 @@ pub trait PlatformConfig {
         Mentions::default()
     }
 
-    /// Messages a month that the account may send, where that is not what the platform's card says.
+    /// Messages a month that the account may send, where that is not what the platform's descriptor says.
     fn per_month(&self) -> Option<u32> {
         None
     }
@@ -242,6 +244,6 @@ pub struct Built {
     pub channel: Arc<dyn Channel>,
     /// What its pace, pause and hold belong to.
     pub outlet: OutletKey,
-    /// The card that holds in place of the block's own (presets have one each).
-    pub card: Option<&'static Platform>,
+    /// The descriptor that holds in place of the block's own (presets have one each).
+    pub descriptor: Option<&'static Platform>,
 }

@@ -9,7 +9,7 @@ use crate::model::{Language, Mentions, Recipient, SecretSource};
 macro_rules! platforms {
     ($($name:ident),+ $(,)?) => {
         /// Every platform, in the order of the list.
-        pub static PLATFORMS: &[&Platform] = &[$(&super::$name::PLATFORM),+];
+        pub static PLATFORMS: &[&Platform] = &[$(&super::$name::DESCRIPTOR),+];
 
         /// One entry under `channels:` in routes.yaml: exactly one platform block, and what holds for any platform.
         #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -55,7 +55,7 @@ macro_rules! platforms {
                 let mut blocks: Vec<(&'static Platform, &dyn PlatformConfig)> = Vec::new();
                 $(
                     if let Some(config) = &self.$name {
-                        blocks.push((&super::$name::PLATFORM, config));
+                        blocks.push((&super::$name::DESCRIPTOR, config));
                     }
                 )+
                 blocks
@@ -154,7 +154,7 @@ impl<'de> Deserialize<'de> for OffWord {
     }
 }
 
-/// A platform block as a trait object with its card.
+/// A platform block as a trait object with its descriptor.
 pub type Block<'a> = (&'static Platform, &'a dyn PlatformConfig);
 
 /// Builds the one block of a channel.

@@ -131,7 +131,7 @@ pub fn markdown() -> String {
     let presets = preset::shipped();
     let presets = presets.iter().map(|(name, p)| (format!("preset: {{ use: {name} }}"), *p));
     for (name, p) in PLATFORMS.iter().map(|p| (p.name.to_owned(), *p)).chain(presets) {
-        let unknown = match p.ambiguous {
+        let unknown = match p.on_ambiguous {
             OnAmbiguous::Retry => "sent again",
             OnAmbiguous::Never => "never sent again",
         };

@@ -135,7 +135,7 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<Outcome> {
 
 /// What to say of many text messages or calls, and what would bound them.
 fn storm(plan: &Plan, f: &Forecast) -> Option<String> {
-    let channel = plan.channel(&f.channel).filter(|channel| channel.platform.ambiguous == OnAmbiguous::Never)?;
+    let channel = plan.channel(&f.channel).filter(|channel| channel.platform.on_ambiguous == OnAmbiguous::Never)?;
     let people = channel.recipients.len().max(1);
     (f.messages > BEARABLE).then(|| {
         format!(

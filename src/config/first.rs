@@ -1,5 +1,4 @@
-//! A first routes.yaml for chosen platforms. Its channels are the examples of the shipped file, so that a platform that has an example there
-//! (`tests/check.rs` asks for one) can be chosen here. Pure: names in, text out.
+//! A first routes.yaml for chosen platforms, made of the platforms' examples. Pure: names in, text out.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,9 +7,6 @@ use super::nearest::{hint, listed};
 use crate::channel::preset::Shelf;
 use crate::channel::preset::file::{Parameter, ParameterKind, Preset};
 use crate::channel::{PLATFORMS, Platform, platform};
-
-/// The shipped file.
-const SHIPPED: &str = include_str!("../../routes.yaml");
 
 /// A first configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +19,11 @@ pub struct First {
     pub channels: Vec<String>,
 }
 
-/// One channel of the shipped file, switched on.
+/// One channel of a platform's example.
 struct Example {
     name: String,
     platform: &'static Platform,
-    /// Its lines without the `#` of examples.
+    /// Its lines.
     lines: Vec<String>,
 }
 
@@ -76,12 +72,11 @@ pub fn first(platforms: &[String]) -> Result<First, String> {
     if chosen.is_empty() {
         chosen.extend(platform("log").map(Choice::Platform));
     }
-    let examples = examples();
     let mut channels = Vec::new();
     let mut blocks = String::new();
     for choice in &chosen {
         let (name, text) = match choice {
-            Choice::Platform(platform) => of_platform(platform, &examples)?,
+            Choice::Platform(platform) => of_platform(platform)?,
             Choice::Preset(name, preset) => of_preset(name, preset),
         };
         blocks.push_str(&text);
@@ -93,19 +88,19 @@ pub fn first(platforms: &[String]) -> Result<First, String> {
 }
 
 /// The examples of a platform: the first switched on, the others below it.
-fn of_platform(platform: &'static Platform, examples: &[Example]) -> Result<(String, String), String> {
-    let mut all = examples.iter().filter(|example| example.platform.name == platform.name);
+fn of_platform(platform: &'static Platform) -> Result<(String, String), String> {
+    let mut all = examples(platform).into_iter();
     let example = all.next().ok_or_else(|| format!("there is no example of {}; `watchfire schema` shows its settings", platform.name))?;
     let mut text = format!("  ## {}: {}\n", platform.title, platform.about);
     if !platform.docs.is_empty() {
         text.push_str(&format!("  ## {}\n", platform.docs));
     }
-    text.push_str(&switched_on(example));
+    text.push_str(&switched_on(&example));
     for other in all {
         text.push_str("  ## or\n");
         other.lines.iter().for_each(|line| text.push_str(&format!("  # {}\n", line.get(2..).unwrap_or_default())));
     }
-    Ok((example.name.clone(), text))
+    Ok((example.name, text))
 }
 
 /// A preset with what it asks for; what it can do without is a comment.
@@ -147,31 +142,29 @@ fn switched_on(example: &Example) -> String {
     out
 }
 
-/// The channels of the shipped file, examples among them.
-fn examples() -> Vec<Example> {
-    let section = SHIPPED.lines().skip_while(|line| *line != "channels:").skip(1).take_while(|line| line.is_empty() || line.starts_with(' '));
-    let mut groups: Vec<Vec<String>> = Vec::new();
-    for line in section.filter(|line| !line.trim().is_empty()) {
-        let line = match line.split_once("# ") {
-            Some((indent, rest)) if indent.trim().is_empty() => format!("{indent}{rest}"),
-            _ => line.to_owned(),
-        };
-        let begins = line.len() - line.trim_start().len() == 2 && !line.trim_start().starts_with('#');
-        match groups.last_mut() {
-            Some(group) if !begins => group.push(line),
-            _ if begins => groups.push(vec![line]),
-            _ => {}
+/// The channels of a platform's example, with their lines as they stand below `channels:`.
+fn examples(platform: &'static Platform) -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    for line in platform.example.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+        match examples.last_mut() {
+            Some(example) if line.starts_with(' ') => example.lines.push(format!("  {line}")),
+            _ => {
+                let name = line.split(':').next().unwrap_or_default().to_owned();
+                examples.push(Example { name, platform, lines: vec![format!("  {line}")] });
+            }
         }
     }
-    groups
-        .into_iter()
-        .filter_map(|lines| {
-            let value: serde_yaml::Mapping = serde_yaml::from_str(&lines.join("\n")).ok()?;
-            let (name, channel) = value.iter().next()?;
-            let platform = channel.as_mapping()?.keys().find_map(|key| platform(key.as_str()?))?;
-            Some(Example { name: name.as_str()?.to_owned(), platform, lines })
-        })
-        .collect()
+    examples
+}
+
+/// The channels of the shipped routes.yaml: the terminal, and every other platform's example as a comment.
+pub fn example_channels() -> String {
+    let comment = |line: &str| format!("  {}{line}\n", if line.starts_with("##") { "" } else { "# " });
+    let block = |platform: &&Platform| match platform.name {
+        "log" => platform.example.lines().map(|line| format!("  {line}\n")).collect(),
+        _ => platform.example.lines().map(comment).collect::<String>(),
+    };
+    PLATFORMS.iter().map(block).collect::<Vec<_>>().join("\n")
 }
 
 fn skeleton(blocks: &str, channels: &[String]) -> String {

@@ -35,7 +35,7 @@ mod yaml;
 pub use check::BEARABLE;
 pub use codes::explain;
 pub use file::Scope;
-pub use first::{First, first};
+pub use first::{First, example_channels, first};
 pub use load::{LoadOptions, Loaded, from_text, load, load_watched, server};
 pub use nearest::nearest;
 pub use net::Network;

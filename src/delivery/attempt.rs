@@ -125,7 +125,7 @@ impl Step {
         if !self.is_leased() {
             return self.give_back(job, &StoreError::Fenced).await;
         }
-        let careful = self.channel.platform.ambiguous == OnAmbiguous::Never || job.caller.is_some();
+        let careful = self.channel.platform.on_ambiguous == OnAmbiguous::Never || job.caller.is_some();
         let attempt = job.begun.filter(|(_, of)| *of == page).map_or_else(AttemptId::new, |(attempt, _)| attempt);
         if let Err(error) = self.before(&mut job, careful, attempt, page, &to).await {
             // The store knows another owner of the outlet or of the message: what memory holds is not true any more.

@@ -11,7 +11,7 @@ use super::links;
 use super::payload::payload;
 use super::plan::{ChannelPlan, Plan};
 use super::told::{Known, Told};
-use crate::channel::card::Ping;
+use crate::channel::descriptor::Ping;
 use crate::ingest::lane_group;
 use crate::model::{Coverage, Event, Facts, Language, Mentions, MessageId, Page, Severity, humanize};
 use crate::store::PendingDelivery;
@@ -427,7 +427,7 @@ impl Sheet<'_> {
             if note {
                 (facts.note, facts.pairs) = (true, Vec::new());
             }
-            if platform.payload {
+            if platform.wants_raw_payload {
                 let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
                 facts.payload = payload(self.event, entries, firing, self.totals.truncated + self.more(part) as u64);
             }

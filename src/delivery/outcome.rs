@@ -94,7 +94,7 @@ impl Bench<'_> {
                 born_at,
                 now: self.now,
                 max_age: self.channel.max_age,
-                ambiguous: self.channel.platform.ambiguous,
+                ambiguous: self.channel.platform.on_ambiguous,
                 sync,
                 jitter: self.jitter,
             };
@@ -160,7 +160,7 @@ impl Bench<'_> {
             if job.kind == MessageKind::Digest && job.lanes.len() > 1 && !any_ok {
                 return Next::Split;
             }
-            if job.plain.is_none() && !any_ok && self.channel.platform.ambiguous == OnAmbiguous::Retry {
+            if job.plain.is_none() && !any_ok && self.channel.platform.on_ambiguous == OnAmbiguous::Retry {
                 return Next::Plain;
             }
         }

@@ -271,7 +271,7 @@ impl Runner {
                 self.end_call(open);
                 continue;
             }
-            let at_most_once = self.channel(&open.channel).is_some_and(|c| c.platform.ambiguous == crate::channel::OnAmbiguous::Never);
+            let at_most_once = self.channel(&open.channel).is_some_and(|c| c.platform.on_ambiguous == crate::channel::OnAmbiguous::Never);
             let mut job = Job::of_open(open, at_most_once, now);
             for taken in &job.lanes {
                 self.lanes.poke(taken.lane, &job.channel, 3, now_ms, now);

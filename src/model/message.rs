@@ -49,6 +49,8 @@ pub struct FieldSpec {
     pub required: bool,
     /// Whether it is one line: line breaks in the rendered text become spaces.
     pub single_line: bool,
+    /// The built-in template (Handlebars), which the user's `templates/<platform>/default.<name>.hbs` replaces.
+    pub template: &'static str,
 }
 
 /// The language of the words that templates add.

@@ -68,7 +68,6 @@ impl Library {
     /// partials, and templates that fail on a sample. A file with an error is left out of the library, which stays usable.
     pub fn compile(platforms: &[PlatformFields], overrides: Vec<Source>) -> (Library, Vec<Finding>) {
         let mut findings = Vec::new();
-        let shipped = built_in();
         for source in &overrides {
             findings.extend(unused(source, platforms));
         }
@@ -77,11 +76,12 @@ impl Library {
         for platform in platforms {
             let mine = |source: &&Source| source.platform == platform.platform || source.platform == SHARED;
             let mut found = Vec::new();
-            let own = load(platform, shipped.iter().filter(mine), &mut found);
+            let shipped = built_in(platform);
+            let own = load(platform, shipped.iter(), &mut found);
             let built_in = shelve(platform, &own, &own, &samples, &mut found);
             let (sets, built_in) = if overrides.iter().any(|source| mine(&source)) {
                 // Checked again below, together with what overrides it: only what is wrong in the overrides is news then.
-                let all = load(platform, shipped.iter().chain(&overrides).filter(mine), &mut found);
+                let all = load(platform, shipped.iter().chain(overrides.iter().filter(mine)), &mut found);
                 found.extend(idle_partials(platform, &all, &overrides));
                 let sets = shelve(platform, &all, &own, &samples, &mut found);
                 (sets, built_in)

@@ -31,7 +31,7 @@ pub mod view;
 mod words;
 
 #[cfg(test)]
-mod tests;
+mod agreement;
 
 pub use check::reference;
 pub use escape::{bold as bold_in, clean_url, escape, link as link_in};
@@ -47,7 +47,7 @@ pub use words::word;
 
 use crate::model::FieldSpec;
 
-/// The fields of one platform, as its card lists them.
+/// The fields of one platform, as its descriptor lists them.
 #[derive(Debug, Clone, Copy)]
 pub struct PlatformFields {
     /// The platform's name: the template folder.

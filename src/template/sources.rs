@@ -1,14 +1,9 @@
-//! Template files: the built-in ones, embedded, and how a path in a templates folder is read.
-//!
-//! Knows names of files, not what stands in them.
+//! Template sources: the built-in ones, which platforms bring with their fields, and how a path in a templates folder is read.
 
 use std::path::{Component, Path};
 
-use include_dir::{Dir, include_dir};
-
-use super::Source;
-
-static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
+use super::library::DEFAULT_SET;
+use super::{PlatformFields, Source};
 
 /// The folder whose partials every platform sees.
 pub const SHARED: &str = "_shared";
@@ -32,16 +27,16 @@ impl Source {
     }
 }
 
-/// The embedded templates.
-pub fn built_in() -> Vec<Source> {
-    BUILT_IN
-        .dirs()
-        .flat_map(Dir::files)
-        .filter_map(|file| {
-            let name = format!("<built-in> templates/{}", file.path().display());
-            Source::from_path(file.path(), name, file.contents_utf8()?.to_owned())
-        })
-        .collect()
+/// A platform's built-in templates: one per field, together its default set.
+pub fn built_in(platform: &PlatformFields) -> Vec<Source> {
+    let source = |name: &str, text: &str| Source {
+        platform: platform.platform.to_owned(),
+        set: DEFAULT_SET.to_owned(),
+        field: name.to_owned(),
+        file: format!("<built-in> templates/{}/{DEFAULT_SET}.{name}.hbs", platform.platform),
+        text: text.to_owned(),
+    };
+    platform.fields.iter().map(|field| source(field.name, field.template)).collect()
 }
 
 #[cfg(test)]

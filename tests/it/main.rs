@@ -48,5 +48,6 @@ mod security;
 mod storm;
 mod support;
 mod systemd;
+mod templates;
 mod traces;
 mod transfer;

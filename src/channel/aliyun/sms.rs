@@ -21,13 +21,13 @@ const MAX_TEXT: usize = 500;
 /// Of all together an SMS's own 500 are the bound.
 const ROOM: Room = Room { each: 35, all: MAX_TEXT };
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "aliyun_sms",
     title: "SMS (Alibaba Cloud 阿里云短信)",
     about: "approved template with variables; a lost answer is looked up before it counts as unknown",
     docs: "https://help.aliyun.com/zh/sms/developer-reference/api-dysmsapi-2017-05-25-sendsms",
-    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
+    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: include_str!("sms.text.hbs") }],
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "35 characters a variable, no links (https://help.aliyun.com/zh/sms/user-guide/sms-template-specifications)",
     pace: Pace {
@@ -36,16 +36,15 @@ pub static PLATFORM: Platform = Platform {
         source: "https://help.aliyun.com/zh/sms/user-guide/configure-delivery-limits: 50 a day and number with one signature and template, 40 in all",
     },
     concurrency: 4,
-    batch: 1,
-    ambiguous: OnAmbiguous::Never,
+    on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
-    pings: crate::channel::card::Pings::NEEDLESS,
     word: FinalWord::Later(Later {
         ask: Some(Ask { first: Duration::from_secs(20), every: Duration::from_secs(20), most: Duration::from_secs(1800) }),
         calls_back: false,
         within: Duration::from_secs(86_400),
     }),
-    payload: false,
+    example: include_str!("sms.example.yaml"),
+    ..Platform::BASE
 };
 
 /// `aliyun_sms: { access_key_id, access_key_secret, sign_name, template, params, to }`.
@@ -73,7 +72,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "aliyun_sms", "https://dysmsapi.aliyuncs.com")?;
         let outlet = OutletKey::new("aliyun_sms", &format!("{} {}", self.0.access_key_id, self.0.sign_name.as_deref().unwrap_or_default()));
-        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet })
+        Ok(Built { descriptor: None, channel: Arc::new(Driver(line)), outlet })
     }
 }
 

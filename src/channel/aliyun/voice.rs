@@ -21,13 +21,13 @@ const MAX_TEXT: usize = 200;
 /// `TtsParam` must stay below 250 characters; one variable has no limit of its own (same page).
 const ROOM: Room = Room { each: 249, all: 249 };
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "aliyun_voice",
     title: "Voice call (Alibaba Cloud 阿里云语音)",
     about: "calls a number and reads an approved template",
     docs: "https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-singlecallbytts",
-    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
+    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: include_str!("voice.text.hbs") }],
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "250 characters of variables, no links (https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-singlecallbytts)",
     pace: Pace {
@@ -36,10 +36,8 @@ pub static PLATFORM: Platform = Platform {
         source: "https://help.aliyun.com/zh/vms/product-overview/limits: one callee 1 a minute, 5 an hour, 20 a day; one call a second is our own",
     },
     concurrency: 2,
-    batch: 1,
-    ambiguous: OnAmbiguous::Never,
+    on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
-    pings: crate::channel::card::Pings::NEEDLESS,
     word: FinalWord::Later(Later {
         // The details are there three to five minutes after the call ended:
         // https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-querycalldetailbycallid
@@ -47,7 +45,8 @@ pub static PLATFORM: Platform = Platform {
         calls_back: false,
         within: Duration::from_secs(900),
     }),
-    payload: false,
+    example: include_str!("voice.example.yaml"),
+    ..Platform::BASE
 };
 
 /// `aliyun_voice: { access_key_id, access_key_secret, template, params, to }`.
@@ -66,7 +65,7 @@ impl PlatformConfig for Config {
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "aliyun_voice", "https://dyvmsapi.aliyuncs.com")?;
-        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet: OutletKey::new("aliyun_voice", &self.0.access_key_id) })
+        Ok(Built { descriptor: None, channel: Arc::new(Driver(line)), outlet: OutletKey::new("aliyun_voice", &self.0.access_key_id) })
     }
 }
 

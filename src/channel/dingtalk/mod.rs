@@ -18,19 +18,19 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::Sha256;
 
-use super::card::{Ping, Pings};
-use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
+use super::descriptor::{Ping, Pings};
+use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "dingtalk",
     title: "DingTalk group robot (钉钉群机器人)",
     about: "custom robot webhook, signed; markdown or text, @ by mobile number, user id or everybody",
     docs: "https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages",
     fields: &[
-        FieldSpec { name: "title", escape: Escape::None, required: true, single_line: true },
-        FieldSpec { name: "text", escape: Escape::DingTalkMarkdown, required: true, single_line: false },
+        FieldSpec { name: "title", escape: Escape::None, required: true, single_line: true, template: include_str!("title.hbs") },
+        FieldSpec { name: "text", escape: Escape::DingTalkMarkdown, required: true, single_line: false, template: include_str!("text.hbs") },
     ],
     measure: &body::measure,
     limit: "20,000 bytes of JSON (https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages)",
@@ -41,13 +41,9 @@ pub static PLATFORM: Platform = Platform {
                  https://open.dingtalk.com/document/orgapp/api-call-quota: 3,000 a month and organisation of the free edition, \
                  5,000 for those from before 2025-11-19",
     },
-    concurrency: 1,
-    batch: 1,
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
     pings: Pings::of(Ping::Inside, Ping::Inside, Ping::Inside, Ping::Named),
-    word: crate::channel::FinalWord::Answer,
-    payload: false,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 const API_BASE: &str = "https://oapi.dingtalk.com";
@@ -142,7 +138,7 @@ impl PlatformConfig for Config {
             card: self.card,
             keyword: self.keyword.as_deref().map(str::trim).map(str::to_owned),
         };
-        Ok(Built { card: None, channel: Arc::new(driver), outlet })
+        Ok(Built { descriptor: None, channel: Arc::new(driver), outlet })
     }
 }
 

@@ -257,7 +257,7 @@ proptest! {
         let mut page = rich(&[("title", &title), ("text", &text)]);
         (page.plain, page.facts.mentions.all) = (plain, all);
         let length = |card| serde_json::to_vec(&body::message(&page, &"f".repeat(64), Style { keyword: None, card })).unwrap().len();
-        let size = (PLATFORM.measure)(&page);
+        let size = (DESCRIPTOR.measure)(&page);
         prop_assert!(size.used >= length(false) && size.used >= length(true) && size.max == 20_000, "{size:?}");
         let links: usize = page.facts.links.iter().map(|link| link.label.len() + link.url.len() + 32).sum();
         prop_assert_eq!(size.used - length(false), links);

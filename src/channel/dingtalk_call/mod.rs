@@ -25,13 +25,13 @@ use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Recipient, Sec
 /// Our own, for no limit is documented: what a person woken up by a call can take in.
 const MAX_TEXT: usize = 200;
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "dingtalk_call",
     title: "DingTalk DING (钉钉 DING：电话、短信、应用内)",
     about: "calls, texts or pings people by mobile number or user id; who was not reached is told by name",
     docs: "https://open.dingtalk.com/document/orgapp/robot-sends-nail-messages",
-    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
+    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: include_str!("text.hbs") }],
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "200 characters (our own; none is documented)",
     pace: Pace {
@@ -41,11 +41,11 @@ pub static PLATFORM: Platform = Platform {
     },
     concurrency: 2,
     batch: 20,
-    ambiguous: OnAmbiguous::Never,
+    on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
-    pings: crate::channel::card::Pings::NEEDLESS,
     word: super::FinalWord::Never,
-    payload: false,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 const API_BASE: &str = "https://api.dingtalk.com";
@@ -145,7 +145,11 @@ impl PlatformConfig for Config {
             remind: self.remind,
             users: Mutex::default(),
         };
-        Ok(Built { card: None, channel: Arc::new(driver), outlet: OutletKey::new("dingtalk_call", &format!("{} {}", self.app_key, self.robot_code)) })
+        Ok(Built {
+            descriptor: None,
+            channel: Arc::new(driver),
+            outlet: OutletKey::new("dingtalk_call", &format!("{} {}", self.app_key, self.robot_code)),
+        })
     }
 }
 

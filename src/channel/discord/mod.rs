@@ -13,19 +13,19 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::card::{Ping, Pings};
-use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use super::descriptor::{Ping, Pings};
+use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "discord",
     title: "Discord",
     about: "incoming webhook; embed with severity colour and fields, @ by user and role id",
     docs: "https://docs.discord.com/developers/resources/webhook#execute-webhook",
     fields: &[
-        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
-        FieldSpec { name: "text", escape: Escape::DiscordMarkdown, required: true, single_line: false },
+        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true, template: include_str!("title.hbs") },
+        FieldSpec { name: "text", escape: Escape::DiscordMarkdown, required: true, single_line: false, template: include_str!("text.hbs") },
     ],
     measure: &body::measure,
     limit: "4,096 characters of description, 6,000 in all embeds (https://docs.discord.com/developers/resources/message#embed-object-embed-limits); \
@@ -36,13 +36,9 @@ pub static PLATFORM: Platform = Platform {
         source: "https://docs.discord.com/developers/topics/rate-limits: limits come in each answer and are not fixed; 5 in 2 seconds and \
                  30 a minute per webhook are what is commonly met",
     },
-    concurrency: 1,
-    batch: 1,
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside),
-    word: crate::channel::FinalWord::Answer,
-    payload: false,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 const HELP: &str = "copy the whole address, `https://discord.com/api/webhooks/...`, from the channel's settings, Integrations, Webhooks";
@@ -108,7 +104,7 @@ impl PlatformConfig for Config {
             username: self.username.as_deref().map(str::trim).map(str::to_owned),
             thread_id: self.thread_id.clone(),
         };
-        Ok(Built { card: None, channel: Arc::new(driver), outlet })
+        Ok(Built { descriptor: None, channel: Arc::new(driver), outlet })
     }
 }
 

@@ -60,16 +60,16 @@ const PATIENCE_DIRECT: Duration = Duration::from_secs(60);
 /// Recipients whose turn has not come this long after the attempt's `timeout` wait for the next attempt: what was confirmed is written down first.
 const TURNS: Duration = Duration::from_secs(300);
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "email",
     title: "E-mail (SMTP)",
     about: "Text and HTML mails through any SMTP server, one per recipient, threaded per group of alerts",
     docs: "https://www.rfc-editor.org/rfc/rfc5321",
     fields: &[
-        FieldSpec { name: "subject", escape: Escape::None, required: true, single_line: true },
-        FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false },
-        FieldSpec { name: "html", escape: Escape::Html, required: false, single_line: false },
+        FieldSpec { name: "subject", escape: Escape::None, required: true, single_line: true, template: include_str!("subject.hbs") },
+        FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false, template: include_str!("text.hbs") },
+        FieldSpec { name: "html", escape: Escape::Html, required: false, single_line: false, template: include_str!("html.hbs") },
     ],
     measure: &measure,
     limit: "1 MiB of subject, text and HTML together (our own cap; servers announce theirs with SIZE, RFC 1870)",
@@ -77,11 +77,9 @@ pub static PLATFORM: Platform = Platform {
     concurrency: DEFAULT_CONNECTIONS,
     batch: 50,
     // The Message-ID stays the same, by which clients and servers recognise a repeat; a second mail does less harm than none.
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
-    pings: crate::channel::card::Pings::NEEDLESS,
-    word: crate::channel::FinalWord::Answer,
-    payload: false,
+    on_ambiguous: OnAmbiguous::Retry,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 /// The bytes of the rendered fields.

@@ -19,20 +19,20 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::Sha256;
 
-use super::card::{Ping, Pings};
+use super::descriptor::{Ping, Pings};
 use super::token::{Fresh, TokenCache};
-use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "feishu",
     title: "Feishu / Lark (飞书)",
     about: "custom group bot, signed, or application messages to groups and people; cards with severity colour and link buttons",
     docs: "https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot",
     fields: &[
-        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
-        FieldSpec { name: "text", escape: Escape::LarkMarkdown, required: true, single_line: false },
+        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true, template: include_str!("title.hbs") },
+        FieldSpec { name: "text", escape: Escape::LarkMarkdown, required: true, single_line: false, template: include_str!("text.hbs") },
     ],
     measure: &body::measure,
     limit: "20 KB of JSON (https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot); application cards 30 KB \
@@ -43,13 +43,9 @@ pub static PLATFORM: Platform = Platform {
         source: "https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot: 100 a minute and 5 a second per bot; applications 5 a second \
                  per person or group (https://open.feishu.cn/document/server-docs/im-v1/message/create)",
     },
-    concurrency: 1,
-    batch: 1,
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Named),
-    word: crate::channel::FinalWord::Answer,
-    payload: false,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 const API_BASE: &str = "https://open.feishu.cn";
@@ -152,7 +148,7 @@ impl PlatformConfig for Config {
             _ => return Err(problems),
         };
         let driver = Driver { way, http: http.with_secrets(secrets), keyword: self.keyword.as_deref().map(str::trim).map(str::to_owned) };
-        Ok(Built { card: None, channel: Arc::new(driver), outlet })
+        Ok(Built { descriptor: None, channel: Arc::new(driver), outlet })
     }
 }
 

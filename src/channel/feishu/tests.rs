@@ -176,7 +176,7 @@ fn mistakes_are_found_without_secrets() {
 
 #[test]
 fn pages_are_measured_in_the_bytes_of_the_body() {
-    let short = (PLATFORM.measure)(&page(&[("text", "磁盘")]));
-    let long = (PLATFORM.measure)(&page(&[("text", &"磁".repeat(1000))]));
+    let short = (DESCRIPTOR.measure)(&page(&[("text", "磁盘")]));
+    let long = (DESCRIPTOR.measure)(&page(&[("text", &"磁".repeat(1000))]));
     assert_eq!((long.used - short.used, long.max), (3000 - 6, 20 * 1024));
 }

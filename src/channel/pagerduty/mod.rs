@@ -19,15 +19,15 @@ use super::kit::Row;
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
 use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "pagerduty",
     title: "PagerDuty",
     about: "Events API v2; one alert per group, triggered and resolved by a stable key",
     docs: "https://developer.pagerduty.com/docs/events-api-v2-overview",
     fields: &[
-        FieldSpec { name: "title", escape: Escape::None, required: true, single_line: true },
-        FieldSpec { name: "text", escape: Escape::None, required: false, single_line: false },
+        FieldSpec { name: "title", escape: Escape::None, required: true, single_line: true, template: include_str!("title.hbs") },
+        FieldSpec { name: "text", escape: Escape::None, required: false, single_line: false, template: include_str!("text.hbs") },
     ],
     measure: &body::measure,
     limit: "512 KB (https://developer.pagerduty.com/docs/events-api-v2-overview), 1,024 characters of summary; the details are kept under 32 KB",
@@ -38,13 +38,10 @@ pub static PLATFORM: Platform = Platform {
                  120 events a minute were documented for a key",
     },
     concurrency: 4,
-    batch: 1,
     // The key makes a repeat update the same alert.
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
-    pings: crate::channel::card::Pings::NEEDLESS,
-    word: crate::channel::FinalWord::Answer,
-    payload: false,
+    on_ambiguous: OnAmbiguous::Retry,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 const API_BASE: &str = "https://events.pagerduty.com";
@@ -90,7 +87,7 @@ impl PlatformConfig for Config {
             key,
             client: self.client.clone().unwrap_or_else(|| "Watchfire".into()),
         };
-        Ok(Built { card: None, channel: Arc::new(driver), outlet })
+        Ok(Built { descriptor: None, channel: Arc::new(driver), outlet })
     }
 }
 

@@ -24,29 +24,27 @@ use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, 
 use crate::model::{Escape, FieldSpec, LinkKind, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError, Size, Status};
 use file::{ParameterKind, Preset};
 
-/// The card of a channel whose preset is not known; each preset has a card of its own, with its limits and pace.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "preset",
     title: "Preset",
     about: "ntfy, Gotify, Bark, ServerChan, PushPlus, Pushover, Mattermost, Rocket.Chat, Google Chat, and any service that one request describes",
     docs: "docs/presets.md",
     fields: &[
-        FieldSpec { name: "title", escape: Escape::None, required: true, single_line: true },
-        FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false },
-        FieldSpec { name: "heading", escape: Escape::Markdown, required: true, single_line: true },
-        FieldSpec { name: "markdown", escape: Escape::Markdown, required: true, single_line: false },
+        FieldSpec { name: "title", escape: Escape::None, required: true, single_line: true, template: include_str!("title.hbs") },
+        FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false, template: include_str!("text.hbs") },
+        FieldSpec { name: "heading", escape: Escape::Markdown, required: true, single_line: true, template: include_str!("heading.hbs") },
+        FieldSpec { name: "markdown", escape: Escape::Markdown, required: true, single_line: false, template: include_str!("markdown.hbs") },
     ],
     measure: &|page| Size::bytes(page.field("text").len().max(page.field("markdown").len()), 1 << 20),
     limit: "the preset's",
     pace: Pace { limits: &[], per_month: None, source: "the preset's" },
     concurrency: 4,
-    batch: 1,
     // A push that came twice does no harm.
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
-    pings: crate::channel::card::Pings::NAMED,
-    word: crate::channel::FinalWord::Answer,
-    payload: false,
+    on_ambiguous: OnAmbiguous::Retry,
+    pings: crate::channel::descriptor::Pings::NAMED,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 /// `preset: { use: ntfy, with: { topic: alerts } }`.
@@ -111,8 +109,8 @@ impl PlatformConfig for Config {
         // The credential, wherever the service wants it: the limit counts by it.
         let credential: Vec<String> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let outlet = OutletKey::new(&self.preset, &credential.join("\n"));
-        let card = card(&self.preset, &preset);
-        Ok(Built { channel: Arc::new(Driver { http: http.with_secrets(secrets), preset, values }), outlet, card: Some(card) })
+        let descriptor = descriptor(&self.preset, &preset);
+        Ok(Built { channel: Arc::new(Driver { http: http.with_secrets(secrets), preset, values }), outlet, descriptor: Some(descriptor) })
     }
 }
 
@@ -150,20 +148,20 @@ fn typed(kind: ParameterKind, value: &Secret) -> Value {
     }
 }
 
-/// The card of a preset. Cards live as long as the process: one is made for each text a preset ever had, and reloads find it again.
-fn card(name: &str, preset: &Arc<Preset>) -> &'static Platform {
+/// The descriptor of a preset. Descriptors live as long as the process: one is made for each text a preset ever had, and reloads find it again.
+fn descriptor(name: &str, preset: &Arc<Preset>) -> &'static Platform {
     type Made = (String, Arc<Preset>, &'static Platform);
     static CARDS: LazyLock<Mutex<Vec<Made>>> = LazyLock::new(Mutex::default);
-    let mut cards = CARDS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((.., card)) = cards.iter().find(|(known, other, _)| known == name && other == preset) {
-        return card;
+    let mut made_before = CARDS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((.., known)) = made_before.iter().find(|(known, other, _)| known == name && other == preset) {
+        return known;
     }
     let (counted, limits) = (counted_fields(preset), preset.limits.clone());
     let measure = move |page: &Page| {
         let sum = |length: &dyn Fn(&str) -> usize| counted.iter().map(|field| length(page.field(field))).sum::<usize>();
         let characters = limits.characters.map(|max| Size::characters(sum(&|text| text.chars().count()) + AROUND, max));
         let bytes = limits.bytes.map(|max| Size::bytes(sum(&str::len) + AROUND, max));
-        characters.into_iter().chain(bytes).reduce(Size::tighter).unwrap_or_else(|| (PLATFORM.measure)(page))
+        characters.into_iter().chain(bytes).reduce(Size::tighter).unwrap_or_else(|| (DESCRIPTOR.measure)(page))
     };
     let pace = preset.pace.iter().map(|rate| Limit { count: rate.count, window: Duration::from_secs(rate.seconds.into()) }).collect::<Vec<_>>();
     let made: &'static Platform = Box::leak(Box::new(Platform {
@@ -173,16 +171,16 @@ fn card(name: &str, preset: &Arc<Preset>) -> &'static Platform {
         measure: Box::leak(Box::new(measure)),
         limit: limit(preset).leak(),
         pace: Pace { limits: pace.leak(), per_month: None, source: preset.limits.source.clone().leak() },
-        ..PLATFORM
+        ..DESCRIPTOR
     }));
-    cards.push((name.to_owned(), preset.clone(), made));
+    made_before.push((name.to_owned(), preset.clone(), made));
     made
 }
 
-/// The shipped presets and their cards, by name.
+/// The shipped presets and their made_before, by name.
 pub fn shipped() -> Vec<(String, &'static Platform)> {
     let shelf = Shelf::default();
-    shelf.names().into_iter().filter_map(|name| Some((name.to_owned(), card(name, &shelf.get(name)?)))).collect()
+    shelf.names().into_iter().filter_map(|name| Some((name.to_owned(), descriptor(name, &shelf.get(name)?)))).collect()
 }
 
 fn limit(preset: &Preset) -> String {
@@ -200,7 +198,7 @@ fn counted_fields(preset: &Preset) -> Vec<&'static str> {
     let request = &preset.request;
     let bodies = request.json.iter().chain(request.form.iter().flat_map(BTreeMap::values));
     let mentioned: Vec<&str> = bodies.flat_map(fill::names_in).collect();
-    let fields = PLATFORM.fields.iter().map(|field| field.name);
+    let fields = DESCRIPTOR.fields.iter().map(|field| field.name);
     fields.filter(|field| mentioned.contains(field) && (*field != "title" || preset.limits.title.is_none())).collect()
 }
 

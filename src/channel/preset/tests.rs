@@ -203,14 +203,14 @@ fn mistakes_of_a_channel_name_what_the_preset_asks_for() {
 
 #[test]
 fn a_card_counts_what_the_request_carries() {
-    let card = |name: &str| shipped().into_iter().find(|(known, _)| known == name).unwrap().1;
+    let descriptor = |name: &str| shipped().into_iter().find(|(known, _)| known == name).unwrap().1;
     let page = page(&[("title", "0123456789"), ("text", "0123456789"), ("heading", "0123456789"), ("markdown", &"长".repeat(10))]);
-    let size = |name: &str| (card(name).measure)(&page);
+    let size = |name: &str| (descriptor(name).measure)(&page);
     assert_eq!(size("pushover"), Size::characters(10 + AROUND, 1024), "the title has a limit of its own");
     assert_eq!(size("mattermost"), Size::characters(20 + AROUND, 16383));
     assert_eq!(size("ntfy"), Size::bytes(30 + AROUND, 4096));
     assert_eq!(size("googlechat"), Size::bytes(20 + AROUND, 32000));
-    assert!(std::ptr::eq(card("ntfy"), card("ntfy")), "a reload finds the card again");
+    assert!(std::ptr::eq(descriptor("ntfy"), descriptor("ntfy")), "a reload finds the descriptor again");
 }
 
 #[test]

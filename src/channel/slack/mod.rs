@@ -15,19 +15,19 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::card::{Ping, Pings};
-use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use super::descriptor::{Ping, Pings};
+use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "slack",
     title: "Slack",
     about: "bot token (chat.postMessage) or incoming webhook; Block Kit with severity colour, fields and link buttons",
     docs: "https://docs.slack.dev/reference/methods/chat.postMessage",
     fields: &[
-        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
-        FieldSpec { name: "text", escape: Escape::SlackMrkdwn, required: true, single_line: false },
+        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true, template: include_str!("title.hbs") },
+        FieldSpec { name: "text", escape: Escape::SlackMrkdwn, required: true, single_line: false, template: include_str!("text.hbs") },
     ],
     measure: &body::measure,
     limit: "50 blocks (https://docs.slack.dev/reference/block-kit/blocks), about 13,000 characters in all blocks \
@@ -37,13 +37,9 @@ pub static PLATFORM: Platform = Platform {
         per_month: None,
         source: "https://docs.slack.dev/apis/web-api/rate-limits: one message per second and channel or incoming webhook, short bursts of more",
     },
-    concurrency: 1,
-    batch: 1,
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside),
-    word: crate::channel::FinalWord::Answer,
-    payload: false,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 const API_BASE: &str = "https://slack.com";
@@ -141,7 +137,7 @@ impl PlatformConfig for Config {
         };
         match http {
             Some(http) if problems.is_empty() => {
-                Ok(Built { card: None, channel: Arc::new(Driver { way, http: http.with_secrets(secrets) }), outlet })
+                Ok(Built { descriptor: None, channel: Arc::new(Driver { way, http: http.with_secrets(secrets) }), outlet })
             }
             _ => Err(problems),
         }

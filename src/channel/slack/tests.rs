@@ -317,7 +317,7 @@ fn outlets_tell_channels_and_tokens_apart() {
 
 #[test]
 fn a_page_is_measured_by_what_breaks_first() {
-    let measure = PLATFORM.measure;
+    let measure = DESCRIPTOR.measure;
     assert_eq!(measure(&page(&[("title", "磁盘"), ("text", "a&amp;b")])), Size { used: 2, max: 50, unit: "blocks" });
     assert_eq!(measure(&page(&[("title", "磁盘"), ("text", &"a&amp;b".repeat(1000))])), Size::characters(7002, 13_000));
     assert!(!measure(&page(&[("text", &"字".repeat(13_001))])).fits());
@@ -337,7 +337,7 @@ proptest! {
         let mut page = rich(&[("title", &title), ("text", &text)]);
         page.facts.pairs = vec![(pair.clone(), pair); 12];
         page.facts.links = vec![crate::model::Link { kind: crate::model::LinkKind::Details, label, url: "https://x/".into() }; 30];
-        let size = (PLATFORM.measure)(&page);
+        let size = (DESCRIPTOR.measure)(&page);
         let json = serde_json::to_value(body::message(&page, false)).unwrap();
         let blocks = json["attachments"][0]["blocks"].as_array().unwrap();
         let length = |value: &serde_json::Value| value["text"].as_str().unwrap().encode_utf16().count();

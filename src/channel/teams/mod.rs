@@ -14,19 +14,19 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::card::{Ping, Pings};
-use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
+use super::descriptor::{Ping, Pings};
+use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "teams",
     title: "Microsoft Teams",
     about: "Workflows webhook; adaptive card with severity colour, facts and link buttons, @ by user principal name",
     docs: "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using",
     fields: &[
-        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
-        FieldSpec { name: "text", escape: Escape::TeamsMarkdown, required: true, single_line: false },
+        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true, template: include_str!("title.hbs") },
+        FieldSpec { name: "text", escape: Escape::TeamsMarkdown, required: true, single_line: false, template: include_str!("text.hbs") },
     ],
     measure: &body::measure,
     limit: "20 KB of JSON: Teams refuses messages over 28 KB with its own wrapping, after the webhook has answered 202 \
@@ -36,13 +36,9 @@ pub static PLATFORM: Platform = Platform {
         per_month: None,
         source: "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using#rate-limiting-for-connectors",
     },
-    concurrency: 1,
-    batch: 1,
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
     pings: Pings::of(Ping::Named, Ping::Named, Ping::Inside, Ping::Named),
-    word: crate::channel::FinalWord::Answer,
-    payload: false,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 const HELP: &str = "copy the whole address from the flow `When a Teams webhook request is received`, with its `sig`";
@@ -87,7 +83,7 @@ impl PlatformConfig for Config {
         let url = kit::read_address(cx, "teams.webhook", &self.webhook, self.api_base.as_deref(), HELP).map_err(|problem| vec![problem])?;
         let http = kit::http(cx, "teams", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let outlet = OutletKey::new("teams", url.expose());
-        Ok(Built { card: None, channel: Arc::new(Driver { http: http.with_secrets(kit::address_secrets(&url)), url }), outlet })
+        Ok(Built { descriptor: None, channel: Arc::new(Driver { http: http.with_secrets(kit::address_secrets(&url)), url }), outlet })
     }
 }
 

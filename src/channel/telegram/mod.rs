@@ -13,17 +13,17 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::card::{Ping, Pings};
-use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use super::descriptor::{Ping, Pings};
+use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "telegram",
     title: "Telegram",
     about: "bot token and chat id (groups, channels, topics, people); HTML text",
     docs: "https://core.telegram.org/bots/api#sendmessage",
-    fields: &[FieldSpec { name: "text", escape: Escape::TelegramHtml, required: true, single_line: false }],
+    fields: &[FieldSpec { name: "text", escape: Escape::TelegramHtml, required: true, single_line: false, template: include_str!("text.hbs") }],
     measure: &body::measure,
     limit: "4,096 characters (https://core.telegram.org/bots/api#sendmessage)",
     pace: Pace {
@@ -32,13 +32,9 @@ pub static PLATFORM: Platform = Platform {
         source: "https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: 20 a minute and group; one message per second and \
                  chat, short bursts of more",
     },
-    concurrency: 1,
-    batch: 1,
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
     pings: Pings::of(Ping::Named, Ping::Named, Ping::Inside, Ping::Named),
-    word: crate::channel::FinalWord::Answer,
-    payload: false,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 const API_BASE: &str = "https://api.telegram.org";
@@ -119,7 +115,7 @@ impl PlatformConfig for Config {
             quiet_resolved: self.quiet_resolved.unwrap_or(true),
             moved: Mutex::default(),
         };
-        Ok(Built { card: None, channel: Arc::new(driver), outlet: OutletKey::new("telegram", &format!("{} {}", token.expose(), self.chat)) })
+        Ok(Built { descriptor: None, channel: Arc::new(driver), outlet: OutletKey::new("telegram", &format!("{} {}", token.expose(), self.chat)) })
     }
 }
 

@@ -126,7 +126,7 @@ fn a_plain_page_pings_only_whom_it_means_to() {
 #[test]
 fn pages_are_measured_with_their_pings() {
     let mut page = page(&[("text", "磁盘")]);
-    assert_eq!((PLATFORM.measure)(&page), Size::characters(2, 4096));
+    assert_eq!((DESCRIPTOR.measure)(&page), Size::characters(2, 4096));
     page.facts.mentions.users = vec!["anna".into()];
-    assert_eq!((PLATFORM.measure)(&page).used, 2 + 2 + 5);
+    assert_eq!((DESCRIPTOR.measure)(&page).used, 2 + 2 + 5);
 }

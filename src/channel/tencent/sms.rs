@@ -20,13 +20,13 @@ const MAX_TEXT: usize = 500;
 /// Characters of a variable for accounts opened since 2024-01-25: <https://cloud.tencent.com/document/product/382/39023>
 const MAX_PARAM: usize = 6;
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "tencent_sms",
     title: "SMS (Tencent Cloud 腾讯云短信)",
     about: "approved template with variables; each number has a result of its own",
     docs: "https://cloud.tencent.com/document/api/382/55981",
-    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
+    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: include_str!("sms.text.hbs") }],
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "6 characters a variable for accounts since 2024, no links (https://cloud.tencent.com/document/product/382/39023)",
     pace: Pace {
@@ -36,15 +36,15 @@ pub static PLATFORM: Platform = Platform {
     },
     concurrency: 4,
     batch: 100,
-    ambiguous: OnAmbiguous::Never,
+    on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
-    pings: crate::channel::card::Pings::NEEDLESS,
     word: FinalWord::Later(Later {
         ask: Some(Ask { first: Duration::from_secs(20), every: Duration::from_secs(20), most: Duration::from_secs(1800) }),
         calls_back: false,
         within: Duration::from_secs(86_400),
     }),
-    payload: false,
+    example: include_str!("sms.example.yaml"),
+    ..Platform::BASE
 };
 
 /// `tencent_sms: { secret_id, secret_key, app_id, sign_name, template, params, to }`.
@@ -73,7 +73,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "tencent_sms", "sms")?;
         let outlet = OutletKey::new("tencent_sms", &format!("{} {}", self.0.secret_id, self.0.app_id));
-        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet })
+        Ok(Built { descriptor: None, channel: Arc::new(Driver(line)), outlet })
     }
 }
 

@@ -21,13 +21,13 @@ const MAX_TEXT: usize = 200;
 /// What of them all variables together may take; the rest is for the template's own words.
 const MAX_PARAMS: usize = 250;
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "tencent_voice",
     title: "Voice call (Tencent Cloud 腾讯云语音)",
     about: "calls a number and reads an approved template",
     docs: "https://cloud.tencent.com/document/api/1128/51558",
-    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
+    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: include_str!("voice.text.hbs") }],
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "350 characters in all (https://cloud.tencent.com/document/api/1128/51558)",
     pace: Pace {
@@ -37,12 +37,11 @@ pub static PLATFORM: Platform = Platform {
                  unless raised; one call a second is our own",
     },
     concurrency: 2,
-    batch: 1,
-    ambiguous: OnAmbiguous::Never,
+    on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
-    pings: crate::channel::card::Pings::NEEDLESS,
     word: FinalWord::Later(Later { ask: None, calls_back: true, within: Duration::from_secs(900) }),
-    payload: false,
+    example: include_str!("voice.example.yaml"),
+    ..Platform::BASE
 };
 
 /// `tencent_voice: { secret_id, secret_key, app_id, template, params, to }`.
@@ -62,7 +61,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "tencent_voice", "vms")?;
         let outlet = OutletKey::new("tencent_voice", &format!("{} {}", self.0.secret_id, self.0.app_id));
-        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet })
+        Ok(Built { descriptor: None, channel: Arc::new(Driver(line)), outlet })
     }
 }
 

@@ -19,13 +19,13 @@ use crate::model::{Escape, FieldSpec, OutletKey, Page, Recipient, SendError, Siz
 /// <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>.
 const MAX_BODY: usize = 480;
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "twilio_sms",
     title: "SMS (Twilio)",
     about: "plain text to any number; a lost answer is looked up before it counts as unknown",
     docs: "https://www.twilio.com/docs/messaging/api/message-resource",
-    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false }],
+    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false, template: include_str!("sms.text.hbs") }],
     measure: &|page| Size::characters(units(page.field("text")), MAX_BODY),
     limit: "480 characters (our own; Twilio takes 1,600), sent as segments of 153 (GSM-7) or 67 (https://www.twilio.com/docs/glossary/what-sms-character-limit)",
     pace: Pace {
@@ -34,16 +34,15 @@ pub static PLATFORM: Platform = Platform {
         source: "Twilio queues by itself (https://help.twilio.com/articles/115002943027); set `pace` to save money",
     },
     concurrency: 4,
-    batch: 1,
-    ambiguous: OnAmbiguous::Never,
+    on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
-    pings: crate::channel::card::Pings::NEEDLESS,
     word: FinalWord::Later(Later {
         ask: Some(Ask { first: Duration::from_secs(20), every: Duration::from_secs(20), most: Duration::from_secs(1800) }),
         calls_back: true,
         within: Duration::from_secs(86_400),
     }),
-    payload: false,
+    example: include_str!("sms.example.yaml"),
+    ..Platform::BASE
 };
 
 /// `twilio_sms: { account_sid, auth_token, from, to }`.
@@ -63,7 +62,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "twilio_sms")?;
         let outlet = OutletKey::new("twilio_sms", &format!("{} {}", self.0.account_sid, self.0.from));
-        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet })
+        Ok(Built { descriptor: None, channel: Arc::new(Driver(line)), outlet })
     }
 }
 

@@ -19,13 +19,13 @@ use crate::model::{Escape, FieldSpec, Language, OutletKey, Page, Recipient, Send
 /// (<https://www.twilio.com/docs/voice/api/call-resource#create-a-call-resource>).
 const MAX_TEXT: usize = 300;
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "twilio_voice",
     title: "Voice call (Twilio)",
     about: "calls a number and reads the alert twice; never called twice for a call that Twilio has",
     docs: "https://www.twilio.com/docs/voice/api/call-resource",
-    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true }],
+    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: include_str!("voice.text.hbs") }],
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "300 characters (our own; https://www.twilio.com/docs/voice/api/call-resource allows 4,000 of TwiML)",
     pace: Pace {
@@ -34,16 +34,15 @@ pub static PLATFORM: Platform = Platform {
         source: "https://help.twilio.com/articles/223180028: one call per second unless raised",
     },
     concurrency: 2,
-    batch: 1,
-    ambiguous: OnAmbiguous::Never,
+    on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
-    pings: crate::channel::card::Pings::NEEDLESS,
     word: FinalWord::Later(Later {
         ask: Some(Ask { first: Duration::from_secs(30), every: Duration::from_secs(15), most: Duration::from_secs(30) }),
         calls_back: true,
         within: Duration::from_secs(900),
     }),
-    payload: false,
+    example: include_str!("voice.example.yaml"),
+    ..Platform::BASE
 };
 
 /// `twilio_voice: { account_sid, auth_token, from, to }`.
@@ -63,7 +62,7 @@ impl PlatformConfig for Config {
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let line = self.0.build(cx, "twilio_voice")?;
         let outlet = OutletKey::new("twilio_voice", &format!("{} {}", self.0.account_sid, self.0.from));
-        Ok(Built { card: None, channel: Arc::new(Driver(line)), outlet })
+        Ok(Built { descriptor: None, channel: Arc::new(Driver(line)), outlet })
     }
 }
 

@@ -25,15 +25,15 @@ use crate::model::{Escape, FieldSpec, OutletKey, Page, Payload, Receipt, Recipie
 /// Our own: more than any receiver takes.
 const MAX_BODY: usize = 1 << 20;
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "webhook",
     title: "Webhook",
     about: "Alertmanager's JSON (version 4) or a templated body to any address; Standard Webhooks signature, guarded against internal addresses",
     docs: "https://prometheus.io/docs/alerting/latest/configuration/#webhook_config",
     fields: &[
-        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true },
-        FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false },
+        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true, template: include_str!("title.hbs") },
+        FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false, template: include_str!("text.hbs") },
     ],
     measure: &|page| {
         let payload = page.facts.payload.as_ref().map_or(0, |payload| payload.as_str().len());
@@ -43,13 +43,11 @@ pub static PLATFORM: Platform = Platform {
     pace: Pace { limits: &[], per_month: None, source: "none; set `pace` on the channel" },
     // A receiver of one's own, without a documented limit; `pace` holds it back where it needs that.
     concurrency: 64,
-    batch: 1,
     // The receiver knows a repeat by `webhook-id`.
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
-    pings: crate::channel::card::Pings::NEEDLESS,
-    word: crate::channel::FinalWord::Answer,
-    payload: true,
+    on_ambiguous: OnAmbiguous::Retry,
+    wants_raw_payload: true,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 /// `webhook: { url }`.
@@ -185,7 +183,7 @@ impl PlatformConfig for Config {
             keys,
             url: url.clone(),
         };
-        Ok(Built { card: None, channel: Arc::new(driver), outlet: OutletKey::new("webhook", url.expose()) })
+        Ok(Built { descriptor: None, channel: Arc::new(driver), outlet: OutletKey::new("webhook", url.expose()) })
     }
 }
 

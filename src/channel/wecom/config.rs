@@ -184,6 +184,6 @@ impl PlatformConfig for Config {
             secret,
             corp_id: corp_id.clone(),
         };
-        Ok(Built { card: None, channel: Arc::new(driver), outlet: OutletKey::new("wecom", &format!("{corp_id} {}", self.agent_id)) })
+        Ok(Built { descriptor: None, channel: Arc::new(driver), outlet: OutletKey::new("wecom", &format!("{corp_id} {}", self.agent_id)) })
     }
 }

@@ -17,18 +17,18 @@ use tokio::time::Instant;
 pub use config::Config;
 
 use super::token::{Fresh, TokenCache};
-use super::{CellResult, Channel, Counted, Limit, OnAmbiguous, Pace, Platform, Probe, SendContext, kit};
+use super::{CellResult, Channel, Counted, Limit, Pace, Platform, Probe, SendContext, kit};
 use crate::model::{ErrorKind, Escape, FieldSpec, Page, Recipient, Secret, SendError};
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "wecom",
     title: "WeCom application (企业微信应用)",
     about: "application messages to users, departments and tags; markdown or text; refused recipients are told apart",
     docs: "https://developer.work.weixin.qq.com/document/path/90236",
     fields: &[
-        FieldSpec { name: "text", escape: Escape::WeComMarkdown, required: true, single_line: false },
-        FieldSpec { name: "card", escape: Escape::WeComMarkdown, required: false, single_line: false },
+        FieldSpec { name: "text", escape: Escape::WeComMarkdown, required: true, single_line: false, template: include_str!("text.hbs") },
+        FieldSpec { name: "card", escape: Escape::WeComMarkdown, required: false, single_line: false, template: include_str!("card.hbs") },
     ],
     measure: &body::measure,
     limit: "2,048 bytes of content (https://developer.work.weixin.qq.com/document/path/90236)",
@@ -39,11 +39,9 @@ pub static PLATFORM: Platform = Platform {
     },
     concurrency: 2,
     batch: config::MAX_USERS,
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
-    pings: crate::channel::card::Pings::NAMED,
-    word: crate::channel::FinalWord::Answer,
-    payload: false,
+    pings: crate::channel::descriptor::Pings::NAMED,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 struct Driver {

@@ -277,7 +277,7 @@ proptest! {
         page.plain = plain;
         let body = serde_json::to_value(body::message(&page, &to(&["a"]), 1, false, false)).unwrap();
         let content = body[if plain { "text" } else { "markdown" }]["content"].as_str().unwrap().to_owned();
-        prop_assert_eq!((PLATFORM.measure)(&page), Size::bytes(content.len(), 2048));
+        prop_assert_eq!((DESCRIPTOR.measure)(&page), Size::bytes(content.len(), 2048));
         // A backslash of the text is itself escaped; `\\u` behind such pairs is text, alone it is an escape.
         prop_assert!(!serde_json::to_string(&body).unwrap().replace(r"\\", "").contains(r"\u"));
     }

@@ -28,7 +28,7 @@ struct Content {
 }
 
 /// The message of a page. Markdown pings user ids only, by `<@userid>`; text pings everybody, user ids and mobile numbers by lists, so whom markdown
-/// cannot ping gets a text message of its own ([`super::PLATFORM`], `pings`).
+/// cannot ping gets a text message of its own ([`super::DESCRIPTOR`], `pings`).
 pub(super) fn message(page: &Page) -> Message {
     let mentions = &page.facts.mentions;
     // JSON writes control characters as `\uXXXX`, which WeCom refuses (40033, https://developer.work.weixin.qq.com/document/path/90313).

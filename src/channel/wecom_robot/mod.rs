@@ -14,18 +14,18 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::card::{Ping, Pings};
+use super::descriptor::{Ping, Pings};
 use super::kit::{self, Row};
-use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext};
+use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Problem, SendContext};
 use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
-/// The card.
-pub static PLATFORM: Platform = Platform {
+/// The descriptor.
+pub static DESCRIPTOR: Platform = Platform {
     name: "wecom_robot",
     title: "WeCom group robot (企业微信群机器人)",
     about: "group webhook; markdown or text, @ by user id",
     docs: "https://developer.work.weixin.qq.com/document/path/99110",
-    fields: &[FieldSpec { name: "text", escape: Escape::WeComMarkdown, required: true, single_line: false }],
+    fields: &[FieldSpec { name: "text", escape: Escape::WeComMarkdown, required: true, single_line: false, template: include_str!("text.hbs") }],
     measure: &body::measure,
     limit: "4,096 bytes of markdown, 2,048 bytes of text (https://developer.work.weixin.qq.com/document/path/99110)",
     pace: Pace {
@@ -33,13 +33,9 @@ pub static PLATFORM: Platform = Platform {
         per_month: None,
         source: "https://developer.work.weixin.qq.com/document/path/99110: 20 messages a minute and robot",
     },
-    concurrency: 1,
-    batch: 1,
-    ambiguous: OnAmbiguous::Retry,
-    resolved_by_default: true,
     pings: Pings::of(Ping::Beside, Ping::Beside, Ping::Inside, Ping::Named),
-    word: crate::channel::FinalWord::Answer,
-    payload: false,
+    example: include_str!("example.yaml"),
+    ..Platform::BASE
 };
 
 const API_BASE: &str = "https://qyapi.weixin.qq.com";
@@ -77,7 +73,7 @@ impl PlatformConfig for Config {
         let http = kit::http(cx, "wecom_robot", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let outlet = OutletKey::new("wecom_robot", key.expose());
         let url = kit::join(self.api_base.as_deref().unwrap_or(API_BASE), "/cgi-bin/webhook/send");
-        Ok(Built { card: None, channel: Arc::new(Driver { url, http: http.with_secrets([key.clone()]), key }), outlet })
+        Ok(Built { descriptor: None, channel: Arc::new(Driver { url, http: http.with_secrets([key.clone()]), key }), outlet })
     }
 }
 

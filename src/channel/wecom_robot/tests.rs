@@ -17,7 +17,7 @@ async fn markdown_names_users_and_text_has_lists() {
     let mut page = rich(&[("text", "**磁盘** db-1\u{7}\n")]);
     // As the house sends it: whom markdown cannot ping gets a message beside it.
     let everybody = page.facts.mentions.clone();
-    page.facts.mentions = PLATFORM.pings.pick(&everybody, &[Ping::Inside]);
+    page.facts.mentions = DESCRIPTOR.pings.pick(&everybody, &[Ping::Inside]);
     assert_eq!(kinds(&built.channel.send(&page, &room(), &context()).await), [Ok(None)]);
     (page.plain, page.facts.mentions) = (true, everybody);
     assert_eq!(kinds(&built.channel.send(&page, &room(), &context()).await), [Ok(None)]);
@@ -64,14 +64,14 @@ async fn answers_mean_what_wecom_says() {
 #[test]
 fn pages_are_measured_in_the_bytes_of_what_is_sent() {
     let mut page = page(&[("text", "磁盘")]);
-    assert_eq!((PLATFORM.measure)(&page), crate::model::Size::bytes(6, 4096));
+    assert_eq!((DESCRIPTOR.measure)(&page), crate::model::Size::bytes(6, 4096));
     page.facts.mentions.users = vec!["zhangsan".into()];
-    assert_eq!((PLATFORM.measure)(&page).used, 6 + 2 + "<@zhangsan>".len());
+    assert_eq!((DESCRIPTOR.measure)(&page).used, 6 + 2 + "<@zhangsan>".len());
     page.facts.mentions.all = true;
-    assert_eq!((PLATFORM.measure)(&page).used, 6 + 2 + "<@zhangsan>".len(), "everybody is pinged by a message beside it");
+    assert_eq!((DESCRIPTOR.measure)(&page).used, 6 + 2 + "<@zhangsan>".len(), "everybody is pinged by a message beside it");
     page.facts.mentions.all = false;
     page.plain = true;
-    assert_eq!((PLATFORM.measure)(&page), crate::model::Size::bytes(6, 2048));
+    assert_eq!((DESCRIPTOR.measure)(&page), crate::model::Size::bytes(6, 2048));
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, presets: &Shelf,
         }
         let cx = BuildContext { channel: name, timeout: settings.timeout, proxy, secrets: judge.secrets, http, presets };
         let Some((built, recipients)) = build(judge, name, block, &cx, &path) else { continue };
-        let platform = built.card.unwrap_or(platform);
+        let platform = built.descriptor.unwrap_or(platform);
         let pace = match &config.pace {
             None => Some(platform.pace.limits.to_vec()),
             Some(PaceConfig::Off(_)) => None,
@@ -103,7 +103,8 @@ fn build(judge: &mut Judge<'_, '_>, name: &str, block: registry::Block<'_>, cx: 
             let (excused, told): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(|problem| !real && about_placeholder(problem));
             told.iter().for_each(|problem| tell(judge, path, problem));
             let unarmed = !excused.is_empty() && told.is_empty();
-            unarmed.then(|| (Built { card: None, channel: Arc::new(Unarmed), outlet: OutletKey::new(block.0.name, name) }, block.1.recipients()))
+            unarmed
+                .then(|| (Built { descriptor: None, channel: Arc::new(Unarmed), outlet: OutletKey::new(block.0.name, name) }, block.1.recipients()))
         }
     }
 }
@@ -130,13 +131,12 @@ fn names(judge: &mut Judge<'_, '_>, root: &Path) {
         if present.len() == 1 || judge.report.is_blamed(&path) || (present.is_empty() && judge.report.is_blamed_inside(&path)) {
             continue;
         }
-        let known = listed(PLATFORMS.iter().map(|p| p.name));
         let (message, label) = if present.is_empty() {
             (format!("the channel `{}` has no platform", entry.key), "add one platform block, such as `log: {}`".to_owned())
         } else {
             (format!("the channel `{}` has {} platforms: {}", entry.key, present.len(), present.join(", ")), "make a channel of each".to_owned())
         };
-        let finding = Finding::error(codes::PLATFORM_COUNT, message).label(label).note(format!("platforms: {known}"));
+        let finding = Finding::error(codes::PLATFORM_COUNT, message).label(label).note("`watchfire platforms` lists the platforms");
         judge.report.add(finding, &path, Spot::Key);
     }
 }

@@ -4,7 +4,7 @@ use super::Judge;
 use super::channels::template;
 use super::matchers::{intervals, matchers};
 use crate::channel::Platform;
-use crate::channel::card::Ping;
+use crate::channel::descriptor::Ping;
 use crate::config::codes;
 use crate::config::file::{Muted, OneOrMany, RouteNode};
 use crate::config::nearest::{hint, listed};

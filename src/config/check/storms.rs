@@ -21,7 +21,7 @@ pub fn storms(judge: &mut Judge<'_, '_>, channels: &Channels) {
     judge.file.route.iter().for_each(|route| collect(route, &mut named));
     let root = Path::of("channels");
     for plan in channels.values() {
-        let costly = plan.platform.ambiguous == OnAmbiguous::Never;
+        let costly = plan.platform.on_ambiguous == OnAmbiguous::Never;
         if !costly || plan.disabled || !named.contains(&*plan.name) {
             continue;
         }

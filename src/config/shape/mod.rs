@@ -234,7 +234,7 @@ impl<'s> Checker<'s, '_, '_> {
             None => "remove it, or move it to where it belongs".into(),
         };
         let finding = crate::model::Finding::error(codes::UNKNOWN_KEY, format!("unknown key `{}`", entry.key)).label(label);
-        let finding = if known.is_empty() { finding } else { finding.note(format!("keys here: {}", listed(known.iter().copied()))) };
+        let finding = if known.is_empty() { finding } else { finding.note(format!("keys here: {}", keys(known))) };
         self.report.add_at(finding, at, Some(entry.key_span));
     }
 
@@ -409,4 +409,11 @@ pub fn plain(node: &Node) -> Value {
             Resolved::Text => Value::String(scalar.text.clone()),
         },
     }
+}
+
+/// The keys that may stand somewhere; the platforms among them by the command that lists them.
+fn keys(known: &[&str]) -> String {
+    let is_platform = |key: &str| crate::channel::platform(key).is_some();
+    let others = listed(known.iter().copied().filter(|key| !is_platform(key)));
+    if known.iter().any(|key| is_platform(key)) { format!("one platform (`watchfire platforms` lists them), {others}") } else { others }
 }

@@ -11,26 +11,19 @@ use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, Re
 
 use super::Dice;
 
-const FIELDS: &[FieldSpec] = &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false }];
+const FIELDS: &[FieldSpec] = &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false, template: "{{headline}}" }];
 const PACE: &[Limit] = &[Limit { count: 20, window: Duration::from_secs(60) }];
 
 const fn card(ambiguous: OnAmbiguous, limits: &'static [Limit], concurrency: usize, batch: usize) -> Platform {
     Platform {
         name: "log",
-        title: "",
-        about: "",
-        docs: "",
         fields: FIELDS,
         measure: &|page| Size::bytes(page.field("text").len(), 1500),
-        limit: "",
         pace: Pace { limits, per_month: None, source: "" },
         concurrency,
         batch,
-        ambiguous,
-        resolved_by_default: true,
-        pings: crate::channel::card::Pings::NEEDLESS,
-        word: crate::channel::FinalWord::Answer,
-        payload: false,
+        on_ambiguous: ambiguous,
+        ..Platform::BASE
     }
 }
 
@@ -97,7 +90,7 @@ impl Wire {
         Arc::new(Self {
             name,
             limit: card.pace.limits.first().copied(),
-            at_most_once: card.ambiguous == OnAmbiguous::Never,
+            at_most_once: card.on_ambiguous == OnAmbiguous::Never,
             start: Mutex::default(),
             seen: Mutex::default(),
             dice: Mutex::new(Dice::new(seed)),

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     fn field(escape: Escape, single_line: bool) -> FieldSpec {
-        FieldSpec { name: "text", escape, required: true, single_line }
+        FieldSpec { name: "text", escape, required: true, single_line, template: "" }
     }
 
     #[test]

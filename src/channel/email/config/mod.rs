@@ -325,7 +325,7 @@ impl PlatformConfig for Config {
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let (driver, outlet) = self.driver(cx.secrets, cx.proxy.is_some())?;
-        Ok(Built { card: None, channel: std::sync::Arc::new(driver), outlet })
+        Ok(Built { descriptor: None, channel: std::sync::Arc::new(driver), outlet })
     }
 }
 

@@ -235,7 +235,7 @@ fn who_is_in_cc_finds_himself_there() {
 
 #[test]
 fn the_card_counts_what_is_rendered() {
-    let size = (email::PLATFORM.measure)(&page());
+    let size = (email::DESCRIPTOR.measure)(&page());
     assert_eq!((size.used, size.max), ("[FIRING] DiskFull db-1".len() + "disk is full".len() + "<p>disk is full</p>".len(), 1 << 20));
 }
 

@@ -1,0 +1,200 @@
+//! The platform descriptor: what the other rooms know about a platform without knowing its wire.
+
+use std::time::Duration;
+
+use crate::model::{FieldSpec, Mentions, Page, Size};
+
+/// At most `count` sends in any rolling `window`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Sends.
+    pub count: u32,
+    /// The rolling window.
+    pub window: Duration,
+}
+
+/// A platform's documented pace, per outlet.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// All of these hold at once; empty when the platform documents none. As documented: the margin is added by the pacer.
+    pub limits: &'static [Limit],
+    /// Messages a month, where the platform counts them; for show, not enforced.
+    pub per_month: Option<u32>,
+    /// Where the numbers stand.
+    pub source: &'static str,
+}
+
+/// What to do when a request was written and no answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnAmbiguous {
+    /// Send again: the platform suppresses a repeat, or a duplicate does no harm.
+    Retry,
+    /// Never send again by itself (voice, SMS): the outcome is `unknown` and the fallback is taken.
+    Never,
+}
+
+/// How a platform's messages reach those whom a route mentions, for one way of naming them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ping {
+    /// The message pings them.
+    Inside,
+    /// Formatted text cannot, so a short text message beside it does.
+    Beside,
+    /// Nothing can: the message names them, and says that it pings nobody.
+    Named,
+    /// It needs none: a mail or a call reaches its own recipients, and means nobody else.
+    Needless,
+}
+
+/// How it pings everybody, mobile numbers, user ids and groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pings {
+    /// Everybody in the room.
+    pub all: Ping,
+    /// Mobile numbers.
+    pub mobiles: Ping,
+    /// User ids.
+    pub users: Ping,
+    /// Groups of users.
+    pub groups: Ping,
+}
+
+impl Pings {
+    /// No mention means anything to it.
+    pub const NEEDLESS: Pings = Pings::of(Ping::Needless, Ping::Needless, Ping::Needless, Ping::Needless);
+    /// It pings nobody.
+    pub const NAMED: Pings = Pings::of(Ping::Named, Ping::Named, Ping::Named, Ping::Named);
+
+    /// In the order of the fields.
+    pub const fn of(all: Ping, mobiles: Ping, users: Ping, groups: Ping) -> Self {
+        Self { all, mobiles, users, groups }
+    }
+
+    /// Those of `mentions` whom it reaches in one of these ways.
+    pub fn pick(&self, mentions: &Mentions, ways: &[Ping]) -> Mentions {
+        let some = |way: Ping, who: &Vec<String>| if ways.contains(&way) { who.clone() } else { Vec::new() };
+        Mentions {
+            all: mentions.all && ways.contains(&self.all),
+            mobiles: some(self.mobiles, &mentions.mobiles),
+            users: some(self.users, &mentions.users),
+            groups: some(self.groups, &mentions.groups),
+        }
+    }
+}
+
+/// How a platform tells what became, in the end, of what it took: whether the SMS came, whether somebody answered the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinalWord {
+    /// Its answer is its last word.
+    Answer,
+    /// It only queues, and says later.
+    Later(Later),
+    /// It only queues, and never says more.
+    Never,
+}
+
+/// A last word that comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Later {
+    /// How it is asked for; `None`: it comes by itself, to the channel's callback address.
+    pub ask: Option<Ask>,
+    /// Whether it also (or only) comes to the channel's callback address, where `external_url` is set.
+    pub calls_back: bool,
+    /// After this it is not waited for any more.
+    pub within: Duration,
+}
+
+/// When a platform is asked for its last word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// For the first time, after the message was taken.
+    pub first: Duration,
+    /// Not sooner than this after the time before. It grows with the message's age.
+    pub every: Duration,
+    /// But at least this often.
+    pub most: Duration,
+}
+
+impl FinalWord {
+    /// In words, for the table of platforms; empty for one whose answer is its last word.
+    pub fn in_words(self) -> String {
+        match self {
+            FinalWord::Answer => String::new(),
+            FinalWord::Never => "final word: none; `sent` means queued by the vendor".into(),
+            FinalWord::Later(later) => {
+                let how = match (later.ask.is_some(), later.calls_back) {
+                    (true, true) => "asked for, or called back,",
+                    (true, false) => "asked for",
+                    (false, _) => "only called back, where `external_url` is set,",
+                };
+                format!("final word: {how} within {}", crate::model::format_duration(later.within))
+            }
+        }
+    }
+}
+
+/// What the other rooms know about a platform. Start from [`Platform::BASE`] and name what differs.
+pub struct Platform {
+    /// Key in routes.yaml, module name, folder of the user's templates, metric label; snake_case.
+    pub name: &'static str,
+    /// How people call it: `DingTalk group robot (钉钉)`.
+    pub title: &'static str,
+    /// One line for the table of platforms.
+    pub about: &'static str,
+    /// The vendor's documentation.
+    pub docs: &'static str,
+    /// The fields its messages have.
+    pub fields: &'static [FieldSpec],
+    /// The size of a page as the platform counts it: the encoded body where it limits that, against the tightest limit.
+    pub measure: &'static (dyn Fn(&Page) -> Size + Send + Sync),
+    /// The limit in words, with its source URL, for the table.
+    pub limit: &'static str,
+    /// The documented pace.
+    pub pace: Pace,
+    /// How many attempts may be under way at once per outlet.
+    pub concurrency: usize,
+    /// How many recipients one attempt may carry (1 for voice).
+    pub batch: usize,
+    /// What to do with an unknown outcome.
+    pub on_ambiguous: OnAmbiguous,
+    /// Whether resolved alerts are sent unless the channel or route says otherwise (not for voice, SMS and calls).
+    pub resolved_by_default: bool,
+    /// How it pings those whom a route mentions.
+    pub pings: Pings,
+    /// How it tells what became of what it took.
+    pub word: FinalWord,
+    /// Whether its driver wants the alerts as Alertmanager would send them (`Facts::payload`); it costs time, so only who reads it gets it.
+    pub wants_raw_payload: bool,
+    /// One channel or more as it would stand under `channels:` in routes.yaml, with `##` explanations: the examples of the shipped routes.yaml
+    /// and of `watchfire init`.
+    pub example: &'static str,
+}
+
+impl Platform {
+    /// What holds for most platforms: one message at a time to one recipient, sent again when the answer is lost, resolved alerts too, no
+    /// documented pace, and an answer that is the last word. Name, texts, fields, size and example are the platform's own.
+    pub const BASE: Platform = Platform {
+        name: "",
+        title: "",
+        about: "",
+        docs: "",
+        fields: &[],
+        measure: &|_| Size::bytes(0, 0),
+        limit: "",
+        pace: Pace { limits: &[], per_month: None, source: "" },
+        concurrency: 1,
+        batch: 1,
+        on_ambiguous: OnAmbiguous::Retry,
+        resolved_by_default: true,
+        pings: Pings::NEEDLESS,
+        word: FinalWord::Answer,
+        wants_raw_payload: false,
+        example: "",
+    };
+}
+
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Platform").field("name", &self.name).finish_non_exhaustive()
+    }
+}

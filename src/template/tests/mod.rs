@@ -1,6 +1,0 @@
-//! Tests of the library as a whole.
-
-mod agreement;
-mod cases;
-mod golden;
-mod library;

@@ -1,0 +1,184 @@
+//! The messages that every default template is rendered for.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use watchfire::channel::PLATFORMS;
+use watchfire::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Status};
+use watchfire::template::{Brief, Entry, EntryStatus, MessageKind, Part, PlatformFields, ViewInput};
+
+/// The fields of the platforms that `wanted` picks.
+pub fn fields(wanted: impl Fn(&str) -> bool) -> Vec<PlatformFields> {
+    PLATFORMS.iter().filter(|p| wanted(p.name)).map(|p| PlatformFields { platform: p.name, fields: p.fields }).collect()
+}
+
+pub fn now() -> Timestamp {
+    "2026-11-23T06:15:00Z".parse().unwrap()
+}
+
+pub fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn at(text: &str) -> Option<Timestamp> {
+    Some(text.parse().unwrap())
+}
+
+pub fn cpu(instance: &str) -> Alert {
+    Alert {
+        labels: labels(&[("alertname", "HighCPU"), ("instance", instance), ("job", "node"), ("severity", "critical"), ("team", "db")]),
+        annotations: labels(&[
+            ("summary", "CPU is above 90%"),
+            ("description", "The load has been high for 10 minutes.\nCheck slow queries first."),
+            ("runbook_url", "https://wiki.example.com/runbooks/cpu?team=db&os=linux"),
+            ("value", "97.5%"),
+        ]),
+        starts_at: at("2026-11-23T06:03:05Z"),
+        fingerprint: format!("f-{instance}"),
+        generator_url: "https://prometheus.example.com/graph?g0.expr=cpu".into(),
+        ..Alert::default()
+    }
+}
+
+pub fn over(mut alert: Alert) -> Alert {
+    alert.status = Status::Resolved;
+    alert.ends_at = at("2026-11-23T06:14:00Z");
+    alert
+}
+
+/// Values that try everything: markup of all dialects, mentions, control characters, template syntax.
+pub const HOSTILE: &str = "<b>bold</b> **b** _i_ `c` ~~s~~ | a | @all @channel @13800000000 <!channel> <@U123> [x](javascript:alert(1)) {{headline}} &lt;script&gt;\u{1b}[31m\u{202E}\n# heading\n> quote\n- item\n1. one\n---\n<font color=\"info\">f</font> <a href='x'>y</a>";
+
+fn hostile() -> Alert {
+    Alert {
+        labels: labels(&[
+            ("alertname", "Evil | <b>**Name**</b> @all"),
+            ("instance", "](https://evil.example/) <@everyone>"),
+            ("severity", "warning"),
+            ("a|b", "x*y*z `rm` <!here>"),
+        ]),
+        annotations: labels(&[
+            ("summary", HOSTILE),
+            ("description", HOSTILE),
+            ("runbook_url", "javascript:alert(1)"),
+            ("dashboard_url", "https://grafana.example.com/d/x?a=(b)|c>&d=@all*_~"),
+        ]),
+        starts_at: at("2026-11-23T06:03:05Z"),
+        ..Alert::default()
+    }
+}
+
+fn chinese() -> Alert {
+    Alert {
+        labels: labels(&[("alertname", "磁盘空间不足"), ("instance", "数据库-1:9100"), ("severity", "error"), ("机房", "上海一区")]),
+        annotations: labels(&[("summary", "数据库磁盘使用率超过 95%"), ("description", "请尽快清理日志，预计 4 小时后写满。\n值班：张三")]),
+        starts_at: at("2026-11-20T02:00:00Z"),
+        values: [("B".to_owned(), 95.437), ("C".to_owned(), 1.0)].into(),
+        ..Alert::default()
+    }
+}
+
+/// One message: its event, and which of its alerts are in which status.
+pub struct Case {
+    pub name: &'static str,
+    pub kind: MessageKind,
+    pub event: Event,
+    pub statuses: Vec<EntryStatus>,
+    pub briefs: Vec<Brief>,
+    pub truncated: u64,
+    pub details_url: &'static str,
+}
+
+impl Case {
+    fn new(name: &'static str, alerts: Vec<Alert>, statuses: Vec<EntryStatus>) -> Self {
+        let event = Event {
+            kind: SenderKind::Alertmanager,
+            source: "alertmanager".into(),
+            receiver: "ops".into(),
+            group_key: "{}:{alertname=\"HighCPU\"}".into(),
+            group_labels: labels(&[("alertname", alerts[0].name())]),
+            external_url: "https://alertmanager.example.com".into(),
+            alerts,
+            ..Event::default()
+        };
+        Self { name, kind: MessageKind::Single, event, statuses, briefs: Vec::new(), truncated: 0, details_url: "" }
+    }
+
+    pub fn entries(&self) -> Vec<Entry<'_>> {
+        self.event.alerts.iter().zip(&self.statuses).map(|(alert, status)| Entry { alert, event: &self.event, status: *status }).collect()
+    }
+
+    /// The input of one part; entries come first, briefs after them.
+    pub fn input<'a>(
+        &'a self,
+        entries: &'a [Entry<'a>],
+        part: &Part,
+        language: Language,
+        zone: &'a TimeZone,
+        scale: &'a SeverityScale,
+    ) -> ViewInput<'a> {
+        let shown = part.range.start.min(entries.len())..part.range.end.min(entries.len());
+        let briefed = part.range.start.saturating_sub(entries.len())..part.range.end.saturating_sub(entries.len());
+        let firing = self.statuses.iter().filter(|status| **status == EntryStatus::Firing).count()
+            + self.briefs.iter().map(|brief| brief.count).sum::<usize>();
+        ViewInput {
+            kind: self.kind,
+            entries: &entries[shown],
+            briefs: &self.briefs[briefed],
+            firing,
+            resolved: self.statuses.iter().filter(|status| **status != EntryStatus::Firing).count(),
+            more: part.more,
+            truncated: self.truncated,
+            goes_on: false,
+            page: part.page,
+            pages: part.pages,
+            severity: entries.iter().map(|entry| scale.of(entry.alert)).min().unwrap_or_default(),
+            receiver: &self.event.receiver,
+            event: &self.event,
+            details_url: self.details_url,
+            notes: &[],
+            language,
+            time_zone: zone,
+            now: now(),
+            scale,
+            max_value: part.max_value,
+        }
+    }
+}
+
+pub fn cases() -> Vec<Case> {
+    use EntryStatus::{CameAndWent, Firing, Resolved};
+    let many: Vec<Alert> = (0..100).map(|i| cpu(&format!("db-{i}:9100"))).collect();
+    let mut digest = Case::new("digest", vec![cpu("db-1:9100"), over(chinese())], vec![Firing, Resolved]);
+    digest.kind = MessageKind::Digest;
+    digest.details_url = "https://watchfire.example.com/m/0197?k=abc";
+    digest.truncated = 2;
+    digest.briefs = (1..=3)
+        .map(|i| Brief {
+            severity: Severity::from_rank(i),
+            status: Firing,
+            title: format!("HighLatency · api-{i}"),
+            count: i as usize,
+            since: at("2026-11-23T05:00:00Z"),
+        })
+        .collect();
+    let direct = Event {
+        kind: SenderKind::Direct,
+        title: "Backup finished".into(),
+        message: "42 GiB in 12 minutes.\nNo errors.".into(),
+        alerts: vec![Alert::default()],
+        ..Event::default()
+    };
+    let bare =
+        Case { event: Event { alerts: vec![Alert::default()], ..Event::default() }, ..Case::new("bare", vec![Alert::default()], vec![Firing]) };
+    vec![
+        Case::new("firing", vec![cpu("db-1:9100")], vec![Firing]),
+        Case::new("resolved", vec![over(cpu("db-1:9100"))], vec![Resolved]),
+        Case::new("mixed", vec![cpu("db-1:9100"), over(cpu("db-2:9100")), over(cpu("db-3:9100"))], vec![Firing, CameAndWent, Resolved]),
+        Case::new("hundred", many, vec![Firing; 100]),
+        Case::new("chinese", vec![chinese()], vec![Firing]),
+        Case::new("hostile", vec![hostile()], vec![Firing]),
+        digest,
+        bare,
+        Case { event: direct, ..Case::new("direct", vec![Alert::default()], vec![Firing]) },
+    ]
+}

@@ -1,0 +1,140 @@
+//! What every default template makes of every case, in both languages, on every platform of the registry.
+
+use jiff::tz::TimeZone;
+use watchfire::channel::{PLATFORMS, Platform, preset};
+use watchfire::model::{Language, Page, SeverityScale};
+use watchfire::template::{FittedPage, Library, Part, facts, fit, plain, plain_fields};
+
+use super::cases::{Case, cases, fields};
+
+fn pages(library: &Library, platform: &Platform, case: &Case, language: Language) -> Vec<FittedPage> {
+    let (zone, scale) = (TimeZone::get("Asia/Shanghai").unwrap(), SeverityScale::default());
+    let entries = case.entries();
+    let mut render = |part: &Part| {
+        let input = case.input(&entries, part, language, &zone, &scale);
+        let fields = match part.plain {
+            true => plain_fields(platform.fields, &input),
+            false => library.render(platform.name, "default", &input)?,
+        };
+        Ok(Page { fields, facts: facts(&input), ..Page::default() })
+    };
+    fit(entries.len() + case.briefs.len(), 3, &mut render, platform.measure).unwrap()
+}
+
+fn shown(pages: &[FittedPage], platform: &Platform) -> String {
+    let mut out = String::new();
+    for page in pages {
+        for field in platform.fields {
+            // Invisible characters are made visible: a reviewer must see them.
+            let text = page.page.field(field.name).replace('\u{200B}', "⟨zw⟩").replace('\u{200A}', "⟨hair⟩");
+            out.push_str(&format!(
+                "--- {} of page {}/{}, entries {:?}, more {}\n{}\n",
+                field.name, page.page.number, page.page.total, page.range, page.more, text
+            ));
+        }
+    }
+    out
+}
+
+fn golden(name: &str, text: &str) {
+    insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+/// A new platform has its goldens when this test has run once and they were read (`cargo insta review`, or rename `.snap.new`).
+#[test]
+fn default_templates() {
+    let (library, findings) = Library::compile(&fields(|_| true), Vec::new());
+    assert_eq!(findings, []);
+    for platform in PLATFORMS {
+        for case in cases().into_iter().filter(|case| case.name != "hundred") {
+            let mut out = String::new();
+            for (language, name) in [(Language::En, "en"), (Language::Zh, "zh")] {
+                out.push_str(&format!("=== {name}\n{}", shown(&pages(&library, platform, &case, language), platform)));
+            }
+            golden(&format!("{}_{}", platform.name, case.name), &out);
+        }
+    }
+}
+
+#[test]
+fn built_in_plain_text_and_facts() {
+    let (zone, scale) = (TimeZone::get("Asia/Shanghai").unwrap(), SeverityScale::default());
+    for case in cases().into_iter().filter(|case| case.name != "hundred") {
+        let mut out = String::new();
+        for language in [Language::En, Language::Zh] {
+            let entries = case.entries();
+            let part = Part { range: 0..entries.len() + case.briefs.len(), page: 1, pages: 1, more: 0, max_value: usize::MAX, plain: true };
+            let input = case.input(&entries, &part, language, &zone, &scale);
+            let facts = facts(&input);
+            out.push_str(&format!("{}\n--- {}\n{:?}\n{:?}\n\n", plain(&input), facts.title, facts.pairs, facts.links));
+        }
+        golden(&format!("plain_{}", case.name), &out);
+    }
+}
+
+/// Platforms whose first page of a hundred alerts is a golden: one that counts bytes and one that counts characters.
+const FIRST_PAGES: &[&str] = &["wecom", "telegram"];
+
+#[test]
+fn a_hundred_alerts_are_shown_or_counted_within_the_limits() {
+    let (library, _) = Library::compile(&fields(|_| true), Vec::new());
+    let all = cases();
+    let case = all.iter().find(|case| case.name == "hundred").unwrap();
+    let presets = preset::shipped();
+    for platform in PLATFORMS.iter().copied().chain(presets.iter().map(|(_, preset)| *preset)) {
+        for language in [Language::En, Language::Zh] {
+            let pages = pages(&library, platform, case, language);
+            let (first, last) = (pages.first().unwrap(), pages.last().unwrap());
+            let about = format!("{} {language:?}", platform.title);
+            assert!((1..=3).contains(&pages.len()), "{about}: {} pages", pages.len());
+            assert!(pages.iter().zip(1..).all(|(page, number)| (page.page.number, usize::from(page.page.total)) == (number, pages.len())), "{about}");
+            assert_eq!(first.range.start, 0, "{about}");
+            assert!(pages.windows(2).all(|two| two[0].range.end == two[1].range.start), "{about}: a page leaves alerts out");
+            assert_eq!(last.range.end + last.more, 100, "{about}: every alert is shown or counted");
+            let wanted = platform.fields.iter().find(|field| field.name == "text").unwrap();
+            for page in &pages {
+                assert!((platform.measure)(&page.page).fits(), "{about}: {:?}", (platform.measure)(&page.page));
+                let text = page.page.field("text");
+                // One line, which is spoken or fills a vendor's variable, says how many, not which.
+                if wanted.single_line {
+                    assert!(text.contains("100"), "{about}: {text}");
+                    continue;
+                }
+                for entry in page.range.clone() {
+                    assert!(text.contains(&format!("db-{entry}:9100")), "{about}: {entry} is not named");
+                }
+            }
+            if last.more > 0 && !wanted.single_line {
+                let text = last.page.field("text");
+                assert!(
+                    text.lines().rev().take(4).any(|line| line.contains(&last.more.to_string())),
+                    "{about}: the end does not count the rest: {text}"
+                );
+            }
+            if language == Language::En && FIRST_PAGES.contains(&platform.name) {
+                golden(&format!("{}_hundred_first_page", platform.name), &shown(&pages[..1], platform));
+            }
+        }
+    }
+}
+
+#[test]
+fn plain_fields_hold_the_headline_the_whole_text_and_no_html() {
+    let (zone, scale) = (TimeZone::UTC, SeverityScale::default());
+    for case in cases() {
+        let entries = case.entries();
+        let part = Part { range: 0..entries.len() + case.briefs.len(), page: 2, pages: 3, more: 4, max_value: 80, plain: true };
+        let input = case.input(&entries, &part, Language::En, &zone, &scale);
+        for platform in PLATFORMS {
+            let fields = plain_fields(platform.fields, &input);
+            assert!(!fields.contains_key("html"));
+            for field in platform.fields.iter().filter(|field| field.required) {
+                let text = &fields[field.name];
+                assert!(text.contains("(2/3)") && !text.trim().is_empty(), "{} {}", platform.name, field.name);
+                assert_eq!(field.single_line, !text.contains("and 4 more"), "{} {text}", platform.name);
+            }
+        }
+    }
+}

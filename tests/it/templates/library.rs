@@ -1,0 +1,194 @@
+//! Overrides, sets, and what is found when they are wrong.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+
+use watchfire::model::{Finding, Language, Level, SeverityScale};
+use watchfire::template::{Library, Part, RenderError, Source, ViewInput};
+
+use super::cases::{cases, fields};
+
+fn source(path: &str, text: &str) -> Source {
+    Source::from_path(Path::new(path), format!("templates/{path}"), text.to_owned()).unwrap()
+}
+
+fn compile(files: &[(&str, &str)]) -> (Library, Vec<Finding>) {
+    let platforms = fields(|name| ["log", "slack", "dingtalk", "wecom"].contains(&name));
+    Library::compile(&platforms, files.iter().map(|(path, text)| source(path, text)).collect())
+}
+
+/// Hands a case's input on.
+fn with<T>(name: &str, take: impl FnOnce(&ViewInput<'_>) -> T) -> T {
+    let (zone, scale) = (TimeZone::UTC, SeverityScale::default());
+    let all = cases();
+    let case = all.iter().find(|case| case.name == name).unwrap();
+    let entries = case.entries();
+    let part = Part { range: 0..entries.len(), page: 1, pages: 1, more: 0, max_value: usize::MAX, plain: false };
+    take(&case.input(&entries, &part, Language::En, &zone, &scale))
+}
+
+fn render(library: &Library, platform: &str, set: &str, name: &str) -> Result<BTreeMap<String, String>, RenderError> {
+    with(name, |input| library.render(platform, set, input))
+}
+
+fn rendered(library: &Library, platform: &str, set: &str, field: &str) -> String {
+    render(library, platform, set, "firing").unwrap().remove(field).unwrap()
+}
+
+#[test]
+fn an_override_replaces_one_file_and_a_set_borrows_what_it_lacks() {
+    let (library, findings) = compile(&[("slack/default.text.hbs", "mine {{title}}"), ("slack/critical.title.hbs", "!!! {{title}}")]);
+    assert_eq!(findings, []);
+    assert_eq!(library.sets("slack").collect::<Vec<_>>(), ["critical", "default"]);
+    assert!(library.has_set("slack", "critical") && !library.has_set("dingtalk", "critical"));
+    assert_eq!(rendered(&library, "slack", "default", "text"), "mine HighCPU · db-1:9100");
+    assert_eq!(rendered(&library, "slack", "critical", "text"), "mine HighCPU · db-1:9100");
+    assert_eq!(rendered(&library, "slack", "critical", "title"), "!!! HighCPU · db-1:9100");
+    assert!(rendered(&library, "slack", "default", "title").starts_with("🔴 Firing"));
+    assert_eq!(rendered(&library, "slack", "removed", "text"), "mine HighCPU · db-1:9100");
+    assert!(with("firing", |input| library.render_built_in("slack", input)).unwrap()["text"].contains("CPU is above 90%"));
+    assert!(render(&library, "pager", "default", "firing").unwrap_err().reason.contains("no templates"));
+}
+
+#[test]
+fn partials_are_per_platform_or_shared() {
+    let (library, findings) = compile(&[
+        ("_shared/_who.hbs", "shared {{name}}"),
+        ("slack/_who.hbs", "slack {{name}}"),
+        ("slack/default.text.hbs", "{{#each alerts}}{{> _who}}{{/each}}"),
+        ("wecom/default.text.hbs", "{{#each alerts}}{{> _who}} {{@root.receiver}}{{/each}}"),
+    ]);
+    assert_eq!(findings, []);
+    assert_eq!(rendered(&library, "slack", "default", "text"), "slack HighCPU");
+    assert_eq!(rendered(&library, "wecom", "default", "text"), "shared HighCPU ops");
+}
+
+#[test]
+fn a_label_that_is_not_there_reads_as_empty() {
+    let (library, findings) = compile(&[(
+        "wecom/default.text.hbs",
+        "{{#each alerts}}[{{labels.nope}}|{{lookup labels \"x y\"}}|{{default labels.nope \"none\"}}]{{/each}}",
+    )]);
+    assert_eq!(findings, []);
+    assert_eq!(rendered(&library, "wecom", "default", "text"), "[||none]");
+}
+
+#[test]
+fn what_is_given_whole_has_all_its_fields() {
+    let (library, findings) = compile(&[
+        ("slack/_one.hbs", "{{lookup one \"name\"}} {{#with one}}{{json this}}{{/with}}"),
+        ("slack/default.text.hbs", "{{receiver}}{{> _one one=alerts.0}}"),
+        ("wecom/default.text.hbs", "{{receiver}}{{#if alerts.0}} has alerts{{/if}}{{#if alerts.7}} many{{/if}}"),
+    ]);
+    assert_eq!(findings, []);
+    let text = rendered(&library, "slack", "default", "text");
+    assert!(text.contains("HighCPU") && text.contains("runbook_url"), "{text}");
+    // None of an alert's fields is read, and it is there all the same.
+    assert_eq!(rendered(&library, "wecom", "default", "text"), "ops has alerts");
+}
+
+#[test]
+fn unused_files_are_told() {
+    let (_, findings) = compile(&[
+        ("dingtlak/default.text.hbs", "x"),
+        ("slack/default.txet.hbs", "x"),
+        ("slack/default.hbs", "x"),
+        ("slack/_idle.hbs", "x"),
+        ("_shared/default.text.hbs", "x"),
+    ]);
+    let told: Vec<_> = findings.iter().map(|finding| (finding.level, finding.code, finding.label.as_str())).collect();
+    assert!(told.iter().all(|(level, code, _)| *level == Level::Warning && *code == "W045"), "{told:?}");
+    let labels: Vec<_> = told.iter().map(|(_, _, label)| *label).collect();
+    assert_eq!(labels[..2], ["did you mean `dingtalk`?", "did you mean `text`?"]);
+    assert_eq!(labels.len(), 5, "{labels:?}");
+}
+
+#[test]
+fn a_broken_override_leaves_the_built_in_one_in_place() {
+    let (library, findings) = compile(&[("wecom/default.text.hbs", "{{#if firing}}"), ("slack/default.text.hbs", "{{tittle}}")]);
+    let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes.len(), 2);
+    assert!(codes.contains(&"E040") && codes.contains(&"E041"), "{codes:?}");
+    assert!(rendered(&library, "wecom", "default", "text").contains("HighCPU"));
+    assert!(rendered(&library, "slack", "default", "text").contains("CPU is above 90%"));
+}
+
+#[test]
+fn a_field_that_the_platform_needs_may_not_come_out_empty() {
+    let (_, findings) = compile(&[("wecom/default.text.hbs", "{{#if resolved}}over{{/if}}")]);
+    assert_eq!(findings.len(), 1);
+    assert_eq!((findings[0].code, findings[0].message.as_str()), ("E044", "the template fails on the sample \"firing\""));
+    assert!(findings[0].label.contains("comes out empty"));
+    assert_eq!(findings[0].place.as_ref().unwrap().file, "templates/wecom/default.text.hbs");
+}
+
+#[test]
+fn a_failure_while_rendering_tells_its_place() {
+    let (library, findings) = compile(&[("wecom/default.text.hbs", "x\n {{#each alerts}}{{humanize (default labels.seconds 1)}}{{/each}}")]);
+    assert_eq!(findings, []);
+    let scale = SeverityScale::default();
+    let mut all = cases();
+    let case = all.iter_mut().find(|case| case.name == "firing").unwrap();
+    case.event.alerts[0].labels.insert("seconds".into(), "soon".into());
+    let entries = case.entries();
+    let part = Part { range: 0..1, page: 1, pages: 1, more: 0, max_value: usize::MAX, plain: false };
+    let zone = TimeZone::UTC;
+    let input = case.input(&entries, &part, Language::En, &zone, &scale);
+    let error = library.render("wecom", "default", &input).unwrap_err();
+    assert_eq!((error.file.as_str(), error.line, error.column), ("templates/wecom/default.text.hbs", 2, 18));
+    assert!(error.reason.contains("humanize"), "{error}");
+    assert!(library.render_built_in("wecom", &input).is_ok());
+}
+
+#[test]
+fn output_is_capped() {
+    let row = "x".repeat(60_000);
+    let text = format!("{{{{#each alerts}}}}{{{{#each extra_labels}}}}{row}{{{{/each}}}}{{{{/each}}}}!");
+    let (library, findings) = compile(&[("log/default.text.hbs", &text)]);
+    assert_eq!(findings, []);
+    let error = render(&library, "log", "default", "hundred").unwrap_err();
+    assert!(error.reason.contains("longer than"), "{error}");
+}
+
+#[test]
+fn values_are_never_templates() {
+    let (library, _) = compile(&[("log/default.text.hbs", "{{#each alerts}}{{summary}}{{/each}}")]);
+    let text = render(&library, "log", "default", "hostile").unwrap().remove("text").unwrap();
+    assert!(text.contains("{{headline}}") && !text.contains('\u{1b}') && !text.contains('\u{202E}'));
+}
+
+/// Only what templates read is built for them: whatever way they read it must be seen.
+#[test]
+fn what_is_read_in_any_way_is_there() {
+    let ways = [
+        ("{{#each alerts}}{{name}} {{labels.instance}}{{/each}}", "HighCPU db-1:9100"),
+        ("{{#each alerts as |one|}}{{one.severity}}{{/each}}", "critical"),
+        ("{{#with alerts.0}}{{status}}{{/with}}", "firing"),
+        ("{{alerts.0.where}}", "db-1:9100"),
+        ("{{#each alerts}}{{lookup this \"name\"}}{{/each}}", "HighCPU"),
+        ("{{#each alerts}}{{#each this}}{{#if (eq @key \"name\")}}{{this}}{{/if}}{{/each}}{{/each}}", "HighCPU"),
+        ("{{#each alerts}}{{> _one who=name}}{{/each}}", "HighCPU of ops"),
+        ("{{#each alerts}}{{> _whole}}{{/each}}", "1 HighCPU"),
+        ("{{#with (default alerts.0 more)}}{{name}}{{/with}}", "HighCPU"),
+        ("{{{json receiver}}}", "\"ops\""),
+        ("{{t \"since\"}}", "Since"),
+    ];
+    for (text, expected) in ways {
+        let files = [
+            ("wecom/default.text.hbs", &*format!("|{text}|")),
+            ("wecom/_one.hbs", "{{who}} of {{@root.receiver}}"),
+            ("wecom/_whole.hbs", "{{number}} {{name}}"),
+        ];
+        let (library, findings) = compile(&files);
+        assert!(findings.iter().all(|finding| finding.level == Level::Warning), "{text}: {findings:?}");
+        assert_eq!(rendered(&library, "wecom", "default", "text"), format!("|{expected}|"), "{text}");
+    }
+    let (library, findings) = compile(&[("log/default.text.hbs", "{{{json alerts}}}")]);
+    assert_eq!(findings, []);
+    let all: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_str(&rendered(&library, "log", "default", "text")).unwrap();
+    let known = watchfire::template::reference().into_iter().filter_map(|(path, ..)| path.strip_prefix("alerts[].").map(str::to_owned));
+    let known: Vec<String> = known.filter(|name| !name.contains('.')).collect();
+    assert!(known.len() > 30 && known.iter().all(|name| all[0].contains_key(name)), "{:?}", all[0].keys());
+}
