@@ -285,7 +285,7 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
         "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
                                origin_id, hop, done_at, reason, prior_id, fallback)
          SELECT n.id, n.event_id, n.lane_id, n.lane_seq, n.channel, n.target, n.mode, n.state, n.rank, n.title, n.firing, n.resolved, n.born_at,
-             n.due_at, n.origin_id, n.fallback_depth, n.done_at, n.reason, n.prior_id, string_to_array(nullif(n.fallback, ''), $21)
+             n.due_at, n.origin_id, n.hop, n.done_at, n.reason, n.prior_id, string_to_array(nullif(n.fallback, ''), $21)
          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
              AS n (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at, origin_id, hop,
                    done_at, reason, prior_id, fallback)",

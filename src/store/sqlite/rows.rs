@@ -15,7 +15,7 @@ use crate::store::{AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelive
 
 /// A delivery's columns, in the order that [`delivery_row`] and [`waiting_row`] read them.
 pub(super) const DELIVERY: &str = "d.id, d.event_id, d.lane_id, d.lane_seq, d.channel, d.target, d.mode, d.state, d.rank, d.title, d.firing, \
-     d.resolved, d.born_at, d.due_at, d.tries, d.message_id, d.origin_id, d.fallback_depth, d.done_at, d.reason";
+     d.resolved, d.born_at, d.due_at, d.tries, d.message_id, d.origin_id, d.hop, d.done_at, d.reason";
 
 /// A state that is not final, as a condition; letter for letter the one of the partial index `delivery_open`.
 pub(super) const OPEN: &str = "state IN ('waiting', 'deferred')";
