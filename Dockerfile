@@ -7,9 +7,9 @@ COPY src src
 COPY templates templates
 COPY routes.yaml routes.yaml
 COPY README.md README.md
-RUN cargo build --release --locked --bin watchfire
+RUN cargo build --profile dist --locked --bin watchfire
 RUN mkdir -p /out/etc/watchfire /out/var/lib/watchfire /out/tmp \
- && cp target/release/watchfire /out/watchfire \
+ && cp target/dist/watchfire /out/watchfire \
  && cp routes.yaml /out/etc/watchfire/routes.yaml \
  && sed -i 's|^store: .*|store: sqlite:/var/lib/watchfire/watchfire.db|' /out/etc/watchfire/routes.yaml
 

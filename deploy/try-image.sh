@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Builds from exactly the files that the Dockerfile copies, puts those of its final stage into an empty root and runs the binary there as an
 # unprivileged user without capabilities, with a read-only root, on port 80 of a network namespace of its own: what the image does, without a container
-# engine. Needs root (CI has it); says so when it cannot run. PROFILE=dev builds faster.
+# engine. Needs root (CI has it); says so when it cannot run. PROFILE=release builds
+# faster.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "$(id -u)" != 0 ]; then
   echo "SKIPPED: needs root for chroot and namespaces"
   [ -z "${WATCHFIRE_CI:-}" ] && exit 0 || exit 1
 fi
-profile=${PROFILE:-release}
+profile=${PROFILE:-dist}
 context=$(mktemp -d)
 root=$(mktemp -d)
 trap 'umount -l "$root/var/lib/watchfire" "$root" 2>/dev/null || true; rm -rf "$root" "$context"' EXIT

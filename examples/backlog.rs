@@ -1,4 +1,4 @@
-//! A backlog of a million deliveries, measured: `cargo build --release && cargo run --release --example backlog -- target/release/watchfire [EVENTS]`.
+//! A backlog of a million deliveries, measured: `cargo build --profile dist && cargo run --profile dist --example backlog -- target/dist/watchfire [EVENTS]`.
 //!
 //! Ten channels whose platform refuses connections, EVENTS events (100,000 unless said otherwise) of three alerts in as many groups: ten deliveries
 //! and lanes each. Prints memory, accept latency before and with the backlog, and the time from a restart to the first delivery. Loopback only.

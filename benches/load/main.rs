@@ -1,4 +1,4 @@
-//! The whole, measured beside its limits in one run: `cargo build --release && cargo bench --bench load`. Loopback only, bounded in count.
+//! The whole, measured beside its limits in one run: `cargo build --profile dist && cargo bench --bench load`. Loopback only, bounded in count.
 //!
 //! `WATCHFIRE_BIN` names another binary, `WATCHFIRE_ONLY` parts (`accept,forward,peers,nodes,mail,growth`), `WATCHFIRE_APPRISE`
 //! a Python that has Apprise. Prints the tables of `benches/README.md`.
@@ -282,9 +282,8 @@ fn main() {
     if arguments.get(1).is_some_and(|word| word == "--serve") {
         return runtime.block_on(servers::serve(&arguments[2], arguments.get(3).map_or("", String::as_str)));
     }
-    let binary =
-        std::env::var_os("WATCHFIRE_BIN").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/watchfire"), PathBuf::from);
-    assert!(binary.exists(), "build it first: cargo build --release");
+    let binary = std::env::var_os("WATCHFIRE_BIN").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/dist/watchfire"), PathBuf::from);
+    assert!(binary.exists(), "build it first: cargo build --profile dist");
     let only = std::env::var("WATCHFIRE_ONLY").unwrap_or_default();
     runtime.block_on(measure(binary, &only));
 }
