@@ -486,7 +486,7 @@ fn private_words(source: &Source, phrases: &[String]) -> Findings {
 
 const EXCEPTIONS: &str = "tests/architecture.txt";
 
-/// Compares what breaks a rule with the exceptions. Fails with what is new or larger, and with what of a smaller module to say.
+/// Compares what breaks a rule with the exceptions. Fails with what is new or larger.
 fn within_exceptions(rule: &str, found: &[Excess], details: impl Fn(&Excess) -> String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(EXCEPTIONS);
     let text = fs::read_to_string(&path).expect(EXCEPTIONS);
@@ -498,7 +498,14 @@ fn within_exceptions(rule: &str, found: &[Excess], details: impl Fn(&Excess) -> 
     let sum = |module: &str, of: &[(String, usize)]| of.iter().filter(|(m, _)| m == module).map(|(_, size)| size).sum::<usize>();
     let before: Vec<(String, usize)> =
         listed.iter().map(|(what, size)| (Excess { rule: "", what: (*what).into(), size: *size }.module(), *size)).collect();
-    let now: Vec<(String, usize)> = found.iter().map(|excess| (excess.module(), excess.size)).collect();
+    // Listed in steps, so that a line or a word more in a large file is no event.
+    let step = match rule {
+        "lines" => 20,
+        "words" => 10,
+        _ => 1,
+    };
+    let listed_as = |excess: &Excess| excess.size.next_multiple_of(step);
+    let now: Vec<(String, usize)> = found.iter().map(|excess| (excess.module(), listed_as(excess))).collect();
     let grown: BTreeSet<&String> = now.iter().map(|(m, _)| m).filter(|m| sum(m, &now) > sum(m, &before)).collect();
     if std::env::var_os("UPDATE").is_some() && grown.is_empty() {
         // The tests of the other rules may be writing the same file.
@@ -506,7 +513,7 @@ fn within_exceptions(rule: &str, found: &[Excess], details: impl Fn(&Excess) -> 
         let _turn = TURN.lock();
         let text = fs::read_to_string(&path).expect(EXCEPTIONS);
         let mut lines: Vec<String> = text.lines().filter(|line| !line.starts_with(&format!("{rule} "))).map(str::to_owned).collect();
-        lines.extend(found.iter().map(|excess| format!("{rule} {} {}", excess.what, excess.size)));
+        lines.extend(found.iter().map(|excess| format!("{rule} {} {}", excess.what, listed_as(excess))));
         fs::write(&path, lines.join("\n") + "\n").expect("write");
         return;
     }
