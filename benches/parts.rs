@@ -5,6 +5,7 @@ use std::sync::Arc;
 use divan::{Bencher, black_box};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use watchfire::channel::PLATFORMS;
 use watchfire::config::{self, LoadOptions, Loaded};
 use watchfire::http::auth::{Auth, Credential, Kind, Scope};
 use watchfire::ingest::{self, Hint};
@@ -66,49 +67,18 @@ fn route(bencher: Bencher, routes: usize) {
     bencher.bench(|| loaded.plan.tree.route(black_box(&labels), now()));
 }
 
-const CHANNELS: &str = r#"
-channels:
-  slack: { slack: { token: { env: T }, channel: C0123 } }
-  dingtalk: { dingtalk: { access_token: { env: T } } }
-  wecom: { wecom: { corp_id: ww, agent_id: 1, secret: { env: T }, to_user: a } }
-  email: { email: { server: "mail.example.com:25", tls: none, from: a@example.com, to: [b@example.com] } }
-  telegram: { telegram: { token: { env: T }, chat: 1 } }
-  discord: { discord: { webhook: { env: T } } }
-  teams: { teams: { webhook: { env: T } } }
-  feishu: { feishu: { token: { env: T } } }
-  webhook: { webhook: { url: { env: T } } }
-  wecom_robot: { wecom_robot: { key: { env: T } } }
-  pagerduty: { pagerduty: { routing_key: { env: T } } }
-  ntfy: { preset: { use: ntfy, with: { topic: { env: T } } } }
-  twilio_sms: { twilio_sms: { account_sid: AC, auth_token: { env: T }, from: "+15005550006", to: ["+15005550009"] } }
-  twilio_voice: { twilio_voice: { account_sid: AC, auth_token: { env: T }, from: "+15005550006", to: ["+15005550009"] } }
-  log: { log: {} }
-route: { to: [slack] }
-"#;
-const NAMES: [&str; 15] = [
-    "slack",
-    "dingtalk",
-    "wecom",
-    "email",
-    "telegram",
-    "discord",
-    "teams",
-    "feishu",
-    "webhook",
-    "wecom_robot",
-    "pagerduty",
-    "ntfy",
-    "twilio_sms",
-    "twilio_voice",
-    "log",
-];
+/// Every platform, and one preset.
+fn platforms() -> Vec<&'static str> {
+    PLATFORMS.iter().map(|platform| platform.name).filter(|name| *name != "preset").chain(["ntfy"]).collect()
+}
 
 /// Renders, measures and fits into pages, as before a send.
-#[divan::bench(args = NAMES, consts = [1, 3, 100])]
-fn render<const ALERTS: usize>(bencher: Bencher, channel: &str) {
-    let loaded = loaded(CHANNELS);
+#[divan::bench(args = platforms(), consts = [1, 3, 100])]
+fn render<const ALERTS: usize>(bencher: Bencher, platform: &str) {
+    let first = config::first(&[platform.to_owned()]).expect("a configuration");
+    let loaded = loaded(&first.text);
     let (plan, event) = (&loaded.plan, event(ALERTS));
-    let channel = plan.channel(channel).expect("a channel");
+    let channel = plan.channel(&first.channels[0]).expect("a channel");
     bencher.bench(|| watchfire::http::api::preview(plan, channel, black_box(&event), now()));
 }
 

@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::all::{All, Member, SECRETS};
+use crate::support::all::{All, Member, platform_answers};
 use crate::support::app::{TestApp, alert};
 use crate::support::fakes::fault::Fault;
 
-async fn test(app: &TestApp, channel: &str) -> Value {
+async fn test(app: &TestApp, member: &Member) -> Value {
+    let channel = member.channel;
     let (_, answer) = app.post(&format!("/api/v1/channels/{channel}/test"), &json!({ "text": "battery" })).await;
     let text = answer.to_string();
-    for secret in SECRETS {
+    for secret in member.secrets {
         assert!(!text.contains(secret), "{channel} shows a secret: {text}");
     }
     answer["results"][0].clone()
@@ -23,42 +24,43 @@ async fn the_battery_covers_every_platform() {
     // The terminal has no wire, and e-mail's own tests speak to a real SMTP server.
     let covered: Vec<&str> = ["log", "email"].into_iter().chain(all.members.iter().map(|m| m.platform)).collect();
     for platform in watchfire::channel::PLATFORMS {
-        assert!(covered.contains(&platform.name), "`{}` is not in tests/it/support/all.rs: a new platform joins the battery", platform.name);
+        assert!(
+            covered.contains(&platform.name),
+            "no fake has a channel of `{0}`: write tests/it/support/fakes/{0}.rs with `samples()`, and name it in fakes/mod.rs",
+            platform.name
+        );
     }
     for member in &all.members {
-        for kind in ["rejected", "misconfigured", "rate_limited"] {
-            assert!(member.refusals.iter().any(|(_, k)| *k == kind), "{} has no recorded refusal that is {kind}", member.channel);
+        for class in CLASSES {
+            let known = member.answers.iter().any(|answer| answer.class == class);
+            assert!(known, "no answer under `{}` is {class}: write one into src/channel/{}/refusals.yaml", member.channel, member.platform);
         }
     }
+    for channel in platform_answers().into_keys() {
+        assert!(all.members.iter().any(|member| member.channel == channel), "no fake has a channel `{channel}`, which a refusals.yaml names");
+    }
 }
+
+/// The classes that every platform's answers hold one of. What it refuses for its rate pauses the outlet, so that comes last.
+const CLASSES: [&str; 3] = ["rejected", "misconfigured", "rate_limited"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_http_platform_tells_trouble_as_what_it_is() {
     let all = All::start().await;
-    let is_limit = |kind: &str| kind == "rate_limited";
-    // What is refused for its pace pauses the outlet: one of those for each start, as the last.
-    let limits = |member: &Member| member.refusals.iter().filter(|(_, kind)| is_limit(kind)).cloned().collect::<Vec<_>>();
-    let rounds = all.members.iter().map(|member| limits(member).len()).max().unwrap();
-    for round in 0..rounds {
-        let app = TestApp::start(&all.routes()).await;
-        // Each platform by itself, all of them at once: most of the time is spent waiting for what never answers.
-        futures_util::future::join_all(all.members.iter().map(async |member| {
-            let common = [
-                (Fault::Status(500, None), member.broken),
-                (Fault::Html(502), member.broken),
-                (Fault::CloseAfter, member.lost),
-                (Fault::ResetAfter, member.lost),
-                (Fault::HangAfter, member.lost),
-            ];
-            let others = common.into_iter().chain(member.refusals.iter().filter(|(_, kind)| !is_limit(kind)).cloned());
-            let rows: Vec<(Fault, &str)> = if round == 0 { others.collect() } else { Vec::new() };
-            if round == 0 || limits(member).len() > round {
-                play(&app, member, rows.into_iter().chain(limits(member).get(round).cloned())).await;
-            }
-        }))
-        .await;
-        app.app.stop(Duration::from_secs(2)).await;
-    }
+    let app = TestApp::start(&all.routes()).await;
+    // Each platform by itself, all of them at once: most of the time is spent waiting for what never answers.
+    futures_util::future::join_all(all.members.iter().map(async |member| {
+        let trouble = [
+            (Fault::Status(500, None), member.broken),
+            (Fault::Html(502), member.broken),
+            (Fault::CloseAfter, member.lost),
+            (Fault::ResetAfter, member.lost),
+            (Fault::HangAfter, member.lost),
+        ];
+        play(&app, member, trouble.into_iter().chain(CLASSES.map(|class| (member.answer(class), class)))).await;
+    }))
+    .await;
+    app.app.stop(Duration::from_secs(2)).await;
 }
 
 /// Requests that one call may cost: a token, the message, and once more what the driver mends within its attempt (a token, a signature); and what
@@ -70,12 +72,12 @@ async fn play(app: &TestApp, member: &Member, rows: impl Iterator<Item = (Fault,
     let channel = member.channel;
     for (fault, expected) in rows {
         // A good call before each: a token is in the cache, and trouble of the same kind in a row does not look like an outage.
-        let good = test(app, channel).await;
+        let good = test(app, member).await;
         assert_eq!(good["ok"], true, "{channel}: the good case: {good}");
         let name = format!("{channel} {fault:?}");
         member.faults.push_on(member.path, fault);
         let (started, before) = (Instant::now(), member.rec.total());
-        let result = test(app, channel).await;
+        let result = test(app, member).await;
         let told = if result["ok"] == true { "ok" } else { result["kind"].as_str().unwrap_or("") };
         assert_eq!(told, expected, "{name}: {result}");
         assert!(started.elapsed() < Duration::from_secs(8), "{name} took {:?}", started.elapsed());

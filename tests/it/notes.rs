@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::all::All;
-use crate::support::app::TestApp;
+use crate::support::app::{Four, TestApp};
 use crate::support::fakes::recorder::Record;
 
 const TITLE: &str = "Release0815 is out";
@@ -16,7 +16,8 @@ fn count(text: &str, what: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_note_is_said_once_and_is_no_alert_on_every_platform() {
     let all = All::start().await;
-    let channels = all.four.channels();
+    let four = Four::start().await;
+    let channels = four.channels();
     let mail = channels.lines().find(|line| line.contains("ops-mail")).unwrap();
     let app = TestApp::start(&all.routes().replace("route:", &format!("{mail}\nroute:"))).await;
     let mut to: Vec<&str> = all.members.iter().map(|member| member.channel).collect();
@@ -46,7 +47,7 @@ async fn a_note_is_said_once_and_is_no_alert_on_every_platform() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n---\n"));
-    let mails = all.four.smtp.mails();
+    let mails = four.smtp.mails();
     let mail = &mails[0];
     let (subject, body) = (mail.subject().to_owned(), mail.text());
     assert_eq!((subject.as_str(), body.trim()), (TITLE, TEXT));
@@ -71,8 +72,8 @@ async fn a_note_with_a_severity_is_an_alert_and_says_nothing_twice() {
         app.post("/api/v1/send", &json!({ "to": ["slack", "dingtalk", "wecom"], "title": TITLE, "text": TEXT, "severity": "critical" })).await;
     assert_eq!(code, 200);
     app.settled().await;
-    for (name, rec) in [("slack", &all.four.slack.rec), ("dingtalk", &all.four.ding.rec), ("wecom", &all.four.wecom.rec)] {
-        let said = rec.accepted().iter().map(shown).collect::<Vec<_>>().join("\n");
+    for name in ["slack", "dingtalk", "wecom"] {
+        let said = all.member(name).rec.accepted().iter().map(shown).collect::<Vec<_>>().join("\n");
         assert_eq!(count(&said, "Step4711"), 1, "{name}: {said}");
         assert!(count(&said, "Release0815") <= 2, "{name}: a title, and its preview: {said}");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::all::{All, Member};
+use crate::support::all::All;
 use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
 use crate::support::fakes::fault::Fault;
@@ -43,21 +43,19 @@ async fn no_refusal_is_asked_for_again_and_again() {
     let all = All::start().await;
     for (kind, most) in [("rejected", 2), ("misconfigured", 1), ("rate_limited", 2)] {
         for member in &all.members {
-            let (fault, _) = member.refusals.iter().find(|(_, k)| *k == kind).unwrap();
             member.faults.clear();
             member.rec.clear();
-            member.faults.always_on(member.path, fault.clone());
+            member.faults.always_on(member.path, member.answer(kind));
         }
         let app = TestApp::start(&all.routes()).await;
         app.post("/webhook", &alert("db", &format!("Refused-{kind}"), "firing")).await;
-        let asked = |member: &Member| member.rec.all().iter().filter(|record| record.call.path.contains(member.path)).count();
         let end = tokio::time::Instant::now() + SOON;
-        while all.members.iter().any(|member| asked(member) == 0) && tokio::time::Instant::now() < end {
+        while all.members.iter().any(|member| member.sends() == 0) && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         tokio::time::sleep(Duration::from_millis(1500)).await;
         for member in &all.members {
-            let asked = asked(member);
+            let asked = member.sends();
             assert!((1..=most).contains(&asked), "{}: {asked} requests for an answer that is {kind}", member.channel);
         }
         app.app.stop(Duration::from_secs(2)).await;

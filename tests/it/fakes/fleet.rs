@@ -13,10 +13,10 @@ async fn a_shell_can_script_and_inspect_everything() {
     let control = fleet.clone().control(0).await.unwrap();
     let ask = async |target: &str| -> Value { serde_json::from_str(&http(control, "GET", target, &[], "").await.unwrap().body).unwrap() };
     let about = ask("/").await;
-    assert_eq!(about["fakes"]["slack"]["credentials"]["token"], "xoxb-fake");
+    assert_eq!(about["fakes"]["slack"]["credentials"]["token"], "xoxb-fake-token");
     assert!(std::fs::metadata(about["fakes"]["smtp"]["credentials"]["ca_file"].as_str().unwrap()).is_ok());
     let slack = fleet.members["slack"].addr;
-    let hook = "/services/T0/B0/XXXX";
+    let hook = "/services/T0/B0/slack-hook-secret";
     ask("/_track?prefix=wf-").await;
     ask("/_fault?fake=slack&do=pass,status:503").await;
     assert_eq!(post(slack, hook, r#"{"text":"wf-1 down"}"#).await.unwrap().status, 200);

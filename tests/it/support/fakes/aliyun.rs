@@ -13,6 +13,7 @@ use super::call::{Answer, Call};
 use super::crypt::{hex, hmac_sha256, rfc3986, sha256_hex};
 use super::phone::{e164, has_url, variables};
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::Platform;
 
 const HOUR: u64 = 3600;
@@ -314,4 +315,18 @@ fn fill(call: &Call, template: &str, params: Option<&str>, longest: usize) -> Re
         return Err(business(call, "isv.TEMPLATE_MISSING_PARAMETERS", "模板变量缺少对应参数值"));
     }
     Ok(text)
+}
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let credentials = json!({ "access_key_id": "aliyun-key", "access_key_secret": "aliyun-secret", "sign_name": "阿里云",
+        "template_code": "SMS_153055065", "tts_code": "TTS_10001" });
+    let yaml = |platform: &str, template: &str| -> &'static str {
+        let keys = "access_key_id: aliyun-key, access_key_secret: aliyun-secret, to: [\"13800000000\"], api_base: \"BASE\"";
+        format!("{platform}: {{ {keys}, {template} }}, resolved: true").leak()
+    };
+    let sms = yaml("aliyun_sms", r#"template: SMS_153055065, sign_name: 阿里云, params: { code: "{severity}" }"#);
+    let voice = yaml("aliyun_voice", r#"template: TTS_10001, params: { name: "{text}", severity: "{severity}" }"#);
+    let aliyun = Sample::new(credentials, || Aliyun::new("aliyun-key", "aliyun-secret"));
+    vec![aliyun.channel("aliyun_sms", "/", &["aliyun-secret"], sms).finds_lost().channel("aliyun_voice", "/", &["aliyun-secret"], voice)]
 }

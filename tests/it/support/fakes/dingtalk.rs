@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call, Verdict};
 use super::crypt::{b64, hmac_sha256};
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::Platform;
 
 /// 20 messages a minute; a breach is punished with ten minutes.
@@ -304,4 +305,12 @@ fn mentions(robot: &Robot, body: &Value, message: &Message) -> Result<(Vec<Strin
 fn stands_in(text: &str, who: &str) -> bool {
     let tag = format!("@{who}");
     text.match_indices(&tag).any(|(at, _)| !text[at + tag.len()..].starts_with(|c: char| c.is_ascii_alphanumeric()))
+}
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let credentials = json!({ "access_token": "ding-token", "secret": "SEC0123456789", "unsigned_access_token": "ding-open" });
+    let robots = || DingtalkRobot::default().robot("ding-token", Robot::signed("SEC0123456789")).robot("ding-open", Robot::default());
+    let yaml = r#"dingtalk: { access_token: ding-token, secret: SEC0123456789, api_base: "BASE" }"#;
+    vec![Sample::new(credentials, robots).channel("dingtalk", "/robot/send", &["ding-token", "SEC0123456789"], yaml)]
 }

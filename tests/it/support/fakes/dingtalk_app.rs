@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::Platform;
 use super::token::{TokenState, Tokens};
 
@@ -237,4 +238,13 @@ impl DingtalkApp {
         }
         Err(new_error(400, "invalidParameter.param.invalid", "openDingId is unknown").into())
     }
+}
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let members = [("13800000001", "u1"), ("13800000002", "u2")];
+    let credentials = json!({ "app_key": "ding-key", "app_secret": "ding-app-secret", "robot_code": "dingbot", "members": members });
+    let yaml = r#"dingtalk_call: { app_key: ding-key, app_secret: ding-app-secret, robot_code: dingbot, to: ["13800000001"], api_base: "BASE" }, resolved: true"#;
+    let app = Sample::new(credentials, move || DingtalkApp::new("ding-key", "ding-app-secret", "dingbot", &members));
+    vec![app.channel("dingtalk_call", "/robot/ding/send", &["ding-app-secret"], yaml)]
 }

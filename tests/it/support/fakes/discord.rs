@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::{Platform, forget_when_full};
 
 /// The webhooks of a guild.
@@ -192,4 +193,11 @@ fn pings(content: &str, allowed: &Value) -> Vec<String> {
         }
     }
     found
+}
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let credentials = json!({ "path": "/api/webhooks/1/discord-token" });
+    let yaml = r#"discord: { webhook: "BASE/api/webhooks/1/discord-token" }"#;
+    vec![Sample::new(credentials, || Discord::new("1", "discord-token")).channel("discord", "/webhooks/", &["discord-token"], yaml)]
 }

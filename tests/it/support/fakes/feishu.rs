@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call, Verdict};
 use super::crypt::{b64, hmac_sha256};
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::Platform;
 use super::token::{TokenState, Tokens};
 
@@ -257,4 +258,23 @@ fn collect(value: &Value, out: &mut Vec<String>) {
 fn mentions(text: &str) -> Vec<String> {
     let tags = text.match_indices("<at ").filter_map(|(at, _)| text[at + 4..].split_once('>')).map(|(tag, _)| tag);
     tags.filter_map(|t| t.split_once('=')).map(|(_, v)| format!("@{}", v.trim_matches(['"', '\'', ' ']))).collect()
+}
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let credentials = json!({ "hook": "hook-token", "secret": "hook-secret", "app_id": "cli_1", "app_secret": "app-secret" });
+    let feishu = Sample::new(credentials, || Feishu::new("hook-token", Some("hook-secret"), "cli_1", "app-secret"))
+        .channel(
+            "feishu",
+            "/open-apis/bot/v2/hook",
+            &["hook-token", "hook-secret"],
+            r#"feishu: { token: hook-token, secret: hook-secret, api_base: "BASE" }"#,
+        )
+        .channel(
+            "feishu-app",
+            "/open-apis/im/v1/messages",
+            &["app-secret"],
+            r#"feishu: { app_id: cli_1, app_secret: app-secret, to: [oc_1], api_base: "BASE" }"#,
+        );
+    vec![feishu]
 }

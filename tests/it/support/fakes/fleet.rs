@@ -1,10 +1,8 @@
 //! All fakes at once with fixed credentials, and an HTTP control port for shell scripts. `GET /` on it explains.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,32 +13,10 @@ use axum::{Router, serve};
 use serde_json::{Value, json};
 
 use super::call::form_pairs;
-use super::server::{Fake, Platform, bind};
-use super::smtp::{Act, Security, Smtp, SmtpOptions, Stage};
-use super::{
-    Aliyun, Clock, DingtalkApp, DingtalkRobot, Discord, Fault, Faults, Feishu, PagerDuty, Preset, Recorder, Robot, Slack, Teams, Telegram, Tencent,
-    Twilio, Webhook, Wecom, WecomRobot, presets,
-};
-
-type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// One running fake, whatever its platform.
-pub struct Member {
-    /// Where it listens.
-    pub addr: SocketAddr,
-    /// What a client must be given to use it.
-    pub credentials: Value,
-    /// What arrived.
-    pub rec: Recorder,
-    /// Its clock.
-    pub clock: Clock,
-    /// Its script of faults (HTTP platforms).
-    pub faults: Option<Faults>,
-    /// The server itself (mail).
-    pub smtp: Option<Smtp>,
-    power: Box<dyn Fn(bool) -> Later<io::Result<()>> + Send + Sync>,
-    pace: Box<dyn Fn(Option<f64>) + Send + Sync>,
-}
+use super::sample::Member;
+use super::server::bind;
+use super::smtp::{Act, Security, Smtp, Stage};
+use super::{Fault, Faults, samples};
 
 /// The running fakes by name.
 #[derive(Default)]
@@ -54,58 +30,15 @@ impl Fleet {
     /// Starts every fake. The ports count up from `first_port`; 0 takes free ones.
     pub async fn start(first_port: u16) -> io::Result<Self> {
         let mut fleet = Fleet { next_port: first_port, ..Fleet::default() };
-        let secret = "SECfake";
-        let robots = DingtalkRobot::default().robot("ding-token", Robot::signed(secret)).robot("ding-open", Robot::default());
-        fleet.add(robots, json!({ "access_token": "ding-token", "secret": secret, "unsigned_access_token": "ding-open" })).await?;
-        let corp = Wecom::new("ww-corp", 1_000_002, "wecom-secret");
-        fleet.add(corp, json!({ "corp_id": "ww-corp", "agent_id": 1_000_002, "secret": "wecom-secret" })).await?;
-        let hook = "/services/T0/B0/XXXX";
-        let slack = Slack::new("xoxb-fake").webhook(hook, "C0123");
-        fleet.add(slack, json!({ "token": "xoxb-fake", "channel": "#ops", "channel_id": "C0123", "webhook_path": hook })).await?;
-        fleet.add_clouds().await?;
-        fleet.add_chats().await?;
+        for sample in samples() {
+            let port = fleet.port();
+            fleet.members.insert(sample.name.to_owned(), sample.start(port).await?);
+        }
         for (name, security) in [("smtp", Security::StartTls), ("smtps", Security::Implicit)] {
-            fleet.add_smtp(name, security).await?;
+            let port = fleet.port();
+            fleet.members.insert(name.to_owned(), Member::smtp(security, port).await?);
         }
         Ok(fleet)
-    }
-
-    async fn add_clouds(&mut self) -> io::Result<()> {
-        self.add(Aliyun::new("aliyun-key", "aliyun-secret"), json!({
-            "access_key_id": "aliyun-key", "access_key_secret": "aliyun-secret", "sign_name": "阿里云", "template_code": "SMS_153055065", "tts_code": "TTS_10001",
-        }))
-        .await?;
-        self.add(Tencent::new("tencent-id", "tencent-key"), json!({
-            "secret_id": "tencent-id", "secret_key": "tencent-key", "app_id": "1400006666", "sign_name": "demo", "sms_template": "1110", "voice_template": "2220",
-        }))
-        .await?;
-        let twilio = json!({ "account_sid": "AC1", "auth_token": "twilio-token", "from": "+15005550006" });
-        self.add(Twilio::new("AC1", "twilio-token", "+15005550006"), twilio).await?;
-        let members = [("13800000001", "u1"), ("13800000002", "u2")];
-        let app = json!({ "app_key": "ding-key", "app_secret": "ding-secret", "robot_code": "dingbot", "members": members });
-        self.add(DingtalkApp::new("ding-key", "ding-secret", "dingbot", &members), app).await
-    }
-
-    async fn add_chats(&mut self) -> io::Result<()> {
-        self.add(WecomRobot::new("robot-key"), json!({ "key": "robot-key" })).await?;
-        let feishu = json!({ "hook": "hook-token", "secret": "hook-secret", "app_id": "cli_1", "app_secret": "app-secret" });
-        self.add(Feishu::new("hook-token", Some("hook-secret"), "cli_1", "app-secret"), feishu).await?;
-        self.add(Telegram::new("1:tg", &["-1001", "42"]), json!({ "token": "1:tg", "chats": ["-1001", "42"] })).await?;
-        let teams = Teams::new("flow1", "teams-sig");
-        let path = format!("{}?sig=teams-sig", teams.path);
-        self.add(teams, json!({ "path": path })).await?;
-        self.add(Discord::new("1", "discord-token"), json!({ "path": "/api/webhooks/1/discord-token" })).await?;
-        let key = "0123456789abcdef0123456789abcdef";
-        self.add(PagerDuty::new(key), json!({ "routing_key": key })).await?;
-        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-        self.add(Webhook::signed(secret), json!({ "secret": secret })).await?;
-        for name in presets::names() {
-            let credential = if matches!(name, "pushover" | "googlechat") { "app/user".to_owned() } else { format!("{name}-key") };
-            let preset = Preset::new(name, &credential);
-            let path = preset.path(&credential);
-            self.add(preset, json!({ "credential": credential, "path": path })).await?;
-        }
-        Ok(())
     }
 
     fn port(&mut self) -> u16 {
@@ -114,64 +47,9 @@ impl Fleet {
         port
     }
 
-    async fn add<P: Platform>(&mut self, platform: P, credentials: Value) -> io::Result<()> {
-        let name = platform.name().to_owned();
-        let port = self.port();
-        let fake = Fake::start_on(platform, port).await?;
-        let (switch, dial) = (fake.clone(), fake.clone());
-        let member = Member {
-            addr: fake.addr(),
-            credentials,
-            rec: fake.rec.clone(),
-            clock: fake.clock.clone(),
-            faults: Some(fake.faults.clone()),
-            smtp: None,
-            power: Box::new(move |on| {
-                let fake = switch.clone();
-                Box::pin(async move {
-                    if on {
-                        return fake.up().await;
-                    }
-                    fake.down();
-                    Ok(())
-                })
-            }),
-            pace: Box::new(move |factor| factor.map_or_else(|| dial.unpaced(), |f| dial.pace_faster(f))),
-        };
-        self.members.insert(name, member);
-        Ok(())
-    }
-
-    async fn add_smtp(&mut self, name: &str, security: Security) -> io::Result<()> {
-        let port = self.port();
-        let server = Smtp::start_on(SmtpOptions::default().security(security).user("watchfire", "mail-secret"), port).await?;
-        let switch = server.clone();
-        let member = Member {
-            addr: server.addr(),
-            credentials: json!({ "username": "watchfire", "password": "mail-secret", "ca_file": server.tls.ca_file(), "tls": format!("{security:?}").to_lowercase() }),
-            rec: server.rec.clone(),
-            clock: server.clock.clone(),
-            faults: None,
-            smtp: Some(server),
-            power: Box::new(move |on| {
-                let server = switch.clone();
-                Box::pin(async move {
-                    if on {
-                        return server.up().await;
-                    }
-                    server.down();
-                    Ok(())
-                })
-            }),
-            pace: Box::new(|_| {}),
-        };
-        self.members.insert(name.to_owned(), member);
-        Ok(())
-    }
-
     /// Turns off the pace of every fake.
     pub fn unpaced(&self) {
-        self.members.values().for_each(|m| (m.pace)(None));
+        self.members.values().for_each(|m| m.pace(None));
     }
 
     /// Serves the control port until the task is dropped; returns its address.
@@ -265,7 +143,7 @@ async fn command(fleet: &Fleet, path: &str, query: &BTreeMap<String, String>) ->
         }
         "/_down" | "/_up" => {
             for (name, member) in chosen {
-                (member.power)(path == "/_up").await.map_err(|e| format!("{name}: {e}"))?;
+                member.power(path == "/_up").await.map_err(|e| format!("{name}: {e}"))?;
             }
         }
         "/_advance" => {
@@ -278,7 +156,7 @@ async fn command(fleet: &Fleet, path: &str, query: &BTreeMap<String, String>) ->
                 "off" => None,
                 text => Some(text.parse::<f64>().ok().filter(|f| *f > 0.0).ok_or("factor is a number above 0, or off")?),
             };
-            chosen.iter().for_each(|(_, m)| (m.pace)(factor));
+            chosen.iter().for_each(|(_, m)| m.pace(factor));
         }
         _ => return Err(format!("no command {path}")),
     }

@@ -21,6 +21,7 @@ pub mod phone;
 pub mod presets;
 pub mod rate;
 pub mod recorder;
+pub mod sample;
 pub mod server;
 pub mod slack;
 pub mod slack_blocks;
@@ -35,6 +36,7 @@ pub mod twiml;
 pub mod webhook;
 pub mod wecom;
 pub mod wecom_robot;
+pub mod zulip;
 
 pub use aliyun::Aliyun;
 pub use call::{Answer, Call, Verdict};
@@ -49,6 +51,7 @@ pub use pagerduty::PagerDuty;
 pub use presets::Preset;
 pub use rate::{Limiter, Pace};
 pub use recorder::{Record, Recorder};
+pub use sample::{Member, Sample, SampleChannel};
 pub use server::{Fake, Platform};
 pub use slack::{Room, Slack};
 pub use smtp::{Act, Security, Smtp, SmtpOptions, Stage, mime::Mail};
@@ -61,3 +64,27 @@ pub use twilio::Twilio;
 pub use webhook::Webhook;
 pub use wecom::Wecom;
 pub use wecom_robot::WecomRobot;
+pub use zulip::Zulip;
+
+/// Every fake with fixed credentials: the fleet and the battery walk them. A new fake is one line here.
+pub fn samples() -> Vec<Sample> {
+    let all = [
+        aliyun::samples(),
+        dingtalk::samples(),
+        dingtalk_app::samples(),
+        discord::samples(),
+        feishu::samples(),
+        pagerduty::samples(),
+        presets::samples(),
+        slack::samples(),
+        teams::samples(),
+        telegram::samples(),
+        tencent::samples(),
+        twilio::samples(),
+        webhook::samples(),
+        wecom::samples(),
+        wecom_robot::samples(),
+        zulip::samples(),
+    ];
+    all.into_iter().flatten().collect()
+}

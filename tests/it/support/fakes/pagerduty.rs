@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call};
 use super::crypt::sha256_hex;
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::Platform;
 
 /// The account.
@@ -123,4 +124,13 @@ fn problems(body: &Value) -> Vec<String> {
         errors.push("'links' must have an href".to_owned());
     }
     errors
+}
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let yaml = r#"pagerduty: { routing_key: 0123456789abcdef0123456789abcdef, api_base: "BASE" }"#;
+    let sample = Sample::new(json!({ "routing_key": KEY }), || PagerDuty::new(KEY));
+    vec![sample.channel("pagerduty", "/v2/enqueue", &[KEY], yaml)]
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::{Platform, forget_when_full};
 use super::slack_blocks::{MAX_BLOCK_TEXT, Reading};
 
@@ -336,4 +337,15 @@ fn read_message(body: &Value, update: bool) -> Result<Reading, (&'static str, Ve
         reading.pings.extend(part.pings);
     }
     Ok(reading)
+}
+
+const HOOK: &str = "/services/T0/B0/slack-hook-secret";
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let credentials = json!({ "token": "xoxb-fake-token", "channel": "#ops", "channel_id": "C0123", "webhook_path": HOOK });
+    let slack = Sample::new(credentials, || Slack::new("xoxb-fake-token").webhook(HOOK, "C0123"))
+        .channel("slack", "/api/chat.postMessage", &["xoxb-fake-token"], r#"slack: { token: xoxb-fake-token, channel: "C0123", api_base: "BASE" }"#)
+        .channel("slack-hook", "/services/", &["slack-hook-secret"], r#"slack: { webhook: "BASE/services/T0/B0/slack-hook-secret" }"#);
+    vec![slack]
 }

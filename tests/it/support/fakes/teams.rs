@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Verdict};
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::Platform;
 
 /// Measured after wrapping; a request of 24.4 KB was refused in practice.
@@ -154,4 +155,12 @@ fn walk(element: &Value, texts: &mut Vec<String>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let path = Teams::new("flow1", "teams-sig-secret").path;
+    let credentials = json!({ "path": format!("{path}?sig=teams-sig-secret") });
+    let yaml: &'static str = format!("teams: {{ webhook: \"BASE{path}?sig=teams-sig-secret\" }}").leak();
+    vec![Sample::new(credentials, || Teams::new("flow1", "teams-sig-secret")).channel("teams", "/workflows/", &["teams-sig-secret"], yaml)]
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::{Platform, forget_when_full};
 
 /// What stands in the way of a chat.
@@ -256,4 +257,11 @@ pub fn markdown(text: &str) -> Result<String, String> {
         }
     }
     if open.is_empty() { Ok(out) } else { Err("Can't find end of the entity starting at byte offset 0".to_owned()) }
+}
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let credentials = json!({ "token": "1:tg-secret", "chats": ["-1001", "42"] });
+    let yaml = r#"telegram: { token: "1:tg-secret", chat: -1001, api_base: "BASE" }"#;
+    vec![Sample::new(credentials, || Telegram::new("1:tg-secret", &["-1001", "42"])).channel("telegram", "/sendMessage", &["1:tg-secret"], yaml)]
 }

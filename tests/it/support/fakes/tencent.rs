@@ -12,6 +12,7 @@ use super::call::{Answer, Call};
 use super::crypt::{hex, hmac_sha256, sha256_hex};
 use super::phone::{e164, has_url, variables};
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::Platform;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -335,4 +336,18 @@ fn fill(template: Option<&String>, params: &[String], longest: usize) -> Result<
         text = text.replace(&format!("{{{}}}", i + 1), value);
     }
     Ok(text)
+}
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let credentials = json!({ "secret_id": "tencent-id", "secret_key": "tencent-secret", "app_id": "1400006666", "sign_name": "demo",
+        "sms_template": "1110", "voice_template": "2220" });
+    let yaml = |platform: &str, template: &str| -> &'static str {
+        let keys = "secret_id: tencent-id, secret_key: tencent-secret, app_id: \"1400006666\", to: [\"13800000000\"], api_base: \"BASE\"";
+        format!("{platform}: {{ {keys}, {template} }}, resolved: true").leak()
+    };
+    let sms = yaml("tencent_sms", r#"template: "1110", sign_name: demo, params: ["{severity}"]"#);
+    let voice = yaml("tencent_voice", r#"template: "2220", params: ["{text}", "{severity}"]"#);
+    let tencent = Sample::new(credentials, || Tencent::new("tencent-id", "tencent-secret"));
+    vec![tencent.channel("tencent_sms", "/", &["tencent-secret"], sms).channel("tencent_voice", "/", &["tencent-secret"], voice)]
 }

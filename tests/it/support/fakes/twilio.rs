@@ -11,6 +11,7 @@ use super::call::{Answer, Call, Verdict};
 use super::crypt::{sha256_hex, unb64};
 use super::phone::segments;
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::Platform;
 use super::twiml::spoken;
 
@@ -203,4 +204,19 @@ impl Twilio {
     fn sid(&self, prefix: &str) -> String {
         format!("{prefix}{}", &sha256_hex(format!("{prefix}{}", self.resources.len()).as_bytes())[..32])
     }
+}
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let credentials = json!({ "account_sid": "AC1", "auth_token": "twilio-token", "from": "+15005550006" });
+    let yaml = |platform: &str| -> &'static str {
+        let keys = r#"{ account_sid: AC1, auth_token: twilio-token, from: "+15005550006", to: ["+8613800000000"], api_base: "BASE" }"#;
+        format!("{platform}: {keys}, resolved: true").leak()
+    };
+    let twilio = Sample::new(credentials, || Twilio::new("AC1", "twilio-token", "+15005550006"))
+        .channel("twilio_sms", "/Messages.json", &["twilio-token"], yaml("twilio_sms"))
+        .finds_lost()
+        .channel("twilio_voice", "/Calls.json", &["twilio-token"], yaml("twilio_voice"))
+        .finds_lost();
+    vec![twilio]
 }

@@ -3,10 +3,11 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Verdict};
 use super::crypt::{b64, hex, hmac_sha256, unb64};
+use super::sample::Sample;
 use super::server::Platform;
 
 /// The receiver.
@@ -95,4 +96,13 @@ fn text(call: &Call) -> String {
         Err(_) => out.push(String::from_utf8_lossy(&call.body).into_owned()),
     }
     out.join("\n")
+}
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let yaml = r#"webhook: { url: "BASE/hook", sign: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], allow: [127.0.0.1] }"#;
+    let sample = Sample::new(json!({ "secret": SECRET }), || Webhook::signed(SECRET));
+    vec![sample.channel("webhook", "/hook", &[SECRET, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], yaml)]
 }

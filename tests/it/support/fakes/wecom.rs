@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::call::{Answer, Call, Verdict};
 use super::crypt::sha256_hex;
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::{Platform, forget_when_full};
 use super::token::{TokenState, Tokens};
 
@@ -368,4 +369,12 @@ pub fn has_unicode_escape(body: &[u8]) -> bool {
         escaped = b == b'\\' && !escaped;
     }
     false
+}
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let credentials = json!({ "corp_id": "ww-corp", "agent_id": 1_000_002, "secret": "wecom-secret" });
+    let corp = || Wecom::new("ww-corp", 1_000_002, "wecom-secret").with_members(&["zhangsan", "lisi"]);
+    let yaml = r#"wecom: { corp_id: ww-corp, agent_id: 1000002, secret: wecom-secret, to_user: "zhangsan|lisi", api_base: "BASE" }"#;
+    vec![Sample::new(credentials, corp).channel("wecom", "/cgi-bin/message/send", &["wecom-secret"], yaml)]
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
+use super::sample::Sample;
 use super::server::Platform;
 use super::wecom::refusal;
 
@@ -120,4 +121,11 @@ fn read(body: &Value) -> Result<Read, (i64, String)> {
         }
         _ => Err((40008, "invalid message type".to_owned())),
     }
+}
+
+/// With fixed credentials, and the channels that send to it.
+pub fn samples() -> Vec<Sample> {
+    let yaml = r#"wecom_robot: { key: robot-key, api_base: "BASE" }"#;
+    let sample = Sample::new(json!({ "key": "robot-key" }), || WecomRobot::new("robot-key"));
+    vec![sample.channel("wecom_robot", "/cgi-bin/webhook/send", &["robot-key"], yaml)]
 }
