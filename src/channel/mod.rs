@@ -27,6 +27,7 @@ mod twilio;
 mod webhook;
 mod wecom;
 mod wecom_robot;
+mod zulip;
 
 use aliyun::{sms as aliyun_sms, voice as aliyun_voice};
 use tencent::{sms as tencent_sms, voice as tencent_voice};

@@ -75,6 +75,7 @@ platforms! {
     telegram,
     discord,
     teams,
+    zulip,
     pagerduty,
     twilio_sms,
     twilio_voice,

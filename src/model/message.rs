@@ -30,6 +30,8 @@ pub enum Escape {
     TelegramHtml,
     /// Discord markdown (backslashes; mentions made harmless).
     DiscordMarkdown,
+    /// Zulip markdown: no escape exists; markup and mentions made harmless with zero-width characters.
+    ZulipMarkdown,
     /// Adaptive-card markdown of Microsoft Teams.
     TeamsMarkdown,
     /// CommonMark as Mattermost, Rocket.Chat, Gotify and ntfy read it.

@@ -68,6 +68,16 @@ fn every_platform_has_a_page_with_its_credentials_an_example_and_its_keys() {
 }
 
 #[test]
+fn the_book_lists_every_platform() {
+    let path = root().join("docs/SUMMARY.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once("[Platforms](platforms.md)\n").unwrap();
+    let after: String = rest.split_inclusive('\n').skip_while(|line| line.contains("](platforms/")).collect();
+    let list: String = PLATFORMS.iter().map(|platform| format!("  - [{}](platforms/{}.md)\n", platform.title, platform.name)).collect();
+    hold(&path, &format!("{before}[Platforms](platforms.md)\n{list}{after}"));
+}
+
+#[test]
 fn the_list_of_platforms_is_the_registrys() {
     let mut table = String::new();
     for line in output(&["platforms", "--markdown"]).lines() {

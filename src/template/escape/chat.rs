@@ -1,7 +1,7 @@
-//! Dialects without a documented escape: Slack, DingTalk, WeCom.
+//! Dialects without a documented escape: Slack, DingTalk, WeCom, Zulip.
 
 use super::BACK_QUOTE;
-use super::spots::{broken, padded, shielded, walk};
+use super::spots::{Spot, broken, padded, shielded, walk};
 
 /// Slack mrkdwn. Entities for `& < >` are its only documented escape (<https://docs.slack.dev/messaging/formatting-message-text>); white
 /// space on either side keeps `* _ ~` from formatting.
@@ -23,7 +23,11 @@ pub(super) fn slack(text: &str) -> String {
 
 /// DingTalk markdown: no documented escape; close to CommonMark on the clients.
 pub(super) fn dingtalk(text: &str) -> String {
-    walk(text, |spot, out| match spot.c {
+    walk(text, dingtalk_character)
+}
+
+fn dingtalk_character(spot: &Spot<'_>, out: &mut String) {
+    match spot.c {
         ' ' if spot.line_start => {}
         // `@` + number pings wherever it stands, when the number is among the message's own.
         '@' | '<' => broken(spot, out),
@@ -40,6 +44,17 @@ pub(super) fn dingtalk(text: &str) -> String {
         '-' | '+' if spot.is_bullet() => shielded(spot, out),
         '.' | ')' if spot.ends_list_number() => shielded(spot, out),
         c => out.push(c),
+    }
+}
+
+/// Zulip markdown: a backslash escapes nothing (<https://zulip.readthedocs.io/en/latest/subsystems/markdown.html>). Like DingTalk's, with emoji,
+/// formulas and avatars.
+pub(super) fn zulip(text: &str) -> String {
+    walk(text, |spot, out| match spot.c {
+        ':' if spot.is_short_name() => broken(spot, out),
+        '$' if spot.next_may_be('$') || spot.prev_may_be('$') => broken(spot, out),
+        '!' if spot.rest.starts_with("!avatar(") || spot.rest.starts_with("!gravatar(") => broken(spot, out),
+        _ => dingtalk_character(spot, out),
     })
 }
 

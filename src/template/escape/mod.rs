@@ -39,6 +39,7 @@ pub fn escape(dialect: Escape, value: &str) -> String {
         Escape::LarkMarkdown => markup::lark(&value),
         Escape::TelegramHtml => markup::telegram(&value),
         Escape::DiscordMarkdown => markdown::discord(&value),
+        Escape::ZulipMarkdown => chat::zulip(&value),
         Escape::TeamsMarkdown => markdown::teams(&value),
         Escape::Markdown => markdown::common_mark(&value),
         Escape::Xml => markup::xml(&value),

@@ -14,3 +14,4 @@ mod smtp;
 mod tencent;
 mod twilio;
 mod wecom;
+mod zulip;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{BACK_QUOTE, HAIR_SPACE, ZERO_WIDTH, bold, clean, escape, link, quote};
 use crate::model::Escape;
 
-pub(super) const DIALECTS: [Escape; 12] = [
+pub(super) const DIALECTS: [Escape; 13] = [
     Escape::None,
     Escape::Html,
     Escape::SlackMrkdwn,
@@ -17,6 +17,7 @@ pub(super) const DIALECTS: [Escape; 12] = [
     Escape::LarkMarkdown,
     Escape::TelegramHtml,
     Escape::DiscordMarkdown,
+    Escape::ZulipMarkdown,
     Escape::TeamsMarkdown,
     Escape::Markdown,
     Escape::Xml,
@@ -74,6 +75,7 @@ const HOSTILE: &[&str] = &[
     "\\*x\\* \\[x\\](y) \\<b\\> C:\\path\\_x \\",
     "{{headline}} {{{x}}} ${x} %s",
     ":fire: :100: 12:30:45 a:b:c",
+    "@**all** @_**Anna|10** @*ops* #**general>topic** $$x^2$$ <time:2026-11-28T12:00:00Z> !avatar(a@b.example)",
     "\u{1b}[31mred\u{7}\u{0}\u{202E}evil\u{2028}x",
     "node_cpu_seconds_total{job=~\"a*\"} > 0 and _private or x_",
     "\" onmouseover='x' '\"",

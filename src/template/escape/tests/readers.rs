@@ -178,6 +178,11 @@ pub fn markup(dialect: Escape, text: &str) -> Option<String> {
                 text.contains('`').then(|| "code".to_owned()),
             ])
         }
+        Escape::ZulipMarkdown => first([
+            markup(Escape::DingTalkMarkdown, text),
+            text.contains("$$").then(|| "formula".to_owned()),
+            text.contains("!avatar(").then(|| "avatar".to_owned()),
+        ]),
         Escape::DingTalkMarkdown => first([
             tag(text),
             entity(text),

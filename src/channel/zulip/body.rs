@@ -1,0 +1,69 @@
+//! What Zulip is sent: a form with a topic and markdown. Pure. <https://zulip.com/api/send-message>, <https://zulip.com/help/format-your-message-using-markdown>
+
+use crate::channel::kit::broken;
+use crate::model::{Page, Size};
+
+/// Characters of a topic, and of a message (<https://zulip.com/api/send-message>: `max_topic_length`, `max_message_length`). Zulip counts code
+/// points, and cuts what is longer without refusing it.
+pub(super) const MAX_TOPIC: usize = 60;
+const MAX_CONTENT: usize = 10_000;
+
+/// The form of a page: to a channel, or as a direct message.
+pub(super) fn message(page: &Page, to: &str, direct: bool, topic: Option<&str>) -> Vec<(&'static str, String)> {
+    // Where no topic shows a note's title, its text does.
+    let content = content(page, direct || topic.is_some());
+    if direct {
+        let person = to.parse::<u64>().map_or_else(|_| serde_json::json!([to]), |id| serde_json::json!([id]));
+        return vec![("type", "direct".into()), ("to", person.to_string()), ("content", content)];
+    }
+    // `stream` is the word for a channel that every version of Zulip takes.
+    let topic = topic.map_or_else(|| self::topic(page), str::to_owned);
+    vec![("type", "stream".into()), ("to", to.to_owned()), ("topic", topic), ("content", content)]
+}
+
+/// The topic that the template names; of a plain page the message's title.
+fn topic(page: &Page) -> String {
+    let named = if page.plain { page.facts.title.as_str() } else { page.field("topic") };
+    let topic = [named, page.facts.title.as_str(), "alerts"].into_iter().map(str::trim).find(|name| !name.is_empty()).unwrap_or_default();
+    if topic.chars().count() <= MAX_TOPIC {
+        return topic.to_owned();
+    }
+    topic.chars().take(MAX_TOPIC - 1).chain(['…']).collect()
+}
+
+/// What would begin a mention, a channel link, a link, code, a formula or a time: Zulip reads plain text as markdown, too.
+const BREAKS: &[&str] = &["@", "#**", "](", "```", "~~~", "$$", "<time:"];
+
+/// Whom the message pings, a note's title if `titled`, and the text.
+fn content(page: &Page, titled: bool) -> String {
+    let text = page.field("text").trim_end();
+    let text = if page.plain { broken(text, BREAKS) } else { text.to_owned() };
+    let title = if titled && page.facts.note { broken(page.field("topic").trim(), BREAKS) } else { String::new() };
+    let mentions = &page.facts.mentions;
+    let all = mentions.all.then(|| "@**all**".to_owned());
+    let users = mentions.users.iter().map(|name| user(name));
+    let groups = mentions.groups.iter().map(|name| format!("@*{}*", bare(name)));
+    let mut pings: Vec<String> = Vec::new();
+    for ping in all.into_iter().chain(users).chain(groups) {
+        if !pings.contains(&ping) && !text.contains(ping.as_str()) {
+            pings.push(ping);
+        }
+    }
+    [pings.join(" "), title, text].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// `@**Name**`, `@**Name|id**`, or `@**|id**` for a user id alone (<https://zulip.com/api/message-formatting>).
+fn user(name: &str) -> String {
+    let name = bare(name);
+    if name.parse::<u64>().is_ok() { format!("@**|{name}**") } else { format!("@**{name}**") }
+}
+
+/// The name without what would end the mention early.
+fn bare(name: &str) -> String {
+    name.trim().trim_start_matches('@').chars().filter(|c| *c != '*' && !c.is_control()).collect()
+}
+
+/// Code points of the content.
+pub(super) fn measure(page: &Page) -> Size {
+    Size::characters(content(page, true).chars().count(), MAX_CONTENT)
+}
