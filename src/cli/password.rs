@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Read};
 use anyhow::bail;
 
 use super::Outcome;
-use crate::config::{PasswordHash, ROUNDS};
+use crate::config::PasswordHash;
 
 /// The longest password that is read, in bytes.
 const LONGEST: u64 = 1024;
@@ -29,6 +29,6 @@ pub fn run() -> anyhow::Result<Outcome> {
         bail!("a password is one line of at most {LONGEST} bytes");
     }
     let salt = uuid::Uuid::new_v4().into_bytes();
-    anstream::println!("{}", PasswordHash::create(password, &salt, ROUNDS));
+    anstream::println!("{}", PasswordHash::create(password, &salt, argon2::Params::DEFAULT)?);
     Ok(Outcome::Fine)
 }

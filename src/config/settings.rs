@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::file::Scope;
-use super::net::Network;
 use super::password::PasswordHash;
 use crate::model::Secret;
 
@@ -23,7 +22,7 @@ pub struct ServerSettings {
     /// Serve HTTPS with these files.
     pub tls: Option<TlsSettings>,
     /// Networks whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<ipnet::IpNet>,
     /// Requests under way at once.
     pub concurrent: usize,
     /// Requests a second; `None`: not limited.
@@ -33,7 +32,7 @@ pub struct ServerSettings {
     /// Whether the direct paths are open to callers without credentials.
     pub legacy_open: bool,
     /// The only networks that may use the direct paths; empty: all.
-    pub legacy_allow: Vec<Network>,
+    pub legacy_allow: Vec<ipnet::IpNet>,
 }
 
 /// Who is let in.

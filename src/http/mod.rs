@@ -37,7 +37,7 @@ use futures_util::FutureExt;
 use tower::ServiceExt;
 use tower_http::decompression::RequestDecompressionLayer;
 
-use crate::config::{Network, ServerSettings};
+use crate::config::ServerSettings;
 use crate::delivery::Engine;
 use crate::ingest::{Decoded, GenericMapping, to_utf8};
 use crate::traces::traceparent;
@@ -58,7 +58,7 @@ pub struct HttpSettings {
     /// Largest body, inflated, in bytes.
     pub max_body: usize,
     /// Proxies whose `X-Forwarded-For` is believed: address and prefix length.
-    pub trusted_proxies: Vec<(IpAddr, u8)>,
+    pub trusted_proxies: Vec<ipnet::IpNet>,
     /// Requests worked on at once; more get 503.
     pub concurrent: usize,
     /// Requests a second; more get 503.
@@ -75,7 +75,7 @@ impl HttpSettings {
         Self {
             auth: Auth::new(server),
             max_body: server.max_body,
-            trusted_proxies: server.trusted_proxies.iter().map(Network::parts).collect(),
+            trusted_proxies: server.trusted_proxies.clone(),
             concurrent: server.concurrent,
             per_second: server.per_second,
             timeout: server.timeout,
@@ -461,7 +461,7 @@ pub(crate) async fn admit(app: &App, scope: Scope, request: Request) -> Result<A
 
 fn peer(settings: &HttpSettings, headers: &HeaderMap, direct: Option<IpAddr>) -> Option<IpAddr> {
     let direct = direct?;
-    let trusted = |ip: IpAddr| settings.trusted_proxies.iter().any(|net| auth::contains(*net, ip));
+    let trusted = |ip: IpAddr| settings.trusted_proxies.iter().any(|net| net.contains(&ip.to_canonical()));
     if !trusted(direct) {
         return Some(direct);
     }
@@ -508,7 +508,7 @@ mod tests {
         let settings = HttpSettings {
             auth: Auth::default(),
             max_body: 0,
-            trusted_proxies: vec![("10.0.0.0".parse().unwrap(), 8)],
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             concurrent: 1,
             per_second: None,
             timeout: Duration::ZERO,

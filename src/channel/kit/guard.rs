@@ -4,14 +4,14 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::str::FromStr;
 
+use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// What is allowed besides public addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Guard {
-    networks: Vec<(IpAddr, u8)>,
+    networks: Vec<IpNet>,
     hosts: Vec<String>,
 }
 
@@ -43,13 +43,10 @@ impl Guard {
             if entry.is_empty() {
                 return Err("an entry is empty".into());
             }
-            if let Some((ip, bits)) = entry.split_once('/') {
-                let ip = IpAddr::from_str(ip).map_err(|_| format!("`{entry}` is not a network"))?;
-                let most = if ip.is_ipv4() { 32 } else { 128 };
-                let bits = bits.parse().ok().filter(|bits| *bits <= most).ok_or_else(|| format!("`{entry}` is not a network"))?;
-                guard.networks.push((ip, bits));
-            } else if let Ok(ip) = IpAddr::from_str(entry) {
-                guard.networks.push((ip, if ip.is_ipv4() { 32 } else { 128 }));
+            if entry.contains('/') {
+                guard.networks.push(entry.parse().map_err(|_| format!("`{entry}` is not a network"))?);
+            } else if let Ok(ip) = entry.parse::<IpAddr>() {
+                guard.networks.push(ip.into());
             } else {
                 guard.hosts.push(entry.trim_end_matches('.').to_ascii_lowercase());
             }
@@ -65,7 +62,7 @@ impl Guard {
 
     /// Whether an address may be connected to.
     pub fn check(&self, ip: IpAddr) -> Result<(), Refused> {
-        if self.networks.iter().any(|(network, bits)| within(ip, *network, *bits)) {
+        if self.networks.iter().any(|network| network.contains(&ip)) {
             return Ok(());
         }
         match what(ip) {
@@ -73,18 +70,6 @@ impl Guard {
             None => Ok(()),
         }
     }
-}
-
-fn within(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
-    fn number(ip: IpAddr) -> Option<(u128, u8)> {
-        match ip {
-            IpAddr::V4(v4) => Some((u128::from(u32::from(v4)), 32)),
-            IpAddr::V6(v6) => Some((u128::from(v6), 128)),
-        }
-    }
-    let (Some((a, width)), Some((b, other))) = (number(ip), number(network)) else { return false };
-    let shift = u32::from(width.saturating_sub(bits));
-    width == other && (shift >= 128 || a >> shift == b >> shift)
 }
 
 /// What an address is when it is not a public one. Registries:

@@ -108,7 +108,7 @@ fn kind(judge: &mut Judge<'_, '_>, entry: &Credential, path: &Path, ix: usize) -
             match PasswordHash::parse(secret.expose()) {
                 Ok(hash) => Password::Hashed(hash),
                 Err(why) => {
-                    let label = "write `pbkdf2-sha256:ROUNDS:SALT:HASH`, or the plain password";
+                    let label = "write what `watchfire hash-password` prints, or the plain password";
                     judge.report.error(
                         codes::BAD_AUTH,
                         &path.key("password"),

@@ -21,7 +21,7 @@ use indexmap::IndexMap;
 use super::codes;
 use super::file::RoutesFile;
 use super::nearest::{hint, listed};
-use super::net::Network;
+use super::net;
 use super::report::Report;
 use super::shape::SecretSite;
 use super::source::Spot;
@@ -113,10 +113,10 @@ impl<'r, 'a> Judge<'r, 'a> {
     }
 
     /// Networks; tells about those that are none.
-    fn networks(&mut self, texts: &[String], path: &Path) -> Vec<Network> {
+    fn networks(&mut self, texts: &[String], path: &Path) -> Vec<ipnet::IpNet> {
         let mut networks = Vec::new();
         for (ix, text) in texts.iter().enumerate() {
-            match Network::parse(text) {
+            match net::network(text) {
                 Ok(network) => networks.push(network),
                 Err(why) => {
                     self.report.error(codes::BAD_ADDRESS, &path.item(ix), Spot::Value, format!("`{text}` is not a network"), why);

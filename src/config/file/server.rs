@@ -109,7 +109,7 @@ impl Scope {
 pub struct Basic {
     /// User name.
     pub username: String,
-    /// Password: plain, as `pbkdf2-sha256:ROUNDS:SALT:HASH` (salt and hash in base64), or as `sha256:HEX` if it is long and random.
+    /// Password: plain, or an Argon2id hash as `watchfire hash-password` prints it (`$argon2id$v=19$..`).
     pub password: SecretSource,
 }
 

@@ -61,10 +61,14 @@ impl Hashed {
 mod tests {
     use super::*;
 
+    fn hashed(password: &str) -> PasswordHash {
+        let cheap = argon2::Params::new(8, 1, 1, None).unwrap();
+        PasswordHash::parse(&PasswordHash::create(password, b"salt of the test", cheap).unwrap()).unwrap()
+    }
+
     #[tokio::test]
     async fn a_right_password_is_checked_once_and_a_wrong_one_each_time() {
-        let hash = PasswordHash::parse(&PasswordHash::create("pw", b"salt-salt", 1000)).unwrap();
-        let other = PasswordHash::parse(&PasswordHash::create("pw2", b"salt-salt", 1000)).unwrap();
+        let (hash, other) = (hashed("pw"), hashed("pw2"));
         let hashed = Hashed::default();
         assert_eq!(hashed.verify(&hash, "no").await, Some(false));
         assert_eq!(hashed.verify(&hash, "pw").await, Some(true));

@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::config::{Admission, CredentialKind, Network, Password, PasswordHash, ServerSettings};
+use crate::config::{Admission, CredentialKind, Password, PasswordHash, ServerSettings};
 use crate::model::Secret;
 
 /// How far a signed timestamp may be off, in seconds.
@@ -73,7 +73,7 @@ pub struct Auth {
     /// Direct paths need no credential.
     pub legacy_open: bool,
     /// Direct paths are used from these networks only (address, prefix length), with or without a credential; empty: from anywhere.
-    pub legacy_allow: Vec<(IpAddr, u8)>,
+    pub legacy_allow: Vec<ipnet::IpNet>,
     /// What is known of hashed passwords.
     pub hashed: Arc<hashed::Hashed>,
 }
@@ -160,7 +160,7 @@ impl Auth {
             // A first try in a container: what its channels write is for the terminal only, and stays there.
             trial: matches!(server.auth, Admission::Unsaid) && !server.listen.ip().is_loopback(),
             legacy_open: server.legacy_open,
-            legacy_allow: server.legacy_allow.iter().map(Network::parts).collect(),
+            legacy_allow: server.legacy_allow.clone(),
             hashed: Arc::default(),
         }
     }
@@ -194,7 +194,7 @@ impl Auth {
         now: i64,
     ) -> Result<Caller, Refusal> {
         if scope == Scope::Legacy {
-            let inside = |ip: IpAddr| self.legacy_allow.is_empty() || self.legacy_allow.iter().any(|net| contains(*net, ip));
+            let inside = |ip: IpAddr| self.legacy_allow.is_empty() || self.legacy_allow.iter().any(|net| net.contains(&ip.to_canonical()));
             if !peer.is_none_or(inside) {
                 return Err(Refusal::NotFor(OUTSIDE.into()));
             }
@@ -345,21 +345,6 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Whether an address lies in a network.
-pub fn contains((net, prefix): (IpAddr, u8), ip: IpAddr) -> bool {
-    match (net, ip.to_canonical()) {
-        (IpAddr::V4(net), IpAddr::V4(ip)) => {
-            let shift = 32 - u32::from(prefix.min(32));
-            shift == 32 || u32::from(net) >> shift == u32::from(ip) >> shift
-        }
-        (IpAddr::V6(net), IpAddr::V6(ip)) => {
-            let shift = 128 - u32::from(prefix.min(128));
-            shift == 128 || u128::from(net) >> shift == u128::from(ip) >> shift
-        }
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
@@ -389,7 +374,7 @@ mod tests {
         assert_eq!(bearer.admit(Scope::Webhook, &header("authorization", "bearer t0ken"), None, None, 0).await.unwrap().name, "one");
         assert!(bearer.admit(Scope::Webhook, &header("authorization", "Bearer t0keN"), None, None, 0).await.is_err());
         assert!(bearer.admit(Scope::Webhook, &HeaderMap::new(), None, None, 0).await.is_err());
-        let hash = PasswordHash::create("pw", b"salt-salt", 1000);
+        let hash = PasswordHash::create("pw", b"salt of the test", argon2::Params::new(8, 1, 1, None).unwrap()).unwrap();
         for password in [Password::Plain(Secret::new("pw")), Password::Hashed(PasswordHash::parse(&hash).unwrap())] {
             let basic = auth(Kind::Basic { username: "grafana".into(), password });
             let given = |text: &str| header("authorization", &format!("Basic {}", STANDARD.encode(text)));
@@ -443,7 +428,7 @@ mod tests {
         let given = header("authorization", "Bearer t0ken");
         assert!(matches!(auth.admit(Scope::Read, &given, None, None, 0).await, Err(Refusal::NotFor(_))));
         auth.legacy_open = true;
-        auth.legacy_allow = vec![("10.0.0.0".parse().unwrap(), 8)];
+        auth.legacy_allow = vec!["10.0.0.0/8".parse().unwrap()];
         assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "10.1.2.3".parse().ok(), 0).await.is_ok());
         assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "11.1.2.3".parse().ok(), 0).await.is_err());
         assert!(auth.admit(Scope::Legacy, &HeaderMap::new(), None, "::ffff:10.1.2.3".parse().ok(), 0).await.is_ok());
