@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::skip::skip;
+
 fn deploy(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(path)
 }
@@ -18,8 +20,7 @@ fn run(program: &str, args: &[&str], folder: &Path) {
             assert!(out.status.success(), "{program} {args:?}:\n{text}");
         }
         Err(error) => {
-            assert!(std::env::var_os("WATCHFIRE_CI").is_none(), "{program}: {error}");
-            println!("SKIPPED: install the packages prometheus and prometheus-alertmanager to run this test");
+            skip(&format!("the packages prometheus and prometheus-alertmanager ({program}: {error})"));
         }
     }
 }
@@ -99,8 +100,7 @@ fn the_metrics_pass_promtool() {
         match Command::new("promtool").args(["check", "metrics"]).stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn() {
             Ok(child) => child,
             Err(error) => {
-                assert!(std::env::var_os("WATCHFIRE_CI").is_none(), "promtool: {error}");
-                println!("SKIPPED: install the package prometheus to run this test");
+                skip(&format!("the package prometheus (promtool: {error})"));
                 return;
             }
         };
@@ -121,7 +121,7 @@ fn the_metrics_pass_promtool() {
     }
 }
 
-/// Whoever copies a metric or an alarm out of the documents finds it.
+/// Who copies a metric or an alarm out of the documents finds it.
 #[test]
 fn metrics_and_alarms_in_the_documents_exist() {
     let source = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/delivery").join(name)).unwrap();
@@ -155,7 +155,7 @@ fn every_rule_is_tried_both_ways() {
     }
 }
 
-/// Prometheus reads every expression of the dashboard, and its panels stand side by side.
+/// Prometheus reads every expression of the dashboard, and its panels are side by side.
 #[test]
 fn the_dashboard_is_one_that_grafana_can_show() {
     let board: Value = serde_json::from_str(&std::fs::read_to_string(deploy("grafana/watchfire.json")).unwrap()).unwrap();

@@ -1,5 +1,6 @@
 //! What the disk does to a server: full, read-only, over its cap, damaged; and a clock that jumps.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -20,7 +21,7 @@ impl Small {
         if done.is_ok_and(|s| s.success()) {
             return Some(Self(folder));
         }
-        println!("SKIPPED: mounting a small file system needs root");
+        let _ = writeln!(std::io::stderr(), "SKIPPED a test of a full disk: mounting a small file system needs root");
         None
     }
 

@@ -4,12 +4,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::app::alert;
+use crate::support::skip::skip;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_200_follows_a_completed_sync_of_its_insert() {
     if !Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|s| s.success()) {
-        assert!(std::env::var_os("WATCHFIRE_CI").is_none(), "the package strace is missing");
-        println!("SKIPPED: install the package strace to run this test");
+        skip("the package strace");
         return;
     }
     watchfire::channel::kit::install_crypto();
@@ -55,7 +55,7 @@ async fn every_200_follows_a_completed_sync_of_its_insert() {
         }
         if line.contains("\"HTTP/1.1 200 OK") {
             answers += 1;
-            // Requests go one by one: the n-th accepted body's answer must stand behind at least n syncs. The first answers are those of `/-/ready`.
+            // Requests go one by one: the n-th accepted body's answer must follow at least n syncs. The first answers are those of `/-/ready`.
             let bodies = answers - 1;
             assert!(synced >= bodies, "answer {answers} left after only {synced} syncs:\n{line}");
         }

@@ -4,4 +4,5 @@ pub mod all;
 pub mod app;
 pub mod fakes;
 pub mod postgres;
+pub mod skip;
 pub mod turn;

@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::skip::skip;
+
 /// The server: user `watchfire`, no password, database `postgres`, on loopback.
 pub struct Postgres {
     bin: PathBuf,
@@ -32,8 +34,7 @@ impl Postgres {
             .collect();
         found.sort();
         let Some((_, bin)) = found.pop() else {
-            assert!(std::env::var_os("WATCHFIRE_CI").is_none(), "PostgreSQL is not installed, and must be tested in CI");
-            eprintln!("skipped: no PostgreSQL server under /usr/lib/postgresql");
+            skip("the package postgresql");
             return None;
         };
         let folder = tempfile::Builder::new().prefix("wf-cluster-").tempdir().unwrap();
@@ -147,8 +148,7 @@ impl Pooler {
     pub fn start(server: &Postgres) -> Option<Self> {
         let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|path| std::path::Path::new(path).exists());
         let Some(program) = program else {
-            assert!(std::env::var_os("WATCHFIRE_CI").is_none(), "PgBouncer is not installed, and must be tested in CI");
-            eprintln!("skipped: no pgbouncer");
+            skip("the package pgbouncer");
             return None;
         };
         let folder = tempfile::Builder::new().prefix("wf-pooler-").tempdir().unwrap();

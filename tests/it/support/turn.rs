@@ -7,3 +7,8 @@ pub async fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::const_new(());
     TURN.lock().await
 }
+
+/// Whether the long suite runs (`.ci/long`): a proof that takes minutes has a shorter version in the gate.
+pub fn long() -> bool {
+    std::env::var_os("WATCHFIRE_LONG").is_some()
+}
