@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Builds from exactly the files that the Dockerfile copies, puts those of its final stage into an empty root and runs the binary there as an
 # unprivileged user without capabilities, with a read-only root, on port 80 of a network namespace of its own: what the image does, without a container
-# engine. Needs root (CI has it); says so when it cannot run. PROFILE=release builds
-# faster.
+# engine. Needs root (CI has it); says so when it cannot run. PROFILE=dev builds faster.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "$(id -u)" != 0 ]; then

@@ -49,7 +49,7 @@ const SENDS: usize = 1;
 async fn no_acknowledged_alert_is_lost_to_sigkill() {
     let _turn = turn().await;
     watchfire::channel::kit::install_crypto();
-    let kills: usize = std::env::var("WATCHFIRE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let kills: usize = std::env::var("WATCHFIRE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     let fake = Fake::start(Slack::new("xoxb-test-token").channel("C0123", "#ops", Room::Open).unpaced()).await;
     fake.rec.track("uid-");
     fake.rec.count_only(true);
