@@ -1,5 +1,5 @@
 //! Golden mistakes: `tests/check/NN_name.yaml` holds one mistake (or a few of a kind), `NN_name.stderr` exactly what `check` says about it.
-//! `UPDATE=1 cargo test --test check` writes the second anew; read the difference before committing it.
+//! `UPDATE=1 cargo test --test check` writes the second again; read the difference before committing it.
 //!
 //! First-line options: `# options: without-secrets listen=0.0.0.0:80`. The environment holds `TOKEN` and `EMPTY`, nothing else.
 

@@ -55,7 +55,7 @@ async fn driver(bench: &Bench) -> f64 {
     MAILS as f64 / started.elapsed().as_secs_f64()
 }
 
-/// The driver alone, over the connections that it has by default; the whole stands beside other programs.
+/// The driver alone, over the connections that it has by default; the whole program is compared elsewhere.
 pub async fn mail(bench: &Bench) {
     println!("\n### Mail to a local SMTP server\n");
     let alone = driver(bench).await;

@@ -22,7 +22,7 @@ const EVENTS: usize = 20_000;
 struct Process {
     child: Child,
     port: u16,
-    /// Where it tells how much has arrived.
+    /// Where it says how much has arrived.
     counter: u16,
 }
 
@@ -121,7 +121,7 @@ fn written(process: &Process) -> u64 {
     line.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Waits until the sink has taken so many, and gives the time since `started`.
+/// Waits until the sink has taken so many, and returns the time since `started`.
 async fn arrived(sink: u16, count: usize, started: Instant) -> Duration {
     loop {
         let now = get(sink, "/count").and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(0);
@@ -220,11 +220,11 @@ async fn forward(bench: &mut Bench, connections: usize) {
     let mut run = post(watchfire.port, "/webhook", from, EVENTS, connections, 3, None).await;
     let accepted = run.took;
     run.took = arrived(sink.counter, run.good, started).await;
-    row("**Watchfire**: taken in, delivered, recorded", &run, Some(run.rate() / forwarded.rate()));
+    row("**Watchfire**: accepted, delivered, recorded", &run, Some(run.rate() / forwarded.rate()));
     let each = |all: f64| all / run.good.max(1) as f64;
     let (spent, kept) = (each(cpu(&watchfire) - before.0) * 10_000.0, each((written(&watchfire) - before.1) as f64));
     println!(
-        "\nAll were taken in after {:.2} s; {spent:.2} CPU seconds per 10,000; {:.0} KiB written to disk for each; {} MiB.",
+        "\nAll were accepted after {:.2} s; {spent:.2} CPU seconds per 10,000; {:.0} KiB written to disk for each; {} MiB.",
         accepted.as_secs_f64(),
         kept / 1024.0,
         rss(&watchfire)

@@ -25,7 +25,7 @@ pub fn disk(bench: &Bench, together: usize) -> f64 {
     (commits * together) as f64 / started.elapsed().as_secs_f64()
 }
 
-/// The same work on SQLite, and then one to three nodes on one PostgreSQL: each takes in its share, and delivers to channels of which each node owns
+/// The same work on SQLite, and then one to three nodes on one PostgreSQL: each accepts its share, and delivers to channels of which each node owns
 /// some.
 pub async fn nodes(bench: &mut Bench) {
     println!("\n### Several nodes on one PostgreSQL, all on these cores, 3 alerts a body, 32 connections\n\n{}", super::HEAD);
@@ -68,7 +68,7 @@ async fn end_to_end(bench: &mut Bench, name: &str, count: usize, store: &str) {
     }
     whole.latencies.sort_unstable();
     whole.took = started.elapsed();
-    row(&format!("{name}: taken in"), &whole, None);
+    row(&format!("{name}: accepted"), &whole, None);
     whole.took = arrived(sink.counter, whole.good, started).await;
     row(&format!("{name}: delivered"), &whole, None);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::wire::{alerts, post};
 use super::{Bench, Process, arrived, free_port, get, row, server};
 
-/// Where the notifications go: what answers there, and how either program is told.
+/// Where the notifications go: what answers there, and how either program is configured.
 struct Receiver {
     name: &'static str,
     sink: &'static str,

@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use watchfire::ingest::{self, Hint};
 
-/// Serves until killed, and prints its port first; then the port that tells how much has arrived, if it is another.
+/// Serves until killed, and prints its port first; then the port that says how much has arrived, if it is another.
 pub async fn serve(kind: &str, target: &str) {
     let count = Arc::new(AtomicUsize::new(0));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -50,7 +50,7 @@ pub async fn post(port: u16, path: &str, from: usize, count: usize, connections:
     send(port, path, from, count, connections, rate, move |n| body(n, alerts)).await
 }
 
-/// The same alerts as Prometheus gives them to Alertmanager, a group for each three.
+/// The same alerts as Prometheus sends them to Alertmanager, a group for each three.
 pub async fn alerts(port: u16, from: usize, count: usize, connections: usize) -> Run {
     let make = |n: usize| {
         let alert = |i: usize| {

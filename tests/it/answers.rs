@@ -44,7 +44,7 @@ impl Wire {
         Self { driver: built.channel, to, page }
     }
 
-    /// What one attempt is told as: `ok` or the error's kind, and the wait of a rate limit.
+    /// What one attempt counts as: `ok` or the error's kind, and the wait of a rate limit.
     async fn send(&self) -> (&'static str, Option<Duration>, String) {
         let cx = SendContext {
             now: jiff::Timestamp::now(),

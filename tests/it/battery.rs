@@ -1,4 +1,4 @@
-//! The promises every platform keeps, walked over the registry: each trouble is told as what it is, within the time limit, and without a secret in it.
+//! The promises every platform keeps, walked over the registry: each trouble is classified as what it is, within the time limit, and without a secret in it.
 
 use std::time::{Duration, Instant};
 

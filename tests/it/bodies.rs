@@ -223,7 +223,7 @@ channels: { terminal: { log: {} } }
 route: { to: [terminal] }
 "#;
 
-/// Sends a request's head and some of its body, and gives what comes back within a while.
+/// Sends a request's head and some of its body, and returns what comes back within a while.
 async fn begin(app: &TestApp, head: &str, length: usize, some: usize) -> (tokio::net::TcpStream, String) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(app.app.address).await.unwrap();
@@ -245,7 +245,7 @@ async fn begin(app: &TestApp, head: &str, length: usize, some: usize) -> (tokio:
 async fn bodies_of_callers_that_nobody_knows_take_little() {
     let _turn = turn().await;
     let app = TestApp::start(SIGNED).await;
-    // Whoever has no chance is told before a byte of the body came.
+    // A caller without a chance gets its answer before a byte of the body came.
     for (head, status) in [
         ("", "401"),
         ("authorization: Bearer wrong\r\n", "401"),
@@ -255,7 +255,7 @@ async fn bodies_of_callers_that_nobody_knows_take_little() {
         let (_stream, answer) = begin(&app, head, 100 << 20, 0).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head}: {answer}");
     }
-    // Those whose signature might be right hold so much together, and the next is told to come again.
+    // Those whose signature might be right hold so much together, and the next is asked to come again.
     let plausible = format!("x-grafana-alerting-signature: {}\r\n", "a".repeat(64));
     let begun = futures_util::future::join_all((0..16).map(|_| begin(&app, &plausible, 8 << 20, 2 << 20))).await;
     let refused = begun.iter().filter(|(_, answer)| answer.starts_with("HTTP/1.1 503")).count();

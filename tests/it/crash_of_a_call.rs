@@ -18,7 +18,7 @@ async fn newest(client: &reqwest::Client, port: u16) -> Value {
 async fn a_call_that_was_cut_off_is_not_sent_again_and_says_so() {
     watchfire::channel::kit::install_crypto();
     let fake = Fake::start(Slack::new("xoxb-test-token").channel("C0123", "#ops", Room::Open).unpaced()).await;
-    // The platform takes the request and is never heard of again.
+    // The platform takes the request and never answers.
     fake.faults.always(Fault::HangAfter);
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();

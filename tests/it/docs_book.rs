@@ -27,7 +27,7 @@ pub fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// The lines outside fenced blocks, without what stands in backticks.
+/// The lines outside fenced blocks, without what is in backticks.
 fn prose(page: &str) -> String {
     let (mut out, mut fenced) = (String::new(), false);
     for line in page.lines() {

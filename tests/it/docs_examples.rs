@@ -1,4 +1,4 @@
-//! Configurations and templates in the documents, tried: every `yaml` block passes the real check, every `handlebars` block gives the text below it.
+//! Configurations and templates in the documents, tried: every `yaml` block passes the real check, every `handlebars` block renders the text below it.
 //!
 //! A `yaml` block is read as routes.yaml; what it leaves out is filled with one channel and a route. Blocks of other programs are marked by a
 //! comment on the line before: `<!-- alertmanager -->`, `<!-- prometheus -->`, `<!-- kubernetes -->`, `<!-- preset: NAME -->`.
@@ -93,7 +93,7 @@ fn every_configuration_passes_the_check() {
     assert!(wrong.is_empty(), "configurations in the documents that do not pass:\n{}", wrong.join("\n"));
 }
 
-/// A preset is tried by a channel that gives all it asks for.
+/// A preset is tried by a channel that has all it asks for.
 fn preset(folder: &Path, name: &str, text: &str) -> Result<(), String> {
     let preset: Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
     fs::create_dir_all(folder.join("templates/presets")).map_err(|error| error.to_string())?;

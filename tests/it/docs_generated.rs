@@ -27,7 +27,7 @@ fn hold(path: &Path, wanted: &str) {
     assert!(shown == wanted, "{} is out of date; UPDATE=1 writes it", path.display());
 }
 
-/// Holds what stands between `<!-- name -->` and `<!-- /name -->`.
+/// Holds what is between `<!-- name -->` and `<!-- /name -->`.
 #[track_caller]
 fn hold_part(path: &Path, name: &str, wanted: &str) {
     let page = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -42,7 +42,7 @@ fn the_reference_of_keys_is_the_types() {
     hold(&root().join("docs/configuration.md"), &output(&["schema", "--markdown"]));
 }
 
-/// A platform without a page that tells how to get its credentials does not pass.
+/// A platform without a page that says how to get its credentials does not pass.
 #[test]
 fn every_platform_has_a_page_with_its_credentials_an_example_and_its_keys() {
     for platform in PLATFORMS {

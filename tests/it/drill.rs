@@ -217,7 +217,7 @@ route:
     assert!(!ok && err.contains("no delivery and no event has the id"), "{err}");
     let (ok, _, err) = run(&folder, &["explain", "12"]);
     assert!(!ok && err.contains("`12` is no id"), "{err}");
-    // With another configuration the routes are those of now, and the story says so.
+    // With another configuration the routes are those of now, and the explanation says so.
     std::fs::write(folder.join("routes.yaml"), yaml.replace("'team=\"web\"'", "'team=\"shop\"'")).unwrap();
     app.app.reload().await.unwrap();
     let (_, story, _) = explain(&taken["event"]).await;

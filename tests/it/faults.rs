@@ -1,4 +1,4 @@
-//! Trouble on the way to a platform, each kind with its expected outcome; then mixes of all of them by seeded dice.
+//! Trouble on the way to a platform, each kind with its expected outcome; then mixes of all of them by a seeded random source.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ async fn a_token_that_expired_is_renewed_within_the_attempt() {
 
 /// Chances in the mix; a third of all requests meet trouble.
 fn mix(own: &[Fault]) -> Vec<(f64, Fault)> {
-    // Less of what may have been delivered: it is repeated three times, not for ever.
+    // Less of what may have been delivered: it is repeated three times, not forever.
     let one = |fault| (0.03, fault);
     let unknown = |fault| (0.015, fault);
     let mut mix = vec![
@@ -170,7 +170,7 @@ async fn mixed_trouble_loses_nothing() {
             let (_, channels) = app.get("/api/v1/channels").await;
             panic!("seed {seed}: {left} alerts not named, {open} deliveries still open; {channels:#}");
         }
-        // The dice stop after a while, so that the end is sure: what is proved is that nothing was lost on the way.
+        // The faults stop after a while, so that the end is sure: what is proved is that nothing was lost on the way.
         if tokio::time::Instant::now() + SOON * 5 > end {
             four.slack.faults.clear();
             four.ding.faults.clear();

@@ -1,4 +1,4 @@
-//! What newcomers get wrong, and what they are told: what happened, where, and what to do. Also `init`, `completions` and `man`, over the real program.
+//! What newcomers get wrong, and what the program answers: what happened, where, and what to do. Also `init`, `completions` and `man`, over the real program.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -89,7 +89,7 @@ fn an_address_that_cannot_be_had() {
     told(run(folder.path(), &["--listen", "9091"]), &["`9091`, given by --listen or WATCHFIRE_LISTEN, is no address", "127.0.0.1:9091"]);
 }
 
-/// `health` is what containers ask: it tells a Watchfire from what only answers, over HTTPS too.
+/// `health` is what containers ask: it distinguishes a Watchfire from what only answers, over HTTPS too.
 #[tokio::test(flavor = "multi_thread")]
 async fn health_tells_who_answers() {
     let asked = async |folder: &Path, address: String| {
@@ -125,14 +125,14 @@ async fn health_tells_who_answers() {
     // A message goes through the server that runs, not past it.
     let sent = run_in(folder.path(), &["send", "-c", "t", "-t", "hello", "--listen", &nobody]).await;
     let listed = run_in(folder.path(), &["queue", "ls", "--state", "sent", "--listen", &nobody]).await;
-    // Whoever has not the secrets of the channels can still ask what the server does; without a server they are needed.
+    // A caller without the secrets of the channels can still ask what the server does; without a server they are needed.
     let secret = "channels: { s: { slack: { webhook: { env: NOT_SET_ANYWHERE_7 } } } }";
     let routes = std::fs::read_to_string(folder.path().join("routes.yaml")).unwrap().replace("channels: { t: { log: {} } }", secret);
     std::fs::write(folder.path().join("other.yaml"), routes.replace("to: [t]", "to: [s]")).unwrap();
     let other = ["queue", "ls", "--state", "sent", "--config", "other.yaml", "--listen"];
     let asked_without = run_in(folder.path(), &[&other[..], &[&nobody]].concat()).await;
     let nowhere = run_in(folder.path(), &[&other[..], &["127.0.0.1:1"]].concat()).await;
-    // Whoever asks in the clear is told so.
+    // A caller that uses plain HTTP is answered so.
     let clear = asked(plain.path(), nobody.clone()).await;
     child.kill().unwrap();
     child.wait().unwrap();
@@ -245,7 +245,7 @@ fn import_writes_two_files_and_tells_the_rest() {
     assert!(remains.contains("http://localhost:9092/webhook") && !remains.contains("hunter2"), "{remains}");
     assert_eq!(run(folder.path(), &["check", "--without-secrets"]).0, 0);
     told(run(folder.path(), &["import", "alertmanager.yml"]), &["routes.yaml exists and is not overwritten"]);
-    // Half of it would stand in the way of the next try.
+    // Half of it would block the next try.
     let halves = ["import", "alertmanager.yml", "--out", "fresh.yaml", "--alertmanager-out", "remains.yml"];
     told(run(folder.path(), &halves), &["remains.yml exists and is not overwritten", "nothing was written", "--alertmanager-out"]);
     assert!(!folder.path().join("fresh.yaml").exists());

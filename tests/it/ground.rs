@@ -132,7 +132,7 @@ async fn a_database_that_is_deleted_under_a_server_is_noticed_and_what_waits_sti
     assert!(code == 503 && text.as_str().is_some_and(|text| text.contains("deleted or moved away")), "{code} {text}");
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert_eq!(app.get("/-/healthy").await.0, 200);
-    // Somebody is told, through the store that still works.
+    // Somebody learns of it, through the store that still works.
     let end = Instant::now() + SOON;
     while !told(&four, "deleted or moved away") {
         assert!(Instant::now() < end, "no alarm");
@@ -151,7 +151,7 @@ async fn a_database_that_is_deleted_under_a_server_is_noticed_and_what_waits_sti
     assert!(code == 503 && text.as_str().is_some_and(|text| text.contains("cut short")), "{code} {text}");
 }
 
-/// What a damaged log has lost is told to people, and not only to those who read the log of the start.
+/// What a damaged log has lost is shown to people, and not only to those who read the log of the start.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_log_raises_an_alarm_at_the_next_start() {
     watchfire::channel::kit::install_crypto();

@@ -1,4 +1,4 @@
-//! What is the same: notifications of replicas, alerts of a group, incidents. What people were told as firing is told as over, and nothing else is.
+//! What is the same: notifications of replicas, alerts of a group, incidents. What was sent as firing is sent as resolved, and nothing else is.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Both {
         TestApp::start(&self.routes("", "{ to: [hook, pager] }")).await
     }
 
-    /// What the receiver of webhooks was told, in its order: names and statuses of the alerts of each message.
+    /// What the receiver of webhooks got, in its order: names and statuses of the alerts of each message.
     fn told(&self) -> Vec<String> {
         let one = |body: Value| {
             let alerts = body["alerts"].as_array().cloned().unwrap_or_default();
@@ -123,7 +123,7 @@ async fn what_a_sender_leaves_out_may_fire() {
     let more = format!("  quiet: {{ webhook: {{ url: '{}/quiet', allow: [127.0.0.1] }}, pace: off, resolved: false }}", both.hook.url());
     let app = TestApp::start(&both.routes(&more, "{ to: [hook, pager, quiet] }")).await;
     let (fires, over) = (alert("db", "Cut", "firing"), alert("db", "Cut", "resolved"));
-    // Two alerts were told; the end of one of them is listed while 490 are not.
+    // Two alerts were sent; the end of one of them is listed while 490 are not.
     let mut two = fires.clone();
     two["alerts"].as_array_mut().unwrap().push(alert("db", "Other", "firing")["alerts"][0].clone());
     post(&app, "/webhook", &cut(two, 489)).await;
@@ -134,9 +134,9 @@ async fn what_a_sender_leaves_out_may_fire() {
     assert_eq!(both.open(), (1, 1));
     let summary = text(&both.pager.rec.accepted()[1].json()["payload"]["summary"]).to_owned();
     assert!(summary.contains("490 not listed") && !summary.contains('✅'), "{summary}");
-    // A channel that takes no ends hears of it all the same: something that was never listed may fire.
+    // A channel that takes no ends hears of it anyway: something that was never listed may fire.
     assert_eq!(both.hook.rec.accepted().iter().filter(|record| record.call.path == "/quiet").count(), 2);
-    // The rest of what was told is over, too: then the group is.
+    // The rest of what was sent is over, too: then the group is.
     let rest = alert("db", "Other", "resolved");
     post(&app, "/webhook", &cut(rest, 490)).await;
     assert_eq!(both.open(), (0, 1), "every told alert was reported resolved");
@@ -247,7 +247,7 @@ async fn an_incident_is_of_the_group_and_the_site() {
         post(&app, "/webhook/grafana?source=am-1", &grafana(org, &over)).await;
     }
     assert_eq!(both.open(), (0, 4), "{:?}", both.actions());
-    // The story of a delivery names the key.
+    // The explanation of a delivery names the key.
     let rows = app.settled().await;
     let (_, story) = app.get(&format!("/api/v1/deliveries/{}", text(&rows[0]["id"]))).await;
     let key = text(&story["message"]["pages"][0]["incident"]);

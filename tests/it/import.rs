@@ -1,4 +1,4 @@
-//! `watchfire import`: golden outputs over real-looking Alertmanager files (`UPDATE=1` writes them anew), no secret in any output, and the imported
+//! `watchfire import`: golden outputs over real-looking Alertmanager files (`UPDATE=1` writes them again), no secret in any output, and the imported
 //! tree against Alertmanager's own `amtool config routes test`.
 
 use std::collections::BTreeSet;

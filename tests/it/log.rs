@@ -1,4 +1,4 @@
-//! The log is told, never waited for: the real program delivers while nobody reads its standard error, the disk under it is full, or its reader stands still.
+//! The log is written, never waited for: the real program delivers while nobody reads its standard error, the disk under it is full, or its reader hangs.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -113,7 +113,7 @@ async fn a_full_disk_under_the_log_stops_no_delivery() {
     let mut served = Served::start(full.into()).await;
     served.deliver("full", 20).await;
     assert!(served.metric("watchfire_log_lines_lost_total").await > 0);
-    // Also what waits at a start, which the log tells about.
+    // Also what waits at a start, which the log reports.
     served.child.kill().unwrap();
     served.child.wait().unwrap();
     let full = File::options().write(true).open("/dev/full").unwrap();

@@ -1,4 +1,4 @@
-//! What waits takes no more memory than the manifest gives, however many channels it waits for. A soak: it runs where `WATCHFIRE_SOAK` is set, with
+//! What waits takes no more memory than the manifest allows, however many channels it waits for. A soak: it runs where `WATCHFIRE_SOAK` is set, with
 //! as many seconds of load as that says.
 
 use std::process::{Child, Command, Stdio};

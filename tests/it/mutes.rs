@@ -107,7 +107,7 @@ async fn an_end_that_comes_while_nobody_serves_holds_after_the_start() {
     let app = app.restart().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(seen.lock().unwrap().is_empty(), "muted still");
-    // Deferred by a program of before, which let the mute go and left the time.
+    // Deferred by a program from before, which ended the mute and left the time.
     let TestApp { app, folder, http } = app;
     app.stop(Duration::from_secs(5)).await;
     let db = rusqlite::Connection::open(folder.path().join("watchfire.db")).unwrap();

@@ -63,7 +63,7 @@ fn shown(record: &Record) -> String {
     }
 }
 
-/// With a severity it is an alert, and says so; still nothing stands there twice.
+/// With a severity it is an alert, and says so; still nothing is there twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_note_with_a_severity_is_an_alert_and_says_nothing_twice() {
     let all = All::start().await;

@@ -11,7 +11,7 @@ use crate::support::fakes::server::Fake;
 use crate::support::fakes::slack::{Room, Slack};
 use crate::support::turn::turn;
 
-/// Posts an alert, kills the process each time that the platform has its message and has not answered, and gives what is sent when it lives at last.
+/// Posts an alert, kills the process each time that the platform has its message and has not answered, and returns what is sent when it lives at last.
 async fn sent_after(deaths: usize) -> String {
     watchfire::channel::kit::install_crypto();
     let fake = Fake::start(Slack::new("xoxb-test-token").channel("C0123", "#ops", Room::Open).unpaced()).await;

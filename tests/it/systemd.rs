@@ -21,7 +21,7 @@ fn folder(routes: &str) -> tempfile::TempDir {
     folder
 }
 
-/// Starts the program as a manager does: what is passed stands at 3, and `LISTEN_PID` is the program's own.
+/// Starts the program as a manager does: what is passed has number 3, and `LISTEN_PID` is the program's own.
 fn with_passed(folder: &Path, passed: OwnedFd, count: usize) -> Child {
     let script = format!("exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS={count} exec \"$0\" serve --no-watch");
     Command::new("sh")

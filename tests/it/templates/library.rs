@@ -85,7 +85,7 @@ fn what_is_given_whole_has_all_its_fields() {
     assert_eq!(findings, []);
     let text = rendered(&library, "slack", "default", "text");
     assert!(text.contains("HighCPU") && text.contains("runbook_url"), "{text}");
-    // None of an alert's fields is read, and it is there all the same.
+    // None of an alert's fields is read, and it is there anyway.
     assert_eq!(rendered(&library, "wecom", "default", "text"), "ops has alerts");
 }
 
