@@ -58,7 +58,7 @@ fn loaded(text: &str) -> Loaded {
 
 #[divan::bench(args = [10, 1000, 10_000])]
 fn route(bencher: Bencher, routes: usize) {
-    let list: String = (0..routes).map(|n| format!("    - {{ match: 'team=\"t{n}\"', to: [terminal] }}\n")).collect();
+    let list: String = (0..routes).map(|n| format!("    - {{ matchers: 'team=\"t{n}\"', to: [terminal] }}\n")).collect();
     let loaded = loaded(&format!("channels: {{ terminal: {{ log: {{}} }} }}\nroute:\n  to: [terminal]\n  routes:\n{list}"));
     let labels: Labels = [("alertname", "DiskFull".to_owned()), ("severity", "warning".to_owned()), ("team", format!("t{}", routes / 2))]
         .into_iter()

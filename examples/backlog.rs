@@ -83,7 +83,9 @@ async fn main() {
     std::fs::create_dir_all(&folder).expect("a folder");
     let channels: String = (0..CHANNELS)
         .map(|c| {
-            format!("  c{c}: {{ pace: off, digest: off, slack: {{ token: t{c}, channel: C{c}, api_base: \"http://127.0.0.1:{platform}\" }} }}\n")
+            format!(
+                "  c{c}: {{ rate_limit: off, digest: off, slack: {{ token: t{c}, channel: C{c}, api_base: \"http://127.0.0.1:{platform}\" }} }}\n"
+            )
         })
         .collect();
     let names = (0..CHANNELS).map(|c| format!("c{c}")).collect::<Vec<_>>().join(", ");

@@ -138,7 +138,8 @@ fn row(name: &str, run: &Run, ratio: Option<f64>) {
 }
 
 const HEAD: &str = "| | a second | ratio | p50 ms | p99 ms | p99.9 ms | not 200 |\n|---|---|---|---|---|---|---|";
-const OFF: &str = "channels: { off: { webhook: { url: 'http://127.0.0.1:9/', allow: [127.0.0.1] }, disabled: true } }\nroute: { to: [off] }\n";
+const OFF: &str =
+    "channels: { off: { webhook: { url: 'http://127.0.0.1:9/', allow_networks: [127.0.0.1] }, disabled: true } }\nroute: { to: [off] }\n";
 
 async fn measure(binary: PathBuf, only: &str) {
     let folder = std::env::temp_dir().join(format!("watchfire-load-{}", std::process::id()));
@@ -213,7 +214,7 @@ async fn forward(bench: &mut Bench, connections: usize) {
     let forwarded = post(proxy.port, "/", 0, EVENTS, connections, 3, None).await;
     row("bare axum, parses and forwards, keeps nothing", &forwarded, None);
     let sink = server("sink", "");
-    let channel = format!("webhook: {{ url: 'http://127.0.0.1:{}/', allow: [127.0.0.1] }}, pace: off, digest: off", sink.port);
+    let channel = format!("webhook: {{ url: 'http://127.0.0.1:{}/', allow_networks: [127.0.0.1] }}, rate_limit: off, digest: off", sink.port);
     let (watchfire, _) = bench.watchfire(&format!("channels: {{ out: {{ {channel} }} }}\nroute: {{ to: [out] }}\n"));
     let from = bench.fresh(EVENTS);
     let (before, started) = ((cpu(&watchfire), written(&watchfire)), Instant::now());
@@ -235,7 +236,7 @@ async fn growth(bench: &mut Bench) {
     println!("\n### Growth\n\n| | median of a request, ms | against the first |\n|---|---|---|");
     let mut first = 0.0;
     for routes in [10, 1000, 10_000] {
-        let list: String = (0..routes).map(|n| format!("    - {{ match: 'team=\"t{n}\"', to: [off] }}\n")).collect();
+        let list: String = (0..routes).map(|n| format!("    - {{ matchers: 'team=\"t{n}\"', to: [off] }}\n")).collect();
         let rest = OFF.replace("route: { to: [off] }\n", &format!("route:\n  to: [off]\n  routes:\n{list}"));
         let (watchfire, _) = bench.watchfire(&rest);
         let from = bench.fresh(4000);
@@ -252,7 +253,7 @@ async fn growth(bench: &mut Bench) {
     }
     for channels in [1, 100, 1000] {
         let list: String = (0..channels)
-            .map(|n| format!("  off-{n}: {{ webhook: {{ url: 'http://127.0.0.1:9/{n}', allow: [127.0.0.1] }}, disabled: true }}\n"))
+            .map(|n| format!("  off-{n}: {{ webhook: {{ url: 'http://127.0.0.1:9/{n}', allow_networks: [127.0.0.1] }}, disabled: true }}\n"))
             .collect();
         let (watchfire, _) = bench.watchfire(&format!("channels:\n{list}route: {{ to: [off-0] }}\n"));
         let from = bench.fresh(2000);
@@ -261,7 +262,7 @@ async fn growth(bench: &mut Bench) {
         println!("| {channels} channels | {:.3} | {:.2} |", run.at(0.5), run.at(0.5) / first);
     }
     // Nobody listens there: everything waits.
-    let away = "channels: { away: { webhook: { url: 'http://127.0.0.1:9/', allow: [127.0.0.1] }, pace: off, digest: off } }\nroute: { to: [away] }\n";
+    let away = "channels: { away: { webhook: { url: 'http://127.0.0.1:9/', allow_networks: [127.0.0.1] }, rate_limit: off, digest: off } }\nroute: { to: [away] }\n";
     let (watchfire, _) = bench.watchfire(away);
     let mut waiting = 0;
     for more in [0, 20_000, 80_000] {

@@ -41,9 +41,14 @@ pub async fn nodes(bench: &mut Bench) {
 async fn end_to_end(bench: &mut Bench, name: &str, count: usize, store: &str) {
     let sink = server("sink", "");
     let channels: String = (0..6)
-        .map(|n| format!("  out-{n}: {{ webhook: {{ url: 'http://127.0.0.1:{}/?{n}', allow: [127.0.0.1] }}, pace: off, digest: off }}\n", sink.port))
+        .map(|n| {
+            format!(
+                "  out-{n}: {{ webhook: {{ url: 'http://127.0.0.1:{}/?{n}', allow_networks: [127.0.0.1] }}, rate_limit: off, digest: off }}\n",
+                sink.port
+            )
+        })
         .collect();
-    let routes: String = (0..6).map(|n| format!("    - {{ match: 'instance=~\".*[{}{}]-.*\"', to: [out-{n}] }}\n", n, (n + 6) % 10)).collect();
+    let routes: String = (0..6).map(|n| format!("    - {{ matchers: 'instance=~\".*[{}{}]-.*\"', to: [out-{n}] }}\n", n, (n + 6) % 10)).collect();
     let _ = std::fs::remove_dir_all(&bench.folder);
     std::fs::create_dir_all(&bench.folder).expect("a folder");
     let mut running: Vec<Process> = Vec::new();

@@ -19,7 +19,7 @@ const RECEIVERS: [Receiver; 3] = [
     Receiver {
         name: "a webhook",
         sink: "sink",
-        watchfire: "webhook: { url: 'http://127.0.0.1:PORT/', allow: [127.0.0.1] }",
+        watchfire: "webhook: { url: 'http://127.0.0.1:PORT/', allow_networks: [127.0.0.1] }",
         alertmanager: "webhook_configs: [{ url: 'http://127.0.0.1:PORT/' }]",
     },
     Receiver {
@@ -68,7 +68,7 @@ fn ready(port: u16, path: &str, within: Duration) -> bool {
 async fn watchfire(bench: &mut Bench, receiver: &Receiver, connections: usize) -> f64 {
     let sink = server(receiver.sink, "");
     let channel = receiver.watchfire.replace("PORT", &sink.port.to_string());
-    let (watchfire, _) = bench.watchfire(&format!("channels: {{ out: {{ {channel}, pace: off, digest: off }} }}\nroute: {{ to: [out] }}\n"));
+    let (watchfire, _) = bench.watchfire(&format!("channels: {{ out: {{ {channel}, rate_limit: off, digest: off }} }}\nroute: {{ to: [out] }}\n"));
     let (from, started) = (bench.fresh(COUNT), Instant::now());
     let mut run = post(watchfire.port, "/webhook", from, COUNT, connections, 3, None).await;
     run.took = arrived(sink.counter, run.good, started).await;

@@ -24,11 +24,11 @@ macro_rules! platforms {
             /// Language of the words that templates add. Default: the top-level `language`.
             pub language: Option<Language>,
             /// Whether resolved alerts are sent. Default: true; false for voice, SMS and calls.
-            pub resolved: Option<bool>,
+            pub send_resolved: Option<bool>,
             /// Whom its messages ping, unless a route says otherwise.
-            pub at: Option<Mentions>,
+            pub mentions: Option<Mentions>,
             /// `off`, or `{ per_minute: N, burst: N }`. Default: the platform's documented limit.
-            pub pace: Option<PaceConfig>,
+            pub rate_limit: Option<RateLimitConfig>,
             /// `off`, or `{ after: 30s }`: merge what waits when it cannot leave within this time. Default 30s.
             pub digest: Option<DigestConfig>,
             /// Total time one attempt may take (Prometheus duration). Default `30s`.
@@ -46,7 +46,7 @@ macro_rules! platforms {
             /// Accept and record, but send nothing (outcome `skipped`).
             pub disabled: bool,
             /// Former names of this channel, whose waiting deliveries it takes over.
-            pub was: Vec<String>,
+            pub previous_names: Vec<String>,
         }
 
         impl ChannelConfig {
@@ -93,20 +93,20 @@ pub fn platform(name: &str) -> Option<&'static Platform> {
     PLATFORMS.iter().find(|p| p.name == name).copied()
 }
 
-/// `pace: off` or `pace: { per_minute: 20, burst: 5 }`.
+/// `rate_limit: off` or `rate_limit: { per_minute: 20, burst: 5 }`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum PaceConfig {
+pub enum RateLimitConfig {
     /// `off` (YAML may read it as `false`).
     Off(OffWord),
     /// A rate of one's own.
-    Rate(PaceRate),
+    Rate(RateLimit),
 }
 
 /// A rate of one's own: at most `per_minute` in any rolling minute, at most `burst` of them within one second.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PaceRate {
+pub struct RateLimit {
     /// Sends in any rolling minute.
     pub per_minute: u32,
     /// Sends within one second. Default: `per_minute`.

@@ -104,9 +104,9 @@ pub fn platforms(args: &PlatformsArgs) -> Outcome {
     } else if args.json {
         let rows: Vec<_> = PLATFORMS
             .iter()
-            .map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "pace": pace(p), "final_word": p.word.in_words() }))
+            .map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "rate_limit": rate_limit(p), "final_word": p.word.in_words() }))
             .chain(preset::shipped().into_iter().map(|(name, p)| {
-                json!({ "name": name, "preset": true, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "pace": pace(p) })
+                json!({ "name": name, "preset": true, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "rate_limit": rate_limit(p) })
             }))
             .collect();
         anstream::println!("{}", json!(rows));
@@ -115,7 +115,7 @@ pub fn platforms(args: &PlatformsArgs) -> Outcome {
             let word = Some(p.word.in_words()).filter(|word| !word.is_empty()).map(|word| format!("; {word}")).unwrap_or_default();
             anstream::println!("{:<14} {:<34} {}{word}", p.name, p.title, p.about);
         }
-        anstream::println!("\npresets, as `preset: {{ use: <name> }}`:");
+        anstream::println!("\npresets, as `preset: {{ name: <name> }}`:");
         for (name, p) in preset::shipped() {
             anstream::println!("{name:<14} {:<34} {}", p.title, p.about);
         }
@@ -126,10 +126,10 @@ pub fn platforms(args: &PlatformsArgs) -> Outcome {
 /// The README's table of platforms.
 pub fn markdown() -> String {
     let mut out = String::from(
-        "| key | platform | what it sends | size limit | pace | resolved by default | unknown outcome |\n|---|---|---|---|---|---|---|\n",
+        "| key | platform | what it sends | size limit | rate limit | resolved by default | unknown outcome |\n|---|---|---|---|---|---|---|\n",
     );
     let presets = preset::shipped();
-    let presets = presets.iter().map(|(name, p)| (format!("preset: {{ use: {name} }}"), *p));
+    let presets = presets.iter().map(|(name, p)| (format!("preset: {{ name: {name} }}"), *p));
     for (name, p) in PLATFORMS.iter().map(|p| (p.name.to_owned(), *p)).chain(presets) {
         let unknown = match p.on_ambiguous {
             OnAmbiguous::Retry => "sent again",
@@ -139,12 +139,12 @@ pub fn markdown() -> String {
         let unknown = if word.is_empty() { unknown.to_owned() } else { format!("{unknown}; {word}") };
         let resolved = if p.resolved_by_default { "yes" } else { "no" };
         let title = if p.docs.is_empty() { p.title.to_owned() } else { format!("[{}]({})", p.title, p.docs) };
-        out.push_str(&format!("| `{name}` | {title} | {} | {} | {} | {resolved} | {unknown} |\n", p.about, p.limit, pace(p)));
+        out.push_str(&format!("| `{name}` | {title} | {} | {} | {} | {resolved} | {unknown} |\n", p.about, p.limit, rate_limit(p)));
     }
     out
 }
 
-fn pace(platform: &Platform) -> String {
+fn rate_limit(platform: &Platform) -> String {
     if platform.pace.limits.is_empty() {
         return "none".into();
     }

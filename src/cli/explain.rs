@@ -105,7 +105,13 @@ fn prospect(told: &Value) -> String {
         let text = |name: &str| delivery[name].as_str().unwrap_or_default();
         let reason = delivery["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
         out.push_str(&format!("\n-> {} {}{reason}  [{}]\n", text("channel"), text("state"), text("title")));
-        out.push_str(&format!("   chosen by {}; {}, template {}, pace {}", text("route"), text("platform"), text("template"), text("pace")));
+        out.push_str(&format!(
+            "   chosen by {}; {}, template {}, rate limit {}",
+            text("route"),
+            text("platform"),
+            text("template"),
+            text("rate_limit")
+        ));
         out.push_str(&fallback(delivery));
         out.push('\n');
         for page in delivery["pages"].as_array().into_iter().flatten() {
@@ -204,8 +210,8 @@ pub fn delivery(detail: &Value, whole: bool) -> String {
     for child in detail["children"].as_array().into_iter().flatten() {
         out.push_str(&format!("  fallback {} on {}: {}\n", text(&child["id"]), text(&child["channel"]), text(&child["state"])));
     }
-    if let Some(pace) = detail["pace"].as_str() {
-        out.push_str(&format!("  pace of the channel: {pace}\n"));
+    if let Some(rate_limit) = detail["rate_limit"].as_str() {
+        out.push_str(&format!("  rate limit of the channel: {rate_limit}\n"));
     }
     out.push_str(&format!("  next: {}\n", text(&detail["next"])));
     out

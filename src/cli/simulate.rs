@@ -139,7 +139,7 @@ fn storm(plan: &Plan, f: &Forecast) -> Option<String> {
     let people = channel.recipients.len().max(1);
     (f.messages > BEARABLE).then(|| {
         format!(
-            "{} messages to each of {people}, {} in all; a `pace: {{ per_minute: 6 }}` on `{}` bounds it, because what cannot leave soon is merged",
+            "{} messages to each of {people}, {} in all; a `rate_limit: {{ per_minute: 6 }}` on `{}` bounds it, because what cannot leave soon is merged",
             f.messages,
             f.messages * people,
             f.channel

@@ -64,7 +64,7 @@ codes! {
     UNKNOWN_TEMPLATE "E015" "a template set that does not exist"
         "A template set is a group of files `templates/<platform>/<set>.<field>.hbs`. The set must exist for the platform of each channel that uses it; `default` always does."
     UNKNOWN_INTERVAL "E016" "a time interval that does not exist"
-        "`mute:` and `active:` on a route name entries of `time_intervals:`."
+        "`mute_time_intervals` and `active_time_intervals` on a route name entries of `time_intervals:`."
     BAD_MATCHER "E017" "a matcher that cannot be read"
         "Matchers are written as in Alertmanager: `severity=\"critical\"`, `team!=\"db\"`, `team=~\"db|infra\"`, `team!~\"test.*\"`, several with commas. Regular expressions follow Go's \
          RE2 syntax and must match the whole value."
@@ -97,13 +97,13 @@ codes! {
     FAILED_TEST "E030" "a test of the routing failed"
         "The labels under `tests:` go to other channels than expected. Either the route or the expectation is wrong; `watchfire route` shows the path through the tree."
     BAD_ROUTE "E031" "a route that cannot work"
-        "The routing tree cannot be built: for example the first route has `match`, or no route says where to send."
+        "The routing tree cannot be built: for example the first route has `matchers`, or no route says where to send."
     BAD_SCALE "E032" "a severity scale that cannot work"
         "`order` needs at least two different values; `aliases` point to values in `order`."
     BAD_AUTH "E033" "a credential that cannot work"
         "Each entry of `server.auth` has exactly one kind (`bearer`, `basic`, `hmac`), names are unique, and secrets are not empty."
     TAKEN_NAME "E034" "a name that is used twice"
-        "Channels, former names (`was:`), time intervals and credentials must be told apart by their names."
+        "Channels, former names (`previous_names`), time intervals and credentials must be told apart by their names."
     BAD_TLS "E035" "TLS files that cannot be used"
         "`server.tls` names a certificate chain and its private key, both in PEM."
     BAD_MAPPING "E036" "a generic mapping that cannot work"
@@ -139,8 +139,8 @@ codes! {
         "Only files named `<platform>/<set>.<field>.hbs` are read, where the platform and the field are known, and partials `_<name>.hbs` that a template includes. The file has no effect."
     LITERAL_SECRET "W101" "a secret stands in the file"
         "The file is easily copied, committed or shown. Put the value into an environment variable (`{ env: NAME }`) or a file (`{ file: PATH }`)."
-    TWO_PACES "W102" "two channels share a credential but not a pace"
-        "The platform's limit counts the credential, so both channels share one outlet and the slower pace holds for both. Give both the same pace."
+    TWO_RATE_LIMITS "W102" "two channels share a credential but not a rate limit"
+        "The platform's limit counts the credential, so both channels share one outlet and the lower limit holds for both. Give both the same `rate_limit`."
     UNREACHABLE_ROUTE "W103" "a route that no alert can reach"
         "A sibling before it, without `continue: true`, takes everything that it would match. Change their order, or add `continue: true` to the earlier one."
     DOUBTFUL_ROUTE "W104" "a route that may not do what was meant"
@@ -152,7 +152,7 @@ codes! {
     VARIABLE "W107" "a variable that nothing replaces"
         "`${NAME}` and `$NAME` are texts like any other here: nothing puts a value in their place. Secrets are read with `{ env: NAME }`; everything else stands in the file."
     STORM "W108" "a storm of alerts would become a storm of text messages or calls"
-        "On a channel that people pay for by the message, and are woken by, nothing bounds how many messages a bad hour brings. Give the channel a `pace` that digests can keep to, or let it be the \
+        "On a channel that people pay for by the message, and are woken by, nothing bounds how many messages a bad hour brings. Give the channel a `rate_limit` that digests can keep to, or let it be the \
          `fallback` of another channel."
 }
 

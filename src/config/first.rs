@@ -106,7 +106,7 @@ fn of_platform(platform: &'static Platform) -> Result<(String, String), String> 
 /// A preset with what it asks for; what it can do without is a comment.
 fn of_preset(name: &str, preset: &Preset) -> (String, String) {
     let channel = format!("ops-{name}");
-    let mut text = format!("  ## {}: {}\n  ## {}\n  {channel}:\n    preset:\n      use: {name}\n", preset.title, preset.about, preset.docs);
+    let mut text = format!("  ## {}: {}\n  ## {}\n  {channel}:\n    preset:\n      name: {name}\n", preset.title, preset.about, preset.docs);
     let (needed, spare): (Vec<_>, Vec<_>) = preset.parameters.iter().partition(|(_, parameter)| parameter.default.is_none() && !parameter.optional);
     text.push_str(if needed.is_empty() { "      # with:\n" } else { "      with:\n" });
     let variable = |key: &str| format!("{name}_{key}").to_uppercase().replace('-', "_");
@@ -132,7 +132,7 @@ fn switched_on(example: &Example) -> String {
     for line in &example.lines {
         let depth = line.len() - line.trim_start().len();
         if depth == 4 && !line.trim_start().starts_with('#') {
-            on = line.trim_start().split(':').next().is_some_and(|key| key == example.platform.name || key == "pace");
+            on = line.trim_start().split(':').next().is_some_and(|key| key == example.platform.name || key == "rate_limit");
         }
         match on {
             true => out.push_str(&format!("{line}\n")),
@@ -204,12 +204,12 @@ channels:
 route:
   to: [{all}]
   # routes:
-  #   - match: 'severity="critical"'  ## Alertmanager's matchers, in quotes: one text or a list
+  #   - matchers: 'severity="critical"'  ## Alertmanager's matchers, in quotes: one text or a list
   #     to: [{all}]
-  #   - match: ['severity="info"', 'env!="prod"']
+  #   - matchers: ['severity="info"', 'env!="prod"']
   #     to: [{one}]
-  #     resolved: false               ## do not tell when it is over
-  #     mute: [nights]                ## firing alerts wait for the end of the interval
+  #     send_resolved: false          ## do not tell when it is over
+  #     mute_time_intervals: [nights]  ## firing alerts wait for the end of the interval
 
 # time_intervals:                     ## Alertmanager's shape
 #   - name: nights
@@ -217,7 +217,7 @@ route:
 #       - times: [{{ start_time: '22:00', end_time: '24:00' }}, {{ start_time: '00:00', end_time: '07:00' }}]
 #         location: Asia/Shanghai
 
-# self: {{ to: [{one}], backlog: 15m }}  ## where Watchfire's own alarms go
+# self_monitoring: {{ to: [{one}], backlog: 15m }}  ## where Watchfire's own alarms go
 
 # tests:                              ## checked by `watchfire check`, at start and before every reload
 #   - name: a critical alert reaches everybody

@@ -249,7 +249,7 @@ mod tests {
             "route.routes",
             "legacy.email.allow_from",
             "tests[].expect",
-            "channels.<name>.pace.per_minute",
+            "channels.<name>.rate_limit.per_minute",
             "slack.token",
         ] {
             assert!(page.contains(&format!("| `{key}` |")), "{key}");

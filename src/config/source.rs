@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_path_leads_to_the_value_or_the_nearest_thing_above() {
-        let source = source("route:\n  to: [ops, wxx]\n  routes:\n    - match: a\n");
+        let source = source("route:\n  to: [ops, wxx]\n  routes:\n    - matchers: a\n");
         assert_eq!(source.span(&Path::root().dotted("route.to[1]"), Spot::Value), Some(Span { line: 2, column: 13, width: 3 }));
         assert_eq!(source.span(&Path::root().dotted("route.routes"), Spot::Value), Some(Span { line: 3, column: 3, width: 6 }));
         assert_eq!(source.span(&Path::root().dotted("route.nope.more"), Spot::Value).unwrap().line, 1);

@@ -33,10 +33,10 @@ fn told(findings: &[Finding]) -> Vec<&str> {
 #[test]
 fn a_sound_file_becomes_a_plan() {
     let text = format!(
-        "{MAIL}    timeout: 20s\n    digest: off\n    pace: {{ per_minute: 12 }}\n    was: [old]\n  spare: {{ log: {{}}, pace: off, resolved: false }}\n{ROUTE}\
+        "{MAIL}    timeout: 20s\n    digest: off\n    rate_limit: {{ per_minute: 12 }}\n    previous_names: [old]\n  spare: {{ log: {{}}, rate_limit: off, send_resolved: false }}\n{ROUTE}\
          server:\n  listen: 0.0.0.0:80\n  external_url: https://w.example.com/\n  max_body: 1MiB\n  auth:\n    - bearer: {{ env: TOKEN }}\n    \
          - basic: {{ username: grafana, password: {{ file: secret }} }}\n      scopes: [webhook]\n    - hmac: {{ secrets: [{{ env: TOKEN }}] }}\n      channels: [spare]\n\
-         dedup: {{ window: 0 }}\nretention: {{ sent: 2w, max_size: 1GiB }}\nself: {{ to: spare, backlog: 1h }}\nlanguage: zh\ntime_zone: Asia/Shanghai\nstore: sqlite:data/w.db\n"
+         dedup: {{ window: 0 }}\nretention: {{ sent: 2w, max_size: 1GiB }}\nself_monitoring: {{ to: spare, backlog: 1h }}\nlanguage: zh\ntime_zone: Asia/Shanghai\nstore: sqlite:data/w.db\n"
     );
     let folder = written(&text);
     let loaded = loaded(folder.path());
@@ -49,11 +49,11 @@ fn a_sound_file_becomes_a_plan() {
     assert!(plan.link_key.is_empty(), "the store's own is used");
     let mail = plan.channel("ops-mail").unwrap();
     assert_eq!((mail.timeout, mail.digest, mail.max_pages), (Duration::from_secs(20), None, 3));
-    assert_eq!(mail.pace.as_ref().unwrap().iter().map(|limit| limit.count).collect::<Vec<_>>(), [12, 12]);
-    assert_eq!((mail.was.as_slice(), mail.recipients.len()), (["old".to_owned()].as_slice(), 1));
+    assert_eq!(mail.rate_limit.as_ref().unwrap().iter().map(|limit| limit.count).collect::<Vec<_>>(), [12, 12]);
+    assert_eq!((mail.previous_names.as_slice(), mail.recipients.len()), (["old".to_owned()].as_slice(), 1));
     assert_eq!(mail.language, crate::model::Language::Zh);
     let spare = plan.channel("spare").unwrap();
-    assert!(spare.pace.is_none() && !spare.resolved);
+    assert!(spare.rate_limit.is_none() && !spare.send_resolved);
     assert_eq!(spare.timeout, Duration::from_secs(30), "platforms have confirmed after 12 s: what is given up too soon comes twice");
     assert!(matches!(&loaded.store, StoreSettings::Sqlite(path) if *path == folder.path().join("data/w.db")));
     let server = &loaded.server;
@@ -175,5 +175,27 @@ proptest::proptest! {
         }
         let text: String = text.into_iter().collect();
         let _ = from_text(FilePath::new("routes.yaml"), &text, &LoadOptions::without_secrets());
+    }
+}
+
+#[test]
+fn a_key_by_its_former_name_is_answered_with_its_new_one() {
+    for (place, old, new) in super::shape::renamed::RENAMED {
+        let findings = |key: &str| {
+            let innermost = format!("{{ {key}: {{}} }}");
+            let text = place.iter().rev().fold(innermost, |inner, step| match *step {
+                "**" => format!("{{ routes: [{{ routes: [{inner}] }}] }}"),
+                "*" if place[0] == "heartbeats" => format!("[{inner}]"),
+                "*" => format!("{{ some: {inner} }}"),
+                key => format!("{{ {key}: {inner} }}"),
+            });
+            load(&written(&text).path().join("routes.yaml"), &options()).err().unwrap_or_default()
+        };
+        let unknown = |key: &str| findings(key).into_iter().find(|finding| finding.message == format!("unknown key `{key}`"));
+        let told = unknown(old).unwrap_or_else(|| panic!("{place:?}: `{old}` is known"));
+        assert_eq!(told.label, format!("`{old}` is called `{new}`"), "{place:?}");
+        let missing = format!("`{new}` is missing");
+        assert!(!findings(old).iter().any(|finding| finding.message.starts_with(&missing)), "{place:?}: `{old}` is told twice");
+        assert!(unknown(new).is_none(), "{place:?}: `{new}` is not known");
     }
 }

@@ -85,9 +85,11 @@ impl Alarm {
                 format!("{count} dead on channel {channel}"),
                 format!("{reason}. See `watchfire queue ls --state dead --channel {channel}`."),
             ),
-            Alarm::Backlog { channel, age_minutes } => {
-                ("error", format!("Channel {channel} is {age_minutes} minutes behind"), "Deliveries wait longer than `self.backlog` allows.".into())
-            }
+            Alarm::Backlog { channel, age_minutes } => (
+                "error",
+                format!("Channel {channel} is {age_minutes} minutes behind"),
+                "Deliveries wait longer than `self_monitoring.backlog` allows.".into(),
+            ),
             Alarm::BacklogOver { channel } => ("error", format!("Channel {channel} has caught up"), String::new()),
             Alarm::Disk { reason } => ("critical", "The store does not take writes".into(), format!("{reason}. Senders get 503 until it does.")),
             Alarm::DiskOver => ("critical", "The store takes writes again".into(), String::new()),
@@ -99,7 +101,7 @@ impl Alarm {
             Alarm::Orphans { channel, count } => (
                 "error",
                 format!("{count} deliveries wait for channel {channel}, which no longer exists"),
-                "Name it in `was:` of its successor, or move them with `watchfire queue move`.".into(),
+                "Name it in `previous_names` of its successor, or move them with `watchfire queue move`.".into(),
             ),
             Alarm::Plans { nodes } => (
                 "error",
@@ -146,7 +148,7 @@ pub struct AlarmDesk {
 }
 
 impl AlarmDesk {
-    /// The channel an alarm goes to now: the first of `self.to` that is not the failing one nor shares its outlet, nor is disabled. `None`: it is not told (said
+    /// The channel an alarm goes to now: the first of `self_monitoring.to` that is not the failing one nor shares its outlet, nor is disabled. `None`: it is not told (said
     /// lately, nobody to tell, or the end of something that was never told).
     pub fn route(&mut self, alarm: &Alarm, plan: &Plan, now: i64) -> Option<String> {
         let key = (alarm.name(), alarm.channel().to_owned());

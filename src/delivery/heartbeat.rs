@@ -48,7 +48,7 @@ pub struct HeartbeatState {
     /// Its name.
     pub name: String,
     /// Silence longer than this is told, in seconds.
-    pub every_seconds: u64,
+    pub timeout_seconds: u64,
     /// When it was last heard, Unix milliseconds; `None`: never.
     pub seen_at: Option<i64>,
     /// How long it has been silent as far as this node knows, in seconds; counted anew from this node's start.
@@ -98,8 +98,8 @@ impl Watch {
         let known = self.0.get(&plan.name)?;
         let quiet = now.duration_since(known.heard.unwrap_or(known.since));
         match known.silent_since {
-            None if quiet > plan.every => Some(News::Silent),
-            Some(_) if known.heard.is_some() && quiet <= plan.every => Some(News::Back),
+            None if quiet > plan.timeout => Some(News::Silent),
+            Some(_) if known.heard.is_some() && quiet <= plan.timeout => Some(News::Back),
             _ => None,
         }
     }
@@ -109,7 +109,7 @@ impl Watch {
             let known = self.0.get(&plan.name)?;
             Some(HeartbeatState {
                 name: plan.name.to_string(),
-                every_seconds: plan.every.as_secs(),
+                timeout_seconds: plan.timeout.as_secs(),
                 seen_at: (known.seen_at != 0).then_some(known.seen_at),
                 quiet_seconds: now.duration_since(known.heard.unwrap_or(known.since)).as_secs(),
                 silent_since: known.silent_since,
@@ -163,7 +163,7 @@ async fn tell(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, watch: &m
     let now = shared.clock.now_ms();
     let event = story(heartbeat, known, news, now);
     match news {
-        News::Silent => tracing::error!(heartbeat = %heartbeat.name, every = %format_duration(heartbeat.every), "a heartbeat is missing"),
+        News::Silent => tracing::error!(heartbeat = %heartbeat.name, timeout = %format_duration(heartbeat.timeout), "a heartbeat is missing"),
         News::Back => tracing::info!(heartbeat = %heartbeat.name, "the heartbeat is back"),
     }
     let to: Vec<String> = heartbeat.to.iter().filter(|name| plan.channel(name).is_some()).cloned().collect();
@@ -183,13 +183,13 @@ fn story(heartbeat: &HeartbeatPlan, known: &Known, news: News, now: i64) -> Even
         0 => "It was never heard.".to_owned(),
         at => format!("It was last heard at {}.", timestamp(at).strftime("%Y-%m-%d %H:%M:%S UTC")),
     };
-    let every = format_duration(heartbeat.every);
+    let timeout = format_duration(heartbeat.timeout);
     let (status, summary, description) = match news {
         News::Silent => (
             Status::Firing,
             format!("Heartbeat {} is missing", heartbeat.name),
             format!(
-                "It should come at least every {every}. {last} Whoever sends it may be down, or cannot reach Watchfire: its other alerts do not come either. \
+                "It should come at least every {timeout}. {last} Whoever sends it may be down, or cannot reach Watchfire: its other alerts do not come either. \
                  Check Prometheus, Alertmanager and the way to here."
             ),
         ),
@@ -229,7 +229,7 @@ mod tests {
 
     fn plan(name: &str) -> HeartbeatPlan {
         let matchers = matcher::parse(&format!("alertname=\"{name}\"")).unwrap();
-        HeartbeatPlan { name: name.into(), matchers, every: EVERY, to: vec!["ops".into()], route: false }
+        HeartbeatPlan { name: name.into(), matchers, timeout: EVERY, to: vec!["ops".into()], route: false }
     }
 
     fn row(seen_at: i64, silent_since: Option<i64>) -> Vec<HeartbeatRow> {

@@ -18,14 +18,14 @@ impl Shared {
     /// The channel that has the deliveries of `name` now: the one of that name, else its successor.
     pub(super) fn home(&self, name: &str) -> Option<Arc<ChannelPlan>> {
         let plan = self.plan.load();
-        plan.channel(name).or_else(|| plan.channels.values().find(|channel| channel.was.iter().any(|was| was == name))).cloned()
+        plan.channel(name).or_else(|| plan.channels.values().find(|channel| channel.previous_names.iter().any(|previous| previous == name))).cloned()
     }
 
     /// Moves what is stored under a channel's former names and credentials to it. If it was anything, the runner that has it now starts over from the
     /// store: what it holds in memory is of before.
     pub(super) async fn bring_home(&self, channel: &ChannelPlan) -> Result<(), StoreError> {
         let mut moved = 0;
-        for old in &channel.was {
+        for old in &channel.previous_names {
             let adopted = self.store.rename_channel(old, &channel.name, &channel.outlet).await?;
             if adopted > 0 {
                 tracing::info!(from = %old, to = %channel.name, moved = adopted, "adopted the waiting deliveries of a renamed channel");
@@ -53,7 +53,7 @@ impl Shared {
     /// Whether something is under way on an outlet that the channel had by the plan of before, or by an earlier one. Then that outlet's runner brings
     /// the channel home when it has ended: moved at once, a call whose answer is on its way would be recorded as unknown, and a message sent twice.
     pub(super) fn is_leaving(&self, before: &Plan, channel: &ChannelPlan) -> bool {
-        let names = || std::iter::once(&*channel.name).chain(channel.was.iter().map(String::as_str));
+        let names = || std::iter::once(&*channel.name).chain(channel.previous_names.iter().map(String::as_str));
         let others: Vec<_> = lock(&self.handles).iter().filter(|(outlet, _)| **outlet != channel.outlet).map(|(_, handle)| handle.clone()).collect();
         let mut leaving = others.iter().any(|handle| names().any(|name| lock(&handle.leaving).contains(name)));
         for name in names() {

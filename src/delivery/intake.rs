@@ -115,7 +115,7 @@ impl Intake<'_> {
         }
         for target in router.route(&alert.labels).targets {
             let Some(channel) = self.plan.channel(&target.channel) else { continue };
-            take(channel, Some(target.route), self.fate(event, alert, channel, target.resolved, target.muted.as_ref()));
+            take(channel, Some(target.route), self.fate(event, alert, channel, target.send_resolved, target.muted.as_ref()));
         }
     }
 
@@ -125,16 +125,16 @@ impl Intake<'_> {
         }
         // What a sender left out may fire: then its message is about more than the ends that it lists.
         let over = alert.status == Status::Resolved && !event.may_fire_on();
-        if over && !resolved.unwrap_or(channel.resolved) {
+        if over && !resolved.unwrap_or(channel.send_resolved) {
             let whose = if resolved.is_some() { "route" } else { "channel" };
-            return Fate::Skip { why: format!("resolved alerts are not sent here (`resolved: false` on the {whose})").into() };
+            return Fate::Skip { why: format!("resolved alerts are not sent here (`send_resolved: false` on the {whose})").into() };
         }
         if let Some(muted) = muted {
             let until = muted.until.map(|t| t.as_millisecond());
             let when = muted.until.map_or_else(|| NO_END.to_owned(), |t| format!("until {t}"));
             // An end is looked at when the mute is over: that of something that was told before is told.
             if muted.drop && alert.status == Status::Firing {
-                return Fate::Skip { why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when} (`muted: drop`)", muted.by).into() };
+                return Fate::Skip { why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when} (`on_mute: drop`)", muted.by).into() };
             }
             let until = until.unwrap_or_else(|| self.at.as_millisecond() + OPEN_END);
             return Fate::Defer { until, why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when}", muted.by) };

@@ -143,7 +143,7 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
             tracing::error!(
                 channel,
                 count,
-                "deliveries wait for a channel that the configuration no longer has; name it in `was:` of its successor or move them"
+                "deliveries wait for a channel that the configuration no longer has; name it in `previous_names` of its successor or move them"
             );
             shared.alarm(Alarm::Orphans { channel: channel.clone(), count: *count });
         }

@@ -70,7 +70,7 @@ pub struct ChannelPlan {
     pub name: Arc<str>,
     /// Its platform's card.
     pub platform: &'static Platform,
-    /// What its pace, pause and hold belong to.
+    /// What its rate limit, pause and hold belong to.
     pub outlet: OutletKey,
     /// The driver.
     pub driver: Arc<dyn Channel>,
@@ -81,11 +81,11 @@ pub struct ChannelPlan {
     /// The words' language.
     pub language: Language,
     /// Whether resolved alerts are sent.
-    pub resolved: bool,
+    pub send_resolved: bool,
     /// Whom its messages ping unless a route says otherwise.
     pub mentions: Mentions,
-    /// Its pace; `None` is `pace: off`.
-    pub pace: Option<Vec<Limit>>,
+    /// Its rate limit; `None` is `rate_limit: off`.
+    pub rate_limit: Option<Vec<Limit>>,
     /// Merge what cannot leave within this time; `None` is `digest: off`.
     pub digest: Option<Duration>,
     /// Total time one attempt may take.
@@ -103,13 +103,13 @@ pub struct ChannelPlan {
     /// Accept and record, send nothing.
     pub disabled: bool,
     /// Former names.
-    pub was: Vec<String>,
+    pub previous_names: Vec<String>,
 }
 
 impl ChannelPlan {
-    /// Its pace in words: `20 per 1m, 1000 per 1h`, or `off`.
-    pub fn pace_text(&self) -> String {
-        let limits = self.pace.as_deref().unwrap_or_default();
+    /// Its rate limit in words: `20 per 1m, 1000 per 1h`, or `off`.
+    pub fn rate_limit_text(&self) -> String {
+        let limits = self.rate_limit.as_deref().unwrap_or_default();
         let words: Vec<String> = limits.iter().map(|limit| format!("{} per {}", limit.count, format_duration(limit.window))).collect();
         if words.is_empty() { "off".to_owned() } else { words.join(", ") }
     }
@@ -119,9 +119,9 @@ impl ChannelPlan {
         self.digest.filter(|_| !self.driver.keeps_incidents())
     }
 
-    /// Sends per second that its pace allows in the long run; infinite without one.
+    /// Sends per second that its rate limit allows in the long run; infinite without one.
     pub fn rate(&self) -> f64 {
-        super::pace::Pacer::new(self.pace.as_deref().unwrap_or_default()).rate()
+        super::pace::Pacer::new(self.rate_limit.as_deref().unwrap_or_default()).rate()
     }
 }
 
@@ -133,7 +133,7 @@ pub struct HeartbeatPlan {
     /// What an alert must match to be a sign of life; all of them.
     pub matchers: Vec<Matcher>,
     /// Silence longer than this is told.
-    pub every: Duration,
+    pub timeout: Duration,
     /// Channels that are told, all of them.
     pub to: Vec<String>,
     /// Whether the alert also goes through the routing tree.

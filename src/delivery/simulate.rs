@@ -93,7 +93,7 @@ pub fn simulate(plan: &Plan, events: &[(Duration, Arc<Event>)], now: Timestamp, 
 /// One outlet, as its runner would go about it.
 fn outlet(plan: &Plan, arrivals: Vec<Arrival>, now: Timestamp, start: Instant, forecasts: &mut BTreeMap<String, Forecast>) {
     let Some(first) = arrivals.first().and_then(|arrival| plan.channel(&arrival.member.channel)) else { return };
-    let mut pacer = Pacer::new(first.pace.as_deref().unwrap_or_default());
+    let mut pacer = Pacer::new(first.rate_limit.as_deref().unwrap_or_default());
     let mut coming: VecDeque<Arrival> = arrivals.into();
     let mut order: VecDeque<LaneId> = VecDeque::new();
     let mut waiting: BTreeMap<LaneId, Vec<Arrival>> = BTreeMap::new();

@@ -90,7 +90,7 @@ impl Runner {
         let plan = self.shared.plan.load();
         let mut limits: Vec<Limit> = Vec::new();
         for channel in plan.channels.values().filter(|c| c.outlet == self.outlet) {
-            for limit in channel.pace.iter().flatten() {
+            for limit in channel.rate_limit.iter().flatten() {
                 match limits.iter_mut().find(|l| l.window == limit.window) {
                     Some(known) => known.count = known.count.min(limit.count),
                     None => limits.push(*limit),

@@ -140,8 +140,8 @@ pub struct DeliveryStory {
     pub earlier_attempts: Vec<AttemptRow>,
     /// Its fallbacks.
     pub children: Vec<DeliveryRow>,
-    /// The pace of its channel, `20 per 1m`; `off` without one; null when the channel is gone.
-    pub pace: Option<String>,
+    /// The rate limit of its channel, `20 per 1m`; `off` without one; null when the channel is gone.
+    pub rate_limit: Option<String>,
     /// What happens next, in words.
     pub next: String,
 }
@@ -272,7 +272,7 @@ pub struct ChannelState {
     pub platform: String,
     /// Whether it is disabled.
     pub disabled: bool,
-    /// What its pace, pause and hold belong to; channels with one credential share it.
+    /// What its rate limit, pause and hold belong to; channels with one credential share it.
     pub outlet: String,
     /// Deliveries that wait to be sent.
     pub waiting: u64,
@@ -431,8 +431,8 @@ pub struct ForetoldDelivery {
     pub resolved: u32,
     /// Channels that are tried when this one is dead.
     pub fallback: Vec<String>,
-    /// The pace of the channel, `20 per 1m`, or `off`.
-    pub pace: String,
+    /// The rate limit of the channel, `20 per 1m`, or `off`.
+    pub rate_limit: String,
     /// Templates that failed.
     pub template_errors: Vec<String>,
     /// The pages.

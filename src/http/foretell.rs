@@ -72,7 +72,7 @@ fn delivery(plan: &Plan, event: &Arc<Event>, new: NewDelivery, now: Timestamp) -
         pages: pages.collect(),
         template: composed.as_ref().map(|(_, composed)| composed.template.clone()).unwrap_or_default(),
         template_errors: composed.iter().flat_map(|(_, composed)| &composed.fallbacks).map(ToString::to_string).collect(),
-        pace: channel.map_or_else(String::new, |channel| channel.pace_text()),
+        rate_limit: channel.map_or_else(String::new, |channel| channel.rate_limit_text()),
         platform: channel.map_or_else(String::new, |channel| channel.platform.name.to_owned()),
         channel: new.channel,
         state: new.state,

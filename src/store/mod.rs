@@ -157,7 +157,7 @@ pub trait Store: Send + Sync + 'static {
     /// Ends waiting, deferred or dead deliveries as `dropped` with a reason; those in an open message are left alone. Gives how many. One transaction.
     async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError>;
 
-    /// Renames a channel's lanes and waiting deliveries (`was:`), to the outlet given. Lanes whose key exists under the new name are merged behind it. One transaction.
+    /// Renames a channel's lanes and waiting deliveries (`previous_names`), to the outlet given. Lanes whose key exists under the new name are merged behind it. One transaction.
     /// Gives how many lanes and open messages it was.
     async fn rename_channel(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
 

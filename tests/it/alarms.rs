@@ -13,7 +13,7 @@ const ALL: &str = "to: [ops-mail, ops-slack, ops-ding, ops-wecom]";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_channel_and_dead_letters_are_told_through_another_channel_and_so_is_their_end() {
     let four = Four::start().await;
-    let routes = four.routes().replace(ALL, "to: [ops-ding]").replace("time_zone:", "self: { to: [ops-ding, ops-slack] }\ntime_zone:");
+    let routes = four.routes().replace(ALL, "to: [ops-ding]").replace("time_zone:", "self_monitoring: { to: [ops-ding, ops-slack] }\ntime_zone:");
     let app = TestApp::start(&routes).await;
     four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":300005,"errmsg":"token is not exist"}"#.into()));
     app.post("/webhook", &alert("db", "HostDown", "firing")).await;
@@ -111,7 +111,7 @@ async fn an_alertmanager_that_goes_silent_is_told_and_so_is_its_return() {
     let routes = four
         .routes()
         .replace(ALL, "to: [ops-ding]")
-        .replace("time_zone:", "heartbeats: [{ match: 'alertname=\"Watchdog\"', every: 10s, to: [ops-slack] }]\ntime_zone:");
+        .replace("time_zone:", "heartbeats: [{ matchers: 'alertname=\"Watchdog\"', timeout: 10s, to: [ops-slack] }]\ntime_zone:");
     let app = TestApp::start(&routes).await;
     let (code, answer) = app.post("/webhook", &alert("prometheus", "Watchdog", "firing")).await;
     assert_eq!(code, 200, "{answer}");

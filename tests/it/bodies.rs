@@ -17,7 +17,7 @@ async fn four() -> (Four, TestApp) {
     let routes = four.routes();
     let routes = ["ops-mail", "ops-slack", "ops-ding", "ops-wecom"]
         .iter()
-        .fold(routes, |routes, name| routes.replace(&format!("  {name}: {{ "), &format!("  {name}: {{ pace: off, ")));
+        .fold(routes, |routes, name| routes.replace(&format!("  {name}: {{ "), &format!("  {name}: {{ rate_limit: off, ")));
     let app = TestApp::start(&routes).await;
     (four, app)
 }

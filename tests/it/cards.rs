@@ -44,7 +44,7 @@ server: {{ listen: "127.0.0.1:0" }}
 store: sqlite:watchfire.db
 channels:
   discord: {{ discord: {{ webhook: "{}/api/webhooks/1/discord-token" }} }}
-  chat: {{ preset: {{ use: googlechat, with: {{ url: "{}", space: AAAA, webhook_key: k, token: t }} }} }}
+  chat: {{ preset: {{ name: googlechat, params: {{ url: "{}", space: AAAA, webhook_key: k, token: t }} }} }}
 route: {{ to: [discord, chat] }}
 "#,
         discord.url(),
@@ -96,7 +96,7 @@ server: {{ listen: "127.0.0.1:0" }}
 store: sqlite:watchfire.db
 templates: templates
 channels:
-  board: {{ preset: {{ use: board, with: {{ url: "{}", topic: ops, token: board-token }} }} }}
+  board: {{ preset: {{ name: board, params: {{ url: "{}", topic: ops, token: board-token }} }} }}
 route: {{ to: [board] }}
 "#,
         fake.url()

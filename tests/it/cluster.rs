@@ -77,12 +77,12 @@ impl Node {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let node = "headers: { X-Node: { env: WATCHFIRE_TEST_NODE } }";
         let outlets: String = (0..OUTLETS)
-            .map(|n| format!("  free-{n}: {{ webhook: {{ url: \"{base}/free-{n}\", allow: [127.0.0.1], {node} }}, pace: off }}\n"))
+            .map(|n| format!("  free-{n}: {{ webhook: {{ url: \"{base}/free-{n}\", allow_networks: [127.0.0.1], {node} }}, rate_limit: off }}\n"))
             .collect();
         let names: Vec<String> = (0..OUTLETS).map(|n| format!("free-{n}")).collect();
         let routes = format!(
-            "server: {{ listen: \"127.0.0.1:0\" }}\nstore: \"{store}\"\nchannels:\n{outlets}  paced: {{ webhook: {{ url: \"{base}/paced\", allow: [127.0.0.1], {node} }}, \
-             pace: {{ per_minute: {PER_MINUTE}, burst: {BURST} }}, digest: off }}\nroute:\n  to: [{}]\n  routes:\n    - match: 'paced=\"yes\"'\n      to: [paced]\n",
+            "server: {{ listen: \"127.0.0.1:0\" }}\nstore: \"{store}\"\nchannels:\n{outlets}  paced: {{ webhook: {{ url: \"{base}/paced\", allow_networks: [127.0.0.1], {node} }}, \
+             rate_limit: {{ per_minute: {PER_MINUTE}, burst: {BURST} }}, digest: off }}\nroute:\n  to: [{}]\n  routes:\n    - matchers: 'paced=\"yes\"'\n      to: [paced]\n",
             names.join(", ")
         );
         std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
@@ -472,7 +472,7 @@ async fn a_direct_call_is_answered_by_any_node_and_a_plan_that_differs_is_told()
     for node in &mut nodes {
         let file = node.folder.path().join("routes.yaml");
         let text = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, format!("{text}self: {{ to: [free-5] }}\n")).unwrap();
+        std::fs::write(&file, format!("{text}self_monitoring: {{ to: [free-5] }}\n")).unwrap();
         node.start();
     }
     for node in &nodes {

@@ -58,7 +58,7 @@ async fn no_acknowledged_alert_is_lost_to_sigkill() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let routes = format!(
-        "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  ops: {{ slack: {{ token: xoxb-test-token, channel: C0123, api_base: \"{}\" }}, pace: off }}\nroute: {{ to: [ops] }}\n",
+        "server: {{ listen: \"127.0.0.1:{port}\" }}\nstore: sqlite:watchfire.db\nchannels:\n  ops: {{ slack: {{ token: xoxb-test-token, channel: C0123, api_base: \"{}\" }}, rate_limit: off }}\nroute: {{ to: [ops] }}\n",
         fake.url()
     );
     std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();

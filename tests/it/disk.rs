@@ -42,7 +42,7 @@ async fn on_small(small: &Small, four: &Four) -> TestApp {
     let routes = four
         .routes()
         .replace("store: sqlite:watchfire.db", &format!("store: \"sqlite:{}\"", small.0.path().join("watchfire.db").display()))
-        .replace("ops-slack: { slack", "ops-slack: { pace: off, slack")
+        .replace("ops-slack: { slack", "ops-slack: { rate_limit: off, slack")
         .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]");
     TestApp::start(&routes).await
 }

@@ -109,7 +109,7 @@ fn preset(folder: &Path, name: &str, text: &str) -> Result<(), String> {
     }
     let with = serde_yaml::to_string(&with).map_err(|error| error.to_string())?.replace('\n', "\n        ");
     let routes = format!(
-        "templates: templates\nchannels:\n  c:\n    preset:\n      use: {name}\n      with:\n        {}\nroute: {{ to: [c] }}\n",
+        "templates: templates\nchannels:\n  c:\n    preset:\n      name: {name}\n      params:\n        {}\nroute: {{ to: [c] }}\n",
         with.trim_end()
     );
     check(folder, &routes)

@@ -82,7 +82,7 @@ fn the_list_of_platforms_is_the_registrys() {
     let mut table = String::new();
     for line in output(&["platforms", "--markdown"]).lines() {
         let key = line.split('`').nth(1).unwrap_or_default().to_owned();
-        let page = match key.strip_prefix("preset: { use: ") {
+        let page = match key.strip_prefix("preset: { name: ") {
             Some(preset) => format!("platforms/preset.md#{}", preset.trim_end_matches(" }")),
             None => format!("platforms/{key}.md"),
         };

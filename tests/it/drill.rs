@@ -16,8 +16,8 @@ channels:
 route:
   to: [terminal]
   routes:
-    - { match: 'severity="critical", team="db"', to: [ding] }
-    - { match: 'storm="yes"', to: [ding, mail] }
+    - { matchers: 'severity="critical", team="db"', to: [ding] }
+    - { matchers: 'storm="yes"', to: [ding, mail] }
 "#;
 
 fn run(folder: &std::path::Path, arguments: &[&str]) -> (bool, String, String) {
@@ -70,7 +70,7 @@ fn every_stored_body_is_rendered_by_check() {
 #[test]
 fn templates_that_no_stored_body_is_routed_to_are_rendered_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let quiet = "    - { match: 'team=\"nobody\"', to: [ding], template: brief }\n";
+    let quiet = "    - { matchers: 'team=\"nobody\"', to: [ding], template: brief }\n";
     let mapping = "generic: { alerts: /events, labels: { alertname: /name, pattern: /pattern } }\n";
     std::fs::write(folder.path().join("routes.yaml"), format!("templates: my\n{ROUTES}{quiet}{mapping}")).unwrap();
     std::fs::create_dir_all(folder.path().join("my/dingtalk")).unwrap();
@@ -155,16 +155,16 @@ server: { listen: "127.0.0.1:0" }
 store: sqlite:watchfire.db
 channels:
   terminal: { log: {} }
-  board: { webhook: { url: "http://127.0.0.1:9/", allow: [127.0.0.1] }, fallback: [terminal], fallback_after: 10m }
+  board: { webhook: { url: "http://127.0.0.1:9/", allow_networks: [127.0.0.1] }, fallback: [terminal], fallback_after: 10m }
 time_intervals:
   - { name: always, time_intervals: [{ times: [{ start_time: "00:00", end_time: "24:00" }] }] }
-heartbeats: [{ match: 'alertname="Watchdog"', every: 5m, to: [terminal] }]
+heartbeats: [{ matchers: 'alertname="Watchdog"', timeout: 5m, to: [terminal] }]
 route:
   to: [terminal]
   routes:
-    - { match: 'team="web"', to: [terminal] }
-    - { match: 'group="db"', to: [board], continue: true }
-    - { match: 'alertname="DiskFull"', to: [terminal], mute: [always] }
+    - { matchers: 'team="web"', to: [terminal] }
+    - { matchers: 'group="db"', to: [board], continue: true }
+    - { matchers: 'alertname="DiskFull"', to: [terminal], mute_time_intervals: [always] }
 "#;
     let app = TestApp::start(yaml).await;
     let (_, taken) = app.post("/webhook", &alert("db", "DiskFull", "firing")).await;

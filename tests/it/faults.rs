@@ -13,7 +13,7 @@ async fn slack_only() -> (Four, TestApp) {
     four.slack.unpaced();
     let routes = four
         .routes()
-        .replace("ops-slack: { slack", "ops-slack: { timeout: 1s, pace: off, slack")
+        .replace("ops-slack: { slack", "ops-slack: { timeout: 1s, rate_limit: off, slack")
         .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]");
     let app = TestApp::start(&routes).await;
     (four, app)
@@ -141,7 +141,7 @@ async fn mixed_trouble_loses_nothing() {
     four.wecom.faults.lottery(seed + 2, &mix(&[Fault::Html(200)]));
     let mut routes = four.routes().replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack, ops-ding, ops-wecom]");
     for platform in ["slack: {", "dingtalk: {", "wecom: {"] {
-        routes = routes.replacen(&format!(": {{ {platform}"), &format!(": {{ timeout: 1s, pace: off, {platform}"), 1);
+        routes = routes.replacen(&format!(": {{ {platform}"), &format!(": {{ timeout: 1s, rate_limit: off, {platform}"), 1);
     }
     let app = TestApp::start(&routes).await;
     let events = 60;

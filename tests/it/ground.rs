@@ -115,9 +115,9 @@ async fn a_database_that_is_deleted_under_a_server_is_noticed_and_what_waits_sti
     four.slack.rec.track("uid-");
     let routes = four
         .routes()
-        .replace("ops-slack: { slack", "ops-slack: { pace: off, slack")
+        .replace("ops-slack: { slack", "ops-slack: { rate_limit: off, slack")
         .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]");
-    let routes = format!("{routes}self: {{ to: [ops-ding] }}\n");
+    let routes = format!("{routes}self_monitoring: {{ to: [ops-ding] }}\n");
     let app = TestApp::start(&routes).await;
     let file = app.folder.path().join("watchfire.db");
     let post = async |uid: &str| app.post("/webhook", &alert(uid, uid, "firing")).await.0;
@@ -159,8 +159,8 @@ async fn a_damaged_log_raises_an_alarm_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let port = free_port();
-    let routes =
-        format!("{}self: {{ to: [ops-ding] }}\n", four.routes()).replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]");
+    let routes = format!("{}self_monitoring: {{ to: [ops-ding] }}\n", four.routes())
+        .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]");
     std::fs::write(path.join("routes.yaml"), routes).unwrap();
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
     let mut server = serve(path, port, "first.log");

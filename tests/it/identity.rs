@@ -24,8 +24,8 @@ impl Both {
 
     fn routes(&self, more: &str, route: &str) -> String {
         format!(
-            "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels:\n  hook: {{ webhook: {{ url: '{}/in', allow: [127.0.0.1] }}, pace: off }}\n  \
-             pager: {{ pagerduty: {{ routing_key: {KEY}, api_base: '{}' }}, pace: off }}\n{more}\nroute: {route}\n",
+            "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels:\n  hook: {{ webhook: {{ url: '{}/in', allow_networks: [127.0.0.1] }}, rate_limit: off }}\n  \
+             pager: {{ pagerduty: {{ routing_key: {KEY}, api_base: '{}' }}, rate_limit: off }}\n{more}\nroute: {route}\n",
             self.hook.url(),
             self.pager.url()
         )
@@ -120,7 +120,8 @@ fn cut(body: Value, left_out: u64) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_sender_leaves_out_may_fire() {
     let both = Both::start().await;
-    let more = format!("  quiet: {{ webhook: {{ url: '{}/quiet', allow: [127.0.0.1] }}, pace: off, resolved: false }}", both.hook.url());
+    let more =
+        format!("  quiet: {{ webhook: {{ url: '{}/quiet', allow_networks: [127.0.0.1] }}, rate_limit: off, send_resolved: false }}", both.hook.url());
     let app = TestApp::start(&both.routes(&more, "{ to: [hook, pager, quiet] }")).await;
     let (fires, over) = (alert("db", "Cut", "firing"), alert("db", "Cut", "resolved"));
     // Two alerts were sent; the end of one of them is listed while 490 are not.
@@ -205,7 +206,8 @@ async fn a_mute_that_drops_still_lets_the_end_of_what_was_told_through() {
         return; // Around midnight an interval of one day cannot say this.
     }
     let more = format!("time_intervals: [{{ name: night, time_intervals: [{{ times: [{{ start_time: '{start}', end_time: '{end}' }}] }}] }}]");
-    let routes = both.routes(&more, "{ to: [hook], routes: [{ match: 'severity=\"critical\"', to: [hook], mute: [night], muted: drop }] }");
+    let routes = both
+        .routes(&more, "{ to: [hook], routes: [{ matchers: 'severity=\"critical\"', to: [hook], mute_time_intervals: [night], on_mute: drop }] }");
     std::fs::write(app.folder.path().join("routes.yaml"), routes).unwrap();
     app.app.reload().await.unwrap();
     let (_, told) = app.post("/webhook", &alert("a", "Told", "resolved")).await;
@@ -221,7 +223,7 @@ async fn an_incident_is_of_the_group_and_the_site() {
     let routes = |name: &str| {
         format!(
             "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nsources: {{ eu: [am-1, am-2] }}\nchannels:\n  \
-             hook: {{ webhook: {{ url: '{url}/in', allow: [127.0.0.1] }} }}\n  {name} pagerduty: {{ routing_key: {KEY}, api_base: '{pager}' }}, pace: off }}\n\
+             hook: {{ webhook: {{ url: '{url}/in', allow_networks: [127.0.0.1] }} }}\n  {name} pagerduty: {{ routing_key: {KEY}, api_base: '{pager}' }}, rate_limit: off }}\n\
              route: {{ to: [pager] }}\n"
         )
     };
@@ -238,7 +240,7 @@ async fn an_incident_is_of_the_group_and_the_site() {
     assert!(!post(&app, "/webhook/grafana?source=am-1", &grafana(2, &fires)).await);
     assert_eq!(both.open(), (4, 4));
     // The channel gets another name, the sender's receiver too: the end still finds its incident.
-    std::fs::write(app.folder.path().join("routes.yaml"), routes("night: { was: [pager],").replace("to: [pager]", "to: [night]")).unwrap();
+    std::fs::write(app.folder.path().join("routes.yaml"), routes("night: { previous_names: [pager],").replace("to: [pager]", "to: [night]")).unwrap();
     app.app.reload().await.unwrap();
     assert!(!post(&app, "/webhook?source=am-2", &with(over.clone(), json!({ "receiver": "other" }))).await);
     assert_eq!(both.open(), (3, 4));
@@ -259,7 +261,8 @@ async fn an_incident_is_of_the_group_and_the_site() {
 async fn many_alerts_and_many_groups_leave_no_incident_behind() {
     let both = Both::start().await;
     both.pager.unpaced();
-    let routes = both.routes("", "{ to: [pager] }").replace("pace: off }\n\nroute", "pace: { per_minute: 120 }, digest: { after: 1s } }\n\nroute");
+    let routes =
+        both.routes("", "{ to: [pager] }").replace("rate_limit: off }\n\nroute", "rate_limit: { per_minute: 120 }, digest: { after: 1s } }\n\nroute");
     let app = TestApp::start(&routes).await;
     // More than fits on a page, and more groups than may leave soon: neither makes incidents that nobody closes.
     let many = |status: &str| {

@@ -37,8 +37,9 @@ impl Served {
         };
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/hook", post(hook))).await });
         let folder = tempfile::tempdir().unwrap();
-        let routes =
-            format!("store: sqlite:watchfire.db\nchannels: {{ a: {{ webhook: {{ url: '{url}', allow: ['127.0.0.1'] }} }} }}\nroute: {{ to: [a] }}\n");
+        let routes = format!(
+            "store: sqlite:watchfire.db\nchannels: {{ a: {{ webhook: {{ url: '{url}', allow_networks: ['127.0.0.1'] }} }} }}\nroute: {{ to: [a] }}\n"
+        );
         std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
         // Freed a moment before the program takes it.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();

@@ -63,7 +63,8 @@ async fn what_waits_for_8_64_and_500_channels_keeps_within_the_manifests_limit()
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/{name}", post(hook))).await });
         let folder = tempfile::tempdir().unwrap();
         let names: Vec<String> = (0..channels).map(|n| format!("c{n}")).collect();
-        let list: String = names.iter().map(|name| format!("  {name}: {{ webhook: {{ url: '{url}/{name}', allow: ['127.0.0.1'] }} }}\n")).collect();
+        let list: String =
+            names.iter().map(|name| format!("  {name}: {{ webhook: {{ url: '{url}/{name}', allow_networks: ['127.0.0.1'] }} }}\n")).collect();
         let routes = format!("store: sqlite:watchfire.db\nchannels:\n{list}route: {{ to: [{}] }}\n", names.join(", "));
         std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();

@@ -10,7 +10,7 @@ use crate::support::fakes::webhook::Webhook;
 
 fn routes(fake: &Fake<Webhook>, name: &str, path: &str, more: &str) -> String {
     format!(
-        "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels:\n  {name}: {{ webhook: {{ url: '{}{path}', allow: [127.0.0.1] }}, pace: off{more} }}\nroute: {{ to: [{name}] }}\n",
+        "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels:\n  {name}: {{ webhook: {{ url: '{}{path}', allow_networks: [127.0.0.1] }}, rate_limit: off{more} }}\nroute: {{ to: [{name}] }}\n",
         fake.url()
     )
 }
@@ -43,7 +43,7 @@ async fn a_message_that_is_being_retried_follows_a_renamed_channel() {
     let app = TestApp::start(&routes(&fake, "ops", "/a", "")).await;
     assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
     asked(&fake, "/a").await;
-    reload(&app, &routes(&fake, "night", "/a", ", was: [ops]")).await;
+    reload(&app, &routes(&fake, "night", "/a", ", previous_names: [ops]")).await;
     fake.faults.clear();
     once(&app, &fake, "/a").await;
 }
@@ -70,7 +70,7 @@ async fn an_attempt_that_fails_after_the_reload_is_not_the_last() {
     let app = TestApp::start(&routes(&fake, "ops", "/a", "")).await;
     assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
     asked(&fake, "/a").await;
-    reload(&app, &routes(&fake, "night", "/a", ", was: [ops]")).await;
+    reload(&app, &routes(&fake, "night", "/a", ", previous_names: [ops]")).await;
     once(&app, &fake, "/a").await;
 }
 
@@ -81,8 +81,8 @@ async fn a_channel_that_moves_away_does_not_hold_up_those_that_share_its_credent
     fake.faults.push(Fault::Delay(Duration::from_millis(1500)));
     let both = |path: &str| {
         let stays = routes(&fake, "stays", "/a", "");
-        let one = format!("  ops: {{ webhook: {{ url: '{}{path}', allow: [127.0.0.1] }}, pace: off }}\n", fake.url());
-        let route = "route: { to: [stays], routes: [{ match: 'alertname=\"DiskFull\"', to: [ops] }] }";
+        let one = format!("  ops: {{ webhook: {{ url: '{}{path}', allow_networks: [127.0.0.1] }}, rate_limit: off }}\n", fake.url());
+        let route = "route: { to: [stays], routes: [{ matchers: 'alertname=\"DiskFull\"', to: [ops] }] }";
         stays.replace("route: { to: [stays] }", &format!("{one}{route}"))
     };
     let app = TestApp::start(&both("/a")).await;

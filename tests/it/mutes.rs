@@ -29,7 +29,7 @@ async fn sink() -> (String, Arc<Mutex<Vec<String>>>) {
 
 fn routes(url: &str, rest: &str) -> String {
     format!(
-        "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels: {{ a: {{ webhook: {{ url: '{url}', allow: ['127.0.0.1'] }} }} }}\n{rest}"
+        "server: {{ listen: '127.0.0.1:0' }}\nstore: sqlite:watchfire.db\nchannels: {{ a: {{ webhook: {{ url: '{url}', allow_networks: ['127.0.0.1'] }} }} }}\n{rest}"
     )
 }
 
@@ -146,7 +146,7 @@ const NIGHT: &str = "
 route:
   to: [a]
   routes:
-    - { match: 'alertname=~\"Info.*\"', to: [a], mute: [always] }
+    - { matchers: 'alertname=~\"Info.*\"', to: [a], mute_time_intervals: [always] }
 time_intervals:
   - { name: always, time_intervals: [ { weekdays: ['sunday:saturday'] } ] }
 ";

@@ -149,7 +149,7 @@ async fn events_are_found_again_also_those_that_led_nowhere_and_can_be_shown_to_
     let routes = four
         .routes()
         .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]")
-        .replace("time_zone:", "heartbeats: [{ match: 'alertname=\"Watchdog\"', every: 5m, to: [ops-slack] }]\ntime_zone:");
+        .replace("time_zone:", "heartbeats: [{ matchers: 'alertname=\"Watchdog\"', timeout: 5m, to: [ops-slack] }]\ntime_zone:");
     let app = TestApp::start(&routes).await;
     app.post("/webhook?source=prod", &alert("secret-host", "DiskFull", "firing")).await;
     app.post("/webhook", &alert("prometheus", "Watchdog", "firing")).await;

@@ -28,7 +28,7 @@ async fn a_channel_muted_by_hand_waits_and_tells_afterwards_what_still_fires() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_sent_is_recorded_with_its_reason() {
     let four = Four::start().await;
-    let routes = four.routes().replace("ops-slack: {", "ops-slack: { disabled: true,").replace("ops-ding: {", "ops-ding: { resolved: false,");
+    let routes = four.routes().replace("ops-slack: {", "ops-slack: { disabled: true,").replace("ops-ding: {", "ops-ding: { send_resolved: false,");
     let app = TestApp::start(&routes).await;
     app.post("/webhook", &alert("db", "Down", "resolved")).await;
     let rows = app.settled().await;
@@ -45,8 +45,10 @@ async fn a_renamed_channel_takes_over_what_waited_for_the_old_one() {
     let app = TestApp::start(&routes).await;
     four.slack.down();
     app.post("/webhook", &alert("db", "Down", "firing")).await;
-    let renamed =
-        routes.replace("ops-slack: {", "chat: { was: [ops-slack],").replace("ops: ops-slack", "ops: chat").replace("to: [ops-slack]", "to: [chat]");
+    let renamed = routes
+        .replace("ops-slack: {", "chat: { previous_names: [ops-slack],")
+        .replace("ops: ops-slack", "ops: chat")
+        .replace("to: [ops-slack]", "to: [chat]");
     std::fs::write(app.folder.path().join("routes.yaml"), renamed).unwrap();
     let app = app.restart().await;
     four.slack.up().await.unwrap();

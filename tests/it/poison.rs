@@ -19,7 +19,7 @@ async fn sent_after(deaths: usize) -> String {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let routes = format!(
-        "store: sqlite:watchfire.db\nchannels:\n  ops: {{ slack: {{ token: xoxb-test-token, channel: C0123, api_base: \"{}\" }}, pace: off }}\nroute: {{ to: [ops] }}\n",
+        "store: sqlite:watchfire.db\nchannels:\n  ops: {{ slack: {{ token: xoxb-test-token, channel: C0123, api_base: \"{}\" }}, rate_limit: off }}\nroute: {{ to: [ops] }}\n",
         fake.url()
     );
     std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();

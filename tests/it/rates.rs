@@ -36,7 +36,7 @@ async fn receiver(answer: impl Fn(&str) -> (StatusCode, Option<&'static str>) + 
 
 fn webhook(url: &str, more: &str) -> String {
     format!(
-        "server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nchannels:\n  ops: {{ webhook: {{ url: \"{url}\", allow: [\"127.0.0.1\"] }}{more} }}\n\
+        "server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nchannels:\n  ops: {{ webhook: {{ url: \"{url}\", allow_networks: [\"127.0.0.1\"] }}{more} }}\n\
          route: {{ to: [ops] }}\n"
     )
 }
@@ -86,7 +86,7 @@ async fn one_message_that_is_refused_does_not_hold_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clean_restart_waits_for_nothing() {
     let (url, _) = receiver(|_| (StatusCode::OK, None)).await;
-    let app = TestApp::start(&webhook(&url, ", pace: { per_minute: 20 }")).await;
+    let app = TestApp::start(&webhook(&url, ", rate_limit: { per_minute: 20 }")).await;
     app.post("/webhook", &alert("a", "Before", "firing")).await;
     app.settled().await;
     let app = app.restart().await;

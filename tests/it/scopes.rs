@@ -11,8 +11,8 @@ async fn start(more: &str) -> TestApp {
     let yaml = format!(
         "server:\n  listen: '127.0.0.1:0'\n  auth:\n    - {{ bearer: {ROOT}, name: root }}\n    - {{ bearer: {TEAM}, name: team, channels: [ours] }}\n{more}\
          store: sqlite:watchfire.db\nchannels: {{ ours: {{ log: {{}} }}, theirs: {{ log: {{}} }} }}\nlegacy: {{ dingding: theirs }}\n\
-         heartbeats: [{{ match: 'alertname=\"Watchdog\"', every: 5m, to: [theirs] }}]\n\
-         route:\n  to: [theirs]\n  routes:\n    - {{ match: ['group=\"both\"'], to: [ours, theirs] }}\n    - {{ match: ['group=\"ours\"'], to: [ours] }}\n"
+         heartbeats: [{{ matchers: 'alertname=\"Watchdog\"', timeout: 5m, to: [theirs] }}]\n\
+         route:\n  to: [theirs]\n  routes:\n    - {{ matchers: ['group=\"both\"'], to: [ours, theirs] }}\n    - {{ matchers: ['group=\"ours\"'], to: [ours] }}\n"
     );
     TestApp::start(&yaml).await
 }

@@ -197,7 +197,7 @@ async fn what_alerts_say_is_in_no_log_unless_it_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let routes = format!(
-        "server: {{ listen: '127.0.0.1:{port}' }}\nstore: sqlite:w.db\nchannels:\n  out: {{ webhook: {{ url: 'http://127.0.0.1:9/', allow: [127.0.0.1] }} }}\n  off: {{ log: {{}}, disabled: true }}\nroute: {{ to: [out, off] }}\n"
+        "server: {{ listen: '127.0.0.1:{port}' }}\nstore: sqlite:w.db\nchannels:\n  out: {{ webhook: {{ url: 'http://127.0.0.1:9/', allow_networks: [127.0.0.1] }} }}\n  off: {{ log: {{}}, disabled: true }}\nroute: {{ to: [out, off] }}\n"
     );
     std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
     let log = std::fs::File::create(folder.path().join("log")).unwrap();

@@ -24,8 +24,8 @@ async fn a_store_moves_to_postgresql_without_loss() {
     fake.rec.track("uid-");
     let routes = |store: &str, base: &str| {
         format!(
-            "server: {{ listen: '127.0.0.1:0' }}\nstore: \"{store}\"\nchannels:\n  ops: {{ slack: {{ token: xoxb-test-token, channel: C0123, api_base: \"{base}\" }}, pace: off }}\n  \
-             terminal: {{ log: {{}} }}\nroute:\n  to: [ops]\n  routes: [{{ match: 'done=\"yes\"', to: [terminal] }}]\n"
+            "server: {{ listen: '127.0.0.1:0' }}\nstore: \"{store}\"\nchannels:\n  ops: {{ slack: {{ token: xoxb-test-token, channel: C0123, api_base: \"{base}\" }}, rate_limit: off }}\n  \
+             terminal: {{ log: {{}} }}\nroute:\n  to: [ops]\n  routes: [{{ matchers: 'done=\"yes\"', to: [terminal] }}]\n"
         )
     };
     // The platform is away: 40 deliveries wait, five are done.

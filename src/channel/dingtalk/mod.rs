@@ -65,7 +65,7 @@ pub struct Config {
     pub card: bool,
     /// Whom messages ping unless a route says otherwise: `mobiles`, `users`, `all`.
     #[serde(default)]
-    pub at: Mentions,
+    pub mentions: Mentions,
     /// Messages a month that the organisation may send by robots. Default 3000, the free edition's; 5000 for organisations from before 2025-11-19.
     #[serde(default)]
     pub per_month: Option<u32>,
@@ -83,23 +83,23 @@ impl PlatformConfig for Config {
         problems.extend(kit::check_secret("dingtalk.access_token", &self.access_token));
         problems.extend(self.secret.as_ref().and_then(|secret| kit::check_secret("dingtalk.secret", secret)));
         problems.extend(self.keyword.as_ref().and_then(|word| kit::check_text("dingtalk.keyword", word, "write the word, or remove the key")));
-        let pinged = self.at.mobiles.len() + self.at.users.len();
+        let pinged = self.mentions.mobiles.len() + self.mentions.users.len();
         if pinged > body::MAX_AT {
             problems.push(Problem::new(
-                "dingtalk.at",
+                "dingtalk.mentions",
                 format!("{pinged} people are pinged, DingTalk allows {} a message", body::MAX_AT),
                 "name fewer, or `all: true`",
             ));
         }
-        for (place, mobile) in self.at.mobiles.iter().enumerate() {
+        for (place, mobile) in self.mentions.mobiles.iter().enumerate() {
             if mobile.is_empty() || !mobile.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-')) {
                 let message = "it is not a mobile number";
-                problems.push(Problem::new(format!("dingtalk.at.mobiles[{place}]"), message, "write digits; user ids belong under `users`"));
+                problems.push(Problem::new(format!("dingtalk.mentions.mobiles[{place}]"), message, "write digits; user ids belong under `users`"));
             }
         }
-        if !self.at.groups.is_empty() {
+        if !self.mentions.groups.is_empty() {
             let message = "a DingTalk robot cannot ping groups";
-            problems.push(Problem::new("dingtalk.at.groups", message, "name `mobiles` or `users`, or `all: true`"));
+            problems.push(Problem::new("dingtalk.mentions.groups", message, "name `mobiles` or `users`, or `all: true`"));
         }
         if self.per_month == Some(0) {
             problems.push(Problem::new("dingtalk.per_month", "it is 0", "write how many messages a month the organisation may send, or remove it"));
@@ -113,7 +113,7 @@ impl PlatformConfig for Config {
     }
 
     fn mentions(&self) -> Mentions {
-        self.at.clone()
+        self.mentions.clone()
     }
 
     fn per_month(&self) -> Option<u32> {

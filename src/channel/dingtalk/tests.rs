@@ -227,14 +227,17 @@ async fn no_secret_shows() {
 #[test]
 fn mistakes_are_found_without_secrets() {
     let paths = |yaml: &str| serde_yaml::from_str::<Config>(yaml).unwrap().check().into_iter().map(|problem| problem.path).collect::<Vec<_>>();
-    assert_eq!(paths("{ access_token: { env: T }, secret: { file: s }, at: { mobiles: ['+86-13800000000'], all: true } }"), [""; 0]);
+    assert_eq!(paths("{ access_token: { env: T }, secret: { file: s }, mentions: { mobiles: ['+86-13800000000'], all: true } }"), [""; 0]);
     assert_eq!(
         paths("{ access_token: '', secret: true, keyword: ' ', api_base: x }"),
         ["dingtalk.access_token", "dingtalk.secret", "dingtalk.keyword", "dingtalk.api_base"]
     );
-    assert_eq!(paths("{ access_token: t, at: { mobiles: ['138', zhang], groups: [g] } }"), ["dingtalk.at.mobiles[1]", "dingtalk.at.groups"]);
+    assert_eq!(
+        paths("{ access_token: t, mentions: { mobiles: ['138', zhang], groups: [g] } }"),
+        ["dingtalk.mentions.mobiles[1]", "dingtalk.mentions.groups"]
+    );
     let many = (0..51).map(|n| n.to_string()).collect::<Vec<_>>().join("', '");
-    assert_eq!(paths(&format!("{{ access_token: t, at: {{ users: ['{many}'] }} }}")), ["dingtalk.at"]);
+    assert_eq!(paths(&format!("{{ access_token: t, mentions: {{ users: ['{many}'] }} }}")), ["dingtalk.mentions"]);
     assert!(serde_yaml::from_str::<Config>("{ secret: x }").is_err());
 }
 

@@ -64,7 +64,7 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     let code = answer.code.to_string();
     let mentions = refuses("allowed_mentions");
     let known = if mentions {
-        Some((ErrorKind::Rejected, "somebody who is mentioned is not known; check the ids in `at`"))
+        Some((ErrorKind::Rejected, "somebody who is mentioned is not known; check the ids in `mentions`"))
     } else if refuses("username") {
         Some((ErrorKind::Misconfigured, USERNAME))
     } else if refuses("thread_id") || !answer.thread_id.is_null() {

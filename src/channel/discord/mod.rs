@@ -57,7 +57,7 @@ pub struct Config {
     pub thread_id: Option<String>,
     /// Whom messages ping unless a route says otherwise: `users` and `groups` (roles) by id, `all` for @everyone.
     #[serde(default)]
-    pub at: Mentions,
+    pub mentions: Mentions,
     /// Another server in Discord's place. Default the webhook's own.
     #[serde(default)]
     pub api_base: Option<String>,
@@ -69,15 +69,15 @@ pub struct Config {
 impl PlatformConfig for Config {
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = kit::check_secret("discord.webhook", &self.webhook).into_iter().collect();
-        for (kind, ids) in [("users", &self.at.users), ("groups", &self.at.groups)] {
+        for (kind, ids) in [("users", &self.mentions.users), ("groups", &self.mentions.groups)] {
             for (place, id) in ids.iter().enumerate().filter(|(_, id)| id.is_empty() || !id.chars().all(|c| c.is_ascii_digit())) {
                 let message = format!("`{id}` is not an id");
                 let help = "write the number: in Discord with developer mode on, right-click the name and choose Copy ID";
-                problems.push(Problem::new(format!("discord.at.{kind}[{place}]"), message, help));
+                problems.push(Problem::new(format!("discord.mentions.{kind}[{place}]"), message, help));
             }
         }
-        if !self.at.mobiles.is_empty() {
-            problems.push(Problem::new("discord.at.mobiles", "Discord knows no mobile numbers", "name `users` or `groups` (roles) by id"));
+        if !self.mentions.mobiles.is_empty() {
+            problems.push(Problem::new("discord.mentions.mobiles", "Discord knows no mobile numbers", "name `users` or `groups` (roles) by id"));
         }
         if self.username.as_ref().is_some_and(|name| name.trim().is_empty() || name.chars().count() > 80) {
             problems.push(Problem::new("discord.username", "a name has 1 to 80 characters", "write a shorter one, or remove the key"));
@@ -91,7 +91,7 @@ impl PlatformConfig for Config {
     }
 
     fn mentions(&self) -> Mentions {
-        self.at.clone()
+        self.mentions.clone()
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

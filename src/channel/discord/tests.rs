@@ -141,7 +141,7 @@ fn the_limit_that_is_nearest_is_the_one_that_counts() {
 #[test]
 fn mistakes_are_found_without_secrets() {
     let check = |yaml: &str| serde_yaml::from_str::<Config>(yaml).unwrap().check().into_iter().map(|p| p.path).collect::<Vec<_>>();
-    assert_eq!(check("{ webhook: a, at: { users: [anna], mobiles: ['1'] } }"), ["discord.at.users[0]", "discord.at.mobiles"]);
+    assert_eq!(check("{ webhook: a, mentions: { users: [anna], mobiles: ['1'] } }"), ["discord.mentions.users[0]", "discord.mentions.mobiles"]);
     let problems = build::<Config>("{ webhook: 'S3CRET' }", "").err().unwrap();
     assert!(problems[0].message.contains("not an address") && !format!("{problems:?}").contains("S3CRET"), "{problems:?}");
 }

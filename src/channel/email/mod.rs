@@ -73,7 +73,7 @@ pub static DESCRIPTOR: Platform = Platform {
     ],
     measure: &measure,
     limit: "1 MiB of subject, text and HTML together (our own cap; servers announce theirs with SIZE, RFC 1870)",
-    pace: Pace { limits: &[], per_month: None, source: "every provider has its own; set `pace` on the channel" },
+    pace: Pace { limits: &[], per_month: None, source: "every provider has its own; set `rate_limit` on the channel" },
     concurrency: DEFAULT_CONNECTIONS,
     batch: 50,
     // The Message-ID stays the same, by which clients and servers recognise a repeat; a second mail does less harm than none.

@@ -67,7 +67,7 @@ pub struct Config {
     /// Whom the application writes to: groups (`oc_...`), people (`ou_...`, `on_...`, a user id, or an e-mail address).
     pub to: Vec<String>,
     /// Whom messages ping unless a route says otherwise: `users` (open ids, `ou_...`), `all`.
-    pub at: Mentions,
+    pub mentions: Mentions,
     /// Another server. Default `https://open.feishu.cn`; for Lark write `https://open.larksuite.com`.
     pub api_base: Option<String>,
     /// PEM file of a further certificate authority; relative to the configuration file's folder.
@@ -100,8 +100,8 @@ impl PlatformConfig for Config {
         for (place, to) in self.to.iter().enumerate() {
             problems.extend(kit::check_text(&format!("feishu.to[{place}]"), to, "write an id or an e-mail address"));
         }
-        if !self.at.mobiles.is_empty() || !self.at.groups.is_empty() {
-            problems.push(Problem::new("feishu.at", "Feishu pings people by their open id only", "name `users: [ou_...]`, or `all: true`"));
+        if !self.mentions.mobiles.is_empty() || !self.mentions.groups.is_empty() {
+            problems.push(Problem::new("feishu.mentions", "Feishu pings people by their open id only", "name `users: [ou_...]`, or `all: true`"));
         }
         problems.extend(self.keyword.as_ref().and_then(|word| kit::check_text("feishu.keyword", word, "write the word, or remove the key")));
         let secrets = [("feishu.token", &self.token), ("feishu.secret", &self.secret), ("feishu.app_secret", &self.app_secret)];
@@ -115,7 +115,7 @@ impl PlatformConfig for Config {
     }
 
     fn mentions(&self) -> Mentions {
-        self.at.clone()
+        self.mentions.clone()
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

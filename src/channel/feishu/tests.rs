@@ -169,7 +169,7 @@ fn mistakes_are_found_without_secrets() {
     assert_eq!(check("{}"), ["feishu"]);
     assert_eq!(check("{ app_id: cli_1 }"), ["feishu.app_secret", "feishu.to"]);
     assert_eq!(check("{ token: a, to: [oc_1] }"), ["feishu.to"]);
-    assert_eq!(check("{ token: a, at: { mobiles: ['138'] } }"), ["feishu.at"]);
+    assert_eq!(check("{ token: a, mentions: { mobiles: ['138'] } }"), ["feishu.mentions"]);
     let problems = build::<Config>("{ token: 'https://open.feishu.cn/open-apis/bot/v2/hook/S3CRET' }", "").err().unwrap();
     assert!(problems[0].message.contains("not a token") && !format!("{problems:?}").contains("S3CRET"), "{problems:?}");
 }

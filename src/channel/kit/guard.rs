@@ -29,7 +29,7 @@ pub struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, which is {}; if that is meant, allow it: `allow: [{}]`", self.ip, self.what, self.ip)
+        write!(f, "{}, which is {}; if that is meant, allow it: `allow_networks: [{}]`", self.ip, self.what, self.ip)
     }
 }
 

@@ -47,16 +47,15 @@ pub static DESCRIPTOR: Platform = Platform {
     ..Platform::BASE
 };
 
-/// `preset: { use: ntfy, with: { topic: alerts } }`.
+/// `preset: { name: ntfy, params: { topic: alerts } }`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The preset: a shipped one (`watchfire platforms` lists them), or `presets/<name>.yaml` in the template folder.
-    #[serde(rename = "use")]
-    pub preset: String,
+    pub name: String,
     /// What the preset asks for.
     #[serde(default)]
-    pub with: BTreeMap<String, SecretSource>,
+    pub params: BTreeMap<String, SecretSource>,
     /// PEM file of a further certificate authority; relative to the configuration file's folder.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -64,29 +63,29 @@ pub struct Config {
 
 impl PlatformConfig for Config {
     fn check(&self) -> Vec<Problem> {
-        let empty = kit::check_text("preset.use", &self.preset, "name a preset; `watchfire platforms` lists them");
-        empty.into_iter().chain(self.with.iter().filter_map(|(name, value)| kit::check_secret(&format!("preset.with.{name}"), value))).collect()
+        let empty = kit::check_text("preset.name", &self.name, "name a preset; `watchfire platforms` lists them");
+        empty.into_iter().chain(self.params.iter().filter_map(|(name, value)| kit::check_secret(&format!("preset.params.{name}"), value))).collect()
     }
 
     fn recipients(&self) -> Vec<Recipient> {
-        vec![Recipient::new(format!("@{}", self.preset))]
+        vec![Recipient::new(format!("@{}", self.name))]
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
-        let Some(preset) = cx.presets.get(&self.preset) else {
-            if let Some(fault) = cx.presets.fault(&self.preset) {
-                let message = format!("the preset `{}` cannot be used: {fault}", self.preset);
-                return Err(vec![Problem::new("preset.use", message, format!("mend `presets/{}.yaml` in the template folder", self.preset))]);
+        let Some(preset) = cx.presets.get(&self.name) else {
+            if let Some(fault) = cx.presets.fault(&self.name) {
+                let message = format!("the preset `{}` cannot be used: {fault}", self.name);
+                return Err(vec![Problem::new("preset.name", message, format!("mend `presets/{}.yaml` in the template folder", self.name))]);
             }
-            let help = format!("write one of {}, or add `presets/{}.yaml` to your template folder", cx.presets.names().join(", "), self.preset);
-            return Err(vec![Problem::new("preset.use", format!("there is no preset `{}`", self.preset), help)]);
+            let help = format!("write one of {}, or add `presets/{}.yaml` to your template folder", cx.presets.names().join(", "), self.name);
+            return Err(vec![Problem::new("preset.name", format!("there is no preset `{}`", self.name), help)]);
         };
         let mut problems = Vec::new();
-        for name in self.with.keys().filter(|name| !preset.parameters.contains_key(*name)) {
+        for name in self.params.keys().filter(|name| !preset.parameters.contains_key(*name)) {
             let known: Vec<&str> = preset.parameters.keys().map(String::as_str).collect();
             problems.push(Problem::new(
-                format!("preset.with.{name}"),
-                format!("the preset `{}` asks for no `{name}`", self.preset),
+                format!("preset.params.{name}"),
+                format!("the preset `{}` asks for no `{name}`", self.name),
                 format!("it asks for {}", known.join(", ")),
             ));
         }
@@ -108,8 +107,8 @@ impl PlatformConfig for Config {
         let (Some(http), true) = (http, problems.is_empty()) else { return Err(problems) };
         // The credential, wherever the service wants it: the limit counts by it.
         let credential: Vec<String> = values.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let outlet = OutletKey::new(&self.preset, &credential.join("\n"));
-        let descriptor = descriptor(&self.preset, &preset);
+        let outlet = OutletKey::new(&self.name, &credential.join("\n"));
+        let descriptor = descriptor(&self.name, &preset);
         Ok(Built { channel: Arc::new(Driver { http: http.with_secrets(secrets), preset, values }), outlet, descriptor: Some(descriptor) })
     }
 }
@@ -117,14 +116,14 @@ impl PlatformConfig for Config {
 impl Config {
     /// The value of a parameter: the channel's, else the preset's default.
     fn parameter(&self, cx: &BuildContext<'_>, name: &str, parameter: &file::Parameter) -> Result<Option<Secret>, Problem> {
-        let path = format!("preset.with.{name}");
-        let value = match (self.with.get(name), &parameter.default) {
+        let path = format!("preset.params.{name}");
+        let value = match (self.params.get(name), &parameter.default) {
             (Some(source), _) => kit::read_secret(cx, &path, source)?,
             (None, Some(default)) => Secret::new(default.clone()),
             (None, None) if parameter.optional => return Ok(None),
             (None, None) => {
-                let message = format!("the preset `{}` asks for `{name}`", self.preset);
-                return Err(Problem::new("preset.with", message, format!("add `{name}`: {}", parameter.about)));
+                let message = format!("the preset `{}` asks for `{name}`", self.name);
+                return Err(Problem::new("preset.params", message, format!("add `{name}`: {}", parameter.about)));
             }
         };
         if value.expose() == kit::PLACEHOLDER {

@@ -33,8 +33,8 @@ fn the_preset_in_the_documentation_is_one() {
 #[tokio::test]
 async fn a_request_has_its_values_with_their_types_and_leaves_out_what_is_not_given() {
     let stand = Stand::start([Answer::from(r#"{"id":"x1","event":"message"}"#), Answer::from(r#"{"id":"x2","event":"message"}"#)]).await;
-    let bare = build::<Config>("{ use: ntfy, with: { url: BASE, topic: ops-S3CRET } }", &stand.base).unwrap();
-    let full = build::<Config>("{ use: ntfy, with: { url: BASE, topic: ops-S3CRET, token: tk_S3CRET } }", &stand.base).unwrap();
+    let bare = build::<Config>("{ name: ntfy, params: { url: BASE, topic: ops-S3CRET } }", &stand.base).unwrap();
+    let full = build::<Config>("{ name: ntfy, params: { url: BASE, topic: ops-S3CRET, token: tk_S3CRET } }", &stand.base).unwrap();
     let plain = page(&[("text", "Disk is full\n")]);
     let mut loud = rich(&[("title", &"长".repeat(300)), ("text", "plain"), ("markdown", "**bold**")]);
     loud.facts.severity = Severity::Critical;
@@ -61,7 +61,7 @@ fn bare_to() -> [Recipient; 1] {
 #[tokio::test]
 async fn a_value_in_an_address_is_encoded_and_no_secret_is_shown() {
     let stand = Stand::start([Answer::new(500, "at /S3CRET%2F..%2Fadmin.send"), Answer::from("<html>login</html>")]).await;
-    let built = build::<Config>("{ use: serverchan, with: { url: BASE/, send_key: S3CRET/../admin } }", &stand.base).unwrap();
+    let built = build::<Config>("{ name: serverchan, params: { url: BASE/, send_key: S3CRET/../admin } }", &stand.base).unwrap();
     let failed = built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await;
     assert_eq!(kinds(&failed), [Err((Transient, Some("HTTP 500".into())))]);
     assert!(!format!("{failed:?}").contains("S3CRET"), "{failed:?}");
@@ -88,7 +88,7 @@ async fn only_the_services_own_word_counts() {
         (Answer::new(403, "{}"), Err((Misconfigured, Some("HTTP 403".to_owned())))),
     ];
     let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>("{ use: pushplus, with: { url: BASE, token: abc } }", &stand.base).unwrap();
+    let built = build::<Config>("{ name: pushplus, params: { url: BASE, token: abc } }", &stand.base).unwrap();
     for (answer, expected) in rows {
         assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await), [expected], "{answer:?}");
     }
@@ -98,8 +98,8 @@ async fn only_the_services_own_word_counts() {
 /// success, whatever it says.
 #[tokio::test]
 async fn the_status_and_the_word_count_together() {
-    let pushplus = "{ use: pushplus, with: { url: BASE, token: abc } }";
-    let mattermost = "{ use: mattermost, with: { url: BASE, hook: abc } }";
+    let pushplus = "{ name: pushplus, params: { url: BASE, token: abc } }";
+    let mattermost = "{ name: mattermost, params: { url: BASE, hook: abc } }";
     let delivered = r#"{"code":200,"msg":"ok","data":"m1"}"#;
     let disabled = r#"{"id":"web.incoming_webhook.disabled.app_error","message":"off","status_code":501}"#;
     let rows = [
@@ -141,10 +141,10 @@ async fn plain_text_pings_nobody() {
         built.channel.send(&page, &bare_to(), &context()).await;
         stand.seen()[0].json()["text"].as_str().unwrap().to_owned()
     };
-    let google = sent("{ use: googlechat, with: { url: BASE, space: A, webhook_key: k, token: t } }", false).await;
+    let google = sent("{ name: googlechat, params: { url: BASE, space: A, webhook_key: k, token: t } }", false).await;
     assert!(!google.contains("<users/all>") && !google.contains("<https://"), "{google:?}");
     assert!(google.contains("a < b") && google.contains("<\u{200B}users/all>"), "{google:?}");
-    for config in ["{ use: mattermost, with: { url: BASE, hook: h } }", "{ use: rocketchat, with: { url: BASE, hook: h, token: t } }"] {
+    for config in ["{ name: mattermost, params: { url: BASE, hook: h } }", "{ name: rocketchat, params: { url: BASE, hook: h, token: t } }"] {
         let text = sent(config, true).await;
         assert!(!text.contains("@all") && !text.contains("@channel") && !text.contains("![") && !text.contains("]("), "{text:?}");
         assert!(text.contains("ops@example.com"), "an address pings nobody and stays whole: {text:?}");
@@ -155,7 +155,7 @@ async fn plain_text_pings_nobody() {
 #[tokio::test]
 async fn a_link_that_is_too_long_is_left_out_for_one_that_fits() {
     let stand = Stand::start([Answer::from(r#"{"status":1}"#), Answer::from(r#"{"status":1}"#)]).await;
-    let built = build::<Config>("{ use: pushover, with: { url: BASE, token: a, user: b } }", &stand.base).unwrap();
+    let built = build::<Config>("{ name: pushover, params: { url: BASE, token: a, user: b } }", &stand.base).unwrap();
     let mut page = page(&[("text", "x")]);
     let link = |kind, url: String| crate::model::Link { kind, label: "l".into(), url };
     page.facts.links = vec![link(LinkKind::Details, format!("https://h.example/{}", "x".repeat(600)))];
@@ -180,7 +180,7 @@ async fn barks_500_is_passing_trouble_unless_apple_says_otherwise() {
         (Answer::new(502, r#"{"code":502,"message":"PayloadTooLarge"}"#), Transient),
     ];
     let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>("{ use: bark, with: { url: BASE, device_key: abc } }", &stand.base).unwrap();
+    let built = build::<Config>("{ name: bark, params: { url: BASE, device_key: abc } }", &stand.base).unwrap();
     for (answer, kind) in rows {
         let results = built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await;
         assert_eq!(results[0].1.as_ref().unwrap_err().kind, kind, "{answer:?}");
@@ -192,13 +192,13 @@ fn mistakes_of_a_channel_name_what_the_preset_asks_for() {
     let problems = |yaml: &str| {
         build::<Config>(yaml, "").err().unwrap().into_iter().map(|p| format!("{}: {} / {}", p.path, p.message, p.help)).collect::<Vec<_>>()
     };
-    let unknown = problems("{ use: ntfi }");
-    assert!(unknown[0].starts_with("preset.use: there is no preset `ntfi` / write one of bark, googlechat"), "{unknown:?}");
-    let missing = problems("{ use: gotify, with: { url: 'ftp://x', tokn: a } }");
+    let unknown = problems("{ name: ntfi }");
+    assert!(unknown[0].starts_with("preset.name: there is no preset `ntfi` / write one of bark, googlechat"), "{unknown:?}");
+    let missing = problems("{ name: gotify, params: { url: 'ftp://x', tokn: a } }");
     assert_eq!(missing.len(), 3, "{missing:?}");
     assert!(missing[0].contains("asks for no `tokn`") && missing[0].contains("it asks for token, url"), "{missing:?}");
     assert!(missing[1].contains("add `token`: the application's token"), "{missing:?}");
-    assert!(missing[2].starts_with("preset.with.url: only http and https"), "{missing:?}");
+    assert!(missing[2].starts_with("preset.params.url: only http and https"), "{missing:?}");
 }
 
 #[test]

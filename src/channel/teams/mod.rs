@@ -51,7 +51,7 @@ pub struct Config {
     pub webhook: SecretSource,
     /// Whom messages ping unless a route says otherwise: `users` by principal name (`anna@example.com`).
     #[serde(default)]
-    pub at: Mentions,
+    pub mentions: Mentions,
     /// Another server in its place. Default the webhook's own.
     #[serde(default)]
     pub api_base: Option<String>,
@@ -63,9 +63,9 @@ pub struct Config {
 impl PlatformConfig for Config {
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = kit::check_secret("teams.webhook", &self.webhook).into_iter().collect();
-        if self.at.all || !self.at.mobiles.is_empty() || !self.at.groups.is_empty() {
+        if self.mentions.all || !self.mentions.mobiles.is_empty() || !self.mentions.groups.is_empty() {
             let help = "name `users: [anna@example.com]`";
-            problems.push(Problem::new("teams.at", "a Teams webhook can ping single people only", help));
+            problems.push(Problem::new("teams.mentions", "a Teams webhook can ping single people only", help));
         }
         problems.extend(self.api_base.as_ref().and_then(|base| kit::check_base("teams.api_base", base)));
         problems
@@ -76,7 +76,7 @@ impl PlatformConfig for Config {
     }
 
     fn mentions(&self) -> Mentions {
-        self.at.clone()
+        self.mentions.clone()
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

@@ -87,6 +87,6 @@ fn pages_are_measured_in_the_bytes_of_the_card_and_mistakes_are_found() {
     let short = (DESCRIPTOR.measure)(&page(&[("text", "x")]));
     let long = (DESCRIPTOR.measure)(&page(&[("text", &"磁".repeat(100))]));
     assert_eq!((long.used - short.used, long.max), (299, 20 * 1024));
-    let config: Config = serde_yaml::from_str("{ webhook: a, at: { all: true } }").unwrap();
-    assert_eq!(config.check()[0].path, "teams.at");
+    let config: Config = serde_yaml::from_str("{ webhook: a, mentions: { all: true } }").unwrap();
+    assert_eq!(config.check()[0].path, "teams.mentions");
 }

@@ -31,7 +31,7 @@ pub static DESCRIPTOR: Platform = Platform {
     pace: Pace {
         limits: &[],
         per_month: None,
-        source: "Twilio queues by itself (https://help.twilio.com/articles/115002943027); set `pace` to save money",
+        source: "Twilio queues by itself (https://help.twilio.com/articles/115002943027); set `rate_limit` to save money",
     },
     concurrency: 4,
     on_ambiguous: OnAmbiguous::Never,

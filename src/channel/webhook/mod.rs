@@ -40,8 +40,8 @@ pub static DESCRIPTOR: Platform = Platform {
         Size::bytes(payload + page.field("text").len() + page.field("title").len(), MAX_BODY)
     },
     limit: "1 MiB (our own)",
-    pace: Pace { limits: &[], per_month: None, source: "none; set `pace` on the channel" },
-    // A receiver of one's own, without a documented limit; `pace` holds it back where it needs that.
+    pace: Pace { limits: &[], per_month: None, source: "none; set `rate_limit` on the channel" },
+    // A receiver of one's own, without a documented limit; `rate_limit` holds it back where it needs that.
     concurrency: 64,
     // The receiver knows a repeat by `webhook-id`.
     on_ambiguous: OnAmbiguous::Retry,
@@ -77,10 +77,10 @@ pub struct Config {
     pub basic: Option<Login>,
     /// Signing secrets (`whsec_...`) as of Standard Webhooks; several while one replaces another.
     #[serde(default)]
-    pub sign: Vec<SecretSource>,
+    pub signing_secrets: Vec<SecretSource>,
     /// Internal addresses that may be reached: networks (`10.0.0.0/8`), addresses, or host names. Public ones always may.
     #[serde(default)]
-    pub allow: Vec<String>,
+    pub allow_networks: Vec<String>,
     /// PEM file of a further certificate authority; relative to the configuration file's folder.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -122,8 +122,8 @@ pub enum Body {
 impl PlatformConfig for Config {
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = kit::check_secret("webhook.url", &self.url).into_iter().collect();
-        if let Err(text) = kit::Guard::new(&self.allow) {
-            problems.push(Problem::new("webhook.allow", text, "write networks (`10.0.0.0/8`), addresses, or host names"));
+        if let Err(text) = kit::Guard::new(&self.allow_networks) {
+            problems.push(Problem::new("webhook.allow_networks", text, "write networks (`10.0.0.0/8`), addresses, or host names"));
         }
         for name in self.headers.keys() {
             if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
@@ -136,7 +136,12 @@ impl PlatformConfig for Config {
         if self.bearer.is_some() && self.basic.is_some() {
             problems.push(Problem::new("webhook.basic", "`bearer` is set too, and a request has one authorization", "keep one of the two"));
         }
-        problems.extend(self.sign.iter().enumerate().filter_map(|(place, secret)| kit::check_secret(&format!("webhook.sign[{place}]"), secret)));
+        problems.extend(
+            self.signing_secrets
+                .iter()
+                .enumerate()
+                .filter_map(|(place, secret)| kit::check_secret(&format!("webhook.signing_secrets[{place}]"), secret)),
+        );
         problems
     }
 
@@ -157,11 +162,11 @@ impl PlatformConfig for Config {
             headers.extend(keep(kit::read_secret(cx, &format!("webhook.headers.{name}"), source)).map(|value| (name.clone(), value)));
         }
         let mut keys = Vec::new();
-        for (place, source) in self.sign.iter().enumerate() {
-            let path = format!("webhook.sign[{place}]");
+        for (place, source) in self.signing_secrets.iter().enumerate() {
+            let path = format!("webhook.signing_secrets[{place}]");
             keys.extend(keep(kit::read_secret(cx, &path, source).and_then(|secret| key(secret, cx.secrets.real(), &path))));
         }
-        let guard = kit::Guard::new(&self.allow).unwrap_or_default();
+        let guard = kit::Guard::new(&self.allow_networks).unwrap_or_default();
         if let Some(problem) = url.as_ref().and_then(|url| literal(url, &guard)) {
             problems.push(problem);
         }
@@ -193,7 +198,7 @@ fn literal(url: &Secret, guard: &kit::Guard) -> Option<Problem> {
     let host = url.host_str()?;
     let ip: IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
     let refused = guard.check(ip).err()?;
-    Some(Problem::new("webhook.url", format!("{} is {}", refused.ip, refused.what), format!("if that is meant, write `allow: [\"{ip}\"]`")))
+    Some(Problem::new("webhook.url", format!("{} is {}", refused.ip, refused.what), format!("if that is meant, write `allow_networks: [\"{ip}\"]`")))
 }
 
 /// A signing secret, which must be base64 behind `whsec_`.

@@ -6,8 +6,7 @@ use super::*;
 use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page};
 use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
 
-const CONFIG: &str =
-    "{ url: 'BASE/hook?key=url-S3CRET', headers: { x-token: head-S3CRET }, sign: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], allow: [127.0.0.1] }";
+const CONFIG: &str = "{ url: 'BASE/hook?key=url-S3CRET', headers: { x-token: head-S3CRET }, signing_secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], allow_networks: [127.0.0.1] }";
 
 fn hook() -> [Recipient; 1] {
     [Recipient::new("@webhook")]
@@ -30,7 +29,7 @@ async fn the_payload_goes_out_signed_with_title_and_text_besides() {
     page.facts.payload = crate::model::Payload::of(&serde_json::json!({ "version": "4", "alerts": [{ "status": "firing" }] }));
     assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(None)]);
     let templated =
-        build::<Config>("{ url: BASE, body: template, method: PUT, content_type: text/plain, allow: [127.0.0.0/8] }", &stand.base).unwrap();
+        build::<Config>("{ url: BASE, body: template, method: PUT, content_type: text/plain, allow_networks: [127.0.0.0/8] }", &stand.base).unwrap();
     assert_eq!(kinds(&templated.channel.send(&page, &hook(), &context()).await), [Ok(None)]);
     let seen = stand.seen();
     let head = |name| seen[0].header(name);
@@ -46,7 +45,7 @@ async fn the_payload_goes_out_signed_with_title_and_text_besides() {
 #[tokio::test]
 async fn a_user_name_and_a_password_log_in() {
     let stand = Stand::start([Scripted::from("ok")]).await;
-    let built = build::<Config>("{ url: BASE, basic: { username: bot, password: pass-S3CRET }, allow: [127.0.0.1] }", &stand.base).unwrap();
+    let built = build::<Config>("{ url: BASE, basic: { username: bot, password: pass-S3CRET }, allow_networks: [127.0.0.1] }", &stand.base).unwrap();
     assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &hook(), &context()).await), [Ok(None)]);
     assert_eq!(stand.seen()[0].header("authorization"), format!("Basic {}", STANDARD.encode("bot:pass-S3CRET")));
     let both = "{ url: 'https://x.example', bearer: token-S3CRET, basic: { username: bot, password: pass-S3CRET } }";
@@ -58,7 +57,7 @@ async fn a_user_name_and_a_password_log_in() {
 async fn internal_addresses_are_refused_by_number_and_by_name() {
     for url in ["http://127.0.0.1/x", "http://169.254.169.254/latest", "http://[::1]/", "http://[::ffff:10.0.0.1]/", "http://2130706433/"] {
         let problems = build::<Config>(&format!("{{ url: '{url}' }}"), "").err().unwrap_or_else(|| panic!("{url} is taken"));
-        assert!(problems[0].path == "webhook.url" && problems[0].help.contains("allow"), "{url}: {problems:?}");
+        assert!(problems[0].path == "webhook.url" && problems[0].help.contains("allow_networks"), "{url}: {problems:?}");
     }
     let stand = Stand::start([Scripted::from("ok")]).await;
     let port = stand.base.rsplit(':').next().unwrap().to_owned();
@@ -68,11 +67,11 @@ async fn internal_addresses_are_refused_by_number_and_by_name() {
     assert!(
         error.summary.contains("is not called: localhost leads to ")
             && error.summary.contains("which is a loopback address")
-            && error.summary.contains("allow"),
+            && error.summary.contains("allow_networks"),
         "{error}"
     );
     assert!(error.kind == Misconfigured && stand.seen().is_empty(), "{error}");
-    let allowed = build::<Config>(&format!("{{ url: 'http://localhost:{port}/', allow: [localhost] }}"), "").unwrap();
+    let allowed = build::<Config>(&format!("{{ url: 'http://localhost:{port}/', allow_networks: [localhost] }}"), "").unwrap();
     assert_eq!(kinds(&allowed.channel.send(&page(&[("text", "x")]), &hook(), &context()).await), [Ok(None)]);
 }
 
@@ -99,7 +98,7 @@ async fn answers_mean_what_their_status_says_and_nothing_is_followed() {
 #[test]
 fn mistakes_are_found() {
     let check = |yaml: &str| serde_yaml::from_str::<Config>(yaml).unwrap().check().into_iter().map(|p| p.path).collect::<Vec<_>>();
-    assert_eq!(check("{ url: a, headers: { 'x y': b }, allow: [10.0.0.0/99] }"), ["webhook.allow", "webhook.headers.x y"]);
-    let problems = build::<Config>("{ url: 'https://h.example', sign: ['whsec_S3CRET!'] }", "").err().unwrap();
-    assert!(problems[0].path == "webhook.sign[0]" && !format!("{problems:?}").contains("S3CRET"), "{problems:?}");
+    assert_eq!(check("{ url: a, headers: { 'x y': b }, allow_networks: [10.0.0.0/99] }"), ["webhook.allow_networks", "webhook.headers.x y"]);
+    let problems = build::<Config>("{ url: 'https://h.example', signing_secrets: ['whsec_S3CRET!'] }", "").err().unwrap();
+    assert!(problems[0].path == "webhook.signing_secrets[0]" && !format!("{problems:?}").contains("S3CRET"), "{problems:?}");
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::{Channels, Judge};
 use crate::channel::kit::HttpClients;
 use crate::channel::preset::Shelf;
-use crate::channel::registry::{self, DigestConfig, PaceConfig};
+use crate::channel::registry::{self, DigestConfig, RateLimitConfig};
 use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, PLATFORMS, Problem, SendContext};
 use crate::config::codes;
 use crate::config::file::RoutesFile;
@@ -45,8 +45,8 @@ pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, presets: &Shelf,
         }
         let proxy = proxy(judge, config, &path);
         template(judge, templates, config.template.as_deref(), platform.name, &path);
-        if let Some(mentions) = &config.at {
-            super::routes::pings(judge, platform, name, mentions, &path.key("at"));
+        if let Some(mentions) = &config.mentions {
+            super::routes::pings(judge, platform, name, mentions, &path.key("mentions"));
         }
         if judge.report.is_blamed_inside(&path) {
             continue;
@@ -54,10 +54,10 @@ pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, presets: &Shelf,
         let cx = BuildContext { channel: name, timeout: settings.timeout, proxy, secrets: judge.secrets, http, presets };
         let Some((built, recipients)) = build(judge, name, block, &cx, &path) else { continue };
         let platform = built.descriptor.unwrap_or(platform);
-        let pace = match &config.pace {
+        let rate_limit = match &config.rate_limit {
             None => Some(platform.pace.limits.to_vec()),
-            Some(PaceConfig::Off(_)) => None,
-            Some(PaceConfig::Rate(rate)) => Some(vec![
+            Some(RateLimitConfig::Off(_)) => None,
+            Some(RateLimitConfig::Rate(rate)) => Some(vec![
                 Limit { count: rate.per_minute, window: Duration::from_secs(60) },
                 Limit { count: rate.burst.unwrap_or(rate.per_minute), window: SECOND },
             ]),
@@ -70,9 +70,9 @@ pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, presets: &Shelf,
             recipients,
             template: config.template.clone().unwrap_or_else(|| crate::template::DEFAULT_SET.to_owned()),
             language: config.language.unwrap_or(file.language),
-            resolved: config.resolved.unwrap_or(platform.resolved_by_default),
-            mentions: config.at.clone().unwrap_or_else(|| platform_config.mentions()),
-            pace,
+            send_resolved: config.send_resolved.unwrap_or(platform.resolved_by_default),
+            mentions: config.mentions.clone().unwrap_or_else(|| platform_config.mentions()),
+            rate_limit,
             per_month: platform_config.per_month().or(platform.pace.per_month),
             digest: settings.digest,
             timeout: settings.timeout,
@@ -81,11 +81,11 @@ pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, presets: &Shelf,
             fallback_after: settings.fallback_after,
             max_pages: usize::from(config.max_pages.unwrap_or(3)),
             disabled: config.disabled,
-            was: config.was.clone(),
+            previous_names: config.previous_names.clone(),
         };
         plans.insert(name.clone(), Arc::new(plan));
     }
-    paces(judge, &plans, &root);
+    rate_limits(judge, &plans, &root);
     plans
 }
 
@@ -164,8 +164,8 @@ fn circles(judge: &mut Judge<'_, '_>, root: &Path) {
                 }
             }
         }
-        for (ix, old) in config.was.iter().enumerate() {
-            let at = path.key("was").item(ix);
+        for (ix, old) in config.previous_names.iter().enumerate() {
+            let at = path.key("previous_names").item(ix);
             if judge.names.contains_key(old) {
                 let label = "remove it here, or rename that channel";
                 judge.report.error(codes::TAKEN_NAME, &at, Spot::Value, format!("`{old}` is still the name of a channel"), label);
@@ -210,13 +210,13 @@ struct Settings {
 
 /// What holds for any platform.
 fn settings(judge: &mut Judge<'_, '_>, name: &str, config: &ChannelConfig, path: &Path) -> Settings {
-    if let Some(PaceConfig::Rate(rate)) = &config.pace {
-        let pace = path.key("pace");
+    if let Some(RateLimitConfig::Rate(rate)) = &config.rate_limit {
+        let rate_limit = path.key("rate_limit");
         if rate.per_minute == 0 {
             let label = "write at least 1; `disabled: true` stops a channel";
             judge.report.error(
                 codes::OUT_OF_RANGE,
-                &pace.key("per_minute"),
+                &rate_limit.key("per_minute"),
                 Spot::Value,
                 format!("with 0 nothing would ever leave through `{name}`"),
                 label,
@@ -224,7 +224,7 @@ fn settings(judge: &mut Judge<'_, '_>, name: &str, config: &ChannelConfig, path:
         }
         if rate.burst.is_some_and(|burst| burst == 0 || burst > rate.per_minute) {
             let label = format!("write 1 to {}", rate.per_minute.max(1));
-            judge.report.error(codes::OUT_OF_RANGE, &pace.key("burst"), Spot::Value, "a burst that the pace does not allow", label);
+            judge.report.error(codes::OUT_OF_RANGE, &rate_limit.key("burst"), Spot::Value, "a burst that the rate limit does not allow", label);
         }
     }
     if config.max_pages.is_some_and(|pages| pages == 0 || pages > 20) {
@@ -285,17 +285,19 @@ fn tell(judge: &mut Judge<'_, '_>, path: &Path, problem: &Problem) {
     judge.report.error(codes::BAD_CHANNEL, &at, Spot::Value, format!("`{at}`: {}", problem.message), problem.help.clone());
 }
 
-/// Channels that share a credential share its limit, so they should agree on the pace.
-fn paces(judge: &mut Judge<'_, '_>, plans: &Channels, root: &Path) {
+/// Channels that share a credential share its limit, so they should agree on the rate limit.
+fn rate_limits(judge: &mut Judge<'_, '_>, plans: &Channels, root: &Path) {
     let mut first: BTreeMap<&str, &ChannelPlan> = BTreeMap::new();
     for plan in plans.values() {
         let other = *first.entry(plan.outlet.as_str()).or_insert(plan);
-        if other.pace != plan.pace {
-            let finding =
-                Finding::warning(codes::TWO_PACES, format!("`{}` and `{}` send with one credential at different paces", other.name, plan.name))
-                    .label("the platform counts both together; write the same `pace` for both");
+        if other.rate_limit != plan.rate_limit {
+            let finding = Finding::warning(
+                codes::TWO_RATE_LIMITS,
+                format!("`{}` and `{}` send with one credential at different rate limits", other.name, plan.name),
+            )
+            .label("the platform counts both together; write the same `rate_limit` for both");
             let path = root.key(&plan.name);
-            let path = if judge.file.channels.get(&*plan.name).is_some_and(|c| c.pace.is_some()) { path.key("pace") } else { path };
+            let path = if judge.file.channels.get(&*plan.name).is_some_and(|c| c.rate_limit.is_some()) { path.key("rate_limit") } else { path };
             judge.report.add(finding, &path, Spot::Key);
         }
     }

@@ -42,11 +42,12 @@ pub struct Extras {
 /// Judges the small blocks.
 pub fn extras(judge: &mut Judge<'_, '_>) -> Extras {
     let file = judge.file;
-    let self_path = Path::of("self").key("to");
-    let self_to = file.self_alarms.to.as_ref().map(|to| to.list().to_vec()).unwrap_or_default();
+    let self_path = Path::of("self_monitoring").key("to");
+    let self_to = file.self_monitoring.to.as_ref().map(|to| to.list().to_vec()).unwrap_or_default();
     for (ix, name) in self_to.iter().enumerate() {
-        let path = if matches!(file.self_alarms.to, Some(crate::config::file::OneOrMany::One(_))) { self_path.clone() } else { self_path.item(ix) };
-        judge.channel(name, &path, "`self.to` names");
+        let path =
+            if matches!(file.self_monitoring.to, Some(crate::config::file::OneOrMany::One(_))) { self_path.clone() } else { self_path.item(ix) };
+        judge.channel(name, &path, "`self_monitoring.to` names");
     }
     let zero = Duration::ZERO;
     let default = RetentionPlan::default();
@@ -63,7 +64,13 @@ pub fn extras(judge: &mut Judge<'_, '_>) -> Extras {
             max_bytes: file.retention.max_size.as_deref().map_or(0, |text| bytes(judge, text, &retention.key("max_size"), 16 << 20)),
         },
         self_to,
-        backlog_alarm: judge.duration(file.self_alarms.backlog.as_deref(), &Path::of("self").key("backlog"), 15 * MINUTE, zero, CENTURY),
+        backlog_alarm: judge.duration(
+            file.self_monitoring.backlog.as_deref(),
+            &Path::of("self_monitoring").key("backlog"),
+            15 * MINUTE,
+            zero,
+            CENTURY,
+        ),
     }
 }
 

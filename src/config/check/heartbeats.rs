@@ -23,8 +23,8 @@ pub fn heartbeats(judge: &mut Judge<'_, '_>) -> Vec<HeartbeatPlan> {
         if judge.report.is_blamed(&path) {
             continue;
         }
-        list(judge, &heartbeat.matchers, &path.key("match"));
-        let every = judge.duration(Some(&heartbeat.every), &path.key("every"), Duration::from_secs(300), LEAST, MOST);
+        list(judge, &heartbeat.matchers, &path.key("matchers"));
+        let timeout = judge.duration(Some(&heartbeat.timeout), &path.key("timeout"), Duration::from_secs(300), LEAST, MOST);
         let to = path.key("to");
         for (ix, name) in heartbeat.to.list().iter().enumerate() {
             let at = if matches!(heartbeat.to, OneOrMany::One(_)) { to.clone() } else { to.item(ix) };
@@ -38,7 +38,7 @@ pub fn heartbeats(judge: &mut Judge<'_, '_>) -> Vec<HeartbeatPlan> {
             let label = "write which alert is the sign of life, as `'alertname=\"Watchdog\"'`";
             judge.report.error(
                 codes::BAD_MATCHER,
-                &path.key("match"),
+                &path.key("matchers"),
                 Spot::Value,
                 "every alert would be a sign of life, and none would be sent",
                 label,
@@ -47,13 +47,13 @@ pub fn heartbeats(judge: &mut Judge<'_, '_>) -> Vec<HeartbeatPlan> {
         let alertname = matchers.iter().find(|matcher| matcher.name() == "alertname" && matcher.op() == Op::Equal).map(Matcher::value);
         let Some(name) = heartbeat.name.as_deref().or(alertname) else {
             let label = "it matches no `alertname` by `=` that could be its name";
-            if !judge.report.is_blamed_inside(&path.key("match")) {
+            if !judge.report.is_blamed_inside(&path.key("matchers")) {
                 judge.report.error(codes::MISSING_KEY, &path.key("name"), Spot::Key, "a heartbeat without a name", label);
             }
             continue;
         };
         if plans.iter().any(|known| *known.name == *name) {
-            let at = if heartbeat.name.is_some() { path.key("name") } else { path.key("match") };
+            let at = if heartbeat.name.is_some() { path.key("name") } else { path.key("matchers") };
             judge.report.error(
                 codes::TAKEN_NAME,
                 &at,
@@ -62,7 +62,7 @@ pub fn heartbeats(judge: &mut Judge<'_, '_>) -> Vec<HeartbeatPlan> {
                 "give one of the two another `name`",
             );
         }
-        plans.push(HeartbeatPlan { name: name.into(), matchers, every, to: heartbeat.to.list().to_vec(), route: heartbeat.route });
+        plans.push(HeartbeatPlan { name: name.into(), matchers, timeout, to: heartbeat.to.list().to_vec(), route: heartbeat.route });
     }
     plans
 }

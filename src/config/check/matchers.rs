@@ -13,17 +13,17 @@ use crate::model::{Finding, Severity};
 use crate::route::matcher::{Matcher, Op};
 use crate::route::{Intervals, lint_matcher_list, matcher};
 
-/// Judges `match` of a route and of all routes below it.
+/// Judges `matchers` of a route and of all routes below it.
 pub fn matchers(judge: &mut Judge<'_, '_>, route: &RouteNode, path: &Path) {
     if let Some(texts) = &route.matchers {
-        list(judge, texts, &path.key("match"));
+        list(judge, texts, &path.key("matchers"));
     }
     for (ix, child) in route.routes.iter().enumerate() {
         matchers(judge, child, &path.key("routes").item(ix));
     }
 }
 
-/// Judges one `match`.
+/// Judges one `matchers`.
 pub fn list(judge: &mut Judge<'_, '_>, texts: &OneOrMany, at: &Path) {
     match texts {
         OneOrMany::One(text) => one(judge, text, at),
@@ -41,7 +41,7 @@ pub fn list(judge: &mut Judge<'_, '_>, texts: &OneOrMany, at: &Path) {
             }
             if texts.is_empty() {
                 let finding =
-                    Finding::warning(codes::DOUBTFUL_ROUTE, "an empty `match` takes every alert").label("write a matcher, or remove the key");
+                    Finding::warning(codes::DOUBTFUL_ROUTE, "an empty `matchers` takes every alert").label("write a matcher, or remove the key");
                 judge.report.add(finding, at, Spot::Key);
             }
         }
@@ -71,7 +71,7 @@ fn one(judge: &mut Judge<'_, '_>, text: &str, path: &Path) {
                 );
             } else if reading.matchers.is_empty() {
                 let finding =
-                    Finding::warning(codes::DOUBTFUL_ROUTE, "an empty `match` takes every alert").label("write a matcher, or remove the key");
+                    Finding::warning(codes::DOUBTFUL_ROUTE, "an empty `matchers` takes every alert").label("write a matcher, or remove the key");
                 judge.report.add(finding, path, Spot::Value);
             }
         }

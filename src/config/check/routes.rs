@@ -6,7 +6,7 @@ use super::matchers::{intervals, matchers};
 use crate::channel::Platform;
 use crate::channel::descriptor::Ping;
 use crate::config::codes;
-use crate::config::file::{Muted, OneOrMany, RouteNode};
+use crate::config::file::{OnMute, OneOrMany, RouteNode};
 use crate::config::nearest::{hint, listed};
 use crate::config::source::Spot;
 use crate::config::yaml::Path;
@@ -31,21 +31,16 @@ pub fn routes(judge: &mut Judge<'_, '_>, templates: &Library) -> Option<Tree> {
         }
         Err(problems) => {
             for problem in problems {
-                judge.report.error(codes::BAD_ROUTE, &place(&problem.path), Spot::Value, problem.reason, problem.help);
+                judge.report.error(codes::BAD_ROUTE, &Path::root().dotted(&problem.path), Spot::Value, problem.reason, problem.help);
             }
             None
         }
     }
 }
 
-/// The tree names routes by their paths, and their keys as its own fields are called.
-fn place(path: &str) -> Path {
-    Path::root().dotted(path.strip_suffix(".matchers").map(|route| format!("{route}.match")).as_deref().unwrap_or(path))
-}
-
 fn warnings(judge: &mut Judge<'_, '_>, tree: &Tree) {
     for warning in tree.warnings() {
-        let at = place(&warning.path);
+        let at = Path::root().dotted(&warning.path);
         let unreachable = !warning.path.contains(".to[");
         let code = if unreachable { codes::UNREACHABLE_ROUTE } else { codes::DOUBTFUL_ROUTE };
         judge.report.add(Finding::warning(code, warning.reason).label(warning.help), &at, Spot::Value);
@@ -60,12 +55,12 @@ fn spec(route: &RouteNode, path: &Path) -> RouteSpec {
         matchers: texts.filter_map(|text| matcher::parse(text).ok()).flatten().collect(),
         to: route.to.as_ref().map(|to| to.list().to_vec()).unwrap_or_default(),
         template: route.template.clone(),
-        mentions: route.at.clone(),
-        resolved: route.resolved,
-        continue_: route.goes_on,
-        mute: route.mute.clone(),
-        active: route.active.clone(),
-        mute_drop: route.muted.map(|muted| muted == Muted::Drop),
+        mentions: route.mentions.clone(),
+        send_resolved: route.send_resolved,
+        continue_: route.continue_,
+        mute_time_intervals: route.mute_time_intervals.clone(),
+        active_time_intervals: route.active_time_intervals.clone(),
+        mute_drop: route.on_mute.map(|on_mute| on_mute == OnMute::Drop),
         routes: route.routes.iter().enumerate().map(|(ix, child)| spec(child, &path.key("routes").item(ix))).collect(),
     }
 }
@@ -81,9 +76,12 @@ fn names(judge: &mut Judge<'_, '_>, templates: &Library) {
         return;
     };
     let below = "the first route takes what no other one does; put this on a route below it";
-    for (key, there) in
-        [("match", root.matchers.is_some()), ("mute", !root.mute.is_empty()), ("active", !root.active.is_empty()), ("continue", root.goes_on)]
-    {
+    for (key, there) in [
+        ("matchers", root.matchers.is_some()),
+        ("mute_time_intervals", !root.mute_time_intervals.is_empty()),
+        ("active_time_intervals", !root.active_time_intervals.is_empty()),
+        ("continue", root.continue_),
+    ] {
         if there {
             judge.report.error(codes::BAD_ROUTE, &path.key(key), Spot::Key, format!("the first route cannot have `{key}`"), below);
         }
@@ -97,7 +95,7 @@ fn names(judge: &mut Judge<'_, '_>, templates: &Library) {
             "add `to` with the channel that gets what no other route takes",
         );
     }
-    let inherited = Inherited { to: None, template: None, at: None };
+    let inherited = Inherited { to: None, template: None, mentions: None };
     node(judge, templates, root, &path, &inherited);
 }
 
@@ -105,7 +103,7 @@ fn names(judge: &mut Judge<'_, '_>, templates: &Library) {
 struct Inherited<'r> {
     to: Option<&'r [String]>,
     template: Option<&'r str>,
-    at: Option<&'r Mentions>,
+    mentions: Option<&'r Mentions>,
 }
 
 fn node(judge: &mut Judge<'_, '_>, templates: &Library, route: &RouteNode, path: &Path, above: &Inherited<'_>) {
@@ -126,24 +124,24 @@ fn node(judge: &mut Judge<'_, '_>, templates: &Library, route: &RouteNode, path:
         }
     }
     // The same for whom it mentions.
-    let mentions = route.at.as_ref().or(above.at);
-    if let Some(mentions) = mentions.filter(|_| route.at.is_some() || route.to.is_some()) {
-        let at = if route.at.is_some() { path.key("at") } else { path.key("to") };
+    let mentions = route.mentions.as_ref().or(above.mentions);
+    if let Some(mentions) = mentions.filter(|_| route.mentions.is_some() || route.to.is_some()) {
+        let at = if route.mentions.is_some() { path.key("mentions") } else { path.key("to") };
         for name in to.unwrap_or_default() {
             let platform = judge.names.get(name).copied().flatten();
             platform.iter().for_each(|platform| pings(judge, platform, name, mentions, &at));
         }
     }
-    for (key, names) in [("mute", &route.mute), ("active", &route.active)] {
+    for (key, names) in [("mute_time_intervals", &route.mute_time_intervals), ("active_time_intervals", &route.active_time_intervals)] {
         for (ix, name) in names.iter().enumerate() {
             interval(judge, name, &path.key(key).item(ix));
         }
     }
-    let times = |route: &RouteNode| !route.mute.is_empty() || !route.active.is_empty();
-    if route.muted.is_some() && !times(route) && route.routes.is_empty() {
-        let finding =
-            Finding::warning(codes::DOUBTFUL_ROUTE, "`muted` without `mute` or `active` does nothing").label("name time intervals, or remove it");
-        judge.report.add(finding, &path.key("muted"), Spot::Key);
+    let times = |route: &RouteNode| !route.mute_time_intervals.is_empty() || !route.active_time_intervals.is_empty();
+    if route.on_mute.is_some() && !times(route) && route.routes.is_empty() {
+        let finding = Finding::warning(codes::DOUBTFUL_ROUTE, "`on_mute` without `mute_time_intervals` or `active_time_intervals` does nothing")
+            .label("name time intervals, or remove it");
+        judge.report.add(finding, &path.key("on_mute"), Spot::Key);
     }
     if route.to.as_ref().is_some_and(|to| to.list().is_empty()) {
         let label = "name a channel, or remove `to` to send where the route above does";
@@ -152,7 +150,7 @@ fn node(judge: &mut Judge<'_, '_>, templates: &Library, route: &RouteNode, path:
             .note("to send nowhere on purpose, name a channel with `disabled: true`: it records what it would have sent");
         judge.report.add(finding, &path.key("to"), Spot::Key);
     }
-    let inherited = Inherited { to, template: set, at: mentions };
+    let inherited = Inherited { to, template: set, mentions };
     for (ix, child) in route.routes.iter().enumerate() {
         node(judge, templates, child, &path.key("routes").item(ix), &inherited);
     }
@@ -167,9 +165,10 @@ pub(super) fn pings(judge: &mut Judge<'_, '_>, platform: &Platform, channel: &st
     if parts.is_empty() {
         return;
     }
-    let finding = Finding::warning(codes::DOUBTFUL_ROUTE, format!("{} of `at` pings nobody on `{channel}` ({})", parts.join(", "), platform.name))
-        .label("its messages name them instead; give that channel a route with an `at` of its own")
-        .note("docs/platforms has a page for each platform: whom it can ping, and how");
+    let finding =
+        Finding::warning(codes::DOUBTFUL_ROUTE, format!("{} of `mentions` pings nobody on `{channel}` ({})", parts.join(", "), platform.name))
+            .label("its messages name them instead; give that channel a route with `mentions` of its own")
+            .note("docs/platforms has a page for each platform: whom it can ping, and how");
     judge.report.add(finding, at, Spot::Key);
 }
 

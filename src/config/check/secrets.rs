@@ -47,10 +47,10 @@ pub fn secrets(judge: &mut Judge<'_, '_>, presets: &Shelf) {
 fn open_values(judge: &Judge<'_, '_>, presets: &Shelf) -> Vec<Path> {
     let mut found = Vec::new();
     for (name, channel) in &judge.file.channels {
-        let Some((config, preset)) = channel.preset.as_ref().and_then(|config| Some((config, presets.get(&config.preset)?))) else { continue };
-        let with = Path::of("channels").key(name).key("preset").key("with");
-        let open = config.with.keys().filter(|key| preset.parameters.get(*key).is_some_and(|parameter| !parameter.secret));
-        found.extend(open.map(|key| with.key(key)));
+        let Some((config, preset)) = channel.preset.as_ref().and_then(|config| Some((config, presets.get(&config.name)?))) else { continue };
+        let params = Path::of("channels").key(name).key("preset").key("params");
+        let open = config.params.keys().filter(|key| preset.parameters.get(*key).is_some_and(|parameter| !parameter.secret));
+        found.extend(open.map(|key| params.key(key)));
     }
     found
 }

@@ -33,8 +33,8 @@ pub fn storms(judge: &mut Judge<'_, '_>, channels: &Channels) {
         let (n, people) = (alone.round(), plan.recipients.len().max(1));
         let message = format!("a storm of {GROUPS} groups would be {n} messages through `{}` to each of {people}", plan.name);
         let label = match plan.digest {
-            Some(after) => format!("`pace: {{ per_minute: 6 }}` bounds it: what cannot leave within {} is merged", format_duration(after)),
-            None => "remove `digest: off` and add `pace: { per_minute: 6 }`: what cannot leave soon is merged".to_owned(),
+            Some(after) => format!("`rate_limit: {{ per_minute: 6 }}` bounds it: what cannot leave within {} is merged", format_duration(after)),
+            None => "remove `digest: off` and add `rate_limit: { per_minute: 6 }`: what cannot leave soon is merged".to_owned(),
         };
         judge.report.add(Finding::warning(codes::STORM, message).label(label), &root.key(&plan.name), Spot::Key);
     }

@@ -43,7 +43,7 @@ pub struct Retention {
 /// Where Watchfire's own alarms go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct SelfAlarms {
+pub struct SelfMonitoring {
     /// Channels, in order of preference; an alarm never goes through the channel it is about.
     pub to: Option<OneOrMany>,
     /// Alarm when a delivery waits longer than this; `0` turns it off. Default `15m`.
@@ -58,11 +58,10 @@ pub struct Heartbeat {
     #[serde(default)]
     pub name: Option<String>,
     /// Matchers as on a route: what a firing alert must match to be a sign of life. Example: `'alertname="Watchdog"'`.
-    #[serde(rename = "match")]
     pub matchers: OneOrMany,
     /// Silence longer than this is told, from `10s` on. It should be longer than the time in which the sender repeats the alert (Alertmanager's
     /// `repeat_interval` and `group_interval` together).
-    pub every: String,
+    pub timeout: String,
     /// Channels that are told, all of them.
     pub to: OneOrMany,
     /// Whether the alert is also routed like any other. Default false: it is recorded and sent nowhere.

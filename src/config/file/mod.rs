@@ -6,9 +6,9 @@ mod legacy;
 mod route;
 mod server;
 
-pub use extras::{Dedup, Expectation, Heartbeat, Retention, SelfAlarms, SeverityBlock};
+pub use extras::{Dedup, Expectation, Heartbeat, Retention, SelfMonitoring, SeverityBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
-pub use route::{Muted, OneOrMany, RouteNode};
+pub use route::{OnMute, OneOrMany, RouteNode};
 pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Scope, ServerBlock, TlsFiles};
 
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ pub struct RoutesFile {
     pub channels: IndexMap<String, ChannelConfig>,
     /// The routing tree. Its root takes every alert.
     pub route: Option<RouteNode>,
-    /// Named time intervals, in Alertmanager's shape, for `mute` and `active` on routes.
+    /// Named time intervals, in Alertmanager's shape, for `mute_time_intervals` and `active_time_intervals` on routes.
     pub time_intervals: Vec<TimeIntervalConfig>,
     /// Which channels the direct paths of older clients send through.
     pub legacy: LegacyBlock,
@@ -58,8 +58,7 @@ pub struct RoutesFile {
     /// How long deliveries are kept, and how large the store may grow.
     pub retention: Retention,
     /// Where Watchfire's own alarms go.
-    #[serde(rename = "self")]
-    pub self_alarms: SelfAlarms,
+    pub self_monitoring: SelfMonitoring,
     /// Alerts that always fire, and who is told when they stay away.
     pub heartbeats: Vec<Heartbeat>,
     /// How to read bodies that are neither Alertmanager's nor Grafana's. Default: they are refused.

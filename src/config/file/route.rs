@@ -28,7 +28,7 @@ impl OneOrMany {
 /// What happens to firing alerts while a route is muted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Muted {
+pub enum OnMute {
     /// They wait for the end of the interval: what still fires then is sent, and the end of what was told before; what came and went is only recorded.
     #[default]
     Defer,
@@ -36,31 +36,30 @@ pub enum Muted {
     Drop,
 }
 
-/// A route: which alerts it takes, and where it sends them. `to`, `template`, `at` and `resolved` are inherited by the routes below it.
+/// A route: which alerts it takes, and where it sends them. `to`, `template`, `mentions` and `send_resolved` are inherited by the routes below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RouteNode {
     /// Matchers as in Alertmanager, all of which must hold: one text (`severity="critical", team=~"db|infra"`) or a list of texts. Quote them. Not on the
     /// first route, which takes everything.
-    #[serde(rename = "match")]
     pub matchers: Option<OneOrMany>,
     /// Channels to send to.
     pub to: Option<OneOrMany>,
     /// Template set to use.
     pub template: Option<String>,
     /// Whom to ping.
-    pub at: Option<Mentions>,
+    pub mentions: Option<Mentions>,
     /// Whether resolved alerts are sent.
-    pub resolved: Option<bool>,
+    pub send_resolved: Option<bool>,
     /// Whether the routes after this one are tried too. Default false.
     #[serde(rename = "continue")]
-    pub goes_on: bool,
+    pub continue_: bool,
     /// Time intervals in which nothing is sent.
-    pub mute: Vec<String>,
+    pub mute_time_intervals: Vec<String>,
     /// Time intervals outside which nothing is sent.
-    pub active: Vec<String>,
+    pub active_time_intervals: Vec<String>,
     /// What happens to firing alerts that are muted: `defer` (default) or `drop`.
-    pub muted: Option<Muted>,
+    pub on_mute: Option<OnMute>,
     /// Routes below this one: the first that matches takes the alert.
     pub routes: Vec<RouteNode>,
 }

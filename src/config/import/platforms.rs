@@ -80,8 +80,8 @@ pub fn slack<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<C
             }
             Hook::Preset { preset, name, base, secrets } => {
                 let (channel, base) = (channel.map(|room| room.trim_start_matches('#').to_owned()), base.to_owned());
-                let with = compatible(keys, reading, (preset, name), &base, secrets, channel.as_deref());
-                let mut block = Yaml::map([("use", Yaml::text(preset)), ("with", with)]);
+                let params = compatible(keys, reading, (preset, name), &base, secrets, channel.as_deref());
+                let mut block = Yaml::map([("name", Yaml::text(preset)), ("params", params)]);
                 http.ca_file("preset", &mut block);
                 return Ok(Carried { platform: "preset", blocks: vec![block], beside: http.done("preset", reading) });
             }
@@ -147,17 +147,17 @@ fn compatible<'n>(
 ) -> Yaml {
     let own = keys.take("api_url");
     let literal = own.or_else(|| reading.global.take("slack_api_url"));
-    let mut with = Yaml::map([("url", Yaml::text(base))]);
+    let mut params = Yaml::map([("url", Yaml::text(base))]);
     for (ix, key) in secrets.iter().enumerate() {
         let part = if secrets.len() == 1 { "what stands".to_owned() } else { format!("part {} of what stands", ix + 1) };
         let holds = format!("{part} behind `/hooks/` in `api_url` of {}", reading.what);
         let variable = format!("{}_{}_{}", reading.channel, preset.to_uppercase(), key.to_uppercase());
         if let Some(secret) = reading.notes.secret(literal, None, &variable, &holds) {
-            with.push(key, secret);
+            params.push(key, secret);
         }
     }
     if let Some(channel) = channel {
-        with.push("channel", Yaml::text(channel));
+        params.push("channel", Yaml::text(channel));
     }
     let todo = "put only what stands behind `/hooks/` of the address into the variable";
     reading.notes.remark(
@@ -166,7 +166,7 @@ fn compatible<'n>(
         format!("it is {name}'s, by its address, and goes through the preset for it"),
         todo,
     );
-    with
+    params
 }
 
 /// A `wecom` block.
@@ -267,11 +267,11 @@ pub fn pushover<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Resul
     let mut http = http(keys, reading);
     let token = secret(keys, "token", reading, None, "PUSHOVER_TOKEN").ok_or_else(|| NotCarried::new("there is no `token`", REPLACE))?;
     let user = secret(keys, "user_key", reading, None, "PUSHOVER_USER").ok_or_else(|| NotCarried::new("there is no `user_key`", REPLACE))?;
-    let mut with = Yaml::map([("token", token), ("user", user)]);
+    let mut params = Yaml::map([("token", token), ("user", user)]);
     if let Some(sound) = keys.text("sound", reading.notes).filter(|sound| !sound.contains("{{")) {
-        with.push("sound", Yaml::text(sound));
+        params.push("sound", Yaml::text(sound));
     }
-    let mut block = Yaml::map([("use", Yaml::text("pushover")), ("with", with)]);
+    let mut block = Yaml::map([("name", Yaml::text("pushover")), ("params", params)]);
     http.ca_file("preset", &mut block);
     Ok(Carried { platform: "preset", blocks: vec![block], beside: http.done("preset", reading) })
 }

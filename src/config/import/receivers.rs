@@ -154,7 +154,7 @@ fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut 
         "mattermost" => webhook::mattermost(&mut keys, &mut reading),
         "rocketchat" => Err(NotCarried::new(
             "it posts as a user of Rocket.Chat, and Watchfire posts through an incoming webhook",
-            "make one under Administration, Integrations, and write `preset: { use: rocketchat, with: { url, hook, token } }` in place of the `log` block",
+            "make one under Administration, Integrations, and write `preset: { name: rocketchat, params: { url, hook, token } }` in place of the `log` block",
         )),
         other => Err(NotCarried::new(
             format!("Watchfire has no platform {other}"),
@@ -170,7 +170,7 @@ fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut 
             channel.push(key, value);
         }
         if !resolved {
-            channel.push("resolved", Yaml::bool(false));
+            channel.push("send_resolved", Yaml::bool(false));
         }
         channel
     };

@@ -52,7 +52,7 @@ pub fn route(node: &Node, depth: usize, root: bool, reading: &mut Reading<'_>) -
     if !matchers.is_empty() {
         let texts: Vec<String> = matchers.iter().map(Matcher::to_string).collect();
         there.push("matchers", Yaml::texts(texts.clone()));
-        here.push("match", if texts.len() == 1 { Yaml::text(texts.concat()) } else { Yaml::texts(texts) });
+        here.push("matchers", if texts.len() == 1 { Yaml::text(texts.concat()) } else { Yaml::texts(texts) });
     }
     if let Some(receiver) = receiver {
         match reading.channels.get(receiver) {
@@ -67,7 +67,7 @@ pub fn route(node: &Node, depth: usize, root: bool, reading: &mut Reading<'_>) -
     if goes_on {
         here.push("continue", Yaml::bool(true));
     }
-    for (key, names) in [("mute", mute), ("active", active)] {
+    for (key, names) in [("mute_time_intervals", mute), ("active_time_intervals", active)] {
         if !names.is_empty() {
             here.push(key, Yaml::texts(names));
         }

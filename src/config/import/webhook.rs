@@ -37,9 +37,9 @@ pub fn webhook<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result
     }
     // Alertmanager reaches what is near it; here that has to be said.
     match (host, url.is_empty()) {
-        (Some(host), _) if is_internal(&host) => block.push("allow", Yaml::texts([host])),
+        (Some(host), _) if is_internal(&host) => block.push("allow_networks", Yaml::texts([host])),
         (None, true) => {
-            let todo = "if it is an internal one, add `allow: [its host]` to the channel";
+            let todo = "if it is an internal one, add `allow_networks: [its host]` to the channel";
             reading.notes.remark(keys.line, format!("the address of {}", reading.what), "it stands in a file that is not read here", todo);
         }
         _ => {}
@@ -85,7 +85,7 @@ fn is_internal(host: &str) -> bool {
 
 /// A `preset` block for Mattermost.
 pub fn mattermost<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
-    let by_hand = "write `preset: { use: mattermost, with: { url, hook } }` in place of the `log` block";
+    let by_hand = "write `preset: { name: mattermost, params: { url, hook } }` in place of the `log` block";
     if keys.peek("webhook_url_file").is_some() {
         return Err(NotCarried::new("its address stands in a file, and server and hook are told apart here", by_hand));
     }
@@ -97,14 +97,14 @@ pub fn mattermost<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Res
     let name = format!("{}_MATTERMOST_HOOK", reading.channel);
     let holds = format!("what stands behind `/hooks/` in `webhook_url` of {}", reading.what);
     let hook = reading.notes.variable(&name, Secret::new(hook), node.span.line, &holds);
-    let mut with = Yaml::map([("url", Yaml::text(server)), ("hook", hook)]);
+    let mut params = Yaml::map([("url", Yaml::text(server)), ("hook", hook)]);
     for key in ["channel", "username"] {
         if let Some(text) = keys.peek(key).and_then(scalar).filter(|text| !text.is_empty() && !is_template(text)) {
             keys.take(key);
-            with.push(key, Yaml::text(text));
+            params.push(key, Yaml::text(text));
         }
     }
-    let mut block = Yaml::map([("use", Yaml::text("mattermost")), ("with", with)]);
+    let mut block = Yaml::map([("name", Yaml::text("mattermost")), ("params", params)]);
     http.ca_file("preset", &mut block);
     Ok(Carried { platform: "preset", blocks: vec![block], beside: http.done("preset", reading) })
 }

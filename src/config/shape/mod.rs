@@ -2,6 +2,7 @@
 //! out of range, all at once and each with its place. Gives back the value without the faulty parts, so that the rest can still be checked for sense.
 
 mod kinds;
+pub(super) mod renamed;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ use serde_json::Value as Json;
 use serde_yaml::Value;
 
 use self::kinds::Kinds;
+use self::renamed::renamed;
 use self::schema::{Alternative, Schema};
 use super::codes;
 use super::nearest::{hint, listed, nearest};
@@ -213,11 +215,14 @@ impl<'s> Checker<'s, '_, '_> {
                 self.report.add_at(finding, &at, Some(entry.key_span));
                 usable = false;
             } else if !self.schema.is_ignored(schema, &entry.key) {
-                self.unknown(entry, &known, &at);
+                self.unknown(entry, &known, path);
             }
         }
         for required in self.schema.required(schema) {
-            if !entries.iter().any(|entry| entry.key == required) {
+            // A key by its old name is no missing one, and that is said already.
+            let is_there = |entry: &Entry| entry.key == required || renamed(path, &entry.key) == Some(required);
+            usable &= entries.iter().any(|entry| entry.key == required);
+            if !entries.iter().any(is_there) {
                 let name = path.steps().last().map_or("the file".to_owned(), |_| format!("`{path}`"));
                 let finding = crate::model::Finding::error(codes::MISSING_KEY, format!("`{required}` is missing in {name}"))
                     .label(format!("add `{required}: ..`{}", self.schema.about(schema, required)));
@@ -228,22 +233,31 @@ impl<'s> Checker<'s, '_, '_> {
         usable.then_some(Value::Mapping(values))
     }
 
-    fn unknown(&mut self, entry: &Entry, known: &[&'s str], at: &Path) {
-        let label = match nearest(&entry.key, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "remove it, or move it to where it belongs".into(),
+    /// `path` is the mapping's.
+    fn unknown(&mut self, entry: &Entry, known: &[&'s str], path: &Path) {
+        let matchers = match &entry.value.kind {
+            Kind::Map(entries) => matchers_of(entries),
+            _ => None,
+        };
+        let label = match (renamed(path, &entry.key), nearest(&entry.key, known.iter().copied())) {
+            (Some(new), _) => {
+                let list = matchers.filter(|_| new == "matchers").map_or(String::new(), |list| format!(": write `matchers: {list}`"));
+                format!("`{}` is called `{new}`{list}", entry.key)
+            }
+            (None, Some(near)) => format!("did you mean `{near}`?"),
+            (None, None) => "remove it, or move it to where it belongs".into(),
         };
         let finding = crate::model::Finding::error(codes::UNKNOWN_KEY, format!("unknown key `{}`", entry.key)).label(label);
         let finding = if known.is_empty() { finding } else { finding.note(format!("keys here: {}", keys(known))) };
-        self.report.add_at(finding, at, Some(entry.key_span));
+        self.report.add_at(finding, &path.key(&entry.key), Some(entry.key_span));
     }
 
     fn wrong(&mut self, node: &Node, alternatives: &[Alternative<'s>], accepted: Kinds, path: &Path) -> Option<Value> {
         let name = path.steps().last().map_or("the file".to_owned(), |_| format!("`{path}`"));
         let found = node.kind_words();
         let label = match &node.kind {
-            Kind::Map(entries) if path.to_string().ends_with(".match") => match matchers_of(entries) {
-                Some(list) => format!("write it as matchers: `match: {list}`"),
+            Kind::Map(entries) if path.to_string().ends_with(".matchers") => match matchers_of(entries) {
+                Some(list) => format!("write it as `matchers: {list}`"),
                 None => expected(accepted, &words(alternatives)),
             },
             Kind::Scalar(_) if node.is_null() => format!("write {}", accepted.words()),

@@ -1,4 +1,4 @@
-//! Paths into a document: `channels.ops-ding.dingtalk.at.mobiles[0]`.
+//! Paths into a document: `channels.ops-ding.dingtalk.mentions.mobiles[0]`.
 
 use std::fmt;
 

@@ -76,7 +76,7 @@ impl Gates {
             let since = now - Duration::from_millis((now_ms - row.since).max(0) as u64).min(now.duration_since(*free));
             let waits = age(since.max(*free).max(*heard));
             // What is tried again takes a place in the line, too: a window may be full of it.
-            let window = plan.channel(&row.channel).and_then(|channel| channel.pace.as_ref()?.iter().map(|limit| limit.window).max());
+            let window = plan.channel(&row.channel).and_then(|channel| channel.rate_limit.as_ref()?.iter().map(|limit| limit.window).max());
             if waits > BOUND + window.unwrap_or_default() + EACH * row.count as u32 {
                 let states: Vec<OutletState> = engines.iter().map(|engine| engine.outlet_state(&row.outlet)).collect();
                 let waiting = open.iter().filter(|delivery| delivery.channel == row.channel);

@@ -51,9 +51,9 @@ impl World {
                     recipients: to.into_iter().map(Recipient::new).collect(),
                     template: "default".into(),
                     language: Language::En,
-                    resolved: true,
+                    send_resolved: true,
                     mentions: Default::default(),
-                    pace: Some(card.pace.limits.to_vec()).filter(|l| !l.is_empty()),
+                    rate_limit: Some(card.pace.limits.to_vec()).filter(|l| !l.is_empty()),
                     digest: digest.then_some(Duration::from_secs(30)),
                     timeout: Duration::from_secs(10),
                     max_age: Duration::from_secs(6 * 3600),
@@ -62,7 +62,7 @@ impl World {
                     per_month: None,
                     max_pages: 3,
                     disabled: false,
-                    was: was.into_iter().map(str::to_owned).collect(),
+                    previous_names: was.into_iter().map(str::to_owned).collect(),
                 };
                 (called.to_owned(), Arc::new(plan))
             })

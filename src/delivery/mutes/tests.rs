@@ -16,7 +16,7 @@ fn tree(rule: Value, mute: bool) -> Tree {
     let below = RouteSpec {
         name: "route.routes[0]".into(),
         to: vec!["ops".into()],
-        mute: if mute { vec!["night".into()] } else { Vec::new() },
+        mute_time_intervals: if mute { vec!["night".into()] } else { Vec::new() },
         ..RouteSpec::default()
     };
     let root = RouteSpec { name: "route".into(), to: vec!["other".into()], routes: vec![below], ..RouteSpec::default() };

@@ -137,7 +137,7 @@ pub(super) fn was_routed(detail: &DeliveryDetail) -> bool {
 
 fn story(app: &App, caller: &Caller, detail: DeliveryDetail, next: String) -> DeliveryStory {
     let plan = app.engine.shared.plan.load_full();
-    let pace = plan.channel(&detail.row.channel).map(|channel| channel.pace_text());
+    let rate_limit = plan.channel(&detail.row.channel).map(|channel| channel.rate_limit_text());
     // The routing tree names everybody's channels.
     let routes = (was_routed(&detail) && !caller.is_limited()).then(|| hindsight(&plan, &detail.event, Some(&detail.target.alerts)));
     let event = detail.event;
@@ -156,7 +156,7 @@ fn story(app: &App, caller: &Caller, detail: DeliveryDetail, next: String) -> De
         earlier_attempts: detail.earlier,
         children: detail.children,
         delivery: detail.row,
-        pace,
+        rate_limit,
         next,
     }
 }

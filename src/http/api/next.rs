@@ -21,7 +21,7 @@ pub(super) async fn step(app: &App, detail: &DeliveryDetail) -> Result<String, A
     }
     let plan = shared.plan.load_full();
     let Some(channel) = plan.channel(&row.channel) else {
-        return Ok("it waits: its channel is not in the configuration any more (name it in `was:` of its successor, or move it)".into());
+        return Ok("it waits: its channel is not in the configuration any more (name it in `previous_names` of its successor, or move it)".into());
     };
     let now = shared.clock.now_ms();
     let muted = |reason: &str| reason.starts_with(MANUAL_MUTE_PREFIX) || reason.starts_with(INTERVAL_MUTE_PREFIX);
@@ -55,14 +55,14 @@ pub(super) async fn step(app: &App, detail: &DeliveryDetail) -> Result<String, A
     Ok(format!("{what}{}", limits(channel, row)))
 }
 
-/// What waits for its turn at the channel's pace.
+/// What waits for its turn at the channel's rate limit.
 async fn in_line(app: &App, channel: &ChannelPlan, now: i64) -> Result<String, ApiError> {
     let stats = app.engine.shared.store.stats().await?;
     let shares = |name: &str| app.engine.shared.plan.load().channel(name).is_some_and(|other| other.outlet == channel.outlet);
     let waiting: u64 = stats.open.iter().filter(|(name, state, _)| *state == State::Waiting && shares(name)).map(|(_, _, n)| n).sum();
     let rate = channel.rate();
     if waiting <= 1 || !rate.is_finite() {
-        return Ok("it is sent as soon as the channel's pace allows".into());
+        return Ok("it is sent as soon as the channel's rate limit allows".into());
     }
     let left = Duration::from_secs_f64((waiting as f64 / rate).min(365.0 * 86_400.0));
     let digest = match channel.digest {
@@ -70,7 +70,7 @@ async fn in_line(app: &App, channel: &ChannelPlan, now: i64) -> Result<String, A
         _ => "",
     };
     let by = timestamp(now.saturating_add(left.as_millis() as i64));
-    Ok(format!("it is sent when its turn comes: {waiting} wait for the same credential, at the channel's pace one by one until {by}{digest}"))
+    Ok(format!("it is sent when its turn comes: {waiting} wait for the same credential, at the channel's rate limit one by one until {by}{digest}"))
 }
 
 /// How long it may take, and what happens meanwhile.

@@ -15,7 +15,7 @@ struct Inherited {
     to: Vec<Arc<str>>,
     template: Option<Arc<str>>,
     mentions: Option<Arc<Mentions>>,
-    resolved: Option<bool>,
+    send_resolved: Option<bool>,
     mute_drop: bool,
 }
 
@@ -56,11 +56,11 @@ impl Compiler<'_> {
         if root.continue_ {
             self.problem(path("continue"), "the root route has `continue`", "leave it out: there is no route beside the root");
         }
-        if !root.mute.is_empty() {
-            self.problem(path("mute"), "the root route has mute intervals", below);
+        if !root.mute_time_intervals.is_empty() {
+            self.problem(path("mute_time_intervals"), "the root route has mute intervals", below);
         }
-        if !root.active.is_empty() {
-            self.problem(path("active"), "the root route has active intervals", below);
+        if !root.active_time_intervals.is_empty() {
+            self.problem(path("active_time_intervals"), "the root route has active intervals", below);
         }
     }
 
@@ -75,11 +75,11 @@ impl Compiler<'_> {
         if let Some(mentions) = spec.mentions {
             own.mentions = Some(Arc::new(mentions));
         }
-        own.resolved = spec.resolved.or(own.resolved);
+        own.send_resolved = spec.send_resolved.or(own.send_resolved);
         own.mute_drop = spec.mute_drop.unwrap_or(own.mute_drop);
 
-        let mute = self.intervals(&spec.name, "mute", &spec.mute);
-        let active = self.intervals(&spec.name, "active", &spec.active);
+        let mute = self.intervals(&spec.name, "mute_time_intervals", &spec.mute_time_intervals);
+        let active = self.intervals(&spec.name, "active_time_intervals", &spec.active_time_intervals);
         let this = self.nodes.len();
         self.nodes.push(Node {
             name: spec.name,
@@ -89,7 +89,7 @@ impl Compiler<'_> {
             to: own.to.clone(),
             template: own.template.clone(),
             mentions: own.mentions.clone(),
-            resolved: own.resolved,
+            send_resolved: own.send_resolved,
             continue_: spec.continue_,
             mute,
             active,

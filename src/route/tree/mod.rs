@@ -45,13 +45,13 @@ pub struct RouteSpec {
     /// Whom to ping; `None`: as the parent says.
     pub mentions: Option<Mentions>,
     /// Whether resolved alerts are sent; `None`: as the parent says.
-    pub resolved: Option<bool>,
+    pub send_resolved: Option<bool>,
     /// Whether later siblings are tried after this one matched.
     pub continue_: bool,
     /// Intervals in which it is muted; not inherited, as in Alertmanager.
-    pub mute: Vec<String>,
+    pub mute_time_intervals: Vec<String>,
     /// Intervals outside which it is muted, when there are any; not inherited.
-    pub active: Vec<String>,
+    pub active_time_intervals: Vec<String>,
     /// Whether muted alerts are dropped instead of deferred; `None`: as the parent says (the root defers).
     pub mute_drop: Option<bool>,
     /// Routes below it, in order.
@@ -62,7 +62,7 @@ pub struct RouteSpec {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {reason}; {help}")]
 pub struct RouteProblem {
-    /// The route's name and the key below it: `route.routes[2].mute[0]`.
+    /// The route's name and the key below it: `route.routes[2].mute_time_intervals[0]`.
     pub path: String,
     /// What is wrong.
     pub reason: String,
@@ -88,7 +88,7 @@ pub struct Node {
     /// Whom to ping.
     pub mentions: Option<Arc<Mentions>>,
     /// Whether resolved alerts are sent.
-    pub resolved: Option<bool>,
+    pub send_resolved: Option<bool>,
     /// Whether later siblings are tried after this one matched.
     pub continue_: bool,
     /// Intervals in which it is muted.
@@ -121,7 +121,7 @@ pub struct RouteTarget {
     pub mentions: Option<Arc<Mentions>>,
     /// Whether resolved alerts are sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub resolved: Option<bool>,
+    pub send_resolved: Option<bool>,
     /// The node that says so: an index into [`Tree::nodes`].
     pub route: usize,
     /// Set when the route is muted now.
@@ -220,7 +220,7 @@ impl Router<'_> {
                     channel: channel.clone(),
                     template: node.template.clone(),
                     mentions: node.mentions.clone(),
-                    resolved: node.resolved,
+                    send_resolved: node.send_resolved,
                     route,
                     muted: muted.clone(),
                 };

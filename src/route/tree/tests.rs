@@ -63,17 +63,17 @@ fn a_channel_is_taken_once_and_the_second_time_is_told() {
 
 #[test]
 fn what_is_left_out_is_inherited() {
-    let child = RouteSpec { template: None, resolved: None, ..route(r#"b="1""#, &[]) };
-    let parent = RouteSpec { template: Some("critical".into()), resolved: Some(false), routes: vec![child], ..route(r#"a="1""#, &["ops"]) };
+    let child = RouteSpec { template: None, send_resolved: None, ..route(r#"b="1""#, &[]) };
+    let parent = RouteSpec { template: Some("critical".into()), send_resolved: Some(false), routes: vec![child], ..route(r#"a="1""#, &["ops"]) };
     let routed = tree(vec![parent]).route(&labels("a=1,b=1"), Timestamp::UNIX_EPOCH);
     let target = &routed.targets[0];
-    assert_eq!((&*target.channel, target.template.as_deref(), target.resolved), ("ops", Some("critical"), Some(false)));
+    assert_eq!((&*target.channel, target.template.as_deref(), target.send_resolved), ("ops", Some("critical"), Some(false)));
 }
 
 #[test]
 fn a_root_without_a_destination_or_with_an_unknown_interval_is_refused() {
     assert!(Tree::compile(RouteSpec::default(), &Intervals::default()).is_err());
-    let muted = RouteSpec { mute: vec!["nights".into()], ..route(r#"a="1""#, &["ops"]) };
+    let muted = RouteSpec { mute_time_intervals: vec!["nights".into()], ..route(r#"a="1""#, &["ops"]) };
     let problems = Tree::compile(RouteSpec { routes: vec![muted], ..route("", &["default"]) }, &Intervals::default()).unwrap_err();
     assert!(problems.iter().any(|p| p.reason.contains("nights")), "{problems:?}");
 }

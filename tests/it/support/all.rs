@@ -109,7 +109,7 @@ impl All {
 
     /// A routes.yaml that sends everything to all of them, without a pace and impatiently.
     pub fn routes(&self) -> String {
-        let channels: String = self.members.iter().map(|m| format!("  {}: {{ timeout: 2s, pace: off, {} }}\n", m.channel, m.yaml)).collect();
+        let channels: String = self.members.iter().map(|m| format!("  {}: {{ timeout: 2s, rate_limit: off, {} }}\n", m.channel, m.yaml)).collect();
         let names = self.members.iter().map(|m| m.channel).collect::<Vec<_>>().join(", ");
         format!("server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nchannels:\n{channels}route: {{ to: [{names}] }}\n")
     }

@@ -41,7 +41,7 @@ impl Four {
             r##"
   ops-mail: {{ email: {{ server: "{smtp}", tls: starttls, ca_file: "{ca}", username: watchfire, password: mail-password, from: "Watchfire <w@example.com>", to: [ops@example.com, db@example.com] }} }}
   ops-slack: {{ slack: {{ token: xoxb-test-token, channel: "C0123", api_base: "{slack}" }} }}
-  ops-ding: {{ dingtalk: {{ access_token: ding-token, secret: SEC0123456789, api_base: "{ding}" }}, at: {{ mobiles: ["13800000000"] }} }}
+  ops-ding: {{ dingtalk: {{ access_token: ding-token, secret: SEC0123456789, api_base: "{ding}" }}, mentions: {{ mobiles: ["13800000000"] }} }}
   ops-wecom: {{ wecom: {{ corp_id: corp-id, agent_id: 1000002, secret: wecom-secret, to_user: "zhangsan|lisi", api_base: "{wecom}" }} }}
 "##,
             smtp = format_args!("localhost:{}", self.smtp.addr().port()),
