@@ -7,6 +7,7 @@ mod health;
 mod import;
 mod init;
 mod logging;
+mod mute;
 mod online;
 mod password;
 mod payloads;
@@ -66,9 +67,9 @@ enum Command {
     /// Look at what came in, also at what led nowhere.
     #[command(subcommand)]
     Events(events::EventsCommand),
-    /// Mute a channel for a while, or end its mute.
+    /// Mute channels for a while, end mutes, list them.
     #[command(subcommand)]
-    Mute(queue::MuteCommand),
+    Mute(mute::MuteCommand),
     /// What a storm of alerts would become on each channel: messages, digests, delays. Sends nothing.
     Simulate(simulate::SimulateArgs),
     /// Why was this (not) sent: routes, target, message, attempts, what happens next.
@@ -138,7 +139,7 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Send(args) => send::run(&common, &args),
         Command::Queue(command) => queue::run(&common, &command),
         Command::Events(command) => events::run(&common, &command),
-        Command::Mute(command) => queue::mute(&common, &command),
+        Command::Mute(command) => mute::run(&common, &command),
         Command::Simulate(args) => simulate::run(&common, &args),
         Command::Explain(args) => explain::run(&common, &args),
         Command::Backup(args) => queue::backup(&common, &args),

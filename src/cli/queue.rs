@@ -1,4 +1,4 @@
-//! `watchfire queue ls|show|retry|drop|move`, `watchfire mute`, `watchfire backup`.
+//! `watchfire queue ls|show|retry|drop|move` and `watchfire backup`.
 
 use std::path::PathBuf;
 
@@ -68,7 +68,7 @@ pub struct Filter {
     /// At most this many.
     #[arg(long, default_value_t = 50)]
     limit: usize,
-    /// Go on behind this id.
+    /// Continue after this id, which the previous page ended with.
     #[arg(long)]
     cursor: Option<String>,
     /// Print JSON.
@@ -190,10 +190,6 @@ async fn each(remote: &Remote, which: &Which, action: &str, extra: Value) -> Res
     Ok(Outcome::Fine)
 }
 
-fn mute_path(channel: &str) -> String {
-    format!("/api/v1/channels/{}/mute", utf8_percent_encode(channel, NON_ALPHANUMERIC))
-}
-
 impl Filter {
     fn query(&self) -> String {
         let mut parts = vec![format!("limit={}", self.limit)];
@@ -212,43 +208,6 @@ impl Filter {
         add("cursor", self.cursor.as_deref());
         parts.join("&")
     }
-}
-
-/// Mute a channel for a while, or end its mute.
-#[derive(Debug, Subcommand)]
-pub enum MuteCommand {
-    /// Mute: what comes in waits, and is sent afterwards if it still fires.
-    Channel {
-        /// The channel.
-        name: String,
-        /// How long (Prometheus duration, `2h`).
-        duration: String,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-    },
-    /// End a mute.
-    End {
-        /// The channel.
-        name: String,
-    },
-}
-
-/// Runs a mute command.
-pub fn mute(common: &Common, command: &MuteCommand) -> Result<Outcome> {
-    block_on(async {
-        let remote = Remote::open(common).await?;
-        let result = match command {
-            MuteCommand::Channel { name, duration, reason } => {
-                let body = json!({ "for": duration, "reason": reason });
-                remote.call("POST", &mute_path(name), Some(&body)).await.map(|a| format!("{name} is muted until {}", time(&a["until"])))
-            }
-            MuteCommand::End { name } => remote.call("DELETE", &mute_path(name), None).await.map(|_| format!("{name} is not muted any more")),
-        };
-        remote.close().await;
-        anstream::println!("{}", result?);
-        Ok(Outcome::Fine)
-    })?
 }
 
 /// Options of `backup`.

@@ -108,7 +108,7 @@ fn of_preset(name: &str, preset: &Preset) -> (String, String) {
     let channel = format!("ops-{name}");
     let mut text = format!("  ## {}: {}\n  ## {}\n  {channel}:\n    preset:\n      name: {name}\n", preset.title, preset.about, preset.docs);
     let (needed, spare): (Vec<_>, Vec<_>) = preset.parameters.iter().partition(|(_, parameter)| parameter.default.is_none() && !parameter.optional);
-    text.push_str(if needed.is_empty() { "      # with:\n" } else { "      with:\n" });
+    text.push_str(if needed.is_empty() { "      # params:\n" } else { "      params:\n" });
     let variable = |key: &str| format!("{name}_{key}").to_uppercase().replace('-', "_");
     let value = |key: &str, parameter: &Parameter| match parameter.kind {
         _ if parameter.secret => format!("{{ env: {} }}", variable(key)),

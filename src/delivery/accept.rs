@@ -98,7 +98,7 @@ impl Engine {
                 self.shared.store_failed(error);
             }
         })?;
-        self.shared.metrics.accepted_in(started.elapsed());
+        self.shared.metrics.ingested_in(started.elapsed());
         if !accepted.duplicate {
             for (status, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
                 self.shared.metrics.alerts(sender, status.as_str(), n as u64);

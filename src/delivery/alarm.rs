@@ -47,14 +47,14 @@ impl Alarm {
     /// The alert's name.
     pub fn name(&self) -> &'static str {
         match self {
-            Alarm::Held { .. } | Alarm::Released { .. } => "WatchfireChannelHeld",
+            Alarm::Held { .. } | Alarm::Released { .. } => "WatchfireChannelSuspended",
             Alarm::Dead { .. } => "WatchfireDeadLetters",
             Alarm::Backlog { .. } | Alarm::BacklogOver { .. } => "WatchfireBacklog",
             Alarm::Disk { .. } | Alarm::DiskOver => "WatchfireDisk",
             Alarm::Damaged { .. } => "WatchfireStoreDamaged",
             Alarm::Reload { .. } | Alarm::ReloadOver => "WatchfireReloadFailed",
-            Alarm::Orphans { .. } => "WatchfireOrphans",
-            Alarm::Plans { .. } | Alarm::PlansOver => "WatchfirePlansDiffer",
+            Alarm::Orphans { .. } => "WatchfireOrphanedDeliveries",
+            Alarm::Plans { .. } | Alarm::PlansOver => "WatchfireClusterConfigMismatch",
         }
     }
 

@@ -199,7 +199,7 @@ impl Step {
         job.unload();
         drop(alone);
         for error in &composed.fallbacks {
-            self.shared.metrics.render_fallback(self.channel.platform.name, &self.channel.name);
+            self.shared.metrics.template_failure(self.channel.platform.name, &self.channel.name);
             tracing::error!(channel = %self.channel.name, %error, "a template failed; the built-in text was used");
         }
         job.pages = Arc::new(composed.pages);
@@ -366,7 +366,7 @@ impl Step {
             }
             Next::Plain => {
                 job.plain = Some(outcome.answer.clone().unwrap_or_default().chars().take(200).collect());
-                self.shared.metrics.render_fallback(self.channel.platform.name, &self.channel.name);
+                self.shared.metrics.template_failure(self.channel.platform.name, &self.channel.name);
                 self.anew(job).await
             }
             Next::Unmentioned => {

@@ -142,7 +142,7 @@ fn plans(engine: &Engine, nodes: &[NodeRow], differ: &mut bool) {
             engine.shared.alarm(if now { Alarm::Plans { nodes: list.join(", ") } } else { Alarm::PlansOver });
         }
     }
-    engine.shared.metrics.nodes(nodes.len(), distinct.len());
+    engine.shared.metrics.cluster(nodes.len(), distinct.len());
 }
 
 /// Waits for what the owner of the outlet makes of a direct call, and answers its caller.

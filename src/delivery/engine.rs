@@ -223,7 +223,7 @@ impl Shared {
                     return Ok(settled.children);
                 }
                 Err(StoreError::Fenced) => {
-                    self.metrics.fenced();
+                    self.metrics.stale_outcome();
                     tracing::warn!(outlet = %settlement.fence.outlet, "an outcome came after the outlet had another owner; it changes nothing");
                     return Err(StoreError::Fenced);
                 }
@@ -292,7 +292,7 @@ impl Shared {
     pub(super) fn report(&self, channel: &ChannelPlan, job: &Job, settlement: &OutcomeBatch, outcome: &Outcome) {
         let platform = channel.platform.name;
         if job.members.len() > 1 && outcome.next == Next::Done {
-            self.metrics.merged(&channel.name, job.members.len() as u64);
+            self.metrics.batched(&channel.name, job.members.len() as u64);
         }
         for change in settlement.deliveries.iter().filter(|c| c.state.is_final()) {
             self.metrics.delivered(platform, &channel.name, change.state.as_str(), 1);
@@ -338,7 +338,7 @@ impl Shared {
 
     /// Raises one of Watchfire's own alarms; when too many wait, it is only logged and counted.
     pub fn alarm(&self, alarm: Alarm) {
-        self.metrics.alarm(alarm.name());
+        self.metrics.self_alert(alarm.name());
         if let Err(error) = self.alarms.try_send(alarm) {
             let (mpsc::error::TrySendError::Full(alarm) | mpsc::error::TrySendError::Closed(alarm)) = error;
             tracing::error!(alarm = alarm.name(), channel = alarm.channel(), "an alarm of Watchfire's own could not be queued");

@@ -18,7 +18,7 @@ use super::engine::Engine;
 use super::plan::{HeartbeatPlan, Plan};
 
 /// The name of the alert that tells of a silence.
-pub const ALERT: &str = "WatchfireHeartbeatMissed";
+pub const ALERT: &str = "WatchfireHeartbeatMissing";
 
 /// What this node heard since it last wrote it down: names, and Unix milliseconds.
 #[derive(Debug, Default)]
@@ -170,7 +170,7 @@ async fn tell(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, watch: &m
     // First the message, then that it was told: a crash in between tells it twice, not never.
     engine.accept(event, Some(&to)).await?;
     if news == News::Silent {
-        shared.metrics.alarm(ALERT);
+        shared.metrics.self_alert(ALERT);
     }
     known.silent_since = (news == News::Silent).then_some(now);
     let change = HeartbeatUpdate { name: heartbeat.name.to_string(), seen_at: None, silent_since: Some(known.silent_since) };

@@ -107,7 +107,7 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
         let stored = stats.outlets.iter().find(|o| o.key == channel.outlet);
         if let Some(outlet) = stored {
             let this_month = outlet.month == super::month(now);
-            shared.metrics.month(&channel.name, if this_month { outlet.month_sent } else { 0 });
+            shared.metrics.month_sent(&channel.name, if this_month { outlet.month_sent } else { 0 });
         }
         if !shared.leads() {
             continue;

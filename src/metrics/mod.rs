@@ -79,6 +79,8 @@ struct Alerts {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Build {
     version: &'static str,
+    /// The commit that it was built from; not there where the build did not say.
+    revision: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -94,34 +96,34 @@ pub struct Metrics {
     registry: Registry,
     received: Family<Received, Counter>,
     deliveries: Family<Delivered, Counter>,
-    attempts: Family<Platform, Histogram, fn() -> Histogram>,
-    outcomes: Family<Attempted, Counter>,
-    whole: Family<Platform, Histogram, fn() -> Histogram>,
+    send_duration: Family<Platform, Histogram, fn() -> Histogram>,
+    attempts: Family<Attempted, Counter>,
+    end_to_end: Family<Platform, Histogram, fn() -> Histogram>,
     alerts: Family<Alerts, Counter>,
     unrouted: Family<Sender, Counter>,
     process: Process,
     queue: Family<ChannelState, Gauge>,
     oldest: Family<Channel, Gauge<f64, std::sync::atomic::AtomicU64>>,
     paused: Family<Channel, Gauge<f64, std::sync::atomic::AtomicU64>>,
-    held: Family<Channel, Gauge>,
-    month: Family<Channel, Gauge>,
-    fallbacks: Family<Rendered, Counter>,
-    merged: Family<Channel, Counter>,
+    suspended: Family<Channel, Gauge>,
+    month_sent: Family<Channel, Gauge>,
+    template_failures: Family<Rendered, Counter>,
+    batched: Family<Channel, Counter>,
     receipts: Family<Delivered, Counter>,
     unknown_channels: Counter,
     store_errors: Counter,
-    fenced: Counter,
-    reload_ok: Gauge,
-    reload_at: Gauge<f64, std::sync::atomic::AtomicU64>,
-    accept: Histogram,
+    stale_outcomes: Counter,
+    reload_successful: Gauge,
+    reload_success_at: Gauge<f64, std::sync::atomic::AtomicU64>,
+    ingest_duration: Histogram,
     store_bytes: Gauge,
-    nodes: Gauge,
-    plans: Gauge,
-    alarms: Family<What, Counter>,
-    restarts: Family<What, Counter>,
+    members: Gauge,
+    config_versions: Gauge,
+    self_alerts: Family<What, Counter>,
+    task_restarts: Family<What, Counter>,
     stalled: Family<Channel, Gauge>,
-    quiet: Family<Heartbeat, Gauge>,
-    silent: Family<Heartbeat, Gauge>,
+    heartbeat_age: Family<Heartbeat, Gauge>,
+    heartbeat_missing: Family<Heartbeat, Gauge>,
     known: Mutex<Known>,
 }
 
@@ -149,66 +151,86 @@ impl Metrics {
         let mut registry = Registry::with_prefix("watchfire");
         let received: Family<Received, Counter> = Family::default();
         let deliveries: Family<Delivered, Counter> = Family::default();
-        let attempts: Family<Platform, Histogram, fn() -> Histogram> =
+        let send_duration: Family<Platform, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 13)));
-        let (queue, oldest, paused, held, month) = (Family::default(), Family::default(), Family::default(), Family::default(), Family::default());
-        let outcomes: Family<Attempted, Counter> = Family::default();
+        let (queue, oldest, paused, suspended, month_sent) =
+            (Family::default(), Family::default(), Family::default(), Family::default(), Family::default());
+        let attempts: Family<Attempted, Counter> = Family::default();
         // From 50 ms to 1.9 days: a delivery may wait for a platform that is away.
-        let whole: Family<Platform, Histogram, fn() -> Histogram> =
+        let end_to_end: Family<Platform, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.05, 3.0, 14)));
         let (alerts, unrouted): (Family<Alerts, Counter>, Family<Sender, Counter>) = (Family::default(), Family::default());
-        let (fallbacks, merged, alarms) = (Family::default(), Family::default(), Family::default());
+        let (template_failures, batched, self_alerts) = (Family::default(), Family::default(), Family::default());
         let receipts: Family<Delivered, Counter> = Family::default();
         let unknown_channels = Counter::default();
-        let (store_errors, fenced, reload_ok, reload_at, store_bytes) =
+        let (store_errors, stale_outcomes, reload_successful, reload_success_at, store_bytes) =
             (Counter::default(), Counter::default(), Gauge::default(), Gauge::default(), Gauge::default());
-        let accept = Histogram::new(exponential_buckets(0.0005, 2.0, 14));
-        registry.register("received", "Request bodies by sender and outcome", received.clone());
-        registry.register("deliveries", "Deliveries that became final, by platform, channel and outcome", deliveries.clone());
-        registry.register("alerts", "Alerts that were taken in, by sender and status; repeats are not counted again", alerts.clone());
-        registry.register("unrouted_events", "Bodies that were taken in and led to no delivery, by sender", unrouted.clone());
-        registry.register_with_unit("attempt", "Time of one attempt", Unit::Seconds, attempts.clone());
-        registry.register(
-            "attempts",
-            "Attempts by platform, channel and outcome, `ok` or the kind of error, counted for each recipient",
-            outcomes.clone(),
-        );
+        let ingest_duration = Histogram::new(exponential_buckets(0.0005, 2.0, 14));
+        registry.register("received", "Requests with alerts, by sender and outcome", received.clone());
+        registry.register("deliveries", "Finished deliveries, by platform, channel and outcome", deliveries.clone());
+        registry.register("alerts", "Alerts accepted, by sender and status; duplicates are not counted", alerts.clone());
+        registry.register("unrouted_events", "Requests accepted without any resulting delivery, by sender", unrouted.clone());
         registry.register_with_unit(
-            "delivery",
-            "Time from a body's arrival to the platform's word that it is delivered",
+            "send_duration",
+            "Duration of one attempt to send, from its start to the platform's answer",
             Unit::Seconds,
-            whole.clone(),
+            send_duration.clone(),
+        );
+        registry.register("attempts", "Attempts per recipient, by platform, channel and outcome: `ok` or the kind of error", attempts.clone());
+        registry.register_with_unit(
+            "end_to_end_duration",
+            "Time from an alert's arrival to the platform's confirmation of its delivery",
+            Unit::Seconds,
+            end_to_end.clone(),
         );
         let build: Family<Build, Gauge> = Family::default();
-        build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
-        registry.register("build_info", "1, with the program's version", build);
-        registry.register("queue_deliveries", "Deliveries that are not final, by channel and state", queue.clone());
-        registry.register_with_unit("queue_oldest", "Age of the oldest waiting delivery", Unit::Seconds, oldest.clone());
-        registry.register_with_unit("channel_paused", "How long the channel's outlet still pauses", Unit::Seconds, paused.clone());
-        registry.register("channel_held", "1 while the channel's outlet is held because its configuration does not work", held.clone());
-        registry.register("channel_month_sent", "Messages sent this month by the channel's outlet", month.clone());
-        registry.register("render_fallback", "Messages whose template failed or was refused, sent with the built-in text", fallbacks.clone());
-        registry.register("merged_deliveries", "Deliveries that left in a fold or digest with others", merged.clone());
-        registry.register("receipts", "Last words of SMS and voice vendors: whether what they took reached its person", receipts.clone());
-        let text = "Channels that senders named with `to` and that do not exist, or that they may not use";
+        build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION"), revision: option_env!("WATCHFIRE_REVISION") }).set(1);
+        registry.register("build_info", "Constant 1, labelled with the version and, where the build set WATCHFIRE_REVISION, the revision", build);
+        registry.register("queue_deliveries", "Unfinished deliveries, by channel and state", queue.clone());
+        registry.register_with_unit("queue_oldest_age", "Age of the oldest waiting delivery", Unit::Seconds, oldest.clone());
+        registry.register_with_unit("channel_paused", "How long the channel stays paused", Unit::Seconds, paused.clone());
+        registry.register("channel_suspended", "1 while the channel is suspended because its credentials or settings do not work", suspended.clone());
+        registry.register("channel_month_sent", "Messages sent this month through the channel's credential", month_sent.clone());
+        registry.register(
+            "template_failures",
+            "Messages sent with the built-in text because their template failed or the platform refused its output",
+            template_failures.clone(),
+        );
+        registry.register("deliveries_batched", "Deliveries sent together with others, folded or in a digest", batched.clone());
+        registry.register("receipts", "Delivery reports of SMS and voice vendors, by outcome", receipts.clone());
+        let text = "Channels named in `to` that do not exist or that the sender may not use";
         registry.register("unknown_channels", text, unknown_channels.clone());
-        registry.register("store_errors", "Reads and writes the store refused", store_errors.clone());
-        registry.register("fenced_settlements", "Outcomes that came after the outlet had another owner", fenced.clone());
-        registry.register("config_reload_ok", "1 if the last reload of the configuration worked", reload_ok.clone());
-        registry.register_with_unit("config_reload_timestamp", "When the configuration was last loaded", Unit::Seconds, reload_at.clone());
-        registry.register_with_unit("accept", "Time from a body's arrival to its commit", Unit::Seconds, accept.clone());
-        let (nodes, plans) = (Gauge::default(), Gauge::default());
-        registry.register("nodes", "Nodes that share the store; 0 where only one process can", nodes.clone());
-        registry.register("plans", "Different configurations that the nodes work by; 1 is as it should be", plans.clone());
+        registry.register("store_errors", "Failed reads and writes of the store", store_errors.clone());
+        registry.register("stale_outcomes", "Results of attempts discarded because another node owns the outlet", stale_outcomes.clone());
+        registry.register("config_last_reload_successful", "1 if the last reload of the configuration succeeded", reload_successful.clone());
+        registry.register_with_unit(
+            "config_last_reload_success_timestamp",
+            "Unix time of the last successful load of the configuration",
+            Unit::Seconds,
+            reload_success_at.clone(),
+        );
+        registry.register_with_unit(
+            "ingest_duration",
+            "Time from a request's arrival to the commit of its alerts",
+            Unit::Seconds,
+            ingest_duration.clone(),
+        );
+        let (members, config_versions) = (Gauge::default(), Gauge::default());
+        registry.register("cluster_members", "Nodes that share the store; 0 with SQLite", members.clone());
+        registry.register(
+            "cluster_config_versions",
+            "Number of distinct configurations among the cluster members (expected: 1)",
+            config_versions.clone(),
+        );
         registry.register_with_unit("store_size", "Size of the store on disk", Unit::Bytes, store_bytes.clone());
-        registry.register("self_alarms", "Watchfire's own alarms by what raised them", alarms.clone());
-        registry.register("log_lines_lost", "Lines of the log that could not be written", lost_lines);
-        let (restarts, stalled) = (Family::default(), Family::default());
-        registry.register("task_restarts", "Tasks that ended unexpectedly and were begun anew, by what they do", restarts.clone());
-        registry.register("stalled_deliveries", "Deliveries that are due and that nobody works on, whatever the cause", stalled.clone());
-        let (quiet, silent) = (Family::default(), Family::default());
-        registry.register_with_unit("heartbeat_quiet", "How long ago a sign of life last came", Unit::Seconds, quiet.clone());
-        registry.register("heartbeat_missing", "1 while a heartbeat is missing", silent.clone());
+        registry.register("self_alerts", "Alerts that Watchfire raised about itself, by kind", self_alerts.clone());
+        registry.register("log_lines_lost", "Log lines that could not be written", lost_lines);
+        let (task_restarts, stalled) = (Family::default(), Family::default());
+        registry.register("task_restarts", "Background tasks restarted after a failure, by task", task_restarts.clone());
+        registry.register("stalled_deliveries", "Deliveries that are due and that no worker handles, whatever the cause", stalled.clone());
+        let (heartbeat_age, heartbeat_missing) = (Family::default(), Family::default());
+        registry.register_with_unit("heartbeat_age", "Time since the heartbeat's alert last arrived", Unit::Seconds, heartbeat_age.clone());
+        registry.register("heartbeat_missing", "1 while a heartbeat is missing", heartbeat_missing.clone());
         for sender in ["alertmanager", "grafana"] {
             unrouted.get_or_create(&Sender { sender }).inc_by(0);
         }
@@ -220,34 +242,34 @@ impl Metrics {
             registry,
             received,
             deliveries,
+            send_duration,
             attempts,
-            outcomes,
-            whole,
+            end_to_end,
             alerts,
             unrouted,
             process: Process::new(),
             queue,
             oldest,
             paused,
-            held,
-            month,
-            fallbacks,
-            merged,
+            suspended,
+            month_sent,
+            template_failures,
+            batched,
             receipts,
             unknown_channels,
             store_errors,
-            fenced,
-            reload_ok,
-            reload_at,
-            accept,
+            stale_outcomes,
+            reload_successful,
+            reload_success_at,
+            ingest_duration,
             store_bytes,
-            nodes,
-            plans,
-            alarms,
-            restarts,
+            members,
+            config_versions,
+            self_alerts,
+            task_restarts,
             stalled,
-            quiet,
-            silent,
+            heartbeat_age,
+            heartbeat_missing,
         }
     }
 
@@ -266,8 +288,8 @@ impl Metrics {
             for outcome in ["sent", "dead", "unknown", "expired"] {
                 self.deliveries.get_or_create(&Delivered { platform, channel: channel.clone(), outcome }).inc_by(0);
             }
-            self.fallbacks.get_or_create(&Rendered { platform, channel: channel.clone() }).inc_by(0);
-            self.merged.get_or_create(&Channel { channel: channel.clone() }).inc_by(0);
+            self.template_failures.get_or_create(&Rendered { platform, channel: channel.clone() }).inc_by(0);
+            self.batched.get_or_create(&Channel { channel: channel.clone() }).inc_by(0);
         }
         for channel in known.channels.keys().filter(|name| !now.channels.contains_key(*name)).cloned() {
             for state in ["waiting", "deferred"] {
@@ -276,14 +298,14 @@ impl Metrics {
             let labels = Channel { channel };
             self.oldest.remove(&labels);
             self.paused.remove(&labels);
-            self.held.remove(&labels);
-            self.month.remove(&labels);
+            self.suspended.remove(&labels);
+            self.month_sent.remove(&labels);
             self.stalled.remove(&labels);
         }
         for heartbeat in known.heartbeats.difference(&now.heartbeats).cloned() {
             let labels = Heartbeat { heartbeat };
-            self.quiet.remove(&labels);
-            self.silent.remove(&labels);
+            self.heartbeat_age.remove(&labels);
+            self.heartbeat_missing.remove(&labels);
         }
         *known = now;
     }
@@ -305,17 +327,17 @@ impl Metrics {
 
     /// An attempt ended.
     pub fn attempt(&self, platform: &'static str, took: Duration) {
-        self.attempts.get_or_create(&Platform { platform }).observe(took.as_secs_f64());
+        self.send_duration.get_or_create(&Platform { platform }).observe(took.as_secs_f64());
     }
 
     /// What an attempt came to for one recipient: `ok`, or the kind of error.
     pub fn attempted(&self, platform: &'static str, channel: &str, outcome: &'static str) {
-        self.outcomes.get_or_create(&Attempted { platform, channel: channel.to_owned(), outcome }).inc();
+        self.attempts.get_or_create(&Attempted { platform, channel: channel.to_owned(), outcome }).inc();
     }
 
     /// A delivery was confirmed so long after its body had arrived.
     pub fn delivered_after(&self, platform: &'static str, took: Duration) {
-        self.whole.get_or_create(&Platform { platform }).observe(took.as_secs_f64());
+        self.end_to_end.get_or_create(&Platform { platform }).observe(took.as_secs_f64());
     }
 
     /// Alerts were taken in, with the status `firing` or `resolved`.
@@ -329,13 +351,13 @@ impl Metrics {
     }
 
     /// The built-in text was used.
-    pub fn render_fallback(&self, platform: &'static str, channel: &str) {
-        self.fallbacks.get_or_create(&Rendered { platform, channel: channel.to_owned() }).inc();
+    pub fn template_failure(&self, platform: &'static str, channel: &str) {
+        self.template_failures.get_or_create(&Rendered { platform, channel: channel.to_owned() }).inc();
     }
 
     /// Deliveries left together in one message.
-    pub fn merged(&self, channel: &str, n: u64) {
-        self.merged.get_or_create(&Channel { channel: channel.to_owned() }).inc_by(n);
+    pub fn batched(&self, channel: &str, n: u64) {
+        self.batched.get_or_create(&Channel { channel: channel.to_owned() }).inc_by(n);
     }
 
     /// A vendor's last word on what it took: `delivered`, `undelivered`, `unheard`.
@@ -356,26 +378,26 @@ impl Metrics {
     }
 
     /// An outcome came too late: the outlet had another owner.
-    pub fn fenced(&self) {
-        self.fenced.inc();
+    pub fn stale_outcome(&self) {
+        self.stale_outcomes.inc();
     }
 
     /// An event was committed.
-    pub fn accepted_in(&self, took: Duration) {
-        self.accept.observe(took.as_secs_f64());
+    pub fn ingested_in(&self, took: Duration) {
+        self.ingest_duration.observe(took.as_secs_f64());
     }
 
     /// A reload ended, at Unix seconds.
     pub fn reloaded(&self, ok: bool, at: f64) {
-        self.reload_ok.set(i64::from(ok));
+        self.reload_successful.set(i64::from(ok));
         if ok {
-            self.reload_at.set(at);
+            self.reload_success_at.set(at);
         }
     }
 
     /// An alarm of Watchfire's own was raised.
-    pub fn alarm(&self, what: &'static str) {
-        self.alarms.get_or_create(&What { what }).inc();
+    pub fn self_alert(&self, what: &'static str) {
+        self.self_alerts.get_or_create(&What { what }).inc();
     }
 
     /// A channel is there: what is counted for it begins at zero, because Prometheus sees no increase in a series that begins with its first event.
@@ -383,7 +405,7 @@ impl Metrics {
         for outcome in ["sent", "dead", "unknown", "expired"] {
             self.delivered(platform, channel, outcome, 0);
         }
-        self.fallbacks.get_or_create(&Rendered { platform, channel: channel.to_owned() }).inc_by(0);
+        self.template_failures.get_or_create(&Rendered { platform, channel: channel.to_owned() }).inc_by(0);
     }
 
     /// How many deliveries of a channel are in a state that is not final.
@@ -397,19 +419,19 @@ impl Metrics {
     }
 
     /// Pause and hold of a channel's outlet.
-    pub fn outlet(&self, channel: &str, paused: Duration, held: bool) {
+    pub fn outlet(&self, channel: &str, paused: Duration, suspended: bool) {
         self.paused.get_or_create(&Channel { channel: channel.to_owned() }).set(paused.as_secs_f64());
-        self.held.get_or_create(&Channel { channel: channel.to_owned() }).set(i64::from(held));
+        self.suspended.get_or_create(&Channel { channel: channel.to_owned() }).set(i64::from(suspended));
     }
 
     /// Messages sent this month.
-    pub fn month(&self, channel: &str, n: i64) {
-        self.month.get_or_create(&Channel { channel: channel.to_owned() }).set(n);
+    pub fn month_sent(&self, channel: &str, n: i64) {
+        self.month_sent.get_or_create(&Channel { channel: channel.to_owned() }).set(n);
     }
 
     /// A task ended unexpectedly and is begun anew; 0 says that it exists.
     pub fn restarted(&self, what: &'static str, n: u64) {
-        self.restarts.get_or_create(&What { what }).inc_by(n);
+        self.task_restarts.get_or_create(&What { what }).inc_by(n);
     }
 
     /// Deliveries of a channel that are due and that nobody works on.
@@ -418,16 +440,16 @@ impl Metrics {
     }
 
     /// Nodes that share the store, and the different configurations that they work by.
-    pub fn nodes(&self, nodes: usize, plans: usize) {
-        self.nodes.set(nodes as i64);
-        self.plans.set(plans as i64);
+    pub fn cluster(&self, nodes: usize, config_versions: usize) {
+        self.members.set(nodes as i64);
+        self.config_versions.set(config_versions as i64);
     }
 
     /// How long a heartbeat has been quiet, and whether it is missing.
-    pub fn heartbeat(&self, name: &str, quiet_seconds: u64, missing: bool) {
+    pub fn heartbeat(&self, name: &str, age_seconds: u64, missing: bool) {
         let labels = Heartbeat { heartbeat: name.to_owned() };
-        self.quiet.get_or_create(&labels).set(i64::try_from(quiet_seconds).unwrap_or(i64::MAX));
-        self.silent.get_or_create(&labels).set(i64::from(missing));
+        self.heartbeat_age.get_or_create(&labels).set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
+        self.heartbeat_missing.get_or_create(&labels).set(i64::from(missing));
     }
 
     /// Size of the store.
@@ -439,7 +461,7 @@ impl Metrics {
     pub fn write(&self, format: Format) -> String {
         let mut out = String::new();
         let written = encode_registry(&mut out, &self.registry)
-            .and_then(|()| encode_registry(&mut out, self.process.look()))
+            .and_then(|()| encode_registry(&mut out, self.process.collect()))
             .and_then(|()| encode_eof(&mut out));
         if written.is_err() {
             out.clear();
@@ -466,7 +488,7 @@ mod tests {
         for line in [
             "watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"dead\"} 1",
             "watchfire_deliveries_total{platform=\"slack\",channel=\"ops\",outcome=\"unknown\"} 0",
-            "watchfire_render_fallback_total{platform=\"slack\",channel=\"ops\"} 0",
+            "watchfire_template_failures_total{platform=\"slack\",channel=\"ops\"} 0",
             "watchfire_received_total{sender=\"any\",outcome=\"unauthorized\"} 0",
             "watchfire_received_total{sender=\"any\",outcome=\"unavailable\"} 0",
             "watchfire_store_errors_total 0",
@@ -503,8 +525,8 @@ mod tests {
         metrics.heartbeat("Watchdog", 900, true);
         metrics.know([("slack", "ops")].into_iter(), std::iter::empty());
         let text = metrics.write(Format::OpenMetrics);
-        assert!(!text.contains("channel_held{channel=\"old\"}") && !text.contains("queue_deliveries{channel=\"old\""), "{text}");
-        assert!(!text.contains("heartbeat=\"Watchdog\"") && !text.contains("queue_oldest_seconds{channel=\"old\"}"), "{text}");
+        assert!(!text.contains("channel_suspended{channel=\"old\"}") && !text.contains("queue_deliveries{channel=\"old\""), "{text}");
+        assert!(!text.contains("heartbeat=\"Watchdog\"") && !text.contains("queue_oldest_age_seconds{channel=\"old\"}"), "{text}");
         assert!(text.contains("channel=\"old\",outcome=\"dead\"} 1"), "what happened has happened: {text}");
     }
 }

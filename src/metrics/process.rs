@@ -1,5 +1,5 @@
-//! What every exporter tells of its process, under the names that Prometheus' own libraries use
-//! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>). Read from `/proc` when somebody asks; elsewhere they stand at 0.
+//! Process metrics, under the names that Prometheus' own libraries use
+//! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>). Read from `/proc` when somebody asks; elsewhere they are 0.
 
 use std::fs::{read_dir, read_to_string};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,8 @@ pub(super) struct Process {
     resident: Gauge,
     size: Gauge,
     open: Gauge,
-    most: Gauge,
+    max_fds: Gauge,
+    max_size: Gauge,
     threads: Gauge,
 }
 
@@ -29,19 +30,21 @@ impl Process {
     pub(super) fn new() -> Self {
         let mut registry = Registry::with_prefix("process");
         let (cpu, start) = (Counter::default(), Gauge::default());
-        let (resident, size, open, most, threads) = (Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default());
-        registry.register_with_unit("cpu", "Time of the processors spent, by this program and the kernel for it", Unit::Seconds, cpu.clone());
-        registry.register_with_unit("start_time", "When the process began, in Unix time", Unit::Seconds, start.clone());
-        registry.register_with_unit("resident_memory", "Memory in use", Unit::Bytes, resident.clone());
-        registry.register_with_unit("virtual_memory", "Address space in use", Unit::Bytes, size.clone());
-        registry.register("open_fds", "Files and sockets that are open", open.clone());
-        registry.register("max_fds", "Files and sockets that may be open", most.clone());
-        registry.register("threads", "Threads", threads.clone());
-        Self { registry, cpu, start, resident, size, open, most, threads }
+        let (resident, size, open, max_fds, max_size, threads) =
+            (Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default(), Gauge::default());
+        registry.register_with_unit("cpu", "Total user and system CPU time spent", Unit::Seconds, cpu.clone());
+        registry.register_with_unit("start_time", "Start time of the process, Unix time", Unit::Seconds, start.clone());
+        registry.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, resident.clone());
+        registry.register_with_unit("virtual_memory", "Virtual memory", Unit::Bytes, size.clone());
+        registry.register_with_unit("virtual_memory_max", "Address space that may be used; -1 without a limit", Unit::Bytes, max_size.clone());
+        registry.register("open_fds", "Open file descriptors", open.clone());
+        registry.register("max_fds", "Maximum number of open file descriptors", max_fds.clone());
+        registry.register("threads", "Number of OS threads", threads.clone());
+        Self { registry, cpu, start, resident, size, open, max_fds, max_size, threads }
     }
 
     /// The process as it is now.
-    pub(super) fn look(&self) -> &Registry {
+    pub(super) fn collect(&self) -> &Registry {
         let set = |gauge: &Gauge, value: Option<u64>| gauge.set(value.and_then(|value| i64::try_from(value).ok()).unwrap_or(0));
         // The second field, the program's name, may hold spaces and parentheses.
         let stat = read_to_string("/proc/self/stat").unwrap_or_default();
@@ -62,7 +65,10 @@ impl Process {
         // The folder's own handle is among them.
         set(&self.open, read_dir("/proc/self/fd").ok().map(|files| files.count().saturating_sub(1) as u64));
         let limits = read_to_string("/proc/self/limits").unwrap_or_default();
-        set(&self.most, limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok()));
+        let limit = |name: &str| limits.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+        set(&self.max_fds, limit("Max open files").and_then(|most| most.parse().ok()));
+        // `unlimited` is no number.
+        self.max_size.set(limit("Max address space").map_or(0, |most| most.parse().unwrap_or(-1)));
         &self.registry
     }
 }
@@ -84,17 +90,18 @@ mod tests {
     #[test]
     fn the_process_is_told_as_the_kernel_knows_it() {
         let process = Process::new();
-        process.look();
+        process.collect();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
         assert!(process.start.get() > 0.0 && process.start.get() <= now + 1.0, "{}", process.start.get());
         assert!(now - process.start.get() < 86_400.0, "a test does not run for days");
         assert!(process.resident.get() > 1 << 20 && process.size.get() >= process.resident.get());
-        assert!(process.open.get() >= 3 && process.most.get() >= process.open.get() && process.threads.get() >= 1);
+        assert!(process.open.get() >= 3 && process.max_fds.get() >= process.open.get() && process.threads.get() >= 1);
+        assert!(process.max_size.get() == -1 || process.max_size.get() > process.size.get());
         let before = process.cpu.get();
         let mut sum = 0u64;
         while process.cpu.get() == before {
             sum = (0..1_000_000).fold(sum, |sum, n| std::hint::black_box(sum.wrapping_add(n)));
-            process.look();
+            process.collect();
         }
         assert!(process.cpu.get() > before);
     }

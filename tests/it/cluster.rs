@@ -23,7 +23,7 @@ const OUTLETS: usize = 6;
 const PER_MINUTE: usize = 60;
 const BURST: usize = 2;
 /// Watchfire's own alarm when nodes work by different configurations.
-const PLANS: &str = "WatchfirePlansDiffer";
+const PLANS: &str = "WatchfireClusterConfigMismatch";
 /// A lane for each sender.
 const SENDERS: usize = 24;
 
@@ -498,7 +498,7 @@ async fn a_direct_call_is_answered_by_any_node_and_a_plan_that_differs_is_told()
     tokio::time::sleep(Duration::from_secs(6)).await;
     for node in &nodes {
         let metrics = client.get(node.url("/metrics")).send().await.unwrap().text().await.unwrap();
-        assert!(metrics.contains("watchfire_nodes 2") && metrics.contains("watchfire_plans 2"), "{metrics}");
+        assert!(metrics.contains("watchfire_cluster_members 2") && metrics.contains("watchfire_cluster_config_versions 2"), "{metrics}");
         assert!(std::fs::read_to_string(node.log()).unwrap().contains("nodes work by different configurations"));
     }
     let body: Value = client.get(nodes[0].url("/api/v1/nodes")).send().await.unwrap().json().await.unwrap();

@@ -45,14 +45,14 @@ fn one_of_each() -> watchfire::metrics::Metrics {
     metrics.received("alertmanager", "accepted");
     metrics.delivered("slack", "ops", "sent", 1);
     metrics.attempt("slack", std::time::Duration::from_millis(1));
-    metrics.merged("ops", 2);
-    metrics.render_fallback("slack", "ops");
+    metrics.batched("ops", 2);
+    metrics.template_failure("slack", "ops");
     metrics.queue("ops", "waiting", 1);
     metrics.oldest("ops", std::time::Duration::ZERO);
     metrics.outlet("ops", std::time::Duration::ZERO, false);
-    metrics.month("ops", 1);
+    metrics.month_sent("ops", 1);
     metrics.receipt("twilio_sms", "ops", "delivered");
-    metrics.alarm("WatchfireDisk");
+    metrics.self_alert("WatchfireDisk");
     metrics.heartbeat("Watchdog", 0, false);
     metrics.attempted("slack", "ops", "ok");
     metrics.delivered_after("slack", std::time::Duration::from_secs(1));
@@ -112,7 +112,7 @@ fn the_metrics_pass_promtool() {
         "watchfire_build_info{",
         "process_resident_memory_bytes ",
         "process_cpu_seconds_total ",
-        "watchfire_delivery_seconds_bucket{",
+        "watchfire_end_to_end_duration_seconds_bucket{",
         "watchfire_attempts_total{",
         "watchfire_alerts_total{",
         "watchfire_unrouted_events_total{",

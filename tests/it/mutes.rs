@@ -132,13 +132,17 @@ async fn the_commands_end_mutes_and_retry_what_is_muted() {
         assert!(output.status.success(), "{text}");
         text
     };
-    run(&["mute", "channel", "a", "1h", "--reason", "maintenance"]).await;
+    assert_eq!(run(&["mute", "ls"]).await, "no channel is muted\n");
+    run(&["mute", "add", "--channel", "a", "--for", "1h", "--reason", "maintenance"]).await;
+    let listed = run(&["mute", "ls"]).await;
+    assert!(listed.starts_with("a ") && listed.ends_with("  maintenance\n"), "{listed}");
     let first = send(&app, "u", "U1", "deferred").await;
     let text = run(&["queue", "retry", &first]).await;
     assert!(text.contains(&first), "it stays what it is: {text}");
     let told = run(&["queue", "show", &first]).await;
     assert!(told.contains("muted by hand until"), "the channel is muted, and that is told: {told}");
-    run(&["mute", "end", "a"]).await;
+    run(&["mute", "rm", "--channel", "a"]).await;
+    assert_eq!(run(&["mute", "ls", "--json"]).await, "{\"mutes\":[]}\n");
     come(&seen, &["U1"]).await;
 }
 

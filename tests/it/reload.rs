@@ -40,7 +40,7 @@ async fn a_bad_file_changes_nothing_and_is_told_as_check_tells_it() {
     let findings = watchfire::config::load(&file, &watchfire::config::LoadOptions::default()).unwrap_err();
     assert_eq!(report, format!("not reloaded, the configuration before it stays in force\n{}", watchfire::config::report(&findings)));
     let (_, metrics) = app.get("/metrics").await;
-    assert!(metrics.as_str().unwrap().contains("watchfire_config_reload_ok 0"), "{metrics}");
+    assert!(metrics.as_str().unwrap().contains("watchfire_config_last_reload_successful 0"), "{metrics}");
     assert_eq!(channels(&app).await, ["terminal"]);
     let (code, _) = app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
     assert_eq!(code, 200);
@@ -48,7 +48,7 @@ async fn a_bad_file_changes_nothing_and_is_told_as_check_tells_it() {
     assert_eq!(until(&app, |text| !text.contains("note:")).await, "ready\n");
     assert_eq!(channels(&app).await, ["console"]);
     let (_, metrics) = app.get("/metrics").await;
-    assert!(metrics.as_str().unwrap().contains("watchfire_config_reload_ok 1"), "{metrics}");
+    assert!(metrics.as_str().unwrap().contains("watchfire_config_last_reload_successful 1"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
