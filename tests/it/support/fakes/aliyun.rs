@@ -323,7 +323,7 @@ pub fn samples() -> Vec<Sample> {
         "template_code": "SMS_153055065", "tts_code": "TTS_10001" });
     let yaml = |platform: &str, template: &str| -> &'static str {
         let keys = "access_key_id: aliyun-key, access_key_secret: aliyun-secret, to: [\"13800000000\"], api_base: \"BASE\"";
-        format!("{platform}: {{ {keys}, {template} }}, resolved: true").leak()
+        format!("{platform}: {{ {keys}, {template} }}, send_resolved: true").leak()
     };
     let sms = yaml("aliyun_sms", r#"template: SMS_153055065, sign_name: 阿里云, params: { code: "{severity}" }"#);
     let voice = yaml("aliyun_voice", r#"template: TTS_10001, params: { name: "{text}", severity: "{severity}" }"#);

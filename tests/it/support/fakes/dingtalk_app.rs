@@ -244,7 +244,7 @@ impl DingtalkApp {
 pub fn samples() -> Vec<Sample> {
     let members = [("13800000001", "u1"), ("13800000002", "u2")];
     let credentials = json!({ "app_key": "ding-key", "app_secret": "ding-app-secret", "robot_code": "dingbot", "members": members });
-    let yaml = r#"dingtalk_call: { app_key: ding-key, app_secret: ding-app-secret, robot_code: dingbot, to: ["13800000001"], api_base: "BASE" }, resolved: true"#;
+    let yaml = r#"dingtalk_call: { app_key: ding-key, app_secret: ding-app-secret, robot_code: dingbot, to: ["13800000001"], api_base: "BASE" }, send_resolved: true"#;
     let app = Sample::new(credentials, move || DingtalkApp::new("ding-key", "ding-app-secret", "dingbot", &members));
     vec![app.channel("dingtalk_call", "/robot/ding/send", &["ding-app-secret"], yaml)]
 }

@@ -408,7 +408,7 @@ pub fn samples() -> Vec<Sample> {
     assert_eq!(rows.map(|row| row.0).to_vec(), names(), "every service of the table of fakes");
     let sample = |(name, credential, given, path, secret): (&'static str, &'static str, &str, &'static str, &'static str)| {
         let credentials = json!({ "credential": credential, "path": Preset::new(name, credential).path(credential) });
-        let yaml = format!("preset: {{ use: {name}, with: {{ url: \"BASE\", {given} }} }}");
+        let yaml = format!("preset: {{ name: {name}, params: {{ url: \"BASE\", {given} }} }}");
         Sample::new(credentials, move || Preset::new(name, credential)).channel(name, path, vec![secret].leak(), yaml.leak())
     };
     rows.into_iter().map(sample).collect()

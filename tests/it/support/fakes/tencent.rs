@@ -344,7 +344,7 @@ pub fn samples() -> Vec<Sample> {
         "sms_template": "1110", "voice_template": "2220" });
     let yaml = |platform: &str, template: &str| -> &'static str {
         let keys = "secret_id: tencent-id, secret_key: tencent-secret, app_id: \"1400006666\", to: [\"13800000000\"], api_base: \"BASE\"";
-        format!("{platform}: {{ {keys}, {template} }}, resolved: true").leak()
+        format!("{platform}: {{ {keys}, {template} }}, send_resolved: true").leak()
     };
     let sms = yaml("tencent_sms", r#"template: "1110", sign_name: demo, params: ["{severity}"]"#);
     let voice = yaml("tencent_voice", r#"template: "2220", params: ["{text}", "{severity}"]"#);

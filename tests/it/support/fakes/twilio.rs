@@ -211,7 +211,7 @@ pub fn samples() -> Vec<Sample> {
     let credentials = json!({ "account_sid": "AC1", "auth_token": "twilio-token", "from": "+15005550006" });
     let yaml = |platform: &str| -> &'static str {
         let keys = r#"{ account_sid: AC1, auth_token: twilio-token, from: "+15005550006", to: ["+8613800000000"], api_base: "BASE" }"#;
-        format!("{platform}: {keys}, resolved: true").leak()
+        format!("{platform}: {keys}, send_resolved: true").leak()
     };
     let twilio = Sample::new(credentials, || Twilio::new("AC1", "twilio-token", "+15005550006"))
         .channel("twilio_sms", "/Messages.json", &["twilio-token"], yaml("twilio_sms"))

@@ -102,7 +102,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// With fixed credentials, and the channels that send to it.
 pub fn samples() -> Vec<Sample> {
-    let yaml = r#"webhook: { url: "BASE/hook", sign: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], allow: [127.0.0.1] }"#;
+    let yaml = r#"webhook: { url: "BASE/hook", signing_secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], allow_networks: [127.0.0.1] }"#;
     let sample = Sample::new(json!({ "secret": SECRET }), || Webhook::signed(SECRET));
     vec![sample.channel("webhook", "/hook", &[SECRET, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], yaml)]
 }
