@@ -193,7 +193,7 @@ route:
         "state deferred: muted by time interval `always`",
         "copied to terminal if it still waits at",
         "given up after",
-        "pace of the channel: off",
+        "rate limit of the channel: off",
     ] {
         assert!(story.contains(part), "`{part}` is missing:\n{story}");
     }

@@ -6,6 +6,7 @@ pub(super) mod renamed;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod wording;
 
 use serde_json::Value as Json;
 use serde_yaml::Value;
@@ -13,6 +14,7 @@ use serde_yaml::Value;
 use self::kinds::Kinds;
 use self::renamed::renamed;
 use self::schema::{Alternative, Schema};
+use self::wording::{expected, former, is_word, keys, matchers_of, quoted, variable_in, words};
 use super::codes;
 use super::nearest::{hint, listed, nearest};
 use super::report::Report;
@@ -343,69 +345,6 @@ impl<'s> Checker<'s, '_, '_> {
     }
 }
 
-/// The exact values that are accepted.
-fn words<'s>(alternatives: &[Alternative<'s>]) -> Vec<&'s Json> {
-    alternatives.iter().flat_map(|alternative| alternative.words.iter().copied()).collect()
-}
-
-/// What should stand there instead.
-fn expected(accepted: Kinds, words: &[&Json]) -> String {
-    let only = |kinds: &str| accepted == Kinds { null: accepted.null, ..Kinds::named(kinds) };
-    let known: Vec<String> = words.iter().filter_map(|word| word.as_str()).map(|word| format!("`{word}`")).collect();
-    match known.is_empty() {
-        true if only("array") => "write it as a list: `[ .. ]`".into(),
-        true if only("object") => "write it as a mapping: its keys below it, or in `{ .. }`".into(),
-        true => format!("expected {}", accepted.words()),
-        false => format!("expected {} or {}", known.join(", "), accepted.words()),
-    }
-}
-
-/// What to write instead of a word that there was once, beside these.
-fn former(word: &str, beside: &[&str]) -> Option<&'static str> {
-    (word == "api" && beside.contains(&"operate")).then_some(
-        "instead of `api` write what its holder needs: `read` (look things up), `operate` (retry, drop, move, mute, send, test), `admin` (reload, backup, everything)",
-    )
-}
-
-/// `${NAME}` in a text, or a text that is `$NAME` and nothing else: as shells and compose files write variables.
-fn variable_in(text: &str) -> Option<&str> {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-    };
-    if let Some(at) = text.find("${")
-        && let Some(length) = text[at..].find('}')
-    {
-        let name = text[at + 2..at + length].split(":-").next().unwrap_or_default();
-        return is_name(name).then(|| &text[at..=at + length]);
-    }
-    text.strip_prefix('$').filter(|name| is_name(name)).map(|_| text)
-}
-
-/// `{ team: db }` as `['team="db"']`, where it can be written so.
-fn matchers_of(entries: &[Entry]) -> Option<String> {
-    let one = |entry: &Entry| match &entry.value.kind {
-        Kind::Scalar(scalar) => Some(format!("'{}=\"{}\"'", entry.key, scalar.text.replace('\'', "''"))),
-        _ => None,
-    };
-    let all: Option<Vec<String>> = entries.iter().map(one).collect();
-    all.filter(|all| !all.is_empty()).map(|all| format!("[{}]", all.join(", ")))
-}
-
-fn quoted(words: &[&str]) -> String {
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn is_word(scalar: &Scalar, word: &Json) -> bool {
-    match (word, scalar.resolved) {
-        (Json::String(word), _) => *word == scalar.text,
-        (Json::Bool(truth), Resolved::Bool(found)) => *truth == found,
-        (Json::Number(number), Resolved::Integer(found)) => number.as_i64().is_some_and(|number| i128::from(number) == found),
-        _ => false,
-    }
-}
-
 /// A tree as the YAML reader's value, by the core schema.
 pub fn plain(node: &Node) -> Value {
     match &node.kind {
@@ -423,11 +362,4 @@ pub fn plain(node: &Node) -> Value {
             Resolved::Text => Value::String(scalar.text.clone()),
         },
     }
-}
-
-/// The keys that may stand somewhere; the platforms among them by the command that lists them.
-fn keys(known: &[&str]) -> String {
-    let is_platform = |key: &str| crate::channel::platform(key).is_some();
-    let others = listed(known.iter().copied().filter(|key| !is_platform(key)));
-    if known.iter().any(|key| is_platform(key)) { format!("one platform (`watchfire platforms` lists them), {others}") } else { others }
 }
