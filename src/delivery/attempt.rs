@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use crate::channel::{CellResult, OnAmbiguous, SendContext};
 use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, Recipient, SendError};
 use crate::store::{
-    AcceptedDelivery, Cell, CellState, DeliveryUpdate, Fence, FinishedAttempt, MessageOutcome, NewAttempt, OutcomeBatch, PendingDelivery, State,
-    StoreError,
+    AcceptedDelivery, AttemptKind, Cell, CellState, DeliveryUpdate, Fence, FinishedAttempt, MessageOutcome, MonthlySends, NewAttempt, OutcomeBatch,
+    PendingDelivery, State, StoreError, SuspensionChange,
 };
 use crate::template::MessageKind;
 use crate::traces::Attempted;
@@ -307,7 +307,7 @@ impl Step {
                 born_at: job.born_at(),
                 begun_at,
                 ended_at: now,
-                kind: ended.kind,
+                kind: ended.kind.as_str(),
                 code: ended.code.as_deref(),
             };
             self.shared.traces.attempted(&attempted, job.traces());
@@ -325,12 +325,12 @@ impl Step {
             deliveries: std::mem::take(&mut outcome.deliveries),
             children: std::mem::take(&mut outcome.children),
             outlet: outcome.outlet.clone(),
-            sent_in_month: (outcome.kind == "ok" || outcome.kind == "partial").then(|| (super::month(now), 1)),
+            sent_in_month: outcome.kind.is_sent().then(|| MonthlySends { month: super::month(now), sends: 1 }),
             now,
         };
         self.shared.report(&self.channel, &job, &settlement, &outcome);
         // A success says nothing that the next message would have to wait for; anything else may (a pause, a hold, a breaker).
-        let answered = (outcome.kind == "ok" && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
+        let answered = (outcome.kind == AttemptKind::Ok && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
         if let Some(count) = answered {
             count.fetch_add(1, Ordering::AcqRel);
             self.handle.kicked.notify_one();
@@ -385,7 +385,7 @@ impl Step {
         finished.error = Some(outcome.error);
         if let Some(change) = outcome.outlet {
             finished.paused_until = change.paused_until;
-            finished.held = change.held.flatten();
+            finished.held = change.suspension.as_ref().and_then(SuspensionChange::reason).map(str::to_owned);
         }
         finished
     }
@@ -487,7 +487,7 @@ impl Step {
             node: self.shared.node.to_string(),
             begun_at: now,
             ended_at: now,
-            kind: ErrorKind::Transient.as_str(),
+            kind: AttemptKind::Failed(ErrorKind::Transient),
             code: Some("not_sent".into()),
             answer: None,
         };

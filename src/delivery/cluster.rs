@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{ErrorKind, OutletKey, Receipt, Recipient, SendError, hash_hex};
-use crate::store::{CellState, DeliveryDetail, NodeHeartbeat, NodeRow, PendingDelivery, State, StoreError};
+use crate::store::{AttemptKind, CellState, DeliveryDetail, NodeHeartbeat, NodeRow, PendingDelivery, State, StoreError};
 
 use super::alarm::Alarm;
 use super::engine::{Engine, Shared};
@@ -180,7 +180,11 @@ fn told(member: &PendingDelivery, detail: &DeliveryDetail) -> DirectOutcome {
         if ok {
             return Ok(Receipt { platform_id, code: code.unwrap_or_default(), answer: answer.clone() });
         }
-        let kind = last.and_then(|attempt| attempt.kind.as_deref()).map_or(ErrorKind::Rejected, ErrorKind::named);
+        let kind = match last.and_then(|attempt| attempt.kind) {
+            None => ErrorKind::Rejected,
+            Some(AttemptKind::Failed(kind)) => kind,
+            Some(AttemptKind::Ok | AttemptKind::Partial | AttemptKind::Unknown) => ErrorKind::Ambiguous,
+        };
         let summary = detail.row.reason.clone().unwrap_or_else(|| "it was not delivered".to_owned());
         let error = SendError::new(kind, summary).detail(answer.clone());
         Err(if let Some(code) = code { error.code(code) } else { error })

@@ -317,7 +317,7 @@ impl Shared {
         if !matches!(outcome.next, Next::Done) {
             let answer = outcome.answer.as_deref().unwrap_or("");
             let code = outcome.code.as_deref().unwrap_or("");
-            tracing::warn!(message_id = %job.id, channel = %channel.name, platform, kind = outcome.kind, code, answer, next = outcome.next.words(), "attempt failed");
+            tracing::warn!(message_id = %job.id, channel = %channel.name, platform, kind = outcome.kind.as_str(), code, answer, next = outcome.next.words(), "attempt failed");
         }
     }
 

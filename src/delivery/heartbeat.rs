@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::model::{Alert, Event, SenderKind, Status, format_duration, hash_hex};
-use crate::store::{HeartbeatRow, HeartbeatUpdate, StoreError};
+use crate::store::{HeartbeatChange, HeartbeatRow, HeartbeatUpdate, StoreError};
 
 use super::clock::timestamp;
 use super::engine::Engine;
@@ -131,7 +131,7 @@ pub async fn round(engine: &Engine, watch: &mut Watch) -> Result<(), StoreError>
     watch.look(&plan.heartbeats, &shared.store.update_heartbeats(Vec::new()).await?, now);
     let heard = std::mem::take(&mut *shared.heard.names());
     if !heard.is_empty() {
-        let change = |(name, at): (&Arc<str>, &i64)| HeartbeatUpdate { name: name.to_string(), seen_at: Some(*at), silent_since: None };
+        let change = |(name, at): (&Arc<str>, &i64)| HeartbeatUpdate { name: name.to_string(), change: HeartbeatChange::Seen(*at) };
         match shared.store.update_heartbeats(heard.iter().map(change).collect()).await {
             Ok(rows) => watch.look(&plan.heartbeats, &rows, now),
             Err(error) => {
@@ -173,7 +173,8 @@ async fn tell(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, watch: &m
         shared.metrics.self_alert(ALERT);
     }
     known.silent_since = (news == News::Silent).then_some(now);
-    let change = HeartbeatUpdate { name: heartbeat.name.to_string(), seen_at: None, silent_since: Some(known.silent_since) };
+    let change = known.silent_since.map_or(HeartbeatChange::Recovered, HeartbeatChange::Missing);
+    let change = HeartbeatUpdate { name: heartbeat.name.to_string(), change };
     shared.store.update_heartbeats(vec![change]).await.map(|_| ())
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::channel::Probe;
 use crate::model::DeliveryId;
-use crate::store::{Fence, OutletUpdate, PendingDelivery};
+use crate::store::{Fence, OutletUpdate, PendingDelivery, SuspensionChange};
 
 use super::runner::Runner;
 
@@ -81,7 +81,7 @@ impl Runner {
     pub(super) fn released(&mut self) {
         if self.hold.take().is_some() {
             self.shared.outlet_released(&self.outlet);
-            self.write(OutletUpdate { held: Some(None), paused_until: None });
+            self.write(OutletUpdate { suspension: Some(SuspensionChange::Resume), paused_until: None });
         }
     }
 

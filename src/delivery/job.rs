@@ -194,7 +194,7 @@ impl Job {
         Self {
             id: open.id,
             channel: open.channel.as_str().into(),
-            kind: kind_of(&open.kind),
+            kind: open.kind,
             template: open.template,
             generation: open.generation,
             formed_at: open.formed_at,
@@ -286,7 +286,7 @@ impl Job {
             id: self.id,
             channel: self.channel.to_string(),
             platform,
-            kind: kind_name(self.kind),
+            kind: self.kind,
             template: self.template.clone(),
             generation: self.generation,
             formed_at: self.formed_at,
@@ -302,22 +302,5 @@ impl Job {
         let members: BTreeMap<String, ()> = self.members.iter().map(|m| (m.id.to_string(), ())).collect();
         let members = members.into_keys().collect::<Vec<_>>().join(",");
         crate::model::hash_hex(&[&self.channel, &members, &page.to_string(), &self.generation.to_string()])
-    }
-}
-
-/// The name of a kind in the store.
-pub fn kind_name(kind: MessageKind) -> &'static str {
-    match kind {
-        MessageKind::Single => "single",
-        MessageKind::Fold => "fold",
-        MessageKind::Digest => "digest",
-    }
-}
-
-fn kind_of(name: &str) -> MessageKind {
-    match name {
-        "digest" => MessageKind::Digest,
-        "fold" => MessageKind::Fold,
-        _ => MessageKind::Single,
     }
 }

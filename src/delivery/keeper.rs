@@ -121,7 +121,7 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
             }
         }
         // Its owner, maybe another node, copies at once what waits on a held outlet; this is the net under it.
-        let held = state.held.as_deref().or(stored.and_then(|outlet| outlet.held.as_deref()));
+        let held = state.held.as_deref().or(stored.and_then(|outlet| outlet.suspended.as_deref()));
         let wait = if held.is_some() { Some(Duration::ZERO) } else { channel.fallback_after };
         if let (Some(wait), Some((first, rest))) = (wait, channel.fallback.split_first())
             && born.is_some_and(|b| now - b >= wait.as_millis() as i64)

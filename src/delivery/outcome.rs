@@ -2,7 +2,7 @@
 
 use crate::channel::{CellResult, OnAmbiguous};
 use crate::model::{DeliveryId, ErrorKind, Receipt, Recipient, SendError};
-use crate::store::{CellState, DeliveryUpdate, FallbackChild, NewDelivery, OutletUpdate, PendingDelivery, State};
+use crate::store::{AttemptKind, CellState, DeliveryUpdate, FallbackChild, NewDelivery, OutletUpdate, PendingDelivery, State, SuspensionChange};
 use crate::template::MessageKind;
 
 use super::job::Job;
@@ -51,8 +51,8 @@ pub struct Outcome {
     pub children: Vec<FallbackChild>,
     /// Pause and hold.
     pub outlet: Option<OutletUpdate>,
-    /// The attempt's kind for the record: `ok`, an error kind, or `partial`.
-    pub kind: &'static str,
+    /// How the attempt went, for the record.
+    pub kind: AttemptKind,
     /// The platform's code.
     pub code: Option<String>,
     /// The platform's answer or the error's summary.
@@ -123,7 +123,7 @@ impl Bench<'_> {
                 }
                 Decision::Hold { reason } => {
                     cell.state = CellState::Open;
-                    outlet.get_or_insert_default().held = Some(Some(reason));
+                    outlet.get_or_insert_default().suspension = Some(SuspensionChange::Suspend(reason));
                 }
                 Decision::Dead { reason } => {
                     cell.state = CellState::Dead;
@@ -290,7 +290,7 @@ fn change(member: &PendingDelivery, state: State, tries: u32, due_at: i64, reaso
 }
 
 /// One line of the attempt's record over all its recipients.
-fn record(results: &[CellResult]) -> (&'static str, Option<String>, Option<String>) {
+fn record(results: &[CellResult]) -> (AttemptKind, Option<String>, Option<String>) {
     let failed = results.iter().find_map(|(_, r)| r.as_ref().err());
     let ok: Option<&Receipt> = results.iter().find_map(|(_, r)| r.as_ref().ok());
     let say = |e: &SendError| match &e.detail {
@@ -298,9 +298,9 @@ fn record(results: &[CellResult]) -> (&'static str, Option<String>, Option<Strin
         None => e.summary.clone(),
     };
     match (failed, ok) {
-        (None, Some(receipt)) => ("ok", Some(receipt.code.clone()), Some(receipt.answer.clone())),
-        (Some(error), None) => (error.kind.as_str(), error.code.clone(), Some(say(error))),
-        (Some(error), Some(_)) => ("partial", error.code.clone(), Some(say(error))),
-        (None, None) => ("ambiguous", None, Some("the driver gave no result".into())),
+        (None, Some(receipt)) => (AttemptKind::Ok, Some(receipt.code.clone()), Some(receipt.answer.clone())),
+        (Some(error), None) => (AttemptKind::Failed(error.kind), error.code.clone(), Some(say(error))),
+        (Some(error), Some(_)) => (AttemptKind::Partial, error.code.clone(), Some(say(error))),
+        (None, None) => (AttemptKind::Failed(ErrorKind::Ambiguous), None, Some("the driver gave no result".into())),
     }
 }

@@ -293,7 +293,7 @@ impl Runner {
         self.pacer.restore(now, ages.chain((0..unseen).map(|_| Duration::ZERO)));
         let pause = Duration::from_millis((owned.paused_until - now_ms).max(0) as u64).min(super::policy::MAX_PAUSE);
         self.paused_until = now + pause;
-        self.hold = owned.held.clone().map(|reason| Hold { reason, trial_at: now, wait: FIRST_TRIAL, trying: false });
+        self.hold = owned.suspended.clone().map(|reason| Hold { reason, trial_at: now, wait: FIRST_TRIAL, trying: false });
     }
 
     fn obey(&mut self, command: Command) {

@@ -90,7 +90,7 @@ body{{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:0 auto;padding:1
 small{{font-weight:normal;opacity:.7}}article{{border-left:4px solid #2e9e5b;padding:.3rem .8rem;margin:.8rem 0}}article.firing{{border-color:#d9342b}}\
 dl{{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .8rem;margin:.3rem 0;font-size:.9rem}}dt{{opacity:.65}}dd{{margin:0;overflow-wrap:anywhere}}p{{margin:.3rem 0;overflow-wrap:anywhere}}\
 </style></head><body><h1>{title}</h1><p>{} on {} · {} deliveries</p>{body}</body></html>",
-        escape(&message.kind),
+        escape(message.kind.as_str()),
         escape(&message.channel),
         message.members,
         title = escape(title),

@@ -245,3 +245,30 @@ impl Size {
         if other.used * self.max > self.used * other.max { other } else { self }
     }
 }
+
+/// How a message came together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageKind {
+    /// One delivery.
+    Single,
+    /// Several deliveries of one lane: per alert the latest status.
+    Fold,
+    /// Deliveries of several lanes, because they could not leave one by one.
+    Digest,
+}
+
+impl MessageKind {
+    /// The name in SQL and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MessageKind::Single => "single",
+            MessageKind::Fold => "fold",
+            MessageKind::Digest => "digest",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [MessageKind::Single, MessageKind::Fold, MessageKind::Digest].into_iter().find(|kind| kind.as_str() == name)
+    }
+}

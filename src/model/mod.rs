@@ -19,7 +19,7 @@ pub use decode::decode_guess;
 pub use duration::{DurationError, format_duration, humanize, parse_duration};
 pub use finding::{Finding, Level, Place, Span};
 pub use id::{AttemptId, DeliveryId, EventId, LaneId, MessageId, OutletKey, hash_hex};
-pub use message::{Coverage, Escape, Facts, FieldSpec, Language, Link, LinkKind, Mentions, Page, Payload, Size};
+pub use message::{Coverage, Escape, Facts, FieldSpec, Language, Link, LinkKind, Mentions, MessageKind, Page, Payload, Size};
 pub use outcome::{ErrorKind, Receipt, SendError};
 pub use recipient::Recipient;
 pub use secret::{Secret, SecretSource, scrub};

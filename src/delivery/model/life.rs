@@ -15,7 +15,9 @@ use crate::delivery::{Clock, Engine, EngineOptions, cluster, keeper};
 use crate::metrics::Metrics;
 use crate::model::{Alert, DeliveryId, Event, Language, OutletKey, Recipient, Secret, SeverityScale, Status};
 use crate::route::{Intervals, RouteSpec, Tree};
-use crate::store::{ChannelMute, DeliveryFilter, LeaseRequest, MoveTo, Place, PostgresStore, SqliteOptions, SqliteStore, State, Store};
+use crate::store::{
+    ChannelMute, ClusterStore, DeliveryFilter, LeaseRequest, MoveTo, Place, PostgresStore, QueryStore, SqliteOptions, SqliteStore, State, Store,
+};
 use crate::template::{Library, PlatformFields};
 
 use super::gates::Gates;

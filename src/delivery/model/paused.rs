@@ -44,84 +44,104 @@ pub fn still() -> Still {
     Still { _end }
 }
 
+/// Passes methods on to the store below, while the paused clock is held.
 macro_rules! pass_on {
-    ($($name:ident($($arg:ident: $kind:ty),*) -> $out:ty;)+) => {
-        #[async_trait]
-        impl Store for Paused {
+    ($($trait:ident { $($name:ident($($arg:ident: $kind:ty),*) -> $out:ty;)+ })+) => {
+        $(#[async_trait]
+        impl $trait for Paused {
             $(async fn $name(&self, $($arg: $kind),*) -> $out {
                 let _still = still();
                 self.store.$name($($arg),*).await
             })+
-
-            async fn claim_outlet(&self, claim: LeaseRequest) -> Result<Option<OutletSnapshot>, StoreError> {
-                let _still = still();
-                let now = self.now();
-                self.store.claim_outlet(LeaseRequest { now, lease_until: now + claim.lease_until - claim.now, ..claim }).await
-            }
-
-            async fn renew_leases(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
-                let _still = still();
-                self.store.renew_leases(node, self.now(), self.now() + lease_until - now).await
-            }
-
-            async fn node_heartbeat(&self, beat: NodeHeartbeat) -> Result<Vec<NodeRow>, StoreError> {
-                let row = NodeRow { name: beat.node.clone(), plan: beat.plan, version: beat.version, outlets: 0 };
-                self.nodes.lock().unwrap().insert(beat.node, (self.now() + beat.alive_until - beat.now, row));
-                self.live_nodes(0).await
-            }
-
-            async fn live_nodes(&self, _now: i64) -> Result<Vec<NodeRow>, StoreError> {
-                let now = self.now();
-                Ok(self.nodes.lock().unwrap().values().filter(|(until, _)| *until > now).map(|(_, row)| row.clone()).collect())
-            }
-
-            async fn deregister_node(&self, node: &str) -> Result<(), StoreError> {
-                self.nodes.lock().unwrap().remove(node);
-                Ok(())
-            }
-        }
+        })+
     };
 }
 
 pass_on! {
-    accept(event: NewEvent) -> Result<Accepted, StoreError>;
-    ready_lanes(outlet: &OutletKey, sought: LaneQuery) -> Result<Vec<LaneSummary>, StoreError>;
-    overdue(before: i64) -> Result<Vec<OverdueRow>, StoreError>;
-    open_messages(outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
-    pending(lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError>;
-    mark_lanes_started(lanes: &[LaneId]) -> Result<u32, StoreError>;
-    clear_lanes_started(lanes: &[LaneId]) -> Result<(), StoreError>;
-    load_events(ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError>;
-    store_message(fence: Fence, message: NewMessage) -> Result<(), StoreError>;
-    begin_attempt(fence: Fence, attempt: NewAttempt) -> Result<(), StoreError>;
-    record_outcome(settlement: OutcomeBatch) -> Result<RecordedOutcome, StoreError>;
-    set_outlet_state(fence: Fence, change: OutletUpdate) -> Result<(), StoreError>;
-    count_unresolved(lane: LaneId) -> Result<Option<u64>, StoreError>;
-    lane_history(id: DeliveryId, limit: usize) -> Result<LaneHistory, StoreError>;
-    fallback_targets(lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
-    copy_to_fallback(channel: &str, born_before: i64, to: MoveTo, reason: &str, limit: usize, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
-    due_receipts(now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
-    find_receipt(channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
-    sent_deliveries(message: MessageId) -> Result<Vec<SentDelivery>, StoreError>;
-    update_receipt(heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError>;
-    requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
-    drop_deliveries(ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError>;
-    rename_channel(from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
-    move_to_outlet(channel: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
-    list_deliveries(filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
-    get_delivery(id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
-    list_events(filter: &EventFilter) -> Result<Vec<EventRow>, StoreError>;
-    get_event(id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError>;
-    get_message(id: MessageId) -> Result<Option<StoredMessage>, StoreError>;
-    stats() -> Result<Stats, StoreError>;
-    purge(retention: Retention, limit: usize) -> Result<u64, StoreError>;
-    list_mutes() -> Result<Vec<ChannelMute>, StoreError>;
-    set_mute(mute: ChannelMute, now: i64) -> Result<(), StoreError>;
-    list_deferrals(now: i64) -> Result<Vec<Deferral>, StoreError>;
-    reschedule_deferred(deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError>;
-    update_heartbeats(changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;
-    backup(to: &Path) -> Result<(), StoreError>;
-    release_outlet(fence: Fence) -> Result<(), StoreError>;
-    check_writable() -> Result<(), StoreError>;
-    close() -> ();
+    IntakeStore {
+        accept(event: NewEvent) -> Result<Accepted, StoreError>;
+        check_writable() -> Result<(), StoreError>;
+    }
+    OutletStore {
+        ready_lanes(outlet: &OutletKey, sought: LaneQuery) -> Result<Vec<LaneSummary>, StoreError>;
+        open_messages(outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
+        pending(lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError>;
+        mark_lanes_started(lanes: &[LaneId]) -> Result<u32, StoreError>;
+        clear_lanes_started(lanes: &[LaneId]) -> Result<(), StoreError>;
+        load_events(ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError>;
+        store_message(fence: Fence, message: NewMessage) -> Result<(), StoreError>;
+        begin_attempt(fence: Fence, attempt: NewAttempt) -> Result<(), StoreError>;
+        record_outcome(settlement: OutcomeBatch) -> Result<RecordedOutcome, StoreError>;
+        set_outlet_state(fence: Fence, change: OutletUpdate) -> Result<(), StoreError>;
+        count_unresolved(lane: LaneId) -> Result<Option<u64>, StoreError>;
+        lane_history(id: DeliveryId, limit: usize) -> Result<LaneHistory, StoreError>;
+        fallback_targets(lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
+    }
+    ReceiptStore {
+        due_receipts(now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
+        find_receipt(channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
+        sent_deliveries(message: MessageId) -> Result<Vec<SentDelivery>, StoreError>;
+        update_receipt(heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError>;
+    }
+    MaintenanceStore {
+        overdue(before: i64) -> Result<Vec<OverdueRow>, StoreError>;
+        copy_to_fallback(channel: &str, born_before: i64, to: MoveTo, reason: &str, limit: usize, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
+        rename_channel(from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
+        move_to_outlet(channel: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
+        stats() -> Result<Stats, StoreError>;
+        purge(retention: Retention, limit: usize) -> Result<u64, StoreError>;
+        list_deferrals(now: i64) -> Result<Vec<Deferral>, StoreError>;
+        reschedule_deferred(deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError>;
+        update_heartbeats(changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;
+    }
+    QueryStore {
+        requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
+        drop_deliveries(ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError>;
+        list_deliveries(filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
+        get_delivery(id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
+        list_events(filter: &EventFilter) -> Result<Vec<EventRow>, StoreError>;
+        get_event(id: EventId) -> Result<Option<EventDetail>, StoreError>;
+        get_message(id: MessageId) -> Result<Option<StoredMessage>, StoreError>;
+        list_mutes() -> Result<Vec<ChannelMute>, StoreError>;
+        set_mute(mute: ChannelMute, now: i64) -> Result<(), StoreError>;
+    }
+    Store {
+        backup(to: &Path) -> Result<(), StoreError>;
+        close() -> ();
+    }
+}
+
+#[async_trait]
+impl ClusterStore for Paused {
+    async fn claim_outlet(&self, claim: LeaseRequest) -> Result<Option<OutletSnapshot>, StoreError> {
+        let _still = still();
+        let now = self.now();
+        self.store.claim_outlet(LeaseRequest { now, lease_until: now + claim.lease_until - claim.now, ..claim }).await
+    }
+
+    async fn renew_leases(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
+        let _still = still();
+        self.store.renew_leases(node, self.now(), self.now() + lease_until - now).await
+    }
+
+    async fn node_heartbeat(&self, beat: NodeHeartbeat) -> Result<Vec<NodeRow>, StoreError> {
+        let row = NodeRow { name: beat.node.clone(), plan: beat.plan, version: beat.version, outlets: 0 };
+        self.nodes.lock().unwrap().insert(beat.node, (self.now() + beat.alive_until - beat.now, row));
+        self.live_nodes(0).await
+    }
+
+    async fn live_nodes(&self, _now: i64) -> Result<Vec<NodeRow>, StoreError> {
+        let now = self.now();
+        Ok(self.nodes.lock().unwrap().values().filter(|(until, _)| *until > now).map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn deregister_node(&self, node: &str) -> Result<(), StoreError> {
+        self.nodes.lock().unwrap().remove(node);
+        Ok(())
+    }
+
+    async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError> {
+        let _still = still();
+        self.store.release_outlet(fence).await
+    }
 }

@@ -187,7 +187,7 @@ fn message_story(plan: &Plan, message: StoredMessage) -> MessageStory {
         id: message.id,
         channel: message.channel,
         platform: message.platform,
-        kind: message.kind,
+        kind: message.kind.as_str().into(),
         template: message.template,
         formed_at: message.formed_at,
         done: message.done,

@@ -15,7 +15,7 @@ use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
 use crate::model::EventId;
-use crate::store::{DeliveryRow, EventFilter, StoredEvent};
+use crate::store::{DeliveryRow, EventDetail, EventFilter, StoredEvent};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -100,7 +100,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<(StoredEvent, Vec<DeliveryRow>), ApiError> {
     let id: EventId = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
     let store = &app.engine.shared.store;
-    let (mut stored, mut deliveries) = store.get_event(id).await?.ok_or_else(|| gone("event", &id.to_string()))?;
+    let EventDetail { event: mut stored, mut deliveries } = store.get_event(id).await?.ok_or_else(|| gone("event", &id.to_string()))?;
     if !caller.is_limited() {
         return Ok((stored, deliveries));
     }

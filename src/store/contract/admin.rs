@@ -238,14 +238,15 @@ pub async fn what_waits_can_be_retried(store: S) {
 }
 
 pub async fn heartbeats_are_kept(store: S) {
-    let change = |name: &str, seen_at, silent_since| HeartbeatUpdate { name: name.into(), seen_at, silent_since };
+    use HeartbeatChange::{Missing, Recovered, Seen};
+    let change = |name: &str, change| HeartbeatUpdate { name: name.into(), change };
     let row = |name: &str, seen_at, silent_since| HeartbeatRow { name: name.into(), seen_at, silent_since };
     assert!(store.update_heartbeats(Vec::new()).await.unwrap().is_empty());
-    let rows = store.update_heartbeats(vec![change("b", Some(T0), None), change("a", None, Some(Some(T0 + MIN)))]).await.unwrap();
+    let rows = store.update_heartbeats(vec![change("b", Seen(T0)), change("a", Missing(T0 + MIN))]).await.unwrap();
     assert_eq!(rows, [row("a", 0, Some(T0 + MIN)), row("b", T0, None)]);
     // A clock set back is a sign of life as well: what is told last stands.
-    store.update_heartbeats(vec![change("b", Some(T0 - MIN), None), change("a", Some(T0), None)]).await.unwrap();
-    let rows = store.update_heartbeats(vec![change("a", None, Some(None)), change("b", None, Some(Some(T0)))]).await.unwrap();
+    store.update_heartbeats(vec![change("b", Seen(T0 - MIN)), change("a", Seen(T0))]).await.unwrap();
+    let rows = store.update_heartbeats(vec![change("a", Recovered), change("b", Missing(T0))]).await.unwrap();
     assert_eq!(rows, [row("a", T0, None), row("b", T0 - MIN, Some(T0))]);
     assert_eq!(store.update_heartbeats(Vec::new()).await.unwrap(), rows);
 }

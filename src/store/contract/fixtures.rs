@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Alert, AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, OutletKey, Page, Recipient};
+use crate::model::{Alert, AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, Recipient};
 use crate::store::*;
 
 /// A moment, Unix milliseconds.
@@ -88,7 +88,7 @@ pub fn message(members: &[DeliveryId]) -> NewMessage {
         id: MessageId::new(),
         channel: "ops".into(),
         platform: "log",
-        kind: if members.len() > 1 { "fold" } else { "single" },
+        kind: if members.len() > 1 { MessageKind::Fold } else { MessageKind::Single },
         template: "default".into(),
         generation: 0,
         formed_at: T0,
@@ -99,14 +99,14 @@ pub fn message(members: &[DeliveryId]) -> NewMessage {
 }
 
 /// An attempt at page 0 that ended.
-pub fn ended(kind: &'static str, at: i64) -> FinishedAttempt {
+pub fn ended(kind: &str, at: i64) -> FinishedAttempt {
     FinishedAttempt {
         id: AttemptId::new(),
         page: 0,
         node: "n1".into(),
         begun_at: at,
         ended_at: at + 5,
-        kind,
+        kind: AttemptKind::parse(kind),
         code: Some("0".into()),
         answer: Some("{}".into()),
     }

@@ -107,7 +107,7 @@ pub async fn a_delivery_is_shown_with_all_of_it(store: S) {
     assert_eq!(*detail.event.event, *new.event);
     let message = detail.message.unwrap();
     assert_eq!((message.id, message.channel.as_str(), message.template.as_str(), message.cells.len()), (id, "ops", "default", 1));
-    let (_, rows) = store.get_event(new.id).await.unwrap().unwrap();
+    let EventDetail { deliveries: rows, .. } = store.get_event(new.id).await.unwrap().unwrap();
     assert_eq!(rows.len(), 2);
 }
 

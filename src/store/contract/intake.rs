@@ -26,7 +26,7 @@ pub async fn what_goes_in_comes_out(store: S) {
     assert_eq!((accepted.event, accepted.duplicate), (new.id, false));
     let d = &accepted.deliveries[0];
     assert_eq!((d.id, d.channel.as_str(), &d.outlet, d.state), (new.deliveries[0].id, "ops", &outlet(), State::Waiting));
-    let (stored, rows) = store.get_event(new.id).await.unwrap().unwrap();
+    let EventDetail { event: stored, deliveries: rows } = store.get_event(new.id).await.unwrap().unwrap();
     assert_eq!((*stored.event).clone(), *new.event);
     assert_eq!((stored.received_at, stored.plan.as_str(), stored.note.as_deref()), (T0, "plan-1", Some("why")));
     assert_eq!((rows.len(), rows[0].id, rows[0].mode, rows[0].due_at), (1, d.id, Mode::Direct, T0 + 7));

@@ -1,7 +1,7 @@
 //! Contract of `settle`: outcomes, counters, children (I8), attempts, and that what is final stays.
 
 use super::fixtures::*;
-use crate::model::{EventId, MessageId};
+use crate::model::{EventId, MessageId, MessageKind};
 use crate::store::*;
 
 pub async fn a_single_is_written_at_settle(store: S) {
@@ -17,7 +17,7 @@ pub async fn a_single_is_written_at_settle(store: S) {
     assert_eq!((detail.row.state, detail.row.tries, detail.row.done_at, detail.row.message), (State::Sent, 1, Some(T0 + 9), Some(id)));
     let stored = detail.message.unwrap();
     assert_eq!((stored.done, stored.members, stored.attempts.len(), stored.cells[0].state), (true, 1, 1, CellState::Ok));
-    assert_eq!((stored.attempts[0].kind.as_deref(), stored.attempts[0].ended_at), (Some("ok"), Some(T0 + 5)));
+    assert_eq!((stored.attempts[0].kind.map(AttemptKind::as_str), stored.attempts[0].ended_at), (Some("ok"), Some(T0 + 5)));
     let head = head(&store, a.lane).await;
     assert_eq!((head.waiting, places(&store, a.lane).await), (1, vec![(2, b.id)]));
 }
@@ -43,7 +43,7 @@ pub async fn a_postponed_delivery_moves_its_lane(store: S) {
 pub async fn a_detached_delivery_frees_its_lane(store: S) {
     let fence = fence(&store).await;
     let (a, b) = (put(&store, "a").await, put(&store, "b").await);
-    let digest = NewMessage { kind: "digest", ..message(&[a.id, b.id]) };
+    let digest = NewMessage { kind: MessageKind::Digest, ..message(&[a.id, b.id]) };
     store.record_outcome(with_message(&fence, digest.clone(), false)).await.unwrap();
     assert!(ready(&store).await.is_empty(), "stored open at settle, so both lanes are taken");
     let leaves = DeliveryUpdate { leave_message: true, ..change(&a, State::Waiting) };
@@ -190,7 +190,10 @@ pub async fn an_answer_is_capped(store: S) {
 pub async fn months_are_counted(store: S) {
     let fence = fence(&store).await;
     for (month, count) in [("2026-11", 2), ("2026-11", 3), ("2026-12", 1), ("2026-11", 9)] {
-        store.record_outcome(OutcomeBatch { sent_in_month: Some((month.into(), count)), ..settlement(&fence) }).await.unwrap();
+        store
+            .record_outcome(OutcomeBatch { sent_in_month: Some(MonthlySends { month: month.into(), sends: count }), ..settlement(&fence) })
+            .await
+            .unwrap();
     }
     let outlet = store.stats().await.unwrap().outlets.remove(0);
     assert_eq!((outlet.month.as_str(), outlet.month_sent), ("2026-12", 1), "a late count for a month gone by changes nothing");

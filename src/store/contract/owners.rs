@@ -1,14 +1,14 @@
 //! Contract of `own`, `renew` and `outlet`, and of the fence (I7).
 
 use super::fixtures::*;
-use crate::model::AttemptId;
+use crate::model::{AttemptId, MessageKind};
 use crate::store::*;
 
 pub async fn every_claim_raises_the_epoch(store: S) {
     let first = store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap();
     let again = store.claim_outlet(claim("n1", T0 + 1)).await.unwrap().unwrap();
     assert!(again.epoch > first.epoch, "a restarted node must be fenced from its own past");
-    assert_eq!((again.paused_until, again.held, again.month.as_str(), again.month_sent), (0, None, "", 0));
+    assert_eq!((again.paused_until, again.suspended, again.month.as_str(), again.month_sent), (0, None, "", 0));
     assert!(again.open.is_empty() && again.sends.is_empty());
     assert!(first.released && !again.released, "nobody had it before the first claim; the first owner never gave it up");
     store.release_outlet(Fence { outlet: outlet(), epoch: first.epoch }).await.unwrap();
@@ -46,15 +46,15 @@ pub async fn an_old_epoch_changes_nothing(store: S) {
         begun_at: T0,
     };
     fenced("begin", store.begin_attempt(old.clone(), attempt).await);
-    fenced("outlet", store.set_outlet_state(old.clone(), OutletUpdate { paused_until: Some(9), held: None }).await);
+    fenced("outlet", store.set_outlet_state(old.clone(), OutletUpdate { paused_until: Some(9), suspension: None }).await);
     let mut s = of_message(&old, formed.id, true);
     s.attempt = Some(ended("ok", T0));
     s.cells = vec![cell("room", CellState::Ok)];
     s.deliveries = vec![change(&d, State::Sent)];
     s.children =
         vec![FallbackChild { event: row(&store, d.id).await.event, delivery: NewDelivery { fallback_of: Some(d.id), ..delivery("sms", LANE) } }];
-    s.outlet = Some(OutletUpdate { paused_until: Some(9), held: Some(Some("bad token".into())) });
-    s.sent_in_month = Some(("2026-11".into(), 1));
+    s.outlet = Some(OutletUpdate { paused_until: Some(9), suspension: Some(SuspensionChange::Suspend("bad token".into())) });
+    s.sent_in_month = Some(MonthlySends { month: "2026-11".into(), sends: 1 });
     fenced("settle", store.record_outcome(s.clone()).await.map(|_| ()));
     s.fence.epoch = new.epoch + 1;
     fenced("settle from the future", store.record_outcome(s.clone()).await.map(|_| ()));
@@ -65,7 +65,7 @@ pub async fn an_old_epoch_changes_nothing(store: S) {
     let stored = detail.message.unwrap();
     assert!(!stored.done && stored.attempts.is_empty() && stored.cells[0].state == CellState::Open);
     let owned = store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap();
-    assert_eq!((owned.paused_until, owned.held, owned.month_sent), (0, None, 0));
+    assert_eq!((owned.paused_until, owned.suspended, owned.month_sent), (0, None, 0));
 }
 
 pub async fn an_owner_learns_what_it_must_know(store: S) {
@@ -75,17 +75,21 @@ pub async fn an_owner_learns_what_it_must_know(store: S) {
         let d = put(&store, "sent").await;
         deliver(&store, &first, &[&d], at).await;
     }
-    let digest =
-        NewMessage { kind: "digest", generation: 3, cells: vec![cell("x", CellState::Open), cell("y", CellState::Open)], ..message(&[b.id, a.id]) };
+    let digest = NewMessage {
+        kind: MessageKind::Digest,
+        generation: 3,
+        cells: vec![cell("x", CellState::Open), cell("y", CellState::Open)],
+        ..message(&[b.id, a.id])
+    };
     store.store_message(first.clone(), digest.clone()).await.unwrap();
     let mut s = of_message(&first, digest.id, false);
     s.cells = vec![Cell { tries: 1, platform_id: Some("p1".into()), code: Some("0".into()), ..cell("y", CellState::Ok) }];
-    s.sent_in_month = Some(("2026-11".into(), 4));
-    s.outlet = Some(OutletUpdate { paused_until: Some(T0 + 7), held: Some(Some("bad token".into())) });
+    s.sent_in_month = Some(MonthlySends { month: "2026-11".into(), sends: 4 });
+    s.outlet = Some(OutletUpdate { paused_until: Some(T0 + 7), suspension: Some(SuspensionChange::Suspend("bad token".into())) });
     store.record_outcome(s).await.unwrap();
     let owned = store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap();
     assert_eq!(owned.sends, [T0 - 40_000, T0 - 30_000], "those in the window, oldest first");
-    assert_eq!((owned.paused_until, owned.held.as_deref(), owned.month.as_str(), owned.month_sent), (T0 + 7, Some("bad token"), "2026-11", 4));
+    assert_eq!((owned.paused_until, owned.suspended.as_deref(), owned.month.as_str(), owned.month_sent), (T0 + 7, Some("bad token"), "2026-11", 4));
     assert_eq!(owned.open.len(), 1);
     let open = &owned.open[0];
     assert_eq!((open.id, open.kind.as_str(), open.generation, open.channel.as_str(), open.formed_at), (digest.id, "digest", 3, "ops", T0));
@@ -106,23 +110,29 @@ pub async fn an_attempt_that_never_ended_is_unknown(store: S) {
     let begun = NewAttempt { id, message: formed.id, page: 0, recipients, node: "n1".into(), begun_at: T0 - 1000 };
     store.begin_attempt(fence1.clone(), begun).await.unwrap();
     let stored = store.get_message(formed.id).await.unwrap().unwrap();
-    assert_eq!((stored.attempts[0].ended_at, stored.attempts[0].kind.as_deref()), (None, None));
+    assert_eq!((stored.attempts[0].ended_at, stored.attempts[0].kind.map(AttemptKind::as_str)), (None, None));
     let owned = store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap();
     assert_eq!(owned.sends, [T0 - 1000], "it may have left, so it counts");
     assert_eq!(owned.open[0].cells[0].state, CellState::Begun, "what to do with it is the runner's decision");
     let stored = store.get_message(formed.id).await.unwrap().unwrap();
-    assert_eq!((stored.attempts[0].id, stored.attempts[0].ended_at, stored.attempts[0].kind.as_deref()), (id, Some(T0), Some("unknown")));
+    assert_eq!(
+        (stored.attempts[0].id, stored.attempts[0].ended_at, stored.attempts[0].kind.map(AttemptKind::as_str)),
+        (id, Some(T0), Some("unknown"))
+    );
     let late = OutcomeBatch { attempt: Some(FinishedAttempt { id, ..ended("ok", T0) }), ..of_message(&fence1, formed.id, true) };
     assert!(matches!(store.record_outcome(late).await, Err(StoreError::Fenced)));
 }
 
 pub async fn pause_and_hold_stay(store: S) {
     let fence = fence(&store).await;
-    store.set_outlet_state(fence.clone(), OutletUpdate { paused_until: Some(T0 + 5), held: Some(Some("no".into())) }).await.unwrap();
+    store
+        .set_outlet_state(fence.clone(), OutletUpdate { paused_until: Some(T0 + 5), suspension: Some(SuspensionChange::Suspend("no".into())) })
+        .await
+        .unwrap();
     store.set_outlet_state(fence.clone(), OutletUpdate::default()).await.unwrap();
     let stats = store.stats().await.unwrap();
-    assert_eq!((stats.outlets[0].key.clone(), stats.outlets[0].paused_until, stats.outlets[0].held.as_deref()), (outlet(), T0 + 5, Some("no")));
-    store.set_outlet_state(fence, OutletUpdate { paused_until: None, held: Some(None) }).await.unwrap();
+    assert_eq!((stats.outlets[0].key.clone(), stats.outlets[0].paused_until, stats.outlets[0].suspended.as_deref()), (outlet(), T0 + 5, Some("no")));
+    store.set_outlet_state(fence, OutletUpdate { paused_until: None, suspension: Some(SuspensionChange::Resume) }).await.unwrap();
     let owned = store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap();
-    assert_eq!((owned.paused_until, owned.held), (T0 + 5, None));
+    assert_eq!((owned.paused_until, owned.suspended), (T0 + 5, None));
 }

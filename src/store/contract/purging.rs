@@ -1,7 +1,7 @@
 //! Contract of `purge` (I9).
 
 use super::fixtures::*;
-use crate::model::MessageId;
+use crate::model::{MessageId, MessageKind};
 use crate::store::*;
 
 /// Keeps sent ones for 10 minutes, dead ones for an hour, keys for 5 minutes, as seen at `now`.
@@ -54,7 +54,7 @@ pub async fn an_event_stays_while_one_delivery_must(store: S) {
 pub async fn a_message_goes_with_its_last_delivery(store: S) {
     let fence = fence(&store).await;
     let (a, b) = (put(&store, "a").await, put(&store, "b").await);
-    let digest = NewMessage { kind: "digest", ..message(&[a.id, b.id]) };
+    let digest = NewMessage { kind: MessageKind::Digest, ..message(&[a.id, b.id]) };
     let id = digest.id;
     let dead = DeliveryUpdate { reason: Some("r".into()), ..change(&b, State::Dead) };
     let s =

@@ -67,7 +67,7 @@ async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Old>, Fail
     Ok(found)
 }
 
-/// [`crate::store::Store::requeue`]. An id given twice counts once.
+/// [`crate::store::QueryStore::requeue`]. An id given twice counts once.
 pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -177,7 +177,7 @@ fn next_life(old: Old, to: Option<&MoveTo>, now: i64) -> Result<PreparedDelivery
     Ok(PreparedDelivery::new(delivery)?)
 }
 
-/// [`crate::store::Store::drop_deliveries`]. What was dead keeps its old reason behind the new one.
+/// [`crate::store::QueryStore::drop_deliveries`]. What was dead keeps its old reason behind the new one.
 pub(super) async fn drop_deliveries(tx: &Tx, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, Fail> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     lock_deliveries(tx, &ids).await?;
@@ -197,20 +197,20 @@ pub(super) async fn drop_deliveries(tx: &Tx, ids: &[DeliveryId], reason: &str, n
     Ok(rows.len() as u64)
 }
 
-/// [`crate::store::Store::update_heartbeats`].
+/// [`crate::store::MaintenanceStore::update_heartbeats`].
 pub(super) async fn heartbeats(tx: &Tx, changes: &[HeartbeatUpdate]) -> Result<(), Fail> {
-    for change in changes {
+    for HeartbeatUpdate { name, change } in changes {
         tx.execute(
             "INSERT INTO heartbeat AS h (name, seen_at, silent_since) VALUES ($1, coalesce($2::bigint, 0), $4)
              ON CONFLICT (name) DO UPDATE SET seen_at = coalesce($2::bigint, h.seen_at), silent_since = CASE WHEN $3 THEN $4 ELSE h.silent_since END",
-            &[&change.name, &change.seen_at, &change.silent_since.is_some(), &change.silent_since.flatten()],
+            &[name, &change.seen_at(), &change.seen_at().is_none(), &change.silent_since()],
         )
         .await?;
     }
     Ok(())
 }
 
-/// [`crate::store::Store::check_writable`]: writes a row and removes it, in one transaction.
+/// [`crate::store::IntakeStore::check_writable`]: writes a row and removes it, in one transaction.
 pub(super) async fn check(tx: &Tx) -> Result<(), Fail> {
     let key = Uuid::now_v7();
     tx.execute("INSERT INTO event (id, source, received_at, group_key, plan, body) VALUES ($1, '', 0, '', '', '')", &[&key]).await?;

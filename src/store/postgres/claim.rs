@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::failure::Fail;
 use super::messages::check_fence;
-use super::rows::{CELL, DELIVERY, cell, count, get, outlet, pages, waiting_row};
+use super::rows::{CELL, DELIVERY, cell, count, get, message_kind, outlet, pages, waiting_row};
 use super::settle::change_outlet;
 use super::tx::Tx;
 use crate::model::{MessageId, OutletKey};
@@ -18,7 +18,7 @@ use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdat
 /// Now, by the database's clock when parameter `$1` says so, else the caller's, `$2`.
 pub(super) const NOW: &str = "(CASE WHEN $1 THEN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint ELSE $2 END)";
 
-/// [`crate::store::Store::claim_outlet`].
+/// [`crate::store::ClusterStore::claim_outlet`].
 pub(super) async fn own(tx: &Tx, claim: &LeaseRequest, by_database: bool) -> Result<Option<OutletSnapshot>, Fail> {
     let key = claim.outlet.as_str();
     let length = claim.lease_until.saturating_sub(claim.now);
@@ -43,7 +43,7 @@ pub(super) async fn own(tx: &Tx, claim: &LeaseRequest, by_database: bool) -> Res
     let mut owned = OutletSnapshot {
         epoch: get(&row, 0)?,
         paused_until: get(&row, 1)?,
-        held: get(&row, 2)?,
+        suspended: get(&row, 2)?,
         released: get(&free, 1)?,
         month: get(&row, 3)?,
         month_sent: get(&row, 4)?,
@@ -68,7 +68,7 @@ async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, 
         open.push(OpenMessage {
             id: MessageId(get(row, 0)?),
             channel: get(row, 1)?,
-            kind: get(row, 2)?,
+            kind: message_kind(row, 2)?,
             template: get(row, 3)?,
             generation: count(row, 4)?,
             formed_at: get(row, 5)?,
@@ -99,7 +99,7 @@ async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, 
     Ok(open)
 }
 
-/// [`crate::store::Store::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.
+/// [`crate::store::ClusterStore::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.
 pub(super) async fn renew(tx: &Tx, node: &str, now: i64, lease_until: i64, by_database: bool) -> Result<Vec<OutletKey>, Fail> {
     let rows = tx
         .query(
@@ -113,7 +113,7 @@ pub(super) async fn renew(tx: &Tx, node: &str, now: i64, lease_until: i64, by_da
     rows.iter().map(|row| outlet(row, 0)).collect()
 }
 
-/// [`crate::store::Store::set_outlet_state`].
+/// [`crate::store::OutletStore::set_outlet_state`].
 pub(super) async fn set_outlet(tx: &Tx, fence: &Fence, change: &OutletUpdate) -> Result<(), Fail> {
     check_fence(tx, fence).await?;
     change_outlet(tx, &fence.outlet, change).await

@@ -15,7 +15,7 @@ use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId};
 use crate::store::{AcceptedDelivery, FALLBACK_LANE_PREFIX, Mode, MoveTo, NewDelivery, State};
 
-/// [`crate::store::Store::fallback_targets`].
+/// [`crate::store::OutletStore::fallback_targets`].
 pub(super) async fn followers(tx: &Tx, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, Fail> {
     let rows = tx
         .query(
@@ -44,7 +44,7 @@ pub(super) async fn candidates(tx: &Tx, channel: &str, born_before: i64, to: &st
     rows.iter().map(|row| get(row, 0)).collect()
 }
 
-/// [`crate::store::Store::copy_to_fallback`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
+/// [`crate::store::MaintenanceStore::copy_to_fallback`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
 pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
     lock_deliveries(tx, origins).await?;
     let rows = tx

@@ -3,10 +3,12 @@
 use uuid::Uuid;
 
 use super::failure::Fail;
-use super::rows::{ATTEMPT, CELL, DELIVERY, EVENT, attempt, cell, count, delivery_row, get, limit, pages, stored_event, target};
+use super::rows::{ATTEMPT, CELL, DELIVERY, EVENT, attempt, cell, count, delivery_row, get, limit, message_kind, pages, stored_event, target};
 use super::tx::{Param, Tx};
 use crate::model::{DeliveryId, EventId, MessageId};
-use crate::store::{AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventFilter, EventRow, StoreError, StoredEvent, StoredMessage};
+use crate::store::{
+    AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, StoreError, StoredEvent, StoredMessage,
+};
 
 #[derive(Default)]
 struct Conditions {
@@ -22,7 +24,7 @@ impl Conditions {
     }
 }
 
-/// [`crate::store::Store::list_deliveries`]. NewestEvent first by id. Lists by event or message, of dead letters and of open ones follow an index; all others walk
+/// [`crate::store::QueryStore::list_deliveries`]. NewestEvent first by id. Lists by event or message, of dead letters and of open ones follow an index; all others walk
 /// back until they have enough hits.
 pub(super) async fn page(tx: &Tx, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, Fail> {
     let mut only = Conditions::default();
@@ -70,7 +72,7 @@ pub(super) async fn page(tx: &Tx, filter: &DeliveryFilter) -> Result<Vec<Deliver
     tx.query(&sql, &values).await?.iter().map(delivery_row).collect()
 }
 
-/// [`crate::store::Store::get_delivery`].
+/// [`crate::store::QueryStore::get_delivery`].
 pub(super) async fn show(tx: &Tx, id: DeliveryId) -> Result<Option<DeliveryDetail>, Fail> {
     let found = tx.first(&format!("SELECT {DELIVERY}, d.tried FROM delivery d WHERE d.id = $1"), &[&id.0]).await?;
     let Some(found) = found else { return Ok(None) };
@@ -108,7 +110,7 @@ fn names(channels: &[String]) -> Option<Vec<String>> {
     (!channels.is_empty()).then(|| channels.iter().map(|name| name.replace('\0', "\u{FFFD}")).collect())
 }
 
-/// [`crate::store::Store::list_events`]: walks back by id until it has enough hits.
+/// [`crate::store::QueryStore::list_events`]: walks back by id until it has enough hits.
 pub(super) async fn event_page(tx: &Tx, filter: &EventFilter) -> Result<Vec<EventRow>, Fail> {
     let source = filter.source.as_ref().map(|source| source.replace('\0', "\u{FFFD}"));
     let rows = tx
@@ -123,14 +125,14 @@ pub(super) async fn event_page(tx: &Tx, filter: &EventFilter) -> Result<Vec<Even
     rows.iter().map(|row| Ok(EventRow { id: EventId(get(row, 0)?), source: get(row, 1)?, received_at: get(row, 2)?, note: get(row, 3)? })).collect()
 }
 
-/// [`crate::store::Store::get_event`].
-pub(super) async fn show_event(tx: &Tx, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, Fail> {
+/// [`crate::store::QueryStore::get_event`].
+pub(super) async fn show_event(tx: &Tx, id: EventId) -> Result<Option<EventDetail>, Fail> {
     let Some(event) = event(tx, id).await? else { return Ok(None) };
     let rows = tx.query(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.event_id = $1 ORDER BY d.id"), &[&id.0]).await?;
-    Ok(Some((event, rows.iter().map(delivery_row).collect::<Result<_, _>>()?)))
+    Ok(Some(EventDetail { event, deliveries: rows.iter().map(delivery_row).collect::<Result<_, _>>()? }))
 }
 
-/// [`crate::store::Store::get_message`].
+/// [`crate::store::QueryStore::get_message`].
 pub(super) async fn message(tx: &Tx, id: MessageId) -> Result<Option<StoredMessage>, Fail> {
     let found = tx
         .first(
@@ -145,7 +147,7 @@ pub(super) async fn message(tx: &Tx, id: MessageId) -> Result<Option<StoredMessa
         id,
         channel: get(&row, 0)?,
         platform: get(&row, 1)?,
-        kind: get(&row, 2)?,
+        kind: message_kind(&row, 2)?,
         template: get(&row, 3)?,
         formed_at: get(&row, 4)?,
         done: get(&row, 5)?,

@@ -74,7 +74,7 @@ pub(super) async fn write_messages(tx: &Tx, writes: &[Write<'_>]) -> Result<(), 
     let channels: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.channel.as_str()).collect();
     let platforms: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.platform).collect();
     let outlets: Vec<&str> = writes.iter().map(|(outlet, ..)| outlet.as_str()).collect();
-    let kinds: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.kind).collect();
+    let kinds: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.kind.as_str()).collect();
     let templates: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.template.as_str()).collect();
     let generations: Vec<i64> = writes.iter().map(|(_, m, _)| i64::from(m.message.generation)).collect();
     let formed: Vec<i64> = writes.iter().map(|(_, m, _)| m.message.formed_at).collect();
@@ -150,7 +150,7 @@ pub(super) async fn add_members(tx: &Tx, deliveries: Vec<Uuid>, messages: Vec<Uu
     rows.iter().map(member).collect()
 }
 
-/// [`crate::store::Store::store_message`].
+/// [`crate::store::OutletStore::store_message`].
 pub(super) async fn form(tx: &Tx, fence: &Fence, prepared: &PreparedMessage) -> Result<(), Fail> {
     check_fence(tx, fence).await?;
     let message = &prepared.message;
@@ -209,7 +209,7 @@ async fn check_lanes(tx: &Tx, lanes: &Vec<i64>, lasts: &Vec<i64>, id: MessageId)
     Ok(())
 }
 
-/// [`crate::store::Store::begin_attempt`].
+/// [`crate::store::OutletStore::begin_attempt`].
 pub(super) async fn begin(tx: &Tx, fence: &Fence, attempt: &NewAttempt) -> Result<(), Fail> {
     check_fence(tx, fence).await?;
     // A reload may have moved it: then its new owner sends it, and nobody else.
@@ -243,7 +243,7 @@ pub(super) async fn begin(tx: &Tx, fence: &Fence, attempt: &NewAttempt) -> Resul
     }
 }
 
-/// [`crate::store::Store::mark_lanes_started`]. In the order of their ids, as everything that locks several lanes.
+/// [`crate::store::OutletStore::mark_lanes_started`]. In the order of their ids, as everything that locks several lanes.
 pub(super) async fn begin_lanes(tx: &Tx, lanes: &[LaneId]) -> Result<u32, Fail> {
     let ids = sorted(lanes);
     tx.query("SELECT id FROM lane WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &[&ids]).await?;
@@ -252,7 +252,7 @@ pub(super) async fn begin_lanes(tx: &Tx, lanes: &[LaneId]) -> Result<u32, Fail> 
     Ok(counts.into_iter().max().map_or(0, |most| u32::try_from(most).unwrap_or(u32::MAX)))
 }
 
-/// [`crate::store::Store::clear_lanes_started`].
+/// [`crate::store::OutletStore::clear_lanes_started`].
 pub(super) async fn end_lanes(tx: &Tx, lanes: &[LaneId]) -> Result<(), Fail> {
     let ids = sorted(lanes);
     tx.query("SELECT id FROM lane WHERE id = ANY ($1) AND begun > 0 ORDER BY id FOR UPDATE", &[&ids]).await?;

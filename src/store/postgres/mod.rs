@@ -8,6 +8,7 @@ mod address;
 mod admin;
 mod claim;
 mod connect;
+mod engine;
 mod failure;
 mod fallback;
 mod group;
@@ -36,15 +37,13 @@ pub(crate) mod tests;
 
 pub use transfer::Progress;
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
 use self::accept::PreparedEvent;
-use self::connect::{Db, transaction};
+use self::connect::Db;
 use self::failure::Fail;
 use self::notify::Hints;
 use self::queue::{Limits, Queue};
@@ -77,7 +76,7 @@ pub struct PostgresOptions {
     pub queue_age: Duration,
     /// Whether leases are measured by the database's clock instead of the callers' clocks, which may differ from node to node.
     pub database_clock: bool,
-    /// Whether other nodes are told that something waits on an outlet: `NOTIFY watchfire` with the outlet's key. It is told once [`Store::subscribe`] is
+    /// Whether other nodes are told that something waits on an outlet: `NOTIFY watchfire` with the outlet's key. It is told once [`ClusterStore::subscribe`] is
     /// asked for.
     pub notify: bool,
 }
@@ -160,252 +159,5 @@ impl PostgresStore {
 impl Drop for PostgresStore {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// One transaction of the store, as the one who asked sees it.
-macro_rules! answer {
-    ($store:expr, $begin:ident, |$tx:ident| $work:expr) => {
-        transaction!(&$store.db, $begin, |$tx| $work).map_err(Fail::into_store_error)
-    };
-}
-
-#[async_trait]
-impl Store for PostgresStore {
-    async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError> {
-        let event = PreparedEvent::new(event)?;
-        let cost = event.cost();
-        let accepted = self.events.submit(event, cost).await?;
-        if !accepted.duplicate {
-            self.hints.add(&accepted.deliveries);
-        }
-        Ok(accepted)
-    }
-
-    async fn claim_outlet(&self, claim: LeaseRequest) -> Result<Option<OutletSnapshot>, StoreError> {
-        answer!(self, write, |tx| claim::own(tx, &claim, self.database_clock))
-    }
-
-    async fn renew_leases(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
-        answer!(self, write, |tx| claim::renew(tx, node, now, lease_until, self.database_clock))
-    }
-
-    async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError> {
-        answer!(self, write, |tx| nodes::release(tx, &fence))
-    }
-
-    async fn node_heartbeat(&self, beat: NodeHeartbeat) -> Result<Vec<NodeRow>, StoreError> {
-        answer!(self, write, |tx| nodes::beat(tx, &beat, self.database_clock))
-    }
-
-    async fn live_nodes(&self, now: i64) -> Result<Vec<NodeRow>, StoreError> {
-        answer!(self, read, |tx| nodes::alive(tx, now, self.database_clock))
-    }
-
-    async fn deregister_node(&self, node: &str) -> Result<(), StoreError> {
-        answer!(self, write, |tx| nodes::leave(tx, node))
-    }
-
-    fn subscribe(&self) -> Option<tokio::sync::mpsc::Receiver<OutletKey>> {
-        let (heard, taken) = tokio::sync::mpsc::channel(1024);
-        let task = tokio::spawn(listen::listen(self.db.clone(), self.hints.clone(), heard));
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
-        Some(taken)
-    }
-
-    async fn ready_lanes(&self, outlet: &OutletKey, sought: LaneQuery) -> Result<Vec<LaneSummary>, StoreError> {
-        answer!(self, read, |tx| read::lanes_ready(tx, outlet, &sought))
-    }
-
-    async fn overdue(&self, before: i64) -> Result<Vec<OverdueRow>, StoreError> {
-        answer!(self, read, |tx| read::due(tx, before))
-    }
-
-    async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError> {
-        answer!(self, read, |tx| read::open_messages(tx, outlet))
-    }
-
-    async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError> {
-        answer!(self, read, |tx| read::waiting(tx, lane, after, limit, bodies, due_by))
-    }
-
-    async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError> {
-        answer!(self, read, |tx| read::events(tx, ids, bytes))
-    }
-
-    async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
-        answer!(self, write, |tx| messages::begin_lanes(tx, lanes))
-    }
-
-    async fn clear_lanes_started(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
-        answer!(self, write, |tx| messages::end_lanes(tx, lanes))
-    }
-
-    async fn store_message(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
-        let message = messages::PreparedMessage::new(message)?;
-        answer!(self, write, |tx| messages::form(tx, &fence, &message))
-    }
-
-    async fn begin_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError> {
-        answer!(self, write, |tx| messages::begin(tx, &fence, &attempt))
-    }
-
-    async fn record_outcome(&self, settlement: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
-        let settlement = PreparedOutcome::new(settlement)?;
-        let cost = settlement.cost();
-        let settled = self.outcomes.submit(settlement, cost).await?;
-        self.hints.add(&settled.children);
-        Ok(settled)
-    }
-
-    async fn set_outlet_state(&self, fence: Fence, mut change: OutletUpdate) -> Result<(), StoreError> {
-        if let Some(held) = &mut change.held {
-            rows::clean_optional(held);
-        }
-        answer!(self, write, |tx| claim::set_outlet(tx, &fence, &change))
-    }
-
-    async fn count_unresolved(&self, lane: LaneId) -> Result<Option<u64>, StoreError> {
-        answer!(self, read, |tx| read::unresolved(tx, lane))
-    }
-
-    async fn lane_history(&self, id: DeliveryId, limit: usize) -> Result<LaneHistory, StoreError> {
-        answer!(self, read, |tx| read::past(tx, id, limit))
-    }
-
-    async fn fallback_targets(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
-        answer!(self, read, |tx| fallback::followers(tx, lane, lane_seq))
-    }
-
-    async fn copy_to_fallback(
-        &self,
-        channel: &str,
-        born_before: i64,
-        to: MoveTo,
-        reason: &str,
-        limit: usize,
-        now: i64,
-    ) -> Result<Vec<AcceptedDelivery>, StoreError> {
-        let found = answer!(self, read, |tx| fallback::candidates(tx, channel, born_before, &to.channel, limit))?;
-        if found.is_empty() {
-            return Ok(Vec::new());
-        }
-        answer!(self, write, |tx| fallback::copy(tx, &found, &to, reason, now)).inspect(|accepted| self.hints.add(accepted))
-    }
-
-    async fn due_receipts(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
-        answer!(self, read, |tx| receipts::due(tx, now, limit))
-    }
-
-    async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
-        answer!(self, read, |tx| receipts::of(tx, channel, platform_id))
-    }
-
-    async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {
-        answer!(self, read, |tx| receipts::carried(tx, message))
-    }
-
-    async fn update_receipt(&self, mut heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
-        let children = std::mem::take(&mut heard.children);
-        let prepare = |child: FallbackChild| Ok((child.event, accept::PreparedDelivery::new(child.delivery)?));
-        let children = children.into_iter().map(prepare).collect::<Result<Vec<_>, StoreError>>()?;
-        let made = answer!(self, write, |tx| receipts::hear(tx, &heard, &children))?;
-        self.hints.add(made.as_deref().unwrap_or_default());
-        Ok(made)
-    }
-
-    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError> {
-        answer!(self, write, |tx| admin::requeue(tx, ids, to.as_ref(), now)).inspect(|accepted| self.hints.add(accepted))
-    }
-
-    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError> {
-        let mut reason = reason.to_owned();
-        rows::clean(&mut reason);
-        answer!(self, write, |tx| admin::drop_deliveries(tx, ids, &reason, now))
-    }
-
-    async fn rename_channel(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
-        answer!(self, write, |tx| rename::adopt(tx, from, to, outlet))
-    }
-
-    async fn move_to_outlet(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
-        answer!(self, write, |tx| rename::assign(tx, channel, outlet))
-    }
-
-    async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
-        answer!(self, read, |tx| history::page(tx, filter))
-    }
-
-    async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
-        answer!(self, read, |tx| history::show(tx, id))
-    }
-
-    async fn list_events(&self, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
-        answer!(self, read, |tx| history::event_page(tx, filter))
-    }
-
-    async fn get_event(&self, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, StoreError> {
-        answer!(self, read, |tx| history::show_event(tx, id))
-    }
-
-    async fn get_message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
-        answer!(self, read, |tx| history::message(tx, id))
-    }
-
-    async fn stats(&self) -> Result<Stats, StoreError> {
-        answer!(self, read, |tx| read::stats(tx))
-    }
-
-    async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError> {
-        let found = answer!(self, read, |tx| purge::candidates(tx, retention, limit))?;
-        answer!(self, write, |tx| purge::purge(tx, &found, retention))
-    }
-
-    async fn list_mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {
-        answer!(self, read, |tx| read::mutes(tx))
-    }
-
-    async fn set_mute(&self, mut mute: ChannelMute, now: i64) -> Result<(), StoreError> {
-        [&mut mute.channel, &mut mute.reason, &mut mute.by].into_iter().for_each(rows::clean);
-        answer!(self, write, |tx| mute::mute(tx, &mute, now))
-    }
-
-    async fn list_deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
-        answer!(self, read, |tx| mute::deferrals(tx, now))
-    }
-
-    async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
-        answer!(self, write, |tx| mute::defer(tx, &deferral, reason.as_deref(), now))
-    }
-
-    async fn update_heartbeats(&self, mut changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError> {
-        if !changes.is_empty() {
-            // Nodes write in one order, so that none waits for another in a circle.
-            changes.iter_mut().for_each(|change| rows::clean(&mut change.name));
-            changes.sort_by(|a, b| a.name.cmp(&b.name));
-            answer!(self, write, |tx| admin::heartbeats(tx, &changes))?;
-        }
-        answer!(self, read, |tx| read::heartbeats(tx))
-    }
-
-    /// Always refused: a copy of a database server is made with its own tools.
-    async fn backup(&self, _: &Path) -> Result<(), StoreError> {
-        let schema = self.db.schema();
-        Err(StoreError::Invalid(format!("this store is in PostgreSQL: make the copy there, for example `pg_dump --schema={schema} --format=custom`")))
-    }
-
-    async fn check_writable(&self) -> Result<(), StoreError> {
-        answer!(self, write, |tx| admin::check(tx))
-    }
-
-    async fn close(&self) {
-        self.stop();
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        for task in tasks {
-            if task.await.is_err() {
-                tracing::warn!("a task of the store ended by a defect");
-            }
-        }
-        self.db.close();
     }
 }

@@ -11,7 +11,7 @@ use super::rows::get;
 use super::tx::Tx;
 use crate::store::{ChannelMute, Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX};
 
-/// [`crate::store::Store::set_mute`].
+/// [`crate::store::QueryStore::set_mute`].
 pub(super) async fn mute(tx: &Tx, mute: &ChannelMute, now: i64) -> Result<(), Fail> {
     if mute.until == 0 {
         tx.execute("DELETE FROM mute WHERE channel = $1", &[&mute.channel]).await?;
@@ -30,7 +30,7 @@ pub(super) async fn mute(tx: &Tx, mute: &ChannelMute, now: i64) -> Result<(), Fa
     Ok(())
 }
 
-/// [`crate::store::Store::list_deferrals`]. Costs one walk over the lanes, and over what is deferred.
+/// [`crate::store::MaintenanceStore::list_deferrals`]. Costs one walk over the lanes, and over what is deferred.
 pub(super) async fn deferrals(tx: &Tx, now: i64) -> Result<Vec<Deferral>, Fail> {
     let rows = tx
         .query(
@@ -48,7 +48,7 @@ pub(super) async fn deferrals(tx: &Tx, now: i64) -> Result<Vec<Deferral>, Fail> 
     rows.iter().map(deferral).collect()
 }
 
-/// [`crate::store::Store::reschedule_deferred`].
+/// [`crate::store::MaintenanceStore::reschedule_deferred`].
 pub(super) async fn defer(tx: &Tx, to: &Deferral, reason: Option<&str>, now: i64) -> Result<u64, Fail> {
     let kind = if to.by_hand { MANUAL_MUTE_PREFIX } else { INTERVAL_MUTE_PREFIX };
     let found = tx

@@ -9,14 +9,14 @@ use crate::store::{Fence, NodeHeartbeat, NodeRow};
 /// A node that has been silent for this long is forgotten, in milliseconds.
 const FORGOTTEN: i64 = 3_600_000;
 
-/// [`crate::store::Store::release_outlet`].
+/// [`crate::store::ClusterStore::release_outlet`].
 pub(super) async fn release(tx: &Tx, fence: &Fence) -> Result<(), Fail> {
     let sql = "UPDATE outlet SET owner = '', lease_until = 0 WHERE key = $1 AND epoch = $2";
     tx.execute(sql, &[&fence.outlet.as_str(), &fence.epoch]).await?;
     Ok(())
 }
 
-/// [`crate::store::Store::node_heartbeat`].
+/// [`crate::store::ClusterStore::node_heartbeat`].
 pub(super) async fn beat(tx: &Tx, beat: &NodeHeartbeat, by_database: bool) -> Result<Vec<NodeRow>, Fail> {
     let sql = format!(
         "INSERT INTO node (name, plan, version, alive_until) VALUES ($3, $4, $5, {NOW} + $6)
@@ -28,7 +28,7 @@ pub(super) async fn beat(tx: &Tx, beat: &NodeHeartbeat, by_database: bool) -> Re
     alive(tx, beat.now, by_database).await
 }
 
-/// [`crate::store::Store::live_nodes`].
+/// [`crate::store::ClusterStore::live_nodes`].
 pub(super) async fn alive(tx: &Tx, now: i64, by_database: bool) -> Result<Vec<NodeRow>, Fail> {
     let sql = format!(
         "SELECT name, plan, version, (SELECT count(*) FROM outlet WHERE owner = node.name) FROM node WHERE alive_until > {NOW} ORDER BY name"
@@ -37,7 +37,7 @@ pub(super) async fn alive(tx: &Tx, now: i64, by_database: bool) -> Result<Vec<No
     rows.iter().map(|row| Ok(NodeRow { name: get(row, 0)?, plan: get(row, 1)?, version: get(row, 2)?, outlets: count(row, 3)? })).collect()
 }
 
-/// [`crate::store::Store::deregister_node`].
+/// [`crate::store::ClusterStore::deregister_node`].
 pub(super) async fn leave(tx: &Tx, node: &str) -> Result<(), Fail> {
     tx.execute("DELETE FROM node WHERE name = $1", &[&node]).await?;
     Ok(())

@@ -36,7 +36,7 @@ pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(
     let epochs: Vec<i64> = all.iter().map(|(fence, ..)| fence.epoch).collect();
     let begun: Vec<i64> = all.iter().map(|(.., a)| a.begun_at).collect();
     let ended: Vec<i64> = all.iter().map(|(.., a)| a.ended_at).collect();
-    let kinds: Vec<&str> = all.iter().map(|(.., a)| a.kind).collect();
+    let kinds: Vec<&str> = all.iter().map(|(.., a)| a.kind.as_str()).collect();
     let codes: Vec<Option<&str>> = all.iter().map(|(.., a)| a.code.as_deref()).collect();
     let answers: Vec<Option<&str>> = all.iter().map(|(.., a)| a.answer.as_deref()).collect();
     let earlier = wave.iter().filter(|s| s.message.is_none() && s.settlement.attempt.is_some());

@@ -13,7 +13,7 @@ use crate::store::{
     PendingDelivery, State, Stats, source_lane,
 };
 
-/// [`crate::store::Store::ready_lanes`]: walks the index in its order, past those that are not sought.
+/// [`crate::store::OutletStore::ready_lanes`]: walks the index in its order, past those that are not sought.
 pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, sought: &LaneQuery) -> Result<Vec<LaneSummary>, Fail> {
     let except: Vec<i64> = sought.except.iter().map(|lane| lane.0).collect();
     let rows = tx
@@ -40,7 +40,7 @@ pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, sought: &LaneQuery)
     rows.iter().map(head).collect()
 }
 
-/// [`crate::store::Store::overdue`]. Costs one walk over the lanes that have something waiting, and over the open messages.
+/// [`crate::store::MaintenanceStore::overdue`]. Costs one walk over the lanes that have something waiting, and over the open messages.
 pub(super) async fn due(tx: &Tx, before: i64) -> Result<Vec<OverdueRow>, Fail> {
     let rows = tx
         .query(
@@ -60,13 +60,13 @@ pub(super) async fn due(tx: &Tx, before: i64) -> Result<Vec<OverdueRow>, Fail> {
     rows.iter().map(due).collect()
 }
 
-/// [`crate::store::Store::open_messages`].
+/// [`crate::store::OutletStore::open_messages`].
 pub(super) async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<MessageId>, Fail> {
     let rows = tx.query("SELECT id FROM message WHERE outlet = $1 AND NOT done", &[&outlet.as_str()]).await?;
     rows.iter().map(|row| Ok(MessageId(get(row, 0)?))).collect()
 }
 
-/// [`crate::store::Store::pending`].
+/// [`crate::store::OutletStore::pending`].
 pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, Fail> {
     let rows = tx
         .query(
@@ -90,7 +90,7 @@ pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodi
     Ok(waiting)
 }
 
-/// [`crate::store::Store::load_events`]. What is too large does not leave the server.
+/// [`crate::store::OutletStore::load_events`]. What is too large does not leave the server.
 pub(super) async fn events(tx: &Tx, ids: &[EventId], bytes: usize) -> Result<EventBodies, Fail> {
     let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = tx
@@ -118,7 +118,7 @@ pub(super) async fn events(tx: &Tx, ids: &[EventId], bytes: usize) -> Result<Eve
     Ok(EventBodies { events, left: if known > 0 { ids.len() - read } else { 0 } })
 }
 
-/// [`crate::store::Store::count_unresolved`].
+/// [`crate::store::OutletStore::count_unresolved`].
 pub(super) async fn unresolved(tx: &Tx, mut lane: LaneId) -> Result<Option<u64>, Fail> {
     loop {
         let row = tx.first("SELECT key, length(unresolved)::bigint / 8 FROM lane WHERE id = $1", &[&lane.0]).await?;
@@ -131,7 +131,7 @@ pub(super) async fn unresolved(tx: &Tx, mut lane: LaneId) -> Result<Option<u64>,
     }
 }
 
-/// [`crate::store::Store::lane_history`].
+/// [`crate::store::OutletStore::lane_history`].
 pub(super) async fn past(tx: &Tx, id: DeliveryId, most: usize) -> Result<LaneHistory, Fail> {
     let prior = async |id: Uuid| match tx.first("SELECT prior_id FROM delivery WHERE id = $1", &[&id]).await? {
         Some(row) => Ok::<_, Fail>(Some(get::<Option<Uuid>>(&row, 0)?)),
@@ -156,7 +156,7 @@ pub(super) async fn past(tx: &Tx, id: DeliveryId, most: usize) -> Result<LaneHis
     Ok(past)
 }
 
-/// [`crate::store::Store::stats`]. Costs one walk over the lanes that have something waiting and one over the index of dead letters, whatever the
+/// [`crate::store::MaintenanceStore::stats`]. Costs one walk over the lanes that have something waiting and one over the index of dead letters, whatever the
 /// number of deliveries. The bytes are given as unknown: tables do not shrink by what is purged, so a cap on them would purge on and on.
 pub(super) async fn stats(tx: &Tx) -> Result<Stats, Fail> {
     let mut stats = Stats::default();
@@ -184,7 +184,7 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, Fail> {
         stats.outlets.push(OutletRow {
             key: outlet(row, 0)?,
             paused_until: get(row, 1)?,
-            held: get(row, 2)?,
+            suspended: get(row, 2)?,
             month: get(row, 3)?,
             month_sent: get(row, 4)?,
         });
@@ -192,13 +192,13 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, Fail> {
     Ok(stats)
 }
 
-/// [`crate::store::Store::list_mutes`].
+/// [`crate::store::QueryStore::list_mutes`].
 pub(super) async fn mutes(tx: &Tx) -> Result<Vec<ChannelMute>, Fail> {
     let rows = tx.query("SELECT channel, until, reason, by FROM mute ORDER BY channel", &[]).await?;
     rows.iter().map(|row| Ok(ChannelMute { channel: get(row, 0)?, until: get(row, 1)?, reason: get(row, 2)?, by: get(row, 3)? })).collect()
 }
 
-/// [`crate::store::Store::update_heartbeats`].
+/// [`crate::store::MaintenanceStore::update_heartbeats`].
 pub(super) async fn heartbeats(tx: &Tx) -> Result<Vec<HeartbeatRow>, Fail> {
     let rows = tx.query("SELECT name, seen_at, silent_since FROM heartbeat ORDER BY name", &[]).await?;
     rows.iter().map(|row| Ok(HeartbeatRow { name: get(row, 0)?, seen_at: get(row, 1)?, silent_since: get(row, 2)? })).collect()

@@ -60,13 +60,13 @@ pub(super) async fn await_all(tx: &Tx, receipts: &[(MessageId, &NewReceipt)]) ->
     Ok(())
 }
 
-/// [`crate::store::Store::due_receipts`].
+/// [`crate::store::ReceiptStore::due_receipts`].
 pub(super) async fn due(tx: &Tx, now: i64, most: usize) -> Result<Vec<ReceiptRow>, Fail> {
     let sql = format!("SELECT {RECEIPT} FROM receipt WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2");
     tx.query(&sql, &[&now, &limit(most)]).await?.iter().map(receipt).collect()
 }
 
-/// [`crate::store::Store::find_receipt`].
+/// [`crate::store::ReceiptStore::find_receipt`].
 pub(super) async fn of(tx: &Tx, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, Fail> {
     let sql = format!("SELECT {RECEIPT} FROM receipt WHERE channel = $1 AND platform_id = $2 AND due_at IS NOT NULL LIMIT 1");
     tx.first(&sql, &[&channel, &platform_id]).await?.as_ref().map(receipt).transpose()
@@ -78,7 +78,7 @@ pub(super) async fn all(tx: &Tx, message: MessageId) -> Result<Vec<ReceiptRow>, 
     tx.query(&sql, &[&message.0]).await?.iter().map(receipt).collect()
 }
 
-/// [`crate::store::Store::sent_deliveries`].
+/// [`crate::store::ReceiptStore::sent_deliveries`].
 pub(super) async fn carried(tx: &Tx, message: MessageId) -> Result<Vec<SentDelivery>, Fail> {
     let sql = format!(
         "WITH RECURSIVE chain AS (
@@ -98,7 +98,7 @@ pub(super) async fn carried(tx: &Tx, message: MessageId) -> Result<Vec<SentDeliv
 /// The column behind those of [`DELIVERY`].
 const OVER: usize = 20;
 
-/// [`crate::store::Store::update_receipt`].
+/// [`crate::store::ReceiptStore::update_receipt`].
 pub(super) async fn hear(tx: &Tx, heard: &ReceiptUpdate, children: &[(EventId, PreparedDelivery)]) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {
     let (state, due_at, mut code, mut detail, at) = match &heard.news {
         ReceiptChange::Later { due_at } => (ReceiptState::Awaited, Some(*due_at), None, None, None),

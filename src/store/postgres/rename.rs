@@ -8,7 +8,7 @@ use super::rows::get;
 use super::tx::Tx;
 use crate::model::OutletKey;
 
-/// [`crate::store::Store::rename_channel`]. Gives how many lanes and open messages.
+/// [`crate::store::MaintenanceStore::rename_channel`]. Gives how many lanes and open messages.
 pub(super) async fn adopt(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, Fail> {
     if from == to {
         return assign(tx, to, outlet).await;
@@ -93,7 +93,7 @@ pub(super) async fn shrink(tx: &Tx, lanes: &Vec<i64>, by: &Vec<i64>) -> Result<(
     Ok(())
 }
 
-/// [`crate::store::Store::move_to_outlet`]. Open messages go with their lanes: their new owner finishes them.
+/// [`crate::store::MaintenanceStore::move_to_outlet`]. Open messages go with their lanes: their new owner finishes them.
 pub(super) async fn assign(tx: &Tx, channel: &str, outlet: &OutletKey) -> Result<u64, Fail> {
     let outlet = outlet.as_str();
     let rows = tx.query("SELECT id FROM lane WHERE channel = $1 AND outlet <> $2", &[&channel, &outlet]).await?;

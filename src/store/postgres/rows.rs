@@ -10,8 +10,8 @@ use tokio_postgres::types::FromSql;
 use uuid::Uuid;
 
 use super::failure::Fail;
-use crate::model::{AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, OutletKey, Page, Recipient};
-use crate::store::{AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoreError, StoredEvent, Target};
+use crate::model::{AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, Recipient};
+use crate::store::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoreError, StoredEvent, Target};
 
 /// A delivery's columns, in the order that [`delivery_row`] and [`waiting_row`] read them.
 pub(super) const DELIVERY: &str = "d.id, d.event_id, d.lane_id, d.lane_seq, d.channel, d.target, d.mode, d.state, d.rank, d.title, d.firing, \
@@ -155,6 +155,11 @@ pub(super) fn stored_event(row: &Row) -> Result<StoredEvent, Fail> {
     })
 }
 
+/// How a message came together.
+pub(super) fn message_kind(row: &Row, column: usize) -> Result<MessageKind, Fail> {
+    MessageKind::parse(get(row, column)?).ok_or_else(|| Fail::from("a message is of a kind that this version does not know".to_owned()))
+}
+
 /// A message's pages, stored in `column`.
 pub(super) fn pages(row: &Row, column: usize) -> Result<Vec<Page>, Fail> {
     json(get(row, column)?, "a message's pages")
@@ -182,7 +187,7 @@ pub(super) fn attempt(row: &Row) -> Result<AttemptRow, Fail> {
         page: page(row, 1)?,
         begun_at: get(row, 2)?,
         ended_at: get(row, 3)?,
-        kind: get(row, 4)?,
+        kind: get::<Option<&str>>(row, 4)?.map(AttemptKind::parse),
         code: get(row, 5)?,
         answer: get(row, 6)?,
     })

@@ -19,7 +19,7 @@ use super::receipts::await_all;
 use super::rows::{clean, clean_optional, get};
 use super::tx::Tx;
 use crate::model::{EventId, OutletKey};
-use crate::store::{FallbackChild, OutcomeBatch, OutletUpdate, RecordedOutcome, StoreError};
+use crate::store::{FallbackChild, MonthlySends, OutcomeBatch, OutletUpdate, RecordedOutcome, StoreError, SuspensionChange};
 
 /// Bytes of a platform's answer that are kept.
 const ANSWER: usize = 1024;
@@ -29,6 +29,13 @@ pub(super) struct PreparedOutcome {
     pub(super) settlement: OutcomeBatch,
     pub(super) message: Option<PreparedMessage>,
     pub(super) children: Vec<(EventId, PreparedDelivery)>,
+}
+
+/// Makes the text of a suspension such as the database takes.
+pub(super) fn clean_suspension(update: &mut OutletUpdate) {
+    if let Some(SuspensionChange::Suspend(reason)) = &mut update.suspension {
+        clean(reason);
+    }
 }
 
 impl PreparedOutcome {
@@ -58,8 +65,8 @@ impl PreparedOutcome {
                 answer.truncate(end);
             }
         }
-        if let Some(OutletUpdate { held: Some(held), .. }) = &mut settlement.outlet {
-            clean_optional(held);
+        if let Some(update) = &mut settlement.outlet {
+            clean_suspension(update);
         }
         Ok(Self { settlement, message, children })
     }
@@ -217,7 +224,7 @@ async fn change_outlets(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(), Fail> 
     write_outlets(tx, &changes).await
 }
 
-/// What of an outlet's pause and hold changes, without an attempt.
+/// Sets an outlet's pause and suspension without an attempt.
 pub(super) async fn change_outlet(tx: &Tx, outlet: &OutletKey, change: &OutletUpdate) -> Result<(), Fail> {
     let mut row = OutletRow::default();
     row.add(Some(change), None);
@@ -228,22 +235,22 @@ pub(super) async fn change_outlet(tx: &Tx, outlet: &OutletKey, change: &OutletUp
 #[derive(Default)]
 struct OutletRow<'a> {
     paused_until: Option<i64>,
-    held: Option<Option<&'a str>>,
+    suspension: Option<&'a SuspensionChange>,
     month: Option<&'a str>,
     sent: i64,
 }
 
 impl<'a> OutletRow<'a> {
-    fn add(&mut self, change: Option<&'a OutletUpdate>, month: Option<&'a (String, i64)>) {
+    fn add(&mut self, change: Option<&'a OutletUpdate>, month: Option<&'a MonthlySends>) {
         if let Some(change) = change {
             self.paused_until = change.paused_until.or(self.paused_until);
-            self.held = change.held.as_ref().map(Option::as_deref).or(self.held);
+            self.suspension = change.suspension.as_ref().or(self.suspension);
         }
         // `2026-11` sorts as text; an outcome that comes in late for a month gone by changes nothing.
-        let Some((month, sent)) = month else { return };
+        let Some(MonthlySends { month, sends }) = month else { return };
         match self.month.map_or(Ordering::Greater, |known| month.as_str().cmp(known)) {
-            Ordering::Greater => (self.month, self.sent) = (Some(month.as_str()), *sent),
-            Ordering::Equal => self.sent += sent,
+            Ordering::Greater => (self.month, self.sent) = (Some(month.as_str()), *sends),
+            Ordering::Equal => self.sent += sends,
             Ordering::Less => {}
         }
     }
@@ -255,8 +262,8 @@ async fn write_outlets(tx: &Tx, changes: &BTreeMap<&str, OutletRow<'_>>) -> Resu
     }
     let keys: Vec<&str> = changes.keys().copied().collect();
     let paused: Vec<Option<i64>> = changes.values().map(|row| row.paused_until).collect();
-    let holds: Vec<bool> = changes.values().map(|row| row.held.is_some()).collect();
-    let held: Vec<Option<&str>> = changes.values().map(|row| row.held.flatten()).collect();
+    let holds: Vec<bool> = changes.values().map(|row| row.suspension.is_some()).collect();
+    let held: Vec<Option<&str>> = changes.values().map(|row| row.suspension.and_then(SuspensionChange::reason)).collect();
     let months: Vec<Option<&str>> = changes.values().map(|row| row.month).collect();
     let sent: Vec<i64> = changes.values().map(|row| row.sent).collect();
     tx.execute(

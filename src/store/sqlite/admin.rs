@@ -49,7 +49,7 @@ fn old(db: &Connection, id: DeliveryId) -> Result<Old, Fail> {
     found.optional()?.ok_or_else(|| invalid(format!("there is no delivery {id}; it may have been purged")))
 }
 
-/// [`crate::store::Store::requeue`].
+/// [`crate::store::QueryStore::requeue`].
 pub(super) fn requeue(db: &Connection, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
     ids.iter().map(|id| requeue_one(db, old(db, *id)?, to, now)).collect()
 }
@@ -131,7 +131,7 @@ fn wait_no_more(db: &Connection, old: &Old, now: i64) -> Result<AcceptedDelivery
     })
 }
 
-/// [`crate::store::Store::drop_deliveries`]. What was dead keeps its old reason behind the new one.
+/// [`crate::store::QueryStore::drop_deliveries`]. What was dead keeps its old reason behind the new one.
 pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, Fail> {
     let mut update = db.prepare_cached(
         "UPDATE delivery SET state = 'dropped', done_at = ?3, reason = ?2 || coalesce('; before: ' || reason, '')
@@ -153,7 +153,7 @@ pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str,
     Ok(dropped)
 }
 
-/// [`crate::store::Store::rename_channel`]. Gives how many lanes and open messages.
+/// [`crate::store::MaintenanceStore::rename_channel`]. Gives how many lanes and open messages.
 pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, Fail> {
     if from == to {
         return assign(db, to, outlet);
@@ -229,7 +229,7 @@ pub(super) fn shrink(db: &Connection, lane: i64, by: i64) -> Result<(), Fail> {
     Ok(())
 }
 
-/// [`crate::store::Store::move_to_outlet`]. Open messages go with their lanes: their new owner finishes them.
+/// [`crate::store::MaintenanceStore::move_to_outlet`]. Open messages go with their lanes: their new owner finishes them.
 pub(super) fn assign(db: &Connection, channel: &str, outlet: &OutletKey) -> Result<u64, Fail> {
     let to = params![channel, outlet.as_str()];
     let lanes = db.prepare_cached("UPDATE lane SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2")?.execute(to)?;
@@ -237,19 +237,19 @@ pub(super) fn assign(db: &Connection, channel: &str, outlet: &OutletKey) -> Resu
     Ok((lanes + carry.execute(to)?) as u64)
 }
 
-/// [`crate::store::Store::update_heartbeats`].
+/// [`crate::store::MaintenanceStore::update_heartbeats`].
 pub(super) fn heartbeats(db: &Connection, changes: &[HeartbeatUpdate]) -> Result<(), Fail> {
     let mut put = db.prepare_cached(
         "INSERT INTO heartbeat (name, seen_at, silent_since) VALUES (?1, coalesce(?2, 0), ?4)
          ON CONFLICT (name) DO UPDATE SET seen_at = coalesce(?2, seen_at), silent_since = CASE WHEN ?3 THEN ?4 ELSE silent_since END",
     )?;
-    for change in changes {
-        put.execute(params![change.name, change.seen_at, change.silent_since.is_some(), change.silent_since.flatten()])?;
+    for HeartbeatUpdate { name, change } in changes {
+        put.execute(params![name, change.seen_at(), change.seen_at().is_none(), change.silent_since()])?;
     }
     Ok(())
 }
 
-/// [`crate::store::Store::check_writable`]: takes fresh pages, so that a disk without room is seen, and gives them back.
+/// [`crate::store::IntakeStore::check_writable`]: takes fresh pages, so that a disk without room is seen, and gives them back.
 pub(super) fn check(db: &Connection) -> Result<(), Fail> {
     let put = "INSERT OR REPLACE INTO event (id, source, received_at, group_key, plan, body) VALUES (x'00', '', 0, '', '', zeroblob(65536))";
     db.prepare_cached(put)?.execute([])?;

@@ -6,12 +6,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
 use super::messages::check_fence;
-use super::rows::{DELIVERY, OPEN, bytes, cells, pages, uuid, waiting_row};
+use super::rows::{DELIVERY, OPEN, bytes, cells, message_kind, pages, uuid, waiting_row};
 use super::settle::change_outlet;
 use crate::model::{MessageId, OutletKey};
 use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate, PendingDelivery};
 
-/// [`crate::store::Store::claim_outlet`].
+/// [`crate::store::ClusterStore::claim_outlet`].
 pub(super) fn own(db: &Connection, claim: &LeaseRequest) -> Result<Option<OutletSnapshot>, Fail> {
     let key = claim.outlet.as_str();
     let before: Option<String> = db.prepare_cached("SELECT owner FROM outlet WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()?;
@@ -25,7 +25,7 @@ pub(super) fn own(db: &Connection, claim: &LeaseRequest) -> Result<Option<Outlet
         Ok(OutletSnapshot {
             epoch: row.get(0)?,
             paused_until: row.get(1)?,
-            held: row.get(2)?,
+            suspended: row.get(2)?,
             month: row.get(3)?,
             month_sent: row.get(4)?,
             ..OutletSnapshot::default()
@@ -50,7 +50,7 @@ fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<OpenMessage>
         Ok(OpenMessage {
             id: MessageId(uuid(row, 0)?),
             channel: row.get(1)?,
-            kind: row.get(2)?,
+            kind: message_kind(row, 2)?,
             template: row.get(3)?,
             generation: row.get(4)?,
             formed_at: row.get(5)?,
@@ -73,21 +73,21 @@ fn open_members(db: &Connection, message: MessageId) -> Result<Vec<PendingDelive
     Ok(select.query_map([bytes(&message.0)], waiting_row)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.
+/// [`crate::store::ClusterStore::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.
 pub(super) fn renew(db: &Connection, node: &str, lease_until: i64) -> Result<Vec<OutletKey>, Fail> {
     let mut update = db.prepare_cached("UPDATE outlet SET lease_until = ?2 WHERE owner = ?1 RETURNING key")?;
     let rows = update.query_map(params![node, lease_until], |row| Ok(OutletKey::from_stored(row.get_ref(0)?.as_str()?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::release_outlet`].
+/// [`crate::store::ClusterStore::release_outlet`].
 pub(super) fn release(db: &Connection, fence: &Fence) -> Result<(), Fail> {
     db.prepare_cached("UPDATE outlet SET owner = '', lease_until = 0 WHERE key = ?1 AND epoch = ?2")?
         .execute(params![fence.outlet.as_str(), fence.epoch])?;
     Ok(())
 }
 
-/// [`crate::store::Store::set_outlet_state`].
+/// [`crate::store::OutletStore::set_outlet_state`].
 pub(super) fn set_outlet(db: &Connection, fence: &Fence, change: &OutletUpdate) -> Result<(), Fail> {
     check_fence(db, fence)?;
     change_outlet(db, &fence.outlet, change)

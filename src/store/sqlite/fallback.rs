@@ -11,7 +11,7 @@ use super::rows::{DELIVERY, bytes, target, uuid, waiting_row};
 use crate::model::{DeliveryId, LaneId};
 use crate::store::{AcceptedDelivery, FALLBACK_LANE_PREFIX, Mode, MoveTo, NewDelivery, State};
 
-/// [`crate::store::Store::fallback_targets`].
+/// [`crate::store::OutletStore::fallback_targets`].
 pub(super) fn followers(db: &Connection, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, Fail> {
     let mut children = db.prepare_cached(
         "SELECT c.channel FROM delivery d INDEXED BY delivery_open JOIN delivery c ON c.origin_id = d.prior_id
@@ -35,7 +35,7 @@ pub(super) fn candidates(db: &Connection, channel: &str, born_before: i64, to: &
     Ok(rows.map(|id| id.map(DeliveryId)).collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::copy_to_fallback`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
+/// [`crate::store::MaintenanceStore::copy_to_fallback`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
 pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason: &str, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1 AND d.state = 'waiting'

@@ -4,14 +4,14 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::failure::Fail;
-use super::rows::{DELIVERY, attempts, bytes, cells, count, delivery_row, event, pages, target, uuid};
+use super::rows::{DELIVERY, attempts, bytes, cells, count, delivery_row, event, message_kind, pages, target, uuid};
 use crate::model::{DeliveryId, EventId, MessageId};
-use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventFilter, EventRow, State, StoreError, StoredEvent, StoredMessage};
+use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, State, StoreError, StoredMessage};
 
 /// Up to so many open deliveries a list of open ones is made from their index and sorted; beyond, newest-first order finds them faster.
 const FEW: i64 = 20_000;
 
-/// [`crate::store::Store::list_deliveries`]. NewestEvent first by id. Lists by event or message, of dead letters and of few open ones follow an index; all others
+/// [`crate::store::QueryStore::list_deliveries`]. NewestEvent first by id. Lists by event or message, of dead letters and of few open ones follow an index; all others
 /// walk back until they have enough hits, at worst over everything (about 0.15 s for a million deliveries in memory).
 pub(super) fn page(db: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, Fail> {
     let mut values: Vec<Value> = Vec::new();
@@ -78,7 +78,7 @@ fn few_open(db: &Connection) -> Result<bool, Fail> {
     Ok(count.query_row([], |row| row.get::<_, i64>(0))? <= FEW)
 }
 
-/// [`crate::store::Store::get_delivery`].
+/// [`crate::store::QueryStore::get_delivery`].
 pub(super) fn show(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>, Fail> {
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1"))?;
     let found = select.query_row([bytes(&id.0)], |row| Ok((delivery_row(row)?, target(row)?))).optional()?;
@@ -106,7 +106,7 @@ fn names(channels: &[String]) -> Option<String> {
     (!channels.is_empty()).then(|| serde_json::json!(channels).to_string())
 }
 
-/// [`crate::store::Store::list_events`]: walks back by id until it has enough hits.
+/// [`crate::store::QueryStore::list_events`]: walks back by id until it has enough hits.
 pub(super) fn event_page(db: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>, Fail> {
     let mut select = db.prepare_cached(
         "SELECT id, source, received_at, note FROM event e
@@ -121,15 +121,15 @@ pub(super) fn event_page(db: &Connection, filter: &EventFilter) -> Result<Vec<Ev
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::get_event`].
-pub(super) fn show_event(db: &Connection, id: EventId) -> Result<Option<(StoredEvent, Vec<DeliveryRow>)>, Fail> {
+/// [`crate::store::QueryStore::get_event`].
+pub(super) fn show_event(db: &Connection, id: EventId) -> Result<Option<EventDetail>, Fail> {
     let Some(event) = event(db, id)? else { return Ok(None) };
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.event_id = ?1 ORDER BY d.id"))?;
     let deliveries = select.query_map([bytes(&id.0)], delivery_row)?.collect::<rusqlite::Result<_>>()?;
-    Ok(Some((event, deliveries)))
+    Ok(Some(EventDetail { event, deliveries }))
 }
 
-/// [`crate::store::Store::get_message`].
+/// [`crate::store::QueryStore::get_message`].
 pub(super) fn message(db: &Connection, id: MessageId) -> Result<Option<StoredMessage>, Fail> {
     let mut select = db.prepare_cached(
         "SELECT channel, platform, kind, template, formed_at, done, pages, (SELECT count(*) FROM delivery d WHERE d.message_id = m.id)
@@ -140,7 +140,7 @@ pub(super) fn message(db: &Connection, id: MessageId) -> Result<Option<StoredMes
             id,
             channel: row.get(0)?,
             platform: row.get(1)?,
-            kind: row.get(2)?,
+            kind: message_kind(row, 2)?,
             template: row.get(3)?,
             formed_at: row.get(4)?,
             done: row.get(5)?,

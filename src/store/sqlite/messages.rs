@@ -54,7 +54,7 @@ pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedM
         m.channel,
         m.platform,
         fence.outlet.as_str(),
-        m.kind,
+        m.kind.as_str(),
         m.template,
         m.generation,
         m.formed_at,
@@ -104,7 +104,7 @@ pub(super) fn occupy(db: &Connection, lane: i64, message: MessageId) -> Result<(
     Ok(())
 }
 
-/// [`crate::store::Store::store_message`].
+/// [`crate::store::OutletStore::store_message`].
 pub(super) fn form(db: &Connection, fence: &Fence, prepared: &PreparedMessage) -> Result<(), Fail> {
     check_fence(db, fence)?;
     let id = prepared.message.id;
@@ -155,7 +155,7 @@ fn check_lane(db: &Connection, lane: i64, last: i64, id: MessageId) -> Result<()
     Ok(())
 }
 
-/// [`crate::store::Store::begin_attempt`].
+/// [`crate::store::OutletStore::begin_attempt`].
 pub(super) fn begin(db: &Connection, fence: &Fence, attempt: &NewAttempt) -> Result<(), Fail> {
     check_fence(db, fence)?;
     // A reload may have moved it: then its new owner sends it, and nobody else.
@@ -187,7 +187,7 @@ pub(super) fn begin(db: &Connection, fence: &Fence, attempt: &NewAttempt) -> Res
     Ok(())
 }
 
-/// [`crate::store::Store::mark_lanes_started`].
+/// [`crate::store::OutletStore::mark_lanes_started`].
 pub(super) fn begin_lanes(db: &Connection, lanes: &[LaneId]) -> Result<u32, Fail> {
     let mut update = db.prepare_cached("UPDATE lane SET begun = begun + 1 WHERE id = ?1 RETURNING begun")?;
     let mut most = 0;
@@ -197,7 +197,7 @@ pub(super) fn begin_lanes(db: &Connection, lanes: &[LaneId]) -> Result<u32, Fail
     Ok(most)
 }
 
-/// [`crate::store::Store::clear_lanes_started`].
+/// [`crate::store::OutletStore::clear_lanes_started`].
 pub(super) fn end_lanes(db: &Connection, lanes: &[LaneId]) -> Result<(), Fail> {
     let mut update = db.prepare_cached("UPDATE lane SET begun = 0 WHERE id = ?1 AND begun > 0")?;
     for lane in lanes {

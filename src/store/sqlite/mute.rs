@@ -8,7 +8,7 @@ use super::failure::Fail;
 use super::settle::recount;
 use crate::store::{ChannelMute, Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX};
 
-/// [`crate::store::Store::set_mute`].
+/// [`crate::store::QueryStore::set_mute`].
 pub(super) fn mute(db: &Connection, mute: &ChannelMute, now: i64) -> Result<(), Fail> {
     if mute.until == 0 {
         db.prepare_cached("DELETE FROM mute WHERE channel = ?1")?.execute([&mute.channel])?;
@@ -26,7 +26,7 @@ pub(super) fn mute(db: &Connection, mute: &ChannelMute, now: i64) -> Result<(), 
     Ok(())
 }
 
-/// [`crate::store::Store::list_deferrals`]. Costs one walk over the lanes, and over what is deferred.
+/// [`crate::store::MaintenanceStore::list_deferrals`]. Costs one walk over the lanes, and over what is deferred.
 pub(super) fn deferrals(db: &Connection, now: i64) -> Result<Vec<Deferral>, Fail> {
     let mut select = db.prepare_cached(
         "SELECT d.channel, CASE WHEN substr(d.reason, 1, length(?2)) = ?2 THEN '' ELSE coalesce(d.target ->> '$.route', '') END,
@@ -42,7 +42,7 @@ pub(super) fn deferrals(db: &Connection, now: i64) -> Result<Vec<Deferral>, Fail
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::reschedule_deferred`].
+/// [`crate::store::MaintenanceStore::reschedule_deferred`].
 pub(super) fn defer(db: &Connection, to: &Deferral, reason: Option<&str>, now: i64) -> Result<u64, Fail> {
     let kind = if to.by_hand { MANUAL_MUTE_PREFIX } else { INTERVAL_MUTE_PREFIX };
     let mut update = db.prepare_cached(

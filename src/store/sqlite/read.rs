@@ -16,7 +16,7 @@ use crate::store::{
 pub(super) const READY: &str =
     "SELECT id FROM lane INDEXED BY lane_ready WHERE outlet = ?1 AND waiting > 0 AND message_id IS NULL ORDER BY rank * 300000 + since, id";
 
-/// [`crate::store::Store::ready_lanes`]: walks the index in its order, past those in `except`, and looks the others up.
+/// [`crate::store::OutletStore::ready_lanes`]: walks the index in its order, past those in `except`, and looks the others up.
 pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, sought: &LaneQuery, except: &HashSet<LaneId>) -> Result<Vec<LaneSummary>, Fail> {
     let mut order = db.prepare_cached(READY)?;
     let mut lane = db.prepare_cached(
@@ -48,7 +48,7 @@ pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, sought: &LaneQuer
     Ok(ready)
 }
 
-/// [`crate::store::Store::overdue`]. Costs one walk over the lanes, and over the open messages.
+/// [`crate::store::MaintenanceStore::overdue`]. Costs one walk over the lanes, and over the open messages.
 pub(super) fn due(db: &Connection, before: i64) -> Result<Vec<OverdueRow>, Fail> {
     let mut select = db.prepare_cached(
         "SELECT channel, outlet, sum(n), min(since), coalesce((SELECT lease_until FROM outlet o WHERE o.key = outlet), 0) FROM (
@@ -71,13 +71,13 @@ pub(super) fn due(db: &Connection, before: i64) -> Result<Vec<OverdueRow>, Fail>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::open_messages`].
+/// [`crate::store::OutletStore::open_messages`].
 pub(super) fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<MessageId>, Fail> {
     let mut select = db.prepare_cached("SELECT id FROM message INDEXED BY message_open WHERE outlet = ?1 AND done = 0")?;
     Ok(select.query_map([outlet.as_str()], |row| Ok(MessageId(uuid(row, 0)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::pending`].
+/// [`crate::store::OutletStore::pending`].
 pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d INDEXED BY delivery_open
@@ -100,7 +100,7 @@ pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, b
     Ok(waiting)
 }
 
-/// [`crate::store::Store::load_events`].
+/// [`crate::store::OutletStore::load_events`].
 pub(super) fn events(db: &Connection, ids: &[EventId], bytes: usize) -> Result<EventBodies, Fail> {
     let mut bodies = EventBodies::default();
     let mut room = bytes;
@@ -120,7 +120,7 @@ pub(super) fn events(db: &Connection, ids: &[EventId], bytes: usize) -> Result<E
     Ok(bodies)
 }
 
-/// [`crate::store::Store::count_unresolved`].
+/// [`crate::store::OutletStore::count_unresolved`].
 pub(super) fn unresolved(db: &Connection, mut lane: LaneId) -> Result<Option<u64>, Fail> {
     let mut select = db.prepare_cached("SELECT key, length(unresolved) / 8 FROM lane WHERE id = ?1")?;
     loop {
@@ -134,7 +134,7 @@ pub(super) fn unresolved(db: &Connection, mut lane: LaneId) -> Result<Option<u64
     }
 }
 
-/// [`crate::store::Store::lane_history`].
+/// [`crate::store::OutletStore::lane_history`].
 pub(super) fn past(db: &Connection, id: DeliveryId, limit: usize) -> Result<LaneHistory, Fail> {
     let mut prior = db.prepare_cached("SELECT prior_id FROM delivery WHERE id = ?1")?;
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1"))?;
@@ -156,7 +156,7 @@ pub(super) fn past(db: &Connection, id: DeliveryId, limit: usize) -> Result<Lane
     Ok(past)
 }
 
-/// [`crate::store::Store::stats`]. Costs one walk over the lanes (not the deliveries) and one over the index of dead letters: about 20 ms for
+/// [`crate::store::MaintenanceStore::stats`]. Costs one walk over the lanes (not the deliveries) and one over the index of dead letters: about 20 ms for
 /// 100,000 lanes, whatever the number of deliveries.
 pub(super) fn stats(db: &Connection) -> Result<Stats, Fail> {
     let mut stats = Stats { bytes: bytes(db)?, ..Stats::default() };
@@ -188,7 +188,7 @@ pub(super) fn stats(db: &Connection) -> Result<Stats, Fail> {
         Ok(OutletRow {
             key: OutletKey::from_stored(row.get_ref(0)?.as_str()?),
             paused_until: row.get(1)?,
-            held: row.get(2)?,
+            suspended: row.get(2)?,
             month: row.get(3)?,
             month_sent: row.get(4)?,
         })
@@ -204,14 +204,14 @@ fn bytes(db: &Connection) -> Result<u64, Fail> {
     Ok(pragma("page_count")?.saturating_sub(pragma("freelist_count")?) * pragma("page_size")?)
 }
 
-/// [`crate::store::Store::list_mutes`].
+/// [`crate::store::QueryStore::list_mutes`].
 pub(super) fn mutes(db: &Connection) -> Result<Vec<ChannelMute>, Fail> {
     let mut select = db.prepare_cached("SELECT channel, until, reason, by FROM mute ORDER BY channel")?;
     let rows = select.query_map([], |row| Ok(ChannelMute { channel: row.get(0)?, until: row.get(1)?, reason: row.get(2)?, by: row.get(3)? }))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::update_heartbeats`].
+/// [`crate::store::MaintenanceStore::update_heartbeats`].
 pub(super) fn heartbeats(db: &Connection) -> Result<Vec<HeartbeatRow>, Fail> {
     let mut select = db.prepare_cached("SELECT name, seen_at, silent_since FROM heartbeat ORDER BY name")?;
     let rows = select.query_map([], |row| Ok(HeartbeatRow { name: row.get(0)?, seen_at: row.get(1)?, silent_since: row.get(2)? }))?;

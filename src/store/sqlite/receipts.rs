@@ -53,7 +53,7 @@ pub(super) fn await_all(db: &Connection, message: MessageId, receipts: &[NewRece
     Ok(())
 }
 
-/// [`crate::store::Store::due_receipts`].
+/// [`crate::store::ReceiptStore::due_receipts`].
 pub(super) fn due(db: &Connection, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_due WHERE due_at IS NOT NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2"
@@ -61,7 +61,7 @@ pub(super) fn due(db: &Connection, now: i64, limit: usize) -> Result<Vec<Receipt
     Ok(select.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], receipt)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// [`crate::store::Store::find_receipt`].
+/// [`crate::store::ReceiptStore::find_receipt`].
 pub(super) fn of(db: &Connection, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_awaited WHERE channel = ?1 AND platform_id = ?2 AND due_at IS NOT NULL"
@@ -75,7 +75,7 @@ pub(super) fn all(db: &Connection, message: MessageId) -> rusqlite::Result<Vec<R
     select.query_map([bytes(&message.0)], receipt)?.collect()
 }
 
-/// [`crate::store::Store::sent_deliveries`].
+/// [`crate::store::ReceiptStore::sent_deliveries`].
 pub(super) fn carried(db: &Connection, message: MessageId) -> Result<Vec<SentDelivery>, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d WHERE d.message_id = ?1 AND d.state = 'sent' AND d.mode = 'queued' ORDER BY d.id"
@@ -119,7 +119,7 @@ impl PreparedReceipt {
     }
 }
 
-/// [`crate::store::Store::update_receipt`].
+/// [`crate::store::ReceiptStore::update_receipt`].
 pub(super) fn hear(db: &Connection, prepared: &PreparedReceipt) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {
     let heard = &prepared.heard;
     let (state, due_at, code, detail, at) = match &heard.news {

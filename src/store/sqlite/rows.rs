@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::failure::{Fail, Unreadable};
-use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, Page, Recipient};
-use crate::store::{AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoreError, StoredEvent, Target};
+use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, Page, Recipient};
+use crate::store::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoreError, StoredEvent, Target};
 
 /// A delivery's columns, in the order that [`delivery_row`] and [`waiting_row`] read them.
 pub(super) const DELIVERY: &str = "d.id, d.event_id, d.lane_id, d.lane_seq, d.channel, d.target, d.mode, d.state, d.rank, d.title, d.firing, \
@@ -173,6 +173,12 @@ pub(super) fn event_within(db: &Connection, id: EventId, bytes_left: usize) -> R
     Ok(Found::Event(StoredEvent { id, received_at: row.get(0)?, plan: row.get(1)?, note: row.get(2)?, event }, size))
 }
 
+/// How a message came together.
+pub(super) fn message_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<MessageKind> {
+    let name = row.get_ref(column)?.as_str().map_err(|e| from_sql(column, e))?;
+    MessageKind::parse(name).ok_or_else(|| unreadable(column, "a message is of a kind that this version does not know".into()))
+}
+
 /// A message's pages, stored in `column`.
 pub(super) fn pages(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Page>> {
     json(row, column, "a message's pages")
@@ -209,7 +215,7 @@ pub(super) fn attempts(db: &Connection, message: MessageId) -> rusqlite::Result<
             page: row.get(1)?,
             begun_at: row.get(2)?,
             ended_at: row.get(3)?,
-            kind: row.get(4)?,
+            kind: row.get::<_, Option<String>>(4)?.map(|name| AttemptKind::parse(&name)),
             code: row.get(5)?,
             answer: row.get(6)?,
         })

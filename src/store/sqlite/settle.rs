@@ -13,7 +13,8 @@ use super::receipts::await_all;
 use super::rows::bytes;
 use crate::model::{EventId, MessageId, OutletKey};
 use crate::store::{
-    AcceptedDelivery, DeliveryUpdate, FallbackChild, Fence, FinishedAttempt, OutcomeBatch, OutletUpdate, RecordedOutcome, State, StoreError,
+    AcceptedDelivery, DeliveryUpdate, FallbackChild, Fence, FinishedAttempt, MonthlySends, OutcomeBatch, OutletUpdate, RecordedOutcome, State,
+    StoreError,
 };
 
 /// Bytes of a platform's answer that are kept.
@@ -55,7 +56,7 @@ impl PreparedOutcome {
     }
 }
 
-/// [`crate::store::Store::record_outcome`].
+/// [`crate::store::OutletStore::record_outcome`].
 pub(super) fn settle(db: &Connection, prepared: &PreparedOutcome) -> Result<RecordedOutcome, Fail> {
     let s = &prepared.settlement;
     check_fence(db, &s.fence)?;
@@ -137,7 +138,7 @@ fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &FinishedA
         fence.epoch,
         a.begun_at,
         a.ended_at,
-        a.kind,
+        a.kind.as_str(),
         a.code,
         answer
     ])?;
@@ -253,22 +254,22 @@ pub(super) fn recount(db: &Connection, lane: i64) -> Result<(), Fail> {
 }
 
 fn count_month(db: &Connection, s: &OutcomeBatch) -> Result<(), Fail> {
-    let Some((month, count)) = &s.sent_in_month else { return Ok(()) };
+    let Some(MonthlySends { month, sends }) = &s.sent_in_month else { return Ok(()) };
     // `2026-11` sorts as text; an outcome that comes in late for a month gone by changes nothing.
     db.prepare_cached(
         "UPDATE outlet SET month_sent = CASE WHEN month = ?2 THEN month_sent + ?3 ELSE ?3 END, month = ?2 WHERE key = ?1 AND month <= ?2",
     )?
-    .execute(params![s.fence.outlet.as_str(), month, count])?;
+    .execute(params![s.fence.outlet.as_str(), month, sends])?;
     Ok(())
 }
 
-/// Sets what of an outlet's pause and hold changes.
+/// Sets an outlet's pause and suspension, as far as they change.
 pub(super) fn change_outlet(db: &Connection, outlet: &OutletKey, change: &OutletUpdate) -> Result<(), Fail> {
     if let Some(until) = change.paused_until {
         db.prepare_cached("UPDATE outlet SET paused_until = ?2 WHERE key = ?1")?.execute(params![outlet.as_str(), until])?;
     }
-    if let Some(held) = &change.held {
-        db.prepare_cached("UPDATE outlet SET held = ?2 WHERE key = ?1")?.execute(params![outlet.as_str(), held])?;
+    if let Some(suspension) = &change.suspension {
+        db.prepare_cached("UPDATE outlet SET held = ?2 WHERE key = ?1")?.execute(params![outlet.as_str(), suspension.reason()])?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Cell, Mode, ReceiptRow, State, StoredEvent, Target};
-use crate::model::{AttemptId, DeliveryId, EventId, MessageId, OutletKey, Page};
+use super::{AttemptKind, Cell, Mode, ReceiptRow, State, StoredEvent, Target};
+use crate::model::{AttemptId, DeliveryId, EventId, MessageId, MessageKind, OutletKey, Page};
 
 /// Where waiting or ended deliveries are moved.
 #[derive(Debug, Clone)]
@@ -104,6 +104,15 @@ pub struct EventRow {
     pub note: Option<String>,
 }
 
+/// An event with its deliveries.
+#[derive(Debug, Clone)]
+pub struct EventDetail {
+    /// The event.
+    pub event: StoredEvent,
+    /// Its deliveries.
+    pub deliveries: Vec<DeliveryRow>,
+}
+
 /// A delivery with everything known about it.
 #[derive(Debug, Clone)]
 pub struct DeliveryDetail {
@@ -131,8 +140,8 @@ pub struct StoredMessage {
     pub channel: String,
     /// Its platform.
     pub platform: String,
-    /// `single`, `fold` or `digest`.
-    pub kind: String,
+    /// How it came together.
+    pub kind: MessageKind,
     /// Template set.
     pub template: String,
     /// When it was formed.
@@ -163,7 +172,8 @@ pub struct AttemptRow {
     /// When it ended.
     pub ended_at: Option<i64>,
     /// `ok`, an error kind, `partial`, or `unknown` when it never ended.
-    pub kind: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub kind: Option<AttemptKind>,
     /// The platform's code.
     pub code: Option<String>,
     /// The platform's answer.
@@ -179,7 +189,7 @@ pub struct Stats {
     pub dead: Vec<(String, u64)>,
     /// When the oldest waiting delivery was born, by channel.
     pub oldest: Vec<(String, i64)>,
-    /// Outlets: key, paused_until, held, month, month_sent.
+    /// All outlets.
     pub outlets: Vec<OutletRow>,
     /// Bytes that hold data (free pages and the log are not counted), or 0 when unknown.
     pub bytes: u64,
@@ -192,8 +202,8 @@ pub struct OutletRow {
     pub key: OutletKey,
     /// Not before.
     pub paused_until: i64,
-    /// Why it is held.
-    pub held: Option<String>,
+    /// Why it is suspended, when it is.
+    pub suspended: Option<String>,
     /// `2026-11`.
     pub month: String,
     /// Messages sent in that month.
@@ -253,13 +263,34 @@ pub struct HeartbeatRow {
     pub silent_since: Option<i64>,
 }
 
-/// A change of a [`HeartbeatRow`]; what is `None` stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A change of a [`HeartbeatRow`].
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeartbeatUpdate {
-    /// Which.
+    /// Which heartbeat.
     pub name: String,
-    /// It was heard then.
-    pub seen_at: Option<i64>,
-    /// Its silence was told (`Some(Some(when))`), or its end (`Some(None)`).
-    pub silent_since: Option<Option<i64>>,
+    /// What happened.
+    pub change: HeartbeatChange,
+}
+
+/// What happened to a heartbeat; times in Unix milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeartbeatChange {
+    /// It was received then.
+    Seen(i64),
+    /// It is reported as missing since then.
+    Missing(i64),
+    /// Its return is reported.
+    Recovered,
+}
+
+impl HeartbeatChange {
+    /// The new `seen_at`, when it changes.
+    pub(in crate::store) fn seen_at(self) -> Option<i64> {
+        if let HeartbeatChange::Seen(at) = self { Some(at) } else { None }
+    }
+
+    /// The new `silent_since`.
+    pub(in crate::store) fn silent_since(self) -> Option<i64> {
+        if let HeartbeatChange::Missing(since) = self { Some(since) } else { None }
+    }
 }

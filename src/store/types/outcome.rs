@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{AcceptedDelivery, Fence, NewDelivery, NewReceipt, State};
-use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, Page, Recipient};
+use crate::model::{AttemptId, DeliveryId, ErrorKind, EventId, LaneId, MessageId, MessageKind, Page, Recipient};
 
 /// A cell's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -72,8 +72,8 @@ pub struct NewMessage {
     pub channel: String,
     /// Its platform.
     pub platform: &'static str,
-    /// `single`, `fold` or `digest`.
-    pub kind: &'static str,
+    /// How it came together.
+    pub kind: MessageKind,
     /// Template set.
     pub template: String,
     /// How often it was rendered anew.
@@ -105,6 +105,52 @@ pub struct NewAttempt {
     pub begun_at: i64,
 }
 
+/// How an attempt went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptKind {
+    /// The platform took it for all recipients.
+    Ok,
+    /// It took it for some of them.
+    Partial,
+    /// It took it for none.
+    Failed(ErrorKind),
+    /// It began and never ended: the process died.
+    Unknown,
+}
+
+impl AttemptKind {
+    /// The name in SQL, logs and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AttemptKind::Ok => "ok",
+            AttemptKind::Partial => "partial",
+            AttemptKind::Failed(kind) => kind.as_str(),
+            AttemptKind::Unknown => "unknown",
+        }
+    }
+
+    /// The kind of that name. A name that only a newer version knows is one of which nothing is known.
+    pub fn parse(name: &str) -> Self {
+        match name {
+            "ok" => AttemptKind::Ok,
+            "partial" => AttemptKind::Partial,
+            "unknown" => AttemptKind::Unknown,
+            other => AttemptKind::Failed(ErrorKind::named(other)),
+        }
+    }
+
+    /// Whether the platform took it for anybody.
+    pub fn is_sent(self) -> bool {
+        matches!(self, AttemptKind::Ok | AttemptKind::Partial)
+    }
+}
+
+impl Serialize for AttemptKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// An attempt that ended.
 #[derive(Debug, Clone)]
 pub struct FinishedAttempt {
@@ -118,8 +164,8 @@ pub struct FinishedAttempt {
     pub begun_at: i64,
     /// When it ended.
     pub ended_at: i64,
-    /// `ok`, or an error kind's name; `partial` when recipients differ.
-    pub kind: &'static str,
+    /// How it went.
+    pub kind: AttemptKind,
     /// The platform's code.
     pub code: Option<String>,
     /// The platform's answer or the error's summary: at most 1 KiB, scrubbed.
@@ -162,8 +208,8 @@ pub struct OutcomeBatch {
     pub children: Vec<FallbackChild>,
     /// Pause and hold of the outlet, when they change.
     pub outlet: Option<OutletUpdate>,
-    /// Adds to the month's count: the month and how many.
-    pub sent_in_month: Option<(String, i64)>,
+    /// Adds to the month's count.
+    pub sent_in_month: Option<MonthlySends>,
     /// Now.
     pub now: i64,
 }
@@ -190,13 +236,41 @@ pub struct FallbackChild {
     pub delivery: NewDelivery,
 }
 
-/// A change of an outlet's pause and hold.
+/// Messages sent within a month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonthlySends {
+    /// `2026-11`.
+    pub month: String,
+    /// How many.
+    pub sends: i64,
+}
+
+/// A change of an outlet's pause and suspension.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OutletUpdate {
     /// New `paused_until`, when it changes.
     pub paused_until: Option<i64>,
-    /// New hold, when it changes: `Some(None)` ends it.
-    pub held: Option<Option<String>>,
+    /// What happens to its suspension, when that changes.
+    pub suspension: Option<SuspensionChange>,
+}
+
+/// The beginning or the end of an outlet's suspension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SuspensionChange {
+    /// Its configuration does not work; the text says why.
+    Suspend(String),
+    /// It works again.
+    Resume,
+}
+
+impl SuspensionChange {
+    /// Why the outlet is suspended from now on; `None` when it is not.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            SuspensionChange::Suspend(reason) => Some(reason),
+            SuspensionChange::Resume => None,
+        }
+    }
 }
 
 /// What a settlement made.

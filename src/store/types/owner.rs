@@ -1,7 +1,7 @@
 //! What the owner of an outlet works with: its claim, its lanes, what waits in them, and what was under way.
 
 use super::{Cell, Mode, State, Target};
-use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, OutletKey, Page};
+use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page};
 
 /// A claim on an outlet.
 #[derive(Debug, Clone)]
@@ -53,9 +53,9 @@ pub struct OutletSnapshot {
     pub epoch: i64,
     /// Not before.
     pub paused_until: i64,
-    /// Why it is held.
-    pub held: Option<String>,
-    /// Whether its last owner gave it up ([`crate::store::Store::release_outlet`]), or there was none: nothing was cut off then.
+    /// Why it is suspended, when it is.
+    pub suspended: Option<String>,
+    /// Whether its last owner gave it up ([`crate::store::ClusterStore::release_outlet`]), or there was none: nothing was cut off then.
     pub released: bool,
     /// `2026-11`.
     pub month: String,
@@ -74,8 +74,8 @@ pub struct OpenMessage {
     pub id: MessageId,
     /// Its channel.
     pub channel: String,
-    /// How it came together: `single`, `fold` or `digest`.
-    pub kind: String,
+    /// How it came together.
+    pub kind: MessageKind,
     /// Template set.
     pub template: String,
     /// How often it was rendered anew.

@@ -15,18 +15,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Needs;
+pub use crate::model::MessageKind;
 use crate::model::{Alert, Event, Language, Severity, SeverityScale};
-
-/// How a message came together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageKind {
-    /// One delivery.
-    Single,
-    /// Several deliveries of one lane: per alert the latest status.
-    Fold,
-    /// Deliveries of several lanes, because they could not leave one by one.
-    Digest,
-}
 
 /// An alert's status in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

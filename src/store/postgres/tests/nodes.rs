@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 
 use super::*;
+use crate::model::OutletKey;
 use crate::store::contract::fixtures::*;
 use crate::store::*;
 
@@ -209,9 +210,9 @@ async fn one_of_many_gets_the_outlet_and_the_others_are_fenced() {
     let old = Fence { outlet: outlet(), epoch: owners.last().unwrap().1 };
     let other = if owners[0].0 == "n1" { "n2" } else { "n1" };
     let taken = b.claim_outlet(claim(other, T0 + 8_000)).await.unwrap().unwrap();
-    let late = a.set_outlet_state(old, OutletUpdate { paused_until: Some(1), held: None }).await;
+    let late = a.set_outlet_state(old, OutletUpdate { paused_until: Some(1), suspension: None }).await;
     assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
-    a.set_outlet_state(Fence { outlet: outlet(), epoch: taken.epoch }, OutletUpdate { paused_until: Some(2), held: None }).await.unwrap();
+    a.set_outlet_state(Fence { outlet: outlet(), epoch: taken.epoch }, OutletUpdate { paused_until: Some(2), suspension: None }).await.unwrap();
     a.close().await;
     b.close().await;
 }

@@ -41,7 +41,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
         .await
         .unwrap();
     let new: S = place.open().await;
-    new.update_heartbeats(vec![HeartbeatUpdate { name: "w".into(), seen_at: Some(T0), silent_since: None }]).await.unwrap();
+    new.update_heartbeats(vec![HeartbeatUpdate { name: "w".into(), change: HeartbeatChange::Seen(T0) }]).await.unwrap();
     // The node that was there goes on beside it.
     assert_eq!(put(&old, LANE).await.lane_seq, 2);
     assert_eq!(new.list_deliveries(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().len(), 2);

@@ -73,8 +73,8 @@ async fn settlements_of_one_transaction_keep_their_order() {
     let postponed = |n: i64| DeliveryUpdate { due_at: T0 + n, tries: n as u32, reason: Some(n.to_string()), ..change(&d, State::Waiting) };
     let mut all = Vec::new();
     for n in 0..20 {
-        let change = OutletUpdate { paused_until: Some(T0 + n), held: None };
-        let month = Some((if n < 10 { "2026-11" } else { "2026-12" }.to_owned(), 1));
+        let change = OutletUpdate { paused_until: Some(T0 + n), suspension: None };
+        let month = Some(MonthlySends { month: if n < 10 { "2026-11" } else { "2026-12" }.to_owned(), sends: 1 });
         let s = OutcomeBatch { deliveries: vec![postponed(n)], outlet: Some(change), sent_in_month: month, ..of_message(&fence, formed.id, false) };
         all.push(store.record_outcome(s));
     }

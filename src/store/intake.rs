@@ -1,0 +1,29 @@
+//! What intake asks of the store: events in, and whether the store takes them.
+
+use async_trait::async_trait;
+
+use super::{Accepted, NewEvent, StoreError};
+
+/// Used by whatever accepts events.
+#[async_trait]
+pub trait IntakeStore: Send + Sync {
+    /// Stores an event with its lanes and deliveries in **one** transaction, which it may share with other requests (group commit). Each delivery's
+    /// lane is created or found, `last_seq` grows by one and becomes the delivery's `lane_seq` (I2). A delivery that is final from the start
+    /// (`skipped`) gets a `lane_seq` too, but does not count as waiting.
+    ///
+    /// With `dedup`, the event is a duplicate when the newest event of every lane that it would enter has its key and arrived within the window
+    /// ([`duplicate_of`](super::duplicate_of)): nothing is written, and the first event's ids are returned with `duplicate: true`. A duplicate that
+    /// shares a batch with its first waits for that commit. An event without deliveries enters no lane and is never a duplicate.
+    ///
+    /// Errors: [`StoreError::Busy`] when the writer's queue is full or the request is older than 5 s; [`StoreError::Unavailable`] when the disk
+    /// does not take it. In both cases nothing was written.
+    async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError>;
+
+    /// Whether writes work: writes and removes a row. Used by `/-/ready` after a failure.
+    async fn check_writable(&self) -> Result<(), StoreError>;
+
+    /// Whether what is committed now would survive a restart: the files under the open connections are still in place. Cheap; called after a commit.
+    fn check_files(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

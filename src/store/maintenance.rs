@@ -1,0 +1,52 @@
+//! What the background tasks and a reload ask of the store: backlog, fallbacks, mutes that change, renamed channels, retention.
+
+use async_trait::async_trait;
+
+use super::{AcceptedDelivery, Deferral, HeartbeatRow, HeartbeatUpdate, MoveTo, OverdueRow, Retention, Stats, StoreError};
+use crate::model::OutletKey;
+
+/// Used by the periodic tasks, and by a reload.
+#[async_trait]
+pub trait MaintenanceStore: Send + Sync {
+    /// What has been due since before `before`, by channel and outlet: in lanes without an open message, and in open messages with a cell left to try.
+    /// What only seems not to be due because the clock was set back is counted. Read only.
+    async fn overdue(&self, before: i64) -> Result<Vec<OverdueRow>, StoreError>;
+
+    /// Copies waiting deliveries of `channel` that were born before `born_before` and have no child on `to.channel` yet: a new queued delivery each, with
+    /// `origin_id`, the next `hop`, and `to.fallback` left to try. The originals stay in the queue. At most `limit`. One transaction. Returns the
+    /// copies as accepted.
+    async fn copy_to_fallback(
+        &self,
+        channel: &str,
+        born_before: i64,
+        to: MoveTo,
+        reason: &str,
+        limit: usize,
+        now: i64,
+    ) -> Result<Vec<AcceptedDelivery>, StoreError>;
+
+    /// Moves a channel's lanes and waiting deliveries to its new name, and to the outlet given. A lane whose key exists under the new name is merged
+    /// behind it. One transaction. Returns how many lanes and open messages moved.
+    async fn rename_channel(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
+
+    /// Moves a channel's lanes to the outlet that its configuration now has (a changed credential). One transaction. Returns how many lanes and open
+    /// messages moved.
+    async fn move_to_outlet(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
+
+    /// What is deferred and not due yet, by channel, route and kind of mute. Read only.
+    async fn list_deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError>;
+
+    /// Changes until when such deliveries wait: those that are not due yet and wait for another time than [`Deferral::last`] are due then. Returns how
+    /// many. One transaction.
+    async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError>;
+
+    /// Writes changes of heartbeats, and returns all that are known, by name. One transaction; without changes read only.
+    async fn update_heartbeats(&self, changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;
+
+    /// Counts by channel and state, the oldest waiting, size on disk and free space. Read only.
+    async fn stats(&self) -> Result<Stats, StoreError>;
+
+    /// Takes one small step of purging: events whose deliveries are all final, past their retention and in no open message (I9), with their
+    /// deliveries, messages, cells and attempts; empty lanes. At most `limit` events. Returns how many it removed. One transaction.
+    async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,267 @@
+//! The store's traits in SQLite: each method handed to the module that implements it, on the writer's thread or a reader's.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::PoisonError;
+
+use async_trait::async_trait;
+
+use super::queue::Class;
+use super::*;
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+
+#[async_trait]
+impl IntakeStore for SqliteStore {
+    async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError> {
+        let event = accept::PreparedEvent::new(event)?;
+        writer::submit(&self.queue, Class::Accept, event.cost(), move |db| accept::accept(db, &event)).await
+    }
+
+    async fn check_writable(&self) -> Result<(), StoreError> {
+        match self.files.ground.look() {
+            // What is open takes outcomes still; that nothing new is taken is told by `ground`.
+            Ok(()) | Err(StoreError::Unavailable(_)) => self.write(512, admin::check).await,
+            Err(broken) => Err(broken),
+        }
+    }
+
+    fn check_files(&self) -> Result<(), StoreError> {
+        self.files.ground.look()
+    }
+}
+
+#[async_trait]
+impl OutletStore for SqliteStore {
+    async fn ready_lanes(&self, outlet: &OutletKey, sought: LaneQuery) -> Result<Vec<LaneSummary>, StoreError> {
+        let (outlet, except) = (outlet.clone(), sought.except.iter().copied().collect::<HashSet<_>>());
+        self.readers.read(move |db| read::lanes_ready(db, &outlet, &sought, &except)).await
+    }
+
+    async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError> {
+        let outlet = outlet.clone();
+        self.readers.read(move |db| read::open_messages(db, &outlet)).await
+    }
+
+    async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError> {
+        self.readers.read(move |db| read::waiting(db, lane, after, limit, bodies, due_by)).await
+    }
+
+    async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError> {
+        let ids = ids.to_vec();
+        self.readers.read(move |db| read::events(db, &ids, bytes)).await
+    }
+
+    async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
+        let lanes = lanes.to_vec();
+        self.write(64 + lanes.len() * 16, move |db| messages::begin_lanes(db, &lanes)).await
+    }
+
+    async fn clear_lanes_started(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
+        let lanes = lanes.to_vec();
+        self.write(64 + lanes.len() * 16, move |db| messages::end_lanes(db, &lanes)).await
+    }
+
+    async fn store_message(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
+        let message = messages::PreparedMessage::new(message)?;
+        self.write(message.cost(), move |db| messages::form(db, &fence, &message)).await
+    }
+
+    async fn begin_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError> {
+        self.write(512 + attempt.recipients.len() * 64, move |db| messages::begin(db, &fence, &attempt)).await
+    }
+
+    async fn record_outcome(&self, settlement: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
+        let settlement = settle::PreparedOutcome::new(settlement)?;
+        self.write(settlement.cost(), move |db| settle::settle(db, &settlement)).await
+    }
+
+    async fn set_outlet_state(&self, fence: Fence, change: OutletUpdate) -> Result<(), StoreError> {
+        self.write(512, move |db| claim::set_outlet(db, &fence, &change)).await
+    }
+
+    async fn count_unresolved(&self, lane: LaneId) -> Result<Option<u64>, StoreError> {
+        self.readers.read(move |db| read::unresolved(db, lane)).await
+    }
+
+    async fn lane_history(&self, id: DeliveryId, limit: usize) -> Result<LaneHistory, StoreError> {
+        self.readers.read(move |db| read::past(db, id, limit)).await
+    }
+
+    async fn fallback_targets(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
+        self.readers.read(move |db| fallback::followers(db, lane, lane_seq)).await
+    }
+}
+
+#[async_trait]
+impl ClusterStore for SqliteStore {
+    async fn claim_outlet(&self, claim: LeaseRequest) -> Result<Option<OutletSnapshot>, StoreError> {
+        self.write(512, move |db| claim::own(db, &claim)).await
+    }
+
+    async fn renew_leases(&self, node: &str, _now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
+        let node = node.to_owned();
+        self.write(512, move |db| claim::renew(db, &node, lease_until)).await
+    }
+
+    async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError> {
+        self.write(256, move |db| claim::release(db, &fence)).await
+    }
+}
+
+#[async_trait]
+impl ReceiptStore for SqliteStore {
+    async fn due_receipts(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+        self.readers.read(move |db| receipts::due(db, now, limit)).await
+    }
+
+    async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
+        let (channel, platform_id) = (channel.to_owned(), platform_id.to_owned());
+        self.readers.read(move |db| receipts::of(db, &channel, &platform_id)).await
+    }
+
+    async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {
+        self.readers.read(move |db| receipts::carried(db, message)).await
+    }
+
+    async fn update_receipt(&self, heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
+        let heard = receipts::PreparedReceipt::new(heard)?;
+        self.write(heard.cost(), move |db| receipts::hear(db, &heard)).await
+    }
+}
+
+#[async_trait]
+impl MaintenanceStore for SqliteStore {
+    async fn overdue(&self, before: i64) -> Result<Vec<OverdueRow>, StoreError> {
+        self.readers.read(move |db| read::due(db, before)).await
+    }
+
+    async fn copy_to_fallback(
+        &self,
+        channel: &str,
+        born_before: i64,
+        to: MoveTo,
+        reason: &str,
+        limit: usize,
+        now: i64,
+    ) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        let (channel, target) = (channel.to_owned(), to.channel.clone());
+        let found = self.readers.read(move |db| fallback::candidates(db, &channel, born_before, &target, limit)).await?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reason = reason.to_owned();
+        self.write(found.len() * 1024, move |db| fallback::copy(db, &found, &to, &reason, now)).await
+    }
+
+    async fn rename_channel(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
+        let (from, to, outlet) = (from.to_owned(), to.to_owned(), outlet.clone());
+        self.write(512, move |db| admin::adopt(db, &from, &to, &outlet)).await
+    }
+
+    async fn move_to_outlet(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
+        let (channel, outlet) = (channel.to_owned(), outlet.clone());
+        self.write(512, move |db| admin::assign(db, &channel, &outlet)).await
+    }
+
+    async fn stats(&self) -> Result<Stats, StoreError> {
+        self.readers.read(read::stats).await
+    }
+
+    async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError> {
+        let found = self.readers.read(move |db| purge::candidates(db, retention, limit)).await?;
+        writer::submit(&self.queue, Class::Purge, 512, move |db| purge::purge(db, &found, retention)).await
+    }
+
+    async fn list_deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
+        self.readers.read(move |db| mute::deferrals(db, now)).await
+    }
+
+    async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
+        self.write(512, move |db| mute::defer(db, &deferral, reason.as_deref(), now)).await
+    }
+
+    async fn update_heartbeats(&self, changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError> {
+        if !changes.is_empty() {
+            self.write(256 * changes.len(), move |db| admin::heartbeats(db, &changes)).await?;
+        }
+        self.readers.read(read::heartbeats).await
+    }
+}
+
+#[async_trait]
+impl QueryStore for SqliteStore {
+    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        let ids = ids.to_vec();
+        self.write(ids.len() * 1024, move |db| admin::requeue(db, &ids, to.as_ref(), now)).await
+    }
+
+    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError> {
+        let (ids, reason) = (ids.to_vec(), reason.to_owned());
+        self.write(ids.len() * 256, move |db| admin::drop_deliveries(db, &ids, &reason, now)).await
+    }
+
+    async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
+        let filter = filter.clone();
+        self.readers.read(move |db| history::page(db, &filter)).await
+    }
+
+    async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
+        self.readers.read(move |db| history::show(db, id)).await
+    }
+
+    async fn list_events(&self, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
+        let filter = filter.clone();
+        self.readers.read(move |db| history::event_page(db, &filter)).await
+    }
+
+    async fn get_event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
+        self.readers.read(move |db| history::show_event(db, id)).await
+    }
+
+    async fn get_message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
+        self.readers.read(move |db| history::message(db, id)).await
+    }
+
+    async fn list_mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {
+        self.readers.read(read::mutes).await
+    }
+
+    async fn set_mute(&self, mute: ChannelMute, now: i64) -> Result<(), StoreError> {
+        self.write(512, move |db| mute::mute(db, &mute, now)).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let (files, to) = (self.files.clone(), to.to_owned());
+        let copy = tokio::task::spawn_blocking(move || backup::backup(&files, &to)).await;
+        copy.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the backup was not made: {error}"))))
+    }
+
+    fn damage_report(&self) -> Option<&str> {
+        self.files.found.as_deref()
+    }
+
+    async fn close(&self) {
+        // The writer last: only a connection that may write moves the log into the file and removes it.
+        self.files.ground.end();
+        self.readers.close();
+        self.activity.close();
+        let mut threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let others = threads.split_off(threads.len().min(1));
+        let (files, queue) = (self.files.clone(), self.queue.clone());
+        let joined = tokio::task::spawn_blocking(move || {
+            let end = |thread: std::thread::JoinHandle<()>| {
+                if thread.join().is_err() {
+                    tracing::warn!("a thread of the store ended by a defect");
+                }
+            };
+            others.into_iter().for_each(end);
+            queue.close();
+            threads.into_iter().for_each(end);
+            files.release();
+        });
+        let _ = joined.await;
+    }
+}
