@@ -7,11 +7,15 @@ use super::failure::Fail;
 use super::tx::Tx;
 use crate::store::StoreError;
 
-/// The steps; the first makes version 1. Beside each stands the oldest version whose programs can go on working once it is made: a step that only
-/// adds leaves that of the step before it, so that nodes can be upgraded one after the other.
-const STEPS: &[(&str, i64)] = &[(include_str!("schema_1.sql"), 1), (include_str!("schema_2.sql"), 1), (include_str!("schema_3.sql"), 1)];
+/// The migrations; the first makes version 1. With each comes the oldest version whose programs can go on working once it is done: a migration that
+/// only adds leaves that of the previous one, so that nodes can be upgraded one after the other.
+pub(super) const MIGRATIONS: &[(&str, i64)] = &[
+    (include_str!("migrations/0001_init.sql"), 1),
+    (include_str!("migrations/0002_heartbeats.sql"), 1),
+    (include_str!("migrations/0003_receipts_and_lane_memory.sql"), 1),
+];
 /// The version that this program reads and writes.
-pub(super) const VERSION: i64 = STEPS.len() as i64;
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// Seed of the advisory lock's number, one of our own: "watchfir" in ASCII.
 const LOCK: i64 = 0x7761_7463_6866_6972;
 
@@ -54,7 +58,7 @@ async fn run(tx: &Tx, schema: &str) -> Result<bool, Fail> {
     if version > VERSION {
         tracing::info!(version, knows = VERSION, "the database was brought up to date by a newer node; this one can go on working beside it");
     }
-    for ((step, oldest), number) in STEPS.iter().zip(1..).skip(usize::try_from(version).unwrap_or(0)) {
+    for ((step, oldest), number) in MIGRATIONS.iter().zip(1..).skip(usize::try_from(version).unwrap_or(0)) {
         tx.batch(step).await?;
         tx.execute("UPDATE schema_version SET version = $1, oldest = $2", &[&number, oldest]).await?;
         tracing::info!(version = number, "the database schema was brought up to date");

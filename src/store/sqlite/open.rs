@@ -17,14 +17,14 @@ use super::wal;
 use crate::store::StoreError;
 
 /// `WFIR`: marks a SQLite file as ours (<https://www.sqlite.org/pragma.html#pragma_application_id>).
-const APPLICATION_ID: i64 = 0x5746_4952;
-/// What takes a database from version `n` to `n + 1`, at place `n`. Only ever appended to.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../schema.sql"),
-    include_str!("schema_2.sql"),
-    include_str!("schema_3.sql"),
-    include_str!("schema_4.sql"),
-    include_str!("schema_5.sql"),
+pub(super) const APPLICATION_ID: i64 = 0x5746_4952;
+/// Takes a database from version `n` to `n + 1`, at index `n`. Only ever appended to.
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_init.sql"),
+    include_str!("migrations/0002_tried_messages.sql"),
+    include_str!("migrations/0003_heartbeats.sql"),
+    include_str!("migrations/0004_dedup_order.sql"),
+    include_str!("migrations/0005_receipts_and_lane_memory.sql"),
 ];
 /// Bytes a page of a new database. A change writes whole pages, twice, and most pages that an event changes hold a little of it only: of 8192 bytes,
 /// a quarter to a third more is written for each event. A database keeps the size that it was made with.

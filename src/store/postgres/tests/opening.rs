@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 
 use super::super::address;
+use super::super::migrate::MIGRATIONS;
 use super::*;
+use crate::model::{DeliveryId, Event, EventId};
 use crate::store::contract::fixtures::*;
 use crate::store::*;
 
@@ -49,6 +51,41 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (3, 1));
     old.close().await;
     new.close().await;
+}
+
+#[tokio::test]
+async fn a_database_of_every_earlier_version_keeps_its_deliveries() {
+    for version in 1..=MIGRATIONS.len() {
+        let Some(place) = Place::new() else { return };
+        let shell = place.shell().await;
+        let steps: String = MIGRATIONS[..version].iter().map(|(script, _)| *script).collect();
+        let (event, delivery) = (EventId::new(), DeliveryId::new());
+        // What the first version wrote, by its columns.
+        let rows = format!(
+            "CREATE SCHEMA {0}; CREATE TABLE schema_version (one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), version BIGINT NOT NULL,
+             oldest BIGINT NOT NULL); INSERT INTO schema_version (version, oldest) VALUES ({version}, 1); {steps};
+             INSERT INTO event (id, source, received_at, group_key, plan, body) VALUES ('{1}', 'a', 1, '', '', convert_to('{3}', 'UTF8'));
+             INSERT INTO lane (channel, key, outlet, last_seq, waiting, size) VALUES ('ops', 'lane', 'log:1', 1, 1, 1);
+             INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at)
+             SELECT '{2}', '{1}', id, 1, 'ops', '{{\"alerts\":[0]}}', 'sync', 'waiting', 2, 't', 1, 0, 1, 1 FROM lane",
+            place.schema,
+            event.0,
+            delivery.0,
+            serde_json::to_string(&Event::default()).unwrap()
+        );
+        shell.batch_execute(&rows).await.unwrap_or_else(|error| panic!("version {version}: {error:?}"));
+        let store: S = place.open().await;
+        let row = row(&store, delivery).await;
+        assert_eq!((row.event, row.mode, row.state), (event, Mode::Direct, State::Waiting), "version {version}");
+        let next = put(&store, LANE).await;
+        assert_eq!(next.lane_seq, 2, "what comes next stands behind it");
+        assert_eq!(store.pending(next.lane, 0, 9, usize::MAX, i64::MAX).await.unwrap().len(), 2);
+        let fence = fence(&store).await;
+        deliver(&store, &fence, &[&next], T0).await;
+        let now = shell.query_one("SELECT version FROM schema_version", &[]).await.unwrap();
+        assert_eq!(now.get::<_, i64>(0), MIGRATIONS.len() as i64);
+        store.close().await;
+    }
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
+use super::super::open::{APPLICATION_ID, MIGRATIONS};
 use super::super::{SqliteOptions, SqliteStore};
 use super::{fresh, fresh_with};
+use crate::model::{DeliveryId, Event, EventId, LaneId};
 use crate::store::contract::fixtures::*;
 use crate::store::*;
 
@@ -237,4 +239,42 @@ async fn a_backup_is_a_database_of_its_own() {
     assert_eq!(lanes, rows.len() as i64, "counters and deliveries are of one moment");
     copied.close().await;
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_database_of_every_earlier_version_is_brought_up_to_date() {
+    for version in 1..=MIGRATIONS.len() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.db");
+        let (event, delivery) = (EventId::new(), DeliveryId::new());
+        let db = Connection::open(&path).unwrap();
+        MIGRATIONS[..version].iter().for_each(|script| db.execute_batch(script).unwrap());
+        db.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        db.pragma_update(None, "user_version", version as i64).unwrap();
+        // What the first version wrote, by its columns.
+        db.execute(
+            "INSERT INTO event (id, source, received_at, group_key, plan, body) VALUES (?1, 'a', 1, '', '', ?2)",
+            params![event.0.as_bytes(), serde_json::to_vec(&Event::default()).unwrap()],
+        )
+        .unwrap();
+        db.execute_batch("INSERT INTO lane (channel, key, outlet, last_seq, waiting, size) VALUES ('ops', 'lane', 'log:1', 1, 1, 1)").unwrap();
+        db.execute(
+            "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at)
+             VALUES (?1, ?2, 1, 1, 'ops', '{\"alerts\":[0]}', 'sync', 'waiting', 2, 't', 1, 0, 1, 1)",
+            params![delivery.0.as_bytes(), event.0.as_bytes()],
+        )
+        .unwrap();
+        drop(db);
+        let store: S = Arc::new(open(&path).unwrap_or_else(|error| panic!("version {version}: {error}")));
+        let row = row(&store, delivery).await;
+        assert_eq!((row.event, row.mode, row.state), (event, Mode::Direct, State::Waiting), "version {version}");
+        assert_eq!(store.pending(LaneId(1), 0, 9, usize::MAX, i64::MAX).await.unwrap().len(), 1);
+        let next = put(&store, LANE).await;
+        assert_eq!((next.lane, next.lane_seq), (LaneId(1), 2), "what comes next stands behind it");
+        let fence = fence(&store).await;
+        deliver(&store, &fence, &[&next], T0).await;
+        store.close().await;
+        let now: i64 = Connection::open(&path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        assert_eq!(now, MIGRATIONS.len() as i64);
+    }
 }

@@ -2,11 +2,12 @@
 
 use rusqlite::Connection;
 
+use super::super::open::MIGRATIONS;
 use super::super::{read, settle};
 
 fn plan(sql: &str, parameters: usize) -> Vec<String> {
     let db = Connection::open_in_memory().unwrap();
-    db.execute_batch(include_str!("../../schema.sql")).unwrap();
+    MIGRATIONS.iter().for_each(|script| db.execute_batch(script).unwrap());
     let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let values: Vec<i64> = vec![1; parameters];
     let steps = explain.query_map(rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
@@ -29,7 +30,7 @@ fn counters_are_computed_without_touching_a_delivery() {
 #[test]
 fn every_table_is_strict() {
     let db = Connection::open_in_memory().unwrap();
-    db.execute_batch(include_str!("../../schema.sql")).unwrap();
+    MIGRATIONS.iter().for_each(|script| db.execute_batch(script).unwrap());
     let lax: i64 = db
         .query_row("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite%' AND strict = 0", [], |row| row.get(0))
         .unwrap();

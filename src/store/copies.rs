@@ -1,0 +1,115 @@
+//! New deliveries made of stored ones: copies for fallback channels, moves and replays.
+
+use super::{AcceptedDelivery, DeliveryRow, FALLBACK_LANE_PREFIX, Mode, MoveTo, NewDelivery, PendingDelivery, State, StoreError, Target};
+use crate::model::{DeliveryId, LaneId, OutletKey};
+
+/// What a target keeps on another channel: recipients, mentions and the template set are the old channel's, the new one has its own.
+fn for_channel(target: Target, fallback: &[String]) -> Target {
+    Target { template: String::new(), mentions: None, only: Vec::new(), fallback: fallback.to_vec(), ..target }
+}
+
+/// A copy of a waiting delivery for a fallback channel.
+pub(super) fn fallback_copy(origin: PendingDelivery, to: &MoveTo, reason: &str, now: i64) -> NewDelivery {
+    NewDelivery {
+        id: DeliveryId::new(),
+        channel: to.channel.clone(),
+        outlet: to.outlet.clone(),
+        // The lane that fallback children of this lane share, whatever made them.
+        lane_key: format!("{FALLBACK_LANE_PREFIX}{}", origin.lane.0),
+        target: for_channel(origin.target, &to.fallback),
+        mode: Mode::Queued,
+        state: State::Waiting,
+        rank: origin.rank,
+        title: origin.title,
+        firing: origin.firing,
+        resolved: origin.resolved,
+        born_at: origin.born_at,
+        due_at: now,
+        fallback_of: Some(origin.id),
+        fallback_depth: origin.fallback_depth + 1,
+        reason: Some(reason.to_owned()),
+        report: None,
+    }
+}
+
+/// A stored delivery that is to be requeued.
+pub(super) struct Requeued {
+    pub(super) row: DeliveryRow,
+    pub(super) target: Target,
+    pub(super) lane: i64,
+    pub(super) lane_seq: i64,
+    pub(super) lane_key: String,
+    pub(super) outlet: OutletKey,
+    /// Whether it is part of an open message.
+    pub(super) in_flight: bool,
+}
+
+impl Requeued {
+    /// Whether it is moved; a final one is replayed.
+    pub(super) fn moves(&self) -> bool {
+        !self.row.state.is_final()
+    }
+
+    /// Refuses what makes no sense.
+    pub(super) fn check(&self, to: Option<&MoveTo>) -> Result<(), StoreError> {
+        let id = self.row.id;
+        let why = if self.row.state == State::Sent {
+            format!("delivery {id} was sent; only dead, dropped, expired, skipped and unknown ones can be requeued")
+        } else if self.moves() && to.is_none() && self.row.mode == Mode::Direct {
+            format!("delivery {id} is a direct send that waits for its turn; its caller receives the outcome")
+        } else if self.moves() && self.in_flight {
+            format!("delivery {id} is part of a message that is being sent; try again when that has ended")
+        } else {
+            return Ok(());
+        };
+        Err(StoreError::Invalid(why))
+    }
+
+    /// The delivery that takes its place.
+    pub(super) fn replacement(&self, to: Option<&MoveTo>, now: i64) -> NewDelivery {
+        let old = &self.row;
+        let (channel, outlet, target) = match to {
+            Some(to) if to.channel == old.channel => {
+                (&to.channel, &to.outlet, Target { fallback: to.fallback.clone(), ..self.target.clone() })
+            }
+            Some(to) => (&to.channel, &to.outlet, for_channel(self.target.clone(), &to.fallback)),
+            None => (&old.channel, &self.outlet, self.target.clone()),
+        };
+        NewDelivery {
+            id: DeliveryId::new(),
+            channel: channel.clone(),
+            outlet: outlet.clone(),
+            lane_key: self.lane_key.clone(),
+            target,
+            mode: Mode::Queued,
+            state: State::Waiting,
+            rank: old.rank,
+            title: old.title.clone(),
+            firing: old.firing,
+            resolved: old.resolved,
+            born_at: now,
+            due_at: now,
+            fallback_of: None,
+            fallback_depth: 0,
+            reason: Some(format!("{} of {}", if self.moves() { "move" } else { "replay" }, old.id)),
+            report: None,
+        }
+    }
+
+    /// What the old delivery says of the new one.
+    pub(super) fn note(&self, new: &NewDelivery) -> String {
+        if self.moves() { format!("moved to {} as {}", new.channel, new.id) } else { format!("replayed as {}", new.id) }
+    }
+
+    /// Itself as accepted, when it stays and waits for its turn alone.
+    pub(super) fn staying(self) -> AcceptedDelivery {
+        AcceptedDelivery {
+            id: self.row.id,
+            channel: self.row.channel,
+            outlet: self.outlet,
+            lane: LaneId(self.lane),
+            lane_seq: self.lane_seq,
+            state: State::Waiting,
+        }
+    }
+}
