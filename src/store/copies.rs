@@ -69,9 +69,7 @@ impl Requeued {
     pub(super) fn replacement(&self, to: Option<&MoveTo>, now: i64) -> NewDelivery {
         let old = &self.row;
         let (channel, outlet, target) = match to {
-            Some(to) if to.channel == old.channel => {
-                (&to.channel, &to.outlet, Target { fallback: to.fallback.clone(), ..self.target.clone() })
-            }
+            Some(to) if to.channel == old.channel => (&to.channel, &to.outlet, Target { fallback: to.fallback.clone(), ..self.target.clone() }),
             Some(to) => (&to.channel, &to.outlet, for_channel(self.target.clone(), &to.fallback)),
             None => (&old.channel, &self.outlet, self.target.clone()),
         };

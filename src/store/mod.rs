@@ -7,10 +7,13 @@
 mod cluster;
 #[cfg(test)]
 pub(crate) mod contract;
+mod copies;
 mod intake;
+mod limits;
 mod maintenance;
 mod outlet;
 mod postgres;
+mod prepared;
 mod query;
 mod receipts;
 mod sqlite;
@@ -24,6 +27,7 @@ pub use types::*;
 
 pub use cluster::ClusterStore;
 pub use intake::IntakeStore;
+pub use limits::{MAX_RETRY_DELAY_MS, SEVERITY_STEP_MS};
 pub use maintenance::MaintenanceStore;
 pub use outlet::OutletStore;
 pub use query::QueryStore;

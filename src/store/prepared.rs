@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::limits::{MAX_ANSWER_BYTES, NO_REASON};
-use super::{Dedup, FallbackChild, NewDelivery, NewEvent, NewMessage, OutcomeBatch, ReceiptChange, ReceiptUpdate, State, StoreError, SuspensionChange};
+use super::{
+    Dedup, FallbackChild, NewDelivery, NewEvent, NewMessage, OutcomeBatch, ReceiptChange, ReceiptUpdate, State, StoreError, SuspensionChange,
+};
 use crate::model::{EventId, Page, Recipient};
 
 /// Separates names of channels, which hold no control characters.
@@ -181,7 +183,8 @@ impl PreparedOutcome {
         if let Some(attempt) = &mut outcome.attempt {
             text.apply_all(attempt.code.iter_mut().chain(&mut attempt.answer));
             if let Some(answer) = &mut attempt.answer {
-                answer.truncate(answer.floor_char_boundary(MAX_ANSWER_BYTES));
+                let end = (0..=answer.len().min(MAX_ANSWER_BYTES)).rev().find(|end| answer.is_char_boundary(*end));
+                answer.truncate(end.unwrap_or(0));
             }
         }
         if let Some(SuspensionChange::Suspend(reason)) = outcome.outlet.as_mut().and_then(|update| update.suspension.as_mut()) {

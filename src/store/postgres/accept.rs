@@ -3,7 +3,6 @@
 //! Knows nothing of what becomes of a delivery.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use futures_util::future::join3;
 use tokio_postgres::Row;
@@ -13,80 +12,11 @@ use super::connect::{Db, transaction};
 use super::failure::Fail;
 use super::group::Grouped;
 use super::lanes::{Arrival, Entry, Lanes, claim};
-use super::rows::{clean, clean_optional, get, outlet, state, to_json, to_json_text};
+use super::rows::{get, outlet, state};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId};
-use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, NewestEvent, State, StoreError, duplicate_of};
-
-/// Stands where a reason is due and the caller gave none.
-pub(super) const NO_REASON: &str = "no reason was given";
-
-/// Stands between names of channels, which hold no control characters.
-pub(super) const SEPARATOR: &str = "\u{1f}";
-
-/// A delivery with its target as JSON.
-pub(super) struct PreparedDelivery {
-    pub(super) delivery: NewDelivery,
-    pub(super) target: String,
-    /// The target's fallback channels, with [`SEPARATOR`] between them: the database looks for them, and its JSON functions refuse a text that
-    /// holds U+0000 anywhere.
-    pub(super) fallback: String,
-}
-
-impl PreparedDelivery {
-    /// Refuses a delivery that is born in a state that only a settlement gives.
-    pub(super) fn new(mut delivery: NewDelivery) -> Result<Self, StoreError> {
-        if !matches!(delivery.state, State::Waiting | State::Deferred | State::Skipped) {
-            let (id, state) = (delivery.id, delivery.state.as_str());
-            return Err(StoreError::Invalid(format!("delivery {id} cannot be born `{state}`: only waiting, deferred or skipped")));
-        }
-        let target = to_json_text(&delivery.target, "a delivery's target")?;
-        let mut fallback = delivery.target.fallback.join(SEPARATOR);
-        clean(&mut fallback);
-        clean(&mut delivery.channel);
-        clean(&mut delivery.lane_key);
-        clean(&mut delivery.title);
-        clean_optional(&mut delivery.reason);
-        Ok(Self { delivery, target, fallback })
-    }
-
-    fn cost(&self) -> usize {
-        400 + self.target.len() + self.delivery.title.len() + self.delivery.channel.len()
-    }
-}
-
-/// An event ready to be written.
-pub(super) struct PreparedEvent {
-    id: EventId,
-    source: String,
-    received_at: i64,
-    group_key: String,
-    plan: Arc<str>,
-    body: Vec<u8>,
-    note: Option<String>,
-    dedup: Option<Dedup>,
-    deliveries: Vec<PreparedDelivery>,
-}
-
-impl PreparedEvent {
-    /// Serialises; meant for the caller's thread.
-    pub(super) fn new(new: NewEvent) -> Result<Self, StoreError> {
-        let body = to_json(&*new.event, "an event")?;
-        let deliveries = new.deliveries.into_iter().map(PreparedDelivery::new).collect::<Result<Vec<_>, _>>()?;
-        // An event without deliveries must say why; purge also finds it by its note.
-        let mut note = new.note.or_else(|| deliveries.is_empty().then(|| "no delivery".to_owned()));
-        let (mut source, mut group_key) = (new.event.source.clone(), new.event.group_key.clone());
-        clean(&mut source);
-        clean(&mut group_key);
-        clean_optional(&mut note);
-        Ok(Self { id: new.id, source, received_at: new.received_at, group_key, plan: new.plan, body, note, dedup: new.dedup, deliveries })
-    }
-
-    /// Bytes it takes in the queue, about.
-    pub(super) fn cost(&self) -> usize {
-        256 + self.body.len() + self.deliveries.iter().map(PreparedDelivery::cost).sum::<usize>()
-    }
-}
+use crate::store::prepared::PreparedEvent;
+use crate::store::{Accepted, AcceptedDelivery, NewestEvent, StoreError, duplicate_of};
 
 impl Grouped for PreparedEvent {
     type Answer = Accepted;

@@ -7,21 +7,17 @@ use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use super::accept::PreparedDelivery;
 use super::failure::Fail;
 use super::lanes::{Arrival, append, lock_lanes, recount};
 use super::rows::{DELIVERY, delivery_row, get, outlet, target};
 use super::tx::Tx;
-use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
-use crate::store::{AcceptedDelivery, DeliveryRow, HeartbeatUpdate, Mode, MoveTo, NewDelivery, State, StoreError, Target};
+use crate::model::{DeliveryId, EventId};
+use crate::store::copies::Requeued;
+use crate::store::prepared::{PreparedDelivery, TextRule};
+use crate::store::{AcceptedDelivery, HeartbeatUpdate, MoveTo, StoreError};
 
 fn invalid(text: String) -> Fail {
     Fail::Refused(StoreError::Invalid(text))
-}
-
-/// What a target keeps on another channel: recipients, pings and the template set are the old channel's, the new one has its own.
-pub(super) fn for_channel(target: Target) -> Target {
-    Target { template: String::new(), mentions: None, only: Vec::new(), ..target }
 }
 
 /// Locks deliveries, in the order of their ids.
@@ -30,17 +26,7 @@ pub(super) async fn lock_deliveries(tx: &Tx, ids: &Vec<Uuid>) -> Result<(), Fail
     Ok(())
 }
 
-struct Old {
-    row: DeliveryRow,
-    target: Target,
-    lane: i64,
-    lane_seq: i64,
-    lane_key: String,
-    outlet: OutletKey,
-    in_flight: bool,
-}
-
-async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Old>, Fail> {
+async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Requeued>, Fail> {
     lock_deliveries(tx, ids).await?;
     let rows = tx
         .query(
@@ -53,7 +39,7 @@ async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Old>, Fail
         .await?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in &rows {
-        let old = Old {
+        let old = Requeued {
             row: delivery_row(row)?,
             target: target(row)?,
             lane: get(row, 2)?,
@@ -79,24 +65,16 @@ pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, no
     let (mut stays, mut stay) = (Vec::new(), Vec::new());
     for id in ids.iter().filter(|id| named.insert(**id)) {
         let old = found.remove(id).ok_or_else(|| invalid(format!("there is no delivery {id}; it may have been purged")))?;
-        let (event, lane, moves) = (old.row.event, old.lane, !old.row.state.is_final());
-        may_requeue(&old, to)?;
+        let (event, lane, moves) = (old.row.event, old.lane, old.moves());
+        old.check(to)?;
         if moves && to.is_none() {
             lanes.insert(lane);
             stay.push(id.0);
-            stays.push(AcceptedDelivery {
-                id: *id,
-                channel: old.row.channel,
-                outlet: old.outlet,
-                lane: LaneId(lane),
-                lane_seq: old.lane_seq,
-                state: State::Waiting,
-            });
+            stays.push(old.staying());
             continue;
         }
-        let prepared = next_life(old, to, now)?;
-        let d = &prepared.delivery;
-        notes.push(if moves { format!("moved to {} as {}", d.channel, d.id) } else { format!("replayed as {}", d.id) });
+        let prepared = PreparedDelivery::new(old.replacement(to, now), TextRule::NoNul)?;
+        notes.push(old.note(&prepared.delivery));
         old_ids.push(id.0);
         moved.push(moves);
         if moves {
@@ -124,57 +102,6 @@ pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, no
     stays.extend(append(tx, &arrivals).await?);
     recount(tx, &lanes).await?;
     Ok(stays)
-}
-
-/// Refuses what makes no sense.
-fn may_requeue(old: &Old, to: Option<&MoveTo>) -> Result<(), Fail> {
-    let (id, state) = (old.row.id, old.row.state);
-    let moves = !state.is_final();
-    if state == State::Sent {
-        return Err(invalid(format!("delivery {id} was sent; only dead, dropped, expired, skipped and unknown ones can be requeued")));
-    }
-    if moves && to.is_none() && old.row.mode == Mode::Direct {
-        return Err(invalid(format!("delivery {id} is a direct call that waits for its turn; its caller is told the outcome")));
-    }
-    if moves && old.in_flight {
-        return Err(invalid(format!("delivery {id} is part of a message that is being sent; try again when that has ended")));
-    }
-    Ok(())
-}
-
-fn next_life(old: Old, to: Option<&MoveTo>, now: i64) -> Result<PreparedDelivery, Fail> {
-    let (id, moves) = (old.row.id, !old.row.state.is_final());
-    let mut target = old.target;
-    let (channel, outlet) = match to {
-        Some(to) => {
-            target.fallback.clone_from(&to.fallback);
-            if to.channel != old.row.channel {
-                target = for_channel(target);
-            }
-            (to.channel.clone(), to.outlet.clone())
-        }
-        None => (old.row.channel, old.outlet),
-    };
-    let delivery = NewDelivery {
-        id: DeliveryId::new(),
-        channel,
-        outlet,
-        lane_key: old.lane_key,
-        target,
-        mode: Mode::Queued,
-        state: State::Waiting,
-        rank: old.row.rank,
-        title: old.row.title,
-        firing: old.row.firing,
-        resolved: old.row.resolved,
-        born_at: now,
-        due_at: now,
-        fallback_of: None,
-        fallback_depth: 0,
-        reason: Some(format!("{} of {id}", if moves { "move" } else { "replay" })),
-        report: None,
-    };
-    Ok(PreparedDelivery::new(delivery)?)
 }
 
 /// [`crate::store::QueryStore::drop_deliveries`]. What was dead keeps its old reason behind the new one.

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 
+use super::super::prepared::{PreparedMessage, PreparedReceipt, TextRule};
 use super::connect::transaction;
 use super::*;
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
@@ -19,7 +20,7 @@ macro_rules! answer {
 #[async_trait]
 impl IntakeStore for PostgresStore {
     async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError> {
-        let event = PreparedEvent::new(event)?;
+        let event = PreparedEvent::new(event, TextRule::NoNul)?;
         let cost = event.cost();
         let accepted = self.events.submit(event, cost).await?;
         if !accepted.duplicate {
@@ -60,7 +61,7 @@ impl OutletStore for PostgresStore {
     }
 
     async fn store_message(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
-        let message = messages::PreparedMessage::new(message)?;
+        let message = PreparedMessage::new(message, TextRule::NoNul)?;
         answer!(self, write, |tx| messages::form(tx, &fence, &message))
     }
 
@@ -68,16 +69,18 @@ impl OutletStore for PostgresStore {
         answer!(self, write, |tx| messages::begin(tx, &fence, &attempt))
     }
 
-    async fn record_outcome(&self, settlement: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
-        let settlement = PreparedOutcome::new(settlement)?;
-        let cost = settlement.cost();
-        let settled = self.outcomes.submit(settlement, cost).await?;
-        self.hints.add(&settled.children);
-        Ok(settled)
+    async fn record_outcome(&self, outcome: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
+        let outcome = PreparedOutcome::new(outcome, TextRule::NoNul)?;
+        let cost = outcome.cost();
+        let recorded = self.outcomes.submit(outcome, cost).await?;
+        self.hints.add(&recorded.children);
+        Ok(recorded)
     }
 
     async fn set_outlet_state(&self, fence: Fence, mut change: OutletUpdate) -> Result<(), StoreError> {
-        settle::clean_suspension(&mut change);
+        if let Some(SuspensionChange::Suspend(reason)) = &mut change.suspension {
+            TextRule::NoNul.apply(reason);
+        }
         answer!(self, write, |tx| claim::set_outlet(tx, &fence, &change))
     }
 
@@ -142,11 +145,9 @@ impl ReceiptStore for PostgresStore {
         answer!(self, read, |tx| receipts::carried(tx, message))
     }
 
-    async fn update_receipt(&self, mut heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
-        let children = std::mem::take(&mut heard.children);
-        let prepare = |child: FallbackChild| Ok((child.event, accept::PreparedDelivery::new(child.delivery)?));
-        let children = children.into_iter().map(prepare).collect::<Result<Vec<_>, StoreError>>()?;
-        let made = answer!(self, write, |tx| receipts::hear(tx, &heard, &children))?;
+    async fn update_receipt(&self, update: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
+        let update = PreparedReceipt::new(update, TextRule::NoNul)?;
+        let made = answer!(self, write, |tx| receipts::hear(tx, &update))?;
         self.hints.add(made.as_deref().unwrap_or_default());
         Ok(made)
     }
@@ -202,7 +203,7 @@ impl MaintenanceStore for PostgresStore {
     async fn update_heartbeats(&self, mut changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError> {
         if !changes.is_empty() {
             // Nodes write in one order, so that none waits for another in a circle.
-            changes.iter_mut().for_each(|change| rows::clean(&mut change.name));
+            TextRule::NoNul.apply_all(changes.iter_mut().map(|change| &mut change.name));
             changes.sort_by(|a, b| a.name.cmp(&b.name));
             answer!(self, write, |tx| admin::heartbeats(tx, &changes))?;
         }
@@ -218,7 +219,7 @@ impl QueryStore for PostgresStore {
 
     async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError> {
         let mut reason = reason.to_owned();
-        rows::clean(&mut reason);
+        TextRule::NoNul.apply(&mut reason);
         answer!(self, write, |tx| admin::drop_deliveries(tx, ids, &reason, now))
     }
 
@@ -247,7 +248,7 @@ impl QueryStore for PostgresStore {
     }
 
     async fn set_mute(&self, mut mute: ChannelMute, now: i64) -> Result<(), StoreError> {
-        [&mut mute.channel, &mut mute.reason, &mut mute.by].into_iter().for_each(rows::clean);
+        TextRule::NoNul.apply_all([&mut mute.channel, &mut mute.reason, &mut mute.by]);
         answer!(self, write, |tx| mute::mute(tx, &mute, now))
     }
 }

@@ -6,14 +6,15 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::accept::PreparedDelivery;
-use super::admin::{for_channel, lock_deliveries};
+use super::admin::lock_deliveries;
 use super::failure::Fail;
 use super::lanes::{Arrival, append};
-use super::rows::{DELIVERY, get, limit, target, waiting_row};
+use super::rows::{DELIVERY, get, limit, waiting_row};
 use super::tx::Tx;
-use crate::model::{DeliveryId, EventId, LaneId};
-use crate::store::{AcceptedDelivery, FALLBACK_LANE_PREFIX, Mode, MoveTo, NewDelivery, State};
+use crate::model::{EventId, LaneId};
+use crate::store::copies::fallback_copy;
+use crate::store::prepared::{PreparedDelivery, TextRule};
+use crate::store::{AcceptedDelivery, MoveTo};
 
 /// [`crate::store::OutletStore::fallback_targets`].
 pub(super) async fn followers(tx: &Tx, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, Fail> {
@@ -58,33 +59,12 @@ pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str
         .await?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in &rows {
-        let (origin, target) = (waiting_row(row)?, target(row)?);
-        found.insert(origin.id.0, (origin, target));
+        let origin = waiting_row(row)?;
+        found.insert(origin.id.0, origin);
     }
     let mut copies: Vec<(EventId, PreparedDelivery)> = Vec::with_capacity(found.len());
-    for (origin, mut target) in origins.iter().filter_map(|id| found.remove(id)) {
-        target.fallback.clone_from(&to.fallback);
-        let delivery = NewDelivery {
-            id: DeliveryId::new(),
-            channel: to.channel.clone(),
-            outlet: to.outlet.clone(),
-            // The lane that fallback children of this lane share, whatever made them.
-            lane_key: format!("{FALLBACK_LANE_PREFIX}{}", origin.lane.0),
-            target: for_channel(target),
-            mode: Mode::Queued,
-            state: State::Waiting,
-            rank: origin.rank,
-            title: origin.title,
-            firing: origin.firing,
-            resolved: origin.resolved,
-            born_at: origin.born_at,
-            due_at: now,
-            fallback_of: Some(origin.id),
-            fallback_depth: origin.fallback_depth + 1,
-            reason: Some(reason.to_owned()),
-            report: None,
-        };
-        copies.push((origin.event_id, PreparedDelivery::new(delivery)?));
+    for origin in origins.iter().filter_map(|id| found.remove(id)) {
+        copies.push((origin.event_id, PreparedDelivery::new(fallback_copy(origin, to, reason, now), TextRule::NoNul)?));
     }
     let arrivals: Vec<Arrival<'_>> = copies.iter().map(|(event, prepared)| Arrival { event: *event, prepared, now, key: None }).collect();
     let accepted = append(tx, &arrivals).await?;

@@ -9,11 +9,11 @@ use futures_util::future::{join, join3};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::accept::{NO_REASON, PreparedDelivery, SEPARATOR};
 use super::failure::Fail;
-use super::rows::{get, mode_name, outlet};
+use super::rows::{get, outlet};
 use super::tx::Tx;
 use crate::model::{EventId, LaneId, OutletKey};
+use crate::store::prepared::{PreparedDelivery, SEPARATOR};
 use crate::store::{AcceptedDelivery, NewestEvent, State, StoreError};
 
 /// A delivery that arrives.
@@ -268,7 +268,7 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
     let channels: Vec<&str> = all().map(|(_, d)| d.channel.as_str()).collect();
     let targets: Vec<&str> = all().map(|(a, _)| a.prepared.target.as_str()).collect();
     let fallbacks: Vec<&str> = all().map(|(a, _)| a.prepared.fallback.as_str()).collect();
-    let modes: Vec<&str> = all().map(|(_, d)| mode_name(d.mode)).collect();
+    let modes: Vec<&str> = all().map(|(_, d)| d.mode.as_str()).collect();
     let states: Vec<&str> = all().map(|(_, d)| d.state.as_str()).collect();
     let ranks: Vec<i64> = all().map(|(_, d)| d.rank).collect();
     let titles: Vec<&str> = all().map(|(_, d)| d.title.as_str()).collect();
@@ -278,9 +278,8 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
     let due: Vec<i64> = all().map(|(_, d)| d.due_at).collect();
     let origins: Vec<Option<Uuid>> = all().map(|(_, d)| d.fallback_of.map(|id| id.0)).collect();
     let hops: Vec<i64> = all().map(|(_, d)| i64::from(d.fallback_depth)).collect();
-    let done: Vec<Option<i64>> = all().map(|(a, d)| d.state.is_final().then_some(a.now)).collect();
-    // A final delivery names its message or a reason (I4), and one that arrives has no message.
-    let reasons: Vec<Option<&str>> = all().map(|(_, d)| d.reason.as_deref().or(d.state.is_final().then_some(NO_REASON))).collect();
+    let done: Vec<Option<i64>> = arrivals.iter().map(|a| a.prepared.done_at(a.now)).collect();
+    let reasons: Vec<Option<&str>> = arrivals.iter().map(|a| a.prepared.reason()).collect();
     tx.execute(
         "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
                                origin_id, hop, done_at, reason, prior_id, fallback)

@@ -8,48 +8,11 @@ use uuid::Uuid;
 
 use super::failure::Fail;
 use super::lanes::lock_lanes;
-use super::rows::{clean, clean_optional, get, state, to_json};
+use super::rows::{get, state};
 use super::tx::Tx;
-use crate::model::{LaneId, MessageId, OutletKey, Page, Recipient};
-use crate::store::{Cell, CellState, Fence, NewAttempt, NewMessage, State, StoreError};
-
-/// A message with its pages as JSON.
-pub(super) struct PreparedMessage {
-    pub(super) message: NewMessage,
-    pages: Vec<u8>,
-}
-
-impl PreparedMessage {
-    /// Serialises; meant for the caller's thread.
-    pub(super) fn new(mut message: NewMessage) -> Result<Self, StoreError> {
-        let pages = to_json::<Vec<Page>>(&message.pages, "a message's pages")?;
-        clean(&mut message.channel);
-        clean(&mut message.template);
-        message.cells.iter_mut().for_each(clean_cell);
-        Ok(Self { message, pages })
-    }
-
-    /// Bytes it takes in the queue, about.
-    pub(super) fn cost(&self) -> usize {
-        256 + self.pages.len() + self.message.cells.len() * 120 + self.message.members.len() * 48
-    }
-}
-
-/// Makes a cell's texts such as the database takes.
-pub(super) fn clean_cell(cell: &mut Cell) {
-    if cell.recipient.expose().contains('\0') {
-        cell.recipient = clean_recipient(&cell.recipient);
-    }
-    clean_optional(&mut cell.platform_id);
-    clean_optional(&mut cell.code);
-}
-
-/// A recipient such as the database takes.
-pub(super) fn clean_recipient(recipient: &Recipient) -> Recipient {
-    let mut text = recipient.expose().to_owned();
-    clean(&mut text);
-    Recipient::new(text)
-}
+use crate::model::{LaneId, MessageId, OutletKey, Recipient};
+use crate::store::prepared::{PreparedMessage, TextRule};
+use crate::store::{Cell, CellState, Fence, NewAttempt, State, StoreError};
 
 fn invalid(text: String) -> Fail {
     Fail::Refused(StoreError::Invalid(text))
@@ -218,7 +181,8 @@ pub(super) async fn begin(tx: &Tx, fence: &Fence, attempt: &NewAttempt) -> Resul
         return Err(Fail::Refused(StoreError::Fenced));
     }
     let page = i32::from(attempt.page);
-    let recipients: Vec<Recipient> = attempt.recipients.iter().map(clean_recipient).collect();
+    let mut recipients = attempt.recipients.clone();
+    recipients.iter_mut().for_each(|recipient| TextRule::NoNul.recipient(recipient));
     let names: Vec<&str> = recipients.iter().map(Recipient::expose).collect();
     tx.execute(
         "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at) VALUES ($1, $2, $3, $4, $5, $6, $7)

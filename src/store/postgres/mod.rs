@@ -42,12 +42,11 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use self::accept::PreparedEvent;
 use self::connect::Db;
 use self::failure::Fail;
 use self::notify::Hints;
 use self::queue::{Limits, Queue};
-use self::settle::PreparedOutcome;
+use super::prepared::{PreparedEvent, PreparedOutcome};
 use super::*;
 use crate::model::Secret;
 

@@ -7,24 +7,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use futures_util::future::{join, join4};
 use uuid::Uuid;
 
-use super::accept::NO_REASON;
 use super::failure::Fail;
 use super::lanes::{Arrival, append, lock_lanes, recount};
 use super::rows::get;
-use super::settle::PreparedOutcome;
 use super::tx::Tx;
 use crate::model::DeliveryId;
+use crate::store::limits::{KEPT_ATTEMPTS, NO_REASON, RECENT_ATTEMPT_MS};
+use crate::store::prepared::PreparedOutcome;
 use crate::store::{AcceptedDelivery, State};
-
-/// Attempts kept at each end of a message's history.
-const KEPT: i64 = 10;
-/// Attempts younger than this (ms) are kept besides: the sliding window of a new owner is rebuilt from them (I10).
-const YOUNG: i64 = 3_600_000;
 
 /// Inserts or ends the attempts, and trims the histories of messages that were stored before.
 pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(), Fail> {
-    let all: Vec<_> =
-        wave.iter().filter_map(|s| Some((&s.settlement.fence, s.settlement.message.as_ref()?.id, s.settlement.attempt.as_ref()?))).collect();
+    let all: Vec<_> = wave.iter().filter_map(|s| Some((&s.outcome.fence, s.outcome.message.as_ref()?.id, s.outcome.attempt.as_ref()?))).collect();
     if all.is_empty() {
         return Ok(());
     }
@@ -39,9 +33,9 @@ pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(
     let kinds: Vec<&str> = all.iter().map(|(.., a)| a.kind.as_str()).collect();
     let codes: Vec<Option<&str>> = all.iter().map(|(.., a)| a.code.as_deref()).collect();
     let answers: Vec<Option<&str>> = all.iter().map(|(.., a)| a.answer.as_deref()).collect();
-    let earlier = wave.iter().filter(|s| s.message.is_none() && s.settlement.attempt.is_some());
+    let earlier = wave.iter().filter(|s| s.message.is_none() && s.outcome.attempt.is_some());
     let (stored, before): (Vec<Uuid>, Vec<i64>) =
-        earlier.filter_map(|s| Some((s.settlement.message.as_ref()?.id.0, s.settlement.now - YOUNG))).unzip();
+        earlier.filter_map(|s| Some((s.outcome.message.as_ref()?.id.0, s.outcome.now - RECENT_ATTEMPT_MS))).unzip();
     let (written, trimmed) = join(
         tx.execute(
             "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at, ended_at, kind, code, answer)
@@ -65,7 +59,7 @@ async fn trim(tx: &Tx, messages: &Vec<Uuid>, before: &Vec<i64>) -> Result<(), Fa
                  SELECT id, begun_at, ended_at, row_number() OVER (ORDER BY begun_at, id) AS place, count(*) OVER () AS all_of_them
                  FROM attempt WHERE message_id = n.message_id) AS a
              WHERE a.place > $3 AND a.place <= a.all_of_them - $3 AND a.begun_at < n.before AND a.ended_at IS NOT NULL)",
-        &[messages, before, &KEPT],
+        &[messages, before, &KEPT_ATTEMPTS],
     )
     .await?;
     Ok(())
@@ -86,10 +80,10 @@ pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedOutcome]) -> Res
     let (mut done, mut leave_message, mut messages, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut named = HashSet::new();
     for s in wave {
-        let id = s.settlement.message.as_ref().map(|m| m.id);
+        let id = s.outcome.message.as_ref().map(|m| m.id);
         let members: HashSet<DeliveryId> = s.message.iter().flat_map(|m| m.message.members.iter().copied()).collect();
         // One that is named twice changes once, as the first time.
-        for c in s.settlement.deliveries.iter().filter(|c| named.insert(c.id)) {
+        for c in s.outcome.deliveries.iter().filter(|c| named.insert(c.id)) {
             // A final delivery names its message or a reason (I4). What was sent, died or is unknown did so in this message.
             let carried = members.contains(&c.id) || matches!(c.state, State::Sent | State::Dead | State::Unknown);
             ids.push(c.id.0);
@@ -97,7 +91,7 @@ pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedOutcome]) -> Res
             tries.push(i64::from(c.tries));
             due.push(c.due_at);
             reasons.push(c.reason.as_deref());
-            done.push(c.state.is_final().then_some(s.settlement.now));
+            done.push(c.state.is_final().then_some(s.outcome.now));
             leave_message.push(c.leave_message);
             messages.push(id.filter(|_| carried && !c.leave_message).map(|id| id.0));
             left.push(id.filter(|_| c.leave_message).map(|id| id.0));
@@ -157,7 +151,7 @@ async fn wanted_children<'a>(tx: &Tx, wave: &[&'a PreparedOutcome]) -> Result<Ve
     let mut all: Vec<Wanted<'a>> = Vec::new();
     for (of, s) in wave.iter().enumerate() {
         all.extend(
-            s.children.iter().map(|(event, prepared)| Wanted { of, arrival: Arrival { event: *event, prepared, now: s.settlement.now, key: None } }),
+            s.children.iter().map(|(event, prepared)| Wanted { of, arrival: Arrival { event: *event, prepared, now: s.outcome.now, key: None } }),
         );
     }
     if all.is_empty() {
@@ -200,8 +194,8 @@ pub(super) struct Lanes {
 
 impl Lanes {
     pub(super) fn of(wave: &[&PreparedOutcome]) -> Self {
-        let messages = wave.iter().filter_map(|s| s.settlement.message.as_ref());
-        let named: BTreeSet<i64> = wave.iter().flat_map(|s| s.settlement.deliveries.iter().map(|c| c.lane.0)).collect();
+        let messages = wave.iter().filter_map(|s| s.outcome.message.as_ref());
+        let named: BTreeSet<i64> = wave.iter().flat_map(|s| s.outcome.deliveries.iter().map(|c| c.lane.0)).collect();
         Self {
             named: named.into_iter().collect(),
             finished: messages.filter(|m| m.done).map(|m| m.id.0).collect(),
@@ -272,8 +266,8 @@ async fn free(tx: &Tx, held: bool, finished: &Vec<Uuid>) -> Result<(), Fail> {
 async fn leave(tx: &Tx, wave: &[&PreparedOutcome], changed: &HashMap<DeliveryId, i64>) -> Result<(), Fail> {
     let (mut lanes, mut messages) = (Vec::new(), Vec::new());
     for s in wave {
-        let Some(message) = s.settlement.message.as_ref().filter(|m| !m.done) else { continue };
-        for lane in s.settlement.deliveries.iter().filter(|c| c.leave_message).filter_map(|c| changed.get(&c.id)) {
+        let Some(message) = s.outcome.message.as_ref().filter(|m| !m.done) else { continue };
+        for lane in s.outcome.deliveries.iter().filter(|c| c.leave_message).filter_map(|c| changed.get(&c.id)) {
             lanes.push(*lane);
             messages.push(message.id.0);
         }

@@ -3,14 +3,14 @@
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::accept::PreparedDelivery;
 use super::failure::Fail;
 use super::lanes::{Arrival, append};
-use super::messages::clean_recipient;
-use super::rows::{DELIVERY, clean, clean_optional, count, get, limit, waiting_row};
+use super::rows::{DELIVERY, count, get, limit, waiting_row};
 use super::tx::Tx;
-use crate::model::{EventId, MessageId, Recipient};
-use crate::store::{AcceptedDelivery, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, SentDelivery};
+use crate::model::{MessageId, Recipient};
+use crate::store::limits::MAX_FALLBACK_DEPTH;
+use crate::store::prepared::{PreparedDelivery, PreparedReceipt};
+use crate::store::{AcceptedDelivery, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, SentDelivery};
 
 const RECEIPT: &str = "message_id, page, recipient, channel, platform_id, state, sent_at, due_at, until, asked, heard_at, code, detail";
 
@@ -38,16 +38,11 @@ pub(super) async fn await_all(tx: &Tx, receipts: &[(MessageId, &NewReceipt)]) ->
     if receipts.is_empty() {
         return Ok(());
     }
-    let cleaned = |text: &str| {
-        let mut text = text.to_owned();
-        clean(&mut text);
-        text
-    };
     let messages: Vec<Uuid> = receipts.iter().map(|(message, _)| message.0).collect();
     let pages: Vec<i32> = receipts.iter().map(|(_, r)| i32::from(r.page)).collect();
-    let recipients: Vec<String> = receipts.iter().map(|(_, r)| cleaned(r.recipient.expose())).collect();
-    let channels: Vec<String> = receipts.iter().map(|(_, r)| cleaned(&r.channel)).collect();
-    let ids: Vec<String> = receipts.iter().map(|(_, r)| cleaned(&r.platform_id)).collect();
+    let recipients: Vec<&str> = receipts.iter().map(|(_, r)| r.recipient.expose()).collect();
+    let channels: Vec<&str> = receipts.iter().map(|(_, r)| r.channel.as_str()).collect();
+    let ids: Vec<&str> = receipts.iter().map(|(_, r)| r.platform_id.as_str()).collect();
     let sent: Vec<i64> = receipts.iter().map(|(_, r)| r.sent_at).collect();
     let due: Vec<i64> = receipts.iter().map(|(_, r)| r.due_at).collect();
     let until: Vec<i64> = receipts.iter().map(|(_, r)| r.until).collect();
@@ -85,7 +80,7 @@ pub(super) async fn carried(tx: &Tx, message: MessageId) -> Result<Vec<SentDeliv
              SELECT d.id AS leaf, d.id, d.origin_id, d.lane_id, 0 AS depth FROM delivery d
              WHERE d.message_id = $1 AND d.state = 'sent' AND d.mode = 'queued'
              UNION ALL
-             SELECT c.leaf, o.id, o.origin_id, o.lane_id, c.depth + 1 FROM chain c JOIN delivery o ON o.id = c.origin_id WHERE c.depth < 16
+             SELECT c.leaf, o.id, o.origin_id, o.lane_id, c.depth + 1 FROM chain c JOIN delivery o ON o.id = c.origin_id WHERE c.depth < {MAX_FALLBACK_DEPTH}
          ), root AS (SELECT DISTINCT ON (leaf) leaf, lane_id FROM chain ORDER BY leaf, depth DESC)
          SELECT {DELIVERY}, EXISTS (
              SELECT 1 FROM lane l JOIN delivery f ON f.id = l.fired WHERE l.id = root.lane_id AND f.lane_seq < l.last_seq)
@@ -99,19 +94,17 @@ pub(super) async fn carried(tx: &Tx, message: MessageId) -> Result<Vec<SentDeliv
 const OVER: usize = 20;
 
 /// [`crate::store::ReceiptStore::update_receipt`].
-pub(super) async fn hear(tx: &Tx, heard: &ReceiptUpdate, children: &[(EventId, PreparedDelivery)]) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {
-    let (state, due_at, mut code, mut detail, at) = match &heard.news {
+pub(super) async fn hear(tx: &Tx, prepared: &PreparedReceipt) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {
+    let (heard, children) = (&prepared.update, &prepared.children);
+    let (state, due_at, code, detail, at) = match &heard.news {
         ReceiptChange::Later { due_at } => (ReceiptState::Awaited, Some(*due_at), None, None, None),
-        ReceiptChange::Final { state, code, detail } => (*state, None, code.clone(), Some(detail.clone()), Some(heard.now)),
+        ReceiptChange::Final { state, code, detail } => (*state, None, code.as_deref(), Some(detail.as_str()), Some(heard.now)),
     };
-    clean_optional(&mut code);
-    clean_optional(&mut detail);
-    let recipient = clean_recipient(&heard.recipient);
     let changed = tx
         .execute(
             "UPDATE receipt SET state = $4, due_at = $5, code = $6, detail = $7, heard_at = $8, asked = asked + 1
              WHERE message_id = $1 AND page = $2 AND recipient = $3 AND state = 'awaited'",
-            &[&heard.message.0, &i32::from(heard.page), &recipient.expose(), &state.as_str(), &due_at, &code, &detail, &at],
+            &[&heard.message.0, &i32::from(heard.page), &heard.recipient.expose(), &state.as_str(), &due_at, &code, &detail, &at],
         )
         .await?;
     if changed == 0 {

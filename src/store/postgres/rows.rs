@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::failure::Fail;
 use crate::model::{AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, Recipient};
-use crate::store::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoreError, StoredEvent, Target};
+use crate::store::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoredEvent, Target};
 
 /// A delivery's columns, in the order that [`delivery_row`] and [`waiting_row`] read them.
 pub(super) const DELIVERY: &str = "d.id, d.event_id, d.lane_id, d.lane_seq, d.channel, d.target, d.mode, d.state, d.rank, d.title, d.firing, \
@@ -38,30 +38,6 @@ fn json<T: DeserializeOwned>(text: &[u8], what: &str) -> Result<T, Fail> {
     serde_json::from_slice(text).map_err(|e| Fail::from(format!("{what} is not the JSON it should be (line {}, column {})", e.line(), e.column())))
 }
 
-/// A value as JSON, for storing.
-pub(super) fn to_json<T: serde::Serialize>(value: &T, what: &str) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(value).map_err(|e| StoreError::Invalid(format!("{what} cannot be written as JSON: {e}")))
-}
-
-/// The same as text.
-pub(super) fn to_json_text<T: serde::Serialize>(value: &T, what: &str) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|e| StoreError::Invalid(format!("{what} cannot be written as JSON: {e}")))
-}
-
-/// Text as the database takes it: it has no U+0000, which becomes U+FFFD.
-pub(super) fn clean(text: &mut String) {
-    if text.contains('\0') {
-        *text = text.replace('\0', "\u{FFFD}");
-    }
-}
-
-/// The same of text that may be absent.
-pub(super) fn clean_optional(text: &mut Option<String>) {
-    if let Some(text) = text {
-        clean(text);
-    }
-}
-
 /// A limit as a parameter.
 pub(super) fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
@@ -73,19 +49,7 @@ pub(super) fn state(row: &Row, column: usize) -> Result<State, Fail> {
 }
 
 fn mode(row: &Row, column: usize) -> Result<Mode, Fail> {
-    match get::<&str>(row, column)? {
-        "queued" => Ok(Mode::Queued),
-        "sync" => Ok(Mode::Direct),
-        _ => Err(Fail::from("a delivery has a mode that this version does not know".to_owned())),
-    }
-}
-
-/// A mode's name in SQL.
-pub(super) fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Queued => "queued",
-        Mode::Direct => "sync",
-    }
+    Mode::parse(get(row, column)?).ok_or_else(|| Fail::from("a delivery has a mode that this version does not know".to_owned()))
 }
 
 /// An outlet's key.

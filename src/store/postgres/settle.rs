@@ -9,78 +9,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use futures_util::future::{join3, join5};
 use uuid::Uuid;
 
-use super::accept::PreparedDelivery;
 use super::connect::{Db, transaction};
 use super::failure::Fail;
 use super::group::Grouped;
-use super::messages::{PreparedMessage, Write, add_members, clean_cell, write_cells, write_messages};
+use super::messages::{Write, add_members, write_cells, write_messages};
 use super::outcomes::{Lanes, change_deliveries, end_attempts};
 use super::receipts::await_all;
-use super::rows::{clean, clean_optional, get};
+use super::rows::get;
 use super::tx::Tx;
-use crate::model::{EventId, OutletKey};
-use crate::store::{FallbackChild, MonthlySends, OutcomeBatch, OutletUpdate, RecordedOutcome, StoreError, SuspensionChange};
-
-/// Bytes of a platform's answer that are kept.
-const ANSWER: usize = 1024;
-
-/// A settlement with all JSON made.
-pub(super) struct PreparedOutcome {
-    pub(super) settlement: OutcomeBatch,
-    pub(super) message: Option<PreparedMessage>,
-    pub(super) children: Vec<(EventId, PreparedDelivery)>,
-}
-
-/// Makes the text of a suspension such as the database takes.
-pub(super) fn clean_suspension(update: &mut OutletUpdate) {
-    if let Some(SuspensionChange::Suspend(reason)) = &mut update.suspension {
-        clean(reason);
-    }
-}
+use crate::model::OutletKey;
+use crate::store::prepared::PreparedOutcome;
+use crate::store::{MonthlySends, OutletUpdate, RecordedOutcome, StoreError, SuspensionChange};
 
 impl PreparedOutcome {
-    /// Serialises; meant for the caller's thread.
-    pub(super) fn new(mut settlement: OutcomeBatch) -> Result<Self, StoreError> {
-        if settlement.message.is_none() && (settlement.attempt.is_some() || !settlement.cells.is_empty()) {
-            return Err(StoreError::Invalid("an attempt or cells cannot be settled without their message".into()));
-        }
-        let store = settlement.message.as_mut().and_then(|m| Some((m.id, m.store.take()?)));
-        if store.as_ref().is_some_and(|(id, message)| *id != message.id) {
-            return Err(StoreError::Invalid("a settlement names one message and stores another".into()));
-        }
-        let message = store.map(|(_, message)| PreparedMessage::new(message)).transpose()?;
-        let children = std::mem::take(&mut settlement.children);
-        let prepare = |FallbackChild { event, delivery }| Ok((event, PreparedDelivery::new(delivery)?));
-        let children = children.into_iter().map(prepare).collect::<Result<Vec<_>, StoreError>>()?;
-        settlement.cells.iter_mut().for_each(clean_cell);
-        settlement.deliveries.iter_mut().for_each(|change| clean_optional(&mut change.reason));
-        if let Some(attempt) = &mut settlement.attempt {
-            clean_optional(&mut attempt.code);
-            if let Some(answer) = &mut attempt.answer {
-                clean(answer);
-                let mut end = answer.len().min(ANSWER);
-                while !answer.is_char_boundary(end) {
-                    end -= 1;
-                }
-                answer.truncate(end);
-            }
-        }
-        if let Some(update) = &mut settlement.outlet {
-            clean_suspension(update);
-        }
-        Ok(Self { settlement, message, children })
-    }
-
-    /// Bytes it takes in the queue, about.
-    pub(super) fn cost(&self) -> usize {
-        let s = &self.settlement;
-        let children: usize = self.children.iter().map(|(_, child)| 600 + child.target.len()).sum();
-        2048 + self.message.as_ref().map_or(0, PreparedMessage::cost) + s.cells.len() * 120 + s.deliveries.len() * 200 + children
-    }
-
     /// Ids of all that it reads or changes and others might: settlements that share one are not in the same wave.
     fn touches(&self) -> HashSet<Uuid> {
-        let s = &self.settlement;
+        let s = &self.outcome;
         let message = s.message.as_ref().map(|m| m.id.0);
         let members = self.message.iter().flat_map(|m| m.message.members.iter().map(|id| id.0));
         let children = self.children.iter().flat_map(|(_, c)| c.delivery.fallback_of.map(|id| id.0).into_iter().chain([c.delivery.id.0]));
@@ -99,7 +43,7 @@ impl Grouped for PreparedOutcome {
 
 async fn settle_all(tx: &Tx, group: &[&PreparedOutcome]) -> Result<Vec<Result<RecordedOutcome, StoreError>>, Fail> {
     let epochs = lock_outlets(tx, group).await?;
-    let live = |s: &PreparedOutcome| epochs.get(s.settlement.fence.outlet.as_str()) == Some(&s.settlement.fence.epoch);
+    let live = |s: &PreparedOutcome| epochs.get(s.outcome.fence.outlet.as_str()) == Some(&s.outcome.fence.epoch);
     let mut waves: Vec<Vec<&PreparedOutcome>> = Vec::new();
     let mut touched: HashSet<Uuid> = HashSet::new();
     for next in group.iter().filter(|s| live(s)) {
@@ -123,7 +67,7 @@ async fn settle_all(tx: &Tx, group: &[&PreparedOutcome]) -> Result<Vec<Result<Re
 
 /// Locks the outlets' rows, in key order, and gives their epochs (I7).
 async fn lock_outlets(tx: &Tx, group: &[&PreparedOutcome]) -> Result<HashMap<String, i64>, Fail> {
-    let keys: BTreeSet<&str> = group.iter().map(|s| s.settlement.fence.outlet.as_str()).collect();
+    let keys: BTreeSet<&str> = group.iter().map(|s| s.outcome.fence.outlet.as_str()).collect();
     let keys: Vec<&str> = keys.into_iter().collect();
     let rows = tx.query("SELECT key, epoch FROM outlet WHERE key = ANY ($1) ORDER BY key FOR UPDATE", &[&keys]).await?;
     rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
@@ -135,9 +79,9 @@ async fn settle_wave(tx: &Tx, wave: &[&PreparedOutcome], last: bool) -> Result<V
     let messages = Messages::of(wave);
     let (mut cells, mut receipts) = (Vec::new(), Vec::new());
     for s in wave {
-        let Some(message) = &s.settlement.message else { continue };
+        let Some(message) = &s.outcome.message else { continue };
         receipts.extend(message.receipts.iter().map(|receipt| (message.id, receipt)));
-        cells.extend(s.message.iter().flat_map(|m| &m.message.cells).chain(&s.settlement.cells).map(|cell| (message.id, cell)));
+        cells.extend(s.message.iter().flat_map(|m| &m.message.cells).chain(&s.outcome.cells).map(|cell| (message.id, cell)));
     }
     let lanes = Lanes::of(wave);
     let (outlets, taken, (attempts, cells, awaited), changed, held) = join5(
@@ -169,19 +113,19 @@ impl<'a> Messages<'a> {
     fn of(wave: &[&'a PreparedOutcome]) -> Self {
         let mut all = Self::default();
         for s in wave {
-            let Some(message) = &s.settlement.message else { continue };
+            let Some(message) = &s.outcome.message else { continue };
             let Some(new) = &s.message else {
                 all.stored.0.push(message.id.0);
                 all.stored.1.push(message.done);
                 continue;
             };
-            all.writes.push((&s.settlement.fence.outlet, new, message.done));
+            all.writes.push((&s.outcome.fence.outlet, new, message.done));
             if !message.done {
                 all.open.insert(message.id.0);
             }
             for member in &new.message.members {
                 // Those that change now get their message with the change; only an open message occupies lanes.
-                if !message.done || s.settlement.deliveries.iter().all(|change| change.id != *member) {
+                if !message.done || s.outcome.deliveries.iter().all(|change| change.id != *member) {
                     all.members.0.push(member.0);
                     all.members.1.push(message.id.0);
                 }
@@ -216,7 +160,7 @@ async fn mark(tx: &Tx, (stored, dones): &(Vec<Uuid>, Vec<bool>)) -> Result<(), F
 
 async fn change_outlets(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(), Fail> {
     let mut changes: BTreeMap<&str, OutletRow<'_>> = BTreeMap::new();
-    for s in wave.iter().map(|s| &s.settlement) {
+    for s in wave.iter().map(|s| &s.outcome) {
         if s.outlet.is_some() || s.sent_in_month.is_some() {
             changes.entry(s.fence.outlet.as_str()).or_default().add(s.outlet.as_ref(), s.sent_in_month.as_ref());
         }

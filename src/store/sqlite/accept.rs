@@ -2,78 +2,13 @@
 //!
 //! Knows how a delivery enters its lane, also for fallback children and replays; knows nothing of what becomes of it.
 
-use std::sync::Arc;
-
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
-use super::rows::{bytes, mode_name, optional_uuid, state, to_json, to_json_text, uuid};
+use super::rows::{bytes, optional_uuid, state, uuid};
 use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
-use crate::store::{Accepted, AcceptedDelivery, Dedup, NewDelivery, NewEvent, NewestEvent, State, StoreError, duplicate_of};
-
-/// Stands where a reason is due and the caller gave none.
-pub(super) const NO_REASON: &str = "no reason was given";
-
-/// A delivery with its target as JSON.
-pub(super) struct PreparedDelivery {
-    pub(super) delivery: NewDelivery,
-    pub(super) target: String,
-}
-
-impl PreparedDelivery {
-    /// Refuses a delivery that is born in a state that only a settlement gives.
-    pub(super) fn new(delivery: NewDelivery) -> Result<Self, StoreError> {
-        if !matches!(delivery.state, State::Waiting | State::Deferred | State::Skipped) {
-            let (id, state) = (delivery.id, delivery.state.as_str());
-            return Err(StoreError::Invalid(format!("delivery {id} cannot be born `{state}`: only waiting, deferred or skipped")));
-        }
-        let target = to_json_text(&delivery.target, "a delivery's target")?;
-        Ok(Self { delivery, target })
-    }
-
-    fn cost(&self) -> usize {
-        400 + self.target.len() + self.delivery.title.len() + self.delivery.channel.len()
-    }
-}
-
-/// An event ready to be written.
-pub(super) struct PreparedEvent {
-    id: EventId,
-    source: String,
-    received_at: i64,
-    group_key: String,
-    plan: Arc<str>,
-    body: Vec<u8>,
-    note: Option<String>,
-    dedup: Option<Dedup>,
-    deliveries: Vec<PreparedDelivery>,
-}
-
-impl PreparedEvent {
-    /// Serialises; meant for the caller's thread.
-    pub(super) fn new(new: NewEvent) -> Result<Self, StoreError> {
-        let body = to_json(&*new.event, "an event")?;
-        let deliveries = new.deliveries.into_iter().map(PreparedDelivery::new).collect::<Result<Vec<_>, _>>()?;
-        // An event without deliveries must say why; purge also finds it by its note.
-        let note = new.note.or_else(|| deliveries.is_empty().then(|| "no delivery".to_owned()));
-        Ok(Self {
-            id: new.id,
-            source: new.event.source.clone(),
-            received_at: new.received_at,
-            group_key: new.event.group_key.clone(),
-            plan: new.plan,
-            body,
-            note,
-            dedup: new.dedup,
-            deliveries,
-        })
-    }
-
-    /// Bytes it takes in the queue, about.
-    pub(super) fn cost(&self) -> usize {
-        256 + self.body.len() + self.deliveries.iter().map(PreparedDelivery::cost).sum::<usize>()
-    }
-}
+use crate::store::prepared::{PreparedDelivery, PreparedEvent};
+use crate::store::{Accepted, AcceptedDelivery, NewDelivery, NewestEvent, State, duplicate_of};
 
 /// Writes an event with all that belongs to it, or finds that it is a duplicate.
 pub(super) fn accept(db: &Connection, event: &PreparedEvent) -> Result<Accepted, Fail> {
@@ -201,7 +136,7 @@ pub(super) fn insert_delivery(
         lane_seq,
         d.channel,
         prepared.target,
-        mode_name(d.mode),
+        d.mode.as_str(),
         d.state.as_str(),
         d.rank,
         d.title,
@@ -211,9 +146,8 @@ pub(super) fn insert_delivery(
         d.due_at,
         d.fallback_of.as_ref().map(|id| bytes(&id.0)),
         d.fallback_depth,
-        d.state.is_final().then_some(now),
-        // A final delivery names its message or a reason (I4), and this one has no message.
-        d.reason.as_deref().or(d.state.is_final().then_some(NO_REASON)),
+        prepared.done_at(now),
+        prepared.reason(),
         prior.as_ref().map(bytes),
     ])?;
     Ok(AcceptedDelivery { id: d.id, channel: d.channel.clone(), outlet, lane: LaneId(lane), lane_seq, state: d.state })

@@ -4,39 +4,26 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::accept::{PreparedDelivery, insert_delivery};
+use super::accept::insert_delivery;
 use super::failure::Fail;
 use super::rows::{DELIVERY, bytes, delivery_row, target};
 use super::settle::recount;
-use crate::model::{DeliveryId, LaneId, OutletKey};
-use crate::store::{AcceptedDelivery, DeliveryRow, HeartbeatUpdate, Mode, MoveTo, NewDelivery, State, StoreError, Target};
+use crate::model::{DeliveryId, OutletKey};
+use crate::store::copies::Requeued;
+use crate::store::prepared::{PreparedDelivery, TextRule};
+use crate::store::{AcceptedDelivery, HeartbeatUpdate, MoveTo, StoreError};
 
 fn invalid(text: String) -> Fail {
     Fail::Undo(StoreError::Invalid(text))
 }
 
-/// What a target keeps on another channel: recipients, pings and the template set are the old channel's, the new one has its own.
-pub(super) fn for_channel(target: Target) -> Target {
-    Target { template: String::new(), mentions: None, only: Vec::new(), ..target }
-}
-
-struct Old {
-    row: DeliveryRow,
-    target: Target,
-    lane: i64,
-    lane_seq: i64,
-    lane_key: String,
-    outlet: OutletKey,
-    in_flight: bool,
-}
-
-fn old(db: &Connection, id: DeliveryId) -> Result<Old, Fail> {
+fn old(db: &Connection, id: DeliveryId) -> Result<Requeued, Fail> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY}, l.key, l.outlet, EXISTS (SELECT 1 FROM message m WHERE m.id = d.message_id AND m.done = 0)
          FROM delivery d JOIN lane l ON l.id = d.lane_id WHERE d.id = ?1"
     ))?;
     let found = select.query_row([bytes(&id.0)], |row| {
-        Ok(Old {
+        Ok(Requeued {
             row: delivery_row(row)?,
             target: target(row)?,
             lane: row.get(2)?,
@@ -54,55 +41,15 @@ pub(super) fn requeue(db: &Connection, ids: &[DeliveryId], to: Option<&MoveTo>, 
     ids.iter().map(|id| requeue_one(db, old(db, *id)?, to, now)).collect()
 }
 
-fn requeue_one(db: &Connection, old: Old, to: Option<&MoveTo>, now: i64) -> Result<AcceptedDelivery, Fail> {
-    let (id, state) = (old.row.id, old.row.state);
-    let moves = !state.is_final();
-    if state == State::Sent {
-        return Err(invalid(format!("delivery {id} was sent; only dead, dropped, expired, skipped and unknown ones can be requeued")));
-    }
-    if moves && to.is_none() && old.row.mode == Mode::Direct {
-        return Err(invalid(format!("delivery {id} is a direct call that waits for its turn; its caller is told the outcome")));
-    }
-    if moves && old.in_flight {
-        return Err(invalid(format!("delivery {id} is part of a message that is being sent; try again when that has ended")));
-    }
+fn requeue_one(db: &Connection, old: Requeued, to: Option<&MoveTo>, now: i64) -> Result<AcceptedDelivery, Fail> {
+    old.check(to).map_err(Fail::Undo)?;
+    let (id, moves) = (old.row.id, old.moves());
     if moves && to.is_none() {
-        return wait_no_more(db, &old, now);
+        return wait_no_more(db, old, now);
     }
-    let mut target = old.target;
-    let (channel, outlet) = match to {
-        Some(to) => {
-            target.fallback.clone_from(&to.fallback);
-            if to.channel != old.row.channel {
-                target = for_channel(target);
-            }
-            (to.channel.clone(), to.outlet.clone())
-        }
-        None => (old.row.channel.clone(), old.outlet),
-    };
-    let new = DeliveryId::new();
-    let prepared = PreparedDelivery::new(NewDelivery {
-        id: new,
-        channel: channel.clone(),
-        outlet,
-        lane_key: old.lane_key,
-        target,
-        mode: Mode::Queued,
-        state: State::Waiting,
-        rank: old.row.rank,
-        title: old.row.title,
-        firing: old.row.firing,
-        resolved: old.row.resolved,
-        born_at: now,
-        due_at: now,
-        fallback_of: None,
-        fallback_depth: 0,
-        reason: Some(format!("{} of {id}", if moves { "move" } else { "replay" })),
-        report: None,
-    })
-    .map_err(Fail::Undo)?;
+    let prepared = PreparedDelivery::new(old.replacement(to, now), TextRule::Any).map_err(Fail::Undo)?;
     let accepted = insert_delivery(db, old.row.event, &prepared, now, None)?;
-    let note = if moves { format!("moved to {channel} as {new}") } else { format!("replayed as {new}") };
+    let note = old.note(&prepared.delivery);
     db.prepare_cached(
         "UPDATE delivery SET reason = coalesce(reason || '; ', '') || ?2, state = CASE WHEN ?3 THEN 'dropped' ELSE state END,
              done_at = CASE WHEN ?3 THEN ?4 ELSE done_at END WHERE id = ?1",
@@ -115,20 +62,13 @@ fn requeue_one(db: &Connection, old: Old, to: Option<&MoveTo>, now: i64) -> Resu
 }
 
 /// What waits for the end of a mute or for its next try waits for its turn alone.
-fn wait_no_more(db: &Connection, old: &Old, now: i64) -> Result<AcceptedDelivery, Fail> {
+fn wait_no_more(db: &Connection, old: Requeued, now: i64) -> Result<AcceptedDelivery, Fail> {
     db.prepare_cached(
         "UPDATE delivery SET state = 'waiting', due_at = min(due_at, ?2), reason = coalesce(reason || '; ', '') || 'retried by hand' WHERE id = ?1",
     )?
     .execute(params![bytes(&old.row.id.0), now])?;
     recount(db, old.lane)?;
-    Ok(AcceptedDelivery {
-        id: old.row.id,
-        channel: old.row.channel.clone(),
-        outlet: old.outlet.clone(),
-        lane: LaneId(old.lane),
-        lane_seq: old.lane_seq,
-        state: State::Waiting,
-    })
+    Ok(old.staying())
 }
 
 /// [`crate::store::QueryStore::drop_deliveries`]. What was dead keeps its old reason behind the new one.

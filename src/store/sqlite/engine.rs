@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 
+use super::super::prepared::{PreparedEvent, PreparedMessage, PreparedOutcome, PreparedReceipt, TextRule};
 use super::queue::Class;
 use super::*;
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
@@ -13,7 +14,7 @@ use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
 #[async_trait]
 impl IntakeStore for SqliteStore {
     async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError> {
-        let event = accept::PreparedEvent::new(event)?;
+        let event = PreparedEvent::new(event, TextRule::Any)?;
         writer::submit(&self.queue, Class::Accept, event.cost(), move |db| accept::accept(db, &event)).await
     }
 
@@ -62,7 +63,7 @@ impl OutletStore for SqliteStore {
     }
 
     async fn store_message(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
-        let message = messages::PreparedMessage::new(message)?;
+        let message = PreparedMessage::new(message, TextRule::Any)?;
         self.write(message.cost(), move |db| messages::form(db, &fence, &message)).await
     }
 
@@ -70,9 +71,9 @@ impl OutletStore for SqliteStore {
         self.write(512 + attempt.recipients.len() * 64, move |db| messages::begin(db, &fence, &attempt)).await
     }
 
-    async fn record_outcome(&self, settlement: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
-        let settlement = settle::PreparedOutcome::new(settlement)?;
-        self.write(settlement.cost(), move |db| settle::settle(db, &settlement)).await
+    async fn record_outcome(&self, outcome: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
+        let outcome = PreparedOutcome::new(outcome, TextRule::Any)?;
+        self.write(outcome.cost(), move |db| settle::record(db, &outcome)).await
     }
 
     async fn set_outlet_state(&self, fence: Fence, change: OutletUpdate) -> Result<(), StoreError> {
@@ -124,7 +125,7 @@ impl ReceiptStore for SqliteStore {
     }
 
     async fn update_receipt(&self, heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
-        let heard = receipts::PreparedReceipt::new(heard)?;
+        let heard = PreparedReceipt::new(heard, TextRule::Any)?;
         self.write(heard.cost(), move |db| receipts::hear(db, &heard)).await
     }
 }

@@ -4,12 +4,13 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::accept::{PreparedDelivery, insert_delivery};
-use super::admin::for_channel;
+use super::accept::insert_delivery;
 use super::failure::Fail;
-use super::rows::{DELIVERY, bytes, target, uuid, waiting_row};
+use super::rows::{DELIVERY, bytes, uuid, waiting_row};
 use crate::model::{DeliveryId, LaneId};
-use crate::store::{AcceptedDelivery, FALLBACK_LANE_PREFIX, Mode, MoveTo, NewDelivery, State};
+use crate::store::copies::fallback_copy;
+use crate::store::prepared::{PreparedDelivery, TextRule};
+use crate::store::{AcceptedDelivery, MoveTo};
 
 /// [`crate::store::OutletStore::fallback_targets`].
 pub(super) fn followers(db: &Connection, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, Fail> {
@@ -43,31 +44,10 @@ pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason:
     ))?;
     let mut copies = Vec::new();
     for id in origins {
-        let origin = select.query_row(params![bytes(&id.0), to.channel], |row| Ok((waiting_row(row)?, target(row)?))).optional()?;
-        let Some((origin, mut target)) = origin else { continue };
-        target.fallback.clone_from(&to.fallback);
-        let prepared = PreparedDelivery::new(NewDelivery {
-            id: DeliveryId::new(),
-            channel: to.channel.clone(),
-            outlet: to.outlet.clone(),
-            // The lane that fallback children of this lane share, whatever made them.
-            lane_key: format!("{FALLBACK_LANE_PREFIX}{}", origin.lane.0),
-            target: for_channel(target),
-            mode: Mode::Queued,
-            state: State::Waiting,
-            rank: origin.rank,
-            title: origin.title,
-            firing: origin.firing,
-            resolved: origin.resolved,
-            born_at: origin.born_at,
-            due_at: now,
-            fallback_of: Some(origin.id),
-            fallback_depth: origin.fallback_depth + 1,
-            reason: Some(reason.to_owned()),
-            report: None,
-        })
-        .map_err(Fail::Undo)?;
-        copies.push(insert_delivery(db, origin.event_id, &prepared, now, None)?);
+        let Some(origin) = select.query_row(params![bytes(&id.0), to.channel], waiting_row).optional()? else { continue };
+        let event = origin.event_id;
+        let prepared = PreparedDelivery::new(fallback_copy(origin, to, reason, now), TextRule::Any).map_err(Fail::Undo)?;
+        copies.push(insert_delivery(db, event, &prepared, now, None)?);
     }
     Ok(copies)
 }

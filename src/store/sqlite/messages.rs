@@ -7,28 +7,10 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
-use super::rows::{bytes, to_json};
-use crate::model::{DeliveryId, LaneId, MessageId, Page};
-use crate::store::{Cell, Fence, NewAttempt, NewMessage, StoreError};
-
-/// A message with its pages as JSON.
-pub(super) struct PreparedMessage {
-    pub(super) message: NewMessage,
-    pages: Vec<u8>,
-}
-
-impl PreparedMessage {
-    /// Serialises; meant for the caller's thread.
-    pub(super) fn new(message: NewMessage) -> Result<Self, StoreError> {
-        let pages = to_json::<Vec<Page>>(&message.pages, "a message's pages")?;
-        Ok(Self { message, pages })
-    }
-
-    /// Bytes it takes in the queue, about.
-    pub(super) fn cost(&self) -> usize {
-        256 + self.pages.len() + self.message.cells.len() * 120 + self.message.members.len() * 48
-    }
-}
+use super::rows::bytes;
+use crate::model::{DeliveryId, LaneId, MessageId};
+use crate::store::prepared::PreparedMessage;
+use crate::store::{Cell, Fence, NewAttempt, StoreError};
 
 /// Refuses who no longer owns the outlet (I7). Comes before anything is written.
 pub(super) fn check_fence(db: &Connection, fence: &Fence) -> Result<(), Fail> {

@@ -2,16 +2,15 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::accept::{PreparedDelivery, insert_delivery};
+use super::accept::insert_delivery;
 use super::failure::Fail;
 use super::rows::{DELIVERY, bytes, optional_uuid, uuid, waiting_row};
-use crate::model::{EventId, MessageId, Recipient};
-use crate::store::{AcceptedDelivery, FallbackChild, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, SentDelivery, StoreError};
+use crate::model::{MessageId, Recipient};
+use crate::store::limits::MAX_FALLBACK_DEPTH;
+use crate::store::prepared::PreparedReceipt;
+use crate::store::{AcceptedDelivery, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, SentDelivery};
 
 const RECEIPT: &str = "message_id, page, recipient, channel, platform_id, state, sent_at, due_at, until, asked, heard_at, code, detail";
-
-/// How far back a chain of fallbacks is followed.
-const CHAIN: usize = 16;
 
 fn receipt(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
     Ok(ReceiptRow {
@@ -88,7 +87,7 @@ fn is_over(db: &Connection, delivery: &[u8]) -> Result<bool, Fail> {
     let mut born = db.prepare_cached("SELECT origin_id, lane_id FROM delivery WHERE id = ?1")?;
     let mut at = delivery.to_vec();
     let mut lane: Option<i64> = None;
-    for _ in 0..CHAIN {
+    for _ in 0..MAX_FALLBACK_DEPTH {
         let Some((origin, of)) = born.query_row([&at], |row| Ok((optional_uuid(row, 0)?, row.get(1)?))).optional()? else { break };
         lane = Some(of);
         let Some(origin) = origin else { break };
@@ -98,30 +97,9 @@ fn is_over(db: &Connection, delivery: &[u8]) -> Result<bool, Fail> {
     Ok(over.exists([lane])?)
 }
 
-/// What was heard, with all JSON made.
-pub(super) struct PreparedReceipt {
-    heard: ReceiptUpdate,
-    children: Vec<(EventId, PreparedDelivery)>,
-}
-
-impl PreparedReceipt {
-    /// Serialises; meant for the caller's thread.
-    pub(super) fn new(mut heard: ReceiptUpdate) -> Result<Self, StoreError> {
-        let children = std::mem::take(&mut heard.children);
-        let prepare = |FallbackChild { event, delivery }| Ok((event, PreparedDelivery::new(delivery)?));
-        let children = children.into_iter().map(prepare).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(Self { heard, children })
-    }
-
-    /// Bytes it takes in the queue, about.
-    pub(super) fn cost(&self) -> usize {
-        512 + self.children.iter().map(|(_, child)| 600 + child.target.len()).sum::<usize>()
-    }
-}
-
 /// [`crate::store::ReceiptStore::update_receipt`].
 pub(super) fn hear(db: &Connection, prepared: &PreparedReceipt) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {
-    let heard = &prepared.heard;
+    let heard = &prepared.update;
     let (state, due_at, code, detail, at) = match &heard.news {
         ReceiptChange::Later { due_at } => (ReceiptState::Awaited, Some(*due_at), None, None, None),
         ReceiptChange::Final { state, code, detail } => (*state, None, code.as_deref(), Some(detail.as_str()), Some(heard.now)),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::failure::{Fail, Unreadable};
 use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, Page, Recipient};
-use crate::store::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoreError, StoredEvent, Target};
+use crate::store::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoredEvent, Target};
 
 /// A delivery's columns, in the order that [`delivery_row`] and [`waiting_row`] read them.
 pub(super) const DELIVERY: &str = "d.id, d.event_id, d.lane_id, d.lane_seq, d.channel, d.target, d.mode, d.state, d.rank, d.title, d.firing, \
@@ -56,19 +56,6 @@ fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize, what: &str) -> rusqli
         .map_err(|e| unreadable(column, format!("{what} is not the JSON it should be (line {}, column {})", e.line(), e.column())))
 }
 
-/// A value as JSON, for storing.
-pub(super) fn to_json<T: serde::Serialize>(value: &T, what: &str) -> Result<Vec<u8>, StoreError> {
-    // Room for what most of them take, so that it is not found by doubling.
-    let mut out = Vec::with_capacity(2048);
-    serde_json::to_writer(&mut out, value).map_err(|e| StoreError::Invalid(format!("{what} cannot be written as JSON: {e}")))?;
-    Ok(out)
-}
-
-/// The same as text.
-pub(super) fn to_json_text<T: serde::Serialize>(value: &T, what: &str) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|e| StoreError::Invalid(format!("{what} cannot be written as JSON: {e}")))
-}
-
 /// A delivery's state.
 pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
     let name = row.get_ref(column)?.as_str().map_err(|e| from_sql(column, e))?;
@@ -76,19 +63,8 @@ pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
 }
 
 fn mode(row: &Row<'_>, column: usize) -> rusqlite::Result<Mode> {
-    match row.get_ref(column)?.as_str().map_err(|e| from_sql(column, e))? {
-        "queued" => Ok(Mode::Queued),
-        "sync" => Ok(Mode::Direct),
-        _ => Err(unreadable(column, "a delivery has a mode that this version does not know".into())),
-    }
-}
-
-/// A mode's name in SQL.
-pub(super) fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Queued => "queued",
-        Mode::Direct => "sync",
-    }
+    let name = row.get_ref(column)?.as_str().map_err(|e| from_sql(column, e))?;
+    Mode::parse(name).ok_or_else(|| unreadable(column, "a delivery has a mode that this version does not know".into()))
 }
 
 /// What the route asked for (column `target` of [`DELIVERY`]).

@@ -6,59 +6,21 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::accept::{NO_REASON, PreparedDelivery, insert_delivery};
+use super::accept::insert_delivery;
 use super::failure::Fail;
-use super::messages::{PreparedMessage, add_member, check_fence, occupy, write_cells, write_message};
+use super::messages::{add_member, check_fence, occupy, write_cells, write_message};
 use super::receipts::await_all;
 use super::rows::bytes;
-use crate::model::{EventId, MessageId, OutletKey};
+use crate::model::{MessageId, OutletKey};
+use crate::store::limits::{KEPT_ATTEMPTS, NO_REASON, RECENT_ATTEMPT_MS};
+use crate::store::prepared::PreparedOutcome;
 use crate::store::{
-    AcceptedDelivery, DeliveryUpdate, FallbackChild, Fence, FinishedAttempt, MonthlySends, OutcomeBatch, OutletUpdate, RecordedOutcome, State,
-    StoreError,
+    AcceptedDelivery, DeliveryUpdate, Fence, FinishedAttempt, MonthlySends, OutcomeBatch, OutletUpdate, RecordedOutcome, State, StoreError,
 };
 
-/// Bytes of a platform's answer that are kept.
-const ANSWER: usize = 1024;
-/// Attempts kept at each end of a message's history.
-const KEPT: i64 = 10;
-/// Attempts younger than this (ms) are kept besides: the sliding window of a new owner is rebuilt from them (I10).
-const YOUNG: i64 = 3_600_000;
-
-/// A settlement with all JSON made.
-pub(super) struct PreparedOutcome {
-    settlement: OutcomeBatch,
-    message: Option<PreparedMessage>,
-    children: Vec<(EventId, PreparedDelivery)>,
-}
-
-impl PreparedOutcome {
-    /// Serialises; meant for the caller's thread.
-    pub(super) fn new(mut settlement: OutcomeBatch) -> Result<Self, StoreError> {
-        if settlement.message.is_none() && (settlement.attempt.is_some() || !settlement.cells.is_empty()) {
-            return Err(StoreError::Invalid("an attempt or cells cannot be settled without their message".into()));
-        }
-        let store = settlement.message.as_mut().and_then(|m| Some((m.id, m.store.take()?)));
-        if store.as_ref().is_some_and(|(id, message)| *id != message.id) {
-            return Err(StoreError::Invalid("a settlement names one message and stores another".into()));
-        }
-        let message = store.map(|(_, message)| PreparedMessage::new(message)).transpose()?;
-        let children = std::mem::take(&mut settlement.children);
-        let prepare = |FallbackChild { event, delivery }| Ok((event, PreparedDelivery::new(delivery)?));
-        let children = children.into_iter().map(prepare).collect::<Result<Vec<_>, StoreError>>()?;
-        Ok(Self { settlement, message, children })
-    }
-
-    /// Bytes it takes in the queue, about.
-    pub(super) fn cost(&self) -> usize {
-        let s = &self.settlement;
-        let children: usize = self.children.iter().map(|(_, child)| 600 + child.target.len()).sum();
-        2048 + self.message.as_ref().map_or(0, PreparedMessage::cost) + s.cells.len() * 120 + s.deliveries.len() * 200 + children
-    }
-}
-
 /// [`crate::store::OutletStore::record_outcome`].
-pub(super) fn settle(db: &Connection, prepared: &PreparedOutcome) -> Result<RecordedOutcome, Fail> {
-    let s = &prepared.settlement;
+pub(super) fn record(db: &Connection, prepared: &PreparedOutcome) -> Result<RecordedOutcome, Fail> {
+    let s = &prepared.outcome;
     check_fence(db, &s.fence)?;
     count_month(db, s)?;
     if let Some(change) = &s.outlet {
@@ -91,7 +53,7 @@ pub(super) fn settle(db: &Connection, prepared: &PreparedOutcome) -> Result<Reco
 }
 
 fn settle_message(db: &Connection, prepared: &PreparedOutcome, id: MessageId, done: bool) -> Result<(), Fail> {
-    let s = &prepared.settlement;
+    let s = &prepared.outcome;
     if let Some(new) = &prepared.message {
         write_message(db, &s.fence, new, done)?;
         for member in &new.message.members {
@@ -123,7 +85,6 @@ fn settle_message(db: &Connection, prepared: &PreparedOutcome, id: MessageId, do
 }
 
 fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &FinishedAttempt) -> Result<(), Fail> {
-    let answer = a.answer.as_deref().map(cut);
     db.prepare_cached(
         "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at, ended_at, kind, code, answer)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
@@ -140,29 +101,21 @@ fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &FinishedA
         a.ended_at,
         a.kind.as_str(),
         a.code,
-        answer
+        a.answer
     ])?;
     Ok(())
-}
-
-fn cut(text: &str) -> &str {
-    let mut end = text.len().min(ANSWER);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 fn trim_attempts(db: &Connection, message: MessageId, now: i64) -> Result<(), Fail> {
     let mut count = db.prepare_cached("SELECT count(*) FROM attempt WHERE message_id = ?1")?;
     let count: i64 = count.query_row([bytes(&message.0)], |row| row.get(0))?;
-    if count > 2 * KEPT {
+    if count > 2 * KEPT_ATTEMPTS {
         db.prepare_cached(
             "DELETE FROM attempt WHERE message_id = ?1 AND begun_at < ?2 AND ended_at IS NOT NULL
              AND id NOT IN (SELECT id FROM attempt WHERE message_id = ?1 ORDER BY begun_at, id LIMIT ?3)
              AND id NOT IN (SELECT id FROM attempt WHERE message_id = ?1 ORDER BY begun_at DESC, id DESC LIMIT ?3)",
         )?
-        .execute(params![bytes(&message.0), now - YOUNG, KEPT])?;
+        .execute(params![bytes(&message.0), now - RECENT_ATTEMPT_MS, KEPT_ATTEMPTS])?;
     }
     Ok(())
 }
@@ -222,7 +175,7 @@ fn insert_children(db: &Connection, prepared: &PreparedOutcome) -> Result<Vec<Ac
                 continue;
             }
         }
-        accepted.push(insert_delivery(db, *event, child, prepared.settlement.now, None)?);
+        accepted.push(insert_delivery(db, *event, child, prepared.outcome.now, None)?);
     }
     Ok(accepted)
 }

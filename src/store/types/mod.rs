@@ -78,6 +78,21 @@ pub enum Mode {
     Direct,
 }
 
+impl Mode {
+    /// The name in SQL.
+    pub(in crate::store) fn as_str(self) -> &'static str {
+        match self {
+            Mode::Queued => "queued",
+            Mode::Direct => "sync",
+        }
+    }
+
+    /// The mode of that name in SQL.
+    pub(in crate::store) fn parse(name: &str) -> Option<Self> {
+        [Mode::Queued, Mode::Direct].into_iter().find(|mode| mode.as_str() == name)
+    }
+}
+
 /// A delivery's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -90,10 +90,6 @@ pub struct OpenMessage {
     pub members: Vec<PendingDelivery>,
 }
 
-/// A delivery that waits for its next try never does so for longer, in milliseconds. One whose `due_at` lies further ahead was written before the clock
-/// was set back: it is due.
-pub const MAX_RETRY_DELAY_MS: i64 = 300_000;
-
 /// Which lanes of an outlet a runner looks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneQuery {

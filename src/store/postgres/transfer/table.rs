@@ -4,11 +4,10 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use uuid::Uuid;
 
-use super::super::accept::SEPARATOR;
 use super::super::failure::Fail;
-use super::super::rows::clean;
 use super::super::tx::{Param, Tx};
 use crate::store::Target;
+use crate::store::prepared::{SEPARATOR, TextRule};
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -310,7 +309,7 @@ fn unread(value: ValueRef<'_>, error: impl std::error::Error + Send + Sync + 'st
 fn fallback(target: &str) -> Result<Option<String>, serde_json::Error> {
     let target: Target = serde_json::from_str(target)?;
     let mut list = target.fallback.join(SEPARATOR);
-    clean(&mut list);
+    TextRule::NoNul.apply(&mut list);
     Ok(Some(list).filter(|list| !list.is_empty()))
 }
 
