@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use watchfire::channel::PLATFORMS;
 use watchfire::config::{self, LoadOptions, Loaded};
 use watchfire::http::auth::{Auth, Credential, Kind, Scope};
-use watchfire::ingest::{self, Hint};
+use watchfire::ingest::{self, Sender};
 use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey, Page, Size};
 use watchfire::store::{
     DeliveryUpdate, Fence, LeaseRequest, Mode, NewDelivery, NewEvent, OutcomeBatch, SqliteOptions, SqliteStore, State, Store, Target,
@@ -39,13 +39,13 @@ fn now() -> Timestamp {
 }
 
 fn event(alerts: usize) -> Event {
-    ingest::parse(Hint::Auto, &body(alerts), None, now()).expect("a body").event
+    ingest::parse(Sender::Auto, &body(alerts), None, now()).expect("a body").event
 }
 
 #[divan::bench(args = [1, 3, 10, 100])]
 fn parse(bencher: Bencher, alerts: usize) {
     let body = body(alerts);
-    bencher.bench(|| ingest::parse(Hint::Auto, black_box(&body), None, now()));
+    bencher.bench(|| ingest::parse(Sender::Auto, black_box(&body), None, now()));
 }
 
 fn loaded(text: &str) -> Loaded {

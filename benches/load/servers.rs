@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use watchfire::ingest::{self, Hint};
+use watchfire::ingest::{self, Sender};
 
 /// Serves until killed, and prints its port first; then the port that says how much has arrived, if it is another.
 pub async fn serve(kind: &str, target: &str) {
@@ -26,7 +26,7 @@ pub async fn serve(kind: &str, target: &str) {
     }
     println!();
     let _ = std::io::stdout().flush();
-    let parse = |body: &[u8]| match ingest::parse(Hint::Auto, body, None, jiff::Timestamp::now()) {
+    let parse = |body: &[u8]| match ingest::parse(Sender::Auto, body, None, jiff::Timestamp::now()) {
         Ok(_) => StatusCode::OK,
         Err(_) => StatusCode::BAD_REQUEST,
     };

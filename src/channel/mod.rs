@@ -53,7 +53,7 @@ pub type CellResult = (usize, Result<Receipt, SendError>);
 pub struct SendContext {
     /// Wall-clock time of the attempt, for signatures and dates.
     pub now: Timestamp,
-    /// When the attempt is given up, unless the driver has more [`Channel::patience`]; the caller enforces both.
+    /// When the attempt is given up, unless the driver has more [`Channel::response_grace`]; the caller enforces both.
     pub deadline: Instant,
     /// The message this page belongs to.
     pub message: MessageId,
@@ -78,7 +78,7 @@ pub trait Channel: Send + Sync {
 
     /// How long after the deadline an attempt may still wait for an answer, where the platform's standard grants it minutes (mail). Zero: not at all.
     /// `direct`: a caller waits, for a while.
-    fn patience(&self, direct: bool) -> std::time::Duration {
+    fn response_grace(&self, direct: bool) -> std::time::Duration {
         let _ = direct;
         std::time::Duration::ZERO
     }
@@ -214,7 +214,7 @@ pub struct BuildContext<'a> {
     /// Shared HTTP clients, one per distinct transport setting.
     pub http: &'a kit::HttpClients,
     /// The presets there are.
-    pub presets: &'a preset::Shelf,
+    pub presets: &'a preset::PresetRegistry,
 }
 
 /// A platform's configuration block in routes.yaml (`dingtalk: { ... }`).

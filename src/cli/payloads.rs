@@ -43,7 +43,7 @@ fn one(loaded: &Loaded, file: &Path) -> Vec<Result<String, Box<Finding>>> {
     let bad = |code: &'static str, message: String, why: String| Err(Box::new(Finding::error(code, message).at(place.clone()).label(why)));
     let unusable = |why: String| bad(codes::BAD_BODY, "this body cannot be used".into(), why);
     let event = match super::render::body(file) {
-        Ok(bytes) => match ingest::parse(ingest::Hint::Auto, &bytes, loaded.generic.as_ref(), now) {
+        Ok(bytes) => match ingest::parse(ingest::Sender::Auto, &bytes, loaded.generic.as_ref(), now) {
             Ok(incoming) => incoming.event,
             Err(error) => return vec![unusable(error.to_string())],
         },

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Common, Outcome, load};
 use crate::http::api::preview;
-use crate::ingest::{self, GenericMapping, Hint};
+use crate::ingest::{self, GenericMapping, Sender};
 use crate::model::{Event, unreadable};
 
 /// Options of `render`.
@@ -95,7 +95,7 @@ pub fn of(common: &Common, payload: Option<&Path>, id: Option<&str>, generic: Op
 
 /// Reads a webhook body from a file or standard input; `generic` is how bodies of other programs are read.
 pub fn event(path: &Path, generic: Option<&GenericMapping>, now: Timestamp) -> Result<Event> {
-    ingest::parse(Hint::Auto, &body(path)?, generic, now).map(|i| i.event).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
+    ingest::parse(Sender::Auto, &body(path)?, generic, now).map(|i| i.event).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
 }
 
 /// The bytes of a file, or of standard input for `-`.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::nearest::{hint, listed};
-use crate::channel::preset::Shelf;
+use crate::channel::preset::PresetRegistry;
 use crate::channel::preset::file::{Parameter, ParameterKind, Preset};
 use crate::channel::{PLATFORMS, Platform, platform};
 
@@ -35,16 +35,16 @@ enum Choice {
 }
 
 impl Choice {
-    fn of(name: &str, shelf: &Shelf) -> Result<Self, String> {
+    fn of(name: &str, registry: &PresetRegistry) -> Result<Self, String> {
         let plain = name.to_lowercase().replace('-', "_");
         if let Some(found) = platform(&plain) {
             return Ok(Self::Platform(found));
         }
         let close = name.to_lowercase();
-        if let Some(preset) = shelf.get(&close) {
+        if let Some(preset) = registry.get(&close) {
             return Ok(Self::Preset(close, preset));
         }
-        let known = || PLATFORMS.iter().map(|p| p.name).chain(shelf.names());
+        let known = || PLATFORMS.iter().map(|p| p.name).chain(registry.names());
         Err(format!("there is no platform `{name}`{}\nplatforms: {}", hint(&close, known()), listed(known())))
     }
 
@@ -61,10 +61,10 @@ impl Choice {
 /// # Errors
 /// A platform that does not exist, with what was probably meant and all there are.
 pub fn first(platforms: &[String]) -> Result<First, String> {
-    let shelf = Shelf::default();
+    let registry = PresetRegistry::default();
     let mut chosen: Vec<Choice> = Vec::new();
     for name in platforms.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
-        let found = Choice::of(name, &shelf)?;
+        let found = Choice::of(name, &registry)?;
         if !chosen.iter().any(|one| one.name() == found.name()) {
             chosen.push(found);
         }
@@ -269,14 +269,14 @@ mod tests {
 
     #[test]
     fn every_preset_by_its_own_name_passes_the_check() {
-        let shelf = Shelf::default();
-        assert!(shelf.names().len() >= 9);
-        for name in shelf.names() {
+        let registry = PresetRegistry::default();
+        assert!(registry.names().len() >= 9);
+        for name in registry.names() {
             let made = first(&[name.to_owned()]).unwrap();
             assert_eq!(made.channels, [format!("ops-{name}")]);
             check(&made.text, false);
             check(&uncommented(&made.text), false);
-            let preset = shelf.get(name).unwrap();
+            let preset = registry.get(name).unwrap();
             for (key, parameter) in &preset.parameters {
                 let variable = format!("{name}_{key}").to_uppercase();
                 let needed = parameter.secret && parameter.default.is_none() && !parameter.optional;

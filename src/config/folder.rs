@@ -8,9 +8,9 @@ use super::report::Report;
 use super::source::Spot;
 use super::yaml::{Kind, Node, Path};
 use crate::channel::PLATFORMS;
-use crate::channel::preset::{self, Shelf};
+use crate::channel::preset::{self, PresetRegistry};
 use crate::model::{Finding, Place, unreadable};
-use crate::template::{Library, PlatformFields, Source};
+use crate::template::{PlatformFields, Source, TemplateRegistry};
 
 /// The most templates and partials that are read.
 const MAX_FILES: usize = 2000;
@@ -20,7 +20,7 @@ const MAX_TEMPLATE: u64 = 256 * 1024;
 /// The compiled templates, and what they were made from.
 pub struct Templates {
     /// All of them, built-in ones included.
-    pub library: Library,
+    pub library: TemplateRegistry,
     /// What is wrong with them.
     pub findings: Vec<Finding>,
     /// The folder, when one is configured.
@@ -28,7 +28,7 @@ pub struct Templates {
     /// Names and texts of the files in it, sorted.
     pub texts: Vec<(String, String)>,
     /// The presets there are, those in the folder included.
-    pub presets: Shelf,
+    pub presets: PresetRegistry,
 }
 
 /// Reads the template folder, if one is configured, and compiles.
@@ -39,7 +39,7 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
     let mut sources = Vec::new();
     let mut findings = Vec::new();
     let mut texts = Vec::new();
-    let mut presets = Shelf::default();
+    let mut presets = PresetRegistry::default();
     if let Some(folder) = &folder {
         let at = Path::of("templates");
         match walk(folder) {
@@ -88,7 +88,7 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
             }
         }
     }
-    let (library, more) = Library::compile(&platforms, sources);
+    let (library, more) = TemplateRegistry::compile(&platforms, sources);
     findings.extend(more);
     Templates { library, findings, folder, texts, presets }
 }
@@ -111,7 +111,7 @@ fn preset(path: &FilePath) -> Result<(String, preset::file::Preset), Vec<Finding
         return Err(vec![bad(format!("it is larger than {} KiB", MAX_TEMPLATE / 1024))]);
     }
     let text = std::fs::read_to_string(path).map_err(|error| vec![bad(format!("it {}", unreadable(&error)))])?;
-    let preset = preset::shelf::read(&text).map_err(|faults| faults.into_iter().map(bad).collect::<Vec<_>>())?;
+    let preset = preset::registry::read(&text).map_err(|faults| faults.into_iter().map(bad).collect::<Vec<_>>())?;
     Ok((text, preset))
 }
 

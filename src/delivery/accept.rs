@@ -219,7 +219,7 @@ impl Engine {
             return Err(CallError::Late);
         }
         // The runner answers at the deadline at the latest; the second more lets its record commit. Where answers come late by nature, they are waited for.
-        let patience = channel.driver.patience(true).min(CALL_PATIENCE);
+        let patience = channel.driver.response_grace(true).min(CALL_PATIENCE);
         match tokio::time::timeout_at(deadline + patience + Duration::from_secs(2), outcome).await {
             Ok(Ok(outcome)) => Ok(outcome),
             _ => Err(CallError::Late),

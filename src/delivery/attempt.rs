@@ -260,7 +260,7 @@ impl Step {
         let Some(page) = job.pages.get(usize::from(page)) else { return fail(ErrorKind::Rejected, "the stored message lacks this page".into()) };
         let started = clock.instant();
         // The driver gets the deadline too; the second more lets it say at which stage it gave up.
-        let end = deadline + self.channel.driver.patience(cx.direct) + Duration::from_secs(1);
+        let end = deadline + self.channel.driver.response_grace(cx.direct) + Duration::from_secs(1);
         let sending = AssertUnwindSafe(self.channel.driver.send(page, to, &cx)).catch_unwind();
         let results = match tokio::time::timeout_at(end, sending).await {
             Ok(Ok(results)) => results,

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use crate::channel::{Channel, Limit, Platform};
 use crate::model::{Labels, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, format_duration};
 use crate::route::{Matcher, Tree};
-use crate::template::Library;
+use crate::template::TemplateRegistry;
 
 /// What decides what is sent where.
 pub struct Plan {
@@ -21,7 +21,7 @@ pub struct Plan {
     /// The routing tree.
     pub tree: Tree,
     /// The templates of every platform.
-    pub templates: Arc<Library>,
+    pub templates: Arc<TemplateRegistry>,
     /// How labels become severities.
     pub scale: SeverityScale,
     /// The zone times are shown in.

@@ -11,7 +11,7 @@ use super::openapi::{Op, Param, Paths};
 use super::{Admitted, App, HttpError, Scope, Unread, admit};
 use crate::delivery::heavy::LARGE;
 use crate::delivery::intake::known_channels;
-use crate::ingest::{self, Hint};
+use crate::ingest::{self, Sender};
 use crate::model::Note;
 
 /// The paths.
@@ -40,20 +40,20 @@ pub(super) fn paths() -> Paths {
 
 /// `POST|PUT /webhook`: tells the sender by the body.
 pub(super) async fn auto(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Taken>, HttpError> {
-    take(&app, Hint::Auto, query, request).await
+    take(&app, Sender::Auto, query, request).await
 }
 
 /// `POST|PUT /webhook/alertmanager`.
 pub(super) async fn alertmanager(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Taken>, HttpError> {
-    take(&app, Hint::Alertmanager, query, request).await
+    take(&app, Sender::Alertmanager, query, request).await
 }
 
 /// `POST|PUT /webhook/grafana`.
 pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Taken>, HttpError> {
-    take(&app, Hint::Grafana, query, request).await
+    take(&app, Sender::Grafana, query, request).await
 }
 
-async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) -> Result<Json<Taken>, HttpError> {
+async fn take(app: &App, sender: Sender, query: Option<String>, request: Request) -> Result<Json<Taken>, HttpError> {
     let Admitted { caller, body, doubtful, room: _room, trace } = admit(app, Scope::Webhook, request).await?;
     let settings = app.settings.load_full();
     let metrics = &app.engine.shared.metrics;
@@ -63,16 +63,16 @@ async fn take(app: &App, hint: Hint, query: Option<String>, request: Request) ->
     let heavy = &app.engine.shared.heavy;
     let alone = if bytes > LARGE { Some(heavy.alone().await) } else { None };
     let parse = move || {
-        ingest::parse(hint, &body, settings.generic.as_ref(), now).map(|incoming| (incoming, None)).or_else(|error| {
+        ingest::parse(sender, &body, settings.generic.as_ref(), now).map(|incoming| (incoming, None)).or_else(|error| {
             // What is no alert is delivered all the same: whoever sent it does not look at the answer.
             match ingest::says_something(&body) {
-                true => Ok((ingest::Incoming { event: ingest::unread(&body), org_id: None }, Some(error))),
+                true => Ok((ingest::Parsed { event: ingest::unread(&body), org_id: None }, Some(error))),
                 false => Err(error),
             }
         })
     };
     let parsed = if alone.is_some() { heavy.aside(parse).await } else { parse() };
-    let (ingest::Incoming { mut event, org_id }, unread) = parsed.map_err(|error| {
+    let (ingest::Parsed { mut event, org_id }, unread) = parsed.map_err(|error| {
         metrics.received("any", "malformed");
         tracing::warn!(%error, bytes, "a body was refused");
         HttpError::bad_request(error.to_string())

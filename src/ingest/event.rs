@@ -4,18 +4,19 @@
 
 use jiff::Timestamp;
 
-use super::body::{AlertList, Body, status_word};
+use super::alert::status_word;
+use super::body::{AlertList, Body};
 use super::identity::fingerprint;
-use super::{Hint, Incoming};
+use super::{Parsed, Sender};
 use crate::model::{Alert, Event, Labels, Note, SenderKind, Status};
 
-/// Which sender a body with an `alerts` list came from. The hint (the path it was posted to) decides; without one: version "4" is
+/// Which sender a body with an `alerts` list came from. The sender (the path it was posted to) decides; without one: version "4" is
 /// Alertmanager, version "1" Grafana; then `state` + `title`, an organisation, or a field that only Grafana's alerts have mean Grafana.
-pub(super) fn kind(hint: Hint, body: &Body<'_>) -> SenderKind {
-    match hint {
-        Hint::Alertmanager => return SenderKind::Alertmanager,
-        Hint::Grafana => return SenderKind::Grafana,
-        Hint::Auto => {}
+pub(super) fn kind(sender: Sender, body: &Body<'_>) -> SenderKind {
+    match sender {
+        Sender::Alertmanager => return SenderKind::Alertmanager,
+        Sender::Grafana => return SenderKind::Grafana,
+        Sender::Auto => {}
     }
     let rendered = !body.state.is_empty() && !body.title.is_empty();
     let grafana = match body.version.as_str() {
@@ -27,7 +28,7 @@ pub(super) fn kind(hint: Hint, body: &Body<'_>) -> SenderKind {
 }
 
 /// The event of a body with an `alerts` list.
-pub(super) fn from_body(kind: SenderKind, body: Body<'_>, received_at: Timestamp) -> Incoming {
+pub(super) fn from_body(kind: SenderKind, body: Body<'_>, received_at: Timestamp) -> Parsed {
     let org_id = match kind {
         SenderKind::Grafana => body.org_id.or(body.list.org_id),
         _ => None,
@@ -53,7 +54,7 @@ pub(super) fn from_body(kind: SenderKind, body: Body<'_>, received_at: Timestamp
     if kind == SenderKind::Grafana {
         strip_private(&mut event);
     }
-    Incoming { event, org_id }
+    Parsed { event, org_id }
 }
 
 /// The event of alerts that came without anything around them.

@@ -2,28 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use super::body::{Body, status_word};
+use super::alert::status_word;
+use super::body::Body;
 use super::error::{IngestError, Source};
 use super::event::overall;
 use super::identity::fingerprint;
 use super::json::{LabelsSeed, Trail, read};
 use super::value::{elements, finite, kind_of, members, text};
-use super::{Hint, Incoming};
+use super::{Parsed, Sender};
 use crate::model::{Alert, Event, Labels, SenderKind, Status};
 
 /// Evaluation matches that are kept of a rule.
 const MAX_MATCHES: usize = 1000;
 
 /// Whether a body without alerts is a legacy one.
-pub(super) fn is_legacy(hint: Hint, body: &Body<'_>) -> bool {
-    let by_rule = body.legacy.rule_name.is_some() && (!body.state.is_empty() || hint == Hint::Grafana);
+pub(super) fn is_legacy(sender: Sender, body: &Body<'_>) -> bool {
+    let by_rule = body.legacy.rule_name.is_some() && (!body.state.is_empty() || sender == Sender::Grafana);
     body.legacy.eval_matches.is_some() || by_rule
 }
 
 /// The event of a legacy body. The rule's name is the alert name, its tags are the labels; `ok` and `paused` are resolved, every other state
 /// (`alerting`, `no_data`, `pending`, unknown ones) fires, and one that is neither `ok` nor `alerting` is named in `grafana_state_reason`.
 /// It has no fingerprint of its own: one is made of organisation, rule and tags.
-pub(super) fn event(source: &Source<'_>, body: Body<'_>) -> Result<Incoming, IngestError> {
+pub(super) fn event(source: &Source<'_>, body: Body<'_>) -> Result<Parsed, IngestError> {
     let of = |raw: Option<&str>| raw.map(|raw| text(raw).into_owned()).unwrap_or_default();
     let mut labels = tags(source, &body)?;
     let mut identity = labels.clone();
@@ -71,7 +72,7 @@ pub(super) fn event(source: &Source<'_>, body: Body<'_>) -> Result<Incoming, Ing
         alerts,
         ..Event::default()
     };
-    Ok(Incoming { event, org_id: body.org_id })
+    Ok(Parsed { event, org_id: body.org_id })
 }
 
 fn tags(source: &Source<'_>, body: &Body<'_>) -> Result<Labels, IngestError> {

@@ -3,20 +3,17 @@
 //! Values are taken as slices of the body (`RawValue`) and only then turned into text, so that numbers keep their digits and deep
 //! nesting costs neither stack nor memory. Knows nothing about alerts.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::error::{IngestError, Source, echo_up_to};
-use super::value::{is_null, kind_of, members, text};
+pub(super) use super::value::Key;
+use super::value::{MAX_ENTRIES, is_null, kind_of, members, text};
 use crate::model::Labels;
-
-/// Labels, annotations and values of one body together; alerts beyond them are counted. Bounds the memory that a small body can claim; 8 MiB of real alerts stay below it.
-pub(super) const MAX_ENTRIES: usize = 250_000;
 
 /// One step from a value to one of its members.
 #[derive(Debug, Clone, Copy)]
@@ -146,28 +143,6 @@ fn syntax_words(part: &str, at: usize, error: &serde_json::Error) -> String {
         }
         "recursion limit exceeded" => "nested more than 128 levels deep".into(),
         other => format!("not valid JSON: {other}"),
-    }
-}
-
-/// An object's key, borrowed where it has no escapes.
-pub(super) struct Key<'a>(pub(super) Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(key)))
-            }
-            fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(key.replace('\0', "\u{fffd}"))))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Pure: no I/O, no clock (the time of receipt is an argument), no panic on any input, time and memory bounded by the body's size.
 //! It knows what senders write; it does not know channels, routes or stores.
 
+mod alert;
+mod anonymize;
 mod body;
 mod decode;
 mod error;
@@ -12,7 +14,7 @@ mod grafana_legacy;
 mod identity;
 mod json;
 pub mod legacy;
-mod scrubbed;
+mod schema;
 mod send;
 mod time;
 mod unread;
@@ -21,12 +23,12 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use body::WebhookBody;
+pub use anonymize::anonymize;
 pub use decode::{Decoded, to_utf8};
 pub use error::IngestError;
 pub use generic::{Field, GenericMapping, MappingProblem};
 pub use identity::{dedup_key, fingerprint, lane_group, lane_parts, short_fingerprint, source};
-pub use scrubbed::scrubbed;
+pub use schema::WebhookBody;
 pub use send::{SendBody, SendCall, send};
 pub use unread::unread;
 
@@ -35,14 +37,15 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use crate::model::{Event, SenderKind};
-use body::{AlertSeed, AlertsSeed, Body, BodySeed};
+use alert::AlertSeed;
+use body::{AlertsSeed, Body, BodySeed};
 use error::{Source, echo, echo_up_to};
 use json::{Trail, read};
 use value::{elements, kind_of, members};
 
 /// What the path that a body was posted to says about its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Hint {
+pub enum Sender {
     /// Nothing: the body tells.
     #[default]
     Auto,
@@ -54,7 +57,7 @@ pub enum Hint {
 
 /// A body that was understood.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Incoming {
+pub struct Parsed {
     /// The event. `source` is empty: the caller fills it with [`source`].
     pub event: Event,
     /// Grafana's organisation, when the body names one: part of `source`.
@@ -69,14 +72,14 @@ pub struct Incoming {
 /// text may be written as a number, boolean or nested value. An entry beside good alerts that is none, and labels or annotations that are a list or a
 /// text, are read as far as they can be, shown as text for the rest, and noted. Of more than 50,000 alerts or 250,000 labels and annotations the
 /// first are taken and the others counted. Refused are bodies that are not JSON or hold no alert: [`unread`] makes a text of them.
-pub fn parse(hint: Hint, body: &[u8], mapping: Option<&GenericMapping>, received_at: Timestamp) -> Result<Incoming, IngestError> {
+pub fn parse(sender: Sender, body: &[u8], mapping: Option<&GenericMapping>, received_at: Timestamp) -> Result<Parsed, IngestError> {
     let text = decode(body)?;
     let source = Source { text: &text };
-    let native = native(hint, &source, received_at);
-    let Some(mapping) = mapping else { return native.map(|n| n.incoming).map_err(|refusal| refusal.error) };
+    let native = native(sender, &source, received_at);
+    let Some(mapping) = mapping else { return native.map(|n| n.parsed).map_err(|refusal| refusal.error) };
     match native {
-        Ok(native) if native.sure => Ok(native.incoming),
-        Ok(native) => generic::read_mapped(&source, mapping, received_at).or(Ok(native.incoming)),
+        Ok(native) if native.sure => Ok(native.parsed),
+        Ok(native) => generic::read_mapped(&source, mapping, received_at).or(Ok(native.parsed)),
         Err(native) => generic::read_mapped(&source, mapping, received_at)
             // A body that nearly was Alertmanager's is better explained by what is wrong with it than by what the mapping missed.
             .map_err(|mapped| if native.no_alert { mapped } else { native.error }),
@@ -85,7 +88,7 @@ pub fn parse(hint: Hint, body: &[u8], mapping: Option<&GenericMapping>, received
 
 /// A body understood without a mapping; not `sure` when it could as well be meant for one.
 struct Native {
-    incoming: Incoming,
+    parsed: Parsed,
     sure: bool,
 }
 
@@ -105,7 +108,7 @@ impl From<IngestError> for Refusal {
     }
 }
 
-fn native(hint: Hint, source: &Source<'_>, received_at: Timestamp) -> Result<Native, Refusal> {
+fn native(sender: Sender, source: &Source<'_>, received_at: Timestamp) -> Result<Native, Refusal> {
     let trail = Trail::default();
     if source.text[source.start()..].starts_with('[') {
         let list = read(source, source.text, "", &trail, AlertsSeed { trail: &trail })?.unwrap_or_default();
@@ -119,22 +122,22 @@ fn native(hint: Hint, source: &Source<'_>, received_at: Timestamp) -> Result<Nat
         }
         let sure = list.alerts.iter().any(|a| !a.labels.is_empty());
         let org_id = list.org_id;
-        return Ok(Native { incoming: Incoming { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure });
+        return Ok(Native { parsed: Parsed { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure });
     }
     let body = read(source, source.text, "", &trail, BodySeed { trail: &trail })?;
     if body.list.readable > 0 {
         let sure = body.list.alerts.iter().any(|a| !a.labels.is_empty());
-        return Ok(Native { incoming: event::from_body(event::kind(hint, &body), body, received_at), sure });
+        return Ok(Native { parsed: event::from_body(event::kind(sender, &body), body, received_at), sure });
     }
-    if grafana_legacy::is_legacy(hint, &body) {
-        return Ok(Native { incoming: grafana_legacy::event(source, body)?, sure: true });
+    if grafana_legacy::is_legacy(sender, &body) {
+        return Ok(Native { parsed: grafana_legacy::event(source, body)?, sure: true });
     }
     if !body.has_alerts && body.own_labels.is_some_and(|labels| kind_of(labels) == "an object") {
         let trail = Trail::default();
         if let Some(item) = read(source, source.text, "", &trail, AlertSeed { trail: &trail })? {
             let org_id = item.org_id;
             let list = body::AlertList { odd: u32::from(item.odd), alerts: vec![item.alert], words: vec![item.word], ..Default::default() };
-            return Ok(Native { incoming: Incoming { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure: false });
+            return Ok(Native { parsed: Parsed { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure: false });
         }
     }
     Err(nothing_in(source, &body))

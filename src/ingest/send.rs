@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::body::status_word;
+use super::alert::status_word;
 use super::error::{IngestError, Source, echo};
 use super::identity::fingerprint;
 use super::json::{LabelsSeed, Trail, read};

@@ -2,7 +2,7 @@
 
 use crate::model::{Facts, Mentions, Status};
 
-use super::view::{Moments, ViewInput, counts, describe, entry_links, headline, shared_links, shorten};
+use super::view::{Times, ViewInput, counts, describe, entry_links, headline, shared_links, shorten};
 use super::{MessageKind, words};
 
 /// Longest value of a pair in characters: Slack allows 2000 in a field, a phone shows far less.
@@ -23,12 +23,12 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
     let links = if single {
         let entry = &input.entries[0];
         let described = describe(entry.alert, input.language);
-        let moments = Moments::new(input.now, input.time_zone, input.language);
+        let times = Times::new(input.now, input.time_zone, input.language);
         let ended = entry.alert.ends_at.filter(|_| !input.fires());
         pair("where", &described.place);
-        pair("since", &entry.alert.starts_at.map(|at| moments.short(at)).unwrap_or_default());
-        pair("ended", &ended.map(|at| moments.short(at)).unwrap_or_default());
-        pair("duration", &moments.lasted(entry.alert.starts_at, ended));
+        pair("since", &entry.alert.starts_at.map(|at| times.short(at)).unwrap_or_default());
+        pair("ended", &ended.map(|at| times.short(at)).unwrap_or_default());
+        pair("duration", &times.lasted(entry.alert.starts_at, ended));
         pair("value", &described.value);
         let mut links = entry_links(entry, input.language, input.max_value);
         links.extend(

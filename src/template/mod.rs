@@ -21,12 +21,13 @@ mod escape;
 mod facts;
 pub mod fit;
 mod functions;
-mod library;
-mod needs;
 mod plain;
+mod registry;
 mod render;
 mod samples;
 mod sources;
+mod status;
+mod usage;
 pub mod view;
 mod words;
 
@@ -38,10 +39,10 @@ pub use escape::{bold as bold_in, clean_url, escape, link as link_in};
 pub use facts::facts;
 pub use fit::{FittedPage, Part, fit};
 pub use functions::{SIGNATURES as FUNCTIONS, Signature};
-pub use library::{DEFAULT_SET, Library};
-pub use needs::Needs;
 pub use plain::{is_note, note_fields, plain, plain_fields};
+pub use registry::{DEFAULT_SET, TemplateRegistry};
 pub use samples::{SAMPLES, samples};
+pub use usage::FieldUsage;
 pub use view::{Brief, Entry, EntryStatus, MessageKind, View, ViewInput};
 pub use words::word;
 

@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use crate::model::{Escape, Event, FieldSpec, SenderKind, SeverityScale};
 
 use super::escape::clean;
-use super::view::{
-    EntryStatus, Moments, ViewInput, describe, emoji, entry_lines, entry_links, headline, own_message, repeats, shared_links, shorten,
-};
+use super::view::{EntryStatus, Times, ViewInput, describe, emoji, entry_lines, entry_links, headline, own_message, repeats, shared_links, shorten};
 use super::words;
 
 /// A page as plain text.
 pub fn plain(input: &ViewInput<'_>) -> String {
     let word = |key| words::own(input.language, key);
     let colon = word("colon");
-    let moments = Moments::new(input.now, input.time_zone, input.language);
+    let times = Times::new(input.now, input.time_zone, input.language);
     let mut lines = vec![first_line(input)];
     let own = own_message(input);
     if !own.is_empty() {
@@ -41,8 +39,8 @@ pub fn plain(input: &ViewInput<'_>) -> String {
         lines.extend(texts.into_iter().map(|text| shorten(text, input.max_value).into_owned()));
         if let Some(start) = alert.starts_at {
             let ended = alert.ends_at.filter(|_| entry.status != EntryStatus::Firing);
-            lines.push(format!("{}{colon}{} ({})", word("since"), moments.full(start), moments.lasted(Some(start), ended)));
-            lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), moments.full(end))));
+            lines.push(format!("{}{colon}{} ({})", word("since"), times.full(start), times.lasted(Some(start), ended)));
+            lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), times.full(end))));
         }
         if !described.value.is_empty() {
             lines.push(format!("{}{colon}{}", word("value"), shorten(&described.value, input.max_value)));

@@ -1,11 +1,23 @@
 //! Rendering one field: with a cap on the output, and with Handlebars' errors in plain words.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
-use handlebars::{Output, RenderContext, RenderErrorReason, Renderable};
+use handlebars::{Handlebars, Output, RenderContext, RenderErrorReason, Renderable};
 
-use super::library::FieldTemplate;
+use super::check::Loaded;
+use super::usage::FieldUsage;
 use super::{RenderError, View, escape};
+use crate::model::FieldSpec;
+
+/// One field's template with the registry it renders in.
+#[derive(Clone)]
+pub(super) struct FieldTemplate {
+    pub spec: &'static FieldSpec,
+    pub loaded: Arc<Loaded>,
+    pub registry: Arc<Handlebars<'static>>,
+    pub usage: Arc<FieldUsage>,
+}
 
 /// Most bytes a field may render to: far above any platform's limit, far below what hurts.
 pub const MAX_OUTPUT: usize = 1024 * 1024;

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Status};
 
-use super::Needs;
+use super::FieldUsage;
 use super::view::{Brief, Entry, EntryStatus, MessageKind, View, ViewInput};
 
 /// Names of the samples.
@@ -108,7 +108,7 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
         resolved: 3,
         ..base.clone()
     };
-    let everything = Needs::everything();
+    let everything = FieldUsage::everything();
     let views = [
         View::new(&ViewInput { entries: &[firing], firing: 1, ..base.clone() }, &everything),
         View::new(&ViewInput { entries: &[over], resolved: 1, ..base.clone() }, &everything),

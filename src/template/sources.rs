@@ -2,8 +2,10 @@
 
 use std::path::{Component, Path};
 
-use super::library::DEFAULT_SET;
 use super::{PlatformFields, Source};
+
+/// The set that exists for every platform, and that lends its fields to sets that lack them.
+pub const DEFAULT_SET: &str = "default";
 
 /// The folder whose partials every platform sees.
 pub const SHARED: &str = "_shared";

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::model::{Language, Severity};
 
-use super::view::EntryStatus;
+use super::status::EntryStatus;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

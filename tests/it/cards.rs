@@ -82,7 +82,7 @@ success: { status: 200, has: [/id] }
 errors:
   - { when: { status: 401 }, kind: misconfigured, advice: "ask for a new token" }
 limits: { bytes: 4096, source: "https://board.example.com/api#limits" }
-recorded:
+fixtures:
   - { status: 200, means: delivered, body: '{"id":"1"}' }
   - { status: 401, means: misconfigured, body: '{}' }
 "#;

@@ -10,7 +10,7 @@ use serde_yaml::{Mapping, Value};
 use watchfire::channel::PLATFORMS;
 use watchfire::config::{self, LoadOptions};
 use watchfire::model::Language;
-use watchfire::template::{Library, PlatformFields, Source, samples};
+use watchfire::template::{PlatformFields, Source, TemplateRegistry, samples};
 
 use crate::docs_book::{pages, root};
 
@@ -134,7 +134,7 @@ fn rendered(mark: &str, template: &str) -> String {
     let fields: Vec<PlatformFields> = PLATFORMS.iter().map(|p| PlatformFields { platform: p.name, fields: p.fields }).collect();
     let path = format!("{platform}/default.text.hbs");
     let source = Source::from_path(Path::new(&path), path.clone(), template.to_owned()).unwrap();
-    let (library, findings) = Library::compile(&fields, vec![source]);
+    let (library, findings) = TemplateRegistry::compile(&fields, vec![source]);
     assert!(findings.is_empty(), "{template}\n{}", config::report(&findings));
     let language = if language == "zh" { Language::Zh } else { Language::En };
     let (_, view) = samples(language).into_iter().find(|(name, _)| *name == sample).unwrap_or_else(|| panic!("no sample `{sample}`"));

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::channel::kit::{Reply, Row, classify_status, look_up, parse};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse};
 use crate::model::{ErrorKind, Receipt, SendError, Word};
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ struct Answer {
 }
 
 /// Codes of both products, and of the gateway before them. The pages above, and <https://help.aliyun.com/document_detail/101347.html>.
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (
         &["isp.SYSTEM_ERROR", "isp.GATEWAY_ERROR", "isp.UNKNOWN_ERROR", "isv.VOICE_CALL_FAIL", "ServiceUnavailable", "SignatureNonceUsed"],
         ErrorKind::Transient,
@@ -145,7 +145,7 @@ const MINUTE: [&str; 3] = ["触发分钟级流控", "触发号码分钟级流控
 pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Receipt, SendError> {
     let read = reply.json::<Answer>();
     // What failed on the way back may have been carried out, unless the body says which of the vendor's own codes it is.
-    let named = read.as_ref().is_some_and(|answer| look_up(KNOWN, &answer.code).is_some());
+    let named = read.as_ref().is_some_and(|answer| classify(ERROR_CODES, &answer.code).is_some());
     if reply.status() >= 500 && !named {
         let summary = "Alibaba Cloud failed while it handled the request; it may have been carried out";
         return Err(reply.error(ErrorKind::Ambiguous, format!("HTTP {}", reply.status()), summary));
@@ -172,7 +172,7 @@ pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Recei
     let by_status = || classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind);
     // `isp.` codes are the vendor's own trouble, `isv.` codes the caller's.
     let unknown = || if code.starts_with("isp.") { ErrorKind::Transient } else { by_status() };
-    let (kind, advice) = look_up(KNOWN, code).unwrap_or_else(|| (unknown(), "see the code in the list of errors"));
+    let (kind, advice) = classify(ERROR_CODES, code).unwrap_or_else(|| (unknown(), "see the code in the list of errors"));
     let advice = match advice {
         VARIABLES if variables.is_empty() => format!("{VARIABLES}; the template has some, and `params` names none"),
         VARIABLES => format!("{VARIABLES}: compare {variables} in `params` with the template's, their kinds and their length (`max_param`)"),

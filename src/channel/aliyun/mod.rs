@@ -135,12 +135,12 @@ impl Line {
         params: &[(&str, &str)],
         at: Timestamp,
         deadline: tokio::time::Instant,
-        harmless: bool,
+        idempotent: bool,
     ) -> Result<kit::Reply, SendError> {
         let nonce = AttemptId::new().to_string();
         let signed = sign(&self.account.access_key_id, &self.secret, &self.host, action, params, at, &nonce);
         let call = self.http.post(format!("{}/?{}", self.base.trim_end_matches('/'), signed.query));
-        let call = if harmless { call.harmless() } else { call };
+        let call = if idempotent { call.idempotent() } else { call };
         let call = signed.headers.iter().fold(call, |call, (name, value)| call.header(name, value));
         call.header_secret("authorization", &signed.authorization).send(deadline).await
     }

@@ -1,7 +1,7 @@
 //! Alibaba Cloud: signature vectors, what is sent, lost answers that are looked up, what answers mean, and what never shows.
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::{Language, Recipient};
 use std::time::Duration;
@@ -31,17 +31,17 @@ fn the_signature_matches_the_vector_of_the_vendors_kit() {
 
 #[tokio::test]
 async fn an_sms_and_a_call_carry_their_templates_variables() {
-    let stand = Stand::start([Scripted::from(OK), Scripted::from(r#"{"CallId":"C1","Code":"OK"}"#), Scripted::from(OK)]).await;
-    let sms = build::<sms::Config>(SMS, &stand.base).unwrap().channel;
+    let server = ScriptedServer::start([Scripted::from(OK), Scripted::from(r#"{"CallId":"C1","Code":"OK"}"#), Scripted::from(OK)]).await;
+    let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
     let mut page = page(&[("text", "Disk is full https://x.example 1234567")]);
     page.facts.title = "磁盘已满".into();
     page.facts.language = Language::Zh;
     assert_eq!(kinds(&sms.send(&page, &to(), &context()).await), [Ok(Some("B1".to_owned()))]);
-    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
+    let voice = build::<voice::Config>(VOICE, &server.base).unwrap().channel;
     assert_eq!(kinds(&voice.send(&page, &to(), &context()).await), [Ok(Some("C1".to_owned()))]);
     page.fields.insert("params".into(), r#"{"code":"4711"}"#.into());
     sms.send(&page, &to(), &context()).await;
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(
         (seen[0].header("x-acs-action"), seen[0].header("x-acs-version"), seen[0].query("PhoneNumbers").as_deref()),
         ("SendSms", "2017-05-25", Some("8613900000000"))
@@ -57,13 +57,13 @@ async fn an_sms_and_a_call_carry_their_templates_variables() {
 #[tokio::test]
 async fn a_lost_answer_is_looked_up_by_our_own_id() {
     let list = |id: &str| Scripted::from(format!(r#"{{"Code":"OK","SmsSendDetailDTOs":{{"SmsSendDetailDTO":[{{"OutId":"{id}"}}]}}}}"#).as_str());
-    let stand = Stand::start([Scripted::new(502, ""), list("0123456789abcdef"), Scripted::new(502, ""), list("another")]).await;
-    let sms = build::<sms::Config>(SMS, &stand.base).unwrap().channel;
+    let server = ScriptedServer::start([Scripted::new(502, ""), list("0123456789abcdef"), Scripted::new(502, ""), list("another")]).await;
+    let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
     let page = page(&[("text", "x")]);
     let ours = "out_id:0123456789abcdef".to_owned();
     assert_eq!(kinds(&sms.send(&page, &to(), &context()).await), [Ok(Some(ours))], "an id by which its last word can be asked for");
     assert_eq!(kinds(&sms.send(&page, &to(), &context()).await), [Err((Ambiguous, Some("HTTP 502".to_owned())))]);
-    let asked = &stand.seen()[1];
+    let asked = &server.seen()[1];
     assert_eq!((asked.header("x-acs-action"), asked.query("SendDate").as_deref()), ("QuerySendDetails", Some("20231115")));
 }
 
@@ -98,9 +98,9 @@ async fn answers_mean_what_the_vendor_says() {
         (Scripted::new(400, r#"{"Code":"SignatureDoesNotMatch","Message":"no"}"#), Misconfigured, false, "SignatureDoesNotMatch", "clock"),
         (Scripted::from("<html>login</html>"), Transient, false, "HTTP 200", "web page"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
     let config = VOICE.replace("params: { name: '{text}' }", "params: { code: '{text}', host: '{title}' }");
-    let voice = build::<voice::Config>(&config, &stand.base).unwrap().channel;
+    let voice = build::<voice::Config>(&config, &server.base).unwrap().channel;
     for (answer, kind, of_number, code, advice) in &rows {
         let results = voice.send(&page(&[("text", "x")]), &to(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
@@ -114,18 +114,18 @@ async fn answers_mean_what_the_vendor_says() {
 #[tokio::test]
 async fn a_call_says_what_its_product_takes_and_an_sms_what_its_own_does() {
     let ok = Scripted::from(r#"{"CallId":"C1","Code":"OK"}"#);
-    let stand = Stand::start([ok.clone(), ok.clone(), Scripted::from(OK), ok]).await;
-    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
+    let server = ScriptedServer::start([ok.clone(), ok.clone(), Scripted::from(OK), ok]).await;
+    let voice = build::<voice::Config>(VOICE, &server.base).unwrap().channel;
     let text = "主机内存不足，".repeat(25);
     voice.send(&page(&[("text", &text)]), &to(), &context()).await;
     // Digits are read one by one: the text grows, and still fits.
     let long = voice.send(&page(&[("text", &"1234567890".repeat(20))]), &to(), &context()).await;
     assert!(long[0].1.as_ref().unwrap().answer.starts_with("161 characters were cut"), "{long:?}");
-    let sms = build::<sms::Config>(&SMS.replace("{severity} {title}", "{text}"), &stand.base).unwrap().channel;
+    let sms = build::<sms::Config>(&SMS.replace("{severity} {title}", "{text}"), &server.base).unwrap().channel;
     sms.send(&page(&[("text", &text)]), &to(), &context()).await;
     let landline = [Recipient::new("+8657188234567")];
     voice.send(&page(&[("text", "x")]), &landline, &context()).await;
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen[0].query("TtsParam").unwrap(), format!(r#"{{"name":"{text}"}}"#), "nothing of 175 characters is cut");
     assert_eq!(seen[1].query("TtsParam").unwrap().chars().count(), 249);
     assert_eq!(seen[2].query("TemplateParam").unwrap(), format!(r#"{{"code":"{}…"}}"#, text.chars().take(34).collect::<String>()));
@@ -135,10 +135,10 @@ async fn a_call_says_what_its_product_takes_and_an_sms_what_its_own_does() {
 #[tokio::test]
 async fn a_clock_that_is_off_is_corrected_by_the_servers_own() {
     let stale = Scripted::new(400, r#"{"Code":"InvalidTimeStamp.Expired","Message":"expired"}"#).header("date", "Tue, 14 Nov 2023 10:00:00 GMT");
-    let stand = Stand::start([stale, Scripted::from(OK)]).await;
-    let sms = build::<sms::Config>(SMS, &stand.base).unwrap().channel;
+    let server = ScriptedServer::start([stale, Scripted::from(OK)]).await;
+    let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
     assert_eq!(kinds(&sms.send(&page(&[("text", "x")]), &to(), &context()).await), [Ok(Some("B1".to_owned()))]);
-    assert_eq!(stand.seen()[1].header("x-acs-date"), "2023-11-14T10:00:00Z");
+    assert_eq!(server.seen()[1].header("x-acs-date"), "2023-11-14T10:00:00Z");
 }
 
 #[test]
@@ -161,7 +161,7 @@ async fn the_last_word_is_asked_for_by_number_or_call() {
         Scripted::from(format!(r#"{{"Code":"OK","SmsSendDetailDTOs":{{"SmsSendDetailDTO":[{{"OutId":"o2","SendStatus":1}},{detail}]}}}}"#).as_str())
     };
     let call = |state: &str| Scripted::from(format!(r#"{{"Code":"OK","Data":"{{\"state\":\"{state}\",\"stateDesc\":\"x\"}}"}}"#).as_str());
-    let stand = Stand::start([
+    let server = ScriptedServer::start([
         sms(1, ""),
         sms(3, "DELIVERED"),
         sms(2, "MOBILE_NOT_ON_SERVICE"),
@@ -175,13 +175,13 @@ async fn the_last_word_is_asked_for_by_number_or_call() {
     ])
     .await;
     let (to, cx) = (to(), context());
-    let channel = build::<self::sms::Config>(SMS, &stand.base).unwrap().channel;
+    let channel = build::<self::sms::Config>(SMS, &server.base).unwrap().channel;
     let sent = crate::channel::Sent { recipient: &to[0], platform_id: "out_id:o1", at: cx.now, now: cx.now, deadline: cx.deadline };
     let mut words = Vec::new();
     for _ in 0..3 {
         words.push(channel.receipt(&sent).await.unwrap().map(|word| (word.reached, word.code)));
     }
-    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
+    let voice = build::<voice::Config>(VOICE, &server.base).unwrap().channel;
     let sent = crate::channel::Sent { platform_id: "C1", ..sent };
     for _ in 0..6 {
         words.push(voice.receipt(&sent).await.unwrap().map(|word| (word.reached, word.code)));
@@ -191,7 +191,7 @@ async fn the_last_word_is_asked_for_by_number_or_call() {
     let expected = [None, said(true, "DELIVERED"), failed, None, None, said(true, "200000"), said(false, "200002"), said(false, "200003"), None];
     assert_eq!(words, expected);
     assert!(matches!(voice.receipt(&sent).await.unwrap_err().kind, RateLimited { .. }));
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!((seen[0].query("PhoneNumber").as_deref(), seen[0].query("SendDate").as_deref()), (Some("13900000000"), Some("20231115")));
     assert_eq!((seen[0].query("BizId"), seen[3].query("ProdId").as_deref()), (None, Some("11000000300006")));
     let from: i64 = seen[3].query("QueryDate").unwrap().parse().unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::channel::kit::{Reply, Row, classify_status, look_up, says, undeniable};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, says, undeniable};
 use crate::model::{ErrorKind, Receipt, SendError};
 
 /// A robot that sent more than 20 messages in a minute is silenced this long
@@ -50,7 +50,7 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     if answer.errcode == 0 && reply.is_success() {
         return Ok(reply.receipt("0", None));
     }
-    let (kind, advice) = classify(&answer, reply, now);
+    let (kind, advice) = classify_answer(&answer, reply, now);
     let kind = match undeniable(reply, now).unwrap_or(kind) {
         ErrorKind::RateLimited { .. } => ErrorKind::RateLimited { retry_after: Some(wait(reply, now, PENALTY)) },
         kind => kind,
@@ -89,7 +89,7 @@ fn wait(reply: &Reply, now: Timestamp, penalty: Duration) -> Duration {
 }
 
 /// The codes that mean one thing each.
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (&["-1"], ErrorKind::Transient, "it is busy; it is tried again"),
     (
         &["130101", "130102", "410100", "660026"],
@@ -118,7 +118,7 @@ const KNOWN: &[Row] = &[
 
 const NO_ROBOT: (ErrorKind, &str) = (ErrorKind::Misconfigured, "there is no robot with this token; check `access_token`");
 
-fn classify(answer: &Answer, reply: &Reply, now: Timestamp) -> (ErrorKind, &'static str) {
+fn classify_answer(answer: &Answer, reply: &Reply, now: Timestamp) -> (ErrorKind, &'static str) {
     match answer.errcode {
         310_000 => {
             let (_, kind, advice) = security(&answer.errmsg);
@@ -126,7 +126,7 @@ fn classify(answer: &Answer, reply: &Reply, now: Timestamp) -> (ErrorKind, &'sta
         }
         // Both are answered to a token and to a message.
         300_001 | 40_035 | 400_402 if says(&answer.errmsg, &["token", "access_token"]) => NO_ROBOT,
-        code => look_up(KNOWN, &code.to_string())
+        code => classify(ERROR_CODES, &code.to_string())
             .unwrap_or_else(|| (classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind), "see the code")),
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::body::Style;
 use super::*;
-use crate::channel::kit::stand::{Answer, Literals, Stand, build, context, kinds, page, rich};
+use crate::channel::kit::test_server::{Answer, Literals, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::{ErrorKind, Language};
 
@@ -24,12 +24,12 @@ fn signatures_match_the_published_vector_and_one_computed_elsewhere() {
 
 #[tokio::test]
 async fn markdown_is_signed_and_pings_in_text_and_in_at() {
-    let stand = Stand::start([Answer::from(OK)]).await;
-    let built = build::<Config>(SIGNED, &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::from(OK)]).await;
+    let built = build::<Config>(SIGNED, &server.base).unwrap();
     let page = rich(&[("title", "[P1] 磁盘 db-1"), ("text", "### 磁盘\n\n> db-1\n")]);
     let results = built.channel.send(&page, &room(), &context()).await;
     assert_eq!(kinds(&results), [Ok(None)]);
-    let seen = &stand.seen()[0];
+    let seen = &server.seen()[0];
     assert_eq!(
         seen.uri.to_string(),
         "/robot/send?access_token=t0kenS3CRET&timestamp=1700000000000&sign=bTgY2yDbep%2BwesS7jKiNj%2BsrsHoADES4%2BC4f8LCHFtU%3D"
@@ -40,15 +40,15 @@ async fn markdown_is_signed_and_pings_in_text_and_in_at() {
 
 #[tokio::test]
 async fn plain_pages_go_as_text_without_a_signature_when_there_is_no_secret() {
-    let stand = Stand::start([Answer::from(OK)]).await;
-    let built = build::<Config>("{ access_token: abcd, api_base: BASE, keyword: 告警 }", &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::from(OK)]).await;
+    let built = build::<Config>("{ access_token: abcd, api_base: BASE, keyword: 告警 }", &server.base).unwrap();
     let mut page = page(&[("text", "db-1 down @13800000000")]);
     page.plain = true;
     page.facts.mentions.mobiles = vec!["13800000000".into(), "1380000000".into()];
     page.facts.mentions.all = true;
     built.channel.send(&page, &room(), &context()).await;
-    assert_eq!(stand.seen()[0].uri.to_string(), "/robot/send?access_token=abcd");
-    insta::assert_json_snapshot!("text", stand.seen()[0].json());
+    assert_eq!(server.seen()[0].uri.to_string(), "/robot/send?access_token=abcd");
+    insta::assert_json_snapshot!("text", server.seen()[0].json());
 }
 
 #[test]
@@ -148,8 +148,8 @@ async fn answers_mean_what_dingtalk_says() {
         (Answer::new(502, OK), Transient, "0"),
         (Answer::new(404, "<html>"), Misconfigured, "HTTP 404"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>(SIGNED, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(SIGNED, &server.base).unwrap();
     for (answer, kind, code) in rows {
         let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
         assert_eq!(kinds(&results), [Err((kind, Some(code.to_owned())))], "{answer:?}");
@@ -171,8 +171,8 @@ async fn a_security_setting_is_told_by_the_words_of_the_complaint() {
         ("description:新的限制;solution:请设置签名、关键词或ip", "security settings refuse it"),
     ];
     let answers = rows.iter().map(|(text, _)| Answer::new(200, serde_json::json!({ "errcode": 310_000, "errmsg": text }).to_string()));
-    let stand = Stand::start(answers).await;
-    let built = build::<Config>("{ access_token: abcd, api_base: BASE }", &stand.base).unwrap();
+    let server = ScriptedServer::start(answers).await;
+    let built = build::<Config>("{ access_token: abcd, api_base: BASE }", &server.base).unwrap();
     for (text, advice) in rows {
         let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
         let error = results[0].1.as_ref().unwrap_err();
@@ -184,8 +184,8 @@ async fn a_security_setting_is_told_by_the_words_of_the_complaint() {
 #[tokio::test]
 async fn a_refused_mention_is_told_from_a_refused_message() {
     let no = |text: &str| Answer::new(200, serde_json::json!({ "errcode": 40_035, "errmsg": text }).to_string());
-    let stand = Stand::start([no("参数错误 atMobiles"), no("缺少参数 content")]).await;
-    let built = build::<Config>("{ access_token: abcd, api_base: BASE }", &stand.base).unwrap();
+    let server = ScriptedServer::start([no("参数错误 atMobiles"), no("缺少参数 content")]).await;
+    let built = build::<Config>("{ access_token: abcd, api_base: BASE }", &server.base).unwrap();
     for mentions in [true, false] {
         let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
         assert_eq!(results[0].1.as_ref().unwrap_err().mentions, mentions);
@@ -195,10 +195,10 @@ async fn a_refused_mention_is_told_from_a_refused_message() {
 #[tokio::test]
 async fn a_wrong_clock_is_mended_once_by_the_servers() {
     let late = || Answer::from(r#"{"errcode":310000,"errmsg":"invalid timestamp"}"#).header("date", "Wed, 15 Nov 2023 22:13:20 GMT");
-    let stand = Stand::start([late(), Answer::from(OK), late(), late()]).await;
-    let built = build::<Config>(SIGNED, &stand.base).unwrap();
+    let server = ScriptedServer::start([late(), Answer::from(OK), late(), late()]).await;
+    let built = build::<Config>(SIGNED, &server.base).unwrap();
     assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &room(), &context()).await), [Ok(None)]);
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[0].query("timestamp").unwrap(), "1700000000000");
     assert_eq!(seen[1].query("timestamp").unwrap(), "1700086400000");
@@ -207,15 +207,15 @@ async fn a_wrong_clock_is_mended_once_by_the_servers() {
 
     let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
     assert_eq!(kinds(&results), [Err((Misconfigured, Some("310000".into())))]);
-    assert_eq!(stand.seen().len(), 4);
+    assert_eq!(server.seen().len(), 4);
 }
 
 #[tokio::test]
 async fn no_secret_shows() {
     let echo = r#"{"errcode":310000,"errmsg":"sign not match: t0kenS3CRET SEC0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}"#;
-    let stand = Stand::start([Answer::from(echo)]).await;
+    let server = ScriptedServer::start([Answer::from(echo)]).await;
     let config: Config = serde_yaml::from_str(SIGNED).unwrap();
-    let built = build::<Config>(SIGNED, &stand.base).unwrap();
+    let built = build::<Config>(SIGNED, &server.base).unwrap();
     let mut shown = format!("{config:?} {:?} ", built.outlet);
     shown += &format!("{:?}", built.channel.send(&page(&[("text", "x")]), &room(), &context()).await);
     let closed = build::<Config>(SIGNED, "http://127.0.0.1:1").unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::channel::kit::{Reply, Row, classify_status, look_up, parse};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse};
 use crate::model::{ErrorKind, Receipt, Secret, SendError};
 
 /// The receipt, and who was not reached, by reason.
@@ -49,7 +49,7 @@ struct User {
 
 const RATE: ErrorKind = ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(2)) };
 
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (&["invalidClientIdOrSecret"], ErrorKind::Misconfigured, "the application is not accepted; check `app_key` and `app_secret`"),
     (
         &["InvalidAuthentication", "AuthenticationFailed.MissingParameter"],
@@ -109,7 +109,7 @@ pub(super) fn token(reply: &Reply, now: Timestamp) -> Result<(Secret, u64), Send
 
 fn refusal(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
     let by_status = || classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind);
-    let (kind, advice) = look_up(KNOWN, &answer.code).unwrap_or_else(|| (by_status(), "see the code in DingTalk's list of errors"));
+    let (kind, advice) = classify(ERROR_CODES, &answer.code).unwrap_or_else(|| (by_status(), "see the code in DingTalk's list of errors"));
     let code = if answer.code.is_empty() { format!("HTTP {}", reply.status()) } else { answer.code.clone() };
     reply.error(kind, code, format!("DingTalk: {advice} (\"{}\")", answer.message))
 }

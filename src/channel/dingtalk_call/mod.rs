@@ -209,7 +209,7 @@ impl Driver {
         let fetch = async {
             let url = kit::join(&self.base, "/v1.0/oauth2/accessToken");
             let ask = serde_json::to_vec(&json!({ "appKey": self.key, "appSecret": self.secret.expose() })).unwrap_or_default();
-            let reply = self.http.post(url).body("application/json", ask).harmless().send(deadline).await?;
+            let reply = self.http.post(url).body("application/json", ask).idempotent().send(deadline).await?;
             let (token, expires) = answer::token(&reply, now)?;
             Ok(Fresh { token, expires_in: Duration::from_secs(expires) })
         };
@@ -232,7 +232,7 @@ impl Driver {
         for renewed in [false, true] {
             let token = self.token(cx.deadline, cx.now).await?;
             let url = kit::join(&self.old_base, "/topapi/v2/user/getbymobile");
-            let call = self.http.post_json(url, &json!({ "mobile": mobile })).harmless().query_secret("access_token", &token);
+            let call = self.http.post_json(url, &json!({ "mobile": mobile })).idempotent().query_secret("access_token", &token);
             let reply = call.send(cx.deadline).await?;
             if !renewed && answer::is_token_trouble(&reply) {
                 self.tokens.invalidate(&token);

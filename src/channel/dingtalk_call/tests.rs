@@ -1,7 +1,7 @@
 //! DING: tokens and user ids are asked for once, who is not reached is told by name, what answers mean, and what never shows.
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected};
 
 const CONFIG: &str = "{ app_key: ding1, app_secret: ding-S3CRET, robot_code: r1, to: ['13800000001', 'user:lisi'], api_base: BASE }";
@@ -15,14 +15,14 @@ fn to() -> [Recipient; 2] {
 #[tokio::test]
 async fn people_are_looked_up_once_and_those_not_reached_are_named() {
     let part = r#"{"openDingId":"d2","failedList":{"not in the visible range":["lisi"]}}"#;
-    let stand = Stand::start([TOKEN, USER_OK, r#"{"openDingId":"d1","failedList":{}}"#, part].map(Scripted::from)).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([TOKEN, USER_OK, r#"{"openDingId":"d1","failedList":{}}"#, part].map(Scripted::from)).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let page = page(&[("text", "Disk full 1234567 https://x.example")]);
     assert_eq!(kinds(&built.channel.send(&page, &to(), &context()).await), [Ok(Some("d1".to_owned())), Ok(Some("d1".to_owned()))]);
     let second = built.channel.send(&page, &to(), &context()).await;
     assert_eq!(kinds(&second), [Ok(Some("d2".to_owned())), Err((Rejected, Some("failedList".to_owned())))]);
     assert!(second[1].1.as_ref().unwrap_err().recipient);
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen.len(), 4, "token and user are kept");
     assert_eq!((seen[1].uri.path(), seen[1].query("access_token").as_deref()), ("/topapi/v2/user/getbymobile", Some("at-S3CRET")));
     assert_eq!(seen[2].header("x-acs-dingtalk-access-token"), "at-S3CRET");
@@ -34,8 +34,8 @@ async fn an_unknown_number_stands_in_nobodys_way_and_a_refused_token_is_renewed(
     let expired = Scripted::new(400, r#"{"code":"InvalidAuthentication","message":"不合法的access_token"}"#);
     let nobody = Scripted::from(r#"{"errcode":60121,"errmsg":"找不到该用户"}"#);
     let good = Scripted::from(r#"{"openDingId":"d1","failedList":{}}"#);
-    let stand = Stand::start([Scripted::from(TOKEN), nobody, expired, Scripted::from(TOKEN), good]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::from(TOKEN), nobody, expired, Scripted::from(TOKEN), good]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut results = built.channel.send(&page(&[("text", "x")]), &to(), &context()).await;
     results.sort_by_key(|(place, _)| *place);
     assert_eq!(kinds(&results), [Err((Rejected, Some("60121".to_owned()))), Ok(Some("d1".to_owned()))]);
@@ -54,8 +54,8 @@ async fn answers_mean_what_dingtalk_says() {
         (no(400, "send.ding.exception"), Ambiguous, "send.ding.exception"),
         (no(500, "system.error"), Ambiguous, "HTTP 500"),
     ];
-    let stand = Stand::start(std::iter::once(Scripted::from(TOKEN)).chain(rows.iter().map(|row| row.0.clone()))).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start(std::iter::once(Scripted::from(TOKEN)).chain(rows.iter().map(|row| row.0.clone()))).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     for (answer, kind, code) in &rows {
         let results = built.channel.send(&page(&[("text", "x")]), &to()[1..], &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::channel::kit::{Reply, Row, classify_status, look_up, parse, unclear, weigh};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse, unclear, weigh};
 use crate::model::{ErrorKind, Receipt, SendError};
 
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ const FORUM: &str = "this is a forum: set `thread_id` to one of its threads, or 
 const USERNAME: &str = "the name in `username` is not allowed (it may not hold the word `discord`, for one); change it";
 const THREAD: &str = "there is no such thread in the webhook's channel; check `thread_id`";
 
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (&["10015", "10016", "50027", "50014", "50055", "10004"], ErrorKind::Misconfigured, "the webhook does not exist any more; create a new one"),
     (&["10003"], ErrorKind::Misconfigured, "the channel or the thread does not exist any more; check `thread_id`, or create a new webhook"),
     (&["50083"], ErrorKind::Misconfigured, "the thread is archived; open it again, or set `thread_id` to another one"),
@@ -70,7 +70,7 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     } else if refuses("thread_id") || !answer.thread_id.is_null() {
         Some((ErrorKind::Misconfigured, THREAD))
     } else {
-        look_up(KNOWN, &code)
+        classify(ERROR_CODES, &code)
     };
     if known.is_none() && reply.is_success() && answer.code == 0 {
         return Err(unclear(reply));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::Size;
 
@@ -16,8 +16,8 @@ fn hook() -> [Recipient; 1] {
 
 #[tokio::test]
 async fn an_embed_with_the_pings_that_were_asked_for_and_no_others() {
-    let stand = Stand::start([Scripted::from(OK), Scripted::from(OK), Scripted::new(204, "")]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::from(OK), Scripted::from(OK), Scripted::new(204, "")]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = rich(&[("title", "Disk"), ("text", "**Disk** @everyone db-1")]);
     page.facts.mentions.users = vec!["4711".into()];
     page.facts.mentions.groups = vec!["815".into()];
@@ -26,7 +26,7 @@ async fn an_embed_with_the_pings_that_were_asked_for_and_no_others() {
     page.facts.mentions = Mentions::default();
     built.channel.send(&page, &hook(), &context()).await;
     assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(None)]);
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen[0].uri.to_string(), "/api/webhooks/4711/t0ken-S3CRET?wait=true&thread_id=99");
     assert!(seen[0].header("user-agent").starts_with("DiscordBot ("));
     insta::assert_json_snapshot!("embed", seen[0].json());
@@ -79,8 +79,8 @@ async fn answers_mean_what_discord_says() {
         (Scripted::new(400, OK), Rejected, "HTTP 400"),
         (Scripted::new(500, OK), Transient, "HTTP 500"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     for (answer, kind, code) in &rows {
         let results = built.channel.send(&page(&[("text", "x")]), &hook(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
@@ -92,15 +92,15 @@ async fn answers_mean_what_discord_says() {
 async fn a_refused_mention_is_told_as_one_and_what_is_no_id_is_never_named_as_one() {
     let refusal =
         r#"{"code":50035,"message":"Invalid Form Body","errors":{"allowed_mentions":{"users":{"0":{"_errors":[{"code":"NUMBER_TYPE_COERCE"}]}}}}}"#;
-    let stand = Stand::start([Scripted::new(400, refusal)]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::new(400, refusal)]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = page(&[("text", "x")]);
     let users = ["anna".to_owned(), "12".to_owned(), "12".to_owned()].into_iter().chain((0..150).map(|n| format!("{}", 1000 + n)));
     page.facts.mentions = Mentions { users: users.collect(), groups: vec!["77".into(), "@ops".into()], ..Mentions::default() };
     let results = built.channel.send(&page, &hook(), &context()).await;
     let error = results[0].1.as_ref().unwrap_err();
     assert!(error.kind == Rejected && error.mentions, "{error:?}");
-    let sent = stand.seen()[0].json();
+    let sent = server.seen()[0].json();
     let named = sent["allowed_mentions"]["users"].as_array().unwrap();
     assert!(named.len() == 100 && named[0] == "12" && named[1] == "1000", "{named:?}");
     assert_eq!(sent["allowed_mentions"]["roles"], serde_json::json!(["77"]));

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 use super::auth::{Login, log_in};
 use super::classify::{Cause, Failure, Stage};
-use super::config::TlsMode;
 use super::smtp::{Features, Session, Times};
 use super::tls;
+use super::types::TlsMode;
 use super::wire::{Reply, Stream, Wire};
 
 /// After this long without a byte the other side's system is asked whether it is there, this often, and so many times: a server that thinks for

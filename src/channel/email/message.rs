@@ -9,8 +9,8 @@ use lettre::message::{Mailbox, Mailboxes, Message, MultiPart, MultiPartKind, Sin
 use lettre::{Address, message};
 
 use super::address;
-use super::config::ThreadBy;
 use super::dkim::Signer;
+use super::types::ThreadBy;
 use crate::channel::SendContext;
 use crate::model::{ErrorKind, Page, Recipient, SendError, Severity, Status, hash_hex};
 
@@ -37,8 +37,8 @@ pub(super) struct Sender {
     pub signer: Option<Signer>,
 }
 
-/// One page as a letter, before it is addressed.
-pub(super) struct Letter<'a> {
+/// One page as a template, before it is addressed.
+pub(super) struct MailTemplate<'a> {
     sender: &'a Sender,
     from: Mailbox,
     shown_to: Option<Vec<Mailbox>>,
@@ -76,7 +76,7 @@ fn refused(what: impl std::fmt::Display) -> SendError {
     SendError::new(ErrorKind::Rejected, format!("the mail cannot be written: {what}"))
 }
 
-impl<'a> Letter<'a> {
+impl<'a> MailTemplate<'a> {
     /// Reads a page. Fields: `subject`, `text`, `html`; a direct call may add `from`, `to` and `cc` (comma-separated; they are what the headers
     /// show, the envelope goes to the recipients of the attempt only). Errors are of kind `Rejected`: the page can never be sent.
     pub(super) fn new(sender: &'a Sender, page: &Page, cx: &'a SendContext) -> Result<Self, SendError> {

@@ -17,7 +17,7 @@ use super::smtp::{Session, Times};
 const MAX_IDLE: Duration = Duration::from_secs(60);
 
 /// An idle session is asked whether it lives before it is used again after this long.
-const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+const PROBE_AFTER_IDLE: Duration = Duration::from_secs(5);
 
 /// A session is closed at this age, and after this many mails: servers limit both, with 421 as their way to say so.
 const MAX_AGE: Duration = Duration::from_secs(600);
@@ -33,11 +33,11 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct State {
     idle: Vec<Session>,
-    reaping: bool,
+    evicting: bool,
 }
 
-/// A session on loan; dropping it closes the connection, [`Lease::give_back`] keeps it.
-pub(super) struct Lease {
+/// A session on loan; dropping it closes the connection, [`PooledSession::release`] keeps it.
+pub(super) struct PooledSession {
     pool: Arc<Pool>,
     session: Session,
     permit: OwnedSemaphorePermit,
@@ -69,28 +69,28 @@ impl Pool {
     }
 
     /// A session: an idle one that still lives, else a new one. Waits for a free connection until the attempt ends.
-    pub(super) async fn lease(self: &Arc<Self>, times: &Times) -> Result<Lease, Failure> {
+    pub(super) async fn lease(self: &Arc<Self>, times: &Times) -> Result<PooledSession, Failure> {
         let permit = self.permit(times).await?;
         loop {
             let idle = self.state().idle.pop();
             let Some(mut session) = idle else {
                 let session = self.server.dial(times).await?;
-                return Ok(Lease { pool: self.clone(), session, permit });
+                return Ok(PooledSession { pool: self.clone(), session, permit });
             };
             let rested = session.used.elapsed();
-            if rested < MAX_IDLE && session.born.elapsed() < MAX_AGE && (rested < TRUSTED_IDLE || session.is_alive().await) {
-                return Ok(Lease { pool: self.clone(), session, permit });
+            if rested < MAX_IDLE && session.born.elapsed() < MAX_AGE && (rested < PROBE_AFTER_IDLE || session.is_alive().await) {
+                return Ok(PooledSession { pool: self.clone(), session, permit });
             }
         }
     }
 
     /// A new session, whatever is idle: it shows whether the server can be reached and the login still holds.
-    pub(super) async fn fresh(self: &Arc<Self>, times: &Times) -> Result<Lease, Failure> {
+    pub(super) async fn fresh(self: &Arc<Self>, times: &Times) -> Result<PooledSession, Failure> {
         let permit = self.permit(times).await?;
         // An idle session makes room, or the cap would be passed by one.
         drop(self.state().idle.pop());
         let session = self.server.dial(times).await?;
-        Ok(Lease { pool: self.clone(), session, permit })
+        Ok(PooledSession { pool: self.clone(), session, permit })
     }
 
     async fn permit(&self, times: &Times) -> Result<OwnedSemaphorePermit, Failure> {
@@ -104,12 +104,12 @@ impl Pool {
     }
 
     /// Closes idle sessions when their time is up; ends when none is left.
-    async fn reap(pool: Weak<Pool>) {
+    async fn evict_idle(pool: Weak<Pool>) {
         loop {
             let Some(next) = pool.upgrade().and_then(|pool| {
                 let mut state = pool.state();
                 let next = state.idle.iter().map(|s| s.used + MAX_IDLE).min();
-                state.reaping = next.is_some();
+                state.evicting = next.is_some();
                 next
             }) else {
                 return;
@@ -137,7 +137,7 @@ impl Pool {
     }
 }
 
-impl Lease {
+impl PooledSession {
     /// The session.
     pub(super) fn session(&mut self) -> &mut Session {
         &mut self.session
@@ -154,36 +154,36 @@ impl Lease {
     }
 
     /// Closes the connection and opens another in its place.
-    pub(super) async fn redial(self, times: &Times) -> Result<Lease, Failure> {
-        let Lease { pool, session, permit } = self;
+    pub(super) async fn redial(self, times: &Times) -> Result<PooledSession, Failure> {
+        let PooledSession { pool, session, permit } = self;
         drop(session);
         let session = pool.server.dial(times).await?;
-        Ok(Lease { pool, session, permit })
+        Ok(PooledSession { pool, session, permit })
     }
 
     /// Says good-bye and closes the connection.
     pub(super) async fn close(self) {
-        let Lease { session, permit, .. } = self;
+        let PooledSession { session, permit, .. } = self;
         session.quit().await;
         drop(permit);
     }
 
     /// Keeps the session for the next mail, or says good-bye if it has served its time.
-    pub(super) fn give_back(self) {
+    pub(super) fn release(self) {
         if self.is_spent() {
             // The connection counts until it is closed.
             tokio::spawn(self.close());
             return;
         }
-        let Lease { pool, session, permit } = self;
+        let PooledSession { pool, session, permit } = self;
         let reap = {
             let mut state = pool.state();
             state.idle.push(session);
-            !std::mem::replace(&mut state.reaping, true)
+            !std::mem::replace(&mut state.evicting, true)
         };
         drop(permit);
         if reap {
-            tokio::spawn(Pool::reap(Arc::downgrade(&pool)));
+            tokio::spawn(Pool::evict_idle(Arc::downgrade(&pool)));
         }
     }
 }

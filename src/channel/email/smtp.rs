@@ -10,10 +10,10 @@ use super::message::Mail;
 use super::wire::{Reply, Wire};
 
 /// How long a good-bye or a check of an idle session may take.
-const COURTESY: Duration = Duration::from_secs(2);
+const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a refusal is waited for that a server wrote before it closed the connection in the middle of a mail.
-const LAST_WORD: Duration = Duration::from_secs(1);
+const FINAL_REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the steps of an attempt may take.
 #[derive(Debug, Clone, Copy)]
@@ -142,7 +142,7 @@ impl Session {
         times.step(Stage::Data, expect(wire, "DATA", 300..400)).await?;
         let content = stuffed(&mail.bytes);
         if let Err(failure) = times.step(Stage::Content, wire.write(&content)).await {
-            return Err(match timeout(LAST_WORD, wire.reply()).await {
+            return Err(match timeout(FINAL_REPLY_TIMEOUT, wire.reply()).await {
                 Ok(Ok(reply)) if reply.code >= 400 => Failure::new(Stage::Content, Cause::Reply(reply.code, reply.text())),
                 _ => failure,
             });
@@ -159,13 +159,13 @@ impl Session {
 
     /// Whether the server still answers.
     pub(super) async fn is_alive(&mut self) -> bool {
-        matches!(timeout(COURTESY, expect(&mut self.wire, "NOOP", 200..300)).await, Ok(Ok(_)))
+        matches!(timeout(QUIT_TIMEOUT, expect(&mut self.wire, "NOOP", 200..300)).await, Ok(Ok(_)))
     }
 
     /// Says good-bye and closes.
     pub(super) async fn quit(mut self) {
         // Whatever it answers, or if it does not: the connection is closed.
-        let _ = timeout(COURTESY, self.wire.ask("QUIT")).await;
+        let _ = timeout(QUIT_TIMEOUT, self.wire.ask("QUIT")).await;
     }
 }
 

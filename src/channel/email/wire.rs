@@ -37,7 +37,7 @@ pub(super) struct Reply {
 impl Reply {
     /// Its lines as one, each enhanced status code once: servers repeat it on every line.
     pub(super) fn text(&self) -> String {
-        let code = self.lines.first().and_then(|line| super::classify::enhanced(line)).unwrap_or_default();
+        let code = self.lines.first().and_then(|line| super::stage::enhanced(line)).unwrap_or_default();
         let rest = |line: &str| line.strip_prefix(code).unwrap_or(line).trim_start().to_owned();
         let lines = self.lines.iter().enumerate().map(|(i, line)| if i == 0 { line.clone() } else { rest(line) });
         lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")

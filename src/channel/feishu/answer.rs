@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::channel::kit::{Reply, Row, classify_status, look_up, says, unclear, weigh};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, says, unclear, weigh};
 use crate::model::{ErrorKind, Receipt, Secret, SendError};
 
 /// A bot's window is a minute and its burst a second; a refusal says neither, so the longer one is waited half.
@@ -35,7 +35,7 @@ fn read(reply: &Reply) -> Option<Answer> {
 
 const RATE: ErrorKind = ErrorKind::RateLimited { retry_after: None };
 
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (&["11232", "99991400", "11020", "11021", "230020", "1061045"], RATE, "too many messages came too fast"),
     (&["99991403"], ErrorKind::Misconfigured, "the organisation's calls of this month are used up; buy more, or use a group's bot"),
     // 230049: an earlier try of the same message is still on its way.
@@ -119,7 +119,7 @@ fn refusal(answer: &Answer, reply: &Reply, alone: bool, now: Timestamp) -> SendE
     let known = match receiver {
         Some(advice) if alone => Some((ErrorKind::Misconfigured, advice)),
         Some(advice) => Some((ErrorKind::Rejected, advice)),
-        None => by_words(&code, words).or_else(|| look_up(KNOWN, &code)),
+        None => by_words(&code, words).or_else(|| classify(ERROR_CODES, &code)),
     };
     let kind = match weigh(reply, now, known.map(|(kind, _)| kind)) {
         ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(retry_after.unwrap_or(PAUSE)) },
@@ -139,14 +139,14 @@ fn refusal(answer: &Answer, reply: &Reply, alone: bool, now: Timestamp) -> SendE
 fn by_words(code: &str, words: &str) -> Option<(ErrorKind, &'static str)> {
     const FAST: (ErrorKind, &str) = (RATE, "too many messages came too fast");
     match code {
-        "99991402" if says(words, &["field", "field validation failed", "parameter", "invalid"]) => look_up(KNOWN, "230001"),
+        "99991402" if says(words, &["field", "field validation failed", "parameter", "invalid"]) => classify(ERROR_CODES, "230001"),
         "99991402" => Some(FAST),
         "9499" | "2200" | "19002" | "11246"
             if says(words, &["too many request", "too many requests", "frequency limit", "frequency limited", "rate limit", "频率"]) =>
         {
             Some(FAST)
         }
-        "9499" if says(words, &["internal error", "internal server error", "timeout"]) => look_up(KNOWN, "2200"),
+        "9499" if says(words, &["internal error", "internal server error", "timeout"]) => classify(ERROR_CODES, "2200"),
         _ => None,
     }
 }

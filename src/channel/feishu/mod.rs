@@ -209,7 +209,7 @@ impl Driver {
         let fetch = async {
             let url = kit::join(base, "/open-apis/auth/v3/tenant_access_token/internal");
             let ask = serde_json::json!({ "app_id": id, "app_secret": secret.expose() });
-            let reply = self.http.post_json(url, &ask).harmless().secret(secret).send(deadline).await?;
+            let reply = self.http.post_json(url, &ask).idempotent().secret(secret).send(deadline).await?;
             let (token, expire) = answer::token(&reply, now)?;
             Ok(Fresh { token, expires_in: Duration::from_secs(expire) })
         };

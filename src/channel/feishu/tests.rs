@@ -1,7 +1,7 @@
 //! Feishu: signature vector, what is sent, tokens, what answers mean, how a page is measured, and what never shows.
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 
 const BOT: &str = "{ token: h00k-S3CRET, secret: demo-S3CRET, api_base: BASE, keyword: 告警 }";
@@ -20,14 +20,14 @@ fn the_signature_matches_the_published_vector() {
 
 #[tokio::test]
 async fn a_bot_gets_a_signed_card_or_text() {
-    let stand = Stand::start([Scripted::from(OK), Scripted::from(OK)]).await;
-    let built = build::<Config>(BOT, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::from(OK), Scripted::from(OK)]).await;
+    let built = build::<Config>(BOT, &server.base).unwrap();
     let mut page = rich(&[("title", "[P1] 磁盘"), ("text", "**磁盘** db-1")]);
     page.facts.mentions.users = vec!["ou_1".into()];
     assert_eq!(kinds(&built.channel.send(&page, &group(), &context()).await), [Ok(None)]);
     page.plain = true;
     assert_eq!(kinds(&built.channel.send(&page, &group(), &context()).await), [Ok(None)]);
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen[0].uri.to_string(), "/open-apis/bot/v2/hook/h00k-S3CRET");
     insta::assert_json_snapshot!("card", seen[0].json());
     insta::assert_json_snapshot!("text", seen[1].json());
@@ -37,14 +37,14 @@ async fn a_bot_gets_a_signed_card_or_text() {
 async fn an_application_asks_for_a_token_once_and_renews_a_refused_one_within_the_attempt() {
     let sent = r#"{"code":0,"msg":"success","data":{"message_id":"om_1"}}"#;
     let expired = Scripted::new(400, r#"{"code":99991663,"msg":"Invalid access token"}"#);
-    let stand = Stand::start([Scripted::from(TOKEN), Scripted::from(sent), expired, Scripted::from(TOKEN), Scripted::from(sent)]).await;
-    let built = build::<Config>(APP, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::from(TOKEN), Scripted::from(sent), expired, Scripted::from(TOKEN), Scripted::from(sent)]).await;
+    let built = build::<Config>(APP, &server.base).unwrap();
     let page = page(&[("text", "x")]);
     for to in ["oc_1", "anna@example.com"] {
         let results = built.channel.send(&page, &[Recipient::new(to)], &context()).await;
         assert_eq!(kinds(&results), [Ok(Some("om_1".to_owned()))]);
     }
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen.len(), 5);
     assert_eq!((seen[1].header("authorization"), seen[1].query("receive_id_type").as_deref()), ("Bearer t-S3CRET", Some("chat_id")));
     assert_eq!(seen[4].query("receive_id_type").as_deref(), Some("email"));
@@ -97,8 +97,8 @@ async fn answers_mean_what_feishu_says() {
         (Scripted::from("<html>login</html>"), Transient, "HTTP 200"),
         (Scripted::from(r#"{"code":"#), Ambiguous, "HTTP 200"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>("{ token: h00k-S3CRET, api_base: BASE }", &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>("{ token: h00k-S3CRET, api_base: BASE }", &server.base).unwrap();
     for (answer, kind, code) in &rows {
         let results = built.channel.send(&page(&[("text", "x")]), &group(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
@@ -108,9 +108,10 @@ async fn answers_mean_what_feishu_says() {
 
 #[tokio::test]
 async fn old_bots_say_that_all_is_well_in_other_words() {
-    let stand =
-        Stand::start([Scripted::from(r#"{"StatusCode":0}"#), Scripted::from(r#"{"Extra":null,"StatusCode":0,"StatusMessage":"success"}"#)]).await;
-    let built = build::<Config>(BOT, &stand.base).unwrap();
+    let server =
+        ScriptedServer::start([Scripted::from(r#"{"StatusCode":0}"#), Scripted::from(r#"{"Extra":null,"StatusCode":0,"StatusMessage":"success"}"#)])
+            .await;
+    let built = build::<Config>(BOT, &server.base).unwrap();
     for _ in 0..2 {
         assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &group(), &context()).await), [Ok(None)]);
     }
@@ -122,8 +123,8 @@ async fn one_of_several_receivers_who_cannot_be_reached_holds_nobody_up() {
     let unknown = || Scripted::new(400, r#"{"code":230001,"msg":"Your request contains an invalid request parameter, ext=invalid receive_id."}"#);
     for answer in [gone, unknown] as [fn() -> Scripted; 2] {
         for (config, kind) in [(APP, Rejected), ("{ app_id: cli_1, app_secret: app-S3CRET, to: [oc_1], api_base: BASE }", Misconfigured)] {
-            let stand = Stand::start([Scripted::from(TOKEN), answer()]).await;
-            let built = build::<Config>(config, &stand.base).unwrap();
+            let server = ScriptedServer::start([Scripted::from(TOKEN), answer()]).await;
+            let built = build::<Config>(config, &server.base).unwrap();
             let results = built.channel.send(&page(&[("text", "x")]), &[Recipient::new("oc_1")], &context()).await;
             let error = results[0].1.as_ref().unwrap_err();
             assert_eq!((error.kind, error.recipient), (kind, kind == Rejected), "{config}: {error}");
@@ -145,8 +146,8 @@ async fn a_refused_mention_is_told_from_a_refused_message() {
         (r#"{"code":230099,"msg":"Failed to create card content, ext=ErrCode: 11310; ErrMsg: element exceeds the limit"}"#, false),
         (r#"{"code":19001,"msg":"invalid at user"}"#, false),
     ];
-    let stand = Stand::start(rows.iter().map(|(body, _)| Scripted::from(*body))).await;
-    let built = build::<Config>(BOT, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|(body, _)| Scripted::from(*body))).await;
+    let built = build::<Config>(BOT, &server.base).unwrap();
     for (body, mentions) in rows {
         let results = built.channel.send(&page(&[("text", "x")]), &group(), &context()).await;
         assert_eq!(results[0].1.as_ref().unwrap_err().mentions, mentions, "{body}");
@@ -157,10 +158,10 @@ async fn a_refused_mention_is_told_from_a_refused_message() {
 async fn a_clock_that_is_off_is_corrected_by_the_servers_own() {
     let stale = Scripted::from(r#"{"code":19021,"msg":"sign match fail or timestamp is not within one hour from current time"}"#)
         .header("date", "Tue, 14 Nov 2023 10:00:00 GMT");
-    let stand = Stand::start([stale, Scripted::from(OK)]).await;
-    let built = build::<Config>(BOT, &stand.base).unwrap();
+    let server = ScriptedServer::start([stale, Scripted::from(OK)]).await;
+    let built = build::<Config>(BOT, &server.base).unwrap();
     assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &group(), &context()).await), [Ok(None)]);
-    assert_eq!(stand.seen()[1].json()["timestamp"], "1699956000");
+    assert_eq!(server.seen()[1].json()["timestamp"], "1699956000");
 }
 
 #[test]

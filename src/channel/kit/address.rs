@@ -1,22 +1,9 @@
-//! Webhook addresses that are secrets themselves, and tables of platform codes.
+//! Webhook addresses that are secrets themselves.
 
 use crate::channel::{BuildContext, Problem};
-use crate::model::{ErrorKind, Secret, SecretSource};
+use crate::model::{Secret, SecretSource};
 
-use super::{PLACEHOLDER, join, read_secret, says};
-
-/// A row of a platform's table: codes, what they mean for the next try, and what to do.
-pub type Row = (&'static [&'static str], ErrorKind, &'static str);
-
-/// The row of a code.
-pub fn look_up(rows: &[Row], code: &str) -> Option<(ErrorKind, &'static str)> {
-    rows.iter().find(|(codes, ..)| codes.contains(&code)).map(|(_, kind, advice)| (*kind, *advice))
-}
-
-/// The first row one of whose words the platform says, for platforms that tell their errors apart in words only.
-pub fn spoken(rows: &[Row], text: &str) -> Option<(ErrorKind, &'static str)> {
-    rows.iter().find(|(words, ..)| says(text, words)).map(|(_, kind, advice)| (*kind, *advice))
-}
+use super::{PLACEHOLDER, join, read_secret};
 
 /// Reads an address that is a secret, and puts its path and query on another server when `base` names one. `help` says what to copy from where.
 pub fn read_address(cx: &BuildContext<'_>, path: &str, source: &SecretSource, base: Option<&str>, help: &str) -> Result<Secret, Problem> {

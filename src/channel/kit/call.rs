@@ -56,7 +56,7 @@ impl fmt::Debug for Http {
 }
 
 impl Http {
-    pub(super) fn over(client: Arc<Line>) -> Self {
+    pub(super) fn new(client: Arc<Line>) -> Self {
         Self { client, secrets: Vec::new(), last: Arc::default() }
     }
 
@@ -69,7 +69,7 @@ impl Http {
     /// A question: it changes nothing on the platform, so that any transport failure is `Transient`. What sends a message is no question.
     pub fn get(&self, url: impl Into<String>) -> Call {
         let mut call = self.request(Method::GET, url);
-        call.harmless = true;
+        call.idempotent = true;
         call
     }
 
@@ -98,8 +98,8 @@ impl Http {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             secrets: self.secrets.clone(),
-            harmless: false,
-            fault: None,
+            idempotent: false,
+            build_error: None,
         }
     }
 
@@ -124,8 +124,8 @@ pub struct Call {
     headers: HeaderMap,
     body: Bytes,
     secrets: Vec<Secret>,
-    harmless: bool,
-    fault: Option<String>,
+    idempotent: bool,
+    build_error: Option<String>,
 }
 
 impl Call {
@@ -156,7 +156,7 @@ impl Call {
     pub fn header(self, name: &str, value: &str) -> Self {
         match HeaderName::from_bytes(name.as_bytes()) {
             Ok(name) => self.header_value(name, value, false),
-            Err(_) => self.fault(format!("`{name}` is not a header name")),
+            Err(_) => self.build_error(format!("`{name}` is not a header name")),
         }
     }
 
@@ -164,7 +164,7 @@ impl Call {
     pub fn header_secret(self, name: &str, value: &Secret) -> Self {
         match HeaderName::from_bytes(name.as_bytes()) {
             Ok(name) => self.secret(value).header_value(name, value.expose(), true),
-            Err(_) => self.fault(format!("`{name}` is not a header name")),
+            Err(_) => self.build_error(format!("`{name}` is not a header name")),
         }
     }
 
@@ -176,12 +176,12 @@ impl Call {
                 self.headers.insert(name, value);
                 self
             }
-            Err(_) => self.fault(format!("the value of the header `{name}` holds a line break or control character")),
+            Err(_) => self.build_error(format!("the value of the header `{name}` holds a line break or control character")),
         }
     }
 
-    fn fault(mut self, reason: String) -> Self {
-        self.fault.get_or_insert(reason);
+    fn build_error(mut self, reason: String) -> Self {
+        self.build_error.get_or_insert(reason);
         self
     }
 
@@ -192,8 +192,8 @@ impl Call {
     }
 
     /// Marks a request that may be written twice without harm: any transport failure is then `Transient`.
-    pub fn harmless(mut self) -> Self {
-        self.harmless = true;
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
         self
     }
 
@@ -201,7 +201,7 @@ impl Call {
     pub fn json(self, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
             Ok(bytes) => self.body("application/json; charset=utf-8", bytes),
-            Err(error) => self.fault(format!("the body is not JSON: {error}")),
+            Err(error) => self.build_error(format!("the body is not JSON: {error}")),
         }
     }
 
@@ -210,7 +210,7 @@ impl Call {
         let encoded = reqwest::Url::parse_with_params("http://localhost/", pairs).map(|url| url.query().unwrap_or_default().to_owned());
         match encoded {
             Ok(text) => self.body("application/x-www-form-urlencoded", text),
-            Err(error) => self.fault(format!("the form cannot be encoded: {error}")),
+            Err(error) => self.build_error(format!("the form cannot be encoded: {error}")),
         }
     }
 
@@ -222,14 +222,14 @@ impl Call {
     }
 
     /// Makes the request and reads the answer by `deadline`. Any HTTP answer is `Ok`, whatever its status; errors are those of the way:
-    /// `Transient` when nothing was written (or the call is harmless), `Ambiguous` afterwards, `Misconfigured` for a certificate that is
+    /// `Transient` when nothing was written (or the call is idempotent), `Ambiguous` afterwards, `Misconfigured` for a certificate that is
     /// not accepted or a request that cannot be built.
     pub async fn send(self, deadline: Instant) -> Result<Reply, SendError> {
         let misbuilt = |reason: &str| {
             let summary = format!("the request cannot be built: {reason}; check the address and the token for stray characters");
             SendError::new(ErrorKind::Misconfigured, summary).code("request")
         };
-        if let Some(reason) = &self.fault {
+        if let Some(reason) = &self.build_error {
             return Err(misbuilt(reason));
         }
         let address = self.address.map_err(|error| misbuilt(&error))?;
@@ -240,7 +240,7 @@ impl Call {
         }
         // Without a body there is nothing whose reading tells that the head was written, so a missing answer is taken for the worse case.
         let written = Arc::new(AtomicBool::new(self.body.is_empty()));
-        let progress = || if self.harmless || !written.load(Ordering::Acquire) { Progress::Harmless } else { Progress::Written };
+        let progress = || if self.idempotent || !written.load(Ordering::Acquire) { Progress::NoEffect } else { Progress::Written };
 
         let mut request = reqwest::Request::new(self.method.clone(), url);
         *request.headers_mut() = self.headers;
@@ -259,11 +259,11 @@ impl Call {
             headers: std::mem::take(response.headers_mut()),
             body: Vec::new(),
             cut: false,
-            harmless: self.harmless,
+            idempotent: self.idempotent,
             secrets: self.secrets,
         };
         // The server has answered, so it has read the request: a success that breaks off may have happened, a refusal stands as it is.
-        let progress = if self.harmless { Progress::Harmless } else { Progress::Written };
+        let progress = if self.idempotent { Progress::NoEffect } else { Progress::Written };
         loop {
             let broken = match timeout_at(deadline, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => {

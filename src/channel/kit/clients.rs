@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Client};
 
 use super::call::Http;
-use super::guard::Guard;
+use super::guard::SsrfGuard;
 use crate::channel::token::TokenCache;
 use crate::channel::{BuildContext, Problem};
 use crate::model::{Secret, hash_hex, unreadable};
@@ -37,7 +37,7 @@ pub fn install_crypto() {
 struct Transport {
     proxy: Option<Secret>,
     ca_pem: Option<Vec<u8>>,
-    guard: Option<Guard>,
+    guard: Option<SsrfGuard>,
 }
 
 /// What drivers share across channels and across reloads: clients by transport setting, token caches by credential. Nothing is kept that
@@ -62,7 +62,7 @@ impl HttpClients {
     }
 
     /// The client for a proxy (`None`: the environment's) and a further certificate authority (PEM). Errors are `(key, reason)`.
-    fn client(&self, proxy: Option<&Secret>, ca_file: Option<&Path>, guard: Option<&Guard>) -> Result<Arc<Line>, (&'static str, String)> {
+    fn client(&self, proxy: Option<&Secret>, ca_file: Option<&Path>, guard: Option<&SsrfGuard>) -> Result<Arc<Line>, (&'static str, String)> {
         let ca_pem = match ca_file {
             Some(path) => {
                 Some(std::fs::read(self.folder.join(path)).map_err(|error| ("ca_file", format!("{} {}", path.display(), unreadable(&error))))?)
@@ -170,13 +170,13 @@ pub fn http(cx: &BuildContext<'_>, key: &str, ca_file: Option<&Path>) -> Result<
     guarded(cx, key, ca_file, None)
 }
 
-/// The same for addresses that are refused unless they are public or allowed (see [`Guard`]).
-pub fn guarded(cx: &BuildContext<'_>, key: &str, ca_file: Option<&Path>, guard: Option<&Guard>) -> Result<Http, Problem> {
+/// The same for addresses that are refused unless they are public or allowed (see [`SsrfGuard`]).
+pub fn guarded(cx: &BuildContext<'_>, key: &str, ca_file: Option<&Path>, guard: Option<&SsrfGuard>) -> Result<Http, Problem> {
     let client = cx.http.client(cx.proxy.as_ref(), ca_file, guard).map_err(|(what, reason)| match what {
         "proxy" => Problem::new("proxy", reason, "write `http://host:port`, `https://host:port` or `socks5://host:port`"),
         _ => Problem::new(format!("{key}.{what}"), reason, "name a readable PEM file with the authority's certificate"),
     })?;
-    let http = Http::over(client);
+    let http = Http::new(client);
     Ok(match &cx.proxy {
         Some(proxy) => http.with_secrets([proxy.clone()]),
         None => http,

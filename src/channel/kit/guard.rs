@@ -10,7 +10,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// What is allowed besides public addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Guard {
+pub struct SsrfGuard {
     networks: Vec<IpNet>,
     hosts: Vec<String>,
 }
@@ -35,7 +35,7 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-impl Guard {
+impl SsrfGuard {
     /// A guard that lets `allow` through: networks (`10.0.0.0/8`), addresses, or host names. Errors name the entry.
     pub fn new(allow: &[String]) -> Result<Self, String> {
         let mut guard = Self::default();
@@ -65,7 +65,7 @@ impl Guard {
         if self.networks.iter().any(|network| network.contains(&ip)) {
             return Ok(());
         }
-        match what(ip) {
+        match classify_address(ip) {
             Some(what) => Err(Refused { ip, what }),
             None => Ok(()),
         }
@@ -74,14 +74,14 @@ impl Guard {
 
 /// What an address is when it is not a public one. Registries:
 /// <https://www.iana.org/assignments/iana-ipv4-special-registry>, <https://www.iana.org/assignments/iana-ipv6-special-registry>
-fn what(ip: IpAddr) -> Option<&'static str> {
+fn classify_address(ip: IpAddr) -> Option<&'static str> {
     match ip {
-        IpAddr::V4(v4) => what_v4(v4),
+        IpAddr::V4(v4) => classify_ipv4(v4),
         IpAddr::V6(v6) => what_v6(v6),
     }
 }
 
-fn what_v4(ip: Ipv4Addr) -> Option<&'static str> {
+fn classify_ipv4(ip: Ipv4Addr) -> Option<&'static str> {
     let [a, b, c, _] = ip.octets();
     match (a, b, c) {
         (127, ..) => Some("a loopback address"),
@@ -111,10 +111,10 @@ fn what_v6(ip: Ipv6Addr) -> Option<&'static str> {
     };
     match s {
         // IPv4 in other clothes is judged as what it is: mapped, compatible, translated (NAT64), 6to4.
-        [0, 0, 0, 0, 0, 0xffff | 0, high, low] => what_v4(embedded(high, low)).or(Some("an IPv4 address written as IPv6")),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => what_v4(embedded(high, low)),
+        [0, 0, 0, 0, 0, 0xffff | 0, high, low] => classify_ipv4(embedded(high, low)).or(Some("an IPv4 address written as IPv6")),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => classify_ipv4(embedded(high, low)),
         [0x64, 0xff9b, 1, ..] => Some("a local translation address"),
-        [0x2002, high, low, ..] => what_v4(embedded(high, low)),
+        [0x2002, high, low, ..] => classify_ipv4(embedded(high, low)),
         [0xfc00..=0xfdff, ..] => Some("a private address"),
         [0xfe80..=0xfebf, ..] => Some("a link-local address"),
         [0xfec0..=0xfeff, ..] => Some("a site-local address"),
@@ -124,7 +124,7 @@ fn what_v6(ip: Ipv6Addr) -> Option<&'static str> {
     }
 }
 
-impl Resolve for Guard {
+impl Resolve for SsrfGuard {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.clone();
         Box::pin(async move {
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     fn refuses(ip: &str) -> bool {
-        Guard::default().check(ip.parse().unwrap()).is_err()
+        SsrfGuard::default().check(ip.parse().unwrap()).is_err()
     }
 
     #[test]
@@ -199,21 +199,21 @@ mod tests {
 
     #[test]
     fn what_is_allowed_passes_and_nothing_beside_it() {
-        let guard = Guard::new(&["10.1.0.0/16".into(), "127.0.0.1".into(), "Hooks.Internal.".into(), "fd00::/8".into()]).unwrap();
+        let guard = SsrfGuard::new(&["10.1.0.0/16".into(), "127.0.0.1".into(), "Hooks.Internal.".into(), "fd00::/8".into()]).unwrap();
         assert!(guard.check("10.1.255.1".parse().unwrap()).is_ok() && guard.check("10.2.0.1".parse().unwrap()).is_err());
         assert!(guard.check("127.0.0.1".parse().unwrap()).is_ok() && guard.check("127.0.0.2".parse().unwrap()).is_err());
         assert!(guard.check("fd12::1".parse().unwrap()).is_ok() && guard.check("fe80::1".parse().unwrap()).is_err());
         assert!(guard.knows("hooks.internal") && !guard.knows("xhooks.internal"));
         for bad in ["10.0.0.0/33", "x/8", ""] {
-            assert!(Guard::new(&[bad.to_owned()]).is_err(), "{bad}");
+            assert!(SsrfGuard::new(&[bad.to_owned()]).is_err(), "{bad}");
         }
     }
 
     #[tokio::test]
     async fn a_name_that_leads_home_is_refused_when_it_is_looked_up() {
-        let look = async |guard: Guard| guard.resolve("localhost".parse().unwrap()).await.map(|found| found.count());
-        let error = look(Guard::default()).await.unwrap_err().to_string();
+        let look = async |guard: SsrfGuard| guard.resolve("localhost".parse().unwrap()).await.map(|found| found.count());
+        let error = look(SsrfGuard::default()).await.unwrap_err().to_string();
         assert!(error.contains("loopback") && error.contains("allow_networks:"), "{error}");
-        assert!(look(Guard::new(&["localhost".into()]).unwrap()).await.unwrap() > 0);
+        assert!(look(SsrfGuard::new(&["localhost".into()]).unwrap()).await.unwrap() > 0);
     }
 }

@@ -21,6 +21,7 @@ mod address;
 mod call;
 mod check;
 mod clients;
+mod codes;
 mod guard;
 mod number;
 pub mod phone;
@@ -31,15 +32,16 @@ mod wait;
 mod words;
 
 #[cfg(test)]
-pub(crate) mod stand;
+pub(crate) mod test_server;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Row, address_secrets, look_up, read_address, spoken};
+pub use address::{address_secrets, read_address};
 pub use call::{Call, Http};
 pub use check::{PLACEHOLDER, check_base, check_secret, check_text, join, read_secret};
 pub use clients::{HttpClients, guarded, http, install_crypto};
-pub use guard::Guard;
+pub use codes::{CodeRule, classify, classify_words};
+pub use guard::SsrfGuard;
 pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, unclear, undeniable, weigh};
 pub use text::{broken, colour, cut_bytes, cut_units, split_units, units};
 pub use words::{says, unescaped};

@@ -114,7 +114,7 @@ pub fn given(page: &Page) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::kit::stand::page;
+    use crate::channel::kit::test_server::page;
 
     #[test]
     fn segments_are_counted_as_carriers_do() {

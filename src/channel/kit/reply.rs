@@ -25,7 +25,7 @@ pub struct Reply {
     pub(super) body: Vec<u8>,
     pub(super) cut: bool,
     /// The request did nothing: an answer that cannot be read leaves no doubt behind.
-    pub(super) harmless: bool,
+    pub(super) idempotent: bool,
     pub(super) secrets: Vec<Secret>,
 }
 
@@ -79,6 +79,14 @@ impl Reply {
     /// what its body says. At most a day; `None` when nothing can be read.
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         wait::in_headers(&self.headers, now).or_else(|| wait::in_body(&self.text(), now))
+    }
+
+    /// A rate limit without a wait gets the one that the answer names ([`Reply::retry_after`]); every other kind stays.
+    pub fn with_wait(&self, kind: ErrorKind, now: Timestamp) -> ErrorKind {
+        match kind {
+            ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: retry_after.or_else(|| self.retry_after(now)) },
+            kind => kind,
+        }
     }
 
     /// The server's clock, from the `Date` header.
@@ -158,7 +166,7 @@ pub fn parse<T: DeserializeOwned>(reply: &Reply, now: Timestamp) -> Result<T, Se
 /// may have taken the message.
 pub fn unclear(reply: &Reply) -> SendError {
     let (kind, summary) = match (reply.is_page(), reply.cut) {
-        (false, _) if reply.harmless => {
+        (false, _) if reply.idempotent => {
             (ErrorKind::Transient, "the answer is not the platform's JSON, or broke off; is a proxy answering in its place?")
         }
         (true, _) => (ErrorKind::Transient, "a web page came instead of the platform's JSON; is a proxy or a login page answering in its place?"),
@@ -173,8 +181,5 @@ pub fn unclear(reply: &Reply) -> SendError {
 /// answer names.
 pub fn weigh(reply: &Reply, now: Timestamp, known: Option<ErrorKind>) -> ErrorKind {
     let by_status = || classify_status(reply, now).map(|error| error.kind);
-    match undeniable(reply, now).or(known).or_else(by_status).unwrap_or(ErrorKind::Rejected) {
-        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: retry_after.or_else(|| reply.retry_after(now)) },
-        kind => kind,
-    }
+    reply.with_wait(undeniable(reply, now).or(known).or_else(by_status).unwrap_or(ErrorKind::Rejected), now)
 }

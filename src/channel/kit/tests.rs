@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-use super::stand::{Answer, Literals, Stand, context};
+use super::test_server::{Answer, Literals, ScriptedServer, context};
 use super::*;
 use crate::channel::{BuildContext, Problem};
 use crate::model::{ErrorKind, Secret, SecretSource};
@@ -95,17 +95,17 @@ async fn a_deadline_before_the_connection_stands_is_transient() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_after_the_request_is_ambiguous_unless_harmless() {
-    for harmless in [false, true] {
+async fn a_connection_that_breaks_after_the_request_is_ambiguous_unless_idempotent() {
+    for idempotent in [false, true] {
         let (listener, base) = bound().await;
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             read_request(&mut stream).await;
             drop(stream);
         });
-        let call = if harmless { post(&base).harmless() } else { post(&base) };
+        let call = if idempotent { post(&base).idempotent() } else { post(&base) };
         let error = call.send(soon()).await.unwrap_err();
-        assert_eq!(error.kind, if harmless { ErrorKind::Transient } else { ErrorKind::Ambiguous }, "{error}");
+        assert_eq!(error.kind, if idempotent { ErrorKind::Transient } else { ErrorKind::Ambiguous }, "{error}");
     }
 }
 
@@ -137,8 +137,8 @@ async fn a_body_without_bytes_counts_as_written() {
 
 #[tokio::test]
 async fn a_huge_answer_is_read_to_the_cap_and_no_success() {
-    let stand = Stand::start([Answer::new(200, "x".repeat(3 * MAX_BODY))]).await;
-    let reply = post(&stand.base).send(soon()).await.unwrap();
+    let server = ScriptedServer::start([Answer::new(200, "x".repeat(3 * MAX_BODY))]).await;
+    let reply = post(&server.base).send(soon()).await.unwrap();
     assert_eq!(reply.body().len(), MAX_BODY);
     assert!(reply.is_cut());
     assert_eq!(reply.excerpt().chars().count(), MAX_EXCERPT + 1);
@@ -148,25 +148,25 @@ async fn a_huge_answer_is_read_to_the_cap_and_no_success() {
 #[tokio::test]
 async fn a_page_instead_of_json_is_no_success_and_redirects_are_not_followed() {
     let moved = Answer::new(302, "").header("location", "/elsewhere");
-    let stand = Stand::start(["<html>Please log in</html>".into(), moved]).await;
-    let reply = post(&stand.base).send(soon()).await.unwrap();
+    let server = ScriptedServer::start(["<html>Please log in</html>".into(), moved]).await;
+    let reply = post(&server.base).send(soon()).await.unwrap();
     let error = parse::<serde_json::Value>(&reply, context().now).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Transient);
     assert_eq!(error.detail.as_deref(), Some("<html>Please log in</html>"));
-    let reply = post(&stand.base).send(soon()).await.unwrap();
+    let reply = post(&server.base).send(soon()).await.unwrap();
     assert_eq!(classify_status(&reply, context().now).unwrap().kind, ErrorKind::Misconfigured);
-    assert_eq!(stand.seen().len(), 2);
+    assert_eq!(server.seen().len(), 2);
 }
 
 #[tokio::test]
 async fn a_request_is_as_it_was_asked_for() {
-    let stand = Stand::start(["ok".into(), "ok".into(), "ok".into()]).await;
+    let server = ScriptedServer::start(["ok".into(), "ok".into(), "ok".into()]).await;
     let body = serde_json::json!({ "text": "磁盘 \u{7f} 满" });
-    let call = client().post_json(format!("{}/a?x=1", stand.base), &body).query("sign", "a+/=").bearer(&Secret::new("tok-1")).header("x-own", "值");
+    let call = client().post_json(format!("{}/a?x=1", server.base), &body).query("sign", "a+/=").bearer(&Secret::new("tok-1")).header("x-own", "值");
     call.send(soon()).await.unwrap();
-    client().post_form(format!("{}/f", stand.base), &[("Body", "a b&c=值")]).send(soon()).await.unwrap();
-    client().get(&stand.base).basic("me", &Secret::new("pass")).send(soon()).await.unwrap();
-    let seen = stand.seen();
+    client().post_form(format!("{}/f", server.base), &[("Body", "a b&c=值")]).send(soon()).await.unwrap();
+    client().get(&server.base).basic("me", &Secret::new("pass")).send(soon()).await.unwrap();
+    let seen = server.seen();
     assert_eq!(seen[0].uri.to_string(), "/a?x=1&sign=a%2B%2F%3D");
     assert_eq!(seen[0].header("authorization"), "Bearer tok-1");
     assert_eq!(seen[0].header("content-type"), "application/json; charset=utf-8");
@@ -194,9 +194,9 @@ async fn what_cannot_be_a_request_is_misconfigured_and_quotes_nothing() {
 #[tokio::test]
 async fn secrets_of_a_request_show_in_nothing_that_is_made_of_its_answer() {
     let echo = "{\"you\":\"sent tok-12345 and bWU6cGFzc3dvcmQ= and password\"}";
-    let stand = Stand::start([Answer::new(400, echo), Answer::new(400, echo)]).await;
+    let server = ScriptedServer::start([Answer::new(400, echo), Answer::new(400, echo)]).await;
     let http = client().with_secrets([Secret::new("tok-12345")]);
-    let reply = http.post(&stand.base).basic("me", &Secret::new("password")).send(soon()).await.unwrap();
+    let reply = http.post(&server.base).basic("me", &Secret::new("password")).send(soon()).await.unwrap();
     let error = classify_status(&reply, context().now).unwrap();
     let quoted = reply.error(ErrorKind::Rejected, "x", "it said tok-12345");
     let shown = format!("{reply:?} {error:?} {quoted:?} {:?} {http:?}", reply.receipt("0", None));
@@ -247,9 +247,9 @@ async fn statuses_mean_what_the_table_says() {
     ];
     let answers =
         rows.iter().map(|(status, headers, _)| headers.iter().fold(Answer::new(*status, ""), |answer, (name, value)| answer.header(name, *value)));
-    let stand = Stand::start(answers).await;
+    let server = ScriptedServer::start(answers).await;
     for (status, headers, expected) in rows {
-        let reply = post(&stand.base).send(soon()).await.unwrap();
+        let reply = post(&server.base).send(soon()).await.unwrap();
         let error = classify_status(&reply, context().now);
         assert_eq!(error.as_ref().map(|error| error.kind), *expected, "{status} {headers:?}");
         assert_eq!(error.and_then(|error| error.code), expected.map(|_| format!("HTTP {status}")));
@@ -277,17 +277,17 @@ async fn the_status_outweighs_the_code_only_where_no_body_can_deny_it() {
         (503, "", Some(Ambiguous), Transient),
         (408, "", Some(Rejected), Transient),
     ];
-    let stand = Stand::start(rows.iter().map(|(status, body, ..)| Answer::new(*status, *body))).await;
+    let server = ScriptedServer::start(rows.iter().map(|(status, body, ..)| Answer::new(*status, *body))).await;
     for (status, body, known, expected) in rows {
-        let reply = post(&stand.base).send(soon()).await.unwrap();
+        let reply = post(&server.base).send(soon()).await.unwrap();
         assert_eq!(weigh(&reply, context().now, known), expected, "{status} {body} {known:?}");
     }
 }
 
 #[tokio::test]
 async fn the_servers_clock_is_read_from_its_date() {
-    let stand = Stand::start([Answer::new(200, "").header("date", "Tue, 14 Nov 2023 22:13:20 GMT")]).await;
-    let reply = post(&stand.base).send(soon()).await.unwrap();
+    let server = ScriptedServer::start([Answer::new(200, "").header("date", "Tue, 14 Nov 2023 22:13:20 GMT")]).await;
+    let reply = post(&server.base).send(soon()).await.unwrap();
     assert_eq!(reply.date(), Some(Timestamp::from_second(1_700_000_000).unwrap()));
 }
 
@@ -325,12 +325,12 @@ async fn a_certificate_counts_only_when_its_authority_is_known() {
 
 #[tokio::test]
 async fn a_proxy_takes_the_requests_and_its_password_does_not_show() {
-    let stand = Stand::start(["through".into(), Answer::new(407, "")]).await;
-    let proxy = stand.base.replace("http://", "http://me:Pr0xyPass@");
+    let server = ScriptedServer::start(["through".into(), Answer::new(407, "")]).await;
+    let proxy = server.base.replace("http://", "http://me:Pr0xyPass@");
     let http = client_with(Some(&proxy), None).unwrap();
     let reply = http.post("http://example.invalid/x").body("text/plain", "payload").send(soon()).await.unwrap();
     assert_eq!(reply.text(), "through");
-    assert_eq!(stand.seen()[0].uri.to_string(), "http://example.invalid/x");
+    assert_eq!(server.seen()[0].uri.to_string(), "http://example.invalid/x");
     let reply = http.post("http://example.invalid/x").body("text/plain", "payload").send(soon()).await.unwrap();
     assert_eq!(classify_status(&reply, context().now).unwrap().kind, ErrorKind::Misconfigured);
 
@@ -351,9 +351,9 @@ fn what_is_no_certificate_is_a_problem_at_its_key() {
 #[test]
 fn clients_and_token_caches_are_shared_while_they_are_used() {
     let clients = HttpClients::default();
-    let shelf = crate::channel::preset::Shelf::default();
+    let presets = crate::channel::preset::PresetRegistry::default();
     let cx = |proxy: Option<&str>| BuildContext {
-        presets: &shelf,
+        presets: &presets,
         channel: "c",
         timeout: Duration::from_secs(10),
         proxy: proxy.map(Secret::new),
@@ -375,12 +375,12 @@ fn clients_and_token_caches_are_shared_while_they_are_used() {
 #[test]
 fn a_client_is_built_when_it_is_first_used() {
     let clients = HttpClients::default();
-    let shelf = crate::channel::preset::Shelf::default();
+    let presets = crate::channel::preset::PresetRegistry::default();
     let begun = std::time::Instant::now();
     let made: Vec<Http> = (0..2000)
         .map(|n| {
             let proxy = Some(Secret::new(format!("http://p{n}:1")));
-            let cx = BuildContext { presets: &shelf, channel: "c", timeout: Duration::from_secs(10), proxy, secrets: &Literals, http: &clients };
+            let cx = BuildContext { presets: &presets, channel: "c", timeout: Duration::from_secs(10), proxy, secrets: &Literals, http: &clients };
             http(&cx, "a", None).unwrap()
         })
         .collect();

@@ -11,7 +11,7 @@ use super::reply::MAX_EXCERPT;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     /// No byte of it was written, or writing it twice does no harm: the platform has done nothing that matters.
-    Harmless,
+    NoEffect,
     /// It was handed to a connection; the platform may have acted on it.
     Written,
 }
@@ -19,7 +19,7 @@ pub(super) enum Progress {
 impl Progress {
     fn kind(self) -> ErrorKind {
         match self {
-            Progress::Harmless => ErrorKind::Transient,
+            Progress::NoEffect => ErrorKind::Transient,
             Progress::Written => ErrorKind::Ambiguous,
         }
     }
@@ -28,7 +28,7 @@ impl Progress {
 /// No answer within the attempt's time.
 pub(super) fn timed_out(host: &str, progress: Progress) -> SendError {
     let summary = match progress {
-        Progress::Harmless => format!("no answer from {host} in time, and nothing was sent"),
+        Progress::NoEffect => format!("no answer from {host} in time, and nothing was sent"),
         Progress::Written => format!("{host} took the request and did not answer in time; it may have been delivered"),
     };
     SendError::new(progress.kind(), summary).code("timeout")
@@ -38,7 +38,7 @@ pub(super) fn timed_out(host: &str, progress: Progress) -> SendError {
 pub(super) fn failed(error: reqwest::Error, host: &str, progress: Progress, secrets: &[Secret]) -> SendError {
     let error = error.without_url();
     let connecting = error.is_connect();
-    let progress = if connecting { Progress::Harmless } else { progress };
+    let progress = if connecting { Progress::NoEffect } else { progress };
     let cause = deepest(&error);
     let (kind, code, summary) = if error.is_builder() {
         (ErrorKind::Misconfigured, "request", format!("the request cannot be built: {cause}; check the address and the token for stray characters"))
@@ -57,7 +57,7 @@ pub(super) fn failed(error: reqwest::Error, host: &str, progress: Progress, secr
         }
     } else if connecting {
         (progress.kind(), "connect", format!("cannot connect to {host}: {cause}"))
-    } else if progress == Progress::Harmless {
+    } else if progress == Progress::NoEffect {
         (progress.kind(), "io", format!("the connection to {host} failed: {cause}"))
     } else {
         (progress.kind(), "io", format!("the connection to {host} broke after the request was written: {cause}; it may have been delivered"))

@@ -126,7 +126,7 @@ fn frame(channel: &str, page: &Page, now: Timestamp) -> String {
         out.push_str(&format!(" · page {} of {}", page.number, page.total));
     }
     out.push('\n');
-    for line in harmless(page.field("text").trim_end()).split('\n') {
+    for line in printable(page.field("text").trim_end()).split('\n') {
         out.push_str(if line.is_empty() { "│" } else { "│ " });
         out.push_str(line);
         out.push('\n');
@@ -136,7 +136,7 @@ fn frame(channel: &str, page: &Page, now: Timestamp) -> String {
 }
 
 /// Without what moves a terminal's cursor, changes its state or turns its writing direction: alerts carry what others wrote.
-fn harmless(text: &str) -> String {
+fn printable(text: &str) -> String {
     let replace = |c: char| match c {
         '\n' | '\t' => c,
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => '\u{fffd}',

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::kit::Row;
+use super::kit::CodeRule;
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
 use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -139,7 +139,7 @@ fn texts<'de, D: serde::Deserializer<'de>>(read: D) -> Result<Vec<String>, D::Er
 }
 
 /// What PagerDuty says in words, beside a status that is 400 for all of it.
-const SAID: &[Row] = &[
+const ERROR_WORDS: &[CodeRule] = &[
     (
         &["throttle exceeded", "arriving too quickly", "rate limit", "limit exceeded"],
         ErrorKind::RateLimited { retry_after: None },
@@ -160,7 +160,7 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     }
     let said =
         [answer.status.clone(), answer.message].into_iter().chain(answer.errors).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");
-    let known = kit::spoken(SAID, &said);
+    let known = kit::classify_words(ERROR_WORDS, &said);
     if known.is_none() && reply.is_success() && said.is_empty() {
         return Err(kit::unclear(reply));
     }

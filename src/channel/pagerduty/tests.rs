@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::Status;
 
@@ -16,8 +16,8 @@ fn service() -> [Recipient; 1] {
 
 #[tokio::test]
 async fn what_fires_triggers_and_its_end_resolves_the_same_alert() {
-    let stand = Stand::start([Scripted::new(202, OK), Scripted::new(202, OK)]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::new(202, OK), Scripted::new(202, OK)]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = rich(&[("title", "Disk"), ("text", "Disk is full on db-1")]);
     assert_eq!(kinds(&built.channel.send(&page, &service(), &context()).await), [Ok(Some("group-1".to_owned()))]);
     // The end of some of its alerts is not the end of the group.
@@ -25,7 +25,7 @@ async fn what_fires_triggers_and_its_end_resolves_the_same_alert() {
     assert_eq!(body::event(&page, "k", "c", "message-key")["event_action"], "trigger");
     page.facts.over = true;
     built.channel.send(&page, &service(), &context()).await;
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen[0].uri.to_string(), "/v2/enqueue");
     let (first, second) = (seen[0].json(), seen[1].json());
     insta::assert_json_snapshot!("trigger", first);
@@ -69,8 +69,8 @@ async fn answers_mean_what_pagerduty_says() {
         (Scripted::new(400, OK), Rejected, "HTTP 400"),
         (Scripted::new(202, "{}"), Ambiguous, "HTTP 202"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     for (answer, kind, code) in &rows {
         let results = built.channel.send(&page(&[("title", "x")]), &service(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");

@@ -56,7 +56,7 @@ pub struct Preset {
     #[serde(default)]
     pub pace: Vec<Rate>,
     /// Answers of the service on record; `watchfire check` holds the preset to them.
-    pub recorded: Vec<Recorded>,
+    pub fixtures: Vec<Fixture>,
 }
 
 fn one_or_more<'de, D: serde::Deserializer<'de>>(read: D) -> Result<Vec<When>, D::Error> {
@@ -229,19 +229,19 @@ pub struct Rate {
 /// An answer on record.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Recorded {
+pub struct Fixture {
     /// The HTTP status.
     pub status: u16,
     /// The body.
     pub body: String,
     /// What it means: `delivered`, or the kind of its refusal.
-    pub means: Meaning,
+    pub means: ResponseClass,
 }
 
 /// What an answer on record means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Meaning {
+pub enum ResponseClass {
     /// It is delivered.
     Delivered,
     /// Try again.

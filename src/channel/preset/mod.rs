@@ -2,13 +2,13 @@
 //! One attempt; no queue, no retry, no redirect.
 
 pub mod file;
-mod fill;
-mod judge;
-pub mod shelf;
+pub mod registry;
+mod request;
+mod response;
 #[cfg(test)]
 mod tests;
 
-pub use shelf::Shelf;
+pub use registry::PresetRegistry;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -73,7 +73,7 @@ impl PlatformConfig for Config {
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
         let Some(preset) = cx.presets.get(&self.name) else {
-            if let Some(fault) = cx.presets.fault(&self.name) {
+            if let Some(fault) = cx.presets.load_error(&self.name) {
                 let message = format!("the preset `{}` cannot be used: {fault}", self.name);
                 return Err(vec![Problem::new("preset.name", message, format!("mend `presets/{}.yaml` in the template folder", self.name))]);
             }
@@ -89,7 +89,7 @@ impl PlatformConfig for Config {
                 format!("it asks for {}", known.join(", ")),
             ));
         }
-        let mut values = fill::Values::new();
+        let mut values = request::Values::new();
         let mut secrets = Vec::new();
         for (name, parameter) in &preset.parameters {
             match self.parameter(cx, name, parameter) {
@@ -150,8 +150,8 @@ fn typed(kind: ParameterKind, value: &Secret) -> Value {
 /// The descriptor of a preset. Descriptors live as long as the process: one is made for each text a preset ever had, and reloads find it again.
 fn descriptor(name: &str, preset: &Arc<Preset>) -> &'static Platform {
     type Made = (String, Arc<Preset>, &'static Platform);
-    static CARDS: LazyLock<Mutex<Vec<Made>>> = LazyLock::new(Mutex::default);
-    let mut made_before = CARDS.lock().unwrap_or_else(PoisonError::into_inner);
+    static MADE: LazyLock<Mutex<Vec<Made>>> = LazyLock::new(Mutex::default);
+    let mut made_before = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((.., known)) = made_before.iter().find(|(known, other, _)| known == name && other == preset) {
         return known;
     }
@@ -178,8 +178,8 @@ fn descriptor(name: &str, preset: &Arc<Preset>) -> &'static Platform {
 
 /// The shipped presets and their made_before, by name.
 pub fn shipped() -> Vec<(String, &'static Platform)> {
-    let shelf = Shelf::default();
-    shelf.names().into_iter().filter_map(|name| Some((name.to_owned(), descriptor(name, &shelf.get(name)?)))).collect()
+    let registry = PresetRegistry::default();
+    registry.names().into_iter().filter_map(|name| Some((name.to_owned(), descriptor(name, &registry.get(name)?)))).collect()
 }
 
 fn limit(preset: &Preset) -> String {
@@ -196,7 +196,7 @@ const AROUND: usize = 16;
 fn counted_fields(preset: &Preset) -> Vec<&'static str> {
     let request = &preset.request;
     let bodies = request.json.iter().chain(request.form.iter().flat_map(BTreeMap::values));
-    let mentioned: Vec<&str> = bodies.flat_map(fill::names_in).collect();
+    let mentioned: Vec<&str> = bodies.flat_map(request::names_in).collect();
     let fields = DESCRIPTOR.fields.iter().map(|field| field.name);
     fields.filter(|field| mentioned.contains(field) && (*field != "title" || preset.limits.title.is_none())).collect()
 }
@@ -204,7 +204,7 @@ fn counted_fields(preset: &Preset) -> Vec<&'static str> {
 struct Driver {
     http: kit::Http,
     preset: Arc<Preset>,
-    values: fill::Values,
+    values: request::Values,
 }
 
 #[async_trait]
@@ -219,32 +219,32 @@ impl Driver {
         let request = &self.preset.request;
         let values = self.values(page, cx);
         let verbatim = |name: &str| self.preset.parameters.get(name).is_some_and(|parameter| parameter.kind == ParameterKind::Address);
-        let url = Secret::new(fill::address(&request.url, &values, &verbatim).unwrap_or_default());
+        let url = Secret::new(request::address(&request.url, &values, &verbatim).unwrap_or_default());
         let mut call = self.http.post(url.expose());
         for secret in kit::address_secrets(&url).into_iter().skip(1).filter(|_| self.preset.parameters.values().any(|p| p.secret)) {
             call = call.secret(&secret);
         }
         for (name, pattern) in &request.query {
-            call = fill::text(pattern, &values).into_iter().fold(call, |call, value| call.query(name, value));
+            call = request::text(pattern, &values).into_iter().fold(call, |call, value| call.query(name, value));
         }
         for (name, pattern) in &request.headers {
-            call = fill::text(pattern, &values).into_iter().fold(call, |call, value| call.header_secret(name, &Secret::new(value)));
+            call = request::text(pattern, &values).into_iter().fold(call, |call, value| call.header_secret(name, &Secret::new(value)));
         }
         let call = match (&request.json, &request.form) {
-            (Some(json), _) => call.json(&fill::value(json, &values).unwrap_or_default()),
+            (Some(json), _) => call.json(&request::value(json, &values).unwrap_or_default()),
             (None, Some(form)) => {
                 let text = |value: Value| if let Value::String(text) = value { text } else { value.to_string() };
                 let pairs: Vec<(&str, String)> =
-                    form.iter().filter_map(|(name, pattern)| Some((name.as_str(), text(fill::value(pattern, &values)?)))).collect();
+                    form.iter().filter_map(|(name, pattern)| Some((name.as_str(), text(request::value(pattern, &values)?)))).collect();
                 call.form(&pairs.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>())
             }
             (None, None) => call,
         };
-        judge::outcome(&self.preset, &call.send(cx.deadline).await?, cx.now)
+        response::outcome(&self.preset, &call.send(cx.deadline).await?, cx.now)
     }
 
     /// Everything that the request may mention.
-    fn values(&self, page: &Page, cx: &SendContext) -> fill::Values {
+    fn values(&self, page: &Page, cx: &SendContext) -> request::Values {
         let facts = &page.facts;
         let first = |names: [&str; 2]| names.into_iter().map(|name| page.field(name).trim_end()).find(|text| !text.is_empty()).unwrap_or_default();
         let title = if page.field("title").is_empty() { facts.title.as_str() } else { page.field("title") };

@@ -1,7 +1,7 @@
 //! Presets: the shipped ones hold what they say, requests are filled, answers judged, and mistakes in a file are found.
 
 use super::*;
-use crate::channel::kit::stand::{Answer, Stand, build, context, kinds, page, rich};
+use crate::channel::kit::test_server::{Answer, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::Severity;
 
@@ -11,7 +11,7 @@ fn every_shipped_preset_is_read_without_a_fault() {
     let mut names: Vec<String> = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let preset = shelf::read(&std::fs::read_to_string(&path).unwrap()).unwrap_or_else(|faults| panic!("{}: {faults:#?}", path.display()));
+        let preset = registry::read(&std::fs::read_to_string(&path).unwrap()).unwrap_or_else(|faults| panic!("{}: {faults:#?}", path.display()));
         assert!(preset.limits.source.starts_with("https://") && preset.docs.starts_with("https://"), "{}", path.display());
         names.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
     }
@@ -24,23 +24,23 @@ fn every_shipped_preset_is_read_without_a_fault() {
 fn the_preset_in_the_documentation_is_one() {
     let page = include_str!("../../../docs/presets.md");
     let block = page.split("```yaml\n").find(|block| block.starts_with("title:")).unwrap().split("```").next().unwrap();
-    shelf::read(block).unwrap_or_else(|faults| panic!("{faults:#?}"));
-    for name in shelf::GIVEN {
+    registry::read(block).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    for name in registry::MESSAGE_PARAMETERS {
         assert!(page.contains(&format!("`{{{{{name}}}}}`")), "docs/presets.md does not tell of `{name}`");
     }
 }
 
 #[tokio::test]
 async fn a_request_has_its_values_with_their_types_and_leaves_out_what_is_not_given() {
-    let stand = Stand::start([Answer::from(r#"{"id":"x1","event":"message"}"#), Answer::from(r#"{"id":"x2","event":"message"}"#)]).await;
-    let bare = build::<Config>("{ name: ntfy, params: { url: BASE, topic: ops-S3CRET } }", &stand.base).unwrap();
-    let full = build::<Config>("{ name: ntfy, params: { url: BASE, topic: ops-S3CRET, token: tk_S3CRET } }", &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::from(r#"{"id":"x1","event":"message"}"#), Answer::from(r#"{"id":"x2","event":"message"}"#)]).await;
+    let bare = build::<Config>("{ name: ntfy, params: { url: BASE, topic: ops-S3CRET } }", &server.base).unwrap();
+    let full = build::<Config>("{ name: ntfy, params: { url: BASE, topic: ops-S3CRET, token: tk_S3CRET } }", &server.base).unwrap();
     let plain = page(&[("text", "Disk is full\n")]);
     let mut loud = rich(&[("title", &"长".repeat(300)), ("text", "plain"), ("markdown", "**bold**")]);
     loud.facts.severity = Severity::Critical;
     assert_eq!(kinds(&bare.channel.send(&plain, &bare_to(), &context()).await), [Ok(Some("x1".into()))]);
     assert_eq!(kinds(&full.channel.send(&loud, &bare_to(), &context()).await), [Ok(Some("x2".into()))]);
-    let seen = stand.seen();
+    let seen = server.seen();
     let first = seen[0].json();
     assert_eq!((first["message"].as_str(), first["priority"].as_i64(), first.get("click")), (Some("Disk is full"), Some(4), None));
     assert!(!seen[0].headers.contains_key("authorization"), "there is no token to send");
@@ -60,12 +60,12 @@ fn bare_to() -> [Recipient; 1] {
 
 #[tokio::test]
 async fn a_value_in_an_address_is_encoded_and_no_secret_is_shown() {
-    let stand = Stand::start([Answer::new(500, "at /S3CRET%2F..%2Fadmin.send"), Answer::from("<html>login</html>")]).await;
-    let built = build::<Config>("{ name: serverchan, params: { url: BASE/, send_key: S3CRET/../admin } }", &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::new(500, "at /S3CRET%2F..%2Fadmin.send"), Answer::from("<html>login</html>")]).await;
+    let built = build::<Config>("{ name: serverchan, params: { url: BASE/, send_key: S3CRET/../admin } }", &server.base).unwrap();
     let failed = built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await;
     assert_eq!(kinds(&failed), [Err((Transient, Some("HTTP 500".into())))]);
     assert!(!format!("{failed:?}").contains("S3CRET"), "{failed:?}");
-    assert_eq!(stand.seen()[0].uri.path(), "/S3CRET%2F..%2Fadmin.send");
+    assert_eq!(server.seen()[0].uri.path(), "/S3CRET%2F..%2Fadmin.send");
     let login = built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await;
     assert_eq!(kinds(&login), [Err((Transient, Some("HTTP 200".into())))], "a page in the service's place is no success");
 }
@@ -87,8 +87,8 @@ async fn only_the_services_own_word_counts() {
         (Answer::from(r#"{"code":12345,"msg":"new"}"#), Err((Rejected, Some("12345".to_owned())))),
         (Answer::new(403, "{}"), Err((Misconfigured, Some("HTTP 403".to_owned())))),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>("{ name: pushplus, params: { url: BASE, token: abc } }", &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>("{ name: pushplus, params: { url: BASE, token: abc } }", &server.base).unwrap();
     for (answer, expected) in rows {
         assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await), [expected], "{answer:?}");
     }
@@ -117,13 +117,13 @@ async fn the_status_and_the_word_count_together() {
         (mattermost, Answer::new(400, "ok"), Rejected),
     ];
     for (config, answer, expected) in rows {
-        let stand = Stand::start([answer.clone()]).await;
-        let built = build::<Config>(config, &stand.base).unwrap();
+        let server = ScriptedServer::start([answer.clone()]).await;
+        let built = build::<Config>(config, &server.base).unwrap();
         let results = built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await;
         assert_eq!(results[0].1.as_ref().unwrap_err().kind, expected, "{answer:?}");
     }
-    let stand = Stand::start([Answer::from("OK\n"), Answer::from(r#"{"status":"OK"}"#)]).await;
-    let built = build::<Config>(mattermost, &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::from("OK\n"), Answer::from(r#"{"status":"OK"}"#)]).await;
+    let built = build::<Config>(mattermost, &server.base).unwrap();
     for _ in 0..2 {
         assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await), [Ok(None)]);
     }
@@ -134,12 +134,12 @@ async fn the_status_and_the_word_count_together() {
 async fn plain_text_pings_nobody() {
     let evil = "<users/all> <https://evil.example|Runbook> @all @channel ops@example.com ![x](http://evil.example/x.png) a < b";
     let sent = async |config: &str, plain: bool| {
-        let stand = Stand::start([Answer::new(500, "")]).await;
-        let built = build::<Config>(config, &stand.base).unwrap();
+        let server = ScriptedServer::start([Answer::new(500, "")]).await;
+        let built = build::<Config>(config, &server.base).unwrap();
         let mut page = page(&[("title", evil), ("text", evil), ("heading", evil), ("markdown", evil)]);
         page.plain = plain;
         built.channel.send(&page, &bare_to(), &context()).await;
-        stand.seen()[0].json()["text"].as_str().unwrap().to_owned()
+        server.seen()[0].json()["text"].as_str().unwrap().to_owned()
     };
     let google = sent("{ name: googlechat, params: { url: BASE, space: A, webhook_key: k, token: t } }", false).await;
     assert!(!google.contains("<users/all>") && !google.contains("<https://"), "{google:?}");
@@ -154,15 +154,15 @@ async fn plain_text_pings_nobody() {
 
 #[tokio::test]
 async fn a_link_that_is_too_long_is_left_out_for_one_that_fits() {
-    let stand = Stand::start([Answer::from(r#"{"status":1}"#), Answer::from(r#"{"status":1}"#)]).await;
-    let built = build::<Config>("{ name: pushover, params: { url: BASE, token: a, user: b } }", &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::from(r#"{"status":1}"#), Answer::from(r#"{"status":1}"#)]).await;
+    let built = build::<Config>("{ name: pushover, params: { url: BASE, token: a, user: b } }", &server.base).unwrap();
     let mut page = page(&[("text", "x")]);
     let link = |kind, url: String| crate::model::Link { kind, label: "l".into(), url };
     page.facts.links = vec![link(LinkKind::Details, format!("https://h.example/{}", "x".repeat(600)))];
     built.channel.send(&page, &bare_to(), &context()).await;
     page.facts.links.push(link(LinkKind::Runbook, "https://wiki.example.com/disk".into()));
     built.channel.send(&page, &bare_to(), &context()).await;
-    let form = |n: usize| String::from_utf8(stand.seen()[n].body.to_vec()).unwrap();
+    let form = |n: usize| String::from_utf8(server.seen()[n].body.to_vec()).unwrap();
     assert!(!form(0).contains("url="), "{}", form(0));
     assert!(form(1).contains("url=https%3A%2F%2Fwiki.example.com%2Fdisk"), "{}", form(1));
 }
@@ -179,8 +179,8 @@ async fn barks_500_is_passing_trouble_unless_apple_says_otherwise() {
         (apple("ServiceUnavailable"), Transient),
         (Answer::new(502, r#"{"code":502,"message":"PayloadTooLarge"}"#), Transient),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>("{ name: bark, params: { url: BASE, device_key: abc } }", &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>("{ name: bark, params: { url: BASE, device_key: abc } }", &server.base).unwrap();
     for (answer, kind) in rows {
         let results = built.channel.send(&page(&[("text", "x")]), &bare_to(), &context()).await;
         assert_eq!(results[0].1.as_ref().unwrap_err().kind, kind, "{answer:?}");
@@ -216,7 +216,7 @@ fn a_card_counts_what_the_request_carries() {
 #[test]
 fn faults_in_a_file_are_all_told() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/presets/ntfy.yaml")).unwrap();
-    let told = |from: &str, to: &str| shelf::read(&text.replace(from, to)).unwrap_err().join("\n");
+    let told = |from: &str, to: &str| registry::read(&text.replace(from, to)).unwrap_err().join("\n");
     assert!(text.contains("\"{{topic}}\""));
     let topic = told("\"{{topic}}\"", "\"{{topik}}\"");
     assert!(topic.contains("`{{topik}}` in `request` is not a parameter") && topic.contains("`topic` is used nowhere"), "{topic}");
@@ -228,5 +228,5 @@ fn faults_in_a_file_are_all_told() {
     assert!(told("{ title: 250, bytes: 4096,", "{ title: 3,").contains("gives no length"));
     assert!(told("request:", "requests:").contains("requests"));
     assert!(told("  - { count: 60, seconds: 300 }", "  - { count: 0, seconds: 300 }").contains("lets nothing through"));
-    assert!(shelf::read(&format!("{text}#{}", "x".repeat(70_000))).unwrap_err()[0].contains("larger than 64 KiB"));
+    assert!(registry::read(&format!("{text}#{}", "x".repeat(70_000))).unwrap_err()[0].contains("larger than 64 KiB"));
 }

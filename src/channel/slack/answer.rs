@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::compatible;
-use crate::channel::kit::{Reply, classify_status, parse, unclear, weigh};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse, unclear, weigh};
 use crate::model::{ErrorKind, Receipt, SendError};
 
 #[derive(Deserialize)]
@@ -32,7 +32,7 @@ pub(super) fn of_method(reply: &Reply, now: Timestamp) -> Result<Receipt, SendEr
     match (answer.ok, &answer.error) {
         (Some(true), _) if reply.is_success() => Ok(reply.receipt("ok", answer.ts)),
         (_, Some(code)) => {
-            let (kind, mut advice) = classify(code, reply, now);
+            let (kind, mut advice) = classify_answer(code, reply, now);
             if let Some(scope) = &answer.needed {
                 advice = format!("{advice} (needed: {scope})");
             }
@@ -64,7 +64,7 @@ pub(super) fn of_webhook(reply: &Reply, foreign: bool, now: Timestamp) -> Result
     }
     let code = json.and_then(|answer| answer.error).or_else(|| is_name(text).then(|| text.to_owned()));
     if let Some(code) = code.filter(|code| is_known(code) || !reply.is_success()) {
-        let (kind, advice) = classify(&code, reply, now);
+        let (kind, advice) = classify_answer(&code, reply, now);
         return Err(reply.error(kind, code, format!("Slack refused the message: {advice}")));
     }
     match classify_status(reply, now) {
@@ -81,13 +81,11 @@ fn is_name(text: &str) -> bool {
 
 /// Whether an error's name is in the table.
 pub(super) fn is_known(code: &str) -> bool {
-    KNOWN.iter().any(|(codes, ..)| codes.contains(&code))
+    classify(ERROR_CODES, code).is_some()
 }
 
-type Row = (&'static [&'static str], ErrorKind, &'static str);
-
 /// One row per thing to do about it.
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (&["ratelimited", "rate_limited"], ErrorKind::RateLimited { retry_after: None }, "too many messages; it is sent later"),
     (
         &["internal_error", "service_unavailable", "request_timeout", "team_added_to_org", "external_channel_migrating", "rollup_error"],
@@ -217,8 +215,8 @@ const KNOWN: &[Row] = &[
 ];
 
 /// The kind of an error and what to do. What is not in the table goes by the status, and with 200 is a refusal of this message.
-fn classify(code: &str, reply: &Reply, now: Timestamp) -> (ErrorKind, String) {
-    let known = KNOWN.iter().find(|(codes, ..)| codes.contains(&code));
-    let kind = weigh(reply, now, known.map(|(_, kind, _)| *kind));
-    (kind, known.map_or_else(|| format!("it says `{code}`"), |(.., advice)| (*advice).to_owned()))
+fn classify_answer(code: &str, reply: &Reply, now: Timestamp) -> (ErrorKind, String) {
+    let known = classify(ERROR_CODES, code);
+    let kind = weigh(reply, now, known.map(|(kind, _)| kind));
+    (kind, known.map_or_else(|| format!("it says `{code}`"), |(_, advice)| advice.to_owned()))
 }

@@ -183,7 +183,7 @@ impl Channel for Driver {
             return Probe::Unsupported;
         };
         let url = kit::join(base, "/api/auth.test");
-        match self.http.post(url).harmless().bearer(token).send(kit::probe_deadline()).await {
+        match self.http.post(url).idempotent().bearer(token).send(kit::probe_deadline()).await {
             Ok(reply) => answer::of_method(&reply, reply.date().unwrap_or_default()).map_or_else(Probe::Failed, |_| Probe::Ok),
             Err(error) => Probe::Failed(error),
         }

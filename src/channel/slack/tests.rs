@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::channel::kit::stand::{Answer, Literals, Stand, build, context, kinds, page, rich};
+use crate::channel::kit::test_server::{Answer, Literals, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::{ErrorKind, Size, Status};
 
@@ -18,13 +18,13 @@ fn room() -> [Recipient; 1] {
 
 #[tokio::test]
 async fn a_bot_posts_a_coloured_card() {
-    let stand = Stand::start([Answer::from(r#"{"ok":true,"channel":"C1","ts":"1700000000.000100","message":{}}"#)]).await;
-    let built = build::<Config>(BOT, &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::from(r#"{"ok":true,"channel":"C1","ts":"1700000000.000100","message":{}}"#)]).await;
+    let built = build::<Config>(BOT, &server.base).unwrap();
     let mut page = rich(&[("title", "🔥 Disk full (2)"), ("text", "*db-1*: 94 &gt; 90\n_db-2_: 95")]);
     (page.number, page.total) = (2, 3);
     let results = built.channel.send(&page, &room(), &context()).await;
     assert_eq!(kinds(&results), [Ok(Some("1700000000.000100".into()))]);
-    let seen = &stand.seen()[0];
+    let seen = &server.seen()[0];
     assert_eq!(seen.uri.path(), "/api/chat.postMessage");
     assert_eq!(seen.header("authorization"), "Bearer xoxb-S3CRET-1");
     insta::assert_json_snapshot!("card", seen.json());
@@ -32,20 +32,20 @@ async fn a_bot_posts_a_coloured_card() {
 
 #[tokio::test]
 async fn a_resolved_message_is_green_and_without_buttons_when_it_has_no_links() {
-    let stand = Stand::start([Answer::from("ok")]).await;
-    let built = build::<Config>(WEBHOOK, &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::from("ok")]).await;
+    let built = build::<Config>(WEBHOOK, &server.base).unwrap();
     let mut page = page(&[("text", "gone")]);
     page.facts.status = Status::Resolved;
     page.facts.title = "[RESOLVED] Disk".into();
     assert_eq!(kinds(&built.channel.send(&page, &[Recipient::new("@webhook")], &context()).await), [Ok(None)]);
-    assert_eq!(stand.seen()[0].uri.path(), "/services/T0/B0/S3CRETKEY");
-    insta::assert_json_snapshot!("resolved_by_webhook", stand.seen()[0].json());
+    assert_eq!(server.seen()[0].uri.path(), "/services/T0/B0/S3CRETKEY");
+    insta::assert_json_snapshot!("resolved_by_webhook", server.seen()[0].json());
 }
 
 #[tokio::test]
 async fn plain_text_is_escaped_but_a_direct_call_speaks_mrkdwn() {
-    let stand = Stand::start([Answer::from(r#"{"ok":true,"ts":"1.1"}"#), Answer::from(r#"{"ok":true,"ts":"1.2"}"#)]).await;
-    let built = build::<Config>(BOT, &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::from(r#"{"ok":true,"ts":"1.1"}"#), Answer::from(r#"{"ok":true,"ts":"1.2"}"#)]).await;
+    let built = build::<Config>(BOT, &server.base).unwrap();
     let mut page = rich(&[("text", "a < b & *c* <!channel>")]);
     page.plain = true;
     built.channel.send(&page, &room(), &context()).await;
@@ -55,8 +55,8 @@ async fn plain_text_is_escaped_but_a_direct_call_speaks_mrkdwn() {
     loud.fields.insert("text".into(), "@all ops@example.com".into());
     let sent = serde_json::to_string(&body::message(&loud, false)).unwrap();
     assert!(!sent.contains("@all") && sent.contains("ops@example.com"), "{sent}");
-    insta::assert_json_snapshot!("plain", stand.seen()[0].json());
-    insta::assert_json_snapshot!("direct", stand.seen()[1].json());
+    insta::assert_json_snapshot!("plain", server.seen()[0].json());
+    insta::assert_json_snapshot!("direct", server.seen()[1].json());
 }
 
 #[tokio::test]
@@ -100,8 +100,8 @@ async fn answers_of_the_web_api_mean_what_slack_says() {
         (Answer::new(502, r#"{"ok":true}"#), Transient, "HTTP 502"),
         (Answer::new(404, "not found"), Misconfigured, "HTTP 404"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>(BOT, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(BOT, &server.base).unwrap();
     for (answer, kind, code) in rows {
         let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
         assert_eq!(kinds(&results), [Err((kind, Some(code.to_owned())))], "{answer:?}");
@@ -112,8 +112,8 @@ async fn answers_of_the_web_api_mean_what_slack_says() {
 async fn a_missing_scope_and_bad_blocks_are_explained() {
     let scope = r#"{"ok":false,"error":"missing_scope","needed":"chat:write","provided":"identify"}"#;
     let blocks = r#"{"ok":false,"error":"invalid_blocks","response_metadata":{"messages":["[ERROR] must be less than 151 characters"]}}"#;
-    let stand = Stand::start([Answer::from(scope), Answer::from(blocks)]).await;
-    let built = build::<Config>(BOT, &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::from(scope), Answer::from(blocks)]).await;
+    let built = build::<Config>(BOT, &server.base).unwrap();
     for expected in ["(needed: chat:write)", "must be less than 151 characters"] {
         let error = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await.remove(0).1.unwrap_err();
         assert!(error.summary.contains(expected), "{error}");
@@ -143,8 +143,8 @@ async fn answers_of_a_webhook_mean_what_slack_says() {
         (Answer::new(404, "ok"), Misconfigured, "HTTP 404"),
         (Answer::new(302, ""), Misconfigured, "HTTP 302"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>(WEBHOOK, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(WEBHOOK, &server.base).unwrap();
     for (answer, kind, code) in rows {
         let results = built.channel.send(&page(&[("text", "x")]), &[Recipient::new("@webhook")], &context()).await;
         assert_eq!(kinds(&results), [Err((kind, Some(code.to_owned())))], "{answer:?}");
@@ -196,8 +196,8 @@ async fn a_compatible_hook_confirms_in_its_own_words() {
         (500, r#"{"success":true}"#, Transient, "HTTP 500"),
     ];
     let script = delivered.iter().map(|(status, body)| Answer::new(*status, *body));
-    let stand = Stand::start(script.chain(refused.iter().map(|(status, body, ..)| Answer::new(*status, *body)))).await;
-    let built = build::<Config>("{ webhook: BASE/hooks/S3CRETKEY?api_key=S3CRETZULIP }", &stand.base).unwrap();
+    let server = ScriptedServer::start(script.chain(refused.iter().map(|(status, body, ..)| Answer::new(*status, *body)))).await;
+    let built = build::<Config>("{ webhook: BASE/hooks/S3CRETKEY?api_key=S3CRETZULIP }", &server.base).unwrap();
     let hook = [Recipient::new("@webhook")];
     for answer in delivered {
         assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &hook, &context()).await), [Ok(None)], "{answer:?}");
@@ -206,7 +206,7 @@ async fn a_compatible_hook_confirms_in_its_own_words() {
         let results = built.channel.send(&page(&[("text", "x")]), &hook, &context()).await;
         assert_eq!(kinds(&results), [Err((kind, Some(code.to_owned())))], "{status} {body}");
     }
-    assert_eq!(stand.seen()[0].uri.to_string(), "/hooks/S3CRETKEY?api_key=S3CRETZULIP");
+    assert_eq!(server.seen()[0].uri.to_string(), "/hooks/S3CRETKEY?api_key=S3CRETZULIP");
 }
 
 #[tokio::test]
@@ -219,8 +219,8 @@ async fn only_slacks_own_hooks_are_held_to_slacks_own_word() {
         assert!(foreign(other), "{other}");
     }
     // Behind a proxy of one's own it is still Slack that answers; a workflow of Slack's says it in JSON.
-    let stand = Stand::start([Answer::from(r#"{"ok":true}"#), Answer::from(r#"{"success":true}"#)]).await;
-    let built = build::<Config>(WEBHOOK, &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::from(r#"{"ok":true}"#), Answer::from(r#"{"success":true}"#)]).await;
+    let built = build::<Config>(WEBHOOK, &server.base).unwrap();
     let hook = [Recipient::new("@webhook")];
     assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &hook, &context()).await), [Ok(None)]);
     assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &hook, &context()).await), [Err((Ambiguous, Some("HTTP 200".into())))]);
@@ -250,12 +250,12 @@ fn every_published_error_is_in_the_table() {
 
 #[tokio::test]
 async fn a_probe_asks_for_the_tokens_owner() {
-    let stand = Stand::start([Answer::from(r#"{"ok":true,"user":"bot"}"#), Answer::from(r#"{"ok":false,"error":"invalid_auth"}"#)]).await;
-    let built = build::<Config>(BOT, &stand.base).unwrap();
+    let server = ScriptedServer::start([Answer::from(r#"{"ok":true,"user":"bot"}"#), Answer::from(r#"{"ok":false,"error":"invalid_auth"}"#)]).await;
+    let built = build::<Config>(BOT, &server.base).unwrap();
     assert!(matches!(built.channel.probe().await, Probe::Ok));
     assert!(matches!(built.channel.probe().await, Probe::Failed(error) if error.kind == Misconfigured));
-    assert_eq!(stand.seen()[0].uri.path(), "/api/auth.test");
-    let webhook = build::<Config>(WEBHOOK, &stand.base).unwrap();
+    assert_eq!(server.seen()[0].uri.path(), "/api/auth.test");
+    let webhook = build::<Config>(WEBHOOK, &server.base).unwrap();
     assert!(matches!(webhook.channel.probe().await, Probe::Unsupported));
 }
 
@@ -263,11 +263,11 @@ async fn a_probe_asks_for_the_tokens_owner() {
 async fn no_secret_shows() {
     let echo = r#"{"ok":false,"error":"invalid_auth","seen":"xoxb-S3CRET-1"}"#;
     let told = r#"no: https:\/\/hooks.slack.com\/services\/T0\/B0\/S3CRETKEY /services/T0/B0/S3CRETKEY"#;
-    let stand = Stand::start([Answer::from(echo), Answer::new(403, told)]).await;
+    let server = ScriptedServer::start([Answer::from(echo), Answer::new(403, told)]).await;
     let mut shown = String::new();
     for yaml in [BOT, WEBHOOK] {
         let config: Config = serde_yaml::from_str(yaml).unwrap();
-        let built = build::<Config>(yaml, &stand.base).unwrap();
+        let built = build::<Config>(yaml, &server.base).unwrap();
         let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
         shown += &format!("{config:?} {:?} {results:?}", built.outlet);
         let closed = build::<Config>(yaml, "http://127.0.0.1:1").unwrap();

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::channel::kit::{Reply, Row, classify_status, look_up, unclear, weigh};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, unclear, weigh};
 use crate::model::{ErrorKind, Receipt, SendError};
 
 /// A connector's window is half a minute, and its refusal does not say how much of it is left.
@@ -23,7 +23,7 @@ struct Answer {
 }
 
 /// Codes of Logic Apps and Power Automate, as their triggers answer them.
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (
         &["WorkflowTriggerIsNotEnabled", "WorkflowDisabled", "WorkflowSuspended", "FlowIsDisabled", "FlowSuspended", "WorkflowIsNotEnabled"],
         ErrorKind::Misconfigured,
@@ -121,7 +121,7 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
 fn refused(reply: &Reply, error: &Value, message: &str, now: Timestamp) -> SendError {
     let code = error["code"].as_str().or(error.as_str()).unwrap_or_default();
     let said = error["message"].as_str().unwrap_or(message);
-    let known = look_up(KNOWN, code);
+    let known = classify(ERROR_CODES, code);
     let kind = weigh(reply, now, known.map(|(kind, _)| kind));
     let advice = known
         .map_or_else(|| classify_status(reply, now).map_or("it refused the message".into(), |error| error.summary), |(_, advice)| advice.to_owned());

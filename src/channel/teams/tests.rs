@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 
 const CONFIG: &str =
@@ -15,14 +15,14 @@ fn hook() -> [Recipient; 1] {
 
 #[tokio::test]
 async fn an_adaptive_card_with_mentions_that_stand_in_its_text() {
-    let stand = Stand::start([Scripted::new(202, ""), Scripted::from("1")]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::new(202, ""), Scripted::from("1")]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = rich(&[("title", "Disk *full*"), ("text", "**Disk** db-1")]);
     page.facts.mentions.users = vec!["anna@example.com".into()];
     assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(None)]);
     page.plain = true;
     assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(None)]);
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen[0].uri.to_string(), "/workflows/1/triggers/manual/paths/invoke?api-version=1&sig=teams-S3CRET");
     insta::assert_json_snapshot!("card", seen[0].json());
     insta::assert_json_snapshot!("plain", seen[1].json());
@@ -73,8 +73,8 @@ async fn answers_mean_what_teams_says() {
         (Scripted::new(302, "1"), Misconfigured, "HTTP 302"),
         (Scripted::new(400, "1"), Rejected, "HTTP 400"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     for (answer, kind, code) in &rows {
         let results = built.channel.send(&page(&[("text", "x")]), &hook(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");

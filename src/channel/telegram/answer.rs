@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::channel::kit::{Reply, Row, classify_status, parse, spoken, weigh};
+use crate::channel::kit::{CodeRule, Reply, classify_status, classify_words, parse, weigh};
 use crate::model::{ErrorKind, Receipt, SendError};
 
 /// Why, and the id under which the chat is to be found from now on.
@@ -31,7 +31,7 @@ struct Parameters {
 }
 
 /// Descriptions under 400 (and 403, where none of them is missed: there everything concerns the chat).
-const SAID: &[Row] = &[
+const ERROR_WORDS: &[CodeRule] = &[
     (
         &["too many requests", "slowmode_wait", "flood_wait", "slow mode"],
         ErrorKind::RateLimited { retry_after: None },
@@ -122,7 +122,7 @@ const SAID: &[Row] = &[
 ];
 
 /// Errors about somebody who is mentioned.
-const MENTION: &[Row] = &[(&["entity_mention_user_invalid"], ErrorKind::Rejected, "somebody who is mentioned is not known to the bot")];
+const MENTION: &[CodeRule] = &[(&["entity_mention_user_invalid"], ErrorKind::Rejected, "somebody who is mentioned is not known to the bot")];
 
 /// The answer to a method.
 pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
@@ -135,8 +135,8 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
         let unreasoned = || reply.error(Rejected, "ok:false", "Telegram refused the message and does not say why");
         return Err((classify_status(reply, now).unwrap_or_else(unreasoned), None));
     }
-    let mention = spoken(MENTION, &answer.description);
-    let said = mention.or_else(|| spoken(SAID, &answer.description));
+    let mention = classify_words(MENTION, &answer.description);
+    let said = mention.or_else(|| classify_words(ERROR_WORDS, &answer.description));
     let (known, advice) = match (answer.error_code, said) {
         (420 | 429, _) => (RateLimited { retry_after: None }, "too many messages came too fast"),
         (500..=599 | 409, _) => (Transient, "it could not serve the request this time"),

@@ -140,7 +140,7 @@ impl Channel for Driver {
     }
 
     async fn probe(&self) -> Probe {
-        match self.http.post(kit::join(self.url.expose(), "/getMe")).harmless().send(kit::probe_deadline()).await {
+        match self.http.post(kit::join(self.url.expose(), "/getMe")).idempotent().send(kit::probe_deadline()).await {
             Ok(reply) => answer::of(&reply, reply.date().unwrap_or_default()).map_or_else(|(error, _)| Probe::Failed(error), |_| Probe::Ok),
             Err(error) => Probe::Failed(error),
         }

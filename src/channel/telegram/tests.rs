@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::{Size, Status};
 
@@ -16,15 +16,15 @@ fn chat() -> [Recipient; 1] {
 
 #[tokio::test]
 async fn html_goes_to_the_chat_and_plain_text_without_a_parse_mode() {
-    let stand = Stand::start([Scripted::from(OK), Scripted::from(OK)]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::from(OK), Scripted::from(OK)]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = rich(&[("text", "<b>Disk</b> &amp; db-1\n")]);
     page.facts.mentions.users = vec!["@anna".into(), "4711".into()];
     assert_eq!(kinds(&built.channel.send(&page, &chat(), &context()).await), [Ok(Some("42".to_owned()))]);
     page.plain = true;
     page.facts.status = Status::Resolved;
     built.channel.send(&page, &chat(), &context()).await;
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen[0].uri.to_string(), "/bot123456:S3CRET/sendMessage");
     insta::assert_json_snapshot!("html", seen[0].json());
     insta::assert_json_snapshot!("plain", seen[1].json());
@@ -73,8 +73,8 @@ async fn answers_mean_what_telegram_says() {
         (Scripted::from(r#"{"ok":false}"#), Rejected, "ok:false"),
         (Scripted::from("[]"), Ambiguous, "HTTP 200"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     for (answer, kind, code) in &rows {
         let results = built.channel.send(&page(&[("text", "x")]), &chat(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
@@ -85,8 +85,8 @@ async fn answers_mean_what_telegram_says() {
 #[tokio::test]
 async fn a_refused_mention_is_told_as_one() {
     let refusal = r#"{"ok":false,"error_code":400,"description":"Bad Request: ENTITY_MENTION_USER_INVALID"}"#;
-    let stand = Stand::start([Scripted::new(400, refusal)]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::new(400, refusal)]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let results = built.channel.send(&page(&[("text", "x")]), &chat(), &context()).await;
     assert!(results[0].1.as_ref().is_err_and(|error| error.kind == Rejected && error.mentions), "{results:?}");
 }
@@ -95,12 +95,12 @@ async fn a_refused_mention_is_told_as_one() {
 async fn a_group_that_became_a_supergroup_is_followed_and_remembered() {
     let moved =
         r#"{"ok":false,"error_code":400,"description":"group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1009}}"#;
-    let stand = Stand::start([Scripted::new(400, moved), Scripted::from(OK), Scripted::from(OK)]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::new(400, moved), Scripted::from(OK), Scripted::from(OK)]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     for _ in 0..2 {
         assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &chat(), &context()).await), [Ok(Some("42".to_owned()))]);
     }
-    let ids: Vec<_> = stand.seen().iter().map(|seen| seen.json()["chat_id"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<_> = server.seen().iter().map(|seen| seen.json()["chat_id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids, ["-1001", "-1009", "-1009"]);
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::channel::Called;
-use crate::channel::kit::{Reply, Row, classify_status, look_up, parse};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse};
 use crate::model::{ErrorKind, Receipt, SendError, Word};
 
 #[derive(Deserialize)]
@@ -154,7 +154,7 @@ const fn wait(seconds: u64) -> ErrorKind {
 }
 
 /// Codes of both products and of the gateway before them (<https://cloud.tencent.com/document/api/382/52075>, and the pages above).
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (&["LimitExceeded.PhoneNumberThirtySecondLimit"], wait(30), "this number gets one message in 30 seconds"),
     (&["LimitExceeded.GlobalSmsSendingRateLimit"], wait(2), "too many requests came too fast"),
     (
@@ -216,7 +216,7 @@ const KNOWN: &[Row] = &[
 ];
 
 /// What a class means whose code is not in the table above.
-const CLASSES: &[Row] = &[
+const CLASSES: &[CodeRule] = &[
     (&["RequestLimitExceeded"], wait(2), "too many requests came too fast"),
     // An hour is too long for an alert: the fallback is taken.
     (&["LimitExceeded"], ErrorKind::Rejected, LIMIT),
@@ -256,7 +256,7 @@ fn refusal(reply: &Reply, code: &str, message: &str) -> SendError {
         return reply.error(ErrorKind::Rejected, code, format!("Tencent Cloud: this number is not reached (\"{message}\")")).of_recipient();
     }
     let class = code.split_once('.').map_or(code, |(class, _)| class);
-    let (kind, advice) = look_up(KNOWN, code).or_else(|| look_up(CLASSES, class)).unwrap_or((ErrorKind::Rejected, CONTENT));
+    let (kind, advice) = classify(ERROR_CODES, code).or_else(|| classify(CLASSES, class)).unwrap_or((ErrorKind::Rejected, CONTENT));
     reply.error(kind, code, format!("Tencent Cloud: {advice} (\"{message}\")"))
 }
 

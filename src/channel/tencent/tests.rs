@@ -1,7 +1,7 @@
 //! Tencent Cloud: signature vectors, what is sent, a result for each number, what answers mean, and what never shows.
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::{Recipient, Severity};
 use std::time::Duration;
@@ -24,8 +24,9 @@ fn the_signature_matches_a_vector_computed_elsewhere() {
 async fn each_number_has_a_result_and_variables_are_kept_short() {
     let answer = r#"{"Response":{"SendStatusSet":[{"SerialNo":"S1","PhoneNumber":"+8613711112222","Code":"Ok","Message":"send success"},
         {"SerialNo":"","PhoneNumber":"+8613711113333","Code":"FailedOperation.PhoneNumberInBlacklist","Message":"no"}],"RequestId":"R"}}"#;
-    let stand = Stand::start([Scripted::from(answer), Scripted::from(r#"{"Response":{"SendStatus":{"CallId":"C1"},"RequestId":"R"}}"#)]).await;
-    let sms = build::<sms::Config>(SMS, &stand.base).unwrap().channel;
+    let server =
+        ScriptedServer::start([Scripted::from(answer), Scripted::from(r#"{"Response":{"SendStatus":{"CallId":"C1"},"RequestId":"R"}}"#)]).await;
+    let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
     let mut page = page(&[("text", "磁盘已满")]);
     page.facts.title = "HighCPU on db-1".into();
     page.facts.severity = Severity::Critical;
@@ -33,9 +34,9 @@ async fn each_number_has_a_result_and_variables_are_kept_short() {
     let results = sms.send(&page, &to, &context()).await;
     assert_eq!(kinds(&results), [Ok(Some("S1".to_owned())), Err((Rejected, Some("FailedOperation.PhoneNumberInBlacklist".to_owned())))]);
     assert!(results[1].1.as_ref().unwrap_err().recipient);
-    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
+    let voice = build::<voice::Config>(VOICE, &server.base).unwrap().channel;
     assert_eq!(kinds(&voice.send(&page, &to[..1], &context()).await), [Ok(Some("C1".to_owned()))]);
-    let seen = stand.seen();
+    let seen = server.seen();
     insta::assert_json_snapshot!("sms", seen[0].json());
     insta::assert_json_snapshot!("voice", seen[1].json());
     assert_eq!(
@@ -70,8 +71,8 @@ async fn answers_mean_what_the_vendor_says() {
         ("InvalidParameterValue.ContentLengthLimit", Rejected, false),
         ("InvalidParameterValue.CalledNumberVerifyFail", Rejected, true),
     ];
-    let stand = Stand::start(rows.iter().map(|row| no(row.0))).await;
-    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
+    let server = ScriptedServer::start(rows.iter().map(|row| no(row.0))).await;
+    let voice = build::<voice::Config>(VOICE, &server.base).unwrap().channel;
     for (code, kind, of_number) in &rows {
         let results = voice.send(&page(&[("text", "x")]), &[Recipient::new("+8613711112222")], &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))]);
@@ -86,9 +87,9 @@ async fn a_good_body_under_another_status_is_no_delivery() {
     let sent = r#"{"Response":{"SendStatusSet":[{"SerialNo":"S1","Code":"Ok","Message":"send success"}],"RequestId":"R"}}"#;
     let statuses = [(302, Misconfigured), (403, Misconfigured), (400, Rejected), (429, RateLimited { retry_after: None }), (502, Ambiguous)];
     let script = statuses.iter().flat_map(|(status, _)| [Scripted::new(*status, called), Scripted::new(*status, sent)]);
-    let stand = Stand::start(script).await;
-    let voice = build::<voice::Config>(VOICE, &stand.base).unwrap().channel;
-    let sms = build::<sms::Config>(SMS, &stand.base).unwrap().channel;
+    let server = ScriptedServer::start(script).await;
+    let voice = build::<voice::Config>(VOICE, &server.base).unwrap().channel;
+    let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
     for (status, kind) in statuses {
         for channel in [&voice, &sms] {
             let results = channel.send(&page(&[("text", "x")]), &[Recipient::new("+8613711112222")], &context()).await;
@@ -114,8 +115,8 @@ async fn the_last_word_on_an_sms_is_asked_for_by_its_number() {
         Scripted::from(format!(r#"{{"Response":{{"PullSmsSendStatusSet":[{other},{ours}],"RequestId":"R"}}}}"#).as_str())
     };
     let empty = Scripted::from(r#"{"Response":{"PullSmsSendStatusSet":[],"RequestId":"R"}}"#);
-    let stand = Stand::start([empty, list("SUCCESS"), list("FAIL"), Scripted::new(502, "")]).await;
-    let sms = build::<sms::Config>(SMS, &stand.base).unwrap().channel;
+    let server = ScriptedServer::start([empty, list("SUCCESS"), list("FAIL"), Scripted::new(502, "")]).await;
+    let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
     let (to, cx) = (Recipient::new("+8613711112222"), context());
     let sent = crate::channel::Sent { recipient: &to, platform_id: "S1", at: cx.now, now: cx.now, deadline: cx.deadline };
     let mut words = Vec::new();
@@ -124,7 +125,7 @@ async fn the_last_word_on_an_sms_is_asked_for_by_its_number() {
     }
     assert_eq!(words, [None, Some(true), Some(false)]);
     assert!(sms.receipt(&sent).await.is_err());
-    let asked = &stand.seen()[0];
+    let asked = &server.seen()[0];
     assert_eq!((asked.header("x-tc-action"), &asked.json()["PhoneNumber"]), ("PullSmsSendStatusByPhoneNumber", &Value::from("+8613711112222")));
 }
 

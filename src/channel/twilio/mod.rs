@@ -19,7 +19,7 @@ use serde_json::Value;
 use sha1::Sha1;
 
 use super::kit::phone::{self, Use};
-use super::kit::{self, Row};
+use super::kit::{self, CodeRule};
 use super::{BuildContext, Callback, Called, Problem, SendContext, Sent};
 use crate::model::{ErrorKind, Receipt, Secret, SecretSource, SendError, Word};
 
@@ -262,7 +262,7 @@ struct Answer {
 }
 
 /// Codes: <https://www.twilio.com/docs/api/errors>
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (&["20429", "31429", "10004", "14107", "30022"], ErrorKind::RateLimited { retry_after: None }, "too many requests came too fast"),
     (&["30001", "21611", "30017"], ErrorKind::Transient, "the sending number's queue is full, or the carrier's"),
     (
@@ -329,7 +329,6 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
         return Err(reply.error(ErrorKind::Rejected, code, text).of_recipient());
     }
     let by_status = || kit::classify_status(reply, now).map_or(ErrorKind::Rejected, |error| error.kind);
-    let (kind, advice) = kit::look_up(KNOWN, &code).unwrap_or_else(|| (by_status(), "see the code in Twilio's list of errors"));
-    let kind = if let ErrorKind::RateLimited { .. } = kind { ErrorKind::RateLimited { retry_after: reply.retry_after(now) } } else { kind };
-    Err(reply.error(kind, code, format!("Twilio: {advice} (\"{}\")", answer.message)))
+    let (kind, advice) = kit::classify(ERROR_CODES, &code).unwrap_or_else(|| (by_status(), "see the code in Twilio's list of errors"));
+    Err(reply.error(reply.with_wait(kind, now), code, format!("Twilio: {advice} (\"{}\")", answer.message)))
 }

@@ -1,7 +1,7 @@
 //! Twilio: what is sent, lost answers that are looked up, what answers mean, and what never shows.
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page};
 use crate::channel::{CellResult, Channel};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::Recipient;
@@ -24,12 +24,13 @@ async fn send(channel: &Arc<dyn Channel>, text: &str) -> Vec<CellResult> {
 
 #[tokio::test]
 async fn an_sms_and_a_call_go_out_as_forms() {
-    let stand =
-        Stand::start([Scripted::new(201, r#"{"sid":"SM1","status":"queued"}"#), Scripted::new(201, r#"{"sid":"CA1","status":"queued"}"#)]).await;
-    assert_eq!(kinds(&send(&sms(&stand.base), "磁盘 & more").await), [Ok(Some("SM1".to_owned()))]);
-    let voice = build::<voice::Config>(CONFIG, &stand.base).unwrap().channel;
+    let server =
+        ScriptedServer::start([Scripted::new(201, r#"{"sid":"SM1","status":"queued"}"#), Scripted::new(201, r#"{"sid":"CA1","status":"queued"}"#)])
+            .await;
+    assert_eq!(kinds(&send(&sms(&server.base), "磁盘 & more").await), [Ok(Some("SM1".to_owned()))]);
+    let voice = build::<voice::Config>(CONFIG, &server.base).unwrap().channel;
     assert_eq!(kinds(&send(&voice, "Disk <full> & hot https://x.example").await), [Ok(Some("CA1".to_owned()))]);
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen[0].uri.path(), "/2010-04-01/Accounts/AC1/Messages.json");
     assert_eq!(seen[0].header("authorization"), "Basic QUMxOnR3aWxpby1TM0NSRVQ=");
     assert_eq!(std::str::from_utf8(&seen[0].body).unwrap(), "To=%2B8613800000000&From=%2B15005550006&Body=%E7%A3%81%E7%9B%98+%26+more");
@@ -44,15 +45,23 @@ async fn a_lost_answer_is_looked_up_before_it_counts_as_unknown() {
     let lost = Scripted::new(500, "");
     let list = |body: &str, at: i64| Scripted::from(format!(r#"{{"messages":[{{"sid":"SM9","body":"{body}","date_created":"{at}"}}]}}"#).as_str());
     let now = context().now.as_second();
-    let stand =
-        Stand::start([lost.clone(), list("x", now), lost.clone(), list("y", now), lost.clone(), list("x", now - 600), lost, Scripted::new(503, "")])
-            .await;
-    let sms = sms(&stand.base);
+    let server = ScriptedServer::start([
+        lost.clone(),
+        list("x", now),
+        lost.clone(),
+        list("y", now),
+        lost.clone(),
+        list("x", now - 600),
+        lost,
+        Scripted::new(503, ""),
+    ])
+    .await;
+    let sms = sms(&server.base);
     assert_eq!(kinds(&send(&sms, "x").await), [Ok(Some("SM9".to_owned()))]);
     for why in ["another text", "an old one", "no list"] {
         assert_eq!(kinds(&send(&sms, "x").await), [Err((Ambiguous, Some("HTTP 500".to_owned())))], "{why}");
     }
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(
         (seen[1].method.as_str(), seen[1].query("To").as_deref(), seen[1].query("From").as_deref()),
         ("GET", Some("+8613800000000"), Some("+15005550006"))
@@ -82,8 +91,8 @@ async fn answers_mean_what_twilio_says() {
         (Scripted::new(201, r#"{"sid":"SM1","status":"failed","error_code":30007,"error_message":"Filtered"}"#), Rejected, "30007", false),
         (Scripted::from("<html>login</html>"), Transient, "HTTP 200", false),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let sms = sms(&stand.base);
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let sms = sms(&server.base);
     for (answer, kind, code, of_recipient) in &rows {
         let results = send(&sms, "x").await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
@@ -117,8 +126,8 @@ async fn the_last_word_is_asked_for_by_its_sid() {
         (state("canceled", ""), Some((false, "canceled"))),
     ];
     let refused = Scripted::new(404, r#"{"code":20404,"message":"not found","status":404}"#);
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone()).chain([refused, Scripted::new(503, "")])).await;
-    let voice = build::<voice::Config>(CONFIG, &stand.base).unwrap().channel;
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone()).chain([refused, Scripted::new(503, "")])).await;
+    let voice = build::<voice::Config>(CONFIG, &server.base).unwrap().channel;
     let (to, cx) = (to(), context());
     let sent = crate::channel::Sent { recipient: &to[0], platform_id: "CA1", at: cx.now, now: cx.now, deadline: cx.deadline };
     for (answer, expected) in &rows {
@@ -128,7 +137,7 @@ async fn the_last_word_is_asked_for_by_its_sid() {
     }
     assert_eq!(voice.receipt(&sent).await.unwrap_err().code.as_deref(), Some("20404"));
     assert!(voice.receipt(&sent).await.is_err());
-    assert_eq!(stand.seen()[0].uri.path(), "/2010-04-01/Accounts/AC1/Calls/CA1.json");
+    assert_eq!(server.seen()[0].uri.path(), "/2010-04-01/Accounts/AC1/Calls/CA1.json");
 }
 
 #[test]
@@ -155,13 +164,13 @@ fn a_callback_is_believed_with_its_signature_only() {
 async fn a_callback_address_is_given_where_it_can_be_reached_and_left_out_where_twilio_refuses_it() {
     let refused = Scripted::new(400, r#"{"code":21609,"message":"The 'StatusCallback' URL is not a valid URL.","status":400}"#);
     let ok = Scripted::new(201, r#"{"sid":"CA1","status":"queued"}"#);
-    let stand = Stand::start([ok.clone(), ok.clone(), ok.clone(), refused, ok]).await;
-    let voice = build::<voice::Config>(CONFIG, &stand.base).unwrap().channel;
+    let server = ScriptedServer::start([ok.clone(), ok.clone(), ok.clone(), refused, ok]).await;
+    let voice = build::<voice::Config>(CONFIG, &server.base).unwrap().channel;
     let callbacks = ["https://w.example.com/receipts/a?k=1", "http://10.0.0.1/receipts/a?k=1", "", "https://w.example.com/receipts/a?k=1"];
     for callback in callbacks {
         let cx = SendContext { callback: callback.into(), ..context() };
         assert_eq!(kinds(&voice.send(&page(&[("text", "x")]), &to(), &cx).await), [Ok(Some("CA1".to_owned()))]);
     }
-    let given: Vec<bool> = stand.seen().iter().map(|seen| String::from_utf8_lossy(&seen.body).contains("StatusCallback=https%3A%2F%2Fw.")).collect();
+    let given: Vec<bool> = server.seen().iter().map(|seen| String::from_utf8_lossy(&seen.body).contains("StatusCallback=https%3A%2F%2Fw.")).collect();
     assert_eq!(given, [true, false, false, true, false]);
 }

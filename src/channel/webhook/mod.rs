@@ -122,7 +122,7 @@ pub enum Body {
 impl PlatformConfig for Config {
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = kit::check_secret("webhook.url", &self.url).into_iter().collect();
-        if let Err(text) = kit::Guard::new(&self.allow_networks) {
+        if let Err(text) = kit::SsrfGuard::new(&self.allow_networks) {
             problems.push(Problem::new("webhook.allow_networks", text, "write networks (`10.0.0.0/8`), addresses, or host names"));
         }
         for name in self.headers.keys() {
@@ -166,7 +166,7 @@ impl PlatformConfig for Config {
             let path = format!("webhook.signing_secrets[{place}]");
             keys.extend(keep(kit::read_secret(cx, &path, source).and_then(|secret| key(secret, cx.secrets.real(), &path))));
         }
-        let guard = kit::Guard::new(&self.allow_networks).unwrap_or_default();
+        let guard = kit::SsrfGuard::new(&self.allow_networks).unwrap_or_default();
         if let Some(problem) = url.as_ref().and_then(|url| literal(url, &guard)) {
             problems.push(problem);
         }
@@ -193,7 +193,7 @@ impl PlatformConfig for Config {
 }
 
 /// An address written as a number is never looked up, so it is judged here.
-fn literal(url: &Secret, guard: &kit::Guard) -> Option<Problem> {
+fn literal(url: &Secret, guard: &kit::SsrfGuard) -> Option<Problem> {
     let url = reqwest::Url::parse(url.expose()).ok()?;
     let host = url.host_str()?;
     let ip: IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page};
 use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
 
 const CONFIG: &str = "{ url: 'BASE/hook?key=url-S3CRET', headers: { x-token: head-S3CRET }, signing_secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw], allow_networks: [127.0.0.1] }";
@@ -23,15 +23,15 @@ fn the_signature_matches_the_specifications_vector() {
 
 #[tokio::test]
 async fn the_payload_goes_out_signed_with_title_and_text_besides() {
-    let stand = Stand::start([Scripted::from("ok"), Scripted::new(204, "")]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::from("ok"), Scripted::new(204, "")]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = page(&[("title", "Disk"), ("text", "Disk is full\n")]);
     page.facts.payload = crate::model::Payload::of(&serde_json::json!({ "version": "4", "alerts": [{ "status": "firing" }] }));
     assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(None)]);
     let templated =
-        build::<Config>("{ url: BASE, body: template, method: PUT, content_type: text/plain, allow_networks: [127.0.0.0/8] }", &stand.base).unwrap();
+        build::<Config>("{ url: BASE, body: template, method: PUT, content_type: text/plain, allow_networks: [127.0.0.0/8] }", &server.base).unwrap();
     assert_eq!(kinds(&templated.channel.send(&page, &hook(), &context()).await), [Ok(None)]);
-    let seen = stand.seen();
+    let seen = server.seen();
     let head = |name| seen[0].header(name);
     assert_eq!(seen[0].json(), serde_json::json!({ "version": "4", "alerts": [{ "status": "firing" }], "title": "Disk", "text": "Disk is full" }));
     assert_eq!((head("webhook-id"), head("webhook-timestamp"), head("x-token")), ("msg_0123456789abcdef", "1700000000", "head-S3CRET"));
@@ -44,10 +44,10 @@ async fn the_payload_goes_out_signed_with_title_and_text_besides() {
 
 #[tokio::test]
 async fn a_user_name_and_a_password_log_in() {
-    let stand = Stand::start([Scripted::from("ok")]).await;
-    let built = build::<Config>("{ url: BASE, basic: { username: bot, password: pass-S3CRET }, allow_networks: [127.0.0.1] }", &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::from("ok")]).await;
+    let built = build::<Config>("{ url: BASE, basic: { username: bot, password: pass-S3CRET }, allow_networks: [127.0.0.1] }", &server.base).unwrap();
     assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &hook(), &context()).await), [Ok(None)]);
-    assert_eq!(stand.seen()[0].header("authorization"), format!("Basic {}", STANDARD.encode("bot:pass-S3CRET")));
+    assert_eq!(server.seen()[0].header("authorization"), format!("Basic {}", STANDARD.encode("bot:pass-S3CRET")));
     let both = "{ url: 'https://x.example', bearer: token-S3CRET, basic: { username: bot, password: pass-S3CRET } }";
     let problems = serde_yaml::from_str::<Config>(both).unwrap().check();
     assert!(problems[0].path == "webhook.basic" && problems[0].message.contains("one authorization"), "{problems:?}");
@@ -59,8 +59,8 @@ async fn internal_addresses_are_refused_by_number_and_by_name() {
         let problems = build::<Config>(&format!("{{ url: '{url}' }}"), "").err().unwrap_or_else(|| panic!("{url} is taken"));
         assert!(problems[0].path == "webhook.url" && problems[0].help.contains("allow_networks"), "{url}: {problems:?}");
     }
-    let stand = Stand::start([Scripted::from("ok")]).await;
-    let port = stand.base.rsplit(':').next().unwrap().to_owned();
+    let server = ScriptedServer::start([Scripted::from("ok")]).await;
+    let port = server.base.rsplit(':').next().unwrap().to_owned();
     let by_name = build::<Config>(&format!("{{ url: 'http://localhost:{port}/' }}"), "").unwrap();
     let results = by_name.channel.send(&page(&[("text", "x")]), &hook(), &context()).await;
     let error = results[0].1.as_ref().unwrap_err();
@@ -70,7 +70,7 @@ async fn internal_addresses_are_refused_by_number_and_by_name() {
             && error.summary.contains("allow_networks"),
         "{error}"
     );
-    assert!(error.kind == Misconfigured && stand.seen().is_empty(), "{error}");
+    assert!(error.kind == Misconfigured && server.seen().is_empty(), "{error}");
     let allowed = build::<Config>(&format!("{{ url: 'http://localhost:{port}/', allow_networks: [localhost] }}"), "").unwrap();
     assert_eq!(kinds(&allowed.channel.send(&page(&[("text", "x")]), &hook(), &context()).await), [Ok(None)]);
 }
@@ -85,14 +85,14 @@ async fn answers_mean_what_their_status_says_and_nothing_is_followed() {
         (Scripted::new(429, "").header("retry-after", "4"), RateLimited { retry_after: Some(Duration::from_secs(4)) }, "HTTP 429"),
         (Scripted::new(500, "no"), Transient, "HTTP 500"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     for (answer, kind, code) in &rows {
         let results = built.channel.send(&page(&[("text", "x")]), &hook(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
         assert!(!format!("{results:?}").contains("S3CRET"));
     }
-    assert_eq!(stand.seen().len(), rows.len());
+    assert_eq!(server.seen().len(), rows.len());
 }
 
 #[test]

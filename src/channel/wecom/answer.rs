@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::config::{PARTY, TAG};
 use crate::channel::CellResult;
-use crate::channel::kit::{Reply, Row, all, classify_status, look_up, parse, weigh};
+use crate::channel::kit::{CodeRule, Reply, all, classify, classify_status, parse, weigh};
 use crate::model::{ErrorKind, Recipient, SendError};
 
 /// An interface that was called too often in a minute is blocked for a minute: <https://developer.work.weixin.qq.com/document/path/90312>
@@ -92,7 +92,7 @@ fn refused(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
         });
     };
     let code = errcode.to_string();
-    let known = look_up(KNOWN, &code);
+    let known = classify(ERROR_CODES, &code);
     let kind = match weigh(reply, now, known.map(|(kind, _)| kind)) {
         ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(BLOCKED.max(retry_after.unwrap_or_default())) },
         kind => kind,
@@ -111,7 +111,7 @@ const OF_RECIPIENTS: &[&str] =
     &["81013", "81012", "82001", "40003", "40031", "46004", "60021", "60111", "43004", "50002", "81011", "40032", "40066", "40068", "82002", "82003"];
 
 /// <https://developer.work.weixin.qq.com/document/path/90313>
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (&["-1", "6000"], ErrorKind::Transient, "it is busy; it is tried again"),
     (&["45009", "45033", "45011"], ErrorKind::RateLimited { retry_after: None }, "too many calls; the interface is blocked for a while"),
     (&["40001", "40091", "41004"], ErrorKind::Misconfigured, "the secret is not this application's; check `secret` and `corp_id`"),

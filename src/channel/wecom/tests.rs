@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::channel::kit::stand::{Answer, Literals, Stand, build, context, kinds, page, rich};
+use crate::channel::kit::test_server::{Answer, Literals, ScriptedServer, build, context, kinds, page, rich};
 use crate::channel::{BuildContext, PlatformConfig};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
 use crate::model::Size;
@@ -25,16 +25,16 @@ fn to(names: &[&str]) -> Vec<Recipient> {
 
 #[tokio::test]
 async fn markdown_goes_to_all_with_one_token_for_two_messages() {
-    let stand = Stand::start([token("tok-1S3CRET"), Answer::from(OK), Answer::from(OK)]).await;
+    let server = ScriptedServer::start([token("tok-1S3CRET"), Answer::from(OK), Answer::from(OK)]).await;
     let config: Config = serde_yaml::from_str(ONE).unwrap();
-    let built = build::<Config>(ONE, &stand.base).unwrap();
+    let built = build::<Config>(ONE, &server.base).unwrap();
     let recipients = config.recipients();
     assert_eq!(recipients, to(&["ZhangSan", "lisi", "party:2", "party:3", "tag:7"]));
     let page = rich(&[("text", "**磁盘** <font color=\"warning\">满</font>\u{7}\n> db-1\n")]);
     let results = built.channel.send(&page, &recipients, &context()).await;
     assert_eq!(kinds(&results), vec![Ok(Some("m-1".to_owned())); 5]);
     built.channel.send(&page, &to(&["lisi"]), &context()).await;
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen.len(), 3);
     assert_eq!((seen[0].method.as_str(), seen[0].uri.to_string().as_str()), ("GET", "/cgi-bin/gettoken?corpid=ww1&corpsecret=appS3CRET"));
     assert_eq!(seen[1].uri.to_string(), "/cgi-bin/message/send?access_token=tok-1S3CRET");
@@ -46,14 +46,14 @@ async fn markdown_goes_to_all_with_one_token_for_two_messages() {
 
 #[tokio::test]
 async fn a_direct_call_is_text_to_whom_it_names() {
-    let stand = Stand::start([token("t"), Answer::from(OK), Answer::from(OK)]).await;
-    let built = build::<Config>(ONE, &stand.base).unwrap();
+    let server = ScriptedServer::start([token("t"), Answer::from(OK), Answer::from(OK)]).await;
+    let built = build::<Config>(ONE, &server.base).unwrap();
     let mut page = page(&[("text", "see <a href=\"https://x/\">here</a>"), ("agent_id", "1000009")]);
     page.plain = true;
     built.channel.send(&page, &to(&["@all"]), &SendContext { direct: true, ..context() }).await;
     built.channel.send(&page, &to(&["@all"]), &context()).await;
-    insta::assert_json_snapshot!("direct", stand.seen()[1].json());
-    assert_eq!(stand.seen()[2].json()["text"]["content"], "see <\u{200b}a href=\"https://x/\">here<\u{200b}/a>");
+    insta::assert_json_snapshot!("direct", server.seen()[1].json());
+    assert_eq!(server.seen()[2].json()["text"]["content"], "see <\u{200b}a href=\"https://x/\">here<\u{200b}/a>");
     page.fields.insert("agent_id".into(), "ops".into());
     let results = built.channel.send(&page, &to(&["@all"]), &context()).await;
     assert_eq!(kinds(&results), [Err((Rejected, None))]);
@@ -63,8 +63,8 @@ async fn a_direct_call_is_text_to_whom_it_names() {
 async fn those_who_were_not_reached_are_told_apart() {
     let answer =
         r#"{"errcode":0,"errmsg":"ok","invaliduser":"zhangsan|x","invalidparty":"3","invalidtag":"7","unlicenseduser":"wang","msgid":"m-2"}"#;
-    let stand = Stand::start([token("t"), Answer::from(answer)]).await;
-    let built = build::<Config>(ONE, &stand.base).unwrap();
+    let server = ScriptedServer::start([token("t"), Answer::from(answer)]).await;
+    let built = build::<Config>(ONE, &server.base).unwrap();
     let results = built
         .channel
         .send(&page(&[("text", "x")]), &to(&["ZhangSan", "lisi", "party:2", "party:3", "tag:7", "wang", "3", "lisi|x"]), &context())
@@ -81,8 +81,8 @@ async fn those_who_were_not_reached_are_told_apart() {
 #[tokio::test]
 async fn nobody_reached_is_a_refusal_with_the_platforms_own_words() {
     let body = r#"{"errcode":81013,"errmsg":"user & party & tag all invalid"}"#;
-    let stand = Stand::start([token("t"), Answer::from(body)]).await;
-    let built = build::<Config>(ONE, &stand.base).unwrap();
+    let server = ScriptedServer::start([token("t"), Answer::from(body)]).await;
+    let built = build::<Config>(ONE, &server.base).unwrap();
     let results = built.channel.send(&page(&[("text", "x")]), &to(&["a", "b"]), &context()).await;
     assert_eq!(kinds(&results), vec![Err((Rejected, Some("81013".to_owned()))); 2]);
     assert_eq!(results[1].1.as_ref().unwrap_err().detail.as_deref(), Some(body));
@@ -91,32 +91,32 @@ async fn nobody_reached_is_a_refusal_with_the_platforms_own_words() {
 #[tokio::test]
 async fn a_refused_token_is_renewed_once() {
     for code in [40_014, 42_001, 41_001, 40_001] {
-        let stand = Stand::start([token("old"), no(code, "token"), token("new"), Answer::from(OK)]).await;
-        let built = build::<Config>(ONE, &stand.base).unwrap();
+        let server = ScriptedServer::start([token("old"), no(code, "token"), token("new"), Answer::from(OK)]).await;
+        let built = build::<Config>(ONE, &server.base).unwrap();
         assert!(built.channel.send(&page(&[("text", "x")]), &to(&["a"]), &context()).await[0].1.is_ok());
-        assert_eq!(stand.seen()[3].query("access_token").unwrap(), "new");
+        assert_eq!(server.seen()[3].query("access_token").unwrap(), "new");
     }
     for (code, kind) in [(42_001, Transient), (40_001, Misconfigured)] {
-        let stand = Stand::start([token("old"), no(code, "token"), token("new"), no(code, "token")]).await;
-        let built = build::<Config>(ONE, &stand.base).unwrap();
+        let server = ScriptedServer::start([token("old"), no(code, "token"), token("new"), no(code, "token")]).await;
+        let built = build::<Config>(ONE, &server.base).unwrap();
         let results = built.channel.send(&page(&[("text", "x")]), &to(&["a"]), &context()).await;
         assert_eq!(kinds(&results), [Err((kind, Some(code.to_string())))]);
-        assert_eq!(stand.seen().len(), 4);
+        assert_eq!(server.seen().len(), 4);
     }
 }
 
 #[tokio::test]
 async fn channels_of_one_application_share_its_token() {
-    let stand = Stand::start([token("t"), Answer::from(OK), Answer::from(OK)]).await;
+    let server = ScriptedServer::start([token("t"), Answer::from(OK), Answer::from(OK)]).await;
     let clients = kit::HttpClients::default();
     let cx = BuildContext { channel: "c", timeout: Duration::ZERO, proxy: None, secrets: &Literals, http: &clients, presets: &Default::default() };
-    let config: Config = serde_yaml::from_str(&ONE.replace("BASE", &stand.base)).unwrap();
+    let config: Config = serde_yaml::from_str(&ONE.replace("BASE", &server.base)).unwrap();
     let (one, two) = (config.build(&cx).ok().unwrap(), config.build(&cx).ok().unwrap());
     assert_eq!(one.outlet, two.outlet);
     for built in [one, two] {
         assert!(built.channel.send(&page(&[("text", "x")]), &to(&["a"]), &context()).await[0].1.is_ok());
     }
-    assert_eq!(stand.seen().len(), 3);
+    assert_eq!(server.seen().len(), 3);
 }
 
 #[tokio::test]
@@ -155,8 +155,8 @@ async fn answers_to_a_message_mean_what_wecom_says() {
         (Answer::new(429, "").header("retry-after", "9"), wait(9), "HTTP 429"),
         (Answer::new(404, "{}"), Misconfigured, "HTTP 404"),
     ];
-    let stand = Stand::start(std::iter::once(token("t")).chain(rows.iter().map(|row| row.0.clone()))).await;
-    let built = build::<Config>(ONE, &stand.base).unwrap();
+    let server = ScriptedServer::start(std::iter::once(token("t")).chain(rows.iter().map(|row| row.0.clone()))).await;
+    let built = build::<Config>(ONE, &server.base).unwrap();
     for (answer, kind, code) in rows {
         let results = built.channel.send(&page(&[("text", "x")]), &to(&["a"]), &context()).await;
         assert_eq!(kinds(&results), [Err((kind, Some(code.to_owned())))], "{answer:?}");
@@ -174,14 +174,14 @@ async fn answers_to_the_question_for_a_token_mean_what_wecom_says() {
         (Answer::new(503, "busy"), Transient, "HTTP 503"),
         (Answer::from(r#"{"errcode":0,"access_token":"half-a-tok"#), Transient, "HTTP 200"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>(ONE, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(ONE, &server.base).unwrap();
     for (answer, kind, code) in rows {
         let results = built.channel.send(&page(&[("text", "x")]), &to(&["a"]), &context()).await;
         assert_eq!(kinds(&results), [Err((kind, Some(code.to_owned())))], "{answer:?}");
         assert!(!format!("{results:?}").contains("half-a-tok"));
     }
-    assert!(stand.seen().iter().all(|seen| seen.uri.path() == "/cgi-bin/gettoken"));
+    assert!(server.seen().iter().all(|seen| seen.uri.path() == "/cgi-bin/gettoken"));
 }
 
 #[tokio::test]
@@ -222,8 +222,8 @@ async fn a_token_question_that_hangs_sends_nothing_and_a_message_that_hangs_may_
 
 #[tokio::test]
 async fn a_probe_asks_for_a_token_only() {
-    let stand = Stand::start([token("t"), no(40_001, "invalid credential")]).await;
-    let built = build::<Config>(ONE, &stand.base).unwrap();
+    let server = ScriptedServer::start([token("t"), no(40_001, "invalid credential")]).await;
+    let built = build::<Config>(ONE, &server.base).unwrap();
     assert!(matches!(built.channel.probe().await, Probe::Ok));
     assert!(matches!(built.channel.probe().await, Probe::Failed(error) if error.kind == Misconfigured));
 }
@@ -231,9 +231,9 @@ async fn a_probe_asks_for_a_token_only() {
 #[tokio::test]
 async fn no_secret_shows() {
     let echo = no(60_020, "appS3CRET tok-S3CRET from ip");
-    let stand = Stand::start([token("tok-S3CRET"), echo]).await;
+    let server = ScriptedServer::start([token("tok-S3CRET"), echo]).await;
     let config: Config = serde_yaml::from_str(ONE).unwrap();
-    let built = build::<Config>(ONE, &stand.base).unwrap();
+    let built = build::<Config>(ONE, &server.base).unwrap();
     let mut shown = format!("{config:?} {:?} ", built.outlet);
     shown += &format!("{:?}", built.channel.send(&page(&[("text", "x")]), &to(&["a"]), &context()).await);
     let closed = build::<Config>(ONE, "http://127.0.0.1:1").unwrap();
@@ -285,7 +285,7 @@ proptest! {
 
 #[test]
 fn a_single_alert_that_fits_is_a_card() {
-    let page = crate::channel::kit::stand::rich(&[("text", "**long form**"), ("card", "<div class=\"gray\">06:03</div>CPU is above 90%")]);
+    let page = crate::channel::kit::test_server::rich(&[("text", "**long form**"), ("card", "<div class=\"gray\">06:03</div>CPU is above 90%")]);
     let body = |page: &Page| serde_json::to_value(body::message(page, &to(&["a"]), 1, false, true)).unwrap();
     let sent = body(&page);
     assert_eq!((&sent["msgtype"], &sent["textcard"]["url"]), (&"textcard".into(), &"https://wiki.example.com/disk?a=1&b=2".into()));

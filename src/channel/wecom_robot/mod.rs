@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::descriptor::{Ping, Pings};
-use super::kit::{self, Row};
+use super::kit::{self, CodeRule};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Problem, SendContext};
 use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
 
@@ -114,7 +114,7 @@ struct Answer {
 }
 
 /// Codes: <https://developer.work.weixin.qq.com/document/path/90313>; 93000-93008 as <https://open.work.weixin.qq.com/devtool/query> explains them.
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (&["-1", "6000", "45033"], ErrorKind::Transient, "it is busy; it is tried again"),
     (&["45009", "45011"], ErrorKind::RateLimited { retry_after: None }, "more than 20 messages came within a minute"),
     (&["93000"], ErrorKind::Misconfigured, "the key is not known; copy it again from the robot's page in the group"),
@@ -136,7 +136,7 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
         return Ok(reply.receipt("0", None));
     }
     let code = answer.errcode.to_string();
-    let known = kit::look_up(KNOWN, &code);
+    let known = kit::classify(ERROR_CODES, &code);
     let kind = match kit::weigh(reply, now, known.map(|(kind, _)| kind)) {
         ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(retry_after.unwrap_or(WINDOW)) },
         kind => kind,

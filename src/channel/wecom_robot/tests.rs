@@ -1,7 +1,7 @@
 //! WeCom robot: what is sent, what answers mean, how a page is measured, and what never shows.
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
 
 const CONFIG: &str = "{ key: r0b0t-S3CRET, api_base: BASE }";
@@ -12,8 +12,8 @@ fn room() -> [Recipient; 1] {
 
 #[tokio::test]
 async fn markdown_names_users_and_text_has_lists() {
-    let stand = Stand::start([Scripted::from(r#"{"errcode":0,"errmsg":"ok"}"#), Scripted::from(r#"{"errcode":0,"errmsg":"ok"}"#)]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::from(r#"{"errcode":0,"errmsg":"ok"}"#), Scripted::from(r#"{"errcode":0,"errmsg":"ok"}"#)]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = rich(&[("text", "**磁盘** db-1\u{7}\n")]);
     // As the house sends it: whom markdown cannot ping gets a message beside it.
     let everybody = page.facts.mentions.clone();
@@ -21,7 +21,7 @@ async fn markdown_names_users_and_text_has_lists() {
     assert_eq!(kinds(&built.channel.send(&page, &room(), &context()).await), [Ok(None)]);
     (page.plain, page.facts.mentions) = (true, everybody);
     assert_eq!(kinds(&built.channel.send(&page, &room(), &context()).await), [Ok(None)]);
-    let seen = stand.seen();
+    let seen = server.seen();
     assert_eq!(seen[0].uri.to_string(), "/cgi-bin/webhook/send?key=r0b0t-S3CRET");
     insta::assert_json_snapshot!("markdown", seen[0].json());
     insta::assert_json_snapshot!("text", seen[1].json());
@@ -52,8 +52,8 @@ async fn answers_mean_what_wecom_says() {
         (Scripted::new(502, "<html>"), Transient, "HTTP 502"),
         (Scripted::from("<html>login</html>"), Transient, "HTTP 200"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     for (answer, kind, code) in &rows {
         let results = built.channel.send(&page(&[("text", "x")]), &room(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::channel::kit::{Reply, Row, classify_status, look_up, parse, spoken, unclear, weigh};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, classify_words, parse, unclear, weigh};
 use crate::model::{ErrorKind, Receipt, SendError};
 
 #[derive(Deserialize)]
@@ -19,7 +19,7 @@ struct Answer {
     id: Option<u64>,
 }
 
-const KNOWN: &[Row] = &[
+const ERROR_CODES: &[CodeRule] = &[
     (
         &["INVALID_API_KEY", "UNAUTHORIZED", "UNAUTHENTICATED_USER", "AUTHENTICATION_FAILED"],
         ErrorKind::Misconfigured,
@@ -41,7 +41,7 @@ const KNOWN: &[Row] = &[
 const MENTIONS: &[&str] = &["STREAM_WILDCARD_MENTION_NOT_ALLOWED", "TOPIC_WILDCARD_MENTION_NOT_ALLOWED"];
 
 /// Words of errors whose code is only `BAD_REQUEST`.
-const SAID: &[Row] = &[
+const ERROR_WORDS: &[CodeRule] = &[
     (
         &["not authorized to send", "direct messages are disabled", "you do not have permission", "user not authorized"],
         ErrorKind::Misconfigured,
@@ -79,7 +79,7 @@ fn read(reply: &Reply, now: Timestamp) -> Result<Answer, SendError> {
     let of_mentions = MENTIONS.contains(&answer.code.as_str());
     let known = match of_mentions {
         true => Some((ErrorKind::Rejected, "the bot may not mention everybody there; let it, or mention people")),
-        false => look_up(KNOWN, &answer.code).or_else(|| spoken(SAID, &answer.msg)),
+        false => classify(ERROR_CODES, &answer.code).or_else(|| classify_words(ERROR_WORDS, &answer.msg)),
     };
     // A bad request is this message's fault unless its words say otherwise.
     let fallback = || (answer.code == "BAD_REQUEST").then_some(ErrorKind::Rejected);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::channel::kit::stand::{Answer as Scripted, Stand, build, context, kinds, page, rich};
+use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected};
 use crate::model::{Mentions, Size};
 
@@ -21,13 +21,13 @@ fn form(body: &[u8]) -> HashMap<String, String> {
 
 #[tokio::test]
 async fn a_message_goes_to_a_topic_with_the_pings_that_were_asked_for() {
-    let stand = Stand::start([Scripted::from(OK)]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::from(OK)]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = rich(&[("topic", "DiskFull"), ("text", "**Disk** db-1")]);
     page.facts.mentions =
         Mentions { all: true, users: vec!["Anna Li|10".into(), "10".into(), "@Bo".into()], groups: vec!["ops*".into()], ..Mentions::default() };
     assert_eq!(kinds(&built.channel.send(&page, &channel(), &context()).await), [Ok(Some("42".to_owned()))]);
-    let seen = &stand.seen()[0];
+    let seen = &server.seen()[0];
     assert_eq!((seen.method.as_str(), seen.uri.to_string().as_str()), ("POST", "/api/v1/messages"));
     assert_eq!(seen.header("authorization"), "Basic Ym90QGV4YW1wbGUuY29tOmszeS1TM0NSRVQ=");
     let form = form(&seen.body);
@@ -37,13 +37,13 @@ async fn a_message_goes_to_a_topic_with_the_pings_that_were_asked_for() {
 
 #[tokio::test]
 async fn people_get_direct_messages_by_address_or_id() {
-    let stand = Stand::start([Scripted::from(OK), Scripted::from(OK)]).await;
-    let built = build::<Config>("{ site: BASE, email: bot@example.com, api_key: k, to: [anna@example.com, 10] }", &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::from(OK), Scripted::from(OK)]).await;
+    let built = build::<Config>("{ site: BASE, email: bot@example.com, api_key: k, to: [anna@example.com, 10] }", &server.base).unwrap();
     let mut page = page(&[("topic", "Backup finished"), ("text", "42 GiB")]);
     page.facts.note = true;
     let to = [Recipient::new("anna@example.com"), Recipient::new("10")];
     assert_eq!(built.channel.send(&page, &to, &context()).await.len(), 2);
-    let sent: Vec<_> = stand.seen().iter().map(|seen| form(&seen.body)).collect();
+    let sent: Vec<_> = server.seen().iter().map(|seen| form(&seen.body)).collect();
     assert_eq!((sent[0]["type"].as_str(), sent[0]["to"].as_str()), ("direct", r#"["anna@example.com"]"#));
     assert_eq!((sent[1]["to"].as_str(), sent[1]["content"].as_str()), ("[10]", "Backup finished\n42 GiB"));
     assert!(!sent[0].contains_key("topic"));
@@ -51,14 +51,14 @@ async fn people_get_direct_messages_by_address_or_id() {
 
 #[tokio::test]
 async fn plain_pages_ping_nobody_and_topics_are_cut() {
-    let stand = Stand::start([Scripted::from(OK), Scripted::from(OK)]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::from(OK), Scripted::from(OK)]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = page(&[("topic", &"t".repeat(80)), ("text", "@**all** ```x [a](https://e)")]);
     built.channel.send(&page, &channel(), &context()).await;
     page.plain = true;
     page.facts.title = "Disk full".into();
     built.channel.send(&page, &channel(), &context()).await;
-    let sent: Vec<_> = stand.seen().iter().map(|seen| form(&seen.body)).collect();
+    let sent: Vec<_> = server.seen().iter().map(|seen| form(&seen.body)).collect();
     assert_eq!(sent[0]["topic"], format!("{}…", "t".repeat(59)));
     assert_eq!(sent[1]["topic"], "Disk full");
     assert_eq!(sent[1]["content"], "@\u{200B}**all** `\u{200B}``x [a]\u{200B}(https://e)");
@@ -75,8 +75,8 @@ async fn answers_say_what_to_do_and_hold_no_secret() {
         (Scripted::new(400, r#"{"code":"BAD_REQUEST","msg":"Invalid email 'x@y'","result":"error"}"#), Rejected, "BAD_REQUEST"),
         (Scripted::from(r#"{"result":"success","msg":""}"#), Ambiguous, "HTTP 200"),
     ];
-    let stand = Stand::start(rows.iter().map(|row| row.0.clone())).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start(rows.iter().map(|row| row.0.clone())).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     for (answer, kind, code) in &rows {
         let results = built.channel.send(&page(&[("text", "x")]), &channel(), &context()).await;
         assert_eq!(kinds(&results), [Err((*kind, Some((*code).to_owned())))], "{answer:?}");
@@ -87,8 +87,8 @@ async fn answers_say_what_to_do_and_hold_no_secret() {
 #[tokio::test]
 async fn a_mention_that_is_not_allowed_is_told_as_one() {
     let refusal = r#"{"code":"STREAM_WILDCARD_MENTION_NOT_ALLOWED","msg":"no","result":"error"}"#;
-    let stand = Stand::start([Scripted::new(400, refusal)]).await;
-    let built = build::<Config>(CONFIG, &stand.base).unwrap();
+    let server = ScriptedServer::start([Scripted::new(400, refusal)]).await;
+    let built = build::<Config>(CONFIG, &server.base).unwrap();
     let results = built.channel.send(&page(&[("text", "x")]), &channel(), &context()).await;
     let error = results[0].1.as_ref().unwrap_err();
     assert!(error.kind == Rejected && error.mentions, "{error:?}");

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::{Channels, Judge};
 use crate::channel::kit::HttpClients;
-use crate::channel::preset::Shelf;
+use crate::channel::preset::PresetRegistry;
 use crate::channel::registry::{self, DigestConfig, RateLimitConfig};
 use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, PLATFORMS, Problem, SendContext};
 use crate::config::codes;
@@ -18,14 +18,14 @@ use crate::config::source::Spot;
 use crate::config::yaml::Path;
 use crate::delivery::ChannelPlan;
 use crate::model::{ErrorKind, Finding, OutletKey, Page, Recipient, Secret, SecretSource, SendError};
-use crate::template::Library;
+use crate::template::TemplateRegistry;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Judges `channels:` and builds what can be built. `templates` is what template sets are looked up in.
-pub fn channels(judge: &mut Judge<'_, '_>, templates: &Library, presets: &Shelf, http: &HttpClients) -> Channels {
+pub fn channels(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry, presets: &PresetRegistry, http: &HttpClients) -> Channels {
     let root = Path::of("channels");
     if judge.names.is_empty() && !judge.report.is_blamed_inside(&root) {
         let label = "define at least one: `channels: { terminal: { log: {} } }`";
@@ -269,7 +269,7 @@ fn proxy(judge: &mut Judge<'_, '_>, config: &ChannelConfig, path: &Path) -> Opti
 }
 
 /// Tells when a platform has no template set of a name.
-pub fn template(judge: &mut Judge<'_, '_>, templates: &Library, set: Option<&str>, platform: &str, path: &Path) {
+pub fn template(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry, set: Option<&str>, platform: &str, path: &Path) {
     let Some(set) = set else { return };
     if !templates.has_set(platform, set) {
         let sets: Vec<&str> = templates.sets(platform).collect();

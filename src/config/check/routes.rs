@@ -12,10 +12,10 @@ use crate::config::source::Spot;
 use crate::config::yaml::Path;
 use crate::model::{Finding, Mentions};
 use crate::route::{RouteSpec, Tree, matcher};
-use crate::template::Library;
+use crate::template::TemplateRegistry;
 
 /// Judges `route:` and `time_intervals:`; gives the tree when nothing is wrong with either.
-pub fn routes(judge: &mut Judge<'_, '_>, templates: &Library) -> Option<Tree> {
+pub fn routes(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry) -> Option<Tree> {
     names(judge, templates);
     let intervals = intervals(judge);
     let path = Path::of("route");
@@ -66,7 +66,7 @@ fn spec(route: &RouteNode, path: &Path) -> RouteSpec {
 }
 
 /// Judges everything that routes name.
-fn names(judge: &mut Judge<'_, '_>, templates: &Library) {
+fn names(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry) {
     let path = Path::of("route");
     let Some(root) = &judge.file.route else {
         if !judge.report.is_blamed(&path) {
@@ -106,7 +106,7 @@ struct Inherited<'r> {
     mentions: Option<&'r Mentions>,
 }
 
-fn node(judge: &mut Judge<'_, '_>, templates: &Library, route: &RouteNode, path: &Path, above: &Inherited<'_>) {
+fn node(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry, route: &RouteNode, path: &Path, above: &Inherited<'_>) {
     let to = route.to.as_ref().map(OneOrMany::list).or(above.to);
     let single = matches!(route.to, Some(OneOrMany::One(_)));
     for (ix, name) in route.to.iter().flat_map(OneOrMany::list).enumerate() {

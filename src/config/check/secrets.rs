@@ -1,7 +1,7 @@
 //! Every secret in the file: is it there, and should it be there?
 
 use super::Judge;
-use crate::channel::preset::Shelf;
+use crate::channel::preset::PresetRegistry;
 use crate::config::codes;
 use crate::config::source::Spot;
 use crate::config::yaml::Path;
@@ -9,7 +9,7 @@ use crate::model::{Finding, SecretSource};
 
 /// Tells about secrets that are missing, and warns of those that stand in the file.
 /// What a preset asks for and does not call secret may stand there.
-pub fn secrets(judge: &mut Judge<'_, '_>, presets: &Shelf) {
+pub fn secrets(judge: &mut Judge<'_, '_>, presets: &PresetRegistry) {
     let open: Vec<Path> = open_values(judge, presets);
     let sites = judge.sites;
     for site in sites {
@@ -44,7 +44,7 @@ pub fn secrets(judge: &mut Judge<'_, '_>, presets: &Shelf) {
 }
 
 /// Where channels give their presets values that are no secrets.
-fn open_values(judge: &Judge<'_, '_>, presets: &Shelf) -> Vec<Path> {
+fn open_values(judge: &Judge<'_, '_>, presets: &PresetRegistry) -> Vec<Path> {
     let mut found = Vec::new();
     for (name, channel) in &judge.file.channels {
         let Some((config, preset)) = channel.preset.as_ref().and_then(|config| Some((config, presets.get(&config.name)?))) else { continue };

@@ -8,7 +8,7 @@ use super::platforms::REPLACE;
 use super::reader::{Keys, environment_name, is_template, scalar};
 use super::receivers::{Carried, NotCarried, Reading, plain_name, secret};
 use super::text::Yaml;
-use crate::channel::kit::Guard;
+use crate::channel::kit::SsrfGuard;
 use crate::config::yaml::Node;
 use crate::model::{Secret, parse_duration};
 
@@ -76,7 +76,7 @@ fn host(node: &Node, reading: &mut Reading<'_, '_>) -> Option<String> {
 /// Whether a host is one of this machine or this network, as far as its name tells.
 fn is_internal(host: &str) -> bool {
     if let Ok(ip) = host.parse::<IpAddr>() {
-        return Guard::default().check(ip).is_err();
+        return SsrfGuard::default().check(ip).is_err();
     }
     let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
     let own = ["local", "localhost", "localdomain", "internal", "intranet", "lan", "corp", "home", "svc", "consul", "docker", "test"];

@@ -18,7 +18,7 @@ use crate::route::{Intervals, RouteSpec, Tree};
 use crate::store::{
     ChannelMute, ClusterStore, DeliveryFilter, LeaseRequest, MoveTo, Place, PostgresStore, QueryStore, SqliteOptions, SqliteStore, State, Store,
 };
-use crate::template::{Library, PlatformFields};
+use crate::template::{TemplateRegistry, PlatformFields};
 
 use super::gates::Gates;
 use super::paused::{Paused, still};
@@ -70,7 +70,7 @@ impl World {
             })
             .collect();
         let root = RouteSpec { name: "route".into(), to: vec!["mail".into()], ..RouteSpec::default() };
-        let (templates, findings) = Library::compile(&[PlatformFields { platform: "log", fields: CHAT.fields }], Vec::new());
+        let (templates, findings) = TemplateRegistry::compile(&[PlatformFields { platform: "log", fields: CHAT.fields }], Vec::new());
         assert!(findings.is_empty(), "{findings:?}");
         Plan {
             hash: hash.into(),

@@ -192,7 +192,7 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
     let (event, page) = match body.payload {
         Some(payload) => {
             let settings = app.settings.load_full();
-            let event = ingest::parse(ingest::Hint::Auto, payload.to_string().as_bytes(), settings.generic.as_ref(), now)
+            let event = ingest::parse(ingest::Sender::Auto, payload.to_string().as_bytes(), settings.generic.as_ref(), now)
                 .map_err(|e| ApiError::bad(e.to_string()))?
                 .event;
             let composed = preview(&plan, &channel, &event, now);

@@ -92,7 +92,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
     };
     // What matchers met is told by the scrubbed body alone.
     let routes = (routed && !scrub && !caller.is_limited()).then(|| hindsight(&app.engine.shared.plan.load(), &stored, None));
-    let event = if scrub { ingest::scrubbed(&stored.event) } else { Arc::unwrap_or_clone(stored.event) };
+    let event = if scrub { ingest::anonymize(&stored.event) } else { Arc::unwrap_or_clone(stored.event) };
     Ok(Json(EventStory { id: stored.id, received_at: stored.received_at, plan: stored.plan, note: stored.note, event, deliveries, routes }))
 }
 
@@ -134,8 +134,8 @@ async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request
         }
         None => {
             let settings = app.settings.load_full();
-            let hint = ingest::Hint::Auto;
-            Arc::new(ingest::parse(hint, &body, settings.generic.as_ref(), now).map_err(|error| ApiError::bad(error.to_string()))?.event)
+            let sender = ingest::Sender::Auto;
+            Arc::new(ingest::parse(sender, &body, settings.generic.as_ref(), now).map_err(|error| ApiError::bad(error.to_string()))?.event)
         }
     };
     let (plan, mutes) = (app.engine.shared.plan.load_full(), app.engine.shared.mutes());

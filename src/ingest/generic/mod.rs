@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::body::{AlertList, Item, MAX_ALERTS};
+use super::alert::Item;
+use super::body::{AlertList, MAX_ALERTS};
 use super::error::{IngestError, Source};
 use super::event;
 use super::json::{Trail, read};
 use super::time::instant;
 use super::value::{elements, is_null, kind_of, members, text};
-use super::{Incoming, SenderKind};
+use super::{Parsed, SenderKind};
 use crate::model::{Alert, Status};
 
 /// Deeper pointers find nothing; `GenericMapping::check` reports them.
@@ -25,7 +26,7 @@ const RESOLVED: [&str; 5] = ["resolved", "ok", "normal", "recovered", "closed"];
 
 /// The event of a body, by the mapping. Refused are bodies that are not JSON, where the alerts are missing or not objects, and where no
 /// pointer of the mapping finds anything in any alert.
-pub(super) fn read_mapped(source: &Source<'_>, mapping: &GenericMapping, received_at: Timestamp) -> Result<Incoming, IngestError> {
+pub(super) fn read_mapped(source: &Source<'_>, mapping: &GenericMapping, received_at: Timestamp) -> Result<Parsed, IngestError> {
     let trail = Trail::default();
     // One pass that only checks the syntax; from here on every slice is known to be well formed.
     let whole = read(source, source.text, "", &trail, std::marker::PhantomData::<&serde_json::value::RawValue>)?.get();
@@ -72,7 +73,7 @@ pub(super) fn read_mapped(source: &Source<'_>, mapping: &GenericMapping, receive
         return refuse(parts[0], pointer, "no alert to deliver: none of the mapping's pointers finds anything in it".into());
     }
     list.words = list.alerts.iter().map(|a| Some(a.status)).collect();
-    Ok(Incoming { event: event::from_alerts(SenderKind::Generic, list, received_at), org_id: None })
+    Ok(Parsed { event: event::from_alerts(SenderKind::Generic, list, received_at), org_id: None })
 }
 
 enum Target<'m> {

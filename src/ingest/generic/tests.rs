@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::GenericMapping;
-use crate::ingest::{Hint, parse};
+use crate::ingest::{Sender, parse};
 use crate::model::{Note, SenderKind, Status};
 
 fn mapping(json: &str) -> GenericMapping {
@@ -31,7 +31,7 @@ const BODY: &str = r#"{"site": "fra1", "data": {"events": [
 fn pointers_literals_and_the_body_fill_alerts() {
     let mapping = zabbix();
     assert_eq!(mapping.check(), []);
-    let event = parse(Hint::Auto, BODY.as_bytes(), Some(&mapping), now()).unwrap().event;
+    let event = parse(Sender::Auto, BODY.as_bytes(), Some(&mapping), now()).unwrap().event;
     assert_eq!((event.kind, event.status, event.alerts.len()), (SenderKind::Generic, Status::Firing, 2));
     let disk = &event.alerts[0];
     let labels: Vec<_> = disk.labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
@@ -49,9 +49,9 @@ fn pointers_literals_and_the_body_fill_alerts() {
 #[test]
 fn without_an_alerts_pointer_the_body_is_one_alert_or_each_entry_is() {
     let mapping = mapping(r#"{"labels": {"alertname": "/name"}}"#);
-    let one = parse(Hint::Auto, br#"{"name": "X"}"#, Some(&mapping), now()).unwrap().event;
+    let one = parse(Sender::Auto, br#"{"name": "X"}"#, Some(&mapping), now()).unwrap().event;
     assert_eq!((one.alerts.len(), one.alerts[0].name(), one.alerts[0].status), (1, "X", Status::Firing));
-    let many = parse(Hint::Auto, br#"[{"name": "X"}, {"name": 5}]"#, Some(&mapping), now()).unwrap().event;
+    let many = parse(Sender::Auto, br#"[{"name": "X"}, {"name": 5}]"#, Some(&mapping), now()).unwrap().event;
     assert_eq!((many.alerts.len(), many.alerts[1].name()), (2, "5"));
     assert_ne!(many.alerts[0].fingerprint, many.alerts[1].fingerprint);
 }
@@ -60,13 +60,13 @@ fn without_an_alerts_pointer_the_body_is_one_alert_or_each_entry_is() {
 fn known_senders_do_not_pass_through_the_mapping() {
     let mapping = mapping(r#"{"labels": {"alertname": "/receiver"}}"#);
     let known = br#"{"receiver": "r", "version": "4", "alerts": [{"labels": {"alertname": "A"}}]}"#;
-    let event = parse(Hint::Auto, known, Some(&mapping), now()).unwrap().event;
+    let event = parse(Sender::Auto, known, Some(&mapping), now()).unwrap().event;
     assert_eq!((event.kind, event.alerts[0].name()), (SenderKind::Alertmanager, "A"));
     // An `alerts` list of something else is the mapping's, and when that finds nothing either, what could be read is kept.
     let foreign = br#"{"receiver": "r", "alerts": [{"status": "firing", "what": 1}]}"#;
-    assert_eq!(parse(Hint::Auto, foreign, Some(&mapping), now()).unwrap().event.alerts[0].name(), "r");
+    assert_eq!(parse(Sender::Auto, foreign, Some(&mapping), now()).unwrap().event.alerts[0].name(), "r");
     let elsewhere = self::mapping(r#"{"labels": {"alertname": "/nowhere"}}"#);
-    assert_eq!(parse(Hint::Auto, foreign, Some(&elsewhere), now()).unwrap().event.kind, SenderKind::Alertmanager);
+    assert_eq!(parse(Sender::Auto, foreign, Some(&elsewhere), now()).unwrap().event.kind, SenderKind::Alertmanager);
 }
 
 #[test]
@@ -83,14 +83,14 @@ fn refusals_name_the_pointer_and_the_place() {
         ),
         (r#"{"data": {"events": [{"#, "not valid JSON: the body ends inside an object; it was cut off, or never finished (line 1, column 22)"),
     ] {
-        assert_eq!(parse(Hint::Auto, body.as_bytes(), Some(&mapping), now()).unwrap_err().to_string(), error, "{body}");
+        assert_eq!(parse(Sender::Auto, body.as_bytes(), Some(&mapping), now()).unwrap_err().to_string(), error, "{body}");
     }
 }
 
 #[test]
 fn an_odd_entry_stands_as_text_beside_the_others() {
     let body = r#"{"data": {"events": [{"id": 1, "trigger": {"name": "Load"}}, "disk full", null, [7]]}}"#;
-    let event = parse(Hint::Auto, body.as_bytes(), Some(&zabbix()), now()).unwrap().event;
+    let event = parse(Sender::Auto, body.as_bytes(), Some(&zabbix()), now()).unwrap().event;
     let names: Vec<_> = event.alerts.iter().map(|a| a.name()).collect();
     assert_eq!(names, ["Load", "disk full", "Unknown entry"]);
     assert_eq!(event.notes, [Note::Odd(2)]);
@@ -122,7 +122,7 @@ fn it_reads_from_yaml_and_describes_itself() {
     let yaml = "alerts: /data/events\nlabels:\n  alertname: /trigger/name\n  team: { value: 7 }\n  site: { body: /site }\nstatus: { value: ok }\n";
     let mapping: GenericMapping = serde_yaml::from_str(yaml).unwrap();
     assert_eq!(mapping.check(), []);
-    let event = parse(Hint::Auto, BODY.as_bytes(), Some(&mapping), now()).unwrap().event;
+    let event = parse(Sender::Auto, BODY.as_bytes(), Some(&mapping), now()).unwrap().event;
     assert_eq!((event.status, event.alerts[0].label("team"), event.alerts[1].label("site")), (Status::Resolved, "7", "fra1"));
     let schema = serde_json::to_string(&schemars::schema_for!(GenericMapping)).unwrap();
     assert!(schema.contains("MappedField") && schema.contains("\"additionalProperties\":false"), "{schema}");

@@ -7,15 +7,15 @@ mod recorded;
 
 use jiff::Timestamp;
 
-use super::{Hint, Incoming, IngestError, parse};
+use super::{IngestError, Parsed, Sender, parse};
 
 /// When the tests' bodies arrive.
 fn now() -> Timestamp {
     "2026-12-01T00:00:00Z".parse().unwrap()
 }
 
-fn read(body: &str) -> Result<Incoming, IngestError> {
-    parse(Hint::Auto, body.as_bytes(), None, now())
+fn read(body: &str) -> Result<Parsed, IngestError> {
+    parse(Sender::Auto, body.as_bytes(), None, now())
 }
 
 fn file(name: &str) -> Vec<u8> {

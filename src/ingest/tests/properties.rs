@@ -73,11 +73,11 @@ fn read_all(body: &[u8]) {
         assert!((1..=width + 1).contains(&error.column), "{shown} is right of the body");
     };
     let mapping = mapping();
-    for hint in [Hint::Auto, Hint::Alertmanager, Hint::Grafana] {
+    for sender in [Sender::Auto, Sender::Alertmanager, Sender::Grafana] {
         for mapping in [None, Some(&mapping)] {
-            match parse(hint, body, mapping, now()) {
-                Ok(incoming) => {
-                    let event = incoming.event;
+            match parse(sender, body, mapping, now()) {
+                Ok(parsed) => {
+                    let event = parsed.event;
                     assert!(!event.alerts.is_empty() && event.alerts.iter().all(|a| !a.fingerprint.is_empty()));
                     let placed: usize = lane_parts(&event).iter().map(|(_, alerts)| alerts.len()).sum();
                     assert_eq!(placed, event.alerts.len());
@@ -211,7 +211,7 @@ proptest! {
         let body = &bodies[which.index(bodies.len())];
         let end = body.trim_ascii_end().len();
         let cut = &body[..at.index(end)];
-        prop_assert!(parse(Hint::Auto, cut, None, now()).is_err());
+        prop_assert!(parse(Sender::Auto, cut, None, now()).is_err());
         read_all(cut);
     }
 }

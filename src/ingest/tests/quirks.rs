@@ -11,7 +11,7 @@ fn statuses(body: &str) -> (Status, Vec<Status>) {
 #[test]
 fn the_path_and_then_the_body_tell_the_sender() {
     let alerts = r#""alerts":[{"labels":{"alertname":"A"}}]"#;
-    let kind = |hint, rest: &str| parse(hint, format!("{{{rest}{alerts}}}").as_bytes(), None, now()).unwrap().event.kind;
+    let kind = |sender, rest: &str| parse(sender, format!("{{{rest}{alerts}}}").as_bytes(), None, now()).unwrap().event.kind;
     for (rest, want) in [
         ("", SenderKind::Alertmanager),
         (r#""version":"4","#, SenderKind::Alertmanager),
@@ -22,9 +22,9 @@ fn the_path_and_then_the_body_tell_the_sender() {
         (r#""state":"alerting","title":"t","#, SenderKind::Grafana),
         (r#""title":"t","#, SenderKind::Alertmanager),
     ] {
-        assert_eq!(kind(Hint::Auto, rest), want, "{rest}");
-        assert_eq!(kind(Hint::Grafana, rest), SenderKind::Grafana);
-        assert_eq!(kind(Hint::Alertmanager, rest), SenderKind::Alertmanager);
+        assert_eq!(kind(Sender::Auto, rest), want, "{rest}");
+        assert_eq!(kind(Sender::Grafana, rest), SenderKind::Grafana);
+        assert_eq!(kind(Sender::Alertmanager, rest), SenderKind::Alertmanager);
     }
     let marked = r#"{"alerts":[{"labels":{"alertname":"A"},"valueString":"[ var='B' ]"}]}"#;
     assert_eq!(read(marked).unwrap().event.kind, SenderKind::Grafana);
@@ -32,9 +32,9 @@ fn the_path_and_then_the_body_tell_the_sender() {
 
 #[test]
 fn only_alertmanager_quotes_its_receiver() {
-    let receiver = |hint| parse(hint, br#"{"receiver":"web\\.hook","alerts":[{"labels":{"a":"b"}}]}"#, None, now()).unwrap().event.receiver;
-    assert_eq!(receiver(Hint::Alertmanager), "web.hook");
-    assert_eq!(receiver(Hint::Grafana), r"web\.hook");
+    let receiver = |sender| parse(sender, br#"{"receiver":"web\\.hook","alerts":[{"labels":{"a":"b"}}]}"#, None, now()).unwrap().event.receiver;
+    assert_eq!(receiver(Sender::Alertmanager), "web.hook");
+    assert_eq!(receiver(Sender::Grafana), r"web\.hook");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn the_end_of_a_firing_alert_is_not_kept() {
 
 #[test]
 fn label_values_of_any_type_become_text() {
-    let event = parse(Hint::Auto, &file("quirks.json"), None, now()).unwrap().event;
+    let event = parse(Sender::Auto, &file("quirks.json"), None, now()).unwrap().event;
     let labels: Vec<_> = event.alerts[0].labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(
         labels,
@@ -114,9 +114,9 @@ fn of_a_key_that_stands_twice_the_last_counts_but_alerts_are_not_lost() {
 #[test]
 fn marks_and_broken_characters_cost_nothing() {
     let mut body = b"\xef\xbb\xbf \r\n{\"alerts\":[{\"labels\":{\"alertname\":\"caf\xe9 \xf0\x9f\x98\"}}]}\n".to_vec();
-    assert_eq!(parse(Hint::Auto, &body, None, now()).unwrap().event.alerts[0].name(), "caf\u{fffd}E9 \u{fffd}F09F98");
+    assert_eq!(parse(Sender::Auto, &body, None, now()).unwrap().event.alerts[0].name(), "caf\u{fffd}E9 \u{fffd}F09F98");
     body.truncate(3);
-    assert_eq!(parse(Hint::Auto, &body, None, now()).unwrap_err().message, "the body is empty; send JSON");
+    assert_eq!(parse(Sender::Auto, &body, None, now()).unwrap_err().message, "the body is empty; send JSON");
 }
 
 #[test]
@@ -132,8 +132,8 @@ fn what_is_common_is_computed_when_the_sender_does_not_say() {
 #[test]
 fn private_names_are_taken_out_where_grafana_does() {
     let body = br#"{"commonAnnotations":{"__value_string__":"v"},"alerts":[{"labels":{"a":"1","__alert_rule_uid__":"u","__half":"x"}}]}"#;
-    let of = |hint| parse(hint, body, None, now()).unwrap().event;
-    let (am, grafana) = (of(Hint::Alertmanager), of(Hint::Grafana));
+    let of = |sender| parse(sender, body, None, now()).unwrap().event;
+    let (am, grafana) = (of(Sender::Alertmanager), of(Sender::Grafana));
     assert_eq!((am.alerts[0].labels.len(), am.common_annotations.len()), (3, 1));
     assert_eq!(grafana.alerts[0].labels.keys().collect::<Vec<_>>(), ["__half", "a"]);
     assert!(grafana.common_annotations.is_empty());
@@ -215,7 +215,7 @@ fn odd_alerts_that_differ_have_identities_that_differ() {
     // What is told apart only by bytes that are no UTF-8 stays apart, in names and in groups.
     let of = |bytes: &[u8]| {
         let body = [br#"{"groupKey":""#, bytes, br#"","alerts":[{"labels":{"alertname":""#, bytes, br#""}}]}"#].concat();
-        let event = parse(Hint::Auto, &body, None, now()).unwrap().event;
+        let event = parse(Sender::Auto, &body, None, now()).unwrap().event;
         (event.alerts[0].fingerprint.clone(), event.group_key.clone(), event.alerts[0].name().to_owned())
     };
     let gbk = |text: &str| of(&encoding_rs::GBK.encode(text).0);

@@ -22,7 +22,7 @@ impl Walk<'_> {
         let looks = matches!(name, "if" | "unless" | "each" | "with" | "len" | "and" | "or" | "not");
         let objects = |shape: &Shape| matches!(shape, Shape::Object(_) | Shape::List(Shape::Object(_)));
         if !looks && shapes.iter().chain(&named).any(objects) {
-            self.needs.hands_on();
+            self.usage.hands_on();
         }
         let Some(known) = signature(name) else {
             self.unknown(name, block);
@@ -67,7 +67,7 @@ impl Walk<'_> {
             Parameter::Name(name) => Path::parse(name).ok().map_or(Shape::Any, |path| self.path(&path)),
             Parameter::Literal(Value::String(text)) => {
                 // It may name a field (`lookup`).
-                self.needs.reads(text);
+                self.usage.reads(text);
                 Shape::Text
             }
             Parameter::Literal(Value::Number(_)) => Shape::Number,

@@ -45,7 +45,7 @@ pub fn scan(source: &str) -> Result<(), Flaw> {
     if source.len() > MAX_BYTES {
         return Err(Flaw::new(0, 1, "the template is too long", format!("it has {} bytes; at most {MAX_BYTES} are read", source.len())));
     }
-    fence(source)?;
+    check_nesting(source)?;
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut at = 0;
     while let Some(found) = source[at..].find("{{") {
@@ -81,7 +81,7 @@ pub fn scan(source: &str) -> Result<(), Flaw> {
 }
 
 /// Counts what could nest, wherever it stands.
-fn fence(source: &str) -> Result<(), Flaw> {
+fn check_nesting(source: &str) -> Result<(), Flaw> {
     let blocks = ["{{#", "{{~#", "{{{{"].iter().map(|sign| source.matches(sign).count()).sum::<usize>();
     if blocks > MAX_BLOCKS {
         return Err(Flaw::new(0, 1, "the template has too many blocks", format!("it has {blocks}; at most {MAX_BLOCKS} are read")));

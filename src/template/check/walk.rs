@@ -11,7 +11,7 @@ use crate::model::Finding;
 use super::resolve::{Locals, Scope, closest, raw, resolve};
 use super::shape::{ROOT, Shape};
 use super::{FIELD, FUNCTION, Loaded, PARTIAL};
-use crate::template::Needs;
+use crate::template::FieldUsage;
 use crate::template::functions::signature;
 
 /// How deep blocks and partials may nest together while rendering.
@@ -39,7 +39,7 @@ pub struct Walk<'a> {
     /// Partials that are used.
     pub used: BTreeSet<String>,
     /// Fields that are read.
-    pub needs: Needs,
+    pub usage: FieldUsage,
 }
 
 impl<'a> Walk<'a> {
@@ -57,7 +57,7 @@ impl<'a> Walk<'a> {
             cursor: 0,
             findings: Vec::new(),
             used: BTreeSet::new(),
-            needs: Needs::default(),
+            usage: FieldUsage::default(),
         };
         walk.enter(file, &file.template);
         walk
@@ -147,7 +147,7 @@ impl<'a> Walk<'a> {
         if let Path::Relative((segments, _)) = path {
             segments.iter().for_each(|segment| {
                 if let PathSeg::Named(name) = segment {
-                    self.needs.reads(name)
+                    self.usage.reads(name)
                 }
             });
         }
@@ -163,7 +163,7 @@ impl<'a> Walk<'a> {
         let arguments = self.call(name, &block.params, &block.hash, true);
         let over = arguments.first().copied().unwrap_or(Shape::Any);
         if name == "each" && !matches!(over, Shape::List(_) | Shape::Map) {
-            self.needs.hands_on();
+            self.usage.hands_on();
         }
         let inner = match (name, over) {
             ("each", Shape::List(inner)) => Some(Scope::new(*inner, Locals::List)),
@@ -231,7 +231,7 @@ impl<'a> Walk<'a> {
         let shape = call.params.first().map(|param| self.parameter(param));
         let named: Vec<(String, Shape)> = call.hash.iter().map(|(name, param)| (name.clone(), self.parameter(param))).collect();
         if named.iter().any(|(_, shape)| !matches!(shape, Shape::Text | Shape::Number | Shape::Flag)) {
-            self.needs.hands_on();
+            self.usage.hands_on();
         }
         if name == "@partial-block" {
             if self.calls.is_empty() && call.template.is_none() {

@@ -1,7 +1,7 @@
 //! Dialects without a documented escape: Slack, DingTalk, WeCom, Zulip.
 
 use super::BACK_QUOTE;
-use super::spots::{Spot, broken, padded, shielded, walk};
+use super::scanner::{CharContext, broken, padded, shielded, walk};
 
 /// Slack mrkdwn. Entities for `& < >` are its only documented escape (<https://docs.slack.dev/messaging/formatting-message-text>); white
 /// space on either side keeps `* _ ~` from formatting.
@@ -26,7 +26,7 @@ pub(super) fn dingtalk(text: &str) -> String {
     walk(text, dingtalk_character)
 }
 
-fn dingtalk_character(spot: &Spot<'_>, out: &mut String) {
+fn dingtalk_character(spot: &CharContext<'_>, out: &mut String) {
     match spot.c {
         ' ' if spot.line_start => {}
         // `@` + number pings wherever it stands, when the number is among the message's own.

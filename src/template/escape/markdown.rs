@@ -1,14 +1,14 @@
 //! Dialects where a backslash takes a character's meaning away: Discord, Teams, CommonMark.
 
-use super::spots::{Spot, broken, walk};
+use super::scanner::{CharContext, broken, walk};
 
-fn backslash(spot: &Spot<'_>, out: &mut String) {
+fn backslash(spot: &CharContext<'_>, out: &mut String) {
     out.push('\\');
     out.push(spot.c);
 }
 
 /// Whether it means something only at the start of a line, and stands there.
-fn begins_block(spot: &Spot<'_>) -> bool {
+fn begins_block(spot: &CharContext<'_>) -> bool {
     match spot.c {
         '#' | '>' | '=' | '|' => spot.line_start,
         '-' | '+' => spot.is_bullet(),

@@ -1,8 +1,8 @@
 //! Dialects with entities: HTML, Telegram, XML, Feishu.
 
-use super::spots::{Spot, broken, walk};
+use super::scanner::{CharContext, broken, walk};
 
-fn entity(spot: &Spot<'_>, out: &mut String) {
+fn entity(spot: &CharContext<'_>, out: &mut String) {
     match spot.c {
         '&' => out.push_str("&amp;"),
         '<' => out.push_str("&lt;"),

@@ -10,7 +10,7 @@ mod clean;
 mod finish;
 mod markdown;
 mod markup;
-mod spots;
+mod scanner;
 #[cfg(test)]
 mod tests;
 

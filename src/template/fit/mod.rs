@@ -4,7 +4,7 @@
 //! those cannot hold is counted on the last one. Knows neither templates nor platforms: both are functions of the caller. Markup is never cut
 //! in half: only the built-in plain text is ever cut, between characters.
 
-mod squeeze;
+mod shrink;
 #[cfg(test)]
 mod tests;
 
@@ -77,7 +77,7 @@ pub fn fit(
         return Ok(vec![FittedPage { page, range: whole.range, more: 0, shortened: false }]);
     }
     if entries <= 1 {
-        return Ok(vec![squeeze::squeeze(&mut press, &whole)?]);
+        return Ok(vec![shrink::shrink(&mut press, &whole)?]);
     }
     let max_pages = max_pages.max(1);
     let mut fitted: Vec<FittedPage> = Vec::with_capacity(max_pages);
@@ -96,7 +96,7 @@ pub fn fit(
         let most = if start == 0 { rest - 1 } else { rest };
         let page = match longest(&mut press, &part, most, guess)? {
             Some(page) => page,
-            None => squeeze::squeeze(&mut press, &part(1))?,
+            None => shrink::shrink(&mut press, &part(1))?,
         };
         start = page.range.end;
         guess = page.range.len();
@@ -146,12 +146,12 @@ fn renumber(press: &mut Press<'_>, fitted: Vec<FittedPage>, assumed: usize) -> R
     for (i, known) in fitted.into_iter().enumerate() {
         let part = Part { range: known.range.clone(), page: i + 1, pages, more: known.more, max_value: usize::MAX, plain: false };
         if known.shortened {
-            out.push(squeeze::squeeze(press, &part)?);
+            out.push(shrink::shrink(press, &part)?);
             continue;
         }
         let (page, size) = press.print(&part)?;
         // A template may well print more on the second of two pages than on the second of three.
-        out.push(if size.fits() { FittedPage { page, ..known } } else { squeeze::squeeze(press, &part)? });
+        out.push(if size.fits() { FittedPage { page, ..known } } else { shrink::shrink(press, &part)? });
     }
     Ok(out)
 }

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{Alert, Labels, Language, SeverityScale};
 
-use super::super::{Needs, words};
+use super::super::{FieldUsage, words};
 use super::links::{Addresses, kind_name};
-use super::moment::Moments;
+use super::times::Times;
 use super::{Entry, EntryStatus, ViewInput, color, emoji, repeats, shorten};
 
 /// What names an alert: its name, where it happens, its value.
@@ -123,12 +123,12 @@ fn description(text: &str, addresses: &Addresses, input: &ViewInput<'_>) -> Stri
 const ADDRESSES: [&str; 7] = ["links", "runbook_url", "dashboard_url", "panel_url", "silence_url", "generator_url", "image_url"];
 
 /// One alert as an object; its fields are listed in `check/shape.rs`.
-pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, moments: &Moments<'_>, needs: &Needs) -> Value {
+pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, times: &Times<'_>, usage: &FieldUsage) -> Value {
     let Entry { alert, event, status } = *entry;
     let max = input.max_value;
     let severity = input.scale.of(alert);
     let described = describe(alert, input.language);
-    let addresses = if needs.any(&ADDRESSES) || needs.has("description") { Addresses::of(alert, event, max) } else { Addresses::default() };
+    let addresses = if usage.any(&ADDRESSES) || usage.has("description") { Addresses::of(alert, event, max) } else { Addresses::default() };
     let links = || {
         let links = addresses.links(input.language, status == EntryStatus::Firing);
         links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
@@ -142,7 +142,7 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, mo
     let mut out = Map::with_capacity(24);
     macro_rules! put {
         ($name:literal, $value:expr $(,)?) => {
-            if needs.has($name) {
+            if usage.has($name) {
                 out.insert($name.to_owned(), $value);
             }
         };
@@ -172,13 +172,13 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, mo
     put!("labels", map(&alert.labels, max));
     put!("extra_labels", pairs(extra, max));
     put!("annotations", map(&alert.annotations, max));
-    put!("since", alert.starts_at.map(|at| moments.short(at)).unwrap_or_default().into());
-    put!("since_full", alert.starts_at.map(|at| moments.full(at)).unwrap_or_default().into());
+    put!("since", alert.starts_at.map(|at| times.short(at)).unwrap_or_default().into());
+    put!("since_full", alert.starts_at.map(|at| times.full(at)).unwrap_or_default().into());
     put!("starts_at", alert.starts_at.map(|at| at.to_string()).unwrap_or_default().into());
-    put!("ended", ended.map(|at| moments.short(at)).unwrap_or_default().into());
-    put!("ended_full", ended.map(|at| moments.full(at)).unwrap_or_default().into());
+    put!("ended", ended.map(|at| times.short(at)).unwrap_or_default().into());
+    put!("ended_full", ended.map(|at| times.full(at)).unwrap_or_default().into());
     put!("ends_at", ended.map(|at| at.to_string()).unwrap_or_default().into());
-    put!("duration", moments.lasted(alert.starts_at, ended).into());
+    put!("duration", times.lasted(alert.starts_at, ended).into());
     put!("links", links().into());
     put!("runbook_url", addresses.runbook.into());
     put!("dashboard_url", addresses.dashboard.into());

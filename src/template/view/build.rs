@@ -3,22 +3,22 @@
 use serde_json::{Map, Value, json};
 
 use super::super::escape::clean_url;
-use super::super::{Needs, words};
+use super::super::{FieldUsage, words};
 use super::alert::{map, object};
 use super::headline::{counts, headline_with, own_message, status_words, subject_of};
 use super::links::{kind_name, shared_links};
-use super::moment::Moments;
+use super::times::Times;
 use super::{Brief, EntryStatus, MessageKind, ViewInput, color, emoji, shorten};
 
 /// The root object; its fields are listed in `check/shape.rs`.
-pub(super) fn root(input: &ViewInput<'_>, needs: &Needs) -> Value {
-    let moments = Moments::new(input.now, input.time_zone, input.language);
+pub(super) fn root(input: &ViewInput<'_>, usage: &FieldUsage) -> Value {
+    let times = Times::new(input.now, input.time_zone, input.language);
     let event = input.event;
     let max = input.max_value;
     let total = input.firing + input.resolved;
     let status = if input.fires() { EntryStatus::Firing } else { EntryStatus::Resolved };
-    let alerts: Vec<Value> = input.entries.iter().enumerate().map(|(i, entry)| object(entry, i + 1, input, &moments, needs)).collect();
-    let briefs: Vec<Value> = input.briefs.iter().map(|one| brief(one, input, &moments)).collect();
+    let alerts: Vec<Value> = input.entries.iter().enumerate().map(|(i, entry)| object(entry, i + 1, input, &times, usage)).collect();
+    let briefs: Vec<Value> = input.briefs.iter().map(|one| brief(one, input, &times)).collect();
     let links = || {
         let links = shared_links(event, input.details_url, input.language, input.fires());
         links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
@@ -27,12 +27,12 @@ pub(super) fn root(input: &ViewInput<'_>, needs: &Needs) -> Value {
     let mut out = Map::with_capacity(24);
     macro_rules! put {
         ($name:literal, $value:expr $(,)?) => {
-            if needs.has($name) {
+            if usage.has($name) {
                 out.insert($name.to_owned(), $value);
             }
         };
     }
-    let subject = if needs.any(&["headline", "title"]) { subject_of(input) } else { String::new() };
+    let subject = if usage.any(&["headline", "title"]) { subject_of(input) } else { String::new() };
     put!("headline", headline_with(input, &subject).into());
     put!("title", subject.into());
     put!("message", shorten(own_message(input), max).into());
@@ -88,7 +88,7 @@ pub(super) fn root(input: &ViewInput<'_>, needs: &Needs) -> Value {
     Value::Object(out)
 }
 
-fn brief(brief: &Brief, input: &ViewInput<'_>, moments: &Moments<'_>) -> Value {
+fn brief(brief: &Brief, input: &ViewInput<'_>, times: &Times<'_>) -> Value {
     json!({
         "title": shorten(&brief.title, input.max_value),
         "status": if brief.status == EntryStatus::Firing { "firing" } else { "resolved" },
@@ -101,8 +101,8 @@ fn brief(brief: &Brief, input: &ViewInput<'_>, moments: &Moments<'_>) -> Value {
         "color": color(brief.severity, brief.status),
         "count": brief.count,
         "several": brief.count > 1,
-        "since": brief.since.map(|at| moments.short(at)).unwrap_or_default(),
+        "since": brief.since.map(|at| times.short(at)).unwrap_or_default(),
         "starts_at": brief.since.map(|at| at.to_string()).unwrap_or_default(),
-        "duration": if brief.status == EntryStatus::Firing { moments.lasted(brief.since, None) } else { String::new() },
+        "duration": if brief.status == EntryStatus::Firing { times.lasted(brief.since, None) } else { String::new() },
     })
 }

@@ -11,19 +11,19 @@ use super::{EntryStatus, MessageKind, ViewInput, describe, emoji, shorten};
 const TITLE_MAX: usize = 100;
 
 /// Whether the sender's own title and message are the content (direct sends), not a rendering of the alerts.
-fn speaks_for_itself(input: &ViewInput<'_>) -> bool {
+fn has_own_text(input: &ViewInput<'_>) -> bool {
     matches!(input.event.kind, SenderKind::Direct | SenderKind::Generic | SenderKind::Watchfire)
 }
 
 /// The sender's own text where it is the content; empty for alerts.
 pub fn own_message<'a>(input: &ViewInput<'a>) -> &'a str {
-    if speaks_for_itself(input) { input.event.message.trim() } else { "" }
+    if has_own_text(input) { input.event.message.trim() } else { "" }
 }
 
 /// Whether a text of the alert says again what the sender's own title or message has said already.
 pub fn repeats(input: &ViewInput<'_>, text: &str) -> bool {
     let text = text.trim();
-    speaks_for_itself(input) && input.kind != MessageKind::Digest && (text == input.event.title.trim() || text == input.event.message.trim())
+    has_own_text(input) && input.kind != MessageKind::Digest && (text == input.event.title.trim() || text == input.event.message.trim())
 }
 
 /// Whether it is somebody's own message: it has no status and no severity to speak of.
@@ -36,7 +36,7 @@ pub fn subject_of(input: &ViewInput<'_>) -> String {
     // A direct text without a title is named by its first line.
     let first_line = if is_direct(input) { input.event.message.trim().lines().next().unwrap_or_default() } else { "" };
     let own = [input.event.title.trim(), first_line].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
-    let title = if speaks_for_itself(input) && !own.is_empty() {
+    let title = if has_own_text(input) && !own.is_empty() {
         own.to_owned()
     } else if input.firing + input.resolved == 1 && input.entries.len() == 1 {
         describe(input.entries[0].alert, input.language).title()
@@ -118,7 +118,7 @@ pub(super) fn headline_with(input: &ViewInput<'_>, subject: &str) -> String {
     let sign = emoji(input.severity, if firing { EntryStatus::Firing } else { EntryStatus::Resolved });
     let severity = words::severity(input.language, input.severity);
     let digest = if input.kind == MessageKind::Digest { words::own(input.language, "digest") } else { "" };
-    let title = if input.kind == MessageKind::Digest && !speaks_for_itself(input) { "" } else { subject };
+    let title = if input.kind == MessageKind::Digest && !has_own_text(input) { "" } else { subject };
     let mut out = format!("{sign} ");
     if !digest.is_empty() {
         out.push_str(digest);

@@ -9,12 +9,12 @@ mod alert;
 mod build;
 mod headline;
 mod links;
-mod moment;
+mod times;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Needs;
+use super::FieldUsage;
 pub use crate::model::MessageKind;
 use crate::model::{Alert, Event, Language, Severity, SeverityScale};
 
@@ -114,9 +114,9 @@ pub struct View {
 }
 
 impl View {
-    /// Builds what templates with these needs can see of one page.
-    pub fn new(input: &ViewInput<'_>, needs: &Needs) -> Self {
-        Self { context: handlebars::Context::from(build::root(input, needs)) }
+    /// Builds what templates with this usage can see of one page.
+    pub fn new(input: &ViewInput<'_>, usage: &FieldUsage) -> Self {
+        Self { context: handlebars::Context::from(build::root(input, usage)) }
     }
 }
 
@@ -129,7 +129,7 @@ impl std::fmt::Debug for View {
 pub(super) use alert::describe;
 pub(super) use headline::{counts, headline, own_message, repeats};
 pub(super) use links::{entry_lines, entry_links, shared_links};
-pub(super) use moment::{Moments, format_at, humanize_in};
+pub(super) use times::{Times, format_at, humanize_in};
 
 /// The sign of a severity or status, seen first: a coloured disc while it fires, a tick when it is over.
 pub(super) fn emoji(severity: Severity, status: EntryStatus) -> &'static str {

@@ -3,18 +3,18 @@
 use jiff::tz::TimeZone;
 use watchfire::channel::{PLATFORMS, Platform, preset};
 use watchfire::model::{Language, Page, SeverityScale};
-use watchfire::template::{FittedPage, Library, Part, facts, fit, plain, plain_fields};
+use watchfire::template::{FittedPage, Part, TemplateRegistry, facts, fit, plain, plain_fields};
 
 use super::cases::{Case, cases, fields};
 
-fn pages(library: &Library, platform: &Platform, case: &Case, language: Language) -> Vec<FittedPage> {
+fn pages(registry: &TemplateRegistry, platform: &Platform, case: &Case, language: Language) -> Vec<FittedPage> {
     let (zone, scale) = (TimeZone::get("Asia/Shanghai").unwrap(), SeverityScale::default());
     let entries = case.entries();
     let mut render = |part: &Part| {
         let input = case.input(&entries, part, language, &zone, &scale);
         let fields = match part.plain {
             true => plain_fields(platform.fields, &input),
-            false => library.render(platform.name, "default", &input)?,
+            false => registry.render(platform.name, "default", &input)?,
         };
         Ok(Page { fields, facts: facts(&input), ..Page::default() })
     };
@@ -45,13 +45,13 @@ fn golden(name: &str, text: &str) {
 /// A new platform has its goldens when this test has run once and they were read (`cargo insta review`, or rename `.snap.new`).
 #[test]
 fn default_templates() {
-    let (library, findings) = Library::compile(&fields(|_| true), Vec::new());
+    let (registry, findings) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
     assert_eq!(findings, []);
     for platform in PLATFORMS {
         for case in cases().into_iter().filter(|case| case.name != "hundred") {
             let mut out = String::new();
             for (language, name) in [(Language::En, "en"), (Language::Zh, "zh")] {
-                out.push_str(&format!("=== {name}\n{}", shown(&pages(&library, platform, &case, language), platform)));
+                out.push_str(&format!("=== {name}\n{}", shown(&pages(&registry, platform, &case, language), platform)));
             }
             golden(&format!("{}_{}", platform.name, case.name), &out);
         }
@@ -79,13 +79,13 @@ const FIRST_PAGES: &[&str] = &["wecom", "telegram"];
 
 #[test]
 fn a_hundred_alerts_are_shown_or_counted_within_the_limits() {
-    let (library, _) = Library::compile(&fields(|_| true), Vec::new());
+    let (registry, _) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
     let all = cases();
     let case = all.iter().find(|case| case.name == "hundred").unwrap();
     let presets = preset::shipped();
     for platform in PLATFORMS.iter().copied().chain(presets.iter().map(|(_, preset)| *preset)) {
         for language in [Language::En, Language::Zh] {
-            let pages = pages(&library, platform, case, language);
+            let pages = pages(&registry, platform, case, language);
             let (first, last) = (pages.first().unwrap(), pages.last().unwrap());
             let about = format!("{} {language:?}", platform.title);
             assert!((1..=3).contains(&pages.len()), "{about}: {} pages", pages.len());

@@ -2,4 +2,4 @@
 
 mod cases;
 mod golden;
-mod library;
+mod registry;

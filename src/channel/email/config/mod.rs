@@ -10,28 +10,17 @@ use super::address::{self, Flaw};
 use super::auth::{Login, Mechanism};
 use super::dial::{Server, is_host_name};
 use super::dkim::Signer;
+use super::driver::Driver;
 use super::message::Sender;
 use super::pool::Pool;
-use super::{DEFAULT_CONNECTIONS, Driver, tls};
+use super::tls;
+use super::types::DEFAULT_CONNECTIONS;
+pub use super::types::{ThreadBy, TlsMode};
 use crate::channel::{BuildContext, Built, PlatformConfig, Problem, SecretReader};
 use crate::model::{OutletKey, Recipient, Secret, SecretSource, hash_hex};
 
 /// The most connections an outlet may be given.
 const MAX_CONNECTIONS: usize = 50;
-
-/// When TLS begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum TlsMode {
-    /// After STARTTLS, which the server must offer (port 587).
-    Starttls,
-    /// With the first byte (port 465).
-    Implicit,
-    /// Never.
-    None,
-    /// After STARTTLS if the server offers it, else not at all; a password is then not sent.
-    Opportunistic,
-}
 
 /// How to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -49,19 +38,6 @@ pub enum AuthMode {
     CramMd5,
     /// XOAUTH2; the password is the access token.
     Xoauth2,
-}
-
-/// Which mails a mail client shows as one conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ThreadBy {
-    /// Those of one group of alerts.
-    #[default]
-    Group,
-    /// Those of one group of alerts and one day (UTC).
-    Day,
-    /// None: every mail stands alone.
-    Off,
 }
 
 /// Signs mails with DKIM.

@@ -3,8 +3,8 @@
 use super::{config, cx, page, to};
 use crate::channel::SendContext;
 use crate::channel::email::address::mailbox;
-use crate::channel::email::config::ThreadBy;
-use crate::channel::email::message::{Letter, Sender};
+use crate::channel::email::message::{MailTemplate, Sender};
+use crate::channel::email::types::ThreadBy;
 use crate::channel::{PlatformConfig, email};
 use crate::model::{ErrorKind, Page, Recipient, Severity, Status};
 
@@ -20,7 +20,7 @@ fn sender() -> Sender {
 }
 
 fn write(sender: &Sender, page: &Page, cx: &SendContext, to: &str) -> String {
-    let mail = Letter::new(sender, page, cx).unwrap().to(&Recipient::new(to)).unwrap();
+    let mail = MailTemplate::new(sender, page, cx).unwrap().to(&Recipient::new(to)).unwrap();
     String::from_utf8(mail.bytes).unwrap()
 }
 
@@ -133,11 +133,11 @@ fn nothing_gets_into_the_headers() {
     for (field, text) in [("from", "a@x.org\r\nBcc: e@x.org"), ("cc", "A\nB <a@x.org>"), ("cc", "nobody"), ("to", "a@x.org\0")] {
         let mut page = page.clone();
         page.fields.insert(field.into(), text.into());
-        let error = Letter::new(&sender(), &page, &cx()).err().expect(text);
+        let error = MailTemplate::new(&sender(), &page, &cx()).err().expect(text);
         assert_eq!(error.kind, ErrorKind::Rejected);
         assert!(error.summary.contains(&format!("`{field}`")), "{error}");
     }
-    let error = Letter::new(&sender(), &page, &cx()).unwrap().to(&Recipient::new("a@x.org>\r\nDATA")).unwrap_err();
+    let error = MailTemplate::new(&sender(), &page, &cx()).unwrap().to(&Recipient::new("a@x.org>\r\nDATA")).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Rejected);
 }
 
@@ -178,7 +178,7 @@ fn text_alone_html_alone_and_neither() {
     let only = |field: &str| {
         let mut page = page();
         page.fields.retain(|name, _| name == "subject" || name == field);
-        Letter::new(&sender(), &page, &cx()).map(|l| String::from_utf8(l.to(&Recipient::new("a@x.org")).unwrap().bytes).unwrap())
+        MailTemplate::new(&sender(), &page, &cx()).map(|l| String::from_utf8(l.to(&Recipient::new("a@x.org")).unwrap().bytes).unwrap())
     };
     assert_eq!(header(&only("text").unwrap(), "Content-Type").as_deref(), Some("text/plain; charset=utf-8"));
     assert_eq!(header(&only("html").unwrap(), "Content-Type").as_deref(), Some("text/html; charset=utf-8"));
@@ -194,8 +194,8 @@ fn direct_calls_choose_what_is_shown() {
         page.fields.insert(field.into(), text.into());
     }
     let sender = sender();
-    let letter = Letter::new(&sender, &page, &cx).unwrap();
-    let mail = letter.to(&Recipient::new("c@x.org")).unwrap();
+    let template = MailTemplate::new(&sender, &page, &cx).unwrap();
+    let mail = template.to(&Recipient::new("c@x.org")).unwrap();
     assert_eq!((mail.from.to_string(), mail.to.to_string()), ("app@example.com".into(), "c@x.org".into()));
     let mail = String::from_utf8(mail.bytes).unwrap();
     assert_eq!(header(&mail, "From").as_deref(), Some("App <app@example.com>"));
@@ -212,11 +212,11 @@ fn a_recipient_may_have_a_name() {
         ("<a@example.com>", "a@example.com"),
         ("ops@example.org", "\"On call\" <ops@example.org>"),
     ] {
-        let mail = Letter::new(&sender(), &page(), &cx()).unwrap().to(&Recipient::new(to)).unwrap();
+        let mail = MailTemplate::new(&sender(), &page(), &cx()).unwrap().to(&Recipient::new(to)).unwrap();
         assert!(!mail.to.to_string().contains('<'), "the envelope has the address alone");
         assert_eq!(header(&String::from_utf8(mail.bytes).unwrap(), "To").as_deref(), Some(shown));
     }
-    let error = Letter::new(&sender(), &page(), &cx()).unwrap().to(&Recipient::new("a@example.com>")).unwrap_err();
+    let error = MailTemplate::new(&sender(), &page(), &cx()).unwrap().to(&Recipient::new("a@example.com>")).unwrap_err();
     assert!(error.recipient && error.kind == ErrorKind::Rejected, "{error}");
 }
 
@@ -262,7 +262,7 @@ proptest::proptest! {
         }
         let sender = sender();
         let cx = cx();
-        match Letter::new(&sender, &page, &cx).and_then(|letter| letter.to(&Recipient::new("ops@example.org"))) {
+        match MailTemplate::new(&sender, &page, &cx).and_then(|template| template.to(&Recipient::new("ops@example.org"))) {
             Err(error) => proptest::prop_assert_eq!(error.kind, ErrorKind::Rejected),
             Ok(mail) => {
                 let mail = String::from_utf8(mail.bytes).unwrap();

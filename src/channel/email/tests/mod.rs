@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Config, Driver};
+use super::Config;
+use super::driver::Driver;
 use crate::channel::{CellResult, Channel, SecretReader, SendContext};
 use crate::model::{Facts, MessageId, Page, Recipient, Secret, SecretSource, SendError, Severity};
 

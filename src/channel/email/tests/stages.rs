@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::server::{Act, Fake, Tls, Turn};
 use super::{driver, driver_at, fail, send};
-use crate::channel::email::Driver;
+use crate::channel::email::driver::Driver;
 use crate::channel::{Channel, Probe};
 use crate::model::ErrorKind::{self, Ambiguous, Misconfigured, Rejected, Transient};
 use crate::model::SendError;

@@ -1,5 +1,5 @@
-//! Test stand for drivers: a scripted HTTP server on a free port, and the contexts that `build` and `send` take. It answers what it is told
-//! and records what it is asked; it knows no platform (faithful fakes live with the integration tests).
+//! A scripted HTTP server for drivers' tests, and the contexts that `build` and `send` take. It gives the scripted answers in turn
+//! and records the requests; it knows no platform (faithful fakes live with the integration tests).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -65,12 +65,12 @@ impl From<&str> for Answer {
 }
 
 /// The server. It stops with the test's runtime.
-pub struct Stand {
+pub struct ScriptedServer {
     pub base: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
-impl Stand {
+impl ScriptedServer {
     /// Answers the requests in turn; a request beyond the script gets a 500 that says so.
     pub async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         let script: Arc<Mutex<VecDeque<Answer>>> = Arc::new(Mutex::new(answers.into_iter().collect()));

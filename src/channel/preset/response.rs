@@ -10,13 +10,13 @@ use crate::channel::kit;
 use crate::model::{ErrorKind, Receipt, SendError};
 
 /// An answer, read once.
-pub struct Heard<'a> {
+pub struct Response<'a> {
     status: u16,
     text: Cow<'a, str>,
     json: Option<Value>,
 }
 
-impl<'a> Heard<'a> {
+impl<'a> Response<'a> {
     /// Reads it.
     pub fn new(status: u16, text: &'a str) -> Self {
         // Words are looked for as people read them, not as `\uXXXX`.
@@ -46,33 +46,29 @@ impl<'a> Heard<'a> {
 
 /// The preset's word on an answer: delivered (now or before), a known refusal with its advice, or nothing. Trouble of the server (408, 425, 429, 5xx) is nothing that a body
 /// can deny, unless the preset names the very status.
-pub fn meaning<'p>(preset: &'p Preset, heard: &Heard<'_>) -> Option<Result<(), (ErrorKind, &'p str)>> {
-    if (200..300).contains(&heard.status) && preset.success.iter().any(|look| heard.is(look)) {
+pub fn classify<'p>(preset: &'p Preset, response: &Response<'_>) -> Option<Result<(), (ErrorKind, &'p str)>> {
+    if (200..300).contains(&response.status) && preset.success.iter().any(|look| response.is(look)) {
         return Some(Ok(()));
     }
-    let fits = |refusal: &&Refusal| match heard.status {
+    let fits = |refusal: &&Refusal| match response.status {
         status if refusal.when.status == Some(status) => true,
         429 => refusal.kind == Kind::RateLimited,
         408 | 425 | 500.. => refusal.kind == Kind::Transient,
         _ => true,
     };
-    let refusal = preset.errors.iter().filter(fits).find(|refusal| heard.is(&refusal.when))?;
+    let refusal = preset.errors.iter().filter(fits).find(|refusal| response.is(&refusal.when))?;
     Some(refusal.kind.error_kind().map_or(Ok(()), |kind| Err((kind, refusal.advice.as_str()))))
 }
 
 /// The outcome of an attempt.
 pub fn outcome(preset: &Preset, reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     let text = reply.text();
-    let heard = Heard::new(reply.status(), &text);
-    let code = heard.word(preset.code.as_deref()).unwrap_or_else(|| format!("HTTP {}", reply.status()));
-    let said = heard.word(preset.message.as_deref()).map(|words| format!(" (\"{words}\")")).unwrap_or_default();
-    match meaning(preset, &heard) {
-        Some(Ok(())) => Ok(reply.receipt(code, heard.word(preset.id.as_deref()))),
-        Some(Err((kind, advice))) => {
-            let kind =
-                if matches!(kind, ErrorKind::RateLimited { .. }) { ErrorKind::RateLimited { retry_after: reply.retry_after(now) } } else { kind };
-            Err(reply.error(kind, code, format!("{}: {advice}{said}", preset.title)))
-        }
+    let response = Response::new(reply.status(), &text);
+    let code = response.word(preset.code.as_deref()).unwrap_or_else(|| format!("HTTP {}", reply.status()));
+    let said = response.word(preset.message.as_deref()).map(|words| format!(" (\"{words}\")")).unwrap_or_default();
+    match classify(preset, &response) {
+        Some(Ok(())) => Ok(reply.receipt(code, response.word(preset.id.as_deref()))),
+        Some(Err((kind, advice))) => Err(reply.error(reply.with_wait(kind, now), code, format!("{}: {advice}{said}", preset.title))),
         None => match kit::classify_status(reply, now) {
             Some(error) => Err(reply.error(error.kind, code, format!("{}: {}{said}", preset.title, error.summary))),
             // A 2xx that is not the service's word for success: its own JSON refuses, anything else leaves a doubt.

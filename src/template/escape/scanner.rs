@@ -3,7 +3,7 @@
 use super::{HAIR_SPACE, ZERO_WIDTH};
 
 /// One character and its surroundings.
-pub(super) struct Spot<'a> {
+pub(super) struct CharContext<'a> {
     pub c: char,
     /// The character before; `None` at the value's start, where anything may stand.
     pub prev: Option<char>,
@@ -17,7 +17,7 @@ pub(super) struct Spot<'a> {
     pub after_number: bool,
 }
 
-impl Spot<'_> {
+impl CharContext<'_> {
     /// Whether a letter or digit stands on both sides: a marker there is part of a word in dialects that need word edges.
     pub fn inside_word(&self) -> bool {
         self.prev.is_some_and(|c| c.is_ascii_alphanumeric()) && self.next.is_some_and(|c| c.is_ascii_alphanumeric())
@@ -65,7 +65,7 @@ impl Spot<'_> {
 }
 
 /// Walks over `text`; `each` writes what stands for the character.
-pub(super) fn walk(text: &str, mut each: impl FnMut(&Spot<'_>, &mut String)) -> String {
+pub(super) fn walk(text: &str, mut each: impl FnMut(&CharContext<'_>, &mut String)) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8 + 4);
     let mut prev = None;
     let mut line_start = true;
@@ -73,7 +73,7 @@ pub(super) fn walk(text: &str, mut each: impl FnMut(&Spot<'_>, &mut String)) -> 
     for (at, c) in text.char_indices() {
         let rest = &text[at..];
         let next = rest[c.len_utf8()..].chars().next();
-        each(&Spot { c, prev, next, rest, line_start, after_number: (1..10).contains(&digits) }, &mut out);
+        each(&CharContext { c, prev, next, rest, line_start, after_number: (1..10).contains(&digits) }, &mut out);
         match c {
             '\n' => (line_start, digits) = (true, 0),
             c if c.is_ascii_digit() && (line_start || digits > 0) => (line_start, digits) = (false, digits + 1),
@@ -89,7 +89,7 @@ pub(super) fn walk(text: &str, mut each: impl FnMut(&Spot<'_>, &mut String)) -> 
 
 /// Writes a marker with hair spaces around it (none where there is white space already), so that it neither opens nor closes anything. At a
 /// line's start it always has one before it: blanks there would leave it a list's bullet.
-pub(super) fn padded(spot: &Spot<'_>, out: &mut String) {
+pub(super) fn padded(spot: &CharContext<'_>, out: &mut String) {
     if !out.ends_with(HAIR_SPACE) && (spot.line_start || !out.ends_with(char::is_whitespace)) {
         out.push(HAIR_SPACE);
     }
@@ -100,13 +100,13 @@ pub(super) fn padded(spot: &Spot<'_>, out: &mut String) {
 }
 
 /// Writes the character with an invisible one after it.
-pub(super) fn broken(spot: &Spot<'_>, out: &mut String) {
+pub(super) fn broken(spot: &CharContext<'_>, out: &mut String) {
     out.push(spot.c);
     out.push(ZERO_WIDTH);
 }
 
 /// Writes the character with an invisible one before it.
-pub(super) fn shielded(spot: &Spot<'_>, out: &mut String) {
+pub(super) fn shielded(spot: &CharContext<'_>, out: &mut String) {
     out.push(ZERO_WIDTH);
     out.push(spot.c);
 }

@@ -8,31 +8,29 @@ use std::sync::Arc;
 
 use handlebars::Handlebars;
 
-use crate::model::{Escape, FieldSpec, Finding};
+use crate::model::{Escape, Finding};
 
 use super::check::{self, Loaded, Walk, closest};
-use super::render::render_field;
+use super::render::{FieldTemplate, render_field};
+pub use super::sources::DEFAULT_SET;
 use super::sources::{SHARED, built_in};
-use super::{Needs, PlatformFields, RenderError, Source, View, ViewInput, escape, functions, samples};
-
-/// The set that exists for every platform, and that lends its fields to sets that lack them.
-pub const DEFAULT_SET: &str = "default";
+use super::{FieldUsage, PlatformFields, RenderError, Source, View, ViewInput, escape, functions, samples};
 
 /// All templates of all platforms.
 #[derive(Default)]
-pub struct Library {
-    platforms: BTreeMap<&'static str, Shelf>,
+pub struct TemplateRegistry {
+    platforms: BTreeMap<&'static str, PlatformTemplates>,
 }
 
 /// One platform's templates.
 #[derive(Default)]
-struct Shelf {
+struct PlatformTemplates {
     sets: BTreeMap<String, Set>,
     /// The built-in default set, with built-in partials only.
     built_in: Set,
 }
 
-impl Shelf {
+impl PlatformTemplates {
     fn set(&self, name: &str) -> &Set {
         self.sets.get(name).or_else(|| self.sets.get(DEFAULT_SET)).unwrap_or(&self.built_in)
     }
@@ -43,16 +41,7 @@ impl Shelf {
 struct Set {
     fields: Vec<FieldTemplate>,
     /// What they read.
-    needs: Needs,
-}
-
-/// One field's template with the registry it renders in.
-#[derive(Clone)]
-pub(super) struct FieldTemplate {
-    pub spec: &'static FieldSpec,
-    pub loaded: Arc<Loaded>,
-    pub registry: Arc<Handlebars<'static>>,
-    pub needs: Arc<Needs>,
+    usage: FieldUsage,
 }
 
 /// A platform's files, parsed: by set and field, and partials by name.
@@ -62,28 +51,28 @@ struct Files {
     partials: BTreeMap<String, Loaded>,
 }
 
-impl Library {
+impl TemplateRegistry {
     /// Compiles and checks the built-in templates and `overrides` (which replace them file by file and add sets and partials). A set that lacks a
     /// field takes the one of the platform's `default` set. Everything wrong is found at once: syntax, unknown fields and functions, bad
     /// partials, and templates that fail on a sample. A file with an error is left out of the library, which stays usable.
-    pub fn compile(platforms: &[PlatformFields], overrides: Vec<Source>) -> (Library, Vec<Finding>) {
+    pub fn compile(platforms: &[PlatformFields], overrides: Vec<Source>) -> (TemplateRegistry, Vec<Finding>) {
         let mut findings = Vec::new();
         for source in &overrides {
             findings.extend(unused(source, platforms));
         }
-        let mut library = Library::default();
+        let mut library = TemplateRegistry::default();
         let samples = samples::samples(crate::model::Language::En);
         for platform in platforms {
             let mine = |source: &&Source| source.platform == platform.platform || source.platform == SHARED;
             let mut found = Vec::new();
             let shipped = built_in(platform);
             let own = load(platform, shipped.iter(), &mut found);
-            let built_in = shelve(platform, &own, &own, &samples, &mut found);
+            let built_in = build_sets(platform, &own, &own, &samples, &mut found);
             let (sets, built_in) = if overrides.iter().any(|source| mine(&source)) {
                 // Checked again below, together with what overrides it: only what is wrong in the overrides is news then.
                 let all = load(platform, shipped.iter().chain(overrides.iter().filter(mine)), &mut found);
                 found.extend(idle_partials(platform, &all, &overrides));
-                let sets = shelve(platform, &all, &own, &samples, &mut found);
+                let sets = build_sets(platform, &all, &own, &samples, &mut found);
                 (sets, built_in)
             } else {
                 (built_in.clone(), built_in)
@@ -94,48 +83,48 @@ impl Library {
                 }
             }
             let built_in = built_in.get(DEFAULT_SET).cloned().unwrap_or_default();
-            library.platforms.insert(platform.platform, Shelf { sets, built_in });
+            library.platforms.insert(platform.platform, PlatformTemplates { sets, built_in });
         }
         (library, findings)
     }
 
     /// Whether a platform has a set of this name.
     pub fn has_set(&self, platform: &str, set: &str) -> bool {
-        self.platforms.get(platform).is_some_and(|shelf| shelf.sets.contains_key(set))
+        self.platforms.get(platform).is_some_and(|templates| templates.sets.contains_key(set))
     }
 
     /// Whether nothing of a platform's set was written by the user.
     pub fn is_built_in(&self, platform: &str, set: &str) -> bool {
-        let Some(shelf) = self.platforms.get(platform) else { return false };
-        let (set, own) = (shelf.set(set), &shelf.built_in);
+        let Some(templates) = self.platforms.get(platform) else { return false };
+        let (set, own) = (templates.set(set), &templates.built_in);
         set.fields.len() == own.fields.len() && set.fields.iter().zip(&own.fields).all(|(one, other)| Arc::ptr_eq(&one.loaded, &other.loaded))
     }
 
     /// The sets of a platform, sorted.
     pub fn sets(&self, platform: &str) -> impl Iterator<Item = &str> {
-        self.platforms.get(platform).into_iter().flat_map(|shelf| shelf.sets.keys().map(String::as_str))
+        self.platforms.get(platform).into_iter().flat_map(|templates| templates.sets.keys().map(String::as_str))
     }
 
     /// Renders every field of a page. A set that does not exist (it was removed while a message waited) renders as `default`. An optional field
     /// that comes out empty is left out; a required one that comes out empty is an error.
     pub fn render(&self, platform: &str, set: &str, input: &ViewInput<'_>) -> Result<BTreeMap<String, String>, RenderError> {
-        let shelf = self.shelf(platform)?;
-        let set = shelf.set(set);
-        render_all(set, &View::new(input, &set.needs))
+        let templates = self.templates(platform)?;
+        let set = templates.set(set);
+        render_all(set, &View::new(input, &set.usage))
     }
 
     /// Renders with a view of [`crate::template::samples()`], which has everything.
     pub fn preview(&self, platform: &str, set: &str, sample: &View) -> Result<BTreeMap<String, String>, RenderError> {
-        render_all(self.shelf(platform)?.set(set), sample)
+        render_all(self.templates(platform)?.set(set), sample)
     }
 
     /// Renders with the built-in default templates: for a page whose own templates failed.
     pub fn render_built_in(&self, platform: &str, input: &ViewInput<'_>) -> Result<BTreeMap<String, String>, RenderError> {
-        let set = &self.shelf(platform)?.built_in;
-        render_all(set, &View::new(input, &set.needs))
+        let set = &self.templates(platform)?.built_in;
+        render_all(set, &View::new(input, &set.usage))
     }
 
-    fn shelf(&self, platform: &str) -> Result<&Shelf, RenderError> {
+    fn templates(&self, platform: &str) -> Result<&PlatformTemplates, RenderError> {
         self.platforms.get(platform).ok_or_else(|| RenderError {
             file: format!("templates/{platform}"),
             line: 0,
@@ -145,9 +134,9 @@ impl Library {
     }
 }
 
-impl std::fmt::Debug for Library {
+impl std::fmt::Debug for TemplateRegistry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_map().entries(self.platforms.iter().map(|(name, shelf)| (name, shelf.sets.keys().collect::<Vec<_>>()))).finish()
+        f.debug_map().entries(self.platforms.iter().map(|(name, templates)| (name, templates.sets.keys().collect::<Vec<_>>()))).finish()
     }
 }
 
@@ -182,7 +171,7 @@ fn load<'a>(platform: &PlatformFields, sources: impl Iterator<Item = &'a Source>
 }
 
 /// Checks a platform's files and puts the sound ones into sets; what is unsound is replaced by what `fallback` has.
-fn shelve(
+fn build_sets(
     platform: &PlatformFields,
     files: &Files,
     fallback: &Files,
@@ -195,7 +184,7 @@ fn shelve(
         let Some(spec) = platform.fields.iter().find(|field| field.name == *name) else { continue };
         let Some(registry) = registries.get(&spec.escape) else { continue };
         let walk = Walk::over(loaded, &files.partials);
-        let template = FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry), needs: Arc::new(walk.needs) };
+        let template = FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry), usage: Arc::new(walk.usage) };
         let mut found = walk.findings;
         if found.is_empty() {
             found = try_samples(&template, samples);
@@ -205,8 +194,8 @@ fn shelve(
         } else {
             findings.extend(found);
             if let (Some(loaded), Some(registry)) = (fallback.fields.get(&(set.clone(), name)), plain_registries.get(&spec.escape)) {
-                let needs = Arc::new(Walk::over(loaded, &fallback.partials).needs);
-                sound.insert((set, name), FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry), needs });
+                let usage = Arc::new(Walk::over(loaded, &fallback.partials).usage);
+                sound.insert((set, name), FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry), usage });
             }
         }
     }
@@ -214,18 +203,18 @@ fn shelve(
     names.insert(DEFAULT_SET);
     let mut sets = BTreeMap::new();
     for set in names {
-        let mut shelved = Set::default();
+        let mut built = Set::default();
         for spec in platform.fields {
             match sound.get(&(set, spec.name)).or_else(|| sound.get(&(DEFAULT_SET, spec.name))) {
                 Some(template) => {
-                    shelved.needs.join(&template.needs);
-                    shelved.fields.push(template.clone());
+                    built.usage.join(&template.usage);
+                    built.fields.push(template.clone());
                 }
                 None if spec.required => findings.push(missing(platform.platform, set, spec.name)),
                 None => {}
             }
         }
-        sets.insert(set.to_owned(), shelved);
+        sets.insert(set.to_owned(), built);
     }
     sets
 }

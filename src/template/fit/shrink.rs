@@ -9,7 +9,7 @@ use super::{FittedPage, Part, Press};
 const STEPS: [usize; 3] = [500, 200, 80];
 
 /// Makes a part fit that does not as it is.
-pub(super) fn squeeze(press: &mut Press<'_>, part: &Part) -> Result<FittedPage, RenderError> {
+pub(super) fn shrink(press: &mut Press<'_>, part: &Part) -> Result<FittedPage, RenderError> {
     let mut last = None;
     for (plain, max_value) in [false, true].into_iter().flat_map(|plain| STEPS.map(|step| (plain, step))) {
         let (page, size) = press.print(&Part { max_value, plain, ..part.clone() })?;

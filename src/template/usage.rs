@@ -8,7 +8,7 @@ const OF_FUNCTIONS: [&str; 3] = ["language", "time_zone", "now"];
 /// Bits rather than names, because a view asks about each of its fields for each alert. Two names that share a bit are built together, which costs
 /// a field and changes nothing.
 #[derive(Debug, Clone)]
-pub struct Needs {
+pub struct FieldUsage {
     whole: bool,
     bits: [u64; 4],
 }
@@ -25,15 +25,15 @@ const fn place(name: &str) -> (usize, u64) {
     ((hash >> 6) as usize % 4, 1 << (hash % 64))
 }
 
-impl Default for Needs {
+impl Default for FieldUsage {
     fn default() -> Self {
-        let mut needs = Self { whole: false, bits: [0; 4] };
-        OF_FUNCTIONS.into_iter().for_each(|name| needs.reads(name));
-        needs
+        let mut usage = Self { whole: false, bits: [0; 4] };
+        OF_FUNCTIONS.into_iter().for_each(|name| usage.reads(name));
+        usage
     }
 }
 
-impl Needs {
+impl FieldUsage {
     /// Every field.
     pub fn everything() -> Self {
         Self { whole: true, ..Self::default() }
@@ -76,15 +76,15 @@ mod tests {
 
     #[test]
     fn what_is_read_is_built_and_little_else() {
-        let mut needs = Needs::default();
-        needs.reads("headline");
-        assert!(needs.has("headline") && needs.has("language") && needs.any(&["x", "now"]));
+        let mut usage = FieldUsage::default();
+        usage.reads("headline");
+        assert!(usage.has("headline") && usage.has("language") && usage.any(&["x", "now"]));
         let others = ["alerts", "briefs", "links", "labels", "annotations", "values", "extra_labels", "runbook_url", "since", "description"];
-        assert!(others.iter().filter(|name| needs.has(name)).count() <= 1, "names spread over the bits");
-        let mut both = Needs::default();
+        assert!(others.iter().filter(|name| usage.has(name)).count() <= 1, "names spread over the bits");
+        let mut both = FieldUsage::default();
         both.reads("links");
-        both.join(&needs);
-        assert!(both.has("headline") && both.has("links") && !needs.has("links"));
-        assert!(Needs::everything().has("whatever"));
+        both.join(&usage);
+        assert!(both.has("headline") && both.has("links") && !usage.has("links"));
+        assert!(FieldUsage::everything().has("whatever"));
     }
 }

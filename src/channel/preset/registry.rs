@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use include_dir::{Dir, include_dir};
 
-use super::file::{Meaning, ParameterKind, Preset, When};
-use super::{fill, judge};
+use super::file::{ParameterKind, Preset, ResponseClass, When};
+use super::{request, response};
 use crate::model::ErrorKind;
 
 static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/presets");
@@ -15,11 +15,11 @@ static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/prese
 const MAX_FILE: usize = 64 * 1024;
 
 /// Names that every request may mention.
-pub const GIVEN: &[&str] = &["title", "text", "heading", "markdown", "link", "severity", "status", "key"];
+pub const MESSAGE_PARAMETERS: &[&str] = &["title", "text", "heading", "markdown", "link", "severity", "status", "key"];
 
 /// Presets by name.
 #[derive(Debug, Clone, Default)]
-pub struct Shelf {
+pub struct PresetRegistry {
     own: BTreeMap<String, Result<Arc<Preset>, String>>,
 }
 
@@ -30,7 +30,7 @@ static BUILT_IN: LazyLock<BTreeMap<String, Arc<Preset>>> = LazyLock::new(|| {
     files.filter_map(|(name, text)| Some((name, Arc::new(read(text).ok()?)))).collect()
 });
 
-impl Shelf {
+impl PresetRegistry {
     /// Adds a preset of the user's; it hides a shipped one of the same name.
     pub fn add(&mut self, name: String, preset: Preset) {
         self.own.insert(name, Ok(Arc::new(preset)));
@@ -50,7 +50,7 @@ impl Shelf {
     }
 
     /// Why a preset of the user's cannot be used.
-    pub fn fault(&self, name: &str) -> Option<&str> {
+    pub fn load_error(&self, name: &str) -> Option<&str> {
         self.own.get(name)?.as_ref().err().map(String::as_str)
     }
 
@@ -69,23 +69,23 @@ pub fn read(text: &str) -> Result<Preset, Vec<String>> {
         return Err(vec![format!("it is larger than {} KiB", MAX_FILE / 1024)]);
     }
     let preset: Preset = serde_yaml::from_str(text).map_err(|error| vec![error.to_string()])?;
-    let faults = faults(&preset);
+    let faults = check(&preset);
     if faults.is_empty() { Ok(preset) } else { Err(faults) }
 }
 
-fn faults(preset: &Preset) -> Vec<String> {
+fn check(preset: &Preset) -> Vec<String> {
     let mut found = Vec::new();
     let request = &preset.request;
     for name in preset.parameters.keys().chain(preset.by_severity.keys()) {
-        if GIVEN.contains(&name.as_str()) {
+        if MESSAGE_PARAMETERS.contains(&name.as_str()) {
             found.push(format!("`{name}` is a name that every preset has; call it something else"));
         }
     }
-    let bodies = request.json.iter().chain(request.form.iter().flat_map(BTreeMap::values)).flat_map(fill::names_in);
-    let texts = request.query.values().chain(request.headers.values()).chain([&request.url]).flat_map(|text| fill::names(text));
+    let bodies = request.json.iter().chain(request.form.iter().flat_map(BTreeMap::values)).flat_map(request::names_in);
+    let texts = request.query.values().chain(request.headers.values()).chain([&request.url]).flat_map(|text| request::names(text));
     let mentioned: Vec<&str> = bodies.chain(texts).collect();
     for name in &mentioned {
-        let known = GIVEN.contains(name) || preset.parameters.contains_key(*name) || preset.by_severity.contains_key(*name);
+        let known = MESSAGE_PARAMETERS.contains(name) || preset.parameters.contains_key(*name) || preset.by_severity.contains_key(*name);
         if !known {
             found.push(format!("`{{{{{name}}}}}` in `request` is not a parameter; add it under `parameters`"));
         }
@@ -102,7 +102,7 @@ fn faults(preset: &Preset) -> Vec<String> {
     if request.json.is_some() == request.form.is_some() {
         found.push("`request` has one body: `json` or `form`".to_owned());
     }
-    let begins = fill::names(&request.url).first().copied().filter(|name| request.url.starts_with(&format!("{{{{{name}}}}}")));
+    let begins = request::names(&request.url).first().copied().filter(|name| request.url.starts_with(&format!("{{{{{name}}}}}")));
     let address = begins.and_then(|name| preset.parameters.get(name)).is_some_and(|parameter| parameter.kind == ParameterKind::Address);
     if !address && !request.url.starts_with("https://") && !request.url.starts_with("http://") {
         found.push("`request.url` begins with `https://` or with a parameter whose kind is `address`".to_owned());
@@ -126,35 +126,35 @@ fn faults(preset: &Preset) -> Vec<String> {
     if preset.breaks.iter().any(|what| what.chars().count() < 2 && what != "@") {
         found.push("`breaks` names what begins a mention or a link, in two characters or more, or `@`".to_owned());
     }
-    found.extend(recorded(preset));
+    found.extend(check_fixtures(preset));
     found
 }
 
 /// Holds the preset to the answers on record.
-fn recorded(preset: &Preset) -> Vec<String> {
+fn check_fixtures(preset: &Preset) -> Vec<String> {
     let mut found = Vec::new();
-    for (place, answer) in preset.recorded.iter().enumerate() {
-        let heard = judge::Heard::new(answer.status, &answer.body);
-        let told = match judge::meaning(preset, &heard) {
-            Some(Ok(())) => Some(Meaning::Delivered),
+    for (place, answer) in preset.fixtures.iter().enumerate() {
+        let response = response::Response::new(answer.status, &answer.body);
+        let told = match response::classify(preset, &response) {
+            Some(Ok(())) => Some(ResponseClass::Delivered),
             Some(Err((kind, _))) => Some(match kind {
-                ErrorKind::RateLimited { .. } => Meaning::RateLimited,
-                ErrorKind::Misconfigured => Meaning::Misconfigured,
-                ErrorKind::Transient => Meaning::Transient,
-                _ => Meaning::Rejected,
+                ErrorKind::RateLimited { .. } => ResponseClass::RateLimited,
+                ErrorKind::Misconfigured => ResponseClass::Misconfigured,
+                ErrorKind::Transient => ResponseClass::Transient,
+                _ => ResponseClass::Rejected,
             }),
             // What no line knows goes by its status.
-            None if answer.status == 429 => Some(Meaning::RateLimited),
-            None if answer.status >= 500 => Some(Meaning::Transient),
+            None if answer.status == 429 => Some(ResponseClass::RateLimited),
+            None if answer.status >= 500 => Some(ResponseClass::Transient),
             None => None,
         };
         if told != Some(answer.means) {
             let told = told.map_or("nothing that `success` or `errors` knows".to_owned(), |told| format!("{told:?}"));
-            found.push(format!("`recorded[{place}]` should mean {:?}, but it means {told}", answer.means));
+            found.push(format!("`fixtures[{place}]` should mean {:?}, but it means {told}", answer.means));
         }
     }
-    if !preset.recorded.iter().any(|answer| answer.means == Meaning::Delivered) || preset.recorded.len() < 2 {
-        found.push("`recorded` holds at least one answer to a delivered message and one refusal".to_owned());
+    if !preset.fixtures.iter().any(|answer| answer.means == ResponseClass::Delivered) || preset.fixtures.len() < 2 {
+        found.push("`fixtures` holds at least one answer to a delivered message and one refusal".to_owned());
     }
     found
 }

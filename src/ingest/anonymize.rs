@@ -9,7 +9,7 @@ const KEPT: &[&str] = &["alertname", "severity", "priority", "level", "job", "al
 
 /// Replaces values of labels and annotations, addresses, and texts that a sender rendered. One value becomes the same word everywhere, so that what was
 /// grouped stays grouped; times, states and names of labels are kept.
-pub fn scrubbed(event: &Event) -> Event {
+pub fn anonymize(event: &Event) -> Event {
     let mut words = Words::default();
     let mut event = event.clone();
     event.source = event.source.split_once(':').map_or_else(|| "source".to_owned(), |(kind, _)| format!("{kind}:source"));
@@ -92,7 +92,7 @@ mod tests {
             alerts: vec![alert("secret-db-1"), alert("secret-db-2"), alert("secret-db-1")],
             ..Event::default()
         };
-        let clean = scrubbed(&event);
+        let clean = anonymize(&event);
         assert!(!format!("{clean:?}").contains("secret"), "{clean:?}");
         let instances: Vec<&str> = clean.alerts.iter().map(|alert| alert.label("instance")).collect();
         assert_eq!(instances, ["instance-1", "instance-2", "instance-1"]);

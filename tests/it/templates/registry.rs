@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 
 use watchfire::model::{Finding, Language, Level, SeverityScale};
-use watchfire::template::{Library, Part, RenderError, Source, ViewInput};
+use watchfire::template::{Part, RenderError, Source, TemplateRegistry, ViewInput};
 
 use super::cases::{cases, fields};
 
@@ -14,9 +14,9 @@ fn source(path: &str, text: &str) -> Source {
     Source::from_path(Path::new(path), format!("templates/{path}"), text.to_owned()).unwrap()
 }
 
-fn compile(files: &[(&str, &str)]) -> (Library, Vec<Finding>) {
+fn compile(files: &[(&str, &str)]) -> (TemplateRegistry, Vec<Finding>) {
     let platforms = fields(|name| ["log", "slack", "dingtalk", "wecom"].contains(&name));
-    Library::compile(&platforms, files.iter().map(|(path, text)| source(path, text)).collect())
+    TemplateRegistry::compile(&platforms, files.iter().map(|(path, text)| source(path, text)).collect())
 }
 
 /// Hands a case's input on.
@@ -29,64 +29,64 @@ fn with<T>(name: &str, take: impl FnOnce(&ViewInput<'_>) -> T) -> T {
     take(&case.input(&entries, &part, Language::En, &zone, &scale))
 }
 
-fn render(library: &Library, platform: &str, set: &str, name: &str) -> Result<BTreeMap<String, String>, RenderError> {
-    with(name, |input| library.render(platform, set, input))
+fn render(registry: &TemplateRegistry, platform: &str, set: &str, name: &str) -> Result<BTreeMap<String, String>, RenderError> {
+    with(name, |input| registry.render(platform, set, input))
 }
 
-fn rendered(library: &Library, platform: &str, set: &str, field: &str) -> String {
-    render(library, platform, set, "firing").unwrap().remove(field).unwrap()
+fn rendered(registry: &TemplateRegistry, platform: &str, set: &str, field: &str) -> String {
+    render(registry, platform, set, "firing").unwrap().remove(field).unwrap()
 }
 
 #[test]
 fn an_override_replaces_one_file_and_a_set_borrows_what_it_lacks() {
-    let (library, findings) = compile(&[("slack/default.text.hbs", "mine {{title}}"), ("slack/critical.title.hbs", "!!! {{title}}")]);
+    let (registry, findings) = compile(&[("slack/default.text.hbs", "mine {{title}}"), ("slack/critical.title.hbs", "!!! {{title}}")]);
     assert_eq!(findings, []);
-    assert_eq!(library.sets("slack").collect::<Vec<_>>(), ["critical", "default"]);
-    assert!(library.has_set("slack", "critical") && !library.has_set("dingtalk", "critical"));
-    assert_eq!(rendered(&library, "slack", "default", "text"), "mine HighCPU · db-1:9100");
-    assert_eq!(rendered(&library, "slack", "critical", "text"), "mine HighCPU · db-1:9100");
-    assert_eq!(rendered(&library, "slack", "critical", "title"), "!!! HighCPU · db-1:9100");
-    assert!(rendered(&library, "slack", "default", "title").starts_with("🔴 Firing"));
-    assert_eq!(rendered(&library, "slack", "removed", "text"), "mine HighCPU · db-1:9100");
-    assert!(with("firing", |input| library.render_built_in("slack", input)).unwrap()["text"].contains("CPU is above 90%"));
-    assert!(render(&library, "pager", "default", "firing").unwrap_err().reason.contains("no templates"));
+    assert_eq!(registry.sets("slack").collect::<Vec<_>>(), ["critical", "default"]);
+    assert!(registry.has_set("slack", "critical") && !registry.has_set("dingtalk", "critical"));
+    assert_eq!(rendered(&registry, "slack", "default", "text"), "mine HighCPU · db-1:9100");
+    assert_eq!(rendered(&registry, "slack", "critical", "text"), "mine HighCPU · db-1:9100");
+    assert_eq!(rendered(&registry, "slack", "critical", "title"), "!!! HighCPU · db-1:9100");
+    assert!(rendered(&registry, "slack", "default", "title").starts_with("🔴 Firing"));
+    assert_eq!(rendered(&registry, "slack", "removed", "text"), "mine HighCPU · db-1:9100");
+    assert!(with("firing", |input| registry.render_built_in("slack", input)).unwrap()["text"].contains("CPU is above 90%"));
+    assert!(render(&registry, "pager", "default", "firing").unwrap_err().reason.contains("no templates"));
 }
 
 #[test]
 fn partials_are_per_platform_or_shared() {
-    let (library, findings) = compile(&[
+    let (registry, findings) = compile(&[
         ("_shared/_who.hbs", "shared {{name}}"),
         ("slack/_who.hbs", "slack {{name}}"),
         ("slack/default.text.hbs", "{{#each alerts}}{{> _who}}{{/each}}"),
         ("wecom/default.text.hbs", "{{#each alerts}}{{> _who}} {{@root.receiver}}{{/each}}"),
     ]);
     assert_eq!(findings, []);
-    assert_eq!(rendered(&library, "slack", "default", "text"), "slack HighCPU");
-    assert_eq!(rendered(&library, "wecom", "default", "text"), "shared HighCPU ops");
+    assert_eq!(rendered(&registry, "slack", "default", "text"), "slack HighCPU");
+    assert_eq!(rendered(&registry, "wecom", "default", "text"), "shared HighCPU ops");
 }
 
 #[test]
 fn a_label_that_is_not_there_reads_as_empty() {
-    let (library, findings) = compile(&[(
+    let (registry, findings) = compile(&[(
         "wecom/default.text.hbs",
         "{{#each alerts}}[{{labels.nope}}|{{lookup labels \"x y\"}}|{{default labels.nope \"none\"}}]{{/each}}",
     )]);
     assert_eq!(findings, []);
-    assert_eq!(rendered(&library, "wecom", "default", "text"), "[||none]");
+    assert_eq!(rendered(&registry, "wecom", "default", "text"), "[||none]");
 }
 
 #[test]
 fn what_is_given_whole_has_all_its_fields() {
-    let (library, findings) = compile(&[
+    let (registry, findings) = compile(&[
         ("slack/_one.hbs", "{{lookup one \"name\"}} {{#with one}}{{json this}}{{/with}}"),
         ("slack/default.text.hbs", "{{receiver}}{{> _one one=alerts.0}}"),
         ("wecom/default.text.hbs", "{{receiver}}{{#if alerts.0}} has alerts{{/if}}{{#if alerts.7}} many{{/if}}"),
     ]);
     assert_eq!(findings, []);
-    let text = rendered(&library, "slack", "default", "text");
+    let text = rendered(&registry, "slack", "default", "text");
     assert!(text.contains("HighCPU") && text.contains("runbook_url"), "{text}");
     // None of an alert's fields is read, and it is there anyway.
-    assert_eq!(rendered(&library, "wecom", "default", "text"), "ops has alerts");
+    assert_eq!(rendered(&registry, "wecom", "default", "text"), "ops has alerts");
 }
 
 #[test]
@@ -107,12 +107,12 @@ fn unused_files_are_told() {
 
 #[test]
 fn a_broken_override_leaves_the_built_in_one_in_place() {
-    let (library, findings) = compile(&[("wecom/default.text.hbs", "{{#if firing}}"), ("slack/default.text.hbs", "{{tittle}}")]);
+    let (registry, findings) = compile(&[("wecom/default.text.hbs", "{{#if firing}}"), ("slack/default.text.hbs", "{{tittle}}")]);
     let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
     assert_eq!(codes.len(), 2);
     assert!(codes.contains(&"E040") && codes.contains(&"E041"), "{codes:?}");
-    assert!(rendered(&library, "wecom", "default", "text").contains("HighCPU"));
-    assert!(rendered(&library, "slack", "default", "text").contains("CPU is above 90%"));
+    assert!(rendered(&registry, "wecom", "default", "text").contains("HighCPU"));
+    assert!(rendered(&registry, "slack", "default", "text").contains("CPU is above 90%"));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_field_that_the_platform_needs_may_not_come_out_empty() {
 
 #[test]
 fn a_failure_while_rendering_tells_its_place() {
-    let (library, findings) = compile(&[("wecom/default.text.hbs", "x\n {{#each alerts}}{{humanize (default labels.seconds 1)}}{{/each}}")]);
+    let (registry, findings) = compile(&[("wecom/default.text.hbs", "x\n {{#each alerts}}{{humanize (default labels.seconds 1)}}{{/each}}")]);
     assert_eq!(findings, []);
     let scale = SeverityScale::default();
     let mut all = cases();
@@ -136,26 +136,26 @@ fn a_failure_while_rendering_tells_its_place() {
     let part = Part { range: 0..1, page: 1, pages: 1, more: 0, max_value: usize::MAX, plain: false };
     let zone = TimeZone::UTC;
     let input = case.input(&entries, &part, Language::En, &zone, &scale);
-    let error = library.render("wecom", "default", &input).unwrap_err();
+    let error = registry.render("wecom", "default", &input).unwrap_err();
     assert_eq!((error.file.as_str(), error.line, error.column), ("templates/wecom/default.text.hbs", 2, 18));
     assert!(error.reason.contains("humanize"), "{error}");
-    assert!(library.render_built_in("wecom", &input).is_ok());
+    assert!(registry.render_built_in("wecom", &input).is_ok());
 }
 
 #[test]
 fn output_is_capped() {
     let row = "x".repeat(60_000);
     let text = format!("{{{{#each alerts}}}}{{{{#each extra_labels}}}}{row}{{{{/each}}}}{{{{/each}}}}!");
-    let (library, findings) = compile(&[("log/default.text.hbs", &text)]);
+    let (registry, findings) = compile(&[("log/default.text.hbs", &text)]);
     assert_eq!(findings, []);
-    let error = render(&library, "log", "default", "hundred").unwrap_err();
+    let error = render(&registry, "log", "default", "hundred").unwrap_err();
     assert!(error.reason.contains("longer than"), "{error}");
 }
 
 #[test]
 fn values_are_never_templates() {
-    let (library, _) = compile(&[("log/default.text.hbs", "{{#each alerts}}{{summary}}{{/each}}")]);
-    let text = render(&library, "log", "default", "hostile").unwrap().remove("text").unwrap();
+    let (registry, _) = compile(&[("log/default.text.hbs", "{{#each alerts}}{{summary}}{{/each}}")]);
+    let text = render(&registry, "log", "default", "hostile").unwrap().remove("text").unwrap();
     assert!(text.contains("{{headline}}") && !text.contains('\u{1b}') && !text.contains('\u{202E}'));
 }
 
@@ -181,13 +181,13 @@ fn what_is_read_in_any_way_is_there() {
             ("wecom/_one.hbs", "{{who}} of {{@root.receiver}}"),
             ("wecom/_whole.hbs", "{{number}} {{name}}"),
         ];
-        let (library, findings) = compile(&files);
+        let (registry, findings) = compile(&files);
         assert!(findings.iter().all(|finding| finding.level == Level::Warning), "{text}: {findings:?}");
-        assert_eq!(rendered(&library, "wecom", "default", "text"), format!("|{expected}|"), "{text}");
+        assert_eq!(rendered(&registry, "wecom", "default", "text"), format!("|{expected}|"), "{text}");
     }
-    let (library, findings) = compile(&[("log/default.text.hbs", "{{{json alerts}}}")]);
+    let (registry, findings) = compile(&[("log/default.text.hbs", "{{{json alerts}}}")]);
     assert_eq!(findings, []);
-    let all: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_str(&rendered(&library, "log", "default", "text")).unwrap();
+    let all: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_str(&rendered(&registry, "log", "default", "text")).unwrap();
     let known = watchfire::template::reference().into_iter().filter_map(|(path, ..)| path.strip_prefix("alerts[].").map(str::to_owned));
     let known: Vec<String> = known.filter(|name| !name.contains('.')).collect();
     assert!(known.len() > 30 && known.iter().all(|name| all[0].contains_key(name)), "{:?}", all[0].keys());

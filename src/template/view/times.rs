@@ -32,14 +32,14 @@ pub fn format_at(at: Timestamp, zone: &TimeZone, format: &str) -> Result<String,
 }
 
 /// Formats times of one page: knows now and the zone.
-pub struct Moments<'a> {
+pub struct Times<'a> {
     now: Timestamp,
     today: ZonedDateTime,
     zone: &'a TimeZone,
     language: Language,
 }
 
-impl<'a> Moments<'a> {
+impl<'a> Times<'a> {
     pub fn new(now: Timestamp, zone: &'a TimeZone, language: Language) -> Self {
         Self { now, today: now.to_zoned_datetime(zone.clone()), zone, language }
     }
@@ -94,15 +94,15 @@ mod tests {
     #[test]
     fn short_times_say_as_much_as_needed() {
         let zone = TimeZone::get("Asia/Shanghai").unwrap();
-        let moments = Moments::new(at("2026-11-23T06:10:00Z"), &zone, Language::En);
-        assert_eq!(moments.short(at("2026-11-23T06:03:05Z")), "14:03");
-        assert_eq!(moments.short(at("2026-11-22T15:59:00Z")), "11-22 23:59");
-        assert_eq!(moments.short(at("2026-11-22T16:00:00Z")), "00:00");
-        assert_eq!(moments.short(at("2025-12-31T00:00:00Z")), "2025-12-31 08:00");
-        assert_eq!(moments.full(at("2026-11-23T06:03:05Z")), "2026-11-23 14:03:05 +08:00");
+        let times = Times::new(at("2026-11-23T06:10:00Z"), &zone, Language::En);
+        assert_eq!(times.short(at("2026-11-23T06:03:05Z")), "14:03");
+        assert_eq!(times.short(at("2026-11-22T15:59:00Z")), "11-22 23:59");
+        assert_eq!(times.short(at("2026-11-22T16:00:00Z")), "00:00");
+        assert_eq!(times.short(at("2025-12-31T00:00:00Z")), "2025-12-31 08:00");
+        assert_eq!(times.full(at("2026-11-23T06:03:05Z")), "2026-11-23 14:03:05 +08:00");
         let newfoundland = TimeZone::get("America/St_Johns").unwrap();
         assert_eq!(
-            Moments::new(at("2026-11-23T06:10:00Z"), &newfoundland, Language::En).full(at("2026-11-23T06:03:05Z")),
+            Times::new(at("2026-11-23T06:10:00Z"), &newfoundland, Language::En).full(at("2026-11-23T06:03:05Z")),
             "2026-11-23 02:33:05 -03:30"
         );
     }
@@ -110,11 +110,11 @@ mod tests {
     #[test]
     fn durations_speak_the_language_and_never_run_backwards() {
         let utc = TimeZone::UTC;
-        let en = Moments::new(at("2026-11-23T06:10:00Z"), &utc, Language::En);
+        let en = Times::new(at("2026-11-23T06:10:00Z"), &utc, Language::En);
         assert_eq!(en.lasted(Some(at("2026-11-23T05:00:00Z")), None), "1h 10m");
         assert_eq!(en.lasted(Some(at("2026-11-23T07:00:00Z")), None), "0s");
         assert_eq!(en.lasted(None, None), "");
-        let zh = Moments::new(at("2026-11-23T06:10:00Z"), &utc, Language::Zh);
+        let zh = Times::new(at("2026-11-23T06:10:00Z"), &utc, Language::Zh);
         assert_eq!(zh.lasted(Some(at("2026-11-20T02:00:00Z")), None), "3天4小时");
         assert_eq!(zh.lasted(Some(at("2026-11-23T05:00:00Z")), Some(at("2026-11-23T05:12:05Z"))), "12分5秒");
     }

@@ -1,0 +1,379 @@
+//! The words and codes of mail servers, and what they mean.
+
+use crate::model::ErrorKind::{self, Misconfigured, RateLimited, Rejected, Transient};
+
+/// What a reply means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::channel::email) struct Verdict {
+    /// For the next try.
+    pub kind: ErrorKind,
+    /// Whether it is about the recipient alone: another mail to another one may pass, another mail to this one will not.
+    pub recipient: bool,
+    /// What it means and what to do, for a sentence; may be empty.
+    pub hint: &'static str,
+}
+
+pub(super) const fn says(kind: ErrorKind, hint: &'static str) -> Verdict {
+    Verdict { kind, recipient: false, hint }
+}
+
+pub(super) const fn of_recipient(kind: ErrorKind, hint: &'static str) -> Verdict {
+    Verdict { kind, recipient: true, hint }
+}
+
+pub(super) const LIMIT: Verdict = says(RateLimited { retry_after: None }, "too much was sent for its taste; it is sent again later");
+pub(super) const BUSY_MAILBOX: Verdict = of_recipient(Transient, "too much arrives there for now; it is tried again");
+pub(super) const LATER: Verdict = says(Transient, "not now; it is tried again");
+pub(super) const GREYLISTED: Verdict = of_recipient(Transient, "greylisting, it wants to see a second try; it is tried again");
+pub(super) const UNKNOWN: Verdict = of_recipient(Rejected, "the address does not exist there or takes no mail from us");
+pub(super) const FULL: Verdict = of_recipient(Rejected, "the mailbox is full");
+pub(super) const TOO_LARGE: Verdict = says(Rejected, "the mail is larger than it takes");
+pub(super) const SPAM: Verdict = says(Rejected, "it takes the mail for spam or against its policy");
+pub(super) const SENDER: Verdict =
+    says(Misconfigured, "the login may not send as `from`; many providers want `from` to be the account's own address");
+pub(super) const ACCOUNT: Verdict = says(Misconfigured, "the account may not send; look into the provider's console");
+pub(super) const BLOCKED: Verdict =
+    says(Misconfigured, "this host's address is blocked there; send through a relay that is not, or ask for its removal");
+pub(super) const UNPROVEN: Verdict =
+    of_recipient(Rejected, "the sender's domain is not proven (SPF, DKIM, DMARC); have it signed, see `dkim`, and mend its DNS");
+pub(super) const WRONG_PASSWORD: Verdict = says(
+    Misconfigured,
+    "user name or password is wrong; QQ, 163, Gmail and others want an authorisation code (app password) instead of the account's password",
+);
+pub(super) const WEAK_LOGIN: Verdict =
+    says(Misconfigured, "it does not allow this way to log in; providers such as Gmail want an app password or `auth: xoauth2`");
+pub(super) const NO_LOGIN: Verdict = says(Misconfigured, "it wants a login first; set `username` and `password`");
+pub(super) const NO_TLS: Verdict = says(Misconfigured, "it wants encryption first; set `tls: starttls` or `tls: implicit`");
+
+/// Words and what they mean, in this order: the first that is found decides. All are in lower case.
+///
+/// Lists: QQ and Tencent Exmail <https://service.mail.qq.com/detail/0/1007>, <https://smtp.codes/qq>; NetEase (163, 126)
+/// <https://help.163.com/09/1224/17/5RAJ4LMH00753VB8.html>; Aliyun mail and DirectMail <https://help.aliyun.com/document_detail/44499.html>; Google
+/// <https://support.google.com/a/answer/3726730>; Microsoft
+/// <https://learn.microsoft.com/en-us/exchange/mail-flow-best-practices/non-delivery-reports-in-exchange-online/non-delivery-reports-in-exchange-online>;
+/// Amazon SES <https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-smtp.html>; Postfix, Exim and Dovecot as they come.
+pub(super) const WORDS: &[(&[&str], Verdict)] = &[
+    // The recipient's limit is not ours: only this mailbox waits.
+    (
+        &[
+            "you are trying to contact is receiving",
+            "recipient has exceeded",
+            "recipient exceeded",
+            "recipient's rate",
+            "recipient rate limit exceeded",
+            "mailbox unavailable or access denied",
+        ],
+        BUSY_MAILBOX,
+    ),
+    (&["greylist", "graylist", "grey-list", "gray-list", "grey list", "灰名单"], GREYLISTED),
+    (
+        &[
+            "mailsize limit",
+            "message size",
+            "mail size",
+            "size limit",
+            "fixed limit",
+            "fixed maximum",
+            "too large",
+            "too big",
+            "length of data",
+            "larger than",
+            "邮件过大",
+        ],
+        TOO_LARGE,
+    ),
+    // What the account or address may send in a time: minutes, hours or a day. Microsoft's "submission quota" is one, its "mailbox full" is not.
+    (
+        &[
+            "frequency limit",
+            "frequency is limited",
+            "frequently",
+            "too frequent",
+            "rate limit",
+            "rate-limit",
+            "ratelimit",
+            "rate has exceeded",
+            "rate exceeded",
+            "sending rate",
+            "submission rate",
+            "message rate",
+            "sending limit",
+            "sending quota",
+            "send quota",
+            "sending credits",
+            "credits exceeded",
+            "submissionquota",
+            "submission quota",
+            "count quota",
+            "quota limit",
+            "daily limit",
+            "daily quota",
+            "daily message quota",
+            "daily user",
+            "hourly limit",
+            "hourly quota",
+            "monthly limit",
+            "monthly quota",
+            "monthly sending",
+            "per minute",
+            "per hour",
+            "per day",
+            "throttl",
+            "too many messages",
+            "too many mails",
+            "too many emails",
+            "too much mail",
+            "too many connections",
+            "too many concurrent",
+            "too many sessions",
+            "too many recipients",
+            "too much recipient",
+            "too many requests",
+            "too many login",
+            "too many auth",
+            "too many failed",
+            "too much fail",
+            "auth error limit",
+            "concurrent connection",
+            "concurrent smtp",
+            "connection limit",
+            "connections limit",
+            "connection rate",
+            "thread limit",
+            "relay limit",
+            "limit exceeded",
+            "exceeded the limit",
+            "exceeded its",
+            "exceeded your",
+            "exceeded the max",
+            "reached your",
+            "reached its",
+            "unusual rate",
+            "unusual sending",
+            "unexpected volume",
+            "sending too fast",
+            "slow down",
+            "频率",
+            "频繁",
+            "限额",
+            "发信量",
+            "发送量",
+            "数量超",
+            "数超限制",
+            "并发",
+            "hl:icc",
+            "hl:ifc",
+            "hl:mep",
+            "hl:rep",
+            "mi:cel",
+            "mi:dmc",
+            "mi:ccl",
+            "mi:sfq",
+            "mi:stc",
+            "rp:drc",
+            "rp:ccl",
+            "rp:cel",
+            "rp:qrc",
+            "rp:trc",
+            "rp-001",
+            "rp-002",
+            "rp-003",
+        ],
+        LIMIT,
+    ),
+    (
+        &[
+            "mailbox full",
+            "mailbox is full",
+            "over quota",
+            "overquota",
+            "quota exceeded",
+            "quotaexceeded",
+            "out of storage",
+            "mailfull",
+            "容量",
+            "空间不足",
+            "已满",
+        ],
+        FULL,
+    ),
+    // A refusal that asks to come back is none, whatever its code.
+    (
+        &[
+            "try again later",
+            "try later",
+            "try again in",
+            "retry later",
+            "please try again",
+            "please retry",
+            "temporar",
+            "transient",
+            "system busy",
+            "system is busy",
+            "server busy",
+            "稍后",
+            "稍候",
+            "暂时",
+            "系统忙",
+            "系统繁忙",
+        ],
+        LATER,
+    ),
+    (
+        &[
+            "spamhaus",
+            "blocked using",
+            "client host",
+            "suspected spam ip",
+            "ip is rejected",
+            "ip in blacklist",
+            "hl:ipb",
+            "hl:ihu",
+            "banned sending ip",
+            "block list",
+            "blocklist",
+        ],
+        BLOCKED,
+    ),
+    (
+        &[
+            "not allowed to send",
+            "permissions to send as",
+            "permission to send as",
+            "sendasdenied",
+            "equal authorized user",
+            "same as authorization user",
+            "same as auth",
+            "conform with authentication",
+            "not owned by user",
+            "sender address rejected",
+            "sender identity",
+            "is not verified",
+            "bad outbound sender",
+            "sender verify failed",
+            "mi:nhd",
+            "dt:sum",
+        ],
+        SENDER,
+    ),
+    (
+        &[
+            "account unavailable",
+            "account is disabled",
+            "account disabled",
+            "account suspended",
+            "account is not yet activated",
+            "账号被锁定",
+            "用户被锁定",
+        ],
+        ACCOUNT,
+    ),
+    (&["must issue a starttls", "starttls first", "must use tls", "tls required", "requires tls"], NO_TLS),
+    (
+        &[
+            "authentication required",
+            "authentication is required",
+            "not authenticated",
+            "unauthenticated sender",
+            "need ehlo and auth",
+            "auth first",
+            "must authenticate",
+            "login required",
+        ],
+        NO_LOGIN,
+    ),
+    (&["dmarc", "spf check", "spf fail", "spf validation", "mi:spf", "dkim", "unauthenticated mail"], UNPROVEN),
+    (
+        &[
+            "dt:spm",
+            "content rejected",
+            "content denied",
+            "content reject",
+            "content spam",
+            "spam message",
+            "considered spam",
+            "as spam",
+            "suspicion of spam",
+            "behaviour spam",
+        ],
+        SPAM,
+    ),
+    (
+        &[
+            "unknown user",
+            "user unknown",
+            "no such user",
+            "no such mailbox",
+            "no such recipient",
+            "no mailbox",
+            "not exist",
+            "user not found",
+            "mailbox not found",
+            "recipient not found",
+            "mailbox unavailable",
+            "mailbox disabled",
+            "invalid user",
+            "invalid mailbox",
+            "invalid recipient",
+            "invalid rcptto",
+            "honeypot rcptto",
+            "recipient address rejected",
+            "recipient rejected",
+            "rcpt is rejected",
+            "user suspended",
+            "user hangup",
+            "user rejected",
+            "user in blacklist",
+            "rejected by recipient",
+            "不存在",
+        ],
+        UNKNOWN,
+    ),
+];
+
+/// Enhanced status codes without their class and what they mean in a permanent refusal: RFC 3463, RFC 5248's registry, Google's and Microsoft's
+/// lists. Those that are not here are told by the stage.
+pub(super) const CODES: &[(&str, Verdict)] = &[
+    ("1.7", SENDER),
+    ("1.8", SENDER),
+    ("1.90", LIMIT),
+    ("2.2", FULL),
+    ("2.3", TOO_LARGE),
+    ("2.121", BUSY_MAILBOX),
+    ("2.122", BUSY_MAILBOX),
+    ("2.252", SENDER),
+    ("3.1", LATER),
+    ("3.2", LATER),
+    ("3.4", TOO_LARGE),
+    ("4.5", LIMIT),
+    ("5.3", LIMIT),
+    ("7.3", NO_LOGIN),
+    ("7.8", WRONG_PASSWORD),
+    ("7.9", WEAK_LOGIN),
+    ("7.14", WEAK_LOGIN),
+    ("7.20", UNPROVEN),
+    ("7.21", UNPROVEN),
+    ("7.22", UNPROVEN),
+    ("7.23", UNPROVEN),
+    ("7.24", UNPROVEN),
+    ("7.25", BLOCKED),
+    ("7.26", UNPROVEN),
+    ("7.27", UNPROVEN),
+    ("7.28", LIMIT),
+    ("7.30", WEAK_LOGIN),
+    ("7.57", NO_LOGIN),
+    ("7.60", SENDER),
+    ("7.64", NO_LOGIN),
+    ("7.139", WEAK_LOGIN),
+    ("7.232", LIMIT),
+    ("7.233", LIMIT),
+    ("7.501", BLOCKED),
+    ("7.502", BLOCKED),
+    ("7.503", BLOCKED),
+    ("7.509", UNPROVEN),
+    ("7.511", BLOCKED),
+    ("7.703", BLOCKED),
+    ("7.705", LIMIT),
+    ("7.708", BLOCKED),
+    ("7.750", SENDER),
+];
