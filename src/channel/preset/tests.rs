@@ -223,7 +223,7 @@ fn faults_in_a_file_are_all_told() {
     assert!(told("success: { status: 200, has: [/id], json: { /event: message } }", "success: { status: 200 }").contains("names only a status"));
     assert!(told("success: { status: 200, has: [/id], json: { /event: message } }", "success: []").contains("names only a status"));
     assert!(told("breaks: [", "breaks: [\"x\", ").contains("begins a mention or a link"));
-    assert!(told("code: 40101 }", "code: 1 }").contains("unknown field") || told("/code: 40101", "/code: 1").contains("recorded[1]"));
+    assert!(told("code: 40101 }", "code: 1 }").contains("unknown field") || told("/code: 40101", "/code: 1").contains("fixtures[1]"));
     assert!(told("\"{{url}}/\"", "\"{{topic}}/\"").contains("begins with `https://`"));
     assert!(told("{ title: 250, bytes: 4096,", "{ title: 3,").contains("gives no length"));
     assert!(told("request:", "requests:").contains("requests"));

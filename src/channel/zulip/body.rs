@@ -10,14 +10,13 @@ const MAX_CONTENT: usize = 10_000;
 
 /// The form of a page: to a channel, or as a direct message.
 pub(super) fn message(page: &Page, to: &str, direct: bool, topic: Option<&str>) -> Vec<(&'static str, String)> {
-    // Where no topic shows a note's title, its text does.
-    let content = content(page, direct || topic.is_some());
     if direct {
         let person = to.parse::<u64>().map_or_else(|_| serde_json::json!([to]), |id| serde_json::json!([id]));
-        return vec![("type", "direct".into()), ("to", person.to_string()), ("content", content)];
+        return vec![("type", "direct".into()), ("to", person.to_string()), ("content", content(page, ""))];
     }
     // `stream` is the word for a channel that every version of Zulip takes.
     let topic = topic.map_or_else(|| self::topic(page), str::to_owned);
+    let content = content(page, &topic);
     vec![("type", "stream".into()), ("to", to.to_owned()), ("topic", topic), ("content", content)]
 }
 
@@ -34,11 +33,12 @@ fn topic(page: &Page) -> String {
 /// What would begin a mention, a channel link, a link, code, a formula or a time: Zulip reads plain text as markdown, too.
 const BREAKS: &[&str] = &["@", "#**", "](", "```", "~~~", "$$", "<time:"];
 
-/// Whom the message pings, a note's title if `titled`, and the text.
-fn content(page: &Page, titled: bool) -> String {
+/// Whom the message pings, and the text. A note's title is not repeated where it is the topic.
+fn content(page: &Page, topic: &str) -> String {
     let text = page.field("text").trim_end();
+    let rest = text.split_once('\n').filter(|(title, _)| page.facts.note && title.trim() == topic).map(|(_, rest)| rest.trim_start());
+    let text = rest.unwrap_or(text);
     let text = if page.plain { broken(text, BREAKS) } else { text.to_owned() };
-    let title = if titled && page.facts.note { broken(page.field("topic").trim(), BREAKS) } else { String::new() };
     let mentions = &page.facts.mentions;
     let all = mentions.all.then(|| "@**all**".to_owned());
     let users = mentions.users.iter().map(|name| user(name));
@@ -49,7 +49,7 @@ fn content(page: &Page, titled: bool) -> String {
             pings.push(ping);
         }
     }
-    [pings.join(" "), title, text].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+    [pings.join(" "), text].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// `@**Name**`, `@**Name|id**`, or `@**|id**` for a user id alone (<https://zulip.com/api/message-formatting>).
@@ -65,5 +65,5 @@ fn bare(name: &str) -> String {
 
 /// Code points of the content.
 pub(super) fn measure(page: &Page) -> Size {
-    Size::characters(content(page, true).chars().count(), MAX_CONTENT)
+    Size::characters(content(page, "").chars().count(), MAX_CONTENT)
 }

@@ -39,14 +39,19 @@ async fn a_message_goes_to_a_topic_with_the_pings_that_were_asked_for() {
 async fn people_get_direct_messages_by_address_or_id() {
     let server = ScriptedServer::start([Scripted::from(OK), Scripted::from(OK)]).await;
     let built = build::<Config>("{ site: BASE, email: bot@example.com, api_key: k, to: [anna@example.com, 10] }", &server.base).unwrap();
-    let mut page = page(&[("topic", "Backup finished"), ("text", "42 GiB")]);
+    let mut page = page(&[("topic", "Backup finished"), ("text", "Backup finished\n\n42 GiB")]);
     page.facts.note = true;
     let to = [Recipient::new("anna@example.com"), Recipient::new("10")];
     assert_eq!(built.channel.send(&page, &to, &context()).await.len(), 2);
     let sent: Vec<_> = server.seen().iter().map(|seen| form(&seen.body)).collect();
     assert_eq!((sent[0]["type"].as_str(), sent[0]["to"].as_str()), ("direct", r#"["anna@example.com"]"#));
-    assert_eq!((sent[1]["to"].as_str(), sent[1]["content"].as_str()), ("[10]", "Backup finished\n42 GiB"));
+    assert_eq!((sent[1]["to"].as_str(), sent[1]["content"].as_str()), ("[10]", "Backup finished\n\n42 GiB"));
     assert!(!sent[0].contains_key("topic"));
+    // In a channel the title is the topic.
+    let form = body::message(&page, "alerts", false, None);
+    assert_eq!(form[2..], [("topic", "Backup finished".to_owned()), ("content", "42 GiB".to_owned())]);
+    let form = body::message(&page, "alerts", false, Some("news"));
+    assert_eq!(form[3], ("content", "Backup finished\n\n42 GiB".to_owned()));
 }
 
 #[tokio::test]
