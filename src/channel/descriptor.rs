@@ -20,7 +20,7 @@ pub struct Pace {
     pub limits: &'static [Limit],
     /// Messages a month, where the platform counts them; for show, not enforced.
     pub per_month: Option<u32>,
-    /// Where the numbers stand.
+    /// The page that documents the numbers.
     pub source: &'static str,
 }
 
@@ -82,7 +82,7 @@ impl Pings {
     }
 }
 
-/// How a platform tells what became, in the end, of what it took: whether the SMS came, whether somebody answered the call.
+/// How a platform reports the final status of what it took: whether the SMS came, whether somebody answered the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FinalWord {
     /// Its answer is its last word.
@@ -161,11 +161,11 @@ pub struct Platform {
     pub resolved_by_default: bool,
     /// How it pings those whom a route mentions.
     pub pings: Pings,
-    /// How it tells what became of what it took.
+    /// How it reports the final status of what it took.
     pub word: FinalWord,
     /// Whether its driver wants the alerts as Alertmanager would send them (`Facts::payload`); it costs time, so only who reads it gets it.
     pub wants_raw_payload: bool,
-    /// One channel or more as it would stand under `channels:` in routes.yaml, with `##` explanations: the examples of the shipped routes.yaml
+    /// One channel or more as under `channels:` in routes.yaml, with `##` explanations: the examples of the shipped routes.yaml
     /// and of `watchfire init`.
     pub example: &'static str,
 }

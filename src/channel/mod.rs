@@ -48,7 +48,7 @@ use crate::model::{Mentions, MessageId, OutletKey, Page, Receipt, Recipient, Sec
 /// What became of one recipient of an attempt: its place in the `to` that was passed, and the platform's word.
 pub type CellResult = (usize, Result<Receipt, SendError>);
 
-/// What a driver is told about the attempt besides the page.
+/// What a driver knows about the attempt besides the page.
 #[derive(Debug, Clone)]
 pub struct SendContext {
     /// Wall-clock time of the attempt, for signatures and dates.
@@ -189,12 +189,12 @@ impl Problem {
     }
 }
 
-/// Resolves secret sources to values; `check --without-secrets`, `route` and `render` use one that gives placeholders.
+/// Resolves secret sources to values; `check --without-secrets`, `route` and `render` use one that returns placeholders.
 pub trait SecretReader: Send + Sync {
     /// The value, or one sentence that says what is missing (`environment variable DING_TOKEN is not set`); never the value itself.
     fn read(&self, source: &SecretSource) -> Result<Secret, String>;
 
-    /// Whether the values are the real ones. A reader that gives placeholders answers `false`; drivers then do not judge a value's form
+    /// Whether the values are the real ones. A reader of placeholders answers `false`; drivers then do not check a value's form
     /// (a key that does not parse, a certificate file that holds none).
     fn real(&self) -> bool {
         true

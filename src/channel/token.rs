@@ -1,5 +1,5 @@
 //! A token cache for platforms whose credentials buy short-lived tokens (WeCom, DingTalk apps, Feishu). It knows no platform: how a token is
-//! fetched is handed in. Waiters share one fetch, and one failure; failures are not kept.
+//! fetched is an argument. Waiters share one fetch, and one failure; failures are not kept.
 
 use std::fmt;
 use std::future::Future;
@@ -33,7 +33,7 @@ struct Entry {
 pub struct TokenCache {
     entry: Mutex<Option<Entry>>,
     failures: AtomicU64,
-    /// Held by whoever fetches, on purpose across the fetch: the others wait for its outcome. It is an async lock, and a fetch that is
+    /// Held by the task that fetches, on purpose across the fetch: the others wait for its outcome. It is an async lock, and a fetch that is
     /// given up (its attempt's deadline passed) releases it to the next.
     flight: tokio::sync::Mutex<Option<SendError>>,
 }

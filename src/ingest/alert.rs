@@ -55,7 +55,7 @@ impl Item {
         Self { alert, odd: true, ..Self::default() }
     }
 
-    /// What stands in place of labels or annotations is told with the alert, and tells it from others.
+    /// What was sent in place of labels or annotations is shown with the alert, and distinguishes it from others.
     fn keep(&mut self, rest: &str) {
         if rest.trim().is_empty() {
             return;

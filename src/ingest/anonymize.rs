@@ -1,4 +1,4 @@
-//! An event that can be shown to others: what tells who and where is replaced, what tells how the routing sees it is kept.
+//! An event that can be shown to others: what shows who and where is replaced, what the routing depends on is kept.
 
 use std::collections::HashMap;
 
@@ -39,7 +39,7 @@ fn address(url: &str) -> String {
     if url.is_empty() { String::new() } else { "https://example.com/".to_owned() }
 }
 
-/// The words that stand for values, numbered by name: `instance-1`.
+/// The words that replace values, numbered by name: `instance-1`.
 #[derive(Default)]
 struct Words(HashMap<(String, String), usize>, HashMap<String, usize>);
 

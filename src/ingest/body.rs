@@ -103,7 +103,7 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
                 "alerts" => {
                     let list = trail.step(Step::Key("alerts"), map.next_value_seed(AlertsSeed { trail }))?;
                     body.has_alerts |= list.is_some();
-                    // Of a key that stands twice the last one counts, but an empty repeat must not cost the alerts.
+                    // Of a repeated key the last one counts, but an empty repeat must not cost the alerts.
                     body.list = list.filter(|l| !l.alerts.is_empty() || body.list.alerts.is_empty()).unwrap_or(body.list);
                 }
                 "version" => body.version = owned(raw(&mut map, trail, "version")?),
@@ -127,7 +127,7 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
                 "ruleId" => body.legacy.rule_id = present(raw(&mut map, trail, "ruleId")?),
                 "ruleUrl" => body.legacy.rule_url = present(raw(&mut map, trail, "ruleUrl")?),
                 "imageUrl" => body.legacy.image_url = present(raw(&mut map, trail, "imageUrl")?),
-                // Present even when null: it is what tells a legacy body.
+                // Present even when null: it marks a legacy body.
                 "evalMatches" => body.legacy.eval_matches = Some(raw(&mut map, trail, "evalMatches")?),
                 "tags" => body.legacy.tags = present(raw(&mut map, trail, "tags")?),
                 "labels" => body.own_labels = present(raw(&mut map, trail, "labels")?),

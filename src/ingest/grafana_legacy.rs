@@ -87,7 +87,7 @@ fn tags(source: &Source<'_>, body: &Body<'_>) -> Result<Labels, IngestError> {
     Ok(tags)
 }
 
-/// `evalMatches` as values by metric, and as text in the form that unified alerting uses. A metric that stands for several series gets its
+/// `evalMatches` as values by metric, and as text in the form that unified alerting uses. A metric of several series gets its
 /// tags into its name. What is not a match, or has no finite value, is left out.
 fn matches(raw: Option<&str>) -> (BTreeMap<String, f64>, String) {
     let mut values = BTreeMap::new();

@@ -46,7 +46,7 @@ use value::{elements, kind_of, members};
 /// What the path that a body was posted to says about its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sender {
-    /// Nothing: the body tells.
+    /// Nothing: the body decides.
     #[default]
     Auto,
     /// It is Alertmanager's, or looks like it.

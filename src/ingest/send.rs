@@ -1,6 +1,6 @@
 //! `POST /api/v1/send`: a person or a script has something to say, without a rule behind it.
 //!
-//! Strict where webhooks are lenient: the caller sees the answer, so an unknown member or a wrong type is told, not guessed.
+//! Strict where webhooks are lenient: the caller sees the answer, so an unknown member or a wrong type is an error, not a guess.
 
 use jiff::Timestamp;
 
@@ -99,7 +99,7 @@ pub fn send(body: &[u8], received_at: Timestamp) -> Result<SendCall, IngestError
             "labels" => {
                 let trail = Trail::default();
                 let set = read(&source, value, "labels", &trail, LabelsSeed { trail: &trail })?.unwrap_or_default();
-                // This caller reads the answer: it is told rather than guessed at.
+                // This caller reads the answer: an error is better than a guess.
                 if set.odd {
                     return Err(wrong(value, "labels", format!("expected an object, found {}", kind_of(value))));
                 }

@@ -14,7 +14,7 @@ pub(super) fn instant(raw: &str) -> Option<Timestamp> {
 }
 
 fn parse(text: &str) -> Option<Timestamp> {
-    // Go's zero time, which Alertmanager sends with every firing alert; the general way gives the same.
+    // Go's zero time, which Alertmanager sends with every firing alert; the general way returns the same.
     if text.is_empty() || text.starts_with("0001-01-01") {
         return None;
     }

@@ -1,4 +1,4 @@
-//! A body that is no alert: it is delivered all the same, as text.
+//! A body that is no alert: it is delivered anyway, as text.
 
 use super::decode::to_utf8;
 use super::value::{elements, kind_of, members, text};
@@ -63,10 +63,10 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// Whether there is nothing in a body that could be told: no text, or JSON of empty lists and objects only.
+/// Whether there is nothing in a body that could be shown: no text, or JSON of empty lists and objects only.
 pub(super) fn is_blank(body: &str) -> bool {
     let body = body.trim();
-    // Small: whoever sends a lot of nothing means something.
+    // Small: a sender of a lot of nothing means something.
     if body.len() > 4096 {
         return false;
     }

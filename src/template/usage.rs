@@ -3,7 +3,7 @@
 /// What the functions themselves read at the top of a page.
 const OF_FUNCTIONS: [&str; 3] = ["language", "time_zone", "now"];
 
-/// Fields that are read somewhere. A name counts wherever it stands: one read of an alert's `title` makes every `title`.
+/// Fields that are read somewhere. A name counts anywhere: one read of an alert's `title` makes every `title`.
 ///
 /// Bits rather than names, because a view asks about each of its fields for each alert. Two names that share a bit are built together, which costs
 /// a field and changes nothing.

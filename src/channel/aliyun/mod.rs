@@ -92,7 +92,7 @@ impl Account {
     }
 }
 
-/// What stands in the `Host` header of requests to an address.
+/// The `Host` header of requests to an address.
 fn host(base: &str) -> String {
     let Ok(url) = reqwest::Url::parse(base) else { return String::new() };
     let name = url.host_str().unwrap_or_default().to_owned();
@@ -128,7 +128,7 @@ impl Line {
         self.account.params.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     }
 
-    /// One signed request. All parameters stand in the query; the body is empty.
+    /// One signed request. All parameters are in the query; the body is empty.
     async fn ask(
         &self,
         action: &str,

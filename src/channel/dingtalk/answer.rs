@@ -149,7 +149,7 @@ fn security(errmsg: &str) -> (Security, ErrorKind, &'static str) {
         (
             &["keyword", "keywords", "关键词", "关键字"],
             Security::Keyword,
-            // It depends on the message whether the word stands in it.
+            // It depends on the message whether it holds the word.
             Rejected,
             "the message holds none of the robot's keywords; set `keyword`, put one into the template, or use a signature instead",
         ),

@@ -167,7 +167,7 @@ fn pings(at: &At, content: &str, page: &Page) -> String {
     all.into_iter().chain(each.filter(|ping| !mentions(content, ping))).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether the content holds the ping as a whole word: `@138` does not stand in `@1380`.
+/// Whether the content holds the ping as a whole word: `@138` is not a word of `@1380`.
 fn mentions(content: &str, ping: &str) -> bool {
     content
         .match_indices(ping)

@@ -52,7 +52,7 @@ const API_BASE: &str = "https://oapi.dingtalk.com";
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// What stands behind `access_token=` in the robot's webhook address.
+    /// The value of `access_token=` in the robot's webhook address.
     pub access_token: SecretSource,
     /// Signing secret (`SEC...`), when the robot's security setting is a signature (加签).
     #[serde(default)]
@@ -142,7 +142,7 @@ impl PlatformConfig for Config {
     }
 }
 
-/// Refuses a whole address in the token's place, which is what DingTalk gives to copy.
+/// Refuses a whole address in the token's place, which is what DingTalk offers to copy.
 fn bare(token: Secret) -> Result<Secret, Problem> {
     if token.expose().contains(['/', '=', '?', '&']) {
         let help = "of `https://oapi.dingtalk.com/robot/send?access_token=abc`, write only `abc`";

@@ -22,7 +22,7 @@ use super::token::{Fresh, TokenCache};
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext};
 use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Recipient, Secret, SecretSource, SendError, Size};
 
-/// Our own, for no limit is documented: what a person woken up by a call can take in.
+/// Our own, for no limit is documented: what a person woken up by a call can follow.
 const MAX_TEXT: usize = 200;
 
 /// The descriptor.

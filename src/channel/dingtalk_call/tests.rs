@@ -1,4 +1,4 @@
-//! DING: tokens and user ids are asked for once, who is not reached is told by name, what answers mean, and what never shows.
+//! DING: tokens and user ids are asked for once, who is not reached is named, what answers mean, and what never shows.
 
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page};

@@ -66,7 +66,7 @@ struct Footer {
     text: String,
 }
 
-/// The message of a page. Pings stand in the content, for embeds ping nobody, and only those that are asked for are allowed.
+/// The message of a page. Pings are in the content, because embeds ping nobody, and only those that are asked for are allowed.
 pub(super) fn message(page: &Page, username: Option<&str>) -> Message {
     let facts = &page.facts;
     let mentions = &facts.mentions;

@@ -85,7 +85,7 @@ impl Login {
     }
 }
 
-/// Logs in with the first mechanism that both sides know. One that the server offers and then does not know (504) gives way to the next.
+/// Logs in with the first mechanism that both sides know. One that the server offers and then does not know (504) is followed by the next.
 pub(super) async fn log_in(wire: &mut Wire, offered: &[String], login: &Login) -> Result<(), Cause> {
     let mut last = Cause::NoMechanism;
     for mechanism in login.mechanisms.iter().copied().filter(|m| offered.iter().any(|o| o == m.name())) {

@@ -157,7 +157,7 @@ fn client_id(hello: Option<&str>, local: SocketAddr) -> String {
     }
 }
 
-/// Letters, digits, dots and hyphens: a name that may stand in a command.
+/// Letters, digits, dots and hyphens: a name that a command may hold.
 pub(super) fn is_host_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 255

@@ -26,7 +26,7 @@ const PROBE_TIME: Duration = Duration::from_secs(60);
 /// command, and 10 for the answer to the final dot; a sender that does not wait repeats mails that were delivered.
 const RESPONSE_GRACE: Duration = Duration::from_secs(20 * 60);
 
-/// The same for a direct call, whose caller has gone by then: its record still tells the truth.
+/// The same for a direct call, whose caller has gone by then: its record is still true.
 const DIRECT_RESPONSE_GRACE: Duration = Duration::from_secs(60);
 
 /// Recipients whose turn has not come this long after the attempt's `timeout` wait for the next attempt: what was confirmed is written down first.
@@ -197,7 +197,7 @@ impl Channel for Driver {
             Ok(template) => template,
             Err(error) => return (0..to.len()).map(|i| (i, Err(error.clone()))).collect(),
         };
-        // A little before the caller's end, so that what is known by then is told rather than lost with the attempt.
+        // A little before the caller's end, so that what is known by then is not lost with the attempt.
         let connect = cx.deadline.saturating_duration_since(Instant::now());
         let limit = cx.deadline + self.response_grace(cx.direct) - Duration::from_millis(250);
         let times = Times { connect, hurry: None, limit };

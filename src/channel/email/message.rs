@@ -1,5 +1,5 @@
 //! From a page to the bytes of one mail per recipient: headers that thread, mark and cannot be injected into, and a text + HTML body.
-//! Pure: time comes with the attempt, ids come from the idempotency key, so a second try gives the same Message-ID. Knows no wire.
+//! Pure: time comes with the attempt, ids come from the idempotency key, so a second try has the same Message-ID. Knows no wire.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,7 +27,7 @@ pub(super) struct Sender {
     pub from: Mailbox,
     /// `Reply-To`.
     pub reply_to: Option<Mailbox>,
-    /// `To` as configured: gives a recipient its display name back.
+    /// `To` as configured, for a recipient's display name.
     pub to: Vec<Mailbox>,
     /// `Cc`, shown to everybody.
     pub cc: Vec<Mailbox>,
@@ -144,7 +144,7 @@ impl<'a> MailTemplate<'a> {
         let mut message = match &self.body {
             Body::Single(part) => builder.singlepart(part.clone()),
             Body::Both(text, html) => builder.multipart(
-                // The boundary is derived, not random: a second try gives the same bytes. Nobody who writes the body can know the key.
+                // The boundary is derived, not random: a second try has the same bytes. Nobody who writes the body can know the key.
                 MultiPart::builder()
                     .kind(MultiPartKind::Alternative)
                     .boundary(format!("=_{}{}", hash_hex(&["boundary", self.key]), hash_hex(&["boundary", self.key, &id])))

@@ -49,7 +49,7 @@ impl Pool {
         Arc::new(Self { server, permits: Arc::new(Semaphore::new(cap)), state: Mutex::default() })
     }
 
-    /// The pool that already stands behind `key`, or a new one: channels of one outlet share their connections, and a reload keeps them open.
+    /// The pool of `key`, or a new one: channels of one outlet share their connections, and a reload keeps them open.
     /// `key` must name everything that makes two connections interchangeable.
     pub(super) fn shared(key: &str, server: Server, cap: usize) -> Arc<Self> {
         static POOLS: Mutex<Option<HashMap<String, Weak<Pool>>>> = Mutex::new(None);

@@ -135,7 +135,7 @@ impl Session {
         if mail.utf8 && !self.features.utf8 {
             return Err(Failure::new(Stage::Mail, Cause::NoUtf8));
         }
-        // RFC 6531, section 3.1: whoever has SMTPUTF8 has 8BITMIME.
+        // RFC 6531, section 3.1: a server with SMTPUTF8 has 8BITMIME.
         let parameters = if mail.utf8 { " SMTPUTF8 BODY=8BITMIME" } else { "" };
         times.step(Stage::Mail, expect(wire, &format!("MAIL FROM:<{}>{parameters}", mail.from), 200..300)).await?;
         times.step(Stage::Rcpt, expect(wire, &format!("RCPT TO:<{}>", mail.to), 200..300)).await?;

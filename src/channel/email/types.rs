@@ -29,6 +29,6 @@ pub enum ThreadBy {
     Group,
     /// Those of one group of alerts and one day (UTC).
     Day,
-    /// None: every mail stands alone.
+    /// None: every mail is a conversation of its own.
     Off,
 }

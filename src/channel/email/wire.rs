@@ -128,7 +128,7 @@ fn parse(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Cause> {
             return Ok(Some((Reply { code: number, lines: readable(&text) }, end)));
         }
     }
-    // What cannot become a reply is told at once, or a web server on this port would be waited for.
+    // What cannot become a reply fails at once: a web server on this port would never end it.
     match bytes.get(end..end + 3) {
         Some(start) if code.is_none() && !start.iter().all(u8::is_ascii_digit) => Err(garbage(&bytes[end..])),
         _ => Ok(None),

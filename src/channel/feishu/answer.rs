@@ -43,7 +43,7 @@ const ERROR_CODES: &[CodeRule] = &[
     (&["19001"], ErrorKind::Misconfigured, "the bot's token is not known; copy the last part of its webhook address again"),
     (&["19021"], ErrorKind::Misconfigured, "the signature is not accepted; check `secret`, and this machine's clock"),
     (&["19022", "99991401"], ErrorKind::Misconfigured, "this server's address is not on the list of allowed addresses (IP 白名单)"),
-    // It depends on the message whether the word stands in it.
+    // It depends on the message whether it holds the word.
     (&["19024"], ErrorKind::Rejected, "the message holds none of the bot's keywords; set `keyword`"),
     (
         &["9499", "19002", "11246", "11310", "230001", "230054", "230055", "230075", "230099", "200621", "200861", "99992402"],
@@ -134,7 +134,7 @@ fn refusal(answer: &Answer, reply: &Reply, alone: bool, now: Timestamp) -> SendE
     }
 }
 
-/// Codes that stand for several things, told apart by what is said with them: 9499 and 2200 are a limit, too, and 99991402 is a limit or a
+/// Codes with several meanings, which the words beside them decide: 9499 and 2200 are a limit, too, and 99991402 is a limit or a
 /// field that is not as it should be.
 fn by_words(code: &str, words: &str) -> Option<(ErrorKind, &'static str)> {
     const FAST: (ErrorKind, &str) = (RATE, "too many messages came too fast");

@@ -48,7 +48,7 @@ pub(super) fn message(page: &Page, keyword: Option<&str>) -> Message {
     }
 }
 
-/// The same to a receiver of an application: the content is JSON in a string. The `uuid` makes Feishu take it once within an hour, whoever the
+/// The same to a receiver of an application: the content is JSON in a string. The `uuid` makes Feishu take it once within an hour, whichever the
 /// receiver is, so each receiver's is another.
 pub(super) fn to_receiver(page: &Page, to: &str, key: &str, keyword: Option<&str>) -> Value {
     let (kind, content) = if page.plain { ("text", text(page, keyword)) } else { ("interactive", card(page, keyword)) };

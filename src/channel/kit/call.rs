@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +18,10 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::clients::Line;
+use super::guard::SsrfGuard;
 use super::reply::{MAX_BODY, Reply};
 use super::transport::{Progress, failed, timed_out};
+use crate::channel::{BuildContext, Problem};
 use crate::model::{ErrorKind, Secret, SendError};
 
 /// A driver's HTTP client, and the secrets that never leave it in an error or excerpt.
@@ -112,6 +115,24 @@ impl Http {
     pub fn post_form(&self, url: impl Into<String>, pairs: &[(&str, &str)]) -> Call {
         self.post(url).form(pairs)
     }
+}
+
+/// The client of a channel. `key` is the platform's key in the file (`slack`), for the place of a problem.
+pub fn http(cx: &BuildContext<'_>, key: &str, ca_file: Option<&Path>) -> Result<Http, Problem> {
+    guarded(cx, key, ca_file, None)
+}
+
+/// The same for addresses that are refused unless they are public or allowed (see [`SsrfGuard`]).
+pub fn guarded(cx: &BuildContext<'_>, key: &str, ca_file: Option<&Path>, guard: Option<&SsrfGuard>) -> Result<Http, Problem> {
+    let client = cx.http.client(cx.proxy.as_ref(), ca_file, guard).map_err(|(what, reason)| match what {
+        "proxy" => Problem::new("proxy", reason, "write `http://host:port`, `https://host:port` or `socks5://host:port`"),
+        _ => Problem::new(format!("{key}.{what}"), reason, "name a readable PEM file with the authority's certificate"),
+    })?;
+    let http = Http::new(client);
+    Ok(match &cx.proxy {
+        Some(proxy) => http.with_secrets([proxy.clone()]),
+        None => http,
+    })
 }
 
 /// One request in the making; [`Call::send`] makes it, once.
@@ -238,7 +259,7 @@ impl Call {
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query);
         }
-        // Without a body there is nothing whose reading tells that the head was written, so a missing answer is taken for the worse case.
+        // Without a body nothing shows that the head was written, so a missing answer is taken for the worse case.
         let written = Arc::new(AtomicBool::new(self.body.is_empty()));
         let progress = || if self.idempotent || !written.load(Ordering::Acquire) { Progress::NoEffect } else { Progress::Written };
 
@@ -262,7 +283,7 @@ impl Call {
             idempotent: self.idempotent,
             secrets: self.secrets,
         };
-        // The server has answered, so it has read the request: a success that breaks off may have happened, a refusal stands as it is.
+        // The server has answered, so it has read the request: a success that breaks off may have happened, a refusal is final.
         let progress = if self.idempotent { Progress::NoEffect } else { Progress::Written };
         loop {
             let broken = match timeout_at(deadline, response.chunk()).await {

@@ -3,7 +3,7 @@
 use crate::channel::{BuildContext, Problem};
 use crate::model::{Secret, SecretSource};
 
-/// What a `SecretReader` gives where no secret may be read (`check --without-secrets`, `route`, `render`). A driver that looks at the shape of
+/// What a `SecretReader` returns where no secret may be read (`check --without-secrets`, `route`, `render`). A driver that looks at the shape of
 /// a secret's value while it is built lets this one pass; nothing is ever sent with it.
 pub const PLACEHOLDER: &str = "placeholder";
 

@@ -8,16 +8,14 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client};
 
-use super::call::Http;
 use super::guard::SsrfGuard;
 use crate::channel::token::TokenCache;
-use crate::channel::{BuildContext, Problem};
 use crate::model::{Secret, hash_hex, unreadable};
 
-/// A connection that does not stand after this long is given up, so that a try at another address is left within the usual 10 s.
+/// A connection that is not open after this long is given up, so that a try at another address is left within the usual 10 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Idle connections kept for each host: as many as an outlet without a pace may use at once, so that none is opened anew for every message.
+/// Idle connections kept for each host: as many as an outlet without a pace may use at once, so that not every message opens one.
 const POOL: usize = 64;
 
 /// Shorter than the 60 s after which common front ends close idle connections, so that a request seldom meets one that is closing.
@@ -62,7 +60,12 @@ impl HttpClients {
     }
 
     /// The client for a proxy (`None`: the environment's) and a further certificate authority (PEM). Errors are `(key, reason)`.
-    fn client(&self, proxy: Option<&Secret>, ca_file: Option<&Path>, guard: Option<&SsrfGuard>) -> Result<Arc<Line>, (&'static str, String)> {
+    pub(super) fn client(
+        &self,
+        proxy: Option<&Secret>,
+        ca_file: Option<&Path>,
+        guard: Option<&SsrfGuard>,
+    ) -> Result<Arc<Line>, (&'static str, String)> {
         let ca_pem = match ca_file {
             Some(path) => {
                 Some(std::fs::read(self.folder.join(path)).map_err(|error| ("ca_file", format!("{} {}", path.display(), unreadable(&error))))?)
@@ -163,22 +166,4 @@ fn build_client(transport: &Transport) -> Result<Client, (&'static str, String)>
         builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| ("ca_file", format!("no HTTP client can be built: {}", error.without_url())))
-}
-
-/// The client of a channel. `key` is the platform's key in the file (`slack`), for the place of a problem.
-pub fn http(cx: &BuildContext<'_>, key: &str, ca_file: Option<&Path>) -> Result<Http, Problem> {
-    guarded(cx, key, ca_file, None)
-}
-
-/// The same for addresses that are refused unless they are public or allowed (see [`SsrfGuard`]).
-pub fn guarded(cx: &BuildContext<'_>, key: &str, ca_file: Option<&Path>, guard: Option<&SsrfGuard>) -> Result<Http, Problem> {
-    let client = cx.http.client(cx.proxy.as_ref(), ca_file, guard).map_err(|(what, reason)| match what {
-        "proxy" => Problem::new("proxy", reason, "write `http://host:port`, `https://host:port` or `socks5://host:port`"),
-        _ => Problem::new(format!("{key}.{what}"), reason, "name a readable PEM file with the authority's certificate"),
-    })?;
-    let http = Http::new(client);
-    Ok(match &cx.proxy {
-        Some(proxy) => http.with_secrets([proxy.clone()]),
-        None => http,
-    })
 }

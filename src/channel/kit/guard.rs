@@ -15,7 +15,7 @@ pub struct SsrfGuard {
     hosts: Vec<String>,
 }
 
-/// How the error of a name that was refused begins, so that it can be told from one that was not found.
+/// How the error of a name that was refused begins, to distinguish it from one that was not found.
 pub(super) const REFUSED: &str = "refused: ";
 
 /// Why an address is refused.
@@ -110,7 +110,7 @@ fn what_v6(ip: Ipv6Addr) -> Option<&'static str> {
         Ipv4Addr::new(a, b, c, d)
     };
     match s {
-        // IPv4 in other clothes is judged as what it is: mapped, compatible, translated (NAT64), 6to4.
+        // IPv4 in another form is checked as IPv4: mapped, compatible, translated (NAT64), 6to4.
         [0, 0, 0, 0, 0, 0xffff | 0, high, low] => classify_ipv4(embedded(high, low)).or(Some("an IPv4 address written as IPv6")),
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => classify_ipv4(embedded(high, low)),
         [0x64, 0xff9b, 1, ..] => Some("a local translation address"),

@@ -1,5 +1,5 @@
 //! What all drivers share: HTTP clients, requests with a deadline, answers that are read once, one status table, and checks of configuration.
-//! It knows HTTP and secrets; it knows no platform, no retry and no clock (`now` and deadlines are handed in).
+//! It knows HTTP and secrets; it knows no platform, no retry and no clock (`now` and deadlines are arguments).
 //!
 //! A driver in outline:
 //!
@@ -37,9 +37,9 @@ pub(crate) mod test_server;
 mod tests;
 
 pub use address::{address_secrets, read_address};
-pub use call::{Call, Http};
+pub use call::{Call, Http, guarded, http};
 pub use check::{PLACEHOLDER, check_base, check_secret, check_text, join, read_secret};
-pub use clients::{HttpClients, guarded, http, install_crypto};
+pub use clients::{HttpClients, install_crypto};
 pub use codes::{CodeRule, classify, classify_words};
 pub use guard::SsrfGuard;
 pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, unclear, undeniable, weigh};
@@ -53,7 +53,7 @@ use tokio::time::Instant;
 use super::CellResult;
 use crate::model::{Receipt, Recipient, SendError};
 
-/// Gives the one result of a request to every recipient it was for.
+/// The one result of a request, for every recipient it was for.
 pub fn all(to: &[Recipient], result: Result<Receipt, SendError>) -> Vec<CellResult> {
     (0..to.len()).map(|place| (place, result.clone())).collect()
 }

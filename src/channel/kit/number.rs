@@ -43,7 +43,7 @@ pub fn refusal(text: &str, what: Use) -> Option<(String, &'static str)> {
     }
 }
 
-/// A number of [`e164`] that serves for `what`, or the refusal to be told of it.
+/// A number of [`e164`] that serves for `what`, or the refusal to report.
 pub fn reachable(text: &str, what: Use) -> Result<String, SendError> {
     match refusal(text, what) {
         None => Ok(e164(text).unwrap_or_default()),

@@ -84,7 +84,7 @@ pub fn fill(pattern: &str, page: &Page) -> String {
 }
 
 /// Makes parameters fit: each at most `each` characters, and all of them together at most `all` as `size` counts them, which the longest give.
-/// What is cut ends in `…`. Gives how many characters less they are.
+/// What is cut ends in `…`. Returns by how many characters they shrank.
 pub fn fit<'a>(params: impl Iterator<Item = &'a mut String>, each: usize, all: usize, size: impl Fn(&str) -> usize) -> usize {
     let mut params: Vec<&mut String> = params.collect();
     let characters = |params: &[&mut String]| params.iter().map(|param| param.chars().count()).sum::<usize>();

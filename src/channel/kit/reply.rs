@@ -154,7 +154,7 @@ pub fn undeniable(reply: &Reply, now: Timestamp) -> Option<ErrorKind> {
 
 /// Reads the platform's own answer: the body when it is the JSON that is expected, whatever the status; else what the status says; else,
 /// on 2xx, a failure, because a success that does not speak the platform's language is none: `Transient` when a page (a proxy's, a login's)
-/// stands in the platform's place, `Ambiguous` when the answer broke off or cannot be read, for the platform may have taken the message.
+/// came in the platform's place, `Ambiguous` when the answer broke off or cannot be read, for the platform may have taken the message.
 pub fn parse<T: DeserializeOwned>(reply: &Reply, now: Timestamp) -> Result<T, SendError> {
     if let Some(answer) = reply.json() {
         return Ok(answer);
@@ -162,7 +162,7 @@ pub fn parse<T: DeserializeOwned>(reply: &Reply, now: Timestamp) -> Result<T, Se
     Err(classify_status(reply, now).unwrap_or_else(|| unclear(reply)))
 }
 
-/// A 2xx that is not the platform's word for success: `Transient` when a page stands in the platform's place, else `Ambiguous`, for the platform
+/// A 2xx that is not the platform's word for success: `Transient` when a page came in the platform's place, else `Ambiguous`, for the platform
 /// may have taken the message.
 pub fn unclear(reply: &Reply) -> SendError {
     let (kind, summary) = match (reply.is_page(), reply.cut) {
@@ -176,7 +176,7 @@ pub fn unclear(reply: &Reply) -> SendError {
     reply.error(kind, format!("HTTP {}", reply.status), summary)
 }
 
-/// The status and the platform's own code together. What the status says that no body may deny stands ([`undeniable`]), else what the code is
+/// The status and the platform's own code together. What the status says that no body may deny holds ([`undeniable`]), else what the code is
 /// `known` to mean, else what the status says; a code that nobody knows under 2xx refuses this message. A rate limit gets the wait that the
 /// answer names.
 pub fn weigh(reply: &Reply, now: Timestamp, known: Option<ErrorKind>) -> ErrorKind {

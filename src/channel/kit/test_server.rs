@@ -1,4 +1,4 @@
-//! A scripted HTTP server for drivers' tests, and the contexts that `build` and `send` take. It gives the scripted answers in turn
+//! A scripted HTTP server for drivers' tests, and the contexts that `build` and `send` take. It returns the scripted answers in turn
 //! and records the requests; it knows no platform (faithful fakes live with the integration tests).
 
 use std::collections::VecDeque;

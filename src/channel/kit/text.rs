@@ -40,8 +40,8 @@ pub fn cut_bytes(text: &str, max: usize) -> String {
     format!("{}{ellipsis}", &text[..end])
 }
 
-/// A plain text in which a platform finds none of `breaks`, which begin a mention or a link: an invisible character stands behind the first one of
-/// each, in any case. One that begins with `@` counts only where no letter or digit stands before it, so that mail addresses stay whole.
+/// A plain text in which a platform finds none of `breaks`, which begin a mention or a link: an invisible character follows the first one of
+/// each, in any case. One that begins with `@` counts only after something other than a letter or digit, so that mail addresses stay whole.
 pub fn broken(text: &str, breaks: &[impl AsRef<str>]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = None;

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Whether `text` says one of `words`. A word or phrase of ASCII counts only as a whole and in any case (`ip` does not stand in `description`);
-/// anything else, such as Chinese, which has no spaces between words, counts wherever it stands.
+/// Whether `text` says one of `words`. A word or phrase of ASCII counts only as a whole and in any case (`ip` is not a word of `description`);
+/// anything else, such as Chinese, which has no spaces between words, counts anywhere.
 pub fn says(text: &str, words: &[&str]) -> bool {
     let spaced = spaced(text);
     words.iter().any(|word| if word.is_ascii() { spaced.contains(&self::spaced(word)) } else { text.contains(word) })
@@ -15,7 +15,7 @@ fn spaced(text: &str) -> String {
     words.fold(String::from(" "), |all, word| all + &word.to_ascii_lowercase() + " ")
 }
 
-/// A JSON text in which `\uXXXX` stands as the character it means, where that is not ASCII: people read 找不到, not `\u627e\u4e0d\u5230`. It is
+/// A JSON text in which `\uXXXX` is the character it means, where that is not ASCII: people read 找不到, not `\u627e\u4e0d\u5230`. It is
 /// still the same JSON; what is no such escape stays as it is.
 pub fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.contains("\\u") {

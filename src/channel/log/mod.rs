@@ -115,7 +115,7 @@ impl Driver {
     }
 }
 
-/// The message in a frame that its own text cannot imitate: every line of it stands behind a bar.
+/// The message in a frame that its own text cannot imitate: every line of it begins with a bar.
 fn frame(channel: &str, page: &Page, now: Timestamp) -> String {
     let facts = &page.facts;
     let mut out = format!("┌─ {channel} · {now:.0}");

@@ -19,7 +19,7 @@ pub struct Preset {
     pub about: String,
     /// The service's documentation.
     pub docs: String,
-    /// What a channel gives it in `with`.
+    /// What a channel sets in `with`.
     #[serde(default)]
     pub parameters: BTreeMap<String, Parameter>,
     /// Values that depend on how severe the message is: for each name, a value per `critical`, `error`, `warning`, `info`, and `resolved`.
@@ -32,12 +32,12 @@ pub struct Preset {
     #[serde(deserialize_with = "one_or_more")]
     #[schemars(with = "Vec<When>")]
     pub success: Vec<When>,
-    /// What refusals mean, first match first; what matches none is judged by its HTTP status. A status of 429 is a rate limit and one of 5xx
+    /// What refusals mean, first match first; what matches none goes by its HTTP status. A status of 429 is a rate limit and one of 5xx
     /// passing trouble whatever the body says, unless a line names that very status.
     #[serde(default)]
     pub errors: Vec<Refusal>,
     /// What the service would read as a mention or a link in plain text: each is broken by an invisible character behind its first one, in any
-    /// case. One that begins with `@` counts only where no letter or digit stands before it. Plain are `title` and `text`, and the other two where
+    /// case. One that begins with `@` counts only after something other than a letter or digit. Plain are `title` and `text`, and the other two where
     /// a refused message is sent once more as plain text.
     #[serde(default)]
     pub breaks: Vec<String>,
@@ -66,16 +66,16 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(read: D) -> Result<Vec<When>, D
     looks.map_err(serde::de::Error::custom)
 }
 
-/// A value that a channel gives.
+/// A value that a channel sets.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
     /// What it is and where it is found.
     pub about: String,
-    /// Used when the channel gives none. Without it and without `optional`, the channel must give one.
+    /// Used when the channel sets none. Without it and without `optional`, the channel must set one.
     #[serde(default)]
     pub default: Option<String>,
-    /// Whether what mentions it is left out when the channel gives none.
+    /// Whether what mentions it is left out when the channel sets none.
     #[serde(default)]
     pub optional: bool,
     /// Never shown.
@@ -95,7 +95,7 @@ pub enum ParameterKind {
     Text,
     /// A whole number.
     Number,
-    /// An http or https address; it may stand at the beginning of `url`.
+    /// An http or https address; `url` may begin with it.
     Address,
 }
 
@@ -143,9 +143,9 @@ pub struct Request {
 pub struct When {
     /// The HTTP status.
     pub status: Option<u16>,
-    /// JSON pointers and the values that stand there.
+    /// JSON pointers and the values there.
     pub json: BTreeMap<String, Value>,
-    /// JSON pointers at which something stands.
+    /// JSON pointers at which there is a value.
     pub has: Vec<String>,
     /// The whole body, in any case.
     pub text: Option<String>,
@@ -212,7 +212,7 @@ pub struct Limits {
     /// The text (or markdown) in bytes.
     #[serde(default)]
     pub bytes: Option<usize>,
-    /// Where these numbers stand.
+    /// The page that documents these numbers.
     pub source: String,
 }
 

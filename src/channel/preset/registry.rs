@@ -36,7 +36,7 @@ impl PresetRegistry {
         self.own.insert(name, Ok(Arc::new(preset)));
     }
 
-    /// Notes that a preset of the user's cannot be used, and why; a shipped one of the same name does not stand in for it.
+    /// Notes that a preset of the user's cannot be used, and why; a shipped one of the same name does not replace it.
     pub fn refuse(&mut self, name: String, why: String) {
         self.own.insert(name, Err(why));
     }

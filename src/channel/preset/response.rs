@@ -34,7 +34,7 @@ impl<'a> Response<'a> {
             && (when.says.is_empty() || kit::says(&self.text, &when.says.iter().map(String::as_str).collect::<Vec<_>>()))
     }
 
-    /// What stands at a pointer, as text.
+    /// The value at a pointer, as text.
     pub fn word(&self, pointer: Option<&str>) -> Option<String> {
         match self.json.as_ref()?.pointer(pointer?)? {
             Value::Null => None,

@@ -1,4 +1,4 @@
-//! Presets: the shipped ones hold what they say, requests are filled, answers judged, and mistakes in a file are found.
+//! Presets: the shipped ones hold what they say, requests are filled, answers are classified, and mistakes in a file are found.
 
 use super::*;
 use crate::channel::kit::test_server::{Answer, ScriptedServer, build, context, kinds, page, rich};

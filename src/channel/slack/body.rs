@@ -103,7 +103,7 @@ pub(super) fn message(page: &Page, direct: bool) -> Message {
         }
         let preview = split_units(&text, PREVIEW).into_iter().next().unwrap_or_default();
         message.text = spaced(&pings, &preview);
-        // The blocks stand in the text's place, so that they carry the pings as well.
+        // The blocks replace the text, so they carry the pings as well.
         message.blocks = sections(&whole);
         return message;
     }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::answer::is_known;
+use super::codes::is_known;
 use crate::channel::kit::{Reply, says, unclear, weigh};
 use crate::model::{ErrorKind, Receipt, SendError};
 
@@ -62,7 +62,7 @@ fn in_fields(fields: &Map<String, Value>) -> Option<String> {
     (not_good || bad_code || bad_state).then(|| told().unwrap_or_else(|| Value::Object(fields.clone()).to_string()))
 }
 
-/// A plain text that tells of a failure. `0 errors` and `no error` do not.
+/// A plain text that reports a failure. `0 errors` and `no error` do not.
 fn in_words(text: &str) -> Option<String> {
     let text = text.trim();
     let told = says(text, BAD) || says(text, &["errors", "not found", "no such", "exception", "失败", "错误"]) || is_known(text);

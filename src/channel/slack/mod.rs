@@ -3,6 +3,7 @@
 
 mod answer;
 mod body;
+mod codes;
 mod compatible;
 #[cfg(test)]
 mod tests;
@@ -144,7 +145,7 @@ impl PlatformConfig for Config {
     }
 }
 
-/// Whether a webhook is not Slack's: `slack.com`, `slack-gov.com` and what stands below them are.
+/// Whether a webhook is not Slack's: `slack.com`, `slack-gov.com` and their subdomains are.
 fn is_foreign(webhook: &Secret) -> bool {
     let host = reqwest::Url::parse(webhook.expose()).ok().and_then(|url| url.host_str().map(str::to_ascii_lowercase)).unwrap_or_default();
     !["slack.com", "slack-gov.com"].iter().any(|own| host == *own || host.strip_suffix(own).is_some_and(|below| below.ends_with('.')))

@@ -226,7 +226,7 @@ async fn only_slacks_own_hooks_are_held_to_slacks_own_word() {
     assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &hook, &context()).await), [Err((Ambiguous, Some("HTTP 200".into())))]);
 }
 
-/// Every error of the published list has a row of its own: none is judged by chance.
+/// Every error of the published list has a row of its own.
 /// <https://docs.slack.dev/reference/methods/chat.postMessage#errors>
 #[test]
 fn every_published_error_is_in_the_table() {
@@ -244,7 +244,7 @@ fn every_published_error_is_in_the_table() {
         too_many_attachments too_many_contact_cards two_factor_setup_required user_is_restricted \
         invalid_payload user_not_found action_prohibited channel_is_archived rollup_error no_service no_service_id no_team \
         no_active_hooks team_disabled invalid_token posting_to_general_channel_denied missing_text_or_fallback_or_attachments";
-    let missing: Vec<&str> = PUBLISHED.split_whitespace().filter(|code| !answer::is_known(code)).collect();
+    let missing: Vec<&str> = PUBLISHED.split_whitespace().filter(|code| !codes::is_known(code)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

@@ -130,7 +130,7 @@ fn refused(reply: &Reply, error: &Value, message: &str, now: Timestamp) -> SendE
     reply.error(kind, code, format!("Teams: {advice}{said}"))
 }
 
-/// The status that a connector tells in a sentence, though it answers 200 itself; 400 where it tells of a failure without one.
+/// The status that a connector names in a sentence, though it answers 200 itself; 400 where it reports a failure without one.
 fn connectors(text: &str) -> Option<u16> {
     if let Some((_, rest)) = text.split_once("returned HTTP error ") {
         return Some(rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(500));

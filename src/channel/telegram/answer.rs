@@ -1,4 +1,4 @@
-//! What Telegram's Bot API answers, and what it means. Its code is an HTTP status; the description tells refusals apart, in English or as the name
+//! What Telegram's Bot API answers, and what it means. Its code is an HTTP status; the description distinguishes refusals, in English or as the name
 //! of an error of the server (`TOPIC_CLOSED`). Pure. <https://core.telegram.org/bots/api#making-requests>,
 //! <https://core.telegram.org/method/messages.sendMessage#possible-errors>, <https://github.com/tdlib/telegram-bot-api>
 

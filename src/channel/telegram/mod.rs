@@ -106,7 +106,7 @@ impl PlatformConfig for Config {
         }
         let http = kit::http(cx, "telegram", self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let base = self.api_base.as_deref().unwrap_or(API_BASE);
-        // A bot's token stands in the path of its address.
+        // A bot's token is part of its address.
         let url = Secret::new(kit::join(base, &format!("/bot{}", token.expose())));
         let driver = Driver {
             http: http.with_secrets([token.clone(), url.clone()]),

@@ -114,7 +114,7 @@ impl Channel for Driver {
     }
 
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
-        // By number, which only reads; the other question hands each status out once, to whoever asks first.
+        // By number, which only reads; the other question returns each status once, to the client that asks first.
         let body = json!({
             "PhoneNumber": sent.recipient.expose(), "SmsSdkAppId": self.0.account.app_id, "BeginTime": sent.at.as_second() - 300,
             "EndTime": sent.now.as_second() + 60, "Offset": 0, "Limit": 100,

@@ -87,7 +87,7 @@ struct Line {
     /// Whether `secret` is the account's token, with which Twilio signs what it sends; it is not when it belongs to an API key.
     signs: bool,
     from: String,
-    /// What was told as made lately: it is not what a lost answer was about.
+    /// Recently confirmed messages: a lost answer was not about one of them.
     told: Mutex<VecDeque<String>>,
 }
 
@@ -183,14 +183,14 @@ impl Line {
 /// `StatusCallback` is not an address that Twilio would call: <https://www.twilio.com/docs/api/errors/21609>
 const BAD_CALLBACK: &str = "21609";
 
-/// Whether an address can be reached from outside, as far as its host's name tells.
+/// Whether an address can be reached from outside, as far as its host's name shows.
 fn is_reachable(url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else { return false };
     let inside = [".local", ".localhost", ".internal", ".lan", ".home", ".corp", ".test", ".invalid"];
     let host = url.host_str().unwrap_or_default();
     match host.parse::<std::net::Ipv4Addr>() {
         Ok(ip) => !ip.is_private() && !ip.is_loopback() && !ip.is_link_local() && !ip.is_unspecified(),
-        // A number of version 6 stands in brackets, and has no dot.
+        // An IPv6 address is in brackets, and has no dot.
         Err(_) => host.contains('.') && !inside.iter().any(|end| host.ends_with(end)),
     }
 }
@@ -219,7 +219,7 @@ impl Line {
     }
 }
 
-/// What a status says in the end; `None` while it is none of the last ones. A message whose carrier tells nothing stays `sent`.
+/// What a status says in the end; `None` while it is none of the last ones. A message whose carrier reports nothing stays `sent`.
 fn word(status: &str, code: Option<i64>, why: Option<&str>) -> Option<Word> {
     let said = |text: &str| match (code, why) {
         (Some(code), Some(why)) => format!("{text} ({code}: {why})"),

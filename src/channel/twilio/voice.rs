@@ -15,7 +15,7 @@ use crate::channel::{
 };
 use crate::model::{Escape, FieldSpec, Language, OutletKey, Page, Recipient, SendError, Size, Word};
 
-/// Our own: what a person woken up by a call can take in; twice that with its markup stays below the 4,000 characters of `Twiml`
+/// Our own: what a person woken up by a call can follow; twice that with its markup stays below the 4,000 characters of `Twiml`
 /// (<https://www.twilio.com/docs/voice/api/call-resource#create-a-call-resource>).
 const MAX_TEXT: usize = 300;
 

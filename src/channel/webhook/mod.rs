@@ -192,7 +192,7 @@ impl PlatformConfig for Config {
     }
 }
 
-/// An address written as a number is never looked up, so it is judged here.
+/// An address written as a number is never looked up, so it is checked here.
 fn literal(url: &Secret, guard: &kit::SsrfGuard) -> Option<Problem> {
     let url = reqwest::Url::parse(url.expose()).ok()?;
     let host = url.host_str()?;

@@ -58,7 +58,7 @@ pub(super) fn of(reply: &Reply, to: &[Recipient], now: Timestamp) -> Result<Vec<
     Ok(results)
 }
 
-/// Whether a `|`-joined list of the answer holds a recipient. WeCom gives user ids in lower case. A direct call may have several users in one.
+/// Whether a `|`-joined list of the answer holds a recipient. WeCom returns user ids in lower case. A direct call may have several users in one.
 fn holds(names: &str, recipient: &str, list: &str) -> bool {
     let own = match (list, recipient.strip_prefix(PARTY), recipient.strip_prefix(TAG)) {
         ("invalidparty", Some(id), _) | ("invalidtag", _, Some(id)) => id,

@@ -24,7 +24,7 @@ pub(super) fn is_member(recipient: &Recipient) -> bool {
     name != EVERYBODY && !name.starts_with(PARTY) && !name.starts_with(TAG)
 }
 
-/// How a department's id is told from a user's among the recipients.
+/// The prefix that distinguishes a department's id from a user's among the recipients.
 pub(super) const PARTY: &str = "party:";
 /// The same for tags.
 pub(super) const TAG: &str = "tag:";

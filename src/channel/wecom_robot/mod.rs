@@ -44,7 +44,7 @@ const API_BASE: &str = "https://qyapi.weixin.qq.com";
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// What stands behind `key=` in the robot's webhook address.
+    /// The value of `key=` in the robot's webhook address.
     pub key: SecretSource,
     /// Another server in WeCom's place. Default `https://qyapi.weixin.qq.com`.
     #[serde(default)]
@@ -77,7 +77,7 @@ impl PlatformConfig for Config {
     }
 }
 
-/// Refuses a whole address in the key's place, which is what WeCom gives to copy.
+/// Refuses a whole address in the key's place, which is what WeCom offers to copy.
 fn bare(key: Secret) -> Result<Secret, Problem> {
     if key.expose().contains(['/', '=', '?', '&']) {
         let help = "of `https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=abc`, write only `abc`";

@@ -1,4 +1,4 @@
-//! What Zulip answers, and what it means. Most errors have a code; the others are told apart by their words, which are in the language of the bot's
+//! What Zulip answers, and what it means. Most errors have a code; the others differ only in their words, which are in the language of the bot's
 //! organization. Pure. <https://zulip.com/api/rest-error-handling>, <https://zulip.com/api/send-message#response>
 
 use jiff::Timestamp;

@@ -18,7 +18,7 @@ use crate::route::{Intervals, RouteSpec, Tree};
 use crate::store::{
     ChannelMute, ClusterStore, DeliveryFilter, LeaseRequest, MoveTo, Place, PostgresStore, QueryStore, SqliteOptions, SqliteStore, State, Store,
 };
-use crate::template::{TemplateRegistry, PlatformFields};
+use crate::template::{PlatformFields, TemplateRegistry};
 
 use super::gates::Gates;
 use super::paused::{Paused, still};

@@ -2,7 +2,7 @@
 //!
 //! Comparisons (`a < b and c > d`), type names (`vector<i>`), addresses (`<ops@example.com>`) and placeholders (`<host>`) are not.
 
-/// Tags that are HTML wherever they stand.
+/// Tags that are HTML anywhere.
 const PLAIN: [&str; 54] = [
     "html",
     "head",
@@ -61,7 +61,7 @@ const PLAIN: [&str; 54] = [
 ];
 /// Tags of one letter: HTML only with attributes or a closing tag, because text uses `<i>` and `<a>` for other things.
 const SHORT: [&str; 6] = ["a", "b", "i", "q", "s", "u"];
-/// Attributes that stand without a value.
+/// Attributes without a value.
 const BARE_ATTRIBUTES: [&str; 6] = ["hidden", "nowrap", "noshade", "compact", "border", "reversed"];
 
 /// Whether `text` contains at least one HTML tag (or a doctype). Linear in the text's length.
@@ -113,7 +113,7 @@ fn read_tag(text: &str) -> Option<Tag<'_>> {
     (!closing || !attributes).then_some(Tag { name, closing, attributes })
 }
 
-/// Whether there are attributes before the closing `>`; `None` when something else stands there.
+/// Whether there are attributes before the closing `>`; `None` when something else is there.
 fn read_attributes(text: &str) -> Option<bool> {
     let mut rest = text;
     let mut any = false;

@@ -4,7 +4,7 @@
 //!
 //! A required parameter is missing when its key is absent, or its value is null, an empty string, or a list without a non-empty entry: the
 //! old server tested for truth, and `false` of `isAtAll` is the one false value it accepted. White space alone is content. Of a key that
-//! stands twice the last one counts; unknown keys are ignored; a text may be written as any JSON value.
+//! is repeated the last one counts; unknown keys are ignored; a text may be written as any JSON value.
 
 mod html;
 

@@ -77,7 +77,7 @@ fn depth_costs_neither_stack_nor_time() {
         error(format!("{{\"alerts\":{}}}", deep("[", "]"))),
         "alerts: no alert to deliver: none of its entries is an object (line 1, column 11)"
     );
-    // Where any value may stand, a deep one is text like any other.
+    // Where any value is accepted, a deep one is text like any other.
     let event = read(&format!("{{\"x\":{0},\"alerts\":[{{\"labels\":{{\"deep\":{0}}},\"values\":{0}}}]}}", deep("[", "]"))).unwrap().event;
     assert_eq!(event.alerts[0].label("deep").len(), 20_000);
 }

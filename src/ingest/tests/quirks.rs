@@ -169,7 +169,7 @@ fn an_odd_alert_costs_neither_itself_nor_the_others() {
         assert_eq!(event.notes, [Note::Odd(1)], "{odd}");
         let alert = &event.alerts[1];
         let labels: Vec<String> = alert.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        // What was no set stands in the summary: messages show it, however many alerts they hold.
+        // What was no set is in the summary: messages show it, however many alerts they hold.
         let told = [alert.annotation("summary"), alert.annotation("description")].into_iter().filter(|text| !text.is_empty());
         (labels.join(","), told.collect::<Vec<_>>().join("\n"))
     };
@@ -212,7 +212,7 @@ fn odd_alerts_that_differ_have_identities_that_differ() {
         let all = fingerprints(&format!("{one},{other},{one}"));
         assert!(all[0] != all[1] && all[0] == all[2], "{one} {other}");
     }
-    // What is told apart only by bytes that are no UTF-8 stays apart, in names and in groups.
+    // What differs only in bytes that are no UTF-8 stays apart, in names and in groups.
     let of = |bytes: &[u8]| {
         let body = [br#"{"groupKey":""#, bytes, br#"","alerts":[{"labels":{"alertname":""#, bytes, br#""}}]}"#].concat();
         let event = parse(Sender::Auto, &body, None, now()).unwrap().event;

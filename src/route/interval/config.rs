@@ -1,4 +1,4 @@
-//! Time intervals as they stand in the file: texts and numbers in Alertmanager's own shape.
+//! Time intervals as they are in the file: texts and numbers in Alertmanager's own shape.
 //! Knows nothing of time; `read` turns these into intervals.
 
 use serde::Deserialize;
@@ -41,7 +41,7 @@ pub struct TimeRangeConfig {
     pub end_time: String,
 }
 
-/// A text, or a whole number that stands for its text: `years: [2026]`.
+/// A text, or a whole number in place of its text: `years: [2026]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Scalar {

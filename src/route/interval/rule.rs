@@ -75,7 +75,7 @@ impl Rule {
     /// The first moment from `at` on, and before `horizon`, at which the rule holds (or does not, as `holds` says).
     ///
     /// Between two changes of the zone's offset the wall clock runs evenly, so each stretch is searched as plain dates; at a
-    /// change the clock jumps, and the test is made anew.
+    /// change the clock jumps, and the test is made again.
     pub(super) fn next(&self, holds: bool, at: Timestamp, horizon: Timestamp) -> Option<Timestamp> {
         let mut from = at;
         while from < horizon {

@@ -114,7 +114,7 @@ fn value(raw: &[Placed]) -> Result<Vec<Placed>, MatcherError> {
                 match inside[i].0 {
                     'n' => value.push(('\n', at)),
                     c @ ('"' | '\\') => value.push((c, at)),
-                    // A backslash before anything else stands for itself.
+                    // A backslash before anything else is literal.
                     c => value.extend([('\\', at), (c, inside[i].1)]),
                 }
             }

@@ -178,7 +178,7 @@ pub struct Reading {
     pub note: Option<String>,
 }
 
-/// A matcher's parts with where they stand, before its regular expression is compiled.
+/// A matcher's parts with their places, before its regular expression is compiled.
 struct Raw {
     name: String,
     op: Op,

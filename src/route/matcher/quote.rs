@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use super::MatcherError;
 
 /// Reads the inside of a double-quoted text that runs from `start` up to the closing quote at `end`.
-/// Gives each character with the place in the text that it came from.
+/// Each character with the place in the text that it came from.
 pub(super) fn unquote(chars: &[char], start: usize, end: usize) -> Result<Vec<(char, usize)>, MatcherError> {
     let mut bytes: Vec<u8> = Vec::with_capacity(end - start);
     let mut places: Vec<usize> = Vec::with_capacity(end - start);

@@ -9,7 +9,7 @@ use super::escape::{perl_group, posix_group, single, unicode_group};
 /// A class that no character is in.
 pub(super) const NOTHING: &str = r"[^\x00-\x{10FFFF}]";
 
-/// Reads a `[...]` that opens at `open`. Gives the translated class and the offset after it.
+/// Reads a `[...]` that opens at `open`. Returns the translated class and the offset after it.
 pub(super) fn bracketed(chars: &[char], open: usize) -> Result<(String, usize), PatternError> {
     let mut out = String::from("[");
     let mut at = open + 1;
@@ -22,7 +22,7 @@ pub(super) fn bracketed(chars: &[char], open: usize) -> Result<(String, usize), 
     loop {
         match chars.get(at) {
             None => return Err(unclosed(open)),
-            // A `]` that comes first stands for itself.
+            // A `]` that comes first is literal.
             Some(']') if !first => break,
             Some(_) => {}
         }
@@ -62,7 +62,7 @@ pub(super) fn bracketed(chars: &[char], open: usize) -> Result<(String, usize), 
     Ok((out, at + 1))
 }
 
-/// Reads `\d`, `\D`, ..., `\pN`, `\P{Greek}` at `at`, if one stands there.
+/// Reads `\d`, `\D`, ..., `\pN`, `\P{Greek}` at `at`, if there is one.
 pub(super) fn group(chars: &[char], at: usize) -> Result<Option<(String, usize)>, PatternError> {
     if chars.get(at) != Some(&'\\') {
         return Ok(None);

@@ -1,11 +1,11 @@
 //! Single-character escapes (`\n`, `\x41`, `\101`, `\.`), the named character groups and Unicode group names, as Go knows them.
-//! Knows nothing of where in a pattern they stand.
+//! Knows nothing of their place in a pattern.
 
 use super::PatternError;
 
 const PUNCTUATION_HELP: &str = "write `\\\\` for a backslash; only punctuation and Go's own escapes may follow one";
 
-/// Reads the escape whose backslash stands at `at`. Gives the code point (which may be a surrogate) and the offset after it.
+/// Reads the escape whose backslash is at `at`. Returns the code point (which may be a surrogate) and the offset after it.
 pub(super) fn single(chars: &[char], at: usize) -> Result<(u32, usize), PatternError> {
     let Some(&c) = chars.get(at + 1) else {
         return Err(PatternError::new(at, "a backslash stands at the end", "write `\\\\` for a backslash"));

@@ -1,5 +1,5 @@
 //! Tables of what Go accepts, refuses and matches. The answers come from an Alertmanager built with Go 1.19, asked pattern by pattern;
-//! what later Go versions added stands in a table of its own.
+//! what later Go versions added has a table of its own.
 
 use proptest::prelude::*;
 

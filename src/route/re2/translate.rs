@@ -209,7 +209,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// Reads the name of `(?P<name>` or `(?<name>`; gives the offset after the `>`.
+    /// Reads the name of `(?P<name>` or `(?<name>`; returns the offset after the `>`.
     fn group_name(&self, open: usize, start: usize) -> Result<usize, PatternError> {
         let length = self.chars[start..].iter().position(|c| *c == '>').unwrap_or(0);
         if length == 0 || !self.chars[start..start + length].iter().all(|c| c.is_ascii_alphanumeric() || *c == '_') {
@@ -222,7 +222,7 @@ impl Translator<'_> {
         Ok(start + length + 1)
     }
 
-    /// Reads `(?flags)` or `(?flags:`; gives the flags, the offset after it, and whether a group opens.
+    /// Reads `(?flags)` or `(?flags:`; returns the flags, the offset after it, and whether a group opens.
     fn group_flags(&self, open: usize) -> Result<(Flags, usize, bool), PatternError> {
         let mut flags = self.flags;
         let (mut on, mut seen) = (true, false);
@@ -255,7 +255,7 @@ impl Translator<'_> {
     }
 
     /// Reads `{n}`, `{n,}` or `{n,m}` at the cursor: the operator to write, the count that nesting multiplies, the offset after it.
-    /// `None` when the brace stands for itself.
+    /// `None` when the brace is literal.
     fn counts(&self) -> Result<Option<(String, u32, usize)>, PatternError> {
         let Some((min, mut at)) = self.number(self.at + 1) else { return Ok(None) };
         let mut max = Some(min);

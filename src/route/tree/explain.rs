@@ -15,7 +15,7 @@ pub struct Explanation {
     pub at: Timestamp,
     /// The routes tried, in order; the root comes first.
     pub steps: Vec<Step>,
-    /// Where the alert goes: what [`Tree::route`] gives.
+    /// Where the alert goes: what [`Tree::route`] returns.
     pub targets: Vec<ExplainedTarget>,
     /// Targets whose channel has another one already.
     pub also: Vec<ExplainedTarget>,
@@ -89,7 +89,7 @@ pub struct IntervalState {
 }
 
 impl Tree {
-    /// Routes one alert and tells every step.
+    /// Routes one alert and records every step.
     pub fn explain(&self, labels: &Labels, at: Timestamp) -> Explanation {
         let mut steps = vec![self.step(0, labels)];
         self.explain_below(0, 0, labels, at, &mut steps);
@@ -99,7 +99,7 @@ impl Tree {
         Explanation { at, targets: targets.into_iter().map(named).collect(), also: also.into_iter().map(named).collect(), steps }
     }
 
-    /// Tells what happens below a node that matched, whose step stands at `own`.
+    /// Records what happens below a node that matched, whose step is at `own`.
     fn explain_below(&self, node: usize, own: usize, labels: &Labels, at: Timestamp, steps: &mut Vec<Step>) {
         let children = &self.nodes[node].children;
         let mut taken = false;

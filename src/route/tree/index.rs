@@ -16,7 +16,7 @@ const MAX_VALUES: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct ChildIndex {
     len: usize,
-    /// Label name, then value, then positions in order. Each child stands under one label, or in `rest`.
+    /// Label name, then value, then positions in order. Each child is under one label, or in `rest`.
     by_label: HashMap<String, HashMap<String, Vec<u32>>>,
     /// Labels of which some child needs the empty value, that is, their absence.
     absent: Vec<String>,

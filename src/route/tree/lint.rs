@@ -103,7 +103,7 @@ impl Tree {
     }
 }
 
-/// Whether every alert that `later` matches is matched by `earlier` too, as far as can be told matcher by matcher.
+/// Whether every alert that `later` matches is matched by `earlier` too, as far as the matchers show one by one.
 fn takes_all(earlier: &Node, later: &Node) -> bool {
     let implied = |asked: &Matcher, given: &Matcher| {
         given == asked || (given.name() == asked.name() && given.values().is_some_and(|values| values.iter().all(|value| asked.matches_value(value))))

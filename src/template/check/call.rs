@@ -1,4 +1,4 @@
-//! Calls of functions: known names, the right number of arguments, and literals that can be judged before rendering.
+//! Calls of functions: known names, the right number of arguments, and literals that can be checked before rendering.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::template::functions::{self, SIGNATURES, signature};
 use crate::template::words;
 
 impl Walk<'_> {
-    /// Checks a call and gives the shapes of its arguments.
+    /// Checks a call and returns the shapes of its arguments.
     pub(super) fn call(&mut self, name: &str, params: &[Parameter], hash: &HashMap<String, Parameter>, block: bool) -> Vec<Shape> {
         let shapes: Vec<Shape> = params.iter().map(|param| self.parameter(param)).collect();
         let named: Vec<Shape> = hash.values().map(|param| self.parameter(param)).collect();

@@ -1,4 +1,4 @@
-//! Places in a template's source: from what Handlebars tells (the line and column of a tag) to the exact word.
+//! Places in a template's source: from what Handlebars reports (the line and column of a tag) to the exact word.
 
 use crate::model::{Place, Span};
 

@@ -80,7 +80,7 @@ pub fn scan(source: &str) -> Result<(), Flaw> {
     }
 }
 
-/// Counts what could nest, wherever it stands.
+/// Counts what could nest, anywhere.
 fn check_nesting(source: &str) -> Result<(), Flaw> {
     let blocks = ["{{#", "{{~#", "{{{{"].iter().map(|sign| source.matches(sign).count()).sum::<usize>();
     if blocks > MAX_BLOCKS {
@@ -127,7 +127,7 @@ fn tag(text: &str) -> Result<(&str, usize), Flaw> {
             (Some((mark, _)), c) if c == mark => quote = None,
             (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some((c, i)),
-            // The odd name of `labels.[it's]` ends at its bracket, whatever stands inside.
+            // The odd name of `labels.[it's]` ends at its bracket, whatever is inside.
             (None, '[') if matches!(before, '.' | '/') => {
                 let close = rest.find(']').ok_or_else(|| Flaw::new(i, 1, "a bracket is never closed", "close it with `]`"))?;
                 while chars.as_str().len() > text.len() - i - close - 1 {
@@ -154,7 +154,7 @@ fn tag(text: &str) -> Result<(&str, usize), Flaw> {
     }
 }
 
-/// Judges one tag and keeps the stack of open blocks.
+/// Checks one tag and keeps the stack of open blocks.
 fn judge<'a>(inner: &'a str, at: usize, whole: &str, open: &mut Vec<Open<'a>>) -> Result<(), Flaw> {
     let width = whole.chars().count();
     let text = inner.trim_matches('~').trim();

@@ -67,7 +67,7 @@ const fn list(name: &'static str, of: &'static Shape, about: &'static str) -> Fi
     Field { name, shape: Shape::List(of), about }
 }
 
-/// What stands at the top of every page.
+/// The fields at the top of every page.
 pub const ROOT: Shape = Shape::Object(ROOT_FIELDS);
 const ALERT: Shape = Shape::Object(ALERT_FIELDS);
 const BRIEF: Shape = Shape::Object(BRIEF_FIELDS);

@@ -115,7 +115,7 @@ fn partials_are_checked_in_the_scope_they_are_used_in() {
     assert_eq!((found.0, found.1, found.2), ("E041", 2, 3));
     assert_eq!(check_with("{{> _a who=title}}", &[("_a", "{{who}}")]), []);
     assert_eq!(check_with("{{> _a alerts.0}}", &[("_a", "{{name}}")]), []);
-    // The same mistake in a partial that is used twice is told once.
+    // The same mistake in a partial that is used twice is reported once.
     assert_eq!(check_with("{{> _a}}{{> _a}}", &[("_a", "{{nope_nope}}")]).len(), 1);
 }
 

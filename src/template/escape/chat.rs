@@ -29,7 +29,7 @@ pub(super) fn dingtalk(text: &str) -> String {
 fn dingtalk_character(spot: &CharContext<'_>, out: &mut String) {
     match spot.c {
         ' ' if spot.line_start => {}
-        // `@` + number pings wherever it stands, when the number is among the message's own.
+        // `@` + number pings anywhere, when the number is among the message's own.
         '@' | '<' => broken(spot, out),
         '&' if spot.is_entity() => broken(spot, out),
         '`' => out.push(BACK_QUOTE),

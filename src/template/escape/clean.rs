@@ -57,7 +57,7 @@ const UNSAFE: &AsciiSet = &CONTROLS
     .add(b'}');
 const UNSAFE_PATH: &AsciiSet = &UNSAFE.add(b'[').add(b']').add(b'@').add(b'~').add(b';');
 
-/// A link that may stand in a message: absolute http or https, with everything percent-encoded that is markup in any dialect, so that it stands
+/// A link that a message may hold: absolute http or https, with everything percent-encoded that is markup in any dialect, so that it is
 /// unchanged in all of them. Anything else (another scheme, credentials, no host) is `None`: it is never made a link.
 pub fn clean_url(text: &str) -> Option<String> {
     let text = text.trim();

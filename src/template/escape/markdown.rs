@@ -7,7 +7,7 @@ fn backslash(spot: &CharContext<'_>, out: &mut String) {
     out.push(spot.c);
 }
 
-/// Whether it means something only at the start of a line, and stands there.
+/// Whether it means something only at the start of a line, and is there.
 fn begins_block(spot: &CharContext<'_>) -> bool {
     match spot.c {
         '#' | '>' | '=' | '|' => spot.line_start,
@@ -29,7 +29,7 @@ pub(super) fn discord(text: &str) -> String {
     })
 }
 
-/// Markdown of Teams' adaptive cards. `<at>` needs an entity in the card to ping; it is broken all the same.
+/// Markdown of Teams' adaptive cards. `<at>` needs an entity in the card to ping; it is broken anyway.
 pub(super) fn teams(text: &str) -> String {
     walk(text, |spot, out| match spot.c {
         '\\' | '*' | '~' | '`' | '[' | ']' => backslash(spot, out),

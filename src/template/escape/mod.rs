@@ -1,6 +1,6 @@
 //! Escaping: one function per [`Escape`], so that a value can neither break a message, inject markup, nor ping anybody, and still reads the same.
 //!
-//! Knows dialects, not templates. Every function assumes the worst about its place: the value may begin a line, and any character may stand
+//! Knows dialects, not templates. Every function assumes the worst about its place: the value may begin a line, and any character may be
 //! before and after it. What each dialect allows decides the means: entities or backslashes where the platform documents them, else
 //! invisible characters that break a token (`@`, `](`, `<`), hair spaces that keep a marker from opening or closing anything, and for back
 //! quotes the look-alike `ˋ`. Line breaks stay `\n` (HTML: `<br>`); [`finish`] turns them into what the field's dialect calls a line break.
@@ -87,7 +87,7 @@ pub fn quote(dialect: Escape, value: &str) -> String {
         Escape::Html | Escape::TelegramHtml => return format!("<blockquote>{text}</blockquote>"),
         Escape::Xml => return text,
         Escape::None | Escape::WeComText => "  ",
-        // No quotes in Feishu's older cards and in Teams; a plain line reads better there than a stray `>`.
+        // No quotes in Feishu's older cards and in Teams; a plain line reads better there than a lone `>`.
         Escape::LarkMarkdown | Escape::TeamsMarkdown => "",
         _ => "> ",
     };

@@ -1,11 +1,11 @@
-//! A walk over a text that knows, at each character, what stands around it and whether only blanks precede it on its line.
+//! A walk over a text that knows, at each character, its neighbours and whether only blanks precede it on its line.
 
 use super::{HAIR_SPACE, ZERO_WIDTH};
 
 /// One character and its surroundings.
 pub(super) struct CharContext<'a> {
     pub c: char,
-    /// The character before; `None` at the value's start, where anything may stand.
+    /// The character before; `None` at the value's start, where anything may precede it.
     pub prev: Option<char>,
     /// The character after; `None` at the value's end, where anything may follow.
     pub next: Option<char>,
@@ -18,7 +18,7 @@ pub(super) struct CharContext<'a> {
 }
 
 impl CharContext<'_> {
-    /// Whether a letter or digit stands on both sides: a marker there is part of a word in dialects that need word edges.
+    /// Whether a letter or digit is on both sides: a marker there is part of a word in dialects that need word edges.
     pub fn inside_word(&self) -> bool {
         self.prev.is_some_and(|c| c.is_ascii_alphanumeric()) && self.next.is_some_and(|c| c.is_ascii_alphanumeric())
     }
@@ -64,7 +64,7 @@ impl CharContext<'_> {
     }
 }
 
-/// Walks over `text`; `each` writes what stands for the character.
+/// Walks over `text`; `each` writes what replaces the character.
 pub(super) fn walk(text: &str, mut each: impl FnMut(&CharContext<'_>, &mut String)) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8 + 4);
     let mut prev = None;

@@ -61,7 +61,7 @@ impl Press<'_> {
     }
 }
 
-/// Fits `entries` entries into at most `max_pages` pages (at least one). Every page returned is within the limit that `measure` tells; every entry
+/// Fits `entries` entries into at most `max_pages` pages (at least one). Every page returned is within the limit of `measure`; every entry
 /// is in exactly one page's range, in order, or counted by the last page. When everything fits on one page there is exactly one render;
 /// else O(pages * log entries). An error is the caller's own, or that not even an empty page is within the limit.
 pub fn fit(
@@ -136,7 +136,7 @@ fn longest(press: &mut Press<'_>, part: &dyn Fn(usize) -> Part, most: usize, fir
     Ok(found)
 }
 
-/// Tells every page how many there are, now that it is known.
+/// Sets the number of pages on each, now that it is known.
 fn renumber(press: &mut Press<'_>, fitted: Vec<FittedPage>, assumed: usize) -> Result<Vec<FittedPage>, RenderError> {
     let pages = fitted.len();
     if pages == assumed {

@@ -30,7 +30,7 @@ pub struct Signature {
     pub named: &'static [&'static str],
     /// Whether it may open a block: `{{#eq a b}}`.
     pub block: bool,
-    /// How to write it, and what it gives.
+    /// How to write it, and what it returns.
     pub about: &'static str,
 }
 
@@ -122,7 +122,7 @@ impl Arguments<'_, '_> {
     }
 }
 
-/// Gives a value, escaped where it is printed.
+/// Returns a value, escaped where it is printed.
 struct Gives(fn(&Arguments<'_, '_>) -> Result<Value, String>);
 
 impl HelperDef for Gives {

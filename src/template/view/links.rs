@@ -68,7 +68,7 @@ pub(super) struct Addresses {
     pub silence: String,
     pub source: String,
     pub image: String,
-    /// What was written in place of a link, with the kind of link that it stands for.
+    /// What was written in place of a link, with the kind of link.
     pub texts: Vec<(&'static str, String)>,
 }
 
@@ -109,7 +109,7 @@ impl Addresses {
         }
     }
 
-    /// What stands in place of links, a line each: `Runbook: page 42 of the wiki`.
+    /// What was written in place of links, a line each: `Runbook: page 42 of the wiki`.
     pub fn lines(&self, language: Language) -> Vec<String> {
         self.texts.iter().map(|(key, text)| format!("{}{}{text}", words::own(language, key), words::own(language, "colon"))).collect()
     }
@@ -147,7 +147,7 @@ pub fn entry_links(entry: &Entry<'_>, language: Language, max_value: usize) -> V
     Addresses::of(entry.alert, entry.event, max_value).links(language, entry.status == EntryStatus::Firing)
 }
 
-/// What stands in place of an alert's links, a line each.
+/// What was written in place of an alert's links, a line each.
 pub fn entry_lines(entry: &Entry<'_>, language: Language, max_value: usize) -> Vec<String> {
     Addresses::of(entry.alert, entry.event, max_value).lines(language)
 }
@@ -191,7 +191,7 @@ fn new_silence(event: &Event, labels: &Labels) -> String {
     format!("{}/#/silences/new?filter={}", base.trim_end_matches('/'), utf8_percent_encode(&filter, NON_ALPHANUMERIC))
 }
 
-/// A classic name stands bare; any other is quoted (UTF-8 matchers).
+/// A classic name is bare; any other is quoted (UTF-8 matchers).
 fn matcher_name(name: &str) -> String {
     let classic = !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
     if classic && !name.is_empty() { name.to_owned() } else { quoted(name) }

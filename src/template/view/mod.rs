@@ -1,4 +1,4 @@
-//! What templates see: the input that delivery gives, and the context that is built from it once per page.
+//! What templates see: delivery's input, and the context that is built from it once per page.
 //!
 //! Every field is listed with its meaning in [`crate::template::reference()`]; [`View::new`] fills all that its templates read, so that a
 //! template can test a field without fear: absent texts are empty, absent lists are empty, absent numbers are 0. Only the maps (`labels`,
@@ -7,6 +7,7 @@
 
 mod alert;
 mod build;
+mod describe;
 mod headline;
 mod links;
 mod times;
@@ -15,24 +16,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::FieldUsage;
+pub use super::status::EntryStatus;
 pub use crate::model::MessageKind;
 use crate::model::{Alert, Event, Language, Severity, SeverityScale};
-
-/// An alert's status in a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EntryStatus {
-    /// It fires.
-    Firing,
-    /// It fired and was resolved while it waited here.
-    CameAndWent,
-    /// It is over.
-    Resolved,
-}
 
 /// One alert of a message, shown in detail.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
-    /// The alert, as last heard of.
+    /// The alert, as last received.
     pub alert: &'a Alert,
     /// The event it came in.
     pub event: &'a Event,
@@ -49,7 +40,7 @@ pub struct Brief {
     pub status: EntryStatus,
     /// What names it: alert name and where.
     pub title: String,
-    /// How many alerts this line stands for.
+    /// How many alerts this line counts.
     pub count: usize,
     /// Since when.
     pub since: Option<Timestamp>,
@@ -126,7 +117,7 @@ impl std::fmt::Debug for View {
     }
 }
 
-pub(super) use alert::describe;
+pub(super) use describe::describe;
 pub(super) use headline::{counts, headline, own_message, repeats};
 pub(super) use links::{entry_lines, entry_links, shared_links};
 pub(super) use times::{Times, format_at, humanize_in};

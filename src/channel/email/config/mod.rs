@@ -44,7 +44,7 @@ pub enum AuthMode {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dkim {
-    /// The selector: the public key stands at `<selector>._domainkey.<domain>`.
+    /// The selector: the public key is at `<selector>._domainkey.<domain>`.
     pub selector: String,
     /// The domain that signs.
     pub domain: String,

@@ -83,7 +83,7 @@ async fn a_stale_session_is_replaced_once_within_the_attempt() {
         assert!(send(&driver, &["b@x.org"]).await[0].1.is_ok());
         assert_eq!(fake.log(|log| (log.connections, log.mails.len())), (2, 2));
     }
-    // A server that always closes is not hammered: the new connection's refusal stands.
+    // A server that always closes is not hammered: the new connection's refusal is final.
     let fake = Fake::start(Tls::Never, |turn| (turn.stage == "mail" && (turn.connection > 1 || turn.mail > 1)).then_some(Act::Drop)).await;
     let driver = driver(fake.port, "tls: none");
     assert!(send(&driver, &["a@x.org"]).await[0].1.is_ok());

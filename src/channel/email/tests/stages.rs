@@ -1,4 +1,4 @@
-//! What the server says (or does not say) at each stage, and what the queue is told.
+//! What the server says (or does not say) at each stage, and what the queue gets.
 
 use std::time::Duration;
 

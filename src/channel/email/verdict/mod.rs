@@ -2,7 +2,7 @@
 //!
 //! Three things are read, the surer first: the reply code where it is about the login (RFC 4954, section 6), the words, and the enhanced status code
 //! (RFC 3463, and IANA's registry of RFC 5248). The words come before the enhanced code because providers say with `550 5.7.1` or a bare `550`
-//! whatever they like, also "too fast" and "come back later"; their own lists are named beside the words. What nothing speaks for is told by the
+//! whatever they like, also "too fast" and "come back later"; their own lists are named beside the words. Everything else goes by the
 //! stage.
 
 use std::sync::LazyLock;
@@ -26,7 +26,7 @@ pub(super) fn verdict(stage: Stage, code: u16, text: &str) -> Verdict {
         530 if text.to_ascii_lowercase().contains("tls") => return NO_TLS,
         530 => return NO_LOGIN,
         534 | 538 => return WEAK_LOGIN,
-        // Also QQ's "login frequency limited, or system is busy", which stands for any failed login there.
+        // Also QQ's "login frequency limited, or system is busy", which means any failed login there.
         535 => return WRONG_PASSWORD,
         // Aliyun's own code: the sender is not the account. Waiting does not mend it.
         436 => return SENDER,

@@ -58,7 +58,7 @@ fn live(text: &str) -> String {
         match c {
             '\\' if chars.peek().is_some_and(char::is_ascii_punctuation) => {
                 chars.next();
-                // It stands for a punctuation character without meaning.
+                // It is a punctuation character without meaning.
                 out.push('…');
             }
             c => out.push(c),

@@ -18,6 +18,7 @@ pub mod feishu;
 pub mod fleet;
 pub mod pagerduty;
 pub mod phone;
+pub mod preset_samples;
 pub mod presets;
 pub mod rate;
 pub mod recorder;
@@ -75,7 +76,7 @@ pub fn samples() -> Vec<Sample> {
         discord::samples(),
         feishu::samples(),
         pagerduty::samples(),
-        presets::samples(),
+        preset_samples::samples(),
         slack::samples(),
         teams::samples(),
         telegram::samples(),
