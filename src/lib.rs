@@ -1,7 +1,7 @@
 //! Watchfire, the alert delivery gateway: it accepts alerts from Prometheus Alertmanager and Grafana,
 //! routes them by label, renders them per platform, and delivers them with a durable queue in between.
 //!
-//! The modules form floors; a module uses only floors below its own (`tests/architecture.rs` checks it):
+//! The modules form floors; a module uses only floors below its own (`tests/architecture/` checks it):
 //!
 //! | floor | modules | what for |
 //! |---|---|---|

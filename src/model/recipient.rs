@@ -15,7 +15,7 @@ impl Recipient {
         Self(address.into())
     }
 
-    /// The full address: for drivers and stores only (`tests/architecture.rs` checks it).
+    /// The full address: for drivers and stores only (`tests/architecture/` checks it).
     pub fn expose(&self) -> &str {
         &self.0
     }

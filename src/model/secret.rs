@@ -18,7 +18,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself (`tests/architecture.rs` lists who may call this).
+    /// The value itself (`tests/architecture/` lists who may call this).
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,0 +1,45 @@
+//! docs/architecture.md names functions, files and tests that exist.
+
+use std::fs;
+use std::path::Path;
+
+use crate::source::sources;
+
+#[test]
+fn the_architecture_page_names_what_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/architecture.md")).expect("docs/architecture.md");
+    let code: String = sources().into_iter().map(|source| source.code).collect();
+    let rows = |mark: &str| {
+        let table = page.split(&format!("<!-- {mark} -->")).nth(1).and_then(|rest| rest.split("<!-- /").next()).expect("the mark in the page");
+        table
+            .lines()
+            .filter(|line| line.starts_with("| "))
+            .skip(1)
+            .map(|row| row.split(" | ").map(str::to_owned).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
+    };
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let walk = rows("walk");
+    assert!(walk.len() >= 12, "the walk is gone");
+    for row in &walk {
+        let file = quoted(&row[2]).remove(0);
+        let text = fs::read_to_string(root.join("src").join(&file)).unwrap_or_else(|_| panic!("docs/architecture.md names src/{file}"));
+        for name in quoted(&row[1]) {
+            let name = name.rsplit("::").next().unwrap_or_default().to_owned();
+            assert!(
+                text.contains(&format!("fn {name}(")) || text.contains(&format!("fn {name}<")),
+                "docs/architecture.md: no fn {name} in src/{file}"
+            );
+        }
+    }
+    let invariants = rows("invariants");
+    assert_eq!(invariants.len(), 14, "I1 to I14");
+    for row in &invariants {
+        let tests = quoted(row.last().expect("a cell"));
+        assert!(!tests.is_empty() || row[1].contains("Coming"), "{}: no test", row[0]);
+        for name in tests {
+            assert!(code.contains(&format!("fn {name}(")), "docs/architecture.md names the test `{name}`, which does not exist");
+        }
+    }
+}
