@@ -4,7 +4,7 @@
 //! are what a message falls back to when an override fails while rendering.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use handlebars::Handlebars;
 
@@ -44,6 +44,32 @@ struct Set {
     usage: FieldUsage,
 }
 
+/// What a platform's built-in templates compile to.
+struct Shipped {
+    files: Files,
+    sets: BTreeMap<String, Set>,
+    findings: Vec<Finding>,
+}
+
+impl Shipped {
+    /// They depend on nothing that a configuration says, so a process compiles them once: a reload compiles only what the user wrote.
+    fn of(platform: &PlatformFields) -> Arc<Self> {
+        // A platform's name and the address of its static fields, because tests have platforms of their own.
+        static ALL: Mutex<BTreeMap<(&str, usize), Arc<Shipped>>> = Mutex::new(BTreeMap::new());
+        let all = || ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (platform.platform, platform.fields.as_ptr() as usize);
+        if let Some(known) = all().get(&key) {
+            return Arc::clone(known);
+        }
+        let mut findings = Vec::new();
+        let files = load(platform, built_in(platform).iter(), &mut findings);
+        let sets = build_sets(platform, &files, &files, &samples::samples(crate::model::Language::En), &mut findings);
+        let shipped = Arc::new(Self { files, sets, findings });
+        all().insert(key, Arc::clone(&shipped));
+        shipped
+    }
+}
+
 /// A platform's files, parsed: by set and field, and partials by name.
 #[derive(Default)]
 struct Files {
@@ -61,28 +87,25 @@ impl TemplateRegistry {
             findings.extend(unused(source, platforms));
         }
         let mut library = TemplateRegistry::default();
-        let samples = samples::samples(crate::model::Language::En);
         for platform in platforms {
             let mine = |source: &&Source| source.platform == platform.platform || source.platform == SHARED;
-            let mut found = Vec::new();
-            let shipped = built_in(platform);
-            let own = load(platform, shipped.iter(), &mut found);
-            let built_in = build_sets(platform, &own, &own, &samples, &mut found);
-            let (sets, built_in) = if overrides.iter().any(|source| mine(&source)) {
+            let shipped = Shipped::of(platform);
+            let mut found = shipped.findings.clone();
+            let sets = if overrides.iter().any(|source| mine(&source)) {
                 // Checked again below, together with what overrides it: only what is wrong in the overrides is news then.
-                let all = load(platform, shipped.iter().chain(overrides.iter().filter(mine)), &mut found);
+                let sources = built_in(platform);
+                let all = load(platform, sources.iter().chain(overrides.iter().filter(mine)), &mut found);
                 found.extend(idle_partials(platform, &all, &overrides));
-                let sets = build_sets(platform, &all, &own, &samples, &mut found);
-                (sets, built_in)
+                build_sets(platform, &all, &shipped.files, &samples::samples(crate::model::Language::En), &mut found)
             } else {
-                (built_in.clone(), built_in)
+                shipped.sets.clone()
             };
             for finding in found {
                 if !findings.contains(&finding) {
                     findings.push(finding);
                 }
             }
-            let built_in = built_in.get(DEFAULT_SET).cloned().unwrap_or_default();
+            let built_in = shipped.sets.get(DEFAULT_SET).cloned().unwrap_or_default();
             library.platforms.insert(platform.platform, PlatformTemplates { sets, built_in });
         }
         (library, findings)
