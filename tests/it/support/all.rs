@@ -24,7 +24,7 @@ pub struct PlatformAnswer {
 }
 
 impl PlatformAnswer {
-    /// It as a fake gives it.
+    /// It as a fake answers with it.
     pub fn fault(&self) -> Fault {
         match self.retry_after {
             Some(seconds) => Fault::Headed(self.status, vec![("retry-after".to_owned(), seconds.to_string())], self.body.clone()),
@@ -56,7 +56,7 @@ pub struct Member {
     pub faults: Faults,
     pub rec: Recorder,
     pub answers: Vec<PlatformAnswer>,
-    /// The class of a failure of the server: what it may have done all the same must not be done twice by phone.
+    /// The class of a failure of the server: what it may have done anyway must not be done twice by phone.
     pub broken: &'static str,
     /// The class of a lost answer to a message that was taken: `ok` where the platform can be asked for it.
     pub lost: &'static str,

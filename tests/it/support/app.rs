@@ -126,7 +126,7 @@ impl TestApp {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    /// Waits until every delivery is final, and gives them, newest first.
+    /// Waits until every delivery is final, and returns them, newest first.
     pub async fn settled(&self) -> Vec<Value> {
         let end = tokio::time::Instant::now() + SOON;
         loop {

@@ -200,7 +200,7 @@ fn version(program: &str) -> (u32, u32) {
 pub enum Wire {
     /// Everything passes.
     Open,
-    /// Nothing passes and nobody is told.
+    /// Nothing passes and nobody notices.
     Stalled,
     /// Connections are reset, new ones refused.
     Cut,

@@ -1,4 +1,4 @@
-//! One request as a fake sees it, and the answer it gives. Plain values: no socket, no clock.
+//! One request as a fake sees it, and its answer. Plain values: no socket, no clock.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -45,7 +45,7 @@ pub fn rfc3986(text: &str) -> String {
     text.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
-/// A small seeded generator (SplitMix64): the same seed gives the same faults.
+/// A small seeded generator (SplitMix64): the same seed makes the same faults.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 

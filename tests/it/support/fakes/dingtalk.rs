@@ -200,7 +200,7 @@ fn check_signature(robot: &Robot, call: &Call) -> Result<(), Box<Answer>> {
 /// What a group member reads, and whether this type of message can mention.
 struct Message {
     text: String,
-    /// The part in which `@x` must stand to ping; `None`: this type does not ping by it.
+    /// The part that must contain `@x` to ping; `None`: this type does not ping by it.
     by_mobile: bool,
     by_user: bool,
     for_all: bool,
@@ -301,7 +301,7 @@ fn mentions(robot: &Robot, body: &Value, message: &Message) -> Result<(Vec<Strin
     Ok((pinged, notes))
 }
 
-/// Whether `@who` stands in the text, not merely as the beginning of a longer id.
+/// Whether `@who` is in the text, not merely as the beginning of a longer id.
 fn stands_in(text: &str, who: &str) -> bool {
     let tag = format!("@{who}");
     text.match_indices(&tag).any(|(at, _)| !text[at + tag.len()..].starts_with(|c: char| c.is_ascii_alphanumeric()))

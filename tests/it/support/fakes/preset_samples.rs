@@ -7,7 +7,7 @@ use super::sample::Sample;
 
 /// With fixed credentials, and the channels that send to it.
 pub fn samples() -> Vec<Sample> {
-    // The name, the credential as the fake wants it, what the channel gives, the path that sends, and the secret.
+    // The name, the credential as the fake wants it, what the channel sets, the path that sends, and the secret.
     let rows = [
         ("ntfy", "tk_ntfy-secret", "topic: alerts, token: tk_ntfy-secret", "/", "tk_ntfy-secret"),
         ("gotify", "gotify-secret", "token: gotify-secret", "/message", "gotify-secret"),

@@ -27,7 +27,7 @@ type Fields = Map<String, Value>;
 
 struct Row {
     name: &'static str,
-    /// The path with `{}` for the credential, if it stands there.
+    /// The path with `{}` for the credential, if it is there.
     path: &'static str,
     /// Finds the credential elsewhere.
     credential: fn(&Call, &Fields) -> String,

@@ -64,7 +64,7 @@ impl Limiter {
         Self { pace, keys: HashMap::new() }
     }
 
-    /// The rule in force.
+    /// The active rule.
     pub fn pace(&self) -> Pace {
         self.pace
     }
@@ -75,7 +75,7 @@ impl Limiter {
         self.keys.clear();
     }
 
-    /// Takes one call for `key`, or tells how long the key is closed. A refused call does not count.
+    /// Takes one call for `key`, or says how long the key is closed. A refused call does not count.
     pub fn take(&mut self, key: &str, now_ms: u64) -> Result<(), Duration> {
         if self.pace == Pace::Off {
             return Ok(());

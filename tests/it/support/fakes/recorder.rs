@@ -34,7 +34,7 @@ pub struct Record {
     pub to: Vec<String>,
     /// Silent effects.
     pub notes: Vec<String>,
-    /// The fault that was played, as it stands in the script.
+    /// The fault that was played, as the script names it.
     pub fault: Option<String>,
 }
 
@@ -91,7 +91,7 @@ pub struct UnderWay(Recorder);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
-        // Whoever waits for it looks again.
+        // Waiting tests check again.
         self.0.changed.send_modify(|_| ());
     }
 }

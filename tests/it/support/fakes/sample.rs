@@ -27,7 +27,7 @@ pub struct Sample {
 pub struct SampleChannel {
     /// The platform's name, or which of its ways it is.
     pub name: &'static str,
-    /// Its platform's block; `BASE` stands for the fake's address.
+    /// Its platform's block; `BASE` is the fake's address.
     pub yaml: &'static str,
     /// The path of the request that sends (tokens are asked for elsewhere).
     pub path: &'static str,

@@ -33,7 +33,7 @@ const MAX_BODY: usize = 64 << 20;
 pub trait Platform: Send + 'static {
     /// The platform's name in `/_recorded`.
     fn name(&self) -> &'static str;
-    /// Judges one request.
+    /// Answers one request.
     fn answer(&mut self, call: &Call) -> Answer;
     /// Everything that limits the pace, to scale it or turn it off at once.
     fn limiters(&mut self) -> Vec<&mut Limiter> {
@@ -182,7 +182,7 @@ async fn handle<P: Platform>(State(fake): State<Fake<P>>, ConnectInfo(conn): Con
             return respond(&answer);
         }
     }
-    // From here to the record nothing is awaited: a client that gives up cannot make an accepted message go unrecorded.
+    // From here to the record nothing is awaited: a client that leaves cannot make an accepted message go unrecorded.
     let fault = fake.faults.next(&call.path).filter(|f| *f != Fault::Pass);
     let answer = match &fault {
         Some(f) if !f.handles() => f.answer().verdict(Verdict::Faulted),

@@ -19,7 +19,7 @@ pub const PACE: Pace = Pace::Bucket { every: Duration::from_secs(1), burst: 25 }
 
 const MAX_TEXT: usize = 40_000;
 
-/// What stands in the way of posting to a channel.
+/// What prevents posting to a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Room {
     /// Nothing.

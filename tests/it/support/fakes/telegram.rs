@@ -11,7 +11,7 @@ use super::rate::{Limiter, Pace};
 use super::sample::Sample;
 use super::server::{Platform, forget_when_full};
 
-/// What stands in the way of a chat.
+/// What prevents messages to a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chat {
     /// Nothing.

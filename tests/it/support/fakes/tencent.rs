@@ -1,7 +1,7 @@
 //! Tencent Cloud SMS (2021-01-11) and VMS (2020-09-02), signed with TC3-HMAC-SHA256. HTTP 200 whatever happens.
 //!
-//! Choice where the documents are vague: faults of number, signature, template and parameters stand in each
-//! number's `SendStatusSet` entry; faults of the request stand in `Response.Error`.
+//! Choice where the documents are vague: faults of number, signature, template and parameters are in each
+//! number's `SendStatusSet` entry; faults of the request are in `Response.Error`.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;

@@ -60,7 +60,7 @@ impl Tokens {
         (token, self.lifetime.as_secs())
     }
 
-    /// Judges a presented token.
+    /// Checks a presented token.
     pub fn check(&self, token: &str, now_ms: u64) -> TokenState {
         match self.known.get(token) {
             None => TokenState::Invalid,
@@ -70,7 +70,7 @@ impl Tokens {
         }
     }
 
-    /// Revokes every token at once; from now on they are judged `as_state` (`Expired` or `Invalid`).
+    /// Revokes every token at once; from now on they count `as_state` (`Expired` or `Invalid`).
     pub fn revoke_all(&mut self, as_state: &TokenState) {
         for known in self.known.values_mut() {
             known.revoked.get_or_insert_with(|| as_state.clone());

@@ -1,6 +1,6 @@
 //! Twilio: Messages.json and Calls.json (create, list by To, fetch), Basic authentication, real statuses.
 //!
-//! A call whose TwiML is broken is created all the same (201), as Twilio does; the callee then hears only an
+//! A call whose TwiML is broken is created anyway (201), as Twilio does; the callee then hears only an
 //! error, so it is recorded as dropped with the note `twiml:...`.
 
 use std::collections::{HashMap, HashSet, VecDeque};

@@ -13,7 +13,7 @@ use super::wecom::refusal;
 
 /// The robots of the groups.
 pub struct WecomRobot {
-    /// Keys and the code that stands in the way (`None`: none; 93004 disabled, 93008 not in the group).
+    /// Keys and the code that blocks them (`None`: none; 93004 disabled, 93008 not in the group).
     pub keys: HashMap<String, Option<i64>>,
     /// Messages per robot: 20 a minute, then 45009.
     pub pace: Limiter,

@@ -176,7 +176,7 @@ fn cut(text: &str, most: usize, mark: &str) -> String {
     text.chars().take(most - mark.chars().count()).chain(mark.chars()).collect()
 }
 
-/// Whom a content pings: `@**name**`, `@**name|id**`, `@*group*`, outside of code, where white space or one of `'"(,:<` or nothing stands before the
+/// Whom a content pings: `@**name**`, `@**name|id**`, `@*group*`, outside of code, where white space or one of `'"(,:<` or nothing is before the
 /// `@`. `@_**name**` pings nobody.
 fn pings(content: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();

@@ -1,7 +1,7 @@
 //! An SMTP submission server that speaks the real protocol: STARTTLS or implicit TLS, AUTH PLAIN and LOGIN,
 //! SIZE, 8BITMIME, PIPELINING, per-stage and per-recipient scripted replies, captured mails.
 //!
-//! A mail stands in the recorder as a call of method `SMTP`: body = the raw mail (dots unstuffed), headers = its
+//! A mail is in the recorder as a call of method `SMTP`: body = the raw mail (dots unstuffed), headers = its
 //! headers, `param("mail_from")`, `param("user")`, `param("tls")`, `to` = the envelope's recipients, text = subject and texts.
 
 pub mod mime;
