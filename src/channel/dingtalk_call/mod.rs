@@ -29,7 +29,7 @@ const MAX_TEXT: usize = 200;
 pub static DESCRIPTOR: Platform = Platform {
     name: "dingtalk_call",
     title: "DingTalk DING (钉钉 DING：电话、短信、应用内)",
-    about: "calls, texts or pings people by mobile number or user id; who was not reached is told by name",
+    about: "calls, texts or pings people by mobile number or user id; people who were not reached are named",
     docs: "https://open.dingtalk.com/document/orgapp/robot-sends-nail-messages",
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: include_str!("text.hbs") }],
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),

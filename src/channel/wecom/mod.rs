@@ -24,7 +24,7 @@ use crate::model::{ErrorKind, Escape, FieldSpec, Page, Recipient, Secret, SendEr
 pub static DESCRIPTOR: Platform = Platform {
     name: "wecom",
     title: "WeCom application (企业微信应用)",
-    about: "application messages to users, departments and tags; markdown or text; refused recipients are told apart",
+    about: "application messages to users, departments and tags; markdown or text; refused recipients are listed",
     docs: "https://developer.work.weixin.qq.com/document/path/90236",
     fields: &[
         FieldSpec { name: "text", escape: Escape::WeComMarkdown, required: true, single_line: false, template: include_str!("text.hbs") },
