@@ -16,6 +16,7 @@ mod postgres;
 mod prepared;
 mod query;
 mod receipts;
+mod rows;
 mod sqlite;
 mod types;
 

@@ -12,10 +12,12 @@ use super::connect::{Db, transaction};
 use super::failure::Fail;
 use super::group::Grouped;
 use super::lanes::{Arrival, Entry, Lanes, claim};
-use super::rows::{get, outlet, state};
+use super::rows::Columns;
+use super::rows::{get, outlet};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId};
 use crate::store::prepared::PreparedEvent;
+use crate::store::rows::StoredRow as _;
 use crate::store::{Accepted, AcceptedDelivery, NewestEvent, StoreError, duplicate_of};
 
 impl Grouped for PreparedEvent {
@@ -84,19 +86,17 @@ async fn insert_events(tx: &Tx, events: &[&PreparedEvent]) -> Result<(), Fail> {
     if events.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = events.iter().map(|e| e.id.0).collect();
-    let sources: Vec<&str> = events.iter().map(|e| e.source.as_str()).collect();
-    let times: Vec<i64> = events.iter().map(|e| e.received_at).collect();
-    let groups: Vec<&str> = events.iter().map(|e| e.group_key.as_str()).collect();
-    let plans: Vec<&str> = events.iter().map(|e| &*e.plan).collect();
-    let bodies: Vec<&[u8]> = events.iter().map(|e| e.body.as_slice()).collect();
-    let notes: Vec<Option<&str>> = events.iter().map(|e| e.note.as_deref()).collect();
-    tx.execute(
-        "INSERT INTO event (id, source, received_at, group_key, plan, body, note) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)",
-        &[&ids, &sources, &times, &groups, &plans, &bodies, &notes],
-    )
-    .await?;
-    Ok(())
+    let each = || events.iter();
+    Columns::default()
+        .with("id", each().map(|e| e.id.0))
+        .with("source", each().map(|e| e.source.as_str()))
+        .with("received_at", each().map(|e| e.received_at))
+        .with("group_key", each().map(|e| e.group_key.as_str()))
+        .with("plan", each().map(|e| &*e.plan))
+        .with("body", each().map(|e| e.body.as_slice()))
+        .with("note", each().map(|e| e.note.as_deref()))
+        .insert(tx, "event", "")
+        .await
 }
 
 async fn deliveries_of(tx: &Tx, events: Vec<Uuid>) -> Result<Vec<Row>, Fail> {
@@ -120,7 +120,7 @@ fn accepted_of(rows: &[Row]) -> Result<HashMap<EventId, Vec<AcceptedDelivery>>, 
             outlet: outlet(row, 3)?,
             lane: LaneId(get(row, 4)?),
             lane_seq: get(row, 5)?,
-            state: state(row, 6)?,
+            state: row.state(6)?,
         });
     }
     Ok(known)

@@ -9,11 +9,12 @@ use uuid::Uuid;
 
 use super::failure::Fail;
 use super::lanes::{Arrival, append, lock_lanes, recount};
-use super::rows::{DELIVERY, delivery_row, get, outlet, target};
+use super::rows::{get, outlet};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId};
 use crate::store::copies::Requeued;
 use crate::store::prepared::{PreparedDelivery, TextRule};
+use crate::store::rows::{DELIVERY, delivery, delivery_row, target};
 use crate::store::{AcceptedDelivery, HeartbeatUpdate, MoveTo, StoreError};
 
 fn invalid(text: String) -> Fail {
@@ -42,11 +43,11 @@ async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Requeued>,
         let old = Requeued {
             row: delivery_row(row)?,
             target: target(row)?,
-            lane: get(row, 2)?,
-            lane_seq: get(row, 3)?,
-            lane_key: get(row, 20)?,
-            outlet: outlet(row, 21)?,
-            in_flight: get(row, 22)?,
+            lane: get(row, delivery::lane_id)?,
+            lane_seq: get(row, delivery::lane_seq)?,
+            lane_key: get(row, delivery::NEXT)?,
+            outlet: outlet(row, delivery::NEXT + 1)?,
+            in_flight: get(row, delivery::NEXT + 2)?,
         };
         found.insert(old.row.id, old);
     }

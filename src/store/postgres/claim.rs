@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::failure::Fail;
 use super::messages::check_fence;
-use super::rows::{CELL, DELIVERY, cell, count, get, message_kind, outlet, pages, waiting_row};
+use super::rows::{get, outlet};
 use super::settle::change_outlet;
 use super::tx::Tx;
 use crate::model::{MessageId, OutletKey};
+use crate::store::rows::{CELL, DELIVERY, StoredRow as _, cell, delivery, pending_delivery};
 use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate};
 
 /// Now, by the database's clock when parameter `$1` says so, else the caller's, `$2`.
@@ -68,11 +69,11 @@ async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, 
         open.push(OpenMessage {
             id: MessageId(get(row, 0)?),
             channel: get(row, 1)?,
-            kind: message_kind(row, 2)?,
+            kind: row.message_kind(2)?,
             template: get(row, 3)?,
-            generation: count(row, 4)?,
+            generation: row.count(4)?,
             formed_at: get(row, 5)?,
-            pages: pages(row, 6)?,
+            pages: row.pages(6)?,
             cells: Vec::new(),
             members: Vec::new(),
         });
@@ -82,18 +83,18 @@ async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, 
     }
     let ids: Vec<Uuid> = open.iter().map(|message| message.id.0).collect();
     let place: HashMap<Uuid, usize> = ids.iter().copied().zip(0..).collect();
-    let sql = format!("SELECT message_id, {CELL} FROM cell WHERE message_id = ANY ($1) ORDER BY message_id, page, recipient");
+    let sql = format!("SELECT {CELL} FROM cell WHERE message_id = ANY ($1) ORDER BY message_id, page, recipient");
     for row in &tx.query(&sql, &[&ids]).await? {
         if let Some(&ix) = place.get(&get(row, 0)?) {
-            open[ix].cells.push(cell(row, 1)?);
+            open[ix].cells.push(cell(row)?);
         }
     }
     let sql = format!(
         "SELECT {DELIVERY} FROM delivery d WHERE d.message_id = ANY ($1) AND d.state IN ('waiting', 'deferred') ORDER BY d.lane_id, d.lane_seq"
     );
     for row in &tx.query(&sql, &[&ids]).await? {
-        if let Some(&ix) = get::<Option<Uuid>>(row, 15)?.and_then(|id| place.get(&id)) {
-            open[ix].members.push(waiting_row(row)?);
+        if let Some(&ix) = get::<Option<Uuid>>(row, delivery::message_id)?.and_then(|id| place.get(&id)) {
+            open[ix].members.push(pending_delivery(row)?);
         }
     }
     Ok(open)

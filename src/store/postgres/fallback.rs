@@ -9,11 +9,12 @@ use uuid::Uuid;
 use super::admin::lock_deliveries;
 use super::failure::Fail;
 use super::lanes::{Arrival, append};
-use super::rows::{DELIVERY, get, limit, waiting_row};
+use super::rows::{get, limit};
 use super::tx::Tx;
 use crate::model::{EventId, LaneId};
 use crate::store::copies::fallback_copy;
 use crate::store::prepared::{PreparedDelivery, TextRule};
+use crate::store::rows::{DELIVERY, pending_delivery};
 use crate::store::{AcceptedDelivery, MoveTo};
 
 /// [`crate::store::OutletStore::fallback_targets`].
@@ -59,7 +60,7 @@ pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str
         .await?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in &rows {
-        let origin = waiting_row(row)?;
+        let origin = pending_delivery(row)?;
         found.insert(origin.id.0, origin);
     }
     let mut copies: Vec<(EventId, PreparedDelivery)> = Vec::with_capacity(found.len());

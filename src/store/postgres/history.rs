@@ -3,9 +3,10 @@
 use uuid::Uuid;
 
 use super::failure::Fail;
-use super::rows::{ATTEMPT, CELL, DELIVERY, EVENT, attempt, cell, count, delivery_row, get, limit, message_kind, pages, stored_event, target};
+use super::rows::{EVENT, get, limit, stored_event};
 use super::tx::{Param, Tx};
 use crate::model::{DeliveryId, EventId, MessageId};
+use crate::store::rows::{ATTEMPT, CELL, DELIVERY, StoredRow as _, attempt, cell, delivery, delivery_row, target};
 use crate::store::{
     AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, StoreError, StoredEvent, StoredMessage,
 };
@@ -78,7 +79,7 @@ pub(super) async fn show(tx: &Tx, id: DeliveryId) -> Result<Option<DeliveryDetai
     let Some(found) = found else { return Ok(None) };
     let (row, target) = (delivery_row(&found)?, target(&found)?);
     let mut earlier = Vec::new();
-    for message in get::<Option<Vec<Uuid>>>(&found, 20)?.unwrap_or_default() {
+    for message in get::<Option<Vec<Uuid>>>(&found, delivery::NEXT)?.unwrap_or_default() {
         earlier.extend(attempts(tx, MessageId(message)).await?);
     }
     let Some(event) = event(tx, row.event).await? else {
@@ -147,14 +148,14 @@ pub(super) async fn message(tx: &Tx, id: MessageId) -> Result<Option<StoredMessa
         id,
         channel: get(&row, 0)?,
         platform: get(&row, 1)?,
-        kind: message_kind(&row, 2)?,
+        kind: row.message_kind(2)?,
         template: get(&row, 3)?,
         formed_at: get(&row, 4)?,
         done: get(&row, 5)?,
-        pages: pages(&row, 6)?,
-        cells: cells.iter().map(|row| cell(row, 0)).collect::<Result<_, _>>()?,
+        pages: row.pages(6)?,
+        cells: cells.iter().map(cell).collect::<Result<_, _>>()?,
         attempts: attempts(tx, id).await?,
-        members: count(&row, 7)?,
+        members: row.count(7)?,
         receipts: super::receipts::all(tx, id).await?,
     }))
 }

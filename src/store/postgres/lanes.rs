@@ -10,10 +10,11 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::failure::Fail;
+use super::rows::Columns;
 use super::rows::{get, outlet};
 use super::tx::Tx;
 use crate::model::{EventId, LaneId, OutletKey};
-use crate::store::prepared::{PreparedDelivery, SEPARATOR};
+use crate::store::prepared::PreparedDelivery;
 use crate::store::{AcceptedDelivery, NewestEvent, State, StoreError};
 
 /// A delivery that arrives.
@@ -227,74 +228,52 @@ async fn write_back(tx: &Tx, lanes: &Lanes<'_>) -> Result<(), Fail> {
     if lanes.is_empty() {
         return Ok(());
     }
-    let column = |of: fn(&Lane) -> i64| lanes.values().map(of).collect::<Vec<i64>>();
-    let fired: Vec<Option<Uuid>> = lanes.values().map(|lane| lane.fired).collect();
-    let newest: Vec<Option<Vec<u8>>> = lanes.values().map(|lane| lane.newest.map(|newest| newest.to_bytes().to_vec())).collect();
-    let unresolved: Vec<&[u8]> = lanes.values().map(|lane| lane.unresolved.as_slice()).collect();
-    tx.execute(
-        "UPDATE lane SET last_seq = n.last_seq, waiting = n.waiting, deferred = n.deferred, rank = n.rank, due_at = n.due_at, since = n.since,
-             size = n.size, fired = n.fired, newest = n.newest, unresolved = n.unresolved
-         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-             AS n (id, last_seq, waiting, deferred, rank, due_at, since, size, fired, newest, unresolved)
-         WHERE lane.id = n.id",
-        &[
-            &column(|l| l.id),
-            &column(|l| l.last_seq),
-            &column(|l| l.waiting),
-            &column(|l| l.deferred),
-            &column(|l| l.rank),
-            &column(|l| l.due_at),
-            &column(|l| l.since),
-            &column(|l| l.size),
-            &fired,
-            &newest,
-            &unresolved,
-        ],
-    )
-    .await?;
-    Ok(())
+    let each = || lanes.values();
+    Columns::default()
+        .with("id", each().map(|l| l.id))
+        .with("last_seq", each().map(|l| l.last_seq))
+        .with("waiting", each().map(|l| l.waiting))
+        .with("deferred", each().map(|l| l.deferred))
+        .with("rank", each().map(|l| l.rank))
+        .with("due_at", each().map(|l| l.due_at))
+        .with("since", each().map(|l| l.since))
+        .with("size", each().map(|l| l.size))
+        .with("fired", each().map(|l| l.fired))
+        .with("newest", each().map(|l| l.newest.map(|newest| newest.to_bytes().to_vec())))
+        .with("unresolved", each().map(|l| l.unresolved.as_slice()))
+        .update(tx, "lane")
+        .await
 }
 
 async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<Uuid>)]) -> Result<(), Fail> {
     if arrivals.is_empty() {
         return Ok(());
     }
-    let all = || arrivals.iter().map(|a| (a, &a.prepared.delivery));
-    let ids: Vec<Uuid> = all().map(|(_, d)| d.id.0).collect();
-    let events: Vec<Uuid> = all().map(|(a, _)| a.event.0).collect();
-    let lanes: Vec<i64> = places.iter().map(|(lane, ..)| *lane).collect();
-    let seqs: Vec<i64> = places.iter().map(|(_, seq, _)| *seq).collect();
-    let priors: Vec<Option<Uuid>> = places.iter().map(|(.., prior)| *prior).collect();
-    let channels: Vec<&str> = all().map(|(_, d)| d.channel.as_str()).collect();
-    let targets: Vec<&str> = all().map(|(a, _)| a.prepared.target.as_str()).collect();
-    let fallbacks: Vec<&str> = all().map(|(a, _)| a.prepared.fallback.as_str()).collect();
-    let modes: Vec<&str> = all().map(|(_, d)| d.mode.as_str()).collect();
-    let states: Vec<&str> = all().map(|(_, d)| d.state.as_str()).collect();
-    let ranks: Vec<i64> = all().map(|(_, d)| d.rank).collect();
-    let titles: Vec<&str> = all().map(|(_, d)| d.title.as_str()).collect();
-    let firing: Vec<i64> = all().map(|(_, d)| i64::from(d.firing)).collect();
-    let resolved: Vec<i64> = all().map(|(_, d)| i64::from(d.resolved)).collect();
-    let born: Vec<i64> = all().map(|(_, d)| d.born_at).collect();
-    let due: Vec<i64> = all().map(|(_, d)| d.due_at).collect();
-    let origins: Vec<Option<Uuid>> = all().map(|(_, d)| d.fallback_of.map(|id| id.0)).collect();
-    let hops: Vec<i64> = all().map(|(_, d)| i64::from(d.fallback_depth)).collect();
-    let done: Vec<Option<i64>> = arrivals.iter().map(|a| a.prepared.done_at(a.now)).collect();
-    let reasons: Vec<Option<&str>> = arrivals.iter().map(|a| a.prepared.reason()).collect();
-    tx.execute(
-        "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
-                               origin_id, hop, done_at, reason, prior_id, fallback)
-         SELECT n.id, n.event_id, n.lane_id, n.lane_seq, n.channel, n.target, n.mode, n.state, n.rank, n.title, n.firing, n.resolved, n.born_at,
-             n.due_at, n.origin_id, n.hop, n.done_at, n.reason, n.prior_id, string_to_array(nullif(n.fallback, ''), $21)
-         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
-             AS n (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at, origin_id, hop,
-                   done_at, reason, prior_id, fallback)",
-        &[
-            &ids, &events, &lanes, &seqs, &channels, &targets, &modes, &states, &ranks, &titles, &firing, &resolved, &born, &due, &origins, &hops,
-            &done, &reasons, &priors, &fallbacks, &SEPARATOR,
-        ],
-    )
-    .await?;
-    Ok(())
+    let each = || arrivals.iter();
+    let all = || arrivals.iter().map(|a| &a.prepared.delivery);
+    Columns::default()
+        .with("id", all().map(|d| d.id.0))
+        .with("event_id", each().map(|a| a.event.0))
+        .with("lane_id", places.iter().map(|(lane, ..)| *lane))
+        .with("lane_seq", places.iter().map(|(_, seq, _)| *seq))
+        .with("channel", all().map(|d| d.channel.as_str()))
+        .with("target", each().map(|a| a.prepared.target.as_str()))
+        .with_expression("fallback", "string_to_array(nullif(n.fallback, ''), E'\x1f')", each().map(|a| a.prepared.fallback.as_str()))
+        .with("mode", all().map(|d| d.mode.as_str()))
+        .with("state", all().map(|d| d.state.as_str()))
+        .with("rank", all().map(|d| d.rank))
+        .with("title", all().map(|d| d.title.as_str()))
+        .with("firing", all().map(|d| i64::from(d.firing)))
+        .with("resolved", all().map(|d| i64::from(d.resolved)))
+        .with("born_at", all().map(|d| d.born_at))
+        .with("due_at", all().map(|d| d.due_at))
+        .with("origin_id", all().map(|d| d.fallback_of.map(|id| id.0)))
+        .with("hop", all().map(|d| i64::from(d.fallback_depth)))
+        .with("done_at", each().map(|a| a.prepared.done_at(a.now)))
+        .with("reason", each().map(|a| a.prepared.reason()))
+        .with("prior_id", places.iter().map(|(.., prior)| *prior))
+        .insert(tx, "delivery", "")
+        .await
 }
 
 /// Locks lanes at once, in the order that all transactions share: those given, those that these messages hold, and those that these deliveries will

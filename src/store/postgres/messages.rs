@@ -8,10 +8,12 @@ use uuid::Uuid;
 
 use super::failure::Fail;
 use super::lanes::lock_lanes;
-use super::rows::{get, state};
+use super::rows::Columns;
+use super::rows::get;
 use super::tx::Tx;
 use crate::model::{LaneId, MessageId, OutletKey, Recipient};
 use crate::store::prepared::{PreparedMessage, TextRule};
+use crate::store::rows::StoredRow as _;
 use crate::store::{Cell, CellState, Fence, NewAttempt, State, StoreError};
 
 fn invalid(text: String) -> Fail {
@@ -33,24 +35,25 @@ pub(super) async fn write_messages(tx: &Tx, writes: &[Write<'_>]) -> Result<(), 
     if writes.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = writes.iter().map(|(_, m, _)| m.message.id.0).collect();
-    let channels: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.channel.as_str()).collect();
-    let platforms: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.platform).collect();
-    let outlets: Vec<&str> = writes.iter().map(|(outlet, ..)| outlet.as_str()).collect();
-    let kinds: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.kind.as_str()).collect();
-    let templates: Vec<&str> = writes.iter().map(|(_, m, _)| m.message.template.as_str()).collect();
-    let generations: Vec<i64> = writes.iter().map(|(_, m, _)| i64::from(m.message.generation)).collect();
-    let formed: Vec<i64> = writes.iter().map(|(_, m, _)| m.message.formed_at).collect();
-    let pages: Vec<&[u8]> = writes.iter().map(|(_, m, _)| m.pages.as_slice()).collect();
-    let done: Vec<bool> = writes.iter().map(|(.., done)| *done).collect();
-    tx.execute(
-        "INSERT INTO message (id, channel, platform, outlet, kind, template, generation, formed_at, pages, done)
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         ON CONFLICT (id) DO UPDATE SET template = excluded.template, generation = excluded.generation, pages = excluded.pages, done = excluded.done",
-        &[&ids, &channels, &platforms, &outlets, &kinds, &templates, &generations, &formed, &pages, &done],
-    )
-    .await?;
-    Ok(())
+    let each = || writes.iter().map(|(_, m, _)| &m.message);
+    Columns::default()
+        .with("id", each().map(|m| m.id.0))
+        .with("channel", each().map(|m| m.channel.as_str()))
+        .with("platform", each().map(|m| m.platform))
+        .with("outlet", writes.iter().map(|(outlet, ..)| outlet.as_str()))
+        .with("kind", each().map(|m| m.kind.as_str()))
+        .with("template", each().map(|m| m.template.as_str()))
+        .with("generation", each().map(|m| i64::from(m.generation)))
+        .with("formed_at", each().map(|m| m.formed_at))
+        .with("pages", writes.iter().map(|(_, m, _)| m.pages.as_slice()))
+        .with("done", writes.iter().map(|(.., done)| *done))
+        .insert(
+            tx,
+            "message",
+            "ON CONFLICT (id) DO UPDATE
+             SET template = excluded.template, generation = excluded.generation, pages = excluded.pages, done = excluded.done",
+        )
+        .await
 }
 
 /// Adds or changes cells, in the order given. A cell that is ok stays as it is: it is never sent again (I5).
@@ -65,25 +68,25 @@ pub(super) async fn write_cells(tx: &Tx, cells: &[(MessageId, &Cell)]) -> Result
     if last.is_empty() {
         return Ok(());
     }
-    let messages: Vec<Uuid> = last.keys().map(|(message, ..)| message.0).collect();
-    let pages: Vec<i32> = last.keys().map(|(_, page, _)| i32::from(*page)).collect();
-    let recipients: Vec<&str> = last.keys().map(|(.., recipient)| *recipient).collect();
-    let states: Vec<&str> = last.values().map(|c| c.state.as_str()).collect();
-    let tries: Vec<i64> = last.values().map(|c| i64::from(c.tries)).collect();
-    let unanswered: Vec<i64> = last.values().map(|c| i64::from(c.unanswered)).collect();
-    let due: Vec<i64> = last.values().map(|c| c.due_at).collect();
-    let platform_ids: Vec<Option<&str>> = last.values().map(|c| c.platform_id.as_deref()).collect();
-    let codes: Vec<Option<&str>> = last.values().map(|c| c.code.as_deref()).collect();
-    tx.execute(
-        "INSERT INTO cell (message_id, page, recipient, state, tries, unanswered, due_at, platform_id, code)
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (message_id, page, recipient) DO UPDATE SET state = excluded.state, tries = excluded.tries, unanswered = excluded.unanswered,
-             due_at = excluded.due_at, platform_id = excluded.platform_id, code = excluded.code
-         WHERE cell.state <> 'ok'",
-        &[&messages, &pages, &recipients, &states, &tries, &unanswered, &due, &platform_ids, &codes],
-    )
-    .await?;
-    Ok(())
+    let each = || last.values();
+    Columns::default()
+        .with("message_id", last.keys().map(|(message, ..)| message.0))
+        .with("page", each().map(|c| i32::from(c.page)))
+        .with("recipient", each().map(|c| c.recipient.expose()))
+        .with("state", each().map(|c| c.state.as_str()))
+        .with("tries", each().map(|c| i64::from(c.tries)))
+        .with("unanswered", each().map(|c| i64::from(c.unanswered)))
+        .with("due_at", each().map(|c| c.due_at))
+        .with("platform_id", each().map(|c| c.platform_id.as_deref()))
+        .with("code", each().map(|c| c.code.as_deref()))
+        .insert(
+            tx,
+            "cell",
+            "ON CONFLICT (message_id, page, recipient) DO UPDATE SET state = excluded.state, tries = excluded.tries,
+                 unanswered = excluded.unanswered, due_at = excluded.due_at, platform_id = excluded.platform_id, code = excluded.code
+             WHERE cell.state <> 'ok'",
+        )
+        .await
 }
 
 /// A delivery that is a member now.
@@ -108,7 +111,7 @@ pub(super) async fn add_members(tx: &Tx, deliveries: Vec<Uuid>, messages: Vec<Uu
         )
         .await?;
     let member = |row| {
-        Ok(Member { id: get(row, 0)?, lane: get(row, 1)?, message: get(row, 2)?, seq: get(row, 3)?, deferred: state(row, 4)? == State::Deferred })
+        Ok(Member { id: get(row, 0)?, lane: get(row, 1)?, message: get(row, 2)?, seq: get(row, 3)?, deferred: row.state(4)? == State::Deferred })
     };
     rows.iter().map(member).collect()
 }

@@ -2,8 +2,9 @@
 
 use super::claim::NOW;
 use super::failure::Fail;
-use super::rows::{count, get};
+use super::rows::get;
 use super::tx::Tx;
+use crate::store::rows::StoredRow as _;
 use crate::store::{Fence, NodeHeartbeat, NodeRow};
 
 /// A node that has been silent for this long is forgotten, in milliseconds.
@@ -34,7 +35,7 @@ pub(super) async fn alive(tx: &Tx, now: i64, by_database: bool) -> Result<Vec<No
         "SELECT name, plan, version, (SELECT count(*) FROM outlet WHERE owner = node.name) FROM node WHERE alive_until > {NOW} ORDER BY name"
     );
     let rows = tx.query(&sql, &[&by_database, &now]).await?;
-    rows.iter().map(|row| Ok(NodeRow { name: get(row, 0)?, plan: get(row, 1)?, version: get(row, 2)?, outlets: count(row, 3)? })).collect()
+    rows.iter().map(|row| Ok(NodeRow { name: get(row, 0)?, plan: get(row, 1)?, version: get(row, 2)?, outlets: row.count(3)? })).collect()
 }
 
 /// [`crate::store::ClusterStore::deregister_node`].

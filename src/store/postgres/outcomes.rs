@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::failure::Fail;
 use super::lanes::{Arrival, append, lock_lanes, recount};
+use super::rows::Columns;
 use super::rows::get;
 use super::tx::Tx;
 use crate::model::DeliveryId;
@@ -22,26 +23,27 @@ pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(
     if all.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = all.iter().map(|(.., a)| a.id.0).collect();
-    let messages: Vec<Uuid> = all.iter().map(|(_, message, _)| message.0).collect();
-    let pages: Vec<i32> = all.iter().map(|(.., a)| i32::from(a.page)).collect();
-    let outlets: Vec<&str> = all.iter().map(|(fence, ..)| fence.outlet.as_str()).collect();
-    let nodes: Vec<&str> = all.iter().map(|(.., a)| a.node.as_str()).collect();
-    let epochs: Vec<i64> = all.iter().map(|(fence, ..)| fence.epoch).collect();
-    let begun: Vec<i64> = all.iter().map(|(.., a)| a.begun_at).collect();
-    let ended: Vec<i64> = all.iter().map(|(.., a)| a.ended_at).collect();
-    let kinds: Vec<&str> = all.iter().map(|(.., a)| a.kind.as_str()).collect();
-    let codes: Vec<Option<&str>> = all.iter().map(|(.., a)| a.code.as_deref()).collect();
-    let answers: Vec<Option<&str>> = all.iter().map(|(.., a)| a.answer.as_deref()).collect();
+    let each = || all.iter().map(|(.., attempt)| *attempt);
+    let columns = Columns::default()
+        .with("id", each().map(|a| a.id.0))
+        .with("message_id", all.iter().map(|(_, message, _)| message.0))
+        .with("page", each().map(|a| i32::from(a.page)))
+        .with("outlet", all.iter().map(|(fence, ..)| fence.outlet.as_str()))
+        .with("node", each().map(|a| a.node.as_str()))
+        .with("epoch", all.iter().map(|(fence, ..)| fence.epoch))
+        .with("begun_at", each().map(|a| a.begun_at))
+        .with("ended_at", each().map(|a| a.ended_at))
+        .with("kind", each().map(|a| a.kind.as_str()))
+        .with("code", each().map(|a| a.code.as_deref()))
+        .with("answer", each().map(|a| a.answer.as_deref()));
     let earlier = wave.iter().filter(|s| s.message.is_none() && s.outcome.attempt.is_some());
     let (stored, before): (Vec<Uuid>, Vec<i64>) =
         earlier.filter_map(|s| Some((s.outcome.message.as_ref()?.id.0, s.outcome.now - RECENT_ATTEMPT_MS))).unzip();
     let (written, trimmed) = join(
-        tx.execute(
-            "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at, ended_at, kind, code, answer)
-             SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-             ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, kind = excluded.kind, code = excluded.code, answer = excluded.answer",
-            &[&ids, &messages, &pages, &outlets, &nodes, &epochs, &begun, &ended, &kinds, &codes, &answers],
+        columns.insert(
+            tx,
+            "attempt",
+            "ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, kind = excluded.kind, code = excluded.code, answer = excluded.answer",
         ),
         trim(tx, &stored, &before),
     )

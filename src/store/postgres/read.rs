@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::failure::Fail;
-use super::rows::{DELIVERY, EVENT, count, get, limit, outlet, stored_event, waiting_row};
+use super::rows::{EVENT, get, limit, outlet, stored_event};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary, pending_delivery};
 use crate::store::{
     ChannelMute, EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
     PendingDelivery, State, Stats, source_lane,
@@ -18,26 +19,16 @@ pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, sought: &LaneQuery)
     let except: Vec<i64> = sought.except.iter().map(|lane| lane.0).collect();
     let rows = tx
         .query(
-            "SELECT id, channel, key, last_seq, waiting, rank, due_at, since FROM lane
+            &format!(
+                "SELECT {LANE} FROM lane
              WHERE outlet = $1 AND waiting > 0 AND message_id IS NULL AND id <> ALL ($2) AND channel <> ALL ($4)
                  AND (due_at <= $5 OR due_at <= since OR (waiting > deferred AND due_at - $6 > $5))
-             ORDER BY rank * 300000 + since, id LIMIT $3",
+             ORDER BY rank * 300000 + since, id LIMIT $3"
+            ),
             &[&outlet.as_str(), &except, &limit(sought.limit), &sought.muted, &sought.due_by, &MAX_RETRY_DELAY_MS],
         )
         .await?;
-    let head = |row| {
-        Ok(LaneSummary {
-            id: LaneId(get(row, 0)?),
-            channel: get(row, 1)?,
-            key: get(row, 2)?,
-            last_seq: get(row, 3)?,
-            waiting: get(row, 4)?,
-            rank: get(row, 5)?,
-            due_at: get(row, 6)?,
-            since: get(row, 7)?,
-        })
-    };
-    rows.iter().map(head).collect()
+    rows.iter().map(lane_summary).collect()
 }
 
 /// [`crate::store::MaintenanceStore::overdue`]. Costs one walk over the lanes that have something waiting, and over the open messages.
@@ -55,7 +46,7 @@ pub(super) async fn due(tx: &Tx, before: i64) -> Result<Vec<OverdueRow>, Fail> {
         )
         .await?;
     let due = |row| {
-        Ok(OverdueRow { channel: get(row, 0)?, outlet: outlet(row, 1)?, count: count(row, 2)?, since: get(row, 3)?, leased_until: get(row, 4)? })
+        Ok(OverdueRow { channel: get(row, 0)?, outlet: outlet(row, 1)?, count: row.count(2)?, since: get(row, 3)?, leased_until: get(row, 4)? })
     };
     rows.iter().map(due).collect()
 }
@@ -78,7 +69,7 @@ pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodi
             &[&lane.0, &after, &limit(most), &due_by],
         )
         .await?;
-    let mut waiting: Vec<PendingDelivery> = rows.iter().map(waiting_row).collect::<Result<_, _>>()?;
+    let mut waiting: Vec<PendingDelivery> = rows.iter().map(pending_delivery).collect::<Result<_, _>>()?;
     if bodies > 0 && !waiting.is_empty() {
         let ids: Vec<EventId> = waiting.iter().map(|one| one.event_id).collect();
         let found = events(tx, &ids, bodies).await?;
@@ -126,7 +117,7 @@ pub(super) async fn unresolved(tx: &Tx, mut lane: LaneId) -> Result<Option<u64>,
         // A lane of fallbacks is made after the one that it is named for: the way leads to smaller numbers.
         match source_lane(get(&row, 0)?).filter(|origin| *origin < lane) {
             Some(origin) => lane = origin,
-            None => return Ok(Some(count(&row, 1)?)),
+            None => return Ok(Some(row.count(1)?)),
         }
     }
 }
@@ -148,7 +139,7 @@ pub(super) async fn past(tx: &Tx, id: DeliveryId, most: usize) -> Result<LaneHis
             break;
         }
         let Some(row) = tx.first(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = $1"), &[&before]).await? else { break };
-        let found = waiting_row(&row)?;
+        let found = pending_delivery(&row)?;
         let Some(stored) = events(tx, &[found.event_id], usize::MAX).await?.events.pop() else { break };
         past.deliveries.push(PastDelivery::of(found.id, found.state, &found.target.alerts, &stored.event));
         at = before;
@@ -170,7 +161,7 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, Fail> {
     for row in &lanes {
         let channel: String = get(row, 0)?;
         for (state, column) in [(State::Waiting, 1), (State::Deferred, 2)] {
-            let n: u64 = count(row, column)?;
+            let n: u64 = row.count(column)?;
             if n > 0 {
                 stats.open.push((channel.clone(), state, n));
             }
@@ -178,7 +169,7 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, Fail> {
         stats.oldest.push((channel, get(row, 3)?));
     }
     for row in &tx.query("SELECT channel, count(*) FROM delivery WHERE state = 'dead' GROUP BY channel ORDER BY channel", &[]).await? {
-        stats.dead.push((get(row, 0)?, count(row, 1)?));
+        stats.dead.push((get(row, 0)?, row.count(1)?));
     }
     for row in &tx.query("SELECT key, paused_until, held, month, month_sent FROM outlet ORDER BY key", &[]).await? {
         stats.outlets.push(OutletRow {

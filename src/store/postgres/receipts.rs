@@ -1,58 +1,36 @@
 //! What vendors say later: receipts to wait for, which are due, and their last words with the fallbacks that they call for.
 
-use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::failure::Fail;
 use super::lanes::{Arrival, append};
-use super::rows::{DELIVERY, count, get, limit, waiting_row};
+use super::rows::Columns;
+use super::rows::{get, limit};
 use super::tx::Tx;
-use crate::model::{MessageId, Recipient};
+use crate::model::MessageId;
 use crate::store::limits::MAX_FALLBACK_DEPTH;
 use crate::store::prepared::{PreparedDelivery, PreparedReceipt};
+use crate::store::rows::{DELIVERY, RECEIPT, delivery, pending_delivery, receipt};
 use crate::store::{AcceptedDelivery, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, SentDelivery};
-
-const RECEIPT: &str = "message_id, page, recipient, channel, platform_id, state, sent_at, due_at, until, asked, heard_at, code, detail";
-
-fn receipt(row: &Row) -> Result<ReceiptRow, Fail> {
-    Ok(ReceiptRow {
-        message: MessageId(get(row, 0)?),
-        page: u16::try_from(get::<i32>(row, 1)?).map_err(|_| Fail::from("a page's number is out of range".to_owned()))?,
-        recipient: Recipient::new(get::<String>(row, 2)?),
-        channel: get(row, 3)?,
-        platform_id: get(row, 4)?,
-        // A name that only a newer version knows is none to act on.
-        state: ReceiptState::parse(get(row, 5)?).unwrap_or(ReceiptState::Unheard),
-        sent_at: get(row, 6)?,
-        due_at: get(row, 7)?,
-        until: get(row, 8)?,
-        asked: count(row, 9)?,
-        heard_at: get(row, 10)?,
-        code: get(row, 11)?,
-        detail: get(row, 12)?,
-    })
-}
 
 /// Part of settlements: receipts of cells that were taken.
 pub(super) async fn await_all(tx: &Tx, receipts: &[(MessageId, &NewReceipt)]) -> Result<(), Fail> {
     if receipts.is_empty() {
         return Ok(());
     }
-    let messages: Vec<Uuid> = receipts.iter().map(|(message, _)| message.0).collect();
-    let pages: Vec<i32> = receipts.iter().map(|(_, r)| i32::from(r.page)).collect();
-    let recipients: Vec<&str> = receipts.iter().map(|(_, r)| r.recipient.expose()).collect();
-    let channels: Vec<&str> = receipts.iter().map(|(_, r)| r.channel.as_str()).collect();
-    let ids: Vec<&str> = receipts.iter().map(|(_, r)| r.platform_id.as_str()).collect();
-    let sent: Vec<i64> = receipts.iter().map(|(_, r)| r.sent_at).collect();
-    let due: Vec<i64> = receipts.iter().map(|(_, r)| r.due_at).collect();
-    let until: Vec<i64> = receipts.iter().map(|(_, r)| r.until).collect();
-    tx.execute(
-        "INSERT INTO receipt (message_id, page, recipient, channel, platform_id, sent_at, due_at, until, state)
-         SELECT *, 'awaited' FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
-        &[&messages, &pages, &recipients, &channels, &ids, &sent, &due, &until],
-    )
-    .await?;
-    Ok(())
+    let each = || receipts.iter().map(|(_, receipt)| *receipt);
+    Columns::default()
+        .with("message_id", receipts.iter().map(|(message, _)| message.0))
+        .with("page", each().map(|r| i32::from(r.page)))
+        .with("recipient", each().map(|r| r.recipient.expose()))
+        .with("channel", each().map(|r| r.channel.as_str()))
+        .with("platform_id", each().map(|r| r.platform_id.as_str()))
+        .with("state", each().map(|_| ReceiptState::Awaited.as_str()))
+        .with("sent_at", each().map(|r| r.sent_at))
+        .with("due_at", each().map(|r| r.due_at))
+        .with("until", each().map(|r| r.until))
+        .insert(tx, "receipt", "ON CONFLICT DO NOTHING")
+        .await
 }
 
 /// [`crate::store::ReceiptStore::due_receipts`].
@@ -87,11 +65,8 @@ pub(super) async fn carried(tx: &Tx, message: MessageId) -> Result<Vec<SentDeliv
          FROM delivery d JOIN root ON root.leaf = d.id ORDER BY d.id"
     );
     let rows = tx.query(&sql, &[&message.0]).await?;
-    rows.iter().map(|row| Ok(SentDelivery { delivery: waiting_row(row)?, over: get(row, OVER)? })).collect()
+    rows.iter().map(|row| Ok(SentDelivery { delivery: pending_delivery(row)?, over: get(row, delivery::NEXT)? })).collect()
 }
-
-/// The column behind those of [`DELIVERY`].
-const OVER: usize = 20;
 
 /// [`crate::store::ReceiptStore::update_receipt`].
 pub(super) async fn hear(tx: &Tx, prepared: &PreparedReceipt) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {

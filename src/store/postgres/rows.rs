@@ -1,41 +1,56 @@
-//! Between columns and types: JSON, names of states, and the one place that knows the order of a delivery's columns.
-//!
-//! What cannot be read becomes an error that says what it is, never a value of it and never a panic.
+//! Rows of PostgreSQL: how columns are read ([`StoredRow`]), and how many rows are written as one array for each column.
 
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
-use tokio_postgres::types::FromSql;
+use tokio_postgres::types::{FromSql, Type};
 use uuid::Uuid;
 
 use super::failure::Fail;
-use crate::model::{AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, Recipient};
-use crate::store::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoredEvent, Target};
+use super::tx::{Param, Tx};
+use crate::model::{Event, EventId, OutletKey};
+use crate::store::StoredEvent;
+use crate::store::rows::StoredRow;
 
-/// A delivery's columns, in the order that [`delivery_row`] and [`waiting_row`] read them.
-pub(super) const DELIVERY: &str = "d.id, d.event_id, d.lane_id, d.lane_seq, d.channel, d.target, d.mode, d.state, d.rank, d.title, d.firing, \
-     d.resolved, d.born_at, d.due_at, d.tries, d.message_id, d.origin_id, d.hop, d.done_at, d.reason";
 /// An event's columns for [`stored_event`].
 pub(super) const EVENT: &str = "e.id, e.received_at, e.plan, e.note, e.body";
-/// A cell's columns for [`cell`].
-pub(super) const CELL: &str = "page, recipient, state, tries, unanswered, due_at, platform_id, code";
-/// An attempt's columns for [`attempt`].
-pub(super) const ATTEMPT: &str = "id, page, begun_at, ended_at, kind, code, answer";
+
+impl StoredRow for Row {
+    type Error = Fail;
+
+    fn int(&self, column: usize) -> Result<i64, Fail> {
+        // The page of a cell, an attempt and a receipt is an INTEGER.
+        if *self.columns()[column].type_() == Type::INT4 { get::<i32>(self, column).map(i64::from) } else { get(self, column) }
+    }
+
+    fn optional_int(&self, column: usize) -> Result<Option<i64>, Fail> {
+        get(self, column)
+    }
+
+    fn text(&self, column: usize) -> Result<&str, Fail> {
+        get(self, column)
+    }
+
+    fn optional_text(&self, column: usize) -> Result<Option<&str>, Fail> {
+        get(self, column)
+    }
+
+    fn bytes(&self, column: usize) -> Result<&[u8], Fail> {
+        get(self, column)
+    }
+
+    fn optional_uuid(&self, column: usize) -> Result<Option<Uuid>, Fail> {
+        get(self, column)
+    }
+
+    fn unreadable(&self, _column: usize, what: &str) -> Fail {
+        Fail::from(what.to_owned())
+    }
+}
 
 /// A column's value.
 pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, Fail> {
     Ok(row.try_get(column)?)
-}
-
-/// A count that is never negative, as the type asked for.
-pub(super) fn count<T: TryFrom<i64>>(row: &Row, column: usize) -> Result<T, Fail> {
-    T::try_from(get::<i64>(row, column)?).map_err(|_| Fail::from("a number that must be a small count is not".to_owned()))
-}
-
-fn json<T: DeserializeOwned>(text: &[u8], what: &str) -> Result<T, Fail> {
-    // The error tells the place in the text, not the text: it may hold addresses.
-    serde_json::from_slice(text).map_err(|e| Fail::from(format!("{what} is not the JSON it should be (line {}, column {})", e.line(), e.column())))
 }
 
 /// A limit as a parameter.
@@ -43,120 +58,79 @@ pub(super) fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// A delivery's state.
-pub(super) fn state(row: &Row, column: usize) -> Result<State, Fail> {
-    State::parse(get(row, column)?).ok_or_else(|| Fail::from("a delivery has a state that this version does not know".to_owned()))
-}
-
-fn mode(row: &Row, column: usize) -> Result<Mode, Fail> {
-    Mode::parse(get(row, column)?).ok_or_else(|| Fail::from("a delivery has a mode that this version does not know".to_owned()))
-}
-
 /// An outlet's key.
 pub(super) fn outlet(row: &Row, column: usize) -> Result<OutletKey, Fail> {
     Ok(OutletKey::from_stored(get(row, column)?))
 }
 
-/// What the route asked for (column `target` of [`DELIVERY`]).
-pub(super) fn target(row: &Row) -> Result<Target, Fail> {
-    json(get::<&str>(row, 5)?.as_bytes(), "a delivery's target")
-}
-
-/// A delivery for a list, from the columns [`DELIVERY`].
-pub(super) fn delivery_row(row: &Row) -> Result<DeliveryRow, Fail> {
-    Ok(DeliveryRow {
-        id: DeliveryId(get(row, 0)?),
-        event: EventId(get(row, 1)?),
-        channel: get(row, 4)?,
-        state: state(row, 7)?,
-        mode: mode(row, 6)?,
-        rank: get(row, 8)?,
-        title: get(row, 9)?,
-        firing: count(row, 10)?,
-        resolved: count(row, 11)?,
-        born_at: get(row, 12)?,
-        due_at: get(row, 13)?,
-        tries: count(row, 14)?,
-        message: get::<Option<Uuid>>(row, 15)?.map(MessageId),
-        fallback_of: get::<Option<Uuid>>(row, 16)?.map(DeliveryId),
-        done_at: get(row, 18)?,
-        reason: get(row, 19)?,
-    })
-}
-
-/// A delivery that waits, without its event, from the columns [`DELIVERY`].
-pub(super) fn waiting_row(row: &Row) -> Result<PendingDelivery, Fail> {
-    Ok(PendingDelivery {
-        id: DeliveryId(get(row, 0)?),
-        event_id: EventId(get(row, 1)?),
-        event: None,
-        lane: LaneId(get(row, 2)?),
-        lane_seq: get(row, 3)?,
-        channel: get(row, 4)?,
-        target: target(row)?,
-        mode: mode(row, 6)?,
-        state: state(row, 7)?,
-        rank: get(row, 8)?,
-        title: get(row, 9)?,
-        firing: count(row, 10)?,
-        resolved: count(row, 11)?,
-        born_at: get(row, 12)?,
-        due_at: get(row, 13)?,
-        tries: count(row, 14)?,
-        fallback_of: get::<Option<Uuid>>(row, 16)?.map(DeliveryId),
-        fallback_depth: count(row, 17)?,
-    })
-}
-
-/// An event, from the columns [`EVENT`].
+/// An event as stored, from the columns [`EVENT`].
 pub(super) fn stored_event(row: &Row) -> Result<StoredEvent, Fail> {
     Ok(StoredEvent {
         id: EventId(get(row, 0)?),
         received_at: get(row, 1)?,
         plan: get(row, 2)?,
         note: get(row, 3)?,
-        event: Arc::new(json::<Event>(get(row, 4)?, "an event's body")?),
+        event: Arc::new(row.json::<Event>(4, get(row, 4)?, "an event's body")?),
     })
 }
 
-/// How a message came together.
-pub(super) fn message_kind(row: &Row, column: usize) -> Result<MessageKind, Fail> {
-    MessageKind::parse(get(row, column)?).ok_or_else(|| Fail::from("a message is of a kind that this version does not know".to_owned()))
+/// Rows to be written: the columns' names, and one array of values for each, in step.
+#[derive(Default)]
+pub(super) struct Columns<'a> {
+    names: Vec<&'static str>,
+    /// What is written of each, when it is not the value itself.
+    written: Vec<Option<&'static str>>,
+    values: Vec<Box<dyn Param + 'a>>,
 }
 
-/// A message's pages, stored in `column`.
-pub(super) fn pages(row: &Row, column: usize) -> Result<Vec<Page>, Fail> {
-    json(get(row, column)?, "a message's pages")
-}
+impl<'a> Columns<'a> {
+    /// One more column, with its value in each row.
+    pub(super) fn with<T>(mut self, name: &'static str, values: impl Iterator<Item = T>) -> Self
+    where
+        Vec<T>: Param + 'a,
+    {
+        self.names.push(name);
+        self.written.push(None);
+        self.values.push(Box::new(values.collect::<Vec<T>>()));
+        self
+    }
 
-/// A cell, from the columns [`CELL`] beginning at `at`.
-pub(super) fn cell(row: &Row, at: usize) -> Result<Cell, Fail> {
-    let state = CellState::parse(get(row, at + 2)?).ok_or_else(|| Fail::from("a cell has a state that this version does not know".to_owned()))?;
-    Ok(Cell {
-        page: page(row, at)?,
-        recipient: Recipient::new(get::<String>(row, at + 1)?),
-        state,
-        tries: count(row, at + 3)?,
-        unanswered: count(row, at + 4)?,
-        due_at: get(row, at + 5)?,
-        platform_id: get(row, at + 6)?,
-        code: get(row, at + 7)?,
-    })
-}
+    /// The same, with the expression that is written; `n` is the row.
+    pub(super) fn with_expression<T>(self, name: &'static str, expression: &'static str, values: impl Iterator<Item = T>) -> Self
+    where
+        Vec<T>: Param + 'a,
+    {
+        let mut all = self.with(name, values);
+        all.written.pop();
+        all.written.push(Some(expression));
+        all
+    }
 
-/// An attempt, from the columns [`ATTEMPT`].
-pub(super) fn attempt(row: &Row) -> Result<AttemptRow, Fail> {
-    Ok(AttemptRow {
-        id: AttemptId(get(row, 0)?),
-        page: page(row, 1)?,
-        begun_at: get(row, 2)?,
-        ended_at: get(row, 3)?,
-        kind: get::<Option<&str>>(row, 4)?.map(AttemptKind::parse),
-        code: get(row, 5)?,
-        answer: get(row, 6)?,
-    })
-}
+    /// The rows as a table `n`.
+    fn table(&self) -> String {
+        let marks: Vec<String> = (1..=self.names.len()).map(|n| format!("${n}")).collect();
+        format!("unnest({}) AS n ({})", marks.join(", "), self.names.join(", "))
+    }
 
-fn page(row: &Row, column: usize) -> Result<u16, Fail> {
-    u16::try_from(get::<i32>(row, column)?).map_err(|_| Fail::from("a page's number is out of range".to_owned()))
+    fn params(&self) -> Vec<&dyn Param> {
+        self.values.iter().map(|value| &**value as &dyn Param).collect()
+    }
+
+    /// Inserts the rows; `conflict` is the end of the statement. All is sent when this is first polled.
+    pub(super) async fn insert(&self, tx: &Tx, table: &str, conflict: &str) -> Result<(), Fail> {
+        let written: Vec<String> =
+            self.names.iter().zip(&self.written).map(|(name, written)| written.map_or_else(|| format!("n.{name}"), str::to_owned)).collect();
+        let sql = format!("INSERT INTO {table} ({}) SELECT {} FROM {} {conflict}", self.names.join(", "), written.join(", "), self.table());
+        tx.execute(&sql, &self.params()).await?;
+        Ok(())
+    }
+
+    /// Updates the rows whose first column equals; all others are set.
+    pub(super) async fn update(&self, tx: &Tx, table: &str) -> Result<(), Fail> {
+        let set: Vec<String> = self.names.iter().skip(1).map(|name| format!("{name} = n.{name}")).collect();
+        let key = self.names.first().copied().unwrap_or_default();
+        let sql = format!("UPDATE {table} SET {} FROM {} WHERE {table}.{key} = n.{key}", set.join(", "), self.table());
+        tx.execute(&sql, &self.params()).await?;
+        Ok(())
+    }
 }

@@ -5,9 +5,11 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
-use super::rows::{bytes, optional_uuid, state, uuid};
+use super::rows::bytes;
+use super::rows::insert;
 use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
 use crate::store::prepared::{PreparedDelivery, PreparedEvent};
+use crate::store::rows::StoredRow as _;
 use crate::store::{Accepted, AcceptedDelivery, NewDelivery, NewestEvent, State, duplicate_of};
 
 /// Writes an event with all that belongs to it, or finds that it is a duplicate.
@@ -15,8 +17,15 @@ pub(super) fn accept(db: &Connection, event: &PreparedEvent) -> Result<Accepted,
     if let Some(first) = repeats(db, event)? {
         return Ok(Accepted { event: first, duplicate: true, deliveries: accepted_of(db, first)? });
     }
-    db.prepare_cached("INSERT INTO event (id, source, received_at, group_key, plan, body, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-        .execute(params![bytes(&event.id.0), event.source, event.received_at, event.group_key, &*event.plan, event.body, event.note])?;
+    insert!(db, "event", {
+        id: bytes(&event.id.0),
+        source: event.source,
+        received_at: event.received_at,
+        group_key: event.group_key,
+        plan: &*event.plan,
+        body: event.body,
+        note: event.note,
+    })?;
     let key = event.dedup.map(|dedup| dedup.key);
     let deliveries = event.deliveries.iter().map(|d| insert_delivery(db, event.id, d, event.received_at, key)).collect::<Result<Vec<_>, _>>()?;
     Ok(Accepted { event: event.id, duplicate: false, deliveries })
@@ -44,12 +53,12 @@ fn accepted_of(db: &Connection, event: EventId) -> Result<Vec<AcceptedDelivery>,
     )?;
     let rows = select.query_map([bytes(&event.0)], |row| {
         Ok(AcceptedDelivery {
-            id: DeliveryId(uuid(row, 0)?),
+            id: DeliveryId(row.uuid(0)?),
             channel: row.get(1)?,
             outlet: OutletKey::from_stored(row.get_ref(2)?.as_str()?),
             lane: LaneId(row.get(3)?),
             lane_seq: row.get(4)?,
-            state: state(row, 5)?,
+            state: row.state(5)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -70,27 +79,25 @@ fn place(db: &Connection, d: &NewDelivery, newest: Option<NewestEvent>) -> Resul
     let found = select.query_row([&d.channel, &d.lane_key], |row| {
         let outlet = same_or_stored(&d.outlet, row.get_ref(2)?.as_str()?);
         let unresolved = d.report.as_ref().map(|report| Ok::<_, rusqlite::Error>(report.apply(row.get_ref(4)?.as_blob()?))).transpose()?;
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, outlet, optional_uuid(row, 3)?, unresolved))
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, outlet, row.optional_uuid(3)?, unresolved))
     });
     let Some((lane, last, outlet, prior, unresolved)) = found.optional()? else {
         let unresolved = d.report.as_ref().map(|report| report.apply(&[])).unwrap_or_default();
-        db.prepare_cached(
-            "INSERT INTO lane (channel, key, outlet, last_seq, waiting, deferred, rank, due_at, since, size, fired, newest, unresolved)
-             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?10, ?11)",
-        )?
-        .execute(params![
-            d.channel,
-            d.lane_key,
-            d.outlet.as_str(),
-            waits,
-            deferred,
-            d.rank,
-            d.due_at,
-            d.born_at,
-            fired,
-            newest(1),
-            unresolved
-        ])?;
+        insert!(db, "lane", {
+            channel: d.channel,
+            key: d.lane_key,
+            outlet: d.outlet.as_str(),
+            last_seq: 1,
+            waiting: waits,
+            deferred: deferred,
+            rank: d.rank,
+            due_at: d.due_at,
+            since: d.born_at,
+            size: 1,
+            fired: fired,
+            newest: newest(1),
+            unresolved: unresolved,
+        })?;
         return Ok((db.last_insert_rowid(), 1, d.outlet.clone(), None));
     };
     // What is due first is the first waiting one or a deferred one. A newcomer that waits counts only when none waits before it.
@@ -124,32 +131,27 @@ pub(super) fn insert_delivery(
 ) -> Result<AcceptedDelivery, Fail> {
     let d = &prepared.delivery;
     let (lane, lane_seq, outlet, prior) = place(db, d, key.map(|key| NewestEvent { key, event, at: now, seq: 0 }))?;
-    db.prepare_cached(
-        "INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at,
-                               origin_id, hop, done_at, reason, prior_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-    )?
-    .execute(params![
-        bytes(&d.id.0),
-        bytes(&event.0),
-        lane,
-        lane_seq,
-        d.channel,
-        prepared.target,
-        d.mode.as_str(),
-        d.state.as_str(),
-        d.rank,
-        d.title,
-        d.firing,
-        d.resolved,
-        d.born_at,
-        d.due_at,
-        d.fallback_of.as_ref().map(|id| bytes(&id.0)),
-        d.fallback_depth,
-        prepared.done_at(now),
-        prepared.reason(),
-        prior.as_ref().map(bytes),
-    ])?;
+    insert!(db, "delivery", {
+        id: bytes(&d.id.0),
+        event_id: bytes(&event.0),
+        lane_id: lane,
+        lane_seq: lane_seq,
+        channel: d.channel,
+        target: prepared.target,
+        mode: d.mode.as_str(),
+        state: d.state.as_str(),
+        rank: d.rank,
+        title: d.title,
+        firing: d.firing,
+        resolved: d.resolved,
+        born_at: d.born_at,
+        due_at: d.due_at,
+        origin_id: d.fallback_of.as_ref().map(|id| bytes(&id.0)),
+        hop: d.fallback_depth,
+        done_at: prepared.done_at(now),
+        reason: prepared.reason(),
+        prior_id: prior.as_ref().map(bytes),
+    })?;
     Ok(AcceptedDelivery { id: d.id, channel: d.channel.clone(), outlet, lane: LaneId(lane), lane_seq, state: d.state })
 }
 

@@ -6,11 +6,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accept::insert_delivery;
 use super::failure::Fail;
-use super::rows::{DELIVERY, bytes, delivery_row, target};
+use super::rows::{bytes, delivery_row};
 use super::settle::recount;
 use crate::model::{DeliveryId, OutletKey};
 use crate::store::copies::Requeued;
 use crate::store::prepared::{PreparedDelivery, TextRule};
+use crate::store::rows::{DELIVERY, delivery, target};
 use crate::store::{AcceptedDelivery, HeartbeatUpdate, MoveTo, StoreError};
 
 fn invalid(text: String) -> Fail {
@@ -26,11 +27,11 @@ fn old(db: &Connection, id: DeliveryId) -> Result<Requeued, Fail> {
         Ok(Requeued {
             row: delivery_row(row)?,
             target: target(row)?,
-            lane: row.get(2)?,
-            lane_seq: row.get(3)?,
-            lane_key: row.get(20)?,
-            outlet: OutletKey::from_stored(row.get_ref(21)?.as_str()?),
-            in_flight: row.get(22)?,
+            lane: row.get(delivery::lane_id)?,
+            lane_seq: row.get(delivery::lane_seq)?,
+            lane_key: row.get(delivery::NEXT)?,
+            outlet: OutletKey::from_stored(row.get_ref(delivery::NEXT + 1)?.as_str()?),
+            in_flight: row.get(delivery::NEXT + 2)?,
         })
     });
     found.optional()?.ok_or_else(|| invalid(format!("there is no delivery {id}; it may have been purged")))
@@ -102,7 +103,7 @@ pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -
         "SELECT l.id, l.message_id IS NOT NULL, l.waiting > 0, (SELECT t.id FROM lane t WHERE t.channel = ?2 AND t.key = l.key) FROM lane l
          WHERE l.channel = ?1 ORDER BY l.id",
     )?;
-    let rows = lanes.query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let rows = lanes.query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?, row.get(delivery::lane_id)?, row.get(delivery::lane_seq)?)))?;
     let lanes: Vec<(i64, bool, bool, Option<i64>)> = rows.collect::<rusqlite::Result<_>>()?;
     for &(lane, in_flight, _, twin) in &lanes {
         rename_open(db, lane, to)?;

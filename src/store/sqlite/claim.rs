@@ -6,9 +6,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
 use super::messages::check_fence;
-use super::rows::{DELIVERY, OPEN, bytes, cells, message_kind, pages, uuid, waiting_row};
+use super::rows::{OPEN, bytes, cells, pending_delivery};
 use super::settle::change_outlet;
 use crate::model::{MessageId, OutletKey};
+use crate::store::rows::{DELIVERY, StoredRow as _};
 use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate, PendingDelivery};
 
 /// [`crate::store::ClusterStore::claim_outlet`].
@@ -48,13 +49,13 @@ fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<OpenMessage>
     )?;
     let rows = select.query_map([outlet.as_str()], |row| {
         Ok(OpenMessage {
-            id: MessageId(uuid(row, 0)?),
+            id: MessageId(row.uuid(0)?),
             channel: row.get(1)?,
-            kind: message_kind(row, 2)?,
+            kind: row.message_kind(2)?,
             template: row.get(3)?,
             generation: row.get(4)?,
             formed_at: row.get(5)?,
-            pages: pages(row, 6)?,
+            pages: row.pages(6)?,
             cells: Vec::new(),
             members: Vec::new(),
         })
@@ -70,7 +71,7 @@ fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<OpenMessage>
 fn open_members(db: &Connection, message: MessageId) -> Result<Vec<PendingDelivery>, Fail> {
     let mut select =
         db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.message_id = ?1 AND d.{OPEN} ORDER BY d.lane_id, d.lane_seq"))?;
-    Ok(select.query_map([bytes(&message.0)], waiting_row)?.collect::<rusqlite::Result<_>>()?)
+    Ok(select.query_map([bytes(&message.0)], pending_delivery)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::ClusterStore::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.

@@ -6,10 +6,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accept::insert_delivery;
 use super::failure::Fail;
-use super::rows::{DELIVERY, bytes, uuid, waiting_row};
+use super::rows::{bytes, pending_delivery};
 use crate::model::{DeliveryId, LaneId};
 use crate::store::copies::fallback_copy;
 use crate::store::prepared::{PreparedDelivery, TextRule};
+use crate::store::rows::{DELIVERY, StoredRow as _};
 use crate::store::{AcceptedDelivery, MoveTo};
 
 /// [`crate::store::OutletStore::fallback_targets`].
@@ -32,7 +33,7 @@ pub(super) fn candidates(db: &Connection, channel: &str, born_before: i64, to: &
              AND EXISTS (SELECT 1 FROM json_each(d.target, '$.fallback') f WHERE f.value = ?3)
          LIMIT ?4",
     )?;
-    let rows = select.query_map(params![channel, born_before, to, i64::try_from(limit).unwrap_or(i64::MAX)], |row| uuid(row, 0))?;
+    let rows = select.query_map(params![channel, born_before, to, i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.uuid(0))?;
     Ok(rows.map(|id| id.map(DeliveryId)).collect::<rusqlite::Result<_>>()?)
 }
 
@@ -44,7 +45,7 @@ pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason:
     ))?;
     let mut copies = Vec::new();
     for id in origins {
-        let Some(origin) = select.query_row(params![bytes(&id.0), to.channel], waiting_row).optional()? else { continue };
+        let Some(origin) = select.query_row(params![bytes(&id.0), to.channel], pending_delivery).optional()? else { continue };
         let event = origin.event_id;
         let prepared = PreparedDelivery::new(fallback_copy(origin, to, reason, now), TextRule::Any).map_err(Fail::Undo)?;
         copies.push(insert_delivery(db, event, &prepared, now, None)?);

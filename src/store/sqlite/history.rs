@@ -4,8 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::failure::Fail;
-use super::rows::{DELIVERY, attempts, bytes, cells, count, delivery_row, event, message_kind, pages, target, uuid};
+use super::rows::{attempts, bytes, cells, count, delivery_row, event};
 use crate::model::{DeliveryId, EventId, MessageId};
+use crate::store::rows::{DELIVERY, StoredRow as _, target};
 use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, State, StoreError, StoredMessage};
 
 /// Up to so many open deliveries a list of open ones is made from their index and sorted; beyond, newest-first order finds them faster.
@@ -116,7 +117,7 @@ pub(super) fn event_page(db: &Connection, filter: &EventFilter) -> Result<Vec<Ev
     )?;
     let before = filter.before.map(|id| bytes(&id.0).to_vec());
     let rows = select.query_map(params![before, filter.source, filter.bare, filter.limit as i64, names(&filter.channels)], |row| {
-        Ok(EventRow { id: EventId(uuid(row, 0)?), source: row.get(1)?, received_at: row.get(2)?, note: row.get(3)? })
+        Ok(EventRow { id: EventId(row.uuid(0)?), source: row.get(1)?, received_at: row.get(2)?, note: row.get(3)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -140,11 +141,11 @@ pub(super) fn message(db: &Connection, id: MessageId) -> Result<Option<StoredMes
             id,
             channel: row.get(0)?,
             platform: row.get(1)?,
-            kind: message_kind(row, 2)?,
+            kind: row.message_kind(2)?,
             template: row.get(3)?,
             formed_at: row.get(4)?,
             done: row.get(5)?,
-            pages: pages(row, 6)?,
+            pages: row.pages(6)?,
             cells: cells(db, id)?,
             attempts: attempts(db, id)?,
             members: count(row, 7)?,

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
 use super::rows::bytes;
+use super::rows::insert;
 use crate::model::{DeliveryId, LaneId, MessageId};
 use crate::store::prepared::PreparedMessage;
 use crate::store::{Cell, Fence, NewAttempt, StoreError};
@@ -26,23 +27,18 @@ fn invalid(text: String) -> Fail {
 /// Inserts the message, or gives the stored one new pages and generation.
 pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedMessage, done: bool) -> Result<(), Fail> {
     let m = &prepared.message;
-    db.prepare_cached(
-        "INSERT INTO message (id, channel, platform, outlet, kind, template, generation, formed_at, pages, done)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (id) DO UPDATE SET template = excluded.template, generation = excluded.generation, pages = excluded.pages, done = excluded.done",
-    )?
-    .execute(params![
-        bytes(&m.id.0),
-        m.channel,
-        m.platform,
-        fence.outlet.as_str(),
-        m.kind.as_str(),
-        m.template,
-        m.generation,
-        m.formed_at,
-        prepared.pages,
-        done
-    ])?;
+    insert!(db, "message", {
+        id: bytes(&m.id.0),
+        channel: m.channel,
+        platform: m.platform,
+        outlet: fence.outlet.as_str(),
+        kind: m.kind.as_str(),
+        template: m.template,
+        generation: m.generation,
+        formed_at: m.formed_at,
+        pages: prepared.pages,
+        done: done,
+    }, "ON CONFLICT (id) DO UPDATE SET template = excluded.template, generation = excluded.generation, pages = excluded.pages, done = excluded.done")?;
     write_cells(db, m.id, &m.cells)
 }
 

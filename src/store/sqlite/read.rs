@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::failure::Fail;
-use super::rows::{DELIVERY, Found, bytes as id_bytes, count, event, event_within, optional_uuid, uuid, waiting_row};
+use super::rows::{Found, bytes as id_bytes, count, event, event_within, pending_delivery};
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary};
 use crate::store::{
     ChannelMute, EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
     PendingDelivery, State, Stats, source_lane,
@@ -19,10 +20,9 @@ pub(super) const READY: &str =
 /// [`crate::store::OutletStore::ready_lanes`]: walks the index in its order, past those in `except`, and looks the others up.
 pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, sought: &LaneQuery, except: &HashSet<LaneId>) -> Result<Vec<LaneSummary>, Fail> {
     let mut order = db.prepare_cached(READY)?;
-    let mut lane = db.prepare_cached(
-        "SELECT channel, key, last_seq, waiting, rank, due_at, since FROM lane
-         WHERE id = ?1 AND (due_at <= ?2 OR due_at <= since OR (waiting > deferred AND due_at - ?3 > ?2))",
-    )?;
+    let mut lane = db.prepare_cached(&format!(
+        "SELECT {LANE} FROM lane WHERE id = ?1 AND (due_at <= ?2 OR due_at <= since OR (waiting > deferred AND due_at - ?3 > ?2))"
+    ))?;
     let mut rows = order.query([outlet.as_str()])?;
     let mut ready = Vec::new();
     while ready.len() < sought.limit {
@@ -31,18 +31,7 @@ pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, sought: &LaneQuer
         if except.contains(&id) {
             continue;
         }
-        let head = lane.query_row([id.0, sought.due_by, MAX_RETRY_DELAY_MS], |row| {
-            Ok(LaneSummary {
-                id,
-                channel: row.get(0)?,
-                key: row.get(1)?,
-                last_seq: row.get(2)?,
-                waiting: row.get(3)?,
-                rank: row.get(4)?,
-                due_at: row.get(5)?,
-                since: row.get(6)?,
-            })
-        });
+        let head = lane.query_row([id.0, sought.due_by, MAX_RETRY_DELAY_MS], |row| lane_summary(row));
         ready.extend(head.optional()?.filter(|head| !sought.muted.contains(&head.channel)));
     }
     Ok(ready)
@@ -74,7 +63,7 @@ pub(super) fn due(db: &Connection, before: i64) -> Result<Vec<OverdueRow>, Fail>
 /// [`crate::store::OutletStore::open_messages`].
 pub(super) fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<MessageId>, Fail> {
     let mut select = db.prepare_cached("SELECT id FROM message INDEXED BY message_open WHERE outlet = ?1 AND done = 0")?;
-    Ok(select.query_map([outlet.as_str()], |row| Ok(MessageId(uuid(row, 0)?)))?.collect::<rusqlite::Result<_>>()?)
+    Ok(select.query_map([outlet.as_str()], |row| Ok(MessageId(row.uuid(0)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::OutletStore::pending`].
@@ -84,7 +73,7 @@ pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, b
          WHERE d.lane_id = ?1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > ?2
              AND (d.state = 'waiting' OR d.due_at <= ?4 OR d.due_at <= d.born_at) ORDER BY d.lane_seq LIMIT ?3"
     ))?;
-    let rows = select.query_map(params![lane.0, after, i64::try_from(limit).unwrap_or(i64::MAX), due_by], waiting_row)?;
+    let rows = select.query_map(params![lane.0, after, i64::try_from(limit).unwrap_or(i64::MAX), due_by], pending_delivery)?;
     let mut waiting: Vec<PendingDelivery> = rows.collect::<rusqlite::Result<_>>()?;
     let mut left = bodies;
     for one in waiting.iter_mut().take(if bodies == 0 { 0 } else { usize::MAX }) {
@@ -140,7 +129,7 @@ pub(super) fn past(db: &Connection, id: DeliveryId, limit: usize) -> Result<Lane
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1"))?;
     let mut past = LaneHistory::default();
     let mut at = id.0;
-    while let Some(before) = prior.query_row([id_bytes(&at)], |row| optional_uuid(row, 0)).optional()? {
+    while let Some(before) = prior.query_row([id_bytes(&at)], |row| row.optional_uuid(0)).optional()? {
         let Some(before) = before else {
             past.complete = true;
             break;
@@ -148,7 +137,7 @@ pub(super) fn past(db: &Connection, id: DeliveryId, limit: usize) -> Result<Lane
         if past.deliveries.len() == limit {
             break;
         }
-        let Some(found) = select.query_row([id_bytes(&before)], waiting_row).optional()? else { break };
+        let Some(found) = select.query_row([id_bytes(&before)], pending_delivery).optional()? else { break };
         let Some(stored) = event(db, found.event_id)? else { break };
         past.deliveries.push(PastDelivery::of(found.id, found.state, &found.target.alerts, &stored.event));
         at = before;

@@ -1,27 +1,87 @@
-//! Between columns and types: ids as 16 bytes, JSON, names of states. The one place that knows the order of a delivery's columns.
-//!
-//! What cannot be read becomes an error that names the column, never a value of it and never a panic.
+//! Rows of SQLite: how columns are read ([`StoredRow`]), ids as 16 bytes, and what is read row by row.
 
 use std::sync::Arc;
 
-use rusqlite::types::{FromSqlError, Type};
+use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Connection, Row};
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::failure::{Fail, Unreadable};
-use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, Page, Recipient};
-use crate::store::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, Mode, PendingDelivery, State, StoredEvent, Target};
-
-/// A delivery's columns, in the order that [`delivery_row`] and [`waiting_row`] read them.
-pub(super) const DELIVERY: &str = "d.id, d.event_id, d.lane_id, d.lane_seq, d.channel, d.target, d.mode, d.state, d.rank, d.title, d.firing, \
-     d.resolved, d.born_at, d.due_at, d.tries, d.message_id, d.origin_id, d.hop, d.done_at, d.reason";
+use crate::model::{Event, EventId, MessageId};
+use crate::store::rows::{self, ATTEMPT, CELL, StoredRow};
+use crate::store::{AttemptRow, Cell, DeliveryRow, PendingDelivery, StoredEvent};
 
 /// A state that is not final, as a condition; letter for letter the one of the partial index `delivery_open`.
 pub(super) const OPEN: &str = "state IN ('waiting', 'deferred')";
 
+/// Inserts one row: each column with its value, in one list. The statement is made when this is compiled, and prepared once.
+macro_rules! insert {
+    ($db:expr, $table:literal, { $first:ident: $value:expr $(, $name:ident: $rest:expr)* $(,)? } $(, $conflict:literal)?) => {
+        $db.prepare_cached(concat!(
+            "INSERT INTO ", $table, " (", stringify!($first) $(, ", ", stringify!($name))*, ") VALUES (?" $(, $crate::store::sqlite::rows::mark!($name))*, ")"
+            $(, " ", $conflict)?
+        ))?
+        .execute(rusqlite::params![$value $(, $rest)*])
+    };
+}
+
+/// The place of one more value.
+macro_rules! mark {
+    ($name:ident) => {
+        ", ?"
+    };
+}
+
+pub(super) use {insert, mark};
+
+impl StoredRow for Row<'_> {
+    type Error = rusqlite::Error;
+
+    fn int(&self, column: usize) -> rusqlite::Result<i64> {
+        self.get(column)
+    }
+
+    fn optional_int(&self, column: usize) -> rusqlite::Result<Option<i64>> {
+        self.get(column)
+    }
+
+    fn text(&self, column: usize) -> rusqlite::Result<&str> {
+        self.optional_text(column)?.ok_or_else(|| wrong_type(self, column, Type::Null))
+    }
+
+    fn optional_text(&self, column: usize) -> rusqlite::Result<Option<&str>> {
+        match self.get_ref(column)? {
+            ValueRef::Null => Ok(None),
+            text @ ValueRef::Text(_) => text.as_str().map(Some).map_err(|e| from_sql(column, e)),
+            other => Err(wrong_type(self, column, other.data_type())),
+        }
+    }
+
+    fn bytes(&self, column: usize) -> rusqlite::Result<&[u8]> {
+        self.get_ref(column)?.as_bytes().map_err(|e| from_sql(column, e))
+    }
+
+    fn optional_uuid(&self, column: usize) -> rusqlite::Result<Option<Uuid>> {
+        let blob = self.get_ref(column)?.as_blob_or_null().map_err(|e| from_sql(column, e))?;
+        blob.map(|b| Uuid::from_slice(b).map_err(|_| self.unreadable(column, "an id has not 16 bytes"))).transpose()
+    }
+
+    fn unreadable(&self, column: usize, what: &str) -> rusqlite::Error {
+        unreadable(column, what.to_owned())
+    }
+}
+
+fn wrong_type(row: &Row<'_>, column: usize, found: Type) -> rusqlite::Error {
+    let name = row.as_ref().column_name(column).unwrap_or_default().to_owned();
+    rusqlite::Error::InvalidColumnType(column, name, found)
+}
+
 fn unreadable(column: usize, what: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(Unreadable(what)))
+}
+
+fn from_sql(column: usize, error: FromSqlError) -> rusqlite::Error {
+    unreadable(column, error.to_string())
 }
 
 /// An id's bytes, as a parameter.
@@ -29,93 +89,19 @@ pub(super) fn bytes(id: &Uuid) -> &[u8] {
     id.as_bytes()
 }
 
-/// An id that must be there.
-pub(super) fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
-    optional_uuid(row, column)?.ok_or_else(|| unreadable(column, "an id is missing".into()))
-}
-
-/// An id that may be NULL.
-pub(super) fn optional_uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Uuid>> {
-    let blob = row.get_ref(column)?.as_blob_or_null().map_err(|e| from_sql(column, e))?;
-    blob.map(|b| Uuid::from_slice(b).map_err(|_| unreadable(column, "an id has not 16 bytes".into()))).transpose()
-}
-
-fn from_sql(column: usize, error: FromSqlError) -> rusqlite::Error {
-    unreadable(column, error.to_string())
-}
-
 /// A number that is never negative.
 pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
 }
 
-/// A value stored as JSON. The error tells the place in the text, not the text: it may hold addresses.
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize, what: &str) -> rusqlite::Result<T> {
-    let text = row.get_ref(column)?.as_bytes().map_err(|e| from_sql(column, e))?;
-    serde_json::from_slice(text)
-        .map_err(|e| unreadable(column, format!("{what} is not the JSON it should be (line {}, column {})", e.line(), e.column())))
-}
-
-/// A delivery's state.
-pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<State> {
-    let name = row.get_ref(column)?.as_str().map_err(|e| from_sql(column, e))?;
-    State::parse(name).ok_or_else(|| unreadable(column, "a delivery has a state that this version does not know".into()))
-}
-
-fn mode(row: &Row<'_>, column: usize) -> rusqlite::Result<Mode> {
-    let name = row.get_ref(column)?.as_str().map_err(|e| from_sql(column, e))?;
-    Mode::parse(name).ok_or_else(|| unreadable(column, "a delivery has a mode that this version does not know".into()))
-}
-
-/// What the route asked for (column `target` of [`DELIVERY`]).
-pub(super) fn target(row: &Row<'_>) -> rusqlite::Result<Target> {
-    json(row, 5, "a delivery's target")
-}
-
-/// A delivery for a list, from the columns [`DELIVERY`].
+/// A delivery for a list.
 pub(super) fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
-    Ok(DeliveryRow {
-        id: DeliveryId(uuid(row, 0)?),
-        event: EventId(uuid(row, 1)?),
-        channel: row.get(4)?,
-        state: state(row, 7)?,
-        mode: mode(row, 6)?,
-        rank: row.get(8)?,
-        title: row.get(9)?,
-        firing: row.get(10)?,
-        resolved: row.get(11)?,
-        born_at: row.get(12)?,
-        due_at: row.get(13)?,
-        tries: row.get(14)?,
-        message: optional_uuid(row, 15)?.map(MessageId),
-        fallback_of: optional_uuid(row, 16)?.map(DeliveryId),
-        done_at: row.get(18)?,
-        reason: row.get(19)?,
-    })
+    rows::delivery_row(row)
 }
 
-/// A delivery that waits, without its event, from the columns [`DELIVERY`].
-pub(super) fn waiting_row(row: &Row<'_>) -> rusqlite::Result<PendingDelivery> {
-    Ok(PendingDelivery {
-        id: DeliveryId(uuid(row, 0)?),
-        event_id: EventId(uuid(row, 1)?),
-        event: None,
-        lane: LaneId(row.get(2)?),
-        lane_seq: row.get(3)?,
-        channel: row.get(4)?,
-        target: target(row)?,
-        mode: mode(row, 6)?,
-        state: state(row, 7)?,
-        rank: row.get(8)?,
-        title: row.get(9)?,
-        firing: row.get(10)?,
-        resolved: row.get(11)?,
-        born_at: row.get(12)?,
-        due_at: row.get(13)?,
-        tries: row.get(14)?,
-        fallback_of: optional_uuid(row, 16)?.map(DeliveryId),
-        fallback_depth: row.get(17)?,
-    })
+/// A delivery that waits, without its event.
+pub(super) fn pending_delivery(row: &Row<'_>) -> rusqlite::Result<PendingDelivery> {
+    rows::pending_delivery(row)
 }
 
 /// An event that was looked for.
@@ -141,60 +127,22 @@ pub(super) fn event_within(db: &Connection, id: EventId, bytes_left: usize) -> R
     let mut select = db.prepare_cached("SELECT received_at, plan, note, body FROM event WHERE id = ?1")?;
     let mut rows = select.query([bytes(&id.0)])?;
     let Some(row) = rows.next()? else { return Ok(Found::Nothing) };
-    let size = row.get_ref(3)?.as_bytes().map_err(rusqlite::Error::from)?.len();
-    if size > bytes_left {
+    let body = row.get_ref(3)?.as_bytes().map_err(rusqlite::Error::from)?;
+    if body.len() > bytes_left {
         return Ok(Found::TooLarge);
     }
-    let event = Arc::new(json::<Event>(row, 3, "an event's body")?);
-    Ok(Found::Event(StoredEvent { id, received_at: row.get(0)?, plan: row.get(1)?, note: row.get(2)?, event }, size))
-}
-
-/// How a message came together.
-pub(super) fn message_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<MessageKind> {
-    let name = row.get_ref(column)?.as_str().map_err(|e| from_sql(column, e))?;
-    MessageKind::parse(name).ok_or_else(|| unreadable(column, "a message is of a kind that this version does not know".into()))
-}
-
-/// A message's pages, stored in `column`.
-pub(super) fn pages(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Page>> {
-    json(row, column, "a message's pages")
+    let event = Arc::new(row.json::<Event>(3, body, "an event's body")?);
+    Ok(Found::Event(StoredEvent { id, received_at: row.get(0)?, plan: row.get(1)?, note: row.get(2)?, event }, body.len()))
 }
 
 /// A message's cells, by page and recipient.
 pub(super) fn cells(db: &Connection, message: MessageId) -> rusqlite::Result<Vec<Cell>> {
-    let mut select = db.prepare_cached(
-        "SELECT page, recipient, state, tries, unanswered, due_at, platform_id, code FROM cell WHERE message_id = ?1 ORDER BY page, recipient",
-    )?;
-    let rows = select.query_map([bytes(&message.0)], |row| {
-        let name = row.get_ref(2)?.as_str().map_err(|e| from_sql(2, e))?;
-        Ok(Cell {
-            page: row.get(0)?,
-            recipient: Recipient::new(row.get::<_, String>(1)?),
-            state: CellState::parse(name).ok_or_else(|| unreadable(2, "a cell has a state that this version does not know".into()))?,
-            tries: row.get(3)?,
-            unanswered: row.get(4)?,
-            due_at: row.get(5)?,
-            platform_id: row.get(6)?,
-            code: row.get(7)?,
-        })
-    })?;
-    rows.collect()
+    let mut select = db.prepare_cached(&format!("SELECT {CELL} FROM cell WHERE message_id = ?1 ORDER BY page, recipient"))?;
+    select.query_map([bytes(&message.0)], |row| rows::cell(row))?.collect()
 }
 
 /// A message's attempts, oldest first.
 pub(super) fn attempts(db: &Connection, message: MessageId) -> rusqlite::Result<Vec<AttemptRow>> {
-    let mut select =
-        db.prepare_cached("SELECT id, page, begun_at, ended_at, kind, code, answer FROM attempt WHERE message_id = ?1 ORDER BY begun_at, id")?;
-    let rows = select.query_map([bytes(&message.0)], |row| {
-        Ok(AttemptRow {
-            id: crate::model::AttemptId(uuid(row, 0)?),
-            page: row.get(1)?,
-            begun_at: row.get(2)?,
-            ended_at: row.get(3)?,
-            kind: row.get::<_, Option<String>>(4)?.map(|name| AttemptKind::parse(&name)),
-            code: row.get(5)?,
-            answer: row.get(6)?,
-        })
-    })?;
-    rows.collect()
+    let mut select = db.prepare_cached(&format!("SELECT {ATTEMPT} FROM attempt WHERE message_id = ?1 ORDER BY begun_at, id"))?;
+    select.query_map([bytes(&message.0)], |row| rows::attempt(row))?.collect()
 }

@@ -11,6 +11,7 @@ use super::failure::Fail;
 use super::messages::{add_member, check_fence, occupy, write_cells, write_message};
 use super::receipts::await_all;
 use super::rows::bytes;
+use super::rows::insert;
 use crate::model::{MessageId, OutletKey};
 use crate::store::limits::{KEPT_ATTEMPTS, NO_REASON, RECENT_ATTEMPT_MS};
 use crate::store::prepared::PreparedOutcome;
@@ -85,24 +86,19 @@ fn settle_message(db: &Connection, prepared: &PreparedOutcome, id: MessageId, do
 }
 
 fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &FinishedAttempt) -> Result<(), Fail> {
-    db.prepare_cached(
-        "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at, ended_at, kind, code, answer)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-         ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, kind = excluded.kind, code = excluded.code, answer = excluded.answer",
-    )?
-    .execute(params![
-        bytes(&a.id.0),
-        bytes(&message.0),
-        a.page,
-        fence.outlet.as_str(),
-        a.node,
-        fence.epoch,
-        a.begun_at,
-        a.ended_at,
-        a.kind.as_str(),
-        a.code,
-        a.answer
-    ])?;
+    insert!(db, "attempt", {
+        id: bytes(&a.id.0),
+        message_id: bytes(&message.0),
+        page: a.page,
+        outlet: fence.outlet.as_str(),
+        node: a.node,
+        epoch: fence.epoch,
+        begun_at: a.begun_at,
+        ended_at: a.ended_at,
+        kind: a.kind.as_str(),
+        code: a.code,
+        answer: a.answer,
+    }, "ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, kind = excluded.kind, code = excluded.code, answer = excluded.answer")?;
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use super::connect::transaction;
 use super::failure::Fail;
-use super::rows::count;
 use super::{PostgresStore, StoreError};
+use crate::store::rows::StoredRow as _;
 use table::{Batch, TABLES, Table, When};
 
 /// Rows copied in one transaction.
@@ -95,7 +95,7 @@ impl PostgresStore {
 
 async fn count_rows(tx: &super::tx::Tx, table: &Table) -> Result<u64, Fail> {
     let row = tx.first(&format!("SELECT count(*) FROM {}", table.name), &[]).await?;
-    row.map_or(Ok(0), |row| count(&row, 0))
+    row.map_or(Ok(0), |row| row.count(0))
 }
 
 async fn clear(tx: &super::tx::Tx, table: &Table) -> Result<(), Fail> {

@@ -1,0 +1,226 @@
+//! Rows of both engines: the columns of each row type in one list, and how they are read.
+//!
+//! What cannot be read becomes an error that names the column, never a value of it and never a panic.
+
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, LaneSummary, Mode, PendingDelivery, ReceiptRow, ReceiptState, State, Target};
+use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, MessageKind, Page, Recipient};
+
+/// A row of a result, whatever the engine.
+pub(super) trait StoredRow {
+    /// The engine's error.
+    type Error;
+
+    fn int(&self, column: usize) -> Result<i64, Self::Error>;
+    fn optional_int(&self, column: usize) -> Result<Option<i64>, Self::Error>;
+    fn text(&self, column: usize) -> Result<&str, Self::Error>;
+    fn optional_text(&self, column: usize) -> Result<Option<&str>, Self::Error>;
+    fn bytes(&self, column: usize) -> Result<&[u8], Self::Error>;
+    fn optional_uuid(&self, column: usize) -> Result<Option<Uuid>, Self::Error>;
+
+    /// The error for a value that this version cannot read; `what` says why, without the value.
+    fn unreadable(&self, column: usize, what: &str) -> Self::Error;
+
+    fn uuid(&self, column: usize) -> Result<Uuid, Self::Error> {
+        self.optional_uuid(column)?.ok_or_else(|| self.unreadable(column, "an id is missing"))
+    }
+
+    /// A small number that is never negative.
+    fn count<T: TryFrom<i64>>(&self, column: usize) -> Result<T, Self::Error> {
+        T::try_from(self.int(column)?).map_err(|_| self.unreadable(column, "a count is out of range"))
+    }
+
+    fn owned(&self, column: usize) -> Result<String, Self::Error> {
+        Ok(self.text(column)?.to_owned())
+    }
+
+    fn optional_owned(&self, column: usize) -> Result<Option<String>, Self::Error> {
+        Ok(self.optional_text(column)?.map(str::to_owned))
+    }
+
+    /// A value that one of a few names stands for.
+    fn named<T>(&self, column: usize, parse: fn(&str) -> Option<T>, what: &str) -> Result<T, Self::Error> {
+        parse(self.text(column)?).ok_or_else(|| self.unreadable(column, &format!("a {what} is one that this version does not know")))
+    }
+
+    /// A value stored as JSON. The error names the place in the text, not the text: it may hold addresses.
+    fn json<T: DeserializeOwned>(&self, column: usize, json: &[u8], what: &str) -> Result<T, Self::Error> {
+        serde_json::from_slice(json)
+            .map_err(|e| self.unreadable(column, &format!("{what} is not the JSON it should be (line {}, column {})", e.line(), e.column())))
+    }
+
+    /// How a message came together.
+    fn message_kind(&self, column: usize) -> Result<MessageKind, Self::Error> {
+        self.named(column, MessageKind::parse, "kind of message")
+    }
+
+    /// A message's pages.
+    fn pages(&self, column: usize) -> Result<Vec<Page>, Self::Error> {
+        self.json(column, self.bytes(column)?, "a message's pages")
+    }
+
+    /// A delivery's state.
+    fn state(&self, column: usize) -> Result<State, Self::Error> {
+        self.named(column, State::parse, "delivery's state")
+    }
+}
+
+/// Lists a row type's columns: as SQL selects them, and the place of each.
+macro_rules! columns {
+    ($(#[$doc:meta])* $list:ident, $at:ident, $prefix:literal: $first:ident $(, $name:ident)* $(,)?) => {
+        $(#[$doc])*
+        pub(super) const $list: &str = concat!($prefix, stringify!($first) $(, ", ", $prefix, stringify!($name))*);
+
+        #[allow(non_upper_case_globals, dead_code)]
+        pub(super) mod $at {
+            #[allow(non_camel_case_types)]
+            enum Place { $first $(, $name)*, __Count }
+            pub const $first: usize = Place::$first as usize;
+            $(pub const $name: usize = Place::$name as usize;)*
+            /// The column behind them.
+            pub const NEXT: usize = Place::__Count as usize;
+        }
+    };
+}
+
+columns! {
+    /// The columns of a delivery `d`, for [`delivery_row`], [`pending_delivery`] and [`target`].
+    DELIVERY, delivery, "d.": id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at, tries,
+        message_id, origin_id, hop, done_at, reason
+}
+columns! {
+    /// The columns of a lane, for [`lane_summary`].
+    LANE, lane, "": id, channel, key, last_seq, waiting, rank, due_at, since
+}
+columns! {
+    /// The columns of a cell, for [`cell`].
+    CELL, cell_at, "": message_id, page, recipient, state, tries, unanswered, due_at, platform_id, code
+}
+columns! {
+    /// The columns of an attempt, for [`attempt`].
+    ATTEMPT, attempt_at, "": id, page, begun_at, ended_at, kind, code, answer
+}
+columns! {
+    /// The columns of a receipt, for [`receipt`].
+    RECEIPT, receipt_at, "": message_id, page, recipient, channel, platform_id, state, sent_at, due_at, until, asked, heard_at, code, detail
+}
+
+/// What the route asked for.
+pub(super) fn target<R: StoredRow>(row: &R) -> Result<Target, R::Error> {
+    row.json(delivery::target, row.text(delivery::target)?.as_bytes(), "a delivery's target")
+}
+
+/// A delivery for a list.
+pub(super) fn delivery_row<R: StoredRow>(row: &R) -> Result<DeliveryRow, R::Error> {
+    use delivery as at;
+    Ok(DeliveryRow {
+        id: DeliveryId(row.uuid(at::id)?),
+        event: EventId(row.uuid(at::event_id)?),
+        channel: row.owned(at::channel)?,
+        state: row.state(at::state)?,
+        mode: row.named(at::mode, Mode::parse, "delivery's mode")?,
+        rank: row.int(at::rank)?,
+        title: row.owned(at::title)?,
+        firing: row.count(at::firing)?,
+        resolved: row.count(at::resolved)?,
+        born_at: row.int(at::born_at)?,
+        due_at: row.int(at::due_at)?,
+        tries: row.count(at::tries)?,
+        message: row.optional_uuid(at::message_id)?.map(MessageId),
+        fallback_of: row.optional_uuid(at::origin_id)?.map(DeliveryId),
+        done_at: row.optional_int(at::done_at)?,
+        reason: row.optional_owned(at::reason)?,
+    })
+}
+
+/// A delivery that waits, without its event.
+pub(super) fn pending_delivery<R: StoredRow>(row: &R) -> Result<PendingDelivery, R::Error> {
+    use delivery as at;
+    Ok(PendingDelivery {
+        id: DeliveryId(row.uuid(at::id)?),
+        event_id: EventId(row.uuid(at::event_id)?),
+        event: None,
+        lane: LaneId(row.int(at::lane_id)?),
+        lane_seq: row.int(at::lane_seq)?,
+        channel: row.owned(at::channel)?,
+        target: target(row)?,
+        mode: row.named(at::mode, Mode::parse, "delivery's mode")?,
+        state: row.state(at::state)?,
+        rank: row.int(at::rank)?,
+        title: row.owned(at::title)?,
+        firing: row.count(at::firing)?,
+        resolved: row.count(at::resolved)?,
+        born_at: row.int(at::born_at)?,
+        due_at: row.int(at::due_at)?,
+        tries: row.count(at::tries)?,
+        fallback_depth: row.count(at::hop)?,
+        fallback_of: row.optional_uuid(at::origin_id)?.map(DeliveryId),
+    })
+}
+
+/// A lane with something waiting.
+pub(super) fn lane_summary<R: StoredRow>(row: &R) -> Result<LaneSummary, R::Error> {
+    use lane as at;
+    Ok(LaneSummary {
+        id: LaneId(row.int(at::id)?),
+        channel: row.owned(at::channel)?,
+        key: row.owned(at::key)?,
+        last_seq: row.int(at::last_seq)?,
+        waiting: row.int(at::waiting)?,
+        rank: row.int(at::rank)?,
+        due_at: row.int(at::due_at)?,
+        since: row.int(at::since)?,
+    })
+}
+
+/// A message's cell.
+pub(super) fn cell<R: StoredRow>(row: &R) -> Result<Cell, R::Error> {
+    use cell_at as at;
+    Ok(Cell {
+        page: row.count(at::page)?,
+        recipient: Recipient::new(row.text(at::recipient)?),
+        state: row.named(at::state, CellState::parse, "cell's state")?,
+        tries: row.count(at::tries)?,
+        unanswered: row.count(at::unanswered)?,
+        due_at: row.int(at::due_at)?,
+        platform_id: row.optional_owned(at::platform_id)?,
+        code: row.optional_owned(at::code)?,
+    })
+}
+
+/// A message's attempt.
+pub(super) fn attempt<R: StoredRow>(row: &R) -> Result<AttemptRow, R::Error> {
+    use attempt_at as at;
+    Ok(AttemptRow {
+        id: AttemptId(row.uuid(at::id)?),
+        page: row.count(at::page)?,
+        begun_at: row.int(at::begun_at)?,
+        ended_at: row.optional_int(at::ended_at)?,
+        kind: row.optional_text(at::kind)?.map(AttemptKind::parse),
+        code: row.optional_owned(at::code)?,
+        answer: row.optional_owned(at::answer)?,
+    })
+}
+
+/// A receipt.
+pub(super) fn receipt<R: StoredRow>(row: &R) -> Result<ReceiptRow, R::Error> {
+    use receipt_at as at;
+    Ok(ReceiptRow {
+        message: MessageId(row.uuid(at::message_id)?),
+        page: row.count(at::page)?,
+        recipient: Recipient::new(row.text(at::recipient)?),
+        channel: row.owned(at::channel)?,
+        platform_id: row.owned(at::platform_id)?,
+        // A name that only a newer version knows is none to act on.
+        state: ReceiptState::parse(row.text(at::state)?).unwrap_or(ReceiptState::Unheard),
+        sent_at: row.int(at::sent_at)?,
+        due_at: row.optional_int(at::due_at)?,
+        until: row.int(at::until)?,
+        asked: row.count(at::asked)?,
+        heard_at: row.optional_int(at::heard_at)?,
+        code: row.optional_owned(at::code)?,
+        detail: row.optional_owned(at::detail)?,
+    })
+}
