@@ -9,9 +9,9 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::connect::{Db, transaction};
-use super::failure::Fail;
+use super::error::DbError;
 use super::group::Grouped;
-use super::lanes::{Arrival, Entry, Lanes, claim};
+use super::lanes::{Arrival, Entry, LaneMap, claim};
 use super::rows::Columns;
 use super::rows::{get, outlet};
 use super::tx::Tx;
@@ -23,14 +23,14 @@ use crate::store::{Accepted, AcceptedDelivery, NewestEvent, StoreError, duplicat
 impl Grouped for PreparedEvent {
     type Answer = Accepted;
 
-    async fn commit(db: &Db, group: &[&Self]) -> Result<Vec<Result<Accepted, StoreError>>, Fail> {
+    async fn commit(db: &Db, group: &[&Self]) -> Result<Vec<Result<Accepted, StoreError>>, DbError> {
         transaction!(db, write, |tx| accept_all(tx, group))
     }
 }
 
 /// Two steps, each sent as one: what must be known and locked, and everything that is written, with the end. Who holds a lane's row decides what is
 /// the newest event in it, so that a repeat at another node waits for this commit.
-async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Accepted, StoreError>>, Fail> {
+async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Accepted, StoreError>>, DbError> {
     let all = arrivals_of(group);
     let lanes = claim(tx, &all).await?;
     let firsts = repeats(group, &lanes);
@@ -39,7 +39,7 @@ async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Acce
     let entry = Entry::new(lanes, &arrivals)?;
     let repeated: Vec<Uuid> = firsts.iter().flatten().map(|first| first.0).collect();
     let known = tx
-        .commit_behind(async {
+        .commit_pipelined(async {
             let (events, entered, known) = join3(insert_events(tx, &new), entry.write(tx), deliveries_of(tx, repeated)).await;
             events.and(entered).and(known)
         })
@@ -64,7 +64,7 @@ fn arrivals_of<'a>(events: &[&'a PreparedEvent]) -> Vec<Arrival<'a>> {
 }
 
 /// For each event of a group the one that it repeats, which may be an earlier one of the group.
-fn repeats(group: &[&PreparedEvent], lanes: &Lanes<'_>) -> Vec<Option<EventId>> {
+fn repeats(group: &[&PreparedEvent], lanes: &LaneMap<'_>) -> Vec<Option<EventId>> {
     let mut newest: BTreeMap<(&str, &str), Option<NewestEvent>> =
         lanes.iter().filter(|(_, lane)| !lane.is_new()).map(|(name, lane)| (*name, lane.newest)).collect();
     let mut firsts = Vec::with_capacity(group.len());
@@ -82,7 +82,7 @@ fn repeats(group: &[&PreparedEvent], lanes: &Lanes<'_>) -> Vec<Option<EventId>> 
     firsts
 }
 
-async fn insert_events(tx: &Tx, events: &[&PreparedEvent]) -> Result<(), Fail> {
+async fn insert_events(tx: &Tx, events: &[&PreparedEvent]) -> Result<(), DbError> {
     if events.is_empty() {
         return Ok(());
     }
@@ -99,7 +99,7 @@ async fn insert_events(tx: &Tx, events: &[&PreparedEvent]) -> Result<(), Fail> {
         .await
 }
 
-async fn deliveries_of(tx: &Tx, events: Vec<Uuid>) -> Result<Vec<Row>, Fail> {
+async fn deliveries_of(tx: &Tx, events: Vec<Uuid>) -> Result<Vec<Row>, DbError> {
     if events.is_empty() {
         return Ok(Vec::new());
     }
@@ -111,7 +111,7 @@ async fn deliveries_of(tx: &Tx, events: Vec<Uuid>) -> Result<Vec<Row>, Fail> {
     .await
 }
 
-fn accepted_of(rows: &[Row]) -> Result<HashMap<EventId, Vec<AcceptedDelivery>>, Fail> {
+fn accepted_of(rows: &[Row]) -> Result<HashMap<EventId, Vec<AcceptedDelivery>>, DbError> {
     let mut known: HashMap<EventId, Vec<AcceptedDelivery>> = HashMap::new();
     for row in rows {
         known.entry(EventId(get(row, 0)?)).or_default().push(AcceptedDelivery {

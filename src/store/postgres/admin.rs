@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::lanes::{Arrival, append, lock_lanes, recount};
 use super::rows::{get, outlet};
 use super::tx::Tx;
@@ -17,17 +17,17 @@ use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::{DELIVERY, delivery, delivery_row, target};
 use crate::store::{AcceptedDelivery, HeartbeatUpdate, MoveTo, StoreError};
 
-fn invalid(text: String) -> Fail {
-    Fail::Refused(StoreError::Invalid(text))
+fn invalid(text: String) -> DbError {
+    DbError::Refused(StoreError::Invalid(text))
 }
 
 /// Locks deliveries, in the order of their ids.
-pub(super) async fn lock_deliveries(tx: &Tx, ids: &Vec<Uuid>) -> Result<(), Fail> {
+pub(super) async fn lock_deliveries(tx: &Tx, ids: &Vec<Uuid>) -> Result<(), DbError> {
     tx.query("SELECT 1 FROM delivery WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &[ids]).await?;
     Ok(())
 }
 
-async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Requeued>, Fail> {
+async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Requeued>, DbError> {
     lock_deliveries(tx, ids).await?;
     let rows = tx
         .query(
@@ -55,7 +55,7 @@ async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Requeued>,
 }
 
 /// [`crate::store::QueryStore::requeue`]. An id given twice counts once.
-pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
+pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, DbError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -106,7 +106,7 @@ pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, no
 }
 
 /// [`crate::store::QueryStore::drop_deliveries`]. What was dead keeps its old reason behind the new one.
-pub(super) async fn drop_deliveries(tx: &Tx, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, Fail> {
+pub(super) async fn drop_deliveries(tx: &Tx, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, DbError> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     lock_deliveries(tx, &ids).await?;
     let rows = tx
@@ -126,7 +126,7 @@ pub(super) async fn drop_deliveries(tx: &Tx, ids: &[DeliveryId], reason: &str, n
 }
 
 /// [`crate::store::MaintenanceStore::update_heartbeats`].
-pub(super) async fn heartbeats(tx: &Tx, changes: &[HeartbeatUpdate]) -> Result<(), Fail> {
+pub(super) async fn update_heartbeats(tx: &Tx, changes: &[HeartbeatUpdate]) -> Result<(), DbError> {
     for HeartbeatUpdate { name, change } in changes {
         tx.execute(
             "INSERT INTO heartbeat AS h (name, seen_at, silent_since) VALUES ($1, coalesce($2::bigint, 0), $4)
@@ -139,7 +139,7 @@ pub(super) async fn heartbeats(tx: &Tx, changes: &[HeartbeatUpdate]) -> Result<(
 }
 
 /// [`crate::store::IntakeStore::check_writable`]: writes a row and removes it, in one transaction.
-pub(super) async fn check(tx: &Tx) -> Result<(), Fail> {
+pub(super) async fn check_writable(tx: &Tx) -> Result<(), DbError> {
     let key = Uuid::now_v7();
     tx.execute("INSERT INTO event (id, source, received_at, group_key, plan, body) VALUES ($1, '', 0, '', '', '')", &[&key]).await?;
     tx.execute("DELETE FROM event WHERE id = $1", &[&key]).await?;

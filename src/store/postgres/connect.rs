@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::PostgresOptions;
 use super::address::{self, Address};
-use super::failure::{Fail, store_error};
+use super::error::{DbError, store_error};
 use super::tls;
 use super::tx::{Access, Tx};
 use crate::store::StoreError;
@@ -140,7 +140,7 @@ impl Db {
     }
 
     /// Ends the listening.
-    pub(super) fn silence(&self) {
+    pub(super) fn close_quietly(&self) {
         self.silent.cancel();
     }
 
@@ -161,24 +161,24 @@ impl Db {
     }
 
     /// A transaction that writes.
-    pub(super) async fn write(&self) -> Result<Tx, Fail> {
+    pub(super) async fn write(&self) -> Result<Tx, DbError> {
         let begin = self.writes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(Tx::new(self.lend().await?, begin, Access::Write))
     }
 
     /// A transaction that reads one snapshot.
-    pub(super) async fn read(&self) -> Result<Tx, Fail> {
+    pub(super) async fn read(&self) -> Result<Tx, DbError> {
         Ok(Tx::new(self.lend().await?, self.reads.clone(), Access::Read))
     }
 
     /// Ends work that takes too long: a database that vanished behind an open connection never answers.
-    pub(super) async fn bounded<T>(&self, work: impl Future<Output = Result<T, Fail>>) -> Result<T, Fail> {
-        let late = || Fail::Unsure(format!("no answer within {} s", self.limit.as_secs()));
+    pub(super) async fn bounded<T>(&self, work: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+        let late = || DbError::Unsure(format!("no answer within {} s", self.limit.as_secs()));
         tokio::time::timeout(self.limit, work).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// Whether work that failed like this is to be done again.
-    pub(super) fn may_go_again(&self, fail: &Fail, tries: u32) -> bool {
+    pub(super) fn may_go_again(&self, fail: &DbError, tries: u32) -> bool {
         fail.is_passing() && tries < AGAIN
     }
 
@@ -188,7 +188,7 @@ impl Db {
     }
 
     /// A connection, outside any transaction.
-    pub(super) async fn lend(&self) -> Result<Object, Fail> {
+    pub(super) async fn lend(&self) -> Result<Object, DbError> {
         self.still_away()?;
         match self.pool.get().await {
             Ok(object) => {

@@ -13,7 +13,7 @@ use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
 /// One transaction of the store, with the caller's error type.
 macro_rules! answer {
     ($store:expr, $begin:ident, |$tx:ident| $work:expr) => {
-        transaction!(&$store.db, $begin, |$tx| $work).map_err(Fail::into_store_error)
+        transaction!(&$store.db, $begin, |$tx| $work).map_err(DbError::into_store_error)
     };
 }
 
@@ -30,14 +30,14 @@ impl IntakeStore for PostgresStore {
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
-        answer!(self, write, |tx| admin::check(tx))
+        answer!(self, write, |tx| admin::check_writable(tx))
     }
 }
 
 #[async_trait]
 impl OutletStore for PostgresStore {
     async fn ready_lanes(&self, outlet: &OutletKey, sought: LaneQuery) -> Result<Vec<LaneSummary>, StoreError> {
-        answer!(self, read, |tx| read::lanes_ready(tx, outlet, &sought))
+        answer!(self, read, |tx| read::ready_lanes(tx, outlet, &sought))
     }
 
     async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError> {
@@ -45,28 +45,28 @@ impl OutletStore for PostgresStore {
     }
 
     async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError> {
-        answer!(self, read, |tx| read::waiting(tx, lane, after, limit, bodies, due_by))
+        answer!(self, read, |tx| read::pending(tx, lane, after, limit, bodies, due_by))
     }
 
     async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError> {
-        answer!(self, read, |tx| read::events(tx, ids, bytes))
+        answer!(self, read, |tx| read::load_events(tx, ids, bytes))
     }
 
     async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
-        answer!(self, write, |tx| messages::begin_lanes(tx, lanes))
+        answer!(self, write, |tx| messages::mark_lanes_started(tx, lanes))
     }
 
     async fn clear_lanes_started(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
-        answer!(self, write, |tx| messages::end_lanes(tx, lanes))
+        answer!(self, write, |tx| messages::clear_lanes_started(tx, lanes))
     }
 
     async fn store_message(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
         let message = PreparedMessage::new(message, TextRule::NoNul)?;
-        answer!(self, write, |tx| messages::form(tx, &fence, &message))
+        answer!(self, write, |tx| messages::store(tx, &fence, &message))
     }
 
     async fn begin_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError> {
-        answer!(self, write, |tx| messages::begin(tx, &fence, &attempt))
+        answer!(self, write, |tx| messages::begin_attempt(tx, &fence, &attempt))
     }
 
     async fn record_outcome(&self, outcome: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
@@ -81,30 +81,30 @@ impl OutletStore for PostgresStore {
         if let Some(SuspensionChange::Suspend(reason)) = &mut change.suspension {
             TextRule::NoNul.apply(reason);
         }
-        answer!(self, write, |tx| claim::set_outlet(tx, &fence, &change))
+        answer!(self, write, |tx| lease::set_state(tx, &fence, &change))
     }
 
     async fn count_unresolved(&self, lane: LaneId) -> Result<Option<u64>, StoreError> {
-        answer!(self, read, |tx| read::unresolved(tx, lane))
+        answer!(self, read, |tx| read::count_unresolved(tx, lane))
     }
 
     async fn lane_history(&self, id: DeliveryId, limit: usize) -> Result<LaneHistory, StoreError> {
-        answer!(self, read, |tx| read::past(tx, id, limit))
+        answer!(self, read, |tx| read::lane_history(tx, id, limit))
     }
 
     async fn fallback_targets(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
-        answer!(self, read, |tx| fallback::followers(tx, lane, lane_seq))
+        answer!(self, read, |tx| fallback::fallback_targets(tx, lane, lane_seq))
     }
 }
 
 #[async_trait]
 impl ClusterStore for PostgresStore {
     async fn claim_outlet(&self, claim: LeaseRequest) -> Result<Option<OutletSnapshot>, StoreError> {
-        answer!(self, write, |tx| claim::own(tx, &claim, self.database_clock))
+        answer!(self, write, |tx| lease::claim(tx, &claim, self.database_clock))
     }
 
     async fn renew_leases(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
-        answer!(self, write, |tx| claim::renew(tx, node, now, lease_until, self.database_clock))
+        answer!(self, write, |tx| lease::renew(tx, node, now, lease_until, self.database_clock))
     }
 
     async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError> {
@@ -112,7 +112,7 @@ impl ClusterStore for PostgresStore {
     }
 
     async fn node_heartbeat(&self, beat: NodeHeartbeat) -> Result<Vec<NodeRow>, StoreError> {
-        answer!(self, write, |tx| nodes::beat(tx, &beat, self.database_clock))
+        answer!(self, write, |tx| nodes::heartbeat(tx, &beat, self.database_clock))
     }
 
     async fn live_nodes(&self, now: i64) -> Result<Vec<NodeRow>, StoreError> {
@@ -120,7 +120,7 @@ impl ClusterStore for PostgresStore {
     }
 
     async fn deregister_node(&self, node: &str) -> Result<(), StoreError> {
-        answer!(self, write, |tx| nodes::leave(tx, node))
+        answer!(self, write, |tx| nodes::deregister(tx, node))
     }
 
     fn subscribe(&self) -> Option<tokio::sync::mpsc::Receiver<OutletKey>> {
@@ -138,16 +138,16 @@ impl ReceiptStore for PostgresStore {
     }
 
     async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
-        answer!(self, read, |tx| receipts::of(tx, channel, platform_id))
+        answer!(self, read, |tx| receipts::find(tx, channel, platform_id))
     }
 
     async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {
-        answer!(self, read, |tx| receipts::carried(tx, message))
+        answer!(self, read, |tx| receipts::sent_deliveries(tx, message))
     }
 
     async fn update_receipt(&self, update: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
         let update = PreparedReceipt::new(update, TextRule::NoNul)?;
-        let made = answer!(self, write, |tx| receipts::hear(tx, &update))?;
+        let made = answer!(self, write, |tx| receipts::update(tx, &update))?;
         self.hints.add(made.as_deref().unwrap_or_default());
         Ok(made)
     }
@@ -156,7 +156,7 @@ impl ReceiptStore for PostgresStore {
 #[async_trait]
 impl MaintenanceStore for PostgresStore {
     async fn overdue(&self, before: i64) -> Result<Vec<OverdueRow>, StoreError> {
-        answer!(self, read, |tx| read::due(tx, before))
+        answer!(self, read, |tx| read::overdue(tx, before))
     }
 
     async fn copy_to_fallback(
@@ -176,11 +176,11 @@ impl MaintenanceStore for PostgresStore {
     }
 
     async fn rename_channel(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
-        answer!(self, write, |tx| rename::adopt(tx, from, to, outlet))
+        answer!(self, write, |tx| rename::rename_channel(tx, from, to, outlet))
     }
 
     async fn move_to_outlet(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
-        answer!(self, write, |tx| rename::assign(tx, channel, outlet))
+        answer!(self, write, |tx| rename::move_to_outlet(tx, channel, outlet))
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
@@ -193,11 +193,11 @@ impl MaintenanceStore for PostgresStore {
     }
 
     async fn list_deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
-        answer!(self, read, |tx| mute::deferrals(tx, now))
+        answer!(self, read, |tx| mute::list_deferrals(tx, now))
     }
 
     async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
-        answer!(self, write, |tx| mute::defer(tx, &deferral, reason.as_deref(), now))
+        answer!(self, write, |tx| mute::reschedule(tx, &deferral, reason.as_deref(), now))
     }
 
     async fn update_heartbeats(&self, mut changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError> {
@@ -205,7 +205,7 @@ impl MaintenanceStore for PostgresStore {
             // Nodes write in one order, so that none waits for another in a circle.
             TextRule::NoNul.apply_all(changes.iter_mut().map(|change| &mut change.name));
             changes.sort_by(|a, b| a.name.cmp(&b.name));
-            answer!(self, write, |tx| admin::heartbeats(tx, &changes))?;
+            answer!(self, write, |tx| admin::update_heartbeats(tx, &changes))?;
         }
         answer!(self, read, |tx| read::heartbeats(tx))
     }
@@ -224,23 +224,23 @@ impl QueryStore for PostgresStore {
     }
 
     async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
-        answer!(self, read, |tx| history::page(tx, filter))
+        answer!(self, read, |tx| history::list_deliveries(tx, filter))
     }
 
     async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
-        answer!(self, read, |tx| history::show(tx, id))
+        answer!(self, read, |tx| history::get_delivery(tx, id))
     }
 
     async fn list_events(&self, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
-        answer!(self, read, |tx| history::event_page(tx, filter))
+        answer!(self, read, |tx| history::list_events(tx, filter))
     }
 
     async fn get_event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
-        answer!(self, read, |tx| history::show_event(tx, id))
+        answer!(self, read, |tx| history::get_event(tx, id))
     }
 
     async fn get_message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
-        answer!(self, read, |tx| history::message(tx, id))
+        answer!(self, read, |tx| history::get_message(tx, id))
     }
 
     async fn list_mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {
@@ -249,7 +249,7 @@ impl QueryStore for PostgresStore {
 
     async fn set_mute(&self, mut mute: ChannelMute, now: i64) -> Result<(), StoreError> {
         TextRule::NoNul.apply_all([&mut mute.channel, &mut mute.reason, &mut mute.by]);
-        answer!(self, write, |tx| mute::mute(tx, &mute, now))
+        answer!(self, write, |tx| mute::set(tx, &mute, now))
     }
 }
 

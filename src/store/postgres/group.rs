@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 
 use super::connect::Db;
-use super::failure::Fail;
+use super::error::DbError;
 use super::queue::{Queue, Request};
 use crate::store::StoreError;
 
@@ -19,7 +19,7 @@ pub(super) trait Grouped: Send + Sync + Sized + 'static {
     type Answer: Send + 'static;
 
     /// Does all of `group` in one transaction and gives one answer each, in order. An error means that nothing was written.
-    fn commit(db: &Db, group: &[&Self]) -> impl Future<Output = Result<Vec<Result<Self::Answer, StoreError>>, Fail>> + Send;
+    fn commit(db: &Db, group: &[&Self]) -> impl Future<Output = Result<Vec<Result<Self::Answer, StoreError>>, DbError>> + Send;
 }
 
 /// Runs until the queue is closed and empty.
@@ -42,7 +42,7 @@ async fn commit_all<P: Grouped>(db: &Db, batch: Vec<Request<P, P::Answer>>) {
             // Nobody waits any more when the caller was cancelled; the work stands either way.
             Ok(answers) => part.into_iter().zip(answers).for_each(|(request, answer)| drop(request.reply.send(answer))),
             // Halves, so that a request that breaks a rule is found in few steps; the first half goes first, in the order of arrival.
-            Err(fail) if part.len() > 1 && !fail.is_hopeless() => {
+            Err(fail) if part.len() > 1 && !fail.is_fatal() => {
                 let tail = part.split_off(part.len() / 2);
                 parts.push(tail);
                 parts.push(part);

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::rows::{EVENT, get, limit, stored_event};
 use super::tx::{Param, Tx};
 use crate::model::{DeliveryId, EventId, MessageId};
@@ -27,7 +27,7 @@ impl Conditions {
 
 /// [`crate::store::QueryStore::list_deliveries`]. NewestEvent first by id. Lists by event or message, of dead letters and of open ones follow an index; all others walk
 /// back until they have enough hits.
-pub(super) async fn page(tx: &Tx, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, Fail> {
+pub(super) async fn list_deliveries(tx: &Tx, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, DbError> {
     let mut only = Conditions::default();
     if let Some(id) = filter.before {
         only.add("d.id < ?", id.0);
@@ -74,7 +74,7 @@ pub(super) async fn page(tx: &Tx, filter: &DeliveryFilter) -> Result<Vec<Deliver
 }
 
 /// [`crate::store::QueryStore::get_delivery`].
-pub(super) async fn show(tx: &Tx, id: DeliveryId) -> Result<Option<DeliveryDetail>, Fail> {
+pub(super) async fn get_delivery(tx: &Tx, id: DeliveryId) -> Result<Option<DeliveryDetail>, DbError> {
     let found = tx.first(&format!("SELECT {DELIVERY}, d.tried FROM delivery d WHERE d.id = $1"), &[&id.0]).await?;
     let Some(found) = found else { return Ok(None) };
     let (row, target) = (delivery_row(&found)?, target(&found)?);
@@ -86,7 +86,7 @@ pub(super) async fn show(tx: &Tx, id: DeliveryId) -> Result<Option<DeliveryDetai
         return Err(StoreError::Unusable(format!("delivery {id} has no event {}; the database is damaged", row.event)).into());
     };
     let message = match row.message {
-        Some(id) => message(tx, id).await?,
+        Some(id) => get_message(tx, id).await?,
         None => None,
     };
     let children = tx.query(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.origin_id = $1 ORDER BY d.id"), &[&id.0]).await?;
@@ -94,11 +94,11 @@ pub(super) async fn show(tx: &Tx, id: DeliveryId) -> Result<Option<DeliveryDetai
     Ok(Some(DeliveryDetail { row, target, event, message, earlier, children }))
 }
 
-async fn event(tx: &Tx, id: EventId) -> Result<Option<StoredEvent>, Fail> {
+async fn event(tx: &Tx, id: EventId) -> Result<Option<StoredEvent>, DbError> {
     tx.first(&format!("SELECT {EVENT} FROM event e WHERE e.id = $1"), &[&id.0]).await?.as_ref().map(stored_event).transpose()
 }
 
-async fn attempts(tx: &Tx, message: MessageId) -> Result<Vec<AttemptRow>, Fail> {
+async fn attempts(tx: &Tx, message: MessageId) -> Result<Vec<AttemptRow>, DbError> {
     tx.query(&format!("SELECT {ATTEMPT} FROM attempt WHERE message_id = $1 ORDER BY begun_at, id"), &[&message.0])
         .await?
         .iter()
@@ -112,7 +112,7 @@ fn names(channels: &[String]) -> Option<Vec<String>> {
 }
 
 /// [`crate::store::QueryStore::list_events`]: walks back by id until it has enough hits.
-pub(super) async fn event_page(tx: &Tx, filter: &EventFilter) -> Result<Vec<EventRow>, Fail> {
+pub(super) async fn list_events(tx: &Tx, filter: &EventFilter) -> Result<Vec<EventRow>, DbError> {
     let source = filter.source.as_ref().map(|source| source.replace('\0', "\u{FFFD}"));
     let rows = tx
         .query(
@@ -127,14 +127,14 @@ pub(super) async fn event_page(tx: &Tx, filter: &EventFilter) -> Result<Vec<Even
 }
 
 /// [`crate::store::QueryStore::get_event`].
-pub(super) async fn show_event(tx: &Tx, id: EventId) -> Result<Option<EventDetail>, Fail> {
+pub(super) async fn get_event(tx: &Tx, id: EventId) -> Result<Option<EventDetail>, DbError> {
     let Some(event) = event(tx, id).await? else { return Ok(None) };
     let rows = tx.query(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.event_id = $1 ORDER BY d.id"), &[&id.0]).await?;
     Ok(Some(EventDetail { event, deliveries: rows.iter().map(delivery_row).collect::<Result<_, _>>()? }))
 }
 
 /// [`crate::store::QueryStore::get_message`].
-pub(super) async fn message(tx: &Tx, id: MessageId) -> Result<Option<StoredMessage>, Fail> {
+pub(super) async fn get_message(tx: &Tx, id: MessageId) -> Result<Option<StoredMessage>, DbError> {
     let found = tx
         .first(
             "SELECT channel, platform, kind, template, formed_at, done, pages, (SELECT count(*) FROM delivery d WHERE d.message_id = m.id)

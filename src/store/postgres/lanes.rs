@@ -9,7 +9,7 @@ use futures_util::future::{join, join3};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::rows::Columns;
 use super::rows::{get, outlet};
 use super::tx::Tx;
@@ -84,15 +84,15 @@ impl Lane {
     }
 }
 
-/// Lanes whose rows are locked, by channel and key.
-pub(super) type Lanes<'a> = BTreeMap<(&'a str, &'a str), Lane>;
+/// LaneMap whose rows are locked, by channel and key.
+pub(super) type LaneMap<'a> = BTreeMap<(&'a str, &'a str), Lane>;
 
 /// Deliveries with their places in their lanes, not written yet.
 pub(super) struct Entry<'a> {
     arrivals: &'a [Arrival<'a>],
-    lanes: Lanes<'a>,
+    lanes: LaneMap<'a>,
     places: Vec<(i64, i64, Option<Uuid>)>,
-    /// Lanes that were made for what turned out to be a repeat.
+    /// LaneMap that were made for what turned out to be a repeat.
     unused: Vec<i64>,
     /// What the caller is told.
     pub(super) accepted: Vec<AcceptedDelivery>,
@@ -100,12 +100,12 @@ pub(super) struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// Gives out places at the ends of the lanes, which are all locked, in the order given; lanes keep the outlets that they have.
-    pub(super) fn new(mut lanes: Lanes<'a>, arrivals: &'a [Arrival<'a>]) -> Result<Self, Fail> {
+    pub(super) fn new(mut lanes: LaneMap<'a>, arrivals: &'a [Arrival<'a>]) -> Result<Self, DbError> {
         let mut places = Vec::with_capacity(arrivals.len());
         let mut accepted = Vec::with_capacity(arrivals.len());
         for arrival in arrivals {
             let d = &arrival.prepared.delivery;
-            let lane = lanes.get_mut(&(d.channel.as_str(), d.lane_key.as_str())).ok_or_else(|| Fail::from("a lane is missing".to_owned()))?;
+            let lane = lanes.get_mut(&(d.channel.as_str(), d.lane_key.as_str())).ok_or_else(|| DbError::from("a lane is missing".to_owned()))?;
             let (lane_seq, prior) = lane.take(arrival);
             places.push((lane.id, lane_seq, prior));
             accepted.push(AcceptedDelivery {
@@ -123,14 +123,15 @@ impl<'a> Entry<'a> {
     }
 
     /// Writes lanes and deliveries; all is sent when this is first polled.
-    pub(super) async fn write(&self, tx: &Tx) -> Result<(), Fail> {
-        let (lanes, deliveries, unmade) = join3(write_back(tx, &self.lanes), insert(tx, self.arrivals, &self.places), unmake(tx, &self.unused)).await;
-        lanes.and(deliveries).and(unmade)
+    pub(super) async fn write(&self, tx: &Tx) -> Result<(), DbError> {
+        let (lanes, deliveries, deleted) =
+            join3(write_back(tx, &self.lanes), insert(tx, self.arrivals, &self.places), delete_unused_lanes(tx, &self.unused)).await;
+        lanes.and(deliveries).and(deleted)
     }
 }
 
 /// Puts deliveries at the ends of their lanes, in the order given; lanes are made when they are not there.
-pub(super) async fn append(tx: &Tx, arrivals: &[Arrival<'_>]) -> Result<Vec<AcceptedDelivery>, Fail> {
+pub(super) async fn append(tx: &Tx, arrivals: &[Arrival<'_>]) -> Result<Vec<AcceptedDelivery>, DbError> {
     let entry = Entry::new(claim(tx, arrivals).await?, arrivals)?;
     entry.write(tx).await?;
     Ok(entry.accepted)
@@ -148,7 +149,7 @@ fn names_of<'a>(arrivals: &[Arrival<'a>]) -> Names<'a> {
 }
 
 /// Makes lanes that are not there.
-async fn make(tx: &Tx, names: &Names<'_>) -> Result<(), Fail> {
+async fn make(tx: &Tx, names: &Names<'_>) -> Result<(), DbError> {
     let channels: Vec<&str> = names.keys().map(|(channel, _)| *channel).collect();
     let keys: Vec<&str> = names.keys().map(|(_, key)| *key).collect();
     let outlets: Vec<&str> = names.values().copied().collect();
@@ -164,10 +165,10 @@ async fn make(tx: &Tx, names: &Names<'_>) -> Result<(), Fail> {
 }
 
 /// Makes and locks the lanes of these deliveries.
-pub(super) async fn claim<'a>(tx: &Tx, arrivals: &[Arrival<'a>]) -> Result<Lanes<'a>, Fail> {
+pub(super) async fn claim<'a>(tx: &Tx, arrivals: &[Arrival<'a>]) -> Result<LaneMap<'a>, DbError> {
     let wanted = names_of(arrivals);
     if wanted.is_empty() {
-        return Ok(Lanes::new());
+        return Ok(LaneMap::new());
     }
     let names: Vec<_> = wanted.keys().copied().collect();
     let (channels, keys): (Vec<&str>, Vec<&str>) = names.iter().copied().unzip();
@@ -193,12 +194,12 @@ pub(super) async fn claim<'a>(tx: &Tx, arrivals: &[Arrival<'a>]) -> Result<Lanes
     Err(StoreError::Unavailable("lanes were removed as fast as they were made; try again".into()).into())
 }
 
-fn name_of<'a>(names: &[(&'a str, &'a str)], row: &Row) -> Result<(&'a str, &'a str), Fail> {
+fn name_of<'a>(names: &[(&'a str, &'a str)], row: &Row) -> Result<(&'a str, &'a str), DbError> {
     let place = usize::try_from(get::<i64>(row, 0)? - 1).unwrap_or(usize::MAX);
-    names.get(place).copied().ok_or_else(|| Fail::from("a lane has a place that was not asked for".to_owned()))
+    names.get(place).copied().ok_or_else(|| DbError::from("a lane has a place that was not asked for".to_owned()))
 }
 
-fn lane(row: &Row) -> Result<Lane, Fail> {
+fn lane(row: &Row) -> Result<Lane, DbError> {
     let last_seq = get(row, 3)?;
     Ok(Lane {
         id: get(row, 1)?,
@@ -217,14 +218,14 @@ fn lane(row: &Row) -> Result<Lane, Fail> {
     })
 }
 
-async fn unmake(tx: &Tx, lanes: &Vec<i64>) -> Result<(), Fail> {
+async fn delete_unused_lanes(tx: &Tx, lanes: &Vec<i64>) -> Result<(), DbError> {
     if !lanes.is_empty() {
         tx.execute("DELETE FROM lane WHERE id = ANY ($1) AND size = 0", &[lanes]).await?;
     }
     Ok(())
 }
 
-async fn write_back(tx: &Tx, lanes: &Lanes<'_>) -> Result<(), Fail> {
+async fn write_back(tx: &Tx, lanes: &LaneMap<'_>) -> Result<(), DbError> {
     if lanes.is_empty() {
         return Ok(());
     }
@@ -245,7 +246,7 @@ async fn write_back(tx: &Tx, lanes: &Lanes<'_>) -> Result<(), Fail> {
         .await
 }
 
-async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<Uuid>)]) -> Result<(), Fail> {
+async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<Uuid>)]) -> Result<(), DbError> {
     if arrivals.is_empty() {
         return Ok(());
     }
@@ -278,7 +279,7 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
 
 /// Locks lanes at once, in the order that all transactions share: those given, those that these messages hold, and those that these deliveries will
 /// enter. What is read of them by a later statement is what others have committed until then. Gives whether a message of those holds one.
-pub(super) async fn lock_lanes(tx: &Tx, lanes: &[i64], messages: &Vec<Uuid>, arrivals: &[Arrival<'_>]) -> Result<bool, Fail> {
+pub(super) async fn lock_lanes(tx: &Tx, lanes: &[i64], messages: &Vec<Uuid>, arrivals: &[Arrival<'_>]) -> Result<bool, DbError> {
     if lanes.is_empty() && messages.is_empty() && arrivals.is_empty() {
         return Ok(false);
     }
@@ -307,7 +308,7 @@ pub(super) async fn lock_lanes(tx: &Tx, lanes: &[i64], messages: &Vec<Uuid>, arr
 }
 
 /// Computes the counters of locked lanes anew; reads only the partial index.
-pub(super) async fn recount(tx: &Tx, lanes: &[i64]) -> Result<(), Fail> {
+pub(super) async fn recount(tx: &Tx, lanes: &[i64]) -> Result<(), DbError> {
     if lanes.is_empty() {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::lanes::lock_lanes;
 use super::rows::Columns;
 use super::rows::get;
@@ -16,12 +16,12 @@ use crate::store::prepared::{PreparedMessage, TextRule};
 use crate::store::rows::StoredRow as _;
 use crate::store::{Cell, CellState, Fence, NewAttempt, State, StoreError};
 
-fn invalid(text: String) -> Fail {
-    Fail::Refused(StoreError::Invalid(text))
+fn invalid(text: String) -> DbError {
+    DbError::Refused(StoreError::Invalid(text))
 }
 
 /// Refuses who no longer owns the outlet (I7), and keeps others from claiming it until this transaction ends.
-pub(super) async fn check_fence(tx: &Tx, fence: &Fence) -> Result<(), Fail> {
+pub(super) async fn check_fence(tx: &Tx, fence: &Fence) -> Result<(), DbError> {
     let row = tx.first("SELECT epoch FROM outlet WHERE key = $1 FOR SHARE", &[&fence.outlet.as_str()]).await?;
     let epoch: Option<i64> = row.as_ref().map(|row| get(row, 0)).transpose()?;
     if epoch == Some(fence.epoch) { Ok(()) } else { Err(StoreError::Fenced.into()) }
@@ -31,7 +31,7 @@ pub(super) async fn check_fence(tx: &Tx, fence: &Fence) -> Result<(), Fail> {
 pub(super) type Write<'a> = (&'a OutletKey, &'a PreparedMessage, bool);
 
 /// Inserts messages, each once, or gives stored ones new pages and generations. Their cells are not written.
-pub(super) async fn write_messages(tx: &Tx, writes: &[Write<'_>]) -> Result<(), Fail> {
+pub(super) async fn write_messages(tx: &Tx, writes: &[Write<'_>]) -> Result<(), DbError> {
     if writes.is_empty() {
         return Ok(());
     }
@@ -57,7 +57,7 @@ pub(super) async fn write_messages(tx: &Tx, writes: &[Write<'_>]) -> Result<(), 
 }
 
 /// Adds or changes cells, in the order given. A cell that is ok stays as it is: it is never sent again (I5).
-pub(super) async fn write_cells(tx: &Tx, cells: &[(MessageId, &Cell)]) -> Result<(), Fail> {
+pub(super) async fn write_cells(tx: &Tx, cells: &[(MessageId, &Cell)]) -> Result<(), DbError> {
     let mut last: BTreeMap<(MessageId, u16, &str), &Cell> = BTreeMap::new();
     for &(message, cell) in cells {
         let kept = last.entry((message, cell.page, cell.recipient.expose())).or_insert(cell);
@@ -99,7 +99,7 @@ pub(super) struct Member {
 }
 
 /// Makes open deliveries members of messages; those that are final or not there are left out.
-pub(super) async fn add_members(tx: &Tx, deliveries: Vec<Uuid>, messages: Vec<Uuid>) -> Result<Vec<Member>, Fail> {
+pub(super) async fn add_members(tx: &Tx, deliveries: Vec<Uuid>, messages: Vec<Uuid>) -> Result<Vec<Member>, DbError> {
     if deliveries.is_empty() {
         return Ok(Vec::new());
     }
@@ -117,7 +117,7 @@ pub(super) async fn add_members(tx: &Tx, deliveries: Vec<Uuid>, messages: Vec<Uu
 }
 
 /// [`crate::store::OutletStore::store_message`].
-pub(super) async fn form(tx: &Tx, fence: &Fence, prepared: &PreparedMessage) -> Result<(), Fail> {
+pub(super) async fn store(tx: &Tx, fence: &Fence, prepared: &PreparedMessage) -> Result<(), DbError> {
     check_fence(tx, fence).await?;
     let message = &prepared.message;
     let id = message.id;
@@ -143,7 +143,7 @@ pub(super) async fn form(tx: &Tx, fence: &Fence, prepared: &PreparedMessage) -> 
     Ok(())
 }
 
-async fn may_be_formed(tx: &Tx, id: MessageId) -> Result<(), Fail> {
+async fn may_be_formed(tx: &Tx, id: MessageId) -> Result<(), DbError> {
     let Some(row) = tx.first("SELECT done FROM message WHERE id = $1 FOR UPDATE", &[&id.0]).await? else { return Ok(()) };
     if get(&row, 0)? {
         return Err(invalid(format!("message {id} is done and cannot be formed again")));
@@ -154,7 +154,7 @@ async fn may_be_formed(tx: &Tx, id: MessageId) -> Result<(), Fail> {
     Ok(())
 }
 
-async fn check_lanes(tx: &Tx, lanes: &Vec<i64>, lasts: &Vec<i64>, id: MessageId) -> Result<(), Fail> {
+async fn check_lanes(tx: &Tx, lanes: &Vec<i64>, lasts: &Vec<i64>, id: MessageId) -> Result<(), DbError> {
     let other = tx.first("SELECT id FROM lane WHERE id = ANY ($1) AND message_id <> $2 LIMIT 1", &[lanes, &id.0]).await?;
     if let Some(row) = other {
         let lane: i64 = get(&row, 0)?;
@@ -176,12 +176,12 @@ async fn check_lanes(tx: &Tx, lanes: &Vec<i64>, lasts: &Vec<i64>, id: MessageId)
 }
 
 /// [`crate::store::OutletStore::begin_attempt`].
-pub(super) async fn begin(tx: &Tx, fence: &Fence, attempt: &NewAttempt) -> Result<(), Fail> {
+pub(super) async fn begin_attempt(tx: &Tx, fence: &Fence, attempt: &NewAttempt) -> Result<(), DbError> {
     check_fence(tx, fence).await?;
     // A reload may have moved it: then its new owner sends it, and nobody else.
     let moved = tx.query("SELECT 1 FROM message WHERE id = $1 AND outlet <> $2", &[&attempt.message.0, &fence.outlet.as_str()]).await?;
     if !moved.is_empty() {
-        return Err(Fail::Refused(StoreError::Fenced));
+        return Err(DbError::Refused(StoreError::Fenced));
     }
     let page = i32::from(attempt.page);
     let mut recipients = attempt.recipients.clone();
@@ -211,7 +211,7 @@ pub(super) async fn begin(tx: &Tx, fence: &Fence, attempt: &NewAttempt) -> Resul
 }
 
 /// [`crate::store::OutletStore::mark_lanes_started`]. In the order of their ids, as everything that locks several lanes.
-pub(super) async fn begin_lanes(tx: &Tx, lanes: &[LaneId]) -> Result<u32, Fail> {
+pub(super) async fn mark_lanes_started(tx: &Tx, lanes: &[LaneId]) -> Result<u32, DbError> {
     let ids = sorted(lanes);
     tx.query("SELECT id FROM lane WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &[&ids]).await?;
     let rows = tx.query("UPDATE lane SET begun = begun + 1 WHERE id = ANY ($1) RETURNING begun", &[&ids]).await?;
@@ -220,7 +220,7 @@ pub(super) async fn begin_lanes(tx: &Tx, lanes: &[LaneId]) -> Result<u32, Fail> 
 }
 
 /// [`crate::store::OutletStore::clear_lanes_started`].
-pub(super) async fn end_lanes(tx: &Tx, lanes: &[LaneId]) -> Result<(), Fail> {
+pub(super) async fn clear_lanes_started(tx: &Tx, lanes: &[LaneId]) -> Result<(), DbError> {
     let ids = sorted(lanes);
     tx.query("SELECT id FROM lane WHERE id = ANY ($1) AND begun > 0 ORDER BY id FOR UPDATE", &[&ids]).await?;
     tx.execute("UPDATE lane SET begun = 0 WHERE id = ANY ($1) AND begun > 0", &[&ids]).await?;

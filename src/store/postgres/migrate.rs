@@ -3,7 +3,7 @@
 //! All of it happens in one transaction under an advisory lock, so that of several nodes that start at once one does it and the others wait.
 
 use super::connect::Db;
-use super::failure::Fail;
+use super::error::DbError;
 use super::tx::Tx;
 use crate::store::StoreError;
 
@@ -20,7 +20,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 const LOCK: i64 = 0x7761_7463_6866_6972;
 
 /// Brings the schema up to date, and looks at settings of the database that weaken what a commit means.
-pub(super) async fn migrate(db: &Db) -> Result<(), Fail> {
+pub(super) async fn migrate(db: &Db) -> Result<(), DbError> {
     // Not bounded in time as other transactions are: a step may have to rewrite a large table.
     let tx = db.write().await?;
     let unsynced = match run(&tx, db.schema()).await {
@@ -39,7 +39,7 @@ pub(super) async fn migrate(db: &Db) -> Result<(), Fail> {
     Ok(())
 }
 
-async fn run(tx: &Tx, schema: &str) -> Result<bool, Fail> {
+async fn run(tx: &Tx, schema: &str) -> Result<bool, DbError> {
     // A step may take longer than a statement usually does, and so may the wait for another node that makes it.
     tx.batch("SET LOCAL statement_timeout TO 0; SET LOCAL idle_in_transaction_session_timeout TO 0").await?;
     tx.query("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", &[&schema, &LOCK]).await?;
@@ -72,7 +72,7 @@ async fn run(tx: &Tx, schema: &str) -> Result<bool, Fail> {
 }
 
 /// The version that the database has, and the oldest whose programs can work with it.
-async fn version(tx: &Tx) -> Result<(i64, i64), Fail> {
+async fn version(tx: &Tx) -> Result<(i64, i64), DbError> {
     tx.batch(
         "CREATE TABLE IF NOT EXISTS schema_version (one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), version BIGINT NOT NULL, oldest BIGINT NOT NULL);
          INSERT INTO schema_version (version, oldest) VALUES (0, 0) ON CONFLICT DO NOTHING",

@@ -6,28 +6,28 @@
 mod accept;
 mod address;
 mod admin;
-mod claim;
 mod connect;
 mod engine;
-mod failure;
+mod error;
 mod fallback;
 mod group;
 mod history;
 mod lanes;
+mod lease;
 mod listen;
 mod messages;
 mod migrate;
 mod mute;
 mod nodes;
 mod notify;
-mod outcomes;
+mod outcome;
+mod outcome_parts;
 mod purge;
 mod queue;
 mod read;
 mod receipts;
 mod rename;
 mod rows;
-mod settle;
 mod tls;
 mod transfer;
 mod tx;
@@ -43,7 +43,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use self::connect::Db;
-use self::failure::Fail;
+use self::error::DbError;
 use self::notify::Hints;
 use self::queue::{Limits, Queue};
 use super::prepared::{PreparedEvent, PreparedOutcome};
@@ -124,7 +124,7 @@ impl PostgresStore {
     /// or refuses the login; [`StoreError::Unusable`] when it is newer than this program or not Watchfire's. The text says what to do.
     pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
         let db = Db::new(&options)?;
-        while let Err(error) = migrate::migrate(&db).await.map_err(Fail::into_store_error) {
+        while let Err(error) = migrate::migrate(&db).await.map_err(DbError::into_store_error) {
             match &options.wait {
                 Some(wait) if matches!(error, StoreError::Unavailable(_) | StoreError::Busy) => wait.say(&error),
                 _ => return Err(error),
@@ -149,7 +149,7 @@ impl PostgresStore {
     }
 
     fn stop(&self) {
-        self.db.silence();
+        self.db.close_quietly();
         self.events.close();
         self.outcomes.close();
     }

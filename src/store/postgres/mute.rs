@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::admin::lock_deliveries;
-use super::failure::Fail;
+use super::error::DbError;
 use super::lanes::{lock_lanes, recount};
 use super::rows::get;
 use super::tx::Tx;
 use crate::store::{ChannelMute, Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX};
 
 /// [`crate::store::QueryStore::set_mute`].
-pub(super) async fn mute(tx: &Tx, mute: &ChannelMute, now: i64) -> Result<(), Fail> {
+pub(super) async fn set(tx: &Tx, mute: &ChannelMute, now: i64) -> Result<(), DbError> {
     if mute.until == 0 {
         tx.execute("DELETE FROM mute WHERE channel = $1", &[&mute.channel]).await?;
     } else {
@@ -26,12 +26,12 @@ pub(super) async fn mute(tx: &Tx, mute: &ChannelMute, now: i64) -> Result<(), Fa
     let until = mute.until.max(now);
     let reason = (mute.until > now).then(|| format!("{MANUAL_MUTE_PREFIX}{}", mute.reason));
     let deferral = Deferral { channel: mute.channel.clone(), route: String::new(), by_hand: true, first: until, last: until };
-    defer(tx, &deferral, reason.as_deref(), now).await?;
+    reschedule(tx, &deferral, reason.as_deref(), now).await?;
     Ok(())
 }
 
 /// [`crate::store::MaintenanceStore::list_deferrals`]. Costs one walk over the lanes, and over what is deferred.
-pub(super) async fn deferrals(tx: &Tx, now: i64) -> Result<Vec<Deferral>, Fail> {
+pub(super) async fn list_deferrals(tx: &Tx, now: i64) -> Result<Vec<Deferral>, DbError> {
     let rows = tx
         .query(
             "SELECT g.channel, g.route, g.by_hand, min(g.due_at), max(g.due_at) FROM (
@@ -49,7 +49,7 @@ pub(super) async fn deferrals(tx: &Tx, now: i64) -> Result<Vec<Deferral>, Fail> 
 }
 
 /// [`crate::store::MaintenanceStore::reschedule_deferred`].
-pub(super) async fn defer(tx: &Tx, to: &Deferral, reason: Option<&str>, now: i64) -> Result<u64, Fail> {
+pub(super) async fn reschedule(tx: &Tx, to: &Deferral, reason: Option<&str>, now: i64) -> Result<u64, DbError> {
     let kind = if to.by_hand { MANUAL_MUTE_PREFIX } else { INTERVAL_MUTE_PREFIX };
     let found = tx
         .query(

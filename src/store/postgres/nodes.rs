@@ -1,7 +1,7 @@
 //! The nodes that share the database: signs of life, and outlets given up in good order.
 
-use super::claim::NOW;
-use super::failure::Fail;
+use super::error::DbError;
+use super::lease::NOW;
 use super::rows::get;
 use super::tx::Tx;
 use crate::store::rows::StoredRow as _;
@@ -11,14 +11,14 @@ use crate::store::{Fence, NodeHeartbeat, NodeRow};
 const FORGOTTEN: i64 = 3_600_000;
 
 /// [`crate::store::ClusterStore::release_outlet`].
-pub(super) async fn release(tx: &Tx, fence: &Fence) -> Result<(), Fail> {
+pub(super) async fn release(tx: &Tx, fence: &Fence) -> Result<(), DbError> {
     let sql = "UPDATE outlet SET owner = '', lease_until = 0 WHERE key = $1 AND epoch = $2";
     tx.execute(sql, &[&fence.outlet.as_str(), &fence.epoch]).await?;
     Ok(())
 }
 
 /// [`crate::store::ClusterStore::node_heartbeat`].
-pub(super) async fn beat(tx: &Tx, beat: &NodeHeartbeat, by_database: bool) -> Result<Vec<NodeRow>, Fail> {
+pub(super) async fn heartbeat(tx: &Tx, beat: &NodeHeartbeat, by_database: bool) -> Result<Vec<NodeRow>, DbError> {
     let sql = format!(
         "INSERT INTO node (name, plan, version, alive_until) VALUES ($3, $4, $5, {NOW} + $6)
          ON CONFLICT (name) DO UPDATE SET plan = $4, version = $5, alive_until = {NOW} + $6"
@@ -30,7 +30,7 @@ pub(super) async fn beat(tx: &Tx, beat: &NodeHeartbeat, by_database: bool) -> Re
 }
 
 /// [`crate::store::ClusterStore::live_nodes`].
-pub(super) async fn alive(tx: &Tx, now: i64, by_database: bool) -> Result<Vec<NodeRow>, Fail> {
+pub(super) async fn alive(tx: &Tx, now: i64, by_database: bool) -> Result<Vec<NodeRow>, DbError> {
     let sql = format!(
         "SELECT name, plan, version, (SELECT count(*) FROM outlet WHERE owner = node.name) FROM node WHERE alive_until > {NOW} ORDER BY name"
     );
@@ -39,7 +39,7 @@ pub(super) async fn alive(tx: &Tx, now: i64, by_database: bool) -> Result<Vec<No
 }
 
 /// [`crate::store::ClusterStore::deregister_node`].
-pub(super) async fn leave(tx: &Tx, node: &str) -> Result<(), Fail> {
+pub(super) async fn deregister(tx: &Tx, node: &str) -> Result<(), DbError> {
     tx.execute("DELETE FROM node WHERE name = $1", &[&node]).await?;
     Ok(())
 }

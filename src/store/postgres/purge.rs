@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::lanes::lock_lanes;
 use super::rename::{remove_messages, shrink};
 use super::rows::{get, limit};
@@ -27,8 +27,8 @@ const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = x
         OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND NOT o.done)) OFFSET 0)";
 
 /// Looks for at most `most` events, and as many messages that nothing refers to any more. Read only.
-pub(super) async fn candidates(tx: &Tx, keep: Retention, most: usize) -> Result<Candidates, Fail> {
-    let ids = |rows: Vec<tokio_postgres::Row>| rows.iter().map(|row| get(row, 0)).collect::<Result<Vec<Uuid>, Fail>>();
+pub(super) async fn candidates(tx: &Tx, keep: Retention, most: usize) -> Result<Candidates, DbError> {
+    let ids = |rows: Vec<tokio_postgres::Row>| rows.iter().map(|row| get(row, 0)).collect::<Result<Vec<Uuid>, DbError>>();
     // In the order in which they ended, so that a step reads little more than it gives; an event comes once for each delivery.
     let sql = format!(
         "SELECT x.id FROM (SELECT d.event_id AS id, d.done_at FROM delivery d WHERE d.done_at < greatest($1, $2)
@@ -49,7 +49,7 @@ pub(super) async fn candidates(tx: &Tx, keep: Retention, most: usize) -> Result<
 }
 
 /// [`crate::store::MaintenanceStore::purge`], after [`candidates`]. Gives how many events went.
-pub(super) async fn purge(tx: &Tx, candidates: &Candidates, keep: Retention) -> Result<u64, Fail> {
+pub(super) async fn purge(tx: &Tx, candidates: &Candidates, keep: Retention) -> Result<u64, DbError> {
     let mut messages: BTreeSet<Uuid> = candidates.messages.iter().copied().collect();
     let mut removed = 0;
     if !candidates.events.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::rows::{EVENT, get, limit, outlet, stored_event};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
@@ -15,7 +15,7 @@ use crate::store::{
 };
 
 /// [`crate::store::OutletStore::ready_lanes`]: walks the index in its order, past those that are not sought.
-pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, sought: &LaneQuery) -> Result<Vec<LaneSummary>, Fail> {
+pub(super) async fn ready_lanes(tx: &Tx, outlet: &OutletKey, sought: &LaneQuery) -> Result<Vec<LaneSummary>, DbError> {
     let except: Vec<i64> = sought.except.iter().map(|lane| lane.0).collect();
     let rows = tx
         .query(
@@ -32,7 +32,7 @@ pub(super) async fn lanes_ready(tx: &Tx, outlet: &OutletKey, sought: &LaneQuery)
 }
 
 /// [`crate::store::MaintenanceStore::overdue`]. Costs one walk over the lanes that have something waiting, and over the open messages.
-pub(super) async fn due(tx: &Tx, before: i64) -> Result<Vec<OverdueRow>, Fail> {
+pub(super) async fn overdue(tx: &Tx, before: i64) -> Result<Vec<OverdueRow>, DbError> {
     let rows = tx
         .query(
             "SELECT g.channel, g.outlet, sum(g.n)::bigint, min(g.since), coalesce((SELECT lease_until FROM outlet o WHERE o.key = g.outlet), 0) FROM (
@@ -52,13 +52,13 @@ pub(super) async fn due(tx: &Tx, before: i64) -> Result<Vec<OverdueRow>, Fail> {
 }
 
 /// [`crate::store::OutletStore::open_messages`].
-pub(super) async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<MessageId>, Fail> {
+pub(super) async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<MessageId>, DbError> {
     let rows = tx.query("SELECT id FROM message WHERE outlet = $1 AND NOT done", &[&outlet.as_str()]).await?;
     rows.iter().map(|row| Ok(MessageId(get(row, 0)?))).collect()
 }
 
 /// [`crate::store::OutletStore::pending`].
-pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, Fail> {
+pub(super) async fn pending(tx: &Tx, lane: LaneId, after: i64, most: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, DbError> {
     let rows = tx
         .query(
             &format!(
@@ -72,7 +72,7 @@ pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodi
     let mut waiting: Vec<PendingDelivery> = rows.iter().map(pending_delivery).collect::<Result<_, _>>()?;
     if bodies > 0 && !waiting.is_empty() {
         let ids: Vec<EventId> = waiting.iter().map(|one| one.event_id).collect();
-        let found = events(tx, &ids, bodies).await?;
+        let found = load_events(tx, &ids, bodies).await?;
         let bodies: HashMap<EventId, _> = found.events.into_iter().map(|stored| (stored.id, stored.event)).collect();
         for one in &mut waiting {
             one.event = bodies.get(&one.event_id).cloned();
@@ -82,7 +82,7 @@ pub(super) async fn waiting(tx: &Tx, lane: LaneId, after: i64, most: usize, bodi
 }
 
 /// [`crate::store::OutletStore::load_events`]. What is too large does not leave the server.
-pub(super) async fn events(tx: &Tx, ids: &[EventId], bytes: usize) -> Result<EventBodies, Fail> {
+pub(super) async fn load_events(tx: &Tx, ids: &[EventId], bytes: usize) -> Result<EventBodies, DbError> {
     let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = tx
         .query(
@@ -110,7 +110,7 @@ pub(super) async fn events(tx: &Tx, ids: &[EventId], bytes: usize) -> Result<Eve
 }
 
 /// [`crate::store::OutletStore::count_unresolved`].
-pub(super) async fn unresolved(tx: &Tx, mut lane: LaneId) -> Result<Option<u64>, Fail> {
+pub(super) async fn count_unresolved(tx: &Tx, mut lane: LaneId) -> Result<Option<u64>, DbError> {
     loop {
         let row = tx.first("SELECT key, length(unresolved)::bigint / 8 FROM lane WHERE id = $1", &[&lane.0]).await?;
         let Some(row) = row else { return Ok(None) };
@@ -123,9 +123,9 @@ pub(super) async fn unresolved(tx: &Tx, mut lane: LaneId) -> Result<Option<u64>,
 }
 
 /// [`crate::store::OutletStore::lane_history`].
-pub(super) async fn past(tx: &Tx, id: DeliveryId, most: usize) -> Result<LaneHistory, Fail> {
+pub(super) async fn lane_history(tx: &Tx, id: DeliveryId, most: usize) -> Result<LaneHistory, DbError> {
     let prior = async |id: Uuid| match tx.first("SELECT prior_id FROM delivery WHERE id = $1", &[&id]).await? {
-        Some(row) => Ok::<_, Fail>(Some(get::<Option<Uuid>>(&row, 0)?)),
+        Some(row) => Ok::<_, DbError>(Some(get::<Option<Uuid>>(&row, 0)?)),
         None => Ok(None),
     };
     let mut past = LaneHistory::default();
@@ -140,7 +140,7 @@ pub(super) async fn past(tx: &Tx, id: DeliveryId, most: usize) -> Result<LaneHis
         }
         let Some(row) = tx.first(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = $1"), &[&before]).await? else { break };
         let found = pending_delivery(&row)?;
-        let Some(stored) = events(tx, &[found.event_id], usize::MAX).await?.events.pop() else { break };
+        let Some(stored) = load_events(tx, &[found.event_id], usize::MAX).await?.events.pop() else { break };
         past.deliveries.push(PastDelivery::of(found.id, found.state, &found.target.alerts, &stored.event));
         at = before;
     }
@@ -149,7 +149,7 @@ pub(super) async fn past(tx: &Tx, id: DeliveryId, most: usize) -> Result<LaneHis
 
 /// [`crate::store::MaintenanceStore::stats`]. Costs one walk over the lanes that have something waiting and one over the index of dead letters, whatever the
 /// number of deliveries. The bytes are given as unknown: tables do not shrink by what is purged, so a cap on them would purge on and on.
-pub(super) async fn stats(tx: &Tx) -> Result<Stats, Fail> {
+pub(super) async fn stats(tx: &Tx) -> Result<Stats, DbError> {
     let mut stats = Stats::default();
     let lanes = tx
         .query(
@@ -184,13 +184,13 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, Fail> {
 }
 
 /// [`crate::store::QueryStore::list_mutes`].
-pub(super) async fn mutes(tx: &Tx) -> Result<Vec<ChannelMute>, Fail> {
+pub(super) async fn mutes(tx: &Tx) -> Result<Vec<ChannelMute>, DbError> {
     let rows = tx.query("SELECT channel, until, reason, by FROM mute ORDER BY channel", &[]).await?;
     rows.iter().map(|row| Ok(ChannelMute { channel: get(row, 0)?, until: get(row, 1)?, reason: get(row, 2)?, by: get(row, 3)? })).collect()
 }
 
 /// [`crate::store::MaintenanceStore::update_heartbeats`].
-pub(super) async fn heartbeats(tx: &Tx) -> Result<Vec<HeartbeatRow>, Fail> {
+pub(super) async fn heartbeats(tx: &Tx) -> Result<Vec<HeartbeatRow>, DbError> {
     let rows = tx.query("SELECT name, seen_at, silent_since FROM heartbeat ORDER BY name", &[]).await?;
     rows.iter().map(|row| Ok(HeartbeatRow { name: get(row, 0)?, seen_at: get(row, 1)?, silent_since: get(row, 2)? })).collect()
 }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::lanes::{Arrival, append};
 use super::rows::Columns;
 use super::rows::{get, limit};
@@ -14,7 +14,7 @@ use crate::store::rows::{DELIVERY, RECEIPT, delivery, pending_delivery, receipt}
 use crate::store::{AcceptedDelivery, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, SentDelivery};
 
 /// Part of settlements: receipts of cells that were taken.
-pub(super) async fn await_all(tx: &Tx, receipts: &[(MessageId, &NewReceipt)]) -> Result<(), Fail> {
+pub(super) async fn await_all(tx: &Tx, receipts: &[(MessageId, &NewReceipt)]) -> Result<(), DbError> {
     if receipts.is_empty() {
         return Ok(());
     }
@@ -34,25 +34,25 @@ pub(super) async fn await_all(tx: &Tx, receipts: &[(MessageId, &NewReceipt)]) ->
 }
 
 /// [`crate::store::ReceiptStore::due_receipts`].
-pub(super) async fn due(tx: &Tx, now: i64, most: usize) -> Result<Vec<ReceiptRow>, Fail> {
+pub(super) async fn due(tx: &Tx, now: i64, most: usize) -> Result<Vec<ReceiptRow>, DbError> {
     let sql = format!("SELECT {RECEIPT} FROM receipt WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2");
     tx.query(&sql, &[&now, &limit(most)]).await?.iter().map(receipt).collect()
 }
 
 /// [`crate::store::ReceiptStore::find_receipt`].
-pub(super) async fn of(tx: &Tx, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, Fail> {
+pub(super) async fn find(tx: &Tx, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, DbError> {
     let sql = format!("SELECT {RECEIPT} FROM receipt WHERE channel = $1 AND platform_id = $2 AND due_at IS NOT NULL LIMIT 1");
     tx.first(&sql, &[&channel, &platform_id]).await?.as_ref().map(receipt).transpose()
 }
 
 /// All receipts of a message.
-pub(super) async fn all(tx: &Tx, message: MessageId) -> Result<Vec<ReceiptRow>, Fail> {
+pub(super) async fn all(tx: &Tx, message: MessageId) -> Result<Vec<ReceiptRow>, DbError> {
     let sql = format!("SELECT {RECEIPT} FROM receipt WHERE message_id = $1 ORDER BY page, recipient");
     tx.query(&sql, &[&message.0]).await?.iter().map(receipt).collect()
 }
 
 /// [`crate::store::ReceiptStore::sent_deliveries`].
-pub(super) async fn carried(tx: &Tx, message: MessageId) -> Result<Vec<SentDelivery>, Fail> {
+pub(super) async fn sent_deliveries(tx: &Tx, message: MessageId) -> Result<Vec<SentDelivery>, DbError> {
     let sql = format!(
         "WITH RECURSIVE chain AS (
              SELECT d.id AS leaf, d.id, d.origin_id, d.lane_id, 0 AS depth FROM delivery d
@@ -69,7 +69,7 @@ pub(super) async fn carried(tx: &Tx, message: MessageId) -> Result<Vec<SentDeliv
 }
 
 /// [`crate::store::ReceiptStore::update_receipt`].
-pub(super) async fn hear(tx: &Tx, prepared: &PreparedReceipt) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {
+pub(super) async fn update(tx: &Tx, prepared: &PreparedReceipt) -> Result<Option<Vec<AcceptedDelivery>>, DbError> {
     let (heard, children) = (&prepared.update, &prepared.children);
     let (state, due_at, code, detail, at) = match &heard.news {
         ReceiptChange::Later { due_at } => (ReceiptState::Awaited, Some(*due_at), None, None, None),
@@ -88,7 +88,7 @@ pub(super) async fn hear(tx: &Tx, prepared: &PreparedReceipt) -> Result<Option<V
     let origins: Vec<Uuid> = children.iter().filter_map(|(_, child)| child.delivery.fallback_of.map(|id| id.0)).collect();
     super::admin::lock_deliveries(tx, &origins).await?;
     let rows = tx.query("SELECT origin_id, channel FROM delivery WHERE origin_id = ANY ($1)", &[&origins]).await?;
-    let there: Vec<(Uuid, String)> = rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect::<Result<_, Fail>>()?;
+    let there: Vec<(Uuid, String)> = rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect::<Result<_, DbError>>()?;
     let missing = |child: &PreparedDelivery| {
         !there.iter().any(|(id, channel)| child.delivery.fallback_of.is_some_and(|o| o.0 == *id) && *channel == child.delivery.channel)
     };

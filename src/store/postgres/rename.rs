@@ -2,16 +2,16 @@
 
 use uuid::Uuid;
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::lanes::{lock_lanes, recount};
 use super::rows::get;
 use super::tx::Tx;
 use crate::model::OutletKey;
 
 /// [`crate::store::MaintenanceStore::rename_channel`]. Gives how many lanes and open messages.
-pub(super) async fn adopt(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, Fail> {
+pub(super) async fn rename_channel(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, DbError> {
     if from == to {
-        return assign(tx, to, outlet).await;
+        return move_to_outlet(tx, to, outlet).await;
     }
     tx.query("SELECT 1 FROM lane WHERE channel IN ($1, $2) ORDER BY channel, key FOR UPDATE", &[&from, &to]).await?;
     let rows = tx
@@ -34,7 +34,7 @@ pub(super) async fn adopt(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> 
             None => rename_lane(tx, lane, to, outlet, "key").await?,
         }
     }
-    assign(tx, to, outlet).await?;
+    move_to_outlet(tx, to, outlet).await?;
     let outlet = outlet.as_str();
     let messages = tx.execute("UPDATE message SET channel = $2, outlet = $3 WHERE channel = $1 AND NOT done", &[&from, &to, &outlet]).await?;
     tx.execute("UPDATE receipt SET channel = $2 WHERE channel = $1 AND due_at IS NOT NULL", &[&from, &to]).await?;
@@ -43,7 +43,7 @@ pub(super) async fn adopt(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> 
     Ok(lanes + messages)
 }
 
-async fn rename_open(tx: &Tx, lane: i64, to: &str) -> Result<(), Fail> {
+async fn rename_open(tx: &Tx, lane: i64, to: &str) -> Result<(), DbError> {
     // A fallback child whose origin has another child on that channel already would collide with it: it becomes a delivery of its own.
     tx.execute(
         "UPDATE delivery d SET channel = $2, origin_id = CASE
@@ -55,14 +55,14 @@ async fn rename_open(tx: &Tx, lane: i64, to: &str) -> Result<(), Fail> {
     Ok(())
 }
 
-async fn rename_lane(tx: &Tx, lane: i64, to: &str, outlet: &OutletKey, key: &str) -> Result<(), Fail> {
+async fn rename_lane(tx: &Tx, lane: i64, to: &str, outlet: &OutletKey, key: &str) -> Result<(), DbError> {
     let sql = format!("UPDATE lane SET channel = $2, outlet = $3, key = {key} WHERE id = $1");
     tx.execute(&sql, &[&lane, &to, &outlet.as_str()]).await?;
     Ok(())
 }
 
 /// Puts what is open in `lane` behind what is in `twin`, in order, and removes `lane` when nothing refers to it.
-async fn merge(tx: &Tx, lane: i64, twin: i64) -> Result<(), Fail> {
+async fn merge(tx: &Tx, lane: i64, twin: i64) -> Result<(), DbError> {
     let moved = tx
         .execute(
             "UPDATE delivery d SET lane_id = $2, lane_seq = n.last_seq + n.place
@@ -84,7 +84,7 @@ async fn merge(tx: &Tx, lane: i64, twin: i64) -> Result<(), Fail> {
 }
 
 /// Deliveries left locked lanes, so many each; a lane to which nothing refers any more is removed.
-pub(super) async fn shrink(tx: &Tx, lanes: &Vec<i64>, by: &Vec<i64>) -> Result<(), Fail> {
+pub(super) async fn shrink(tx: &Tx, lanes: &Vec<i64>, by: &Vec<i64>) -> Result<(), DbError> {
     if lanes.is_empty() {
         return Ok(());
     }
@@ -94,7 +94,7 @@ pub(super) async fn shrink(tx: &Tx, lanes: &Vec<i64>, by: &Vec<i64>) -> Result<(
 }
 
 /// [`crate::store::MaintenanceStore::move_to_outlet`]. Open messages go with their lanes: their new owner finishes them.
-pub(super) async fn assign(tx: &Tx, channel: &str, outlet: &OutletKey) -> Result<u64, Fail> {
+pub(super) async fn move_to_outlet(tx: &Tx, channel: &str, outlet: &OutletKey) -> Result<u64, DbError> {
     let outlet = outlet.as_str();
     let rows = tx.query("SELECT id FROM lane WHERE channel = $1 AND outlet <> $2", &[&channel, &outlet]).await?;
     let lanes: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
@@ -105,7 +105,7 @@ pub(super) async fn assign(tx: &Tx, channel: &str, outlet: &OutletKey) -> Result
 }
 
 /// Removes messages that are done and that nothing refers to, with their cells and attempts.
-pub(super) async fn remove_messages(tx: &Tx, ids: &Vec<Uuid>) -> Result<(), Fail> {
+pub(super) async fn remove_messages(tx: &Tx, ids: &Vec<Uuid>) -> Result<(), DbError> {
     let sql = "DELETE FROM message WHERE id = ANY ($1) AND done AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = message.id OFFSET 0) RETURNING id";
     let rows = tx.query(sql, &[ids]).await?;
     let gone: Vec<Uuid> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;

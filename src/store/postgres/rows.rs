@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 use uuid::Uuid;
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::tx::{Param, Tx};
 use crate::model::{Event, EventId, OutletKey};
 use crate::store::StoredEvent;
@@ -16,40 +16,40 @@ use crate::store::rows::StoredRow;
 pub(super) const EVENT: &str = "e.id, e.received_at, e.plan, e.note, e.body";
 
 impl StoredRow for Row {
-    type Error = Fail;
+    type Error = DbError;
 
-    fn int(&self, column: usize) -> Result<i64, Fail> {
+    fn int(&self, column: usize) -> Result<i64, DbError> {
         // The page of a cell, an attempt and a receipt is an INTEGER.
         if *self.columns()[column].type_() == Type::INT4 { get::<i32>(self, column).map(i64::from) } else { get(self, column) }
     }
 
-    fn optional_int(&self, column: usize) -> Result<Option<i64>, Fail> {
+    fn optional_int(&self, column: usize) -> Result<Option<i64>, DbError> {
         get(self, column)
     }
 
-    fn text(&self, column: usize) -> Result<&str, Fail> {
+    fn text(&self, column: usize) -> Result<&str, DbError> {
         get(self, column)
     }
 
-    fn optional_text(&self, column: usize) -> Result<Option<&str>, Fail> {
+    fn optional_text(&self, column: usize) -> Result<Option<&str>, DbError> {
         get(self, column)
     }
 
-    fn bytes(&self, column: usize) -> Result<&[u8], Fail> {
+    fn bytes(&self, column: usize) -> Result<&[u8], DbError> {
         get(self, column)
     }
 
-    fn optional_uuid(&self, column: usize) -> Result<Option<Uuid>, Fail> {
+    fn optional_uuid(&self, column: usize) -> Result<Option<Uuid>, DbError> {
         get(self, column)
     }
 
-    fn unreadable(&self, _column: usize, what: &str) -> Fail {
-        Fail::from(what.to_owned())
+    fn unreadable(&self, _column: usize, what: &str) -> DbError {
+        DbError::from(what.to_owned())
     }
 }
 
 /// A column's value.
-pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, Fail> {
+pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, DbError> {
     Ok(row.try_get(column)?)
 }
 
@@ -59,12 +59,12 @@ pub(super) fn limit(limit: usize) -> i64 {
 }
 
 /// An outlet's key.
-pub(super) fn outlet(row: &Row, column: usize) -> Result<OutletKey, Fail> {
+pub(super) fn outlet(row: &Row, column: usize) -> Result<OutletKey, DbError> {
     Ok(OutletKey::from_stored(get(row, column)?))
 }
 
 /// An event as stored, from the columns [`EVENT`].
-pub(super) fn stored_event(row: &Row) -> Result<StoredEvent, Fail> {
+pub(super) fn stored_event(row: &Row) -> Result<StoredEvent, DbError> {
     Ok(StoredEvent {
         id: EventId(get(row, 0)?),
         received_at: get(row, 1)?,
@@ -117,7 +117,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Inserts the rows; `conflict` is the end of the statement. All is sent when this is first polled.
-    pub(super) async fn insert(&self, tx: &Tx, table: &str, conflict: &str) -> Result<(), Fail> {
+    pub(super) async fn insert(&self, tx: &Tx, table: &str, conflict: &str) -> Result<(), DbError> {
         let written: Vec<String> =
             self.names.iter().zip(&self.written).map(|(name, written)| written.map_or_else(|| format!("n.{name}"), str::to_owned)).collect();
         let sql = format!("INSERT INTO {table} ({}) SELECT {} FROM {} {conflict}", self.names.join(", "), written.join(", "), self.table());
@@ -126,7 +126,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Updates the rows whose first column equals; all others are set.
-    pub(super) async fn update(&self, tx: &Tx, table: &str) -> Result<(), Fail> {
+    pub(super) async fn update(&self, tx: &Tx, table: &str) -> Result<(), DbError> {
         let set: Vec<String> = self.names.iter().skip(1).map(|name| format!("{name} = n.{name}")).collect();
         let key = self.names.first().copied().unwrap_or_default();
         let sql = format!("UPDATE {table} SET {} FROM {} WHERE {table}.{key} = n.{key}", set.join(", "), self.table());

@@ -16,7 +16,7 @@ use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use super::connect::closed;
-use super::failure::Fail;
+use super::error::DbError;
 use crate::store::StoreError;
 
 /// A parameter that knows its type, so that a statement needs no question about it beforehand.
@@ -80,7 +80,7 @@ impl Tx {
 
     /// Runs a request after the beginning of the transaction. Both are sent before either answer is awaited: requests of one connection are
     /// answered in the order in which they were sent.
-    async fn run<'a, T, F>(&'a self, request: impl FnOnce(&'a Object) -> F) -> Result<T, Fail>
+    async fn run<'a, T, F>(&'a self, request: impl FnOnce(&'a Object) -> F) -> Result<T, DbError>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -106,29 +106,29 @@ impl Tx {
     }
 
     /// The rows that a statement gives.
-    pub(super) async fn query(&self, sql: &str, params: &[&dyn Param]) -> Result<Vec<Row>, Fail> {
+    pub(super) async fn query(&self, sql: &str, params: &[&dyn Param]) -> Result<Vec<Row>, DbError> {
         let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| p.bound()).collect();
         self.run(|client| client.query_typed(sql, &params)).await
     }
 
     /// The first row, when there is one.
-    pub(super) async fn first(&self, sql: &str, params: &[&dyn Param]) -> Result<Option<Row>, Fail> {
+    pub(super) async fn first(&self, sql: &str, params: &[&dyn Param]) -> Result<Option<Row>, DbError> {
         Ok(self.query(sql, params).await?.into_iter().next())
     }
 
     /// How many rows a statement changed.
-    pub(super) async fn execute(&self, sql: &str, params: &[&dyn Param]) -> Result<u64, Fail> {
+    pub(super) async fn execute(&self, sql: &str, params: &[&dyn Param]) -> Result<u64, DbError> {
         let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| p.bound()).collect();
         self.run(|client| client.execute_typed(sql, &params)).await
     }
 
     /// Several statements without parameters.
-    pub(super) async fn batch(&self, sql: &str) -> Result<(), Fail> {
+    pub(super) async fn batch(&self, sql: &str) -> Result<(), DbError> {
         self.run(|client| client.batch_execute(sql)).await
     }
 
     /// Commits; returns after the database has synced it. What only read is ended without waiting for that.
-    pub(super) async fn commit(self) -> Result<(), Fail> {
+    pub(super) async fn commit(self) -> Result<(), DbError> {
         if self.access == Access::Read || self.ended.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -137,16 +137,16 @@ impl Tx {
 
     /// Commits behind the last statements without waiting for their answers. `last` must send all it has to say when it is first polled; what it
     /// says later is refused. When the database refuses one of them, the end undoes everything.
-    pub(super) async fn commit_behind<T>(&self, last: impl Future<Output = Result<T, Fail>>) -> Result<T, Fail> {
+    pub(super) async fn commit_pipelined<T>(&self, last: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
         match join(last, self.end()).await {
             (Ok(done), committed) => committed.map(|()| done),
             // The connection broke: the end had been sent, and may have been heard.
-            (Err(Fail::Sql(error)), _) if error.code().is_none() => Err(Fail::Unsure(error.to_string())),
+            (Err(DbError::Sql(error)), _) if error.code().is_none() => Err(DbError::Unsure(error.to_string())),
             (Err(fail), _) => Err(fail),
         }
     }
 
-    async fn end(&self) -> Result<(), Fail> {
+    async fn end(&self) -> Result<(), DbError> {
         self.ended.store(true, Ordering::Relaxed);
         let Some(client) = self.client.as_ref().filter(|_| self.begun.load(Ordering::Relaxed)) else { return Ok(()) };
         self.awaited.fetch_add(1, Ordering::Relaxed);
@@ -155,8 +155,8 @@ impl Tx {
         self.awaited.fetch_sub(1, Ordering::Relaxed);
         done.map_err(|error| match error.code() {
             // A server that goes down in the middle of it may have written it.
-            Some(code) if !["08", "57"].contains(&&code.code()[..2]) => Fail::Sql(error),
-            _ => Fail::Unsure(error.to_string()),
+            Some(code) if !["08", "57"].contains(&&code.code()[..2]) => DbError::Sql(error),
+            _ => DbError::Unsure(error.to_string()),
         })
     }
 }

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::rows::bytes;
 use super::rows::insert;
 use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
@@ -13,7 +13,7 @@ use crate::store::rows::StoredRow as _;
 use crate::store::{Accepted, AcceptedDelivery, NewDelivery, NewestEvent, State, duplicate_of};
 
 /// Writes an event with all that belongs to it, or finds that it is a duplicate.
-pub(super) fn accept(db: &Connection, event: &PreparedEvent) -> Result<Accepted, Fail> {
+pub(super) fn accept(db: &Connection, event: &PreparedEvent) -> Result<Accepted, DbError> {
     if let Some(first) = repeats(db, event)? {
         return Ok(Accepted { event: first, duplicate: true, deliveries: accepted_of(db, first)? });
     }
@@ -32,7 +32,7 @@ pub(super) fn accept(db: &Connection, event: &PreparedEvent) -> Result<Accepted,
 }
 
 /// The event that this one repeats. Most events are news to the first of their lanes, and no other is looked at.
-fn repeats(db: &Connection, event: &PreparedEvent) -> Result<Option<EventId>, Fail> {
+fn repeats(db: &Connection, event: &PreparedEvent) -> Result<Option<EventId>, DbError> {
     let Some(dedup) = &event.dedup else { return Ok(None) };
     let mut select = db.prepare_cached("SELECT last_seq, newest FROM lane WHERE channel = ?1 AND key = ?2")?;
     let mut failed = None;
@@ -46,7 +46,7 @@ fn repeats(db: &Connection, event: &PreparedEvent) -> Result<Option<EventId>, Fa
     failed.map_or(Ok(first), |error| Err(error.into()))
 }
 
-fn accepted_of(db: &Connection, event: EventId) -> Result<Vec<AcceptedDelivery>, Fail> {
+fn accepted_of(db: &Connection, event: EventId) -> Result<Vec<AcceptedDelivery>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT d.id, d.channel, l.outlet, d.lane_id, d.lane_seq, d.state FROM delivery d JOIN lane l ON l.id = d.lane_id
          WHERE d.event_id = ?1 ORDER BY d.id",
@@ -71,7 +71,7 @@ type Place = (i64, i64, OutletKey, Option<uuid::Uuid>);
 /// known by a key; its place is filled in here.
 ///
 /// Two statements rather than an upsert that returns: what `RETURNING` gives goes through a table of its own that SQLite makes and drops each time.
-fn place(db: &Connection, d: &NewDelivery, newest: Option<NewestEvent>) -> Result<Place, Fail> {
+fn place(db: &Connection, d: &NewDelivery, newest: Option<NewestEvent>) -> Result<Place, DbError> {
     let newest = |seq: i64| newest.map(|newest| NewestEvent { seq, ..newest }.to_bytes());
     let (waits, deferred) = (!d.state.is_final(), d.state == State::Deferred);
     let fired = (d.firing > 0).then(|| bytes(&d.id.0));
@@ -128,7 +128,7 @@ pub(super) fn insert_delivery(
     prepared: &PreparedDelivery,
     now: i64,
     key: Option<[u8; 32]>,
-) -> Result<AcceptedDelivery, Fail> {
+) -> Result<AcceptedDelivery, DbError> {
     let d = &prepared.delivery;
     let (lane, lane_seq, outlet, prior) = place(db, d, key.map(|key| NewestEvent { key, event, at: now, seq: 0 }))?;
     insert!(db, "delivery", {

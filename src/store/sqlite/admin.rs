@@ -5,20 +5,20 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accept::insert_delivery;
-use super::failure::Fail;
+use super::error::DbError;
+use super::outcome::recount;
 use super::rows::{bytes, delivery_row};
-use super::settle::recount;
 use crate::model::{DeliveryId, OutletKey};
 use crate::store::copies::Requeued;
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::{DELIVERY, delivery, target};
 use crate::store::{AcceptedDelivery, HeartbeatUpdate, MoveTo, StoreError};
 
-fn invalid(text: String) -> Fail {
-    Fail::Undo(StoreError::Invalid(text))
+fn invalid(text: String) -> DbError {
+    DbError::Undo(StoreError::Invalid(text))
 }
 
-fn old(db: &Connection, id: DeliveryId) -> Result<Requeued, Fail> {
+fn old(db: &Connection, id: DeliveryId) -> Result<Requeued, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY}, l.key, l.outlet, EXISTS (SELECT 1 FROM message m WHERE m.id = d.message_id AND m.done = 0)
          FROM delivery d JOIN lane l ON l.id = d.lane_id WHERE d.id = ?1"
@@ -38,17 +38,17 @@ fn old(db: &Connection, id: DeliveryId) -> Result<Requeued, Fail> {
 }
 
 /// [`crate::store::QueryStore::requeue`].
-pub(super) fn requeue(db: &Connection, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
+pub(super) fn requeue(db: &Connection, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, DbError> {
     ids.iter().map(|id| requeue_one(db, old(db, *id)?, to, now)).collect()
 }
 
-fn requeue_one(db: &Connection, old: Requeued, to: Option<&MoveTo>, now: i64) -> Result<AcceptedDelivery, Fail> {
-    old.check(to).map_err(Fail::Undo)?;
+fn requeue_one(db: &Connection, old: Requeued, to: Option<&MoveTo>, now: i64) -> Result<AcceptedDelivery, DbError> {
+    old.check(to).map_err(DbError::Undo)?;
     let (id, moves) = (old.row.id, old.moves());
     if moves && to.is_none() {
         return wait_no_more(db, old, now);
     }
-    let prepared = PreparedDelivery::new(old.replacement(to, now), TextRule::Any).map_err(Fail::Undo)?;
+    let prepared = PreparedDelivery::new(old.replacement(to, now), TextRule::Any).map_err(DbError::Undo)?;
     let accepted = insert_delivery(db, old.row.event, &prepared, now, None)?;
     let note = old.note(&prepared.delivery);
     db.prepare_cached(
@@ -63,7 +63,7 @@ fn requeue_one(db: &Connection, old: Requeued, to: Option<&MoveTo>, now: i64) ->
 }
 
 /// What waits for the end of a mute or for its next try waits for its turn alone.
-fn wait_no_more(db: &Connection, old: Requeued, now: i64) -> Result<AcceptedDelivery, Fail> {
+fn wait_no_more(db: &Connection, old: Requeued, now: i64) -> Result<AcceptedDelivery, DbError> {
     db.prepare_cached(
         "UPDATE delivery SET state = 'waiting', due_at = min(due_at, ?2), reason = coalesce(reason || '; ', '') || 'retried by hand' WHERE id = ?1",
     )?
@@ -73,7 +73,7 @@ fn wait_no_more(db: &Connection, old: Requeued, now: i64) -> Result<AcceptedDeli
 }
 
 /// [`crate::store::QueryStore::drop_deliveries`]. What was dead keeps its old reason behind the new one.
-pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, Fail> {
+pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, DbError> {
     let mut update = db.prepare_cached(
         "UPDATE delivery SET state = 'dropped', done_at = ?3, reason = ?2 || coalesce('; before: ' || reason, '')
          WHERE id = ?1 AND state IN ('waiting', 'deferred', 'dead')
@@ -95,9 +95,9 @@ pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str,
 }
 
 /// [`crate::store::MaintenanceStore::rename_channel`]. Gives how many lanes and open messages.
-pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, Fail> {
+pub(super) fn rename_channel(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, DbError> {
     if from == to {
-        return assign(db, to, outlet);
+        return move_to_outlet(db, to, outlet);
     }
     let mut lanes = db.prepare_cached(
         "SELECT l.id, l.message_id IS NOT NULL, l.waiting > 0, (SELECT t.id FROM lane t WHERE t.channel = ?2 AND t.key = l.key) FROM lane l
@@ -114,7 +114,7 @@ pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -
             None => rename_lane(db, lane, to, outlet, "key")?,
         }
     }
-    assign(db, to, outlet)?;
+    move_to_outlet(db, to, outlet)?;
     let mut rename = db.prepare_cached("UPDATE message INDEXED BY message_open SET channel = ?2, outlet = ?3 WHERE channel = ?1 AND done = 0")?;
     let messages = rename.execute(params![from, to, outlet.as_str()])?;
     db.prepare_cached("UPDATE receipt INDEXED BY receipt_awaited SET channel = ?2 WHERE channel = ?1 AND due_at IS NOT NULL")?.execute([from, to])?;
@@ -124,7 +124,7 @@ pub(super) fn adopt(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -
     Ok((lanes + messages) as u64)
 }
 
-fn rename_open(db: &Connection, lane: i64, to: &str) -> Result<(), Fail> {
+fn rename_open(db: &Connection, lane: i64, to: &str) -> Result<(), DbError> {
     // A fallback child whose origin has another child on that channel already would collide with it: it becomes a delivery of its own.
     db.prepare_cached(
         "UPDATE delivery SET origin_id = NULL WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') AND origin_id IS NOT NULL
@@ -135,7 +135,7 @@ fn rename_open(db: &Connection, lane: i64, to: &str) -> Result<(), Fail> {
     Ok(())
 }
 
-fn rename_lane(db: &Connection, lane: i64, to: &str, outlet: &OutletKey, key: &str) -> Result<(), Fail> {
+fn rename_lane(db: &Connection, lane: i64, to: &str, outlet: &OutletKey, key: &str) -> Result<(), DbError> {
     db.prepare_cached(&format!("UPDATE lane SET channel = ?2, outlet = ?3, key = {key} WHERE id = ?1"))?.execute(params![
         lane,
         to,
@@ -145,7 +145,7 @@ fn rename_lane(db: &Connection, lane: i64, to: &str, outlet: &OutletKey, key: &s
 }
 
 /// Puts what is open in `lane` behind what is in `twin`, in order, and removes `lane` when nothing refers to it.
-fn merge(db: &Connection, lane: i64, twin: i64) -> Result<(), Fail> {
+fn merge(db: &Connection, lane: i64, twin: i64) -> Result<(), DbError> {
     let mut open = db.prepare_cached(
         "SELECT id FROM delivery INDEXED BY delivery_open WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') ORDER BY lane_seq",
     )?;
@@ -164,14 +164,14 @@ fn merge(db: &Connection, lane: i64, twin: i64) -> Result<(), Fail> {
 }
 
 /// `by` deliveries left a lane; one to which nothing refers any more is removed.
-pub(super) fn shrink(db: &Connection, lane: i64, by: i64) -> Result<(), Fail> {
+pub(super) fn shrink(db: &Connection, lane: i64, by: i64) -> Result<(), DbError> {
     db.prepare_cached("UPDATE lane SET size = size - ?2 WHERE id = ?1")?.execute([lane, by])?;
     db.prepare_cached("DELETE FROM lane WHERE id = ?1 AND size = 0 AND waiting = 0 AND message_id IS NULL")?.execute([lane])?;
     Ok(())
 }
 
 /// [`crate::store::MaintenanceStore::move_to_outlet`]. Open messages go with their lanes: their new owner finishes them.
-pub(super) fn assign(db: &Connection, channel: &str, outlet: &OutletKey) -> Result<u64, Fail> {
+pub(super) fn move_to_outlet(db: &Connection, channel: &str, outlet: &OutletKey) -> Result<u64, DbError> {
     let to = params![channel, outlet.as_str()];
     let lanes = db.prepare_cached("UPDATE lane SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2")?.execute(to)?;
     let mut carry = db.prepare_cached("UPDATE message INDEXED BY message_open SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2 AND done = 0")?;
@@ -179,7 +179,7 @@ pub(super) fn assign(db: &Connection, channel: &str, outlet: &OutletKey) -> Resu
 }
 
 /// [`crate::store::MaintenanceStore::update_heartbeats`].
-pub(super) fn heartbeats(db: &Connection, changes: &[HeartbeatUpdate]) -> Result<(), Fail> {
+pub(super) fn update_heartbeats(db: &Connection, changes: &[HeartbeatUpdate]) -> Result<(), DbError> {
     let mut put = db.prepare_cached(
         "INSERT INTO heartbeat (name, seen_at, silent_since) VALUES (?1, coalesce(?2, 0), ?4)
          ON CONFLICT (name) DO UPDATE SET seen_at = coalesce(?2, seen_at), silent_since = CASE WHEN ?3 THEN ?4 ELSE silent_since END",
@@ -191,7 +191,7 @@ pub(super) fn heartbeats(db: &Connection, changes: &[HeartbeatUpdate]) -> Result
 }
 
 /// [`crate::store::IntakeStore::check_writable`]: takes fresh pages, so that a disk without room is seen, and gives them back.
-pub(super) fn check(db: &Connection) -> Result<(), Fail> {
+pub(super) fn check_writable(db: &Connection) -> Result<(), DbError> {
     let put = "INSERT OR REPLACE INTO event (id, source, received_at, group_key, plan, body) VALUES (x'00', '', 0, '', '', zeroblob(65536))";
     db.prepare_cached(put)?.execute([])?;
     db.prepare_cached("DELETE FROM event WHERE id = x'00'")?.execute([])?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::failure::store_error;
+use super::error::store_error;
 use super::open::{Files, create_backup};
 use crate::store::StoreError;
 

@@ -6,7 +6,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::failure::store_error;
+use super::error::store_error;
 use super::open::Files;
 
 /// The writer counts as quiet after this long without a commit.

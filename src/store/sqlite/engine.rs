@@ -21,7 +21,7 @@ impl IntakeStore for SqliteStore {
     async fn check_writable(&self) -> Result<(), StoreError> {
         match self.files.ground.look() {
             // What is open takes outcomes still; that nothing new is taken is told by `ground`.
-            Ok(()) | Err(StoreError::Unavailable(_)) => self.write(512, admin::check).await,
+            Ok(()) | Err(StoreError::Unavailable(_)) => self.write(512, admin::check_writable).await,
             Err(broken) => Err(broken),
         }
     }
@@ -35,7 +35,7 @@ impl IntakeStore for SqliteStore {
 impl OutletStore for SqliteStore {
     async fn ready_lanes(&self, outlet: &OutletKey, sought: LaneQuery) -> Result<Vec<LaneSummary>, StoreError> {
         let (outlet, except) = (outlet.clone(), sought.except.iter().copied().collect::<HashSet<_>>());
-        self.readers.read(move |db| read::lanes_ready(db, &outlet, &sought, &except)).await
+        self.readers.read(move |db| read::ready_lanes(db, &outlet, &sought, &except)).await
     }
 
     async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError> {
@@ -44,68 +44,68 @@ impl OutletStore for SqliteStore {
     }
 
     async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError> {
-        self.readers.read(move |db| read::waiting(db, lane, after, limit, bodies, due_by)).await
+        self.readers.read(move |db| read::pending(db, lane, after, limit, bodies, due_by)).await
     }
 
     async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError> {
         let ids = ids.to_vec();
-        self.readers.read(move |db| read::events(db, &ids, bytes)).await
+        self.readers.read(move |db| read::load_events(db, &ids, bytes)).await
     }
 
     async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
         let lanes = lanes.to_vec();
-        self.write(64 + lanes.len() * 16, move |db| messages::begin_lanes(db, &lanes)).await
+        self.write(64 + lanes.len() * 16, move |db| messages::mark_lanes_started(db, &lanes)).await
     }
 
     async fn clear_lanes_started(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
         let lanes = lanes.to_vec();
-        self.write(64 + lanes.len() * 16, move |db| messages::end_lanes(db, &lanes)).await
+        self.write(64 + lanes.len() * 16, move |db| messages::clear_lanes_started(db, &lanes)).await
     }
 
     async fn store_message(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {
         let message = PreparedMessage::new(message, TextRule::Any)?;
-        self.write(message.cost(), move |db| messages::form(db, &fence, &message)).await
+        self.write(message.cost(), move |db| messages::store(db, &fence, &message)).await
     }
 
     async fn begin_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError> {
-        self.write(512 + attempt.recipients.len() * 64, move |db| messages::begin(db, &fence, &attempt)).await
+        self.write(512 + attempt.recipients.len() * 64, move |db| messages::begin_attempt(db, &fence, &attempt)).await
     }
 
     async fn record_outcome(&self, outcome: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
         let outcome = PreparedOutcome::new(outcome, TextRule::Any)?;
-        self.write(outcome.cost(), move |db| settle::record(db, &outcome)).await
+        self.write(outcome.cost(), move |db| outcome::record(db, &outcome)).await
     }
 
     async fn set_outlet_state(&self, fence: Fence, change: OutletUpdate) -> Result<(), StoreError> {
-        self.write(512, move |db| claim::set_outlet(db, &fence, &change)).await
+        self.write(512, move |db| lease::set_state(db, &fence, &change)).await
     }
 
     async fn count_unresolved(&self, lane: LaneId) -> Result<Option<u64>, StoreError> {
-        self.readers.read(move |db| read::unresolved(db, lane)).await
+        self.readers.read(move |db| read::count_unresolved(db, lane)).await
     }
 
     async fn lane_history(&self, id: DeliveryId, limit: usize) -> Result<LaneHistory, StoreError> {
-        self.readers.read(move |db| read::past(db, id, limit)).await
+        self.readers.read(move |db| read::lane_history(db, id, limit)).await
     }
 
     async fn fallback_targets(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
-        self.readers.read(move |db| fallback::followers(db, lane, lane_seq)).await
+        self.readers.read(move |db| fallback::fallback_targets(db, lane, lane_seq)).await
     }
 }
 
 #[async_trait]
 impl ClusterStore for SqliteStore {
     async fn claim_outlet(&self, claim: LeaseRequest) -> Result<Option<OutletSnapshot>, StoreError> {
-        self.write(512, move |db| claim::own(db, &claim)).await
+        self.write(512, move |db| lease::claim(db, &claim)).await
     }
 
     async fn renew_leases(&self, node: &str, _now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
         let node = node.to_owned();
-        self.write(512, move |db| claim::renew(db, &node, lease_until)).await
+        self.write(512, move |db| lease::renew(db, &node, lease_until)).await
     }
 
     async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError> {
-        self.write(256, move |db| claim::release(db, &fence)).await
+        self.write(256, move |db| lease::release(db, &fence)).await
     }
 }
 
@@ -117,23 +117,23 @@ impl ReceiptStore for SqliteStore {
 
     async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError> {
         let (channel, platform_id) = (channel.to_owned(), platform_id.to_owned());
-        self.readers.read(move |db| receipts::of(db, &channel, &platform_id)).await
+        self.readers.read(move |db| receipts::find(db, &channel, &platform_id)).await
     }
 
     async fn sent_deliveries(&self, message: MessageId) -> Result<Vec<SentDelivery>, StoreError> {
-        self.readers.read(move |db| receipts::carried(db, message)).await
+        self.readers.read(move |db| receipts::sent_deliveries(db, message)).await
     }
 
     async fn update_receipt(&self, heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError> {
         let heard = PreparedReceipt::new(heard, TextRule::Any)?;
-        self.write(heard.cost(), move |db| receipts::hear(db, &heard)).await
+        self.write(heard.cost(), move |db| receipts::update(db, &heard)).await
     }
 }
 
 #[async_trait]
 impl MaintenanceStore for SqliteStore {
     async fn overdue(&self, before: i64) -> Result<Vec<OverdueRow>, StoreError> {
-        self.readers.read(move |db| read::due(db, before)).await
+        self.readers.read(move |db| read::overdue(db, before)).await
     }
 
     async fn copy_to_fallback(
@@ -156,12 +156,12 @@ impl MaintenanceStore for SqliteStore {
 
     async fn rename_channel(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
         let (from, to, outlet) = (from.to_owned(), to.to_owned(), outlet.clone());
-        self.write(512, move |db| admin::adopt(db, &from, &to, &outlet)).await
+        self.write(512, move |db| admin::rename_channel(db, &from, &to, &outlet)).await
     }
 
     async fn move_to_outlet(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
         let (channel, outlet) = (channel.to_owned(), outlet.clone());
-        self.write(512, move |db| admin::assign(db, &channel, &outlet)).await
+        self.write(512, move |db| admin::move_to_outlet(db, &channel, &outlet)).await
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
@@ -174,16 +174,16 @@ impl MaintenanceStore for SqliteStore {
     }
 
     async fn list_deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
-        self.readers.read(move |db| mute::deferrals(db, now)).await
+        self.readers.read(move |db| mute::list_deferrals(db, now)).await
     }
 
     async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
-        self.write(512, move |db| mute::defer(db, &deferral, reason.as_deref(), now)).await
+        self.write(512, move |db| mute::reschedule(db, &deferral, reason.as_deref(), now)).await
     }
 
     async fn update_heartbeats(&self, changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError> {
         if !changes.is_empty() {
-            self.write(256 * changes.len(), move |db| admin::heartbeats(db, &changes)).await?;
+            self.write(256 * changes.len(), move |db| admin::update_heartbeats(db, &changes)).await?;
         }
         self.readers.read(read::heartbeats).await
     }
@@ -203,24 +203,24 @@ impl QueryStore for SqliteStore {
 
     async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
         let filter = filter.clone();
-        self.readers.read(move |db| history::page(db, &filter)).await
+        self.readers.read(move |db| history::list_deliveries(db, &filter)).await
     }
 
     async fn get_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError> {
-        self.readers.read(move |db| history::show(db, id)).await
+        self.readers.read(move |db| history::get_delivery(db, id)).await
     }
 
     async fn list_events(&self, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
         let filter = filter.clone();
-        self.readers.read(move |db| history::event_page(db, &filter)).await
+        self.readers.read(move |db| history::list_events(db, &filter)).await
     }
 
     async fn get_event(&self, id: EventId) -> Result<Option<EventDetail>, StoreError> {
-        self.readers.read(move |db| history::show_event(db, id)).await
+        self.readers.read(move |db| history::get_event(db, id)).await
     }
 
     async fn get_message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
-        self.readers.read(move |db| history::message(db, id)).await
+        self.readers.read(move |db| history::get_message(db, id)).await
     }
 
     async fn list_mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {
@@ -228,7 +228,7 @@ impl QueryStore for SqliteStore {
     }
 
     async fn set_mute(&self, mute: ChannelMute, now: i64) -> Result<(), StoreError> {
-        self.write(512, move |db| mute::mute(db, &mute, now)).await
+        self.write(512, move |db| mute::set(db, &mute, now)).await
     }
 }
 

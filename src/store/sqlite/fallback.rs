@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accept::insert_delivery;
-use super::failure::Fail;
+use super::error::DbError;
 use super::rows::{bytes, pending_delivery};
 use crate::model::{DeliveryId, LaneId};
 use crate::store::copies::fallback_copy;
@@ -14,7 +14,7 @@ use crate::store::rows::{DELIVERY, StoredRow as _};
 use crate::store::{AcceptedDelivery, MoveTo};
 
 /// [`crate::store::OutletStore::fallback_targets`].
-pub(super) fn followers(db: &Connection, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, Fail> {
+pub(super) fn fallback_targets(db: &Connection, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, DbError> {
     let mut children = db.prepare_cached(
         "SELECT c.channel FROM delivery d INDEXED BY delivery_open JOIN delivery c ON c.origin_id = d.prior_id
          WHERE d.lane_id = ?1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq = ?2 ORDER BY c.channel",
@@ -24,7 +24,7 @@ pub(super) fn followers(db: &Connection, lane: LaneId, lane_seq: i64) -> Result<
 
 /// Deliveries of `channel` to copy to `to`, oldest lanes first: queued, waiting (a muted one is meant to wait), born before the time, with `to` in
 /// their own list and no child there. Read only: on a long queue of copied ones this walks past all of them, which the writer must not wait for.
-pub(super) fn candidates(db: &Connection, channel: &str, born_before: i64, to: &str, limit: usize) -> Result<Vec<DeliveryId>, Fail> {
+pub(super) fn candidates(db: &Connection, channel: &str, born_before: i64, to: &str, limit: usize) -> Result<Vec<DeliveryId>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT d.id FROM lane l CROSS JOIN delivery d INDEXED BY delivery_open
          WHERE l.channel = ?1 AND l.waiting > 0 AND l.since < ?2 AND d.lane_id = l.id AND d.state IN ('waiting', 'deferred')
@@ -38,7 +38,7 @@ pub(super) fn candidates(db: &Connection, channel: &str, born_before: i64, to: &
 }
 
 /// [`crate::store::MaintenanceStore::copy_to_fallback`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
-pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason: &str, now: i64) -> Result<Vec<AcceptedDelivery>, Fail> {
+pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason: &str, now: i64) -> Result<Vec<AcceptedDelivery>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1 AND d.state = 'waiting'
          AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id AND c.channel = ?2)"
@@ -47,7 +47,7 @@ pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason:
     for id in origins {
         let Some(origin) = select.query_row(params![bytes(&id.0), to.channel], pending_delivery).optional()? else { continue };
         let event = origin.event_id;
-        let prepared = PreparedDelivery::new(fallback_copy(origin, to, reason, now), TextRule::Any).map_err(Fail::Undo)?;
+        let prepared = PreparedDelivery::new(fallback_copy(origin, to, reason, now), TextRule::Any).map_err(DbError::Undo)?;
         copies.push(insert_delivery(db, event, &prepared, now, None)?);
     }
     Ok(copies)

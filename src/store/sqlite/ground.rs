@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 
-use super::failure::DAMAGED;
+use super::error::DAMAGED;
 use crate::store::StoreError;
 
 /// The header of a database file (<https://www.sqlite.org/fileformat2.html#the_database_header>).

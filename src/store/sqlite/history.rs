@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::rows::{attempts, bytes, cells, count, delivery_row, event};
 use crate::model::{DeliveryId, EventId, MessageId};
 use crate::store::rows::{DELIVERY, StoredRow as _, target};
@@ -14,7 +14,7 @@ const FEW: i64 = 20_000;
 
 /// [`crate::store::QueryStore::list_deliveries`]. NewestEvent first by id. Lists by event or message, of dead letters and of few open ones follow an index; all others
 /// walk back until they have enough hits, at worst over everything (about 0.15 s for a million deliveries in memory).
-pub(super) fn page(db: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, Fail> {
+pub(super) fn list_deliveries(db: &Connection, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, DbError> {
     let mut values: Vec<Value> = Vec::new();
     let mut conditions: Vec<String> = Vec::new();
     let mut bind = |condition: &str, value: Value| {
@@ -74,13 +74,13 @@ pub(super) fn page(db: &Connection, filter: &DeliveryFilter) -> Result<Vec<Deliv
     Ok(select.query_map(params_from_iter(values), delivery_row)?.collect::<rusqlite::Result<_>>()?)
 }
 
-fn few_open(db: &Connection) -> Result<bool, Fail> {
+fn few_open(db: &Connection) -> Result<bool, DbError> {
     let mut count = db.prepare_cached("SELECT coalesce(sum(waiting), 0) FROM lane WHERE waiting > 0")?;
     Ok(count.query_row([], |row| row.get::<_, i64>(0))? <= FEW)
 }
 
 /// [`crate::store::QueryStore::get_delivery`].
-pub(super) fn show(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>, Fail> {
+pub(super) fn get_delivery(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetail>, DbError> {
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1"))?;
     let found = select.query_row([bytes(&id.0)], |row| Ok((delivery_row(row)?, target(row)?))).optional()?;
     let Some((row, target)) = found else { return Ok(None) };
@@ -91,10 +91,10 @@ pub(super) fn show(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDet
         earlier.extend(attempts(db, MessageId(message))?);
     }
     let Some(event) = event(db, row.event)? else {
-        return Err(Fail::Refused(StoreError::Unusable(format!("delivery {id} has no event {}; the database is damaged", row.event))));
+        return Err(DbError::Refused(StoreError::Unusable(format!("delivery {id} has no event {}; the database is damaged", row.event))));
     };
     let message = match row.message {
-        Some(id) => message(db, id)?,
+        Some(id) => get_message(db, id)?,
         None => None,
     };
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.origin_id = ?1 ORDER BY d.id"))?;
@@ -108,7 +108,7 @@ fn names(channels: &[String]) -> Option<String> {
 }
 
 /// [`crate::store::QueryStore::list_events`]: walks back by id until it has enough hits.
-pub(super) fn event_page(db: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>, Fail> {
+pub(super) fn list_events(db: &Connection, filter: &EventFilter) -> Result<Vec<EventRow>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT id, source, received_at, note FROM event e
          WHERE (?1 IS NULL OR id < ?1) AND (?2 IS NULL OR source = ?2) AND (NOT ?3 OR (note IS NOT NULL AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id)))
@@ -123,7 +123,7 @@ pub(super) fn event_page(db: &Connection, filter: &EventFilter) -> Result<Vec<Ev
 }
 
 /// [`crate::store::QueryStore::get_event`].
-pub(super) fn show_event(db: &Connection, id: EventId) -> Result<Option<EventDetail>, Fail> {
+pub(super) fn get_event(db: &Connection, id: EventId) -> Result<Option<EventDetail>, DbError> {
     let Some(event) = event(db, id)? else { return Ok(None) };
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.event_id = ?1 ORDER BY d.id"))?;
     let deliveries = select.query_map([bytes(&id.0)], delivery_row)?.collect::<rusqlite::Result<_>>()?;
@@ -131,7 +131,7 @@ pub(super) fn show_event(db: &Connection, id: EventId) -> Result<Option<EventDet
 }
 
 /// [`crate::store::QueryStore::get_message`].
-pub(super) fn message(db: &Connection, id: MessageId) -> Result<Option<StoredMessage>, Fail> {
+pub(super) fn get_message(db: &Connection, id: MessageId) -> Result<Option<StoredMessage>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT channel, platform, kind, template, formed_at, done, pages, (SELECT count(*) FROM delivery d WHERE d.message_id = m.id)
          FROM message m WHERE id = ?1",

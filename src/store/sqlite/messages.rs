@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::rows::bytes;
 use super::rows::insert;
 use crate::model::{DeliveryId, LaneId, MessageId};
@@ -14,18 +14,18 @@ use crate::store::prepared::PreparedMessage;
 use crate::store::{Cell, Fence, NewAttempt, StoreError};
 
 /// Refuses who no longer owns the outlet (I7). Comes before anything is written.
-pub(super) fn check_fence(db: &Connection, fence: &Fence) -> Result<(), Fail> {
+pub(super) fn check_fence(db: &Connection, fence: &Fence) -> Result<(), DbError> {
     let mut select = db.prepare_cached("SELECT epoch FROM outlet WHERE key = ?1")?;
     let epoch: Option<i64> = select.query_row([fence.outlet.as_str()], |row| row.get(0)).optional()?;
-    if epoch == Some(fence.epoch) { Ok(()) } else { Err(Fail::Refused(StoreError::Fenced)) }
+    if epoch == Some(fence.epoch) { Ok(()) } else { Err(DbError::Refused(StoreError::Fenced)) }
 }
 
-fn invalid(text: String) -> Fail {
-    Fail::Undo(StoreError::Invalid(text))
+fn invalid(text: String) -> DbError {
+    DbError::Undo(StoreError::Invalid(text))
 }
 
 /// Inserts the message, or gives the stored one new pages and generation.
-pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedMessage, done: bool) -> Result<(), Fail> {
+pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedMessage, done: bool) -> Result<(), DbError> {
     let m = &prepared.message;
     insert!(db, "message", {
         id: bytes(&m.id.0),
@@ -43,7 +43,7 @@ pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedM
 }
 
 /// Adds or changes cells. A cell that is ok stays as it is: it is never sent again (I5).
-pub(super) fn write_cells(db: &Connection, message: MessageId, cells: &[Cell]) -> Result<(), Fail> {
+pub(super) fn write_cells(db: &Connection, message: MessageId, cells: &[Cell]) -> Result<(), DbError> {
     let mut upsert = db.prepare_cached(
         "INSERT INTO cell (message_id, page, recipient, state, tries, unanswered, due_at, platform_id, code)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -66,7 +66,7 @@ pub(super) struct Member {
 }
 
 /// Makes an open delivery a member; `None` when it is final or not there.
-pub(super) fn add_member(db: &Connection, message: MessageId, member: DeliveryId) -> Result<Option<Member>, Fail> {
+pub(super) fn add_member(db: &Connection, message: MessageId, member: DeliveryId) -> Result<Option<Member>, DbError> {
     let mut select =
         db.prepare_cached("SELECT lane_id, lane_seq, state = 'deferred' FROM delivery WHERE id = ?1 AND state IN ('waiting', 'deferred')")?;
     let found = select.query_row([bytes(&member.0)], |row| Ok(Member { lane: row.get(0)?, seq: row.get(1)?, deferred: row.get(2)? })).optional()?;
@@ -77,13 +77,13 @@ pub(super) fn add_member(db: &Connection, message: MessageId, member: DeliveryId
 }
 
 /// Marks the lane as having this open message.
-pub(super) fn occupy(db: &Connection, lane: i64, message: MessageId) -> Result<(), Fail> {
+pub(super) fn occupy(db: &Connection, lane: i64, message: MessageId) -> Result<(), DbError> {
     db.prepare_cached("UPDATE lane SET message_id = ?2 WHERE id = ?1")?.execute(params![lane, bytes(&message.0)])?;
     Ok(())
 }
 
 /// [`crate::store::OutletStore::store_message`].
-pub(super) fn form(db: &Connection, fence: &Fence, prepared: &PreparedMessage) -> Result<(), Fail> {
+pub(super) fn store(db: &Connection, fence: &Fence, prepared: &PreparedMessage) -> Result<(), DbError> {
     check_fence(db, fence)?;
     let id = prepared.message.id;
     may_be_formed(db, id)?;
@@ -105,7 +105,7 @@ pub(super) fn form(db: &Connection, fence: &Fence, prepared: &PreparedMessage) -
     Ok(())
 }
 
-fn may_be_formed(db: &Connection, id: MessageId) -> Result<(), Fail> {
+fn may_be_formed(db: &Connection, id: MessageId) -> Result<(), DbError> {
     let mut select = db.prepare_cached("SELECT done FROM message WHERE id = ?1")?;
     let done: Option<bool> = select.query_row([bytes(&id.0)], |row| row.get(0)).optional()?;
     let mut begun = db.prepare_cached("SELECT 1 FROM cell WHERE message_id = ?1 AND state = 'begun' LIMIT 1")?;
@@ -118,7 +118,7 @@ fn may_be_formed(db: &Connection, id: MessageId) -> Result<(), Fail> {
     }
 }
 
-fn check_lane(db: &Connection, lane: i64, last: i64, id: MessageId) -> Result<(), Fail> {
+fn check_lane(db: &Connection, lane: i64, last: i64, id: MessageId) -> Result<(), DbError> {
     let mut other = db.prepare_cached("SELECT 1 FROM lane WHERE id = ?1 AND message_id IS NOT NULL AND message_id <> ?2")?;
     if other.exists(params![lane, bytes(&id.0)])? {
         return Err(invalid(format!("message {id} cannot take from lane {lane}: another message of that lane is open")));
@@ -134,12 +134,12 @@ fn check_lane(db: &Connection, lane: i64, last: i64, id: MessageId) -> Result<()
 }
 
 /// [`crate::store::OutletStore::begin_attempt`].
-pub(super) fn begin(db: &Connection, fence: &Fence, attempt: &NewAttempt) -> Result<(), Fail> {
+pub(super) fn begin_attempt(db: &Connection, fence: &Fence, attempt: &NewAttempt) -> Result<(), DbError> {
     check_fence(db, fence)?;
     // A reload may have moved it: then its new owner sends it, and nobody else.
     let mut home = db.prepare_cached("SELECT 1 FROM message WHERE id = ?1 AND outlet <> ?2")?;
     if home.exists(params![bytes(&attempt.message.0), fence.outlet.as_str()])? {
-        return Err(Fail::Refused(StoreError::Fenced));
+        return Err(DbError::Refused(StoreError::Fenced));
     }
     db.prepare_cached(
         "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -166,7 +166,7 @@ pub(super) fn begin(db: &Connection, fence: &Fence, attempt: &NewAttempt) -> Res
 }
 
 /// [`crate::store::OutletStore::mark_lanes_started`].
-pub(super) fn begin_lanes(db: &Connection, lanes: &[LaneId]) -> Result<u32, Fail> {
+pub(super) fn mark_lanes_started(db: &Connection, lanes: &[LaneId]) -> Result<u32, DbError> {
     let mut update = db.prepare_cached("UPDATE lane SET begun = begun + 1 WHERE id = ?1 RETURNING begun")?;
     let mut most = 0;
     for lane in lanes {
@@ -176,7 +176,7 @@ pub(super) fn begin_lanes(db: &Connection, lanes: &[LaneId]) -> Result<u32, Fail
 }
 
 /// [`crate::store::OutletStore::clear_lanes_started`].
-pub(super) fn end_lanes(db: &Connection, lanes: &[LaneId]) -> Result<(), Fail> {
+pub(super) fn clear_lanes_started(db: &Connection, lanes: &[LaneId]) -> Result<(), DbError> {
     let mut update = db.prepare_cached("UPDATE lane SET begun = 0 WHERE id = ?1 AND begun > 0")?;
     for lane in lanes {
         update.execute([lane.0])?;

@@ -7,22 +7,22 @@ mod accept;
 mod admin;
 mod backup;
 mod checkpoint;
-mod claim;
 mod engine;
-mod failure;
+mod error;
 mod fallback;
 mod ground;
 mod history;
+mod lease;
 mod messages;
 mod mute;
 mod open;
+mod outcome;
 mod purge;
 mod queue;
 mod read;
 mod readers;
 mod receipts;
 mod rows;
-mod settle;
 mod wal;
 mod writer;
 
@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use self::failure::Fail;
+use self::error::DbError;
 use self::open::Files;
 use self::queue::{Class, Limits, Queue};
 use super::*;
@@ -154,7 +154,7 @@ impl SqliteStore {
     async fn write<T, F>(&self, cost: usize, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnMut(&Connection) -> Result<T, Fail> + Send + 'static,
+        F: FnMut(&Connection) -> Result<T, DbError> + Send + 'static,
     {
         writer::submit(&self.queue, Class::Other, cost, work).await
     }

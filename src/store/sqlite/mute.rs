@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
-use super::failure::Fail;
-use super::settle::recount;
+use super::error::DbError;
+use super::outcome::recount;
 use crate::store::{ChannelMute, Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX};
 
 /// [`crate::store::QueryStore::set_mute`].
-pub(super) fn mute(db: &Connection, mute: &ChannelMute, now: i64) -> Result<(), Fail> {
+pub(super) fn set(db: &Connection, mute: &ChannelMute, now: i64) -> Result<(), DbError> {
     if mute.until == 0 {
         db.prepare_cached("DELETE FROM mute WHERE channel = ?1")?.execute([&mute.channel])?;
     } else {
@@ -22,12 +22,12 @@ pub(super) fn mute(db: &Connection, mute: &ChannelMute, now: i64) -> Result<(), 
     let until = mute.until.max(now);
     let reason = (mute.until > now).then(|| format!("{MANUAL_MUTE_PREFIX}{}", mute.reason));
     let deferral = Deferral { channel: mute.channel.clone(), route: String::new(), by_hand: true, first: until, last: until };
-    defer(db, &deferral, reason.as_deref(), now)?;
+    reschedule(db, &deferral, reason.as_deref(), now)?;
     Ok(())
 }
 
 /// [`crate::store::MaintenanceStore::list_deferrals`]. Costs one walk over the lanes, and over what is deferred.
-pub(super) fn deferrals(db: &Connection, now: i64) -> Result<Vec<Deferral>, Fail> {
+pub(super) fn list_deferrals(db: &Connection, now: i64) -> Result<Vec<Deferral>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT d.channel, CASE WHEN substr(d.reason, 1, length(?2)) = ?2 THEN '' ELSE coalesce(d.target ->> '$.route', '') END,
              substr(d.reason, 1, length(?2)) = ?2, min(d.due_at), max(d.due_at)
@@ -43,7 +43,7 @@ pub(super) fn deferrals(db: &Connection, now: i64) -> Result<Vec<Deferral>, Fail
 }
 
 /// [`crate::store::MaintenanceStore::reschedule_deferred`].
-pub(super) fn defer(db: &Connection, to: &Deferral, reason: Option<&str>, now: i64) -> Result<u64, Fail> {
+pub(super) fn reschedule(db: &Connection, to: &Deferral, reason: Option<&str>, now: i64) -> Result<u64, DbError> {
     let kind = if to.by_hand { MANUAL_MUTE_PREFIX } else { INTERVAL_MUTE_PREFIX };
     let mut update = db.prepare_cached(
         "UPDATE delivery SET due_at = ?2, reason = coalesce(?3, reason || '; ended early') WHERE id IN (

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::failure::{DAMAGED, store_error};
+use super::error::{DAMAGED, store_error};
 use super::ground::Ground;
 use super::wal;
 use crate::store::StoreError;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, params};
 
 use super::admin::shrink;
-use super::failure::Fail;
+use super::error::DbError;
 use crate::store::Retention;
 
 /// Free pages that stay in the file for what comes next.
@@ -29,7 +29,7 @@ const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = ?
         OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND o.done = 0)))";
 
 /// Looks for at most `limit` events, and as many messages that nothing refers to any more. Read only.
-pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Result<Candidates, Fail> {
+pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Result<Candidates, DbError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut found = Candidates::default();
     let sql = format!(
@@ -57,7 +57,7 @@ pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Resu
 }
 
 /// [`crate::store::MaintenanceStore::purge`], after [`candidates`]. Gives how many events went.
-pub(super) fn purge(db: &Connection, candidates: &Candidates, keep: Retention) -> Result<u64, Fail> {
+pub(super) fn purge(db: &Connection, candidates: &Candidates, keep: Retention) -> Result<u64, DbError> {
     let mut touched = Touched::default();
     let mut removed = 0;
     for event in &candidates.events {
@@ -79,7 +79,7 @@ struct Touched {
     messages: BTreeSet<Vec<u8>>,
 }
 
-fn remove_event(db: &Connection, event: &[u8], keep: Retention, touched: &mut Touched) -> Result<bool, Fail> {
+fn remove_event(db: &Connection, event: &[u8], keep: Retention, touched: &mut Touched) -> Result<bool, DbError> {
     let mut expired = db.prepare_cached(&format!("SELECT {EXPIRED}"))?;
     if !expired.query_row(params![event, keep.sent_before, keep.dead_before], |row| row.get::<_, bool>(0))? {
         return Ok(false);
@@ -93,7 +93,7 @@ fn remove_event(db: &Connection, event: &[u8], keep: Retention, touched: &mut To
     Ok(db.prepare_cached("DELETE FROM event WHERE id = ?1")?.execute([event])? > 0)
 }
 
-fn remove_message(db: &Connection, id: &[u8]) -> Result<(), Fail> {
+fn remove_message(db: &Connection, id: &[u8]) -> Result<(), DbError> {
     let gone = db
         .prepare_cached("DELETE FROM message WHERE id = ?1 AND done = 1 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = ?1)")?
         .execute([id])?;
@@ -105,7 +105,7 @@ fn remove_message(db: &Connection, id: &[u8]) -> Result<(), Fail> {
     Ok(())
 }
 
-fn vacuum(db: &Connection) -> Result<(), Fail> {
+fn vacuum(db: &Connection) -> Result<(), DbError> {
     let free: i64 = db.prepare_cached("PRAGMA freelist_count")?.query_row([], |row| row.get(0))?;
     if free > FREE_PAGES {
         let mut vacuum = db.prepare(&format!("PRAGMA incremental_vacuum({})", VACUUM_PAGES.min(free - FREE_PAGES)))?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::failure::Fail;
+use super::error::DbError;
 use crate::store::StoreError;
 
 /// Requests in one transaction at most.
@@ -19,7 +19,7 @@ pub(super) const BATCH_BYTES: usize = 8 << 20;
 /// Work for the writer. It may run more than once: alone again, when the transaction it shared failed.
 pub(super) trait Job: Send {
     /// Does the work in the open transaction. After an error all that it wrote is undone.
-    fn run(&mut self, db: &Connection) -> Result<(), Fail>;
+    fn run(&mut self, db: &Connection) -> Result<(), DbError>;
     /// Tells the one who asked; without `error` what the last `run` made has been committed.
     fn answer(self: Box<Self>, error: Option<StoreError>);
 }

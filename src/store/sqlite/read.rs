@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::rows::{Found, bytes as id_bytes, count, event, event_within, pending_delivery};
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
 use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary};
@@ -18,7 +18,7 @@ pub(super) const READY: &str =
     "SELECT id FROM lane INDEXED BY lane_ready WHERE outlet = ?1 AND waiting > 0 AND message_id IS NULL ORDER BY rank * 300000 + since, id";
 
 /// [`crate::store::OutletStore::ready_lanes`]: walks the index in its order, past those in `except`, and looks the others up.
-pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, sought: &LaneQuery, except: &HashSet<LaneId>) -> Result<Vec<LaneSummary>, Fail> {
+pub(super) fn ready_lanes(db: &Connection, outlet: &OutletKey, sought: &LaneQuery, except: &HashSet<LaneId>) -> Result<Vec<LaneSummary>, DbError> {
     let mut order = db.prepare_cached(READY)?;
     let mut lane = db.prepare_cached(&format!(
         "SELECT {LANE} FROM lane WHERE id = ?1 AND (due_at <= ?2 OR due_at <= since OR (waiting > deferred AND due_at - ?3 > ?2))"
@@ -38,7 +38,7 @@ pub(super) fn lanes_ready(db: &Connection, outlet: &OutletKey, sought: &LaneQuer
 }
 
 /// [`crate::store::MaintenanceStore::overdue`]. Costs one walk over the lanes, and over the open messages.
-pub(super) fn due(db: &Connection, before: i64) -> Result<Vec<OverdueRow>, Fail> {
+pub(super) fn overdue(db: &Connection, before: i64) -> Result<Vec<OverdueRow>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT channel, outlet, sum(n), min(since), coalesce((SELECT lease_until FROM outlet o WHERE o.key = outlet), 0) FROM (
              SELECT channel, outlet, waiting AS n, due_at AS since FROM lane WHERE waiting > 0 AND message_id IS NULL AND due_at <= ?1
@@ -61,13 +61,13 @@ pub(super) fn due(db: &Connection, before: i64) -> Result<Vec<OverdueRow>, Fail>
 }
 
 /// [`crate::store::OutletStore::open_messages`].
-pub(super) fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<MessageId>, Fail> {
+pub(super) fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<MessageId>, DbError> {
     let mut select = db.prepare_cached("SELECT id FROM message INDEXED BY message_open WHERE outlet = ?1 AND done = 0")?;
     Ok(select.query_map([outlet.as_str()], |row| Ok(MessageId(row.uuid(0)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::OutletStore::pending`].
-pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, Fail> {
+pub(super) fn pending(db: &Connection, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d INDEXED BY delivery_open
          WHERE d.lane_id = ?1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > ?2
@@ -90,7 +90,7 @@ pub(super) fn waiting(db: &Connection, lane: LaneId, after: i64, limit: usize, b
 }
 
 /// [`crate::store::OutletStore::load_events`].
-pub(super) fn events(db: &Connection, ids: &[EventId], bytes: usize) -> Result<EventBodies, Fail> {
+pub(super) fn load_events(db: &Connection, ids: &[EventId], bytes: usize) -> Result<EventBodies, DbError> {
     let mut bodies = EventBodies::default();
     let mut room = bytes;
     for (i, id) in ids.iter().enumerate() {
@@ -110,7 +110,7 @@ pub(super) fn events(db: &Connection, ids: &[EventId], bytes: usize) -> Result<E
 }
 
 /// [`crate::store::OutletStore::count_unresolved`].
-pub(super) fn unresolved(db: &Connection, mut lane: LaneId) -> Result<Option<u64>, Fail> {
+pub(super) fn count_unresolved(db: &Connection, mut lane: LaneId) -> Result<Option<u64>, DbError> {
     let mut select = db.prepare_cached("SELECT key, length(unresolved) / 8 FROM lane WHERE id = ?1")?;
     loop {
         let found = select.query_row([lane.0], |row| Ok((row.get::<_, String>(0)?, count(row, 1)?))).optional()?;
@@ -124,7 +124,7 @@ pub(super) fn unresolved(db: &Connection, mut lane: LaneId) -> Result<Option<u64
 }
 
 /// [`crate::store::OutletStore::lane_history`].
-pub(super) fn past(db: &Connection, id: DeliveryId, limit: usize) -> Result<LaneHistory, Fail> {
+pub(super) fn lane_history(db: &Connection, id: DeliveryId, limit: usize) -> Result<LaneHistory, DbError> {
     let mut prior = db.prepare_cached("SELECT prior_id FROM delivery WHERE id = ?1")?;
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1"))?;
     let mut past = LaneHistory::default();
@@ -147,7 +147,7 @@ pub(super) fn past(db: &Connection, id: DeliveryId, limit: usize) -> Result<Lane
 
 /// [`crate::store::MaintenanceStore::stats`]. Costs one walk over the lanes (not the deliveries) and one over the index of dead letters: about 20 ms for
 /// 100,000 lanes, whatever the number of deliveries.
-pub(super) fn stats(db: &Connection) -> Result<Stats, Fail> {
+pub(super) fn stats(db: &Connection) -> Result<Stats, DbError> {
     let mut stats = Stats { bytes: bytes(db)?, ..Stats::default() };
     let mut lanes = db.prepare_cached("SELECT channel, waiting, deferred, since FROM lane WHERE waiting > 0")?;
     let mut channels: BTreeMap<String, (u64, u64, i64)> = BTreeMap::new();
@@ -188,20 +188,20 @@ pub(super) fn stats(db: &Connection) -> Result<Stats, Fail> {
 
 /// Bytes that hold data. Neither free pages nor the log count: they do not shrink when something is purged, and a size cap that looked at them
 /// would purge on and on.
-fn bytes(db: &Connection) -> Result<u64, Fail> {
+fn bytes(db: &Connection) -> Result<u64, DbError> {
     let pragma = |name: &str| db.prepare_cached(&format!("PRAGMA {name}"))?.query_row([], |row| count(row, 0));
     Ok(pragma("page_count")?.saturating_sub(pragma("freelist_count")?) * pragma("page_size")?)
 }
 
 /// [`crate::store::QueryStore::list_mutes`].
-pub(super) fn mutes(db: &Connection) -> Result<Vec<ChannelMute>, Fail> {
+pub(super) fn mutes(db: &Connection) -> Result<Vec<ChannelMute>, DbError> {
     let mut select = db.prepare_cached("SELECT channel, until, reason, by FROM mute ORDER BY channel")?;
     let rows = select.query_map([], |row| Ok(ChannelMute { channel: row.get(0)?, until: row.get(1)?, reason: row.get(2)?, by: row.get(3)? }))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::MaintenanceStore::update_heartbeats`].
-pub(super) fn heartbeats(db: &Connection) -> Result<Vec<HeartbeatRow>, Fail> {
+pub(super) fn heartbeats(db: &Connection) -> Result<Vec<HeartbeatRow>, DbError> {
     let mut select = db.prepare_cached("SELECT name, seen_at, silent_since FROM heartbeat ORDER BY name")?;
     let rows = select.query_map([], |row| Ok(HeartbeatRow { name: row.get(0)?, seen_at: row.get(1)?, silent_since: row.get(2)? }))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

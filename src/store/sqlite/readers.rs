@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::failure::{Fail, store_error};
+use super::error::{DbError, store_error};
 use super::open::Files;
 use super::queue::closed;
 use crate::store::StoreError;
@@ -41,7 +41,7 @@ impl Readers {
     pub(super) async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Fail> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, DbError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let job: Read = Box::new(move |db| {
@@ -92,7 +92,7 @@ impl Readers {
     }
 }
 
-fn snapshot<T>(db: &Connection, read: impl FnOnce(&Connection) -> Result<T, Fail>) -> Result<T, Fail> {
+fn snapshot<T>(db: &Connection, read: impl FnOnce(&Connection) -> Result<T, DbError>) -> Result<T, DbError> {
     // Dropping it rolls back, which for a read is the cheapest end.
     let tx = db.unchecked_transaction()?;
     read(&tx)

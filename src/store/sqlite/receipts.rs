@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accept::insert_delivery;
-use super::failure::Fail;
+use super::error::DbError;
 use super::rows::insert;
 use super::rows::{bytes, pending_delivery};
 use crate::model::MessageId;
@@ -13,7 +13,7 @@ use crate::store::rows::{DELIVERY, RECEIPT, StoredRow as _, receipt};
 use crate::store::{AcceptedDelivery, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, SentDelivery};
 
 /// Part of a settlement: receipts of cells that were taken.
-pub(super) fn await_all(db: &Connection, message: MessageId, receipts: &[NewReceipt]) -> Result<(), Fail> {
+pub(super) fn await_all(db: &Connection, message: MessageId, receipts: &[NewReceipt]) -> Result<(), DbError> {
     for new in receipts {
         insert!(db, "receipt", {
             message_id: bytes(&message.0),
@@ -31,7 +31,7 @@ pub(super) fn await_all(db: &Connection, message: MessageId, receipts: &[NewRece
 }
 
 /// [`crate::store::ReceiptStore::due_receipts`].
-pub(super) fn due(db: &Connection, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, Fail> {
+pub(super) fn due(db: &Connection, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_due WHERE due_at IS NOT NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2"
     ))?;
@@ -39,7 +39,7 @@ pub(super) fn due(db: &Connection, now: i64, limit: usize) -> Result<Vec<Receipt
 }
 
 /// [`crate::store::ReceiptStore::find_receipt`].
-pub(super) fn of(db: &Connection, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, Fail> {
+pub(super) fn find(db: &Connection, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_awaited WHERE channel = ?1 AND platform_id = ?2 AND due_at IS NOT NULL"
     ))?;
@@ -53,7 +53,7 @@ pub(super) fn all(db: &Connection, message: MessageId) -> rusqlite::Result<Vec<R
 }
 
 /// [`crate::store::ReceiptStore::sent_deliveries`].
-pub(super) fn carried(db: &Connection, message: MessageId) -> Result<Vec<SentDelivery>, Fail> {
+pub(super) fn sent_deliveries(db: &Connection, message: MessageId) -> Result<Vec<SentDelivery>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d WHERE d.message_id = ?1 AND d.state = 'sent' AND d.mode = 'queued' ORDER BY d.id"
     ))?;
@@ -61,7 +61,7 @@ pub(super) fn carried(db: &Connection, message: MessageId) -> Result<Vec<SentDel
     deliveries.into_iter().map(|delivery| Ok(SentDelivery { over: is_over(db, bytes(&delivery.id.0))?, delivery })).collect()
 }
 
-fn is_over(db: &Connection, delivery: &[u8]) -> Result<bool, Fail> {
+fn is_over(db: &Connection, delivery: &[u8]) -> Result<bool, DbError> {
     let mut born = db.prepare_cached("SELECT origin_id, lane_id FROM delivery WHERE id = ?1")?;
     let mut at = delivery.to_vec();
     let mut lane: Option<i64> = None;
@@ -76,7 +76,7 @@ fn is_over(db: &Connection, delivery: &[u8]) -> Result<bool, Fail> {
 }
 
 /// [`crate::store::ReceiptStore::update_receipt`].
-pub(super) fn hear(db: &Connection, prepared: &PreparedReceipt) -> Result<Option<Vec<AcceptedDelivery>>, Fail> {
+pub(super) fn update(db: &Connection, prepared: &PreparedReceipt) -> Result<Option<Vec<AcceptedDelivery>>, DbError> {
     let heard = &prepared.update;
     let (state, due_at, code, detail, at) = match &heard.news {
         ReceiptChange::Later { due_at } => (ReceiptState::Awaited, Some(*due_at), None, None, None),

@@ -6,7 +6,7 @@ use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
-use super::failure::{Fail, Unreadable};
+use super::error::{DbError, Unreadable};
 use crate::model::{Event, EventId, MessageId};
 use crate::store::rows::{self, ATTEMPT, CELL, StoredRow};
 use crate::store::{AttemptRow, Cell, DeliveryRow, PendingDelivery, StoredEvent};
@@ -115,7 +115,7 @@ pub(super) enum Found {
 }
 
 /// One event, or `None` when it is not there.
-pub(super) fn event(db: &Connection, id: EventId) -> Result<Option<StoredEvent>, Fail> {
+pub(super) fn event(db: &Connection, id: EventId) -> Result<Option<StoredEvent>, DbError> {
     match event_within(db, id, usize::MAX)? {
         Found::Event(event, _) => Ok(Some(event)),
         Found::TooLarge | Found::Nothing => Ok(None),
@@ -123,7 +123,7 @@ pub(super) fn event(db: &Connection, id: EventId) -> Result<Option<StoredEvent>,
 }
 
 /// One event whose body is at most `bytes`.
-pub(super) fn event_within(db: &Connection, id: EventId, bytes_left: usize) -> Result<Found, Fail> {
+pub(super) fn event_within(db: &Connection, id: EventId, bytes_left: usize) -> Result<Found, DbError> {
     let mut select = db.prepare_cached("SELECT received_at, plan, note, body FROM event WHERE id = ?1")?;
     let mut rows = select.query([bytes(&id.0)])?;
     let Some(row) = rows.next()? else { return Ok(Found::Nothing) };

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::checkpoint::Activity;
-use super::failure::{Fail, store_error};
+use super::error::{DbError, store_error};
 use super::open::Files;
 use super::queue::{Batch, Class, Job, Queue};
 use crate::store::StoreError;
@@ -26,12 +26,12 @@ struct Task<T, F> {
 impl<T, F> Job for Task<T, F>
 where
     T: Send,
-    F: FnMut(&Connection) -> Result<T, Fail> + Send,
+    F: FnMut(&Connection) -> Result<T, DbError> + Send,
 {
-    fn run(&mut self, db: &Connection) -> Result<(), Fail> {
+    fn run(&mut self, db: &Connection) -> Result<(), DbError> {
         self.made = match (self.work)(db) {
             Ok(answer) => Some(Ok(answer)),
-            Err(Fail::Refused(error)) => Some(Err(error)),
+            Err(DbError::Refused(error)) => Some(Err(error)),
             Err(fail) => return Err(fail),
         };
         Ok(())
@@ -52,7 +52,7 @@ where
 pub(super) async fn submit<T, F>(queue: &Queue, class: Class, cost: usize, work: F) -> Result<T, StoreError>
 where
     T: Send + 'static,
-    F: FnMut(&Connection) -> Result<T, Fail> + Send + 'static,
+    F: FnMut(&Connection) -> Result<T, DbError> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
     queue.push(class, cost, Box::new(Task { work, made: None, reply }))?;
@@ -98,16 +98,16 @@ impl Writer {
         let Err(fail) = self.commit(&mut jobs) else {
             return self.answer(jobs);
         };
-        let hopeless = fail.is_broken_disk();
+        let fatal = fail.is_broken_disk();
         let error = fail.into_store_error();
-        if jobs.len() == 1 || hopeless {
+        if jobs.len() == 1 || fatal {
             tracing::debug!(requests = jobs.len(), %error, "a transaction failed");
             return jobs.into_iter().for_each(|job| job.answer(Some(error.clone())));
         }
         tracing::debug!(requests = jobs.len(), %error, "a shared transaction failed; its requests are done again one by one");
         for mut job in jobs {
             let outcome = self.commit(std::slice::from_mut(&mut job));
-            job.answer(outcome.err().map(Fail::into_store_error));
+            job.answer(outcome.err().map(DbError::into_store_error));
         }
     }
 
@@ -120,7 +120,7 @@ impl Writer {
     }
 
     /// One transaction around the jobs. After an error nothing of it remains.
-    fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {
+    fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), DbError> {
         let db = match &mut self.db {
             Some(db) => db,
             slot => slot.insert(self.files.connect_writer()?),
@@ -139,12 +139,12 @@ impl Writer {
     }
 }
 
-fn transaction(db: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {
+fn transaction(db: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), DbError> {
     db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     for job in jobs {
         // A defect in one request must not take the writer away from all others.
         catch_unwind(AssertUnwindSafe(|| job.run(db))).unwrap_or_else(|_| {
-            Err(Fail::Undo(StoreError::Invalid("a defect in the store stopped this request; nothing of it was written, please report it".into())))
+            Err(DbError::Undo(StoreError::Invalid("a defect in the store stopped this request; nothing of it was written, please report it".into())))
         })?;
     }
     db.prepare_cached("COMMIT")?.execute([])?;
@@ -152,9 +152,9 @@ fn transaction(db: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Fail> {
 }
 
 impl Files {
-    fn connect_writer(&self) -> Result<Connection, Fail> {
-        self.ground.there().map_err(Fail::Undo)?;
-        let db = self.writer().map_err(|error| Fail::Undo(store_error(&error)))?;
+    fn connect_writer(&self) -> Result<Connection, DbError> {
+        self.ground.there().map_err(DbError::Undo)?;
+        let db = self.writer().map_err(|error| DbError::Undo(store_error(&error)))?;
         self.ground.begin();
         Ok(db)
     }

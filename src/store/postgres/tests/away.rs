@@ -7,7 +7,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::super::failure::Fail;
+use super::super::error::DbError;
 use super::*;
 use crate::store::contract::fixtures::*;
 use crate::store::*;
@@ -149,7 +149,7 @@ async fn an_end_that_nobody_confirmed_may_stand() {
     let own: i32 = tx.first("SELECT pg_backend_pid()", &[]).await.unwrap().unwrap().get(0);
     shell.batch_execute("BEGIN; LOCK TABLE mute IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let last = tx.execute("INSERT INTO mute (channel, until, reason, by) VALUES ('ops', 0, '', '')", &[]);
-    let (done, ()) = futures_util::future::join(tx.commit_behind(last), async {
+    let (done, ()) = futures_util::future::join(tx.commit_pipelined(last), async {
         while shell.query_one("SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted", &[&own]).await.unwrap().get::<_, i64>(0) == 0 {
             tokio::task::yield_now().await;
         }
@@ -157,7 +157,7 @@ async fn an_end_that_nobody_confirmed_may_stand() {
     })
     .await;
     let fail = done.unwrap_err();
-    assert!(matches!(fail, Fail::Unsure(_)) && !fail.is_passing() && fail.is_hopeless(), "{fail:?}");
+    assert!(matches!(fail, DbError::Unsure(_)) && !fail.is_passing() && fail.is_fatal(), "{fail:?}");
     shell.batch_execute("ROLLBACK").await.unwrap();
     while shell.query_one("SELECT count(*) FROM mute", &[]).await.unwrap().get::<_, i64>(0) == 0 {
         tokio::task::yield_now().await;

@@ -2,7 +2,7 @@
 
 use futures_util::future::{join, join3};
 
-use super::super::failure::Fail;
+use super::super::error::DbError;
 use super::super::tx::Tx;
 use super::*;
 use crate::store::contract::fixtures::{LANE, MIN, delivery, event};
@@ -10,7 +10,7 @@ use crate::store::*;
 
 const KEY: &str = "together";
 
-async fn put(tx: &Tx, key: &str) -> Result<u64, Fail> {
+async fn put(tx: &Tx, key: &str) -> Result<u64, DbError> {
     tx.execute("INSERT INTO outlet (key) VALUES ($1)", &[&key]).await
 }
 
@@ -30,7 +30,7 @@ async fn the_first_statements_travel_with_the_beginning_and_the_last_with_the_en
     let (one, two, seen) = join3(put(&tx, KEY), put(&tx, "together 2"), seen).await;
     assert_eq!((one.unwrap(), two.unwrap()), (1, 1));
     assert_eq!(seen.unwrap()[0].get::<_, i64>(0), 1, "the third sees what the first did");
-    tx.commit_behind(put(&tx, "together 3")).await.unwrap();
+    tx.commit_pipelined(put(&tx, "together 3")).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(there(&store).await, 3);
     store.close().await;
@@ -47,8 +47,8 @@ async fn a_refused_last_statement_undoes_everything() {
             let (again, other) = join(put(&tx, KEY), put(&tx, "together 2")).await;
             again.and(other)
         };
-        let fail = tx.commit_behind(last).await.unwrap_err();
-        assert!(!fail.is_hopeless() && matches!(&fail, Fail::Sql(error) if error.code().is_some_and(|code| code.code() == "23505")), "{fail:?}");
+        let fail = tx.commit_pipelined(last).await.unwrap_err();
+        assert!(!fail.is_fatal() && matches!(&fail, DbError::Sql(error) if error.code().is_some_and(|code| code.code() == "23505")), "{fail:?}");
     }
     assert_eq!(there(&store).await, 0, "and every connection can be used again");
     store.close().await;
@@ -65,7 +65,7 @@ async fn what_cannot_be_sent_keeps_the_rest_from_being_committed() {
         let (unsent, other) = join(tx.execute("SELECT '\0'", &[]), put(&tx, "together 2")).await;
         unsent.and(other)
     };
-    assert!(tx.commit_behind(last).await.is_err());
+    assert!(tx.commit_pipelined(last).await.is_err());
     drop(tx);
     assert_eq!(there(&store).await, 0);
     store.close().await;
@@ -80,8 +80,8 @@ async fn a_statement_behind_the_end_is_refused() {
         put(&tx, KEY).await?;
         put(&tx, "together 2").await
     };
-    let fail = tx.commit_behind(late).await.unwrap_err();
-    assert!(matches!(&fail, Fail::Refused(StoreError::Unusable(why)) if why.contains("after the end")), "{fail:?}");
+    let fail = tx.commit_pipelined(late).await.unwrap_err();
+    assert!(matches!(&fail, DbError::Refused(StoreError::Unusable(why)) if why.contains("after the end")), "{fail:?}");
     assert_eq!(there(&store).await, 1, "it was not done outside the transaction");
     store.close().await;
 }
@@ -96,7 +96,7 @@ async fn what_never_came_to_its_end_may_be_done_again() {
     // The last statement waits for a lock when its connection is ended.
     shell.batch_execute("BEGIN; LOCK TABLE lane IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let last = tx.query("SELECT 1 FROM lane", &[]);
-    let (done, ()) = join(tx.commit_behind(last), async {
+    let (done, ()) = join(tx.commit_pipelined(last), async {
         let waits = "SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted";
         while shell.query_one(waits, &[&own]).await.unwrap().get::<_, i64>(0) == 0 {
             tokio::task::yield_now().await;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
 use super::connect::transaction;
-use super::failure::Fail;
+use super::error::DbError;
 use super::{PostgresStore, StoreError};
 use crate::store::rows::StoredRow as _;
 use table::{Batch, TABLES, Table, When};
@@ -34,7 +34,7 @@ impl PostgresStore {
     /// Errors: [`StoreError::Invalid`] when this store holds deliveries of its own already; else those of reading and writing. What was copied before
     /// an error stays, and the next try goes on.
     pub async fn take_from(&self, file: &Path, mut told: impl FnMut(Progress)) -> Result<u64, StoreError> {
-        let lanes = transaction!(&self.db, read, |tx| has_lanes(tx)).map_err(Fail::into_store_error)?;
+        let lanes = transaction!(&self.db, read, |tx| has_lanes(tx)).map_err(DbError::into_store_error)?;
         if lanes {
             return Err(StoreError::Invalid(
                 "the database holds deliveries already: a transfer was completed before, or Watchfire ran on it; use an empty database".into(),
@@ -46,7 +46,7 @@ impl PostgresStore {
             let mut copied = self.copy(file, table, &mut told).await?;
             if table.when == When::History && self.rows(table).await? > copied {
                 // The source has removed some of what a try before had copied.
-                transaction!(&self.db, write, |tx| clear(tx, table)).map_err(Fail::into_store_error)?;
+                transaction!(&self.db, write, |tx| clear(tx, table)).map_err(DbError::into_store_error)?;
                 copied = self.copy(file, table, &mut told).await?;
             }
             total += copied;
@@ -61,7 +61,7 @@ impl PostgresStore {
             total += all;
             rest.push((table, read));
         }
-        self.finish(&rest).await.map_err(Fail::into_store_error)?;
+        self.finish(&rest).await.map_err(DbError::into_store_error)?;
         for (table, batches) in &rest {
             let rows = batches.iter().map(|batch| batch.rows as u64).sum();
             told(Progress { table: table.name, done: rows, all: rows });
@@ -75,38 +75,38 @@ impl PostgresStore {
         while let Some(batch) = batches.recv().await {
             let batch = batch?;
             done += batch.rows as u64;
-            transaction!(&self.db, write, |tx| table::insert(tx, table, &batch)).map_err(Fail::into_store_error)?;
+            transaction!(&self.db, write, |tx| table::insert(tx, table, &batch)).map_err(DbError::into_store_error)?;
             told(Progress { table: table.name, done, all });
         }
         Ok(done)
     }
 
     /// Not bounded in time as other transactions are: there may be a million lanes.
-    async fn finish(&self, rest: &[(&Table, Vec<Batch>)]) -> Result<(), Fail> {
+    async fn finish(&self, rest: &[(&Table, Vec<Batch>)]) -> Result<(), DbError> {
         let tx = self.db.write().await?;
         finish(&tx, rest).await?;
         tx.commit().await
     }
 
     async fn rows(&self, table: &Table) -> Result<u64, StoreError> {
-        transaction!(&self.db, read, |tx| count_rows(tx, table)).map_err(Fail::into_store_error)
+        transaction!(&self.db, read, |tx| count_rows(tx, table)).map_err(DbError::into_store_error)
     }
 }
 
-async fn count_rows(tx: &super::tx::Tx, table: &Table) -> Result<u64, Fail> {
+async fn count_rows(tx: &super::tx::Tx, table: &Table) -> Result<u64, DbError> {
     let row = tx.first(&format!("SELECT count(*) FROM {}", table.name), &[]).await?;
     row.map_or(Ok(0), |row| row.count(0))
 }
 
-async fn clear(tx: &super::tx::Tx, table: &Table) -> Result<(), Fail> {
+async fn clear(tx: &super::tx::Tx, table: &Table) -> Result<(), DbError> {
     tx.batch(&format!("SET LOCAL statement_timeout TO 0; TRUNCATE {}", table.name)).await
 }
 
-async fn has_lanes(tx: &super::tx::Tx) -> Result<bool, Fail> {
+async fn has_lanes(tx: &super::tx::Tx) -> Result<bool, DbError> {
     Ok(tx.first("SELECT 1 FROM lane LIMIT 1", &[]).await?.is_some())
 }
 
-async fn finish(tx: &super::tx::Tx, rest: &[(&Table, Vec<Batch>)]) -> Result<(), Fail> {
+async fn finish(tx: &super::tx::Tx, rest: &[(&Table, Vec<Batch>)]) -> Result<(), DbError> {
     // Many lanes take longer than a statement usually does.
     tx.batch("SET LOCAL statement_timeout TO 0").await?;
     for (table, batches) in rest {

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use uuid::Uuid;
 
-use super::super::failure::Fail;
+use super::super::error::DbError;
 use super::super::tx::{Param, Tx};
 use crate::store::Target;
 use crate::store::prepared::{SEPARATOR, TextRule};
@@ -314,7 +314,7 @@ fn fallback(target: &str) -> Result<Option<String>, serde_json::Error> {
 }
 
 /// Inserts a batch. Rows that are there from a try before become what the source says now: it may have gone on working in between.
-pub(super) async fn insert(tx: &Tx, table: &Table, batch: &Batch) -> Result<(), Fail> {
+pub(super) async fn insert(tx: &Tx, table: &Table, batch: &Batch) -> Result<(), DbError> {
     let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
     let value = |(name, kind): &(&str, Kind)| match kind {
         Ids => format!("n.{name}::uuid[]"),

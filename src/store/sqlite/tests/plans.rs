@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::super::open::MIGRATIONS;
-use super::super::{read, settle};
+use super::super::{outcome, read};
 
 fn plan(sql: &str, parameters: usize) -> Vec<String> {
     let db = Connection::open_in_memory().unwrap();
@@ -22,7 +22,7 @@ fn ready_lanes_come_in_order_from_their_index() {
 
 #[test]
 fn counters_are_computed_without_touching_a_delivery() {
-    let steps = plan(settle::RECOUNT, 1);
+    let steps = plan(outcome::RECOUNT, 1);
     assert_eq!(steps.iter().filter(|s| s.contains("delivery USING COVERING INDEX delivery_open")).count(), 2, "{steps:#?}");
     assert!(steps.iter().all(|s| !s.starts_with("SCAN delivery")), "{steps:#?}");
 }

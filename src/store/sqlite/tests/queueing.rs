@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use rusqlite::Connection;
 
-use super::super::failure::Fail;
+use super::super::error::DbError;
 use super::super::queue::{BATCH_BYTES, BATCH_REQUESTS, Class, Job, Limits, Queue};
 use super::super::writer;
 use super::{fresh, fresh_with};
@@ -18,7 +18,7 @@ type Log = Arc<Mutex<Vec<(String, Option<StoreError>)>>>;
 struct Named(String, Log);
 
 impl Job for Named {
-    fn run(&mut self, _: &Connection) -> Result<(), Fail> {
+    fn run(&mut self, _: &Connection) -> Result<(), DbError> {
         Ok(())
     }
 
@@ -132,7 +132,7 @@ async fn a_store_whose_writer_is_held_up_becomes_busy_and_recovers() {
 #[tokio::test]
 async fn a_defect_in_one_request_stops_only_that_request() {
     let (store, _folder) = fresh_with(|_| {});
-    let bad = writer::submit(&store.queue, Class::Other, 1, |db: &Connection| -> Result<(), Fail> {
+    let bad = writer::submit(&store.queue, Class::Other, 1, |db: &Connection| -> Result<(), DbError> {
         db.execute("INSERT INTO mute (channel, until, reason, by) VALUES ('x', 1, '', '')", [])?;
         panic!("on purpose")
     });
@@ -141,7 +141,7 @@ async fn a_defect_in_one_request_stops_only_that_request() {
     assert!(matches!(bad, Err(StoreError::Invalid(_))), "{bad:?}");
     good.unwrap();
     assert!(store.list_mutes().await.unwrap().is_empty(), "what it wrote is undone");
-    let bad = store.readers.read(|_| -> Result<(), Fail> { panic!("on purpose") }).await;
+    let bad = store.readers.read(|_| -> Result<(), DbError> { panic!("on purpose") }).await;
     assert!(bad.is_err());
     store.stats().await.unwrap();
     store.close().await;

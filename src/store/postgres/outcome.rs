@@ -1,6 +1,6 @@
 //! Outcomes: what attempts (or decisions without one) change; many settlements by a few statements in one transaction, each fenced.
 //!
-//! Settlements that touch the same message or delivery are done one after the other, in waves; those of one wave have nothing in common but
+//! Settlements that touch the same message or delivery are done one after the other, in stages; those of one stage have nothing in common but
 //! lanes and outlets, for which their order makes no difference or is kept here.
 
 use std::cmp::Ordering;
@@ -10,10 +10,10 @@ use futures_util::future::{join3, join5};
 use uuid::Uuid;
 
 use super::connect::{Db, transaction};
-use super::failure::Fail;
+use super::error::DbError;
 use super::group::Grouped;
 use super::messages::{Write, add_members, write_cells, write_messages};
-use super::outcomes::{Lanes, change_deliveries, end_attempts};
+use super::outcome_parts::{LaneLocks, change_deliveries, end_attempts};
 use super::receipts::await_all;
 use super::rows::get;
 use super::tx::Tx;
@@ -22,7 +22,7 @@ use crate::store::prepared::PreparedOutcome;
 use crate::store::{MonthlySends, OutletUpdate, RecordedOutcome, StoreError, SuspensionChange};
 
 impl PreparedOutcome {
-    /// Ids of all that it reads or changes and others might: settlements that share one are not in the same wave.
+    /// Ids of all that it reads or changes and others might: settlements that share one are not in the same stage.
     fn touches(&self) -> HashSet<Uuid> {
         let s = &self.outcome;
         let message = s.message.as_ref().map(|m| m.id.0);
@@ -36,59 +36,59 @@ impl PreparedOutcome {
 impl Grouped for PreparedOutcome {
     type Answer = RecordedOutcome;
 
-    async fn commit(db: &Db, group: &[&Self]) -> Result<Vec<Result<RecordedOutcome, StoreError>>, Fail> {
-        transaction!(db, write, |tx| settle_all(tx, group))
+    async fn commit(db: &Db, group: &[&Self]) -> Result<Vec<Result<RecordedOutcome, StoreError>>, DbError> {
+        transaction!(db, write, |tx| record_all(tx, group))
     }
 }
 
-async fn settle_all(tx: &Tx, group: &[&PreparedOutcome]) -> Result<Vec<Result<RecordedOutcome, StoreError>>, Fail> {
+async fn record_all(tx: &Tx, group: &[&PreparedOutcome]) -> Result<Vec<Result<RecordedOutcome, StoreError>>, DbError> {
     let epochs = lock_outlets(tx, group).await?;
     let live = |s: &PreparedOutcome| epochs.get(s.outcome.fence.outlet.as_str()) == Some(&s.outcome.fence.epoch);
-    let mut waves: Vec<Vec<&PreparedOutcome>> = Vec::new();
+    let mut stages: Vec<Vec<&PreparedOutcome>> = Vec::new();
     let mut touched: HashSet<Uuid> = HashSet::new();
     for next in group.iter().filter(|s| live(s)) {
         let touches = next.touches();
-        if waves.is_empty() || !touched.is_disjoint(&touches) {
-            waves.push(Vec::new());
+        if stages.is_empty() || !touched.is_disjoint(&touches) {
+            stages.push(Vec::new());
             touched.clear();
         }
-        if let Some(wave) = waves.last_mut() {
-            wave.push(next);
+        if let Some(stage) = stages.last_mut() {
+            stage.push(next);
         }
         touched.extend(touches);
     }
     let mut settled = Vec::with_capacity(group.len());
-    for (ix, wave) in waves.iter().enumerate() {
-        settled.extend(settle_wave(tx, wave, ix + 1 == waves.len()).await?);
+    for (ix, stage) in stages.iter().enumerate() {
+        settled.extend(settle_wave(tx, stage, ix + 1 == stages.len()).await?);
     }
     let mut settled = settled.into_iter();
     Ok(group.iter().map(|s| if live(s) { settled.next().ok_or(StoreError::Fenced) } else { Err(StoreError::Fenced) }).collect())
 }
 
 /// Locks the outlets' rows, in key order, and gives their epochs (I7).
-async fn lock_outlets(tx: &Tx, group: &[&PreparedOutcome]) -> Result<HashMap<String, i64>, Fail> {
+async fn lock_outlets(tx: &Tx, group: &[&PreparedOutcome]) -> Result<HashMap<String, i64>, DbError> {
     let keys: BTreeSet<&str> = group.iter().map(|s| s.outcome.fence.outlet.as_str()).collect();
     let keys: Vec<&str> = keys.into_iter().collect();
     let rows = tx.query("SELECT key, epoch FROM outlet WHERE key = ANY ($1) ORDER BY key FOR UPDATE", &[&keys]).await?;
     rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
 }
 
-/// Two steps, each sent as one: what changes by itself, with the locks of the lanes, and then what is written to the lanes; behind the last wave
+/// Two steps, each sent as one: what changes by itself, with the locks of the lanes, and then what is written to the lanes; behind the last stage
 /// the end.
-async fn settle_wave(tx: &Tx, wave: &[&PreparedOutcome], last: bool) -> Result<Vec<RecordedOutcome>, Fail> {
-    let messages = Messages::of(wave);
+async fn settle_wave(tx: &Tx, stage: &[&PreparedOutcome], last: bool) -> Result<Vec<RecordedOutcome>, DbError> {
+    let messages = Messages::of(stage);
     let (mut cells, mut receipts) = (Vec::new(), Vec::new());
-    for s in wave {
+    for s in stage {
         let Some(message) = &s.outcome.message else { continue };
         receipts.extend(message.receipts.iter().map(|receipt| (message.id, receipt)));
         cells.extend(s.message.iter().flat_map(|m| &m.message.cells).chain(&s.outcome.cells).map(|cell| (message.id, cell)));
     }
-    let lanes = Lanes::of(wave);
+    let lanes = LaneLocks::of(stage);
     let (outlets, taken, (attempts, cells, awaited), changed, held) = join5(
-        change_outlets(tx, wave),
+        change_outlets(tx, stage),
         messages.settle(tx),
-        join3(end_attempts(tx, wave), write_cells(tx, &cells), await_all(tx, &receipts)),
-        change_deliveries(tx, wave),
+        join3(end_attempts(tx, stage), write_cells(tx, &cells), await_all(tx, &receipts)),
+        change_deliveries(tx, stage),
         lanes.lock(tx),
     )
     .await;
@@ -96,11 +96,11 @@ async fn settle_wave(tx: &Tx, wave: &[&PreparedOutcome], last: bool) -> Result<V
     outlets?;
     let taken = taken?;
     attempts.and(cells).and(awaited)?;
-    let children = lanes.update(tx, wave, taken, &changed?, held?, last).await?;
+    let children = lanes.update(tx, stage, taken, &changed?, held?, last).await?;
     Ok(children.into_iter().map(|children| RecordedOutcome { children }).collect())
 }
 
-/// What becomes of the messages of a wave.
+/// What becomes of the messages of a stage.
 #[derive(Default)]
 struct Messages<'a> {
     writes: Vec<Write<'a>>,
@@ -110,9 +110,9 @@ struct Messages<'a> {
 }
 
 impl<'a> Messages<'a> {
-    fn of(wave: &[&'a PreparedOutcome]) -> Self {
+    fn of(stage: &[&'a PreparedOutcome]) -> Self {
         let mut all = Self::default();
-        for s in wave {
+        for s in stage {
             let Some(message) = &s.outcome.message else { continue };
             let Some(new) = &s.message else {
                 all.stored.0.push(message.id.0);
@@ -135,7 +135,7 @@ impl<'a> Messages<'a> {
     }
 
     /// Stores messages with their members, or marks stored ones; gives the lanes that open messages take. All is sent when this is first polled.
-    async fn settle(&self, tx: &Tx) -> Result<Vec<(i64, Uuid)>, Fail> {
+    async fn settle(&self, tx: &Tx) -> Result<Vec<(i64, Uuid)>, DbError> {
         let members = add_members(tx, self.members.0.clone(), self.members.1.clone());
         let (written, members, marked) = join3(write_messages(tx, &self.writes), members, mark(tx, &self.stored)).await;
         written?;
@@ -145,7 +145,7 @@ impl<'a> Messages<'a> {
     }
 }
 
-async fn mark(tx: &Tx, (stored, dones): &(Vec<Uuid>, Vec<bool>)) -> Result<(), Fail> {
+async fn mark(tx: &Tx, (stored, dones): &(Vec<Uuid>, Vec<bool>)) -> Result<(), DbError> {
     if stored.is_empty() {
         return Ok(());
     }
@@ -158,9 +158,9 @@ async fn mark(tx: &Tx, (stored, dones): &(Vec<Uuid>, Vec<bool>)) -> Result<(), F
     }
 }
 
-async fn change_outlets(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(), Fail> {
+async fn change_outlets(tx: &Tx, stage: &[&PreparedOutcome]) -> Result<(), DbError> {
     let mut changes: BTreeMap<&str, OutletRow<'_>> = BTreeMap::new();
-    for s in wave.iter().map(|s| &s.outcome) {
+    for s in stage.iter().map(|s| &s.outcome) {
         if s.outlet.is_some() || s.sent_in_month.is_some() {
             changes.entry(s.fence.outlet.as_str()).or_default().add(s.outlet.as_ref(), s.sent_in_month.as_ref());
         }
@@ -169,7 +169,7 @@ async fn change_outlets(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(), Fail> 
 }
 
 /// Sets an outlet's pause and suspension without an attempt.
-pub(super) async fn change_outlet(tx: &Tx, outlet: &OutletKey, change: &OutletUpdate) -> Result<(), Fail> {
+pub(super) async fn change_outlet(tx: &Tx, outlet: &OutletKey, change: &OutletUpdate) -> Result<(), DbError> {
     let mut row = OutletRow::default();
     row.add(Some(change), None);
     write_outlets(tx, &BTreeMap::from([(outlet.as_str(), row)])).await
@@ -200,7 +200,7 @@ impl<'a> OutletRow<'a> {
     }
 }
 
-async fn write_outlets(tx: &Tx, changes: &BTreeMap<&str, OutletRow<'_>>) -> Result<(), Fail> {
+async fn write_outlets(tx: &Tx, changes: &BTreeMap<&str, OutletRow<'_>>) -> Result<(), DbError> {
     if changes.is_empty() {
         return Ok(());
     }

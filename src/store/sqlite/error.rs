@@ -10,7 +10,7 @@ use crate::store::StoreError;
 
 /// How one piece of work in a transaction ended without an answer.
 #[derive(Debug)]
-pub(super) enum Fail {
+pub(super) enum DbError {
     /// Refused before it wrote anything: the transaction may go on with the work of others.
     Refused(StoreError),
     /// Refused after it wrote something: what it wrote must be undone.
@@ -19,18 +19,18 @@ pub(super) enum Fail {
     Sql(Error),
 }
 
-impl From<Error> for Fail {
+impl From<Error> for DbError {
     fn from(error: Error) -> Self {
-        Fail::Sql(error)
+        DbError::Sql(error)
     }
 }
 
-impl Fail {
+impl DbError {
     /// The error for the one who asked.
     pub(super) fn into_store_error(self) -> StoreError {
         match self {
-            Fail::Refused(error) | Fail::Undo(error) => error,
-            Fail::Sql(error) => store_error(&error),
+            DbError::Refused(error) | DbError::Undo(error) => error,
+            DbError::Sql(error) => store_error(&error),
         }
     }
 
@@ -38,7 +38,7 @@ impl Fail {
     pub(super) fn is_broken_disk(&self) -> bool {
         matches!(
             self,
-            Fail::Sql(Error::SqliteFailure(cause, _))
+            DbError::Sql(Error::SqliteFailure(cause, _))
                 if matches!(
                     cause.code,
                     ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::DatabaseCorrupt

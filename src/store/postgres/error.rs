@@ -9,7 +9,7 @@ use crate::store::StoreError;
 
 /// How one piece of work ended without an answer.
 #[derive(Debug)]
-pub(super) enum Fail {
+pub(in crate::store) enum DbError {
     /// Refused: nothing of it may stay.
     Refused(StoreError),
     /// The database said no, or the connection broke before the end of the transaction was sent: nothing of it stands.
@@ -18,33 +18,33 @@ pub(super) enum Fail {
     Unsure(String),
 }
 
-impl From<Error> for Fail {
+impl From<Error> for DbError {
     fn from(error: Error) -> Self {
-        Fail::Sql(error)
+        DbError::Sql(error)
     }
 }
 
-impl From<StoreError> for Fail {
+impl From<StoreError> for DbError {
     fn from(error: StoreError) -> Self {
-        Fail::Refused(error)
+        DbError::Refused(error)
     }
 }
 
-impl From<String> for Fail {
+impl From<String> for DbError {
     fn from(what: String) -> Self {
-        Fail::Refused(StoreError::Unusable(format!(
+        DbError::Refused(StoreError::Unusable(format!(
             "the database holds a value that cannot be read: {what}; it was written by another version or is damaged"
         )))
     }
 }
 
-impl Fail {
+impl DbError {
     /// The error for the one who asked.
     pub(super) fn into_store_error(self) -> StoreError {
         match self {
-            Fail::Refused(error) => error,
-            Fail::Sql(error) => store_error(&error),
-            Fail::Unsure(why) => StoreError::Unavailable(format!(
+            DbError::Refused(error) => error,
+            DbError::Sql(error) => store_error(&error),
+            DbError::Unsure(why) => StoreError::Unavailable(format!(
                 "the database did not say how a transaction ended ({why}): what it wrote stands or does not; check the database and the network"
             )),
         }
@@ -52,7 +52,7 @@ impl Fail {
 
     /// Whether the same work done again now may well succeed: others were in the way, or a pooled connection had died.
     pub(super) fn is_passing(&self) -> bool {
-        let Fail::Sql(error) = self else { return false };
+        let DbError::Sql(error) = self else { return false };
         match error.code() {
             Some(code) => [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN]
                 .contains(code),
@@ -61,11 +61,11 @@ impl Fail {
     }
 
     /// Whether trying parts of the same work alone is pointless because the database itself is the trouble.
-    pub(super) fn is_hopeless(&self) -> bool {
+    pub(super) fn is_fatal(&self) -> bool {
         match self {
-            Fail::Refused(StoreError::Unavailable(_) | StoreError::Unusable(_)) | Fail::Unsure(_) => true,
-            Fail::Refused(_) => false,
-            Fail::Sql(error) => !error.code().is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("23")),
+            DbError::Refused(StoreError::Unavailable(_) | StoreError::Unusable(_)) | DbError::Unsure(_) => true,
+            DbError::Refused(_) => false,
+            DbError::Sql(error) => !error.code().is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("23")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The parts of a wave of settlements: attempts, deliveries, the lanes they leave, and fallback children (I8).
+//! The parts of a stage of settlements: attempts, deliveries, the lanes they leave, and fallback children (I8).
 //!
 //! Never unmakes a final state.
 
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use futures_util::future::{join, join4};
 use uuid::Uuid;
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::lanes::{Arrival, append, lock_lanes, recount};
 use super::rows::Columns;
 use super::rows::get;
@@ -18,8 +18,8 @@ use crate::store::prepared::PreparedOutcome;
 use crate::store::{AcceptedDelivery, State};
 
 /// Inserts or ends the attempts, and trims the histories of messages that were stored before.
-pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(), Fail> {
-    let all: Vec<_> = wave.iter().filter_map(|s| Some((&s.outcome.fence, s.outcome.message.as_ref()?.id, s.outcome.attempt.as_ref()?))).collect();
+pub(super) async fn end_attempts(tx: &Tx, stage: &[&PreparedOutcome]) -> Result<(), DbError> {
+    let all: Vec<_> = stage.iter().filter_map(|s| Some((&s.outcome.fence, s.outcome.message.as_ref()?.id, s.outcome.attempt.as_ref()?))).collect();
     if all.is_empty() {
         return Ok(());
     }
@@ -36,7 +36,7 @@ pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(
         .with("kind", each().map(|a| a.kind.as_str()))
         .with("code", each().map(|a| a.code.as_deref()))
         .with("answer", each().map(|a| a.answer.as_deref()));
-    let earlier = wave.iter().filter(|s| s.message.is_none() && s.outcome.attempt.is_some());
+    let earlier = stage.iter().filter(|s| s.message.is_none() && s.outcome.attempt.is_some());
     let (stored, before): (Vec<Uuid>, Vec<i64>) =
         earlier.filter_map(|s| Some((s.outcome.message.as_ref()?.id.0, s.outcome.now - RECENT_ATTEMPT_MS))).unzip();
     let (written, trimmed) = join(
@@ -51,7 +51,7 @@ pub(super) async fn end_attempts(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<(
     written.and(trimmed)
 }
 
-async fn trim(tx: &Tx, messages: &Vec<Uuid>, before: &Vec<i64>) -> Result<(), Fail> {
+async fn trim(tx: &Tx, messages: &Vec<Uuid>, before: &Vec<i64>) -> Result<(), DbError> {
     if messages.is_empty() {
         return Ok(());
     }
@@ -77,11 +77,11 @@ pub(super) struct Changed {
 }
 
 /// Changes deliveries. One that became final meanwhile stays as it is.
-pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedOutcome]) -> Result<Changed, Fail> {
+pub(super) async fn change_deliveries(tx: &Tx, stage: &[&PreparedOutcome]) -> Result<Changed, DbError> {
     let (mut ids, mut states, mut tries, mut due, mut reasons) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut done, mut leave_message, mut messages, mut left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut named = HashSet::new();
-    for s in wave {
+    for s in stage {
         let id = s.outcome.message.as_ref().map(|m| m.id);
         let members: HashSet<DeliveryId> = s.message.iter().flat_map(|m| m.message.members.iter().copied()).collect();
         // One that is named twice changes once, as the first time.
@@ -129,7 +129,7 @@ pub(super) async fn change_deliveries(tx: &Tx, wave: &[&PreparedOutcome]) -> Res
 }
 
 /// A dropped delivery that turns out to have left already is told truthfully.
-async fn tell_late(tx: &Tx, (ids, done, messages): &(Vec<Uuid>, Vec<Option<i64>>, Vec<Option<Uuid>>)) -> Result<(), Fail> {
+async fn mark_late_sent(tx: &Tx, (ids, done, messages): &(Vec<Uuid>, Vec<Option<i64>>, Vec<Option<Uuid>>)) -> Result<(), DbError> {
     if !ids.is_empty() {
         tx.execute(
             "UPDATE delivery d SET state = 'sent', done_at = n.done_at, message_id = coalesce(n.message_id, d.message_id),
@@ -142,16 +142,16 @@ async fn tell_late(tx: &Tx, (ids, done, messages): &(Vec<Uuid>, Vec<Option<i64>>
     Ok(())
 }
 
-/// A fallback child that is wanted, and the settlement of the wave that makes it.
+/// A fallback child that is wanted, and the settlement of the stage that makes it.
 struct Wanted<'a> {
     of: usize,
     arrival: Arrival<'a>,
 }
 
 /// Fallback children: left out when their origin was dropped meanwhile, or has one on that channel already.
-async fn wanted_children<'a>(tx: &Tx, wave: &[&'a PreparedOutcome]) -> Result<Vec<Wanted<'a>>, Fail> {
+async fn wanted_children<'a>(tx: &Tx, stage: &[&'a PreparedOutcome]) -> Result<Vec<Wanted<'a>>, DbError> {
     let mut all: Vec<Wanted<'a>> = Vec::new();
-    for (of, s) in wave.iter().enumerate() {
+    for (of, s) in stage.iter().enumerate() {
         all.extend(
             s.children.iter().map(|(event, prepared)| Wanted { of, arrival: Arrival { event: *event, prepared, now: s.outcome.now, key: None } }),
         );
@@ -184,8 +184,8 @@ async fn wanted_children<'a>(tx: &Tx, wave: &[&'a PreparedOutcome]) -> Result<Ve
     Ok(all)
 }
 
-/// The lanes that a wave touches.
-pub(super) struct Lanes {
+/// The lanes that a stage touches.
+pub(super) struct LaneLocks {
     /// Where settlements say that their deliveries are; they may have been moved since.
     named: Vec<i64>,
     /// Messages that are done.
@@ -194,34 +194,34 @@ pub(super) struct Lanes {
     alone: bool,
 }
 
-impl Lanes {
-    pub(super) fn of(wave: &[&PreparedOutcome]) -> Self {
-        let messages = wave.iter().filter_map(|s| s.outcome.message.as_ref());
-        let named: BTreeSet<i64> = wave.iter().flat_map(|s| s.outcome.deliveries.iter().map(|c| c.lane.0)).collect();
+impl LaneLocks {
+    pub(super) fn of(stage: &[&PreparedOutcome]) -> Self {
+        let messages = stage.iter().filter_map(|s| s.outcome.message.as_ref());
+        let named: BTreeSet<i64> = stage.iter().flat_map(|s| s.outcome.deliveries.iter().map(|c| c.lane.0)).collect();
         Self {
             named: named.into_iter().collect(),
             finished: messages.filter(|m| m.done).map(|m| m.id.0).collect(),
-            alone: wave.iter().all(|s| s.children.is_empty()),
+            alone: stage.iter().all(|s| s.children.is_empty()),
         }
     }
 
     /// Locks what is known beforehand; gives whether a finished message holds a lane.
-    pub(super) async fn lock(&self, tx: &Tx) -> Result<bool, Fail> {
+    pub(super) async fn lock(&self, tx: &Tx) -> Result<bool, DbError> {
         if self.alone { lock_lanes(tx, &self.named, &self.finished, &[]).await } else { Ok(false) }
     }
 
     /// Locks the rest, lets open messages take theirs, frees those of messages that are done or that nothing in the lane belongs to any more, counts
-    /// anew, and puts the children into theirs. Gives the children by settlement. Behind the last wave the transaction ends.
+    /// anew, and puts the children into theirs. Gives the children by settlement. Behind the last stage the transaction ends.
     pub(super) async fn update(
         &self,
         tx: &Tx,
-        wave: &[&PreparedOutcome],
+        stage: &[&PreparedOutcome],
         taken: Vec<(i64, Uuid)>,
         changed: &Changed,
         mut held: bool,
         last: bool,
-    ) -> Result<Vec<Vec<AcceptedDelivery>>, Fail> {
-        let (of, arrivals): (Vec<usize>, Vec<Arrival<'_>>) = wanted_children(tx, wave).await?.into_iter().map(|c| (c.of, c.arrival)).unzip();
+    ) -> Result<Vec<Vec<AcceptedDelivery>>, DbError> {
+        let (of, arrivals): (Vec<usize>, Vec<Arrival<'_>>) = wanted_children(tx, stage).await?.into_iter().map(|c| (c.of, c.arrival)).unzip();
         let counted: Vec<i64> = changed.lanes.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let lanes = counted.iter().copied().chain(taken.iter().map(|(lane, _)| *lane));
         if self.alone {
@@ -231,16 +231,21 @@ impl Lanes {
             held = lock_lanes(tx, &lanes.collect::<Vec<_>>(), &self.finished, &arrivals).await?;
         }
         let written = async {
-            let lanes = join4(take(tx, taken), free(tx, held, &self.finished), leave(tx, wave, &changed.lanes), recount(tx, &counted));
-            let (late, (taken, freed, left, counted)) = join(tell_late(tx, &changed.late), lanes).await;
+            let lanes = join4(
+                occupy_lanes(tx, taken),
+                free_lanes(tx, held, &self.finished),
+                free_left_lanes(tx, stage, &changed.lanes),
+                recount(tx, &counted),
+            );
+            let (late, (taken, freed, left, counted)) = join(mark_late_sent(tx, &changed.late), lanes).await;
             late.and(taken).and(freed).and(left).and(counted)
         };
         if last && arrivals.is_empty() {
-            tx.commit_behind(written).await?;
+            tx.commit_pipelined(written).await?;
         } else {
             written.await?;
         }
-        let mut made: Vec<Vec<AcceptedDelivery>> = wave.iter().map(|_| Vec::new()).collect();
+        let mut made: Vec<Vec<AcceptedDelivery>> = stage.iter().map(|_| Vec::new()).collect();
         for (of, child) in of.into_iter().zip(append(tx, &arrivals).await?) {
             made[of].push(child);
         }
@@ -248,7 +253,7 @@ impl Lanes {
     }
 }
 
-async fn take(tx: &Tx, taken: Vec<(i64, Uuid)>) -> Result<(), Fail> {
+async fn occupy_lanes(tx: &Tx, taken: Vec<(i64, Uuid)>) -> Result<(), DbError> {
     if !taken.is_empty() {
         let (lanes, messages): (Vec<i64>, Vec<Uuid>) = taken.into_iter().collect::<BTreeMap<_, _>>().into_iter().unzip();
         let sql = "UPDATE lane SET message_id = n.message_id FROM unnest($1, $2) AS n (id, message_id) WHERE lane.id = n.id";
@@ -257,7 +262,7 @@ async fn take(tx: &Tx, taken: Vec<(i64, Uuid)>) -> Result<(), Fail> {
     Ok(())
 }
 
-async fn free(tx: &Tx, held: bool, finished: &Vec<Uuid>) -> Result<(), Fail> {
+async fn free_lanes(tx: &Tx, held: bool, finished: &Vec<Uuid>) -> Result<(), DbError> {
     if held {
         tx.execute("UPDATE lane SET message_id = NULL WHERE message_id = ANY ($1)", &[finished]).await?;
     }
@@ -265,9 +270,9 @@ async fn free(tx: &Tx, held: bool, finished: &Vec<Uuid>) -> Result<(), Fail> {
 }
 
 /// Frees lanes of open messages when no member of theirs is left there.
-async fn leave(tx: &Tx, wave: &[&PreparedOutcome], changed: &HashMap<DeliveryId, i64>) -> Result<(), Fail> {
+async fn free_left_lanes(tx: &Tx, stage: &[&PreparedOutcome], changed: &HashMap<DeliveryId, i64>) -> Result<(), DbError> {
     let (mut lanes, mut messages) = (Vec::new(), Vec::new());
-    for s in wave {
+    for s in stage {
         let Some(message) = s.outcome.message.as_ref().filter(|m| !m.done) else { continue };
         for lane in s.outcome.deliveries.iter().filter(|c| c.leave_message).filter_map(|c| changed.get(&c.id)) {
             lanes.push(*lane);

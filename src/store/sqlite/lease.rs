@@ -4,16 +4,16 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::messages::check_fence;
+use super::outcome::change_outlet;
 use super::rows::{OPEN, bytes, cells, pending_delivery};
-use super::settle::change_outlet;
 use crate::model::{MessageId, OutletKey};
 use crate::store::rows::{DELIVERY, StoredRow as _};
 use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate, PendingDelivery};
 
 /// [`crate::store::ClusterStore::claim_outlet`].
-pub(super) fn own(db: &Connection, claim: &LeaseRequest) -> Result<Option<OutletSnapshot>, Fail> {
+pub(super) fn claim(db: &Connection, claim: &LeaseRequest) -> Result<Option<OutletSnapshot>, DbError> {
     let key = claim.outlet.as_str();
     let before: Option<String> = db.prepare_cached("SELECT owner FROM outlet WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()?;
     let mut upsert = db.prepare_cached(
@@ -42,7 +42,7 @@ pub(super) fn own(db: &Connection, claim: &LeaseRequest) -> Result<Option<Outlet
     Ok(Some(owned))
 }
 
-fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<OpenMessage>, Fail> {
+fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<OpenMessage>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT id, channel, kind, template, generation, formed_at, pages FROM message INDEXED BY message_open
          WHERE outlet = ?1 AND done = 0 ORDER BY formed_at, id",
@@ -68,28 +68,28 @@ fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<OpenMessage>
     Ok(open)
 }
 
-fn open_members(db: &Connection, message: MessageId) -> Result<Vec<PendingDelivery>, Fail> {
+fn open_members(db: &Connection, message: MessageId) -> Result<Vec<PendingDelivery>, DbError> {
     let mut select =
         db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.message_id = ?1 AND d.{OPEN} ORDER BY d.lane_id, d.lane_seq"))?;
     Ok(select.query_map([bytes(&message.0)], pending_delivery)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::ClusterStore::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.
-pub(super) fn renew(db: &Connection, node: &str, lease_until: i64) -> Result<Vec<OutletKey>, Fail> {
+pub(super) fn renew(db: &Connection, node: &str, lease_until: i64) -> Result<Vec<OutletKey>, DbError> {
     let mut update = db.prepare_cached("UPDATE outlet SET lease_until = ?2 WHERE owner = ?1 RETURNING key")?;
     let rows = update.query_map(params![node, lease_until], |row| Ok(OutletKey::from_stored(row.get_ref(0)?.as_str()?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::ClusterStore::release_outlet`].
-pub(super) fn release(db: &Connection, fence: &Fence) -> Result<(), Fail> {
+pub(super) fn release(db: &Connection, fence: &Fence) -> Result<(), DbError> {
     db.prepare_cached("UPDATE outlet SET owner = '', lease_until = 0 WHERE key = ?1 AND epoch = ?2")?
         .execute(params![fence.outlet.as_str(), fence.epoch])?;
     Ok(())
 }
 
 /// [`crate::store::OutletStore::set_outlet_state`].
-pub(super) fn set_outlet(db: &Connection, fence: &Fence, change: &OutletUpdate) -> Result<(), Fail> {
+pub(super) fn set_state(db: &Connection, fence: &Fence, change: &OutletUpdate) -> Result<(), DbError> {
     check_fence(db, fence)?;
     change_outlet(db, &fence.outlet, change)
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accept::insert_delivery;
-use super::failure::Fail;
+use super::error::DbError;
 use super::messages::{add_member, check_fence, occupy, write_cells, write_message};
 use super::receipts::await_all;
 use super::rows::bytes;
@@ -20,7 +20,7 @@ use crate::store::{
 };
 
 /// [`crate::store::OutletStore::record_outcome`].
-pub(super) fn record(db: &Connection, prepared: &PreparedOutcome) -> Result<RecordedOutcome, Fail> {
+pub(super) fn record(db: &Connection, prepared: &PreparedOutcome) -> Result<RecordedOutcome, DbError> {
     let s = &prepared.outcome;
     check_fence(db, &s.fence)?;
     count_month(db, s)?;
@@ -29,7 +29,7 @@ pub(super) fn record(db: &Connection, prepared: &PreparedOutcome) -> Result<Reco
     }
     let message = s.message.as_ref().map(|m| (m.id, m.done));
     if let Some((id, done)) = message {
-        settle_message(db, prepared, id, done)?;
+        record_message(db, prepared, id, done)?;
     }
     let mut lanes = BTreeSet::new();
     let mut detached = Vec::new();
@@ -53,7 +53,7 @@ pub(super) fn record(db: &Connection, prepared: &PreparedOutcome) -> Result<Reco
     Ok(settled)
 }
 
-fn settle_message(db: &Connection, prepared: &PreparedOutcome, id: MessageId, done: bool) -> Result<(), Fail> {
+fn record_message(db: &Connection, prepared: &PreparedOutcome, id: MessageId, done: bool) -> Result<(), DbError> {
     let s = &prepared.outcome;
     if let Some(new) = &prepared.message {
         write_message(db, &s.fence, new, done)?;
@@ -70,7 +70,7 @@ fn settle_message(db: &Connection, prepared: &PreparedOutcome, id: MessageId, do
             }
         }
     } else if db.prepare_cached("UPDATE message SET done = ?2 WHERE id = ?1")?.execute(params![bytes(&id.0), done])? == 0 {
-        return Err(Fail::Undo(StoreError::Invalid(format!("message {id} was never formed and is not given"))));
+        return Err(DbError::Undo(StoreError::Invalid(format!("message {id} was never formed and is not given"))));
     }
     if done {
         db.prepare_cached("UPDATE lane SET message_id = NULL WHERE message_id = ?1")?.execute([bytes(&id.0)])?;
@@ -85,7 +85,7 @@ fn settle_message(db: &Connection, prepared: &PreparedOutcome, id: MessageId, do
     await_all(db, id, s.message.as_ref().map_or(&[][..], |m| &m.receipts))
 }
 
-fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &FinishedAttempt) -> Result<(), Fail> {
+fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &FinishedAttempt) -> Result<(), DbError> {
     insert!(db, "attempt", {
         id: bytes(&a.id.0),
         message_id: bytes(&message.0),
@@ -102,7 +102,7 @@ fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &FinishedA
     Ok(())
 }
 
-fn trim_attempts(db: &Connection, message: MessageId, now: i64) -> Result<(), Fail> {
+fn trim_attempts(db: &Connection, message: MessageId, now: i64) -> Result<(), DbError> {
     let mut count = db.prepare_cached("SELECT count(*) FROM attempt WHERE message_id = ?1")?;
     let count: i64 = count.query_row([bytes(&message.0)], |row| row.get(0))?;
     if count > 2 * KEPT_ATTEMPTS {
@@ -124,7 +124,7 @@ fn change_delivery(
     message: Option<MessageId>,
     prepared: &PreparedOutcome,
     now: i64,
-) -> Result<Option<i64>, Fail> {
+) -> Result<Option<i64>, DbError> {
     let done_at = c.state.is_final().then_some(now);
     let member = prepared.message.as_ref().is_some_and(|m| m.message.members.contains(&c.id));
     // A final delivery names its message or a reason (I4). What was sent, died or is unknown did so in this message.
@@ -160,7 +160,7 @@ fn change_delivery(
 }
 
 /// Fallback children: left out when their origin was dropped meanwhile, or has one on that channel already.
-fn insert_children(db: &Connection, prepared: &PreparedOutcome) -> Result<Vec<AcceptedDelivery>, Fail> {
+fn insert_children(db: &Connection, prepared: &PreparedOutcome) -> Result<Vec<AcceptedDelivery>, DbError> {
     let mut accepted = Vec::new();
     for (event, child) in &prepared.children {
         if let Some(origin) = &child.delivery.fallback_of {
@@ -177,7 +177,7 @@ fn insert_children(db: &Connection, prepared: &PreparedOutcome) -> Result<Vec<Ac
 }
 
 /// Frees a lane of the open message when no member of it is left there.
-fn leave(db: &Connection, lane: i64, message: MessageId) -> Result<(), Fail> {
+fn leave(db: &Connection, lane: i64, message: MessageId) -> Result<(), DbError> {
     db.prepare_cached(
         "UPDATE lane SET message_id = NULL WHERE id = ?1 AND message_id = ?2
          AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = ?2 AND d.lane_id = ?1)",
@@ -197,12 +197,12 @@ pub(super) const RECOUNT: &str = "UPDATE lane SET (waiting, deferred, rank, sinc
     WHERE id = ?1";
 
 /// Computes a lane's counters anew; reads only the partial index, so an emptied lane costs one look.
-pub(super) fn recount(db: &Connection, lane: i64) -> Result<(), Fail> {
+pub(super) fn recount(db: &Connection, lane: i64) -> Result<(), DbError> {
     db.prepare_cached(RECOUNT)?.execute([lane])?;
     Ok(())
 }
 
-fn count_month(db: &Connection, s: &OutcomeBatch) -> Result<(), Fail> {
+fn count_month(db: &Connection, s: &OutcomeBatch) -> Result<(), DbError> {
     let Some(MonthlySends { month, sends }) = &s.sent_in_month else { return Ok(()) };
     // `2026-11` sorts as text; an outcome that comes in late for a month gone by changes nothing.
     db.prepare_cached(
@@ -213,7 +213,7 @@ fn count_month(db: &Connection, s: &OutcomeBatch) -> Result<(), Fail> {
 }
 
 /// Sets an outlet's pause and suspension, as far as they change.
-pub(super) fn change_outlet(db: &Connection, outlet: &OutletKey, change: &OutletUpdate) -> Result<(), Fail> {
+pub(super) fn change_outlet(db: &Connection, outlet: &OutletKey, change: &OutletUpdate) -> Result<(), DbError> {
     if let Some(until) = change.paused_until {
         db.prepare_cached("UPDATE outlet SET paused_until = ?2 WHERE key = ?1")?.execute(params![outlet.as_str(), until])?;
     }

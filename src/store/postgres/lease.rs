@@ -7,10 +7,10 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::failure::Fail;
+use super::error::DbError;
 use super::messages::check_fence;
+use super::outcome::change_outlet;
 use super::rows::{get, outlet};
-use super::settle::change_outlet;
 use super::tx::Tx;
 use crate::model::{MessageId, OutletKey};
 use crate::store::rows::{CELL, DELIVERY, StoredRow as _, cell, delivery, pending_delivery};
@@ -20,7 +20,7 @@ use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdat
 pub(super) const NOW: &str = "(CASE WHEN $1 THEN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint ELSE $2 END)";
 
 /// [`crate::store::ClusterStore::claim_outlet`].
-pub(super) async fn own(tx: &Tx, claim: &LeaseRequest, by_database: bool) -> Result<Option<OutletSnapshot>, Fail> {
+pub(super) async fn claim(tx: &Tx, claim: &LeaseRequest, by_database: bool) -> Result<Option<OutletSnapshot>, DbError> {
     let key = claim.outlet.as_str();
     let length = claim.lease_until.saturating_sub(claim.now);
     tx.execute("INSERT INTO outlet (key) VALUES ($1) ON CONFLICT (key) DO NOTHING", &[&key]).await?;
@@ -57,7 +57,7 @@ pub(super) async fn own(tx: &Tx, claim: &LeaseRequest, by_database: bool) -> Res
     Ok(Some(owned))
 }
 
-async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, Fail> {
+async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, DbError> {
     let rows = tx
         .query(
             "SELECT id, channel, kind, template, generation, formed_at, pages FROM message WHERE outlet = $1 AND NOT done ORDER BY formed_at, id",
@@ -101,7 +101,7 @@ async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, 
 }
 
 /// [`crate::store::ClusterStore::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.
-pub(super) async fn renew(tx: &Tx, node: &str, now: i64, lease_until: i64, by_database: bool) -> Result<Vec<OutletKey>, Fail> {
+pub(super) async fn renew(tx: &Tx, node: &str, now: i64, lease_until: i64, by_database: bool) -> Result<Vec<OutletKey>, DbError> {
     let rows = tx
         .query(
             &format!(
@@ -115,7 +115,7 @@ pub(super) async fn renew(tx: &Tx, node: &str, now: i64, lease_until: i64, by_da
 }
 
 /// [`crate::store::OutletStore::set_outlet_state`].
-pub(super) async fn set_outlet(tx: &Tx, fence: &Fence, change: &OutletUpdate) -> Result<(), Fail> {
+pub(super) async fn set_state(tx: &Tx, fence: &Fence, change: &OutletUpdate) -> Result<(), DbError> {
     check_fence(tx, fence).await?;
     change_outlet(tx, &fence.outlet, change).await
 }
