@@ -8,11 +8,12 @@
 //! | F0 | [`model`], [`metrics`], [`traces`] | alerts, messages, outcomes, secrets, durations; what is counted and traced |
 //! | F1 | [`ingest`], [`route`], [`template`], [`channel`], [`store`] | one concern each; they do not see each other |
 //! | F2 | [`delivery`] | the plan, intake, and one runner per outlet |
-//! | F3 | [`config`] | file to checked plan, with every finding located |
+//! | F3 | [`api`], [`config`] | the HTTP API as types; file to checked plan, with every finding located |
 //! | F4 | [`http`] | the outside |
 //! | F5 | [`app`] | build, start, reload, drain, stop |
 //! | top | [`cli`] | commands: they start the app or call its API |
 
+pub mod api;
 pub mod app;
 pub mod channel;
 pub mod cli;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
 use crate::delivery::{Alarm, Clock, Engine, EngineOptions, cluster, keeper, receipts};
-use crate::http::door::{Certificates, Door};
+use crate::http::tls_listener::{Certificates, TlsListener};
 use crate::http::{self, HttpSettings};
 use crate::metrics::{Count, Metrics};
 use crate::store::{OpenProgress, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store};
@@ -23,12 +23,12 @@ use crate::traces::Traces;
 use reload::Reloader;
 
 /// How long a stop waits for what is under way.
-pub const DRAIN: Duration = Duration::from_secs(20);
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long connections that were taken from a passed socket get to say what they want before the server closes idle ones.
-const LAST_WORDS: Duration = Duration::from_millis(250);
+const CLOSE_GRACE: Duration = Duration::from_millis(250);
 
-/// How long callers wait for a store that is being opened, before they are told.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long callers wait for a store that is being opened, before they get an answer.
+const STORE_OPEN_GRACE: Duration = Duration::from_secs(1);
 
 /// What an application is started with.
 #[derive(Debug, Clone)]
@@ -45,9 +45,9 @@ pub struct AppOptions {
     pub watch: bool,
     /// Where spans go.
     pub traces: Traces,
-    /// Lines of the log that were lost, as whoever writes it counts them.
+    /// Lines of the log that were lost, as the writer counts them.
     pub lost_lines: Count,
-    /// Wait for another process to let go of the store, or for a database that is away, instead of failing.
+    /// Wait for another process to release the store, or for a database that is away, instead of failing.
     pub wait_for_store: bool,
 }
 
@@ -76,7 +76,7 @@ pub struct App {
     state: Arc<http::App>,
     cancel: CancellationToken,
     /// Stops taking connections, where they then wait for the next process; `None` when nobody would serve them.
-    door: Option<CancellationToken>,
+    stop_accepting: Option<CancellationToken>,
     server_stop: CancellationToken,
     server: JoinHandle<()>,
     keeper: JoinHandle<()>,
@@ -92,7 +92,7 @@ impl App {
     /// Loads, opens the store, listens, and only then reads what waits.
     pub async fn start(mut options: AppOptions) -> Result<Self> {
         if let Some(socket) = &options.socket {
-            // What the socket listens on is what the check judges: an open address needs credentials.
+            // What the socket listens on is what the validation looks at: an open address needs credentials.
             options.listen = Some(socket.local_addr().context("the passed socket has no address; pass a listening TCP socket")?.to_string());
         }
         let loaded = load(&options)?;
@@ -115,12 +115,12 @@ impl App {
         let address = listener.local_addr()?;
         let closed = CancellationToken::new();
         let passed = options.socket.is_some().then(|| closed.clone());
-        let mut door = Door::new(listener, certificates.clone(), closed)?;
+        let mut listener = TlsListener::new(listener, certificates.clone(), closed)?;
         // Health is answered while the store cannot be opened, which may take long. Callers of the first moments wait: Grafana repeats nothing.
         let wait = OpenProgress::new();
         let meanwhile = async {
-            tokio::time::sleep(PATIENCE).await;
-            http::serve::serve(&mut door, http::waiting(wait.clone()), CancellationToken::new()).await;
+            tokio::time::sleep(STORE_OPEN_GRACE).await;
+            http::serve::serve(&mut listener, http::waiting(wait.clone()), CancellationToken::new()).await;
         };
         let store = tokio::select! {
             store = open_store(&loaded.store, options.wait_for_store.then(|| wait.clone())) => store?,
@@ -168,7 +168,7 @@ impl App {
         let server_stop = CancellationToken::new();
         let stopped = server_stop.clone();
         let router = http::router(state.clone());
-        let server = tokio::spawn(async move { http::serve::serve(&mut door, router, stopped).await });
+        let server = tokio::spawn(async move { http::serve::serve(&mut listener, router, stopped).await });
         // A reload that comes this early waits: it would find runners that are not there yet.
         let turn = reloader.turn.lock().await;
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
@@ -182,10 +182,23 @@ impl App {
         let nodes_cancel = CancellationToken::new();
         let nodes = shared.then(|| tokio::spawn(cluster::keep(engine.clone(), nodes_cancel.clone())));
         let watcher = options.watch.then(|| tokio::spawn(reload::watch(reloader, cancel.clone())));
-        Ok(Self { address, engine, state, cancel, door: passed, server_stop, server, keeper, receipts, nodes: (nodes, nodes_cancel), watcher, store })
+        Ok(Self {
+            address,
+            engine,
+            state,
+            cancel,
+            stop_accepting: passed,
+            server_stop,
+            server,
+            keeper,
+            receipts,
+            nodes: (nodes, nodes_cancel),
+            watcher,
+            store,
+        })
     }
 
-    /// Reads the configuration anew; a bad one changes nothing and gives the report.
+    /// Reloads the configuration. An invalid one changes nothing; the error is the report.
     pub async fn reload(&self) -> Result<(), String> {
         (self.state.reload)().await
     }
@@ -200,9 +213,9 @@ impl App {
         if let Some(nodes) = self.nodes.0 {
             let _ = nodes.await;
         }
-        if let Some(door) = &self.door {
-            door.cancel();
-            tokio::time::sleep(LAST_WORDS).await;
+        if let Some(stop_accepting) = &self.stop_accepting {
+            stop_accepting.cancel();
+            tokio::time::sleep(CLOSE_GRACE).await;
         }
         self.server_stop.cancel();
         let _ = tokio::time::timeout_at(deadline.max(Instant::now() + Duration::from_secs(1)), self.server).await;

@@ -1,4 +1,4 @@
-//! Reading the configuration anew: by hand, by signal, or because a file changed. One at a time, and all or nothing.
+//! Reloading the configuration: on request, by signal, or because a file changed. One at a time, and all or nothing.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,18 +14,18 @@ use crate::channel::kit::HttpClients;
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
 use crate::delivery::supervise::Supervision;
 use crate::delivery::{Alarm, Engine};
-use crate::http::door::Certificates;
+use crate::http::tls_listener::Certificates;
 use crate::http::{self, HttpSettings};
 use crate::model::{Finding, Level, Secret};
 
 /// How often the configuration's files are looked at for changes.
-const WATCH: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// A file half written is not a change yet: it must hold still for so long.
-const STILL: Duration = Duration::from_millis(300);
+const DEBOUNCE: Duration = Duration::from_millis(300);
 /// How long a reload that the store refused waits for the next try.
-const AGAIN: Duration = Duration::from_secs(10);
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// Errors that `/-/ready` tells in full; `check`, the log and the answer of `/-/reload` tell all.
-const TOLD: usize = 5;
+const MAX_SHOWN: usize = 5;
 
 /// What reloads.
 pub(super) struct Reloader {
@@ -40,14 +40,14 @@ pub(super) struct Reloader {
     pub state: OnceLock<Weak<http::App>>,
     pub address: SocketAddr,
     pub certificates: Certificates,
-    /// One reload at a time: else an older file could be put in force after a newer one.
+    /// One reload at a time: else an older file could be applied after a newer one.
     pub turn: tokio::sync::Mutex<()>,
     /// The files are fine but the store was not: to be tried again without a change.
     pub again: AtomicBool,
 }
 
 /// Why a reload changed nothing.
-struct Refused {
+struct ReloadError {
     /// Everything, as `check` writes it.
     report: String,
     /// The first few errors, a line each.
@@ -56,11 +56,11 @@ struct Refused {
     more: usize,
 }
 
-impl Refused {
+impl ReloadError {
     fn by(findings: &[Finding]) -> Self {
         let errors: Vec<String> = findings.iter().filter(|finding| finding.level == Level::Error).map(config::one_line).collect();
-        let more = errors.len().saturating_sub(TOLD);
-        Self { report: config::report(findings), brief: errors.into_iter().take(TOLD).collect(), more }
+        let more = errors.len().saturating_sub(MAX_SHOWN);
+        Self { report: config::report(findings), brief: errors.into_iter().take(MAX_SHOWN).collect(), more }
     }
 
     fn because(reason: String) -> Self {
@@ -68,13 +68,13 @@ impl Refused {
     }
 
     /// For `/-/ready`.
-    fn note(&self) -> String {
+    fn summary(&self) -> String {
         let more = if self.more > 0 { format!("\n  and {} more; `watchfire check` shows them", self.more) } else { String::new() };
         format!("{}{more}", self.brief.iter().map(|line| format!("\n  {line}")).collect::<String>())
     }
 
     /// For the alarm.
-    fn line(&self) -> String {
+    fn headline(&self) -> String {
         let others = self.brief.len().saturating_sub(1) + self.more;
         let more = if others > 0 { format!(", and {others} more") } else { String::new() };
         format!("{}{more}", self.brief.first().map_or("", String::as_str))
@@ -86,7 +86,7 @@ impl Reloader {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads everything and puts it in force, or changes nothing and gives the report.
+    /// Reads everything and applies it, or changes nothing and returns the report.
     pub async fn reload(self: Arc<Self>) -> Result<(), String> {
         let _turn = self.turn.lock().await;
         let Some(state) = self.state.get().and_then(Weak::upgrade) else { return Err("the server stops".into()) };
@@ -94,8 +94,8 @@ impl Reloader {
         let at = shared.clock.now_ms() as f64 / 1000.0;
         self.again.store(false, Ordering::Release);
         let result = match self.read().await {
-            Ok(loaded) => self.put_in_force(&state, loaded).await,
-            Err(refused) => Err(refused),
+            Ok(loaded) => self.apply(&state, loaded).await,
+            Err(error) => Err(error),
         };
         shared.metrics.reloaded(result.is_ok(), at);
         match result {
@@ -106,20 +106,20 @@ impl Reloader {
                 }
                 Ok(())
             }
-            Err(refused) => {
-                tracing::error!("the configuration could not be reloaded; the one before stays in force\n{}", refused.report);
-                shared.alarm(Alarm::Reload { reason: refused.line() });
-                state.reload_state.store(Arc::new(Some(refused.note())));
-                Err(refused.report)
+            Err(error) => {
+                tracing::error!("the configuration could not be reloaded; the previous one stays active\n{}", error.report);
+                shared.alarm(Alarm::Reload { reason: error.headline() });
+                state.reload_state.store(Arc::new(Some(error.summary())));
+                Err(error.report)
             }
         }
     }
 
-    async fn read(&self) -> Result<Loaded, Refused> {
+    async fn read(&self) -> Result<Loaded, ReloadError> {
         let options = LoadOptions { listen: self.options.listen.clone(), http: Some(self.http.clone()), ..LoadOptions::default() };
         let path = self.options.config.clone();
         let read = tokio::task::spawn_blocking(move || config::load_watched(&path, &options)).await;
-        let (loaded, files) = read.map_err(|error| Refused::because(error.to_string()))?;
+        let (loaded, files) = read.map_err(|error| ReloadError::because(error.to_string()))?;
         let mut watched = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         match loaded {
             Ok(loaded) => {
@@ -131,12 +131,12 @@ impl Reloader {
                 watched.extend(files);
                 watched.sort();
                 watched.dedup();
-                Err(Refused::by(&findings))
+                Err(ReloadError::by(&findings))
             }
         }
     }
 
-    async fn put_in_force(&self, state: &http::App, mut loaded: Loaded) -> Result<(), Refused> {
+    async fn apply(&self, state: &http::App, mut loaded: Loaded) -> Result<(), ReloadError> {
         for finding in &loaded.findings {
             tracing::warn!("{}", config::one_line(finding));
         }
@@ -146,12 +146,15 @@ impl Reloader {
         // The only step that can fail comes first, and undoes itself.
         self.engine.reload(Arc::new(loaded.plan)).await.map_err(|error| {
             self.again.store(true, Ordering::Release);
-            Refused::because(format!("the store could not be asked about waiting deliveries: {error}; it is tried again every {} s", AGAIN.as_secs()))
+            ReloadError::because(format!(
+                "the store could not be asked about waiting deliveries: {error}; it is tried again every {} s",
+                RETRY_INTERVAL.as_secs()
+            ))
         })?;
         if loaded.server.listen.port() != 0 && loaded.server.listen != self.address {
             tracing::warn!(listen = %loaded.server.listen, "server.listen changed; it takes effect after a restart");
         }
-        // Who is let in is judged by where it listens, not by where it would.
+        // Who is let in is decided by where it listens, not by where it would.
         loaded.server.listen = self.address;
         if loaded.store != self.store {
             tracing::warn!("`store` changed; it takes effect after a restart, until then the one before is used");
@@ -169,15 +172,15 @@ impl Reloader {
 /// Looks at the files' contents (not at file events: Kubernetes swaps links, network file systems send none).
 pub(super) async fn watch(reloader: Arc<Reloader>, cancel: CancellationToken) {
     let mut supervision = Supervision::of("watcher", &reloader.engine.shared);
-    while !supervision.run(looks(&reloader, &cancel), "", &cancel).await {}
+    while !supervision.run(poll(&reloader, &cancel), "", &cancel).await {}
 }
 
-async fn looks(reloader: &Arc<Reloader>, cancel: &CancellationToken) -> bool {
+async fn poll(reloader: &Arc<Reloader>, cancel: &CancellationToken) -> bool {
     let mut files = reloader.watched();
     let look = |files: Vec<PathBuf>| tokio::task::spawn_blocking(move || config::fingerprint(&files));
     let mut seen = look(files.clone()).await.ok();
     let mut tried = Instant::now();
-    let mut tick = tokio::time::interval(WATCH);
+    let mut tick = tokio::time::interval(POLL_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -191,12 +194,12 @@ async fn looks(reloader: &Arc<Reloader>, cancel: &CancellationToken) -> bool {
             seen = look(files.clone()).await.ok();
             continue;
         }
-        let again = reloader.again.load(Ordering::Acquire) && tried.elapsed() >= AGAIN;
+        let again = reloader.again.load(Ordering::Acquire) && tried.elapsed() >= RETRY_INTERVAL;
         let now = look(files.clone()).await.ok();
         if now == seen && !again {
             continue;
         }
-        tokio::time::sleep(STILL).await;
+        tokio::time::sleep(DEBOUNCE).await;
         if look(files.clone()).await.ok() != now {
             continue;
         }

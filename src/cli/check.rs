@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Common, Outcome, block_on};
+use super::{Common, ExitStatus, block_on};
 use crate::channel::preset;
 use crate::channel::{OnAmbiguous, PLATFORMS, Platform};
 use crate::config::{self, LoadOptions};
@@ -34,12 +34,12 @@ pub struct CheckArgs {
 }
 
 /// Checks the configuration.
-pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<Outcome> {
+pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
     if let Some(code) = &args.explain {
         return match config::explain(code) {
             Some(text) => {
                 anstream::println!("{} {}\n{}", text.code, text.title, text.text);
-                Ok(Outcome::Fine)
+                Ok(ExitStatus::Success)
             }
             None => anyhow::bail!("there is no code {code}; codes stand in brackets behind `error` and `warning`"),
         };
@@ -83,7 +83,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<Outcome> {
     if args.json {
         anstream::println!("{}", config::json(&findings));
     }
-    Ok(if findings.iter().any(bad) { Outcome::Failed } else { Outcome::Fine })
+    Ok(if findings.iter().any(bad) { ExitStatus::Failure } else { ExitStatus::Success })
 }
 
 /// Options of `platforms`.
@@ -98,7 +98,7 @@ pub struct PlatformsArgs {
 }
 
 /// Lists the platforms.
-pub fn platforms(args: &PlatformsArgs) -> Outcome {
+pub fn platforms(args: &PlatformsArgs) -> ExitStatus {
     if args.markdown {
         anstream::print!("{}", markdown());
     } else if args.json {
@@ -120,7 +120,7 @@ pub fn platforms(args: &PlatformsArgs) -> Outcome {
             anstream::println!("{name:<14} {:<34} {}", p.title, p.about);
         }
     }
-    Outcome::Fine
+    ExitStatus::Success
 }
 
 /// The README's table of platforms.

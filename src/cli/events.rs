@@ -1,13 +1,14 @@
 //! `watchfire events ls|show`: what came in, also what led nowhere; and its body, to be used in `render` or shown to others.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Subcommand;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::queue::time;
+use super::print::time;
 use super::remote::Remote;
-use super::{Common, Outcome, block_on};
+use super::{Common, ExitStatus, block_on};
+use crate::api::{EventResponse, Events};
 use crate::model::Event;
 
 /// Look at what came in.
@@ -24,7 +25,7 @@ pub enum EventsCommand {
         /// At most this many.
         #[arg(long, default_value_t = 50)]
         limit: usize,
-        /// Go on behind this id.
+        /// Continue after this id, which the previous page ended with.
         #[arg(long)]
         cursor: Option<String>,
         /// Print JSON.
@@ -42,13 +43,13 @@ pub enum EventsCommand {
 }
 
 /// Runs `events`.
-pub fn run(common: &Common, command: &EventsCommand) -> Result<Outcome> {
+pub fn run(common: &Common, command: &EventsCommand) -> Result<ExitStatus> {
     block_on(async {
         let remote = Remote::open(common).await?;
         let result = answer(&remote, command).await;
         remote.close().await;
         anstream::println!("{}", result?);
-        Ok(Outcome::Fine)
+        Ok(ExitStatus::Success)
     })?
 }
 
@@ -61,26 +62,24 @@ async fn answer(remote: &Remote, command: &EventsCommand) -> Result<String> {
                     path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
                 }
             }
-            let found = remote.call("GET", &path, None).await?;
-            Ok(if *json { found.to_string() } else { table(&found) })
+            let found: Events = remote.get(&path).await?;
+            Ok(if *json { serde_json::to_string(&found)? } else { table(&found) })
         }
         EventsCommand::Show { id, scrub } => {
             let path = format!("/api/v1/events/{}?scrub={scrub}", utf8_percent_encode(id, NON_ALPHANUMERIC));
-            let mut found = remote.call("GET", &path, None).await?;
-            let event: Event = serde_json::from_value(found["event"].take()).with_context(|| format!("event {id} was stored by another version"))?;
-            Ok(serde_json::to_string_pretty(&body(&event))?)
+            let found: EventResponse = remote.get(&path).await?;
+            Ok(serde_json::to_string_pretty(&body(&found.event))?)
         }
     }
 }
 
-fn table(found: &Value) -> String {
-    let rows = found["events"].as_array().map_or(&[][..], Vec::as_slice);
+fn table(found: &Events) -> String {
     let mut out = format!("{:<36}  {:<20}  {:<28}  {}", "EVENT", "ARRIVED", "SOURCE", "NOTE");
-    for row in rows {
-        let text = |name: &str| row[name].as_str().unwrap_or_default();
-        out.push_str(&format!("\n{:<36}  {:<20}  {:<28}  {}", text("id"), time(&row["received_at"]), text("source"), text("note")));
+    for row in &found.events {
+        let note = row.note.as_deref().unwrap_or_default();
+        out.push_str(&format!("\n{:<36}  {:<20}  {:<28}  {note}", row.id.to_string(), time(row.received_at), row.source));
     }
-    if let Some(next) = found["next"].as_str() {
+    if let Some(next) = &found.next {
         out.push_str(&format!("\nmore: --cursor {next}"));
     }
     out

@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use super::remote::{Found, Server};
-use super::{Common, Outcome, block_on, load};
+use super::{Common, ExitStatus, block_on, load};
 use crate::config::{self, LoadOptions};
 
 /// Asks the running server whether it is well.
-pub fn run(common: &Common) -> Result<Outcome> {
+pub fn run(common: &Common) -> Result<ExitStatus> {
     let options = LoadOptions { listen: common.listen.clone(), ..LoadOptions::without_secrets() };
     let server = match config::server(&common.config, &options) {
         Some(settings) => Server::of(&settings)?,
@@ -18,20 +18,20 @@ pub fn run(common: &Common) -> Result<Outcome> {
     };
     block_on(async {
         let advice = "is `watchfire serve` running with this configuration and --listen?";
-        match server.look().await {
+        match server.detect().await {
             Found::Watchfire => {}
-            Found::Other(why) | Found::Nobody(why) => bail!("{why}; {advice}"),
+            Found::Other(why) | Found::NotRunning(why) => bail!("{why}; {advice}"),
         }
         let answer = server.client.get(format!("{}/-/ready", server.base)).timeout(Duration::from_secs(5)).send().await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => match server.failed(&error) {
                 Found::Watchfire => bail!("{} did not answer; {advice}", server.base),
-                Found::Other(why) | Found::Nobody(why) => bail!("{why}; {advice}"),
+                Found::Other(why) | Found::NotRunning(why) => bail!("{why}; {advice}"),
             },
         };
         let ok = answer.status().is_success();
         anstream::println!("{}", answer.text().await.unwrap_or_default().trim());
-        Ok(if ok { Outcome::Fine } else { Outcome::Failed })
+        Ok(if ok { ExitStatus::Success } else { ExitStatus::Failure })
     })?
 }

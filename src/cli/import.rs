@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::Args;
 
-use super::{Outcome, write_new};
+use super::{ExitStatus, write_new};
 use crate::config::import::{Endpoint, Imported, alertmanager};
 use crate::config::{self, LoadOptions};
 use crate::model::unreadable;
@@ -32,7 +32,7 @@ pub struct ImportArgs {
 }
 
 /// Imports.
-pub fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
+pub fn run(args: &ImportArgs) -> anyhow::Result<ExitStatus> {
     let name = args.file.display().to_string();
     let endpoint = Endpoint::parse(&args.endpoint).map_err(|why| anyhow!("--endpoint: {why}"))?;
     let text = read(&args.file).map_err(|error| {
@@ -42,7 +42,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
         Ok(imported) => imported,
         Err(findings) => {
             anstream::eprintln!("{}nothing was written: correct this in {name} and import again", config::report(&findings));
-            return Ok(Outcome::Failed);
+            return Ok(ExitStatus::Failure);
         }
     };
     // Both or neither: half of it would stand in the way of the next try.
@@ -76,11 +76,11 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<Outcome> {
             if !loaded.findings.is_empty() {
                 anstream::eprintln!("\n{}", config::report(&loaded.findings));
             }
-            Ok(Outcome::Fine)
+            Ok(ExitStatus::Success)
         }
         Err(findings) => {
             anstream::eprintln!("\n{}correct this in {} before starting", config::report(&findings), args.out.display());
-            Ok(Outcome::Failed)
+            Ok(ExitStatus::Failure)
         }
     }
 }

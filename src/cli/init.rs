@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Outcome, write_new};
+use super::{ExitStatus, write_new};
 use crate::config::{First, first};
 
 /// Options of `init`.
@@ -19,7 +19,7 @@ pub struct InitArgs {
 }
 
 /// Writes the file.
-pub fn run(args: &InitArgs) -> anyhow::Result<Outcome> {
+pub fn run(args: &InitArgs) -> anyhow::Result<ExitStatus> {
     let First { text, variables, channels } = first(&args.platforms).map_err(anyhow::Error::msg)?;
     if args.out.as_os_str() == "-" {
         anstream::print!("{text}");
@@ -44,5 +44,5 @@ pub fn run(args: &InitArgs) -> anyhow::Result<Outcome> {
             anstream::eprintln!("\nNext: fill in addresses and rooms, then `watchfire check --online{config}` asks the platforms whether they agree")
         }
     }
-    Ok(Outcome::Fine)
+    Ok(ExitStatus::Success)
 }

@@ -109,7 +109,7 @@ fn next(taken: &Receiver<Vec<u8>>, used: impl Fn() -> bool) -> Option<Vec<u8>> {
     }
 }
 
-/// Writes a line. After one that was written in part the next begins anew.
+/// Writes a line. After one that was written in part the next starts on a new line.
 fn put(out: &mut impl Write, line: &[u8], torn: &mut bool) -> io::Result<()> {
     let mut left = line;
     if *torn {

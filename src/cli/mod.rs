@@ -11,6 +11,7 @@ mod mute;
 mod online;
 mod password;
 mod payloads;
+mod print;
 mod queue;
 mod remote;
 mod render;
@@ -107,11 +108,11 @@ struct SchemaArgs {
 }
 
 /// What a command came to.
-pub enum Outcome {
+pub enum ExitStatus {
     /// Exit 0.
-    Fine,
+    Success,
     /// Exit 1, the reason is printed already.
-    Failed,
+    Failure,
 }
 
 /// Runs the command line.
@@ -119,8 +120,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     crate::channel::kit::install_crypto();
     match run(cli) {
-        Ok(Outcome::Fine) => ExitCode::SUCCESS,
-        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(ExitStatus::Success) => ExitCode::SUCCESS,
+        Ok(ExitStatus::Failure) => ExitCode::FAILURE,
         Err(error) => {
             // Nobody may read it; that is no reason to end in another way.
             let _ = writeln!(anstream::stderr(), "{error:#}");
@@ -129,7 +130,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<Outcome> {
+fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
     let common = cli.common;
     match cli.command.unwrap_or(Command::Serve(serve::ServeArgs::default())) {
         Command::Serve(args) => serve::run(&common, &args),
@@ -151,12 +152,12 @@ fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Platforms(args) => Ok(check::platforms(&args)),
         Command::Openapi => {
             anstream::println!("{}", crate::http::openapi::document());
-            Ok(Outcome::Fine)
+            Ok(ExitStatus::Success)
         }
         Command::HashPassword => password::run(),
         Command::Schema(args) => {
             print_schema(&args);
-            Ok(Outcome::Fine)
+            Ok(ExitStatus::Success)
         }
         Command::Health => health::run(&common),
     }
@@ -191,7 +192,7 @@ fn print_schema(args: &SchemaArgs) {
 ///
 /// # Errors
 /// What is wrong, as the program would say it.
-pub fn understands(arguments: &[String]) -> Result<(), String> {
+pub fn parses(arguments: &[String]) -> Result<(), String> {
     let name = std::iter::once("watchfire".to_owned());
     Cli::try_parse_from(name.chain(arguments.iter().cloned())).map(|_| ()).or_else(|error| {
         use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use clap::Subcommand;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::json;
 
-use super::queue::time;
+use super::print::time;
 use super::remote::Remote;
-use super::{Common, Outcome, block_on};
+use super::{Common, ExitStatus, block_on};
+use crate::api::{ChannelState, Channels, MuteRequest, MuteResponse};
 
 /// Mute channels for a while, end mutes, and list them.
 #[derive(Debug, Subcommand)]
@@ -39,20 +39,21 @@ pub enum MuteCommand {
 }
 
 /// Runs a mute command.
-pub fn run(common: &Common, command: &MuteCommand) -> Result<Outcome> {
+pub fn run(common: &Common, command: &MuteCommand) -> Result<ExitStatus> {
     block_on(async {
         let remote = Remote::open(common).await?;
         let result = match command {
             MuteCommand::Add { channel, duration, reason } => {
-                let body = json!({ "for": duration, "reason": reason });
-                remote.call("POST", &path(channel), Some(&body)).await.map(|a| format!("{channel} is muted until {}", time(&a["until"])))
+                let request = MuteRequest { duration: duration.clone(), reason: reason.clone() };
+                let until = |muted: MuteResponse| format!("{channel} is muted until {}", time(muted.until.unwrap_or_default()));
+                remote.post(&path(channel), &request).await.map(until)
             }
-            MuteCommand::Rm { channel } => remote.call("DELETE", &path(channel), None).await.map(|_| format!("{channel} is no longer muted")),
+            MuteCommand::Rm { channel } => remote.delete(&path(channel)).await.map(|_: MuteResponse| format!("{channel} is no longer muted")),
             MuteCommand::Ls { json } => ls(&remote, *json).await,
         };
         remote.close().await;
         anstream::println!("{}", result?);
-        Ok(Outcome::Fine)
+        Ok(ExitStatus::Success)
     })?
 }
 
@@ -61,18 +62,17 @@ fn path(channel: &str) -> String {
 }
 
 async fn ls(remote: &Remote, as_json: bool) -> Result<String> {
-    let answer = remote.call("GET", "/api/v1/channels", None).await?;
-    let muted: Vec<_> = answer["channels"].as_array().into_iter().flatten().filter(|channel| channel["muted_until"].is_i64()).collect();
+    let found: Channels = remote.get("/api/v1/channels").await?;
+    let muted: Vec<ChannelState> = found.channels.into_iter().filter(|channel| channel.muted_until.is_some()).collect();
     if as_json {
-        let rows = muted.iter().map(|c| json!({ "channel": c["name"], "until": c["muted_until"], "reason": c["muted_reason"] }));
-        return Ok(json!({ "mutes": rows.collect::<Vec<_>>() }).to_string());
+        return Ok(serde_json::to_string(&Channels { channels: muted })?);
     }
     if muted.is_empty() {
         return Ok("no channel is muted".into());
     }
-    let row = |c: &&serde_json::Value| {
-        let text = |key: &str| c[key].as_str().unwrap_or_default().to_owned();
-        format!("{:<16} until {}  {}", text("name"), time(&c["muted_until"]), text("muted_reason"))
+    let row = |channel: &ChannelState| {
+        let reason = channel.muted_reason.as_deref().unwrap_or_default();
+        format!("{:<16} until {}  {reason}", channel.name, time(channel.muted_until.unwrap_or_default()))
     };
     Ok(muted.iter().map(row).collect::<Vec<_>>().join("\n"))
 }

@@ -4,14 +4,14 @@ use std::io::{IsTerminal, Read};
 
 use anyhow::bail;
 
-use super::Outcome;
+use super::ExitStatus;
 use crate::config::PasswordHash;
 
 /// The longest password that is read, in bytes.
 const LONGEST: u64 = 1024;
 
 /// Reads a password from standard input and prints its hash.
-pub fn run() -> anyhow::Result<Outcome> {
+pub fn run() -> anyhow::Result<ExitStatus> {
     if std::io::stdin().is_terminal() {
         anstream::eprintln!("Type the password and press Enter; it is shown while you type. Better: `watchfire hash-password < password-file`.");
     }
@@ -30,5 +30,5 @@ pub fn run() -> anyhow::Result<Outcome> {
     }
     let salt = uuid::Uuid::new_v4().into_bytes();
     anstream::println!("{}", PasswordHash::create(password, &salt, argon2::Params::DEFAULT)?);
-    Ok(Outcome::Fine)
+    Ok(ExitStatus::Success)
 }

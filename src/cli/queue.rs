@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Value, json};
 
+use super::print::{self, time};
 use super::remote::Remote;
-use super::{Common, Outcome, block_on};
+use super::{Common, ExitStatus, block_on};
+use crate::api::{BackupRequest, BackupResponse, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, RequeueResponse};
+use crate::model::DeliveryId;
 
 /// Look at, retry, drop and move deliveries.
 #[derive(Debug, Subcommand)]
@@ -45,7 +47,7 @@ pub enum QueueCommand {
 }
 
 /// Which deliveries to list.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Filter {
     /// Only this channel.
     #[arg(long)]
@@ -90,104 +92,120 @@ pub struct Which {
 }
 
 /// Runs a queue command.
-pub fn run(common: &Common, command: &QueueCommand) -> Result<Outcome> {
+pub fn run(common: &Common, command: &QueueCommand) -> Result<ExitStatus> {
     block_on(async {
         let remote = Remote::open(common).await?;
         let result = match command {
             QueueCommand::Ls(filter) => ls(&remote, filter).await,
             QueueCommand::Show { id, json } => show(&remote, id, *json).await,
-            QueueCommand::Retry(which) => each(&remote, which, "retry", json!({})).await,
-            QueueCommand::Drop { which, reason } => each(&remote, which, "drop", json!({ "reason": reason })).await,
-            QueueCommand::Move { which, to } => each(&remote, which, "move", json!({ "to": to })).await,
+            QueueCommand::Retry(which) => each(&remote, which, Action::Retry).await,
+            QueueCommand::Drop { which, reason } => each(&remote, which, Action::Drop { reason: reason.clone() }).await,
+            QueueCommand::Move { which, to } => each(&remote, which, Action::Move { to: to.clone() }).await,
         };
         remote.close().await;
         result
     })?
 }
 
-async fn ls(remote: &Remote, filter: &Filter) -> Result<Outcome> {
-    let answer = remote.call("GET", &format!("/api/v1/deliveries?{}", filter.query()), None).await?;
+async fn ls(remote: &Remote, filter: &Filter) -> Result<ExitStatus> {
+    let found: Deliveries = remote.get(&format!("/api/v1/deliveries?{}", filter.query())).await?;
     if filter.json {
-        anstream::println!("{answer}");
-        return Ok(Outcome::Fine);
+        anstream::println!("{}", serde_json::to_string(&found)?);
+        return Ok(ExitStatus::Success);
     }
-    let rows = answer["deliveries"].as_array().cloned().unwrap_or_default();
-    if rows.is_empty() {
+    if found.deliveries.is_empty() {
         anstream::println!("no deliveries match");
     }
-    for row in rows {
-        let text = |key: &str| row[key].as_str().unwrap_or("").to_owned();
+    for row in found.deliveries {
         anstream::println!(
             "{}  {}  {:<8} {:<16} {:>2} {}  {}  {}",
-            text("id"),
-            time(&row["born_at"]),
-            text("state"),
-            text("channel"),
-            row["tries"],
-            // Of one width, so that what follows stands in columns.
-            if row["tries"] == 1 { "try  " } else { "tries" },
-            text("title"),
-            text("reason")
+            row.id,
+            time(row.born_at),
+            row.state.as_str(),
+            row.channel,
+            row.tries,
+            // Both are five wide, so that the columns after them line up.
+            if row.tries == 1 { "try  " } else { "tries" },
+            row.title,
+            row.reason.unwrap_or_default()
         );
     }
-    if let Some(next) = answer["next"].as_str() {
+    if let Some(next) = found.next {
         anstream::println!("more: --cursor {next}");
     }
-    Ok(Outcome::Fine)
+    Ok(ExitStatus::Success)
 }
 
-async fn show(remote: &Remote, id: &str, json: bool) -> Result<Outcome> {
-    let answer = remote.call("GET", &format!("/api/v1/deliveries/{}", utf8_percent_encode(id, NON_ALPHANUMERIC)), None).await?;
+async fn show(remote: &Remote, id: &str, json: bool) -> Result<ExitStatus> {
+    let found: DeliveryResponse = remote.get(&format!("/api/v1/deliveries/{}", utf8_percent_encode(id, NON_ALPHANUMERIC))).await?;
     if json {
-        anstream::println!("{}", serde_json::to_string_pretty(&answer)?);
+        anstream::println!("{}", serde_json::to_string_pretty(&found)?);
     } else {
-        anstream::print!("{}", super::explain::delivery(&answer, true));
+        anstream::print!("{}", print::delivery(&found, true));
     }
-    Ok(Outcome::Fine)
+    Ok(ExitStatus::Success)
+}
+
+/// What is done with deliveries.
+enum Action {
+    Retry,
+    Drop { reason: String },
+    Move { to: String },
+}
+
+impl Action {
+    fn name(&self) -> &'static str {
+        match self {
+            Action::Retry => "retry",
+            Action::Drop { .. } => "drop",
+            Action::Move { .. } => "move",
+        }
+    }
+
+    /// Applies it to some deliveries; returns how many it concerned.
+    async fn apply(&self, remote: &Remote, ids: Vec<DeliveryId>) -> Result<u64> {
+        let path = format!("/api/v1/deliveries/{}", self.name());
+        let request = DeliveriesRequest { ids, ..DeliveriesRequest::default() };
+        let request = match self {
+            Action::Retry => request,
+            Action::Drop { reason } => {
+                let dropped: DropResponse = remote.post(&path, &DeliveriesRequest { reason: Some(reason.clone()), ..request }).await?;
+                return Ok(dropped.dropped);
+            }
+            Action::Move { to } => DeliveriesRequest { to: Some(to.clone()), ..request },
+        };
+        let requeued: RequeueResponse = remote.post(&path, &request).await?;
+        for created in &requeued.deliveries {
+            anstream::println!("{} on {}", created.id, created.channel);
+        }
+        Ok(requeued.deliveries.len() as u64)
+    }
 }
 
 /// Applies an action to deliveries named by id, or, in pages, to all that match.
-async fn each(remote: &Remote, which: &Which, action: &str, extra: Value) -> Result<Outcome> {
+async fn each(remote: &Remote, which: &Which, action: Action) -> Result<ExitStatus> {
     let mut total = 0;
-    let mut ids = which.ids.clone();
-    let mut cursor: Option<String> = None;
-    if ids.is_empty() && which.all.is_none() {
-        anyhow::bail!("name delivery ids, or --all STATE");
-    }
-    loop {
-        let mut next = None;
-        if let Some(state) = &which.all {
-            let filter = Filter {
-                message: None,
-                channel: which.channel.clone(),
-                state: vec![state.clone()],
-                since: None,
-                until: None,
-                text: None,
-                limit: 500,
-                cursor: cursor.clone(),
-                json: false,
-            };
-            let answer = remote.call("GET", &format!("/api/v1/deliveries?{}", filter.query()), None).await?;
-            ids = answer["deliveries"].as_array().into_iter().flatten().filter_map(|r| r["id"].as_str().map(str::to_owned)).collect();
-            next = answer["next"].as_str().map(str::to_owned);
+    match &which.all {
+        None if which.ids.is_empty() => anyhow::bail!("name delivery ids, or --all STATE"),
+        None => {
+            let id = |text: &String| text.trim().parse().map_err(|_| anyhow::anyhow!("`{text}` is no delivery id; `watchfire queue ls` lists them"));
+            total += action.apply(remote, which.ids.iter().map(id).collect::<Result<_>>()?).await?;
         }
-        if !ids.is_empty() {
-            let mut body = extra.clone();
-            body["ids"] = json!(ids);
-            let answer = remote.call("POST", &format!("/api/v1/deliveries/{action}"), Some(&body)).await?;
-            total += answer["dropped"].as_u64().unwrap_or_else(|| answer["deliveries"].as_array().map_or(0, |d| d.len() as u64));
-            for made in answer["deliveries"].as_array().into_iter().flatten() {
-                anstream::println!("{} on {}", made["id"].as_str().unwrap_or(""), made["channel"].as_str().unwrap_or(""));
+        Some(state) => {
+            let mut filter = Filter { channel: which.channel.clone(), state: vec![state.clone()], limit: 500, ..Filter::default() };
+            loop {
+                let page: Deliveries = remote.get(&format!("/api/v1/deliveries?{}", filter.query())).await?;
+                if !page.deliveries.is_empty() {
+                    total += action.apply(remote, page.deliveries.iter().map(|row| row.id).collect()).await?;
+                }
+                let Some(next) = page.next else { break };
+                filter.cursor = Some(next.to_string());
             }
         }
-        cursor = next;
-        if cursor.is_none() {
-            break;
-        }
     }
-    anstream::println!("{action}: {total} deliveries{}", if remote.is_server() { "" } else { " (no server runs; they are sent when one does)" });
-    Ok(Outcome::Fine)
+    let idle = if remote.is_server() { "" } else { " (no server runs; they are sent when one does)" };
+    anstream::println!("{}: {total} deliveries{idle}", action.name());
+    Ok(ExitStatus::Success)
 }
 
 impl Filter {
@@ -218,19 +236,14 @@ pub struct BackupArgs {
 }
 
 /// Writes a copy of the store.
-pub fn backup(common: &Common, args: &BackupArgs) -> Result<Outcome> {
+pub fn backup(common: &Common, args: &BackupArgs) -> Result<ExitStatus> {
     block_on(async {
         let remote = Remote::open(common).await?;
         let file = std::path::absolute(&args.file)?;
-        let result = remote.call("POST", "/api/v1/backup", Some(&json!({ "file": file }))).await;
+        let result: Result<BackupResponse> = remote.post("/api/v1/backup", &BackupRequest { file: file.clone() }).await;
         remote.close().await;
         result?;
         anstream::println!("written to {}", file.display());
-        Ok(Outcome::Fine)
+        Ok(ExitStatus::Success)
     })?
-}
-
-/// Unix milliseconds as a person reads them.
-pub fn time(value: &Value) -> String {
-    value.as_i64().map(|ms| crate::delivery::clock::timestamp(ms).strftime("%Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_else(|| "-".into())
 }

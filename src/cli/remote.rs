@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use axum::body::Body;
-use axum::http::{Request, header};
+use axum::http::{Method, Request, header};
 use base64::Engine as _;
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
 use super::{Common, load};
+use crate::api::Problem;
 use crate::config::{self, Admission, LoadOptions, Loaded, Password, ServerSettings, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions};
 use crate::http::auth::{Auth, Credential, Kind};
@@ -71,9 +73,9 @@ impl Remote {
     async fn running(settings: &ServerSettings) -> Result<std::result::Result<Self, String>> {
         let authorization = by_hand()?.or_else(|| authorization(&Auth::new(settings).credentials));
         let server = Server::of(settings)?;
-        Ok(match server.look().await {
+        Ok(match server.detect().await {
             Found::Watchfire => Ok(Self::Server { base: server.base, authorization, client: server.client }),
-            Found::Other(why) | Found::Nobody(why) => Err(why),
+            Found::Other(why) | Found::NotRunning(why) => Err(why),
         })
     }
 
@@ -83,7 +85,7 @@ impl Remote {
         let settings = http::HttpSettings::new(&loaded.server, loaded.generic.take());
         let (engine, _alarms) =
             Engine::new(store.clone(), Arc::new(loaded.plan), Clock::system(), Arc::new(Metrics::new()), "cli", EngineOptions::default());
-        let door: http::ReloadDoor = Arc::new(|| Box::pin(async { Err("no server runs".to_owned()) }));
+        let door: http::ReloadFn = Arc::new(|| Box::pin(async { Err("no server runs".to_owned()) }));
         let router = http::router(Arc::new(http::App::new(Arc::new(engine), settings, door)));
         Self::Local { router, store }
     }
@@ -93,21 +95,31 @@ impl Remote {
         matches!(self, Self::Server { .. })
     }
 
-    /// Asks for a thing that there may not be.
-    pub async fn find(&self, path: &str) -> Result<Option<Value>> {
-        let (status, answer) = self.ask("GET", path, None).await?;
-        if status == 404 { Ok(None) } else { good(status, answer).map(Some) }
+    /// Gets a resource that may not exist.
+    pub async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        let (status, bytes) = self.request(Method::GET, path, String::new()).await?;
+        if status == 404 { Ok(None) } else { parse(status, &bytes).map(Some) }
     }
 
-    /// Calls the API; an answer that is not 2xx is an error with the API's own words.
-    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let (status, answer) = self.ask(method, path, body).await?;
-        good(status, answer)
+    /// Gets a resource. An answer that is not 2xx is an error in the API's own words; so it is for the calls below.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let (status, bytes) = self.request(Method::GET, path, String::new()).await?;
+        parse(status, &bytes)
     }
 
-    async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
-        let method: axum::http::Method = method.parse()?;
-        let text = body.map(Value::to_string).unwrap_or_default();
+    /// Posts a request.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        let (status, bytes) = self.request(Method::POST, path, serde_json::to_string(body)?).await?;
+        parse(status, &bytes)
+    }
+
+    /// Deletes a resource.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let (status, bytes) = self.request(Method::DELETE, path, String::new()).await?;
+        parse(status, &bytes)
+    }
+
+    async fn request(&self, method: Method, path: &str, text: String) -> Result<(u16, Vec<u8>)> {
         let (status, bytes) = match self {
             Self::Server { base, authorization, client } => {
                 let mut request = client.request(method, format!("{base}{path}")).header(header::CONTENT_TYPE, "application/json").body(text);
@@ -132,8 +144,7 @@ impl Remote {
                  go one way only); set {TOKEN} to a bearer token, or {USER} to NAME:PASSWORD"
             );
         }
-        let parsed: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).trim().to_owned()));
-        Ok((status, parsed))
+        Ok((status, bytes))
     }
 
     /// Lets go of the store, when it was opened here.
@@ -144,11 +155,15 @@ impl Remote {
     }
 }
 
-fn good(status: u16, answer: Value) -> Result<Value> {
+/// The answer as its type, or the reason of a refusal: a problem's detail, else the text as it is.
+fn parse<T: DeserializeOwned>(status: u16, bytes: &[u8]) -> Result<T> {
     if !(200..300).contains(&status) {
-        bail!("{} (HTTP {status})", answer.get("detail").and_then(Value::as_str).or(answer.as_str()).unwrap_or("no reason given"));
+        let text = String::from_utf8_lossy(bytes);
+        let detail = serde_json::from_slice::<Problem>(bytes).map(|problem| problem.detail);
+        let reason = detail.unwrap_or_else(|_| text.trim().to_owned());
+        bail!("{} (HTTP {status})", if reason.is_empty() { "no reason given" } else { &reason });
     }
-    Ok(answer)
+    serde_json::from_slice(bytes).context("the server's answer is not understood; use the `watchfire` of its version")
 }
 
 /// Where the server of a configuration would answer, on this machine.
@@ -167,7 +182,7 @@ pub enum Found {
     /// Something else; what, in words.
     Other(String),
     /// Nothing; why, in words.
-    Nobody(String),
+    NotRunning(String),
 }
 
 impl Server {
@@ -185,7 +200,7 @@ impl Server {
     }
 
     /// Looks who answers there.
-    pub async fn look(&self) -> Found {
+    pub async fn detect(&self) -> Found {
         let answer = self.client.get(format!("{}/-/healthy", self.base)).timeout(Duration::from_secs(2)).send().await;
         match answer {
             Ok(answer) => {
@@ -209,12 +224,12 @@ impl Server {
         let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(cause) = source {
             if cause.downcast_ref().is_some_and(refused) {
-                return Found::Nobody(format!("nothing listens at {base}"));
+                return Found::NotRunning(format!("nothing listens at {base}"));
             }
             source = cause.source();
         }
         match error.is_connect() {
-            true => Found::Nobody(format!("no server can be reached at {base}")),
+            true => Found::NotRunning(format!("no server can be reached at {base}")),
             false => Found::Other(format!(
                 "what answers at {base} is not Watchfire, or speaks {} there",
                 if base.starts_with("https") { "plain HTTP" } else { "TLS" }

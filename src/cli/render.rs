@@ -8,7 +8,8 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Common, Outcome, load};
+use super::{Common, ExitStatus, load};
+use crate::api::EventResponse;
 use crate::http::api::preview;
 use crate::ingest::{self, GenericMapping, Sender};
 use crate::model::{Event, unreadable};
@@ -34,7 +35,7 @@ pub struct RenderArgs {
 }
 
 /// Renders a payload for a channel.
-pub fn run(common: &Common, args: &RenderArgs) -> Result<Outcome> {
+pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
     let loaded = load(common, false)?;
     let now = args.at.unwrap_or_else(|| crate::delivery::Clock::system().now());
     let event = of(common, args.payload.as_deref(), args.event.as_deref(), loaded.generic.as_ref(), now)?;
@@ -70,7 +71,7 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<Outcome> {
             }
         }
     }
-    Ok(if composed.fallbacks.is_empty() && !composed.pages.is_empty() { Outcome::Fine } else { Outcome::Failed })
+    Ok(if composed.fallbacks.is_empty() && !composed.pages.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
 /// The body that is meant: a file's, or one that was received.
@@ -81,12 +82,12 @@ pub fn of(common: &Common, payload: Option<&Path>, id: Option<&str>, generic: Op
             let id: uuid::Uuid = id.trim().parse().map_err(|_| anyhow::anyhow!("`{id}` is no event's id; `watchfire events ls` lists them"))?;
             super::block_on(async {
                 let remote = super::remote::Remote::open(common).await?;
-                let found = remote.find(&format!("/api/v1/events/{id}")).await;
+                let found: Result<Option<EventResponse>> = remote.find(&format!("/api/v1/events/{id}")).await;
                 remote.close().await;
-                let mut found = found?.with_context(|| {
+                let found = found?.with_context(|| {
                     format!("there is no event {id}; `watchfire events ls` lists them (what is final is removed after `retention`)")
                 })?;
-                serde_json::from_value(found["event"].take()).with_context(|| format!("event {id} was stored by another version"))
+                Ok(found.event)
             })?
         }
         (None, None) => anyhow::bail!("name a body: --payload FILE or --event ID"),

@@ -4,8 +4,8 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Common, Outcome, load};
-use crate::http::foretell::{absorbed_text, tree_text};
+use super::{Common, ExitStatus, load};
+use crate::http::explain::{absorbed_text, tree_text};
 use crate::model::Labels;
 
 /// Options of `route`.
@@ -26,7 +26,7 @@ pub struct RouteArgs {
 }
 
 /// Shows where labels are routed.
-pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<Outcome> {
+pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<ExitStatus> {
     let mut labels = Labels::new();
     for text in &args.labels {
         let Some((name, value)) = text.split_once('=') else {
@@ -57,18 +57,18 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<Outcome> {
             match &target.muted {
                 None => anstream::println!("{}  ({})", target.channel, tree.nodes()[target.route].name.as_str()),
                 Some(m) => {
-                    let until = m.until.map_or_else(|| "with no end in sight".into(), |t| format!("until {t}"));
+                    let until = m.until.map_or_else(|| "indefinitely".into(), |t| format!("until {t}"));
                     anstream::println!("{}  ({}, muted by {} {until})", target.channel, tree.nodes()[target.route].name.as_str(), m.by);
                 }
             }
         }
         anstream::println!("\n{}", tree_text(&explanation));
     }
-    let Some(expected) = &args.expect else { return Ok(Outcome::Fine) };
+    let Some(expected) = &args.expect else { return Ok(ExitStatus::Success) };
     let expected: Vec<&String> = expected.iter().filter(|e| !e.is_empty()).collect();
     if channels.iter().eq(expected.iter().copied()) {
-        return Ok(Outcome::Fine);
+        return Ok(ExitStatus::Success);
     }
     anstream::eprintln!("expected {:?}, got {channels:?}", expected);
-    Ok(Outcome::Failed)
+    Ok(ExitStatus::Failure)
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Value, json};
 
 use super::remote::{Found, Remote, Server};
-use super::{Common, Outcome, block_on, load};
+use super::{Common, ExitStatus, block_on, load};
+use crate::api::{TestSendRequest, TestSendResponse, TestSendResult};
 use crate::channel::SendContext;
 use crate::http::api::{preview, text_page};
 use crate::ingest::GenericMapping;
@@ -28,46 +28,47 @@ pub struct SendArgs {
     text: Option<String>,
 }
 
-/// Really sends one message: through the running server when there is one (recorded, at its pace), else straight through the driver.
-pub fn run(common: &Common, args: &SendArgs) -> Result<Outcome> {
+/// Really sends one message: through the running server when there is one (recorded, within its rate limit), else straight through the driver.
+pub fn run(common: &Common, args: &SendArgs) -> Result<ExitStatus> {
     block_on(async {
         let loaded = load(common, true)?;
-        let up = matches!(Server::of(&loaded.server)?.look().await, Found::Watchfire);
-        let answer = if up { through_server(common, args).await? } else { straight(&loaded.plan, loaded.generic.as_ref(), args).await? };
-        let mut all_ok = true;
-        for result in answer["results"].as_array().into_iter().flatten() {
-            let text = |key: &str| result[key].as_str().unwrap_or("");
-            if result["ok"] == json!(true) {
-                anstream::println!("{}", format!("delivered to {}: {} {}", text("recipient"), text("code"), text("answer")).trim_end());
+        let up = matches!(Server::of(&loaded.server)?.detect().await, Found::Watchfire);
+        let results = if up { through_server(common, args).await? } else { straight(&loaded.plan, loaded.generic.as_ref(), args).await? };
+        for result in &results {
+            let [code, answer, error, kind] =
+                [&result.code, &result.answer, &result.error, &result.kind].map(|text| text.as_deref().unwrap_or_default());
+            if result.ok {
+                anstream::println!("{}", format!("delivered to {}: {code} {answer}", result.recipient).trim_end());
             } else {
-                all_ok = false;
-                anstream::eprintln!("not delivered to {}: {} [{}]", text("recipient"), text("error"), text("kind"));
-                // Where there was no answer the reason stands here once more.
-                if !text("error").contains(text("answer")) {
-                    anstream::eprintln!("  the answer: {}", text("answer"));
+                anstream::eprintln!("not delivered to {}: {error} [{kind}]", result.recipient);
+                // Without an answer from the platform it would repeat the error.
+                if !error.contains(answer) {
+                    anstream::eprintln!("  the answer: {answer}");
                 }
             }
         }
-        if answer["expired"] == json!(true) {
-            bail!("no slot came free within 10 s at the platform's pace; nothing was sent");
-        }
-        Ok(if all_ok { Outcome::Fine } else { Outcome::Failed })
+        Ok(if results.iter().all(|result| result.ok) { ExitStatus::Success } else { ExitStatus::Failure })
     })?
 }
 
-async fn through_server(common: &Common, args: &SendArgs) -> Result<Value> {
+async fn through_server(common: &Common, args: &SendArgs) -> Result<Vec<TestSendResult>> {
     let remote = Remote::open(common).await?;
-    let body = match &args.payload {
+    let request = match &args.payload {
         Some(path) => {
-            let payload: Value = serde_json::from_slice(&super::render::body(path)?).with_context(|| format!("{} is not JSON", path.display()))?;
-            json!({ "payload": payload })
+            let payload = serde_json::from_slice(&super::render::body(path)?).with_context(|| format!("{} is not JSON", path.display()))?;
+            TestSendRequest { payload: Some(payload), text: None }
         }
-        None => json!({ "text": args.text }),
+        None => TestSendRequest { payload: None, text: args.text.clone() },
     };
-    remote.call("POST", &format!("/api/v1/channels/{}/test", utf8_percent_encode(&args.channel, NON_ALPHANUMERIC)), Some(&body)).await
+    let path = format!("/api/v1/channels/{}/test", utf8_percent_encode(&args.channel, NON_ALPHANUMERIC));
+    let sent: TestSendResponse = remote.post(&path, &request).await?;
+    if sent.expired {
+        bail!("the platform's rate limit left no slot within 10 s; nothing was sent");
+    }
+    Ok(sent.results)
 }
 
-async fn straight(plan: &crate::delivery::Plan, generic: Option<&GenericMapping>, args: &SendArgs) -> Result<Value> {
+async fn straight(plan: &crate::delivery::Plan, generic: Option<&GenericMapping>, args: &SendArgs) -> Result<Vec<TestSendResult>> {
     let channel = plan.channel(&args.channel).ok_or_else(|| {
         anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))
     })?;
@@ -91,11 +92,8 @@ async fn straight(plan: &crate::delivery::Plan, generic: Option<&GenericMapping>
         };
         for (i, result) in channel.driver.send(page, &channel.recipients, &cx).await {
             let to = channel.recipients.get(i).map(|r| r.masked()).unwrap_or_default();
-            results.push(match result {
-                Ok(r) => json!({ "recipient": to, "ok": true, "code": r.code, "answer": r.answer }),
-                Err(e) => json!({ "recipient": to, "ok": false, "kind": e.kind.as_str(), "code": e.code, "error": e.summary, "answer": e.detail }),
-            });
+            results.push(TestSendResult::new(to, result));
         }
     }
-    Ok(json!({ "results": results, "expired": false }))
+    Ok(results)
 }

@@ -7,8 +7,8 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::logging::{self, LogFormat};
-use super::{Common, Outcome, service};
-use crate::app::{App, AppOptions, DRAIN};
+use super::{Common, ExitStatus, service};
+use crate::app::{App, AppOptions, DRAIN_TIMEOUT};
 use crate::metrics::Count;
 use crate::traces::Traces;
 
@@ -27,7 +27,7 @@ pub struct ServeArgs {
 }
 
 /// Serves until SIGTERM or SIGINT; a second one stops at once. SIGHUP reloads.
-pub fn run(common: &Common, args: &ServeArgs) -> anyhow::Result<Outcome> {
+pub fn run(common: &Common, args: &ServeArgs) -> anyhow::Result<ExitStatus> {
     let lost = Count::default();
     let log = logging::start(args.log_format, &args.log, lost.clone())?;
     // Before anything opens files of its own: passed sockets are known by their number.
@@ -37,7 +37,7 @@ pub fn run(common: &Common, args: &ServeArgs) -> anyhow::Result<Outcome> {
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(log);
     let drained = drained?;
-    Ok(if drained { Outcome::Fine } else { Outcome::Failed })
+    Ok(if drained { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
 async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>, lost_lines: Count) -> anyhow::Result<bool> {
@@ -50,7 +50,7 @@ async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>, l
         Traces::default()
     });
     let options = AppOptions { traces, listen: common.listen.clone(), socket, watch: !args.no_watch, lost_lines, ..AppOptions::new(&common.config) };
-    // Waiting for another process to let go of the store may take long: life is shown from here on.
+    // Waiting for another process to release the store may take long: life is shown from here on.
     let watchdog = service::watchdog();
     let app = tokio::select! {
         app = App::start(options) => Some(app?),
@@ -58,7 +58,7 @@ async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>, l
         _ = int.recv() => None,
     };
     let Some(app) = app else {
-        tracing::info!("stopping: the start was not over yet; what was taken stays on disk");
+        tracing::info!("stopping: the start was not over yet; what was accepted stays on disk");
         return Ok(true);
     };
     let plan = app.engine.shared.plan.load_full();
@@ -74,14 +74,14 @@ async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>, l
             _ = hup.recv() => {
                 service::reloading();
                 let result = app.reload().await;
-                service::ready(if result.is_ok() { &status } else { "the configuration could not be reloaded; the one before stays in force" });
+                service::ready(if result.is_ok() { &status } else { "the configuration could not be reloaded; the previous one stays active" });
             }
         }
     }
-    service::stopping(DRAIN + Duration::from_secs(5));
+    service::stopping(DRAIN_TIMEOUT + Duration::from_secs(5));
     tracing::info!("stopping: what is being sent is finished, the rest stays on disk; a second signal stops at once");
     let drained = tokio::select! {
-        drained = app.stop(DRAIN) => {
+        drained = app.stop(DRAIN_TIMEOUT) => {
             if !drained {
                 tracing::warn!("some sends did not finish in time; they are taken up at the next start");
             }

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, Outcome};
+use super::{Cli, ExitStatus};
 
 /// Options of `completions`.
 #[derive(Debug, Args)]
@@ -15,14 +15,14 @@ pub struct CompletionsArgs {
 }
 
 /// Prints the completions of a shell.
-pub fn completions(args: &CompletionsArgs) -> anyhow::Result<Outcome> {
+pub fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitStatus> {
     let mut out = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "watchfire", &mut out);
     print(&out)
 }
 
 /// Prints the manual page: the program, then every command.
-pub fn manual() -> anyhow::Result<Outcome> {
+pub fn manual() -> anyhow::Result<ExitStatus> {
     let mut out = Vec::new();
     let mut root = Cli::command();
     root.build();
@@ -44,9 +44,9 @@ pub fn manual() -> anyhow::Result<Outcome> {
 }
 
 /// A reader that stops early (`| head`) is no failure.
-fn print(bytes: &[u8]) -> anyhow::Result<Outcome> {
+fn print(bytes: &[u8]) -> anyhow::Result<ExitStatus> {
     match std::io::stdout().write_all(bytes) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(Outcome::Fine),
+        _ => Ok(ExitStatus::Success),
     }
 }

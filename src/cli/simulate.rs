@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::{Common, Outcome, load};
+use super::{Common, ExitStatus, load};
 use crate::channel::OnAmbiguous;
 use crate::config::BEARABLE;
 use crate::delivery::Plan;
@@ -40,7 +40,7 @@ pub struct SimulateArgs {
 }
 
 /// Simulates.
-pub fn run(common: &Common, args: &SimulateArgs) -> Result<Outcome> {
+pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
     if args.alerts == 0 || args.groups == 0 || args.alerts > MOST || args.groups > args.alerts {
         bail!("--alerts takes 1 to {MOST}, and --groups 1 to as many as there are alerts; not {} alerts in {} groups", args.alerts, args.groups);
     }
@@ -86,13 +86,13 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<Outcome> {
     if args.json {
         let rows: Vec<_> = forecasts.iter().map(|f| as_json(f, storm(plan, f))).collect();
         anstream::println!("{}", json!({ "alerts": args.alerts, "groups": args.groups, "over_seconds": over.as_secs_f64(), "channels": rows }));
-        return Ok(Outcome::Fine);
+        return Ok(ExitStatus::Success);
     }
     anstream::println!("{} alerts in {} groups over {}; nothing is sent\n", args.alerts, args.groups, args.over);
     if forecasts.is_empty() {
         let whom = args.channel.as_deref().map_or_else(|| "any channel".to_owned(), |name| format!("`{name}`"));
         anstream::println!("no alert of this drill reaches {whom}; --label adds labels to them, and `watchfire route` shows where labels go");
-        return Ok(Outcome::Fine);
+        return Ok(ExitStatus::Success);
     }
     anstream::println!(
         "{:<20} {:<14} {:>7} {:>9} {:>8} {:>6} {:>7} {:>8} {:>14} {:>10}",
@@ -130,7 +130,7 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<Outcome> {
             anstream::println!("{:<20} {} of them are muted or recorded only", "", f.held_back);
         }
     }
-    Ok(Outcome::Fine)
+    Ok(ExitStatus::Success)
 }
 
 /// What to say of many text messages or calls, and what would bound them.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
-use super::{Outcome, block_on};
+use super::{ExitStatus, block_on};
 use crate::model::Secret;
 use crate::store::{PostgresOptions, PostgresStore, Progress, SqliteOptions, SqliteStore, Store};
 
@@ -24,7 +24,7 @@ pub struct TransferArgs {
 }
 
 /// Moves it.
-pub fn run(args: &TransferArgs) -> Result<Outcome> {
+pub fn run(args: &TransferArgs) -> Result<ExitStatus> {
     let Some(path) = args.from.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)) else {
         bail!("the store to move is written `sqlite:PATH`; nothing else can be moved");
     };
@@ -50,7 +50,7 @@ pub fn run(args: &TransferArgs) -> Result<Outcome> {
                 .with_context(|| format!("everything is moved, but {} could not be renamed; keep servers from it", path.display()))?;
             anstream::println!("the old store is {} now; write the database as `store:` in routes.yaml", aside.display());
         }
-        Ok(Outcome::Fine)
+        Ok(ExitStatus::Success)
     })?
 }
 

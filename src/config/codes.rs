@@ -1,7 +1,7 @@
 //! The codes of everything that can be found in a configuration. They are stable: scripts compare them, people look them up with
 //! `watchfire check --explain CODE`. A code is never reused for something else.
 
-/// What a code stands for.
+/// What a code means.
 #[derive(Debug, Clone, Copy)]
 pub struct Code {
     /// `E014`, `W101`.
@@ -36,7 +36,7 @@ codes! {
     SYNTAX "E002" "the file is not valid YAML"
         "The text breaks YAML's rules, so nothing after that place can be read. The usual causes are tabs, a missing quote, a `: ` inside an unquoted value, and lines that are not \
          lined up. Values that begin with `@`, `*`, `&`, `%`, `!` or a back quote need quotes."
-    DUPLICATE_KEY "E003" "a key stands twice in one mapping"
+    DUPLICATE_KEY "E003" "a key appears twice in one mapping"
         "YAML readers would silently take one of the two. Keep the one you mean."
     TOO_LARGE "E004" "the document is too large or too deep"
         "A configuration has at most 1 MiB, 64 levels and 100,000 values with its aliases written out. This keeps a few lines of aliases from filling the memory."
@@ -78,7 +78,7 @@ codes! {
     BAD_CHANNEL "E021" "a channel's settings cannot work"
         "The platform would refuse them, or they contradict each other. The message says which and what to do."
     BAD_SECRET "E022" "a secret that is not written as one"
-        "A secret is a text, `{ env: NAME }` or `{ file: PATH }`. What stands there is never repeated in messages."
+        "A secret is a text, `{ env: NAME }` or `{ file: PATH }`. What is there is never repeated in messages."
     MISSING_SECRET "E023" "a secret that is not there"
         "The environment variable is not set, or the file is missing, unreadable, empty or too large. `check --without-secrets` skips this, for a build server that has none."
     FALLBACK_CYCLE "E024" "fallbacks that go in a circle"
@@ -103,7 +103,7 @@ codes! {
     BAD_AUTH "E033" "a credential that cannot work"
         "Each entry of `server.auth` has exactly one kind (`bearer`, `basic`, `hmac`), names are unique, and secrets are not empty."
     TAKEN_NAME "E034" "a name that is used twice"
-        "Channels, former names (`previous_names`), time intervals and credentials must be told apart by their names."
+        "Channels, former names (`previous_names`), time intervals and credentials must be distinguished by their names."
     BAD_TLS "E035" "TLS files that cannot be used"
         "`server.tls` names a certificate chain and its private key, both in PEM."
     BAD_MAPPING "E036" "a generic mapping that cannot work"
@@ -131,13 +131,13 @@ codes! {
         "`watchfire check --payloads DIR` reads every `*.json` in the folder as the webhook would. This one would be refused, or no route takes it, so its alerts would reach nobody. \
          The message says why."
     BODY_TEMPLATE "E061" "a template fails on a stored body"
-        "`watchfire check --payloads DIR` renders every body by every template set that a channel or a route uses. On this one a template fails or gives more than the platform takes: \
+        "`watchfire check --payloads DIR` renders every body by every template set that a channel or a route uses. On this one a template fails or renders more than the platform takes: \
          the built-in text would be sent instead. `watchfire render --channel NAME --payload FILE` shows it."
     REFUSED_CHANNEL "E062" "a channel cannot deliver as it is configured"
         "`watchfire check --online` asks every platform that can be asked without sending whether it accepts the credentials. This one refused, or did not answer; the message has its words."
     UNUSED_FILE "W045" "a file in the template folder that is not used"
         "Only files named `<platform>/<set>.<field>.hbs` are read, where the platform and the field are known, and partials `_<name>.hbs` that a template includes. The file has no effect."
-    LITERAL_SECRET "W101" "a secret stands in the file"
+    LITERAL_SECRET "W101" "a secret is in the file"
         "The file is easily copied, committed or shown. Put the value into an environment variable (`{ env: NAME }`) or a file (`{ file: PATH }`)."
     TWO_RATE_LIMITS "W102" "two channels share a credential but not a rate limit"
         "The platform's limit counts the credential, so both channels share one outlet and the lower limit holds for both. Give both the same `rate_limit`."
@@ -150,13 +150,13 @@ codes! {
     DOUBTFUL_SERVER "W106" "a server setting that may not do what was meant"
         "It can be used as it is, but something about it is unusual. The message says what."
     VARIABLE "W107" "a variable that nothing replaces"
-        "`${NAME}` and `$NAME` are texts like any other here: nothing puts a value in their place. Secrets are read with `{ env: NAME }`; everything else stands in the file."
+        "`${NAME}` and `$NAME` are texts like any other here: nothing puts a value in their place. Secrets are read with `{ env: NAME }`; everything else is in the file."
     STORM "W108" "a storm of alerts would become a storm of text messages or calls"
         "On a channel that people pay for by the message, and are woken by, nothing bounds how many messages a bad hour brings. Give the channel a `rate_limit` that digests can keep to, or let it be the \
          `fallback` of another channel."
 }
 
-/// What a code stands for, in any case (`e014`).
+/// What a code means, in any case (`e014`).
 pub fn explain(code: &str) -> Option<&'static Code> {
     ALL.iter().find(|known| known.code.eq_ignore_ascii_case(code))
 }

@@ -5,7 +5,7 @@ use std::path::{Component, Path as FilePath, PathBuf};
 use super::codes;
 use super::file::RoutesFile;
 use super::report::Report;
-use super::source::Spot;
+use super::source::Anchor;
 use super::yaml::{Kind, Node, Path};
 use crate::channel::PLATFORMS;
 use crate::channel::preset::{self, PresetRegistry};
@@ -32,10 +32,12 @@ pub struct Templates {
 }
 
 /// Reads the template folder, if one is configured, and compiles.
-pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) -> Templates {
+pub fn templates(file: &RoutesFile, channel_settings: &FilePath, report: &mut Report<'_>) -> Templates {
     let platforms: Vec<PlatformFields> = PLATFORMS.iter().map(|p| PlatformFields { platform: p.name, fields: p.fields }).collect();
-    let folder =
-        file.templates.as_ref().map(|folder| beside.join(folder).components().filter(|part| *part != Component::CurDir).collect::<PathBuf>());
+    let folder = file
+        .templates
+        .as_ref()
+        .map(|folder| channel_settings.join(folder).components().filter(|part| *part != Component::CurDir).collect::<PathBuf>());
     let mut sources = Vec::new();
     let mut findings = Vec::new();
     let mut texts = Vec::new();
@@ -48,7 +50,7 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
                 report.error(
                     codes::NO_TEMPLATES,
                     &at,
-                    Spot::Value,
+                    Anchor::Value,
                     message,
                     format!("it {}; remove `templates` to use the built-in ones", unreadable(&error)),
                 );
@@ -57,7 +59,7 @@ pub fn templates(file: &RoutesFile, beside: &FilePath, report: &mut Report<'_>) 
                 report.error(
                     codes::NO_TEMPLATES,
                     &at,
-                    Spot::Value,
+                    Anchor::Value,
                     "this folder is too large",
                     format!("it has more than {MAX_FILES} files; name a folder of templates"),
                 );
@@ -169,16 +171,18 @@ fn walk(folder: &FilePath) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// Files that settings name with a key such as `ca_file`: drivers read them, so their change asks for a reload.
-pub fn named_files(node: &Node, beside: &FilePath) -> Vec<PathBuf> {
+pub fn named_files(node: &Node, channel_settings: &FilePath) -> Vec<PathBuf> {
     let mut found = Vec::new();
     match &node.kind {
         Kind::Scalar(_) => {}
-        Kind::List(items) => items.iter().for_each(|item| found.extend(named_files(item, beside))),
+        Kind::List(items) => items.iter().for_each(|item| found.extend(named_files(item, channel_settings))),
         Kind::Map(entries) => {
             for entry in entries {
                 match &entry.value.kind {
-                    Kind::Scalar(scalar) if entry.key.ends_with("_file") && !scalar.text.is_empty() => found.push(beside.join(&scalar.text)),
-                    _ => found.extend(named_files(&entry.value, beside)),
+                    Kind::Scalar(scalar) if entry.key.ends_with("_file") && !scalar.text.is_empty() => {
+                        found.push(channel_settings.join(&scalar.text))
+                    }
+                    _ => found.extend(named_files(&entry.value, channel_settings)),
                 }
             }
         }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::check::{self, Judge};
 use super::report::Report;
 use super::secrets::{Environment, Placeholders, RealSecrets, process_environment};
 use super::settings::{ServerSettings, StoreSettings};
-use super::source::{Source, Spot};
+use super::source::{Anchor, Source};
+use super::validate::{self, Validator};
 use super::yaml::{Kind, MAX_BYTES, Path, parse};
-use super::{codes, folder, read, render, schema, shape};
+use super::{codes, folder, read, render, schema, schema_check};
 use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
 use crate::delivery::Plan;
@@ -99,12 +99,12 @@ pub fn server(path: &FilePath, options: &LoadOptions) -> Option<ServerSettings> 
     }
     let source = Source::new(&path.display().to_string(), &text, &document);
     let mut report = Report::new(&source);
-    let (value, shaped) = shape::check(document.root.as_ref()?, &Path::root(), &schema::schema(), &mut report);
+    let (value, validated) = schema_check::check(document.root.as_ref()?, &Path::root(), &schema::schema(), &mut report);
     let file = read::read(value, &mut report);
     let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
     let secrets = RealSecrets::new(&folder, options.env.clone());
-    let mut judge = Judge::new(&mut report, &file, &secrets, &shaped.secrets, &folder, options.listen.as_deref());
-    Some(check::server(&mut judge).0)
+    let mut validator = Validator::new(&mut report, &file, &secrets, &validated.secrets, &folder, options.listen.as_deref());
+    Some(validate::server(&mut validator).0)
 }
 
 fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<PathBuf>) -> Result<Loaded, Vec<Finding>> {
@@ -115,7 +115,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     // Secrets must be known before the first line is quoted.
     let mut scout = Report::new(&source);
     let root = document.root.as_ref();
-    let sites = root.map(|root| shape::check(root, &Path::root(), &schema, &mut scout).1.secrets).unwrap_or_default();
+    let sites = root.map(|root| schema_check::check(root, &Path::root(), &schema, &mut scout).1.secrets).unwrap_or_default();
     for site in &sites {
         let hidden = matches!(site.source, SecretSource::Literal(_) | SecretSource::Invalid(_));
         if let Some(node) = root.and_then(|root| root.at(&site.path)).filter(|_| hidden) {
@@ -124,9 +124,9 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     }
 
     let mut report = Report::new(&source);
-    for flaw in &document.flaws {
-        let finding = Finding::error(flaw.code, flaw.message.clone()).label(flaw.label.clone());
-        report.findings.push(finding.at(source.place(flaw.span)));
+    for error in &document.errors {
+        let finding = Finding::error(error.code, error.message.clone()).label(error.label.clone());
+        report.findings.push(finding.at(source.place(error.span)));
     }
     let Some(root) = root else {
         if report.findings.is_empty() {
@@ -138,10 +138,10 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     if root.get("receivers").is_some() && root.get("channels").is_none() {
         // Everything else that could be said of it would lead astray.
         let label = format!("`watchfire import {} --out routes.yaml` makes a configuration of it", path.display());
-        report.error(codes::FOREIGN, &Path::of("receivers"), Spot::Key, "this is a configuration of Alertmanager", label);
+        report.error(codes::FOREIGN, &Path::of("receivers"), Anchor::Key, "this is a configuration of Alertmanager", label);
         return Err(sorted(report.findings));
     }
-    let (value, shaped) = shape::check(root, &Path::root(), &schema, &mut report);
+    let (value, validated) = schema_check::check(root, &Path::root(), &schema, &mut report);
     let file = read::read(value, &mut report);
 
     let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
@@ -150,19 +150,19 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     let http = options.http.clone().unwrap_or_else(|| Arc::new(HttpClients::new(&folder)));
 
     let templates = folder::templates(&file, &folder, &mut report);
-    let mut judge = Judge::new(&mut report, &file, secrets, &shaped.secrets, &folder, options.listen.as_deref());
-    check::secrets(&mut judge, &templates.presets);
-    let (server, external_url) = check::server(&mut judge);
-    let extras = check::extras(&mut judge);
-    let channels = check::channels(&mut judge, &templates.library, &templates.presets, &http);
-    let legacy = check::legacy(&mut judge);
-    check::generic(&mut judge);
+    let mut validator = Validator::new(&mut report, &file, secrets, &validated.secrets, &folder, options.listen.as_deref());
+    validate::secrets(&mut validator, &templates.presets);
+    let (server, external_url) = validate::server(&mut validator);
+    let extras = validate::extras(&mut validator);
+    let channels = validate::channels(&mut validator, &templates.library, &templates.presets, &http);
+    let legacy = validate::legacy(&mut validator);
+    validate::generic(&mut validator);
     let link_key = file.server.link_key.as_ref().and_then(|source| secrets.read(source).ok()).unwrap_or_default();
-    check::link_key(&mut judge, &link_key);
-    let tree = check::routes(&mut judge, &templates.library);
-    let heartbeats = check::heartbeats(&mut judge);
-    check::storms(&mut judge, &channels);
-    check::trials(&mut judge, tree.as_ref(), &heartbeats);
+    validate::link_key(&mut validator, &link_key);
+    let tree = validate::routes(&mut validator, &templates.library);
+    let heartbeats = validate::heartbeats(&mut validator);
+    validate::storms(&mut validator, &channels);
+    validate::routing_tests(&mut validator, tree.as_ref(), &heartbeats);
 
     files.extend(templates.folder.clone());
     files.extend(real.files());

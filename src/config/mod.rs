@@ -1,5 +1,5 @@
 //! Configuration: from routes.yaml to a checked plan. Every mistake is found at once, with its place, the reason and what to do; a file with errors
-//! gives no plan at all. Reload is the same load again: the caller swaps the plan, or keeps the old one and shows the findings.
+//! returns no plan at all. Reload is the same load again: the caller swaps the plan, or keeps the old one and shows the findings.
 //!
 //! ```text
 //! text -> yaml (tree with places) -> shape (against the types' own schema) -> read (serde) -> check (what it means) -> load (plan)
@@ -8,14 +8,12 @@
 //! It does blocking I/O (the file, templates, secrets) and nothing on the network. Secrets never reach a finding: values are starred out of quoted
 //! lines, and messages name paths.
 
-mod check;
 pub mod codes;
 pub mod file;
-mod first;
 mod folder;
 pub mod import;
+mod init;
 mod load;
-mod nearest;
 mod net;
 mod password;
 mod read;
@@ -23,25 +21,27 @@ mod reference;
 pub mod render;
 mod report;
 mod schema;
+mod schema_check;
 mod secrets;
 mod settings;
-mod shape;
 mod source;
+mod suggest;
 #[cfg(test)]
 mod tests;
+mod validate;
 pub mod watch;
 mod yaml;
 
-pub use check::BEARABLE;
 pub use codes::explain;
 pub use file::Scope;
-pub use first::{First, example_channels, first};
+pub use init::{First, example_channels, first};
 pub use load::{LoadOptions, Loaded, from_text, load, load_watched, server};
-pub use nearest::nearest;
 pub use password::PasswordHash;
 pub use reference::{platform_reference, reference};
 pub use render::{json, one_line, report};
 pub use schema::{schema, schema_text};
 pub use secrets::{Environment, Placeholders, RealSecrets, process_environment};
 pub use settings::{Admission, CredentialKind, CredentialSettings, Password, ServerSettings, StoreSettings, TlsSettings};
+pub use suggest::nearest;
+pub use validate::BEARABLE;
 pub use watch::fingerprint;

@@ -7,7 +7,7 @@ use serde_yaml::{Mapping, Value};
 use super::codes;
 use super::file::RoutesFile;
 use super::report::Report;
-use super::source::Spot;
+use super::source::Anchor;
 use super::yaml::Path;
 use crate::channel::ChannelConfig;
 
@@ -60,7 +60,7 @@ fn single(key: &Value, value: &Value) -> Value {
 /// Always `false`: the piece is not to be kept.
 fn tell(path: &Path, error: &serde_yaml::Error, report: &mut Report<'_>) -> bool {
     if !report.is_blamed_inside(path) {
-        report.error(codes::WRONG_TYPE, path, Spot::Value, format!("`{path}` cannot be read"), error.to_string());
+        report.error(codes::WRONG_TYPE, path, Anchor::Value, format!("`{path}` cannot be read"), error.to_string());
     }
     false
 }

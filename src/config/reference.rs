@@ -129,7 +129,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The objects that a value may consist of, each with what stands behind the key.
+    /// The objects that a value may consist of, each with the part after the key.
     fn below<'s>(&'s self, schema: &'s Value) -> Vec<(&'static str, &'s Value)> {
         if schema.get("properties").is_some() {
             return if self.is_secret(schema) { Vec::new() } else { vec![("", schema)] };

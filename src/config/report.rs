@@ -1,6 +1,6 @@
 //! Collects findings about one file: each path is blamed once, so that one mistake does not show up again as its own consequences.
 
-use super::source::{Source, Spot};
+use super::source::{Anchor, Source};
 use super::yaml::Path;
 use crate::model::{Finding, Level, Span};
 
@@ -20,13 +20,13 @@ impl<'a> Report<'a> {
     }
 
     /// An error at a path. Ignored when the path, or something above it, already has one.
-    pub fn error(&mut self, code: &'static str, path: &Path, spot: Spot, message: impl Into<String>, label: impl Into<String>) -> &mut Self {
+    pub fn error(&mut self, code: &'static str, path: &Path, spot: Anchor, message: impl Into<String>, label: impl Into<String>) -> &mut Self {
         let finding = Finding::error(code, message).label(label);
         self.add(finding, path, spot)
     }
 
     /// A finding at a path.
-    pub fn add(&mut self, finding: Finding, path: &Path, spot: Spot) -> &mut Self {
+    pub fn add(&mut self, finding: Finding, path: &Path, spot: Anchor) -> &mut Self {
         let span = self.source.span(path, spot);
         self.add_at(finding, path, span)
     }

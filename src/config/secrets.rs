@@ -73,7 +73,7 @@ impl SecretReader for RealSecrets {
     }
 }
 
-/// Gives a placeholder for every secret that does not stand in the configuration itself.
+/// Returns a placeholder for every secret that does not stand in the configuration itself.
 pub struct Placeholders;
 
 impl SecretReader for Placeholders {
@@ -81,7 +81,7 @@ impl SecretReader for Placeholders {
         match source {
             SecretSource::Literal(secret) => Ok(secret.clone()),
             SecretSource::Invalid(why) => Err((*why).to_owned()),
-            // The same source always gives the same text, so that one credential is still one outlet.
+            // The same source always yields the same text, so that one credential is still one outlet.
             SecretSource::Env(name) => Ok(Secret::new(format!("placeholder-env-{name}"))),
             SecretSource::File(path) => Ok(Secret::new(format!("placeholder-file-{}", path.display()))),
         }

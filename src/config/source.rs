@@ -7,7 +7,7 @@ use crate::model::{Place, Span};
 
 /// Which part of a path's value a finding points at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spot {
+pub enum Anchor {
     /// The key.
     Key,
     /// The value; the key when the value is empty or a block.
@@ -47,7 +47,7 @@ impl Source {
     }
 
     /// Where a path leads, or the nearest thing above it that exists.
-    pub fn span(&self, path: &Path, spot: Spot) -> Option<Span> {
+    pub fn span(&self, path: &Path, spot: Anchor) -> Option<Span> {
         let mut node = self.root.as_ref()?;
         let mut at = node.span;
         for (depth, step) in path.steps().iter().enumerate() {
@@ -55,7 +55,7 @@ impl Source {
             match (step, &node.kind) {
                 (Step::Key(key), Kind::Map(_)) => {
                     let Some(entry) = node.entry(key) else { return Some(at) };
-                    let key_is_meant = spot == Spot::Key || self.is_block(&entry.value, entry.key_span) || entry.value.is_null();
+                    let key_is_meant = spot == Anchor::Key || self.is_block(&entry.value, entry.key_span) || entry.value.is_null();
                     at = if key_is_meant { entry.key_span } else { entry.value.span };
                     if !last && !key_is_meant && matches!(entry.value.kind, Kind::Map(_) | Kind::List(_)) {
                         at = entry.key_span;
@@ -70,7 +70,7 @@ impl Source {
                 _ => return Some(at),
             }
         }
-        if let (Spot::Inside(offset, width), Kind::Scalar(scalar)) = (spot, &node.kind) {
+        if let (Anchor::Inside(offset, width), Kind::Scalar(scalar)) = (spot, &node.kind) {
             return Some(self.inside(node, scalar, offset, width).unwrap_or(at));
         }
         Some(at)
@@ -103,7 +103,7 @@ impl Source {
         Some(shown.into_iter().collect())
     }
 
-    /// Whether a value stands on lines of its own below its key, so that the key names it better.
+    /// Whether a value is on lines of its own below its key, so that the key names it better.
     fn is_block(&self, value: &Node, key: Span) -> bool {
         match &value.kind {
             Kind::Scalar(scalar) => scalar.style == Style::Block,
@@ -111,7 +111,7 @@ impl Source {
         }
     }
 
-    /// Characters of a text that stands on one line; quotes and escapes are counted back in.
+    /// Characters of a text on one line; quotes and escapes are counted back in.
     fn inside(&self, node: &Node, scalar: &Scalar, offset: usize, width: usize) -> Option<Span> {
         let line = self.lines.get(node.span.line - 1)?;
         if node.end_line != node.span.line || scalar.style == Style::Block {
@@ -197,14 +197,14 @@ mod tests {
     #[test]
     fn a_path_leads_to_the_value_or_the_nearest_thing_above() {
         let source = source("route:\n  to: [ops, wxx]\n  routes:\n    - matchers: a\n");
-        assert_eq!(source.span(&Path::root().dotted("route.to[1]"), Spot::Value), Some(Span { line: 2, column: 13, width: 3 }));
-        assert_eq!(source.span(&Path::root().dotted("route.routes"), Spot::Value), Some(Span { line: 3, column: 3, width: 6 }));
-        assert_eq!(source.span(&Path::root().dotted("route.nope.more"), Spot::Value).unwrap().line, 1);
+        assert_eq!(source.span(&Path::root().dotted("route.to[1]"), Anchor::Value), Some(Span { line: 2, column: 13, width: 3 }));
+        assert_eq!(source.span(&Path::root().dotted("route.routes"), Anchor::Value), Some(Span { line: 3, column: 3, width: 6 }));
+        assert_eq!(source.span(&Path::root().dotted("route.nope.more"), Anchor::Value).unwrap().line, 1);
     }
 
     #[test]
     fn offsets_count_quotes_and_escapes() {
-        let at = |text: &str, offset| source(text).span(&Path::of("m"), Spot::Inside(offset, 1)).unwrap().column;
+        let at = |text: &str, offset| source(text).span(&Path::of("m"), Anchor::Inside(offset, 1)).unwrap().column;
         assert_eq!(at("m: abc\n", 2), 6);
         assert_eq!(at("m: 'a''c'\n", 2), 8);
         assert_eq!(at("m: \"a\\u0041c\"\n", 2), 12);

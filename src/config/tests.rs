@@ -180,7 +180,7 @@ proptest::proptest! {
 
 #[test]
 fn a_key_by_its_former_name_is_answered_with_its_new_one() {
-    for (place, old, new) in super::shape::renamed::RENAMED {
+    for (place, old, new) in super::schema_check::renamed::RENAMED {
         let findings = |key: &str| {
             let innermost = format!("{{ {key}: {{}} }}");
             let text = place.iter().rev().fold(innermost, |inner, step| match *step {
@@ -195,7 +195,7 @@ fn a_key_by_its_former_name_is_answered_with_its_new_one() {
         let told = unknown(old).unwrap_or_else(|| panic!("{place:?}: `{old}` is known"));
         assert_eq!(told.label, format!("`{old}` is called `{new}`"), "{place:?}");
         let missing = format!("`{new}` is missing");
-        assert!(!findings(old).iter().any(|finding| finding.message.starts_with(&missing)), "{place:?}: `{old}` is told twice");
+        assert!(!findings(old).iter().any(|finding| finding.message.starts_with(&missing)), "{place:?}: `{old}` is reported twice");
         assert!(unknown(new).is_none(), "{place:?}: `{new}` is not known");
     }
 }

@@ -12,44 +12,44 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{App, HttpError};
 
 /// How long the body of a caller that is known may take to arrive, and how long one waits for room.
-const KNOWN_TIME: Duration = Duration::from_secs(30);
+const AUTHENTICATED_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same before its caller is known.
-const UNKNOWN_TIME: Duration = Duration::from_secs(10);
+const UNAUTHENTICATED_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of each body that need no room: every sender's ordinary bodies come in, however many large ones are read.
-const FREE: usize = 64 << 10;
+const UNCOUNTED_BYTES: usize = 64 << 10;
 /// Bytes of all bodies being read or worked on, without the free ones of each: a body of the usual largest size fits eight times.
-const KNOWN: usize = 64 << 20;
+const AUTHENTICATED_BYTES: usize = 64 << 20;
 /// The same of callers that are not known yet.
-const UNKNOWN: usize = 16 << 20;
+const UNAUTHENTICATED_BYTES: usize = 16 << 20;
 /// Room is taken in steps of this size.
-const STEP: usize = 64 << 10;
+const PERMIT_BYTES: usize = 64 << 10;
 
 /// Room for the bodies that are being read.
 #[derive(Debug)]
-pub(super) struct Rooms {
+pub(super) struct BodyBudget {
     known: Arc<Semaphore>,
     unknown: Arc<Semaphore>,
 }
 
-impl Default for Rooms {
+impl Default for BodyBudget {
     fn default() -> Self {
-        let room = |bytes: usize| Arc::new(Semaphore::new(bytes / STEP));
-        Self { known: room(KNOWN), unknown: room(UNKNOWN) }
+        let room = |bytes: usize| Arc::new(Semaphore::new(bytes / PERMIT_BYTES));
+        Self { known: room(AUTHENTICATED_BYTES), unknown: room(UNAUTHENTICATED_BYTES) }
     }
 }
 
 /// Whose body it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum BodySource {
     /// A caller that was admitted.
-    Known,
+    Authenticated,
     /// One whose signature is checked when all of it is there.
-    Unknown,
+    Unauthenticated,
 }
 
 /// A body, and the room that it takes.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct BufferedBody {
     /// What was sent.
     pub(super) bytes: Bytes,
     room: Option<OwnedSemaphorePermit>,
@@ -57,11 +57,11 @@ pub(crate) struct Held {
 
 /// The room of a body whose bytes went elsewhere, until it is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Room(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
+pub(crate) struct BodyPermit(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
 
-impl Held {
-    pub(super) fn into_parts(self) -> (Bytes, Room) {
-        (self.bytes, Room(self.room))
+impl BufferedBody {
+    pub(super) fn into_parts(self) -> (Bytes, BodyPermit) {
+        (self.bytes, BodyPermit(self.room))
     }
 }
 
@@ -80,30 +80,30 @@ fn too_large(app: &App, max: usize) -> HttpError {
 }
 
 /// Reads a body of at most `max` bytes; `each` sees its pieces as they come.
-pub(super) async fn read(app: &App, body: Body, max: usize, whose: Whose, each: impl FnMut(&[u8])) -> Result<Held, HttpError> {
-    let time = if whose == Whose::Known { KNOWN_TIME } else { UNKNOWN_TIME };
-    match tokio::time::timeout(time, take(app, body, max, whose, each)).await {
+pub(super) async fn read(app: &App, body: Body, max: usize, source: BodySource, each: impl FnMut(&[u8])) -> Result<BufferedBody, HttpError> {
+    let time = if source == BodySource::Authenticated { AUTHENTICATED_TIMEOUT } else { UNAUTHENTICATED_TIMEOUT };
+    match tokio::time::timeout(time, read_frames(app, body, max, source, each)).await {
         Ok(read) => read,
         Err(_) => Err(HttpError::new(StatusCode::REQUEST_TIMEOUT, format!("the body did not arrive within {} s", time.as_secs()))),
     }
 }
 
-async fn take(app: &App, mut body: Body, max: usize, whose: Whose, mut each: impl FnMut(&[u8])) -> Result<Held, HttpError> {
+async fn read_frames(app: &App, mut body: Body, max: usize, source: BodySource, mut each: impl FnMut(&[u8])) -> Result<BufferedBody, HttpError> {
     let mut first: Option<Bytes> = None;
     let mut all: Vec<u8> = Vec::new();
     let mut room: Option<OwnedSemaphorePermit> = None;
-    let mut taken = FREE;
+    let mut taken = UNCOUNTED_BYTES;
     // All of the room at once, where it is told: two bodies that each hold half of it would wait for each other.
-    if whose == Whose::Known
+    if source == BodySource::Authenticated
         && let Some(exact) = body.size_hint().exact()
     {
         if exact > max as u64 {
             return Err(too_large(app, max));
         }
-        let steps = usize::try_from(exact).unwrap_or(max).saturating_sub(FREE).div_ceil(STEP);
+        let steps = usize::try_from(exact).unwrap_or(max).saturating_sub(UNCOUNTED_BYTES).div_ceil(PERMIT_BYTES);
         if steps > 0 {
-            room = Some(make_room(app, whose, steps).await?);
-            taken += steps * STEP;
+            room = Some(reserve(app, source, steps).await?);
+            taken += steps * PERMIT_BYTES;
         }
     }
     while let Some(frame) = body.frame().await {
@@ -114,9 +114,9 @@ async fn take(app: &App, mut body: Body, max: usize, whose: Whose, mut each: imp
             return Err(too_large(app, max));
         }
         if length > taken {
-            let steps = (length - taken).div_ceil(STEP);
-            let more = make_room(app, whose, steps).await?;
-            taken += steps * STEP;
+            let steps = (length - taken).div_ceil(PERMIT_BYTES);
+            let more = reserve(app, source, steps).await?;
+            taken += steps * PERMIT_BYTES;
             match &mut room {
                 Some(room) => room.merge(more),
                 None => room = Some(more),
@@ -134,23 +134,23 @@ async fn take(app: &App, mut body: Body, max: usize, whose: Whose, mut each: imp
             }
         }
     }
-    Ok(Held { bytes: first.unwrap_or_else(|| Bytes::from(all)), room })
+    Ok(BufferedBody { bytes: first.unwrap_or_else(|| Bytes::from(all)), room })
 }
 
 /// Room for more of a body. Who is known waits for it, as long as a body may take; who is not is told to come again.
-async fn make_room(app: &App, whose: Whose, steps: usize) -> Result<OwnedSemaphorePermit, HttpError> {
+async fn reserve(app: &App, source: BodySource, steps: usize) -> Result<OwnedSemaphorePermit, HttpError> {
     let steps = u32::try_from(steps).unwrap_or(u32::MAX);
     let full = || {
         app.engine.shared.metrics.received("any", "unavailable");
         HttpError::unavailable("too many large bodies are being read; try again")
     };
-    match whose {
-        Whose::Known => {
+    match source {
+        BodySource::Authenticated => {
             // A body larger than all the room there is takes all of it.
-            let most = u32::try_from(KNOWN / STEP).unwrap_or(u32::MAX);
-            app.rooms.known.clone().acquire_many_owned(steps.min(most)).await.map_err(|_| full())
+            let most = u32::try_from(AUTHENTICATED_BYTES / PERMIT_BYTES).unwrap_or(u32::MAX);
+            app.body_budget.known.clone().acquire_many_owned(steps.min(most)).await.map_err(|_| full())
         }
-        Whose::Unknown => app.rooms.unknown.clone().try_acquire_many_owned(steps).map_err(|_| full()),
+        BodySource::Unauthenticated => app.body_budget.unknown.clone().try_acquire_many_owned(steps).map_err(|_| full()),
     }
 }
 

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{App, HttpError, Scope, Unread, admit};
+use super::{App, HttpError, Scope, Unread, authenticate};
 use crate::metrics::Format;
 
 /// The process runs.
@@ -15,7 +15,7 @@ pub(super) async fn healthy() -> &'static str {
     "ok\n"
 }
 
-/// It takes and records alerts: 200, else 503 with the reasons. A failed reload is told but does not make it unready: the old plan works.
+/// It takes and records alerts: 200, else 503 with the reasons. A failed reload is reported but does not make it unready: the old plan works.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let mut why = Vec::new();
     if app.stopping.load(Ordering::Acquire) {
@@ -33,7 +33,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         .load()
         .as_ref()
         .clone()
-        .map(|n| format!("note: the last reload failed; the configuration before it is in force:{n}\n"))
+        .map(|n| format!("note: the last reload failed; the previous configuration is active:{n}\n"))
         .unwrap_or_default();
     let unread = app.unread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let note = match unread {
@@ -52,12 +52,12 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     response
 }
 
-/// Reads the configuration anew; a bad one changes nothing and is told.
+/// Reloads the configuration; an invalid one is rejected and changes nothing.
 pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Result<&'static str, Response> {
-    admit(&app, Scope::Admin, request).await.map_err(IntoResponse::into_response)?;
+    authenticate(&app, Scope::Admin, request).await.map_err(IntoResponse::into_response)?;
     (app.reload)().await.map_err(|report| {
         // The whole report, as `check` writes it: it is for the operator, and its secrets are starred out.
-        let text = format!("not reloaded, the configuration before it stays in force\n{report}");
+        let text = format!("not reloaded, the previous configuration stays active\n{report}");
         (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
     })?;
     Ok("reloaded\n")
@@ -69,7 +69,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, request: Request) -> Re
     let format = Format::wanted(&accept);
     let guarded = app.settings.load().auth.credentials.iter().any(|c| c.opens(Scope::Metrics));
     if guarded {
-        admit(&app, Scope::Metrics, request).await?;
+        authenticate(&app, Scope::Metrics, request).await?;
     }
     let text = app.engine.shared.metrics.write(format);
     Ok(([(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")], text).into_response())

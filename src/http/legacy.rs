@@ -10,10 +10,10 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::answers::Direct;
 use super::auth::OUTSIDE;
 use super::openapi::{Op, Paths};
-use super::{Admitted, App, Caller, Scope, admit};
+use super::{Admitted, App, Caller, Scope, authenticate};
+use crate::api::DirectSendResponse;
 use crate::channel::Platform;
 use crate::delivery::{CallError, ChannelPlan, DirectOutcome, Wx};
 use crate::ingest::legacy::{self, LegacyError};
@@ -42,7 +42,12 @@ fn fail(text: impl Into<String>) -> Failure {
 
 /// The paths.
 pub(super) fn paths() -> Paths {
-    let direct = |op: Op| op.scope(Scope::Legacy).takes::<Value>("The call, as older clients write it").gives::<Direct>().refuses_with::<Direct>();
+    let direct = |op: Op| {
+        op.scope(Scope::Legacy)
+            .takes::<Value>("The call, as older clients write it")
+            .gives::<DirectSendResponse>()
+            .refuses_with::<DirectSendResponse>()
+    };
     Paths::default()
         .at("/email/send/message", [direct(Op::post("emailSend", "Sends an e-mail at once", email))])
         .at(
@@ -89,7 +94,7 @@ pub(super) fn refusal(status: StatusCode, text: &str) -> Response {
 const MAX_PARTS: usize = 10;
 
 async fn serve(app: Arc<App>, path: &'static str, request: Request, make: impl FnOnce(&App, &Caller, &[u8]) -> Result<Call, Failure>) -> Response {
-    let Admitted { caller, body, trace, room: _room, .. } = match admit(&app, Scope::Legacy, request).await {
+    let Admitted { caller, body, trace, room: _room, .. } = match authenticate(&app, Scope::Legacy, request).await {
         Ok(admitted) => admitted,
         Err(error) => return error.into_response(),
     };
@@ -175,8 +180,8 @@ fn parts(platform: &Platform, page: &Page) -> Result<Vec<Page>, Failure> {
     Ok(pages)
 }
 
-fn failure(Failure(message, missing): Failure) -> Direct {
-    Direct { code: 1, message: Some(message), missing }
+fn failure(Failure(message, missing): Failure) -> DirectSendResponse {
+    DirectSendResponse { code: 1, message: Some(message), missing }
 }
 
 /// What a caller is told.
@@ -259,7 +264,7 @@ fn unescaped(text: &str) -> String {
 impl IntoResponse for Told {
     fn into_response(self) -> Response {
         let code = u8::from(self.message.is_some());
-        let mut response = Json(Direct { code, message: self.message, missing: None }).into_response();
+        let mut response = Json(DirectSendResponse { code, message: self.message, missing: None }).into_response();
         let failed: Vec<String> = self.failed.iter().map(|to| utf8_percent_encode(to, SHOWN).to_string()).collect();
         for (name, values) in [("watchfire-delivery", self.deliveries), ("watchfire-failed", failed)] {
             if let Ok(value) = HeaderValue::from_str(&values.join(", "))

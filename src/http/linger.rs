@@ -12,9 +12,9 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 
 /// How long the rest is read.
-const TIME: Duration = Duration::from_secs(10);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of it that are read: eight bodies of the usual largest size. They take no memory.
-const MOST: usize = 64 << 20;
+const MAX_LINGER_BYTES: usize = 64 << 20;
 
 /// A body whose rest is read when nobody wants it any more.
 struct Lingering {
@@ -60,7 +60,7 @@ impl Drop for Lingering {
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let rest = std::mem::take(&mut self.inner);
-            runtime.spawn(tokio::time::timeout(TIME, drain(rest)));
+            runtime.spawn(tokio::time::timeout(LINGER_TIMEOUT, drain(rest)));
         }
     }
 }
@@ -69,7 +69,7 @@ async fn drain(mut rest: Body) {
     let mut read = 0;
     while let Some(Ok(frame)) = rest.frame().await {
         read += frame.data_ref().map_or(0, Bytes::len);
-        if read > MOST {
+        if read > MAX_LINGER_BYTES {
             return;
         }
     }
@@ -149,7 +149,7 @@ mod tests {
         let mut sent = 0;
         while stream.write_all(&piece).await.is_ok() {
             sent += piece.len();
-            assert!(sent < 4 * MOST, "it reads on and on");
+            assert!(sent < 4 * MAX_LINGER_BYTES, "it reads on and on");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::store::{DeliveryFilter, StoredMessage};
 const SHOWN: usize = 500;
 /// Alerts shown on one page.
 const ALERTS: usize = 1000;
-/// Bytes of bodies that are read for one page; a single larger one is read all the same.
+/// Bytes of bodies that are read for one page; a single larger one is read anyway.
 const READ: usize = 1 << 20;
 
 /// Shows a message to whoever has its signed link.

@@ -1,13 +1,11 @@
 //! The HTTP side: webhooks in, direct calls, health, metrics, and the read side for people.
 
-mod answers;
 pub mod api;
 pub mod auth;
 mod body;
-mod crowd;
-pub mod door;
+mod connections;
 mod error;
-pub mod foretell;
+pub mod explain;
 mod health;
 mod legacy;
 mod linger;
@@ -15,6 +13,7 @@ mod message_page;
 pub mod openapi;
 mod receipts;
 pub mod serve;
+pub mod tls_listener;
 mod waiting;
 mod webhook;
 
@@ -43,11 +42,11 @@ use crate::ingest::{Decoded, GenericMapping, to_utf8};
 use crate::traces::traceparent;
 
 pub use auth::{Auth, Caller, Refusal, Scope};
-use body::{Held, Whose};
+use body::{BodySource, BufferedBody};
 pub use error::HttpError;
 pub use waiting::waiting;
 
-use crowd::Guest;
+use connections::Connection;
 use openapi::{Op, Param, Paths};
 
 /// What the HTTP side needs to know; swapped whole on reload.
@@ -88,7 +87,7 @@ impl HttpSettings {
 pub type ReloadState = ArcSwap<Option<String>>;
 
 /// Asks the application to reload; the answer is the report of what is wrong, if anything is.
-pub type ReloadDoor = Arc<dyn Fn() -> futures_util::future::BoxFuture<'static, Result<(), String>> + Send + Sync>;
+pub type ReloadFn = Arc<dyn Fn() -> futures_util::future::BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// Shared by all handlers.
 pub struct App {
@@ -100,14 +99,14 @@ pub struct App {
     pub stopping: AtomicBool,
     /// The last reload.
     pub reload_state: ReloadState,
-    /// The way to reload.
-    pub reload: ReloadDoor,
+    /// How to reload.
+    pub reload: ReloadFn,
     /// Bodies that were no alerts and were taken as text: how many, and when the last came.
     pub unread: Mutex<Option<Unread>>,
-    /// Requests that are being worked on.
-    busy: AtomicUsize,
+    /// Requests that are in flight.
+    in_flight: AtomicUsize,
     /// Room for bodies.
-    rooms: body::Rooms,
+    body_budget: body::BodyBudget,
     /// The current second and the requests in it.
     rate: Mutex<(i64, u32)>,
 }
@@ -123,15 +122,15 @@ pub struct Unread {
 
 impl App {
     /// The state behind a router.
-    pub fn new(engine: Arc<Engine>, settings: HttpSettings, reload: ReloadDoor) -> Self {
+    pub fn new(engine: Arc<Engine>, settings: HttpSettings, reload: ReloadFn) -> Self {
         Self {
             engine,
             stopping: AtomicBool::new(false),
             reload_state: ArcSwap::from_pointee(None),
             reload,
             unread: Mutex::default(),
-            busy: AtomicUsize::new(0),
-            rooms: body::Rooms::default(),
+            in_flight: AtomicUsize::new(0),
+            body_budget: body::BodyBudget::default(),
             settings: ArcSwap::from_pointee(settings),
             rate: Mutex::new((0, 0)),
         }
@@ -152,13 +151,13 @@ pub(crate) struct Admitted {
     pub(crate) doubtful: bool,
     /// The room that it takes.
     #[allow(dead_code)]
-    pub(crate) room: body::Room,
+    pub(crate) room: body::BodyPermit,
     /// The trace that the caller began (W3C `traceparent`), or nothing.
     pub(crate) trace: String,
 }
 
 impl Admitted {
-    fn new(caller: Caller, held: Held, trace: String, headers: &HeaderMap) -> Self {
+    fn new(caller: Caller, held: BufferedBody, trace: String, headers: &HeaderMap) -> Self {
         let (body, room) = held.into_parts();
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let Decoded { text, doubtful } = to_utf8(&body, kind);
@@ -181,8 +180,8 @@ fn paths() -> Paths {
         .at(
             "/-/reload",
             [
-                inside(Op::post("reload", "Reads the configuration anew; a bad one changes nothing", health::reload)),
-                inside(Op::put("reloadPut", "Reads the configuration anew; a bad one changes nothing", health::reload)),
+                inside(Op::post("reload", "Reloads the configuration; an invalid one is rejected and changes nothing", health::reload)),
+                inside(Op::put("reloadPut", "Reloads the configuration; an invalid one is rejected and changes nothing", health::reload)),
             ],
         )
         .at(
@@ -202,7 +201,7 @@ fn paths() -> Paths {
             "/receipts/{channel}",
             [Op::post("receipt", "Where SMS and voice vendors say what became of what they took; the address is a secret", receipts::take)
                 .query([Param::text("k", "The address's secret part")])
-                .gives::<receipts::Heard>()
+                .gives::<receipts::CallbackAccepted>()
                 .refuses(&[403, 404])],
         )
         .at("/", [Op::get("index", "What this is", health::index)])
@@ -213,11 +212,11 @@ pub fn router(app: Arc<App>) -> Router {
     let plain: Router = paths().router().fallback(any(unknown)).method_not_allowed_fallback(wrong_method).with_state(app.clone());
     let inflating = plain.clone().layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(false));
     let tidied = plain.clone();
-    plain.layer(middleware::from_fn_with_state(Arc::new(Frame { app, tidied, inflating }), frame))
+    plain.layer(middleware::from_fn_with_state(Arc::new(Middleware { app, tidied, inflating }), middleware))
 }
 
-/// What stands around every request, in one layer, for each is boxed and cloned with all below it.
-struct Frame {
+/// What wraps every request, in one layer, for each is boxed and cloned with all below it.
+struct Middleware {
     app: Arc<App>,
     /// For paths that are written with more slashes than they have.
     tidied: Router,
@@ -225,37 +224,37 @@ struct Frame {
     inflating: Router,
 }
 
-async fn frame(State(frame): State<Arc<Frame>>, mut request: Request, next: Next) -> Response {
+async fn middleware(State(stack): State<Arc<Middleware>>, mut request: Request, next: Next) -> Response {
     if let Some(uri) = tidy(request.uri()) {
         *request.uri_mut() = uri;
         request.extensions_mut().insert(Tidied);
     }
-    let _busy = request.extensions().get::<Arc<Guest>>().cloned().map(Guest::busy);
-    let kin = Kin::of(request.uri().path());
-    let handled = AssertUnwindSafe(place(&frame, linger::lingering(request), next)).catch_unwind().await;
+    let _in_flight = request.extensions().get::<Arc<Connection>>().cloned().map(Connection::begin_request);
+    let format = ErrorFormat::of(request.uri().path());
+    let handled = AssertUnwindSafe(shed_load(&stack, linger::lingering(request), next)).catch_unwind().await;
     let response = match handled {
         Ok(response) => response.unwrap_or_else(IntoResponse::into_response),
         Err(defect) => {
             let what = defect.downcast_ref::<String>().map(String::as_str).or_else(|| defect.downcast_ref::<&str>().copied());
-            tracing::error!(defect = what.unwrap_or("unknown"), "a request met a defect of this program; please report it");
+            tracing::error!(defect = what.unwrap_or("unknown"), "request handler panicked; please report this bug");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     };
-    headers(explained(kin, response).await)
+    headers(with_body(format, response).await)
 }
 
 /// The handler's answer.
-async fn handle(frame: &Frame, request: Request, next: Next) -> Response {
+async fn call_inner(stack: &Middleware, request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::CONTENT_ENCODING) {
-        return frame.inflating.clone().oneshot(request).await.into_response();
+        return stack.inflating.clone().oneshot(request).await.into_response();
     }
     if request.extensions().get::<Tidied>().is_some() {
-        return frame.tidied.clone().oneshot(request).await.into_response();
+        return stack.tidied.clone().oneshot(request).await.into_response();
     }
     next.run(request).await
 }
 
-/// A request whose path was tidied: it is to be routed anew.
+/// A request whose path was tidied: it is to be routed again.
 #[derive(Clone)]
 struct Tidied;
 
@@ -282,9 +281,9 @@ fn tidy(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Whose callers a path has, and so in which shape they read errors.
+/// The shape in which the callers of a path read errors.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kin {
+enum ErrorFormat {
     /// Programs that know problem+json.
     Api,
     /// Older clients, which know one shape and one language.
@@ -293,25 +292,28 @@ enum Kin {
     Sender,
 }
 
-impl Kin {
+impl ErrorFormat {
     fn of(path: &str) -> Self {
         match path {
-            _ if path == "/api" || path.starts_with("/api/") => Kin::Api,
-            _ if legacy::is_at(path) => Kin::Legacy,
-            _ => Kin::Sender,
+            _ if path == "/api" || path.starts_with("/api/") => ErrorFormat::Api,
+            _ if legacy::is_at(path) => ErrorFormat::Legacy,
+            _ => ErrorFormat::Sender,
         }
     }
 }
 
 /// An error that no handler has written: below `/api` it is a problem as all others there, on the direct paths it has the old shape, elsewhere it has
 /// a text at least.
-async fn explained(kin: Kin, response: Response) -> Response {
+async fn with_body(format: ErrorFormat, response: Response) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind == "application/problem+json" || (kin == Kin::Legacy && kind == "application/json") || (kin == Kin::Sender && !kind.is_empty()) {
+    if kind == "application/problem+json"
+        || (format == ErrorFormat::Legacy && kind == "application/json")
+        || (format == ErrorFormat::Sender && !kind.is_empty())
+    {
         return response;
     }
     let (parts, body) = response.into_parts();
@@ -323,10 +325,10 @@ async fn explained(kin: Kin, response: Response) -> Response {
         _ if text.is_empty() => status.canonical_reason().unwrap_or("error").to_owned(),
         _ => text,
     };
-    let mut answer = match kin {
-        Kin::Api => api::problem(status, text),
-        Kin::Legacy => legacy::refusal(status, &text),
-        Kin::Sender => HttpError::new(status, text).into_response(),
+    let mut answer = match format {
+        ErrorFormat::Api => api::problem(status, text),
+        ErrorFormat::Legacy => legacy::refusal(status, &text),
+        ErrorFormat::Sender => HttpError::new(status, text).into_response(),
     };
     for name in [header::RETRY_AFTER, header::ALLOW, header::ACCEPT_ENCODING, header::WWW_AUTHENTICATE] {
         if let Some(value) = parts.headers.get(&name) {
@@ -351,30 +353,30 @@ fn headers(mut response: Response) -> Response {
     response
 }
 
-/// One of the requests that are being worked on, until it is dropped.
-struct Place<'a>(&'a AtomicUsize);
+/// One of the requests that are in flight, until it is dropped.
+struct RequestPermit<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
-    fn take(busy: &'a AtomicUsize, most: usize) -> Option<Self> {
-        let place = Place(busy);
-        (busy.fetch_add(1, Ordering::AcqRel) < most).then_some(place)
+impl<'a> RequestPermit<'a> {
+    fn acquire(in_flight: &'a AtomicUsize, max: usize) -> Option<Self> {
+        let permit = RequestPermit(in_flight);
+        (in_flight.fetch_add(1, Ordering::AcqRel) < max).then_some(permit)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for RequestPermit<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// Load shedding: more than the places get 503, which Alertmanager repeats. Health answers always.
-async fn place(frame: &Frame, request: Request, next: Next) -> Result<Response, HttpError> {
-    let app = &*frame.app;
+async fn shed_load(stack: &Middleware, request: Request, next: Next) -> Result<Response, HttpError> {
+    let app = &*stack.app;
     if request.uri().path().starts_with("/-/") {
-        return Ok(handle(frame, request, next).await);
+        return Ok(call_inner(stack, request, next).await);
     }
     let settings = app.settings.load_full();
-    let Some(_place) = Place::take(&app.busy, settings.concurrent.max(1)) else {
+    let Some(_permit) = RequestPermit::acquire(&app.in_flight, settings.concurrent.max(1)) else {
         app.engine.shared.metrics.received("any", "unavailable");
         return Err(HttpError::unavailable("too many requests are being worked on (server.limits.concurrent); try again"));
     };
@@ -387,7 +389,7 @@ async fn place(frame: &Frame, request: Request, next: Next) -> Result<Response, 
             return Err(HttpError::unavailable("too many requests this second (server.limits.per_second); try again"));
         }
     }
-    match tokio::time::timeout(settings.timeout, handle(frame, request, next)).await {
+    match tokio::time::timeout(settings.timeout, call_inner(stack, request, next)).await {
         Ok(response) => Ok(response),
         Err(_) => Err(HttpError::unavailable("not done within server.limits.timeout; try again")),
     }
@@ -417,7 +419,7 @@ async fn wrong_method(request: Request) -> HttpError {
 }
 
 /// Admits a caller and reads its body, both bounded.
-pub(crate) async fn admit(app: &App, scope: Scope, request: Request) -> Result<Admitted, HttpError> {
+pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> Result<Admitted, HttpError> {
     let settings = app.settings.load_full();
     let (parts, body) = request.into_parts();
     let trace = traceparent(parts.headers.get("traceparent").and_then(|value| value.to_str().ok()));
@@ -450,11 +452,11 @@ pub(crate) async fn admit(app: &App, scope: Scope, request: Request) -> Result<A
     };
     body::check_length(app, &parts.headers, settings.max_body)?;
     if let Some(caller) = from {
-        let held = body::read(app, body, settings.max_body, Whose::Known, |_| {}).await?;
+        let held = body::read(app, body, settings.max_body, BodySource::Authenticated, |_| {}).await?;
         return Ok(Admitted::new(caller, held, trace, &parts.headers));
     }
     let mut signed = auth.signed(&parts.headers);
-    let held = body::read(app, body, settings.max_body, Whose::Unknown, |piece| signed.update(piece)).await?;
+    let held = body::read(app, body, settings.max_body, BodySource::Unauthenticated, |piece| signed.update(piece)).await?;
     let caller = auth.admit(scope, &parts.headers, Some(&signed.end()), peer, now).await.map_err(refuse)?;
     Ok(Admitted::new(caller, held, trace, &parts.headers))
 }
@@ -466,7 +468,7 @@ fn peer(settings: &HttpSettings, headers: &HeaderMap, direct: Option<IpAddr>) ->
         return Some(direct);
     }
     // The rightmost address that is not a proxy of ours: what stands left of it was written by the caller. An entry that is no address ends the
-    // search: what stands before it is no more worth than the caller's word, so the proxy itself counts.
+    // search: the part before it is no more worth than the caller's word, so the proxy itself counts.
     let mut nearest = direct;
     let values: Vec<&str> = headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or("")).collect();
     for entry in values.iter().flat_map(|value| value.split(',')).rev() {

@@ -9,18 +9,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 
-use super::body::{self, Whose};
+use super::body::{self, BodySource};
 use super::{App, HttpError};
 use crate::channel::Callback;
 use crate::delivery::links;
 use crate::delivery::receipts::Taken;
 
 /// The largest callback; real ones have a few hundred bytes.
-const MOST: usize = 64 << 10;
+const MAX_CALLBACK_BYTES: usize = 64 << 10;
 
 /// What the vendors wait for (<https://cloud.tencent.com/document/product/1128/51534>; Twilio reads only the status).
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Heard {
+pub(super) struct CallbackAccepted {
     /// 0.
     result: u8,
     /// `OK`.
@@ -33,7 +33,7 @@ pub(super) async fn take(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
     request: Request,
-) -> Result<Json<Heard>, HttpError> {
+) -> Result<Json<CallbackAccepted>, HttpError> {
     let wrong = || HttpError::not_found("no such address");
     let plan = app.engine.shared.plan.load_full();
     let given = query.as_deref().unwrap_or("").split('&').find_map(|p| p.strip_prefix("k=")).unwrap_or("");
@@ -45,13 +45,13 @@ pub(super) async fn take(
         return Err(wrong());
     }
     let (parts, sent) = request.into_parts();
-    let held = body::read(&app, sent, MOST, Whose::Unknown, |_| {}).await?;
+    let held = body::read(&app, sent, MAX_CALLBACK_BYTES, BodySource::Unauthenticated, |_| {}).await?;
     let called = channel.driver.called_back(&Callback { url: &url, headers: &parts.headers, body: &held.bytes }).map_err(|why| {
         tracing::warn!(channel = name, why, "a callback was not believed");
         HttpError::new(StatusCode::FORBIDDEN, format!("not believed: {why}"))
     })?;
     match app.engine.called_back(channel, &called).await? {
-        Taken::Yes => Ok(Json(Heard { result: 0, errmsg: "OK" })),
+        Taken::Yes => Ok(Json(CallbackAccepted { result: 0, errmsg: "OK" })),
         // The vendor may have been faster than the store: it repeats.
         Taken::NotAwaited => Err(HttpError::not_found("nothing is waited for under this id")),
     }

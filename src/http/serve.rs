@@ -1,5 +1,5 @@
-//! Serving connections within limits: a caller that opens one and says nothing, or says it a byte at a time, is let go of, and there is an upper
-//! bound on connections, so that files and sockets are left for delivering what was taken. When it is reached, whoever has been idle longest leaves.
+//! Serves connections within limits. A client that sends nothing, or a byte at a time, is closed; the number of connections is bounded, so that files and
+//! sockets remain for deliveries. At the bound the connection that has been idle longest is closed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,57 +14,65 @@ use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::CancellationToken;
 use tower_http::add_extension::AddExtension;
 
-use super::crowd::{Crowd, Place};
-use super::door::{Door, Protocol, Stream};
+use super::connections::{ConnectionLimiter, ConnectionPermit};
+use super::tls_listener::{Protocol, Stream, TlsListener};
 
-/// How long a caller may take to say its first byte.
-const FIRST: Duration = Duration::from_secs(8);
-/// How long a caller may take to send a request's head, and how long a connection may stand between requests. Senders' clients open a new one when
-/// theirs is closed while it stands.
-const HEAD: Duration = Duration::from_secs(60);
-/// A connection with HTTP/2 that is silent for so long is asked for a sign of life, and gets as long again to give it.
-const SILENT: Duration = Duration::from_secs(30);
-/// Connections at once, where the system allows more.
-const MOST: usize = 4096;
-/// Connections at once, even where the system allows less.
-const LEAST: usize = 64;
+/// How long a client may take to send its first byte.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a client may take to send a request head, and how long a connection may be idle between requests. Senders reconnect when an idle
+/// connection is closed.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// An HTTP/2 connection that is silent for this long is pinged, and closed without an answer after as long again.
+const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Maximum number of connections, where the system allows more.
+const MAX_CONNECTIONS: usize = 4096;
+/// Number of connections that are allowed even where the system allows fewer.
+const MIN_CONNECTIONS: usize = 64;
 /// Of four connections one address has at most three: all senders may stand behind one proxy, but nobody keeps all others out.
-const SHARE: (usize, usize) = (3, 4);
+const SHARE_PER_ADDRESS: (usize, usize) = (3, 4);
 
-/// Serves until `stopped`; then nothing new is taken and what is under way is finished. When dropped, connections that stand are closed after the request
-/// that they are at.
-pub async fn serve(door: &mut Door, router: Router, stopped: CancellationToken) {
-    serve_within(door, router, stopped, HEAD, connections()).await;
+/// Serves until `stopped`, then accepts nothing more and finishes requests in flight. When dropped, open connections are closed after their current
+/// request.
+pub async fn serve(listener: &mut TlsListener, router: Router, stopped: CancellationToken) {
+    serve_within(listener, router, stopped, HEADER_READ_TIMEOUT, connections()).await;
 }
 
-async fn serve_within(door: &mut Door, router: Router, stopped: CancellationToken, head: Duration, most: usize) {
-    let under_way = GracefulShutdown::new();
-    let crowd = Crowd::new(most, (most * SHARE.0 / SHARE.1).max(1));
+async fn serve_within(listener: &mut TlsListener, router: Router, stopped: CancellationToken, head: Duration, most: usize) {
+    let in_flight = GracefulShutdown::new();
+    let limiter = ConnectionLimiter::new(most, (most * SHARE_PER_ADDRESS.0 / SHARE_PER_ADDRESS.1).max(1));
     loop {
         let next = async {
-            let (stream, peer) = door.accept().await;
-            (crowd.enter(peer.ip().to_canonical()).await, stream, peer)
+            let (stream, peer) = listener.accept().await;
+            (limiter.acquire(peer.ip().to_canonical()).await, stream, peer)
         };
-        let (place, stream, peer) = tokio::select! {
+        let (permit, stream, peer) = tokio::select! {
             biased;
             () = stopped.cancelled() => break,
             next = next => next,
         };
-        let Some(place) = place else {
+        let Some(permit) = permit else {
             tracing::debug!(%peer, "a connection was refused: its address has three quarters of all, and each of them is at a request");
             continue;
         };
-        tokio::spawn(one(stream, peer, router.clone(), head, under_way.watcher(), stopped.clone(), place));
+        tokio::spawn(one(stream, peer, router.clone(), head, in_flight.watcher(), stopped.clone(), permit));
     }
-    under_way.shutdown().await;
+    in_flight.shutdown().await;
 }
 
-async fn one(stream: Stream, peer: SocketAddr, router: Router, head: Duration, watcher: Watcher, stopped: CancellationToken, place: Place) {
-    let leaves = place.guest.leaves.clone();
+async fn one(
+    stream: Stream,
+    peer: SocketAddr,
+    router: Router,
+    head: Duration,
+    watcher: Watcher,
+    stopped: CancellationToken,
+    permit: ConnectionPermit,
+) {
+    let evicted = permit.connection.evicted.clone();
     let spoken = tokio::select! {
         () = stopped.cancelled() => return,
-        () = leaves.cancelled() => return,
-        spoken = tokio::time::timeout(head.min(FIRST), stream.protocol()) => spoken,
+        () = evicted.cancelled() => return,
+        spoken = tokio::time::timeout(head.min(FIRST_BYTE_TIMEOUT), stream.protocol()) => spoken,
     };
     let Ok(Ok(protocol)) = spoken else {
         tracing::debug!(%peer, "a connection was closed before a request came");
@@ -72,16 +80,16 @@ async fn one(stream: Stream, peer: SocketAddr, router: Router, head: Duration, w
     };
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(head);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(SILENT).keep_alive_timeout(SILENT);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HTTP2_KEEP_ALIVE).keep_alive_timeout(HTTP2_KEEP_ALIVE);
     let builder = match protocol {
         Protocol::One => builder.http1_only(),
         Protocol::Two => builder.http2_only(),
     };
-    let service = AddExtension::new(AddExtension::new(router, ConnectInfo(peer)), place.guest.clone());
+    let service = AddExtension::new(AddExtension::new(router, ConnectInfo(peer)), permit.connection.clone());
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let served = tokio::select! {
         served = watcher.watch(connection.into_owned()) => served,
-        () = leaves.cancelled() => {
+        () = evicted.cancelled() => {
             tracing::debug!(%peer, "an idle connection was closed for another");
             return;
         }
@@ -95,7 +103,7 @@ async fn one(stream: Stream, peer: SocketAddr, router: Router, head: Duration, w
 fn connections() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let open = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse::<usize>().ok());
-    open.map_or(MOST, |open| (open / 2).clamp(LEAST, MOST))
+    open.map_or(MAX_CONNECTIONS, |open| (open / 2).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS))
 }
 
 #[cfg(test)]
@@ -114,15 +122,15 @@ mod tests {
         let stopped = CancellationToken::new();
         let stop = stopped.clone();
         let whoami = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() };
-        let slow = |axum::Extension(guest): axum::Extension<Arc<super::super::crowd::Guest>>| async move {
-            let _busy = guest.busy();
+        let slow = |axum::Extension(connection): axum::Extension<Arc<super::super::connections::Connection>>| async move {
+            let _busy = connection.begin_request();
             tokio::time::sleep(Duration::from_secs(2)).await;
             "slow"
         };
         let router = Router::new().route("/", get(whoami)).route("/slow", get(slow));
         let server = tokio::spawn(async move {
-            let mut door = Door::new(listener, Arc::default(), CancellationToken::new()).unwrap();
-            serve_within(&mut door, router, stop, head, most).await;
+            let mut tls = TlsListener::new(listener, Arc::default(), CancellationToken::new()).unwrap();
+            serve_within(&mut tls, router, stop, head, most).await;
         });
         (address, stopped, server)
     }
@@ -139,7 +147,7 @@ mod tests {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    const ASK: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    const REQUEST: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
     #[tokio::test]
     async fn who_says_nothing_or_not_enough_is_let_go_of() {
@@ -151,7 +159,7 @@ mod tests {
             assert!(said.as_ref().is_ok_and(|said| !said.contains(" 200 ")), "{words:?}: {said:?}");
         }
         // One that asked, and then stands; and one that says a byte at a time.
-        let mut stream = say(address, ASK).await;
+        let mut stream = say(address, REQUEST).await;
         let said = heard(&mut stream).await;
         assert!(said.contains(" 200 ") && said.contains(&stream.local_addr().unwrap().to_string()), "{said}");
         let mut slow = say(address, "POST ").await;
@@ -175,7 +183,7 @@ mod tests {
         for _ in 0..40 {
             idle.push(say(address, "").await);
         }
-        let mut asks = say(address, ASK).await;
+        let mut asks = say(address, REQUEST).await;
         let mut byte = [0];
         assert_eq!(tokio::time::timeout(Duration::from_secs(5), asks.read(&mut byte)).await.unwrap().unwrap(), 1, "it is served at once");
         let answer = tokio::time::timeout(Duration::from_secs(5), heard(&mut stands)).await;

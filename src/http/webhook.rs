@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 
-use super::answers::Taken;
 use super::openapi::{Op, Param, Paths};
-use super::{Admitted, App, HttpError, Scope, Unread, admit};
+use super::{Admitted, App, HttpError, Scope, Unread, authenticate};
+use crate::api::AcceptedResponse;
 use crate::delivery::heavy::LARGE;
 use crate::delivery::intake::known_channels;
 use crate::ingest::{self, Sender};
@@ -25,36 +25,40 @@ pub(super) fn paths() -> Paths {
             op.scope(Scope::Webhook)
                 .query([
                     Param::text("to", "Channels to send to past the routing table, separated by commas"),
-                    Param::text("source", "Names the sender; groups and repeats are told apart by it. Default: the credential's name"),
+                    Param::text("source", "Names the sender; groups and repeats are distinguished by it. Default: the credential's name"),
                 ])
                 .takes::<ingest::WebhookBody>("The webhook's body")
-                .gives::<Taken>()
+                .gives::<AcceptedResponse>()
         };
         [described(Op::post(post, about, handler.clone())), described(Op::put(put, about, handler))]
     }
     Paths::default()
-        .at("/webhook", both("webhook", "webhookPut", "Takes alerts in; the body tells who sends them", auto))
-        .at("/webhook/alertmanager", both("alertmanagerWebhook", "alertmanagerWebhookPut", "Takes Alertmanager's webhook", alertmanager))
-        .at("/webhook/grafana", both("grafanaWebhook", "grafanaWebhookPut", "Takes Grafana's webhook", grafana))
+        .at("/webhook", both("webhook", "webhookPut", "Accepts alerts; the sender is detected from the body", auto))
+        .at("/webhook/alertmanager", both("alertmanagerWebhook", "alertmanagerWebhookPut", "Accepts Alertmanager's webhook", alertmanager))
+        .at("/webhook/grafana", both("grafanaWebhook", "grafanaWebhookPut", "Accepts Grafana's webhook", grafana))
 }
 
 /// `POST|PUT /webhook`: tells the sender by the body.
-pub(super) async fn auto(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Taken>, HttpError> {
+pub(super) async fn auto(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<AcceptedResponse>, HttpError> {
     take(&app, Sender::Auto, query, request).await
 }
 
 /// `POST|PUT /webhook/alertmanager`.
-pub(super) async fn alertmanager(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Taken>, HttpError> {
+pub(super) async fn alertmanager(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Json<AcceptedResponse>, HttpError> {
     take(&app, Sender::Alertmanager, query, request).await
 }
 
 /// `POST|PUT /webhook/grafana`.
-pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<Taken>, HttpError> {
+pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<AcceptedResponse>, HttpError> {
     take(&app, Sender::Grafana, query, request).await
 }
 
-async fn take(app: &App, sender: Sender, query: Option<String>, request: Request) -> Result<Json<Taken>, HttpError> {
-    let Admitted { caller, body, doubtful, room: _room, trace } = admit(app, Scope::Webhook, request).await?;
+async fn take(app: &App, sender: Sender, query: Option<String>, request: Request) -> Result<Json<AcceptedResponse>, HttpError> {
+    let Admitted { caller, body, doubtful, room: _room, trace } = authenticate(app, Scope::Webhook, request).await?;
     let settings = app.settings.load_full();
     let metrics = &app.engine.shared.metrics;
     let now = app.engine.shared.clock.now();
@@ -64,7 +68,7 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
     let alone = if bytes > LARGE { Some(heavy.alone().await) } else { None };
     let parse = move || {
         ingest::parse(sender, &body, settings.generic.as_ref(), now).map(|incoming| (incoming, None)).or_else(|error| {
-            // What is no alert is delivered all the same: whoever sent it does not look at the answer.
+            // What is no alert is delivered anyway: whoever sent it does not look at the answer.
             match ingest::says_something(&body) {
                 true => Ok((ingest::Parsed { event: ingest::unread(&body), org_id: None }, Some(error))),
                 false => Err(error),
@@ -123,7 +127,7 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
         *unread = Some(Unread { count, at: now.as_millisecond() });
     }
     tracing::debug!(event = %accepted.event, deliveries = accepted.deliveries.len(), duplicate = accepted.duplicate, "accepted");
-    Ok(Json(Taken::new(&accepted, unknown)))
+    Ok(Json(AcceptedResponse::new(&accepted, unknown)))
 }
 
 const UNSIGNED_QUERY: &str = "the signature does not cover the query, so `?to=` and `?source=` are not taken from a signed caller: take them off \

@@ -276,7 +276,7 @@ impl Metrics {
     }
 
     /// The channels (platform and name) and heartbeats of the configuration. Counters of new channels begin at 0, because Prometheus does not see the
-    /// increase of a series that begins with 1; what stands still of those that are gone is taken away, so that no alert fires on it for ever.
+    /// increase of a series that begins with 1; what stands still of those that are gone is taken away, so that no alert fires on it forever.
     pub fn know<'a>(&self, channels: impl Iterator<Item = (&'static str, &'a str)>, heartbeats: impl Iterator<Item = &'a str>) {
         let now = Known {
             channels: channels.map(|(platform, name)| (name.to_owned(), platform)).collect(),
@@ -342,12 +342,12 @@ impl Metrics {
         self.end_to_end.get_or_create(&Platform { platform }).observe(took.as_secs_f64());
     }
 
-    /// Alerts were taken in, with the status `firing` or `resolved`.
+    /// Alerts were accepted, with the status `firing` or `resolved`.
     pub fn alerts(&self, sender: &'static str, status: &'static str, n: u64) {
         self.alerts.get_or_create(&Alerts { sender, status }).inc_by(n);
     }
 
-    /// A body was taken in and led to no delivery.
+    /// A request was accepted and led to no delivery.
     pub fn unrouted(&self, sender: &'static str) {
         self.unrouted.get_or_create(&Sender { sender }).inc();
     }
@@ -431,7 +431,7 @@ impl Metrics {
         self.month_sent.get_or_create(&Channel { channel: channel.to_owned() }).set(n);
     }
 
-    /// A task ended unexpectedly and is begun anew; 0 says that it exists.
+    /// A task ended unexpectedly and is restarted; 0 says that it exists.
     pub fn restarted(&self, what: &'static str, n: u64) {
         self.task_restarts.get_or_create(&What { what }).inc_by(n);
     }

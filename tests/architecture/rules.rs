@@ -13,6 +13,7 @@ pub const FLOORS: &[(&str, u8)] = &[
     ("channel", 1),
     ("store", 1),
     ("delivery", 2),
+    ("api", 3),
     ("config", 3),
     ("http", 4),
     ("app", 5),

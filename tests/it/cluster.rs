@@ -368,7 +368,7 @@ fn one_at_a_time(database: &Postgres, tenures: &Tenures) {
 /// How many outlets each node owns, by name.
 async fn shares(client: &reqwest::Client, node: &Node) -> Vec<u64> {
     let body: Value = client.get(node.url("/api/v1/nodes")).send().await.unwrap().json().await.unwrap();
-    assert_eq!(body["same_plan"], true, "{body}");
+    assert_eq!(body["same_config"], true, "{body}");
     body["nodes"].as_array().unwrap().iter().map(|node| node["outlets"].as_u64().unwrap()).collect()
 }
 
@@ -502,7 +502,7 @@ async fn a_direct_call_is_answered_by_any_node_and_a_plan_that_differs_is_told()
         assert!(std::fs::read_to_string(node.log()).unwrap().contains("nodes work by different configurations"));
     }
     let body: Value = client.get(nodes[0].url("/api/v1/nodes")).send().await.unwrap().json().await.unwrap();
-    assert_eq!(body["same_plan"], false, "{body}");
+    assert_eq!(body["same_config"], false, "{body}");
     let alarms = || seen.lock().unwrap().get("free-5").into_iter().flatten().filter(|(_, names)| names == &[PLANS]).count();
     assert_eq!(alarms(), 1, "one node tells it, once");
     std::fs::write(&file, text).unwrap();

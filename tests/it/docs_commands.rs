@@ -78,7 +78,7 @@ fn the_program_understands_every_command() {
                 if arguments[0] == "migrate-store" && arguments.len() == 2 {
                     arguments.push("postgres://db.example.com/watchfire".into());
                 }
-                if let Err(why) = watchfire::cli::understands(&arguments) {
+                if let Err(why) = watchfire::cli::parses(&arguments) {
                     wrong.push(format!("{}: {line}\n{why}", path.strip_prefix(root()).unwrap().display()));
                 }
             }
@@ -166,5 +166,5 @@ async fn every_curl_is_answered_by_a_server() {
 fn shell_lines_are_read_as_a_shell_does() {
     assert_eq!(words("a 'b c' \"d\"e  # f"), ["a", "b c", "de"]);
     assert_eq!(calls("A=b watchfire check --online && watchfire health > x"), [vec!["check".to_owned(), "--online".into()], vec!["health".into()]]);
-    assert!(watchfire::cli::understands(&["chekc".into()]).is_err());
+    assert!(watchfire::cli::parses(&["chekc".into()]).is_err());
 }

@@ -138,7 +138,7 @@ async fn wait_held(app: &TestApp) -> String {
     for _ in 0..400 {
         let (_, answer) = app.get("/api/v1/channels").await;
         let row = answer["channels"].as_array().unwrap().iter().find(|c| c["name"] == "ops-ding").unwrap().clone();
-        if let Some(held) = row["held"].as_str() {
+        if let Some(held) = row["suspended"].as_str() {
             return held.to_owned();
         }
         tokio::time::sleep(Duration::from_millis(25)).await;

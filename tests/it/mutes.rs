@@ -142,7 +142,7 @@ async fn the_commands_end_mutes_and_retry_what_is_muted() {
     let told = run(&["queue", "show", &first]).await;
     assert!(told.contains("muted by hand until"), "the channel is muted, and that is told: {told}");
     run(&["mute", "rm", "--channel", "a"]).await;
-    assert_eq!(run(&["mute", "ls", "--json"]).await, "{\"mutes\":[]}\n");
+    assert_eq!(run(&["mute", "ls", "--json"]).await, "{\"channels\":[]}\n");
     come(&seen, &["U1"]).await;
 }
 

@@ -79,7 +79,7 @@ async fn one_message_that_is_refused_does_not_hold_the_others() {
     assert!(poison[0]["reason"].as_str().unwrap().contains("other messages pass"), "{poison:#?}");
     assert!(asked.load(Ordering::SeqCst) < 20, "asked {} times", asked.load(Ordering::SeqCst));
     let (_, channels) = app.get("/api/v1/channels").await;
-    assert!(channels["channels"][0]["held"].is_null(), "{channels:#}");
+    assert!(channels["channels"][0]["suspended"].is_null(), "{channels:#}");
     app.app.stop(Duration::from_secs(5)).await;
 }
 

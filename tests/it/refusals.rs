@@ -31,7 +31,7 @@ async fn a_message_without_the_robots_keyword_holds_nobody_up_in_either_language
         let state = |name: &str| rows.iter().find(|row| row["title"].as_str().unwrap().contains(name)).unwrap()["state"].clone();
         assert_eq!((state("DiskFull"), state("DbDown")), ("dead".into(), "sent".into()), "{rows:#?}");
         let (_, channels) = app.get("/api/v1/channels").await;
-        assert!(channels["channels"][0]["held"].is_null(), "{channels}");
+        assert!(channels["channels"][0]["suspended"].is_null(), "{channels}");
         assert_eq!(ding.rec.total(), 3);
     }
 }

@@ -38,7 +38,7 @@ async fn a_bad_file_changes_nothing_and_is_told_as_check_tells_it() {
     assert_eq!(answer.status().as_u16(), 500);
     let report = answer.text().await.unwrap();
     let findings = watchfire::config::load(&file, &watchfire::config::LoadOptions::default()).unwrap_err();
-    assert_eq!(report, format!("not reloaded, the configuration before it stays in force\n{}", watchfire::config::report(&findings)));
+    assert_eq!(report, format!("not reloaded, the previous configuration stays active\n{}", watchfire::config::report(&findings)));
     let (_, metrics) = app.get("/metrics").await;
     assert!(metrics.as_str().unwrap().contains("watchfire_config_last_reload_successful 0"), "{metrics}");
     assert_eq!(channels(&app).await, ["terminal"]);

@@ -50,7 +50,7 @@ pub struct SelfMonitoring {
     pub backlog: Option<String>,
 }
 
-/// A dead-man's switch: tells when an alert that always fires stays away, because then its sender is down or cannot reach Watchfire.
+/// A dead-man's switch: reports when an alert that always fires is missing, because then its sender is down or cannot reach Watchfire.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Heartbeat {
@@ -59,10 +59,10 @@ pub struct Heartbeat {
     pub name: Option<String>,
     /// Matchers as on a route: what a firing alert must match to be a sign of life. Example: `'alertname="Watchdog"'`.
     pub matchers: OneOrMany,
-    /// Silence longer than this is told, from `10s` on. It should be longer than the time in which the sender repeats the alert (Alertmanager's
+    /// A longer silence is reported, from `10s` on. It should be longer than the time in which the sender repeats the alert (Alertmanager's
     /// `repeat_interval` and `group_interval` together).
     pub timeout: String,
-    /// Channels that are told, all of them.
+    /// Channels that are notified, all of them.
     pub to: OneOrMany,
     /// Whether the alert is also routed like any other. Default false: it is recorded and sent nowhere.
     #[serde(default)]

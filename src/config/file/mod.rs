@@ -59,7 +59,7 @@ pub struct RoutesFile {
     pub retention: Retention,
     /// Where Watchfire's own alarms go.
     pub self_monitoring: SelfMonitoring,
-    /// Alerts that always fire, and who is told when they stay away.
+    /// Alerts that always fire, and who is notified when they are missing.
     pub heartbeats: Vec<Heartbeat>,
     /// How to read bodies that are neither Alertmanager's nor Grafana's. Default: they are refused.
     pub generic: Option<GenericMapping>,

@@ -1,9 +1,9 @@
-//! `http_config` of Alertmanager: who a request says it is, and the way it takes. What a platform has no place for is told when it is done with it.
+//! `http_config` of Alertmanager: who a request says it is, and the way it takes. What a platform has no place for is reported when it is done with it.
 //! Knows no platform but by its keys.
 
 use super::platforms::key;
 use super::reader::{Keys, Notes, scalar};
-use super::receivers::Reading;
+use super::receivers::ImportContext;
 use super::text::Yaml;
 use crate::config::yaml::{Kind, Node};
 use crate::model::Secret;
@@ -11,7 +11,7 @@ use crate::model::Secret;
 /// What an `http_config` comes to. Its secrets become variables only when somebody takes them.
 #[derive(Default)]
 pub struct Http<'n> {
-    beside: Vec<(&'static str, Yaml)>,
+    channel_settings: Vec<(&'static str, Yaml)>,
     ca: Option<(Yaml, usize)>,
     bearer: Option<Credential<'n>>,
     /// Another scheme than `Bearer`.
@@ -22,7 +22,7 @@ pub struct Http<'n> {
     whose: String,
 }
 
-/// A secret where it stands in the file.
+/// A secret where it is in the file.
 struct Credential<'n> {
     literal: Option<&'n Node>,
     file: Option<&'n Node>,
@@ -39,61 +39,61 @@ impl Credential<'_> {
 }
 
 /// Takes `http_config` of a receiver, else the global one; what nobody here has an equal for is told.
-pub fn http<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Http<'n> {
+pub fn http<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Http<'n> {
     let mut out = Http::default();
     let own = keys.take("http_config");
     let prefix = match own {
         Some(_) => {
-            out.whose = format!("`http_config.{{}}` of {}", reading.what);
-            reading.channel.to_owned()
+            out.whose = format!("`http_config.{{}}` of {}", context.what);
+            context.channel.to_owned()
         }
         None => {
             out.whose = "`global.http_config.{}`".to_owned();
             "watchfire".to_owned()
         }
     };
-    let Some(node) = own.or_else(|| reading.global.take("http_config")) else { return out };
-    let mut config = Keys::new(node, "`http_config`", reading.notes);
+    let Some(node) = own.or_else(|| context.global.take("http_config")) else { return out };
+    let mut config = Keys::new(node, "`http_config`", context.notes);
     if let Some((proxy, text)) = config.take("proxy_url").and_then(|node| Some((node, scalar(node)?))) {
-        let value = reading.notes.variable(&format!("{prefix}_PROXY"), Secret::new(text), proxy.span.line, &out.holds("proxy_url"));
-        out.beside.push(("proxy", value));
+        let value = context.notes.variable(&format!("{prefix}_PROXY"), Secret::new(text), proxy.span.line, &out.holds("proxy_url"));
+        out.channel_settings.push(("proxy", value));
     }
     // This is what happens without it, too.
     config.take("proxy_from_environment");
     config.take("follow_redirects");
     config.take("enable_http2");
     if let Some(node) = config.take("authorization") {
-        let mut auth = Keys::new(node, "`authorization`", reading.notes);
-        out.scheme = auth.text("type", reading.notes).filter(|scheme| !scheme.eq_ignore_ascii_case("bearer"));
+        let mut auth = Keys::new(node, "`authorization`", context.notes);
+        out.scheme = auth.text("type", context.notes).filter(|scheme| !scheme.eq_ignore_ascii_case("bearer"));
         out.bearer = credential(&mut auth, ("credentials", "credentials_file"), format!("{prefix}_TOKEN"), "authorization.credentials");
     }
     if out.bearer.is_none() {
         out.bearer = credential(&mut config, ("bearer_token", "bearer_token_file"), format!("{prefix}_TOKEN"), "bearer_token");
     }
     if let Some(node) = config.take("basic_auth") {
-        let mut auth = Keys::new(node, "`basic_auth`", reading.notes);
-        let user = auth.text("username", reading.notes).unwrap_or_default();
+        let mut auth = Keys::new(node, "`basic_auth`", context.notes);
+        let user = auth.text("username", context.notes).unwrap_or_default();
         let password = credential(&mut auth, ("password", "password_file"), format!("{prefix}_PASSWORD"), "basic_auth.password");
         out.basic = password.map(|password| (user, password));
-        left_over(&auth, &out.holds("basic_auth"), reading.notes);
+        left_over(&auth, &out.holds("basic_auth"), context.notes);
     }
     if let Some(node) = config.take("http_headers") {
-        let headers = Keys::new(node, "`http_headers`", reading.notes);
+        let headers = Keys::new(node, "`http_headers`", context.notes);
         for entry in headers.rest() {
-            header(&entry.key, &entry.value, &prefix, &mut out, reading.notes);
+            header(&entry.key, &entry.value, &prefix, &mut out, context.notes);
         }
     }
     if let Some(node) = config.take("tls_config") {
-        let mut tls = Keys::new(node, "`tls_config`", reading.notes);
+        let mut tls = Keys::new(node, "`tls_config`", context.notes);
         let line = tls.peek("ca_file").map_or(node.span.line, |node| node.span.line);
-        out.ca = tls.text("ca_file", reading.notes).map(|ca| (Yaml::text(ca), line));
+        out.ca = tls.text("ca_file", context.notes).map(|ca| (Yaml::text(ca), line));
         for entry in tls.rest() {
             let todo = match entry.key.as_str() {
                 "insecure_skip_verify" => "name the server's authority in `ca_file`: certificates are always verified here",
                 _ => "put a proxy that does it in front, or keep this receiver in Alertmanager",
             };
             let what = out.holds(&format!("tls_config.{}", entry.key));
-            reading.notes.remark(entry.key_span.line, what, "there is no such setting here", todo);
+            context.notes.remark(entry.key_span.line, what, "there is no such setting here", todo);
         }
     }
     for entry in config.rest() {
@@ -101,7 +101,7 @@ pub fn http<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Http<'n> 
             "oauth2" => "requests go out without it and will be refused: put a proxy that logs in in front, or keep this receiver in Alertmanager",
             _ => "see whether it still matters",
         };
-        reading.notes.remark(entry.key_span.line, out.holds(&entry.key), "there is no such setting here", todo);
+        context.notes.remark(entry.key_span.line, out.holds(&entry.key), "there is no such setting here", todo);
     }
     out
 }
@@ -168,7 +168,7 @@ impl<'n> Http<'n> {
                 any = true;
             }
         }
-        // From a file the scheme cannot be put before the value; then it stays, and is told.
+        // From a file the scheme cannot be put before the value; then it stays, and is reported.
         if let (Some(scheme), Some(token)) = (self.scheme, self.bearer.take_if(|token| token.file.is_none())) {
             let holds = format!("`{scheme} ` and then {}", self.holds(token.part));
             let name = Credential { name: token.name.replace("_TOKEN", "_AUTHORIZATION"), ..token };
@@ -189,8 +189,8 @@ impl<'n> Http<'n> {
         }
     }
 
-    /// The settings beside the block. What nobody took is told.
-    pub fn done(self, platform: &str, reading: &mut Reading<'_, '_>) -> Vec<(&'static str, Yaml)> {
+    /// The settings beside the block. What nobody took is reported.
+    pub fn done(self, platform: &str, context: &mut ImportContext<'_, '_>) -> Vec<(&'static str, Yaml)> {
         let mut left: Vec<(usize, String)> = Vec::new();
         left.extend(self.ca.iter().map(|(_, line)| (*line, "tls_config.ca_file".to_owned())));
         left.extend(self.bearer.iter().map(|token| (token.line(), token.part.to_owned())));
@@ -198,9 +198,9 @@ impl<'n> Http<'n> {
         left.extend(self.headers.iter().map(|(name, value)| (value.line(), format!("http_headers.{name}"))));
         for (line, part) in left {
             let todo = "nothing if the platform itself is the receiver; else put a proxy that adds it in front";
-            let why = format!("{platform}, the platform of channel {}, has no such setting here", reading.channel);
-            reading.notes.remark(line, self.holds(&part), why, todo);
+            let why = format!("{platform}, the platform of channel {}, has no such setting here", context.channel);
+            context.notes.remark(line, self.holds(&part), why, todo);
         }
-        self.beside
+        self.channel_settings
     }
 }

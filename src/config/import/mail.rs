@@ -1,26 +1,26 @@
 //! `email_configs` of Alertmanager as `email` channels. Knows no other platform.
 
 use super::reader::{Keys, is_template};
-use super::receivers::{Carried, NotCarried, Reading, or_global, secret};
+use super::receivers::{Converted, ImportContext, Unsupported, or_global, secret};
 use super::text::Yaml;
 
 /// An `email` block.
-pub fn email<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
-    let missing = |key: &str| NotCarried::new(format!("`{key}` is missing"), "Alertmanager refuses this too; write it and import again");
-    let to = keys.text("to", reading.notes).ok_or_else(|| missing("to"))?;
-    let from = or_global(keys, "from", reading, "smtp_from").ok_or_else(|| missing("from"))?;
+pub fn email<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Result<Converted, Unsupported> {
+    let missing = |key: &str| Unsupported::new(format!("`{key}` is missing"), "Alertmanager refuses this too; write it and import again");
+    let to = keys.text("to", context.notes).ok_or_else(|| missing("to"))?;
+    let from = or_global(keys, "from", context, "smtp_from").ok_or_else(|| missing("from"))?;
     if is_template(to) || is_template(from) {
         let todo = "write one channel for each address, and a route with a matcher to each";
-        return Err(NotCarried::new("its address is made by a Go template from the alert's labels", todo));
+        return Err(Unsupported::new("its address is made by a Go template from the alert's labels", todo));
     }
-    let server = or_global(keys, "smarthost", reading, "smtp_smarthost").ok_or_else(|| missing("smarthost"))?;
+    let server = or_global(keys, "smarthost", context, "smtp_smarthost").ok_or_else(|| missing("smarthost"))?;
     let port = server.rsplit_once(':').map_or("", |(_, port)| port);
     let mut block = Yaml::map([("server", Yaml::text(server))]);
 
-    let required = keys.flag("require_tls", reading.notes).or_else(|| reading.global.flag("smtp_require_tls", reading.notes)).unwrap_or(true);
+    let required = keys.flag("require_tls", context.notes).or_else(|| context.global.flag("smtp_require_tls", context.notes)).unwrap_or(true);
     let implicit = keys
-        .flag("force_implicit_tls", reading.notes)
-        .or_else(|| reading.global.flag("smtp_force_implicit_tls", reading.notes))
+        .flag("force_implicit_tls", context.notes)
+        .or_else(|| context.global.flag("smtp_force_implicit_tls", context.notes))
         .unwrap_or(port == "465");
     let mode = match (implicit, required) {
         (true, _) => "implicit",
@@ -30,20 +30,20 @@ pub fn email<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<C
     if !(port == "465" && implicit) {
         block.push("tls", Yaml::text(mode));
     }
-    tls(keys, reading, &mut block);
+    tls(keys, context, &mut block);
 
-    let user = or_global(keys, "auth_username", reading, "smtp_auth_username");
-    let password = secret(keys, "auth_password", reading, Some("smtp_auth_password"), "SMTP_PASSWORD");
+    let user = or_global(keys, "auth_username", context, "smtp_auth_username");
+    let password = secret(keys, "auth_password", context, Some("smtp_auth_password"), "SMTP_PASSWORD");
     // Alertmanager logs in by CRAM-MD5 with this one, and by PLAIN or LOGIN with the other.
-    let shared = secret(keys, "auth_secret", reading, Some("smtp_auth_secret"), "SMTP_SECRET");
+    let shared = secret(keys, "auth_secret", context, Some("smtp_auth_secret"), "SMTP_SECRET");
     match (user, password, shared) {
         (Some(user), Some(password), second) => {
             block.push("username", Yaml::text(user));
             block.push("password", password);
             if second.is_some() {
-                let what = format!("`auth_secret` of {}", reading.what);
+                let what = format!("`auth_secret` of {}", context.what);
                 let todo = "nothing, if the password holds for all ways to log in";
-                reading.notes.remark(keys.line, what, "one secret is enough here", todo);
+                context.notes.remark(keys.line, what, "one secret is enough here", todo);
             }
         }
         (Some(user), None, Some(shared)) => {
@@ -54,29 +54,29 @@ pub fn email<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<C
         (None, None, None) => {}
         (Some(_), None, None) => {
             let todo = "add `username` and `password` to the channel if the server asks for them";
-            reading.notes.remark(keys.line, format!("the login of {}", reading.what), "there is no password for the user name", todo);
+            context.notes.remark(keys.line, format!("the login of {}", context.what), "there is no password for the user name", todo);
         }
         (None, ..) => {
             let todo = "add `username` and `password` to the channel if the server asks for them";
-            reading.notes.remark(keys.line, format!("the password of {}", reading.what), "there is no user name for it", todo);
+            context.notes.remark(keys.line, format!("the password of {}", context.what), "there is no user name for it", todo);
         }
     }
-    let identity = keys.take("auth_identity").or_else(|| reading.global.take("smtp_auth_identity"));
+    let identity = keys.take("auth_identity").or_else(|| context.global.take("smtp_auth_identity"));
     if let Some(node) = identity
         && user.is_some()
     {
-        let what = format!("`auth_identity` of {}", reading.what);
-        reading.notes.remark(node.span.line, what, "PLAIN and LOGIN need user name and password only", "nothing, if the server offers them");
+        let what = format!("`auth_identity` of {}", context.what);
+        context.notes.remark(node.span.line, what, "PLAIN and LOGIN need user name and password only", "nothing, if the server offers them");
     }
     block.push("from", Yaml::text(from));
     block.push("to", Yaml::texts(addresses(to)));
-    if let Some(hello) = or_global(keys, "hello", reading, "smtp_hello").filter(|hello| *hello != "localhost") {
+    if let Some(hello) = or_global(keys, "hello", context, "smtp_hello").filter(|hello| *hello != "localhost") {
         block.push("hello", Yaml::text(hello));
     }
     if let Some(node) = keys.take("threading") {
-        let mut threading = Keys::new(node, "`threading`", reading.notes);
-        let on = threading.flag("enabled", reading.notes).unwrap_or(false);
-        let by = threading.text("thread_by_date", reading.notes);
+        let mut threading = Keys::new(node, "`threading`", context.notes);
+        let on = threading.flag("enabled", context.notes).unwrap_or(false);
+        let by = threading.text("thread_by_date", context.notes);
         if !on {
             block.push("thread", Yaml::text("off"));
         } else if by != Some("none") {
@@ -84,15 +84,15 @@ pub fn email<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<C
         }
     }
     if let Some(node) = keys.take("headers") {
-        headers(Keys::new(node, "`headers`", reading.notes), node.span.line, reading, &mut block);
+        headers(Keys::new(node, "`headers`", context.notes), node.span.line, context, &mut block);
     }
-    Ok(Carried { platform: "email", blocks: vec![block], beside: Vec::new() })
+    Ok(Converted { platform: "email", blocks: vec![block], channel_settings: Vec::new() })
 }
 
-fn tls<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>, block: &mut Yaml) {
-    let Some(node) = keys.take("tls_config").or_else(|| reading.global.take("smtp_tls_config")) else { return };
-    let mut tls = Keys::new(node, "`tls_config`", reading.notes);
-    if let Some(ca) = tls.text("ca_file", reading.notes) {
+fn tls<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>, block: &mut Yaml) {
+    let Some(node) = keys.take("tls_config").or_else(|| context.global.take("smtp_tls_config")) else { return };
+    let mut tls = Keys::new(node, "`tls_config`", context.notes);
+    if let Some(ca) = tls.text("ca_file", context.notes) {
         block.push("ca_file", Yaml::text(ca));
     }
     for entry in tls.rest() {
@@ -100,28 +100,28 @@ fn tls<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>, block: &mut Yaml)
             "insecure_skip_verify" => "name the server's authority in `ca_file`: certificates are always verified here",
             _ => "nothing, unless the server asks for it",
         };
-        let what = format!("`tls_config.{}` of {}", entry.key, reading.what);
-        reading.notes.remark(entry.key_span.line, what, "mail has no such setting here", todo);
+        let what = format!("`tls_config.{}` of {}", entry.key, context.what);
+        context.notes.remark(entry.key_span.line, what, "mail has no such setting here", todo);
     }
 }
 
-fn headers(mut headers: Keys<'_>, line: usize, reading: &mut Reading<'_, '_>, block: &mut Yaml) {
+fn headers(mut headers: Keys<'_>, line: usize, context: &mut ImportContext<'_, '_>, block: &mut Yaml) {
     for (name, key) in [("Reply-To", "reply_to"), ("reply-to", "reply_to"), ("Cc", "cc"), ("CC", "cc"), ("cc", "cc")] {
         let Some(text) = headers.peek(name).and_then(super::reader::scalar).filter(|text| !is_template(text)) else { continue };
         headers.take(name);
         // Alertmanager's header only shows a Cc; who is not in `to` gets no mail.
         if key == "cc" {
             let todo = "add the addresses to `cc` if they are to get the mail, else nothing";
-            reading.notes.remark(line, format!("the header {name} of {}", reading.what), "there it is shown and sends nothing", todo);
+            context.notes.remark(line, format!("the header {name} of {}", context.what), "there it is shown and sends nothing", todo);
         } else {
             block.push(key, Yaml::text(text));
         }
     }
     let rest: Vec<&str> = headers.rest().into_iter().map(|entry| entry.key.as_str()).collect();
     if !rest.is_empty() {
-        let what = format!("the headers {} of {}", rest.join(", "), reading.what);
+        let what = format!("the headers {} of {}", rest.join(", "), context.what);
         let todo = "the subject is templates/email/default.subject.hbs; other headers cannot be set";
-        reading.notes.remark(line, what, "headers are made by Watchfire", todo);
+        context.notes.remark(line, what, "headers are made by Watchfire", todo);
     }
 }
 

@@ -1,6 +1,6 @@
 //! An Alertmanager configuration (0.25 to 0.34) as a routes.yaml, and the few lines that remain in Alertmanager: it goes on grouping and inhibiting, and
 //! hands everything to Watchfire. Pure: text in, texts out. Literal secrets are not copied but become environment variables, whose names and places
-//! are told; what cannot be carried is told with its line.
+//! are reported; what cannot be converted is reported with its line.
 
 mod http;
 mod mail;
@@ -34,7 +34,7 @@ pub struct Variable {
 
 /// Something that is not carried, or not as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
+pub struct Note {
     /// Its line in the imported file.
     pub line: usize,
     /// What it is.
@@ -55,7 +55,7 @@ pub struct Imported {
     /// Environment variables to set, in the order of the file.
     pub variables: Vec<Variable>,
     /// What is not carried, in the order of the file.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<Note>,
     /// The channels of each receiver.
     pub channels: IndexMap<String, Vec<String>>,
     /// Channels that only print, because what they were is not carried.
@@ -99,11 +99,11 @@ const TOKEN: (&str, &str) = ("WATCHFIRE_TOKEN", "/etc/alertmanager/watchfire-tok
 /// What Alertmanager itself would refuse, and what routes otherwise here; all of it at once, with its place.
 pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Imported, Vec<Finding>> {
     let document = parse(text);
-    if !document.flaws.is_empty() || document.root.is_none() {
+    if !document.errors.is_empty() || document.root.is_none() {
         let mut findings: Vec<Finding> = Vec::new();
-        for flaw in document.flaws {
-            let place = Place { file: file.to_owned(), span: flaw.span, line_text: None };
-            findings.push(Finding::error(flaw.code, flaw.message).label(flaw.label).at(place));
+        for error in document.errors {
+            let place = Place { file: file.to_owned(), span: error.span, line_text: None };
+            findings.push(Finding::error(error.code, error.message).label(error.label).at(place));
         }
         if findings.is_empty() {
             let place = Place { file: file.to_owned(), span: None, line_text: None };
@@ -135,8 +135,8 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
     let (intervals, interval_names) = routes::time_intervals(&lists, &mut notes);
     let made = receivers::receivers(top.take("receivers"), &mut global, &mut notes);
     let tree = top.take("route").map(|node| {
-        let mut reading = routes::Reading { channels: &made.of, intervals: &interval_names, notes: &mut notes };
-        routes::route(node, 0, true, &mut reading)
+        let mut context = routes::ImportContext { channels: &made.of, intervals: &interval_names, notes: &mut notes };
+        routes::route(node, 0, true, &mut context)
     });
     let Some(tree) = tree else {
         notes.refuse(root.span, "there is no `route`", "this is no Alertmanager configuration, or not a whole one");
@@ -174,7 +174,7 @@ fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings
 }
 
-/// Tells what nothing asked for.
+/// Reports what nothing asked for.
 fn rest(top: &mut Keys<'_>, global: &mut Keys<'_>, notes: &mut Notes) {
     if let Some(templates) = top.take("templates").filter(|node| !matches!(&node.kind, super::yaml::Kind::List(items) if items.is_empty())) {
         let todo = "the built-in templates are used; your own are Handlebars files in the folder that `templates:` names, see the README";

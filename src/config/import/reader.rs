@@ -1,10 +1,10 @@
 //! Reading an Alertmanager configuration key by key: what was not asked for is known at the end, so that nothing is dropped unseen.
-//! Also the list of what is told to the reader, and the names under which secrets go on. Knows no platform.
+//! Also the list of what the reader is shown, and the names under which secrets go on. Knows no platform.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::Yaml;
-use super::{Remark, Variable};
+use super::{Note, Variable};
 use crate::config::codes;
 use crate::config::yaml::{Entry, Kind, Node};
 use crate::model::{Finding, Place, Secret, Span};
@@ -95,13 +95,13 @@ pub fn is_template(text: &str) -> bool {
     text.contains("{{")
 }
 
-/// What the reader is told, and the secrets' new names.
+/// What the reader is shown, and the secrets' new names.
 pub struct Notes {
     file: String,
     /// What makes an import impossible.
     pub refused: Vec<Finding>,
     /// What is not carried.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<Note>,
     /// Environment variables to set.
     pub variables: Vec<Variable>,
     values: BTreeMap<String, Secret>,
@@ -129,7 +129,7 @@ impl Notes {
 
     /// Something that is not carried: what, why, what to do.
     pub fn remark(&mut self, line: usize, what: impl Into<String>, why: impl Into<String>, todo: impl Into<String>) {
-        self.remarks.push(Remark { line, what: what.into(), why: why.into(), todo: todo.into() });
+        self.remarks.push(Note { line, what: what.into(), why: why.into(), todo: todo.into() });
     }
 
     /// A secret as a reference: a literal becomes an environment variable of that name, a file stays a file.
@@ -137,7 +137,7 @@ impl Notes {
         if let Some(path) = file.and_then(scalar).filter(|path| !path.is_empty()) {
             let line = file.map_or(0, |node| node.span.line);
             if !path.starts_with('/') && self.files.insert(path.to_owned()) {
-                let todo = "keep both files in one folder, or write the path anew";
+                let todo = "keep both files in one folder, or write the path again";
                 self.remark(line, format!("the relative path {path}"), "it now counts from the folder of routes.yaml", todo);
             }
             return Some(Yaml::map([("file", Yaml::text(path))]));

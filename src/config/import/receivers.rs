@@ -17,14 +17,14 @@ use crate::model::SecretSource;
 const MAX_NAME: usize = 44;
 
 /// Why a configuration is not carried, and what to do.
-pub struct NotCarried {
+pub struct Unsupported {
     /// Why.
     pub why: String,
     /// What to do.
     pub todo: String,
 }
 
-impl NotCarried {
+impl Unsupported {
     /// Why, and what to do.
     pub fn new(why: impl Into<String>, todo: impl Into<String>) -> Self {
         Self { why: why.into(), todo: todo.into() }
@@ -32,20 +32,20 @@ impl NotCarried {
 }
 
 /// What a platform made of a configuration: blocks of which the first that the driver takes is used, and settings beside them.
-pub struct Carried {
+pub struct Converted {
     /// The platform.
     pub platform: &'static str,
     /// Its block, in the order of preference.
     pub blocks: Vec<Yaml>,
     /// Settings of the channel itself (`proxy`).
-    pub beside: Vec<(&'static str, Yaml)>,
+    pub channel_settings: Vec<(&'static str, Yaml)>,
 }
 
 /// What reading one configuration needs.
-pub struct Reading<'a, 'n> {
+pub struct ImportContext<'a, 'n> {
     /// The global settings.
     pub global: &'a mut Keys<'n>,
-    /// What is told.
+    /// What is reported.
     pub notes: &'a mut Notes,
     /// The channel that is made.
     pub channel: &'a str,
@@ -140,33 +140,33 @@ fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut 
     let mut keys = Keys::new(node, &what, notes);
     let resolved = keys.flag("send_resolved", notes);
     let mark = notes.mark();
-    let mut reading = Reading { global, notes, channel: name, what: what.clone() };
+    let mut context = ImportContext { global, notes, channel: name, what: what.clone() };
     let carried = match kind {
-        "email" => mail::email(&mut keys, &mut reading),
-        "slack" => platforms::slack(&mut keys, &mut reading),
-        "wechat" => platforms::wechat(&mut keys, &mut reading),
-        "webhook" => webhook::webhook(&mut keys, &mut reading),
-        "telegram" => platforms::telegram(&mut keys, &mut reading),
-        "pagerduty" => platforms::pagerduty(&mut keys, &mut reading),
-        "pushover" => platforms::pushover(&mut keys, &mut reading),
-        "discord" => platforms::discord(&mut keys, &mut reading),
-        "msteams" | "msteamsv2" => platforms::teams(&mut keys, &mut reading, kind),
-        "mattermost" => webhook::mattermost(&mut keys, &mut reading),
-        "rocketchat" => Err(NotCarried::new(
+        "email" => mail::email(&mut keys, &mut context),
+        "slack" => platforms::slack(&mut keys, &mut context),
+        "wechat" => platforms::wechat(&mut keys, &mut context),
+        "webhook" => webhook::webhook(&mut keys, &mut context),
+        "telegram" => platforms::telegram(&mut keys, &mut context),
+        "pagerduty" => platforms::pagerduty(&mut keys, &mut context),
+        "pushover" => platforms::pushover(&mut keys, &mut context),
+        "discord" => platforms::discord(&mut keys, &mut context),
+        "msteams" | "msteamsv2" => platforms::teams(&mut keys, &mut context, kind),
+        "mattermost" => webhook::mattermost(&mut keys, &mut context),
+        "rocketchat" => Err(Unsupported::new(
             "it posts as a user of Rocket.Chat, and Watchfire posts through an incoming webhook",
             "make one under Administration, Integrations, and write `preset: { name: rocketchat, params: { url, hook, token } }` in place of the `log` block",
         )),
-        other => Err(NotCarried::new(
+        other => Err(Unsupported::new(
             format!("Watchfire has no platform {other}"),
-            "replace the `log` block, or keep this receiver in Alertmanager beside Watchfire (route with `continue: true`)",
+            "replace the `log` block, or keep this receiver in Alertmanager channel_settings Watchfire (route with `continue: true`)",
         )),
     };
     // Alertmanager tells mail, Slack, WeCom and Rocket.Chat of what is over only when asked to; the others unless asked not to.
     let default = !matches!(kind, "email" | "slack" | "wechat" | "rocketchat");
     let resolved = resolved.unwrap_or(default);
-    let finish = |block: Yaml, platform: &str, beside: Vec<(&'static str, Yaml)>| {
+    let finish = |block: Yaml, platform: &str, channel_settings: Vec<(&'static str, Yaml)>| {
         let mut channel = Yaml::map([(platform, block)]);
-        for (key, value) in beside {
+        for (key, value) in channel_settings {
             channel.push(key, value);
         }
         if !resolved {
@@ -178,7 +178,7 @@ fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut 
         Ok(carried) => {
             let mut why = String::new();
             for block in carried.blocks {
-                let channel = finish(block, carried.platform, carried.beside.clone());
+                let channel = finish(block, carried.platform, carried.channel_settings.clone());
                 match fits(&channel) {
                     Ok(()) => {
                         for entry in keys.rest() {
@@ -190,7 +190,7 @@ fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut 
                     Err(_) => {}
                 }
             }
-            NotCarried::new(format!("the driver {} does not take it: {why}", carried.platform), "replace the `log` block by hand")
+            Unsupported::new(format!("the driver {} does not take it: {why}", carried.platform), "replace the `log` block by hand")
         }
         Err(failed) => failed,
     };
@@ -212,7 +212,7 @@ fn fits(channel: &Yaml) -> Result<(), String> {
     problem.map_or(Ok(()), |problem| Err(format!("{}: {}", problem.path, problem.message)))
 }
 
-/// Tells of a key that no one asked for.
+/// Reports a key that no one asked for.
 fn leftover(key: &str, line: usize, what: &str, platform: &str, notes: &mut Notes) {
     let wording = ["title", "text", "html", "message", "summary", "headers", "pretext", "fallback", "subject", "content", "description", "footer"];
     let what = format!("`{key}` of {what}");
@@ -251,22 +251,22 @@ pub fn plain_name(text: &str) -> String {
 }
 
 /// The text of a key of `keys`, else of `fallback` in the global settings.
-pub fn or_global<'n>(keys: &mut Keys<'n>, key: &str, reading: &mut Reading<'_, 'n>, fallback: &str) -> Option<&'n str> {
-    let own = keys.text(key, reading.notes);
-    own.or_else(|| reading.global.text(fallback, reading.notes))
+pub fn or_global<'n>(keys: &mut Keys<'n>, key: &str, context: &mut ImportContext<'_, 'n>, fallback: &str) -> Option<&'n str> {
+    let own = keys.text(key, context.notes);
+    own.or_else(|| context.global.text(fallback, context.notes))
 }
 
 /// A secret of a configuration, else of the global settings: `api_url` or `api_url_file`, `slack_api_url` or `slack_api_url_file`.
 /// A secret of the receiver's own is named after its channel, a global one after what it is.
-pub fn secret<'n>(keys: &mut Keys<'n>, key: &str, reading: &mut Reading<'_, 'n>, fallback: Option<&str>, name: &str) -> Option<Yaml> {
+pub fn secret<'n>(keys: &mut Keys<'n>, key: &str, context: &mut ImportContext<'_, 'n>, fallback: Option<&str>, name: &str) -> Option<Yaml> {
     let file = format!("{key}_file");
     let (literal, path) = (keys.take(key), keys.take(&file));
     if literal.and_then(scalar).is_some() || path.and_then(scalar).is_some() {
-        let holds = format!("`{key}` of {}", reading.what);
-        let variable = format!("{}_{name}", reading.channel);
-        return reading.notes.secret(literal, path, &variable, &holds);
+        let holds = format!("`{key}` of {}", context.what);
+        let variable = format!("{}_{name}", context.channel);
+        return context.notes.secret(literal, path, &variable, &holds);
     }
     let fallback = fallback?;
-    let (literal, path) = (reading.global.take(fallback), reading.global.take(&format!("{fallback}_file")));
-    reading.notes.secret(literal, path, name, &format!("`global.{fallback}`"))
+    let (literal, path) = (context.global.take(fallback), context.global.take(&format!("{fallback}_file")));
+    context.notes.secret(literal, path, name, &format!("`global.{fallback}`"))
 }

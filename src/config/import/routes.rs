@@ -13,12 +13,12 @@ use crate::route::{Matcher, Op, matcher, tree::MAX_DEPTH};
 const GROUPING: [&str; 4] = ["group_by", "group_wait", "group_interval", "repeat_interval"];
 
 /// What reading routes needs.
-pub struct Reading<'a> {
+pub struct ImportContext<'a> {
     /// Receiver to channels.
     pub channels: &'a IndexMap<String, Vec<String>>,
     /// Interval to its name here.
     pub intervals: &'a IndexMap<String, String>,
-    /// What is told.
+    /// What is reported.
     pub notes: &'a mut Notes,
 }
 
@@ -33,20 +33,20 @@ pub struct Route {
 }
 
 /// Reads a route and those below it.
-pub fn route(node: &Node, depth: usize, root: bool, reading: &mut Reading<'_>) -> Route {
-    let mut keys = Keys::new(node, "a route", reading.notes);
+pub fn route(node: &Node, depth: usize, root: bool, context: &mut ImportContext<'_>) -> Route {
+    let mut keys = Keys::new(node, "a route", context.notes);
     let mut here = Yaml::map::<&str>([]);
     let mut there = Yaml::map::<&str>([]);
-    let matchers = matchers(&mut keys, reading.notes);
-    let goes_on = keys.flag("continue", reading.notes).unwrap_or(false);
-    let receiver = keys.text("receiver", reading.notes);
-    let (mute, active) = (intervals(&mut keys, "mute_time_intervals", reading), intervals(&mut keys, "active_time_intervals", reading));
+    let matchers = matchers(&mut keys, context.notes);
+    let goes_on = keys.flag("continue", context.notes).unwrap_or(false);
+    let receiver = keys.text("receiver", context.notes);
+    let (mute, active) = (intervals(&mut keys, "mute_time_intervals", context), intervals(&mut keys, "active_time_intervals", context));
     if root && (!matchers.is_empty() || goes_on || !mute.is_empty() || !active.is_empty() || receiver.is_none()) {
         let label = "it takes everything: it has a receiver, and no matchers, `continue` or intervals; Alertmanager refuses this too";
-        reading.notes.refuse(node.span, "the first route cannot be like this", label);
+        context.notes.refuse(node.span, "the first route cannot be like this", label);
     }
     if depth > MAX_DEPTH {
-        reading.notes.refuse(node.span, format!("routes nest more than {MAX_DEPTH} deep"), "write the tree flatter, and import again");
+        context.notes.refuse(node.span, format!("routes nest more than {MAX_DEPTH} deep"), "write the tree flatter, and import again");
         return Route { here, there: None, regroups: false };
     }
     if !matchers.is_empty() {
@@ -55,12 +55,12 @@ pub fn route(node: &Node, depth: usize, root: bool, reading: &mut Reading<'_>) -
         here.push("matchers", if texts.len() == 1 { Yaml::text(texts.concat()) } else { Yaml::texts(texts) });
     }
     if let Some(receiver) = receiver {
-        match reading.channels.get(receiver) {
+        match context.channels.get(receiver) {
             Some(channels) => here.push("to", Yaml::texts(channels.clone())),
             None => {
-                let known = reading.channels.keys().map(String::as_str);
-                let hint = crate::config::nearest::hint(receiver, known);
-                reading.notes.refuse(node.span, format!("there is no receiver {receiver:?}{hint}"), "define it; Alertmanager refuses this too");
+                let known = context.channels.keys().map(String::as_str);
+                let hint = crate::config::suggest::hint(receiver, known);
+                context.notes.refuse(node.span, format!("there is no receiver {receiver:?}{hint}"), "define it; Alertmanager refuses this too");
             }
         }
     }
@@ -76,7 +76,7 @@ pub fn route(node: &Node, depth: usize, root: bool, reading: &mut Reading<'_>) -
     for key in GROUPING {
         if let Some(value) = keys.take(key) {
             if key != "group_by" {
-                duration(key, value, reading.notes);
+                duration(key, value, context.notes);
             }
             there.push(key, Yaml::of(value));
             regroups |= !root;
@@ -85,7 +85,7 @@ pub fn route(node: &Node, depth: usize, root: bool, reading: &mut Reading<'_>) -
     let repeat = keys.peek("repeat_interval").and_then(scalar).and_then(|text| crate::model::parse_duration(text).ok());
     if repeat.is_some_and(|repeat| repeat.as_secs() <= 120) {
         let todo = "set `dedup: { window: ... }` below it, or repeat less often";
-        reading.notes.remark(
+        context.notes.remark(
             node.span.line,
             "repeats every two minutes or more often",
             "the same event within two minutes is a duplicate here",
@@ -102,23 +102,23 @@ pub fn route(node: &Node, depth: usize, root: bool, reading: &mut Reading<'_>) -
                     .get("continue")
                     .and_then(scalar)
                     .is_some_and(|text| matches!(text.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "y"));
-                let child = route(child, depth + 1, false, reading);
+                let child = route(child, depth + 1, false, context);
                 here_routes.push(child.here);
                 // Alertmanager hands every alert over once: by the first route that takes it for good.
                 if !child_goes_on {
                     there_routes.push((child.there.unwrap_or_else(|| Yaml::map::<&str>([])), child.regroups));
                 } else if child.regroups {
                     let why = "with `continue` an alert would be handed over once for each such route; it is grouped by the route after it";
-                    reading.notes.remark(line, "the grouping of a route with `continue`", why, "nothing, unless messages are to be grouped by it");
+                    context.notes.remark(line, "the grouping of a route with `continue`", why, "nothing, unless messages are to be grouped by it");
                 }
             }
         }
-        Some(_) => reading.notes.refuse(children.map_or(node.span, |n| n.span), "`routes` is not a list", "correct it; Alertmanager refuses it too"),
+        Some(_) => context.notes.refuse(children.map_or(node.span, |n| n.span), "`routes` is not a list", "correct it; Alertmanager refuses it too"),
         None => {}
     }
     for entry in keys.rest() {
         let what = format!("`{}` of a route", entry.key);
-        reading.notes.remark(entry.key_span.line, what, "routes have no such setting here", "see what it was for");
+        context.notes.remark(entry.key_span.line, what, "routes have no such setting here", "see what it was for");
     }
     // Routes at the end that group as the one above them do nothing.
     while there_routes.last().is_some_and(|(_, regroups)| !regroups) {
@@ -167,12 +167,12 @@ fn matchers(keys: &mut Keys<'_>, notes: &mut Notes) -> Vec<Matcher> {
     found
 }
 
-fn intervals(keys: &mut Keys<'_>, key: &str, reading: &mut Reading<'_>) -> Vec<String> {
+fn intervals(keys: &mut Keys<'_>, key: &str, context: &mut ImportContext<'_>) -> Vec<String> {
     let mut found = Vec::new();
-    for (name, span) in keys.texts(key, reading.notes).unwrap_or_default() {
-        match reading.intervals.get(name) {
+    for (name, span) in keys.texts(key, context.notes).unwrap_or_default() {
+        match context.intervals.get(name) {
             Some(here) => found.push(here.clone()),
-            None => reading.notes.refuse(span, format!("there is no time interval {name:?}"), "define it; Alertmanager refuses this too"),
+            None => context.notes.refuse(span, format!("there is no time interval {name:?}"), "define it; Alertmanager refuses this too"),
         }
     }
     found

@@ -6,33 +6,33 @@ use std::net::IpAddr;
 use super::http::http;
 use super::platforms::REPLACE;
 use super::reader::{Keys, environment_name, is_template, scalar};
-use super::receivers::{Carried, NotCarried, Reading, plain_name, secret};
+use super::receivers::{Converted, ImportContext, Unsupported, plain_name, secret};
 use super::text::Yaml;
 use crate::channel::kit::SsrfGuard;
 use crate::config::yaml::Node;
 use crate::model::{Secret, parse_duration};
 
 /// A `webhook` block; a `dingtalk` one when the address is that of the usual bridge to DingTalk.
-pub fn webhook<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
+pub fn webhook<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Result<Converted, Unsupported> {
     let node = keys.peek("url");
     let url = node.and_then(scalar).unwrap_or_default();
     if let Some(target) = dingtalk_target(url) {
-        return Ok(dingtalk(target, keys, reading));
+        return Ok(dingtalk(target, keys, context));
     }
     if is_template(url) {
-        return Err(NotCarried::new("its address is made by a Go template", REPLACE));
+        return Err(Unsupported::new("its address is made by a Go template", REPLACE));
     }
-    let host = node.and_then(|node| host(node, reading));
-    let mut http = http(keys, reading);
-    let address = secret(keys, "url", reading, None, "URL").ok_or_else(|| NotCarried::new("there is no `url`", REPLACE))?;
+    let host = node.and_then(|node| host(node, context));
+    let mut http = http(keys, context);
+    let address = secret(keys, "url", context, None, "URL").ok_or_else(|| Unsupported::new("there is no `url`", REPLACE))?;
     let mut block = Yaml::map([("url", address)]);
-    if let Some(token) = http.bearer(reading.notes) {
+    if let Some(token) = http.bearer(context.notes) {
         block.push("bearer", token);
     }
-    if let Some(login) = http.basic(reading.notes) {
+    if let Some(login) = http.basic(context.notes) {
         block.push("basic", login);
     }
-    if let Some(headers) = http.headers(reading.notes) {
+    if let Some(headers) = http.headers(context.notes) {
         block.push("headers", headers);
     }
     // Alertmanager reaches what is near it; here that has to be said.
@@ -40,35 +40,35 @@ pub fn webhook<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result
         (Some(host), _) if is_internal(&host) => block.push("allow_networks", Yaml::texts([host])),
         (None, true) => {
             let todo = "if it is an internal one, add `allow_networks: [its host]` to the channel";
-            reading.notes.remark(keys.line, format!("the address of {}", reading.what), "it stands in a file that is not read here", todo);
+            context.notes.remark(keys.line, format!("the address of {}", context.what), "it is in a file that is not read here", todo);
         }
         _ => {}
     }
     if let Some(node) = keys.take("max_alerts").filter(|node| scalar(node) != Some("0")) {
-        let what = format!("`max_alerts` of {}", reading.what);
-        reading.notes.remark(node.span.line, what, "all alerts of a message are sent", "`max_pages` of the channel limits what one message holds");
+        let what = format!("`max_alerts` of {}", context.what);
+        context.notes.remark(node.span.line, what, "all alerts of a message are sent", "`max_pages` of the channel limits what one message holds");
     }
     http.ca_file("webhook", &mut block);
-    let mut beside = http.done("webhook", reading);
+    let mut channel_settings = http.done("webhook", context);
     if let Some(node) = keys.take("timeout").filter(|node| scalar(node) != Some("0")) {
         match scalar(node).filter(|text| parse_duration(text).is_ok_and(|time| !time.is_zero())) {
-            Some(text) => beside.push(("timeout", Yaml::text(text))),
+            Some(text) => channel_settings.push(("timeout", Yaml::text(text))),
             None => {
-                let what = format!("`timeout` of {}", reading.what);
-                reading.notes.remark(node.span.line, what, "it is no duration in Prometheus' words", "write `timeout: 5s` on the channel");
+                let what = format!("`timeout` of {}", context.what);
+                context.notes.remark(node.span.line, what, "it is no duration in Prometheus' words", "write `timeout: 5s` on the channel");
             }
         }
     }
-    Ok(Carried { platform: "webhook", blocks: vec![block], beside })
+    Ok(Converted { platform: "webhook", blocks: vec![block], channel_settings })
 }
 
 /// The host of an address; one that Alertmanager would refuse too is refused. The address is not quoted: it may hold a secret.
-fn host(node: &Node, reading: &mut Reading<'_, '_>) -> Option<String> {
+fn host(node: &Node, context: &mut ImportContext<'_, '_>) -> Option<String> {
     let url = scalar(node).and_then(|text| reqwest::Url::parse(text.trim()).ok()).filter(|url| matches!(url.scheme(), "http" | "https"));
     let host = url.as_ref().and_then(reqwest::Url::host_str).map(|host| host.trim_matches(['[', ']']).to_owned());
     if host.is_none() {
-        let what = format!("the address of {} is no web address", reading.what);
-        reading.notes.refuse(node.span, what, "write it like https://hooks.example.com/alerts; Alertmanager refuses this too");
+        let what = format!("the address of {} is no web address", context.what);
+        context.notes.refuse(node.span, what, "write it like https://hooks.example.com/alerts; Alertmanager refuses this too");
     }
     host
 }
@@ -84,19 +84,19 @@ fn is_internal(host: &str) -> bool {
 }
 
 /// A `preset` block for Mattermost.
-pub fn mattermost<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Result<Carried, NotCarried> {
+pub fn mattermost<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Result<Converted, Unsupported> {
     let by_hand = "write `preset: { name: mattermost, params: { url, hook } }` in place of the `log` block";
     if keys.peek("webhook_url_file").is_some() {
-        return Err(NotCarried::new("its address stands in a file, and server and hook are told apart here", by_hand));
+        return Err(Unsupported::new("its address is in a file, and server and hook are distinguished here", by_hand));
     }
-    let node = keys.take("webhook_url").ok_or_else(|| NotCarried::new("there is no `webhook_url`", by_hand))?;
+    let node = keys.take("webhook_url").ok_or_else(|| Unsupported::new("there is no `webhook_url`", by_hand))?;
     let text = scalar(node).unwrap_or_default().trim_end_matches('/');
     let (server, hook) =
-        text.rsplit_once("/hooks/").filter(|_| text.starts_with("http")).ok_or_else(|| NotCarried::new("its address has no `/hooks/`", by_hand))?;
-    let mut http = http(keys, reading);
-    let name = format!("{}_MATTERMOST_HOOK", reading.channel);
-    let holds = format!("what stands behind `/hooks/` in `webhook_url` of {}", reading.what);
-    let hook = reading.notes.variable(&name, Secret::new(hook), node.span.line, &holds);
+        text.rsplit_once("/hooks/").filter(|_| text.starts_with("http")).ok_or_else(|| Unsupported::new("its address has no `/hooks/`", by_hand))?;
+    let mut http = http(keys, context);
+    let name = format!("{}_MATTERMOST_HOOK", context.channel);
+    let holds = format!("the part after `/hooks/` in `webhook_url` of {}", context.what);
+    let hook = context.notes.variable(&name, Secret::new(hook), node.span.line, &holds);
     let mut params = Yaml::map([("url", Yaml::text(server)), ("hook", hook)]);
     for key in ["channel", "username"] {
         if let Some(text) = keys.peek(key).and_then(scalar).filter(|text| !text.is_empty() && !is_template(text)) {
@@ -106,7 +106,7 @@ pub fn mattermost<'n>(keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Res
     }
     let mut block = Yaml::map([("name", Yaml::text("mattermost")), ("params", params)]);
     http.ca_file("preset", &mut block);
-    Ok(Carried { platform: "preset", blocks: vec![block], beside: http.done("preset", reading) })
+    Ok(Converted { platform: "preset", blocks: vec![block], channel_settings: http.done("preset", context) })
 }
 
 /// The target in `http://host:8060/dingtalk/TARGET/send`.
@@ -116,7 +116,7 @@ fn dingtalk_target(url: &str) -> Option<&str> {
     (rest.ends_with("/dingtalk") && !target.is_empty() && !is_template(target)).then_some(target)
 }
 
-fn dingtalk<'n>(target: &str, keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>) -> Carried {
+fn dingtalk<'n>(target: &str, keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Converted {
     let line = keys.peek("url").map_or(keys.line, |node| node.span.line);
     // How the bridge is reached says nothing about how DingTalk is.
     for gone in ["url", "http_config", "max_alerts", "timeout"] {
@@ -127,12 +127,12 @@ fn dingtalk<'n>(target: &str, keys: &mut Keys<'n>, reading: &mut Reading<'_, 'n>
     // The values are not known here, so each name is its own value.
     let mut variable = |part: &str, holds: String| {
         let name = format!("{prefix}_{part}");
-        reading.notes.variable(&name, Secret::new(name.clone()), line, &holds)
+        context.notes.variable(&name, Secret::new(name.clone()), line, &holds)
     };
-    let token = variable("TOKEN", format!("what stands behind `access_token=` in `url` of {bridge}"));
+    let token = variable("TOKEN", format!("the part after `access_token=` in `url` of {bridge}"));
     let secret = variable("SECRET", format!("`secret` of {bridge}; remove the key `secret` from the channel when there is none"));
-    reading.notes.remark(line, format!("the robot of the DingTalk target {target}"), own, format!("set {prefix}_TOKEN and {prefix}_SECRET from it"));
-    Carried { platform: "dingtalk", blocks: vec![Yaml::map([("access_token", token), ("secret", secret)])], beside: Vec::new() }
+    context.notes.remark(line, format!("the robot of the DingTalk target {target}"), own, format!("set {prefix}_TOKEN and {prefix}_SECRET from it"));
+    Converted { platform: "dingtalk", blocks: vec![Yaml::map([("access_token", token), ("secret", secret)])], channel_settings: Vec::new() }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use super::syntax::explain;
-use super::{Document, Entry, Flaw, Kind, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, Resolved, Scalar, Style, resolve};
+use super::{Document, Entry, Kind, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, Resolved, Scalar, Style, SyntaxError, resolve};
 use crate::config::codes;
 use crate::model::Span;
 
@@ -28,18 +28,18 @@ struct Builder<'a> {
     nodes: usize,
     root: Option<Node>,
     documents: usize,
-    flaws: Vec<Flaw>,
+    errors: Vec<SyntaxError>,
 }
 
-/// Reads a document. Never panics; what cannot be read stands in the flaws.
+/// Reads a document. Never panics; what cannot be read is listed in the errors.
 pub fn parse(text: &str) -> Document {
     if text.len() > MAX_BYTES {
         let label = format!("it has {} bytes; at most {MAX_BYTES} are read", text.len());
-        return broken(Flaw { code: codes::TOO_LARGE, span: None, message: "the file is too large".into(), label });
+        return broken(SyntaxError { code: codes::TOO_LARGE, span: None, message: "the file is too large".into(), label });
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder =
-        Builder { lines: text.lines().collect(), stack: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None, documents: 0, flaws: Vec::new() };
+        Builder { lines: text.lines().collect(), stack: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None, documents: 0, errors: Vec::new() };
     let mut parser = Parser::new_from_str(text);
     loop {
         let step = match parser.next_event() {
@@ -50,32 +50,32 @@ pub fn parse(text: &str) -> Document {
                 let (message, label) = explain(error.info(), shown);
                 let span = Span { line, column: error.marker().col() + 1, width: 1 };
                 let code = if error.info().contains("recursion limit") { codes::TOO_LARGE } else { codes::SYNTAX };
-                Err(Flaw { code, span: Some(span), message, label })
+                Err(SyntaxError { code, span: Some(span), message, label })
             }
             Some(Ok((Event::StreamEnd, _))) => break,
             Some(Ok((event, span))) => builder.take(event, span),
         };
-        if let Err(flaw) = step {
-            builder.flaws.push(flaw);
-            return Document { root: None, flaws: builder.flaws };
+        if let Err(error) = step {
+            builder.errors.push(error);
+            return Document { root: None, errors: builder.errors };
         }
     }
-    Document { root: builder.root, flaws: builder.flaws }
+    Document { root: builder.root, errors: builder.errors }
 }
 
-fn broken(flaw: Flaw) -> Document {
-    Document { root: None, flaws: vec![flaw] }
+fn broken(error: SyntaxError) -> Document {
+    Document { root: None, errors: vec![error] }
 }
 
 impl Builder<'_> {
-    fn take(&mut self, event: Event<'_>, at: saphyr_parser::Span) -> Result<(), Flaw> {
+    fn take(&mut self, event: Event<'_>, at: saphyr_parser::Span) -> Result<(), SyntaxError> {
         match event {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents > 1 {
                     let span = Some(Span { line: at.start.line().max(1), column: at.start.col() + 1, width: 3 });
                     let (message, label) = ("a second document begins here", "one file holds one document; remove the `---`");
-                    return Err(Flaw { code: codes::SYNTAX, span, message: message.into(), label: label.into() });
+                    return Err(SyntaxError { code: codes::SYNTAX, span, message: message.into(), label: label.into() });
                 }
                 Ok(())
             }
@@ -106,7 +106,7 @@ impl Builder<'_> {
                 let span = self.span(at);
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
                     let (message, label) = ("an alias refers to what it is part of", "write the value out");
-                    return Err(Flaw { code: codes::TOO_LARGE, span: Some(span), message: message.into(), label: label.into() });
+                    return Err(SyntaxError { code: codes::TOO_LARGE, span: Some(span), message: message.into(), label: label.into() });
                 };
                 self.nodes += weight(&node);
                 if self.stack.len() + depth(&node) > MAX_DEPTH + 1 {
@@ -144,7 +144,7 @@ impl Builder<'_> {
         }
     }
 
-    fn open(&mut self, at: saphyr_parser::Span, anchor: usize, tag: Option<&saphyr_parser::Tag>, kind: OpenKind) -> Result<(), Flaw> {
+    fn open(&mut self, at: saphyr_parser::Span, anchor: usize, tag: Option<&saphyr_parser::Tag>, kind: OpenKind) -> Result<(), SyntaxError> {
         let span = self.span(at);
         if let Some(tag) = tag.filter(|tag| !(tag.is_yaml_core_schema() && matches!(tag.suffix.as_str(), "map" | "seq"))) {
             return Err(bad_tag(span, &tag.suffix));
@@ -157,11 +157,11 @@ impl Builder<'_> {
     }
 
     /// Puts a finished value where it belongs.
-    fn finished(&mut self, node: Node, anchor: usize) -> Result<(), Flaw> {
+    fn finished(&mut self, node: Node, anchor: usize) -> Result<(), SyntaxError> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             let label = format!("its aliases, written out, make more than {MAX_NODES} values");
-            return Err(Flaw { code: codes::TOO_LARGE, span: Some(node.span), message: "the document is too large".into(), label });
+            return Err(SyntaxError { code: codes::TOO_LARGE, span: Some(node.span), message: "the document is too large".into(), label });
         }
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -181,15 +181,15 @@ impl Builder<'_> {
                     }
                     _ => {
                         let (message, label) = ("a key that is itself a list or mapping", "keys are texts; quote a key that begins with `[` or `{`");
-                        return Err(Flaw { code: codes::SYNTAX, span: Some(node.span), message: message.into(), label: label.into() });
+                        return Err(SyntaxError { code: codes::SYNTAX, span: Some(node.span), message: message.into(), label: label.into() });
                     }
                 },
                 Some((_, _, true)) => merges.push(node),
                 Some((name, key_span, false)) => match seen.get(&name) {
                     Some(first) => {
-                        let label = format!("it already stands in line {}; keep one of the two", entries[*first].key_span.line);
-                        let message = format!("the key `{name}` stands twice in one mapping");
-                        self.flaws.push(Flaw { code: codes::DUPLICATE_KEY, span: Some(key_span), message, label });
+                        let label = format!("it is already in line {}; keep one of the two", entries[*first].key_span.line);
+                        let message = format!("the key `{name}` appears twice in one mapping");
+                        self.errors.push(SyntaxError { code: codes::DUPLICATE_KEY, span: Some(key_span), message, label });
                     }
                     None => {
                         seen.insert(name.clone(), entries.len());
@@ -217,7 +217,7 @@ impl Builder<'_> {
 }
 
 /// `<<: *base` and `<<: [*a, *b]`: keys written out win over merged ones, earlier merged ones over later ones.
-fn merge(entries: &mut Vec<Entry>, seen: &mut HashMap<String, usize>, merges: Vec<Node>) -> Result<(), Flaw> {
+fn merge(entries: &mut Vec<Entry>, seen: &mut HashMap<String, usize>, merges: Vec<Node>) -> Result<(), SyntaxError> {
     for merged in merges {
         let span = merged.span;
         let parts = match merged.kind {
@@ -228,7 +228,7 @@ fn merge(entries: &mut Vec<Entry>, seen: &mut HashMap<String, usize>, merges: Ve
         for part in parts {
             let Kind::Map(more) = part.kind else {
                 let (message, label) = ("`<<` merges mappings only", "write `<<: *name`, where `&name` marks a mapping");
-                return Err(Flaw { code: codes::SYNTAX, span: Some(span), message: message.into(), label: label.into() });
+                return Err(SyntaxError { code: codes::SYNTAX, span: Some(span), message: message.into(), label: label.into() });
             };
             for entry in more {
                 if !seen.contains_key(&entry.key) {
@@ -241,14 +241,14 @@ fn merge(entries: &mut Vec<Entry>, seen: &mut HashMap<String, usize>, merges: Ve
     Ok(())
 }
 
-fn too_deep(span: Span) -> Flaw {
+fn too_deep(span: Span) -> SyntaxError {
     let label = format!("at most {MAX_DEPTH} levels are read");
-    Flaw { code: codes::TOO_LARGE, span: Some(span), message: "this is nested too deeply".into(), label }
+    SyntaxError { code: codes::TOO_LARGE, span: Some(span), message: "this is nested too deeply".into(), label }
 }
 
-fn bad_tag(span: Span, suffix: &str) -> Flaw {
+fn bad_tag(span: Span, suffix: &str) -> SyntaxError {
     let message = format!("the tag `!{suffix}` is not known here");
-    Flaw { code: codes::SYNTAX, span: Some(span), message, label: "remove it; quote the value if the `!` is meant as a character".into() }
+    SyntaxError { code: codes::SYNTAX, span: Some(span), message, label: "remove it; quote the value if the `!` is meant as a character".into() }
 }
 
 /// How many values a tree has.

@@ -1,4 +1,4 @@
-//! A YAML document as a tree that knows where everything stands: keys, values, duplicates. Aliases and merge keys are resolved here, within
+//! A YAML document as a tree that knows where everything is: keys, values, duplicates. Aliases and merge keys are resolved here, within
 //! bounds, so that what is checked and what is read are one and the same. Knows nothing of what the document means.
 
 mod build;
@@ -24,7 +24,7 @@ pub const MAX_NODES: usize = 100_000;
 /// A value with its place.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// Where it begins; its width is what of it stands on that line.
+    /// Where it begins; its width is the part on that line.
     pub span: Span,
     /// Last line of it.
     pub end_line: usize,
@@ -72,7 +72,7 @@ pub enum Style {
 pub struct Entry {
     /// The key's text.
     pub key: String,
-    /// Where the key stands.
+    /// Where the key is.
     pub key_span: Span,
     /// The value.
     pub value: Node,
@@ -80,7 +80,7 @@ pub struct Entry {
 
 /// Something wrong with the document itself.
 #[derive(Debug, Clone)]
-pub struct Flaw {
+pub struct SyntaxError {
     /// Its code.
     pub code: &'static str,
     /// Where.
@@ -91,13 +91,13 @@ pub struct Flaw {
     pub label: String,
 }
 
-/// A parsed document. Flaws that leave the tree usable (duplicate keys) stand beside it.
+/// A parsed document. Flaws that leave the tree usable (duplicate keys) are kept beside it.
 #[derive(Debug, Clone)]
 pub struct Document {
     /// The tree; `None` when the text is no YAML.
     pub root: Option<Node>,
     /// What is wrong with it.
-    pub flaws: Vec<Flaw>,
+    pub errors: Vec<SyntaxError>,
 }
 
 impl Node {

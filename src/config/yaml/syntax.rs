@@ -3,9 +3,9 @@
 /// Message and advice for a parser's complaint. `line` is the source line it points at, to recognise the usual causes.
 pub fn explain(info: &str, line: &str) -> (String, String) {
     let (message, advice): (&str, &str) = if info.contains("tab") {
-        ("a tab stands where YAML wants spaces", "indent with spaces; YAML does not allow tabs here")
+        ("a tab where YAML wants spaces", "indent with spaces; YAML does not allow tabs here")
     } else if info.contains("mapping values are not allowed") || info.contains("illegal placement of ':'") {
-        ("a `:` where no key can stand", "quote the value if it contains `: `, or check the indentation of this line")
+        ("a `:` where no key can be", "quote the value if it contains `: `, or check the indentation of this line")
     } else if info.contains("unexpected end of stream") || info.contains("unexpected eof") {
         ("a quote is opened and never closed", "close the quote")
     } else if info.contains("flow sequence") {
@@ -17,7 +17,7 @@ pub fn explain(info: &str, line: &str) -> (String, String) {
     } else if info.contains("simple key") {
         ("a key without a `:`", "write `key: value`; also check the indentation of this line")
     } else if info.contains("did not find expected key") || info.contains("'-' indicator") || info.contains("expected <document start>") {
-        ("this line does not belong to what stands above it", "check its indentation, and that the lines above are complete")
+        ("this line does not belong to the lines above it", "check its indentation, and that the lines above are complete")
     } else if info.contains("unknown anchor") {
         ("`*name` refers to an anchor that does not exist", "define `&name` above it, or quote the value if the star is meant as a character")
     } else if info.contains("anchor or alias") {
@@ -35,7 +35,7 @@ pub fn explain(info: &str, line: &str) -> (String, String) {
     } else if info.contains("unexpected character: ``'") {
         ("a value cannot begin with a back quote", "quote it with ' or \"")
     } else if info.contains("block sequence entries are not allowed") || info.contains("only valid inside a block") {
-        ("a `-` where no list can stand", "put the list on lines of its own, indented below its key")
+        ("a `-` where no list can be", "put the list on lines of its own, indented below its key")
     } else if info.contains("directive") {
         ("a YAML directive (`%...`) that cannot be understood", "remove it, or quote the value if the `%` is meant as a character")
     } else if info.contains("unprintable") || info.contains("byte order mark") {

@@ -39,17 +39,17 @@ fn columns_count_characters() {
 #[test]
 fn a_key_that_stands_twice_is_told_with_both_places() {
     let document = parse("a: 1\nb: 2\na: 3\n");
-    assert_eq!(document.flaws.len(), 1);
-    assert_eq!(document.flaws[0].code, codes::DUPLICATE_KEY);
-    assert_eq!(document.flaws[0].span.unwrap().line, 3);
-    assert!(document.flaws[0].label.contains("line 1"));
+    assert_eq!(document.errors.len(), 1);
+    assert_eq!(document.errors[0].code, codes::DUPLICATE_KEY);
+    assert_eq!(document.errors[0].span.unwrap().line, 3);
+    assert!(document.errors[0].label.contains("line 1"));
     assert!(document.root.is_some(), "the rest can still be checked");
 }
 
 #[test]
 fn aliases_and_merges_are_written_out() {
     let document = parse("base: &b { x: 1, y: 2 }\nmore: &m { z: 3, x: 9 }\nuse: { <<: [*b, *m], y: 5 }\n");
-    assert!(document.flaws.is_empty(), "{:?}", document.flaws);
+    assert!(document.errors.is_empty(), "{:?}", document.errors);
     let root = document.root.unwrap();
     let of = |key: &str| match &root.get("use").unwrap().get(key).unwrap().kind {
         Kind::Scalar(scalar) => scalar.text.clone(),
@@ -66,10 +66,10 @@ fn bombs_are_refused() {
         bomb.push_str(&line);
     }
     let document = parse(&bomb);
-    assert_eq!(document.flaws.last().unwrap().code, codes::TOO_LARGE);
-    assert_eq!(parse(&"[".repeat(5000)).flaws[0].code, codes::TOO_LARGE);
-    assert_eq!(parse(&" ".repeat(MAX_BYTES + 1)).flaws[0].code, codes::TOO_LARGE);
-    assert_eq!(parse("a: &a { b: *a }\n").flaws.len(), 1);
+    assert_eq!(document.errors.last().unwrap().code, codes::TOO_LARGE);
+    assert_eq!(parse(&"[".repeat(5000)).errors[0].code, codes::TOO_LARGE);
+    assert_eq!(parse(&" ".repeat(MAX_BYTES + 1)).errors[0].code, codes::TOO_LARGE);
+    assert_eq!(parse("a: &a { b: *a }\n").errors.len(), 1);
 }
 
 #[test]
@@ -87,10 +87,10 @@ fn broken_yaml_is_told_in_words() {
         ("<<: 5\n", 1, "merge"),
     ] {
         let document = parse(text);
-        let flaw = document.flaws.first().unwrap_or_else(|| panic!("{text}"));
-        assert_eq!(flaw.code, codes::SYNTAX, "{text}");
-        assert!(flaw.span.unwrap().line.abs_diff(line) <= 1, "{text}: {flaw:?}");
-        assert!(format!("{} {}", flaw.message, flaw.label).contains(word), "{text}: {flaw:?}");
+        let error = document.errors.first().unwrap_or_else(|| panic!("{text}"));
+        assert_eq!(error.code, codes::SYNTAX, "{text}");
+        assert!(error.span.unwrap().line.abs_diff(line) <= 1, "{text}: {error:?}");
+        assert!(format!("{} {}", error.message, error.label).contains(word), "{text}: {error:?}");
     }
 }
 

@@ -1,18 +1,18 @@
-//! Channels, nodes and heartbeats as they stand; mute and test a channel, send, copy the store.
+//! Channels, nodes and heartbeats with their state; mute and test a channel, send, copy the store.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::Value;
 
-use super::{Answer, ApiError, gate, may_use, no_channel, read};
+use super::{ApiError, ApiResult, gate, may_use, no_channel, read};
+use crate::api::{
+    AcceptedResponse, BackupRequest, BackupResponse, ChannelState, Channels, Heartbeats, MuteRequest, MuteResponse, Node, Nodes, TestSendRequest,
+    TestSendResponse, TestSendResult,
+};
 use crate::delivery::intake::known_channels;
 use crate::delivery::{Composed, Draft};
-use crate::http::answers::{BackedUp, ChannelState, Channels, Heartbeats, Muted, Node, Nodes, Taken, TestResult, Tested};
 use crate::http::openapi::{Op, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
@@ -28,36 +28,36 @@ pub(super) fn paths() -> Paths {
     let api = |op: Op| op.scope(Scope::Read).problems();
     let operate = |op: Op| op.scope(Scope::Operate).problems();
     Paths::default()
-        .at("/channels", [api(Op::get("listChannels", "The channels, and how they stand", channels).gives::<Channels>())])
+        .at("/channels", [api(Op::get("listChannels", "The channels and their state", channels).gives::<Channels>())])
         .at(
             "/channels/{name}/mute",
             [
                 operate(
                     Op::post("muteChannel", "Mutes a channel for a while", mute)
-                        .takes::<MuteBody>("How long, and why")
-                        .gives::<Muted>()
+                        .takes::<MuteRequest>("How long, and why")
+                        .gives::<MuteResponse>()
                         .refuses(&[404]),
                 ),
-                operate(Op::delete("unmuteChannel", "Ends a mute", unmute).gives::<Muted>().refuses(&[404])),
+                operate(Op::delete("unmuteChannel", "Ends a mute", unmute).gives::<MuteResponse>().refuses(&[404])),
             ],
         )
         .at(
             "/channels/{name}/test",
             [operate(
                 Op::post("testChannel", "Really sends one message, and answers with the platform's word", test)
-                    .takes::<TestBody>("What to send")
-                    .gives::<Tested>()
+                    .takes::<TestSendRequest>("What to send")
+                    .gives::<TestSendResponse>()
                     .refuses(&[404]),
             )],
         )
         .at("/nodes", [api(Op::get("listNodes", "The nodes that share the store", nodes).gives::<Nodes>())])
-        .at("/heartbeats", [api(Op::get("listHeartbeats", "The dead-man's switches, and how they stand", heartbeats).gives::<Heartbeats>())])
+        .at("/heartbeats", [api(Op::get("listHeartbeats", "The dead man's switches and their state", heartbeats).gives::<Heartbeats>())])
         .at(
             "/send",
             [operate(
-                Op::post("send", "Says something without a rule behind it: durable, routed to the channels it names", send)
+                Op::post("send", "Sends an ad-hoc message to the named channels; queued and retried like an alert", send)
                     .takes::<ingest::SendBody>("What to say, and where")
-                    .gives::<Taken>(),
+                    .gives::<AcceptedResponse>(),
             )],
         )
         .at(
@@ -65,16 +65,16 @@ pub(super) fn paths() -> Paths {
             [Op::post("backup", "Writes a consistent copy of the store to a new file on the server", backup)
                 .scope(Scope::Admin)
                 .problems()
-                .takes::<BackupBody>("Where to")
-                .gives::<BackedUp>()],
+                .takes::<BackupRequest>("Where to")
+                .gives::<BackupResponse>()],
         )
 }
 
-async fn nodes(State(app): State<Arc<App>>, request: Request) -> Answer<Nodes> {
+async fn nodes(State(app): State<Arc<App>>, request: Request) -> ApiResult<Nodes> {
     gate(&app, Scope::Read, request).await?;
     let shared = &app.engine.shared;
     let nodes = shared.store.live_nodes(shared.clock.now_ms()).await?;
-    let same_plan = nodes.windows(2).all(|pair| pair[0].plan == pair[1].plan);
+    let same_config = nodes.windows(2).all(|pair| pair[0].plan == pair[1].plan);
     let node = |node: crate::store::NodeRow| Node {
         this: *node.name == *shared.node,
         name: node.name,
@@ -82,15 +82,15 @@ async fn nodes(State(app): State<Arc<App>>, request: Request) -> Answer<Nodes> {
         version: node.version,
         outlets: node.outlets,
     };
-    Ok(Json(Nodes { nodes: nodes.into_iter().map(node).collect(), same_plan }))
+    Ok(Json(Nodes { nodes: nodes.into_iter().map(node).collect(), same_config }))
 }
 
-async fn heartbeats(State(app): State<Arc<App>>, request: Request) -> Answer<Heartbeats> {
+async fn heartbeats(State(app): State<Arc<App>>, request: Request) -> ApiResult<Heartbeats> {
     gate(&app, Scope::Read, request).await?;
     Ok(Json(Heartbeats { heartbeats: app.engine.shared.heartbeats().to_vec() }))
 }
 
-async fn channels(State(app): State<Arc<App>>, request: Request) -> Answer<Channels> {
+async fn channels(State(app): State<Arc<App>>, request: Request) -> ApiResult<Channels> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let plan = app.engine.shared.plan.load_full();
     let stats = app.engine.shared.store.stats().await?;
@@ -110,10 +110,10 @@ async fn channels(State(app): State<Arc<App>>, request: Request) -> Answer<Chann
             deferred: count(&c.name, DeliveryState::Deferred),
             dead: stats.dead.iter().find(|(n, _)| n == &*c.name).map_or(0, |(_, n)| *n),
             oldest_born_at: stats.oldest.iter().find(|(n, _)| n == &*c.name).map(|(_, at)| *at),
-            held: outlet.held,
+            suspended: outlet.held,
             paused_ms: outlet.paused_ms,
             breaker_open: outlet.breaker_open,
-            under_way: outlet.under_way,
+            in_flight: outlet.under_way,
             month: row.map(|r| r.month.clone()),
             month_sent: row.map_or(0, |r| r.month_sent),
             month_limit: c.per_month,
@@ -125,22 +125,10 @@ async fn channels(State(app): State<Arc<App>>, request: Request) -> Answer<Chann
     Ok(Json(Channels { channels: plan.channels.values().filter(|c| caller.may_use(&c.name)).map(state).collect() }))
 }
 
-/// How long a channel is muted, and why.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct MuteBody {
-    /// A duration as in Prometheus, at most a year: `2h`.
-    #[serde(rename = "for")]
-    #[schemars(regex(pattern = r"^([1-9][0-9]{0,3}w)?([1-9][0-9]{0,2}d)?([1-9][0-9]{0,2}h)?([1-9][0-9]{0,2}m)?$"))]
-    duration: String,
-    /// Why; it is shown wherever the mute is.
-    reason: String,
-}
-
-async fn mute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Muted> {
+async fn mute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<MuteResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
     may_use(&admitted.caller, &name)?;
-    let body: MuteBody = read(&admitted.body)?;
+    let body: MuteRequest = read(&admitted.body)?;
     let span = crate::model::parse_duration(&body.duration).map_err(|e| ApiError::bad(e.to_string()))?;
     if span > LONGEST_MUTE {
         return Err(ApiError::bad("a channel is muted for a year at most; `disabled: true` in routes.yaml turns it off"));
@@ -151,13 +139,13 @@ async fn mute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
     set_mute(&app, &name, app.engine.shared.clock.now_ms() + span.as_millis() as i64, &body.reason, &admitted.caller).await
 }
 
-async fn unmute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Muted> {
+async fn unmute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<MuteResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
     may_use(&admitted.caller, &name)?;
     set_mute(&app, &name, 0, "", &admitted.caller).await
 }
 
-async fn set_mute(app: &App, name: &str, until: i64, reason: &str, by: &Caller) -> Answer<Muted> {
+async fn set_mute(app: &App, name: &str, until: i64, reason: &str, by: &Caller) -> ApiResult<MuteResponse> {
     let plan = app.engine.shared.plan.load_full();
     plan.channel(name).ok_or_else(|| no_channel(&plan, by, name))?;
     let by = by.name.as_str();
@@ -166,26 +154,14 @@ async fn set_mute(app: &App, name: &str, until: i64, reason: &str, by: &Caller) 
     app.engine.shared.store.set_mute(mute, now).await?;
     app.engine.refresh_mutes().await?;
     tracing::warn!(channel = name, until, reason, by, "a channel was muted or unmuted by hand");
-    Ok(Json(Muted { channel: name.to_owned(), until: (until > 0).then_some(until) }))
-}
-
-/// What to send as a test.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct TestBody {
-    /// A text.
-    #[serde(default)]
-    text: Option<String>,
-    /// A webhook's body, rendered by the channel's template.
-    #[serde(default)]
-    payload: Option<Value>,
+    Ok(Json(MuteResponse { channel: name.to_owned(), until: (until > 0).then_some(until) }))
 }
 
 /// Really sends one message through a channel and answers with the platform's word.
-async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Answer<Tested> {
+async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<TestSendResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
     may_use(&admitted.caller, &name)?;
-    let body: TestBody = read(&admitted.body)?;
+    let body: TestSendRequest = read(&admitted.body)?;
     let plan = app.engine.shared.plan.load_full();
     let channel = plan.channel(&name).cloned().ok_or_else(|| no_channel(&plan, &admitted.caller, &name))?;
     let now = app.engine.shared.clock.now();
@@ -206,28 +182,11 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
         .call(&channel, event, page, channel.recipients.clone())
         .await
         .map_err(|e| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
-    let result = |(to, result): (crate::model::Recipient, Result<crate::model::Receipt, crate::model::SendError>)| {
-        let recipient = to.masked();
-        match result {
-            Ok(receipt) => TestResult {
-                recipient,
-                ok: true,
-                code: Some(receipt.code),
-                platform_id: receipt.platform_id,
-                answer: Some(receipt.answer),
-                ..TestResult::default()
-            },
-            Err(error) => TestResult {
-                recipient,
-                kind: Some(error.kind.as_str().to_owned()),
-                code: error.code,
-                error: Some(error.summary),
-                answer: error.detail,
-                ..TestResult::default()
-            },
-        }
-    };
-    Ok(Json(Tested { delivery: outcome.delivery, expired: outcome.expired, results: outcome.results.into_iter().map(result).collect() }))
+    Ok(Json(TestSendResponse {
+        delivery: outcome.delivery,
+        expired: outcome.expired,
+        results: outcome.results.into_iter().map(|(to, result)| TestSendResult::new(to.masked(), result)).collect(),
+    }))
 }
 
 /// What an event would look like on a channel, whole: for `render`, tests and the API.
@@ -304,7 +263,7 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
     (event, page)
 }
 
-async fn send(State(app): State<Arc<App>>, request: Request) -> Answer<Taken> {
+async fn send(State(app): State<Arc<App>>, request: Request) -> ApiResult<AcceptedResponse> {
     let Admitted { caller, body, trace, .. } = gate(&app, Scope::Operate, request).await?;
     let now = app.engine.shared.clock.now();
     let ingest::SendCall { mut event, to } = ingest::send(&body, now).map_err(|e| ApiError::bad(e.to_string()))?;
@@ -319,21 +278,12 @@ async fn send(State(app): State<Arc<App>>, request: Request) -> Answer<Taken> {
     }
     event.unknown_to.clone_from(&unknown);
     let accepted = app.engine.accept(event, Some(&known)).await?;
-    Ok(Json(Taken::new(&accepted, unknown)))
+    Ok(Json(AcceptedResponse::new(&accepted, unknown)))
 }
 
-/// Where a copy of the store is written.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct BackupBody {
-    /// A file that does not exist yet, on the server.
-    #[schemars(with = "String")]
-    file: std::path::PathBuf,
-}
-
-async fn backup(State(app): State<Arc<App>>, request: Request) -> Answer<BackedUp> {
+async fn backup(State(app): State<Arc<App>>, request: Request) -> ApiResult<BackupResponse> {
     let admitted = gate(&app, Scope::Admin, request).await?;
-    let body: BackupBody = read(&admitted.body)?;
+    let body: BackupRequest = read(&admitted.body)?;
     app.engine.shared.store.backup(&body.file).await?;
-    Ok(Json(BackedUp { file: body.file.display().to_string() }))
+    Ok(Json(BackupResponse { file: body.file.display().to_string() }))
 }

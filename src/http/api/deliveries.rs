@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, next, no_channel, not_for, pairs, part, read};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, next, no_channel, not_for, pairs, part, read};
+use crate::api::{
+    CellDetail, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, EventBody, MessageDetail, PageDetail, ReceiptDetail,
+    RequeueResponse,
+};
 use crate::delivery::Plan;
-use crate::http::answers::{CellStory, Deliveries, DeliveryStory, Dropped, EventBody, Made, MessageStory, PageStory, ReceiptStory, Requeued};
-use crate::http::foretell::hindsight;
+use crate::http::explain::explain_stored;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::DeliveryId;
@@ -37,22 +38,26 @@ pub(super) fn paths() -> Paths {
         .at(
             "/deliveries/retry",
             [operate(
-                Op::post("retryDeliveries", "Gives ended deliveries a new life, to the same channel or to another", retry)
-                    .takes::<Ids>("Which, and perhaps where to")
-                    .gives::<Requeued>()
+                Op::post("retryDeliveries", "Requeues finished deliveries, optionally to another channel", retry)
+                    .takes::<DeliveriesRequest>("Which, and perhaps where to")
+                    .gives::<RequeueResponse>()
                     .refuses(&[404]),
             )],
         )
         .at(
             "/deliveries/drop",
-            [operate(Op::post("dropDeliveries", "Ends waiting or dead deliveries", drop_some).takes::<Ids>("Which, and why").gives::<Dropped>())],
+            [operate(
+                Op::post("dropDeliveries", "Ends waiting or dead deliveries", drop_some)
+                    .takes::<DeliveriesRequest>("Which, and why")
+                    .gives::<DropResponse>(),
+            )],
         )
         .at(
             "/deliveries/move",
             [operate(
                 Op::post("moveDeliveries", "Moves waiting or ended deliveries to another channel", move_some)
-                    .takes::<Ids>("Which, and where to")
-                    .gives::<Requeued>()
+                    .takes::<DeliveriesRequest>("Which, and where to")
+                    .gives::<RequeueResponse>()
                     .refuses(&[404]),
             )],
         )
@@ -60,7 +65,7 @@ pub(super) fn paths() -> Paths {
             "/deliveries/{id}",
             [read(
                 Op::get("showDelivery", "A delivery with its event, message, attempts, and what happens next", show)
-                    .gives::<DeliveryStory>()
+                    .gives::<DeliveryResponse>()
                     .refuses(&[404]),
             )],
         )
@@ -105,7 +110,7 @@ fn query(text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
     Ok(filter)
 }
 
-async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> Answer<Deliveries> {
+async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<Deliveries> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let mut filter = query(text.as_deref())?;
     match filter.channels.first() {
@@ -117,7 +122,7 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
     Ok(Json(Deliveries { deliveries, next }))
 }
 
-async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Answer<DeliveryStory> {
+async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> ApiResult<DeliveryResponse> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let id: DeliveryId = id.parse().map_err(|_| ApiError::bad("a delivery id is a UUID"))?;
     // Its event may be large: one in memory at a time.
@@ -126,7 +131,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
     if !caller.may_use(&detail.row.channel) {
         return Err(not_for(&caller, &format!("delivery {id}")));
     }
-    let next = next::step(&app, &detail).await?;
+    let next = next::next_action(&app, &detail).await?;
     Ok(Json(story(&app, &caller, detail, next)))
 }
 
@@ -135,17 +140,17 @@ pub(super) fn was_routed(detail: &DeliveryDetail) -> bool {
     detail.target.route.starts_with("route")
 }
 
-fn story(app: &App, caller: &Caller, detail: DeliveryDetail, next: String) -> DeliveryStory {
+fn story(app: &App, caller: &Caller, detail: DeliveryDetail, next: String) -> DeliveryResponse {
     let plan = app.engine.shared.plan.load_full();
     let rate_limit = plan.channel(&detail.row.channel).map(|channel| channel.rate_limit_text());
     // The routing tree names everybody's channels.
-    let routes = (was_routed(&detail) && !caller.is_limited()).then(|| hindsight(&plan, &detail.event, Some(&detail.target.alerts)));
+    let routes = (was_routed(&detail) && !caller.is_limited()).then(|| explain_stored(&plan, &detail.event, Some(&detail.target.alerts)));
     let event = detail.event;
     let (body, alerts) = match caller.is_limited() {
         true => (part(&event.event, &detail.target.alerts), (0..detail.target.alerts.len() as u32).collect()),
         false => (Arc::unwrap_or_clone(event.event), detail.target.alerts),
     };
-    DeliveryStory {
+    DeliveryResponse {
         route: detail.target.route,
         template: detail.target.template,
         fallback: detail.target.fallback,
@@ -161,10 +166,10 @@ fn story(app: &App, caller: &Caller, detail: DeliveryDetail, next: String) -> De
     }
 }
 
-fn message_story(plan: &Plan, message: StoredMessage) -> MessageStory {
+fn message_story(plan: &Plan, message: StoredMessage) -> MessageDetail {
     let receipts = message.receipts;
     let receipt = |c: &Cell| receipts.iter().find(|r| r.page == c.page && r.recipient == c.recipient).map(receipt_story);
-    let cells = message.cells.into_iter().map(|c| CellStory {
+    let cells = message.cells.into_iter().map(|c| CellDetail {
         receipt: receipt(&c),
         page: c.page + 1,
         recipient: c.recipient.masked(),
@@ -175,7 +180,7 @@ fn message_story(plan: &Plan, message: StoredMessage) -> MessageStory {
         code: c.code,
     });
     let keeps_incidents = plan.channel(&message.channel).is_some_and(|channel| channel.driver.keeps_incidents());
-    let pages = message.pages.into_iter().map(|p| PageStory {
+    let pages = message.pages.into_iter().map(|p| PageDetail {
         number: p.number,
         total: p.total,
         fields: p.fields.into_iter().collect(),
@@ -183,7 +188,7 @@ fn message_story(plan: &Plan, message: StoredMessage) -> MessageStory {
         covers: p.coverage,
         incident: Some(p.facts.incident).filter(|key| keeps_incidents && !key.is_empty()),
     });
-    MessageStory {
+    MessageDetail {
         id: message.id,
         channel: message.channel,
         platform: message.platform,
@@ -198,8 +203,8 @@ fn message_story(plan: &Plan, message: StoredMessage) -> MessageStory {
     }
 }
 
-fn receipt_story(r: &ReceiptRow) -> ReceiptStory {
-    ReceiptStory {
+fn receipt_story(r: &ReceiptRow) -> ReceiptDetail {
+    ReceiptDetail {
         state: r.state,
         sent_at: r.sent_at,
         asked: r.asked,
@@ -211,35 +216,20 @@ fn receipt_story(r: &ReceiptRow) -> ReceiptStory {
     }
 }
 
-/// Deliveries, and what is to be done with them.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Ids {
-    /// Their identities.
-    #[schemars(length(min = 1, max = 500))]
-    ids: Vec<DeliveryId>,
-    /// Why; needed to drop.
-    #[serde(default)]
-    reason: Option<String>,
-    /// The channel to send to; needed to move.
-    #[serde(default)]
-    to: Option<String>,
-}
-
-fn ids(body: &[u8]) -> Result<Ids, ApiError> {
-    let ids: Ids = read(body)?;
+fn ids(body: &[u8]) -> Result<DeliveriesRequest, ApiError> {
+    let ids: DeliveriesRequest = read(body)?;
     if ids.ids.is_empty() || ids.ids.len() > MAX_PAGE {
         return Err(ApiError::bad(format!("`ids` takes 1 to {MAX_PAGE} delivery ids")));
     }
     Ok(ids)
 }
 
-async fn retry(State(app): State<Arc<App>>, request: Request) -> Answer<Requeued> {
+async fn retry(State(app): State<Arc<App>>, request: Request) -> ApiResult<RequeueResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
     requeue(&app, &admitted.caller, &ids(&admitted.body)?).await
 }
 
-async fn move_some(State(app): State<Arc<App>>, request: Request) -> Answer<Requeued> {
+async fn move_some(State(app): State<Arc<App>>, request: Request) -> ApiResult<RequeueResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
     let ids = ids(&admitted.body)?;
     if ids.to.is_none() {
@@ -264,7 +254,7 @@ async fn may_touch(app: &App, caller: &Caller, ids: &[DeliveryId]) -> Result<(),
     Ok(())
 }
 
-async fn requeue(app: &App, caller: &Caller, ids: &Ids) -> Answer<Requeued> {
+async fn requeue(app: &App, caller: &Caller, ids: &DeliveriesRequest) -> ApiResult<RequeueResponse> {
     if let Some(to) = &ids.to {
         may_use(caller, to)?;
     }
@@ -280,10 +270,10 @@ async fn requeue(app: &App, caller: &Caller, ids: &Ids) -> Answer<Requeued> {
     let made = app.engine.shared.store.requeue(&ids.ids, to, app.engine.shared.clock.now_ms()).await?;
     app.engine.forget();
     app.engine.shared.hand_over(&made);
-    Ok(Json(Requeued { deliveries: made.into_iter().map(|d| Made { id: d.id, channel: d.channel }).collect() }))
+    Ok(Json(RequeueResponse { deliveries: made.into_iter().map(|d| CreatedDelivery { id: d.id, channel: d.channel }).collect() }))
 }
 
-async fn drop_some(State(app): State<Arc<App>>, request: Request) -> Answer<Dropped> {
+async fn drop_some(State(app): State<Arc<App>>, request: Request) -> ApiResult<DropResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
     let ids = ids(&admitted.body)?;
     may_touch(&app, &admitted.caller, &ids.ids).await?;
@@ -292,5 +282,5 @@ async fn drop_some(State(app): State<Arc<App>>, request: Request) -> Answer<Drop
     let reason: String = reason.chars().take(500).collect();
     let dropped = app.engine.shared.store.drop_deliveries(&ids.ids, &reason, app.engine.shared.clock.now_ms()).await?;
     app.engine.forget();
-    Ok(Json(Dropped { dropped }))
+    Ok(Json(DropResponse { dropped }))
 }

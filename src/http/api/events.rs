@@ -8,9 +8,9 @@ use axum::extract::{Path, RawQuery, Request, State};
 use serde_json::json;
 
 use super::deliveries::was_routed;
-use super::{Answer, ApiError, MAX_PAGE, PAGE, gate, gone, limit_schema, not_for, pairs, part};
-use crate::http::answers::{EventStory, Events, Foretold};
-use crate::http::foretell::{foretell, hindsight};
+use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, not_for, pairs, part};
+use crate::api::{EventResponse, Events, ExplainResponse};
+use crate::http::explain::{explain_event, explain_stored};
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
@@ -25,7 +25,7 @@ pub(super) fn paths() -> Paths {
     Paths::default()
         .at(
             "/events",
-            [api(Op::get("listEvents", "Events that were taken in, newest first", list)
+            [api(Op::get("listEvents", "Accepted events, newest first", list)
                 .query([
                     Param::text("source", "Only those of this source, as `alertmanager:prod`"),
                     Param::of("unrouted", "Only those that led to no delivery", yes()),
@@ -38,7 +38,7 @@ pub(super) fn paths() -> Paths {
             "/events/{id}",
             [api(Op::get("showEvent", "An event with its body and its deliveries", show)
                 .query([Param::of("scrub", "Names, numbers and addresses in the body are replaced, so that it can be shown to others", yes())])
-                .gives::<EventStory>()
+                .gives::<EventResponse>()
                 .refuses(&[404]))],
         )
         .at(
@@ -46,7 +46,7 @@ pub(super) fn paths() -> Paths {
             [api(Op::post("explain", "What would happen to a body now, if it were posted to /webhook; nothing is stored or sent", explain)
                 .query([Param::of("event", "To the body of this event instead", uuid())])
                 .takes::<ingest::WebhookBody>("A webhook's body")
-                .gives::<Foretold>()
+                .gives::<ExplainResponse>()
                 .refuses(&[404, 500]))],
         )
 }
@@ -55,7 +55,7 @@ fn flag(name: &str, value: &str) -> Result<bool, ApiError> {
     value.parse().map_err(|_| ApiError::bad(format!("`{name}` takes true or false")))
 }
 
-async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> Answer<Events> {
+async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<Events> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let mut filter = EventFilter { limit: PAGE, channels: caller.channels, ..EventFilter::default() };
     for (name, value) in pairs(text.as_deref()) {
@@ -73,7 +73,7 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
     Ok(Json(Events { events, next }))
 }
 
-async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text): RawQuery, request: Request) -> Answer<EventStory> {
+async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text): RawQuery, request: Request) -> ApiResult<EventResponse> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let mut scrub = false;
     for (name, value) in pairs(text.as_deref()) {
@@ -91,9 +91,9 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
         None => true,
     };
     // What matchers met is told by the scrubbed body alone.
-    let routes = (routed && !scrub && !caller.is_limited()).then(|| hindsight(&app.engine.shared.plan.load(), &stored, None));
+    let routes = (routed && !scrub && !caller.is_limited()).then(|| explain_stored(&app.engine.shared.plan.load(), &stored, None));
     let event = if scrub { ingest::anonymize(&stored.event) } else { Arc::unwrap_or_clone(stored.event) };
-    Ok(Json(EventStory { id: stored.id, received_at: stored.received_at, plan: stored.plan, note: stored.note, event, deliveries, routes }))
+    Ok(Json(EventResponse { id: stored.id, received_at: stored.received_at, plan: stored.plan, note: stored.note, event, deliveries, routes }))
 }
 
 /// An event with its deliveries, as far as the caller may see them: of channels that its credential does not name neither those nor their alerts.
@@ -116,7 +116,7 @@ async fn find(app: &App, caller: &Caller, id: &str) -> Result<(StoredEvent, Vec<
     Ok((stored, deliveries))
 }
 
-async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Answer<Foretold> {
+async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> ApiResult<ExplainResponse> {
     let Admitted { caller, body, .. } = gate(&app, Scope::Read, request).await?;
     let now = app.engine.shared.clock.now();
     let mut wanted = None;
@@ -140,7 +140,7 @@ async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request
     };
     let (plan, mutes) = (app.engine.shared.plan.load_full(), app.engine.shared.mutes());
     // Rendering a large body takes a while: not on the threads that answer others.
-    let mut told = app.engine.shared.heavy.aside(move || foretell(&plan, &event, now, &mutes)).await;
+    let mut told = app.engine.shared.heavy.aside(move || explain_event(&plan, &event, now, &mutes)).await;
     if caller.is_limited() {
         told.deliveries.retain(|delivery| caller.may_use(&delivery.channel));
         // The routing tree names everybody's channels.

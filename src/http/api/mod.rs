@@ -12,9 +12,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answers::Problem;
 use super::openapi::Paths;
-use super::{Admitted, App, Caller, HttpError, Scope, admit};
+use super::{Admitted, App, Caller, HttpError, Scope, authenticate};
+use crate::api::Problem;
 use crate::config::nearest;
 use crate::delivery::Plan;
 use crate::model::Event;
@@ -25,7 +25,7 @@ pub use channels::{preview, preview_target, text_page};
 const PAGE: usize = 50;
 const MAX_PAGE: usize = 500;
 
-type Answer<T> = Result<Json<T>, ApiError>;
+type ApiResult<T> = Result<Json<T>, ApiError>;
 
 /// An error as problem+json (RFC 9457).
 pub(super) struct ApiError(HttpError, String);
@@ -130,7 +130,7 @@ fn part(event: &Event, places: &[u32]) -> Event {
 }
 
 async fn gate(app: &App, scope: Scope, request: Request) -> Result<Admitted, ApiError> {
-    Ok(admit(app, scope, request).await?)
+    Ok(authenticate(app, scope, request).await?)
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {

@@ -11,7 +11,7 @@ use crate::model::format_duration;
 use crate::store::{DeliveryDetail, DeliveryRow, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, State};
 
 /// What happens next.
-pub(super) async fn step(app: &App, detail: &DeliveryDetail) -> Result<String, ApiError> {
+pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<String, ApiError> {
     let row = &detail.row;
     let shared = &app.engine.shared;
     if row.state.is_final() {
@@ -29,7 +29,7 @@ pub(super) async fn step(app: &App, detail: &DeliveryDetail) -> Result<String, A
         let due = timestamp(row.due_at);
         let open = row.reason.as_deref().is_some_and(|reason| reason.contains(NO_END));
         return Ok(if open {
-            format!("muted {NO_END}; looked at again at {due}, and sent then if it is not muted any more and still fires")
+            format!("muted indefinitely; re-evaluated at {due}")
         } else {
             format!("muted until {due}; then it is sent if it still fires")
         });
@@ -50,13 +50,13 @@ pub(super) async fn step(app: &App, detail: &DeliveryDetail) -> Result<String, A
     } else if row.due_at > now {
         format!("the next try is at {}", timestamp(row.due_at))
     } else {
-        in_line(app, channel, now).await?
+        queue_position(app, channel, now).await?
     };
     Ok(format!("{what}{}", limits(channel, row)))
 }
 
 /// What waits for its turn at the channel's rate limit.
-async fn in_line(app: &App, channel: &ChannelPlan, now: i64) -> Result<String, ApiError> {
+async fn queue_position(app: &App, channel: &ChannelPlan, now: i64) -> Result<String, ApiError> {
     let stats = app.engine.shared.store.stats().await?;
     let shares = |name: &str| app.engine.shared.plan.load().channel(name).is_some_and(|other| other.outlet == channel.outlet);
     let waiting: u64 = stats.open.iter().filter(|(name, state, _)| *state == State::Waiting && shares(name)).map(|(_, _, n)| n).sum();

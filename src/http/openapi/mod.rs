@@ -51,7 +51,7 @@ impl Paths {
             let item = ops.into_iter().map(|op| (op.method.to_owned(), op.describe(&path, &mut asked, &mut answered))).collect::<Map<_, _>>();
             paths.insert(path, Value::Object(item));
         }
-        answered.subschema_for::<super::answers::Problem>();
+        answered.subschema_for::<crate::api::Problem>();
         let mut schemas = asked.take_definitions(true);
         schemas.extend(answered.take_definitions(true));
         json!({

@@ -225,7 +225,7 @@ fn meaning(status: u16) -> &'static str {
         404 => "There is no such thing",
         408 => "The body did not arrive in time",
         413 => "The body is too large",
-        500 => "The configuration is wrong; the one before stays in force",
+        500 => "The configuration is wrong; the previous one stays active",
         503 => "Not now; repeat after the time in Retry-After",
         _ => "Refused",
     }

@@ -1,6 +1,6 @@
 //! What people ask for and do: lists, one delivery with all of it, counts, retention, mutes.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{AttemptKind, Cell, Mode, ReceiptRow, State, StoredEvent, Target};
 use crate::model::{AttemptId, DeliveryId, EventId, MessageId, MessageKind, OutletKey, Page};
@@ -40,7 +40,7 @@ pub struct DeliveryFilter {
 }
 
 /// A delivery in a list.
-#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DeliveryRow {
     /// Its identity.
     pub id: DeliveryId,
@@ -92,7 +92,7 @@ pub struct EventFilter {
 }
 
 /// An event in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EventRow {
     /// Its identity.
     pub id: EventId,
@@ -161,7 +161,7 @@ pub struct StoredMessage {
 }
 
 /// An attempt as stored.
-#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AttemptRow {
     /// Its identity.
     pub id: AttemptId,

@@ -151,6 +151,12 @@ impl Serialize for AttemptKind {
     }
 }
 
+impl<'de> Deserialize<'de> for AttemptKind {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|name| Self::parse(&name))
+    }
+}
+
 /// An attempt that ended.
 #[derive(Debug, Clone)]
 pub struct FinishedAttempt {

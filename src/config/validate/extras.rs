@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::Judge;
+use super::Validator;
 use crate::config::codes;
-use crate::config::nearest::hint;
 use crate::config::net::size;
 use crate::config::settings::StoreSettings;
-use crate::config::source::Spot;
+use crate::config::source::Anchor;
+use crate::config::suggest::hint;
 use crate::config::yaml::Path;
 use crate::delivery::RetentionPlan;
 use crate::model::{SecretSource, SeverityScale};
@@ -39,32 +39,32 @@ pub struct Extras {
     pub backlog_alarm: Duration,
 }
 
-/// Judges the small blocks.
-pub fn extras(judge: &mut Judge<'_, '_>) -> Extras {
-    let file = judge.file;
+/// Validates the small blocks.
+pub fn extras(validator: &mut Validator<'_, '_>) -> Extras {
+    let file = validator.file;
     let self_path = Path::of("self_monitoring").key("to");
     let self_to = file.self_monitoring.to.as_ref().map(|to| to.list().to_vec()).unwrap_or_default();
     for (ix, name) in self_to.iter().enumerate() {
         let path =
             if matches!(file.self_monitoring.to, Some(crate::config::file::OneOrMany::One(_))) { self_path.clone() } else { self_path.item(ix) };
-        judge.channel(name, &path, "`self_monitoring.to` names");
+        validator.channel(name, &path, "`self_monitoring.to` names");
     }
     let zero = Duration::ZERO;
     let default = RetentionPlan::default();
     let retention = Path::of("retention");
     Extras {
-        store: store(judge),
-        time_zone: zone(judge),
-        scale: scale(judge),
-        dedup_window: judge.duration(file.dedup.window.as_deref(), &Path::of("dedup").key("window"), 2 * MINUTE, zero, DAY),
-        sites: sites(judge),
+        store: store(validator),
+        time_zone: zone(validator),
+        scale: scale(validator),
+        dedup_window: validator.duration(file.dedup.window.as_deref(), &Path::of("dedup").key("window"), 2 * MINUTE, zero, DAY),
+        sites: sites(validator),
         retention: RetentionPlan {
-            sent: judge.duration(file.retention.sent.as_deref(), &retention.key("sent"), default.sent, 60 * MINUTE, CENTURY),
-            dead: judge.duration(file.retention.dead.as_deref(), &retention.key("dead"), default.dead, 60 * MINUTE, CENTURY),
-            max_bytes: file.retention.max_size.as_deref().map_or(0, |text| bytes(judge, text, &retention.key("max_size"), 16 << 20)),
+            sent: validator.duration(file.retention.sent.as_deref(), &retention.key("sent"), default.sent, 60 * MINUTE, CENTURY),
+            dead: validator.duration(file.retention.dead.as_deref(), &retention.key("dead"), default.dead, 60 * MINUTE, CENTURY),
+            max_bytes: file.retention.max_size.as_deref().map_or(0, |text| bytes(validator, text, &retention.key("max_size"), 16 << 20)),
         },
         self_to,
-        backlog_alarm: judge.duration(
+        backlog_alarm: validator.duration(
             file.self_monitoring.backlog.as_deref(),
             &Path::of("self_monitoring").key("backlog"),
             15 * MINUTE,
@@ -75,73 +75,73 @@ pub fn extras(judge: &mut Judge<'_, '_>) -> Extras {
 }
 
 /// Which site each sender belongs to: one, whose name stands for no other sender.
-fn sites(judge: &mut Judge<'_, '_>) -> BTreeMap<String, String> {
+fn sites(validator: &mut Validator<'_, '_>) -> BTreeMap<String, String> {
     let mut sites: BTreeMap<String, String> = BTreeMap::new();
-    for (site, senders) in &judge.file.sources {
+    for (site, senders) in &validator.file.sources {
         let path = Path::of("sources").key(site);
         for sender in senders.list() {
             let told = match sites.insert(sender.clone(), site.clone()) {
                 Some(other) if other != *site => format!("it belongs to `{other}` already; a sender belongs to one site"),
                 _ if sender.trim().is_empty() => "name a sender: a credential's name, or what `?source=` says".to_owned(),
-                _ if sender != site && judge.file.sources.contains_key(sender) => {
+                _ if sender != site && validator.file.sources.contains_key(sender) => {
                     format!("`{sender}` is itself a site; what its senders send would be taken for two sites' own")
                 }
                 _ => continue,
             };
-            judge.report.error(codes::NOT_ALLOWED, &path, Spot::Value, format!("`sources.{site}` cannot hold `{sender}`"), told);
+            validator.report.error(codes::NOT_ALLOWED, &path, Anchor::Value, format!("`sources.{site}` cannot hold `{sender}`"), told);
         }
     }
     sites
 }
 
 /// A size of at least `least` bytes; `least` when it is none, which is told.
-pub(super) fn bytes(judge: &mut Judge<'_, '_>, text: &str, path: &Path, least: u64) -> u64 {
+pub(super) fn bytes(validator: &mut Validator<'_, '_>, text: &str, path: &Path, least: u64) -> u64 {
     match size(text) {
         Ok(bytes) if bytes >= least => bytes,
         Ok(_) => {
-            judge.report.error(
+            validator.report.error(
                 codes::OUT_OF_RANGE,
                 path,
-                Spot::Value,
+                Anchor::Value,
                 format!("`{text}` is too small for `{path}`"),
                 format!("write at least {least} bytes"),
             );
             least
         }
         Err(why) => {
-            judge.report.error(codes::BAD_SIZE, path, Spot::Value, format!("`{text}` is not a size"), why);
+            validator.report.error(codes::BAD_SIZE, path, Anchor::Value, format!("`{text}` is not a size"), why);
             least
         }
     }
 }
 
-fn store(judge: &mut Judge<'_, '_>) -> StoreSettings {
-    let file = |judge: &Judge<'_, '_>, path: &str| StoreSettings::Sqlite(judge.folder.join(path));
-    let Some(source) = judge.file.store.clone() else { return file(judge, "watchfire.db") };
+fn store(validator: &mut Validator<'_, '_>) -> StoreSettings {
+    let file = |validator: &Validator<'_, '_>, path: &str| StoreSettings::Sqlite(validator.folder.join(path));
+    let Some(source) = validator.file.store.clone() else { return file(validator, "watchfire.db") };
     let literal = matches!(source, SecretSource::Literal(_));
-    // One that is missing was told already.
-    let Some(url) = judge.secret(&source) else { return file(judge, "watchfire.db") };
-    if !literal && !judge.secrets.real() {
+    // One that is missing was reported already.
+    let Some(url) = validator.secret(&source) else { return file(validator, "watchfire.db") };
+    if !literal && !validator.secrets.real() {
         return StoreSettings::Postgres(url);
     }
     if url.expose().starts_with("postgres://") || url.expose().starts_with("postgresql://") {
         return StoreSettings::Postgres(url);
     }
     match url.expose().strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)) {
-        Some(path) if !path.is_empty() => file(judge, path),
+        Some(path) if !path.is_empty() => file(validator, path),
         _ => {
-            // What stands there may be an address with a password in it: it is not repeated.
+            // What is there may be an address with a password in it: it is not repeated.
             let label = "write `sqlite:watchfire.db`, or `postgres://user:password@host:5432/name`, best as `{ env: DATABASE_URL }`";
-            judge.report.error(codes::BAD_ADDRESS, &Path::of("store"), Spot::Value, "`store` is not a store that is known here", label);
-            file(judge, "watchfire.db")
+            validator.report.error(codes::BAD_ADDRESS, &Path::of("store"), Anchor::Value, "`store` is not a store that is known here", label);
+            file(validator, "watchfire.db")
         }
     }
 }
 
-fn zone(judge: &mut Judge<'_, '_>) -> TimeZone {
-    let Some(name) = judge.file.time_zone.as_deref() else { return TimeZone::UTC };
+fn zone(validator: &mut Validator<'_, '_>) -> TimeZone {
+    let Some(name) = validator.file.time_zone.as_deref() else { return TimeZone::UTC };
     TimeZone::get(name).unwrap_or_else(|_| {
-        judge.report.error(codes::BAD_ZONE, &Path::of("time_zone"), Spot::Value, format!("there is no time zone `{name}`"), zone_help(name));
+        validator.report.error(codes::BAD_ZONE, &Path::of("time_zone"), Anchor::Value, format!("there is no time zone `{name}`"), zone_help(name));
         TimeZone::UTC
     })
 }
@@ -157,25 +157,37 @@ pub(super) fn zone_help(name: &str) -> String {
     near.map_or_else(|| "write an IANA name such as `Asia/Shanghai` or `UTC`".to_owned(), |zone| format!("did you mean `{zone}`?"))
 }
 
-fn scale(judge: &mut Judge<'_, '_>) -> SeverityScale {
-    let block = &judge.file.severity;
+fn scale(validator: &mut Validator<'_, '_>) -> SeverityScale {
+    let block = &validator.file.severity;
     let path = Path::of("severity");
     let default = ["critical", "error", "warning", "info"].map(str::to_owned).to_vec();
     let order = block.order.as_ref().unwrap_or(&default);
     let distinct: BTreeSet<String> = order.iter().map(|value| value.to_lowercase()).collect();
     if distinct.len() != order.len() || order.len() < 2 {
         let label = "name at least two values, each once, from most to least severe";
-        judge.report.error(codes::BAD_SCALE, &path.key("order"), Spot::Value, "`severity.order` does not make a scale", label);
+        validator.report.error(codes::BAD_SCALE, &path.key("order"), Anchor::Value, "`severity.order` does not make a scale", label);
     }
     for (alias, target) in &block.aliases {
         if !distinct.contains(&target.to_lowercase()) {
             let label = format!("`{target}` is not in `order`{}", hint(target, order.iter().map(String::as_str)));
-            judge.report.error(codes::BAD_SCALE, &path.key("aliases").key(alias), Spot::Value, format!("the alias `{alias}` means nothing"), label);
+            validator.report.error(
+                codes::BAD_SCALE,
+                &path.key("aliases").key(alias),
+                Anchor::Value,
+                format!("the alias `{alias}` means nothing"),
+                label,
+            );
         }
     }
     let label = block.label.as_deref().unwrap_or("severity");
     if label.is_empty() {
-        judge.report.error(codes::BAD_SCALE, &path.key("label"), Spot::Value, "`severity.label` is empty", "name the label that holds the severity");
+        validator.report.error(
+            codes::BAD_SCALE,
+            &path.key("label"),
+            Anchor::Value,
+            "`severity.label` is empty",
+            "name the label that holds the severity",
+        );
     }
     let aliases: Vec<(String, String)> = block.aliases.iter().map(|(alias, target)| (alias.clone(), target.clone())).collect();
     SeverityScale::new(label, order, &aliases)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::nearest::{hint, listed};
+use super::suggest::{hint, listed};
 use crate::channel::preset::PresetRegistry;
 use crate::channel::preset::file::{Parameter, ParameterKind, Preset};
 use crate::channel::{PLATFORMS, Platform, platform};

@@ -1,4 +1,4 @@
-//! The listening side of connections: plain or TLS, certificates that change while it runs, and a passed socket that is left in good time.
+//! TCP/TLS listener with certificate reload and hand-over of a systemd socket.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,34 +18,34 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// How long a caller may take for its part of the handshake.
-const HANDSHAKE: Duration = Duration::from_secs(8);
-/// Handshakes under way at once; they cost more than what follows. For one more the oldest is given up.
-const HANDSHAKES: usize = 256;
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(8);
+/// Concurrent handshakes; they cost more than what follows. One more aborts the oldest.
+const MAX_HANDSHAKES: usize = 256;
 
 /// How HTTP/2 begins, and nothing else; clients send it at once.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
-/// What connections are secured with now; empty: nothing. Swapped on reload; connections that stand keep what they have.
+/// The TLS configuration for new connections; empty: plain TCP. Swapped on reload; open connections keep theirs.
 pub type Certificates = Arc<ArcSwapOption<ServerConfig>>;
 
-/// A listener. It stops taking connections without closing: those of a passed socket wait for the next process.
-pub struct Door {
+/// A listener that can stop accepting without closing the socket, so that waiting connections reach the next process.
+pub struct TlsListener {
     ready: mpsc::Receiver<(Stream, SocketAddr)>,
     address: SocketAddr,
 }
 
-impl Door {
+impl TlsListener {
     /// Takes connections from `listener` until `closed`.
     pub fn new(listener: TcpListener, certificates: Certificates, closed: CancellationToken) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let (ready, taken) = mpsc::channel(HANDSHAKES);
-        tokio::spawn(take(listener, certificates, closed, ready));
+        let (ready, taken) = mpsc::channel(MAX_HANDSHAKES);
+        tokio::spawn(accept_loop(listener, certificates, closed, ready));
         Ok(Self { ready: taken, address })
     }
 }
 
-async fn take(mut listener: TcpListener, certificates: Certificates, closed: CancellationToken, ready: mpsc::Sender<(Stream, SocketAddr)>) {
-    let mut under_way: VecDeque<CancellationToken> = VecDeque::new();
+async fn accept_loop(mut listener: TcpListener, certificates: Certificates, closed: CancellationToken, ready: mpsc::Sender<(Stream, SocketAddr)>) {
+    let mut handshakes: VecDeque<CancellationToken> = VecDeque::new();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -63,22 +63,22 @@ async fn take(mut listener: TcpListener, certificates: Certificates, closed: Can
             continue;
         };
         // Those that have ended say so by themselves.
-        under_way.retain(|one| !one.is_cancelled());
-        if under_way.len() >= HANDSHAKES
-            && let Some(oldest) = under_way.pop_front()
+        handshakes.retain(|one| !one.is_cancelled());
+        if handshakes.len() >= MAX_HANDSHAKES
+            && let Some(oldest) = handshakes.pop_front()
         {
             oldest.cancel();
         }
-        let given_up = CancellationToken::new();
-        under_way.push_back(given_up.clone());
+        let abandoned = CancellationToken::new();
+        handshakes.push_back(abandoned.clone());
         let ready = ready.clone();
         tokio::spawn(async move {
-            let _ended = given_up.clone().drop_guard();
-            let shaken = tokio::select! {
-                shaken = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)) => shaken,
-                () = given_up.cancelled() => return,
+            let _ended = abandoned.clone().drop_guard();
+            let handshake = tokio::select! {
+                handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(stream)) => handshake,
+                () = abandoned.cancelled() => return,
             };
-            match shaken {
+            match handshake {
                 Ok(Ok(stream)) => {
                     let _ = ready.send((Stream::Tls(Box::new(stream)), peer)).await;
                 }
@@ -91,7 +91,7 @@ async fn take(mut listener: TcpListener, certificates: Certificates, closed: Can
     ready.closed().await;
 }
 
-impl axum::serve::Listener for Door {
+impl axum::serve::Listener for TlsListener {
     type Io = Stream;
     type Addr = SocketAddr;
 
@@ -131,10 +131,10 @@ impl Stream {
             Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => Ok(Protocol::Two),
             Stream::Tls(_) => Ok(Protocol::One),
             Stream::Plain(stream) => {
-                let mut first = [0; PREFACE.len()];
+                let mut first = [0; HTTP2_PREFACE.len()];
                 match stream.peek(&mut first).await? {
                     0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                    _ => Ok(if first == *PREFACE { Protocol::Two } else { Protocol::One }),
+                    _ => Ok(if first == *HTTP2_PREFACE { Protocol::Two } else { Protocol::One }),
                 }
             }
         }

@@ -2,9 +2,9 @@
 
 use serde_json::Value as Json;
 
-use super::kinds::Kinds;
 use super::schema::Alternative;
-use crate::config::nearest::listed;
+use super::value_types::ValueTypes;
+use crate::config::suggest::listed;
 use crate::config::yaml::{Entry, Kind, Resolved, Scalar};
 
 /// The exact values that are accepted.
@@ -13,8 +13,8 @@ pub(super) fn words<'s>(alternatives: &[Alternative<'s>]) -> Vec<&'s Json> {
 }
 
 /// What should stand there instead.
-pub(super) fn expected(accepted: Kinds, words: &[&Json]) -> String {
-    let only = |kinds: &str| accepted == Kinds { null: accepted.null, ..Kinds::named(kinds) };
+pub(super) fn expected(accepted: ValueTypes, words: &[&Json]) -> String {
+    let only = |kinds: &str| accepted == ValueTypes { null: accepted.null, ..ValueTypes::named(kinds) };
     let known: Vec<String> = words.iter().filter_map(|word| word.as_str()).map(|word| format!("`{word}`")).collect();
     match known.is_empty() {
         true if only("array") => "write it as a list: `[ .. ]`".into(),
@@ -25,8 +25,8 @@ pub(super) fn expected(accepted: Kinds, words: &[&Json]) -> String {
 }
 
 /// What to write instead of a word that there was once, beside these.
-pub(super) fn former(word: &str, beside: &[&str]) -> Option<&'static str> {
-    (word == "api" && beside.contains(&"operate")).then_some(
+pub(super) fn former(word: &str, channel_settings: &[&str]) -> Option<&'static str> {
+    (word == "api" && channel_settings.contains(&"operate")).then_some(
         "instead of `api` write what its holder needs: `read` (look things up), `operate` (retry, drop, move, mute, send, test), `admin` (reload, backup, everything)",
     )
 }

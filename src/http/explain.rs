@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::answers::{Foretold, ForetoldAlert, ForetoldDelivery, ForetoldPage, RoutesStory};
 use super::api::preview_target;
+use crate::api::{ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, RouteTraces};
 use crate::delivery::intake::{HandMute, Intake, NO_END};
 use crate::delivery::{HeartbeatPlan, Plan};
 use crate::model::Event;
@@ -14,52 +14,52 @@ use crate::route::Explanation;
 use crate::store::{NewDelivery, StoredEvent};
 
 /// Alerts whose routes are told; the others of a large body are routed the same way, but not explained.
-const EXPLAINED: usize = 100;
+const MAX_EXPLAINED: usize = 100;
 
 /// The story of a body, before it happens.
-pub fn foretell(plan: &Plan, event: &Arc<Event>, now: Timestamp, mutes: &HashMap<String, HandMute>) -> Foretold {
-    let alerts = 0..event.alerts.len().min(EXPLAINED);
+pub fn explain_event(plan: &Plan, event: &Arc<Event>, now: Timestamp, mutes: &HashMap<String, HandMute>) -> ExplainResponse {
+    let alerts = 0..event.alerts.len().min(MAX_EXPLAINED);
     let intake = Intake { plan, at: now, mutes, to: None };
     let deliveries = intake.deliveries(event);
-    Foretold {
-        alerts: ways(plan, event, alerts, now),
-        not_explained: event.alerts.len().saturating_sub(EXPLAINED),
+    ExplainResponse {
+        alerts: route_traces(plan, event, alerts, now),
+        not_explained: event.alerts.len().saturating_sub(MAX_EXPLAINED),
         deliveries: deliveries.into_iter().map(|new| delivery(plan, event, new, now)).collect(),
     }
 }
 
 /// How these alerts of an event go through the routing tree at a time.
-fn ways(plan: &Plan, event: &Event, places: impl Iterator<Item = usize>, at: Timestamp) -> Vec<ForetoldAlert> {
+fn route_traces(plan: &Plan, event: &Event, places: impl Iterator<Item = usize>, at: Timestamp) -> Vec<RouteTrace> {
     let way = |place: usize| {
         let alert = event.alerts.get(place)?;
         let routes = match plan.absorbed(&alert.labels) {
             Some(heartbeat) => absorbed_text(heartbeat),
             None => tree_text(&plan.tree.explain(&alert.labels, at)),
         };
-        Some(ForetoldAlert { number: place + 1, name: alert.name().to_owned(), status: alert.status.as_str().to_owned(), routes })
+        Some(RouteTrace { number: place + 1, name: alert.name().to_owned(), status: alert.status.as_str().to_owned(), routes })
     };
     places.filter_map(way).collect()
 }
 
 /// Why the alerts of a stored event, or some of them, went where they went: by the configuration of now, at the time the event arrived.
-pub fn hindsight(plan: &Plan, stored: &StoredEvent, places: Option<&[u32]>) -> RoutesStory {
+pub fn explain_stored(plan: &Plan, stored: &StoredEvent, places: Option<&[u32]>) -> RouteTraces {
     let event = &stored.event;
     let all: Vec<usize> = places.map_or_else(|| (0..event.alerts.len()).collect(), |places| places.iter().map(|place| *place as usize).collect());
     let at = crate::delivery::clock::timestamp(stored.received_at);
-    RoutesStory {
+    RouteTraces {
         changed: *stored.plan != *plan.hash,
-        not_explained: all.len().saturating_sub(EXPLAINED),
-        alerts: ways(plan, event, all.into_iter().take(EXPLAINED), at),
+        not_explained: all.len().saturating_sub(MAX_EXPLAINED),
+        alerts: route_traces(plan, event, all.into_iter().take(MAX_EXPLAINED), at),
     }
 }
 
-fn delivery(plan: &Plan, event: &Arc<Event>, new: NewDelivery, now: Timestamp) -> ForetoldDelivery {
+fn delivery(plan: &Plan, event: &Arc<Event>, new: NewDelivery, now: Timestamp) -> ExplainedDelivery {
     let channel = plan.channel(&new.channel);
     let composed = channel.map(|channel| (channel, preview_target(plan, channel, event, new.target.clone(), now)));
     let pages = composed.iter().flat_map(|(channel, composed)| composed.pages.iter().map(move |page| (channel, page)));
     let pages = pages.map(|(channel, page)| {
         let size = (channel.platform.measure)(page);
-        ForetoldPage {
+        ExplainedPage {
             page: page.number,
             of: page.total,
             size: size.used,
@@ -68,7 +68,7 @@ fn delivery(plan: &Plan, event: &Arc<Event>, new: NewDelivery, now: Timestamp) -
             fields: page.fields.iter().map(|(name, text)| (name.clone(), text.clone())).collect(),
         }
     });
-    ForetoldDelivery {
+    ExplainedDelivery {
         pages: pages.collect(),
         template: composed.as_ref().map(|(_, composed)| composed.template.clone()).unwrap_or_default(),
         template_errors: composed.iter().flat_map(|(_, composed)| &composed.fallbacks).map(ToString::to_string).collect(),

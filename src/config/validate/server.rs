@@ -7,78 +7,78 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::Judge;
+use super::Validator;
 use super::auth::admission;
 use super::extras::bytes;
 use crate::config::codes;
 use crate::config::file::{LegacyAuth, TlsFiles};
 use crate::config::net::listen_address;
 use crate::config::settings::{Admission, ServerSettings, TlsSettings};
-use crate::config::source::Spot;
+use crate::config::source::Anchor;
 use crate::config::yaml::Path;
 use crate::model::{Finding, Secret, SecretSource};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Judges the server block; also gives this server's address as readers of messages reach it.
-pub fn server(judge: &mut Judge<'_, '_>) -> (ServerSettings, String) {
-    let block = &judge.file.server;
+/// Validates the server block; also returns this server's address as readers of messages reach it.
+pub fn server(validator: &mut Validator<'_, '_>) -> (ServerSettings, String) {
+    let block = &validator.file.server;
     let path = Path::of("server");
-    let listen = listen(judge);
-    let auth = admission(judge);
+    let listen = listen(validator);
+    let auth = admission(validator);
     let limits = &block.limits;
-    let positive = |judge: &mut Judge<'_, '_>, number: Option<u32>, key: &str| {
+    let positive = |validator: &mut Validator<'_, '_>, number: Option<u32>, key: &str| {
         if number == Some(0) {
-            judge.report.error(
+            validator.report.error(
                 codes::OUT_OF_RANGE,
                 &path.key("limits").key(key),
-                Spot::Value,
+                Anchor::Value,
                 "with 0 every request would be refused",
                 "write at least 1",
             );
         }
         number.filter(|number| *number > 0)
     };
-    let concurrent = positive(judge, limits.concurrent, "concurrent").unwrap_or(512) as usize;
-    let per_second = positive(judge, limits.per_second, "per_second");
+    let concurrent = positive(validator, limits.concurrent, "concurrent").unwrap_or(512) as usize;
+    let per_second = positive(validator, limits.per_second, "per_second");
     let settings = ServerSettings {
         listen,
         auth,
-        max_body: block.max_body.as_deref().map_or(8 << 20, |text| bytes(judge, text, &path.key("max_body"), 1024)).min(1 << 30) as usize,
-        tls: block.tls.as_ref().and_then(|files| tls(judge, files)),
-        trusted_proxies: judge.networks(&block.trusted_proxies, &path.key("trusted_proxies")),
+        max_body: block.max_body.as_deref().map_or(8 << 20, |text| bytes(validator, text, &path.key("max_body"), 1024)).min(1 << 30) as usize,
+        tls: block.tls.as_ref().and_then(|files| tls(validator, files)),
+        trusted_proxies: validator.networks(&block.trusted_proxies, &path.key("trusted_proxies")),
         concurrent,
         per_second,
         // A direct call may take its ten seconds.
-        timeout: judge.duration(limits.timeout.as_deref(), &path.key("limits").key("timeout"), 30 * SECOND, 11 * SECOND, 600 * SECOND),
-        legacy_open: judge.file.legacy.auth == LegacyAuth::None,
-        legacy_allow: judge.networks(&judge.file.legacy.allow_ips, &Path::of("legacy").key("allow_ips")),
+        timeout: validator.duration(limits.timeout.as_deref(), &path.key("limits").key("timeout"), 30 * SECOND, 11 * SECOND, 600 * SECOND),
+        legacy_open: validator.file.legacy.auth == LegacyAuth::None,
+        legacy_allow: validator.networks(&validator.file.legacy.allow_ips, &Path::of("legacy").key("allow_ips")),
     };
-    exposure(judge, &settings);
-    let external_url = external_url(judge);
+    exposure(validator, &settings);
+    let external_url = external_url(validator);
     (settings, external_url)
 }
 
 /// A key that can be guessed would let anybody make links.
-pub fn link_key(judge: &mut Judge<'_, '_>, key: &Secret) {
-    if judge.secrets.real() && !key.is_empty() && key.expose().len() < 16 {
+pub fn link_key(validator: &mut Validator<'_, '_>, key: &Secret) {
+    if validator.secrets.real() && !key.is_empty() && key.expose().len() < 16 {
         let label = "use at least 16 characters, or remove the key: the server makes one of its own";
-        judge.report.error(
+        validator.report.error(
             codes::OUT_OF_RANGE,
             &Path::of("server").key("link_key"),
-            Spot::Value,
+            Anchor::Value,
             "`server.link_key` is short enough to be guessed",
             label,
         );
     }
 }
 
-fn listen(judge: &mut Judge<'_, '_>) -> SocketAddr {
+fn listen(validator: &mut Validator<'_, '_>) -> SocketAddr {
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 9091));
-    let written = judge.file.server.listen.as_deref();
-    if let Some(text) = judge.listen {
+    let written = validator.file.server.listen.as_deref();
+    if let Some(text) = validator.listen {
         return listen_address(text).unwrap_or_else(|why| {
-            judge
+            validator
                 .report
                 .findings
                 .push(Finding::error(codes::BAD_ADDRESS, format!("`{text}`, given by --listen or WATCHFIRE_LISTEN, is no address")).label(why));
@@ -87,44 +87,50 @@ fn listen(judge: &mut Judge<'_, '_>) -> SocketAddr {
     }
     let Some(text) = written else { return default };
     listen_address(text).unwrap_or_else(|why| {
-        judge.report.error(codes::BAD_ADDRESS, &Path::of("server").key("listen"), Spot::Value, format!("`{text}` is no address to listen on"), why);
+        validator.report.error(
+            codes::BAD_ADDRESS,
+            &Path::of("server").key("listen"),
+            Anchor::Value,
+            format!("`{text}` is no address to listen on"),
+            why,
+        );
         default
     })
 }
 
 /// Whether others than this machine could send alerts without credentials.
-fn exposure(judge: &mut Judge<'_, '_>, settings: &ServerSettings) {
-    let only_log = !judge.names.is_empty() && judge.names.values().all(|platform| platform.is_some_and(|platform| platform.name == "log"));
+fn exposure(validator: &mut Validator<'_, '_>, settings: &ServerSettings) {
+    let only_log = !validator.names.is_empty() && validator.names.values().all(|platform| platform.is_some_and(|platform| platform.name == "log"));
     if settings.listen.ip().is_loopback() || only_log {
         return;
     }
     let server = Path::of("server");
     let listen = server.key("listen");
     // Pointing at the credentials that could not be read says more than this would.
-    if judge.file.server.auth.is_none() && !judge.report.is_blamed_inside(&server.key("auth")) {
+    if validator.file.server.auth.is_none() && !validator.report.is_blamed_inside(&server.key("auth")) {
         let message = format!("everybody who reaches {} could send alerts", settings.listen);
         let finding = Finding::error(codes::OPEN_LISTENER, message)
             .label("add `server.auth`, or listen on 127.0.0.1")
             .note("`auth: none` lets everybody in on purpose")
             .note("in `server:` write `auth: [ { bearer: { env: WATCHFIRE_TOKEN } } ]`");
-        judge.report.add(finding, &listen, Spot::Value);
+        validator.report.add(finding, &listen, Anchor::Value);
     }
     let closed_otherwise = matches!(settings.auth, Admission::Credentials(_));
     if settings.legacy_open && closed_otherwise && settings.legacy_allow.is_empty() {
         let legacy = Path::of("legacy");
         let message = format!("everybody who reaches {} could use the direct paths", settings.listen);
-        if !judge.report.is_blamed_inside(&legacy.key("allow_ips")) {
+        if !validator.report.is_blamed_inside(&legacy.key("allow_ips")) {
             let finding = Finding::error(codes::OPEN_LEGACY, message)
                 .label("add `allow_ips` with the networks of the old clients")
                 .note("for example `allow_ips: [10.0.0.0/8]`");
-            judge.report.add(finding, &legacy.key("auth"), Spot::Value);
+            validator.report.add(finding, &legacy.key("auth"), Anchor::Value);
         }
     }
 }
 
 /// Without a slash at its end; empty when there is none.
-fn external_url(judge: &mut Judge<'_, '_>) -> String {
-    let Some(text) = judge.file.server.external_url.as_deref() else { return String::new() };
+fn external_url(validator: &mut Validator<'_, '_>) -> String {
+    let Some(text) = validator.file.server.external_url.as_deref() else { return String::new() };
     let fault = match reqwest::Url::parse(text) {
         Err(_) => Some("write it in full: `https://watchfire.example.com`"),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => Some("it must begin with https:// or http://"),
@@ -133,10 +139,10 @@ fn external_url(judge: &mut Judge<'_, '_>) -> String {
         Ok(_) => None,
     };
     if let Some(label) = fault {
-        judge.report.error(
+        validator.report.error(
             codes::BAD_ADDRESS,
             &Path::of("server").key("external_url"),
-            Spot::Value,
+            Anchor::Value,
             "`external_url` is not an address for links",
             label,
         );
@@ -146,29 +152,30 @@ fn external_url(judge: &mut Judge<'_, '_>) -> String {
 }
 
 /// The files, read once to know that they will do. Without secrets they are taken on trust.
-fn tls(judge: &mut Judge<'_, '_>, files: &TlsFiles) -> Option<TlsSettings> {
+fn tls(validator: &mut Validator<'_, '_>, files: &TlsFiles) -> Option<TlsSettings> {
     let path = Path::of("server").key("tls");
-    let settings = TlsSettings { cert: judge.folder.join(&files.cert), key: judge.folder.join(&files.key), config: None };
-    if !judge.secrets.real() {
+    let settings = TlsSettings { cert: validator.folder.join(&files.cert), key: validator.folder.join(&files.key), config: None };
+    if !validator.secrets.real() {
         return Some(settings);
     }
-    let text = |judge: &mut Judge<'_, '_>, file: &std::path::Path, key: &str| match judge.secrets.read(&SecretSource::File(file.to_owned())) {
-        Ok(text) => Some(text),
-        Err(why) => {
-            judge.report.error(codes::BAD_TLS, &path.key(key), Spot::Value, why, "name a PEM file that this user may read");
-            None
-        }
-    };
-    let chain = text(judge, &files.cert, "cert")
+    let text =
+        |validator: &mut Validator<'_, '_>, file: &std::path::Path, key: &str| match validator.secrets.read(&SecretSource::File(file.to_owned())) {
+            Ok(text) => Some(text),
+            Err(why) => {
+                validator.report.error(codes::BAD_TLS, &path.key(key), Anchor::Value, why, "name a PEM file that this user may read");
+                None
+            }
+        };
+    let chain = text(validator, &files.cert, "cert")
         .map(|pem| CertificateDer::pem_slice_iter(pem.expose().as_bytes()).filter_map(Result::ok).collect::<Vec<_>>());
     if chain.as_ref().is_some_and(Vec::is_empty) {
         let label = "name a file with `-----BEGIN CERTIFICATE-----` in it";
-        judge.report.error(codes::BAD_TLS, &path.key("cert"), Spot::Value, "the file holds no certificate", label);
+        validator.report.error(codes::BAD_TLS, &path.key("cert"), Anchor::Value, "the file holds no certificate", label);
     }
-    let key = text(judge, &files.key, "key").map(|pem| PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()));
+    let key = text(validator, &files.key, "key").map(|pem| PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()));
     if let Some(Err(_)) = key {
         let label = "name a file with `-----BEGIN PRIVATE KEY-----` in it";
-        judge.report.error(codes::BAD_TLS, &path.key("key"), Spot::Value, "the file holds no private key", label);
+        validator.report.error(codes::BAD_TLS, &path.key("key"), Anchor::Value, "the file holds no private key", label);
     }
     let (chain, key) = (chain.filter(|chain| !chain.is_empty())?, key?.ok()?);
     let built = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -180,10 +187,10 @@ fn tls(judge: &mut Judge<'_, '_>, files: &TlsFiles) -> Option<TlsSettings> {
             Some(TlsSettings { config: Some(Arc::new(config)), ..settings })
         }
         Err(error) => {
-            judge.report.error(
+            validator.report.error(
                 codes::BAD_TLS,
                 &path.key("key"),
-                Spot::Value,
+                Anchor::Value,
                 "the certificate and the key cannot be used together",
                 error.to_string(),
             );

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Channels, Judge};
+use super::{Channels, Validator};
 use crate::channel::OnAmbiguous;
 use crate::config::codes;
 use crate::config::file::{OneOrMany, RouteNode};
-use crate::config::source::Spot;
+use crate::config::source::Anchor;
 use crate::config::yaml::Path;
 use crate::model::{Finding, format_duration};
 
@@ -15,10 +15,10 @@ const GROUPS: f64 = 500.0;
 /// More text messages or calls than this at once are read and answered by nobody.
 pub const BEARABLE: usize = 30;
 
-/// Tells about text messages and calls that nothing bounds.
-pub fn storms(judge: &mut Judge<'_, '_>, channels: &Channels) {
+/// Reports text messages and calls that nothing bounds.
+pub fn storms(validator: &mut Validator<'_, '_>, channels: &Channels) {
     let mut named = BTreeSet::new();
-    judge.file.route.iter().for_each(|route| collect(route, &mut named));
+    validator.file.route.iter().for_each(|route| collect(route, &mut named));
     let root = Path::of("channels");
     for plan in channels.values() {
         let costly = plan.platform.on_ambiguous == OnAmbiguous::Never;
@@ -36,7 +36,7 @@ pub fn storms(judge: &mut Judge<'_, '_>, channels: &Channels) {
             Some(after) => format!("`rate_limit: {{ per_minute: 6 }}` bounds it: what cannot leave within {} is merged", format_duration(after)),
             None => "remove `digest: off` and add `rate_limit: { per_minute: 6 }`: what cannot leave soon is merged".to_owned(),
         };
-        judge.report.add(Finding::warning(codes::STORM, message).label(label), &root.key(&plan.name), Spot::Key);
+        validator.report.add(Finding::warning(codes::STORM, message).label(label), &root.key(&plan.name), Anchor::Key);
     }
 }
 

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Channels, Judge};
+use super::{Channels, Validator};
 use crate::channel::kit::HttpClients;
 use crate::channel::preset::PresetRegistry;
 use crate::channel::registry::{self, DigestConfig, RateLimitConfig};
 use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, PLATFORMS, Problem, SendContext};
 use crate::config::codes;
 use crate::config::file::RoutesFile;
-use crate::config::nearest::listed;
-use crate::config::source::Spot;
+use crate::config::source::Anchor;
+use crate::config::suggest::listed;
 use crate::config::yaml::Path;
 use crate::delivery::ChannelPlan;
 use crate::model::{ErrorKind, Finding, OutletKey, Page, Recipient, Secret, SecretSource, SendError};
@@ -24,35 +24,35 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Judges `channels:` and builds what can be built. `templates` is what template sets are looked up in.
-pub fn channels(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry, presets: &PresetRegistry, http: &HttpClients) -> Channels {
+/// Validates `channels:` and builds what can be built. `templates` is what template sets are looked up in.
+pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, presets: &PresetRegistry, http: &HttpClients) -> Channels {
     let root = Path::of("channels");
-    if judge.names.is_empty() && !judge.report.is_blamed_inside(&root) {
+    if validator.names.is_empty() && !validator.report.is_blamed_inside(&root) {
         let label = "define at least one: `channels: { terminal: { log: {} } }`";
-        judge.report.error(codes::MISSING_KEY, &root, Spot::Key, "there are no channels to send to", label);
+        validator.report.error(codes::MISSING_KEY, &root, Anchor::Key, "there are no channels to send to", label);
     }
-    names(judge, &root);
-    circles(judge, &root);
+    names(validator, &root);
+    circles(validator, &root);
     let mut plans = Channels::new();
-    let file = judge.file;
+    let file = validator.file;
     for (name, config) in &file.channels {
         let path = root.key(name);
-        let settings = settings(judge, name, config, &path);
+        let settings = settings(validator, name, config, &path);
         let Some(block) = config.blocks().into_iter().next().filter(|_| config.blocks().len() == 1) else { continue };
         let (platform, platform_config) = block;
         for problem in platform_config.check() {
-            tell(judge, &path, &problem);
+            tell(validator, &path, &problem);
         }
-        let proxy = proxy(judge, config, &path);
-        template(judge, templates, config.template.as_deref(), platform.name, &path);
+        let proxy = proxy(validator, config, &path);
+        template(validator, templates, config.template.as_deref(), platform.name, &path);
         if let Some(mentions) = &config.mentions {
-            super::routes::pings(judge, platform, name, mentions, &path.key("mentions"));
+            super::routes::pings(validator, platform, name, mentions, &path.key("mentions"));
         }
-        if judge.report.is_blamed_inside(&path) {
+        if validator.report.is_blamed_inside(&path) {
             continue;
         }
-        let cx = BuildContext { channel: name, timeout: settings.timeout, proxy, secrets: judge.secrets, http, presets };
-        let Some((built, recipients)) = build(judge, name, block, &cx, &path) else { continue };
+        let cx = BuildContext { channel: name, timeout: settings.timeout, proxy, secrets: validator.secrets, http, presets };
+        let Some((built, recipients)) = build(validator, name, block, &cx, &path) else { continue };
         let platform = built.descriptor.unwrap_or(platform);
         let rate_limit = match &config.rate_limit {
             None => Some(platform.pace.limits.to_vec()),
@@ -85,35 +85,42 @@ pub fn channels(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry, presets
         };
         plans.insert(name.clone(), Arc::new(plan));
     }
-    rate_limits(judge, &plans, &root);
+    rate_limits(validator, &plans, &root);
     plans
 }
 
 /// The driver and whom it sends to. Without secrets no driver can send, and what drivers say about placeholders does not count.
-fn build(judge: &mut Judge<'_, '_>, name: &str, block: registry::Block<'_>, cx: &BuildContext<'_>, path: &Path) -> Option<(Built, Vec<Recipient>)> {
-    let real = judge.secrets.real();
+fn build(
+    validator: &mut Validator<'_, '_>,
+    name: &str,
+    block: registry::Block<'_>,
+    cx: &BuildContext<'_>,
+    path: &Path,
+) -> Option<(Built, Vec<Recipient>)> {
+    let real = validator.secrets.real();
     match registry::build(block, cx) {
         Ok(built) if real => Some(built),
-        Ok((built, recipients)) => Some((Built { channel: Arc::new(Unarmed), ..built }, recipients)),
+        Ok((built, recipients)) => Some((Built { channel: Arc::new(NoSecretsDriver), ..built }, recipients)),
         Err(problems) => {
             let about_placeholder = |problem: &Problem| {
                 let at = path.dotted(&problem.path);
-                judge.sites.iter().any(|site| at == site.path && matches!(site.source, SecretSource::Env(_) | SecretSource::File(_)))
+                validator.sites.iter().any(|site| at == site.path && matches!(site.source, SecretSource::Env(_) | SecretSource::File(_)))
             };
             let (excused, told): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(|problem| !real && about_placeholder(problem));
-            told.iter().for_each(|problem| tell(judge, path, problem));
-            let unarmed = !excused.is_empty() && told.is_empty();
-            unarmed
-                .then(|| (Built { descriptor: None, channel: Arc::new(Unarmed), outlet: OutletKey::new(block.0.name, name) }, block.1.recipients()))
+            told.iter().for_each(|problem| tell(validator, path, problem));
+            let without_secrets = !excused.is_empty() && told.is_empty();
+            without_secrets.then(|| {
+                (Built { descriptor: None, channel: Arc::new(NoSecretsDriver), outlet: OutletKey::new(block.0.name, name) }, block.1.recipients())
+            })
         }
     }
 }
 
 /// The driver of a plan that was loaded without secrets.
-struct Unarmed;
+struct NoSecretsDriver;
 
 #[async_trait]
-impl Channel for Unarmed {
+impl Channel for NoSecretsDriver {
     async fn send(&self, _: &Page, to: &[Recipient], _: &SendContext) -> Vec<CellResult> {
         let error = SendError::new(ErrorKind::Misconfigured, "this configuration was loaded without secrets; nothing can be sent with it");
         crate::channel::kit::all(to, Err(error))
@@ -121,14 +128,14 @@ impl Channel for Unarmed {
 }
 
 /// Names and platforms of all channels, readable or not.
-fn names(judge: &mut Judge<'_, '_>, root: &Path) {
-    let entries = judge.report.source.root.as_ref().and_then(|root| root.get("channels")).map(|node| node.entries()).unwrap_or_default();
+fn names(validator: &mut Validator<'_, '_>, root: &Path) {
+    let entries = validator.report.source.root.as_ref().and_then(|root| root.get("channels")).map(|node| node.entries()).unwrap_or_default();
     for entry in entries {
         let path = root.key(&entry.key);
-        judge.name(&entry.key, &path, Spot::Key, "channel");
+        validator.name(&entry.key, &path, Anchor::Key, "channel");
         let present: Vec<&str> = PLATFORMS.iter().filter(|p| entry.value.get(p.name).is_some()).map(|p| p.name).collect();
         // A mistyped platform is told as an unknown key.
-        if present.len() == 1 || judge.report.is_blamed(&path) || (present.is_empty() && judge.report.is_blamed_inside(&path)) {
+        if present.len() == 1 || validator.report.is_blamed(&path) || (present.is_empty() && validator.report.is_blamed_inside(&path)) {
             continue;
         }
         let (message, label) = if present.is_empty() {
@@ -137,13 +144,13 @@ fn names(judge: &mut Judge<'_, '_>, root: &Path) {
             (format!("the channel `{}` has {} platforms: {}", entry.key, present.len(), present.join(", ")), "make a channel of each".to_owned())
         };
         let finding = Finding::error(codes::PLATFORM_COUNT, message).label(label).note("`watchfire platforms` lists the platforms");
-        judge.report.add(finding, &path, Spot::Key);
+        validator.report.add(finding, &path, Anchor::Key);
     }
 }
 
 /// Fallbacks that do not exist or go in a circle, and former names that are taken.
-fn circles(judge: &mut Judge<'_, '_>, root: &Path) {
-    let file = judge.file;
+fn circles(validator: &mut Validator<'_, '_>, root: &Path) {
+    let file = validator.file;
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     let mut told: Vec<BTreeSet<&str>> = Vec::new();
     for (name, config) in &file.channels {
@@ -151,33 +158,33 @@ fn circles(judge: &mut Judge<'_, '_>, root: &Path) {
         let fallback = path.key("fallback");
         for (ix, next) in config.fallback.iter().enumerate() {
             let at = fallback.item(ix);
-            if judge.channel(next, &at, &format!("`{name}` falls back to"))
+            if validator.channel(next, &at, &format!("`{name}` falls back to"))
                 && let Some(way) = way_back(file, name, next)
             {
-                // Each circle is told once, where it is met first.
+                // Each circle is reported once, where it is met first.
                 let members: BTreeSet<&str> = way.iter().copied().collect();
                 if !told.contains(&members) {
                     told.push(members);
                     let message = format!("the fallbacks of `{name}` go in a circle");
                     let label = format!("{name} -> {}: remove one of them", way.join(" -> "));
-                    judge.report.error(codes::FALLBACK_CYCLE, &at, Spot::Value, message, label);
+                    validator.report.error(codes::FALLBACK_CYCLE, &at, Anchor::Value, message, label);
                 }
             }
         }
         for (ix, old) in config.previous_names.iter().enumerate() {
             let at = path.key("previous_names").item(ix);
-            if judge.names.contains_key(old) {
+            if validator.names.contains_key(old) {
                 let label = "remove it here, or rename that channel";
-                judge.report.error(codes::TAKEN_NAME, &at, Spot::Value, format!("`{old}` is still the name of a channel"), label);
+                validator.report.error(codes::TAKEN_NAME, &at, Anchor::Value, format!("`{old}` is still the name of a channel"), label);
             } else if let Some(other) = taken.insert(old, name) {
                 let message = format!("`{other}` was called `{old}` as well");
-                judge.report.error(codes::TAKEN_NAME, &at, Spot::Value, message, "one of the two takes over what waits; remove the other");
+                validator.report.error(codes::TAKEN_NAME, &at, Anchor::Value, message, "one of the two takes over what waits; remove the other");
             }
         }
         if config.fallback_after.is_some() && config.fallback.is_empty() {
             let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, "`fallback_after` without `fallback` does nothing")
                 .label("name channels in `fallback`, or remove this");
-            judge.report.add(finding, &path.key("fallback_after"), Spot::Key);
+            validator.report.add(finding, &path.key("fallback_after"), Anchor::Key);
         }
     }
 }
@@ -209,42 +216,44 @@ struct Settings {
 }
 
 /// What holds for any platform.
-fn settings(judge: &mut Judge<'_, '_>, name: &str, config: &ChannelConfig, path: &Path) -> Settings {
+fn settings(validator: &mut Validator<'_, '_>, name: &str, config: &ChannelConfig, path: &Path) -> Settings {
     if let Some(RateLimitConfig::Rate(rate)) = &config.rate_limit {
         let rate_limit = path.key("rate_limit");
         if rate.per_minute == 0 {
             let label = "write at least 1; `disabled: true` stops a channel";
-            judge.report.error(
+            validator.report.error(
                 codes::OUT_OF_RANGE,
                 &rate_limit.key("per_minute"),
-                Spot::Value,
+                Anchor::Value,
                 format!("with 0 nothing would ever leave through `{name}`"),
                 label,
             );
         }
         if rate.burst.is_some_and(|burst| burst == 0 || burst > rate.per_minute) {
             let label = format!("write 1 to {}", rate.per_minute.max(1));
-            judge.report.error(codes::OUT_OF_RANGE, &rate_limit.key("burst"), Spot::Value, "a burst that the rate limit does not allow", label);
+            validator.report.error(codes::OUT_OF_RANGE, &rate_limit.key("burst"), Anchor::Value, "a burst that the rate limit does not allow", label);
         }
     }
     if config.max_pages.is_some_and(|pages| pages == 0 || pages > 20) {
-        judge.report.error(codes::OUT_OF_RANGE, &path.key("max_pages"), Spot::Value, "a message has at least one page", "write 1 to 20");
+        validator.report.error(codes::OUT_OF_RANGE, &path.key("max_pages"), Anchor::Value, "a message has at least one page", "write 1 to 20");
     }
     let digest = match &config.digest {
         None => Some(30 * SECOND),
         Some(DigestConfig::Off(_)) => None,
-        Some(DigestConfig::After(digest)) => Some(judge.duration(Some(&digest.after), &path.key("digest").key("after"), 30 * SECOND, SECOND, DAY)),
+        Some(DigestConfig::After(digest)) => {
+            Some(validator.duration(Some(&digest.after), &path.key("digest").key("after"), 30 * SECOND, SECOND, DAY))
+        }
     };
     let after = config.fallback_after.as_deref();
-    let fallback_after = after.map(|text| judge.duration(Some(text), &path.key("fallback_after"), HOUR, SECOND, 30 * DAY));
-    let max_age = judge.duration(config.max_age.as_deref(), &path.key("max_age"), DAY, 60 * SECOND, 30 * DAY);
-    if fallback_after.is_some_and(|after| after >= max_age) && !judge.report.is_blamed_inside(path) {
+    let fallback_after = after.map(|text| validator.duration(Some(text), &path.key("fallback_after"), HOUR, SECOND, 30 * DAY));
+    let max_age = validator.duration(config.max_age.as_deref(), &path.key("max_age"), DAY, 60 * SECOND, 30 * DAY);
+    if fallback_after.is_some_and(|after| after >= max_age) && !validator.report.is_blamed_inside(path) {
         let label = "a delivery is dead, and falls back, before this; write less than `max_age`";
         let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, "`fallback_after` is never reached").label(label);
-        judge.report.add(finding, &path.key("fallback_after"), Spot::Value);
+        validator.report.add(finding, &path.key("fallback_after"), Anchor::Value);
     }
     Settings {
-        timeout: judge.duration(config.timeout.as_deref(), &path.key("timeout"), 30 * SECOND, SECOND / 2, 300 * SECOND),
+        timeout: validator.duration(config.timeout.as_deref(), &path.key("timeout"), 30 * SECOND, SECOND / 2, 300 * SECOND),
         max_age,
         fallback_after,
         digest,
@@ -252,41 +261,41 @@ fn settings(judge: &mut Judge<'_, '_>, name: &str, config: &ChannelConfig, path:
 }
 
 /// The proxy's address; what it holds is never repeated.
-fn proxy(judge: &mut Judge<'_, '_>, config: &ChannelConfig, path: &Path) -> Option<Secret> {
-    let secret = judge.secret(config.proxy.as_ref()?)?;
+fn proxy(validator: &mut Validator<'_, '_>, config: &ChannelConfig, path: &Path) -> Option<Secret> {
+    let secret = validator.secret(config.proxy.as_ref()?)?;
     let literal = matches!(config.proxy, Some(SecretSource::Literal(_)));
-    if !judge.secrets.real() && !literal {
+    if !validator.secrets.real() && !literal {
         return None;
     }
     let fine =
         reqwest::Url::parse(secret.expose()).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host());
     if !fine {
         let label = "write `http://host:port`, `https://host:port` or `socks5://host:port`";
-        judge.report.error(codes::BAD_ADDRESS, &path.key("proxy"), Spot::Value, "this is not the address of a proxy", label);
+        validator.report.error(codes::BAD_ADDRESS, &path.key("proxy"), Anchor::Value, "this is not the address of a proxy", label);
         return None;
     }
     Some(secret)
 }
 
-/// Tells when a platform has no template set of a name.
-pub fn template(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry, set: Option<&str>, platform: &str, path: &Path) {
+/// Reports when a platform has no template set of a name.
+pub fn template(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, set: Option<&str>, platform: &str, path: &Path) {
     let Some(set) = set else { return };
     if !templates.has_set(platform, set) {
         let sets: Vec<&str> = templates.sets(platform).collect();
         let finding = Finding::error(codes::UNKNOWN_TEMPLATE, format!("{platform} has no template set `{set}`"))
-            .label(format!("make `{platform}/{set}.<field>.hbs` in the template folder{}", crate::config::nearest::hint(set, sets.iter().copied())))
+            .label(format!("make `{platform}/{set}.<field>.hbs` in the template folder{}", crate::config::suggest::hint(set, sets.iter().copied())))
             .note(format!("template sets of {platform}: {}", listed(sets.iter().copied())));
-        judge.report.add(finding, &path.key("template"), Spot::Value);
+        validator.report.add(finding, &path.key("template"), Anchor::Value);
     }
 }
 
-fn tell(judge: &mut Judge<'_, '_>, path: &Path, problem: &Problem) {
+fn tell(validator: &mut Validator<'_, '_>, path: &Path, problem: &Problem) {
     let at = path.dotted(&problem.path);
-    judge.report.error(codes::BAD_CHANNEL, &at, Spot::Value, format!("`{at}`: {}", problem.message), problem.help.clone());
+    validator.report.error(codes::BAD_CHANNEL, &at, Anchor::Value, format!("`{at}`: {}", problem.message), problem.help.clone());
 }
 
 /// Channels that share a credential share its limit, so they should agree on the rate limit.
-fn rate_limits(judge: &mut Judge<'_, '_>, plans: &Channels, root: &Path) {
+fn rate_limits(validator: &mut Validator<'_, '_>, plans: &Channels, root: &Path) {
     let mut first: BTreeMap<&str, &ChannelPlan> = BTreeMap::new();
     for plan in plans.values() {
         let other = *first.entry(plan.outlet.as_str()).or_insert(plan);
@@ -297,8 +306,8 @@ fn rate_limits(judge: &mut Judge<'_, '_>, plans: &Channels, root: &Path) {
             )
             .label("the platform counts both together; write the same `rate_limit` for both");
             let path = root.key(&plan.name);
-            let path = if judge.file.channels.get(&*plan.name).is_some_and(|c| c.rate_limit.is_some()) { path.key("rate_limit") } else { path };
-            judge.report.add(finding, &path, Spot::Key);
+            let path = if validator.file.channels.get(&*plan.name).is_some_and(|c| c.rate_limit.is_some()) { path.key("rate_limit") } else { path };
+            validator.report.add(finding, &path, Anchor::Key);
         }
     }
 }

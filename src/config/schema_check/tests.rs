@@ -52,13 +52,13 @@ fn run(text: &str) -> (Option<Outer>, Vec<String>, usize) {
     let source = Source::new("f", text, &document);
     let mut report = Report::new(&source);
     let schema = serde_json::to_value(schemars::schema_for!(Outer)).unwrap();
-    let (value, shaped) = check(source.root.as_ref().unwrap(), &Path::root(), &schema, &mut report);
+    let (value, validated) = check(source.root.as_ref().unwrap(), &Path::root(), &schema, &mut report);
     let told = report.findings.iter().map(|f| {
         let span = f.place.as_ref().unwrap().span.unwrap();
         format!("{} {}:{}+{} {} | {}", f.code, span.line, span.column, span.width, f.message, f.label)
     });
     let told = told.collect();
-    (value.map(|value| Outer::deserialize(value).unwrap()), told, shaped.secrets.len())
+    (value.map(|value| Outer::deserialize(value).unwrap()), told, validated.secrets.len())
 }
 
 #[test]

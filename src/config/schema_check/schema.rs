@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 use serde_yaml::Value;
 
-use super::kinds::Kinds;
+use super::value_types::ValueTypes;
 
 /// A schema document.
 pub struct Schema<'s> {
@@ -19,7 +19,7 @@ pub struct Alternative<'s> {
     /// The name of its definition, when it has one.
     pub name: Option<&'s str>,
     /// Kinds it accepts, words aside.
-    pub kinds: Kinds,
+    pub kinds: ValueTypes,
     /// Exact values it accepts.
     pub words: Vec<&'s Json>,
 }
@@ -44,7 +44,7 @@ impl<'s> Schema<'s> {
             let name = target.strip_prefix("#/$defs/");
             if let Some(schema) = self.root.pointer(target.trim_start_matches('#')) {
                 if name == Some(super::SECRET) {
-                    found.push(Alternative { schema, name, kinds: Kinds { text: true, map: true, ..Kinds::default() }, words: Vec::new() });
+                    found.push(Alternative { schema, name, kinds: ValueTypes { text: true, map: true, ..ValueTypes::default() }, words: Vec::new() });
                 } else {
                     self.collect(schema, name, depth + 1, found);
                 }
@@ -63,10 +63,10 @@ impl<'s> Schema<'s> {
             (None, None) => Vec::new(),
         };
         let mut kinds = match schema.get("type") {
-            _ if !words.is_empty() => Kinds::default(),
-            Some(Json::String(name)) => Kinds::named(name),
-            Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).map(Kinds::named).fold(Kinds::default(), Kinds::or),
-            _ if schema.get("properties").is_some() => Kinds::named("object"),
+            _ if !words.is_empty() => ValueTypes::default(),
+            Some(Json::String(name)) => ValueTypes::named(name),
+            Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).map(ValueTypes::named).fold(ValueTypes::default(), ValueTypes::or),
+            _ if schema.get("properties").is_some() => ValueTypes::named("object"),
             _ => return,
         };
         if words.iter().any(|word| word.is_null()) || (!words.is_empty() && schema.get("type").is_some_and(|t| t.to_string().contains("null"))) {
@@ -113,7 +113,7 @@ impl<'s> Schema<'s> {
     }
 
     /// A harmless value that fits, to stand in for a faulty list item; `None` when there is none.
-    pub fn blank(&self, schema: &'s Json) -> Option<Value> {
+    pub fn default_value(&self, schema: &'s Json) -> Option<Value> {
         let alternatives = self.alternatives(schema);
         if alternatives.iter().any(|a| a.kinds.text) {
             return Some(Value::String(String::new()));

@@ -5,45 +5,45 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::Judge;
+use super::Validator;
 use crate::config::codes;
 use crate::config::file::{Expectation, OneOrMany};
-use crate::config::source::Spot;
+use crate::config::source::Anchor;
 use crate::config::yaml::Path;
 use crate::delivery::HeartbeatPlan;
 use crate::model::Finding;
 use crate::route::Tree;
 
-/// Judges `tests:`, and runs them when there is a tree.
-pub fn trials(judge: &mut Judge<'_, '_>, tree: Option<&Tree>, heartbeats: &[HeartbeatPlan]) {
+/// Validates `tests:`, and runs them when there is a tree.
+pub fn routing_tests(validator: &mut Validator<'_, '_>, tree: Option<&Tree>, heartbeats: &[HeartbeatPlan]) {
     let root = Path::of("tests");
-    let file = judge.file;
+    let file = validator.file;
     for (ix, test) in file.tests.iter().enumerate() {
         let path = root.item(ix);
-        if judge.report.is_blamed_inside(&path) {
+        if validator.report.is_blamed_inside(&path) {
             continue;
         }
         let single = matches!(test.expect, OneOrMany::One(_));
         for (ix, name) in test.expect.list().iter().enumerate() {
             let at = path.key("expect");
-            judge.channel(name, &if single { at } else { at.item(ix) }, "a test expects");
+            validator.channel(name, &if single { at } else { at.item(ix) }, "a test expects");
         }
         let at = match test.at.as_deref().map(Timestamp::from_str) {
             Some(Err(_)) => {
                 let label = "write it like `2026-11-21T23:00:00+08:00`";
-                judge.report.error(codes::NOT_ALLOWED, &path.key("at"), Spot::Value, "this is not a time", label);
+                validator.report.error(codes::NOT_ALLOWED, &path.key("at"), Anchor::Value, "this is not a time", label);
                 continue;
             }
             Some(Ok(at)) => Some(at),
             None => None,
         };
-        if let Some(tree) = tree.filter(|_| !judge.report.is_blamed_inside(&path)) {
-            run(judge, tree, heartbeats, test, at, &path);
+        if let Some(tree) = tree.filter(|_| !validator.report.is_blamed_inside(&path)) {
+            run(validator, tree, heartbeats, test, at, &path);
         }
     }
 }
 
-fn run(judge: &mut Judge<'_, '_>, tree: &Tree, heartbeats: &[HeartbeatPlan], test: &Expectation, at: Option<Timestamp>, path: &Path) {
+fn run(validator: &mut Validator<'_, '_>, tree: &Tree, heartbeats: &[HeartbeatPlan], test: &Expectation, at: Option<Timestamp>, path: &Path) {
     let mut nodes = Vec::new();
     let absorbed = heartbeats.iter().find(|heartbeat| !heartbeat.route && heartbeat.matches(&test.labels));
     if absorbed.is_none() {
@@ -93,5 +93,5 @@ fn run(judge: &mut Judge<'_, '_>, tree: &Tree, heartbeats: &[HeartbeatPlan], tes
     if !muted.is_empty() {
         finding = finding.note(format!("muted at that time: {}", muted.join(", ")));
     }
-    judge.report.add(finding, &path.key("expect"), Spot::Value);
+    validator.report.add(finding, &path.key("expect"), Anchor::Value);
 }

@@ -1,11 +1,11 @@
 //! The bindings of the direct paths: each to a channel of its own platform.
 
-use super::Judge;
+use super::Validator;
 use crate::channel::Platform;
 use crate::config::codes;
 use crate::config::file::LegacyWx;
-use crate::config::nearest::listed;
-use crate::config::source::Spot;
+use crate::config::source::Anchor;
+use crate::config::suggest::listed;
 use crate::config::yaml::Path;
 use crate::delivery::{Legacy, LegacyEmail, Wx};
 use crate::model::Finding;
@@ -27,43 +27,43 @@ const WIRES: [Wire; 7] = [
     Wire { key: "dingding_call", what: "a channel for DingTalk calls", fits: |name| name.starts_with("dingtalk_") },
 ];
 
-/// Judges `legacy:`.
-pub fn legacy(judge: &mut Judge<'_, '_>) -> Legacy {
-    let block = &judge.file.legacy;
+/// Validates `legacy:`.
+pub fn legacy(validator: &mut Validator<'_, '_>) -> Legacy {
+    let block = &validator.file.legacy;
     let path = Path::of("legacy");
-    let one = |judge: &mut Judge<'_, '_>, name: &Option<String>, key: &str| {
+    let one = |validator: &mut Validator<'_, '_>, name: &Option<String>, key: &str| {
         let name = name.clone()?;
-        bound(judge, &name, &path.key(key), key).then_some(name)
+        bound(validator, &name, &path.key(key), key).then_some(name)
     };
-    let dingding = one(judge, &block.dingding, "dingding");
+    let dingding = one(validator, &block.dingding, "dingding");
     let wx = match &block.wx {
         None => Wx::default(),
-        Some(LegacyWx::One(name)) => one(judge, &Some(name.clone()), "wx").map(Wx::One).unwrap_or_default(),
+        Some(LegacyWx::One(name)) => one(validator, &Some(name.clone()), "wx").map(Wx::One).unwrap_or_default(),
         Some(LegacyWx::ByAgent(agents)) => {
             for (agent, name) in agents {
-                bound(judge, name, &path.key("wx").key(agent), "wx");
+                bound(validator, name, &path.key("wx").key(agent), "wx");
             }
             Wx::ByAgent(agents.clone())
         }
     };
-    let sms = one(judge, &block.sms, "sms");
-    let vms = one(judge, &block.vms, "vms");
-    let dingding_call = one(judge, &block.dingding_call, "dingding_call");
+    let sms = one(validator, &block.sms, "sms");
+    let vms = one(validator, &block.vms, "vms");
+    let dingding_call = one(validator, &block.dingding_call, "dingding_call");
     for (called, name) in &block.slack {
-        bound(judge, name, &path.key("slack").key(called), "slack");
+        bound(validator, name, &path.key("slack").key(called), "slack");
     }
     let email = block.email.as_ref().map(|email| {
         let path = path.key("email");
-        bound(judge, &email.channel, &path.key("channel"), "email");
+        bound(validator, &email.channel, &path.key("channel"), "email");
         for (ix, pattern) in email.allow_from.iter().enumerate() {
             let at = path.key("allow_from").item(ix);
             if pattern.is_empty() || pattern.matches('*').count() > 1 {
                 let message = format!("`{pattern}` is not a pattern for senders");
-                judge.report.error(codes::BAD_CHANNEL, &at, Spot::Value, message, "write an address, with at most one `*`: `*@example.com`");
+                validator.report.error(codes::BAD_CHANNEL, &at, Anchor::Value, message, "write an address, with at most one `*`: `*@example.com`");
             } else if pattern == "*" {
                 let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, "callers may send mail in anybody's name")
                     .label("name your own domains: `*@example.com`");
-                judge.report.add(finding, &at, Spot::Value);
+                validator.report.add(finding, &at, Anchor::Value);
             }
         }
         LegacyEmail { channel: email.channel.clone(), allow_from: email.allow_from.clone() }
@@ -71,22 +71,22 @@ pub fn legacy(judge: &mut Judge<'_, '_>) -> Legacy {
     Legacy { email, slack: block.slack.clone(), dingding, wx, sms, vms, dingding_call }
 }
 
-/// Whether a channel exists and speaks for a direct path; tells if not.
-fn bound(judge: &mut Judge<'_, '_>, name: &str, path: &Path, key: &str) -> bool {
-    if !judge.channel(name, path, &format!("`legacy.{key}` names")) {
+/// Whether a channel exists and speaks for a direct path; reports it if not.
+fn bound(validator: &mut Validator<'_, '_>, name: &str, path: &Path, key: &str) -> bool {
+    if !validator.channel(name, path, &format!("`legacy.{key}` names")) {
         return false;
     }
     let Some(wire) = WIRES.iter().find(|wire| wire.key == key) else { return true };
-    let Some(Some(platform)) = judge.names.get(name).copied() else { return true };
+    let Some(Some(platform)) = validator.names.get(name).copied() else { return true };
     let fits = |platform: &Platform| platform.name == "log" || (wire.fits)(platform.name);
     if fits(platform) {
         return true;
     }
     let fitting: Vec<&str> =
-        judge.names.iter().filter(|(_, p)| p.is_some_and(|p| p.name != "log" && fits(p))).map(|(name, _)| name.as_str()).collect();
+        validator.names.iter().filter(|(_, p)| p.is_some_and(|p| p.name != "log" && fits(p))).map(|(name, _)| name.as_str()).collect();
     let finding = Finding::error(codes::WRONG_PLATFORM, format!("`legacy.{key}` needs {}", wire.what))
         .label(format!("`{name}` is a channel of the platform {}", platform.name))
         .note(format!("channels that fit: {}", listed(fitting.iter().copied())));
-    judge.report.add(finding, path, Spot::Value);
+    validator.report.add(finding, path, Anchor::Value);
     false
 }

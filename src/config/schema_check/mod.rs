@@ -1,48 +1,48 @@
 //! Checks a YAML tree against the JSON Schema that the configuration's types generate: unknown keys, wrong kinds, missing keys, words and numbers
-//! out of range, all at once and each with its place. Gives back the value without the faulty parts, so that the rest can still be checked for sense.
+//! out of range, all at once and each with its place. Returns the value without the faulty parts, so that the rest can still be checked for sense.
 
-mod kinds;
 pub(super) mod renamed;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod value_types;
 mod wording;
 
 use serde_json::Value as Json;
 use serde_yaml::Value;
 
-use self::kinds::Kinds;
 use self::renamed::renamed;
 use self::schema::{Alternative, Schema};
+use self::value_types::ValueTypes;
 use self::wording::{expected, former, is_word, keys, matchers_of, quoted, variable_in, words};
 use super::codes;
-use super::nearest::{hint, listed, nearest};
 use super::report::Report;
-use super::source::Spot;
+use super::source::Anchor;
+use super::suggest::{hint, listed, nearest};
 use super::yaml::{Entry, Kind, Node, Path, Resolved, Scalar};
 use crate::model::{Secret, SecretSource};
 
-/// A secret that stands in the file, by any of its three ways.
+/// A secret that is in the file, by any of its three ways.
 #[derive(Debug, Clone)]
-pub struct SecretSite {
-    /// Where it stands.
+pub struct SecretLocation {
+    /// Where it is.
     pub path: Path,
     /// How it is written.
     pub source: SecretSource,
 }
 
-/// What the check gives besides findings.
+/// What the check returns besides findings.
 #[derive(Debug, Default)]
-pub struct Shaped {
+pub struct Validated {
     /// Every secret.
-    pub secrets: Vec<SecretSite>,
+    pub secrets: Vec<SecretLocation>,
 }
 
 /// Checks `node` (which stands at `path`) against a root schema. `None` when nothing of it can be used.
-pub fn check(node: &Node, path: &Path, root: &Json, report: &mut Report<'_>) -> (Option<Value>, Shaped) {
-    let mut checker = Checker { schema: Schema::new(root), report, shaped: Shaped::default() };
+pub fn check(node: &Node, path: &Path, root: &Json, report: &mut Report<'_>) -> (Option<Value>, Validated) {
+    let mut checker = Checker { schema: Schema::new(root), report, validated: Validated::default() };
     let value = checker.value(node, root, path);
-    (value, checker.shaped)
+    (value, checker.validated)
 }
 
 /// The schema of `SecretSource`.
@@ -51,7 +51,7 @@ const SECRET: &str = "Secret";
 struct Checker<'s, 'r, 'a> {
     schema: Schema<'s>,
     report: &'r mut Report<'a>,
-    shaped: Shaped,
+    validated: Validated,
 }
 
 impl<'s> Checker<'s, '_, '_> {
@@ -63,7 +63,7 @@ impl<'s> Checker<'s, '_, '_> {
         if alternatives.is_empty() {
             return Some(plain(node));
         }
-        let accepted = alternatives.iter().fold(Kinds::default(), |all, alternative| all.or(alternative.kinds));
+        let accepted = alternatives.iter().fold(ValueTypes::default(), |all, alternative| all.or(alternative.kinds));
         if node.is_null() {
             return self.empty(node, &alternatives, accepted, path);
         }
@@ -92,11 +92,11 @@ impl<'s> Checker<'s, '_, '_> {
     }
 
     /// `key:` with nothing after it: an empty mapping or list where one is possible, else nothing where that is possible.
-    fn empty(&mut self, node: &Node, alternatives: &[Alternative<'s>], accepted: Kinds, path: &Path) -> Option<Value> {
+    fn empty(&mut self, node: &Node, alternatives: &[Alternative<'s>], accepted: ValueTypes, path: &Path) -> Option<Value> {
         if let Some(lost) = self.comment_of(path) {
             let label = format!("quote it: `\"{lost}\"`");
             let message = format!("`{path}` is empty: YAML takes `{lost}` for a comment");
-            self.report.error(codes::WRONG_TYPE, path, Spot::Key, message, label);
+            self.report.error(codes::WRONG_TYPE, path, Anchor::Key, message, label);
             return None;
         }
         if let Some(map) = alternatives.iter().find(|alternative| alternative.kinds.map) {
@@ -113,22 +113,22 @@ impl<'s> Checker<'s, '_, '_> {
 
     /// `#ops` of `channel: #ops`: what stands right behind the `#` was hardly meant as a comment.
     fn comment_of(&self, path: &Path) -> Option<String> {
-        let line = self.report.source.line(self.report.source.span(path, Spot::Key)?.line)?;
+        let line = self.report.source.line(self.report.source.span(path, Anchor::Key)?.line)?;
         let (_, comment) = line.split_once(": #")?;
         let word: String = comment.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect();
         let whole = !word.is_empty() && comment.trim_end().len() == word.len();
         whole.then(|| format!("#{word}"))
     }
 
-    /// Tells about `${NAME}`: nothing replaces it.
+    /// Reports `${NAME}`: nothing replaces it.
     fn variable(&mut self, text: &str, path: &Path) {
         let Some(name) = variable_in(text) else { return };
         let finding = crate::model::Finding::warning(codes::VARIABLE, format!("nothing puts a value in place of `{name}`"))
             .label("write the value; only secrets are read from the environment, as `{ env: NAME }`");
-        self.report.add(finding, path, Spot::Value);
+        self.report.add(finding, path, Anchor::Value);
     }
 
-    fn scalar(&mut self, scalar: &Scalar, alternatives: &[Alternative<'s>], accepted: Kinds, path: &Path) -> Option<Value> {
+    fn scalar(&mut self, scalar: &Scalar, alternatives: &[Alternative<'s>], accepted: ValueTypes, path: &Path) -> Option<Value> {
         let words = words(alternatives);
         if let Some(word) = words.iter().find(|word| is_word(scalar, word)) {
             return Some(match word {
@@ -171,14 +171,14 @@ impl<'s> Checker<'s, '_, '_> {
                 (None, Some(most)) => format!("write a number up to {most}"),
                 (None, None) => String::new(),
             };
-            self.report.error(codes::OUT_OF_RANGE, path, Spot::Value, format!("{number} is too {}", if below { "small" } else { "large" }), label);
+            self.report.error(codes::OUT_OF_RANGE, path, Anchor::Value, format!("{number} is too {}", if below { "small" } else { "large" }), label);
             return None;
         }
         match (i64::try_from(number), u64::try_from(number)) {
             (Ok(number), _) => Some(Value::Number(number.into())),
             (_, Ok(number)) => Some(Value::Number(number.into())),
             _ => {
-                self.report.error(codes::OUT_OF_RANGE, path, Spot::Value, "the number is too large", "write a smaller number");
+                self.report.error(codes::OUT_OF_RANGE, path, Anchor::Value, "the number is too large", "write a smaller number");
                 None
             }
         }
@@ -189,7 +189,7 @@ impl<'s> Checker<'s, '_, '_> {
         let mut values = Vec::with_capacity(items.len());
         for (ix, item) in items.iter().enumerate() {
             // A faulty item keeps its place, so that later findings still count right; it is blamed already and will not be judged again.
-            let value = self.value(item, of, &path.item(ix)).or_else(|| self.schema.blank(of));
+            let value = self.value(item, of, &path.item(ix)).or_else(|| self.schema.default_value(of));
             values.push(value?);
         }
         Some(Value::Sequence(values))
@@ -208,11 +208,11 @@ impl<'s> Checker<'s, '_, '_> {
                     Some(value) => {
                         values.insert(Value::String(entry.key.clone()), value);
                     }
-                    // Required and faulty: what it stands in cannot be read, and the reason is told already.
+                    // Required and faulty: what it stands in cannot be read, and the reason was reported already.
                     None => usable &= !self.schema.is_required(schema, &entry.key),
                 }
             } else if others.iter().any(|other| self.schema.property(other, &entry.key).is_some()) {
-                let message = format!("`{}` cannot stand here together with {}", entry.key, quoted(&known));
+                let message = format!("`{}` cannot be used together with {}", entry.key, quoted(&known));
                 let finding = crate::model::Finding::error(codes::UNKNOWN_KEY, message).label("keep one of them");
                 self.report.add_at(finding, &at, Some(entry.key_span));
                 usable = false;
@@ -228,7 +228,7 @@ impl<'s> Checker<'s, '_, '_> {
                 let name = path.steps().last().map_or("the file".to_owned(), |_| format!("`{path}`"));
                 let finding = crate::model::Finding::error(codes::MISSING_KEY, format!("`{required}` is missing in {name}"))
                     .label(format!("add `{required}: ..`{}", self.schema.about(schema, required)));
-                self.report.add(finding, &path.key(required), Spot::Key);
+                self.report.add(finding, &path.key(required), Anchor::Key);
                 usable = false;
             }
         }
@@ -254,7 +254,7 @@ impl<'s> Checker<'s, '_, '_> {
         self.report.add_at(finding, &path.key(&entry.key), Some(entry.key_span));
     }
 
-    fn wrong(&mut self, node: &Node, alternatives: &[Alternative<'s>], accepted: Kinds, path: &Path) -> Option<Value> {
+    fn wrong(&mut self, node: &Node, alternatives: &[Alternative<'s>], accepted: ValueTypes, path: &Path) -> Option<Value> {
         let name = path.steps().last().map_or("the file".to_owned(), |_| format!("`{path}`"));
         let found = node.kind_words();
         let label = match &node.kind {
@@ -265,11 +265,11 @@ impl<'s> Checker<'s, '_, '_> {
             Kind::Scalar(_) if node.is_null() => format!("write {}", accepted.words()),
             _ => expected(accepted, &words(alternatives)),
         };
-        self.report.error(codes::WRONG_TYPE, path, Spot::Value, format!("{name} is {found}"), label);
+        self.report.error(codes::WRONG_TYPE, path, Anchor::Value, format!("{name} is {found}"), label);
         None
     }
 
-    fn wrong_scalar(&mut self, scalar: &Scalar, accepted: Kinds, words: &[&Json], path: &Path) -> Option<Value> {
+    fn wrong_scalar(&mut self, scalar: &Scalar, accepted: ValueTypes, words: &[&Json], path: &Path) -> Option<Value> {
         let only_words = !(accepted.list || accepted.map || accepted.integer);
         if only_words && !words.is_empty() {
             let known: Vec<&str> = words.iter().filter_map(|word| word.as_str()).collect();
@@ -277,7 +277,7 @@ impl<'s> Checker<'s, '_, '_> {
             self.report.error(
                 codes::NOT_ALLOWED,
                 path,
-                Spot::Value,
+                Anchor::Value,
                 message,
                 former(&scalar.text, &known).map_or_else(
                     || format!("write one of: {}{}", listed(known.iter().copied()), hint(&scalar.text, known.iter().copied())),
@@ -307,7 +307,7 @@ impl<'s> Checker<'s, '_, '_> {
                 (format!("{name} is {found}"), expected(accepted, words))
             }
         };
-        self.report.error(codes::WRONG_TYPE, path, Spot::Value, message, label);
+        self.report.error(codes::WRONG_TYPE, path, Anchor::Value, message, label);
         None
     }
 
@@ -320,11 +320,11 @@ impl<'s> Checker<'s, '_, '_> {
             if let Some(name) = variable_in(&scalar.text).filter(|name| *name == scalar.text && name.starts_with("${")) {
                 let bare = name.trim_matches(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
                 let message = format!("`{path}` is the text `{name}`: nothing puts a value in its place");
-                self.report.error(codes::BAD_SECRET, path, Spot::Value, message, format!("write `{{ env: {bare} }}`"));
-                self.shaped.secrets.push(SecretSite { path: path.clone(), source: SecretSource::Invalid("a variable's name") });
+                self.report.error(codes::BAD_SECRET, path, Anchor::Value, message, format!("write `{{ env: {bare} }}`"));
+                self.validated.secrets.push(SecretLocation { path: path.clone(), source: SecretSource::Invalid("a variable's name") });
                 return Some(plain(node));
             }
-            self.shaped.secrets.push(SecretSite { path: path.clone(), source: SecretSource::Literal(Secret::new(scalar.text.clone())) });
+            self.validated.secrets.push(SecretLocation { path: path.clone(), source: SecretSource::Literal(Secret::new(scalar.text.clone())) });
             return Some(Value::String(scalar.text.clone()));
         }
         let value = plain(node);
@@ -332,14 +332,14 @@ impl<'s> Checker<'s, '_, '_> {
             Ok(SecretSource::Invalid(why)) => why,
             Ok(SecretSource::Literal(_)) => "it is empty",
             Ok(source) => {
-                self.shaped.secrets.push(SecretSite { path: path.clone(), source });
+                self.validated.secrets.push(SecretLocation { path: path.clone(), source });
                 return Some(value);
             }
             Err(_) => "it is not understood",
         };
         let label = if why.contains("write") { why.to_owned() } else { format!("{why}; write `{{ env: NAME }}` or `{{ file: PATH }}`") };
-        self.report.error(codes::BAD_SECRET, path, Spot::Value, format!("`{path}` is not a secret"), label);
-        self.shaped.secrets.push(SecretSite { path: path.clone(), source: SecretSource::Invalid(why) });
+        self.report.error(codes::BAD_SECRET, path, Anchor::Value, format!("`{path}` is not a secret"), label);
+        self.validated.secrets.push(SecretLocation { path: path.clone(), source: SecretSource::Invalid(why) });
         // It stays in the value, so that nobody complains that it is missing.
         Some(value)
     }

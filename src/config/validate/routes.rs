@@ -1,49 +1,49 @@
 //! The routing tree: what it names must exist, and what it says must make a tree. Matchers and time intervals are judged beside this.
 
-use super::Judge;
+use super::Validator;
 use super::channels::template;
 use super::matchers::{intervals, matchers};
 use crate::channel::Platform;
 use crate::channel::descriptor::Ping;
 use crate::config::codes;
 use crate::config::file::{OnMute, OneOrMany, RouteNode};
-use crate::config::nearest::{hint, listed};
-use crate::config::source::Spot;
+use crate::config::source::Anchor;
+use crate::config::suggest::{hint, listed};
 use crate::config::yaml::Path;
 use crate::model::{Finding, Mentions};
 use crate::route::{RouteSpec, Tree, matcher};
 use crate::template::TemplateRegistry;
 
-/// Judges `route:` and `time_intervals:`; gives the tree when nothing is wrong with either.
-pub fn routes(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry) -> Option<Tree> {
-    names(judge, templates);
-    let intervals = intervals(judge);
+/// Validates `route:` and `time_intervals:`; returns the tree when nothing is wrong with either.
+pub fn routes(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry) -> Option<Tree> {
+    names(validator, templates);
+    let intervals = intervals(validator);
     let path = Path::of("route");
-    let root = judge.file.route.as_ref()?;
-    matchers(judge, root, &path);
-    if judge.report.is_blamed_inside(&path) || judge.report.is_blamed_inside(&Path::of("time_intervals")) {
+    let root = validator.file.route.as_ref()?;
+    matchers(validator, root, &path);
+    if validator.report.is_blamed_inside(&path) || validator.report.is_blamed_inside(&Path::of("time_intervals")) {
         return None;
     }
     match Tree::compile(spec(root, &path), &intervals) {
         Ok(tree) => {
-            warnings(judge, &tree);
+            warnings(validator, &tree);
             Some(tree)
         }
         Err(problems) => {
             for problem in problems {
-                judge.report.error(codes::BAD_ROUTE, &Path::root().dotted(&problem.path), Spot::Value, problem.reason, problem.help);
+                validator.report.error(codes::BAD_ROUTE, &Path::root().dotted(&problem.path), Anchor::Value, problem.reason, problem.help);
             }
             None
         }
     }
 }
 
-fn warnings(judge: &mut Judge<'_, '_>, tree: &Tree) {
+fn warnings(validator: &mut Validator<'_, '_>, tree: &Tree) {
     for warning in tree.warnings() {
         let at = Path::root().dotted(&warning.path);
         let unreachable = !warning.path.contains(".to[");
         let code = if unreachable { codes::UNREACHABLE_ROUTE } else { codes::DOUBTFUL_ROUTE };
-        judge.report.add(Finding::warning(code, warning.reason).label(warning.help), &at, Spot::Value);
+        validator.report.add(Finding::warning(code, warning.reason).label(warning.help), &at, Anchor::Value);
     }
 }
 
@@ -65,13 +65,13 @@ fn spec(route: &RouteNode, path: &Path) -> RouteSpec {
     }
 }
 
-/// Judges everything that routes name.
-fn names(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry) {
+/// Validates everything that routes name.
+fn names(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry) {
     let path = Path::of("route");
-    let Some(root) = &judge.file.route else {
-        if !judge.report.is_blamed(&path) {
+    let Some(root) = &validator.file.route else {
+        if !validator.report.is_blamed(&path) {
             let label = "add `route: { to: [..] }` with a channel";
-            judge.report.error(codes::MISSING_KEY, &path, Spot::Key, "there is no route: alerts would go nowhere", label);
+            validator.report.error(codes::MISSING_KEY, &path, Anchor::Key, "there is no route: alerts would go nowhere", label);
         }
         return;
     };
@@ -83,20 +83,20 @@ fn names(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry) {
         ("continue", root.continue_),
     ] {
         if there {
-            judge.report.error(codes::BAD_ROUTE, &path.key(key), Spot::Key, format!("the first route cannot have `{key}`"), below);
+            validator.report.error(codes::BAD_ROUTE, &path.key(key), Anchor::Key, format!("the first route cannot have `{key}`"), below);
         }
     }
     if root.to.is_none() {
-        judge.report.error(
+        validator.report.error(
             codes::BAD_ROUTE,
             &path.key("to"),
-            Spot::Key,
+            Anchor::Key,
             "the first route sends nowhere",
             "add `to` with the channel that gets what no other route takes",
         );
     }
     let inherited = Inherited { to: None, template: None, mentions: None };
-    node(judge, templates, root, &path, &inherited);
+    node(validator, templates, root, &path, &inherited);
 }
 
 /// What a route has from those above it.
@@ -106,20 +106,20 @@ struct Inherited<'r> {
     mentions: Option<&'r Mentions>,
 }
 
-fn node(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry, route: &RouteNode, path: &Path, above: &Inherited<'_>) {
+fn node(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, route: &RouteNode, path: &Path, above: &Inherited<'_>) {
     let to = route.to.as_ref().map(OneOrMany::list).or(above.to);
     let single = matches!(route.to, Some(OneOrMany::One(_)));
     for (ix, name) in route.to.iter().flat_map(OneOrMany::list).enumerate() {
         let at = path.key("to");
-        judge.channel(name, &if single { at } else { at.item(ix) }, "a route sends to");
+        validator.channel(name, &if single { at } else { at.item(ix) }, "a route sends to");
     }
     let set = route.template.as_deref().or(above.template);
     // A set is looked up where it meets channels: on the route that names either.
     if route.template.is_some() || (route.to.is_some() && set.is_some()) {
         for name in to.unwrap_or_default() {
-            if let Some(Some(platform)) = judge.names.get(name).copied() {
+            if let Some(Some(platform)) = validator.names.get(name).copied() {
                 let at = if route.template.is_some() { path.clone() } else { path.key("to") };
-                template(judge, templates, set, platform.name, &at);
+                template(validator, templates, set, platform.name, &at);
             }
         }
     }
@@ -128,36 +128,36 @@ fn node(judge: &mut Judge<'_, '_>, templates: &TemplateRegistry, route: &RouteNo
     if let Some(mentions) = mentions.filter(|_| route.mentions.is_some() || route.to.is_some()) {
         let at = if route.mentions.is_some() { path.key("mentions") } else { path.key("to") };
         for name in to.unwrap_or_default() {
-            let platform = judge.names.get(name).copied().flatten();
-            platform.iter().for_each(|platform| pings(judge, platform, name, mentions, &at));
+            let platform = validator.names.get(name).copied().flatten();
+            platform.iter().for_each(|platform| pings(validator, platform, name, mentions, &at));
         }
     }
     for (key, names) in [("mute_time_intervals", &route.mute_time_intervals), ("active_time_intervals", &route.active_time_intervals)] {
         for (ix, name) in names.iter().enumerate() {
-            interval(judge, name, &path.key(key).item(ix));
+            interval(validator, name, &path.key(key).item(ix));
         }
     }
     let times = |route: &RouteNode| !route.mute_time_intervals.is_empty() || !route.active_time_intervals.is_empty();
     if route.on_mute.is_some() && !times(route) && route.routes.is_empty() {
         let finding = Finding::warning(codes::DOUBTFUL_ROUTE, "`on_mute` without `mute_time_intervals` or `active_time_intervals` does nothing")
             .label("name time intervals, or remove it");
-        judge.report.add(finding, &path.key("on_mute"), Spot::Key);
+        validator.report.add(finding, &path.key("on_mute"), Anchor::Key);
     }
     if route.to.as_ref().is_some_and(|to| to.list().is_empty()) {
         let label = "name a channel, or remove `to` to send where the route above does";
         let finding = Finding::error(codes::BAD_ROUTE, "`to` names no channel")
             .label(label)
             .note("to send nowhere on purpose, name a channel with `disabled: true`: it records what it would have sent");
-        judge.report.add(finding, &path.key("to"), Spot::Key);
+        validator.report.add(finding, &path.key("to"), Anchor::Key);
     }
     let inherited = Inherited { to, template: set, mentions };
     for (ix, child) in route.routes.iter().enumerate() {
-        node(judge, templates, child, &path.key("routes").item(ix), &inherited);
+        node(validator, templates, child, &path.key("routes").item(ix), &inherited);
     }
 }
 
-/// Tells whom a channel's platform cannot ping: its messages name them instead.
-pub(super) fn pings(judge: &mut Judge<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
+/// Reports whom a channel's platform cannot ping: its messages name them instead.
+pub(super) fn pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
     let named = platform.pings.pick(mentions, &[Ping::Named]);
     let parts =
         [("all", named.all), ("mobiles", !named.mobiles.is_empty()), ("users", !named.users.is_empty()), ("groups", !named.groups.is_empty())];
@@ -169,17 +169,17 @@ pub(super) fn pings(judge: &mut Judge<'_, '_>, platform: &Platform, channel: &st
         Finding::warning(codes::DOUBTFUL_ROUTE, format!("{} of `mentions` pings nobody on `{channel}` ({})", parts.join(", "), platform.name))
             .label("its messages name them instead; give that channel a route with `mentions` of its own")
             .note("docs/platforms has a page for each platform: whom it can ping, and how");
-    judge.report.add(finding, at, Spot::Key);
+    validator.report.add(finding, at, Anchor::Key);
 }
 
-fn interval(judge: &mut Judge<'_, '_>, name: &str, path: &Path) {
-    let mut known: Vec<&str> = judge.file.time_intervals.iter().map(|interval| interval.name.as_str()).collect();
+fn interval(validator: &mut Validator<'_, '_>, name: &str, path: &Path) {
+    let mut known: Vec<&str> = validator.file.time_intervals.iter().map(|interval| interval.name.as_str()).collect();
     known.dedup();
-    if known.contains(&name) || judge.report.is_blamed(&Path::of("time_intervals")) {
+    if known.contains(&name) || validator.report.is_blamed(&Path::of("time_intervals")) {
         return;
     }
     let finding = Finding::error(codes::UNKNOWN_INTERVAL, "a route names a time interval that does not exist")
         .label(format!("no time interval `{name}`{}", hint(name, known.iter().copied())))
         .note(format!("time intervals defined here: {}", listed(known.iter().copied())));
-    judge.report.add(finding, path, Spot::Value);
+    validator.report.add(finding, path, Anchor::Value);
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Judge;
+use super::Validator;
 use crate::config::codes;
 use crate::config::file::{Auth, Credential, Scope};
 use crate::config::password::PasswordHash;
 use crate::config::settings::{Admission, CredentialKind, CredentialSettings, Password};
-use crate::config::source::Spot;
+use crate::config::source::Anchor;
 use crate::config::yaml::Path;
 use crate::model::{Finding, Secret};
 
@@ -16,50 +16,56 @@ const GRAFANA_HEADER: &str = "X-Grafana-Alerting-Signature";
 /// Shorter ones can be guessed by trying.
 const MIN_LENGTH: usize = 12;
 
-/// Judges `server.auth`.
-pub fn admission(judge: &mut Judge<'_, '_>) -> Admission {
+/// Validates `server.auth`.
+pub fn admission(validator: &mut Validator<'_, '_>) -> Admission {
     let path = Path::of("server").key("auth");
-    let entries = match &judge.file.server.auth {
+    let entries = match &validator.file.server.auth {
         None => return Admission::Unsaid,
         Some(Auth::None(_)) => return Admission::Open,
         Some(Auth::Credentials(entries)) => entries,
     };
     if entries.is_empty() {
         let label = "add a credential; `auth: none` lets everybody in on purpose";
-        judge.report.error(codes::BAD_AUTH, &path, Spot::Key, "an empty list of credentials lets nobody in", label);
+        validator.report.error(codes::BAD_AUTH, &path, Anchor::Key, "an empty list of credentials lets nobody in", label);
     }
     let mut admitted: Vec<CredentialSettings> = Vec::new();
     for (ix, entry) in entries.iter().enumerate() {
         let path = path.item(ix);
-        if judge.report.is_blamed(&path) {
+        if validator.report.is_blamed(&path) {
             continue;
         }
-        let Some((kind, default_name)) = kind(judge, entry, &path, ix) else { continue };
+        let Some((kind, default_name)) = kind(validator, entry, &path, ix) else { continue };
         let name = entry.name.clone().unwrap_or(default_name);
         if entry.name.is_some() {
-            judge.name(&name, &path.key("name"), Spot::Value, "credential");
+            validator.name(&name, &path.key("name"), Anchor::Value, "credential");
         }
         if admitted.iter().any(|other| *other.name == *name) {
             let at = if entry.name.is_some() { path.key("name") } else { path.clone() };
-            judge.report.error(codes::TAKEN_NAME, &at, Spot::Value, format!("two credentials are called `{name}`"), "give each a `name` of its own");
+            validator.report.error(
+                codes::TAKEN_NAME,
+                &at,
+                Anchor::Value,
+                format!("two credentials are called `{name}`"),
+                "give each a `name` of its own",
+            );
         }
         let limited = entry.channels.is_some();
         let default = || if limited { Scope::LIMITED.into() } else { Scope::ALL.into() };
         let scopes: BTreeSet<Scope> = entry.scopes.as_ref().map_or_else(default, |scopes| scopes.iter().copied().collect());
         if limited && scopes.contains(&Scope::Admin) {
-            judge.report.error(
+            validator.report.error(
                 codes::BAD_AUTH,
                 &path.key("scopes"),
-                Spot::Value,
+                Anchor::Value,
                 "`admin` reaches every channel, so `channels` cannot limit it",
                 "remove `admin`, or `channels`",
             );
         }
         if scopes.is_empty() {
-            judge.report.error(
+            validator.report.error(
                 codes::BAD_AUTH,
                 &path.key("scopes"),
-                Spot::Value,
+                Anchor::Value,
                 "a credential without scopes admits to nothing",
                 "name scopes, or remove the key",
             );
@@ -67,10 +73,10 @@ pub fn admission(judge: &mut Judge<'_, '_>) -> Admission {
         let channels = entry.channels.as_ref().map(|channels| {
             if channels.is_empty() {
                 let label = "name channels, or remove the key";
-                judge.report.error(codes::BAD_AUTH, &path.key("channels"), Spot::Value, "a credential for no channel reaches nothing", label);
+                validator.report.error(codes::BAD_AUTH, &path.key("channels"), Anchor::Value, "a credential for no channel reaches nothing", label);
             }
             for (ix, channel) in channels.iter().enumerate() {
-                judge.channel(channel, &path.key("channels").item(ix), "a credential names");
+                validator.channel(channel, &path.key("channels").item(ix), "a credential names");
             }
             channels.iter().cloned().collect()
         });
@@ -80,39 +86,39 @@ pub fn admission(judge: &mut Judge<'_, '_>) -> Admission {
 }
 
 /// What is compared, and a name for it; `None` when that cannot be said.
-fn kind(judge: &mut Judge<'_, '_>, entry: &Credential, path: &Path, ix: usize) -> Option<(CredentialKind, String)> {
+fn kind(validator: &mut Validator<'_, '_>, entry: &Credential, path: &Path, ix: usize) -> Option<(CredentialKind, String)> {
     let present: Vec<&str> = [("bearer", entry.bearer.is_some()), ("basic", entry.basic.is_some()), ("hmac", entry.hmac.is_some())]
         .into_iter()
         .filter_map(|(name, there)| there.then_some(name))
         .collect();
     if present.len() != 1 {
-        if !judge.report.is_blamed_inside(path) {
+        if !validator.report.is_blamed_inside(path) {
             let message = if present.is_empty() { "a credential of no kind".to_owned() } else { format!("a credential of {} kinds", present.len()) };
-            judge.report.error(codes::BAD_AUTH, path, Spot::Value, message, "write exactly one of `bearer`, `basic` and `hmac`");
+            validator.report.error(codes::BAD_AUTH, path, Anchor::Value, message, "write exactly one of `bearer`, `basic` and `hmac`");
         }
         return None;
     }
     if let Some(source) = &entry.bearer {
-        let secret = judge.secret(source)?;
-        weak(judge, &secret, &path.key("bearer"));
+        let secret = validator.secret(source)?;
+        weak(validator, &secret, &path.key("bearer"));
         return Some((CredentialKind::Bearer(secret), format!("bearer-{}", ix + 1)));
     }
     if let Some(basic) = &entry.basic {
         let path = path.key("basic");
         if basic.username.is_empty() || basic.username.contains(|c: char| c == ':' || c.is_control()) {
             let label = "user names are not empty and have no `:`";
-            judge.report.error(codes::BAD_AUTH, &path.key("username"), Spot::Value, "no client can send this user name", label);
+            validator.report.error(codes::BAD_AUTH, &path.key("username"), Anchor::Value, "no client can send this user name", label);
         }
-        let secret = judge.secret(&basic.password)?;
+        let secret = validator.secret(&basic.password)?;
         let password = if PasswordHash::is_one(secret.expose()) {
             match PasswordHash::parse(secret.expose()) {
                 Ok(hash) => Password::Hashed(hash),
                 Err(why) => {
                     let label = "write what `watchfire hash-password` prints, or the plain password";
-                    judge.report.error(
+                    validator.report.error(
                         codes::BAD_AUTH,
                         &path.key("password"),
-                        Spot::Value,
+                        Anchor::Value,
                         format!("the hashed password cannot be read: {why}"),
                         label,
                     );
@@ -130,16 +136,16 @@ fn kind(judge: &mut Judge<'_, '_>, entry: &Credential, path: &Path, ix: usize) -
     for (source, at) in
         hmac.secret.iter().map(|s| (s, path.key("secret"))).chain(hmac.secrets.iter().enumerate().map(|(i, s)| (s, path.key("secrets").item(i))))
     {
-        if let Some(secret) = judge.secret(source) {
-            weak(judge, &secret, &at);
+        if let Some(secret) = validator.secret(source) {
+            weak(validator, &secret, &at);
             secrets.push(secret);
         }
     }
     if hmac.secret.is_none() && hmac.secrets.is_empty() {
-        judge.report.error(
+        validator.report.error(
             codes::BAD_AUTH,
             &path,
-            Spot::Value,
+            Anchor::Value,
             "`hmac` has no secret to check signatures with",
             "add `secret`, or `secrets` for several",
         );
@@ -147,10 +153,10 @@ fn kind(judge: &mut Judge<'_, '_>, entry: &Credential, path: &Path, ix: usize) -
     let mut header = |name: Option<&str>, key: &str| {
         let name = name?;
         if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
-            judge.report.error(
+            validator.report.error(
                 codes::BAD_AUTH,
                 &path.key(key),
-                Spot::Value,
+                Anchor::Value,
                 format!("`{name}` is not the name of a header"),
                 "write letters, digits and `-`",
             );
@@ -162,10 +168,10 @@ fn kind(judge: &mut Judge<'_, '_>, entry: &Credential, path: &Path, ix: usize) -
     Some((CredentialKind::Hmac { secrets, header, timestamp_header }, format!("hmac-{}", ix + 1)))
 }
 
-fn weak(judge: &mut Judge<'_, '_>, secret: &Secret, path: &Path) {
-    if judge.secrets.real() && secret.expose().chars().count() < MIN_LENGTH {
+fn weak(validator: &mut Validator<'_, '_>, secret: &Secret, path: &Path) {
+    if validator.secrets.real() && secret.expose().chars().count() < MIN_LENGTH {
         let finding = Finding::warning(codes::DOUBTFUL_SERVER, format!("`{path}` is short enough to be guessed"))
             .label(format!("use at least {MIN_LENGTH} characters: `openssl rand -hex 24` makes a good one"));
-        judge.report.add(finding, path, Spot::Value);
+        validator.report.add(finding, path, Anchor::Value);
     }
 }

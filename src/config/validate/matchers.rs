@@ -2,53 +2,53 @@
 
 use std::collections::BTreeSet;
 
-use super::Judge;
+use super::Validator;
 use super::extras::zone_help;
 use crate::config::codes;
 use crate::config::file::{OneOrMany, RouteNode};
-use crate::config::nearest::listed;
-use crate::config::source::Spot;
+use crate::config::source::Anchor;
+use crate::config::suggest::listed;
 use crate::config::yaml::Path;
 use crate::model::{Finding, Severity};
 use crate::route::matcher::{Matcher, Op};
 use crate::route::{Intervals, lint_matcher_list, matcher};
 
-/// Judges `matchers` of a route and of all routes below it.
-pub fn matchers(judge: &mut Judge<'_, '_>, route: &RouteNode, path: &Path) {
+/// Validates `matchers` of a route and of all routes below it.
+pub fn matchers(validator: &mut Validator<'_, '_>, route: &RouteNode, path: &Path) {
     if let Some(texts) = &route.matchers {
-        list(judge, texts, &path.key("matchers"));
+        list(validator, texts, &path.key("matchers"));
     }
     for (ix, child) in route.routes.iter().enumerate() {
-        matchers(judge, child, &path.key("routes").item(ix));
+        matchers(validator, child, &path.key("routes").item(ix));
     }
 }
 
-/// Judges one `matchers`.
-pub fn list(judge: &mut Judge<'_, '_>, texts: &OneOrMany, at: &Path) {
+/// Validates one `matchers`.
+pub fn list(validator: &mut Validator<'_, '_>, texts: &OneOrMany, at: &Path) {
     match texts {
-        OneOrMany::One(text) => one(judge, text, at),
+        OneOrMany::One(text) => one(validator, text, at),
         OneOrMany::Many(texts) => {
             let split = lint_matcher_list(texts);
             for problem in &split {
                 let label = if problem.last > problem.first { "and the pieces after it belong together" } else { "the quote is not closed" };
                 let finding = Finding::error(codes::SPLIT_MATCHER, "this is not one matcher").label(label).note(problem.message.clone());
-                judge.report.add(finding, &at.item(problem.first), Spot::Value);
+                validator.report.add(finding, &at.item(problem.first), Anchor::Value);
             }
             for (ix, text) in texts.iter().enumerate() {
                 if !split.iter().any(|problem| (problem.first..=problem.last).contains(&ix)) {
-                    one(judge, text, &at.item(ix));
+                    one(validator, text, &at.item(ix));
                 }
             }
             if texts.is_empty() {
                 let finding =
                     Finding::warning(codes::DOUBTFUL_ROUTE, "an empty `matchers` takes every alert").label("write a matcher, or remove the key");
-                judge.report.add(finding, at, Spot::Key);
+                validator.report.add(finding, at, Anchor::Key);
             }
         }
     }
 }
 
-fn one(judge: &mut Judge<'_, '_>, text: &str, path: &Path) {
+fn one(validator: &mut Validator<'_, '_>, text: &str, path: &Path) {
     match matcher::parse_noted(text) {
         Err(error) => {
             let help = match text {
@@ -56,23 +56,23 @@ fn one(judge: &mut Judge<'_, '_>, text: &str, path: &Path) {
                 _ if text.contains(ODD_QUOTES) => format!("write straight quotes: `{}`", straight(text)),
                 _ => error.help,
             };
-            judge.report.error(codes::BAD_MATCHER, path, Spot::Inside(error.offset, 1), error.reason, help);
+            validator.report.error(codes::BAD_MATCHER, path, Anchor::Inside(error.offset, 1), error.reason, help);
         }
-        Ok(reading) => {
-            if let Some((message, label)) = reading.matchers.iter().find_map(|matcher| doubt(judge, matcher, text)) {
-                judge.report.add(Finding::warning(codes::DOUBTFUL_ROUTE, message).label(label), path, Spot::Value);
+        Ok(context) => {
+            if let Some((message, label)) = context.matchers.iter().find_map(|matcher| doubt(validator, matcher, text)) {
+                validator.report.add(Finding::warning(codes::DOUBTFUL_ROUTE, message).label(label), path, Anchor::Value);
                 return;
             }
-            if let Some(note) = reading.note {
-                judge.report.add(
+            if let Some(note) = context.note {
+                validator.report.add(
                     Finding::warning(codes::DOUBTFUL_ROUTE, "Alertmanager's two grammars do not agree on this matcher").label(note),
                     path,
-                    Spot::Value,
+                    Anchor::Value,
                 );
-            } else if reading.matchers.is_empty() {
+            } else if context.matchers.is_empty() {
                 let finding =
                     Finding::warning(codes::DOUBTFUL_ROUTE, "an empty `matchers` takes every alert").label("write a matcher, or remove the key");
-                judge.report.add(finding, path, Spot::Value);
+                validator.report.add(finding, path, Anchor::Value);
             }
         }
     }
@@ -92,7 +92,7 @@ fn items(text: &str) -> String {
 }
 
 /// What reads well and can hardly match anything: what is odd, and what to write.
-fn doubt(judge: &Judge<'_, '_>, matcher: &Matcher, text: &str) -> Option<(String, String)> {
+fn doubt(validator: &Validator<'_, '_>, matcher: &Matcher, text: &str) -> Option<(String, String)> {
     let (name, value) = (matcher.name(), matcher.value());
     let exact = matches!(matcher.op(), Op::Equal | Op::NotEqual);
     if name.contains(ODD_QUOTES) || value.contains(ODD_QUOTES) {
@@ -105,19 +105,19 @@ fn doubt(judge: &Judge<'_, '_>, matcher: &Matcher, text: &str) -> Option<(String
         } else {
             "write two routes, or `=~` with `a|b`".into()
         };
-        return Some((format!("`{matcher}` is one matcher: what stands between `=` and the end is its value"), label));
+        return Some((format!("`{matcher}` is one matcher: the part between `=` and the end is its value"), label));
     }
     if exact && value.split('|').filter(|part| !part.is_empty()).count() > 1 {
         let op = if matcher.op() == Op::Equal { "=~" } else { "!~" };
         let message = format!("`{}` compares with the whole text `{value}`, `|` included", matcher.op());
         return Some((message, format!("write `{name}{op}\"{value}\"` for one of several")));
     }
-    severity(judge, matcher)
+    severity(validator, matcher)
 }
 
 /// A label that is nearly the severity's, and a value that is nearly one of its.
-fn severity(judge: &Judge<'_, '_>, matcher: &Matcher) -> Option<(String, String)> {
-    let block = &judge.file.severity;
+fn severity(validator: &Validator<'_, '_>, matcher: &Matcher) -> Option<(String, String)> {
+    let block = &validator.file.severity;
     let label = block.label.as_deref().unwrap_or("severity");
     let name = matcher.name();
     if name != label {
@@ -151,20 +151,20 @@ fn severity(judge: &Judge<'_, '_>, matcher: &Matcher) -> Option<(String, String)
     None
 }
 
-/// Judges `time_intervals:` and reads them.
-pub fn intervals(judge: &mut Judge<'_, '_>) -> Intervals {
+/// Validates `time_intervals:` and reads them.
+pub fn intervals(validator: &mut Validator<'_, '_>) -> Intervals {
     let path = Path::of("time_intervals");
-    let file = judge.file;
+    let file = validator.file;
     let mut read = Intervals::new();
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for (ix, config) in file.time_intervals.iter().enumerate() {
         let path = path.item(ix);
-        if judge.report.is_blamed(&path) {
+        if validator.report.is_blamed(&path) {
             continue;
         }
         if !config.name.is_empty() && !seen.insert(&config.name) {
             let message = format!("two time intervals are called `{}`", config.name);
-            judge.report.error(codes::TAKEN_NAME, &path.key("name"), Spot::Value, message, "rename one of the two");
+            validator.report.error(codes::TAKEN_NAME, &path.key("name"), Anchor::Value, message, "rename one of the two");
         }
         match config.compile() {
             Ok(interval) => {
@@ -173,14 +173,14 @@ pub fn intervals(judge: &mut Judge<'_, '_>) -> Intervals {
             Err(problems) => {
                 for problem in problems {
                     let at = path.dotted(&problem.path);
-                    let zone = problem.path.ends_with(".location").then(|| judge.report.source.root.as_ref()?.at(&at)).flatten();
+                    let zone = problem.path.ends_with(".location").then(|| validator.report.source.root.as_ref()?.at(&at)).flatten();
                     match zone.map(|node| &node.kind) {
                         Some(crate::config::yaml::Kind::Scalar(name)) => {
                             let message = format!("there is no time zone `{}`", name.text);
-                            judge.report.error(codes::BAD_ZONE, &at, Spot::Value, message, zone_help(&name.text));
+                            validator.report.error(codes::BAD_ZONE, &at, Anchor::Value, message, zone_help(&name.text));
                         }
                         _ => {
-                            judge.report.error(codes::BAD_INTERVAL, &at, Spot::Value, format!("`{at}`: {}", problem.reason), problem.help);
+                            validator.report.error(codes::BAD_INTERVAL, &at, Anchor::Value, format!("`{at}`: {}", problem.reason), problem.help);
                         }
                     }
                 }

@@ -1,4 +1,4 @@
-//! Judges what the file means, one concern per file, and turns it into what the plan is made of. Everything is judged, whatever was found before.
+//! Validates what the file means, one concern per file, and turns it into what the plan is made of. Everything is validated, whatever was found before.
 
 mod auth;
 mod channels;
@@ -8,10 +8,10 @@ mod heartbeats;
 mod legacy;
 mod matchers;
 mod routes;
+mod routing_tests;
 mod secrets;
 mod server;
 mod storms;
-mod trials;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -20,11 +20,11 @@ use indexmap::IndexMap;
 
 use super::codes;
 use super::file::RoutesFile;
-use super::nearest::{hint, listed};
 use super::net;
 use super::report::Report;
-use super::shape::SecretSite;
-use super::source::Spot;
+use super::schema_check::SecretLocation;
+use super::source::Anchor;
+use super::suggest::{hint, listed};
 use super::yaml::Path;
 use crate::channel::{PLATFORMS, Platform, SecretReader};
 use crate::model::{Finding, Secret, SecretSource, parse_duration};
@@ -35,13 +35,13 @@ pub use generic::generic;
 pub use heartbeats::heartbeats;
 pub use legacy::legacy;
 pub use routes::routes;
+pub use routing_tests::routing_tests;
 pub use secrets::secrets;
 pub use server::{link_key, server};
 pub use storms::{BEARABLE, storms};
-pub use trials::trials;
 
-/// What every judge needs.
-pub struct Judge<'r, 'a> {
+/// What every validation step needs.
+pub struct Validator<'r, 'a> {
     /// Where findings go.
     pub report: &'r mut Report<'a>,
     /// The file's types.
@@ -51,20 +51,20 @@ pub struct Judge<'r, 'a> {
     /// Resolves secrets.
     pub secrets: &'r dyn SecretReader,
     /// Every secret in the file.
-    pub sites: &'r [SecretSite],
+    pub sites: &'r [SecretLocation],
     /// The folder that relative paths are relative to.
     pub folder: &'r std::path::Path,
     /// `--listen` or `WATCHFIRE_LISTEN`, which win over the file.
     pub listen: Option<&'r str>,
 }
 
-impl<'r, 'a> Judge<'r, 'a> {
-    /// Looks around in the file before anything is judged.
+impl<'r, 'a> Validator<'r, 'a> {
+    /// Looks around in the file before anything is validated.
     pub fn new(
         report: &'r mut Report<'a>,
         file: &'r RoutesFile,
         secrets: &'r dyn SecretReader,
-        sites: &'r [SecretSite],
+        sites: &'r [SecretLocation],
         folder: &'r std::path::Path,
         listen: Option<&'r str>,
     ) -> Self {
@@ -79,7 +79,7 @@ impl<'r, 'a> Judge<'r, 'a> {
         Self { report, file, names: names.unwrap_or_default(), secrets, sites, folder, listen }
     }
 
-    /// Whether a channel of that name exists; tells if not.
+    /// Whether a channel of that name exists; reports it if not.
     fn channel(&mut self, name: &str, path: &Path, what: &str) -> bool {
         if self.names.contains_key(name) {
             return true;
@@ -88,51 +88,51 @@ impl<'r, 'a> Judge<'r, 'a> {
         let finding = Finding::error(codes::UNKNOWN_CHANNEL, format!("{what} a channel that does not exist"))
             .label(format!("no channel `{name}`{}", hint(name, known())))
             .note(format!("channels defined here: {}", listed(known())));
-        self.report.add(finding, path, Spot::Value);
+        self.report.add(finding, path, Anchor::Value);
         false
     }
 
-    /// A duration within bounds, or the default; tells what is wrong.
+    /// A duration within bounds, or the default; reports what is wrong.
     fn duration(&mut self, text: Option<&str>, path: &Path, default: Duration, least: Duration, most: Duration) -> Duration {
         let Some(text) = text else { return default };
         match parse_duration(text) {
             Err(error) => {
                 let label = "write it like `30s`, `5m` or `1h30m`";
-                self.report.error(codes::BAD_DURATION, path, Spot::Value, error.to_string().trim_end_matches(&format!("; {label}")), label);
+                self.report.error(codes::BAD_DURATION, path, Anchor::Value, error.to_string().trim_end_matches(&format!("; {label}")), label);
                 default
             }
             Ok(duration) if duration < least || duration > most => {
                 let words = crate::model::format_duration;
                 let label = format!("write {} to {}", words(least), words(most));
                 let which = if duration < least { "short" } else { "long" };
-                self.report.error(codes::OUT_OF_RANGE, path, Spot::Value, format!("`{text}` is too {which} for `{path}`"), label);
+                self.report.error(codes::OUT_OF_RANGE, path, Anchor::Value, format!("`{text}` is too {which} for `{path}`"), label);
                 default
             }
             Ok(duration) => duration,
         }
     }
 
-    /// Networks; tells about those that are none.
+    /// Networks; reports those that are none.
     fn networks(&mut self, texts: &[String], path: &Path) -> Vec<ipnet::IpNet> {
         let mut networks = Vec::new();
         for (ix, text) in texts.iter().enumerate() {
             match net::network(text) {
                 Ok(network) => networks.push(network),
                 Err(why) => {
-                    self.report.error(codes::BAD_ADDRESS, &path.item(ix), Spot::Value, format!("`{text}` is not a network"), why);
+                    self.report.error(codes::BAD_ADDRESS, &path.item(ix), Anchor::Value, format!("`{text}` is not a network"), why);
                 }
             }
         }
         networks
     }
 
-    /// The value of a secret; `None` when it is not there, which is told already by the check of all secrets.
+    /// The value of a secret; `None` when it is not there, which is reported already by the check of all secrets.
     fn secret(&self, source: &SecretSource) -> Option<Secret> {
         self.secrets.read(source).ok()
     }
 
-    /// Tells about a name that cannot be used in URLs, metrics and on command lines.
-    fn name(&mut self, name: &str, path: &Path, spot: Spot, what: &str) -> bool {
+    /// Reports a name that cannot be used in URLs, metrics and on command lines.
+    fn name(&mut self, name: &str, path: &Path, spot: Anchor, what: &str) -> bool {
         // Marks are what some scripts write their vowels with.
         static PLAIN: LazyLock<Option<regex::Regex>> = LazyLock::new(|| regex::Regex::new(r"^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]{0,63}$").ok());
         let fine = PLAIN.as_ref().is_some_and(|plain| plain.is_match(name));

@@ -2,7 +2,7 @@
 
 /// Which kinds of value are accepted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Kinds {
+pub struct ValueTypes {
     pub null: bool,
     pub truth: bool,
     pub integer: bool,
@@ -12,7 +12,7 @@ pub struct Kinds {
     pub map: bool,
 }
 
-impl Kinds {
+impl ValueTypes {
     /// The kind that JSON Schema calls so.
     pub fn named(name: &str) -> Self {
         let none = Self::default();

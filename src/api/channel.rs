@@ -1,0 +1,159 @@
+//! Channels, heartbeats and nodes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::heartbeat::HeartbeatState;
+use crate::model::{DeliveryId, Receipt, SendError};
+
+/// The channels.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Channels {
+    /// In the configuration's order.
+    pub channels: Vec<ChannelState>,
+}
+
+/// A channel and its state.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ChannelState {
+    /// Its name.
+    pub name: String,
+    /// Its platform.
+    pub platform: String,
+    /// Whether it is disabled.
+    pub disabled: bool,
+    /// Rate-limit scope: what its rate limit, pause and suspension belong to; channels with one credential share it.
+    pub outlet: String,
+    /// Deliveries that wait to be sent.
+    pub waiting: u64,
+    /// MuteResponse ones.
+    pub deferred: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// When the oldest waiting one was born, Unix milliseconds.
+    pub oldest_born_at: Option<i64>,
+    /// Why it is suspended; null while it works.
+    pub suspended: Option<String>,
+    /// How long it stays paused, in milliseconds.
+    pub paused_ms: i64,
+    /// Whether its circuit breaker is open: it failed several times in a row.
+    pub breaker_open: bool,
+    /// Messages in flight.
+    pub in_flight: usize,
+    /// The month that is counted, `2026-11`.
+    pub month: Option<String>,
+    /// Messages sent in it.
+    pub month_sent: i64,
+    /// The platform's limit of a month.
+    pub month_limit: Option<u32>,
+    /// MuteResponse by hand until then, Unix milliseconds.
+    pub muted_until: Option<i64>,
+    /// Why.
+    pub muted_reason: Option<String>,
+    /// Where its vendor can tell its last word, to be entered in the vendor's console; null without `server.external_url`, and where none calls back.
+    pub callback: Option<String>,
+}
+
+/// A mute, or its end.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MuteResponse {
+    /// The channel.
+    pub channel: String,
+    /// Until when, Unix milliseconds; null: not muted any more.
+    pub until: Option<i64>,
+}
+
+/// What a channel's platform said to a test message.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TestSendResponse {
+    /// The delivery that records it.
+    pub delivery: DeliveryId,
+    /// Whether no slot came free in time.
+    pub expired: bool,
+    /// One result per recipient.
+    pub results: Vec<TestSendResult>,
+}
+
+/// One recipient's result.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct TestSendResult {
+    /// The recipient, masked.
+    pub recipient: String,
+    /// Whether the platform took it.
+    pub ok: bool,
+    /// The kind of error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The platform's code.
+    pub code: Option<String>,
+    /// The platform's id of the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform_id: Option<String>,
+    /// The error in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The platform's answer.
+    pub answer: Option<String>,
+}
+
+impl TestSendResult {
+    /// What one attempt came to for a recipient, whose address is masked already.
+    pub fn new(recipient: String, result: Result<Receipt, SendError>) -> Self {
+        match result {
+            Ok(receipt) => Self {
+                recipient,
+                ok: true,
+                code: Some(receipt.code),
+                platform_id: receipt.platform_id,
+                answer: Some(receipt.answer),
+                ..Self::default()
+            },
+            Err(error) => Self {
+                recipient,
+                kind: Some(error.kind.as_str().to_owned()),
+                code: error.code,
+                error: Some(error.summary),
+                answer: error.detail,
+                ..Self::default()
+            },
+        }
+    }
+}
+
+/// The file that a copy was written to.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BackupResponse {
+    /// Its path on the server.
+    pub file: String,
+}
+
+/// The nodes that share the store.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Nodes {
+    /// The nodes; empty where only one process can use the store.
+    pub nodes: Vec<Node>,
+    /// Whether they all run the same configuration.
+    pub same_config: bool,
+}
+
+/// A node.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Hash of its configuration.
+    pub plan: String,
+    /// Its version.
+    pub version: String,
+    /// Outlets that it owns.
+    pub outlets: u64,
+    /// Whether it is the one that answers.
+    pub this: bool,
+}
+
+/// The dead-man's switches.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Heartbeats {
+    /// Their state.
+    pub heartbeats: Vec<HeartbeatState>,
+}

@@ -1,0 +1,158 @@
+//! Deliveries and their messages.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{EventBody, RouteTraces};
+use crate::model::{Coverage, DeliveryId, MessageId};
+use crate::store::{AttemptRow, CellState, DeliveryRow, ReceiptState};
+
+/// A page of deliveries, newest first.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Deliveries {
+    /// The deliveries.
+    pub deliveries: Vec<DeliveryRow>,
+    /// The `cursor` of the next page; null on the last one.
+    pub next: Option<DeliveryId>,
+}
+
+/// A delivery with everything known about it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DeliveryResponse {
+    /// The delivery.
+    pub delivery: DeliveryRow,
+    /// The route that chose its channel.
+    pub route: String,
+    /// Template set, when the route asked for one.
+    pub template: String,
+    /// Channels that are tried when this one is dead.
+    pub fallback: Vec<String>,
+    /// Its event.
+    pub event: EventBody,
+    /// Which of the event's alerts it carries, from 0.
+    pub alerts: Vec<u32>,
+    /// Why they went there; null when the channel was named (`?to=`, direct calls).
+    pub routes: Option<RouteTraces>,
+    /// The message that carries or carried it.
+    pub message: Option<MessageDetail>,
+    /// Attempts of messages that it was in before.
+    pub earlier_attempts: Vec<AttemptRow>,
+    /// Its fallbacks.
+    pub children: Vec<DeliveryRow>,
+    /// The rate limit of its channel, `20 per 1m`; `off` without one; null when the channel is gone.
+    pub rate_limit: Option<String>,
+    /// What happens next, in words.
+    pub next: String,
+}
+
+/// A message.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MessageDetail {
+    /// Its identity.
+    pub id: MessageId,
+    /// Its channel.
+    pub channel: String,
+    /// Its platform.
+    pub platform: String,
+    /// `single`, `fold` or `digest`.
+    pub kind: String,
+    /// Template set.
+    pub template: String,
+    /// When it was formed, Unix milliseconds.
+    pub formed_at: i64,
+    /// Whether it is done.
+    pub done: bool,
+    /// How many deliveries it carries.
+    pub deliveries: u64,
+    /// Its pages as they are or were sent.
+    pub pages: Vec<PageDetail>,
+    /// What became of each page at each recipient.
+    pub cells: Vec<CellDetail>,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<AttemptRow>,
+}
+
+/// A page of a message.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PageDetail {
+    /// Which, from 1.
+    pub number: u16,
+    /// Of how many.
+    pub total: u16,
+    /// The rendered fields.
+    pub fields: BTreeMap<String, String>,
+    /// Whether the built-in text was used.
+    pub plain: bool,
+    /// The alerts that it shows.
+    pub covers: Vec<Coverage>,
+    /// The key of the incident that it opened, updated or closed: the same for the whole group, whichever replica or receiver sends it. Null
+    /// where the platform keeps none.
+    pub incident: Option<String>,
+}
+
+/// A page at a recipient.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CellDetail {
+    /// The page, from 1.
+    pub page: u16,
+    /// The recipient, masked.
+    pub recipient: String,
+    /// What became of it.
+    pub state: CellState,
+    /// Tries spent.
+    pub tries: u32,
+    /// Not before, Unix milliseconds.
+    pub due_at: i64,
+    /// The platform's id of it.
+    pub platform_id: Option<String>,
+    /// The platform's last code.
+    pub code: Option<String>,
+    /// What its vendor said later, where one does (SMS, calls).
+    pub receipt: Option<ReceiptDetail>,
+}
+
+/// The last word on what a vendor took.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptDetail {
+    /// Its state.
+    pub state: ReceiptState,
+    /// When the vendor took it, Unix milliseconds.
+    pub sent_at: i64,
+    /// How often the vendor was asked.
+    pub asked: u32,
+    /// When it is asked next, or given up; null when the state is final.
+    pub due_at: Option<i64>,
+    /// After this it is not waited for any more.
+    pub until: i64,
+    /// When the state became final.
+    pub heard_at: Option<i64>,
+    /// The vendor's code.
+    pub code: Option<String>,
+    /// What happened, in words.
+    pub detail: Option<String>,
+}
+
+/// New deliveries in place of old ones.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RequeueResponse {
+    /// The new deliveries.
+    pub deliveries: Vec<CreatedDelivery>,
+}
+
+/// A new delivery.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CreatedDelivery {
+    /// Its identity.
+    pub id: DeliveryId,
+    /// Its channel.
+    pub channel: String,
+}
+
+/// How many were dropped.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DropResponse {
+    /// How many.
+    pub dropped: u64,
+}
