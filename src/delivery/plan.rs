@@ -134,7 +134,7 @@ pub struct HeartbeatPlan {
     pub matchers: Vec<Matcher>,
     /// Silence longer than this is told.
     pub timeout: Duration,
-    /// Channels that are told, all of them.
+    /// Channels that are notified, all of them.
     pub to: Vec<String>,
     /// Whether the alert also goes through the routing tree.
     pub route: bool,

@@ -173,8 +173,8 @@ const BRIEF_FIELDS: &[Field] = &[
     text("severity_word", "the same in the message's language"),
     text("emoji", "a disc in the severity's colour, or a tick"),
     text("color", "the severity's or status' colour, `#rrggbb`"),
-    number("count", "how many alerts the line stands for"),
-    flag("several", "whether it stands for more than one"),
+    number("count", "how many alerts the line is for"),
+    flag("several", "whether it is for more than one"),
     text("since", "when it began, short"),
     text("starts_at", "when it began, RFC 3339"),
     text("duration", "how long it has lasted, while it fires"),
@@ -182,7 +182,7 @@ const BRIEF_FIELDS: &[Field] = &[
 
 const LINK_FIELDS: &[Field] = &[
     text("kind", "`runbook`, `dashboard`, `panel`, `silence`, `source` or `details`"),
-    text("label", "what stands on it, in the message's language"),
+    text("label", "its text, in the message's language"),
     text("url", "where it leads: absolute http(s), safe in every dialect"),
 ];
 
