@@ -3,6 +3,8 @@
 #[allow(dead_code)] // the tests use more of it
 #[path = "../../tests/it/support/postgres.rs"]
 mod postgres;
+#[path = "../../tests/it/support/skip.rs"]
+mod skip;
 
 use std::io::Write;
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
 //! Passwords that are hashed in the configuration: PHC strings of Argon2id, `$argon2id$v=19$m=19456,t=2,p=1$SALT$HASH`
 //! (<https://www.rfc-editor.org/rfc/rfc9106>, <https://github.com/P-H-C/phc-string-format/blob/master/phc-sf-spec.md>).
 
+use std::sync::Arc;
+
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -12,7 +14,7 @@ const MAX_WORK: u64 = 256 * 1024;
 
 /// A hashed password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash(argon2::PasswordHash);
+pub struct PasswordHash(Arc<argon2::PasswordHash>);
 
 impl std::fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -39,7 +41,7 @@ impl PasswordHash {
         if params.m_cost() > MAX_MEMORY || u64::from(params.m_cost()) * u64::from(params.t_cost()) > MAX_WORK {
             return Err("each check would cost more than 64 MiB of memory, or m times t more than 262144");
         }
-        Ok(Self(hash))
+        Ok(Self(Arc::new(hash)))
     }
 
     /// Hashes a password for the configuration: the text that [`Self::parse`] reads. `salt` is random; `params` are [`Params::DEFAULT`], which OWASP
@@ -62,7 +64,7 @@ impl PasswordHash {
 
     /// Whether a password is the one that was hashed; takes the same time either way. Costs what its parameters say: remember the answer.
     pub fn verify(&self, password: &str) -> bool {
-        Argon2::default().verify_password(password.as_bytes(), &self.0).is_ok()
+        Argon2::default().verify_password(password.as_bytes(), &*self.0).is_ok()
     }
 }
 
