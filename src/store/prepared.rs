@@ -128,7 +128,7 @@ impl PreparedEvent {
         Ok(Self { id: new.id, source, received_at: new.received_at, group_key, plan: new.plan, body, note, dedup: new.dedup, deliveries })
     }
 
-    /// Bytes it takes in the queue, about.
+    /// About how many bytes it occupies in the queue.
     pub(super) fn cost(&self) -> usize {
         256 + self.body.len() + self.deliveries.iter().map(PreparedDelivery::cost).sum::<usize>()
     }
@@ -149,7 +149,7 @@ impl PreparedMessage {
         Ok(Self { message, pages })
     }
 
-    /// Bytes it takes in the queue, about.
+    /// About how many bytes it occupies in the queue.
     pub(super) fn cost(&self) -> usize {
         256 + self.pages.len() + self.message.cells.len() * 120 + self.message.members.len() * 48
     }
@@ -193,7 +193,7 @@ impl PreparedOutcome {
         Ok(Self { outcome, message, children })
     }
 
-    /// Bytes it takes in the queue, about.
+    /// About how many bytes it occupies in the queue.
     pub(super) fn cost(&self) -> usize {
         let o = &self.outcome;
         let message = self.message.as_ref().map_or(0, PreparedMessage::cost);
@@ -218,7 +218,7 @@ impl PreparedReceipt {
         Ok(Self { update, children })
     }
 
-    /// Bytes it takes in the queue, about.
+    /// About how many bytes it occupies in the queue.
     pub(super) fn cost(&self) -> usize {
         512 + children_cost(&self.children)
     }

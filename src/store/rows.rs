@@ -40,7 +40,7 @@ pub(super) trait StoredRow {
         Ok(self.optional_text(column)?.map(str::to_owned))
     }
 
-    /// A value that one of a few names stands for.
+    /// A value stored by name.
     fn named<T>(&self, column: usize, parse: fn(&str) -> Option<T>, what: &str) -> Result<T, Self::Error> {
         parse(self.text(column)?).ok_or_else(|| self.unreadable(column, &format!("a {what} is one that this version does not know")))
     }

@@ -244,7 +244,7 @@ pub async fn heartbeats_are_kept(store: S) {
     assert!(store.update_heartbeats(Vec::new()).await.unwrap().is_empty());
     let rows = store.update_heartbeats(vec![change("b", Seen(T0)), change("a", Missing(T0 + MIN))]).await.unwrap();
     assert_eq!(rows, [row("a", 0, Some(T0 + MIN)), row("b", T0, None)]);
-    // A clock set back is a sign of life as well: what is told last stands.
+    // A clock set back is a sign of life as well: the last word counts.
     store.update_heartbeats(vec![change("b", Seen(T0 - MIN)), change("a", Seen(T0))]).await.unwrap();
     let rows = store.update_heartbeats(vec![change("a", Recovered), change("b", Missing(T0))]).await.unwrap();
     assert_eq!(rows, [row("a", T0, None), row("b", T0 - MIN, Some(T0))]);

@@ -71,7 +71,7 @@ pub fn claim(node: &str, now: i64) -> LeaseRequest {
     LeaseRequest { outlet: outlet(), node: node.into(), now, lease_until: now + 8_000, window_start: now - MIN }
 }
 
-/// Claims the outlet for node `n1` and gives the fence.
+/// Claims the outlet for node `n1` and returns the fence.
 pub async fn fence(store: &S) -> Fence {
     let owned = store.claim_outlet(claim("n1", T0)).await.unwrap().expect("nobody else owns it");
     Fence { outlet: outlet(), epoch: owned.epoch }

@@ -98,7 +98,7 @@ pub async fn lanes_are_judged_one_by_one(store: S) {
     let other = NewEvent { deliveries: vec![delivery("ops", "other")], ..keyed(2, T0 + 2) };
     assert!(!store.accept(other).await.unwrap().duplicate);
     assert!(store.accept(to(&["ops", "dba"], 1, T0 + 3)).await.unwrap().duplicate);
-    // One of its lanes heard something else since: what that channel was told last is not this.
+    // One of its lanes received something else since: the last thing on that channel is not this.
     assert!(!store.accept(to(&["dba"], 2, T0 + 4)).await.unwrap().duplicate);
     let again = store.accept(to(&["ops", "dba"], 1, T0 + 5)).await.unwrap();
     assert!(!again.duplicate && again.event != first.event);

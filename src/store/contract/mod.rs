@@ -1,6 +1,6 @@
 //! The contract test: what every engine must do, word for word, in one suite generic over `Arc<dyn Store>`.
 //!
-//! An engine's own tests call [`store_contract!`](crate::store::contract::store_contract) with a function that gives a fresh store and whatever
+//! An engine's own tests call [`store_contract!`](crate::store::contract::store_contract) with a function that returns a fresh store and all that
 //! must be kept alive for it (a folder, a database), or `None` where the engine cannot be tested; the macro makes one test of each function here.
 //! Knows no engine.
 

@@ -1,4 +1,4 @@
-//! A store as simple as it can be: vectors, and every answer computed from them anew. What an engine keeps in counters and indices, this
+//! A store as simple as it can be: vectors, and every answer computed from them again. What an engine keeps in counters and indices, this
 //! computes from the deliveries each time; that is what makes it a check of them.
 
 use crate::model::{DeliveryId, EventId, LaneId, MessageId};
@@ -93,7 +93,7 @@ impl Model {
         })
     }
 
-    /// Puts a delivery at the end of the lane that the engine gave it, and gives the place it must have.
+    /// Puts a delivery at the end of the lane that the engine chose, and returns the place it must have.
     pub fn append(&mut self, mut delivery: Delivery, key: &str) -> i64 {
         let known = self.lanes.iter().position(|l| l.channel == delivery.channel && l.key == key);
         let lane = match known {
@@ -148,7 +148,7 @@ impl Model {
         }
     }
 
-    /// Purges every event all of whose deliveries ended before these; gives how many.
+    /// Purges every event all of whose deliveries ended before these; returns how many.
     pub fn purge(&mut self, sent_before: i64, dead_before: i64) -> u64 {
         let open = self.open.clone();
         let keeps = |d: &Delivery| {

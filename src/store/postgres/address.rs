@@ -33,7 +33,7 @@ pub(super) fn read(url: &Secret, connect_timeout: Duration) -> Result<Address, S
     }
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
     if query.contains('@') {
-        // The question mark belongs to the password, so what follows must not be told as the name of an option.
+        // The question mark belongs to the password, so what follows must not be reported as the name of an option.
         return Err(invalid("a `?` in a user or password must be written `%3F`, and a `@` behind the `?` must be written `%40`"));
     }
     let mut kept: Vec<&str> = Vec::new();

@@ -1,6 +1,6 @@
 //! Connections: the pool, what each transaction begins with, and patience with a database that is away.
 //!
-//! Knows no table. While the database is away, one attempt to connect is made at a time and ever more rarely; everybody else is told at once.
+//! Knows no table. While the database is away, one attempt to connect is made at a time, ever more rarely; all other callers fail at once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -196,7 +196,7 @@ impl Db {
                 Ok(object)
             }
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(StoreError::Busy.into()),
-            Err(PoolError::Closed) => Err(closed().into()),
+            Err(PoolError::Closed) => Err(StoreError::closed().into()),
             Err(PoolError::Backend(error)) => Err(self.away(store_error(&error)).into()),
             Err(PoolError::Timeout(_)) => Err(self
                 .away(StoreError::Unavailable("the database did not answer in time; check that it runs and can be reached from here".into()))
@@ -229,9 +229,4 @@ impl Db {
         }
         error
     }
-}
-
-/// The answer of a store that was closed.
-pub(super) fn closed() -> StoreError {
-    StoreError::Unavailable("the store is closed: Watchfire is stopping".into())
 }

@@ -266,7 +266,7 @@ impl Store for PostgresStore {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
             if task.await.is_err() {
-                tracing::warn!("a task of the store ended by a defect");
+                tracing::warn!("a task of the store panicked");
             }
         }
         self.db.close();

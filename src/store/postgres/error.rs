@@ -1,4 +1,4 @@
-//! Why work in the database failed, and how that is told to the one who asked.
+//! Why work in the database failed, and how that is reported to the caller.
 //!
 //! Knows SQLSTATE classes; knows nothing about what the work was. No text here holds a value of a row, an address or a password.
 
@@ -12,9 +12,9 @@ use crate::store::StoreError;
 pub(in crate::store) enum DbError {
     /// Refused: nothing of it may stay.
     Refused(StoreError),
-    /// The database said no, or the connection broke before the end of the transaction was sent: nothing of it stands.
+    /// The database said no, or the connection broke before the end of the transaction was sent: nothing of it is stored.
     Sql(Error),
-    /// The connection broke while the transaction was being ended, or the time was up: it stands or it does not.
+    /// The connection broke while the transaction was being ended, or the time was up: it is stored or it is not.
     Unsure(String),
 }
 
@@ -39,7 +39,7 @@ impl From<String> for DbError {
 }
 
 impl DbError {
-    /// The error for the one who asked.
+    /// The error for the caller.
     pub(super) fn into_store_error(self) -> StoreError {
         match self {
             DbError::Refused(error) => error,
@@ -70,7 +70,7 @@ impl DbError {
     }
 }
 
-/// The error for the one who asked: what happened and what to do.
+/// The error for the caller: what happened and what to do.
 pub(super) fn store_error(error: &Error) -> StoreError {
     let Some(db) = error.as_db_error() else {
         // What the driver says of a column or parameter names types, never values.

@@ -1,4 +1,4 @@
-//! Group commit without a timer: one task takes whatever waits, commits it as one transaction, and answers after the database has it.
+//! Group commit without a timer: one task takes all that waits, commits it as one transaction, and answers once the database has it.
 //!
 //! Knows batches and their failures; does not know what the requests mean.
 
@@ -18,7 +18,7 @@ pub(super) trait Grouped: Send + Sync + Sized + 'static {
     /// What one request gets.
     type Answer: Send + 'static;
 
-    /// Does all of `group` in one transaction and gives one answer each, in order. An error means that nothing was written.
+    /// Commits all of `group` in one transaction and returns one answer each, in order. An error means that nothing was written.
     fn commit(db: &Db, group: &[&Self]) -> impl Future<Output = Result<Vec<Result<Self::Answer, StoreError>>, DbError>> + Send;
 }
 
@@ -33,13 +33,10 @@ async fn commit_all<P: Grouped>(db: &Db, batch: Vec<Request<P, P::Answer>>) {
     let mut parts = vec![batch];
     while let Some(mut part) = parts.pop() {
         let group: Vec<&P> = part.iter().map(|request| &request.work).collect();
-        // A defect in one request must not take the writer away from all others.
-        let done = AssertUnwindSafe(P::commit(db, &group)).catch_unwind().await.unwrap_or_else(|_| {
-            let text = "a defect in the store stopped this request; nothing of it was written, please report it";
-            Err(StoreError::Invalid(text.into()).into())
-        });
+        // A panic in one request must not stop the writer for all others.
+        let done = AssertUnwindSafe(P::commit(db, &group)).catch_unwind().await.unwrap_or_else(|_| Err(StoreError::panicked().into()));
         match done {
-            // Nobody waits any more when the caller was cancelled; the work stands either way.
+            // No caller waits when it was cancelled; the work is done either way.
             Ok(answers) => part.into_iter().zip(answers).for_each(|(request, answer)| drop(request.reply.send(answer))),
             // Halves, so that a request that breaks a rule is found in few steps; the first half goes first, in the order of arrival.
             Err(fail) if part.len() > 1 && !fail.is_fatal() => {

@@ -18,7 +18,7 @@ struct Conditions {
 }
 
 impl Conditions {
-    /// Adds a condition in which each `?` stands for the value.
+    /// Adds a condition in which each `?` is the value.
     fn add(&mut self, condition: &str, value: impl Param + 'static) {
         self.values.push(Box::new(value));
         self.texts.push(condition.replace('?', &format!("${}", self.values.len())));

@@ -1,5 +1,5 @@
 //! How deliveries enter their lanes, many at once: lanes are made or locked in key order, places are given out here, all is written by a few
-//! statements. Also how a lane's counters are computed anew.
+//! statements. Also how a lane's counters are computed from its deliveries.
 //!
 //! Every transaction locks lanes in the order of (channel, key), so that two of them never wait for each other.
 
@@ -94,7 +94,7 @@ pub(super) struct Entry<'a> {
     places: Vec<(i64, i64, Option<Uuid>)>,
     /// LaneMap that were made for what turned out to be a repeat.
     unused: Vec<i64>,
-    /// What the caller is told.
+    /// What the caller receives.
     pub(super) accepted: Vec<AcceptedDelivery>,
 }
 
@@ -307,7 +307,7 @@ pub(super) async fn lock_lanes(tx: &Tx, lanes: &[i64], messages: &Vec<Uuid>, arr
     Ok(held)
 }
 
-/// Computes the counters of locked lanes anew; reads only the partial index.
+/// Computes the counters of locked lanes again; reads only the partial index.
 pub(super) async fn recount(tx: &Tx, lanes: &[i64]) -> Result<(), DbError> {
     if lanes.is_empty() {
         return Ok(());

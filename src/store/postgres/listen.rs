@@ -1,4 +1,4 @@
-//! One connection that tells other nodes' hints and hears theirs. It comes back by itself when the database does; behind a pooler that lends
+//! One connection that sends hints to other nodes and receives theirs. It comes back by itself when the database does; behind a pooler that lends
 //! connections for one transaction it hears nothing, and the poll finds the work.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::model::OutletKey;
 
 /// The pause before it connects again.
 const AGAIN: Duration = Duration::from_secs(2);
-/// How long it is silent after a hint: what is accepted meanwhile is told at once, each outlet once.
+/// How long it is silent after a hint; what is accepted in the meantime is sent together, each outlet once.
 const SILENCE: Duration = Duration::from_millis(20);
 
 /// Tells and listens until nobody wants to hear it or the store is closed.
@@ -51,7 +51,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    // What this node tells comes back to it; it has the work already. 0 is no process's number.
+    // What this node sends comes back to it; it has the work already. 0 is no process's number.
     let own = AtomicI32::new(0);
     tokio::select! {
         done = hear(connection, &own, heard) => done,

@@ -1,6 +1,6 @@
 //! Messages before they are sent: the fence, messages' rows, cells and members, and the beginning of an attempt.
 //!
-//! Keeps I3 (one open message a lane), I4 (a prefix of each lane) and I5 (what is begun is not rendered anew, what is ok stays ok).
+//! Keeps I3 (one open message a lane), I4 (a prefix of each lane) and I5 (what is begun is not rendered again, what is ok stays ok).
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ fn invalid(text: String) -> DbError {
     DbError::Refused(StoreError::Invalid(text))
 }
 
-/// Refuses who no longer owns the outlet (I7), and keeps others from claiming it until this transaction ends.
+/// Refuses a node that no longer owns the outlet (I7), and keeps others from claiming it until this transaction ends.
 pub(super) async fn check_fence(tx: &Tx, fence: &Fence) -> Result<(), DbError> {
     let row = tx.first("SELECT epoch FROM outlet WHERE key = $1 FOR SHARE", &[&fence.outlet.as_str()]).await?;
     let epoch: Option<i64> = row.as_ref().map(|row| get(row, 0)).transpose()?;
@@ -30,7 +30,7 @@ pub(super) async fn check_fence(tx: &Tx, fence: &Fence) -> Result<(), DbError> {
 /// A message to write: its outlet, itself, and whether it is done.
 pub(super) type Write<'a> = (&'a OutletKey, &'a PreparedMessage, bool);
 
-/// Inserts messages, each once, or gives stored ones new pages and generations. Their cells are not written.
+/// Inserts messages, each once, or updates pages and generations of stored ones. Their cells are not written.
 pub(super) async fn write_messages(tx: &Tx, writes: &[Write<'_>]) -> Result<(), DbError> {
     if writes.is_empty() {
         return Ok(());
@@ -129,7 +129,7 @@ pub(super) async fn store(tx: &Tx, fence: &Fence, prepared: &PreparedMessage) ->
     if let Some(missing) = wanted.iter().find(|wanted| members.iter().all(|member| member.id != **wanted)) {
         return Err(invalid(format!("delivery {missing} cannot be a member of message {id}: it is final or unknown")));
     }
-    // The last place of each lane remains: all that waits in the lane up to it must belong to this message. Deferred ones stand outside the
+    // The last place of each lane remains: all that waits in the lane up to it must belong to this message. Deferred ones are outside the
     // order: they are due by themselves, and may be passed over.
     let mut lanes = BTreeMap::<i64, i64>::new();
     for member in &members {

@@ -1,7 +1,7 @@
 //! The store in PostgreSQL: the engine for several processes, also behind a pooler that lends a connection for one transaction at a time.
 //!
-//! Two tasks commit in groups, events and outcomes; all else is one transaction each on a pooled connection. This file is the door: options,
-//! start and stop, and each method of the trait handed to the module that knows it.
+//! Two tasks commit in groups, events and outcomes; all else is one transaction each on a pooled connection. This file holds options,
+//! start and stop; `engine` hands each method of the traits to the module that implements it.
 
 mod accept;
 mod address;
@@ -45,7 +45,8 @@ use tokio::task::JoinHandle;
 use self::connect::Db;
 use self::error::DbError;
 use self::notify::Hints;
-use self::queue::{Limits, Queue};
+use self::queue::Queue;
+use super::bounded_queue::QueueLimits;
 use super::prepared::{PreparedEvent, PreparedOutcome};
 use super::*;
 use crate::model::Secret;
@@ -75,7 +76,7 @@ pub struct PostgresOptions {
     pub queue_age: Duration,
     /// Whether leases are measured by the database's clock instead of the callers' clocks, which may differ from node to node.
     pub database_clock: bool,
-    /// Whether other nodes are told that something waits on an outlet: `NOTIFY watchfire` with the outlet's key. It is told once [`ClusterStore::subscribe`] is
+    /// Whether other nodes are notified that something waits on an outlet: `NOTIFY watchfire` with the outlet's key. It is sent once [`ClusterStore::subscribe`] is
     /// asked for.
     pub notify: bool,
 }
@@ -132,7 +133,7 @@ impl PostgresStore {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         let db = Arc::new(db);
-        let limits = Limits { bytes: options.queue_bytes, requests: options.queue_requests, age: options.queue_age };
+        let limits = QueueLimits { bytes: options.queue_bytes, requests: options.queue_requests, age: options.queue_age };
         let (events, outcomes) = (Arc::new(Queue::new(limits)), Arc::new(Queue::new(limits)));
         let tasks = vec![
             tokio::spawn(group::run::<PreparedEvent>(db.clone(), events.clone())),

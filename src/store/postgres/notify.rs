@@ -1,7 +1,7 @@
 //! Hints to other nodes that something waits on an outlet: `NOTIFY watchfire` with the outlet's key. Nothing depends on them; a node that
 //! misses one finds the work when it next looks.
 //!
-//! They are told after the commit, not in it: a transaction that notifies holds a lock of the whole database until its commit is on disk, so that
+//! They are sent after the commit, not in it: a transaction that notifies holds a lock of the whole database until its commit is on disk, so that
 //! commits of all nodes would wait for each other.
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ pub(super) const CHANNEL: &str = "watchfire";
 /// The longest payload that PostgreSQL takes is 8,000 bytes; no outlet's key comes near.
 const LONGEST: usize = 4_000;
 
-/// The hints that are to be told, each once.
+/// The hints to be sent, each once.
 pub(super) struct Hints {
     on: bool,
     outlets: Mutex<BTreeSet<OutletKey>>,
@@ -29,7 +29,7 @@ impl Hints {
         Self { on, outlets: Mutex::default(), wake: Notify::new() }
     }
 
-    /// The outlets on which these wait are to be told to others.
+    /// The outlets on which these wait are to be hinted to others.
     pub(super) fn add(&self, accepted: &[AcceptedDelivery]) {
         if !self.on {
             return;

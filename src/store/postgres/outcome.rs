@@ -65,7 +65,7 @@ async fn record_all(tx: &Tx, group: &[&PreparedOutcome]) -> Result<Vec<Result<Re
     Ok(group.iter().map(|s| if live(s) { settled.next().ok_or(StoreError::Fenced) } else { Err(StoreError::Fenced) }).collect())
 }
 
-/// Locks the outlets' rows, in key order, and gives their epochs (I7).
+/// Locks the outlets' rows, in key order, and returns their epochs (I7).
 async fn lock_outlets(tx: &Tx, group: &[&PreparedOutcome]) -> Result<HashMap<String, i64>, DbError> {
     let keys: BTreeSet<&str> = group.iter().map(|s| s.outcome.fence.outlet.as_str()).collect();
     let keys: Vec<&str> = keys.into_iter().collect();
@@ -92,7 +92,7 @@ async fn settle_wave(tx: &Tx, stage: &[&PreparedOutcome], last: bool) -> Result<
         lanes.lock(tx),
     )
     .await;
-    // The first that was refused tells why; the others say that the transaction is broken.
+    // The first that was refused says why; the others say that the transaction is broken.
     outlets?;
     let taken = taken?;
     attempts.and(cells).and(awaited)?;
@@ -134,7 +134,7 @@ impl<'a> Messages<'a> {
         all
     }
 
-    /// Stores messages with their members, or marks stored ones; gives the lanes that open messages take. All is sent when this is first polled.
+    /// Stores messages with their members, or marks stored ones; returns the lanes that open messages take. All is sent when this is first polled.
     async fn settle(&self, tx: &Tx) -> Result<Vec<(i64, Uuid)>, DbError> {
         let members = add_members(tx, self.members.0.clone(), self.members.1.clone());
         let (written, members, marked) = join3(write_messages(tx, &self.writes), members, mark(tx, &self.stored)).await;

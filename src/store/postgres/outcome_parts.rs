@@ -128,7 +128,7 @@ pub(super) async fn change_deliveries(tx: &Tx, stage: &[&PreparedOutcome]) -> Re
     Ok(changed)
 }
 
-/// A dropped delivery that turns out to have left already is told truthfully.
+/// A dropped delivery that turns out to have been sent already becomes `sent`.
 async fn mark_late_sent(tx: &Tx, (ids, done, messages): &(Vec<Uuid>, Vec<Option<i64>>, Vec<Option<Uuid>>)) -> Result<(), DbError> {
     if !ids.is_empty() {
         tx.execute(
@@ -205,13 +205,13 @@ impl LaneLocks {
         }
     }
 
-    /// Locks what is known beforehand; gives whether a finished message holds a lane.
+    /// Locks what is known beforehand; returns whether a finished message holds a lane.
     pub(super) async fn lock(&self, tx: &Tx) -> Result<bool, DbError> {
         if self.alone { lock_lanes(tx, &self.named, &self.finished, &[]).await } else { Ok(false) }
     }
 
     /// Locks the rest, lets open messages take theirs, frees those of messages that are done or that nothing in the lane belongs to any more, counts
-    /// anew, and puts the children into theirs. Gives the children by settlement. Behind the last stage the transaction ends.
+    /// again, and puts the children into theirs. Returns the children by outcome. Behind the last stage the transaction ends.
     pub(super) async fn update(
         &self,
         tx: &Tx,

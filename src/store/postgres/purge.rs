@@ -29,7 +29,7 @@ const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = x
 /// Looks for at most `most` events, and as many messages that nothing refers to any more. Read only.
 pub(super) async fn candidates(tx: &Tx, keep: Retention, most: usize) -> Result<Candidates, DbError> {
     let ids = |rows: Vec<tokio_postgres::Row>| rows.iter().map(|row| get(row, 0)).collect::<Result<Vec<Uuid>, DbError>>();
-    // In the order in which they ended, so that a step reads little more than it gives; an event comes once for each delivery.
+    // In the order in which they ended, so that a step reads little more than it returns; an event comes once for each delivery.
     let sql = format!(
         "SELECT x.id FROM (SELECT d.event_id AS id, d.done_at FROM delivery d WHERE d.done_at < greatest($1, $2)
              AND d.done_at < CASE WHEN d.state IN ('sent', 'skipped', 'dropped') THEN $1 ELSE $2 END) AS x
@@ -41,7 +41,7 @@ pub(super) async fn candidates(tx: &Tx, keep: Retention, most: usize) -> Result<
     let bare = "SELECT id FROM event e WHERE note IS NOT NULL AND received_at < $1
                 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id OFFSET 0) ORDER BY received_at LIMIT $2";
     found.events.extend(ids(tx.query(bare, &[&keep.sent_before, &left]).await?)?);
-    // Messages that their only delivery left (a postponed single, formed anew under another id).
+    // Messages that their only delivery left (a postponed single, composed again under another id).
     let orphans = "SELECT id FROM message m WHERE done AND formed_at < $1
                    AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = m.id OFFSET 0) ORDER BY formed_at LIMIT $2";
     found.messages = ids(tx.query(orphans, &[&keep.sent_before, &limit(most)]).await?)?;
@@ -53,7 +53,7 @@ pub(super) async fn purge(tx: &Tx, candidates: &Candidates, keep: Retention) -> 
     let mut messages: BTreeSet<Uuid> = candidates.messages.iter().copied().collect();
     let mut removed = 0;
     if !candidates.events.is_empty() {
-        // Locked before they are looked at again: a replay of one of them waits, or was there first and keeps its event.
+        // Locked before they are read again: a replay of one of them waits, or was there first and keeps its event.
         tx.query("SELECT 1 FROM delivery WHERE event_id = ANY ($1) ORDER BY id FOR UPDATE", &[&candidates.events]).await?;
         let sql = format!("SELECT x.id FROM unnest($3) AS x (id) WHERE {EXPIRED}");
         let rows = tx.query(&sql, &[&keep.sent_before, &keep.dead_before, &candidates.events]).await?;

@@ -1,4 +1,4 @@
-//! What runners read: lanes that are ready, what waits in them, events, and the counts.
+//! What workers read: lanes that are ready, what waits in them, events, and the counts.
 
 use std::collections::HashMap;
 
@@ -96,7 +96,7 @@ pub(super) async fn load_events(tx: &Tx, ids: &[EventId], bytes: usize) -> Resul
         )
         .await?;
     let events = rows.iter().map(stored_event).collect::<Result<Vec<_>, _>>()?;
-    // What follows the last one that was read is either unknown or too large; the caller asks again and is told.
+    // What follows the last one that was read is either unknown or too large; the caller asks again and finds out.
     let read = rows.last().map(|row| get::<i64>(row, 5)).transpose()?.map_or(0, |at| usize::try_from(at).unwrap_or(0));
     let known: i64 = match read < ids.len() {
         true => {

@@ -15,7 +15,6 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
-use super::connect::closed;
 use super::error::DbError;
 use crate::store::StoreError;
 
@@ -84,12 +83,10 @@ impl Tx {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let Some(client) = &self.client else { return Err(closed().into()) };
+        let Some(client) = &self.client else { return Err(StoreError::closed().into()) };
         if self.ended.load(Ordering::Relaxed) {
             // It would be done outside the transaction.
-            return Err(
-                StoreError::Unusable("a defect in the store: a statement came after the end of its transaction; please report it".into()).into()
-            );
+            return Err(StoreError::Unusable("a bug in the store: a statement came after the end of its transaction; please report it".into()).into());
         }
         self.awaited.fetch_add(1, Ordering::Relaxed);
         let answer = if self.begun.swap(true, Ordering::Relaxed) {
@@ -105,7 +102,7 @@ impl Tx {
         Ok(answer?)
     }
 
-    /// The rows that a statement gives.
+    /// The rows that a statement returns.
     pub(super) async fn query(&self, sql: &str, params: &[&dyn Param]) -> Result<Vec<Row>, DbError> {
         let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| p.bound()).collect();
         self.run(|client| client.query_typed(sql, &params)).await

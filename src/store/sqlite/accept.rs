@@ -70,7 +70,7 @@ type Place = (i64, i64, OutletKey, Option<uuid::Uuid>);
 /// Makes place at the end of the lane, which is made when it is not there. A lane that exists keeps its outlet. `newest` is of the event, when it is
 /// known by a key; its place is filled in here.
 ///
-/// Two statements rather than an upsert that returns: what `RETURNING` gives goes through a table of its own that SQLite makes and drops each time.
+/// Two statements rather than an upsert that returns: what `RETURNING` returns goes through a table of its own that SQLite makes and drops each time.
 fn place(db: &Connection, d: &NewDelivery, newest: Option<NewestEvent>) -> Result<Place, DbError> {
     let newest = |seq: i64| newest.map(|newest| NewestEvent { seq, ..newest }.to_bytes());
     let (waits, deferred) = (!d.state.is_final(), d.state == State::Deferred);

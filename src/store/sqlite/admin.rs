@@ -1,4 +1,4 @@
-//! What people and reloads do to the queue: requeue, move, drop, rename a channel, point it at another outlet.
+//! Changes of the queue by people and by a reload: requeue, move, drop, rename a channel, move it to another outlet.
 //!
 //! Nothing here touches a delivery whose message is open: its outcome is on the way.
 
@@ -190,7 +190,7 @@ pub(super) fn update_heartbeats(db: &Connection, changes: &[HeartbeatUpdate]) ->
     Ok(())
 }
 
-/// [`crate::store::IntakeStore::check_writable`]: takes fresh pages, so that a disk without room is seen, and gives them back.
+/// [`crate::store::IntakeStore::check_writable`]: takes fresh pages, so that a disk without room is noticed, and releases them.
 pub(super) fn check_writable(db: &Connection) -> Result<(), DbError> {
     let put = "INSERT OR REPLACE INTO event (id, source, received_at, group_key, plan, body) VALUES (x'00', '', 0, '', '', zeroblob(65536))";
     db.prepare_cached(put)?.execute([])?;

@@ -28,7 +28,7 @@ fn copy(files: &Files, to: &Path) -> Result<(), StoreError> {
         other => other,
     };
     let from = files.reader().map_err(told)?;
-    // An open read transaction pins one snapshot: without it every commit of the writer would start the copy anew.
+    // An open read transaction pins one snapshot: without it every commit of the writer would restart the copy.
     let snapshot = from.unchecked_transaction().map_err(told)?;
     snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)).map_err(told)?;
     let mut into = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(told)?;

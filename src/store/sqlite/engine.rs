@@ -20,7 +20,7 @@ impl IntakeStore for SqliteStore {
 
     async fn check_writable(&self) -> Result<(), StoreError> {
         match self.files.ground.look() {
-            // What is open takes outcomes still; that nothing new is taken is told by `ground`.
+            // What is open takes outcomes still; `check_files` reports that nothing new is accepted.
             Ok(()) | Err(StoreError::Unavailable(_)) => self.write(512, admin::check_writable).await,
             Err(broken) => Err(broken),
         }
@@ -255,7 +255,7 @@ impl Store for SqliteStore {
         let joined = tokio::task::spawn_blocking(move || {
             let end = |thread: std::thread::JoinHandle<()>| {
                 if thread.join().is_err() {
-                    tracing::warn!("a thread of the store ended by a defect");
+                    tracing::warn!("a thread of the store panicked");
                 }
             };
             others.into_iter().for_each(end);

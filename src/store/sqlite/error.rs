@@ -1,4 +1,4 @@
-//! Why work in the database failed, and how that is told to the one who asked.
+//! Why work in the database failed, and how that is reported to the caller.
 //!
 //! Knows SQLite's result codes; knows nothing about what the work was.
 
@@ -26,7 +26,7 @@ impl From<Error> for DbError {
 }
 
 impl DbError {
-    /// The error for the one who asked.
+    /// The error for the caller.
     pub(super) fn into_store_error(self) -> StoreError {
         match self {
             DbError::Refused(error) | DbError::Undo(error) => error,
@@ -64,7 +64,7 @@ impl std::error::Error for Unreadable {}
 pub(super) const DAMAGED: &str = "stop Watchfire, move the file and its -wal and -shm aside, then either restore a backup under the same name, \
     or recover what can be read with `sqlite3 OLD .recover | sqlite3 NEW`, or start with an empty database";
 
-/// The error for the one who asked: what happened and what to do. Holds no value of any row.
+/// The error for the caller: what happened and what to do. Holds no value of any row.
 pub(super) fn store_error(error: &Error) -> StoreError {
     let Error::SqliteFailure(cause, detail) = error else {
         return match error {

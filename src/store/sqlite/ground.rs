@@ -83,7 +83,7 @@ impl Ground {
     /// the process. [`StoreError::Unusable`] when they were cut or overwritten. Both say what to do.
     pub(super) fn look(&self) -> Result<(), StoreError> {
         self.whole()?;
-        // A checkpoint under way writes the header before what it tells of.
+        // A checkpoint under way writes the header before what it describes.
         match self.header.try_lock() {
             Ok(header) => self.sound(header.as_ref())?,
             Err(TryLockError::Poisoned(header)) => self.sound(header.into_inner().as_ref())?,
@@ -157,7 +157,7 @@ fn pages(header: &Header) -> u64 {
     u64::from(u32::from_be_bytes([header[28], header[29], header[30], header[31]]))
 }
 
-/// Bytes a page; 1 stands for 65,536.
+/// Bytes a page; 1 means 65,536.
 fn page_size(header: &Header) -> u64 {
     match u16::from_be_bytes([header[16], header[17]]) {
         1 => 65_536,

@@ -1,6 +1,6 @@
 //! Messages before they are sent: the fence, a message's row, cells and members, and the beginning of an attempt.
 //!
-//! Keeps I3 (one open message a lane), I4 (a prefix of each lane) and I5 (what is begun is not rendered anew, what is ok stays ok).
+//! Keeps I3 (one open message a lane), I4 (a prefix of each lane) and I5 (what is begun is not rendered again, what is ok stays ok).
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::model::{DeliveryId, LaneId, MessageId};
 use crate::store::prepared::PreparedMessage;
 use crate::store::{Cell, Fence, NewAttempt, StoreError};
 
-/// Refuses who no longer owns the outlet (I7). Comes before anything is written.
+/// Refuses a node that no longer owns the outlet (I7). Comes before anything is written.
 pub(super) fn check_fence(db: &Connection, fence: &Fence) -> Result<(), DbError> {
     let mut select = db.prepare_cached("SELECT epoch FROM outlet WHERE key = ?1")?;
     let epoch: Option<i64> = select.query_row([fence.outlet.as_str()], |row| row.get(0)).optional()?;
@@ -24,7 +24,7 @@ fn invalid(text: String) -> DbError {
     DbError::Undo(StoreError::Invalid(text))
 }
 
-/// Inserts the message, or gives the stored one new pages and generation.
+/// Inserts the message, or updates pages and generation of the stored one.
 pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedMessage, done: bool) -> Result<(), DbError> {
     let m = &prepared.message;
     insert!(db, "message", {
@@ -58,7 +58,7 @@ pub(super) fn write_cells(db: &Connection, message: MessageId, cells: &[Cell]) -
     Ok(())
 }
 
-/// Where a member stands.
+/// A member's place.
 pub(super) struct Member {
     pub(super) lane: i64,
     seq: i64,
@@ -88,7 +88,7 @@ pub(super) fn store(db: &Connection, fence: &Fence, prepared: &PreparedMessage) 
     let id = prepared.message.id;
     may_be_formed(db, id)?;
     write_message(db, fence, prepared, false)?;
-    // The last place of each lane remains: all that waits in the lane up to it must belong to this message. Deferred ones stand outside the
+    // The last place of each lane remains: all that waits in the lane up to it must belong to this message. Deferred ones are outside the
     // order: they are due by themselves, and may be passed over.
     let mut lanes = BTreeMap::<i64, i64>::new();
     for id_of_member in &prepared.message.members {

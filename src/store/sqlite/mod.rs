@@ -1,7 +1,7 @@
 //! The store in one SQLite file: the embedded engine, for one process at a time.
 //!
-//! One writer thread commits in groups, a few threads read, one moves the log into the file when it is quiet. This file is the door: options,
-//! start and stop, and each method of the trait handed to the module that knows it.
+//! One writer thread commits in groups, a few threads read, one moves the log into the file when it is quiet. This file holds options,
+//! start and stop; `engine` hands each method of the traits to the module that implements it.
 
 mod accept;
 mod admin;
@@ -39,7 +39,8 @@ use rusqlite::Connection;
 
 use self::error::DbError;
 use self::open::Files;
-use self::queue::{Class, Limits, Queue};
+use self::queue::{Class, Queue};
+use super::bounded_queue::QueueLimits;
 use super::*;
 
 /// How a SQLite store is opened.
@@ -119,7 +120,7 @@ impl SqliteStore {
 
     fn start(options: SqliteOptions, lock: File) -> Result<Self, StoreError> {
         let (files, db) = open::prepare(&options.path, options.max_bytes, lock)?;
-        let limits = Limits { bytes: options.queue_bytes, requests: options.queue_requests, age: options.queue_age };
+        let limits = QueueLimits { bytes: options.queue_bytes, requests: options.queue_requests, age: options.queue_age };
         let store = Self {
             queue: Arc::new(Queue::new(limits)),
             readers: Arc::default(),

@@ -205,7 +205,7 @@ fn sound(files: &Files, db: &Connection) -> rusqlite::Result<Result<(), StoreErr
         ))));
     }
     if files.found.is_some() {
-        // Of a log that lacks its end, older pages may stand beside newer ones of the file.
+        // Of a log that lacks its end, older pages may be among newer ones of the file.
         let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
             return Ok(Err(StoreError::Unusable(format!("`{}` is damaged ({verdict}): {DAMAGED}", path.display()))));
@@ -243,7 +243,7 @@ impl Files {
         let db = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         db.busy_timeout(BUSY)?;
         db.set_prepared_statement_cache_capacity(96);
-        // A statement's plan depends on its text alone: without this, one whose value meets the condition of a partial index is compiled anew
+        // A statement's plan depends on its text alone: without this, one whose value meets the condition of a partial index is compiled again
         // for each value (<https://www.sqlite.org/qpsg.html>).
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // The page size and the kind of vacuum only count before the first table is made.

@@ -116,8 +116,8 @@ fn trim_attempts(db: &Connection, message: MessageId, now: i64) -> Result<(), Db
     Ok(())
 }
 
-/// Changes one delivery; gives its lane when it changed. One that became final meanwhile stays as it is, except that a dropped one which
-/// turns out to have left already is told truthfully.
+/// Changes one delivery; returns its lane when it changed. One that became final meanwhile stays as it is, except that a dropped one which
+/// turns out to have been sent already becomes `sent`.
 fn change_delivery(
     db: &Connection,
     c: &DeliveryUpdate,
@@ -134,7 +134,7 @@ fn change_delivery(
     let id = bytes(&c.id.0);
     let message = message.as_ref().map(|m| bytes(&m.0));
     let left = left.as_ref().map(|m| bytes(&m.0));
-    // Looked up first rather than returned by the change: what `RETURNING` gives goes through a table of its own that SQLite makes and drops.
+    // Looked up first rather than returned by the change: what `RETURNING` returns goes through a table of its own that SQLite makes and drops.
     let mut open = db.prepare_cached("SELECT lane_id FROM delivery WHERE id = ?1 AND state IN ('waiting', 'deferred')")?;
     let lane: Option<i64> = open.query_row([id], |row| row.get(0)).optional()?;
     if lane.is_some() {
@@ -196,7 +196,7 @@ pub(super) const RECOUNT: &str = "UPDATE lane SET (waiting, deferred, rank, sinc
         FROM delivery INDEXED BY delivery_open WHERE lane_id = ?1 AND state IN ('waiting', 'deferred'))
     WHERE id = ?1";
 
-/// Computes a lane's counters anew; reads only the partial index, so an emptied lane costs one look.
+/// Computes a lane's counters again; reads only the partial index, so an emptied lane costs one look.
 pub(super) fn recount(db: &Connection, lane: i64) -> Result<(), DbError> {
     db.prepare_cached(RECOUNT)?.execute([lane])?;
     Ok(())

@@ -12,7 +12,7 @@ use crate::store::Retention;
 
 /// Free pages that stay in the file for what comes next.
 const FREE_PAGES: i64 = 1024;
-/// Pages given back to the file system in one step.
+/// Pages returned to the file system in one step.
 const VACUUM_PAGES: i64 = 512;
 
 /// Rows that a step may remove, by key.
@@ -47,7 +47,7 @@ pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Resu
     for id in bare.query_map([keep.sent_before, left], |row| row.get(0))? {
         found.events.push(id?);
     }
-    // Messages that their only delivery left (a postponed single, formed anew under another id).
+    // Messages that their only delivery left (a postponed single, composed again under another id).
     let mut orphans = db.prepare_cached(
         "SELECT id FROM message m INDEXED BY message_done WHERE done = 1 AND formed_at < ?1
          AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = m.id) LIMIT ?2",

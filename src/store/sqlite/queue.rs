@@ -2,14 +2,13 @@
 //!
 //! Knows sizes, classes and ages; does not know what a job does.
 
-use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use super::error::DbError;
 use crate::store::StoreError;
+use crate::store::bounded_queue::{self, Backlog, QueueLimits};
 
 /// Requests in one transaction at most.
 pub(super) const BATCH_REQUESTS: usize = 512;
@@ -35,37 +34,7 @@ pub(super) enum Class {
     Purge,
 }
 
-/// How much may wait.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) bytes: usize,
-    pub(super) requests: usize,
-    pub(super) age: Duration,
-}
-
-struct Request {
-    job: Box<dyn Job>,
-    cost: usize,
-    at: Instant,
-}
-
-#[derive(Default)]
-struct State {
-    accepts: VecDeque<Request>,
-    others: VecDeque<Request>,
-    purges: VecDeque<Request>,
-    bytes: usize,
-    closed: bool,
-}
-
-impl State {
-    fn len(&self) -> usize {
-        self.accepts.len() + self.others.len() + self.purges.len()
-    }
-}
-
 /// What the writer takes at once.
-#[derive(Default)]
 pub(super) struct Batch {
     /// To be committed together, accepts first.
     pub(super) jobs: Vec<Box<dyn Job>>,
@@ -79,40 +48,25 @@ pub(super) struct Batch {
 
 /// The queue.
 pub(super) struct Queue {
-    state: Mutex<State>,
+    backlog: Mutex<Backlog<Box<dyn Job>, 3>>,
     wake: Condvar,
-    limits: Limits,
+    limits: QueueLimits,
 }
 
 impl Queue {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { state: Mutex::default(), wake: Condvar::new(), limits }
+    pub(super) fn new(limits: QueueLimits) -> Self {
+        Self { backlog: Mutex::default(), wake: Condvar::new(), limits }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Backlog<Box<dyn Job>, 3>> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds work of `cost` bytes, or says why not. The last eighth of the queue is kept for what is not an accept, so that a flood of events
     /// cannot keep outcomes from being written.
     pub(super) fn push(&self, class: Class, cost: usize, job: Box<dyn Job>) -> Result<(), StoreError> {
-        let share = |all: usize| if class == Class::Accept { all - all / 8 } else { all };
-        let mut state = self.lock();
-        if state.closed {
-            return Err(closed());
-        }
-        let room = state.bytes == 0 || state.bytes.saturating_add(cost) <= share(self.limits.bytes);
-        if !room || state.len() >= share(self.limits.requests) {
-            return Err(StoreError::Busy);
-        }
-        state.bytes += cost;
-        let request = Request { job, cost, at: Instant::now() };
-        match class {
-            Class::Accept => state.accepts.push_back(request),
-            Class::Other => state.others.push_back(request),
-            Class::Purge => state.purges.push_back(request),
-        }
-        drop(state);
+        let limits = if class == Class::Accept { self.limits.reduced() } else { self.limits };
+        self.lock().push(class as usize, cost, limits, job)?;
         self.wake.notify_one();
         Ok(())
     }
@@ -120,71 +74,39 @@ impl Queue {
     /// Waits for work and takes what is there, up to a batch. `None` when the queue is closed and empty. What waited too long is answered
     /// [`StoreError::Busy`] here and never runs.
     pub(super) fn take(&self) -> Option<Batch> {
-        let mut state = self.lock();
+        let mut backlog = self.lock();
         loop {
-            let mut batch = Batch::default();
-            let mut late = Vec::new();
+            let mut taken = bounded_queue::Batch::default();
             // A quarter of a batch is kept for the others when both wait: outcomes must not starve behind a flood of events.
-            let for_accepts = if state.others.is_empty() { (BATCH_REQUESTS, BATCH_BYTES) } else { (BATCH_REQUESTS / 4 * 3, BATCH_BYTES / 4 * 3) };
-            self.fill(&mut state, |s| &mut s.accepts, for_accepts, &mut batch, &mut late);
-            self.fill(&mut state, |s| &mut s.others, (BATCH_REQUESTS, BATCH_BYTES), &mut batch, &mut late);
-            if let Some(request) = state.purges.pop_front() {
-                state.bytes -= request.cost;
-                batch.purge = Some(request.job);
-            }
-            batch.last = state.len() == 0;
-            if !late.is_empty() {
-                drop(state);
-                for job in late {
+            let all = (BATCH_REQUESTS, BATCH_BYTES);
+            let for_accepts = if backlog.is_empty(Class::Other as usize) { all } else { (all.0 / 4 * 3, all.1 / 4 * 3) };
+            backlog.fill(Class::Accept as usize, for_accepts, self.limits.age, &mut taken);
+            backlog.fill(Class::Other as usize, all, self.limits.age, &mut taken);
+            let purge = backlog.pop(Class::Purge as usize);
+            let last = backlog.len() == 0;
+            if !taken.late.is_empty() {
+                drop(backlog);
+                for job in taken.late {
                     job.answer(Some(StoreError::Busy));
                 }
-                state = self.lock();
+                backlog = self.lock();
             }
-            if !batch.jobs.is_empty() || batch.purge.is_some() {
-                return Some(batch);
+            if !taken.work.is_empty() || purge.is_some() {
+                return Some(Batch { jobs: taken.work, purge, bytes: taken.bytes, last });
             }
-            if state.len() > 0 {
+            if backlog.len() > 0 {
                 continue;
             }
-            if state.closed {
+            if backlog.closed {
                 return None;
             }
-            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            backlog = self.wake.wait(backlog).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn fill(
-        &self,
-        state: &mut State,
-        lane: fn(&mut State) -> &mut VecDeque<Request>,
-        (requests, bytes): (usize, usize),
-        batch: &mut Batch,
-        late: &mut Vec<Box<dyn Job>>,
-    ) {
-        while batch.jobs.len() < requests {
-            let fits = |next: &Request| batch.jobs.is_empty() || batch.bytes + next.cost <= bytes;
-            if !lane(state).front().is_some_and(fits) {
-                break;
-            }
-            let Some(request) = lane(state).pop_front() else { break };
-            state.bytes -= request.cost;
-            if request.at.elapsed() > self.limits.age {
-                late.push(request.job);
-            } else {
-                batch.bytes += request.cost;
-                batch.jobs.push(request.job);
-            }
-        }
-    }
-
-    /// Takes nothing more in; what waits is still done.
+    /// Accepts nothing more; what waits is still done.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.wake.notify_all();
     }
-}
-
-/// The answer of a store that was closed.
-pub(super) fn closed() -> StoreError {
-    StoreError::Unavailable("the store is closed: Watchfire is stopping".into())
 }

@@ -1,4 +1,4 @@
-//! What runners read: lanes that are ready, what waits in them, events, and the counts.
+//! What workers read: lanes that are ready, what waits in them, events, and the counts.
 
 use std::collections::{BTreeMap, HashSet};
 

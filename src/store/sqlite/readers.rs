@@ -11,7 +11,6 @@ use tokio::sync::oneshot;
 
 use super::error::{DbError, store_error};
 use super::open::Files;
-use super::queue::closed;
 use crate::store::StoreError;
 
 /// Reads that may wait.
@@ -61,7 +60,7 @@ impl Readers {
         {
             let mut state = self.lock();
             if state.closed {
-                return Err(closed());
+                return Err(StoreError::closed());
             }
             if state.reads.len() >= WAITING {
                 return Err(StoreError::Busy);
@@ -69,7 +68,7 @@ impl Readers {
             state.reads.push_back(job);
         }
         self.wake.notify_one();
-        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a defect in the store stopped this read; please report it".into())))
+        answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a bug in the store stopped this read; please report it".into())))
     }
 
     /// Ends the threads after what waits.

@@ -10,7 +10,7 @@ use std::path::Path;
 const HEADER: usize = 32;
 /// Bytes before each page in the log.
 const FRAME: usize = 24;
-/// The log's magic number; the last bit tells the byte order of checksums.
+/// The log's magic number; the last bit is the byte order of checksums.
 const MAGIC: u32 = 0x377f_0682;
 
 /// A log that does not hold what was committed to it.
@@ -20,7 +20,7 @@ pub(super) struct Lost {
     pub(super) whole: u64,
     /// Pages after them that were written and cannot be.
     pub(super) lost: u64,
-    /// Whether they are known to have been committed; else a power failure may have cut a transaction that nobody was told of.
+    /// Whether they are known to have been committed; else a power failure may have cut a transaction that no caller knows of.
     pub(super) committed: bool,
 }
 
@@ -85,7 +85,7 @@ pub(super) fn examine(log: &Path, index: &Path) -> io::Result<Option<Lost>> {
             whole = sound;
         }
     }
-    // Frames of this round behind one that cannot be read. Without an index it cannot be told whether they were committed.
+    // Frames of this round behind one that cannot be read. Without an index it is unknown whether they were committed.
     let behind = later - sound;
     let guess = (behind > 0).then_some(Lost { whole, lost: behind, committed: false });
     Ok(match index.filter(|index| index.salt == head.salt) {

@@ -1,6 +1,6 @@
 //! The writer: one thread, one connection, and group commit without a timer.
 //!
-//! It takes whatever waits when it is free, commits it as one transaction, and answers after the disk has it. Knows transactions and their
+//! Whenever it is free, it takes all that waits, commits it as one transaction, and answers once that is on disk. Knows transactions and their
 //! failures; does not know what the jobs mean.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,12 +43,12 @@ where
             (None, Some(made)) => made,
             (None, None) => Err(StoreError::Unavailable("the work was never run".into())),
         };
-        // Nobody waits any more when the caller was cancelled; the work stands either way.
+        // No caller waits when it was cancelled; the work is done either way.
         let _ = self.reply.send(answer);
     }
 }
 
-/// Hands work to the writer and waits until it is committed.
+/// Submits work to the writer and waits until it is committed.
 pub(super) async fn submit<T, F>(queue: &Queue, class: Class, cost: usize, work: F) -> Result<T, StoreError>
 where
     T: Send + 'static,
@@ -56,7 +56,7 @@ where
 {
     let (reply, answer) = oneshot::channel();
     queue.push(class, cost, Box::new(Task { work, made: None, reply }))?;
-    answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the store's writer stopped; restart Watchfire".into())))
+    answer.await.unwrap_or_else(|_| Err(StoreError::writer_stopped()))
 }
 
 /// The writer's thread.
@@ -142,10 +142,8 @@ impl Writer {
 fn transaction(db: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), DbError> {
     db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     for job in jobs {
-        // A defect in one request must not take the writer away from all others.
-        catch_unwind(AssertUnwindSafe(|| job.run(db))).unwrap_or_else(|_| {
-            Err(DbError::Undo(StoreError::Invalid("a defect in the store stopped this request; nothing of it was written, please report it".into())))
-        })?;
+        // A panic in one request must not stop the writer for all others.
+        catch_unwind(AssertUnwindSafe(|| job.run(db))).unwrap_or_else(|_| Err(DbError::Undo(StoreError::panicked())))?;
     }
     db.prepare_cached("COMMIT")?.execute([])?;
     Ok(())

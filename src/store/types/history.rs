@@ -1,4 +1,4 @@
-//! What people ask for and do: lists, one delivery with all of it, counts, retention, mutes.
+//! Queries and manual changes: lists, one delivery with everything about it, counts, retention, mutes, heartbeats.
 
 use serde::{Deserialize, Serialize};
 
@@ -156,7 +156,7 @@ pub struct StoredMessage {
     pub attempts: Vec<AttemptRow>,
     /// How many deliveries it carries.
     pub members: u64,
-    /// What its vendor said later, of each cell that it took.
+    /// What its platform reported later, for each accepted cell.
     pub receipts: Vec<ReceiptRow>,
 }
 
@@ -252,14 +252,14 @@ pub struct Deferral {
     pub last: i64,
 }
 
-/// The last sign of life of a sender that is watched, and whether its silence was told.
+/// The last sign of life of a sender that is monitored, and whether it is reported as missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeartbeatRow {
     /// Its name in the configuration.
     pub name: String,
-    /// When it was last heard, Unix milliseconds by the clock of the node that heard it; 0 for never.
+    /// When it was last received, Unix milliseconds by the clock of the node that received it; 0 for never.
     pub seen_at: i64,
-    /// Since when its silence has been told, Unix milliseconds; `None` while it is heard.
+    /// Since when it is reported as missing, Unix milliseconds; `None` otherwise.
     pub silent_since: Option<i64>,
 }
 

@@ -1,9 +1,9 @@
-//! What comes in: events, their deliveries, and what became of them at the door.
+//! Intake: events, their deliveries, and how they were accepted.
 
 use super::{AlertReport, Mode, State, Target};
 use crate::model::{DeliveryId, Event, EventId, LaneId, OutletKey};
 
-/// An event to take in.
+/// An event to accept.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
     /// Its identity.
@@ -31,7 +31,7 @@ pub struct Dedup {
     pub window: i64,
 }
 
-/// A delivery to take in.
+/// A delivery to accept.
 #[derive(Debug, Clone)]
 pub struct NewDelivery {
     /// Its identity.
@@ -70,7 +70,7 @@ pub struct NewDelivery {
     pub report: Option<AlertReport>,
 }
 
-/// What became of an accept.
+/// How an event was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     /// The event's id: the first one's, when this is a duplicate.
@@ -81,7 +81,7 @@ pub struct Accepted {
     pub deliveries: Vec<AcceptedDelivery>,
 }
 
-/// A delivery as taken in.
+/// A delivery as accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptedDelivery {
     /// Its identity.

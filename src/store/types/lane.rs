@@ -1,4 +1,4 @@
-//! What a lane's row remembers of what came: the newest event in it, and which of its alerts were not reported over yet.
+//! What a lane's row remembers: its newest event, and which of its alerts are not resolved yet.
 
 use uuid::Uuid;
 
@@ -59,7 +59,7 @@ pub fn duplicate_of(lanes: impl IntoIterator<Item = Option<NewestEvent>>, dedup:
     first
 }
 
-/// Alerts of a lane that are remembered as not reported over; the oldest are forgotten first. A group of that many is one message in any case.
+/// Unresolved alerts of a lane that are remembered; the oldest are forgotten first. A group of that many is one message in any case.
 const MOST_UNRESOLVED: usize = 1024;
 
 /// What an event says of the alerts of a lane that it enters. Alerts are known by eight bytes of their fingerprints.

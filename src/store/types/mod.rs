@@ -1,4 +1,4 @@
-//! What goes into and comes out of a store: errors, and the words that all requests share. The rest lies beside, by the moment it belongs to.
+//! The types of a store's requests and answers: errors, and what all requests share. The rest is in the submodules, by the step it belongs to.
 
 mod history;
 mod intake;
@@ -39,24 +39,41 @@ pub enum StoreError {
     Invalid(String),
 }
 
-/// Where a store that is opened says why that takes so long. Clones share what was said.
+impl StoreError {
+    /// The answer of a store that was closed.
+    pub(in crate::store) fn closed() -> Self {
+        StoreError::Unavailable("the store is closed: Watchfire is stopping".into())
+    }
+
+    /// The answer when the writer is gone.
+    pub(in crate::store) fn writer_stopped() -> Self {
+        StoreError::Unavailable("the store's writer stopped; restart Watchfire".into())
+    }
+
+    /// The answer to a request whose work panicked.
+    pub(in crate::store) fn panicked() -> Self {
+        StoreError::Invalid("a bug in the store stopped this request; nothing of it was written, please report it".into())
+    }
+}
+
+/// Why opening a store takes so long. Clones share the reason.
 #[derive(Debug, Clone)]
 pub struct OpenProgress(watch::Sender<String>);
 
 impl OpenProgress {
-    /// Nothing has been said yet.
+    /// Without a reason yet.
     pub fn new() -> Self {
         Self(watch::Sender::new(String::new()))
     }
 
-    /// Says why: in the log once, and from then on to whoever asks.
+    /// Reports why: in the log once, and from then on to any caller of [`OpenProgress::reason`].
     pub(super) fn say(&self, error: &StoreError) {
         if self.0.send_replace(error.to_string()).is_empty() {
             tracing::warn!(%error, "waiting for the store; nothing is taken or sent until it can be used");
         }
     }
 
-    /// What was said last; empty: nothing.
+    /// The last reason; empty when there is none.
     pub fn reason(&self) -> String {
         self.0.borrow().clone()
     }

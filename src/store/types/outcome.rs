@@ -1,4 +1,4 @@
-//! What leaves: messages, their cells and attempts, and what an outcome changes.
+//! Sending: messages, their cells and attempts, and what an outcome changes.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ pub struct NewMessage {
     pub kind: MessageKind,
     /// Template set.
     pub template: String,
-    /// How often it was rendered anew.
+    /// How often it was rendered again.
     pub generation: u32,
     /// When it was formed.
     pub formed_at: i64,
@@ -193,7 +193,7 @@ pub struct DeliveryUpdate {
     pub due_at: i64,
     /// Why, when final; the last error, when postponed.
     pub reason: Option<String>,
-    /// Whether it leaves its message (a postponed single that is formed anew).
+    /// Whether it leaves its message (a postponed single that is composed again).
     pub leave_message: bool,
 }
 

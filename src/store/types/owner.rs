@@ -1,9 +1,9 @@
-//! What the owner of an outlet works with: its claim, its lanes, what waits in them, and what was under way.
+//! What the owner of an outlet works with: its lease, its lanes, what waits in them, and what is in flight.
 
 use super::{Cell, Mode, State, Target};
 use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page};
 
-/// A claim on an outlet.
+/// A request for the lease of an outlet.
 #[derive(Debug, Clone)]
 pub struct LeaseRequest {
     /// The outlet.
@@ -14,11 +14,11 @@ pub struct LeaseRequest {
     pub now: i64,
     /// Until when.
     pub lease_until: i64,
-    /// Attempts begun since then are given back, for the sliding window.
+    /// Attempts begun since then are returned, for the sliding window.
     pub window_start: i64,
 }
 
-/// A sign of life of a node that shares the store with others.
+/// The heartbeat of a node that shares the store with others.
 #[derive(Debug, Clone)]
 pub struct NodeHeartbeat {
     /// The node.
@@ -55,7 +55,7 @@ pub struct OutletSnapshot {
     pub paused_until: i64,
     /// Why it is suspended, when it is.
     pub suspended: Option<String>,
-    /// Whether its last owner gave it up ([`crate::store::ClusterStore::release_outlet`]), or there was none: nothing was cut off then.
+    /// Whether its last owner released it ([`crate::store::ClusterStore::release_outlet`]), or there was none: no attempt was interrupted then.
     pub released: bool,
     /// `2026-11`.
     pub month: String,
@@ -78,7 +78,7 @@ pub struct OpenMessage {
     pub kind: MessageKind,
     /// Template set.
     pub template: String,
-    /// How often it was rendered anew.
+    /// How often it was rendered again.
     pub generation: u32,
     /// When it was formed.
     pub formed_at: i64,
@@ -117,7 +117,7 @@ pub struct OverdueRow {
     pub channel: String,
     /// The outlet.
     pub outlet: OutletKey,
-    /// How many deliveries stand in such lanes and messages, about: those that wait behind what is due count.
+    /// About how many deliveries are in such lanes and messages; those behind what is due count too.
     pub count: u64,
     /// Since when the first of them is due, Unix milliseconds.
     pub since: i64,

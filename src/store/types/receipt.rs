@@ -1,21 +1,21 @@
-//! What a vendor says later about what it took. `sent` stays final: a receipt stands beside it.
+//! Receipts: what a platform reports later about what it accepted. `sent` stays final; the receipt is stored beside it.
 
 use serde::{Deserialize, Serialize};
 
 use super::{FallbackChild, PendingDelivery};
 use crate::model::{MessageId, Recipient};
 
-/// How a receipt stands.
+/// The state of a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptState {
-    /// The vendor has not said yet.
+    /// The platform has not reported yet.
     Awaited,
     /// It reached the person.
     Delivered,
     /// It did not, and never will.
     Undelivered,
-    /// The vendor said nothing within the time that is waited for.
+    /// The platform reported nothing within the time allowed.
     Unheard,
 }
 
@@ -45,11 +45,11 @@ pub struct NewReceipt {
     pub recipient: Recipient,
     /// The channel that sent it.
     pub channel: String,
-    /// The vendor's id.
+    /// The platform's id.
     pub platform_id: String,
     /// When it was taken, Unix milliseconds.
     pub sent_at: i64,
-    /// When the vendor is asked first.
+    /// When the platform is asked first.
     pub due_at: i64,
     /// After this it is unheard.
     pub until: i64,
@@ -66,27 +66,27 @@ pub struct ReceiptRow {
     pub recipient: Recipient,
     /// The channel that sent it.
     pub channel: String,
-    /// The vendor's id.
+    /// The platform's id.
     pub platform_id: String,
-    /// How it stands.
+    /// Its state.
     pub state: ReceiptState,
     /// When it was taken, Unix milliseconds.
     pub sent_at: i64,
-    /// When the vendor is asked next; `None` when the state is final.
+    /// When the platform is asked next; `None` when the state is final.
     pub due_at: Option<i64>,
     /// After this it is unheard.
     pub until: i64,
-    /// How often the vendor was asked.
+    /// How often the platform was asked.
     pub asked: u32,
     /// When the state became final.
     pub heard_at: Option<i64>,
-    /// The vendor's code.
+    /// The platform's code.
     pub code: Option<String>,
     /// What happened, in words.
     pub detail: Option<String>,
 }
 
-/// What was heard of a receipt, to be written.
+/// A change of a receipt, to be written.
 #[derive(Debug, Clone)]
 pub struct ReceiptUpdate {
     /// The message.
@@ -95,7 +95,7 @@ pub struct ReceiptUpdate {
     pub page: u16,
     /// Recipient.
     pub recipient: Recipient,
-    /// What was heard.
+    /// What was learnt.
     pub news: ReceiptChange,
     /// Fallback children, committed with a receipt that is `undelivered`. A child whose (origin, channel) exists is left out.
     pub children: Vec<FallbackChild>,
@@ -103,19 +103,19 @@ pub struct ReceiptUpdate {
     pub now: i64,
 }
 
-/// What was heard.
+/// What was learnt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiptChange {
-    /// Nothing yet: it is asked again, not before this.
+    /// Nothing yet: the platform is asked again, not before this.
     Later {
         /// Unix milliseconds.
         due_at: i64,
     },
-    /// The last word, or that none came.
+    /// The final report, or that none came.
     Final {
         /// Not `Awaited`.
         state: ReceiptState,
-        /// The vendor's code.
+        /// The platform's code.
         code: Option<String>,
         /// What happened, in words.
         detail: String,
@@ -127,6 +127,6 @@ pub enum ReceiptChange {
 pub struct SentDelivery {
     /// The delivery, without its event.
     pub delivery: PendingDelivery,
-    /// Whether the newest thing told of its alerts, in the lane where it was born, is that they are over.
+    /// Whether its alerts are resolved, as of the newest delivery in the lane where it was born.
     pub over: bool,
 }

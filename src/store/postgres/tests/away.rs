@@ -1,4 +1,4 @@
-//! A database that goes away, comes back, hangs, or ends connections: callers are told at once, nothing that was taken in is lost, and nothing has
+//! A database that goes away, comes back, hangs, or ends connections: callers fail at once, nothing that was accepted is lost, and nothing has
 //! to be restarted.
 
 use std::time::{Duration, Instant};

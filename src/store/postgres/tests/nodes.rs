@@ -76,7 +76,7 @@ async fn repeats_at_two_nodes_make_one_event() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_sent_twice_is_its_own_duplicate() {
     let Some((a, b, _place)) = two().await else { return };
-    // A node that never heard of its commit asks again.
+    // A node that lost the answer of its commit asks again.
     let new = NewEvent { dedup: Some(Dedup { key: [7; 32], window: MIN }), ..event(vec![delivery("ops", LANE)]) };
     let first = a.accept(new.clone()).await.unwrap();
     let again = b.accept(new).await.unwrap();
@@ -254,7 +254,7 @@ async fn owners_are_told_that_something_waits() {
         heard.extend(told.recv().await.filter(|hint| hint.as_str().starts_with(&place.schema)));
     }
     assert_eq!(heard, [outlet(1), outlet(2), outlet(3)], "each once, in order");
-    // What this one tells is nothing new to itself, and what the other tells is heard.
+    // Its own hints are nothing new to it, and those of the other are received.
     other.accept(event(vec![of("sms", 4)])).await.unwrap();
     loop {
         let hint = own.recv().await.unwrap();

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::super::queue::{BATCH_BYTES, BATCH_REQUESTS, Limits, Queue};
+use super::super::queue::{BATCH_BYTES, BATCH_REQUESTS, Queue};
 use super::*;
+use crate::store::bounded_queue::QueueLimits;
 use crate::store::contract::fixtures::*;
 use crate::store::*;
 
@@ -22,7 +23,7 @@ fn taken(queue: &Queue<usize, ()>) -> Vec<usize> {
 
 #[test]
 fn batches_are_bounded_and_in_order() {
-    let queue = Queue::new(Limits { bytes: usize::MAX, requests: usize::MAX, age: LONG });
+    let queue = Queue::new(QueueLimits { bytes: usize::MAX, requests: usize::MAX, age: LONG });
     for n in 0..BATCH_REQUESTS + 5 {
         assert!(push(&queue, n, 1).is_none());
     }
@@ -37,7 +38,7 @@ fn batches_are_bounded_and_in_order() {
 
 #[test]
 fn a_full_queue_is_busy_and_a_closed_one_is_emptied() {
-    let queue = Queue::new(Limits { bytes: 100, requests: 3, age: LONG });
+    let queue = Queue::new(QueueLimits { bytes: 100, requests: 3, age: LONG });
     assert!(push(&queue, 1, 5000).is_none(), "an empty queue takes anything");
     assert!(matches!(push(&queue, 2, 1), Some(StoreError::Busy)));
     taken(&queue);
@@ -53,7 +54,7 @@ fn a_full_queue_is_busy_and_a_closed_one_is_emptied() {
 
 #[tokio::test]
 async fn what_waited_too_long_is_busy_and_never_runs() {
-    let queue = Queue::<usize, ()>::new(Limits { bytes: 100, requests: 10, age: Duration::ZERO });
+    let queue = Queue::<usize, ()>::new(QueueLimits { bytes: 100, requests: 10, age: Duration::ZERO });
     let waiting = queue.submit(1, 1);
     tokio::pin!(waiting);
     assert!(waiting.as_mut().now_or_never().is_none());

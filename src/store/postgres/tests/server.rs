@@ -89,7 +89,7 @@ fn start() -> Result<Server, String> {
     let user = other_user()?;
     let folder = tempfile::Builder::new().prefix("wf-pg-").tempdir().map_err(|e| e.to_string())?.keep();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(|e| e.to_string())?;
-    // Where another process takes the port in between the server does not start, which is told.
+    // Where another process takes the port in between the server does not start, which is reported.
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|e| e.to_string())?.port();
     let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
     std::fs::write(&certificate, made.cert.pem()).and_then(|()| std::fs::write(&key, made.signing_key.serialize_pem())).map_err(|e| e.to_string())?;

@@ -29,7 +29,7 @@ pub struct Progress {
 }
 
 impl PostgresStore {
-    /// Copies everything from the SQLite file, which nobody else may be using, and gives how many rows that were. `told` hears of each step.
+    /// Copies everything from the SQLite file, which no other process may be using, and returns how many rows that were. `told` is called after each step.
     ///
     /// Errors: [`StoreError::Invalid`] when this store holds deliveries of its own already; else those of reading and writing. What was copied before
     /// an error stays, and the next try goes on.

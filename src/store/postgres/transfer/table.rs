@@ -324,7 +324,7 @@ pub(super) async fn insert(tx: &Tx, table: &Table, batch: &Batch) -> Result<(), 
     let values: Vec<String> = table.columns.iter().map(value).collect();
     let places: Vec<String> = (1..=names.len()).map(|place| format!("${place}")).collect();
     let (key, rest) = names.split_at(table.key);
-    // An epoch never falls: whoever owned the outlet here must stay fenced.
+    // An epoch never falls: any earlier owner of the outlet must stay fenced.
     let changed = |name: &&str| match (table.name, *name) {
         ("outlet", "epoch") => "epoch = greatest(t.epoch, excluded.epoch)".to_owned(),
         (_, name) => format!("{name} = excluded.{name}"),

@@ -184,7 +184,7 @@ async fn a_damaged_log_is_told_when_it_is_opened() {
             Some(part) => assert!(found.as_deref().is_some_and(|text| text.contains(part) && text.contains("w.db-wal")), "{name}: {found:?}"),
         }
         opened.close().await;
-        // It is told once: afterwards the log is whole.
+        // It is reported once: afterwards the log is whole.
         let again = SqliteStore::open(SqliteOptions::new(&copy)).unwrap();
         assert_eq!(again.damage_report(), None, "{name}");
         again.close().await;

@@ -16,7 +16,7 @@ fn plan(sql: &str, parameters: usize) -> Vec<String> {
 
 #[test]
 fn ready_lanes_come_in_order_from_their_index() {
-    // No sorting step. The table itself is not visited: only the row's number is asked for, and the index's own condition stands for the others.
+    // No sorting step. The table itself is not visited: only the row's number is asked for, and the index's own condition covers the others.
     assert_eq!(plan(read::READY, 1), ["SEARCH lane USING INDEX lane_ready (outlet=?)"]);
 }
 

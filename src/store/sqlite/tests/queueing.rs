@@ -7,9 +7,10 @@ use futures_util::FutureExt as _;
 use rusqlite::Connection;
 
 use super::super::error::DbError;
-use super::super::queue::{BATCH_BYTES, BATCH_REQUESTS, Class, Job, Limits, Queue};
+use super::super::queue::{BATCH_BYTES, BATCH_REQUESTS, Class, Job, Queue};
 use super::super::writer;
 use super::{fresh, fresh_with};
+use crate::store::bounded_queue::QueueLimits;
 use crate::store::contract::fixtures::*;
 use crate::store::*;
 
@@ -31,7 +32,7 @@ fn queue(bytes: usize, requests: usize, age: Duration) -> (Queue, impl Fn(&Queue
     let log = Log::default();
     let sink = log.clone();
     let push = move |queue: &Queue, class, cost, name: &str| queue.push(class, cost, Box::new(Named(name.into(), sink.clone()))).is_ok();
-    (Queue::new(Limits { bytes, requests, age }), push, log)
+    (Queue::new(QueueLimits { bytes, requests, age }), push, log)
 }
 
 const LONG: Duration = Duration::from_secs(3600);
