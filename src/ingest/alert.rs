@@ -51,7 +51,7 @@ impl Item {
         let mut alert = Alert { fingerprint: hash_hex(&["entry", text]), ..Alert::default() };
         let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with(['[', '{']));
         alert.labels.insert("alertname".into(), line.map_or_else(|| "Unknown entry".to_owned(), |line| cut(line, 120)));
-        alert.annotations.insert("description".into(), cut(text, TEXT));
+        alert.annotations.insert("description".into(), cut(text, MAX_RAW_TEXT));
         Self { alert, odd: true, ..Self::default() }
     }
 
@@ -66,7 +66,7 @@ impl Item {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&cut(rest, TEXT));
+        text.push_str(&cut(rest, MAX_RAW_TEXT));
         if self.alert.fingerprint.is_empty() {
             let labels: Vec<&str> = self.alert.labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]).chain([rest]).collect();
             self.alert.fingerprint = hash_hex(&labels);
@@ -75,7 +75,7 @@ impl Item {
 }
 
 /// Characters that are kept of what could only be read as text.
-const TEXT: usize = 4000;
+const MAX_RAW_TEXT: usize = 4000;
 
 /// Reads one alert; `None` for null and for an object that says nothing.
 pub(super) struct AlertSeed<'t> {
@@ -124,9 +124,9 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut shown = String::new();
         while let Some(element) = seq.next_element::<&RawValue>()? {
-            if shown.len() < TEXT * 4 {
+            if shown.len() < MAX_RAW_TEXT * 4 {
                 shown.push_str(if shown.is_empty() { "[" } else { "," });
-                shown.push_str(&cut(&text(element.get()), TEXT));
+                shown.push_str(&cut(&text(element.get()), MAX_RAW_TEXT));
             }
         }
         Ok((!shown.is_empty()).then(|| Item::of_text(&format!("{shown}]"))))

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::model::{Event, Labels};
 
 /// Labels whose values say what kind of alert it is, not whose.
-const KEPT: &[&str] = &["alertname", "severity", "priority", "level", "job", "alertstate"];
+const KEPT_LABELS: &[&str] = &["alertname", "severity", "priority", "level", "job", "alertstate"];
 
 /// Replaces values of labels and annotations, addresses, and texts that a sender rendered. One value becomes the same word everywhere, so that what was
 /// grouped stays grouped; times, states and names of labels are kept.
@@ -60,7 +60,7 @@ impl Words {
     }
 
     fn labels(&mut self, labels: &mut Labels) {
-        for (name, value) in labels.iter_mut().filter(|(name, _)| !KEPT.contains(&name.as_str())) {
+        for (name, value) in labels.iter_mut().filter(|(name, _)| !KEPT_LABELS.contains(&name.as_str())) {
             *value = self.word(name, value);
         }
     }

@@ -5,10 +5,10 @@ use super::value::{elements, kind_of, members, text};
 use crate::model::{Alert, Event, Note, SenderKind, hash_hex};
 
 /// Characters of the body that are shown at most, in all and of one member.
-const SHOWN: usize = 4000;
-const VALUE: usize = 500;
+const MAX_SHOWN: usize = 4000;
+const MAX_VALUE: usize = 500;
 /// Members that are shown of an object.
-const MEMBERS: usize = 40;
+const MAX_MEMBERS: usize = 40;
 /// Members that name what a body is about, in the order in which they are looked for.
 const NAMES: [&str; 12] =
     ["alertname", "title", "subject", "summary", "name", "ruleName", "rule", "message", "msg", "text", "description", "content"];
@@ -35,7 +35,7 @@ pub fn unread(body: &[u8]) -> Event {
 /// A text and its first line, if it has one that can be a name.
 fn named(whole: &str) -> (Option<String>, String) {
     let first = whole.lines().map(str::trim).find(|line| !line.is_empty()).filter(|line| !line.starts_with(['{', '[', '<']));
-    (first.map(|line| cut(line, 120)), cut(whole, SHOWN))
+    (first.map(|line| cut(line, 120)), cut(whole, MAX_SHOWN))
 }
 
 /// An object as lines of `name: value`, and what it calls itself.
@@ -44,11 +44,12 @@ fn of_object(raw: &str) -> (Option<String>, String) {
     let own =
         |name: &&str| members.iter().rev().find(|(key, value)| key.eq_ignore_ascii_case(name) && is_scalar(value)).map(|(_, value)| text(value));
     let name = NAMES.iter().filter_map(own).find_map(|value| value.lines().map(str::trim).find(|line| !line.is_empty()).map(|line| cut(line, 120)));
-    let mut lines: Vec<String> = members.iter().take(MEMBERS).map(|(key, value)| format!("{}: {}", cut(key, 80), cut(&text(value), VALUE))).collect();
-    if members.len() > MEMBERS {
-        lines.push(format!("… {} more", members.len() - MEMBERS));
+    let mut lines: Vec<String> =
+        members.iter().take(MAX_MEMBERS).map(|(key, value)| format!("{}: {}", cut(key, 80), cut(&text(value), MAX_VALUE))).collect();
+    if members.len() > MAX_MEMBERS {
+        lines.push(format!("… {} more", members.len() - MAX_MEMBERS));
     }
-    (name, cut(&lines.join("\n"), SHOWN))
+    (name, cut(&lines.join("\n"), MAX_SHOWN))
 }
 
 fn is_scalar(raw: &str) -> bool {
@@ -107,7 +108,7 @@ mod tests {
         assert_eq!(of("[1, 2]"), ("Unknown body".into(), "[1, 2]".into()));
         assert_eq!(of("<html>"), ("Unknown body".into(), "<html>".into()));
         let (_, shown) = of(&format!("{{\"a\": \"{}\"}}", "告".repeat(100_000)));
-        assert_eq!(shown.chars().count(), 3 + VALUE + 1);
+        assert_eq!(shown.chars().count(), 3 + MAX_VALUE + 1);
     }
 
     #[test]

@@ -6,11 +6,11 @@ use super::view::{Times, ViewInput, counts, describe, entry_links, headline, sha
 use super::{MessageKind, words};
 
 /// Longest value of a pair in characters: Slack allows 2000 in a field, a phone shows far less.
-const PAIR_MAX: usize = 200;
+const MAX_PAIR: usize = 200;
 
 /// The facts of a page. Mentions, thread and payload are the caller's to fill in; `formed_at` is the input's `now`.
 pub fn facts(input: &ViewInput<'_>) -> Facts {
-    let max = PAIR_MAX.min(input.max_value);
+    let max = MAX_PAIR.min(input.max_value);
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut pair = |key: &'static str, value: &str| {
         let value = value.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -113,14 +113,14 @@ const ERROR_CODES: &[CodeRule] = &[
             "isv.INVALID_PARAMETERS",
         ],
         ErrorKind::Rejected,
-        VARIABLES,
+        VARIABLES_ADVICE,
     ),
 ];
 
-const VARIABLES: &str = "the template's variables are not accepted";
+const VARIABLES_ADVICE: &str = "the template's variables are not accepted";
 
 /// Codes that refuse the number (same pages).
-const NUMBER: [&str; 9] = [
+const RECIPIENT_CODES: [&str; 9] = [
     "isv.MOBILE_NUMBER_ILLEGAL",
     "isv.CALLED_NUMBER_ILLEGAL",
     "isv.MOBILE_COUNT_OVER_LIMIT",
@@ -134,12 +134,12 @@ const NUMBER: [&str; 9] = [
 
 /// Messages of `isv.SMS_TEMPLATE_ILLEGAL` that are about the template itself. Any other is about the variables of this one message, most often
 /// 请检查模板内容与模板参数是否匹配 (the template and its parameters differ).
-const NO_TEMPLATE: [&str; 5] =
+const NO_TEMPLATE_PHRASES: [&str; 5] =
     ["该账号下找不到对应模板", "模板不存在", "模板未审核通过", "The specified template does not exist", "The template is not approved"];
 
 /// The windows of `isv.BUSINESS_LIMIT_CONTROL`, by how its message begins (触发分钟级流控Permits:1): a minute is waited for; of an hour or a day,
 /// and where none is named, another way must be found. <https://help.aliyun.com/zh/sms/user-guide/configure-delivery-limits>
-const MINUTE: [&str; 3] = ["触发分钟级流控", "触发号码分钟级流控", "Triggered minute-level"];
+const PER_MINUTE_PHRASES: [&str; 3] = ["触发分钟级流控", "触发号码分钟级流控", "Triggered minute-level"];
 
 /// The answer to an SMS or a call. `variables` are the names of the template's variables, for the advice.
 pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Receipt, SendError> {
@@ -156,16 +156,16 @@ pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Recei
     }
     let code = answer.code.as_str();
     if code == "isv.BUSINESS_LIMIT_CONTROL" {
-        let minute = MINUTE.iter().any(|phrase| answer.message.starts_with(phrase));
+        let minute = PER_MINUTE_PHRASES.iter().any(|phrase| answer.message.starts_with(phrase));
         let kind = if minute { ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(60)) } } else { ErrorKind::Rejected };
         let text = format!("this number gets no more for now, by the account's frequency limits (\"{}\")", answer.message);
         let error = reply.error(kind, code, text);
         return Err(if minute { error } else { error.of_recipient() });
     }
-    if NUMBER.contains(&code) {
+    if RECIPIENT_CODES.contains(&code) {
         return Err(reply.error(ErrorKind::Rejected, code, format!("Alibaba Cloud does not reach this number: {}", answer.message)).of_recipient());
     }
-    if code == "isv.SMS_TEMPLATE_ILLEGAL" && NO_TEMPLATE.iter().any(|phrase| answer.message.starts_with(phrase)) {
+    if code == "isv.SMS_TEMPLATE_ILLEGAL" && NO_TEMPLATE_PHRASES.iter().any(|phrase| answer.message.starts_with(phrase)) {
         let text = format!("Alibaba Cloud: the template is not approved for this account; check `template` (\"{}\")", answer.message);
         return Err(reply.error(ErrorKind::Misconfigured, code, text));
     }
@@ -174,8 +174,10 @@ pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Recei
     let unknown = || if code.starts_with("isp.") { ErrorKind::Transient } else { by_status() };
     let (kind, advice) = classify(ERROR_CODES, code).unwrap_or_else(|| (unknown(), "see the code in the list of errors"));
     let advice = match advice {
-        VARIABLES if variables.is_empty() => format!("{VARIABLES}; the template has some, and `params` names none"),
-        VARIABLES => format!("{VARIABLES}: compare {variables} in `params` with the template's, their kinds and their length (`max_param`)"),
+        VARIABLES_ADVICE if variables.is_empty() => format!("{VARIABLES_ADVICE}; the template has some, and `params` names none"),
+        VARIABLES_ADVICE => {
+            format!("{VARIABLES_ADVICE}: compare {variables} in `params` with the template's, their kinds and their length (`max_param`)")
+        }
         advice => advice.to_owned(),
     };
     let code = if code.is_empty() || code == "OK" { format!("HTTP {}", reply.status()) } else { code.to_owned() };
@@ -255,7 +257,7 @@ struct CallDetail {
 }
 
 /// How calls end: <https://help.aliyun.com/zh/vms/developer-reference/operators-receipt-error-code>
-const ANSWERED: [&str; 4] = ["200000", "200001", "200008", "300000"];
+const ANSWERED_STATUSES: [&str; 4] = ["200000", "200001", "200008", "300000"];
 const NOT_REACHED: &[(&str, &str)] = &[
     ("200002", "the line was busy"),
     ("200003", "nobody answered the call"),
@@ -294,7 +296,7 @@ pub(super) fn word_of_call(reply: &Reply, now: Timestamp) -> Result<Option<Word>
     let detail: Option<CallDetail> = answer.and_then(|answer| serde_json::from_str(&answer.data).ok());
     let Some(detail) = detail else { return Ok(None) };
     let state = detail.state.as_str().map_or_else(|| detail.state.to_string(), str::to_owned);
-    if ANSWERED.contains(&state.as_str()) {
+    if ANSWERED_STATUSES.contains(&state.as_str()) {
         return Ok(Some(Word::delivered(state, "the call was answered")));
     }
     let found = NOT_REACHED.iter().find(|(code, _)| *code == state);

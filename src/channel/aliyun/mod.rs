@@ -22,7 +22,7 @@ use super::kit::phone::{self, Use};
 use super::{BuildContext, Problem, SendContext, Sent};
 use crate::model::{AttemptId, Page, Secret, SecretSource, SendError};
 
-const VERSION: &str = "2017-05-25";
+const API_VERSION: &str = "2017-05-25";
 
 /// The account and its template.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -59,7 +59,7 @@ pub struct Account {
 
 /// What the variables of a product's template may hold.
 #[derive(Clone, Copy)]
-struct Room {
+struct VariableLimits {
     /// Characters of one value.
     each: usize,
     /// Characters of the variables' JSON.
@@ -88,15 +88,8 @@ impl Account {
         let secret = kit::read_secret(cx, &format!("{key}.access_key_secret"), &self.access_key_secret).map_err(|problem| vec![problem])?;
         let http = kit::http(cx, key, self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let base = self.api_base.clone().unwrap_or_else(|| base.to_owned());
-        Ok(Line { host: host(&base), base, http: http.with_secrets([secret.clone()]), secret, account: self.clone() })
+        Ok(Line { host: kit::host_header(&base), base, http: http.with_secrets([secret.clone()]), secret, account: self.clone() })
     }
-}
-
-/// The `Host` header of requests to an address.
-fn host(base: &str) -> String {
-    let Ok(url) = reqwest::Url::parse(base) else { return String::new() };
-    let name = url.host_str().unwrap_or_default().to_owned();
-    url.port().map_or(name.clone(), |port| format!("{name}:{port}"))
 }
 
 /// The way to an account.
@@ -110,7 +103,7 @@ struct Line {
 
 impl Line {
     /// The template's variables for a page; a direct call's own come first, as they are.
-    fn params(&self, page: &Page, room: Room) -> Params {
+    fn params(&self, page: &Page, limits: VariableLimits) -> Params {
         let given = phone::given(page);
         let patterns = self.account.params.iter().filter(|(name, _)| !given.contains_key(*name));
         let mut own: BTreeMap<String, String> = patterns.map(|(name, pattern)| (name.clone(), phone::fill(pattern, page))).collect();
@@ -118,7 +111,7 @@ impl Line {
         // `"name":"value",` for each, and the brackets.
         let names = own.keys().chain(given.keys()).map(|name| quoted(name) + 2).sum::<usize>() + 1;
         let taken = names + given.values().map(|value| quoted(value)).sum::<usize>();
-        let cut = phone::fit(own.values_mut(), self.account.max_param.unwrap_or(room.each), room.all.saturating_sub(taken), quoted);
+        let cut = phone::fit(own.values_mut(), self.account.max_param.unwrap_or(limits.each), limits.all.saturating_sub(taken), quoted);
         own.extend(given);
         Params { json: serde_json::to_string(&own).unwrap_or_default(), cut }
     }
@@ -170,7 +163,7 @@ impl Line {
 }
 
 /// China has one time zone and no summer time: its days begin at 16:00 UTC.
-const CHINA: Duration = Duration::from_secs(8 * 3600);
+const CHINA_UTC_OFFSET: Duration = Duration::from_secs(8 * 3600);
 
 struct Signed {
     query: String,
@@ -189,7 +182,7 @@ fn sign(id: &str, secret: &Secret, host: &str, action: &str, params: &[(&str, &s
         ("x-acs-content-sha256", empty.clone()),
         ("x-acs-date", date),
         ("x-acs-signature-nonce", nonce.to_owned()),
-        ("x-acs-version", VERSION.to_owned()),
+        ("x-acs-version", API_VERSION.to_owned()),
     ];
     let lines: String =
         std::iter::once(("host", host)).chain(headers.iter().map(|(n, v)| (*n, v.as_str()))).map(|(n, v)| format!("{n}:{v}\n")).collect();

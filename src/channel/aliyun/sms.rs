@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Account, CHINA, Line, Params, Room, answer};
+use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
 use crate::channel::kit::{cut_units, phone};
 use crate::channel::{
     Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
@@ -19,7 +19,7 @@ const MAX_TEXT: usize = 500;
 
 /// One variable of a notification template takes 35 characters: <https://help.aliyun.com/zh/sms/user-guide/sms-template-specifications>.
 /// Of all together an SMS's own 500 are the bound.
-const ROOM: Room = Room { each: 35, all: MAX_TEXT };
+const VARIABLE_LIMITS: VariableLimits = VariableLimits { each: 35, all: MAX_TEXT };
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -66,7 +66,7 @@ impl PlatformConfig for Config {
     }
 
     fn recipients(&self) -> Vec<Recipient> {
-        self.0.to.iter().map(|to| Recipient::new(phone::e164(to).unwrap_or_default())).collect()
+        phone::recipients(&self.0.to)
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
@@ -81,9 +81,9 @@ struct Driver(Line);
 #[async_trait]
 impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
-        let params = self.0.params(page, ROOM);
+        let params = self.0.params(page, VARIABLE_LIMITS);
         let mut results = Vec::with_capacity(to.len());
-        // The card says one recipient an attempt, so that each number has a result of its own.
+        // The descriptor allows one recipient an attempt, so that each number has a result of its own.
         for (place, number) in to.iter().enumerate() {
             results.push((place, self.one(number.expose(), &params, cx).await));
         }
@@ -92,9 +92,9 @@ impl Channel for Driver {
 
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
         let number = phone::dialled(sent.recipient.expose());
-        let day = (sent.at + CHINA).strftime("%Y%m%d").to_string();
+        let day = (sent.at + CHINA_UTC_OFFSET).strftime("%Y%m%d").to_string();
         let mut ask = vec![("PhoneNumber", number.as_str()), ("SendDate", &day), ("PageSize", "50"), ("CurrentPage", "1")];
-        let out_id = sent.platform_id.strip_prefix(OUT_ID);
+        let out_id = sent.platform_id.strip_prefix(OUT_ID_PREFIX);
         if out_id.is_none() {
             ask.push(("BizId", sent.platform_id));
         }
@@ -103,7 +103,7 @@ impl Channel for Driver {
 }
 
 /// Marks an id of ours in the place of the vendor's, which was lost with its answer.
-const OUT_ID: &str = "out_id:";
+const OUT_ID_PREFIX: &str = "out_id:";
 
 impl Driver {
     async fn one(&self, to: &str, params: &Params, cx: &SendContext) -> Result<Receipt, SendError> {
@@ -120,7 +120,7 @@ impl Driver {
         ];
         match self.0.order("SendSms", &order, cx).await.and_then(|reply| answer::of(&reply, &self.0.variables(), cx.now)) {
             Err(error) if error.kind == ErrorKind::Ambiguous && self.was_sent(&number, &out_id, cx).await => Ok(Receipt {
-                platform_id: Some(format!("{OUT_ID}{out_id}")),
+                platform_id: Some(format!("{OUT_ID_PREFIX}{out_id}")),
                 code: "found".into(),
                 answer: "the answer was lost; asked again, Alibaba Cloud has sent it".into(),
             }),
@@ -130,7 +130,7 @@ impl Driver {
 
     async fn was_sent(&self, number: &str, out_id: &str, cx: &SendContext) -> bool {
         // Its days are China's.
-        let day = (cx.now + CHINA).strftime("%Y%m%d").to_string();
+        let day = (cx.now + CHINA_UTC_OFFSET).strftime("%Y%m%d").to_string();
         let dialled = phone::dialled(number);
         let ask = [("PhoneNumber", dialled.as_str()), ("SendDate", &day), ("PageSize", "20"), ("CurrentPage", "1")];
         match self.0.ask("QuerySendDetails", &ask, cx.now, cx.deadline, true).await {

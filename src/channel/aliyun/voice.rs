@@ -8,18 +8,18 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Account, CHINA, Line, Params, Room, answer};
+use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
 use crate::channel::kit::phone;
 use crate::channel::{
     Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
 };
 use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size, Word};
 
-/// What of [`ROOM`] the text may take; the rest is for the other variables.
+/// What of [`VARIABLE_LIMITS`] the text may take; the rest is for the other variables.
 const MAX_TEXT: usize = 200;
 
 /// `TtsParam` must stay below 250 characters; one variable has no limit of its own (same page).
-const ROOM: Room = Room { each: 249, all: 249 };
+const VARIABLE_LIMITS: VariableLimits = VariableLimits { each: 249, all: 249 };
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -60,7 +60,7 @@ impl PlatformConfig for Config {
     }
 
     fn recipients(&self) -> Vec<Recipient> {
-        self.0.to.iter().map(|to| Recipient::new(phone::e164(to).unwrap_or_default())).collect()
+        phone::recipients(&self.0.to)
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
@@ -76,9 +76,9 @@ impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let mut said = page.clone();
         said.fields.insert("text".into(), phone::spoken(page.field("text")));
-        let params = self.0.params(&said, ROOM);
+        let params = self.0.params(&said, VARIABLE_LIMITS);
         let mut results = Vec::with_capacity(to.len());
-        // The card says one recipient an attempt: a person is called once.
+        // The descriptor allows one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {
             results.push((place, self.one(number.expose(), &params, cx).await));
         }
@@ -87,16 +87,16 @@ impl Channel for Driver {
 
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
         // A moment before the call, of the call's own day: the day after it is searched.
-        let day = (sent.at + CHINA).as_second().div_euclid(86_400) * 86_400 - CHINA.as_secs() as i64;
+        let day = (sent.at + CHINA_UTC_OFFSET).as_second().div_euclid(86_400) * 86_400 - CHINA_UTC_OFFSET.as_secs() as i64;
         let from = ((sent.at.as_second() - 300).max(day) * 1000).to_string();
-        let ask = [("CallId", sent.platform_id), ("ProdId", NOTIFICATIONS), ("QueryDate", from.as_str())];
+        let ask = [("CallId", sent.platform_id), ("ProdId", NOTIFICATIONS_PRODUCT), ("QueryDate", from.as_str())];
         answer::word_of_call(&self.0.inquire("QueryCallDetailByCallId", &ask, sent).await?, sent.now)
     }
 }
 
 /// The product "voice notifications", of which template calls are one.
 /// <https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-querycalldetailbycallid>
-const NOTIFICATIONS: &str = "11000000300006";
+const NOTIFICATIONS_PRODUCT: &str = "11000000300006";
 
 impl Driver {
     async fn one(&self, to: &str, params: &Params, cx: &SendContext) -> Result<Receipt, SendError> {

@@ -13,11 +13,11 @@ use crate::model::{ErrorKind, Receipt, SendError};
 
 /// A robot that sent more than 20 messages in a minute is silenced this long
 /// (<https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages>).
-const PENALTY: Duration = Duration::from_secs(600);
+const RATE_LIMIT_PENALTY: Duration = Duration::from_secs(600);
 
 /// An address that made more than 10,000 calls in 20 seconds is shut out this long
 /// (<https://open.dingtalk.com/document/orgapp/invocation-frequency-limit>).
-const EDGE_PENALTY: Duration = Duration::from_secs(300);
+const EDGE_RATE_LIMIT_PENALTY: Duration = Duration::from_secs(300);
 
 /// The longest `wait` that is believed.
 const MAX_WAIT: u64 = 24 * 3600;
@@ -52,7 +52,7 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     }
     let (kind, advice) = classify_answer(&answer, reply, now);
     let kind = match undeniable(reply, now).unwrap_or(kind) {
-        ErrorKind::RateLimited { .. } => ErrorKind::RateLimited { retry_after: Some(wait(reply, now, PENALTY)) },
+        ErrorKind::RateLimited { .. } => ErrorKind::RateLimited { retry_after: Some(wait(reply, now, RATE_LIMIT_PENALTY)) },
         kind => kind,
     };
     let summary = match answer.errmsg.is_empty() {
@@ -77,7 +77,11 @@ fn without_code(reply: &Reply, now: Timestamp) -> SendError {
         _ => {
             let summary = "DingTalk's edge answers in its place, as it does when one address calls too fast; \
                            if it goes on, check `api_base` and whether a proxy answers";
-            reply.error(ErrorKind::RateLimited { retry_after: Some(wait(reply, now, EDGE_PENALTY)) }, format!("HTTP {}", reply.status()), summary)
+            reply.error(
+                ErrorKind::RateLimited { retry_after: Some(wait(reply, now, EDGE_RATE_LIMIT_PENALTY)) },
+                format!("HTTP {}", reply.status()),
+                summary,
+            )
         }
     }
 }

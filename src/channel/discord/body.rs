@@ -7,20 +7,20 @@ use crate::channel::kit::{colour, cut_units, units};
 use crate::model::{Page, Size};
 
 /// Limits of the page above, in characters; counted here in UTF-16 units, which is never less.
-const TITLE: usize = 256;
-const DESCRIPTION: usize = 4096;
-const NAME: usize = 256;
-const VALUE: usize = 1024;
-const ALL: usize = 6000;
+const MAX_TITLE: usize = 256;
+const MAX_DESCRIPTION: usize = 4096;
+const MAX_FIELD_NAME: usize = 256;
+const MAX_FIELD_VALUE: usize = 1024;
+const MAX_EMBEDS: usize = 6000;
 /// Plain content: <https://docs.discord.com/developers/resources/webhook#execute-webhook>
-const CONTENT: usize = 2000;
+const MAX_CONTENT: usize = 2000;
 /// Of the 25 fields that an embed may have, what is of use on a phone.
-const FIELDS: usize = 8;
+const MAX_FIELDS: usize = 8;
 /// Characters of an embed's link: a longer one is refused with the whole message, and so is one whose host has no dot.
-const URL: usize = 2048;
+const MAX_URL: usize = 2048;
 /// Users and roles that may be named as pinged, each once:
 /// <https://docs.discord.com/developers/resources/message#allowed-mentions-object>
-const MENTIONED: usize = 100;
+const MAX_MENTIONS: usize = 100;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Message {
@@ -82,13 +82,17 @@ pub(super) fn message(page: &Page, username: Option<&str>) -> Message {
         content = [content.as_str(), text].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
     } else {
         let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
-        let field = |(name, value): &(String, String)| Field { name: cut_units(name, NAME), value: cut_units(value, VALUE / 8), inline: true };
+        let field = |(name, value): &(String, String)| Field {
+            name: cut_units(name, MAX_FIELD_NAME),
+            value: cut_units(value, MAX_FIELD_VALUE / 8),
+            inline: true,
+        };
         embeds.push(Embed {
-            title: cut_units(title, TITLE),
+            title: cut_units(title, MAX_TITLE),
             url: facts.links.iter().map(|link| &link.url).find(|url| takes(url)).cloned(),
             description: text.to_owned(),
             color: colour(facts),
-            fields: facts.pairs.iter().take(FIELDS).map(field).collect(),
+            fields: facts.pairs.iter().take(MAX_FIELDS).map(field).collect(),
             footer: (page.total > 1).then(|| Footer { text: format!("{}/{}", page.number, page.total) }),
         });
     }
@@ -108,7 +112,7 @@ fn is_id(id: &str) -> bool {
 fn ids(named: &[String]) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     for id in named.iter().filter(|id| is_id(id)) {
-        if ids.len() < MENTIONED && !ids.contains(id) {
+        if ids.len() < MAX_MENTIONS && !ids.contains(id) {
             ids.push(id.clone());
         }
     }
@@ -121,18 +125,18 @@ fn takes(url: &str) -> bool {
     let host = parsed.host_str().unwrap_or_default();
     let sound =
         host.split('.').count() > 1 && host.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
-    matches!(parsed.scheme(), "http" | "https") && sound && units(url) <= URL
+    matches!(parsed.scheme(), "http" | "https") && sound && units(url) <= MAX_URL
 }
 
 /// The description or all of the embed, whichever is nearer to its limit; of a plain page the content.
 pub(super) fn measure(page: &Page) -> Size {
     let message = message(page, None);
     let Some(embed) = message.embeds.first() else {
-        return Size::characters(units(&message.content), CONTENT);
+        return Size::characters(units(&message.content), MAX_CONTENT);
     };
     let fields: usize = embed.fields.iter().map(|field| units(&field.name) + units(&field.value)).sum();
     let footer = embed.footer.as_ref().map_or(0, |footer| units(&footer.text));
     let description = units(&embed.description);
     let all = units(&embed.title) + description + fields + footer;
-    if description * ALL >= all * DESCRIPTION { Size::characters(description, DESCRIPTION) } else { Size::characters(all, ALL) }
+    if description * MAX_EMBEDS >= all * MAX_DESCRIPTION { Size::characters(description, MAX_DESCRIPTION) } else { Size::characters(all, MAX_EMBEDS) }
 }

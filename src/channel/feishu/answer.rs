@@ -12,7 +12,7 @@ use crate::channel::kit::{CodeRule, Reply, classify, classify_status, says, uncl
 use crate::model::{ErrorKind, Receipt, Secret, SendError};
 
 /// A bot's window is a minute and its burst a second; a refusal says neither, so the longer one is waited half.
-const PAUSE: Duration = Duration::from_secs(30);
+const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(30);
 
 struct Answer {
     code: i64,
@@ -122,7 +122,7 @@ fn refusal(answer: &Answer, reply: &Reply, alone: bool, now: Timestamp) -> SendE
         None => by_words(&code, words).or_else(|| classify(ERROR_CODES, &code)),
     };
     let kind = match weigh(reply, now, known.map(|(kind, _)| kind)) {
-        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(retry_after.unwrap_or(PAUSE)) },
+        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(retry_after.unwrap_or(RATE_LIMIT_PAUSE)) },
         kind => kind,
     };
     let advice = known.map_or("see the code in Feishu's list of errors", |(_, advice)| advice);

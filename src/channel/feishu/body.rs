@@ -10,14 +10,14 @@ use crate::model::{Mentions, Page, Severity, Size, Status, hash_hex};
 /// The whole body of a bot's request, as documented (20 K): <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
 const MAX_BODY: usize = 20 * 1024;
 /// What a signature and a timestamp, or a receiver and an idempotency key, add to the body.
-const ENVELOPE: usize = 400;
+const ENVELOPE_BYTES: usize = 400;
 /// A uuid's length: <https://open.feishu.cn/document/server-docs/im-v1/message/create>
 const MAX_UUID: usize = 50;
 /// Our own: a phone shows less of a header.
-const TITLE: usize = 200;
+const MAX_TITLE: usize = 200;
 /// Our own: pairs and buttons that are of use on a phone.
-const PAIRS: usize = 8;
-const BUTTONS: usize = 5;
+const MAX_PAIRS: usize = 8;
+const MAX_BUTTONS: usize = 5;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Message {
@@ -88,7 +88,7 @@ fn card(page: &Page, keyword: Option<&str>) -> Value {
     let fields: Vec<Value> = facts
         .pairs
         .iter()
-        .take(PAIRS)
+        .take(MAX_PAIRS)
         .map(|(name, value)| json!({ "is_short": true, "text": { "tag": "lark_md", "content": format!("**{}**\n{}", escape(name), escape(value)) } }))
         .collect();
     if !fields.is_empty() {
@@ -97,7 +97,7 @@ fn card(page: &Page, keyword: Option<&str>) -> Value {
     let buttons: Vec<Value> = facts
         .links
         .iter()
-        .take(BUTTONS)
+        .take(MAX_BUTTONS)
         .map(|link| json!({ "tag": "button", "text": { "tag": "plain_text", "content": link.label }, "url": link.url, "type": "default" }))
         .collect();
     if !buttons.is_empty() {
@@ -107,7 +107,8 @@ fn card(page: &Page, keyword: Option<&str>) -> Value {
         let number = format!("{}/{}", page.number, page.total);
         elements.push(json!({ "tag": "note", "elements": [{ "tag": "plain_text", "content": number }] }));
     }
-    let header = json!({ "template": template(facts.status, facts.severity), "title": { "tag": "plain_text", "content": cut_units(title, TITLE) } });
+    let header =
+        json!({ "template": template(facts.status, facts.severity), "title": { "tag": "plain_text", "content": cut_units(title, MAX_TITLE) } });
     json!({ "config": { "wide_screen_mode": true }, "header": header, "elements": elements })
 }
 
@@ -155,5 +156,5 @@ fn escape(text: &str) -> String {
 /// The bytes of the encoded body, with room for what the way of sending adds.
 pub(super) fn measure(page: &Page) -> Size {
     let bytes = serde_json::to_vec(&message(page, None)).map_or(usize::MAX / 2, |body| body.len());
-    Size::bytes(bytes + ENVELOPE, MAX_BODY)
+    Size::bytes(bytes + ENVELOPE_BYTES, MAX_BODY)
 }

@@ -167,7 +167,7 @@ struct Driver {
 impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let mut results = Vec::with_capacity(to.len());
-        // The card says one recipient an attempt, so this is one message.
+        // The descriptor allows one recipient an attempt, so this is one message.
         for (place, to) in to.iter().enumerate() {
             let result = match &self.way {
                 Way::Bot { url, secret } => self.to_group(url, secret.as_ref(), page, cx).await,

@@ -55,3 +55,10 @@ pub fn read_secret(cx: &BuildContext<'_>, path: &str, source: &SecretSource) -> 
 pub fn join(base: &str, path: &str) -> String {
     format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/'))
 }
+
+/// The `Host` header of requests to an address: its name, and its port where it names one.
+pub fn host_header(base: &str) -> String {
+    let Ok(url) = reqwest::Url::parse(base) else { return String::new() };
+    let name = url.host_str().unwrap_or_default().to_owned();
+    url.port().map_or(name.clone(), |port| format!("{name}:{port}"))
+}

@@ -16,10 +16,10 @@ use crate::model::{Secret, hash_hex, unreadable};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Idle connections kept for each host: as many as an outlet without a pace may use at once, so that not every message opens one.
-const POOL: usize = 64;
+const MAX_IDLE_PER_HOST: usize = 64;
 
 /// Shorter than the 60 s after which common front ends close idle connections, so that a request seldom meets one that is closing.
-const POOL_IDLE: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes ring the process's TLS provider, once; later calls do nothing. Every client built here calls it.
 pub fn install_crypto() {
@@ -153,8 +153,8 @@ fn build_client(transport: &Transport) -> Result<Client, (&'static str, String)>
     let mut builder = Client::builder()
         .user_agent(concat!("Watchfire/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(POOL)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
         .tcp_nodelay(true)
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_merge(bundled)

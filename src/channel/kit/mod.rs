@@ -38,7 +38,7 @@ mod tests;
 
 pub use address::{address_secrets, read_address};
 pub use call::{Call, Http, guarded, http};
-pub use check::{PLACEHOLDER, check_base, check_secret, check_text, join, read_secret};
+pub use check::{PLACEHOLDER, check_base, check_secret, check_text, host_header, join, read_secret};
 pub use clients::{HttpClients, install_crypto};
 pub use codes::{CodeRule, classify, classify_words};
 pub use guard::SsrfGuard;

@@ -5,17 +5,17 @@ pub use super::number::{Use, check_numbers, dialled, e164, reachable, refusal};
 use std::collections::BTreeMap;
 
 use crate::channel::Problem;
-use crate::model::{Language, Page, Receipt, SendError, Severity, Status};
+use crate::model::{Language, Page, Receipt, Recipient, SendError, Severity, Status};
 
 use super::{cut_units, units};
 
 /// How many segments an SMS takes: GSM-7 160 characters (153 each when there are several), else UCS-2 70 (67).
 /// <https://www.twilio.com/docs/glossary/what-sms-character-limit>
 pub fn segments(text: &str) -> usize {
-    const BASIC: &str =
+    const GSM7_BASIC: &str =
         "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
-    const EXTENDED: &str = "^{}\\[~]|€";
-    let septets: Option<usize> = text.chars().map(|c| if BASIC.contains(c) { Some(1) } else { EXTENDED.contains(c).then_some(2) }).sum();
+    const GSM7_EXTENDED: &str = "^{}\\[~]|€";
+    let septets: Option<usize> = text.chars().map(|c| if GSM7_BASIC.contains(c) { Some(1) } else { GSM7_EXTENDED.contains(c).then_some(2) }).sum();
     let (length, alone, joined) = septets.map_or_else(|| (units(text), 70, 67), |n| (n, 160, 153));
     if length <= alone { 1 } else { length.div_ceil(joined) }
 }
@@ -47,15 +47,20 @@ pub fn spoken(text: &str) -> String {
     out
 }
 
+/// One recipient per number.
+pub fn recipients(numbers: &[String]) -> Vec<Recipient> {
+    numbers.iter().map(|number| Recipient::new(e164(number).unwrap_or_default())).collect()
+}
+
 /// Words that a parameter's pattern may hold.
-const WORDS: [&str; 4] = ["{text}", "{title}", "{severity}", "{status}"];
+const PATTERN_WORDS: [&str; 4] = ["{text}", "{title}", "{severity}", "{status}"];
 
 /// What is wrong with a parameter's pattern.
 pub fn check_pattern(path: String, pattern: &str) -> Option<Problem> {
     let mut rest = pattern.to_owned();
-    WORDS.iter().for_each(|word| rest = rest.replace(word, ""));
+    PATTERN_WORDS.iter().for_each(|word| rest = rest.replace(word, ""));
     let unknown = rest.contains('{') || rest.contains('}');
-    unknown.then(|| Problem::new(path, "this pattern holds an unknown word", format!("known words: {}", WORDS.join(", "))))
+    unknown.then(|| Problem::new(path, "this pattern holds an unknown word", format!("known words: {}", PATTERN_WORDS.join(", "))))
 }
 
 /// A vendor template's parameter: the pattern with its words filled in, and [`bare`].

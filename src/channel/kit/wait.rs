@@ -17,15 +17,15 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// Discord (<https://docs.discord.com/developers/topics/rate-limits>), Feishu
 /// (<https://open.feishu.cn/document/server-docs/api-call-guide/frequency-control>), Rocket.Chat (milliseconds since 1970), Pushover
 /// (<https://pushover.net/api#limits>, seconds since 1970), and the IETF's draft.
-const RESETS: &[&str] =
+const RESET_HEADERS: &[&str] =
     &["x-ratelimit-reset-after", "x-ogw-ratelimit-reset", "ratelimit-reset", "x-rate-limit-reset", "x-ratelimit-reset", "x-limit-app-reset"];
 
 /// Names under which bodies say it, in seconds (Telegram, Discord), and in milliseconds.
-const SECONDS: &[&str] = &["retry_after", "retryafter", "retry-after", "retry_after_seconds", "retrydelay"];
-const MILLISECONDS: &[&str] = &["retry_after_ms", "retryafterms", "retryaftermilliseconds"];
+const SECONDS_FIELDS: &[&str] = &["retry_after", "retryafter", "retry-after", "retry_after_seconds", "retrydelay"];
+const MILLISECONDS_FIELDS: &[&str] = &["retry_after_ms", "retryafterms", "retryaftermilliseconds"];
 
 /// Words before the number in bodies of words (Azure, Rocket.Chat, Telegram).
-const PHRASES: &[&str] = &["retry after ", "try again in ", "try again after ", "retry in ", "must wait "];
+const WAIT_PHRASES: &[&str] = &["retry after ", "try again in ", "try again after ", "retry in ", "must wait "];
 
 /// `Retry-After`: the longest of those that can be read. Seconds or a date of any of the forms of RFC 9110 5.6.7; besides them what is met in
 /// practice: fractions, several values in one header or several headers, seconds or milliseconds since 1970, ISO 8601.
@@ -39,7 +39,7 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
 pub(super) fn in_headers(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     retry_after(headers, now).or_else(|| {
         let now = server_time(headers).unwrap_or(now);
-        RESETS.iter().find_map(|name| read(headers.get(*name)?.to_str().ok()?, now))
+        RESET_HEADERS.iter().find_map(|name| read(headers.get(*name)?.to_str().ok()?, now))
     })
 }
 
@@ -64,10 +64,10 @@ fn in_json(value: &Value, now: Timestamp, depth: usize) -> Option<Duration> {
             Value::String(text) => text.clone(),
             _ => return None,
         };
-        if MILLISECONDS.contains(&name.as_str()) {
+        if MILLISECONDS_FIELDS.contains(&name.as_str()) {
             return span(number.parse::<f64>().ok()? / 1000.0);
         }
-        if SECONDS.contains(&name.as_str()) { read(&number, now) } else { None }
+        if SECONDS_FIELDS.contains(&name.as_str()) { read(&number, now) } else { None }
     };
     match value {
         Value::Object(fields) => {
@@ -81,7 +81,7 @@ fn in_json(value: &Value, now: Timestamp, depth: usize) -> Option<Duration> {
 
 fn in_words(text: &str) -> Option<Duration> {
     let text = text.to_ascii_lowercase();
-    PHRASES.iter().find_map(|phrase| {
+    WAIT_PHRASES.iter().find_map(|phrase| {
         let rest = text.split_once(phrase)?.1.trim_start_matches(|c: char| !c.is_ascii_digit() && !c.is_alphabetic());
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let number = rest[..end].trim_end_matches('.').parse::<f64>().ok()?;

@@ -8,9 +8,9 @@ use crate::channel::kit::cut_units;
 use crate::model::{Page, Size};
 
 /// Characters of a summary (same page).
-const SUMMARY: usize = 1024;
+const MAX_SUMMARY: usize = 1024;
 /// Our own, far below the 512 KB of the whole event: more than anybody reads in an incident.
-const DETAILS: usize = 32 * 1024;
+const MAX_DETAILS: usize = 32 * 1024;
 
 /// The event of a page. Its key is the group's, so that a repeat updates the alert and the end of the group closes it, whichever replica, receiver or
 /// channel reports it; a direct call, which has no group, goes by the message's own `key`.
@@ -34,7 +34,7 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
         "client": client,
         "links": links,
         "payload": {
-            "summary": if title.is_empty() { "-".to_owned() } else { cut_units(title, SUMMARY) },
+            "summary": if title.is_empty() { "-".to_owned() } else { cut_units(title, MAX_SUMMARY) },
             "source": if source.trim().is_empty() { "watchfire" } else { source },
             "severity": facts.severity.as_str(),
             "timestamp": Timestamp::from_millisecond(facts.formed_at).unwrap_or_default().to_string(),
@@ -45,5 +45,5 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
 
 /// The bytes of the text, against our own limit.
 pub(super) fn measure(page: &Page) -> Size {
-    Size::bytes(page.field("text").len(), DETAILS)
+    Size::bytes(page.field("text").len(), MAX_DETAILS)
 }

@@ -158,8 +158,8 @@ fn descriptor(name: &str, preset: &Arc<Preset>) -> &'static Platform {
     let (counted, limits) = (counted_fields(preset), preset.limits.clone());
     let measure = move |page: &Page| {
         let sum = |length: &dyn Fn(&str) -> usize| counted.iter().map(|field| length(page.field(field))).sum::<usize>();
-        let characters = limits.characters.map(|max| Size::characters(sum(&|text| text.chars().count()) + AROUND, max));
-        let bytes = limits.bytes.map(|max| Size::bytes(sum(&str::len) + AROUND, max));
+        let characters = limits.characters.map(|max| Size::characters(sum(&|text| text.chars().count()) + FRAME_LENGTH, max));
+        let bytes = limits.bytes.map(|max| Size::bytes(sum(&str::len) + FRAME_LENGTH, max));
         characters.into_iter().chain(bytes).reduce(Size::tighter).unwrap_or_else(|| (DESCRIPTOR.measure)(page))
     };
     let pace = preset.pace.iter().map(|rate| Limit { count: rate.count, window: Duration::from_secs(rate.seconds.into()) }).collect::<Vec<_>>();
@@ -190,7 +190,7 @@ fn limit(preset: &Preset) -> String {
 }
 
 /// What a preset may write around the message in its text, in characters: marks of a heading, a line break.
-const AROUND: usize = 16;
+const FRAME_LENGTH: usize = 16;
 
 /// The fields that the limit counts: those that the request mentions; a title with a limit of its own is cut to that.
 fn counted_fields(preset: &Preset) -> Vec<&'static str> {

@@ -206,10 +206,10 @@ fn a_card_counts_what_the_request_carries() {
     let descriptor = |name: &str| shipped().into_iter().find(|(known, _)| known == name).unwrap().1;
     let page = page(&[("title", "0123456789"), ("text", "0123456789"), ("heading", "0123456789"), ("markdown", &"长".repeat(10))]);
     let size = |name: &str| (descriptor(name).measure)(&page);
-    assert_eq!(size("pushover"), Size::characters(10 + AROUND, 1024), "the title has a limit of its own");
-    assert_eq!(size("mattermost"), Size::characters(20 + AROUND, 16383));
-    assert_eq!(size("ntfy"), Size::bytes(30 + AROUND, 4096));
-    assert_eq!(size("googlechat"), Size::bytes(20 + AROUND, 32000));
+    assert_eq!(size("pushover"), Size::characters(10 + FRAME_LENGTH, 1024), "the title has a limit of its own");
+    assert_eq!(size("mattermost"), Size::characters(20 + FRAME_LENGTH, 16383));
+    assert_eq!(size("ntfy"), Size::bytes(30 + FRAME_LENGTH, 4096));
+    assert_eq!(size("googlechat"), Size::bytes(20 + FRAME_LENGTH, 32000));
     assert!(std::ptr::eq(descriptor("ntfy"), descriptor("ntfy")), "a reload finds the descriptor again");
 }
 

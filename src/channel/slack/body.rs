@@ -7,27 +7,27 @@ use crate::channel::kit::{broken, colour, cut_units, split_units, units};
 use crate::model::{Facts, Link, Mentions, Page, Size};
 
 /// Text of a header block: <https://docs.slack.dev/reference/block-kit/blocks/header-block>
-const HEADER: usize = 150;
+const MAX_HEADER: usize = 150;
 /// Text of a section block: <https://docs.slack.dev/reference/block-kit/blocks/section-block>
-const SECTION: usize = 3000;
+const MAX_SECTION: usize = 3000;
 /// Fields of a section block, and the text of one (same page).
-const FIELDS: usize = 10;
-const FIELD: usize = 2000;
+const MAX_FIELDS: usize = 10;
+const MAX_FIELD: usize = 2000;
 /// Buttons of an actions block: <https://docs.slack.dev/reference/block-kit/blocks/actions-block>
-const BUTTONS: usize = 25;
+const MAX_BUTTONS: usize = 25;
 /// Label and address of a button: <https://docs.slack.dev/reference/block-kit/block-elements/button-element>
-const LABEL: usize = 75;
-const URL: usize = 3000;
+const MAX_LABEL: usize = 75;
+const MAX_URL: usize = 3000;
 /// Blocks of a message: <https://docs.slack.dev/reference/block-kit/blocks>
-const BLOCKS: usize = 50;
+const MAX_BLOCKS: usize = 50;
 /// Text of all blocks together, above which Slack answers `msg_blocks_too_long` (observed near 13,200):
 /// <https://github.com/slackapi/bolt-js/issues/2509>
-const ALL_BLOCKS: usize = 13_000;
+const MAX_ALL_BLOCKS: usize = 13_000;
 /// Text of a message, above which it is cut: <https://docs.slack.dev/reference/methods/chat.postMessage#truncating>
-const TEXT: usize = 40_000;
+const MAX_TEXT: usize = 40_000;
 /// What of a plain message is repeated as its preview for notifications: <https://docs.slack.dev/reference/methods/chat.postMessage> advises
 /// at most 4,000.
-const PREVIEW: usize = 4000;
+const MAX_PREVIEW: usize = 4000;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Message {
@@ -97,11 +97,11 @@ pub(super) fn message(page: &Page, direct: bool) -> Message {
         let text = if direct { text.to_owned() } else { broken(&entities(text), &["@"]) };
         // What is too long for blocks goes as text alone, which holds three times as much.
         let whole = spaced(&pings, &text);
-        if units(&whole) > ALL_BLOCKS {
+        if units(&whole) > MAX_ALL_BLOCKS {
             message.text = whole;
             return message;
         }
-        let preview = split_units(&text, PREVIEW).into_iter().next().unwrap_or_default();
+        let preview = split_units(&text, MAX_PREVIEW).into_iter().next().unwrap_or_default();
         message.text = spaced(&pings, &preview);
         // The blocks replace the text, so they carry the pings as well.
         message.blocks = sections(&whole);
@@ -118,10 +118,10 @@ fn blocks(page: &Page) -> Vec<Block> {
     let mut blocks = Vec::new();
     let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
     if !title.is_empty() {
-        blocks.push(Block::Header { text: Text::PlainText(cut_units(title, HEADER)) });
+        blocks.push(Block::Header { text: Text::PlainText(cut_units(title, MAX_HEADER)) });
     }
     blocks.extend(sections(page.field("text")));
-    let fields: Vec<Text> = facts.pairs.iter().take(FIELDS).map(field).collect();
+    let fields: Vec<Text> = facts.pairs.iter().take(MAX_FIELDS).map(field).collect();
     if !fields.is_empty() {
         blocks.push(Block::Section { text: None, fields });
     }
@@ -136,17 +136,17 @@ fn blocks(page: &Page) -> Vec<Block> {
 }
 
 fn sections(text: &str) -> Vec<Block> {
-    split_units(text, SECTION).into_iter().map(|part| Block::Section { text: Some(Text::Mrkdwn(part)), fields: Vec::new() }).collect()
+    split_units(text, MAX_SECTION).into_iter().map(|part| Block::Section { text: Some(Text::Mrkdwn(part)), fields: Vec::new() }).collect()
 }
 
 /// A name over its value. What is cut is the unescaped value, so that no entity breaks.
 fn field((name, value): &(String, String)) -> Text {
-    let name = escape(&cut_units(name, FIELD / 20));
-    let mut keep = FIELD - units(&name) - "**\n".len();
+    let name = escape(&cut_units(name, MAX_FIELD / 20));
+    let mut keep = MAX_FIELD - units(&name) - "**\n".len();
     loop {
         let value = escape(&cut_units(value, keep));
         let field = format!("*{name}*\n{value}");
-        if units(&field) <= FIELD || keep == 0 {
+        if units(&field) <= MAX_FIELD || keep == 0 {
             return Text::Mrkdwn(field);
         }
         keep /= 2;
@@ -154,13 +154,13 @@ fn field((name, value): &(String, String)) -> Text {
 }
 
 fn buttons(facts: &Facts) -> Vec<Button> {
-    let fits = |link: &&Link| !link.label.trim().is_empty() && units(&link.url) <= URL;
+    let fits = |link: &&Link| !link.label.trim().is_empty() && units(&link.url) <= MAX_URL;
     let button = |(place, link): (usize, &Link)| Button {
         action_id: format!("link-{place}"),
-        text: Text::PlainText(cut_units(link.label.trim(), LABEL)),
+        text: Text::PlainText(cut_units(link.label.trim(), MAX_LABEL)),
         url: link.url.clone(),
     };
-    facts.links.iter().filter(fits).take(BUTTONS).enumerate().map(button).collect()
+    facts.links.iter().filter(fits).take(MAX_BUTTONS).enumerate().map(button).collect()
 }
 
 /// The pings in Slack's form: <https://docs.slack.dev/messaging/formatting-message-text#advanced>. What is no id of Slack's is written as it
@@ -184,7 +184,7 @@ fn spaced(pings: &str, text: &str) -> String {
 }
 
 fn cut_text(text: &str) -> String {
-    split_units(text, TEXT).into_iter().next().unwrap_or_default()
+    split_units(text, MAX_TEXT).into_iter().next().unwrap_or_default()
 }
 
 /// The three characters that Slack reads as markup of its own: <https://docs.slack.dev/messaging/formatting-message-text#escaping>
@@ -225,7 +225,7 @@ pub(super) fn measure(page: &Page) -> Size {
         Block::Actions { elements } => elements.iter().map(|button| of(&button.text)).sum(),
         Block::Context { elements } => elements.iter().map(of).sum(),
     });
-    Size::characters(in_blocks.sum(), ALL_BLOCKS)
-        .tighter(Size { used: blocks.len(), max: BLOCKS, unit: "blocks" })
-        .tighter(Size::characters(units(&message.text), TEXT))
+    Size::characters(in_blocks.sum(), MAX_ALL_BLOCKS)
+        .tighter(Size { used: blocks.len(), max: MAX_BLOCKS, unit: "blocks" })
+        .tighter(Size::characters(units(&message.text), MAX_TEXT))
 }

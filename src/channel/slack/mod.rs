@@ -172,7 +172,7 @@ struct Driver {
 impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let mut results = Vec::with_capacity(to.len());
-        // The card says one recipient an attempt, so this is one request.
+        // The descriptor allows one recipient an attempt, so this is one request.
         for (place, room) in to.iter().enumerate() {
             results.push((place, self.post(page, room, cx).await));
         }

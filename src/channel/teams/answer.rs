@@ -12,7 +12,7 @@ use crate::channel::kit::{CodeRule, Reply, classify, classify_status, unclear, w
 use crate::model::{ErrorKind, Receipt, SendError};
 
 /// A connector's window is half a minute, and its refusal does not say how much of it is left.
-const PAUSE: Duration = Duration::from_secs(30);
+const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(30);
 
 /// `{"error":{"code":"..","message":".."}}`, or `{"error":"..","message":".."}`.
 #[derive(Deserialize, Default)]
@@ -143,7 +143,7 @@ fn connectors(text: &str) -> Option<u16> {
 
 fn not_passed_on(reply: &Reply, status: u16) -> SendError {
     let (kind, advice) = match status {
-        429 => (ErrorKind::RateLimited { retry_after: Some(PAUSE) }, "too many messages came too fast"),
+        429 => (ErrorKind::RateLimited { retry_after: Some(RATE_LIMIT_PAUSE) }, "too many messages came too fast"),
         413 => (ErrorKind::Rejected, "the message is too long"),
         401 | 403 | 404 | 410 => {
             (ErrorKind::Misconfigured, "the team or its channel does not take messages any more; make a flow, and use its address")

@@ -10,9 +10,9 @@ use crate::model::{Page, Severity, Size, Status};
 /// <https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/format-your-bot-messages>
 const MAX_BODY: usize = 20 * 1024;
 /// Our own: what is of use on a phone.
-const TITLE: usize = 250;
-const FACTS: usize = 10;
-const BUTTONS: usize = 5;
+const MAX_TITLE: usize = 250;
+const MAX_FACTS: usize = 10;
+const MAX_BUTTONS: usize = 5;
 
 /// The message of a page.
 pub(super) fn message(page: &Page) -> Value {
@@ -22,13 +22,13 @@ pub(super) fn message(page: &Page) -> Value {
     let mut body = Vec::new();
     if !title.is_empty() && !page.plain {
         let colour = colour(facts.status, facts.severity);
-        let text = plain(&cut_units(title, TITLE));
+        let text = plain(&cut_units(title, MAX_TITLE));
         body.push(json!({ "type": "TextBlock", "text": text, "size": "Large", "weight": "Bolder", "wrap": true, "color": colour }));
     }
     let text = page.field("text").trim_end();
     let text = if page.plain { plain(text) } else { text.to_owned() };
     body.push(json!({ "type": "TextBlock", "text": if text.is_empty() { "-" } else { &text }, "wrap": true }));
-    let pairs: Vec<Value> = facts.pairs.iter().take(FACTS).map(|(name, value)| json!({ "title": plain(name), "value": plain(value) })).collect();
+    let pairs: Vec<Value> = facts.pairs.iter().take(MAX_FACTS).map(|(name, value)| json!({ "title": plain(name), "value": plain(value) })).collect();
     if !pairs.is_empty() && !page.plain {
         body.push(json!({ "type": "FactSet", "facts": pairs }));
     }
@@ -45,7 +45,7 @@ pub(super) fn message(page: &Page) -> Value {
         .links
         .iter()
         .filter(|link| good(&link.url) && !page.plain)
-        .take(BUTTONS)
+        .take(MAX_BUTTONS)
         .map(|link| json!({ "type": "Action.OpenUrl", "title": link.label, "url": link.url }))
         .collect();
     let entities: Vec<Value> = users

@@ -132,7 +132,7 @@ struct Driver {
 impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let mut results = Vec::with_capacity(to.len());
-        // The card says one recipient an attempt.
+        // The descriptor allows one recipient an attempt.
         for (place, chat) in to.iter().enumerate() {
             results.push((place, self.attempt(page, chat.expose(), cx).await));
         }

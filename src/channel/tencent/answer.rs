@@ -144,10 +144,10 @@ fn read(reply: &Reply, now: Timestamp) -> Result<Answer, SendError> {
     }
 }
 
-const AGAIN: &str = "it failed while it handled the request, which may have been carried out";
-const LIMIT: &str = "a frequency limit of the application is reached; raise it in the console";
-const CONTENT: &str = "its content is not accepted; check `params` and `max_param`";
-const APPLICATION: &str = "the application or account may not do this; check `app_id` and the console";
+const RETRY_ADVICE: &str = "it failed while it handled the request, which may have been carried out";
+const LIMIT_ADVICE: &str = "a frequency limit of the application is reached; raise it in the console";
+const CONTENT_ADVICE: &str = "its content is not accepted; check `params` and `max_param`";
+const APPLICATION_ADVICE: &str = "the application or account may not do this; check `app_id` and the console";
 
 const fn wait(seconds: u64) -> ErrorKind {
     ErrorKind::RateLimited { retry_after: Some(Duration::from_secs(seconds)) }
@@ -168,7 +168,7 @@ const ERROR_CODES: &[CodeRule] = &[
             "FailedOperation.AccessUpstreamTimeout",
         ],
         ErrorKind::Ambiguous,
-        AGAIN,
+        RETRY_ADVICE,
     ),
     (
         &["FailedOperation.OtherError", "FailedOperation.ParametersOtherError", "FailedOperation.CallCapacityExceeded"],
@@ -210,16 +210,16 @@ const ERROR_CODES: &[CodeRule] = &[
             "LimitExceeded.AppCountryOrRegionInBlacklist",
         ],
         ErrorKind::Misconfigured,
-        APPLICATION,
+        APPLICATION_ADVICE,
     ),
     (&["FailedOperation.MarketingSendTimeConstraint"], ErrorKind::Rejected, "marketing texts are not sent at this hour; use a notification template"),
 ];
 
 /// What a class means whose code is not in the table above.
-const CLASSES: &[CodeRule] = &[
+const ERROR_CLASSES: &[CodeRule] = &[
     (&["RequestLimitExceeded"], wait(2), "too many requests came too fast"),
     // An hour is too long for an alert: the fallback is taken.
-    (&["LimitExceeded"], ErrorKind::Rejected, LIMIT),
+    (&["LimitExceeded"], ErrorKind::Rejected, LIMIT_ADVICE),
     (
         &["InternalError", "ServiceUnavailable", "ResourceUnavailable", "ResourceInsufficient", "ResourceInUse"],
         ErrorKind::Transient,
@@ -229,12 +229,12 @@ const CLASSES: &[CodeRule] = &[
     (
         &["UnauthorizedOperation", "UnsupportedOperation", "UnsupportedRegion", "ActionOffline", "InvalidAction", "NoSuchProduct", "NoSuchVersion"],
         ErrorKind::Misconfigured,
-        APPLICATION,
+        APPLICATION_ADVICE,
     ),
 ];
 
 /// Codes that refuse the number (same pages): a template of one side of the border does not serve the other.
-const NUMBER: &[&str] = &[
+const RECIPIENT_CODES: &[&str] = &[
     "InvalidParameterValue.IncorrectPhoneNumber",
     "InvalidParameterValue.CalledNumberVerifyFail",
     "FailedOperation.PhoneNumberInBlacklist",
@@ -252,11 +252,11 @@ const NUMBER: &[&str] = &[
 
 /// What a code means.
 fn refusal(reply: &Reply, code: &str, message: &str) -> SendError {
-    if NUMBER.contains(&code) {
+    if RECIPIENT_CODES.contains(&code) {
         return reply.error(ErrorKind::Rejected, code, format!("Tencent Cloud: this number is not reached (\"{message}\")")).of_recipient();
     }
     let class = code.split_once('.').map_or(code, |(class, _)| class);
-    let (kind, advice) = classify(ERROR_CODES, code).or_else(|| classify(CLASSES, class)).unwrap_or((ErrorKind::Rejected, CONTENT));
+    let (kind, advice) = classify(ERROR_CODES, code).or_else(|| classify(ERROR_CLASSES, class)).unwrap_or((ErrorKind::Rejected, CONTENT_ADVICE));
     reply.error(kind, code, format!("Tencent Cloud: {advice} (\"{message}\")"))
 }
 

@@ -72,14 +72,8 @@ impl Account {
         let secret = kit::read_secret(cx, &format!("{key}.secret_key"), &self.secret_key).map_err(|problem| vec![problem])?;
         let http = kit::http(cx, key, self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
         let base = self.api_base.clone().unwrap_or_else(|| format!("https://{service}.tencentcloudapi.com"));
-        Ok(Line { service, host: host(&base), base, http: http.with_secrets([secret.clone()]), secret, account: self.clone() })
+        Ok(Line { service, host: kit::host_header(&base), base, http: http.with_secrets([secret.clone()]), secret, account: self.clone() })
     }
-}
-
-fn host(base: &str) -> String {
-    let Ok(url) = reqwest::Url::parse(base) else { return String::new() };
-    let name = url.host_str().unwrap_or_default().to_owned();
-    url.port().map_or(name.clone(), |port| format!("{name}:{port}"))
 }
 
 /// The way to a service of an account.

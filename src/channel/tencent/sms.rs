@@ -67,7 +67,7 @@ impl PlatformConfig for Config {
     }
 
     fn recipients(&self) -> Vec<Recipient> {
-        self.0.to.iter().map(|to| Recipient::new(phone::e164(to).unwrap_or_default())).collect()
+        phone::recipients(&self.0.to)
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {

@@ -55,7 +55,7 @@ impl PlatformConfig for Config {
     }
 
     fn recipients(&self) -> Vec<Recipient> {
-        self.0.to.iter().map(|to| Recipient::new(phone::e164(to).unwrap_or_default())).collect()
+        phone::recipients(&self.0.to)
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
@@ -74,7 +74,7 @@ impl Channel for Driver {
         said.fields.insert("text".into(), phone::spoken(page.field("text")));
         let (params, cut) = self.0.params(&said, MAX_PARAMS, MAX_PARAMS);
         let mut results = Vec::with_capacity(to.len());
-        // The card says one recipient an attempt: a person is called once.
+        // The descriptor allows one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {
             results.push((place, phone::told(self.one(number.expose(), &params, cx).await, cut)));
         }

@@ -72,7 +72,7 @@ impl Account {
             user: self.api_key.clone().unwrap_or_else(|| self.account_sid.clone()),
             secret,
             signs: self.api_key.is_none(),
-            told: Mutex::default(),
+            confirmed: Mutex::default(),
             from: if self.from.starts_with("MG") { self.from.clone() } else { phone::e164(&self.from).unwrap_or_default() },
         })
     }
@@ -88,14 +88,14 @@ struct Line {
     signs: bool,
     from: String,
     /// Recently confirmed messages: a lost answer was not about one of them.
-    told: Mutex<VecDeque<String>>,
+    confirmed: Mutex<VecDeque<String>>,
 }
 
 /// How many of them are remembered: more than can be made within the seconds that a search looks back.
-const TOLD: usize = 256;
+const MAX_CONFIRMED: usize = 256;
 
 /// Where Twilio's clock and ours may differ by, when what was just made is looked for.
-const SKEW: i64 = 5;
+const CLOCK_SKEW_SECONDS: i64 = 5;
 
 impl Line {
     /// Creates a message or a call. When the answer is lost, Twilio is asked whether it has it, before the outcome is called unknown.
@@ -135,17 +135,17 @@ impl Line {
             result => result,
         };
         if let Ok(Receipt { platform_id: Some(sid), .. }) = &result {
-            let mut told = self.told();
+            let mut told = self.confirmed();
             told.push_back(sid.clone());
-            if told.len() > TOLD {
+            if told.len() > MAX_CONFIRMED {
                 told.pop_front();
             }
         }
         result
     }
 
-    fn told(&self) -> MutexGuard<'_, VecDeque<String>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn confirmed(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks for what was made for this number since the attempt began: <https://www.twilio.com/docs/messaging/api/message-resource>,
@@ -155,8 +155,8 @@ impl Line {
         let call = if self.from.starts_with("MG") { call } else { call.query("From", self.from.clone()) };
         let reply = call.basic(&self.user, &self.secret).send(cx.deadline).await.ok()?;
         let list: Value = reply.json()?;
-        let since = cx.now.as_second() - SKEW;
-        let told = self.told().clone();
+        let since = cx.now.as_second() - CLOCK_SKEW_SECONDS;
+        let told = self.confirmed().clone();
         let unknown = |one: &Value| one["sid"].as_str().is_some_and(|sid| !told.iter().any(|known| known == sid));
         let fresh = |one: &&Value| made_at(&one["date_created"]).is_some_and(|at| at >= since) && same(one) && unknown(one);
         let one = list[what.to_lowercase().as_str()].as_array()?.iter().find(fresh)?;
@@ -297,7 +297,7 @@ const ERROR_CODES: &[CodeRule] = &[
 ];
 
 /// Codes that refuse the number (same page).
-const NUMBER: [i64; 22] = [
+const RECIPIENT_CODES: [i64; 22] = [
     21211, 21614, 21612, 21610, 21201, 21604, 21217, 21214, 21216, 21265, 21407, 21613, 21635, 13223, 13224, 13225, 13226, 30003, 30004, 30005,
     30006, 30008,
 ];
@@ -324,7 +324,7 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
         answer.message = answer.error_message.take().unwrap_or_default();
     }
     let code = if answer.code == 0 { format!("HTTP {}", reply.status()) } else { answer.code.to_string() };
-    if NUMBER.contains(&answer.code) {
+    if RECIPIENT_CODES.contains(&answer.code) {
         let text = format!("Twilio does not reach this number: {}", answer.message);
         return Err(reply.error(ErrorKind::Rejected, code, text).of_recipient());
     }

@@ -56,7 +56,7 @@ impl PlatformConfig for Config {
     }
 
     fn recipients(&self) -> Vec<Recipient> {
-        self.0.to.iter().map(|to| Recipient::new(phone::e164(to).unwrap_or_default())).collect()
+        phone::recipients(&self.0.to)
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
@@ -74,7 +74,7 @@ impl Channel for Driver {
         let text = page.field("text").trim();
         let sender = if self.0.from.starts_with("MG") { "MessagingServiceSid" } else { "From" };
         let mut results = Vec::with_capacity(to.len());
-        // The card says one recipient an attempt.
+        // The descriptor allows one recipient an attempt.
         for (place, number) in to.iter().enumerate() {
             let form = [(sender, self.0.from.as_str()), ("Body", text)];
             let result = self.0.create("Messages", number.expose(), &form, |one| one["body"] == text, cx).await;

@@ -56,7 +56,7 @@ impl PlatformConfig for Config {
     }
 
     fn recipients(&self) -> Vec<Recipient> {
-        self.0.to.iter().map(|to| Recipient::new(phone::e164(to).unwrap_or_default())).collect()
+        phone::recipients(&self.0.to)
     }
 
     fn build(&self, cx: &BuildContext<'_>) -> Result<Built, Vec<Problem>> {
@@ -73,7 +73,7 @@ impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let twiml = twiml(page);
         let mut results = Vec::with_capacity(to.len());
-        // The card says one recipient an attempt: a person is called once.
+        // The descriptor allows one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {
             let form = [("From", self.0.from.as_str()), ("Twiml", twiml.as_str())];
             results.push((place, self.0.create("Calls", number.expose(), &form, |_| true, cx).await));

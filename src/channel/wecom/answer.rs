@@ -12,7 +12,7 @@ use crate::channel::kit::{CodeRule, Reply, all, classify, classify_status, parse
 use crate::model::{ErrorKind, Recipient, SendError};
 
 /// An interface that was called too often in a minute is blocked for a minute: <https://developer.work.weixin.qq.com/document/path/90312>
-const BLOCKED: Duration = Duration::from_secs(60);
+const BLOCK_DURATION: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
 struct Answer {
@@ -94,7 +94,7 @@ fn refused(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
     let code = errcode.to_string();
     let known = classify(ERROR_CODES, &code);
     let kind = match weigh(reply, now, known.map(|(kind, _)| kind)) {
-        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(BLOCKED.max(retry_after.unwrap_or_default())) },
+        ErrorKind::RateLimited { retry_after } => ErrorKind::RateLimited { retry_after: Some(BLOCK_DURATION.max(retry_after.unwrap_or_default())) },
         kind => kind,
     };
     let advice = known.map_or("see the code in WeCom's list of errors", |(_, advice)| advice);
@@ -103,11 +103,11 @@ fn refused(answer: &Answer, reply: &Reply, now: Timestamp) -> SendError {
         false => format!("WeCom refused the message: {advice} (\"{}\")", answer.errmsg),
     };
     let error = reply.error(kind, code.as_str(), summary);
-    if kind == ErrorKind::Rejected && OF_RECIPIENTS.contains(&code.as_str()) { error.of_recipient() } else { error }
+    if kind == ErrorKind::Rejected && RECIPIENT_CODES.contains(&code.as_str()) { error.of_recipient() } else { error }
 }
 
 /// Rejections of whom it goes to: other words would not help.
-const OF_RECIPIENTS: &[&str] =
+const RECIPIENT_CODES: &[&str] =
     &["81013", "81012", "82001", "40003", "40031", "46004", "60021", "60111", "43004", "50002", "81011", "40032", "40066", "40068", "82002", "82003"];
 
 /// <https://developer.work.weixin.qq.com/document/path/90313>

@@ -22,7 +22,7 @@ use crate::model::{Alert, Status};
 
 /// Deeper pointers find nothing; `GenericMapping::check` reports them.
 const MAX_STEPS: usize = 32;
-const RESOLVED: [&str; 5] = ["resolved", "ok", "normal", "recovered", "closed"];
+const RESOLVED_WORDS: [&str; 5] = ["resolved", "ok", "normal", "recovered", "closed"];
 
 /// The event of a body, by the mapping. Refused are bodies that are not JSON, where the alerts are missing or not objects, and where no
 /// pointer of the mapping finds anything in any alert.
@@ -141,7 +141,7 @@ impl<'m> Plan<'m> {
 
 fn status(word: &str, resolved: &[String]) -> Status {
     let word = word.trim().to_lowercase();
-    let over = if resolved.is_empty() { RESOLVED.contains(&word.as_str()) } else { resolved.iter().any(|r| r.trim().to_lowercase() == word) };
+    let over = if resolved.is_empty() { RESOLVED_WORDS.contains(&word.as_str()) } else { resolved.iter().any(|r| r.trim().to_lowercase() == word) };
     if over { Status::Resolved } else { Status::Firing }
 }
 

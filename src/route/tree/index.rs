@@ -7,7 +7,7 @@ use crate::model::Labels;
 use crate::route::matcher::Matcher;
 
 /// Up to this many children are simply tried one by one, which is faster than looking anything up.
-const LINEAR: usize = 8;
+const MAX_LINEAR: usize = 8;
 
 /// A child that asks for more values than this is tried always, so that one long list does not bloat the index.
 const MAX_VALUES: usize = 1024;
@@ -28,7 +28,7 @@ impl ChildIndex {
     /// Indexes children by their matchers, in order.
     pub(super) fn new<'m>(children: impl ExactSizeIterator<Item = &'m [Matcher]> + Clone) -> Self {
         let mut index = Self { len: children.len(), ..Self::default() };
-        if index.len <= LINEAR {
+        if index.len <= MAX_LINEAR {
             return index;
         }
         // How many children ask for each value, so that each child is filed under the rarest of its own.
@@ -57,7 +57,7 @@ impl ChildIndex {
 
     /// Positions of all children that may match, in order.
     pub(super) fn candidates<'i>(&'i self, labels: &Labels) -> Candidates<'i> {
-        if self.len <= LINEAR {
+        if self.len <= MAX_LINEAR {
             return Candidates::All(0..self.len);
         }
         let mut lists: Vec<&[u32]> = Vec::with_capacity(4);

@@ -6,12 +6,12 @@ use crate::template::RenderError;
 use super::{FittedPage, Part, Press};
 
 /// Lengths that values are shortened to, in characters, one after the other.
-const STEPS: [usize; 3] = [500, 200, 80];
+const VALUE_LENGTHS: [usize; 3] = [500, 200, 80];
 
 /// Makes a part fit that does not as it is.
 pub(super) fn shrink(press: &mut Press<'_>, part: &Part) -> Result<FittedPage, RenderError> {
     let mut last = None;
-    for (plain, max_value) in [false, true].into_iter().flat_map(|plain| STEPS.map(|step| (plain, step))) {
+    for (plain, max_value) in [false, true].into_iter().flat_map(|plain| VALUE_LENGTHS.map(|step| (plain, step))) {
         let (page, size) = press.print(&Part { max_value, plain, ..part.clone() })?;
         if size.fits() {
             return Ok(FittedPage { page, range: part.range.clone(), more: part.more, shortened: true });

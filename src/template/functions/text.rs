@@ -15,16 +15,16 @@ use super::super::words;
 use super::Arguments;
 
 /// Largest compiled size of a regular expression in a template, in bytes.
-const REGEX_SIZE: usize = 256 * 1024;
+const MAX_REGEX_BYTES: usize = 256 * 1024;
 /// How many compiled expressions are kept.
-const REGEX_KEPT: usize = 128;
+const MAX_CACHED_REGEXES: usize = 128;
 
 static REGEXES: LazyLock<RwLock<BTreeMap<String, Arc<Regex>>>> = LazyLock::new(RwLock::default);
 
 /// Compiles an expression, or says in one line why it cannot be.
 pub fn compile_regex(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern).size_limit(REGEX_SIZE).dfa_size_limit(REGEX_SIZE).build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => format!("the expression is larger than {REGEX_SIZE} bytes when compiled"),
+    RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).dfa_size_limit(MAX_REGEX_BYTES).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => format!("the expression is larger than {MAX_REGEX_BYTES} bytes when compiled"),
         error => format!("not a regular expression: {}", error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ")),
     })
 }
@@ -37,7 +37,7 @@ pub(super) fn matches(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
         None => {
             let regex = Arc::new(compile_regex(&pattern)?);
             let mut kept = REGEXES.write().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() < REGEX_KEPT {
+            if kept.len() < MAX_CACHED_REGEXES {
                 kept.insert(pattern, Arc::clone(&regex));
             }
             regex

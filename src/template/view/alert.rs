@@ -44,7 +44,7 @@ fn description(text: &str, addresses: &Addresses, input: &ViewInput<'_>) -> Stri
 }
 
 /// Fields that are made of an alert's links.
-const ADDRESSES: [&str; 7] = ["links", "runbook_url", "dashboard_url", "panel_url", "silence_url", "generator_url", "image_url"];
+const ADDRESS_FIELDS: [&str; 7] = ["links", "runbook_url", "dashboard_url", "panel_url", "silence_url", "generator_url", "image_url"];
 
 /// One alert as an object; its fields are listed in `check/shape.rs`.
 pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, times: &Times<'_>, usage: &FieldUsage) -> Value {
@@ -52,7 +52,7 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, ti
     let max = input.max_value;
     let severity = input.scale.of(alert);
     let described = describe(alert, input.language);
-    let addresses = if usage.any(&ADDRESSES) || usage.has("description") { Addresses::of(alert, event, max) } else { Addresses::default() };
+    let addresses = if usage.any(&ADDRESS_FIELDS) || usage.has("description") { Addresses::of(alert, event, max) } else { Addresses::default() };
     let links = || {
         let links = addresses.links(input.language, status == EntryStatus::Firing);
         links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()

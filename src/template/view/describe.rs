@@ -26,9 +26,9 @@ impl Described<'_> {
 }
 
 /// The first of these labels names the machine.
-const MACHINE: [&str; 5] = ["instance", "node", "host", "hostname", "device"];
+const MACHINE_LABELS: [&str; 5] = ["instance", "node", "host", "hostname", "device"];
 /// The first of these names the service, when neither a machine nor a pod is named.
-const SERVICE: [&str; 6] = ["service", "deployment", "statefulset", "daemonset", "app", "job"];
+const SERVICE_LABELS: [&str; 6] = ["service", "deployment", "statefulset", "daemonset", "app", "job"];
 
 /// Reads what names an alert.
 pub fn describe(alert: &Alert, language: Language) -> Described<'_> {
@@ -37,7 +37,7 @@ pub fn describe(alert: &Alert, language: Language) -> Described<'_> {
     let mut first = |names: &[&'static str]| {
         names.iter().copied().find(|name| !alert.label(name).is_empty()).inspect(|name| shown.push(*name)).map(|name| alert.label(name))
     };
-    if let Some(machine) = first(&MACHINE) {
+    if let Some(machine) = first(&MACHINE_LABELS) {
         parts.push(machine.to_owned());
     }
     let namespace = first(&["namespace"]);
@@ -48,7 +48,7 @@ pub fn describe(alert: &Alert, language: Language) -> Described<'_> {
         (None, None) => {}
     }
     if parts.is_empty() || (pod.is_none() && namespace.is_some() && parts.len() == 1) {
-        parts.extend(first(&SERVICE).map(str::to_owned));
+        parts.extend(first(&SERVICE_LABELS).map(str::to_owned));
     }
     let name = [alert.name(), alert.annotation("summary"), alert.annotation("message")]
         .iter()

@@ -8,7 +8,7 @@ use super::super::words;
 use super::{EntryStatus, MessageKind, ViewInput, describe, emoji, shorten};
 
 /// Longest title in characters: it must leave room for the rest of a headline in Slack's 150 characters.
-const TITLE_MAX: usize = 100;
+const MAX_TITLE: usize = 100;
 
 /// Whether the sender's own title and message are the content (direct sends), not a rendering of the alerts.
 fn has_own_text(input: &ViewInput<'_>) -> bool {
@@ -45,7 +45,7 @@ pub fn subject_of(input: &ViewInput<'_>) -> String {
     } else {
         group_title(input)
     };
-    shorten(&title.split_whitespace().collect::<Vec<_>>().join(" "), TITLE_MAX.min(input.max_value)).into_owned()
+    shorten(&title.split_whitespace().collect::<Vec<_>>().join(" "), MAX_TITLE.min(input.max_value)).into_owned()
 }
 
 /// The names of the alerts and the other values they are grouped by.
