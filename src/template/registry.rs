@@ -1,4 +1,4 @@
-//! The library: every template compiled, checked and ready to render; lookups while rendering allocate nothing.
+//! All templates: compiled, checked and ready to render; lookups while rendering allocate nothing.
 //!
 //! One registry per platform and dialect, because Handlebars escapes per registry. The built-in templates stay beside the overridden ones: they
 //! are what a message falls back to when an override fails while rendering.
@@ -80,13 +80,13 @@ struct Files {
 impl TemplateRegistry {
     /// Compiles and checks the built-in templates and `overrides` (which replace them file by file and add sets and partials). A set that lacks a
     /// field takes the one of the platform's `default` set. Everything wrong is found at once: syntax, unknown fields and functions, bad
-    /// partials, and templates that fail on a sample. A file with an error is left out of the library, which stays usable.
+    /// partials, and templates that fail on a sample. A file with an error is left out; the others stay usable.
     pub fn compile(platforms: &[PlatformFields], overrides: Vec<Source>) -> (TemplateRegistry, Vec<Finding>) {
         let mut findings = Vec::new();
         for source in &overrides {
             findings.extend(unused(source, platforms));
         }
-        let mut library = TemplateRegistry::default();
+        let mut registry = TemplateRegistry::default();
         for platform in platforms {
             let mine = |source: &&Source| source.platform == platform.platform || source.platform == SHARED;
             let shipped = Shipped::of(platform);
@@ -106,9 +106,9 @@ impl TemplateRegistry {
                 }
             }
             let built_in = shipped.sets.get(DEFAULT_SET).cloned().unwrap_or_default();
-            library.platforms.insert(platform.platform, PlatformTemplates { sets, built_in });
+            registry.platforms.insert(platform.platform, PlatformTemplates { sets, built_in });
         }
-        (library, findings)
+        (registry, findings)
     }
 
     /// Whether a platform has a set of this name.
