@@ -158,7 +158,7 @@ fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut 
         )),
         other => Err(Unsupported::new(
             format!("Watchfire has no platform {other}"),
-            "replace the `log` block, or keep this receiver in Alertmanager channel_settings Watchfire (route with `continue: true`)",
+            "replace the `log` block, or keep this receiver in Alertmanager beside Watchfire (route with `continue: true`)",
         )),
     };
     // Alertmanager tells mail, Slack, WeCom and Rocket.Chat of what is over only when asked to; the others unless asked not to.
