@@ -11,7 +11,8 @@ use watchfire::http::auth::{Auth, Credential, Kind, Scope};
 use watchfire::ingest::{self, Sender};
 use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey, Page, Size};
 use watchfire::store::{
-    DeliveryUpdate, Fence, LeaseRequest, Mode, NewDelivery, NewEvent, OutcomeBatch, SqliteOptions, SqliteStore, State, Store, Target,
+    ClusterStore, DeliveryUpdate, Fence, IntakeStore, LeaseRequest, Mode, NewDelivery, NewEvent, OutcomeBatch, OutletStore, SqliteOptions,
+    SqliteStore, State, Store, Target,
 };
 use watchfire::template::Part;
 
