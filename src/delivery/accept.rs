@@ -1,47 +1,21 @@
-//! The door for events: route, store, answer, hand over. And the door for direct calls, whose callers wait for the platform's word.
+//! The entry point for events: route, store, answer, dispatch.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use crate::ingest;
-use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, SenderKind, Status, hash_hex};
-use crate::store::{Accepted, Dedup, Mode, NewDelivery, NewEvent, PendingDelivery, State, StoreError, Target};
+use crate::model::{Event, EventId, OutletKey, SenderKind, Status};
+use crate::store::{Accepted, Dedup, NewDelivery, NewEvent, PendingDelivery, State, StoreError};
 
 use super::engine::Engine;
-use super::intake::{Intake, title};
-use super::job::{Caller, DirectOutcome};
+use super::intake::Intake;
 use super::lanes::is_large;
-use super::plan::ChannelPlan;
-
-/// How long a direct call may wait for the platform's answer.
-pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// How much longer a caller is kept waiting at most for a platform whose answers come late (mail): within `server.limits.timeout`, which is 30 s by default.
-const CALL_PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long a shared store may take to commit an event.
 const COMMIT: Duration = Duration::from_secs(5);
 
 /// How the note of a heartbeat's event begins.
 const SIGN_OF_LIFE: &str = "a sign of life";
-
-/// What the keys of direct calls' lanes begin with.
-pub(super) const CALL_LANE: &str = "call:";
-
-/// Why a direct call was not made.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum CallError {
-    /// The store could not record it.
-    #[error("{0}")]
-    Store(#[from] StoreError),
-    /// The channel is disabled.
-    #[error("channel `{0}` is disabled")]
-    Disabled(String),
-    /// No answer came within the deadline; the call was or is being recorded.
-    #[error("no answer within 10s")]
-    Late,
-}
 
 impl Engine {
     /// Takes an event in: committed when this returns. `to` sends it to these channels past the routing table (unknown names are left out by the caller).
@@ -121,7 +95,7 @@ impl Engine {
         self.shared.store.check_files()
     }
 
-    fn not_full(&self) -> Result<(), StoreError> {
+    pub(super) fn not_full(&self) -> Result<(), StoreError> {
         if !self.shared.is_full() {
             return Ok(());
         }
@@ -132,7 +106,7 @@ impl Engine {
 
     /// Commits an event. A database that is known to be away, or falls silent, is told to the sender soon: it repeats, and the key of what may have
     /// been committed all the same keeps the repeat from being delivered twice.
-    async fn commit(&self, new: NewEvent) -> Result<Accepted, StoreError> {
+    pub(super) async fn commit(&self, new: NewEvent) -> Result<Accepted, StoreError> {
         if !self.shared.leased() {
             return self.shared.store.accept(new).await;
         }
@@ -151,79 +125,6 @@ impl Engine {
                 (a.outlet.clone(), w)
             });
         self.offer(placed.collect());
-    }
-
-    /// Makes a direct call: recorded, one attempt at the platform's pace ahead of queued work, and the platform's word as the answer.
-    pub async fn call(&self, channel: &ChannelPlan, mut event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, CallError> {
-        let span = self.shared.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
-        event.trace = span.context(std::mem::take(&mut event.trace));
-        let called = self.make(channel, event, page, to).await;
-        if self.shared.traces.on() {
-            let told = called.as_ref().map(|called| (called.delivery.to_string(), 1, false)).map_err(ToString::to_string);
-            span.end(self.shared.clock.now_ms(), told);
-        }
-        called
-    }
-
-    async fn make(&self, channel: &ChannelPlan, event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, CallError> {
-        if channel.disabled {
-            return Err(CallError::Disabled(channel.name.to_string()));
-        }
-        self.not_full()?;
-        let deadline = self.shared.clock.instant() + CALL_DEADLINE;
-        let now = self.shared.clock.now_ms();
-        let id = DeliveryId::new();
-        let alerts: Vec<_> = event.alerts.iter().collect();
-        let new = NewDelivery {
-            id,
-            channel: channel.name.to_string(),
-            outlet: channel.outlet.clone(),
-            lane_key: format!("{CALL_LANE}{id}"),
-            rank: 0,
-            title: title(&alerts),
-            firing: alerts.len() as u32,
-            resolved: 0,
-            target: Target {
-                alerts: (0..alerts.len() as u32).collect(),
-                only: to,
-                page: Some(Box::new(page)),
-                route: "direct call".into(),
-                ..Target::default()
-            },
-            mode: Mode::Direct,
-            state: State::Waiting,
-            born_at: now,
-            due_at: now,
-            fallback_of: None,
-            fallback_depth: 0,
-            reason: None,
-            report: None,
-        };
-        let event_id = EventId::new();
-        let event = Arc::new(event);
-        let mut member = to_waiting(&new, event_id, &event);
-        let plan = self.shared.plan.load().hash.clone();
-        let record = NewEvent { id: event_id, event, received_at: now, plan, dedup: None, note: None, deliveries: vec![new] };
-        let accepted = self.commit(record).await?;
-        if let Some(placed) = accepted.deliveries.first() {
-            member.lane = placed.lane;
-            member.lane_seq = placed.lane_seq;
-        }
-        let (answer, outcome) = oneshot::channel();
-        let caller = Caller { deadline, answer: Some(answer), results: Vec::new() };
-        if self.call_runner(&channel.outlet, channel.name.clone(), member, caller).await.is_err() {
-            let reason = "nothing could run the call while the server stopped or its configuration changed; it is not sent later";
-            if let Err(error) = self.shared.store.drop_deliveries(&[id], reason, self.shared.clock.now_ms()).await {
-                tracing::warn!(delivery = %id, %error, "the end of a direct call could not be recorded; it is when the outlet is looked at");
-            }
-            return Err(CallError::Late);
-        }
-        // The runner answers at the deadline at the latest; the second more lets its record commit. Where answers come late by nature, they are waited for.
-        let patience = channel.driver.response_grace(true).min(CALL_PATIENCE);
-        match tokio::time::timeout_at(deadline + patience + Duration::from_secs(2), outcome).await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            _ => Err(CallError::Late),
-        }
     }
 }
 
@@ -274,9 +175,4 @@ pub(super) fn to_waiting(new: &NewDelivery, event_id: EventId, event: &Arc<Event
         fallback_depth: new.fallback_depth,
         fallback_of: new.fallback_of,
     }
-}
-
-/// A name for what a direct call says, when it has no alert of its own.
-pub fn call_fingerprint(text: &str) -> String {
-    hash_hex(&["direct", text])
 }

@@ -18,11 +18,13 @@ use crate::store::{
 use crate::template::MessageKind;
 use crate::traces::Attempted;
 
-use super::engine::{Handle, Shared};
+use super::core::Shared;
 use super::heavy::Alone;
 use super::job::Job;
 use super::lanes::{Read, is_large};
 use super::outcome::{Bench, Next, Outcome};
+use super::outlet::Mailbox;
+use super::outlet::mailbox::Renewal;
 use super::plan::{ChannelPlan, Plan};
 
 /// Deliveries read of one lane at once.
@@ -65,8 +67,8 @@ pub struct Step {
     pub channel: Arc<ChannelPlan>,
     /// Outlet and epoch.
     pub fence: Fence,
-    /// The runner's handle, which knows the latest lease.
-    pub handle: Arc<Handle>,
+    /// The worker's mailbox, which knows the latest lease.
+    pub mailbox: Arc<Mailbox>,
     /// When the outlet was claimed, and until when it was leased at the step's start; `None` without leases.
     pub lease: Option<(Instant, Instant)>,
     /// Where it says that only its outcome is to be stored any more, where that matters.
@@ -148,8 +150,8 @@ impl Step {
     /// Whether the outlet is this node's for long enough to send.
     fn is_leased(&self) -> bool {
         let Some((claimed_at, at_start)) = self.lease else { return true };
-        match self.handle.orders().lease {
-            Some((until, asked)) if claimed_at < asked => until.is_some_and(|until| self.shared.clock.instant() < until.max(at_start)),
+        match self.mailbox.assignment().renewal {
+            Some(Renewal { until, asked }) if claimed_at < asked => until.is_some_and(|until| self.shared.clock.instant() < until.max(at_start)),
             _ => self.shared.clock.instant() < at_start,
         }
     }
@@ -333,7 +335,7 @@ impl Step {
         let answered = (outcome.kind == AttemptKind::Ok && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
         if let Some(count) = answered {
             count.fetch_add(1, Ordering::AcqRel);
-            self.handle.kicked.notify_one();
+            self.mailbox.wake();
         }
         let answered = answered.is_some();
         let settled = self.settle(settlement).await;
@@ -515,7 +517,7 @@ impl Step {
         {
             let results = std::mem::take(&mut caller.results);
             let expired = results.is_empty();
-            let _ = answer.send(super::job::DirectOutcome { delivery: member.id, results, expired });
+            let _ = answer.send(super::direct::DirectOutcome { delivery: member.id, results, expired });
         }
         let mut back = back;
         back.append(&mut job.back);

@@ -1,4 +1,4 @@
-//! Several nodes on one store: who is alive, which outlets are whose, leases, and direct calls that another node runs.
+//! Several nodes on one store: who is alive, which outlets are whose, and leases.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{ErrorKind, OutletKey, Receipt, Recipient, SendError, hash_hex};
-use crate::store::{AttemptKind, CellState, DeliveryDetail, NodeHeartbeat, NodeRow, PendingDelivery, State, StoreError};
+use crate::model::{OutletKey, hash_hex};
+use crate::store::{NodeHeartbeat, NodeRow, StoreError};
 
 use super::alarm::Alarm;
-use super::engine::{Engine, Shared};
-use super::job::{Caller, DirectOutcome};
-use super::supervise::Supervision;
+use super::engine::Engine;
+use super::outlet::supervise::Supervision;
 
 /// How often a node shows that it is alive and renews its leases.
 const BEAT: Duration = Duration::from_secs(1);
@@ -21,8 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A node stops starting sends this long before its lease ends by its own monotonic clock, so that a send that has begun ends before another
 /// node may own the outlet.
 pub(super) const MARGIN: Duration = Duration::from_secs(3);
-/// How often the store is asked what became of a call that another node runs.
-const ASK: Duration = Duration::from_millis(100);
 
 /// Beats until cancelled. During a stop it goes on renewing, so that what is under way can be finished.
 pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
@@ -88,12 +85,12 @@ async fn beat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreError> {
         let beat = NodeHeartbeat { node: node.clone(), plan, version: env!("CARGO_PKG_VERSION").into(), now, alive_until: until };
         nodes = shared.store.node_heartbeat(beat).await?;
         let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
-        engine.assign(&mine(&shared.plan.load().outlets(), &engine.outlets(), &names, &node));
+        engine.assign(&mine(&shared.plan.load().outlets(), &shared.outlets.outlets(), &names, &node));
         shared.set_leads(names.first() == Some(&node.as_str()));
     }
     let asked = shared.clock.instant();
     let owned = shared.store.renew_leases(&node, now, until).await?;
-    engine.leases(&owned, asked + shared.lease - MARGIN, asked);
+    engine.renewed(&owned, asked + shared.lease - MARGIN, asked);
     if !left {
         engine.refresh_mutes().await?;
     }
@@ -143,62 +140,6 @@ fn plans(engine: &Engine, nodes: &[NodeRow], differ: &mut bool) {
         }
     }
     engine.shared.metrics.cluster(nodes.len(), distinct.len());
-}
-
-/// Waits for what the owner of the outlet makes of a direct call, and answers its caller.
-pub(super) fn await_call(shared: Arc<Shared>, member: PendingDelivery, mut caller: Caller) {
-    let tracker = shared.tracker.clone();
-    tracker.spawn(async move {
-        // The owner gives up at the deadline; the second more lets its record commit.
-        let end = caller.deadline + Duration::from_secs(1);
-        let outcome = loop {
-            tokio::time::sleep(ASK).await;
-            if let Ok(Some(detail)) = shared.store.get_delivery(member.id).await
-                && detail.row.state.is_final()
-            {
-                break told(&member, &detail);
-            }
-            if shared.clock.instant() >= end {
-                let reason = "no node took the call within its deadline; it is not sent later";
-                let _ = shared.store.drop_deliveries(&[member.id], reason, shared.clock.now_ms()).await;
-                break DirectOutcome { delivery: member.id, results: Vec::new(), expired: true };
-            }
-        };
-        if let Some(answer) = caller.answer.take() {
-            let _ = answer.send(outcome);
-        }
-    });
-}
-
-/// The platform's word for each recipient, as the owner recorded it.
-fn told(member: &PendingDelivery, detail: &DeliveryDetail) -> DirectOutcome {
-    let attempts = detail.message.iter().flat_map(|message| &message.attempts);
-    let last = attempts.max_by_key(|attempt| attempt.begun_at);
-    let answer = last.and_then(|attempt| attempt.answer.clone()).unwrap_or_default();
-    let cells = detail.message.as_ref().map(|message| message.cells.as_slice()).unwrap_or_default();
-    let result = |code: Option<String>, platform_id: Option<String>, ok: bool| {
-        if ok {
-            return Ok(Receipt { platform_id, code: code.unwrap_or_default(), answer: answer.clone() });
-        }
-        let kind = match last.and_then(|attempt| attempt.kind) {
-            None => ErrorKind::Rejected,
-            Some(AttemptKind::Failed(kind)) => kind,
-            Some(AttemptKind::Ok | AttemptKind::Partial | AttemptKind::Unknown) => ErrorKind::Ambiguous,
-        };
-        let summary = detail.row.reason.clone().unwrap_or_else(|| "it was not delivered".to_owned());
-        let error = SendError::new(kind, summary).detail(answer.clone());
-        Err(if let Some(code) = code { error.code(code) } else { error })
-    };
-    let results: Vec<(Recipient, Result<Receipt, SendError>)> = if cells.is_empty() {
-        let all = member.target.only.iter().cloned();
-        all.map(|to| (to, result(None, None, detail.row.state == State::Sent))).collect()
-    } else {
-        let each =
-            cells.iter().map(|cell| (cell.recipient.clone(), result(cell.code.clone(), cell.platform_id.clone(), cell.state == CellState::Ok)));
-        each.collect()
-    };
-    let expired = matches!(detail.row.state, State::Expired | State::Dropped);
-    DirectOutcome { delivery: member.id, results: if expired { Vec::new() } else { results }, expired }
 }
 
 #[cfg(test)]

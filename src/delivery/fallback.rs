@@ -1,13 +1,13 @@
 //! Copies for fallback channels of what waits: at once where the outlet is held, else when it has waited for too long.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::model::OutletKey;
 use crate::store::{MoveTo, StoreError};
 
-use super::engine::{Shared, lock};
+use super::core::Shared;
 use super::plan::Plan;
 
 /// Deliveries copied in one transaction.
@@ -15,35 +15,28 @@ const STEP: usize = 500;
 /// The pause between two looks at one outlet's queue: each walks past what was copied before.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether somebody copies what waits on an outlet.
-#[derive(Debug, Default)]
-pub struct Falling {
-    asked: AtomicBool,
-    under_way: AtomicBool,
-}
-
 impl Shared {
     /// Copies what waits on a held outlet to the fallbacks of its channels, without waiting for the next round. What is accepted meanwhile is copied a
     /// moment later.
     pub(super) fn fall_back_at_once(self: &Arc<Self>, outlet: &OutletKey, reason: &str) {
-        let Some(handle) = lock(&self.handles).get(outlet).cloned() else { return };
-        handle.falling.asked.store(true, Ordering::Release);
-        if handle.falling.under_way.swap(true, Ordering::AcqRel) {
+        let Some(mailbox) = self.outlets.get(outlet) else { return };
+        mailbox.falling.asked.store(true, Ordering::Release);
+        if mailbox.falling.under_way.swap(true, Ordering::AcqRel) {
             return;
         }
         let (shared, outlet, reason) = (self.clone(), outlet.clone(), reason.to_owned());
         self.tracker.spawn(async move {
             loop {
-                while handle.falling.asked.swap(false, Ordering::AcqRel) {
+                while mailbox.falling.asked.swap(false, Ordering::AcqRel) {
                     if let Err(error) = shared.fall_back_held(&outlet, &reason).await {
                         // The next round copies it.
                         shared.store_failed(&error);
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
-                handle.falling.under_way.store(false, Ordering::Release);
+                mailbox.falling.under_way.store(false, Ordering::Release);
                 // Asked between the two.
-                if !handle.falling.asked.load(Ordering::Acquire) || handle.falling.under_way.swap(true, Ordering::AcqRel) {
+                if !mailbox.falling.asked.load(Ordering::Acquire) || mailbox.falling.under_way.swap(true, Ordering::AcqRel) {
                     return;
                 }
             }

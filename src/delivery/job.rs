@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::model::{AttemptId, DeliveryId, LaneId, MessageId, Page, Receipt, Recipient, SendError};
+use crate::model::{AttemptId, DeliveryId, LaneId, MessageId, Page, Recipient};
 use crate::store::{Cell, CellState, NewMessage, OpenMessage, PendingDelivery};
 use crate::template::MessageKind;
 
+use super::direct::Caller;
 use super::lanes::{Budget, Read, Share, Taken, page_weight, weight_of};
 use super::plan::ChannelPlan;
 use super::policy::wait;
@@ -19,28 +19,6 @@ use super::policy::wait;
 const CELL: usize = 200;
 /// Contexts of traces that are kept without their events.
 const TRACES: usize = 33;
-
-/// How a direct call ended.
-#[derive(Debug)]
-pub struct DirectOutcome {
-    /// The delivery that records it.
-    pub delivery: DeliveryId,
-    /// One result per recipient.
-    pub results: Vec<(Recipient, Result<Receipt, SendError>)>,
-    /// Whether no slot came free in time.
-    pub expired: bool,
-}
-
-/// What a direct call waits with.
-#[derive(Debug)]
-pub struct Caller {
-    /// When it is given up.
-    pub deadline: Instant,
-    /// Where the answer goes.
-    pub answer: Option<oneshot::Sender<DirectOutcome>>,
-    /// Results so far.
-    pub results: Vec<(Recipient, Result<Receipt, SendError>)>,
-}
 
 /// A message under way.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use crate::store::{Retention, State, StoreError};
 use super::alarm::{Alarm, AlarmDesk};
 use super::engine::Engine;
 use super::heartbeat::{self, Watch};
+use super::outlet::supervise::Supervision;
 use super::plan::Plan;
 use super::stalled::Stalls;
-use super::supervise::Supervision;
 
 /// How often gauges, alarms and fallbacks are looked at.
 const ROUND: Duration = Duration::from_secs(5);
@@ -136,9 +136,9 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
         if plan.channels.contains_key(channel) {
             continue;
         }
-        if let Some(home) = shared.home(channel) {
+        if let Some(home) = shared.current_channel(channel) {
             // It was routed by the configuration of before and stored after the reload had moved everything.
-            shared.bring_home(&home).await?;
+            shared.relocate(&home).await?;
         } else if *state == State::Waiting && orphans.insert(channel.clone()) {
             tracing::error!(
                 channel,

@@ -18,7 +18,8 @@ use crate::store::{Cell, CellState, FallbackChild, NewReceipt, ReceiptChange, Re
 
 use super::alarm::Alarm;
 use super::clock::timestamp;
-use super::engine::{Engine, Shared};
+use super::core::Shared;
+use super::engine::Engine;
 use super::outcome::Bench;
 use super::plan::{ChannelPlan, Plan};
 use super::policy::MAX_PAUSE;

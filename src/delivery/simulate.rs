@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::compose::Draft;
 use super::intake::Intake;
+use super::outlet::select::{DIGEST_LANES, Turn};
 use super::pace::Pacer;
 use super::plan::{ChannelPlan, Plan};
 use super::told::Known;
@@ -19,8 +20,6 @@ use crate::template::MessageKind;
 
 /// How long a send is taken to last.
 const SEND: Duration = Duration::from_millis(200);
-/// Lanes merged into one digest at most, as a runner does it.
-const DIGEST_LANES: usize = 2000;
 
 /// What a channel would get.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -114,19 +113,18 @@ fn outlet(plan: &Plan, arrivals: Vec<Arrival>, now: Timestamp, start: Instant, f
         };
         let Some(channel) = waiting.get(head).and_then(|lane| plan.channel(&lane[0].member.channel)).cloned() else { return };
         let counted = channel.driver.counted(&channel.recipients);
-        let free = if order.len() > 1 { pacer.spread(at, &counted) } else { pacer.slot(at, &counted) };
-        if free > at {
-            at = coming.front().map_or(free, |next| free.min(start + next.at).max(at + Duration::from_millis(1)));
-            continue;
-        }
-        let soon = channel.digest_after().is_none_or(|after| order.len() as f64 <= pacer.rate() * after.as_secs_f64());
-        let taken: Vec<LaneId> = if soon {
-            order.pop_front().into_iter().collect()
-        } else {
-            let of_channel = |lane: &LaneId| waiting.get(lane).is_some_and(|lane| lane[0].member.channel == *channel.name);
-            let mine: Vec<LaneId> = order.iter().copied().filter(of_channel).take(DIGEST_LANES).collect();
-            order.retain(|lane| !mine.contains(lane));
-            mine
+        let taken: Vec<LaneId> = match Turn::of(order.len(), &pacer, &counted, channel.digest_after(), at) {
+            Turn::Wait(free) => {
+                at = coming.front().map_or(free, |next| free.min(start + next.at).max(at + Duration::from_millis(1)));
+                continue;
+            }
+            Turn::Single => order.pop_front().into_iter().collect(),
+            Turn::Digest => {
+                let of_channel = |lane: &LaneId| waiting.get(lane).is_some_and(|lane| lane[0].member.channel == *channel.name);
+                let mine: Vec<LaneId> = order.iter().copied().filter(of_channel).take(DIGEST_LANES).collect();
+                order.retain(|lane| !mine.contains(lane));
+                mine
+            }
         };
         let members: Vec<Arrival> = taken.iter().filter_map(|lane| waiting.remove(lane)).flatten().collect();
         let forecast = forecasts.entry(channel.name.to_string()).or_default();

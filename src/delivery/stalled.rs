@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use crate::model::{OutletKey, format_duration};
 use crate::store::{OverdueRow, StoreError};
 
-use super::engine::{Engine, OutletState};
+use super::engine::Engine;
+use super::outlet::OutletState;
 
 /// How long something may be due while its outlet's runner is free to send, and how long a runner may show no sign of life.
 pub const BOUND: Duration = Duration::from_secs(60);

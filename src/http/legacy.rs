@@ -15,7 +15,7 @@ use super::openapi::{Op, Paths};
 use super::{Admitted, App, Caller, Scope, authenticate};
 use crate::api::DirectSendResponse;
 use crate::channel::Platform;
-use crate::delivery::{CallError, ChannelPlan, DirectOutcome, Wx};
+use crate::delivery::{ChannelPlan, DirectError, DirectOutcome, Wx};
 use crate::ingest::legacy::{self, LegacyError};
 use crate::model::{Alert, ErrorKind, Event, Facts, Mentions, Page, Recipient, SendError, SenderKind, Severity};
 
@@ -118,7 +118,7 @@ async fn serve(app: Arc<App>, path: &'static str, request: Request, make: impl F
     let count = parts.len();
     for (n, page) in parts.into_iter().enumerate() {
         let event = Event { trace: trace.clone(), ..event(path, &caller, &page) };
-        if let Err(message) = told.hear(app.engine.call(&call.channel, event, page, call.to.clone()).await) {
+        if let Err(message) = told.hear(app.engine.send_direct(&call.channel, event, page, call.to.clone()).await) {
             let message = if count > 1 { format!("内容较长，分 {count} 条发送，第 {} 条失败：{message}", n + 1) } else { message };
             told.message = Some(message);
             break;
@@ -194,11 +194,11 @@ struct Told {
 
 impl Told {
     /// Takes in how one message ended; the error is why it failed.
-    fn hear(&mut self, result: Result<DirectOutcome, CallError>) -> Result<(), String> {
+    fn hear(&mut self, result: Result<DirectOutcome, DirectError>) -> Result<(), String> {
         let outcome = result.map_err(|error| match error {
-            CallError::Late => "请求超时，消息可能已送达，请确认后再重试".to_owned(),
-            CallError::Disabled(name) => format!("通道 `{name}` 已停用"),
-            CallError::Store(_) => "服务暂时无法保存请求，请稍后重试".to_owned(),
+            DirectError::Late => "请求超时，消息可能已送达，请确认后再重试".to_owned(),
+            DirectError::Disabled(name) => format!("通道 `{name}` 已停用"),
+            DirectError::Store(_) => "服务暂时无法保存请求，请稍后重试".to_owned(),
         })?;
         self.deliveries.push(outcome.delivery.to_string());
         if outcome.expired {
@@ -287,7 +287,7 @@ fn event(path: &str, caller: &Caller, page: &Page) -> Event {
     let text = first.map_or("", String::as_str);
     let line: String = text.lines().find(|l| !l.trim().is_empty()).unwrap_or(path).trim().chars().take(120).collect();
     alert.labels.insert("alertname".into(), line.clone());
-    alert.fingerprint = crate::delivery::accept::call_fingerprint(text);
+    alert.fingerprint = crate::delivery::direct::fingerprint(text);
     Event {
         kind: SenderKind::Direct,
         source: if caller.name.is_empty() { "direct".into() } else { format!("direct/{}", caller.name) },

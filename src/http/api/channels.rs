@@ -179,7 +179,7 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
     };
     let outcome = app
         .engine
-        .call(&channel, event, page, channel.recipients.clone())
+        .send_direct(&channel, event, page, channel.recipients.clone())
         .await
         .map_err(|e| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, e.to_string()))?;
     Ok(Json(TestSendResponse {
@@ -250,7 +250,7 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
         plain: true,
         coverage: Vec::new(),
     };
-    let mut alert = crate::model::Alert { fingerprint: crate::delivery::accept::call_fingerprint(text), ..Default::default() };
+    let mut alert = crate::model::Alert { fingerprint: crate::delivery::direct::fingerprint(text), ..Default::default() };
     alert.labels.insert("alertname".into(), title.clone());
     let event = crate::model::Event {
         kind: crate::model::SenderKind::Direct,

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::Shared;
+use crate::delivery::core::Shared;
 
 /// The first and the longest pause before one is begun anew.
 const FIRST: Duration = Duration::from_secs(1);

@@ -1,0 +1,336 @@
+//! What all workers share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::metrics::Metrics;
+use crate::model::OutletKey;
+use crate::store::{AcceptedDelivery, OutcomeBatch, State, Store, StoreError};
+use crate::traces::Traces;
+
+use super::alarm::Alarm;
+use super::clock::Clock;
+use super::heartbeat::{Heard, HeartbeatState};
+use super::heavy::Heavy;
+use super::intake::HandMute;
+use super::job::Job;
+use super::lanes::Budget;
+use super::lock::lock;
+use super::outcome::{Next, Outcome};
+use super::outlet::Command;
+use super::outlet::registry::Registry;
+use super::plan::{ChannelPlan, Plan};
+
+/// How a lease is kept on a store that several nodes share; on SQLite the lock on its file is the lease.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// How long an outlet's lease lives.
+    pub lease: Duration,
+    /// Whether leases must be renewed.
+    pub leased: bool,
+    /// Where spans go.
+    pub traces: Traces,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(8), leased: false, traces: Traces::default() }
+    }
+}
+
+/// What all runners share.
+pub struct Shared {
+    /// What survives.
+    pub store: Arc<dyn Store>,
+    /// What decides.
+    pub plan: ArcSwap<Plan>,
+    /// The time.
+    pub clock: Clock,
+    /// This process.
+    pub node: Arc<str>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where spans go.
+    pub traces: Traces,
+    /// Background work that a stop waits for.
+    pub tracker: TaskTracker,
+    /// The gates of heavy work.
+    pub heavy: Heavy,
+    pub(super) lease: Duration,
+    leased: bool,
+    /// How the workers of all outlets are reached.
+    pub(super) outlets: Registry,
+    names: Mutex<HashMap<String, Arc<str>>>,
+    /// The memory that waiting deliveries may take, over all outlets.
+    pub(super) budget: Arc<Budget>,
+    mutes: ArcSwap<HashMap<String, HandMute>>,
+    pub(super) heard: Heard,
+    heartbeats: ArcSwap<Vec<HeartbeatState>>,
+    store_ok: watch::Sender<bool>,
+    alarms: mpsc::Sender<Alarm>,
+    full: AtomicBool,
+    /// What stalls, and when that was looked at.
+    stalled: Mutex<(Vec<String>, Option<Instant>)>,
+    leads: AtomicBool,
+    seed: std::sync::atomic::AtomicU64,
+    /// The next step to begin is to fail.
+    #[cfg(test)]
+    pub(super) crash_step: AtomicBool,
+}
+
+impl Shared {
+    /// Over a store; alarms are sent to `alarms`.
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        plan: Arc<Plan>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        node: &str,
+        options: EngineOptions,
+        alarms: mpsc::Sender<Alarm>,
+    ) -> Self {
+        let heavy = Heavy::new(clock.now_ms());
+        let seed = clock.now_ms() as u64 ^ u64::from(std::process::id()) << 32;
+        Self {
+            store,
+            plan: ArcSwap::new(plan),
+            clock,
+            node: node.into(),
+            metrics,
+            traces: options.traces,
+            tracker: TaskTracker::new(),
+            heavy,
+            lease: options.lease,
+            leased: options.leased,
+            outlets: Registry::default(),
+            names: Mutex::default(),
+            budget: Budget::new(super::lanes::ALL),
+            mutes: ArcSwap::default(),
+            heard: Heard::default(),
+            heartbeats: ArcSwap::default(),
+            store_ok: watch::Sender::new(true),
+            alarms,
+            full: AtomicBool::new(false),
+            stalled: Mutex::default(),
+            leads: AtomicBool::new(true),
+            seed: seed.into(),
+            #[cfg(test)]
+            crash_step: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the store has reached its size cap and holds nothing that may be purged: then nothing new is taken in.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_full(&self, full: bool) {
+        if self.full.swap(full, Ordering::Relaxed) != full {
+            if full {
+                tracing::error!(
+                    "the store has reached retention.max_size and everything in it still waits: senders get 503 until something is delivered or dropped"
+                );
+            } else {
+                tracing::info!("the store is below retention.max_size again");
+            }
+        }
+    }
+
+    pub(super) fn set_stalled(&self, reasons: Vec<String>, at: Instant) {
+        *lock(&self.stalled) = (reasons, Some(at));
+    }
+
+    /// Why something that is due is not sent though nothing keeps it from being sent; empty when all is well.
+    pub fn stalled(&self) -> Vec<String> {
+        let (mut reasons, looked_at) = lock(&self.stalled).clone();
+        if looked_at.is_some_and(|at| self.clock.instant().saturating_duration_since(at) > super::stalled::BOUND) && *self.store_ok.borrow() {
+            reasons.push("nobody has looked for what stands still lately: the task that keeps the house shows no sign of life".into());
+        }
+        reasons
+    }
+
+    /// Whether outcomes can be stored; changes are awaited.
+    pub fn store_ok(&self) -> watch::Receiver<bool> {
+        self.store_ok.subscribe()
+    }
+
+    /// Whether several nodes share the store.
+    pub fn leased(&self) -> bool {
+        self.leased
+    }
+
+    /// Whether this node does what must be done once: purging, alarms about what waits, fallbacks of what waits too long.
+    pub fn leads(&self) -> bool {
+        self.leads.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_leads(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Relaxed);
+    }
+
+    /// One shared copy of a channel's name.
+    pub(super) fn name(&self, name: &str) -> Arc<str> {
+        if let Some(channel) = self.plan.load().channel(name) {
+            return channel.name.clone();
+        }
+        lock(&self.names).entry(name.to_owned()).or_insert_with(|| name.into()).clone()
+    }
+
+    pub(super) fn muted_until(&self, channel: &str, now: i64) -> Option<i64> {
+        self.mutes.load().get(channel).map(|m| m.until).filter(|until| *until > now)
+    }
+
+    /// Channels muted by hand.
+    pub fn mutes(&self) -> Arc<HashMap<String, HandMute>> {
+        self.mutes.load_full()
+    }
+
+    pub(super) fn set_mutes(&self, mutes: HashMap<String, HandMute>) {
+        self.mutes.store(Arc::new(mutes));
+    }
+
+    /// How the heartbeats stand, as of the last round.
+    pub fn heartbeats(&self) -> Arc<Vec<HeartbeatState>> {
+        self.heartbeats.load_full()
+    }
+
+    pub(super) fn show_heartbeats(&self, states: Vec<HeartbeatState>) {
+        self.heartbeats.store(Arc::new(states));
+    }
+
+    /// Uniform in [0, 1); cheap, not secret: it only spreads retries.
+    pub(super) fn jitter(&self) -> f64 {
+        let mut x = self.seed.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// The store refused something: counted, said once, and `/-/ready` fails until a write works again.
+    pub(super) fn store_failed(&self, error: &StoreError) {
+        self.metrics.store_error();
+        if matches!(error, StoreError::Fenced | StoreError::Invalid(_)) {
+            tracing::error!(%error, "the store refused a request");
+            return;
+        }
+        if self.store_ok.send_replace(false) {
+            tracing::error!(%error, "the store does not work; nothing is sent until outcomes can be recorded");
+        }
+    }
+
+    /// What a check of the store said: a failed one stops new attempts, a good one lets them go on.
+    pub(super) fn store_checked(&self, result: &Result<(), StoreError>) {
+        match result {
+            Ok(()) if !*self.store_ok.borrow() => self.store_works(),
+            Ok(()) => {}
+            Err(error) => self.store_failed(error),
+        }
+    }
+
+    fn store_works(&self) {
+        if !self.store_ok.send_replace(true) {
+            tracing::info!("the store works again; sending goes on");
+        }
+    }
+
+    /// Writes a settlement, for as long as it takes (I11).
+    pub(super) async fn settle(&self, settlement: OutcomeBatch) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        let mut wait = Duration::from_millis(100);
+        loop {
+            match self.store.record_outcome(settlement.clone()).await {
+                Ok(settled) => {
+                    if !*self.store_ok.borrow() {
+                        self.store_works();
+                    }
+                    return Ok(settled.children);
+                }
+                Err(StoreError::Fenced) => {
+                    self.metrics.stale_outcome();
+                    tracing::warn!(outlet = %settlement.fence.outlet, "an outcome came after the outlet had another owner; it changes nothing");
+                    return Err(StoreError::Fenced);
+                }
+                Err(error @ StoreError::Invalid(_)) => {
+                    self.store_failed(&error);
+                    return Err(error);
+                }
+                Err(error) => {
+                    self.store_failed(&error);
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    /// Hands accepted deliveries whose bodies are on disk to their runners.
+    pub fn hand_over(&self, accepted: &[AcceptedDelivery]) {
+        for delivery in accepted.iter().filter(|d| !d.state.is_final()) {
+            let channel = self.name(&delivery.channel);
+            self.outlets.send(&delivery.outlet, Command::Poke { lane: delivery.lane, channel, rank: 0, born_at: self.clock.now_ms() });
+        }
+    }
+
+    /// One metric and one log line per outcome.
+    pub(super) fn report(&self, channel: &ChannelPlan, job: &Job, settlement: &OutcomeBatch, outcome: &Outcome) {
+        let platform = channel.platform.name;
+        if job.members.len() > 1 && outcome.next == Next::Done {
+            self.metrics.batched(&channel.name, job.members.len() as u64);
+        }
+        for change in settlement.deliveries.iter().filter(|c| c.state.is_final()) {
+            self.metrics.delivered(platform, &channel.name, change.state.as_str(), 1);
+            if change.state == State::Sent
+                && let Some(member) = job.members.iter().find(|member| member.id == change.id)
+            {
+                self.metrics.delivered_after(platform, Duration::from_millis((settlement.now - member.born_at).max(0) as u64));
+            }
+            let reason = change.reason.as_deref().unwrap_or("");
+            let code = outcome.code.as_deref().unwrap_or("");
+            if change.state == State::Sent {
+                tracing::info!(delivery = %change.id, message_id = %job.id, channel = %channel.name, platform, tries = change.tries, code, "delivered");
+            } else {
+                tracing::error!(delivery = %change.id, message_id = %job.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
+            }
+        }
+        let dead = settlement.deliveries.iter().filter(|c| matches!(c.state, State::Dead | State::Unknown)).count();
+        if dead > 0 && job.caller.is_none() {
+            let reason = settlement.deliveries.iter().find_map(|c| c.reason.clone()).unwrap_or_default();
+            self.alarm(Alarm::Dead { channel: channel.name.clone(), count: dead, reason });
+        }
+        if !matches!(outcome.next, Next::Done) {
+            let answer = outcome.answer.as_deref().unwrap_or("");
+            let code = outcome.code.as_deref().unwrap_or("");
+            tracing::warn!(message_id = %job.id, channel = %channel.name, platform, kind = outcome.kind.as_str(), code, answer, next = outcome.next.words(), "attempt failed");
+        }
+    }
+
+    pub(super) fn outlet_held(self: &Arc<Self>, outlet: &OutletKey, reason: &str) {
+        self.fall_back_at_once(outlet, reason);
+        tracing::error!(%outlet, reason, "the outlet is held: its configuration does not work; it is tried again with growing pauses, and at once after a reload");
+        for channel in self.plan.load().channels.values().filter(|c| c.outlet == *outlet) {
+            self.alarm(Alarm::Held { channel: channel.name.clone(), reason: reason.to_owned() });
+        }
+    }
+
+    pub(super) fn outlet_released(&self, outlet: &OutletKey) {
+        tracing::info!(%outlet, "the outlet works again");
+        for channel in self.plan.load().channels.values().filter(|c| c.outlet == *outlet) {
+            self.alarm(Alarm::Released { channel: channel.name.clone() });
+        }
+    }
+
+    /// Raises one of Watchfire's own alarms; when too many wait, it is only logged and counted.
+    pub fn alarm(&self, alarm: Alarm) {
+        self.metrics.self_alert(alarm.name());
+        if let Err(error) = self.alarms.try_send(alarm) {
+            let (mpsc::error::TrySendError::Full(alarm) | mpsc::error::TrySendError::Closed(alarm)) = error;
+            tracing::error!(alarm = alarm.name(), channel = alarm.channel(), "an alarm of Watchfire's own could not be queued");
+        }
+    }
+}

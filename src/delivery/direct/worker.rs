@@ -1,0 +1,177 @@
+//! What an outlet's worker does about direct sends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::delivery::core::Shared;
+use crate::delivery::job::Job;
+use crate::delivery::outlet::Worker;
+use crate::model::OutletKey;
+use crate::store::{Cell, CellState, DeliveryUpdate, LaneSummary, MessageOutcome, OpenMessage, OutcomeBatch, PendingDelivery, State};
+
+use super::DEADLINE;
+use super::elsewhere::await_elsewhere;
+use super::sends::{Caller, DirectOutcome};
+
+/// One that waits in the store for longer than its deadline and this was left behind by a process that is gone.
+const LATE: Duration = Duration::from_secs(2);
+
+impl Worker {
+    /// A direct send: made here if the outlet is owned, else awaited while its owner makes it.
+    pub(crate) fn send_directly(&mut self, channel: Arc<str>, member: PendingDelivery, caller: Caller) {
+        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        if self.shared.leased() && !self.ownership.may_send_directly(now) {
+            return await_elsewhere(self.shared.clone(), member, caller);
+        }
+        if self.direct.take(member.lane, now) {
+            return self.queue.direct.push_back(Job::of_call(channel, member, caller, now, now_ms));
+        }
+        // A poll of the store was faster than the direct send's own way here.
+        let mine = self.queue.direct.iter_mut().find(|job| job.members.first().is_some_and(|m| m.id == member.id));
+        match mine.and_then(|job| job.caller.as_mut()) {
+            Some(waiting) => waiting.answer = caller.answer,
+            None => await_elsewhere(self.shared.clone(), member, caller),
+        }
+    }
+
+    /// Ends a direct send whose process is gone, or whose lease ran out before the first byte: nobody waits for it any more, and it is never sent later
+    /// (I6). The same for a message whose members were all ended by hand.
+    pub(crate) fn end_direct(&self, open: OpenMessage) {
+        let now = self.shared.clock.now_ms();
+        let left = |cell: &Cell| matches!(cell.state, CellState::Begun | CellState::Unknown | CellState::Ok);
+        let (state, reason) = match open.cells.iter().any(left) {
+            true => (State::Unknown, "the node that made this direct call ended before the platform's word was recorded; it is not sent again"),
+            false => (State::Expired, "the node that made this direct call ended before it was sent; it is not sent later"),
+        };
+        let change = |member: &PendingDelivery| {
+            tracing::warn!(delivery = %member.id, channel = %open.channel, state = state.as_str(), reason, "a direct send was cut off");
+            DeliveryUpdate {
+                id: member.id,
+                lane: member.lane,
+                state,
+                tries: member.tries,
+                due_at: now,
+                reason: Some(reason.to_owned()),
+                leave_message: false,
+            }
+        };
+        let settlement = OutcomeBatch {
+            fence: self.fence(),
+            message: Some(MessageOutcome { id: open.id, store: None, done: true, receipts: Vec::new() }),
+            attempt: None,
+            cells: open.cells.iter().filter(|cell| cell.state == CellState::Begun).map(|c| Cell { state: CellState::Unknown, ..c.clone() }).collect(),
+            deliveries: open.members.iter().map(change).collect(),
+            children: Vec::new(),
+            outlet: None,
+            sent_in_month: None,
+            now,
+        };
+        let shared = self.shared.clone();
+        self.shared.tracker.spawn(async move { drop(shared.settle(settlement).await) });
+    }
+
+    /// Forgets what was taken up; on a shared store, callers wait for the next owner.
+    pub(crate) fn forget_direct(&mut self) {
+        self.direct.clear();
+        if !self.shared.leased() {
+            return;
+        }
+        for mut job in self.queue.direct.drain(..) {
+            if let (Some(caller), Some(member)) = (job.caller.take(), job.members.pop()) {
+                await_elsewhere(self.shared.clone(), member, caller);
+            }
+        }
+    }
+
+    /// Direct sends that wait in the store: accepted by another node, or left behind by a process that is gone.
+    pub(crate) fn find_direct(&mut self, lanes: Vec<LaneSummary>) {
+        let now_ms = self.shared.clock.now_ms();
+        for lane in lanes {
+            let late = now_ms - lane.since > (DEADLINE + LATE).as_millis() as i64;
+            if self.direct.is_taken(lane.id) || (!self.shared.leased() && !late) {
+                continue;
+            }
+            let shared = self.shared.clone();
+            self.direct.found.spawn(async move { shared.store.pending(lane.id, 0, 1, usize::MAX, i64::MAX).await.unwrap_or_default() });
+        }
+    }
+
+    /// Takes them up while their callers may still wait; what is too late is recorded as such and never sent.
+    pub(crate) fn take_direct(&mut self, found: Vec<PendingDelivery>) {
+        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        if !self.ownership.may_send_directly(now) {
+            return;
+        }
+        for member in found {
+            if !self.direct.take(member.lane, now) {
+                continue;
+            }
+            let left = member.born_at + DEADLINE.as_millis() as i64 - now_ms;
+            if left <= 0 || !self.shared.leased() {
+                self.shared.expire(&self.outlet, self.ownership.epoch(), vec![member], None);
+                continue;
+            }
+            let deadline = now + Duration::from_millis(left as u64).min(DEADLINE);
+            let channel = self.shared.name(&member.channel);
+            let caller = Caller { deadline, answer: None, results: Vec::new() };
+            self.queue.direct.push_back(Job::of_call(channel, member, caller, now, now_ms));
+        }
+    }
+
+    /// Direct sends that get no slot in time: told so, recorded so, never sent later.
+    pub(crate) fn expire_direct(&mut self, now: Instant) {
+        let mut i = 0;
+        while i < self.queue.direct.len() {
+            let slot = self.slot_of(&self.queue.direct[i], now);
+            let late = self.queue.direct[i].caller.as_ref().is_some_and(|caller| now >= caller.deadline || slot >= caller.deadline);
+            if late && let Some(mut job) = self.queue.direct.remove(i) {
+                let answer = job.caller.take().and_then(|caller| caller.answer);
+                self.shared.expire(&self.outlet, self.ownership.epoch(), job.members, answer);
+            } else {
+                i += 1;
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn expire(
+        self: &Arc<Self>,
+        outlet: &OutletKey,
+        epoch: i64,
+        members: Vec<PendingDelivery>,
+        answer: Option<oneshot::Sender<DirectOutcome>>,
+    ) {
+        let Some(member) = members.into_iter().next() else { return };
+        let now = self.clock.now_ms();
+        let settlement = OutcomeBatch {
+            fence: crate::store::Fence { outlet: outlet.clone(), epoch },
+            message: None,
+            attempt: None,
+            cells: Vec::new(),
+            deliveries: vec![DeliveryUpdate {
+                id: member.id,
+                lane: member.lane,
+                state: State::Expired,
+                tries: 0,
+                due_at: now,
+                reason: Some("no slot within the call's deadline at the platform's pace; it is not sent later".into()),
+                leave_message: false,
+            }],
+            children: Vec::new(),
+            outlet: None,
+            sent_in_month: None,
+            now,
+        };
+        let shared = self.clone();
+        self.tracker.spawn(async move {
+            let _ = shared.settle(settlement).await;
+            if let Some(answer) = answer {
+                let _ = answer.send(DirectOutcome { delivery: member.id, results: Vec::new(), expired: true });
+            }
+        });
+    }
+}

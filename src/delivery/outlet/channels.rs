@@ -1,0 +1,104 @@
+//! What the configuration says about the channels of an outlet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::Guard;
+
+use crate::channel::{Counted, Limit};
+use crate::delivery::core::Shared;
+use crate::delivery::job::Job;
+use crate::delivery::plan::{ChannelPlan, Plan};
+use crate::model::{OutletKey, Recipient};
+
+use super::select::Channels;
+use super::worker::Worker;
+
+/// The channels of one outlet, at one moment.
+pub(super) struct OutletChannels {
+    shared: Arc<Shared>,
+    plan: Guard<Arc<Plan>>,
+    outlet: OutletKey,
+    now_ms: i64,
+}
+
+impl OutletChannels {
+    fn get(&self, name: &str) -> Option<&Arc<ChannelPlan>> {
+        self.plan.channel(name).filter(|channel| channel.outlet == self.outlet)
+    }
+}
+
+impl Channels for OutletChannels {
+    fn may_start(&self, channel: &str) -> bool {
+        self.get(channel).is_some() && self.shared.muted_until(channel, self.now_ms).is_none()
+    }
+
+    fn counted(&self, job: &Job) -> Counted {
+        let Some(channel) = self.get(&job.channel) else { return Counted::Outlet };
+        let only: Vec<Recipient> = job.members.iter().flat_map(|member| member.target.only.iter().cloned()).collect();
+        channel.driver.counted(if only.is_empty() || job.members.len() > 1 { &channel.recipients } else { &only })
+    }
+
+    fn counted_of(&self, channel: &str) -> Counted {
+        self.get(channel).map_or(Counted::Outlet, |channel| channel.driver.counted(&channel.recipients))
+    }
+
+    fn digest_after(&self, channel: &str) -> Option<Duration> {
+        self.get(channel)?.digest_after()
+    }
+}
+
+impl Worker {
+    pub(super) fn channels(&self, now_ms: i64) -> OutletChannels {
+        OutletChannels { shared: self.shared.clone(), plan: self.shared.plan.load(), outlet: self.outlet.clone(), now_ms }
+    }
+
+    /// The channel of that name, if it is this outlet's.
+    pub(crate) fn channel(&self, name: &str) -> Option<Arc<ChannelPlan>> {
+        self.shared.plan.load().channel(name).filter(|c| c.outlet == self.outlet).cloned()
+    }
+
+    /// What the platform counts a message against.
+    pub(crate) fn counted(&self, job: &Job) -> Counted {
+        self.channels(0).counted(job)
+    }
+
+    /// Forgets the ready lanes of channels that are muted by hand: they take no room from others until the mute ends.
+    pub(super) fn forget_muted(&mut self) {
+        let mutes = self.shared.mutes();
+        if mutes.is_empty() {
+            return;
+        }
+        let now_ms = self.shared.clock.now_ms();
+        for (channel, _) in self.muted(now_ms) {
+            self.queue.lanes.forget_channel(&channel);
+        }
+    }
+
+    /// The outlet's channels that are muted by hand, and until when.
+    pub(super) fn muted(&self, now_ms: i64) -> Vec<(Arc<str>, i64)> {
+        let plan = self.shared.plan.load();
+        let mine = plan.channels.values().filter(|channel| channel.outlet == self.outlet);
+        mine.filter_map(|channel| Some((channel.name.clone(), self.shared.muted_until(&channel.name, now_ms)?))).collect()
+    }
+
+    /// How many messages of the outlet may be in flight at once, as far as its platform goes.
+    pub(super) fn own_concurrency(&self) -> usize {
+        self.shared.plan.load().channels.values().find(|c| c.outlet == self.outlet).map_or(1, |c| c.platform.concurrency.max(1))
+    }
+
+    /// The tightest rate limits among the outlet's channels: they share one credential, so they share one limit.
+    pub(super) fn limits(&self) -> Vec<Limit> {
+        let plan = self.shared.plan.load();
+        let mut limits: Vec<Limit> = Vec::new();
+        for channel in plan.channels.values().filter(|c| c.outlet == self.outlet) {
+            for limit in channel.rate_limit.iter().flatten() {
+                match limits.iter_mut().find(|l| l.window == limit.window) {
+                    Some(known) => known.count = known.count.min(limit.count),
+                    None => limits.push(*limit),
+                }
+            }
+        }
+        limits
+    }
+}

@@ -1,0 +1,153 @@
+//! How a worker claims its outlet, reads everything of it again, and gives it back.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::channel::OnAmbiguous;
+use crate::delivery::cluster::MARGIN;
+use crate::delivery::job::Job;
+use crate::delivery::pace::Pacer;
+use crate::store::{Fence, LeaseRequest, Mode, OutletSnapshot};
+
+use super::mailbox::Command;
+use super::ownership::{Action, Lease, Signal};
+use super::worker::Worker;
+
+/// The wait before an outlet that could not be had is claimed again.
+const RETRY: Duration = Duration::from_secs(2);
+/// The same on a store that nodes share, where another node's lease may end at any time.
+const RETRY_SHARED: Duration = Duration::from_millis(500);
+
+impl Worker {
+    /// Claims the outlet or gives it back, forgetting what memory held of it; `false` after a wait when this node does not have it then.
+    pub(super) async fn change_hands(&mut self, action: Action) -> bool {
+        self.forget_direct();
+        if action == Action::Release {
+            self.release().await;
+        }
+        let relocated = self.relocate().await;
+        self.forget_memory();
+        if relocated && action == Action::Claim && self.claim(true).await {
+            return true;
+        }
+        self.show();
+        let end = self.shared.clock.instant() + if self.shared.leased() { RETRY_SHARED } else { RETRY };
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => return false,
+                _ = self.inbox.stop.changed() => return false,
+                () = self.inbox.mailbox.woken() => {
+                    let before = self.assigned;
+                    self.read_mailbox();
+                    if self.assigned && !before {
+                        return false;
+                    }
+                }
+                command = self.inbox.commands.recv() => match command {
+                    // What was accepted is on disk and is read when the outlet is owned.
+                    Some(Command::Direct { channel, member, caller }) => self.send_directly(channel, *member, caller),
+                    #[cfg(test)]
+                    Some(command @ Command::Crash) => self.obey(command),
+                    Some(_) => {}
+                    None => return false,
+                },
+            }
+        }
+    }
+
+    /// Reads again what is stored for the outlet, which stays this node's: rate limit, gate and direct sends that wait go on. Nothing may be in flight.
+    pub(super) async fn resync(&mut self) {
+        let relocated = self.relocate().await;
+        self.forget_memory();
+        if !relocated || !self.claim(false).await {
+            // The store does not work, or another node has the outlet: claimed again after a wait.
+            self.ownership = self.ownership.on(Signal::Refused);
+        }
+    }
+
+    /// Claims the outlet and takes up what was begun; `false` when it could not be had. Unless it is `fresh`, rate limit and gate go on as they are.
+    async fn claim(&mut self, fresh: bool) -> bool {
+        let clock = &self.shared.clock;
+        let (now, now_ms) = (clock.instant(), clock.now_ms());
+        let rate = Pacer::new(&self.limits());
+        self.in_flight.concurrency = self.own_concurrency().min(rate.at_once());
+        let claim = LeaseRequest {
+            outlet: self.outlet.clone(),
+            node: self.shared.node.to_string(),
+            now: now_ms,
+            lease_until: now_ms + self.shared.lease.as_millis() as i64,
+            window_start: now_ms - rate.longest().as_millis() as i64,
+        };
+        let owned = match self.shared.store.claim_outlet(claim).await {
+            Ok(Some(owned)) => owned,
+            Ok(None) => return false,
+            Err(error) => {
+                self.shared.store_failed(&error);
+                return false;
+            }
+        };
+        let fresh = fresh || owned.epoch != self.ownership.epoch() + 1;
+        let until = self.shared.leased().then(|| now + self.shared.lease - MARGIN);
+        self.ownership = self.ownership.on(Signal::Claimed(Lease { epoch: owned.epoch, claimed_at: now, until }));
+        if fresh {
+            self.rate = rate;
+            self.restore(&owned, now, now_ms);
+        }
+        self.poll.ended.clear();
+        for open in owned.open {
+            if open.members.iter().all(|member| member.mode == Mode::Direct) {
+                self.poll.ended.insert(open.id);
+                self.end_direct(open);
+                continue;
+            }
+            let at_most_once = self.channel(&open.channel).is_some_and(|c| c.platform.on_ambiguous == OnAmbiguous::Never);
+            let mut job = Job::of_open(open, at_most_once, now);
+            for taken in &job.lanes {
+                self.queue.lanes.poke(taken.lane, &job.channel, 3, now_ms, now);
+                let _ = self.queue.lanes.take(taken.lane, 0, now);
+            }
+            job.fixed = true;
+            self.queue.begun.push(job);
+        }
+        self.poll.at = now;
+        self.show();
+        true
+    }
+
+    /// Rate limit, pause and suspension as the store has them.
+    fn restore(&mut self, owned: &OutletSnapshot, now: Instant, now_ms: i64) {
+        // What a crash cut off may have reached the platform without a record: as many as can have been in flight count as sent now.
+        let unseen = if self.rate.is_off() || owned.released { 0 } else { self.in_flight.concurrency };
+        let ages = owned.sends.iter().map(|at| Duration::from_millis((now_ms - at).max(0) as u64));
+        self.rate.restore(now, ages.chain((0..unseen).map(|_| Duration::ZERO)));
+        let pause = Duration::from_millis((owned.paused_until - now_ms).max(0) as u64);
+        self.gate.restore(now, pause, owned.suspended.clone());
+    }
+
+    /// Releases the lease, also after a panicked step or an expired lease: this node renews whatever the store says is its own. What an earlier worker or
+    /// process had under this node's name is released, too: else it would be renewed for ever, and sent by nobody.
+    pub(super) async fn release(&mut self) {
+        if self.ownership.unreleased().is_none() && !(self.is_renewed() && self.claim(false).await) {
+            return;
+        }
+        let Some(epoch) = self.ownership.unreleased() else { return };
+        let fence = Fence { outlet: self.outlet.clone(), epoch };
+        match self.shared.store.release_outlet(fence).await {
+            Ok(()) => {
+                tracing::debug!(outlet = %self.outlet, "the outlet is released");
+                self.ownership = self.ownership.on(Signal::Released(self.shared.clock.instant()));
+            }
+            Err(error) => {
+                tracing::warn!(outlet = %self.outlet, %error, "the outlet could not be released yet");
+                self.ownership = self.ownership.on(Signal::Fenced);
+            }
+        }
+    }
+
+    /// Whether the store said, since the outlet was last claimed or given back, that it is this node's.
+    fn is_renewed(&self) -> bool {
+        let renewal = self.inbox.mailbox.assignment().renewal;
+        renewal.is_some_and(|renewal| renewal.until.is_some() && self.ownership.since() < renewal.asked)
+    }
+}

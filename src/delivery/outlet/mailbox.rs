@@ -1,0 +1,211 @@
+//! How others reach a worker, and what it shows of its outlet.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use crate::delivery::direct::Caller;
+use crate::delivery::lanes::Share;
+use crate::delivery::lock::lock;
+use crate::model::LaneId;
+use crate::store::PendingDelivery;
+
+/// Commands that may wait for a worker; what does not fit is read from the store.
+const COMMANDS: usize = 4096;
+
+/// What a worker is told.
+#[derive(Debug)]
+pub enum Command {
+    /// A delivery that was just accepted, with its share of the budget of memory.
+    Offer(Box<PendingDelivery>, Share),
+    /// Something was accepted for a lane; its delivery is on disk.
+    Poke { lane: LaneId, channel: Arc<str>, rank: i64, born_at: i64 },
+    /// A direct send.
+    Direct { channel: Arc<str>, member: Box<PendingDelivery>, caller: Caller },
+    /// The configuration changed: limits may have, and a suspended outlet is tried at once.
+    Reload,
+    /// Lanes were moved, dropped or renamed, or a mute began or ended: what is in memory may be stale.
+    Forget,
+    /// Fail.
+    #[cfg(test)]
+    Crash,
+}
+
+/// What a worker shows of its outlet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutletState {
+    /// How long it still pauses, milliseconds.
+    pub paused_ms: i64,
+    /// Why it is suspended.
+    pub held: Option<String>,
+    /// Whether the breaker is open.
+    pub breaker_open: bool,
+    /// Messages in flight.
+    pub under_way: usize,
+    /// Lanes in memory.
+    pub lanes: usize,
+    /// Bytes in memory.
+    pub weight: usize,
+    /// Whether this node owns it.
+    pub owned: bool,
+    /// When its worker last showed that it runs.
+    pub seen_at: Option<Instant>,
+    /// Since when nothing keeps it from sending but that it knows of nothing to send.
+    pub free_since: Option<Instant>,
+}
+
+/// Whether somebody copies what waits on an outlet to fallback channels.
+#[derive(Debug, Default)]
+pub struct Falling {
+    pub(crate) asked: AtomicBool,
+    pub(crate) under_way: AtomicBool,
+}
+
+/// What a worker is to do when it next looks. A flag that is raised twice is acted on once.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub enum Flag {
+    /// A command did not fit: its memory may lack something.
+    Overflow = 1,
+    /// Another process accepted something for the outlet: poll the store.
+    Poll = 2,
+    /// What is stored for the outlet was moved there: read everything again.
+    Resync = 4,
+}
+
+/// What the cluster says about an outlet on a store that several nodes share.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Assignment {
+    /// Whether this node is to own it.
+    pub assigned: bool,
+    /// What the last renewal of this node's leases said.
+    pub renewal: Option<Renewal>,
+}
+
+/// A renewal of a lease.
+#[derive(Debug, Clone, Copy)]
+pub struct Renewal {
+    /// When it was asked for.
+    pub asked: Instant,
+    /// Until when sends may begin; `None` when another node owns the outlet.
+    pub until: Option<Instant>,
+}
+
+/// How others reach a worker: commands in order, and flags and an assignment of which the latest counts.
+#[derive(Debug)]
+pub struct Mailbox {
+    pub(crate) commands: mpsc::Sender<Command>,
+    flags: AtomicU8,
+    assignment: Mutex<Assignment>,
+    /// Channels that moved away, of which something is here: relocated when nothing is in flight any more, and by nobody else before.
+    relocations: Mutex<BTreeSet<Arc<str>>>,
+    wake: Notify,
+    pub(crate) falling: Falling,
+    state: Mutex<OutletState>,
+}
+
+impl Mailbox {
+    /// A mailbox and the commands that are sent to it.
+    pub fn new(assigned: bool) -> (Self, mpsc::Receiver<Command>) {
+        let (commands, queued) = mpsc::channel(COMMANDS);
+        let mailbox = Self {
+            commands,
+            flags: AtomicU8::new(0),
+            assignment: Mutex::new(Assignment { assigned, renewal: None }),
+            relocations: Mutex::default(),
+            wake: Notify::new(),
+            falling: Falling::default(),
+            state: Mutex::default(),
+        };
+        (mailbox, queued)
+    }
+
+    /// Sends a command. One that does not fit is replaced by a look at the store.
+    pub fn send(&self, command: Command) {
+        if self.commands.try_send(command).is_err() {
+            self.raise(Flag::Overflow);
+        }
+    }
+
+    /// Raises a flag and wakes the worker.
+    pub fn raise(&self, flag: Flag) {
+        self.flags.fetch_or(flag as u8, Ordering::AcqRel);
+        self.wake.notify_one();
+    }
+
+    /// Whether a flag is raised; lowers it.
+    pub(super) fn take(&self, flag: Flag) -> bool {
+        self.flags.fetch_and(!(flag as u8), Ordering::AcqRel) & flag as u8 != 0
+    }
+
+    /// Wakes the worker.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Returns when the worker was woken.
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// What the cluster says.
+    pub fn assignment(&self) -> Assignment {
+        *lock(&self.assignment)
+    }
+
+    /// Says whether this node is to own the outlet.
+    pub fn assign(&self, assigned: bool) {
+        let before = std::mem::replace(&mut lock(&self.assignment).assigned, assigned);
+        if before != assigned {
+            self.wake();
+        }
+    }
+
+    /// Says what a renewal of the node's leases gave.
+    pub fn renew(&self, renewal: Renewal) {
+        lock(&self.assignment).renewal = Some(renewal);
+        self.wake();
+    }
+
+    /// Has the worker relocate a channel when nothing is in flight any more.
+    pub fn relocate(&self, channel: &Arc<str>) {
+        lock(&self.relocations).insert(channel.clone());
+    }
+
+    /// Whether the worker is still to relocate that channel.
+    pub fn relocates(&self, channel: &str) -> bool {
+        lock(&self.relocations).contains(channel)
+    }
+
+    /// One of the channels to relocate.
+    pub fn next_relocation(&self) -> Option<Arc<str>> {
+        lock(&self.relocations).first().cloned()
+    }
+
+    /// A channel was relocated.
+    pub fn relocated(&self, channel: &str) {
+        lock(&self.relocations).remove(channel);
+    }
+
+    /// Messages in flight.
+    pub fn in_flight(&self) -> usize {
+        lock(&self.state).under_way
+    }
+
+    /// What the worker shows.
+    pub fn state(&self) -> OutletState {
+        lock(&self.state).clone()
+    }
+
+    pub(super) fn show(&self, state: OutletState) {
+        *lock(&self.state) = state;
+    }
+
+    /// Its worker runs.
+    pub(super) fn seen(&self, at: Instant) {
+        lock(&self.state).seen_at = Some(at);
+    }
+}

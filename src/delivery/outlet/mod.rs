@@ -1,0 +1,20 @@
+//! One worker per outlet: it owns the outlet's rate limit and gate, and starts messages when they allow.
+//!
+//! An outlet is what a platform counts together: a platform and a credential. [`ownership`], [`gate`] and [`select`] decide, purely; [`worker`] does.
+
+mod breaker;
+mod channels;
+mod claim;
+pub mod gate;
+pub mod mailbox;
+mod ownership;
+mod poll;
+pub mod registry;
+pub mod select;
+pub mod supervise;
+mod wake;
+pub mod worker;
+
+pub use mailbox::{Command, Mailbox, OutletState};
+pub use worker::Worker;
+pub(crate) use worker::supervised;

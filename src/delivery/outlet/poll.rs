@@ -1,0 +1,127 @@
+//! How a worker reads the store: for lanes when memory runs low, and, from time to time, whether memory and store agree.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::delivery::direct;
+use crate::delivery::lanes::{AHEAD, FEW_LANES, MAX_LANES};
+use crate::model::MessageId;
+use crate::store::{LaneQuery, LaneSummary, StoreError};
+
+use super::ownership::Signal;
+use super::worker::Worker;
+
+/// How often a worker polls the store without having been told to: a safety net under lost hints, not the way work arrives.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(15);
+/// The same where other nodes accept, too, and a hint from them may be lost.
+const POLL_INTERVAL_SHARED: Duration = Duration::from_secs(1);
+/// How soon memory is filled again from a store that holds more.
+const REFILL_INTERVAL: Duration = Duration::from_millis(50);
+/// The wait after a poll that failed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What polls remember.
+pub(super) struct Poll {
+    pub(super) loading: JoinSet<Result<Loaded, StoreError>>,
+    /// Poll then, whatever else happens.
+    pub(super) at: Instant,
+    /// Poll from then on if memory runs low.
+    pub(super) refill_at: Instant,
+    /// Messages about which memory and store differed at the last poll.
+    pub(super) differ: HashSet<MessageId>,
+    /// Messages whose end is being recorded without an attempt.
+    pub(super) ended: HashSet<MessageId>,
+}
+
+/// What a poll found.
+pub(super) struct Loaded {
+    lanes: Vec<LaneSummary>,
+    /// How many lanes were asked for.
+    limit: usize,
+    /// The outlet's open messages; `None` when only lanes were asked for.
+    open: Option<Vec<MessageId>>,
+}
+
+impl Poll {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { loading: JoinSet::new(), at: now, refill_at: now, differ: HashSet::new(), ended: HashSet::new() }
+    }
+}
+
+impl Worker {
+    /// Reads lanes from the store when memory runs low and something may wait there.
+    pub(super) fn poll_store(&mut self, now: Instant) {
+        let lanes = &mut self.queue.lanes;
+        if lanes.left && self.poll.loading.is_empty() {
+            self.poll.refill_at = self.poll.refill_at.min(now + REFILL_INTERVAL);
+        }
+        let low = !lanes.complete && lanes.ready_len() < MAX_LANES / 8 && now >= self.poll.refill_at;
+        if !self.poll.loading.is_empty() || (now < self.poll.at && !low) {
+            return;
+        }
+        let regular = now >= self.poll.at;
+        if regular {
+            self.find_orphaned(now);
+        }
+        self.poll.at = now + if self.shared.leased() { POLL_INTERVAL_SHARED } else { POLL_INTERVAL };
+        let now_ms = self.shared.clock.now_ms();
+        let mutes = self.muted(now_ms);
+        // What a mute holds back is read when it ends.
+        if let Some(end) = mutes.iter().map(|(_, until)| *until).min() {
+            self.poll.at = self.poll.at.min(now + Duration::from_millis((end - now_ms).max(1) as u64));
+        }
+        self.poll.refill_at = now + POLL_INTERVAL;
+        let lanes = &mut self.queue.lanes;
+        lanes.left = false;
+        lanes.shed();
+        let mut except = lanes.known(now);
+        except.extend(self.direct.known(now));
+        let muted = mutes.into_iter().map(|(name, _)| name.to_string()).collect();
+        let limit = if self.shared.budget.is_short() { FEW_LANES } else { MAX_LANES };
+        let sought = LaneQuery { due_by: now_ms + AHEAD.as_millis() as i64, except, muted, limit };
+        let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
+        self.poll.loading.spawn(async move {
+            let open = if regular { Some(shared.store.open_messages(&outlet).await?) } else { None };
+            Ok(Loaded { lanes: shared.store.ready_lanes(&outlet, sought).await?, limit, open })
+        });
+    }
+
+    pub(super) fn loaded(&mut self, loaded: Result<Loaded, StoreError>) {
+        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        let Loaded { lanes, limit, open } = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                self.shared.store_failed(&error);
+                self.poll.at = now + RETRY_INTERVAL;
+                return;
+            }
+        };
+        if let Some(open) = open {
+            self.reconcile(&open);
+        }
+        let all = lanes.len() < limit;
+        let (direct, lanes): (Vec<_>, Vec<_>) = lanes.into_iter().partition(|lane| lane.key.starts_with(direct::LANE));
+        self.find_direct(direct);
+        let shared = self.shared.clone();
+        let news = self.queue.lanes.load(lanes, all, now, now_ms, |name| shared.name(name));
+        // Only a poll that found something new is worth repeating soon, or one that something was left behind after.
+        if news > 0 || self.queue.lanes.left {
+            self.poll.refill_at = now + REFILL_INTERVAL;
+        }
+    }
+
+    /// Compares the outlet's open messages with those in memory. One that memory does not know, or one of memory that is not open here, in two polls in
+    /// a row was moved by another node: the worker reads everything again, else its lanes would wait for ever.
+    fn reconcile(&mut self, open: &[MessageId]) {
+        let gone = self.queue.begun.iter().filter(|job| job.stored && !open.contains(&job.id)).map(|job| job.id);
+        let differ: HashSet<MessageId> = open.iter().filter(|id| !self.knows(id)).copied().chain(gone).collect();
+        if let Some(id) = differ.iter().find(|id| self.poll.differ.contains(id)) {
+            tracing::warn!(outlet = %self.outlet, message_id = %id, "memory and store differ about a message; the outlet is read again from the store");
+            self.ownership = self.ownership.on(Signal::Stale);
+        }
+        self.poll.differ = differ;
+    }
+}

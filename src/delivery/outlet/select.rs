@@ -1,0 +1,198 @@
+//! What an outlet starts next. One rule, pure: the worker asks it with its real queue, a simulation with a storm's.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::channel::Counted;
+use crate::delivery::job::Job;
+use crate::delivery::lanes::{Lanes, MAX_LANES};
+use crate::delivery::pace::Pacer;
+use crate::model::LaneId;
+
+use super::gate::{Admit, Gate};
+
+/// Lanes merged into one digest at most.
+pub const DIGEST_LANES: usize = 2000;
+/// Messages of an outlet that wait for their next try while memory is short, at most: no more are begun then.
+const MANY: usize = 64;
+
+/// What waits to be sent through one outlet.
+#[derive(Debug)]
+pub struct Queue {
+    /// Direct sends, whose callers wait.
+    pub direct: VecDeque<Job>,
+    /// Messages that were begun and wait for their next page or try.
+    pub begun: Vec<Job>,
+    /// Halves of digests that a platform refused: a channel, and lanes.
+    pub halves: VecDeque<(Arc<str>, Vec<LaneId>)>,
+    /// Everything else, as lanes (ordered queues).
+    pub lanes: Lanes,
+}
+
+/// What the configuration says about the channels of an outlet.
+pub trait Channels {
+    /// Whether messages of this channel may start.
+    fn may_start(&self, channel: &str) -> bool;
+    /// What the platform counts a message against.
+    fn counted(&self, job: &Job) -> Counted;
+    /// The same for what a channel sends to all of its recipients.
+    fn counted_of(&self, channel: &str) -> Counted;
+    /// How long a queue of this channel may take to empty before it is merged into digests; `None` merges never.
+    fn digest_after(&self, channel: &str) -> Option<Duration>;
+}
+
+/// What else bears on the choice.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Conditions {
+    /// Messages in flight.
+    pub in_flight: usize,
+    /// Whether one more may be in flight.
+    pub room: bool,
+    /// Only what callers wait for may start.
+    pub direct_only: bool,
+    /// Memory is short.
+    pub memory_short: bool,
+}
+
+/// What to start. Numbers are places in the queue's own lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// A direct send.
+    Direct(usize),
+    /// The next page or try of a message that was begun.
+    Continue(usize),
+    /// The first half.
+    Half,
+    /// A message of one lane.
+    Single(LaneId, Arc<str>),
+    /// One message of several lanes.
+    Digest(Arc<str>, Vec<LaneId>),
+    /// Nothing before this time; `None` when nothing waits for a time. `held_back` is whether a lane could be sent, but for the rate limit or for memory.
+    Nothing { until: Option<Instant>, held_back: bool },
+}
+
+/// What the rate limit lets a queue of `waiting` lanes do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// One lane's message.
+    Single,
+    /// A digest: one by one they would take too long.
+    Digest,
+    /// Nothing before then.
+    Wait(Instant),
+}
+
+impl Turn {
+    /// Of a queue of `waiting` lanes. With several, sends are spread over the window instead of using it up at once.
+    pub fn of(waiting: usize, rate: &Pacer, counted: &Counted, digest_after: Option<Duration>, now: Instant) -> Self {
+        let at = if waiting > 1 { rate.spread(now, counted) } else { rate.slot(now, counted) };
+        if at > now {
+            return Self::Wait(at);
+        }
+        match digest_after {
+            Some(after) if waiting as f64 > rate.rate() * after.as_secs_f64() => Self::Digest,
+            _ => Self::Single,
+        }
+    }
+}
+
+/// Direct sends first, then messages that were begun, then halves of a refused digest, then lanes by severity and age.
+pub fn select(queue: &Queue, channels: &impl Channels, gate: &Gate, rate: &Pacer, conditions: Conditions, now: Instant) -> Work {
+    let mut until: Option<Instant> = None;
+    if !conditions.room {
+        return Work::Nothing { until: None, held_back: false };
+    }
+    let admit = gate.admits(now, conditions.in_flight);
+    if let Admit::Paused(end) = admit {
+        return Work::Nothing { until: queue.waits().then_some(end), held_back: false };
+    }
+    for (place, direct) in queue.direct.iter().enumerate() {
+        match rate.slot(now, &channels.counted(direct)) {
+            at if at <= now => return Work::Direct(place),
+            at => until = sooner(until, at),
+        }
+    }
+    let trial = admit == Admit::Trial;
+    if !conditions.direct_only {
+        if matches!(admit, Admit::Suspended(_) | Admit::AfterThis) {
+            return Work::Nothing { until, held_back: false };
+        }
+        // The newest, since what was refused before may be at fault itself.
+        if trial && let Some((lane, channel)) = newest(queue, channels, gate) {
+            return Work::Single(lane, channel);
+        }
+    }
+    let mut due: Option<usize> = None;
+    for (place, job) in queue.begun.iter().enumerate().filter(|(_, job)| !conditions.direct_only || job.caller.is_some()) {
+        match job.due.max(rate.slot(now, &channels.counted(job))) {
+            at if at > now => until = sooner(until, at),
+            _ if trial && !gate.was_refused(job.members.iter().map(|member| member.id)) => return Work::Continue(place),
+            _ => due = due.or(Some(place)),
+        }
+    }
+    if let Some(place) = due {
+        return Work::Continue(place);
+    }
+    if conditions.direct_only {
+        return Work::Nothing { until, held_back: false };
+    }
+    if let Some((channel, _)) = queue.halves.front() {
+        match rate.slot(now, &channels.counted_of(channel)) {
+            at if at <= now => return Work::Half,
+            at => until = sooner(until, at),
+        }
+    }
+    if conditions.memory_short && (conditions.in_flight > 0 || queue.begun.len() > MANY) {
+        // One message at a time, and no more that may have to wait for another try.
+        return Work::Nothing { until, held_back: true };
+    }
+    let mut slots: HashMap<Arc<str>, Instant> = HashMap::new();
+    let found = queue.lanes.first(|channel| {
+        let slot = |rate: &Pacer| rate.slot(now, &channels.counted_of(channel));
+        channels.may_start(channel) && *slots.entry(channel.clone()).or_insert_with(|| slot(rate)) <= now
+    });
+    let Some((lane, channel)) = found else {
+        let held_back = !slots.is_empty();
+        return Work::Nothing { until: slots.into_values().fold(until, sooner), held_back };
+    };
+    let counted = channels.counted_of(&channel);
+    let mine = if counted == Counted::Outlet { queue.lanes.ready_len() } else { queue.lanes.of_channel(&channel, MAX_LANES).len() };
+    let waiting = mine + if queue.lanes.complete { 0 } else { MAX_LANES };
+    match Turn::of(waiting, rate, &counted, channels.digest_after(&channel), now) {
+        Turn::Single => Work::Single(lane, channel),
+        Turn::Digest => Work::Digest(channel.clone(), queue.lanes.of_channel(&channel, DIGEST_LANES)),
+        Turn::Wait(at) => Work::Nothing { until: sooner(until, at), held_back: true },
+    }
+}
+
+fn sooner(known: Option<Instant>, at: Instant) -> Option<Instant> {
+    Some(known.map_or(at, |known| known.min(at)))
+}
+
+/// The lane with the newest delivery among those that may start and were not refused.
+fn newest(queue: &Queue, channels: &impl Channels, gate: &Gate) -> Option<(LaneId, Arc<str>)> {
+    queue.lanes.newest(|channel, waiting| channels.may_start(channel) && !gate.was_refused(waiting.map(|waiting| waiting.id)))
+}
+
+impl Queue {
+    /// An empty one.
+    pub fn new(lanes: Lanes) -> Self {
+        Self { direct: VecDeque::new(), begun: Vec::new(), halves: VecDeque::new(), lanes }
+    }
+
+    /// Whether anything of it may start now or later.
+    fn waits(&self) -> bool {
+        !self.direct.is_empty() || !self.has_no_messages()
+    }
+
+    /// Whether it holds nothing but direct sends.
+    pub fn has_no_messages(&self) -> bool {
+        self.lanes.ready_len() == 0 && self.begun.is_empty() && self.halves.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;

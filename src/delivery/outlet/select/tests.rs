@@ -1,0 +1,198 @@
+//! What is started next, case by case.
+
+use std::time::Duration;
+
+use super::*;
+use crate::channel::Limit;
+use crate::delivery::direct::Caller;
+use crate::delivery::lanes::{ALL, Budget};
+use crate::delivery::outlet::gate::Verdict;
+use crate::delivery::testing::{alert, waiting};
+use crate::model::{DeliveryId, Status};
+use crate::store::PendingDelivery;
+use crate::template::MessageKind;
+
+/// Every channel may start but those named, and merges after half a minute.
+struct All(Vec<&'static str>);
+
+impl Channels for All {
+    fn may_start(&self, channel: &str) -> bool {
+        !self.0.contains(&channel)
+    }
+
+    fn counted(&self, _: &Job) -> Counted {
+        Counted::Outlet
+    }
+
+    fn counted_of(&self, _: &str) -> Counted {
+        Counted::Outlet
+    }
+
+    fn digest_after(&self, _: &str) -> Option<Duration> {
+        Some(Duration::from_secs(30))
+    }
+}
+
+/// A queue, and what else bears on the choice.
+struct Bench {
+    queue: Queue,
+    channels: All,
+    gate: Gate,
+    rate: Pacer,
+    conditions: Conditions,
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Instant::now();
+        let mut lanes = Lanes::new(Budget::new(ALL));
+        lanes.complete = true;
+        Self {
+            queue: Queue::new(lanes),
+            channels: All(Vec::new()),
+            gate: Gate::new(now),
+            rate: Pacer::new(&[]),
+            conditions: Conditions { room: true, ..Conditions::default() },
+            now,
+        }
+    }
+
+    /// A lane of a channel whose first delivery was just accepted.
+    fn lane(&mut self, lane: i64, channel: &'static str, severity: i64) -> DeliveryId {
+        let member =
+            PendingDelivery { lane: LaneId(lane), rank: severity, channel: channel.into(), ..waiting(1, vec![alert("a", "info", Status::Firing)]) };
+        let id = member.id;
+        let share = Budget::new(ALL).take(100).expect("room");
+        self.queue.lanes.offer(member, share, &Arc::from(channel), self.now, 0);
+        id
+    }
+
+    fn job(&self, due_in: u64) -> Job {
+        let member = waiting(1, vec![alert("a", "info", Status::Firing)]);
+        let mut job = Job::of_lanes("ops".into(), MessageKind::Single, Vec::new(), self.now, 0);
+        job.members.push(member);
+        job.due = self.now + Duration::from_secs(due_in);
+        job
+    }
+
+    fn direct(&self) -> Job {
+        let caller = Caller { deadline: self.now + Duration::from_secs(10), answer: None, results: Vec::new() };
+        Job { caller: Some(caller), ..self.job(0) }
+    }
+
+    /// Ten a minute, of which so many were sent just now.
+    fn limited(&mut self, sent: usize) {
+        self.rate = Pacer::new(&[Limit { count: 10, window: Duration::from_secs(60) }]);
+        self.rate.restore(self.now, (0..sent).map(|_| Duration::ZERO));
+    }
+
+    fn select(&self) -> Work {
+        select(&self.queue, &self.channels, &self.gate, &self.rate, self.conditions, self.now)
+    }
+}
+
+fn nothing() -> Work {
+    Work::Nothing { until: None, held_back: false }
+}
+
+#[test]
+fn direct_sends_come_first_then_what_was_begun_then_halves_then_lanes() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.select(), nothing());
+    bench.lane(7, "ops", 0);
+    assert_eq!(bench.select(), Work::Single(LaneId(7), "ops".into()));
+    bench.queue.halves.push_back(("ops".into(), vec![LaneId(3)]));
+    assert_eq!(bench.select(), Work::Half);
+    bench.queue.begun = vec![bench.job(60), bench.job(0)];
+    assert_eq!(bench.select(), Work::Continue(1), "the first is not due");
+    bench.queue.direct.push_back(bench.direct());
+    assert_eq!(bench.select(), Work::Direct(0));
+    bench.conditions.room = false;
+    assert_eq!(bench.select(), nothing(), "the end of what is in flight makes room");
+}
+
+#[test]
+fn the_most_severe_lane_goes_first_and_a_channel_that_may_not_start_holds_back_none() {
+    let mut bench = Bench::new();
+    bench.lane(1, "muted", 0);
+    bench.lane(2, "ops", 2);
+    bench.lane(3, "ops", 1);
+    bench.channels = All(vec!["muted"]);
+    assert_eq!(bench.select(), Work::Single(LaneId(3), "ops".into()));
+    bench.channels = All(vec!["muted", "ops"]);
+    assert_eq!(bench.select(), nothing());
+}
+
+#[test]
+fn a_paused_outlet_starts_nothing_and_a_suspended_one_direct_sends() {
+    let mut bench = Bench::new();
+    bench.lane(1, "ops", 0);
+    bench.queue.begun.push(bench.job(0));
+    bench.gate.ended(Verdict::Misconfigured("401".into()), &[], false, bench.now);
+    assert_eq!(bench.select(), nothing());
+    bench.queue.direct.push_back(bench.direct());
+    assert_eq!(bench.select(), Work::Direct(0));
+    let end = bench.now + Duration::from_secs(5);
+    bench.gate.pause(end);
+    assert_eq!(bench.select(), Work::Nothing { until: Some(end), held_back: false });
+}
+
+#[test]
+fn the_trial_of_a_suspended_outlet_is_one_message_and_not_the_one_that_was_refused() {
+    let mut bench = Bench::new();
+    let refused = bench.lane(1, "ops", 0);
+    bench.lane(2, "ops", 3);
+    bench.gate.ended(Verdict::Misconfigured("400".into()), &[refused], false, bench.now);
+    bench.now += Duration::from_secs(5);
+    assert!(bench.gate.starts_probe(bench.now));
+    bench.gate.probed(&crate::channel::Probe::Unsupported, false, bench.now);
+    assert_eq!(bench.select(), Work::Single(LaneId(2), "ops".into()), "the other one, although it is less severe");
+    bench.conditions.in_flight = 1;
+    assert_eq!(bench.select(), nothing(), "one at a time");
+}
+
+#[test]
+fn what_memory_no_longer_knows_lets_only_callers_through() {
+    let mut bench = Bench::new();
+    bench.conditions.direct_only = true;
+    bench.lane(1, "ops", 0);
+    bench.queue.begun.push(bench.job(0));
+    assert_eq!(bench.select(), nothing());
+    bench.queue.begun.push(bench.direct());
+    assert_eq!(bench.select(), Work::Continue(1), "a direct send between two of its recipients");
+}
+
+#[test]
+fn the_rate_limit_says_when_and_a_queue_that_is_too_long_becomes_a_digest() {
+    let mut bench = Bench::new();
+    bench.limited(10);
+    bench.lane(1, "ops", 0);
+    let Work::Nothing { until: Some(at), held_back: true } = bench.select() else { panic!("{:?}", bench.select()) };
+    assert!((59..=63).contains(&(at - bench.now).as_secs()), "{:?}", at - bench.now);
+    bench.limited(0);
+    for lane in 2..=4 {
+        bench.lane(lane, "ops", 0);
+    }
+    assert!(matches!(bench.select(), Work::Single(..)), "four leave within half a minute: {:?} {}", bench.select(), bench.rate.rate());
+    bench.lane(5, "ops", 0);
+    let Work::Digest(channel, lanes) = bench.select() else { panic!("{:?}", bench.select()) };
+    assert_eq!((&*channel, lanes.len()), ("ops", 5));
+}
+
+#[test]
+fn short_memory_begins_one_message_at_a_time() {
+    let mut bench = Bench::new();
+    bench.conditions.memory_short = true;
+    bench.lane(1, "ops", 0);
+    assert!(matches!(bench.select(), Work::Single(..)));
+    bench.conditions.in_flight = 1;
+    assert_eq!(bench.select(), Work::Nothing { until: None, held_back: true });
+}
+
+#[test]
+fn nothing_says_when_what_was_begun_is_due() {
+    let mut bench = Bench::new();
+    bench.queue.begun = vec![bench.job(9), bench.job(4)];
+    assert_eq!(bench.select(), Work::Nothing { until: Some(bench.now + Duration::from_secs(4)), held_back: false });
+}

@@ -1,0 +1,499 @@
+//! The worker of one outlet: the event loop, what is in flight, and what its end changes.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::channel::{Counted, Probe};
+use crate::delivery::attempt::{Finished, READ, Step};
+use crate::delivery::core::Shared;
+use crate::delivery::direct::DirectSends;
+use crate::delivery::job::Job;
+use crate::delivery::lanes::Lanes;
+use crate::delivery::pace::Pacer;
+use crate::model::{LaneId, MessageId, OutletKey};
+use crate::store::{Fence, OutletUpdate, SuspensionChange};
+use crate::template::MessageKind;
+
+use super::gate::{Change, Gate, Verdict};
+use super::mailbox::{Command, Flag, Mailbox, OutletState};
+use super::ownership::{Action, Ownership, Signal};
+pub(crate) use super::poll::POLL_INTERVAL;
+use super::poll::Poll;
+use super::select::{Conditions, Queue, Work, select};
+use super::supervise::Supervision;
+
+/// Messages of an outlet without a rate limit that were delivered and whose outcome is not on disk yet, at most. They hold no place among those being
+/// sent, else the disk would set the pace; a crash may repeat them.
+const UNSETTLED: usize = 128;
+
+/// How a worker is reached, and what tells it to stop.
+pub(super) struct Inbox {
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) commands: OwnedMutexGuard<mpsc::Receiver<Command>>,
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) store_ok: watch::Receiver<bool>,
+}
+
+/// Messages in flight.
+#[derive(Default)]
+pub(super) struct InFlight {
+    pub(super) tasks: JoinSet<(MessageId, Finished)>,
+    /// The channel of each, and what the platform counts it against.
+    pub(super) messages: HashMap<MessageId, (Arc<str>, Counted)>,
+    /// Those of them that only wait for the disk.
+    answered: Arc<AtomicUsize>,
+    /// As many may be in flight.
+    pub(super) concurrency: usize,
+}
+
+impl InFlight {
+    /// Whether one more may be sent at once.
+    fn has_room(&self) -> bool {
+        let sending = self.tasks.len().saturating_sub(self.answered.load(Ordering::Acquire));
+        sending < self.concurrency && self.tasks.len() < self.concurrency + UNSETTLED
+    }
+}
+
+/// The worker of one outlet.
+pub struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) outlet: OutletKey,
+    pub(super) inbox: Inbox,
+    pub(crate) ownership: Ownership,
+    /// Whether this node is to own the outlet.
+    pub(super) assigned: bool,
+    pub(crate) queue: Queue,
+    pub(super) rate: Pacer,
+    pub(super) gate: Gate,
+    pub(super) in_flight: InFlight,
+    pub(crate) direct: DirectSends,
+    pub(super) poll: Poll,
+    pub(super) probes: JoinSet<Probe>,
+    /// When channels that moved away were last relocated.
+    pub(crate) relocated_at: Option<Instant>,
+    /// When something that waits could start, as of the last look.
+    pub(super) next_start: Option<Instant>,
+    /// Whether the rate limit or memory holds something back.
+    held_back: bool,
+    /// Since when nothing keeps it from sending but that it knows of nothing to send.
+    free_since: Option<Instant>,
+}
+
+impl Worker {
+    /// A worker for `outlet`; [`Worker::run`] claims it first.
+    pub fn new(
+        shared: Arc<Shared>,
+        outlet: OutletKey,
+        mailbox: Arc<Mailbox>,
+        commands: OwnedMutexGuard<mpsc::Receiver<Command>>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let now = shared.clock.instant();
+        let store_ok = shared.store_ok();
+        let queue = Queue::new(Lanes::new(shared.budget.clone()));
+        Self {
+            inbox: Inbox { mailbox, commands, stop, store_ok },
+            shared,
+            outlet,
+            ownership: Ownership::new(now),
+            assigned: false,
+            queue,
+            rate: Pacer::new(&[]),
+            gate: Gate::new(now),
+            in_flight: InFlight { concurrency: 1, ..InFlight::default() },
+            direct: DirectSends::default(),
+            poll: Poll::new(now),
+            probes: JoinSet::new(),
+            relocated_at: None,
+            next_start: None,
+            held_back: false,
+            free_since: None,
+        }
+    }
+
+    /// Runs until told to stop; then waits for what is in flight. What waits stays on disk. Returns whether it was told to.
+    pub async fn run(mut self) -> bool {
+        while !*self.inbox.stop.borrow() {
+            self.inbox.mailbox.seen(self.shared.clock.instant());
+            self.read_mailbox();
+            match self.due_action() {
+                Some(Action::Resync) => {
+                    self.resync().await;
+                    continue;
+                }
+                Some(action) if !self.change_hands(action).await => continue,
+                _ => {}
+            }
+            self.start_what_may();
+            let wake = self.next_wake();
+            tokio::select! {
+                biased;
+                Some(done) = self.in_flight.tasks.join_next() => match done {
+                    Ok((message, finished)) => {
+                        let counted = self.in_flight.messages.remove(&message).map_or(Counted::Outlet, |(_, counted)| counted);
+                        self.finished(finished, &counted);
+                    }
+                    Err(error) => self.crashed(&error),
+                },
+                Some(Ok(probe)) = self.probes.join_next() => self.probed(&probe),
+                Some(Ok(found)) = self.poll.loading.join_next() => self.loaded(found),
+                Some(Ok(found)) = self.direct.found.join_next() => self.take_direct(found),
+                command = self.inbox.commands.recv() => match command {
+                    Some(command) => self.obey(command),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(wake) => {}
+                _ = self.inbox.stop.changed() => {}
+                _ = self.inbox.store_ok.changed() => {}
+                () = self.inbox.mailbox.woken() => {}
+            }
+        }
+        for mut direct in self.queue.direct.drain(..) {
+            // Not started: the caller is told; the record is settled as expired by its own deadline.
+            if let Some(caller) = &mut direct.caller {
+                caller.answer.take();
+            }
+        }
+        while let Some(done) = self.in_flight.tasks.join_next().await {
+            if let Ok((_, finished)) = done {
+                self.shared.hand_over(&finished.children);
+            }
+        }
+        self.release().await;
+        *self.inbox.stop.borrow()
+    }
+
+    /// What is to be done before anything else. Nothing may be in flight, and no direct send may stand between two of its recipients.
+    pub(super) fn due_action(&self) -> Option<Action> {
+        if !self.in_flight.tasks.is_empty() {
+            return None;
+        }
+        self.in_flight.answered.store(0, Ordering::Release);
+        let waits_for_a_caller = self.ownership.is_resyncing() && self.queue.begun.iter().any(|job| job.caller.is_some());
+        self.ownership.next(self.assigned).filter(|_| !waits_for_a_caller)
+    }
+
+    /// Reads what the node decided about this outlet, and what others say of its memory.
+    pub(super) fn read_mailbox(&mut self) {
+        let assignment = self.inbox.mailbox.assignment();
+        self.assigned = assignment.assigned;
+        let before = self.ownership;
+        self.ownership = before.on(Signal::Assigned(assignment.assigned));
+        if let Some(renewal) = assignment.renewal {
+            self.ownership = self.ownership.on(Signal::Renewed { asked: renewal.asked, until: renewal.until });
+            if before.lease().is_some() && self.ownership.lease().is_none() {
+                tracing::warn!(outlet = %self.outlet, "another node owns this outlet now; the results of what is in flight here are discarded");
+            }
+        }
+        if self.inbox.mailbox.take(Flag::Resync) || self.inbox.mailbox.next_relocation().is_some() {
+            self.ownership = self.ownership.on(Signal::Stale);
+        }
+        if self.inbox.mailbox.take(Flag::Poll) {
+            self.poll.at = self.shared.clock.instant();
+        }
+    }
+
+    pub(super) fn obey(&mut self, command: Command) {
+        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        match command {
+            Command::Offer(waiting, share) => {
+                let channel = self.shared.name(&waiting.channel);
+                self.queue.lanes.offer(*waiting, share, &channel, now, now_ms);
+                self.fall_back_if_suspended();
+            }
+            Command::Poke { lane, channel, rank, born_at } => {
+                self.queue.lanes.poke(lane, &channel, rank, born_at, now);
+                self.fall_back_if_suspended();
+            }
+            Command::Direct { channel, member, caller } => self.send_directly(channel, *member, caller),
+            Command::Reload => {
+                self.apply_limits();
+                self.gate.reloaded(now);
+                self.poll.at = now;
+                self.relocated_at = None;
+            }
+            Command::Forget => {
+                self.queue.lanes.forget_all();
+                self.poll.at = now;
+            }
+            #[cfg(test)]
+            Command::Crash => panic!("a worker that was made to fail"),
+        }
+    }
+
+    fn fall_back_if_suspended(&self) {
+        if let Some(reason) = self.gate.suspended() {
+            self.shared.fall_back_at_once(&self.outlet, reason);
+        }
+    }
+
+    fn apply_limits(&mut self) {
+        let limits = self.limits();
+        self.rate.set_limits(&limits);
+        self.in_flight.concurrency = self.own_concurrency().min(self.rate.at_once());
+    }
+
+    /// Starts everything that may start now.
+    fn start_what_may(&mut self) {
+        let now = self.shared.clock.instant();
+        if self.inbox.mailbox.take(Flag::Overflow) {
+            // Commands were lost because the queue to this worker was full: whatever they said is read from the store.
+            self.queue.lanes.doubt(now);
+            self.apply_limits();
+            self.poll.at = now;
+        }
+        self.queue.lanes.tick(now);
+        self.poll_store(now);
+        if self.ownership.lease().is_some() {
+            self.expire_direct(now);
+        }
+        (self.next_start, self.held_back) = (None, false);
+        if !*self.inbox.store_ok.borrow() || !self.ownership.may_send_directly(now) {
+            self.free_since = None;
+            self.show();
+            return;
+        }
+        self.start_probe(now);
+        self.forget_muted();
+        let mut began = false;
+        while let Some(job) = self.next_job(now) {
+            began = true;
+            if !self.start(job, now) {
+                break;
+            }
+        }
+        let gate_is_open = self.gate.suspended().is_none() && now >= self.gate.paused_until();
+        let free = !began && self.in_flight.tasks.is_empty() && gate_is_open && !self.held_back;
+        self.free_since = free.then(|| self.free_since.unwrap_or(now));
+        self.show();
+    }
+
+    /// What to start next, taken from the queue.
+    fn next_job(&mut self, now: Instant) -> Option<Job> {
+        let conditions = Conditions {
+            in_flight: self.in_flight.tasks.len(),
+            room: self.in_flight.has_room(),
+            direct_only: !self.ownership.may_send(now),
+            memory_short: self.shared.budget.is_short(),
+        };
+        let now_ms = self.shared.clock.now_ms();
+        let work = select(&self.queue, &self.channels(now_ms), &self.gate, &self.rate, conditions, now);
+        match work {
+            Work::Direct(place) => self.queue.direct.remove(place),
+            Work::Continue(place) => Some(self.queue.begun.swap_remove(place)),
+            Work::Half => self.queue.halves.pop_front().map(|(channel, lanes)| self.digest(channel, lanes, now, now_ms)),
+            Work::Single(lane, channel) => {
+                let taken = self.queue.lanes.take(lane, READ, now);
+                Some(Job::of_lanes(channel, MessageKind::Single, vec![taken], now, now_ms))
+            }
+            Work::Digest(channel, lanes) => Some(self.digest(channel, lanes, now, now_ms)),
+            Work::Nothing { until, held_back } => {
+                (self.next_start, self.held_back) = (until, held_back);
+                None
+            }
+        }
+    }
+
+    /// A digest of lanes; of a single one its own message.
+    fn digest(&mut self, channel: Arc<str>, lanes: Vec<LaneId>, now: Instant, now_ms: i64) -> Job {
+        let kind = if lanes.len() > 1 { MessageKind::Digest } else { MessageKind::Single };
+        let taken = lanes.into_iter().map(|id| self.queue.lanes.take(id, READ, now)).collect();
+        Job::of_lanes(channel, kind, taken, now, now_ms)
+    }
+
+    /// Starts a step of a message; `false` when its channel is not this outlet's any more.
+    fn start(&mut self, job: Job, now: Instant) -> bool {
+        let Some(channel) = self.channel(&job.channel) else {
+            self.without_channel(job, now);
+            return false;
+        };
+        let counted = self.counted(&job);
+        self.rate.begin(now, &counted);
+        let at_fault = self.gate.is_at_fault(job.members.iter().map(|member| member.id));
+        let step = Step {
+            shared: self.shared.clone(),
+            plan: self.shared.plan.load_full(),
+            channel,
+            fence: self.fence(),
+            mailbox: self.inbox.mailbox.clone(),
+            lease: self.ownership.lease().and_then(|lease| Some((lease.claimed_at, lease.until?))),
+            answered: self.rate.is_off().then(|| self.in_flight.answered.clone()),
+            at_fault,
+        };
+        self.in_flight.messages.insert(job.id, (job.channel.clone(), counted));
+        self.in_flight.tasks.spawn(async move { (job.id, step.run(job).await) });
+        true
+    }
+
+    fn finished(&mut self, finished: Finished, counted: &Counted) {
+        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        if finished.answered {
+            self.in_flight.answered.fetch_sub(1, Ordering::AcqRel);
+        }
+        if finished.began {
+            self.rate.end(now, counted)
+        } else {
+            self.rate.cancel(counted)
+        }
+        for (lane, read, back) in finished.lanes {
+            self.queue.lanes.close(lane, read, back, now, now_ms);
+        }
+        self.queue.halves.extend(finished.split);
+        if let Some(job) = finished.job
+            && (job.caller.is_some() || !self.is_orphaned(&job.channel))
+        {
+            self.queue.begun.push(job);
+        }
+        self.shared.hand_over(&finished.children);
+        let resting = now < self.gate.paused_until();
+        if let Some(until) = finished.paused_until {
+            self.gate.pause(now + Duration::from_millis((until - now_ms).max(0) as u64));
+        }
+        if finished.fenced {
+            self.ownership = self.ownership.on(Signal::Fenced);
+        }
+        let Some(error) = finished.error else { return };
+        let verdict = Verdict::of(error.as_ref(), finished.held);
+        let change = self.gate.ended(verdict, &finished.members, resting, now);
+        self.announce(change);
+    }
+
+    /// A step panicked: its lanes are read again from the store; nothing is lost, a send may repeat.
+    fn crashed(&mut self, error: &tokio::task::JoinError) {
+        tracing::error!(outlet = %self.outlet, %error, "a delivery step panicked; the outlet is read again from the store. Please report this bug");
+        self.shared.heavy.died(self.shared.clock.now_ms());
+        self.ownership = self.ownership.on(Signal::Fenced);
+    }
+
+    fn start_probe(&mut self, now: Instant) {
+        if !self.probes.is_empty() {
+            return;
+        }
+        let plan = self.shared.plan.load();
+        let Some(channel) = plan.channels.values().find(|channel| channel.outlet == self.outlet) else { return };
+        if self.gate.starts_probe(now) {
+            let driver = channel.driver.clone();
+            self.probes.spawn(async move { driver.probe().await });
+        }
+    }
+
+    fn probed(&mut self, probe: &Probe) {
+        if let Probe::Failed(error) = probe {
+            tracing::warn!(outlet = %self.outlet, %error, "the outlet is still suspended");
+        }
+        let change = self.gate.probed(probe, self.queue.has_no_messages(), self.shared.clock.instant());
+        self.announce(change);
+    }
+
+    /// Tells what became of the outlet. The end of a suspension is recorded; a write that fails is no loss, the next outcome records it again.
+    fn announce(&self, change: Change) {
+        match change {
+            Change::None => {}
+            Change::Suspended => self.shared.outlet_held(&self.outlet, self.gate.suspended().unwrap_or_default()),
+            Change::Resumed => {
+                self.shared.outlet_released(&self.outlet);
+                let (shared, fence) = (self.shared.clone(), self.fence());
+                self.shared.tracker.spawn(async move {
+                    let change = OutletUpdate { suspension: Some(SuspensionChange::Resume), paused_until: None };
+                    if let Err(error) = shared.store.set_outlet_state(fence.clone(), change).await {
+                        tracing::warn!(outlet = %fence.outlet, %error, "could not record the end of a suspension");
+                    }
+                });
+            }
+        }
+    }
+
+    /// When a message may start, as far as pause and rate limit go.
+    pub(crate) fn slot_of(&self, job: &Job, now: Instant) -> Instant {
+        self.gate.paused_until().max(self.rate.slot(now, &self.counted(job)))
+    }
+
+    /// What a write of this worker is checked against.
+    pub(crate) fn fence(&self) -> Fence {
+        Fence { outlet: self.outlet.clone(), epoch: self.ownership.epoch() }
+    }
+
+    pub(super) fn show(&self) {
+        let now = self.shared.clock.instant();
+        self.inbox.mailbox.show(OutletState {
+            paused_ms: self.gate.paused_until().saturating_duration_since(now).as_millis() as i64,
+            held: self.gate.suspended().map(str::to_owned),
+            breaker_open: self.gate.is_breaker_open(),
+            under_way: self.in_flight.tasks.len(),
+            lanes: self.queue.lanes.held(),
+            weight: self.queue.lanes.weight(),
+            owned: self.ownership.lease().is_some_and(|lease| lease.until.is_none_or(|until| now < until)),
+            seen_at: Some(now),
+            free_since: self.free_since,
+        });
+    }
+
+    /// The messages that this worker knows of: in flight, begun, or being recorded.
+    pub(super) fn knows(&self, message: &MessageId) -> bool {
+        self.in_flight.messages.contains_key(message) || self.poll.ended.contains(message) || self.queue.begun.iter().any(|job| job.id == *message)
+    }
+
+    /// Has a channel relocated once nothing is in flight.
+    pub(crate) fn mark_for_relocation(&mut self, name: &Arc<str>) {
+        self.inbox.mailbox.relocate(name);
+        self.ownership = self.ownership.on(Signal::Stale);
+    }
+
+    /// Relocates the channels that moved away; `false` when the store did not take it, and it is to be tried again.
+    pub(super) async fn relocate(&mut self) -> bool {
+        while let Some(name) = self.inbox.mailbox.next_relocation() {
+            if let Some(channel) = self.shared.current_channel(&name)
+                && let Err(error) = self.shared.relocate(&channel).await
+            {
+                self.shared.store_failed(&error);
+                return false;
+            }
+            self.inbox.mailbox.relocated(&name);
+            self.relocated_at = Some(self.shared.clock.instant());
+        }
+        true
+    }
+
+    /// The channels of everything that memory holds.
+    pub(crate) fn channels_in_memory(&self) -> BTreeSet<Arc<str>> {
+        let mut names = self.queue.lanes.channels();
+        names.extend(self.queue.begun.iter().map(|job| job.channel.clone()));
+        names.extend(self.in_flight.messages.values().map(|(channel, _)| channel.clone()));
+        names
+    }
+
+    /// Forgets what memory holds of the outlet, but for direct sends that wait.
+    pub(super) fn forget_memory(&mut self) {
+        self.inbox.mailbox.take(Flag::Resync);
+        let direct = std::mem::take(&mut self.queue.direct);
+        self.queue = Queue { direct, ..Queue::new(Lanes::new(self.shared.budget.clone())) };
+        self.in_flight.messages.clear();
+        self.poll.differ = HashSet::new();
+    }
+}
+
+/// A worker, started again for as long as the engine runs. What is queued for it stays queued meanwhile; what it had begun is taken up from the store.
+pub(crate) async fn supervised(
+    shared: Arc<Shared>,
+    outlet: OutletKey,
+    mailbox: Arc<Mailbox>,
+    queued: mpsc::Receiver<Command>,
+    stopped: CancellationToken,
+    stop: watch::Receiver<bool>,
+) {
+    let queued = Arc::new(tokio::sync::Mutex::new(queued));
+    let mut supervision = Supervision::of("runner", &shared);
+    loop {
+        let worker = Worker::new(shared.clone(), outlet.clone(), mailbox.clone(), queued.clone().lock_owned().await, stop.clone());
+        if supervision.run(worker.run(), outlet.as_str(), &stopped).await {
+            return;
+        }
+    }
+}

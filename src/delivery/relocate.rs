@@ -1,0 +1,103 @@
+//! Relocation. When a reload renames a channel or changes its credentials, its queued and begun deliveries move to the new name and outlet.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::model::OutletKey;
+use crate::store::StoreError;
+
+use super::core::Shared;
+use super::job::Job;
+use super::outlet::Worker;
+use super::outlet::mailbox::Flag;
+use super::outlet::worker::POLL_INTERVAL;
+use super::plan::{ChannelPlan, Plan};
+
+impl Shared {
+    /// The channel that has the deliveries of `name` now: the one of that name, else its successor.
+    pub(super) fn current_channel(&self, name: &str) -> Option<Arc<ChannelPlan>> {
+        let plan = self.plan.load();
+        plan.channel(name).or_else(|| plan.channels.values().find(|channel| channel.previous_names.iter().any(|previous| previous == name))).cloned()
+    }
+
+    /// Moves what is stored under a channel's former names and credentials to it. If anything moved, the owning worker reads everything again, because
+    /// its memory is stale.
+    pub(super) async fn relocate(&self, channel: &ChannelPlan) -> Result<(), StoreError> {
+        let mut moved = 0;
+        for old in &channel.previous_names {
+            let renamed = self.store.rename_channel(old, &channel.name, &channel.outlet).await?;
+            if renamed > 0 {
+                tracing::info!(from = %old, to = %channel.name, moved = renamed, "moved the waiting deliveries of a renamed channel");
+            }
+            moved += renamed;
+        }
+        moved += self.store.move_to_outlet(&channel.name, &channel.outlet).await?;
+        if moved > 0 {
+            self.resync(&channel.outlet);
+        }
+        Ok(())
+    }
+
+    /// Makes the worker of an outlet read everything again; one that does not run yet begins with that anyway.
+    fn resync(&self, outlet: &OutletKey) {
+        if !self.outlets.is_pending(outlet)
+            && let Some(mailbox) = self.outlets.get(outlet)
+        {
+            mailbox.raise(Flag::Resync);
+        }
+    }
+
+    /// Whether something is in flight on an outlet that the channel had by the previous plan, or by an earlier one. Then that outlet's worker relocates
+    /// the channel when it has ended: moved at once, a direct send whose answer is on its way would be recorded as unknown, and a message sent twice.
+    pub(super) fn relocates_later(&self, previous: &Plan, channel: &ChannelPlan) -> bool {
+        let names = || std::iter::once(&*channel.name).chain(channel.previous_names.iter().map(String::as_str));
+        let others = self.outlets.all().into_iter().filter(|(outlet, _)| *outlet != channel.outlet);
+        let mut later = others.into_iter().any(|(_, mailbox)| names().any(|name| mailbox.relocates(name)));
+        for name in names() {
+            let Some(old) = previous.channel(name).filter(|old| old.outlet != channel.outlet) else { continue };
+            let Some(mailbox) = self.outlets.get(&old.outlet).filter(|mailbox| mailbox.in_flight() > 0) else { continue };
+            mailbox.relocate(&old.name);
+            mailbox.wake();
+            later = true;
+        }
+        later
+    }
+}
+
+impl Worker {
+    /// Whether the channel of that name, or its successor, is another outlet's or has another name now. Then the worker relocates it and reads everything
+    /// again, once nothing is in flight.
+    pub(super) fn is_orphaned(&mut self, name: &Arc<str>) -> bool {
+        if self.channel(name).is_some() || self.shared.current_channel(name).is_none() {
+            return false;
+        }
+        self.mark_for_relocation(name);
+        true
+    }
+
+    /// A message whose channel is not this outlet's any more: it goes where the channel went. If there is none, it waits, and the alarm names the channel.
+    pub(super) fn without_channel(&mut self, mut job: Job, now: Instant) {
+        if let Some(caller) = job.caller.take() {
+            self.shared.expire(&self.outlet, self.ownership.epoch(), job.members, caller.answer);
+        } else if self.relocated_lately(now) || !self.is_orphaned(&job.channel) {
+            self.queue.begun.push(Job { due: now + POLL_INTERVAL, ..job });
+        }
+    }
+
+    /// Looks whether anything in memory belongs to a channel that is elsewhere now. A suspended or paused outlet has such, too: what was routed by the
+    /// previous plan and stored after the reload had moved everything.
+    pub(super) fn find_orphaned(&mut self, now: Instant) {
+        if self.relocated_lately(now) {
+            return;
+        }
+        for name in self.channels_in_memory() {
+            self.is_orphaned(&name);
+        }
+    }
+
+    /// Whether channels were relocated a moment ago: what is orphaned all the same waits for a later poll.
+    fn relocated_lately(&self, now: Instant) -> bool {
+        self.relocated_at.is_some_and(|at| now.duration_since(at) < POLL_INTERVAL)
+    }
+}
