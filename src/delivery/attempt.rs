@@ -318,7 +318,7 @@ impl Step {
         // A message that goes back to its lanes is not kept; its attempt is, under its id, so that the pace and `show` know of it.
         let store = (!job.stored).then(|| job.record(self.channel.platform.name));
         let dissolved = outcome.next == Next::Dissolve;
-        let receipts = super::receipts::awaited(&self.channel, &job.cells, page, &to, now);
+        let receipts = super::outcome::receipts_to_await(&self.channel, &job.cells, page, &to, now);
         let settlement = OutcomeBatch {
             fence: self.fence.clone(),
             message: Some(MessageOutcome { id: job.id, store, done: done || dissolved, receipts }),

@@ -28,6 +28,9 @@ use super::outlet::Command;
 use super::outlet::registry::Registry;
 use super::plan::{ChannelPlan, Plan};
 
+/// How long something may be due while its outlet's worker is free to send, and how long a worker may show no sign of life.
+pub(crate) const STALL_BOUND: Duration = Duration::from_secs(60);
+
 /// How a lease is kept on a store that several nodes share; on SQLite the lock on its file is the lease.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -150,7 +153,7 @@ impl Shared {
     /// Why something that is due is not sent though nothing keeps it from being sent; empty when all is well.
     pub fn stalled(&self) -> Vec<String> {
         let (mut reasons, looked_at) = lock(&self.stalled).clone();
-        if looked_at.is_some_and(|at| self.clock.instant().saturating_duration_since(at) > super::stalled::BOUND) && *self.store_ok.borrow() {
+        if looked_at.is_some_and(|at| self.clock.instant().saturating_duration_since(at) > STALL_BOUND) && *self.store_ok.borrow() {
             reasons.push("nobody has looked for what stands still lately: the task that keeps the house shows no sign of life".into());
         }
         reasons

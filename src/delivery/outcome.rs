@@ -1,8 +1,10 @@
 //! From one attempt's results to a settlement: cells, deliveries, fallback children, pause and hold. Pure.
 
-use crate::channel::{CellResult, OnAmbiguous};
+use crate::channel::{CellResult, FinalWord, OnAmbiguous};
 use crate::model::{DeliveryId, ErrorKind, Receipt, Recipient, SendError};
-use crate::store::{AttemptKind, CellState, DeliveryUpdate, FallbackChild, NewDelivery, OutletUpdate, PendingDelivery, State, SuspensionChange};
+use crate::store::{
+    AttemptKind, Cell, CellState, DeliveryUpdate, FallbackChild, NewDelivery, NewReceipt, OutletUpdate, PendingDelivery, State, SuspensionChange,
+};
 use crate::template::MessageKind;
 
 use super::job::Job;
@@ -303,4 +305,25 @@ fn record(results: &[CellResult]) -> (AttemptKind, Option<String>, Option<String
         (Some(error), Some(_)) => (AttemptKind::Partial, error.code.clone(), Some(say(error))),
         (None, None) => (AttemptKind::Failed(ErrorKind::Ambiguous), None, Some("the driver gave no result".into())),
     }
+}
+
+/// The receipts to wait for after an attempt: of the cells of it that were taken.
+pub(super) fn receipts_to_await(channel: &ChannelPlan, cells: &[Cell], page: u16, to: &[Recipient], now: i64) -> Vec<NewReceipt> {
+    let FinalWord::Later(later) = channel.platform.word else { return Vec::new() };
+    let taken = cells.iter().filter(|cell| cell.page == page && cell.state == CellState::Ok && to.contains(&cell.recipient));
+    taken
+        .filter_map(|cell| {
+            let until = now + later.within.as_millis() as i64;
+            let first = later.ask.map_or(later.within, |ask| ask.first);
+            Some(NewReceipt {
+                page,
+                recipient: cell.recipient.clone(),
+                channel: channel.name.to_string(),
+                platform_id: cell.platform_id.clone().filter(|id| !id.is_empty())?,
+                sent_at: now,
+                due_at: (now + first.as_millis() as i64).min(until),
+                until,
+            })
+        })
+        .collect()
 }

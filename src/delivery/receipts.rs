@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Ask, Called, FinalWord, Sent};
 use crate::model::{ErrorKind, OutletKey, Recipient, SendError, Word, format_duration};
-use crate::store::{Cell, CellState, FallbackChild, NewReceipt, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, StoreError};
+use crate::store::{FallbackChild, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, StoreError};
 
 use super::alarm::Alarm;
 use super::clock::timestamp;
@@ -36,27 +36,6 @@ const SPACING: Duration = Duration::from_millis(60);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A receipt whose channel is not there is looked at again after this.
 const GONE: Duration = Duration::from_secs(60);
-
-/// The receipts to wait for after an attempt: of the cells of it that were taken.
-pub(super) fn awaited(channel: &ChannelPlan, cells: &[Cell], page: u16, to: &[Recipient], now: i64) -> Vec<NewReceipt> {
-    let FinalWord::Later(later) = channel.platform.word else { return Vec::new() };
-    let taken = cells.iter().filter(|cell| cell.page == page && cell.state == CellState::Ok && to.contains(&cell.recipient));
-    taken
-        .filter_map(|cell| {
-            let until = now + later.within.as_millis() as i64;
-            let first = later.ask.map_or(later.within, |ask| ask.first);
-            Some(NewReceipt {
-                page,
-                recipient: cell.recipient.clone(),
-                channel: channel.name.to_string(),
-                platform_id: cell.platform_id.clone().filter(|id| !id.is_empty())?,
-                sent_at: now,
-                due_at: (now + first.as_millis() as i64).min(until),
-                until,
-            })
-        })
-        .collect()
-}
 
 /// When a vendor that has not said yet is asked again: the older, the more seldom.
 fn next(ask: Option<Ask>, row: &ReceiptRow, now: i64) -> i64 {

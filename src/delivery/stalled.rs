@@ -8,11 +8,10 @@ use tokio::time::Instant;
 use crate::model::{OutletKey, format_duration};
 use crate::store::{OverdueRow, StoreError};
 
+use super::core::STALL_BOUND;
 use super::engine::Engine;
 use super::outlet::OutletState;
 
-/// How long something may be due while its outlet's runner is free to send, and how long a runner may show no sign of life.
-pub const BOUND: Duration = Duration::from_secs(60);
 /// What stalls is told when it does so in so many looks in a row: what was due just now is begun within one.
 const LOOKS: u32 = 3;
 
@@ -41,7 +40,7 @@ impl Leases {
 
     /// Whether nobody has renewed it for the bound.
     fn stand(&self, outlet: &OutletKey, now: Instant) -> bool {
-        self.0.get(outlet).is_some_and(|(_, since)| now.saturating_duration_since(*since) > BOUND)
+        self.0.get(outlet).is_some_and(|(_, since)| now.saturating_duration_since(*since) > STALL_BOUND)
     }
 }
 
@@ -50,7 +49,7 @@ impl Engine {
     pub async fn look_for_stalls(&self, stalls: &mut Stalls) -> Result<(), StoreError> {
         let shared = &self.shared;
         let (now, now_ms) = (shared.clock.instant(), shared.clock.now_ms());
-        let due = shared.store.overdue(now_ms - BOUND.as_millis() as i64).await?;
+        let due = shared.store.overdue(now_ms - STALL_BOUND.as_millis() as i64).await?;
         stalls.leases.note(&due, now);
         let plan = shared.plan.load_full();
         let mut seen = BTreeMap::new();
@@ -90,7 +89,7 @@ impl Engine {
     }
 
     fn stall(&self, row: &OverdueRow, state: &OutletState, leases: &Leases, now: Instant) -> Option<String> {
-        let long = |at: Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) > BOUND);
+        let long = |at: Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) > STALL_BOUND);
         if self.shared.leased() && !state.owned {
             // Another node owns it and judges for itself, or nobody does.
             return leases.stand(&row.outlet, now).then(|| "no node owns its outlet".to_owned());

@@ -18,15 +18,13 @@ use super::intake::title;
 use super::outlet::mailbox::Command;
 use super::plan::ChannelPlan;
 
+pub(crate) use sends::LANE;
 pub use sends::{Caller, DirectOutcome, DirectSends};
 
 /// How long a direct send may wait for the platform's answer.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 /// How much longer a caller is kept waiting at most for a platform whose answers come late (mail): within `server.limits.timeout`, which is 30 s by default.
 const PATIENCE: Duration = Duration::from_secs(15);
-
-/// What the keys of direct sends' lanes begin with.
-pub(super) const LANE: &str = "call:";
 
 /// Why nothing was sent directly.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -11,6 +11,7 @@ mod ownership;
 mod poll;
 pub mod registry;
 pub mod select;
+mod step;
 pub mod supervise;
 mod wake;
 pub mod worker;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::delivery::direct;
+use crate::delivery::direct::LANE;
 use crate::delivery::lanes::{AHEAD, FEW_LANES, MAX_LANES};
 use crate::model::MessageId;
 use crate::store::{LaneQuery, LaneSummary, StoreError};
@@ -103,7 +103,7 @@ impl Worker {
             self.reconcile(&open);
         }
         let all = lanes.len() < limit;
-        let (direct, lanes): (Vec<_>, Vec<_>) = lanes.into_iter().partition(|lane| lane.key.starts_with(direct::LANE));
+        let (direct, lanes): (Vec<_>, Vec<_>) = lanes.into_iter().partition(|lane| lane.key.starts_with(LANE));
         self.find_direct(direct);
         let shared = self.shared.clone();
         let news = self.queue.lanes.load(lanes, all, now, now_ms, |name| shared.name(name));

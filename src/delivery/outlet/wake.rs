@@ -31,7 +31,7 @@ impl Worker {
         if let Some(timer) = self.queue.lanes.next_timer() {
             wake = wake.min(timer.max(now));
         }
-        if let Some(at) = self.next_start {
+        if let Some(at) = self.idle.next_start {
             wake = wake.min(at.max(now + SHORT));
         }
         if let Some(deadline) = self.queue.direct.iter().filter_map(|job| job.caller.as_ref()).map(|caller| caller.deadline).min() {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use tokio::sync::{OwnedMutexGuard, mpsc, watch};
 use tokio::task::JoinSet;
@@ -11,22 +10,21 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Counted, Probe};
-use crate::delivery::attempt::{Finished, READ, Step};
+use crate::delivery::attempt::Finished;
 use crate::delivery::core::Shared;
 use crate::delivery::direct::DirectSends;
 use crate::delivery::job::Job;
 use crate::delivery::lanes::Lanes;
 use crate::delivery::pace::Pacer;
-use crate::model::{LaneId, MessageId, OutletKey};
+use crate::model::{MessageId, OutletKey};
 use crate::store::{Fence, OutletUpdate, SuspensionChange};
-use crate::template::MessageKind;
 
-use super::gate::{Change, Gate, Verdict};
+use super::gate::{Change, Gate};
 use super::mailbox::{Command, Flag, Mailbox, OutletState};
 use super::ownership::{Action, Ownership, Signal};
 pub(crate) use super::poll::POLL_INTERVAL;
 use super::poll::Poll;
-use super::select::{Conditions, Queue, Work, select};
+use super::select::Queue;
 use super::supervise::Supervision;
 
 /// Messages of an outlet without a rate limit that were delivered and whose outcome is not on disk yet, at most. They hold no place among those being
@@ -48,17 +46,28 @@ pub(super) struct InFlight {
     /// The channel of each, and what the platform counts it against.
     pub(super) messages: HashMap<MessageId, (Arc<str>, Counted)>,
     /// Those of them that only wait for the disk.
-    answered: Arc<AtomicUsize>,
+    pub(super) answered: Arc<AtomicUsize>,
     /// As many may be in flight.
     pub(super) concurrency: usize,
 }
 
 impl InFlight {
     /// Whether one more may be sent at once.
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         let sending = self.tasks.len().saturating_sub(self.answered.load(Ordering::Acquire));
         sending < self.concurrency && self.tasks.len() < self.concurrency + UNSETTLED
     }
+}
+
+/// Why nothing more starts.
+#[derive(Debug, Default)]
+pub(super) struct Idle {
+    /// When something that waits could start, as of the last look.
+    pub(super) next_start: Option<Instant>,
+    /// Whether the rate limit or memory holds something back.
+    pub(super) held_back: bool,
+    /// Since when nothing keeps the outlet from sending but that it knows of nothing to send.
+    free_since: Option<Instant>,
 }
 
 /// The worker of one outlet.
@@ -78,12 +87,7 @@ pub struct Worker {
     pub(super) probes: JoinSet<Probe>,
     /// When channels that moved away were last relocated.
     pub(crate) relocated_at: Option<Instant>,
-    /// When something that waits could start, as of the last look.
-    pub(super) next_start: Option<Instant>,
-    /// Whether the rate limit or memory holds something back.
-    held_back: bool,
-    /// Since when nothing keeps it from sending but that it knows of nothing to send.
-    free_since: Option<Instant>,
+    pub(super) idle: Idle,
 }
 
 impl Worker {
@@ -112,9 +116,7 @@ impl Worker {
             poll: Poll::new(now),
             probes: JoinSet::new(),
             relocated_at: None,
-            next_start: None,
-            held_back: false,
-            free_since: None,
+            idle: Idle::default(),
         }
     }
 
@@ -254,9 +256,9 @@ impl Worker {
         if self.ownership.lease().is_some() {
             self.expire_direct(now);
         }
-        (self.next_start, self.held_back) = (None, false);
+        (self.idle.next_start, self.idle.held_back) = (None, false);
         if !*self.inbox.store_ok.borrow() || !self.ownership.may_send_directly(now) {
-            self.free_since = None;
+            self.idle.free_since = None;
             self.show();
             return;
         }
@@ -270,106 +272,9 @@ impl Worker {
             }
         }
         let gate_is_open = self.gate.suspended().is_none() && now >= self.gate.paused_until();
-        let free = !began && self.in_flight.tasks.is_empty() && gate_is_open && !self.held_back;
-        self.free_since = free.then(|| self.free_since.unwrap_or(now));
+        let free = !began && self.in_flight.tasks.is_empty() && gate_is_open && !self.idle.held_back;
+        self.idle.free_since = free.then(|| self.idle.free_since.unwrap_or(now));
         self.show();
-    }
-
-    /// What to start next, taken from the queue.
-    fn next_job(&mut self, now: Instant) -> Option<Job> {
-        let conditions = Conditions {
-            in_flight: self.in_flight.tasks.len(),
-            room: self.in_flight.has_room(),
-            direct_only: !self.ownership.may_send(now),
-            memory_short: self.shared.budget.is_short(),
-        };
-        let now_ms = self.shared.clock.now_ms();
-        let work = select(&self.queue, &self.channels(now_ms), &self.gate, &self.rate, conditions, now);
-        match work {
-            Work::Direct(place) => self.queue.direct.remove(place),
-            Work::Continue(place) => Some(self.queue.begun.swap_remove(place)),
-            Work::Half => self.queue.halves.pop_front().map(|(channel, lanes)| self.digest(channel, lanes, now, now_ms)),
-            Work::Single(lane, channel) => {
-                let taken = self.queue.lanes.take(lane, READ, now);
-                Some(Job::of_lanes(channel, MessageKind::Single, vec![taken], now, now_ms))
-            }
-            Work::Digest(channel, lanes) => Some(self.digest(channel, lanes, now, now_ms)),
-            Work::Nothing { until, held_back } => {
-                (self.next_start, self.held_back) = (until, held_back);
-                None
-            }
-        }
-    }
-
-    /// A digest of lanes; of a single one its own message.
-    fn digest(&mut self, channel: Arc<str>, lanes: Vec<LaneId>, now: Instant, now_ms: i64) -> Job {
-        let kind = if lanes.len() > 1 { MessageKind::Digest } else { MessageKind::Single };
-        let taken = lanes.into_iter().map(|id| self.queue.lanes.take(id, READ, now)).collect();
-        Job::of_lanes(channel, kind, taken, now, now_ms)
-    }
-
-    /// Starts a step of a message; `false` when its channel is not this outlet's any more.
-    fn start(&mut self, job: Job, now: Instant) -> bool {
-        let Some(channel) = self.channel(&job.channel) else {
-            self.without_channel(job, now);
-            return false;
-        };
-        let counted = self.counted(&job);
-        self.rate.begin(now, &counted);
-        let at_fault = self.gate.is_at_fault(job.members.iter().map(|member| member.id));
-        let step = Step {
-            shared: self.shared.clone(),
-            plan: self.shared.plan.load_full(),
-            channel,
-            fence: self.fence(),
-            mailbox: self.inbox.mailbox.clone(),
-            lease: self.ownership.lease().and_then(|lease| Some((lease.claimed_at, lease.until?))),
-            answered: self.rate.is_off().then(|| self.in_flight.answered.clone()),
-            at_fault,
-        };
-        self.in_flight.messages.insert(job.id, (job.channel.clone(), counted));
-        self.in_flight.tasks.spawn(async move { (job.id, step.run(job).await) });
-        true
-    }
-
-    fn finished(&mut self, finished: Finished, counted: &Counted) {
-        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
-        if finished.answered {
-            self.in_flight.answered.fetch_sub(1, Ordering::AcqRel);
-        }
-        if finished.began {
-            self.rate.end(now, counted)
-        } else {
-            self.rate.cancel(counted)
-        }
-        for (lane, read, back) in finished.lanes {
-            self.queue.lanes.close(lane, read, back, now, now_ms);
-        }
-        self.queue.halves.extend(finished.split);
-        if let Some(job) = finished.job
-            && (job.caller.is_some() || !self.is_orphaned(&job.channel))
-        {
-            self.queue.begun.push(job);
-        }
-        self.shared.hand_over(&finished.children);
-        let resting = now < self.gate.paused_until();
-        if let Some(until) = finished.paused_until {
-            self.gate.pause(now + Duration::from_millis((until - now_ms).max(0) as u64));
-        }
-        if finished.fenced {
-            self.ownership = self.ownership.on(Signal::Fenced);
-        }
-        let Some(error) = finished.error else { return };
-        let verdict = Verdict::of(error.as_ref(), finished.held);
-        let change = self.gate.ended(verdict, &finished.members, resting, now);
-        self.announce(change);
-    }
-
-    /// A step panicked: its lanes are read again from the store; nothing is lost, a send may repeat.
-    fn crashed(&mut self, error: &tokio::task::JoinError) {
-        tracing::error!(outlet = %self.outlet, %error, "a delivery step panicked; the outlet is read again from the store. Please report this bug");
-        self.shared.heavy.died(self.shared.clock.now_ms());
-        self.ownership = self.ownership.on(Signal::Fenced);
     }
 
     fn start_probe(&mut self, now: Instant) {
@@ -393,7 +298,7 @@ impl Worker {
     }
 
     /// Tells what became of the outlet. The end of a suspension is recorded; a write that fails is no loss, the next outcome records it again.
-    fn announce(&self, change: Change) {
+    pub(super) fn announce(&self, change: Change) {
         match change {
             Change::None => {}
             Change::Suspended => self.shared.outlet_held(&self.outlet, self.gate.suspended().unwrap_or_default()),
@@ -431,7 +336,7 @@ impl Worker {
             weight: self.queue.lanes.weight(),
             owned: self.ownership.lease().is_some_and(|lease| lease.until.is_none_or(|until| now < until)),
             seen_at: Some(now),
-            free_since: self.free_since,
+            free_since: self.idle.free_since,
         });
     }
 

@@ -3,59 +3,25 @@
 //! Silence is measured by the clock that does not jump, and a fresh start gives every sender its whole time: neither a clock that is set nor a
 //! restart of Watchfire itself is taken for a silence. What was heard and what was told lies in the store, where all nodes see it.
 
+mod seen;
+
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::model::{Alert, Event, SenderKind, Status, format_duration, hash_hex};
 use crate::store::{HeartbeatChange, HeartbeatRow, HeartbeatUpdate, StoreError};
 
-use super::clock::timestamp;
-use super::engine::Engine;
-use super::plan::{HeartbeatPlan, Plan};
+use crate::delivery::clock::timestamp;
+use crate::delivery::engine::Engine;
+use crate::delivery::plan::{HeartbeatPlan, Plan};
+
+pub use seen::{Heard, HeartbeatState};
 
 /// The name of the alert that tells of a silence.
 pub const ALERT: &str = "WatchfireHeartbeatMissing";
-
-/// What this node heard since it last wrote it down: names, and Unix milliseconds.
-#[derive(Debug, Default)]
-pub struct Heard(Mutex<HashMap<Arc<str>, i64>>);
-
-impl Heard {
-    /// Listens to an event. What Watchfire says about itself, and what is resolved, is no sign of life.
-    pub fn listen(&self, plan: &Plan, event: &Event, now: i64) {
-        if plan.heartbeats.is_empty() || event.kind == SenderKind::Watchfire {
-            return;
-        }
-        for alert in event.alerts.iter().filter(|alert| alert.status == Status::Firing) {
-            for heartbeat in plan.heartbeats.iter().filter(|heartbeat| heartbeat.matches(&alert.labels)) {
-                self.names().insert(heartbeat.name.clone(), now);
-            }
-        }
-    }
-
-    fn names(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, i64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How a heartbeat stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct HeartbeatState {
-    /// Its name.
-    pub name: String,
-    /// Silence longer than this is told, in seconds.
-    pub timeout_seconds: u64,
-    /// When it was last heard, Unix milliseconds; `None`: never.
-    pub seen_at: Option<i64>,
-    /// How long it has been silent as far as this node knows, in seconds; counted anew from this node's start.
-    pub quiet_seconds: u64,
-    /// Since when its silence has been told, Unix milliseconds; `None` while it is heard.
-    pub silent_since: Option<i64>,
-}
 
 #[derive(Debug)]
 struct Known {

@@ -1,0 +1,117 @@
+//! The steps of messages: which starts next, and what its end changes for the outlet.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::channel::Counted;
+use crate::delivery::attempt::{Finished, READ, Step};
+use crate::delivery::job::Job;
+use crate::model::LaneId;
+use crate::template::MessageKind;
+
+use super::gate::Verdict;
+use super::ownership::Signal;
+use super::select::{Conditions, Work, select};
+use super::worker::Worker;
+
+impl Worker {
+    /// What to start next, taken from the queue.
+    pub(super) fn next_job(&mut self, now: Instant) -> Option<Job> {
+        let conditions = Conditions {
+            in_flight: self.in_flight.tasks.len(),
+            room: self.in_flight.has_room(),
+            direct_only: !self.ownership.may_send(now),
+            memory_short: self.shared.budget.is_short(),
+        };
+        let now_ms = self.shared.clock.now_ms();
+        let work = select(&self.queue, &self.channels(now_ms), &self.gate, &self.rate, conditions, now);
+        match work {
+            Work::Direct(place) => self.queue.direct.remove(place),
+            Work::Continue(place) => Some(self.queue.begun.swap_remove(place)),
+            Work::Half => self.queue.halves.pop_front().map(|(channel, lanes)| self.digest(channel, lanes, now, now_ms)),
+            Work::Single(lane, channel) => {
+                let taken = self.queue.lanes.take(lane, READ, now);
+                Some(Job::of_lanes(channel, MessageKind::Single, vec![taken], now, now_ms))
+            }
+            Work::Digest(channel, lanes) => Some(self.digest(channel, lanes, now, now_ms)),
+            Work::Nothing { until, held_back } => {
+                (self.idle.next_start, self.idle.held_back) = (until, held_back);
+                None
+            }
+        }
+    }
+
+    /// A digest of lanes; of a single one its own message.
+    fn digest(&mut self, channel: Arc<str>, lanes: Vec<LaneId>, now: Instant, now_ms: i64) -> Job {
+        let kind = if lanes.len() > 1 { MessageKind::Digest } else { MessageKind::Single };
+        let taken = lanes.into_iter().map(|id| self.queue.lanes.take(id, READ, now)).collect();
+        Job::of_lanes(channel, kind, taken, now, now_ms)
+    }
+
+    /// Starts a step of a message; `false` when its channel is not this outlet's any more.
+    pub(super) fn start(&mut self, job: Job, now: Instant) -> bool {
+        let Some(channel) = self.channel(&job.channel) else {
+            self.without_channel(job, now);
+            return false;
+        };
+        let counted = self.counted(&job);
+        self.rate.begin(now, &counted);
+        let at_fault = self.gate.is_at_fault(job.members.iter().map(|member| member.id));
+        let step = Step {
+            shared: self.shared.clone(),
+            plan: self.shared.plan.load_full(),
+            channel,
+            fence: self.fence(),
+            mailbox: self.inbox.mailbox.clone(),
+            lease: self.ownership.lease().and_then(|lease| Some((lease.claimed_at, lease.until?))),
+            answered: self.rate.is_off().then(|| self.in_flight.answered.clone()),
+            at_fault,
+        };
+        self.in_flight.messages.insert(job.id, (job.channel.clone(), counted));
+        self.in_flight.tasks.spawn(async move { (job.id, step.run(job).await) });
+        true
+    }
+
+    pub(super) fn finished(&mut self, finished: Finished, counted: &Counted) {
+        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        if finished.answered {
+            self.in_flight.answered.fetch_sub(1, Ordering::AcqRel);
+        }
+        if finished.began {
+            self.rate.end(now, counted)
+        } else {
+            self.rate.cancel(counted)
+        }
+        for (lane, read, back) in finished.lanes {
+            self.queue.lanes.close(lane, read, back, now, now_ms);
+        }
+        self.queue.halves.extend(finished.split);
+        if let Some(job) = finished.job
+            && (job.caller.is_some() || !self.is_orphaned(&job.channel))
+        {
+            self.queue.begun.push(job);
+        }
+        self.shared.hand_over(&finished.children);
+        let resting = now < self.gate.paused_until();
+        if let Some(until) = finished.paused_until {
+            self.gate.pause(now + Duration::from_millis((until - now_ms).max(0) as u64));
+        }
+        if finished.fenced {
+            self.ownership = self.ownership.on(Signal::Fenced);
+        }
+        let Some(error) = finished.error else { return };
+        let verdict = Verdict::of(error.as_ref(), finished.held);
+        let change = self.gate.ended(verdict, &finished.members, resting, now);
+        self.announce(change);
+    }
+
+    /// A step panicked: its lanes are read again from the store; nothing is lost, a send may repeat.
+    pub(super) fn crashed(&mut self, error: &tokio::task::JoinError) {
+        tracing::error!(outlet = %self.outlet, %error, "a delivery step panicked; the outlet is read again from the store. Please report this bug");
+        self.shared.heavy.died(self.shared.clock.now_ms());
+        self.ownership = self.ownership.on(Signal::Fenced);
+    }
+}
