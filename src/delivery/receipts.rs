@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Ask, Called, FinalWord, Sent};
-use crate::model::{ErrorKind, OutletKey, Recipient, SendError, Word, format_duration};
+use crate::model::{ErrorKind, OutletKey, SendError, Word, format_duration};
 use crate::store::{FallbackChild, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, StoreError};
 
 use super::alarm::Alarm;
@@ -253,6 +253,7 @@ fn count(shared: &Shared, row: &ReceiptRow, state: ReceiptState) {
 mod tests {
     use super::*;
     use crate::model::MessageId;
+    use crate::model::Recipient;
 
     fn row(sent_at: i64, until: i64) -> ReceiptRow {
         ReceiptRow {

@@ -9,6 +9,8 @@ pub mod gate;
 pub mod mailbox;
 mod ownership;
 mod poll;
+mod polled;
+mod probe;
 pub mod registry;
 pub mod select;
 mod step;

@@ -3,53 +3,23 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::delivery::direct::LANE;
 use crate::delivery::lanes::{AHEAD, FEW_LANES, MAX_LANES};
 use crate::model::MessageId;
-use crate::store::{LaneQuery, LaneSummary, StoreError};
+use crate::store::{LaneQuery, StoreError};
 
 use super::ownership::Signal;
+use super::polled::{Loaded, POLL_INTERVAL};
 use super::worker::Worker;
 
-/// How often a worker polls the store without having been told to: a safety net under lost hints, not the way work arrives.
-pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(15);
 /// The same where other nodes accept, too, and a hint from them may be lost.
 const POLL_INTERVAL_SHARED: Duration = Duration::from_secs(1);
 /// How soon memory is filled again from a store that holds more.
 const REFILL_INTERVAL: Duration = Duration::from_millis(50);
 /// The wait after a poll that failed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What polls remember.
-pub(super) struct Poll {
-    pub(super) loading: JoinSet<Result<Loaded, StoreError>>,
-    /// Poll then, whatever else happens.
-    pub(super) at: Instant,
-    /// Poll from then on if memory runs low.
-    pub(super) refill_at: Instant,
-    /// Messages about which memory and store differed at the last poll.
-    pub(super) differ: HashSet<MessageId>,
-    /// Messages whose end is being recorded without an attempt.
-    pub(super) ended: HashSet<MessageId>,
-}
-
-/// What a poll found.
-pub(super) struct Loaded {
-    lanes: Vec<LaneSummary>,
-    /// How many lanes were asked for.
-    limit: usize,
-    /// The outlet's open messages; `None` when only lanes were asked for.
-    open: Option<Vec<MessageId>>,
-}
-
-impl Poll {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { loading: JoinSet::new(), at: now, refill_at: now, differ: HashSet::new(), ended: HashSet::new() }
-    }
-}
 
 impl Worker {
     /// Reads lanes from the store when memory runs low and something may wait there.

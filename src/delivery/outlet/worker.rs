@@ -17,13 +17,13 @@ use crate::delivery::job::Job;
 use crate::delivery::lanes::Lanes;
 use crate::delivery::pace::Pacer;
 use crate::model::{MessageId, OutletKey};
-use crate::store::{Fence, OutletUpdate, SuspensionChange};
+use crate::store::Fence;
 
-use super::gate::{Change, Gate};
+use super::gate::Gate;
 use super::mailbox::{Command, Flag, Mailbox, OutletState};
 use super::ownership::{Action, Ownership, Signal};
-pub(crate) use super::poll::POLL_INTERVAL;
-use super::poll::Poll;
+pub(crate) use super::polled::POLL_INTERVAL;
+use super::polled::Poll;
 use super::select::Queue;
 use super::supervise::Supervision;
 
@@ -275,44 +275,6 @@ impl Worker {
         let free = !began && self.in_flight.tasks.is_empty() && gate_is_open && !self.idle.held_back;
         self.idle.free_since = free.then(|| self.idle.free_since.unwrap_or(now));
         self.show();
-    }
-
-    fn start_probe(&mut self, now: Instant) {
-        if !self.probes.is_empty() {
-            return;
-        }
-        let plan = self.shared.plan.load();
-        let Some(channel) = plan.channels.values().find(|channel| channel.outlet == self.outlet) else { return };
-        if self.gate.starts_probe(now) {
-            let driver = channel.driver.clone();
-            self.probes.spawn(async move { driver.probe().await });
-        }
-    }
-
-    fn probed(&mut self, probe: &Probe) {
-        if let Probe::Failed(error) = probe {
-            tracing::warn!(outlet = %self.outlet, %error, "the outlet is still suspended");
-        }
-        let change = self.gate.probed(probe, self.queue.has_no_messages(), self.shared.clock.instant());
-        self.announce(change);
-    }
-
-    /// Tells what became of the outlet. The end of a suspension is recorded; a write that fails is no loss, the next outcome records it again.
-    pub(super) fn announce(&self, change: Change) {
-        match change {
-            Change::None => {}
-            Change::Suspended => self.shared.outlet_held(&self.outlet, self.gate.suspended().unwrap_or_default()),
-            Change::Resumed => {
-                self.shared.outlet_released(&self.outlet);
-                let (shared, fence) = (self.shared.clone(), self.fence());
-                self.shared.tracker.spawn(async move {
-                    let change = OutletUpdate { suspension: Some(SuspensionChange::Resume), paused_until: None };
-                    if let Err(error) = shared.store.set_outlet_state(fence.clone(), change).await {
-                        tracing::warn!(outlet = %fence.outlet, %error, "could not record the end of a suspension");
-                    }
-                });
-            }
-        }
     }
 
     /// When a message may start, as far as pause and rate limit go.
