@@ -13,7 +13,7 @@ const GONE: &str = r#"{"code":230099,"msg":"Failed to create card content, ext=E
 
 fn routes(channels: &str, to: &str, at: &str) -> String {
     format!(
-        "server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nlanguage: zh\nchannels:\n{channels}\nroute: {{ to: [{to}], at: {at} }}\n"
+        "server: {{ listen: \"127.0.0.1:0\" }}\nstore: sqlite:watchfire.db\nlanguage: zh\nchannels:\n{channels}\nroute: {{ to: [{to}], mentions: {at} }}\n"
     )
 }
 

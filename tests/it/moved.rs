@@ -155,3 +155,22 @@ async fn an_attempt_under_way_at_the_reload_is_heard_and_not_repeated() {
     let accepted = fake.rec.wait_accepted(2, SOON).await;
     assert_eq!(accepted[1].call.path, "/b");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_a_removed_channel_keep_nobody_waiting_who_shares_its_credentials() {
+    let fake = Fake::start(Webhook::default()).await;
+    // Whether the receiver has them is not known: they stay as they are, and wait to be sent again.
+    fake.faults.always(Fault::CloseAfter);
+    let app = TestApp::start(&routes(&fake, "ghost", "/g", "")).await;
+    for group in ["a", "b", "c", "d"] {
+        assert_eq!(app.post("/webhook", &alert(group, "DiskFull", "firing")).await.0, 200);
+    }
+    assert!(fake.rec.wait(SOON, |rec| rec.all().len() >= 4).await, "all four were tried");
+    std::fs::write(app.folder.path().join("routes.yaml"), routes(&fake, "stays", "/g", "")).unwrap();
+    let app = app.restart().await;
+    fake.faults.clear();
+    fake.rec.clear();
+    assert_eq!(app.post("/webhook", &alert("web", "SlowPage", "firing")).await.0, 200);
+    let accepted = fake.rec.wait_accepted(1, Duration::from_secs(5)).await;
+    assert_eq!(accepted.len(), 1, "it does not wait behind what has no channel any more");
+}

@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct Gates {
     outlets: Mutex<BTreeMap<String, Instant>>,
     unmuted: Mutex<BTreeMap<String, Instant>>,
+    /// Since when a row is seen: what waits behind an open message of its lane is due before it may be sent.
+    rows: Mutex<BTreeMap<(String, String, i64), Instant>>,
     /// What happened last that may hold things up for a moment: a clock that jumped, a node or a runner that broke down.
     disturbed: Mutex<Option<Instant>>,
     pub violations: Mutex<Vec<String>>,
@@ -70,11 +72,16 @@ impl Gates {
                 outlets.entry(channel.outlet.to_string()).or_insert(now);
             }
         }
+        let mut rows = self.rows.lock().unwrap();
+        let before = std::mem::take(&mut *rows);
         for row in &due {
+            let key = (row.channel.clone(), row.outlet.to_string(), row.since);
+            let seen = before.get(&key).copied().unwrap_or(now);
+            rows.insert(key, seen);
             let (Some(free), Some(heard)) = (outlets.get(row.outlet.as_str()), unmuted.get(&row.channel)) else { continue };
             // By a clock that jumped it may be due since before it was born; then the gates count alone.
             let since = now - Duration::from_millis((now_ms - row.since).max(0) as u64).min(now.duration_since(*free));
-            let waits = age(since.max(*free).max(*heard));
+            let waits = age(since.max(*free).max(*heard).max(seen));
             // What is tried again takes a place in the line, too: a window may be full of it.
             let window = plan.channel(&row.channel).and_then(|channel| channel.rate_limit.as_ref()?.iter().map(|limit| limit.window).max());
             if waits > BOUND + window.unwrap_or_default() + EACH * row.count as u32 {

@@ -305,6 +305,13 @@ impl Life<'_> {
                 tracing::info!(now_ms = self.clock.now_ms(), shape = ?*shape, "the configuration is loaded anew");
             }
             self.reload().await;
+            if self.nodes.len() > 1 {
+                // One node moves a channel while the other still sends by the old configuration: chat and mail may be repeated, calls may not.
+                for wire in self.world.wires.values() {
+                    wire.hung();
+                }
+                self.begin(dice);
+            }
         }
         if dice.permille(30) {
             self.mute(dice).await;

@@ -126,7 +126,6 @@ fn every_promise_is_kept_on_postgresql_with_leases() {
 }
 
 #[test]
-#[ignore = "does not pass yet: some seeds end in a violation of liveness that is not understood; `.ci/long` runs it"]
 fn every_promise_is_kept_by_two_nodes_on_postgresql() {
     for seed in seeds(2) {
         let Some(place) = crate::store::Place::new() else { return };
@@ -136,7 +135,6 @@ fn every_promise_is_kept_by_two_nodes_on_postgresql() {
 }
 
 #[test]
-#[ignore = "does not pass yet: some seeds end in a violation of liveness that is not understood; `.ci/long` runs it"]
 fn every_promise_is_kept_by_two_nodes_that_lease_outlets_of_one_file() {
     for seed in seeds(2) {
         println!("seed {seed} (WATCHFIRE_SEED={seed} runs it alone)");

@@ -11,7 +11,8 @@ use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, Re
 
 use super::Dice;
 
-const FIELDS: &[FieldSpec] = &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false, template: "{{headline}}" }];
+const FIELDS: &[FieldSpec] =
+    &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false, template: include_str!("../../channel/log/text.hbs") }];
 const PACE: &[Limit] = &[Limit { count: 20, window: Duration::from_secs(60) }];
 
 const fn card(ambiguous: OnAmbiguous, limits: &'static [Limit], concurrency: usize, batch: usize) -> Platform {

@@ -266,10 +266,7 @@ impl Worker {
         self.forget_muted();
         let mut began = false;
         while let Some(job) = self.next_job(now) {
-            began = true;
-            if !self.start(job, now) {
-                break;
-            }
+            began |= self.start(job, now);
         }
         let gate_is_open = self.gate.suspended().is_none() && now >= self.gate.paused_until();
         let free = !began && self.in_flight.tasks.is_empty() && gate_is_open && !self.idle.held_back;
