@@ -12,7 +12,7 @@ use crate::delivery::lanes::{Lanes, MAX_LANES};
 use crate::delivery::pace::Pacer;
 use crate::model::LaneId;
 
-use super::gate::{Admit, Gate};
+use crate::delivery::outlet::gate::{Admit, Gate};
 
 /// Lanes merged into one digest at most.
 pub const DIGEST_LANES: usize = 2000;
