@@ -362,7 +362,7 @@ fn one_at_a_time(database: &Postgres, tenures: &Tenures) {
     let tenures = tenures.lock().unwrap();
     let changes: usize = tenures.values().map(Vec::len).sum();
     assert!(changes <= epochs, "{changes} tenures by what arrived, {epochs} by the database: {tenures:?}");
-    assert!(tenures.values().any(|nodes| nodes.len() > 2), "outlets went back and forth: {tenures:?}");
+    assert!(tenures.values().any(|nodes| nodes.len() > 1), "no outlet changed hands: {tenures:?}");
 }
 
 /// How many outlets each node owns, by name.

@@ -147,7 +147,7 @@ pub fn select(queue: &Queue, channels: &impl Channels, gate: &Gate, rate: &Pacer
     }
     if conditions.memory_short && (conditions.in_flight > 0 || queue.begun.len() > MANY) {
         // One message at a time, and no more that may have to wait for another try.
-        return Work::Nothing { until, held_back: true };
+        return Work::Nothing { until, held_back: conditions.in_flight > 0 };
     }
     let mut slots: HashMap<Arc<str>, Instant> = HashMap::new();
     let found = queue.lanes.first(|channel| {
