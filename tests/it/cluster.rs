@@ -352,17 +352,18 @@ async fn a_node_that_is_cut_off_loses_its_outlets_and_sends_nothing_more() {
     all_there(&ledger, &seen, Duration::from_secs(60)).await;
     let seen = seen.lock().unwrap();
     in_order(&seen);
-    one_at_a_time(&database, &tenures);
+    // Lost to the other node, and had back.
+    one_at_a_time(&database, &tenures, 3);
     println!("{} acknowledged, lost 0, {} repeated", ledger.len(), repeats(&seen));
 }
 
 /// An outlet changes hands only by a new epoch: a node that sent after another had taken its outlet over would show as a change without one.
-fn one_at_a_time(database: &Postgres, tenures: &Tenures) {
+fn one_at_a_time(database: &Postgres, tenures: &Tenures, least: usize) {
     let epochs: usize = database.sql("SELECT sum(epoch) FROM watchfire.outlet").trim().parse().unwrap();
     let tenures = tenures.lock().unwrap();
     let changes: usize = tenures.values().map(Vec::len).sum();
     assert!(changes <= epochs, "{changes} tenures by what arrived, {epochs} by the database: {tenures:?}");
-    assert!(tenures.values().any(|nodes| nodes.len() > 1), "no outlet changed hands: {tenures:?}");
+    assert!(tenures.values().any(|nodes| nodes.len() >= least), "no outlet had {least} owners in turn: {tenures:?}");
 }
 
 /// How many outlets each node owns, by name.
@@ -420,7 +421,8 @@ async fn nodes_that_come_and_go_share_the_outlets_and_repeat_nothing() {
     all_there(&ledger, &seen, Duration::from_secs(60)).await;
     let seen = seen.lock().unwrap();
     in_order(&seen);
-    one_at_a_time(&database, &tenures);
+    // The node that comes may get a single outlet.
+    one_at_a_time(&database, &tenures, 2);
     assert_eq!(repeats(&seen), 0, "who hands over in good order repeats nothing");
     println!("{} acknowledged; shared out {joined:?} after a node came, {left:?} after it was told to go", ledger.len());
 }
