@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
-use crate::delivery::{Alarm, Clock, Engine, EngineOptions, cluster, keeper, receipts};
+use crate::delivery::{Clock, Engine, EngineOptions, SelfAlert, cluster, maintenance, receipts};
 use crate::http::tls_listener::{Certificates, TlsListener};
 use crate::http::{self, HttpSettings};
 use crate::metrics::{Count, Metrics};
@@ -79,7 +79,7 @@ pub struct App {
     stop_accepting: Option<CancellationToken>,
     server_stop: CancellationToken,
     server: JoinHandle<()>,
-    keeper: JoinHandle<()>,
+    maintenance: JoinHandle<()>,
     /// Asks vendors for their last words.
     receipts: JoinHandle<()>,
     /// Signs of life and leases, where several nodes share the store; they go on until what is under way has ended.
@@ -174,13 +174,13 @@ impl App {
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
         drop(turn);
         if let Some(reason) = found {
-            engine.shared.alarm(Alarm::Damaged { reason });
+            engine.shared.raise(SelfAlert::Damaged { reason });
         }
         let cancel = CancellationToken::new();
-        let keeper = tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
-        let receipts = tokio::spawn(receipts::keep(engine.clone(), cancel.clone()));
+        let maintenance = tokio::spawn(maintenance::run(engine.clone(), alarms, cancel.clone()));
+        let receipts = tokio::spawn(receipts::run(engine.clone(), cancel.clone()));
         let nodes_cancel = CancellationToken::new();
-        let nodes = shared.then(|| tokio::spawn(cluster::keep(engine.clone(), nodes_cancel.clone())));
+        let nodes = shared.then(|| tokio::spawn(cluster::run(engine.clone(), nodes_cancel.clone())));
         let watcher = options.watch.then(|| tokio::spawn(reload::watch(reloader, cancel.clone())));
         Ok(Self {
             address,
@@ -190,7 +190,7 @@ impl App {
             stop_accepting: passed,
             server_stop,
             server,
-            keeper,
+            maintenance,
             receipts,
             nodes: (nodes, nodes_cancel),
             watcher,
@@ -219,7 +219,7 @@ impl App {
         }
         self.server_stop.cancel();
         let _ = tokio::time::timeout_at(deadline.max(Instant::now() + Duration::from_secs(1)), self.server).await;
-        let _ = self.keeper.await;
+        let _ = self.maintenance.await;
         let _ = self.receipts.await;
         if let Some(watcher) = self.watcher {
             let _ = watcher.await;

@@ -13,7 +13,7 @@ use super::AppOptions;
 use crate::channel::kit::HttpClients;
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
 use crate::delivery::supervise::Supervision;
-use crate::delivery::{Alarm, Engine};
+use crate::delivery::{Engine, SelfAlert};
 use crate::http::tls_listener::Certificates;
 use crate::http::{self, HttpSettings};
 use crate::model::{Finding, Level, Secret};
@@ -102,13 +102,13 @@ impl Reloader {
             Ok(()) => {
                 tracing::info!("the configuration was reloaded");
                 if state.reload_state.swap(Arc::new(None)).is_some() {
-                    shared.alarm(Alarm::ReloadOver);
+                    shared.raise(SelfAlert::ReloadOver);
                 }
                 Ok(())
             }
             Err(error) => {
                 tracing::error!("the configuration could not be reloaded; the previous one stays active\n{}", error.report);
-                shared.alarm(Alarm::Reload { reason: error.headline() });
+                shared.raise(SelfAlert::Reload { reason: error.headline() });
                 state.reload_state.store(Arc::new(Some(error.summary())));
                 Err(error.report)
             }

@@ -12,37 +12,40 @@ use super::intake::Intake;
 use super::lanes::is_large;
 
 /// How long a shared store may take to commit an event.
-const COMMIT: Duration = Duration::from_secs(5);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the note of a heartbeat's event begins.
-const SIGN_OF_LIFE: &str = "a sign of life";
+const HEARTBEAT_NOTE: &str = "a sign of life";
 
 impl Engine {
     /// Takes an event in: committed when this returns. `to` sends it to these channels past the routing table (unknown names are left out by the caller).
     pub async fn accept(&self, mut event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
         let span = self.shared.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
         event.trace = span.context(std::mem::take(&mut event.trace));
-        let taken = self.take_in(event, to).await;
+        let accepted = self.ingest(event, to).await;
         if self.shared.traces.on() {
-            let told = taken.as_ref().map(|taken| (taken.event.to_string(), taken.deliveries.len(), taken.duplicate)).map_err(ToString::to_string);
+            let told = accepted
+                .as_ref()
+                .map(|accepted| (accepted.event.to_string(), accepted.deliveries.len(), accepted.duplicate))
+                .map_err(ToString::to_string);
             span.end(self.shared.clock.now_ms(), told);
         }
-        taken
+        accepted
     }
 
-    async fn take_in(&self, event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
+    async fn ingest(&self, event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
         let started = self.shared.clock.instant();
         let plan = self.shared.plan.load_full();
         let now = self.shared.clock.now();
         let now_ms = now.as_millisecond();
         // Whatever becomes of the event, its sender lives.
-        self.shared.heard.listen(&plan, &event, now_ms);
+        self.shared.last_seen.observe(&plan, &event, now_ms);
         // Watchfire's own alarms, too, while the store takes them: somebody must hear of it.
         let own = event.kind == SenderKind::Watchfire;
         if own {
-            self.not_full()?
+            self.ensure_not_full()?
         } else {
-            self.room()?
+            self.ensure_capacity()?
         }
         let mutes = self.shared.mutes();
         if !event.unknown_to.is_empty() {
@@ -51,18 +54,18 @@ impl Engine {
         let event = Arc::new(event);
         let Routed { deliveries, dedup, note } = if is_large(&event) {
             let (event, plan, to) = (event.clone(), plan.clone(), to.map(<[String]>::to_vec));
-            self.shared.heavy.aside(move || Routed::of(&event, &Intake { plan: &plan, at: now, mutes: &mutes, to: to.as_deref() })).await
+            self.shared.heavy.run_blocking(move || Routed::of(&event, &Intake { plan: &plan, at: now, mutes: &mutes, to: to.as_deref() })).await
         } else {
             Routed::of(&event, &Intake { plan: &plan, at: now, mutes: &mutes, to })
         };
         let id = EventId::new();
-        let waiting: Vec<(OutletKey, PendingDelivery)> = deliveries.iter().map(|d| (d.outlet.clone(), to_waiting(d, id, &event))).collect();
+        let waiting: Vec<(OutletKey, PendingDelivery)> = deliveries.iter().map(|d| (d.outlet.clone(), to_pending(d, id, &event))).collect();
         for skipped in deliveries.iter().filter(|d| d.state == State::Skipped) {
             if let Some(channel) = plan.channel(&skipped.channel) {
                 self.shared.metrics.delivered(channel.platform.name, &channel.name, State::Skipped.as_str(), 1);
             }
         }
-        let unrouted = deliveries.is_empty() && !note.as_deref().is_some_and(|note| note.starts_with(SIGN_OF_LIFE));
+        let unrouted = deliveries.is_empty() && !note.as_deref().is_some_and(|note| note.starts_with(HEARTBEAT_NOTE));
         let sender = event.kind.as_str();
         let firing = event.alerts.iter().filter(|alert| alert.status == Status::Firing).count();
         let counts = [(Status::Firing, firing), (Status::Resolved, event.alerts.len() - firing)];
@@ -80,7 +83,7 @@ impl Engine {
             if unrouted {
                 self.shared.metrics.unrouted(sender);
             }
-            self.hand_in(waiting, &accepted);
+            self.dispatch_accepted(waiting, &accepted);
         }
         if !own {
             // The sender keeps what would not outlive this process.
@@ -90,12 +93,12 @@ impl Engine {
     }
 
     /// Refuses what is new while the store is full of what still waits, or its files are not where they were.
-    pub fn room(&self) -> Result<(), StoreError> {
-        self.not_full()?;
+    pub fn ensure_capacity(&self) -> Result<(), StoreError> {
+        self.ensure_not_full()?;
         self.shared.store.check_files()
     }
 
-    pub(super) fn not_full(&self) -> Result<(), StoreError> {
+    pub(super) fn ensure_not_full(&self) -> Result<(), StoreError> {
         if !self.shared.is_full() {
             return Ok(());
         }
@@ -113,18 +116,18 @@ impl Engine {
         if !*self.shared.store_ok().borrow() {
             return Err(StoreError::Unavailable("the database is away".into()));
         }
-        let silent = || Err(StoreError::Unavailable(format!("the database did not answer within {} s", COMMIT.as_secs())));
-        tokio::time::timeout(COMMIT, self.shared.store.accept(new)).await.unwrap_or_else(|_| silent())
+        let silent = || Err(StoreError::Unavailable(format!("the database did not answer within {} s", COMMIT_TIMEOUT.as_secs())));
+        tokio::time::timeout(COMMIT_TIMEOUT, self.shared.store.accept(new)).await.unwrap_or_else(|_| silent())
     }
 
-    fn hand_in(&self, waiting: Vec<(OutletKey, PendingDelivery)>, accepted: &Accepted) {
+    fn dispatch_accepted(&self, waiting: Vec<(OutletKey, PendingDelivery)>, accepted: &Accepted) {
         let placed =
             waiting.into_iter().zip(&accepted.deliveries).filter(|((_, w), a)| w.id == a.id && !a.state.is_final()).map(|((_, mut w), a)| {
                 w.lane = a.lane;
                 w.lane_seq = a.lane_seq;
                 (a.outlet.clone(), w)
             });
-        self.offer(placed.collect());
+        self.dispatch(placed.collect());
     }
 }
 
@@ -143,7 +146,7 @@ impl Routed {
         let window = plan.dedup_window.as_millis() as i64;
         let dedup = (window > 0).then(|| Dedup { key: ingest::dedup_key(event, &destination), window });
         let note = deliveries.is_empty().then(|| match event.alerts.iter().find_map(|alert| plan.absorbed(&alert.labels)) {
-            Some(heartbeat) if to.is_none() => format!("{SIGN_OF_LIFE} for the heartbeat `{}`, which is not routed", heartbeat.name),
+            Some(heartbeat) if to.is_none() => format!("{HEARTBEAT_NOTE} for the heartbeat `{}`, which is not routed", heartbeat.name),
             _ => "no route of the plan leads to a channel".to_owned(),
         });
         let named = || format!("it names channels that do not exist, or that its sender may not use: {}", event.unknown_to.join(", "));
@@ -153,7 +156,7 @@ impl Routed {
 }
 
 /// The delivery as a runner takes it; lane and place come with the store's answer.
-pub(super) fn to_waiting(new: &NewDelivery, event_id: EventId, event: &Arc<Event>) -> PendingDelivery {
+pub(super) fn to_pending(new: &NewDelivery, event_id: EventId, event: &Arc<Event>) -> PendingDelivery {
     PendingDelivery {
         id: new.id,
         event_id,

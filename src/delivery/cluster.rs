@@ -9,27 +9,27 @@ use tokio_util::sync::CancellationToken;
 use crate::model::{OutletKey, hash_hex};
 use crate::store::{NodeHeartbeat, NodeRow, StoreError};
 
-use super::alarm::Alarm;
 use super::engine::Engine;
 use super::outlet::supervise::Supervision;
+use super::self_alert::SelfAlert;
 
 /// How often a node shows that it is alive and renews its leases.
-const BEAT: Duration = Duration::from_secs(1);
+const NODE_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the store may take for a beat; a database that is silent for longer counts as away.
-const PATIENCE: Duration = Duration::from_secs(3);
+const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A node stops starting sends this long before its lease ends by its own monotonic clock, so that a send that has begun ends before another
 /// node may own the outlet.
-pub(super) const MARGIN: Duration = Duration::from_secs(3);
+pub(super) const LEASE_SAFETY_MARGIN: Duration = Duration::from_secs(3);
 
 /// Beats until cancelled. During a stop it goes on renewing, so that what is under way can be finished.
-pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
+pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
     let mut hints = engine.shared.store.subscribe();
     let mut supervision = Supervision::of("nodes", &engine.shared);
-    while !supervision.run(beats(&engine, &mut hints, &cancel), "", &cancel).await {}
+    while !supervision.run(heartbeats(&engine, &mut hints, &cancel), "", &cancel).await {}
 }
 
-async fn beats(engine: &Engine, hints: &mut Option<tokio::sync::mpsc::Receiver<OutletKey>>, cancel: &CancellationToken) -> bool {
-    let mut tick = tokio::time::interval(BEAT);
+async fn heartbeats(engine: &Engine, hints: &mut Option<tokio::sync::mpsc::Receiver<OutletKey>>, cancel: &CancellationToken) -> bool {
+    let mut tick = tokio::time::interval(NODE_HEARTBEAT_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut differ = false;
     let mut left = false;
@@ -38,17 +38,17 @@ async fn beats(engine: &Engine, hints: &mut Option<tokio::sync::mpsc::Receiver<O
         tokio::select! {
             () = cancel.cancelled() => break,
             // Before its outlets are free, so that the others know whose they are when they are.
-            Ok(()) = stop.changed(), if !left => left = leave(engine).await,
-            Some(outlet) = next(hints) => engine.hint(&outlet),
+            Ok(()) = stop.changed(), if !left => left = deregister(engine).await,
+            Some(outlet) = next(hints) => engine.request_poll(&outlet),
             _ = tick.tick() => {
                 if engine.stopping() && !left {
-                    left = leave(engine).await;
+                    left = deregister(engine).await;
                 }
                 let silent = || Err(StoreError::Unavailable("the database does not answer".into()));
-                match tokio::time::timeout(PATIENCE, beat(engine, left)).await.unwrap_or_else(|_| silent()) {
+                match tokio::time::timeout(STORE_TIMEOUT, heartbeat(engine, left)).await.unwrap_or_else(|_| silent()) {
                     Ok(nodes) => {
                         engine.shared.store_checked(&Ok(()));
-                        plans(engine, &nodes, &mut differ);
+                        compare_configurations(engine, &nodes, &mut differ);
                     }
                     Err(error) => engine.shared.store_failed(&error),
                 }
@@ -56,14 +56,14 @@ async fn beats(engine: &Engine, hints: &mut Option<tokio::sync::mpsc::Receiver<O
         }
     }
     if engine.stopping() && !left {
-        leave(engine).await;
+        deregister(engine).await;
     }
     true
 }
 
 /// Says that this node goes: until then the others leave it its share of the outlets, and for as long as a lease lasts if it says nothing.
-async fn leave(engine: &Engine) -> bool {
-    let left = tokio::time::timeout(PATIENCE, engine.shared.store.deregister_node(&engine.shared.node)).await;
+async fn deregister(engine: &Engine) -> bool {
+    let left = tokio::time::timeout(STORE_TIMEOUT, engine.shared.store.deregister_node(&engine.shared.node)).await;
     left.is_ok_and(|left| left.is_ok())
 }
 
@@ -74,7 +74,7 @@ async fn next(hints: &mut Option<tokio::sync::mpsc::Receiver<OutletKey>>) -> Opt
     }
 }
 
-async fn beat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreError> {
+async fn heartbeat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreError> {
     let shared = &engine.shared;
     let node = shared.node.to_string();
     let now = shared.clock.now_ms();
@@ -85,12 +85,12 @@ async fn beat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreError> {
         let beat = NodeHeartbeat { node: node.clone(), plan, version: env!("CARGO_PKG_VERSION").into(), now, alive_until: until };
         nodes = shared.store.node_heartbeat(beat).await?;
         let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
-        engine.assign(&mine(&shared.plan.load().outlets(), &shared.outlets.outlets(), &names, &node));
-        shared.set_leads(names.first() == Some(&node.as_str()));
+        engine.assign(&assigned_to(&shared.plan.load().outlets(), &shared.outlets.outlets(), &names, &node));
+        shared.set_leader(names.first() == Some(&node.as_str()));
     }
     let asked = shared.clock.instant();
     let owned = shared.store.renew_leases(&node, now, until).await?;
-    engine.renewed(&owned, asked + shared.lease - MARGIN, asked);
+    engine.apply_renewal(&owned, asked + shared.lease - LEASE_SAFETY_MARGIN, asked);
     if !left {
         engine.refresh_mutes().await?;
     }
@@ -99,16 +99,16 @@ async fn beat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreError> {
 
 /// What this node is to own. Outlets of a plan of before, which only some nodes still have, are shared out by themselves: else nodes would come to
 /// different answers about the others.
-fn mine(plan: &BTreeSet<OutletKey>, all: &BTreeSet<OutletKey>, nodes: &[&str], me: &str) -> HashSet<OutletKey> {
+fn assigned_to(plan: &BTreeSet<OutletKey>, all: &BTreeSet<OutletKey>, nodes: &[&str], me: &str) -> HashSet<OutletKey> {
     let left: BTreeSet<OutletKey> = all.difference(plan).cloned().collect();
-    let mut mine = share(plan, nodes, me);
-    mine.extend(share(&left, nodes, me));
+    let mut mine = assign(plan, nodes, me);
+    mine.extend(assign(&left, nodes, me));
     mine
 }
 
 /// The outlets of one node: each outlet goes to the node that its hash prefers and that has room. All nodes come to the same answer, no node has
 /// more than its fair share, and a node that comes or goes moves few outlets.
-fn share(outlets: &BTreeSet<OutletKey>, nodes: &[&str], me: &str) -> HashSet<OutletKey> {
+fn assign(outlets: &BTreeSet<OutletKey>, nodes: &[&str], me: &str) -> HashSet<OutletKey> {
     let room = outlets.len().div_ceil(nodes.len().max(1));
     let mut taken: HashMap<&str, usize> = HashMap::new();
     let mut mine = HashSet::new();
@@ -124,7 +124,7 @@ fn share(outlets: &BTreeSet<OutletKey>, nodes: &[&str], me: &str) -> HashSet<Out
 }
 
 /// Nodes that work by different plans send the same alert to different places: said once, and again when it is over.
-fn plans(engine: &Engine, nodes: &[NodeRow], differ: &mut bool) {
+fn compare_configurations(engine: &Engine, nodes: &[NodeRow], differ: &mut bool) {
     let distinct: BTreeSet<&str> = nodes.iter().map(|node| node.plan.as_str()).collect();
     let now = distinct.len() > 1;
     if now != *differ && !nodes.is_empty() {
@@ -135,8 +135,8 @@ fn plans(engine: &Engine, nodes: &[NodeRow], differ: &mut bool) {
         } else {
             tracing::info!("all nodes work by the same configuration again");
         }
-        if engine.shared.leads() {
-            engine.shared.alarm(if now { Alarm::Plans { nodes: list.join(", ") } } else { Alarm::PlansOver });
+        if engine.shared.is_leader() {
+            engine.shared.raise(if now { SelfAlert::Plans { nodes: list.join(", ") } } else { SelfAlert::PlansOver });
         }
     }
     engine.shared.metrics.cluster(nodes.len(), distinct.len());
@@ -154,7 +154,7 @@ mod tests {
     fn outlets_are_shared_out_evenly_completely_and_once() {
         for (count, names) in [(1, vec!["a", "b", "c"]), (10, vec!["a"]), (10, vec!["a", "b", "c"]), (7, vec!["a", "b"])] {
             let all = outlets(count);
-            let shares: Vec<HashSet<OutletKey>> = names.iter().map(|me| share(&all, &names, me)).collect();
+            let shares: Vec<HashSet<OutletKey>> = names.iter().map(|me| assign(&all, &names, me)).collect();
             assert_eq!(shares.iter().map(HashSet::len).sum::<usize>(), count);
             assert_eq!(shares.iter().flatten().collect::<HashSet<_>>().len(), count, "each belongs to one");
             assert!(shares.iter().all(|share| share.len() <= count.div_ceil(names.len())));
@@ -167,7 +167,7 @@ mod tests {
         for n in 0..100 {
             let mut more = plan.clone();
             more.insert(OutletKey::new("gone", &n.to_string()));
-            let (a, b) = (mine(&plan, &more, &["a", "b"], "a"), mine(&plan, &plan, &["a", "b"], "b"));
+            let (a, b) = (assigned_to(&plan, &more, &["a", "b"], "a"), assigned_to(&plan, &plan, &["a", "b"], "b"));
             assert!(plan.iter().all(|outlet| a.contains(outlet) != b.contains(outlet)), "each has one owner, leftover {n}");
         }
     }
@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn a_node_that_comes_moves_few_outlets() {
         let all = outlets(60);
-        let before = share(&all, &["a", "b"], "a");
-        let after = share(&all, &["a", "b", "c"], "a");
+        let before = assign(&all, &["a", "b"], "a");
+        let after = assign(&all, &["a", "b", "c"], "a");
         let kept = after.intersection(&before).count();
         assert!(kept >= 14, "of 20, {kept} were its own before");
     }

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use super::excerpt::{Excerpt, LINES};
+use super::excerpt::{Excerpt, MAX_ROWS};
 use super::fold::{Folded, fold};
-use super::intake::place;
+use super::intake::instance_label;
 use super::links;
+use super::notified::{MessageContext, Notified};
 use super::payload::payload;
 use super::plan::{ChannelPlan, Plan};
-use super::told::{Known, Told};
 use crate::channel::descriptor::Ping;
 use crate::ingest::lane_group;
 use crate::model::{Coverage, Event, Facts, Language, Mentions, MessageId, Page, Severity, humanize};
@@ -26,17 +26,17 @@ pub struct Composed {
     /// The template set it was rendered with.
     pub template: String,
     /// Members (by place) that end without being sent, with the reason.
-    pub silent: Vec<(usize, &'static str)>,
+    pub suppressed: Vec<(usize, &'static str)>,
     /// Members whose most severe alerts could not be named: they go back and wait for the next message.
-    pub left_over: Range<usize>,
+    pub deferred_members: Range<usize>,
     /// The render errors that made the house fall back to its built-in text.
     pub fallbacks: Vec<RenderError>,
 }
 
 impl Composed {
     /// Where the left-over members begin, of `all`.
-    fn left_from(&self, all: usize) -> usize {
-        if self.left_over.is_empty() { all } else { self.left_over.start }
+    fn first_deferred(&self, all: usize) -> usize {
+        if self.deferred_members.is_empty() { all } else { self.deferred_members.start }
     }
 }
 
@@ -55,19 +55,19 @@ pub struct Draft<'a> {
     /// Now.
     pub now: Timestamp,
     /// Say what the deliveries' columns say, in the built-in plain text: the process died several times at this message.
-    pub short: bool,
+    pub abridged: bool,
     /// Use the built-in plain text, because the platform refused the content; the text says why.
     pub plain: Option<&'a str>,
     /// Mention nobody, because the platform refused somebody who was mentioned; the text says so, with the platform's code.
     pub unmentioned: Option<&'a str>,
     /// What must be known besides the members.
-    pub known: &'a Known,
+    pub context: &'a MessageContext,
 }
 
 /// A delivery older than this says so in the message.
-const LATE: i64 = 5 * 60_000;
+const LATE_AFTER_MS: i64 = 5 * 60_000;
 /// How many times the usual number of pages a message sent again as plain text may take.
-const PLAIN_PAGES: usize = 3;
+const PLAIN_TEXT_PAGES_FACTOR: usize = 3;
 /// Alerts of a digest that are shown in detail.
 const DIGEST_DETAILS: usize = 3;
 
@@ -80,13 +80,13 @@ impl Draft<'_> {
         {
             return Composed { pages: vec![(**page).clone()], ..Composed::default() };
         }
-        let mut composed = self.formed();
+        let mut composed = self.compose_pages();
         let ping = self.ping(composed.pages.first_mut());
         composed.pages.extend(ping);
         composed
     }
 
-    fn formed(&self) -> Composed {
+    fn compose_pages(&self) -> Composed {
         match self.kind {
             // What is not at hand is named by its title, as in a digest.
             MessageKind::Single | MessageKind::Fold if self.members.iter().all(|m| m.event.is_some()) => self.lane(),
@@ -110,21 +110,21 @@ impl Draft<'_> {
     }
 
     fn lane(&self) -> Composed {
-        let none = Told::default();
-        let folded = fold(self.members, &self.plan.scale, self.told(self.members, &none));
+        let none = Notified::default();
+        let folded = fold(self.members, &self.plan.scale, self.notified(self.members, &none));
         if folded.entries.is_empty() {
-            return Composed { silent: folded.silent, ..Composed::default() };
+            return Composed { suppressed: folded.suppressed, ..Composed::default() };
         }
         let template = self.template();
         let kind = if self.members.len() > 1 { MessageKind::Fold } else { MessageKind::Single };
-        let totals = Totals::of(&folded, self.known.unresolved, self.plan);
+        let totals = Totals::of(&folded, self.context.unresolved, self.plan);
         let excerpt = Excerpt::of(&folded.entries);
         let (entries, shortened) = (excerpt.entries(), excerpt.shortened);
         let unseen = |shown: usize| folded.entries.len() - shown;
         let event = entries[0].event;
-        let sheet =
-            Sheet { draft: self, kind, template: &template, totals: &totals, entries: &entries, briefs: &[], event, unseen: &unseen, shortened };
-        let (mut pages, fallbacks) = sheet.pages(entries.len());
+        let renderer =
+            Renderer { draft: self, kind, template: &template, totals: &totals, entries: &entries, briefs: &[], event, unseen: &unseen, shortened };
+        let (mut pages, fallbacks) = renderer.pages(entries.len());
         let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
         let severe = folded.entries.iter().take_while(|e| e.status == EntryStatus::Firing && self.plan.scale.of(e.alert) <= Severity::Error).count();
         // An incident holds all of its group, whatever its one page names.
@@ -132,31 +132,31 @@ impl Draft<'_> {
         if shown < severe && self.members.len() > 1 && splits {
             // What must be named does not fit beside what came before it: the deliveries from there on make the next message.
             let keep = folded.member[shown..severe].iter().min().map_or(1, |m| (*m).max(1));
-            let smaller = Draft { members: &self.members[..keep], ..*self }.formed();
-            return Composed { left_over: smaller.left_from(keep)..self.members.len(), ..smaller };
+            let smaller = Draft { members: &self.members[..keep], ..*self }.compose_pages();
+            return Composed { deferred_members: smaller.first_deferred(keep)..self.members.len(), ..smaller };
         }
         for (page, range) in &mut pages {
             page.coverage = coverage(self.members, &folded, range.clone());
         }
-        let pages = counted_on_the_last(pages, |covers| {
+        let pages = count_rest_on_last_page(pages, |covers| {
             folded.member.iter().skip(shown).for_each(|member| cover(covers, self.members, *member, None, 1));
         });
-        Composed { pages, template, silent: folded.silent, left_over: 0..0, fallbacks }
+        Composed { pages, template, suppressed: folded.suppressed, deferred_members: 0..0, fallbacks }
     }
 
     /// A digest: the most severe alerts in detail, every critical and error alert named, the rest one line per delivery or counted.
     fn digest(&self) -> Composed {
         let template = self.channel.template.clone();
-        let mut silent = Vec::new();
-        let mut lines: Vec<Line<'_>> = Vec::new();
+        let mut suppressed = Vec::new();
+        let mut rows: Vec<DigestRow<'_>> = Vec::new();
         for range in lanes_of(self.members) {
             let members = &self.members[range.clone()];
             if members.iter().any(|m| m.event.is_some()) {
-                let none = Told::default();
-                let folded = fold(members, &self.plan.scale, self.told(members, &none));
-                silent.extend(folded.silent.iter().map(|(m, why)| (range.start + m, *why)));
+                let none = Notified::default();
+                let folded = fold(members, &self.plan.scale, self.notified(members, &none));
+                suppressed.extend(folded.suppressed.iter().map(|(m, why)| (range.start + m, *why)));
                 for (i, entry) in folded.entries.iter().enumerate() {
-                    lines.push(Line {
+                    rows.push(DigestRow {
                         member: range.start + folded.member[i],
                         lane: range.clone(),
                         brief: brief(entry, self.plan),
@@ -166,24 +166,24 @@ impl Draft<'_> {
                 }
             }
             for (i, member) in members.iter().enumerate().filter(|(_, m)| m.event.is_none()) {
-                lines.push(Line { member: range.start + i, lane: range.clone(), brief: column_brief(member), entry: None, index: 0 });
+                rows.push(DigestRow { member: range.start + i, lane: range.clone(), brief: column_brief(member), entry: None, index: 0 });
             }
         }
-        if lines.is_empty() {
-            return Composed { silent, ..Composed::default() };
+        if rows.is_empty() {
+            return Composed { suppressed, ..Composed::default() };
         }
-        lines.sort_by_key(|l| (l.brief.status, l.brief.severity));
-        let must =
-            lines.iter().take_while(|l| l.brief.status == EntryStatus::Firing && l.brief.severity <= Severity::Error && l.entry.is_some()).count();
-        let totals = Totals::of_lines(&lines, self.plan);
-        let details: Vec<Entry<'_>> = lines.iter().take(DIGEST_DETAILS).map_while(|l| l.entry).collect();
+        rows.sort_by_key(|l| (l.brief.status, l.brief.severity));
+        let must_name =
+            rows.iter().take_while(|l| l.brief.status == EntryStatus::Firing && l.brief.severity <= Severity::Error && l.entry.is_some()).count();
+        let totals = Totals::of_rows(&rows, self.plan);
+        let details: Vec<Entry<'_>> = rows.iter().take(DIGEST_DETAILS).map_while(|l| l.entry).collect();
         let excerpt = Excerpt::of(&details);
         let (details, shortened) = (excerpt.entries(), excerpt.shortened);
-        let briefs: Vec<Brief> = lines.iter().take(LINES).skip(details.len()).map(|l| l.brief.clone()).collect();
-        let unseen = |shown: usize| lines[shown..].iter().map(|l| l.brief.count).sum();
+        let briefs: Vec<Brief> = rows.iter().take(MAX_ROWS).skip(details.len()).map(|l| l.brief.clone()).collect();
+        let unseen = |shown: usize| rows[shown..].iter().map(|l| l.brief.count).sum();
         let empty = Event::default();
         let event = details.first().map_or(&empty, |e| e.event);
-        let sheet = Sheet {
+        let renderer = Renderer {
             draft: self,
             kind: MessageKind::Digest,
             template: &template,
@@ -194,26 +194,26 @@ impl Draft<'_> {
             unseen: &unseen,
             shortened,
         };
-        let (mut pages, fallbacks) = sheet.pages(lines.len().min(LINES));
+        let (mut pages, fallbacks) = renderer.pages(rows.len().min(MAX_ROWS));
         let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
-        if shown < must && self.members.len() > 1 && !self.is_repeat() {
+        if shown < must_name && self.members.len() > 1 && !self.is_repeat() {
             // What must be named does not fit: keep the lanes whose lines fit, leave the others to the next message.
-            let left = &lines[shown..must];
+            let left = &rows[shown..must_name];
             let first_lane = left.iter().map(|l| l.lane.start).min().unwrap_or(self.members.len());
             let keep =
                 if first_lane > 0 { first_lane } else { left.iter().filter(|l| l.lane.start == 0).map(|l| l.member).min().unwrap_or(0).max(1) };
             if keep < self.members.len() {
-                let smaller = Draft { members: &self.members[..keep], ..*self }.formed();
-                return Composed { left_over: smaller.left_from(keep)..self.members.len(), ..smaller };
+                let smaller = Draft { members: &self.members[..keep], ..*self }.compose_pages();
+                return Composed { deferred_members: smaller.first_deferred(keep)..self.members.len(), ..smaller };
             }
         }
         for (page, range) in &mut pages {
-            page.coverage = digest_coverage(self.members, &lines, range.clone());
+            page.coverage = digest_coverage(self.members, &rows, range.clone());
         }
-        let pages = counted_on_the_last(pages, |covers| {
-            lines.iter().skip(shown).for_each(|line| cover(covers, self.members, line.member, None, line.brief.count as u32));
+        let pages = count_rest_on_last_page(pages, |covers| {
+            rows.iter().skip(shown).for_each(|line| cover(covers, self.members, line.member, None, line.brief.count as u32));
         });
-        Composed { pages, template, silent, left_over: 0..0, fallbacks }
+        Composed { pages, template, suppressed, deferred_members: 0..0, fallbacks }
     }
 
     /// Whether it was sent and refused: it keeps its members.
@@ -221,8 +221,8 @@ impl Draft<'_> {
         self.plain.is_some() || self.unmentioned.is_some()
     }
 
-    fn told<'t>(&'t self, members: &[PendingDelivery], none: &'t Told) -> &'t Told {
-        members.first().and_then(|member| self.known.told.get(&member.lane)).unwrap_or(none)
+    fn notified<'t>(&'t self, members: &[PendingDelivery], none: &'t Notified) -> &'t Notified {
+        members.first().and_then(|member| self.context.notified.get(&member.lane)).unwrap_or(none)
     }
 
     fn template(&self) -> String {
@@ -264,7 +264,7 @@ impl Draft<'_> {
                 format!("Sent as plain text because the platform refused the message: {why}")
             });
         }
-        if self.short {
+        if self.abridged {
             notes.push(if zh {
                 "简要发送：程序多次因此消息异常退出，完整内容见投递记录".into()
             } else {
@@ -285,7 +285,7 @@ impl Draft<'_> {
             }
         }
         let oldest = self.members.iter().filter(|m| m.state != crate::store::State::Deferred).map(|m| m.born_at).min();
-        if let Some(late) = oldest.map(|born| self.now.as_millisecond() - born).filter(|late| *late >= LATE) {
+        if let Some(late) = oldest.map(|born| self.now.as_millisecond() - born).filter(|late| *late >= LATE_AFTER_MS) {
             let late = humanize(std::time::Duration::from_millis(late as u64));
             notes.push(if zh { format!("延迟 {late} 送达") } else { format!("Delayed by {late}") });
         }
@@ -310,7 +310,7 @@ impl Draft<'_> {
 }
 
 /// One line of a digest.
-struct Line<'a> {
+struct DigestRow<'a> {
     member: usize,
     lane: Range<usize>,
     brief: Brief,
@@ -343,17 +343,17 @@ impl Totals {
         Self { firing, resolved: entries.len() - firing, truncated, severity, goes_on, over }
     }
 
-    fn of_lines(lines: &[Line<'_>], _: &Plan) -> Self {
-        let count = |firing: bool| lines.iter().filter(|l| (l.brief.status == EntryStatus::Firing) == firing).map(|l| l.brief.count).sum();
+    fn of_rows(rows: &[DigestRow<'_>], _: &Plan) -> Self {
+        let count = |firing: bool| rows.iter().filter(|l| (l.brief.status == EntryStatus::Firing) == firing).map(|l| l.brief.count).sum();
         let firing = count(true);
         let severity =
-            lines.iter().filter(|l| firing == 0 || l.brief.status == EntryStatus::Firing).map(|l| l.brief.severity).min().unwrap_or_default();
+            rows.iter().filter(|l| firing == 0 || l.brief.status == EntryStatus::Firing).map(|l| l.brief.severity).min().unwrap_or_default();
         Self { firing, resolved: count(false), truncated: 0, severity, goes_on: false, over: false }
     }
 }
 
 /// One message's worth of lines and what they are rendered with.
-struct Sheet<'a> {
+struct Renderer<'a> {
     draft: &'a Draft<'a>,
     kind: MessageKind,
     template: &'a str,
@@ -367,9 +367,9 @@ struct Sheet<'a> {
     shortened: bool,
 }
 
-impl Sheet<'_> {
+impl Renderer<'_> {
     /// Renders and fits `lines` lines; a template that fails is replaced by the built-in one, a page that fits in no way is cut by `fit`.
-    fn pages(&self, lines: usize) -> (Vec<(Page, Range<usize>)>, Vec<RenderError>) {
+    fn pages(&self, rows: usize) -> (Vec<(Page, Range<usize>)>, Vec<RenderError>) {
         let channel = self.draft.channel;
         let measure = channel.platform.measure;
         let mut fallbacks: Vec<RenderError> = Vec::new();
@@ -383,7 +383,7 @@ impl Sheet<'_> {
                     "Some values were shortened to fit".into()
                 });
             }
-            self.page(part, &notes, Fill::Set).or_else(|error| {
+            self.page(part, &notes, TemplateLevel::Requested).or_else(|error| {
                 notes.push(if channel.language == Language::Zh {
                     format!("模板出错，已改用内置模板：{error}")
                 } else {
@@ -393,20 +393,20 @@ impl Sheet<'_> {
                     fallbacks.push(error);
                 }
                 // The embedded default templates; if even they fail, the plain text, which cannot.
-                self.page(part, &notes, Fill::BuiltIn).or_else(|_| self.page(part, &notes, Fill::Plain))
+                self.page(part, &notes, TemplateLevel::BuiltIn).or_else(|_| self.page(part, &notes, TemplateLevel::Plain))
             })
         };
         // The second try of a refused message keeps its members: more pages rather than a severe alert that is only counted.
         let max_pages = match (channel.driver.keeps_incidents(), self.draft.is_repeat()) {
             (true, _) => 1,
-            (_, true) => channel.max_pages * PLAIN_PAGES,
+            (_, true) => channel.max_pages * PLAIN_TEXT_PAGES_FACTOR,
             _ => channel.max_pages,
         };
-        let fitted = fit(lines, max_pages, &mut render, &measure).unwrap_or_default();
+        let fitted = fit(rows, max_pages, &mut render, &measure).unwrap_or_default();
         (fitted.into_iter().map(|f| (f.page, f.range)).collect(), fallbacks)
     }
 
-    fn page(&self, part: &Part, notes: &[String], fill: Fill) -> Result<Page, RenderError> {
+    fn page(&self, part: &Part, notes: &[String], level: TemplateLevel) -> Result<Page, RenderError> {
         let templates = &self.draft.plan.templates;
         let channel = self.draft.channel;
         let platform = channel.platform;
@@ -414,12 +414,12 @@ impl Sheet<'_> {
         let mentions = if part.page == 1 && firing && self.draft.unmentioned.is_none() { self.draft.mentions() } else { Mentions::default() };
         let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).collect();
         self.with_input(part, &notes, |input| {
-            let plain = part.plain || self.draft.plain.is_some() || self.draft.short || fill == Fill::Plain;
+            let plain = part.plain || self.draft.plain.is_some() || self.draft.abridged || level == TemplateLevel::Plain;
             let note = self.is_note();
-            let fields = match fill {
+            let fields = match level {
                 _ if note => template::note_fields(platform.fields, input),
                 _ if plain => template::plain_fields(platform.fields, input),
-                Fill::Set => templates.render(platform.name, self.template, input)?,
+                TemplateLevel::Requested => templates.render(platform.name, self.template, input)?,
                 _ => templates.render_built_in(platform.name, input)?,
             };
             let mut facts = template::facts(input);
@@ -441,7 +441,7 @@ impl Sheet<'_> {
         })
     }
 
-    /// Alerts that no page shows, told on the last one.
+    /// Alerts that no page shows, notified on the last one.
     fn more(&self, part: &Part) -> usize {
         if part.page < part.pages { 0 } else { (self.unseen)(part.range.end) }
     }
@@ -453,10 +453,10 @@ impl Sheet<'_> {
         let zh = channel.language == Language::Zh;
         let all = named.all.then(|| if zh { "所有人".to_owned() } else { "everybody".to_owned() });
         let names: Vec<String> = all.into_iter().chain(named.mobiles).chain(named.users).chain(named.groups).collect();
-        let told = |names: String| {
-            if zh { format!("请另行通知（此平台无法提醒）：{names}") } else { format!("To be told (not pinged here): {names}") }
+        let notified = |names: String| {
+            if zh { format!("请另行通知（此平台无法提醒）：{names}") } else { format!("To be notified (not pinged here): {names}") }
         };
-        (!names.is_empty()).then(|| told(names.join(if zh { "、" } else { ", " })))
+        (!names.is_empty()).then(|| notified(names.join(if zh { "、" } else { ", " })))
     }
 
     /// Whether it is somebody's own words, and nobody has written a template for them.
@@ -499,9 +499,9 @@ impl Sheet<'_> {
 
 /// What a page's fields are filled from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fill {
+enum TemplateLevel {
     /// The template set that was asked for.
-    Set,
+    Requested,
     /// The embedded default set.
     BuiltIn,
     /// No template at all.
@@ -509,7 +509,7 @@ enum Fill {
 }
 
 fn brief(entry: &Entry<'_>, plan: &Plan) -> Brief {
-    let where_ = place(entry.alert);
+    let where_ = instance_label(entry.alert);
     let name = entry.alert.name();
     let title = match (name.is_empty(), where_.is_empty()) {
         (false, false) => format!("{name} {where_}"),
@@ -550,7 +550,7 @@ fn lanes_of(members: &[PendingDelivery]) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// Pages without their ranges; what no page names is counted on the last one.
-fn counted_on_the_last(pages: Vec<(Page, Range<usize>)>, rest: impl FnOnce(&mut Vec<Coverage>)) -> Vec<Page> {
+fn count_rest_on_last_page(pages: Vec<(Page, Range<usize>)>, rest: impl FnOnce(&mut Vec<Coverage>)) -> Vec<Page> {
     let mut pages: Vec<Page> = pages.into_iter().map(|(page, _)| page).collect();
     if let Some(last) = pages.last_mut() {
         rest(&mut last.coverage);
@@ -566,9 +566,9 @@ fn coverage(members: &[PendingDelivery], folded: &Folded<'_>, range: Range<usize
     covers
 }
 
-fn digest_coverage(members: &[PendingDelivery], lines: &[Line<'_>], range: Range<usize>) -> Vec<Coverage> {
+fn digest_coverage(members: &[PendingDelivery], rows: &[DigestRow<'_>], range: Range<usize>) -> Vec<Coverage> {
     let mut covers: Vec<Coverage> = Vec::new();
-    for line in &lines[range] {
+    for line in &rows[range] {
         let named = line.entry.is_some().then_some(line.index);
         cover(&mut covers, members, line.member, named, if named.is_some() { 0 } else { line.brief.count as u32 });
     }

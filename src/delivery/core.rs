@@ -15,18 +15,18 @@ use crate::model::OutletKey;
 use crate::store::{AcceptedDelivery, OutcomeBatch, State, Store, StoreError};
 use crate::traces::Traces;
 
-use super::alarm::Alarm;
 use super::clock::Clock;
-use super::heartbeat::{Heard, HeartbeatState};
+use super::evaluate::{Next, Outcome};
+use super::heartbeat::{HeartbeatState, LastSeen};
 use super::heavy::Heavy;
-use super::intake::HandMute;
-use super::job::Job;
-use super::lanes::Budget;
+use super::intake::ManualMute;
+use super::lanes::MemoryBudget;
 use super::lock::lock;
-use super::outcome::{Next, Outcome};
 use super::outlet::Command;
 use super::outlet::registry::Registry;
+use super::pending::PendingMessage;
 use super::plan::{ChannelPlan, Plan};
+use super::self_alert::SelfAlert;
 
 /// How long something may be due while its outlet's worker is free to send, and how long a worker may show no sign of life.
 pub(crate) const STALL_BOUND: Duration = Duration::from_secs(60);
@@ -72,16 +72,16 @@ pub struct Shared {
     pub(super) outlets: Registry,
     names: Mutex<HashMap<String, Arc<str>>>,
     /// The memory that waiting deliveries may take, over all outlets.
-    pub(super) budget: Arc<Budget>,
-    mutes: ArcSwap<HashMap<String, HandMute>>,
-    pub(super) heard: Heard,
+    pub(super) budget: Arc<MemoryBudget>,
+    mutes: ArcSwap<HashMap<String, ManualMute>>,
+    pub(super) last_seen: LastSeen,
     heartbeats: ArcSwap<Vec<HeartbeatState>>,
     store_ok: watch::Sender<bool>,
-    alarms: mpsc::Sender<Alarm>,
+    self_alerts: mpsc::Sender<SelfAlert>,
     full: AtomicBool,
     /// What stalls, and when that was looked at.
     stalled: Mutex<(Vec<String>, Option<Instant>)>,
-    leads: AtomicBool,
+    is_leader: AtomicBool,
     seed: std::sync::atomic::AtomicU64,
     /// The next step to begin is to fail.
     #[cfg(test)]
@@ -89,7 +89,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Over a store; alarms are sent to `alarms`.
+    /// Over a store; self_alerts are sent to `self_alerts`.
     pub(super) fn new(
         store: Arc<dyn Store>,
         plan: Arc<Plan>,
@@ -97,7 +97,7 @@ impl Shared {
         metrics: Arc<Metrics>,
         node: &str,
         options: EngineOptions,
-        alarms: mpsc::Sender<Alarm>,
+        self_alerts: mpsc::Sender<SelfAlert>,
     ) -> Self {
         let heavy = Heavy::new(clock.now_ms());
         let seed = clock.now_ms() as u64 ^ u64::from(std::process::id()) << 32;
@@ -114,15 +114,15 @@ impl Shared {
             leased: options.leased,
             outlets: Registry::default(),
             names: Mutex::default(),
-            budget: Budget::new(super::lanes::ALL),
+            budget: MemoryBudget::new(super::lanes::MEMORY_LIMIT),
             mutes: ArcSwap::default(),
-            heard: Heard::default(),
+            last_seen: LastSeen::default(),
             heartbeats: ArcSwap::default(),
             store_ok: watch::Sender::new(true),
-            alarms,
+            self_alerts,
             full: AtomicBool::new(false),
             stalled: Mutex::default(),
-            leads: AtomicBool::new(true),
+            is_leader: AtomicBool::new(true),
             seed: seed.into(),
             #[cfg(test)]
             crash_step: AtomicBool::new(false),
@@ -169,13 +169,13 @@ impl Shared {
         self.leased
     }
 
-    /// Whether this node does what must be done once: purging, alarms about what waits, fallbacks of what waits too long.
-    pub fn leads(&self) -> bool {
-        self.leads.load(Ordering::Relaxed)
+    /// Whether this node does what must be done once: purging, self_alerts about what waits, fallbacks of what waits too long.
+    pub fn is_leader(&self) -> bool {
+        self.is_leader.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_leads(&self, leads: bool) {
-        self.leads.store(leads, Ordering::Relaxed);
+    pub(super) fn set_leader(&self, is_leader: bool) {
+        self.is_leader.store(is_leader, Ordering::Relaxed);
     }
 
     /// One shared copy of a channel's name.
@@ -191,11 +191,11 @@ impl Shared {
     }
 
     /// Channels muted by hand.
-    pub fn mutes(&self) -> Arc<HashMap<String, HandMute>> {
+    pub fn mutes(&self) -> Arc<HashMap<String, ManualMute>> {
         self.mutes.load_full()
     }
 
-    pub(super) fn set_mutes(&self, mutes: HashMap<String, HandMute>) {
+    pub(super) fn set_mutes(&self, mutes: HashMap<String, ManualMute>) {
         self.mutes.store(Arc::new(mutes));
     }
 
@@ -204,7 +204,7 @@ impl Shared {
         self.heartbeats.load_full()
     }
 
-    pub(super) fn show_heartbeats(&self, states: Vec<HeartbeatState>) {
+    pub(super) fn set_heartbeats(&self, states: Vec<HeartbeatState>) {
         self.heartbeats.store(Arc::new(states));
     }
 
@@ -243,20 +243,20 @@ impl Shared {
         }
     }
 
-    /// Writes a settlement, for as long as it takes (I11).
-    pub(super) async fn settle(&self, settlement: OutcomeBatch) -> Result<Vec<AcceptedDelivery>, StoreError> {
+    /// Writes a batch, for as long as it takes (I11).
+    pub(super) async fn record_outcome(&self, batch: OutcomeBatch) -> Result<Vec<AcceptedDelivery>, StoreError> {
         let mut wait = Duration::from_millis(100);
         loop {
-            match self.store.record_outcome(settlement.clone()).await {
-                Ok(settled) => {
+            match self.store.record_outcome(batch.clone()).await {
+                Ok(recorded) => {
                     if !*self.store_ok.borrow() {
                         self.store_works();
                     }
-                    return Ok(settled.children);
+                    return Ok(recorded.children);
                 }
                 Err(StoreError::Fenced) => {
                     self.metrics.stale_outcome();
-                    tracing::warn!(outlet = %settlement.fence.outlet, "an outcome came after the outlet had another owner; it changes nothing");
+                    tracing::warn!(outlet = %batch.fence.outlet, "an outcome came after the outlet had another owner; it changes nothing");
                     return Err(StoreError::Fenced);
                 }
                 Err(error @ StoreError::Invalid(_)) => {
@@ -273,67 +273,67 @@ impl Shared {
     }
 
     /// Hands accepted deliveries whose bodies are on disk to their runners.
-    pub fn hand_over(&self, accepted: &[AcceptedDelivery]) {
+    pub fn notify_new(&self, accepted: &[AcceptedDelivery]) {
         for delivery in accepted.iter().filter(|d| !d.state.is_final()) {
             let channel = self.name(&delivery.channel);
-            self.outlets.send(&delivery.outlet, Command::Poke { lane: delivery.lane, channel, rank: 0, born_at: self.clock.now_ms() });
+            self.outlets.send(&delivery.outlet, Command::MarkDirty { lane: delivery.lane, channel, rank: 0, born_at: self.clock.now_ms() });
         }
     }
 
     /// One metric and one log line per outcome.
-    pub(super) fn report(&self, channel: &ChannelPlan, job: &Job, settlement: &OutcomeBatch, outcome: &Outcome) {
+    pub(super) fn report(&self, channel: &ChannelPlan, message: &PendingMessage, batch: &OutcomeBatch, outcome: &Outcome) {
         let platform = channel.platform.name;
-        if job.members.len() > 1 && outcome.next == Next::Done {
-            self.metrics.batched(&channel.name, job.members.len() as u64);
+        if message.members.len() > 1 && outcome.next == Next::Done {
+            self.metrics.batched(&channel.name, message.members.len() as u64);
         }
-        for change in settlement.deliveries.iter().filter(|c| c.state.is_final()) {
+        for change in batch.deliveries.iter().filter(|c| c.state.is_final()) {
             self.metrics.delivered(platform, &channel.name, change.state.as_str(), 1);
             if change.state == State::Sent
-                && let Some(member) = job.members.iter().find(|member| member.id == change.id)
+                && let Some(member) = message.members.iter().find(|member| member.id == change.id)
             {
-                self.metrics.delivered_after(platform, Duration::from_millis((settlement.now - member.born_at).max(0) as u64));
+                self.metrics.delivered_after(platform, Duration::from_millis((batch.now - member.born_at).max(0) as u64));
             }
             let reason = change.reason.as_deref().unwrap_or("");
             let code = outcome.code.as_deref().unwrap_or("");
             if change.state == State::Sent {
-                tracing::info!(delivery = %change.id, message_id = %job.id, channel = %channel.name, platform, tries = change.tries, code, "delivered");
+                tracing::info!(delivery = %change.id, message_id = %message.id, channel = %channel.name, platform, tries = change.tries, code, "delivered");
             } else {
-                tracing::error!(delivery = %change.id, message_id = %job.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
+                tracing::error!(delivery = %change.id, message_id = %message.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
             }
         }
-        let dead = settlement.deliveries.iter().filter(|c| matches!(c.state, State::Dead | State::Unknown)).count();
-        if dead > 0 && job.caller.is_none() {
-            let reason = settlement.deliveries.iter().find_map(|c| c.reason.clone()).unwrap_or_default();
-            self.alarm(Alarm::Dead { channel: channel.name.clone(), count: dead, reason });
+        let dead = batch.deliveries.iter().filter(|c| matches!(c.state, State::Dead | State::Unknown)).count();
+        if dead > 0 && message.caller.is_none() {
+            let reason = batch.deliveries.iter().find_map(|c| c.reason.clone()).unwrap_or_default();
+            self.raise(SelfAlert::Dead { channel: channel.name.clone(), count: dead, reason });
         }
         if !matches!(outcome.next, Next::Done) {
             let answer = outcome.answer.as_deref().unwrap_or("");
             let code = outcome.code.as_deref().unwrap_or("");
-            tracing::warn!(message_id = %job.id, channel = %channel.name, platform, kind = outcome.kind.as_str(), code, answer, next = outcome.next.words(), "attempt failed");
+            tracing::warn!(message_id = %message.id, channel = %channel.name, platform, kind = outcome.kind.as_str(), code, answer, next = outcome.next.describe(), "attempt failed");
         }
     }
 
-    pub(super) fn outlet_held(self: &Arc<Self>, outlet: &OutletKey, reason: &str) {
+    pub(super) fn outlet_suspended(self: &Arc<Self>, outlet: &OutletKey, reason: &str) {
         self.fall_back_at_once(outlet, reason);
         tracing::error!(%outlet, reason, "the outlet is held: its configuration does not work; it is tried again with growing pauses, and at once after a reload");
         for channel in self.plan.load().channels.values().filter(|c| c.outlet == *outlet) {
-            self.alarm(Alarm::Held { channel: channel.name.clone(), reason: reason.to_owned() });
+            self.raise(SelfAlert::Held { channel: channel.name.clone(), reason: reason.to_owned() });
         }
     }
 
-    pub(super) fn outlet_released(&self, outlet: &OutletKey) {
+    pub(super) fn outlet_resumed(&self, outlet: &OutletKey) {
         tracing::info!(%outlet, "the outlet works again");
         for channel in self.plan.load().channels.values().filter(|c| c.outlet == *outlet) {
-            self.alarm(Alarm::Released { channel: channel.name.clone() });
+            self.raise(SelfAlert::Released { channel: channel.name.clone() });
         }
     }
 
-    /// Raises one of Watchfire's own alarms; when too many wait, it is only logged and counted.
-    pub fn alarm(&self, alarm: Alarm) {
-        self.metrics.self_alert(alarm.name());
-        if let Err(error) = self.alarms.try_send(alarm) {
-            let (mpsc::error::TrySendError::Full(alarm) | mpsc::error::TrySendError::Closed(alarm)) = error;
-            tracing::error!(alarm = alarm.name(), channel = alarm.channel(), "an alarm of Watchfire's own could not be queued");
+    /// Raises one of Watchfire's own self_alerts; when too many wait, it is only logged and counted.
+    pub fn raise(&self, alert: SelfAlert) {
+        self.metrics.self_alert(alert.name());
+        if let Err(error) = self.self_alerts.try_send(alert) {
+            let (mpsc::error::TrySendError::Full(alert) | mpsc::error::TrySendError::Closed(alert)) = error;
+            tracing::error!(alert = alert.name(), channel = alert.channel(), "an alarm of Watchfire's own could not be queued");
         }
     }
 }

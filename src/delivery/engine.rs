@@ -12,13 +12,13 @@ use crate::metrics::Metrics;
 use crate::model::OutletKey;
 use crate::store::{PendingDelivery, State, Store, StoreError};
 
-use super::alarm::Alarm;
 use super::clock::Clock;
 use super::core::{EngineOptions, Shared};
-use super::lanes::weight_of;
+use super::lanes::delivery_bytes;
 use super::outlet::mailbox::{Flag, Renewal};
 use super::outlet::{Command, OutletState, supervised};
 use super::plan::Plan;
+use super::self_alert::SelfAlert;
 
 /// Starts and stops runners, and lets events and calls in.
 pub struct Engine {
@@ -39,7 +39,7 @@ impl Engine {
         metrics: Arc<Metrics>,
         node: &str,
         options: EngineOptions,
-    ) -> (Self, mpsc::Receiver<Alarm>) {
+    ) -> (Self, mpsc::Receiver<SelfAlert>) {
         let (alarms, alarm_rx) = mpsc::channel(256);
         let shared = Shared::new(store, plan, clock, metrics, node, options, alarms);
         let engine =
@@ -88,29 +88,29 @@ impl Engine {
             return Err(error);
         }
         self.shared.outlets.broadcast(|| Command::Reload);
-        self.shared.outlets.broadcast(|| Command::Forget);
+        self.shared.outlets.broadcast(|| Command::EvictAll);
         Ok(())
     }
 
     /// Makes the runner of an outlet read what waits anew.
-    pub(super) fn tell_to_forget(&self, outlet: &OutletKey) {
-        self.shared.outlets.send(outlet, Command::Forget);
+    pub(super) fn evict_lanes(&self, outlet: &OutletKey) {
+        self.shared.outlets.send(outlet, Command::EvictAll);
     }
 
     /// Makes every runner read what waits anew (after deliveries were moved or dropped by hand).
-    pub fn forget(&self) {
-        self.shared.outlets.broadcast(|| Command::Forget);
+    pub fn evict_all(&self) {
+        self.shared.outlets.broadcast(|| Command::EvictAll);
     }
 
     /// Hands deliveries that were just accepted, with their event, to their runners.
-    pub fn offer(&self, waiting: Vec<(OutletKey, PendingDelivery)>) {
+    pub fn dispatch(&self, waiting: Vec<(OutletKey, PendingDelivery)>) {
         for (outlet, delivery) in waiting {
             let Some(mailbox) = self.shared.outlets.get(&outlet) else { continue };
-            if let Some(share) = self.shared.budget.take(weight_of(&delivery)) {
-                mailbox.send(Command::Offer(Box::new(delivery), share));
+            if let Some(share) = self.shared.budget.try_reserve(delivery_bytes(&delivery)) {
+                mailbox.send(Command::Push(Box::new(delivery), share));
             } else if delivery.state == State::Waiting {
                 let (lane, rank, born_at) = (delivery.lane, delivery.rank, delivery.born_at);
-                mailbox.send(Command::Poke { lane, channel: self.shared.name(&delivery.channel), rank, born_at });
+                mailbox.send(Command::MarkDirty { lane, channel: self.shared.name(&delivery.channel), rank, born_at });
             }
         }
     }
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     /// Tells every worker how long its lease lasts, by a renewal asked for at `asked`; outlets not in `owned` belong to others.
-    pub(super) fn renewed(&self, owned: &[OutletKey], until: Instant, asked: Instant) {
+    pub(super) fn apply_renewal(&self, owned: &[OutletKey], until: Instant, asked: Instant) {
         for (outlet, mailbox) in self.shared.outlets.all() {
             mailbox.renew(Renewal { asked, until: owned.contains(&outlet).then_some(until) });
         }
@@ -133,7 +133,7 @@ impl Engine {
     }
 
     /// Another process accepted something for this outlet.
-    pub(super) fn hint(&self, outlet: &OutletKey) {
+    pub(super) fn request_poll(&self, outlet: &OutletKey) {
         if let Some(mailbox) = self.shared.outlets.get(outlet) {
             mailbox.raise(Flag::Poll);
         }

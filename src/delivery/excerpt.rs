@@ -8,19 +8,19 @@ use crate::model::{Alert, Event, Labels};
 use crate::template::{Entry, EntryStatus};
 
 /// Alerts in detail at most.
-pub const DETAILS: usize = 400;
+pub const MAX_DETAILS: usize = 400;
 /// Lines of a digest at most.
-pub const LINES: usize = 2000;
+pub const MAX_ROWS: usize = 2000;
 /// Bytes of labels, annotations and links of all alerts in detail together.
-const TEXT: usize = 1 << 20;
+const MAX_TEXT: usize = 1 << 20;
 /// Bytes of one alert, or of what an event says beside its alerts, above which it is shortened.
-const ONE: usize = 64 << 10;
+const MAX_ALERT: usize = 64 << 10;
 /// Bytes that are kept of one value of a shortened alert.
-const VALUE: usize = 4 << 10;
+const MAX_VALUE: usize = 4 << 10;
 /// Names that are kept of a shortened set beside those that say what it is about.
-const NAMES: usize = 50;
+const MAX_NAMES: usize = 50;
 /// Names that are kept first.
-const FIRST: [&str; 12] =
+const KEPT_FIRST: [&str; 12] =
     ["alertname", "severity", "instance", "job", "namespace", "pod", "service", "cluster", "summary", "description", "message", "runbook_url"];
 
 /// Alerts and their events as they are rendered.
@@ -35,10 +35,10 @@ pub struct Excerpt<'a> {
 impl<'a> Excerpt<'a> {
     /// The first of these, which come most urgent first.
     pub fn of(entries: &[Entry<'a>]) -> Self {
-        let mut excerpt = Self { alerts: Vec::with_capacity(entries.len().min(DETAILS)), events: Vec::new(), shortened: false };
-        let mut room = TEXT;
-        for entry in entries.iter().take(DETAILS) {
-            let alert = if alert_size(entry.alert) > ONE { Cow::Owned(short_alert(entry.alert)) } else { Cow::Borrowed(entry.alert) };
+        let mut excerpt = Self { alerts: Vec::with_capacity(entries.len().min(MAX_DETAILS)), events: Vec::new(), shortened: false };
+        let mut room = MAX_TEXT;
+        for entry in entries.iter().take(MAX_DETAILS) {
+            let alert = if alert_size(entry.alert) > MAX_ALERT { Cow::Owned(short_alert(entry.alert)) } else { Cow::Borrowed(entry.alert) };
             let size = alert_size(&alert);
             if size > room && !excerpt.alerts.is_empty() {
                 break;
@@ -54,7 +54,7 @@ impl<'a> Excerpt<'a> {
     fn place(&mut self, event: &'a Event) -> usize {
         let known = self.events.iter().rposition(|(of, _)| std::ptr::eq(*of, event));
         known.unwrap_or_else(|| {
-            let event_or_short = if head_size(event) > ONE { Cow::Owned(short_head(event)) } else { Cow::Borrowed(event) };
+            let event_or_short = if head_size(event) > MAX_ALERT { Cow::Owned(short_head(event)) } else { Cow::Borrowed(event) };
             self.shortened |= matches!(event_or_short, Cow::Owned(_));
             self.events.push((event, event_or_short));
             self.events.len() - 1
@@ -94,21 +94,21 @@ fn head_size(event: &Event) -> usize {
 
 /// A text's beginning, with `…` behind it when something is missing.
 fn short(text: &str) -> String {
-    if text.len() <= VALUE {
+    if text.len() <= MAX_VALUE {
         return text.to_owned();
     }
-    let end = (0..=VALUE).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    let end = (0..=MAX_VALUE).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
     format!("{}…", &text[..end])
 }
 
 /// A link is whole or not there.
 fn link(url: &str) -> String {
-    if url.len() <= VALUE { url.to_owned() } else { String::new() }
+    if url.len() <= MAX_VALUE { url.to_owned() } else { String::new() }
 }
 
 fn short_set(set: &Labels) -> Labels {
-    let first = FIRST.iter().filter_map(|name| set.get_key_value(*name));
-    let rest = set.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()) && name.len() <= VALUE).take(NAMES);
+    let first = KEPT_FIRST.iter().filter_map(|name| set.get_key_value(*name));
+    let rest = set.iter().filter(|(name, _)| !KEPT_FIRST.contains(&name.as_str()) && name.len() <= MAX_VALUE).take(MAX_NAMES);
     first.chain(rest).map(|(name, value)| (name.clone(), short(value))).collect()
 }
 
@@ -125,7 +125,7 @@ fn short_alert(alert: &Alert) -> Alert {
         dashboard_url: link(&alert.dashboard_url),
         panel_url: link(&alert.panel_url),
         image_url: link(&alert.image_url),
-        values: alert.values.iter().filter(|(name, _)| name.len() <= VALUE).take(NAMES).map(|(name, value)| (name.clone(), *value)).collect(),
+        values: alert.values.iter().filter(|(name, _)| name.len() <= MAX_VALUE).take(MAX_NAMES).map(|(name, value)| (name.clone(), *value)).collect(),
         value_string: short(&alert.value_string),
         rule_uid: short(&alert.rule_uid),
     }
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn whatever_a_body_holds_little_of_it_is_rendered() {
         let many = event((0..50_000).map(|i| alert(&format!("a{i}"), "critical", Status::Firing)).collect());
-        assert_eq!(excerpt_of(&many).0, DETAILS);
+        assert_eq!(excerpt_of(&many).0, MAX_DETAILS);
         let giant = "告".repeat(2 << 20);
         let mut fat = alert("fat", "critical", Status::Firing);
         fat.labels.insert("big".into(), giant.clone());
@@ -192,7 +192,7 @@ mod tests {
         head.external_url = giant.clone();
         head.common_labels.insert("c".into(), giant);
         let (shown, shortened, bytes) = excerpt_of(&head);
-        assert!(shown == 2 && shortened && bytes < 4 * ONE, "{shown} {bytes}");
+        assert!(shown == 2 && shortened && bytes < 4 * MAX_ALERT, "{shown} {bytes}");
         let entries = [Entry { alert: &head.alerts[0], event: &head, status: EntryStatus::Firing }];
         let excerpt = Excerpt::of(&entries);
         let one = excerpt.entries()[0];
@@ -202,6 +202,6 @@ mod tests {
         let middling =
             event((0..400).map(|i| Alert { value_string: "v".repeat(10 << 10), ..alert(&format!("a{i}"), "info", Status::Firing) }).collect());
         let (shown, shortened, bytes) = excerpt_of(&middling);
-        assert!(shown < 110 && !shortened && bytes < TEXT + 2 * ONE, "{shown} {bytes}");
+        assert!(shown < 110 && !shortened && bytes < MAX_TEXT + 2 * MAX_ALERT, "{shown} {bytes}");
     }
 }

@@ -1,4 +1,4 @@
-//! Copies for fallback channels of what waits: at once where the outlet is held, else when it has waited for too long.
+//! Copies for fallback channels of what waits: at once where the outlet is suspended, else when it has waited for too long.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,39 +11,39 @@ use super::core::Shared;
 use super::plan::Plan;
 
 /// Deliveries copied in one transaction.
-const STEP: usize = 500;
+const BATCH: usize = 500;
 /// The pause between two looks at one outlet's queue: each walks past what was copied before.
-const PAUSE: Duration = Duration::from_secs(1);
+const PASS_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Shared {
-    /// Copies what waits on a held outlet to the fallbacks of its channels, without waiting for the next round. What is accepted meanwhile is copied a
+    /// Copies what waits on a suspended outlet to the fallbacks of its channels, without waiting for the next round. What is accepted meanwhile is copied a
     /// moment later.
     pub(super) fn fall_back_at_once(self: &Arc<Self>, outlet: &OutletKey, reason: &str) {
         let Some(mailbox) = self.outlets.get(outlet) else { return };
         mailbox.falling.asked.store(true, Ordering::Release);
-        if mailbox.falling.under_way.swap(true, Ordering::AcqRel) {
+        if mailbox.falling.in_flight.swap(true, Ordering::AcqRel) {
             return;
         }
         let (shared, outlet, reason) = (self.clone(), outlet.clone(), reason.to_owned());
         self.tracker.spawn(async move {
             loop {
                 while mailbox.falling.asked.swap(false, Ordering::AcqRel) {
-                    if let Err(error) = shared.fall_back_held(&outlet, &reason).await {
+                    if let Err(error) = shared.fall_back_suspended(&outlet, &reason).await {
                         // The next round copies it.
                         shared.store_failed(&error);
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(PASS_INTERVAL).await;
                 }
-                mailbox.falling.under_way.store(false, Ordering::Release);
+                mailbox.falling.in_flight.store(false, Ordering::Release);
                 // Asked between the two.
-                if !mailbox.falling.asked.load(Ordering::Acquire) || mailbox.falling.under_way.swap(true, Ordering::AcqRel) {
+                if !mailbox.falling.asked.load(Ordering::Acquire) || mailbox.falling.in_flight.swap(true, Ordering::AcqRel) {
                     return;
                 }
             }
         });
     }
 
-    async fn fall_back_held(&self, outlet: &OutletKey, reason: &str) -> Result<(), StoreError> {
+    async fn fall_back_suspended(&self, outlet: &OutletKey, reason: &str) -> Result<(), StoreError> {
         let plan = self.plan.load_full();
         for channel in plan.channels.values().filter(|channel| channel.outlet == *outlet) {
             if let Some((first, rest)) = channel.fallback.split_first() {
@@ -62,18 +62,18 @@ impl Shared {
         before: i64,
         first: &str,
         rest: &[String],
-        held: Option<&str>,
+        suspended: Option<&str>,
     ) -> Result<(), StoreError> {
         let Some(to) = plan.channel(first) else { return Ok(()) };
-        let reason = match held {
-            Some(why) => format!("fallback of `{channel}`, which is held: {why}"),
+        let reason = match suspended {
+            Some(why) => format!("fallback of `{channel}`, which is suspended: {why}"),
             None => format!("fallback of `{channel}`, where it waits too long"),
         };
         let to = MoveTo { channel: first.to_owned(), outlet: to.outlet.clone(), fallback: rest.to_vec() };
         loop {
-            let made = self.store.copy_to_fallback(channel, before, to.clone(), &reason, STEP, self.clock.now_ms()).await?;
-            self.hand_over(&made);
-            if made.len() < STEP {
+            let made = self.store.copy_to_fallback(channel, before, to.clone(), &reason, BATCH, self.clock.now_ms()).await?;
+            self.notify_new(&made);
+            if made.len() < BATCH {
                 return Ok(());
             }
         }

@@ -9,7 +9,7 @@ use crate::model::{Alert, Event, SeverityScale, Status};
 use crate::store::{PendingDelivery, State};
 use crate::template::{Entry, EntryStatus};
 
-use super::told::Told;
+use super::notified::Notified;
 
 /// The alerts of a message, ordered, and the deliveries that have nothing left to say.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub struct Folded<'a> {
     /// Its index in that member's event.
     pub alert_index: Vec<u32>,
     /// Members none of whose alerts are shown, with the reason.
-    pub silent: Vec<(usize, &'static str)>,
+    pub suppressed: Vec<(usize, &'static str)>,
     /// The newest event: it says how the group stands.
     pub newest: Option<&'a Event>,
 }
@@ -30,7 +30,7 @@ pub struct Folded<'a> {
 pub const RESOLVED_WHILE_MUTED: &str = "resolved while it was muted";
 
 /// An alert as it was last heard of.
-struct Seen<'a> {
+struct Latest<'a> {
     alert: &'a Alert,
     event: &'a Event,
     status: EntryStatus,
@@ -43,9 +43,9 @@ struct Seen<'a> {
 }
 
 /// Folds members, which come in lane order and carry their events (those without one are left out). Of deferred members what still fires is shown, and
-/// the end of what was told before they were muted. What came and went under the mute is recorded, not sent.
-pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, told: &Told) -> Folded<'a> {
-    let mut seen: Vec<Option<Seen<'a>>> = Vec::new();
+/// the end of what was notified before they were muted. What came and went under the mute is recorded, not sent.
+pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, notified: &Notified) -> Folded<'a> {
+    let mut seen: Vec<Option<Latest<'a>>> = Vec::new();
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut newest = None;
     for (m, member) in members.iter().enumerate() {
@@ -55,7 +55,7 @@ pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, told: &To
         for &index in &member.target.alerts {
             let Some(alert) = event.alerts.get(index as usize) else { continue };
             let firing = alert.status == Status::Firing;
-            let mut fresh = Seen {
+            let mut fresh = Latest {
                 alert,
                 event,
                 status: if firing { EntryStatus::Firing } else { EntryStatus::Resolved },
@@ -88,30 +88,30 @@ pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, told: &To
             seen[place] = Some(fresh);
         }
     }
-    let mut seen: Vec<Seen<'a>> = seen.into_iter().flatten().collect();
+    let mut seen: Vec<Latest<'a>> = seen.into_iter().flatten().collect();
     for s in seen.iter_mut().filter(|s| s.muted && s.status == EntryStatus::CameAndWent) {
-        // Told before the mute, and again under it: people know that it came, and hear that it went.
-        if s.fired.is_some_and(|fired| told.is_open(fired, false) == Some(true)) {
+        // Notified before the mute, and again under it: people know that it came, and hear that it went.
+        if s.fired.is_some_and(|fired| notified.is_open(fired, false) == Some(true)) {
             s.status = EntryStatus::Resolved;
         }
     }
-    // An end without its beginning is silent only when it is known that nobody was told of that.
-    let silent = |s: &Seen<'_>| match s.status {
+    // An end without its beginning is silent only when it is known that nobody was notified of that.
+    let suppressed = |s: &Latest<'_>| match s.status {
         EntryStatus::Firing => false,
         EntryStatus::CameAndWent => s.muted,
-        EntryStatus::Resolved => s.muted && s.fired.is_none() && told.is_open(s.alert, true) == Some(false),
+        EntryStatus::Resolved => s.muted && s.fired.is_none() && notified.is_open(s.alert, true) == Some(false),
     };
-    // What the sender left out may fire: its event is told, whatever it lists.
+    // What the sender left out may fire: its event is notified, whatever it lists.
     let hides = newest.is_some_and(Event::may_fire_on);
-    seen.retain(|s| hides || !silent(s));
+    seen.retain(|s| hides || !suppressed(s));
     seen.sort_by_key(|s| (s.status, scale.of(s.alert)));
 
     let mut shown = vec![false; members.len()];
     for s in &seen {
         shown[s.member] = true;
     }
-    // A delivery whose alerts were all overtaken by a later one is told by that one's message; only muted ones end in silence.
-    let silent = members
+    // A delivery whose alerts were all overtaken by a later one is notified by that one's message; only muted ones end in silence.
+    let suppressed = members
         .iter()
         .enumerate()
         .filter(|(m, member)| !shown[*m] && member.event.is_some() && (seen.is_empty() || member.state == State::Deferred))
@@ -121,7 +121,7 @@ pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, told: &To
         member: seen.iter().map(|s| s.member).collect(),
         alert_index: seen.iter().map(|s| s.index).collect(),
         entries: seen.into_iter().map(|s| Entry { alert: s.alert, event: s.event, status: s.status }).collect(),
-        silent,
+        suppressed,
         newest,
     }
 }
@@ -139,8 +139,8 @@ mod tests {
         folded.entries.iter().map(|e| (e.alert.name().to_owned(), e.status)).collect()
     }
 
-    fn folded(members: &[PendingDelivery], told: &Told) -> Vec<(String, EntryStatus)> {
-        statuses(&fold(members, &SeverityScale::default(), told))
+    fn folded(members: &[PendingDelivery], notified: &Notified) -> Vec<(String, EntryStatus)> {
+        statuses(&fold(members, &SeverityScale::default(), notified))
     }
 
     fn at(name: &str, status: Status, second: i64) -> Alert {
@@ -152,14 +152,14 @@ mod tests {
         member
     }
 
-    fn sent(alerts: Vec<Alert>) -> Told {
+    fn sent(alerts: Vec<Alert>) -> Notified {
         let all: Vec<u32> = (0..alerts.len() as u32).collect();
         let delivery = PastDelivery::of(DeliveryId::new(), State::Sent, &all, &event(alerts));
-        Told::of(&LaneHistory { deliveries: vec![delivery], complete: true }, &[])
+        Notified::of(&LaneHistory { deliveries: vec![delivery], complete: true }, &[])
     }
 
-    fn nothing() -> Told {
-        Told::of(&LaneHistory { deliveries: Vec::new(), complete: true }, &[])
+    fn nothing() -> Notified {
+        Notified::of(&LaneHistory { deliveries: Vec::new(), complete: true }, &[])
     }
 
     use EntryStatus::{CameAndWent, Firing, Resolved};
@@ -174,22 +174,22 @@ mod tests {
             waiting(1, vec![alert("a", "critical", Status::Firing), alert("b", "info", Status::Firing)]),
             waiting(2, vec![alert("b", "info", Status::Resolved), alert("c", "warning", Status::Resolved)]),
         ];
-        let folded = fold(&members, &SeverityScale::default(), &Told::default());
+        let folded = fold(&members, &SeverityScale::default(), &Notified::default());
         assert_eq!(statuses(&folded), named(&[("a", Firing), ("b", CameAndWent), ("c", Resolved)]));
-        assert!(folded.silent.is_empty());
+        assert!(folded.suppressed.is_empty());
     }
 
     #[test]
     fn twins_within_one_body_are_both_shown() {
         let members = [waiting(1, vec![alert("a", "critical", Status::Firing), alert("a", "critical", Status::Firing)])];
-        assert_eq!(folded(&members, &Told::default()).len(), 2);
+        assert_eq!(folded(&members, &Notified::default()).len(), 2);
         // One fingerprint, two alerts: each ends by itself.
         let twin = |name: &str, status| Alert { fingerprint: "1".into(), ..alert(name, "critical", status) };
         let both = |status| vec![twin("x", status), twin("y", status)];
         let members = [waiting(1, both(Status::Firing)), waiting(2, both(Status::Resolved))];
-        assert_eq!(folded(&members, &Told::default()), named(&[("x", CameAndWent), ("y", CameAndWent)]));
+        assert_eq!(folded(&members, &Notified::default()), named(&[("x", CameAndWent), ("y", CameAndWent)]));
         let members = [waiting(1, both(Status::Firing)), waiting(2, vec![twin("y", Status::Resolved)])];
-        assert_eq!(folded(&members, &Told::default()), named(&[("x", Firing), ("y", CameAndWent)]));
+        assert_eq!(folded(&members, &Notified::default()), named(&[("x", Firing), ("y", CameAndWent)]));
     }
 
     #[test]
@@ -207,13 +207,13 @@ mod tests {
             (vec![at("a", Status::Firing, 1), at("a", Status::Firing, 2), at("a", Status::Resolved, 2)], CameAndWent),
             (vec![at("a", Status::Resolved, 1), at("a", Status::Resolved, 2)], Resolved),
         ] {
-            assert_eq!(folded(&one(story.clone()), &Told::default()), named(&[("a", wanted)]), "{story:?}");
+            assert_eq!(folded(&one(story.clone()), &Notified::default()), named(&[("a", wanted)]), "{story:?}");
         }
         // Two starts in one body are two until an end that names neither closes both.
         let two = vec![at("a", Status::Firing, 1), at("a", Status::Firing, 2)];
         let ends = |second| [waiting(1, two.clone()), waiting(2, vec![at("a", Status::Resolved, second)])];
-        assert_eq!(folded(&ends(2), &Told::default()), named(&[("a", Firing), ("a", CameAndWent)]));
-        assert_eq!(folded(&ends(3), &Told::default()), named(&[("a", CameAndWent)]));
+        assert_eq!(folded(&ends(2), &Notified::default()), named(&[("a", Firing), ("a", CameAndWent)]));
+        assert_eq!(folded(&ends(3), &Notified::default()), named(&[("a", CameAndWent)]));
     }
 
     #[test]
@@ -223,17 +223,17 @@ mod tests {
             muted(waiting(2, vec![alert("gone", "critical", Status::Resolved)])),
             muted(waiting(3, vec![alert("still", "critical", Status::Firing)])),
         ];
-        let told = nothing();
-        let folded = fold(&members, &SeverityScale::default(), &told);
+        let notified = nothing();
+        let folded = fold(&members, &SeverityScale::default(), &notified);
         assert_eq!(statuses(&folded), named(&[("still", Firing)]));
-        assert_eq!(folded.silent, [(0, RESOLVED_WHILE_MUTED), (1, RESOLVED_WHILE_MUTED)]);
+        assert_eq!(folded.suppressed, [(0, RESOLVED_WHILE_MUTED), (1, RESOLVED_WHILE_MUTED)]);
     }
 
     #[test]
     fn the_end_of_what_was_told_is_told_though_it_was_muted() {
         let fires = |second| vec![at("a", Status::Firing, second)];
         let ends = |second| vec![at("a", Status::Resolved, second)];
-        // Told, muted, over under the mute; with a repeat of the firing in between, or without; whatever start the end names.
+        // Notified, muted, over under the mute; with a repeat of the firing in between, or without; whatever start the end names.
         for members in [
             vec![muted(waiting(1, ends(1)))],
             vec![muted(waiting(1, ends(7)))],
@@ -242,13 +242,13 @@ mod tests {
         ] {
             assert_eq!(folded(&members, &sent(fires(1))), named(&[("a", Resolved)]), "{members:?}");
         }
-        // What came and went meanwhile under a start of its own was never told, nor was what was over before.
+        // What came and went meanwhile under a start of its own was never notified, nor was what was over before.
         let again = vec![muted(waiting(1, fires(9))), muted(waiting(2, ends(9)))];
         assert!(folded(&again, &sent(fires(1))).is_empty());
         assert!(folded(&[muted(waiting(1, ends(1)))], &sent(ends(1))).is_empty());
-        assert!(folded(&[muted(waiting(1, ends(1)))], &nothing()).is_empty(), "nobody was told that it fires");
+        assert!(folded(&[muted(waiting(1, ends(1)))], &nothing()).is_empty(), "nobody was notified that it fires");
         // Whoever does not know, tells.
-        assert_eq!(folded(&[muted(waiting(1, ends(1)))], &Told::default()), named(&[("a", Resolved)]));
+        assert_eq!(folded(&[muted(waiting(1, ends(1)))], &Notified::default()), named(&[("a", Resolved)]));
     }
 
     #[test]
@@ -256,8 +256,8 @@ mod tests {
         let mut cut = waiting(2, vec![alert("gone", "critical", Status::Resolved)]);
         cut.event = Some(Arc::new(Event { truncated: 490, status: Status::Resolved, ..event(vec![alert("gone", "critical", Status::Resolved)]) }));
         let members = [muted(waiting(1, vec![alert("gone", "critical", Status::Firing)])), muted(cut)];
-        let told = nothing();
-        let folded = fold(&members, &SeverityScale::default(), &told);
+        let notified = nothing();
+        let folded = fold(&members, &SeverityScale::default(), &notified);
         assert_eq!(statuses(&folded), named(&[("gone", CameAndWent)]));
         assert_eq!(folded.newest.map(|event| event.truncated), Some(490));
     }
@@ -266,6 +266,6 @@ mod tests {
     fn a_member_without_its_event_is_left_out_not_invented() {
         let mut lost = waiting(1, vec![alert("a", "critical", Status::Firing)]);
         lost.event = None::<Arc<Event>>;
-        assert!(fold(&[lost], &SeverityScale::default(), &Told::default()).entries.is_empty());
+        assert!(fold(&[lost], &SeverityScale::default(), &Notified::default()).entries.is_empty());
     }
 }

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes of a body, or of the bodies that one message needs, above which they are large: worked on one after the other, and not kept in memory.
-pub const LARGE: usize = 256 << 10;
+pub const LARGE_BODY: usize = 256 << 10;
 /// Alerts above which an event is large.
-pub const MANY: usize = 500;
+pub const LARGE_EVENT_ALERTS: usize = 500;
 /// Alerts above which a message is not rendered on the threads that answer.
-const SHORT: usize = 20;
+const INLINE_ALERTS: usize = 20;
 /// Long works at once.
-const FEW: usize = 2;
+const MAX_PARALLEL: usize = 2;
 
 /// The gates of heavy work.
 #[derive(Debug)]
@@ -28,32 +28,32 @@ pub struct Heavy {
 
 /// Held while a large body is in memory.
 #[derive(Debug)]
-pub struct Alone(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
+pub struct LargeBodyPermit(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
 
 impl Heavy {
     /// The gates of a process that starts now, Unix milliseconds.
     pub fn new(now: i64) -> Self {
-        Self { one: Arc::new(Semaphore::new(1)), few: Arc::new(Semaphore::new(FEW)), since: now.into() }
+        Self { one: Arc::new(Semaphore::new(1)), few: Arc::new(Semaphore::new(MAX_PARALLEL)), since: now.into() }
     }
 
     /// Whether something may have died at a delivery that was born then.
-    pub fn suspects(&self, born_at: i64) -> bool {
+    pub fn may_have_crashed(&self, born_at: i64) -> bool {
         born_at < self.since.load(Ordering::Relaxed)
     }
 
     /// A step died: it may do so again.
-    pub fn died(&self, now: i64) {
+    pub fn crashed(&self, now: i64) {
         self.since.fetch_max(now, Ordering::Relaxed);
     }
 
     /// Waits until no other large body is in memory. In the order of asking.
-    pub async fn alone(&self) -> Alone {
+    pub async fn large_body(&self) -> LargeBodyPermit {
         // The gate is never closed.
-        Alone(self.one.clone().acquire_owned().await.ok())
+        LargeBodyPermit(self.one.clone().acquire_owned().await.ok())
     }
 
     /// Does work that takes a while on another thread, a few works at once. A panic in it is one here.
-    pub async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    pub async fn run_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let _place = self.few.acquire().await;
         match tokio::task::spawn_blocking(work).await {
             Ok(done) => done,
@@ -68,7 +68,7 @@ impl Heavy {
 
 /// Whether so many alerts take a while to render.
 pub fn is_long(alerts: usize) -> bool {
-    alerts > SHORT
+    alerts > INLINE_ALERTS
 }
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
                 let (heavy, now, most) = (heavy.clone(), now.clone(), most.clone());
                 tokio::spawn(async move {
                     heavy
-                        .aside(move || {
+                        .run_blocking(move || {
                             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                             std::thread::sleep(Duration::from_millis(10));
                             now.fetch_sub(1, Ordering::SeqCst);
@@ -99,11 +99,11 @@ mod tests {
         for task in tasks {
             task.await.unwrap();
         }
-        assert_eq!(most.load(Ordering::SeqCst), FEW);
-        let alone = heavy.alone().await;
-        let second = tokio::time::timeout(Duration::from_millis(20), heavy.alone()).await;
+        assert_eq!(most.load(Ordering::SeqCst), MAX_PARALLEL);
+        let alone = heavy.large_body().await;
+        let second = tokio::time::timeout(Duration::from_millis(20), heavy.large_body()).await;
         assert!(second.is_err(), "one at a time");
         drop(alone);
-        heavy.alone().await;
+        heavy.large_body().await;
     }
 }

@@ -15,7 +15,7 @@ use super::plan::{ChannelPlan, Plan};
 
 /// A channel muted by hand, as intake needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandMute {
+pub struct ManualMute {
     /// Until when, Unix milliseconds.
     pub until: i64,
     /// Why.
@@ -29,83 +29,90 @@ pub struct Intake<'a> {
     /// When the event arrived.
     pub at: Timestamp,
     /// Channels muted by hand.
-    pub mutes: &'a HashMap<String, HandMute>,
+    pub mutes: &'a HashMap<String, ManualMute>,
     /// Send to these channels past the routing table (`?to=`).
     pub to: Option<&'a [String]>,
 }
 
 /// Where an alert goes, before alerts are grouped. Template, mentions and the rest of what a route says go with the route.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Bin<'a> {
+struct GroupKey<'a> {
     channel: &'a str,
     /// A node of the tree; none past the routing table.
     route: Option<usize>,
     group: &'a str,
-    fate: Fate,
+    disposition: Disposition,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Fate {
+enum Disposition {
     Send,
     Defer { until: i64, why: String },
     Skip { why: Cow<'static, str> },
 }
 
 /// Groups that one body without a group key is split into at most; the alerts of further names go together. Each is a delivery for each channel.
-const GROUPS: usize = 500;
+const MAX_GROUPS: usize = 500;
 
 /// How a mute without a known end is told.
-pub const NO_END: &str = "with no end in sight";
+pub const INDEFINITE: &str = "indefinitely";
 /// How long a mute without a known end defers: it is looked at again then.
-pub(super) const OPEN_END: i64 = 86_400_000;
+pub(super) const REEVALUATE_AFTER_MS: i64 = 86_400_000;
 
 impl Intake<'_> {
     /// The deliveries of an event, in the order of their first alert.
     pub fn deliveries(&self, event: &Event) -> Vec<NewDelivery> {
-        let mut bins: Vec<(Bin<'_>, &ChannelPlan, Vec<u32>)> = Vec::new();
-        let mut places: HashMap<Bin<'_>, usize> = HashMap::new();
-        let splits = event.group_key.is_empty() && event.alerts.len() > GROUPS;
+        let mut groups_by_key: Vec<(GroupKey<'_>, &ChannelPlan, Vec<u32>)> = Vec::new();
+        let mut places: HashMap<GroupKey<'_>, usize> = HashMap::new();
+        let splits = event.group_key.is_empty() && event.alerts.len() > MAX_GROUPS;
         let mut groups: HashSet<&str> = HashSet::new();
         let mut router = self.plan.tree.router(self.at);
         for (index, alert) in event.alerts.iter().enumerate() {
             let mut group = lane_group(event, alert);
             if splits {
-                if groups.len() == GROUPS && !groups.contains(group) {
+                if groups.len() == MAX_GROUPS && !groups.contains(group) {
                     group = "";
                 } else {
                     groups.insert(group);
                 }
             }
-            self.targets(event, alert, &mut router, |channel, route, fate| {
-                let bin = Bin { channel: &channel.name, route, group, fate };
+            self.targets(event, alert, &mut router, |channel, route, disposition| {
+                let key = GroupKey { channel: &channel.name, route, group, disposition };
                 // Mostly all alerts go the same way.
-                let place = match bins.last() {
-                    Some((last, ..)) if *last == bin => bins.len() - 1,
-                    _ => *places.entry(bin).or_insert_with_key(|bin| {
-                        bins.push((bin.clone(), channel, Vec::new()));
-                        bins.len() - 1
+                let place = match groups_by_key.last() {
+                    Some((last, ..)) if *last == key => groups_by_key.len() - 1,
+                    _ => *places.entry(key).or_insert_with_key(|key| {
+                        groups_by_key.push((key.clone(), channel, Vec::new()));
+                        groups_by_key.len() - 1
                     }),
                 };
-                bins[place].2.push(index as u32);
+                groups_by_key[place].2.push(index as u32);
             });
         }
-        let reports = reports(event, &bins);
-        bins.into_iter()
-            .map(|(bin, channel, alerts)| {
-                let report = reports.get(&(bin.channel, bin.group)).cloned();
-                NewDelivery { report, ..self.delivery(event, bin, channel, alerts) }
+        let reports = reports(event, &groups_by_key);
+        groups_by_key
+            .into_iter()
+            .map(|(key, channel, alerts)| {
+                let report = reports.get(&(key.channel, key.group)).cloned();
+                NewDelivery { report, ..self.delivery(event, key, channel, alerts) }
             })
             .collect()
     }
 
-    fn targets<'p>(&'p self, event: &Event, alert: &Alert, router: &mut Router<'_>, mut take: impl FnMut(&'p ChannelPlan, Option<usize>, Fate)) {
+    fn targets<'p>(
+        &'p self,
+        event: &Event,
+        alert: &Alert,
+        router: &mut Router<'_>,
+        mut take: impl FnMut(&'p ChannelPlan, Option<usize>, Disposition),
+    ) {
         if let Some(names) = self.to {
             for (i, name) in names.iter().enumerate() {
                 if names[..i].contains(name) {
                     continue;
                 }
                 if let Some(channel) = self.plan.channel(name) {
-                    take(channel, None, self.fate(event, alert, channel, None, None));
+                    take(channel, None, self.disposition(event, alert, channel, None, None));
                 }
             }
             return;
@@ -115,54 +122,54 @@ impl Intake<'_> {
         }
         for target in router.route(&alert.labels).targets {
             let Some(channel) = self.plan.channel(&target.channel) else { continue };
-            take(channel, Some(target.route), self.fate(event, alert, channel, target.send_resolved, target.muted.as_ref()));
+            take(channel, Some(target.route), self.disposition(event, alert, channel, target.send_resolved, target.muted.as_ref()));
         }
     }
 
-    fn fate(&self, event: &Event, alert: &Alert, channel: &ChannelPlan, resolved: Option<bool>, muted: Option<&Muted>) -> Fate {
+    fn disposition(&self, event: &Event, alert: &Alert, channel: &ChannelPlan, resolved: Option<bool>, muted: Option<&Muted>) -> Disposition {
         if channel.disabled {
-            return Fate::Skip { why: "the channel is disabled (`disabled: true`)".into() };
+            return Disposition::Skip { why: "the channel is disabled (`disabled: true`)".into() };
         }
         // What a sender left out may fire: then its message is about more than the ends that it lists.
         let over = alert.status == Status::Resolved && !event.may_fire_on();
         if over && !resolved.unwrap_or(channel.send_resolved) {
             let whose = if resolved.is_some() { "route" } else { "channel" };
-            return Fate::Skip { why: format!("resolved alerts are not sent here (`send_resolved: false` on the {whose})").into() };
+            return Disposition::Skip { why: format!("resolved alerts are not sent here (`send_resolved: false` on the {whose})").into() };
         }
         if let Some(muted) = muted {
             let until = muted.until.map(|t| t.as_millisecond());
-            let when = muted.until.map_or_else(|| NO_END.to_owned(), |t| format!("until {t}"));
+            let when = muted.until.map_or_else(|| INDEFINITE.to_owned(), |t| format!("until {t}"));
             // An end is looked at when the mute is over: that of something that was told before is told.
             if muted.drop && alert.status == Status::Firing {
-                return Fate::Skip { why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when} (`on_mute: drop`)", muted.by).into() };
+                return Disposition::Skip { why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when} (`on_mute: drop`)", muted.by).into() };
             }
-            let until = until.unwrap_or_else(|| self.at.as_millisecond() + OPEN_END);
-            return Fate::Defer { until, why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when}", muted.by) };
+            let until = until.unwrap_or_else(|| self.at.as_millisecond() + REEVALUATE_AFTER_MS);
+            return Disposition::Defer { until, why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when}", muted.by) };
         }
         if let Some(mute) = self.mutes.get(&*channel.name)
             && mute.until > self.at.as_millisecond()
         {
-            return Fate::Defer { until: mute.until, why: format!("{MANUAL_MUTE_PREFIX}{}", mute.reason) };
+            return Disposition::Defer { until: mute.until, why: format!("{MANUAL_MUTE_PREFIX}{}", mute.reason) };
         }
-        Fate::Send
+        Disposition::Send
     }
 
-    fn delivery(&self, event: &Event, bin: Bin<'_>, channel: &ChannelPlan, alerts: Vec<u32>) -> NewDelivery {
+    fn delivery(&self, event: &Event, key: GroupKey<'_>, channel: &ChannelPlan, alerts: Vec<u32>) -> NewDelivery {
         let shown: Vec<&Alert> = alerts.iter().filter_map(|i| event.alerts.get(*i as usize)).collect();
         let firing = shown.iter().filter(|a| a.status == Status::Firing).count() as u32;
         let now = self.at.as_millisecond();
-        let (state, due_at, reason) = match bin.fate {
-            Fate::Send => (State::Waiting, now, None),
-            Fate::Defer { until, why } => (State::Deferred, until, Some(why)),
-            Fate::Skip { why } => (State::Skipped, now, Some(why.into_owned())),
+        let (state, due_at, reason) = match key.disposition {
+            Disposition::Send => (State::Waiting, now, None),
+            Disposition::Defer { until, why } => (State::Deferred, until, Some(why)),
+            Disposition::Skip { why } => (State::Skipped, now, Some(why.into_owned())),
         };
-        let node = bin.route.and_then(|route| self.plan.tree.nodes().get(route));
+        let node = key.route.and_then(|route| self.plan.tree.nodes().get(route));
         let template = node.and_then(|node| node.template.as_deref()).filter(|template| **template != *channel.template);
         NewDelivery {
             id: DeliveryId::new(),
             channel: channel.name.to_string(),
             outlet: channel.outlet.clone(),
-            lane_key: lane_key(event, bin.group),
+            lane_key: lane_key(event, key.group),
             rank: if event.may_fire_on() { firing_rank(&shown, self.plan) } else { rank(&shown, self.plan) },
             title: title(&shown),
             firing,
@@ -189,11 +196,11 @@ impl Intake<'_> {
 }
 
 /// What the event says of each lane's alerts. Alerts of one lane may have come apart by their routes; each of its deliveries bears the whole.
-fn reports<'a>(event: &Event, bins: &[(Bin<'a>, &ChannelPlan, Vec<u32>)]) -> HashMap<(&'a str, &'a str), AlertReport> {
+fn reports<'a>(event: &Event, groups_by_key: &[(GroupKey<'a>, &ChannelPlan, Vec<u32>)]) -> HashMap<(&'a str, &'a str), AlertReport> {
     let whole = event.is_whole();
     let mut reports: HashMap<(&str, &str), AlertReport> = HashMap::new();
-    for (bin, _, alerts) in bins {
-        let report = reports.entry((bin.channel, bin.group)).or_insert_with(|| AlertReport { whole, ..AlertReport::default() });
+    for (key, _, alerts) in groups_by_key {
+        let report = reports.entry((key.channel, key.group)).or_insert_with(|| AlertReport { whole, ..AlertReport::default() });
         for alert in alerts.iter().filter_map(|i| event.alerts.get(*i as usize)) {
             let id = short_fingerprint(&alert.fingerprint);
             if alert.status == Status::Firing { report.fires.push(id) } else { report.ends.push(id) }
@@ -231,7 +238,7 @@ pub fn title(alerts: &[&Alert]) -> String {
     let mut title = match seen.len() {
         1 => {
             let name = if first.name().is_empty() { "alert" } else { first.name() };
-            let mut places: Vec<&str> = alerts.iter().map(|a| place(a)).filter(|p| !p.is_empty()).collect();
+            let mut places: Vec<&str> = alerts.iter().map(|a| instance_label(a)).filter(|p| !p.is_empty()).collect();
             places.dedup();
             let more = alerts.len().saturating_sub(places.len().min(3));
             let shown = places.iter().take(3).copied().collect::<Vec<_>>().join(", ");
@@ -252,7 +259,7 @@ pub fn title(alerts: &[&Alert]) -> String {
 }
 
 /// What tells one alert of a name from another: the first of the labels people use for that.
-pub fn place(alert: &Alert) -> &str {
+pub fn instance_label(alert: &Alert) -> &str {
     ["instance", "host", "node", "pod", "device", "service", "job", "namespace", "cluster", "grafana_folder"]
         .iter()
         .map(|name| alert.label(name))

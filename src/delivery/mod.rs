@@ -4,7 +4,6 @@
 //! pace allows, alone, folded or with others as a digest; a step composes, sends one page once, judges the answers and settles.
 
 pub mod accept;
-pub mod alarm;
 mod attempt;
 pub mod clock;
 pub mod cluster;
@@ -12,44 +11,45 @@ mod compose;
 mod core;
 pub mod direct;
 pub mod engine;
+mod evaluate;
 mod excerpt;
 mod fallback;
 mod fold;
 pub mod heartbeat;
 pub mod heavy;
 pub mod intake;
-mod job;
-pub mod keeper;
 mod lanes;
 pub mod links;
 mod lock;
+pub mod maintenance;
 #[cfg(test)]
 mod model;
 mod mutes;
-mod outcome;
+mod notified;
 mod outlet;
-mod pace;
 mod payload;
+mod pending;
 pub mod plan;
 mod policy;
+mod rate_limit;
 mod reading;
 pub mod receipts;
 mod relocate;
+pub mod self_alert;
 pub mod simulate;
 pub mod stalled;
 #[cfg(test)]
 mod testing;
-mod told;
 
-pub use alarm::Alarm;
 pub use clock::Clock;
 pub use compose::{Composed, Draft};
 pub use core::{EngineOptions, Shared};
 pub use direct::{DirectError, DirectOutcome};
 pub use engine::Engine;
+pub use notified::MessageContext;
 pub use outlet::{OutletState, supervise};
 pub use plan::{ChannelPlan, HeartbeatPlan, Legacy, LegacyEmail, Plan, RetentionPlan, Wx};
-pub use told::Known;
+pub use self_alert::SelfAlert;
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
 fn month(ms: i64) -> String {

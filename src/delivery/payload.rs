@@ -7,7 +7,7 @@ use crate::template::{Entry, EntryStatus};
 
 /// These alerts in Alertmanager's version 4 (<https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>), under the event's group.
 pub fn payload(event: &Event, entries: &[Entry<'_>], firing: bool, truncated: u64) -> Option<Payload> {
-    Payload::of(&Told {
+    Payload::of(&Webhook {
         version: "4",
         group_key: &event.group_key,
         truncated_alerts: truncated,
@@ -17,14 +17,14 @@ pub fn payload(event: &Event, entries: &[Entry<'_>], firing: bool, truncated: u6
         common_labels: &event.common_labels,
         common_annotations: &event.common_annotations,
         external_url: &event.external_url,
-        alerts: entries.iter().map(ToldAlert::of).collect(),
+        alerts: entries.iter().map(WebhookAlert::of).collect(),
     })
 }
 
 /// A notification in Alertmanager's words.
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Told<'a> {
+struct Webhook<'a> {
     version: &'static str,
     group_key: &'a str,
     truncated_alerts: u64,
@@ -35,13 +35,13 @@ struct Told<'a> {
     common_annotations: &'a Labels,
     #[serde(rename = "externalURL")]
     external_url: &'a str,
-    alerts: Vec<ToldAlert<'a>>,
+    alerts: Vec<WebhookAlert<'a>>,
 }
 
 /// One of its alerts.
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ToldAlert<'a> {
+struct WebhookAlert<'a> {
     status: &'static str,
     labels: &'a Labels,
     annotations: &'a Labels,
@@ -52,7 +52,7 @@ struct ToldAlert<'a> {
     fingerprint: &'a str,
 }
 
-impl<'a> ToldAlert<'a> {
+impl<'a> WebhookAlert<'a> {
     fn of(entry: &Entry<'a>) -> Self {
         // Go's zero time stands where there is none.
         let time = |at: Option<Timestamp>| at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string());

@@ -121,7 +121,7 @@ impl ChannelPlan {
 
     /// Sends per second that its rate limit allows in the long run; infinite without one.
     pub fn rate(&self) -> f64 {
-        super::pace::Pacer::new(self.rate_limit.as_deref().unwrap_or_default()).rate()
+        super::rate_limit::RateLimiter::new(self.rate_limit.as_deref().unwrap_or_default()).rate()
     }
 }
 

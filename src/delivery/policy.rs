@@ -6,9 +6,9 @@ use crate::channel::OnAmbiguous;
 use crate::model::{ErrorKind, Receipt, SendError, format_duration};
 
 /// First back-off step.
-pub const BASE: Duration = Duration::from_secs(1);
+pub const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// Longest back-off step.
-pub const CAP: Duration = Duration::from_secs(300);
+pub const MAX_BACKOFF: Duration = Duration::from_secs(300);
 /// Pause when a platform says "too fast" without saying for how long.
 pub const DEFAULT_PAUSE: Duration = Duration::from_secs(60);
 /// Shortest pause after "too fast": `Retry-After: 0`, or a date that our clock takes for past, must not make a loop.
@@ -18,11 +18,11 @@ pub const MAX_PAUSE: Duration = Duration::from_secs(3600);
 
 /// The waits before a message is repeated whose outcome is unknown, where that does no harm. Each repeat may be a second copy of the same message, so
 /// they are few and spread out.
-const REPEATS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(20), Duration::from_secs(120)];
+const REPEAT_DELAYS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(20), Duration::from_secs(120)];
 
 /// What the decision depends on besides the result.
 #[derive(Debug, Clone, Copy)]
-pub struct Try {
+pub struct AttemptFacts {
     /// Tries spent, this one included.
     pub tries: u32,
     /// Outcomes of it that nobody knows, this one included.
@@ -36,7 +36,7 @@ pub struct Try {
     /// What the platform's card says of unknown outcomes.
     pub ambiguous: OnAmbiguous,
     /// Whether this is a direct call: one try, no second.
-    pub sync: bool,
+    pub direct: bool,
     /// Uniform in [0, 1).
     pub jitter: f64,
 }
@@ -46,7 +46,7 @@ pub struct Try {
 pub enum Decision {
     /// The platform confirmed it.
     Sent,
-    /// Try again, not before this (Unix milliseconds).
+    /// AttemptFacts again, not before this (Unix milliseconds).
     Retry {
         /// Not before.
         due: i64,
@@ -57,7 +57,7 @@ pub enum Decision {
         until: i64,
     },
     /// The outlet is held until its configuration works; no try is spent.
-    Hold {
+    Suspend {
         /// Why.
         reason: String,
     },
@@ -74,21 +74,21 @@ pub enum Decision {
 }
 
 /// Decides. Pure: time and chance are arguments.
-pub fn decide(t: Try, result: &Result<Receipt, SendError>) -> Decision {
+pub fn decide(t: AttemptFacts, result: &Result<Receipt, SendError>) -> Decision {
     let error = match result {
         Ok(_) => return Decision::Sent,
         Err(error) => error,
     };
     let kind = error.kind;
-    if kind == ErrorKind::Ambiguous && (t.sync || t.ambiguous == OnAmbiguous::Never) {
+    if kind == ErrorKind::Ambiguous && (t.direct || t.ambiguous == OnAmbiguous::Never) {
         return Decision::Unknown { reason: format!("{error}; it may have been delivered and is not sent again") };
     }
-    let repeat = REPEATS.get(t.unanswered.saturating_sub(1) as usize);
+    let repeat = REPEAT_DELAYS.get(t.unanswered.saturating_sub(1) as usize);
     if kind == ErrorKind::Ambiguous && repeat.is_none() {
         let times = t.unanswered;
         return Decision::Unknown { reason: format!("{error}; it was sent {times} times, may have been delivered, and is not sent again") };
     }
-    if t.sync || kind == ErrorKind::Rejected {
+    if t.direct || kind == ErrorKind::Rejected {
         return Decision::Dead { reason: error.to_string() };
     }
     // The age counts only after a failed try: what waited through an outage of ours gets its chance first.
@@ -101,9 +101,9 @@ pub fn decide(t: Try, result: &Result<Receipt, SendError>) -> Decision {
     }
     match kind {
         ErrorKind::RateLimited { retry_after } => Decision::Pause { until: t.now + pause(retry_after).as_millis() as i64 },
-        ErrorKind::Misconfigured => Decision::Hold { reason: error.to_string() },
+        ErrorKind::Misconfigured => Decision::Suspend { reason: error.to_string() },
         ErrorKind::Ambiguous => {
-            let wait = repeat.map_or(CAP, |wait| wait.mul_f64(0.75 + t.jitter.clamp(0.0, 1.0) / 2.0));
+            let wait = repeat.map_or(MAX_BACKOFF, |wait| wait.mul_f64(0.75 + t.jitter.clamp(0.0, 1.0) / 2.0));
             Decision::Retry { due: t.now + wait.as_millis() as i64 }
         }
         _ => Decision::Retry { due: t.now + backoff(t.tries, t.jitter).as_millis() as i64 },
@@ -116,15 +116,15 @@ pub fn pause(retry_after: Option<Duration>) -> Duration {
     retry_after.unwrap_or(DEFAULT_PAUSE).clamp(MIN_PAUSE, MAX_PAUSE)
 }
 
-/// How long until a try is due. No try waits for longer than [`CAP`]: what seems to was set before the wall clock was set back, and is due.
-pub fn wait(due_at: i64, now: i64) -> Duration {
+/// How long until a try is due. No try waits for longer than [`MAX_BACKOFF`]: what seems to was set before the wall clock was set back, and is due.
+pub fn wait_until(due_at: i64, now: i64) -> Duration {
     let ahead = Duration::from_millis(due_at.saturating_sub(now).max(0) as u64);
-    if ahead > CAP { Duration::ZERO } else { ahead }
+    if ahead > MAX_BACKOFF { Duration::ZERO } else { ahead }
 }
 
 /// Exponential back-off with full jitter, from 1 s doubling to 5 min; at least 200 ms.
 pub fn backoff(tries: u32, jitter: f64) -> Duration {
-    let ceiling = BASE.saturating_mul(1u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX)).min(CAP);
+    let ceiling = FIRST_BACKOFF.saturating_mul(1u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX)).min(MAX_BACKOFF);
     ceiling.mul_f64(jitter.clamp(0.0, 1.0)).max(Duration::from_millis(200))
 }
 
@@ -138,19 +138,19 @@ mod tests {
     fn a_try_is_due_when_its_time_has_come_or_no_clock_can_have_meant_it() {
         let table = [(0, 0, 0), (-5, 0, 0), (2_000, 0, 2_000), (300_000, 0, 300_000), (300_001, 0, 0), (3_602_000, 0, 0), (i64::MAX, -5, 0)];
         for (due_at, now, millis) in table {
-            assert_eq!(wait(due_at, now), Duration::from_millis(millis), "due at {due_at}, now {now}");
+            assert_eq!(wait_until(due_at, now), Duration::from_millis(millis), "due at {due_at}, now {now}");
         }
     }
 
-    fn at(tries: u32, age_minutes: i64) -> Try {
-        Try {
+    fn at(tries: u32, age_minutes: i64) -> AttemptFacts {
+        AttemptFacts {
             tries,
             unanswered: 1,
             born_at: 0,
             now: age_minutes * MINUTE,
             max_age: Duration::from_secs(3600),
             ambiguous: OnAmbiguous::Retry,
-            sync: false,
+            direct: false,
             jitter: 0.5,
         }
     }
@@ -161,12 +161,12 @@ mod tests {
 
     #[test]
     fn the_table() {
-        let never = |t: Try| Try { ambiguous: OnAmbiguous::Never, ..t };
-        let sync = |t: Try| Try { sync: true, ..t };
+        let never = |t: AttemptFacts| AttemptFacts { ambiguous: OnAmbiguous::Never, ..t };
+        let direct = |t: AttemptFacts| AttemptFacts { direct: true, ..t };
         let rate = |s| ErrorKind::RateLimited { retry_after: s };
         let dead = |d: &Decision| matches!(d, Decision::Dead { .. });
         let unknown = |d: &Decision| matches!(d, Decision::Unknown { .. });
-        let hold = |d: &Decision| matches!(d, Decision::Hold { .. });
+        let hold = |d: &Decision| matches!(d, Decision::Suspend { .. });
         assert_eq!(decide(at(1, 0), &Ok(Receipt::default())), Decision::Sent);
         assert_eq!(decide(at(9, 600), &Ok(Receipt::default())), Decision::Sent, "success is success at any age");
         assert_eq!(decide(at(1, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 500 });
@@ -176,9 +176,9 @@ mod tests {
         assert_eq!(decide(at(1, 1), &fail(ErrorKind::Ambiguous)), Decision::Retry { due: MINUTE + 2000 });
         assert!(unknown(&decide(at(1, 61), &fail(ErrorKind::Ambiguous))), "what may have come is never called not delivered");
         assert!(unknown(&decide(never(at(1, 1)), &fail(ErrorKind::Ambiguous))));
-        assert!(unknown(&decide(sync(at(1, 1)), &fail(ErrorKind::Ambiguous))));
-        assert!(dead(&decide(sync(at(1, 1)), &fail(ErrorKind::Transient))));
-        assert!(dead(&decide(sync(at(1, 1)), &fail(ErrorKind::Misconfigured))), "a direct call never holds the outlet");
+        assert!(unknown(&decide(direct(at(1, 1)), &fail(ErrorKind::Ambiguous))));
+        assert!(dead(&decide(direct(at(1, 1)), &fail(ErrorKind::Transient))));
+        assert!(dead(&decide(direct(at(1, 1)), &fail(ErrorKind::Misconfigured))), "a direct call never holds the outlet");
         assert!(dead(&decide(at(1, 1), &fail(ErrorKind::Rejected))));
         assert!(dead(&decide(never(at(1, 1)), &fail(ErrorKind::Rejected))));
         assert!(hold(&decide(at(1, 1), &fail(ErrorKind::Misconfigured))));
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(decide(at(1, 1), &fail(rate(secs(1 << 30)))), Decision::Pause { until: 61 * MINUTE }, "capped at 1 h");
         assert_eq!(decide(at(1, 1), &fail(rate(secs(0)))), Decision::Pause { until: MINUTE + 1000 }, "never at once");
         assert!(dead(&decide(at(1, 61), &fail(rate(secs(7))))));
-        assert!(dead(&decide(sync(at(1, 1)), &fail(rate(secs(7))))));
+        assert!(dead(&decide(direct(at(1, 1)), &fail(rate(secs(7))))));
         assert_eq!(decide(never(at(2, 1)), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 1000 }, "known not to have left");
     }
 
@@ -207,7 +207,7 @@ mod tests {
         for jitter in [0.0, 0.5, 1.0] {
             let mut waits = Vec::new();
             for unanswered in 1.. {
-                match decide(Try { unanswered, jitter, ..at(unanswered, 1) }, &fail(ErrorKind::Ambiguous)) {
+                match decide(AttemptFacts { unanswered, jitter, ..at(unanswered, 1) }, &fail(ErrorKind::Ambiguous)) {
                     Decision::Retry { due } => waits.push(due - MINUTE),
                     Decision::Unknown { reason } => {
                         assert_eq!(reason, "refused; it was sent 4 times, may have been delivered, and is not sent again");
@@ -217,7 +217,10 @@ mod tests {
                 }
             }
             assert_eq!(waits.len(), 3);
-            assert!(waits[0] >= 1500 && waits[1] > 5 * waits[0] && waits[2] > 3 * waits[1] && waits[2] <= CAP.as_millis() as i64, "{waits:?}");
+            assert!(
+                waits[0] >= 1500 && waits[1] > 5 * waits[0] && waits[2] > 3 * waits[1] && waits[2] <= MAX_BACKOFF.as_millis() as i64,
+                "{waits:?}"
+            );
         }
     }
 
@@ -226,7 +229,7 @@ mod tests {
         for tries in [0, 1, 2, 10, 31, 32, 33, u32::MAX] {
             for jitter in [0.0, 0.3, 0.999] {
                 let wait = backoff(tries, jitter);
-                assert!(wait >= Duration::from_millis(200) && wait <= CAP, "{tries} {jitter} {wait:?}");
+                assert!(wait >= Duration::from_millis(200) && wait <= MAX_BACKOFF, "{tries} {jitter} {wait:?}");
             }
         }
     }

@@ -7,96 +7,96 @@ use crate::model::{Event, EventId, LaneId};
 use crate::store::{PendingDelivery, State, StoreError};
 use crate::template::MessageKind;
 
-use super::attempt::{READ, Step};
+use super::attempt::{AttemptTask, LANE_READ_LIMIT};
 use super::clock::timestamp;
 use super::compose::{Composed, Draft};
-use super::heavy::{Alone, LARGE, is_long};
-use super::job::Job;
-use super::lanes::{Read, is_large};
+use super::heavy::{LARGE_BODY, LargeBodyPermit, is_long};
+use super::lanes::{ReadProgress, is_large};
+use super::pending::PendingMessage;
 
 /// So often a message is begun without an end before it is sent in short.
-const DEATHS: u32 = 3;
+const MAX_CRASHES: u32 = 3;
 /// What is muted for so much longer (milliseconds) is read with what is due: clocks round.
-const SOON: i64 = 1000;
+const DUE_ROUNDING_MS: i64 = 1000;
 /// Deliveries in a digest whose bodies are read so that each of their alerts is named.
-const NAMED: usize = 400;
+const MAX_NAMED_DELIVERIES: usize = 400;
 /// Severities (rank) whose alerts a digest names one by one.
-const NAMED_RANK: i64 = 1;
+const MAX_NAMED_RANK: i64 = 1;
 
-impl Step {
+impl AttemptTask {
     /// Reads what the lanes hold on disk and the bodies that composing needs.
-    pub(super) async fn read(&self, job: &mut Job, marked: &mut Vec<LaneId>) -> Result<Option<Alone>, StoreError> {
+    pub(super) async fn read_members(&self, message: &mut PendingMessage, marked: &mut Vec<LaneId>) -> Result<Option<LargeBodyPermit>, StoreError> {
         let store = &self.shared.store;
-        let digest = job.kind == MessageKind::Digest;
-        for taken in &mut job.lanes {
+        let digest = message.kind == MessageKind::Digest;
+        for taken in &mut message.lanes {
             let Some(after) = taken.read_after.take() else { continue };
-            let due_by = self.shared.clock.now_ms() + SOON;
-            let mut found = store.pending(taken.lane, after, READ, if digest { 0 } else { LARGE }, due_by).await?;
+            let due_by = self.shared.clock.now_ms() + DUE_ROUNDING_MS;
+            let mut found = store.pending(taken.lane, after, LANE_READ_LIMIT, if digest { 0 } else { LARGE_BODY }, due_by).await?;
             let to = found.last().map_or(after, |w| w.lane_seq);
-            job.reads.push(Read { lane: taken.lane, to, more: found.len() == READ });
+            message.reads.push(ReadProgress { lane: taken.lane, to, more: found.len() == LANE_READ_LIMIT });
             if found.iter().any(|w| w.state == State::Deferred && w.firing > 0) {
                 // What resolved goes with what fired, though its own mute may end later: else the firing would be told and its end only recorded.
-                let all = store.pending(taken.lane, after, READ, 0, i64::MAX).await?;
+                let all = store.pending(taken.lane, after, LANE_READ_LIMIT, 0, i64::MAX).await?;
                 found.extend(all.into_iter().filter(|w| w.state == State::Deferred && w.firing == 0 && w.due_at > due_by && w.due_at > w.born_at));
             }
-            job.unjudged.extend(found.iter().map(|w| w.id));
-            job.members.extend(found);
+            message.unjudged.extend(found.iter().map(|w| w.id));
+            message.members.extend(found);
         }
         if digest {
             // Members of one lane stand together, in its order, whatever was in memory and what was read.
-            let place = |lane: LaneId| job.lanes.iter().position(|t| t.lane == lane).unwrap_or(usize::MAX);
-            let mut members = std::mem::take(&mut job.members);
+            let place = |lane: LaneId| message.lanes.iter().position(|t| t.lane == lane).unwrap_or(usize::MAX);
+            let mut members = std::mem::take(&mut message.members);
             members.sort_by_cached_key(|m| (place(m.lane), m.lane_seq));
-            job.members = members;
+            message.members = members;
         } else {
-            job.members.sort_by_key(|m| m.lane_seq);
+            message.members.sort_by_key(|m| m.lane_seq);
         }
         // A read that failed half way leaves in memory what the next one reads again.
-        job.members.dedup_by_key(|m| m.id);
-        if job.caller.is_none() && self.mark(job, marked).await? {
+        message.members.dedup_by_key(|m| m.id);
+        if message.caller.is_none() && self.mark_started(message, marked).await? {
             // Nothing of it is read or rendered any more but its columns.
-            job.members.iter_mut().for_each(|member| member.event = None);
+            message.members.iter_mut().for_each(|member| member.event = None);
             return Ok(None);
         }
-        let alone = self.load(job, true).await?;
-        job.weigh(&self.shared.budget);
-        Ok(alone)
+        let permit = self.load_events(message, true).await?;
+        message.reserve_memory(&self.shared.budget);
+        Ok(permit)
     }
 
     /// Reads the pages that were left to the store.
-    pub(super) async fn fetch_pages(&self, job: &mut Job) -> Result<(), StoreError> {
-        let gone = || StoreError::Invalid(format!("message {} is not stored any more", job.id));
-        let stored = self.shared.store.get_message(job.id).await?.ok_or_else(gone)?;
-        job.pages = Arc::new(stored.pages);
-        job.pages_stored = false;
-        job.weigh(&self.shared.budget);
+    pub(super) async fn fetch_pages(&self, message: &mut PendingMessage) -> Result<(), StoreError> {
+        let gone = || StoreError::Invalid(format!("message {} is not stored any more", message.id));
+        let stored = self.shared.store.get_message(message.id).await?.ok_or_else(gone)?;
+        message.pages = Arc::new(stored.pages);
+        message.pages_stored = false;
+        message.reserve_memory(&self.shared.budget);
         Ok(())
     }
 
     /// Marks what an earlier process may have died at; gives whether that happened too often.
-    pub(super) async fn mark(&self, job: &mut Job, marked: &mut Vec<LaneId>) -> Result<bool, StoreError> {
-        if !job.members.iter().any(|member| self.shared.heavy.suspects(member.born_at)) {
+    pub(super) async fn mark_started(&self, message: &mut PendingMessage, marked: &mut Vec<LaneId>) -> Result<bool, StoreError> {
+        if !message.members.iter().any(|member| self.shared.heavy.may_have_crashed(member.born_at)) {
             return Ok(false);
         }
-        let mut lanes: Vec<LaneId> = job.members.iter().map(|member| member.lane).collect();
+        let mut lanes: Vec<LaneId> = message.members.iter().map(|member| member.lane).collect();
         lanes.dedup();
         let begun = self.shared.store.mark_lanes_started(&lanes).await?;
         *marked = lanes;
-        if begun > DEATHS {
-            let delivery = job.members.first().map(|member| member.id.to_string());
+        if begun > MAX_CRASHES {
+            let delivery = message.members.first().map(|member| member.id.to_string());
             tracing::error!(channel = %self.channel.name, begun, delivery, "the process died several times at this message; it is sent in short");
-            job.short = true;
+            message.abridged = true;
         }
-        Ok(job.short)
+        Ok(message.abridged)
     }
 
     /// Reads the bodies that composing needs and that are not at hand. Large ones are read while no others are in memory; of a lane's deliveries those
     /// that do not fit beside them go back if they may, else they are named by their titles, as those of a digest are.
-    pub(super) async fn load(&self, job: &mut Job, back: bool) -> Result<Option<Alone>, StoreError> {
-        let digest = job.kind == MessageKind::Digest;
+    pub(super) async fn load_events(&self, message: &mut PendingMessage, back: bool) -> Result<Option<LargeBodyPermit>, StoreError> {
+        let digest = message.kind == MessageKind::Digest;
         let mut ids: Vec<EventId> = Vec::new();
-        let wanted = |m: &&PendingDelivery| m.event.is_none() && (!digest || m.rank <= NAMED_RANK) && !job.short;
-        for member in job.members.iter().filter(wanted).take(if digest { NAMED } else { usize::MAX }) {
+        let wanted = |m: &&PendingDelivery| m.event.is_none() && (!digest || m.rank <= MAX_NAMED_RANK) && !message.abridged;
+        for member in message.members.iter().filter(wanted).take(if digest { MAX_NAMED_DELIVERIES } else { usize::MAX }) {
             if ids.last() != Some(&member.event_id) {
                 ids.push(member.event_id);
             }
@@ -104,56 +104,57 @@ impl Step {
         if ids.is_empty() {
             return Ok(None);
         }
-        let left = self.fill(job, &ids, LARGE).await?;
+        let left = self.attach_events(message, &ids, LARGE_BODY).await?;
         if left == 0 {
             return Ok(None);
         }
-        let alone = self.shared.heavy.alone().await;
+        let permit = self.shared.heavy.large_body().await;
         let large = ids.len() - left;
         // The first may be as large as a body may be; what comes with it must be small.
-        self.fill(job, &ids[large..=large], usize::MAX).await?;
-        let left = self.fill(job, &ids[large + 1..], LARGE).await?;
+        self.attach_events(message, &ids[large..=large], usize::MAX).await?;
+        let left = self.attach_events(message, &ids[large + 1..], LARGE_BODY).await?;
         if back
             && !digest
             && let Some(first) = ids[ids.len() - left..].first()
         {
-            let from = job.members.iter().position(|m| m.event_id == *first && m.event.is_none()).unwrap_or(job.members.len());
-            job.back.extend(job.members.drain(from.max(1)..));
+            let from = message.members.iter().position(|m| m.event_id == *first && m.event.is_none()).unwrap_or(message.members.len());
+            message.back.extend(message.members.drain(from.max(1)..));
         }
-        Ok(Some(alone))
+        Ok(Some(permit))
     }
 
     /// Reads these bodies up to so many bytes into the members; gives how many are left.
-    async fn fill(&self, job: &mut Job, ids: &[EventId], bytes: usize) -> Result<usize, StoreError> {
+    async fn attach_events(&self, message: &mut PendingMessage, ids: &[EventId], bytes: usize) -> Result<usize, StoreError> {
         if ids.is_empty() {
             return Ok(0);
         }
         let bodies = self.shared.store.load_events(ids, bytes).await?;
         let found: HashMap<EventId, Arc<Event>> = bodies.events.into_iter().map(|e| (e.id, e.event)).collect();
-        for member in job.members.iter_mut().filter(|m| m.event.is_none()) {
+        for member in message.members.iter_mut().filter(|m| m.event.is_none()) {
             member.event = found.get(&member.event_id).cloned();
         }
         Ok(bodies.left)
     }
 
     /// The message of what was read. What takes a while is composed aside.
-    pub(super) async fn draft(&self, job: &mut Job) -> Composed {
-        let long = is_long(job.members.iter().map(|m| m.firing as usize + m.resolved as usize).sum())
-            || job.members.iter().filter_map(|m| m.event.as_deref()).any(is_large);
-        let known = self.known(job).await;
-        let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), job.id, job.kind);
-        let now = timestamp(job.formed_at);
-        let members = std::mem::take(&mut job.members);
-        let (plain_why, unmentioned, short) = (job.plain.clone(), job.unmentioned.clone(), job.short);
+    pub(super) async fn compose_aside(&self, message: &mut PendingMessage) -> Composed {
+        let long = is_long(message.members.iter().map(|m| m.firing as usize + m.resolved as usize).sum())
+            || message.members.iter().filter_map(|m| m.event.as_deref()).any(is_large);
+        let context = self.context(message).await;
+        let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), message.id, message.kind);
+        let now = timestamp(message.formed_at);
+        let members = std::mem::take(&mut message.members);
+        let (plain_why, unmentioned, abridged) = (message.plain.clone(), message.unmentioned.clone(), message.abridged);
         let work = move || {
             let (plain, unmentioned) = (plain_why.as_deref(), unmentioned.as_deref());
-            let draft = Draft { plan: &plan, channel: &channel, message: id, members: &members, kind, now, plain, unmentioned, short, known: &known };
+            let draft =
+                Draft { plan: &plan, channel: &channel, message: id, members: &members, kind, now, plain, unmentioned, abridged, context: &context };
             let composed = draft.compose();
             (composed, members)
         };
         // Hundreds of lines take milliseconds: off the runtime's threads.
-        let (composed, members) = if long || kind == MessageKind::Digest { self.shared.heavy.aside(work).await } else { work() };
-        job.members = members;
+        let (composed, members) = if long || kind == MessageKind::Digest { self.shared.heavy.run_blocking(work).await } else { work() };
+        message.members = members;
         composed
     }
 }

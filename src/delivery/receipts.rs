@@ -16,29 +16,29 @@ use crate::channel::{Ask, Called, FinalWord, Sent};
 use crate::model::{ErrorKind, OutletKey, SendError, Word, format_duration};
 use crate::store::{FallbackChild, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, StoreError};
 
-use super::alarm::Alarm;
 use super::clock::timestamp;
 use super::core::Shared;
 use super::engine::Engine;
-use super::outcome::Bench;
+use super::evaluate::Evaluator;
 use super::plan::{ChannelPlan, Plan};
 use super::policy::MAX_PAUSE;
+use super::self_alert::SelfAlert;
 
 /// How often it is looked who is to be asked.
-const ROUND: Duration = Duration::from_secs(2);
+const TICK_INTERVAL: Duration = Duration::from_secs(2);
 /// Receipts looked at in a round, and questions to one account of a vendor in it.
-const MOST: usize = 400;
-const MOST_OF_ONE: usize = 20;
+const MAX_PER_TICK: usize = 400;
+const MAX_PER_OUTLET: usize = 20;
 /// Between two questions to one account: 20 a second are allowed where it is documented
 /// (<https://cloud.tencent.com/document/api/382/59185>).
 const SPACING: Duration = Duration::from_millis(60);
 /// How long one question may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A receipt whose channel is not there is looked at again after this.
-const GONE: Duration = Duration::from_secs(60);
+const MISSING_CHANNEL_RETRY: Duration = Duration::from_secs(60);
 
 /// When a vendor that has not said yet is asked again: the older, the more seldom.
-fn next(ask: Option<Ask>, row: &ReceiptRow, now: i64) -> i64 {
+fn next_query(ask: Option<Ask>, row: &ReceiptRow, now: i64) -> i64 {
     let Some(ask) = ask else { return row.until };
     let age = Duration::from_millis(now.saturating_sub(row.sent_at).max(0) as u64);
     let wait = (age / 2).clamp(ask.every, ask.most.max(ask.every));
@@ -46,24 +46,24 @@ fn next(ask: Option<Ask>, row: &ReceiptRow, now: i64) -> i64 {
 }
 
 /// Asks until cancelled. One task of each node; only the one that leads asks.
-pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
-    let mut round = tokio::time::interval(ROUND);
-    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
+    let mut interval = tokio::time::interval(TICK_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,
-            _ = round.tick() => {}
+            _ = interval.tick() => {}
         }
         for channel in engine.shared.plan.load().channels.values().filter(|channel| matches!(channel.platform.word, FinalWord::Later(_))) {
             engine.shared.metrics.receipts_of(channel.platform.name, &channel.name);
         }
-        if !engine.shared.leads() {
+        if !engine.shared.is_leader() {
             continue;
         }
         tokio::select! {
             // What was asked and not written down is asked again.
             () = cancel.cancelled() => return,
-            result = one_round(&engine.shared) => {
+            result = tick(&engine.shared) => {
                 if let Err(error) = result {
                     engine.shared.store_failed(&error);
                 }
@@ -72,14 +72,16 @@ pub async fn keep(engine: Arc<Engine>, cancel: CancellationToken) {
     }
 }
 
-async fn one_round(shared: &Shared) -> Result<(), StoreError> {
+async fn tick(shared: &Shared) -> Result<(), StoreError> {
     let plan = shared.plan.load_full();
     let now = shared.clock.now_ms();
     let mut by_outlet: BTreeMap<OutletKey, Vec<(Arc<ChannelPlan>, ReceiptRow)>> = BTreeMap::new();
-    for row in shared.store.due_receipts(now, MOST).await? {
+    for row in shared.store.due_receipts(now, MAX_PER_TICK).await? {
         match plan.channel(&row.channel) {
             Some(channel) => by_outlet.entry(channel.outlet.clone()).or_default().push((channel.clone(), row)),
-            None => later(shared, &row, now + GONE.as_millis() as i64, "the channel that sent it is not configured any more").await?,
+            None => {
+                later(shared, &row, now + MISSING_CHANNEL_RETRY.as_millis() as i64, "the channel that sent it is not configured any more").await?
+            }
         }
     }
     let rounds = by_outlet.into_values().map(|rows| ask_one_account(shared, &plan, rows));
@@ -89,13 +91,13 @@ async fn one_round(shared: &Shared) -> Result<(), StoreError> {
 /// Asks one vendor about what one account sent, one question after the other. One that is not answered ends it: what is left waits with it, so that
 /// it stands in nobody's way.
 async fn ask_one_account(shared: &Shared, plan: &Plan, rows: Vec<(Arc<ChannelPlan>, ReceiptRow)>) -> Result<(), StoreError> {
-    for (place, (channel, row)) in rows.iter().enumerate().take(MOST_OF_ONE) {
+    for (place, (channel, row)) in rows.iter().enumerate().take(MAX_PER_OUTLET) {
         let ask = ask_of(channel);
-        let answer = if ask.is_some() { question(shared, channel, row).await } else { Ok(None) };
+        let answer = if ask.is_some() { query(shared, channel, row).await } else { Ok(None) };
         let now = shared.clock.now_ms();
         match answer {
             Ok(Some(word)) => conclude(shared, plan, channel, row, &word).await?,
-            Ok(None) => later(shared, row, next(ask, row, now), "the vendor did not say").await?,
+            Ok(None) => later(shared, row, next_query(ask, row, now), "the vendor did not say").await?,
             Err(error) => {
                 tracing::warn!(channel = %channel.name, message_id = %row.message, %error, "the vendor was asked what became of it, and did not answer well");
                 let wait = match error.kind {
@@ -103,7 +105,7 @@ async fn ask_one_account(shared: &Shared, plan: &Plan, rows: Vec<(Arc<ChannelPla
                     _ => 0,
                 };
                 let why = format!("the vendor could not be asked: {error}");
-                let all = rows[place..].iter().map(|(channel, row)| later(shared, row, next(ask_of(channel), row, now).max(now + wait), &why));
+                let all = rows[place..].iter().map(|(channel, row)| later(shared, row, next_query(ask_of(channel), row, now).max(now + wait), &why));
                 return join_all(all).await.into_iter().collect();
             }
         }
@@ -119,8 +121,8 @@ fn ask_of(channel: &ChannelPlan) -> Option<Ask> {
     }
 }
 
-async fn question(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Result<Option<Word>, SendError> {
-    let deadline = shared.clock.instant() + PATIENCE;
+async fn query(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Result<Option<Word>, SendError> {
+    let deadline = shared.clock.instant() + QUERY_TIMEOUT;
     let sent = Sent { recipient: &row.recipient, platform_id: &row.platform_id, at: timestamp(row.sent_at), now: shared.clock.now(), deadline };
     let asking = AssertUnwindSafe(channel.driver.receipt(&sent)).catch_unwind();
     match tokio::time::timeout_at(deadline + Duration::from_secs(1), asking).await {
@@ -128,7 +130,7 @@ async fn question(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> R
         Ok(Err(_)) => {
             Err(SendError::new(ErrorKind::Transient, format!("the {} driver failed unexpectedly; please report it", channel.platform.name)))
         }
-        Err(_) => Err(SendError::new(ErrorKind::Transient, format!("no answer within {}", format_duration(PATIENCE)))),
+        Err(_) => Err(SendError::new(ErrorKind::Transient, format!("no answer within {}", format_duration(QUERY_TIMEOUT)))),
     }
 }
 
@@ -169,33 +171,33 @@ async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &Rec
         tracing::info!(channel = %channel.name, message_id = %row.message, to, code, "the vendor says that it reached its person");
     } else {
         tracing::error!(channel = %channel.name, message_id = %row.message, to, code, detail, fallbacks = made.len(), "the vendor says that it did not reach its person");
-        shared.alarm(Alarm::Dead { channel: channel.name.clone(), count: 1, reason: format!("sent, but not received: {detail}") });
+        shared.raise(SelfAlert::Dead { channel: channel.name.clone(), count: 1, reason: format!("sent, but not received: {detail}") });
     }
-    shared.hand_over(&made);
+    shared.notify_new(&made);
     Ok(())
 }
 
 /// What came of a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum CallbackResult {
     /// It was believed, and what it says is written down where it was waited for.
-    Yes,
+    Recorded,
     /// Nobody waits (any more) for a word on what it is about.
     NotAwaited,
 }
 
 impl Engine {
     /// Takes in what a platform said about something that it took from this channel.
-    pub async fn called_back(&self, channel: &ChannelPlan, called: &Called) -> Result<Taken, StoreError> {
+    pub async fn handle_callback(&self, channel: &ChannelPlan, called: &Called) -> Result<CallbackResult, StoreError> {
         let shared = &self.shared;
-        let Some(row) = shared.store.find_receipt(&channel.name, &called.platform_id).await? else { return Ok(Taken::NotAwaited) };
+        let Some(row) = shared.store.find_receipt(&channel.name, &called.platform_id).await? else { return Ok(CallbackResult::NotAwaited) };
         if called.recipient.as_deref().is_some_and(|end| !row.recipient.ends_with(end)) {
-            return Ok(Taken::NotAwaited);
+            return Ok(CallbackResult::NotAwaited);
         }
         if let Some(word) = &called.word {
             conclude(shared, &shared.plan.load_full(), channel, &row, word).await?;
         }
-        Ok(Taken::Yes)
+        Ok(CallbackResult::Recorded)
     }
 }
 
@@ -208,7 +210,7 @@ async fn fallbacks(
     word: &Word,
     now: i64,
 ) -> Result<(Vec<FallbackChild>, Option<&'static str>), StoreError> {
-    let bench = Bench { plan, channel, now, jitter: 0.0, followers: &[] };
+    let evaluator = Evaluator { plan, channel, now, jitter: 0.0, earlier_fallbacks: &[] };
     let mut children = Vec::new();
     let mut instead = Some("it carries no alert any more");
     for carried in shared.store.sent_deliveries(row.message).await? {
@@ -219,7 +221,7 @@ async fn fallbacks(
             Some(_) if carried.over || delivery.firing == 0 => Some("the alert is over"),
             Some(_) if old => Some("the alert is older than `max_age`"),
             Some((first, rest)) => {
-                if let Some(mut child) = bench.child(delivery, first, rest.to_vec(), false) {
+                if let Some(mut child) = evaluator.child(delivery, first, rest.to_vec(), false) {
                     if !child.delivery.state.is_final() {
                         let why = format!("fallback of `{}`, which did not reach {}: {}", channel.name, row.recipient.masked(), word.detail);
                         child.delivery.reason = Some(why);
@@ -281,14 +283,14 @@ mod tests {
         let mut now = 20_000;
         let mut asked = 0;
         while now < day {
-            let due = next(sms, &row(0, day), now);
+            let due = next_query(sms, &row(0, day), now);
             assert!(due >= now + 20_000 && (due <= day || now + 20_000 > day), "{now} {due}");
             now = due;
             asked += 1;
         }
         assert!((40..80).contains(&asked), "an SMS that stays queued is asked for {asked} times in a day");
         let call = Some(Ask { first: s(30), every: s(15), most: s(30) });
-        assert_eq!(next(call, &row(0, 900_000), 600_000), 630_000);
-        assert_eq!(next(None, &row(0, 900_000), 1_000), 900_000, "what only calls back is given up at its end");
+        assert_eq!(next_query(call, &row(0, 900_000), 600_000), 630_000);
+        assert_eq!(next_query(None, &row(0, 900_000), 1_000), 900_000, "what only calls back is given up at its end");
     }
 }

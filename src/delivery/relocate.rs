@@ -8,10 +8,10 @@ use crate::model::OutletKey;
 use crate::store::StoreError;
 
 use super::core::Shared;
-use super::job::Job;
 use super::outlet::Worker;
 use super::outlet::mailbox::Flag;
 use super::outlet::worker::POLL_INTERVAL;
+use super::pending::PendingMessage;
 use super::plan::{ChannelPlan, Plan};
 
 impl Shared {
@@ -77,11 +77,11 @@ impl Worker {
     }
 
     /// A message whose channel is not this outlet's any more: it goes where the channel went. If there is none, it waits, and the alarm names the channel.
-    pub(super) fn without_channel(&mut self, mut job: Job, now: Instant) {
+    pub(super) fn without_channel(&mut self, mut job: PendingMessage, now: Instant) {
         if let Some(caller) = job.caller.take() {
             self.shared.expire(&self.outlet, self.ownership.epoch(), job.members, caller.answer);
         } else if self.relocated_lately(now) || !self.is_orphaned(&job.channel) {
-            self.queue.begun.push(Job { due: now + POLL_INTERVAL, ..job });
+            self.queue.begun.push(PendingMessage { due: now + POLL_INTERVAL, ..job });
         }
     }
 

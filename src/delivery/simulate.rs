@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::compose::Draft;
 use super::intake::Intake;
+use super::notified::MessageContext;
 use super::outlet::select::{DIGEST_LANES, Turn};
-use super::pace::Pacer;
 use super::plan::{ChannelPlan, Plan};
-use super::told::Known;
+use super::rate_limit::RateLimiter;
 use crate::channel::Counted;
 use crate::model::{Event, EventId, LaneId, MessageId, OutletKey};
 use crate::store::{PendingDelivery, State};
@@ -74,7 +74,7 @@ pub fn simulate(plan: &Plan, events: &[(Duration, Arc<Event>)], now: Timestamp, 
             let next = lanes.len() as i64 + 1;
             let lane = LaneId(*lanes.entry((new.channel.clone(), new.lane_key.clone())).or_insert(next));
             let outlet = new.outlet.clone();
-            let mut member = super::accept::to_waiting(&new, EventId::new(), event);
+            let mut member = super::accept::to_pending(&new, EventId::new(), event);
             member.lane = lane;
             by_outlet.entry(outlet).or_default().push(Arrival { at: *at, lane, member });
         }
@@ -92,7 +92,7 @@ pub fn simulate(plan: &Plan, events: &[(Duration, Arc<Event>)], now: Timestamp, 
 /// One outlet, as its runner would go about it.
 fn outlet(plan: &Plan, arrivals: Vec<Arrival>, now: Timestamp, start: Instant, forecasts: &mut BTreeMap<String, Forecast>) {
     let Some(first) = arrivals.first().and_then(|arrival| plan.channel(&arrival.member.channel)) else { return };
-    let mut pacer = Pacer::new(first.rate_limit.as_deref().unwrap_or_default());
+    let mut limiter = RateLimiter::new(first.rate_limit.as_deref().unwrap_or_default());
     let mut coming: VecDeque<Arrival> = arrivals.into();
     let mut order: VecDeque<LaneId> = VecDeque::new();
     let mut waiting: BTreeMap<LaneId, Vec<Arrival>> = BTreeMap::new();
@@ -113,7 +113,7 @@ fn outlet(plan: &Plan, arrivals: Vec<Arrival>, now: Timestamp, start: Instant, f
         };
         let Some(channel) = waiting.get(head).and_then(|lane| plan.channel(&lane[0].member.channel)).cloned() else { return };
         let counted = channel.driver.counted(&channel.recipients);
-        let taken: Vec<LaneId> = match Turn::of(order.len(), &pacer, &counted, channel.digest_after(), at) {
+        let taken: Vec<LaneId> = match Turn::of(order.len(), &limiter, &counted, channel.digest_after(), at) {
             Turn::Wait(free) => {
                 at = coming.front().map_or(free, |next| free.min(start + next.at).max(at + Duration::from_millis(1)));
                 continue;
@@ -128,7 +128,7 @@ fn outlet(plan: &Plan, arrivals: Vec<Arrival>, now: Timestamp, start: Instant, f
         };
         let members: Vec<Arrival> = taken.iter().filter_map(|lane| waiting.remove(lane)).flatten().collect();
         let forecast = forecasts.entry(channel.name.to_string()).or_default();
-        at = send(plan, &channel, &members, taken.len() > 1, now, (start, at), &mut pacer, forecast);
+        at = send(plan, &channel, &members, taken.len() > 1, now, (start, at), &mut limiter, forecast);
     }
 }
 
@@ -140,7 +140,7 @@ fn send(
     digest: bool,
     now: Timestamp,
     (start, mut at): (Instant, Instant),
-    pacer: &mut Pacer,
+    limiter: &mut RateLimiter,
     forecast: &mut Forecast,
 ) -> Instant {
     let kind = match (digest, taken.len()) {
@@ -159,14 +159,14 @@ fn send(
         now,
         plain: None,
         unmentioned: None,
-        short: false,
-        known: &Known::default(),
+        abridged: false,
+        context: &MessageContext::default(),
     }
     .compose();
     for page in &composed.pages {
-        at = pacer.slot(at, &counted).max(at);
-        pacer.begin(at, &counted);
-        pacer.end(at + SEND, &counted);
+        at = limiter.slot(at, &counted).max(at);
+        limiter.begin(at, &counted);
+        limiter.end(at + SEND, &counted);
         forecast.pages += 1;
         forecast.named += page.coverage.iter().map(|coverage| coverage.named.len()).sum::<usize>();
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::api::preview_target;
 use crate::api::{ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, RouteTraces};
-use crate::delivery::intake::{HandMute, Intake, NO_END};
+use crate::delivery::intake::{INDEFINITE, Intake, ManualMute};
 use crate::delivery::{HeartbeatPlan, Plan};
 use crate::model::Event;
 use crate::route::Explanation;
@@ -17,7 +17,7 @@ use crate::store::{NewDelivery, StoredEvent};
 const MAX_EXPLAINED: usize = 100;
 
 /// The story of a body, before it happens.
-pub fn explain_event(plan: &Plan, event: &Arc<Event>, now: Timestamp, mutes: &HashMap<String, HandMute>) -> ExplainResponse {
+pub fn explain_event(plan: &Plan, event: &Arc<Event>, now: Timestamp, mutes: &HashMap<String, ManualMute>) -> ExplainResponse {
     let alerts = 0..event.alerts.len().min(MAX_EXPLAINED);
     let intake = Intake { plan, at: now, mutes, to: None };
     let deliveries = intake.deliveries(event);
@@ -112,7 +112,7 @@ pub fn tree_text(explanation: &Explanation) -> String {
             out.push_str(&format!("; interval {} {}", interval.name, if interval.holds { "holds now" } else { "does not hold now" }));
         }
         if let Some(muted) = &step.muted {
-            let until = muted.until.map_or_else(|| NO_END.to_owned(), |until| format!("until {until}"));
+            let until = muted.until.map_or_else(|| INDEFINITE.to_owned(), |until| format!("until {until}"));
             out.push_str(&format!("; muted by {} {until}", muted.by));
         }
         match step.not_tried {

@@ -25,7 +25,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         why.push("the store does not work; see the log".to_owned());
     }
     why.extend(app.engine.shared.stalled());
-    if let Err(error) = app.engine.room() {
+    if let Err(error) = app.engine.ensure_capacity() {
         why.push(error.to_string());
     }
     let note = app

@@ -196,7 +196,7 @@ impl Told {
     /// Takes in how one message ended; the error is why it failed.
     fn hear(&mut self, result: Result<DirectOutcome, DirectError>) -> Result<(), String> {
         let outcome = result.map_err(|error| match error {
-            DirectError::Late => "请求超时，消息可能已送达，请确认后再重试".to_owned(),
+            DirectError::Timeout => "请求超时，消息可能已送达，请确认后再重试".to_owned(),
             DirectError::Disabled(name) => format!("通道 `{name}` 已停用"),
             DirectError::Store(_) => "服务暂时无法保存请求，请稍后重试".to_owned(),
         })?;

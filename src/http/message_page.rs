@@ -36,7 +36,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, Ra
     let mut ids: Vec<_> = rows.iter().map(|r| r.event).collect();
     ids.dedup();
     // A large body is read alone, and of several only the first.
-    let alone = shared.heavy.alone().await;
+    let alone = shared.heavy.large_body().await;
     let mut bodies = store.load_events(&ids, READ).await?;
     if bodies.events.is_empty() && bodies.left > 0 {
         bodies = store.load_events(&ids[ids.len() - bodies.left..][..1], usize::MAX).await?;

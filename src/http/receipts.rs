@@ -13,7 +13,7 @@ use super::body::{self, BodySource};
 use super::{App, HttpError};
 use crate::channel::Callback;
 use crate::delivery::links;
-use crate::delivery::receipts::Taken;
+use crate::delivery::receipts::CallbackResult;
 
 /// The largest callback; real ones have a few hundred bytes.
 const MAX_CALLBACK_BYTES: usize = 64 << 10;
@@ -50,9 +50,9 @@ pub(super) async fn take(
         tracing::warn!(channel = name, why, "a callback was not believed");
         HttpError::new(StatusCode::FORBIDDEN, format!("not believed: {why}"))
     })?;
-    match app.engine.called_back(channel, &called).await? {
-        Taken::Yes => Ok(Json(CallbackAccepted { result: 0, errmsg: "OK" })),
+    match app.engine.handle_callback(channel, &called).await? {
+        CallbackResult::Recorded => Ok(Json(CallbackAccepted { result: 0, errmsg: "OK" })),
         // The vendor may have been faster than the store: it repeats.
-        Taken::NotAwaited => Err(HttpError::not_found("nothing is waited for under this id")),
+        CallbackResult::NotAwaited => Err(HttpError::not_found("nothing is waited for under this id")),
     }
 }

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use super::openapi::{Op, Param, Paths};
 use super::{Admitted, App, HttpError, Scope, Unread, authenticate};
 use crate::api::AcceptedResponse;
-use crate::delivery::heavy::LARGE;
+use crate::delivery::heavy::LARGE_BODY;
 use crate::delivery::intake::known_channels;
 use crate::ingest::{self, Sender};
 use crate::model::Note;
@@ -65,7 +65,7 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
     let bytes = body.len();
     // One large body at a time, from here until it is on disk.
     let heavy = &app.engine.shared.heavy;
-    let alone = if bytes > LARGE { Some(heavy.alone().await) } else { None };
+    let alone = if bytes > LARGE_BODY { Some(heavy.large_body().await) } else { None };
     let parse = move || {
         ingest::parse(sender, &body, settings.generic.as_ref(), now).map(|incoming| (incoming, None)).or_else(|error| {
             // What is no alert is delivered anyway: whoever sent it does not look at the answer.
@@ -75,7 +75,7 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
             }
         })
     };
-    let parsed = if alone.is_some() { heavy.aside(parse).await } else { parse() };
+    let parsed = if alone.is_some() { heavy.run_blocking(parse).await } else { parse() };
     let (ingest::Parsed { mut event, org_id }, unread) = parsed.map_err(|error| {
         metrics.received("any", "malformed");
         tracing::warn!(%error, bytes, "a body was refused");

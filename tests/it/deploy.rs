@@ -58,7 +58,7 @@ fn one_of_each() -> watchfire::metrics::Metrics {
     metrics.delivered_after("slack", std::time::Duration::from_secs(1));
     metrics.alerts("alertmanager", "firing", 1);
     metrics.stalled("ops", 1);
-    metrics.restarted("runner", 1);
+    metrics.restarted("worker", 1);
     metrics
 }
 

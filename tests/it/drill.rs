@@ -187,7 +187,7 @@ route:
         "routes, as it was routed:",
         "no route.routes[0]: team=\"web\"; team=\"web\" fails: there is no label team",
         "-> route.routes[1]: group=\"db\"",
-        "; muted by always with no end in sight",
+        "; muted by always indefinitely",
         "to board (1 firing, 0 resolved)",
         "chosen by route.routes[1]; if it dies: terminal",
         "state deferred: muted by time interval `always`",

@@ -12,19 +12,19 @@ use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, hash_
 use crate::store::{Mode, NewDelivery, NewEvent, PendingDelivery, State, StoreError, Target};
 use tokio::sync::oneshot;
 
-use super::accept::to_waiting;
+use super::accept::to_pending;
 use super::engine::Engine;
 use super::intake::title;
 use super::outlet::mailbox::Command;
 use super::plan::ChannelPlan;
 
-pub(crate) use sends::LANE;
+pub(crate) use sends::LANE_PREFIX;
 pub use sends::{Caller, DirectOutcome, DirectSends};
 
 /// How long a direct send may wait for the platform's answer.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 /// How much longer a caller is kept waiting at most for a platform whose answers come late (mail): within `server.limits.timeout`, which is 30 s by default.
-const PATIENCE: Duration = Duration::from_secs(15);
+const MAX_RESPONSE_GRACE: Duration = Duration::from_secs(15);
 
 /// Why nothing was sent directly.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -37,7 +37,7 @@ pub enum DirectError {
     Disabled(String),
     /// No answer came within the deadline; the send was or is being recorded.
     #[error("no answer within 10s")]
-    Late,
+    Timeout,
 }
 
 impl Engine {
@@ -45,19 +45,19 @@ impl Engine {
     pub async fn send_direct(&self, channel: &ChannelPlan, mut event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, DirectError> {
         let span = self.shared.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
         event.trace = span.context(std::mem::take(&mut event.trace));
-        let called = self.record_and_send(channel, event, page, to).await;
+        let outcome = self.record_and_send(channel, event, page, to).await;
         if self.shared.traces.on() {
-            let told = called.as_ref().map(|called| (called.delivery.to_string(), 1, false)).map_err(ToString::to_string);
+            let told = outcome.as_ref().map(|outcome| (outcome.delivery.to_string(), 1, false)).map_err(ToString::to_string);
             span.end(self.shared.clock.now_ms(), told);
         }
-        called
+        outcome
     }
 
     async fn record_and_send(&self, channel: &ChannelPlan, event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, DirectError> {
         if channel.disabled {
             return Err(DirectError::Disabled(channel.name.to_string()));
         }
-        self.not_full()?;
+        self.ensure_not_full()?;
         let deadline = self.shared.clock.instant() + DEADLINE;
         let now = self.shared.clock.now_ms();
         let id = DeliveryId::new();
@@ -66,7 +66,7 @@ impl Engine {
             id,
             channel: channel.name.to_string(),
             outlet: channel.outlet.clone(),
-            lane_key: format!("{LANE}{id}"),
+            lane_key: format!("{LANE_PREFIX}{id}"),
             rank: 0,
             title: title(&alerts),
             firing: alerts.len() as u32,
@@ -89,7 +89,7 @@ impl Engine {
         };
         let event_id = EventId::new();
         let event = Arc::new(event);
-        let mut member = to_waiting(&new, event_id, &event);
+        let mut member = to_pending(&new, event_id, &event);
         let plan = self.shared.plan.load().hash.clone();
         let record = NewEvent { id: event_id, event, received_at: now, plan, dedup: None, note: None, deliveries: vec![new] };
         let accepted = self.commit(record).await?;
@@ -104,13 +104,13 @@ impl Engine {
             if let Err(error) = self.shared.store.drop_deliveries(&[id], reason, self.shared.clock.now_ms()).await {
                 tracing::warn!(delivery = %id, %error, "the end of a direct send could not be recorded; the next poll of the outlet records it");
             }
-            return Err(DirectError::Late);
+            return Err(DirectError::Timeout);
         }
         // The runner answers at the deadline at the latest; the second more lets its record commit. Where answers come late by nature, they are waited for.
-        let patience = channel.driver.response_grace(true).min(PATIENCE);
-        match tokio::time::timeout_at(deadline + patience + Duration::from_secs(2), outcome).await {
+        let grace = channel.driver.response_grace(true).min(MAX_RESPONSE_GRACE);
+        match tokio::time::timeout_at(deadline + grace + Duration::from_secs(2), outcome).await {
             Ok(Ok(outcome)) => Ok(outcome),
-            _ => Err(DirectError::Late),
+            _ => Err(DirectError::Timeout),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::model::{DeliveryId, LaneId, Receipt, Recipient, SendError};
 use crate::store::PendingDelivery;
 
 /// What the keys of direct sends' lanes begin with.
-pub(crate) const LANE: &str = "call:";
+pub(crate) const LANE_PREFIX: &str = "call:";
 
 /// How long the lanes of direct sends are remembered; they are settled long before.
 const REMEMBERED: Duration = Duration::from_secs(120);

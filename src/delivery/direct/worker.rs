@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::delivery::core::Shared;
-use crate::delivery::job::Job;
 use crate::delivery::outlet::Worker;
+use crate::delivery::pending::PendingMessage;
 use crate::model::OutletKey;
 use crate::store::{Cell, CellState, DeliveryUpdate, LaneSummary, MessageOutcome, OpenMessage, OutcomeBatch, PendingDelivery, State};
 
@@ -17,7 +17,7 @@ use super::elsewhere::await_elsewhere;
 use super::sends::{Caller, DirectOutcome};
 
 /// One that waits in the store for longer than its deadline and this was left behind by a process that is gone.
-const LATE: Duration = Duration::from_secs(2);
+const ABANDONED_AFTER: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// A direct send: made here if the outlet is owned, else awaited while its owner makes it.
@@ -27,11 +27,11 @@ impl Worker {
             return await_elsewhere(self.shared.clone(), member, caller);
         }
         if self.direct.take(member.lane, now) {
-            return self.queue.direct.push_back(Job::of_call(channel, member, caller, now, now_ms));
+            return self.queue.direct.push_back(PendingMessage::direct(channel, member, caller, now, now_ms));
         }
         // A poll of the store was faster than the direct send's own way here.
-        let mine = self.queue.direct.iter_mut().find(|job| job.members.first().is_some_and(|m| m.id == member.id));
-        match mine.and_then(|job| job.caller.as_mut()) {
+        let mine = self.queue.direct.iter_mut().find(|message| message.members.first().is_some_and(|m| m.id == member.id));
+        match mine.and_then(|message| message.caller.as_mut()) {
             Some(waiting) => waiting.answer = caller.answer,
             None => await_elsewhere(self.shared.clone(), member, caller),
         }
@@ -58,7 +58,7 @@ impl Worker {
                 leave_message: false,
             }
         };
-        let settlement = OutcomeBatch {
+        let batch = OutcomeBatch {
             fence: self.fence(),
             message: Some(MessageOutcome { id: open.id, store: None, done: true, receipts: Vec::new() }),
             attempt: None,
@@ -70,7 +70,7 @@ impl Worker {
             now,
         };
         let shared = self.shared.clone();
-        self.shared.tracker.spawn(async move { drop(shared.settle(settlement).await) });
+        self.shared.tracker.spawn(async move { drop(shared.record_outcome(batch).await) });
     }
 
     /// Forgets what was taken up; on a shared store, callers wait for the next owner.
@@ -79,8 +79,8 @@ impl Worker {
         if !self.shared.leased() {
             return;
         }
-        for mut job in self.queue.direct.drain(..) {
-            if let (Some(caller), Some(member)) = (job.caller.take(), job.members.pop()) {
+        for mut message in self.queue.direct.drain(..) {
+            if let (Some(caller), Some(member)) = (message.caller.take(), message.members.pop()) {
                 await_elsewhere(self.shared.clone(), member, caller);
             }
         }
@@ -90,7 +90,7 @@ impl Worker {
     pub(crate) fn find_direct(&mut self, lanes: Vec<LaneSummary>) {
         let now_ms = self.shared.clock.now_ms();
         for lane in lanes {
-            let late = now_ms - lane.since > (DEADLINE + LATE).as_millis() as i64;
+            let late = now_ms - lane.since > (DEADLINE + ABANDONED_AFTER).as_millis() as i64;
             if self.direct.is_taken(lane.id) || (!self.shared.leased() && !late) {
                 continue;
             }
@@ -117,7 +117,7 @@ impl Worker {
             let deadline = now + Duration::from_millis(left as u64).min(DEADLINE);
             let channel = self.shared.name(&member.channel);
             let caller = Caller { deadline, answer: None, results: Vec::new() };
-            self.queue.direct.push_back(Job::of_call(channel, member, caller, now, now_ms));
+            self.queue.direct.push_back(PendingMessage::direct(channel, member, caller, now, now_ms));
         }
     }
 
@@ -127,9 +127,9 @@ impl Worker {
         while i < self.queue.direct.len() {
             let slot = self.slot_of(&self.queue.direct[i], now);
             let late = self.queue.direct[i].caller.as_ref().is_some_and(|caller| now >= caller.deadline || slot >= caller.deadline);
-            if late && let Some(mut job) = self.queue.direct.remove(i) {
-                let answer = job.caller.take().and_then(|caller| caller.answer);
-                self.shared.expire(&self.outlet, self.ownership.epoch(), job.members, answer);
+            if late && let Some(mut message) = self.queue.direct.remove(i) {
+                let answer = message.caller.take().and_then(|caller| caller.answer);
+                self.shared.expire(&self.outlet, self.ownership.epoch(), message.members, answer);
             } else {
                 i += 1;
             }
@@ -147,7 +147,7 @@ impl Shared {
     ) {
         let Some(member) = members.into_iter().next() else { return };
         let now = self.clock.now_ms();
-        let settlement = OutcomeBatch {
+        let batch = OutcomeBatch {
             fence: crate::store::Fence { outlet: outlet.clone(), epoch },
             message: None,
             attempt: None,
@@ -168,7 +168,7 @@ impl Shared {
         };
         let shared = self.clone();
         self.tracker.spawn(async move {
-            let _ = shared.settle(settlement).await;
+            let _ = shared.record_outcome(batch).await;
             if let Some(answer) = answer {
                 let _ = answer.send(DirectOutcome { delivery: member.id, results: Vec::new(), expired: true });
             }

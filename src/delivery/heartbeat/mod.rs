@@ -18,7 +18,7 @@ use crate::delivery::clock::timestamp;
 use crate::delivery::engine::Engine;
 use crate::delivery::plan::{HeartbeatPlan, Plan};
 
-pub use seen::{Heard, HeartbeatState};
+pub use seen::{HeartbeatState, LastSeen};
 
 /// The name of the alert that tells of a silence.
 pub const ALERT: &str = "WatchfireHeartbeatMissing";
@@ -30,42 +30,42 @@ struct Known {
     /// Since when this node watches it.
     since: Instant,
     /// When this node learned that it was heard.
-    heard: Option<Instant>,
+    received: Option<Instant>,
 }
 
 /// What is to be told of a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum News {
-    Silent,
-    Back,
+enum Transition {
+    Missing,
+    Recovered,
 }
 
 /// Watches the heartbeats of the plan.
 #[derive(Debug, Default)]
-pub struct Watch(HashMap<Arc<str>, Known>);
+pub struct Monitor(HashMap<Arc<str>, Known>);
 
-impl Watch {
+impl Monitor {
     /// Takes in what the store holds.
-    fn look(&mut self, plans: &[HeartbeatPlan], rows: &[HeartbeatRow], now: Instant) {
+    fn update(&mut self, plans: &[HeartbeatPlan], rows: &[HeartbeatRow], now: Instant) {
         self.0.retain(|name, _| plans.iter().any(|plan| plan.name == *name));
         for plan in plans {
             let row = rows.iter().find(|row| *row.name == *plan.name);
             let (seen_at, silent_since) = row.map_or((0, None), |row| (row.seen_at, row.silent_since));
-            let known = self.0.entry(plan.name.clone()).or_insert(Known { seen_at, silent_since, since: now, heard: None });
+            let known = self.0.entry(plan.name.clone()).or_insert(Known { seen_at, silent_since, since: now, received: None });
             // Not "later than": a clock that was set back is no silence.
             if known.seen_at != seen_at {
-                known.heard = Some(now);
+                known.received = Some(now);
             }
             (known.seen_at, known.silent_since) = (seen_at, silent_since);
         }
     }
 
-    fn news(&self, plan: &HeartbeatPlan, now: Instant) -> Option<News> {
+    fn transition(&self, plan: &HeartbeatPlan, now: Instant) -> Option<Transition> {
         let known = self.0.get(&plan.name)?;
-        let quiet = now.duration_since(known.heard.unwrap_or(known.since));
+        let quiet = now.duration_since(known.received.unwrap_or(known.since));
         match known.silent_since {
-            None if quiet > plan.timeout => Some(News::Silent),
-            Some(_) if known.heard.is_some() && quiet <= plan.timeout => Some(News::Back),
+            None if quiet > plan.timeout => Some(Transition::Missing),
+            Some(_) if known.received.is_some() && quiet <= plan.timeout => Some(Transition::Recovered),
             _ => None,
         }
     }
@@ -77,7 +77,7 @@ impl Watch {
                 name: plan.name.to_string(),
                 timeout_seconds: plan.timeout.as_secs(),
                 seen_at: (known.seen_at != 0).then_some(known.seen_at),
-                quiet_seconds: now.duration_since(known.heard.unwrap_or(known.since)).as_secs(),
+                quiet_seconds: now.duration_since(known.received.unwrap_or(known.since)).as_secs(),
                 silent_since: known.silent_since,
             })
         };
@@ -86,22 +86,22 @@ impl Watch {
 }
 
 /// One round: writes down what was heard, and on the node that leads tells of silences and their ends.
-pub async fn round(engine: &Engine, watch: &mut Watch) -> Result<(), StoreError> {
+pub async fn tick(engine: &Engine, monitor: &mut Monitor) -> Result<(), StoreError> {
     let shared = &engine.shared;
     let plan = shared.plan.load_full();
     if plan.heartbeats.is_empty() {
-        shared.show_heartbeats(Vec::new());
+        shared.set_heartbeats(Vec::new());
         return Ok(());
     }
     let now = shared.clock.instant();
-    watch.look(&plan.heartbeats, &shared.store.update_heartbeats(Vec::new()).await?, now);
-    let heard = std::mem::take(&mut *shared.heard.names());
+    monitor.update(&plan.heartbeats, &shared.store.update_heartbeats(Vec::new()).await?, now);
+    let heard = std::mem::take(&mut *shared.last_seen.names());
     if !heard.is_empty() {
         let change = |(name, at): (&Arc<str>, &i64)| HeartbeatUpdate { name: name.to_string(), change: HeartbeatChange::Seen(*at) };
         match shared.store.update_heartbeats(heard.iter().map(change).collect()).await {
-            Ok(rows) => watch.look(&plan.heartbeats, &rows, now),
+            Ok(rows) => monitor.update(&plan.heartbeats, &rows, now),
             Err(error) => {
-                let mut names = shared.heard.names();
+                let mut names = shared.last_seen.names();
                 for (name, at) in heard {
                     names.entry(name).or_insert(at);
                 }
@@ -109,50 +109,50 @@ pub async fn round(engine: &Engine, watch: &mut Watch) -> Result<(), StoreError>
             }
         }
     }
-    if shared.leads() {
+    if shared.is_leader() {
         for heartbeat in &plan.heartbeats {
-            if let Some(news) = watch.news(heartbeat, now) {
-                tell(engine, &plan, heartbeat, watch, news).await?;
+            if let Some(transition) = monitor.transition(heartbeat, now) {
+                notify(engine, &plan, heartbeat, monitor, transition).await?;
             }
         }
     }
-    for state in watch.states(&plan.heartbeats, now) {
+    for state in monitor.states(&plan.heartbeats, now) {
         shared.metrics.heartbeat(&state.name, state.quiet_seconds, state.silent_since.is_some());
     }
-    shared.show_heartbeats(watch.states(&plan.heartbeats, now));
+    shared.set_heartbeats(monitor.states(&plan.heartbeats, now));
     Ok(())
 }
 
-async fn tell(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, watch: &mut Watch, news: News) -> Result<(), StoreError> {
+async fn notify(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, monitor: &mut Monitor, transition: Transition) -> Result<(), StoreError> {
     let shared = &engine.shared;
-    let Some(known) = watch.0.get_mut(&heartbeat.name) else { return Ok(()) };
+    let Some(known) = monitor.0.get_mut(&heartbeat.name) else { return Ok(()) };
     let now = shared.clock.now_ms();
-    let event = story(heartbeat, known, news, now);
-    match news {
-        News::Silent => tracing::error!(heartbeat = %heartbeat.name, timeout = %format_duration(heartbeat.timeout), "a heartbeat is missing"),
-        News::Back => tracing::info!(heartbeat = %heartbeat.name, "the heartbeat is back"),
+    let event = to_event(heartbeat, known, transition, now);
+    match transition {
+        Transition::Missing => tracing::error!(heartbeat = %heartbeat.name, timeout = %format_duration(heartbeat.timeout), "a heartbeat is missing"),
+        Transition::Recovered => tracing::info!(heartbeat = %heartbeat.name, "the heartbeat is back"),
     }
     let to: Vec<String> = heartbeat.to.iter().filter(|name| plan.channel(name).is_some()).cloned().collect();
     // First the message, then that it was told: a crash in between tells it twice, not never.
     engine.accept(event, Some(&to)).await?;
-    if news == News::Silent {
+    if transition == Transition::Missing {
         shared.metrics.self_alert(ALERT);
     }
-    known.silent_since = (news == News::Silent).then_some(now);
+    known.silent_since = (transition == Transition::Missing).then_some(now);
     let change = known.silent_since.map_or(HeartbeatChange::Recovered, HeartbeatChange::Missing);
     let change = HeartbeatUpdate { name: heartbeat.name.to_string(), change };
     shared.store.update_heartbeats(vec![change]).await.map(|_| ())
 }
 
 /// What is sent.
-fn story(heartbeat: &HeartbeatPlan, known: &Known, news: News, now: i64) -> Event {
+fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, now: i64) -> Event {
     let last = match known.seen_at {
         0 => "It was never heard.".to_owned(),
         at => format!("It was last heard at {}.", timestamp(at).strftime("%Y-%m-%d %H:%M:%S UTC")),
     };
     let timeout = format_duration(heartbeat.timeout);
-    let (status, summary, description) = match news {
-        News::Silent => (
+    let (status, summary, description) = match transition {
+        Transition::Missing => (
             Status::Firing,
             format!("Heartbeat {} is missing", heartbeat.name),
             format!(
@@ -160,7 +160,7 @@ fn story(heartbeat: &HeartbeatPlan, known: &Known, news: News, now: i64) -> Even
                  Check Prometheus, Alertmanager and the way to here."
             ),
         ),
-        News::Back => {
+        Transition::Recovered => {
             let silent = known.silent_since.map_or(Duration::ZERO, |since| Duration::from_millis((now - since).max(0) as u64));
             let silent = Duration::from_secs(silent.as_secs());
             (Status::Resolved, format!("Heartbeat {} is back", heartbeat.name), format!("Its silence was told {} ago.", format_duration(silent)))
@@ -192,11 +192,11 @@ mod tests {
     use super::*;
     use crate::route::matcher;
 
-    const EVERY: Duration = Duration::from_secs(300);
+    const TIMEOUT: Duration = Duration::from_secs(300);
 
     fn plan(name: &str) -> HeartbeatPlan {
         let matchers = matcher::parse(&format!("alertname=\"{name}\"")).unwrap();
-        HeartbeatPlan { name: name.into(), matchers, timeout: EVERY, to: vec!["ops".into()], route: false }
+        HeartbeatPlan { name: name.into(), matchers, timeout: TIMEOUT, to: vec!["ops".into()], route: false }
     }
 
     fn row(seen_at: i64, silent_since: Option<i64>) -> Vec<HeartbeatRow> {
@@ -205,47 +205,47 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_told_once_and_its_end_too() {
-        let (plans, mut watch) = ([plan("Watchdog")], Watch::default());
+        let (plans, mut monitor) = ([plan("Watchdog")], Monitor::default());
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        watch.look(&plans, &[], at(0));
-        assert_eq!(watch.news(&plans[0], at(300)), None, "a start gives it its whole time");
-        assert_eq!(watch.news(&plans[0], at(301)), Some(News::Silent), "also when it was never heard");
-        watch.look(&plans, &row(5_000, None), at(302));
-        assert_eq!(watch.news(&plans[0], at(602)), None);
-        assert_eq!(watch.news(&plans[0], at(603)), Some(News::Silent));
-        watch.look(&plans, &row(5_000, Some(603_000)), at(604));
-        assert_eq!(watch.news(&plans[0], at(9_000)), None, "told once");
-        watch.look(&plans, &row(4_000, Some(603_000)), at(9_001));
-        assert_eq!(watch.news(&plans[0], at(9_001)), Some(News::Back), "a clock that was set back is heard as well");
-        watch.look(&plans, &row(4_000, None), at(9_002));
-        assert_eq!(watch.news(&plans[0], at(9_002)), None);
+        monitor.update(&plans, &[], at(0));
+        assert_eq!(monitor.transition(&plans[0], at(300)), None, "a start gives it its whole time");
+        assert_eq!(monitor.transition(&plans[0], at(301)), Some(Transition::Missing), "also when it was never heard");
+        monitor.update(&plans, &row(5_000, None), at(302));
+        assert_eq!(monitor.transition(&plans[0], at(602)), None);
+        assert_eq!(monitor.transition(&plans[0], at(603)), Some(Transition::Missing));
+        monitor.update(&plans, &row(5_000, Some(603_000)), at(604));
+        assert_eq!(monitor.transition(&plans[0], at(9_000)), None, "told once");
+        monitor.update(&plans, &row(4_000, Some(603_000)), at(9_001));
+        assert_eq!(monitor.transition(&plans[0], at(9_001)), Some(Transition::Recovered), "a clock that was set back is heard as well");
+        monitor.update(&plans, &row(4_000, None), at(9_002));
+        assert_eq!(monitor.transition(&plans[0], at(9_002)), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_restart_is_no_sign_of_life_and_no_silence() {
         let plans = [plan("Watchdog")];
         let start = Instant::now();
-        let mut after = Watch::default();
-        after.look(&plans, &row(5_000, Some(400_000)), start);
-        assert_eq!(after.news(&plans[0], start), None, "what was told before the restart is not over by it");
-        let mut fresh = Watch::default();
-        fresh.look(&plans, &row(5_000, None), start);
-        assert_eq!(fresh.news(&plans[0], start + EVERY), None);
+        let mut after = Monitor::default();
+        after.update(&plans, &row(5_000, Some(400_000)), start);
+        assert_eq!(after.transition(&plans[0], start), None, "what was told before the restart is not over by it");
+        let mut fresh = Monitor::default();
+        fresh.update(&plans, &row(5_000, None), start);
+        assert_eq!(fresh.transition(&plans[0], start + TIMEOUT), None);
         assert_eq!(fresh.states(&plans, start)[0].seen_at, Some(5_000));
-        fresh.look(&[], &[], start);
+        fresh.update(&[], &[], start);
         assert!(fresh.0.is_empty(), "one that left the configuration is forgotten");
     }
 
     #[test]
     fn the_story_says_what_to_do() {
-        let known = Known { seen_at: 1_790_000_000_000, silent_since: None, since: Instant::now(), heard: None };
-        let event = story(&plan("Watchdog"), &known, News::Silent, 1_790_000_400_000);
+        let known = Known { seen_at: 1_790_000_000_000, silent_since: None, since: Instant::now(), received: None };
+        let event = to_event(&plan("Watchdog"), &known, Transition::Missing, 1_790_000_400_000);
         let alert = &event.alerts[0];
         assert_eq!((event.status, alert.label("heartbeat"), alert.label("severity")), (Status::Firing, "Watchdog", "critical"));
         assert!(alert.annotations["description"].contains("every 5m. It was last heard at 2026-09-21"), "{:?}", alert.annotations);
         let known = Known { silent_since: Some(1_790_000_400_000), ..known };
-        let back = story(&plan("Watchdog"), &known, News::Back, 1_790_000_520_700);
+        let back = to_event(&plan("Watchdog"), &known, Transition::Recovered, 1_790_000_520_700);
         assert_eq!((back.status, &*back.alerts[0].annotations["description"]), (Status::Resolved, "Its silence was told 2m ago."));
         assert_eq!(back.group_key, event.group_key, "both travel in one lane");
     }

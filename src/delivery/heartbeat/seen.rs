@@ -10,11 +10,11 @@ use crate::model::{Event, SenderKind, Status};
 
 /// What this node heard since it last wrote it down: names, and Unix milliseconds.
 #[derive(Debug, Default)]
-pub struct Heard(Mutex<HashMap<Arc<str>, i64>>);
+pub struct LastSeen(Mutex<HashMap<Arc<str>, i64>>);
 
-impl Heard {
+impl LastSeen {
     /// Listens to an event. What Watchfire says about itself, and what is resolved, is no sign of life.
-    pub fn listen(&self, plan: &Plan, event: &Event, now: i64) {
+    pub fn observe(&self, plan: &Plan, event: &Event, now: i64) {
         if plan.heartbeats.is_empty() || event.kind == SenderKind::Watchfire {
             return;
         }

@@ -9,32 +9,32 @@ use crate::model::{Alert, Event, Labels};
 use crate::store::PendingDelivery;
 
 /// Bytes that deliveries in memory may take, over all outlets.
-pub const ALL: usize = 64 << 20;
+pub const MEMORY_LIMIT: usize = 64 << 20;
 /// What a lane takes in memory besides its deliveries: its row and its places in maps.
-pub const LANE: usize = 512;
+pub const LANE_BYTES: usize = 512;
 /// Bytes that an allocator adds to what it was asked for, about.
-const ROUND: usize = 16;
+const ALLOCATOR_OVERHEAD: usize = 16;
 /// A leaf of a tree of pairs of texts, which holds eleven of them and mostly about half.
-const LEAF: usize = 11 * 2 * size_of::<String>() + 16 + ROUND;
+const BTREE_LEAF: usize = 11 * 2 * size_of::<String>() + 16 + ALLOCATOR_OVERHEAD;
 
-/// What is left of the bytes. Whoever holds bodies of events holds a [`Share`] of them.
+/// What is left of the bytes. Whoever holds bodies of events holds a [`Reservation`] of them.
 #[derive(Debug)]
-pub struct Budget {
+pub struct MemoryBudget {
     used: AtomicUsize,
-    most: usize,
+    limit: usize,
 }
 
 /// Some of the bytes, given back when it is dropped.
 #[derive(Debug, Default)]
-pub struct Share {
-    budget: Option<Arc<Budget>>,
+pub struct Reservation {
+    budget: Option<Arc<MemoryBudget>>,
     bytes: usize,
 }
 
-impl Budget {
-    /// One of `most` bytes.
-    pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), most })
+impl MemoryBudget {
+    /// One of `limit` bytes.
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { used: AtomicUsize::new(0), limit })
     }
 
     /// Bytes in use.
@@ -44,31 +44,31 @@ impl Budget {
 
     /// Whether less than a quarter is left.
     pub fn is_short(&self) -> bool {
-        self.used() > self.most / 4 * 3
+        self.used() > self.limit / 4 * 3
     }
 
     /// So many bytes, if they are left.
-    pub fn take(self: &Arc<Self>, bytes: usize) -> Option<Share> {
-        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.most);
+    pub fn try_reserve(self: &Arc<Self>, bytes: usize) -> Option<Reservation> {
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
-        Some(Share { budget: Some(self.clone()), bytes })
+        Some(Reservation { budget: Some(self.clone()), bytes })
     }
 
     /// So many bytes, even if that is more than are left: what is under way must go on.
-    pub fn overdraw(self: &Arc<Self>, bytes: usize) -> Share {
+    pub fn reserve(self: &Arc<Self>, bytes: usize) -> Reservation {
         self.used.fetch_add(bytes, Ordering::Relaxed);
-        Share { budget: Some(self.clone()), bytes }
+        Reservation { budget: Some(self.clone()), bytes }
     }
 }
 
-impl Share {
+impl Reservation {
     /// How many bytes it is.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
-impl Drop for Share {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(budget) = &self.budget {
             budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -78,18 +78,18 @@ impl Drop for Share {
 
 /// What a delivery takes in memory with its event's body. A body that several deliveries share counts for each: counted once, it would count for none
 /// when the one that counts is gone.
-pub fn weight_of(waiting: &PendingDelivery) -> usize {
-    row_weight(waiting) + waiting.event.as_deref().map_or(0, event_weight)
+pub fn delivery_bytes(waiting: &PendingDelivery) -> usize {
+    row_bytes(waiting) + waiting.event.as_deref().map_or(0, event_bytes)
 }
 
 /// The same without the body.
-pub fn row_weight(waiting: &PendingDelivery) -> usize {
+pub fn row_bytes(waiting: &PendingDelivery) -> usize {
     let target = &waiting.target;
     let fallback: usize = target.fallback.iter().map(text).sum();
     let only: usize = target.only.len() * 96;
-    let page = target.page.as_deref().map_or(0, page_weight);
+    let page = target.page.as_deref().map_or(0, page_bytes);
     size_of::<PendingDelivery>()
-        + 2 * ROUND
+        + 2 * ALLOCATOR_OVERHEAD
         + text(&waiting.channel)
         + text(&waiting.title)
         + text(&target.template)
@@ -102,17 +102,17 @@ pub fn row_weight(waiting: &PendingDelivery) -> usize {
 }
 
 /// What a rendered page takes in memory.
-pub fn page_weight(page: &crate::model::Page) -> usize {
-    let fields: usize = page.fields.iter().map(|(name, value)| LEAF / 4 + text(name) + text(value)).sum();
+pub fn page_bytes(page: &crate::model::Page) -> usize {
+    let fields: usize = page.fields.iter().map(|(name, value)| BTREE_LEAF / 4 + text(name) + text(value)).sum();
     size_of::<crate::model::Page>() + fields + page.coverage.len() * 64 + 512
 }
 
 /// What an event's body takes in memory.
-pub fn event_weight(event: &Event) -> usize {
+pub fn event_bytes(event: &Event) -> usize {
     let texts = [&event.source, &event.receiver, &event.group_key, &event.external_url, &event.reason, &event.title, &event.message, &event.trace];
     let maps = [&event.group_labels, &event.common_labels, &event.common_annotations, &event.route_labels];
     size_of::<Event>()
-        + 2 * ROUND
+        + 2 * ALLOCATOR_OVERHEAD
         + texts.into_iter().map(text).sum::<usize>()
         + maps.into_iter().map(map).sum::<usize>()
         + (event.alerts.capacity() - event.alerts.len()) * size_of::<Alert>()
@@ -134,7 +134,7 @@ fn alert(alert: &Alert) -> usize {
 }
 
 fn text(text: &String) -> usize {
-    if text.capacity() == 0 { 0 } else { text.capacity() + ROUND }
+    if text.capacity() == 0 { 0 } else { text.capacity() + ALLOCATOR_OVERHEAD }
 }
 
 fn map(labels: &Labels) -> usize {
@@ -146,5 +146,5 @@ fn values(values: &BTreeMap<String, f64>) -> usize {
 }
 
 fn leaves(pairs: usize) -> usize {
-    if pairs == 0 { 0 } else { (pairs / 6 + 1) * LEAF }
+    if pairs == 0 { 0 } else { (pairs / 6 + 1) * BTREE_LEAF }
 }

@@ -18,70 +18,70 @@ pub use budget::*;
 /// Lanes held at once; the rest stays on disk.
 pub const MAX_LANES: usize = 4096;
 /// Lanes that an outlet may hold whatever memory is left.
-pub const FEW_LANES: usize = 64;
+pub const MIN_LANES: usize = 64;
 /// Bytes of waiting deliveries held per outlet.
-pub const MAX_WEIGHT: usize = 4 << 20;
+pub const MAX_BYTES: usize = 4 << 20;
 /// One rank step is worth this much waiting, in milliseconds: what waits long overtakes.
-const RANK_STEP: i64 = 300_000;
+const RANK_STEP_MS: i64 = 300_000;
 /// A mute may last long, but a damaged due time must not overflow the clock.
 const LONGEST_MUTE: Duration = Duration::from_secs(400 * 86_400);
 /// What is due later than this is left on disk, where looks at the store find it in time: it must take no room from what is due.
-pub const AHEAD: Duration = Duration::from_secs(20);
+pub const LOOKAHEAD: Duration = Duration::from_secs(20);
 
 /// A delivery in memory, with its due time on the monotonic clock. None of them is deferred: what is muted is on disk until it is due.
 #[derive(Debug)]
-struct Item {
+struct Queued {
     waiting: PendingDelivery,
     due: Instant,
-    share: Share,
+    share: Reservation,
 }
 
 /// One lane.
 #[derive(Debug)]
 struct Lane {
     channel: Arc<str>,
-    queue: VecDeque<Item>,
+    queue: VecDeque<Queued>,
     /// Everything up to here is in the queue, under way, deferred, or final.
     loaded_to: i64,
     /// Something may wait on disk beyond `loaded_to`, not before then.
-    beyond: Option<Instant>,
+    more_on_disk_at: Option<Instant>,
     /// Something waits on disk that is to be read then, wherever it stands: the lane is read anew from its beginning.
-    again: Option<Instant>,
+    reload_at: Option<Instant>,
     /// An offer could not be taken while the lane was being read.
-    missed: bool,
+    offer_lost: bool,
     /// A message of it is under way.
-    open: bool,
+    in_flight: bool,
     /// What memory holds of it is not what is stored any more: it is read anew when its message is done.
     stale: bool,
     /// Rank and age of what is on disk.
-    ord: i64,
-    place: Option<Place>,
+    priority: i64,
+    key: Option<IndexKey>,
     /// What it takes in memory itself.
-    _share: Share,
+    _share: Reservation,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum IndexKey {
     Ready(i64),
     Timer(Instant),
 }
 
 /// What was taken from a lane for a message.
 #[derive(Debug)]
-pub struct Taken {
+pub struct TakenLane {
     /// The lane.
     pub lane: LaneId,
     /// What was in memory and due.
     pub members: Vec<PendingDelivery>,
     /// The bytes that it takes.
-    pub shares: Vec<Share>,
+    pub shares: Vec<Reservation>,
     /// Read what waits beyond this `lane_seq` from the store first.
     pub read_after: Option<i64>,
 }
 
 /// What reading a lane from the store found.
 #[derive(Debug, Clone, Copy)]
-pub struct Read {
+pub struct ReadProgress {
     /// The lane.
     pub lane: LaneId,
     /// The last `lane_seq` read; `after` when nothing was.
@@ -97,43 +97,43 @@ pub struct Lanes {
     ready: BTreeSet<(i64, LaneId)>,
     timers: BTreeSet<(Instant, LaneId)>,
     /// Lanes of which nothing is known to wait and that have no message under way: the first to make room.
-    drained: HashSet<LaneId>,
-    weight: usize,
-    budget: Arc<Budget>,
+    empty: HashSet<LaneId>,
+    bytes: usize,
+    budget: Arc<MemoryBudget>,
     /// Whether every lane that is due soon is in memory.
     pub complete: bool,
     /// Whether something that could be sent at once was left on disk since the last look at the store began.
-    pub left: bool,
+    pub overflowed: bool,
 }
 
 impl Lanes {
     /// Knows nothing yet: what waits is on disk. What is held shares `budget` with the other outlets.
-    pub fn new(budget: Arc<Budget>) -> Self {
+    pub fn new(budget: Arc<MemoryBudget>) -> Self {
         Self {
             map: HashMap::new(),
             ready: BTreeSet::new(),
             timers: BTreeSet::new(),
-            drained: HashSet::new(),
-            weight: 0,
+            empty: HashSet::new(),
+            bytes: 0,
             budget,
             complete: false,
-            left: false,
+            overflowed: false,
         }
     }
 
     /// Lanes that could send now.
-    pub fn ready_len(&self) -> usize {
+    pub fn ready_count(&self) -> usize {
         self.ready.len()
     }
 
     /// Lanes held, drained and busy ones included.
-    pub fn held(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.map.len()
     }
 
     /// Bytes held.
-    pub fn weight(&self) -> usize {
-        self.weight
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// When the next lane becomes ready that is not ready now.
@@ -143,104 +143,104 @@ impl Lanes {
 
     /// A delivery that was just accepted, with its share of the budget. What does not fit, or does not follow what is known, stays on disk and is read
     /// later; so does what is deferred.
-    pub fn offer(&mut self, waiting: PendingDelivery, share: Share, channel: &Arc<str>, now: Instant, now_ms: i64) {
+    pub fn push(&mut self, waiting: PendingDelivery, share: Reservation, channel: &Arc<str>, now: Instant, now_ms: i64) {
         let (id, deferred) = (waiting.lane, waiting.state == State::Deferred);
         let due = due_instant(&waiting, now, now_ms);
         if !self.map.contains_key(&id) {
-            if deferred && due > now + AHEAD {
+            if deferred && due > now + LOOKAHEAD {
                 return;
             }
-            let Some(room) = self.room(order(waiting.rank, waiting.born_at), Some(now)) else { return self.leave() };
+            let Some(room) = self.reserve_lane(priority(waiting.rank, waiting.born_at), Some(now)) else { return self.note_overflow() };
             // Only the first delivery of a lane surely has nothing before it on disk.
-            let beyond = if waiting.lane_seq == 1 { None } else { Some(due) };
-            self.map.insert(id, Lane::new(channel, beyond, order(waiting.rank, waiting.born_at), room));
+            let more_on_disk_at = if waiting.lane_seq == 1 { None } else { Some(due) };
+            self.map.insert(id, Lane::new(channel, more_on_disk_at, priority(waiting.rank, waiting.born_at), room));
         }
-        let full = self.weight + share.bytes() > MAX_WEIGHT;
+        let full = self.bytes + share.bytes() > MAX_BYTES;
         let Some(lane) = self.map.get_mut(&id) else { return };
         if waiting.lane_seq <= lane.loaded_to {
             return;
         }
-        let follows = lane.beyond.is_none() && lane.loaded_to + 1 == waiting.lane_seq;
+        let follows = lane.more_on_disk_at.is_none() && lane.loaded_to + 1 == waiting.lane_seq;
         if deferred {
             if follows {
                 lane.loaded_to = waiting.lane_seq;
             }
-            if due <= now + AHEAD {
-                sooner(&mut lane.again, due);
-                lane.ord = lane.ord.min(order(waiting.rank, waiting.born_at));
+            if due <= now + LOOKAHEAD {
+                sooner(&mut lane.reload_at, due);
+                lane.priority = lane.priority.min(priority(waiting.rank, waiting.born_at));
             }
         } else if full || !follows {
             // Whatever was known of what is on disk, this is due now.
-            sooner(&mut lane.beyond, due);
-            lane.missed = true;
-            lane.ord = lane.ord.min(order(waiting.rank, waiting.born_at));
+            sooner(&mut lane.more_on_disk_at, due);
+            lane.offer_lost = true;
+            lane.priority = lane.priority.min(priority(waiting.rank, waiting.born_at));
         } else {
             lane.loaded_to = waiting.lane_seq;
-            self.weight += share.bytes();
-            lane.queue.push_back(Item { due, waiting, share });
+            self.bytes += share.bytes();
+            lane.queue.push_back(Queued { due, waiting, share });
         }
-        self.place(id, now);
+        self.index(id, now);
     }
 
     /// Something was accepted for a lane without its delivery at hand (a fallback child, a requeue).
-    pub fn poke(&mut self, id: LaneId, channel: &Arc<str>, rank: i64, born_at: i64, now: Instant) {
-        let ord = order(rank, born_at);
+    pub fn mark_dirty(&mut self, id: LaneId, channel: &Arc<str>, rank: i64, born_at: i64, now: Instant) {
+        let priority = priority(rank, born_at);
         if !self.map.contains_key(&id) {
-            let Some(room) = self.room(ord, Some(now)) else { return self.leave() };
-            self.map.insert(id, Lane::new(channel, Some(now), ord, room));
+            let Some(room) = self.reserve_lane(priority, Some(now)) else { return self.note_overflow() };
+            self.map.insert(id, Lane::new(channel, Some(now), priority, room));
         }
         if let Some(lane) = self.map.get_mut(&id) {
-            sooner(&mut lane.beyond, now);
-            lane.missed = true;
-            lane.ord = lane.ord.min(ord);
+            sooner(&mut lane.more_on_disk_at, now);
+            lane.offer_lost = true;
+            lane.priority = lane.priority.min(priority);
         }
-        self.place(id, now);
+        self.index(id, now);
     }
 
     /// Lanes read from the store. `all` says that no others are due soon. Gives how many of them were news.
     pub fn load(&mut self, heads: Vec<LaneSummary>, all: bool, now: Instant, now_ms: i64, intern: impl Fn(&str) -> Arc<str>) -> usize {
         let mut news = 0;
         // What was left behind while the look was under way is not in it.
-        self.complete = all && !self.left;
+        self.complete = all && !self.overflowed;
         for head in heads {
             let ahead = ahead(head.due_at, head.since, now_ms);
             // The store gives what is due soon, and what only a clock that was set back makes look as if it were not.
-            let due = if ahead > AHEAD { now } else { now + ahead };
+            let due = if ahead > LOOKAHEAD { now } else { now + ahead };
             if let Some(lane) = self.map.get_mut(&head.id) {
                 // The net under everything else: memory thinks that nothing waits, or not yet, and the store knows better.
-                if !lane.open && lane.next(now).is_none_or(|(known, _)| known > due) {
-                    sooner(&mut lane.again, due);
-                    self.place(head.id, now);
+                if !lane.in_flight && lane.next(now).is_none_or(|(known, _)| known > due) {
+                    sooner(&mut lane.reload_at, due);
+                    self.index(head.id, now);
                     news += 1;
                 }
                 continue;
             }
             let ready = (due <= now).then_some(now);
-            let Some(room) = self.room(order(head.rank, head.since), ready) else {
+            let Some(room) = self.reserve_lane(priority(head.rank, head.since), ready) else {
                 // What cannot be sent yet is not worth a look before the usual one.
-                self.left |= ready.is_some();
+                self.overflowed |= ready.is_some();
                 self.complete = false;
                 continue;
             };
-            self.map.insert(head.id, Lane::new(&intern(&head.channel), Some(due), order(head.rank, head.since), room));
-            self.place(head.id, now);
+            self.map.insert(head.id, Lane::new(&intern(&head.channel), Some(due), priority(head.rank, head.since), room));
+            self.index(head.id, now);
             news += 1;
         }
         news
     }
 
     /// Moves lanes whose time has come to the ready ones.
-    pub fn tick(&mut self, now: Instant) {
+    pub fn advance(&mut self, now: Instant) {
         while let Some(&(at, id)) = self.timers.first() {
             if at > now {
                 break;
             }
-            self.place(id, now);
+            self.index(id, now);
         }
     }
 
     /// The first ready lane whose channel passes, and its channel.
-    pub fn first(&self, mut passes: impl FnMut(&Arc<str>) -> bool) -> Option<(LaneId, Arc<str>)> {
+    pub fn first_ready(&self, mut passes: impl FnMut(&Arc<str>) -> bool) -> Option<(LaneId, Arc<str>)> {
         self.ready.iter().find_map(|(_, id)| {
             let lane = self.map.get(id)?;
             passes(&lane.channel).then(|| (*id, lane.channel.clone()))
@@ -248,7 +248,7 @@ impl Lanes {
     }
 
     /// The ready lane with the newest delivery in memory among those that pass, and its channel.
-    pub fn newest(&self, mut passes: impl FnMut(&Arc<str>, &mut dyn Iterator<Item = &PendingDelivery>) -> bool) -> Option<(LaneId, Arc<str>)> {
+    pub fn newest_ready(&self, mut passes: impl FnMut(&Arc<str>, &mut dyn Iterator<Item = &PendingDelivery>) -> bool) -> Option<(LaneId, Arc<str>)> {
         let of = |id: &LaneId| self.map.get(id).map(|lane| (*id, lane));
         let passing =
             self.ready.iter().filter_map(|(_, id)| of(id)).filter(|(_, lane)| passes(&lane.channel, &mut lane.queue.iter().map(|i| &i.waiting)));
@@ -257,170 +257,170 @@ impl Lanes {
     }
 
     /// Up to `n` ready lanes of a channel, most severe first.
-    pub fn of_channel(&self, channel: &str, n: usize) -> Vec<LaneId> {
+    pub fn ready_of_channel(&self, channel: &str, n: usize) -> Vec<LaneId> {
         self.ready.iter().filter(|(_, id)| self.map.get(id).is_some_and(|l| &*l.channel == channel)).take(n).map(|(_, id)| *id).collect()
     }
 
     /// Takes what is due of a lane for a message, at most `max` deliveries; the lane is open until [`Lanes::close`].
-    pub fn take(&mut self, id: LaneId, max: usize, now: Instant) -> Taken {
-        let mut taken = Taken { lane: id, members: Vec::new(), shares: Vec::new(), read_after: None };
+    pub fn take(&mut self, id: LaneId, max: usize, now: Instant) -> TakenLane {
+        let mut taken = TakenLane { lane: id, members: Vec::new(), shares: Vec::new(), read_after: None };
         let Some(lane) = self.map.get_mut(&id) else { return taken };
-        lane.open = true;
-        if max > 0 && lane.again.is_some_and(|at| at <= now) {
-            self.weight -= lane.empty();
-            (lane.again, lane.loaded_to, lane.beyond) = (None, 0, Some(now));
+        lane.in_flight = true;
+        if max > 0 && lane.reload_at.is_some_and(|at| at <= now) {
+            self.bytes -= lane.clear();
+            (lane.reload_at, lane.loaded_to, lane.more_on_disk_at) = (None, 0, Some(now));
         }
         // Order holds among what is not muted: a head that waits for its next try holds back what came later.
         while taken.members.len() < max
             && lane.queue.front().is_some_and(|item| item.due <= now)
             && let Some(item) = lane.queue.pop_front()
         {
-            self.weight -= item.share.bytes();
+            self.bytes -= item.share.bytes();
             taken.members.push(item.waiting);
             taken.shares.push(item.share);
         }
-        if lane.beyond.is_some() && lane.queue.is_empty() && taken.members.len() < max {
+        if lane.more_on_disk_at.is_some() && lane.queue.is_empty() && taken.members.len() < max {
             taken.read_after = Some(lane.loaded_to);
-            lane.missed = false;
+            lane.offer_lost = false;
         }
-        self.place(id, now);
+        self.index(id, now);
         taken
     }
 
     /// The message of a lane is done (or gave up): what was read, and what goes back to the front.
-    pub fn close(&mut self, id: LaneId, read: Option<Read>, back: Vec<PendingDelivery>, now: Instant, now_ms: i64) {
+    pub fn close(&mut self, id: LaneId, read: Option<ReadProgress>, back: Vec<PendingDelivery>, now: Instant, now_ms: i64) {
         let Some(lane) = self.map.get_mut(&id) else { return };
-        lane.open = false;
+        lane.in_flight = false;
         if lane.stale {
-            self.weight -= lane.empty();
-            (lane.stale, lane.missed, lane.loaded_to, lane.beyond, lane.again) = (false, false, 0, Some(now), None);
-            self.place(id, now);
+            self.bytes -= lane.clear();
+            (lane.stale, lane.offer_lost, lane.loaded_to, lane.more_on_disk_at, lane.reload_at) = (false, false, 0, Some(now), None);
+            self.index(id, now);
             return;
         }
         if let Some(read) = read {
             lane.loaded_to = lane.loaded_to.max(read.to);
-            lane.beyond = (read.more || lane.missed).then_some(now);
+            lane.more_on_disk_at = (read.more || lane.offer_lost).then_some(now);
         }
         let mut fits = true;
         for waiting in back {
             let due = due_instant(&waiting, now, now_ms);
             if waiting.state == State::Deferred {
-                sooner(&mut lane.again, due);
+                sooner(&mut lane.reload_at, due);
                 continue;
             }
-            let weight = weight_of(&waiting);
-            match self.budget.take(weight) {
-                Some(share) if self.weight + weight <= MAX_WEIGHT => {
-                    self.weight += weight;
-                    lane.queue.push_back(Item { due, waiting, share });
+            let weight = delivery_bytes(&waiting);
+            match self.budget.try_reserve(weight) {
+                Some(share) if self.bytes + weight <= MAX_BYTES => {
+                    self.bytes += weight;
+                    lane.queue.push_back(Queued { due, waiting, share });
                 }
                 // It waits on disk, where it was read or accepted.
                 _ => {
                     fits = false;
-                    lane.ord = lane.ord.min(order(waiting.rank, waiting.born_at));
-                    sooner(&mut lane.again, due);
+                    lane.priority = lane.priority.min(priority(waiting.rank, waiting.born_at));
+                    sooner(&mut lane.reload_at, due);
                 }
             }
         }
         lane.queue.make_contiguous().sort_by_key(|i| i.waiting.lane_seq);
         if !fits {
             let head = lane.queue.front().map(|head| head.due);
-            self.weight -= lane.empty();
-            head.into_iter().for_each(|due| sooner(&mut lane.again, due));
+            self.bytes -= lane.clear();
+            head.into_iter().for_each(|due| sooner(&mut lane.reload_at, due));
         }
-        if lane.is_drained() && (self.map.len() > MAX_LANES / 2 || self.budget.is_short()) {
-            self.unplace(id);
+        if lane.is_empty() && (self.map.len() > MAX_LANES / 2 || self.budget.is_short()) {
+            self.unindex(id);
             self.map.remove(&id);
             return;
         }
-        self.place(id, now);
+        self.index(id, now);
     }
 
     /// Forgets a lane (moved, adopted, dropped by hand): it is read again when it is poked, or when its message is done.
-    pub fn forget(&mut self, id: LaneId) {
-        if let Some(lane) = self.map.get_mut(&id).filter(|lane| lane.open) {
+    pub fn evict(&mut self, id: LaneId) {
+        if let Some(lane) = self.map.get_mut(&id).filter(|lane| lane.in_flight) {
             lane.stale = true;
             return;
         }
-        self.unplace(id);
+        self.unindex(id);
         if let Some(mut lane) = self.map.remove(&id) {
-            self.weight -= lane.empty();
+            self.bytes -= lane.clear();
         }
     }
 
     /// Offers may have been lost, or changes by hand: what is in memory of any lane may not be all of it.
-    pub fn doubt(&mut self, now: Instant) {
+    pub fn invalidate_all(&mut self, now: Instant) {
         self.complete = false;
         let ids: Vec<LaneId> = self.map.keys().copied().collect();
         for id in ids {
             if let Some(lane) = self.map.get_mut(&id) {
-                sooner(&mut lane.again, now);
+                sooner(&mut lane.reload_at, now);
             }
-            self.place(id, now);
+            self.index(id, now);
         }
     }
 
     /// Forgets every lane; what waits is read again.
-    pub fn forget_all(&mut self) {
+    pub fn evict_all(&mut self) {
         let ids: Vec<LaneId> = self.map.keys().copied().collect();
         for id in ids {
-            self.forget(id);
+            self.evict(id);
         }
         self.complete = false;
     }
 
     /// Forgets the ready lanes of a channel that is muted by hand: they take no room from others until the mute ends.
-    pub fn forget_channel(&mut self, channel: &str) {
-        for id in self.of_channel(channel, usize::MAX) {
-            self.forget(id);
+    pub fn evict_channel(&mut self, channel: &str) {
+        for id in self.ready_of_channel(channel, usize::MAX) {
+            self.evict(id);
         }
     }
 
     /// When memory is short, forgets the lanes of which nothing is known to wait: others need the room.
-    pub fn shed(&mut self) {
+    pub fn evict_empty(&mut self) {
         if self.budget.is_short() {
-            let drained: Vec<LaneId> = self.drained.iter().copied().collect();
-            drained.into_iter().for_each(|id| self.forget(id));
+            let drained: Vec<LaneId> = self.empty.iter().copied().collect();
+            drained.into_iter().for_each(|id| self.evict(id));
         }
     }
 
-    fn leave(&mut self) {
+    fn note_overflow(&mut self) {
         self.complete = false;
-        self.left = true;
+        self.overflowed = true;
     }
 
     /// Room for one more lane; `ready_at` is now when it could send at once.
-    fn room(&mut self, for_order: i64, ready_at: Option<Instant>) -> Option<Share> {
-        if self.map.len() >= MAX_LANES && !self.make_room(for_order, ready_at) {
+    fn reserve_lane(&mut self, for_priority: i64, ready_at: Option<Instant>) -> Option<Reservation> {
+        if self.map.len() >= MAX_LANES && !self.evict_one(for_priority, ready_at) {
             return None;
         }
-        if let Some(share) = self.budget.take(LANE) {
+        if let Some(share) = self.budget.try_reserve(LANE_BYTES) {
             return Some(share);
         }
         // Memory is full, of other outlets' lanes perhaps: each keeps a few all the same.
-        if self.map.len() >= FEW_LANES && !self.make_room(for_order, ready_at) {
+        if self.map.len() >= MIN_LANES && !self.evict_one(for_priority, ready_at) {
             return None;
         }
-        Some(self.budget.overdraw(LANE))
+        Some(self.budget.reserve(LANE_BYTES))
     }
 
-    fn make_room(&mut self, for_order: i64, ready_at: Option<Instant>) -> bool {
-        if let Some(id) = self.drained.iter().next().copied() {
-            self.forget(id);
+    fn evict_one(&mut self, for_priority: i64, ready_at: Option<Instant>) -> bool {
+        if let Some(id) = self.empty.iter().next().copied() {
+            self.evict(id);
             return true;
         }
         // What can only send later goes back to disk for what can send now, the last of it first; else the least urgent for something more urgent.
         if let (Some(now), Some(&(at, id))) = (ready_at, self.timers.last())
             && at > now
         {
-            self.forget(id);
+            self.evict(id);
             self.complete = false;
             return true;
         }
         match self.ready.last().copied() {
-            Some((ord, id)) if ord > for_order => {
-                self.forget(id);
-                self.leave();
+            Some((priority, id)) if priority > for_priority => {
+                self.evict(id);
+                self.note_overflow();
                 true
             }
             _ => false,
@@ -428,8 +428,8 @@ impl Lanes {
     }
 
     /// Lanes that memory turns to soon by itself: a look at the store need not bring them again.
-    pub fn known(&self, now: Instant) -> Vec<LaneId> {
-        let soon = |lane: &Lane| lane.open || lane.next(now).is_some_and(|(due, _)| due <= now + AHEAD);
+    pub fn due_soon(&self, now: Instant) -> Vec<LaneId> {
+        let soon = |lane: &Lane| lane.in_flight || lane.next(now).is_some_and(|(due, _)| due <= now + LOOKAHEAD);
         self.map.iter().filter(|(_, lane)| soon(lane)).map(|(id, _)| *id).collect()
     }
 
@@ -444,71 +444,71 @@ impl Lanes {
         channels
     }
 
-    fn unplace(&mut self, id: LaneId) {
-        self.drained.remove(&id);
-        if let Some(place) = self.map.get_mut(&id).and_then(|lane| lane.place.take()) {
-            match place {
-                Place::Ready(ord) => self.ready.remove(&(ord, id)),
-                Place::Timer(at) => self.timers.remove(&(at, id)),
+    fn unindex(&mut self, id: LaneId) {
+        self.empty.remove(&id);
+        if let Some(key) = self.map.get_mut(&id).and_then(|lane| lane.key.take()) {
+            match key {
+                IndexKey::Ready(priority) => self.ready.remove(&(priority, id)),
+                IndexKey::Timer(at) => self.timers.remove(&(at, id)),
             };
         }
     }
 
-    fn place(&mut self, id: LaneId, now: Instant) {
-        self.unplace(id);
+    fn index(&mut self, id: LaneId, now: Instant) {
+        self.unindex(id);
         let Some(lane) = self.map.get_mut(&id) else { return };
-        let Some((due, ord)) = lane.next(now) else {
-            if !lane.open {
-                self.drained.insert(id);
+        let Some((due, priority)) = lane.next(now) else {
+            if !lane.in_flight {
+                self.empty.insert(id);
             }
             return;
         };
-        let place = if due <= now { Place::Ready(ord) } else { Place::Timer(due) };
-        lane.place = Some(place);
-        match place {
-            Place::Ready(ord) => self.ready.insert((ord, id)),
-            Place::Timer(at) => self.timers.insert((at, id)),
+        let key = if due <= now { IndexKey::Ready(priority) } else { IndexKey::Timer(due) };
+        lane.key = Some(key);
+        match key {
+            IndexKey::Ready(priority) => self.ready.insert((priority, id)),
+            IndexKey::Timer(at) => self.timers.insert((at, id)),
         };
     }
 }
 
 impl Lane {
     /// One of which something may wait on disk, not before `beyond`; with `None` nothing does.
-    fn new(channel: &Arc<str>, beyond: Option<Instant>, ord: i64, share: Share) -> Self {
+    fn new(channel: &Arc<str>, more_on_disk_at: Option<Instant>, priority: i64, share: Reservation) -> Self {
         Self {
             channel: channel.clone(),
             queue: VecDeque::new(),
             loaded_to: 0,
-            beyond,
-            again: None,
-            missed: false,
-            open: false,
+            more_on_disk_at,
+            reload_at: None,
+            offer_lost: false,
+            in_flight: false,
             stale: false,
-            ord,
-            place: None,
+            priority,
+            key: None,
             _share: share,
         }
     }
 
     /// When the lane may send next, and its order; `None` when it has nothing or a message of it is under way.
     fn next(&self, now: Instant) -> Option<(Instant, i64)> {
-        if self.open {
+        if self.in_flight {
             return None;
         }
-        let head = self.queue.front().map(|head| head.due).or(self.beyond);
-        let due = head.into_iter().chain(self.again).min()?;
-        let shown = self.queue.iter().filter(|i| i.due <= now.max(due)).map(|i| order(i.waiting.rank, i.waiting.born_at));
-        let on_disk = (self.beyond.is_some() || self.again.is_some()).then_some(self.ord);
-        Some((due, shown.chain(on_disk).min().unwrap_or(self.ord)))
+        let head = self.queue.front().map(|head| head.due).or(self.more_on_disk_at);
+        let due = head.into_iter().chain(self.reload_at).min()?;
+        let shown = self.queue.iter().filter(|i| i.due <= now.max(due)).map(|i| priority(i.waiting.rank, i.waiting.born_at));
+        let on_disk = (self.more_on_disk_at.is_some() || self.reload_at.is_some()).then_some(self.priority);
+        Some((due, shown.chain(on_disk).min().unwrap_or(self.priority)))
     }
 
     /// Whether nothing is known to wait in it.
-    fn is_drained(&self) -> bool {
-        self.queue.is_empty() && self.beyond.is_none() && self.again.is_none()
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.more_on_disk_at.is_none() && self.reload_at.is_none()
     }
 
     /// Forgets what is in memory of it, which is on disk too; gives its bytes.
-    fn empty(&mut self) -> usize {
+    fn clear(&mut self) -> usize {
         self.queue.drain(..).map(|item| item.share.bytes()).sum()
     }
 }
@@ -519,8 +519,8 @@ fn sooner(known: &mut Option<Instant>, at: Instant) {
 }
 
 /// Smaller goes first: severity, then age; one rank step is worth five minutes of waiting.
-pub fn order(rank: i64, born_at: i64) -> i64 {
-    rank.saturating_mul(RANK_STEP).saturating_add(born_at)
+pub fn priority(rank: i64, born_at: i64) -> i64 {
+    rank.saturating_mul(RANK_STEP_MS).saturating_add(born_at)
 }
 
 /// How far ahead a stored due time lies. What was due at its birth is due now: a wall clock that was set back since must not make it wait.
@@ -532,13 +532,13 @@ fn ahead(due_at: i64, born_at: i64, now_ms: i64) -> Duration {
 fn due_instant(waiting: &PendingDelivery, now: Instant, now_ms: i64) -> Instant {
     let ahead = ahead(waiting.due_at, waiting.born_at, now_ms);
     // Pauses are the outlet's own; a delivery by itself is never postponed for longer than the schedule's cap.
-    let longest = if waiting.state == State::Deferred { LONGEST_MUTE } else { policy::CAP };
+    let longest = if waiting.state == State::Deferred { LONGEST_MUTE } else { policy::MAX_BACKOFF };
     now + ahead.min(longest)
 }
 
 /// Whether an event is too large to be kept while it waits.
 pub fn is_large(event: &Event) -> bool {
-    event.alerts.len() > heavy::MANY || event_weight(event) > 4 * heavy::LARGE
+    event.alerts.len() > heavy::LARGE_EVENT_ALERTS || event_bytes(event) > 4 * heavy::LARGE_BODY
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ impl Gates {
                 unmuted.entry(channel.name.to_string()).or_insert(now);
             }
             let states: Vec<OutletState> = engines.iter().map(|engine| engine.outlet_state(&channel.outlet)).collect();
-            let may_send = |state: &OutletState| state.owned && state.held.is_none() && state.paused_ms == 0 && !state.breaker_open;
+            let may_send = |state: &OutletState| state.owned && state.suspended.is_none() && state.paused_ms == 0 && !state.breaker_open;
             if states.iter().any(may_send) {
                 outlets.entry(channel.outlet.to_string()).or_insert(now);
             } else if states.iter().any(|state| state.owned) {

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::Platform;
 use crate::delivery::plan::{ChannelPlan, Legacy, Plan, RetentionPlan};
-use crate::delivery::policy::CAP;
-use crate::delivery::{Clock, Engine, EngineOptions, cluster, keeper};
+use crate::delivery::policy::MAX_BACKOFF;
+use crate::delivery::{Clock, Engine, EngineOptions, cluster, maintenance};
 use crate::metrics::Metrics;
 use crate::model::{Alert, DeliveryId, Event, Language, OutletKey, Recipient, Secret, SeverityScale, Status};
 use crate::route::{Intervals, RouteSpec, Tree};
@@ -175,7 +175,7 @@ struct Node {
 impl Node {
     fn start_to_beat(&mut self) {
         let alive = CancellationToken::new();
-        tokio::spawn(cluster::keep(self.engine.clone(), alive.clone()));
+        tokio::spawn(cluster::run(self.engine.clone(), alive.clone()));
         self.alive = Some(alive);
     }
 
@@ -231,7 +231,7 @@ async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool
         let (engine, alarms) = Engine::new(store.clone(), plan, clock.clone(), Arc::new(Metrics::new()), name, options);
         let engine = Arc::new(engine);
         engine.start().await.expect("the engine starts");
-        tokio::spawn(keeper::keep(engine.clone(), alarms, cancel.clone()));
+        tokio::spawn(maintenance::run(engine.clone(), alarms, cancel.clone()));
         let mut node = Node { engine, alive: None };
         if leased {
             node.start_to_beat();
@@ -292,7 +292,7 @@ impl Life<'_> {
             tracing::info!(now_ms = self.clock.now_ms(), by, "the wall clock jumps");
             self.clock.jump(by);
             // By the clock that was set forward a try is due; it has its wait all the same.
-            self.gates.disturb(now + CAP);
+            self.gates.disturb(now + MAX_BACKOFF);
         }
         if dice.permille(15) {
             {
@@ -396,11 +396,11 @@ impl Life<'_> {
                 if moves {
                     self.world.moved(row.id);
                 }
-                engine.shared.hand_over(&made);
+                engine.shared.notify_new(&made);
             }
         }
         for node in &self.nodes {
-            node.engine.forget();
+            node.engine.evict_all();
         }
     }
 

@@ -11,13 +11,13 @@ use crate::store::{Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, StoreErro
 
 use super::clock::timestamp;
 use super::engine::Engine;
-use super::intake::{HandMute, NO_END, OPEN_END};
+use super::intake::{INDEFINITE, ManualMute, REEVALUATE_AFTER_MS};
 
 impl Engine {
     /// Reads the channels muted by hand. When a mute began, changed or ended, what waits there is read anew.
     pub async fn refresh_mutes(&self) -> Result<(), StoreError> {
         let mutes = self.shared.store.list_mutes().await?;
-        let now: HashMap<String, HandMute> = mutes.into_iter().map(|m| (m.channel, HandMute { until: m.until, reason: m.reason })).collect();
+        let now: HashMap<String, ManualMute> = mutes.into_iter().map(|m| (m.channel, ManualMute { until: m.until, reason: m.reason })).collect();
         let before = self.shared.mutes();
         if *before == now {
             return Ok(());
@@ -26,7 +26,7 @@ impl Engine {
         let plan = self.shared.plan.load_full();
         let outlets = changed.filter_map(|channel| Some(plan.channel(channel)?.outlet.clone())).collect();
         self.shared.set_mutes(now);
-        self.read_anew(&outlets);
+        self.evict_lanes_of(&outlets);
         Ok(())
     }
 
@@ -38,7 +38,7 @@ impl Engine {
         let (plan, mutes) = (shared.plan.load_full(), shared.mutes());
         let mut outlets = BTreeSet::new();
         for deferral in shared.store.list_deferrals(now).await? {
-            let Some((until, reason)) = judge(&plan.tree, &mutes, &deferral, now) else { continue };
+            let Some((until, reason)) = reevaluate(&plan.tree, &mutes, &deferral, now) else { continue };
             if deferral.first == until && deferral.last == until {
                 continue;
             }
@@ -48,19 +48,19 @@ impl Engine {
                 outlets.extend(plan.channel(&deferral.channel).map(|channel| channel.outlet.clone()));
             }
         }
-        self.read_anew(&outlets);
+        self.evict_lanes_of(&outlets);
         Ok(())
     }
 
-    fn read_anew(&self, outlets: &BTreeSet<OutletKey>) {
+    fn evict_lanes_of(&self, outlets: &BTreeSet<OutletKey>) {
         for outlet in outlets {
-            self.tell_to_forget(outlet);
+            self.evict_lanes(outlet);
         }
     }
 }
 
 /// Until when such deliveries are to wait, Unix milliseconds, and why; `None` when they wait for the right time.
-fn judge(tree: &Tree, mutes: &HashMap<String, HandMute>, deferral: &Deferral, now: i64) -> Option<(i64, Option<String>)> {
+fn reevaluate(tree: &Tree, mutes: &HashMap<String, ManualMute>, deferral: &Deferral, now: i64) -> Option<(i64, Option<String>)> {
     if deferral.by_hand {
         let mute = mutes.get(&deferral.channel).filter(|mute| mute.until > now);
         return Some(mute.map_or((now, None), |mute| (mute.until, Some(format!("{MANUAL_MUTE_PREFIX}{}", mute.reason)))));
@@ -69,8 +69,8 @@ fn judge(tree: &Tree, mutes: &HashMap<String, HandMute>, deferral: &Deferral, no
     let Some((by, until)) = interval(tree, &deferral.channel, &deferral.route, at) else { return Some((now, None)) };
     match until {
         Some(until) => Some((until.as_millisecond(), Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` until {until}")))),
-        None if deferral.first - now > OPEN_END / 2 => None,
-        None => Some((now + OPEN_END, Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` {NO_END}")))),
+        None if deferral.first - now > REEVALUATE_AFTER_MS / 2 => None,
+        None => Some((now + REEVALUATE_AFTER_MS, Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` {INDEFINITE}")))),
     }
 }
 

@@ -32,7 +32,7 @@ fn by_route(route: &str, last: i64) -> Deferral {
 }
 
 fn until(tree: &Tree, deferral: &Deferral) -> Option<i64> {
-    judge(tree, &HashMap::new(), deferral, NOW).map(|(until, _)| until - NOW)
+    reevaluate(tree, &HashMap::new(), deferral, NOW).map(|(until, _)| until - NOW)
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn an_interval_defers_to_its_end_as_it_is_now() {
     assert_eq!(until(&tree(night("06:00"), true), &deferral), Some(3 * HOUR));
     assert_eq!(until(&tree(night("05:00"), true), &deferral), Some(2 * HOUR));
     assert_eq!(until(&tree(night("08:00"), true), &deferral), Some(5 * HOUR));
-    let (_, reason) = judge(&tree(night("05:00"), true), &HashMap::new(), &deferral, NOW).unwrap();
+    let (_, reason) = reevaluate(&tree(night("05:00"), true), &HashMap::new(), &deferral, NOW).unwrap();
     assert_eq!(reason.as_deref(), Some("muted by time interval `night` until 2026-11-24T05:00:00Z"));
     assert_eq!(until(&tree(night("02:00"), true), &deferral), Some(0), "it is over");
     assert_eq!(until(&tree(night("06:00"), false), &deferral), Some(0), "the route has none any more");
@@ -65,8 +65,8 @@ fn a_mute_without_an_end_goes_on_for_as_long_as_it_mutes() {
 fn a_mute_by_hand_defers_to_its_end_as_it_is_now() {
     let tree = tree(night("06:00"), true);
     let deferral = Deferral { by_hand: true, ..by_route("", NOW + HOUR) };
-    let mutes = |until: i64| HashMap::from([("ops".to_owned(), HandMute { until: NOW + until, reason: "upgrade".into() })]);
-    assert_eq!(judge(&tree, &mutes(2 * HOUR), &deferral, NOW), Some((NOW + 2 * HOUR, Some("channel muted by hand: upgrade".into()))));
-    assert_eq!(judge(&tree, &mutes(-1), &deferral, NOW), Some((NOW, None)));
-    assert_eq!(judge(&tree, &HashMap::new(), &deferral, NOW), Some((NOW, None)));
+    let mutes = |until: i64| HashMap::from([("ops".to_owned(), ManualMute { until: NOW + until, reason: "upgrade".into() })]);
+    assert_eq!(reevaluate(&tree, &mutes(2 * HOUR), &deferral, NOW), Some((NOW + 2 * HOUR, Some("channel muted by hand: upgrade".into()))));
+    assert_eq!(reevaluate(&tree, &mutes(-1), &deferral, NOW), Some((NOW, None)));
+    assert_eq!(reevaluate(&tree, &HashMap::new(), &deferral, NOW), Some((NOW, None)));
 }

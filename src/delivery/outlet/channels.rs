@@ -7,7 +7,7 @@ use arc_swap::Guard;
 
 use crate::channel::{Counted, Limit};
 use crate::delivery::core::Shared;
-use crate::delivery::job::Job;
+use crate::delivery::pending::PendingMessage;
 use crate::delivery::plan::{ChannelPlan, Plan};
 use crate::model::{OutletKey, Recipient};
 
@@ -33,7 +33,7 @@ impl Channels for OutletChannels {
         self.get(channel).is_some() && self.shared.muted_until(channel, self.now_ms).is_none()
     }
 
-    fn counted(&self, job: &Job) -> Counted {
+    fn counted(&self, job: &PendingMessage) -> Counted {
         let Some(channel) = self.get(&job.channel) else { return Counted::Outlet };
         let only: Vec<Recipient> = job.members.iter().flat_map(|member| member.target.only.iter().cloned()).collect();
         channel.driver.counted(if only.is_empty() || job.members.len() > 1 { &channel.recipients } else { &only })
@@ -59,7 +59,7 @@ impl Worker {
     }
 
     /// What the platform counts a message against.
-    pub(crate) fn counted(&self, job: &Job) -> Counted {
+    pub(crate) fn counted(&self, job: &PendingMessage) -> Counted {
         self.channels(0).counted(job)
     }
 
@@ -71,7 +71,7 @@ impl Worker {
         }
         let now_ms = self.shared.clock.now_ms();
         for (channel, _) in self.muted(now_ms) {
-            self.queue.lanes.forget_channel(&channel);
+            self.queue.lanes.evict_channel(&channel);
         }
     }
 

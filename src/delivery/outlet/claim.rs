@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::channel::OnAmbiguous;
-use crate::delivery::cluster::MARGIN;
-use crate::delivery::job::Job;
-use crate::delivery::pace::Pacer;
+use crate::delivery::cluster::LEASE_SAFETY_MARGIN;
+use crate::delivery::pending::PendingMessage;
+use crate::delivery::rate_limit::RateLimiter;
 use crate::store::{Fence, LeaseRequest, Mode, OutletSnapshot};
 
 use super::mailbox::Command;
@@ -15,9 +15,9 @@ use super::ownership::{Action, Lease, Signal};
 use super::worker::Worker;
 
 /// The wait before an outlet that could not be had is claimed again.
-const RETRY: Duration = Duration::from_secs(2);
+const CLAIM_RETRY: Duration = Duration::from_secs(2);
 /// The same on a store that nodes share, where another node's lease may end at any time.
-const RETRY_SHARED: Duration = Duration::from_millis(500);
+const CLAIM_RETRY_SHARED: Duration = Duration::from_millis(500);
 
 impl Worker {
     /// Claims the outlet or gives it back, forgetting what memory held of it; `false` after a wait when this node does not have it then.
@@ -31,8 +31,8 @@ impl Worker {
         if relocated && action == Action::Claim && self.claim(true).await {
             return true;
         }
-        self.show();
-        let end = self.shared.clock.instant() + if self.shared.leased() { RETRY_SHARED } else { RETRY };
+        self.publish_state();
+        let end = self.shared.clock.instant() + if self.shared.leased() { CLAIM_RETRY_SHARED } else { CLAIM_RETRY };
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(end) => return false,
@@ -48,7 +48,7 @@ impl Worker {
                     // What was accepted is on disk and is read when the outlet is owned.
                     Some(Command::Direct { channel, member, caller }) => self.send_directly(channel, *member, caller),
                     #[cfg(test)]
-                    Some(command @ Command::Crash) => self.obey(command),
+                    Some(command @ Command::Crash) => self.handle(command),
                     Some(_) => {}
                     None => return false,
                 },
@@ -70,14 +70,14 @@ impl Worker {
     async fn claim(&mut self, fresh: bool) -> bool {
         let clock = &self.shared.clock;
         let (now, now_ms) = (clock.instant(), clock.now_ms());
-        let rate = Pacer::new(&self.limits());
-        self.in_flight.concurrency = self.own_concurrency().min(rate.at_once());
+        let rate = RateLimiter::new(&self.limits());
+        self.in_flight.concurrency = self.own_concurrency().min(rate.max_in_flight());
         let claim = LeaseRequest {
             outlet: self.outlet.clone(),
             node: self.shared.node.to_string(),
             now: now_ms,
             lease_until: now_ms + self.shared.lease.as_millis() as i64,
-            window_start: now_ms - rate.longest().as_millis() as i64,
+            window_start: now_ms - rate.longest_window().as_millis() as i64,
         };
         let owned = match self.shared.store.claim_outlet(claim).await {
             Ok(Some(owned)) => owned,
@@ -88,7 +88,7 @@ impl Worker {
             }
         };
         let fresh = fresh || owned.epoch != self.ownership.epoch() + 1;
-        let until = self.shared.leased().then(|| now + self.shared.lease - MARGIN);
+        let until = self.shared.leased().then(|| now + self.shared.lease - LEASE_SAFETY_MARGIN);
         self.ownership = self.ownership.on(Signal::Claimed(Lease { epoch: owned.epoch, claimed_at: now, until }));
         if fresh {
             self.rate = rate;
@@ -102,23 +102,23 @@ impl Worker {
                 continue;
             }
             let at_most_once = self.channel(&open.channel).is_some_and(|c| c.platform.on_ambiguous == OnAmbiguous::Never);
-            let mut job = Job::of_open(open, at_most_once, now);
-            for taken in &job.lanes {
-                self.queue.lanes.poke(taken.lane, &job.channel, 3, now_ms, now);
+            let mut message = PendingMessage::recovered(open, at_most_once, now);
+            for taken in &message.lanes {
+                self.queue.lanes.mark_dirty(taken.lane, &message.channel, 3, now_ms, now);
                 let _ = self.queue.lanes.take(taken.lane, 0, now);
             }
-            job.fixed = true;
-            self.queue.begun.push(job);
+            message.fixed = true;
+            self.queue.begun.push(message);
         }
         self.poll.at = now;
-        self.show();
+        self.publish_state();
         true
     }
 
     /// Rate limit, pause and suspension as the store has them.
     fn restore(&mut self, owned: &OutletSnapshot, now: Instant, now_ms: i64) {
         // What a crash cut off may have reached the platform without a record: as many as can have been in flight count as sent now.
-        let unseen = if self.rate.is_off() || owned.released { 0 } else { self.in_flight.concurrency };
+        let unseen = if self.rate.is_unlimited() || owned.released { 0 } else { self.in_flight.concurrency };
         let ages = owned.sends.iter().map(|at| Duration::from_millis((now_ms - at).max(0) as u64));
         self.rate.restore(now, ages.chain((0..unseen).map(|_| Duration::ZERO)));
         let pause = Duration::from_millis((owned.paused_until - now_ms).max(0) as u64);

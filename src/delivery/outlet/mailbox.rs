@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::delivery::direct::Caller;
-use crate::delivery::lanes::Share;
+use crate::delivery::lanes::Reservation;
 use crate::delivery::lock::lock;
 use crate::model::LaneId;
 use crate::store::PendingDelivery;
@@ -20,15 +20,15 @@ const COMMANDS: usize = 4096;
 #[derive(Debug)]
 pub enum Command {
     /// A delivery that was just accepted, with its share of the budget of memory.
-    Offer(Box<PendingDelivery>, Share),
+    Push(Box<PendingDelivery>, Reservation),
     /// Something was accepted for a lane; its delivery is on disk.
-    Poke { lane: LaneId, channel: Arc<str>, rank: i64, born_at: i64 },
+    MarkDirty { lane: LaneId, channel: Arc<str>, rank: i64, born_at: i64 },
     /// A direct send.
     Direct { channel: Arc<str>, member: Box<PendingDelivery>, caller: Caller },
     /// The configuration changed: limits may have, and a suspended outlet is tried at once.
     Reload,
     /// Lanes were moved, dropped or renamed, or a mute began or ended: what is in memory may be stale.
-    Forget,
+    EvictAll,
     /// Fail.
     #[cfg(test)]
     Crash,
@@ -40,15 +40,15 @@ pub struct OutletState {
     /// How long it still pauses, milliseconds.
     pub paused_ms: i64,
     /// Why it is suspended.
-    pub held: Option<String>,
+    pub suspended: Option<String>,
     /// Whether the breaker is open.
     pub breaker_open: bool,
     /// Messages in flight.
-    pub under_way: usize,
+    pub in_flight: usize,
     /// Lanes in memory.
     pub lanes: usize,
     /// Bytes in memory.
-    pub weight: usize,
+    pub bytes: usize,
     /// Whether this node owns it.
     pub owned: bool,
     /// When its worker last showed that it runs.
@@ -61,7 +61,7 @@ pub struct OutletState {
 #[derive(Debug, Default)]
 pub struct Falling {
     pub(crate) asked: AtomicBool,
-    pub(crate) under_way: AtomicBool,
+    pub(crate) in_flight: AtomicBool,
 }
 
 /// What a worker is to do when it next looks. A flag that is raised twice is acted on once.
@@ -192,7 +192,7 @@ impl Mailbox {
 
     /// Messages in flight.
     pub fn in_flight(&self) -> usize {
-        lock(&self.state).under_way
+        lock(&self.state).in_flight
     }
 
     /// What the worker shows.

@@ -2,6 +2,7 @@
 //!
 //! An outlet is what a platform counts together: a platform and a credential. [`ownership`], [`gate`] and [`select`] decide, purely; [`worker`] does.
 
+mod attempts;
 mod breaker;
 mod channels;
 mod claim;
@@ -13,7 +14,6 @@ mod polled;
 mod probe;
 pub mod registry;
 pub mod select;
-mod step;
 pub mod supervise;
 mod wake;
 pub mod worker;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::delivery::direct::LANE;
-use crate::delivery::lanes::{AHEAD, FEW_LANES, MAX_LANES};
+use crate::delivery::direct::LANE_PREFIX;
+use crate::delivery::lanes::{LOOKAHEAD, MAX_LANES, MIN_LANES};
 use crate::model::MessageId;
 use crate::store::{LaneQuery, StoreError};
 
@@ -25,10 +25,10 @@ impl Worker {
     /// Reads lanes from the store when memory runs low and something may wait there.
     pub(super) fn poll_store(&mut self, now: Instant) {
         let lanes = &mut self.queue.lanes;
-        if lanes.left && self.poll.loading.is_empty() {
+        if lanes.overflowed && self.poll.loading.is_empty() {
             self.poll.refill_at = self.poll.refill_at.min(now + REFILL_INTERVAL);
         }
-        let low = !lanes.complete && lanes.ready_len() < MAX_LANES / 8 && now >= self.poll.refill_at;
+        let low = !lanes.complete && lanes.ready_count() < MAX_LANES / 8 && now >= self.poll.refill_at;
         if !self.poll.loading.is_empty() || (now < self.poll.at && !low) {
             return;
         }
@@ -45,13 +45,13 @@ impl Worker {
         }
         self.poll.refill_at = now + POLL_INTERVAL;
         let lanes = &mut self.queue.lanes;
-        lanes.left = false;
-        lanes.shed();
-        let mut except = lanes.known(now);
+        lanes.overflowed = false;
+        lanes.evict_empty();
+        let mut except = lanes.due_soon(now);
         except.extend(self.direct.known(now));
         let muted = mutes.into_iter().map(|(name, _)| name.to_string()).collect();
-        let limit = if self.shared.budget.is_short() { FEW_LANES } else { MAX_LANES };
-        let sought = LaneQuery { due_by: now_ms + AHEAD.as_millis() as i64, except, muted, limit };
+        let limit = if self.shared.budget.is_short() { MIN_LANES } else { MAX_LANES };
+        let sought = LaneQuery { due_by: now_ms + LOOKAHEAD.as_millis() as i64, except, muted, limit };
         let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
         self.poll.loading.spawn(async move {
             let open = if regular { Some(shared.store.open_messages(&outlet).await?) } else { None };
@@ -73,12 +73,12 @@ impl Worker {
             self.reconcile(&open);
         }
         let all = lanes.len() < limit;
-        let (direct, lanes): (Vec<_>, Vec<_>) = lanes.into_iter().partition(|lane| lane.key.starts_with(LANE));
+        let (direct, lanes): (Vec<_>, Vec<_>) = lanes.into_iter().partition(|lane| lane.key.starts_with(LANE_PREFIX));
         self.find_direct(direct);
         let shared = self.shared.clone();
         let news = self.queue.lanes.load(lanes, all, now, now_ms, |name| shared.name(name));
         // Only a poll that found something new is worth repeating soon, or one that something was left behind after.
-        if news > 0 || self.queue.lanes.left {
+        if news > 0 || self.queue.lanes.overflowed {
             self.poll.refill_at = now + REFILL_INTERVAL;
         }
     }
@@ -86,7 +86,7 @@ impl Worker {
     /// Compares the outlet's open messages with those in memory. One that memory does not know, or one of memory that is not open here, in two polls in
     /// a row was moved by another node: the worker reads everything again, else its lanes would wait for ever.
     fn reconcile(&mut self, open: &[MessageId]) {
-        let gone = self.queue.begun.iter().filter(|job| job.stored && !open.contains(&job.id)).map(|job| job.id);
+        let gone = self.queue.begun.iter().filter(|message| message.stored && !open.contains(&message.id)).map(|message| message.id);
         let differ: HashSet<MessageId> = open.iter().filter(|id| !self.knows(id)).copied().chain(gone).collect();
         if let Some(id) = differ.iter().find(|id| self.poll.differ.contains(id)) {
             tracing::warn!(outlet = %self.outlet, message_id = %id, "memory and store differ about a message; the outlet is read again from the store");

@@ -33,9 +33,9 @@ impl Worker {
     pub(super) fn announce(&self, change: Change) {
         match change {
             Change::None => {}
-            Change::Suspended => self.shared.outlet_held(&self.outlet, self.gate.suspended().unwrap_or_default()),
+            Change::Suspended => self.shared.outlet_suspended(&self.outlet, self.gate.suspended().unwrap_or_default()),
             Change::Resumed => {
-                self.shared.outlet_released(&self.outlet);
+                self.shared.outlet_resumed(&self.outlet);
                 let (shared, fence) = (self.shared.clone(), self.fence());
                 self.shared.tracker.spawn(async move {
                     let change = OutletUpdate { suspension: Some(SuspensionChange::Resume), paused_until: None };

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::delivery::core::Shared;
 
 /// The first and the longest pause before one is begun anew.
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often and how lately a task was begun anew.
 pub struct Supervision {
@@ -26,7 +26,7 @@ impl Supervision {
     /// Of a task that does this: `runner`, `keeper`, ... (a label of a metric).
     pub fn of(what: &'static str, shared: &Arc<Shared>) -> Self {
         shared.metrics.restarted(what, 0);
-        Self { what, shared: shared.clone(), pause: FIRST }
+        Self { what, shared: shared.clone(), pause: FIRST_PAUSE }
     }
 
     /// Runs a task to its end; gives whether it ended as it should. If not, that is counted and told (`whose` says more), and the pause before the next
@@ -36,27 +36,27 @@ impl Supervision {
         let reason = match AssertUnwindSafe(task).catch_unwind().await {
             Ok(true) => return true,
             Ok(false) => "it ended by itself".to_owned(),
-            Err(panic) => told(&*panic),
+            Err(panic) => panic_text(&*panic),
         };
-        self.again(begun, whose, &reason, cancel).await;
+        self.pause_after_failure(begun, whose, &reason, cancel).await;
         cancel.is_cancelled()
     }
 
-    async fn again(&mut self, begun: Instant, whose: &str, reason: &str, cancel: &CancellationToken) {
+    async fn pause_after_failure(&mut self, begun: Instant, whose: &str, reason: &str, cancel: &CancellationToken) {
         self.shared.metrics.restarted(self.what, 1);
-        if self.shared.clock.instant().duration_since(begun) > 2 * LONGEST {
-            self.pause = FIRST;
+        if self.shared.clock.instant().duration_since(begun) > 2 * LONGEST_PAUSE {
+            self.pause = FIRST_PAUSE;
         }
         tracing::error!(task = self.what, whose, reason, pause = ?self.pause, "a task of Watchfire failed unexpectedly and is begun anew; please report it");
         tokio::select! {
             () = tokio::time::sleep(self.pause) => {}
             () = cancel.cancelled() => {}
         }
-        self.pause = (self.pause * 2).min(LONGEST);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 }
 
-fn told(panic: &(dyn Any + Send)) -> String {
+fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("it panicked").to_owned()
 }

@@ -10,9 +10,9 @@ use super::gate::Admit;
 use super::worker::Worker;
 
 /// What lies in the past or is due at once is looked at so much later: a loop without a pause would keep a core busy.
-const SHORT: Duration = Duration::from_millis(2);
+const MIN_DELAY: Duration = Duration::from_millis(2);
 /// The same for looks at the store and for trials.
-const BRIEF: Duration = Duration::from_millis(20);
+const MIN_POLL_DELAY: Duration = Duration::from_millis(20);
 
 impl Worker {
     pub(super) fn next_wake(&mut self) -> Instant {
@@ -24,21 +24,21 @@ impl Worker {
         if self.due_action().is_some() {
             return now;
         }
-        let mut wake = self.poll.at.max(now + BRIEF);
-        if !self.queue.lanes.complete && self.poll.loading.is_empty() && self.queue.lanes.ready_len() < MAX_LANES / 8 {
-            wake = wake.min(self.poll.refill_at.max(now + SHORT));
+        let mut wake = self.poll.at.max(now + MIN_POLL_DELAY);
+        if !self.queue.lanes.complete && self.poll.loading.is_empty() && self.queue.lanes.ready_count() < MAX_LANES / 8 {
+            wake = wake.min(self.poll.refill_at.max(now + MIN_DELAY));
         }
         if let Some(timer) = self.queue.lanes.next_timer() {
             wake = wake.min(timer.max(now));
         }
         if let Some(at) = self.idle.next_start {
-            wake = wake.min(at.max(now + SHORT));
+            wake = wake.min(at.max(now + MIN_DELAY));
         }
-        if let Some(deadline) = self.queue.direct.iter().filter_map(|job| job.caller.as_ref()).map(|caller| caller.deadline).min() {
+        if let Some(deadline) = self.queue.direct.iter().filter_map(|message| message.caller.as_ref()).map(|caller| caller.deadline).min() {
             wake = wake.min(deadline);
         }
         if let Admit::Suspended(at) = self.gate.admits(self.gate.paused_until(), 0) {
-            wake = wake.min(at.max(now + BRIEF));
+            wake = wake.min(at.max(now + MIN_POLL_DELAY));
         }
         wake
     }

@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Counted, Probe};
-use crate::delivery::attempt::Finished;
+use crate::delivery::attempt::AttemptResult;
 use crate::delivery::core::Shared;
 use crate::delivery::direct::DirectSends;
-use crate::delivery::job::Job;
 use crate::delivery::lanes::Lanes;
-use crate::delivery::pace::Pacer;
+use crate::delivery::pending::PendingMessage;
+use crate::delivery::rate_limit::RateLimiter;
 use crate::model::{MessageId, OutletKey};
 use crate::store::Fence;
 
@@ -29,7 +29,7 @@ use super::supervise::Supervision;
 
 /// Messages of an outlet without a rate limit that were delivered and whose outcome is not on disk yet, at most. They hold no place among those being
 /// sent, else the disk would set the pace; a crash may repeat them.
-const UNSETTLED: usize = 128;
+const MAX_UNRECORDED: usize = 128;
 
 /// How a worker is reached, and what tells it to stop.
 pub(super) struct Inbox {
@@ -42,7 +42,7 @@ pub(super) struct Inbox {
 /// Messages in flight.
 #[derive(Default)]
 pub(super) struct InFlight {
-    pub(super) tasks: JoinSet<(MessageId, Finished)>,
+    pub(super) tasks: JoinSet<(MessageId, AttemptResult)>,
     /// The channel of each, and what the platform counts it against.
     pub(super) messages: HashMap<MessageId, (Arc<str>, Counted)>,
     /// Those of them that only wait for the disk.
@@ -55,7 +55,7 @@ impl InFlight {
     /// Whether one more may be sent at once.
     pub(super) fn has_room(&self) -> bool {
         let sending = self.tasks.len().saturating_sub(self.answered.load(Ordering::Acquire));
-        sending < self.concurrency && self.tasks.len() < self.concurrency + UNSETTLED
+        sending < self.concurrency && self.tasks.len() < self.concurrency + MAX_UNRECORDED
     }
 }
 
@@ -79,7 +79,7 @@ pub struct Worker {
     /// Whether this node is to own the outlet.
     pub(super) assigned: bool,
     pub(crate) queue: Queue,
-    pub(super) rate: Pacer,
+    pub(super) rate: RateLimiter,
     pub(super) gate: Gate,
     pub(super) in_flight: InFlight,
     pub(crate) direct: DirectSends,
@@ -109,7 +109,7 @@ impl Worker {
             ownership: Ownership::new(now),
             assigned: false,
             queue,
-            rate: Pacer::new(&[]),
+            rate: RateLimiter::new(&[]),
             gate: Gate::new(now),
             in_flight: InFlight { concurrency: 1, ..InFlight::default() },
             direct: DirectSends::default(),
@@ -133,22 +133,22 @@ impl Worker {
                 Some(action) if !self.change_hands(action).await => continue,
                 _ => {}
             }
-            self.start_what_may();
+            self.start_ready();
             let wake = self.next_wake();
             tokio::select! {
                 biased;
                 Some(done) = self.in_flight.tasks.join_next() => match done {
-                    Ok((message, finished)) => {
+                    Ok((message, result)) => {
                         let counted = self.in_flight.messages.remove(&message).map_or(Counted::Outlet, |(_, counted)| counted);
-                        self.finished(finished, &counted);
+                        self.attempt_finished(result, &counted);
                     }
-                    Err(error) => self.crashed(&error),
+                    Err(error) => self.attempt_panicked(&error),
                 },
                 Some(Ok(probe)) = self.probes.join_next() => self.probed(&probe),
                 Some(Ok(found)) = self.poll.loading.join_next() => self.loaded(found),
                 Some(Ok(found)) = self.direct.found.join_next() => self.take_direct(found),
                 command = self.inbox.commands.recv() => match command {
-                    Some(command) => self.obey(command),
+                    Some(command) => self.handle(command),
                     None => break,
                 },
                 () = tokio::time::sleep_until(wake) => {}
@@ -164,8 +164,8 @@ impl Worker {
             }
         }
         while let Some(done) = self.in_flight.tasks.join_next().await {
-            if let Ok((_, finished)) = done {
-                self.shared.hand_over(&finished.children);
+            if let Ok((_, result)) = done {
+                self.shared.notify_new(&result.children);
             }
         }
         self.release().await;
@@ -178,7 +178,7 @@ impl Worker {
             return None;
         }
         self.in_flight.answered.store(0, Ordering::Release);
-        let waits_for_a_caller = self.ownership.is_resyncing() && self.queue.begun.iter().any(|job| job.caller.is_some());
+        let waits_for_a_caller = self.ownership.is_resyncing() && self.queue.begun.iter().any(|message| message.caller.is_some());
         self.ownership.next(self.assigned).filter(|_| !waits_for_a_caller)
     }
 
@@ -202,16 +202,16 @@ impl Worker {
         }
     }
 
-    pub(super) fn obey(&mut self, command: Command) {
+    pub(super) fn handle(&mut self, command: Command) {
         let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
         match command {
-            Command::Offer(waiting, share) => {
+            Command::Push(waiting, share) => {
                 let channel = self.shared.name(&waiting.channel);
-                self.queue.lanes.offer(*waiting, share, &channel, now, now_ms);
+                self.queue.lanes.push(*waiting, share, &channel, now, now_ms);
                 self.fall_back_if_suspended();
             }
-            Command::Poke { lane, channel, rank, born_at } => {
-                self.queue.lanes.poke(lane, &channel, rank, born_at, now);
+            Command::MarkDirty { lane, channel, rank, born_at } => {
+                self.queue.lanes.mark_dirty(lane, &channel, rank, born_at, now);
                 self.fall_back_if_suspended();
             }
             Command::Direct { channel, member, caller } => self.send_directly(channel, *member, caller),
@@ -221,8 +221,8 @@ impl Worker {
                 self.poll.at = now;
                 self.relocated_at = None;
             }
-            Command::Forget => {
-                self.queue.lanes.forget_all();
+            Command::EvictAll => {
+                self.queue.lanes.evict_all();
                 self.poll.at = now;
             }
             #[cfg(test)]
@@ -239,19 +239,19 @@ impl Worker {
     fn apply_limits(&mut self) {
         let limits = self.limits();
         self.rate.set_limits(&limits);
-        self.in_flight.concurrency = self.own_concurrency().min(self.rate.at_once());
+        self.in_flight.concurrency = self.own_concurrency().min(self.rate.max_in_flight());
     }
 
     /// Starts everything that may start now.
-    fn start_what_may(&mut self) {
+    fn start_ready(&mut self) {
         let now = self.shared.clock.instant();
         if self.inbox.mailbox.take(Flag::Overflow) {
             // Commands were lost because the queue to this worker was full: whatever they said is read from the store.
-            self.queue.lanes.doubt(now);
+            self.queue.lanes.invalidate_all(now);
             self.apply_limits();
             self.poll.at = now;
         }
-        self.queue.lanes.tick(now);
+        self.queue.lanes.advance(now);
         self.poll_store(now);
         if self.ownership.lease().is_some() {
             self.expire_direct(now);
@@ -259,24 +259,24 @@ impl Worker {
         (self.idle.next_start, self.idle.held_back) = (None, false);
         if !*self.inbox.store_ok.borrow() || !self.ownership.may_send_directly(now) {
             self.idle.free_since = None;
-            self.show();
+            self.publish_state();
             return;
         }
         self.start_probe(now);
         self.forget_muted();
         let mut began = false;
-        while let Some(job) = self.next_job(now) {
-            began |= self.start(job, now);
+        while let Some(message) = self.next_message(now) {
+            began |= self.start(message, now);
         }
         let gate_is_open = self.gate.suspended().is_none() && now >= self.gate.paused_until();
         let free = !began && self.in_flight.tasks.is_empty() && gate_is_open && !self.idle.held_back;
         self.idle.free_since = free.then(|| self.idle.free_since.unwrap_or(now));
-        self.show();
+        self.publish_state();
     }
 
     /// When a message may start, as far as pause and rate limit go.
-    pub(crate) fn slot_of(&self, job: &Job, now: Instant) -> Instant {
-        self.gate.paused_until().max(self.rate.slot(now, &self.counted(job)))
+    pub(crate) fn slot_of(&self, message: &PendingMessage, now: Instant) -> Instant {
+        self.gate.paused_until().max(self.rate.slot(now, &self.counted(message)))
     }
 
     /// What a write of this worker is checked against.
@@ -284,15 +284,15 @@ impl Worker {
         Fence { outlet: self.outlet.clone(), epoch: self.ownership.epoch() }
     }
 
-    pub(super) fn show(&self) {
+    pub(super) fn publish_state(&self) {
         let now = self.shared.clock.instant();
         self.inbox.mailbox.show(OutletState {
             paused_ms: self.gate.paused_until().saturating_duration_since(now).as_millis() as i64,
-            held: self.gate.suspended().map(str::to_owned),
+            suspended: self.gate.suspended().map(str::to_owned),
             breaker_open: self.gate.is_breaker_open(),
-            under_way: self.in_flight.tasks.len(),
-            lanes: self.queue.lanes.held(),
-            weight: self.queue.lanes.weight(),
+            in_flight: self.in_flight.tasks.len(),
+            lanes: self.queue.lanes.len(),
+            bytes: self.queue.lanes.bytes(),
             owned: self.ownership.lease().is_some_and(|lease| lease.until.is_none_or(|until| now < until)),
             seen_at: Some(now),
             free_since: self.idle.free_since,
@@ -301,7 +301,9 @@ impl Worker {
 
     /// The messages that this worker knows of: in flight, begun, or being recorded.
     pub(super) fn knows(&self, message: &MessageId) -> bool {
-        self.in_flight.messages.contains_key(message) || self.poll.ended.contains(message) || self.queue.begun.iter().any(|job| job.id == *message)
+        self.in_flight.messages.contains_key(message)
+            || self.poll.ended.contains(message)
+            || self.queue.begun.iter().any(|begun| begun.id == *message)
     }
 
     /// Has a channel relocated once nothing is in flight.
@@ -328,7 +330,7 @@ impl Worker {
     /// The channels of everything that memory holds.
     pub(crate) fn channels_in_memory(&self) -> BTreeSet<Arc<str>> {
         let mut names = self.queue.lanes.channels();
-        names.extend(self.queue.begun.iter().map(|job| job.channel.clone()));
+        names.extend(self.queue.begun.iter().map(|message| message.channel.clone()));
         names.extend(self.in_flight.messages.values().map(|(channel, _)| channel.clone()));
         names
     }
@@ -353,7 +355,7 @@ pub(crate) async fn supervised(
     stop: watch::Receiver<bool>,
 ) {
     let queued = Arc::new(tokio::sync::Mutex::new(queued));
-    let mut supervision = Supervision::of("runner", &shared);
+    let mut supervision = Supervision::of("worker", &shared);
     loop {
         let worker = Worker::new(shared.clone(), outlet.clone(), mailbox.clone(), queued.clone().lock_owned().await, stop.clone());
         if supervision.run(worker.run(), outlet.as_str(), &stopped).await {

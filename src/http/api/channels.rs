@@ -110,10 +110,10 @@ async fn channels(State(app): State<Arc<App>>, request: Request) -> ApiResult<Ch
             deferred: count(&c.name, DeliveryState::Deferred),
             dead: stats.dead.iter().find(|(n, _)| n == &*c.name).map_or(0, |(_, n)| *n),
             oldest_born_at: stats.oldest.iter().find(|(n, _)| n == &*c.name).map(|(_, at)| *at),
-            suspended: outlet.held,
+            suspended: outlet.suspended,
             paused_ms: outlet.paused_ms,
             breaker_open: outlet.breaker_open,
-            in_flight: outlet.under_way,
+            in_flight: outlet.in_flight,
             month: row.map(|r| r.month.clone()),
             month_sent: row.map_or(0, |r| r.month_sent),
             month_limit: c.per_month,
@@ -232,8 +232,8 @@ pub fn preview_target(
         now,
         plain: None,
         unmentioned: None,
-        short: false,
-        known: &Default::default(),
+        abridged: false,
+        context: &Default::default(),
     }
     .compose()
 }

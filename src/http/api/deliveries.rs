@@ -126,7 +126,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let id: DeliveryId = id.parse().map_err(|_| ApiError::bad("a delivery id is a UUID"))?;
     // Its event may be large: one in memory at a time.
-    let _alone = app.engine.shared.heavy.alone().await;
+    let _alone = app.engine.shared.heavy.large_body().await;
     let detail = app.engine.shared.store.get_delivery(id).await?.ok_or_else(|| gone("delivery", &id.to_string()))?;
     if !caller.may_use(&detail.row.channel) {
         return Err(not_for(&caller, &format!("delivery {id}")));
@@ -268,8 +268,8 @@ async fn requeue(app: &App, caller: &Caller, ids: &DeliveriesRequest) -> ApiResu
         }
     };
     let made = app.engine.shared.store.requeue(&ids.ids, to, app.engine.shared.clock.now_ms()).await?;
-    app.engine.forget();
-    app.engine.shared.hand_over(&made);
+    app.engine.evict_all();
+    app.engine.shared.notify_new(&made);
     Ok(Json(RequeueResponse { deliveries: made.into_iter().map(|d| CreatedDelivery { id: d.id, channel: d.channel }).collect() }))
 }
 
@@ -281,6 +281,6 @@ async fn drop_some(State(app): State<Arc<App>>, request: Request) -> ApiResult<D
         ids.reason.as_deref().map(str::trim).filter(|r| !r.is_empty()).ok_or_else(|| ApiError::bad("`reason` is needed: why are they dropped?"))?;
     let reason: String = reason.chars().take(500).collect();
     let dropped = app.engine.shared.store.drop_deliveries(&ids.ids, &reason, app.engine.shared.clock.now_ms()).await?;
-    app.engine.forget();
+    app.engine.evict_all();
     Ok(Json(DropResponse { dropped }))
 }

@@ -83,7 +83,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
         }
     }
     // It may be large: one in memory at a time.
-    let _alone = app.engine.shared.heavy.alone().await;
+    let _alone = app.engine.shared.heavy.large_body().await;
     let (stored, deliveries) = find(&app, &caller, &id).await?;
     // Who named its channels went past the routing table; one delivery tells for all of an event's.
     let routed = match deliveries.first() {
@@ -126,7 +126,7 @@ async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request
             _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: event"))),
         }
     }
-    let _alone = app.engine.shared.heavy.alone().await;
+    let _alone = app.engine.shared.heavy.large_body().await;
     let event = match wanted {
         Some(id) => {
             let (stored, _) = find(&app, &caller, &id).await?;
@@ -140,7 +140,7 @@ async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request
     };
     let (plan, mutes) = (app.engine.shared.plan.load_full(), app.engine.shared.mutes());
     // Rendering a large body takes a while: not on the threads that answer others.
-    let mut told = app.engine.shared.heavy.aside(move || explain_event(&plan, &event, now, &mutes)).await;
+    let mut told = app.engine.shared.heavy.run_blocking(move || explain_event(&plan, &event, now, &mutes)).await;
     if caller.is_limited() {
         told.deliveries.retain(|delivery| caller.may_use(&delivery.channel));
         // The routing tree names everybody's channels.

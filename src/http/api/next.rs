@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ApiError;
 use crate::delivery::ChannelPlan;
 use crate::delivery::clock::timestamp;
-use crate::delivery::intake::NO_END;
+use crate::delivery::intake::INDEFINITE;
 use crate::http::App;
 use crate::model::format_duration;
 use crate::store::{DeliveryDetail, DeliveryRow, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, State};
@@ -27,7 +27,7 @@ pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<St
     let muted = |reason: &str| reason.starts_with(MANUAL_MUTE_PREFIX) || reason.starts_with(INTERVAL_MUTE_PREFIX);
     if row.state == State::Deferred && row.due_at > now && row.reason.as_deref().is_some_and(muted) {
         let due = timestamp(row.due_at);
-        let open = row.reason.as_deref().is_some_and(|reason| reason.contains(NO_END));
+        let open = row.reason.as_deref().is_some_and(|reason| reason.starts_with(INTERVAL_MUTE_PREFIX) && reason.ends_with(INDEFINITE));
         return Ok(if open {
             format!("muted indefinitely; re-evaluated at {due}")
         } else {
@@ -41,7 +41,7 @@ pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<St
     let muted = shared.mutes().get(&row.channel).filter(|mute| mute.until > now).cloned();
     let what = if let Some(mute) = muted {
         format!("the channel is muted by hand until {}: {}", timestamp(mute.until), mute.reason)
-    } else if let Some(reason) = outlet.held {
+    } else if let Some(reason) = outlet.suspended {
         format!("the channel is held: {reason}; it is tried again with growing pauses and at once after a reload")
     } else if !*shared.store_ok().borrow() {
         "nothing is sent while the store does not work, because outcomes could not be kept; it goes on by itself".into()

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::channel::Counted;
-use crate::delivery::job::Job;
 use crate::delivery::lanes::{Lanes, MAX_LANES};
-use crate::delivery::pace::Pacer;
+use crate::delivery::pending::PendingMessage;
+use crate::delivery::rate_limit::RateLimiter;
 use crate::model::LaneId;
 
 use crate::delivery::outlet::gate::{Admit, Gate};
@@ -17,15 +17,15 @@ use crate::delivery::outlet::gate::{Admit, Gate};
 /// Lanes merged into one digest at most.
 pub const DIGEST_LANES: usize = 2000;
 /// Messages of an outlet that wait for their next try while memory is short, at most: no more are begun then.
-const MANY: usize = 64;
+const MAX_BEGUN_WHEN_MEMORY_IS_SHORT: usize = 64;
 
 /// What waits to be sent through one outlet.
 #[derive(Debug)]
 pub struct Queue {
     /// Direct sends, whose callers wait.
-    pub direct: VecDeque<Job>,
+    pub direct: VecDeque<PendingMessage>,
     /// Messages that were begun and wait for their next page or try.
-    pub begun: Vec<Job>,
+    pub begun: Vec<PendingMessage>,
     /// Halves of digests that a platform refused: a channel, and lanes.
     pub halves: VecDeque<(Arc<str>, Vec<LaneId>)>,
     /// Everything else, as lanes (ordered queues).
@@ -37,7 +37,7 @@ pub trait Channels {
     /// Whether messages of this channel may start.
     fn may_start(&self, channel: &str) -> bool;
     /// What the platform counts a message against.
-    fn counted(&self, job: &Job) -> Counted;
+    fn counted(&self, message: &PendingMessage) -> Counted;
     /// The same for what a channel sends to all of its recipients.
     fn counted_of(&self, channel: &str) -> Counted;
     /// How long a queue of this channel may take to empty before it is merged into digests; `None` merges never.
@@ -87,7 +87,7 @@ pub enum Turn {
 
 impl Turn {
     /// Of a queue of `waiting` lanes. With several, sends are spread over the window instead of using it up at once.
-    pub fn of(waiting: usize, rate: &Pacer, counted: &Counted, digest_after: Option<Duration>, now: Instant) -> Self {
+    pub fn of(waiting: usize, rate: &RateLimiter, counted: &Counted, digest_after: Option<Duration>, now: Instant) -> Self {
         let at = if waiting > 1 { rate.spread(now, counted) } else { rate.slot(now, counted) };
         if at > now {
             return Self::Wait(at);
@@ -100,7 +100,7 @@ impl Turn {
 }
 
 /// Direct sends first, then messages that were begun, then halves of a refused digest, then lanes by severity and age.
-pub fn select(queue: &Queue, channels: &impl Channels, gate: &Gate, rate: &Pacer, conditions: Conditions, now: Instant) -> Work {
+pub fn select(queue: &Queue, channels: &impl Channels, gate: &Gate, rate: &RateLimiter, conditions: Conditions, now: Instant) -> Work {
     let mut until: Option<Instant> = None;
     if !conditions.room {
         return Work::Nothing { until: None, held_back: false };
@@ -126,10 +126,10 @@ pub fn select(queue: &Queue, channels: &impl Channels, gate: &Gate, rate: &Pacer
         }
     }
     let mut due: Option<usize> = None;
-    for (place, job) in queue.begun.iter().enumerate().filter(|(_, job)| !conditions.direct_only || job.caller.is_some()) {
-        match job.due.max(rate.slot(now, &channels.counted(job))) {
+    for (place, message) in queue.begun.iter().enumerate().filter(|(_, message)| !conditions.direct_only || message.caller.is_some()) {
+        match message.due.max(rate.slot(now, &channels.counted(message))) {
             at if at > now => until = sooner(until, at),
-            _ if trial && !gate.was_refused(job.members.iter().map(|member| member.id)) => return Work::Continue(place),
+            _ if trial && !gate.was_refused(message.members.iter().map(|member| member.id)) => return Work::Continue(place),
             _ => due = due.or(Some(place)),
         }
     }
@@ -145,13 +145,13 @@ pub fn select(queue: &Queue, channels: &impl Channels, gate: &Gate, rate: &Pacer
             at => until = sooner(until, at),
         }
     }
-    if conditions.memory_short && (conditions.in_flight > 0 || queue.begun.len() > MANY) {
+    if conditions.memory_short && (conditions.in_flight > 0 || queue.begun.len() > MAX_BEGUN_WHEN_MEMORY_IS_SHORT) {
         // One message at a time, and no more that may have to wait for another try.
         return Work::Nothing { until, held_back: conditions.in_flight > 0 };
     }
     let mut slots: HashMap<Arc<str>, Instant> = HashMap::new();
-    let found = queue.lanes.first(|channel| {
-        let slot = |rate: &Pacer| rate.slot(now, &channels.counted_of(channel));
+    let found = queue.lanes.first_ready(|channel| {
+        let slot = |rate: &RateLimiter| rate.slot(now, &channels.counted_of(channel));
         channels.may_start(channel) && *slots.entry(channel.clone()).or_insert_with(|| slot(rate)) <= now
     });
     let Some((lane, channel)) = found else {
@@ -159,11 +159,11 @@ pub fn select(queue: &Queue, channels: &impl Channels, gate: &Gate, rate: &Pacer
         return Work::Nothing { until: slots.into_values().fold(until, sooner), held_back };
     };
     let counted = channels.counted_of(&channel);
-    let mine = if counted == Counted::Outlet { queue.lanes.ready_len() } else { queue.lanes.of_channel(&channel, MAX_LANES).len() };
+    let mine = if counted == Counted::Outlet { queue.lanes.ready_count() } else { queue.lanes.ready_of_channel(&channel, MAX_LANES).len() };
     let waiting = mine + if queue.lanes.complete { 0 } else { MAX_LANES };
     match Turn::of(waiting, rate, &counted, channels.digest_after(&channel), now) {
         Turn::Single => Work::Single(lane, channel),
-        Turn::Digest => Work::Digest(channel.clone(), queue.lanes.of_channel(&channel, DIGEST_LANES)),
+        Turn::Digest => Work::Digest(channel.clone(), queue.lanes.ready_of_channel(&channel, DIGEST_LANES)),
         Turn::Wait(at) => Work::Nothing { until: sooner(until, at), held_back: true },
     }
 }
@@ -174,7 +174,7 @@ fn sooner(known: Option<Instant>, at: Instant) -> Option<Instant> {
 
 /// The lane with the newest delivery among those that may start and were not refused.
 fn newest(queue: &Queue, channels: &impl Channels, gate: &Gate) -> Option<(LaneId, Arc<str>)> {
-    queue.lanes.newest(|channel, waiting| channels.may_start(channel) && !gate.was_refused(waiting.map(|waiting| waiting.id)))
+    queue.lanes.newest_ready(|channel, waiting| channels.may_start(channel) && !gate.was_refused(waiting.map(|waiting| waiting.id)))
 }
 
 impl Queue {
@@ -190,7 +190,7 @@ impl Queue {
 
     /// Whether it holds nothing but direct sends.
     pub fn has_no_messages(&self) -> bool {
-        self.lanes.ready_len() == 0 && self.begun.is_empty() && self.halves.is_empty()
+        self.lanes.ready_count() == 0 && self.begun.is_empty() && self.halves.is_empty()
     }
 }
 

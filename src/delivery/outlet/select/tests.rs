@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::channel::Limit;
 use crate::delivery::direct::Caller;
-use crate::delivery::lanes::{ALL, Budget};
+use crate::delivery::lanes::{MEMORY_LIMIT, MemoryBudget};
 use crate::delivery::outlet::gate::Verdict;
 use crate::delivery::testing::{alert, waiting};
 use crate::model::{DeliveryId, Status};
@@ -20,7 +20,7 @@ impl Channels for All {
         !self.0.contains(&channel)
     }
 
-    fn counted(&self, _: &Job) -> Counted {
+    fn counted(&self, _: &PendingMessage) -> Counted {
         Counted::Outlet
     }
 
@@ -38,7 +38,7 @@ struct Bench {
     queue: Queue,
     channels: All,
     gate: Gate,
-    rate: Pacer,
+    rate: RateLimiter,
     conditions: Conditions,
     now: Instant,
 }
@@ -46,13 +46,13 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let now = Instant::now();
-        let mut lanes = Lanes::new(Budget::new(ALL));
+        let mut lanes = Lanes::new(MemoryBudget::new(MEMORY_LIMIT));
         lanes.complete = true;
         Self {
             queue: Queue::new(lanes),
             channels: All(Vec::new()),
             gate: Gate::new(now),
-            rate: Pacer::new(&[]),
+            rate: RateLimiter::new(&[]),
             conditions: Conditions { room: true, ..Conditions::default() },
             now,
         }
@@ -63,27 +63,27 @@ impl Bench {
         let member =
             PendingDelivery { lane: LaneId(lane), rank: severity, channel: channel.into(), ..waiting(1, vec![alert("a", "info", Status::Firing)]) };
         let id = member.id;
-        let share = Budget::new(ALL).take(100).expect("room");
-        self.queue.lanes.offer(member, share, &Arc::from(channel), self.now, 0);
+        let share = MemoryBudget::new(MEMORY_LIMIT).try_reserve(100).expect("room");
+        self.queue.lanes.push(member, share, &Arc::from(channel), self.now, 0);
         id
     }
 
-    fn job(&self, due_in: u64) -> Job {
+    fn message(&self, due_in: u64) -> PendingMessage {
         let member = waiting(1, vec![alert("a", "info", Status::Firing)]);
-        let mut job = Job::of_lanes("ops".into(), MessageKind::Single, Vec::new(), self.now, 0);
-        job.members.push(member);
-        job.due = self.now + Duration::from_secs(due_in);
-        job
+        let mut message = PendingMessage::from_lanes("ops".into(), MessageKind::Single, Vec::new(), self.now, 0);
+        message.members.push(member);
+        message.due = self.now + Duration::from_secs(due_in);
+        message
     }
 
-    fn direct(&self) -> Job {
+    fn direct(&self) -> PendingMessage {
         let caller = Caller { deadline: self.now + Duration::from_secs(10), answer: None, results: Vec::new() };
-        Job { caller: Some(caller), ..self.job(0) }
+        PendingMessage { caller: Some(caller), ..self.message(0) }
     }
 
     /// Ten a minute, of which so many were sent just now.
     fn limited(&mut self, sent: usize) {
-        self.rate = Pacer::new(&[Limit { count: 10, window: Duration::from_secs(60) }]);
+        self.rate = RateLimiter::new(&[Limit { count: 10, window: Duration::from_secs(60) }]);
         self.rate.restore(self.now, (0..sent).map(|_| Duration::ZERO));
     }
 
@@ -104,7 +104,7 @@ fn direct_sends_come_first_then_what_was_begun_then_halves_then_lanes() {
     assert_eq!(bench.select(), Work::Single(LaneId(7), "ops".into()));
     bench.queue.halves.push_back(("ops".into(), vec![LaneId(3)]));
     assert_eq!(bench.select(), Work::Half);
-    bench.queue.begun = vec![bench.job(60), bench.job(0)];
+    bench.queue.begun = vec![bench.message(60), bench.message(0)];
     assert_eq!(bench.select(), Work::Continue(1), "the first is not due");
     bench.queue.direct.push_back(bench.direct());
     assert_eq!(bench.select(), Work::Direct(0));
@@ -128,7 +128,7 @@ fn the_most_severe_lane_goes_first_and_a_channel_that_may_not_start_holds_back_n
 fn a_paused_outlet_starts_nothing_and_a_suspended_one_direct_sends() {
     let mut bench = Bench::new();
     bench.lane(1, "ops", 0);
-    bench.queue.begun.push(bench.job(0));
+    bench.queue.begun.push(bench.message(0));
     bench.gate.ended(Verdict::Misconfigured("401".into()), &[], false, bench.now);
     assert_eq!(bench.select(), nothing());
     bench.queue.direct.push_back(bench.direct());
@@ -157,7 +157,7 @@ fn what_memory_no_longer_knows_lets_only_callers_through() {
     let mut bench = Bench::new();
     bench.conditions.direct_only = true;
     bench.lane(1, "ops", 0);
-    bench.queue.begun.push(bench.job(0));
+    bench.queue.begun.push(bench.message(0));
     assert_eq!(bench.select(), nothing());
     bench.queue.begun.push(bench.direct());
     assert_eq!(bench.select(), Work::Continue(1), "a direct send between two of its recipients");
@@ -193,6 +193,6 @@ fn short_memory_begins_one_message_at_a_time() {
 #[test]
 fn nothing_says_when_what_was_begun_is_due() {
     let mut bench = Bench::new();
-    bench.queue.begun = vec![bench.job(9), bench.job(4)];
+    bench.queue.begun = vec![bench.message(9), bench.message(4)];
     assert_eq!(bench.select(), Work::Nothing { until: Some(bench.now + Duration::from_secs(4)), held_back: false });
 }

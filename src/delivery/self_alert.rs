@@ -9,12 +9,12 @@ use super::clock::timestamp;
 use super::plan::Plan;
 
 /// The same alarm is not raised again within this time, in milliseconds.
-const QUIET: i64 = 10 * 60_000;
+const REPEAT_INTERVAL_MS: i64 = 10 * 60_000;
 
 /// Something about Watchfire itself that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // the fields' names say it
-pub enum Alarm {
+pub enum SelfAlert {
     /// A channel's outlet is held: its configuration does not work.
     Held { channel: Arc<str>, reason: String },
     /// It works again.
@@ -43,79 +43,82 @@ pub enum Alarm {
     PlansOver,
 }
 
-impl Alarm {
+impl SelfAlert {
     /// The alert's name.
     pub fn name(&self) -> &'static str {
         match self {
-            Alarm::Held { .. } | Alarm::Released { .. } => "WatchfireChannelSuspended",
-            Alarm::Dead { .. } => "WatchfireDeadLetters",
-            Alarm::Backlog { .. } | Alarm::BacklogOver { .. } => "WatchfireBacklog",
-            Alarm::Disk { .. } | Alarm::DiskOver => "WatchfireDisk",
-            Alarm::Damaged { .. } => "WatchfireStoreDamaged",
-            Alarm::Reload { .. } | Alarm::ReloadOver => "WatchfireReloadFailed",
-            Alarm::Orphans { .. } => "WatchfireOrphanedDeliveries",
-            Alarm::Plans { .. } | Alarm::PlansOver => "WatchfireClusterConfigMismatch",
+            SelfAlert::Held { .. } | SelfAlert::Released { .. } => "WatchfireChannelSuspended",
+            SelfAlert::Dead { .. } => "WatchfireDeadLetters",
+            SelfAlert::Backlog { .. } | SelfAlert::BacklogOver { .. } => "WatchfireBacklog",
+            SelfAlert::Disk { .. } | SelfAlert::DiskOver => "WatchfireDisk",
+            SelfAlert::Damaged { .. } => "WatchfireStoreDamaged",
+            SelfAlert::Reload { .. } | SelfAlert::ReloadOver => "WatchfireReloadFailed",
+            SelfAlert::Orphans { .. } => "WatchfireOrphanedDeliveries",
+            SelfAlert::Plans { .. } | SelfAlert::PlansOver => "WatchfireClusterConfigMismatch",
         }
     }
 
     /// The channel it is about; empty when it is about the house.
     pub fn channel(&self) -> &str {
         match self {
-            Alarm::Held { channel, .. } | Alarm::Released { channel } | Alarm::Dead { channel, .. } => channel,
-            Alarm::Backlog { channel, .. } | Alarm::BacklogOver { channel } | Alarm::Orphans { channel, .. } => channel,
-            Alarm::Disk { .. } | Alarm::DiskOver | Alarm::Damaged { .. } => "",
-            Alarm::Reload { .. } | Alarm::ReloadOver | Alarm::Plans { .. } | Alarm::PlansOver => "",
+            SelfAlert::Held { channel, .. } | SelfAlert::Released { channel } | SelfAlert::Dead { channel, .. } => channel,
+            SelfAlert::Backlog { channel, .. } | SelfAlert::BacklogOver { channel } | SelfAlert::Orphans { channel, .. } => channel,
+            SelfAlert::Disk { .. } | SelfAlert::DiskOver | SelfAlert::Damaged { .. } => "",
+            SelfAlert::Reload { .. } | SelfAlert::ReloadOver | SelfAlert::Plans { .. } | SelfAlert::PlansOver => "",
         }
     }
 
-    fn is_over(&self) -> bool {
-        matches!(self, Alarm::Released { .. } | Alarm::BacklogOver { .. } | Alarm::DiskOver | Alarm::ReloadOver | Alarm::PlansOver)
+    fn is_resolved(&self) -> bool {
+        matches!(
+            self,
+            SelfAlert::Released { .. } | SelfAlert::BacklogOver { .. } | SelfAlert::DiskOver | SelfAlert::ReloadOver | SelfAlert::PlansOver
+        )
     }
 
     fn text(&self) -> (&'static str, String, String) {
         match self {
-            Alarm::Held { channel, reason } => (
+            SelfAlert::Held { channel, reason } => (
                 "critical",
                 format!("Channel {channel} cannot deliver"),
                 format!("{reason}. Its deliveries wait; they go on by themselves when it works, at once after a reload."),
             ),
-            Alarm::Released { channel } => ("critical", format!("Channel {channel} delivers again"), String::new()),
-            Alarm::Dead { channel, count, reason } => (
+            SelfAlert::Released { channel } => ("critical", format!("Channel {channel} delivers again"), String::new()),
+            SelfAlert::Dead { channel, count, reason } => (
                 "error",
                 format!("{count} dead on channel {channel}"),
                 format!("{reason}. See `watchfire queue ls --state dead --channel {channel}`."),
             ),
-            Alarm::Backlog { channel, age_minutes } => (
+            SelfAlert::Backlog { channel, age_minutes } => (
                 "error",
                 format!("Channel {channel} is {age_minutes} minutes behind"),
                 "Deliveries wait longer than `self_monitoring.backlog` allows.".into(),
             ),
-            Alarm::BacklogOver { channel } => ("error", format!("Channel {channel} has caught up"), String::new()),
-            Alarm::Disk { reason } => ("critical", "The store does not take writes".into(), format!("{reason}. Senders get 503 until it does.")),
-            Alarm::DiskOver => ("critical", "The store takes writes again".into(), String::new()),
-            Alarm::Damaged { reason } => ("critical", "The store was damaged when Watchfire started".into(), format!("{reason}.")),
-            Alarm::Reload { reason } => {
+            SelfAlert::BacklogOver { channel } => ("error", format!("Channel {channel} has caught up"), String::new()),
+            SelfAlert::Disk { reason } => ("critical", "The store does not take writes".into(), format!("{reason}. Senders get 503 until it does.")),
+            SelfAlert::DiskOver => ("critical", "The store takes writes again".into(), String::new()),
+            SelfAlert::Damaged { reason } => ("critical", "The store was damaged when Watchfire started".into(), format!("{reason}.")),
+            SelfAlert::Reload { reason } => {
                 ("warning", "The configuration could not be reloaded".into(), format!("{reason}. The old one stays in force; run `watchfire check`."))
             }
-            Alarm::ReloadOver => ("warning", "The configuration was reloaded".into(), String::new()),
-            Alarm::Orphans { channel, count } => (
+            SelfAlert::ReloadOver => ("warning", "The configuration was reloaded".into(), String::new()),
+            SelfAlert::Orphans { channel, count } => (
                 "error",
                 format!("{count} deliveries wait for channel {channel}, which no longer exists"),
                 "Name it in `previous_names` of its successor, or move them with `watchfire queue move`.".into(),
             ),
-            Alarm::Plans { nodes } => (
+            SelfAlert::Plans { nodes } => (
                 "error",
                 "Nodes work by different configurations".into(),
                 format!("{nodes}. The same alert goes different ways; give all nodes the same routes.yaml and templates."),
             ),
-            Alarm::PlansOver => ("error", "All nodes work by the same configuration".into(), String::new()),
+            SelfAlert::PlansOver => ("error", "All nodes work by the same configuration".into(), String::new()),
         }
     }
 
     /// The alarm as an event.
     pub fn event(&self, now: i64) -> Event {
         let (severity, summary, description) = self.text();
-        let mut alert = Alert { status: if self.is_over() { Status::Resolved } else { Status::Firing }, ..Alert::default() };
+        let mut alert = Alert { status: if self.is_resolved() { Status::Resolved } else { Status::Firing }, ..Alert::default() };
         alert.labels.insert("alertname".into(), self.name().into());
         alert.labels.insert("severity".into(), severity.into());
         if !self.channel().is_empty() {
@@ -126,7 +129,7 @@ impl Alarm {
             alert.annotations.insert("description".into(), description);
         }
         alert.starts_at = Some(timestamp(now));
-        alert.ends_at = self.is_over().then(|| timestamp(now));
+        alert.ends_at = self.is_resolved().then(|| timestamp(now));
         alert.fingerprint = crate::model::hash_hex(&[self.name(), self.channel()]);
         Event {
             kind: SenderKind::Watchfire,
@@ -143,28 +146,28 @@ impl Alarm {
 
 /// Decides which alarms are told, and to whom.
 #[derive(Debug, Default)]
-pub struct AlarmDesk {
-    told: HashMap<(&'static str, String), i64>,
+pub struct SelfAlertRouter {
+    last_sent: HashMap<(&'static str, String), i64>,
 }
 
-impl AlarmDesk {
+impl SelfAlertRouter {
     /// The channel an alarm goes to now: the first of `self_monitoring.to` that is not the failing one nor shares its outlet, nor is disabled. `None`: it is not told (said
     /// lately, nobody to tell, or the end of something that was never told).
-    pub fn route(&mut self, alarm: &Alarm, plan: &Plan, now: i64) -> Option<String> {
-        let key = (alarm.name(), alarm.channel().to_owned());
-        if alarm.is_over() {
-            self.told.remove(&key)?;
+    pub fn route(&mut self, alert: &SelfAlert, plan: &Plan, now: i64) -> Option<String> {
+        let key = (alert.name(), alert.channel().to_owned());
+        if alert.is_resolved() {
+            self.last_sent.remove(&key)?;
         } else {
-            if self.told.get(&key).is_some_and(|at| now - at < QUIET) {
+            if self.last_sent.get(&key).is_some_and(|at| now - at < REPEAT_INTERVAL_MS) {
                 return None;
             }
-            self.told.insert(key, now);
+            self.last_sent.insert(key, now);
         }
-        let failing = plan.channel(alarm.channel()).map(|c| &c.outlet);
+        let failing = plan.channel(alert.channel()).map(|c| &c.outlet);
         plan.self_to
             .iter()
             .filter_map(|name| plan.channel(name))
-            .find(|c| &*c.name != alarm.channel() && Some(&c.outlet) != failing && !c.disabled)
+            .find(|c| &*c.name != alert.channel() && Some(&c.outlet) != failing && !c.disabled)
             .map(|c| c.name.to_string())
     }
 }

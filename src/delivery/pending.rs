@@ -11,9 +11,9 @@ use crate::store::{Cell, CellState, NewMessage, OpenMessage, PendingDelivery};
 use crate::template::MessageKind;
 
 use super::direct::Caller;
-use super::lanes::{Budget, Read, Share, Taken, page_weight, weight_of};
+use super::lanes::{MemoryBudget, ReadProgress, Reservation, TakenLane, delivery_bytes, page_bytes};
 use super::plan::ChannelPlan;
-use super::policy::wait;
+use super::policy::wait_until;
 
 /// What a cell takes in memory, about.
 const CELL: usize = 200;
@@ -22,7 +22,7 @@ const TRACES: usize = 33;
 
 /// A message under way.
 #[derive(Debug)]
-pub struct Job {
+pub struct PendingMessage {
     /// Its identity.
     pub id: MessageId,
     /// Its channel's name.
@@ -38,15 +38,15 @@ pub struct Job {
     /// Its members.
     pub members: Vec<PendingDelivery>,
     /// The lanes it keeps open, with what is to be read of each first.
-    pub lanes: Vec<Taken>,
+    pub lanes: Vec<TakenLane>,
     /// What reading found.
-    pub reads: Vec<Read>,
+    pub reads: Vec<ReadProgress>,
     /// Deliveries that were read and may not be due yet.
     pub unjudged: HashSet<DeliveryId>,
     /// Lanes that turned out to have no part in it, to be closed with the next step.
-    pub closing: Vec<(LaneId, Option<Read>, Vec<PendingDelivery>)>,
+    pub closing: Vec<(LaneId, Option<ReadProgress>, Vec<PendingDelivery>)>,
     /// The process died too often at it: only what its deliveries' columns say is sent.
-    pub short: bool,
+    pub abridged: bool,
     /// Contexts of the traces of members whose large bodies went back to disk.
     pub kept_traces: Vec<String>,
     /// Deliveries of its lanes that were taken and wait for a later message: they go back when this one is done.
@@ -70,14 +70,14 @@ pub struct Job {
     /// The direct call that waits for it.
     pub caller: Option<Caller>,
     /// The bytes of memory that it takes.
-    pub shares: Vec<Share>,
+    pub shares: Vec<Reservation>,
     /// Its pages were left to the store while it waits for its next try.
     pub pages_stored: bool,
 }
 
-impl Job {
+impl PendingMessage {
     /// A message to be composed from what was taken of lanes.
-    pub fn of_lanes(channel: Arc<str>, kind: MessageKind, mut lanes: Vec<Taken>, now: Instant, now_ms: i64) -> Self {
+    pub fn from_lanes(channel: Arc<str>, kind: MessageKind, mut lanes: Vec<TakenLane>, now: Instant, now_ms: i64) -> Self {
         let members = lanes.iter_mut().flat_map(|t| std::mem::take(&mut t.members)).collect();
         let shares = lanes.iter_mut().flat_map(|t| std::mem::take(&mut t.shares)).collect();
         Self {
@@ -93,7 +93,7 @@ impl Job {
             unjudged: HashSet::new(),
             closing: Vec::new(),
             back: Vec::new(),
-            short: false,
+            abridged: false,
             kept_traces: Vec::new(),
             pages: Arc::default(),
             cells: Vec::new(),
@@ -116,7 +116,7 @@ impl Job {
     }
 
     /// Lets go of large bodies: they are read again when they are needed.
-    pub fn unload(&mut self) {
+    pub fn drop_large_events(&mut self) {
         for member in &mut self.members {
             if let Some(event) = member.event.take_if(|event| super::lanes::is_large(event))
                 && !event.trace.is_empty()
@@ -127,14 +127,14 @@ impl Job {
     }
 
     /// Counts what it takes in memory, which it has whatever is left: what is under way must go on.
-    pub fn weigh(&mut self, budget: &Arc<Budget>) {
-        let members: usize = self.members.iter().chain(&self.back).map(weight_of).sum();
-        let pages: usize = self.pages.iter().map(page_weight).sum();
-        self.shares = vec![budget.overdraw(members + pages + self.cells.len() * CELL)];
+    pub fn reserve_memory(&mut self, budget: &Arc<MemoryBudget>) {
+        let members: usize = self.members.iter().chain(&self.back).map(delivery_bytes).sum();
+        let pages: usize = self.pages.iter().map(page_bytes).sum();
+        self.shares = vec![budget.reserve(members + pages + self.cells.len() * CELL)];
     }
 
     /// Leaves to the store what it has and only a retry needs: the bodies of events, and the pages when memory is short.
-    pub fn slim(&mut self, budget: &Arc<Budget>) {
+    pub fn shed_memory(&mut self, budget: &Arc<MemoryBudget>) {
         if self.stored && self.caller.is_none() {
             for member in &mut self.members {
                 if let Some(event) = member.event.take()
@@ -149,24 +149,24 @@ impl Job {
                 self.pages_stored = true;
             }
         }
-        self.weigh(budget);
+        self.reserve_memory(budget);
     }
 
     /// A direct call.
-    pub fn of_call(channel: Arc<str>, member: PendingDelivery, caller: Caller, now: Instant, now_ms: i64) -> Self {
-        Self { members: vec![member], caller: Some(caller), ..Self::of_lanes(channel, MessageKind::Single, Vec::new(), now, now_ms) }
+    pub fn direct(channel: Arc<str>, member: PendingDelivery, caller: Caller, now: Instant, now_ms: i64) -> Self {
+        Self { members: vec![member], caller: Some(caller), ..Self::from_lanes(channel, MessageKind::Single, Vec::new(), now, now_ms) }
     }
 
     /// A message that was formed before a restart. Cells that were begun and never ended are unknown where a send must not be repeated, else open.
-    pub fn of_open(open: OpenMessage, at_most_once: bool, now: Instant) -> Self {
+    pub fn recovered(open: OpenMessage, at_most_once: bool, now: Instant) -> Self {
         let mut cells = open.cells;
         for cell in cells.iter_mut().filter(|c| c.state == CellState::Begun) {
             cell.state = if at_most_once { CellState::Unknown } else { CellState::Open };
         }
-        let mut lanes: Vec<Taken> = Vec::new();
+        let mut lanes: Vec<TakenLane> = Vec::new();
         for member in &open.members {
             if !lanes.iter().any(|t| t.lane == member.lane) {
-                lanes.push(Taken { lane: member.lane, members: Vec::new(), shares: Vec::new(), read_after: None });
+                lanes.push(TakenLane { lane: member.lane, members: Vec::new(), shares: Vec::new(), read_after: None });
             }
         }
         Self {
@@ -182,7 +182,7 @@ impl Job {
             unjudged: HashSet::new(),
             closing: Vec::new(),
             back: Vec::new(),
-            short: false,
+            abridged: false,
             kept_traces: Vec::new(),
             cells,
             stored: true,
@@ -211,7 +211,7 @@ impl Job {
 
     /// The next page with open cells that are due, and at most `batch` of their recipients.
     pub fn next_batch(&self, batch: usize, now_ms: i64) -> Option<(u16, Vec<Recipient>)> {
-        let is_due = |c: &Cell| c.state == CellState::Open && wait(c.due_at, now_ms).is_zero();
+        let is_due = |c: &Cell| c.state == CellState::Open && wait_until(c.due_at, now_ms).is_zero();
         let page = self.cells.iter().filter(|c| is_due(c)).map(|c| c.page).min()?;
         let due = |c: &&Cell| c.page == page && is_due(c);
         Some((page, self.cells.iter().filter(due).take(batch.max(1)).map(|c| c.recipient.clone()).collect()))
@@ -219,7 +219,7 @@ impl Job {
 
     /// How long until the next open cell is due; `None` when no cell is open.
     pub fn next_wait(&self, now_ms: i64) -> Option<Duration> {
-        self.cells.iter().filter(|c| c.state == CellState::Open).map(|c| wait(c.due_at, now_ms)).min()
+        self.cells.iter().filter(|c| c.state == CellState::Open).map(|c| wait_until(c.due_at, now_ms)).min()
     }
 
     /// When the next open cell is due, Unix milliseconds; `None` when no cell is open.
@@ -228,7 +228,7 @@ impl Job {
     }
 
     /// Lays out a cell per page and recipient.
-    pub fn lay_out(&mut self, channel: &ChannelPlan) {
+    pub fn create_cells(&mut self, channel: &ChannelPlan) {
         let only: Vec<Recipient> = self.members.iter().flat_map(|m| m.target.only.iter().cloned()).collect();
         let recipients: &[Recipient] = if only.is_empty() || self.members.len() > 1 { &channel.recipients } else { &only };
         self.cells = (0..self.pages.len() as u16)
@@ -247,9 +247,9 @@ impl Job {
     }
 
     /// Lays the cells of new pages out; what a recipient has got already, or may have, it is not sent again.
-    pub fn lay_out_again(&mut self, channel: &ChannelPlan) {
+    pub fn recreate_cells(&mut self, channel: &ChannelPlan) {
         let before = std::mem::take(&mut self.cells);
-        self.lay_out(channel);
+        self.create_cells(channel);
         for cell in &mut self.cells {
             let known = before.iter().find(|c| (c.page, &c.recipient) == (cell.page, &cell.recipient));
             if let Some(known) = known.filter(|c| matches!(c.state, CellState::Ok | CellState::Unknown)) {
@@ -259,7 +259,7 @@ impl Job {
     }
 
     /// The message as a store takes it.
-    pub fn record(&self, platform: &'static str) -> NewMessage {
+    pub fn to_record(&self, platform: &'static str) -> NewMessage {
         NewMessage {
             id: self.id,
             channel: self.channel.to_string(),

@@ -1,4 +1,4 @@
-//! What must be done from time to time: queue gauges, backlog and disk alarms, fallback of what waits too long, purge, leases. Never on the hot path.
+//! What must be done from time to time: queue gauges, backlog and disk alerts, fallback of what waits too long, purge, leases. Never on the hot path.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,53 +9,53 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{Retention, State, StoreError};
 
-use super::alarm::{Alarm, AlarmDesk};
 use super::engine::Engine;
-use super::heartbeat::{self, Watch};
+use super::heartbeat::{self, Monitor};
 use super::outlet::supervise::Supervision;
 use super::plan::Plan;
+use super::self_alert::{SelfAlert, SelfAlertRouter};
 use super::stalled::Stalls;
 
-/// How often gauges, alarms and fallbacks are looked at.
-const ROUND: Duration = Duration::from_secs(5);
-/// What is deferred is judged anew every so many rounds.
-const MUTES: u64 = 6;
-/// Events purged in one transaction, and how many such steps a round may take.
-const PURGE_STEP: usize = 100;
-const PURGE_STEPS: usize = 100;
+/// How often gauges, alerts and fallbacks are looked at.
+const TICK_INTERVAL: Duration = Duration::from_secs(5);
+/// Deferred deliveries are re-evaluated every so many ticks.
+const TICKS_BETWEEN_MUTES: u64 = 6;
+/// Events purged in one transaction, and how many such transactions a tick may make.
+const PURGE_BATCH: usize = 100;
+const MAX_PURGE_BATCHES: usize = 100;
 
-/// Runs the rounds until cancelled.
-pub async fn keep(engine: Arc<Engine>, mut alarms: mpsc::Receiver<Alarm>, cancel: CancellationToken) {
-    let mut supervision = Supervision::of("keeper", &engine.shared);
-    while !supervision.run(rounds(&engine, &mut alarms, &cancel), "", &cancel).await {}
+/// Runs the ticks until cancelled.
+pub async fn run(engine: Arc<Engine>, mut alerts: mpsc::Receiver<SelfAlert>, cancel: CancellationToken) {
+    let mut supervision = Supervision::of("maintenance", &engine.shared);
+    while !supervision.run(ticks(&engine, &mut alerts, &cancel), "", &cancel).await {}
 }
 
-async fn rounds(engine: &Engine, alarms: &mut mpsc::Receiver<Alarm>, cancel: &CancellationToken) -> bool {
-    let mut desk = AlarmDesk::default();
+async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: &CancellationToken) -> bool {
+    let mut router = SelfAlertRouter::default();
     let mut late: BTreeSet<String> = BTreeSet::new();
     let mut orphans: BTreeSet<String> = BTreeSet::new();
     let mut disk_ok = true;
-    let mut watch = Watch::default();
-    let mut rounds = 0u64;
+    let mut monitor = Monitor::default();
+    let mut count = 0u64;
     let mut stalls = Stalls::default();
-    let mut round = tokio::time::interval(ROUND);
-    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut interval = tokio::time::interval(TICK_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = cancel.cancelled() => return true,
-            Some(alarm) = alarms.recv() => tell(engine, &mut desk, &alarm).await,
-            _ = round.tick() => {
+            Some(alert) = alerts.recv() => deliver_self_alert(engine, &mut router, &alert).await,
+            _ = interval.tick() => {
                 // What was routed by a mute of before and stored after it had changed waits for the wrong time.
-                rounds += 1;
-                if rounds.is_multiple_of(MUTES) && engine.shared.leads()
+                count += 1;
+                if count.is_multiple_of(TICKS_BETWEEN_MUTES) && engine.shared.is_leader()
                     && let Err(error) = engine.settle_mutes().await
                 {
                     engine.shared.store_failed(&error);
                 }
-                if let Err(error) = one_round(engine, &mut late, &mut orphans).await {
+                if let Err(error) = update_queues(engine, &mut late, &mut orphans).await {
                     engine.shared.store_failed(&error);
                 }
-                if let Err(error) = heartbeat::round(engine, &mut watch).await {
+                if let Err(error) = heartbeat::tick(engine, &mut monitor).await {
                     engine.shared.store_failed(&error);
                 }
                 if let Err(error) = engine.look_for_stalls(&mut stalls).await {
@@ -64,10 +64,10 @@ async fn rounds(engine: &Engine, alarms: &mut mpsc::Receiver<Alarm>, cancel: &Ca
                 let works = engine.shared.store.check_writable().await;
                 engine.shared.store_checked(&works);
                 // Full is not broken: outcomes can be stored, so sending goes on; only the door is closed.
-                let works = works.and_then(|()| engine.room());
+                let works = works.and_then(|()| engine.ensure_capacity());
                 match (&works, disk_ok) {
-                    (Err(error), true) => engine.shared.alarm(Alarm::Disk { reason: error.to_string() }),
-                    (Ok(()), false) => engine.shared.alarm(Alarm::DiskOver),
+                    (Err(error), true) => engine.shared.raise(SelfAlert::Disk { reason: error.to_string() }),
+                    (Ok(()), false) => engine.shared.raise(SelfAlert::DiskOver),
                     _ => {}
                 }
                 disk_ok = works.is_ok();
@@ -76,16 +76,16 @@ async fn rounds(engine: &Engine, alarms: &mut mpsc::Receiver<Alarm>, cancel: &Ca
     }
 }
 
-async fn tell(engine: &Engine, desk: &mut AlarmDesk, alarm: &Alarm) {
+async fn deliver_self_alert(engine: &Engine, router: &mut SelfAlertRouter, alert: &SelfAlert) {
     let plan = engine.shared.plan.load_full();
     let now = engine.shared.clock.now_ms();
-    let Some(channel) = desk.route(alarm, &plan, now) else { return };
-    if let Err(error) = engine.accept(alarm.event(now), Some(&[channel])).await {
-        tracing::error!(%error, alarm = alarm.name(), "an alarm of Watchfire's own could not be stored");
+    let Some(channel) = router.route(alert, &plan, now) else { return };
+    if let Err(error) = engine.accept(alert.event(now), Some(&[channel])).await {
+        tracing::error!(%error, alert = alert.name(), "an alarm of Watchfire's own could not be stored");
     }
 }
 
-async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut BTreeSet<String>) -> Result<(), StoreError> {
+async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut BTreeSet<String>) -> Result<(), StoreError> {
     let shared = &engine.shared;
     let plan = shared.plan.load_full();
     let now = shared.clock.now_ms();
@@ -103,25 +103,25 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
         let age = Duration::from_millis(born.map_or(0, |b| (now - b).max(0)) as u64);
         shared.metrics.oldest(&channel.name, age);
         let state = engine.outlet_state(&channel.outlet);
-        shared.metrics.outlet(&channel.name, Duration::from_millis(state.paused_ms.max(0) as u64), state.held.is_some());
+        shared.metrics.outlet(&channel.name, Duration::from_millis(state.paused_ms.max(0) as u64), state.suspended.is_some());
         let stored = stats.outlets.iter().find(|o| o.key == channel.outlet);
         if let Some(outlet) = stored {
             let this_month = outlet.month == super::month(now);
             shared.metrics.month_sent(&channel.name, if this_month { outlet.month_sent } else { 0 });
         }
-        if !shared.leads() {
+        if !shared.is_leader() {
             continue;
         }
         if !plan.backlog_alarm.is_zero() {
             if age > plan.backlog_alarm {
                 late.insert(channel.name.to_string());
-                shared.alarm(Alarm::Backlog { channel: channel.name.to_string(), age_minutes: age.as_secs() as i64 / 60 });
+                shared.raise(SelfAlert::Backlog { channel: channel.name.to_string(), age_minutes: age.as_secs() as i64 / 60 });
             } else if late.remove(&*channel.name) {
-                shared.alarm(Alarm::BacklogOver { channel: channel.name.to_string() });
+                shared.raise(SelfAlert::BacklogOver { channel: channel.name.to_string() });
             }
         }
         // Its owner, maybe another node, copies at once what waits on a held outlet; this is the net under it.
-        let held = state.held.as_deref().or(stored.and_then(|outlet| outlet.suspended.as_deref()));
+        let held = state.suspended.as_deref().or(stored.and_then(|outlet| outlet.suspended.as_deref()));
         let wait = if held.is_some() { Some(Duration::ZERO) } else { channel.fallback_after };
         if let (Some(wait), Some((first, rest))) = (wait, channel.fallback.split_first())
             && born.is_some_and(|b| now - b >= wait.as_millis() as i64)
@@ -129,7 +129,7 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
             shared.fall_back(&plan, &channel.name, now - wait.as_millis() as i64, first, rest, held).await?;
         }
     }
-    if !shared.leads() {
+    if !shared.is_leader() {
         return Ok(());
     }
     for (channel, state, count) in &stats.open {
@@ -145,7 +145,7 @@ async fn one_round(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut B
                 count,
                 "deliveries wait for a channel that the configuration no longer has; name it in `previous_names` of its successor or move them"
             );
-            shared.alarm(Alarm::Orphans { channel: channel.clone(), count: *count });
+            shared.raise(SelfAlert::Orphans { channel: channel.clone(), count: *count });
         }
     }
     purge(engine, &plan, now, stats.bytes).await
@@ -158,8 +158,8 @@ async fn purge(engine: &Engine, plan: &Plan, now: i64, bytes: u64) -> Result<(),
     let retention =
         Retention { sent_before: if full { now } else { ago(plan.retention.sent) }, dead_before: if full { now } else { ago(plan.retention.dead) } };
     let mut all = false;
-    for _ in 0..PURGE_STEPS {
-        if engine.shared.store.purge(retention, PURGE_STEP).await? < PURGE_STEP as u64 {
+    for _ in 0..MAX_PURGE_BATCHES {
+        if engine.shared.store.purge(retention, PURGE_BATCH).await? < PURGE_BATCH as u64 {
             all = true;
             break;
         }

@@ -13,16 +13,16 @@ use crate::channel::{Counted, Limit};
 use crate::model::Recipient;
 
 /// Added to every window, in proportion: two machines' clocks do not tick alike, and packets do not take the same time twice.
-const MARGIN: f64 = 0.03;
+const WINDOW_MARGIN: f64 = 0.03;
 /// Attempts of a paced outlet under way at once are those that its pace starts in this time: more would not make it faster, and after a crash each of
 /// them counts as sent.
-const IN_FLIGHT: Duration = Duration::from_secs(10);
+const IN_FLIGHT_HORIZON: Duration = Duration::from_secs(10);
 
 /// Sliding-window log over one or several limits.
 #[derive(Debug, Clone)]
-pub struct Pacer {
+pub struct RateLimiter {
     limits: Vec<Limit>,
-    longest: Duration,
+    longest_window: Duration,
     /// What counts for everybody.
     all: Log,
     /// What counts for one recipient.
@@ -35,7 +35,7 @@ pub struct Pacer {
 struct Log {
     /// Ends of finished sends, oldest first.
     ended: VecDeque<Instant>,
-    under_way: usize,
+    in_flight: usize,
 }
 
 impl Log {
@@ -46,7 +46,7 @@ impl Log {
     }
 
     fn is_empty(&self) -> bool {
-        self.ended.is_empty() && self.under_way == 0
+        self.ended.is_empty() && self.in_flight == 0
     }
 }
 
@@ -71,35 +71,37 @@ fn nth(a: &Log, b: &Log, n: usize) -> Option<Instant> {
     }
 }
 
-impl Pacer {
-    /// A pacer over `limits`; without any it never makes anybody wait.
+impl RateLimiter {
+    /// A limiter over `limits`; without any it never makes anybody wait.
     pub fn new(limits: &[Limit]) -> Self {
-        let widen = |l: &Limit| Limit { count: l.count.max(1), window: l.window.mul_f64(1.0 + MARGIN) };
+        let widen = |l: &Limit| Limit { count: l.count.max(1), window: l.window.mul_f64(1.0 + WINDOW_MARGIN) };
         let limits: Vec<Limit> = limits.iter().filter(|l| !l.window.is_zero()).map(widen).collect();
-        let longest = limits.iter().map(|l| l.window).max().unwrap_or_default();
-        Self { limits, longest, all: Log::default(), each: HashMap::new(), last_start: None }
+        let longest_window = limits.iter().map(|l| l.window).max().unwrap_or_default();
+        Self { limits, longest_window, all: Log::default(), each: HashMap::new(), last_start: None }
     }
 
     /// Takes over new limits, keeping what was sent.
     pub fn set_limits(&mut self, limits: &[Limit]) {
         let new = Self::new(limits);
         self.limits = new.limits;
-        self.longest = new.longest;
+        self.longest_window = new.longest_window;
     }
 
     /// Whether there is no limit at all.
-    pub fn is_off(&self) -> bool {
+    pub fn is_unlimited(&self) -> bool {
         self.limits.is_empty()
     }
 
     /// How far back sends matter.
-    pub fn longest(&self) -> Duration {
-        self.longest
+    pub fn longest_window(&self) -> Duration {
+        self.longest_window
     }
 
     /// How many sends may be under way at once.
-    pub fn at_once(&self) -> usize {
-        let of = |limit: &Limit| (f64::from(limit.count) * IN_FLIGHT.as_secs_f64() / limit.window.as_secs_f64()).ceil().min(f64::from(limit.count));
+    pub fn max_in_flight(&self) -> usize {
+        let of = |limit: &Limit| {
+            (f64::from(limit.count) * IN_FLIGHT_HORIZON.as_secs_f64() / limit.window.as_secs_f64()).ceil().min(f64::from(limit.count))
+        };
         self.limits.iter().map(|limit| (of(limit) as usize).max(1)).min().unwrap_or(usize::MAX)
     }
 
@@ -121,12 +123,12 @@ impl Pacer {
     }
 
     fn slot_of(&self, now: Instant, own: &Log) -> Instant {
-        let under_way = self.all.under_way + own.under_way;
-        let counted = self.all.ended.len() + own.ended.len() + under_way;
+        let in_flight = self.all.in_flight + own.in_flight;
+        let counted = self.all.ended.len() + own.ended.len() + in_flight;
         let mut at = now;
         for limit in &self.limits {
             let allowed = limit.count as usize - 1;
-            if under_way > allowed {
+            if in_flight > allowed {
                 // Only an end frees a place; its time is not known yet, so look again when the window could have moved.
                 at = at.max(now + Duration::from_millis(50));
                 continue;
@@ -149,14 +151,14 @@ impl Pacer {
         let none = Log::default();
         let own = match counted {
             Counted::Outlet => &none,
-            Counted::Recipients(to) => to.iter().filter_map(|r| self.each.get(r)).max_by_key(|log| log.ended.len() + log.under_way).unwrap_or(&none),
+            Counted::Recipients(to) => to.iter().filter_map(|r| self.each.get(r)).max_by_key(|log| log.ended.len() + log.in_flight).unwrap_or(&none),
         };
         for limit in &self.limits {
             if limit.count < 4 {
                 continue;
             }
             let since = now.checked_sub(limit.window).unwrap_or(now);
-            let recent = self.all.ended.iter().chain(&own.ended).filter(|end| **end >= since).count() + self.all.under_way + own.under_way;
+            let recent = self.all.ended.iter().chain(&own.ended).filter(|end| **end >= since).count() + self.all.in_flight + own.in_flight;
             let burst = (limit.count / 2) as usize;
             if recent >= burst
                 && let Some(last) = self.last_start
@@ -171,7 +173,7 @@ impl Pacer {
     pub fn begin(&mut self, now: Instant, counted: &Counted) {
         if !self.limits.is_empty() {
             self.forget(now);
-            self.each_log(counted, |log| log.under_way += 1);
+            self.each_log(counted, |log| log.in_flight += 1);
             self.last_start = Some(now);
         }
     }
@@ -180,7 +182,7 @@ impl Pacer {
     pub fn end(&mut self, now: Instant, counted: &Counted) {
         if !self.limits.is_empty() {
             self.each_log(counted, |log| {
-                log.under_way = log.under_way.saturating_sub(1);
+                log.in_flight = log.in_flight.saturating_sub(1);
                 log.ended.push_back(now);
             });
         }
@@ -188,7 +190,7 @@ impl Pacer {
 
     /// A send that was begun never left.
     pub fn cancel(&mut self, counted: &Counted) {
-        self.each_log(counted, |log| log.under_way = log.under_way.saturating_sub(1));
+        self.each_log(counted, |log| log.in_flight = log.in_flight.saturating_sub(1));
     }
 
     /// Sends per second in the long run; infinite without limits.
@@ -204,7 +206,7 @@ impl Pacer {
     }
 
     fn forget(&mut self, now: Instant) {
-        let before = now.checked_sub(self.longest);
+        let before = now.checked_sub(self.longest_window);
         self.all.forget(before);
         self.each.retain(|_, log| {
             log.forget(before);
@@ -227,51 +229,51 @@ mod tests {
 
     #[test]
     fn without_limits_nobody_waits() {
-        let mut pacer = Pacer::new(&[]);
+        let mut limiter = RateLimiter::new(&[]);
         let now = Instant::now();
-        pacer.begin(now, &Counted::Outlet);
-        assert_eq!(pacer.slot(now, &Counted::Outlet), now);
-        assert!(pacer.rate().is_infinite());
+        limiter.begin(now, &Counted::Outlet);
+        assert_eq!(limiter.slot(now, &Counted::Outlet), now);
+        assert!(limiter.rate().is_infinite());
     }
 
     #[test]
     fn no_more_are_under_way_than_the_tightest_limit_allows() {
-        let mut pacer = Pacer::new(&[Limit { count: 60, window: MINUTE }, Limit { count: 2, window: Duration::from_secs(1) }]);
+        let mut limiter = RateLimiter::new(&[Limit { count: 60, window: MINUTE }, Limit { count: 2, window: Duration::from_secs(1) }]);
         let mut now = Instant::now();
         for _ in 0..100 {
-            if pacer.slot(now, &Counted::Outlet) <= now {
-                pacer.begin(now, &Counted::Outlet);
+            if limiter.slot(now, &Counted::Outlet) <= now {
+                limiter.begin(now, &Counted::Outlet);
             }
             now += Duration::from_secs(10);
         }
-        assert_eq!((pacer.all.under_way, pacer.at_once()), (2, 2), "however long they take");
-        assert_eq!(Pacer::new(&[]).at_once(), usize::MAX);
+        assert_eq!((limiter.all.in_flight, limiter.max_in_flight()), (2, 2), "however long they take");
+        assert_eq!(RateLimiter::new(&[]).max_in_flight(), usize::MAX);
     }
 
     #[test]
     fn sends_of_before_a_restart_count() {
-        let mut pacer = Pacer::new(&per_minute(2));
+        let mut limiter = RateLimiter::new(&per_minute(2));
         let now = Instant::now() + MINUTE * 10;
-        pacer.restore(now, [Duration::from_secs(10), Duration::from_secs(50)]);
-        assert_eq!(pacer.slot(now, &Counted::Outlet), now + MINUTE.mul_f64(1.0 + MARGIN) - Duration::from_secs(50));
+        limiter.restore(now, [Duration::from_secs(10), Duration::from_secs(50)]);
+        assert_eq!(limiter.slot(now, &Counted::Outlet), now + MINUTE.mul_f64(1.0 + WINDOW_MARGIN) - Duration::from_secs(50));
     }
 
     #[test]
     fn the_margin_is_in_proportion() {
         for seconds in [1, 2, 30, 60, 3600] {
             let window = Duration::from_secs(seconds);
-            let mut pacer = Pacer::new(&[Limit { count: 1, window }]);
+            let mut limiter = RateLimiter::new(&[Limit { count: 1, window }]);
             let now = Instant::now();
-            pacer.begin(now, &Counted::Outlet);
-            pacer.end(now, &Counted::Outlet);
-            let wait = pacer.slot(now, &Counted::Outlet) - now;
+            limiter.begin(now, &Counted::Outlet);
+            limiter.end(now, &Counted::Outlet);
+            let wait = limiter.slot(now, &Counted::Outlet) - now;
             assert!(wait > window.mul_f64(1.01) && wait <= window.mul_f64(1.05), "{seconds} s: {wait:?}");
         }
     }
 
     #[test]
     fn no_more_are_under_way_than_the_pace_can_start() {
-        let at_once = |count, seconds| Pacer::new(&[Limit { count, window: Duration::from_secs(seconds) }]).at_once();
+        let at_once = |count, seconds| RateLimiter::new(&[Limit { count, window: Duration::from_secs(seconds) }]).max_in_flight();
         assert_eq!(at_once(20, 60), 4, "of 20 a minute a crash can have cut off four, not the whole window");
         assert_eq!((at_once(1, 1), at_once(1, 3600), at_once(1000, 1)), (1, 1, 1000));
     }
@@ -279,38 +281,38 @@ mod tests {
     #[test]
     fn each_recipient_has_a_window_where_the_platform_counts_so() {
         let to = |names: &[&str]| Counted::Recipients(names.iter().map(|name| Recipient::new(*name)).collect());
-        let mut pacer = Pacer::new(&per_minute(2));
+        let mut limiter = RateLimiter::new(&per_minute(2));
         let now = Instant::now();
         for _ in 0..2 {
-            assert_eq!(pacer.slot(now, &to(&["a"])), now);
-            pacer.begin(now, &to(&["a"]));
-            pacer.end(now, &to(&["a"]));
+            assert_eq!(limiter.slot(now, &to(&["a"])), now);
+            limiter.begin(now, &to(&["a"]));
+            limiter.end(now, &to(&["a"]));
         }
-        assert!(pacer.slot(now, &to(&["a"])) > now, "a has had two");
-        assert!(pacer.slot(now, &to(&["b", "a"])) > now, "who is among several counts");
-        assert_eq!(pacer.slot(now, &to(&["b"])), now, "b has had none");
-        assert!(pacer.slot(now, &Counted::Outlet) > now, "a group may hold a");
-        pacer.begin(now, &Counted::Outlet);
-        pacer.end(now, &Counted::Outlet);
-        assert_eq!(pacer.slot(now, &to(&["b"])), now, "one to all and none of its own");
-        pacer.begin(now, &to(&["b"]));
-        pacer.end(now, &to(&["b"]));
-        assert!(pacer.slot(now, &to(&["b"])) > now, "one to all and one of its own");
-        assert_eq!(pacer.slot(now + MINUTE * 2, &to(&["a"])), now + MINUTE * 2);
-        pacer.forget(now + MINUTE * 2);
-        assert!(pacer.each.is_empty(), "who was long ago is forgotten");
+        assert!(limiter.slot(now, &to(&["a"])) > now, "a has had two");
+        assert!(limiter.slot(now, &to(&["b", "a"])) > now, "who is among several counts");
+        assert_eq!(limiter.slot(now, &to(&["b"])), now, "b has had none");
+        assert!(limiter.slot(now, &Counted::Outlet) > now, "a group may hold a");
+        limiter.begin(now, &Counted::Outlet);
+        limiter.end(now, &Counted::Outlet);
+        assert_eq!(limiter.slot(now, &to(&["b"])), now, "one to all and none of its own");
+        limiter.begin(now, &to(&["b"]));
+        limiter.end(now, &to(&["b"]));
+        assert!(limiter.slot(now, &to(&["b"])) > now, "one to all and one of its own");
+        assert_eq!(limiter.slot(now + MINUTE * 2, &to(&["a"])), now + MINUTE * 2);
+        limiter.forget(now + MINUTE * 2);
+        assert!(limiter.each.is_empty(), "who was long ago is forgotten");
     }
 
     #[test]
     fn a_burst_takes_half_and_the_rest_is_spread() {
-        let mut pacer = Pacer::new(&per_minute(20));
+        let mut limiter = RateLimiter::new(&per_minute(20));
         let mut now = Instant::now();
         let start = now;
         let mut times = Vec::new();
         for _ in 0..20 {
-            now = pacer.spread(now, &Counted::Outlet);
-            pacer.begin(now, &Counted::Outlet);
-            pacer.end(now, &Counted::Outlet);
+            now = limiter.spread(now, &Counted::Outlet);
+            limiter.begin(now, &Counted::Outlet);
+            limiter.end(now, &Counted::Outlet);
             times.push((now - start).as_secs());
         }
         assert!(times[9] == 0, "half at once: {times:?}");
@@ -325,7 +327,7 @@ mod tests {
             steps in prop::collection::vec((0u64..4000, 0u64..9000, 0u64..=100), 1..120),
         ) {
             let window = Duration::from_secs(10);
-            let mut pacer = Pacer::new(&[Limit { count, window }]);
+            let mut limiter = RateLimiter::new(&[Limit { count, window }]);
             let start = Instant::now();
             let mut now = start;
             let mut open: Vec<(Instant, Instant)> = Vec::new();
@@ -335,11 +337,11 @@ mod tests {
                 open.sort();
                 while let Some(&(end, _)) = open.first() {
                     if end > now { break; }
-                    pacer.end(end, &Counted::Outlet);
+                    limiter.end(end, &Counted::Outlet);
                     open.remove(0);
                 }
-                if pacer.slot(now, &Counted::Outlet) <= now {
-                    pacer.begin(now, &Counted::Outlet);
+                if limiter.slot(now, &Counted::Outlet) <= now {
+                    limiter.begin(now, &Counted::Outlet);
                     let end = now + Duration::from_millis(takes);
                     arrivals.push(now + Duration::from_millis(takes * share / 100));
                     open.push((end, now));

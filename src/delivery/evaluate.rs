@@ -7,9 +7,9 @@ use crate::store::{
 };
 use crate::template::MessageKind;
 
-use super::job::Job;
+use super::pending::PendingMessage;
 use super::plan::{ChannelPlan, Plan};
-use super::policy::{CAP, Decision, Try, decide};
+use super::policy::{AttemptFacts, Decision, MAX_BACKOFF, decide};
 
 /// What the runner does next with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,27 +17,27 @@ pub enum Next {
     /// It is done.
     Done,
     /// It goes on at its cells' due times.
-    Again,
+    Retry,
     /// It never left, and goes back to its lanes to be formed anew with what else waits then.
-    Dissolve,
+    Requeue,
     /// It was refused for its content: once more as plain text.
-    Plain,
+    RetryPlainText,
     /// It was refused because of somebody whom it mentions: once more without its mentions.
-    Unmentioned,
+    RetryUnmentioned,
     /// A digest was refused: its lanes are split in two halves.
-    Split,
+    SplitDigest,
 }
 
 impl Next {
     /// For the log.
-    pub fn words(&self) -> &'static str {
+    pub fn describe(&self) -> &'static str {
         match self {
             Next::Done => "nothing",
-            Next::Again => "tried again when it is due",
-            Next::Dissolve => "waits in its lane, with what else comes",
-            Next::Plain => "sent again as plain text",
-            Next::Unmentioned => "sent again without mentions",
-            Next::Split => "sent again in two halves",
+            Next::Retry => "tried again when it is due",
+            Next::Requeue => "waits in its lane, with what else comes",
+            Next::RetryPlainText => "sent again as plain text",
+            Next::RetryUnmentioned => "sent again without mentions",
+            Next::SplitDigest => "sent again in two halves",
         }
     }
 }
@@ -63,8 +63,8 @@ pub struct Outcome {
     pub error: Option<ErrorKind>,
 }
 
-/// What a judgement depends on besides the job and its results.
-pub struct Bench<'a> {
+/// What a judgement depends on besides the message and its results.
+pub struct Evaluator<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// The channel.
@@ -74,30 +74,30 @@ pub struct Bench<'a> {
     /// Uniform in [0, 1).
     pub jitter: f64,
     /// Channels that earlier firing deliveries of the members' lanes fell back to: what is resolved is told there too.
-    pub followers: &'a [(DeliveryId, Vec<String>)],
+    pub earlier_fallbacks: &'a [(DeliveryId, Vec<String>)],
 }
 
-impl Bench<'_> {
-    /// Judges one attempt: updates the job's cells and says what is to be written and done.
-    pub fn judge(&self, job: &mut Job, page: u16, to: &[Recipient], results: &[CellResult]) -> Outcome {
-        let sync = job.caller.is_some();
-        let (tries, born_at) = (job.tries() + 1, job.born_at());
+impl Evaluator<'_> {
+    /// Judges one attempt: updates the message's cells and says what is to be written and done.
+    pub fn evaluate(&self, message: &mut PendingMessage, page: u16, to: &[Recipient], results: &[CellResult]) -> Outcome {
+        let direct = message.caller.is_some();
+        let (tries, born_at) = (message.tries() + 1, message.born_at());
         let mut outlet: Option<OutletUpdate> = None;
         let mut reasons: Vec<(Recipient, String)> = Vec::new();
         let mut never_left = true;
         for (ix, recipient) in to.iter().enumerate() {
             let missing = Err(SendError::new(ErrorKind::Ambiguous, "the driver gave no result for this recipient"));
             let result = results.iter().find(|(i, _)| *i == ix).map_or(&missing, |(_, r)| r);
-            let Some(cell) = job.cells.iter_mut().find(|c| c.page == page && &c.recipient == recipient) else { continue };
+            let Some(cell) = message.cells.iter_mut().find(|c| c.page == page && &c.recipient == recipient) else { continue };
             cell.unanswered += u32::from(matches!(result, Err(SendError { kind: ErrorKind::Ambiguous, .. })));
-            let t = Try {
+            let t = AttemptFacts {
                 tries,
                 unanswered: cell.unanswered,
                 born_at,
                 now: self.now,
                 max_age: self.channel.max_age,
                 ambiguous: self.channel.platform.on_ambiguous,
-                sync,
+                direct,
                 jitter: self.jitter,
             };
             never_left &= !matches!(result, Ok(_) | Err(SendError { kind: ErrorKind::Ambiguous, .. }));
@@ -119,11 +119,11 @@ impl Bench<'_> {
                 Decision::Pause { until } => {
                     cell.state = CellState::Open;
                     // The outlet pauses until then; a cell by itself never waits for longer than a back-off.
-                    cell.due_at = until.min(self.now + CAP.as_millis() as i64);
+                    cell.due_at = until.min(self.now + MAX_BACKOFF.as_millis() as i64);
                     let change = outlet.get_or_insert_default();
                     change.paused_until = Some(change.paused_until.unwrap_or(0).max(until));
                 }
-                Decision::Hold { reason } => {
+                Decision::Suspend { reason } => {
                     cell.state = CellState::Open;
                     outlet.get_or_insert_default().suspension = Some(SuspensionChange::Suspend(reason));
                 }
@@ -142,46 +142,53 @@ impl Bench<'_> {
             }
         }
         let error = results.iter().find_map(|(_, r)| r.as_ref().err());
-        let next = self.next(job, page, to, never_left, error);
+        let next = self.next(message, page, to, never_left, error);
         let (kind, code, answer) = record(results);
         let mut outcome = Outcome { next, deliveries: Vec::new(), children: Vec::new(), outlet, kind, code, answer, error: error.map(|e| e.kind) };
-        self.deliveries(job, tries, error, &reasons, &mut outcome);
+        self.deliveries(message, tries, error, &reasons, &mut outcome);
         outcome
     }
 
-    fn next(&self, job: &Job, page: u16, to: &[Recipient], never_left: bool, error: Option<&SendError>) -> Next {
-        let open = job.cells.iter().any(|c| c.state == CellState::Open);
-        let any_ok = job.cells.iter().any(|c| c.state == CellState::Ok);
+    fn next(&self, message: &PendingMessage, page: u16, to: &[Recipient], never_left: bool, error: Option<&SendError>) -> Next {
+        let open = message.cells.iter().any(|c| c.state == CellState::Open);
+        let any_ok = message.cells.iter().any(|c| c.state == CellState::Ok);
         let refused = error.is_some_and(|e| e.kind == ErrorKind::Rejected && !e.recipient);
-        let all_of_page_dead = job.cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).all(|c| c.state == CellState::Dead);
-        if refused && all_of_page_dead && job.caller.is_none() {
-            let mentions = usize::from(page) < job.pages.len() && !job.pages[usize::from(page)].facts.mentions.is_empty();
+        let all_of_page_dead = message.cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).all(|c| c.state == CellState::Dead);
+        if refused && all_of_page_dead && message.caller.is_none() {
+            let mentions = usize::from(page) < message.pages.len() && !message.pages[usize::from(page)].facts.mentions.is_empty();
             if mentions && error.is_some_and(|e| e.mentions) {
-                return Next::Unmentioned;
+                return Next::RetryUnmentioned;
             }
-            if job.kind == MessageKind::Digest && job.lanes.len() > 1 && !any_ok {
-                return Next::Split;
+            if message.kind == MessageKind::Digest && message.lanes.len() > 1 && !any_ok {
+                return Next::SplitDigest;
             }
-            if job.plain.is_none() && !any_ok && self.channel.platform.on_ambiguous == OnAmbiguous::Retry {
-                return Next::Plain;
+            if message.plain.is_none() && !any_ok && self.channel.platform.on_ambiguous == OnAmbiguous::Retry {
+                return Next::RetryPlainText;
             }
         }
         if !open {
             return Next::Done;
         }
-        if never_left && !job.stored && !job.fixed && !any_ok && job.caller.is_none() && !job.lanes.is_empty() {
-            return Next::Dissolve;
+        if never_left && !message.stored && !message.fixed && !any_ok && message.caller.is_none() && !message.lanes.is_empty() {
+            return Next::Requeue;
         }
-        Next::Again
+        Next::Retry
     }
 
-    fn deliveries(&self, job: &mut Job, tries: u32, error: Option<&SendError>, reasons: &[(Recipient, String)], outcome: &mut Outcome) {
+    fn deliveries(
+        &self,
+        message: &mut PendingMessage,
+        tries: u32,
+        error: Option<&SendError>,
+        reasons: &[(Recipient, String)],
+        outcome: &mut Outcome,
+    ) {
         let last_error = error.map(ToString::to_string);
         match outcome.next {
             Next::Done => {}
-            Next::Split | Next::Plain | Next::Unmentioned => {
-                if outcome.next == Next::Split {
-                    let changes = job
+            Next::SplitDigest | Next::RetryPlainText | Next::RetryUnmentioned => {
+                if outcome.next == Next::SplitDigest {
+                    let changes = message
                         .members
                         .iter()
                         .map(|m| change(m, m.state, m.tries, self.now, Some("its digest was refused; it is sent in a smaller one"), true));
@@ -189,25 +196,25 @@ impl Bench<'_> {
                 }
                 return;
             }
-            Next::Again | Next::Dissolve => {
-                let due = job.next_due().unwrap_or(self.now);
+            Next::Retry | Next::Requeue => {
+                let due = message.next_due().unwrap_or(self.now);
                 // Pauses and holds spend no try: the members' count grows only when the cells' does.
-                let spent = if job.cells.iter().any(|c| c.tries == tries) { tries } else { tries - 1 };
-                for member in &mut job.members {
+                let spent = if message.cells.iter().any(|c| c.tries == tries) { tries } else { tries - 1 };
+                for member in &mut message.members {
                     member.tries = member.tries.max(spent);
                     member.due_at = due;
                 }
-                let dissolve = outcome.next == Next::Dissolve;
-                outcome.deliveries = job.members.iter().map(|m| change(m, m.state, m.tries, due, last_error.as_deref(), dissolve)).collect();
+                let requeued = outcome.next == Next::Requeue;
+                outcome.deliveries = message.members.iter().map(|m| change(m, m.state, m.tries, due, last_error.as_deref(), requeued)).collect();
                 return;
             }
         }
-        let ok = job.cells.iter().filter(|c| c.state == CellState::Ok).count();
-        let dead = job.cells.iter().filter(|c| c.state == CellState::Dead).count();
-        let unknown = job.cells.iter().filter(|c| c.state == CellState::Unknown).count();
+        let ok = message.cells.iter().filter(|c| c.state == CellState::Ok).count();
+        let dead = message.cells.iter().filter(|c| c.state == CellState::Dead).count();
+        let unknown = message.cells.iter().filter(|c| c.state == CellState::Unknown).count();
         let refused: Vec<Recipient> = {
             let mut list: Vec<Recipient> = Vec::new();
-            for cell in job.cells.iter().filter(|c| c.state != CellState::Ok) {
+            for cell in message.cells.iter().filter(|c| c.state != CellState::Ok) {
                 if !list.contains(&cell.recipient) {
                     list.push(cell.recipient.clone());
                 }
@@ -221,19 +228,19 @@ impl Bench<'_> {
             (0, _, _) => (State::Dead, Some(why)),
             _ => {
                 let names = refused.iter().map(Recipient::masked).collect::<Vec<_>>().join(", ");
-                (State::Dead, Some(format!("partly delivered: {} of {} parts confirmed; not confirmed for {names}: {why}", ok, job.cells.len())))
+                (State::Dead, Some(format!("partly delivered: {} of {} parts confirmed; not confirmed for {names}: {why}", ok, message.cells.len())))
             }
         };
-        for member in &job.members {
+        for member in &message.members {
             outcome
                 .deliveries
                 .push(DeliveryUpdate { tries: member.tries.max(tries), ..change(member, state, tries, self.now, reason.as_deref(), false) });
             if state == State::Sent {
-                for (_, channels) in self.followers.iter().filter(|(id, _)| *id == member.id) {
+                for (_, channels) in self.earlier_fallbacks.iter().filter(|(id, _)| *id == member.id) {
                     outcome.children.extend(channels.iter().filter_map(|name| self.child(member, name, Vec::new(), true)));
                 }
             } else if let Some((first, rest)) = member.target.fallback.split_first()
-                && job.caller.is_none()
+                && message.caller.is_none()
             {
                 outcome.children.extend(self.child(member, first, rest.to_vec(), false));
             }

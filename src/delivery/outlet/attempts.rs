@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::channel::Counted;
-use crate::delivery::attempt::{Finished, READ, Step};
-use crate::delivery::job::Job;
+use crate::delivery::attempt::{AttemptResult, AttemptTask, LANE_READ_LIMIT};
+use crate::delivery::pending::PendingMessage;
 use crate::model::LaneId;
 use crate::template::MessageKind;
 
@@ -19,7 +19,7 @@ use super::worker::Worker;
 
 impl Worker {
     /// What to start next, taken from the queue.
-    pub(super) fn next_job(&mut self, now: Instant) -> Option<Job> {
+    pub(super) fn next_message(&mut self, now: Instant) -> Option<PendingMessage> {
         let conditions = Conditions {
             in_flight: self.in_flight.tasks.len(),
             room: self.in_flight.has_room(),
@@ -33,8 +33,8 @@ impl Worker {
             Work::Continue(place) => Some(self.queue.begun.swap_remove(place)),
             Work::Half => self.queue.halves.pop_front().map(|(channel, lanes)| self.digest(channel, lanes, now, now_ms)),
             Work::Single(lane, channel) => {
-                let taken = self.queue.lanes.take(lane, READ, now);
-                Some(Job::of_lanes(channel, MessageKind::Single, vec![taken], now, now_ms))
+                let taken = self.queue.lanes.take(lane, LANE_READ_LIMIT, now);
+                Some(PendingMessage::from_lanes(channel, MessageKind::Single, vec![taken], now, now_ms))
             }
             Work::Digest(channel, lanes) => Some(self.digest(channel, lanes, now, now_ms)),
             Work::Nothing { until, held_back } => {
@@ -45,73 +45,73 @@ impl Worker {
     }
 
     /// A digest of lanes; of a single one its own message.
-    fn digest(&mut self, channel: Arc<str>, lanes: Vec<LaneId>, now: Instant, now_ms: i64) -> Job {
+    fn digest(&mut self, channel: Arc<str>, lanes: Vec<LaneId>, now: Instant, now_ms: i64) -> PendingMessage {
         let kind = if lanes.len() > 1 { MessageKind::Digest } else { MessageKind::Single };
-        let taken = lanes.into_iter().map(|id| self.queue.lanes.take(id, READ, now)).collect();
-        Job::of_lanes(channel, kind, taken, now, now_ms)
+        let taken = lanes.into_iter().map(|id| self.queue.lanes.take(id, LANE_READ_LIMIT, now)).collect();
+        PendingMessage::from_lanes(channel, kind, taken, now, now_ms)
     }
 
     /// Starts a step of a message; `false` when its channel is not this outlet's any more.
-    pub(super) fn start(&mut self, job: Job, now: Instant) -> bool {
-        let Some(channel) = self.channel(&job.channel) else {
-            self.without_channel(job, now);
+    pub(super) fn start(&mut self, message: PendingMessage, now: Instant) -> bool {
+        let Some(channel) = self.channel(&message.channel) else {
+            self.without_channel(message, now);
             return false;
         };
-        let counted = self.counted(&job);
+        let counted = self.counted(&message);
         self.rate.begin(now, &counted);
-        let at_fault = self.gate.is_at_fault(job.members.iter().map(|member| member.id));
-        let step = Step {
+        let at_fault = self.gate.is_at_fault(message.members.iter().map(|member| member.id));
+        let step = AttemptTask {
             shared: self.shared.clone(),
             plan: self.shared.plan.load_full(),
             channel,
             fence: self.fence(),
             mailbox: self.inbox.mailbox.clone(),
             lease: self.ownership.lease().and_then(|lease| Some((lease.claimed_at, lease.until?))),
-            answered: self.rate.is_off().then(|| self.in_flight.answered.clone()),
+            answered: self.rate.is_unlimited().then(|| self.in_flight.answered.clone()),
             at_fault,
         };
-        self.in_flight.messages.insert(job.id, (job.channel.clone(), counted));
-        self.in_flight.tasks.spawn(async move { (job.id, step.run(job).await) });
+        self.in_flight.messages.insert(message.id, (message.channel.clone(), counted));
+        self.in_flight.tasks.spawn(async move { (message.id, step.run(message).await) });
         true
     }
 
-    pub(super) fn finished(&mut self, finished: Finished, counted: &Counted) {
+    pub(super) fn attempt_finished(&mut self, result: AttemptResult, counted: &Counted) {
         let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
-        if finished.answered {
+        if result.answered {
             self.in_flight.answered.fetch_sub(1, Ordering::AcqRel);
         }
-        if finished.began {
+        if result.sent {
             self.rate.end(now, counted)
         } else {
             self.rate.cancel(counted)
         }
-        for (lane, read, back) in finished.lanes {
+        for (lane, read, back) in result.lanes {
             self.queue.lanes.close(lane, read, back, now, now_ms);
         }
-        self.queue.halves.extend(finished.split);
-        if let Some(job) = finished.job
-            && (job.caller.is_some() || !self.is_orphaned(&job.channel))
+        self.queue.halves.extend(result.halves);
+        if let Some(message) = result.message
+            && (message.caller.is_some() || !self.is_orphaned(&message.channel))
         {
-            self.queue.begun.push(job);
+            self.queue.begun.push(message);
         }
-        self.shared.hand_over(&finished.children);
+        self.shared.notify_new(&result.children);
         let resting = now < self.gate.paused_until();
-        if let Some(until) = finished.paused_until {
+        if let Some(until) = result.paused_until {
             self.gate.pause(now + Duration::from_millis((until - now_ms).max(0) as u64));
         }
-        if finished.fenced {
+        if result.fenced {
             self.ownership = self.ownership.on(Signal::Fenced);
         }
-        let Some(error) = finished.error else { return };
-        let verdict = Verdict::of(error.as_ref(), finished.held);
-        let change = self.gate.ended(verdict, &finished.members, resting, now);
+        let Some(error) = result.error else { return };
+        let verdict = Verdict::of(error.as_ref(), result.suspended);
+        let change = self.gate.ended(verdict, &result.members, resting, now);
         self.announce(change);
     }
 
     /// A step panicked: its lanes are read again from the store; nothing is lost, a send may repeat.
-    pub(super) fn crashed(&mut self, error: &tokio::task::JoinError) {
+    pub(super) fn attempt_panicked(&mut self, error: &tokio::task::JoinError) {
         tracing::error!(outlet = %self.outlet, %error, "a delivery step panicked; the outlet is read again from the store. Please report this bug");
-        self.shared.heavy.died(self.shared.clock.now_ms());
+        self.shared.heavy.crashed(self.shared.clock.now_ms());
         self.ownership = self.ownership.on(Signal::Fenced);
     }
 }
