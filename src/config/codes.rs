@@ -1,6 +1,8 @@
 //! The codes of everything that can be found in a configuration. They are stable: scripts compare them, people look them up with
 //! `watchfire check --explain CODE`. A code is never reused for something else.
 
+use crate::model::yaml::Fault;
+
 /// What a code means.
 #[derive(Debug, Clone, Copy)]
 pub struct Code {
@@ -28,6 +30,15 @@ macro_rules! codes {
         /// All codes, in order.
         pub const ALL: &[Code] = &[$(Code { code: $code, title: $title, text: $text }),+];
     };
+}
+
+/// The code of a mistake in the document itself.
+pub fn of_document(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Syntax => SYNTAX,
+        Fault::TooLarge => TOO_LARGE,
+        Fault::DuplicateKey => DUPLICATE_KEY,
+    }
 }
 
 codes! {

@@ -6,9 +6,9 @@ use super::codes;
 use super::file::RoutesFile;
 use super::report::Report;
 use super::source::Anchor;
-use super::yaml::{Kind, Node, Path};
 use crate::channel::PLATFORMS;
 use crate::channel::preset::{self, PresetRegistry};
+use crate::model::yaml::{Kind, Node, Path};
 use crate::model::{Finding, Place, unreadable};
 use crate::template::{PlatformFields, Source, TemplateRegistry};
 

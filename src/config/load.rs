@@ -10,12 +10,12 @@ use super::secrets::{Environment, Placeholders, RealSecrets, process_environment
 use super::settings::{ServerSettings, StoreSettings};
 use super::source::{Anchor, Source};
 use super::validate::{self, Validator};
-use super::yaml::{Kind, MAX_BYTES, Path, parse};
 use super::{codes, folder, read, render, schema, schema_check};
 use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
 use crate::delivery::Plan;
 use crate::ingest::GenericMapping;
+use crate::model::yaml::{Kind, MAX_BYTES, Path, parse};
 use crate::model::{Finding, Level, SecretSource, unreadable};
 
 /// How to load.
@@ -125,7 +125,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
 
     let mut report = Report::new(&source);
     for error in &document.errors {
-        let finding = Finding::error(error.code, error.message.clone()).label(error.label.clone());
+        let finding = Finding::error(codes::of_document(error.fault), error.message.clone()).label(error.label.clone());
         report.findings.push(finding.at(source.place(error.span)));
     }
     let Some(root) = root else {

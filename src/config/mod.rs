@@ -30,7 +30,6 @@ mod suggest;
 mod tests;
 mod validate;
 pub mod watch;
-mod yaml;
 
 pub use codes::explain;
 pub use file::Scope;

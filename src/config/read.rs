@@ -8,8 +8,8 @@ use super::codes;
 use super::file::RoutesFile;
 use super::report::Report;
 use super::source::Anchor;
-use super::yaml::Path;
 use crate::channel::ChannelConfig;
+use crate::model::yaml::Path;
 
 /// Reads the file; every piece that cannot be read has a finding.
 pub fn read(value: Option<Value>, report: &mut Report<'_>) -> RoutesFile {

@@ -1,7 +1,7 @@
 //! Collects findings about one file: each path is blamed once, so that one mistake does not show up again as its own consequences.
 
 use super::source::{Anchor, Source};
-use super::yaml::Path;
+use crate::model::yaml::Path;
 use crate::model::{Finding, Level, Span};
 
 /// Findings about one configuration file.

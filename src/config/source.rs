@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::yaml::{Document, Kind, Node, Path, Resolved, Scalar, Step, Style};
+use crate::model::yaml::{Document, Kind, Node, Path, Resolved, Scalar, Step, Style};
 use crate::model::{Place, Span};
 
 /// Which part of a path's value a finding points at.
@@ -188,7 +188,7 @@ fn looks_random(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::yaml::parse;
+    use crate::model::yaml::parse;
 
     fn source(text: &str) -> Source {
         Source::new("routes.yaml", text, &parse(text))

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::message::Language;
+use super::language::Language;
 
 /// Label or annotation set, sorted by name.
 pub type Labels = BTreeMap<String, String>;

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::alert::Status;
 use super::id::DeliveryId;
+use super::language::Language;
 use super::severity::Severity;
 
 /// How a value is escaped when it is put into a field.
@@ -53,17 +54,6 @@ pub struct FieldSpec {
     pub single_line: bool,
     /// The built-in template (Handlebars), which the user's `templates/<platform>/default.<name>.hbs` replaces.
     pub template: &'static str,
-}
-
-/// The language of the words that templates add.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// Chinese (简体中文).
-    Zh,
 }
 
 /// Whom a message pings. Each platform reads the parts it knows.

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::model::{Language, Severity};
+use crate::model::{Language, Severity, yaml};
 
 use super::status::EntryStatus;
 
@@ -18,9 +18,8 @@ struct Word {
     zh: String,
 }
 
-static WORDS: LazyLock<BTreeMap<String, Word>> = LazyLock::new(|| {
-    serde_yaml::from_str(include_str!("../../templates/words.yaml")).expect("the embedded table is valid: a test of this module reads it")
-});
+static WORDS: LazyLock<BTreeMap<String, Word>> =
+    LazyLock::new(|| yaml::read(include_str!("../../templates/words.yaml")).expect("the embedded table is valid: a test of this module reads it"));
 
 /// The word for `key`; an unknown key is `None`.
 pub fn word(language: Language, key: &str) -> Option<&'static str> {

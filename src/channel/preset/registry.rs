@@ -7,7 +7,7 @@ use include_dir::{Dir, include_dir};
 
 use super::file::{ParameterKind, Preset, ResponseClass, When};
 use super::{request, response};
-use crate::model::ErrorKind;
+use crate::model::{ErrorKind, yaml};
 
 static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/presets");
 
@@ -68,7 +68,7 @@ pub fn read(text: &str) -> Result<Preset, Vec<String>> {
     if text.len() > MAX_FILE {
         return Err(vec![format!("it is larger than {} KiB", MAX_FILE / 1024)]);
     }
-    let preset: Preset = serde_yaml::from_str(text).map_err(|error| vec![error.to_string()])?;
+    let preset: Preset = yaml::read(text)?;
     let faults = check(&preset);
     if faults.is_empty() { Ok(preset) } else { Err(faults) }
 }

@@ -1,12 +1,11 @@
 //! `http_config` of Alertmanager: who a request says it is, and the way it takes. What a platform has no place for is reported when it is done with it.
 //! Knows no platform but by its keys.
 
-use super::platforms::key;
+use super::context::{ImportContext, key};
 use super::reader::{Keys, Notes, scalar};
-use super::receivers::ImportContext;
 use super::text::Yaml;
-use crate::config::yaml::{Kind, Node};
 use crate::model::Secret;
+use crate::model::yaml::{Kind, Node};
 
 /// What an `http_config` comes to. Its secrets become variables only when somebody takes them.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! `email_configs` of Alertmanager as `email` channels. Knows no other platform.
 
+use super::context::{Converted, ImportContext, Unsupported, or_global, secret};
 use super::reader::{Keys, is_template};
-use super::receivers::{Converted, ImportContext, Unsupported, or_global, secret};
 use super::text::Yaml;
 
 /// An `email` block.

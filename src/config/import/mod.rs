@@ -2,6 +2,7 @@
 //! hands everything to Watchfire. Pure: text in, texts out. Literal secrets are not copied but become environment variables, whose names and places
 //! are reported; what cannot be converted is reported with its line.
 
+mod context;
 mod http;
 mod mail;
 mod platforms;
@@ -14,7 +15,7 @@ mod webhook;
 use indexmap::IndexMap;
 
 use super::codes;
-use super::yaml::{Node, parse};
+use crate::model::yaml::{Node, parse};
 use crate::model::{Finding, Place};
 use reader::{Keys, Notes};
 use text::Yaml;
@@ -103,7 +104,7 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
         let mut findings: Vec<Finding> = Vec::new();
         for error in document.errors {
             let place = Place { file: file.to_owned(), span: error.span, line_text: None };
-            findings.push(Finding::error(error.code, error.message).label(error.label).at(place));
+            findings.push(Finding::error(codes::of_document(error.fault), error.message).label(error.label).at(place));
         }
         if findings.is_empty() {
             let place = Place { file: file.to_owned(), span: None, line_text: None };
@@ -121,7 +122,7 @@ pub fn alertmanager(file: &str, text: &str, endpoint: &Endpoint) -> Result<Impor
             return Err(notes.refused);
         }
     }
-    if let Some(node) = top.peek("receivers").filter(|node| !matches!(node.kind, super::yaml::Kind::List(_))) {
+    if let Some(node) = top.peek("receivers").filter(|node| !matches!(node.kind, crate::model::yaml::Kind::List(_))) {
         // Everything else would only say that its receiver does not exist.
         notes.refuse(node.span, format!("`receivers` is {}, not a list", node.kind_words()), "write a list; Alertmanager refuses this too");
         return Err(notes.refused);
@@ -176,7 +177,7 @@ fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
 
 /// Reports what nothing asked for.
 fn rest(top: &mut Keys<'_>, global: &mut Keys<'_>, notes: &mut Notes) {
-    if let Some(templates) = top.take("templates").filter(|node| !matches!(&node.kind, super::yaml::Kind::List(items) if items.is_empty())) {
+    if let Some(templates) = top.take("templates").filter(|node| !matches!(&node.kind, crate::model::yaml::Kind::List(items) if items.is_empty())) {
         let todo = "the built-in templates are used; your own are Handlebars files in the folder that `templates:` names, see the README";
         notes.remark(templates.span.line, "`templates`", "Go templates are not carried", todo);
     }

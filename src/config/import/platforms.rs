@@ -1,41 +1,12 @@
 //! Alertmanager's chat configurations as channels of the platforms that have a driver. What a driver's block is called is asked of the
 //! schema, so that a platform that this build lacks is reported as such. Knows nothing of routes.
 
-use serde_json::Value;
-
+use super::context::{Converted, ImportContext, REPLACE, Unsupported, key, or_global, secret};
 use super::http::http;
 use super::reader::{Keys, is_template, scalar};
-use super::receivers::{Converted, ImportContext, Unsupported, or_global, secret};
 use super::text::Yaml;
 use crate::channel::platform;
-use crate::config::schema::schema;
-use crate::config::yaml::Node;
-
-/// What to do about a configuration that stays a `log` block.
-pub const REPLACE: &str = "replace the `log` block by hand";
-
-/// The keys of a platform's block, from the schema of routes.yaml.
-fn keys_of(platform: &str) -> Vec<String> {
-    let schema = schema();
-    let entry = &schema["$defs"]["ChannelConfig"]["properties"][platform];
-    let Some(reference) = reference(entry) else { return Vec::new() };
-    let Some(block) = reference.strip_prefix('#').and_then(|pointer| schema.pointer(pointer)) else { return Vec::new() };
-    block["properties"].as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
-}
-
-fn reference(value: &Value) -> Option<&str> {
-    match value {
-        Value::Object(map) => map.get("$ref").and_then(Value::as_str).or_else(|| map.values().find_map(reference)),
-        Value::Array(items) => items.iter().find_map(reference),
-        _ => None,
-    }
-}
-
-/// The first of these keys that a platform's block has.
-pub fn key(platform: &str, candidates: &[&'static str]) -> Option<&'static str> {
-    let keys = keys_of(platform);
-    candidates.iter().find(|candidate| keys.iter().any(|key| key == *candidate)).copied()
-}
+use crate::model::yaml::Node;
 
 /// The first of these platforms that has a driver.
 fn driver(candidates: &[&str], what: &str) -> Result<&'static str, Unsupported> {
@@ -333,12 +304,5 @@ mod tests {
         ] {
             assert_eq!(hook(url), whose, "{url}");
         }
-    }
-
-    #[test]
-    fn keys_of_a_platform_are_those_of_its_block() {
-        assert_eq!(key("slack", &["hook", "webhook"]), Some("webhook"));
-        assert_eq!(key("slack", &["hook"]), None);
-        assert_eq!(key("nosuch", &["webhook"]), None);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::text::Yaml;
 use super::{Note, Variable};
 use crate::config::codes;
-use crate::config::yaml::{Entry, Kind, Node};
+use crate::model::yaml::{Entry, Kind, Node};
 use crate::model::{Finding, Place, Secret, Span};
 
 /// A mapping whose keys are taken one by one.

@@ -6,52 +6,13 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::reader::{Keys, Notes, scalar};
+use super::context::{ImportContext, Unsupported, plain_name};
+use super::reader::{Keys, Notes};
 use super::text::Yaml;
 use super::{mail, platforms, webhook};
 use crate::channel::ChannelConfig;
-use crate::config::yaml::{Kind, Node};
 use crate::model::SecretSource;
-
-/// The longest part of a receiver's name that is kept: suffixes follow, and names have at most 64 characters.
-const MAX_NAME: usize = 44;
-
-/// Why a configuration is not carried, and what to do.
-pub struct Unsupported {
-    /// Why.
-    pub why: String,
-    /// What to do.
-    pub todo: String,
-}
-
-impl Unsupported {
-    /// Why, and what to do.
-    pub fn new(why: impl Into<String>, todo: impl Into<String>) -> Self {
-        Self { why: why.into(), todo: todo.into() }
-    }
-}
-
-/// What a platform made of a configuration: blocks of which the first that the driver takes is used, and settings beside them.
-pub struct Converted {
-    /// The platform.
-    pub platform: &'static str,
-    /// Its block, in the order of preference.
-    pub blocks: Vec<Yaml>,
-    /// Settings of the channel itself (`proxy`).
-    pub channel_settings: Vec<(&'static str, Yaml)>,
-}
-
-/// What reading one configuration needs.
-pub struct ImportContext<'a, 'n> {
-    /// The global settings.
-    pub global: &'a mut Keys<'n>,
-    /// What is reported.
-    pub notes: &'a mut Notes,
-    /// The channel that is made.
-    pub channel: &'a str,
-    /// Where in the file, for people: `slack_configs of receiver ops`.
-    pub what: String,
-}
+use crate::model::yaml::{Kind, Node};
 
 /// The channels made of all receivers.
 pub struct Channels {
@@ -203,8 +164,7 @@ fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut 
 
 /// Whether the types and the driver take a channel.
 fn fits(channel: &Yaml) -> Result<(), String> {
-    let value: serde_yaml::Value = serde_yaml::from_str(&channel.flow()).map_err(|error| error.to_string())?;
-    let config = ChannelConfig::deserialize(value).map_err(|error| error.to_string())?;
+    let config = ChannelConfig::deserialize(channel.value()).map_err(|error| error.to_string())?;
     if matches!(config.proxy, Some(SecretSource::Invalid(why)) if !why.is_empty()) {
         return Err("`proxy` is no address".into());
     }
@@ -233,40 +193,4 @@ fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
         name = format!("{wanted}-{n}");
     }
     name
-}
-
-/// A name that configurations take.
-pub fn plain_name(text: &str) -> String {
-    let mut name = String::new();
-    for c in text.chars().take(MAX_NAME * 2) {
-        if c.is_alphanumeric() || matches!(c, '_' | '.' | '-') {
-            name.push(c);
-        } else if !name.ends_with('-') {
-            name.push('-');
-        }
-    }
-    let name: String = name.trim_matches(['-', '_', '.']).chars().take(MAX_NAME).collect();
-    let name = name.trim_end_matches(['-', '_', '.']);
-    if name.is_empty() { "unnamed".into() } else { name.to_owned() }
-}
-
-/// The text of a key of `keys`, else of `fallback` in the global settings.
-pub fn or_global<'n>(keys: &mut Keys<'n>, key: &str, context: &mut ImportContext<'_, 'n>, fallback: &str) -> Option<&'n str> {
-    let own = keys.text(key, context.notes);
-    own.or_else(|| context.global.text(fallback, context.notes))
-}
-
-/// A secret of a configuration, else of the global settings: `api_url` or `api_url_file`, `slack_api_url` or `slack_api_url_file`.
-/// A secret of the receiver's own is named after its channel, a global one after what it is.
-pub fn secret<'n>(keys: &mut Keys<'n>, key: &str, context: &mut ImportContext<'_, 'n>, fallback: Option<&str>, name: &str) -> Option<Yaml> {
-    let file = format!("{key}_file");
-    let (literal, path) = (keys.take(key), keys.take(&file));
-    if literal.and_then(scalar).is_some() || path.and_then(scalar).is_some() {
-        let holds = format!("`{key}` of {}", context.what);
-        let variable = format!("{}_{name}", context.channel);
-        return context.notes.secret(literal, path, &variable, &holds);
-    }
-    let fallback = fallback?;
-    let (literal, path) = (context.global.take(fallback), context.global.take(&format!("{fallback}_file")));
-    context.notes.secret(literal, path, name, &format!("`global.{fallback}`"))
 }

@@ -3,10 +3,10 @@
 
 use indexmap::IndexMap;
 
+use super::context::plain_name;
 use super::reader::{Keys, Notes, scalar};
-use super::receivers::plain_name;
 use super::text::Yaml;
-use crate::config::yaml::{Kind, Node};
+use crate::model::yaml::{Kind, Node};
 use crate::route::{Matcher, Op, matcher, tree::MAX_DEPTH};
 
 /// What groups alerts and paces groups, which remains Alertmanager's.

@@ -1,7 +1,9 @@
 //! Writes YAML: mappings, lists and texts, quoted only where a reader of YAML 1.1 or 1.2 would take a bare text for something else.
 //! Knows nothing of what it writes.
 
-use crate::config::yaml::{Kind, Node, Resolved, resolve};
+use serde_yaml::Value;
+
+use crate::model::yaml::{Kind, Node, Resolved, resolve};
 
 /// Wider collections are written over several lines.
 const FLOW: usize = 110;
@@ -83,6 +85,16 @@ impl Yaml {
                 Resolved::Text => Self::Text(scalar.text.clone()),
                 _ => Self::Bare(if scalar.text.is_empty() { "null".into() } else { scalar.text.clone() }),
             },
+        }
+    }
+
+    /// The value that a reader of what is written gets.
+    pub fn value(&self) -> Value {
+        match self {
+            Self::Text(text) => Value::String(text.clone()),
+            Self::Bare(text) => resolve(text).value(text),
+            Self::List(items) => Value::Sequence(items.iter().map(Self::value).collect()),
+            Self::Map(entries) => Value::Mapping(entries.iter().map(|entry| (Value::String(entry.key.clone()), entry.value.value())).collect()),
         }
     }
 
@@ -244,6 +256,7 @@ mod tests {
             assert_eq!(back["deep"][0]["a"], "1");
             assert_eq!(back["deep"][0]["b"]["c"], true);
             assert_eq!(back["deep"][0]["b"]["no"], serde_json::json!(texts));
+            assert_eq!(serde_yaml::from_value::<serde_json::Value>(value.value()).unwrap(), back, "{text}");
         }
     }
 

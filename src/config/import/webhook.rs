@@ -3,13 +3,12 @@
 
 use std::net::IpAddr;
 
+use super::context::{Converted, ImportContext, REPLACE, Unsupported, plain_name, secret};
 use super::http::http;
-use super::platforms::REPLACE;
 use super::reader::{Keys, environment_name, is_template, scalar};
-use super::receivers::{Converted, ImportContext, Unsupported, plain_name, secret};
 use super::text::Yaml;
 use crate::channel::kit::SsrfGuard;
-use crate::config::yaml::Node;
+use crate::model::yaml::Node;
 use crate::model::{Secret, parse_duration};
 
 /// A `webhook` block; a `dingtalk` one when the address is that of the usual bridge to DingTalk.

@@ -19,7 +19,7 @@ use super::codes;
 use super::report::Report;
 use super::source::Anchor;
 use super::suggest::{hint, listed, nearest};
-use super::yaml::{Entry, Kind, Node, Path, Resolved, Scalar};
+use crate::model::yaml::{Entry, Kind, Node, Path, Resolved, Scalar};
 use crate::model::{Secret, SecretSource};
 
 /// A secret that is in the file, by any of its three ways.
@@ -61,7 +61,7 @@ impl<'s> Checker<'s, '_, '_> {
             return self.secret(node, path);
         }
         if alternatives.is_empty() {
-            return Some(plain(node));
+            return Some(node.value());
         }
         let accepted = alternatives.iter().fold(ValueTypes::default(), |all, alternative| all.or(alternative.kinds));
         if node.is_null() {
@@ -151,10 +151,12 @@ impl<'s> Checker<'s, '_, '_> {
             // A number where a text belongs is taken as written: `mobiles: [13800000000]`, `version: 1.10`.
             Resolved::Integer(_) | Resolved::Float(_) if accepted.text => Some(Value::String(scalar.text.clone())),
             // A number in quotes is still that number.
-            Resolved::Text if accepted.integer && super::yaml::resolve(&scalar.text) != Resolved::Text => match super::yaml::resolve(&scalar.text) {
-                Resolved::Integer(number) => self.integer(number, alternatives, path),
-                _ => self.wrong_scalar(scalar, accepted, &words, path),
-            },
+            Resolved::Text if accepted.integer && crate::model::yaml::resolve(&scalar.text) != Resolved::Text => {
+                match crate::model::yaml::resolve(&scalar.text) {
+                    Resolved::Integer(number) => self.integer(number, alternatives, path),
+                    _ => self.wrong_scalar(scalar, accepted, &words, path),
+                }
+            }
             _ => self.wrong_scalar(scalar, accepted, &words, path),
         }
     }
@@ -185,7 +187,7 @@ impl<'s> Checker<'s, '_, '_> {
     }
 
     fn list(&mut self, items: &[Node], list: &Alternative<'s>, path: &Path) -> Option<Value> {
-        let Some(of) = list.schema.get("items") else { return Some(Value::Sequence(items.iter().map(plain).collect())) };
+        let Some(of) = list.schema.get("items") else { return Some(Value::Sequence(items.iter().map(Node::value).collect())) };
         let mut values = Vec::with_capacity(items.len());
         for (ix, item) in items.iter().enumerate() {
             // A faulty item keeps its place, so that later findings still count right; it is blamed already and will not be judged again.
@@ -322,12 +324,12 @@ impl<'s> Checker<'s, '_, '_> {
                 let message = format!("`{path}` is the text `{name}`: nothing puts a value in its place");
                 self.report.error(codes::BAD_SECRET, path, Anchor::Value, message, format!("write `{{ env: {bare} }}`"));
                 self.validated.secrets.push(SecretLocation { path: path.clone(), source: SecretSource::Invalid("a variable's name") });
-                return Some(plain(node));
+                return Some(node.value());
             }
             self.validated.secrets.push(SecretLocation { path: path.clone(), source: SecretSource::Literal(Secret::new(scalar.text.clone())) });
             return Some(Value::String(scalar.text.clone()));
         }
-        let value = plain(node);
+        let value = node.value();
         let why = match serde::Deserialize::deserialize(value.clone()) {
             Ok(SecretSource::Invalid(why)) => why,
             Ok(SecretSource::Literal(_)) => "it is empty",
@@ -342,24 +344,5 @@ impl<'s> Checker<'s, '_, '_> {
         self.validated.secrets.push(SecretLocation { path: path.clone(), source: SecretSource::Invalid(why) });
         // It stays in the value, so that nobody complains that it is missing.
         Some(value)
-    }
-}
-
-/// A tree as the YAML reader's value, by the core schema.
-pub fn plain(node: &Node) -> Value {
-    match &node.kind {
-        Kind::List(items) => Value::Sequence(items.iter().map(plain).collect()),
-        Kind::Map(entries) => Value::Mapping(entries.iter().map(|entry| (Value::String(entry.key.clone()), plain(&entry.value))).collect()),
-        Kind::Scalar(scalar) => match scalar.resolved {
-            Resolved::Null => Value::Null,
-            Resolved::Bool(truth) => Value::Bool(truth),
-            Resolved::Integer(number) => match (i64::try_from(number), u64::try_from(number)) {
-                (Ok(number), _) => Value::Number(number.into()),
-                (_, Ok(number)) => Value::Number(number.into()),
-                _ => Value::String(scalar.text.clone()),
-            },
-            Resolved::Float(number) => Value::Number(number.into()),
-            Resolved::Text => Value::String(scalar.text.clone()),
-        },
     }
 }

@@ -1,6 +1,6 @@
 //! Keys that were called otherwise, so that a file of the old words is answered with the new ones.
 
-use crate::config::yaml::{Path, Step};
+use crate::model::yaml::{Path, Step};
 
 /// Where a key was, as steps of which `*` is any key or item and a final `**` is any number of them; what it was called; what it is called.
 pub(in crate::config) const RENAMED: &[(&[&str], &str, &str)] = &[

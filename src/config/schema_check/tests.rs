@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::config::source::Source;
-use crate::config::yaml::parse;
+use crate::model::yaml::parse;
 
 /// A word.
 #[derive(Debug, Deserialize, JsonSchema, PartialEq)]

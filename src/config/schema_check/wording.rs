@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::schema::Alternative;
 use super::value_types::ValueTypes;
 use crate::config::suggest::listed;
-use crate::config::yaml::{Entry, Kind, Resolved, Scalar};
+use crate::model::yaml::{Entry, Kind, Resolved, Scalar};
 
 /// The exact values that are accepted.
 pub(super) fn words<'s>(alternatives: &[Alternative<'s>]) -> Vec<&'s Json> {

@@ -8,7 +8,7 @@ use crate::config::file::{Auth, Credential, Scope};
 use crate::config::password::PasswordHash;
 use crate::config::settings::{Admission, CredentialKind, CredentialSettings, Password};
 use crate::config::source::Anchor;
-use crate::config::yaml::Path;
+use crate::model::yaml::Path;
 use crate::model::{Finding, Secret};
 
 /// What Grafana signs with: <https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/>.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::platforms::{pings, template};
 use super::{Channels, Validator};
 use crate::channel::kit::HttpClients;
 use crate::channel::preset::PresetRegistry;
@@ -14,9 +15,8 @@ use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Li
 use crate::config::codes;
 use crate::config::file::RoutesFile;
 use crate::config::source::Anchor;
-use crate::config::suggest::listed;
-use crate::config::yaml::Path;
 use crate::delivery::ChannelPlan;
+use crate::model::yaml::Path;
 use crate::model::{ErrorKind, Finding, OutletKey, Page, Recipient, Secret, SecretSource, SendError};
 use crate::template::TemplateRegistry;
 
@@ -46,7 +46,7 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
         let proxy = proxy(validator, config, &path);
         template(validator, templates, config.template.as_deref(), platform.name, &path);
         if let Some(mentions) = &config.mentions {
-            super::routes::pings(validator, platform, name, mentions, &path.key("mentions"));
+            pings(validator, platform, name, mentions, &path.key("mentions"));
         }
         if validator.report.is_blamed_inside(&path) {
             continue;
@@ -275,18 +275,6 @@ fn proxy(validator: &mut Validator<'_, '_>, config: &ChannelConfig, path: &Path)
         return None;
     }
     Some(secret)
-}
-
-/// Reports when a platform has no template set of a name.
-pub fn template(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, set: Option<&str>, platform: &str, path: &Path) {
-    let Some(set) = set else { return };
-    if !templates.has_set(platform, set) {
-        let sets: Vec<&str> = templates.sets(platform).collect();
-        let finding = Finding::error(codes::UNKNOWN_TEMPLATE, format!("{platform} has no template set `{set}`"))
-            .label(format!("make `{platform}/{set}.<field>.hbs` in the template folder{}", crate::config::suggest::hint(set, sets.iter().copied())))
-            .note(format!("template sets of {platform}: {}", listed(sets.iter().copied())));
-        validator.report.add(finding, &path.key("template"), Anchor::Value);
-    }
 }
 
 fn tell(validator: &mut Validator<'_, '_>, path: &Path, problem: &Problem) {

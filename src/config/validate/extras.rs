@@ -11,8 +11,8 @@ use crate::config::net::size;
 use crate::config::settings::StoreSettings;
 use crate::config::source::Anchor;
 use crate::config::suggest::hint;
-use crate::config::yaml::Path;
 use crate::delivery::RetentionPlan;
+use crate::model::yaml::Path;
 use crate::model::{SecretSource, SeverityScale};
 
 const MINUTE: Duration = Duration::from_secs(60);

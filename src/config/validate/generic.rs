@@ -3,7 +3,7 @@
 use super::Validator;
 use crate::config::codes;
 use crate::config::source::Anchor;
-use crate::config::yaml::Path;
+use crate::model::yaml::Path;
 
 /// Validates `generic:`.
 pub fn generic(validator: &mut Validator<'_, '_>) {

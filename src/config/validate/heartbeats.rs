@@ -7,8 +7,8 @@ use super::matchers::list;
 use crate::config::codes;
 use crate::config::file::OneOrMany;
 use crate::config::source::Anchor;
-use crate::config::yaml::Path;
 use crate::delivery::HeartbeatPlan;
+use crate::model::yaml::Path;
 use crate::route::{Matcher, Op, matcher};
 
 const LEAST: Duration = Duration::from_secs(10);

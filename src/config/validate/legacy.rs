@@ -6,9 +6,9 @@ use crate::config::codes;
 use crate::config::file::LegacyWx;
 use crate::config::source::Anchor;
 use crate::config::suggest::listed;
-use crate::config::yaml::Path;
 use crate::delivery::{Legacy, LegacyEmail, Wx};
 use crate::model::Finding;
+use crate::model::yaml::Path;
 
 /// A direct path and the platforms that can speak for it. `log` can for all of them: it shows what would be sent.
 struct Wire {

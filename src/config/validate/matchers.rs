@@ -8,7 +8,7 @@ use crate::config::codes;
 use crate::config::file::{OneOrMany, RouteNode};
 use crate::config::source::Anchor;
 use crate::config::suggest::listed;
-use crate::config::yaml::Path;
+use crate::model::yaml::Path;
 use crate::model::{Finding, Severity};
 use crate::route::matcher::{Matcher, Op};
 use crate::route::{Intervals, lint_matcher_list, matcher};
@@ -175,7 +175,7 @@ pub fn intervals(validator: &mut Validator<'_, '_>) -> Intervals {
                     let at = path.dotted(&problem.path);
                     let zone = problem.path.ends_with(".location").then(|| validator.report.source.root.as_ref()?.at(&at)).flatten();
                     match zone.map(|node| &node.kind) {
-                        Some(crate::config::yaml::Kind::Scalar(name)) => {
+                        Some(crate::model::yaml::Kind::Scalar(name)) => {
                             let message = format!("there is no time zone `{}`", name.text);
                             validator.report.error(codes::BAD_ZONE, &at, Anchor::Value, message, zone_help(&name.text));
                         }

@@ -7,6 +7,7 @@ mod generic;
 mod heartbeats;
 mod legacy;
 mod matchers;
+mod platforms;
 mod routes;
 mod routing_tests;
 mod secrets;
@@ -25,8 +26,8 @@ use super::report::Report;
 use super::schema_check::SecretLocation;
 use super::source::Anchor;
 use super::suggest::{hint, listed};
-use super::yaml::Path;
 use crate::channel::{PLATFORMS, Platform, SecretReader};
+use crate::model::yaml::Path;
 use crate::model::{Finding, Secret, SecretSource, parse_duration};
 
 pub use channels::channels;
@@ -70,7 +71,7 @@ impl<'r, 'a> Validator<'r, 'a> {
     ) -> Self {
         let root = report.source.root.as_ref();
         let names = root.and_then(|root| root.get("channels")).map(|channels| {
-            let platform = |keys: &[super::yaml::Entry]| {
+            let platform = |keys: &[crate::model::yaml::Entry]| {
                 let mut found = PLATFORMS.iter().filter(|platform| keys.iter().any(|entry| entry.key == platform.name));
                 found.next().filter(|_| found.next().is_none()).copied()
             };

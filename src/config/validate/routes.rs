@@ -1,15 +1,13 @@
 //! The routing tree: what it names must exist, and what it says must make a tree. Matchers and time intervals are judged beside this.
 
 use super::Validator;
-use super::channels::template;
 use super::matchers::{intervals, matchers};
-use crate::channel::Platform;
-use crate::channel::descriptor::Ping;
+use super::platforms::{pings, template};
 use crate::config::codes;
 use crate::config::file::{OnMute, OneOrMany, RouteNode};
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
-use crate::config::yaml::Path;
+use crate::model::yaml::Path;
 use crate::model::{Finding, Mentions};
 use crate::route::{RouteSpec, Tree, matcher};
 use crate::template::TemplateRegistry;
@@ -154,22 +152,6 @@ fn node(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, route: 
     for (ix, child) in route.routes.iter().enumerate() {
         node(validator, templates, child, &path.key("routes").item(ix), &inherited);
     }
-}
-
-/// Reports whom a channel's platform cannot ping: its messages name them instead.
-pub(super) fn pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
-    let named = platform.pings.pick(mentions, &[Ping::Named]);
-    let parts =
-        [("all", named.all), ("mobiles", !named.mobiles.is_empty()), ("users", !named.users.is_empty()), ("groups", !named.groups.is_empty())];
-    let parts: Vec<String> = parts.iter().filter(|(_, there)| *there).map(|(part, _)| format!("`{part}`")).collect();
-    if parts.is_empty() {
-        return;
-    }
-    let finding =
-        Finding::warning(codes::DOUBTFUL_ROUTE, format!("{} of `mentions` pings nobody on `{channel}` ({})", parts.join(", "), platform.name))
-            .label("its messages name them instead; give that channel a route with `mentions` of its own")
-            .note("docs/platforms has a page for each platform: whom it can ping, and how");
-    validator.report.add(finding, at, Anchor::Key);
 }
 
 fn interval(validator: &mut Validator<'_, '_>, name: &str, path: &Path) {

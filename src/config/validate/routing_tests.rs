@@ -9,9 +9,9 @@ use super::Validator;
 use crate::config::codes;
 use crate::config::file::{Expectation, OneOrMany};
 use crate::config::source::Anchor;
-use crate::config::yaml::Path;
 use crate::delivery::HeartbeatPlan;
 use crate::model::Finding;
+use crate::model::yaml::Path;
 use crate::route::Tree;
 
 /// Validates `tests:`, and runs them when there is a tree.

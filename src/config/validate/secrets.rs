@@ -4,7 +4,7 @@ use super::Validator;
 use crate::channel::preset::PresetRegistry;
 use crate::config::codes;
 use crate::config::source::Anchor;
-use crate::config::yaml::Path;
+use crate::model::yaml::Path;
 use crate::model::{Finding, SecretSource};
 
 /// Reports secrets that are missing, and warns of those that are in the file.

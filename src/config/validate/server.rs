@@ -15,7 +15,7 @@ use crate::config::file::{LegacyAuth, TlsFiles};
 use crate::config::net::listen_address;
 use crate::config::settings::{Admission, ServerSettings, TlsSettings};
 use crate::config::source::Anchor;
-use crate::config::yaml::Path;
+use crate::model::yaml::Path;
 use crate::model::{Finding, Secret, SecretSource};
 
 const SECOND: Duration = Duration::from_secs(1);

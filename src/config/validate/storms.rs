@@ -7,7 +7,7 @@ use crate::channel::OnAmbiguous;
 use crate::config::codes;
 use crate::config::file::{OneOrMany, RouteNode};
 use crate::config::source::Anchor;
-use crate::config::yaml::Path;
+use crate::model::yaml::Path;
 use crate::model::{Finding, format_duration};
 
 /// Groups of a storm, as `watchfire simulate` is told of them: what a lost rack or a broken rule brings within a minute.

@@ -3,6 +3,7 @@
 
 mod build;
 mod path;
+mod read;
 mod scalar;
 mod syntax;
 #[cfg(test)]
@@ -10,7 +11,10 @@ mod tests;
 
 pub use build::parse;
 pub use path::{Path, Step};
+pub use read::read;
 pub use scalar::{Resolved, resolve};
+
+use serde_yaml::Value;
 
 use crate::model::Span;
 
@@ -78,11 +82,22 @@ pub struct Entry {
     pub value: Node,
 }
 
+/// What kind of mistake a document has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The text breaks YAML's rules.
+    Syntax,
+    /// It is larger or deeper than is read.
+    TooLarge,
+    /// A mapping has a key twice.
+    DuplicateKey,
+}
+
 /// Something wrong with the document itself.
 #[derive(Debug, Clone)]
 pub struct SyntaxError {
-    /// Its code.
-    pub code: &'static str,
+    /// Of which kind.
+    pub fault: Fault,
     /// Where.
     pub span: Option<Span>,
     /// What.
@@ -134,6 +149,15 @@ impl Node {
             (Step::Item(ix), Kind::List(items)) => items.get(*ix),
             _ => None,
         })
+    }
+
+    /// The value without its places.
+    pub fn value(&self) -> Value {
+        match &self.kind {
+            Kind::List(items) => Value::Sequence(items.iter().map(Self::value).collect()),
+            Kind::Map(entries) => Value::Mapping(entries.iter().map(|entry| (Value::String(entry.key.clone()), entry.value.value())).collect()),
+            Kind::Scalar(scalar) => scalar.resolved.value(&scalar.text),
+        }
     }
 
     /// What it is, in words for a person.

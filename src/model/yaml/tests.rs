@@ -1,23 +1,8 @@
-//! What the tree must hold: places, duplicates, aliases, merges, bounds, and the same values as the YAML reader gives.
+//! What the tree must hold: places, duplicates, aliases, merges, bounds, and the same values as the other YAML parser returns.
 
 use serde_yaml::Value;
 
 use super::*;
-use crate::config::codes;
-
-fn value(node: &Node) -> Value {
-    match &node.kind {
-        Kind::List(items) => Value::Sequence(items.iter().map(value).collect()),
-        Kind::Map(entries) => Value::Mapping(entries.iter().map(|e| (Value::String(e.key.clone()), value(&e.value))).collect()),
-        Kind::Scalar(scalar) => match scalar.resolved {
-            Resolved::Null => Value::Null,
-            Resolved::Bool(b) => Value::Bool(b),
-            Resolved::Integer(i) => i64::try_from(i).map_or_else(|_| Value::Number((i as u64).into()), |i| Value::Number(i.into())),
-            Resolved::Float(f) => Value::Number(f.into()),
-            Resolved::Text => Value::String(scalar.text.clone()),
-        },
-    }
-}
 
 #[test]
 fn keys_and_values_have_places() {
@@ -40,7 +25,7 @@ fn columns_count_characters() {
 fn a_key_that_stands_twice_is_told_with_both_places() {
     let document = parse("a: 1\nb: 2\na: 3\n");
     assert_eq!(document.errors.len(), 1);
-    assert_eq!(document.errors[0].code, codes::DUPLICATE_KEY);
+    assert_eq!(document.errors[0].fault, Fault::DuplicateKey);
     assert_eq!(document.errors[0].span.unwrap().line, 3);
     assert!(document.errors[0].label.contains("line 1"));
     assert!(document.root.is_some(), "the rest can still be checked");
@@ -66,9 +51,9 @@ fn bombs_are_refused() {
         bomb.push_str(&line);
     }
     let document = parse(&bomb);
-    assert_eq!(document.errors.last().unwrap().code, codes::TOO_LARGE);
-    assert_eq!(parse(&"[".repeat(5000)).errors[0].code, codes::TOO_LARGE);
-    assert_eq!(parse(&" ".repeat(MAX_BYTES + 1)).errors[0].code, codes::TOO_LARGE);
+    assert_eq!(document.errors.last().unwrap().fault, Fault::TooLarge);
+    assert_eq!(parse(&"[".repeat(5000)).errors[0].fault, Fault::TooLarge);
+    assert_eq!(parse(&" ".repeat(MAX_BYTES + 1)).errors[0].fault, Fault::TooLarge);
     assert_eq!(parse("a: &a { b: *a }\n").errors.len(), 1);
 }
 
@@ -88,7 +73,7 @@ fn broken_yaml_is_told_in_words() {
     ] {
         let document = parse(text);
         let error = document.errors.first().unwrap_or_else(|| panic!("{text}"));
-        assert_eq!(error.code, codes::SYNTAX, "{text}");
+        assert_eq!(error.fault, Fault::Syntax, "{text}");
         assert!(error.span.unwrap().line.abs_diff(line) <= 1, "{text}: {error:?}");
         assert!(format!("{} {}", error.message, error.label).contains(word), "{text}: {error:?}");
     }
@@ -100,11 +85,35 @@ fn scalars_are_what_the_yaml_reader_says() {
                  12:30, 1.2.3, '5', \"5\", 10.0.0.1, 5m, 12e, e5, 0.1, 00, 0.0, 1e400]\n";
     let root = parse(words).root.unwrap();
     let theirs: Value = serde_yaml::from_str(words).unwrap();
-    let (Value::Sequence(ours), Value::Sequence(theirs)) = (value(root.get("a").unwrap()), theirs["a"].clone()) else { panic!() };
+    let (Value::Sequence(ours), Value::Sequence(theirs)) = (root.get("a").unwrap().value(), theirs["a"].clone()) else { panic!() };
     for (ours, theirs) in ours.iter().zip(&theirs) {
         assert_eq!(ours, theirs);
     }
     assert_eq!(ours.len(), theirs.len());
+}
+
+#[test]
+fn a_type_that_does_not_fit_has_its_path_and_place() {
+    #[derive(Debug, serde::Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Item {
+        name: String,
+        #[serde(default)]
+        count: u8,
+    }
+    let read = |text: &str| super::read::<std::collections::BTreeMap<String, Vec<Item>>>(text).map_err(|errors| errors.join("\n"));
+    assert_eq!(read("a:\n- name: x\n").unwrap()["a"], [Item { name: "x".into(), count: 0 }]);
+    assert!(read("").unwrap().is_empty());
+    for (text, parts) in [
+        ("a:\n- name: x\n  count: many\n", ["`a[0].count`", "invalid type", "line 3, column 10"]),
+        ("a:\n- name: x\n- nam: y\n", ["a[1]", "unknown field `nam`", "line 3"]),
+        ("a:\n- count: 1\n", ["a[0]", "missing field `name`", "line 2"]),
+        ("a: []\nb: []\na: []\n", ["`a` appears twice", "line 3, column 1", "already in line 1"]),
+        ("a:\n\t- name: x\n", ["tab", "line 2", "spaces"]),
+    ] {
+        let error = read(text).unwrap_err();
+        assert!(parts.iter().all(|part| error.contains(part)), "{text}: {error}");
+    }
 }
 
 proptest::proptest! {

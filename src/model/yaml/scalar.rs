@@ -1,5 +1,7 @@
 //! What an unquoted scalar is: YAML 1.2's core schema (<https://yaml.org/spec/1.2.2/#103-core-schema>), so `no`, `off` and `on` are texts.
 
+use serde_yaml::Value;
+
 /// What a scalar is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Resolved {
@@ -13,6 +15,23 @@ pub enum Resolved {
     Float(f64),
     /// A text.
     Text,
+}
+
+impl Resolved {
+    /// The value of a scalar that reads `text`. A number that no 64 bits hold stays a text.
+    pub fn value(self, text: &str) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(truth) => Value::Bool(truth),
+            Self::Integer(number) => match (i64::try_from(number), u64::try_from(number)) {
+                (Ok(number), _) => Value::Number(number.into()),
+                (_, Ok(number)) => Value::Number(number.into()),
+                _ => Value::String(text.to_owned()),
+            },
+            Self::Float(number) => Value::Number(number.into()),
+            Self::Text => Value::String(text.to_owned()),
+        }
+    }
 }
 
 /// Resolves the text of an unquoted scalar.

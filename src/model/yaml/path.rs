@@ -58,6 +58,12 @@ impl Path {
         path
     }
 
+    /// The path to what this one is in; the document is in nothing.
+    pub fn parent(&self) -> Option<Self> {
+        let (_, above) = self.0.split_last()?;
+        Some(Self(above.to_vec()))
+    }
+
     /// Its steps, outermost first.
     pub fn steps(&self) -> &[Step] {
         &self.0

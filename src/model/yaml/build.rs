@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use super::syntax::explain;
-use super::{Document, Entry, Kind, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, Resolved, Scalar, Style, SyntaxError, resolve};
-use crate::config::codes;
+use super::{Document, Entry, Fault, Kind, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, Resolved, Scalar, Style, SyntaxError, resolve};
 use crate::model::Span;
 
 /// A mapping or list that is still open.
@@ -35,7 +34,7 @@ struct Builder<'a> {
 pub fn parse(text: &str) -> Document {
     if text.len() > MAX_BYTES {
         let label = format!("it has {} bytes; at most {MAX_BYTES} are read", text.len());
-        return broken(SyntaxError { code: codes::TOO_LARGE, span: None, message: "the file is too large".into(), label });
+        return broken(SyntaxError { fault: Fault::TooLarge, span: None, message: "the file is too large".into(), label });
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut builder =
@@ -49,8 +48,8 @@ pub fn parse(text: &str) -> Document {
                 let shown = builder.lines.get(line - 1).copied().unwrap_or("");
                 let (message, label) = explain(error.info(), shown);
                 let span = Span { line, column: error.marker().col() + 1, width: 1 };
-                let code = if error.info().contains("recursion limit") { codes::TOO_LARGE } else { codes::SYNTAX };
-                Err(SyntaxError { code, span: Some(span), message, label })
+                let fault = if error.info().contains("recursion limit") { Fault::TooLarge } else { Fault::Syntax };
+                Err(SyntaxError { fault, span: Some(span), message, label })
             }
             Some(Ok((Event::StreamEnd, _))) => break,
             Some(Ok((event, span))) => builder.take(event, span),
@@ -75,7 +74,7 @@ impl Builder<'_> {
                 if self.documents > 1 {
                     let span = Some(Span { line: at.start.line().max(1), column: at.start.col() + 1, width: 3 });
                     let (message, label) = ("a second document begins here", "one file holds one document; remove the `---`");
-                    return Err(SyntaxError { code: codes::SYNTAX, span, message: message.into(), label: label.into() });
+                    return Err(SyntaxError { fault: Fault::Syntax, span, message: message.into(), label: label.into() });
                 }
                 Ok(())
             }
@@ -106,7 +105,7 @@ impl Builder<'_> {
                 let span = self.span(at);
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
                     let (message, label) = ("an alias refers to what it is part of", "write the value out");
-                    return Err(SyntaxError { code: codes::TOO_LARGE, span: Some(span), message: message.into(), label: label.into() });
+                    return Err(SyntaxError { fault: Fault::TooLarge, span: Some(span), message: message.into(), label: label.into() });
                 };
                 self.nodes += weight(&node);
                 if self.stack.len() + depth(&node) > MAX_DEPTH + 1 {
@@ -161,7 +160,7 @@ impl Builder<'_> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             let label = format!("its aliases, written out, make more than {MAX_NODES} values");
-            return Err(SyntaxError { code: codes::TOO_LARGE, span: Some(node.span), message: "the document is too large".into(), label });
+            return Err(SyntaxError { fault: Fault::TooLarge, span: Some(node.span), message: "the document is too large".into(), label });
         }
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -181,7 +180,7 @@ impl Builder<'_> {
                     }
                     _ => {
                         let (message, label) = ("a key that is itself a list or mapping", "keys are texts; quote a key that begins with `[` or `{`");
-                        return Err(SyntaxError { code: codes::SYNTAX, span: Some(node.span), message: message.into(), label: label.into() });
+                        return Err(SyntaxError { fault: Fault::Syntax, span: Some(node.span), message: message.into(), label: label.into() });
                     }
                 },
                 Some((_, _, true)) => merges.push(node),
@@ -189,7 +188,7 @@ impl Builder<'_> {
                     Some(first) => {
                         let label = format!("it is already in line {}; keep one of the two", entries[*first].key_span.line);
                         let message = format!("the key `{name}` appears twice in one mapping");
-                        self.errors.push(SyntaxError { code: codes::DUPLICATE_KEY, span: Some(key_span), message, label });
+                        self.errors.push(SyntaxError { fault: Fault::DuplicateKey, span: Some(key_span), message, label });
                     }
                     None => {
                         seen.insert(name.clone(), entries.len());
@@ -228,7 +227,7 @@ fn merge(entries: &mut Vec<Entry>, seen: &mut HashMap<String, usize>, merges: Ve
         for part in parts {
             let Kind::Map(more) = part.kind else {
                 let (message, label) = ("`<<` merges mappings only", "write `<<: *name`, where `&name` marks a mapping");
-                return Err(SyntaxError { code: codes::SYNTAX, span: Some(span), message: message.into(), label: label.into() });
+                return Err(SyntaxError { fault: Fault::Syntax, span: Some(span), message: message.into(), label: label.into() });
             };
             for entry in more {
                 if !seen.contains_key(&entry.key) {
@@ -243,12 +242,12 @@ fn merge(entries: &mut Vec<Entry>, seen: &mut HashMap<String, usize>, merges: Ve
 
 fn too_deep(span: Span) -> SyntaxError {
     let label = format!("at most {MAX_DEPTH} levels are read");
-    SyntaxError { code: codes::TOO_LARGE, span: Some(span), message: "this is nested too deeply".into(), label }
+    SyntaxError { fault: Fault::TooLarge, span: Some(span), message: "this is nested too deeply".into(), label }
 }
 
 fn bad_tag(span: Span, suffix: &str) -> SyntaxError {
     let message = format!("the tag `!{suffix}` is not known here");
-    SyntaxError { code: codes::SYNTAX, span: Some(span), message, label: "remove it; quote the value if the `!` is meant as a character".into() }
+    SyntaxError { fault: Fault::Syntax, span: Some(span), message, label: "remove it; quote the value if the `!` is meant as a character".into() }
 }
 
 /// How many values a tree has.

@@ -1,0 +1,39 @@
+//! What a channel's platform must have for what a channel or route asks of it: a template set, people to ping.
+
+use super::Validator;
+use crate::channel::Platform;
+use crate::channel::descriptor::Ping;
+use crate::config::codes;
+use crate::config::source::Anchor;
+use crate::config::suggest::{hint, listed};
+use crate::model::yaml::Path;
+use crate::model::{Finding, Mentions};
+use crate::template::TemplateRegistry;
+
+/// Reports when a platform has no template set of a name.
+pub fn template(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, set: Option<&str>, platform: &str, path: &Path) {
+    let Some(set) = set else { return };
+    if !templates.has_set(platform, set) {
+        let sets: Vec<&str> = templates.sets(platform).collect();
+        let finding = Finding::error(codes::UNKNOWN_TEMPLATE, format!("{platform} has no template set `{set}`"))
+            .label(format!("make `{platform}/{set}.<field>.hbs` in the template folder{}", hint(set, sets.iter().copied())))
+            .note(format!("template sets of {platform}: {}", listed(sets.iter().copied())));
+        validator.report.add(finding, &path.key("template"), Anchor::Value);
+    }
+}
+
+/// Reports whom a channel's platform cannot ping: its messages name them instead.
+pub fn pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
+    let named = platform.pings.pick(mentions, &[Ping::Named]);
+    let parts =
+        [("all", named.all), ("mobiles", !named.mobiles.is_empty()), ("users", !named.users.is_empty()), ("groups", !named.groups.is_empty())];
+    let parts: Vec<String> = parts.iter().filter(|(_, there)| *there).map(|(part, _)| format!("`{part}`")).collect();
+    if parts.is_empty() {
+        return;
+    }
+    let finding =
+        Finding::warning(codes::DOUBTFUL_ROUTE, format!("{} of `mentions` pings nobody on `{channel}` ({})", parts.join(", "), platform.name))
+            .label("its messages name them instead; give that channel a route with `mentions` of its own")
+            .note("docs/platforms has a page for each platform: whom it can ping, and how");
+    validator.report.add(finding, at, Anchor::Key);
+}
