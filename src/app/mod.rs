@@ -258,7 +258,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// Opens the store; with `wait` it waits for another process to let go of the file, or for a database that is away.
+/// Opens the store; with `wait` it waits for another process to release the file, or for a database that cannot be reached.
 pub async fn open_store(settings: &StoreSettings, wait: Option<OpenProgress>) -> Result<Arc<dyn Store>> {
     match settings {
         StoreSettings::Sqlite(path) => {

@@ -24,7 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 const DEBOUNCE: Duration = Duration::from_millis(300);
 /// How long a reload that the store refused waits for the next try.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
-/// Errors that `/-/ready` tells in full; `check`, the log and the answer of `/-/reload` tell all.
+/// Errors that `/-/ready` lists in full; `check`, the log and the answer of `/-/reload` list all.
 const MAX_SHOWN: usize = 5;
 
 /// What reloads.

@@ -41,7 +41,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
                 anstream::println!("{} {}\n{}", text.code, text.title, text.text);
                 Ok(ExitStatus::Success)
             }
-            None => anyhow::bail!("there is no code {code}; codes stand in brackets behind `error` and `warning`"),
+            None => anyhow::bail!("there is no code {code}; codes are in brackets after `error` and `warning`"),
         };
     }
     let options = LoadOptions { secrets: !args.without_secrets, listen: common.listen.clone(), ..LoadOptions::default() };

@@ -45,7 +45,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<ExitStatus> {
             return Ok(ExitStatus::Failure);
         }
     };
-    // Both or neither: half of it would stand in the way of the next try.
+    // Both or neither: one file alone would block the next attempt.
     let written = [(&args.out, "--out", !args.stdout)].into_iter().chain(args.alertmanager_out.iter().map(|path| (path, "--alertmanager-out", true)));
     for (path, option, _) in written.filter(|(_, _, written)| *written) {
         if path.exists() {
@@ -112,7 +112,7 @@ fn told(args: &ImportArgs, name: &str, imported: &Imported) -> String {
     let place = if args.stdout { String::new() } else { args.out.display().to_string() };
     out.push_str(&format!("\n{things}{whither}{place}\n"));
     if !imported.silent.is_empty() {
-        out.push_str(&format!("Nobody is told yet by {}: they only print, see above\n", imported.silent.join(", ")));
+        out.push_str(&format!("Nobody is notified yet by {}: they only print, see above\n", imported.silent.join(", ")));
     }
     if !args.stdout {
         out.push_str(&format!("Next: watchfire check --without-secrets --config {place}, and watchfire route --config {place} severity=critical\n"));

@@ -1,4 +1,4 @@
-//! Where the log goes: to standard error by a thread of its own, so that no reader who is gone, no full disk and no reader who stands still can stop or
+//! Where the log goes: to standard error by a thread of its own, so that no reader who is gone, no full disk and no stalled reader can stop or
 //! slow what is logged about. What cannot be written is counted, and told when it works again.
 
 use std::io::{self, IsTerminal, Write};
@@ -212,7 +212,7 @@ mod tests {
 
     use super::*;
 
-    /// Fails, or stands still, until it is let go on; tells what it was given.
+    /// Fails, or blocks, until it may go on; sends on what it was given.
     struct Out {
         fails: Arc<AtomicBool>,
         gate: Option<mpsc::Receiver<()>>,

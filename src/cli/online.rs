@@ -10,7 +10,7 @@ use crate::config::codes;
 use crate::delivery::{ChannelPlan, Plan};
 use crate::model::{Finding, format_duration};
 
-/// Asks all platforms at once and tells each answer as it comes: a line, or what is wrong.
+/// Asks all platforms at once and reports each answer as it comes: a line, or what is wrong.
 pub async fn probe(plan: &Plan, told: &mut dyn FnMut(Result<String, Box<Finding>>)) {
     let mut answers: FuturesUnordered<_> = plan.channels.values().cloned().map(ask).collect();
     while let Some(answer) = answers.next().await {

@@ -13,7 +13,7 @@ use crate::ingest;
 use crate::model::{Event, Finding, Place};
 use crate::store::Target;
 
-/// Renders the bodies and tells of each: a line, or what is wrong.
+/// Renders the bodies and reports each: a line, or what is wrong.
 pub fn render(loaded: &Loaded, folder: &Path, told: &mut dyn FnMut(Result<String, Box<Finding>>)) -> Result<()> {
     let entries = std::fs::read_dir(folder).map_err(|error| {
         let why = match error.kind() {

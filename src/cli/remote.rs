@@ -214,7 +214,7 @@ impl Server {
         }
     }
 
-    /// What a request without an answer tells, without the layers that only repeat it.
+    /// What a request without an answer means, without the causes that only repeat it.
     pub fn failed(&self, error: &reqwest::Error) -> Found {
         let base = &self.base;
         if error.is_timeout() {

@@ -1,4 +1,4 @@
-//! The service manager: a listening socket that it passes, and telling it how things stand (systemd's protocols, which other managers speak too).
+//! The service manager: a listening socket that it passes, and status notifications to it (systemd's protocols, which other managers speak too).
 //! <https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html>,
 //! <https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html>. Without a manager everything here does nothing.
 
@@ -26,10 +26,10 @@ pub fn passed_socket() -> anyhow::Result<Option<TcpListener>> {
     Ok(Some(socket))
 }
 
-/// Tells the manager; one that does not listen is logged, never a reason to stop.
+/// Notifies the manager; one that does not listen is logged, never a reason to stop.
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "the service manager was not told (NOTIFY_SOCKET)");
+        tracing::warn!(%error, "the service manager could not be notified (NOTIFY_SOCKET)");
     }
 }
 

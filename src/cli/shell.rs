@@ -37,7 +37,7 @@ pub fn manual() -> anyhow::Result<ExitStatus> {
         if command.has_subcommands() {
             man.render_subcommands_section(&mut part)?;
         }
-        // Its sections stand below the command's own.
+        // Its sections are below the command's own.
         out.extend_from_slice(String::from_utf8_lossy(&part).replace("\n.SH ", "\n.SS ").as_bytes());
     }
     print(&out)

@@ -30,7 +30,7 @@ pub fn run(args: &TransferArgs) -> Result<ExitStatus> {
     };
     let path = PathBuf::from(path);
     if !path.is_file() {
-        bail!("there is no store at {}; write the path as it stands in routes.yaml, relative to where you are", path.display());
+        bail!("there is no store at {}; write the path as it is in routes.yaml, relative to where you are", path.display());
     }
     block_on(async {
         // Its lock keeps a server away while it is read, and its schema is brought up to date.

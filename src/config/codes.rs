@@ -120,7 +120,7 @@ codes! {
     BAD_MAPPING "E036" "a generic mapping that cannot work"
         "Mappings point into the body with JSON pointers (`/alerts/0/title`). The message says which part is wrong."
     TEMPLATE_SYNTAX "E040" "a template that cannot be read"
-        "The template breaks Handlebars' rules: a block that is not closed, a name that needs brackets, a stray brace. Line and column are those of the template."
+        "The template breaks Handlebars' rules: a block that is not closed, a name that needs brackets, a brace too many. Line and column are those of the template."
     TEMPLATE_FIELD "E041" "a template uses a field that does not exist"
         "The field is not one of those that templates see, so it would always be empty. Names inside `labels`, `annotations` and `values` are the sender's and need not exist."
     TEMPLATE_FUNCTION "E042" "a template uses a function that does not exist, or uses one wrongly"
@@ -137,7 +137,7 @@ codes! {
     BAD_IMPORT "E050" "a configuration that cannot be imported"
         "`watchfire import` reads what Alertmanager itself accepts. The message names the place that it would refuse, or that has no equal here; correct it there and import again."
     FOREIGN "E051" "a file of another program"
-        "The file has the keys of another program's configuration. `watchfire import` makes a routes.yaml of an Alertmanager configuration, and tells what of it stays there."
+        "The file has the keys of another program's configuration. `watchfire import` makes a routes.yaml of an Alertmanager configuration, and lists what of it stays there."
     BAD_BODY "E060" "a stored body that cannot be used"
         "`watchfire check --payloads DIR` reads every `*.json` in the folder as the webhook would. This one would be refused, or no route takes it, so its alerts would reach nobody. \
          The message says why."

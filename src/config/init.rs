@@ -142,7 +142,7 @@ fn switched_on(example: &Example) -> String {
     out
 }
 
-/// The channels of a platform's example, with their lines as they stand below `channels:`.
+/// The channels of a platform's example, with their lines as they are below `channels:`.
 fn examples(platform: &'static Platform) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     for line in platform.example.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
@@ -227,7 +227,7 @@ route:
     )
 }
 
-/// The variables that the text reads: what stands in `{ env: NAME }` outside comments.
+/// The variables that the text reads: the names in `{ env: NAME }` outside comments.
 fn variables(text: &str) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let active = text.lines().filter(|line| !line.trim_start().starts_with('#'));

@@ -1,4 +1,4 @@
-//! From a path to a plan: reads the file, its templates and secrets, judges everything, and builds. Does blocking I/O; holds no state.
+//! From a path to a plan: reads the file, its templates and secrets, validates everything, and builds. Does blocking I/O; holds no state.
 
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl LoadOptions {
 
 /// A configuration that can be used.
 pub struct Loaded {
-    /// What decides what is sent where. Its `link_key` is empty unless the file sets one: whoever starts the server then fills in the store's.
+    /// What decides what is sent where. Its `link_key` is empty unless the file sets one: the caller that starts the server then fills in the store's.
     pub plan: Plan,
     /// Address, credentials, limits.
     pub server: ServerSettings,

@@ -1,5 +1,5 @@
-//! From the checked value to the file's types. The shape check has told nearly everything; what only the types themselves can tell is told here, and
-//! the piece it is in is left out so that the rest can still be judged.
+//! From the checked value to the file's types. The schema check has reported nearly everything; what only the types themselves can find is reported here, and
+//! the piece it is in is left out so that the rest can still be checked.
 
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};

@@ -209,7 +209,7 @@ fn shows(value: &Value) -> bool {
     }
 }
 
-/// Takes the sentence that tells the default out of a comment: `Default X.` or `Default: words.`
+/// Takes the sentence that names the default out of a comment: `Default X.` or `Default: words.`
 fn split_default(about: String) -> (String, Option<String>) {
     let at = about.find(". Default").map(|at| at + 2).or_else(|| about.starts_with("Default").then_some(0));
     let Some(at) = at else { return (about, None) };

@@ -14,7 +14,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// The schema as editors get it, with a line break at its end: where a text belongs a number may stand without quotes (`mobiles: [13800000000]`), as it
+/// The schema as editors get it, with a line break at its end: where a text belongs a number may be written without quotes (`mobiles: [13800000000]`), as it
 /// may for the check.
 pub fn schema_text() -> String {
     let mut schema = schema();

@@ -73,7 +73,7 @@ impl SecretReader for RealSecrets {
     }
 }
 
-/// Returns a placeholder for every secret that does not stand in the configuration itself.
+/// Returns a placeholder for every secret that is not in the configuration itself.
 pub struct Placeholders;
 
 impl SecretReader for Placeholders {

@@ -1,4 +1,4 @@
-//! What the server needs to know besides the plan: address, credentials, limits, store; judged and resolved.
+//! What the server needs to know besides the plan: address, credentials, limits, store; validated and resolved.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -42,7 +42,7 @@ pub enum Admission {
     Open,
     /// It was not said: everybody to everything where only this machine can reach it, else everybody to the webhook and nobody to anything else.
     Unsaid,
-    /// Whoever shows one of these.
+    /// Any caller with one of these.
     Credentials(Vec<CredentialSettings>),
 }
 

@@ -21,7 +21,7 @@ const UNCOUNTED_BYTES: usize = 64 << 10;
 const AUTHENTICATED_BYTES: usize = 64 << 20;
 /// The same of callers that are not known yet.
 const UNAUTHENTICATED_BYTES: usize = 16 << 20;
-/// Room is taken in steps of this size.
+/// Room is reserved in steps of this size.
 const PERMIT_BYTES: usize = 64 << 10;
 
 /// Room for the bodies that are being read.
@@ -93,7 +93,7 @@ async fn read_frames(app: &App, mut body: Body, max: usize, source: BodySource, 
     let mut all: Vec<u8> = Vec::new();
     let mut room: Option<OwnedSemaphorePermit> = None;
     let mut taken = UNCOUNTED_BYTES;
-    // All of the room at once, where it is told: two bodies that each hold half of it would wait for each other.
+    // All of the room at once, where the length is known: two bodies that each hold half of it would wait for each other.
     if source == BodySource::Authenticated
         && let Some(exact) = body.size_hint().exact()
     {
@@ -137,7 +137,7 @@ async fn read_frames(app: &App, mut body: Body, max: usize, source: BodySource, 
     Ok(BufferedBody { bytes: first.unwrap_or_else(|| Bytes::from(all)), room })
 }
 
-/// Room for more of a body. Who is known waits for it, as long as a body may take; who is not is told to come again.
+/// Room for more of a body. An authenticated caller waits for it, as long as a body may take; any other is asked to come again.
 async fn reserve(app: &App, source: BodySource, steps: usize) -> Result<OwnedSemaphorePermit, HttpError> {
     let steps = u32::try_from(steps).unwrap_or(u32::MAX);
     let full = || {

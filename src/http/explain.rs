@@ -13,10 +13,10 @@ use crate::model::Event;
 use crate::route::Explanation;
 use crate::store::{NewDelivery, StoredEvent};
 
-/// Alerts whose routes are told; the others of a large body are routed the same way, but not explained.
+/// Alerts whose routes are explained; the others of a large body are routed the same way, but not explained.
 const MAX_EXPLAINED: usize = 100;
 
-/// The story of a body, before it happens.
+/// What would become of a body.
 pub fn explain_event(plan: &Plan, event: &Arc<Event>, now: Timestamp, mutes: &HashMap<String, ManualMute>) -> ExplainResponse {
     let alerts = 0..event.alerts.len().min(MAX_EXPLAINED);
     let intake = Intake { plan, at: now, mutes, to: None };

@@ -1,5 +1,5 @@
 //! The seven direct paths of the old service: JSON in, HTTP 200 with `code` 0 or 1 out, and the same shape where a caller is not admitted. Old clients
-//! compare whole answers, so nothing stands in them that did not stand there before.
+//! compare whole answers, so they hold nothing that they did not hold before.
 
 use std::sync::Arc;
 
@@ -184,7 +184,7 @@ fn failure(Failure(message, missing): Failure) -> DirectSendResponse {
     DirectSendResponse { code: 1, message: Some(message), missing }
 }
 
-/// What a caller is told.
+/// What a caller is answered.
 #[derive(Default)]
 struct Told {
     message: Option<String>,
@@ -193,7 +193,7 @@ struct Told {
 }
 
 impl Told {
-    /// Takes in how one message ended; the error is why it failed.
+    /// Notes how one message ended; the error is why it failed.
     fn hear(&mut self, result: Result<DirectOutcome, DirectError>) -> Result<(), String> {
         let outcome = result.map_err(|error| match error {
             DirectError::Timeout => "请求超时，消息可能已送达，请确认后再重试".to_owned(),
@@ -211,7 +211,7 @@ impl Told {
             return Err(message);
         }
         self.failed = failures.iter().map(|(to, _)| to.expose().to_owned()).collect();
-        // A body that names them itself stands alone: clients parse it. WeCom gives user ids in lower case.
+        // A body that names them itself is answered alone: clients parse it. WeCom returns user ids in lower case.
         let lower = message.to_lowercase();
         let named = message.starts_with('{') && self.failed.iter().all(|to| lower.contains(&to.to_lowercase()));
         Err(if named { message } else { format!("{}: {message}", self.failed.join(",")) })

@@ -19,7 +19,7 @@ const MAX_LINGER_BYTES: usize = 64 << 20;
 /// A body whose rest is read when nobody wants it any more.
 struct Lingering {
     inner: Body,
-    /// Whether more of it may come by itself: whoever waits for `100 Continue` sends nothing until it is asked to.
+    /// Whether more of it may come by itself: a client that waits for `100 Continue` sends nothing until it is asked to.
     comes: bool,
     ended: bool,
 }

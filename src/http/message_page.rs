@@ -19,7 +19,7 @@ const ALERTS: usize = 1000;
 /// Bytes of bodies that are read for one page; a single larger one is read anyway.
 const READ: usize = 1 << 20;
 
-/// Shows a message to whoever has its signed link.
+/// Shows a message to anybody who has its signed link.
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(query): RawQuery) -> Result<Response, HttpError> {
     let wrong = || HttpError::not_found("no such message, or the link is incomplete");
     let id: MessageId = id.parse().map_err(|_| wrong())?;

@@ -400,7 +400,7 @@ async fn unknown(request: Request) -> HttpError {
     let path: String = request.uri().path().chars().take(80).collect();
     let hint = match path.as_str() {
         "/api/v1/alerts" | "/api/v2/alerts" => {
-            "this is where Prometheus sends to Alertmanager; Watchfire stands behind Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"
+            "this is where Prometheus sends to Alertmanager; Watchfire comes after Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"
         }
         _ => "webhooks of Alertmanager and Grafana go to /webhook",
     };
@@ -444,7 +444,7 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
         }
     };
     let auth = &settings.auth;
-    // Whoever has no chance is not worth reading a body for: only a signature that may be right needs it.
+    // The body of a caller that cannot be admitted is not read: only a signature that may be right needs it.
     let from = match auth.admit(scope, &parts.headers, None, peer, now).await {
         Ok(caller) => Some(caller),
         Err(Refusal::Unread) => None,
@@ -467,7 +467,7 @@ fn peer(settings: &HttpSettings, headers: &HeaderMap, direct: Option<IpAddr>) ->
     if !trusted(direct) {
         return Some(direct);
     }
-    // The rightmost address that is not a proxy of ours: what stands left of it was written by the caller. An entry that is no address ends the
+    // The rightmost address that is not a proxy of ours: what is left of it was written by the caller. An entry that is no address ends the
     // search: the part before it is no more worth than the caller's word, so the proxy itself counts.
     let mut nearest = direct;
     let values: Vec<&str> = headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or("")).collect();

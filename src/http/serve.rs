@@ -28,7 +28,7 @@ const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(30);
 const MAX_CONNECTIONS: usize = 4096;
 /// Number of connections that are allowed even where the system allows fewer.
 const MIN_CONNECTIONS: usize = 64;
-/// Of four connections one address has at most three: all senders may stand behind one proxy, but nobody keeps all others out.
+/// Of four connections one address has at most three: all senders may be behind one proxy, but nobody keeps all others out.
 const SHARE_PER_ADDRESS: (usize, usize) = (3, 4);
 
 /// Serves until `stopped`, then accepts nothing more and finishes requests in flight. When dropped, open connections are closed after their current
@@ -158,7 +158,7 @@ mod tests {
             let said = tokio::time::timeout(Duration::from_secs(5), heard(&mut stream)).await;
             assert!(said.as_ref().is_ok_and(|said| !said.contains(" 200 ")), "{words:?}: {said:?}");
         }
-        // One that asked, and then stands; and one that says a byte at a time.
+        // One that asked, and then idles; and one that sends a byte at a time.
         let mut stream = say(address, REQUEST).await;
         let said = heard(&mut stream).await;
         assert!(said.contains(" 200 ") && said.contains(&stream.local_addr().unwrap().to_string()), "{said}");
@@ -189,7 +189,7 @@ mod tests {
         let answer = tokio::time::timeout(Duration::from_secs(5), heard(&mut stands)).await;
         assert_eq!(answer.unwrap(), "", "the oldest left");
         stopped.cancel();
-        tokio::time::timeout(Duration::from_secs(5), server).await.expect("those that stand are closed").unwrap();
+        tokio::time::timeout(Duration::from_secs(5), server).await.expect("those that idle are closed").unwrap();
     }
 
     #[tokio::test]

@@ -38,7 +38,7 @@ pub(super) fn paths() -> Paths {
         .at("/webhook/grafana", both("grafanaWebhook", "grafanaWebhookPut", "Accepts Grafana's webhook", grafana))
 }
 
-/// `POST|PUT /webhook`: tells the sender by the body.
+/// `POST|PUT /webhook`: recognises the sender by the body.
 pub(super) async fn auto(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Result<Json<AcceptedResponse>, HttpError> {
     take(&app, Sender::Auto, query, request).await
 }
@@ -68,7 +68,7 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
     let alone = if bytes > LARGE_BODY { Some(heavy.large_body().await) } else { None };
     let parse = move || {
         ingest::parse(sender, &body, settings.generic.as_ref(), now).map(|incoming| (incoming, None)).or_else(|error| {
-            // What is no alert is delivered anyway: whoever sent it does not look at the answer.
+            // What is no alert is delivered anyway: its sender does not look at the answer.
             match ingest::says_something(&body) {
                 true => Ok((ingest::Parsed { event: ingest::unread(&body), org_id: None }, Some(error))),
                 false => Err(error),
@@ -84,7 +84,7 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
     event.trace = trace;
     event.notes.extend(doubtful.then_some(Note::Encoding));
     let Query { to, source } = Query::parse(query.as_deref().unwrap_or(""));
-    // A signature covers the body alone: whoever has seen one could send it again to somewhere else, or as somebody else.
+    // A signature covers the body alone: anybody who has seen one could replay it to another path, or as another sender.
     if caller.signed && (to.is_some() || source.is_some()) {
         metrics.received(event.kind.as_str(), "unauthorized");
         return Err(HttpError::new(StatusCode::FORBIDDEN, UNSIGNED_QUERY));

@@ -139,7 +139,7 @@ fn syntax_words(part: &str, at: usize, error: &serde_json::Error) -> String {
             format!("not valid JSON: expected a value, found `{}`", echo_up_to(&found, 1))
         }
         w if w.starts_with("control character") => {
-            "not valid JSON: a line break or another control character stands inside a string; write it as `\\n` or `\\u00XX`".into()
+            "not valid JSON: a line break or another control character is inside a string; write it as `\\n` or `\\u00XX`".into()
         }
         "recursion limit exceeded" => "nested more than 128 levels deep".into(),
         other => format!("not valid JSON: {other}"),

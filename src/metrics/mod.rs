@@ -276,7 +276,7 @@ impl Metrics {
     }
 
     /// The channels (platform and name) and heartbeats of the configuration. Counters of new channels begin at 0, because Prometheus does not see the
-    /// increase of a series that begins with 1; what stands still of those that are gone is taken away, so that no alert fires on it forever.
+    /// increase of a series that begins with 1; those of channels that are gone are removed, so that no alert fires on them forever.
     pub fn know<'a>(&self, channels: impl Iterator<Item = (&'static str, &'a str)>, heartbeats: impl Iterator<Item = &'a str>) {
         let now = Known {
             channels: channels.map(|(platform, name)| (name.to_owned(), platform)).collect(),

@@ -135,16 +135,16 @@ impl Alert {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Note {
-    /// It was in no encoding that could be told, or broken: some characters may read wrongly.
+    /// Its encoding is unknown or broken: some characters may read wrongly.
     Encoding,
-    /// So many of its entries are no alerts, or have labels or annotations that are no object; they stand as text.
+    /// So many of its entries are no alerts, or have labels or annotations that are no object; they are shown as text.
     Odd(u32),
-    /// It is no alert at all and stands as text.
+    /// It is no alert at all and is shown as text.
     NoAlert,
 }
 
 impl Note {
-    /// What a reader of the message is told.
+    /// The sentence for a reader of the message.
     pub fn text(self, language: Language) -> String {
         match (self, language) {
             (Note::Encoding, Language::En) => "Some characters may read wrongly: the sender's text is not UTF-8".into(),

@@ -30,7 +30,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         if digits == 0 {
-            return Err(fail("a whole number must stand before each unit"));
+            return Err(fail("a whole number must come before each unit"));
         }
         let (number, tail) = rest.split_at(digits);
         let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
@@ -56,7 +56,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     Ok(Duration::from_millis(total))
 }
 
-/// Writes a duration in Prometheus' syntax; parsing it gives the same duration (to the millisecond).
+/// Writes a duration in Prometheus' syntax; parsing it returns the same duration (to the millisecond).
 pub fn format_duration(duration: Duration) -> String {
     let mut ms = duration.as_millis() as u64;
     if ms == 0 {

@@ -42,7 +42,7 @@ pub struct Finding {
     pub message: String,
     /// Where.
     pub place: Option<Place>,
-    /// What stands under the caret: the reason, and what to do.
+    /// The text under the caret: the reason, and what to do.
     pub label: String,
     /// Further help, one line each.
     pub notes: Vec<String>,
@@ -65,7 +65,7 @@ impl Finding {
         self
     }
 
-    /// Says what stands under the caret.
+    /// Sets the text under the caret.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self

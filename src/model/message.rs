@@ -100,7 +100,7 @@ pub enum LinkKind {
 pub struct Link {
     /// What it leads to.
     pub kind: LinkKind,
-    /// What stands on it.
+    /// Its text.
     pub label: String,
     /// Where it leads: an absolute http(s) URL, nothing else.
     pub url: String,

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The platform's proof of success for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Receipt {
-    /// The platform's own id of the message, when it gives one.
+    /// The platform's own id of the message, when it returns one.
     pub platform_id: Option<String>,
     /// The platform's result code (`0`, `ok`, `250`).
     pub code: String,

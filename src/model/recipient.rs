@@ -20,7 +20,7 @@ impl Recipient {
         &self.0
     }
 
-    /// Whether the address ends with this, as one does that is told without its country.
+    /// Whether the address ends with this, as one does that is written without its country.
     pub fn ends_with(&self, end: &str) -> bool {
         self.0.ends_with(end)
     }

@@ -1,4 +1,4 @@
-//! Why a file cannot be had, in words that stand after its name.
+//! Why a file cannot be read, in words that follow its name.
 
 use std::io::{Error, ErrorKind};
 

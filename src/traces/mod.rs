@@ -37,7 +37,7 @@ impl std::fmt::Debug for Traces {
     }
 }
 
-/// One attempt, as its span tells it.
+/// One attempt, as its span records it.
 #[derive(Debug)]
 pub struct Attempted<'a> {
     /// The message.
@@ -92,7 +92,7 @@ impl Traces {
     /// Spans as the environment says (`OTEL_EXPORTER_OTLP_ENDPOINT` and what else OpenTelemetry's SDKs read); off when it names no endpoint. Must be
     /// called within the runtime that the exports run on.
     ///
-    /// Errors: what stands there cannot be used; the text names it.
+    /// Errors: a value there cannot be used; the text names it.
     pub fn from_env() -> Result<Self, String> {
         let set = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
         let off = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.trim().eq_ignore_ascii_case("true"))

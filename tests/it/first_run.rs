@@ -183,7 +183,7 @@ async fn a_sender_with_a_wrong_address_or_token_reads_the_right_one() {
     let body = json!({ "alerts": [] });
     for (path, status, words) in [
         ("/", 405, "go to /webhook"),
-        ("/api/v2/alerts", 404, "Watchfire stands behind Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"),
+        ("/api/v2/alerts", 404, "Watchfire comes after Alertmanager, whose webhook_configs name http://HOST:PORT/webhook"),
         ("/webhook/", 401, "credentials are missing"),
         ("/alertmanager", 404, "go to /webhook"),
         ("/%0a%1b[31m", 404, "go to /webhook"),

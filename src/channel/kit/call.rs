@@ -247,7 +247,7 @@ impl Call {
     /// not accepted or a request that cannot be built.
     pub async fn send(self, deadline: Instant) -> Result<Reply, SendError> {
         let misbuilt = |reason: &str| {
-            let summary = format!("the request cannot be built: {reason}; check the address and the token for stray characters");
+            let summary = format!("the request cannot be built: {reason}; check the address and the token for unwanted characters");
             SendError::new(ErrorKind::Misconfigured, summary).code("request")
         };
         if let Some(reason) = &self.build_error {

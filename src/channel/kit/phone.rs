@@ -139,7 +139,7 @@ mod tests {
         let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         assert_eq!(fitted(&["abcdef", "gh"], 6, 8), (own(&["abcdef", "gh"]), 0));
         assert_eq!(fitted(&["abcdef", "gh"], 4, 8), (own(&["abc…", "gh"]), 2));
-        assert_eq!(fitted(&["abcdef", "gh"], 9, 6), (own(&["abc…", "gh"]), 2), "the longest gives");
+        assert_eq!(fitted(&["abcdef", "gh"], 9, 6), (own(&["abc…", "gh"]), 2), "the longest is cut");
         assert_eq!(fitted(&["🔴🔴🔴", ""], 9, 1).0, own(&["…", ""]));
         assert_eq!(fitted(&["ab", "cd"], 9, 0).0, own(&["", ""]));
     }

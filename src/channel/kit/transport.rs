@@ -41,7 +41,11 @@ pub(super) fn failed(error: reqwest::Error, host: &str, progress: Progress, secr
     let progress = if connecting { Progress::NoEffect } else { progress };
     let cause = deepest(&error);
     let (kind, code, summary) = if error.is_builder() {
-        (ErrorKind::Misconfigured, "request", format!("the request cannot be built: {cause}; check the address and the token for stray characters"))
+        (
+            ErrorKind::Misconfigured,
+            "request",
+            format!("the request cannot be built: {cause}; check the address and the token for unwanted characters"),
+        )
     } else if let Some(reason) = bad_certificate(&error) {
         let help = "if the server's authority is your own, name it in `ca_file`";
         (ErrorKind::Misconfigured, "tls", format!("the certificate of {host} is not accepted: {reason}; {help}"))

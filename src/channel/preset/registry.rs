@@ -115,7 +115,7 @@ fn check(preset: &Preset) -> Vec<String> {
         found.push("`success` names only a status; name what the service itself says (`json`, `has`, `text` or `contains`)".to_owned());
     }
     if preset.limits.characters.is_none() && preset.limits.bytes.is_none() {
-        found.push("`limits` gives no length; write `characters` or `bytes`".to_owned());
+        found.push("`limits` has no length; write `characters` or `bytes`".to_owned());
     }
     if [preset.limits.title, preset.limits.characters, preset.limits.bytes].into_iter().flatten().any(|limit| limit < 16) {
         found.push("a limit below 16 leaves no room for a message".to_owned());

@@ -26,7 +26,7 @@ fn the_preset_in_the_documentation_is_one() {
     let block = page.split("```yaml\n").find(|block| block.starts_with("title:")).unwrap().split("```").next().unwrap();
     registry::read(block).unwrap_or_else(|faults| panic!("{faults:#?}"));
     for name in registry::MESSAGE_PARAMETERS {
-        assert!(page.contains(&format!("`{{{{{name}}}}}`")), "docs/presets.md does not tell of `{name}`");
+        assert!(page.contains(&format!("`{{{{{name}}}}}`")), "docs/presets.md does not mention `{name}`");
     }
 }
 
@@ -225,7 +225,7 @@ fn faults_in_a_file_are_all_told() {
     assert!(told("breaks: [", "breaks: [\"x\", ").contains("begins a mention or a link"));
     assert!(told("code: 40101 }", "code: 1 }").contains("unknown field") || told("/code: 40101", "/code: 1").contains("fixtures[1]"));
     assert!(told("\"{{url}}/\"", "\"{{topic}}/\"").contains("begins with `https://`"));
-    assert!(told("{ title: 250, bytes: 4096,", "{ title: 3,").contains("gives no length"));
+    assert!(told("{ title: 250, bytes: 4096,", "{ title: 3,").contains("has no length"));
     assert!(told("request:", "requests:").contains("requests"));
     assert!(told("  - { count: 60, seconds: 300 }", "  - { count: 0, seconds: 300 }").contains("lets nothing through"));
     assert!(registry::read(&format!("{text}#{}", "x".repeat(70_000))).unwrap_err()[0].contains("larger than 64 KiB"));

@@ -16,7 +16,7 @@ pub(super) const ERROR_CODES: &[CodeRule] = &[
         ErrorKind::Transient,
         "trouble on its side; it is tried again",
     ),
-    (&["fatal_error"], ErrorKind::Ambiguous, "trouble on its side, after which the message may stand there all the same"),
+    (&["fatal_error"], ErrorKind::Ambiguous, "trouble on its side, after which the message may be there anyway"),
     (
         &["invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type", "invalid_token"],
         ErrorKind::Misconfigured,

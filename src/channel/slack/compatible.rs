@@ -21,7 +21,7 @@ const BAD: &[&str] = &["error", "fail", "failed", "failure", "denied", "rejected
 pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     // A page may be the hook's own or a login's, and an answer without an end says nothing: nobody knows.
     if reply.is_page() {
-        let summary = "a web page came as the hook's answer; the message may have been delivered, or a login page stands in its place";
+        let summary = "a web page came as the hook's answer; the message may have been delivered, or a login page is in its place";
         return Err(reply.error(ErrorKind::Ambiguous, format!("HTTP {}", reply.status()), summary));
     }
     if reply.is_cut() {

@@ -118,7 +118,7 @@ pub(super) fn called(body: &[u8]) -> Result<Called, String> {
     let (end, key) = match event {
         CallEvent { voiceprompt_callback: Some(end), .. } => (end, false),
         CallEvent { voicekey_callback: Some(end), .. } => (end, true),
-        _ => return Err("it tells neither how a call ended nor of a key that was pressed".into()),
+        _ => return Err("it says neither how a call ended nor that a key was pressed".into()),
     };
     let result = end.result.as_str().map_or_else(|| end.result.to_string(), str::to_owned);
     let word = match (key, result.as_str()) {

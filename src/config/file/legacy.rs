@@ -42,7 +42,7 @@ pub enum LegacyWx {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LegacyAuth {
-    /// Whoever `server.auth` admits.
+    /// Any caller that `server.auth` admits.
     #[default]
     Inherit,
     /// Anybody (see `allow_ips`).

@@ -1,5 +1,5 @@
 //! The shape of routes.yaml. Doc comments are the reference: the JSON Schema for editors and `schema --markdown` are made from them. Nothing here
-//! judges what the values mean; that is `check`'s work.
+//! checks what the values mean; that is `check`'s work.
 
 mod extras;
 mod legacy;

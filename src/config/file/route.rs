@@ -29,10 +29,10 @@ impl OneOrMany {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMute {
-    /// They wait for the end of the interval: what still fires then is sent, and the end of what was told before; what came and went is only recorded.
+    /// They wait for the end of the interval: what still fires then is sent, and the end of what was sent before; what came and went is only recorded.
     #[default]
     Defer,
-    /// They are recorded and never sent. The end of what was told before the interval is sent when it is over.
+    /// They are recorded and never sent. The end of what was sent before the interval is sent when it is over.
     Drop,
 }
 

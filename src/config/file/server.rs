@@ -76,7 +76,7 @@ pub enum Scope {
     Legacy,
     /// `/metrics`.
     Metrics,
-    /// What `/api/v1` tells.
+    /// What `/api/v1` shows.
     Read,
     /// What `/api/v1` does to deliveries and channels: retry, drop, move, mute, send, test.
     Operate,

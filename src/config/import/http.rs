@@ -37,7 +37,7 @@ impl Credential<'_> {
     }
 }
 
-/// Takes `http_config` of a receiver, else the global one; what nobody here has an equal for is told.
+/// Takes `http_config` of a receiver, else the global one; what has no equal here is reported.
 pub fn http<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Http<'n> {
     let mut out = Http::default();
     let own = keys.take("http_config");

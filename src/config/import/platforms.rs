@@ -39,7 +39,7 @@ pub fn slack<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Re
         keys.take("api_url");
         let Some(channel) = channel else { return Err(Unsupported::new("a bot needs a `channel`", REPLACE)) };
         block.push("token", token);
-        // A bare word names a room; ids and people are told by their first letter.
+        // A bare word names a room; ids and people are recognised by their first letter.
         let bare = channel.starts_with(|c: char| c.is_ascii_lowercase());
         block.push("channel", Yaml::text(if bare { format!("#{channel}") } else { channel.to_owned() }));
     } else {
@@ -57,7 +57,7 @@ pub fn slack<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Re
                 return Ok(Converted { platform: "preset", blocks: vec![block], channel_settings: http.done("preset", context) });
             }
             Hook::Other => {
-                let why = "its address is not Slack's: some other server that takes Slack's messages, perhaps not all of what stands in them";
+                let why = "its address is not Slack's: some other server that takes Slack's messages, perhaps not all of what is in them";
                 let todo = "see what arrives with `watchfire send`; `watchfire platforms` lists what has a driver or a preset of its own";
                 context.notes.remark(keys.line, format!("the webhook of {}", context.what), why, todo);
             }
@@ -69,7 +69,7 @@ pub fn slack<'n>(keys: &mut Keys<'n>, context: &mut ImportContext<'_, 'n>) -> Re
             context.notes.remark(
                 keys.line,
                 format!("the room {channel} of {}", context.what),
-                "a webhook posts to the room that it was made for; only the oldest ones can be told another",
+                "a webhook posts to the room that it was made for; only the oldest ones accept another",
                 todo,
             );
         }

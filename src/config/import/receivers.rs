@@ -122,7 +122,7 @@ fn one<'n>(receiver: &str, name: &str, kind: &str, node: &'n Node, global: &mut 
             "replace the `log` block, or keep this receiver in Alertmanager beside Watchfire (route with `continue: true`)",
         )),
     };
-    // Alertmanager tells mail, Slack, WeCom and Rocket.Chat of what is over only when asked to; the others unless asked not to.
+    // Alertmanager sends resolved alerts to mail, Slack, WeCom and Rocket.Chat only when asked to, and to the others unless asked not to.
     let default = !matches!(kind, "email" | "slack" | "wechat" | "rocketchat");
     let resolved = resolved.unwrap_or(default);
     let finish = |block: Yaml, platform: &str, channel_settings: Vec<(&'static str, Yaml)>| {

@@ -120,7 +120,7 @@ impl Yaml {
         }
     }
 
-    /// Whether it stands well on one line that has `used` characters already.
+    /// Whether it fits on one line that has `used` characters already.
     fn fits(&self, used: usize) -> bool {
         let deep = |items: &[Yaml]| items.iter().any(|item| matches!(item, Self::Map(inner) if inner.len() > 2));
         match self {
@@ -163,7 +163,7 @@ impl Yaml {
                     }
                     let mut inner = String::new();
                     item.block(indent + 2, &mut inner);
-                    // Comment lines of the first key stand above the dash.
+                    // Comment lines of the first key go above the dash.
                     let (notes, rest): (Vec<&str>, Vec<&str>) = {
                         let lines: Vec<&str> = inner.lines().collect();
                         let first = lines.iter().position(|line| !line.trim_start().starts_with('#')).unwrap_or(0);

@@ -72,7 +72,7 @@ fn host(node: &Node, context: &mut ImportContext<'_, '_>) -> Option<String> {
     host
 }
 
-/// Whether a host is one of this machine or this network, as far as its name tells.
+/// Whether a host is one of this machine or this network, as far as its name shows.
 fn is_internal(host: &str) -> bool {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return SsrfGuard::default().check(ip).is_err();

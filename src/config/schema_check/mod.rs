@@ -38,7 +38,7 @@ pub struct Validated {
     pub secrets: Vec<SecretLocation>,
 }
 
-/// Checks `node` (which stands at `path`) against a root schema. `None` when nothing of it can be used.
+/// Checks `node` (at `path`) against a root schema. `None` when nothing of it can be used.
 pub fn check(node: &Node, path: &Path, root: &Json, report: &mut Report<'_>) -> (Option<Value>, Validated) {
     let mut checker = Checker { schema: Schema::new(root), report, validated: Validated::default() };
     let value = checker.value(node, root, path);
@@ -111,7 +111,7 @@ impl<'s> Checker<'s, '_, '_> {
         self.wrong(node, alternatives, accepted, path)
     }
 
-    /// `#ops` of `channel: #ops`: what stands right behind the `#` was hardly meant as a comment.
+    /// `#ops` of `channel: #ops`: what follows the `#` without a space was hardly meant as a comment.
     fn comment_of(&self, path: &Path) -> Option<String> {
         let line = self.report.source.line(self.report.source.span(path, Anchor::Key)?.line)?;
         let (_, comment) = line.split_once(": #")?;
@@ -190,7 +190,7 @@ impl<'s> Checker<'s, '_, '_> {
         let Some(of) = list.schema.get("items") else { return Some(Value::Sequence(items.iter().map(Node::value).collect())) };
         let mut values = Vec::with_capacity(items.len());
         for (ix, item) in items.iter().enumerate() {
-            // A faulty item keeps its place, so that later findings still count right; it is blamed already and will not be judged again.
+            // A faulty item keeps its place, so that later findings still count right; it has a finding already and gets no other.
             let value = self.value(item, of, &path.item(ix)).or_else(|| self.schema.default_value(of));
             values.push(value?);
         }
@@ -210,7 +210,7 @@ impl<'s> Checker<'s, '_, '_> {
                     Some(value) => {
                         values.insert(Value::String(entry.key.clone()), value);
                     }
-                    // Required and faulty: what it stands in cannot be read, and the reason was reported already.
+                    // Required and faulty: what it is in cannot be read, and the reason was reported already.
                     None => usable &= !self.schema.is_required(schema, &entry.key),
                 }
             } else if others.iter().any(|other| self.schema.property(other, &entry.key).is_some()) {

@@ -112,7 +112,7 @@ impl<'s> Schema<'s> {
         }
     }
 
-    /// A harmless value that fits, to stand in for a faulty list item; `None` when there is none.
+    /// A harmless value that fits, in place of a faulty list item; `None` when there is none.
     pub fn default_value(&self, schema: &'s Json) -> Option<Value> {
         let alternatives = self.alternatives(schema);
         if alternatives.iter().any(|a| a.kinds.text) {

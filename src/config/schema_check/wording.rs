@@ -12,7 +12,7 @@ pub(super) fn words<'s>(alternatives: &[Alternative<'s>]) -> Vec<&'s Json> {
     alternatives.iter().flat_map(|alternative| alternative.words.iter().copied()).collect()
 }
 
-/// What should stand there instead.
+/// What should be there instead.
 pub(super) fn expected(accepted: ValueTypes, words: &[&Json]) -> String {
     let only = |kinds: &str| accepted == ValueTypes { null: accepted.null, ..ValueTypes::named(kinds) };
     let known: Vec<String> = words.iter().filter_map(|word| word.as_str()).map(|word| format!("`{word}`")).collect();
@@ -70,7 +70,7 @@ pub(super) fn is_word(scalar: &Scalar, word: &Json) -> bool {
     }
 }
 
-/// The keys that may stand somewhere; the platforms among them by the command that lists them.
+/// The keys that are allowed at a place; the platforms among them by the command that lists them.
 pub(super) fn keys(known: &[&str]) -> String {
     let is_platform = |key: &str| crate::channel::platform(key).is_some();
     let others = listed(known.iter().copied().filter(|key| !is_platform(key)));

@@ -134,7 +134,7 @@ fn names(validator: &mut Validator<'_, '_>, root: &Path) {
         let path = root.key(&entry.key);
         validator.name(&entry.key, &path, Anchor::Key, "channel");
         let present: Vec<&str> = PLATFORMS.iter().filter(|p| entry.value.get(p.name).is_some()).map(|p| p.name).collect();
-        // A mistyped platform is told as an unknown key.
+        // A mistyped platform is reported as an unknown key.
         if present.len() == 1 || validator.report.is_blamed(&path) || (present.is_empty() && validator.report.is_blamed_inside(&path)) {
             continue;
         }

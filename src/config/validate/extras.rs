@@ -74,7 +74,7 @@ pub fn extras(validator: &mut Validator<'_, '_>) -> Extras {
     }
 }
 
-/// Which site each sender belongs to: one, whose name stands for no other sender.
+/// Which site each sender belongs to: one, whose name is no other sender's.
 fn sites(validator: &mut Validator<'_, '_>) -> BTreeMap<String, String> {
     let mut sites: BTreeMap<String, String> = BTreeMap::new();
     for (site, senders) in &validator.file.sources {
@@ -94,7 +94,7 @@ fn sites(validator: &mut Validator<'_, '_>) -> BTreeMap<String, String> {
     sites
 }
 
-/// A size of at least `least` bytes; `least` when it is none, which is told.
+/// A size of at least `least` bytes; `least` when it is none, which is reported.
 pub(super) fn bytes(validator: &mut Validator<'_, '_>, text: &str, path: &Path, least: u64) -> u64 {
     match size(text) {
         Ok(bytes) if bytes >= least => bytes,

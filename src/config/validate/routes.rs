@@ -1,4 +1,4 @@
-//! The routing tree: what it names must exist, and what it says must make a tree. Matchers and time intervals are judged beside this.
+//! The routing tree: what it names must exist, and what it says must make a tree. Matchers and time intervals are checked elsewhere.
 
 use super::Validator;
 use super::matchers::{intervals, matchers};

@@ -10,7 +10,7 @@ use crate::config::source::Anchor;
 use crate::model::yaml::Path;
 use crate::model::{Finding, format_duration};
 
-/// Groups of a storm, as `watchfire simulate` is told of them: what a lost rack or a broken rule brings within a minute.
+/// Groups of a storm, as `watchfire simulate` takes them: what a lost rack or a broken rule brings within a minute.
 const GROUPS: f64 = 500.0;
 /// More text messages or calls than this at once are read and answered by nobody.
 pub const BEARABLE: usize = 30;

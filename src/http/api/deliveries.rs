@@ -244,7 +244,7 @@ async fn may_touch(app: &App, caller: &Caller, ids: &[DeliveryId]) -> Result<(),
         return Ok(());
     }
     for id in ids {
-        // Unknown ones are told where all of them are looked at.
+        // Unknown ones are reported where all of them are checked.
         if let Some(detail) = app.engine.shared.store.get_delivery(*id).await?
             && !caller.may_use(&detail.row.channel)
         {

@@ -85,12 +85,12 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
     // It may be large: one in memory at a time.
     let _alone = app.engine.shared.heavy.large_body().await;
     let (stored, deliveries) = find(&app, &caller, &id).await?;
-    // Who named its channels went past the routing table; one delivery tells for all of an event's.
+    // A request that named its channels bypassed the routing table; one delivery shows it for all of an event's.
     let routed = match deliveries.first() {
         Some(row) => app.engine.shared.store.get_delivery(row.id).await?.as_ref().is_some_and(was_routed),
         None => true,
     };
-    // What matchers met is told by the scrubbed body alone.
+    // Only the scrubbed body shows what matchers saw.
     let routes = (routed && !scrub && !caller.is_limited()).then(|| explain_stored(&app.engine.shared.plan.load(), &stored, None));
     let event = if scrub { ingest::anonymize(&stored.event) } else { Arc::unwrap_or_clone(stored.event) };
     Ok(Json(EventResponse { id: stored.id, received_at: stored.received_at, plan: stored.plan, note: stored.note, event, deliveries, routes }))

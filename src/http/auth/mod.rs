@@ -183,8 +183,8 @@ impl Auth {
         Signing(macs)
     }
 
-    /// Admits a caller or says why not. `signatures` are those of the raw body as it was sent ([`Auth::signed`]); without them, whoever could only be
-    /// admitted by one is [`Refusal::Unread`]. `now` is in Unix seconds.
+    /// Admits a caller or says why not. `signatures` are those of the raw body as it was sent ([`Auth::signed`]); without them, a caller that only
+    /// a signature could admit is [`Refusal::Unread`]. `now` is in Unix seconds.
     pub async fn admit(
         &self,
         scope: Scope,
@@ -225,7 +225,7 @@ impl Auth {
                 checked => checked,
             };
             match verdict {
-                // A signature is of the body alone: whoever has seen one could send it again to another path.
+                // A signature covers the body alone: anybody who has seen one could replay it to another path.
                 Checked::Right if matches!(credential.kind, Kind::Hmac { .. }) && scope != Scope::Webhook => elsewhere = true,
                 Checked::Right if credential.opens(scope) => {
                     let signed = matches!(credential.kind, Kind::Hmac { .. });

@@ -86,7 +86,7 @@ pub fn document() -> &'static str {
     std::str::from_utf8(&DOCUMENT).unwrap_or_default()
 }
 
-/// `GET /api/openapi.json`: open to all, because it tells nothing that the source does not.
+/// `GET /api/openapi.json`: open to all, because it shows nothing that the source does not.
 pub(super) async fn show() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
 }

@@ -183,7 +183,7 @@ impl Op {
         responses.insert("200".into(), json!({ "description": "Done", "content": good }));
         let mut refusals = self.refusals;
         if self.scope.is_some() {
-            // Every caller's body is read, whether it is needed or not, within its limits; then the caller is judged.
+            // Every caller's body is read, whether it is needed or not, within its limits; then the caller is authenticated.
             refusals.extend([400, 401, 403, 408, 413]);
         }
         if !path.starts_with("/-/") {

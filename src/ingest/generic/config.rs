@@ -209,7 +209,7 @@ pub(super) fn steps(pointer: &str) -> Result<Vec<String>, &'static str> {
     path.split('/')
         .map(|step| {
             if step.replace("~0", "").replace("~1", "").contains('~') {
-                return Err("in a JSON pointer `~` stands for itself only as `~0`, and `/` as `~1`");
+                return Err("in a JSON pointer `~` is written as `~0`, and `/` as `~1`");
             }
             Ok(step.replace("~1", "/").replace("~0", "~"))
         })

@@ -105,7 +105,7 @@ fn the_check_finds_every_mistake() {
         [
             "labels.alertname: there is no place for `alertname`, the name that messages and lanes go by",
             "alerts: a JSON pointer begins with `/`",
-            "labels.host: in a JSON pointer `~` stands for itself only as `~0`, and `/` as `~1`",
+            "labels.host: in a JSON pointer `~` is written as `~0`, and `/` as `~1`",
             "status: a JSON pointer begins with `/`",
             "starts_at: a fixed time is not the time of any alert",
         ]

@@ -47,7 +47,7 @@ fn refusals_name_field_and_place() {
         (r#"{"alerts": []} x"#, "not valid JSON: more text follows after the end of the value (line 1, column 16)"),
         (
             "{\"message\": \"a\nb\"}",
-            "message: not valid JSON: a line break or another control character stands inside a string; write it as `\\n` or `\\u00XX` (line 1, column 15)",
+            "message: not valid JSON: a line break or another control character is inside a string; write it as `\\n` or `\\u00XX` (line 1, column 15)",
         ),
     ] {
         assert_eq!(read(body).unwrap_err().to_string(), error, "{body}");

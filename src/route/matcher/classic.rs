@@ -71,7 +71,7 @@ fn matcher(item: &[Placed], end: usize) -> Result<Raw, MatcherError> {
     let starts = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
     let name_length = body.iter().take_while(|(c, _)| starts(*c) || c.is_ascii_digit()).count();
     if name_length == 0 || !starts(body[0].0) {
-        return Err(MatcherError::new(at, "a label name must stand here", "write a matcher such as `team=\"ops\"`"));
+        return Err(MatcherError::new(at, "a label name must be here", "write a matcher such as `team=\"ops\"`"));
     }
     let name = body[..name_length].iter().map(|(c, _)| c).collect();
     let rest = trim(&body[name_length..], is_blank);
@@ -95,7 +95,7 @@ fn value(raw: &[Placed]) -> Result<Vec<Placed>, MatcherError> {
     let quote_error = |at: usize| {
         MatcherError::new(
             at,
-            "a double quote stands unescaped inside the value, or is not closed",
+            "a double quote is unescaped inside the value, or is not closed",
             "close it, or write `\\\"` for a quote inside the value",
         )
     };

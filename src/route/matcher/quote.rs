@@ -19,7 +19,7 @@ pub(super) fn unquote(chars: &[char], start: usize, end: usize) -> Result<Vec<(c
     while at < end {
         let c = chars[at];
         if c == '\n' {
-            return Err(MatcherError::new(at, "a line break stands inside quotes", "write `\\n` for it"));
+            return Err(MatcherError::new(at, "a line break is inside quotes", "write `\\n` for it"));
         }
         if c != '\\' {
             push(c.encode_utf8(&mut buffer).as_bytes(), at);

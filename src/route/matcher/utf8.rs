@@ -53,7 +53,7 @@ impl Lexer<'_> {
             Some(c) if is_reserved(*c) => {
                 let help =
                     if matches!(c, '\'' | '`') { "use double quotes" } else { "put names and values with special characters in double quotes" };
-                return Err(MatcherError::new(start, format!("`{c}` cannot stand here unquoted"), help));
+                return Err(MatcherError::new(start, format!("`{c}` cannot be here unquoted"), help));
             }
             Some(_) => {
                 let length = self.chars[start..].iter().take_while(|c| !is_reserved(**c)).count();
@@ -99,7 +99,7 @@ pub(super) fn parse(chars: &[char]) -> Result<Vec<Matcher>, MatcherError> {
                 _ => {
                     return Err(MatcherError::new(
                         token.start,
-                        "a comma must stand between matchers",
+                        "a comma must be between matchers",
                         "add one, or put the whole value in double quotes",
                     ));
                 }
@@ -113,9 +113,7 @@ pub(super) fn parse(chars: &[char]) -> Result<Vec<Matcher>, MatcherError> {
     match (braces, &token.token) {
         (true, Token::Close) => match lexer.next()? {
             Spanned { token: Token::End, .. } => Ok(matchers),
-            extra => {
-                Err(MatcherError::new(extra.start, "something stands after the closing brace", "one pair of braces may surround the whole list"))
-            }
+            extra => Err(MatcherError::new(extra.start, "something follows the closing brace", "one pair of braces may surround the whole list")),
         },
         (true, _) => Err(MatcherError::new(token.start, "`{` has no closing `}`", "close it, or leave the braces out")),
         (false, Token::Close) => Err(MatcherError::new(token.start, "`}` has no opening `{`", "leave it out, or put the value in double quotes")),
@@ -125,7 +123,7 @@ pub(super) fn parse(chars: &[char]) -> Result<Vec<Matcher>, MatcherError> {
 
 fn matcher(lexer: &mut Lexer<'_>, name: Spanned) -> Result<Raw, MatcherError> {
     let Token::Text(characters) = name.token else {
-        return Err(MatcherError::new(name.start, "a label name must stand here", "write a matcher such as `team=\"ops\"`"));
+        return Err(MatcherError::new(name.start, "a label name must be here", "write a matcher such as `team=\"ops\"`"));
     };
     let operator = lexer.next()?;
     let Token::Operator(op) = operator.token else {

@@ -8,7 +8,7 @@ const PUNCTUATION_HELP: &str = "write `\\\\` for a backslash; only punctuation a
 /// Reads the escape whose backslash is at `at`. Returns the code point (which may be a surrogate) and the offset after it.
 pub(super) fn single(chars: &[char], at: usize) -> Result<(u32, usize), PatternError> {
     let Some(&c) = chars.get(at + 1) else {
-        return Err(PatternError::new(at, "a backslash stands at the end", "write `\\\\` for a backslash"));
+        return Err(PatternError::new(at, "a backslash is at the end", "write `\\\\` for a backslash"));
     };
     let unknown = || PatternError::new(at, format!("`\\{c}` is not an escape that Go knows"), PUNCTUATION_HELP);
     let next = at + 2;

@@ -34,7 +34,7 @@ impl Tree {
                 warnings.push(RouteWarning {
                     node: at,
                     path: format!("{}.to[{i}]", node.name),
-                    reason: format!("channel `{channel}` stands in this list twice"),
+                    reason: format!("channel `{channel}` is in this list twice"),
                     help: "an alert goes to a channel once; leave the second one out".into(),
                 });
             }

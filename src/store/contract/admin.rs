@@ -234,7 +234,7 @@ pub async fn what_waits_can_be_retried(store: S) {
     assert_eq!((row.state, row.due_at, row.reason.as_deref()), (State::Waiting, T0 + 1, Some("muted; retried by hand")));
     let head = head(&store, muted.lane).await;
     assert_eq!((head.waiting, head.due_at, head.last_seq), (2, T0 + 1, 2));
-    assert!(matches!(store.requeue(&[call.id], None, T0 + 1).await, Err(StoreError::Invalid(_))), "a call is told by its own answer");
+    assert!(matches!(store.requeue(&[call.id], None, T0 + 1).await, Err(StoreError::Invalid(_))), "a direct send reports in its own answer");
 }
 
 pub async fn heartbeats_are_kept(store: S) {

@@ -81,7 +81,7 @@ pub async fn what_is_resolved_finds_where_its_firing_went(store: S) {
     store.record_outcome(OutcomeBatch { deliveries: vec![dead], children, ..settlement(&fence) }).await.unwrap();
     let resolved = put_one(&store, NewDelivery { firing: 0, resolved: 1, ..delivery("ops", "a") }).await;
     assert_eq!(store.fallback_targets(lane, resolved.lane_seq).await.unwrap(), ["sms", "voice"]);
-    assert!(store.fallback_targets(lane, first.lane_seq).await.unwrap().is_empty(), "nothing stands before the first");
+    assert!(store.fallback_targets(lane, first.lane_seq).await.unwrap().is_empty(), "nothing is before the first");
     let firing = put(&store, "a").await;
     let last = put_one(&store, NewDelivery { firing: 0, resolved: 1, ..delivery("ops", "a") }).await;
     assert_eq!(store.fallback_targets(lane, firing.lane_seq).await.unwrap(), ["sms", "voice"], "past what was resolved, to what fired");

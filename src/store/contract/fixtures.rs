@@ -56,12 +56,12 @@ pub fn event(deliveries: Vec<NewDelivery>) -> NewEvent {
     }
 }
 
-/// Takes in one event with one delivery, in lane `key` of `ops`.
+/// Accepts one event with one delivery, in lane `key` of `ops`.
 pub async fn put(store: &S, key: &str) -> AcceptedDelivery {
     put_one(store, delivery("ops", key)).await
 }
 
-/// Takes in one event with this delivery.
+/// Accepts one event with this delivery.
 pub async fn put_one(store: &S, delivery: NewDelivery) -> AcceptedDelivery {
     store.accept(event(vec![delivery])).await.unwrap().deliveries.remove(0)
 }

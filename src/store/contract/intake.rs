@@ -80,7 +80,7 @@ pub async fn only_the_newest_event_of_a_lane_is_repeated(store: S) {
     assert_eq!((resolves.duplicate, again.duplicate), (false, false));
     assert_ne!(again.event, fires.event);
     let copy = step(1).await;
-    assert_eq!((copy.duplicate, copy.event), (true, again.event), "a repeat gives the newest one's ids");
+    assert_eq!((copy.duplicate, copy.event), (true, again.event), "a repeat returns the newest one's ids");
     // The order of replicas that overtake each other: the last word is the one that came last.
     let last = step(2).await;
     assert!(!last.duplicate);
@@ -226,6 +226,6 @@ pub async fn bodies_are_read_up_to_so_many_bytes(store: S) {
         async move { store.pending(lane, 0, 10, bodies, i64::MAX).await.unwrap().iter().map(|w| w.event.is_some()).collect::<Vec<_>>() }
     };
     assert_eq!(held(usize::MAX).await, [true, true, true]);
-    assert_eq!(held(20_000).await, [true, false, false], "all that wait are told, the bodies only of the first");
+    assert_eq!(held(20_000).await, [true, false, false], "all that wait are counted, the bodies only of the first");
     assert_eq!(held(0).await, [false, false, false]);
 }

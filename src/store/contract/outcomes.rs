@@ -117,7 +117,7 @@ pub async fn a_dropped_one_that_left_is_sent(store: S) {
     store.drop_deliveries(&[a.id], "not wanted", T0).await.unwrap();
     let id = deliver(&store, &fence, &[&a], T0 + 1).await;
     let row = row(&store, a.id).await;
-    assert_eq!((row.state, row.message), (State::Sent, Some(id)), "the platform's word stands above the wish");
+    assert_eq!((row.state, row.message), (State::Sent, Some(id)), "the platform's word wins over the request");
     assert!(row.reason.unwrap().contains("not wanted"));
     let lanes = ready(&store).await;
     assert!(lanes.is_empty(), "it is not counted off twice: {lanes:?}");

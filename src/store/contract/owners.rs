@@ -12,7 +12,7 @@ pub async fn every_claim_raises_the_epoch(store: S) {
     assert!(again.open.is_empty() && again.sends.is_empty());
     assert!(first.released && !again.released, "nobody had it before the first claim; the first owner never gave it up");
     store.release_outlet(Fence { outlet: outlet(), epoch: first.epoch }).await.unwrap();
-    assert!(!store.claim_outlet(claim("n1", T0 + 2)).await.unwrap().unwrap().released, "an old owner gives up nothing");
+    assert!(!store.claim_outlet(claim("n1", T0 + 2)).await.unwrap().unwrap().released, "an old owner releases nothing");
     let last = store.claim_outlet(claim("n1", T0 + 3)).await.unwrap().unwrap();
     store.release_outlet(Fence { outlet: outlet(), epoch: last.epoch }).await.unwrap();
     assert!(store.claim_outlet(claim("n2", T0 + 4)).await.unwrap().unwrap().released, "given up, it is anybody's at once");

@@ -111,7 +111,7 @@ pub async fn what_is_over_is_known_by_its_first_lane(store: S) {
     assert!(!store.sent_deliveries(message).await.unwrap()[0].over, "it fires again");
     let direct = put_one(&store, NewDelivery { mode: Mode::Direct, ..delivery("ops", "direct") }).await;
     let direct = send(&store, &fence, &direct, Vec::new()).await;
-    assert!(store.sent_deliveries(direct).await.unwrap().is_empty(), "a direct call's caller has been told");
+    assert!(store.sent_deliveries(direct).await.unwrap().is_empty(), "the caller of a direct send has its answer");
 }
 
 pub async fn receipts_follow_their_channel_and_leave_with_their_message(store: S) {

@@ -211,7 +211,7 @@ impl Db {
         match patience.until {
             Some(until) if now < until => Err(StoreError::Unavailable(patience.why.clone())),
             Some(_) => {
-                // Whoever comes first after the pause tries; the others go on being refused until that is decided.
+                // The first after the pause tries; the others are refused until that is decided.
                 patience.until = Some(now + patience.pause);
                 Ok(())
             }

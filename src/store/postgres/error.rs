@@ -45,7 +45,7 @@ impl DbError {
             DbError::Refused(error) => error,
             DbError::Sql(error) => store_error(&error),
             DbError::Unsure(why) => StoreError::Unavailable(format!(
-                "the database did not say how a transaction ended ({why}): what it wrote stands or does not; check the database and the network"
+                "the database did not say how a transaction ended ({why}): what it wrote is there or is not; check the database and the network"
             )),
         }
     }

@@ -47,7 +47,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Gives the next place to a delivery, and the one that fired before it.
+    /// Assigns the next place to a delivery; returns it and the one that fired before it.
     fn take(&mut self, arrival: &Arrival<'_>) -> (i64, Option<Uuid>) {
         let d = &arrival.prepared.delivery;
         let prior = self.fired;
@@ -99,7 +99,7 @@ pub(super) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Gives out places at the ends of the lanes, which are all locked, in the order given; lanes keep the outlets that they have.
+    /// Assigns places at the ends of the lanes, which are all locked, in the order given; lanes keep the outlets that they have.
     pub(super) fn new(mut lanes: LaneMap<'a>, arrivals: &'a [Arrival<'a>]) -> Result<Self, DbError> {
         let mut places = Vec::with_capacity(arrivals.len());
         let mut accepted = Vec::with_capacity(arrivals.len());
@@ -278,7 +278,7 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
 }
 
 /// Locks lanes at once, in the order that all transactions share: those given, those that these messages hold, and those that these deliveries will
-/// enter. What is read of them by a later statement is what others have committed until then. Gives whether a message of those holds one.
+/// enter. What is read of them by a later statement is what others have committed until then. Returns whether a message of those holds one.
 pub(super) async fn lock_lanes(tx: &Tx, lanes: &[i64], messages: &Vec<Uuid>, arrivals: &[Arrival<'_>]) -> Result<bool, DbError> {
     if lanes.is_empty() && messages.is_empty() && arrivals.is_empty() {
         return Ok(false);

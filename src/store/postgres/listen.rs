@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// How long it is silent after a hint; what is accepted in the meantime is sent together, each outlet once.
 const SILENCE: Duration = Duration::from_millis(20);
 
-/// Tells and listens until nobody wants to hear it or the store is closed.
+/// Notifies and listens until the receiver is gone or the store is closed.
 pub(super) async fn listen(db: Arc<Db>, hints: Arc<Hints>, heard: mpsc::Sender<OutletKey>) {
     let silent = db.silent();
     loop {

@@ -149,7 +149,7 @@ async fn may_be_formed(tx: &Tx, id: MessageId) -> Result<(), DbError> {
         return Err(invalid(format!("message {id} is done and cannot be formed again")));
     }
     if tx.first("SELECT 1 FROM cell WHERE message_id = $1 AND state = 'begun' LIMIT 1", &[&id.0]).await?.is_some() {
-        return Err(invalid(format!("message {id} cannot be rendered anew: an attempt of it has begun and not ended")));
+        return Err(invalid(format!("message {id} cannot be rendered again: an attempt of it has begun and not ended")));
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ pub(super) async fn candidates(tx: &Tx, keep: Retention, most: usize) -> Result<
     Ok(found)
 }
 
-/// [`crate::store::MaintenanceStore::purge`], after [`candidates`]. Gives how many events went.
+/// [`crate::store::MaintenanceStore::purge`], after [`candidates`]. Returns how many events went.
 pub(super) async fn purge(tx: &Tx, candidates: &Candidates, keep: Retention) -> Result<u64, DbError> {
     let mut messages: BTreeSet<Uuid> = candidates.messages.iter().copied().collect();
     let mut removed = 0;

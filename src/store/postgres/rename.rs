@@ -8,7 +8,7 @@ use super::rows::get;
 use super::tx::Tx;
 use crate::model::OutletKey;
 
-/// [`crate::store::MaintenanceStore::rename_channel`]. Gives how many lanes and open messages.
+/// [`crate::store::MaintenanceStore::rename_channel`]. Returns how many lanes and open messages.
 pub(super) async fn rename_channel(tx: &Tx, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, DbError> {
     if from == to {
         return move_to_outlet(tx, to, outlet).await;

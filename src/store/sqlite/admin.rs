@@ -94,7 +94,7 @@ pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str,
     Ok(dropped)
 }
 
-/// [`crate::store::MaintenanceStore::rename_channel`]. Gives how many lanes and open messages.
+/// [`crate::store::MaintenanceStore::rename_channel`]. Returns how many lanes and open messages.
 pub(super) fn rename_channel(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, DbError> {
     if from == to {
         return move_to_outlet(db, to, outlet);

@@ -106,7 +106,7 @@ impl Ground {
             };
             return Err(StoreError::Unavailable(format!(
                 "{what}; what waits is still being sent, but nothing new is taken, for it would be lost when this process ends; put the file back, or \
-                 start Watchfire anew when `watchfire queue ls --state waiting` is empty"
+                 restart Watchfire when `watchfire queue ls --state waiting` is empty"
             )));
         }
         Ok(())

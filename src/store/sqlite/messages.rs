@@ -112,7 +112,7 @@ fn may_be_formed(db: &Connection, id: MessageId) -> Result<(), DbError> {
     match done {
         Some(true) => Err(invalid(format!("message {id} is done and cannot be formed again"))),
         Some(false) if begun.exists([bytes(&id.0)])? => {
-            Err(invalid(format!("message {id} cannot be rendered anew: an attempt of it has begun and not ended")))
+            Err(invalid(format!("message {id} cannot be rendered again: an attempt of it has begun and not ended")))
         }
         _ => Ok(()),
     }

@@ -56,7 +56,7 @@ pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Resu
     Ok(found)
 }
 
-/// [`crate::store::MaintenanceStore::purge`], after [`candidates`]. Gives how many events went.
+/// [`crate::store::MaintenanceStore::purge`], after [`candidates`]. Returns how many events went.
 pub(super) fn purge(db: &Connection, candidates: &Candidates, keep: Retention) -> Result<u64, DbError> {
     let mut touched = Touched::default();
     let mut removed = 0;

@@ -19,7 +19,7 @@ pub(super) const BATCH_BYTES: usize = 8 << 20;
 pub(super) trait Job: Send {
     /// Does the work in the open transaction. After an error all that it wrote is undone.
     fn run(&mut self, db: &Connection) -> Result<(), DbError>;
-    /// Tells the one who asked; without `error` what the last `run` made has been committed.
+    /// Answers the caller; without `error` what the last `run` made has been committed.
     fn answer(self: Box<Self>, error: Option<StoreError>);
 }
 

@@ -84,14 +84,14 @@ pub fn parse(file: String, text: String) -> Result<Loaded, Box<Finding>> {
             (format!("`{text}` is no argument"), "an argument is a field, a quoted text, a number, or a call in parentheses".to_owned())
         }
         TemplateErrorReason::NestedSubexpression => {
-            ("a call in parentheses stands where a name must stand".to_owned(), "name the function first".to_owned())
+            ("a call in parentheses is where a name must be".to_owned(), "name the function first".to_owned())
         }
         _ => ("this is not Handlebars".to_owned(), "here a field, a function with its arguments, or a block was expected".to_owned()),
     };
     let offset = at.offset(line, column);
     let width = at.text[offset..].find("}}").map_or(1, |end| at.text[offset..offset + end + 2].lines().next().unwrap_or("").chars().count());
     let finding = Finding::error(SYNTAX, message).at(at.place(offset, width)).label(label);
-    Err(Box::new(finding.note("texts are quoted: `{{t \"since\"}}`; odd names stand in brackets: `{{labels.[my label]}}`")))
+    Err(Box::new(finding.note("texts are quoted: `{{t \"since\"}}`; odd names go in brackets: `{{labels.[my label]}}`")))
 }
 
 fn bare(name: &str) -> &str {

@@ -116,7 +116,7 @@ fn hint(error: Unknown, names: &[&str], base: Shape, scopes: &[Scope]) -> Unknow
     if knows(base) {
         error
     } else if knows(ROOT) && scopes.len() > 1 {
-        Unknown { label: format!("it stands at the top of the page: write `@root.{}`", names.join(".")), ..error }
+        Unknown { label: format!("it is at the top of the page: write `@root.{}`", names.join(".")), ..error }
     } else if matches!(alert, Some(Shape::List(alert)) if knows(*alert)) {
         Unknown { label: "it belongs to one alert: use it inside `{{#each alerts}}`".to_owned(), ..error }
     } else {

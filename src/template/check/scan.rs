@@ -160,7 +160,7 @@ fn judge<'a>(inner: &'a str, at: usize, whole: &str, open: &mut Vec<Open<'a>>) -
     let text = inner.trim_matches('~').trim();
     let word = |text: &'a str| text.trim_start_matches(['*', '>']).split_whitespace().next().unwrap_or("");
     if text.is_empty() {
-        return Err(Flaw::new(at, width, "an empty tag", "write the field or helper that should stand here"));
+        return Err(Flaw::new(at, width, "an empty tag", "write the field or helper that should be here"));
     }
     let go_words = ["end", "range", "define", "template", "block"];
     let first = word(text);
@@ -193,7 +193,7 @@ fn judge<'a>(inner: &'a str, at: usize, whole: &str, open: &mut Vec<Open<'a>>) -
         }
     } else if first == "else" || text.starts_with('^') {
         let Some(block) = open.last_mut() else {
-            return Err(Flaw::new(at, width, "`{{else}}` stands outside of any block", "it belongs between `{{#if ...}}` and `{{/if}}`"));
+            return Err(Flaw::new(at, width, "`{{else}}` is outside of any block", "it belongs between `{{#if ...}}` and `{{/if}}`"));
         };
         if text != "else" && text != "^" {
             block.levels += 1;
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(flaw("ab {{#if x}}y"), (3, "the block `if` is never closed".into()));
         assert_eq!(flaw("{{#if x}}y{{/each}}"), (10, "`{{/each}}` closes the block `if`".into()));
         assert_eq!(flaw("y{{/if}}"), (1, "`{{/if}}` closes nothing".into()));
-        assert_eq!(flaw("{{else}}"), (0, "`{{else}}` stands outside of any block".into()));
+        assert_eq!(flaw("{{else}}"), (0, "`{{else}}` is outside of any block".into()));
         assert_eq!(flaw("告 {{a"), (4, "a tag is never closed".into()));
         assert_eq!(flaw("{{a {{b}}"), (0, "a tag is never closed".into()));
         assert_eq!(flaw("{{ }}"), (0, "an empty tag".into()));

@@ -119,7 +119,7 @@ impl<'a> Walk<'a> {
             Parameter::Name(name) => name.as_str(),
             Parameter::Path(path) => raw(path),
             _ => {
-                self.report(FUNCTION, "", "a call in parentheses stands alone", "write it without the parentheses");
+                self.report(FUNCTION, "", "a call in parentheses is alone", "write it without the parentheses");
                 return;
             }
         };
@@ -223,7 +223,7 @@ impl<'a> Walk<'a> {
                     PARTIAL,
                     "",
                     "the name of a partial must be written out",
-                    "a name that is only known while rendering could call itself for ever",
+                    "a name that is only known while rendering could call itself forever",
                 );
                 return;
             }

@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(base, "https://am.example.com/base/#/silences/new");
         let filter = percent_encoding::percent_decode_str(filter).decode_utf8().unwrap();
         assert_eq!(filter, r#"{alertname="A","my label"="z",path="C:\\x \"y\""}"#);
-        assert_eq!(clean_url(&url), Some(url.clone()), "it stands unchanged in every dialect");
+        assert_eq!(clean_url(&url), Some(url.clone()), "it is unchanged in every dialect");
     }
 
     #[test]

@@ -346,9 +346,9 @@ async fn a_limit_stops_the_batch_and_a_mailbox_does_not() {
     for (_, result) in &results[1..] {
         let error = result.as_ref().unwrap_err();
         assert_eq!(error.kind, ErrorKind::RateLimited { retry_after: None });
-        assert!(error.summary.contains("Sender frequency limited"), "the server's words are told: {error}");
+        assert!(error.summary.contains("Sender frequency limited"), "the server's words are reported: {error}");
     }
-    assert_eq!(fake.log(|log| log.commands.iter().filter(|c| c.starts_with("MAIL")).count()), 2, "who is told to slow down does");
+    assert_eq!(fake.log(|log| log.commands.iter().filter(|c| c.starts_with("MAIL")).count()), 2, "a client asked to slow down does");
 }
 
 #[tokio::test]
@@ -360,7 +360,7 @@ async fn a_session_that_cannot_be_reset_is_not_used_again() {
     })
     .await;
     let results = send(&driver(fake.port, "tls: none"), &["gone@x.org", "b@x.org"]).await;
-    assert_eq!(results[0].1.as_ref().unwrap_err().kind, Rejected, "the recipient's own answer stands");
+    assert_eq!(results[0].1.as_ref().unwrap_err().kind, Rejected, "the recipient's own answer counts");
     assert!(results[1].1.is_ok());
     assert_eq!(fake.log(|log| log.connections), 2);
 }

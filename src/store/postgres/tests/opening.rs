@@ -78,7 +78,7 @@ async fn a_database_of_every_earlier_version_keeps_its_deliveries() {
         let row = row(&store, delivery).await;
         assert_eq!((row.event, row.mode, row.state), (event, Mode::Direct, State::Waiting), "version {version}");
         let next = put(&store, LANE).await;
-        assert_eq!(next.lane_seq, 2, "what comes next stands behind it");
+        assert_eq!(next.lane_seq, 2, "what comes next is behind it");
         assert_eq!(store.pending(next.lane, 0, 9, usize::MAX, i64::MAX).await.unwrap().len(), 2);
         let fence = fence(&store).await;
         deliver(&store, &fence, &[&next], T0).await;

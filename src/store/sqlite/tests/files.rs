@@ -84,7 +84,7 @@ async fn a_second_opener_is_told_or_waits() {
     assert_eq!(wait.reason(), text, "why can be asked");
     store.close().await;
     drop(store);
-    // Whoever comes first has it; the other waits for that one to close.
+    // The first one has it; the other waits for that one to close.
     let use_it = |opened: tokio::task::JoinHandle<Result<SqliteStore, StoreError>>| async move {
         let store = opened.await.unwrap().unwrap();
         let found = store.get_delivery(put_before.id).await.unwrap();
@@ -270,7 +270,7 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date() {
         assert_eq!((row.event, row.mode, row.state), (event, Mode::Direct, State::Waiting), "version {version}");
         assert_eq!(store.pending(LaneId(1), 0, 9, usize::MAX, i64::MAX).await.unwrap().len(), 1);
         let next = put(&store, LANE).await;
-        assert_eq!((next.lane, next.lane_seq), (LaneId(1), 2), "what comes next stands behind it");
+        assert_eq!((next.lane, next.lane_seq), (LaneId(1), 2), "what comes next is behind it");
         let fence = fence(&store).await;
         deliver(&store, &fence, &[&next], T0).await;
         store.close().await;

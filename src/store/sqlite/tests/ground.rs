@@ -46,7 +46,7 @@ async fn what_was_moved_away_takes_outcomes_still_and_nothing_new() {
             _ => std::fs::remove_file(beside(&path, "-wal")).unwrap(),
         }
         let told = store.check_files().unwrap_err();
-        assert!(matches!(&told, StoreError::Unavailable(text) if text.contains("w.db") && text.contains("start Watchfire anew")), "{what}: {told}");
+        assert!(matches!(&told, StoreError::Unavailable(text) if text.contains("w.db") && text.contains("restart Watchfire")), "{what}: {told}");
         store.check_writable().await.unwrap_or_else(|error| panic!("{what}: outcomes are still written: {error}"));
         put(&store, "outcome").await;
         assert_eq!(store.list_deliveries(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap().len(), 201, "{what}");
