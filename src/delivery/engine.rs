@@ -81,12 +81,15 @@ impl Engine {
     /// moved so far wait, and the next reload completes the move.
     pub async fn reload(&self, plan: Arc<Plan>) -> Result<(), StoreError> {
         self.register(&plan);
+        self.shared.hold_renamed(&plan);
         let previous = self.shared.plan.swap(plan);
-        if let Err(error) = self.adopt_plan(Some(&previous)).await {
+        let adopted = self.adopt_plan(Some(&previous)).await;
+        if adopted.is_err() {
             self.shared.plan.store(previous);
             self.shared.outlets.close_pending();
-            return Err(error);
         }
+        self.shared.release_renamed();
+        adopted?;
         self.shared.outlets.broadcast(|| Command::Reload);
         self.shared.outlets.broadcast(|| Command::EvictAll);
         Ok(())

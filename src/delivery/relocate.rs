@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::model::OutletKey;
-use crate::store::StoreError;
+use crate::store::{Relocation, StoreError};
 
 use super::core::Shared;
 use super::outlet::Worker;
@@ -21,18 +21,21 @@ impl Shared {
         plan.channel(name).or_else(|| plan.channels.values().find(|channel| channel.previous_names.iter().any(|previous| previous == name))).cloned()
     }
 
-    /// Moves what is stored under a channel's former names and credentials to it. If anything moved, the owning worker reads everything again, because
-    /// its memory is stale.
+    /// Moves what is stored under a channel's former names and credentials to it, but for what another node may have in flight: that node does it when
+    /// it has the new configuration, or any other once its lease has ended. If anything moved, the owning worker reads everything again, because its
+    /// memory is stale.
     pub(super) async fn relocate(&self, channel: &ChannelPlan) -> Result<(), StoreError> {
+        let now = if self.leased() { self.clock.now_ms() } else { i64::MAX };
+        let to = Relocation { channel: channel.name.to_string(), outlet: channel.outlet.clone(), node: self.node.to_string(), now };
         let mut moved = 0;
         for old in &channel.previous_names {
-            let renamed = self.store.rename_channel(old, &channel.name, &channel.outlet).await?;
+            let renamed = self.store.relocate(old, &to).await?;
             if renamed > 0 {
                 tracing::info!(from = %old, to = %channel.name, moved = renamed, "moved the waiting deliveries of a renamed channel");
             }
             moved += renamed;
         }
-        moved += self.store.move_to_outlet(&channel.name, &channel.outlet).await?;
+        moved += self.store.relocate(&channel.name, &to).await?;
         if moved > 0 {
             self.resync(&channel.outlet);
         }
@@ -48,16 +51,29 @@ impl Shared {
         }
     }
 
+    /// Holds back what is accepted under new names of channels until what waits under their former names has been put before it.
+    pub(super) fn hold_renamed(&self, next: &Plan) {
+        let plan = self.plan.load();
+        for old in next.channels.values().flat_map(|channel| &channel.previous_names).filter_map(|name| plan.channel(name)) {
+            self.outlets.relocate_later(&old.name, None);
+        }
+    }
+
+    /// Lets go what a reload held back, as far as no worker is still to relocate it.
+    pub(super) fn release_renamed(&self) {
+        self.outlets.relocated_by_reload();
+        self.outlets.all().into_iter().for_each(|(_, mailbox)| mailbox.wake());
+    }
+
     /// Whether something is in flight on an outlet that the channel had by the previous plan, or by an earlier one. Then that outlet's worker relocates
     /// the channel when it has ended: moved at once, a direct send whose answer is on its way would be recorded as unknown, and a message sent twice.
     pub(super) fn relocates_later(&self, previous: &Plan, channel: &ChannelPlan) -> bool {
         let names = || std::iter::once(&*channel.name).chain(channel.previous_names.iter().map(String::as_str));
-        let others = self.outlets.all().into_iter().filter(|(outlet, _)| *outlet != channel.outlet);
-        let mut later = others.into_iter().any(|(_, mailbox)| names().any(|name| mailbox.relocates(name)));
+        let mut later = names().any(|name| self.outlets.is_relocated_later(name, &channel.outlet));
         for name in names() {
             let Some(old) = previous.channel(name).filter(|old| old.outlet != channel.outlet) else { continue };
             let Some(mailbox) = self.outlets.get(&old.outlet).filter(|mailbox| mailbox.in_flight() > 0) else { continue };
-            mailbox.relocate(&old.name);
+            self.outlets.relocate_later(&old.name, Some(&old.outlet));
             mailbox.wake();
             later = true;
         }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Fence, LeaseRequest, NodeHeartbeat, NodeRow, OutletSnapshot, StoreError};
+use super::{Fence, LeaseRequest, NodeHeartbeat, NodeRow, OutletSnapshot, Relocation, StoreError};
 use crate::model::OutletKey;
 
 /// Used by whatever decides which node owns which outlet. The defaults are those of a store that only one process can use.
@@ -19,6 +19,12 @@ pub trait ClusterStore: Send + Sync {
 
     /// Releases an outlet: another node may claim it at once. Does nothing when `fence` is old. One transaction.
     async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError>;
+
+    /// Moves the lanes, waiting deliveries and open messages of channel `from` to the name and outlet that it has now (`from` may be that name: then its
+    /// credentials changed). A lane whose key exists under the new name takes in what waits there, behind its own: what came under the new name is newer.
+    /// What another node holds by a lease stays where it is, because that node may have it in flight. One transaction. Returns how many lanes and open
+    /// messages moved.
+    async fn relocate(&self, from: &str, to: &Relocation) -> Result<u64, StoreError>;
 
     /// Records that a node is alive, and returns all live nodes, by name. One transaction.
     async fn node_heartbeat(&self, heartbeat: NodeHeartbeat) -> Result<Vec<NodeRow>, StoreError> {

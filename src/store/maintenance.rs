@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 
 use super::{AcceptedDelivery, Deferral, HeartbeatRow, HeartbeatUpdate, MoveTo, OverdueRow, Retention, Stats, StoreError};
-use crate::model::OutletKey;
 
 /// Used by the periodic tasks, and by a reload.
 #[async_trait]
@@ -24,14 +23,6 @@ pub trait MaintenanceStore: Send + Sync {
         limit: usize,
         now: i64,
     ) -> Result<Vec<AcceptedDelivery>, StoreError>;
-
-    /// Moves a channel's lanes and waiting deliveries to its new name, and to the outlet given. A lane whose key exists under the new name is merged
-    /// behind it. One transaction. Returns how many lanes and open messages moved.
-    async fn rename_channel(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
-
-    /// Moves a channel's lanes to the outlet that its configuration now has (a changed credential). One transaction. Returns how many lanes and open
-    /// messages moved.
-    async fn move_to_outlet(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
 
     /// What is deferred and not due yet, by channel, route and kind of mute. Read only.
     async fn list_deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError>;

@@ -4,122 +4,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indexmap::IndexMap;
-use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
-use crate::channel::Platform;
-use crate::delivery::plan::{ChannelPlan, Legacy, Plan, RetentionPlan};
 use crate::delivery::policy::MAX_BACKOFF;
 use crate::delivery::{Clock, Engine, EngineOptions, cluster, maintenance};
 use crate::metrics::Metrics;
-use crate::model::{Alert, DeliveryId, Event, Language, OutletKey, Recipient, Secret, SeverityScale, Status};
-use crate::route::{Intervals, RouteSpec, Tree};
-use crate::store::{
-    ChannelMute, ClusterStore, DeliveryFilter, LeaseRequest, MoveTo, Place, PostgresStore, QueryStore, SqliteOptions, SqliteStore, State, Store,
-};
-use crate::template::{PlatformFields, TemplateRegistry};
+use crate::model::{Alert, Event, Status};
+use crate::store::{ClusterStore, DeliveryFilter, LeaseRequest, Place, PostgresStore, QueryStore, SqliteOptions, SqliteStore, State, Store};
 
 use super::gates::Gates;
 use super::paused::{Paused, still};
-use super::platform::{self, CHAT, FREE, Line, MAIL, VOICE, Wire};
+use super::plan::{BEGIN, CHANNELS};
+use super::platform;
 use super::verdict;
-use super::{Dice, Nodes, Promise, Shape, World};
-
-/// 2026-11-24 03:00 UTC.
-const BEGIN: i64 = 1_795_489_200_000;
-const CHANNELS: [(&str, &Platform); 4] = [("chat", &CHAT), ("mail", &MAIL), ("voice", &VOICE), ("free", &FREE)];
-
-impl World {
-    pub fn new(dice: &mut Dice) -> Self {
-        let world = Self { wall: BEGIN.into(), truth: 0.into(), ..Self::default() };
-        let wires = CHANNELS.iter().map(|(name, card)| (*name, Wire::new(name, card, dice.next()))).collect();
-        Self { wires, ..world }
-    }
-
-    fn plan(&self, digest: bool, hash: &str) -> Plan {
-        let shape = *self.shape.lock().unwrap();
-        let channels: IndexMap<String, Arc<ChannelPlan>> = CHANNELS
-            .iter()
-            .map(|(name, card)| {
-                let to = if *name == "mail" { vec!["a@x", "b@x", "c@x"] } else { vec![*name] };
-                let (called, was) = shape.name(name);
-                let credential = shape.credential(name);
-                let plan = ChannelPlan {
-                    name: called.into(),
-                    platform: card,
-                    outlet: OutletKey::new("log", &format!("{name}{credential}")),
-                    driver: Arc::new(Line(self.wires[name].clone(), credential)),
-                    recipients: to.into_iter().map(Recipient::new).collect(),
-                    template: "default".into(),
-                    language: Language::En,
-                    send_resolved: true,
-                    mentions: Default::default(),
-                    rate_limit: Some(card.pace.limits.to_vec()).filter(|l| !l.is_empty()),
-                    digest: digest.then_some(Duration::from_secs(30)),
-                    timeout: Duration::from_secs(10),
-                    max_age: Duration::from_secs(6 * 3600),
-                    fallback: if *name == "voice" { vec!["mail".into()] } else { Vec::new() },
-                    fallback_after: None,
-                    per_month: None,
-                    max_pages: 3,
-                    disabled: false,
-                    previous_names: was.into_iter().map(str::to_owned).collect(),
-                };
-                (called.to_owned(), Arc::new(plan))
-            })
-            .collect();
-        let root = RouteSpec { name: "route".into(), to: vec!["mail".into()], ..RouteSpec::default() };
-        let (templates, findings) = TemplateRegistry::compile(&[PlatformFields { platform: "log", fields: CHAT.fields }], Vec::new());
-        assert!(findings.is_empty(), "{findings:?}");
-        Plan {
-            hash: hash.into(),
-            channels,
-            tree: Tree::compile(root, &Intervals::default()).expect("a tree"),
-            templates: Arc::new(templates),
-            scale: SeverityScale::default(),
-            time_zone: TimeZone::UTC,
-            external_url: String::new(),
-            link_key: Secret::new("key"),
-            dedup_window: Duration::ZERO,
-            sites: Default::default(),
-            legacy: Legacy::default(),
-            self_to: Vec::new(),
-            backlog_alarm: Duration::ZERO,
-            retention: RetentionPlan::default(),
-            heartbeats: Vec::new(),
-        }
-    }
-
-    /// A delivery got another life on another channel, or a second one: it is not the channel of before that must get it.
-    fn moved(&self, id: DeliveryId) {
-        self.ledger.lock().unwrap().remove(&id);
-    }
-
-    /// The next alert of a lane.
-    fn next_uid(&self, lane: u64) -> String {
-        let mut next = self.next.lock().unwrap();
-        let seq = next.entry(lane).or_default();
-        *seq += 1;
-        format!("uidL{lane}S{seq}")
-    }
-}
-
-impl Shape {
-    /// What a channel is called, and what it was.
-    fn name(self, wire: &'static str) -> (&'static str, Option<&'static str>) {
-        match (wire, self.renamed) {
-            ("chat", true) => ("talk", Some("chat")),
-            ("chat", false) => ("chat", Some("talk")),
-            _ => (wire, None),
-        }
-    }
-
-    /// Its credential. Another one is another robot, with a limit of its own.
-    fn credential(self, wire: &str) -> u64 {
-        if matches!(wire, "chat" | "free") { self.credential } else { 0 }
-    }
-}
+use super::{Dice, Nodes, Promise, World};
 
 /// Where a world's deliveries are kept.
 pub enum Disk {
@@ -166,10 +64,10 @@ struct Lived {
 }
 
 /// One of the processes that share a store.
-struct Node {
-    engine: Arc<Engine>,
+pub(super) struct Node {
+    pub(super) engine: Arc<Engine>,
     /// Ends its signs of life, as if it hung; they go on later.
-    alive: Option<CancellationToken>,
+    pub(super) alive: Option<CancellationToken>,
 }
 
 impl Node {
@@ -180,7 +78,7 @@ impl Node {
     }
 
     /// Hangs or goes on.
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         let shared = &self.engine.shared;
         tracing::info!(now_ms = shared.clock.now_ms(), node = %shared.node, hangs = self.alive.is_some(), "a node hangs or goes on");
         match self.alive.take() {
@@ -191,12 +89,12 @@ impl Node {
 }
 
 /// What a life works with.
-struct Life<'a> {
-    world: &'a World,
-    clock: Clock,
-    nodes: Vec<Node>,
-    store: Arc<Paused>,
-    gates: Arc<Gates>,
+pub(super) struct Life<'a> {
+    pub(super) world: &'a World,
+    pub(super) clock: Clock,
+    pub(super) nodes: Vec<Node>,
+    pub(super) store: Arc<Paused>,
+    pub(super) gates: Arc<Gates>,
     digest: bool,
     /// No clock jumps in a life whose liveness is watched to the second.
     jumps: bool,
@@ -280,7 +178,7 @@ impl Life<'_> {
         }
     }
 
-    fn engine(&self, dice: &mut Dice) -> &Arc<Engine> {
+    pub(super) fn engine(&self, dice: &mut Dice) -> &Arc<Engine> {
         &self.nodes[dice.below(self.nodes.len() as u64) as usize].engine
     }
 
@@ -304,14 +202,7 @@ impl Life<'_> {
                 }
                 tracing::info!(now_ms = self.clock.now_ms(), shape = ?*shape, "the configuration is loaded anew");
             }
-            self.reload().await;
-            if self.nodes.len() > 1 {
-                // One node moves a channel while the other still sends by the old configuration: chat and mail may be repeated, calls may not.
-                for wire in self.world.wires.values() {
-                    wire.hung();
-                }
-                self.begin(dice);
-            }
+            self.reload(dice).await;
         }
         if dice.permille(30) {
             self.mute(dice).await;
@@ -347,76 +238,15 @@ impl Life<'_> {
         }
     }
 
-    async fn reload(&self) {
-        for node in &self.nodes {
+    /// Nodes load it one after another; meanwhile the others work by the old one.
+    async fn reload(&self, dice: &mut Dice) {
+        for (place, node) in self.nodes.iter().enumerate() {
+            if place > 0 {
+                tokio::time::sleep(Duration::from_millis(dice.below(20_000))).await;
+            }
             node.engine.reload(Arc::new(self.world.plan(self.digest, "b"))).await.expect("a reload");
         }
         self.gates.disturb(self.clock.instant());
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.nodes[0].engine.shared.plan.load().channels.keys().cloned().collect()
-    }
-
-    /// Mutes a channel, for longer or for shorter, or ends its mute.
-    async fn mute(&self, dice: &mut Dice) {
-        let names = self.names();
-        let channel = names[dice.below(names.len() as u64) as usize].clone();
-        let now = self.clock.now_ms();
-        let until = if dice.permille(400) { 0 } else { now + 1000 * (1 + dice.below(1800) as i64) };
-        tracing::info!(now_ms = now, channel, until, "a mute");
-        let mute = ChannelMute { channel, until, reason: "by the dice".into(), by: "model".into() };
-        self.store.set_mute(mute, now).await.expect("a mute");
-        self.engine(dice).refresh_mutes().await.expect("mutes");
-    }
-
-    /// Retries, moves or drops something that waits.
-    async fn by_hand(&self, dice: &mut Dice) {
-        let engine = self.engine(dice);
-        let filter = DeliveryFilter { states: vec![State::Waiting, State::Deferred, State::Dead], limit: 50, ..DeliveryFilter::default() };
-        let rows = self.store.list_deliveries(&filter).await.expect("a page");
-        if rows.is_empty() {
-            return;
-        }
-        let row = &rows[dice.below(rows.len() as u64) as usize];
-        let now = self.clock.now_ms();
-        let kind = dice.below(3);
-        tracing::info!(now_ms = now, kind, delivery = %row.id, channel = row.channel, state = row.state.as_str(), "something is done by hand");
-        if kind == 0 {
-            if row.channel != "voice" && self.store.drop_deliveries(&[row.id], "by the dice", now).await.expect("a drop") > 0 {
-                self.world.ledger.lock().unwrap().remove(&row.id);
-            }
-        } else {
-            let plan = engine.shared.plan.load_full();
-            let to = (kind == 1 && row.channel != "voice").then(|| plan.channel("mail")).flatten();
-            let to = to.map(|mail| MoveTo { channel: mail.name.to_string(), outlet: mail.outlet.clone(), fallback: Vec::new() });
-            // What is on its way is refused.
-            let moves = to.is_some() || row.state.is_final();
-            if let Ok(made) = self.store.requeue(&[row.id], to, now).await {
-                if moves {
-                    self.world.moved(row.id);
-                }
-                engine.shared.notify_new(&made);
-            }
-        }
-        for node in &self.nodes {
-            node.engine.evict_all();
-        }
-    }
-
-    /// Everybody lives, and nothing is muted any more.
-    async fn calm_down(&mut self) {
-        if self.nodes.len() > 1 {
-            self.nodes.iter_mut().filter(|node| node.alive.is_none()).for_each(Node::turn);
-            self.gates.disturb(self.clock.instant());
-        }
-        for channel in self.names() {
-            let mute = ChannelMute { channel, until: 0, reason: String::new(), by: "model".into() };
-            self.store.set_mute(mute, self.clock.now_ms()).await.expect("no mute");
-        }
-        for node in &self.nodes {
-            node.engine.refresh_mutes().await.expect("mutes");
-        }
     }
 }
 
@@ -424,15 +254,21 @@ async fn accept(world: &World, engine: &Engine, dice: &mut Dice) {
     let channel = CHANNELS[dice.below(4) as usize].0;
     let lane = dice.below(8) + 100 * CHANNELS.iter().position(|(n, _)| *n == channel).unwrap_or(0) as u64;
     let count = if dice.permille(100) { 1 + dice.below(40) } else { 1 + dice.below(3) };
+    // Some take a route that is muted at times; what it defers shares its lane with what is not muted.
+    let routed = dice.permille(300).then(|| dice.permille(500));
     let mut severe = Vec::new();
+    let mut place = 0;
     let alerts: Vec<Alert> = (0..count)
         .map(|_| {
-            let uid = world.next_uid(lane);
+            let (uid, number) = world.next_uid(lane);
+            place = number;
             let severity = ["critical", "error", "warning", "info"][dice.below(4) as usize];
             let mut alert = Alert { status: Status::Firing, fingerprint: uid.clone(), ..Alert::default() };
             alert.labels.insert("alertname".into(), uid.clone());
             alert.labels.insert("severity".into(), severity.into());
             alert.labels.insert("pad".into(), "x".repeat(dice.below(200) as usize));
+            alert.labels.insert("to".into(), channel.into());
+            alert.labels.insert("quiet".into(), if routed == Some(true) { "yes" } else { "no" }.into());
             severe.push((uid, severity == "critical" || severity == "error"));
             alert
         })
@@ -446,12 +282,11 @@ async fn accept(world: &World, engine: &Engine, dice: &mut Dice) {
         ..Event::default()
     };
     let to = [world.shape.lock().unwrap().name(channel).0.to_owned()];
-    if let Ok(accepted) = engine.accept(event, Some(&to)).await {
+    if let Ok(accepted) = engine.accept(event, if routed.is_some() { None } else { Some(&to) }).await {
         let mut ledger = world.ledger.lock().unwrap();
         for delivery in &accepted.deliveries {
             // One delivery carries all alerts of the event: its first severe one stands for it.
             let (uid, severe) = severe.iter().find(|(_, s)| *s).or(severe.first()).cloned().expect("an alert");
-            let place = delivery.lane_seq as u64;
             let muted = delivery.state == State::Deferred;
             ledger.insert(delivery.id, Promise { uid, channel, severe, lane, place, muted });
         }

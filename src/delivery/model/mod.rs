@@ -4,6 +4,8 @@
 mod gates;
 mod life;
 mod paused;
+mod people;
+mod plan;
 mod platform;
 mod verdict;
 
@@ -47,7 +49,7 @@ pub struct Promise {
     pub channel: &'static str,
     pub severe: bool,
     pub lane: u64,
-    /// Its place among the lane's deliveries.
+    /// The number of its last alert among those of the lane, in the order in which they were sent.
     pub place: u64,
     /// It was muted: it may come after what came later.
     pub muted: bool,

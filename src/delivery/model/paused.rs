@@ -86,8 +86,6 @@ pass_on! {
     MaintenanceStore {
         overdue(before: i64) -> Result<Vec<OverdueRow>, StoreError>;
         copy_to_fallback(channel: &str, born_before: i64, to: MoveTo, reason: &str, limit: usize, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
-        rename_channel(from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
-        move_to_outlet(channel: &str, outlet: &OutletKey) -> Result<u64, StoreError>;
         stats() -> Result<Stats, StoreError>;
         purge(retention: Retention, limit: usize) -> Result<u64, StoreError>;
         list_deferrals(now: i64) -> Result<Vec<Deferral>, StoreError>;
@@ -122,6 +120,12 @@ impl ClusterStore for Paused {
     async fn renew_leases(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
         let _still = still();
         self.store.renew_leases(node, self.now(), self.now() + lease_until - now).await
+    }
+
+    async fn relocate(&self, from: &str, to: &Relocation) -> Result<u64, StoreError> {
+        let _still = still();
+        let now = if to.now == i64::MAX { to.now } else { self.now() };
+        self.store.relocate(from, &Relocation { now, ..to.clone() }).await
     }
 
     async fn node_heartbeat(&self, beat: NodeHeartbeat) -> Result<Vec<NodeRow>, StoreError> {

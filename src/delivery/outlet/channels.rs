@@ -19,6 +19,8 @@ pub(super) struct OutletChannels {
     shared: Arc<Shared>,
     plan: Guard<Arc<Plan>>,
     outlet: OutletKey,
+    /// Channels that are still to be relocated.
+    relocations: Vec<Arc<str>>,
     now_ms: i64,
 }
 
@@ -30,7 +32,10 @@ impl OutletChannels {
 
 impl Channels for OutletChannels {
     fn may_start(&self, channel: &str) -> bool {
-        self.get(channel).is_some() && self.shared.muted_until(channel, self.now_ms).is_none()
+        let Some(channel) = self.get(channel) else { return false };
+        // What waits under a former name is older: it is put before what came under this one.
+        let overtakes = self.relocations.iter().any(|old| channel.previous_names.iter().any(|name| **name == **old));
+        !overtakes && self.shared.muted_until(&channel.name, self.now_ms).is_none()
     }
 
     fn counted(&self, job: &PendingMessage) -> Counted {
@@ -50,7 +55,8 @@ impl Channels for OutletChannels {
 
 impl Worker {
     pub(super) fn channels(&self, now_ms: i64) -> OutletChannels {
-        OutletChannels { shared: self.shared.clone(), plan: self.shared.plan.load(), outlet: self.outlet.clone(), now_ms }
+        let relocations = self.shared.outlets.relocations();
+        OutletChannels { shared: self.shared.clone(), plan: self.shared.plan.load(), outlet: self.outlet.clone(), relocations, now_ms }
     }
 
     /// The channel of that name, if it is this outlet's.

@@ -1,6 +1,5 @@
 //! How others reach a worker, and what it shows of its outlet.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -100,8 +99,6 @@ pub struct Mailbox {
     pub(crate) commands: mpsc::Sender<Command>,
     flags: AtomicU8,
     assignment: Mutex<Assignment>,
-    /// Channels that moved away, of which something is here: relocated when nothing is in flight any more, and by nobody else before.
-    relocations: Mutex<BTreeSet<Arc<str>>>,
     wake: Notify,
     pub(crate) falling: Falling,
     state: Mutex<OutletState>,
@@ -115,7 +112,6 @@ impl Mailbox {
             commands,
             flags: AtomicU8::new(0),
             assignment: Mutex::new(Assignment { assigned, renewal: None }),
-            relocations: Mutex::default(),
             wake: Notify::new(),
             falling: Falling::default(),
             state: Mutex::default(),
@@ -168,26 +164,6 @@ impl Mailbox {
     pub fn renew(&self, renewal: Renewal) {
         lock(&self.assignment).renewal = Some(renewal);
         self.wake();
-    }
-
-    /// Has the worker relocate a channel when nothing is in flight any more.
-    pub fn relocate(&self, channel: &Arc<str>) {
-        lock(&self.relocations).insert(channel.clone());
-    }
-
-    /// Whether the worker is still to relocate that channel.
-    pub fn relocates(&self, channel: &str) -> bool {
-        lock(&self.relocations).contains(channel)
-    }
-
-    /// One of the channels to relocate.
-    pub fn next_relocation(&self) -> Option<Arc<str>> {
-        lock(&self.relocations).first().cloned()
-    }
-
-    /// A channel was relocated.
-    pub fn relocated(&self, channel: &str) {
-        lock(&self.relocations).remove(channel);
     }
 
     /// Messages in flight.

@@ -15,6 +15,9 @@ use super::mailbox::{Command, Mailbox};
 pub struct Registry {
     mailboxes: Mutex<HashMap<OutletKey, Arc<Mailbox>>>,
     pending: Mutex<HashMap<OutletKey, mpsc::Receiver<Command>>>,
+    /// Channels that have another name or outlet now, each with the outlet of which something is still in flight. Its worker relocates them when that
+    /// has ended, and nobody before. Without an outlet a reload does, which is under way.
+    relocations: Mutex<BTreeSet<(Arc<str>, Option<OutletKey>)>>,
 }
 
 impl Registry {
@@ -72,5 +75,35 @@ impl Registry {
     /// Sends a command to every outlet.
     pub fn broadcast(&self, command: impl Fn() -> Command) {
         self.all().into_iter().for_each(|(_, mailbox)| mailbox.send(command()));
+    }
+
+    /// Has the worker of an outlet relocate a channel when nothing is in flight any more.
+    pub fn relocate_later(&self, channel: &Arc<str>, outlet: Option<&OutletKey>) {
+        lock(&self.relocations).insert((channel.clone(), outlet.cloned()));
+    }
+
+    /// Whether the worker of another outlet than `outlet` is still to relocate that channel.
+    pub fn is_relocated_later(&self, channel: &str, outlet: &OutletKey) -> bool {
+        lock(&self.relocations).iter().any(|(name, by)| &**name == channel && by.as_ref().is_some_and(|by| by != outlet))
+    }
+
+    /// One of the channels that the worker of this outlet is to relocate.
+    pub fn next_relocation(&self, outlet: &OutletKey) -> Option<Arc<str>> {
+        lock(&self.relocations).iter().find(|(_, by)| by.as_ref() == Some(outlet)).map(|(name, _)| name.clone())
+    }
+
+    /// The worker of an outlet relocated a channel.
+    pub fn relocated(&self, channel: &Arc<str>, outlet: &OutletKey) {
+        lock(&self.relocations).remove(&(channel.clone(), Some(outlet.clone())));
+    }
+
+    /// A reload relocated what it could.
+    pub fn relocated_by_reload(&self) {
+        lock(&self.relocations).retain(|(_, by)| by.is_some());
+    }
+
+    /// The channels that are still to be relocated. What has their new names must wait for what has the old ones.
+    pub fn relocations(&self) -> Vec<Arc<str>> {
+        lock(&self.relocations).iter().map(|(name, _)| name.clone()).collect()
     }
 }

@@ -194,7 +194,7 @@ impl Worker {
                 tracing::warn!(outlet = %self.outlet, "another node owns this outlet now; the results of what is in flight here are discarded");
             }
         }
-        if self.inbox.mailbox.take(Flag::Resync) || self.inbox.mailbox.next_relocation().is_some() {
+        if self.inbox.mailbox.take(Flag::Resync) || self.shared.outlets.next_relocation(&self.outlet).is_some() {
             self.ownership = self.ownership.on(Signal::Stale);
         }
         if self.inbox.mailbox.take(Flag::Poll) {
@@ -308,20 +308,24 @@ impl Worker {
 
     /// Has a channel relocated once nothing is in flight.
     pub(crate) fn mark_for_relocation(&mut self, name: &Arc<str>) {
-        self.inbox.mailbox.relocate(name);
+        self.shared.outlets.relocate_later(name, Some(&self.outlet));
         self.ownership = self.ownership.on(Signal::Stale);
     }
 
     /// Relocates the channels that moved away; `false` when the store did not take it, and it is to be tried again.
     pub(super) async fn relocate(&mut self) -> bool {
-        while let Some(name) = self.inbox.mailbox.next_relocation() {
-            if let Some(channel) = self.shared.current_channel(&name)
-                && let Err(error) = self.shared.relocate(&channel).await
+        while let Some(name) = self.shared.outlets.next_relocation(&self.outlet) {
+            let channel = self.shared.current_channel(&name);
+            if let Some(channel) = &channel
+                && let Err(error) = self.shared.relocate(channel).await
             {
                 self.shared.store_failed(&error);
                 return false;
             }
-            self.inbox.mailbox.relocated(&name);
+            self.shared.outlets.relocated(&name, &self.outlet);
+            if let Some(mailbox) = channel.and_then(|channel| self.shared.outlets.get(&channel.outlet)) {
+                mailbox.wake();
+            }
             self.relocated_at = Some(self.shared.clock.instant());
         }
         true

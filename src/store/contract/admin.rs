@@ -94,43 +94,88 @@ pub async fn a_renamed_channel_takes_its_lanes_along(store: S) {
     deliver(&store, &fence, &[&sent], T0).await;
     store.set_mute(ChannelMute { channel: "ops".into(), until: T0 + MIN, reason: "r".into(), by: "b".into() }, T0).await.unwrap();
     let outlet = OutletKey::from_stored("log:2");
-    assert_eq!(store.rename_channel("ops", "night", &outlet).await.unwrap(), 2);
+    assert_eq!(store.relocate("ops", &to_channel("night", &outlet)).await.unwrap(), 2);
     assert!(ready(&store).await.is_empty());
     let lanes = store.ready_lanes(&outlet, LaneQuery::any(9)).await.unwrap();
     assert_eq!(lanes.iter().map(|l| (l.channel.as_str(), l.key.as_str())).collect::<Vec<_>>(), [("night", "a"), ("night", "b")]);
     assert_eq!((lanes[0].id, row(&store, a.id).await.channel.as_str()), (a.lane, "night"));
     assert_eq!(row(&store, sent.id).await.channel, "ops", "what is past keeps its name");
     assert_eq!(store.list_mutes().await.unwrap()[0].channel, "night");
-    assert_eq!(store.rename_channel("ops", "night", &outlet).await.unwrap(), 0);
+    assert_eq!(store.relocate("ops", &to_channel("night", &outlet)).await.unwrap(), 0);
 }
 
-pub async fn lanes_with_one_key_are_merged_in_order(store: S) {
-    let (n1, o1, o2) = (put_one(&store, delivery("night", LANE)).await, put(&store, LANE).await, put(&store, LANE).await);
-    let critical = NewDelivery { rank: 0, born_at: T0 - MIN, ..delivery("ops", LANE) };
-    let o3 = put_one(&store, critical).await;
-    store.rename_channel("ops", "night", &outlet()).await.unwrap();
-    assert_eq!(places(&store, n1.lane).await, [(1, n1.id), (2, o1.id), (3, o2.id), (4, o3.id)]);
+pub async fn lanes_with_one_key_become_one_in_the_order_of_acceptance(store: S) {
+    let (o1, n1, o2, n2) = (
+        put(&store, LANE).await,
+        put_one(&store, delivery("night", LANE)).await,
+        put(&store, LANE).await,
+        put_one(&store, NewDelivery { rank: 0, born_at: T0 - MIN, ..delivery("night", LANE) }).await,
+    );
+    assert_eq!(store.relocate("ops", &to_channel("night", &outlet())).await.unwrap(), 1);
+    assert_eq!(places(&store, o1.lane).await, [(1, o1.id), (3, n1.id), (4, o2.id), (5, n2.id)]);
     let lanes = ready(&store).await;
-    assert_eq!((lanes.len(), lanes[0].waiting, lanes[0].last_seq, lanes[0].rank, lanes[0].since), (1, 4, 4, 0, T0 - MIN));
-    assert_eq!(put_one(&store, delivery("night", LANE)).await.lane_seq, 5);
+    assert_eq!((lanes.len(), lanes[0].id, lanes[0].waiting, lanes[0].last_seq, lanes[0].rank, lanes[0].since), (1, o1.lane, 4, 5, 0, T0 - MIN));
+    assert_eq!(put_one(&store, delivery("night", LANE)).await.lane_seq, 6);
 }
 
-pub async fn what_is_on_its_way_keeps_its_own_lane(store: S) {
+pub async fn what_waits_behind_a_message_in_flight_stays_behind_it(store: S) {
     let first = fence(&store).await;
-    put_one(&store, delivery("night", LANE)).await;
     let (a, b) = (put(&store, LANE).await, put(&store, LANE).await);
+    let n = put_one(&store, delivery("night", LANE)).await;
     let formed = message(&[a.id]);
     store.store_message(first, formed.clone()).await.unwrap();
     let outlet2 = OutletKey::from_stored("log:2");
-    store.rename_channel("ops", "night", &outlet2).await.unwrap();
+    store.relocate("ops", &to_channel("night", &outlet2)).await.unwrap();
     let owned = store.claim_outlet(LeaseRequest { outlet: outlet2.clone(), ..claim("n1", T0) }).await.unwrap().unwrap();
     assert_eq!(owned.open.len(), 1, "the new outlet's owner finishes it");
     assert_eq!((owned.open[0].id, owned.open[0].channel.as_str(), owned.open[0].members[0].channel.as_str()), (formed.id, "night", "night"));
+    assert!(store.ready_lanes(&outlet2, LaneQuery::any(9)).await.unwrap().is_empty(), "nothing overtakes it");
     let fence = Fence { outlet: outlet2.clone(), epoch: owned.epoch };
     store.record_outcome(OutcomeBatch { deliveries: vec![change(&a, State::Sent)], ..of_message(&fence, formed.id, true) }).await.unwrap();
     let lanes = store.ready_lanes(&outlet2, LaneQuery::any(9)).await.unwrap();
-    assert_eq!((lanes.len(), lanes.iter().map(|l| l.waiting).sum::<i64>()), (2, 2));
-    assert_eq!(places(&store, a.lane).await, [(2, b.id)]);
+    assert_eq!((lanes.len(), lanes[0].id, lanes[0].waiting), (1, a.lane, 2));
+    assert_eq!(places(&store, a.lane).await, [(2, b.id), (3, n.id)]);
+}
+
+/// A message in flight under each name: what is new follows in the lane that was renamed, and the other ends by itself.
+pub async fn what_is_in_flight_under_the_new_name_ends_in_a_lane_of_its_own(store: S) {
+    let fence = fence(&store).await;
+    let (o, n1, n2) = (put(&store, LANE).await, put_one(&store, delivery("night", LANE)).await, put_one(&store, delivery("night", LANE)).await);
+    let (old, new) = (message(&[o.id]), message(&[n1.id]));
+    store.store_message(fence.clone(), old.clone()).await.unwrap();
+    store.store_message(fence.clone(), new.clone()).await.unwrap();
+    store.relocate("ops", &to_channel("night", &outlet())).await.unwrap();
+    assert_eq!(places(&store, o.lane).await, [(1, o.id), (2, n2.id)]);
+    assert_eq!(places(&store, n1.lane).await, [(1, n1.id)]);
+    let ends = |d: &AcceptedDelivery, id| OutcomeBatch { deliveries: vec![change(d, State::Sent)], ..of_message(&fence, id, true) };
+    store.record_outcome(ends(&n1, new.id)).await.unwrap();
+    assert!(ready(&store).await.is_empty(), "what is older is still in flight");
+    store.record_outcome(ends(&o, old.id)).await.unwrap();
+    assert_eq!(places(&store, o.lane).await, [(2, n2.id)]);
+    let next = put_one(&store, delivery("night", LANE)).await;
+    assert_eq!((next.lane, next.lane_seq), (o.lane, 3));
+}
+
+/// What another node holds by a lease may be in flight there.
+pub async fn what_another_node_has_by_a_lease_is_not_moved_under_it(store: S) {
+    let fence = fence(&store).await;
+    let (a, b) = (put(&store, "a").await, put(&store, "b").await);
+    let formed = message(&[a.id]);
+    store.store_message(fence.clone(), formed.clone()).await.unwrap();
+    let other = OutletKey::from_stored("log:2");
+    let until = claim("n1", T0).lease_until;
+    let moved = |from: &'static str, to: &'static str, node: &str, now| {
+        let (store, to) = (store.clone(), Relocation { node: node.into(), now, ..to_channel(to, &other) });
+        async move { store.relocate(from, &to).await.unwrap() }
+    };
+    assert_eq!(moved("ops", "ops", "n2", until - 1).await + moved("ops", "night", "n2", until - 1).await, 0);
+    assert_eq!((row(&store, b.id).await.channel.as_str(), ready(&store).await.len()), ("ops", 1));
+    assert_eq!(store.open_messages(&outlet()).await.unwrap(), [formed.id]);
+    assert_eq!(moved("ops", "night", "n2", until).await, 3, "its lease has ended");
+    assert_eq!(store.open_messages(&other).await.unwrap(), [formed.id]);
+    let of_n1 = store.claim_outlet(LeaseRequest { outlet: other.clone(), ..claim("n1", T0) }).await.unwrap().unwrap();
+    assert_eq!(of_n1.open.len(), 1);
+    assert_eq!(moved("night", "dba", "n1", T0).await, 3, "what a node has itself it moves at any time");
 }
 
 pub async fn lanes_follow_their_credential(store: S) {
@@ -141,8 +186,8 @@ pub async fn lanes_follow_their_credential(store: S) {
     store.store_message(first.clone(), formed.clone()).await.unwrap();
     assert_eq!(store.open_messages(&outlet()).await.unwrap(), [formed.id]);
     let other = OutletKey::from_stored("log:2");
-    assert_eq!(store.move_to_outlet("ops", &other).await.unwrap(), 3, "two lanes, and the message of one");
-    assert_eq!(store.move_to_outlet("ops", &other).await.unwrap(), 0);
+    assert_eq!(store.relocate("ops", &to_channel("ops", &other)).await.unwrap(), 3, "two lanes, and the message of one");
+    assert_eq!(store.relocate("ops", &to_channel("ops", &other)).await.unwrap(), 0);
     assert!(store.open_messages(&outlet()).await.unwrap().is_empty());
     assert_eq!(ready(&store).await.iter().map(|l| l.channel.as_str()).collect::<Vec<_>>(), ["dba"]);
     assert_eq!(store.ready_lanes(&other, LaneQuery::any(9)).await.unwrap().len(), 1);
@@ -150,7 +195,7 @@ pub async fn lanes_follow_their_credential(store: S) {
     assert_eq!(owned.open.iter().map(|m| m.id).collect::<Vec<_>>(), [formed.id]);
     let late = message(&[b.id]);
     store.store_message(first.clone(), late.clone()).await.unwrap();
-    assert_eq!(store.move_to_outlet("ops", &other).await.unwrap(), 1, "what the owner before formed in the meantime");
+    assert_eq!(store.relocate("ops", &to_channel("ops", &other)).await.unwrap(), 1, "what the owner before formed in the meantime");
     let open: BTreeSet<_> = store.open_messages(&other).await.unwrap().into_iter().collect();
     assert_eq!(open, BTreeSet::from([formed.id, late.id]));
     let recipients = late.cells.iter().map(|cell| cell.recipient.clone()).collect();

@@ -178,3 +178,8 @@ pub async fn row(store: &S, id: DeliveryId) -> DeliveryRow {
 pub async fn places(store: &S, lane: LaneId) -> Vec<(i64, DeliveryId)> {
     store.pending(lane, 0, 1000, 0, i64::MAX).await.unwrap().into_iter().map(|w| (w.lane_seq, w.id)).collect()
 }
+
+/// Where the deliveries of a channel belong now, moved by node `n1`.
+pub fn to_channel(channel: &str, outlet: &OutletKey) -> Relocation {
+    Relocation { channel: channel.into(), outlet: outlet.clone(), node: "n1".into(), now: T0 }
+}

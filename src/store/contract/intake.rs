@@ -117,7 +117,7 @@ pub async fn what_enters_a_lane_without_a_key_is_newer_than_what_had_one(store: 
     assert!(!store.accept(keyed(1, T0 + 4)).await.unwrap().duplicate);
     assert!(store.accept(keyed(1, T0 + 5)).await.unwrap().duplicate);
     // A renamed channel's lane goes on; merged with another, its newest is not known.
-    store.rename_channel("ops", "dba", &outlet()).await.unwrap();
+    store.relocate("ops", &to_channel("dba", &outlet())).await.unwrap();
     let renamed = |at| NewEvent { deliveries: vec![delivery("dba", LANE)], ..keyed(1, at) };
     assert!(store.accept(renamed(T0 + 6)).await.unwrap().duplicate);
 }

@@ -111,8 +111,8 @@ impl Model {
         self.lanes.iter().find(|l| l.channel == self.deliveries.last().expect("just pushed").channel && l.key == key).map_or(0, |l| l.last_seq)
     }
 
-    /// A channel renamed: lanes move, or are merged behind those of the same key unless they have an open message.
-    pub fn adopt(&mut self, from: &str, to: &str) {
+    /// A channel renamed: lanes move. What waits in a lane of the same key under the new name is put among what waits in the one that moves.
+    pub fn relocate(&mut self, from: &str, to: &str) {
         let lanes: Vec<Lane> = self.lanes.iter().filter(|l| l.channel == from).cloned().collect();
         for lane in lanes {
             let open: Vec<DeliveryId> = self.open_in(lane.id).iter().map(|d| d.id).collect();
@@ -123,21 +123,44 @@ impl Model {
                 d.channel = to.into();
                 d.fallback_of = d.fallback_of.filter(|_| !twin);
             }
-            let twin = self.lanes.iter().position(|l| l.channel == to && l.key == lane.key);
-            let Some(twin) = twin.filter(|_| self.message_in(lane.id).is_none()) else {
-                let suffix = if twin.is_some() { format!("~{}", lane.id.0) } else { String::new() };
-                let own = self.lanes.iter_mut().find(|l| l.id == lane.id).expect("listed");
-                own.channel = to.into();
-                own.key.push_str(&suffix);
-                continue;
-            };
-            for id in open {
-                self.lanes[twin].last_seq += 1;
-                let (lane, seq) = (self.lanes[twin].id, self.lanes[twin].last_seq);
-                let d = self.get(id).expect("open");
-                (d.lane, d.seq) = (lane, seq);
+            let twin = self.lanes.iter_mut().find(|l| l.channel == to && l.key == lane.key).map(|twin| {
+                twin.key.push_str(&format!("~{}", twin.id.0));
+                twin.id
+            });
+            self.lane(lane.id).channel = to.into();
+            if let Some(twin) = twin {
+                self.lane(lane.id).newest = None;
+                self.merge(lane.id, twin);
+                self.remove_if_empty(twin);
             }
-            self.remove_if_empty(lane.id);
+        }
+    }
+
+    fn lane(&mut self, id: LaneId) -> &mut Lane {
+        self.lanes.iter_mut().find(|l| l.id == id).expect("a lane")
+    }
+
+    /// By the greatest id up to each place, which keeps the order within a lane.
+    fn merge(&mut self, lane: LaneId, twin: LaneId) {
+        let waiting = |lane: LaneId| {
+            let free = self.open_in(lane).into_iter().filter(|d| d.message.is_none_or(|m| !self.open.contains(&m)));
+            let mut greatest = None;
+            free.map(|d| {
+                greatest = greatest.max(Some(d.id));
+                (greatest, d.lane == twin, d.id)
+            })
+            .collect::<Vec<_>>()
+        };
+        let (mut all, theirs) = (waiting(lane), waiting(twin));
+        let first = theirs.first().map(|(_, _, id)| *id);
+        all.retain(|(greatest, ..)| first.is_some() && *greatest > first);
+        all.extend(theirs);
+        all.sort_by_key(|(greatest, of_twin, _)| (*greatest, *of_twin));
+        for (_, _, id) in all {
+            self.lane(lane).last_seq += 1;
+            let seq = self.lane(lane).last_seq;
+            let d = self.get(id).expect("open");
+            (d.lane, d.seq) = (lane, seq);
         }
     }
 

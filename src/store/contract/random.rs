@@ -18,7 +18,7 @@ enum Op {
     Single { lane: Index, take: usize, state: State, due: i64, leave_message: bool, child: Option<usize> },
     Drop { delivery: Index },
     Requeue { delivery: Index, to: Option<usize> },
-    Adopt { from: usize, to: usize },
+    Relocate { from: usize, to: usize },
     Own,
     Stale { delivery: Index },
     Purge { age: i64 },
@@ -40,7 +40,7 @@ fn ops() -> impl Strategy<Value = Op> {
             .prop_map(|(lane, take, state, due, leave_message, child)| Op::Single { lane, take, state, due: due * 1000, leave_message, child }),
         1 => index().prop_map(|delivery| Op::Drop { delivery }),
         2 => (index(), proptest::option::of(0..2usize)).prop_map(|(delivery, to)| Op::Requeue { delivery, to }),
-        1 => (0..3usize, 0..3usize).prop_map(|(from, to)| Op::Adopt { from, to }),
+        1 => (0..3usize, 0..3usize).prop_map(|(from, to)| Op::Relocate { from, to }),
         1 => Just(Op::Own),
         1 => index().prop_map(|delivery| Op::Stale { delivery }),
         1 => (0..8i64).prop_map(|age| Op::Purge { age: age * 1000 }),
@@ -96,10 +96,10 @@ impl Run {
             Op::Single { lane, take, state, due, leave_message, child } => self.single(lane, take, state, due, leave_message, child).await,
             Op::Drop { delivery } => self.drop(delivery).await,
             Op::Requeue { delivery, to } => self.requeue(delivery, to).await,
-            Op::Adopt { from, to } => {
-                self.store.rename_channel(CHANNELS[from], CHANNELS[to], &outlet()).await.unwrap();
+            Op::Relocate { from, to } => {
+                self.store.relocate(CHANNELS[from], &to_channel(CHANNELS[to], &outlet())).await.unwrap();
                 if from != to {
-                    self.model.adopt(CHANNELS[from], CHANNELS[to]);
+                    self.model.relocate(CHANNELS[from], CHANNELS[to]);
                 }
             }
             Op::Own => {

@@ -118,7 +118,7 @@ pub async fn receipts_follow_their_channel_and_leave_with_their_message(store: S
     let fence = fence(&store).await;
     let d = put(&store, LANE).await;
     send(&store, &fence, &d, vec![new_receipt("+1", "CA1", T0)]).await;
-    store.rename_channel("ops", "night", &outlet()).await.unwrap();
+    store.relocate("ops", &to_channel("night", &outlet())).await.unwrap();
     assert_eq!(store.due_receipts(T0, 9).await.unwrap()[0].channel, "night");
     assert!(store.find_receipt("night", "CA1").await.unwrap().is_some());
     let all = Retention { sent_before: T0 + 99 * MIN, dead_before: T0 + 99 * MIN };

@@ -107,6 +107,10 @@ impl ClusterStore for PostgresStore {
         answer!(self, write, |tx| lease::renew(tx, node, now, lease_until, self.database_clock))
     }
 
+    async fn relocate(&self, from: &str, to: &Relocation) -> Result<u64, StoreError> {
+        answer!(self, write, |tx| relocate::relocate(tx, from, to, self.database_clock))
+    }
+
     async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError> {
         answer!(self, write, |tx| nodes::release(tx, &fence))
     }
@@ -173,14 +177,6 @@ impl MaintenanceStore for PostgresStore {
             return Ok(Vec::new());
         }
         answer!(self, write, |tx| fallback::copy(tx, &found, &to, reason, now)).inspect(|accepted| self.hints.add(accepted))
-    }
-
-    async fn rename_channel(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
-        answer!(self, write, |tx| rename::rename_channel(tx, from, to, outlet))
-    }
-
-    async fn move_to_outlet(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
-        answer!(self, write, |tx| rename::move_to_outlet(tx, channel, outlet))
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {

@@ -26,7 +26,7 @@ mod purge;
 mod queue;
 mod read;
 mod receipts;
-mod rename;
+mod relocate;
 mod rows;
 mod tls;
 mod transfer;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::error::DbError;
 use super::lanes::lock_lanes;
-use super::rename::{remove_messages, shrink};
+use super::relocate::{remove_messages, shrink};
 use super::rows::{get, limit};
 use super::tx::Tx;
 use crate::store::Retention;

@@ -1,4 +1,4 @@
-//! Changes of the queue by people and by a reload: requeue, move, drop, rename a channel, move it to another outlet.
+//! Changes of the queue by people: requeue, move, drop; heartbeats, and whether the disk takes writes.
 //!
 //! Nothing here touches a delivery whose message is open: its outcome is on the way.
 
@@ -92,90 +92,6 @@ pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str,
         recount(db, lane)?;
     }
     Ok(dropped)
-}
-
-/// [`crate::store::MaintenanceStore::rename_channel`]. Returns how many lanes and open messages.
-pub(super) fn rename_channel(db: &Connection, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, DbError> {
-    if from == to {
-        return move_to_outlet(db, to, outlet);
-    }
-    let mut lanes = db.prepare_cached(
-        "SELECT l.id, l.message_id IS NOT NULL, l.waiting > 0, (SELECT t.id FROM lane t WHERE t.channel = ?2 AND t.key = l.key) FROM lane l
-         WHERE l.channel = ?1 ORDER BY l.id",
-    )?;
-    let rows = lanes.query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?, row.get(delivery::lane_id)?, row.get(delivery::lane_seq)?)))?;
-    let lanes: Vec<(i64, bool, bool, Option<i64>)> = rows.collect::<rusqlite::Result<_>>()?;
-    for &(lane, in_flight, _, twin) in &lanes {
-        rename_open(db, lane, to)?;
-        match twin {
-            Some(twin) if !in_flight => merge(db, lane, twin)?,
-            // What is under way cannot be put behind others without breaking its prefix: it drains in a lane of its own.
-            Some(_) => rename_lane(db, lane, to, outlet, "key || '~' || id")?,
-            None => rename_lane(db, lane, to, outlet, "key")?,
-        }
-    }
-    move_to_outlet(db, to, outlet)?;
-    let mut rename = db.prepare_cached("UPDATE message INDEXED BY message_open SET channel = ?2, outlet = ?3 WHERE channel = ?1 AND done = 0")?;
-    let messages = rename.execute(params![from, to, outlet.as_str()])?;
-    db.prepare_cached("UPDATE receipt INDEXED BY receipt_awaited SET channel = ?2 WHERE channel = ?1 AND due_at IS NOT NULL")?.execute([from, to])?;
-    db.prepare_cached("UPDATE OR IGNORE mute SET channel = ?2 WHERE channel = ?1")?.execute([from, to])?;
-    // A lane that history still refers to stays under its old name after a merge: it is no news.
-    let lanes = lanes.iter().filter(|(_, in_flight, waits, _)| *in_flight || *waits).count();
-    Ok((lanes + messages) as u64)
-}
-
-fn rename_open(db: &Connection, lane: i64, to: &str) -> Result<(), DbError> {
-    // A fallback child whose origin has another child on that channel already would collide with it: it becomes a delivery of its own.
-    db.prepare_cached(
-        "UPDATE delivery SET origin_id = NULL WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') AND origin_id IS NOT NULL
-         AND EXISTS (SELECT 1 FROM delivery o WHERE o.origin_id = delivery.origin_id AND o.channel = ?2)",
-    )?
-    .execute(params![lane, to])?;
-    db.prepare_cached("UPDATE delivery SET channel = ?2 WHERE lane_id = ?1 AND state IN ('waiting', 'deferred')")?.execute(params![lane, to])?;
-    Ok(())
-}
-
-fn rename_lane(db: &Connection, lane: i64, to: &str, outlet: &OutletKey, key: &str) -> Result<(), DbError> {
-    db.prepare_cached(&format!("UPDATE lane SET channel = ?2, outlet = ?3, key = {key} WHERE id = ?1"))?.execute(params![
-        lane,
-        to,
-        outlet.as_str()
-    ])?;
-    Ok(())
-}
-
-/// Puts what is open in `lane` behind what is in `twin`, in order, and removes `lane` when nothing refers to it.
-fn merge(db: &Connection, lane: i64, twin: i64) -> Result<(), DbError> {
-    let mut open = db.prepare_cached(
-        "SELECT id FROM delivery INDEXED BY delivery_open WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') ORDER BY lane_seq",
-    )?;
-    let open: Vec<Vec<u8>> = open.query_map([lane], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let mut next = db.prepare_cached("UPDATE lane SET last_seq = last_seq + 1, size = size + 1 WHERE id = ?1 RETURNING last_seq")?;
-    let mut carry = db.prepare_cached("UPDATE delivery SET lane_id = ?2, lane_seq = ?3 WHERE id = ?1")?;
-    for id in &open {
-        let seq: i64 = next.query_row([twin], |row| row.get(0))?;
-        carry.execute(params![id, twin, seq])?;
-    }
-    recount(db, lane)?;
-    recount(db, twin)?;
-    // What fired in the merged lane is the newer: a later resolved one follows it.
-    db.prepare_cached("UPDATE lane SET fired = coalesce((SELECT fired FROM lane WHERE id = ?1), fired) WHERE id = ?2")?.execute([lane, twin])?;
-    shrink(db, lane, open.len() as i64)
-}
-
-/// `by` deliveries left a lane; one to which nothing refers any more is removed.
-pub(super) fn shrink(db: &Connection, lane: i64, by: i64) -> Result<(), DbError> {
-    db.prepare_cached("UPDATE lane SET size = size - ?2 WHERE id = ?1")?.execute([lane, by])?;
-    db.prepare_cached("DELETE FROM lane WHERE id = ?1 AND size = 0 AND waiting = 0 AND message_id IS NULL")?.execute([lane])?;
-    Ok(())
-}
-
-/// [`crate::store::MaintenanceStore::move_to_outlet`]. Open messages go with their lanes: their new owner finishes them.
-pub(super) fn move_to_outlet(db: &Connection, channel: &str, outlet: &OutletKey) -> Result<u64, DbError> {
-    let to = params![channel, outlet.as_str()];
-    let lanes = db.prepare_cached("UPDATE lane SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2")?.execute(to)?;
-    let mut carry = db.prepare_cached("UPDATE message INDEXED BY message_open SET outlet = ?2 WHERE channel = ?1 AND outlet <> ?2 AND done = 0")?;
-    Ok((lanes + carry.execute(to)?) as u64)
 }
 
 /// [`crate::store::MaintenanceStore::update_heartbeats`].

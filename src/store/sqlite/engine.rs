@@ -104,6 +104,11 @@ impl ClusterStore for SqliteStore {
         self.write(512, move |db| lease::renew(db, &node, lease_until)).await
     }
 
+    async fn relocate(&self, from: &str, to: &Relocation) -> Result<u64, StoreError> {
+        let (from, to) = (from.to_owned(), to.clone());
+        self.write(512, move |db| relocate::relocate(db, &from, &to)).await
+    }
+
     async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError> {
         self.write(256, move |db| lease::release(db, &fence)).await
     }
@@ -152,16 +157,6 @@ impl MaintenanceStore for SqliteStore {
         }
         let reason = reason.to_owned();
         self.write(found.len() * 1024, move |db| fallback::copy(db, &found, &to, &reason, now)).await
-    }
-
-    async fn rename_channel(&self, from: &str, to: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
-        let (from, to, outlet) = (from.to_owned(), to.to_owned(), outlet.clone());
-        self.write(512, move |db| admin::rename_channel(db, &from, &to, &outlet)).await
-    }
-
-    async fn move_to_outlet(&self, channel: &str, outlet: &OutletKey) -> Result<u64, StoreError> {
-        let (channel, outlet) = (channel.to_owned(), outlet.clone());
-        self.write(512, move |db| admin::move_to_outlet(db, &channel, &outlet)).await
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {

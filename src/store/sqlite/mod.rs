@@ -22,6 +22,7 @@ mod queue;
 mod read;
 mod readers;
 mod receipts;
+mod relocate;
 mod rows;
 mod wal;
 mod writer;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, params};
 
-use super::admin::shrink;
 use super::error::DbError;
+use super::relocate::shrink;
 use crate::store::Retention;
 
 /// Free pages that stay in the file for what comes next.

@@ -6,6 +6,7 @@ mod lane;
 mod outcome;
 mod owner;
 mod receipt;
+mod relocation;
 
 pub use history::*;
 pub use intake::*;
@@ -13,6 +14,7 @@ pub use lane::*;
 pub use outcome::*;
 pub use owner::*;
 pub use receipt::*;
+pub use relocation::*;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;

@@ -1,0 +1,139 @@
+//! What the configuration of a world says: channels, their names and credentials, and routes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use crate::channel::Platform;
+use crate::delivery::plan::{ChannelPlan, Legacy, Plan, RetentionPlan};
+use crate::model::{DeliveryId, Language, OutletKey, Recipient, Secret, SeverityScale};
+use crate::route::{Matcher, Op, RouteSpec, TimeInterval, TimeIntervalConfig, Tree};
+use crate::template::{PlatformFields, TemplateRegistry};
+
+use super::platform::{CHAT, FREE, Line, MAIL, VOICE, Wire};
+use super::{Dice, Shape, World};
+
+/// 2026-11-24 03:00 UTC.
+pub const BEGIN: i64 = 1_795_489_200_000;
+/// The interval that mutes a route of each channel.
+const QUIET: &str = "quiet";
+pub const CHANNELS: [(&str, &Platform); 4] = [("chat", &CHAT), ("mail", &MAIL), ("voice", &VOICE), ("free", &FREE)];
+
+impl World {
+    pub fn new(dice: &mut Dice) -> Self {
+        let world = Self { wall: BEGIN.into(), truth: 0.into(), ..Self::default() };
+        let wires = CHANNELS.iter().map(|(name, card)| (*name, Wire::new(name, card, dice.next()))).collect();
+        Self { wires, ..world }
+    }
+
+    pub fn plan(&self, digest: bool, hash: &str) -> Plan {
+        let shape = *self.shape.lock().unwrap();
+        let channels: IndexMap<String, Arc<ChannelPlan>> = CHANNELS
+            .iter()
+            .map(|(name, card)| {
+                let to = if *name == "mail" { vec!["a@x", "b@x", "c@x"] } else { vec![*name] };
+                let (called, was) = shape.name(name);
+                let credential = shape.credential(name);
+                let plan = ChannelPlan {
+                    name: called.into(),
+                    platform: card,
+                    outlet: OutletKey::new("log", &format!("{name}{credential}")),
+                    driver: Arc::new(Line(self.wires[name].clone(), credential)),
+                    recipients: to.into_iter().map(Recipient::new).collect(),
+                    template: "default".into(),
+                    language: Language::En,
+                    send_resolved: true,
+                    mentions: Default::default(),
+                    rate_limit: Some(card.pace.limits.to_vec()).filter(|l| !l.is_empty()),
+                    digest: digest.then_some(Duration::from_secs(30)),
+                    timeout: Duration::from_secs(10),
+                    max_age: Duration::from_secs(6 * 3600),
+                    fallback: if *name == "voice" { vec!["mail".into()] } else { Vec::new() },
+                    fallback_after: None,
+                    per_month: None,
+                    max_pages: 3,
+                    disabled: false,
+                    previous_names: was.into_iter().map(str::to_owned).collect(),
+                };
+                (called.to_owned(), Arc::new(plan))
+            })
+            .collect();
+        let root = RouteSpec { name: "route".into(), to: vec!["mail".into()], routes: shape.routes(), ..RouteSpec::default() };
+        let (templates, findings) = TemplateRegistry::compile(&[PlatformFields { platform: "log", fields: CHAT.fields }], Vec::new());
+        assert!(findings.is_empty(), "{findings:?}");
+        Plan {
+            hash: hash.into(),
+            channels,
+            tree: Tree::compile(root, &[(QUIET.to_owned(), Arc::new(quiet()))].into()).expect("a tree"),
+            templates: Arc::new(templates),
+            scale: SeverityScale::default(),
+            time_zone: TimeZone::UTC,
+            external_url: String::new(),
+            link_key: Secret::new("key"),
+            dedup_window: Duration::ZERO,
+            sites: Default::default(),
+            legacy: Legacy::default(),
+            self_to: Vec::new(),
+            backlog_alarm: Duration::ZERO,
+            retention: RetentionPlan::default(),
+            heartbeats: Vec::new(),
+        }
+    }
+
+    /// A delivery got another life on another channel, or a second one: it is not the channel of before that must get it.
+    pub fn moved(&self, id: DeliveryId) {
+        self.ledger.lock().unwrap().remove(&id);
+    }
+
+    /// The next alert of a lane, and its number.
+    pub fn next_uid(&self, lane: u64) -> (String, u64) {
+        let mut next = self.next.lock().unwrap();
+        let seq = next.entry(lane).or_default();
+        *seq += 1;
+        (format!("uidL{lane}S{seq}"), *seq)
+    }
+}
+
+impl Shape {
+    /// Two routes to each channel: one is muted by an interval, which defers what it routes, for the same lanes as the other.
+    fn routes(self) -> Vec<RouteSpec> {
+        let routes = CHANNELS.iter().flat_map(|(name, _)| {
+            let to = vec![self.name(name).0.to_owned()];
+            let is = |label: &str, value: &str| Matcher::new(label, Op::Equal, value).expect("a matcher");
+            let muted = RouteSpec {
+                name: format!("{name}, quiet"),
+                matchers: vec![is("to", name), is("quiet", "yes")],
+                to: to.clone(),
+                mute_time_intervals: vec![QUIET.into()],
+                ..RouteSpec::default()
+            };
+            [muted, RouteSpec { name: (*name).into(), matchers: vec![is("to", name)], to, ..RouteSpec::default() }]
+        });
+        routes.collect()
+    }
+
+    /// What a channel is called, and what it was.
+    pub fn name(self, wire: &'static str) -> (&'static str, Option<&'static str>) {
+        match (wire, self.renamed) {
+            ("chat", true) => ("talk", Some("chat")),
+            ("chat", false) => ("chat", Some("talk")),
+            _ => (wire, None),
+        }
+    }
+
+    /// Its credential. Another one is another robot, with a limit of its own.
+    fn credential(self, wire: &str) -> u64 {
+        if matches!(wire, "chat" | "free") { self.credential } else { 0 }
+    }
+}
+
+/// Every other ten minutes.
+fn quiet() -> TimeInterval {
+    let time = |hour: u32, minute: u32| format!("{:02}:{:02}", hour + minute / 60, minute % 60);
+    let times = (0..24).flat_map(|hour| [0, 20, 40].map(|minute| json!({ "start_time": time(hour, minute), "end_time": time(hour, minute + 10) })));
+    let rules = json!([{ "times": times.collect::<Vec<_>>() }]);
+    TimeIntervalConfig { name: QUIET.into(), time_intervals: serde_json::from_value(rules).expect("rules") }.compile().expect("an interval")
+}
