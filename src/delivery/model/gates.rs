@@ -9,10 +9,12 @@ use tokio::time::Instant;
 use crate::delivery::{Clock, Engine, OutletState};
 use crate::store::{DeliveryFilter, DeliveryRow, MANUAL_MUTE_PREFIX, State, Store};
 
+use super::World;
+
 /// How long something may be due while every gate is open.
 const BOUND: Duration = Duration::from_secs(60);
-/// The same for each that waits in the same line: the tightest platform takes 20 a minute.
-const EACH: Duration = Duration::from_millis(3500);
+/// The same for each that waits in the same line: the tightest platform takes 20 a minute, and a message has three pages at most.
+const EACH: Duration = Duration::from_millis(3 * 3500);
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -21,6 +23,8 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct Gates {
     outlets: Mutex<BTreeMap<String, Instant>>,
     unmuted: Mutex<BTreeMap<String, Instant>>,
+    /// How much had arrived from a channel, and since when it is so.
+    arrived: Mutex<BTreeMap<String, (usize, Instant)>>,
     /// Since when a row is seen: what waits behind an open message of its lane is due before it may be sent.
     rows: Mutex<BTreeMap<(String, String, i64), Instant>>,
     /// What happened last that may hold things up for a moment: a clock that jumped, a node or a runner that broke down.
@@ -36,14 +40,14 @@ impl Gates {
     }
 
     /// Looks for as long as it is not dropped.
-    pub async fn watch(self: Arc<Self>, engines: Vec<Arc<Engine>>, store: Arc<dyn Store>, clock: Clock) {
+    pub async fn watch(self: Arc<Self>, world: Arc<World>, engines: Vec<Arc<Engine>>, store: Arc<dyn Store>, clock: Clock) {
         loop {
             tokio::time::sleep(LOOK).await;
-            self.look(&engines, &store, &clock).await;
+            self.look(&world, &engines, &store, &clock).await;
         }
     }
 
-    async fn look(&self, engines: &[Arc<Engine>], store: &Arc<dyn Store>, clock: &Clock) {
+    async fn look(&self, world: &World, engines: &[Arc<Engine>], store: &Arc<dyn Store>, clock: &Clock) {
         let now_ms = clock.now_ms();
         let muted: BTreeMap<String, i64> = store.list_mutes().await.expect("mutes").into_iter().map(|mute| (mute.channel, mute.until)).collect();
         let due = store.overdue(now_ms).await.expect("what is due");
@@ -55,6 +59,7 @@ impl Gates {
         let age = |since: Instant| now.saturating_duration_since(disturbed.map_or(since, |at| at.max(since)));
         let mut unmuted = self.unmuted.lock().unwrap();
         let mut outlets = self.outlets.lock().unwrap();
+        let mut arrived = self.arrived.lock().unwrap();
         for channel in plan.channels.values() {
             if muted.get(&*channel.name).is_some_and(|until| *until > now_ms) {
                 unmuted.remove(&*channel.name);
@@ -62,6 +67,11 @@ impl Gates {
                 unmuted.entry(channel.name.to_string()).or_insert(now);
             }
             let states: Vec<OutletState> = engines.iter().map(|engine| engine.outlet_state(&channel.outlet)).collect();
+            let count = world.wire(&channel.name).seen.lock().unwrap().arrivals.len();
+            let known = arrived.entry(channel.name.to_string()).or_insert((count, now));
+            if known.0 != count {
+                *known = (count, now);
+            }
             let may_send = |state: &OutletState| state.owned && state.suspended.is_none() && state.paused_ms == 0 && !state.breaker_open;
             if states.iter().any(may_send) {
                 outlets.entry(channel.outlet.to_string()).or_insert(now);
@@ -84,11 +94,16 @@ impl Gates {
             let waits = age(since.max(*free).max(*heard).max(seen));
             // What is tried again takes a place in the line, too: a window may be full of it.
             let window = plan.channel(&row.channel).and_then(|channel| channel.rate_limit.as_ref()?.iter().map(|limit| limit.window).max());
-            if waits > BOUND + window.unwrap_or_default() + EACH * row.count as u32 {
+            let bound = BOUND + window.unwrap_or_default();
+            let idle = waits.min(arrived.get(&row.channel).map_or(waits, |(_, since)| now.duration_since(*since)));
+            if idle > bound || waits > bound + EACH * row.count as u32 {
                 let states: Vec<OutletState> = engines.iter().map(|engine| engine.outlet_state(&row.outlet)).collect();
                 let waiting = open.iter().filter(|delivery| delivery.channel == row.channel);
                 let what: Vec<_> = waiting.map(|d| (d.id, &d.title, d.state, d.tries, d.due_at - now_ms, d.message, &d.reason)).collect();
-                self.violations.lock().unwrap().push(format!("{row:?} could be sent for {waits:?} and is not: {what:#?} {states:#?}"));
+                self.violations
+                    .lock()
+                    .unwrap()
+                    .push(format!("{row:?} could be sent for {waits:?} and is not, nothing is for {idle:?}: {what:#?} {states:#?}"));
             }
         }
         let by_hand = |row: &&DeliveryRow| row.reason.as_deref().is_some_and(|reason| reason.starts_with(MANUAL_MUTE_PREFIX));

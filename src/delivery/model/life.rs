@@ -137,7 +137,7 @@ async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool
         life.nodes.push(node);
     }
     let engines: Vec<Arc<Engine>> = life.nodes.iter().map(|node| node.engine.clone()).collect();
-    tokio::spawn(life.gates.clone().watch(engines.clone(), store.clone(), clock.clone()));
+    tokio::spawn(life.gates.clone().watch(world.clone(), engines.clone(), store.clone(), clock.clone()));
     let events = 20 + dice.below(200);
     let calm = dice.below(30_000);
     for _ in 0..events {

@@ -83,6 +83,12 @@ impl World {
         }
     }
 
+    /// The platform behind a channel, whatever it is called now.
+    pub fn wire(&self, channel: &str) -> &Wire {
+        let shape = *self.shape.lock().unwrap();
+        self.wires.iter().find(|(wire, _)| **wire == channel || shape.name(wire).0 == channel).map(|(_, wire)| &**wire).expect("a platform")
+    }
+
     /// A delivery got another life on another channel, or a second one: it is not the channel of before that must get it.
     pub fn moved(&self, id: DeliveryId) {
         self.ledger.lock().unwrap().remove(&id);
