@@ -79,6 +79,7 @@ async fn heartbeat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreErr
     let node = shared.node.to_string();
     let now = shared.clock.now_ms();
     let until = now + shared.lease.as_millis() as i64;
+    let asked = shared.clock.instant();
     let mut nodes = Vec::new();
     if !left {
         let plan = shared.plan.load().hash.to_string();
@@ -86,7 +87,7 @@ async fn heartbeat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreErr
         nodes = shared.store.node_heartbeat(beat).await?;
         let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
         engine.assign(&assigned_to(&shared.plan.load().outlets(), &shared.outlets.outlets(), &names, &node));
-        shared.set_leader(names.first() == Some(&node.as_str()));
+        shared.set_leader((names.first() == Some(&node.as_str())).then(|| asked + shared.lease));
     }
     let asked = shared.clock.instant();
     let owned = shared.store.renew_leases(&node, now, until).await?;

@@ -81,7 +81,8 @@ pub struct Shared {
     full: AtomicBool,
     /// What stalls, and when that was looked at.
     stalled: Mutex<(Vec<String>, Option<Instant>)>,
-    is_leader: AtomicBool,
+    /// Until when this node is the leader of those that share the store, if it is.
+    leader_until: Mutex<Option<Instant>>,
     seed: std::sync::atomic::AtomicU64,
     /// The next step to begin is to fail.
     #[cfg(test)]
@@ -122,7 +123,7 @@ impl Shared {
             self_alerts,
             full: AtomicBool::new(false),
             stalled: Mutex::default(),
-            is_leader: AtomicBool::new(true),
+            leader_until: Mutex::default(),
             seed: seed.into(),
             #[cfg(test)]
             crash_step: AtomicBool::new(false),
@@ -171,11 +172,12 @@ impl Shared {
 
     /// Whether this node does what must be done once: purging, self_alerts about what waits, fallbacks of what waits too long.
     pub fn is_leader(&self) -> bool {
-        self.is_leader.load(Ordering::Relaxed)
+        !self.leased || lock(&self.leader_until).is_some_and(|until| self.clock.instant() < until)
     }
 
-    pub(super) fn set_leader(&self, is_leader: bool) {
-        self.is_leader.store(is_leader, Ordering::Relaxed);
+    /// Until when this node is the leader. One that cannot say that it is alive is not: another one is by then, and what this one knows may be stale.
+    pub(super) fn set_leader(&self, until: Option<Instant>) {
+        *lock(&self.leader_until) = until;
     }
 
     /// One shared copy of a channel's name.

@@ -21,7 +21,7 @@ pub trait ClusterStore: Send + Sync {
     async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError>;
 
     /// Moves the lanes, waiting deliveries and open messages of channel `from` to the name and outlet that it has now (`from` may be that name: then its
-    /// credentials changed). A lane whose key exists under the new name takes in what waits there, behind its own: what came under the new name is newer.
+    /// credentials changed). What waits in a lane of the same key under the new name is put in order with the rest.
     /// What another node holds by a lease stays where it is, because that node may have it in flight. One transaction. Returns how many lanes and open
     /// messages moved.
     async fn relocate(&self, from: &str, to: &Relocation) -> Result<u64, StoreError>;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::delivery::{Clock, Engine, OutletState};
+use crate::model::DeliveryId;
 use crate::store::{DeliveryFilter, DeliveryRow, MANUAL_MUTE_PREFIX, State, Store};
 
 use super::World;
@@ -27,6 +28,8 @@ pub struct Gates {
     arrived: Mutex<BTreeMap<String, (usize, Instant)>>,
     /// Since when a row is seen: what waits behind an open message of its lane is due before it may be sent.
     rows: Mutex<BTreeMap<(String, String, i64), Instant>>,
+    /// Since when a delivery that a mute by hand deferred is seen: a node that hangs defers by a mute that has ended, until another node looks.
+    deferred: Mutex<BTreeMap<DeliveryId, Instant>>,
     /// What happened last that may hold things up for a moment: a clock that jumped, a node or a runner that broke down.
     disturbed: Mutex<Option<Instant>>,
     pub violations: Mutex<Vec<String>>,
@@ -107,15 +110,14 @@ impl Gates {
             }
         }
         let by_hand = |row: &&DeliveryRow| row.reason.as_deref().is_some_and(|reason| reason.starts_with(MANUAL_MUTE_PREFIX));
+        let mut deferred = self.deferred.lock().unwrap();
+        let before = std::mem::take(&mut *deferred);
         for row in open.iter().filter(|row| row.state == State::Deferred).filter(by_hand).filter(|row| row.due_at > now_ms) {
-            if let Some(heard) = unmuted.get(&row.channel)
-                && age(*heard) > BOUND
-            {
-                self.violations.lock().unwrap().push(format!(
-                    "nothing mutes it for {:?} and it waits for {}: {row:?}",
-                    age(*heard),
-                    row.due_at - now_ms
-                ));
+            let seen = before.get(&row.id).copied().unwrap_or(now);
+            deferred.insert(row.id, seen);
+            let waits = unmuted.get(&row.channel).map(|heard| age((*heard).max(seen)));
+            if let Some(waits) = waits.filter(|waits| *waits > BOUND) {
+                self.violations.lock().unwrap().push(format!("nothing mutes it for {waits:?} and it waits for {}: {row:?}", row.due_at - now_ms));
             }
         }
     }

@@ -43,7 +43,7 @@ pub(super) async fn relocate(tx: &Tx, from: &str, to: &Relocation, by_database: 
     Ok(renamed.max(moved) + carried)
 }
 
-/// Gives a lane its channel's new name. `twin` has its key under that name: what waits there is put in order with what waits here.
+/// Moves a lane to its channel's new name. `twin` has its key under that name: what waits there is put in order with what waits here.
 async fn rename(tx: &Tx, lane: i64, twin: Option<i64>, to: &str) -> Result<(), DbError> {
     // A fallback child whose origin has another child on that channel already would collide with it: it becomes a delivery of its own.
     tx.execute(

@@ -45,7 +45,7 @@ pub(super) fn relocate(db: &Connection, from: &str, to: &Relocation) -> Result<u
     Ok((renamed.max(moved) + carried) as u64)
 }
 
-/// Gives a lane its channel's new name. `twin` has its key under that name: what waits there is put in order with what waits here.
+/// Moves a lane to its channel's new name. `twin` has its key under that name: what waits there is put in order with what waits here.
 fn rename(db: &Connection, lane: i64, twin: Option<i64>, to: &str) -> Result<(), DbError> {
     // A fallback child whose origin has another child on that channel already would collide with it: it becomes a delivery of its own.
     db.prepare_cached(

@@ -18,7 +18,7 @@ pub struct Relocation {
     pub now: i64,
 }
 
-/// The deliveries of `lane` that must get a new place, behind its last one and in this order, so that those of `twin` stand among them as they were
+/// The deliveries of `lane` that must get a new place, behind its last one and in this order, so that those of `twin` are among them as they were
 /// accepted. Both are open deliveries by place. Ids grow with time, whatever the wall clock does, so they say what came first; within one lane the
 /// order stays as it is.
 pub fn merge_places(lane: &[Uuid], twin: &[Uuid]) -> Vec<Uuid> {
