@@ -86,7 +86,7 @@ pub struct Shared {
     seed: std::sync::atomic::AtomicU64,
     /// The next step to begin is to fail.
     #[cfg(test)]
-    pub(super) crash_step: AtomicBool,
+    pub(super) crash_attempt: AtomicBool,
 }
 
 impl Shared {
@@ -126,7 +126,7 @@ impl Shared {
             leader_until: Mutex::default(),
             seed: seed.into(),
             #[cfg(test)]
-            crash_step: AtomicBool::new(false),
+            crash_attempt: AtomicBool::new(false),
         }
     }
 

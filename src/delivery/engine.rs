@@ -164,8 +164,8 @@ impl Engine {
 
     /// Makes the next step that begins panic.
     #[cfg(test)]
-    pub fn crash_a_step(&self) {
-        self.shared.crash_step.store(true, std::sync::atomic::Ordering::Release);
+    pub fn crash_an_attempt(&self) {
+        self.shared.crash_attempt.store(true, std::sync::atomic::Ordering::Release);
     }
 
     /// Makes one of the runners panic.

@@ -155,21 +155,21 @@ impl Evaluator<'_> {
         let refused = error.is_some_and(|e| e.kind == ErrorKind::Rejected && !e.recipient);
         let all_of_page_dead = message.cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).all(|c| c.state == CellState::Dead);
         if refused && all_of_page_dead && message.caller.is_none() {
-            let mentions = usize::from(page) < message.pages.len() && !message.pages[usize::from(page)].facts.mentions.is_empty();
+            let mentions = usize::from(page) < message.pages().len() && !message.pages()[usize::from(page)].facts.mentions.is_empty();
             if mentions && error.is_some_and(|e| e.mentions) {
                 return Next::RetryUnmentioned;
             }
-            if message.kind == MessageKind::Digest && message.lanes.len() > 1 && !any_ok {
+            if message.kind == MessageKind::Digest && message.lanes.taken.len() > 1 && !any_ok {
                 return Next::SplitDigest;
             }
-            if message.plain.is_none() && !any_ok && self.channel.platform.on_ambiguous == OnAmbiguous::Retry {
+            if message.wording.plain_text.is_none() && !any_ok && self.channel.platform.on_ambiguous == OnAmbiguous::Retry {
                 return Next::RetryPlainText;
             }
         }
         if !open {
             return Next::Done;
         }
-        if never_left && !message.stored && !message.fixed && !any_ok && message.caller.is_none() && !message.lanes.is_empty() {
+        if never_left && !message.is_stored() && !message.members_frozen && !any_ok && message.caller.is_none() && !message.lanes.taken.is_empty() {
             return Next::Requeue;
         }
         Next::Retry

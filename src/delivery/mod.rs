@@ -32,7 +32,6 @@ mod pending;
 pub mod plan;
 mod policy;
 mod rate_limit;
-mod reading;
 pub mod receipts;
 mod relocate;
 pub mod self_alert;

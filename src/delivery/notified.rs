@@ -1,40 +1,29 @@
-//! What people were notified of an alert before: whether the end of something that is muted, or was, is news to them.
-//!
-//! Knows what a lane carried before; knows nothing of how messages are made.
+//! What was sent about an alert before: whether its end is news to people after a mute.
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::{Alert, DeliveryId, Event, LaneId, Status};
-use crate::store::{LaneHistory, PendingDelivery, State, StoreError};
-use crate::template::MessageKind;
-
-use super::attempt::AttemptTask;
-use super::pending::PendingMessage;
-
-/// Deliveries of a lane's past that are looked at.
-const MAX_PAST_DELIVERIES: usize = 16;
-/// Lanes of a message whose past is looked at.
-const MAX_PAST_LANES: usize = 50;
+use crate::model::{Alert, DeliveryId, LaneId, Status};
+use crate::store::{LaneHistory, State};
 
 /// What composing a message must know besides its members.
 #[derive(Debug, Clone, Default)]
 pub struct MessageContext {
-    /// What was notified before, of lanes that have muted members.
+    /// What was sent before, of lanes that have muted members.
     pub notified: HashMap<LaneId, Notified>,
-    /// Alerts of the lane that were not reported over yet, where that matters.
+    /// How many alerts of the lane were not reported as resolved yet, where that matters.
     pub unresolved: Option<u64>,
 }
 
-/// What a lane's past says of its alerts.
+/// What a lane sent about its alerts before.
 #[derive(Debug, Clone, Default)]
 pub struct Notified {
-    /// Of each fingerprint what was reported, newest first.
+    /// By fingerprint: start and status of what was sent, newest first.
     reported: HashMap<String, Vec<(Option<i64>, Status)>>,
     /// Whether the whole past is known.
     complete: bool,
 }
 
-/// Whether people heard of a delivery: the platform confirmed it, may have it, or it went to a fallback channel that the end follows.
+/// Whether people have seen a delivery: the platform confirmed it, may have it, or it went to a fallback channel, which the end follows.
 fn reached_people(state: State) -> bool {
     matches!(state, State::Sent | State::Unknown | State::Dead)
 }
@@ -56,42 +45,14 @@ impl Notified {
         Self { reported, complete: past.complete }
     }
 
-    /// Whether `alert` was notified as firing and not as over since; `None` when that is not known. A firing is known by its start, too. With `any_start`
-    /// one of another start counts when there is none of this start: who says that something is over may name another than who reported that it fires.
+    /// Whether `alert` was sent as firing and not as resolved since; `None` when that is not known. A firing is identified by its start, too. With
+    /// `any_start` another start counts when this one is not found: the sender of a resolved alert may name another start.
     pub fn is_open(&self, alert: &Alert, any_start: bool) -> Option<bool> {
         let unknown = self.complete.then_some(false);
         let Some(reported) = self.reported.get(&alert.fingerprint) else { return unknown };
         let same = reported.iter().find(|(began, _)| *began == started_at(alert));
         let last = same.or_else(|| reported.first().filter(|_| any_start));
         last.map_or(unknown, |one| Some(one.1 == Status::Firing))
-    }
-}
-
-impl AttemptTask {
-    /// What composing must know besides the members. What cannot be read is not known: then what may be news is notified.
-    pub(super) async fn context(&self, message: &PendingMessage) -> MessageContext {
-        let mut known = MessageContext::default();
-        let notified = |error: StoreError| tracing::warn!(%error, message_id = %message.id, "what was notified before could not be read; what may be news is notified");
-        let mut lanes: Vec<LaneId> = message.members.iter().filter(|m| m.state == State::Deferred).map(|m| m.lane).collect();
-        lanes.dedup();
-        for lane in lanes.into_iter().take(MAX_PAST_LANES) {
-            let members: Vec<&PendingDelivery> = message.members.iter().filter(|m| m.lane == lane).collect();
-            let Some(last) = members.iter().rfind(|m| m.resolved > 0) else { continue };
-            match self.shared.store.lane_history(last.id, MAX_PAST_DELIVERIES + members.len()).await {
-                Ok(past) => drop(known.notified.insert(lane, Notified::of(&past, &members.iter().map(|m| m.id).collect::<Vec<_>>()))),
-                Err(error) => notified(error),
-            }
-        }
-        // Asked only where it decides something: where an incident would be closed, and where the sender left out alerts.
-        if let Some(last) = message.members.last().filter(|m| m.firing == 0 && message.kind != MessageKind::Digest)
-            && (self.channel.driver.keeps_incidents() || last.event.as_deref().is_some_and(Event::may_fire_on))
-        {
-            match self.shared.store.count_unresolved(last.lane).await {
-                Ok(left) => known.unresolved = left,
-                Err(error) => notified(error),
-            }
-        }
-        known
     }
 }
 

@@ -157,9 +157,7 @@ fn send(
         members: &members,
         kind,
         now,
-        plain: None,
-        unmentioned: None,
-        abridged: false,
+        wording: &Default::default(),
         context: &MessageContext::default(),
     }
     .compose();

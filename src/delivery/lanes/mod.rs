@@ -1,19 +1,21 @@
 //! What one runner holds in memory of its lanes: of each lane a gap-free prefix of what waits, or the knowledge that it is on disk.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{Event, LaneId};
+use crate::model::LaneId;
 use crate::store::{LaneSummary, PendingDelivery, State};
 
-use super::{heavy, policy};
-
 mod budget;
+mod evict;
+mod lane;
 
 pub use budget::*;
+pub use lane::is_large;
+use lane::{IndexKey, Lane, Queued, ahead, due_instant, priority, sooner};
 
 /// Lanes held at once; the rest stays on disk.
 pub const MAX_LANES: usize = 4096;
@@ -21,50 +23,8 @@ pub const MAX_LANES: usize = 4096;
 pub const MIN_LANES: usize = 64;
 /// Bytes of waiting deliveries held per outlet.
 pub const MAX_BYTES: usize = 4 << 20;
-/// One rank step is worth this much waiting, in milliseconds: what waits long overtakes.
-const RANK_STEP_MS: i64 = 300_000;
-/// A mute may last long, but a damaged due time must not overflow the clock.
-const LONGEST_MUTE: Duration = Duration::from_secs(400 * 86_400);
 /// What is due later than this is left on disk, where looks at the store find it in time: it must take no room from what is due.
 pub const LOOKAHEAD: Duration = Duration::from_secs(20);
-
-/// A delivery in memory, with its due time on the monotonic clock. None of them is deferred: what is muted is on disk until it is due.
-#[derive(Debug)]
-struct Queued {
-    waiting: PendingDelivery,
-    due: Instant,
-    share: Reservation,
-}
-
-/// One lane.
-#[derive(Debug)]
-struct Lane {
-    channel: Arc<str>,
-    queue: VecDeque<Queued>,
-    /// Everything up to here is in the queue, under way, deferred, or final.
-    loaded_to: i64,
-    /// Something may wait on disk beyond `loaded_to`, not before then.
-    more_on_disk_at: Option<Instant>,
-    /// Something waits on disk that is to be read then, wherever it stands: the lane is read anew from its beginning.
-    reload_at: Option<Instant>,
-    /// An offer could not be taken while the lane was being read.
-    offer_lost: bool,
-    /// A message of it is under way.
-    in_flight: bool,
-    /// What memory holds of it is not what is stored any more: it is read anew when its message is done.
-    stale: bool,
-    /// Rank and age of what is on disk.
-    priority: i64,
-    key: Option<IndexKey>,
-    /// What it takes in memory itself.
-    _share: Reservation,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum IndexKey {
-    Ready(i64),
-    Timer(Instant),
-}
 
 /// What was taken from a lane for a message.
 #[derive(Debug)]
@@ -74,7 +34,7 @@ pub struct TakenLane {
     /// What was in memory and due.
     pub members: Vec<PendingDelivery>,
     /// The bytes that it takes.
-    pub shares: Vec<Reservation>,
+    pub reservations: Vec<Reservation>,
     /// Read what waits beyond this `lane_seq` from the store first.
     pub read_after: Option<i64>,
 }
@@ -88,6 +48,17 @@ pub struct ReadProgress {
     pub to: i64,
     /// Whether more waits beyond it.
     pub more: bool,
+}
+
+/// A lane that a message releases.
+#[derive(Debug)]
+pub struct LaneReturn {
+    /// The lane.
+    pub lane: LaneId,
+    /// What reading it found, when it was read.
+    pub read: Option<ReadProgress>,
+    /// Deliveries that go back to its front.
+    pub put_back: Vec<PendingDelivery>,
 }
 
 /// The lanes of one outlet.
@@ -261,9 +232,9 @@ impl Lanes {
         self.ready.iter().filter(|(_, id)| self.map.get(id).is_some_and(|l| &*l.channel == channel)).take(n).map(|(_, id)| *id).collect()
     }
 
-    /// Takes what is due of a lane for a message, at most `max` deliveries; the lane is open until [`Lanes::close`].
+    /// Takes what is due of a lane for a message, at most `max` deliveries; the lane is open until [`Lanes::release`].
     pub fn take(&mut self, id: LaneId, max: usize, now: Instant) -> TakenLane {
-        let mut taken = TakenLane { lane: id, members: Vec::new(), shares: Vec::new(), read_after: None };
+        let mut taken = TakenLane { lane: id, members: Vec::new(), reservations: Vec::new(), read_after: None };
         let Some(lane) = self.map.get_mut(&id) else { return taken };
         lane.in_flight = true;
         if max > 0 && lane.reload_at.is_some_and(|at| at <= now) {
@@ -277,7 +248,7 @@ impl Lanes {
         {
             self.bytes -= item.share.bytes();
             taken.members.push(item.waiting);
-            taken.shares.push(item.share);
+            taken.reservations.push(item.share);
         }
         if lane.more_on_disk_at.is_some() && lane.queue.is_empty() && taken.members.len() < max {
             taken.read_after = Some(lane.loaded_to);
@@ -288,7 +259,8 @@ impl Lanes {
     }
 
     /// The message of a lane is done (or gave up): what was read, and what goes back to the front.
-    pub fn close(&mut self, id: LaneId, read: Option<ReadProgress>, back: Vec<PendingDelivery>, now: Instant, now_ms: i64) {
+    pub fn release(&mut self, released: LaneReturn, now: Instant, now_ms: i64) {
+        let LaneReturn { lane: id, read, put_back } = released;
         let Some(lane) = self.map.get_mut(&id) else { return };
         lane.in_flight = false;
         if lane.stale {
@@ -302,7 +274,7 @@ impl Lanes {
             lane.more_on_disk_at = (read.more || lane.offer_lost).then_some(now);
         }
         let mut fits = true;
-        for waiting in back {
+        for waiting in put_back {
             let due = due_instant(&waiting, now, now_ms);
             if waiting.state == State::Deferred {
                 sooner(&mut lane.reload_at, due);
@@ -334,97 +306,6 @@ impl Lanes {
             return;
         }
         self.index(id, now);
-    }
-
-    /// Forgets a lane (moved, adopted, dropped by hand): it is read again when it is poked, or when its message is done.
-    pub fn evict(&mut self, id: LaneId) {
-        if let Some(lane) = self.map.get_mut(&id).filter(|lane| lane.in_flight) {
-            lane.stale = true;
-            return;
-        }
-        self.unindex(id);
-        if let Some(mut lane) = self.map.remove(&id) {
-            self.bytes -= lane.clear();
-        }
-    }
-
-    /// Offers may have been lost, or changes by hand: what is in memory of any lane may not be all of it.
-    pub fn invalidate_all(&mut self, now: Instant) {
-        self.complete = false;
-        let ids: Vec<LaneId> = self.map.keys().copied().collect();
-        for id in ids {
-            if let Some(lane) = self.map.get_mut(&id) {
-                sooner(&mut lane.reload_at, now);
-            }
-            self.index(id, now);
-        }
-    }
-
-    /// Forgets every lane; what waits is read again.
-    pub fn evict_all(&mut self) {
-        let ids: Vec<LaneId> = self.map.keys().copied().collect();
-        for id in ids {
-            self.evict(id);
-        }
-        self.complete = false;
-    }
-
-    /// Forgets the ready lanes of a channel that is muted by hand: they take no room from others until the mute ends.
-    pub fn evict_channel(&mut self, channel: &str) {
-        for id in self.ready_of_channel(channel, usize::MAX) {
-            self.evict(id);
-        }
-    }
-
-    /// When memory is short, forgets the lanes of which nothing is known to wait: others need the room.
-    pub fn evict_empty(&mut self) {
-        if self.budget.is_short() {
-            let drained: Vec<LaneId> = self.empty.iter().copied().collect();
-            drained.into_iter().for_each(|id| self.evict(id));
-        }
-    }
-
-    fn note_overflow(&mut self) {
-        self.complete = false;
-        self.overflowed = true;
-    }
-
-    /// Room for one more lane; `ready_at` is now when it could send at once.
-    fn reserve_lane(&mut self, for_priority: i64, ready_at: Option<Instant>) -> Option<Reservation> {
-        if self.map.len() >= MAX_LANES && !self.evict_one(for_priority, ready_at) {
-            return None;
-        }
-        if let Some(share) = self.budget.try_reserve(LANE_BYTES) {
-            return Some(share);
-        }
-        // Memory is full, of other outlets' lanes perhaps: each keeps a few all the same.
-        if self.map.len() >= MIN_LANES && !self.evict_one(for_priority, ready_at) {
-            return None;
-        }
-        Some(self.budget.reserve(LANE_BYTES))
-    }
-
-    fn evict_one(&mut self, for_priority: i64, ready_at: Option<Instant>) -> bool {
-        if let Some(id) = self.empty.iter().next().copied() {
-            self.evict(id);
-            return true;
-        }
-        // What can only send later goes back to disk for what can send now, the last of it first; else the least urgent for something more urgent.
-        if let (Some(now), Some(&(at, id))) = (ready_at, self.timers.last())
-            && at > now
-        {
-            self.evict(id);
-            self.complete = false;
-            return true;
-        }
-        match self.ready.last().copied() {
-            Some((priority, id)) if priority > for_priority => {
-                self.evict(id);
-                self.note_overflow();
-                true
-            }
-            _ => false,
-        }
     }
 
     /// Lanes that memory turns to soon by itself: a look at the store need not bring them again.
@@ -470,75 +351,6 @@ impl Lanes {
             IndexKey::Timer(at) => self.timers.insert((at, id)),
         };
     }
-}
-
-impl Lane {
-    /// One of which something may wait on disk, not before `beyond`; with `None` nothing does.
-    fn new(channel: &Arc<str>, more_on_disk_at: Option<Instant>, priority: i64, share: Reservation) -> Self {
-        Self {
-            channel: channel.clone(),
-            queue: VecDeque::new(),
-            loaded_to: 0,
-            more_on_disk_at,
-            reload_at: None,
-            offer_lost: false,
-            in_flight: false,
-            stale: false,
-            priority,
-            key: None,
-            _share: share,
-        }
-    }
-
-    /// When the lane may send next, and its order; `None` when it has nothing or a message of it is under way.
-    fn next(&self, now: Instant) -> Option<(Instant, i64)> {
-        if self.in_flight {
-            return None;
-        }
-        let head = self.queue.front().map(|head| head.due).or(self.more_on_disk_at);
-        let due = head.into_iter().chain(self.reload_at).min()?;
-        let shown = self.queue.iter().filter(|i| i.due <= now.max(due)).map(|i| priority(i.waiting.rank, i.waiting.born_at));
-        let on_disk = (self.more_on_disk_at.is_some() || self.reload_at.is_some()).then_some(self.priority);
-        Some((due, shown.chain(on_disk).min().unwrap_or(self.priority)))
-    }
-
-    /// Whether nothing is known to wait in it.
-    fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.more_on_disk_at.is_none() && self.reload_at.is_none()
-    }
-
-    /// Forgets what is in memory of it, which is on disk too; gives its bytes.
-    fn clear(&mut self) -> usize {
-        self.queue.drain(..).map(|item| item.share.bytes()).sum()
-    }
-}
-
-/// Something is due at `at`: news never waits for what was known before.
-fn sooner(known: &mut Option<Instant>, at: Instant) {
-    *known = Some(known.map_or(at, |known| known.min(at)));
-}
-
-/// Smaller goes first: severity, then age; one rank step is worth five minutes of waiting.
-pub fn priority(rank: i64, born_at: i64) -> i64 {
-    rank.saturating_mul(RANK_STEP_MS).saturating_add(born_at)
-}
-
-/// How far ahead a stored due time lies. What was due at its birth is due now: a wall clock that was set back since must not make it wait.
-fn ahead(due_at: i64, born_at: i64, now_ms: i64) -> Duration {
-    if due_at <= born_at { Duration::ZERO } else { Duration::from_millis(due_at.saturating_sub(now_ms).max(0) as u64) }
-}
-
-/// A stored due time on the monotonic clock, clamped to what can legally have been set.
-fn due_instant(waiting: &PendingDelivery, now: Instant, now_ms: i64) -> Instant {
-    let ahead = ahead(waiting.due_at, waiting.born_at, now_ms);
-    // Pauses are the outlet's own; a delivery by itself is never postponed for longer than the schedule's cap.
-    let longest = if waiting.state == State::Deferred { LONGEST_MUTE } else { policy::MAX_BACKOFF };
-    now + ahead.min(longest)
-}
-
-/// Whether an event is too large to be kept while it waits.
-pub fn is_large(event: &Event) -> bool {
-    event.alerts.len() > heavy::LARGE_EVENT_ALERTS || event_bytes(event) > 4 * heavy::LARGE_BODY
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What memory holds, leaves to disk and finds again.
 
 use super::*;
+use crate::delivery::policy;
 use crate::delivery::testing::{alert, waiting};
 use crate::model::Status;
 
@@ -54,7 +55,7 @@ impl Bench {
 
     fn close(&mut self, lane: i64, read: Option<(i64, bool)>, back: Vec<PendingDelivery>) {
         let read = read.map(|(to, more)| ReadProgress { lane: LaneId(lane), to, more });
-        self.lanes.close(LaneId(lane), read, back, self.now, 0);
+        self.lanes.release(LaneReturn { lane: LaneId(lane), read, put_back: back }, self.now, 0);
     }
 
     fn load(&mut self, heads: Vec<LaneSummary>, all: bool) -> usize {
@@ -278,7 +279,7 @@ fn fill(outlets: usize, alerts: usize) -> usize {
         // Under way with what it takes, or forgotten: both give it back.
         if let Some((id, _)) = bench.lanes.first_ready(|_| true) {
             drop(bench.lanes.take(id, 100, bench.now));
-            bench.lanes.close(id, None, vec![item(id.0, 1)], bench.now, 0);
+            bench.lanes.release(LaneReturn { lane: id, read: None, put_back: vec![item(id.0, 1)] }, bench.now, 0);
         }
         bench.lanes.evict_all();
         assert_eq!((bench.lanes.bytes(), bench.lanes.len()), (0, 0));
@@ -325,7 +326,7 @@ fn what_goes_back_and_does_not_fit_waits_on_disk() {
     let mut taken = bench.take(1);
     let _all = budget.reserve(200_000);
     taken.members[0].due_at = 60_000;
-    drop(taken.shares);
+    drop(taken.reservations);
     bench.close(1, None, taken.members);
     assert_eq!((bench.lanes.bytes(), bench.lanes.next_timer()), (0, Some(bench.now + Duration::from_secs(60))));
     bench.push(item(1, 2));

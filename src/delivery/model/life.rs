@@ -214,7 +214,7 @@ impl Life<'_> {
             let engine = self.engine(dice).clone();
             tracing::info!(now_ms = self.clock.now_ms(), node = %engine.shared.node, "something breaks down");
             if dice.permille(500) {
-                engine.crash_a_step()
+                engine.crash_an_attempt()
             } else {
                 engine.crash_a_runner(dice.below(64) as usize)
             }

@@ -85,8 +85,8 @@ impl Worker {
         } else {
             self.rate.cancel(counted)
         }
-        for (lane, read, back) in result.lanes {
-            self.queue.lanes.close(lane, read, back, now, now_ms);
+        for released in result.lanes {
+            self.queue.lanes.release(released, now, now_ms);
         }
         self.queue.halves.extend(result.halves);
         if let Some(message) = result.message

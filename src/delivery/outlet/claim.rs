@@ -102,12 +102,11 @@ impl Worker {
                 continue;
             }
             let at_most_once = self.channel(&open.channel).is_some_and(|c| c.platform.on_ambiguous == OnAmbiguous::Never);
-            let mut message = PendingMessage::recovered(open, at_most_once, now);
-            for taken in &message.lanes {
+            let message = PendingMessage::recovered(open, at_most_once, now);
+            for taken in &message.lanes.taken {
                 self.queue.lanes.mark_dirty(taken.lane, &message.channel, 3, now_ms, now);
                 let _ = self.queue.lanes.take(taken.lane, 0, now);
             }
-            message.fixed = true;
             self.queue.begun.push(message);
         }
         self.poll.at = now;

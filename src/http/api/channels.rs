@@ -230,9 +230,7 @@ pub fn preview_target(
         members: &[member],
         kind: MessageKind::Single,
         now,
-        plain: None,
-        unmentioned: None,
-        abridged: false,
+        wording: &Default::default(),
         context: &Default::default(),
     }
     .compose()

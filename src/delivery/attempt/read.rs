@@ -3,16 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::delivery::heavy::{LARGE_BODY, LargeBodyPermit};
+use crate::delivery::lanes::ReadProgress;
+use crate::delivery::pending::{PendingMessage, Phase};
 use crate::model::{Event, EventId, LaneId};
 use crate::store::{PendingDelivery, State, StoreError};
 use crate::template::MessageKind;
 
-use super::attempt::{AttemptTask, LANE_READ_LIMIT};
-use super::clock::timestamp;
-use super::compose::{Composed, Draft};
-use super::heavy::{LARGE_BODY, LargeBodyPermit, is_long};
-use super::lanes::{ReadProgress, is_large};
-use super::pending::PendingMessage;
+use super::{AttemptTask, LANE_READ_LIMIT};
 
 /// So often a message is begun without an end before it is sent in short.
 const MAX_CRASHES: u32 = 3;
@@ -28,23 +26,23 @@ impl AttemptTask {
     pub(super) async fn read_members(&self, message: &mut PendingMessage, marked: &mut Vec<LaneId>) -> Result<Option<LargeBodyPermit>, StoreError> {
         let store = &self.shared.store;
         let digest = message.kind == MessageKind::Digest;
-        for taken in &mut message.lanes {
+        for taken in &mut message.lanes.taken {
             let Some(after) = taken.read_after.take() else { continue };
             let due_by = self.shared.clock.now_ms() + DUE_ROUNDING_MS;
             let mut found = store.pending(taken.lane, after, LANE_READ_LIMIT, if digest { 0 } else { LARGE_BODY }, due_by).await?;
             let to = found.last().map_or(after, |w| w.lane_seq);
-            message.reads.push(ReadProgress { lane: taken.lane, to, more: found.len() == LANE_READ_LIMIT });
+            message.lanes.reads.push(ReadProgress { lane: taken.lane, to, more: found.len() == LANE_READ_LIMIT });
             if found.iter().any(|w| w.state == State::Deferred && w.firing > 0) {
                 // What resolved goes with what fired, though its own mute may end later: else the firing would be told and its end only recorded.
                 let all = store.pending(taken.lane, after, LANE_READ_LIMIT, 0, i64::MAX).await?;
                 found.extend(all.into_iter().filter(|w| w.state == State::Deferred && w.firing == 0 && w.due_at > due_by && w.due_at > w.born_at));
             }
-            message.unjudged.extend(found.iter().map(|w| w.id));
+            message.lanes.unverified_due.extend(found.iter().map(|w| w.id));
             message.members.extend(found);
         }
         if digest {
             // Members of one lane stand together, in its order, whatever was in memory and what was read.
-            let place = |lane: LaneId| message.lanes.iter().position(|t| t.lane == lane).unwrap_or(usize::MAX);
+            let place = |lane: LaneId| message.lanes.taken.iter().position(|t| t.lane == lane).unwrap_or(usize::MAX);
             let mut members = std::mem::take(&mut message.members);
             members.sort_by_cached_key(|m| (place(m.lane), m.lane_seq));
             message.members = members;
@@ -67,8 +65,9 @@ impl AttemptTask {
     pub(super) async fn fetch_pages(&self, message: &mut PendingMessage) -> Result<(), StoreError> {
         let gone = || StoreError::Invalid(format!("message {} is not stored any more", message.id));
         let stored = self.shared.store.get_message(message.id).await?.ok_or_else(gone)?;
-        message.pages = Arc::new(stored.pages);
-        message.pages_stored = false;
+        if let Phase::Stored { pages, .. } = &mut message.phase {
+            *pages = Some(Arc::new(stored.pages));
+        }
         message.reserve_memory(&self.shared.budget);
         Ok(())
     }
@@ -85,9 +84,9 @@ impl AttemptTask {
         if begun > MAX_CRASHES {
             let delivery = message.members.first().map(|member| member.id.to_string());
             tracing::error!(channel = %self.channel.name, begun, delivery, "the process died several times at this message; it is sent in short");
-            message.abridged = true;
+            message.wording.abridged = true;
         }
-        Ok(message.abridged)
+        Ok(message.wording.abridged)
     }
 
     /// Reads the bodies that composing needs and that are not at hand. Large ones are read while no others are in memory; of a lane's deliveries those
@@ -95,7 +94,7 @@ impl AttemptTask {
     pub(super) async fn load_events(&self, message: &mut PendingMessage, back: bool) -> Result<Option<LargeBodyPermit>, StoreError> {
         let digest = message.kind == MessageKind::Digest;
         let mut ids: Vec<EventId> = Vec::new();
-        let wanted = |m: &&PendingDelivery| m.event.is_none() && (!digest || m.rank <= MAX_NAMED_RANK) && !message.abridged;
+        let wanted = |m: &&PendingDelivery| m.event.is_none() && (!digest || m.rank <= MAX_NAMED_RANK) && !message.wording.abridged;
         for member in message.members.iter().filter(wanted).take(if digest { MAX_NAMED_DELIVERIES } else { usize::MAX }) {
             if ids.last() != Some(&member.event_id) {
                 ids.push(member.event_id);
@@ -118,7 +117,7 @@ impl AttemptTask {
             && let Some(first) = ids[ids.len() - left..].first()
         {
             let from = message.members.iter().position(|m| m.event_id == *first && m.event.is_none()).unwrap_or(message.members.len());
-            message.back.extend(message.members.drain(from.max(1)..));
+            message.lanes.returned.extend(message.members.drain(from.max(1)..));
         }
         Ok(Some(permit))
     }
@@ -134,27 +133,5 @@ impl AttemptTask {
             member.event = found.get(&member.event_id).cloned();
         }
         Ok(bodies.left)
-    }
-
-    /// The message of what was read. What takes a while is composed aside.
-    pub(super) async fn compose_aside(&self, message: &mut PendingMessage) -> Composed {
-        let long = is_long(message.members.iter().map(|m| m.firing as usize + m.resolved as usize).sum())
-            || message.members.iter().filter_map(|m| m.event.as_deref()).any(is_large);
-        let context = self.context(message).await;
-        let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), message.id, message.kind);
-        let now = timestamp(message.formed_at);
-        let members = std::mem::take(&mut message.members);
-        let (plain_why, unmentioned, abridged) = (message.plain.clone(), message.unmentioned.clone(), message.abridged);
-        let work = move || {
-            let (plain, unmentioned) = (plain_why.as_deref(), unmentioned.as_deref());
-            let draft =
-                Draft { plan: &plan, channel: &channel, message: id, members: &members, kind, now, plain, unmentioned, abridged, context: &context };
-            let composed = draft.compose();
-            (composed, members)
-        };
-        // Hundreds of lines take milliseconds: off the runtime's threads.
-        let (composed, members) = if long || kind == MessageKind::Digest { self.shared.heavy.run_blocking(work).await } else { work() };
-        message.members = members;
-        composed
     }
 }

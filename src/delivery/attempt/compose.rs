@@ -1,0 +1,125 @@
+//! From members to pages: which of them are due, what is composed of them, and what goes back to the lanes.
+
+use std::collections::HashSet;
+
+use crate::delivery::clock::timestamp;
+use crate::delivery::compose::{Composed, Draft};
+use crate::delivery::heavy::{LargeBodyPermit, is_long};
+use crate::delivery::lanes::is_large;
+use crate::delivery::pending::{PendingMessage, Phase};
+use crate::delivery::policy::MAX_BACKOFF;
+use crate::model::LaneId;
+use crate::store::{DeliveryUpdate, PendingDelivery, State};
+use crate::template::MessageKind;
+
+use super::persist::skipped;
+use super::{AttemptResult, AttemptTask};
+
+impl AttemptTask {
+    /// Composes the pages. `Some` when nothing is left to send. What was read under `permit` is out of memory when this returns.
+    pub(super) async fn compose(&self, message: &mut PendingMessage, permit: Option<LargeBodyPermit>) -> Option<AttemptResult> {
+        let now = self.shared.clock.now_ms();
+        let mut later = if message.caller.is_none() { take_not_due(message, now) } else { Vec::new() };
+        for delivery in later.iter_mut().chain(&mut message.lanes.returned) {
+            delivery.event.take_if(|event| is_large(event));
+        }
+        if message.members.is_empty() {
+            return Some(self.complete(message, later, false));
+        }
+        let one_lane = message.members.iter().all(|m| m.lane == message.members[0].lane && m.event.is_some());
+        if message.kind != MessageKind::Digest || one_lane {
+            message.kind = if message.members.len() > 1 { MessageKind::Fold } else { MessageKind::Single };
+        }
+        message.formed_at = now;
+        let composed = self.compose_aside(message).await;
+        if composed.deferred_members.end > composed.deferred_members.start {
+            later.extend(message.members.drain(composed.deferred_members.clone()));
+            later.iter_mut().for_each(|delivery| drop(delivery.event.take_if(|event| is_large(event))));
+        }
+        message.drop_large_events();
+        drop(permit);
+        for error in &composed.fallbacks {
+            self.shared.metrics.template_failure(self.channel.platform.name, &self.channel.name);
+            tracing::error!(channel = %self.channel.name, %error, "a template failed; the built-in text was used");
+        }
+        message.phase = Phase::composed(composed.pages);
+        message.template = composed.template;
+        if !later.is_empty() || !composed.suppressed.is_empty() {
+            let suppressed: Vec<DeliveryUpdate> =
+                composed.suppressed.iter().filter_map(|(m, why)| Some(skipped(message.members.get(*m)?, why, now))).collect();
+            let gone: Vec<_> = suppressed.iter().map(|update| update.id).collect();
+            message.members.retain(|m| !gone.contains(&m.id));
+            if !suppressed.is_empty() && self.record_outcome(self.outcome_batch(suppressed)).await.is_err() {
+                return Some(self.complete(message, later, true));
+            }
+            let mut unused = self.release_unused_lanes(message, later);
+            if message.members.is_empty() || message.pages().is_empty() {
+                unused.extend(self.complete(message, Vec::new(), false).lanes);
+                return Some(AttemptResult { lanes: unused, ..AttemptResult::default() });
+            }
+            message.lanes.to_release.append(&mut unused);
+        }
+        message.create_cells(&self.channel);
+        message.reserve_memory(&self.shared.budget);
+        None
+    }
+
+    /// A refused message goes out once more, composed in another way.
+    pub(super) async fn recompose(&self, mut message: PendingMessage) -> AttemptResult {
+        message.generation += 1;
+        // A large body was dropped: if it cannot be read again, the message shows the delivery's title.
+        let permit = self.load_events(&mut message, false).await.unwrap_or_else(|error| {
+            tracing::warn!(message_id = %message.id, %error, "could not read an event again; the message shows the titles of its deliveries");
+            None
+        });
+        let composed = self.compose_aside(&mut message).await;
+        message.drop_large_events();
+        drop(permit);
+        message.phase = Phase::composed(composed.pages);
+        message.recreate_cells(&self.channel);
+        self.reschedule(message)
+    }
+
+    /// Composes what was read. Long work leaves the threads that answer.
+    async fn compose_aside(&self, message: &mut PendingMessage) -> Composed {
+        let long = is_long(message.members.iter().map(|m| m.firing as usize + m.resolved as usize).sum())
+            || message.members.iter().filter_map(|m| m.event.as_deref()).any(is_large);
+        let context = self.context(message).await;
+        let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), message.id, message.kind);
+        let now = timestamp(message.formed_at);
+        let members = std::mem::take(&mut message.members);
+        let wording = message.wording.clone();
+        let work = move || {
+            let draft = Draft { plan: &plan, channel: &channel, message: id, members: &members, kind, now, wording: &wording, context: &context };
+            let composed = draft.compose();
+            (composed, members)
+        };
+        // Hundreds of rows take milliseconds: off the runtime's threads.
+        let (composed, members) = if long || kind == MessageKind::Digest { self.shared.heavy.run_blocking(work).await } else { work() };
+        message.members = members;
+        composed
+    }
+}
+
+/// Takes out the members that are not due: what is read of a lane may hold muted ones, or a head that waits for its next try.
+fn take_not_due(message: &mut PendingMessage, now: i64) -> Vec<PendingDelivery> {
+    let mut later: Vec<PendingDelivery> = Vec::new();
+    let mut blocked: Option<LaneId> = None;
+    let members = std::mem::take(&mut message.members);
+    let released: HashSet<LaneId> =
+        members.iter().filter(|m| m.state == State::Deferred && m.firing > 0 && m.due_at <= now).map(|m| m.lane).collect();
+    for member in members {
+        // What was in memory was taken when it was due by the monotonic clock. What was read is compared with the wall clock; a due time further ahead
+        // than the longest back-off was written before that clock was set back.
+        let ahead = member.due_at.saturating_sub(now);
+        let follows = member.state == State::Deferred && member.firing == 0 && released.contains(&member.lane);
+        let early =
+            ahead > 0 && !follows && member.due_at > member.born_at && (member.state == State::Deferred || ahead <= MAX_BACKOFF.as_millis() as i64);
+        let waits = (early && message.lanes.unverified_due.contains(&member.id)) || (blocked == Some(member.lane) && member.state != State::Deferred);
+        if waits && member.state != State::Deferred {
+            blocked = Some(member.lane);
+        }
+        if waits { later.push(member) } else { message.members.push(member) }
+    }
+    later
+}

@@ -1,0 +1,42 @@
+//! What composing a message must know besides its members.
+
+use crate::delivery::notified::{MessageContext, Notified};
+use crate::delivery::pending::PendingMessage;
+use crate::model::{Event, LaneId};
+use crate::store::{PendingDelivery, State, StoreError};
+use crate::template::MessageKind;
+
+use super::AttemptTask;
+
+/// Deliveries of a lane's past that are read.
+const MAX_PAST_DELIVERIES: usize = 16;
+/// Lanes of a message whose past is read.
+const MAX_PAST_LANES: usize = 50;
+
+impl AttemptTask {
+    /// What composing must know besides the members. If it cannot be read, the message says what may be news.
+    pub(super) async fn context(&self, message: &PendingMessage) -> MessageContext {
+        let mut context = MessageContext::default();
+        let unknown = |error: StoreError| tracing::warn!(%error, message_id = %message.id, "could not read what was sent before; the message says what may be news");
+        let mut lanes: Vec<LaneId> = message.members.iter().filter(|m| m.state == State::Deferred).map(|m| m.lane).collect();
+        lanes.dedup();
+        for lane in lanes.into_iter().take(MAX_PAST_LANES) {
+            let members: Vec<&PendingDelivery> = message.members.iter().filter(|m| m.lane == lane).collect();
+            let Some(last) = members.iter().rfind(|m| m.resolved > 0) else { continue };
+            match self.shared.store.lane_history(last.id, MAX_PAST_DELIVERIES + members.len()).await {
+                Ok(past) => drop(context.notified.insert(lane, Notified::of(&past, &members.iter().map(|m| m.id).collect::<Vec<_>>()))),
+                Err(error) => unknown(error),
+            }
+        }
+        // Asked only where it decides something: where an incident would be closed, and where the sender left out alerts.
+        if let Some(last) = message.members.last().filter(|m| m.firing == 0 && message.kind != MessageKind::Digest)
+            && (self.channel.driver.keeps_incidents() || last.event.as_deref().is_some_and(Event::may_fire_on))
+        {
+            match self.shared.store.count_unresolved(last.lane).await {
+                Ok(left) => context.unresolved = left,
+                Err(error) => unknown(error),
+            }
+        }
+        context
+    }
+}

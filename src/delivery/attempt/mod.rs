@@ -1,0 +1,153 @@
+//! One attempt of a message: read what memory lacks, compose, persist the intent where a repeat must never happen, send one page, evaluate the answers,
+//! record the result. It runs as a task of its outlet's worker, which learns of it by an [`AttemptResult`].
+
+mod compose;
+mod context;
+mod persist;
+mod read;
+mod record;
+mod release;
+mod send;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use tokio::time::Instant;
+
+use crate::channel::OnAmbiguous;
+use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId};
+use crate::store::{AcceptedDelivery, CellState, Fence, StoreError};
+
+use super::core::Shared;
+use super::lanes::LaneReturn;
+use super::outlet::Mailbox;
+use super::outlet::mailbox::Renewal;
+use super::pending::{PendingMessage, Phase};
+use super::plan::{ChannelPlan, Plan};
+
+/// Deliveries read of one lane at once.
+pub const LANE_READ_LIMIT: usize = 200;
+
+/// How an attempt ended, for the worker.
+#[derive(Debug, Default)]
+pub struct AttemptResult {
+    /// The message, when it goes on.
+    pub message: Option<PendingMessage>,
+    /// Lanes that are free for their next message: what was read, and what goes back to them.
+    pub lanes: Vec<LaneReturn>,
+    /// Lanes that form the next messages by themselves (halves of a refused digest).
+    pub halves: Vec<(Arc<str>, Vec<LaneId>)>,
+    /// Whether it was counted as answered, so that it took no place among those being sent while its outcome was recorded.
+    pub answered: bool,
+    /// Whether a send was begun (it counts for the rate limit).
+    pub sent: bool,
+    /// What the outcome means for the outlet; `None` without a send.
+    pub error: Option<Option<ErrorKind>>,
+    /// New pause, Unix milliseconds.
+    pub paused_until: Option<i64>,
+    /// Why the outlet is suspended by it.
+    pub suspended: Option<String>,
+    /// The deliveries that were tried.
+    pub members: Vec<DeliveryId>,
+    /// Fallback children to notify about.
+    pub children: Vec<AcceptedDelivery>,
+    /// The outlet is not this node's any more, or what memory holds of it is stale.
+    pub fenced: bool,
+}
+
+/// What an attempt works with.
+pub struct AttemptTask {
+    /// What all workers share.
+    pub shared: Arc<Shared>,
+    /// The plan at its start.
+    pub plan: Arc<Plan>,
+    /// The channel.
+    pub channel: Arc<ChannelPlan>,
+    /// Outlet and epoch.
+    pub fence: Fence,
+    /// The worker's mailbox, which knows the latest lease.
+    pub mailbox: Arc<Mailbox>,
+    /// When the outlet was claimed, and until when it was leased at the attempt's start; `None` without leases.
+    pub lease: Option<(Instant, Instant)>,
+    /// Counter of attempts that are answered but not yet recorded; `None` for rate-limited outlets.
+    pub answered: Option<Arc<AtomicUsize>>,
+    /// Whether the platform refused it before as a fault of the outlet, and accepted others since: the fault is its own.
+    pub at_fault: bool,
+}
+
+impl AttemptTask {
+    /// Runs it. Never fails: an outcome that cannot be stored is kept and tried until it can (I11).
+    ///
+    /// A message that an earlier process may have crashed at is marked in the store before it is rendered, until this returns; one that was marked a few
+    /// times without an end is sent abridged. Deliveries born since this process started need no mark: nothing can have crashed at them.
+    pub async fn run(self, message: PendingMessage) -> AttemptResult {
+        let shared = self.shared.clone();
+        let mut marked: Vec<LaneId> = Vec::new();
+        let result = self.attempt(message, &mut marked).await;
+        if !marked.is_empty()
+            && let Err(error) = shared.store.clear_lanes_started(&marked).await
+        {
+            tracing::warn!(%error, "could not clear the mark of a message that was begun after a crash");
+        }
+        result
+    }
+
+    async fn attempt(self, mut message: PendingMessage, marked: &mut Vec<LaneId>) -> AttemptResult {
+        #[cfg(test)]
+        assert!(!self.shared.crash_attempt.swap(false, std::sync::atomic::Ordering::AcqRel), "an attempt that was made to fail");
+        if matches!(message.phase, Phase::Stored { pages: None, .. })
+            && let Err(error) = self.fetch_pages(&mut message).await
+        {
+            return self.release_to_lanes(message, &error).await;
+        }
+        if matches!(message.phase, Phase::Formed) {
+            let permit = match self.read_members(&mut message, marked).await {
+                Ok(permit) => permit,
+                Err(error) => return self.release_to_lanes(message, &error).await,
+            };
+            if let Some(result) = self.compose(&mut message, permit).await {
+                return result;
+            }
+        }
+        if marked.is_empty() && message.caller.is_none() && message.is_stored() && !message.wording.abridged {
+            match self.mark_started(&mut message, marked).await {
+                // Nothing of it was sent: it is composed again, abridged. Otherwise only sending is left, which the mark cannot make any shorter.
+                Ok(true) if message.cells.iter().all(|cell| cell.state == CellState::Open) => return self.recompose(message).await,
+                Ok(_) => {}
+                Err(error) => return self.release_to_lanes(message, &error).await,
+            }
+        }
+        let now = self.shared.clock.now_ms();
+        let Some((page, to)) = message.next_batch(self.channel.platform.batch, now) else {
+            return if message.next_due().is_some() { self.reschedule(message) } else { self.complete_unsent(message).await };
+        };
+        // Composing takes its time, and the process may have been suspended meanwhile for longer than the lease lasts.
+        if !self.holds_lease() {
+            return self.release_to_lanes(message, &StoreError::Fenced).await;
+        }
+        let at_most_once = self.channel.platform.on_ambiguous == OnAmbiguous::Never || message.caller.is_some();
+        let attempt = message.phase.begun().filter(|begun| begun.page == page).map_or_else(AttemptId::new, |begun| begun.id);
+        if let Err(error) = self.persist_intent(&mut message, at_most_once, attempt, page, &to).await {
+            // The store knows another owner of the outlet or of the message: the in-memory state is stale.
+            let fenced = matches!(error, StoreError::Fenced | StoreError::Invalid(_));
+            let result = self.release_to_lanes(message, &error).await;
+            return AttemptResult { fenced: fenced || result.fenced, ..result };
+        }
+        if !self.holds_lease() {
+            return self.release_to_lanes(message, &StoreError::Fenced).await;
+        }
+        message.phase.set_begun(None);
+        let begun_at = self.shared.clock.now_ms();
+        let results = self.send(&message, page, &to).await;
+        self.record_result(message, attempt, page, to, results, begun_at).await
+    }
+
+    /// Whether the outlet is this node's for long enough to send.
+    fn holds_lease(&self) -> bool {
+        let Some((claimed_at, at_start)) = self.lease else { return true };
+        match self.mailbox.assignment().renewal {
+            Some(Renewal { until, asked }) if claimed_at < asked => until.is_some_and(|until| self.shared.clock.instant() < until.max(at_start)),
+            _ => self.shared.clock.instant() < at_start,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What is stored before a send, and how outcomes are written.
+
+use crate::delivery::pending::{BegunAttempt, PendingMessage};
+use crate::model::{AttemptId, Recipient};
+use crate::store::{AcceptedDelivery, DeliveryUpdate, NewAttempt, OutcomeBatch, PendingDelivery, State, StoreError};
+
+use super::AttemptTask;
+
+impl AttemptTask {
+    /// Stores what must be on disk before the first byte leaves (I5, I6).
+    pub(super) async fn persist_intent(
+        &self,
+        message: &mut PendingMessage,
+        at_most_once: bool,
+        attempt: AttemptId,
+        page: u16,
+        to: &[Recipient],
+    ) -> Result<(), StoreError> {
+        if !message.is_stored() && (at_most_once || message.cells.len() > 1) {
+            self.shared.store.store_message(self.fence.clone(), message.to_record(self.channel.platform.name)).await?;
+            message.phase.mark_stored();
+        }
+        if at_most_once {
+            let begun_at = self.shared.clock.now_ms();
+            let new = NewAttempt { id: attempt, message: message.id, page, recipients: to.to_vec(), node: self.shared.node.to_string(), begun_at };
+            self.shared.store.begin_attempt(self.fence.clone(), new).await?;
+            message.phase.set_begun(Some(BegunAttempt { id: attempt, page }));
+        }
+        Ok(())
+    }
+
+    /// An outcome that changes these deliveries only.
+    pub(super) fn outcome_batch(&self, deliveries: Vec<DeliveryUpdate>) -> OutcomeBatch {
+        OutcomeBatch {
+            fence: self.fence.clone(),
+            message: None,
+            attempt: None,
+            cells: Vec::new(),
+            deliveries,
+            children: Vec::new(),
+            outlet: None,
+            sent_in_month: None,
+            now: self.shared.clock.now_ms(),
+        }
+    }
+
+    /// Writes an outcome, for as long as it takes: one that is not on disk would be sent again or lost.
+    pub(super) async fn record_outcome(&self, batch: OutcomeBatch) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        self.shared.record_outcome(batch).await
+    }
+}
+
+/// The end of a delivery that is not sent.
+pub(super) fn skipped(member: &PendingDelivery, why: &str, now: i64) -> DeliveryUpdate {
+    DeliveryUpdate {
+        id: member.id,
+        lane: member.lane,
+        state: State::Skipped,
+        tries: member.tries,
+        due_at: now,
+        reason: Some(why.to_owned()),
+        leave_message: false,
+    }
+}

@@ -1,0 +1,186 @@
+//! What came of a send: evaluated, recorded, and what happens to the message next.
+
+use std::sync::atomic::Ordering;
+
+use crate::channel::CellResult;
+use crate::delivery::evaluate::{Evaluator, Next, Outcome, receipts_to_await};
+use crate::delivery::month;
+use crate::delivery::pending::PendingMessage;
+use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, Recipient};
+use crate::store::{AttemptKind, CellState, FinishedAttempt, MessageOutcome, MonthlySends, OutcomeBatch, SuspensionChange};
+use crate::traces::Attempted;
+
+use super::{AttemptResult, AttemptTask};
+
+/// Characters of the platform's answer that a message sent again as plain text shows.
+const MAX_REASON: usize = 200;
+
+impl AttemptTask {
+    pub(super) async fn record_result(
+        self,
+        mut message: PendingMessage,
+        attempt: AttemptId,
+        page: u16,
+        to: Vec<Recipient>,
+        results: Vec<CellResult>,
+        begun_at: i64,
+    ) -> AttemptResult {
+        let now = self.shared.clock.now_ms();
+        let tried = message.tries();
+        let earlier_fallbacks = self.earlier_fallbacks(&message).await;
+        let jitter = self.shared.jitter();
+        let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter, earlier_fallbacks: &earlier_fallbacks };
+        let mut outcome = evaluator.evaluate(&mut message, page, &to, &results);
+        if let Some(caller) = &mut message.caller {
+            let pairs = results.into_iter().filter_map(|(i, r)| Some((to.get(i)?.clone(), r)));
+            caller.results.extend(pairs);
+        }
+        let ended = FinishedAttempt {
+            id: attempt,
+            page,
+            node: self.shared.node.to_string(),
+            begun_at,
+            ended_at: now,
+            kind: outcome.kind,
+            code: outcome.code.clone(),
+            answer: outcome.answer.clone(),
+        };
+        self.trace(&message, &ended, tried + 1);
+        let done = matches!(outcome.next, Next::Done | Next::SplitDigest);
+        // A message that goes back to its lanes is not kept; its attempt is, under its id, for the rate limit and for `queue show`.
+        let store = (!message.is_stored()).then(|| message.to_record(self.channel.platform.name));
+        let requeued = outcome.next == Next::Requeue;
+        let receipts = receipts_to_await(&self.channel, &message.cells, page, &to, now);
+        let batch = OutcomeBatch {
+            fence: self.fence.clone(),
+            message: Some(MessageOutcome { id: message.id, store, done: done || requeued, receipts }),
+            attempt: Some(ended),
+            cells: if message.is_stored() {
+                message.cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).cloned().collect()
+            } else {
+                Vec::new()
+            },
+            deliveries: std::mem::take(&mut outcome.deliveries),
+            children: std::mem::take(&mut outcome.children),
+            outlet: outcome.outlet.clone(),
+            sent_in_month: outcome.kind.is_sent().then(|| MonthlySends { month: month(now), sends: 1 }),
+            now,
+        };
+        self.shared.report(&self.channel, &message, &batch, &outcome);
+        // A success means nothing that the next message would have to wait for; anything else may (a pause, a suspension, a breaker).
+        let answered = (outcome.kind == AttemptKind::Ok && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
+        if let Some(count) = answered {
+            count.fetch_add(1, Ordering::AcqRel);
+            self.mailbox.wake();
+        }
+        let answered = answered.is_some();
+        let recorded = self.record_outcome(batch).await;
+        if !requeued {
+            message.phase.mark_stored();
+        }
+        let mut result = self.conclude(message, outcome).await;
+        result.answered = answered;
+        match recorded {
+            Ok(children) => result.children = children,
+            Err(_) => result.fenced = true,
+        }
+        result
+    }
+
+    fn trace(&self, message: &PendingMessage, ended: &FinishedAttempt, attempt: u32) {
+        if !self.shared.traces.on() {
+            return;
+        }
+        let attempted = Attempted {
+            message: message.id.to_string(),
+            channel: &self.channel.name,
+            platform: self.channel.platform.name,
+            deliveries: message.members.len(),
+            page: ended.page + 1,
+            attempt,
+            born_at: message.born_at(),
+            begun_at: ended.begun_at,
+            ended_at: ended.ended_at,
+            kind: ended.kind.as_str(),
+            code: ended.code.as_deref(),
+        };
+        self.shared.traces.attempted(&attempted, message.traces());
+    }
+
+    async fn conclude(&self, mut message: PendingMessage, outcome: Outcome) -> AttemptResult {
+        let members = message.members.iter().map(|member| member.id).collect();
+        let mut result = match outcome.next {
+            Next::Done => self.complete(&mut message, Vec::new(), false),
+            Next::SplitDigest => {
+                let lanes: Vec<LaneId> = message.lanes.taken.iter().map(|taken| taken.lane).collect();
+                let half = lanes.len().div_ceil(2);
+                let halves = lanes.chunks(half.max(1)).map(|half| (message.channel.clone(), half.to_vec())).collect();
+                let returned = std::mem::take(&mut message.members);
+                AttemptResult { halves, ..self.complete(&mut message, returned, false) }
+            }
+            Next::Requeue => {
+                let returned = std::mem::take(&mut message.members);
+                self.complete(&mut message, returned, false)
+            }
+            Next::RetryPlainText => {
+                message.wording.plain_text = Some(outcome.answer.clone().unwrap_or_default().chars().take(MAX_REASON).collect());
+                self.shared.metrics.template_failure(self.channel.platform.name, &self.channel.name);
+                self.recompose(message).await
+            }
+            Next::RetryUnmentioned => {
+                let code = outcome.code.clone().unwrap_or_default();
+                tracing::warn!(channel = %self.channel.name, code, "the platform refused the mentions; the message is sent without them");
+                message.wording.unmentioned = Some(code);
+                self.recompose(message).await
+            }
+            Next::Retry => {
+                message.members_frozen |= outcome.error == Some(ErrorKind::Ambiguous);
+                self.reschedule(message)
+            }
+        };
+        result.sent = true;
+        result.members = members;
+        result.error = Some(outcome.error);
+        if let Some(change) = outcome.outlet {
+            result.paused_until = change.paused_until;
+            result.suspended = change.suspension.as_ref().and_then(SuspensionChange::reason).map(str::to_owned);
+        }
+        result
+    }
+
+    /// Channels that the lanes of resolved members fell back to while they fired.
+    async fn earlier_fallbacks(&self, message: &PendingMessage) -> Vec<(DeliveryId, Vec<String>)> {
+        let mut all = Vec::new();
+        if self.channel.fallback.is_empty() {
+            return all;
+        }
+        for member in message.members.iter().filter(|m| m.resolved > 0) {
+            match self.shared.store.fallback_targets(member.lane, member.lane_seq).await {
+                Ok(channels) if !channels.is_empty() => all.push((member.id, channels)),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, delivery = %member.id, "could not look up where this alert's firing fell back to"),
+            }
+        }
+        all
+    }
+
+    /// Ends a message none of whose cells is left to try (after a crash: all unknown).
+    pub(super) async fn complete_unsent(&self, mut message: PendingMessage) -> AttemptResult {
+        let now = self.shared.clock.now_ms();
+        let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &[] };
+        let outcome = evaluator.evaluate(&mut message, u16::MAX, &[], &[]);
+        let batch = OutcomeBatch {
+            message: Some(MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
+            cells: message.cells.iter().filter(|c| c.state == CellState::Unknown).cloned().collect(),
+            children: outcome.children,
+            ..self.outcome_batch(outcome.deliveries)
+        };
+        let recorded = self.record_outcome(batch).await;
+        let mut result = self.complete(&mut message, Vec::new(), false);
+        match recorded {
+            Ok(children) => result.children = children,
+            Err(_) => result.fenced = true,
+        }
+        result
+    }
+}

@@ -1,0 +1,65 @@
+//! One request to the platform, under a deadline.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use crate::channel::{CellResult, SendContext};
+use crate::delivery::links;
+use crate::delivery::pending::PendingMessage;
+use crate::model::{ErrorKind, Recipient, SendError, format_duration};
+
+use super::AttemptTask;
+
+impl AttemptTask {
+    /// Sends one page to these recipients; one result per recipient, whatever the driver does.
+    pub(super) async fn send(&self, message: &PendingMessage, page: u16, to: &[Recipient]) -> Vec<CellResult> {
+        let clock = &self.shared.clock;
+        let timeout = match &message.caller {
+            Some(caller) => self.channel.timeout.min(caller.deadline.saturating_duration_since(clock.instant())),
+            None => self.channel.timeout,
+        };
+        let deadline = clock.instant() + timeout;
+        let cx = SendContext {
+            now: clock.now(),
+            deadline,
+            message: message.id,
+            attempt: message.tries() + 1,
+            idempotency_key: message.idempotency_key(page),
+            direct: message.caller.is_some(),
+            traceparent: message.traces().next().unwrap_or_default().to_owned(),
+            callback: links::callback_url(&self.plan, &self.channel),
+        };
+        let fail = |kind, text: String| (0..to.len()).map(|i| (i, Err(SendError::new(kind, text.clone())))).collect();
+        let Some(page) = message.pages().get(usize::from(page)) else {
+            return fail(ErrorKind::Rejected, "the stored message lacks this page".into());
+        };
+        let started = clock.instant();
+        // The driver has the deadline too; the second more lets it say at which stage it gave up.
+        let end = deadline + self.channel.driver.response_grace(cx.direct) + Duration::from_secs(1);
+        let sending = AssertUnwindSafe(self.channel.driver.send(page, to, &cx)).catch_unwind();
+        let mut results: Vec<CellResult> = match tokio::time::timeout_at(end, sending).await {
+            Ok(Ok(results)) => results,
+            Ok(Err(_)) => fail(ErrorKind::Transient, format!("the {} driver failed unexpectedly; please report it", self.channel.platform.name)),
+            Err(_) => fail(ErrorKind::Ambiguous, format!("no answer within {}", format_duration(timeout))),
+        };
+        let (metrics, platform) = (&self.shared.metrics, self.channel.platform.name);
+        metrics.attempt(platform, started.elapsed());
+        for (_, result) in &results {
+            metrics.attempted(platform, &self.channel.name, result.as_ref().err().map_or("ok", |error| error.kind.as_str()));
+        }
+        if self.at_fault {
+            results.iter_mut().filter_map(|(_, result)| result.as_mut().err()).for_each(blame_message);
+        }
+        results
+    }
+}
+
+/// A fault that the platform reports as the outlet's is the message's own.
+fn blame_message(error: &mut SendError) {
+    if error.kind == ErrorKind::Misconfigured {
+        error.kind = ErrorKind::Rejected;
+        error.summary.push_str("; other messages pass, so it is this message that is refused");
+    }
+}

@@ -1,0 +1,104 @@
+//! What a message is composed from, and what composing returns.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+
+use crate::delivery::notified::{MessageContext, Notified};
+use crate::delivery::plan::{ChannelPlan, Plan};
+use crate::model::{Mentions, MessageId, Page};
+use crate::store::PendingDelivery;
+use crate::template::{MessageKind, RenderError};
+
+/// A composed message.
+#[derive(Debug, Default)]
+pub struct Composed {
+    /// Its pages; empty when nothing is left to say.
+    pub pages: Vec<Page>,
+    /// The template set it was rendered with.
+    pub template: String,
+    /// Members (by place) that end without being sent, with the reason.
+    pub suppressed: Vec<(usize, &'static str)>,
+    /// Members whose most severe alerts could not be named: they go back and wait for the next message.
+    pub deferred_members: Range<usize>,
+    /// The template errors because of which the built-in text was used.
+    pub fallbacks: Vec<RenderError>,
+}
+
+impl Composed {
+    /// Where the deferred members begin, of `all`.
+    pub(super) fn first_deferred(&self, all: usize) -> usize {
+        if self.deferred_members.is_empty() { all } else { self.deferred_members.start }
+    }
+}
+
+/// How a message is worded when the usual way failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wording {
+    /// Show only what the deliveries' columns say, in the built-in plain text: the process crashed several times at this message.
+    pub abridged: bool,
+    /// Use the built-in plain text, because the platform refused the content; the message says why. Empty when that is not known any more.
+    pub plain_text: Option<String>,
+    /// Mention nobody, because the platform refused somebody who was mentioned; the message says so, with this code of the platform.
+    pub unmentioned: Option<String>,
+}
+
+/// What a message is composed from.
+pub struct Draft<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The channel.
+    pub channel: &'a ChannelPlan,
+    /// The message's identity.
+    pub message: MessageId,
+    /// The members: of one lane in its order, or of several lanes, most severe first.
+    pub members: &'a [PendingDelivery],
+    /// Single, fold or digest.
+    pub kind: MessageKind,
+    /// Now.
+    pub now: Timestamp,
+    /// How it is worded.
+    pub wording: &'a Wording,
+    /// What must be known besides the members.
+    pub context: &'a MessageContext,
+}
+
+impl Draft<'_> {
+    /// Whether it was sent and refused: it keeps its members.
+    pub(super) fn is_repeat(&self) -> bool {
+        self.wording.plain_text.is_some() || self.wording.unmentioned.is_some()
+    }
+
+    pub(super) fn notified<'t>(&'t self, members: &[PendingDelivery], none: &'t Notified) -> &'t Notified {
+        members.first().and_then(|member| self.context.notified.get(&member.lane)).unwrap_or(none)
+    }
+
+    pub(super) fn template(&self) -> String {
+        let asked = self.members.iter().rev().map(|m| m.target.template.as_str()).find(|t| !t.is_empty());
+        asked.unwrap_or(&self.channel.template).to_owned()
+    }
+
+    pub(super) fn mentions(&self) -> Mentions {
+        let mut all = Mentions::default();
+        let mut seen_own = false;
+        for member in self.members {
+            let one = match &member.target.mentions {
+                Some(mentions) => mentions,
+                None if seen_own => continue,
+                None => {
+                    seen_own = true;
+                    &self.channel.mentions
+                }
+            };
+            all.all |= one.all;
+            for (into, from) in [(&mut all.mobiles, &one.mobiles), (&mut all.users, &one.users), (&mut all.groups, &one.groups)] {
+                for who in from {
+                    if !into.contains(who) {
+                        into.push(who.clone());
+                    }
+                }
+            }
+        }
+        all
+    }
+}

@@ -1,0 +1,50 @@
+//! A message of one lane: one delivery, or several folded into one.
+
+use crate::delivery::excerpt::Excerpt;
+use crate::delivery::fold::fold;
+use crate::delivery::notified::Notified;
+use crate::model::Severity;
+use crate::template::{EntryStatus, MessageKind};
+
+use super::coverage::{count_rest_on_last_page, cover, coverage};
+use super::draft::{Composed, Draft};
+use super::render::Renderer;
+use super::totals::Totals;
+
+impl Draft<'_> {
+    /// Every alert of the lane's deliveries by its latest status; the most severe ones are named.
+    pub(super) fn compose_lane(&self) -> Composed {
+        let none = Notified::default();
+        let folded = fold(self.members, &self.plan.scale, self.notified(self.members, &none));
+        if folded.entries.is_empty() {
+            return Composed { suppressed: folded.suppressed, ..Composed::default() };
+        }
+        let template = self.template();
+        let kind = if self.members.len() > 1 { MessageKind::Fold } else { MessageKind::Single };
+        let totals = Totals::of(&folded, self.context.unresolved, self.plan);
+        let excerpt = Excerpt::of(&folded.entries);
+        let (entries, shortened) = (excerpt.entries(), excerpt.shortened);
+        let unseen = |shown: usize| folded.entries.len() - shown;
+        let event = entries[0].event;
+        let renderer =
+            Renderer { draft: self, kind, template: &template, totals: &totals, entries: &entries, briefs: &[], event, unseen: &unseen, shortened };
+        let (mut pages, fallbacks) = renderer.pages(entries.len());
+        let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
+        let severe = folded.entries.iter().take_while(|e| e.status == EntryStatus::Firing && self.plan.scale.of(e.alert) <= Severity::Error).count();
+        // An incident holds all of its group, whatever its one page names.
+        let splits = !self.is_repeat() && !self.channel.driver.keeps_incidents();
+        if shown < severe && self.members.len() > 1 && splits {
+            // What must be named does not fit beside what came before it: the deliveries from there on make the next message.
+            let keep = folded.member[shown..severe].iter().min().map_or(1, |m| (*m).max(1));
+            let smaller = Draft { members: &self.members[..keep], ..*self }.compose_pages();
+            return Composed { deferred_members: smaller.first_deferred(keep)..self.members.len(), ..smaller };
+        }
+        for (page, range) in &mut pages {
+            page.coverage = coverage(self.members, &folded, range.clone());
+        }
+        let pages = count_rest_on_last_page(pages, |covers| {
+            folded.member.iter().skip(shown).for_each(|member| cover(covers, self.members, *member, None, 1));
+        });
+        Composed { pages, template, suppressed: folded.suppressed, deferred_members: 0..0, fallbacks }
+    }
+}

@@ -1,0 +1,69 @@
+//! What a message says about itself.
+
+use std::time::Duration;
+
+use crate::model::{Language, humanize};
+use crate::store::State;
+use crate::template::MessageKind;
+
+use super::draft::Draft;
+
+/// A delivery older than this says so in the message.
+const LATE_AFTER_MS: i64 = 5 * 60_000;
+
+impl Draft<'_> {
+    /// The remarks under a message: why it is late, shortened, or here at all.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let zh = self.channel.language == Language::Zh;
+        if let Some(why) = self.wording.plain_text.as_deref().filter(|why| !why.is_empty()) {
+            notes.push(if zh {
+                format!("平台拒绝了原消息，现以纯文本发送：{why}")
+            } else {
+                format!("Sent as plain text because the platform refused the message: {why}")
+            });
+        }
+        if self.wording.abridged {
+            notes.push(if zh {
+                "简要发送：程序多次因此消息异常退出，完整内容见投递记录".into()
+            } else {
+                "Sent in short: the program died several times at this message; its delivery has the whole of it".into()
+            });
+        }
+        if let Some(code) = &self.wording.unmentioned {
+            notes.push(if zh {
+                format!("未提醒任何人：平台拒绝了要提醒的对象（{code}）")
+            } else {
+                format!("Nobody is mentioned: the platform refused the mentions ({code})")
+            });
+        }
+        for note in self.members.iter().filter_map(|m| m.event.as_deref()).flat_map(|event| &event.notes) {
+            let text = note.text(self.channel.language);
+            if !notes.contains(&text) && notes.len() < 8 {
+                notes.push(text);
+            }
+        }
+        let oldest = self.members.iter().filter(|m| m.state != State::Deferred).map(|m| m.born_at).min();
+        if let Some(late) = oldest.map(|born| self.now.as_millisecond() - born).filter(|late| *late >= LATE_AFTER_MS) {
+            let late = humanize(Duration::from_millis(late as u64));
+            notes.push(if zh { format!("延迟 {late} 送达") } else { format!("Delayed by {late}") });
+        }
+        let newest = self.members.iter().rev().find_map(|m| m.event.as_deref());
+        if let Some(event) = newest.filter(|event| event.may_fire_on() && self.kind != MessageKind::Digest) {
+            let left_out = event.truncated;
+            notes.push(if zh {
+                format!("发送方省略了 {left_out} 条告警，其中可能仍有未恢复的")
+            } else {
+                format!("The sender left out {left_out} alerts; some of them may still fire")
+            });
+        }
+        if self.members.iter().any(|m| m.fallback_depth > 0) {
+            notes.push(if zh {
+                "备用通道：原通道未能送达".into()
+            } else {
+                "Sent here because another channel could not deliver it".into()
+            });
+        }
+        notes
+    }
+}

@@ -1,0 +1,173 @@
+//! Rendering: the fields of each page, fitted into the platform's limits.
+
+use std::ops::Range;
+
+use crate::channel::descriptor::Ping;
+use crate::delivery::links;
+use crate::delivery::payload::payload;
+use crate::ingest::lane_group;
+use crate::model::{Event, Language, Mentions, Page};
+use crate::template::fit::{Part, fit};
+use crate::template::{self, Brief, Entry, MessageKind, RenderError, ViewInput};
+
+use super::draft::Draft;
+use super::totals::Totals;
+
+/// How many times the usual number of pages a message sent again as plain text may take.
+const PLAIN_TEXT_PAGES_FACTOR: usize = 3;
+
+/// Renders the rows of one message: alerts in detail, then briefs.
+pub(super) struct Renderer<'a> {
+    pub(super) draft: &'a Draft<'a>,
+    pub(super) kind: MessageKind,
+    pub(super) template: &'a str,
+    pub(super) totals: &'a Totals,
+    pub(super) entries: &'a [Entry<'a>],
+    pub(super) briefs: &'a [Brief],
+    pub(super) event: &'a Event,
+    /// How many alerts come after the first so many rows.
+    pub(super) unseen: &'a dyn Fn(usize) -> usize,
+    /// Whether its values are shortened already.
+    pub(super) shortened: bool,
+}
+
+impl Renderer<'_> {
+    /// Renders and fits `rows` rows; a template that fails is replaced by the built-in one, a page that fits in no way is cut by `fit`.
+    pub(super) fn pages(&self, rows: usize) -> (Vec<(Page, Range<usize>)>, Vec<RenderError>) {
+        let channel = self.draft.channel;
+        let measure = channel.platform.measure;
+        let mut fallbacks: Vec<RenderError> = Vec::new();
+        let notes = self.draft.notes();
+        let mut render = |part: &Part| -> Result<Page, RenderError> {
+            let mut notes = notes.clone();
+            if part.max_value != usize::MAX || self.shortened {
+                notes.push(if channel.language == Language::Zh {
+                    "部分内容过长，已截短".into()
+                } else {
+                    "Some values were shortened to fit".into()
+                });
+            }
+            self.page(part, &notes, TemplateLevel::Requested).or_else(|error| {
+                notes.push(if channel.language == Language::Zh {
+                    format!("模板出错，已改用内置模板：{error}")
+                } else {
+                    format!("A template failed, the built-in one is shown: {error}")
+                });
+                if !fallbacks.iter().any(|f| f.file == error.file && f.line == error.line) {
+                    fallbacks.push(error);
+                }
+                // The embedded default templates; if even they fail, the plain text, which cannot.
+                self.page(part, &notes, TemplateLevel::BuiltIn).or_else(|_| self.page(part, &notes, TemplateLevel::Plain))
+            })
+        };
+        // The second try of a refused message keeps its members: more pages rather than a severe alert that is only counted.
+        let max_pages = match (channel.driver.keeps_incidents(), self.draft.is_repeat()) {
+            (true, _) => 1,
+            (_, true) => channel.max_pages * PLAIN_TEXT_PAGES_FACTOR,
+            _ => channel.max_pages,
+        };
+        let fitted = fit(rows, max_pages, &mut render, &measure).unwrap_or_default();
+        (fitted.into_iter().map(|f| (f.page, f.range)).collect(), fallbacks)
+    }
+
+    fn page(&self, part: &Part, notes: &[String], level: TemplateLevel) -> Result<Page, RenderError> {
+        let templates = &self.draft.plan.templates;
+        let channel = self.draft.channel;
+        let platform = channel.platform;
+        let firing = self.totals.firing > 0 || self.totals.goes_on;
+        let mentions = if part.page == 1 && firing && self.draft.wording.unmentioned.is_none() { self.draft.mentions() } else { Mentions::default() };
+        let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).collect();
+        self.with_input(part, &notes, |input| {
+            let plain = part.plain || self.draft.wording.plain_text.is_some() || self.draft.wording.abridged || level == TemplateLevel::Plain;
+            let note = self.is_note();
+            let fields = match level {
+                _ if note => template::note_fields(platform.fields, input),
+                _ if plain => template::plain_fields(platform.fields, input),
+                TemplateLevel::Requested => templates.render(platform.name, self.template, input)?,
+                _ => templates.render_built_in(platform.name, input)?,
+            };
+            let mut facts = template::facts(input);
+            facts.over = self.totals.over;
+            if note {
+                (facts.note, facts.pairs) = (true, Vec::new());
+            }
+            if platform.wants_raw_payload {
+                let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
+                facts.payload = payload(self.event, entries, firing, self.totals.truncated + self.more(part) as u64);
+            }
+            facts.mentions = platform.pings.pick(&mentions, &[Ping::Inside, Ping::Beside]);
+            if self.kind != MessageKind::Digest {
+                let group = self.entries.first().map_or(self.event.group_key.as_str(), |entry| lane_group(self.event, entry.alert));
+                facts.thread = crate::model::hash_hex(&[&self.event.source, &self.event.receiver, group, &channel.name]);
+                facts.incident = crate::model::hash_hex(&[&self.event.source, group]);
+            }
+            Ok(Page { fields, facts, number: part.page as u16, total: part.pages as u16, plain: plain || note, coverage: Vec::new() })
+        })
+    }
+
+    /// Alerts that no page shows, notified on the last one.
+    fn more(&self, part: &Part) -> usize {
+        if part.page < part.pages { 0 } else { (self.unseen)(part.range.end) }
+    }
+
+    /// Names those whom this platform cannot ping: nobody is left out in silence.
+    fn not_pinged(&self, mentions: &Mentions) -> Option<String> {
+        let channel = self.draft.channel;
+        let named = channel.platform.pings.pick(mentions, &[Ping::Named]);
+        let zh = channel.language == Language::Zh;
+        let all = named.all.then(|| if zh { "所有人".to_owned() } else { "everybody".to_owned() });
+        let names: Vec<String> = all.into_iter().chain(named.mobiles).chain(named.users).chain(named.groups).collect();
+        let notified = |names: String| {
+            if zh { format!("请另行通知（此平台无法提醒）：{names}") } else { format!("To be notified (not pinged here): {names}") }
+        };
+        (!names.is_empty()).then(|| notified(names.join(if zh { "、" } else { ", " })))
+    }
+
+    /// Whether it is somebody's own words, and nobody has written a template for them.
+    fn is_note(&self) -> bool {
+        let plan = self.draft.plan;
+        let one = self.kind != MessageKind::Digest && self.entries.len() == 1;
+        one && template::is_note(self.event, &plan.scale) && plan.templates.is_built_in(self.draft.channel.platform.name, self.template)
+    }
+
+    fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&ViewInput<'_>) -> T) -> T {
+        let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
+        let brief = |i: usize| i.saturating_sub(self.entries.len()).min(self.briefs.len());
+        let briefs = &self.briefs[brief(part.range.start)..brief(part.range.end)];
+        let plan = self.draft.plan;
+        let details = links::message_url(plan, self.draft.message);
+        with(&ViewInput {
+            kind: self.kind,
+            entries,
+            briefs,
+            firing: self.totals.firing,
+            resolved: self.totals.resolved,
+            more: self.more(part),
+            truncated: self.totals.truncated,
+            goes_on: self.totals.goes_on,
+            page: part.page,
+            pages: part.pages,
+            severity: self.totals.severity,
+            receiver: &self.event.receiver,
+            event: self.event,
+            details_url: &details,
+            notes,
+            language: self.draft.channel.language,
+            time_zone: &plan.time_zone,
+            now: self.draft.now,
+            scale: &plan.scale,
+            max_value: part.max_value,
+        })
+    }
+}
+
+/// What a page's fields are filled from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TemplateLevel {
+    /// The template set that was asked for.
+    Requested,
+    /// The embedded default set.
+    BuiltIn,
+    /// No template at all.
+    Plain,
+}
