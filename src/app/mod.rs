@@ -86,6 +86,7 @@ pub struct App {
     nodes: (Option<JoinHandle<()>>, CancellationToken),
     watcher: Option<JoinHandle<()>>,
     store: Arc<dyn Store>,
+    traces: Traces,
 }
 
 impl App {
@@ -174,7 +175,7 @@ impl App {
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
         drop(turn);
         if let Some(reason) = found {
-            engine.shared.raise(SelfAlert::Damaged { reason });
+            engine.raise(SelfAlert::Damaged { reason });
         }
         let cancel = CancellationToken::new();
         let maintenance = tokio::spawn(maintenance::run(engine.clone(), alarms, cancel.clone()));
@@ -195,6 +196,7 @@ impl App {
             nodes: (nodes, nodes_cancel),
             watcher,
             store,
+            traces: options.traces,
         })
     }
 
@@ -225,8 +227,7 @@ impl App {
             let _ = watcher.await;
         }
         self.store.close().await;
-        let traces = self.engine.shared.traces.clone();
-        let _ = tokio::task::spawn_blocking(move || traces.stop()).await;
+        let _ = tokio::task::spawn_blocking(move || self.traces.stop()).await;
         drained
     }
 }

@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use super::AppOptions;
 use crate::channel::kit::HttpClients;
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
-use crate::delivery::supervise::Supervision;
 use crate::delivery::{Engine, SelfAlert};
 use crate::http::tls_listener::Certificates;
 use crate::http::{self, HttpSettings};
@@ -90,25 +89,25 @@ impl Reloader {
     pub async fn reload(self: Arc<Self>) -> Result<(), String> {
         let _turn = self.turn.lock().await;
         let Some(state) = self.state.get().and_then(Weak::upgrade) else { return Err("the server stops".into()) };
-        let shared = self.engine.shared.clone();
-        let at = shared.clock.now_ms() as f64 / 1000.0;
+        let engine = &self.engine;
+        let at = engine.clock().now_ms() as f64 / 1000.0;
         self.again.store(false, Ordering::Release);
         let result = match self.read().await {
             Ok(loaded) => self.apply(&state, loaded).await,
             Err(error) => Err(error),
         };
-        shared.metrics.reloaded(result.is_ok(), at);
+        engine.metrics().reloaded(result.is_ok(), at);
         match result {
             Ok(()) => {
                 tracing::info!("the configuration was reloaded");
                 if state.reload_state.swap(Arc::new(None)).is_some() {
-                    shared.raise(SelfAlert::ReloadOver);
+                    engine.raise(SelfAlert::ReloadOver);
                 }
                 Ok(())
             }
             Err(error) => {
                 tracing::error!("the configuration could not be reloaded; the previous one stays active\n{}", error.report);
-                shared.raise(SelfAlert::Reload { reason: error.headline() });
+                engine.raise(SelfAlert::Reload { reason: error.headline() });
                 state.reload_state.store(Arc::new(Some(error.summary())));
                 Err(error.report)
             }
@@ -171,7 +170,7 @@ impl Reloader {
 
 /// Looks at the files' contents (not at file events: Kubernetes swaps links, network file systems send none).
 pub(super) async fn watch(reloader: Arc<Reloader>, cancel: CancellationToken) {
-    let mut supervision = Supervision::of("watcher", &reloader.engine.shared);
+    let mut supervision = reloader.engine.supervise("watcher");
     while !supervision.run(poll(&reloader, &cancel), "", &cancel).await {}
 }
 

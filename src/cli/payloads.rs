@@ -99,7 +99,7 @@ fn line(file: &Path, event: &Event, pages: usize, names: &[&str], heartbeat: Opt
 
 /// Every channel with every template set that its own setting or a route asks of it.
 fn sets(plan: &Plan) -> Vec<(&ChannelPlan, String)> {
-    let mut found: Vec<(&ChannelPlan, String)> = plan.channels.values().map(|channel| (&**channel, channel.template.clone())).collect();
+    let mut found: Vec<(&ChannelPlan, String)> = plan.channels.values().map(|channel| (&**channel, channel.content.template.clone())).collect();
     for node in plan.tree.nodes() {
         let Some(set) = &node.template else { continue };
         for channel in node.to.iter().filter_map(|name| plan.channel(name)) {

@@ -61,7 +61,7 @@ async fn serve(common: &Common, args: &ServeArgs, socket: Option<TcpListener>, l
         tracing::info!("stopping: the start was not over yet; what was accepted stays on disk");
         return Ok(true);
     };
-    let plan = app.engine.shared.plan.load_full();
+    let plan = app.engine.plan();
     let channels = plan.channels.keys().cloned().collect::<Vec<_>>().join(", ");
     tracing::info!(listen = %app.address, channels = %channels, "watchfire takes alerts at http://{}/webhook", app.address);
     let status = format!("takes alerts at http://{}/webhook for {channels}", app.address);

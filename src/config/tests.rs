@@ -48,12 +48,12 @@ fn a_sound_file_becomes_a_plan() {
     assert_eq!((plan.self_to.as_slice(), plan.backlog_alarm), (["spare".to_owned()].as_slice(), Duration::from_secs(3600)));
     assert!(plan.link_key.is_empty(), "the store's own is used");
     let mail = plan.channel("ops-mail").unwrap();
-    assert_eq!((mail.timeout, mail.digest, mail.max_pages), (Duration::from_secs(20), None, 3));
+    assert_eq!((mail.timeout, mail.digest, mail.content.max_pages), (Duration::from_secs(20), None, 3));
     assert_eq!(mail.rate_limit.as_ref().unwrap().iter().map(|limit| limit.count).collect::<Vec<_>>(), [12, 12]);
     assert_eq!((mail.previous_names.as_slice(), mail.recipients.len()), (["old".to_owned()].as_slice(), 1));
-    assert_eq!(mail.language, crate::model::Language::Zh);
+    assert_eq!(mail.content.language, crate::model::Language::Zh);
     let spare = plan.channel("spare").unwrap();
-    assert!(spare.rate_limit.is_none() && !spare.send_resolved);
+    assert!(spare.rate_limit.is_none() && !spare.content.send_resolved);
     assert_eq!(spare.timeout, Duration::from_secs(30), "platforms have confirmed after 12 s: what is given up too soon comes twice");
     assert!(matches!(&loaded.store, StoreSettings::Sqlite(path) if *path == folder.path().join("data/w.db")));
     let server = &loaded.server;

@@ -20,10 +20,10 @@ const HEARTBEAT_NOTE: &str = "a sign of life";
 impl Engine {
     /// Takes an event in: committed when this returns. `to` sends it to these channels past the routing table (unknown names are left out by the caller).
     pub async fn accept(&self, mut event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
-        let span = self.shared.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
+        let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
         event.trace = span.context(std::mem::take(&mut event.trace));
         let accepted = self.ingest(event, to).await;
-        if self.shared.traces.on() {
+        if self.shared.telemetry.traces.on() {
             let told = accepted
                 .as_ref()
                 .map(|accepted| (accepted.event.to_string(), accepted.deliveries.len(), accepted.duplicate))
@@ -39,7 +39,7 @@ impl Engine {
         let now = self.shared.clock.now();
         let now_ms = now.as_millisecond();
         // Whatever becomes of the event, its sender lives.
-        self.shared.last_seen.observe(&plan, &event, now_ms);
+        self.shared.heartbeats.last_seen.observe(&plan, &event, now_ms);
         // Watchfire's own alarms, too, while the store takes them: somebody must hear of it.
         let own = event.kind == SenderKind::Watchfire;
         if own {
@@ -49,7 +49,7 @@ impl Engine {
         }
         let mutes = self.shared.mutes();
         if !event.unknown_to.is_empty() {
-            self.shared.metrics.unknown_channels(event.unknown_to.len() as u64);
+            self.shared.telemetry.metrics.unknown_channels(event.unknown_to.len() as u64);
         }
         let event = Arc::new(event);
         let Routed { deliveries, dedup, note } = if is_large(&event) {
@@ -62,7 +62,7 @@ impl Engine {
         let waiting: Vec<(OutletKey, PendingDelivery)> = deliveries.iter().map(|d| (d.outlet.clone(), to_pending(d, id, &event))).collect();
         for skipped in deliveries.iter().filter(|d| d.state == State::Skipped) {
             if let Some(channel) = plan.channel(&skipped.channel) {
-                self.shared.metrics.delivered(channel.platform.name, &channel.name, State::Skipped.as_str(), 1);
+                self.shared.telemetry.metrics.delivered(channel.platform.name, &channel.name, State::Skipped.as_str(), 1);
             }
         }
         let unrouted = deliveries.is_empty() && !note.as_deref().is_some_and(|note| note.starts_with(HEARTBEAT_NOTE));
@@ -72,16 +72,16 @@ impl Engine {
         let new = NewEvent { id, event, received_at: now_ms, plan: plan.hash.clone(), dedup, note, deliveries };
         let accepted = self.commit(new).await.inspect_err(|error| {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Unusable(_)) {
-                self.shared.store_failed(error);
+                self.shared.health.store_failed(error);
             }
         })?;
-        self.shared.metrics.ingested_in(started.elapsed());
+        self.shared.telemetry.metrics.ingested_in(started.elapsed());
         if !accepted.duplicate {
             for (status, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
-                self.shared.metrics.alerts(sender, status.as_str(), n as u64);
+                self.shared.telemetry.metrics.alerts(sender, status.as_str(), n as u64);
             }
             if unrouted {
-                self.shared.metrics.unrouted(sender);
+                self.shared.telemetry.metrics.unrouted(sender);
             }
             self.dispatch_accepted(waiting, &accepted);
         }
@@ -99,7 +99,7 @@ impl Engine {
     }
 
     pub(super) fn ensure_not_full(&self) -> Result<(), StoreError> {
-        if !self.shared.is_full() {
+        if !self.shared.health.is_full() {
             return Ok(());
         }
         let text =
@@ -113,7 +113,7 @@ impl Engine {
         if !self.shared.leased() {
             return self.shared.store.accept(new).await;
         }
-        if !*self.shared.store_ok().borrow() {
+        if !*self.shared.health.store_ok().borrow() {
             return Err(StoreError::Unavailable("the database is away".into()));
         }
         let silent = || Err(StoreError::Unavailable(format!("the database did not answer within {} s", COMMIT_TIMEOUT.as_secs())));

@@ -47,10 +47,10 @@ async fn heartbeats(engine: &Engine, hints: &mut Option<tokio::sync::mpsc::Recei
                 let silent = || Err(StoreError::Unavailable("the database does not answer".into()));
                 match tokio::time::timeout(STORE_TIMEOUT, heartbeat(engine, left)).await.unwrap_or_else(|_| silent()) {
                     Ok(nodes) => {
-                        engine.shared.store_checked(&Ok(()));
+                        engine.shared.health.store_checked(&Ok(()));
                         compare_configurations(engine, &nodes, &mut differ);
                     }
-                    Err(error) => engine.shared.store_failed(&error),
+                    Err(error) => engine.shared.health.store_failed(&error),
                 }
             }
         }
@@ -63,7 +63,7 @@ async fn heartbeats(engine: &Engine, hints: &mut Option<tokio::sync::mpsc::Recei
 
 /// Says that this node goes: until then the others leave it its share of the outlets, and for as long as a lease lasts if it says nothing.
 async fn deregister(engine: &Engine) -> bool {
-    let left = tokio::time::timeout(STORE_TIMEOUT, engine.shared.store.deregister_node(&engine.shared.node)).await;
+    let left = tokio::time::timeout(STORE_TIMEOUT, engine.shared.store.deregister_node(&engine.shared.node.name)).await;
     left.is_ok_and(|left| left.is_ok())
 }
 
@@ -76,9 +76,9 @@ async fn next(hints: &mut Option<tokio::sync::mpsc::Receiver<OutletKey>>) -> Opt
 
 async fn heartbeat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreError> {
     let shared = &engine.shared;
-    let node = shared.node.to_string();
+    let node = shared.node.name.to_string();
     let now = shared.clock.now_ms();
-    let until = now + shared.lease.as_millis() as i64;
+    let until = now + shared.node.lease.as_millis() as i64;
     let asked = shared.clock.instant();
     let mut nodes = Vec::new();
     if !left {
@@ -87,11 +87,11 @@ async fn heartbeat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreErr
         nodes = shared.store.node_heartbeat(beat).await?;
         let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
         engine.assign(&assigned_to(&shared.plan.load().outlets(), &shared.outlets.outlets(), &names, &node));
-        shared.set_leader((names.first() == Some(&node.as_str())).then(|| asked + shared.lease));
+        shared.node.set_leader((names.first() == Some(&node.as_str())).then(|| asked + shared.node.lease));
     }
     let asked = shared.clock.instant();
     let owned = shared.store.renew_leases(&node, now, until).await?;
-    engine.apply_renewal(&owned, asked + shared.lease - LEASE_SAFETY_MARGIN, asked);
+    engine.apply_renewal(&owned, asked + shared.node.lease - LEASE_SAFETY_MARGIN, asked);
     if !left {
         engine.refresh_mutes().await?;
     }
@@ -137,10 +137,10 @@ fn compare_configurations(engine: &Engine, nodes: &[NodeRow], differ: &mut bool)
             tracing::info!("all nodes work by the same configuration again");
         }
         if engine.shared.is_leader() {
-            engine.shared.raise(if now { SelfAlert::Plans { nodes: list.join(", ") } } else { SelfAlert::PlansOver });
+            engine.shared.telemetry.raise(if now { SelfAlert::Plans { nodes: list.join(", ") } } else { SelfAlert::PlansOver });
         }
     }
-    engine.shared.metrics.cluster(nodes.len(), distinct.len());
+    engine.shared.telemetry.metrics.cluster(nodes.len(), distinct.len());
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The engine: what all runners share, and the doors that accept, call, reload and stop use.
+//! The engine: it starts, reloads and stops the workers, and dispatches to them. What other rooms ask of it is in `gateway.rs` and `accept.rs`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use super::outlet::{Command, OutletState, supervised};
 use super::plan::Plan;
 use super::self_alert::SelfAlert;
 
-/// Starts and stops runners, and lets events and calls in.
+/// The delivery core, as http, cli and app see it.
 pub struct Engine {
-    /// What its runners share.
-    pub shared: Arc<Shared>,
+    /// What its workers share.
+    pub(super) shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     /// The same, for those who may be waiting for something else.
     stopped: CancellationToken,

@@ -30,7 +30,7 @@ impl Shared {
                 while mailbox.falling.asked.swap(false, Ordering::AcqRel) {
                     if let Err(error) = shared.fall_back_suspended(&outlet, &reason).await {
                         // The next round copies it.
-                        shared.store_failed(&error);
+                        shared.health.store_failed(&error);
                     }
                     tokio::time::sleep(PASS_INTERVAL).await;
                 }

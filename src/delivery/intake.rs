@@ -132,7 +132,7 @@ impl Intake<'_> {
         }
         // What a sender left out may fire: then its message is about more than the ends that it lists.
         let over = alert.status == Status::Resolved && !event.may_fire_on();
-        if over && !resolved.unwrap_or(channel.send_resolved) {
+        if over && !resolved.unwrap_or(channel.content.send_resolved) {
             let whose = if resolved.is_some() { "route" } else { "channel" };
             return Disposition::Skip { why: format!("resolved alerts are not sent here (`send_resolved: false` on the {whose})").into() };
         }
@@ -164,7 +164,7 @@ impl Intake<'_> {
             Disposition::Skip { why } => (State::Skipped, now, Some(why.into_owned())),
         };
         let node = key.route.and_then(|route| self.plan.tree.nodes().get(route));
-        let template = node.and_then(|node| node.template.as_deref()).filter(|template| **template != *channel.template);
+        let template = node.and_then(|node| node.template.as_deref()).filter(|template| **template != *channel.content.template);
         NewDelivery {
             id: DeliveryId::new(),
             channel: channel.name.to_string(),

@@ -50,24 +50,24 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
                 if count.is_multiple_of(TICKS_BETWEEN_MUTES) && engine.shared.is_leader()
                     && let Err(error) = engine.settle_mutes().await
                 {
-                    engine.shared.store_failed(&error);
+                    engine.shared.health.store_failed(&error);
                 }
                 if let Err(error) = update_queues(engine, &mut late, &mut orphans).await {
-                    engine.shared.store_failed(&error);
+                    engine.shared.health.store_failed(&error);
                 }
                 if let Err(error) = heartbeat::tick(engine, &mut monitor).await {
-                    engine.shared.store_failed(&error);
+                    engine.shared.health.store_failed(&error);
                 }
                 if let Err(error) = engine.look_for_stalls(&mut stalls).await {
-                    engine.shared.store_failed(&error);
+                    engine.shared.health.store_failed(&error);
                 }
                 let works = engine.shared.store.check_writable().await;
-                engine.shared.store_checked(&works);
+                engine.shared.health.store_checked(&works);
                 // Full is not broken: outcomes can be stored, so sending goes on; only the door is closed.
                 let works = works.and_then(|()| engine.ensure_capacity());
                 match (&works, disk_ok) {
-                    (Err(error), true) => engine.shared.raise(SelfAlert::Disk { reason: error.to_string() }),
-                    (Ok(()), false) => engine.shared.raise(SelfAlert::DiskOver),
+                    (Err(error), true) => engine.shared.telemetry.raise(SelfAlert::Disk { reason: error.to_string() }),
+                    (Ok(()), false) => engine.shared.telemetry.raise(SelfAlert::DiskOver),
                     _ => {}
                 }
                 disk_ok = works.is_ok();
@@ -90,24 +90,24 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
     let plan = shared.plan.load_full();
     let now = shared.clock.now_ms();
     let channels = plan.channels.values().map(|channel| (channel.platform.name, &*channel.name));
-    shared.metrics.know(channels, plan.heartbeats.iter().map(|heartbeat| &*heartbeat.name));
+    shared.telemetry.metrics.know(channels, plan.heartbeats.iter().map(|heartbeat| &*heartbeat.name));
     let stats = shared.store.stats().await?;
-    shared.metrics.store_bytes(stats.bytes);
+    shared.telemetry.metrics.store_bytes(stats.bytes);
     for channel in plan.channels.values() {
-        shared.metrics.channel(channel.platform.name, &channel.name);
+        shared.telemetry.metrics.channel(channel.platform.name, &channel.name);
         for state in [State::Waiting, State::Deferred] {
             let n = stats.open.iter().find(|(c, s, _)| c == &*channel.name && *s == state).map_or(0, |(_, _, n)| *n);
-            shared.metrics.queue(&channel.name, state.as_str(), n as i64);
+            shared.telemetry.metrics.queue(&channel.name, state.as_str(), n as i64);
         }
         let born = stats.oldest.iter().find(|(c, _)| c == &*channel.name).map(|(_, born)| *born);
         let age = Duration::from_millis(born.map_or(0, |b| (now - b).max(0)) as u64);
-        shared.metrics.oldest(&channel.name, age);
+        shared.telemetry.metrics.oldest(&channel.name, age);
         let state = engine.outlet_state(&channel.outlet);
-        shared.metrics.outlet(&channel.name, Duration::from_millis(state.paused_ms.max(0) as u64), state.suspended.is_some());
+        shared.telemetry.metrics.outlet(&channel.name, Duration::from_millis(state.paused_ms.max(0) as u64), state.suspended.is_some());
         let stored = stats.outlets.iter().find(|o| o.key == channel.outlet);
         if let Some(outlet) = stored {
             let this_month = outlet.month == super::month(now);
-            shared.metrics.month_sent(&channel.name, if this_month { outlet.month_sent } else { 0 });
+            shared.telemetry.metrics.month_sent(&channel.name, if this_month { outlet.month_sent } else { 0 });
         }
         if !shared.is_leader() {
             continue;
@@ -115,9 +115,9 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
         if !plan.backlog_alarm.is_zero() {
             if age > plan.backlog_alarm {
                 late.insert(channel.name.to_string());
-                shared.raise(SelfAlert::Backlog { channel: channel.name.to_string(), age_minutes: age.as_secs() as i64 / 60 });
+                shared.telemetry.raise(SelfAlert::Backlog { channel: channel.name.to_string(), age_minutes: age.as_secs() as i64 / 60 });
             } else if late.remove(&*channel.name) {
-                shared.raise(SelfAlert::BacklogOver { channel: channel.name.to_string() });
+                shared.telemetry.raise(SelfAlert::BacklogOver { channel: channel.name.to_string() });
             }
         }
         // Its owner, maybe another node, copies at once what waits on a held outlet; this is the net under it.
@@ -145,7 +145,7 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
                 count,
                 "deliveries wait for a channel that the configuration no longer has; name it in `previous_names` of its successor or move them"
             );
-            shared.raise(SelfAlert::Orphans { channel: channel.clone(), count: *count });
+            shared.telemetry.raise(SelfAlert::Orphans { channel: channel.clone(), count: *count });
         }
     }
     purge(engine, &plan, now, stats.bytes).await
@@ -166,6 +166,6 @@ async fn purge(engine: &Engine, plan: &Plan, now: i64, bytes: u64) -> Result<(),
     }
     // Full only when nothing is left to purge; while something is, it is going on.
     let still = full && all && engine.shared.store.stats().await?.bytes > plan.retention.max_bytes;
-    engine.shared.set_full(still);
+    engine.shared.health.set_full(still);
     Ok(())
 }

@@ -15,6 +15,8 @@ mod evaluate;
 mod excerpt;
 mod fallback;
 mod fold;
+mod gateway;
+mod health;
 pub mod heartbeat;
 pub mod heavy;
 pub mod intake;
@@ -25,6 +27,7 @@ pub mod maintenance;
 #[cfg(test)]
 mod model;
 mod mutes;
+mod node;
 mod notified;
 mod outlet;
 mod payload;
@@ -37,17 +40,18 @@ mod relocate;
 pub mod self_alert;
 pub mod simulate;
 pub mod stalled;
+mod telemetry;
 #[cfg(test)]
 mod testing;
 
 pub use clock::Clock;
 pub use compose::{Composed, Draft};
-pub use core::{EngineOptions, Shared};
+pub use core::EngineOptions;
 pub use direct::{DirectError, DirectOutcome};
 pub use engine::Engine;
 pub use notified::MessageContext;
-pub use outlet::{OutletState, supervise};
-pub use plan::{ChannelPlan, HeartbeatPlan, Legacy, LegacyEmail, Plan, RetentionPlan, Wx};
+pub use outlet::OutletState;
+pub use plan::{ChannelPlan, ContentPlan, HeartbeatPlan, Legacy, LegacyEmail, Plan, RetentionPlan, Wx};
 pub use self_alert::SelfAlert;
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.

@@ -64,18 +64,9 @@ impl Default for RetentionPlan {
     }
 }
 
-/// A configured destination, ready to send.
-pub struct ChannelPlan {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Its platform's card.
-    pub platform: &'static Platform,
-    /// What its rate limit, pause and hold belong to.
-    pub outlet: OutletKey,
-    /// The driver.
-    pub driver: Arc<dyn Channel>,
-    /// Whom it sends to.
-    pub recipients: Vec<Recipient>,
+/// What the messages of a channel say.
+#[derive(Debug, Clone)]
+pub struct ContentPlan {
     /// Template set unless a route asks for another.
     pub template: String,
     /// The words' language.
@@ -84,6 +75,24 @@ pub struct ChannelPlan {
     pub send_resolved: bool,
     /// Whom its messages ping unless a route says otherwise.
     pub mentions: Mentions,
+    /// At most this many pages per message.
+    pub max_pages: usize,
+}
+
+/// A configured destination, ready to send.
+pub struct ChannelPlan {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its platform's card.
+    pub platform: &'static Platform,
+    /// What its rate limit, pause and suspension belong to.
+    pub outlet: OutletKey,
+    /// The driver.
+    pub driver: Arc<dyn Channel>,
+    /// Whom it sends to.
+    pub recipients: Vec<Recipient>,
+    /// What its messages say.
+    pub content: ContentPlan,
     /// Its rate limit; `None` is `rate_limit: off`.
     pub rate_limit: Option<Vec<Limit>>,
     /// Merge what cannot leave within this time; `None` is `digest: off`.
@@ -98,8 +107,6 @@ pub struct ChannelPlan {
     pub fallback_after: Option<Duration>,
     /// Messages a month, where the platform counts them; for show, not enforced.
     pub per_month: Option<u32>,
-    /// At most this many pages per message.
-    pub max_pages: usize,
     /// Accept and record, send nothing.
     pub disabled: bool,
     /// Former names.

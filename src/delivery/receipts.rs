@@ -55,7 +55,7 @@ pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
             _ = interval.tick() => {}
         }
         for channel in engine.shared.plan.load().channels.values().filter(|channel| matches!(channel.platform.word, FinalWord::Later(_))) {
-            engine.shared.metrics.receipts_of(channel.platform.name, &channel.name);
+            engine.shared.telemetry.metrics.receipts_of(channel.platform.name, &channel.name);
         }
         if !engine.shared.is_leader() {
             continue;
@@ -65,7 +65,7 @@ pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
             () = cancel.cancelled() => return,
             result = tick(&engine.shared) => {
                 if let Err(error) = result {
-                    engine.shared.store_failed(&error);
+                    engine.shared.health.store_failed(&error);
                 }
             }
         }
@@ -171,7 +171,7 @@ async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &Rec
         tracing::info!(channel = %channel.name, message_id = %row.message, to, code, "the vendor says that it reached its person");
     } else {
         tracing::error!(channel = %channel.name, message_id = %row.message, to, code, detail, fallbacks = made.len(), "the vendor says that it did not reach its person");
-        shared.raise(SelfAlert::Dead { channel: channel.name.clone(), count: 1, reason: format!("sent, but not received: {detail}") });
+        shared.telemetry.raise(SelfAlert::Dead { channel: channel.name.clone(), count: 1, reason: format!("sent, but not received: {detail}") });
     }
     shared.notify_new(&made);
     Ok(())
@@ -248,7 +248,7 @@ async fn write(
 
 fn count(shared: &Shared, row: &ReceiptRow, state: ReceiptState) {
     let platform = shared.plan.load().channel(&row.channel).map_or("unknown", |channel| channel.platform.name);
-    shared.metrics.receipt(platform, &row.channel, state.as_str());
+    shared.telemetry.metrics.receipt(platform, &row.channel, state.as_str());
 }
 
 #[cfg(test)]

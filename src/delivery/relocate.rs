@@ -26,7 +26,7 @@ impl Shared {
     /// memory is stale.
     pub(super) async fn relocate(&self, channel: &ChannelPlan) -> Result<(), StoreError> {
         let now = if self.leased() { self.clock.now_ms() } else { i64::MAX };
-        let to = Relocation { channel: channel.name.to_string(), outlet: channel.outlet.clone(), node: self.node.to_string(), now };
+        let to = Relocation { channel: channel.name.to_string(), outlet: channel.outlet.clone(), node: self.node.name.to_string(), now };
         let mut moved = 0;
         for old in &channel.previous_names {
             let renamed = self.store.relocate(old, &to).await?;

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use crate::model::{OutletKey, format_duration};
 use crate::store::{OverdueRow, StoreError};
 
-use super::core::STALL_BOUND;
 use super::engine::Engine;
+use super::health::STALL_BOUND;
 use super::outlet::OutletState;
 
 /// What stalls is told when it does so in so many looks in a row: what was due just now is begun within one.
@@ -81,7 +81,7 @@ impl Engine {
         }
         for channel in plan.channels.values() {
             let count = why.iter().filter(|(name, ..)| *name == channel.name).map(|(_, count, _)| *count).sum();
-            shared.metrics.stalled(&channel.name, count);
+            shared.telemetry.metrics.stalled(&channel.name, count);
         }
         for (channel, _, reason) in &why {
             if stalls.looks.get(&**channel).copied() == Some(LOOKS - 1) {
@@ -89,7 +89,7 @@ impl Engine {
             }
         }
         stalls.looks = seen;
-        shared.set_stalled(why.into_iter().map(|(.., reason)| reason).collect(), now);
+        shared.health.set_stalled(why.into_iter().map(|(.., reason)| reason).collect(), now);
         Ok(())
     }
 

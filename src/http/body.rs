@@ -75,7 +75,7 @@ pub(super) fn check_length(app: &App, headers: &HeaderMap, max: usize) -> Result
 }
 
 fn too_large(app: &App, max: usize) -> HttpError {
-    app.engine.shared.metrics.received("any", "too_large");
+    app.engine.metrics().received("any", "too_large");
     HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {max} bytes (server.max_body)"))
 }
 
@@ -141,7 +141,7 @@ async fn read_frames(app: &App, mut body: Body, max: usize, source: BodySource, 
 async fn reserve(app: &App, source: BodySource, steps: usize) -> Result<OwnedSemaphorePermit, HttpError> {
     let steps = u32::try_from(steps).unwrap_or(u32::MAX);
     let full = || {
-        app.engine.shared.metrics.received("any", "unavailable");
+        app.engine.metrics().received("any", "unavailable");
         HttpError::unavailable("too many large bodies are being read; try again")
     };
     match source {

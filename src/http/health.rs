@@ -21,10 +21,10 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.stopping.load(Ordering::Acquire) {
         why.push("stopping".to_owned());
     }
-    if !*app.engine.shared.store_ok().borrow() {
+    if !app.engine.store_works() {
         why.push("the store does not work; see the log".to_owned());
     }
-    why.extend(app.engine.shared.stalled());
+    why.extend(app.engine.stalled());
     if let Err(error) = app.engine.ensure_capacity() {
         why.push(error.to_string());
     }
@@ -71,7 +71,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, request: Request) -> Re
     if guarded {
         authenticate(&app, Scope::Metrics, request).await?;
     }
-    let text = app.engine.shared.metrics.write(format);
+    let text = app.engine.metrics().write(format);
     Ok(([(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")], text).into_response())
 }
 

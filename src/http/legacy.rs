@@ -98,7 +98,7 @@ async fn serve(app: Arc<App>, path: &'static str, request: Request, make: impl F
         Ok(admitted) => admitted,
         Err(error) => return error.into_response(),
     };
-    let metrics = &app.engine.shared.metrics;
+    let metrics = app.engine.metrics();
     let made = make(&app, &caller, &body).and_then(|call| {
         if !caller.may_use(&call.channel.name) {
             return Err(fail(format!("该凭据不允许使用通道 `{}`", call.channel.name)));
@@ -299,7 +299,7 @@ fn event(path: &str, caller: &Caller, page: &Page) -> Event {
 }
 
 fn bound(app: &App, name: Option<&str>, path: &str) -> Result<Arc<ChannelPlan>, Failure> {
-    let plan = app.engine.shared.plan.load();
+    let plan = app.engine.plan();
     let name = name.ok_or_else(|| fail(format!("{path} 未绑定通道，请在 routes.yaml 的 legacy 中配置")))?;
     plan.channel(name).cloned().ok_or_else(|| fail(format!("通道 `{name}` 不存在，请检查 routes.yaml")))
 }
@@ -330,7 +330,7 @@ fn recipients(list: &[String]) -> Vec<Recipient> {
 pub(super) async fn email(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/email/send/message", request, |app, _, body| {
         let call = legacy::EmailCall::parse(body)?;
-        let plan = app.engine.shared.plan.load();
+        let plan = app.engine.plan();
         let binding = plan.legacy.email.as_ref();
         let channel = bound(app, binding.map(|b| b.channel.as_str()), "/email/send/message")?;
         let allowed = binding.is_some_and(|b| b.allow_from.iter().any(|pattern| matches(pattern, address(&call.from))));
@@ -354,7 +354,7 @@ pub(super) async fn email(State(app): State<Arc<App>>, request: Request) -> Resp
 pub(super) async fn slack(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/slack/send/message", request, |app, _, body| {
         let call = legacy::SlackCall::parse(body)?;
-        let plan = app.engine.shared.plan.load();
+        let plan = app.engine.plan();
         let Some(name) = plan.legacy.slack.get(&call.channel) else { return Err(fail("channel 有误或不存在，请检查")) };
         let channel = bound(app, Some(name), "/slack/send/message")?;
         let to = channel.recipients.clone();
@@ -367,7 +367,7 @@ pub(super) async fn slack(State(app): State<Arc<App>>, request: Request) -> Resp
 pub(super) async fn dingding(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/dingding/send/message", request, |app, _, body| {
         let call = legacy::DingdingCall::parse(body)?;
-        let plan = app.engine.shared.plan.load();
+        let plan = app.engine.plan();
         let channel = bound(app, plan.legacy.dingding.as_deref(), "/dingding/send/message")?;
         let mentions = Mentions { all: call.is_at_all, mobiles: call.at_mobiles, ..Mentions::default() };
         let to = channel.recipients.clone();
@@ -380,7 +380,7 @@ pub(super) async fn dingding(State(app): State<Arc<App>>, request: Request) -> R
 pub(super) async fn wx(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/wx/apps/send", request, |app, _, body| {
         let call = legacy::WxCall::parse(body)?;
-        let plan = app.engine.shared.plan.load();
+        let plan = app.engine.plan();
         let (name, agent_id) = match &plan.legacy.wx {
             Wx::Unbound => (None, ""),
             Wx::One(_) if call.agentid.parse::<u32>().is_err() => return Err(fail("agentid 应为数字，请检查")),
@@ -402,7 +402,7 @@ pub(super) async fn wx(State(app): State<Arc<App>>, request: Request) -> Respons
 pub(super) async fn sms(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/sms/send", request, |app, _, body| {
         let call = legacy::SmsCall::parse(body)?;
-        let plan = app.engine.shared.plan.load();
+        let plan = app.engine.plan();
         let channel = bound(app, plan.legacy.sms.as_deref(), "/sms/send")?;
         let params = if call.params.is_empty() { String::new() } else { json!(call.params).to_string() };
         Ok(Call {
@@ -418,7 +418,7 @@ pub(super) async fn sms(State(app): State<Arc<App>>, request: Request) -> Respon
 pub(super) async fn vms(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/vms/send", request, |app, _, body| {
         let call = legacy::VmsCall::parse(body)?;
-        let plan = app.engine.shared.plan.load();
+        let plan = app.engine.plan();
         let channel = bound(app, plan.legacy.vms.as_deref(), "/vms/send")?;
         Ok(Call { channel, page: page(&[("text", &call.content)], Mentions::default(), &call.content), to: recipients(&call.to) })
     })
@@ -429,7 +429,7 @@ pub(super) async fn vms(State(app): State<Arc<App>>, request: Request) -> Respon
 pub(super) async fn dingding_call(State(app): State<Arc<App>>, request: Request) -> Response {
     serve(app, "/dingding/call", request, |app, _, body| {
         let call = legacy::DingCall::parse(body)?;
-        let plan = app.engine.shared.plan.load();
+        let plan = app.engine.plan();
         let channel = bound(app, plan.legacy.dingding_call.as_deref(), "/dingding/call")?;
         let users = call.user_ids.iter().map(|id| format!("user:{id}"));
         let to: Vec<String> = call.mobiles.iter().cloned().chain(users).collect();

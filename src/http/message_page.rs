@@ -24,22 +24,21 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, Ra
     let wrong = || HttpError::not_found("no such message, or the link is incomplete");
     let id: MessageId = id.parse().map_err(|_| wrong())?;
     let given = query.as_deref().unwrap_or("").split('&').find_map(|p| p.strip_prefix("k=")).unwrap_or("");
-    let expected = links::signature(&app.engine.shared.plan.load().link_key, id);
+    let expected = links::signature(&app.engine.plan().link_key, id);
     if expected.is_empty() || !bool::from(given.as_bytes().ct_eq(expected.as_bytes())) {
         return Err(wrong());
     }
-    let shared = &app.engine.shared;
-    let store = &shared.store;
+    let store = app.engine.query();
     let message = store.get_message(id).await?.ok_or_else(wrong)?;
     let filter = DeliveryFilter { message: Some(id), limit: SHOWN, ..DeliveryFilter::default() };
     let rows = store.list_deliveries(&filter).await?;
     let mut ids: Vec<_> = rows.iter().map(|r| r.event).collect();
     ids.dedup();
     // A large body is read alone, and of several only the first.
-    let alone = shared.heavy.large_body().await;
-    let mut bodies = store.load_events(&ids, READ).await?;
+    let alone = app.engine.heavy().large_body().await;
+    let mut bodies = app.engine.load_events(&ids, READ).await?;
     if bodies.events.is_empty() && bodies.left > 0 {
-        bodies = store.load_events(&ids[ids.len() - bodies.left..][..1], usize::MAX).await?;
+        bodies = app.engine.load_events(&ids[ids.len() - bodies.left..][..1], usize::MAX).await?;
     }
     let events: Vec<&Event> = bodies.events.iter().map(|e| &*e.event).collect();
     let all: u64 = rows.iter().map(|r| u64::from(r.firing + r.resolved)).sum();

@@ -377,15 +377,15 @@ async fn shed_load(stack: &Middleware, request: Request, next: Next) -> Result<R
     }
     let settings = app.settings.load_full();
     let Some(_permit) = RequestPermit::acquire(&app.in_flight, settings.concurrent.max(1)) else {
-        app.engine.shared.metrics.received("any", "unavailable");
+        app.engine.metrics().received("any", "unavailable");
         return Err(HttpError::unavailable("too many requests are being worked on (server.limits.concurrent); try again"));
     };
     if let Some(limit) = settings.per_second {
-        let second = app.engine.shared.clock.now_ms() / 1000;
+        let second = app.engine.clock().now_ms() / 1000;
         let mut rate = app.rate.lock().unwrap_or_else(PoisonError::into_inner);
         *rate = if rate.0 == second { (second, rate.1.saturating_add(1)) } else { (second, 1) };
         if rate.1 > limit {
-            app.engine.shared.metrics.received("any", "unavailable");
+            app.engine.metrics().received("any", "unavailable");
             return Err(HttpError::unavailable("too many requests this second (server.limits.per_second); try again"));
         }
     }
@@ -424,22 +424,22 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
     let (parts, body) = request.into_parts();
     let trace = traceparent(parts.headers.get("traceparent").and_then(|value| value.to_str().ok()));
     let peer = peer(&settings, &parts.headers, parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip()));
-    let now = app.engine.shared.clock.now_ms() / 1000;
+    let now = app.engine.clock().now_ms() / 1000;
     let from = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
     let refuse = |refusal: Refusal| match refusal {
         Refusal::Credentials(why) => {
-            app.engine.shared.metrics.received("any", "unauthorized");
+            app.engine.metrics().received("any", "unauthorized");
             tracing::warn!(why, path = parts.uri.path(), peer = from, "a caller was refused");
             HttpError::new(StatusCode::UNAUTHORIZED, format!("not authorized: {why}"))
         }
         Refusal::NotFor(why) => {
-            app.engine.shared.metrics.received("any", "unauthorized");
+            app.engine.metrics().received("any", "unauthorized");
             tracing::warn!(why, path = parts.uri.path(), peer = from, "a caller was refused");
             HttpError::new(StatusCode::FORBIDDEN, format!("not allowed: {why}"))
         }
         Refusal::Unread => HttpError::new(StatusCode::UNAUTHORIZED, "not authorized: the body's signature does not match"),
         Refusal::Busy => {
-            app.engine.shared.metrics.received("any", "unavailable");
+            app.engine.metrics().received("any", "unavailable");
             HttpError::unavailable("too many passwords wait to be checked; try again")
         }
     };

@@ -35,7 +35,7 @@ pub(super) async fn take(
     request: Request,
 ) -> Result<Json<CallbackAccepted>, HttpError> {
     let wrong = || HttpError::not_found("no such address");
-    let plan = app.engine.shared.plan.load_full();
+    let plan = app.engine.plan();
     let given = query.as_deref().unwrap_or("").split('&').find_map(|p| p.strip_prefix("k=")).unwrap_or("");
     let expected = links::callback_key(&plan.link_key, &name);
     let channel =

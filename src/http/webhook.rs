@@ -60,11 +60,11 @@ pub(super) async fn grafana(State(app): State<Arc<App>>, RawQuery(query): RawQue
 async fn take(app: &App, sender: Sender, query: Option<String>, request: Request) -> Result<Json<AcceptedResponse>, HttpError> {
     let Admitted { caller, body, doubtful, room: _room, trace } = authenticate(app, Scope::Webhook, request).await?;
     let settings = app.settings.load_full();
-    let metrics = &app.engine.shared.metrics;
-    let now = app.engine.shared.clock.now();
+    let metrics = app.engine.metrics();
+    let now = app.engine.clock().now();
     let bytes = body.len();
     // One large body at a time, from here until it is on disk.
-    let heavy = &app.engine.shared.heavy;
+    let heavy = app.engine.heavy();
     let alone = if bytes > LARGE_BODY { Some(heavy.large_body().await) } else { None };
     let parse = move || {
         ingest::parse(sender, &body, settings.generic.as_ref(), now).map(|incoming| (incoming, None)).or_else(|error| {
@@ -89,7 +89,7 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
         metrics.received(event.kind.as_str(), "unauthorized");
         return Err(HttpError::new(StatusCode::FORBIDDEN, UNSIGNED_QUERY));
     }
-    let plan = app.engine.shared.plan.load();
+    let plan = app.engine.plan();
     // The caller's `?source=` names the sender, else its credential does; Grafana's organisations are apart.
     event.source = ingest::source(event.kind, plan.site(source.as_deref().unwrap_or(&caller.name)), org_id);
     let mut unknown = Vec::new();

@@ -15,7 +15,7 @@ use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Li
 use crate::config::codes;
 use crate::config::file::RoutesFile;
 use crate::config::source::Anchor;
-use crate::delivery::ChannelPlan;
+use crate::delivery::{ChannelPlan, ContentPlan};
 use crate::model::yaml::Path;
 use crate::model::{ErrorKind, Finding, OutletKey, Page, Recipient, Secret, SecretSource, SendError};
 use crate::template::TemplateRegistry;
@@ -68,10 +68,13 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
             outlet: built.outlet,
             driver: built.channel,
             recipients,
-            template: config.template.clone().unwrap_or_else(|| crate::template::DEFAULT_SET.to_owned()),
-            language: config.language.unwrap_or(file.language),
-            send_resolved: config.send_resolved.unwrap_or(platform.resolved_by_default),
-            mentions: config.mentions.clone().unwrap_or_else(|| platform_config.mentions()),
+            content: ContentPlan {
+                template: config.template.clone().unwrap_or_else(|| crate::template::DEFAULT_SET.to_owned()),
+                language: config.language.unwrap_or(file.language),
+                send_resolved: config.send_resolved.unwrap_or(platform.resolved_by_default),
+                mentions: config.mentions.clone().unwrap_or_else(|| platform_config.mentions()),
+                max_pages: usize::from(config.max_pages.unwrap_or(3)),
+            },
             rate_limit,
             per_month: platform_config.per_month().or(platform.pace.per_month),
             digest: settings.digest,
@@ -79,7 +82,6 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
             max_age: settings.max_age,
             fallback: config.fallback.clone(),
             fallback_after: settings.fallback_after,
-            max_pages: usize::from(config.max_pages.unwrap_or(3)),
             disabled: config.disabled,
             previous_names: config.previous_names.clone(),
         };

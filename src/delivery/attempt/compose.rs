@@ -39,7 +39,7 @@ impl AttemptTask {
         message.drop_large_events();
         drop(permit);
         for error in &composed.fallbacks {
-            self.shared.metrics.template_failure(self.channel.platform.name, &self.channel.name);
+            self.shared.telemetry.metrics.template_failure(self.channel.platform.name, &self.channel.name);
             tracing::error!(channel = %self.channel.name, %error, "a template failed; the built-in text was used");
         }
         message.phase = Phase::composed(composed.pages);

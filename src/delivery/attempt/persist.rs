@@ -22,7 +22,8 @@ impl AttemptTask {
         }
         if at_most_once {
             let begun_at = self.shared.clock.now_ms();
-            let new = NewAttempt { id: attempt, message: message.id, page, recipients: to.to_vec(), node: self.shared.node.to_string(), begun_at };
+            let new =
+                NewAttempt { id: attempt, message: message.id, page, recipients: to.to_vec(), node: self.shared.node.name.to_string(), begun_at };
             self.shared.store.begin_attempt(self.fence.clone(), new).await?;
             message.phase.set_begun(Some(BegunAttempt { id: attempt, page }));
         }

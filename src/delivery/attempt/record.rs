@@ -38,7 +38,7 @@ impl AttemptTask {
         let ended = FinishedAttempt {
             id: attempt,
             page,
-            node: self.shared.node.to_string(),
+            node: self.shared.node.name.to_string(),
             begun_at,
             ended_at: now,
             kind: outcome.kind,
@@ -66,7 +66,7 @@ impl AttemptTask {
             sent_in_month: outcome.kind.is_sent().then(|| MonthlySends { month: month(now), sends: 1 }),
             now,
         };
-        self.shared.report(&self.channel, &message, &batch, &outcome);
+        self.shared.telemetry.report(&self.channel, &message, &batch, &outcome);
         // A success means nothing that the next message would have to wait for; anything else may (a pause, a suspension, a breaker).
         let answered = (outcome.kind == AttemptKind::Ok && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
         if let Some(count) = answered {
@@ -88,7 +88,7 @@ impl AttemptTask {
     }
 
     fn trace(&self, message: &PendingMessage, ended: &FinishedAttempt, attempt: u32) {
-        if !self.shared.traces.on() {
+        if !self.shared.telemetry.traces.on() {
             return;
         }
         let attempted = Attempted {
@@ -104,7 +104,7 @@ impl AttemptTask {
             kind: ended.kind.as_str(),
             code: ended.code.as_deref(),
         };
-        self.shared.traces.attempted(&attempted, message.traces());
+        self.shared.telemetry.traces.attempted(&attempted, message.traces());
     }
 
     async fn conclude(&self, mut message: PendingMessage, outcome: Outcome) -> AttemptResult {
@@ -124,7 +124,7 @@ impl AttemptTask {
             }
             Next::RetryPlainText => {
                 message.wording.plain_text = Some(outcome.answer.clone().unwrap_or_default().chars().take(MAX_REASON).collect());
-                self.shared.metrics.template_failure(self.channel.platform.name, &self.channel.name);
+                self.shared.telemetry.metrics.template_failure(self.channel.platform.name, &self.channel.name);
                 self.recompose(message).await
             }
             Next::RetryUnmentioned => {

@@ -15,7 +15,7 @@ impl AttemptTask {
         // What the store finds invalid was changed by hand meanwhile (dropped, moved): the outlet is read again from the store.
         let fenced = matches!(error, StoreError::Fenced | StoreError::Invalid(_));
         if !matches!(error, StoreError::Fenced) {
-            self.shared.store_failed(error);
+            self.shared.health.store_failed(error);
         }
         if message.caller.is_some() {
             if let Some(member) = message.members.first() {
@@ -50,7 +50,7 @@ impl AttemptTask {
         let ended = |BegunAttempt { id, page }| FinishedAttempt {
             id,
             page,
-            node: self.shared.node.to_string(),
+            node: self.shared.node.name.to_string(),
             begun_at: now,
             ended_at: now,
             kind: AttemptKind::Failed(ErrorKind::Transient),

@@ -44,7 +44,7 @@ impl AttemptTask {
             Ok(Err(_)) => fail(ErrorKind::Transient, format!("the {} driver failed unexpectedly; please report it", self.channel.platform.name)),
             Err(_) => fail(ErrorKind::Ambiguous, format!("no answer within {}", format_duration(timeout))),
         };
-        let (metrics, platform) = (&self.shared.metrics, self.channel.platform.name);
+        let (metrics, platform) = (&self.shared.telemetry.metrics, self.channel.platform.name);
         metrics.attempt(platform, started.elapsed());
         for (_, result) in &results {
             metrics.attempted(platform, &self.channel.name, result.as_ref().err().map_or("ok", |error| error.kind.as_str()));

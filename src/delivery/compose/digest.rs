@@ -31,7 +31,7 @@ struct DigestRow<'a> {
 impl Draft<'_> {
     /// A digest: the most severe alerts in detail, every critical and error alert named, the rest one line per delivery or counted.
     pub(super) fn compose_digest(&self) -> Composed {
-        let template = self.channel.template.clone();
+        let template = self.channel.content.template.clone();
         let mut suppressed = Vec::new();
         let mut rows: Vec<DigestRow<'_>> = Vec::new();
         for range in lanes_of(self.members) {

@@ -75,7 +75,7 @@ impl Draft<'_> {
 
     pub(super) fn template(&self) -> String {
         let asked = self.members.iter().rev().map(|m| m.target.template.as_str()).find(|t| !t.is_empty());
-        asked.unwrap_or(&self.channel.template).to_owned()
+        asked.unwrap_or(&self.channel.content.template).to_owned()
     }
 
     pub(super) fn mentions(&self) -> Mentions {
@@ -87,7 +87,7 @@ impl Draft<'_> {
                 None if seen_own => continue,
                 None => {
                     seen_own = true;
-                    &self.channel.mentions
+                    &self.channel.content.mentions
                 }
             };
             all.all |= one.all;

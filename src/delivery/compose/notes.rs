@@ -15,7 +15,7 @@ impl Draft<'_> {
     /// The remarks under a message: why it is late, shortened, or here at all.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        let zh = self.channel.language == Language::Zh;
+        let zh = self.channel.content.language == Language::Zh;
         if let Some(why) = self.wording.plain_text.as_deref().filter(|why| !why.is_empty()) {
             notes.push(if zh {
                 format!("平台拒绝了原消息，现以纯文本发送：{why}")
@@ -38,7 +38,7 @@ impl Draft<'_> {
             });
         }
         for note in self.members.iter().filter_map(|m| m.event.as_deref()).flat_map(|event| &event.notes) {
-            let text = note.text(self.channel.language);
+            let text = note.text(self.channel.content.language);
             if !notes.contains(&text) && notes.len() < 8 {
                 notes.push(text);
             }

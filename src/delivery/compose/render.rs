@@ -41,14 +41,14 @@ impl Renderer<'_> {
         let mut render = |part: &Part| -> Result<Page, RenderError> {
             let mut notes = notes.clone();
             if part.max_value != usize::MAX || self.shortened {
-                notes.push(if channel.language == Language::Zh {
+                notes.push(if channel.content.language == Language::Zh {
                     "部分内容过长，已截短".into()
                 } else {
                     "Some values were shortened to fit".into()
                 });
             }
             self.page(part, &notes, TemplateLevel::Requested).or_else(|error| {
-                notes.push(if channel.language == Language::Zh {
+                notes.push(if channel.content.language == Language::Zh {
                     format!("模板出错，已改用内置模板：{error}")
                 } else {
                     format!("A template failed, the built-in one is shown: {error}")
@@ -63,8 +63,8 @@ impl Renderer<'_> {
         // The second try of a refused message keeps its members: more pages rather than a severe alert that is only counted.
         let max_pages = match (channel.driver.keeps_incidents(), self.draft.is_repeat()) {
             (true, _) => 1,
-            (_, true) => channel.max_pages * PLAIN_TEXT_PAGES_FACTOR,
-            _ => channel.max_pages,
+            (_, true) => channel.content.max_pages * PLAIN_TEXT_PAGES_FACTOR,
+            _ => channel.content.max_pages,
         };
         let fitted = fit(rows, max_pages, &mut render, &measure).unwrap_or_default();
         (fitted.into_iter().map(|f| (f.page, f.range)).collect(), fallbacks)
@@ -114,7 +114,7 @@ impl Renderer<'_> {
     fn not_pinged(&self, mentions: &Mentions) -> Option<String> {
         let channel = self.draft.channel;
         let named = channel.platform.pings.pick(mentions, &[Ping::Named]);
-        let zh = channel.language == Language::Zh;
+        let zh = channel.content.language == Language::Zh;
         let all = named.all.then(|| if zh { "所有人".to_owned() } else { "everybody".to_owned() });
         let names: Vec<String> = all.into_iter().chain(named.mobiles).chain(named.users).chain(named.groups).collect();
         let notified = |names: String| {
@@ -152,7 +152,7 @@ impl Renderer<'_> {
             event: self.event,
             details_url: &details,
             notes,
-            language: self.draft.channel.language,
+            language: self.draft.channel.content.language,
             time_zone: &plan.time_zone,
             now: self.draft.now,
             scale: &plan.scale,

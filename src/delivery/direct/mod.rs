@@ -43,10 +43,10 @@ pub enum DirectError {
 impl Engine {
     /// Sends directly: recorded, one attempt at the platform's pace ahead of queued work, and the platform's word as the answer.
     pub async fn send_direct(&self, channel: &ChannelPlan, mut event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, DirectError> {
-        let span = self.shared.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
+        let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
         event.trace = span.context(std::mem::take(&mut event.trace));
         let outcome = self.record_and_send(channel, event, page, to).await;
-        if self.shared.traces.on() {
+        if self.shared.telemetry.traces.on() {
             let told = outcome.as_ref().map(|outcome| (outcome.delivery.to_string(), 1, false)).map_err(ToString::to_string);
             span.end(self.shared.clock.now_ms(), told);
         }

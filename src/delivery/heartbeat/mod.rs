@@ -18,7 +18,7 @@ use crate::delivery::clock::timestamp;
 use crate::delivery::engine::Engine;
 use crate::delivery::plan::{HeartbeatPlan, Plan};
 
-pub use seen::{HeartbeatState, LastSeen};
+pub use seen::{HeartbeatState, Heartbeats};
 
 /// The name of the alert that tells of a silence.
 pub const ALERT: &str = "WatchfireHeartbeatMissing";
@@ -90,18 +90,18 @@ pub async fn tick(engine: &Engine, monitor: &mut Monitor) -> Result<(), StoreErr
     let shared = &engine.shared;
     let plan = shared.plan.load_full();
     if plan.heartbeats.is_empty() {
-        shared.set_heartbeats(Vec::new());
+        shared.heartbeats.set_states(Vec::new());
         return Ok(());
     }
     let now = shared.clock.instant();
     monitor.update(&plan.heartbeats, &shared.store.update_heartbeats(Vec::new()).await?, now);
-    let heard = std::mem::take(&mut *shared.last_seen.names());
+    let heard = std::mem::take(&mut *shared.heartbeats.last_seen.names());
     if !heard.is_empty() {
         let change = |(name, at): (&Arc<str>, &i64)| HeartbeatUpdate { name: name.to_string(), change: HeartbeatChange::Seen(*at) };
         match shared.store.update_heartbeats(heard.iter().map(change).collect()).await {
             Ok(rows) => monitor.update(&plan.heartbeats, &rows, now),
             Err(error) => {
-                let mut names = shared.last_seen.names();
+                let mut names = shared.heartbeats.last_seen.names();
                 for (name, at) in heard {
                     names.entry(name).or_insert(at);
                 }
@@ -117,9 +117,9 @@ pub async fn tick(engine: &Engine, monitor: &mut Monitor) -> Result<(), StoreErr
         }
     }
     for state in monitor.states(&plan.heartbeats, now) {
-        shared.metrics.heartbeat(&state.name, state.quiet_seconds, state.silent_since.is_some());
+        shared.telemetry.metrics.heartbeat(&state.name, state.quiet_seconds, state.silent_since.is_some());
     }
-    shared.set_heartbeats(monitor.states(&plan.heartbeats, now));
+    shared.heartbeats.set_states(monitor.states(&plan.heartbeats, now));
     Ok(())
 }
 
@@ -136,7 +136,7 @@ async fn notify(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, monitor
     // First the message, then that it was told: a crash in between tells it twice, not never.
     engine.accept(event, Some(&to)).await?;
     if transition == Transition::Missing {
-        shared.metrics.self_alert(ALERT);
+        shared.telemetry.metrics.self_alert(ALERT);
     }
     known.silent_since = (transition == Transition::Missing).then_some(now);
     let change = known.silent_since.map_or(HeartbeatChange::Recovered, HeartbeatChange::Missing);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::plan::Plan;
@@ -30,7 +31,26 @@ impl LastSeen {
     }
 }
 
-/// How a heartbeat stands.
+/// The heartbeats, as this node sees them.
+#[derive(Debug, Default)]
+pub struct Heartbeats {
+    /// What was received since it was last written down.
+    pub last_seen: LastSeen,
+    states: ArcSwap<Vec<HeartbeatState>>,
+}
+
+impl Heartbeats {
+    /// The state of each, as of the last tick.
+    pub fn states(&self) -> Arc<Vec<HeartbeatState>> {
+        self.states.load_full()
+    }
+
+    pub(super) fn set_states(&self, states: Vec<HeartbeatState>) {
+        self.states.store(Arc::new(states));
+    }
+}
+
+/// The state of a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeartbeatState {
     /// Its name.

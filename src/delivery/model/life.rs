@@ -80,7 +80,7 @@ impl Node {
     /// Hangs or goes on.
     pub(super) fn turn(&mut self) {
         let shared = &self.engine.shared;
-        tracing::info!(now_ms = shared.clock.now_ms(), node = %shared.node, hangs = self.alive.is_some(), "a node hangs or goes on");
+        tracing::info!(now_ms = shared.clock.now_ms(), node = %shared.node.name, hangs = self.alive.is_some(), "a node hangs or goes on");
         match self.alive.take() {
             Some(alive) => alive.cancel(),
             None => self.start_to_beat(),
@@ -212,7 +212,7 @@ impl Life<'_> {
         }
         if dice.permille(6) {
             let engine = self.engine(dice).clone();
-            tracing::info!(now_ms = self.clock.now_ms(), node = %engine.shared.node, "something breaks down");
+            tracing::info!(now_ms = self.clock.now_ms(), node = %engine.shared.node.name, "something breaks down");
             if dice.permille(500) {
                 engine.crash_an_attempt()
             } else {

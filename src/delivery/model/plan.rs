@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::channel::Platform;
-use crate::delivery::plan::{ChannelPlan, Legacy, Plan, RetentionPlan};
+use crate::delivery::plan::{ChannelPlan, ContentPlan, Legacy, Plan, RetentionPlan};
 use crate::model::{DeliveryId, Language, OutletKey, Recipient, Secret, SeverityScale};
 use crate::route::{Matcher, Op, RouteSpec, TimeInterval, TimeIntervalConfig, Tree};
 use crate::template::{PlatformFields, TemplateRegistry};
@@ -43,10 +43,13 @@ impl World {
                     outlet: OutletKey::new("log", &format!("{name}{credential}")),
                     driver: Arc::new(Line(self.wires[name].clone(), credential)),
                     recipients: to.into_iter().map(Recipient::new).collect(),
-                    template: "default".into(),
-                    language: Language::En,
-                    send_resolved: true,
-                    mentions: Default::default(),
+                    content: ContentPlan {
+                        template: "default".into(),
+                        language: Language::En,
+                        send_resolved: true,
+                        mentions: Default::default(),
+                        max_pages: 3,
+                    },
                     rate_limit: Some(card.pace.limits.to_vec()).filter(|l| !l.is_empty()),
                     digest: digest.then_some(Duration::from_secs(30)),
                     timeout: Duration::from_secs(10),
@@ -54,7 +57,6 @@ impl World {
                     fallback: if *name == "voice" { vec!["mail".into()] } else { Vec::new() },
                     fallback_after: None,
                     per_month: None,
-                    max_pages: 3,
                     disabled: false,
                     previous_names: was.into_iter().map(str::to_owned).collect(),
                 };

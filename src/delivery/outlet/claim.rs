@@ -74,21 +74,21 @@ impl Worker {
         self.in_flight.concurrency = self.own_concurrency().min(rate.max_in_flight());
         let claim = LeaseRequest {
             outlet: self.outlet.clone(),
-            node: self.shared.node.to_string(),
+            node: self.shared.node.name.to_string(),
             now: now_ms,
-            lease_until: now_ms + self.shared.lease.as_millis() as i64,
+            lease_until: now_ms + self.shared.node.lease.as_millis() as i64,
             window_start: now_ms - rate.longest_window().as_millis() as i64,
         };
         let owned = match self.shared.store.claim_outlet(claim).await {
             Ok(Some(owned)) => owned,
             Ok(None) => return false,
             Err(error) => {
-                self.shared.store_failed(&error);
+                self.shared.health.store_failed(&error);
                 return false;
             }
         };
         let fresh = fresh || owned.epoch != self.ownership.epoch() + 1;
-        let until = self.shared.leased().then(|| now + self.shared.lease - LEASE_SAFETY_MARGIN);
+        let until = self.shared.leased().then(|| now + self.shared.node.lease - LEASE_SAFETY_MARGIN);
         self.ownership = self.ownership.on(Signal::Claimed(Lease { epoch: owned.epoch, claimed_at: now, until }));
         if fresh {
             self.rate = rate;

@@ -64,7 +64,7 @@ impl Worker {
         let Loaded { lanes, limit, open } = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
-                self.shared.store_failed(&error);
+                self.shared.health.store_failed(&error);
                 self.poll.at = now + RETRY_INTERVAL;
                 return;
             }

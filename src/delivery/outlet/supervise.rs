@@ -25,7 +25,7 @@ pub struct Supervision {
 impl Supervision {
     /// Of a task that does this: `runner`, `keeper`, ... (a label of a metric).
     pub fn of(what: &'static str, shared: &Arc<Shared>) -> Self {
-        shared.metrics.restarted(what, 0);
+        shared.telemetry.metrics.restarted(what, 0);
         Self { what, shared: shared.clone(), pause: FIRST_PAUSE }
     }
 
@@ -43,7 +43,7 @@ impl Supervision {
     }
 
     async fn pause_after_failure(&mut self, begun: Instant, whose: &str, reason: &str, cancel: &CancellationToken) {
-        self.shared.metrics.restarted(self.what, 1);
+        self.shared.telemetry.metrics.restarted(self.what, 1);
         if self.shared.clock.instant().duration_since(begun) > 2 * LONGEST_PAUSE {
             self.pause = FIRST_PAUSE;
         }

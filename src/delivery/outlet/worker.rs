@@ -100,7 +100,7 @@ impl Worker {
         stop: watch::Receiver<bool>,
     ) -> Self {
         let now = shared.clock.instant();
-        let store_ok = shared.store_ok();
+        let store_ok = shared.health.store_ok();
         let queue = Queue::new(Lanes::new(shared.budget.clone()));
         Self {
             inbox: Inbox { mailbox, commands, stop, store_ok },
@@ -319,7 +319,7 @@ impl Worker {
             if let Some(channel) = &channel
                 && let Err(error) = self.shared.relocate(channel).await
             {
-                self.shared.store_failed(&error);
+                self.shared.health.store_failed(&error);
                 return false;
             }
             self.shared.outlets.relocated(&name, &self.outlet);

@@ -72,11 +72,10 @@ pub(super) fn paths() -> Paths {
 
 async fn nodes(State(app): State<Arc<App>>, request: Request) -> ApiResult<Nodes> {
     gate(&app, Scope::Read, request).await?;
-    let shared = &app.engine.shared;
-    let nodes = shared.store.live_nodes(shared.clock.now_ms()).await?;
+    let nodes = app.engine.live_nodes().await?;
     let same_config = nodes.windows(2).all(|pair| pair[0].plan == pair[1].plan);
     let node = |node: crate::store::NodeRow| Node {
-        this: *node.name == *shared.node,
+        this: node.name == app.engine.node(),
         name: node.name,
         plan: node.plan,
         version: node.version,
@@ -87,15 +86,15 @@ async fn nodes(State(app): State<Arc<App>>, request: Request) -> ApiResult<Nodes
 
 async fn heartbeats(State(app): State<Arc<App>>, request: Request) -> ApiResult<Heartbeats> {
     gate(&app, Scope::Read, request).await?;
-    Ok(Json(Heartbeats { heartbeats: app.engine.shared.heartbeats().to_vec() }))
+    Ok(Json(Heartbeats { heartbeats: app.engine.heartbeats().to_vec() }))
 }
 
 async fn channels(State(app): State<Arc<App>>, request: Request) -> ApiResult<Channels> {
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
-    let plan = app.engine.shared.plan.load_full();
-    let stats = app.engine.shared.store.stats().await?;
-    let mutes = app.engine.shared.mutes();
-    let now = app.engine.shared.clock.now_ms();
+    let plan = app.engine.plan();
+    let stats = app.engine.stats().await?;
+    let mutes = app.engine.mutes();
+    let now = app.engine.clock().now_ms();
     let count = |name: &str, state: DeliveryState| stats.open.iter().find(|(c, s, _)| c == name && *s == state).map_or(0, |(_, _, n)| *n);
     let state = |c: &Arc<crate::delivery::ChannelPlan>| {
         let outlet = app.engine.outlet_state(&c.outlet);
@@ -136,7 +135,7 @@ async fn mute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
     if body.reason.trim().is_empty() {
         return Err(ApiError::bad("`reason` is needed: why is the channel muted?"));
     }
-    set_mute(&app, &name, app.engine.shared.clock.now_ms() + span.as_millis() as i64, &body.reason, &admitted.caller).await
+    set_mute(&app, &name, app.engine.clock().now_ms() + span.as_millis() as i64, &body.reason, &admitted.caller).await
 }
 
 async fn unmute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<MuteResponse> {
@@ -146,13 +145,11 @@ async fn unmute(State(app): State<Arc<App>>, Path(name): Path<String>, request: 
 }
 
 async fn set_mute(app: &App, name: &str, until: i64, reason: &str, by: &Caller) -> ApiResult<MuteResponse> {
-    let plan = app.engine.shared.plan.load_full();
+    let plan = app.engine.plan();
     plan.channel(name).ok_or_else(|| no_channel(&plan, by, name))?;
     let by = by.name.as_str();
     let mute = ChannelMute { channel: name.to_owned(), until, reason: reason.chars().take(500).collect(), by: by.to_owned() };
-    let now = app.engine.shared.clock.now_ms();
-    app.engine.shared.store.set_mute(mute, now).await?;
-    app.engine.refresh_mutes().await?;
+    app.engine.set_mute(mute).await?;
     tracing::warn!(channel = name, until, reason, by, "a channel was muted or unmuted by hand");
     Ok(Json(MuteResponse { channel: name.to_owned(), until: (until > 0).then_some(until) }))
 }
@@ -162,9 +159,9 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
     let admitted = gate(&app, Scope::Operate, request).await?;
     may_use(&admitted.caller, &name)?;
     let body: TestSendRequest = read(&admitted.body)?;
-    let plan = app.engine.shared.plan.load_full();
+    let plan = app.engine.plan();
     let channel = plan.channel(&name).cloned().ok_or_else(|| no_channel(&plan, &admitted.caller, &name))?;
-    let now = app.engine.shared.clock.now();
+    let now = app.engine.clock().now();
     let (event, page) = match body.payload {
         Some(payload) => {
             let settings = app.settings.load_full();
@@ -263,11 +260,11 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
 
 async fn send(State(app): State<Arc<App>>, request: Request) -> ApiResult<AcceptedResponse> {
     let Admitted { caller, body, trace, .. } = gate(&app, Scope::Operate, request).await?;
-    let now = app.engine.shared.clock.now();
+    let now = app.engine.clock().now();
     let ingest::SendCall { mut event, to } = ingest::send(&body, now).map_err(|e| ApiError::bad(e.to_string()))?;
     event.trace = trace;
     event.source = if caller.name.is_empty() { "direct".into() } else { format!("direct/{}", caller.name) };
-    let plan = app.engine.shared.plan.load_full();
+    let plan = app.engine.plan();
     let (mut known, mut unknown) = known_channels(&plan, &to);
     unknown.extend(known.extract_if(.., |name| !caller.may_use(name)));
     if known.is_empty() {
@@ -282,6 +279,6 @@ async fn send(State(app): State<Arc<App>>, request: Request) -> ApiResult<Accept
 async fn backup(State(app): State<Arc<App>>, request: Request) -> ApiResult<BackupResponse> {
     let admitted = gate(&app, Scope::Admin, request).await?;
     let body: BackupRequest = read(&admitted.body)?;
-    app.engine.shared.store.backup(&body.file).await?;
+    app.engine.backup(&body.file).await?;
     Ok(Json(BackupResponse { file: body.file.display().to_string() }))
 }

@@ -117,7 +117,7 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
         Some(channel) => may_use(&caller, channel)?,
         None => filter.channels = caller.channels,
     }
-    let deliveries = app.engine.shared.store.list_deliveries(&filter).await?;
+    let deliveries = app.engine.query().list_deliveries(&filter).await?;
     let next = (deliveries.len() == filter.limit).then(|| deliveries.last().map(|r| r.id)).flatten();
     Ok(Json(Deliveries { deliveries, next }))
 }
@@ -126,8 +126,8 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, request: Requ
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let id: DeliveryId = id.parse().map_err(|_| ApiError::bad("a delivery id is a UUID"))?;
     // Its event may be large: one in memory at a time.
-    let _alone = app.engine.shared.heavy.large_body().await;
-    let detail = app.engine.shared.store.get_delivery(id).await?.ok_or_else(|| gone("delivery", &id.to_string()))?;
+    let _alone = app.engine.heavy().large_body().await;
+    let detail = app.engine.query().get_delivery(id).await?.ok_or_else(|| gone("delivery", &id.to_string()))?;
     if !caller.may_use(&detail.row.channel) {
         return Err(not_for(&caller, &format!("delivery {id}")));
     }
@@ -141,7 +141,7 @@ pub(super) fn was_routed(detail: &DeliveryDetail) -> bool {
 }
 
 fn story(app: &App, caller: &Caller, detail: DeliveryDetail, next: String) -> DeliveryResponse {
-    let plan = app.engine.shared.plan.load_full();
+    let plan = app.engine.plan();
     let rate_limit = plan.channel(&detail.row.channel).map(|channel| channel.rate_limit_text());
     // The routing tree names everybody's channels.
     let routes = (was_routed(&detail) && !caller.is_limited()).then(|| explain_stored(&plan, &detail.event, Some(&detail.target.alerts)));
@@ -245,7 +245,7 @@ async fn may_touch(app: &App, caller: &Caller, ids: &[DeliveryId]) -> Result<(),
     }
     for id in ids {
         // Unknown ones are reported where all of them are checked.
-        if let Some(detail) = app.engine.shared.store.get_delivery(*id).await?
+        if let Some(detail) = app.engine.query().get_delivery(*id).await?
             && !caller.may_use(&detail.row.channel)
         {
             return Err(not_for(caller, &format!("delivery {id}")));
@@ -259,7 +259,7 @@ async fn requeue(app: &App, caller: &Caller, ids: &DeliveriesRequest) -> ApiResu
         may_use(caller, to)?;
     }
     may_touch(app, caller, &ids.ids).await?;
-    let plan = app.engine.shared.plan.load_full();
+    let plan = app.engine.plan();
     let to = match &ids.to {
         None => None,
         Some(name) => {
@@ -267,9 +267,7 @@ async fn requeue(app: &App, caller: &Caller, ids: &DeliveriesRequest) -> ApiResu
             Some(MoveTo { channel: name.clone(), outlet: channel.outlet.clone(), fallback: channel.fallback.clone() })
         }
     };
-    let made = app.engine.shared.store.requeue(&ids.ids, to, app.engine.shared.clock.now_ms()).await?;
-    app.engine.evict_all();
-    app.engine.shared.notify_new(&made);
+    let made = app.engine.requeue(&ids.ids, to).await?;
     Ok(Json(RequeueResponse { deliveries: made.into_iter().map(|d| CreatedDelivery { id: d.id, channel: d.channel }).collect() }))
 }
 
@@ -280,7 +278,6 @@ async fn drop_some(State(app): State<Arc<App>>, request: Request) -> ApiResult<D
     let reason =
         ids.reason.as_deref().map(str::trim).filter(|r| !r.is_empty()).ok_or_else(|| ApiError::bad("`reason` is needed: why are they dropped?"))?;
     let reason: String = reason.chars().take(500).collect();
-    let dropped = app.engine.shared.store.drop_deliveries(&ids.ids, &reason, app.engine.shared.clock.now_ms()).await?;
-    app.engine.evict_all();
+    let dropped = app.engine.drop_deliveries(&ids.ids, &reason).await?;
     Ok(Json(DropResponse { dropped }))
 }

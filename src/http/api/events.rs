@@ -68,7 +68,7 @@ async fn list(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Re
             _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: source, unrouted, cursor, limit"))),
         }
     }
-    let events = app.engine.shared.store.list_events(&filter).await?;
+    let events = app.engine.query().list_events(&filter).await?;
     let next = (events.len() == filter.limit).then(|| events.last().map(|row| row.id)).flatten();
     Ok(Json(Events { events, next }))
 }
@@ -83,15 +83,15 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
         }
     }
     // It may be large: one in memory at a time.
-    let _alone = app.engine.shared.heavy.large_body().await;
+    let _alone = app.engine.heavy().large_body().await;
     let (stored, deliveries) = find(&app, &caller, &id).await?;
     // A request that named its channels bypassed the routing table; one delivery shows it for all of an event's.
     let routed = match deliveries.first() {
-        Some(row) => app.engine.shared.store.get_delivery(row.id).await?.as_ref().is_some_and(was_routed),
+        Some(row) => app.engine.query().get_delivery(row.id).await?.as_ref().is_some_and(was_routed),
         None => true,
     };
     // Only the scrubbed body shows what matchers saw.
-    let routes = (routed && !scrub && !caller.is_limited()).then(|| explain_stored(&app.engine.shared.plan.load(), &stored, None));
+    let routes = (routed && !scrub && !caller.is_limited()).then(|| explain_stored(&app.engine.plan(), &stored, None));
     let event = if scrub { ingest::anonymize(&stored.event) } else { Arc::unwrap_or_clone(stored.event) };
     Ok(Json(EventResponse { id: stored.id, received_at: stored.received_at, plan: stored.plan, note: stored.note, event, deliveries, routes }))
 }
@@ -99,7 +99,7 @@ async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, RawQuery(text
 /// An event with its deliveries, as far as the caller may see them: of channels that its credential does not name neither those nor their alerts.
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<(StoredEvent, Vec<DeliveryRow>), ApiError> {
     let id: EventId = id.parse().map_err(|_| ApiError::bad("an event id is a UUID"))?;
-    let store = &app.engine.shared.store;
+    let store = app.engine.query();
     let EventDetail { event: mut stored, mut deliveries } = store.get_event(id).await?.ok_or_else(|| gone("event", &id.to_string()))?;
     if !caller.is_limited() {
         return Ok((stored, deliveries));
@@ -118,7 +118,7 @@ async fn find(app: &App, caller: &Caller, id: &str) -> Result<(StoredEvent, Vec<
 
 async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> ApiResult<ExplainResponse> {
     let Admitted { caller, body, .. } = gate(&app, Scope::Read, request).await?;
-    let now = app.engine.shared.clock.now();
+    let now = app.engine.clock().now();
     let mut wanted = None;
     for (name, value) in pairs(query.as_deref()) {
         match name.as_str() {
@@ -126,7 +126,7 @@ async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request
             _ => return Err(ApiError::bad(format!("unknown parameter `{name}`; known: event"))),
         }
     }
-    let _alone = app.engine.shared.heavy.large_body().await;
+    let _alone = app.engine.heavy().large_body().await;
     let event = match wanted {
         Some(id) => {
             let (stored, _) = find(&app, &caller, &id).await?;
@@ -138,9 +138,9 @@ async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request
             Arc::new(ingest::parse(sender, &body, settings.generic.as_ref(), now).map_err(|error| ApiError::bad(error.to_string()))?.event)
         }
     };
-    let (plan, mutes) = (app.engine.shared.plan.load_full(), app.engine.shared.mutes());
+    let (plan, mutes) = (app.engine.plan(), app.engine.mutes());
     // Rendering a large body takes a while: not on the threads that answer others.
-    let mut told = app.engine.shared.heavy.run_blocking(move || explain_event(&plan, &event, now, &mutes)).await;
+    let mut told = app.engine.heavy().run_blocking(move || explain_event(&plan, &event, now, &mutes)).await;
     if caller.is_limited() {
         told.deliveries.retain(|delivery| caller.may_use(&delivery.channel));
         // The routing tree names everybody's channels.

@@ -13,17 +13,17 @@ use crate::store::{DeliveryDetail, DeliveryRow, INTERVAL_MUTE_PREFIX, MANUAL_MUT
 /// What happens next.
 pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<String, ApiError> {
     let row = &detail.row;
-    let shared = &app.engine.shared;
+    let engine = &app.engine;
     if row.state.is_final() {
         let revived = matches!(row.state, State::Dead | State::Unknown | State::Dropped | State::Skipped | State::Expired);
         let how = if revived { "; `watchfire queue retry` or `queue move` would send it after all" } else { "" };
         return Ok(format!("nothing: it is final{how}"));
     }
-    let plan = shared.plan.load_full();
+    let plan = engine.plan();
     let Some(channel) = plan.channel(&row.channel) else {
         return Ok("it waits: its channel is not in the configuration any more (name it in `previous_names` of its successor, or move it)".into());
     };
-    let now = shared.clock.now_ms();
+    let now = engine.clock().now_ms();
     let muted = |reason: &str| reason.starts_with(MANUAL_MUTE_PREFIX) || reason.starts_with(INTERVAL_MUTE_PREFIX);
     if row.state == State::Deferred && row.due_at > now && row.reason.as_deref().is_some_and(muted) {
         let due = timestamp(row.due_at);
@@ -38,12 +38,12 @@ pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<St
         return Ok(format!("it is being sent now; the platform has {} to answer", format_duration(channel.timeout)));
     }
     let outlet = app.engine.outlet_state(&channel.outlet);
-    let muted = shared.mutes().get(&row.channel).filter(|mute| mute.until > now).cloned();
+    let muted = engine.mutes().get(&row.channel).filter(|mute| mute.until > now).cloned();
     let what = if let Some(mute) = muted {
         format!("the channel is muted by hand until {}: {}", timestamp(mute.until), mute.reason)
     } else if let Some(reason) = outlet.suspended {
         format!("the channel is held: {reason}; it is tried again with growing pauses and at once after a reload")
-    } else if !*shared.store_ok().borrow() {
+    } else if !engine.store_works() {
         "nothing is sent while the store does not work, because outcomes could not be kept; it goes on by itself".into()
     } else if outlet.paused_ms > 0 {
         format!("the channel pauses until {} because the platform asked for it or did not answer", timestamp(now + outlet.paused_ms))
@@ -57,8 +57,8 @@ pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<St
 
 /// What waits for its turn at the channel's rate limit.
 async fn queue_position(app: &App, channel: &ChannelPlan, now: i64) -> Result<String, ApiError> {
-    let stats = app.engine.shared.store.stats().await?;
-    let shares = |name: &str| app.engine.shared.plan.load().channel(name).is_some_and(|other| other.outlet == channel.outlet);
+    let stats = app.engine.stats().await?;
+    let shares = |name: &str| app.engine.plan().channel(name).is_some_and(|other| other.outlet == channel.outlet);
     let waiting: u64 = stats.open.iter().filter(|(name, state, _)| *state == State::Waiting && shares(name)).map(|(_, _, n)| n).sum();
     let rate = channel.rate();
     if waiting <= 1 || !rate.is_finite() {

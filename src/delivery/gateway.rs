@@ -1,0 +1,121 @@
+//! What http, cli and app see of the delivery core, besides [`Engine::accept`], [`Engine::send_direct`] and the life cycle.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::metrics::Metrics;
+use crate::model::{DeliveryId, EventId};
+use crate::store::{AcceptedDelivery, ChannelMute, EventBodies, MoveTo, NodeRow, QueryStore, Stats, StoreError};
+
+use super::clock::Clock;
+use super::engine::Engine;
+use super::heartbeat::HeartbeatState;
+use super::heavy::Heavy;
+use super::intake::ManualMute;
+use super::outlet::supervise::Supervision;
+use super::plan::Plan;
+use super::self_alert::SelfAlert;
+
+impl Engine {
+    /// The plan that is active now.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.shared.plan.load_full()
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.telemetry.metrics
+    }
+
+    /// Limits of work on large bodies.
+    pub fn heavy(&self) -> &Heavy {
+        &self.shared.heavy
+    }
+
+    /// This node's name.
+    pub fn node(&self) -> &str {
+        &self.shared.node.name
+    }
+
+    /// Reads events, deliveries and messages. Changes go through the engine, which notifies its workers.
+    pub fn query(&self) -> &dyn QueryStore {
+        &*self.shared.store
+    }
+
+    /// Bodies of events, as [`crate::store::OutletStore::load_events`] returns them.
+    pub async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError> {
+        self.shared.store.load_events(ids, bytes).await
+    }
+
+    /// Numbers of the store: what waits, since when, and its size.
+    pub async fn stats(&self) -> Result<Stats, StoreError> {
+        self.shared.store.stats().await
+    }
+
+    /// The nodes that share the store and are alive.
+    pub async fn live_nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        self.shared.store.live_nodes(self.shared.clock.now_ms()).await
+    }
+
+    /// Channels muted by hand.
+    pub fn mutes(&self) -> Arc<HashMap<String, ManualMute>> {
+        self.shared.mutes()
+    }
+
+    /// The state of each heartbeat, as of the last tick.
+    pub fn heartbeats(&self) -> Arc<Vec<HeartbeatState>> {
+        self.shared.heartbeats.states()
+    }
+
+    /// Whether outcomes can be stored; nothing is sent while they cannot.
+    pub fn store_works(&self) -> bool {
+        *self.shared.health.store_ok().borrow()
+    }
+
+    /// Why something that is due is not sent though nothing keeps it from being sent; empty when all is well.
+    pub fn stalled(&self) -> Vec<String> {
+        self.shared.health.stalled(self.shared.clock.instant())
+    }
+
+    /// Makes new deliveries of final ones, to the same channel or to another; each is new in every way.
+    pub async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        let made = self.shared.store.requeue(ids, to, self.shared.clock.now_ms()).await?;
+        self.evict_all();
+        self.shared.notify_new(&made);
+        Ok(made)
+    }
+
+    /// Ends waiting deliveries by hand. Returns how many.
+    pub async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str) -> Result<u64, StoreError> {
+        let dropped = self.shared.store.drop_deliveries(ids, reason, self.shared.clock.now_ms()).await?;
+        self.evict_all();
+        Ok(dropped)
+    }
+
+    /// Mutes a channel by hand, or ends its mute with `until` in the past.
+    pub async fn set_mute(&self, mute: ChannelMute) -> Result<(), StoreError> {
+        self.shared.store.set_mute(mute, self.shared.clock.now_ms()).await?;
+        self.refresh_mutes().await
+    }
+
+    /// Copies the store to a new file.
+    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        self.shared.store.backup(to).await
+    }
+
+    /// Raises a self-alert.
+    pub fn raise(&self, alert: SelfAlert) {
+        self.shared.telemetry.raise(alert);
+    }
+
+    /// Supervision of a task that must not end.
+    pub fn supervise(&self, what: &'static str) -> Supervision {
+        Supervision::of(what, &self.shared)
+    }
+}

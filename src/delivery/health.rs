@@ -1,0 +1,94 @@
+//! Whether this process can do its work: what `/-/ready` answers, and what pauses sending.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::metrics::Metrics;
+use crate::store::StoreError;
+
+use super::lock::lock;
+
+/// How long something may be due while its outlet's worker is free to send, and how long a worker may not run.
+pub(crate) const STALL_BOUND: Duration = Duration::from_secs(60);
+
+/// The state of the store and of the workers.
+pub struct Health {
+    store_ok: watch::Sender<bool>,
+    full: AtomicBool,
+    /// What stalls, and when that was checked.
+    stalled: Mutex<(Vec<String>, Option<Instant>)>,
+    metrics: Arc<Metrics>,
+}
+
+impl Health {
+    /// All is well until something says otherwise.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { store_ok: watch::Sender::new(true), full: AtomicBool::new(false), stalled: Mutex::default(), metrics }
+    }
+
+    /// Whether the store has reached its size cap and holds nothing that may be purged: then nothing new is accepted.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    pub fn set_full(&self, full: bool) {
+        if self.full.swap(full, Ordering::Relaxed) != full {
+            if full {
+                tracing::error!(
+                    "the store has reached retention.max_size and everything in it still waits: senders get 503 until something is delivered or dropped"
+                );
+            } else {
+                tracing::info!("the store is below retention.max_size again");
+            }
+        }
+    }
+
+    pub fn set_stalled(&self, reasons: Vec<String>, at: Instant) {
+        *lock(&self.stalled) = (reasons, Some(at));
+    }
+
+    /// Why something that is due is not sent though nothing keeps it from being sent; empty when all is well.
+    pub fn stalled(&self, now: Instant) -> Vec<String> {
+        let (mut reasons, looked_at) = lock(&self.stalled).clone();
+        if looked_at.is_some_and(|at| now.saturating_duration_since(at) > STALL_BOUND) && *self.store_ok.borrow() {
+            reasons.push("stalled deliveries are not looked for: the maintenance task does not run".into());
+        }
+        reasons
+    }
+
+    /// Whether outcomes can be stored; changes can be awaited.
+    pub fn store_ok(&self) -> watch::Receiver<bool> {
+        self.store_ok.subscribe()
+    }
+
+    /// The store refused something: counted, logged once, and `/-/ready` fails until a write works again.
+    pub fn store_failed(&self, error: &StoreError) {
+        self.metrics.store_error();
+        if matches!(error, StoreError::Fenced | StoreError::Invalid(_)) {
+            tracing::error!(%error, "the store refused a request");
+            return;
+        }
+        if self.store_ok.send_replace(false) {
+            tracing::error!(%error, "store unavailable: sending is paused until outcomes can be recorded");
+        }
+    }
+
+    /// The result of a check of the store: a failed one stops new attempts, a good one lets them continue.
+    pub fn store_checked(&self, result: &Result<(), StoreError>) {
+        match result {
+            Ok(()) if !*self.store_ok.borrow() => self.store_works(),
+            Ok(()) => {}
+            Err(error) => self.store_failed(error),
+        }
+    }
+
+    fn store_works(&self) {
+        if !self.store_ok.send_replace(true) {
+            tracing::info!("the store works again; sending continues");
+        }
+    }
+}

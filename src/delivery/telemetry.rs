@@ -1,0 +1,73 @@
+//! What happens, as metrics, logs, spans and self-alerts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::metrics::Metrics;
+use crate::store::{OutcomeBatch, State};
+use crate::traces::Traces;
+
+use super::evaluate::{Next, Outcome};
+use super::pending::PendingMessage;
+use super::plan::ChannelPlan;
+use super::self_alert::SelfAlert;
+
+/// Where events of the delivery core are reported.
+pub struct Telemetry {
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where spans go.
+    pub traces: Traces,
+    self_alerts: mpsc::Sender<SelfAlert>,
+}
+
+impl Telemetry {
+    /// Over these.
+    pub fn new(metrics: Arc<Metrics>, traces: Traces, self_alerts: mpsc::Sender<SelfAlert>) -> Self {
+        Self { metrics, traces, self_alerts }
+    }
+
+    /// One metric and one log line per final delivery, and one log line per failed attempt.
+    pub fn report(&self, channel: &ChannelPlan, message: &PendingMessage, batch: &OutcomeBatch, outcome: &Outcome) {
+        let platform = channel.platform.name;
+        if message.members.len() > 1 && outcome.next == Next::Done {
+            self.metrics.batched(&channel.name, message.members.len() as u64);
+        }
+        for change in batch.deliveries.iter().filter(|c| c.state.is_final()) {
+            self.metrics.delivered(platform, &channel.name, change.state.as_str(), 1);
+            if change.state == State::Sent
+                && let Some(member) = message.members.iter().find(|member| member.id == change.id)
+            {
+                self.metrics.delivered_after(platform, Duration::from_millis((batch.now - member.born_at).max(0) as u64));
+            }
+            let reason = change.reason.as_deref().unwrap_or("");
+            let code = outcome.code.as_deref().unwrap_or("");
+            if change.state == State::Sent {
+                tracing::info!(delivery = %change.id, message_id = %message.id, channel = %channel.name, platform, tries = change.tries, code, "delivered");
+            } else {
+                tracing::error!(delivery = %change.id, message_id = %message.id, channel = %channel.name, platform, tries = change.tries, code, state = change.state.as_str(), reason, "not delivered");
+            }
+        }
+        let dead = batch.deliveries.iter().filter(|c| matches!(c.state, State::Dead | State::Unknown)).count();
+        if dead > 0 && message.caller.is_none() {
+            let reason = batch.deliveries.iter().find_map(|c| c.reason.clone()).unwrap_or_default();
+            self.raise(SelfAlert::Dead { channel: channel.name.clone(), count: dead, reason });
+        }
+        if !matches!(outcome.next, Next::Done) {
+            let answer = outcome.answer.as_deref().unwrap_or("");
+            let code = outcome.code.as_deref().unwrap_or("");
+            tracing::warn!(message_id = %message.id, channel = %channel.name, platform, kind = outcome.kind.as_str(), code, answer, next = outcome.next.describe(), "attempt failed");
+        }
+    }
+
+    /// Raises one of Watchfire's own self_alerts; when too many wait, it is only logged and counted.
+    pub fn raise(&self, alert: SelfAlert) {
+        self.metrics.self_alert(alert.name());
+        if let Err(error) = self.self_alerts.try_send(alert) {
+            let (mpsc::error::TrySendError::Full(alert) | mpsc::error::TrySendError::Closed(alert)) = error;
+            tracing::error!(alert = alert.name(), channel = alert.channel(), "a self-alert could not be queued");
+        }
+    }
+}
