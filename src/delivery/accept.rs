@@ -18,17 +18,17 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 const HEARTBEAT_NOTE: &str = "a sign of life";
 
 impl Engine {
-    /// Takes an event in: committed when this returns. `to` sends it to these channels past the routing table (unknown names are left out by the caller).
+    /// Ingests an event: it is committed when this returns. `to` bypasses the routing table and names its channels (the caller leaves unknown names out).
     pub async fn accept(&self, mut event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
         let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
         event.trace = span.context(std::mem::take(&mut event.trace));
         let accepted = self.ingest(event, to).await;
         if self.shared.telemetry.traces.on() {
-            let told = accepted
+            let result = accepted
                 .as_ref()
                 .map(|accepted| (accepted.event.to_string(), accepted.deliveries.len(), accepted.duplicate))
                 .map_err(ToString::to_string);
-            span.end(self.shared.clock.now_ms(), told);
+            span.end(self.shared.clock.now_ms(), result);
         }
         accepted
     }
@@ -38,9 +38,9 @@ impl Engine {
         let plan = self.shared.plan.load_full();
         let now = self.shared.clock.now();
         let now_ms = now.as_millisecond();
-        // Whatever becomes of the event, its sender lives.
+        // Whatever happens to the event, its sender is alive.
         self.shared.heartbeats.last_seen.observe(&plan, &event, now_ms);
-        // Watchfire's own alarms, too, while the store takes them: somebody must hear of it.
+        // Watchfire's own alerts, too, while the store accepts them: people must see them.
         let own = event.kind == SenderKind::Watchfire;
         if own {
             self.ensure_not_full()?
@@ -92,7 +92,7 @@ impl Engine {
         Ok(accepted)
     }
 
-    /// Refuses what is new while the store is full of what still waits, or its files are not where they were.
+    /// Refuses new events while the store is full of deliveries that wait, or its files are not where they were.
     pub fn ensure_capacity(&self) -> Result<(), StoreError> {
         self.ensure_not_full()?;
         self.shared.store.check_files()
@@ -107,8 +107,8 @@ impl Engine {
         Err(StoreError::Unavailable(text.into()))
     }
 
-    /// Commits an event. A database that is known to be away, or falls silent, is told to the sender soon: it repeats, and the key of what may have
-    /// been committed all the same keeps the repeat from being delivered twice.
+    /// Commits an event. While the database is away or does not answer, the sender gets an error soon: it repeats, and the dedup key of what may have been
+    /// committed anyway keeps the repeat from being delivered twice.
     pub(super) async fn commit(&self, new: NewEvent) -> Result<Accepted, StoreError> {
         if !self.shared.leased() {
             return self.shared.store.accept(new).await;
@@ -155,7 +155,7 @@ impl Routed {
     }
 }
 
-/// The delivery as a runner takes it; lane and place come with the store's answer.
+/// The delivery as a worker takes it; lane and sequence come with the store's answer.
 pub(super) fn to_pending(new: &NewDelivery, event_id: EventId, event: &Arc<Event>) -> PendingDelivery {
     PendingDelivery {
         id: new.id,

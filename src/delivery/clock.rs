@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// Tells the time. Cloning shares it.
+/// A clock. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Clock(Kind);
 
@@ -27,7 +27,7 @@ impl Clock {
         Self(Kind::System)
     }
 
-    /// A clock that stands at `base` (Unix milliseconds) now and goes on with the runtime's clock, paused or not.
+    /// A clock that shows `base` (Unix milliseconds) now and follows the runtime's clock, paused or not.
     pub fn runtime(base: i64) -> Self {
         Self(Kind::Runtime { base, start: Instant::now(), shift: Arc::default() })
     }

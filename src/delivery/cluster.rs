@@ -1,4 +1,4 @@
-//! Several nodes on one store: who is alive, which outlets are whose, and leases.
+//! Several nodes on one store: which are alive, which node owns which outlet, and leases.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use super::self_alert::SelfAlert;
 
 /// How often a node shows that it is alive and renews its leases.
 const NODE_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// How long the store may take for a beat; a database that is silent for longer counts as away.
+/// How long the store may take for a heartbeat; a database that is silent for longer counts as unavailable.
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A node stops starting sends this long before its lease ends by its own monotonic clock, so that a send that has begun ends before another
 /// node may own the outlet.
 pub(super) const LEASE_SAFETY_MARGIN: Duration = Duration::from_secs(3);
 
-/// Beats until cancelled. During a stop it goes on renewing, so that what is under way can be finished.
+/// Sends heartbeats until cancelled. During a stop it keeps renewing leases, so that in-flight messages can finish.
 pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
     let mut hints = engine.shared.store.subscribe();
     let mut supervision = Supervision::of("nodes", &engine.shared);
@@ -61,7 +61,7 @@ async fn heartbeats(engine: &Engine, hints: &mut Option<tokio::sync::mpsc::Recei
     true
 }
 
-/// Says that this node goes: until then the others leave it its share of the outlets, and for as long as a lease lasts if it says nothing.
+/// Deregisters this node, so that the others take its outlets over without waiting for its lease to end.
 async fn deregister(engine: &Engine) -> bool {
     let left = tokio::time::timeout(STORE_TIMEOUT, engine.shared.store.deregister_node(&engine.shared.node.name)).await;
     left.is_ok_and(|left| left.is_ok())
@@ -98,8 +98,8 @@ async fn heartbeat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreErr
     Ok(nodes)
 }
 
-/// What this node is to own. Outlets of a plan of before, which only some nodes still have, are shared out by themselves: else nodes would come to
-/// different answers about the others.
+/// The outlets that this node is to own. Outlets that only exist in an older plan are assigned separately; otherwise nodes with different plans would
+/// disagree about all the others.
 fn assigned_to(plan: &BTreeSet<OutletKey>, all: &BTreeSet<OutletKey>, nodes: &[&str], me: &str) -> HashSet<OutletKey> {
     let left: BTreeSet<OutletKey> = all.difference(plan).cloned().collect();
     let mut mine = assign(plan, nodes, me);
@@ -107,7 +107,7 @@ fn assigned_to(plan: &BTreeSet<OutletKey>, all: &BTreeSet<OutletKey>, nodes: &[&
     mine
 }
 
-/// The outlets of one node: each outlet goes to the node that its hash prefers and that has room. All nodes come to the same answer, no node has
+/// The outlets of one node: each outlet goes to the node that its hash prefers and that has room. All nodes compute the same result, no node has
 /// more than its fair share, and a node that comes or goes moves few outlets.
 fn assign(outlets: &BTreeSet<OutletKey>, nodes: &[&str], me: &str) -> HashSet<OutletKey> {
     let room = outlets.len().div_ceil(nodes.len().max(1));
@@ -124,7 +124,7 @@ fn assign(outlets: &BTreeSet<OutletKey>, nodes: &[&str], me: &str) -> HashSet<Ou
     mine
 }
 
-/// Nodes that work by different plans send the same alert to different places: said once, and again when it is over.
+/// Nodes with different plans send the same alert to different places: reported once, and again when it is resolved.
 fn compare_configurations(engine: &Engine, nodes: &[NodeRow], differ: &mut bool) {
     let distinct: BTreeSet<&str> = nodes.iter().map(|node| node.plan.as_str()).collect();
     let now = distinct.len() > 1;

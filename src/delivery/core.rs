@@ -150,7 +150,7 @@ impl Shared {
         ((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Writes a batch, for as long as it takes (I11).
+    /// Writes an outcome, for as long as it takes (I11).
     pub(super) async fn record_outcome(&self, batch: OutcomeBatch) -> Result<Vec<AcceptedDelivery>, StoreError> {
         let mut wait = Duration::from_millis(100);
         loop {
@@ -161,7 +161,7 @@ impl Shared {
                 }
                 Err(StoreError::Fenced) => {
                     self.telemetry.metrics.stale_outcome();
-                    tracing::warn!(outlet = %batch.fence.outlet, "an outcome came after the outlet had another owner; it changes nothing");
+                    tracing::warn!(outlet = %batch.fence.outlet, "discarded the outcome of an attempt: another node owns the outlet");
                     return Err(StoreError::Fenced);
                 }
                 Err(error @ StoreError::Invalid(_)) => {
@@ -177,7 +177,7 @@ impl Shared {
         }
     }
 
-    /// Hands accepted deliveries whose bodies are on disk to their runners.
+    /// Notifies workers of accepted deliveries that are on disk.
     pub fn notify_new(&self, accepted: &[AcceptedDelivery]) {
         for delivery in accepted.iter().filter(|d| !d.state.is_final()) {
             let channel = self.name(&delivery.channel);
@@ -187,7 +187,7 @@ impl Shared {
 
     pub(super) fn outlet_suspended(self: &Arc<Self>, outlet: &OutletKey, reason: &str) {
         self.fall_back_at_once(outlet, reason);
-        tracing::error!(%outlet, reason, "the outlet is held: its configuration does not work; it is tried again with growing pauses, and at once after a reload");
+        tracing::error!(%outlet, reason, "the outlet is suspended: its configuration does not work; it is retried with growing pauses, and at once after a reload");
         for channel in self.plan.load().channels.values().filter(|c| c.outlet == *outlet) {
             self.telemetry.raise(SelfAlert::Held { channel: channel.name.clone(), reason: reason.to_owned() });
         }

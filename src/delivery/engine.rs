@@ -31,7 +31,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine over a store; [`Engine::start`] starts its runners. The receiver takes its alarms.
+    /// An engine over a store; [`Engine::start`] starts its workers. The receiver gets its self-alerts.
     pub fn new(
         store: Arc<dyn Store>,
         plan: Arc<Plan>,
@@ -95,17 +95,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the runner of an outlet read what waits anew.
+    /// Has the worker of an outlet read its lanes again.
     pub(super) fn evict_lanes(&self, outlet: &OutletKey) {
         self.shared.outlets.send(outlet, Command::EvictAll);
     }
 
-    /// Makes every runner read what waits anew (after deliveries were moved or dropped by hand).
+    /// Has every worker read its lanes again (after deliveries were moved or dropped by hand).
     pub fn evict_all(&self) {
         self.shared.outlets.broadcast(|| Command::EvictAll);
     }
 
-    /// Hands deliveries that were just accepted, with their event, to their runners.
+    /// Dispatches deliveries that were just accepted, with their event, to their workers.
     pub fn dispatch(&self, waiting: Vec<(OutletKey, PendingDelivery)>) {
         for (outlet, delivery) in waiting {
             let Some(mailbox) = self.shared.outlets.get(&outlet) else { continue };
@@ -123,14 +123,14 @@ impl Engine {
         self.shared.outlets.get(outlet).map(|mailbox| mailbox.state()).unwrap_or_default()
     }
 
-    /// Tells every worker how long its lease lasts, by a renewal asked for at `asked`; outlets not in `owned` belong to others.
+    /// Informs every worker how long its lease lasts, by a renewal asked for at `asked`; outlets not in `owned` belong to others.
     pub(super) fn apply_renewal(&self, owned: &[OutletKey], until: Instant, asked: Instant) {
         for (outlet, mailbox) in self.shared.outlets.all() {
             mailbox.renew(Renewal { asked, until: owned.contains(&outlet).then_some(until) });
         }
     }
 
-    /// Tells every worker whether its outlet is this node's to own.
+    /// Informs every worker whether its outlet is assigned to this node.
     pub(super) fn assign(&self, mine: &HashSet<OutletKey>) {
         self.shared.outlets.all().into_iter().for_each(|(outlet, mailbox)| mailbox.assign(mine.contains(&outlet)));
     }
@@ -152,7 +152,7 @@ impl Engine {
         *self.stop.borrow()
     }
 
-    /// Stops: nothing new starts, what is under way is finished until `deadline`; the rest stays on disk. `false` when the deadline cut something off.
+    /// Stops: nothing new starts, in-flight messages may finish until `deadline`; the rest stays on disk. `false` when the deadline cut something off.
     pub async fn stop(&self, deadline: Instant) -> bool {
         self.stop.send_replace(true);
         self.stopped.cancel();
@@ -162,15 +162,15 @@ impl Engine {
         done && tokio::time::timeout_at(deadline, self.shared.tracker.wait()).await.is_ok()
     }
 
-    /// Makes the next step that begins panic.
+    /// Makes the next attempt that begins panic.
     #[cfg(test)]
     pub fn crash_an_attempt(&self) {
         self.shared.crash_attempt.store(true, std::sync::atomic::Ordering::Release);
     }
 
-    /// Makes one of the runners panic.
+    /// Makes one of the workers panic.
     #[cfg(test)]
-    pub fn crash_a_runner(&self, which: usize) {
+    pub fn crash_a_worker(&self, which: usize) {
         let all = self.shared.outlets.all();
         if let Some((_, mailbox)) = all.get(which % all.len().max(1)) {
             mailbox.send(Command::Crash);

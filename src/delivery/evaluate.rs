@@ -1,4 +1,4 @@
-//! From one attempt's results to a settlement: cells, deliveries, fallback children, pause and hold. Pure.
+//! From one attempt's results to its outcome: cells, deliveries, fallback children, pause and suspension. Pure.
 
 use crate::channel::{CellResult, FinalWord, OnAmbiguous};
 use crate::model::{DeliveryId, ErrorKind, Receipt, Recipient, SendError};
@@ -11,20 +11,20 @@ use super::pending::PendingMessage;
 use super::plan::{ChannelPlan, Plan};
 use super::policy::{AttemptFacts, Decision, MAX_BACKOFF, decide};
 
-/// What the runner does next with a message.
+/// What happens next to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// It is done.
     Done,
-    /// It goes on at its cells' due times.
+    /// Its open cells are tried again when they are due.
     Retry,
-    /// It never left, and goes back to its lanes to be formed anew with what else waits then.
+    /// It never left: it goes back to its lanes, and is formed again with what waits then.
     Requeue,
-    /// It was refused for its content: once more as plain text.
+    /// It was refused for its content: it is sent again as plain text, once.
     RetryPlainText,
-    /// It was refused because of somebody whom it mentions: once more without its mentions.
+    /// It was refused because of somebody whom it mentions: it is sent again without mentions.
     RetryUnmentioned,
-    /// A digest was refused: its lanes are split in two halves.
+    /// A digest was refused: its lanes are sent in two halves.
     SplitDigest,
 }
 
@@ -42,7 +42,7 @@ impl Next {
     }
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug)]
 pub struct Outcome {
     /// What happens next.
@@ -51,7 +51,7 @@ pub struct Outcome {
     pub deliveries: Vec<DeliveryUpdate>,
     /// Fallback children.
     pub children: Vec<FallbackChild>,
-    /// Pause and hold.
+    /// Pause and suspension.
     pub outlet: Option<OutletUpdate>,
     /// How the attempt went, for the record.
     pub kind: AttemptKind,
@@ -63,7 +63,7 @@ pub struct Outcome {
     pub error: Option<ErrorKind>,
 }
 
-/// What a judgement depends on besides the message and its results.
+/// What an evaluation depends on besides the message and its results.
 pub struct Evaluator<'a> {
     /// The plan.
     pub plan: &'a Plan,
@@ -73,12 +73,12 @@ pub struct Evaluator<'a> {
     pub now: i64,
     /// Uniform in [0, 1).
     pub jitter: f64,
-    /// Channels that earlier firing deliveries of the members' lanes fell back to: what is resolved is told there too.
+    /// Channels that earlier firing deliveries of the members' lanes fell back to: what is resolved is sent there, too.
     pub earlier_fallbacks: &'a [(DeliveryId, Vec<String>)],
 }
 
 impl Evaluator<'_> {
-    /// Judges one attempt: updates the message's cells and says what is to be written and done.
+    /// Evaluates one attempt: updates the message's cells, and returns what is to be written and done.
     pub fn evaluate(&self, message: &mut PendingMessage, page: u16, to: &[Recipient], results: &[CellResult]) -> Outcome {
         let direct = message.caller.is_some();
         let (tries, born_at) = (message.tries() + 1, message.born_at());
@@ -130,7 +130,7 @@ impl Evaluator<'_> {
                 Decision::Dead { reason } => {
                     cell.state = CellState::Dead;
                     reasons.push((recipient.clone(), reason));
-                    // A rate limit pauses the outlet even when the call that met it is not repeated.
+                    // A rate limit pauses the outlet even when the direct send that met it is not repeated.
                     if let Err(SendError { kind: ErrorKind::RateLimited { retry_after }, .. }) = result {
                         outlet.get_or_insert_default().paused_until = Some(self.now + super::policy::pause(*retry_after).as_millis() as i64);
                     }

@@ -12,7 +12,7 @@ use super::plan::Plan;
 
 /// Deliveries copied in one transaction.
 const BATCH: usize = 500;
-/// The pause between two looks at one outlet's queue: each walks past what was copied before.
+/// The pause between two passes over one outlet's queue: each skips what was copied before.
 const PASS_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Shared {
@@ -29,7 +29,7 @@ impl Shared {
             loop {
                 while mailbox.falling.asked.swap(false, Ordering::AcqRel) {
                     if let Err(error) = shared.fall_back_suspended(&outlet, &reason).await {
-                        // The next round copies it.
+                        // The next tick copies it.
                         shared.health.store_failed(&error);
                     }
                     tokio::time::sleep(PASS_INTERVAL).await;

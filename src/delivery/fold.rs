@@ -16,20 +16,20 @@ use super::notified::Notified;
 pub struct Folded<'a> {
     /// Firing first, most severe first; then those that came and went; then resolved ones.
     pub entries: Vec<Entry<'a>>,
-    /// Which member each entry was last heard of in.
+    /// The member that had the latest word on each entry.
     pub member: Vec<usize>,
     /// Its index in that member's event.
     pub alert_index: Vec<u32>,
     /// Members none of whose alerts are shown, with the reason.
     pub suppressed: Vec<(usize, &'static str)>,
-    /// The newest event: it says how the group stands.
+    /// The newest event: it has the current state of the group.
     pub newest: Option<&'a Event>,
 }
 
 /// Why a delivery that was muted ends without being sent.
 pub const RESOLVED_WHILE_MUTED: &str = "resolved while it was muted";
 
-/// An alert as it was last heard of.
+/// An alert by its latest status.
 struct Latest<'a> {
     alert: &'a Alert,
     event: &'a Event,
@@ -43,7 +43,7 @@ struct Latest<'a> {
 }
 
 /// Folds members, which come in lane order and carry their events (those without one are left out). Of deferred members what still fires is shown, and
-/// the end of what was notified before they were muted. What came and went under the mute is recorded, not sent.
+/// the end of what was sent before they were muted. What came and went under the mute is recorded, not sent.
 pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, notified: &Notified) -> Folded<'a> {
     let mut seen: Vec<Option<Latest<'a>>> = Vec::new();
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
@@ -95,13 +95,13 @@ pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, notified:
             s.status = EntryStatus::Resolved;
         }
     }
-    // An end without its beginning is silent only when it is known that nobody was notified of that.
+    // An end without its beginning is suppressed only when it is known that the beginning was not sent.
     let suppressed = |s: &Latest<'_>| match s.status {
         EntryStatus::Firing => false,
         EntryStatus::CameAndWent => s.muted,
         EntryStatus::Resolved => s.muted && s.fired.is_none() && notified.is_open(s.alert, true) == Some(false),
     };
-    // What the sender left out may fire: its event is notified, whatever it lists.
+    // What the sender left out may fire: its event is sent, whatever it lists.
     let hides = newest.is_some_and(Event::may_fire_on);
     seen.retain(|s| hides || !suppressed(s));
     seen.sort_by_key(|s| (s.status, scale.of(s.alert)));
@@ -110,7 +110,7 @@ pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, notified:
     for s in &seen {
         shown[s.member] = true;
     }
-    // A delivery whose alerts were all overtaken by a later one is notified by that one's message; only muted ones end in silence.
+    // A delivery whose alerts were all overtaken by a later one is covered by that one's message; only muted ones end without being sent.
     let suppressed = members
         .iter()
         .enumerate()
@@ -200,7 +200,7 @@ mod tests {
             // The end names another start than the beginning, or none.
             (vec![at("a", Status::Firing, 1), at("a", Status::Resolved, 2)], CameAndWent),
             (vec![at("a", Status::Firing, 1), Alert { starts_at: None, ..at("a", Status::Resolved, 1) }], CameAndWent),
-            // It fires anew under another start.
+            // It fires again under another start.
             (vec![at("a", Status::Firing, 1), at("a", Status::Firing, 2)], Firing),
             (vec![at("a", Status::Firing, 1), at("a", Status::Resolved, 1), at("a", Status::Firing, 2)], Firing),
             (vec![at("a", Status::Resolved, 1), at("a", Status::Firing, 2)], Firing),
@@ -247,7 +247,7 @@ mod tests {
         assert!(folded(&again, &sent(fires(1))).is_empty());
         assert!(folded(&[muted(waiting(1, ends(1)))], &sent(ends(1))).is_empty());
         assert!(folded(&[muted(waiting(1, ends(1)))], &nothing()).is_empty(), "nobody was notified that it fires");
-        // Whoever does not know, tells.
+        // What is not known is sent.
         assert_eq!(folded(&[muted(waiting(1, ends(1)))], &Notified::default()), named(&[("a", Resolved)]));
     }
 

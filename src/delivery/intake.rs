@@ -34,7 +34,7 @@ pub struct Intake<'a> {
     pub to: Option<&'a [String]>,
 }
 
-/// Where an alert goes, before alerts are grouped. Template, mentions and the rest of what a route says go with the route.
+/// Where an alert goes; alerts with an equal key make one delivery. Template, mentions and the rest of what a route says go with the route.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct GroupKey<'a> {
     channel: &'a str,
@@ -54,9 +54,9 @@ enum Disposition {
 /// Groups that one body without a group key is split into at most; the alerts of further names go together. Each is a delivery for each channel.
 const MAX_GROUPS: usize = 500;
 
-/// How a mute without a known end is told.
+/// How the reason of a mute without a known end ends.
 pub const INDEFINITE: &str = "indefinitely";
-/// How long a mute without a known end defers: it is looked at again then.
+/// How long a mute without a known end defers, in milliseconds: it is re-evaluated then.
 pub(super) const REEVALUATE_AFTER_MS: i64 = 86_400_000;
 
 impl Intake<'_> {
@@ -139,7 +139,7 @@ impl Intake<'_> {
         if let Some(muted) = muted {
             let until = muted.until.map(|t| t.as_millisecond());
             let when = muted.until.map_or_else(|| INDEFINITE.to_owned(), |t| format!("until {t}"));
-            // An end is looked at when the mute is over: that of something that was told before is told.
+            // A resolved alert is evaluated when the mute ends: it is sent if its firing was sent before.
             if muted.drop && alert.status == Status::Firing {
                 return Disposition::Skip { why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when} (`on_mute: drop`)", muted.by).into() };
             }
@@ -258,7 +258,7 @@ pub fn title(alerts: &[&Alert]) -> String {
     title
 }
 
-/// What tells one alert of a name from another: the first of the labels people use for that.
+/// What distinguishes alerts of one name: the first of the labels that people use for that.
 pub fn instance_label(alert: &Alert) -> &str {
     ["instance", "host", "node", "pod", "device", "service", "job", "namespace", "cluster", "grafana_folder"]
         .iter()

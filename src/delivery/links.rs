@@ -15,7 +15,7 @@ pub fn message_url(plan: &Plan, message: MessageId) -> String {
     format!("{}/m/{message}?k={}", plan.external_url, signature(&plan.link_key, message))
 }
 
-/// Where a channel's platform tells its last word; empty without `external_url`, and for platforms that call nobody back.
+/// Where a channel's platform reports its final status; empty without `external_url`, and for platforms without callbacks.
 pub fn callback_url(plan: &Plan, channel: &ChannelPlan) -> String {
     match channel.platform.word {
         FinalWord::Later(Later { calls_back: true, .. }) if !plan.external_url.is_empty() => {

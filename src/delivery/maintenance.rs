@@ -1,4 +1,4 @@
-//! What must be done from time to time: queue gauges, backlog and disk alerts, fallback of what waits too long, purge, leases. Never on the hot path.
+//! Periodic work: queue gauges, backlog and disk alerts, fallback of what waits too long, purge, leases. Never on the hot path.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::plan::Plan;
 use super::self_alert::{SelfAlert, SelfAlertRouter};
 use super::stalled::Stalls;
 
-/// How often gauges, alerts and fallbacks are looked at.
+/// How often gauges, self-alerts and fallbacks are updated.
 const TICK_INTERVAL: Duration = Duration::from_secs(5);
 /// Deferred deliveries are re-evaluated every so many ticks.
 const TICKS_BETWEEN_MUTES: u64 = 6;
@@ -45,7 +45,7 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
             () = cancel.cancelled() => return true,
             Some(alert) = alerts.recv() => deliver_self_alert(engine, &mut router, &alert).await,
             _ = interval.tick() => {
-                // What was routed by a mute of before and stored after it had changed waits for the wrong time.
+                // What was routed by a mute and stored after the mute had changed waits for the wrong time.
                 count += 1;
                 if count.is_multiple_of(TICKS_BETWEEN_MUTES) && engine.shared.is_leader()
                     && let Err(error) = engine.settle_mutes().await
@@ -63,7 +63,7 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
                 }
                 let works = engine.shared.store.check_writable().await;
                 engine.shared.health.store_checked(&works);
-                // Full is not broken: outcomes can be stored, so sending goes on; only the door is closed.
+                // Full is not broken: outcomes can be stored, so sending continues; only new events are refused.
                 let works = works.and_then(|()| engine.ensure_capacity());
                 match (&works, disk_ok) {
                     (Err(error), true) => engine.shared.telemetry.raise(SelfAlert::Disk { reason: error.to_string() }),
@@ -81,7 +81,7 @@ async fn deliver_self_alert(engine: &Engine, router: &mut SelfAlertRouter, alert
     let now = engine.shared.clock.now_ms();
     let Some(channel) = router.route(alert, &plan, now) else { return };
     if let Err(error) = engine.accept(alert.event(now), Some(&[channel])).await {
-        tracing::error!(%error, alert = alert.name(), "an alarm of Watchfire's own could not be stored");
+        tracing::error!(%error, alert = alert.name(), "a self-alert could not be stored");
     }
 }
 
@@ -120,13 +120,13 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
                 shared.telemetry.raise(SelfAlert::BacklogOver { channel: channel.name.to_string() });
             }
         }
-        // Its owner, maybe another node, copies at once what waits on a held outlet; this is the net under it.
-        let held = state.suspended.as_deref().or(stored.and_then(|outlet| outlet.suspended.as_deref()));
-        let wait = if held.is_some() { Some(Duration::ZERO) } else { channel.fallback_after };
+        // Its owner, maybe another node, copies at once what waits on a suspended outlet; this is the safety net.
+        let suspended = state.suspended.as_deref().or(stored.and_then(|outlet| outlet.suspended.as_deref()));
+        let wait = if suspended.is_some() { Some(Duration::ZERO) } else { channel.fallback_after };
         if let (Some(wait), Some((first, rest))) = (wait, channel.fallback.split_first())
             && born.is_some_and(|b| now - b >= wait.as_millis() as i64)
         {
-            shared.fall_back(&plan, &channel.name, now - wait.as_millis() as i64, first, rest, held).await?;
+            shared.fall_back(&plan, &channel.name, now - wait.as_millis() as i64, first, rest, suspended).await?;
         }
     }
     if !shared.is_leader() {
@@ -137,7 +137,7 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
             continue;
         }
         if let Some(home) = shared.current_channel(channel) {
-            // It was routed by the configuration of before and stored after the reload had moved everything.
+            // It was routed by the previous configuration and stored after the reload had moved everything.
             shared.relocate(&home).await?;
         } else if *state == State::Waiting && orphans.insert(channel.clone()) {
             tracing::error!(

@@ -1,7 +1,9 @@
-//! The delivery core: plan, intake, one runner per outlet, pace, fold and digest, retry policy, breaker.
+//! The delivery core: plan, intake, one worker per outlet, rate limit, fold and digest, retry policy, breaker.
 //!
-//! An event comes in through [`Engine::accept`] and is on disk when that returns. Each outlet has one runner that takes its lanes' heads when the
-//! pace allows, alone, folded or with others as a digest; a step composes, sends one page once, judges the answers and settles.
+//! An event enters through [`Engine::accept`] and is on disk when that returns. Each outlet has one worker that takes its lanes' heads when the rate limit
+//! allows, alone, folded or with others as a digest; an attempt composes, sends one page once, evaluates the answers and records the outcome.
+//!
+//! [`Engine`] is all that other modules see; what its workers share is private.
 
 pub mod accept;
 mod attempt;

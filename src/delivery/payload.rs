@@ -54,7 +54,7 @@ struct WebhookAlert<'a> {
 
 impl<'a> WebhookAlert<'a> {
     fn of(entry: &Entry<'a>) -> Self {
-        // Go's zero time stands where there is none.
+        // Go's zero time where there is none.
         let time = |at: Option<Timestamp>| at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string());
         let alert = entry.alert;
         Self {

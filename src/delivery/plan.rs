@@ -36,13 +36,13 @@ pub struct Plan {
     pub sites: BTreeMap<String, String>,
     /// Bindings of the seven direct paths.
     pub legacy: Legacy,
-    /// Channels that Watchfire's own alarms go to, in order of preference.
+    /// Channels that self-alerts go to, in order of preference.
     pub self_to: Vec<String>,
-    /// A delivery that waits longer than this raises an alarm; zero turns it off.
+    /// A delivery that waits longer than this raises a self-alert; zero turns it off.
     pub backlog_alarm: Duration,
     /// How long final deliveries are kept.
     pub retention: RetentionPlan,
-    /// Alerts that are signs of life of whoever sends them.
+    /// Always-firing alerts by which senders show that they are alive.
     pub heartbeats: Vec<HeartbeatPlan>,
 }
 
@@ -83,7 +83,7 @@ pub struct ContentPlan {
 pub struct ChannelPlan {
     /// Its name.
     pub name: Arc<str>,
-    /// Its platform's card.
+    /// Its platform's descriptor.
     pub platform: &'static Platform,
     /// What its rate limit, pause and suspension belong to.
     pub outlet: OutletKey,
@@ -132,14 +132,14 @@ impl ChannelPlan {
     }
 }
 
-/// A dead-man's switch: an alert that always fires says by coming that its sender lives.
+/// A dead man's switch: an always-firing alert proves that its sender is alive.
 #[derive(Debug, Clone)]
 pub struct HeartbeatPlan {
     /// Its name, unique: in messages, metrics and the store.
     pub name: Arc<str>,
-    /// What an alert must match to be a sign of life; all of them.
+    /// What an alert must match to count; all of them.
     pub matchers: Vec<Matcher>,
-    /// Silence longer than this is told.
+    /// A heartbeat that is not received for this long is reported.
     pub timeout: Duration,
     /// Channels that are notified, all of them.
     pub to: Vec<String>,
@@ -148,7 +148,7 @@ pub struct HeartbeatPlan {
 }
 
 impl HeartbeatPlan {
-    /// Whether an alert with these labels is one of its signs of life.
+    /// Whether an alert with these labels counts for it.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.matchers.iter().all(|matcher| matcher.matches(labels))
     }

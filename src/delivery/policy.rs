@@ -1,4 +1,4 @@
-//! What happens after one try: a pure decision over the platform's card, the tries spent, the ages and a jitter.
+//! What happens after one try: a pure decision over the platform's descriptor, the tries spent, the ages and a jitter.
 
 use std::time::Duration;
 
@@ -33,9 +33,9 @@ pub struct AttemptFacts {
     pub now: i64,
     /// How long a delivery may be retried.
     pub max_age: Duration,
-    /// What the platform's card says of unknown outcomes.
+    /// What the platform's descriptor says of unknown outcomes.
     pub ambiguous: OnAmbiguous,
-    /// Whether this is a direct call: one try, no second.
+    /// Whether this is a direct send: one try, no second.
     pub direct: bool,
     /// Uniform in [0, 1).
     pub jitter: f64,
@@ -56,7 +56,7 @@ pub enum Decision {
         /// Until when.
         until: i64,
     },
-    /// The outlet is held until its configuration works; no try is spent.
+    /// The outlet is suspended until its configuration works; no try is spent.
     Suspend {
         /// Why.
         reason: String,
@@ -178,7 +178,7 @@ mod tests {
         assert!(unknown(&decide(never(at(1, 1)), &fail(ErrorKind::Ambiguous))));
         assert!(unknown(&decide(direct(at(1, 1)), &fail(ErrorKind::Ambiguous))));
         assert!(dead(&decide(direct(at(1, 1)), &fail(ErrorKind::Transient))));
-        assert!(dead(&decide(direct(at(1, 1)), &fail(ErrorKind::Misconfigured))), "a direct call never holds the outlet");
+        assert!(dead(&decide(direct(at(1, 1)), &fail(ErrorKind::Misconfigured))), "a direct send never suspends the outlet");
         assert!(dead(&decide(at(1, 1), &fail(ErrorKind::Rejected))));
         assert!(dead(&decide(never(at(1, 1)), &fail(ErrorKind::Rejected))));
         assert!(hold(&decide(at(1, 1), &fail(ErrorKind::Misconfigured))));

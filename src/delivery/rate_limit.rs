@@ -1,4 +1,4 @@
-//! The pace of an outlet: a log of sends that keeps every rolling window within the platform's limits.
+//! The rate limit of an outlet: a log of sends that keeps every rolling window within the platform's limits (I10).
 //!
 //! A send counts from its start until its window after its **end**: the platform counts arrivals, which lie between the two, so the number of
 //! arrivals in any rolling window stays within the limit however long requests take on the way. Where the platform counts each recipient by itself
@@ -14,7 +14,7 @@ use crate::model::Recipient;
 
 /// Added to every window, in proportion: two machines' clocks do not tick alike, and packets do not take the same time twice.
 const WINDOW_MARGIN: f64 = 0.03;
-/// Attempts of a paced outlet under way at once are those that its pace starts in this time: more would not make it faster, and after a crash each of
+/// A rate-limited outlet has as many attempts in flight as its limit starts in this time: more would not make it faster, and after a crash each of
 /// them counts as sent.
 const IN_FLIGHT_HORIZON: Duration = Duration::from_secs(10);
 
@@ -97,7 +97,7 @@ impl RateLimiter {
         self.longest_window
     }
 
-    /// How many sends may be under way at once.
+    /// How many sends may be in flight at once.
     pub fn max_in_flight(&self) -> usize {
         let of = |limit: &Limit| {
             (f64::from(limit.count) * IN_FLIGHT_HORIZON.as_secs_f64() / limit.window.as_secs_f64()).ceil().min(f64::from(limit.count))
@@ -105,7 +105,7 @@ impl RateLimiter {
         self.limits.iter().map(|limit| (of(limit) as usize).max(1)).min().unwrap_or(usize::MAX)
     }
 
-    /// Puts sends of before a restart back: how long ago each was, in any order. To whom they went is not known: they count for everybody.
+    /// Restores sends before a restart: how long ago each was, in any order. Their recipients are not known: they count for everybody.
     pub fn restore(&mut self, now: Instant, ages: impl IntoIterator<Item = Duration>) {
         for age in ages {
             self.all.ended.push_back(now.checked_sub(age).unwrap_or(now));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_under_way_than_the_tightest_limit_allows() {
+    fn no_more_are_in_flight_than_the_tightest_limit_allows() {
         let mut limiter = RateLimiter::new(&[Limit { count: 60, window: MINUTE }, Limit { count: 2, window: Duration::from_secs(1) }]);
         let mut now = Instant::now();
         for _ in 0..100 {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_under_way_than_the_pace_can_start() {
+    fn no_more_are_in_flight_than_the_limit_can_start() {
         let at_once = |count, seconds| RateLimiter::new(&[Limit { count, window: Duration::from_secs(seconds) }]).max_in_flight();
         assert_eq!(at_once(20, 60), 4, "of 20 a minute a crash can have cut off four, not the whole window");
         assert_eq!((at_once(1, 1), at_once(1, 3600), at_once(1000, 1)), (1, 1, 1000));

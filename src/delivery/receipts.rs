@@ -1,7 +1,7 @@
-//! The last word on what was sent by phone: vendors queue, and say later whether the SMS came and whether somebody answered the call.
+//! The final status of what was sent by phone: vendors queue, and report later whether the SMS arrived and whether the call was answered.
 //!
-//! `sent` stays final; the word stands beside it as a receipt, and one that did not reach its person makes the fallback, in one transaction with
-//! it. The node that leads asks, a few at a time and beside the runners: no send waits for a question.
+//! `sent` stays final; the status is kept beside it as a receipt, and one that did not reach its person makes the fallback, in one transaction. The leader
+//! queries, a few at a time and beside the workers: no send waits for a query.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -24,20 +24,20 @@ use super::plan::{ChannelPlan, Plan};
 use super::policy::MAX_PAUSE;
 use super::self_alert::SelfAlert;
 
-/// How often it is looked who is to be asked.
+/// How often due receipts are looked up.
 const TICK_INTERVAL: Duration = Duration::from_secs(2);
-/// Receipts looked at in a round, and questions to one account of a vendor in it.
+/// Receipts of one tick, and queries to one account of a vendor in it.
 const MAX_PER_TICK: usize = 400;
 const MAX_PER_OUTLET: usize = 20;
-/// Between two questions to one account: 20 a second are allowed where it is documented
+/// Between two queries to one account: 20 a second are allowed where it is documented
 /// (<https://cloud.tencent.com/document/api/382/59185>).
 const SPACING: Duration = Duration::from_millis(60);
-/// How long one question may take.
+/// How long one query may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// A receipt whose channel is not there is looked at again after this.
+/// A receipt whose channel is not configured is retried after this.
 const MISSING_CHANNEL_RETRY: Duration = Duration::from_secs(60);
 
-/// When a vendor that has not said yet is asked again: the older, the more seldom.
+/// When a vendor that has no final status yet is asked again: the older, the more seldom.
 fn next_query(ask: Option<Ask>, row: &ReceiptRow, now: i64) -> i64 {
     let Some(ask) = ask else { return row.until };
     let age = Duration::from_millis(now.saturating_sub(row.sent_at).max(0) as u64);
@@ -45,7 +45,7 @@ fn next_query(ask: Option<Ask>, row: &ReceiptRow, now: i64) -> i64 {
     (now + wait.as_millis() as i64).min(row.until.max(now + ask.every.as_millis() as i64))
 }
 
-/// Asks until cancelled. One task of each node; only the one that leads asks.
+/// Queries until cancelled. One task of each node; only the leader queries.
 pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
     let mut interval = tokio::time::interval(TICK_INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -61,7 +61,7 @@ pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
             continue;
         }
         tokio::select! {
-            // What was asked and not written down is asked again.
+            // What was queried and not recorded is queried again.
             () = cancel.cancelled() => return,
             result = tick(&engine.shared) => {
                 if let Err(error) = result {
@@ -88,8 +88,8 @@ async fn tick(shared: &Shared) -> Result<(), StoreError> {
     join_all(rounds).await.into_iter().collect()
 }
 
-/// Asks one vendor about what one account sent, one question after the other. One that is not answered ends it: what is left waits with it, so that
-/// it stands in nobody's way.
+/// Queries one vendor about what one account sent, one after the other. A failed query ends it: the rest waits with it, so that it delays no other
+/// account.
 async fn ask_one_account(shared: &Shared, plan: &Plan, rows: Vec<(Arc<ChannelPlan>, ReceiptRow)>) -> Result<(), StoreError> {
     for (place, (channel, row)) in rows.iter().enumerate().take(MAX_PER_OUTLET) {
         let ask = ask_of(channel);
@@ -99,7 +99,7 @@ async fn ask_one_account(shared: &Shared, plan: &Plan, rows: Vec<(Arc<ChannelPla
             Ok(Some(word)) => conclude(shared, plan, channel, row, &word).await?,
             Ok(None) => later(shared, row, next_query(ask, row, now), "the vendor did not say").await?,
             Err(error) => {
-                tracing::warn!(channel = %channel.name, message_id = %row.message, %error, "the vendor was asked what became of it, and did not answer well");
+                tracing::warn!(channel = %channel.name, message_id = %row.message, %error, "could not query the vendor for the final status");
                 let wait = match error.kind {
                     ErrorKind::RateLimited { retry_after: Some(wait) } => wait.min(MAX_PAUSE).as_millis() as i64,
                     _ => 0,
@@ -134,7 +134,7 @@ async fn query(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Resu
     }
 }
 
-/// Nothing was heard: asked again at `due`, or given up when its time is over.
+/// No final status yet: queried again at `due`, or given up when its time is over.
 async fn later(shared: &Shared, row: &ReceiptRow, due: i64, why: &str) -> Result<(), StoreError> {
     let now = shared.clock.now_ms();
     if now < row.until {
@@ -145,12 +145,12 @@ async fn later(shared: &Shared, row: &ReceiptRow, due: i64, why: &str) -> Result
     let news = ReceiptChange::Final { state: ReceiptState::Unheard, code: None, detail: detail.clone() };
     if write(shared, row, news, Vec::new(), now).await?.is_some() {
         count(shared, row, ReceiptState::Unheard);
-        tracing::warn!(channel = row.channel, message_id = %row.message, to = row.recipient.masked(), detail, "the last word of the vendor was not heard");
+        tracing::warn!(channel = row.channel, message_id = %row.message, to = row.recipient.masked(), detail, "the vendor reported no final status");
     }
     Ok(())
 }
 
-/// Writes a last word down. One that did not reach its person makes the fallback of every delivery that the message carried, unless its alert is over
+/// Records a final status. One that did not reach its person makes the fallback of every delivery that the message carried, unless its alert is resolved
 /// or too old.
 async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &ReceiptRow, word: &Word) -> Result<(), StoreError> {
     let now = shared.clock.now_ms();
@@ -177,17 +177,17 @@ async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &Rec
     Ok(())
 }
 
-/// What came of a callback.
+/// The result of a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallbackResult {
-    /// It was believed, and what it says is written down where it was waited for.
+    /// It was authentic and is recorded.
     Recorded,
-    /// Nobody waits (any more) for a word on what it is about.
+    /// No receipt is awaited (any more) under its id.
     NotAwaited,
 }
 
 impl Engine {
-    /// Takes in what a platform said about something that it took from this channel.
+    /// Handles what a platform reported about something that it accepted from this channel.
     pub async fn handle_callback(&self, channel: &ChannelPlan, called: &Called) -> Result<CallbackResult, StoreError> {
         let shared = &self.shared;
         let Some(row) = shared.store.find_receipt(&channel.name, &called.platform_id).await? else { return Ok(CallbackResult::NotAwaited) };

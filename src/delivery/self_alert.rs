@@ -1,4 +1,4 @@
-//! Watchfire's own alarms: what they say, when they repeat, and through whom they go (never through the channel that fails).
+//! Alerts about Watchfire itself: what they say, when they repeat, and which channel they take (never the one that fails).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use crate::model::{Alert, Event, SenderKind, Status};
 use super::clock::timestamp;
 use super::plan::Plan;
 
-/// The same alarm is not raised again within this time, in milliseconds.
+/// The same alert is not sent again within this time, in milliseconds.
 const REPEAT_INTERVAL_MS: i64 = 10 * 60_000;
 
 /// Something about Watchfire itself that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // the fields' names say it
 pub enum SelfAlert {
-    /// A channel's outlet is held: its configuration does not work.
+    /// A channel's outlet is suspended: its configuration does not work.
     Held { channel: Arc<str>, reason: String },
     /// It works again.
     Released { channel: Arc<str> },
@@ -37,7 +37,7 @@ pub enum SelfAlert {
     ReloadOver,
     /// Deliveries wait for a channel that the configuration no longer has.
     Orphans { channel: String, count: u64 },
-    /// Nodes work by different configurations.
+    /// Nodes have different configurations.
     Plans { nodes: String },
     /// They do not any more.
     PlansOver,
@@ -58,7 +58,7 @@ impl SelfAlert {
         }
     }
 
-    /// The channel it is about; empty when it is about the house.
+    /// The channel it is about; empty when it is about Watchfire as a whole.
     pub fn channel(&self) -> &str {
         match self {
             SelfAlert::Held { channel, .. } | SelfAlert::Released { channel } | SelfAlert::Dead { channel, .. } => channel,
@@ -80,7 +80,7 @@ impl SelfAlert {
             SelfAlert::Held { channel, reason } => (
                 "critical",
                 format!("Channel {channel} cannot deliver"),
-                format!("{reason}. Its deliveries wait; they go on by themselves when it works, at once after a reload."),
+                format!("{reason}. Its deliveries are queued and resume automatically once it works; a reload retries at once."),
             ),
             SelfAlert::Released { channel } => ("critical", format!("Channel {channel} delivers again"), String::new()),
             SelfAlert::Dead { channel, count, reason } => (
@@ -97,9 +97,11 @@ impl SelfAlert {
             SelfAlert::Disk { reason } => ("critical", "The store does not take writes".into(), format!("{reason}. Senders get 503 until it does.")),
             SelfAlert::DiskOver => ("critical", "The store takes writes again".into(), String::new()),
             SelfAlert::Damaged { reason } => ("critical", "The store was damaged when Watchfire started".into(), format!("{reason}.")),
-            SelfAlert::Reload { reason } => {
-                ("warning", "The configuration could not be reloaded".into(), format!("{reason}. The old one stays in force; run `watchfire check`."))
-            }
+            SelfAlert::Reload { reason } => (
+                "warning",
+                "The configuration could not be reloaded".into(),
+                format!("{reason}. The previous one stays active; run `watchfire check`."),
+            ),
             SelfAlert::ReloadOver => ("warning", "The configuration was reloaded".into(), String::new()),
             SelfAlert::Orphans { channel, count } => (
                 "error",
@@ -108,14 +110,14 @@ impl SelfAlert {
             ),
             SelfAlert::Plans { nodes } => (
                 "error",
-                "Nodes work by different configurations".into(),
-                format!("{nodes}. The same alert goes different ways; give all nodes the same routes.yaml and templates."),
+                "Nodes have different configurations".into(),
+                format!("{nodes}. The same alert goes to different places; give all nodes the same routes.yaml and templates."),
             ),
-            SelfAlert::PlansOver => ("error", "All nodes work by the same configuration".into(), String::new()),
+            SelfAlert::PlansOver => ("error", "All nodes have the same configuration".into(), String::new()),
         }
     }
 
-    /// The alarm as an event.
+    /// The self-alert as an event.
     pub fn event(&self, now: i64) -> Event {
         let (severity, summary, description) = self.text();
         let mut alert = Alert { status: if self.is_resolved() { Status::Resolved } else { Status::Firing }, ..Alert::default() };
@@ -144,15 +146,15 @@ impl SelfAlert {
     }
 }
 
-/// Decides which alarms are told, and to whom.
+/// Decides which self-alerts are sent, and to which channel.
 #[derive(Debug, Default)]
 pub struct SelfAlertRouter {
     last_sent: HashMap<(&'static str, String), i64>,
 }
 
 impl SelfAlertRouter {
-    /// The channel an alarm goes to now: the first of `self_monitoring.to` that is not the failing one nor shares its outlet, nor is disabled. `None`: it is not told (said
-    /// lately, nobody to tell, or the end of something that was never told).
+    /// The channel a self-alert goes to now: the first of `self_monitoring.to` that is not the failing one, does not share its outlet, and is not disabled.
+    /// `None`: it is not sent (sent lately, no channel, or the end of something that was never sent).
     pub fn route(&mut self, alert: &SelfAlert, plan: &Plan, now: i64) -> Option<String> {
         let key = (alert.name(), alert.channel().to_owned());
         if alert.is_resolved() {

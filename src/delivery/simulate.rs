@@ -1,4 +1,4 @@
-//! What a storm would become: the real routing, templates, limits and pace, in time that passes at once. Nothing is sent or stored.
+//! Dry-runs an alert storm through the real routing, templates and rate limits on a virtual clock. Nothing is sent or stored.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -89,7 +89,7 @@ pub fn simulate(plan: &Plan, events: &[(Duration, Arc<Event>)], now: Timestamp, 
     forecasts.into_values().collect()
 }
 
-/// One outlet, as its runner would go about it.
+/// One outlet, as its worker would send.
 fn outlet(plan: &Plan, arrivals: Vec<Arrival>, now: Timestamp, start: Instant, forecasts: &mut BTreeMap<String, Forecast>) {
     let Some(first) = arrivals.first().and_then(|arrival| plan.channel(&arrival.member.channel)) else { return };
     let mut limiter = RateLimiter::new(first.rate_limit.as_deref().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! What a message is made of: its lanes' deliveries and their bodies, read when it is formed, and composed where that keeps nobody waiting.
+//! What a message is made of: its lanes' deliveries and their events, read when it is formed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use crate::template::MessageKind;
 
 use super::{AttemptTask, LANE_READ_LIMIT};
 
-/// So often a message is begun without an end before it is sent in short.
+/// A message that was begun more often than this without an end is sent abridged.
 const MAX_CRASHES: u32 = 3;
-/// What is muted for so much longer (milliseconds) is read with what is due: clocks round.
+/// What is due within this time (milliseconds) is read with what is due: clocks round.
 const DUE_ROUNDING_MS: i64 = 1000;
 /// Deliveries in a digest whose bodies are read so that each of their alerts is named.
 const MAX_NAMED_DELIVERIES: usize = 400;
@@ -33,7 +33,7 @@ impl AttemptTask {
             let to = found.last().map_or(after, |w| w.lane_seq);
             message.lanes.reads.push(ReadProgress { lane: taken.lane, to, more: found.len() == LANE_READ_LIMIT });
             if found.iter().any(|w| w.state == State::Deferred && w.firing > 0) {
-                // What resolved goes with what fired, though its own mute may end later: else the firing would be told and its end only recorded.
+                // A resolved alert goes with its firing, though its own mute may end later: otherwise the firing would be sent and its end only recorded.
                 let all = store.pending(taken.lane, after, LANE_READ_LIMIT, 0, i64::MAX).await?;
                 found.extend(all.into_iter().filter(|w| w.state == State::Deferred && w.firing == 0 && w.due_at > due_by && w.due_at > w.born_at));
             }
@@ -41,7 +41,7 @@ impl AttemptTask {
             message.members.extend(found);
         }
         if digest {
-            // Members of one lane stand together, in its order, whatever was in memory and what was read.
+            // Members of one lane are neighbours, in its order, whether they were in memory or read.
             let place = |lane: LaneId| message.lanes.taken.iter().position(|t| t.lane == lane).unwrap_or(usize::MAX);
             let mut members = std::mem::take(&mut message.members);
             members.sort_by_cached_key(|m| (place(m.lane), m.lane_seq));
@@ -72,7 +72,7 @@ impl AttemptTask {
         Ok(())
     }
 
-    /// Marks what an earlier process may have died at; gives whether that happened too often.
+    /// Marks what an earlier process may have crashed at; returns whether that happened too often.
     pub(super) async fn mark_started(&self, message: &mut PendingMessage, marked: &mut Vec<LaneId>) -> Result<bool, StoreError> {
         if !message.members.iter().any(|member| self.shared.heavy.may_have_crashed(member.born_at)) {
             return Ok(false);
@@ -83,14 +83,14 @@ impl AttemptTask {
         *marked = lanes;
         if begun > MAX_CRASHES {
             let delivery = message.members.first().map(|member| member.id.to_string());
-            tracing::error!(channel = %self.channel.name, begun, delivery, "the process died several times at this message; it is sent in short");
+            tracing::error!(channel = %self.channel.name, begun, delivery, "the process crashed several times at this message; it is sent abridged");
             message.wording.abridged = true;
         }
         Ok(message.wording.abridged)
     }
 
-    /// Reads the bodies that composing needs and that are not at hand. Large ones are read while no others are in memory; of a lane's deliveries those
-    /// that do not fit beside them go back if they may, else they are named by their titles, as those of a digest are.
+    /// Reads the events that composing needs and that are not in memory. Large ones are read while no others are in memory; deliveries of a lane that do
+    /// not fit beside them go back if `back` allows it, else they are named by their titles, as in a digest.
     pub(super) async fn load_events(&self, message: &mut PendingMessage, back: bool) -> Result<Option<LargeBodyPermit>, StoreError> {
         let digest = message.kind == MessageKind::Digest;
         let mut ids: Vec<EventId> = Vec::new();
@@ -122,7 +122,7 @@ impl AttemptTask {
         Ok(Some(permit))
     }
 
-    /// Reads these bodies up to so many bytes into the members; gives how many are left.
+    /// Reads these events up to so many bytes into the members; returns how many are left.
     async fn attach_events(&self, message: &mut PendingMessage, ids: &[EventId], bytes: usize) -> Result<usize, StoreError> {
         if ids.is_empty() {
             return Ok(0);

@@ -16,7 +16,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) fn await_elsewhere(shared: Arc<Shared>, member: PendingDelivery, mut caller: Caller) {
     let tracker = shared.tracker.clone();
     tracker.spawn(async move {
-        // The owner gives up at the deadline; the second more lets its record commit.
+        // The owner stops at the deadline; the second more lets its record commit.
         let end = caller.deadline + Duration::from_secs(1);
         let result = loop {
             tokio::time::sleep(POLL_INTERVAL).await;

@@ -41,14 +41,14 @@ pub enum DirectError {
 }
 
 impl Engine {
-    /// Sends directly: recorded, one attempt at the platform's pace ahead of queued work, and the platform's word as the answer.
+    /// Sends directly: recorded, one attempt within the rate limit ahead of queued work; returns the platform's own answer.
     pub async fn send_direct(&self, channel: &ChannelPlan, mut event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, DirectError> {
         let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
         event.trace = span.context(std::mem::take(&mut event.trace));
         let outcome = self.record_and_send(channel, event, page, to).await;
         if self.shared.telemetry.traces.on() {
-            let told = outcome.as_ref().map(|outcome| (outcome.delivery.to_string(), 1, false)).map_err(ToString::to_string);
-            span.end(self.shared.clock.now_ms(), told);
+            let result = outcome.as_ref().map(|outcome| (outcome.delivery.to_string(), 1, false)).map_err(ToString::to_string);
+            span.end(self.shared.clock.now_ms(), result);
         }
         outcome
     }
@@ -100,13 +100,13 @@ impl Engine {
         let (answer, outcome) = oneshot::channel();
         let caller = Caller { deadline, answer: Some(answer), results: Vec::new() };
         if self.queue_direct(&channel.outlet, channel.name.clone(), member, caller).await.is_err() {
-            let reason = "nothing could run the call while the server stopped or its configuration changed; it is not sent later";
+            let reason = "nothing could run the direct send while the server stopped or its configuration changed; it is not sent later";
             if let Err(error) = self.shared.store.drop_deliveries(&[id], reason, self.shared.clock.now_ms()).await {
                 tracing::warn!(delivery = %id, %error, "the end of a direct send could not be recorded; the next poll of the outlet records it");
             }
             return Err(DirectError::Timeout);
         }
-        // The runner answers at the deadline at the latest; the second more lets its record commit. Where answers come late by nature, they are waited for.
+        // The worker answers at the deadline at the latest; the time beyond it lets its record commit. A platform whose answers come late has more.
         let grace = channel.driver.response_grace(true).min(MAX_RESPONSE_GRACE);
         match tokio::time::timeout_at(deadline + grace + Duration::from_secs(2), outcome).await {
             Ok(Ok(outcome)) => Ok(outcome),

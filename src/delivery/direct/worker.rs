@@ -43,8 +43,8 @@ impl Worker {
         let now = self.shared.clock.now_ms();
         let left = |cell: &Cell| matches!(cell.state, CellState::Begun | CellState::Unknown | CellState::Ok);
         let (state, reason) = match open.cells.iter().any(left) {
-            true => (State::Unknown, "the node that made this direct call ended before the platform's word was recorded; it is not sent again"),
-            false => (State::Expired, "the node that made this direct call ended before it was sent; it is not sent later"),
+            true => (State::Unknown, "the node that made this direct send ended before the platform's answer was recorded; it is not sent again"),
+            false => (State::Expired, "the node that made this direct send ended before the platform got it; it is not sent later"),
         };
         let change = |member: &PendingDelivery| {
             tracing::warn!(delivery = %member.id, channel = %open.channel, state = state.as_str(), reason, "a direct send was cut off");
@@ -121,7 +121,7 @@ impl Worker {
         }
     }
 
-    /// Direct sends that get no slot in time: told so, recorded so, never sent later.
+    /// Direct sends that get no slot in time: reported and recorded as such, never sent later.
     pub(crate) fn expire_direct(&mut self, now: Instant) {
         let mut i = 0;
         while i < self.queue.direct.len() {
@@ -158,7 +158,7 @@ impl Shared {
                 state: State::Expired,
                 tries: 0,
                 due_at: now,
-                reason: Some("no slot within the call's deadline at the platform's pace; it is not sent later".into()),
+                reason: Some("no slot within the deadline at the platform's rate limit; it is not sent later".into()),
                 leave_message: false,
             }],
             children: Vec::new(),

@@ -1,7 +1,7 @@
-//! The dead-man's switch: alerts that always fire say by coming that their sender lives; when they stay away, that is told, and when they are back.
+//! Dead man's switch: an always-firing alert proves that its sender is alive. A missing one raises an alert, its return resolves it.
 //!
-//! Silence is measured by the clock that does not jump, and a fresh start gives every sender its whole time: neither a clock that is set nor a
-//! restart of Watchfire itself is taken for a silence. What was heard and what was told lies in the store, where all nodes see it.
+//! The age is measured by the monotonic clock, and every sender has its whole time again after a start: neither a clock that is set nor a restart of
+//! Watchfire makes a heartbeat missing. What was received and what was reported is in the store, where all nodes see it.
 
 mod seen;
 
@@ -20,7 +20,7 @@ use crate::delivery::plan::{HeartbeatPlan, Plan};
 
 pub use seen::{HeartbeatState, Heartbeats};
 
-/// The name of the alert that tells of a silence.
+/// The name of the alert about a missing heartbeat.
 pub const ALERT: &str = "WatchfireHeartbeatMissing";
 
 #[derive(Debug)]
@@ -29,23 +29,23 @@ struct Known {
     silent_since: Option<i64>,
     /// Since when this node watches it.
     since: Instant,
-    /// When this node learned that it was heard.
+    /// When this node learned that it was received.
     received: Option<Instant>,
 }
 
-/// What is to be told of a heartbeat.
+/// What is to be reported about a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transition {
     Missing,
     Recovered,
 }
 
-/// Watches the heartbeats of the plan.
+/// Monitors the heartbeats of the plan.
 #[derive(Debug, Default)]
 pub struct Monitor(HashMap<Arc<str>, Known>);
 
 impl Monitor {
-    /// Takes in what the store holds.
+    /// Updates it with what the store has.
     fn update(&mut self, plans: &[HeartbeatPlan], rows: &[HeartbeatRow], now: Instant) {
         self.0.retain(|name, _| plans.iter().any(|plan| plan.name == *name));
         for plan in plans {
@@ -85,7 +85,7 @@ impl Monitor {
     }
 }
 
-/// One round: writes down what was heard, and on the node that leads tells of silences and their ends.
+/// One tick: writes down what was received; the leader reports heartbeats that are missing or back.
 pub async fn tick(engine: &Engine, monitor: &mut Monitor) -> Result<(), StoreError> {
     let shared = &engine.shared;
     let plan = shared.plan.load_full();
@@ -133,7 +133,7 @@ async fn notify(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, monitor
         Transition::Recovered => tracing::info!(heartbeat = %heartbeat.name, "the heartbeat is back"),
     }
     let to: Vec<String> = heartbeat.to.iter().filter(|name| plan.channel(name).is_some()).cloned().collect();
-    // First the message, then that it was told: a crash in between tells it twice, not never.
+    // First the message, then the record of it: a crash in between reports it twice, not never.
     engine.accept(event, Some(&to)).await?;
     if transition == Transition::Missing {
         shared.telemetry.metrics.self_alert(ALERT);
@@ -144,11 +144,11 @@ async fn notify(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, monitor
     shared.store.update_heartbeats(vec![change]).await.map(|_| ())
 }
 
-/// What is sent.
+/// The alert that is sent.
 fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, now: i64) -> Event {
     let last = match known.seen_at {
-        0 => "It was never heard.".to_owned(),
-        at => format!("It was last heard at {}.", timestamp(at).strftime("%Y-%m-%d %H:%M:%S UTC")),
+        0 => "It was never received.".to_owned(),
+        at => format!("It was last received at {}.", timestamp(at).strftime("%Y-%m-%d %H:%M:%S UTC")),
     };
     let timeout = format_duration(heartbeat.timeout);
     let (status, summary, description) = match transition {
@@ -156,14 +156,14 @@ fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, no
             Status::Firing,
             format!("Heartbeat {} is missing", heartbeat.name),
             format!(
-                "It should come at least every {timeout}. {last} Whoever sends it may be down, or cannot reach Watchfire: its other alerts do not come either. \
-                 Check Prometheus, Alertmanager and the way to here."
+                "It should come at least every {timeout}. {last} Its sender may be down, or cannot reach Watchfire: its other alerts do not arrive either. \
+                 Check Prometheus, Alertmanager and the network between."
             ),
         ),
         Transition::Recovered => {
             let silent = known.silent_since.map_or(Duration::ZERO, |since| Duration::from_millis((now - since).max(0) as u64));
             let silent = Duration::from_secs(silent.as_secs());
-            (Status::Resolved, format!("Heartbeat {} is back", heartbeat.name), format!("Its silence was told {} ago.", format_duration(silent)))
+            (Status::Resolved, format!("Heartbeat {} is back", heartbeat.name), format!("It was reported missing {} ago.", format_duration(silent)))
         }
     };
     let mut alert = Alert { status, ..Alert::default() };
@@ -204,31 +204,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_is_told_once_and_its_end_too() {
+    async fn a_missing_heartbeat_is_reported_once_and_its_return_too() {
         let (plans, mut monitor) = ([plan("Watchdog")], Monitor::default());
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         monitor.update(&plans, &[], at(0));
         assert_eq!(monitor.transition(&plans[0], at(300)), None, "a start gives it its whole time");
-        assert_eq!(monitor.transition(&plans[0], at(301)), Some(Transition::Missing), "also when it was never heard");
+        assert_eq!(monitor.transition(&plans[0], at(301)), Some(Transition::Missing), "also when it was never received");
         monitor.update(&plans, &row(5_000, None), at(302));
         assert_eq!(monitor.transition(&plans[0], at(602)), None);
         assert_eq!(monitor.transition(&plans[0], at(603)), Some(Transition::Missing));
         monitor.update(&plans, &row(5_000, Some(603_000)), at(604));
-        assert_eq!(monitor.transition(&plans[0], at(9_000)), None, "told once");
+        assert_eq!(monitor.transition(&plans[0], at(9_000)), None, "reported once");
         monitor.update(&plans, &row(4_000, Some(603_000)), at(9_001));
-        assert_eq!(monitor.transition(&plans[0], at(9_001)), Some(Transition::Recovered), "a clock that was set back is heard as well");
+        assert_eq!(monitor.transition(&plans[0], at(9_001)), Some(Transition::Recovered), "a clock that was set back counts as received");
         monitor.update(&plans, &row(4_000, None), at(9_002));
         assert_eq!(monitor.transition(&plans[0], at(9_002)), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_restart_is_no_sign_of_life_and_no_silence() {
+    async fn a_restart_neither_counts_as_received_nor_makes_it_missing() {
         let plans = [plan("Watchdog")];
         let start = Instant::now();
         let mut after = Monitor::default();
         after.update(&plans, &row(5_000, Some(400_000)), start);
-        assert_eq!(after.transition(&plans[0], start), None, "what was told before the restart is not over by it");
+        assert_eq!(after.transition(&plans[0], start), None, "what was reported before the restart is not resolved by it");
         let mut fresh = Monitor::default();
         fresh.update(&plans, &row(5_000, None), start);
         assert_eq!(fresh.transition(&plans[0], start + TIMEOUT), None);
@@ -238,15 +238,15 @@ mod tests {
     }
 
     #[test]
-    fn the_story_says_what_to_do() {
+    fn the_alert_says_what_to_do() {
         let known = Known { seen_at: 1_790_000_000_000, silent_since: None, since: Instant::now(), received: None };
         let event = to_event(&plan("Watchdog"), &known, Transition::Missing, 1_790_000_400_000);
         let alert = &event.alerts[0];
         assert_eq!((event.status, alert.label("heartbeat"), alert.label("severity")), (Status::Firing, "Watchdog", "critical"));
-        assert!(alert.annotations["description"].contains("every 5m. It was last heard at 2026-09-21"), "{:?}", alert.annotations);
+        assert!(alert.annotations["description"].contains("every 5m. It was last received at 2026-09-21"), "{:?}", alert.annotations);
         let known = Known { silent_since: Some(1_790_000_400_000), ..known };
         let back = to_event(&plan("Watchdog"), &known, Transition::Recovered, 1_790_000_520_700);
-        assert_eq!((back.status, &*back.alerts[0].annotations["description"]), (Status::Resolved, "Its silence was told 2m ago."));
+        assert_eq!((back.status, &*back.alerts[0].annotations["description"]), (Status::Resolved, "It was reported missing 2m ago."));
         assert_eq!(back.group_key, event.group_key, "both travel in one lane");
     }
 }

@@ -1,4 +1,4 @@
-//! What this node heard of the heartbeats, and how they stand.
+//! What this node received of the heartbeats, and their states.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::plan::Plan;
 use crate::model::{Event, SenderKind, Status};
 
-/// What this node heard since it last wrote it down: names, and Unix milliseconds.
+/// What this node received since it last wrote it down: names, and Unix milliseconds.
 #[derive(Debug, Default)]
 pub struct LastSeen(Mutex<HashMap<Arc<str>, i64>>);
 
 impl LastSeen {
-    /// Listens to an event. What Watchfire says about itself, and what is resolved, is no sign of life.
+    /// Observes an event. Watchfire's own alerts and resolved ones do not count.
     pub fn observe(&self, plan: &Plan, event: &Event, now: i64) {
         if plan.heartbeats.is_empty() || event.kind == SenderKind::Watchfire {
             return;
@@ -55,12 +55,12 @@ impl Heartbeats {
 pub struct HeartbeatState {
     /// Its name.
     pub name: String,
-    /// Silence longer than this is told, in seconds.
+    /// A heartbeat that is not received for this long is missing, in seconds.
     pub timeout_seconds: u64,
-    /// When it was last heard, Unix milliseconds; `None`: never.
+    /// When it was last received, Unix milliseconds; `None`: never.
     pub seen_at: Option<i64>,
-    /// How long it has been silent as far as this node knows, in seconds; counted anew from this node's start.
+    /// Its age as far as this node knows, in seconds; counted from this node's start at the earliest.
     pub quiet_seconds: u64,
-    /// Since when its silence has been told, Unix milliseconds; `None` while it is heard.
+    /// Since when it has been reported missing, Unix milliseconds; `None` while it is received.
     pub silent_since: Option<i64>,
 }

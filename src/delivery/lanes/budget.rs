@@ -10,21 +10,21 @@ use crate::store::PendingDelivery;
 
 /// Bytes that deliveries in memory may take, over all outlets.
 pub const MEMORY_LIMIT: usize = 64 << 20;
-/// What a lane takes in memory besides its deliveries: its row and its places in maps.
+/// Memory of a lane besides its deliveries: its row and its entries in maps.
 pub const LANE_BYTES: usize = 512;
 /// Bytes that an allocator adds to what it was asked for, about.
 const ALLOCATOR_OVERHEAD: usize = 16;
 /// A leaf of a tree of pairs of texts, which holds eleven of them and mostly about half.
 const BTREE_LEAF: usize = 11 * 2 * size_of::<String>() + 16 + ALLOCATOR_OVERHEAD;
 
-/// What is left of the bytes. Whoever holds bodies of events holds a [`Reservation`] of them.
+/// How much memory is left. Code that keeps events in memory keeps a [`Reservation`] for them.
 #[derive(Debug)]
 pub struct MemoryBudget {
     used: AtomicUsize,
     limit: usize,
 }
 
-/// Some of the bytes, given back when it is dropped.
+/// Some of the bytes, released when it is dropped.
 #[derive(Debug, Default)]
 pub struct Reservation {
     budget: Option<Arc<MemoryBudget>>,
@@ -54,7 +54,7 @@ impl MemoryBudget {
         Some(Reservation { budget: Some(self.clone()), bytes })
     }
 
-    /// So many bytes, even if that is more than are left: what is under way must go on.
+    /// So many bytes, even if that is more than are left: what is in flight must go on.
     pub fn reserve(self: &Arc<Self>, bytes: usize) -> Reservation {
         self.used.fetch_add(bytes, Ordering::Relaxed);
         Reservation { budget: Some(self.clone()), bytes }
@@ -76,8 +76,8 @@ impl Drop for Reservation {
     }
 }
 
-/// What a delivery takes in memory with its event's body. A body that several deliveries share counts for each: counted once, it would count for none
-/// when the one that counts is gone.
+/// Memory of a delivery with its event. An event that several deliveries share counts for each: counted once, it would count for none when the one that
+/// counts is gone.
 pub fn delivery_bytes(waiting: &PendingDelivery) -> usize {
     row_bytes(waiting) + waiting.event.as_deref().map_or(0, event_bytes)
 }
@@ -101,13 +101,13 @@ pub fn row_bytes(waiting: &PendingDelivery) -> usize {
         + page
 }
 
-/// What a rendered page takes in memory.
+/// Memory of a rendered page.
 pub fn page_bytes(page: &crate::model::Page) -> usize {
     let fields: usize = page.fields.iter().map(|(name, value)| BTREE_LEAF / 4 + text(name) + text(value)).sum();
     size_of::<crate::model::Page>() + fields + page.coverage.len() * 64 + 512
 }
 
-/// What an event's body takes in memory.
+/// Memory of an event.
 pub fn event_bytes(event: &Event) -> usize {
     let texts = [&event.source, &event.receiver, &event.group_key, &event.external_url, &event.reason, &event.title, &event.message, &event.trace];
     let maps = [&event.group_labels, &event.common_labels, &event.common_annotations, &event.route_labels];

@@ -9,7 +9,7 @@ use super::lane::sooner;
 use super::{Lanes, MAX_LANES, MIN_LANES};
 
 impl Lanes {
-    /// Forgets a lane (moved, adopted, dropped by hand): it is read again when it is poked, or when its message is done.
+    /// Drops a lane from memory (moved, renamed, dropped by hand): it is read again when it is marked dirty, or when its message is done.
     pub fn evict(&mut self, id: LaneId) {
         if let Some(lane) = self.map.get_mut(&id).filter(|lane| lane.in_flight) {
             lane.stale = true;
@@ -21,7 +21,7 @@ impl Lanes {
         }
     }
 
-    /// Offers may have been lost, or changes by hand: what is in memory of any lane may not be all of it.
+    /// Commands may have been lost: memory may lack deliveries of any lane.
     pub fn invalidate_all(&mut self, now: Instant) {
         self.complete = false;
         let ids: Vec<LaneId> = self.map.keys().copied().collect();
@@ -33,7 +33,7 @@ impl Lanes {
         }
     }
 
-    /// Forgets every lane; what waits is read again.
+    /// Drops every lane from memory; what waits is read again.
     pub fn evict_all(&mut self) {
         let ids: Vec<LaneId> = self.map.keys().copied().collect();
         for id in ids {
@@ -42,18 +42,18 @@ impl Lanes {
         self.complete = false;
     }
 
-    /// Forgets the ready lanes of a channel that is muted by hand: they take no room from others until the mute ends.
+    /// Drops the ready lanes of a channel that is muted by hand: they take no memory from others until the mute ends.
     pub fn evict_channel(&mut self, channel: &str) {
         for id in self.ready_of_channel(channel, usize::MAX) {
             self.evict(id);
         }
     }
 
-    /// When memory is short, forgets the lanes of which nothing is known to wait: others need the room.
+    /// When memory is short, drops the lanes of which nothing is known to wait: others need the room.
     pub fn evict_empty(&mut self) {
         if self.budget.is_short() {
-            let drained: Vec<LaneId> = self.empty.iter().copied().collect();
-            drained.into_iter().for_each(|id| self.evict(id));
+            let empty: Vec<LaneId> = self.empty.iter().copied().collect();
+            empty.into_iter().for_each(|id| self.evict(id));
         }
     }
 
@@ -70,7 +70,7 @@ impl Lanes {
         if let Some(share) = self.budget.try_reserve(LANE_BYTES) {
             return Some(share);
         }
-        // Memory is full, of other outlets' lanes perhaps: each keeps a few all the same.
+        // Memory is full, of other outlets' lanes perhaps: each keeps a few anyway.
         if self.map.len() >= MIN_LANES && !self.evict_one(for_priority, ready_at) {
             return None;
         }

@@ -29,22 +29,22 @@ pub(super) struct Queued {
 pub(super) struct Lane {
     pub(super) channel: Arc<str>,
     pub(super) queue: VecDeque<Queued>,
-    /// Everything up to here is in the queue, under way, deferred, or final.
+    /// Everything up to this `lane_seq` is in the queue, in flight, deferred, or final.
     pub(super) loaded_to: i64,
-    /// Something may wait on disk beyond `loaded_to`, not before then.
+    /// Something may wait on disk after `loaded_to`; it is not due before then.
     pub(super) more_on_disk_at: Option<Instant>,
-    /// Something waits on disk that is to be read then, wherever it stands: the lane is read anew from its beginning.
+    /// Something waits on disk, anywhere in the lane, and is due then: the lane is read again from its beginning.
     pub(super) reload_at: Option<Instant>,
-    /// An offer could not be taken while the lane was being read.
+    /// A delivery could not be pushed while the lane was being read.
     pub(super) offer_lost: bool,
-    /// A message of it is under way.
+    /// A message of it is in flight.
     pub(super) in_flight: bool,
-    /// What memory holds of it is not what is stored any more: it is read anew when its message is done.
+    /// Its in-memory state is stale: it is read again when its message is done.
     pub(super) stale: bool,
     /// Rank and age of what is on disk.
     pub(super) priority: i64,
     pub(super) key: Option<IndexKey>,
-    /// What it takes in memory itself.
+    /// Its own memory.
     _share: Reservation,
 }
 
@@ -72,7 +72,7 @@ impl Lane {
         }
     }
 
-    /// When the lane may send next, and its order; `None` when it has nothing or a message of it is under way.
+    /// When the lane may send next, and its priority; `None` when it has nothing or a message of it is in flight.
     pub(super) fn next(&self, now: Instant) -> Option<(Instant, i64)> {
         if self.in_flight {
             return None;
@@ -89,13 +89,13 @@ impl Lane {
         self.queue.is_empty() && self.more_on_disk_at.is_none() && self.reload_at.is_none()
     }
 
-    /// Forgets what is in memory of it, which is on disk too; gives its bytes.
+    /// Drops what is in memory of it, which is on disk too; returns its bytes.
     pub(super) fn clear(&mut self) -> usize {
         self.queue.drain(..).map(|item| item.share.bytes()).sum()
     }
 }
 
-/// Something is due at `at`: news never waits for what was known before.
+/// Something is due at `at`: the earlier time counts.
 pub(super) fn sooner(known: &mut Option<Instant>, at: Instant) {
     *known = Some(known.map_or(at, |known| known.min(at)));
 }

@@ -1,4 +1,4 @@
-//! What one runner holds in memory of its lanes: of each lane a gap-free prefix of what waits, or the knowledge that it is on disk.
+//! What a worker has in memory of its lanes (ordered queues): of each a gap-free prefix of what waits (I2), or the knowledge that it is on disk.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,13 +17,13 @@ pub use budget::*;
 pub use lane::is_large;
 use lane::{IndexKey, Lane, Queued, ahead, due_instant, priority, sooner};
 
-/// Lanes held at once; the rest stays on disk.
+/// Lanes in memory at once; the rest stays on disk.
 pub const MAX_LANES: usize = 4096;
-/// Lanes that an outlet may hold whatever memory is left.
+/// Lanes that an outlet may have in memory however little of it is left.
 pub const MIN_LANES: usize = 64;
-/// Bytes of waiting deliveries held per outlet.
+/// Bytes of waiting deliveries in memory per outlet.
 pub const MAX_BYTES: usize = 4 << 20;
-/// What is due later than this is left on disk, where looks at the store find it in time: it must take no room from what is due.
+/// What is due later than this is left on disk, where a poll finds it in time: it must take no memory from what is due.
 pub const LOOKAHEAD: Duration = Duration::from_secs(20);
 
 /// What was taken from a lane for a message.
@@ -67,18 +67,18 @@ pub struct Lanes {
     map: HashMap<LaneId, Lane>,
     ready: BTreeSet<(i64, LaneId)>,
     timers: BTreeSet<(Instant, LaneId)>,
-    /// Lanes of which nothing is known to wait and that have no message under way: the first to make room.
+    /// Lanes of which nothing is known to wait and that have no message in flight: the first to be evicted.
     empty: HashSet<LaneId>,
     bytes: usize,
     budget: Arc<MemoryBudget>,
     /// Whether every lane that is due soon is in memory.
     pub complete: bool,
-    /// Whether something that could be sent at once was left on disk since the last look at the store began.
+    /// Whether something that could be sent at once was left on disk since the last poll of the store began.
     pub overflowed: bool,
 }
 
 impl Lanes {
-    /// Knows nothing yet: what waits is on disk. What is held shares `budget` with the other outlets.
+    /// Empty: what waits is on disk. Its memory is part of `budget`, with the other outlets.
     pub fn new(budget: Arc<MemoryBudget>) -> Self {
         Self {
             map: HashMap::new(),
@@ -97,12 +97,12 @@ impl Lanes {
         self.ready.len()
     }
 
-    /// Lanes held, drained and busy ones included.
+    /// Lanes in memory, with empty ones and those in flight.
     pub fn len(&self) -> usize {
         self.map.len()
     }
 
-    /// Bytes held.
+    /// Bytes of deliveries in memory.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -153,7 +153,7 @@ impl Lanes {
         self.index(id, now);
     }
 
-    /// Something was accepted for a lane without its delivery at hand (a fallback child, a requeue).
+    /// Something was accepted for a lane, and its delivery is on disk only (a fallback child, a requeue).
     pub fn mark_dirty(&mut self, id: LaneId, channel: &Arc<str>, rank: i64, born_at: i64, now: Instant) {
         let priority = priority(rank, born_at);
         if !self.map.contains_key(&id) {
@@ -168,17 +168,17 @@ impl Lanes {
         self.index(id, now);
     }
 
-    /// Lanes read from the store. `all` says that no others are due soon. Gives how many of them were news.
+    /// Adds lanes that a poll of the store found. `all` means that no others are due soon. Returns how many of them were new.
     pub fn load(&mut self, heads: Vec<LaneSummary>, all: bool, now: Instant, now_ms: i64, intern: impl Fn(&str) -> Arc<str>) -> usize {
         let mut news = 0;
-        // What was left behind while the look was under way is not in it.
+        // What was left behind during the poll is not in it.
         self.complete = all && !self.overflowed;
         for head in heads {
             let ahead = ahead(head.due_at, head.since, now_ms);
-            // The store gives what is due soon, and what only a clock that was set back makes look as if it were not.
+            // The store returns what is due soon, and what only seems to be due later because the clock was set back.
             let due = if ahead > LOOKAHEAD { now } else { now + ahead };
             if let Some(lane) = self.map.get_mut(&head.id) {
-                // The net under everything else: memory thinks that nothing waits, or not yet, and the store knows better.
+                // The safety net: memory believes that nothing waits, or not yet, and the store knows better.
                 if !lane.in_flight && lane.next(now).is_none_or(|(known, _)| known > due) {
                     sooner(&mut lane.reload_at, due);
                     self.index(head.id, now);
@@ -188,7 +188,7 @@ impl Lanes {
             }
             let ready = (due <= now).then_some(now);
             let Some(room) = self.reserve_lane(priority(head.rank, head.since), ready) else {
-                // What cannot be sent yet is not worth a look before the usual one.
+                // What cannot be sent yet is not worth a poll before the regular one.
                 self.overflowed |= ready.is_some();
                 self.complete = false;
                 continue;
@@ -308,13 +308,13 @@ impl Lanes {
         self.index(id, now);
     }
 
-    /// Lanes that memory turns to soon by itself: a look at the store need not bring them again.
+    /// Lanes of which memory knows that they are in flight or due soon: a poll of the store leaves them out.
     pub fn due_soon(&self, now: Instant) -> Vec<LaneId> {
         let soon = |lane: &Lane| lane.in_flight || lane.next(now).is_some_and(|(due, _)| due <= now + LOOKAHEAD);
         self.map.iter().filter(|(_, lane)| soon(lane)).map(|(id, _)| *id).collect()
     }
 
-    /// The channels of the lanes held.
+    /// The channels of the lanes in memory.
     pub fn channels(&self) -> BTreeSet<Arc<str>> {
         let mut channels = BTreeSet::new();
         for lane in self.map.values() {

@@ -116,7 +116,7 @@ fn after_lost_offers_every_known_lane_is_read_anew() {
     let taken = bench.take(1);
     assert_eq!((seqs(&taken), taken.read_after), (vec![], Some(0)), "what was lost may be a change of what is in memory");
     bench.close(2, None, vec![]);
-    assert_eq!(bench.take(2).read_after, Some(0), "also of a lane that had a message under way");
+    assert_eq!(bench.take(2).read_after, Some(0), "also of a lane that had a message in flight");
 }
 
 /// A2: what was known of a lane must not outlive what is new.
@@ -174,7 +174,7 @@ fn what_is_muted_is_read_when_it_is_due_whatever_else_waits() {
     assert_eq!(bench.take(1).read_after, Some(0));
 }
 
-/// A3: what waits in an open lane is of before, too.
+/// A3: what waits in a lane in flight is stale, too.
 #[test]
 fn what_was_changed_by_hand_is_read_anew_when_the_message_is_done() {
     let mut bench = Bench::new();
@@ -226,7 +226,7 @@ fn what_is_left_behind_during_a_look_asks_for_another() {
     // A look that began before has not seen it; that it found nothing new must not end the search.
     assert_eq!(bench.load(Vec::new(), true), 0);
     assert!(!bench.lanes.complete);
-    // A full memory whose lanes are done makes room for what a look brings: news, although as many are held as before.
+    // A full memory whose lanes are done makes room for what a poll finds, although as many are in memory as before.
     for lane in 0..MAX_LANES as i64 {
         bench.lanes.take(LaneId(lane), 1, bench.now);
     }
@@ -259,7 +259,7 @@ fn a_damaged_due_time_is_clamped() {
     assert_eq!(bench.lanes.ready_count(), 1, "the store says that it is due");
 }
 
-/// Fills outlets with deliveries until nothing more is taken into memory, then empties them; gives the most bytes that were in use.
+/// Fills outlets with deliveries until nothing more is taken into memory, then empties them; returns the most bytes that were in use.
 fn fill(outlets: usize, alerts: usize) -> usize {
     let budget = MemoryBudget::new(MEMORY_LIMIT);
     let mut benches: Vec<Bench> = (0..outlets).map(|_| Bench::of(budget.clone())).collect();
@@ -276,7 +276,7 @@ fn fill(outlets: usize, alerts: usize) -> usize {
     assert_eq!(held, budget.used(), "every byte in use is some lane's");
     for bench in &mut benches {
         assert!(bench.lanes.bytes() <= MAX_BYTES);
-        // Under way with what it takes, or forgotten: both give it back.
+        // In flight with its memory, or evicted: both release it.
         if let Some((id, _)) = bench.lanes.first_ready(|_| true) {
             drop(bench.lanes.take(id, 100, bench.now));
             bench.lanes.release(LaneReturn { lane: id, read: None, put_back: vec![item(id.0, 1)] }, bench.now, 0);

@@ -216,7 +216,7 @@ impl Life<'_> {
             if dice.permille(500) {
                 engine.crash_an_attempt()
             } else {
-                engine.crash_a_runner(dice.below(64) as usize)
+                engine.crash_a_worker(dice.below(64) as usize)
             }
             self.begin(dice);
             self.gates.disturb(now);

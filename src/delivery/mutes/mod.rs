@@ -14,7 +14,7 @@ use super::engine::Engine;
 use super::intake::{INDEFINITE, ManualMute, REEVALUATE_AFTER_MS};
 
 impl Engine {
-    /// Reads the channels muted by hand. When a mute began, changed or ended, what waits there is read anew.
+    /// Reads the channels muted by hand. When a mute began, changed or ended, the worker reads its lanes again.
     pub async fn refresh_mutes(&self) -> Result<(), StoreError> {
         let mutes = self.shared.store.list_mutes().await?;
         let now: HashMap<String, ManualMute> = mutes.into_iter().map(|m| (m.channel, ManualMute { until: m.until, reason: m.reason })).collect();
@@ -30,8 +30,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Judges anew what is deferred: a mute may have been ended or changed after an alert was routed and before it was stored, a reload may have changed
-    /// a time interval or the route, and one without an end is looked at before the time that stands for its end.
+    /// Re-evaluates deferred deliveries: a mute may have been ended or changed after an alert was routed and before it was stored, a reload may have changed
+    /// a time interval or the route, and a mute without an end is re-evaluated from time to time.
     pub async fn settle_mutes(&self) -> Result<(), StoreError> {
         let shared = &self.shared;
         let now = shared.clock.now_ms();

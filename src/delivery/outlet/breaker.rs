@@ -26,8 +26,8 @@ impl Breaker {
         *self = Self::default();
     }
 
-    /// The platform did not take it this time. Gives how long to rest when that opens it or a trial failed. What fails while the outlet is `resting`
-    /// was under way before: many at once are one failure, else a burst would make the first rest the longest.
+    /// The platform did not accept it this time. Returns how long to rest when that opens it or a trial failed. What fails while the outlet is `resting`
+    /// was in flight before: many at once are one failure, else a burst would make the first rest the longest.
     pub fn failed(&mut self, resting: bool) -> Option<Duration> {
         self.failures = self.failures.saturating_add(1);
         if !self.is_open() || resting {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_failures_under_way_at_once_is_one_rest() {
+    fn a_burst_of_failures_in_flight_at_once_is_one_rest() {
         let mut breaker = Breaker::default();
         let rests: Vec<Option<u64>> = (0..64).map(|i| breaker.failed(i > 4).map(|d| d.as_secs())).collect();
         assert_eq!(rests.iter().flatten().collect::<Vec<_>>(), [&5]);

@@ -1,4 +1,4 @@
-//! How a worker claims its outlet, reads everything of it again, and gives it back.
+//! How a worker claims its outlet, resyncs with the store, and releases it.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const CLAIM_RETRY: Duration = Duration::from_secs(2);
 const CLAIM_RETRY_SHARED: Duration = Duration::from_millis(500);
 
 impl Worker {
-    /// Claims the outlet or gives it back, forgetting what memory held of it; `false` after a wait when this node does not have it then.
+    /// Claims the outlet or releases it, dropping its in-memory state; `false` after a wait when this node does not own it then.
     pub(super) async fn change_hands(&mut self, action: Action) -> bool {
         self.forget_direct();
         if action == Action::Release {
@@ -125,7 +125,7 @@ impl Worker {
     }
 
     /// Releases the lease, also after a panicked step or an expired lease: this node renews whatever the store says is its own. What an earlier worker or
-    /// process had under this node's name is released, too: else it would be renewed for ever, and sent by nobody.
+    /// process had under this node's name is released, too: else it would be renewed endlessly, and no node would send.
     pub(super) async fn release(&mut self) {
         if self.ownership.unreleased().is_none() && !(self.is_renewed() && self.claim(false).await) {
             return;
@@ -144,7 +144,7 @@ impl Worker {
         }
     }
 
-    /// Whether the store said, since the outlet was last claimed or given back, that it is this node's.
+    /// Whether the store said, since the outlet was last claimed or released, that it is this node's.
     fn is_renewed(&self) -> bool {
         let renewal = self.inbox.mailbox.assignment().renewal;
         renewal.is_some_and(|renewal| renewal.until.is_some() && self.ownership.since() < renewal.asked)

@@ -25,7 +25,7 @@ pub enum Admit {
     Open,
     /// One message by itself, to try whether a suspended outlet works again.
     Trial,
-    /// Nothing while another message is in flight: the breaker is open, or the trial is under way.
+    /// Nothing while another message is in flight: the breaker is open, or the trial is in flight.
     AfterThis,
     /// Direct sends only: the outlet is suspended until a trial succeeds. The next probe starts then.
     Suspended(Instant),
@@ -92,7 +92,7 @@ pub struct Gate {
     breaker: Breaker,
     suspension: Option<Suspension>,
     /// Deliveries because of which the outlet was suspended, and whether others have been accepted since. If the fault is such a message's own, others
-    /// would wait behind it for ever: it is not the trial while anything else waits.
+    /// would wait behind it endlessly: it is not the trial while anything else waits.
     refused: HashMap<DeliveryId, bool>,
 }
 
@@ -108,7 +108,7 @@ impl Gate {
         self.suspension = suspended.map(|reason| Suspension::new(reason, now));
     }
 
-    /// What may start with `in_flight` messages under way.
+    /// What may start with `in_flight` messages in flight.
     pub fn admits(&self, now: Instant, in_flight: usize) -> Admit {
         let trial = self.suspension.as_ref().is_some_and(|suspension| suspension.trial);
         match &self.suspension {
@@ -257,7 +257,7 @@ mod tests {
             ("after the pause", &|gate| gate.pause(start + seconds(3)), 3, 0, Admit::Open),
             ("suspended", &suspend, 9, 0, Admit::Suspended(start + seconds(5))),
             ("a trial", &trial, 9, 0, Admit::Trial),
-            ("a trial under way", &trial, 9, 1, Admit::AfterThis),
+            ("a trial in flight", &trial, 9, 1, Admit::AfterThis),
             ("the breaker opened", &broken, 0, 0, Admit::Paused(start + seconds(5))),
             ("the breaker rested", &broken, 5, 0, Admit::Open),
             ("the breaker tries one", &broken, 5, 1, Admit::AfterThis),

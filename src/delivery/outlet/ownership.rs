@@ -17,7 +17,7 @@ use tokio::time::Instant;
 pub struct Lease {
     /// Its epoch, one more with every claim.
     pub epoch: i64,
-    /// When it was asked for, or last given back.
+    /// When it was asked for, or last released.
     pub claimed_at: Instant,
     /// Until when sends may begin; `None` on a store that only one node uses.
     pub until: Option<Instant>,
@@ -35,7 +35,7 @@ pub enum Then {
 /// Whether this node owns the outlet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
-    /// It does not, since that time. `epoch` is the last one that it had and did not give back.
+    /// It does not, since that time. `epoch` is the last one that it had and did not release.
     Unowned { since: Instant, epoch: Option<i64> },
     /// It does.
     Owned(Lease),
@@ -54,11 +54,11 @@ pub enum Signal {
     Stale,
     /// The store refused a write of this epoch, or a task of the worker panicked: memory cannot be trusted.
     Fenced,
-    /// The store gave the outlet to this node.
+    /// The store granted the outlet to this node.
     Claimed(Lease),
     /// The store did not.
     Refused,
-    /// The lease was given back at that time.
+    /// The lease was released at that time.
     Released(Instant),
 }
 
@@ -69,7 +69,7 @@ pub enum Action {
     Claim,
     /// Read everything from the store again.
     Resync,
-    /// Give the lease back.
+    /// Release the lease.
     Release,
 }
 
@@ -122,7 +122,7 @@ impl Ownership {
         self.lease().map_or(0, |lease| lease.epoch)
     }
 
-    /// The epoch that is to be given back when another node is to own the outlet.
+    /// The epoch that is to be released when another node is to own the outlet.
     pub fn unreleased(self) -> Option<i64> {
         match self {
             Self::Unowned { epoch, .. } => epoch,
@@ -130,7 +130,7 @@ impl Ownership {
         }
     }
 
-    /// When it was last claimed or given back.
+    /// When it was last claimed or released.
     pub fn since(self) -> Instant {
         match self {
             Self::Unowned { since, .. } => since,

@@ -84,7 +84,7 @@ impl Worker {
     }
 
     /// Compares the outlet's open messages with those in memory. One that memory does not know, or one of memory that is not open here, in two polls in
-    /// a row was moved by another node: the worker reads everything again, else its lanes would wait for ever.
+    /// a row was moved by another node: the worker reads everything again, else its lanes would wait endlessly.
     fn reconcile(&mut self, open: &[MessageId]) {
         let gone = self.queue.begun.iter().filter(|message| message.is_stored() && !open.contains(&message.id)).map(|message| message.id);
         let differ: HashSet<MessageId> = open.iter().filter(|id| !self.knows(id)).copied().chain(gone).collect();

@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use crate::model::MessageId;
 use crate::store::{LaneSummary, StoreError};
 
-/// How often a worker polls the store without having been told to: a safety net under lost hints, not the way work arrives.
+/// How often a worker polls the store without a request: a safety net for lost notifications, not the way work arrives.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(15);
+
 /// What polls remember.
 pub(super) struct Poll {
     pub(super) loading: JoinSet<Result<Loaded, StoreError>>,

@@ -1,4 +1,4 @@
-//! Probes of a suspended outlet, and what is told when it is suspended or works again.
+//! Probes of a suspended outlet, and what is reported when it is suspended or works again.
 
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ impl Worker {
         self.announce(change);
     }
 
-    /// Tells what became of the outlet. The end of a suspension is recorded; a write that fails is no loss, the next outcome records it again.
+    /// Reports a change of the outlet. The end of a suspension is recorded; a write that fails is no loss, the next outcome records it again.
     pub(super) fn announce(&self, change: Change) {
         match change {
             Change::None => {}

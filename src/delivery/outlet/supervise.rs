@@ -1,4 +1,4 @@
-//! Tasks that must not end: one that ends all the same, or panics, is begun anew after a pause that grows, and counted.
+//! Tasks that must not end: one that ends anyway, or panics, is restarted after a growing pause, and counted.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::delivery::core::Shared;
 
-/// The first and the longest pause before one is begun anew.
+/// The first and the longest pause before a restart.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How often and how lately a task was begun anew.
+/// The restarts of a task.
 pub struct Supervision {
     what: &'static str,
     shared: Arc<Shared>,
@@ -23,14 +23,14 @@ pub struct Supervision {
 }
 
 impl Supervision {
-    /// Of a task that does this: `runner`, `keeper`, ... (a label of a metric).
+    /// Of a task: `worker`, `maintenance`, ... (a label of a metric).
     pub fn of(what: &'static str, shared: &Arc<Shared>) -> Self {
         shared.telemetry.metrics.restarted(what, 0);
         Self { what, shared: shared.clone(), pause: FIRST_PAUSE }
     }
 
-    /// Runs a task to its end; gives whether it ended as it should. If not, that is counted and told (`whose` says more), and the pause before the next
-    /// try is over unless `cancel` came first.
+    /// Runs a task to its end; returns whether it ended as it should. If not, that is counted and logged (`whose` names it), and this returns after the pause
+    /// before the next try, or when `cancel` comes first.
     pub async fn run(&mut self, task: impl Future<Output = bool>, whose: &str, cancel: &CancellationToken) -> bool {
         let begun = self.shared.clock.instant();
         let reason = match AssertUnwindSafe(task).catch_unwind().await {
@@ -47,7 +47,7 @@ impl Supervision {
         if self.shared.clock.instant().duration_since(begun) > 2 * LONGEST_PAUSE {
             self.pause = FIRST_PAUSE;
         }
-        tracing::error!(task = self.what, whose, reason, pause = ?self.pause, "a task of Watchfire failed unexpectedly and is begun anew; please report it");
+        tracing::error!(task = self.what, whose, reason, pause = ?self.pause, "a task of Watchfire failed unexpectedly and is restarted; please report it");
         tokio::select! {
             () = tokio::time::sleep(self.pause) => {}
             () = cancel.cancelled() => {}

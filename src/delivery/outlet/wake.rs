@@ -1,4 +1,4 @@
-//! When a worker has to look again if nothing happens before.
+//! When a worker wakes if nothing happens before.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::delivery::lanes::MAX_LANES;
 use super::gate::Admit;
 use super::worker::Worker;
 
-/// What lies in the past or is due at once is looked at so much later: a loop without a pause would keep a core busy.
+/// The least wait for what is due in the past or at once: a loop without a pause would keep a core busy.
 const MIN_DELAY: Duration = Duration::from_millis(2);
-/// The same for looks at the store and for trials.
+/// The same for polls of the store and for trials.
 const MIN_POLL_DELAY: Duration = Duration::from_millis(20);
 
 impl Worker {

@@ -27,11 +27,11 @@ use super::polled::Poll;
 use super::select::Queue;
 use super::supervise::Supervision;
 
-/// Messages of an outlet without a rate limit that were delivered and whose outcome is not on disk yet, at most. They hold no place among those being
-/// sent, else the disk would set the pace; a crash may repeat them.
+/// Messages of an outlet without a rate limit that were delivered and whose outcome is not on disk yet, at most. They take no place among those being
+/// sent, else the disk would limit the rate; a crash may repeat them.
 const MAX_UNRECORDED: usize = 128;
 
-/// How a worker is reached, and what tells it to stop.
+/// How a worker is reached and stopped.
 pub(super) struct Inbox {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) commands: OwnedMutexGuard<mpsc::Receiver<Command>>,
@@ -120,7 +120,7 @@ impl Worker {
         }
     }
 
-    /// Runs until told to stop; then waits for what is in flight. What waits stays on disk. Returns whether it was told to.
+    /// Runs until a stop; then waits for what is in flight. What waits stays on disk. Returns whether it was stopped.
     pub async fn run(mut self) -> bool {
         while !*self.inbox.stop.borrow() {
             self.inbox.mailbox.seen(self.shared.clock.instant());
@@ -158,7 +158,7 @@ impl Worker {
             }
         }
         for mut direct in self.queue.direct.drain(..) {
-            // Not started: the caller is told; the record is settled as expired by its own deadline.
+            // Not started: the caller gets an error; the record expires by its own deadline.
             if let Some(caller) = &mut direct.caller {
                 caller.answer.take();
             }
@@ -172,7 +172,7 @@ impl Worker {
         *self.inbox.stop.borrow()
     }
 
-    /// What is to be done before anything else. Nothing may be in flight, and no direct send may stand between two of its recipients.
+    /// What must be done before anything else. Nothing may be in flight, and no direct send may be between two of its recipients.
     pub(super) fn due_action(&self) -> Option<Action> {
         if !self.in_flight.tasks.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! What a message takes in memory, and what of it goes back to disk while it waits.
+//! The memory of a message, and what of it goes back to disk while it waits.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::delivery::lanes::{MemoryBudget, delivery_bytes, is_large, page_bytes}
 
 use super::{PendingMessage, Phase};
 
-/// What a cell takes in memory, about.
+/// Memory of a cell, about.
 const CELL_BYTES: usize = 200;
 /// Contexts of traces that are kept without their events.
 const MAX_TRACES: usize = 33;
@@ -29,7 +29,7 @@ impl PendingMessage {
         }
     }
 
-    /// Counts what it takes in memory, which it has whatever is left: what was begun must go on.
+    /// Reserves its memory, however little is left: what was begun must go on.
     pub fn reserve_memory(&mut self, budget: &Arc<MemoryBudget>) {
         let members: usize = self.members.iter().chain(&self.lanes.returned).map(delivery_bytes).sum();
         let pages: usize = self.pages().iter().map(page_bytes).sum();

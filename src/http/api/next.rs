@@ -42,7 +42,7 @@ pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<St
     let what = if let Some(mute) = muted {
         format!("the channel is muted by hand until {}: {}", timestamp(mute.until), mute.reason)
     } else if let Some(reason) = outlet.suspended {
-        format!("the channel is held: {reason}; it is tried again with growing pauses and at once after a reload")
+        format!("the channel is suspended: {reason}; it is retried with growing pauses and at once after a reload")
     } else if !engine.store_works() {
         "nothing is sent while the store does not work, because outcomes could not be kept; it goes on by itself".into()
     } else if outlet.paused_ms > 0 {
