@@ -175,7 +175,7 @@ impl App {
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;
         drop(turn);
         if let Some(reason) = found {
-            engine.raise(SelfAlert::Damaged { reason });
+            engine.raise(SelfAlert::store_damaged(&reason));
         }
         let cancel = CancellationToken::new();
         let maintenance = tokio::spawn(maintenance::run(engine.clone(), alarms, cancel.clone()));

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::AppOptions;
 use crate::channel::kit::HttpClients;
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
-use crate::delivery::{Engine, SelfAlert};
+use crate::delivery::{Engine, SelfAlert, SelfAlertKind};
 use crate::http::tls_listener::Certificates;
 use crate::http::{self, HttpSettings};
 use crate::model::{Finding, Level, Secret};
@@ -101,13 +101,13 @@ impl Reloader {
             Ok(()) => {
                 tracing::info!("the configuration was reloaded");
                 if state.reload_state.swap(Arc::new(None)).is_some() {
-                    engine.raise(SelfAlert::ReloadOver);
+                    engine.raise(SelfAlert::resolved(SelfAlertKind::ReloadFailed, ""));
                 }
                 Ok(())
             }
             Err(error) => {
                 tracing::error!("the configuration could not be reloaded; the previous one stays active\n{}", error.report);
-                engine.raise(SelfAlert::Reload { reason: error.headline() });
+                engine.raise(SelfAlert::reload_failed(&error.headline()));
                 state.reload_state.store(Arc::new(Some(error.summary())));
                 Err(error.report)
             }

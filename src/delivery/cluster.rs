@@ -11,7 +11,7 @@ use crate::store::{NodeHeartbeat, NodeRow, StoreError};
 
 use super::engine::Engine;
 use super::outlet::supervise::Supervision;
-use super::self_alert::SelfAlert;
+use super::self_alert::{SelfAlert, SelfAlertKind};
 
 /// How often a node shows that it is alive and renews its leases.
 const NODE_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
@@ -137,7 +137,11 @@ fn compare_configurations(engine: &Engine, nodes: &[NodeRow], differ: &mut bool)
             tracing::info!("all nodes work by the same configuration again");
         }
         if engine.shared.is_leader() {
-            engine.shared.telemetry.raise(if now { SelfAlert::Plans { nodes: list.join(", ") } } else { SelfAlert::PlansOver });
+            engine.shared.telemetry.raise(if now {
+                SelfAlert::config_mismatch(&list.join(", "))
+            } else {
+                SelfAlert::resolved(SelfAlertKind::ConfigMismatch, "")
+            });
         }
     }
     engine.shared.telemetry.metrics.cluster(nodes.len(), distinct.len());

@@ -27,7 +27,7 @@ use super::node::Node;
 use super::outlet::Command;
 use super::outlet::registry::Registry;
 use super::plan::Plan;
-use super::self_alert::SelfAlert;
+use super::self_alert::{SelfAlert, SelfAlertKind};
 use super::telemetry::Telemetry;
 
 /// How a lease is kept on a store that several nodes share; on SQLite the lock on its file is the lease.
@@ -189,14 +189,14 @@ impl Shared {
         self.fall_back_at_once(outlet, reason);
         tracing::error!(%outlet, reason, "the outlet is suspended: its configuration does not work; it is retried with growing pauses, and at once after a reload");
         for channel in self.plan.load().channels.values().filter(|c| c.outlet == *outlet) {
-            self.telemetry.raise(SelfAlert::Held { channel: channel.name.clone(), reason: reason.to_owned() });
+            self.telemetry.raise(SelfAlert::channel_suspended(&channel.name, reason));
         }
     }
 
     pub(super) fn outlet_resumed(&self, outlet: &OutletKey) {
         tracing::info!(%outlet, "the outlet works again");
         for channel in self.plan.load().channels.values().filter(|c| c.outlet == *outlet) {
-            self.telemetry.raise(SelfAlert::Released { channel: channel.name.clone() });
+            self.telemetry.raise(SelfAlert::resolved(SelfAlertKind::ChannelSuspended, &channel.name));
         }
     }
 }

@@ -13,7 +13,7 @@ use super::engine::Engine;
 use super::heartbeat::{self, Monitor};
 use super::outlet::supervise::Supervision;
 use super::plan::Plan;
-use super::self_alert::{SelfAlert, SelfAlertRouter};
+use super::self_alert::{SelfAlert, SelfAlertKind, SelfAlertRouter};
 use super::stalled::Stalls;
 
 /// How often gauges, self-alerts and fallbacks are updated.
@@ -66,8 +66,8 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
                 // Full is not broken: outcomes can be stored, so sending continues; only new events are refused.
                 let works = works.and_then(|()| engine.ensure_capacity());
                 match (&works, disk_ok) {
-                    (Err(error), true) => engine.shared.telemetry.raise(SelfAlert::Disk { reason: error.to_string() }),
-                    (Ok(()), false) => engine.shared.telemetry.raise(SelfAlert::DiskOver),
+                    (Err(error), true) => engine.shared.telemetry.raise(SelfAlert::disk(&error.to_string())),
+                    (Ok(()), false) => engine.shared.telemetry.raise(SelfAlert::resolved(SelfAlertKind::Disk, "")),
                     _ => {}
                 }
                 disk_ok = works.is_ok();
@@ -115,9 +115,9 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
         if !plan.backlog_alarm.is_zero() {
             if age > plan.backlog_alarm {
                 late.insert(channel.name.to_string());
-                shared.telemetry.raise(SelfAlert::Backlog { channel: channel.name.to_string(), age_minutes: age.as_secs() as i64 / 60 });
+                shared.telemetry.raise(SelfAlert::backlog(&channel.name, age.as_secs() / 60));
             } else if late.remove(&*channel.name) {
-                shared.telemetry.raise(SelfAlert::BacklogOver { channel: channel.name.to_string() });
+                shared.telemetry.raise(SelfAlert::resolved(SelfAlertKind::Backlog, &channel.name));
             }
         }
         // Its owner, maybe another node, copies at once what waits on a suspended outlet; this is the safety net.
@@ -145,7 +145,7 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
                 count,
                 "deliveries wait for a channel that the configuration no longer has; name it in `previous_names` of its successor or move them"
             );
-            shared.telemetry.raise(SelfAlert::Orphans { channel: channel.clone(), count: *count });
+            shared.telemetry.raise(SelfAlert::orphaned_deliveries(channel, *count));
         }
     }
     purge(engine, &plan, now, stats.bytes).await

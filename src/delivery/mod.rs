@@ -54,7 +54,7 @@ pub use engine::Engine;
 pub use notified::MessageContext;
 pub use outlet::OutletState;
 pub use plan::{ChannelPlan, ContentPlan, HeartbeatPlan, Legacy, LegacyEmail, Plan, RetentionPlan, Wx};
-pub use self_alert::SelfAlert;
+pub use self_alert::{SelfAlert, SelfAlertKind};
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
 fn month(ms: i64) -> String {

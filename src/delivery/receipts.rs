@@ -171,7 +171,7 @@ async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &Rec
         tracing::info!(channel = %channel.name, message_id = %row.message, to, code, "the vendor says that it reached its person");
     } else {
         tracing::error!(channel = %channel.name, message_id = %row.message, to, code, detail, fallbacks = made.len(), "the vendor says that it did not reach its person");
-        shared.telemetry.raise(SelfAlert::Dead { channel: channel.name.clone(), count: 1, reason: format!("sent, but not received: {detail}") });
+        shared.telemetry.raise(SelfAlert::dead_letters(&channel.name, 1, &format!("sent, but not received: {detail}")));
     }
     shared.notify_new(&made);
     Ok(())

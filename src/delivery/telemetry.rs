@@ -53,7 +53,7 @@ impl Telemetry {
         let dead = batch.deliveries.iter().filter(|c| matches!(c.state, State::Dead | State::Unknown)).count();
         if dead > 0 && message.caller.is_none() {
             let reason = batch.deliveries.iter().find_map(|c| c.reason.clone()).unwrap_or_default();
-            self.raise(SelfAlert::Dead { channel: channel.name.clone(), count: dead, reason });
+            self.raise(SelfAlert::dead_letters(&channel.name, dead, &reason));
         }
         if !matches!(outcome.next, Next::Done) {
             let answer = outcome.answer.as_deref().unwrap_or("");
