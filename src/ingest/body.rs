@@ -19,24 +19,36 @@ pub(super) struct Body<'a> {
     pub(super) version: String,
     pub(super) receiver: String,
     pub(super) status: Option<Status>,
-    pub(super) state: String,
     pub(super) group_key: String,
-    pub(super) org_id: Option<i64>,
-    pub(super) title: String,
-    pub(super) message: String,
+    pub(super) grafana: GrafanaFields,
     pub(super) reason: String,
     pub(super) truncated: u64,
     pub(super) external_url: String,
-    pub(super) group_labels: Option<Labels>,
-    pub(super) common_labels: Option<Labels>,
-    pub(super) common_annotations: Option<Labels>,
-    pub(super) route_labels: Option<Labels>,
+    pub(super) labels: SharedLabels,
     /// Whether there was an `alerts` member that is not null.
     pub(super) has_alerts: bool,
     pub(super) list: AlertList,
     pub(super) legacy: LegacyFields<'a>,
     /// A `labels` member beside no `alerts`: the body may itself be one alert.
     pub(super) own_labels: Option<&'a str>,
+}
+
+/// Members that only Grafana sends.
+#[derive(Default)]
+pub(super) struct GrafanaFields {
+    pub(super) state: String,
+    pub(super) org_id: Option<i64>,
+    pub(super) title: String,
+    pub(super) message: String,
+}
+
+/// What all alerts of the body share.
+#[derive(Default)]
+pub(super) struct SharedLabels {
+    pub(super) group: Option<Labels>,
+    pub(super) common: Option<Labels>,
+    pub(super) annotations: Option<Labels>,
+    pub(super) route: Option<Labels>,
 }
 
 /// Members that only Grafana's legacy alerting sends; raw, because in any other body the same names may hold anything.
@@ -109,20 +121,20 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
                 "version" => body.version = owned(raw(&mut map, trail, "version")?),
                 "receiver" => body.receiver = owned(raw(&mut map, trail, "receiver")?),
                 "status" => body.status = status_word(&text(raw(&mut map, trail, "status")?)),
-                "state" => body.state = owned(raw(&mut map, trail, "state")?),
+                "state" => body.grafana.state = owned(raw(&mut map, trail, "state")?),
                 "groupKey" => body.group_key = owned(raw(&mut map, trail, "groupKey")?),
-                "orgId" => body.org_id = integer(raw(&mut map, trail, "orgId")?),
-                "title" => body.title = owned(raw(&mut map, trail, "title")?),
-                "message" => body.message = owned(raw(&mut map, trail, "message")?),
+                "orgId" => body.grafana.org_id = integer(raw(&mut map, trail, "orgId")?),
+                "title" => body.grafana.title = owned(raw(&mut map, trail, "title")?),
+                "message" => body.grafana.message = owned(raw(&mut map, trail, "message")?),
                 "notification_reason" => body.reason = owned(raw(&mut map, trail, "notification_reason")?),
                 "truncatedAlerts" => {
                     body.truncated = integer(raw(&mut map, trail, "truncatedAlerts")?).map_or(0, |n| u64::try_from(n).unwrap_or(0));
                 }
                 "externalURL" => body.external_url = owned(raw(&mut map, trail, "externalURL")?),
-                "groupLabels" => body.group_labels = labels(&mut map, trail, "groupLabels")?,
-                "commonLabels" => body.common_labels = labels(&mut map, trail, "commonLabels")?,
-                "commonAnnotations" => body.common_annotations = labels(&mut map, trail, "commonAnnotations")?,
-                "routeLabels" => body.route_labels = labels(&mut map, trail, "routeLabels")?,
+                "groupLabels" => body.labels.group = labels(&mut map, trail, "groupLabels")?,
+                "commonLabels" => body.labels.common = labels(&mut map, trail, "commonLabels")?,
+                "commonAnnotations" => body.labels.annotations = labels(&mut map, trail, "commonAnnotations")?,
+                "routeLabels" => body.labels.route = labels(&mut map, trail, "routeLabels")?,
                 "ruleName" => body.legacy.rule_name = present(raw(&mut map, trail, "ruleName")?),
                 "ruleId" => body.legacy.rule_id = present(raw(&mut map, trail, "ruleId")?),
                 "ruleUrl" => body.legacy.rule_url = present(raw(&mut map, trail, "ruleUrl")?),

@@ -18,11 +18,11 @@ pub(super) fn kind(sender: Sender, body: &Body<'_>) -> SenderKind {
         Sender::Grafana => return SenderKind::Grafana,
         Sender::Auto => {}
     }
-    let rendered = !body.state.is_empty() && !body.title.is_empty();
+    let rendered = !body.grafana.state.is_empty() && !body.grafana.title.is_empty();
     let grafana = match body.version.as_str() {
         "1" => true,
-        "4" => rendered && body.org_id.is_some(),
-        _ => rendered || body.org_id.is_some() || body.list.grafana,
+        "4" => rendered && body.grafana.org_id.is_some(),
+        _ => rendered || body.grafana.org_id.is_some() || body.list.grafana,
     };
     if grafana { SenderKind::Grafana } else { SenderKind::Alertmanager }
 }
@@ -30,10 +30,10 @@ pub(super) fn kind(sender: Sender, body: &Body<'_>) -> SenderKind {
 /// The event of a body with an `alerts` list.
 pub(super) fn from_body(kind: SenderKind, body: Body<'_>, received_at: Timestamp) -> Parsed {
     let org_id = match kind {
-        SenderKind::Grafana => body.org_id.or(body.list.org_id),
+        SenderKind::Grafana => body.grafana.org_id.or(body.list.org_id),
         _ => None,
     };
-    let word = body.status.or_else(|| status_word(&body.state));
+    let word = body.status.or_else(|| status_word(&body.grafana.state));
     let mut event = Event {
         kind,
         receiver: if kind == SenderKind::Alertmanager { unquote_meta(&body.receiver) } else { body.receiver },
@@ -41,14 +41,14 @@ pub(super) fn from_body(kind: SenderKind, body: Body<'_>, received_at: Timestamp
         external_url: body.external_url,
         truncated: body.truncated + body.list.over,
         reason: body.reason,
-        title: body.title,
-        message: body.message,
-        route_labels: body.route_labels.unwrap_or_default(),
-        group_labels: body.group_labels.unwrap_or_default(),
+        title: body.grafana.title,
+        message: body.grafana.message,
+        route_labels: body.labels.route.unwrap_or_default(),
+        group_labels: body.labels.group.unwrap_or_default(),
         ..Event::default()
     };
     finish(&mut event, body.list, word, received_at);
-    let (labels, annotations) = (body.common_labels, body.common_annotations);
+    let (labels, annotations) = (body.labels.common, body.labels.annotations);
     event.common_labels = labels.unwrap_or_else(|| common(&event.alerts, |a| &a.labels));
     event.common_annotations = annotations.unwrap_or_else(|| common(&event.alerts, |a| &a.annotations));
     if kind == SenderKind::Grafana {

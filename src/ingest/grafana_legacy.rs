@@ -17,7 +17,7 @@ const MAX_MATCHES: usize = 1000;
 
 /// Whether a body without alerts is a legacy one.
 pub(super) fn is_legacy(sender: Sender, body: &Body<'_>) -> bool {
-    let by_rule = body.legacy.rule_name.is_some() && (!body.state.is_empty() || sender == Sender::Grafana);
+    let by_rule = body.legacy.rule_name.is_some() && (!body.grafana.state.is_empty() || sender == Sender::Grafana);
     body.legacy.eval_matches.is_some() || by_rule
 }
 
@@ -28,24 +28,24 @@ pub(super) fn event(source: &Source<'_>, body: Body<'_>) -> Result<Parsed, Inges
     let of = |raw: Option<&str>| raw.map(|raw| text(raw).into_owned()).unwrap_or_default();
     let mut labels = tags(source, &body)?;
     let mut identity = labels.clone();
-    identity.insert("__org_id__".into(), body.org_id.map(|id| id.to_string()).unwrap_or_default());
+    identity.insert("__org_id__".into(), body.grafana.org_id.map(|id| id.to_string()).unwrap_or_default());
     identity.insert("__rule_id__".into(), of(body.legacy.rule_id.or(body.legacy.rule_name)));
 
     let name = of(body.legacy.rule_name);
-    let name = if name.is_empty() { body.title.clone() } else { name };
+    let name = if name.is_empty() { body.grafana.title.clone() } else { name };
     if !name.is_empty() {
         labels.entry("alertname".into()).or_insert(name);
     }
     let mut annotations = Labels::new();
-    if !body.message.is_empty() {
-        annotations.insert("description".into(), body.message.clone());
+    if !body.grafana.message.is_empty() {
+        annotations.insert("description".into(), body.grafana.message.clone());
     }
-    let status = match body.state.to_ascii_lowercase().as_str() {
+    let status = match body.grafana.state.to_ascii_lowercase().as_str() {
         "paused" => Status::Resolved,
         state => status_word(state).or(body.status).unwrap_or_default(),
     };
-    if !matches!(body.state.as_str(), "" | "ok" | "alerting") {
-        annotations.insert("grafana_state_reason".into(), body.state.clone());
+    if !matches!(body.grafana.state.as_str(), "" | "ok" | "alerting") {
+        annotations.insert("grafana_state_reason".into(), body.grafana.state.clone());
     }
     let (values, value_string) = matches(body.legacy.eval_matches);
     let alert = Alert {
@@ -67,12 +67,12 @@ pub(super) fn event(source: &Source<'_>, body: Body<'_>) -> Result<Parsed, Inges
         common_labels: alerts[0].labels.clone(),
         common_annotations: alerts[0].annotations.clone(),
         external_url: body.external_url,
-        title: body.title,
-        message: body.message,
+        title: body.grafana.title,
+        message: body.grafana.message,
         alerts,
         ..Event::default()
     };
-    Ok(Parsed { event, org_id: body.org_id })
+    Ok(Parsed { event, org_id: body.grafana.org_id })
 }
 
 fn tags(source: &Source<'_>, body: &Body<'_>) -> Result<Labels, IngestError> {
