@@ -157,6 +157,12 @@ const LATER_GO: &[(&str, &[&str], &[&str])] = &[
     (r"\p{Cs}|x", &["x"], &["\u{fffd}"]),
 ];
 
+#[rustfmt::skip]
+const TOKENS: &[&str] = &[
+    "a", "b", "K", "(", "(?:", "(?i)", "(?i:", "(?s-i)", "(?U)", "(?P<n>", ")", ")", "|", "*", "+", "?", "??", "{2}", "{0}", "{,2}", "{1,3}", "[a-c]", "[^a]",
+    "[[:alpha:]]", "[]a]", "[a&&b]", r"\d", r"\W", r"\b", r"\Q(|\E", r"\Q\E", r"\x41", r"\x{D800}", r"\101", r"\pL", r"\P{Greek}", "^", "$", ".", r"\n",
+];
+
 #[test]
 fn accepts_and_matches_what_go_does() {
     let mut wrong = Vec::new();
@@ -270,5 +276,20 @@ proptest! {
         let engine = Pattern::new(&format!("(?:{pattern})z*")).unwrap();
         prop_assert!(engine.texts().is_none());
         prop_assert_eq!(listed.matches(&text), engine.matches(&text));
+    }
+
+    /// Tokens that translate to nothing, to several characters or to another order keep what is around them.
+    #[test]
+    fn a_group_around_a_pattern_and_a_repeated_alternative_change_nothing(
+        parts in prop::collection::vec(prop::sample::select(TOKENS), 0..8),
+        texts in prop::collection::vec("[a-cK\n(|1]{0,5}", 8),
+    ) {
+        let pattern = parts.concat();
+        let Ok(plain) = Pattern::new(&pattern) else { return Ok(()) };
+        let group = Pattern::new(&format!("(?:{pattern})"));
+        let (group, twice) = (group.unwrap(), Pattern::new(&format!("(?:{pattern})|({pattern})")).unwrap());
+        for text in &texts {
+            prop_assert_eq!((plain.matches(text), plain.matches(text)), (group.matches(text), twice.matches(text)), "{} {:?}", pattern, text);
+        }
     }
 }
