@@ -1,12 +1,14 @@
-# Build: docker build -t watchfire .     Run: docker run -p 9091:80 watchfire
+# Build: docker build -t watchfire --build-arg WATCHFIRE_REVISION=$(git rev-parse HEAD) .     Run: docker run -p 9091:80 watchfire
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY .cargo .cargo
 COPY src src
 COPY templates templates
 COPY routes.yaml routes.yaml
 COPY README.md README.md
+# The commit for `watchfire_build_info`; without it the label is left out.
+ARG WATCHFIRE_REVISION=
 RUN cargo build --profile dist --locked --bin watchfire
 RUN mkdir -p /out/etc/watchfire /out/var/lib/watchfire /out/tmp \
  && cp target/dist/watchfire /out/watchfire \

@@ -195,7 +195,8 @@ fn the_image_is_built_from_all_that_the_sources_embed() {
         .filter(|rest| !rest.starts_with("--"))
         .flat_map(|rest| rest.split(' ').rev().skip(1))
         .collect();
-    assert!(copied.contains(&"src") && copied.contains(&"Cargo.lock"), "{copied:?}");
+    assert!(["src", "Cargo.lock", "build.rs"].iter().all(|name| copied.contains(name)), "{copied:?}");
+    assert!(dockerfile.contains("ARG WATCHFIRE_REVISION"), "an image has no git folder: its build takes the commit as an argument");
     for name in &copied {
         assert!(root.join(name).exists(), "the Dockerfile copies {name}, which is not there");
     }
