@@ -1,4 +1,4 @@
-//! What is answered while the store cannot be opened yet: another process has it, the database is away, or it is being brought up to date.
+//! What is answered while the store cannot be opened yet: another process has it, the database is down, or it is being brought up to date.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -6,7 +6,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
-use super::{HttpError, headers, health, legacy};
+use super::middleware::headers;
+use super::{HttpError, health, legacy};
 use crate::store::OpenProgress;
 
 /// `/-/healthy` is 200; everything else is 503 with the reason, which senders repeat.

@@ -28,7 +28,7 @@ impl Sending {
             deliveries: Family::default(),
             attempts: Family::default(),
             duration: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 13))),
-            // From 50 ms to 1.9 days: a delivery may wait for a platform that is away.
+            // From 50 ms to 1.9 days: a delivery may wait for a platform that is down.
             end_to_end: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.05, 3.0, 14))),
             template_failures: Family::default(),
             batched: Family::default(),

@@ -1,0 +1,222 @@
+//! What every request passes: load shedding, tidy paths, inflated bodies, a body for every error, and headers for browsers.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tower::ServiceExt;
+use tower_http::decompression::RequestDecompressionLayer;
+
+use super::connections::Connection;
+use super::{App, HttpError, api, legacy, linger};
+
+/// Wraps the routes.
+pub(super) fn wrap(app: Arc<App>, plain: Router) -> Router {
+    let inflating = plain.clone().layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(false));
+    let tidied = plain.clone();
+    plain.layer(middleware::from_fn_with_state(Arc::new(Middleware { app, tidied, inflating }), middleware))
+}
+
+/// What wraps every request, in one layer, for each is boxed and cloned with all below it.
+struct Middleware {
+    app: Arc<App>,
+    /// For paths that are written with more slashes than they have.
+    tidied: Router,
+    /// For bodies that come compressed, which few do.
+    inflating: Router,
+}
+
+async fn middleware(State(stack): State<Arc<Middleware>>, mut request: Request, next: Next) -> Response {
+    if let Some(uri) = tidy(request.uri()) {
+        *request.uri_mut() = uri;
+        request.extensions_mut().insert(Tidied);
+    }
+    let _in_flight = request.extensions().get::<Arc<Connection>>().cloned().map(Connection::begin_request);
+    let format = ErrorFormat::of(request.uri().path());
+    let handled = AssertUnwindSafe(shed_load(&stack, linger::lingering(request), next)).catch_unwind().await;
+    let response = match handled {
+        Ok(response) => response.unwrap_or_else(IntoResponse::into_response),
+        Err(defect) => {
+            let what = defect.downcast_ref::<String>().map(String::as_str).or_else(|| defect.downcast_ref::<&str>().copied());
+            tracing::error!(defect = what.unwrap_or("unknown"), "request handler panicked; please report this bug");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    };
+    headers(with_body(format, response).await)
+}
+
+/// The handler's answer.
+async fn call_inner(stack: &Middleware, request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::CONTENT_ENCODING) {
+        return stack.inflating.clone().oneshot(request).await.into_response();
+    }
+    if request.extensions().get::<Tidied>().is_some() {
+        return stack.tidied.clone().oneshot(request).await.into_response();
+    }
+    next.run(request).await
+}
+
+/// A request whose path was tidied: it is to be routed again.
+#[derive(Clone)]
+struct Tidied;
+
+/// The address without slashes at the end of its path and without empty steps in it: `//webhook/` is `/webhook`. A sender that gets 404 drops its alerts.
+fn tidy(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if path.len() < 2 || !(path.ends_with('/') || path.contains("//")) {
+        return None;
+    }
+    let mut tidied = String::with_capacity(path.len());
+    for step in path.split('/').filter(|step| !step.is_empty()) {
+        tidied.push('/');
+        tidied.push_str(step);
+    }
+    if tidied.is_empty() {
+        tidied.push('/');
+    }
+    if let Some(query) = uri.query() {
+        tidied.push('?');
+        tidied.push_str(query);
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(tidied.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// The shape in which the callers of a path read errors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ErrorFormat {
+    /// Programs that know problem+json.
+    Api,
+    /// Older clients, which know one shape and one language.
+    Legacy,
+    /// Senders, which log a line.
+    Sender,
+}
+
+impl ErrorFormat {
+    fn of(path: &str) -> Self {
+        match path {
+            _ if path == "/api" || path.starts_with("/api/") => ErrorFormat::Api,
+            _ if legacy::is_at(path) => ErrorFormat::Legacy,
+            _ => ErrorFormat::Sender,
+        }
+    }
+}
+
+/// An error that no handler has written: below `/api` it is a problem as all others there, on the direct paths it has the old shape, elsewhere it has
+/// a text at least.
+async fn with_body(format: ErrorFormat, response: Response) -> Response {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind == "application/problem+json"
+        || (format == ErrorFormat::Legacy && kind == "application/json")
+        || (format == ErrorFormat::Sender && !kind.is_empty())
+    {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, 8 << 10).await.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).unwrap_or_default();
+    let text = match status {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE if text.is_empty() => {
+            "this content encoding is not known; send the body as it is, or with gzip".to_owned()
+        }
+        _ if text.is_empty() => status.canonical_reason().unwrap_or("error").to_owned(),
+        _ => text,
+    };
+    let mut answer = match format {
+        ErrorFormat::Api => api::problem(status, text),
+        ErrorFormat::Legacy => legacy::refusal(status, &text),
+        ErrorFormat::Sender => HttpError::new(status, text).into_response(),
+    };
+    for name in [header::RETRY_AFTER, header::ALLOW, header::ACCEPT_ENCODING, header::WWW_AUTHENTICATE] {
+        if let Some(value) = parts.headers.get(&name) {
+            answer.headers_mut().insert(name, value.clone());
+        }
+    }
+    answer
+}
+
+/// What keeps browsers from guessing, framing, storing and telling others; a page that needs more says so itself.
+pub(super) fn headers(mut response: Response) -> Response {
+    const ALL: [(header::HeaderName, &str); 5] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
+    for (name, value) in ALL {
+        response.headers_mut().entry(name).or_insert(axum::http::HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// One of the requests that are in flight, until it is dropped.
+struct RequestPermit<'a>(&'a AtomicUsize);
+
+impl<'a> RequestPermit<'a> {
+    fn acquire(in_flight: &'a AtomicUsize, max: usize) -> Option<Self> {
+        let permit = RequestPermit(in_flight);
+        (in_flight.fetch_add(1, Ordering::AcqRel) < max).then_some(permit)
+    }
+}
+
+impl Drop for RequestPermit<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Load shedding: more than the places get 503, which Alertmanager repeats. Health answers always.
+async fn shed_load(stack: &Middleware, request: Request, next: Next) -> Result<Response, HttpError> {
+    let app = &*stack.app;
+    if request.uri().path().starts_with("/-/") {
+        return Ok(call_inner(stack, request, next).await);
+    }
+    let settings = app.settings.load_full();
+    let Some(_permit) = RequestPermit::acquire(&app.in_flight, settings.concurrent.max(1)) else {
+        app.engine.metrics().received("any", "unavailable");
+        return Err(HttpError::unavailable("too many requests are being worked on (server.limits.concurrent); try again"));
+    };
+    if let Some(limit) = settings.per_second {
+        let second = app.engine.clock().now_ms() / 1000;
+        let mut rate = app.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        *rate = if rate.0 == second { (second, rate.1.saturating_add(1)) } else { (second, 1) };
+        if rate.1 > limit {
+            app.engine.metrics().received("any", "unavailable");
+            return Err(HttpError::unavailable("too many requests this second (server.limits.per_second); try again"));
+        }
+    }
+    match tokio::time::timeout(settings.timeout, call_inner(stack, request, next)).await {
+        Ok(response) => Ok(response),
+        Err(_) => Err(HttpError::unavailable("not done within server.limits.timeout; try again")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_too_many_do_not_count() {
+        let tidied = |uri: &str| tidy(&uri.parse().unwrap()).map(|uri| uri.to_string());
+        assert_eq!(tidied("/webhook/"), Some("/webhook".into()));
+        assert_eq!(tidied("/webhook///?to=a/"), Some("/webhook?to=a/".into()));
+        assert_eq!(tidied("//api//v1/deliveries/"), Some("/api/v1/deliveries".into()));
+        assert_eq!(tidied("http://host:1/sms/send/"), Some("http://host:1/sms/send".into()));
+        assert_eq!(tidied("//"), Some("/".into()));
+        for same in ["/", "/webhook", "/webhook?x=//", "*"] {
+            assert_eq!(tidied(same), None, "{same}");
+        }
+    }
+}
