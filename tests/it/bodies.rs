@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use watchfire::store::State;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
 use crate::support::turn::turn;
@@ -47,7 +48,7 @@ async fn one_odd_alert_costs_no_other() {
     body["alerts"].as_array_mut().unwrap().extend(odd);
     assert_eq!(app.post("/webhook/alertmanager", &body).await.0, 200);
     let rows = app.settled().await;
-    assert!(rows.len() == 4 && rows.iter().all(|row| row["state"] == "sent" && row["firing"] == 5), "{rows:#?}");
+    assert!(rows.len() == 4 && rows.iter().all(|row| row.state == State::Sent && row.firing == 5), "{rows:#?}");
     for text in told(&four) {
         for word in ["Good", "Listed", "a line of text", "Told", "annotated as text", "4 alerts came in an unknown form"] {
             assert!(text.contains(word), "{word} is missing in {text}");
@@ -72,7 +73,7 @@ async fn what_is_no_alert_goes_as_text_to_the_default_route() {
         assert!(send(&app, path, kind, body).await.1.contains("\"duplicate\":true"), "{body}");
     }
     let rows = app.settled().await;
-    assert!(rows.len() == 4 * bodies.len() && rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    assert!(rows.len() == 4 * bodies.len() && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     for text in told(&four) {
         for (_, _, _, word) in bodies {
             assert!(text.contains(word), "{word} is missing in {text}");
@@ -194,7 +195,7 @@ async fn large_bodies_keep_nobody_waiting() {
     over.store(true, Ordering::Relaxed);
     asking.await.unwrap();
     let rows = app.settled().await;
-    assert!(rows.len() == 12 && rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    assert!(rows.len() == 12 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     for (place, text) in told(&four).iter().enumerate() {
         // The most severe one, which came last, is named; the others are counted truly.
         for word in ["N9999", "N19999", "Fat", "10000", "20000", "shortened"] {
@@ -206,8 +207,8 @@ async fn large_bodies_keep_nobody_waiting() {
     assert!(worst < Duration::from_secs(1), "/-/healthy took {worst:?}");
     // People look at it, too: a page of each body, one at a time.
     for row in rows.iter().take(4) {
-        let (status, detail) = app.get(&format!("/api/v1/deliveries/{}", row["id"].as_str().unwrap())).await;
-        assert!(status == 200 && detail["event"]["body"]["alerts"].as_array().is_some_and(|alerts| !alerts.is_empty()));
+        let event = app.delivery(row.id).await.event;
+        assert!(serde_json::to_value(event).unwrap()["body"]["alerts"].as_array().is_some_and(|alerts| !alerts.is_empty()));
     }
     app.app.stop(Duration::from_secs(5)).await;
 }

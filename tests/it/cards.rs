@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use watchfire::store::State;
+
 use crate::support::app::{Four, TestApp, alert};
 use crate::support::fakes::Discord;
 use crate::support::fakes::presets::Preset;
@@ -25,7 +27,7 @@ route: {{ to: [ding, wecom] }}
     let app = TestApp::start(&yaml).await;
     app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
     let rows = app.settled().await;
-    assert!(rows.len() == 2 && rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     let ding = four.ding.rec.accepted().pop().unwrap();
     assert!(ding.text.contains("[Runbook]") && !ding.text.contains("](https://runbooks.example.com/x)"), "the runbook is a button: {}", ding.text);
     let wecom = four.wecom.rec.accepted().pop().unwrap();
@@ -58,7 +60,7 @@ route: {{ to: [discord, chat] }}
     body["alerts"][0]["annotations"] = serde_json::json!({ "summary": "<https://evil.example|Runbook> <users/all> @everyone" });
     app.post("/webhook", &body).await;
     let rows = app.settled().await;
-    assert!(rows.len() == 2 && rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     assert_eq!((discord.rec.total(), chat.rec.total()), (1, 1), "taken at once");
     let taken = discord.rec.accepted().pop().unwrap();
     assert!(taken.json()["embeds"][0]["url"].is_null() && taken.to.len() == 1, "{taken:?}");

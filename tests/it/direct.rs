@@ -1,6 +1,7 @@
 //! The direct paths, as their old clients know them.
 
 use serde_json::{Value, json};
+use watchfire::store::{Mode, State};
 
 use crate::support::app::{Four, TestApp};
 use crate::support::fakes::fault::Fault;
@@ -36,7 +37,7 @@ async fn every_path_delivers() {
     assert_eq!(call(&app, "/wx/apps/send", json!({ "touser": "zhangsan|lisi", "agentid": "1000002", "content": "hello" })).await["code"], 0);
     assert_eq!(body(&four.wecom.rec.accepted()[0])["msgtype"], "text");
     let rows = app.settled().await;
-    assert!(rows.len() == 5 && rows.iter().all(|r| r["state"] == "sent" && r["mode"] == "direct"), "recorded like any delivery: {rows:#?}");
+    assert!(rows.len() == 5 && rows.iter().all(|r| r.state == State::Sent && r.mode == Mode::Direct), "recorded like any delivery: {rows:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use watchfire::app::{App, AppOptions};
 use watchfire::delivery::Clock;
+use watchfire::store::State;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
 
@@ -213,8 +214,8 @@ async fn a_clock_that_jumps_an_hour_either_way_delays_nothing_and_kills_nothing(
         hand.jump(jump);
         app.post("/webhook", &alert("after", "After", "firing")).await;
         let rows = app.settled().await;
-        let states: Vec<_> = rows.iter().map(|r| (r["title"].as_str().unwrap_or(""), r["state"].as_str().unwrap_or(""))).collect();
-        assert!(rows.len() == 2 && states.iter().all(|(_, state)| *state == "sent"), "jump {jump}: {states:?}");
+        let states: Vec<_> = rows.iter().map(|r| (r.title.as_str(), r.state)).collect();
+        assert!(rows.len() == 2 && states.iter().all(|(_, state)| *state == State::Sent), "jump {jump}: {states:?}");
         app.app.stop(Duration::from_secs(5)).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use watchfire::store::{AttemptKind, AttemptRow, DeliveryRow, State};
 
 use crate::support::app::{Four, SOON, TestApp, alert};
 use crate::support::fakes::fault::Fault;
@@ -19,11 +19,11 @@ async fn slack_only() -> (Four, TestApp) {
     (four, app)
 }
 
-async fn attempts(app: &TestApp, row: &Value) -> Vec<(String, String)> {
-    let (_, detail) = app.get(&format!("/api/v1/deliveries/{}", row["id"].as_str().unwrap())).await;
-    let text = |v: &Value| v.as_str().unwrap_or("").to_owned();
-    let lists = [&detail["earlier_attempts"], &detail["message"]["attempts"]];
-    lists.iter().flat_map(|list| list.as_array().unwrap()).map(|a| (text(&a["kind"]), text(&a["answer"]))).collect()
+async fn attempts(app: &TestApp, row: &DeliveryRow) -> Vec<(String, String)> {
+    let detail = app.delivery(row.id).await;
+    let kind = |attempt: &AttemptRow| attempt.kind.map_or("", AttemptKind::as_str).to_owned();
+    let all = detail.earlier_attempts.iter().chain(detail.message.iter().flat_map(|message| &message.attempts));
+    all.map(|attempt| (kind(attempt), attempt.answer.clone().unwrap_or_default())).collect()
 }
 
 struct Case {
@@ -36,10 +36,10 @@ struct Case {
     /// How often the platform has taken the message in the end: twice where it had taken it and could not say so.
     taken: usize,
     /// Tries spent on the delivery.
-    tries: u64,
+    tries: u32,
 }
 
-fn case(name: &'static str, fault: Fault, kind: &'static str, says: &'static str, taken: usize, tries: u64) -> Case {
+fn case(name: &'static str, fault: Fault, kind: &'static str, says: &'static str, taken: usize, tries: u32) -> Case {
     Case { name, fault, kind, says, taken, tries }
 }
 
@@ -71,15 +71,15 @@ async fn every_kind_of_trouble_has_its_outcome() {
         let (code, _) = app.post("/webhook", &alert(&format!("g{n}"), &format!("Trouble{n}"), "firing")).await;
         assert_eq!(code, 200, "{}", case.name);
         let rows = app.settled().await;
-        let row = rows.iter().find(|r| r["title"].as_str().unwrap().contains(&format!("Trouble{n}"))).unwrap();
-        assert_eq!(row["state"], "sent", "{}: {row:#}", case.name);
+        let row = rows.iter().find(|r| r.title.contains(&format!("Trouble{n}"))).unwrap();
+        assert_eq!(row.state, State::Sent, "{}: {row:#?}", case.name);
         let all = attempts(&app, row).await;
         println!("{}: {all:?}", case.name);
         assert_eq!(all.last().map(|a| a.0.as_str()), Some("ok"), "{}: {all:?}", case.name);
         if !case.kind.is_empty() {
             assert_eq!(all[0].0, case.kind, "{}: {all:?}", case.name);
             assert!(all[0].1.contains(case.says), "{}: {all:?}", case.name);
-            assert_eq!(row["tries"], case.tries, "{}: {all:?}", case.name);
+            assert_eq!(row.tries, case.tries, "{}: {all:?}", case.name);
         }
         let taken = four.slack.rec.accepted().len() - before;
         assert!(if case.taken == 0 { taken >= 1 } else { taken == case.taken }, "{}: taken {taken} times; {all:?}", case.name);
@@ -99,8 +99,8 @@ async fn a_token_that_expired_is_renewed_within_the_attempt() {
         .push_on("/message/send", Fault::Reply(200, "application/json".into(), r#"{"errcode":42001,"errmsg":"access_token expired"}"#.into()));
     app.post("/webhook", &alert("two", "Two", "firing")).await;
     let rows = app.settled().await;
-    let row = rows.iter().find(|r| r["title"].as_str().unwrap().contains("Two")).unwrap();
-    assert_eq!((&row["state"], &row["tries"]), (&"sent".into(), &1.into()), "{row:#}");
+    let row = rows.iter().find(|r| r.title.contains("Two")).unwrap();
+    assert_eq!((row.state, row.tries), (State::Sent, 1), "{row:#?}");
     assert_eq!(attempts(&app, row).await.len(), 1, "one attempt: the renewal happens within it");
 }
 

@@ -221,7 +221,7 @@ fn init_writes_what_check_takes_and_never_writes_twice() {
     told(run(folder.path(), &["init", "--out", "no/folder/w.yaml"]), &["no/folder/w.yaml cannot be written", "its folder does not exist"]);
     told(run(folder.path(), &["init", "--platforms", "dingding", "--out", "x.yaml"]), &["no platform `dingding`; did you mean `dingtalk`?\n"]);
     told(run(folder.path(), &["init", "--out", "."]), &[". is a folder; name a file"]);
-    // Presets go by their own names.
+    // Presets have their own names.
     let (code, text) = run(folder.path(), &["init", "--platforms", "Slack, ntfy", "--out", "phone.yaml"]);
     assert!(code == 0 && text.contains("alerts go to: ops-slack, ops-ntfy") && text.contains("NTFY_TOPIC"), "{text}");
     assert_eq!(run(folder.path(), &["check", "--without-secrets", "--config", "phone.yaml"]).0, 0);

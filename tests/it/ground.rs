@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use watchfire::store::State;
 
 use crate::crash::{free_port, up};
 use crate::support::app::{Four, SOON, TestApp, alert};
@@ -142,7 +143,7 @@ async fn a_database_that_is_deleted_under_a_server_is_noticed_and_what_waits_sti
     assert_eq!(post("uid-3").await, 200);
     assert_eq!(app.get("/-/ready").await.0, 200);
     let rows = app.settled().await;
-    assert!(rows.iter().filter(|row| row["channel"] == "ops-slack").all(|row| row["state"] == "sent"), "{rows:?}");
+    assert!(rows.iter().filter(|row| row.channel == "ops-slack").all(|row| row.state == State::Sent), "{rows:?}");
 
     // Cut, it is not used again.
     std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(4096).unwrap();

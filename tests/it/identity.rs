@@ -251,9 +251,9 @@ async fn an_incident_is_of_the_group_and_the_site() {
     assert_eq!(both.open(), (0, 4), "{:?}", both.actions());
     // The explanation of a delivery names the key.
     let rows = app.settled().await;
-    let (_, story) = app.get(&format!("/api/v1/deliveries/{}", text(&rows[0]["id"]))).await;
-    let key = text(&story["message"]["pages"][0]["incident"]);
-    assert!(both.pager.with(|pager| pager.alerts.contains_key(key)), "{story:#}");
+    let detail = app.delivery(rows[0].id).await;
+    let key = detail.message.as_ref().unwrap().pages[0].incident.as_deref().unwrap();
+    assert!(both.pager.with(|pager| pager.alerts.contains_key(key)), "{detail:#?}");
     app.app.stop(Duration::from_secs(5)).await;
 }
 

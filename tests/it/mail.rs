@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use watchfire::store::State;
 
 use crate::support::app::{Four, TestApp, alert};
 use crate::support::fakes::smtp::{Act, Stage};
@@ -23,7 +24,7 @@ async fn a_mail_that_is_confirmed_late_is_sent_once() {
         four.smtp.script(stage, None, Act::Delay(Duration::from_secs(3)), Some(1));
         app.post("/webhook", &alert(name, name, "firing")).await;
         let rows = app.settled().await;
-        assert_eq!((&rows[0]["state"], &rows[0]["tries"]), (&json!("sent"), &json!(1)), "{stage:?}: {rows:#?}");
+        assert_eq!((rows[0].state, rows[0].tries), (State::Sent, 1), "{stage:?}: {rows:#?}");
         assert_eq!(four.smtp.mails().len() - before, 2, "{stage:?}: one for each of the two recipients");
     }
     four.smtp.script(Stage::Body, None, Act::Delay(Duration::from_secs(3)), Some(1));
@@ -38,6 +39,6 @@ async fn a_limit_pauses_the_channel_and_kills_nothing() {
     four.smtp.script(Stage::Mail, None, Act::Reply(550, "Sender frequency limited, try again in 1 second"), Some(1));
     app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
     let rows = app.settled().await;
-    assert_eq!((&rows[0]["state"], &rows[0]["tries"]), (&json!("sent"), &json!(1)), "a limit spends no try: {rows:#?}");
+    assert_eq!((rows[0].state, rows[0].tries), (State::Sent, 1), "a limit spends no try: {rows:#?}");
     assert_eq!(four.smtp.mails().len(), 2);
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use serde_json::json;
+use watchfire::store::State;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
 use crate::support::fakes::fault::Fault;
@@ -18,7 +19,7 @@ async fn firing_and_resolved_reach_all_four_platforms() {
         assert_eq!(code, 200, "{answer}");
         assert_eq!(answer["deliveries"].as_array().unwrap().len(), 4);
         let rows = app.settled().await;
-        assert!(rows.iter().all(|r| r["state"] == "sent"), "{rows:#?}");
+        assert!(rows.iter().all(|r| r.state == State::Sent), "{rows:#?}");
     }
     for (name, texts) in [("dingtalk", four.ding.rec.accepted()), ("slack", four.slack.rec.accepted()), ("wecom", four.wecom.rec.accepted())] {
         assert_eq!(texts.len(), 2, "{name}");
@@ -89,15 +90,14 @@ async fn passing_trouble_is_retried_and_refusals_end_as_dead_letters_with_the_pl
     four.ding.faults.push(Fault::Reply(200, "application/json".into(), r#"{"errcode":430102,"errmsg":"unsafe text"}"#.into()));
     app.post("/webhook?to=ops-slack,ops-ding", &alert("db", "HostDown", "firing")).await;
     let rows = app.settled().await;
-    let row = |name: &str| rows.iter().find(|r| r["channel"] == name).unwrap().clone();
-    assert_eq!(row("ops-slack")["state"], "sent", "{rows:#?}");
+    let row = |name: &str| rows.iter().find(|r| r.channel == name).unwrap().clone();
+    assert_eq!(row("ops-slack").state, State::Sent, "{rows:#?}");
     let dead = row("ops-ding");
-    assert_eq!(dead["state"], "dead");
-    assert!(dead["reason"].as_str().unwrap().contains("430102"), "{dead}");
-    let (_, detail) = app.get(&format!("/api/v1/deliveries/{}", dead["id"].as_str().unwrap())).await;
-    let attempts = detail["message"]["attempts"].as_array().unwrap();
+    assert_eq!(dead.state, State::Dead);
+    assert!(dead.reason.as_deref().unwrap().contains("430102"), "{dead:#?}");
+    let attempts = app.delivery(dead.id).await.message.unwrap().attempts;
     assert_eq!(attempts.len(), 2, "once as it was, once as plain text: {attempts:#?}");
-    let (_, made) = app.post("/api/v1/deliveries/retry", &json!({ "ids": [dead["id"]] })).await;
+    let (_, made) = app.post("/api/v1/deliveries/retry", &json!({ "ids": [dead.id] })).await;
     assert_eq!(made["deliveries"].as_array().unwrap().len(), 1, "{made}");
     app.settled().await;
     assert_eq!(four.ding.rec.accepted().len(), 1, "a dead letter that is retried is delivered");
@@ -110,8 +110,8 @@ async fn one_bad_mailbox_blocks_nobody_and_is_told() {
     four.smtp.script(Stage::Rcpt, Some("db@example.com"), Act::Reply(550, "5.1.1 no such user"), None);
     app.post("/webhook?to=ops-mail", &alert("db", "HostDown", "firing")).await;
     let rows = app.settled().await;
-    assert_eq!(rows[0]["state"], "dead");
-    let reason = rows[0]["reason"].as_str().unwrap();
+    assert_eq!(rows[0].state, State::Dead);
+    let reason = rows[0].reason.as_deref().unwrap();
     assert!(reason.starts_with("partly delivered: 1 of 2") && reason.contains("d***@e***.com") && reason.contains("550"), "{reason}");
     assert_eq!(four.smtp.mails().len(), 1);
 }
@@ -130,7 +130,7 @@ async fn what_waits_survives_a_restart_and_a_held_channel_goes_on_after_a_reload
     let app = app.restart().await;
     four.slack.up().await.unwrap();
     let rows = app.settled().await;
-    assert!(rows.iter().all(|r| r["state"] == "sent"), "{rows:#?}");
+    assert!(rows.iter().all(|r| r.state == State::Sent), "{rows:#?}");
     assert_eq!(four.slack.rec.accepted().len(), 1);
 }
 

@@ -1,6 +1,6 @@
 //! Whom a route mentions is pinged, or named where a platform cannot ping; and nobody who is refused as a mention keeps a message from arriving.
 
-use serde_json::Value;
+use watchfire::store::{DeliveryRow, State};
 
 use crate::support::app::{TestApp, alert};
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
@@ -21,9 +21,9 @@ fn reply(status: u16, body: &str) -> Fault {
     Fault::Reply(status, "application/json".into(), body.into())
 }
 
-async fn attempts(app: &TestApp, row: &Value) -> Vec<String> {
-    let (_, detail) = app.get(&format!("/api/v1/deliveries/{}", row["id"].as_str().unwrap())).await;
-    detail["message"]["attempts"].as_array().unwrap().iter().map(|a| a["kind"].as_str().unwrap().to_owned()).collect()
+async fn attempts(app: &TestApp, row: &DeliveryRow) -> Vec<String> {
+    let message = app.delivery(row.id).await.message.unwrap();
+    message.attempts.iter().map(|attempt| attempt.kind.unwrap().as_str().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,7 @@ async fn a_message_that_is_refused_for_its_mentions_arrives_without_them_and_say
     fake.faults.push(reply(200, invalid));
     app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
     let rows = app.settled().await;
-    assert_eq!(rows[0]["state"], "sent", "{rows:#?}");
+    assert_eq!(rows[0].state, State::Sent, "{rows:#?}");
     assert_eq!(attempts(&app, &rows[0]).await, ["rejected", "ok"], "one request more, not a storm of them");
     let sent = fake.rec.accepted().pop().unwrap();
     assert!(sent.text.contains("DiskFull is wrong") && sent.text.contains("未提醒任何人") && sent.text.contains("11246"), "{}", sent.text);
@@ -59,7 +59,7 @@ async fn who_has_got_the_message_with_its_mentions_does_not_get_it_again_without
     fake.faults.push_on("/im/v1/messages", reply(400, GONE));
     app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
     let rows = app.settled().await;
-    assert_eq!(rows[0]["state"], "sent", "{rows:#?}");
+    assert_eq!(rows[0].state, State::Sent, "{rows:#?}");
     let sent: Vec<(String, bool)> =
         fake.rec.accepted().iter().map(|r| (r.json()["receive_id"].as_str().unwrap().to_owned(), r.text.contains("<at"))).collect();
     assert_eq!(sent, [("oc_1".to_owned(), true), ("oc_2".to_owned(), false), ("oc_3".to_owned(), false)]);
@@ -75,7 +75,7 @@ async fn a_message_refused_for_its_mentions_and_then_for_its_content_ends_as_pla
     fake.faults.push(reply(200, r#"{"code":11246,"msg":"ErrCode: 11310; ErrMsg: element exceeds the limit"}"#));
     app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
     let rows = app.settled().await;
-    assert_eq!(rows[0]["state"], "sent", "{rows:#?}");
+    assert_eq!(rows[0].state, State::Sent, "{rows:#?}");
     assert_eq!(attempts(&app, &rows[0]).await, ["rejected", "rejected", "ok"]);
     let sent = fake.rec.accepted().pop().unwrap();
     assert!(sent.json()["msg_type"] == "text" && !sent.text.contains("<at"), "{}", sent.text);
@@ -99,7 +99,7 @@ async fn everybody_and_mobile_numbers_are_pinged_or_named_on_every_chinese_platf
     let app = TestApp::start(&routes(&channels, "ding, robot, feishu, wecom", "{ mobiles: [\"13800000000\"], all: true }")).await;
     app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
     let rows = app.settled().await;
-    assert!(rows.len() == 4 && rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    assert!(rows.len() == 4 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     let pinged = ding.rec.accepted().pop().unwrap().to;
     assert!(pinged.contains(&"13800000000".to_owned()) && pinged.contains(&"@all".to_owned()), "{pinged:?}");
 
@@ -131,7 +131,7 @@ async fn a_ping_that_is_refused_does_not_make_a_delivered_message_a_dead_letter(
     robot.faults.push(reply(200, refused));
     app.post("/webhook", &alert("db", "DiskFull", "firing")).await;
     let rows = app.settled().await;
-    assert_eq!(rows[0]["state"], "sent", "{rows:#?}");
+    assert_eq!(rows[0].state, State::Sent, "{rows:#?}");
     assert_eq!(robot.rec.accepted().len(), 1);
 }
 
@@ -153,7 +153,7 @@ async fn two_messages_that_read_the_same_both_reach_their_readers() {
         app.settled().await;
     }
     let rows = app.settled().await;
-    assert!(rows.len() == 4 && rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    assert!(rows.len() == 4 && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     assert_eq!(wecom.rec.accepted().len(), 2, "none is held for a repeat of the other");
     assert_eq!(feishu.rec.accepted().len(), 4, "each receiver gets each message");
 }

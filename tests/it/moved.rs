@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use watchfire::delivery::Clock;
+use watchfire::store::State;
+
 use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::call::Verdict;
 use crate::support::fakes::fault::Fault;
@@ -31,7 +34,7 @@ async fn once(app: &TestApp, fake: &Fake<Webhook>, path: &str) {
     assert_eq!(accepted.last().map(|record| record.call.path.as_str()), Some(path));
     let rows = app.settled().await;
     assert_eq!(rows.len(), 1, "{rows:#?}");
-    assert_eq!(rows[0]["state"], "sent", "{rows:#?}");
+    assert_eq!(rows[0].state, State::Sent, "{rows:#?}");
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(fake.rec.count(Verdict::Accepted), 1, "it was sent once");
 }
@@ -85,18 +88,21 @@ async fn a_channel_that_moves_away_does_not_hold_up_those_that_share_its_credent
         let route = "route: { to: [stays], routes: [{ matchers: 'alertname=\"DiskFull\"', to: [ops] }] }";
         stays.replace("route: { to: [stays] }", &format!("{one}{route}"))
     };
-    let app = TestApp::start(&both("/a")).await;
+    let clock = Clock::runtime(jiff::Timestamp::now().as_millisecond());
+    let hand = clock.clone();
+    let app = TestApp::start_with(&both("/a"), |options| options.clock = clock).await;
     assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);
     asked(&fake, "/a").await;
-    // The attempt at the old address fails while nobody has the channel there any more, and its next try would be due.
+    // The attempt at the old address fails while nobody has the channel there any more, and its next try is due.
     reload(&app, &both("/b")).await;
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    app.until("", |rows| rows.iter().any(|row| row.tries > 0)).await;
+    hand.jump(6_000);
     assert_eq!(app.post("/webhook", &alert("web", "SlowPage", "firing")).await.0, 200);
     let accepted = fake.rec.wait_accepted(2, SOON).await;
     let mut paths: Vec<&str> = accepted.iter().map(|record| record.call.path.as_str()).collect();
     paths.sort_unstable();
     assert_eq!(paths, ["/a", "/b"], "each where it belongs");
-    assert!(app.settled().await.iter().all(|row| row["state"] == "sent"));
+    assert!(app.settled().await.iter().all(|row| row.state == State::Sent));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +156,7 @@ async fn an_attempt_under_way_at_the_reload_is_heard_and_not_repeated() {
     asked(&fake, "/a").await;
     reload(&app, &routes(&fake, "ops", "/b", "")).await;
     once(&app, &fake, "/a").await;
-    // What comes later goes by the new credentials, in the same lane.
+    // What comes later uses the new credentials, in the same lane.
     assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "resolved")).await.0, 200);
     let accepted = fake.rec.wait_accepted(2, SOON).await;
     assert_eq!(accepted[1].call.path, "/b");

@@ -1,6 +1,7 @@
 //! What a person or a script has to say, without a rule behind it: its title once, its text once, and none of an alert's words.
 
 use serde_json::{Value, json};
+use watchfire::store::State;
 
 use crate::support::all::All;
 use crate::support::app::{Four, TestApp};
@@ -25,7 +26,7 @@ async fn a_note_is_said_once_and_is_no_alert_on_every_platform() {
     let (code, answer) = app.post("/api/v1/send", &json!({ "to": to, "title": TITLE, "text": TEXT })).await;
     assert!(code == 200 && answer["unknown"].as_array().is_none_or(Vec::is_empty), "{answer}");
     let rows = app.settled().await;
-    assert!(rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    assert!(rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     let mut wrong = Vec::new();
     for member in &all.members {
         // What programs read, and what vendors make of their own templates, is not ours to shape.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
+use watchfire::store::State;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
 
@@ -17,10 +18,8 @@ async fn a_channel_muted_by_hand_waits_and_tells_afterwards_what_still_fires() {
     app.post("/webhook", &alert("gone", "Gone", "resolved")).await;
     app.post("/webhook", &alert("still", "Still", "firing")).await;
     let rows = app.settled().await;
-    let states: Vec<(String, String)> =
-        rows.iter().map(|r| (r["title"].as_str().unwrap().to_owned(), r["state"].as_str().unwrap().to_owned())).collect();
-    assert_eq!(states.iter().filter(|(t, s)| t.starts_with("Gone") && s == "skipped").count(), 2, "{states:?}");
-    assert!(states.iter().any(|(t, s)| t.starts_with("Still") && s == "sent"), "{states:?}");
+    assert_eq!(rows.iter().filter(|row| row.title.starts_with("Gone") && row.state == State::Skipped).count(), 2, "{rows:#?}");
+    assert!(rows.iter().any(|row| row.title.starts_with("Still") && row.state == State::Sent), "{rows:#?}");
     let accepted = four.wecom.rec.accepted();
     assert!(accepted.len() == 1 && accepted[0].text.contains("Still"), "{accepted:?}");
 }
@@ -32,10 +31,10 @@ async fn what_is_not_sent_is_recorded_with_its_reason() {
     let app = TestApp::start(&routes).await;
     app.post("/webhook", &alert("db", "Down", "resolved")).await;
     let rows = app.settled().await;
-    let row = |name: &str| rows.iter().find(|r| r["channel"] == name).unwrap();
-    assert!(row("ops-slack")["state"] == "skipped" && row("ops-slack")["reason"].as_str().unwrap().contains("disabled"));
-    assert!(row("ops-ding")["state"] == "skipped" && row("ops-ding")["reason"].as_str().unwrap().contains("resolved"));
-    assert_eq!(row("ops-mail")["state"], "sent");
+    let row = |name: &str| rows.iter().find(|r| r.channel == name).unwrap();
+    assert!(row("ops-slack").state == State::Skipped && row("ops-slack").reason.as_deref().unwrap().contains("disabled"));
+    assert!(row("ops-ding").state == State::Skipped && row("ops-ding").reason.as_deref().unwrap().contains("resolved"));
+    assert_eq!(row("ops-mail").state, State::Sent);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +53,7 @@ async fn a_renamed_channel_takes_over_what_waited_for_the_old_one() {
     four.slack.up().await.unwrap();
     assert!(four.slack.rec.wait(SOON, |r| r.accepted().len() == 1).await);
     let rows = app.settled().await;
-    assert!(rows[0]["channel"] == "chat" && rows[0]["state"] == "sent", "{rows:?}");
+    assert!(rows[0].channel == "chat" && rows[0].state == State::Sent, "{rows:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +64,7 @@ async fn a_modern_direct_send_is_durable_and_a_backup_holds_it() {
         app.post("/api/v1/send", &json!({ "to": ["ops-wecom", "nobody"], "title": "Deploy failed", "text": "step 3", "severity": "error" })).await;
     assert_eq!((code, &answer["unknown"]), (200, &json!(["nobody"])), "{answer}");
     let rows = app.settled().await;
-    assert_eq!(rows[0]["state"], "sent");
+    assert_eq!(rows[0].state, State::Sent);
     assert!(four.wecom.rec.accepted()[0].text.contains("Deploy failed"));
     let copy = app.folder.path().join("copy.db");
     let (code, answer) = app.post("/api/v1/backup", &json!({ "file": copy })).await;
@@ -83,10 +82,8 @@ async fn what_waits_can_be_moved_or_dropped_with_a_reason() {
     for group in ["a", "b"] {
         app.post("/webhook", &alert(group, "Down", "firing")).await;
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let (_, list) = app.get("/api/v1/deliveries?state=waiting").await;
-    let ids: Vec<Value> = list["deliveries"].as_array().unwrap().iter().map(|r| r["id"].clone()).collect();
-    assert_eq!(ids.len(), 2, "{list}");
+    let waiting = app.until("state=waiting", |rows| rows.len() == 2 && rows.iter().any(|row| row.tries > 0)).await;
+    let ids: Vec<_> = waiting.iter().map(|row| row.id).collect();
     let (code, moved) = app.post("/api/v1/deliveries/move", &json!({ "ids": [ids[0]], "to": "ops-wecom" })).await;
     assert_eq!(code, 200, "{moved}");
     assert!(four.wecom.rec.wait(SOON, |r| r.accepted().len() == 1).await);
@@ -96,5 +93,5 @@ async fn what_waits_can_be_moved_or_dropped_with_a_reason() {
     assert_eq!(dropped["dropped"], 1);
     four.slack.up().await.unwrap();
     let rows = app.settled().await;
-    assert!(rows.iter().any(|r| r["state"] == "dropped" && r["reason"].as_str().unwrap().contains("test over")), "{rows:#?}");
+    assert!(rows.iter().any(|r| r.state == State::Dropped && r.reason.as_deref().unwrap().contains("test over")), "{rows:#?}");
 }

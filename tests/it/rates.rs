@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use watchfire::store::State;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
 
@@ -41,10 +42,6 @@ fn webhook(url: &str, more: &str) -> String {
     )
 }
 
-async fn rows(app: &TestApp) -> Vec<Value> {
-    app.get("/api/v1/deliveries?limit=500").await.1["deliveries"].as_array().unwrap().clone()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_of_nothing_makes_no_loop() {
     let asked_often = async |wait: &'static str, status| {
@@ -73,10 +70,10 @@ async fn one_message_that_is_refused_does_not_hold_the_others() {
         app.post("/webhook", &alert(&format!("g{n}"), &format!("Fine{n}"), "firing")).await;
     }
     let rows = app.settled().await;
-    let (poison, fine): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row["title"].as_str().unwrap().contains("Poison"));
-    assert!(fine.len() == 6 && fine.iter().all(|row| row["state"] == "sent"), "{fine:#?}");
-    assert_eq!(poison[0]["state"], "dead", "{poison:#?}");
-    assert!(poison[0]["reason"].as_str().unwrap().contains("other messages pass"), "{poison:#?}");
+    let (poison, fine): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.title.contains("Poison"));
+    assert!(fine.len() == 6 && fine.iter().all(|row| row.state == State::Sent), "{fine:#?}");
+    assert_eq!(poison[0].state, State::Dead, "{poison:#?}");
+    assert!(poison[0].reason.as_deref().unwrap().contains("other messages pass"), "{poison:#?}");
     assert!(asked.load(Ordering::SeqCst) < 20, "asked {} times", asked.load(Ordering::SeqCst));
     let (_, channels) = app.get("/api/v1/channels").await;
     assert!(channels["channels"][0]["suspended"].is_null(), "{channels:#}");
@@ -136,6 +133,6 @@ async fn members_of_wecom_are_counted_each_by_itself() {
     assert!(begin.elapsed() < SOON / 2, "took {:?}", begin.elapsed());
     let more = send("ZhangSan|lisi").await;
     assert_eq!(more["code"], 1, "the 31st within a minute would be dropped in silence: {more}");
-    assert_eq!(rows(&app).await.iter().filter(|row| row["state"] == "expired").count(), 1);
+    assert_eq!(app.deliveries("").await.iter().filter(|row| row.state == State::Expired).count(), 1);
     app.app.stop(Duration::from_secs(5)).await;
 }

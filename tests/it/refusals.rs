@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use watchfire::store::State;
+
 use crate::support::all::All;
 use crate::support::app::{SOON, TestApp, alert};
 use crate::support::fakes::dingtalk::{DingtalkRobot, Robot};
@@ -28,8 +30,8 @@ async fn a_message_without_the_robots_keyword_holds_nobody_up_in_either_language
         app.settled().await;
         app.post("/webhook", &alert("db", "DbDown", "firing")).await;
         let rows = app.settled().await;
-        let state = |name: &str| rows.iter().find(|row| row["title"].as_str().unwrap().contains(name)).unwrap()["state"].clone();
-        assert_eq!((state("DiskFull"), state("DbDown")), ("dead".into(), "sent".into()), "{rows:#?}");
+        let state = |name: &str| rows.iter().find(|row| row.title.contains(name)).unwrap().state;
+        assert_eq!((state("DiskFull"), state("DbDown")), (State::Dead, State::Sent), "{rows:#?}");
         let (_, channels) = app.get("/api/v1/channels").await;
         assert!(channels["channels"][0]["suspended"].is_null(), "{channels}");
         assert_eq!(ding.rec.total(), 3);

@@ -140,7 +140,7 @@ async fn links_open_their_own_message_only() {
     for name in ["DiskFull", "HostDown"] {
         app.post("/webhook", &alert(name, name, "firing")).await;
         let rows = app.settled().await;
-        messages.push(rows[0]["message"].as_str().unwrap().to_owned());
+        messages.push(rows[0].message.unwrap().to_string());
     }
     let key = |message: &str| signature(&Secret::new("link-key-of-the-test-0123456789"), message.parse().unwrap());
     let ask = async |message: &str, key: &str| {

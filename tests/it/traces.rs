@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
+use watchfire::store::State as DeliveryState;
 use watchfire::traces::Traces;
 
 use crate::support::app::{Four, SOON, TestApp, alert};
@@ -68,8 +69,8 @@ async fn a_trace_goes_on_from_the_sender_through_the_queue_to_the_platform() {
     let request = app.http.post(app.url("/webhook")).header("traceparent", format!("00-{TRACE}-{PARENT}-01"));
     assert!(request.json(&alert("zebra", "DiskFull", "firing")).send().await.unwrap().status().is_success());
     let rows = app.settled().await;
-    assert_eq!(rows[0]["state"], "sent", "{rows:?}");
-    let (_, event) = app.get(&format!("/api/v1/events/{}", rows[0]["event_id"].as_str().or(rows[0]["event"].as_str()).unwrap())).await;
+    assert_eq!(rows[0].state, DeliveryState::Sent, "{rows:?}");
+    let (_, event) = app.get(&format!("/api/v1/events/{}", rows[0].event)).await;
     app.app.stop(SOON).await;
 
     let spans = seen.lock().unwrap().clone();
@@ -103,7 +104,7 @@ async fn a_collector_that_is_away_or_refuses_delays_no_alert() {
             assert_eq!(app.post("/webhook", &alert(&format!("g{n}"), "DiskFull", "firing")).await.0, 200);
         }
         let rows = app.settled().await;
-        assert_eq!(rows.iter().filter(|row| row["state"] == "sent").count(), 20, "{rows:?}");
+        assert_eq!(rows.iter().filter(|row| row.state == DeliveryState::Sent).count(), 20, "{rows:?}");
         let stopped = tokio::time::Instant::now();
         app.app.stop(SOON).await;
         assert!(stopped.elapsed() < Duration::from_secs(10), "the last spans are not waited for longer than they are worth");

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use watchfire::store::{DeliveryRow, State};
 
 use crate::support::app::{TestApp, alert};
 use crate::support::fakes::server::Fake;
@@ -28,7 +28,7 @@ async fn a_store_moves_to_postgresql_without_loss() {
              terminal: {{ log: {{}} }}\nroute:\n  to: [ops]\n  routes: [{{ matchers: 'done=\"yes\"', to: [terminal] }}]\n"
         )
     };
-    // The platform is away: 40 deliveries wait, five are done.
+    // The platform is down: 40 deliveries wait, five are done.
     let app = TestApp::start(&routes("sqlite:watchfire.db", "http://127.0.0.1:9")).await;
     for n in 0..40 {
         let mut body = alert(&format!("lane{}", n % 7), &format!("uid-{n:03}"), "firing");
@@ -40,8 +40,9 @@ async fn a_store_moves_to_postgresql_without_loss() {
         body["alerts"][0]["labels"]["done"] = "yes".into();
         app.post("/webhook", &body).await;
     }
-    tokio::time::sleep(Duration::from_millis(800)).await;
-    let (_, before) = app.get("/api/v1/deliveries?limit=500").await;
+    app.until("state=sent", |rows| rows.len() == 5).await;
+    app.until("state=waiting", |rows| rows.len() == 40 && rows.iter().any(|row| row.tries > 0)).await;
+    let before = app.deliveries("").await;
     let TestApp { app, folder, http } = app;
     let (ok, told) = migrate(folder.path(), &database.url(), &[]);
     assert!(!ok && told.contains("stop the server that uses the store"), "{told}");
@@ -63,11 +64,11 @@ async fn a_store_moves_to_postgresql_without_loss() {
     let app = TestApp { app, folder, http };
     let rows = app.settled().await;
     assert_eq!(rows.len(), 45);
-    assert!(rows.iter().all(|row| row["state"] == "sent"), "{rows:#?}");
+    assert!(rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
     assert_eq!(fake.rec.seen().len(), 40, "each alert that waited was named");
-    let ids = |rows: &[Value]| rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>();
-    assert_eq!(ids(&rows), ids(before["deliveries"].as_array().unwrap()), "the same deliveries, the same ids");
-    let (_, one) = app.get(&format!("/api/v1/deliveries/{}", rows[0]["id"].as_str().unwrap())).await;
+    let ids = |rows: &[DeliveryRow]| rows.iter().map(|row| row.id.to_string()).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(ids(&rows), ids(&before), "the same deliveries, the same ids");
+    let one = serde_json::to_value(app.delivery(rows[0].id).await).unwrap();
     assert!(one["event"]["body"]["alerts"][0]["annotations"]["summary"].as_str().is_some(), "{one}");
     // New deliveries get lanes of their own beside those that came along.
     app.post("/webhook", &alert("later", "uid-999", "firing")).await;

@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use watchfire::api::{Deliveries, DeliveryResponse};
 use watchfire::app::{App, AppOptions};
+use watchfire::model::DeliveryId;
+use watchfire::store::DeliveryRow;
 
 use super::fakes::dingtalk::{DingtalkRobot, Robot};
 use super::fakes::server::Fake;
@@ -126,19 +130,39 @@ impl TestApp {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    /// Waits until every delivery is final, and returns them, newest first.
-    pub async fn settled(&self) -> Vec<Value> {
+    /// What a path of the API returns, as the API's own type.
+    pub async fn read<T: DeserializeOwned>(&self, path: &str) -> T {
+        let (status, answer) = self.get(path).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        serde_json::from_value(answer.clone()).unwrap_or_else(|error| panic!("{path}: {error}: {answer:#}"))
+    }
+
+    /// A delivery with everything known about it.
+    pub async fn delivery(&self, id: DeliveryId) -> DeliveryResponse {
+        self.read(&format!("/api/v1/deliveries/{id}")).await
+    }
+
+    /// The deliveries that a query finds (`state=sent`), newest first.
+    pub async fn deliveries(&self, query: &str) -> Vec<DeliveryRow> {
+        self.read::<Deliveries>(&format!("/api/v1/deliveries?limit=500&{query}")).await.deliveries
+    }
+
+    /// Waits until the deliveries that a query finds are as wanted, and returns them.
+    pub async fn until(&self, query: &str, wanted: impl Fn(&[DeliveryRow]) -> bool) -> Vec<DeliveryRow> {
         let end = tokio::time::Instant::now() + SOON;
         loop {
-            let (_, answer) = self.get("/api/v1/deliveries?limit=500").await;
-            let rows = answer["deliveries"].as_array().unwrap().clone();
-            let open = |r: &Value| matches!(r["state"].as_str(), Some("waiting" | "deferred"));
-            if !rows.iter().any(open) {
+            let rows = self.deliveries(query).await;
+            if wanted(&rows) {
                 return rows;
             }
-            assert!(tokio::time::Instant::now() < end, "still open: {rows:#?}");
+            assert!(tokio::time::Instant::now() < end, "not as wanted: {rows:#?}");
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
+    }
+
+    /// Waits until every delivery is final, and returns them, newest first.
+    pub async fn settled(&self) -> Vec<DeliveryRow> {
+        self.until("", |rows| rows.iter().all(|row| row.state.is_final())).await
     }
 }
 

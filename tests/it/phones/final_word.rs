@@ -1,0 +1,269 @@
+//! What vendors report after they took an SMS or a call: asked for or called back, and what it does to the fallback.
+
+use std::time::Duration;
+
+use serde_json::json;
+use watchfire::api::{CellDetail, Channels, ReceiptDetail};
+use watchfire::delivery::Clock;
+use watchfire::store::ReceiptState::{Awaited, Delivered, Undelivered, Unheard};
+use watchfire::store::{DeliveryRow, ReceiptState, State};
+
+use super::{Vendors, pairs, states};
+use crate::support::app::{SOON, TestApp, alert};
+use crate::support::fakes::crypt::{b64, hmac_sha1};
+use crate::support::fakes::fault::Fault;
+
+/// The vendors, and a Watchfire whose clock and theirs go forward together.
+struct Later {
+    vendors: Vendors,
+    app: TestApp,
+    clock: Clock,
+}
+
+impl Later {
+    async fn start(change: impl Fn(String) -> String) -> Self {
+        let vendors = Vendors::start().await;
+        let clock = Clock::runtime(jiff::Timestamp::now().as_millisecond());
+        let shared = clock.clone();
+        let app = TestApp::start_with(&change(vendors.routes()), move |options| options.clock = shared).await;
+        Self { vendors, app, clock }
+    }
+
+    fn pass(&self, seconds: u64) {
+        let by = Duration::from_secs(seconds);
+        self.clock.jump(by.as_millis() as i64);
+        [&self.vendors.twilio.clock, &self.vendors.aliyun.clock, &self.vendors.tencent.clock].into_iter().for_each(|clock| clock.advance(by));
+    }
+
+    /// Fires, and waits until everything is sent.
+    async fn fire(&self) -> Vec<DeliveryRow> {
+        self.app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+        self.app.settled().await
+    }
+
+    /// The receipt of the one message to a channel.
+    async fn receipt(&self, channel: &str) -> ReceiptDetail {
+        cell(&self.app, channel).await.receipt.expect("a receipt")
+    }
+
+    /// Waits until the vendor was asked so often.
+    async fn asked(&self, channel: &str, times: u32) -> ReceiptDetail {
+        let end = tokio::time::Instant::now() + SOON;
+        loop {
+            let receipt = self.receipt(channel).await;
+            if receipt.asked >= times {
+                return receipt;
+            }
+            assert!(tokio::time::Instant::now() < end, "{channel} is not asked for: {receipt:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until a channel's receipt has this state.
+    async fn heard(&self, channel: &str, state: ReceiptState) -> ReceiptDetail {
+        let end = tokio::time::Instant::now() + SOON;
+        loop {
+            let receipt = self.receipt(channel).await;
+            if receipt.state == state {
+                return receipt;
+            }
+            assert!(tokio::time::Instant::now() < end, "{channel} is not {state:?}: {receipt:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn counted(&self, platform: &str, channel: &str, outcome: &str) -> bool {
+        let (_, text) = self.app.get("/metrics").await;
+        text.as_str()
+            .unwrap()
+            .lines()
+            .any(|line| line == format!("watchfire_receipts_total{{platform=\"{platform}\",channel=\"{channel}\",outcome=\"{outcome}\"}} 1"))
+    }
+}
+
+/// What became of the one page of the one message that a channel sent.
+async fn cell(app: &TestApp, channel: &str) -> CellDetail {
+    let rows = app.deliveries(&format!("channel={channel}&state=sent")).await;
+    app.delivery(rows[0].id).await.message.unwrap().cells.swap_remove(0)
+}
+
+const NUMBER: &str = "+8613800000001";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_nobody_answers_goes_to_the_next_vendor_and_an_sms_that_never_comes_to_the_one_after_it() {
+    // A call, then an SMS of another vendor, then one of a third.
+    let later = Later::start(|routes| {
+        let routes = routes.replace("route: { to: [night] }", "route: { to: [chain] }").replace("night: {", "chain: {");
+        let routes = routes.replace("fallback: [night-2, night-3]", "fallback: [chain-sms, night-3]").replace("night-2: {", "chain-sms: {");
+        routes
+            .replace("tencent_voice: {", "tencent_sms: { sign_name: demo,")
+            .replace("template: \"2220\", params: [\"{text}\", \"{severity}\"]", "template: \"1110\", params: [\"{severity}\"]")
+    })
+    .await;
+    later.vendors.aliyun.with(|a| a.receipts.insert(NUMBER.into(), (2, "200002".into())));
+    later.vendors.tencent.with(|t| t.reports.insert(NUMBER.into(), ("FAIL".into(), "MK:0005".into())));
+    assert_eq!(states(&later.fire().await), pairs(&[("chain", "sent")]));
+    let waits = later.receipt("chain").await;
+    assert_eq!((waits.state, waits.asked, waits.heard_at), (Awaited, 0, None));
+    later.pass(301);
+    let busy = later.heard("chain", Undelivered).await;
+    assert_eq!(busy.code.as_deref(), Some("200002"));
+    assert!(busy.detail.as_deref().unwrap().starts_with("the line was busy"), "{busy:?}");
+    let rows = later.app.settled().await;
+    assert_eq!(states(&rows), pairs(&[("chain", "sent"), ("chain-sms", "sent")]), "`sent` stays: {rows:#?}");
+    let child = rows.iter().find(|row| row.channel == "chain-sms").unwrap();
+    let origin = rows.iter().find(|row| row.channel == "chain").unwrap();
+    assert_eq!(child.fallback_of, Some(origin.id), "{child:?}");
+    later.pass(21);
+    let failed = later.heard("chain-sms", Undelivered).await;
+    assert!(failed.detail.as_deref().unwrap().contains("MK:0005"), "{failed:?}");
+    let rows = later.app.settled().await;
+    assert_eq!(states(&rows), pairs(&[("chain", "sent"), ("chain-sms", "sent"), ("night-3", "sent")]), "{rows:#?}");
+    later.vendors.twilio.with(|t| t.status.insert(NUMBER.into(), "delivered".into()));
+    later.pass(21);
+    later.heard("night-3", Delivered).await;
+    assert!(later.counted("aliyun_voice", "chain", "undelivered").await && later.counted("twilio_sms", "night-3", "delivered").await);
+    assert_eq!(later.vendors.aliyun.rec.accepted().len(), 1, "nobody is called twice by one vendor");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_vendor_says_in_the_end_decides_about_the_fallback() {
+    for (status, state, fallback) in [
+        ("completed", Delivered, false),
+        ("busy", Undelivered, true),
+        ("no-answer", Undelivered, true),
+        ("failed", Undelivered, true),
+        ("queued", Awaited, false),
+    ] {
+        let later = Later::start(|routes| {
+            routes.replace("route: { to: [night] }", "route: { to: [call] }").replace("call: { twilio_voice", "call: { fallback: [sms], twilio_voice")
+        })
+        .await;
+        later.vendors.twilio.with(|t| t.status.insert(NUMBER.into(), status.into()));
+        later.fire().await;
+        later.pass(31);
+        let receipt = if state == Awaited { later.asked("call", 1).await } else { later.heard("call", state).await };
+        assert_eq!(receipt.state, state, "{status}");
+        let rows = later.app.settled().await;
+        assert_eq!(rows.iter().any(|row| row.channel == "sms"), fallback, "{status}: {rows:#?}");
+        if state == Awaited {
+            later.pass(900);
+            let receipt = later.heard("call", Unheard).await;
+            assert!(receipt.detail.as_deref().unwrap().contains("within 15m"), "{receipt:?}");
+            let rows = later.app.settled().await;
+            assert_eq!(states(&rows), pairs(&[("call", "sent")]), "nobody knows that it failed: {rows:#?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_late_of_what_is_over_or_old() {
+    for over in [true, false] {
+        let later = Later::start(|routes| {
+            let routes = routes.replace("route: { to: [night] }", "route: { to: [sms] }");
+            routes.replace("sms: { twilio_sms", "sms: { max_age: 10m, fallback: [call], twilio_sms")
+        })
+        .await;
+        later.fire().await;
+        if over {
+            later.app.post("/webhook", &alert("db", "HostDown", "resolved")).await;
+        }
+        later.vendors.twilio.with(|t| t.status.insert(NUMBER.into(), "undelivered".into()));
+        later.pass(if over { 21 } else { 601 });
+        let receipt = later.heard("sms", Undelivered).await;
+        let why = if over { "no fallback: the alert is over" } else { "no fallback: the alert is older than `max_age`" };
+        assert!(receipt.detail.as_deref().unwrap().ends_with(why), "{receipt:?}");
+        assert!(receipt.detail.as_deref().unwrap().contains("30005: Unknown destination handset"), "{receipt:?}");
+        assert!(later.app.settled().await.iter().all(|row| row.channel == "sms"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_does_not_answer_questions_delays_no_send_and_the_word_is_heard_after_a_restart() {
+    // So far back that what is planned for later is due for a Watchfire that starts again by the machine's clock.
+    let back = 600_000;
+    let vendors = Vendors::start().await;
+    let clock = Clock::runtime(jiff::Timestamp::now().as_millisecond() - back);
+    let app =
+        TestApp::start_with(&vendors.routes().replace("route: { to: [night] }", "route: { to: [call] }"), |options| options.clock = clock.clone())
+            .await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.settled().await;
+    vendors.twilio.faults.always_on("/Calls/", Fault::HangAfter);
+    clock.jump(31_000);
+    // The question hangs; another alert is called out meanwhile.
+    let end = tokio::time::Instant::now() + SOON;
+    while vendors.twilio.rec.all().iter().all(|r| !r.call.path.contains("/Calls/")) {
+        assert!(tokio::time::Instant::now() < end, "nobody asks");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let started = tokio::time::Instant::now();
+    app.post("/webhook", &alert("web", "SiteDown", "firing")).await;
+    assert!(app.settled().await.iter().all(|row| row.state == State::Sent));
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    vendors.twilio.faults.clear();
+    vendors.twilio.with(|t| t.status.insert(NUMBER.into(), "completed".into()));
+    let app = app.restart().await;
+    let end = tokio::time::Instant::now() + SOON;
+    loop {
+        let (_, text) = app.get("/metrics").await;
+        if text.as_str().unwrap().contains("watchfire_receipts_total{platform=\"twilio_voice\",channel=\"call\",outcome=\"delivered\"} 2") {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < end, "not heard after the restart");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_never_says_more_is_not_waited_for() {
+    let vendors = Vendors::start().await;
+    let app = TestApp::start(&vendors.routes().replace("route: { to: [night] }", "route: { to: [ding] }")).await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.settled().await;
+    assert!(cell(&app, "ding").await.receipt.is_none());
+    assert!(watchfire::channel::platform("dingtalk_call").unwrap().word.in_words().contains("none"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callbacks_tell_the_end_at_once_and_are_believed_with_their_proof_only() {
+    let vendors = Vendors::start().await;
+    let routes = vendors.routes().replace("server: { ", "server: { external_url: \"https://watch.example.com\", ");
+    let routes = routes
+        .replace("route: { to: [night] }", "route: { to: [call, night-2] }")
+        .replace("call: { twilio_voice", "call: { fallback: [sms], twilio_voice");
+    let app = TestApp::start(&routes.replace("night-2: {", "night-2: { fallback: [templated],")).await;
+    app.post("/webhook", &alert("db", "HostDown", "firing")).await;
+    app.settled().await;
+    let asked = vendors.twilio.rec.accepted()[0].call.form();
+    let url = asked.iter().find(|(name, _)| name == "StatusCallback").unwrap().1.clone();
+    let path = url.strip_prefix("https://watch.example.com").unwrap();
+    let sid = cell(&app, "call").await.platform_id.unwrap();
+    let form = format!("CallSid={sid}&CallStatus=no-answer&To=%2B8613800000001");
+    let signed = format!("{url}CallSid{sid}CallStatusno-answerTo{NUMBER}");
+    let signature = b64(&hmac_sha1(b"twilio-token", signed.as_bytes()));
+    let call = async |path: &str, signature: &str, form: &str| {
+        let request =
+            app.http.post(app.url(path)).header("X-Twilio-Signature", signature).header("Content-Type", "application/x-www-form-urlencoded");
+        request.body(form.to_owned()).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(call(path, &signature, &form.replace("no-answer", "completed")).await, 403, "the signature is another form's");
+    assert_eq!(call(path.split('?').next().unwrap(), &signature, &form).await, 404, "without the address's secret part");
+    assert_eq!(call(&path.replace("/call?", "/sms?"), &signature, &form).await, 404, "another channel's");
+    assert_eq!(call(path, &signature, &form).await, 200);
+    assert_eq!(call(path, &signature, &form).await, 404, "said once");
+    let rows = app.settled().await;
+    assert!(rows.iter().any(|row| row.channel == "sms" && row.state == State::Sent), "{rows:#?}");
+
+    // Tencent Cloud signs nothing: the address is the proof, and the call must be one of ours, to that number.
+    let channels = app.read::<Channels>("/api/v1/channels").await.channels;
+    let night = channels.iter().find(|channel| channel.name == "night-2").unwrap();
+    let path = night.callback.as_deref().unwrap().strip_prefix("https://watch.example.com").unwrap();
+    let id = cell(&app, "night-2").await.platform_id.unwrap();
+    let body = |id: &str, mobile: &str| json!({ "voiceprompt_callback": { "result": "1", "callid": id, "mobile": mobile, "nationcode": "86" } });
+    assert_eq!(app.post(path, &body("another", "13800000001")).await.0, 404);
+    assert_eq!(app.post(path, &body(&id, "13800000009")).await.0, 404);
+    assert_eq!(app.post(path, &body(&id, "13800000001")).await, (200, json!({ "result": 0, "errmsg": "OK" })));
+    let rows = app.settled().await;
+    assert!(rows.iter().any(|row| row.channel == "templated" && row.state == State::Sent), "{rows:#?}");
+}
