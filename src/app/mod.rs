@@ -47,7 +47,7 @@ pub struct AppOptions {
     pub traces: Traces,
     /// Lines of the log that were lost, as the writer counts them.
     pub lost_lines: Count,
-    /// Wait for another process to release the store, or for a database that is away, instead of failing.
+    /// Wait for another process to release the store, or for a database that is down, instead of failing.
     pub wait_for_store: bool,
 }
 

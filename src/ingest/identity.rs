@@ -44,7 +44,7 @@ pub fn source(kind: SenderKind, sender: &str, org_id: Option<i64>) -> String {
 /// was sent last is never swallowed as old news. Of two replicas that send everything twice, the second copy of the newest notification is the
 /// duplicate. When copies overtake each other (am-1 fires, am-1 resolves, then am-2's late copy of the firing, then its resolved one), each differs
 /// from the newest and is delivered: the last one wins, because a late copy looks like an alert that one replica still sees firing, and
-/// because replicas go by the same rule. Alertmanager's replicas share one log of notifications in which the newest entry counts: after the late
+/// because replicas follow the same rule. Alertmanager's replicas share one log of notifications in which the newest entry counts: after the late
 /// copy they agree that people were notified of "firing", and send "resolved" once more. Swallowing that one as known would leave a false last word for
 /// ever; a false one that is put right soon is the lesser evil.
 pub fn dedup_key(event: &Event, destination: &str) -> [u8; 32] {

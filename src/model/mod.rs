@@ -1,4 +1,4 @@
-//! The words of the house as types: alerts, events, messages, outcomes, secrets, durations, severities.
+//! The domain's words as types: alerts, events, messages, outcomes, secrets, durations, severities.
 //! No I/O, no clock and no runtime; everything here is a value.
 
 mod alert;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::Alert;
 
-/// A severity's place on the house scale; smaller is more severe.
+/// A severity's place on Watchfire's scale; smaller is more severe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {

@@ -29,7 +29,7 @@ pub fn word(language: Language, key: &str) -> Option<&'static str> {
     })
 }
 
-/// The word for a key that the house itself uses; an unknown one is shown as it is.
+/// The word for a key that this program itself uses; an unknown one is shown as it is.
 pub(super) fn own(language: Language, key: &'static str) -> &'static str {
     word(language, key).unwrap_or(key)
 }

@@ -1,4 +1,4 @@
-//! The rules of the house that the compiler does not know, checked over `src/` and `tests/`: floors, sizes, names, secrets, clocks, import cycles, words.
+//! The rules that the compiler does not know, checked over `src/` and `tests/`: floors, sizes, names, secrets, clocks, import cycles, words.
 //! Most rules look at one file's text; a broken rule prints `file:line: what`. The last tests show the rules samples that they must find.
 //!
 //! Length, fields, cycles and words have exceptions, in `tests/architecture/exceptions.txt`. The list may only shrink: `UPDATE=1 cargo test --test architecture`

@@ -90,7 +90,7 @@ impl Failure {
         self.stage == Stage::Mail && matches!(self.cause, Cause::Closed | Cause::Network(_) | Cause::Reply(421, _))
     }
 
-    /// The error as the house knows it. `server` is `host:port`; `secrets` are blanked out of what the server said.
+    /// The error in Watchfire's terms. `server` is `host:port`; `secrets` are blanked out of what the server said.
     pub(super) fn into_error(self, server: &str, secrets: &[&Secret]) -> SendError {
         let said = |text: &str| scrub(text, secrets, 1024);
         match &self.cause {

@@ -13,7 +13,7 @@ const MAX_SUMMARY: usize = 1024;
 const MAX_DETAILS: usize = 32 * 1024;
 
 /// The event of a page. Its key is the group's, so that a repeat updates the alert and the end of the group closes it, whichever replica, receiver or
-/// channel reports it; a direct call, which has no group, goes by the message's own `key`.
+/// channel reports it; a direct call, which has no group, uses the message's own `key`.
 pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> Value {
     let facts = &page.facts;
     let dedup_key = if facts.incident.is_empty() { key } else { facts.incident.as_str() };

@@ -32,7 +32,7 @@ pub struct Preset {
     #[serde(deserialize_with = "one_or_more")]
     #[schemars(with = "Vec<When>")]
     pub success: Vec<When>,
-    /// What refusals mean, first match first; what matches none goes by its HTTP status. A status of 429 is a rate limit and one of 5xx
+    /// What refusals mean, first match first; for what matches none the HTTP status decides. A status of 429 is a rate limit and one of 5xx
     /// passing trouble whatever the body says, unless a line names that very status.
     #[serde(default)]
     pub errors: Vec<Refusal>,
@@ -184,7 +184,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The house's word for it; `None` when it is delivered.
+    /// Watchfire's kind of error for it; `None` when it is delivered.
     pub fn error_kind(self) -> Option<ErrorKind> {
         match self {
             Kind::Transient => Some(ErrorKind::Transient),

@@ -143,7 +143,7 @@ fn check_fixtures(preset: &Preset) -> Vec<String> {
                 ErrorKind::Transient => ResponseClass::Transient,
                 _ => ResponseClass::Rejected,
             }),
-            // What no line knows goes by its status.
+            // For what no line knows the status decides.
             None if answer.status == 429 => Some(ResponseClass::RateLimited),
             None if answer.status >= 500 => Some(ResponseClass::Transient),
             None => None,

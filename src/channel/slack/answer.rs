@@ -80,7 +80,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text != "ok" && text.len() <= 64 && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
-/// The kind of an error and what to do. What is not in the table goes by the status, and with 200 is a refusal of this message.
+/// The kind of an error and what to do. For what is not in the table the status decides; with 200 it is a refusal of this message.
 fn classify_answer(code: &str, reply: &Reply, now: Timestamp) -> (ErrorKind, String) {
     let known = classify(ERROR_CODES, code);
     let kind = weigh(reply, now, known.map(|(kind, _)| kind));

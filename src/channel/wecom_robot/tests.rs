@@ -15,7 +15,7 @@ async fn markdown_names_users_and_text_has_lists() {
     let server = ScriptedServer::start([Scripted::from(r#"{"errcode":0,"errmsg":"ok"}"#), Scripted::from(r#"{"errcode":0,"errmsg":"ok"}"#)]).await;
     let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = rich(&[("text", "**磁盘** db-1\u{7}\n")]);
-    // As the house sends it: whom markdown cannot ping gets a message beside it.
+    // As Watchfire sends it: whom markdown cannot ping gets a message beside it.
     let everybody = page.facts.mentions.clone();
     page.facts.mentions = DESCRIPTOR.pings.pick(&everybody, &[Ping::Inside]);
     assert_eq!(kinds(&built.channel.send(&page, &room(), &context()).await), [Ok(None)]);

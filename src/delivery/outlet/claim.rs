@@ -14,7 +14,7 @@ use super::mailbox::Command;
 use super::ownership::{Action, Lease, Signal};
 use super::worker::Worker;
 
-/// The wait before an outlet that could not be had is claimed again.
+/// The wait before an outlet that could not be claimed is tried again.
 const CLAIM_RETRY: Duration = Duration::from_secs(2);
 /// The same on a store that nodes share, where another node's lease may end at any time.
 const CLAIM_RETRY_SHARED: Duration = Duration::from_millis(500);
@@ -66,7 +66,7 @@ impl Worker {
         }
     }
 
-    /// Claims the outlet and takes up what was begun; `false` when it could not be had. Unless it is `fresh`, rate limit and gate go on as they are.
+    /// Claims the outlet and takes up what was begun; `false` when that failed. Unless it is `fresh`, rate limit and gate go on as they are.
     async fn claim(&mut self, fresh: bool) -> bool {
         let clock = &self.shared.clock;
         let (now, now_ms) = (clock.instant(), clock.now_ms());

@@ -150,7 +150,7 @@ impl GenericMapping {
         if !self.labels.contains_key("alertname") {
             problem(
                 "labels.alertname".into(),
-                "there is no place for `alertname`, the name that messages and lanes go by",
+                "there is no place for `alertname`, the name of messages and lanes",
                 "map it to where the body names the problem, or give it a fixed text: `alertname: { value: Disk }`",
             );
         }

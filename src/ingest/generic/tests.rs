@@ -103,7 +103,7 @@ fn the_check_finds_every_mistake() {
     assert_eq!(
         problems,
         [
-            "labels.alertname: there is no place for `alertname`, the name that messages and lanes go by",
+            "labels.alertname: there is no place for `alertname`, the name of messages and lanes",
             "alerts: a JSON pointer begins with `/`",
             "labels.host: in a JSON pointer `~` is written as `~0`, and `/` as `~1`",
             "status: a JSON pointer begins with `/`",

@@ -145,7 +145,7 @@ pub async fn a_lane_knows_what_was_not_reported_over(store: S) {
     assert_eq!(store.count_unresolved(first.lane).await.unwrap(), Some(1));
     let to = MoveTo { channel: "sms".into(), outlet: outlet(), fallback: vec![] };
     let copies = store.copy_to_fallback("ops", T0 + 1, to, "r", 9, T0).await.unwrap();
-    assert_eq!(store.count_unresolved(copies[0].lane).await.unwrap(), Some(1), "a lane of fallbacks goes by the one that it comes from");
+    assert_eq!(store.count_unresolved(copies[0].lane).await.unwrap(), Some(1), "a lane of fallbacks follows the one that it comes from");
     put_one(&store, report(&[], &[2], true)).await;
     assert_eq!(store.count_unresolved(copies[0].lane).await.unwrap(), Some(0));
     // Two deliveries of one event in one lane, apart by their routes, each say the whole.

@@ -1,6 +1,6 @@
-//! Connections: the pool, what each transaction begins with, and patience with a database that is away.
+//! Connections: the pool, what each transaction begins with, and patience with a database that is down.
 //!
-//! Knows no table. While the database is away, one attempt to connect is made at a time, ever more rarely; all other callers fail at once.
+//! Knows no table. While the database is down, one attempt to connect is made at a time, ever more rarely; all other callers fail at once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

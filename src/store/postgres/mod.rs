@@ -66,7 +66,7 @@ pub struct PostgresOptions {
     pub connect_timeout: Duration,
     /// How long one statement may take.
     pub statement_timeout: Duration,
-    /// With it, opening waits for a database that is away, and says so there; without it fails.
+    /// With it, opening waits for a database that is down, and says so there; without it fails.
     pub wait: Option<OpenProgress>,
     /// Bytes of requests that may wait, for events and for outcomes each; beyond it they are [`StoreError::Busy`].
     pub queue_bytes: usize,

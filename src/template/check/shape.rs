@@ -114,7 +114,7 @@ const ROOT_FIELDS: &[Field] = &[
     text("external_url", "the sender's address; empty unless http or https"),
     text("details_url", "the page with the whole list; empty when there is none"),
     list("links", &LINK, "links of the whole message: list, shared runbook and dashboard, silence for the group"),
-    list("notes", &LINE, "what the house has to say: shortened, delayed, rendered by the built-in template"),
+    list("notes", &LINE, "what Watchfire has to say: shortened, delayed, rendered by the built-in template"),
     text("language", "`en` or `zh`"),
     text("time_zone", "the IANA zone times are shown in"),
     text("now", "when the page was rendered, RFC 3339"),

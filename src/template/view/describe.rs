@@ -8,7 +8,7 @@ use super::shorten;
 /// What names an alert: its name, where it happens, its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described<'a> {
-    /// Its name; the summary's first line or a word of the house when it has none.
+    /// Its name; the summary's first line or a built-in word when it has none.
     pub name: String,
     /// Where it happens, from the labels that say so; empty when none does.
     pub place: String,

@@ -77,7 +77,7 @@ pub struct ViewInput<'a> {
     pub event: &'a Event,
     /// Link to the whole list; empty when there is none.
     pub details_url: &'a str,
-    /// Notes the house adds: a template failed and the built-in one was used, values were shortened, the message waited long.
+    /// Notes that Watchfire adds: a template failed and the built-in one was used, values were shortened, the message waited long.
     pub notes: &'a [String],
     /// The words' language.
     pub language: Language,

@@ -2,7 +2,7 @@
 //!
 //! Three things are read, the surer first: the reply code where it is about the login (RFC 4954, section 6), the words, and the enhanced status code
 //! (RFC 3463, and IANA's registry of RFC 5248). The words come before the enhanced code because providers say with `550 5.7.1` or a bare `550`
-//! whatever they like, also "too fast" and "come back later"; their own lists are named beside the words. Everything else goes by the
+//! whatever they like, also "too fast" and "come back later"; their own lists are named beside the words. Everything else depends on the
 //! stage.
 
 use std::sync::LazyLock;

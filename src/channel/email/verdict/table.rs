@@ -332,7 +332,7 @@ pub(super) const WORDS: &[(&[&str], Verdict)] = &[
 ];
 
 /// Enhanced status codes without their class and what they mean in a permanent refusal: RFC 3463, RFC 5248's registry, Google's and Microsoft's
-/// lists. Those that are not here go by the stage.
+/// lists. Those that are not here depend on the stage.
 pub(super) const CODES: &[(&str, Verdict)] = &[
     ("1.7", SENDER),
     ("1.8", SENDER),
