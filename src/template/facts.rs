@@ -18,8 +18,8 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
             pairs.push((words::own(input.language, key).to_owned(), shorten(&value, max).into_owned()));
         }
     };
-    let single = input.firing + input.resolved == 1 && input.entries.len() == 1 && input.kind != MessageKind::Digest;
-    pair("severity", words::severity(input.language, input.severity));
+    let single = input.totals.firing + input.totals.resolved == 1 && input.entries.len() == 1 && input.kind != MessageKind::Digest;
+    pair("severity", words::severity(input.language, input.totals.severity));
     let links = if single {
         let entry = &input.entries[0];
         let described = describe(entry.alert, input.language);
@@ -44,7 +44,7 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
     };
     Facts {
         status: if input.fires() { Status::Firing } else { Status::Resolved },
-        severity: input.severity,
+        severity: input.totals.severity,
         title: headline(input),
         pairs,
         links,

@@ -43,7 +43,7 @@ pub use plain::{is_note, note_fields, plain, plain_fields};
 pub use registry::{DEFAULT_SET, TemplateRegistry};
 pub use samples::{SAMPLES, samples};
 pub use usage::FieldUsage;
-pub use view::{Brief, Entry, EntryStatus, MessageKind, View, ViewInput};
+pub use view::{Brief, Entry, EntryStatus, MessageKind, Totals, View, ViewInput};
 pub use words::word;
 
 use crate::model::FieldSpec;

@@ -18,7 +18,7 @@ pub fn plain(input: &ViewInput<'_>) -> String {
     if !own.is_empty() {
         lines.push(shorten(own, input.max_value).into_owned());
     }
-    let several = input.firing + input.resolved > 1;
+    let several = input.totals.firing + input.totals.resolved > 1;
     for entry in input.entries {
         let alert = entry.alert;
         let described = describe(alert, input.language);
@@ -56,11 +56,11 @@ pub fn plain(input: &ViewInput<'_>) -> String {
         lines.push(format!("{} {}{times}", emoji(brief.severity, brief.status), shorten(&brief.title, input.max_value)));
     }
     let mut tail: Vec<String> = Vec::new();
-    if input.more > 0 {
-        tail.push(words::filled(input.language, "more", &[("n", &input.more.to_string())]));
+    if input.totals.more > 0 {
+        tail.push(words::filled(input.language, "more", &[("n", &input.totals.more.to_string())]));
     }
-    if input.truncated > 0 {
-        tail.push(words::filled(input.language, "truncated", &[("n", &input.truncated.to_string())]));
+    if input.totals.truncated > 0 {
+        tail.push(words::filled(input.language, "truncated", &[("n", &input.totals.truncated.to_string())]));
     }
     if several {
         tail.extend(

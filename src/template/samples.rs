@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Status};
 
 use super::FieldUsage;
-use super::view::{Brief, Entry, EntryStatus, MessageKind, View, ViewInput};
+use super::view::{Brief, Entry, EntryStatus, MessageKind, Totals, View, ViewInput};
 
 /// Names of the samples.
 pub const SAMPLES: [&str; 5] = ["firing", "resolved", "mixed", "no labels", "digest"];
@@ -75,14 +75,9 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
         kind: MessageKind::Single,
         entries: &[],
         briefs: &[],
-        firing: 0,
-        resolved: 0,
-        more: 0,
-        truncated: 0,
-        goes_on: false,
+        totals: Totals { severity: Severity::Critical, ..Totals::default() },
         page: 1,
         pages: 1,
-        severity: Severity::Critical,
         receiver: "ops",
         event: &event,
         details_url: "",
@@ -97,23 +92,20 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
     let digest = ViewInput {
         kind: MessageKind::Digest,
         briefs: &briefs,
-        more: 37,
-        truncated: 2,
         page: 2,
         pages: 3,
         details_url: "https://watchfire.example.com/m/1",
         notes: &notes,
         entries: &mixed,
-        firing: 40,
-        resolved: 3,
+        totals: Totals { firing: 40, resolved: 3, more: 37, truncated: 2, ..base.totals },
         ..base.clone()
     };
     let everything = FieldUsage::everything();
     let views = [
-        View::new(&ViewInput { entries: &[firing], firing: 1, ..base.clone() }, &everything),
-        View::new(&ViewInput { entries: &[over], resolved: 1, ..base.clone() }, &everything),
-        View::new(&ViewInput { entries: &mixed, firing: 1, resolved: 2, ..base.clone() }, &everything),
-        View::new(&ViewInput { entries: &[bare], event: &bare_event, firing: 1, ..base.clone() }, &everything),
+        View::new(&ViewInput { entries: &[firing], totals: Totals { firing: 1, ..base.totals }, ..base.clone() }, &everything),
+        View::new(&ViewInput { entries: &[over], totals: Totals { resolved: 1, ..base.totals }, ..base.clone() }, &everything),
+        View::new(&ViewInput { entries: &mixed, totals: Totals { firing: 1, resolved: 2, ..base.totals }, ..base.clone() }, &everything),
+        View::new(&ViewInput { entries: &[bare], event: &bare_event, totals: Totals { firing: 1, ..base.totals }, ..base.clone() }, &everything),
         View::new(&digest, &everything),
     ];
     SAMPLES.into_iter().zip(views).collect()

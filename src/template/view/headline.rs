@@ -38,10 +38,10 @@ pub fn subject_of(input: &ViewInput<'_>) -> String {
     let own = [input.event.title.trim(), first_line].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
     let title = if has_own_text(input) && !own.is_empty() {
         own.to_owned()
-    } else if input.firing + input.resolved == 1 && input.entries.len() == 1 {
+    } else if input.totals.firing + input.totals.resolved == 1 && input.entries.len() == 1 {
         describe(input.entries[0].alert, input.language).title()
     } else if input.kind == MessageKind::Digest {
-        words::filled(input.language, "alerts", &[("n", &(input.firing + input.resolved).to_string())])
+        words::filled(input.language, "alerts", &[("n", &(input.totals.firing + input.totals.resolved).to_string())])
     } else {
         group_title(input)
     };
@@ -78,8 +78,8 @@ fn distinct<'a>(alerts: impl Iterator<Item = &'a Alert>) -> Vec<&'a str> {
 
 /// How many fire and how many are over: `Firing 3, resolved 1`.
 pub fn counts(input: &ViewInput<'_>) -> String {
-    let (firing, resolved) = (input.firing.to_string(), input.resolved.to_string());
-    match (input.firing, input.resolved) {
+    let (firing, resolved) = (input.totals.firing.to_string(), input.totals.resolved.to_string());
+    match (input.totals.firing, input.totals.resolved) {
         (_, 0) => words::filled(input.language, "firing_n", &[("n", &firing)]),
         (0, _) => words::filled(input.language, "resolved_n", &[("n", &resolved)]),
         _ => {
@@ -92,15 +92,15 @@ pub fn counts(input: &ViewInput<'_>) -> String {
 
 /// The status in one word for one alert, in counts for several. The end of what a sender lists is not the end of what it left out.
 pub(super) fn status_words(input: &ViewInput<'_>) -> String {
-    if input.firing == 0 && input.truncated > 0 && input.kind != MessageKind::Digest {
+    if input.totals.firing == 0 && input.totals.truncated > 0 && input.kind != MessageKind::Digest {
         let comma = if input.language == Language::Zh { "，" } else { ", " };
-        let unlisted = words::filled(input.language, "not_listed_n", &[("n", &input.truncated.to_string())]);
+        let unlisted = words::filled(input.language, "not_listed_n", &[("n", &input.totals.truncated.to_string())]);
         return format!("{}{comma}{unlisted}", counts(input));
     }
-    if input.firing + input.resolved > 1 {
+    if input.totals.firing + input.totals.resolved > 1 {
         counts(input)
     } else {
-        words::own(input.language, if input.firing > 0 { "firing" } else { "resolved" }).to_owned()
+        words::own(input.language, if input.totals.firing > 0 { "firing" } else { "resolved" }).to_owned()
     }
 }
 
@@ -115,8 +115,8 @@ pub(super) fn headline_with(input: &ViewInput<'_>, subject: &str) -> String {
         return subject.to_owned();
     }
     let firing = input.fires();
-    let sign = emoji(input.severity, if firing { EntryStatus::Firing } else { EntryStatus::Resolved });
-    let severity = words::severity(input.language, input.severity);
+    let sign = emoji(input.totals.severity, if firing { EntryStatus::Firing } else { EntryStatus::Resolved });
+    let severity = words::severity(input.language, input.totals.severity);
     let digest = if input.kind == MessageKind::Digest { words::own(input.language, "digest") } else { "" };
     let title = if input.kind == MessageKind::Digest && !has_own_text(input) { "" } else { subject };
     let mut out = format!("{sign} ");

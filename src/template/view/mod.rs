@@ -46,6 +46,23 @@ pub struct Brief {
     pub since: Option<Timestamp>,
 }
 
+/// What a whole message holds, whatever one page of it shows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Totals {
+    /// Firing alerts.
+    pub firing: usize,
+    /// Resolved alerts (came and went included).
+    pub resolved: usize,
+    /// Alerts that no page of the message shows, only counts.
+    pub more: usize,
+    /// Alerts the sender itself left out (`truncatedAlerts`).
+    pub truncated: u64,
+    /// Whether those may fire, though no alert that is listed does.
+    pub goes_on: bool,
+    /// The most severe severity among the firing (else all) alerts.
+    pub severity: Severity,
+}
+
 /// Everything a page is rendered from.
 #[derive(Debug, Clone)]
 pub struct ViewInput<'a> {
@@ -55,22 +72,12 @@ pub struct ViewInput<'a> {
     pub entries: &'a [Entry<'a>],
     /// Alerts named in one line each on this page (digests).
     pub briefs: &'a [Brief],
-    /// Firing alerts in the whole message.
-    pub firing: usize,
-    /// Resolved alerts in the whole message (came and went included).
-    pub resolved: usize,
-    /// Alerts that no page of the message shows, only counts.
-    pub more: usize,
-    /// Alerts the sender itself left out (`truncatedAlerts`).
-    pub truncated: u64,
-    /// Whether those may fire, though no alert that is listed does.
-    pub goes_on: bool,
+    /// What the whole message holds.
+    pub totals: Totals,
     /// This page's number, from 1.
     pub page: usize,
     /// How many pages.
     pub pages: usize,
-    /// The most severe severity among the firing (else all) alerts of the message.
-    pub severity: Severity,
     /// The sender's receiver.
     pub receiver: &'a str,
     /// The first event of the message: group labels, common labels and annotations, links.
@@ -94,7 +101,7 @@ pub struct ViewInput<'a> {
 impl ViewInput<'_> {
     /// Whether it is about something that fires, or may.
     pub fn fires(&self) -> bool {
-        self.firing > 0 || self.goes_on
+        self.totals.firing > 0 || self.totals.goes_on
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use watchfire::channel::PLATFORMS;
 use watchfire::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Status};
-use watchfire::template::{Brief, Entry, EntryStatus, MessageKind, Part, PlatformFields, ViewInput};
+use watchfire::template::{Brief, Entry, EntryStatus, MessageKind, Part, PlatformFields, Totals, ViewInput};
 
 /// The fields of the platforms that `wanted` picks.
 pub fn fields(wanted: impl Fn(&str) -> bool) -> Vec<PlatformFields> {
@@ -124,14 +124,16 @@ impl Case {
             kind: self.kind,
             entries: &entries[shown],
             briefs: &self.briefs[briefed],
-            firing,
-            resolved: self.statuses.iter().filter(|status| **status != EntryStatus::Firing).count(),
-            more: part.more,
-            truncated: self.truncated,
-            goes_on: false,
+            totals: Totals {
+                firing,
+                resolved: self.statuses.iter().filter(|status| **status != EntryStatus::Firing).count(),
+                more: part.more,
+                truncated: self.truncated,
+                goes_on: false,
+                severity: entries.iter().map(|entry| scale.of(entry.alert)).min().unwrap_or_default(),
+            },
             page: part.page,
             pages: part.pages,
-            severity: entries.iter().map(|entry| scale.of(entry.alert)).min().unwrap_or_default(),
             receiver: &self.event.receiver,
             event: &self.event,
             details_url: self.details_url,
