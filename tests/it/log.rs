@@ -105,7 +105,7 @@ async fn a_reader_who_is_gone_stops_no_delivery() {
     drop(reader);
     served.deliver("gone", 20).await;
     assert!(served.metric("watchfire_log_lines_lost_total").await > 0);
-    assert_eq!(served.metric("watchfire_task_restarts_total{what=\"runner\"}").await, 0);
+    assert_eq!(served.metric("watchfire_task_restarts_total{what=\"worker\"}").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
