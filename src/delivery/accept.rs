@@ -107,7 +107,7 @@ impl Engine {
         Err(StoreError::Unavailable(text.into()))
     }
 
-    /// Commits an event. While the database is away or does not answer, the sender gets an error soon: it repeats, and the dedup key of what may have been
+    /// Commits an event. While the database is down or does not answer, the sender gets an error soon: it repeats, and the dedup key of what may have been
     /// committed anyway keeps the repeat from being delivered twice.
     pub(super) async fn commit(&self, new: NewEvent) -> Result<Accepted, StoreError> {
         if !self.shared.leased() {

@@ -1,7 +1,5 @@
 //! What an operator does by hand: mute, disable, rename, send, back up, drop; all visible, nothing lost.
 
-use std::time::Duration;
-
 use serde_json::json;
 use watchfire::store::State;
 
