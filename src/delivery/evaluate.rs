@@ -59,8 +59,8 @@ pub struct Outcome {
     pub code: Option<String>,
     /// The platform's answer or the error's summary.
     pub answer: Option<String>,
-    /// The kind of the error that decided, when one did.
-    pub error: Option<ErrorKind>,
+    /// How it went for each recipient; `None` where it was sent.
+    pub errors: Vec<Option<ErrorKind>>,
 }
 
 /// What an evaluation depends on besides the message and its results.
@@ -85,9 +85,11 @@ impl Evaluator<'_> {
         let mut outlet: Option<OutletUpdate> = None;
         let mut reasons: Vec<(Recipient, String)> = Vec::new();
         let mut never_left = true;
+        let mut errors = Vec::with_capacity(to.len());
         for (ix, recipient) in to.iter().enumerate() {
             let missing = Err(SendError::new(ErrorKind::Ambiguous, "the driver gave no result for this recipient"));
             let result = results.iter().find(|(i, _)| *i == ix).map_or(&missing, |(_, r)| r);
+            errors.push(result.as_ref().err().map(|error| error.kind));
             let Some(cell) = message.cells.iter_mut().find(|c| c.page == page && &c.recipient == recipient) else { continue };
             cell.unanswered += u32::from(matches!(result, Err(SendError { kind: ErrorKind::Ambiguous, .. })));
             let t = AttemptFacts {
@@ -132,7 +134,9 @@ impl Evaluator<'_> {
                     reasons.push((recipient.clone(), reason));
                     // A rate limit pauses the outlet even when the direct send that met it is not repeated.
                     if let Err(SendError { kind: ErrorKind::RateLimited { retry_after }, .. }) = result {
-                        outlet.get_or_insert_default().paused_until = Some(self.now + super::policy::pause(*retry_after).as_millis() as i64);
+                        let until = self.now + super::policy::pause(*retry_after).as_millis() as i64;
+                        let change = outlet.get_or_insert_default();
+                        change.paused_until = Some(change.paused_until.unwrap_or(0).max(until));
                     }
                 }
                 Decision::Unknown { reason } => {
@@ -144,7 +148,7 @@ impl Evaluator<'_> {
         let error = results.iter().find_map(|(_, r)| r.as_ref().err());
         let next = self.next(message, page, to, never_left, error);
         let (kind, code, answer) = record(results);
-        let mut outcome = Outcome { next, deliveries: Vec::new(), children: Vec::new(), outlet, kind, code, answer, error: error.map(|e| e.kind) };
+        let mut outcome = Outcome { next, deliveries: Vec::new(), children: Vec::new(), outlet, kind, code, answer, errors };
         self.deliveries(message, tries, error, &reasons, &mut outcome);
         outcome
     }

@@ -41,8 +41,8 @@ pub struct AttemptResult {
     pub answered: bool,
     /// Whether a send was begun (it counts for the rate limit).
     pub sent: bool,
-    /// What the outcome means for the outlet; `None` without a send.
-    pub error: Option<Option<ErrorKind>>,
+    /// How it ended for each recipient (`None`: sent), which says what it means for the outlet; empty without a send.
+    pub errors: Vec<Option<ErrorKind>>,
     /// New pause, Unix milliseconds.
     pub paused_until: Option<i64>,
     /// Why the outlet is suspended by it.

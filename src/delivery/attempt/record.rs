@@ -134,13 +134,13 @@ impl AttemptTask {
                 self.recompose(message).await
             }
             Next::Retry => {
-                message.members_frozen |= outcome.error == Some(ErrorKind::Ambiguous);
+                message.members_frozen |= outcome.errors.contains(&Some(ErrorKind::Ambiguous));
                 self.reschedule(message)
             }
         };
         result.sent = true;
         result.members = members;
-        result.error = Some(outcome.error);
+        result.errors = outcome.errors;
         if let Some(change) = outcome.outlet {
             result.paused_until = change.paused_until;
             result.suspended = change.suspension.as_ref().and_then(SuspensionChange::reason).map(str::to_owned);

@@ -102,9 +102,11 @@ impl Worker {
         if result.fenced {
             self.ownership = self.ownership.on(Signal::Fenced);
         }
-        let Some(error) = result.error else { return };
-        let verdict = Verdict::of(error.as_ref(), result.suspended);
-        let change = self.gate.ended(verdict, &result.members, resting, now);
+        if result.errors.is_empty() {
+            return;
+        }
+        let verdicts: Vec<Verdict> = result.errors.iter().map(|error| Verdict::of(*error, result.suspended.as_deref())).collect();
+        let change = self.gate.ended(&verdicts, &result.members, resting, now);
         self.announce(change);
     }
 

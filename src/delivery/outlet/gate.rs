@@ -33,7 +33,7 @@ pub enum Admit {
     Paused(Instant),
 }
 
-/// What an attempt says about its outlet.
+/// What one recipient's result says about the outlet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The platform took the message.
@@ -42,18 +42,18 @@ pub enum Verdict {
     NotNow,
     /// It refused this message, but its credentials work.
     Refused,
-    /// Its configuration does not work, for this reason.
-    Misconfigured(String),
+    /// Its configuration does not work. With the reason the outlet is suspended; a direct send and a message that is too old suspend nothing.
+    Misconfigured(Option<String>),
 }
 
 impl Verdict {
-    /// The verdict of an attempt that ended with `error`; `suspend` is the reason if that is the outlet's own fault.
-    pub fn of(error: Option<&ErrorKind>, suspend: Option<String>) -> Self {
-        match (error, suspend) {
-            (_, Some(reason)) => Self::Misconfigured(reason),
-            (None, None) => Self::Accepted,
-            (Some(ErrorKind::Transient | ErrorKind::Ambiguous | ErrorKind::RateLimited { .. }), None) => Self::NotNow,
-            (Some(_), None) => Self::Refused,
+    /// The verdict of a result that was `error`; `suspend` is why the attempt suspends the outlet, if it does.
+    pub fn of(error: Option<ErrorKind>, suspend: Option<&str>) -> Self {
+        match error {
+            None => Self::Accepted,
+            Some(ErrorKind::Transient | ErrorKind::Ambiguous | ErrorKind::RateLimited { .. }) => Self::NotNow,
+            Some(ErrorKind::Rejected) => Self::Refused,
+            Some(ErrorKind::Misconfigured) => Self::Misconfigured(suspend.map(str::to_owned)),
         }
     }
 }
@@ -150,38 +150,41 @@ impl Gate {
         self.paused_until = self.paused_until.max(until);
     }
 
-    /// An attempt with these deliveries ended; `resting` is whether the outlet already paused before the attempt's own pause.
-    pub fn ended(&mut self, verdict: Verdict, deliveries: &[DeliveryId], resting: bool, now: Instant) -> Change {
-        match &verdict {
-            Verdict::Accepted => {
-                for id in deliveries {
-                    self.refused.remove(id);
-                }
-                self.refused.values_mut().for_each(|passed| *passed = true);
+    /// An attempt with these deliveries ended, with a verdict for each recipient in any order; `resting` is whether the outlet already paused before
+    /// the attempt's own pause.
+    ///
+    /// The breaker asks whether the platform lets anything through, the suspension whether the credentials work: a page of which one recipient came
+    /// too fast and another was refused for the credentials counts for both.
+    pub fn ended(&mut self, verdicts: &[Verdict], deliveries: &[DeliveryId], resting: bool, now: Instant) -> Change {
+        let any = |verdict| verdicts.contains(&verdict);
+        let misconfigured = verdicts.iter().find_map(|verdict| if let Verdict::Misconfigured(reason) = verdict { Some(reason) } else { None });
+        if any(Verdict::Accepted) {
+            for id in deliveries {
+                self.refused.remove(id);
             }
-            Verdict::Misconfigured(_) => {
+            self.refused.values_mut().for_each(|passed| *passed = true);
+        }
+        if !any(Verdict::NotNow) || any(Verdict::Accepted) {
+            self.breaker.answered();
+        } else if let Some(rest) = self.breaker.failed(resting) {
+            self.pause(now + rest);
+        }
+        match misconfigured {
+            Some(Some(reason)) => {
                 if self.refused.len() + deliveries.len() > REMEMBERED {
                     self.refused.clear();
                 }
                 self.refused.extend(deliveries.iter().map(|id| (*id, false)));
+                self.suspend(reason.clone(), now)
             }
-            _ => {}
-        }
-        if verdict == Verdict::NotNow {
-            if let Some(rest) = self.breaker.failed(resting) {
-                self.pause(now + rest);
+            None if any(Verdict::Accepted) || any(Verdict::Refused) => self.resume(),
+            _ => {
+                if let Some(suspension) = &mut self.suspension {
+                    suspension.trial = false;
+                    suspension.trial_at = now + suspension.wait;
+                }
+                Change::None
             }
-            if let Some(suspension) = &mut self.suspension {
-                suspension.trial = false;
-                suspension.trial_at = now + suspension.wait;
-            }
-            return Change::None;
-        }
-        self.breaker.answered();
-        match verdict {
-            Verdict::Misconfigured(reason) => self.suspend(reason, now),
-            // Anything else says that the credentials work.
-            _ => self.resume(),
         }
     }
 
@@ -236,20 +239,20 @@ mod tests {
     }
 
     fn misconfigured() -> Verdict {
-        Verdict::Misconfigured("401".into())
+        Verdict::Misconfigured(Some("401".into()))
     }
 
     #[test]
     fn what_is_admitted() {
         let start = Instant::now();
-        let suspend = |gate: &mut Gate| assert_eq!(gate.ended(misconfigured(), &[], false, start), Change::Suspended);
+        let suspend = |gate: &mut Gate| assert_eq!(gate.ended(&[misconfigured()], &[], false, start), Change::Suspended);
         let trial = |gate: &mut Gate| {
             suspend(gate);
             assert!(!gate.starts_probe(start + seconds(4)));
             assert!(gate.starts_probe(start + seconds(5)));
             assert_eq!(gate.probed(&Probe::Unsupported, false, start), Change::None);
         };
-        let broken = |gate: &mut Gate| (0..5).for_each(|_| assert_eq!(gate.ended(Verdict::NotNow, &[], false, start), Change::None));
+        let broken = |gate: &mut Gate| (0..5).for_each(|_| assert_eq!(gate.ended(&[Verdict::NotNow], &[], false, start), Change::None));
         type Case<'a> = (&'a str, &'a dyn Fn(&mut Gate), u64, usize, Admit);
         let cases: [Case; 9] = [
             ("new", &|_| {}, 0, 9, Admit::Open),
@@ -277,11 +280,40 @@ mod tests {
             (Verdict::Refused, Change::Resumed),
             (Verdict::NotNow, Change::None),
             (misconfigured(), Change::None),
+            (Verdict::Misconfigured(None), Change::None),
         ] {
             let mut gate = Gate::new(start);
-            assert_eq!(gate.ended(misconfigured(), &[], false, start), Change::Suspended);
-            assert_eq!(gate.ended(verdict.clone(), &[], false, start), change, "{verdict:?}");
+            assert_eq!(gate.ended(&[misconfigured()], &[], false, start), Change::Suspended);
+            assert_eq!(gate.ended(&[verdict.clone()], &[], false, start), change, "{verdict:?}");
             assert_eq!(gate.suspended().is_none(), change == Change::Resumed, "{verdict:?}");
+        }
+    }
+
+    /// What is left after five pages with these results: whether it is suspended, and whether the breaker is open. In any order.
+    #[test]
+    fn the_recipients_of_one_page_may_say_several_things() {
+        use Verdict::{Accepted, NotNow, Refused};
+        let now = Instant::now();
+        let by_hand = || Verdict::Misconfigured(None);
+        for (verdicts, suspended, broken) in [
+            (vec![NotNow, misconfigured()], true, true),
+            (vec![NotNow, Refused], false, true),
+            (vec![NotNow, by_hand()], false, true),
+            (vec![NotNow, Accepted], false, false),
+            (vec![NotNow, Accepted, misconfigured()], true, false),
+            (vec![Refused, misconfigured()], true, false),
+            (vec![Accepted, Refused], false, false),
+        ] {
+            for order in [verdicts.clone(), verdicts.into_iter().rev().collect()] {
+                let mut gate = Gate::new(now);
+                (0..5).for_each(|_| drop(gate.ended(&order, &[], false, now)));
+                assert_eq!((gate.suspended().is_some(), gate.is_breaker_open()), (suspended, broken), "{order:?}");
+                let resumes = order.iter().any(|verdict| matches!(verdict, Accepted | Refused)) && !suspended && !order.contains(&by_hand());
+                let mut gate = Gate::new(now);
+                gate.restore(now, Duration::ZERO, Some("401".into()));
+                gate.ended(&order, &[], false, now);
+                assert_eq!(gate.suspended().is_none(), resumes, "{order:?} in a suspended outlet");
+            }
         }
     }
 
@@ -291,7 +323,7 @@ mod tests {
         let mut gate = Gate::new(now);
         let mut waits = Vec::new();
         for _ in 0..9 {
-            gate.ended(misconfigured(), &[], false, now);
+            gate.ended(&[misconfigured()], &[], false, now);
             let Admit::Suspended(at) = gate.admits(now, 0) else { panic!("it is suspended") };
             waits.push((at - now).as_secs());
             now = at;
@@ -306,10 +338,10 @@ mod tests {
         let now = Instant::now();
         let (bad, good) = (DeliveryId::new(), DeliveryId::new());
         let mut gate = Gate::new(now);
-        gate.ended(misconfigured(), &[bad], false, now);
+        gate.ended(&[misconfigured()], &[bad], false, now);
         let of = |gate: &Gate, id| (gate.was_refused([id].into_iter()), gate.is_at_fault([id].into_iter()));
         assert_eq!((of(&gate, bad), of(&gate, good)), ((true, false), (false, false)));
-        gate.ended(Verdict::Accepted, &[good], false, now);
+        gate.ended(&[Verdict::Accepted], &[good], false, now);
         assert_eq!((of(&gate, bad), of(&gate, good)), ((true, true), (false, false)));
         gate.reloaded(now);
         assert_eq!(of(&gate, bad), (false, false), "the configuration may have been the fault");

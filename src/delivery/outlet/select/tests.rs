@@ -129,7 +129,7 @@ fn a_paused_outlet_starts_nothing_and_a_suspended_one_direct_sends() {
     let mut bench = Bench::new();
     bench.lane(1, "ops", 0);
     bench.queue.begun.push(bench.message(0));
-    bench.gate.ended(Verdict::Misconfigured("401".into()), &[], false, bench.now);
+    bench.gate.ended(&[Verdict::Misconfigured(Some("401".into()))], &[], false, bench.now);
     assert_eq!(bench.select(), nothing());
     bench.queue.direct.push_back(bench.direct());
     assert_eq!(bench.select(), Work::Direct(0));
@@ -143,7 +143,7 @@ fn the_trial_of_a_suspended_outlet_is_one_message_and_not_the_one_that_was_refus
     let mut bench = Bench::new();
     let refused = bench.lane(1, "ops", 0);
     bench.lane(2, "ops", 3);
-    bench.gate.ended(Verdict::Misconfigured("400".into()), &[refused], false, bench.now);
+    bench.gate.ended(&[Verdict::Misconfigured(Some("400".into()))], &[refused], false, bench.now);
     bench.now += Duration::from_secs(5);
     assert!(bench.gate.starts_probe(bench.now));
     bench.gate.probed(&crate::channel::Probe::Unsupported, false, bench.now);
