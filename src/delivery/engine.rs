@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -19,6 +20,9 @@ use super::outlet::mailbox::{Flag, Renewal};
 use super::outlet::{Command, OutletState, supervised};
 use super::plan::Plan;
 use super::self_alert::SelfAlert;
+
+/// How long a stop waits for the store after its deadline.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// The delivery core, as http, cli and app see it.
 pub struct Engine {
@@ -159,7 +163,16 @@ impl Engine {
         self.workers.close();
         let done = tokio::time::timeout_at(deadline, self.workers.wait()).await.is_ok();
         self.shared.tracker.close();
-        done && tokio::time::timeout_at(deadline, self.shared.tracker.wait()).await.is_ok()
+        let done = done && tokio::time::timeout_at(deadline, self.shared.tracker.wait()).await.is_ok();
+        let cut = self.shared.heavy.still_started();
+        if !cut.is_empty() {
+            // What the deadline cuts off did not crash the process.
+            let cleared = tokio::time::timeout(LAST_WRITE, self.shared.store.clear_lanes_started(&cut)).await;
+            if !matches!(cleared, Ok(Ok(()))) {
+                tracing::warn!("what was begun and cut off counts as a crash: the store did not take it in time");
+            }
+        }
+        done
     }
 
     /// Makes the next attempt that begins panic.

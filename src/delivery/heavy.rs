@@ -3,10 +3,15 @@
 //! An alert takes some 2 KB in memory and 200 bytes in a body, so a body of 8 MiB is 100 MB while it is read or rendered. Two of them at once
 //! would be more than a small container has.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::lock::lock;
+use crate::model::LaneId;
+use crate::store::LaneStarts;
 
 /// Bytes of a body, or of the bodies that one message needs, above which they are large: worked on one after the other, and not kept in memory.
 pub const LARGE_BODY: usize = 256 << 10;
@@ -24,6 +29,8 @@ pub struct Heavy {
     few: Arc<Semaphore>,
     /// What was born before, Unix milliseconds, may have been begun by a process, or a step, that died at it.
     since: AtomicI64,
+    /// What steps that have not ended yet have marked as started in the store.
+    started: Mutex<HashMap<LaneId, LaneStarts>>,
 }
 
 /// Held while a large body is in memory.
@@ -33,7 +40,7 @@ pub struct LargeBodyPermit(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
 impl Heavy {
     /// The gates of a process that starts now, Unix milliseconds.
     pub fn new(now: i64) -> Self {
-        Self { one: Arc::new(Semaphore::new(1)), few: Arc::new(Semaphore::new(MAX_PARALLEL)), since: now.into() }
+        Self { one: Arc::new(Semaphore::new(1)), few: Arc::new(Semaphore::new(MAX_PARALLEL)), since: now.into(), started: Mutex::default() }
     }
 
     /// Whether something may have died at a delivery that was born then.
@@ -41,9 +48,25 @@ impl Heavy {
         born_at < self.since.load(Ordering::Relaxed)
     }
 
-    /// A step died: it may do so again.
+    /// A step crashed, or the node that owned an outlet and did not release it: it may happen again, here.
     pub fn crashed(&self, now: i64) {
         self.since.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// A step marked these lanes as started in the store.
+    pub fn started(&self, started: &[LaneStarts]) {
+        lock(&self.started).extend(started.iter().map(|one| (one.lane, *one)));
+    }
+
+    /// The step ended, or panicked.
+    pub fn ended(&self, started: &[LaneStarts]) {
+        let mut known = lock(&self.started);
+        started.iter().for_each(|one| drop(known.remove(&one.lane)));
+    }
+
+    /// What steps that have not ended have marked.
+    pub fn still_started(&self) -> Vec<LaneStarts> {
+        lock(&self.started).values().copied().collect()
     }
 
     /// Waits until no other large body is in memory. In the order of asking.

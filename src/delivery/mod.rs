@@ -42,6 +42,7 @@ mod relocate;
 pub mod self_alert;
 pub mod simulate;
 pub mod stalled;
+mod started;
 mod telemetry;
 #[cfg(test)]
 mod testing;

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    EventBodies, Fence, LaneHistory, LaneQuery, LaneSummary, NewAttempt, NewMessage, OutcomeBatch, OutletUpdate, PendingDelivery, RecordedOutcome,
-    StoreError,
+    EventBodies, Fence, LaneHistory, LaneQuery, LaneStarts, LaneSummary, NewAttempt, NewMessage, OutcomeBatch, OutletUpdate, PendingDelivery,
+    RecordedOutcome, StoreError,
 };
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
 
@@ -26,12 +26,13 @@ pub trait OutletStore: Send + Sync {
     /// The bodies of events, in the order of `ids`, as long as they are no more than `bytes` together as stored. Unknown ids are left out. Read only.
     async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError>;
 
-    /// Counts a start of a message of these lanes that may crash the process. Returns the largest number of starts of one of these lanes since it was
-    /// last cleared, this one included. Unknown lanes are left out. One transaction, synced.
-    async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<u32, StoreError>;
+    /// Counts a start of a message of these lanes that may crash the process. Returns the starts of each since it was last cleared, this one included.
+    /// Unknown lanes are left out. One transaction, synced.
+    async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<Vec<LaneStarts>, StoreError>;
 
-    /// Clears the starts counted by [`OutletStore::mark_lanes_started`]: the process survived. One transaction.
-    async fn clear_lanes_started(&self, lanes: &[LaneId]) -> Result<(), StoreError>;
+    /// Takes back the starts that [`OutletStore::mark_lanes_started`] returned: the process survived. What another process counted since stays. One
+    /// transaction.
+    async fn clear_lanes_started(&self, started: &[LaneStarts]) -> Result<(), StoreError>;
 
     /// Stores a message before its first send: its row, its cells (`open`), and its id in its members. One transaction, synced.
     ///

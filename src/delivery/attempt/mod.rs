@@ -24,6 +24,7 @@ use super::outlet::Mailbox;
 use super::outlet::mailbox::Renewal;
 use super::pending::{PendingMessage, Phase};
 use super::plan::{ChannelPlan, Plan};
+use super::started::StartedLanes;
 
 /// Deliveries read of one lane at once.
 pub const LANE_READ_LIMIT: usize = 200;
@@ -81,18 +82,13 @@ impl AttemptTask {
     /// A message that an earlier process may have crashed at is marked in the store before it is rendered, until this returns; one that was marked a few
     /// times without an end is sent abridged. Deliveries born since this process started need no mark: nothing can have crashed at them.
     pub async fn run(self, message: PendingMessage) -> AttemptResult {
-        let shared = self.shared.clone();
-        let mut marked: Vec<LaneId> = Vec::new();
-        let result = self.attempt(message, &mut marked).await;
-        if !marked.is_empty()
-            && let Err(error) = shared.store.clear_lanes_started(&marked).await
-        {
-            tracing::warn!(%error, "could not clear the mark of a message that was begun after a crash");
-        }
+        let mut started = StartedLanes::new(&self.shared);
+        let result = self.attempt(message, &mut started).await;
+        started.clear().await;
         result
     }
 
-    async fn attempt(self, mut message: PendingMessage, marked: &mut Vec<LaneId>) -> AttemptResult {
+    async fn attempt(self, mut message: PendingMessage, started: &mut StartedLanes) -> AttemptResult {
         #[cfg(test)]
         assert!(!self.shared.crash_attempt.swap(false, std::sync::atomic::Ordering::AcqRel), "an attempt that was made to fail");
         if matches!(message.phase, Phase::Stored { pages: None, .. })
@@ -101,7 +97,7 @@ impl AttemptTask {
             return self.release_to_lanes(message, &error).await;
         }
         if matches!(message.phase, Phase::Formed) {
-            let permit = match self.read_members(&mut message, marked).await {
+            let permit = match self.read_members(&mut message, started).await {
                 Ok(permit) => permit,
                 Err(error) => return self.release_to_lanes(message, &error).await,
             };
@@ -109,8 +105,8 @@ impl AttemptTask {
                 return result;
             }
         }
-        if marked.is_empty() && message.caller.is_none() && message.is_stored() && !message.wording.abridged {
-            match self.mark_started(&mut message, marked).await {
+        if started.is_empty() && message.caller.is_none() && message.is_stored() && !message.wording.abridged {
+            match self.mark_started(&mut message, started).await {
                 // Nothing of it was sent: it is composed again, abridged. Otherwise only sending is left, which the mark cannot make any shorter.
                 Ok(true) if message.cells.iter().all(|cell| cell.state == CellState::Open) => return self.recompose(message).await,
                 Ok(_) => {}

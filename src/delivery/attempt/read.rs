@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::delivery::heavy::{LARGE_BODY, LargeBodyPermit};
 use crate::delivery::lanes::ReadProgress;
 use crate::delivery::pending::{PendingMessage, Phase};
+use crate::delivery::started::StartedLanes;
 use crate::model::{Event, EventId, LaneId};
 use crate::store::{PendingDelivery, State, StoreError};
 use crate::template::MessageKind;
@@ -23,7 +24,7 @@ const MAX_NAMED_RANK: i64 = 1;
 
 impl AttemptTask {
     /// Reads what the lanes hold on disk and the bodies that composing needs.
-    pub(super) async fn read_members(&self, message: &mut PendingMessage, marked: &mut Vec<LaneId>) -> Result<Option<LargeBodyPermit>, StoreError> {
+    pub(super) async fn read_members(&self, message: &mut PendingMessage, started: &mut StartedLanes) -> Result<Option<LargeBodyPermit>, StoreError> {
         let store = &self.shared.store;
         let digest = message.kind == MessageKind::Digest;
         for taken in &mut message.lanes.taken {
@@ -51,7 +52,7 @@ impl AttemptTask {
         }
         // A read that failed half way leaves in memory what the next one reads again.
         message.members.dedup_by_key(|m| m.id);
-        if message.caller.is_none() && self.mark_started(message, marked).await? {
+        if message.caller.is_none() && self.mark_started(message, started).await? {
             // Nothing of it is read or rendered any more but its columns.
             message.members.iter_mut().for_each(|member| member.event = None);
             return Ok(None);
@@ -73,14 +74,15 @@ impl AttemptTask {
     }
 
     /// Marks what an earlier process may have crashed at; returns whether that happened too often.
-    pub(super) async fn mark_started(&self, message: &mut PendingMessage, marked: &mut Vec<LaneId>) -> Result<bool, StoreError> {
+    pub(super) async fn mark_started(&self, message: &mut PendingMessage, started: &mut StartedLanes) -> Result<bool, StoreError> {
         if !message.members.iter().any(|member| self.shared.heavy.may_have_crashed(member.born_at)) {
             return Ok(false);
         }
         let mut lanes: Vec<LaneId> = message.members.iter().map(|member| member.lane).collect();
         lanes.dedup();
-        let begun = self.shared.store.mark_lanes_started(&lanes).await?;
-        *marked = lanes;
+        let counted = self.shared.store.mark_lanes_started(&lanes).await?;
+        let begun = counted.iter().map(|one| one.starts).max().unwrap_or(0);
+        started.set(counted);
         if begun > MAX_CRASHES {
             let delivery = message.members.first().map(|member| member.id.to_string());
             tracing::error!(channel = %self.channel.name, begun, delivery, "the process crashed several times at this message; it is sent abridged");

@@ -28,7 +28,7 @@ pub enum Disk {
 }
 
 impl Disk {
-    async fn open(&self) -> Arc<dyn Store> {
+    pub(super) async fn open(&self) -> Arc<dyn Store> {
         match self {
             Disk::File(folder) => {
                 let mut options = SqliteOptions::new(folder.join("model.db"));

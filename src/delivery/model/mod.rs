@@ -3,6 +3,7 @@
 
 mod gates;
 mod life;
+mod lives;
 mod paused;
 mod people;
 mod plan;

@@ -66,8 +66,8 @@ pass_on! {
         ready_lanes(outlet: &OutletKey, sought: LaneQuery) -> Result<Vec<LaneSummary>, StoreError>;
         open_messages(outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
         pending(lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError>;
-        mark_lanes_started(lanes: &[LaneId]) -> Result<u32, StoreError>;
-        clear_lanes_started(lanes: &[LaneId]) -> Result<(), StoreError>;
+        mark_lanes_started(lanes: &[LaneId]) -> Result<Vec<LaneStarts>, StoreError>;
+        clear_lanes_started(started: &[LaneStarts]) -> Result<(), StoreError>;
         load_events(ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError>;
         store_message(fence: Fence, message: NewMessage) -> Result<(), StoreError>;
         begin_attempt(fence: Fence, attempt: NewAttempt) -> Result<(), StoreError>;

@@ -91,6 +91,10 @@ impl Worker {
         let until = self.shared.leased().then(|| now + self.shared.node.lease - LEASE_SAFETY_MARGIN);
         self.ownership = self.ownership.on(Signal::Claimed(Lease { epoch: owned.epoch, claimed_at: now, until }));
         if fresh {
+            if !owned.released {
+                // Its last owner may have crashed at a message of it.
+                self.shared.heavy.crashed(now_ms);
+            }
             self.rate = rate;
             self.restore(&owned, now, now_ms);
         }

@@ -119,16 +119,28 @@ pub async fn a_lane_that_emptied_starts_afresh(store: S) {
 
 pub async fn what_is_begun_and_not_ended_is_counted(store: S) {
     let (a, b) = (put(&store, "a").await.lane, put(&store, "b").await.lane);
+    let of = |lane, starts| LaneStarts { lane, starts };
+    let mark = async |lanes: &[LaneId]| {
+        let mut started = store.mark_lanes_started(lanes).await.unwrap();
+        started.sort_by_key(|one| one.lane);
+        started
+    };
     for expected in 1..=3 {
-        assert_eq!(store.mark_lanes_started(&[b, a]).await.unwrap(), expected);
+        assert_eq!(mark(&[b, a]).await, [of(a, expected), of(b, expected)]);
     }
-    assert_eq!(store.mark_lanes_started(&[a]).await.unwrap(), 4);
-    assert_eq!(store.mark_lanes_started(&[b, a]).await.unwrap(), 5, "the most of any");
-    store.clear_lanes_started(&[a]).await.unwrap();
-    assert_eq!((store.mark_lanes_started(&[a]).await.unwrap(), store.mark_lanes_started(&[b]).await.unwrap()), (1, 5));
-    let unknown = crate::model::LaneId(i64::MAX);
-    assert_eq!(store.mark_lanes_started(&[unknown]).await.unwrap(), 0);
-    store.clear_lanes_started(&[unknown]).await.unwrap();
+    assert_eq!(mark(&[a]).await, [of(a, 4)]);
+    store.clear_lanes_started(&[of(a, 4)]).await.unwrap();
+    assert_eq!((mark(&[a]).await, mark(&[b]).await), (vec![of(a, 1)], vec![of(b, 4)]));
+    // Two processes: the end of the first says nothing of the second, and the end of the second says that both survived.
+    assert_eq!(mark(&[a]).await, [of(a, 2)]);
+    store.clear_lanes_started(&[of(a, 1)]).await.unwrap();
+    assert_eq!(mark(&[a]).await, [of(a, 2)]);
+    store.clear_lanes_started(&[of(a, 2), of(b, 9)]).await.unwrap();
+    store.clear_lanes_started(&[of(a, 1)]).await.unwrap();
+    assert_eq!(mark(&[b, a]).await, [of(a, 1), of(b, 1)]);
+    let unknown = LaneId(i64::MAX);
+    assert_eq!(mark(&[unknown]).await, []);
+    store.clear_lanes_started(&[of(unknown, 1)]).await.unwrap();
 }
 
 pub async fn a_lane_knows_what_was_not_reported_over(store: S) {

@@ -52,12 +52,12 @@ impl OutletStore for PostgresStore {
         answer!(self, read, |tx| read::load_events(tx, ids, bytes))
     }
 
-    async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
+    async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<Vec<LaneStarts>, StoreError> {
         answer!(self, write, |tx| messages::mark_lanes_started(tx, lanes))
     }
 
-    async fn clear_lanes_started(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
-        answer!(self, write, |tx| messages::clear_lanes_started(tx, lanes))
+    async fn clear_lanes_started(&self, started: &[LaneStarts]) -> Result<(), StoreError> {
+        answer!(self, write, |tx| messages::clear_lanes_started(tx, started))
     }
 
     async fn store_message(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use super::tx::Tx;
 use crate::model::{LaneId, MessageId, OutletKey, Recipient};
 use crate::store::prepared::{PreparedMessage, TextRule};
 use crate::store::rows::StoredRow as _;
-use crate::store::{Cell, CellState, Fence, NewAttempt, State, StoreError};
+use crate::store::{Cell, CellState, Fence, LaneStarts, NewAttempt, State, StoreError};
 
 fn invalid(text: String) -> DbError {
     DbError::Refused(StoreError::Invalid(text))
@@ -211,24 +211,25 @@ pub(super) async fn begin_attempt(tx: &Tx, fence: &Fence, attempt: &NewAttempt) 
 }
 
 /// [`crate::store::OutletStore::mark_lanes_started`]. In the order of their ids, as everything that locks several lanes.
-pub(super) async fn mark_lanes_started(tx: &Tx, lanes: &[LaneId]) -> Result<u32, DbError> {
-    let ids = sorted(lanes);
+pub(super) async fn mark_lanes_started(tx: &Tx, lanes: &[LaneId]) -> Result<Vec<LaneStarts>, DbError> {
+    let mut ids: Vec<i64> = lanes.iter().map(|lane| lane.0).collect();
+    ids.sort_unstable();
     tx.query("SELECT id FROM lane WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &[&ids]).await?;
-    let rows = tx.query("UPDATE lane SET begun = begun + 1 WHERE id = ANY ($1) RETURNING begun", &[&ids]).await?;
-    let counts = rows.iter().map(|row| get::<i64>(row, 0)).collect::<Result<Vec<_>, _>>()?;
-    Ok(counts.into_iter().max().map_or(0, |most| u32::try_from(most).unwrap_or(u32::MAX)))
+    let rows = tx.query("UPDATE lane SET begun = begun + 1 WHERE id = ANY ($1) RETURNING id, begun", &[&ids]).await?;
+    let starts = |row| Ok(LaneStarts { lane: LaneId(get(row, 0)?), starts: u32::try_from(get::<i64>(row, 1)?).unwrap_or(u32::MAX) });
+    rows.iter().map(starts).collect()
 }
 
 /// [`crate::store::OutletStore::clear_lanes_started`].
-pub(super) async fn clear_lanes_started(tx: &Tx, lanes: &[LaneId]) -> Result<(), DbError> {
-    let ids = sorted(lanes);
+pub(super) async fn clear_lanes_started(tx: &Tx, started: &[LaneStarts]) -> Result<(), DbError> {
+    let ids: Vec<i64> = started.iter().map(|one| one.lane.0).collect();
+    let starts: Vec<i64> = started.iter().map(|one| one.starts.into()).collect();
     tx.query("SELECT id FROM lane WHERE id = ANY ($1) AND begun > 0 ORDER BY id FOR UPDATE", &[&ids]).await?;
-    tx.execute("UPDATE lane SET begun = 0 WHERE id = ANY ($1) AND begun > 0", &[&ids]).await?;
+    tx.execute(
+        "UPDATE lane SET begun = greatest(begun - n.starts, 0) FROM unnest($1::bigint[], $2::bigint[]) AS n (lane, starts)
+         WHERE id = n.lane AND begun > 0",
+        &[&ids, &starts],
+    )
+    .await?;
     Ok(())
-}
-
-fn sorted(lanes: &[LaneId]) -> Vec<i64> {
-    let mut ids: Vec<i64> = lanes.iter().map(|lane| lane.0).collect();
-    ids.sort_unstable();
-    ids
 }

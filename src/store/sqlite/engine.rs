@@ -52,14 +52,14 @@ impl OutletStore for SqliteStore {
         self.readers.read(move |db| read::load_events(db, &ids, bytes)).await
     }
 
-    async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<u32, StoreError> {
+    async fn mark_lanes_started(&self, lanes: &[LaneId]) -> Result<Vec<LaneStarts>, StoreError> {
         let lanes = lanes.to_vec();
         self.write(64 + lanes.len() * 16, move |db| messages::mark_lanes_started(db, &lanes)).await
     }
 
-    async fn clear_lanes_started(&self, lanes: &[LaneId]) -> Result<(), StoreError> {
-        let lanes = lanes.to_vec();
-        self.write(64 + lanes.len() * 16, move |db| messages::clear_lanes_started(db, &lanes)).await
+    async fn clear_lanes_started(&self, started: &[LaneStarts]) -> Result<(), StoreError> {
+        let started = started.to_vec();
+        self.write(64 + started.len() * 16, move |db| messages::clear_lanes_started(db, &started)).await
     }
 
     async fn store_message(&self, fence: Fence, message: NewMessage) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use super::rows::bytes;
 use super::rows::insert;
 use crate::model::{DeliveryId, LaneId, MessageId};
 use crate::store::prepared::PreparedMessage;
-use crate::store::{Cell, Fence, NewAttempt, StoreError};
+use crate::store::{Cell, Fence, LaneStarts, NewAttempt, StoreError};
 
 /// Refuses a node that no longer owns the outlet (I7). Comes before anything is written.
 pub(super) fn check_fence(db: &Connection, fence: &Fence) -> Result<(), DbError> {
@@ -166,20 +166,21 @@ pub(super) fn begin_attempt(db: &Connection, fence: &Fence, attempt: &NewAttempt
 }
 
 /// [`crate::store::OutletStore::mark_lanes_started`].
-pub(super) fn mark_lanes_started(db: &Connection, lanes: &[LaneId]) -> Result<u32, DbError> {
+pub(super) fn mark_lanes_started(db: &Connection, lanes: &[LaneId]) -> Result<Vec<LaneStarts>, DbError> {
     let mut update = db.prepare_cached("UPDATE lane SET begun = begun + 1 WHERE id = ?1 RETURNING begun")?;
-    let mut most = 0;
-    for lane in lanes {
-        most = update.query_row([lane.0], |row| row.get::<_, u32>(0)).optional()?.unwrap_or(0).max(most);
+    let mut started = Vec::with_capacity(lanes.len());
+    for &lane in lanes {
+        let starts = update.query_row([lane.0], |row| row.get(0)).optional()?;
+        started.extend(starts.map(|starts| LaneStarts { lane, starts }));
     }
-    Ok(most)
+    Ok(started)
 }
 
 /// [`crate::store::OutletStore::clear_lanes_started`].
-pub(super) fn clear_lanes_started(db: &Connection, lanes: &[LaneId]) -> Result<(), DbError> {
-    let mut update = db.prepare_cached("UPDATE lane SET begun = 0 WHERE id = ?1 AND begun > 0")?;
-    for lane in lanes {
-        update.execute([lane.0])?;
+pub(super) fn clear_lanes_started(db: &Connection, started: &[LaneStarts]) -> Result<(), DbError> {
+    let mut update = db.prepare_cached("UPDATE lane SET begun = max(begun - ?2, 0) WHERE id = ?1 AND begun > 0")?;
+    for one in started {
+        update.execute(params![one.lane.0, one.starts])?;
     }
     Ok(())
 }

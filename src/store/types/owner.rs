@@ -125,6 +125,15 @@ pub struct OverdueRow {
     pub leased_until: i64,
 }
 
+/// How often a message of a lane was started and did not end, as far as the store knows ([`crate::store::OutletStore::mark_lanes_started`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneStarts {
+    /// The lane.
+    pub lane: LaneId,
+    /// Its starts since they were last cleared.
+    pub starts: u32,
+}
+
 /// A lane with something waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneSummary {
