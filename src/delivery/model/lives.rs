@@ -1,4 +1,4 @@
-//! One message through several processes: which ends count as crashes at it.
+//! One message through several processes: which ends count as crashes at it, and what a wall clock that was set back delays.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::{CellResult, Channel, SendContext};
+use crate::delivery::policy::MAX_BACKOFF;
 use crate::delivery::{Clock, Engine, EngineOptions, cluster, testing};
 use crate::metrics::Metrics;
 use crate::model::{ErrorKind, LaneId, Page, Receipt, Recipient, SendError, Status};
@@ -22,6 +23,7 @@ use super::{Dice, World};
 #[derive(Debug, Clone, Copy)]
 enum Answer {
     Taken,
+    Failed(ErrorKind),
     /// None for as long as anybody waits.
     Nothing,
 }
@@ -42,6 +44,7 @@ impl Channel for Arc<Platform> {
         let answer = *self.answer.lock().unwrap();
         let results = (0..to.len()).map(|place| match answer {
             Answer::Taken => (place, Ok(Receipt { platform_id: None, code: "ok".into(), answer: String::new() })),
+            Answer::Failed(kind) => (place, Err(SendError::new(kind, "not now"))),
             Answer::Nothing => (place, Err(SendError::new(ErrorKind::Ambiguous, "no answer"))),
         });
         let results = results.collect();
@@ -209,4 +212,36 @@ fn a_node_that_takes_over_from_a_dead_one_counts_from_its_first_start() {
     });
     let starts = scene.live("c", async |_, process| process.store.mark_lanes_started(&[lane]).await.expect("a mark"));
     assert!(starts[0].starts >= 2, "its start was counted before this one: {starts:?}");
+}
+
+/// However far the clock is set back while a try waits and no process runs, it is made within the longest back-off.
+#[test]
+fn a_try_that_waits_when_the_clock_is_set_back_is_made_within_the_longest_back_off() {
+    let minute = Duration::from_secs(60);
+    for (channel, kind) in [
+        ("free", ErrorKind::Transient),
+        ("mail", ErrorKind::Transient),
+        ("mail", ErrorKind::Ambiguous),
+        ("free", ErrorKind::RateLimited { retry_after: Some(minute) }),
+        ("mail", ErrorKind::RateLimited { retry_after: Some(minute) }),
+        ("chat", ErrorKind::RateLimited { retry_after: Some(minute) }),
+        ("free", ErrorKind::Misconfigured),
+    ] {
+        for back in [4, 20, 59, 61, 600] {
+            let mut scene = Scene::new(channel, Answer::Failed(kind));
+            scene.live("a", async |scene, process| {
+                process.accept(channel).await;
+                scene.arrival(&process.clock, 0, minute).await;
+                // Its outcome is recorded.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            });
+            *scene.platform.answer.lock().unwrap() = Answer::Taken;
+            scene.ahead -= back * 60_000;
+            scene.live("a", async |scene, process| {
+                let took = scene.arrival(&process.clock, 1, MAX_BACKOFF + minute).await;
+                assert!(took <= MAX_BACKOFF + Duration::from_secs(10), "{channel}, {kind:?}, set back by {back} min: {took:?}");
+                process.wait_for(State::Sent).await;
+            });
+        }
+    }
 }

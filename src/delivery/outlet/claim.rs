@@ -124,7 +124,9 @@ impl Worker {
         let unseen = if self.rate.is_unlimited() || owned.released { 0 } else { self.in_flight.concurrency };
         let ages = owned.sends.iter().map(|at| Duration::from_millis((now_ms - at).max(0) as u64));
         self.rate.restore(now, ages.chain((0..unseen).map(|_| Duration::ZERO)));
-        let pause = Duration::from_millis((owned.paused_until - now_ms).max(0) as u64);
+        // A pause that was set before the wall clock was set back is counted from the newest send that is known of.
+        let latest = owned.sends.last().map_or(now_ms, |at| now_ms.max(*at));
+        let pause = Duration::from_millis((owned.paused_until - latest).max(0) as u64);
         self.gate.restore(now, pause, owned.suspended.clone());
     }
 
