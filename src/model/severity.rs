@@ -53,6 +53,18 @@ pub struct SeverityScale {
     pub values: std::collections::BTreeMap<String, Severity>,
 }
 
+/// Words that senders use for a severity, lower-cased; a scale's own order and aliases win over them. `none` is what the Watchdog alert of
+/// kube-prometheus says; `disaster`, `high` and `average` are Zabbix's (<https://www.zabbix.com/documentation/current/en/manual/config/triggers/severity>).
+const WORDS: [(Severity, &[&str]); 4] = [
+    (
+        Severity::Critical,
+        &["critical", "crit", "page", "p0", "p1", "sev1", "emergency", "emerg", "fatal", "disaster", "urgent", "紧急", "严重", "致命"],
+    ),
+    (Severity::Error, &["error", "err", "high", "major", "p2", "sev2", "错误", "重要"]),
+    (Severity::Warning, &["warning", "warn", "average", "medium", "minor", "p3", "sev3", "警告", "次要"]),
+    (Severity::Info, &["info", "information", "informational", "notice", "none", "low", "ok", "debug", "p4", "p5", "sev4", "提示", "信息", "通知"]),
+];
+
 impl Default for SeverityScale {
     fn default() -> Self {
         let order = Severity::ALL.iter().map(|s| s.as_str().to_owned()).collect::<Vec<_>>();
@@ -64,7 +76,8 @@ impl SeverityScale {
     /// A scale over `label`. `order` lists values from most to least severe and is spread over the four severities: the
     /// first is critical, the last is info, those between take the severity nearest to their place. `aliases` map further values to one in `order`.
     pub fn new(label: &str, order: &[String], aliases: &[(String, String)]) -> Self {
-        let mut values = std::collections::BTreeMap::new();
+        let words = WORDS.iter().flat_map(|(severity, words)| words.iter().map(|word| ((*word).to_owned(), *severity)));
+        let mut values: std::collections::BTreeMap<String, Severity> = words.collect();
         let last = order.len().saturating_sub(1).max(1);
         for (i, value) in order.iter().enumerate() {
             let rank = (i * 3 + last / 2) / last;
@@ -80,11 +93,13 @@ impl SeverityScale {
 
     /// The severity of an alert; unknown and absent values rank as warning.
     pub fn of(&self, alert: &Alert) -> Severity {
+        self.known(alert).unwrap_or_default()
+    }
+
+    /// The severity that an alert itself claims; `None` when its value is unknown or absent.
+    pub fn known(&self, alert: &Alert) -> Option<Severity> {
         let value = alert.label(&self.label);
-        if let Some(severity) = self.values.get(value) {
-            return *severity;
-        }
-        self.values.get(&value.to_lowercase()).copied().unwrap_or_default()
+        self.values.get(value).or_else(|| self.values.get(&value.to_lowercase())).copied()
     }
 }
 
@@ -107,6 +122,28 @@ mod tests {
         assert_eq!(of("page"), Severity::Critical);
         assert_eq!(of("nonsense"), Severity::Warning);
         assert_eq!(scale.of(&Alert::default()), Severity::Warning);
+        assert_eq!(scale.known(&Alert::default()), None);
+    }
+
+    #[test]
+    fn words_of_other_scales_are_known_and_the_own_order_wins() {
+        let of = |scale: &SeverityScale, value: &str| {
+            let labels = [("severity".to_owned(), value.to_owned())].into();
+            scale.known(&Alert { labels, ..Alert::default() })
+        };
+        let scale = SeverityScale::default();
+        for value in ["page", "P1", "emergency", "Fatal", "disaster", "严重"] {
+            assert_eq!(of(&scale, value), Some(Severity::Critical), "{value}");
+        }
+        assert_eq!(of(&scale, "high"), Some(Severity::Error));
+        assert_eq!(of(&scale, "major"), Some(Severity::Error));
+        assert_eq!(of(&scale, "none"), Some(Severity::Info), "Watchdog");
+        let order: Vec<String> = ["high", "low"].map(str::to_owned).to_vec();
+        let own = SeverityScale::new("severity", &order, &[("none".into(), "high".into())]);
+        assert_eq!(
+            (of(&own, "high"), of(&own, "none"), of(&own, "page")),
+            (Some(Severity::Critical), Some(Severity::Critical), Some(Severity::Critical))
+        );
     }
 
     #[test]
