@@ -13,6 +13,7 @@ mod intake;
 mod limits;
 mod maintenance;
 mod outlet;
+mod packed;
 mod postgres;
 mod prepared;
 mod query;
@@ -32,6 +33,7 @@ pub use intake::IntakeStore;
 pub use limits::{MAX_RETRY_DELAY_MS, SEVERITY_STEP_MS};
 pub use maintenance::MaintenanceStore;
 pub use outlet::OutletStore;
+pub use packed::unpack;
 pub use query::QueryStore;
 pub use receipts::ReceiptStore;
 

@@ -20,10 +20,10 @@ pub trait OutletStore: Send + Sync {
     async fn open_messages(&self, outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
 
     /// Deliveries of a lane with `lane_seq > after`, in order, at most `limit`: those in `waiting`, and those in `deferred` that are due by `due_by`.
-    /// Events are loaded for the first of them, as long as their stored bodies are no more than `bodies` bytes together (0: none). Read only.
+    /// Events are loaded for the first of them, as long as their bodies as JSON are no more than `bodies` bytes together (0: none). Read only.
     async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError>;
 
-    /// The bodies of events, in the order of `ids`, as long as they are no more than `bytes` together as stored. Unknown ids are left out. Read only.
+    /// The bodies of events, in the order of `ids`, as long as their JSON is no more than `bytes` together. Unknown ids are left out. Read only.
     async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError>;
 
     /// Counts a start of a message of these lanes that may crash the process. Returns the starts of each since it was last cleared, this one included.

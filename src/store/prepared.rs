@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::limits::{MAX_ANSWER_BYTES, NO_REASON};
+use super::packed::pack;
 use super::{
     Dedup, FallbackChild, NewDelivery, NewEvent, NewMessage, OutcomeBatch, ReceiptChange, ReceiptUpdate, State, StoreError, SuspensionChange,
 };
@@ -110,6 +111,7 @@ pub(super) struct PreparedEvent {
     pub(super) received_at: i64,
     pub(super) group_key: String,
     pub(super) plan: Arc<str>,
+    /// Its JSON, packed.
     pub(super) body: Vec<u8>,
     pub(super) note: Option<String>,
     pub(super) dedup: Option<Dedup>,
@@ -119,7 +121,7 @@ pub(super) struct PreparedEvent {
 impl PreparedEvent {
     /// Serialises the event and its deliveries.
     pub(super) fn new(new: NewEvent, text: TextRule) -> Result<Self, StoreError> {
-        let body = to_json(&*new.event, "an event")?;
+        let body = pack(to_json(&*new.event, "an event")?);
         let deliveries = new.deliveries.into_iter().map(|d| PreparedDelivery::new(d, text)).collect::<Result<Vec<_>, _>>()?;
         // An event without deliveries must say why; purge also finds it by its note.
         let mut note = new.note.or_else(|| deliveries.is_empty().then(|| "no delivery".to_owned()));
@@ -134,16 +136,17 @@ impl PreparedEvent {
     }
 }
 
-/// A message with its pages as JSON.
+/// A message with its pages as they are stored.
 pub(super) struct PreparedMessage {
     pub(super) message: NewMessage,
+    /// Their JSON, packed.
     pub(super) pages: Vec<u8>,
 }
 
 impl PreparedMessage {
     /// Serialises the pages.
     pub(super) fn new(mut message: NewMessage, text: TextRule) -> Result<Self, StoreError> {
-        let pages = to_json::<Vec<Page>>(&message.pages, "a message's pages")?;
+        let pages = pack(to_json::<Vec<Page>>(&message.pages, "a message's pages")?);
         text.apply_all([&mut message.channel, &mut message.template]);
         message.cells.iter_mut().for_each(|cell| text.cell(cell));
         Ok(Self { message, pages })

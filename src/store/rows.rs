@@ -5,6 +5,7 @@
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::packed::unpack;
 use super::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, LaneSummary, Mode, PendingDelivery, ReceiptRow, ReceiptState, State, Target};
 use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, MessageKind, Page, Recipient};
 
@@ -51,6 +52,12 @@ pub(super) trait StoredRow {
             .map_err(|e| self.unreadable(column, &format!("{what} is not the JSON it should be (line {}, column {})", e.line(), e.column())))
     }
 
+    /// A value stored as JSON, maybe packed.
+    fn packed<T: DeserializeOwned>(&self, column: usize, stored: &[u8], what: &str) -> Result<T, Self::Error> {
+        let json = unpack(stored).map_err(|why| self.unreadable(column, &format!("{what} {why}")))?;
+        self.json(column, &json, what)
+    }
+
     /// How a message came together.
     fn message_kind(&self, column: usize) -> Result<MessageKind, Self::Error> {
         self.named(column, MessageKind::parse, "kind of message")
@@ -58,7 +65,7 @@ pub(super) trait StoredRow {
 
     /// A message's pages.
     fn pages(&self, column: usize) -> Result<Vec<Page>, Self::Error> {
-        self.json(column, self.bytes(column)?, "a message's pages")
+        self.packed(column, self.bytes(column)?, "a message's pages")
     }
 
     /// A delivery's state.

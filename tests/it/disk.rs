@@ -48,9 +48,19 @@ async fn on_small(small: &Small, four: &Four) -> TestApp {
     TestApp::start(&routes).await
 }
 
+/// Text that takes about so many bytes on disk: it can hardly be packed.
+fn noise(bytes: usize) -> String {
+    let mut state = 7_u64;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'#' + (state >> 33) as u8 % 57)
+    };
+    std::iter::repeat_with(next).take(bytes * 4 / 3).collect()
+}
+
 async fn post(app: &TestApp, uid: &str) -> reqwest::Response {
     let mut body = alert(uid, uid, "firing");
-    body["alerts"][0]["annotations"]["description"] = json!("x".repeat(20_000));
+    body["alerts"][0]["annotations"]["description"] = json!(noise(20_000));
     app.http.post(app.url("/webhook")).json(&body).send().await.unwrap()
 }
 
@@ -148,7 +158,7 @@ async fn a_store_at_its_cap_keeps_what_waits_and_refuses_what_is_new() {
         .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-wecom]");
     let app = TestApp::start(&routes).await;
     app.post("/api/v1/channels/ops-wecom/mute", &json!({ "for": "1h", "reason": "the backlog grows" })).await;
-    let big = "x".repeat(500_000);
+    let big = noise(500_000);
     let fill = async |name: &str| {
         let mut body = alert(name, name, "firing");
         body["alerts"][0]["annotations"]["description"] = json!(big);

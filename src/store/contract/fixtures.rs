@@ -183,3 +183,14 @@ pub async fn places(store: &S, lane: LaneId) -> Vec<(i64, DeliveryId)> {
 pub fn to_channel(channel: &str, outlet: &OutletKey) -> Relocation {
     Relocation { channel: channel.into(), outlet: outlet.clone(), node: "n1".into(), now: T0 }
 }
+
+/// Text that takes about so many bytes wherever it is stored: it can hardly be packed.
+pub fn noise(bytes: usize) -> String {
+    // Of 57 characters each holds less than six bits of its eight.
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'#' + (state >> 33) as u8 % 57)
+    };
+    std::iter::repeat_with(next).take(bytes * 4 / 3).collect()
+}

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::error::DbError;
-use super::rows::{EVENT, get, limit, outlet, stored_event};
+use super::rows::{BODY_LENGTH, EVENT, get, limit, outlet, stored_event};
 use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
 use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary, pending_delivery};
@@ -88,7 +88,7 @@ pub(super) async fn load_events(tx: &Tx, ids: &[EventId], bytes: usize) -> Resul
         .query(
             &format!(
                 "SELECT {EVENT}, w.at FROM (
-                     SELECT a.id, a.at, sum(octet_length(b.body)) OVER (ORDER BY a.at) AS bytes
+                     SELECT a.id, a.at, sum({BODY_LENGTH}) OVER (ORDER BY a.at) AS bytes
                      FROM unnest($1::uuid[]) WITH ORDINALITY AS a (id, at) JOIN event b ON b.id = a.id
                  ) w JOIN event e ON e.id = w.id WHERE w.bytes <= $2 ORDER BY w.at"
             ),

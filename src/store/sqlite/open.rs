@@ -25,6 +25,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_heartbeats.sql"),
     include_str!("migrations/0004_dedup_order.sql"),
     include_str!("migrations/0005_receipts_and_lane_memory.sql"),
+    include_str!("migrations/0006_packed_bodies.sql"),
 ];
 /// Bytes a page of a new database. A change writes whole pages, twice, and most pages that an event changes hold a little of it only: of 8192 bytes,
 /// a quarter to a third more is written for each event. A database keeps the size that it was made with.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::error::{DbError, Unreadable};
 use crate::model::{Event, EventId, MessageId};
+use crate::store::packed::unpacked_len;
 use crate::store::rows::{self, ATTEMPT, CELL, StoredRow};
 use crate::store::{AttemptRow, Cell, DeliveryRow, PendingDelivery, StoredEvent};
 
@@ -106,7 +107,7 @@ pub(super) fn pending_delivery(row: &Row<'_>) -> rusqlite::Result<PendingDeliver
 
 /// An event that was looked for.
 pub(super) enum Found {
-    /// It, and the bytes of its stored body.
+    /// It, and the bytes of its body as JSON.
     Event(StoredEvent, usize),
     /// Its body is larger than was asked for.
     TooLarge,
@@ -128,11 +129,12 @@ pub(super) fn event_within(db: &Connection, id: EventId, bytes_left: usize) -> R
     let mut rows = select.query([bytes(&id.0)])?;
     let Some(row) = rows.next()? else { return Ok(Found::Nothing) };
     let body = row.get_ref(3)?.as_bytes().map_err(rusqlite::Error::from)?;
-    if body.len() > bytes_left {
+    let length = unpacked_len(body);
+    if length > bytes_left {
         return Ok(Found::TooLarge);
     }
-    let event = Arc::new(row.json::<Event>(3, body, "an event's body")?);
-    Ok(Found::Event(StoredEvent { id, received_at: row.get(0)?, plan: row.get(1)?, note: row.get(2)?, event }, body.len()))
+    let event = Arc::new(row.packed::<Event>(3, body, "an event's body")?);
+    Ok(Found::Event(StoredEvent { id, received_at: row.get(0)?, plan: row.get(1)?, note: row.get(2)?, event }, length))
 }
 
 /// A message's cells, by page and recipient.

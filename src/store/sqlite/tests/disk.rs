@@ -12,7 +12,7 @@ use crate::store::*;
 const CAP: u64 = 200 * 4096;
 
 fn large(bytes: usize) -> NewEvent {
-    let alert = Alert { generator_url: "x".repeat(bytes), ..Alert::default() };
+    let alert = Alert { generator_url: noise(bytes), ..Alert::default() };
     NewEvent { event: Arc::new(Event { alerts: vec![alert], ..Event::default() }), ..event(vec![delivery("ops", LANE)]) }
 }
 

@@ -1,0 +1,2 @@
+-- Bodies of events and pages of messages may be packed (src/store/packed). Rows stay as they are; a version that cannot read packed ones must not use
+-- the database from here on, and says so.

@@ -1,0 +1,2 @@
+-- Schema version 6: bodies of events and pages of messages may be packed (src/store/packed). Rows stay as they are; a version that cannot read
+-- packed ones must not open the database from here on, and says so.
