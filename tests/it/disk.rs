@@ -55,7 +55,7 @@ fn noise(bytes: usize) -> String {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         char::from(b'#' + (state >> 33) as u8 % 57)
     };
-    std::iter::repeat_with(next).take(bytes * 4 / 3).collect()
+    std::iter::repeat_with(next).take(bytes * 7 / 5).collect()
 }
 
 async fn post(app: &TestApp, uid: &str) -> reqwest::Response {

@@ -93,7 +93,8 @@ pub fn unpack(stored: &[u8]) -> Result<Cow<'_, [u8]>, String> {
         return Err("says that it is longer than anything that is stored".into());
     }
     let mut json = vec![0; unpacked_len(stored)];
-    let read = Decompressor::with_prepared_dictionary(dictionary).and_then(|mut decompressor| decompressor.decompress_to_buffer(frame, &mut json));
+    let read =
+        Decompressor::with_prepared_dictionary(dictionary).and_then(|mut decompressor| decompressor.decompress_to_buffer(frame, json.as_mut_slice()));
     match read {
         Ok(read) if read == json.len() => Ok(Cow::Owned(json)),
         Ok(_) => Err("has another length than it says".into()),
