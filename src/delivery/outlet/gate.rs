@@ -306,7 +306,9 @@ mod tests {
         ] {
             for order in [verdicts.clone(), verdicts.into_iter().rev().collect()] {
                 let mut gate = Gate::new(now);
-                (0..5).for_each(|_| drop(gate.ended(&order, &[], false, now)));
+                for _ in 0..5 {
+                    let _ = gate.ended(&order, &[], false, now);
+                }
                 assert_eq!((gate.suspended().is_some(), gate.is_breaker_open()), (suspended, broken), "{order:?}");
                 let resumes = order.iter().any(|verdict| matches!(verdict, Accepted | Refused)) && !suspended && !order.contains(&by_hand());
                 let mut gate = Gate::new(now);
