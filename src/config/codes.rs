@@ -165,6 +165,10 @@ codes! {
     STORM "W108" "a storm of alerts would become a storm of text messages or calls"
         "On a channel that people pay for by the message, and are woken by, nothing bounds how many messages a bad hour brings. Give the channel a `rate_limit` that digests can keep to, or let it be the \
          `fallback` of another channel."
+    NO_CALLBACK "W109" "a channel that never learns whether its calls were answered"
+        "The vendor cannot be asked how a call ended, it only calls back, and this server's address is not set or cannot be reached from the internet. Each call stays `sent`, whether it was answered or \
+         not, and a call that nobody answers does not start the channel's `fallback`. Set `server.external_url` to an address that the vendor reaches, and enter the channel's `callback` address (`GET /api/v1/channels` shows it) in the \
+         vendor's console."
 }
 
 /// What a code means, in any case (`e014`).

@@ -162,6 +162,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
     let tree = validate::routes(&mut validator, &templates.library);
     let heartbeats = validate::heartbeats(&mut validator);
     validate::storms(&mut validator, &channels);
+    validate::callbacks(&mut validator, &channels, &external_url);
     validate::routing_tests(&mut validator, tree.as_ref(), &heartbeats);
 
     files.extend(templates.folder.clone());

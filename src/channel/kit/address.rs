@@ -37,3 +37,15 @@ pub fn address_secrets(address: &Secret) -> Vec<Secret> {
     }
     secrets
 }
+
+/// Whether an address can be reached from outside, as far as its host's name shows.
+pub fn is_reachable_from_outside(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let inside = [".local", ".localhost", ".internal", ".lan", ".home", ".corp", ".test", ".invalid"];
+    let host = url.host_str().unwrap_or_default();
+    match host.parse::<std::net::Ipv4Addr>() {
+        Ok(ip) => !ip.is_private() && !ip.is_loopback() && !ip.is_link_local() && !ip.is_unspecified(),
+        // An IPv6 address is in brackets, and has no dot.
+        Err(_) => host.contains('.') && !inside.iter().any(|end| host.ends_with(end)),
+    }
+}

@@ -110,7 +110,7 @@ impl Line {
         let number = phone::reachable(to, if what == "Messages" { Use::Mobile } else { Use::Call })?;
         let mut pairs = vec![("To", number.as_str())];
         pairs.extend_from_slice(form);
-        if self.signs && is_reachable(&cx.callback) {
+        if self.signs && kit::is_reachable_from_outside(&cx.callback) {
             pairs.push(("StatusCallback", cx.callback.as_str()));
         }
         // Half of the time is kept for the question.
@@ -182,18 +182,6 @@ impl Line {
 
 /// `StatusCallback` is not an address that Twilio would call: <https://www.twilio.com/docs/api/errors/21609>
 const BAD_CALLBACK: &str = "21609";
-
-/// Whether an address can be reached from outside, as far as its host's name shows.
-fn is_reachable(url: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(url) else { return false };
-    let inside = [".local", ".localhost", ".internal", ".lan", ".home", ".corp", ".test", ".invalid"];
-    let host = url.host_str().unwrap_or_default();
-    match host.parse::<std::net::Ipv4Addr>() {
-        Ok(ip) => !ip.is_private() && !ip.is_loopback() && !ip.is_link_local() && !ip.is_unspecified(),
-        // An IPv6 address is in brackets, and has no dot.
-        Err(_) => host.contains('.') && !inside.iter().any(|end| host.ends_with(end)),
-    }
-}
 
 impl Line {
     /// A status callback, signed: <https://www.twilio.com/docs/usage/security#validating-requests>. `id` and `status` name its fields.

@@ -1,6 +1,7 @@
 //! Validates what the file means, one concern per file, and turns it into what the plan is made of. Everything is validated, whatever was found before.
 
 mod auth;
+mod callbacks;
 mod channels;
 mod extras;
 mod generic;
@@ -30,6 +31,7 @@ use crate::channel::{PLATFORMS, Platform, SecretReader};
 use crate::model::yaml::Path;
 use crate::model::{Finding, Secret, SecretSource, parse_duration};
 
+pub use callbacks::callbacks;
 pub use channels::channels;
 pub use extras::extras;
 pub use generic::generic;
