@@ -132,9 +132,9 @@ fn compare_configurations(engine: &Engine, nodes: &[NodeRow], differ: &mut bool)
         *differ = now;
         let list: Vec<String> = nodes.iter().map(|node| format!("{} {}", node.name, node.plan.get(..8).unwrap_or(&node.plan))).collect();
         if now {
-            tracing::error!(nodes = list.join(", "), "nodes work by different configurations; give all of them the same routes.yaml and templates");
+            tracing::error!(nodes = list.join(", "), "nodes have different configurations; give all of them the same routes.yaml and templates");
         } else {
-            tracing::info!("all nodes work by the same configuration again");
+            tracing::info!("all nodes have the same configuration again");
         }
         if engine.shared.is_leader() {
             engine.shared.telemetry.raise(if now {

@@ -1,4 +1,4 @@
-//! The engine: it starts, reloads and stops the workers, and dispatches to them. What other rooms ask of it is in `gateway.rs` and `accept.rs`.
+//! The engine: it starts, reloads and stops the workers, and dispatches to them. What other modules ask of it is in `gateway.rs` and `accept.rs`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub struct Engine {
     /// What its workers share.
     pub(super) shared: Arc<Shared>,
     stop: watch::Sender<bool>,
-    /// The same, for those who may be waiting for something else.
+    /// The same as a token, for tasks that wait for something else, too.
     stopped: CancellationToken,
     workers: TaskTracker,
 }
@@ -74,7 +74,7 @@ impl Engine {
             }
         }
         self.refresh_mutes().await?;
-        self.settle_mutes().await?;
+        self.reevaluate_mutes().await?;
         for (outlet, mailbox, queued) in self.shared.outlets.take_pending() {
             self.workers.spawn(supervised(self.shared.clone(), outlet, mailbox, queued, self.stopped.clone(), self.stop.subscribe()));
         }

@@ -7,7 +7,7 @@ use crate::store::{
 };
 use crate::template::MessageKind;
 
-use super::pending::PendingMessage;
+use super::pending::{PendingMessage, next_due};
 use super::plan::{ChannelPlan, Plan};
 use super::policy::{AttemptFacts, Decision, MAX_BACKOFF, decide};
 
@@ -47,6 +47,10 @@ impl Next {
 pub struct Outcome {
     /// What happens next.
     pub next: Next,
+    /// The message's cells after the attempt.
+    pub cells: Vec<Cell>,
+    /// How the members are postponed, when the message is tried again or requeued.
+    pub postponed: Option<Postponed>,
     /// How deliveries change.
     pub deliveries: Vec<DeliveryUpdate>,
     /// Fallback children.
@@ -61,6 +65,15 @@ pub struct Outcome {
     pub answer: Option<String>,
     /// How it went for each recipient; `None` where it was sent.
     pub errors: Vec<Option<ErrorKind>>,
+}
+
+/// When members are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Postponed {
+    /// Tries spent; a member keeps its own count if that is larger.
+    pub tries: u32,
+    /// Unix milliseconds.
+    pub due_at: i64,
 }
 
 /// What an evaluation depends on besides the message and its results.
@@ -78,10 +91,11 @@ pub struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
-    /// Evaluates one attempt: updates the message's cells, and returns what is to be written and done.
-    pub fn evaluate(&self, message: &mut PendingMessage, page: u16, to: &[Recipient], results: &[CellResult]) -> Outcome {
+    /// Evaluates one attempt: returns the message's cells as they are after it, and what is to be written and done.
+    pub fn evaluate(&self, message: &PendingMessage, page: u16, to: &[Recipient], results: &[CellResult]) -> Outcome {
         let direct = message.caller.is_some();
         let (tries, born_at) = (message.tries() + 1, message.born_at());
+        let mut cells = message.cells.clone();
         let mut outlet: Option<OutletUpdate> = None;
         let mut reasons: Vec<(Recipient, String)> = Vec::new();
         let mut never_left = true;
@@ -90,7 +104,7 @@ impl Evaluator<'_> {
             let missing = Err(SendError::new(ErrorKind::Ambiguous, "the driver gave no result for this recipient"));
             let result = results.iter().find(|(i, _)| *i == ix).map_or(&missing, |(_, r)| r);
             errors.push(result.as_ref().err().map(|error| error.kind));
-            let Some(cell) = message.cells.iter_mut().find(|c| c.page == page && &c.recipient == recipient) else { continue };
+            let Some(cell) = cells.iter_mut().find(|c| c.page == page && &c.recipient == recipient) else { continue };
             cell.unanswered += u32::from(matches!(result, Err(SendError { kind: ErrorKind::Ambiguous, .. })));
             let t = AttemptFacts {
                 tries,
@@ -146,18 +160,18 @@ impl Evaluator<'_> {
             }
         }
         let error = results.iter().find_map(|(_, r)| r.as_ref().err());
-        let next = self.next(message, page, to, never_left, error);
+        let next = self.next(message, &cells, page, to, never_left, error);
         let (kind, code, answer) = record(results);
-        let mut outcome = Outcome { next, deliveries: Vec::new(), children: Vec::new(), outlet, kind, code, answer, errors };
+        let mut outcome = Outcome { next, cells, postponed: None, deliveries: Vec::new(), children: Vec::new(), outlet, kind, code, answer, errors };
         self.deliveries(message, tries, error, &reasons, &mut outcome);
         outcome
     }
 
-    fn next(&self, message: &PendingMessage, page: u16, to: &[Recipient], never_left: bool, error: Option<&SendError>) -> Next {
-        let open = message.cells.iter().any(|c| c.state == CellState::Open);
-        let any_ok = message.cells.iter().any(|c| c.state == CellState::Ok);
+    fn next(&self, message: &PendingMessage, cells: &[Cell], page: u16, to: &[Recipient], never_left: bool, error: Option<&SendError>) -> Next {
+        let open = cells.iter().any(|c| c.state == CellState::Open);
+        let any_ok = cells.iter().any(|c| c.state == CellState::Ok);
         let refused = error.is_some_and(|e| e.kind == ErrorKind::Rejected && !e.recipient);
-        let all_of_page_dead = message.cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).all(|c| c.state == CellState::Dead);
+        let all_of_page_dead = cells.iter().filter(|c| c.page == page && to.contains(&c.recipient)).all(|c| c.state == CellState::Dead);
         if refused && all_of_page_dead && message.caller.is_none() {
             let mentions = usize::from(page) < message.pages().len() && !message.pages()[usize::from(page)].facts.mentions.is_empty();
             if mentions && error.is_some_and(|e| e.mentions) {
@@ -179,14 +193,7 @@ impl Evaluator<'_> {
         Next::Retry
     }
 
-    fn deliveries(
-        &self,
-        message: &mut PendingMessage,
-        tries: u32,
-        error: Option<&SendError>,
-        reasons: &[(Recipient, String)],
-        outcome: &mut Outcome,
-    ) {
+    fn deliveries(&self, message: &PendingMessage, tries: u32, error: Option<&SendError>, reasons: &[(Recipient, String)], outcome: &mut Outcome) {
         let last_error = error.map(ToString::to_string);
         match outcome.next {
             Next::Done => {}
@@ -201,24 +208,22 @@ impl Evaluator<'_> {
                 return;
             }
             Next::Retry | Next::Requeue => {
-                let due = message.next_due().unwrap_or(self.now);
-                // Pauses and holds spend no try: the members' count grows only when the cells' does.
-                let spent = if message.cells.iter().any(|c| c.tries == tries) { tries } else { tries - 1 };
-                for member in &mut message.members {
-                    member.tries = member.tries.max(spent);
-                    member.due_at = due;
-                }
+                let due = next_due(&outcome.cells).unwrap_or(self.now);
+                // Pauses and suspensions spend no try: the members' count grows only when the cells' does.
+                let spent = if outcome.cells.iter().any(|c| c.tries == tries) { tries } else { tries - 1 };
+                outcome.postponed = Some(Postponed { tries: spent, due_at: due });
                 let requeued = outcome.next == Next::Requeue;
-                outcome.deliveries = message.members.iter().map(|m| change(m, m.state, m.tries, due, last_error.as_deref(), requeued)).collect();
+                outcome.deliveries =
+                    message.members.iter().map(|m| change(m, m.state, m.tries.max(spent), due, last_error.as_deref(), requeued)).collect();
                 return;
             }
         }
-        let ok = message.cells.iter().filter(|c| c.state == CellState::Ok).count();
-        let dead = message.cells.iter().filter(|c| c.state == CellState::Dead).count();
-        let unknown = message.cells.iter().filter(|c| c.state == CellState::Unknown).count();
+        let ok = outcome.cells.iter().filter(|c| c.state == CellState::Ok).count();
+        let dead = outcome.cells.iter().filter(|c| c.state == CellState::Dead).count();
+        let unknown = outcome.cells.iter().filter(|c| c.state == CellState::Unknown).count();
         let refused: Vec<Recipient> = {
             let mut list: Vec<Recipient> = Vec::new();
-            for cell in message.cells.iter().filter(|c| c.state != CellState::Ok) {
+            for cell in outcome.cells.iter().filter(|c| c.state != CellState::Ok) {
                 if !list.contains(&cell.recipient) {
                     list.push(cell.recipient.clone());
                 }
@@ -232,7 +237,7 @@ impl Evaluator<'_> {
             (0, _, _) => (State::Dead, Some(why)),
             _ => {
                 let names = refused.iter().map(Recipient::masked).collect::<Vec<_>>().join(", ");
-                (State::Dead, Some(format!("partly delivered: {} of {} parts confirmed; not confirmed for {names}: {why}", ok, message.cells.len())))
+                (State::Dead, Some(format!("partly delivered: {} of {} parts confirmed; not confirmed for {names}: {why}", ok, outcome.cells.len())))
             }
         };
         for member in &message.members {
@@ -318,7 +323,7 @@ fn record(results: &[CellResult]) -> (AttemptKind, Option<String>, Option<String
     }
 }
 
-/// The receipts to wait for after an attempt: of the cells of it that were taken.
+/// The receipts to wait for after an attempt: of its cells that the platform accepted.
 pub(super) fn receipts_to_await(channel: &ChannelPlan, cells: &[Cell], page: u16, to: &[Recipient], now: i64) -> Vec<NewReceipt> {
     let FinalWord::Later(later) = channel.platform.word else { return Vec::new() };
     let taken = cells.iter().filter(|cell| cell.page == page && cell.state == CellState::Ok && to.contains(&cell.recipient));

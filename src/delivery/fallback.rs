@@ -16,7 +16,7 @@ const BATCH: usize = 500;
 const PASS_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Shared {
-    /// Copies what waits on a suspended outlet to the fallbacks of its channels, without waiting for the next round. What is accepted meanwhile is copied a
+    /// Copies what waits on a suspended outlet to the fallbacks of its channels, without waiting for the next tick. What is accepted meanwhile is copied a
     /// moment later.
     pub(super) fn fall_back_at_once(self: &Arc<Self>, outlet: &OutletKey, reason: &str) {
         let Some(mailbox) = self.outlets.get(outlet) else { return };

@@ -90,7 +90,7 @@ pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, notified:
     }
     let mut seen: Vec<Latest<'a>> = seen.into_iter().flatten().collect();
     for s in seen.iter_mut().filter(|s| s.muted && s.status == EntryStatus::CameAndWent) {
-        // Notified before the mute, and again under it: people know that it came, and hear that it went.
+        // Sent before the mute, and firing again under it: people know of it, and must see its end.
         if s.fired.is_some_and(|fired| notified.is_open(fired, false) == Some(true)) {
             s.status = EntryStatus::Resolved;
         }

@@ -22,14 +22,14 @@ const INLINE_ALERTS: usize = 20;
 /// Long works at once.
 const MAX_PARALLEL: usize = 2;
 
-/// The gates of heavy work.
+/// Limits of heavy work.
 #[derive(Debug)]
 pub struct Heavy {
     one: Arc<Semaphore>,
     few: Arc<Semaphore>,
-    /// What was born before, Unix milliseconds, may have been begun by a process, or a step, that died at it.
+    /// What was born before, Unix milliseconds, may have been begun by a process, or an attempt, that crashed at it.
     since: AtomicI64,
-    /// What steps that have not ended yet have marked as started in the store.
+    /// What attempts that have not ended yet have marked as started in the store.
     started: Mutex<HashMap<LaneId, LaneStarts>>,
 }
 
@@ -38,27 +38,27 @@ pub struct Heavy {
 pub struct LargeBodyPermit(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
 
 impl Heavy {
-    /// The gates of a process that starts now, Unix milliseconds.
+    /// The limits of a process that starts now, Unix milliseconds.
     pub fn new(now: i64) -> Self {
         Self { one: Arc::new(Semaphore::new(1)), few: Arc::new(Semaphore::new(MAX_PARALLEL)), since: now.into(), started: Mutex::default() }
     }
 
-    /// Whether something may have died at a delivery that was born then.
+    /// Whether something may have crashed at a delivery that was born then.
     pub fn may_have_crashed(&self, born_at: i64) -> bool {
         born_at < self.since.load(Ordering::Relaxed)
     }
 
-    /// A step crashed, or the node that owned an outlet and did not release it: it may happen again, here.
+    /// An attempt crashed, or the node that owned an outlet and did not release it: it may happen again, here.
     pub fn crashed(&self, now: i64) {
         self.since.fetch_max(now, Ordering::Relaxed);
     }
 
-    /// A step marked these lanes as started in the store.
+    /// An attempt marked these lanes as started in the store.
     pub fn started(&self, started: &[LaneStarts]) {
         lock(&self.started).extend(started.iter().map(|one| (one.lane, *one)));
     }
 
-    /// The step ended, or panicked.
+    /// The attempt ended, or panicked.
     pub fn ended(&self, started: &[LaneStarts]) {
         let mut known = lock(&self.started);
         for one in started {
@@ -66,14 +66,14 @@ impl Heavy {
         }
     }
 
-    /// What steps that have not ended have marked.
+    /// What attempts that have not ended have marked.
     pub fn still_started(&self) -> Vec<LaneStarts> {
         lock(&self.started).values().copied().collect()
     }
 
     /// Waits until no other large body is in memory. In the order of asking.
     pub async fn large_body(&self) -> LargeBodyPermit {
-        // The gate is never closed.
+        // The semaphore is never closed.
         LargeBodyPermit(self.one.clone().acquire_owned().await.ok())
     }
 

@@ -48,7 +48,7 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
                 // What was routed by a mute and stored after the mute had changed waits for the wrong time.
                 count += 1;
                 if count.is_multiple_of(TICKS_BETWEEN_MUTES) && engine.shared.is_leader()
-                    && let Err(error) = engine.settle_mutes().await
+                    && let Err(error) = engine.reevaluate_mutes().await
                 {
                     engine.shared.health.store_failed(&error);
                 }
@@ -164,7 +164,7 @@ async fn purge(engine: &Engine, plan: &Plan, now: i64, bytes: u64) -> Result<(),
             break;
         }
     }
-    // Full only when nothing is left to purge; while something is, it is going on.
+    // Full only when nothing is left to purge; while something is, purging is in progress.
     let still = full && all && engine.shared.store.stats().await?.bytes > plan.retention.max_bytes;
     engine.shared.health.set_full(still);
     Ok(())

@@ -46,7 +46,7 @@ pub struct AttemptFacts {
 pub enum Decision {
     /// The platform confirmed it.
     Sent,
-    /// AttemptFacts again, not before this (Unix milliseconds).
+    /// Try again, not before this (Unix milliseconds).
     Retry {
         /// Not before.
         due: i64,

@@ -72,7 +72,7 @@ fn nth(a: &Log, b: &Log, n: usize) -> Option<Instant> {
 }
 
 impl RateLimiter {
-    /// A limiter over `limits`; without any it never makes anybody wait.
+    /// A limiter over `limits`; without any nothing waits.
     pub fn new(limits: &[Limit]) -> Self {
         let widen = |l: &Limit| Limit { count: l.count.max(1), window: l.window.mul_f64(1.0 + WINDOW_MARGIN) };
         let limits: Vec<Limit> = limits.iter().filter(|l| !l.window.is_zero()).map(widen).collect();

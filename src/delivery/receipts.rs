@@ -84,8 +84,8 @@ async fn tick(shared: &Shared) -> Result<(), StoreError> {
             }
         }
     }
-    let rounds = by_outlet.into_values().map(|rows| ask_one_account(shared, &plan, rows));
-    join_all(rounds).await.into_iter().collect()
+    let queries = by_outlet.into_values().map(|rows| ask_one_account(shared, &plan, rows));
+    join_all(queries).await.into_iter().collect()
 }
 
 /// Queries one vendor about what one account sent, one after the other. A failed query ends it: the rest waits with it, so that it delays no other

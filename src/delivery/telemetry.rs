@@ -62,7 +62,7 @@ impl Telemetry {
         }
     }
 
-    /// Raises one of Watchfire's own self_alerts; when too many wait, it is only logged and counted.
+    /// Raises a self-alert; when too many wait, it is only logged and counted.
     pub fn raise(&self, alert: SelfAlert) {
         self.metrics.self_alert(alert.name());
         if let Err(error) = self.self_alerts.try_send(alert) {

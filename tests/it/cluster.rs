@@ -22,7 +22,7 @@ use crate::support::turn::{long, turn};
 const OUTLETS: usize = 6;
 const PER_MINUTE: usize = 60;
 const BURST: usize = 2;
-/// Watchfire's own alarm when nodes work by different configurations.
+/// Watchfire's own alarm when nodes have different configurations.
 const PLANS: &str = "WatchfireClusterConfigMismatch";
 /// A lane for each sender.
 const SENDERS: usize = 24;
@@ -501,7 +501,7 @@ async fn a_direct_call_is_answered_by_any_node_and_a_plan_that_differs_is_told()
     for node in &nodes {
         let metrics = client.get(node.url("/metrics")).send().await.unwrap().text().await.unwrap();
         assert!(metrics.contains("watchfire_cluster_members 2") && metrics.contains("watchfire_cluster_config_versions 2"), "{metrics}");
-        assert!(std::fs::read_to_string(node.log()).unwrap().contains("nodes work by different configurations"));
+        assert!(std::fs::read_to_string(node.log()).unwrap().contains("nodes have different configurations"));
     }
     let body: Value = client.get(nodes[0].url("/api/v1/nodes")).send().await.unwrap().json().await.unwrap();
     assert_eq!(body["same_config"], false, "{body}");

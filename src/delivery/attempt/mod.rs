@@ -22,7 +22,7 @@ use super::core::Shared;
 use super::lanes::LaneReturn;
 use super::outlet::Mailbox;
 use super::outlet::mailbox::Renewal;
-use super::pending::{PendingMessage, Phase};
+use super::pending::{PendingMessage, Phase, next_due};
 use super::plan::{ChannelPlan, Plan};
 use super::started::StartedLanes;
 
@@ -115,7 +115,7 @@ impl AttemptTask {
         }
         let now = self.shared.clock.now_ms();
         let Some((page, to)) = message.next_batch(self.channel.platform.batch, now) else {
-            return if message.next_due().is_some() { self.reschedule(message) } else { self.complete_unsent(message).await };
+            return if next_due(&message.cells).is_some() { self.reschedule(message) } else { self.complete_unsent(message).await };
         };
         // Composing takes its time, and the process may have been suspended meanwhile for longer than the lease lasts.
         if !self.holds_lease() {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::channel::CellResult;
-use crate::delivery::evaluate::{Evaluator, Next, Outcome, receipts_to_await};
+use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed, receipts_to_await};
 use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
 use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, Recipient};
@@ -30,7 +30,8 @@ impl AttemptTask {
         let earlier_fallbacks = self.earlier_fallbacks(&message).await;
         let jitter = self.shared.jitter();
         let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter, earlier_fallbacks: &earlier_fallbacks };
-        let mut outcome = evaluator.evaluate(&mut message, page, &to, &results);
+        let mut outcome = evaluator.evaluate(&message, page, &to, &results);
+        apply(&mut message, &mut outcome);
         if let Some(caller) = &mut message.caller {
             let pairs = results.into_iter().filter_map(|(i, r)| Some((to.get(i)?.clone(), r)));
             caller.results.extend(pairs);
@@ -168,7 +169,8 @@ impl AttemptTask {
     pub(super) async fn complete_unsent(&self, mut message: PendingMessage) -> AttemptResult {
         let now = self.shared.clock.now_ms();
         let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &[] };
-        let outcome = evaluator.evaluate(&mut message, u16::MAX, &[], &[]);
+        let mut outcome = evaluator.evaluate(&message, u16::MAX, &[], &[]);
+        apply(&mut message, &mut outcome);
         let batch = OutcomeBatch {
             message: Some(MessageOutcome { id: message.id, store: None, done: true, receipts: Vec::new() }),
             cells: message.cells.iter().filter(|c| c.state == CellState::Unknown).cloned().collect(),
@@ -182,5 +184,16 @@ impl AttemptTask {
             Err(_) => result.fenced = true,
         }
         result
+    }
+}
+
+/// The message as it is after the attempt.
+fn apply(message: &mut PendingMessage, outcome: &mut Outcome) {
+    message.cells = std::mem::take(&mut outcome.cells);
+    if let Some(Postponed { tries, due_at }) = outcome.postponed {
+        for member in &mut message.members {
+            member.tries = member.tries.max(tries);
+            member.due_at = due_at;
+        }
     }
 }

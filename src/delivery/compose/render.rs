@@ -105,12 +105,12 @@ impl Renderer<'_> {
         })
     }
 
-    /// Alerts that no page shows, notified on the last one.
+    /// How many alerts no page shows; the last page says so.
     fn more(&self, part: &Part) -> usize {
         if part.page < part.pages { 0 } else { (self.unseen)(part.range.end) }
     }
 
-    /// Names those whom this platform cannot ping: nobody is left out in silence.
+    /// Names the people whom this platform cannot ping, so that readers can notify them.
     fn not_pinged(&self, mentions: &Mentions) -> Option<String> {
         let channel = self.draft.channel;
         let named = channel.platform.pings.pick(mentions, &[Ping::Named]);
@@ -123,7 +123,7 @@ impl Renderer<'_> {
         (!names.is_empty()).then(|| notified(names.join(if zh { "、" } else { ", " })))
     }
 
-    /// Whether it is somebody's own words, and nobody has written a template for them.
+    /// Whether it is an ad-hoc message, and no template was written for those.
     fn is_note(&self) -> bool {
         let plan = self.draft.plan;
         let one = self.kind != MessageKind::Digest && self.entries.len() == 1;

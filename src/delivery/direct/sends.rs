@@ -13,7 +13,7 @@ use crate::store::PendingDelivery;
 /// What the keys of direct sends' lanes begin with.
 pub(crate) const LANE_PREFIX: &str = "call:";
 
-/// How long the lanes of direct sends are remembered; they are settled long before.
+/// How long the lanes of direct sends are remembered; they are recorded long before.
 const REMEMBERED: Duration = Duration::from_secs(120);
 
 /// How a direct send ended.
@@ -38,7 +38,7 @@ pub struct Caller {
     pub results: Vec<(Recipient, Result<Receipt, SendError>)>,
 }
 
-/// Direct sends that an outlet took up: the store shows them until they are settled.
+/// Direct sends that an outlet took up: the store shows them until their outcome is recorded.
 #[derive(Debug, Default)]
 pub struct DirectSends {
     /// Their lanes, and when they were taken up.
@@ -58,13 +58,13 @@ impl DirectSends {
         self.taken.contains_key(&lane)
     }
 
-    /// The lanes that a poll of the store need not bring.
+    /// The lanes that a poll of the store leaves out.
     pub(crate) fn known(&mut self, now: Instant) -> Vec<LaneId> {
         self.taken.retain(|_, at| now.duration_since(*at) < REMEMBERED);
         self.taken.keys().copied().collect()
     }
 
-    /// Forgets them: another node may have them.
+    /// Drops them: another node may have them.
     pub(super) fn clear(&mut self) {
         self.taken.clear();
     }

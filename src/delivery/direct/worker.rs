@@ -37,7 +37,7 @@ impl Worker {
         }
     }
 
-    /// Ends a direct send whose process is gone, or whose lease ran out before the first byte: nobody waits for it any more, and it is never sent later
+    /// Ends a direct send whose process is gone, or whose lease ran out before the first byte: no caller waits for it any more, and it is never sent later
     /// (I6). The same for a message whose members were all ended by hand.
     pub(crate) fn end_direct(&self, open: OpenMessage) {
         let now = self.shared.clock.now_ms();
@@ -73,7 +73,7 @@ impl Worker {
         self.shared.tracker.spawn(async move { drop(shared.record_outcome(batch).await) });
     }
 
-    /// Forgets what was taken up; on a shared store, callers wait for the next owner.
+    /// Drops what was taken up; on a shared store, callers wait for the next owner.
     pub(crate) fn forget_direct(&mut self) {
         self.direct.clear();
         if !self.shared.leased() {

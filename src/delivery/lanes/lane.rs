@@ -55,7 +55,7 @@ pub(super) enum IndexKey {
 }
 
 impl Lane {
-    /// One of which something may wait on disk, not before `beyond`; with `None` nothing does.
+    /// One of which something may wait on disk, not before `more_on_disk_at`; with `None` nothing does.
     pub(super) fn new(channel: &Arc<str>, more_on_disk_at: Option<Instant>, priority: i64, share: Reservation) -> Self {
         Self {
             channel: channel.clone(),

@@ -232,7 +232,7 @@ impl Lanes {
         self.ready.iter().filter(|(_, id)| self.map.get(id).is_some_and(|l| &*l.channel == channel)).take(n).map(|(_, id)| *id).collect()
     }
 
-    /// Takes what is due of a lane for a message, at most `max` deliveries; the lane is open until [`Lanes::release`].
+    /// Takes what is due of a lane for a message, at most `max` deliveries; the lane is in flight until [`Lanes::release`].
     pub fn take(&mut self, id: LaneId, max: usize, now: Instant) -> TakenLane {
         let mut taken = TakenLane { lane: id, members: Vec::new(), reservations: Vec::new(), read_after: None };
         let Some(lane) = self.map.get_mut(&id) else { return taken };

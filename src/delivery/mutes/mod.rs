@@ -1,4 +1,4 @@
-//! Mutes, by hand and by time intervals: what they deferred waits for them and no longer, whatever became of them since.
+//! Mutes, by hand and by time intervals: what they deferred waits until they end, even if they changed since.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Engine {
 
     /// Re-evaluates deferred deliveries: a mute may have been ended or changed after an alert was routed and before it was stored, a reload may have changed
     /// a time interval or the route, and a mute without an end is re-evaluated from time to time.
-    pub async fn settle_mutes(&self) -> Result<(), StoreError> {
+    pub async fn reevaluate_mutes(&self) -> Result<(), StoreError> {
         let shared = &self.shared;
         let now = shared.clock.now_ms();
         let (plan, mutes) = (shared.plan.load_full(), shared.mutes());
@@ -44,7 +44,7 @@ impl Engine {
             }
             let changed = shared.store.reschedule_deferred(Deferral { last: until, ..deferral.clone() }, reason, now).await?;
             if changed > 0 {
-                tracing::info!(channel = %deferral.channel, route = %deferral.route, changed, until = %timestamp(until), "what a mute deferred waits for another time now");
+                tracing::info!(channel = %deferral.channel, route = %deferral.route, changed, until = %timestamp(until), "deferred deliveries wait until another time now, because their mute changed");
                 outlets.extend(plan.channel(&deferral.channel).map(|channel| channel.outlet.clone()));
             }
         }

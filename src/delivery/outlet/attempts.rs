@@ -1,4 +1,4 @@
-//! The steps of messages: which starts next, and what its end changes for the outlet.
+//! Attempts: which message is next, and what the end of an attempt changes for the outlet.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,7 +51,7 @@ impl Worker {
         PendingMessage::from_lanes(channel, kind, taken, now, now_ms)
     }
 
-    /// Starts a step of a message; `false` when its channel is not this outlet's any more.
+    /// Starts an attempt of a message; `false` when its channel is not this outlet's any more.
     pub(super) fn start(&mut self, message: PendingMessage, now: Instant) -> bool {
         let Some(channel) = self.channel(&message.channel) else {
             self.without_channel(message, now);
@@ -60,7 +60,7 @@ impl Worker {
         let counted = self.counted(&message);
         self.rate.begin(now, &counted);
         let at_fault = self.gate.is_at_fault(message.members.iter().map(|member| member.id));
-        let step = AttemptTask {
+        let task = AttemptTask {
             shared: self.shared.clone(),
             plan: self.shared.plan.load_full(),
             channel,
@@ -71,7 +71,7 @@ impl Worker {
             at_fault,
         };
         self.in_flight.messages.insert(message.id, (message.channel.clone(), counted));
-        self.in_flight.tasks.spawn(async move { (message.id, step.run(message).await) });
+        self.in_flight.tasks.spawn(async move { (message.id, task.run(message).await) });
         true
     }
 
@@ -110,9 +110,9 @@ impl Worker {
         self.announce(change);
     }
 
-    /// A step panicked: its lanes are read again from the store; nothing is lost, a send may repeat.
+    /// An attempt panicked: its lanes are read again from the store; nothing is lost, a send may repeat.
     pub(super) fn attempt_panicked(&mut self, error: &tokio::task::JoinError) {
-        tracing::error!(outlet = %self.outlet, %error, "a delivery step panicked; the outlet is read again from the store. Please report this bug");
+        tracing::error!(outlet = %self.outlet, %error, "an attempt panicked: the outlet is read again from the store. Please report this bug");
         self.shared.heavy.crashed(self.shared.clock.now_ms());
         self.ownership = self.ownership.on(Signal::Fenced);
     }

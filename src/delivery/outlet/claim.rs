@@ -130,7 +130,7 @@ impl Worker {
         self.gate.restore(now, pause, owned.suspended.clone());
     }
 
-    /// Releases the lease, also after a panicked step or an expired lease: this node renews whatever the store says is its own. What an earlier worker or
+    /// Releases the lease, also after a panicked attempt or an expired lease: this node renews whatever the store says is its own. What an earlier worker or
     /// process had under this node's name is released, too: else it would be renewed endlessly, and no node would send.
     pub(super) async fn release(&mut self) {
         if self.ownership.unreleased().is_none() && !(self.is_renewed() && self.claim(false).await) {

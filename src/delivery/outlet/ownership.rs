@@ -50,7 +50,7 @@ pub enum Signal {
     Assigned(bool),
     /// What a renewal of the node's leases said, which was asked for at `asked`: until when sends may begin, or that the outlet is another node's.
     Renewed { asked: Instant, until: Option<Instant> },
-    /// What is stored for the outlet is not what memory holds any more.
+    /// The in-memory state is stale.
     Stale,
     /// The store refused a write of this epoch, or a task of the worker panicked: memory cannot be trusted.
     Fenced,
@@ -65,7 +65,7 @@ pub enum Signal {
 /// What the worker has to do before anything else, once nothing is in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Claim the outlet, forgetting what memory holds of it.
+    /// Claim the outlet, dropping its in-memory state.
     Claim,
     /// Read everything from the store again.
     Resync,

@@ -14,7 +14,7 @@ use super::ownership::Signal;
 use super::polled::{Loaded, POLL_INTERVAL};
 use super::worker::Worker;
 
-/// The same where other nodes accept, too, and a hint from them may be lost.
+/// The same where other nodes accept, too, and a notification from them may be lost.
 const POLL_INTERVAL_SHARED: Duration = Duration::from_secs(1);
 /// How soon memory is filled again from a store that holds more.
 const REFILL_INTERVAL: Duration = Duration::from_millis(50);

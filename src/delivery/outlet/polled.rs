@@ -1,4 +1,4 @@
-//! What a worker remembers of its polls of the store, and what one brings.
+//! What a worker remembers of its polls of the store, and what a poll finds.
 
 use std::collections::HashSet;
 use std::time::Duration;

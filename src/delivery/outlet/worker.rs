@@ -62,7 +62,7 @@ impl InFlight {
 /// Why nothing more starts.
 #[derive(Debug, Default)]
 pub(super) struct Idle {
-    /// When something that waits could start, as of the last look.
+    /// When something that waits could start, as of the last time that something was started.
     pub(super) next_start: Option<Instant>,
     /// Whether the rate limit or memory holds something back.
     pub(super) held_back: bool,
@@ -339,7 +339,7 @@ impl Worker {
         names
     }
 
-    /// Forgets what memory holds of the outlet, but for direct sends that wait.
+    /// Drops the in-memory state of the outlet, except direct sends that wait.
     pub(super) fn forget_memory(&mut self) {
         self.inbox.mailbox.take(Flag::Resync);
         let direct = std::mem::take(&mut self.queue.direct);

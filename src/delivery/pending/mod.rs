@@ -185,11 +185,6 @@ impl PendingMessage {
         self.cells.iter().filter(|c| c.state == CellState::Open).map(|c| wait_until(c.due_at, now_ms)).min()
     }
 
-    /// When the next open cell is due, Unix milliseconds; `None` when no cell is open.
-    pub fn next_due(&self) -> Option<i64> {
-        self.cells.iter().filter(|c| c.state == CellState::Open).map(|c| c.due_at).min()
-    }
-
     /// Creates a cell per page and recipient.
     pub fn create_cells(&mut self, channel: &ChannelPlan) {
         let only: Vec<Recipient> = self.members.iter().flat_map(|m| m.target.only.iter().cloned()).collect();
@@ -244,4 +239,9 @@ impl PendingMessage {
         let members = members.into_keys().collect::<Vec<_>>().join(",");
         crate::model::hash_hex(&[&self.channel, &members, &page.to_string(), &self.generation.to_string()])
     }
+}
+
+/// When the next open cell is due, Unix milliseconds; `None` when no cell is open.
+pub fn next_due(cells: &[Cell]) -> Option<i64> {
+    cells.iter().filter(|c| c.state == CellState::Open).map(|c| c.due_at).min()
 }
