@@ -284,7 +284,7 @@ mod tests {
         ] {
             let mut gate = Gate::new(start);
             assert_eq!(gate.ended(&[misconfigured()], &[], false, start), Change::Suspended);
-            assert_eq!(gate.ended(&[verdict.clone()], &[], false, start), change, "{verdict:?}");
+            assert_eq!(gate.ended(std::slice::from_ref(&verdict), &[], false, start), change, "{verdict:?}");
             assert_eq!(gate.suspended().is_none(), change == Change::Resumed, "{verdict:?}");
         }
     }
