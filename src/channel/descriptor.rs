@@ -93,6 +93,13 @@ pub enum FinalWord {
     Never,
 }
 
+impl FinalWord {
+    /// Whether nobody can be asked, and the platform only says it to the channel's callback address.
+    pub const fn only_calls_back(self) -> bool {
+        matches!(self, FinalWord::Later(Later { ask: None, calls_back: true, .. }))
+    }
+}
+
 /// A last word that comes later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Later {

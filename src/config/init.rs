@@ -83,7 +83,9 @@ pub fn first(platforms: &[String]) -> Result<First, String> {
         blocks.push('\n');
         channels.push(name);
     }
-    let text = skeleton(&blocks, &channels);
+    // Who learns the end of a call from its vendor only must be reachable for it.
+    let calls_back = |choice: &Choice| matches!(choice, Choice::Platform(platform) if platform.word.only_calls_back());
+    let text = skeleton(&blocks, &channels, chosen.iter().any(calls_back));
     Ok(First { variables: variables(&text), text, channels })
 }
 
@@ -167,7 +169,8 @@ pub fn example_channels() -> String {
     PLATFORMS.iter().map(block).collect::<Vec<_>>().join("\n")
 }
 
-fn skeleton(blocks: &str, channels: &[String]) -> String {
+fn skeleton(blocks: &str, channels: &[String], called_back: bool) -> String {
+    let (external, callbacks) = if called_back { ("external_url", ", and for the vendor's callbacks") } else { ("# external_url", "") };
     let (all, one) = (channels.join(", "), channels.first().map_or("", String::as_str));
     let send = format!("watchfire send -c {one} -t hello");
     let width = send.len().max(38);
@@ -191,7 +194,7 @@ fn skeleton(blocks: &str, channels: &[String]) -> String {
 
 server:
   listen: 127.0.0.1:9091              ## 0.0.0.0:9091 lets other machines in; that needs auth
-  # external_url: https://watchfire.example.com     ## for links in messages
+  {external}: https://watchfire.example.com     ## for links in messages{callbacks}
   # auth:
   #   - bearer: {{ env: WATCHFIRE_TOKEN }}
 

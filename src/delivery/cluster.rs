@@ -63,6 +63,7 @@ async fn heartbeats(engine: &Engine, hints: &mut Option<tokio::sync::mpsc::Recei
 
 /// Deregisters this node, so that the others take its outlets over without waiting for its lease to end.
 async fn deregister(engine: &Engine) -> bool {
+    engine.shared.node.set_leader(None);
     let left = tokio::time::timeout(STORE_TIMEOUT, engine.shared.store.deregister_node(&engine.shared.node.name)).await;
     left.is_ok_and(|left| left.is_ok())
 }

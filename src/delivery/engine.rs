@@ -91,6 +91,8 @@ impl Engine {
         if adopted.is_err() {
             self.shared.plan.store(previous);
             self.shared.outlets.close_pending();
+            // What was moved for the plan that failed is stale in memory.
+            self.shared.outlets.all().into_iter().for_each(|(_, mailbox)| mailbox.raise(Flag::Resync));
         }
         self.shared.release_renamed();
         adopted?;

@@ -132,14 +132,9 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
     if !shared.is_leader() {
         return Ok(());
     }
+    shared.relocate_misplaced(&stats.placed).await?;
     for (channel, state, count) in &stats.open {
-        if plan.channels.contains_key(channel) {
-            continue;
-        }
-        if let Some(home) = shared.current_channel(channel) {
-            // It was routed by the previous configuration and stored after the reload had moved everything.
-            shared.relocate(&home).await?;
-        } else if *state == State::Waiting && orphans.insert(channel.clone()) {
+        if shared.current_channel(channel).is_none() && *state == State::Waiting && orphans.insert(channel.clone()) {
             tracing::error!(
                 channel,
                 count,

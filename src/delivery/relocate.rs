@@ -22,22 +22,54 @@ impl Shared {
     }
 
     /// Moves what is stored under a channel's former names and credentials to it, but for what another node may have in flight: that node does it when
-    /// it has the new configuration, or any other once its lease has ended. If anything moved, the owning worker reads everything again, because its
-    /// memory is stale.
+    /// it has the new configuration, or the leader once its lease has ended. The owning worker then reads everything again, because its memory is stale.
     pub(super) async fn relocate(&self, channel: &ChannelPlan) -> Result<(), StoreError> {
         let now = if self.leased() { self.clock.now_ms() } else { i64::MAX };
         let to = Relocation { channel: channel.name.to_string(), outlet: channel.outlet.clone(), node: self.node.name.to_string(), now };
         let mut moved = 0;
-        for old in &channel.previous_names {
-            let renamed = self.store.relocate(old, &to).await?;
-            if renamed > 0 {
-                tracing::info!(from = %old, to = %channel.name, moved = renamed, "moved the waiting deliveries of a renamed channel");
+        for old in channel.previous_names.iter().map(String::as_str).chain([&*channel.name]) {
+            match self.store.relocate(old, &to).await {
+                Ok(0) => {}
+                Ok(lanes) => {
+                    moved += lanes;
+                    if old != &*channel.name {
+                        tracing::info!(from = %old, to = %channel.name, moved = lanes, "moved the waiting deliveries of a renamed channel");
+                    }
+                }
+                Err(error) => {
+                    // What was moved before, or by a transaction whose answer was lost, is stale in memory, too.
+                    self.resync(&channel.outlet);
+                    return Err(error);
+                }
             }
-            moved += renamed;
         }
-        moved += self.store.relocate(&channel.name, &to).await?;
         if moved > 0 {
             self.resync(&channel.outlet);
+        }
+        Ok(())
+    }
+
+    /// Relocates what lies elsewhere than the configuration says, and of which nobody else will take care: it was routed by an earlier configuration and
+    /// stored after a reload had moved everything, or a node of an earlier one left it. `placed` is where lanes lie: channel and outlet.
+    pub(super) async fn relocate_misplaced(&self, placed: &[(String, OutletKey)]) -> Result<(), StoreError> {
+        let mut done: Vec<Arc<str>> = Vec::new();
+        for (name, outlet) in placed {
+            let Some(channel) = self.current_channel(name).filter(|channel| *channel.name != **name || channel.outlet != *outlet) else { continue };
+            let known: Vec<&str> = names(&channel).collect();
+            if done.contains(&channel.name) || self.outlets.relocates(&known, None) {
+                continue;
+            }
+            done.push(channel.name.clone());
+            // A worker that still has something in flight relocates by itself when that has ended.
+            if let Some(mailbox) = self.outlets.get(outlet).filter(|mailbox| mailbox.in_flight() > 0) {
+                self.outlets.relocate_later(&self.name(name), Some(outlet));
+                mailbox.wake();
+                continue;
+            }
+            known.iter().for_each(|name| self.outlets.relocate_later(&self.name(name), None));
+            let relocated = self.relocate(&channel).await;
+            self.release_renamed();
+            relocated?;
         }
         Ok(())
     }
@@ -51,7 +83,8 @@ impl Shared {
         }
     }
 
-    /// Holds back what is accepted under new names of channels until what waits under their former names has been put before it.
+    /// Holds back what is accepted under new names of channels until what waits under their former names has been put before it. That goes for the
+    /// outlets of this node; another one learns of a reload when it has its own.
     pub(super) fn hold_renamed(&self, next: &Plan) {
         let plan = self.plan.load();
         for old in next.channels.values().flat_map(|channel| &channel.previous_names).filter_map(|name| plan.channel(name)) {
@@ -61,16 +94,15 @@ impl Shared {
 
     /// Lets go what a reload held back, as far as no worker is still to relocate it.
     pub(super) fn release_renamed(&self) {
-        self.outlets.relocated_by_reload();
+        self.outlets.relocated_at_once();
         self.outlets.all().into_iter().for_each(|(_, mailbox)| mailbox.wake());
     }
 
     /// Whether something is in flight on an outlet that the channel had by the previous plan, or by an earlier one. Then that outlet's worker relocates
     /// the channel when it has ended: moved at once, a direct send whose answer is on its way would be recorded as unknown, and a message sent twice.
     pub(super) fn relocates_later(&self, previous: &Plan, channel: &ChannelPlan) -> bool {
-        let names = || std::iter::once(&*channel.name).chain(channel.previous_names.iter().map(String::as_str));
-        let mut later = names().any(|name| self.outlets.is_relocated_later(name, &channel.outlet));
-        for name in names() {
+        let mut later = names(channel).any(|name| self.outlets.is_relocated_later(name, &channel.outlet));
+        for name in names(channel) {
             let Some(old) = previous.channel(name).filter(|old| old.outlet != channel.outlet) else { continue };
             let Some(mailbox) = self.outlets.get(&old.outlet).filter(|mailbox| mailbox.in_flight() > 0) else { continue };
             self.outlets.relocate_later(&old.name, Some(&old.outlet));
@@ -81,7 +113,35 @@ impl Shared {
     }
 }
 
+/// The names under which deliveries of a channel may be stored.
+fn names(channel: &ChannelPlan) -> impl Iterator<Item = &str> {
+    std::iter::once(&*channel.name).chain(channel.previous_names.iter().map(String::as_str))
+}
+
 impl Worker {
+    /// Relocates the channels that moved away; `false` when the store did not take it, and it is to be tried again. A channel of which other outlets
+    /// have something in flight, too, is relocated by the last of them.
+    pub(super) async fn relocate(&mut self) -> bool {
+        while let Some(name) = self.shared.outlets.next_relocation(&self.outlet) {
+            let channel = self.shared.current_channel(&name);
+            if let Some(channel) = &channel {
+                let known: Vec<&str> = names(channel).collect();
+                if !self.shared.outlets.relocates(&known, Some(&self.outlet))
+                    && let Err(error) = self.shared.relocate(channel).await
+                {
+                    self.shared.health.store_failed(&error);
+                    return false;
+                }
+            }
+            self.shared.outlets.relocated(&name, &self.outlet);
+            if let Some(mailbox) = channel.and_then(|channel| self.shared.outlets.get(&channel.outlet)) {
+                mailbox.wake();
+            }
+            self.relocated_at = Some(self.shared.clock.instant());
+        }
+        true
+    }
+
     /// Whether the channel of that name, or its successor, is another outlet's or has another name now. Then the worker relocates it and reads everything
     /// again, once nothing is in flight.
     pub(super) fn is_orphaned(&mut self, name: &Arc<str>) -> bool {

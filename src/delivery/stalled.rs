@@ -57,11 +57,6 @@ impl Engine {
         for row in &due {
             // What waits for a channel that is gone or muted has its own alarm, or means to wait.
             let Some(channel) = plan.channel(&row.channel).filter(|_| shared.muted_until(&row.channel, now_ms).is_none()) else { continue };
-            if row.outlet != channel.outlet && shared.outlets.get(&row.outlet).is_none() {
-                // A node of an earlier configuration left it: no worker here knows that outlet.
-                shared.relocate(channel).await?;
-                continue;
-            }
             let Some(reason) = self.stall(row, &self.outlet_state(&row.outlet), &stalls.leases, now) else { continue };
             let looks = stalls.looks.get(&row.channel).copied().unwrap_or(0) + 1;
             seen.insert(row.channel.clone(), looks);

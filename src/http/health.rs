@@ -55,7 +55,12 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
 /// Reloads the configuration; an invalid one is rejected and changes nothing.
 pub(super) async fn reload(State(app): State<Arc<App>>, request: Request) -> Result<&'static str, Response> {
     authenticate(&app, Scope::Admin, request).await.map_err(IntoResponse::into_response)?;
-    (app.reload)().await.map_err(|report| {
+    // A client that leaves does not cut it off half way.
+    let reloaded = tokio::spawn((app.reload)()).await.map_err(|_| {
+        HttpError::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload panicked; the previous configuration stays active, and the log says why")
+            .into_response()
+    })?;
+    reloaded.map_err(|report| {
         // The whole report, as `check` writes it: it is for the operator, and its secrets are starred out.
         let text = format!("not reloaded, the previous configuration stays active\n{report}");
         (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()

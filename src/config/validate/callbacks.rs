@@ -2,7 +2,6 @@
 
 use super::{Channels, Validator};
 use crate::channel::kit::is_reachable_from_outside;
-use crate::channel::{FinalWord, Later};
 use crate::config::codes;
 use crate::config::source::Anchor;
 use crate::model::Finding;
@@ -19,8 +18,7 @@ pub fn callbacks(validator: &mut Validator<'_, '_>, channels: &Channels, externa
     };
     let root = Path::of("channels");
     for plan in channels.values() {
-        let only_calls_back = matches!(plan.platform.word, FinalWord::Later(Later { ask: None, calls_back: true, .. }));
-        if !only_calls_back || plan.disabled {
+        if !plan.platform.word.only_calls_back() || plan.disabled {
             continue;
         }
         let message = format!("`{}` never learns whether a call was answered: its vendor only calls back, and {why}", plan.name);

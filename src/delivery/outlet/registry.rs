@@ -87,6 +87,11 @@ impl Registry {
         lock(&self.relocations).iter().any(|(name, by)| &**name == channel && by.as_ref().is_some_and(|by| by != outlet))
     }
 
+    /// Whether somebody else than `by` (the worker of an outlet, or nobody) is still to relocate one of these channels.
+    pub fn relocates(&self, names: &[&str], by: Option<&OutletKey>) -> bool {
+        lock(&self.relocations).iter().any(|(name, outlet)| names.contains(&&**name) && (by.is_none() || outlet.as_ref() != by))
+    }
+
     /// One of the channels that the worker of this outlet is to relocate.
     pub fn next_relocation(&self, outlet: &OutletKey) -> Option<Arc<str>> {
         lock(&self.relocations).iter().find(|(_, by)| by.as_ref() == Some(outlet)).map(|(name, _)| name.clone())
@@ -97,8 +102,8 @@ impl Registry {
         lock(&self.relocations).remove(&(channel.clone(), Some(outlet.clone())));
     }
 
-    /// A reload relocated what it could.
-    pub fn relocated_by_reload(&self) {
+    /// What no worker was to relocate is relocated.
+    pub fn relocated_at_once(&self) {
         lock(&self.relocations).retain(|(_, by)| by.is_some());
     }
 

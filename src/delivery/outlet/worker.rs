@@ -312,25 +312,6 @@ impl Worker {
         self.ownership = self.ownership.on(Signal::Stale);
     }
 
-    /// Relocates the channels that moved away; `false` when the store did not take it, and it is to be tried again.
-    pub(super) async fn relocate(&mut self) -> bool {
-        while let Some(name) = self.shared.outlets.next_relocation(&self.outlet) {
-            let channel = self.shared.current_channel(&name);
-            if let Some(channel) = &channel
-                && let Err(error) = self.shared.relocate(channel).await
-            {
-                self.shared.health.store_failed(&error);
-                return false;
-            }
-            self.shared.outlets.relocated(&name, &self.outlet);
-            if let Some(mailbox) = channel.and_then(|channel| self.shared.outlets.get(&channel.outlet)) {
-                mailbox.wake();
-            }
-            self.relocated_at = Some(self.shared.clock.instant());
-        }
-        true
-    }
-
     /// The channels of everything that memory holds.
     pub(crate) fn channels_in_memory(&self) -> BTreeSet<Arc<str>> {
         let mut names = self.queue.lanes.channels();

@@ -137,23 +137,50 @@ pub async fn what_waits_behind_a_message_in_flight_stays_behind_it(store: S) {
     assert_eq!(places(&store, a.lane).await, [(2, b.id), (3, n.id)]);
 }
 
-/// A message in flight under each name: what is new follows in the lane that was renamed, and the other ends by itself.
-pub async fn what_is_in_flight_under_the_new_name_ends_in_a_lane_of_its_own(store: S) {
+/// A message of the new name is in flight: what waits under the old one goes behind it.
+pub async fn what_is_renamed_goes_behind_what_is_in_flight_under_the_new_name(store: S) {
+    let fence = fence(&store).await;
+    let n1 = put_one(&store, delivery("night", LANE)).await;
+    let formed = message(&[n1.id]);
+    store.store_message(fence.clone(), formed.clone()).await.unwrap();
+    let (o, n2) = (put(&store, LANE).await, put_one(&store, delivery("night", LANE)).await);
+    store.relocate("ops", &to_channel("night", &outlet())).await.unwrap();
+    assert_eq!(places(&store, n1.lane).await, [(1, n1.id), (3, o.id), (4, n2.id)]);
+    assert!(ready(&store).await.is_empty(), "nothing overtakes it");
+    store.record_outcome(OutcomeBatch { deliveries: vec![change(&n1, State::Sent)], ..of_message(&fence, formed.id, true) }).await.unwrap();
+    assert_eq!(ready(&store).await.iter().map(|lane| (lane.id, lane.waiting)).collect::<Vec<_>>(), [(n1.lane, 2)]);
+}
+
+/// A message of each name is in flight: each lane ends by itself, in its own order, and news follows under the new name.
+pub async fn lanes_of_which_each_has_a_message_in_flight_stay_apart(store: S) {
     let fence = fence(&store).await;
     let (o, n1, n2) = (put(&store, LANE).await, put_one(&store, delivery("night", LANE)).await, put_one(&store, delivery("night", LANE)).await);
     let (old, new) = (message(&[o.id]), message(&[n1.id]));
     store.store_message(fence.clone(), old.clone()).await.unwrap();
     store.store_message(fence.clone(), new.clone()).await.unwrap();
     store.relocate("ops", &to_channel("night", &outlet())).await.unwrap();
-    assert_eq!(places(&store, o.lane).await, [(1, o.id), (2, n2.id)]);
-    assert_eq!(places(&store, n1.lane).await, [(1, n1.id)]);
+    assert_eq!(places(&store, o.lane).await, [(1, o.id)]);
+    assert_eq!(places(&store, n1.lane).await, [(1, n1.id), (2, n2.id)]);
     let ends = |d: &AcceptedDelivery, id| OutcomeBatch { deliveries: vec![change(d, State::Sent)], ..of_message(&fence, id, true) };
-    store.record_outcome(ends(&n1, new.id)).await.unwrap();
-    assert!(ready(&store).await.is_empty(), "what is older is still in flight");
     store.record_outcome(ends(&o, old.id)).await.unwrap();
-    assert_eq!(places(&store, o.lane).await, [(2, n2.id)]);
+    assert!(ready(&store).await.is_empty(), "what is before it is still in flight");
+    store.record_outcome(ends(&n1, new.id)).await.unwrap();
+    assert_eq!(ready(&store).await.iter().map(|lane| (lane.id, lane.waiting)).collect::<Vec<_>>(), [(n1.lane, 1)]);
     let next = put_one(&store, delivery("night", LANE)).await;
-    assert_eq!((next.lane, next.lane_seq), (o.lane, 3));
+    assert_eq!((next.lane, next.lane_seq), (n1.lane, 3));
+}
+
+/// Another node has the lane of the new name in memory, by its places: they stay, and what is renamed comes behind.
+pub async fn what_is_renamed_goes_behind_what_another_node_has_in_memory(store: S) {
+    let o = put(&store, LANE).await;
+    let other = OutletKey::from_stored("log:2");
+    let of_n2 = |place: &'static str| NewDelivery { outlet: OutletKey::from_stored(place), ..delivery("night", LANE) };
+    let (n1, n2) = (put_one(&store, of_n2("log:2")).await, put_one(&store, of_n2("log:2")).await);
+    store.claim_outlet(LeaseRequest { outlet: other.clone(), ..claim("n2", T0) }).await.unwrap().unwrap();
+    assert_eq!(store.relocate("ops", &to_channel("night", &other)).await.unwrap(), 1);
+    assert_eq!(places(&store, n1.lane).await, [(1, n1.id), (2, n2.id), (3, o.id)]);
+    let next = put_one(&store, of_n2("log:2")).await;
+    assert_eq!((next.lane, next.lane_seq), (n1.lane, 4));
 }
 
 /// What another node holds by a lease may be in flight there.

@@ -63,7 +63,9 @@ macro_rules! store_contract {
             admin {
                 the_dead_live_again, what_waits_is_moved, nonsense_is_not_requeued, dropping_ends_what_is_not_on_its_way,
                 a_renamed_channel_takes_its_lanes_along, lanes_with_one_key_become_one_in_the_order_of_acceptance, what_waits_behind_a_message_in_flight_stays_behind_it,
-                what_is_in_flight_under_the_new_name_ends_in_a_lane_of_its_own,
+                what_is_renamed_goes_behind_what_is_in_flight_under_the_new_name,
+                lanes_of_which_each_has_a_message_in_flight_stay_apart,
+                what_is_renamed_goes_behind_what_another_node_has_in_memory,
                 what_another_node_has_by_a_lease_is_not_moved_under_it,
                 lanes_follow_their_credential, mutes_come_and_go, a_mute_that_changes_takes_along_what_it_deferred,
                 what_an_interval_deferred_can_be_deferred_anew, what_waits_can_be_retried, heartbeats_are_kept, a_check_leaves_nothing,

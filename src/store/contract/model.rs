@@ -111,7 +111,8 @@ impl Model {
         self.lanes.iter().find(|l| l.channel == self.deliveries.last().expect("just pushed").channel && l.key == key).map_or(0, |l| l.last_seq)
     }
 
-    /// A channel renamed: lanes move. What waits in a lane of the same key under the new name is put among what waits in the one that moves.
+    /// A channel renamed: lanes move. Of two lanes with one key one remains, with what waits in both: that of which a message is in flight, and the one
+    /// that was renamed when none is; if one of each is, the renamed one ends by itself.
     pub fn relocate(&mut self, from: &str, to: &str) {
         let lanes: Vec<Lane> = self.lanes.iter().filter(|l| l.channel == from).cloned().collect();
         for lane in lanes {
@@ -123,16 +124,21 @@ impl Model {
                 d.channel = to.into();
                 d.fallback_of = d.fallback_of.filter(|_| !twin);
             }
-            let twin = self.lanes.iter_mut().find(|l| l.channel == to && l.key == lane.key).map(|twin| {
-                twin.key.push_str(&format!("~{}", twin.id.0));
-                twin.id
-            });
-            self.lane(lane.id).channel = to.into();
+            let twin = self.lanes.iter().find(|l| l.channel == to && l.key == lane.key).map(|twin| twin.id);
+            let remains = twin.is_none_or(|twin| self.message_in(twin).is_none());
             if let Some(twin) = twin {
-                self.lane(lane.id).newest = None;
-                self.merge(lane.id, twin);
-                self.remove_if_empty(twin);
+                let aside = if remains { twin } else { lane.id };
+                self.lane(aside).key.push_str(&format!("~{}", aside.0));
             }
+            self.lane(lane.id).channel = to.into();
+            let (into, other) = match twin {
+                Some(twin) if remains => (lane.id, twin),
+                Some(twin) if self.message_in(lane.id).is_none() => (twin, lane.id),
+                _ => continue,
+            };
+            self.lane(into).newest = None;
+            self.merge(into, other);
+            self.remove_if_empty(other);
         }
     }
 

@@ -24,7 +24,7 @@ fn what_is_packed_is_read_back_and_smaller() {
 fn what_does_not_pay_stays_as_it_is() {
     let small = br#"{"alerts":[]}"#.to_vec();
     assert_eq!(pack(small.clone()), small);
-    let noise: Vec<u8> = (0..200).flat_map(|_| uuid::Uuid::new_v4().into_bytes()).collect();
+    let noise: Vec<u8> = std::iter::once(b'"').chain((0..200).flat_map(|_| uuid::Uuid::new_v4().into_bytes())).collect();
     assert_eq!(pack(noise.clone()), noise);
     assert_eq!(unpacked_len(&noise), noise.len());
 }

@@ -38,6 +38,9 @@ impl From<String> for DbError {
     }
 }
 
+/// The constraint that a channel has one lane of a key.
+const LANE_KEY: &str = "lane_channel_key_key";
+
 impl DbError {
     /// The error for the caller.
     pub(super) fn into_store_error(self) -> StoreError {
@@ -54,6 +57,8 @@ impl DbError {
     pub(super) fn is_passing(&self) -> bool {
         let DbError::Sql(error) = self else { return false };
         match error.code() {
+            // Two made the same lane at once: the next try finds it.
+            Some(&SqlState::UNIQUE_VIOLATION) => error.as_db_error().is_some_and(|db| db.constraint() == Some(LANE_KEY)),
             Some(code) => [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN]
                 .contains(code),
             None => error.is_closed(),

@@ -153,7 +153,7 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, DbError> {
     let mut stats = Stats::default();
     let lanes = tx
         .query(
-            "SELECT channel, sum(waiting - deferred)::bigint, sum(deferred)::bigint, min(since) FROM lane WHERE waiting > 0
+            "SELECT channel, sum(waiting - deferred)::bigint, sum(deferred)::bigint, min(since), array_agg(DISTINCT outlet) FROM lane WHERE waiting > 0
              GROUP BY channel ORDER BY channel",
             &[],
         )
@@ -166,6 +166,8 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, DbError> {
                 stats.open.push((channel.clone(), state, n));
             }
         }
+        let outlets: Vec<String> = get(row, 4)?;
+        stats.placed.extend(outlets.iter().map(|outlet| (channel.clone(), OutletKey::from_stored(outlet))));
         stats.oldest.push((channel, get(row, 3)?));
     }
     for row in &tx.query("SELECT channel, count(*) FROM delivery WHERE state = 'dead' GROUP BY channel ORDER BY channel", &[]).await? {

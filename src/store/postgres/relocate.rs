@@ -17,22 +17,31 @@ fn leased_elsewhere(table: &str) -> String {
 /// [`crate::store::ClusterStore::relocate`].
 pub(super) async fn relocate(tx: &Tx, from: &str, to: &Relocation, by_database: bool) -> Result<u64, DbError> {
     let (channel, outlet) = (to.channel.as_str(), to.outlet.as_str());
+    // Nobody claims an outlet while lanes move to it or away from it.
+    let sql = "SELECT 1 FROM outlet WHERE key = $3 OR key IN (SELECT outlet FROM lane WHERE channel IN ($1, $2)) ORDER BY key FOR SHARE";
+    tx.query(sql, &[&from, &channel, &outlet]).await?;
     tx.query("SELECT 1 FROM lane WHERE channel IN ($1, $2) ORDER BY channel, key FOR UPDATE", &[&from, &channel]).await?;
-    let (lane_elsewhere, message_elsewhere) = (leased_elsewhere("lane"), leased_elsewhere("message"));
+    let (lane_elsewhere, message_elsewhere, twin_elsewhere) = (leased_elsewhere("lane"), leased_elsewhere("message"), leased_elsewhere("t"));
     let mut renamed = 0;
     if from != channel {
         let sql = format!(
-            "SELECT id, (SELECT t.id FROM lane t WHERE t.channel = $5 AND t.key = lane.key) FROM lane
-             WHERE channel = $4 AND NOT {lane_elsewhere} ORDER BY lane.id"
+            "SELECT lane.id, lane.message_id IS NOT NULL, t.id, t.message_id IS NOT NULL, {twin_elsewhere}
+             FROM lane LEFT JOIN lane t ON t.channel = $5 AND t.key = lane.key WHERE lane.channel = $4 AND NOT {lane_elsewhere} ORDER BY lane.id"
         );
         let lanes = tx.query(&sql, &[&by_database, &to.now, &to.node, &from, &channel]).await?;
         for row in &lanes {
-            rename(tx, get(row, 0)?, get(row, 1)?, channel).await?;
+            let twin = get::<Option<i64>>(row, 2)?;
+            let twin = twin.map(|id| Ok::<_, DbError>(Twin { id, in_flight: get(row, 3)?, elsewhere: get(row, 4)? })).transpose()?;
+            rename(tx, get(row, 0)?, get(row, 1)?, twin.as_ref(), channel).await?;
         }
         renamed = lanes.len() as u64;
-        tx.execute("UPDATE receipt SET channel = $2 WHERE channel = $1 AND due_at IS NOT NULL", &[&from, &channel]).await?;
-        let sql = "UPDATE mute SET channel = $2 WHERE channel = $1 AND NOT EXISTS (SELECT 1 FROM mute t WHERE t.channel = $2)";
-        tx.execute(sql, &[&from, &channel]).await?;
+        // The node that keeps some of them goes by the former name.
+        let left = "EXISTS (SELECT 1 FROM lane WHERE lane.channel = $1)";
+        let sql = format!("UPDATE receipt SET channel = $2 WHERE channel = $1 AND due_at IS NOT NULL AND NOT {left}");
+        tx.execute(&sql, &[&from, &channel]).await?;
+        let sql =
+            format!("UPDATE mute SET channel = $2 WHERE channel = $1 AND NOT EXISTS (SELECT 1 FROM mute t WHERE t.channel = $2) AND NOT {left}");
+        tx.execute(&sql, &[&from, &channel]).await?;
     }
     let sql = format!(
         "UPDATE message SET channel = $5, outlet = $6 WHERE channel IN ($4, $5) AND (channel <> $5 OR outlet <> $6) AND NOT done AND NOT {message_elsewhere}"
@@ -43,8 +52,17 @@ pub(super) async fn relocate(tx: &Tx, from: &str, to: &Relocation, by_database: 
     Ok(renamed.max(moved) + carried)
 }
 
-/// Moves a lane to its channel's new name. `twin` has its key under that name: what waits there is put in order with what waits here.
-async fn rename(tx: &Tx, lane: i64, twin: Option<i64>, to: &str) -> Result<(), DbError> {
+/// The lane that has a lane's key under the channel's new name.
+struct Twin {
+    id: i64,
+    in_flight: bool,
+    /// Another node holds its outlet by a lease.
+    elsewhere: bool,
+}
+
+/// Moves a lane to its channel's new name. Of two lanes with one key one remains, with what waits in both: the one that was renamed, unless a message of
+/// the other is in flight or may be. If a message of each is, the renamed one ends by itself under a key of its own.
+async fn rename(tx: &Tx, lane: i64, in_flight: bool, twin: Option<&Twin>, to: &str) -> Result<(), DbError> {
     // A fallback child whose origin has another child on that channel already would collide with it: it becomes a delivery of its own.
     tx.execute(
         "UPDATE delivery d SET channel = $2, origin_id = CASE
@@ -53,21 +71,22 @@ async fn rename(tx: &Tx, lane: i64, twin: Option<i64>, to: &str) -> Result<(), D
         &[&lane, &to],
     )
     .await?;
-    if let Some(twin) = twin {
-        // What is in flight there ends there.
-        tx.execute("UPDATE lane SET key = key || '~' || id WHERE id = $1", &[&twin]).await?;
+    let remains = twin.is_none_or(|twin| !twin.in_flight && !twin.elsewhere);
+    if let Some(aside) = twin.map(|twin| if remains { twin.id } else { lane }) {
+        tx.execute("UPDATE lane SET key = key || '~' || id WHERE id = $1", &[&aside]).await?;
     }
     tx.execute("UPDATE lane SET channel = $2 WHERE id = $1", &[&lane, &to]).await?;
     match twin {
-        Some(twin) => merge(tx, lane, twin).await,
-        None => Ok(()),
+        Some(twin) if remains => merge(tx, lane, twin.id, false).await,
+        Some(twin) if !in_flight => merge(tx, twin.id, lane, twin.elsewhere).await,
+        _ => Ok(()),
     }
 }
 
-/// Puts what waits in `twin` among what waits in `lane`, in the order in which it was accepted, behind what is in flight. Removes `twin` when nothing
-/// refers to it any more.
-async fn merge(tx: &Tx, lane: i64, twin: i64) -> Result<(), DbError> {
-    let (own, theirs) = (waiting(tx, lane).await?, waiting(tx, twin).await?);
+/// Puts what waits in `other` among what waits in `lane`, in the order in which it was accepted, behind what is in flight. Where another node has `lane`
+/// in memory, its places stay as they are, and what is new there comes last. Removes `other` when nothing refers to it any more.
+async fn merge(tx: &Tx, lane: i64, other: i64, elsewhere: bool) -> Result<(), DbError> {
+    let (own, theirs) = (if elsewhere { Vec::new() } else { waiting(tx, lane).await? }, waiting(tx, other).await?);
     let merged = merge_places(&own, &theirs);
     tx.execute(
         "UPDATE delivery d SET lane_id = l.id, lane_seq = l.last_seq + n.place, prior_id = coalesce(d.prior_id, CASE WHEN d.lane_id <> l.id THEN l.fired END)
@@ -75,7 +94,7 @@ async fn merge(tx: &Tx, lane: i64, twin: i64) -> Result<(), DbError> {
         &[&lane, &merged],
     )
     .await?;
-    let rows = tx.query("SELECT unresolved, fired FROM lane WHERE id IN ($1, $2) ORDER BY id = $2", &[&lane, &twin]).await?;
+    let rows = tx.query("SELECT unresolved, fired FROM lane WHERE id IN ($1, $2) ORDER BY id = $2", &[&lane, &other]).await?;
     let (mut unresolved, mut fired) = (Vec::new(), None::<Uuid>);
     for row in &rows {
         let theirs: Vec<u8> = get(row, 0)?;
@@ -88,8 +107,8 @@ async fn merge(tx: &Tx, lane: i64, twin: i64) -> Result<(), DbError> {
         &[&lane, &places, &moved, &unresolved.as_slice(), &fired],
     )
     .await?;
-    recount(tx, &[lane, twin]).await?;
-    shrink(tx, &vec![twin], &vec![moved]).await
+    recount(tx, &[lane, other]).await?;
+    shrink(tx, &vec![other], &vec![moved]).await
 }
 
 /// What waits in a lane and is in no open message, by place.

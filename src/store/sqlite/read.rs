@@ -149,19 +149,24 @@ pub(super) fn lane_history(db: &Connection, id: DeliveryId, limit: usize) -> Res
 /// 100,000 lanes, whatever the number of deliveries.
 pub(super) fn stats(db: &Connection) -> Result<Stats, DbError> {
     let mut stats = Stats { bytes: bytes(db)?, ..Stats::default() };
-    let mut lanes = db.prepare_cached("SELECT channel, waiting, deferred, since FROM lane WHERE waiting > 0")?;
-    let mut channels: BTreeMap<String, (u64, u64, i64)> = BTreeMap::new();
+    let mut lanes = db.prepare_cached("SELECT channel, waiting, deferred, since, outlet FROM lane WHERE waiting > 0")?;
+    let mut channels: BTreeMap<String, (u64, u64, i64, Vec<OutletKey>)> = BTreeMap::new();
     let mut rows = lanes.query([])?;
     while let Some(row) = rows.next()? {
         let (waiting, deferred, since): (u64, u64, i64) = (count(row, 1)?, count(row, 2)?, row.get(3)?);
         let name = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
         let sums = match channels.get_mut(name) {
             Some(sums) => sums,
-            None => channels.entry(name.to_owned()).or_insert((0, 0, i64::MAX)),
+            None => channels.entry(name.to_owned()).or_insert((0, 0, i64::MAX, Vec::new())),
         };
-        *sums = (sums.0 + waiting.saturating_sub(deferred), sums.1 + deferred, sums.2.min(since));
+        (sums.0, sums.1, sums.2) = (sums.0 + waiting.saturating_sub(deferred), sums.1 + deferred, sums.2.min(since));
+        let outlet = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;
+        if sums.3.iter().all(|known| known.as_str() != outlet) {
+            sums.3.push(OutletKey::from_stored(outlet));
+        }
     }
-    for (channel, (waiting, deferred, since)) in channels {
+    for (channel, (waiting, deferred, since, outlets)) in channels {
+        stats.placed.extend(outlets.into_iter().map(|outlet| (channel.clone(), outlet)));
         for (state, count) in [(State::Waiting, waiting), (State::Deferred, deferred)] {
             if count > 0 {
                 stats.open.push((channel.clone(), state, count));

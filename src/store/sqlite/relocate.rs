@@ -16,22 +16,29 @@ fn leased_elsewhere(table: &str) -> String {
 
 /// [`crate::store::ClusterStore::relocate`].
 pub(super) fn relocate(db: &Connection, from: &str, to: &Relocation) -> Result<u64, DbError> {
-    let (lane_elsewhere, message_elsewhere) = (leased_elsewhere("lane"), leased_elsewhere("message"));
+    let (lane_elsewhere, message_elsewhere, twin_elsewhere) = (leased_elsewhere("lane"), leased_elsewhere("message"), leased_elsewhere("t"));
     let mut renamed = 0;
     if from != to.channel {
         let mut lanes = db.prepare_cached(&format!(
-            "SELECT id, (SELECT t.id FROM lane t WHERE t.channel = :to AND t.key = lane.key) FROM lane
-             WHERE channel = :from AND NOT {lane_elsewhere} ORDER BY lane.id"
+            "SELECT lane.id, lane.message_id IS NOT NULL, t.id, t.message_id IS NOT NULL, {twin_elsewhere}
+             FROM lane LEFT JOIN lane t ON t.channel = :to AND t.key = lane.key WHERE lane.channel = :from AND NOT {lane_elsewhere} ORDER BY lane.id"
         ))?;
         let sought = named_params! { ":from": from, ":to": to.channel, ":node": to.node, ":now": to.now };
-        let lanes: Vec<(i64, Option<i64>)> = lanes.query_map(sought, |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
-        for &(lane, twin) in &lanes {
-            rename(db, lane, twin, &to.channel)?;
+        let rows = lanes.query_map(sought, |row| {
+            let twin: Option<i64> = row.get(2)?;
+            let (in_flight, elsewhere) = (row.get(3)?, row.get(4)?);
+            Ok((row.get(0)?, row.get(1)?, twin.map(|id| Twin { id, in_flight, elsewhere })))
+        })?;
+        let lanes: Vec<(i64, bool, Option<Twin>)> = rows.collect::<rusqlite::Result<_>>()?;
+        for (lane, in_flight, twin) in &lanes {
+            rename(db, *lane, *in_flight, twin.as_ref(), &to.channel)?;
         }
         renamed = lanes.len();
-        db.prepare_cached("UPDATE receipt INDEXED BY receipt_awaited SET channel = ?2 WHERE channel = ?1 AND due_at IS NOT NULL")?
-            .execute([from, &to.channel])?;
-        db.prepare_cached("UPDATE OR IGNORE mute SET channel = ?2 WHERE channel = ?1")?.execute([from, &to.channel])?;
+        // The node that keeps some of them goes by the former name.
+        let left = "EXISTS (SELECT 1 FROM lane WHERE lane.channel = ?1)";
+        let sql = format!("UPDATE receipt INDEXED BY receipt_awaited SET channel = ?2 WHERE channel = ?1 AND due_at IS NOT NULL AND NOT {left}");
+        db.prepare_cached(&sql)?.execute([from, &to.channel])?;
+        db.prepare_cached(&format!("UPDATE OR IGNORE mute SET channel = ?2 WHERE channel = ?1 AND NOT {left}"))?.execute([from, &to.channel])?;
     }
     let mut carry = db.prepare_cached(&format!(
         "UPDATE message INDEXED BY message_open SET channel = :to, outlet = :outlet
@@ -45,8 +52,17 @@ pub(super) fn relocate(db: &Connection, from: &str, to: &Relocation) -> Result<u
     Ok((renamed.max(moved) + carried) as u64)
 }
 
-/// Moves a lane to its channel's new name. `twin` has its key under that name: what waits there is put in order with what waits here.
-fn rename(db: &Connection, lane: i64, twin: Option<i64>, to: &str) -> Result<(), DbError> {
+/// The lane that has a lane's key under the channel's new name.
+struct Twin {
+    id: i64,
+    in_flight: bool,
+    /// Another node holds its outlet by a lease.
+    elsewhere: bool,
+}
+
+/// Moves a lane to its channel's new name. Of two lanes with one key one remains, with what waits in both: the one that was renamed, unless a message of
+/// the other is in flight or may be. If a message of each is, the renamed one ends by itself under a key of its own.
+fn rename(db: &Connection, lane: i64, in_flight: bool, twin: Option<&Twin>, to: &str) -> Result<(), DbError> {
     // A fallback child whose origin has another child on that channel already would collide with it: it becomes a delivery of its own.
     db.prepare_cached(
         "UPDATE delivery SET origin_id = NULL WHERE lane_id = ?1 AND state IN ('waiting', 'deferred') AND origin_id IS NOT NULL
@@ -54,18 +70,22 @@ fn rename(db: &Connection, lane: i64, twin: Option<i64>, to: &str) -> Result<(),
     )?
     .execute(params![lane, to])?;
     db.prepare_cached("UPDATE delivery SET channel = ?2 WHERE lane_id = ?1 AND state IN ('waiting', 'deferred')")?.execute(params![lane, to])?;
-    if let Some(twin) = twin {
-        // What is in flight there ends there.
-        db.prepare_cached("UPDATE lane SET key = key || '~' || id WHERE id = ?1")?.execute([twin])?;
+    let remains = twin.is_none_or(|twin| !twin.in_flight && !twin.elsewhere);
+    if let Some(aside) = twin.map(|twin| if remains { twin.id } else { lane }) {
+        db.prepare_cached("UPDATE lane SET key = key || '~' || id WHERE id = ?1")?.execute([aside])?;
     }
     db.prepare_cached("UPDATE lane SET channel = ?2 WHERE id = ?1")?.execute(params![lane, to])?;
-    twin.map_or(Ok(()), |twin| merge(db, lane, twin))
+    match twin {
+        Some(twin) if remains => merge(db, lane, twin.id, false),
+        Some(twin) if !in_flight => merge(db, twin.id, lane, twin.elsewhere),
+        _ => Ok(()),
+    }
 }
 
-/// Puts what waits in `twin` among what waits in `lane`, in the order in which it was accepted, behind what is in flight. Removes `twin` when nothing
-/// refers to it any more.
-fn merge(db: &Connection, lane: i64, twin: i64) -> Result<(), DbError> {
-    let (own, theirs) = (waiting(db, lane)?, waiting(db, twin)?);
+/// Puts what waits in `other` among what waits in `lane`, in the order in which it was accepted, behind what is in flight. Where another node has `lane`
+/// in memory, its places stay as they are, and what is new there comes last. Removes `other` when nothing refers to it any more.
+fn merge(db: &Connection, lane: i64, other: i64, elsewhere: bool) -> Result<(), DbError> {
+    let (own, theirs) = (if elsewhere { Vec::new() } else { waiting(db, lane)? }, waiting(db, other)?);
     let mut next = db.prepare_cached("UPDATE lane SET last_seq = last_seq + 1 WHERE id = ?1 RETURNING last_seq")?;
     let mut place = db.prepare_cached(
         "UPDATE delivery SET lane_id = ?2, lane_seq = ?3, prior_id = coalesce(prior_id, (SELECT fired FROM lane WHERE id = ?2 AND id <> lane_id))
@@ -76,15 +96,15 @@ fn merge(db: &Connection, lane: i64, twin: i64) -> Result<(), DbError> {
         place.execute(params![bytes(&id), lane, seq])?;
     }
     let unresolved = |id: i64| db.prepare_cached("SELECT unresolved FROM lane WHERE id = ?1")?.query_row([id], |row| row.get::<_, Vec<u8>>(0));
-    let both = merge_unresolved(&unresolved(lane)?, &unresolved(twin)?);
+    let both = merge_unresolved(&unresolved(lane)?, &unresolved(other)?);
     db.prepare_cached(
         "UPDATE lane SET size = size + ?3, unresolved = ?4, newest = NULL, fired = coalesce(max(fired, t.theirs), fired, t.theirs)
          FROM (SELECT fired AS theirs FROM lane WHERE id = ?2) AS t WHERE id = ?1",
     )?
-    .execute(params![lane, twin, theirs.len() as i64, both])?;
+    .execute(params![lane, other, theirs.len() as i64, both])?;
     recount(db, lane)?;
-    recount(db, twin)?;
-    shrink(db, twin, theirs.len() as i64)
+    recount(db, other)?;
+    shrink(db, other, theirs.len() as i64)
 }
 
 /// What waits in a lane and is in no open message, by place.

@@ -185,6 +185,8 @@ pub struct AttemptRow {
 pub struct Stats {
     /// Deliveries not final, by channel and state.
     pub open: Vec<(String, State, u64)>,
+    /// The channels and outlets of the lanes in which something is not final.
+    pub placed: Vec<(String, OutletKey)>,
     /// Dead letters by channel.
     pub dead: Vec<(String, u64)>,
     /// When the oldest waiting delivery was born, by channel.
