@@ -35,7 +35,7 @@ pub(super) async fn relocate(tx: &Tx, from: &str, to: &Relocation, by_database: 
             rename(tx, get(row, 0)?, get(row, 1)?, twin.as_ref(), channel).await?;
         }
         renamed = lanes.len() as u64;
-        // The node that keeps some of them goes by the former name.
+        // The node that keeps some of them uses the former name.
         let left = "EXISTS (SELECT 1 FROM lane WHERE lane.channel = $1)";
         let sql = format!("UPDATE receipt SET channel = $2 WHERE channel = $1 AND due_at IS NOT NULL AND NOT {left}");
         tx.execute(&sql, &[&from, &channel]).await?;

@@ -34,7 +34,7 @@ pub(super) fn relocate(db: &Connection, from: &str, to: &Relocation) -> Result<u
             rename(db, *lane, *in_flight, twin.as_ref(), &to.channel)?;
         }
         renamed = lanes.len();
-        // The node that keeps some of them goes by the former name.
+        // The node that keeps some of them uses the former name.
         let left = "EXISTS (SELECT 1 FROM lane WHERE lane.channel = ?1)";
         let sql = format!("UPDATE receipt INDEXED BY receipt_awaited SET channel = ?2 WHERE channel = ?1 AND due_at IS NOT NULL AND NOT {left}");
         db.prepare_cached(&sql)?.execute([from, &to.channel])?;
