@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{FieldSpec, Mentions, Page, Size};
+use crate::model::{Escape, FieldSpec, Mentions, Page, Size};
 
 /// At most `count` sends in any rolling `window`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +178,11 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// Whether a message lists every alert that fits: it is kept or read on a large screen. Elsewhere it lists what a phone shows and counts the rest.
+    pub fn lists_all(&self) -> bool {
+        self.wants_raw_payload || self.fields.iter().any(|field| field.escape == Escape::Html)
+    }
+
     /// What holds for most platforms: one message at a time to one recipient, sent again when the answer is lost, resolved alerts too, no
     /// documented pace, and an answer that is the last word. Name, texts, fields, size and example are the platform's own.
     pub const BASE: Platform = Platform {

@@ -13,7 +13,7 @@ use super::validate::{self, Validator};
 use super::{codes, folder, read, render, schema, schema_check};
 use crate::channel::SecretReader;
 use crate::channel::kit::HttpClients;
-use crate::delivery::Plan;
+use crate::delivery::{MessagesPlan, Plan};
 use crate::ingest::GenericMapping;
 use crate::model::yaml::{Kind, MAX_BYTES, Path, parse};
 use crate::model::{Finding, Level, SecretSource, unreadable};
@@ -186,7 +186,7 @@ fn build(path: &FilePath, text: &str, options: &LoadOptions, files: &mut Vec<Pat
         tree,
         templates: Arc::new(templates.library),
         scale: extras.scale,
-        time_zone: extras.time_zone,
+        messages: MessagesPlan { time_zone: extras.time_zone, shown: extras.shown },
         external_url,
         link_key,
         dedup_window: extras.dedup_window,

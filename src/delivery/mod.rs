@@ -54,7 +54,7 @@ pub use direct::{DirectError, DirectOutcome};
 pub use engine::Engine;
 pub use notified::MessageContext;
 pub use outlet::OutletState;
-pub use plan::{ChannelPlan, ContentPlan, HeartbeatPlan, Legacy, LegacyEmail, Plan, RetentionPlan, Wx};
+pub use plan::{ChannelPlan, ContentPlan, HeartbeatPlan, Legacy, LegacyEmail, MessagesPlan, Plan, RetentionPlan, Wx};
 pub use self_alert::{SelfAlert, SelfAlertKind};
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.

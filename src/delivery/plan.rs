@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
 use crate::channel::{Channel, Limit, Platform};
-use crate::model::{Labels, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, format_duration};
+use crate::model::{Labels, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, Shown, format_duration};
 use crate::route::{Matcher, Tree};
 use crate::template::TemplateRegistry;
 
@@ -24,8 +24,8 @@ pub struct Plan {
     pub templates: Arc<TemplateRegistry>,
     /// How labels become severities.
     pub scale: SeverityScale,
-    /// The zone times are shown in.
-    pub time_zone: TimeZone,
+    /// What messages show, on every channel.
+    pub messages: MessagesPlan,
     /// This server's address as readers of messages reach it, without a trailing slash; empty when not set.
     pub external_url: String,
     /// Key of the signatures in links to this server.
@@ -44,6 +44,15 @@ pub struct Plan {
     pub retention: RetentionPlan,
     /// Always-firing alerts by which senders show that they are alive.
     pub heartbeats: Vec<HeartbeatPlan>,
+}
+
+/// What messages show, on every channel.
+#[derive(Debug, Clone)]
+pub struct MessagesPlan {
+    /// The zone of their times.
+    pub time_zone: TimeZone,
+    /// Which labels and annotations they list.
+    pub shown: Shown,
 }
 
 /// How long final deliveries are kept, and how large the store may grow.

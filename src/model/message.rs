@@ -117,8 +117,14 @@ pub struct Facts {
     pub over: bool,
     /// The most severe severity among the firing alerts (else among all).
     pub severity: Severity,
-    /// One plain line that names it, unescaped: for notification previews and plain subjects.
+    /// One plain line that names it, unescaped: for headings and plain subjects.
     pub title: String,
+    /// The same with what a person wrote about it, unescaped: for notifications.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub preview: String,
+    /// A picture of what fires: an absolute http(s) URL; empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub image: String,
     /// Short name/value pairs worth a field of their own, unescaped, most useful first.
     pub pairs: Vec<(String, String)>,
     /// Links, most useful first.

@@ -2,8 +2,8 @@
 
 use crate::model::{Facts, Mentions, Status};
 
-use super::view::{Times, ViewInput, counts, describe, entry_links, headline, shared_links, shorten};
-use super::{MessageKind, words};
+use super::view::{Group, Times, ViewInput, describe, headline, image_of, message_links, preview, shorten};
+use super::words;
 
 /// Longest value of a pair in characters: Slack allows 2000 in a field, a phone shows far less.
 const MAX_PAIR: usize = 200;
@@ -18,36 +18,27 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
             pairs.push((words::own(input.language, key).to_owned(), shorten(&value, max).into_owned()));
         }
     };
-    let single = input.totals.firing + input.totals.resolved == 1 && input.entries.len() == 1 && input.kind != MessageKind::Digest;
-    pair("severity", words::severity(input.language, input.totals.severity));
-    let links = if single {
-        let entry = &input.entries[0];
+    if let ([entry], true) = (input.all, input.is_single()) {
         let described = describe(entry.alert, input.language);
         let times = Times::new(input.now, input.time_zone, input.language);
         let ended = entry.alert.ends_at.filter(|_| !input.fires());
-        pair("where", &described.place);
+        pair("where", &described.place.full);
         pair("since", &entry.alert.starts_at.map(|at| times.short(at)).unwrap_or_default());
         pair("ended", &ended.map(|at| times.short(at)).unwrap_or_default());
         pair("duration", &times.lasted(entry.alert.starts_at, ended));
-        pair("value", &described.value);
-        let mut links = entry_links(entry, input.language, input.max_value);
-        links.extend(
-            shared_links(input.event, input.details_url, input.language, input.fires())
-                .into_iter()
-                .filter(|link| link.kind == crate::model::LinkKind::Details),
-        );
-        links
-    } else {
-        pair("status", &counts(input));
-        pair("receiver", input.receiver);
-        shared_links(input.event, input.details_url, input.language, input.fires())
-    };
+        if input.fires() {
+            pair("value", &described.value);
+        }
+    }
+    let group = Group::of(input);
     Facts {
         status: if input.fires() { Status::Firing } else { Status::Resolved },
         severity: input.totals.severity,
         title: headline(input),
+        preview: preview(input, group.as_ref()),
+        image: image_of(input),
         pairs,
-        links,
+        links: message_links(input, group.as_ref()),
         mentions: Mentions::default(),
         over: false,
         thread: String::new(),

@@ -6,7 +6,7 @@
 //!
 //! A template is one file per platform, set and field: `templates/<platform>/<set>.<field>.hbs`. It replaces the built-in one of the same name;
 //! a set that lacks a field takes the one of the platform's `default` set. A file whose name begins with `_` is a partial: `_links.hbs` is
-//! included as `{{> _links}}`; partials in `templates/_shared/` are seen by all platforms. The language is Handlebars.
+//! included as `{{> _links}}`; partials in `templates/_shared/` are seen by all platforms, and so are the built-in [forms](FORMS). The language is Handlebars.
 //!
 //! - **Fields** are listed by [`reference()`]. An unknown one is an error at load. Names inside the maps (`labels`, `annotations`,
 //!   `values`, `group_labels`, ...) are the sender's: one that an alert lacks reads as empty.
@@ -42,8 +42,9 @@ pub use functions::{SIGNATURES as FUNCTIONS, Signature};
 pub use plain::{is_note, note_fields, plain, plain_fields};
 pub use registry::{DEFAULT_SET, TemplateRegistry};
 pub use samples::{SAMPLES, samples};
+pub use sources::FORMS;
 pub use usage::FieldUsage;
-pub use view::{Brief, Entry, EntryStatus, MessageKind, Totals, View, ViewInput};
+pub use view::{Brief, Entry, EntryStatus, MessageKind, Totals, View, ViewInput, lines};
 pub use words::word;
 
 use crate::model::FieldSpec;

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use crate::model::{Escape, Event, FieldSpec, SenderKind, SeverityScale};
 
 use super::escape::clean;
-use super::view::{EntryStatus, Times, ViewInput, describe, emoji, entry_lines, entry_links, headline, own_message, repeats, shared_links, shorten};
+use super::view::{
+    EntryStatus, Group, Times, ViewInput, annotations, describe, emoji, entry_links, headline, labels, message_links, own_message, reflow, repeats,
+    rest, shorten, unlinked_lines,
+};
 use super::words;
 
 /// A page as plain text.
@@ -18,16 +21,31 @@ pub fn plain(input: &ViewInput<'_>) -> String {
     if !own.is_empty() {
         lines.push(shorten(own, input.max_value).into_owned());
     }
-    let several = input.totals.firing + input.totals.resolved > 1;
-    for entry in input.entries {
+    let group = Group::of(input);
+    if let Some(group) = &group {
+        lines.extend([&group.summary, &group.description].into_iter().filter(|text| !text.is_empty()).cloned());
+        lines.extend(group.annotations.iter().map(|(name, value)| format!("{name}{colon}{value}")));
+        lines.push(String::new());
+    }
+    for entry in input.entries() {
         let alert = entry.alert;
         let described = describe(alert, input.language);
-        let severity = input.scale.of(alert);
+        let ended = alert.ends_at.filter(|_| entry.status != EntryStatus::Firing);
+        if let Some(group) = &group {
+            let line = group.line(alert, entry.status, &described, "", input);
+            let name = if group.name.is_empty() { described.name.as_str() } else { "" };
+            let status = if entry.status == EntryStatus::Firing { "" } else { words::status(input.language, entry.status) };
+            let text = [name, &line.place, &line.text].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+            let value = if status.is_empty() && !line.text.contains(&described.value) { described.value.clone() } else { String::new() };
+            let parts = [shorten(&text, input.max_value).into_owned(), value, status.to_owned(), times.lasted(alert.starts_at, ended)];
+            let own = line.own.iter().map(|(name, value)| format!("{name}{colon}{value}"));
+            let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).chain(own).collect();
+            lines.push(format!("{} {}", emoji(input.scale.of(alert), entry.status), parts.join(" · ")));
+            continue;
+        }
         lines.push(String::new());
-        if several {
-            let status = words::status(input.language, entry.status);
-            let level = words::severity(input.language, severity);
-            lines.push(format!("{} {} [{status}, {level}]", emoji(severity, entry.status), shorten(&described.title(), input.max_value)));
+        if !input.is_single() {
+            lines.push(format!("{} {}", emoji(input.scale.of(alert), entry.status), shorten(&described.title(""), input.max_value)));
         }
         let mut texts: Vec<&str> = Vec::new();
         for name in ["summary", "message", "description"] {
@@ -36,17 +54,19 @@ pub fn plain(input: &ViewInput<'_>) -> String {
                 texts.push(text);
             }
         }
-        lines.extend(texts.into_iter().map(|text| shorten(text, input.max_value).into_owned()));
+        lines.extend(texts.into_iter().map(|text| shorten(&reflow(text), input.max_value).into_owned()));
+        lines.extend(annotations(alert, input).into_iter().map(|(name, value)| format!("{name}{colon}{value}")));
+        if !described.value.is_empty() && ended.is_none() {
+            lines.push(format!("{}{colon}{}", word("value"), shorten(&described.value, input.max_value)));
+        }
         if let Some(start) = alert.starts_at {
-            let ended = alert.ends_at.filter(|_| entry.status != EntryStatus::Firing);
             lines.push(format!("{}{colon}{} ({})", word("since"), times.full(start), times.lasted(Some(start), ended)));
             lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), times.full(end))));
         }
-        if !described.value.is_empty() {
-            lines.push(format!("{}{colon}{}", word("value"), shorten(&described.value, input.max_value)));
-        }
-        lines.extend(entry_lines(entry, input.language, input.max_value));
-        lines.extend(entry_links(entry, input.language, input.max_value).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
+        lines.extend(unlinked_lines(entry, input.language, input.max_value));
+        let said: Vec<&str> = described.place.shown.iter().chain(described.named_by).copied().collect();
+        let listed: Vec<String> = labels(alert, &said, input).into_iter().map(|(name, value)| format!("{name}{colon}{value}")).collect();
+        lines.extend(Some(listed.join(" · ")).filter(|text| !text.is_empty()));
     }
     if !input.briefs.is_empty() {
         lines.push(String::new());
@@ -55,20 +75,14 @@ pub fn plain(input: &ViewInput<'_>) -> String {
         let times = if brief.count > 1 { format!(" ×{}", brief.count) } else { String::new() };
         lines.push(format!("{} {}{times}", emoji(brief.severity, brief.status), shorten(&brief.title, input.max_value)));
     }
-    let mut tail: Vec<String> = Vec::new();
-    if input.totals.more > 0 {
+    let mut tail: Vec<String> = rest(input);
+    if input.totals.more > 0 && tail.is_empty() {
         tail.push(words::filled(input.language, "more", &[("n", &input.totals.more.to_string())]));
     }
     if input.totals.truncated > 0 {
         tail.push(words::filled(input.language, "truncated", &[("n", &input.totals.truncated.to_string())]));
     }
-    if several {
-        tail.extend(
-            shared_links(input.event, input.details_url, input.language, input.fires())
-                .into_iter()
-                .map(|link| format!("{}{colon}{}", link.label, link.url)),
-        );
-    }
+    tail.extend(message_links(input, group.as_ref()).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
     tail.extend(input.notes.iter().cloned());
     if !tail.is_empty() {
         lines.push(String::new());
@@ -106,7 +120,7 @@ pub fn note_fields(fields: &[FieldSpec], input: &ViewInput<'_>) -> BTreeMap<Stri
     let named = own.lines().next().is_some_and(|line| line.split_whitespace().eq(title.split_whitespace()));
     let mut tail: Vec<String> = Vec::new();
     let colon = words::own(input.language, "colon");
-    for entry in input.entries {
+    for entry in input.entries() {
         let extra = entry.alert.labels.iter().filter(|(name, _)| *name != "alertname");
         tail.extend(extra.map(|(name, value)| format!("{name}{colon}{}", shorten(value, input.max_value))));
         tail.extend(entry_links(entry, input.language, input.max_value).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
@@ -136,5 +150,5 @@ pub fn note_fields(fields: &[FieldSpec], input: &ViewInput<'_>) -> BTreeMap<Stri
 }
 
 fn first_line(input: &ViewInput<'_>) -> String {
-    if input.pages > 1 { format!("{} ({}/{})", headline(input), input.page, input.pages) } else { headline(input) }
+    if input.totals.pages > 1 { format!("{} ({}/{})", headline(input), input.page, input.totals.pages) } else { headline(input) }
 }

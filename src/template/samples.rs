@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Status};
+use crate::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Shown, Status};
 
 use super::FieldUsage;
 use super::view::{Brief, Entry, EntryStatus, MessageKind, Totals, View, ViewInput};
@@ -70,15 +70,14 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
     let briefs =
         [Brief { severity: Severity::Warning, status: EntryStatus::Firing, title: "HighLatency · api".into(), count: 3, since: Some(at(-900)) }];
     let notes = ["Long values were shortened to fit.".to_owned()];
-    let scale = SeverityScale::default();
+    let (scale, shown) = (SeverityScale::default(), Shown::default());
     let base = ViewInput {
         kind: MessageKind::Single,
-        entries: &[],
+        all: &[],
+        range: 0..usize::MAX,
         briefs: &[],
-        totals: Totals { severity: Severity::Critical, ..Totals::default() },
+        totals: Totals { severity: Severity::Critical, pages: 1, ..Totals::default() },
         page: 1,
-        pages: 1,
-        receiver: "ops",
         event: &event,
         details_url: "",
         notes: &[],
@@ -86,6 +85,7 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
         time_zone: &TimeZone::UTC,
         now: at(0),
         scale: &scale,
+        shown: &shown,
         max_value: usize::MAX,
     };
     let mixed = [firing, over, passed];
@@ -93,20 +93,18 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
         kind: MessageKind::Digest,
         briefs: &briefs,
         page: 2,
-        pages: 3,
         details_url: "https://watchfire.example.com/m/1",
         notes: &notes,
-        entries: &mixed,
-        totals: Totals { firing: 40, resolved: 3, more: 37, truncated: 2, ..base.totals },
+        all: &mixed,
+        range: 0..3,
+        totals: Totals { firing: 40, claimed: [1, 0, 39, 0], resolved: 3, more: 37, truncated: 2, pages: 3, ..base.totals },
         ..base.clone()
     };
     let everything = FieldUsage::everything();
-    let views = [
-        View::new(&ViewInput { entries: &[firing], totals: Totals { firing: 1, ..base.totals }, ..base.clone() }, &everything),
-        View::new(&ViewInput { entries: &[over], totals: Totals { resolved: 1, ..base.totals }, ..base.clone() }, &everything),
-        View::new(&ViewInput { entries: &mixed, totals: Totals { firing: 1, resolved: 2, ..base.totals }, ..base.clone() }, &everything),
-        View::new(&ViewInput { entries: &[bare], event: &bare_event, totals: Totals { firing: 1, ..base.totals }, ..base.clone() }, &everything),
-        View::new(&digest, &everything),
-    ];
+    let page = |all: &[Entry<'_>], event: &Event| {
+        let input = ViewInput { all, range: 0..all.len(), event, totals: Totals::of(all, &scale), ..base.clone() };
+        View::new(&input, &everything)
+    };
+    let views = [page(&[firing], &event), page(&[over], &event), page(&mixed, &event), page(&[bare], &bare_event), View::new(&digest, &everything)];
     SAMPLES.into_iter().zip(views).collect()
 }

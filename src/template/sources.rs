@@ -10,6 +10,20 @@ pub const DEFAULT_SET: &str = "default";
 /// The folder whose partials every platform sees.
 pub const SHARED: &str = "_shared";
 
+/// The forms that a message is made of, as partials that every platform sees: a user's file of the same name replaces one.
+pub const FORMS: &[(&str, &str)] = &[
+    ("_bare", include_str!("forms/_bare.hbs")),
+    ("_card", include_str!("forms/_card.hbs")),
+    ("_facts", include_str!("forms/_facts.hbs")),
+    ("_group", include_str!("forms/_group.hbs")),
+    ("_line", include_str!("forms/_line.hbs")),
+    ("_links", include_str!("forms/_links.hbs")),
+    ("_notes", include_str!("forms/_notes.hbs")),
+    ("_resolved", include_str!("forms/_resolved.hbs")),
+    ("_rest", include_str!("forms/_rest.hbs")),
+    ("_say", include_str!("forms/_say.hbs")),
+];
+
 impl Source {
     /// Reads a path relative to the templates folder: `dingtalk/critical.text.hbs` is the field `text` of the set `critical`,
     /// `dingtalk/_links.hbs` a partial of the platform (its `field` is empty), `_shared/_footer.hbs` one that all platforms see.
@@ -38,7 +52,14 @@ pub fn built_in(platform: &PlatformFields) -> Vec<Source> {
         file: format!("<built-in> templates/{}/{DEFAULT_SET}.{name}.hbs", platform.platform),
         text: text.to_owned(),
     };
-    platform.fields.iter().map(|field| source(field.name, field.template)).collect()
+    let form = |(name, text): &(&str, &str)| Source {
+        platform: SHARED.to_owned(),
+        set: (*name).to_owned(),
+        field: String::new(),
+        file: format!("<built-in> templates/{SHARED}/{name}.hbs"),
+        text: (*text).to_owned(),
+    };
+    FORMS.iter().map(form).chain(platform.fields.iter().map(|field| source(field.name, field.template))).collect()
 }
 
 #[cfg(test)]

@@ -95,7 +95,12 @@ async fn a_rule_that_fires_and_ends_is_told_on_four_platforms() {
         assert!(rec.wait(long, |r| r.accepted().len() >= 2).await, "{name} did not hear both: {:?}", rec.all());
         let accepted = rec.accepted();
         assert!(accepted.iter().all(|r| r.text.contains("RealThing")), "{name}");
-        assert!(accepted[0].text.contains("Firing") && accepted[1].text.contains("Resolved"), "{name}: {} / {}", accepted[0].text, accepted[1].text);
+        assert!(
+            accepted[0].text.contains("Critical") && accepted[1].text.contains("Resolved"),
+            "{name}: {} / {}",
+            accepted[0].text,
+            accepted[1].text
+        );
     }
     app.settled().await;
     let mails = four.smtp.mails();

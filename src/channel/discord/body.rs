@@ -4,18 +4,15 @@
 use serde::Serialize;
 
 use crate::channel::kit::{colour, cut_units, units};
-use crate::model::{Page, Size};
+use crate::model::{Link, LinkKind, Page, Size};
 
 /// Limits of the page above, in characters; counted here in UTF-16 units, which is never less.
 const MAX_TITLE: usize = 256;
 const MAX_DESCRIPTION: usize = 4096;
-const MAX_FIELD_NAME: usize = 256;
-const MAX_FIELD_VALUE: usize = 1024;
-const MAX_EMBEDS: usize = 6000;
+/// A footer may have 2,048; a phone shows far less.
+const MAX_FOOTER: usize = 500;
 /// Plain content: <https://docs.discord.com/developers/resources/webhook#execute-webhook>
 const MAX_CONTENT: usize = 2000;
-/// Of the 25 fields that an embed may have, what is of use on a phone.
-const MAX_FIELDS: usize = 8;
 /// Characters of an embed's link: a longer one is refused with the whole message, and so is one whose host has no dot.
 const MAX_URL: usize = 2048;
 /// Users and roles that may be named as pinged, each once:
@@ -48,17 +45,15 @@ struct Embed {
     url: Option<String>,
     description: String,
     color: u32,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    fields: Vec<Field>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<Image>,
     #[serde(skip_serializing_if = "Option::is_none")]
     footer: Option<Footer>,
 }
 
 #[derive(Debug, Serialize)]
-struct Field {
-    name: String,
-    value: String,
-    inline: bool,
+struct Image {
+    url: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,18 +77,14 @@ pub(super) fn message(page: &Page, username: Option<&str>) -> Message {
         content = [content.as_str(), text].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
     } else {
         let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
-        let field = |(name, value): &(String, String)| Field {
-            name: cut_units(name, MAX_FIELD_NAME),
-            value: cut_units(value, MAX_FIELD_VALUE / 8),
-            inline: true,
-        };
+        let footer = page.field("footer").trim();
         embeds.push(Embed {
             title: cut_units(title, MAX_TITLE),
-            url: facts.links.iter().map(|link| &link.url).find(|url| takes(url)).cloned(),
+            url: opened(&facts.links).cloned(),
             description: text.to_owned(),
             color: colour(facts),
-            fields: facts.pairs.iter().take(MAX_FIELDS).map(field).collect(),
-            footer: (page.total > 1).then(|| Footer { text: format!("{}/{}", page.number, page.total) }),
+            image: takes(&facts.image).then(|| Image { url: facts.image.clone() }),
+            footer: (!footer.is_empty()).then(|| Footer { text: cut_units(footer, MAX_FOOTER) }),
         });
     }
     Message {
@@ -119,6 +110,12 @@ fn ids(named: &[String]) -> Vec<String> {
     ids
 }
 
+/// What a tap on the title opens: what there is to read, not the form of a new silence.
+fn opened(links: &[Link]) -> Option<&String> {
+    let wanted = [LinkKind::Details, LinkKind::Panel, LinkKind::Dashboard, LinkKind::Runbook, LinkKind::Source];
+    wanted.iter().find_map(|kind| links.iter().find(|link| link.kind == *kind && takes(&link.url))).map(|link| &link.url)
+}
+
 /// Whether Discord takes this as an embed's link ("Not a well formed URL" refuses the whole message): a host with a dot in it, or an IPv4 address.
 fn takes(url: &str) -> bool {
     let Ok(parsed) = reqwest::Url::parse(url) else { return false };
@@ -128,15 +125,11 @@ fn takes(url: &str) -> bool {
     matches!(parsed.scheme(), "http" | "https") && sound && units(url) <= MAX_URL
 }
 
-/// The description or all of the embed, whichever is nearer to its limit; of a plain page the content.
+/// The embed's description; of a plain page the content. With a title and a footer, which are cut, an embed stays below the 6,000 that all of it may have.
 pub(super) fn measure(page: &Page) -> Size {
     let message = message(page, None);
-    let Some(embed) = message.embeds.first() else {
-        return Size::characters(units(&message.content), MAX_CONTENT);
-    };
-    let fields: usize = embed.fields.iter().map(|field| units(&field.name) + units(&field.value)).sum();
-    let footer = embed.footer.as_ref().map_or(0, |footer| units(&footer.text));
-    let description = units(&embed.description);
-    let all = units(&embed.title) + description + fields + footer;
-    if description * MAX_EMBEDS >= all * MAX_DESCRIPTION { Size::characters(description, MAX_DESCRIPTION) } else { Size::characters(all, MAX_EMBEDS) }
+    match message.embeds.first() {
+        Some(embed) => Size::characters(units(&embed.description), MAX_DESCRIPTION),
+        None => Size::characters(units(&message.content), MAX_CONTENT),
+    }
 }

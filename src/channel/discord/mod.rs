@@ -26,6 +26,7 @@ pub static DESCRIPTOR: Platform = Platform {
     fields: &[
         FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true, template: include_str!("title.hbs") },
         FieldSpec { name: "text", escape: Escape::DiscordMarkdown, required: true, single_line: false, template: include_str!("text.hbs") },
+        FieldSpec { name: "footer", escape: Escape::None, required: false, single_line: true, template: include_str!("footer.hbs") },
     ],
     measure: &body::measure,
     limit: "4,096 characters of description, 6,000 in all embeds (https://docs.discord.com/developers/resources/message#embed-object-embed-limits); \

@@ -128,11 +128,13 @@ fn an_embed_links_only_to_what_discord_takes() {
 }
 
 #[test]
-fn the_limit_that_is_nearest_is_the_one_that_counts() {
+fn the_description_is_what_counts() {
     assert_eq!((DESCRIPTOR.measure)(&page(&[("text", &"x".repeat(4000))])), Size::characters(4000, 4096));
-    let mut wide = page(&[("title", "t"), ("text", &"x".repeat(4000))]);
-    wide.facts.pairs = (0..8).map(|n| (format!("{n}{}", "n".repeat(255)), "v".repeat(128))).collect();
-    assert_eq!((DESCRIPTOR.measure)(&wide), Size::characters(1 + 4000 + 8 * (256 + 128), 6000));
+    let wide = page(&[("title", &"t".repeat(300)), ("text", &"x".repeat(4000)), ("footer", &"f".repeat(3000))]);
+    assert_eq!((DESCRIPTOR.measure)(&wide), Size::characters(4000, 4096), "title and footer are cut");
+    let embed = &serde_json::to_value(body::message(&wide, None)).unwrap()["embeds"][0];
+    let length = |text: &serde_json::Value| text.as_str().unwrap().chars().count();
+    assert!(length(&embed["title"]) <= 256 && length(&embed["title"]) + 4096 + length(&embed["footer"]["text"]) <= 6000);
     let mut plain = page(&[("text", "xx")]);
     plain.plain = true;
     assert_eq!((DESCRIPTOR.measure)(&plain), Size::characters(2, 2000));

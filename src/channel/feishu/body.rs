@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::channel::kit::cut_units;
-use crate::model::{Mentions, Page, Severity, Size, Status, hash_hex};
+use crate::model::{LinkKind, Mentions, Page, Severity, Size, Status, hash_hex};
 
 /// The whole body of a bot's request, as documented (20 K): <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
 const MAX_BODY: usize = 20 * 1024;
@@ -15,8 +15,7 @@ const ENVELOPE_BYTES: usize = 400;
 const MAX_UUID: usize = 50;
 /// Our own: a phone shows less of a header.
 const MAX_TITLE: usize = 200;
-/// Our own: pairs and buttons that are of use on a phone.
-const MAX_PAIRS: usize = 8;
+/// Our own: buttons that are of use on a phone.
 const MAX_BUTTONS: usize = 5;
 
 #[derive(Debug, Serialize)]
@@ -85,27 +84,21 @@ fn card(page: &Page, keyword: Option<&str>) -> Value {
     if !content.is_empty() {
         elements.push(json!({ "tag": "markdown", "content": content }));
     }
-    let fields: Vec<Value> = facts
-        .pairs
-        .iter()
-        .take(MAX_PAIRS)
-        .map(|(name, value)| json!({ "is_short": true, "text": { "tag": "lark_md", "content": format!("**{}**\n{}", escape(name), escape(value)) } }))
-        .collect();
-    if !fields.is_empty() {
-        elements.push(json!({ "tag": "div", "fields": fields }));
-    }
     let buttons: Vec<Value> = facts
         .links
         .iter()
         .take(MAX_BUTTONS)
-        .map(|link| json!({ "tag": "button", "text": { "tag": "plain_text", "content": link.label }, "url": link.url, "type": "default" }))
+        .map(|link| {
+            let style = if link.kind == LinkKind::Runbook { "primary" } else { "default" };
+            json!({ "tag": "button", "text": { "tag": "plain_text", "content": link.label }, "url": link.url, "type": style })
+        })
         .collect();
     if !buttons.is_empty() {
         elements.push(json!({ "tag": "action", "actions": buttons }));
     }
-    if page.total > 1 {
-        let number = format!("{}/{}", page.number, page.total);
-        elements.push(json!({ "tag": "note", "elements": [{ "tag": "plain_text", "content": number }] }));
+    let footer = page.field("footer").trim();
+    if !footer.is_empty() {
+        elements.push(json!({ "tag": "note", "elements": [{ "tag": "plain_text", "content": footer }] }));
     }
     let header =
         json!({ "template": template(facts.status, facts.severity), "title": { "tag": "plain_text", "content": cut_units(title, MAX_TITLE) } });
@@ -138,19 +131,6 @@ fn with(parts: &[&str]) -> String {
 
 fn with_keyword(text: &str, keyword: Option<&str>) -> String {
     with(&[text, keyword.filter(|word| !text.contains(*word)).unwrap_or_default()])
-}
-
-/// Facts are unescaped: markup characters become entities, as the card's markdown wants them.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' | '>' | '*' | '_' | '`' | '[' | ']' | '&' => out.push_str(&format!("&#{};", u32::from(c))),
-            '~' => out.push_str("&sim;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// The bytes of the encoded body, with room for what the way of sending adds.

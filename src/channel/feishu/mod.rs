@@ -33,6 +33,7 @@ pub static DESCRIPTOR: Platform = Platform {
     fields: &[
         FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true, template: include_str!("title.hbs") },
         FieldSpec { name: "text", escape: Escape::LarkMarkdown, required: true, single_line: false, template: include_str!("text.hbs") },
+        FieldSpec { name: "footer", escape: Escape::None, required: false, single_line: true, template: include_str!("footer.hbs") },
     ],
     measure: &body::measure,
     limit: "20 KB of JSON (https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot); application cards 30 KB \

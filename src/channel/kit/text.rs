@@ -116,13 +116,13 @@ fn atoms(line: &str, max: usize) -> Vec<&str> {
     atoms
 }
 
-/// The colour (0xRRGGBB) of a message: green when resolved, else red, orange, yellow or blue by severity.
+/// The colour (0xRRGGBB) of a message, the same as in mails and templates: green when resolved, else red, orange, yellow or blue by severity.
 pub fn colour(facts: &Facts) -> u32 {
     match (facts.status, facts.severity) {
-        (Status::Resolved, _) => 0x2E_A0_43,
-        (_, Severity::Critical) => 0xD0_00_00,
+        (Status::Resolved, _) => 0x1F_9D_55,
+        (_, Severity::Critical) => 0xD9_2D_20,
         (_, Severity::Error) => 0xE8_59_0C,
-        (_, Severity::Warning) => 0xF2_C7_44,
-        (_, Severity::Info) => 0x2F_80_ED,
+        (_, Severity::Warning) => 0xE0_A1_00,
+        (_, Severity::Info) => 0x2F_7D_D1,
     }
 }

@@ -1,18 +1,15 @@
-//! What Slack is sent: Block Kit inside an attachment that carries the colour, and how large that is. Pure.
+//! What Slack is sent: headline and summary as blocks, the rest inside an attachment that carries the colour, and how large that is. Pure.
 //! Limits: <https://docs.slack.dev/reference/block-kit/blocks>, <https://docs.slack.dev/reference/block-kit/block-elements/button-element>
 
 use serde::Serialize;
 
 use crate::channel::kit::{broken, colour, cut_units, split_units, units};
-use crate::model::{Facts, Link, Mentions, Page, Size};
+use crate::model::{Facts, Link, LinkKind, Mentions, Page, Size, Status};
 
-/// Text of a header block: <https://docs.slack.dev/reference/block-kit/blocks/header-block>
-const MAX_HEADER: usize = 150;
 /// Text of a section block: <https://docs.slack.dev/reference/block-kit/blocks/section-block>
 const MAX_SECTION: usize = 3000;
-/// Fields of a section block, and the text of one (same page).
-const MAX_FIELDS: usize = 10;
-const MAX_FIELD: usize = 2000;
+/// Our own for a text of a context block, which is read last.
+const MAX_CONTEXT: usize = 1000;
 /// Buttons of an actions block: <https://docs.slack.dev/reference/block-kit/blocks/actions-block>
 const MAX_BUTTONS: usize = 25;
 /// Label and address of a button: <https://docs.slack.dev/reference/block-kit/block-elements/button-element>
@@ -47,20 +44,19 @@ pub(super) struct Message {
 struct Attachment {
     color: String,
     fallback: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     blocks: Vec<Block>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_url: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Block {
-    Header {
-        text: Text,
-    },
     Section {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        text: Option<Text>,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        fields: Vec<Text>,
+        text: Text,
+        /// Shown whole; else Slack may fold it behind "see more" (<https://docs.slack.dev/reference/block-kit/blocks/section-block>).
+        expand: bool,
     },
     Actions {
         elements: Vec<Button>,
@@ -83,6 +79,8 @@ struct Button {
     action_id: String,
     text: Text,
     url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    style: Option<&'static str>,
 }
 
 /// The message of a page. A direct call's text is mrkdwn already, as its caller wrote it; other plain text is escaped.
@@ -107,50 +105,50 @@ pub(super) fn message(page: &Page, direct: bool) -> Message {
         message.blocks = sections(&whole);
         return message;
     }
-    message.text = cut_text(&spaced(&pings, &escape(&facts.title)));
+    let preview = if facts.preview.is_empty() { &facts.title } else { &facts.preview };
+    message.text = cut_text(&entities(preview));
+    message.blocks = sections(&spaced(&pings, &head(page)));
     let color = format!("#{:06X}", colour(facts));
-    message.attachments = vec![Attachment { color, fallback: facts.title.clone(), blocks: blocks(page) }];
+    let attachment = |blocks, image_url| Attachment { color: color.clone(), fallback: facts.title.clone(), blocks, image_url };
+    message.attachments = vec![attachment(blocks(page), None)];
+    // As an image block, a picture that Slack cannot fetch would have the whole message refused.
+    message.attachments.extend((!facts.image.is_empty()).then(|| attachment(Vec::new(), Some(facts.image.clone()))));
+    message.attachments.retain(|one| !one.blocks.is_empty() || one.image_url.is_some());
     message
+}
+
+/// The headline, and below it what a person wrote.
+fn head(page: &Page) -> String {
+    let title = page.field("title").trim();
+    if title.is_empty() { format!("*{}*", escape_in_bold(page.facts.title.trim())) } else { title.to_owned() }
+}
+
+/// A title in bold: an asterisk would end it.
+fn escape_in_bold(title: &str) -> String {
+    entities(title).replace('*', "∗")
 }
 
 fn blocks(page: &Page) -> Vec<Block> {
     let facts = &page.facts;
-    let mut blocks = Vec::new();
-    let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
-    if !title.is_empty() {
-        blocks.push(Block::Header { text: Text::PlainText(cut_units(title, MAX_HEADER)) });
-    }
-    blocks.extend(sections(page.field("text")));
-    let fields: Vec<Text> = facts.pairs.iter().take(MAX_FIELDS).map(field).collect();
-    if !fields.is_empty() {
-        blocks.push(Block::Section { text: None, fields });
-    }
+    let text = page.field("text");
+    // What is over is read in passing.
+    let mut blocks = match facts.status {
+        Status::Resolved if units(text) <= MAX_CONTEXT && page.total <= 1 => vec![Block::Context { elements: vec![Text::Mrkdwn(text.to_owned())] }],
+        _ => sections(text),
+    };
     let buttons = buttons(facts);
-    if !buttons.is_empty() {
+    if !buttons.is_empty() && page.number >= page.total {
         blocks.push(Block::Actions { elements: buttons });
     }
-    if page.total > 1 {
-        blocks.push(Block::Context { elements: vec![Text::PlainText(format!("{}/{}", page.number, page.total))] });
+    let footer = page.field("footer").trim();
+    if !footer.is_empty() {
+        blocks.push(Block::Context { elements: vec![Text::PlainText(cut_units(footer, MAX_CONTEXT))] });
     }
     blocks
 }
 
 fn sections(text: &str) -> Vec<Block> {
-    split_units(text, MAX_SECTION).into_iter().map(|part| Block::Section { text: Some(Text::Mrkdwn(part)), fields: Vec::new() }).collect()
-}
-
-/// A name over its value. What is cut is the unescaped value, so that no entity breaks.
-fn field((name, value): &(String, String)) -> Text {
-    let name = escape(&cut_units(name, MAX_FIELD / 20));
-    let mut keep = MAX_FIELD - units(&name) - "**\n".len();
-    loop {
-        let value = escape(&cut_units(value, keep));
-        let field = format!("*{name}*\n{value}");
-        if units(&field) <= MAX_FIELD || keep == 0 {
-            return Text::Mrkdwn(field);
-        }
-        keep /= 2;
-    }
+    split_units(text, MAX_SECTION).into_iter().map(|part| Block::Section { text: Text::Mrkdwn(part), expand: true }).collect()
 }
 
 fn buttons(facts: &Facts) -> Vec<Button> {
@@ -159,6 +157,7 @@ fn buttons(facts: &Facts) -> Vec<Button> {
         action_id: format!("link-{place}"),
         text: Text::PlainText(cut_units(link.label.trim(), MAX_LABEL)),
         url: link.url.clone(),
+        style: (link.kind == LinkKind::Runbook).then_some("primary"),
     };
     facts.links.iter().filter(fits).take(MAX_BUTTONS).enumerate().map(button).collect()
 }
@@ -167,7 +166,7 @@ fn buttons(facts: &Facts) -> Vec<Button> {
 /// is, where everybody sees that it pings nobody.
 fn pings(mentions: &Mentions) -> String {
     let mark = |open: &str, id: &String| {
-        if !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric()) { format!("<{open}{id}>") } else { escape(id) }
+        if !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric()) { format!("<{open}{id}>") } else { entities(id) }
     };
     let all = mentions.all.then(|| "<!channel>".to_owned());
     let groups = mentions.groups.iter().map(|id| mark("!subteam^", id));
@@ -201,27 +200,15 @@ fn entities(text: &str) -> String {
     out
 }
 
-/// Entities, and formatting marks held apart by a zero-width space where a second one could close them.
-fn escape(text: &str) -> String {
-    let mut out = entities(text);
-    for mark in ['*', '_', '~', '`'] {
-        if out.matches(mark).count() > 1 {
-            out = out.replace(mark, &format!("\u{200b}{mark}\u{200b}"));
-        }
-    }
-    out
-}
-
 /// The constraint that comes nearest to breaking: number of blocks, text in all blocks, text of the message.
 pub(super) fn measure(page: &Page) -> Size {
     let message = message(page, false);
-    let blocks = message.attachments.first().map_or(&message.blocks, |attachment| &attachment.blocks);
+    let blocks: Vec<&Block> = message.blocks.iter().chain(message.attachments.iter().flat_map(|attachment| &attachment.blocks)).collect();
     let of = |text: &Text| match text {
         Text::PlainText(text) | Text::Mrkdwn(text) => units(text),
     };
     let in_blocks = blocks.iter().map(|block| match block {
-        Block::Header { text } => of(text),
-        Block::Section { text, fields } => text.as_ref().map_or(0, of) + fields.iter().map(of).sum::<usize>(),
+        Block::Section { text, .. } => of(text),
         Block::Actions { elements } => elements.iter().map(|button| of(&button.text)).sum(),
         Block::Context { elements } => elements.iter().map(of).sum(),
     });

@@ -27,8 +27,9 @@ pub static DESCRIPTOR: Platform = Platform {
     about: "bot token (chat.postMessage) or incoming webhook; Block Kit with severity colour, fields and link buttons",
     docs: "https://docs.slack.dev/reference/methods/chat.postMessage",
     fields: &[
-        FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true, template: include_str!("title.hbs") },
+        FieldSpec { name: "title", escape: Escape::SlackMrkdwn, required: false, single_line: false, template: include_str!("title.hbs") },
         FieldSpec { name: "text", escape: Escape::SlackMrkdwn, required: true, single_line: false, template: include_str!("text.hbs") },
+        FieldSpec { name: "footer", escape: Escape::None, required: false, single_line: true, template: include_str!("footer.hbs") },
     ],
     measure: &body::measure,
     limit: "50 blocks (https://docs.slack.dev/reference/block-kit/blocks), about 13,000 characters in all blocks \

@@ -4,14 +4,13 @@
 use serde_json::{Value, json};
 
 use crate::channel::kit::cut_units;
-use crate::model::{Page, Severity, Size, Status};
+use crate::model::{LinkKind, Page, Severity, Size, Status};
 
 /// Of the 28 KB that Teams takes after wrapping (a request of 24.4 KB was refused), what a request may have:
 /// <https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/format-your-bot-messages>
 const MAX_BODY: usize = 20 * 1024;
 /// Our own: what is of use on a phone.
 const MAX_TITLE: usize = 250;
-const MAX_FACTS: usize = 10;
 const MAX_BUTTONS: usize = 5;
 
 /// The message of a page.
@@ -28,17 +27,16 @@ pub(super) fn message(page: &Page) -> Value {
     let text = page.field("text").trim_end();
     let text = if page.plain { plain(text) } else { text.to_owned() };
     body.push(json!({ "type": "TextBlock", "text": if text.is_empty() { "-" } else { &text }, "wrap": true }));
-    let pairs: Vec<Value> = facts.pairs.iter().take(MAX_FACTS).map(|(name, value)| json!({ "title": plain(name), "value": plain(value) })).collect();
-    if !pairs.is_empty() && !page.plain {
-        body.push(json!({ "type": "FactSet", "facts": pairs }));
+    if takes_image(&facts.image) && !page.plain {
+        body.push(json!({ "type": "Image", "url": facts.image, "altText": facts.title }));
+    }
+    let footer = page.field("footer").trim();
+    if !footer.is_empty() && !page.plain {
+        body.push(json!({ "type": "TextBlock", "text": plain(footer), "wrap": true, "isSubtle": true, "size": "Small" }));
     }
     if !users.is_empty() {
         let pings = users.iter().map(|user| format!("<at>{user}</at>")).collect::<Vec<_>>().join(" ");
         body.push(json!({ "type": "TextBlock", "text": pings, "wrap": true }));
-    }
-    if page.total > 1 {
-        let number = format!("{}/{}", page.number, page.total);
-        body.push(json!({ "type": "TextBlock", "text": number, "isSubtle": true, "size": "Small" }));
     }
     let good = |url: &str| url.starts_with("http://") || url.starts_with("https://");
     let actions: Vec<Value> = facts
@@ -46,7 +44,10 @@ pub(super) fn message(page: &Page) -> Value {
         .iter()
         .filter(|link| good(&link.url) && !page.plain)
         .take(MAX_BUTTONS)
-        .map(|link| json!({ "type": "Action.OpenUrl", "title": link.label, "url": link.url }))
+        .map(|link| {
+            let style = if link.kind == LinkKind::Runbook { "positive" } else { "default" };
+            json!({ "type": "Action.OpenUrl", "title": link.label, "url": link.url, "style": style })
+        })
         .collect();
     let entities: Vec<Value> = users
         .iter()
@@ -56,10 +57,18 @@ pub(super) fn message(page: &Page) -> Value {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
         "body": body, "actions": actions, "msteams": { "width": "Full", "entities": entities },
     });
+    let preview = if facts.preview.is_empty() { &facts.title } else { &facts.preview };
+    // Without a summary the notification says "Card": <https://github.com/prometheus/alertmanager/pull/4319>
     json!({
         "type": "message",
+        "summary": cut_units(preview, MAX_TITLE),
         "attachments": [{ "contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": null, "content": card }],
     })
+}
+
+/// Clients show pictures over TLS only.
+fn takes_image(url: &str) -> bool {
+    url.starts_with("https://")
 }
 
 /// Colours of a text block: <https://adaptivecards.io/explorer/TextBlock.html>

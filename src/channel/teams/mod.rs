@@ -27,6 +27,7 @@ pub static DESCRIPTOR: Platform = Platform {
     fields: &[
         FieldSpec { name: "title", escape: Escape::None, required: false, single_line: true, template: include_str!("title.hbs") },
         FieldSpec { name: "text", escape: Escape::TeamsMarkdown, required: true, single_line: false, template: include_str!("text.hbs") },
+        FieldSpec { name: "footer", escape: Escape::None, required: false, single_line: true, template: include_str!("footer.hbs") },
     ],
     measure: &body::measure,
     limit: "20 KB of JSON: Teams refuses messages over 28 KB with its own wrapping, after the webhook has answered 202 \

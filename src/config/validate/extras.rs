@@ -13,7 +13,7 @@ use crate::config::source::Anchor;
 use crate::config::suggest::hint;
 use crate::delivery::RetentionPlan;
 use crate::model::yaml::Path;
-use crate::model::{SecretSource, SeverityScale};
+use crate::model::{SecretSource, SeverityScale, Shown};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -27,6 +27,7 @@ pub struct Extras {
     pub time_zone: TimeZone,
     /// How labels become severities.
     pub scale: SeverityScale,
+    pub shown: Shown,
     /// Within which a repeat is a duplicate; zero turns it off.
     pub dedup_window: Duration,
     /// Senders that are replicas of one site, each with the site's name.
@@ -56,6 +57,7 @@ pub fn extras(validator: &mut Validator<'_, '_>) -> Extras {
         store: store(validator),
         time_zone: zone(validator),
         scale: scale(validator),
+        shown: Shown::default(),
         dedup_window: validator.duration(file.dedup.window.as_deref(), &Path::of("dedup").key("window"), 2 * MINUTE, zero, DAY),
         sites: sites(validator),
         retention: RetentionPlan {

@@ -74,7 +74,7 @@ impl Renderer<'_> {
         let templates = &self.draft.plan.templates;
         let channel = self.draft.channel;
         let platform = channel.platform;
-        let firing = self.totals.firing > 0 || self.totals.goes_on;
+        let firing = self.totals.shown.firing > 0 || self.totals.shown.goes_on;
         let mentions = if part.page == 1 && firing && self.draft.wording.unmentioned.is_none() { self.draft.mentions() } else { Mentions::default() };
         let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).collect();
         self.with_input(part, &notes, |input| {
@@ -93,7 +93,7 @@ impl Renderer<'_> {
             }
             if platform.wants_raw_payload {
                 let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
-                facts.payload = payload(self.event, entries, firing, self.totals.truncated + self.more(part) as u64);
+                facts.payload = payload(self.event, entries, firing, self.totals.shown.truncated + self.more(part) as u64);
             }
             facts.mentions = platform.pings.pick(&mentions, &[Ping::Inside, Ping::Beside]);
             if self.kind != MessageKind::Digest {
@@ -131,33 +131,26 @@ impl Renderer<'_> {
     }
 
     fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&ViewInput<'_>) -> T) -> T {
-        let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
+        let range = part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len());
         let brief = |i: usize| i.saturating_sub(self.entries.len()).min(self.briefs.len());
         let briefs = &self.briefs[brief(part.range.start)..brief(part.range.end)];
         let plan = self.draft.plan;
         let details = links::message_url(plan, self.draft.message);
         with(&ViewInput {
             kind: self.kind,
-            entries,
+            all: self.entries,
+            range,
             briefs,
-            totals: template::Totals {
-                firing: self.totals.firing,
-                resolved: self.totals.resolved,
-                more: self.more(part),
-                truncated: self.totals.truncated,
-                goes_on: self.totals.goes_on,
-                severity: self.totals.severity,
-            },
+            totals: template::Totals { more: self.more(part), pages: part.pages, ..self.totals.shown },
             page: part.page,
-            pages: part.pages,
-            receiver: &self.event.receiver,
             event: self.event,
             details_url: &details,
             notes,
             language: self.draft.channel.content.language,
-            time_zone: &plan.time_zone,
+            time_zone: &plan.messages.time_zone,
             now: self.draft.now,
             scale: &plan.scale,
+            shown: &plan.messages.shown,
             max_value: part.max_value,
         })
     }

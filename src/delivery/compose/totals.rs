@@ -2,17 +2,13 @@
 
 use crate::delivery::fold::Folded;
 use crate::delivery::plan::Plan;
-use crate::model::{Event, Severity};
-use crate::template::{Brief, EntryStatus};
+use crate::model::Event;
+use crate::template::{self, Brief, EntryStatus};
 
 /// Numbers over all alerts of a message, shown or not.
 pub(super) struct Totals {
-    pub(super) firing: usize,
-    pub(super) resolved: usize,
-    pub(super) truncated: u64,
-    pub(super) severity: Severity,
-    /// Whether alerts may fire that the sender left out, though none that it lists does.
-    pub(super) goes_on: bool,
+    /// What templates see of them.
+    pub(super) shown: template::Totals,
     /// Whether nothing of the group fires any more.
     pub(super) over: bool,
 }
@@ -20,23 +16,22 @@ pub(super) struct Totals {
 impl Totals {
     /// Of a lane's message. `unresolved` of its alerts were not reported over yet, where that was asked for.
     pub(super) fn of(folded: &Folded<'_>, unresolved: Option<u64>, plan: &Plan) -> Self {
-        let entries = &folded.entries;
-        let firing = entries.iter().filter(|e| e.status == EntryStatus::Firing).count();
-        let severity =
-            entries.iter().filter(|e| firing == 0 || e.status == EntryStatus::Firing).map(|e| plan.scale.of(e.alert)).min().unwrap_or_default();
+        let shown = template::Totals::of(&folded.entries, &plan.scale);
         let newest = folded.newest;
-        let over = firing == 0 && unresolved.map_or_else(|| newest.is_some_and(Event::is_whole), |left| left == 0);
-        let goes_on = firing == 0 && !over && newest.is_some_and(Event::may_fire_on);
+        let over = shown.firing == 0 && unresolved.map_or_else(|| newest.is_some_and(Event::is_whole), |left| left == 0);
+        let goes_on = shown.firing == 0 && !over && newest.is_some_and(Event::may_fire_on);
         let truncated = newest.map_or(0, |event| event.truncated);
-        Self { firing, resolved: entries.len() - firing, truncated, severity, goes_on, over }
+        Self { shown: template::Totals { truncated, goes_on, ..shown }, over }
     }
 
     /// Of a digest.
     pub(super) fn of_briefs<'b>(briefs: impl Iterator<Item = &'b Brief> + Clone) -> Self {
-        let is_firing = |brief: &&Brief| brief.status == EntryStatus::Firing;
-        let count = |firing: bool| briefs.clone().filter(|brief| is_firing(brief) == firing).map(|brief| brief.count).sum();
-        let firing = count(true);
-        let severity = briefs.clone().filter(|brief| firing == 0 || is_firing(brief)).map(|brief| brief.severity).min().unwrap_or_default();
-        Self { firing, resolved: count(false), truncated: 0, severity, goes_on: false, over: false }
+        let mut shown = template::Totals::default();
+        for brief in briefs.clone() {
+            shown.count(brief.status, Some(brief.severity), brief.count);
+        }
+        let fires = |brief: &&Brief| shown.firing == 0 || brief.status == EntryStatus::Firing;
+        shown.severity = briefs.filter(fires).map(|brief| brief.severity).min().unwrap_or_default();
+        Self { shown, over: false }
     }
 }

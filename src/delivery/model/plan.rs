@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::channel::Platform;
-use crate::delivery::plan::{ChannelPlan, ContentPlan, Legacy, Plan, RetentionPlan};
+use crate::delivery::plan::{ChannelPlan, ContentPlan, Legacy, MessagesPlan, Plan, RetentionPlan};
 use crate::model::{DeliveryId, Language, OutletKey, Recipient, Secret, SeverityScale};
 use crate::route::{Matcher, Op, RouteSpec, TimeInterval, TimeIntervalConfig, Tree};
 use crate::template::{PlatformFields, TemplateRegistry};
@@ -72,7 +72,7 @@ impl World {
             tree: Tree::compile(root, &[(QUIET.to_owned(), Arc::new(quiet()))].into()).expect("a tree"),
             templates: Arc::new(templates),
             scale: SeverityScale::default(),
-            time_zone: TimeZone::UTC,
+            messages: MessagesPlan { time_zone: TimeZone::UTC, shown: crate::model::Shown::default() },
             external_url: String::new(),
             link_key: Secret::new("key"),
             dedup_window: Duration::ZERO,

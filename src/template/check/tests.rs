@@ -52,7 +52,7 @@ fn unknown_fields_are_found_where_they_stand() {
     assert_eq!(one("{{#each alerts}}{{startsAt}}{{/each}}").5, "did you mean `starts_at`?");
     assert_eq!(one("{{#each alerts}}{{receiver}}{{/each}}").5, "it is at the top of the page: write `@root.receiver`");
     assert_eq!(one("{{runbook_url}}").5, "it belongs to one alert: use it inside `{{#each alerts}}`");
-    assert!(one("{{zzz}}").5.starts_with("known here: headline, title"));
+    assert!(one("{{zzz}}").5.starts_with("known here: headline, preview"));
     assert!(one("{{alerts.name}}").5.contains("is a list"));
     assert!(one("{{title.x}}").5.contains("`title` is a text"));
     assert!(one("{{labels}}").5.contains("inside `{{#each alerts}}`"));

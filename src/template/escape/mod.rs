@@ -80,6 +80,68 @@ pub fn bold(dialect: Escape, value: &str) -> String {
     }
 }
 
+/// A value as inline code, so that it can be copied as it is; escaped where the dialect has no code, or the value would end it.
+pub fn code(dialect: Escape, value: &str) -> String {
+    let text = clean(value);
+    let text = text.trim();
+    let ends_code = text.is_empty() || text.contains(['`', '\n']);
+    match dialect {
+        Escape::TelegramHtml if !text.is_empty() => format!("<code>{}</code>", markup::html(text)),
+        _ if ends_code => escape(dialect, text),
+        // Entities are read inside code, too: <https://docs.slack.dev/messaging/formatting-message-text#escaping>
+        Escape::SlackMrkdwn => format!("`{}`", text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")),
+        Escape::WeComMarkdown if !text.contains(['<', '@']) => format!("`{text}`"),
+        Escape::DiscordMarkdown | Escape::ZulipMarkdown | Escape::Markdown => format!("`{text}`"),
+        _ => escape(dialect, text),
+    }
+}
+
+/// A text in which pieces between back quotes become code where the dialect has it.
+pub fn prose(dialect: Escape, value: &str) -> String {
+    let text = clean(value);
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = &*text;
+    while let Some((before, inside, after)) = coded(rest) {
+        let shown = code(dialect, inside);
+        if shown == escape(dialect, inside) {
+            break;
+        }
+        out.push_str(&escape(dialect, before));
+        // A blank at the end of a value is its own, and beside code it is a gap.
+        out.push_str(&shown);
+        rest = after;
+    }
+    out.push_str(&escape(dialect, rest));
+    out
+}
+
+/// The first piece between two back quotes of one line, with what is before and after it.
+fn coded(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('`')?;
+    let (inside, after) = rest.split_once('`')?;
+    let sound =
+        !inside.trim().is_empty() && !inside.contains('\n') && !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric);
+    sound.then_some((before, inside, after))
+}
+
+/// A value that is read last: grey or small where the dialect can, on a line of its own.
+pub fn dim(dialect: Escape, value: &str) -> String {
+    let flat = clean(value).replace('\n', " ");
+    let text = escape(dialect, flat.trim());
+    if text.is_empty() {
+        return text;
+    }
+    match dialect {
+        Escape::WeComMarkdown => format!("<font color=\"comment\">{text}</font>"),
+        // Its clients show quotes in grey.
+        Escape::DingTalkMarkdown => format!("> {text}"),
+        // <https://support.discord.com/hc/en-us/articles/210298617>: subtext.
+        Escape::DiscordMarkdown => format!("-# {text}"),
+        Escape::TelegramHtml => format!("<i>{text}</i>"),
+        _ => text,
+    }
+}
+
 /// A quoted value in the dialect: every line of it is quoted. Indented by two spaces where quotes do not exist.
 pub fn quote(dialect: Escape, value: &str) -> String {
     let text = escape(dialect, value);

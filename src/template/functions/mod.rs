@@ -60,6 +60,11 @@ pub const SIGNATURES: &[Signature] = signatures! {
     "severity_color" 1..1 [], false, "{{severity_color severity}}: `#rrggbb`";
     "link" 1..2 [], false, "{{link runbook_url \"Runbook\"}}: a link in the field's dialect; anything but http(s) is shown as text";
     "bold" 1..1 [], false, "{{bold name}}: bold in the field's dialect";
+    "code" 1..1 [], false, "{{code where}}: as code in the field's dialect, so that it can be copied";
+    "prose" 1..1 [], false, "{{prose body}}: a text in which back-quoted pieces become code";
+    "dim" 1..1 [], false, "{{dim footer}}: small or grey in the field's dialect, on a line of its own";
+    "clock" 2..2 ["n"], false, "{{clock starts_at \"since_for\" n=duration}}: a word with a time, in the reader's own zone where the client can";
+    "sentence" 1..1 [], false, "{{sentence summary}}: with a full stop, unless it ends with a sign of its own";
     "quote" 1..1 [], false, "{{quote description}}: every line quoted in the field's dialect";
     "if" 1..1 ["includeZero"], true, "{{#if firing}}...{{else}}...{{/if}}";
     "unless" 1..1 ["includeZero"], true, "{{#unless single}}...{{/unless}}";
@@ -169,7 +174,7 @@ fn failed(helper: &Helper<'_>, reason: &str) -> RenderError {
 pub fn register(registry: &mut Handlebars<'static>, dialect: Escape) {
     registry.unregister_helper("log");
     type Give = fn(&Arguments<'_, '_>) -> Result<Value, String>;
-    let gives: [(&str, Give); 14] = [
+    let gives: [(&str, Give); 15] = [
         ("t", text::translate),
         ("time", time::time),
         ("ago", time::ago),
@@ -184,6 +189,7 @@ pub fn register(registry: &mut Handlebars<'static>, dialect: Escape) {
         ("json", text::json),
         ("url_encode", text::url_encode),
         ("severity_color", text::severity_color),
+        ("sentence", text::sentence),
     ];
     for (name, run) in gives {
         registry.register_helper(name, Box::new(Gives(run)));
@@ -191,6 +197,10 @@ pub fn register(registry: &mut Handlebars<'static>, dialect: Escape) {
     registry.register_helper("link", Box::new(Prints(dialect, markup::link)));
     registry.register_helper("bold", Box::new(Prints(dialect, markup::bold)));
     registry.register_helper("quote", Box::new(Prints(dialect, markup::quote)));
+    registry.register_helper("code", Box::new(Prints(dialect, markup::code)));
+    registry.register_helper("prose", Box::new(Prints(dialect, markup::prose)));
+    registry.register_helper("dim", Box::new(Prints(dialect, markup::dim)));
+    registry.register_helper("clock", Box::new(Prints(dialect, markup::clock)));
 }
 
 #[cfg(test)]

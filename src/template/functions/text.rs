@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::model::Severity;
 
-use super::super::view::{EntryStatus, color, shorten};
+use super::super::view::{EntryStatus, color, full_stop, shorten};
 use super::super::words;
 use super::Arguments;
 
@@ -113,4 +113,9 @@ pub(super) fn severity_color(arguments: &Arguments<'_, '_>) -> Result<Value, Str
     }
     let severity = Severity::ALL.into_iter().find(|severity| severity.as_str() == text).unwrap_or_default();
     Ok(color(severity, EntryStatus::Firing).into())
+}
+
+pub(super) fn sentence(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
+    let stop = if arguments.root("language") == "zh" { '。' } else { '.' };
+    Ok(full_stop(&arguments.text(0), stop).into())
 }

@@ -2,23 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Labels, SeverityScale};
+use crate::model::{Alert, Labels};
 
 use super::super::{FieldUsage, words};
 use super::describe::describe;
+use super::group::{Group, Line, sentence};
+use super::headline::severity_word;
 use super::links::{Addresses, kind_name};
 use super::times::Times;
-use super::{Entry, EntryStatus, ViewInput, color, emoji, repeats, shorten};
+use super::{Entry, EntryStatus, ViewInput, annotations, color, emoji, labels, prose, reflow, repeats, shorten};
 
-/// How many labels are shown beside the named ones when values are being shortened.
-fn label_limit(max_value: usize) -> usize {
-    match max_value {
-        0..=80 => 5,
-        81..=200 => 10,
-        201..=500 => 20,
-        _ => usize::MAX,
-    }
-}
+/// Characters of an alert's text in a line of its own.
+const MAX_LINE: usize = 120;
 
 /// A map with its values shortened.
 pub(super) fn map(labels: &Labels, max_value: usize) -> Value {
@@ -29,30 +24,42 @@ fn pairs<'a>(labels: impl Iterator<Item = (&'a String, &'a String)>, max_value: 
     Value::Object(labels.map(|(name, value)| (shorten(name, max_value).into_owned(), shorten(value, max_value).into())).collect())
 }
 
-/// Labels that name the alert, its severity or its place, or that are of no use to a reader, are not listed again.
-fn is_extra(name: &str, shown: &[&str], scale: &SeverityScale) -> bool {
-    !(name == "alertname" || name == scale.label || name.starts_with("__") || shown.contains(&name))
+/// Names and values in the order they are listed.
+pub(super) fn listed(pairs: Vec<(String, String)>) -> Value {
+    Value::Object(pairs.into_iter().map(|(name, value)| (name, value.into())).collect())
 }
 
-/// The description, and below it what was written in place of links: they are shown on every platform that shows the description.
-fn description(text: &str, addresses: &Addresses, input: &ViewInput<'_>) -> String {
+/// What an alert says beside its summary, in running text, and below it what was written in place of links.
+fn body(alert: &Alert, texts: &[String], addresses: &Addresses, input: &ViewInput<'_>) -> String {
+    let summary = alert.annotation("summary").trim();
+    let mut said: Vec<String> = Vec::new();
+    for text in texts {
+        if !text.is_empty() && text != summary && !said.contains(text) {
+            said.push(reflow(text));
+        }
+    }
+    let whole = said.join("\n");
+    // The page behind the message has the whole text; without one it is here.
+    let shown = if input.details_url.is_empty() { None } else { prose::fold(&whole) };
     let mut lines = addresses.lines(input.language);
+    let text = shown.unwrap_or(whole);
     if !text.is_empty() {
-        lines.insert(0, shorten(text, input.max_value).into_owned());
+        lines.insert(0, shorten(&text, input.max_value).into_owned());
     }
     lines.join("\n")
 }
 
 /// Fields that are made of an alert's links.
-const ADDRESS_FIELDS: [&str; 7] = ["links", "runbook_url", "dashboard_url", "panel_url", "silence_url", "generator_url", "image_url"];
+const ADDRESS_FIELDS: [&str; 10] =
+    ["unlinked", "body", "line_runbook", "links", "runbook_url", "dashboard_url", "panel_url", "silence_url", "generator_url", "image_url"];
 
 /// One alert as an object; its fields are listed in `check/shape.rs`.
-pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, times: &Times<'_>, usage: &FieldUsage) -> Value {
+pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, group: Option<&Group>, times: &Times<'_>, usage: &FieldUsage) -> Value {
     let Entry { alert, event, status } = *entry;
     let max = input.max_value;
     let severity = input.scale.of(alert);
     let described = describe(alert, input.language);
-    let addresses = if usage.any(&ADDRESS_FIELDS) || usage.has("description") { Addresses::of(alert, event, max) } else { Addresses::default() };
+    let addresses = if usage.any(&ADDRESS_FIELDS) { Addresses::of(alert, event, max) } else { Addresses::default() };
     let links = || {
         let links = addresses.links(input.language, status == EntryStatus::Firing);
         links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
@@ -61,9 +68,23 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, ti
     let annotation = |name: &str| Value::from(shorten(own(name), max));
     let text = ["description", "message", "summary"].iter().map(|name| own(name)).find(|text| !text.is_empty());
     let ended = alert.ends_at.filter(|_| status != EntryStatus::Firing);
-    let extra = alert.labels.iter().filter(|(name, _)| is_extra(name, &described.shown, input.scale)).take(label_limit(max));
+    let said: Vec<&str> = described.place.shown.iter().chain(described.named_by).copied().collect();
+    // A description that says the summary again says nothing.
+    let description = || Some(own("description")).filter(|text| *text != own("summary")).map(reflow).unwrap_or_default();
+    let line = match group {
+        Some(group) => group.line(alert, status, &described, &addresses.runbook, input),
+        None => {
+            let text = if status == EntryStatus::Firing { reflow(sentence(alert)) } else { String::new() };
+            Line { place: described.place.whole(), text, own: Vec::new(), runbook: String::new() }
+        }
+    };
+    let was = || {
+        let what = own("summary").lines().next().unwrap_or_default();
+        let what = if what.is_empty() { String::new() } else { words::filled(input.language, "was", &[("what", &shorten(what, max))]) };
+        [what, times.period(alert.starts_at, ended)].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" · ")
+    };
 
-    let mut out = Map::with_capacity(24);
+    let mut out = Map::with_capacity(32);
     macro_rules! put {
         ($name:literal, $value:expr $(,)?) => {
             if usage.has($name) {
@@ -73,32 +94,45 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, ti
     }
     // In each, so that an alert none of whose fields is read is not taken for nothing (an empty object is false).
     out.insert("number".to_owned(), number.into());
-    put!("title", shorten(&described.title(), max).into());
+    put!("title", shorten(&described.title(sentence(alert)), max).into());
     put!("name", shorten(&described.name, max).into());
     put!("instance", shorten(alert.label("instance"), max).into());
-    put!("where", shorten(&described.place, max).into());
+    put!("where", shorten(&described.place.full, max).into());
+    put!("copies", described.place.copies().into_iter().map(|text| Value::from(shorten(text, max))).collect::<Vec<_>>().into());
+    put!("place", shorten(&described.place.whole(), max).into());
     put!("status", if status == EntryStatus::Firing { "firing" } else { "resolved" }.into());
     put!("status_word", words::status(input.language, status).into());
     put!("firing", (status == EntryStatus::Firing).into());
     put!("resolved", (status != EntryStatus::Firing).into());
     put!("came_and_went", (status == EntryStatus::CameAndWent).into());
     put!("severity", severity.as_str().into());
-    put!("severity_word", words::severity(input.language, severity).into());
+    put!("severity_word", severity_word(alert, input).into());
     put!("emoji", emoji(severity, status).into());
     put!("color", color(severity, status).into());
     put!("summary", annotation("summary"));
-    put!("description", description(own("description"), &addresses, input).into());
+    put!("description", shorten(&description(), max).into());
     put!("message", annotation("message"));
+    put!("body", body(alert, &[own("description").to_owned(), own("message").to_owned()], &addresses, input).into());
+    put!("unlinked", addresses.lines(input.language).into());
+    put!("was", was().into());
     put!("text", shorten(text.unwrap_or_default(), max).into());
     put!("value", shorten(&described.value, max).into());
     put!("values", Value::Object(alert.values.iter().map(|(name, value)| (name.clone(), json!(value))).collect()));
     put!("value_string", shorten(&alert.value_string, max).into());
     put!("labels", map(&alert.labels, max));
-    put!("extra_labels", pairs(extra, max));
+    put!("extra_labels", listed(labels(alert, &said, input)));
+    put!("extra_annotations", listed(annotations(alert, input)));
+    put!("line_place", shorten(&line.place, max).into());
+    put!("line_text", shorten(&line.text, max.min(MAX_LINE)).into());
+    let line_value = if status == EntryStatus::Firing && !line.text.contains(&described.value) { described.value.as_str() } else { "" };
+    put!("line_value", shorten(line_value, max).into());
+    put!("line_labels", listed(line.own));
+    put!("line_runbook", line.runbook.into());
     put!("annotations", map(&alert.annotations, max));
     put!("since", alert.starts_at.map(|at| times.short(at)).unwrap_or_default().into());
     put!("since_full", alert.starts_at.map(|at| times.full(at)).unwrap_or_default().into());
     put!("starts_at", alert.starts_at.map(|at| at.to_string()).unwrap_or_default().into());
+    put!("period", times.period(alert.starts_at, ended).into());
     put!("ended", ended.map(|at| times.short(at)).unwrap_or_default().into());
     put!("ended_full", ended.map(|at| times.full(at)).unwrap_or_default().into());
     put!("ends_at", ended.map(|at| at.to_string()).unwrap_or_default().into());

@@ -4,27 +4,54 @@ use serde_json::{Map, Value, json};
 
 use super::super::escape::clean_url;
 use super::super::{FieldUsage, words};
-use super::alert::{map, object};
-use super::headline::{counts, headline_with, own_message, status_words, subject_of};
-use super::links::{kind_name, shared_links};
+use super::alert::{listed, map, object};
+use super::group::{Group, rest};
+use super::headline::{counts, headline_with, message_severity, preview_with, status_words, subject_of};
+use super::links::kind_name;
 use super::times::Times;
-use super::{Brief, EntryStatus, MessageKind, ViewInput, color, emoji, shorten};
+use super::{
+    Brief, EntryStatus, MessageKind, ViewInput, color, emoji, image_of, labels, message_links, own_message, prose, reflow, repeats, shorten,
+};
 
 /// The root object; its fields are listed in `check/shape.rs`.
 pub(super) fn root(input: &ViewInput<'_>, usage: &FieldUsage) -> Value {
     let times = Times::new(input.now, input.time_zone, input.language);
     let event = input.event;
     let max = input.max_value;
-    let total = input.totals.firing + input.totals.resolved;
+    let total = input.total();
+    let group = Group::of(input);
+    let single = if let ([only], true) = (input.all, input.is_single()) { Some(only) } else { None };
     let status = if input.fires() { EntryStatus::Firing } else { EntryStatus::Resolved };
-    let alerts: Vec<Value> = input.entries.iter().enumerate().map(|(i, entry)| object(entry, i + 1, input, &times, usage)).collect();
+    let alerts: Vec<Value> =
+        input.entries().iter().enumerate().map(|(i, entry)| object(entry, i + 1, input, group.as_ref(), &times, usage)).collect();
     let briefs: Vec<Value> = input.briefs.iter().map(|one| brief(one, input, &times)).collect();
     let links = || {
-        let links = shared_links(event, input.details_url, input.language, input.fires());
+        let links = message_links(input, group.as_ref());
         links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
     };
 
-    let mut out = Map::with_capacity(24);
+    // The summary and the labels of what is over are those of the alarm.
+    let fires = single.filter(|_| input.fires());
+    let summary = || match (&group, fires) {
+        (Some(group), _) if input.fires() => group.summary.clone(),
+        (_, Some(only)) if !repeats(input, only.alert.annotation("summary")) => reflow(only.alert.annotation("summary")),
+        _ => String::new(),
+    };
+    let description = || {
+        let text = group.as_ref().filter(|_| input.fires()).map(|group| group.description.clone()).unwrap_or_default();
+        if input.details_url.is_empty() { text } else { prose::fold(&text).unwrap_or(text) }
+    };
+    let shared = || match (&group, fires) {
+        (Some(group), _) if input.fires() => group.labels.clone(),
+        (_, Some(only)) => {
+            let described = super::describe(only.alert, input.language);
+            labels(only.alert, &described.place.shown.iter().chain(described.named_by).copied().collect::<Vec<_>>(), input)
+        }
+        _ => Vec::new(),
+    };
+    let annotations = || group.as_ref().filter(|_| input.fires()).map(|group| group.annotations.clone()).unwrap_or_default();
+
+    let mut out = Map::with_capacity(40);
     macro_rules! put {
         ($name:literal, $value:expr $(,)?) => {
             if usage.has($name) {
@@ -32,8 +59,18 @@ pub(super) fn root(input: &ViewInput<'_>, usage: &FieldUsage) -> Value {
             }
         };
     }
-    let subject = if usage.any(&["headline", "title"]) { subject_of(input) } else { String::new() };
-    put!("headline", headline_with(input, &subject).into());
+    let subject = if usage.any(&["headline", "title", "preview"]) { subject_of(input) } else { String::new() };
+    let headline = headline_with(input, &subject);
+    put!("preview", preview_with(input, &headline, group.as_ref()).into());
+    put!("headline", headline.into());
+    put!("summary", shorten(&summary(), max).into());
+    put!("description", shorten(&description(), max).into());
+    put!("shared_name", shorten(group.as_ref().map_or("", |group| &group.name), max).into());
+    put!("shared_labels", listed(shared()));
+    put!("shared_annotations", listed(annotations()));
+    put!("footer", footer(&shared()).into());
+    put!("rest", rest(input).into_iter().map(Value::from).collect::<Vec<_>>().into());
+    put!("image_url", image_of(input).into());
     put!("title", subject.into());
     put!("message", shorten(own_message(input), max).into());
     put!("status", if input.fires() { "firing" } else { "resolved" }.into());
@@ -44,11 +81,10 @@ pub(super) fn root(input: &ViewInput<'_>, usage: &FieldUsage) -> Value {
     put!("firing_count", input.totals.firing.into());
     put!("resolved_count", input.totals.resolved.into());
     put!("total", total.into());
-    // A digest names its only alert below its headline, which does not.
-    put!("single", (total == 1 && input.kind != MessageKind::Digest).into());
+    put!("single", input.is_single().into());
     put!("counts", counts(input).into());
     put!("severity", input.totals.severity.as_str().into());
-    put!("severity_word", words::severity(input.language, input.totals.severity).into());
+    put!("severity_word", message_severity(input).into());
     put!("emoji", emoji(input.totals.severity, status).into());
     put!("color", color(input.totals.severity, status).into());
     put!("alerts", alerts.into());
@@ -56,10 +92,10 @@ pub(super) fn root(input: &ViewInput<'_>, usage: &FieldUsage) -> Value {
     put!("more", input.totals.more.into());
     put!("truncated", input.totals.truncated.into());
     put!("page", input.page.into());
-    put!("pages", input.pages.into());
-    put!("multipage", (input.pages > 1).into());
+    put!("pages", input.totals.pages.into());
+    put!("multipage", (input.totals.pages > 1).into());
     put!("first_page", (input.page <= 1).into());
-    put!("last_page", (input.page >= input.pages).into());
+    put!("last_page", (input.page >= input.totals.pages).into());
     put!(
         "kind",
         match input.kind {
@@ -70,7 +106,7 @@ pub(super) fn root(input: &ViewInput<'_>, usage: &FieldUsage) -> Value {
         .into(),
     );
     put!("digest", (input.kind == MessageKind::Digest).into());
-    put!("receiver", shorten(input.receiver, max).into());
+    put!("receiver", shorten(&event.receiver, max).into());
     put!("source", shorten(&event.source, max).into());
     put!("group_key", shorten(&event.group_key, max).into());
     put!("reason", event.reason.as_str().into());
@@ -86,6 +122,11 @@ pub(super) fn root(input: &ViewInput<'_>, usage: &FieldUsage) -> Value {
     put!("time_zone", input.time_zone.iana_name().unwrap_or("UTC").into());
     put!("now", input.now.to_string().into());
     Value::Object(out)
+}
+
+/// Labels in one line: `team: db · env: prod`.
+fn footer(labels: &[(String, String)]) -> String {
+    labels.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(" · ")
 }
 
 fn brief(brief: &Brief, input: &ViewInput<'_>, times: &Times<'_>) -> Value {

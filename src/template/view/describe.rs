@@ -3,83 +3,54 @@
 use crate::model::{Alert, Language};
 
 use super::super::words;
+use super::place::{Place, place};
 use super::shorten;
+use super::value::value;
 
 /// What names an alert: its name, where it happens, its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described<'a> {
-    /// Its name; the summary's first line or a built-in word when it has none.
+    /// Its name; the first line of what it says, or a built-in word when it has none.
     pub name: String,
-    /// Where it happens, from the labels that say so; empty when none does.
-    pub place: String,
+    /// Where it happens.
+    pub place: Place<'a>,
     /// Its current value as text; empty when unknown.
     pub value: String,
-    /// Labels that `place` already shows.
-    pub shown: Vec<&'a str>,
+    /// Labels that the name says.
+    pub named_by: &'static [&'static str],
 }
 
 impl Described<'_> {
-    /// Name and place in one line.
-    pub fn title(&self) -> String {
-        if self.place.is_empty() { self.name.clone() } else { format!("{} · {}", self.name, self.place) }
+    /// Name and place in one line. The part of a machine is left to a summary that names it.
+    pub fn title(&self, summary: &str) -> String {
+        let place = if summary.contains(&self.place.part) && !self.place.short.is_empty() { self.place.short.clone() } else { self.place.whole() };
+        if place.is_empty() { self.name.clone() } else { format!("{} · {place}", self.name) }
     }
 }
 
-/// The first of these labels names the machine.
-const MACHINE_LABELS: [&str; 5] = ["instance", "node", "host", "hostname", "device"];
-/// The first of these names the service, when neither a machine nor a pod is named.
-const SERVICE_LABELS: [&str; 6] = ["service", "deployment", "statefulset", "daemonset", "app", "job"];
+/// Longest name that is taken from a text, in characters.
+const MAX_NAME: usize = 120;
 
 /// Reads what names an alert.
 pub fn describe(alert: &Alert, language: Language) -> Described<'_> {
-    let mut shown = Vec::new();
-    let mut parts: Vec<String> = Vec::new();
-    let mut first = |names: &[&'static str]| {
-        names.iter().copied().find(|name| !alert.label(name).is_empty()).inspect(|name| shown.push(*name)).map(|name| alert.label(name))
+    let (name, named_by) = name(alert, language);
+    Described { name, place: place(alert), value: value(alert), named_by }
+}
+
+/// Grafana's own alarms about a rule are named by the rule.
+fn name(alert: &Alert, language: Language) -> (String, &'static [&'static str]) {
+    let trouble = match alert.name() {
+        "DatasourceNoData" => "no_data",
+        "DatasourceError" => "data_error",
+        _ => "",
     };
-    if let Some(machine) = first(&MACHINE_LABELS) {
-        parts.push(machine.to_owned());
+    let rule = alert.label("rulename").trim();
+    if !trouble.is_empty() && !rule.is_empty() {
+        return (format!("{} · {rule}", words::own(language, trouble)), &["rulename"]);
     }
-    let namespace = first(&["namespace"]);
-    let pod = first(&["pod"]).filter(|pod| parts.first().is_none_or(|machine| machine != pod));
-    match (namespace, pod) {
-        (Some(namespace), Some(pod)) => parts.push(format!("{namespace}/{pod}")),
-        (Some(one), None) | (None, Some(one)) => parts.push(one.to_owned()),
-        (None, None) => {}
-    }
-    if parts.is_empty() || (pod.is_none() && namespace.is_some() && parts.len() == 1) {
-        parts.extend(first(&SERVICE_LABELS).map(str::to_owned));
-    }
-    let name = [alert.name(), alert.annotation("summary"), alert.annotation("message")]
-        .iter()
-        .filter_map(|text| text.trim().lines().next())
-        .find(|line| !line.is_empty())
-        .map_or_else(|| words::own(language, "no_name").to_owned(), |line| shorten(line, 120).into_owned());
-    Described { name, place: parts.join(" · "), value: value_of(alert), shown }
-}
-
-fn value_of(alert: &Alert) -> String {
-    let told = ["value", "current_value"].iter().map(|name| alert.annotation(name).trim()).find(|value| !value.is_empty());
-    if let Some(told) = told {
-        return told.to_owned();
-    }
-    match alert.values.len() {
-        1 => alert.values.values().map(|value| number(*value)).collect(),
-        _ => alert.values.iter().map(|(name, value)| format!("{name}={}", number(*value))).collect::<Vec<_>>().join(", "),
-    }
-}
-
-/// A number as a person writes it: at most four decimals, no trailing zeros, powers of ten only where needed.
-fn number(value: f64) -> String {
-    let size = value.abs();
-    if size != 0.0 && !(1e-4..1e15).contains(&size) {
-        return format!("{value:e}");
-    }
-    let text = if size >= 1000.0 { format!("{value:.2}") } else { format!("{value:.4}") };
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
+    let texts = [alert.name(), alert.label("title"), alert.annotation("title"), alert.annotation("summary"), alert.annotation("message")];
+    let name = texts.iter().filter_map(|text| text.trim().lines().next()).find(|line| !line.is_empty());
+    (name.map_or_else(|| words::own(language, "no_name").to_owned(), |line| shorten(line, MAX_NAME).into_owned()), &[])
 }
 
 #[cfg(test)]
@@ -91,33 +62,20 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_read_from_the_labels_that_say_it() {
-        let place = |labels: &[(&str, &str)]| describe(&alert(labels), Language::En).title();
-        assert_eq!(place(&[("alertname", "A"), ("instance", "db-1:9100"), ("job", "node")]), "A · db-1:9100");
-        assert_eq!(place(&[("alertname", "A"), ("namespace", "shop"), ("pod", "cart-0"), ("job", "x")]), "A · shop/cart-0");
-        assert_eq!(place(&[("alertname", "A"), ("namespace", "shop"), ("deployment", "cart")]), "A · shop · cart");
-        assert_eq!(place(&[("alertname", "A"), ("job", "api")]), "A · api");
-        assert_eq!(place(&[]), "Unnamed alert");
+    fn a_title_is_name_and_place() {
+        let disk = alert(&[("alertname", "DiskFull"), ("instance", "db-1.example.com:9100"), ("mountpoint", "/var")]);
+        let described = describe(&disk, Language::En);
+        assert_eq!(described.title("/var on db-1 is full"), "DiskFull · db-1");
+        assert_eq!(described.title("disk is full"), "DiskFull · db-1 · /var");
+        assert_eq!(describe(&alert(&[]), Language::En).title(""), "Unnamed alert");
+        assert_eq!(describe(&alert(&[("title", "Free disk space")]), Language::En).title(""), "Free disk space");
     }
 
     #[test]
-    fn numbers_read_like_numbers() {
-        for (value, text) in
-            [(22.0813, "22.0813"), (0.5, "0.5"), (3.0, "3"), (0.0, "0"), (123_456.789, "123456.79"), (-1.25, "-1.25"), (1e-9, "1e-9"), (1e20, "1e20")]
-        {
-            assert_eq!(number(value), text);
-        }
-    }
-
-    #[test]
-    fn values_come_from_the_annotation_or_from_grafana() {
-        let mut told = alert(&[]);
-        told.values = [("B".to_owned(), 22.1), ("C".to_owned(), 1.0)].into();
-        assert_eq!(value_of(&told), "B=22.1, C=1");
-        told.values.remove("C");
-        assert_eq!(value_of(&told), "22.1");
-        told.annotations.insert("value".into(), "97%".into());
-        assert_eq!(value_of(&told), "97%");
+    fn grafanas_alarm_about_a_rule_is_named_by_the_rule() {
+        let no_data = alert(&[("alertname", "DatasourceNoData"), ("rulename", "API latency p99")]);
+        assert_eq!(describe(&no_data, Language::En).name, "No data · API latency p99");
+        assert_eq!(describe(&no_data, Language::Zh).name, "无数据 · API latency p99");
     }
 
     #[test]

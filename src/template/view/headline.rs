@@ -1,35 +1,18 @@
-//! What a message is called: its title, and the one line that says status, severity and title at a glance.
+//! What a message is called: its title, the line that is seen first, and the one that a locked phone shows.
 
-use std::collections::BTreeSet;
-
-use crate::model::{Alert, Language, SenderKind};
+use crate::model::{Alert, Severity};
 
 use super::super::words;
-use super::{EntryStatus, MessageKind, ViewInput, describe, emoji, shorten};
+use super::group::{Group, sentence};
+use super::own::{has_own_text, is_direct, own_message};
+use super::{EntryStatus, MessageKind, ViewInput, describe, emoji, prose, shorten};
 
 /// Longest title in characters: it must leave room for the rest of a headline in Slack's 150 characters.
 const MAX_TITLE: usize = 100;
-
-/// Whether the sender's own title and message are the content (direct sends), not a rendering of the alerts.
-fn has_own_text(input: &ViewInput<'_>) -> bool {
-    matches!(input.event.kind, SenderKind::Direct | SenderKind::Generic | SenderKind::Watchfire)
-}
-
-/// The sender's own text where it is the content; empty for alerts.
-pub fn own_message<'a>(input: &ViewInput<'a>) -> &'a str {
-    if has_own_text(input) { input.event.message.trim() } else { "" }
-}
-
-/// Whether a text of the alert says again what the sender's own title or message has said already.
-pub fn repeats(input: &ViewInput<'_>, text: &str) -> bool {
-    let text = text.trim();
-    has_own_text(input) && input.kind != MessageKind::Digest && (text == input.event.title.trim() || text == input.event.message.trim())
-}
-
-/// Whether it is somebody's own message: it has no status and no severity to speak of.
-fn is_direct(input: &ViewInput<'_>) -> bool {
-    input.event.kind == SenderKind::Direct && input.kind != MessageKind::Digest
-}
+/// Longest preview in characters: a locked phone shows some 150.
+const MAX_PREVIEW: usize = 240;
+/// Longest severity of a sender's own, in characters.
+const MAX_SEVERITY: usize = 20;
 
 /// What the message is about, without status and severity: the sender's own title, the alert's name and place, or what the alerts share.
 pub fn subject_of(input: &ViewInput<'_>) -> String {
@@ -38,73 +21,91 @@ pub fn subject_of(input: &ViewInput<'_>) -> String {
     let own = [input.event.title.trim(), first_line].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
     let title = if has_own_text(input) && !own.is_empty() {
         own.to_owned()
-    } else if input.totals.firing + input.totals.resolved == 1 && input.entries.len() == 1 {
-        describe(input.entries[0].alert, input.language).title()
     } else if input.kind == MessageKind::Digest {
-        words::filled(input.language, "alerts", &[("n", &(input.totals.firing + input.totals.resolved).to_string())])
+        words::filled(input.language, "alerts", &[("n", &input.total().to_string())])
+    } else if let (1, [only]) = (input.total(), input.all) {
+        describe(only.alert, input.language).title(sentence(only.alert))
     } else {
         group_title(input)
     };
     shorten(&title.split_whitespace().collect::<Vec<_>>().join(" "), MAX_TITLE.min(input.max_value)).into_owned()
 }
 
-/// The names of the alerts and the other values they are grouped by.
+/// The names of the alerts, of several the most severe one's, and the other values that they are grouped by.
 fn group_title(input: &ViewInput<'_>) -> String {
-    let grouped = &input.event.group_labels;
-    let mut names: Vec<&str> = match grouped.get("alertname") {
-        Some(name) => vec![name.as_str()],
-        None if input.pages <= 1 => distinct(input.entries.iter().map(|entry| entry.alert)),
-        // One page does not show all: every page of a message bears the title of the whole.
-        None => distinct(input.event.alerts.iter()),
-    };
-    let others = names.len().saturating_sub(3);
-    names.truncate(3);
-    let mut title = names.join(", ");
+    let mut names: Vec<String> = Vec::new();
+    for entry in input.all {
+        let name = describe(entry.alert, input.language).name;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let others = names.len().saturating_sub(1);
+    let mut title = names.into_iter().next().unwrap_or_else(|| words::own(input.language, "alert").to_owned());
     if others > 0 {
         title.push_str(&format!(" +{others}"));
     }
-    for (name, value) in grouped {
-        if name != "alertname" && *name != input.scale.label && !value.is_empty() {
-            title.push_str(if title.is_empty() { "" } else { " · " });
+    for (name, value) in &input.event.group_labels {
+        let said = name == "alertname" || *name == input.scale.label || input.shown.labels.hides(name) || title.contains(value.as_str());
+        if !said {
+            title.push_str(" · ");
             title.push_str(value);
         }
     }
-    if title.is_empty() { words::own(input.language, "alert").to_owned() } else { title }
+    title
 }
 
-fn distinct<'a>(alerts: impl Iterator<Item = &'a Alert>) -> Vec<&'a str> {
-    alerts.map(Alert::name).filter(|name| !name.is_empty()).collect::<BTreeSet<_>>().into_iter().collect()
+/// What an alert calls its severity: the scale's word, or its own where the scale does not know it; empty when it has none.
+pub(super) fn severity_word(alert: &Alert, input: &ViewInput<'_>) -> String {
+    match input.scale.known(alert) {
+        Some(severity) => words::severity(input.language, severity).to_owned(),
+        None => shorten(alert.label(&input.scale.label).trim(), MAX_SEVERITY).into_owned(),
+    }
 }
 
-/// How many fire and how many are over: `Firing 3, resolved 1`.
-pub fn counts(input: &ViewInput<'_>) -> String {
-    let (firing, resolved) = (input.totals.firing.to_string(), input.totals.resolved.to_string());
-    match (input.totals.firing, input.totals.resolved) {
-        (_, 0) => words::filled(input.language, "firing_n", &[("n", &firing)]),
-        (0, _) => words::filled(input.language, "resolved_n", &[("n", &resolved)]),
-        _ => {
-            let comma = if input.language == Language::Zh { "，" } else { ", " };
-            let also = words::filled(input.language, "also_resolved_n", &[("n", &resolved)]);
-            format!("{}{comma}{also}", words::filled(input.language, "firing_n", &[("n", &firing)]))
+/// The word of the message's severity; empty when no alert claims one.
+pub(super) fn message_severity(input: &ViewInput<'_>) -> String {
+    match input.all {
+        [only] if input.kind != MessageKind::Digest => severity_word(only.alert, input),
+        all => {
+            let claimed = input.totals.claimed.iter().sum::<usize>() > 0 || all.iter().any(|entry| input.scale.known(entry.alert).is_some());
+            if claimed { words::severity(input.language, input.totals.severity).to_owned() } else { String::new() }
         }
     }
 }
 
-/// The status in one word for one alert, in counts for several. The end of what a sender lists is not the end of what it left out.
-pub(super) fn status_words(input: &ViewInput<'_>) -> String {
-    if input.totals.firing == 0 && input.totals.truncated > 0 && input.kind != MessageKind::Digest {
-        let comma = if input.language == Language::Zh { "，" } else { ", " };
-        let unlisted = words::filled(input.language, "not_listed_n", &[("n", &input.totals.truncated.to_string())]);
-        return format!("{}{comma}{unlisted}", counts(input));
+/// How many fire, by severity, and how many are over: `3 critical, 9 warning, 1 resolved`.
+pub fn counts(input: &ViewInput<'_>) -> String {
+    let totals = input.totals;
+    let claimed: usize = totals.claimed.iter().sum();
+    let mut parts: Vec<String> = Vec::new();
+    let mut add = |n: usize, word: &str| {
+        if n > 0 {
+            parts.push(words::filled(input.language, "count", &[("n", &n.to_string()), ("what", word)]));
+        }
+    };
+    for (severity, n) in Severity::ALL.into_iter().zip(totals.claimed) {
+        add(n, words::severity(input.language, severity));
     }
-    if input.totals.firing + input.totals.resolved > 1 {
-        counts(input)
-    } else {
-        words::own(input.language, if input.totals.firing > 0 { "firing" } else { "resolved" }).to_owned()
+    add(totals.firing.saturating_sub(claimed), words::own(input.language, "active"));
+    add(totals.resolved, words::own(input.language, "over"));
+    // The end of what a sender lists is not the end of what it left out.
+    if totals.firing == 0 && totals.truncated > 0 && input.kind != MessageKind::Digest {
+        parts.push(words::filled(input.language, "not_listed_n", &[("n", &totals.truncated.to_string())]));
     }
+    parts.join(words::own(input.language, "comma"))
 }
 
-/// The line that is seen first: `🔴 Firing (critical): HighCPU · db-1`, `✅ 已恢复：HighCPU · db-1`; a direct send's is its title.
+/// The status in one word for one alert, in counts for several.
+pub(super) fn status_words(input: &ViewInput<'_>) -> String {
+    if input.total() > 1 || (input.totals.firing == 0 && input.totals.truncated > 0) {
+        return counts(input);
+    }
+    words::own(input.language, if input.totals.firing > 0 { "firing" } else { "resolved" }).to_owned()
+}
+
+/// The line that is seen first: `🔴 Critical · HighCPU · db-1`, `🔴 3 critical, 9 warning · NodeDown · eu-west-1`, `✅ Resolved after 1h 17m · HighCPU · db-1`;
+/// a direct send's is its title.
 pub fn headline(input: &ViewInput<'_>) -> String {
     headline_with(input, &subject_of(input))
 }
@@ -115,22 +116,60 @@ pub(super) fn headline_with(input: &ViewInput<'_>, subject: &str) -> String {
         return subject.to_owned();
     }
     let firing = input.fires();
+    let mut parts: Vec<String> = Vec::new();
+    if input.kind == MessageKind::Digest {
+        parts.push(words::own(input.language, "digest").to_owned());
+    }
+    parts.push(match input.all {
+        [only] if input.is_single() => match only.status {
+            EntryStatus::Firing => capital(&message_severity(input)),
+            EntryStatus::Resolved if !input.totals.goes_on => over_after(input, only.alert),
+            EntryStatus::CameAndWent if !input.totals.goes_on => words::own(input.language, "came_and_went").to_owned(),
+            _ => status_words(input),
+        },
+        _ => counts(input),
+    });
+    if input.kind != MessageKind::Digest || has_own_text(input) {
+        parts.push(subject.to_owned());
+    }
+    parts.retain(|part| !part.is_empty());
     let sign = emoji(input.totals.severity, if firing { EntryStatus::Firing } else { EntryStatus::Resolved });
-    let severity = words::severity(input.language, input.totals.severity);
-    let digest = if input.kind == MessageKind::Digest { words::own(input.language, "digest") } else { "" };
-    let title = if input.kind == MessageKind::Digest && !has_own_text(input) { "" } else { subject };
-    let mut out = format!("{sign} ");
-    if !digest.is_empty() {
-        out.push_str(digest);
-        out.push_str(if input.language == Language::Zh { "：" } else { ": " });
+    format!("{sign} {}", parts.join(" · "))
+}
+
+fn over_after(input: &ViewInput<'_>, alert: &Alert) -> String {
+    let times = super::Times::new(input.now, input.time_zone, input.language);
+    match (alert.starts_at, alert.ends_at) {
+        (Some(start), Some(end)) => words::filled(input.language, "resolved_after", &[("n", &times.lasted(Some(start), Some(end)))]),
+        _ => words::own(input.language, "resolved").to_owned(),
     }
-    out.push_str(&status_words(input));
-    if firing {
-        out.push_str(&if input.language == Language::Zh { format!("（{severity}）") } else { format!(" ({severity})") });
-    }
-    if !title.is_empty() {
-        out.push_str(if input.language == Language::Zh { "：" } else { ": " });
-        out.push_str(title);
-    }
-    out
+}
+
+/// A word as the first of a line.
+pub(super) fn capital(word: &str) -> String {
+    let mut rest = word.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+/// What a locked phone shows: the headline and what a person wrote.
+pub fn preview(input: &ViewInput<'_>, group: Option<&Group>) -> String {
+    preview_with(input, &headline(input), group)
+}
+
+/// The preview with what is known already.
+pub(super) fn preview_with(input: &ViewInput<'_>, headline: &str, group: Option<&Group>) -> String {
+    let own = own_message(input);
+    let shared = group.map(|group| if group.summary.is_empty() { &group.description } else { &group.summary }).filter(|text| !text.is_empty());
+    let said = match (own.is_empty(), shared) {
+        // Somebody's own text is below its title, once.
+        _ if is_direct(input) => String::new(),
+        (false, _) => own.to_owned(),
+        // What is over was said in the present tense; a digest is about several things.
+        _ if !input.fires() || input.kind == MessageKind::Digest => String::new(),
+        (_, Some(shared)) => shared.clone(),
+        _ => input.all.first().map(|entry| prose::reflow(sentence(entry.alert))).unwrap_or_default(),
+    };
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let whole = if said.is_empty() || headline.contains(&said) { headline.to_owned() } else { format!("{headline} — {said}") };
+    shorten(&whole, MAX_PREVIEW.min(input.max_value.max(80))).into_owned()
 }

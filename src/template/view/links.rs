@@ -148,40 +148,14 @@ pub fn entry_links(entry: &Entry<'_>, language: Language, max_value: usize) -> V
 }
 
 /// What was written in place of an alert's links, a line each.
-pub fn entry_lines(entry: &Entry<'_>, language: Language, max_value: usize) -> Vec<String> {
+pub fn unlinked_lines(entry: &Entry<'_>, language: Language, max_value: usize) -> Vec<String> {
     Addresses::of(entry.alert, entry.event, max_value).lines(language)
-}
-
-/// The links of a whole message of several alerts: the full list, the runbook and dashboard that all alerts share, and
-/// while any of them fires a silence for the group.
-pub fn shared_links(event: &Event, details_url: &str, language: Language, firing: bool) -> Vec<Link> {
-    let mut links = Vec::new();
-    let mut add = |kind, key, url: String| {
-        if !url.is_empty() {
-            links.push(Link { kind, label: words::own(language, key).to_owned(), url });
-        }
-    };
-    let common = |names: &[&str]| {
-        names
-            .iter()
-            .filter_map(|name| event.common_annotations.get(*name))
-            .map(|url| written(url, event))
-            .find(|url| !url.is_empty())
-            .unwrap_or_default()
-    };
-    add(LinkKind::Details, "details", web(details_url));
-    add(LinkKind::Runbook, "runbook", common(&["runbook_url", "runbook"]));
-    add(LinkKind::Dashboard, "dashboard", common(&["dashboard_url", "dashboard"]));
-    if firing && !event.group_labels.is_empty() {
-        add(LinkKind::Silence, "silence", new_silence(event, &event.group_labels));
-    }
-    links
 }
 
 /// Alertmanager's page for a new silence, filled with matchers for these labels; empty unless the event came from an Alertmanager that told
 /// its address. Form: `<external url>/#/silences/new?filter={a="b",c="d"}`
 /// as Alertmanager's own page reads it (<https://github.com/prometheus/alertmanager>, `ui/app`).
-fn new_silence(event: &Event, labels: &Labels) -> String {
+pub(super) fn new_silence(event: &Event, labels: &Labels) -> String {
     let base = if event.kind == SenderKind::Alertmanager && !labels.is_empty() { web(&event.external_url) } else { String::new() };
     if base.is_empty() || base.contains(['#', '?']) {
         return String::new();

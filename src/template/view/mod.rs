@@ -5,12 +5,21 @@
 //! `annotations`, `values`, ...) hold what the sender sent; a name that is not in them reads as empty, as in Alertmanager.
 //! Knows alerts and words, not dialects: nothing here is escaped.
 
+mod actions;
 mod alert;
 mod build;
 mod describe;
+mod group;
 mod headline;
+mod labels;
 mod links;
+mod own;
+mod place;
+mod prose;
 mod times;
+mod value;
+
+use std::ops::Range;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -18,7 +27,7 @@ use jiff::tz::TimeZone;
 use super::FieldUsage;
 pub use super::status::EntryStatus;
 pub use crate::model::MessageKind;
-use crate::model::{Alert, Event, Language, Severity, SeverityScale};
+use crate::model::{Alert, Event, Language, Severity, SeverityScale, Shown};
 
 /// One alert of a message, shown in detail.
 #[derive(Debug, Clone, Copy)]
@@ -47,10 +56,12 @@ pub struct Brief {
 }
 
 /// What a whole message holds, whatever one page of it shows.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
     /// Firing alerts.
     pub firing: usize,
+    /// Of the firing alerts, those that claim a severity, by its rank.
+    pub claimed: [usize; 4],
     /// Resolved alerts (came and went included).
     pub resolved: usize,
     /// Alerts that no page of the message shows, only counts.
@@ -61,6 +72,33 @@ pub struct Totals {
     pub goes_on: bool,
     /// The most severe severity among the firing (else all) alerts.
     pub severity: Severity,
+    /// How many pages.
+    pub pages: usize,
+}
+
+impl Totals {
+    /// Counts the alerts of a message about one group, on one page.
+    pub fn of(entries: &[Entry<'_>], scale: &SeverityScale) -> Self {
+        let mut totals = Self { pages: 1, ..Self::default() };
+        for entry in entries {
+            totals.count(entry.status, scale.known(entry.alert), 1);
+        }
+        let fires = |entry: &&Entry<'_>| totals.firing == 0 || entry.status == EntryStatus::Firing;
+        totals.severity = entries.iter().filter(fires).map(|entry| scale.of(entry.alert)).min().unwrap_or_default();
+        totals
+    }
+
+    /// Counts alerts of one status and of the severity that they claim.
+    pub fn count(&mut self, status: EntryStatus, severity: Option<Severity>, alerts: usize) {
+        match (status, severity) {
+            (EntryStatus::Firing, Some(severity)) => {
+                self.firing += alerts;
+                self.claimed[severity as usize] += alerts;
+            }
+            (EntryStatus::Firing, None) => self.firing += alerts,
+            _ => self.resolved += alerts,
+        }
+    }
 }
 
 /// Everything a page is rendered from.
@@ -68,18 +106,16 @@ pub struct Totals {
 pub struct ViewInput<'a> {
     /// How the message came together.
     pub kind: MessageKind,
-    /// Alerts in detail on this page: firing first, most severe first.
-    pub entries: &'a [Entry<'a>],
+    /// Alerts of the whole message, as far as they are at hand: firing first, most severe first. Of a digest those that it shows in detail.
+    pub all: &'a [Entry<'a>],
+    /// Those of them that this page shows.
+    pub range: Range<usize>,
     /// Alerts named in one line each on this page (digests).
     pub briefs: &'a [Brief],
     /// What the whole message holds.
     pub totals: Totals,
     /// This page's number, from 1.
     pub page: usize,
-    /// How many pages.
-    pub pages: usize,
-    /// The sender's receiver.
-    pub receiver: &'a str,
     /// The first event of the message: group labels, common labels and annotations, links.
     pub event: &'a Event,
     /// Link to the whole list; empty when there is none.
@@ -94,14 +130,36 @@ pub struct ViewInput<'a> {
     pub now: Timestamp,
     /// How labels become severities.
     pub scale: &'a SeverityScale,
+    /// Which labels and annotations are listed.
+    pub shown: &'a Shown,
     /// Values longer than this many characters are shortened with `…`; `usize::MAX` normally.
     pub max_value: usize,
 }
 
-impl ViewInput<'_> {
+impl<'a> ViewInput<'a> {
+    /// Alerts in detail on this page.
+    pub fn entries(&self) -> &'a [Entry<'a>] {
+        self.all.get(self.range.clone()).unwrap_or_default()
+    }
+
+    /// Alerts in the whole message.
+    pub fn total(&self) -> usize {
+        self.totals.firing + self.totals.resolved
+    }
+
     /// Whether it is about something that fires, or may.
     pub fn fires(&self) -> bool {
         self.totals.firing > 0 || self.totals.goes_on
+    }
+
+    /// Whether it is about one alert. A digest names its only alert below its headline, which does not.
+    pub fn is_single(&self) -> bool {
+        self.total() == 1 && self.kind != MessageKind::Digest
+    }
+
+    /// Whether it is about several alerts of one group.
+    pub fn is_group(&self) -> bool {
+        self.total() > 1 && self.kind != MessageKind::Digest
     }
 }
 
@@ -124,9 +182,15 @@ impl std::fmt::Debug for View {
     }
 }
 
+pub(super) use actions::{image_of, message_links};
 pub(super) use describe::describe;
-pub(super) use headline::{counts, headline, own_message, repeats};
-pub(super) use links::{entry_lines, entry_links, shared_links};
+pub use group::lines;
+pub(super) use group::{Group, rest};
+pub(super) use headline::{headline, preview};
+pub(super) use labels::{annotations, labels};
+pub(super) use links::{entry_links, unlinked_lines};
+pub(super) use own::{own_message, repeats};
+pub(super) use prose::{reflow, sentence as full_stop};
 pub(super) use times::{Times, format_at, humanize_in};
 
 /// The sign of a severity or status, seen first: a coloured disc while it fires, a tick when it is over.

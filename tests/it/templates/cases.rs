@@ -1,9 +1,11 @@
 //! The messages that every default template is rendered for.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use watchfire::channel::PLATFORMS;
-use watchfire::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Status};
+use watchfire::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Shown, Status};
 use watchfire::template::{Brief, Entry, EntryStatus, MessageKind, Part, PlatformFields, Totals, ViewInput};
 
 /// The fields of the platforms that `wanted` picks.
@@ -77,6 +79,8 @@ fn chinese() -> Alert {
     }
 }
 
+static SHOWN: LazyLock<Shown> = LazyLock::new(Shown::default);
+
 /// One message: its event, and which of its alerts are in which status.
 pub struct Case {
     pub name: &'static str,
@@ -118,23 +122,15 @@ impl Case {
     ) -> ViewInput<'a> {
         let shown = part.range.start.min(entries.len())..part.range.end.min(entries.len());
         let briefed = part.range.start.saturating_sub(entries.len())..part.range.end.saturating_sub(entries.len());
-        let firing = self.statuses.iter().filter(|status| **status == EntryStatus::Firing).count()
-            + self.briefs.iter().map(|brief| brief.count).sum::<usize>();
+        let mut totals = Totals { more: part.more, truncated: self.truncated, pages: part.pages, ..Totals::of(entries, scale) };
+        self.briefs.iter().for_each(|brief| totals.count(brief.status, Some(brief.severity), brief.count));
         ViewInput {
             kind: self.kind,
-            entries: &entries[shown],
+            all: entries,
+            range: shown,
             briefs: &self.briefs[briefed],
-            totals: Totals {
-                firing,
-                resolved: self.statuses.iter().filter(|status| **status != EntryStatus::Firing).count(),
-                more: part.more,
-                truncated: self.truncated,
-                goes_on: false,
-                severity: entries.iter().map(|entry| scale.of(entry.alert)).min().unwrap_or_default(),
-            },
+            totals,
             page: part.page,
-            pages: part.pages,
-            receiver: &self.event.receiver,
             event: &self.event,
             details_url: self.details_url,
             notes: &[],
@@ -142,6 +138,7 @@ impl Case {
             time_zone: zone,
             now: now(),
             scale,
+            shown: &SHOWN,
             max_value: part.max_value,
         }
     }

@@ -103,7 +103,8 @@ fn a_hundred_alerts_are_shown_or_counted_within_the_limits() {
                     continue;
                 }
                 for entry in page.range.clone() {
-                    assert!(text.contains(&format!("db-{entry}:9100")), "{about}: {entry} is not named");
+                    let named = |(at, name): (usize, &str)| !text[at + name.len()..].starts_with(|c: char| c.is_ascii_digit());
+                    assert!(text.match_indices(&format!("db-{entry}")).any(named), "{about}: {entry} is not named");
                 }
             }
             if last.more > 0 && !wanted.single_line {

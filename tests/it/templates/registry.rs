@@ -43,12 +43,12 @@ fn an_override_replaces_one_file_and_a_set_borrows_what_it_lacks() {
     assert_eq!(findings, []);
     assert_eq!(registry.sets("slack").collect::<Vec<_>>(), ["critical", "default"]);
     assert!(registry.has_set("slack", "critical") && !registry.has_set("dingtalk", "critical"));
-    assert_eq!(rendered(&registry, "slack", "default", "text"), "mine HighCPU · db-1:9100");
-    assert_eq!(rendered(&registry, "slack", "critical", "text"), "mine HighCPU · db-1:9100");
-    assert_eq!(rendered(&registry, "slack", "critical", "title"), "!!! HighCPU · db-1:9100");
-    assert!(rendered(&registry, "slack", "default", "title").starts_with("🔴 Firing"));
-    assert_eq!(rendered(&registry, "slack", "removed", "text"), "mine HighCPU · db-1:9100");
-    assert!(with("firing", |input| registry.render_built_in("slack", input)).unwrap()["text"].contains("CPU is above 90%"));
+    assert_eq!(rendered(&registry, "slack", "default", "text"), "mine HighCPU · db-1");
+    assert_eq!(rendered(&registry, "slack", "critical", "text"), "mine HighCPU · db-1");
+    assert_eq!(rendered(&registry, "slack", "critical", "title"), "!!! HighCPU · db-1");
+    assert!(rendered(&registry, "slack", "default", "title").starts_with("*🔴 Critical"));
+    assert_eq!(rendered(&registry, "slack", "removed", "text"), "mine HighCPU · db-1");
+    assert!(with("firing", |input| registry.render_built_in("slack", input)).unwrap()["title"].contains("CPU is above 90%"));
     assert!(render(&registry, "pager", "default", "firing").unwrap_err().reason.contains("no templates"));
 }
 
@@ -112,7 +112,7 @@ fn a_broken_override_leaves_the_built_in_one_in_place() {
     assert_eq!(codes.len(), 2);
     assert!(codes.contains(&"E040") && codes.contains(&"E041"), "{codes:?}");
     assert!(rendered(&registry, "wecom", "default", "text").contains("HighCPU"));
-    assert!(rendered(&registry, "slack", "default", "text").contains("CPU is above 90%"));
+    assert!(rendered(&registry, "slack", "default", "text").contains("The load has been high"));
 }
 
 #[test]
@@ -167,6 +167,7 @@ fn what_is_read_in_any_way_is_there() {
         ("{{#each alerts as |one|}}{{one.severity}}{{/each}}", "critical"),
         ("{{#with alerts.0}}{{status}}{{/with}}", "firing"),
         ("{{alerts.0.where}}", "db-1:9100"),
+        ("{{alerts.0.place}}", "db-1"),
         ("{{#each alerts}}{{lookup this \"name\"}}{{/each}}", "HighCPU"),
         ("{{#each alerts}}{{#each this}}{{#if (eq @key \"name\")}}{{this}}{{/if}}{{/each}}{{/each}}", "HighCPU"),
         ("{{#each alerts}}{{> _one who=name}}{{/each}}", "HighCPU of ops"),

@@ -1,0 +1,210 @@
+//! What the alerts of a message share: it is said once, and each alert says in one line what is its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Alert, Labels, Severity, SeverityScale};
+
+use super::super::words;
+use super::describe::{Described, describe};
+use super::labels::{annotations, labels};
+use super::links::Addresses;
+use super::{Entry, EntryStatus, ViewInput, prose};
+
+/// In place of what differs between the alerts.
+const GAP: &str = "…";
+/// Labels by which alerts that have no line of their own are counted, the first that separates them.
+const COUNTED_BY: [&str; 8] = ["namespace", "cluster", "region", "zone", "env", "job", "service", "rack"];
+/// Places that a count names.
+const MAX_PLACES: usize = 6;
+/// Lines of a message of many alerts.
+const MAX_LINES: usize = 8;
+/// So many alerts have a line each.
+const ALL_LINES: usize = 12;
+
+/// How many of the alerts have a line of their own in a message that is read at a glance: all of a few, else the first, and every one that fires as critical
+/// or error.
+pub fn lines(entries: &[Entry<'_>], scale: &SeverityScale) -> usize {
+    let severe = |entry: &&Entry<'_>| entry.status == EntryStatus::Firing && scale.of(entry.alert) <= Severity::Error;
+    if entries.len() <= ALL_LINES { entries.len() } else { entries.iter().take_while(severe).count().max(MAX_LINES) }
+}
+
+/// What several alerts share.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// Their name; empty when they have several.
+    pub name: String,
+    /// What each of them says in its summary, with a gap where only the place differs; empty when they differ in more.
+    pub summary: String,
+    /// The same of their descriptions; empty when it is the summary's.
+    pub description: String,
+    /// Labels that all have, beside the hidden ones.
+    pub labels: Vec<(String, String)>,
+    /// Annotations that all have, beside the hidden ones.
+    pub annotations: Vec<(String, String)>,
+    /// Their runbook.
+    pub runbook: String,
+    /// Their dashboard.
+    pub dashboard: String,
+    /// Whether short places are enough to distinguish them.
+    pub short: bool,
+    shared_labels: BTreeSet<String>,
+    shared_annotations: BTreeSet<String>,
+}
+
+/// What an alert says in its own line.
+#[derive(Debug, Default)]
+pub struct Line {
+    /// Its place; empty where its text names it.
+    pub place: String,
+    /// What it says, where the others say something else.
+    pub text: String,
+    /// Labels and annotations in which it differs.
+    pub own: Vec<(String, String)>,
+    /// Its runbook, where the others have another.
+    pub runbook: String,
+}
+
+/// The first text that says what is wrong.
+pub fn sentence(alert: &Alert) -> &str {
+    ["summary", "message", "description"].iter().map(|name| alert.annotation(name).trim()).find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+impl Group {
+    /// Reads what the alerts of a message share; `None` for one alert, and for a digest, whose alerts are of several groups.
+    pub fn of(input: &ViewInput<'_>) -> Option<Self> {
+        if !input.is_group() {
+            return None;
+        }
+        let all: Vec<(&Alert, Described<'_>)> = input.all.iter().map(|entry| (entry.alert, describe(entry.alert, input.language))).collect();
+        let common = |one: &dyn Fn(&Alert, &Described<'_>) -> String| {
+            let first = all.first().map(|(alert, described)| one(alert, described)).unwrap_or_default();
+            if all.iter().all(|(alert, described)| one(alert, described) == first) { first } else { String::new() }
+        };
+        let shared = |read: &dyn Fn(&Alert) -> Labels| {
+            let mut all = input.all.iter().map(|entry| read(entry.alert));
+            let first = all.next().unwrap_or_default();
+            all.fold(first, |mut kept, one| {
+                kept.retain(|name, value| one.get(name) == Some(value));
+                kept
+            })
+        };
+        let shared_labels = shared(&|alert| alert.labels.clone());
+        let own = |name: &str| name != "alertname" && name != input.scale.label && !shared_labels.contains_key(name);
+        let text = |names: &'static [&'static str]| {
+            let read = move |alert: &Alert| {
+                names.iter().map(|name| alert.annotation(name).trim()).find(|text| !text.is_empty()).unwrap_or_default().to_owned()
+            };
+            let exact = common(&|alert, _| read(alert));
+            if exact.is_empty() { common(&|alert, described| gapped(&read(alert), alert, described, &own)) } else { exact }
+        };
+        let summary = prose::reflow(&text(&["summary", "message", "description"]));
+        let description = prose::reflow(&text(&["description", "message"]));
+        let url = |read: &dyn Fn(&Addresses) -> &String| {
+            let mut all = input.all.iter().map(|entry| read(&Addresses::of(entry.alert, entry.event, input.max_value)).clone());
+            let first = all.next().unwrap_or_default();
+            if all.all(|one| one == first) { first } else { String::new() }
+        };
+        let shared_annotations = shared(&|alert| alert.annotations.clone());
+        let short: BTreeSet<String> = all.iter().map(|(_, described)| described.place.whole()).collect();
+        let full: BTreeSet<&str> = all.iter().map(|(_, described)| described.place.full.as_str()).collect();
+        let sample = Alert { labels: shared_labels.clone(), annotations: shared_annotations.clone(), ..Alert::default() };
+        Some(Self {
+            name: common(&|_, described| described.name.clone()),
+            description: if description == summary { String::new() } else { description },
+            summary,
+            labels: labels(&sample, &[], input)
+                .into_iter()
+                .filter(|(_, value)| !input.event.group_labels.values().any(|shown| shown == value))
+                .collect(),
+            annotations: annotations(&sample, input),
+            runbook: url(&|addresses| &addresses.runbook),
+            dashboard: url(&|addresses| &addresses.dashboard),
+            short: short.len() == full.len(),
+            shared_labels: shared_labels.into_keys().collect(),
+            shared_annotations: shared_annotations.into_keys().collect(),
+        })
+    }
+
+    /// What an alert of them says in its line.
+    pub fn line(&self, alert: &Alert, status: EntryStatus, described: &Described<'_>, runbook: &str, input: &ViewInput<'_>) -> Line {
+        // What is over says its name and place: its sentence is in the present tense, its value that of the alarm.
+        let over = status != EntryStatus::Firing;
+        let text = if over || !self.summary.is_empty() { String::new() } else { prose::reflow(sentence(alert)) };
+        let text = text.lines().next().unwrap_or_default().to_owned();
+        let short = described.place.whole();
+        let place = if self.short { short } else { described.place.full.clone() };
+        let named =
+            !described.place.short.is_empty() && text.contains(&described.place.short) && (self.short || text.contains(&described.place.full));
+        let mut own: Vec<(String, String)> = Vec::new();
+        if !over {
+            own.extend(labels(alert, &described.place.shown, input).into_iter().filter(|(name, _)| !self.shared_labels.contains(name)));
+            own.extend(annotations(alert, input).into_iter().filter(|(name, _)| !self.shared_annotations.contains(name)));
+        }
+        let runbook = if over || runbook == self.runbook { String::new() } else { runbook.to_owned() };
+        Line { place: if named { String::new() } else { place }, text, own, runbook }
+    }
+}
+
+/// A text with what only this alert's labels say left out: two alerts that differ in nothing else say the same.
+fn gapped(text: &str, alert: &Alert, described: &Described<'_>, own: &dyn Fn(&str) -> bool) -> String {
+    let mut values: Vec<&str> = alert.labels.iter().filter(|(name, _)| own(name)).map(|(_, value)| value.as_str()).collect();
+    let whole = described.place.whole();
+    values.extend([described.place.full.as_str(), described.place.short.as_str(), whole.as_str()]);
+    values.retain(|value| value.chars().count() >= 2);
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    values.dedup();
+    let mut out = text.to_owned();
+    for value in values {
+        if out.contains(value) {
+            out = out.replace(value, GAP);
+        }
+    }
+    while out.contains("……") {
+        out = out.replace("……", GAP);
+    }
+    // A text that is hardly more than its gaps says nothing of all of them.
+    let said = out.chars().filter(|c| c.is_alphanumeric()).count();
+    if said * 2 < text.chars().filter(|c| c.is_alphanumeric()).count() { format!("{text}\u{0}") } else { out }
+}
+
+/// The alerts that have no line on this page nor on one before it, counted by severity and place: `+88 warning: 61 in shop, 27 in search`.
+pub fn rest(input: &ViewInput<'_>) -> Vec<String> {
+    let left = input.all.get(input.range.end..).unwrap_or_default();
+    if input.totals.more == 0 || !input.is_group() {
+        return Vec::new();
+    }
+    let by = COUNTED_BY.into_iter().find(|name| {
+        let places: BTreeSet<&str> = left.iter().map(|entry| entry.alert.label(name)).collect();
+        (2..=MAX_PLACES).contains(&places.len()) && !places.contains("")
+    });
+    let mut counts: BTreeMap<(bool, Option<Severity>), Vec<&Alert>> = BTreeMap::new();
+    for entry in left {
+        let over = entry.status != EntryStatus::Firing;
+        counts.entry((over, if over { None } else { Some(input.scale.known(entry.alert).unwrap_or_default()) })).or_default().push(entry.alert);
+    }
+    let unseen = input.totals.more.saturating_sub(left.len());
+    let mut out = Vec::new();
+    for ((over, severity), alerts) in counts {
+        let word = match severity {
+            _ if over => words::own(input.language, "over"),
+            Some(severity) => words::severity(input.language, severity),
+            None => "",
+        };
+        let mut line = words::filled(input.language, "rest", &[("n", &alerts.len().to_string()), ("what", word)]);
+        if let Some(by) = by {
+            let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+            alerts.iter().for_each(|alert| *places.entry(alert.label(by)).or_default() += 1);
+            let mut places: Vec<(&str, usize)> = places.into_iter().collect();
+            places.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            let each: Vec<String> =
+                places.iter().map(|(place, n)| words::filled(input.language, "rest_in", &[("n", &n.to_string()), ("place", place)])).collect();
+            line.push_str(words::own(input.language, "colon"));
+            line.push_str(&each.join(words::own(input.language, "comma")));
+        }
+        out.push(line);
+    }
+    if unseen > 0 {
+        out.push(words::filled(input.language, "more", &[("n", &unseen.to_string())]));
+    }
+    out
+}

@@ -1,0 +1,36 @@
+//! The labels and annotations that a message lists beside what it says elsewhere, in the order they are read.
+
+use crate::model::{Alert, Labels, NameRules};
+
+use super::{ViewInput, describe, repeats, shorten};
+
+/// How many labels are listed when values are being shortened.
+fn limit(max_value: usize) -> usize {
+    match max_value {
+        0..=80 => 5,
+        81..=200 => 10,
+        201..=500 => 20,
+        _ => usize::MAX,
+    }
+}
+
+fn listed(all: &Labels, rules: &NameRules, said: impl Fn(&str, &str) -> bool, max_value: usize) -> Vec<(String, String)> {
+    let mut kept: Vec<(&String, &String)> =
+        all.iter().filter(|(name, value)| !value.trim().is_empty() && (rules.shows(name) || !(rules.hides(name) || said(name, value)))).collect();
+    kept.sort_by_key(|(name, _)| rules.rank(name));
+    let short = |text: &str| shorten(text.trim(), max_value).into_owned();
+    kept.into_iter().take(limit(max_value)).map(|(name, value)| (short(name), short(value))).collect()
+}
+
+/// The labels of an alert without the hidden ones, the severity and those in `said`, which the message says elsewhere.
+pub fn labels(alert: &Alert, said: &[&str], input: &ViewInput<'_>) -> Vec<(String, String)> {
+    let says = |name: &str, _: &str| name == input.scale.label || said.contains(&name);
+    listed(&alert.labels, &input.shown.labels, says, input.max_value)
+}
+
+/// The annotations of an alert without the hidden ones and without what the message says elsewhere.
+pub fn annotations(alert: &Alert, input: &ViewInput<'_>) -> Vec<(String, String)> {
+    let name = describe(alert, input.language).name;
+    let says = |key: &str, value: &str| repeats(input, value) || (key == "title" && value.trim() == name);
+    listed(&alert.annotations, &input.shown.annotations, says, input.max_value)
+}
