@@ -172,7 +172,7 @@ impl Worker {
         }
     }
 
-    /// Whether channels were relocated a moment ago: what is orphaned all the same waits for a later poll.
+    /// Whether channels were relocated a moment ago: what is still orphaned waits for a later poll.
     fn relocated_lately(&self, now: Instant) -> bool {
         self.relocated_at.is_some_and(|at| now.duration_since(at) < POLL_INTERVAL)
     }

@@ -12,7 +12,7 @@ use super::engine::Engine;
 use super::health::STALL_BOUND;
 use super::outlet::OutletState;
 
-/// What stalls is told when it does so in so many looks in a row: what was due just now is begun within one.
+/// What stalls is reported after so many looks in a row: what was due just now is begun within one.
 const LOOKS: u32 = 3;
 
 /// What looks remember of the ones before.
@@ -80,7 +80,7 @@ impl Engine {
         }
         for (channel, _, reason) in &why {
             if stalls.looks.get(&**channel).copied() == Some(LOOKS - 1) {
-                tracing::error!(channel = %channel, reason, "deliveries stand still; please report it, and restart Watchfire if it does not go on");
+                tracing::error!(channel = %channel, reason, "deliveries are stalled; please report it, and restart Watchfire if it does not go on");
             }
         }
         stalls.looks = seen;
@@ -91,7 +91,7 @@ impl Engine {
     fn stall(&self, row: &OverdueRow, state: &OutletState, leases: &Leases, now: Instant) -> Option<String> {
         let long = |at: Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) > STALL_BOUND);
         if self.shared.leased() && !state.owned {
-            // Another node owns it and judges for itself, or nobody does.
+            // Another node owns it and sees for itself, or nobody does.
             return leases.stand(&row.outlet, now).then(|| "no node owns its outlet".to_owned());
         }
         if long(state.seen_at) || state.seen_at.is_none() {
@@ -110,7 +110,7 @@ mod tests {
         OverdueRow { channel: outlet.into(), outlet: OutletKey::new("log", outlet), count: 1, since: 0, leased_until }
     }
 
-    /// A node whose clock goes an hour ahead of the database's, or behind it, sees the same: only a lease that nobody renews stands.
+    /// A node whose clock goes an hour ahead of the database's, or behind it, sees the same: only a lease that nobody renews is stuck.
     #[test]
     fn a_lease_stands_when_nobody_renews_it_whatever_the_clocks_say() {
         let (mut leases, start) = (Leases::default(), Instant::now());

@@ -36,7 +36,7 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// Something happened after which the bound begins anew.
+    /// Something happened after which the bound begins again.
     pub fn disturb(&self, at: Instant) {
         let mut disturbed = self.disturbed.lock().unwrap();
         *disturbed = Some(disturbed.map_or(at, |before| before.max(at)));

@@ -52,7 +52,7 @@ pub fn live(world: &Arc<World>, disk: &Disk, dice: &mut Dice, last: bool, nodes:
     let crash = !lived.stopped;
     *world.wall.lock().unwrap() = lived.wall + 2000;
     *world.truth.lock().unwrap() = lived.truth + 2000;
-    // Dropping the runtime drops every task where it stands: that is the crash.
+    // Dropping the runtime drops every task wherever it is: that is the crash.
     drop(runtime);
     assert!(crash || lived.stopped);
 }
@@ -189,7 +189,7 @@ impl Life<'_> {
             let by = if dice.permille(500) { 3_600_000 } else { -3_600_000 };
             tracing::info!(now_ms = self.clock.now_ms(), by, "the wall clock jumps");
             self.clock.jump(by);
-            // By the clock that was set forward a try is due; it has its wait all the same.
+            // By the clock that was set forward a try is due; it keeps its back-off.
             self.gates.disturb(now + MAX_BACKOFF);
         }
         if dice.permille(15) {
@@ -200,7 +200,7 @@ impl Life<'_> {
                     1 => shape.credential += 1,
                     _ => {}
                 }
-                tracing::info!(now_ms = self.clock.now_ms(), shape = ?*shape, "the configuration is loaded anew");
+                tracing::info!(now_ms = self.clock.now_ms(), shape = ?*shape, "the configuration is loaded again");
             }
             self.reload(dice).await;
         }
@@ -285,7 +285,7 @@ async fn accept(world: &World, engine: &Engine, dice: &mut Dice) {
     if let Ok(accepted) = engine.accept(event, if routed.is_some() { None } else { Some(&to) }).await {
         let mut ledger = world.ledger.lock().unwrap();
         for delivery in &accepted.deliveries {
-            // One delivery carries all alerts of the event: its first severe one stands for it.
+            // One delivery carries all alerts of the event: its first severe one represents it.
             let (uid, severe) = severe.iter().find(|(_, s)| *s).or(severe.first()).cloned().expect("an alert");
             let muted = delivery.state == State::Deferred;
             ledger.insert(delivery.id, Promise { uid, channel, severe, lane, place, muted });

@@ -1,4 +1,4 @@
-//! The engine against simulated platforms, in injected time: lives that end in a crash or a stop, faults by seeded dice, clock jumps, reloads;
+//! The engine against simulated platforms, in injected time: lives that end in a crash or a stop, seeded random faults, clock jumps, reloads;
 //! and at the end the invariants of the delivery core, checked from what the platforms saw. Tests only.
 
 mod gates;
@@ -17,7 +17,7 @@ use crate::model::DeliveryId;
 
 use platform::Wire;
 
-/// Dice that give the same throws for the same seed.
+/// A random source that repeats itself for the same seed.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 

@@ -91,7 +91,7 @@ impl World {
         self.wires.iter().find(|(wire, _)| **wire == channel || shape.name(wire).0 == channel).map(|(_, wire)| &**wire).expect("a platform")
     }
 
-    /// A delivery got another life on another channel, or a second one: it is not the channel of before that must get it.
+    /// A delivery got another life on another channel, or a second one: it is not the previous channel that must receive it.
     pub fn moved(&self, id: DeliveryId) {
         self.ledger.lock().unwrap().remove(&id);
     }

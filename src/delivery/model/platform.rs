@@ -1,4 +1,4 @@
-//! Simulated platforms: they see arrivals in true time, keep their own count of the pace, and answer as the dice say.
+//! Simulated platforms: they see arrivals in true time, keep their own count of the pace, and answer at random.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -58,7 +58,7 @@ pub struct Arrival {
 #[derive(Debug, Default)]
 pub struct Seen {
     pub arrivals: Vec<Arrival>,
-    /// What the server was told to have been taken: (alert, recipient, delivery) to the life in which it was told. What somebody retries or moves by
+    /// What the platform confirmed: (alert, recipient, delivery) to the life in which it did. What somebody retries or moves by
     /// hand is another delivery of the same alert.
     pub acknowledged: BTreeMap<(String, String, DeliveryId), u64>,
     /// What went wrong in the platform's eyes.
@@ -73,7 +73,7 @@ pub struct Wire {
     pub name: &'static str,
     pub limit: Option<Limit>,
     pub at_most_once: bool,
-    /// True time, as the life that runs tells it: its start and the runtime instant of it.
+    /// True time, as the running life has it: its start and the runtime instant of it.
     pub start: Mutex<Option<(i64, tokio::time::Instant, u64)>>,
     pub seen: Mutex<Seen>,
     pub dice: Mutex<Dice>,
@@ -137,7 +137,7 @@ impl Wire {
                 let text = format!("{}: {uid} came again to {} after the platform had confirmed it in the same life", self.name, recipient.masked());
                 seen.violations.push(text);
             }
-            // What somebody retries by hand is another delivery: that one was told to be sent again.
+            // What somebody retries by hand is another delivery: that one is to be sent again.
             let again = |a: &Arrival| a.uids.contains(uid) && a.recipient == recipient.masked() && !a.covered.is_disjoint(&covered);
             if self.at_most_once && seen.arrivals.iter().any(again) {
                 let text = format!("{}: {uid} came twice to {}", self.name, recipient.masked());
@@ -261,7 +261,7 @@ impl Channel for Line {
     }
 }
 
-/// The alerts that a page names; the headline of a message of several pages stands on each of them.
+/// The alerts that a page names; the headline of a message of several pages is on each of them.
 fn uids_of(page: &Page) -> BTreeSet<String> {
     let text = page.field("text");
     uids_in(if page.total > 1 { text.split_once('\n').map_or(text, |(_, rest)| rest) } else { text })

@@ -45,7 +45,7 @@ pub fn promises(world: &World, rows: &[DeliveryRow], seed_of_life: &str) {
     }
 }
 
-/// Deliveries of a lane first arrive in its order, message after message; within a message the most severe stand first.
+/// Deliveries of a lane first arrive in its order, message after message; within a message the most severe come first.
 fn in_order(world: &World, wire: &Arc<Wire>, seed: u64) {
     let ledger = world.ledger.lock().unwrap();
     let seen = wire.seen.lock().unwrap();

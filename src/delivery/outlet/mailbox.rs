@@ -15,7 +15,7 @@ use crate::store::PendingDelivery;
 /// Commands that may wait for a worker; what does not fit is read from the store.
 const COMMANDS: usize = 4096;
 
-/// What a worker is told.
+/// What is sent to a worker.
 #[derive(Debug)]
 pub enum Command {
     /// A delivery that was just accepted, with its share of the budget of memory.

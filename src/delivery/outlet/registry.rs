@@ -1,4 +1,4 @@
-//! The mailboxes of all outlets. It knows no worker: whoever has the registry can reach an outlet, and nothing else.
+//! The mailboxes of all outlets. It knows no worker: the registry reaches outlets, and nothing else.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -59,7 +59,7 @@ impl Registry {
         pending.into_iter().filter_map(|(outlet, queued)| Some((outlet.clone(), mailboxes.get(&outlet)?.clone(), queued))).collect()
     }
 
-    /// Closes the mailboxes of workers that never ran: whoever waits for them is told so.
+    /// Closes the mailboxes of workers that never ran: their senders see that they are closed.
     pub fn close_pending(&self) {
         let pending = std::mem::take(&mut *lock(&self.pending));
         lock(&self.mailboxes).retain(|outlet, _| !pending.contains_key(outlet));
