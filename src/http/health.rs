@@ -1,4 +1,4 @@
-//! `/-/healthy`, `/-/ready`, `/-/reload`, `/metrics`, and a word for people at `/`.
+//! `/-/healthy`, `/-/ready`, `/-/reload`, `/metrics`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -78,13 +78,4 @@ pub(super) async fn metrics(State(app): State<Arc<App>>, request: Request) -> Re
     }
     let text = app.engine.metrics().write(format);
     Ok(([(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")], text).into_response())
-}
-
-/// What this is, for somebody who opens it in a browser.
-pub(super) async fn index() -> &'static str {
-    concat!(
-        "Watchfire ",
-        env!("CARGO_PKG_VERSION"),
-        "\n\nPOST /webhook            Alertmanager and Grafana webhooks\nGET  /-/ready            whether alerts are taken\nGET  /metrics            Prometheus metrics\nGET  /api/v1/deliveries  what was delivered, what waits, what is dead\n"
-    )
 }

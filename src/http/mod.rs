@@ -10,9 +10,9 @@ pub mod explain;
 mod health;
 mod legacy;
 mod linger;
-mod message_page;
 mod middleware;
 pub mod openapi;
+mod page;
 mod receipts;
 pub mod serve;
 pub mod tls_listener;
@@ -158,7 +158,7 @@ fn paths() -> Paths {
         )
         .at(
             "/m/{message}",
-            [Op::get("message", "A message as it was sent, for somebody with its link", message_page::show)
+            [Op::get("message", "A message as it was sent, for somebody with its link", page::show)
                 .query([Param::text("k", "The link's signature")])
                 .gives_html()
                 .refuses(&[404])],
@@ -170,7 +170,8 @@ fn paths() -> Paths {
                 .gives::<receipts::CallbackAccepted>()
                 .refuses(&[403, 404])],
         )
-        .at("/", [Op::get("index", "What this is", health::index)])
+        .at("/assets/{name}", [Op::get("asset", "What the pages load: style, script, icons", page::asset).gives_file().refuses(&[404])])
+        .at("/", [Op::get("index", "What this is", page::index)])
 }
 
 /// The router.

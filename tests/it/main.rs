@@ -38,6 +38,7 @@ mod mutes;
 mod notes;
 mod openapi;
 mod operations;
+mod pages;
 mod phones;
 mod poison;
 mod rates;

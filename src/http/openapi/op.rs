@@ -34,6 +34,7 @@ impl Param {
 enum Good {
     Text,
     Html,
+    File,
     OpenMetrics,
     Json(MakeSchema),
     Anything,
@@ -130,6 +131,12 @@ impl Op {
         self
     }
 
+    /// Answers a file of the pages.
+    pub(crate) fn gives_file(mut self) -> Self {
+        self.good = Good::File;
+        self
+    }
+
     /// Answers metrics.
     pub(crate) fn gives_metrics(mut self) -> Self {
         self.good = Good::OpenMetrics;
@@ -173,6 +180,7 @@ impl Op {
         let good = match self.good {
             Good::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
             Good::Html => json!({ "text/html": { "schema": { "type": "string" } } }),
+            Good::File => json!({ "*/*": { "schema": { "type": "string" } } }),
             Good::OpenMetrics => {
                 json!({ "text/plain": { "schema": { "type": "string" } }, "application/openmetrics-text": { "schema": { "type": "string" } } })
             }

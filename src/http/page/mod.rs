@@ -1,0 +1,168 @@
+//! Pages for people: `/m/<message>?k=<signature>`, a message as it was sent and as it is now, for somebody with its link and nothing else; and `/`.
+//!
+//! Texts of alerts are hostile: they pass through the template's escape, links are absolute http(s) addresses, and the policy allows nothing but the
+//! style, the script and the icons that are served from here.
+
+mod build;
+mod now;
+mod words;
+
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use handlebars::Handlebars;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::{App, HttpError};
+use crate::delivery::links;
+use crate::model::{Language, MessageId};
+
+/// Nothing inline, nothing from elsewhere.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+/// What the pages load: name, type, text.
+const ASSETS: [(&str, &str, &str); 3] = [
+    ("page.css", "text/css; charset=utf-8", include_str!("assets/page.css")),
+    ("page.js", "text/javascript; charset=utf-8", include_str!("assets/page.js")),
+    ("icons.svg", "image/svg+xml", include_str!("assets/icons.svg")),
+];
+
+/// Changes with the assets, which browsers keep without asking again.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let hash = ASSETS.iter().fold(Sha256::new(), |hash, (_, _, text)| hash.chain_update(text)).finalize();
+    hash[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+});
+
+static TEMPLATES: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
+    let mut templates = Handlebars::new();
+    for (name, text) in [("message", include_str!("message.hbs")), ("index", include_str!("index.hbs"))] {
+        templates.register_template_string(name, text).expect("the embedded pages are templates: the tests of this module render them");
+    }
+    templates
+});
+
+fn render(name: &str, data: &Value) -> String {
+    TEMPLATES.render(name, data).unwrap_or_else(|error| {
+        tracing::error!(%error, page = name, "a page could not be written; please report this bug");
+        String::new()
+    })
+}
+
+fn html(text: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::VARY, HeaderValue::from_static("accept, accept-language")),
+        (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
+    ];
+    (headers, text).into_response()
+}
+
+/// The language of a page: the channel's, unless the reader's browser asks for the other one only.
+fn language(own: Language, headers: &HeaderMap) -> Language {
+    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let asks = |code: &str| asked.split(',').any(|one| one.trim().to_ascii_lowercase().starts_with(code));
+    match (asks("en"), asks("zh")) {
+        (true, false) => Language::En,
+        (false, true) => Language::Zh,
+        _ => own,
+    }
+}
+
+/// Shows a message to anybody who has its signed link.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
+    let wrong = || HttpError::not_found("no such message, or the link is incomplete");
+    let id: MessageId = id.parse().map_err(|_| wrong())?;
+    let given = query.as_deref().unwrap_or("").split('&').find_map(|p| p.strip_prefix("k=")).unwrap_or("");
+    let plan = app.engine.plan();
+    let expected = links::signature(&plan.link_key, id);
+    if expected.is_empty() || !bool::from(given.as_bytes().ct_eq(expected.as_bytes())) {
+        return Err(wrong());
+    }
+    let message = app.engine.query().get_message(id).await?.ok_or_else(wrong)?;
+    let language = language(message.pages.first().map(|page| page.facts.language).unwrap_or_default(), &headers);
+    // A large body is read alone, and of several only the first.
+    let alone = app.engine.heavy().large_body().await;
+    let found = now::read(&app.engine, message).await?;
+    let now = app.engine.clock().now();
+    let page = app.engine.heavy().run_blocking(move || render("message", &build::page(&found, &plan, language, now))).await;
+    drop(alone);
+    Ok(html(page))
+}
+
+/// A file of the pages. Browsers keep it: its address changes with its text.
+pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, HttpError> {
+    let (_, kind, text) = ASSETS.into_iter().find(|(known, _, _)| *known == name).ok_or_else(|| HttpError::not_found("no such file"))?;
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    Ok((headers, text).into_response())
+}
+
+/// What this is, for somebody who opens it in a browser; the same in plain text for everybody else.
+pub(super) async fn index(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    const RELEASE: &str = env!("CARGO_PKG_VERSION");
+    let wants_html = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("text/html"));
+    let language = language(Language::En, &headers);
+    let paths = words::paths(if wants_html { language } else { Language::En });
+    if !wants_html {
+        let lines: String = paths.iter().map(|(path, about)| format!("{path:<24} {about}\n")).collect();
+        return format!("Watchfire {RELEASE}\n\n{lines}").into_response();
+    }
+    let works = app.engine.store_works();
+    let word = |key| words::word(language, key);
+    let paths: Vec<Value> = paths.iter().map(|(path, about)| json!({ "path": path, "about": about })).collect();
+    html(render(
+        "index",
+        &json!({
+            "lang": words::tag(language), "version": *VERSION, "release": RELEASE, "paths": paths, "t": { "about": word("about") },
+            "state": if works { "over" } else { "critical" }, "icon": if works { "ok" } else { "critical" },
+            "word": word(if works { "takes_alerts" } else { "takes_none" }),
+        }),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(header: &str) -> HeaderMap {
+        [(header::ACCEPT_LANGUAGE, HeaderValue::from_str(header).unwrap())].into_iter().collect()
+    }
+
+    #[test]
+    fn the_channels_language_gives_way_to_a_reader_who_asks_for_the_other_only() {
+        assert_eq!(language(Language::Zh, &HeaderMap::new()), Language::Zh);
+        assert_eq!(language(Language::Zh, &asked("en-US,en;q=0.9")), Language::En);
+        assert_eq!(language(Language::Zh, &asked("en-US,en;q=0.9,zh-CN;q=0.8")), Language::Zh);
+        assert_eq!(language(Language::En, &asked("zh-CN,zh;q=0.9")), Language::Zh);
+        assert_eq!(language(Language::En, &asked("fr")), Language::En);
+    }
+
+    #[test]
+    fn nothing_is_inline_and_both_schemes_name_the_same_colours() {
+        for text in [include_str!("message.hbs"), include_str!("index.hbs")] {
+            assert!(!text.contains("style=") && !text.contains("<style") && !text.contains(" on") && !text.contains("{{{"), "{text}");
+            assert_eq!(text.matches("<script").count(), text.matches("<script src=").count());
+        }
+        let style = ASSETS[0].2;
+        let (light, dark) = style.split_once("@media (prefers-color-scheme:dark)").unwrap();
+        let dark = dark.split_once("}}").unwrap().0;
+        let names = |text: &str| -> std::collections::BTreeSet<String> {
+            let names = text.split([';', '{', '\n']).filter_map(|part| part.split_once(':')).map(|(name, _)| name.to_owned());
+            names.filter(|name| name.starts_with("--") && !["--sans", "--mono"].contains(&name.as_str())).collect()
+        };
+        assert_eq!(names(light), names(dark));
+        assert!(names(dark).len() > 20);
+    }
+}

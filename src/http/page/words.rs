@@ -1,0 +1,115 @@
+//! The words of the pages.
+
+use crate::model::Language;
+use crate::store::State;
+
+/// Key, English, Chinese. `{n}` and `{m}` are filled in by `filled`.
+const WORDS: [(&str, &str, &str); 41] = [
+    ("about", "delivers the alerts of Alertmanager and Grafana.", "投递 Alertmanager 和 Grafana 的告警。"),
+    ("takes_alerts", "Takes alerts", "正常接收告警"),
+    ("takes_none", "The store does not work", "存储不可用"),
+    ("happened", "What happened", "经过"),
+    ("read_only", "Read only.", "只读页面。"),
+    ("times", "Times are in", "时间均为"),
+    ("stop", ".", "。"),
+    ("firing", "Firing", "告警中"),
+    ("resolved", "Resolved", "已恢复"),
+    ("note", "Message", "消息"),
+    ("still", "still firing,", "仍在告警，已持续"),
+    ("over_after", "after {n}", "持续 {n}"),
+    ("some_fire", "{n} of {m} still fire", "{m} 条中 {n} 条仍在告警"),
+    ("all_over", "all {m} are over", "{m} 条均已恢复"),
+    ("shows_now", "Shows how it is now. Sent", "显示当前状态。消息发送于"),
+    ("shows_sent", "Sent", "消息发送于"),
+    ("changed", "{n} fire now, {m} did when this was sent,", "当前 {n} 条告警中，发送时为 {m} 条，发送于"),
+    ("count", "{n} {m}", "{n} 条{m}"),
+    ("over", "resolved", "已恢复"),
+    ("active", "firing", "告警"),
+    ("comma", ", ", "，"),
+    ("more", "and {n} more; `watchfire queue show` has them all", "另有 {n} 条未列出；`watchfire queue show` 可查看全部"),
+    ("elsewhere", "Others", "其他"),
+    ("value", "Value", "当前值"),
+    ("where", "Where", "告警对象"),
+    ("since", "Since", "触发时间"),
+    ("ended", "Ended", "恢复时间"),
+    ("links", "Links", "链接"),
+    ("image", "Image", "图片"),
+    ("labels", "All {n} labels and annotations", "全部 {n} 个标签和注解"),
+    ("began", "Began", "触发"),
+    ("came", "Came in from {n}", "由 {n} 送达"),
+    ("instead", "{n}, instead of {m}", "{n}（替代 {m}）"),
+    ("waiting", "waiting", "等待"),
+    ("deferred", "deferred", "推迟"),
+    ("sent", "sent", "已送达"),
+    ("dead", "not delivered", "未送达（死信）"),
+    ("dropped", "dropped", "已放弃"),
+    ("skipped", "skipped", "跳过"),
+    ("expired", "expired", "已过期"),
+    ("unknown", "outcome unknown", "结果未知"),
+];
+
+/// The word for a key; an unknown one is shown as it is.
+pub(super) fn word(language: Language, key: &'static str) -> &'static str {
+    WORDS.iter().find(|(known, _, _)| *known == key).map_or(key, |(_, en, zh)| if language == Language::Zh { zh } else { en })
+}
+
+/// The word with its places filled in.
+pub(super) fn filled(language: Language, key: &'static str, n: &str, m: &str) -> String {
+    let mut out = String::new();
+    let mut rest = word(language, key);
+    while let Some(open) = rest.find('{') {
+        out.push_str(&rest[..open]);
+        out.push_str(if rest[open..].starts_with("{n}") { n } else { m });
+        rest = &rest[open + 3..];
+    }
+    out + rest
+}
+
+/// The language as HTML names it.
+pub(super) fn tag(language: Language) -> &'static str {
+    if language == Language::Zh { "zh-CN" } else { "en" }
+}
+
+/// The state of a delivery: word, icon, class.
+pub(super) fn state(state: State) -> (&'static str, &'static str, &'static str) {
+    match state {
+        State::Waiting => ("waiting", "clock", ""),
+        State::Deferred => ("deferred", "mute", ""),
+        State::Sent => ("sent", "ok", "ok"),
+        State::Dead => ("dead", "dead", "bad"),
+        State::Dropped => ("dropped", "x", ""),
+        State::Skipped => ("skipped", "dash", ""),
+        State::Expired => ("expired", "clock", ""),
+        State::Unknown => ("unknown", "ask", "wn"),
+    }
+}
+
+/// How long ago: one unit.
+pub(super) fn age(language: Language, seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let (n, en, zh) = match seconds {
+        0..60 => (seconds, "s", "秒"),
+        60..3600 => (seconds / 60, "min", "分钟"),
+        3600..86_400 => (seconds / 3600, "h", "小时"),
+        _ => (seconds / 86_400, "d", "天"),
+    };
+    format!("{n} {}", if language == Language::Zh { zh } else { en })
+}
+
+/// What is served here, for people.
+pub(super) fn paths(language: Language) -> [(&'static str, &'static str); 4] {
+    if language == Language::Zh {
+        return [
+            ("POST /webhook", "Alertmanager 和 Grafana 的 webhook"),
+            ("GET  /-/ready", "是否可以接收告警"),
+            ("GET  /metrics", "Prometheus 指标"),
+            ("GET  /api/v1/deliveries", "已送达、等待和死信"),
+        ];
+    }
+    [
+        ("POST /webhook", "Alertmanager and Grafana webhooks"),
+        ("GET  /-/ready", "whether alerts are taken"),
+        ("GET  /metrics", "Prometheus metrics"),
+        ("GET  /api/v1/deliveries", "what was delivered, what waits, what is dead"),
+    ]
+}

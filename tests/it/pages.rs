@@ -1,0 +1,173 @@
+//! The pages that people open: a message's own, and `/`.
+
+use serde_json::{Value, json};
+use watchfire::delivery::links::signature;
+use watchfire::model::Secret;
+
+use crate::support::app::TestApp;
+
+const KEY: &str = "link-key-of-the-test-0123456789";
+
+fn routes(language: &str) -> String {
+    format!(
+        "server: {{ listen: '127.0.0.1:0', external_url: 'https://w.example.com', link_key: {KEY} }}\ntime_zone: Asia/Shanghai\n\
+         store: sqlite:watchfire.db\nchannels: {{ terminal: {{ log: {{}}, language: {language} }} }}\nroute: {{ to: [terminal] }}\n"
+    )
+}
+
+/// An alert as Alertmanager sends it.
+fn one(labels: Value, annotations: Value, over: bool) -> Value {
+    json!({
+        "status": if over { "resolved" } else { "firing" }, "labels": labels, "annotations": annotations, "startsAt": "2026-11-20T05:40:56Z",
+        "endsAt": if over { "2026-11-20T06:57:56Z" } else { "0001-01-01T00:00:00Z" }, "generatorURL": "https://prometheus.example.com/graph",
+        "fingerprint": watchfire::model::hash_hex(&[&labels.to_string()]),
+    })
+}
+
+fn body(alerts: Vec<Value>) -> Value {
+    let over = alerts.iter().all(|alert| alert["status"] == "resolved");
+    json!({
+        "version": "4", "groupKey": "{}:{group=\"pages\"}", "truncatedAlerts": 0, "status": if over { "resolved" } else { "firing" }, "receiver": "ops",
+        "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "https://alertmanager.example.com", "alerts": alerts,
+    })
+}
+
+fn disk(over: bool) -> Value {
+    let labels = json!({ "alertname": "DiskAlmostFull", "severity": "critical", "instance": "db-1.prod.example.com:9100", "team": "db" });
+    let annotations = json!({
+        "summary": "/var/lib/postgresql on db-1 is 97% full", "description": "Full in 38 minutes.", "runbook_url": "https://runbooks.example.com/disk",
+        "dashboard_url": "https://grafana.example.com/d/disk", "value": "97.2%",
+    });
+    one(labels, annotations, over)
+}
+
+/// Where the newest message is shown.
+async fn link(app: &TestApp) -> String {
+    let message = app.settled().await[0].message.unwrap();
+    format!("/m/{message}?k={}", signature(&Secret::new(KEY), message))
+}
+
+async fn read(app: &TestApp, path: &str, asks: &str) -> String {
+    let answer = app.http.get(app.url(path)).header("accept-language", asks).header("accept", "text/html").send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{path}");
+    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
+    answer.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_message_page_leads_with_what_to_do_and_says_how_it_is_now() {
+    let app = TestApp::start(&routes("en")).await;
+    app.post("/webhook", &body(vec![disk(false)])).await;
+    let link = link(&app).await;
+    let page = read(&app, &link, "en").await;
+    for part in [
+        "<html lang=\"en\"",
+        "<title>DiskAlmostFull",
+        "Critical</span>",
+        "still firing,",
+        "/var/lib/postgresql on db-1 is 97% full",
+        "Full in 38 minutes.",
+        "<code data-copy>db-1.prod.example.com:9100</code>",
+        "97.2%",
+        "datetime=\"2026-11-20T05:40:56Z\" title=\"2026-11-20 13:40:56 UTC+8\"",
+        "11-20 13:40</time> <span data-zone>UTC+8</span>",
+        "Came in from",
+        "terminal · ",
+        "team=<b>db</b>",
+        "<details class=\"raw\"><summary>All ",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let places: Vec<usize> =
+        ["https://runbooks.example.com/disk", "https://grafana.example.com/d/disk", ">Where<", "https://prometheus.example.com/graph"]
+            .iter()
+            .map(|text| page.find(text).unwrap_or_else(|| panic!("{text}: {page}")))
+            .collect();
+    assert!(places.is_sorted(), "links come first: {places:?}");
+    assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains(" on terminal") && page.len() < 9_000, "{}", page.len());
+
+    app.post("/webhook", &body(vec![disk(true)])).await;
+    app.settled().await;
+    let page = read(&app, &link, "en").await;
+    assert!(page.contains("Resolved</span>") && page.contains("0 fire now, 1 did when this was sent,"), "{page}");
+    assert!(!page.contains("still firing"), "{page}");
+}
+
+#[tokio::test]
+async fn a_chinese_channels_page_is_chinese_unless_its_reader_reads_none() {
+    let app = TestApp::start(&routes("zh")).await;
+    app.post("/webhook", &body(vec![disk(false)])).await;
+    let link = link(&app).await;
+    for asks in ["", "zh-CN,zh;q=0.9", "en-US,en;q=0.9,zh;q=0.5"] {
+        let page = read(&app, &link, asks).await;
+        for part in
+            ["<html lang=\"zh-CN\"", "严重</span>", "仍在告警，已持续", "处理手册", "经过", "已送达", "时间均为 <span data-zone>UTC+8</span>。"]
+        {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        for word in ["Firing", "Since", "Where", "sent"] {
+            assert!(!page.contains(&format!(">{word}")), "{word}: {page}");
+        }
+    }
+    assert!(read(&app, &link, "en-GB").await.contains("Runbook"));
+}
+
+#[tokio::test]
+async fn a_hundred_alerts_are_folded_by_place_and_the_severe_ones_are_seen() {
+    let app = TestApp::start(&routes("en")).await;
+    let alerts = (0..100).map(|i| {
+        let severity = if i % 25 == 7 { "critical" } else { "warning" };
+        let namespace = if i % 3 == 0 { "search" } else { "shop" };
+        one(
+            json!({ "alertname": "KubePodNotReady", "severity": severity, "namespace": namespace, "pod": format!("worker-{i}") }),
+            json!({ "summary": "Pod is not ready.", "runbook_url": "https://runbooks.example.com/pod" }),
+            i == 99,
+        )
+    });
+    app.post("/webhook", &body(alerts.collect())).await;
+    let page = read(&app, &link(&app).await, "en").await;
+    assert!(page.contains("4 critical, 95 warning, 1 resolved"), "{page}");
+    assert!(page.contains("99 of 100 still fire") && page.contains("<p class=\"lead pre\">Pod is not ready.</p>"), "{page}");
+    let (seen, folded) = page.split_once("<details class=\"grp\">").unwrap();
+    assert_eq!(seen.matches("<details class=\"row\">").count(), 4, "{seen}");
+    assert_eq!(folded.matches("<details class=\"row\">").count(), 96);
+    assert_eq!(page.matches("<details class=\"grp\">").count(), 2);
+    assert!(page.contains("<b>shop</b>") && page.contains("<b>search</b>"), "{page}");
+    for i in 0..100 {
+        assert!(page.contains(&format!("worker-{i}")), "{i}");
+    }
+}
+
+#[tokio::test]
+async fn a_hostile_alert_is_shown_and_does_nothing() {
+    let app = TestApp::start(&routes("en")).await;
+    let labels = json!({ "alertname": "<img src=x onerror=alert(1)>", "severity": "warning", "instance": "\"><script>alert(2)</script>", "a\"b": "</code>{{now}}" });
+    let annotations = json!({
+        "summary": "</p><script>alert(3)</script> \u{202E}gpj.exe", "runbook_url": "javascript:alert(4)", "dashboard_url": "https://x.example/\"onclick=\"alert(5)",
+    });
+    app.post("/webhook", &body(vec![one(labels, annotations, false)])).await;
+    let page = read(&app, &link(&app).await, "en").await;
+    assert_eq!(page.matches("<script").count(), 1, "{page}");
+    for part in ["<img", "href=\"javascript:", "\"onclick", "</code>{{", "\u{202E}"] {
+        assert!(!page.contains(part), "{part}: {page}");
+    }
+    assert!(page.contains("[U+202E]gpj.exe") && page.contains("&lt;img src"), "{page}");
+}
+
+#[tokio::test]
+async fn what_pages_load_is_served_for_ever_and_the_first_page_reads_in_both_languages() {
+    let app = TestApp::start(&routes("en")).await;
+    for (name, kind) in [("page.css", "text/css; charset=utf-8"), ("page.js", "text/javascript; charset=utf-8"), ("icons.svg", "image/svg+xml")] {
+        let answer = app.http.get(app.url(&format!("/assets/{name}?v=1"))).send().await.unwrap();
+        assert_eq!(answer.headers()["content-type"], kind);
+        assert!(answer.headers()["cache-control"].to_str().unwrap().contains("immutable"));
+        assert!(answer.text().await.unwrap().len() > 500);
+    }
+    assert_eq!(app.get("/assets/..%2fmod.rs").await.0, 404);
+    let page = read(&app, "/", "en").await;
+    assert!(page.contains("<h1>Watchfire</h1>") && page.contains("POST /webhook") && page.contains("Takes alerts"), "{page}");
+    assert!(read(&app, "/", "zh").await.contains("正常接收告警"));
+    let (status, text) = app.get("/").await;
+    assert!(status == 200 && text.as_str().unwrap().starts_with("Watchfire "), "{text}");
+}
