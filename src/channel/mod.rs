@@ -108,6 +108,11 @@ pub trait Channel: Send + Sync {
         false
     }
 
+    /// How many pages a message may have at most, whatever the configuration allows: each is paid for, or rings.
+    fn max_pages(&self) -> usize {
+        if self.keeps_incidents() { 1 } else { usize::MAX }
+    }
+
     /// Checks the credentials without sending anything.
     async fn probe(&self) -> Probe {
         Probe::Unsupported
@@ -221,6 +226,11 @@ pub struct BuildContext<'a> {
 pub trait PlatformConfig {
     /// Everything wrong with it that can be seen without secrets and without I/O; paths start with the platform's key.
     fn check(&self) -> Vec<Problem>;
+
+    /// What will hardly do what is meant, and is no mistake.
+    fn doubts(&self) -> Vec<Problem> {
+        Vec::new()
+    }
 
     /// Whom it sends to: one entry per cell (an address, a number, a user), or a single one for a room.
     fn recipients(&self) -> Vec<Recipient>;

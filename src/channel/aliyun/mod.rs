@@ -37,7 +37,8 @@ pub struct Account {
     pub sign_name: Option<String>,
     /// The approved template: `SMS_...` for SMS, `TTS_...` for calls.
     pub template: String,
-    /// The template's variables: name to text, in which `{text}`, `{title}`, `{severity}` and `{status}` are filled in.
+    /// The template's variables: name to text, in which `{text}`, `{title}`, `{name}`, `{place}`, `{summary}`, `{value}`, `{severity}` and
+    /// `{status}` are filled in.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
     /// Longest value of a variable in characters; longer ones are cut with `…`. Default 35 for SMS; in a call what fits into the 250 characters
@@ -84,6 +85,11 @@ impl Account {
         problems
     }
 
+    fn doubts(&self, key: &str, each: usize) -> Vec<Problem> {
+        let patterns = self.params.iter().map(|(name, pattern)| (format!("{key}.params.{name}"), pattern));
+        phone::doubt_patterns(patterns, self.max_param.unwrap_or(each))
+    }
+
     fn build(&self, cx: &BuildContext<'_>, key: &str, base: &str) -> Result<Line, Vec<Problem>> {
         let secret = kit::read_secret(cx, &format!("{key}.access_key_secret"), &self.access_key_secret).map_err(|problem| vec![problem])?;
         let http = kit::http(cx, key, self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
@@ -103,10 +109,10 @@ struct Line {
 
 impl Line {
     /// The template's variables for a page; a direct call's own come first, as they are.
-    fn params(&self, page: &Page, limits: VariableLimits) -> Params {
+    fn params(&self, page: &Page, limits: VariableLimits, fill: fn(&str, &Page) -> String) -> Params {
         let given = phone::given(page);
         let patterns = self.account.params.iter().filter(|(name, _)| !given.contains_key(*name));
-        let mut own: BTreeMap<String, String> = patterns.map(|(name, pattern)| (name.clone(), phone::fill(pattern, page))).collect();
+        let mut own: BTreeMap<String, String> = patterns.map(|(name, pattern)| (name.clone(), fill(pattern, page))).collect();
         let quoted = |text: &str| serde_json::to_string(text).map_or(0, |json| json.chars().count());
         // `"name":"value",` for each, and the brackets.
         let names = own.keys().chain(given.keys()).map(|name| quoted(name) + 2).sum::<usize>() + 1;

@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
-use crate::channel::kit::{cut_units, phone};
+use crate::channel::kit::{cut_units, phone, sms};
 use crate::channel::{
     Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
 };
-use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size, Word};
+use crate::model::{ErrorKind, OutletKey, Page, Receipt, Recipient, SendError, Size, Word};
 
 /// Our own: the text only fills variables.
 const MAX_TEXT: usize = 500;
@@ -27,7 +27,7 @@ pub static DESCRIPTOR: Platform = Platform {
     title: "SMS (Alibaba Cloud 阿里云短信)",
     about: "approved template with variables; a lost answer is looked up before it counts as unknown",
     docs: "https://help.aliyun.com/zh/sms/developer-reference/api-dysmsapi-2017-05-25-sendsms",
-    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: include_str!("sms.text.hbs") }],
+    fields: &phone::parts(include_str!("sms.text.hbs")),
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "35 characters a variable, no links (https://help.aliyun.com/zh/sms/user-guide/sms-template-specifications)",
     pace: Pace {
@@ -65,6 +65,10 @@ impl PlatformConfig for Config {
         problems
     }
 
+    fn doubts(&self) -> Vec<Problem> {
+        self.0.doubts("aliyun_sms", VARIABLE_LIMITS.each)
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         phone::recipients(&self.0.to)
     }
@@ -80,8 +84,12 @@ struct Driver(Line);
 
 #[async_trait]
 impl Channel for Driver {
+    fn max_pages(&self) -> usize {
+        1
+    }
+
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
-        let params = self.0.params(page, VARIABLE_LIMITS);
+        let params = self.0.params(page, VARIABLE_LIMITS, sms::variable);
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt, so that each number has a result of its own.
         for (place, number) in to.iter().enumerate() {

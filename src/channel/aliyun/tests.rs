@@ -49,7 +49,7 @@ async fn an_sms_and_a_call_carry_their_templates_variables() {
     assert_eq!(seen[0].query("TemplateParam").as_deref(), Some(r#"{"code":"警告 磁盘已满"}"#));
     assert_eq!(
         (seen[1].query("CalledNumber").as_deref(), seen[1].query("TtsParam").as_deref()),
-        (Some("13900000000"), Some(r#"{"name":"Disk is full 1 2 3 4 5 6 7"}"#))
+        (Some("13900000000"), Some(r#"{"name":"Disk is full 1 2 3 4 5 6 7。"}"#))
     );
     assert_eq!(seen[2].query("TemplateParam").as_deref(), Some(r#"{"code":"4711"}"#));
 }
@@ -120,13 +120,13 @@ async fn a_call_says_what_its_product_takes_and_an_sms_what_its_own_does() {
     voice.send(&page(&[("text", &text)]), &to(), &context()).await;
     // Digits are read one by one: the text grows, and still fits.
     let long = voice.send(&page(&[("text", &"1234567890".repeat(20))]), &to(), &context()).await;
-    assert!(long[0].1.as_ref().unwrap().answer.starts_with("161 characters were cut"), "{long:?}");
+    assert!(long[0].1.as_ref().unwrap().answer.starts_with("162 characters were cut"), "{long:?}");
     let sms = build::<sms::Config>(&SMS.replace("{severity} {title}", "{text}"), &server.base).unwrap().channel;
     sms.send(&page(&[("text", &text)]), &to(), &context()).await;
     let landline = [Recipient::new("+8657188234567")];
     voice.send(&page(&[("text", "x")]), &landline, &context()).await;
     let seen = server.seen();
-    assert_eq!(seen[0].query("TtsParam").unwrap(), format!(r#"{{"name":"{text}"}}"#), "nothing of 175 characters is cut");
+    assert_eq!(seen[0].query("TtsParam").unwrap(), format!(r#"{{"name":"{}."}}"#, text.trim_end_matches('，')), "nothing of 175 characters is cut");
     assert_eq!(seen[1].query("TtsParam").unwrap().chars().count(), 249);
     assert_eq!(seen[2].query("TemplateParam").unwrap(), format!(r#"{{"code":"{}…"}}"#, text.chars().take(34).collect::<String>()));
     assert_eq!(seen[3].query("CalledNumber").as_deref(), Some("057188234567"));

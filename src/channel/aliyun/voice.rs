@@ -9,11 +9,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
-use crate::channel::kit::phone;
+use crate::channel::kit::{self, phone};
 use crate::channel::{
     Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
 };
-use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size, Word};
+use crate::model::{OutletKey, Page, Receipt, Recipient, SendError, Size, Word};
 
 /// What of [`VARIABLE_LIMITS`] the text may take; the rest is for the other variables.
 const MAX_TEXT: usize = 200;
@@ -27,7 +27,7 @@ pub static DESCRIPTOR: Platform = Platform {
     title: "Voice call (Alibaba Cloud 阿里云语音)",
     about: "calls a number and reads an approved template",
     docs: "https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-singlecallbytts",
-    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: include_str!("voice.text.hbs") }],
+    fields: &phone::parts(include_str!("voice.text.hbs")),
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "250 characters of variables, no links (https://help.aliyun.com/zh/vms/developer-reference/api-dyvmsapi-2017-05-25-singlecallbytts)",
     pace: Pace {
@@ -59,6 +59,10 @@ impl PlatformConfig for Config {
         self.0.check("aliyun_voice")
     }
 
+    fn doubts(&self) -> Vec<Problem> {
+        self.0.doubts("aliyun_voice", VARIABLE_LIMITS.each)
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         phone::recipients(&self.0.to)
     }
@@ -73,10 +77,14 @@ struct Driver(Line);
 
 #[async_trait]
 impl Channel for Driver {
+    fn max_pages(&self) -> usize {
+        1
+    }
+
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let mut said = page.clone();
-        said.fields.insert("text".into(), phone::spoken(page.field("text")));
-        let params = self.0.params(&said, VARIABLE_LIMITS);
+        said.fields.insert("text".into(), kit::spoken(page.field("text"), page.facts.language));
+        let params = self.0.params(&said, VARIABLE_LIMITS, phone::fill);
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {

@@ -251,7 +251,7 @@ impl Driver {
 
     async fn ding(&self, page: &Page, users: &[(usize, String)], cx: &SendContext) -> Result<answer::Reached, SendError> {
         let ids: Vec<&str> = users.iter().map(|(_, user)| user.as_str()).collect();
-        let text: String = phone::spoken(page.field("text")).chars().take(MAX_TEXT).collect();
+        let text: String = kit::spoken(page.field("text"), page.facts.language).chars().take(MAX_TEXT).collect();
         let body = json!({ "robotCode": self.robot, "remindType": self.remind.number(), "receiverUserIdList": ids, "content": text });
         let body = serde_json::to_vec(&body).unwrap_or_default();
         for renewed in [false, true] {

@@ -26,6 +26,8 @@ mod guard;
 mod number;
 pub mod phone;
 mod reply;
+pub mod sms;
+mod spoken;
 mod text;
 mod transport;
 mod wait;
@@ -43,6 +45,7 @@ pub use clients::{HttpClients, install_crypto};
 pub use codes::{CodeRule, classify, classify_words};
 pub use guard::SsrfGuard;
 pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, unclear, undeniable, weigh};
+pub use spoken::spoken;
 pub use text::{broken, colour, cut_bytes, cut_units, split_units, units};
 pub use words::{says, unescaped};
 

@@ -1,24 +1,13 @@
-//! What SMS and voice vendors have in common: numbers, template parameters, SMS segments, and text that can be spoken. Pure.
+//! What SMS and voice vendors have in common: numbers and template parameters. Pure.
 
 pub use super::number::{Use, check_numbers, dialled, e164, reachable, refusal};
 
 use std::collections::BTreeMap;
 
 use crate::channel::Problem;
-use crate::model::{Language, Page, Receipt, Recipient, SendError, Severity, Status};
+use crate::model::{Escape, FieldSpec, Language, Page, Receipt, Recipient, SendError, Severity, Status};
 
 use super::{cut_units, units};
-
-/// How many segments an SMS takes: GSM-7 160 characters (153 each when there are several), else UCS-2 70 (67).
-/// <https://www.twilio.com/docs/glossary/what-sms-character-limit>
-pub fn segments(text: &str) -> usize {
-    const GSM7_BASIC: &str =
-        "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
-    const GSM7_EXTENDED: &str = "^{}\\[~]|€";
-    let septets: Option<usize> = text.chars().map(|c| if GSM7_BASIC.contains(c) { Some(1) } else { GSM7_EXTENDED.contains(c).then_some(2) }).sum();
-    let (length, alone, joined) = septets.map_or_else(|| (units(text), 70, 67), |n| (n, 160, 153));
-    if length <= alone { 1 } else { length.div_ceil(joined) }
-}
 
 /// Text without what vendors refuse in template variables and no voice can read: addresses, control characters, emoji; blanks are folded.
 pub fn bare(text: &str) -> String {
@@ -27,33 +16,52 @@ pub fn bare(text: &str) -> String {
     words.map(|word| word.chars().filter(readable).collect::<String>()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Text as a voice reads it: [`bare`], and long numbers digit by digit, for "one billion three hundred ..." helps nobody.
-pub fn spoken(text: &str) -> String {
-    let text = bare(text);
-    let mut out = String::with_capacity(text.len() + 16);
-    let mut rest = text.as_str();
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let digits = rest[start..].chars().take_while(char::is_ascii_digit).count();
-        out.push_str(&rest[..start]);
-        let number = &rest[start..start + digits];
-        if digits > 4 {
-            out.push_str(&number.chars().map(String::from).collect::<Vec<_>>().join(" "));
-        } else {
-            out.push_str(number);
-        }
-        rest = &rest[start + digits..];
-    }
-    out.push_str(rest);
-    out
-}
-
 /// One recipient per number.
 pub fn recipients(numbers: &[String]) -> Vec<Recipient> {
     numbers.iter().map(|number| Recipient::new(e164(number).unwrap_or_default())).collect()
 }
 
 /// Words that a parameter's pattern may hold.
-const PATTERN_WORDS: [&str; 4] = ["{text}", "{title}", "{severity}", "{status}"];
+const PATTERN_WORDS: [&str; 8] = ["{text}", "{title}", "{name}", "{place}", "{summary}", "{value}", "{severity}", "{status}"];
+
+/// A part of a message for a variable that takes few characters; of several alerts that of the first.
+macro_rules! part {
+    ($name:literal, $template:literal) => {
+        FieldSpec {
+            name: $name,
+            escape: Escape::None,
+            required: false,
+            single_line: true,
+            template: concat!("{{#each alerts}}{{#if @first}}", $template, "{{/if}}{{/each}}"),
+        }
+    };
+}
+
+/// The fields of a vendor's template messages: the text, and its parts.
+pub const fn parts(text: &'static str) -> [FieldSpec; 5] {
+    [
+        FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: text },
+        part!("name", "{{name}}"),
+        part!("place", "{{place}}"),
+        part!("summary", "{{#if summary}}{{summary}}{{else}}{{text}}{{/if}}"),
+        part!("value", "{{value}}"),
+    ]
+}
+
+/// A variable that takes fewer characters than this holds no title and no text.
+const MIN_TITLE: usize = 20;
+
+/// What is doubtful about patterns: texts that a variable of `each` characters cuts to a stump.
+pub fn doubt_patterns<'a>(patterns: impl Iterator<Item = (String, &'a String)>, each: usize) -> Vec<Problem> {
+    let cut = |pattern: &&(String, &String)| each < MIN_TITLE && ["{title}", "{text}"].iter().any(|word| pattern.1.contains(word));
+    let patterns: Vec<(String, &String)> = patterns.collect();
+    let doubt = |(path, pattern): &(String, &String)| {
+        let help =
+            "write `{severity}`, `{name}`, `{place}` or `{value}`, each in a variable of its own, or raise `max_param` if the account may have more";
+        Problem::new(path.clone(), format!("`{pattern}` is cut to {each} characters, which say nothing"), help)
+    };
+    patterns.iter().filter(cut).map(doubt).collect()
+}
 
 /// What is wrong with a parameter's pattern.
 pub fn check_pattern(path: String, pattern: &str) -> Option<Problem> {
@@ -71,21 +79,35 @@ pub fn fill(pattern: &str, page: &Page) -> String {
         (Severity::Critical, true) => "严重",
         (Severity::Error, true) => "错误",
         (Severity::Warning, true) => "警告",
-        (Severity::Info, true) => "信息",
+        (Severity::Info, true) => "提示",
         (severity, false) => severity.as_str(),
     };
     let status = match (facts.status, zh) {
-        (Status::Firing, true) => "告警",
-        (Status::Resolved, true) => "恢复",
+        (Status::Firing, true) => "告警中",
+        (Status::Resolved, true) => "已恢复",
         (Status::Firing, false) => "firing",
         (Status::Resolved, false) => "resolved",
     };
     let text = pattern
         .replace("{text}", page.field("text"))
-        .replace("{title}", if facts.title.is_empty() { page.field("text") } else { &facts.title })
+        .replace("{title}", &title(page))
+        .replace("{name}", if page.field("name").is_empty() { &facts.title } else { page.field("name") })
+        .replace("{place}", page.field("place"))
+        .replace("{summary}", if page.field("summary").is_empty() { page.field("text") } else { page.field("summary") })
+        .replace("{value}", page.field("value"))
         .replace("{severity}", severity)
         .replace("{status}", status);
     bare(&text)
+}
+
+/// Name and place; what was written without them by its title.
+fn title(page: &Page) -> String {
+    match (page.field("name"), page.field("place")) {
+        ("", _) if page.facts.title.is_empty() => page.field("text").to_owned(),
+        ("", _) => page.facts.title.clone(),
+        (name, "") => name.to_owned(),
+        (name, place) => format!("{name} {place}"),
+    }
 }
 
 /// Makes parameters fit: each at most `each` characters, and all of them together at most `all` as `size` counts them, which the longest give.
@@ -122,14 +144,6 @@ mod tests {
     use crate::channel::kit::test_server::page;
 
     #[test]
-    fn segments_are_counted_as_carriers_do() {
-        for (text, n) in [("", 1), (&"x".repeat(160), 1), (&"x".repeat(161), 2), (&"磁".repeat(70), 1), (&"磁".repeat(71), 2), (&"[".repeat(81), 2)]
-        {
-            assert_eq!(segments(text), n, "{}", text.chars().count());
-        }
-    }
-
-    #[test]
     fn parameters_fit_each_and_together() {
         let fitted = |texts: &[&str], each, all| {
             let mut params: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
@@ -145,13 +159,17 @@ mod tests {
     }
 
     #[test]
-    fn voices_and_templates_get_what_they_can_take() {
-        assert_eq!(spoken("🔴 Disk 97.5% on db-1, see https://x.example/y\nid 1234567"), "Disk 97.5% on db-1, see id 1 2 3 4 5 6 7");
+    fn variables_get_what_they_can_take() {
         let mut page = page(&[("text", "磁盘已满 https://x.example")]);
         page.facts.title = "HighCPU on db-1".into();
         page.facts.language = Language::Zh;
         assert_eq!(fill("{severity}:{title}", &page), "警告:HighCPU on db-1");
         assert_eq!(fill("{text}", &page), "磁盘已满");
+        assert_eq!(fill("{name}|{place}|{summary}", &page), "HighCPU on db-1||磁盘已满");
+        for (name, value) in [("name", "HighCPU"), ("place", "db-1:9100"), ("summary", "97%"), ("value", "97.2")] {
+            page.fields.insert(name.into(), value.into());
+        }
+        assert_eq!(fill("{title}, {name}, {place}, {summary}, {value}", &page), "HighCPU db-1:9100, HighCPU, db-1:9100, 97%, 97.2");
         assert!(check_pattern("p".into(), "{nope}").is_some() && check_pattern("p".into(), "a {text}").is_none());
     }
 }

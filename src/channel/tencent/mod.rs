@@ -36,7 +36,8 @@ pub struct Account {
     pub sign_name: Option<String>,
     /// Id of the approved template.
     pub template: String,
-    /// The template's variables in order: texts in which `{text}`, `{title}`, `{severity}` and `{status}` are filled in.
+    /// The template's variables in order: texts in which `{text}`, `{title}`, `{name}`, `{place}`, `{summary}`, `{value}`, `{severity}` and
+    /// `{status}` are filled in.
     #[serde(default)]
     pub params: Vec<String>,
     /// Longest value of a variable in characters; longer ones are cut with `…`. Default 6 for SMS (accounts since 2024); in a call what fits into
@@ -68,6 +69,11 @@ impl Account {
         problems
     }
 
+    fn doubts(&self, key: &str, each: usize) -> Vec<Problem> {
+        let patterns = self.params.iter().enumerate().map(|(place, pattern)| (format!("{key}.params[{place}]"), pattern));
+        phone::doubt_patterns(patterns, self.max_param.unwrap_or(each))
+    }
+
     fn build(&self, cx: &BuildContext<'_>, key: &str, service: &'static str) -> Result<Line, Vec<Problem>> {
         let secret = kit::read_secret(cx, &format!("{key}.secret_key"), &self.secret_key).map_err(|problem| vec![problem])?;
         let http = kit::http(cx, key, self.ca_file.as_deref()).map_err(|problem| vec![problem])?;
@@ -91,11 +97,11 @@ const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 impl Line {
     /// The template's variables for a page, at most `each` characters each and `all` together, and how many were cut; a direct call's own take
     /// their places (`1`, `2`, ...), as they are.
-    fn params(&self, page: &Page, each: usize, all: usize) -> (Vec<String>, usize) {
+    fn params(&self, page: &Page, each: usize, all: usize, fill: fn(&str, &Page) -> String) -> (Vec<String>, usize) {
         let given = phone::given(page);
         let known = |place: usize| given.get(&(place + 1).to_string()).cloned();
         let patterns = &self.account.params;
-        let mut params: Vec<String> = patterns.iter().map(|pattern| phone::fill(pattern, page)).collect();
+        let mut params: Vec<String> = patterns.iter().map(|pattern| fill(pattern, page)).collect();
         let own = params.iter_mut().enumerate().filter(|(place, _)| known(*place).is_none()).map(|(_, param)| param);
         let cut = phone::fit(own, self.account.max_param.unwrap_or(each), all, |text| text.chars().count());
         for place in 0.. {

@@ -9,11 +9,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Account, Line, answer};
-use crate::channel::kit::{self, phone};
+use crate::channel::kit::{self, phone, sms};
 use crate::channel::{
     Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
 };
-use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Recipient, SendError, Size, Word};
+use crate::model::{ErrorKind, OutletKey, Page, Recipient, SendError, Size, Word};
 
 /// Our own: the text only fills variables.
 const MAX_TEXT: usize = 500;
@@ -26,7 +26,7 @@ pub static DESCRIPTOR: Platform = Platform {
     title: "SMS (Tencent Cloud 腾讯云短信)",
     about: "approved template with variables; each number has a result of its own",
     docs: "https://cloud.tencent.com/document/api/382/55981",
-    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: include_str!("sms.text.hbs") }],
+    fields: &phone::parts(include_str!("sms.text.hbs")),
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "6 characters a variable for accounts since 2024, no links (https://cloud.tencent.com/document/product/382/39023)",
     pace: Pace {
@@ -66,6 +66,10 @@ impl PlatformConfig for Config {
         problems
     }
 
+    fn doubts(&self) -> Vec<Problem> {
+        self.0.doubts("tencent_sms", MAX_PARAM)
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         phone::recipients(&self.0.to)
     }
@@ -81,6 +85,10 @@ struct Driver(Line);
 
 #[async_trait]
 impl Channel for Driver {
+    fn max_pages(&self) -> usize {
+        1
+    }
+
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let numbers: Vec<Result<String, SendError>> = to.iter().map(|to| phone::reachable(to.expose(), phone::Use::Mobile)).collect();
         let known: Vec<&String> = numbers.iter().flatten().collect();
@@ -89,7 +97,7 @@ impl Channel for Driver {
         if known.is_empty() {
             return results;
         }
-        let (params, cut) = self.0.params(page, MAX_PARAM, MAX_TEXT);
+        let (params, cut) = self.0.params(page, MAX_PARAM, MAX_TEXT, sms::variable);
         let body = json!({
             "PhoneNumberSet": known, "SmsSdkAppId": self.0.account.app_id, "TemplateId": self.0.account.template,
             "SignName": self.0.account.sign_name.as_deref().unwrap_or_default().trim(), "TemplateParamSet": params,

@@ -9,12 +9,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Account, Line, answer};
-use crate::channel::kit::phone;
+use crate::channel::kit::{self, phone};
 use crate::channel::{
     BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
     SendContext,
 };
-use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size};
+use crate::model::{OutletKey, Page, Receipt, Recipient, SendError, Size};
 
 /// Characters of the whole call are 350 (same page); the template's own words take some.
 const MAX_TEXT: usize = 200;
@@ -27,7 +27,7 @@ pub static DESCRIPTOR: Platform = Platform {
     title: "Voice call (Tencent Cloud 腾讯云语音)",
     about: "calls a number and reads an approved template",
     docs: "https://cloud.tencent.com/document/api/1128/51558",
-    fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: true, template: include_str!("voice.text.hbs") }],
+    fields: &phone::parts(include_str!("voice.text.hbs")),
     measure: &|page| Size::characters(page.field("text").chars().count(), MAX_TEXT),
     limit: "350 characters in all (https://cloud.tencent.com/document/api/1128/51558)",
     pace: Pace {
@@ -54,6 +54,10 @@ impl PlatformConfig for Config {
         self.0.check("tencent_voice")
     }
 
+    fn doubts(&self) -> Vec<Problem> {
+        self.0.doubts("tencent_voice", MAX_PARAMS)
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         phone::recipients(&self.0.to)
     }
@@ -69,10 +73,14 @@ struct Driver(Line);
 
 #[async_trait]
 impl Channel for Driver {
+    fn max_pages(&self) -> usize {
+        1
+    }
+
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let mut said = page.clone();
-        said.fields.insert("text".into(), phone::spoken(page.field("text")));
-        let (params, cut) = self.0.params(&said, MAX_PARAMS, MAX_PARAMS);
+        said.fields.insert("text".into(), kit::spoken(page.field("text"), page.facts.language));
+        let (params, cut) = self.0.params(&said, MAX_PARAMS, MAX_PARAMS, phone::fill);
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {

@@ -8,16 +8,24 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Account, Line};
-use crate::channel::kit::{phone, units};
+use crate::channel::kit::{phone, sms};
 use crate::channel::{
     Ask, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
     SendContext, Sent,
 };
 use crate::model::{Escape, FieldSpec, OutletKey, Page, Recipient, SendError, Size, Word};
 
-/// Our own, about three segments in English and seven in Chinese, each of which is paid for; a direct call may have the 1,600 characters of
-/// <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>.
-const MAX_BODY: usize = 480;
+/// One segment in the cheap alphabet, besides the link (<https://www.twilio.com/docs/glossary/what-sms-character-limit>). A direct call may have the 1,600
+/// characters of <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>.
+const MAX_GSM7: usize = 160;
+/// Two segments of the other: in one there is no room for a name, a place and what is wrong.
+const MAX_UCS2: usize = 134;
+
+/// What a page takes, and what it may.
+fn measure(page: &Page) -> Size {
+    let (used, max) = sms::size(page.field("text"), MAX_GSM7, MAX_UCS2);
+    Size::characters(used, max)
+}
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -26,8 +34,8 @@ pub static DESCRIPTOR: Platform = Platform {
     about: "plain text to any number; a lost answer is looked up before it counts as unknown",
     docs: "https://www.twilio.com/docs/messaging/api/message-resource",
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false, template: include_str!("sms.text.hbs") }],
-    measure: &|page| Size::characters(units(page.field("text")), MAX_BODY),
-    limit: "480 characters (our own; Twilio takes 1,600), sent as segments of 153 (GSM-7) or 67 (https://www.twilio.com/docs/glossary/what-sms-character-limit)",
+    measure: &measure,
+    limit: "160 characters (134 outside GSM-7) and the link, our own; Twilio takes 1,600 (https://www.twilio.com/docs/glossary/what-sms-character-limit)",
     pace: Pace {
         limits: &[],
         per_month: None,
@@ -71,20 +79,24 @@ struct Driver(Line);
 #[async_trait]
 impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
-        let text = page.field("text").trim();
+        let text = sms::plain(page.field("text"));
         let sender = if self.0.from.starts_with("MG") { "MessagingServiceSid" } else { "From" };
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt.
         for (place, number) in to.iter().enumerate() {
-            let form = [(sender, self.0.from.as_str()), ("Body", text)];
-            let result = self.0.create("Messages", number.expose(), &form, |one| one["body"] == text, cx).await;
+            let form = [(sender, self.0.from.as_str()), ("Body", text.as_str())];
+            let result = self.0.create("Messages", number.expose(), &form, |one| one["body"] == text.as_str(), cx).await;
             let counted = result.map(|mut receipt| {
-                receipt.answer = format!("{} segments; {}", phone::segments(text), receipt.answer);
+                receipt.answer = format!("{} segments; {}", sms::segments(&text), receipt.answer);
                 receipt
             });
             results.push((place, counted));
         }
         results
+    }
+
+    fn max_pages(&self) -> usize {
+        1
     }
 
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {

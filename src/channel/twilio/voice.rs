@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Account, Line};
-use crate::channel::kit::phone;
+use crate::channel::kit::{self, phone};
 use crate::channel::{
     Ask, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
     SendContext, Sent,
@@ -70,6 +70,10 @@ struct Driver(Line);
 
 #[async_trait]
 impl Channel for Driver {
+    fn max_pages(&self) -> usize {
+        1
+    }
+
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let twiml = twiml(page);
         let mut results = Vec::with_capacity(to.len());
@@ -93,7 +97,7 @@ impl Channel for Driver {
 /// The text, said twice with a pause. <https://www.twilio.com/docs/voice/twiml/say>
 pub(super) fn twiml(page: &Page) -> String {
     let language = if page.facts.language == Language::Zh { "zh-CN" } else { "en-US" };
-    let text: String = phone::spoken(page.field("text")).chars().take(MAX_TEXT).collect();
+    let text: String = kit::spoken(page.field("text"), page.facts.language).chars().take(MAX_TEXT).collect();
     let mut said = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {

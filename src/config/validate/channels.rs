@@ -43,6 +43,9 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
         for problem in platform_config.check() {
             tell(validator, &path, &problem);
         }
+        for doubt in platform_config.doubts() {
+            warn(validator, &path, &doubt);
+        }
         let proxy = proxy(validator, config, &path);
         template(validator, templates, config.template.as_deref(), platform.name, &path);
         if let Some(mentions) = &config.mentions {
@@ -282,6 +285,12 @@ fn proxy(validator: &mut Validator<'_, '_>, config: &ChannelConfig, path: &Path)
 fn tell(validator: &mut Validator<'_, '_>, path: &Path, problem: &Problem) {
     let at = path.dotted(&problem.path);
     validator.report.error(codes::BAD_CHANNEL, &at, Anchor::Value, format!("`{at}`: {}", problem.message), problem.help.clone());
+}
+
+fn warn(validator: &mut Validator<'_, '_>, path: &Path, doubt: &Problem) {
+    let at = path.dotted(&doubt.path);
+    let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, format!("`{at}`: {}", doubt.message)).label(doubt.help.clone());
+    validator.report.add(finding, &at, Anchor::Value);
 }
 
 /// Channels that share a credential share its limit, so they should agree on the rate limit.

@@ -61,11 +61,8 @@ impl Renderer<'_> {
             })
         };
         // The second try of a refused message keeps its members: more pages rather than a severe alert that is only counted.
-        let max_pages = match (channel.driver.keeps_incidents(), self.draft.is_repeat()) {
-            (true, _) => 1,
-            (_, true) => channel.content.max_pages * PLAIN_TEXT_PAGES_FACTOR,
-            _ => channel.content.max_pages,
-        };
+        let factor = if self.draft.is_repeat() { PLAIN_TEXT_PAGES_FACTOR } else { 1 };
+        let max_pages = (channel.content.max_pages * factor).min(channel.driver.max_pages());
         let fitted = fit(rows, max_pages, &mut render, &measure).unwrap_or_default();
         (fitted.into_iter().map(|f| (f.page, f.range)).collect(), fallbacks)
     }

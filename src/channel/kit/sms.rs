@@ -1,0 +1,125 @@
+//! What a text message costs, and its text in the alphabet in which it costs least. Pure.
+
+use super::{phone, units};
+use crate::model::Page;
+
+const GSM7_BASIC: &str =
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+const GSM7_EXTENDED: &str = "^{}\\[~]|€";
+
+/// The length of a text in GSM-7 septets; `None` when it holds a character outside of it. <https://www.3gpp.org/dynareport/23038.htm>
+fn septets(text: &str) -> Option<usize> {
+    text.chars().map(|c| if GSM7_BASIC.contains(c) { Some(1) } else { GSM7_EXTENDED.contains(c).then_some(2) }).sum()
+}
+
+/// How many segments an SMS takes: GSM-7 160 characters (153 each when there are several), else UCS-2 70 (67).
+/// <https://www.twilio.com/docs/glossary/what-sms-character-limit>
+pub fn segments(text: &str) -> usize {
+    let (length, alone, joined) = septets(text).map_or_else(|| (units(text), 70, 67), |n| (n, 160, 153));
+    if length <= alone { 1 } else { length.div_ceil(joined) }
+}
+
+/// What of a text counts against `in_gsm7` septets, else against `in_ucs2` units, and which of them is the limit. Blank lines count nothing, nor does a last
+/// line that is a link: it leads to the rest.
+pub fn size(text: &str, in_gsm7: usize, in_ucs2: usize) -> (usize, usize) {
+    let text = plain(text);
+    let said = match text.rsplit_once('\n') {
+        Some((said, link)) if link.starts_with("http") && !link.contains(' ') => said,
+        _ => text.as_str(),
+    };
+    septets(said).map_or_else(|| (units(said), in_ucs2), |septets| (septets, in_gsm7))
+}
+
+/// A text with signs that GSM-7 has in place of those that it lacks, without blank lines: one `·` makes a message twice as long. A text that cannot be
+/// written in GSM-7 anyway, a Chinese one, keeps its signs.
+pub fn plain(text: &str) -> String {
+    let text = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '·' | '•' | '–' | '—' | '−' | '‐' | '‑' => out.push('-'),
+            '…' => out.push_str("..."),
+            '×' => out.push('x'),
+            '“' | '”' | '„' | '«' | '»' => out.push('"'),
+            '‘' | '’' | '`' | '´' | 'ˋ' => out.push('\''),
+            '→' => out.push_str("->"),
+            '≥' => out.push_str(">="),
+            '≤' => out.push_str("<="),
+            '≠' => out.push_str("!="),
+            'µ' | 'μ' => out.push('u'),
+            '°' => out.push(' '),
+            '\t' | '\u{A0}' | '\u{2009}' | '\u{200A}' | '\u{202F}' => out.push(' '),
+            '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FE0F}' | '\u{FEFF}' => {}
+            c => out.push(c),
+        }
+    }
+    // A sign that only colours the text is not worth a second message.
+    let lean: String = out.chars().filter(|c| !matches!(u32::from(*c), 0x2600..=0x27BF | 0x1F000..=0x1FAFF)).collect();
+    let lean = lean.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    if septets(&lean).is_some() { lean } else { text }
+}
+
+/// A text as carriers of the mainland let it pass in a template's variable: without ports and without the dots of addresses and domains
+/// (`10-0-3-17`, `db-1-prod-example-com`), which they take for links. <https://help.aliyun.com/zh/sms/user-guide/sms-template-specifications>
+pub fn undotted(text: &str) -> String {
+    let word = |word: &str| {
+        let end = word.trim_end_matches([',', '.', ';', ':', ')', '，', '。']).len();
+        let (host, tail) = word.split_at(end);
+        let bare = match host.rsplit_once(':') {
+            Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => host,
+            _ => host,
+        };
+        let labels: Vec<&str> = bare.split('.').collect();
+        let sound = labels.iter().all(|label| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_'));
+        let named = labels.last().is_some_and(|last| last.len() >= 2 && last.chars().all(|c| c.is_ascii_alphabetic()));
+        if sound && (labels.len() > 2 || (labels.len() == 2 && named)) { format!("{}{tail}", labels.join("-")) } else { format!("{bare}{tail}") }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// A variable of a mainland SMS: [`phone::fill`], passing the carriers. An empty one is `-`: vendors refuse a template with a gap.
+pub fn variable(pattern: &str, page: &Page) -> String {
+    let text = undotted(&phone::fill(pattern, page));
+    if text.trim().is_empty() { "-".into() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_counted_as_carriers_do() {
+        for (text, n) in [("", 1), (&"x".repeat(160), 1), (&"x".repeat(161), 2), (&"磁".repeat(70), 1), (&"磁".repeat(71), 2), (&"[".repeat(81), 2)]
+        {
+            assert_eq!(segments(text), n, "{}", text.chars().count());
+        }
+    }
+
+    #[test]
+    fn english_is_written_in_the_cheap_alphabet_and_chinese_stays_as_it_is() {
+        assert_eq!(plain("🔴 Disk · db-1\n\n“/var” is 97% full… 3×"), "Disk - db-1\n\"/var\" is 97% full... 3x");
+        assert_eq!(plain("run `df`\u{200B}\t→ ≥ 5\n"), "run 'df' -> >= 5");
+        assert_eq!(plain("磁盘 · db-1\n\n…"), "磁盘 · db-1\n…");
+        assert_eq!((segments("Disk · db-1"), segments(&plain(&format!("Disk · db-1 {}", "x".repeat(140))))), (1, 1));
+    }
+
+    #[test]
+    fn a_link_at_the_end_counts_nothing() {
+        assert_eq!(size("Disk · db-1\nhttps://w.example.com/m/0197?k=abc", 160, 134), (11, 160));
+        assert_eq!(size("磁盘", 160, 134), (2, 134));
+        assert_eq!(size("https://w.example.com", 160, 134), (21, 160));
+    }
+
+    #[test]
+    fn addresses_pass_the_carriers() {
+        for (text, passes) in [
+            ("10.0.3.17:9100", "10-0-3-17"),
+            ("disk on db-1.prod.example.com:9100, 97.2% full.", "disk on db-1-prod-example-com, 97.2% full."),
+            ("api:8080", "api"),
+            ("v1.2.3 e.g. 12:30", "v1-2-3 e.g. 12"),
+            ("磁盘 10.20.30.41 的", "磁盘 10-20-30-41 的"),
+        ] {
+            assert_eq!(undotted(text), passes);
+        }
+    }
+}

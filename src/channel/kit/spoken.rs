@@ -1,0 +1,135 @@
+//! Text to be heard. Pure.
+
+use super::phone::bare;
+use crate::model::Language;
+
+/// Text as a voice reads it: without ports and domains, names spelt as words (`DiskAlmostFull`, `my_db`), pauses in place of signs, one full stop at the end of a
+/// sentence, and long numbers digit by digit, for "one billion three hundred ..." helps nobody.
+pub fn spoken(text: &str, language: Language) -> String {
+    let words: Vec<String> = bare(text).split(' ').map(word).collect();
+    let text = words.join(" ");
+    let text = sentences(&text, language);
+    digits(&text)
+}
+
+/// A word without what nobody says.
+fn word(word: &str) -> String {
+    let end = word.trim_end_matches([',', '.', ';', ':', ')', '，', '。', '；', '：']).len();
+    let (name, tail) = word.split_at(end);
+    let host = match name.rsplit_once(':') {
+        Some((host, port))
+            if !host.contains(':')
+                && host.chars().any(char::is_alphanumeric)
+                && port.len() >= 2
+                && port.bytes().all(|b| b.is_ascii_digit())
+                && !is_clock(host) =>
+        {
+            host
+        }
+        _ => name,
+    };
+    let labels: Vec<&str> = host.split('.').collect();
+    let is_label = |label: &&str| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let is_domain = labels.len() >= 3
+        && labels.iter().all(is_label)
+        && labels[0].len() > 1
+        && labels.last().is_some_and(|top| top.len() >= 2 && top.bytes().all(|b| b.is_ascii_alphabetic()));
+    let name = if is_domain { labels[0] } else { host };
+    format!("{}{tail}", spelt(name))
+}
+
+/// `12` of `12:30`.
+fn is_clock(hour: &str) -> bool {
+    hour.len() <= 2 && hour.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// `Disk Almost Full` for `DiskAlmostFull`, `HTTP Probe Failed` for `HTTPProbeFailed`, `my db host` for `my_db_host`. What is short is a unit (`GiB`).
+fn spelt(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    let mut out = String::with_capacity(name.len() + 8);
+    for (at, c) in chars.iter().copied().enumerate() {
+        let before = at.checked_sub(1).map(|at| chars[at]);
+        let after = chars.get(at + 1).copied();
+        let begins = c.is_ascii_uppercase()
+            && before
+                .is_some_and(|before| before.is_ascii_lowercase() || (before.is_ascii_uppercase() && after.is_some_and(|c| c.is_ascii_lowercase())));
+        if begins && chars.len() > 4 {
+            out.push(' ');
+        }
+        out.push(if c == '_' { ' ' } else { c });
+    }
+    out
+}
+
+/// Pauses where people pause, one full stop at a time, and a capital after it.
+fn sentences(text: &str, language: Language) -> String {
+    let (comma, stop) = if language == Language::Zh { ("，", "。") } else { (", ", ". ") };
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut parts: Vec<String> = Vec::new();
+    // A dot ends a sentence only before a blank: `97.2%` and `db-1.prod` go on.
+    for part in text.replace("。", ". ").split(". ") {
+        let part = part.replace(" · ", comma).replace('·', comma);
+        let part = part.split_whitespace().collect::<Vec<_>>().join(" ");
+        let part = part.trim_matches(['.', '。', ',', '，', ' ', ':', '：', '-']).to_owned();
+        if !part.is_empty() {
+            parts.push(part);
+        }
+    }
+    for part in parts {
+        let mut chars = part.chars();
+        let first = chars.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
+        out.push_str(&first);
+        out.push_str(chars.as_str());
+        out.push_str(if part.ends_with(['!', '?', '！', '？', '…']) { " " } else { stop });
+    }
+    out.trim_end().to_owned()
+}
+
+fn digits(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let digits = rest[start..].chars().take_while(char::is_ascii_digit).count();
+        out.push_str(&rest[..start]);
+        let number = &rest[start..start + digits];
+        if digits > 4 {
+            out.push_str(&number.chars().map(String::from).collect::<Vec<_>>().join(" "));
+        } else {
+            out.push_str(number);
+        }
+        rest = &rest[start + digits..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_what_a_person_would_say() {
+        for (text, said) in [
+            (
+                "critical. Firing. DiskAlmostFull · db-1.prod.example.com:9100. /var/lib/postgresql on db-1 is 97.2% full. ",
+                "Critical. Firing. Disk Almost Full, db-1. /var/lib/postgresql on db-1 is 97.2% full.",
+            ),
+            (
+                "warning. KubePodCrashLooping · payments/api. Pod is crash looping.. ",
+                "Warning. Kube Pod Crash Looping, payments/api. Pod is crash looping.",
+            ),
+            ("node_disk_full · my_db_host_01:9100", "Node disk full, my db host 01."),
+            ("HTTPProbeFailed · 10.0.3.17:9100. at 12:30, 3 GiB left", "HTTP Probe Failed, 10.0.3.17. At 12:30, 3 GiB left."),
+            ("🔴 Disk 97.5% on db-1, see https://x.example/y\nid 1234567", "Disk 97.5% on db-1, see id 1 2 3 4 5 6 7."),
+            ("", ""),
+        ] {
+            assert_eq!(spoken(text, Language::En), said);
+        }
+        for (text, said) in [
+            ("严重. 告警中. 磁盘已满 · 10.20.30.41:9100. 使用率超过 95%。. ", "严重。告警中。磁盘已满，10.20.30.41。使用率超过 95%。"),
+            ("已恢复。DiskFull · db-1", "已恢复。Disk Full，db-1。"),
+        ] {
+            assert_eq!(spoken(text, Language::Zh), said);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What a text message costs: segments as carriers count them, for the cases of the goldens.
+
+use jiff::tz::TimeZone;
+use watchfire::channel::PLATFORMS;
+use watchfire::channel::kit::sms;
+use watchfire::model::{Language, Page, SeverityScale};
+use watchfire::template::{Part, TemplateRegistry, facts, fit};
+
+use super::cases::{cases, fields};
+
+/// The text of the one message that a case is, and how many alerts it only counts.
+fn sent(name: &str, language: Language) -> (String, usize) {
+    let (registry, findings) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    assert_eq!(findings, []);
+    let platform = PLATFORMS.iter().find(|platform| platform.name == "twilio_sms").unwrap();
+    let (zone, scale) = (TimeZone::get("Asia/Shanghai").unwrap(), SeverityScale::default());
+    let cases = cases();
+    let case = cases.iter().find(|case| case.name == name).unwrap();
+    let entries = case.entries();
+    let mut render = |part: &Part| {
+        let input = case.input(&entries, part, language, &zone, &scale);
+        Ok(Page { fields: registry.render("twilio_sms", "default", &input)?, facts: facts(&input), ..Page::default() })
+    };
+    let pages = fit(entries.len() + case.briefs.len(), 1, &mut render, platform.measure).unwrap();
+    assert_eq!(pages.len(), 1, "{name}");
+    (sms::plain(pages[0].page.field("text")), pages[0].more)
+}
+
+/// Segments without the link and with it.
+fn costs(text: &str) -> (usize, usize) {
+    let said = text.rsplit_once('\n').filter(|(_, last)| last.starts_with("http")).map_or(text, |(said, _)| said);
+    (sms::segments(said), sms::segments(text))
+}
+
+#[test]
+fn a_message_is_one_text_message_of_one_segment_where_it_can_be() {
+    for (name, language, most) in [
+        ("firing", Language::En, 1),
+        ("resolved", Language::En, 1),
+        ("mixed", Language::En, 1),
+        ("bare", Language::En, 1),
+        ("hundred", Language::En, 1),
+        ("chinese", Language::Zh, 2),
+        ("hundred", Language::Zh, 2),
+    ] {
+        let (text, more) = sent(name, language);
+        let (said, all) = costs(&text);
+        println!("{name} {language:?}: {said} segments, {all} with its link, {more} counted: {text:?}");
+        assert!(said <= most && all <= 3, "{name}: {said}, {all}: {text}");
+        assert_eq!(more > 0, name == "hundred", "{name}: {text}");
+    }
+}
