@@ -148,6 +148,8 @@ codes! {
         "`watchfire check --online` asks every platform that can be asked without sending whether it accepts the credentials. This one refused, or did not answer; the message has its words."
     UNUSED_FILE "W045" "a file in the template folder that is not used"
         "Only files named `<platform>/<set>.<field>.hbs` are read, where the platform and the field are known, and partials `_<name>.hbs` that a template includes. The file has no effect."
+    IDLE_NAME "W110" "a label or annotation name that changes nothing"
+        "`labels` and `annotations` add to what is hidden by default. The name is hidden already, is there twice, or another list of the block wins."
     LITERAL_SECRET "W101" "a secret is in the file"
         "The file is easily copied, committed or shown. Put the value into an environment variable (`{ env: NAME }`) or a file (`{ file: PATH }`)."
     TWO_RATE_LIMITS "W102" "two channels share a credential but not a rate limit"

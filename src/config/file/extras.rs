@@ -20,6 +20,18 @@ pub struct SeverityBlock {
     pub aliases: IndexMap<String, String>,
 }
 
+/// Which labels or annotations messages list, and in which order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NamesBlock {
+    /// Not listed, besides those that are hidden by default.
+    pub hide: Vec<String>,
+    /// Listed, though they are hidden by default or the message says them elsewhere.
+    pub show: Vec<String>,
+    /// Listed before the others, in this order. Default of `labels`: `[team, env, cluster]`.
+    pub first: Option<Vec<String>>,
+}
+
 /// When a repeated event is a duplicate.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

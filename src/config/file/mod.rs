@@ -6,7 +6,7 @@ mod legacy;
 mod route;
 mod server;
 
-pub use extras::{Dedup, Expectation, Heartbeat, Retention, SelfMonitoring, SeverityBlock};
+pub use extras::{Dedup, Expectation, Heartbeat, NamesBlock, Retention, SelfMonitoring, SeverityBlock};
 pub use legacy::{LegacyAuth, LegacyBlock, LegacyEmailBlock, LegacyWx};
 pub use route::{OnMute, OneOrMany, RouteNode};
 pub use server::{Auth, Basic, Credential, Hmac, Limits, NoneWord, Scope, ServerBlock, TlsFiles};
@@ -41,6 +41,12 @@ pub struct RoutesFile {
     pub language: Language,
     /// How labels become severities, which decide colour, priority and order.
     pub severity: SeverityBlock,
+    /// Labels that messages list beside name, severity and place. Hidden by default: `prometheus`, `prometheus_replica`, `endpoint`, `uid`, `fstype`,
+    /// `datasource_uid`, `ref_id`, `grafana_folder`, names that begin with `__`, `device` beside `mountpoint`, `instance` beside a pod or another
+    /// Kubernetes object, and `instance`, `job`, `service` and `container` of kube-state-metrics.
+    pub labels: NamesBlock,
+    /// Annotations that messages list beside summary, description, message, value and links. Hidden by default: those, and names that begin with `__`.
+    pub annotations: NamesBlock,
     /// Destinations by name.
     pub channels: IndexMap<String, ChannelConfig>,
     /// The routing tree. Its root takes every alert.

@@ -7,13 +7,14 @@ use jiff::tz::TimeZone;
 
 use super::Validator;
 use crate::config::codes;
+use crate::config::file::NamesBlock;
 use crate::config::net::size;
 use crate::config::settings::StoreSettings;
 use crate::config::source::Anchor;
 use crate::config::suggest::hint;
 use crate::delivery::RetentionPlan;
 use crate::model::yaml::Path;
-use crate::model::{SecretSource, SeverityScale, Shown};
+use crate::model::{Finding, NameRules, SecretSource, SeverityScale, Shown};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -27,6 +28,7 @@ pub struct Extras {
     pub time_zone: TimeZone,
     /// How labels become severities.
     pub scale: SeverityScale,
+    /// Which labels and annotations messages list.
     pub shown: Shown,
     /// Within which a repeat is a duplicate; zero turns it off.
     pub dedup_window: Duration,
@@ -57,7 +59,7 @@ pub fn extras(validator: &mut Validator<'_, '_>) -> Extras {
         store: store(validator),
         time_zone: zone(validator),
         scale: scale(validator),
-        shown: Shown::default(),
+        shown: shown(validator),
         dedup_window: validator.duration(file.dedup.window.as_deref(), &Path::of("dedup").key("window"), 2 * MINUTE, zero, DAY),
         sites: sites(validator),
         retention: RetentionPlan {
@@ -157,6 +159,40 @@ pub(super) fn zone_help(name: &str) -> String {
     let slips = |zone: &String| strsim::damerau_levenshtein(&zone.to_lowercase(), &name.to_lowercase());
     let near = jiff::tz::db().available().map(|zone| zone.to_string()).min_by_key(slips).filter(|zone| slips(zone) <= 2);
     near.map_or_else(|| "write an IANA name such as `Asia/Shanghai` or `UTC`".to_owned(), |zone| format!("did you mean `{zone}`?"))
+}
+
+fn shown(validator: &mut Validator<'_, '_>) -> Shown {
+    let file = validator.file;
+    let default = Shown::default();
+    Shown {
+        labels: names(validator, "labels", &file.labels, default.labels),
+        annotations: names(validator, "annotations", &file.annotations, default.annotations),
+    }
+}
+
+/// The default rules with what a block adds. An entry that changes nothing is a finding: its author expects that it does.
+fn names(validator: &mut Validator<'_, '_>, key: &str, block: &NamesBlock, default: NameRules) -> NameRules {
+    let path = Path::of(key);
+    let mut idle = |list: &str, ix: usize, name: &str, why: &str| {
+        let finding = Finding::warning(codes::IDLE_NAME, format!("`{name}` under `{key}.{list}` changes nothing")).label(why);
+        validator.report.add(finding, &path.key(list).item(ix), Anchor::Value);
+    };
+    let lists = [("hide", block.hide.as_slice()), ("show", block.show.as_slice()), ("first", block.first.as_deref().unwrap_or_default())];
+    for (list, names) in lists {
+        for (ix, name) in names.iter().enumerate() {
+            if names[..ix].contains(name) {
+                idle(list, ix, name, "it is there twice");
+            } else if list == "hide" && block.show.contains(name) {
+                idle(list, ix, name, "`show` has it, too, and wins");
+            } else if list == "hide" && default.hides(name) {
+                idle(list, ix, name, "it is hidden by default");
+            } else if list == "first" && (block.hide.contains(name) || default.hides(name)) && !block.show.contains(name) {
+                idle(list, ix, name, "it is hidden; `show` would list it");
+            }
+        }
+    }
+    let hide = default.hide.into_iter().chain(block.hide.iter().cloned()).collect();
+    NameRules { hide, show: block.show.clone(), first: block.first.clone().unwrap_or(default.first) }
 }
 
 fn scale(validator: &mut Validator<'_, '_>) -> SeverityScale {

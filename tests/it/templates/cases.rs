@@ -181,3 +181,118 @@ pub fn cases() -> Vec<Case> {
         Case { event: direct, ..Case::new("direct", vec![Alert::default()], vec![Firing]) },
     ]
 }
+
+fn alert(labels_of: &[(&str, &str)], annotations: &[(&str, &str)]) -> Alert {
+    let starts_at = at("2026-11-23T05:44:00Z");
+    Alert { labels: labels(labels_of), annotations: labels(annotations), starts_at, ..Alert::default() }
+}
+
+/// A pod's end as kube-state-metrics and the mixins report it.
+fn kubernetes() -> Alert {
+    alert(
+        &[
+            ("alertname", "KubePodCrashLooping"),
+            ("severity", "warning"),
+            ("namespace", "payments"),
+            ("pod", "payments-api-6d8f9c7b5d-2xk9q"),
+            ("container", "payments-api"),
+            ("job", "kube-state-metrics"),
+            ("service", "kube-state-metrics"),
+            ("endpoint", "http"),
+            ("instance", "10.42.7.113:8080"),
+            ("reason", "CrashLoopBackOff"),
+            ("uid", "0b6a3f0e-9f3b-4a5e-8a0e-0b0b8a1f5c77"),
+            ("prometheus", "monitoring/k8s"),
+        ],
+        &[("summary", "Pod is crash looping."), ("impact", "Payments by card fail."), ("__panelId__", "7")],
+    )
+}
+
+fn grafana() -> Alert {
+    Alert {
+        values: [("A".to_owned(), 2.4137), ("B".to_owned(), 2.4137), ("C".to_owned(), 1.0)].into(),
+        dashboard_url: "https://grafana.example.com/d/chk01".into(),
+        panel_url: "https://grafana.example.com/d/chk01?viewPanel=7".into(),
+        image_url: "https://grafana.example.com/render/x.png".into(),
+        generator_url: "https://grafana.example.com/alerting/grafana/fe1x/view".into(),
+        ..alert(
+            &[
+                ("alertname", "DatasourceNoData"),
+                ("rulename", "API latency p99"),
+                ("datasource_uid", "P1"),
+                ("ref_id", "A"),
+                ("grafana_folder", "Checkout"),
+            ],
+            &[("summary", "p99 of checkout-api is 2.41 s (limit 1 s)")],
+        )
+    }
+}
+
+fn long() -> Alert {
+    let steps: Vec<String> = (1..=20).map(|i| format!("- step {i}: compared batch {i} with the statement, {i} rows differ")).collect();
+    let text = format!(
+        "Reconciliation of the ledger failed for the third time, the next settlement runs\nat 04:00 and will be wrong; run `ledger diff` first.\n\n{}",
+        steps.join("\n")
+    );
+    alert(
+        &[("alertname", "LedgerFailed"), ("severity", "P1"), ("service", "ledger")],
+        &[("summary", "Ledger and statement differ"), ("description", &text)],
+    )
+}
+
+/// A disk whose description repeats its summary, on a host with underscores.
+fn repeated() -> Alert {
+    let disk = [("alertname", "DiskFull"), ("severity", "urgent-ish"), ("instance", "my_db_host_01:9100"), ("mountpoint", "/var/lib/pg_data")];
+    alert(&disk, &[("summary", "Disk is full"), ("description", "Disk is full")])
+}
+
+fn node(i: usize) -> Alert {
+    let (name, rack) = (format!("web-{:02}.prod.example.com:9100", i + 1), format!("r{}", i / 4 + 1));
+    let zone = if i.is_multiple_of(3) { "eu-west-1a" } else { "eu-west-1b" };
+    alert(
+        &[
+            ("alertname", "NodeDown"),
+            ("severity", if i < 3 { "critical" } else { "warning" }),
+            ("instance", &name),
+            ("rack", &rack),
+            ("zone", zone),
+            ("team", "infra"),
+            ("env", "prod"),
+        ],
+        &[
+            ("summary", &format!("web-{:02} does not answer", i + 1)),
+            ("description", "The node exporter has not answered for 5 minutes."),
+            ("runbook_url", "https://wiki.example.com/node-down"),
+        ],
+    )
+}
+
+/// Several names in one group, each with a runbook of its own.
+fn names() -> Vec<Alert> {
+    let one = |name: &str, severity: &str, summary: &str| {
+        let runbook = format!("https://wiki.example.com/{name}");
+        let own = [("alertname", name), ("severity", severity), ("namespace", "shop"), ("service", "cart")];
+        alert(&own, &[("summary", summary), ("runbook_url", &runbook)])
+    };
+    vec![
+        one("HighErrorRate", "critical", "cart answers 44% of requests with 5xx"),
+        one("HighLatency", "warning", "p99 is 4.2 s"),
+        over(one("Replicas", "warning", "2 of 3")),
+    ]
+}
+
+/// Messages by what is special about them; their forms are the same on every platform.
+pub fn forms() -> Vec<Case> {
+    use EntryStatus::{Firing, Resolved};
+    let paged = |case: Case| Case { details_url: "https://watchfire.example.com/m/0197?k=abc", ..case };
+    let nodes = |n: usize| (0..n).map(node).collect::<Vec<_>>();
+    vec![
+        paged(Case::new("kubernetes", vec![kubernetes()], vec![Firing])),
+        paged(Case::new("grafana", vec![grafana()], vec![Firing])),
+        paged(Case::new("long", vec![long()], vec![Firing])),
+        Case::new("repeated", vec![repeated()], vec![Firing]),
+        paged(Case::new("twelve", nodes(12), vec![Firing; 12])),
+        paged(Case::new("thirty", nodes(30), vec![Firing; 30])),
+        paged(Case::new("names", names(), vec![Firing, Firing, Resolved])),
+    ]
+}

@@ -3,14 +3,17 @@
 use jiff::tz::TimeZone;
 use watchfire::channel::{PLATFORMS, Platform, preset};
 use watchfire::model::{Language, Page, SeverityScale};
-use watchfire::template::{FittedPage, Part, TemplateRegistry, facts, fit, plain, plain_fields};
+use watchfire::template::{FittedPage, MessageKind, Part, TemplateRegistry, facts, fit, lines, plain, plain_fields};
 
-use super::cases::{Case, cases, fields};
+use super::cases::{Case, cases, fields, forms};
 
 fn pages(registry: &TemplateRegistry, platform: &Platform, case: &Case, language: Language) -> Vec<FittedPage> {
     let (zone, scale) = (TimeZone::get("Asia/Shanghai").unwrap(), SeverityScale::default());
     let entries = case.entries();
     let mut render = |part: &Part| {
+        // What has no line is counted on the last page, as delivery does.
+        let more = if part.page < part.pages { 0 } else { (entries.len() + case.briefs.len()).saturating_sub(part.range.end) };
+        let part = &Part { more, ..part.clone() };
         let input = case.input(&entries, part, language, &zone, &scale);
         let fields = match part.plain {
             true => plain_fields(platform.fields, &input),
@@ -18,7 +21,8 @@ fn pages(registry: &TemplateRegistry, platform: &Platform, case: &Case, language
         };
         Ok(Page { fields, facts: facts(&input), ..Page::default() })
     };
-    fit(entries.len() + case.briefs.len(), 3, &mut render, platform.measure).unwrap()
+    let rows = if case.kind == MessageKind::Digest || case.name == "hundred" { entries.len() + case.briefs.len() } else { lines(&entries, &scale) };
+    fit(rows, 3, &mut render, platform.measure).unwrap()
 }
 
 fn shown(pages: &[FittedPage], platform: &Platform) -> String {
@@ -52,6 +56,28 @@ fn default_templates() {
             let mut out = String::new();
             for (language, name) in [(Language::En, "en"), (Language::Zh, "zh")] {
                 out.push_str(&format!("=== {name}\n{}", shown(&pages(&registry, platform, &case, language), platform)));
+            }
+            golden(&format!("{}_{}", platform.name, case.name), &out);
+        }
+    }
+}
+
+/// A platform with cards and buttons, and one that is all text.
+const FORMS_ON: [&str; 2] = ["slack", "dingtalk"];
+
+#[test]
+fn forms_of_messages() {
+    let (registry, findings) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
+    assert_eq!(findings, []);
+    for platform in PLATFORMS.iter().filter(|platform| FORMS_ON.contains(&platform.name)) {
+        for case in forms() {
+            let mut out = String::new();
+            for (language, name) in [(Language::En, "en"), (Language::Zh, "zh")] {
+                let pages = pages(&registry, platform, &case, language);
+                let facts = &pages[0].page.facts;
+                let links: Vec<&str> = facts.links.iter().map(|link| link.label.as_str()).collect();
+                let about = format!("--- preview, links, picture\n{}\n{} {}\n", facts.preview, links.join(", "), facts.image);
+                out.push_str(&format!("=== {name}\n{}{about}", shown(&pages, platform)));
             }
             golden(&format!("{}_{}", platform.name, case.name), &out);
         }
