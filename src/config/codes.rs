@@ -148,8 +148,6 @@ codes! {
         "`watchfire check --online` asks every platform that can be asked without sending whether it accepts the credentials. This one refused, or did not answer; the message has its words."
     UNUSED_FILE "W045" "a file in the template folder that is not used"
         "Only files named `<platform>/<set>.<field>.hbs` are read, where the platform and the field are known, and partials `_<name>.hbs` that a template includes. The file has no effect."
-    IDLE_NAME "W110" "a label or annotation name that changes nothing"
-        "`labels` and `annotations` add to what is hidden by default. The name is hidden already, is there twice, or another list of the block wins."
     LITERAL_SECRET "W101" "a secret is in the file"
         "The file is easily copied, committed or shown. Put the value into an environment variable (`{ env: NAME }`) or a file (`{ file: PATH }`)."
     TWO_RATE_LIMITS "W102" "two channels share a credential but not a rate limit"
@@ -171,6 +169,8 @@ codes! {
         "The vendor cannot be asked how a call ended, it only calls back, and this server's address is not set or cannot be reached from the internet. Each call stays `sent`, whether it was answered or \
          not, and a call that nobody answers does not start the channel's `fallback`. Set `server.external_url` to an address that the vendor reaches, and enter the channel's `callback` address (`GET /api/v1/channels` shows it) in the \
          vendor's console."
+    IDLE_NAME "W110" "a label or annotation name that changes nothing"
+        "`labels` and `annotations` add to what is hidden by default. The name is hidden already, is there twice, or another list of the block wins."
 }
 
 /// What a code means, in any case (`e014`).

@@ -42,7 +42,10 @@ fn group_title(input: &ViewInput<'_>) -> String {
     }
     let others = names.len().saturating_sub(1);
     let mut title = names.into_iter().next().unwrap_or_else(|| words::own(input.language, "alert").to_owned());
-    if others > 0 {
+    // Of a very large group only the first alerts are looked at: how many names it has is not known.
+    if input.total() > input.all.len() {
+        title.push_str(" …");
+    } else if others > 0 {
         title.push_str(&format!(" +{others}"));
     }
     for (name, value) in &input.event.group_labels {

@@ -1,4 +1,4 @@
-//! The receipt of an SMS over SIGKILL, with the real program: what a vendor took and had not concluded yet is asked for by whoever comes next.
+//! The receipt of an SMS over SIGKILL, with the real program: what a vendor took and had not concluded yet is asked for by the next process.
 
 use std::collections::BTreeMap;
 use std::process::Child;

@@ -114,7 +114,7 @@ async fn a_call_that_the_vendor_confirmed_is_made_once() {
     let app = TestApp::start(&vendors.routes()).await;
     app.post("/webhook", &alert("db", "HostDown", "firing")).await;
     assert_eq!(states(&app.settled().await), pairs(&[("night", "sent")]));
-    assert!(vendors.aliyun.rec.last().unwrap().text.contains("HostDown"));
+    assert!(vendors.aliyun.rec.last().unwrap().text.contains("Host Down"));
     assert_eq!((vendors.tencent.rec.total(), vendors.twilio.rec.total()), (0, 0));
     app.post("/webhook", &alert("db", "HostDown", "resolved")).await;
     let rows = app.settled().await;
