@@ -18,7 +18,9 @@ const EVENTS: usize = 600;
 const LEVEL: i32 = 3;
 
 /// Name, severity, further labels, summary, description. `{n}` is a number, `{h}` a host.
-const RULES: &[(&str, &str, &[(&str, &str)], &str, &str)] = &[
+type Rule = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+
+const RULES: &[Rule] = &[
     (
         "NodeFilesystemAlmostOutOfSpace",
         "critical",

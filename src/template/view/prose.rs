@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn long_texts_are_folded_between_words() {
         assert_eq!(fold("short\ntext"), None);
-        assert_eq!(fold(&"a\n".repeat(6).trim_end().to_owned()), None);
+        assert_eq!(fold("a\n".repeat(6).trim_end()), None);
         assert_eq!(fold(&"a\n".repeat(9)), Some("a\na\na\na\na\na …".into()));
         let long = fold(&"word ".repeat(200)).unwrap();
         assert!(long.ends_with("word …") && long.chars().count() <= MAX_CHARACTERS + 2, "{long}");
