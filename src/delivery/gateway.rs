@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::metrics::Metrics;
 use crate::model::{DeliveryId, EventId};
-use crate::store::{AcceptedDelivery, ChannelMute, EventBodies, MoveTo, NodeRow, QueryStore, Stats, StoreError};
+use crate::store::{AcceptedDelivery, Arriving, ChannelMute, EventBodies, MoveTo, NodeRow, QueryStore, Stats, StoreError};
 
 use super::clock::Clock;
 use super::engine::Engine;
@@ -41,6 +41,11 @@ impl Engine {
     /// This node's name.
     pub fn node(&self) -> &str {
         &self.shared.node.name
+    }
+
+    /// An event is being parsed and is accepted next: a commit of others may wait for it.
+    pub fn arriving(&self) -> Arriving {
+        self.shared.store.arriving()
     }
 
     /// Reads events, deliveries and messages. Changes go through the engine, which notifies its workers.

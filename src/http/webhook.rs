@@ -1,6 +1,9 @@
 //! `/webhook`, `/webhook/alertmanager`, `/webhook/grafana`.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
@@ -66,6 +69,7 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
     // One large body at a time, from here until it is on disk.
     let heavy = app.engine.heavy();
     let alone = if bytes > LARGE_BODY { Some(heavy.large_body().await) } else { None };
+    let arriving = alone.is_none().then(|| app.engine.arriving());
     let parse = move || {
         ingest::parse(sender, &body, settings.generic.as_ref(), now).map(|incoming| (incoming, None)).or_else(|error| {
             // What is no alert is delivered anyway: its sender does not look at the answer.
@@ -113,7 +117,15 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
     }
     drop(plan);
     let kind = event.kind.as_str();
-    let accepted = app.engine.accept(event, to.as_deref()).await.inspect_err(|error| {
+    let mut accepting = pin!(app.engine.accept(event, to.as_deref()));
+    // Its first step queues it for the store.
+    let queued = poll_fn(|cx| Poll::Ready(accepting.as_mut().poll(cx))).await;
+    drop(arriving);
+    let accepted = match queued {
+        Poll::Ready(accepted) => accepted,
+        Poll::Pending => accepting.await,
+    };
+    let accepted = accepted.inspect_err(|error| {
         metrics.received(kind, "unavailable");
         tracing::error!(%error, "a body could not be stored; its sender got 503");
     })?;

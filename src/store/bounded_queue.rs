@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::StoreError;
 
+/// How long outcomes that nothing waits for may wait for others to share their commit: longer than a sender takes for its next event, shorter than what
+/// a crash may repeat is worth.
+pub(super) const PATIENCE: Duration = Duration::from_millis(5);
+
 /// How much may wait, and how long.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct QueueLimits {
@@ -14,6 +18,31 @@ pub(super) struct QueueLimits {
     pub(super) requests: usize,
     /// What waited longer is not begun any more.
     pub(super) age: Duration,
+    /// How long outcomes that nothing waits for may wait for others to share their commit.
+    pub(super) patience: Duration,
+}
+
+/// How long the oldest of a class may wait for others to share its commit, and how many of them are enough.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Company {
+    pub(super) wait: Duration,
+    pub(super) enough: usize,
+}
+
+impl Company {
+    /// No waiting: an idle store answers at once.
+    pub(super) const NONE: Self = Self { wait: Duration::ZERO, enough: 0 };
+
+    /// For events, while `others` are being parsed and have not come this far: as PostgreSQL's `commit_delay` with `commit_siblings`
+    /// (<https://www.postgresql.org/docs/current/runtime-config-wal.html>). About as long as a sync takes: a batch that is fuller is worth no more.
+    pub(super) fn of_events(others: usize) -> Self {
+        if others == 0 { Self::NONE } else { Self { wait: Duration::from_micros(500), enough: 128 } }
+    }
+
+    /// For outcomes that nothing waits for. A crash repeats those that wait, so they are few.
+    pub(super) fn of_outcomes(limits: &QueueLimits) -> Self {
+        Self { wait: limits.patience, enough: 32 }
+    }
 }
 
 impl QueueLimits {
@@ -62,6 +91,13 @@ impl<W, const CLASSES: usize> Backlog<W, CLASSES> {
     /// Requests that wait.
     pub(super) fn len(&self) -> usize {
         self.classes.iter().map(VecDeque::len).sum()
+    }
+
+    /// How long a class may still wait for company: zero when it is to be taken now, `None` when nothing of it waits.
+    pub(super) fn may_wait(&self, class: usize, company: Company) -> Option<Duration> {
+        let since = self.classes[class].front()?.since;
+        let enough = self.closed || self.classes[class].len() >= company.enough;
+        Some(if enough { Duration::ZERO } else { company.wait.saturating_sub(since.elapsed()) })
     }
 
     /// Whether nothing of a class waits.

@@ -1,5 +1,8 @@
 //! What intake asks of the store: events in, and whether the store takes them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use async_trait::async_trait;
 
 use super::{Accepted, NewEvent, StoreError};
@@ -19,11 +22,46 @@ pub trait IntakeStore: Send + Sync {
     /// does not take it. In both cases nothing was written.
     async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError>;
 
+    /// An event is being parsed and will be accepted soon: a commit of others may wait for it, for less than a millisecond. Dropped once `accept` was
+    /// polled, which queues it, or when it comes to nothing.
+    fn arriving(&self) -> Arriving {
+        Arriving::default()
+    }
+
     /// Whether writes work: writes and removes a row. Used by `/-/ready` after a failure.
     async fn check_writable(&self) -> Result<(), StoreError>;
 
     /// Whether what is committed now would survive a restart: the files under the open connections are still in place. Cheap; called after a commit.
     fn check_files(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+/// What counts events on their way to it.
+pub(super) trait Gathering: Send + Sync {
+    /// How many are on their way.
+    fn arriving(&self) -> &AtomicUsize;
+    /// None is any more.
+    fn gathered(&self);
+}
+
+/// An event on its way to the store.
+#[derive(Default)]
+pub struct Arriving(Option<Arc<dyn Gathering>>);
+
+impl Arriving {
+    pub(super) fn at(queue: Arc<dyn Gathering>) -> Self {
+        queue.arriving().fetch_add(1, Ordering::AcqRel);
+        Self(Some(queue))
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.0
+            && queue.arriving().fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            queue.gathered();
+        }
     }
 }

@@ -41,6 +41,7 @@ impl AttemptTask {
             children: Vec::new(),
             outlet: None,
             sent_in_month: None,
+            may_wait: false,
             now: self.shared.clock.now_ms(),
         }
     }

@@ -7,7 +7,7 @@ use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed, receipts_to
 use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
 use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, Recipient};
-use crate::store::{AttemptKind, CellState, FinishedAttempt, MessageOutcome, MonthlySends, OutcomeBatch, SuspensionChange};
+use crate::store::{AttemptKind, CellState, FinishedAttempt, MessageOutcome, MonthlySends, NewMessage, NewReceipt, OutcomeBatch, SuspensionChange};
 use crate::traces::Attempted;
 
 use super::{AttemptResult, AttemptTask};
@@ -52,6 +52,9 @@ impl AttemptTask {
         let store = (!message.is_stored()).then(|| message.to_record(self.channel.platform.name));
         let requeued = outcome.next == Next::Requeue;
         let receipts = receipts_to_await(&self.channel, &message.cells, page, &to, now);
+        // A success means nothing that the next message would have to wait for; anything else may (a pause, a suspension, a breaker).
+        let answered = (outcome.kind == AttemptKind::Ok && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
+        let may_wait = answered.is_some() && may_wait(store.as_ref(), &receipts);
         let batch = OutcomeBatch {
             fence: self.fence.clone(),
             message: Some(MessageOutcome { id: message.id, store, done: done || requeued, receipts }),
@@ -65,11 +68,10 @@ impl AttemptTask {
             children: std::mem::take(&mut outcome.children),
             outlet: outcome.outlet.clone(),
             sent_in_month: outcome.kind.is_sent().then(|| MonthlySends { month: month(now), sends: 1 }),
+            may_wait,
             now,
         };
         self.shared.telemetry.report(&self.channel, &message, &batch, &outcome);
-        // A success means nothing that the next message would have to wait for; anything else may (a pause, a suspension, a breaker).
-        let answered = (outcome.kind == AttemptKind::Ok && outcome.next == Next::Done).then_some(self.answered.as_ref()).flatten();
         if let Some(count) = answered {
             count.fetch_add(1, Ordering::AcqRel);
             self.mailbox.wake();
@@ -185,6 +187,18 @@ impl AttemptTask {
         }
         result
     }
+}
+
+/// Whether the outcome of a success may wait a few milliseconds for others to share its commit. A crash repeats what waits: 5 ms of chat messages, never
+/// more than the worker lets go unrecorded. What must not be repeated does not wait:
+///
+/// - a message that was stored before it was sent: one of several cells (I5), or one that is sent at most once (I6);
+/// - what the next step needs on disk: receipts are asked for by their ids, and an incident's messages will be found by theirs (I12).
+///
+/// A failure never waits: it changes what may start next, and a store that takes no outcomes must stop what would follow (I11). The lane's own next message
+/// is formed after the commit in any case (I3).
+fn may_wait(store: Option<&NewMessage>, receipts: &[NewReceipt]) -> bool {
+    store.is_some_and(|message| message.cells.len() == 1) && receipts.is_empty()
 }
 
 /// The message as it is after the attempt.

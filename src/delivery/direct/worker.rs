@@ -67,6 +67,7 @@ impl Worker {
             children: Vec::new(),
             outlet: None,
             sent_in_month: None,
+            may_wait: false,
             now,
         };
         let shared = self.shared.clone();
@@ -164,6 +165,7 @@ impl Shared {
             children: Vec::new(),
             outlet: None,
             sent_in_month: None,
+            may_wait: false,
             now,
         };
         let shared = self.clone();

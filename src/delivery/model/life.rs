@@ -38,7 +38,10 @@ impl Disk {
             }
             Disk::Database(place) => {
                 let _still = still();
-                Arc::new(PostgresStore::open(place.options()).await.expect("the store opens"))
+                let mut options = place.options();
+                // Its timers are the runtime's, which stand still while the store works.
+                options.patience = std::time::Duration::ZERO;
+                Arc::new(PostgresStore::open(options).await.expect("the store opens"))
             }
         }
     }

@@ -128,6 +128,7 @@ pub fn settlement(fence: &Fence) -> OutcomeBatch {
         children: Vec::new(),
         outlet: None,
         sent_in_month: None,
+        may_wait: false,
         now: T0,
     }
 }

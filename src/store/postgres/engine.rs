@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::super::prepared::{PreparedMessage, PreparedReceipt, TextRule};
 use super::connect::transaction;
+use super::queue::Class;
 use super::*;
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
 
@@ -22,11 +23,15 @@ impl IntakeStore for PostgresStore {
     async fn accept(&self, event: NewEvent) -> Result<Accepted, StoreError> {
         let event = PreparedEvent::new(event, TextRule::NoNul)?;
         let cost = event.cost();
-        let accepted = self.events.submit(event, cost).await?;
+        let accepted = self.events.submit(Class::Urgent, event, cost).await?;
         if !accepted.duplicate {
             self.hints.add(&accepted.deliveries);
         }
         Ok(accepted)
+    }
+
+    fn arriving(&self) -> Arriving {
+        Arriving::at(self.events.clone())
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
@@ -71,8 +76,8 @@ impl OutletStore for PostgresStore {
 
     async fn record_outcome(&self, outcome: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
         let outcome = PreparedOutcome::new(outcome, TextRule::NoNul)?;
-        let cost = outcome.cost();
-        let recorded = self.outcomes.submit(outcome, cost).await?;
+        let (class, cost) = (if outcome.outcome.may_wait { Class::Patient } else { Class::Urgent }, outcome.cost());
+        let recorded = self.outcomes.submit(class, outcome, cost).await?;
         self.hints.add(&recorded.children);
         Ok(recorded)
     }

@@ -1,4 +1,4 @@
-//! Group commit without a timer: one task takes all that waits, commits it as one transaction, and answers once the database has it.
+//! Group commit: whenever it is free and something is due, one task takes all that waits, commits it as one transaction, and answers once the database has it.
 //!
 //! Knows batches and their failures; does not know what the requests mean.
 

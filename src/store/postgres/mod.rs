@@ -46,7 +46,7 @@ use self::connect::Db;
 use self::error::DbError;
 use self::notify::Hints;
 use self::queue::Queue;
-use super::bounded_queue::QueueLimits;
+use super::bounded_queue::{PATIENCE, QueueLimits};
 use super::prepared::{PreparedEvent, PreparedOutcome};
 use super::*;
 use crate::model::Secret;
@@ -74,6 +74,8 @@ pub struct PostgresOptions {
     pub queue_requests: usize,
     /// A request that waited longer than this is not begun any more and becomes [`StoreError::Busy`].
     pub queue_age: Duration,
+    /// How long outcomes that nothing waits for may wait for others to share their commit.
+    pub patience: Duration,
     /// Whether leases are measured by the database's clock instead of the callers' clocks, which may differ from node to node.
     pub database_clock: bool,
     /// Whether other nodes are notified that something waits on an outlet: `NOTIFY watchfire` with the outlet's key. It is sent once [`ClusterStore::subscribe`] is
@@ -83,7 +85,7 @@ pub struct PostgresOptions {
 
 impl PostgresOptions {
     /// The defaults: schema `watchfire`, 8 connections, 5 s to connect and 10 s a statement, queues of 64 MiB and 16,384 requests of at most 5 s,
-    /// the database's clock, hints on, no waiting.
+    /// outcomes that wait for 5 ms, the database's clock, hints on, no waiting.
     pub fn new(url: Secret) -> Self {
         Self {
             url,
@@ -95,6 +97,7 @@ impl PostgresOptions {
             queue_bytes: 64 << 20,
             queue_requests: 16_384,
             queue_age: Duration::from_secs(5),
+            patience: PATIENCE,
             database_clock: true,
             notify: true,
         }
@@ -133,7 +136,7 @@ impl PostgresStore {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         let db = Arc::new(db);
-        let limits = QueueLimits { bytes: options.queue_bytes, requests: options.queue_requests, age: options.queue_age };
+        let limits = QueueLimits { bytes: options.queue_bytes, requests: options.queue_requests, age: options.queue_age, patience: options.patience };
         let (events, outcomes) = (Arc::new(Queue::new(limits)), Arc::new(Queue::new(limits)));
         let tasks = vec![
             tokio::spawn(group::run::<PreparedEvent>(db.clone(), events.clone())),

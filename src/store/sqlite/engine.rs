@@ -18,6 +18,10 @@ impl IntakeStore for SqliteStore {
         writer::submit(&self.queue, Class::Accept, event.cost(), move |db| accept::accept(db, &event)).await
     }
 
+    fn arriving(&self) -> Arriving {
+        Arriving::at(self.queue.clone())
+    }
+
     async fn check_writable(&self) -> Result<(), StoreError> {
         match self.files.ground.look() {
             // What is open takes outcomes still; `check_files` reports that nothing new is accepted.
@@ -73,7 +77,8 @@ impl OutletStore for SqliteStore {
 
     async fn record_outcome(&self, outcome: OutcomeBatch) -> Result<RecordedOutcome, StoreError> {
         let outcome = PreparedOutcome::new(outcome, TextRule::Any)?;
-        self.write(outcome.cost(), move |db| outcome::record(db, &outcome)).await
+        let class = if outcome.outcome.may_wait { Class::Outcome } else { Class::Other };
+        writer::submit(&self.queue, class, outcome.cost(), move |db| outcome::record(db, &outcome)).await
     }
 
     async fn set_outlet_state(&self, fence: Fence, change: OutletUpdate) -> Result<(), StoreError> {

@@ -41,7 +41,7 @@ use rusqlite::Connection;
 use self::error::DbError;
 use self::open::Files;
 use self::queue::{Class, Queue};
-use super::bounded_queue::QueueLimits;
+use super::bounded_queue::{PATIENCE, QueueLimits};
 use super::*;
 
 /// How a SQLite store is opened.
@@ -59,12 +59,14 @@ pub struct SqliteOptions {
     pub queue_requests: usize,
     /// A request that waited longer than this is not begun any more and becomes [`StoreError::Busy`].
     pub queue_age: Duration,
+    /// How long outcomes that nothing waits for may wait for others to share their commit.
+    pub patience: Duration,
     /// The largest size of the database file in bytes; at it writes fail with [`StoreError::Unavailable`] until a purge or a larger cap makes room.
     pub max_bytes: Option<u64>,
 }
 
 impl SqliteOptions {
-    /// The defaults: 3 readers, a queue of 64 MiB and 16,384 requests of at most 5 s, no size cap, no waiting.
+    /// The defaults: 3 readers, a queue of 64 MiB and 16,384 requests of at most 5 s, outcomes that wait for 5 ms, no size cap, no waiting.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -73,6 +75,7 @@ impl SqliteOptions {
             queue_bytes: 64 << 20,
             queue_requests: 16_384,
             queue_age: Duration::from_secs(5),
+            patience: PATIENCE,
             max_bytes: None,
         }
     }
@@ -121,7 +124,7 @@ impl SqliteStore {
 
     fn start(options: SqliteOptions, lock: File) -> Result<Self, StoreError> {
         let (files, db) = open::prepare(&options.path, options.max_bytes, lock)?;
-        let limits = QueueLimits { bytes: options.queue_bytes, requests: options.queue_requests, age: options.queue_age };
+        let limits = QueueLimits { bytes: options.queue_bytes, requests: options.queue_requests, age: options.queue_age, patience: options.patience };
         let store = Self {
             queue: Arc::new(Queue::new(limits)),
             readers: Arc::default(),

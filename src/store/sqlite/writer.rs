@@ -1,6 +1,6 @@
-//! The writer: one thread, one connection, and group commit without a timer.
+//! The writer: one thread, one connection, and group commit.
 //!
-//! Whenever it is free, it takes all that waits, commits it as one transaction, and answers once that is on disk. Knows transactions and their
+//! Whenever it is free and something is due, it takes all that waits, commits it as one transaction, and answers once that is on disk. Knows transactions and their
 //! failures; does not know what the jobs mean.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

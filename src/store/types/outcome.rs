@@ -216,6 +216,8 @@ pub struct OutcomeBatch {
     pub outlet: Option<OutletUpdate>,
     /// Adds to the month's count.
     pub sent_in_month: Option<MonthlySends>,
+    /// Whether it may wait a few milliseconds for others to share its commit: nothing that happens next needs it on disk.
+    pub may_wait: bool,
     /// Now.
     pub now: i64,
 }

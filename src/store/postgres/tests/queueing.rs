@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
-use super::super::queue::{BATCH_BYTES, BATCH_REQUESTS, Queue};
+use super::super::queue::{BATCH_BYTES, BATCH_REQUESTS, Class, Queue};
 use super::*;
 use crate::store::bounded_queue::QueueLimits;
 use crate::store::contract::fixtures::*;
@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// Submits without waiting; says why not when it is not taken.
 fn push(queue: &Queue<usize, ()>, work: usize, cost: usize) -> Option<StoreError> {
-    queue.submit(work, cost).now_or_never().map(|answer| answer.expect_err("nobody has done it"))
+    queue.submit(Class::Urgent, work, cost).now_or_never().map(|answer| answer.expect_err("nobody has done it"))
 }
 
 fn taken(queue: &Queue<usize, ()>) -> Vec<usize> {
@@ -23,7 +23,7 @@ fn taken(queue: &Queue<usize, ()>) -> Vec<usize> {
 
 #[test]
 fn batches_are_bounded_and_in_order() {
-    let queue = Queue::new(QueueLimits { bytes: usize::MAX, requests: usize::MAX, age: LONG });
+    let queue = Queue::new(QueueLimits { bytes: usize::MAX, requests: usize::MAX, age: LONG, patience: Duration::ZERO });
     for n in 0..BATCH_REQUESTS + 5 {
         assert!(push(&queue, n, 1).is_none());
     }
@@ -36,9 +36,26 @@ fn batches_are_bounded_and_in_order() {
     assert_eq!([taken(&queue), taken(&queue), taken(&queue)], [vec![1], vec![2, 3], vec![4]], "what is larger than a batch goes alone");
 }
 
+#[tokio::test(start_paused = true)]
+async fn outcomes_that_nothing_waits_for_go_with_what_comes_next_or_a_little_later() {
+    let queue = Queue::<usize, ()>::new(QueueLimits { bytes: 1000, requests: 100, age: LONG, patience: LONG });
+    let add = |class, work| assert!(queue.submit(class, work, 1).now_or_never().is_none());
+    add(Class::Patient, 1);
+    assert!(taken(&queue).is_empty());
+    add(Class::Urgent, 2);
+    assert_eq!(taken(&queue), [2, 1]);
+    for n in 0..40 {
+        add(Class::Patient, n);
+    }
+    assert_eq!(taken(&queue).len(), 40, "so many are enough");
+    add(Class::Patient, 3);
+    queue.close();
+    assert_eq!(taken(&queue), [3], "a stop waits for nothing");
+}
+
 #[test]
 fn a_full_queue_is_busy_and_a_closed_one_is_emptied() {
-    let queue = Queue::new(QueueLimits { bytes: 100, requests: 3, age: LONG });
+    let queue = Queue::new(QueueLimits { bytes: 100, requests: 3, age: LONG, patience: Duration::ZERO });
     assert!(push(&queue, 1, 5000).is_none(), "an empty queue takes anything");
     assert!(matches!(push(&queue, 2, 1), Some(StoreError::Busy)));
     taken(&queue);
@@ -54,8 +71,8 @@ fn a_full_queue_is_busy_and_a_closed_one_is_emptied() {
 
 #[tokio::test]
 async fn what_waited_too_long_is_busy_and_never_runs() {
-    let queue = Queue::<usize, ()>::new(QueueLimits { bytes: 100, requests: 10, age: Duration::ZERO });
-    let waiting = queue.submit(1, 1);
+    let queue = Queue::<usize, ()>::new(QueueLimits { bytes: 100, requests: 10, age: Duration::ZERO, patience: Duration::ZERO });
+    let waiting = queue.submit(Class::Urgent, 1, 1);
     tokio::pin!(waiting);
     assert!(waiting.as_mut().now_or_never().is_none());
     queue.close();

@@ -1,7 +1,7 @@
 //! The queue and the writer: order, limits, ages, and requests that go wrong.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use rusqlite::Connection;
@@ -29,10 +29,14 @@ impl Job for Named {
 }
 
 fn queue(bytes: usize, requests: usize, age: Duration) -> (Queue, impl Fn(&Queue, Class, usize, &str) -> bool, Log) {
+    queue_of(QueueLimits { bytes, requests, age, patience: Duration::ZERO })
+}
+
+fn queue_of(limits: QueueLimits) -> (Queue, impl Fn(&Queue, Class, usize, &str) -> bool, Log) {
     let log = Log::default();
     let sink = log.clone();
     let push = move |queue: &Queue, class, cost, name: &str| queue.push(class, cost, Box::new(Named(name.into(), sink.clone()))).is_ok();
-    (Queue::new(QueueLimits { bytes, requests, age }), push, log)
+    (Queue::new(limits), push, log)
 }
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -55,6 +59,59 @@ fn accepts_come_first_and_one_purge_last() {
     }
     let order: Vec<String> = log.lock().unwrap().iter().map(|(name, _)| name.clone()).collect();
     assert_eq!(order, ["a1", "a2", "o1", "o2", "p1", "|", "p2", "|"]);
+}
+
+/// What a queue hands out, taken by a thread: the names of each batch, and how long it took.
+fn batch(queue: &Queue, log: &Log) -> (Vec<String>, Duration) {
+    let since = Instant::now();
+    let jobs = queue.take().unwrap().jobs;
+    let took = since.elapsed();
+    jobs.into_iter().for_each(|job| job.answer(None));
+    (log.lock().unwrap().drain(..).map(|(name, _)| name).collect(), took)
+}
+
+#[test]
+fn outcomes_that_nothing_waits_for_go_with_what_comes_next_or_a_little_later() {
+    let (patient, push, log) = queue_of(QueueLimits { bytes: 1 << 20, requests: 1000, age: LONG, patience: LONG });
+    push(&patient, Class::Outcome, 1, "o1");
+    push(&patient, Class::Outcome, 1, "o2");
+    push(&patient, Class::Accept, 1, "a");
+    assert_eq!(batch(&patient, &log).0, ["a", "o1", "o2"], "an event takes them along, and does not wait");
+    push(&patient, Class::Outcome, 1, "o3");
+    push(&patient, Class::Other, 1, "x");
+    assert_eq!(batch(&patient, &log).0, ["x", "o3"]);
+    for n in 0..40 {
+        push(&patient, Class::Outcome, 1, &n.to_string());
+    }
+    assert_eq!(batch(&patient, &log).0.len(), 40, "so many are enough");
+    push(&patient, Class::Outcome, 1, "last");
+    patient.close();
+    assert_eq!(batch(&patient, &log).0, ["last"], "a stop waits for nothing");
+    let (queue, push, log) = queue_of(QueueLimits { bytes: 1 << 20, requests: 1000, age: LONG, patience: Duration::from_millis(50) });
+    push(&queue, Class::Outcome, 1, "o4");
+    let (alone, took) = batch(&queue, &log);
+    assert!(alone == ["o4"] && took >= Duration::from_millis(30), "{alone:?} after {took:?}");
+}
+
+#[test]
+fn an_event_waits_while_others_are_parsed_and_only_then() {
+    let (queue, push, log) = queue(1 << 20, 1000, LONG);
+    let queue = Arc::new(queue);
+    let (one, two) = (Arriving::at(queue.clone()), Arriving::at(queue.clone()));
+    let taking = std::thread::spawn({
+        let (queue, log) = (queue.clone(), log.clone());
+        move || batch(&queue, &log).0
+    });
+    push(&queue, Class::Accept, 1, "a1");
+    drop(one);
+    push(&queue, Class::Accept, 1, "a2");
+    drop(two);
+    assert_eq!(taking.join().unwrap(), ["a1", "a2"]);
+    push(&queue, Class::Accept, 1, "a3");
+    assert_eq!(batch(&queue, &log).0, ["a3"], "nobody else comes: at once");
+    let _stuck = Arriving::at(queue.clone());
+    push(&queue, Class::Accept, 1, "a4");
+    assert_eq!(batch(&queue, &log).0, ["a4"], "one that takes long holds nobody up for more than a moment");
 }
 
 #[test]
