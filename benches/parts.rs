@@ -9,7 +9,7 @@ use watchfire::channel::PLATFORMS;
 use watchfire::config::{self, LoadOptions, Loaded};
 use watchfire::http::auth::{Auth, Credential, Kind, Scope};
 use watchfire::ingest::{self, Sender};
-use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey, Page, Size};
+use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey, Page, Size, UnixMs};
 use watchfire::store::{
     ClusterStore, DeliveryUpdate, Fence, IntakeStore, LeaseRequest, Mode, NewDelivery, NewEvent, OutcomeBatch, OutletStore, SqliteOptions,
     SqliteStore, State, Store, Target,
@@ -110,8 +110,8 @@ fn new_event(n: usize, event: &Arc<Event>) -> NewEvent {
         title: "Disk full".into(),
         firing: 3,
         resolved: 0,
-        born_at: 1_764_000_000_000,
-        due_at: 1_764_000_000_000,
+        born_at: UnixMs(1_764_000_000_000),
+        due_at: UnixMs(1_764_000_000_000),
         fallback_of: None,
         fallback_depth: 0,
         reason: None,
@@ -120,7 +120,7 @@ fn new_event(n: usize, event: &Arc<Event>) -> NewEvent {
     NewEvent {
         id: EventId::new(),
         event: event.clone(),
-        received_at: 1_764_000_000_000,
+        received_at: UnixMs(1_764_000_000_000),
         plan: "plan".into(),
         dedup: None,
         note: None,
@@ -155,7 +155,7 @@ fn settle(bencher: Bencher, together: usize) {
     let store = SqliteStore::open(SqliteOptions::new(folder.join("w.db"))).expect("a store");
     let event = Arc::new(event(3));
     let outlet = new_event(0, &event).deliveries[0].outlet.clone();
-    let now = 1_795_489_200_000;
+    let now = UnixMs(1_795_489_200_000);
     let claim = LeaseRequest { outlet: outlet.clone(), node: "bench".into(), now, lease_until: now + 8000, window_start: now };
     let epoch = runtime.block_on(store.claim_outlet(claim)).expect("a claim").expect("the outlet").epoch;
     let mut n = 0;
@@ -184,6 +184,7 @@ fn settle(bencher: Bencher, together: usize) {
                     children: Vec::new(),
                     outlet: None,
                     sent_in_month: None,
+                    may_wait: false,
                     now,
                 })
                 .collect::<Vec<_>>()

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::heartbeat::HeartbeatState;
-use crate::model::{DeliveryId, Receipt, SendError};
+use crate::model::{DeliveryId, Receipt, SendError, UnixMs};
 
 /// The channels.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +31,7 @@ pub struct ChannelState {
     /// Dead letters.
     pub dead: u64,
     /// When the oldest waiting one was born, Unix milliseconds.
-    pub oldest_born_at: Option<i64>,
+    pub oldest_born_at: Option<UnixMs>,
     /// Why it is suspended; null while it works.
     pub suspended: Option<String>,
     /// How long it stays paused, in milliseconds.
@@ -47,7 +47,7 @@ pub struct ChannelState {
     /// The platform's limit of a month.
     pub month_limit: Option<u32>,
     /// MuteResponse by hand until then, Unix milliseconds.
-    pub muted_until: Option<i64>,
+    pub muted_until: Option<UnixMs>,
     /// Why.
     pub muted_reason: Option<String>,
     /// Where its vendor can tell its last word, to be entered in the vendor's console; null without `server.external_url`, and where none calls back.
@@ -60,7 +60,7 @@ pub struct MuteResponse {
     /// The channel.
     pub channel: String,
     /// Until when, Unix milliseconds; null: not muted any more.
-    pub until: Option<i64>,
+    pub until: Option<UnixMs>,
 }
 
 /// What a channel's platform said to a test message.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EventBody, RouteTraces};
-use crate::model::{Coverage, DeliveryId, MessageId};
+use crate::model::{Coverage, DeliveryId, MessageId, UnixMs};
 use crate::store::{AttemptRow, CellState, DeliveryRow, ReceiptState};
 
 /// A page of deliveries, newest first.
@@ -61,7 +61,7 @@ pub struct MessageDetail {
     /// Template set.
     pub template: String,
     /// When it was formed, Unix milliseconds.
-    pub formed_at: i64,
+    pub formed_at: UnixMs,
     /// Whether it is done.
     pub done: bool,
     /// How many deliveries it carries.
@@ -104,7 +104,7 @@ pub struct CellDetail {
     /// Tries spent.
     pub tries: u32,
     /// Not before, Unix milliseconds.
-    pub due_at: i64,
+    pub due_at: UnixMs,
     /// The platform's id of it.
     pub platform_id: Option<String>,
     /// The platform's last code.
@@ -119,15 +119,15 @@ pub struct ReceiptDetail {
     /// Its state.
     pub state: ReceiptState,
     /// When the vendor took it, Unix milliseconds.
-    pub sent_at: i64,
+    pub sent_at: UnixMs,
     /// How often the vendor was asked.
     pub asked: u32,
     /// When it is asked next, or given up; null when the state is final.
-    pub due_at: Option<i64>,
+    pub due_at: Option<UnixMs>,
     /// After this it is not waited for any more.
-    pub until: i64,
+    pub until: UnixMs,
     /// When the state became final.
-    pub heard_at: Option<i64>,
+    pub heard_at: Option<UnixMs>,
     /// The vendor's code.
     pub code: Option<String>,
     /// What happened, in words.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Event, EventId};
+use crate::model::{Event, EventId, UnixMs};
 use crate::store::{DeliveryRow, EventRow, State};
 
 /// A page of events, newest first.
@@ -23,7 +23,7 @@ pub struct EventBody {
     /// Its identity.
     pub id: EventId,
     /// When it arrived, Unix milliseconds.
-    pub received_at: i64,
+    pub received_at: UnixMs,
     /// Hash of the configuration that it was routed by.
     pub plan: String,
     /// The body, normalised.
@@ -36,7 +36,7 @@ pub struct EventResponse {
     /// Its identity.
     pub id: EventId,
     /// When it arrived, Unix milliseconds.
-    pub received_at: i64,
+    pub received_at: UnixMs,
     /// Hash of the configuration that it was routed by.
     pub plan: String,
     /// Why it has no delivery.

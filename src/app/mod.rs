@@ -135,9 +135,9 @@ impl App {
         }
         let http = loaded.http.clone();
         let metrics = Arc::new(Metrics::counting(options.lost_lines.clone()));
-        metrics.reloaded(true, options.clock.now_ms() as f64 / 1000.0);
+        metrics.reloaded(true, options.clock.wall().0 as f64 / 1000.0);
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let node = format!("{}-{}-{}", host.trim(), std::process::id(), options.clock.now_ms());
+        let node = format!("{}-{}-{}", host.trim(), std::process::id(), options.clock.wall().0);
         let settings = HttpSettings::new(&loaded.server, loaded.generic.take());
         let files = loaded.files.clone();
         let (engine, alarms) = Engine::new(

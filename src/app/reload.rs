@@ -90,7 +90,7 @@ impl Reloader {
         let _turn = self.turn.lock().await;
         let Some(state) = self.state.get().and_then(Weak::upgrade) else { return Err("the server stops".into()) };
         let engine = &self.engine;
-        let at = engine.clock().now_ms() as f64 / 1000.0;
+        let at = engine.clock().wall().0 as f64 / 1000.0;
         self.again.store(false, Ordering::Release);
         let result = match self.read().await {
             Ok(loaded) => self.apply(&state, loaded).await,

@@ -84,7 +84,7 @@ async fn event(remote: &Remote, event: &EventResponse) -> Result<String> {
 
 fn payload(common: &Common, args: &ExplainArgs) -> Result<ExitStatus> {
     let loaded = load(common, false)?;
-    let now = crate::delivery::Clock::system().now();
+    let now = crate::delivery::Clock::system().wall().timestamp();
     let event = super::render::of(common, args.payload.as_deref(), args.event.as_deref(), loaded.generic.as_ref(), now)?;
     let explained = explain_event(&loaded.plan, &std::sync::Arc::new(event), now, &Default::default());
     if args.json {

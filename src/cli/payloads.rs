@@ -38,7 +38,7 @@ pub fn render(loaded: &Loaded, folder: &Path, told: &mut dyn FnMut(Result<String
 
 fn one(loaded: &Loaded, file: &Path) -> Vec<Result<String, Box<Finding>>> {
     let plan = &loaded.plan;
-    let now = crate::delivery::Clock::system().now();
+    let now = crate::delivery::Clock::system().wall().timestamp();
     let place = Place { file: file.display().to_string(), span: None, line_text: None };
     let bad = |code: &'static str, message: String, why: String| Err(Box::new(Finding::error(code, message).at(place.clone()).label(why)));
     let unusable = |why: String| bad(codes::BAD_BODY, "this body cannot be used".into(), why);

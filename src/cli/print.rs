@@ -1,12 +1,12 @@
 //! What the API returns, as a person reads it.
 
 use crate::api::{CellDetail, DeliveryResponse, ExplainResponse, MessageDetail, ReceiptDetail, RouteTrace, RouteTraces};
-use crate::model::DeliveryId;
+use crate::model::{DeliveryId, UnixMs};
 use crate::store::{AttemptRow, ReceiptState};
 
-/// Unix milliseconds as a date and time.
-pub(super) fn time(ms: i64) -> String {
-    crate::delivery::clock::timestamp(ms).strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+/// A time as people read it.
+pub(super) fn time(at: UnixMs) -> String {
+    at.timestamp().strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// What would happen to a body.
@@ -148,7 +148,7 @@ fn cell_line(cell: &CellDetail) -> String {
 
 /// What the vendor said later, or when it is asked.
 fn receipt(of: &ReceiptDetail) -> String {
-    let at = |ms: Option<i64>| ms.map_or_else(|| "-".to_owned(), time);
+    let at = |at: Option<UnixMs>| at.map_or_else(|| "-".to_owned(), time);
     if of.state == ReceiptState::Awaited {
         return format!("      the vendor's last word is awaited: asked {} times, next at {}\n", of.asked, at(of.due_at));
     }

@@ -37,7 +37,7 @@ pub struct RenderArgs {
 /// Renders a payload for a channel.
 pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
     let loaded = load(common, false)?;
-    let now = args.at.unwrap_or_else(|| crate::delivery::Clock::system().now());
+    let now = args.at.unwrap_or_else(|| crate::delivery::Clock::system().wall().timestamp());
     let event = of(common, args.payload.as_deref(), args.event.as_deref(), loaded.generic.as_ref(), now)?;
     let plan = &loaded.plan;
     let channel = plan.channel(&args.channel).ok_or_else(|| {

@@ -36,7 +36,7 @@ pub fn run(common: &Common, args: &RouteArgs) -> anyhow::Result<ExitStatus> {
         labels.insert(name.to_owned(), value.to_owned());
     }
     let loaded = load(common, false)?;
-    let at = args.at.unwrap_or_else(|| crate::delivery::Clock::system().now());
+    let at = args.at.unwrap_or_else(|| crate::delivery::Clock::system().wall().timestamp());
     let tree = &loaded.plan.tree;
     let absorbed = loaded.plan.absorbed(&labels);
     let mut routed = tree.route(&labels, at);

@@ -74,14 +74,14 @@ async fn straight(plan: &crate::delivery::Plan, generic: Option<&GenericMapping>
     })?;
     let clock = crate::delivery::Clock::system();
     let pages = match &args.payload {
-        Some(path) => preview(plan, channel, &super::render::event(path, generic, clock.now())?, clock.now()).pages,
+        Some(path) => preview(plan, channel, &super::render::event(path, generic, clock.wall().timestamp())?, clock.wall().timestamp()).pages,
         None => vec![text_page(channel, args.text.as_deref().unwrap_or("Watchfire test message")).1],
     };
     let message = MessageId::new();
     let mut results = Vec::new();
     for page in &pages {
         let cx = SendContext {
-            now: clock.now(),
+            now: clock.wall().timestamp(),
             deadline: clock.instant() + channel.timeout,
             message,
             attempt: 1,

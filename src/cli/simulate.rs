@@ -58,7 +58,7 @@ pub fn run(common: &Common, args: &SimulateArgs) -> Result<ExitStatus> {
         bail!("no channel `{name}`; there are: {}", plan.channels.keys().cloned().collect::<Vec<_>>().join(", "));
     }
     let clock = crate::delivery::Clock::system();
-    let now = clock.now();
+    let now = clock.wall().timestamp();
     let mut events = Vec::with_capacity(args.groups);
     for group in 0..args.groups {
         let alert = |n: usize| {

@@ -20,7 +20,7 @@ const HEARTBEAT_NOTE: &str = "a sign of life";
 impl Engine {
     /// Ingests an event: it is committed when this returns. `to` bypasses the routing table and names its channels (the caller leaves unknown names out).
     pub async fn accept(&self, mut event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
-        let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
+        let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.wall());
         event.trace = span.context(std::mem::take(&mut event.trace));
         let accepted = self.ingest(event, to).await;
         if self.shared.telemetry.traces.on() {
@@ -28,7 +28,7 @@ impl Engine {
                 .as_ref()
                 .map(|accepted| (accepted.event.to_string(), accepted.deliveries.len(), accepted.duplicate))
                 .map_err(ToString::to_string);
-            span.end(self.shared.clock.now_ms(), result);
+            span.end(self.shared.clock.wall(), result);
         }
         accepted
     }
@@ -36,10 +36,9 @@ impl Engine {
     async fn ingest(&self, event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
         let started = self.shared.clock.instant();
         let plan = self.shared.plan.load_full();
-        let now = self.shared.clock.now();
-        let now_ms = now.as_millisecond();
+        let now = self.shared.clock.wall();
         // Whatever happens to the event, its sender is alive.
-        self.shared.heartbeats.last_seen.observe(&plan, &event, now_ms);
+        self.shared.heartbeats.last_seen.observe(&plan, &event, now);
         // Watchfire's own alerts, too, while the store accepts them: people must see them.
         let own = event.kind == SenderKind::Watchfire;
         if own {
@@ -54,9 +53,12 @@ impl Engine {
         let event = Arc::new(event);
         let Routed { deliveries, dedup, note } = if is_large(&event) {
             let (event, plan, to) = (event.clone(), plan.clone(), to.map(<[String]>::to_vec));
-            self.shared.heavy.run_blocking(move || Routed::of(&event, &Intake { plan: &plan, at: now, mutes: &mutes, to: to.as_deref() })).await
+            self.shared
+                .heavy
+                .run_blocking(move || Routed::of(&event, &Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to: to.as_deref() }))
+                .await
         } else {
-            Routed::of(&event, &Intake { plan: &plan, at: now, mutes: &mutes, to })
+            Routed::of(&event, &Intake { plan: &plan, at: now.timestamp(), mutes: &mutes, to })
         };
         let id = EventId::new();
         let waiting: Vec<(OutletKey, PendingDelivery)> = deliveries.iter().map(|d| (d.outlet.clone(), to_pending(d, id, &event))).collect();
@@ -69,7 +71,7 @@ impl Engine {
         let sender = event.kind.as_str();
         let firing = event.alerts.iter().filter(|alert| alert.status == Status::Firing).count();
         let counts = [(Status::Firing, firing), (Status::Resolved, event.alerts.len() - firing)];
-        let new = NewEvent { id, event, received_at: now_ms, plan: plan.hash.clone(), dedup, note, deliveries };
+        let new = NewEvent { id, event, received_at: now, plan: plan.hash.clone(), dedup, note, deliveries };
         let accepted = self.commit(new).await.inspect_err(|error| {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Unusable(_)) {
                 self.shared.health.store_failed(error);
@@ -143,8 +145,8 @@ impl Routed {
         let (plan, to) = (intake.plan, intake.to);
         let deliveries = intake.deliveries(event);
         let destination = to.map_or_else(String::new, |names| names.join(","));
-        let window = plan.dedup_window.as_millis() as i64;
-        let dedup = (window > 0).then(|| Dedup { key: ingest::dedup_key(event, &destination), window });
+        let window = plan.dedup_window;
+        let dedup = (!window.is_zero()).then(|| Dedup { key: ingest::dedup_key(event, &destination), window });
         let note = deliveries.is_empty().then(|| match event.alerts.iter().find_map(|alert| plan.absorbed(&alert.labels)) {
             Some(heartbeat) if to.is_none() => format!("{HEARTBEAT_NOTE} for the heartbeat `{}`, which is not routed", heartbeat.name),
             _ => "no route of the plan leads to a channel".to_owned(),

@@ -6,6 +6,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::model::UnixMs;
+
+/// One moment on both clocks, read together: a step decides by one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Never goes back; timers run by it.
+    pub mono: Instant,
+    /// What is stored and shown; people and time servers set it.
+    pub wall: UnixMs,
+}
+
 /// A clock. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Clock(Kind);
@@ -15,7 +26,7 @@ enum Kind {
     System,
     /// Wall time that follows the runtime's (pausable) clock, plus a shift that tests change to make the wall clock jump.
     Runtime {
-        base: i64,
+        base: UnixMs,
         start: Instant,
         shift: Arc<AtomicI64>,
     },
@@ -27,8 +38,8 @@ impl Clock {
         Self(Kind::System)
     }
 
-    /// A clock that shows `base` (Unix milliseconds) now and follows the runtime's clock, paused or not.
-    pub fn runtime(base: i64) -> Self {
+    /// A clock that shows `base` now and follows the runtime's clock, paused or not.
+    pub fn runtime(base: UnixMs) -> Self {
         Self(Kind::Runtime { base, start: Instant::now(), shift: Arc::default() })
     }
 
@@ -39,26 +50,21 @@ impl Clock {
         }
     }
 
-    /// Unix milliseconds UTC.
-    pub fn now_ms(&self) -> i64 {
-        match &self.0 {
-            Kind::System => Timestamp::now().as_millisecond(),
-            Kind::Runtime { base, start, shift } => base + start.elapsed().as_millis() as i64 + shift.load(Ordering::Relaxed),
-        }
+    /// Both clocks.
+    pub fn now(&self) -> Now {
+        Now { mono: self.instant(), wall: self.wall() }
     }
 
     /// Wall-clock time.
-    pub fn now(&self) -> Timestamp {
-        timestamp(self.now_ms())
+    pub fn wall(&self) -> UnixMs {
+        match &self.0 {
+            Kind::System => Timestamp::now().into(),
+            Kind::Runtime { base, start, shift } => *base + start.elapsed() + shift.load(Ordering::Relaxed),
+        }
     }
 
     /// The monotonic clock.
     pub fn instant(&self) -> Instant {
         Instant::now()
     }
-}
-
-/// A stored time as a timestamp; times out of range become the epoch.
-pub fn timestamp(ms: i64) -> Timestamp {
-    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
 }

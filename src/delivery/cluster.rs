@@ -78,8 +78,8 @@ async fn next(hints: &mut Option<tokio::sync::mpsc::Receiver<OutletKey>>) -> Opt
 async fn heartbeat(engine: &Engine, left: bool) -> Result<Vec<NodeRow>, StoreError> {
     let shared = &engine.shared;
     let node = shared.node.name.to_string();
-    let now = shared.clock.now_ms();
-    let until = now + shared.node.lease.as_millis() as i64;
+    let now = shared.clock.wall();
+    let until = now + shared.node.lease;
     let asked = shared.clock.instant();
     let mut nodes = Vec::new();
     if !left {

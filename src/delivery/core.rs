@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::metrics::Metrics;
-use crate::model::OutletKey;
+use crate::model::{OutletKey, UnixMs};
 use crate::store::{AcceptedDelivery, OutcomeBatch, Store, StoreError};
 use crate::traces::Traces;
 
@@ -89,8 +89,8 @@ impl Shared {
         options: EngineOptions,
         self_alerts: mpsc::Sender<SelfAlert>,
     ) -> Self {
-        let heavy = Heavy::new(clock.now_ms());
-        let seed = clock.now_ms() as u64 ^ u64::from(std::process::id()) << 32;
+        let heavy = Heavy::new(clock.wall());
+        let seed = clock.wall().0 as u64 ^ u64::from(std::process::id()) << 32;
         Self {
             store,
             plan: ArcSwap::new(plan),
@@ -129,7 +129,7 @@ impl Shared {
         lock(&self.names).entry(name.to_owned()).or_insert_with(|| name.into()).clone()
     }
 
-    pub(super) fn muted_until(&self, channel: &str, now: i64) -> Option<i64> {
+    pub(super) fn muted_until(&self, channel: &str, now: UnixMs) -> Option<UnixMs> {
         self.mutes.load().get(channel).map(|m| m.until).filter(|until| *until > now)
     }
 
@@ -181,7 +181,7 @@ impl Shared {
     pub fn notify_new(&self, accepted: &[AcceptedDelivery]) {
         for delivery in accepted.iter().filter(|d| !d.state.is_final()) {
             let channel = self.name(&delivery.channel);
-            self.outlets.send(&delivery.outlet, Command::MarkDirty { lane: delivery.lane, channel, rank: 0, born_at: self.clock.now_ms() });
+            self.outlets.send(&delivery.outlet, Command::MarkDirty { lane: delivery.lane, channel, rank: 0, born_at: self.clock.wall() });
         }
     }
 

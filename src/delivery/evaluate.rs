@@ -1,7 +1,7 @@
 //! From one attempt's results to its outcome: cells, deliveries, fallback children, pause and suspension. Pure.
 
 use crate::channel::{CellResult, FinalWord, OnAmbiguous};
-use crate::model::{DeliveryId, ErrorKind, Receipt, Recipient, SendError};
+use crate::model::{DeliveryId, ErrorKind, Receipt, Recipient, SendError, UnixMs};
 use crate::store::{
     AttemptKind, Cell, CellState, DeliveryUpdate, FallbackChild, NewDelivery, NewReceipt, OutletUpdate, PendingDelivery, State, SuspensionChange,
 };
@@ -73,7 +73,7 @@ pub struct Postponed {
     /// Tries spent; a member keeps its own count if that is larger.
     pub tries: u32,
     /// Unix milliseconds.
-    pub due_at: i64,
+    pub due_at: UnixMs,
 }
 
 /// What an evaluation depends on besides the message and its results.
@@ -83,7 +83,7 @@ pub struct Evaluator<'a> {
     /// The channel.
     pub channel: &'a ChannelPlan,
     /// Now, Unix milliseconds.
-    pub now: i64,
+    pub now: UnixMs,
     /// Uniform in [0, 1).
     pub jitter: f64,
     /// Channels that earlier firing deliveries of the members' lanes fell back to: what is resolved is sent there, too.
@@ -135,9 +135,9 @@ impl Evaluator<'_> {
                 Decision::Pause { until } => {
                     cell.state = CellState::Open;
                     // The outlet pauses until then; a cell by itself never waits for longer than a back-off.
-                    cell.due_at = until.min(self.now + MAX_BACKOFF.as_millis() as i64);
+                    cell.due_at = until.min(self.now + MAX_BACKOFF);
                     let change = outlet.get_or_insert_default();
-                    change.paused_until = Some(change.paused_until.unwrap_or(0).max(until));
+                    change.paused_until = Some(change.paused_until.unwrap_or_default().max(until));
                 }
                 Decision::Suspend { reason } => {
                     cell.state = CellState::Open;
@@ -150,7 +150,7 @@ impl Evaluator<'_> {
                     if let Err(SendError { kind: ErrorKind::RateLimited { retry_after }, .. }) = result {
                         let until = self.now + super::policy::pause(*retry_after).as_millis() as i64;
                         let change = outlet.get_or_insert_default();
-                        change.paused_until = Some(change.paused_until.unwrap_or(0).max(until));
+                        change.paused_until = Some(change.paused_until.unwrap_or_default().max(until));
                     }
                 }
                 Decision::Unknown { reason } => {
@@ -303,7 +303,7 @@ impl Evaluator<'_> {
     }
 }
 
-fn change(member: &PendingDelivery, state: State, tries: u32, due_at: i64, reason: Option<&str>, leave_message: bool) -> DeliveryUpdate {
+fn change(member: &PendingDelivery, state: State, tries: u32, due_at: UnixMs, reason: Option<&str>, leave_message: bool) -> DeliveryUpdate {
     DeliveryUpdate { id: member.id, lane: member.lane, state, tries, due_at, reason: reason.map(str::to_owned), leave_message }
 }
 
@@ -324,12 +324,12 @@ fn record(results: &[CellResult]) -> (AttemptKind, Option<String>, Option<String
 }
 
 /// The receipts to wait for after an attempt: of its cells that the platform accepted.
-pub(super) fn receipts_to_await(channel: &ChannelPlan, cells: &[Cell], page: u16, to: &[Recipient], now: i64) -> Vec<NewReceipt> {
+pub(super) fn receipts_to_await(channel: &ChannelPlan, cells: &[Cell], page: u16, to: &[Recipient], now: UnixMs) -> Vec<NewReceipt> {
     let FinalWord::Later(later) = channel.platform.word else { return Vec::new() };
     let taken = cells.iter().filter(|cell| cell.page == page && cell.state == CellState::Ok && to.contains(&cell.recipient));
     taken
         .filter_map(|cell| {
-            let until = now + later.within.as_millis() as i64;
+            let until = now + later.within;
             let first = later.ask.map_or(later.within, |ask| ask.first);
             Some(NewReceipt {
                 page,
@@ -337,7 +337,7 @@ pub(super) fn receipts_to_await(channel: &ChannelPlan, cells: &[Cell], page: u16
                 channel: channel.name.to_string(),
                 platform_id: cell.platform_id.clone().filter(|id| !id.is_empty())?,
                 sent_at: now,
-                due_at: (now + first.as_millis() as i64).min(until),
+                due_at: (now + first).min(until),
                 until,
             })
         })

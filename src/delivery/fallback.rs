@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::model::OutletKey;
+use crate::model::{OutletKey, UnixMs};
 use crate::store::{MoveTo, StoreError};
 
 use super::core::Shared;
@@ -48,7 +48,7 @@ impl Shared {
         for channel in plan.channels.values().filter(|channel| channel.outlet == *outlet) {
             if let Some((first, rest)) = channel.fallback.split_first() {
                 // Whatever the clock says: also what is born in this millisecond.
-                self.fall_back(&plan, &channel.name, i64::MAX, first, rest, Some(reason)).await?;
+                self.fall_back(&plan, &channel.name, UnixMs::MAX, first, rest, Some(reason)).await?;
             }
         }
         Ok(())
@@ -59,7 +59,7 @@ impl Shared {
         &self,
         plan: &Plan,
         channel: &str,
-        before: i64,
+        before: UnixMs,
         first: &str,
         rest: &[String],
         suspended: Option<&str>,
@@ -71,7 +71,7 @@ impl Shared {
         };
         let to = MoveTo { channel: first.to_owned(), outlet: to.outlet.clone(), fallback: rest.to_vec() };
         loop {
-            let made = self.store.copy_to_fallback(channel, before, to.clone(), &reason, BATCH, self.clock.now_ms()).await?;
+            let made = self.store.copy_to_fallback(channel, before, to.clone(), &reason, BATCH, self.clock.wall()).await?;
             self.notify_new(&made);
             if made.len() < BATCH {
                 return Ok(());

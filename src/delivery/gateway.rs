@@ -65,7 +65,7 @@ impl Engine {
 
     /// The nodes that share the store and are alive.
     pub async fn live_nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
-        self.shared.store.live_nodes(self.shared.clock.now_ms()).await
+        self.shared.store.live_nodes(self.shared.clock.wall()).await
     }
 
     /// Channels muted by hand.
@@ -90,7 +90,7 @@ impl Engine {
 
     /// Makes new deliveries of final ones, to the same channel or to another; each is new in every way.
     pub async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>) -> Result<Vec<AcceptedDelivery>, StoreError> {
-        let made = self.shared.store.requeue(ids, to, self.shared.clock.now_ms()).await?;
+        let made = self.shared.store.requeue(ids, to, self.shared.clock.wall()).await?;
         self.evict_all();
         self.shared.notify_new(&made);
         Ok(made)
@@ -98,14 +98,14 @@ impl Engine {
 
     /// Ends waiting deliveries by hand. Returns how many.
     pub async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str) -> Result<u64, StoreError> {
-        let dropped = self.shared.store.drop_deliveries(ids, reason, self.shared.clock.now_ms()).await?;
+        let dropped = self.shared.store.drop_deliveries(ids, reason, self.shared.clock.wall()).await?;
         self.evict_all();
         Ok(dropped)
     }
 
     /// Mutes a channel by hand, or ends its mute with `until` in the past.
     pub async fn set_mute(&self, mute: ChannelMute) -> Result<(), StoreError> {
-        self.shared.store.set_mute(mute, self.shared.clock.now_ms()).await?;
+        self.shared.store.set_mute(mute, self.shared.clock.wall()).await?;
         self.refresh_mutes().await
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::lock::lock;
-use crate::model::LaneId;
+use crate::model::{LaneId, UnixMs};
 use crate::store::LaneStarts;
 
 /// Bytes of a body, or of the bodies that one message needs, above which they are large: worked on one after the other, and not kept in memory.
@@ -38,19 +38,19 @@ pub struct Heavy {
 pub struct LargeBodyPermit(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
 
 impl Heavy {
-    /// The limits of a process that starts now, Unix milliseconds.
-    pub fn new(now: i64) -> Self {
-        Self { one: Arc::new(Semaphore::new(1)), few: Arc::new(Semaphore::new(MAX_PARALLEL)), since: now.into(), started: Mutex::default() }
+    /// The limits of a process that starts now.
+    pub fn new(now: UnixMs) -> Self {
+        Self { one: Arc::new(Semaphore::new(1)), few: Arc::new(Semaphore::new(MAX_PARALLEL)), since: now.0.into(), started: Mutex::default() }
     }
 
     /// Whether something may have crashed at a delivery that was born then.
-    pub fn may_have_crashed(&self, born_at: i64) -> bool {
-        born_at < self.since.load(Ordering::Relaxed)
+    pub fn may_have_crashed(&self, born_at: UnixMs) -> bool {
+        born_at.0 < self.since.load(Ordering::Relaxed)
     }
 
     /// An attempt crashed, or the node that owned an outlet and did not release it: it may happen again, here.
-    pub fn crashed(&self, now: i64) {
-        self.since.fetch_max(now, Ordering::Relaxed);
+    pub fn crashed(&self, now: UnixMs) {
+        self.since.fetch_max(now.0, Ordering::Relaxed);
     }
 
     /// An attempt marked these lanes as started in the store.
@@ -105,7 +105,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn one_is_alone_and_a_few_are_aside() {
-        let heavy = Arc::new(Heavy::new(0));
+        let heavy = Arc::new(Heavy::new(UnixMs(0)));
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let tasks: Vec<_> = (0..8)
             .map(|_| {

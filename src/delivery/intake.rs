@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::ingest::{lane_group, short_fingerprint};
-use crate::model::{Alert, DeliveryId, Event, Status, hash_hex};
+use crate::model::{Alert, DeliveryId, Event, Status, UnixMs, hash_hex};
 use crate::route::{Muted, Router};
 use crate::store::{AlertReport, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, Mode, NewDelivery, State, Target};
 
@@ -17,7 +18,7 @@ use super::plan::{ChannelPlan, Plan};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManualMute {
     /// Until when, Unix milliseconds.
-    pub until: i64,
+    pub until: UnixMs,
     /// Why.
     pub reason: String,
 }
@@ -47,7 +48,7 @@ struct GroupKey<'a> {
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Disposition {
     Send,
-    Defer { until: i64, why: String },
+    Defer { until: UnixMs, why: String },
     Skip { why: Cow<'static, str> },
 }
 
@@ -56,8 +57,8 @@ const MAX_GROUPS: usize = 500;
 
 /// How the reason of a mute without a known end ends.
 pub const INDEFINITE: &str = "indefinitely";
-/// How long a mute without a known end defers, in milliseconds: it is re-evaluated then.
-pub(super) const REEVALUATE_AFTER_MS: i64 = 86_400_000;
+/// How long a mute without a known end defers: it is re-evaluated then.
+pub(super) const REEVALUATE_AFTER: Duration = Duration::from_secs(86_400);
 
 impl Intake<'_> {
     /// The deliveries of an event, in the order of their first alert.
@@ -137,17 +138,17 @@ impl Intake<'_> {
             return Disposition::Skip { why: format!("resolved alerts are not sent here (`send_resolved: false` on the {whose})").into() };
         }
         if let Some(muted) = muted {
-            let until = muted.until.map(|t| t.as_millisecond());
+            let until = muted.until.map(UnixMs::from);
             let when = muted.until.map_or_else(|| INDEFINITE.to_owned(), |t| format!("until {t}"));
             // A resolved alert is evaluated when the mute ends: it is sent if its firing was sent before.
             if muted.drop && alert.status == Status::Firing {
                 return Disposition::Skip { why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when} (`on_mute: drop`)", muted.by).into() };
             }
-            let until = until.unwrap_or_else(|| self.at.as_millisecond() + REEVALUATE_AFTER_MS);
+            let until = until.unwrap_or_else(|| UnixMs::from(self.at) + REEVALUATE_AFTER);
             return Disposition::Defer { until, why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when}", muted.by) };
         }
         if let Some(mute) = self.mutes.get(&*channel.name)
-            && mute.until > self.at.as_millisecond()
+            && mute.until > self.at.into()
         {
             return Disposition::Defer { until: mute.until, why: format!("{MANUAL_MUTE_PREFIX}{}", mute.reason) };
         }
@@ -157,7 +158,7 @@ impl Intake<'_> {
     fn delivery(&self, event: &Event, key: GroupKey<'_>, channel: &ChannelPlan, alerts: Vec<u32>) -> NewDelivery {
         let shown: Vec<&Alert> = alerts.iter().filter_map(|i| event.alerts.get(*i as usize)).collect();
         let firing = shown.iter().filter(|a| a.status == Status::Firing).count() as u32;
-        let now = self.at.as_millisecond();
+        let now = UnixMs::from(self.at);
         let (state, due_at, reason) = match key.disposition {
             Disposition::Send => (State::Waiting, now, None),
             Disposition::Defer { until, why } => (State::Deferred, until, Some(why)),

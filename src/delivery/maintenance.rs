@@ -1,5 +1,6 @@
 //! Periodic work: queue gauges, backlog and disk alerts, fallback of what waits too long, purge, leases. Never on the hot path.
 
+use crate::model::UnixMs;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +79,7 @@ async fn ticks(engine: &Engine, alerts: &mut mpsc::Receiver<SelfAlert>, cancel: 
 
 async fn deliver_self_alert(engine: &Engine, router: &mut SelfAlertRouter, alert: &SelfAlert) {
     let plan = engine.shared.plan.load_full();
-    let now = engine.shared.clock.now_ms();
+    let now = engine.shared.clock.wall();
     let Some(channel) = router.route(alert, &plan, now) else { return };
     if let Err(error) = engine.accept(alert.event(now), Some(&[channel])).await {
         tracing::error!(%error, alert = alert.name(), "a self-alert could not be stored");
@@ -88,7 +89,7 @@ async fn deliver_self_alert(engine: &Engine, router: &mut SelfAlertRouter, alert
 async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &mut BTreeSet<String>) -> Result<(), StoreError> {
     let shared = &engine.shared;
     let plan = shared.plan.load_full();
-    let now = shared.clock.now_ms();
+    let now = shared.clock.wall();
     let channels = plan.channels.values().map(|channel| (channel.platform.name, &*channel.name));
     shared.telemetry.metrics.know(channels, plan.heartbeats.iter().map(|heartbeat| &*heartbeat.name));
     let stats = shared.store.stats().await?;
@@ -100,7 +101,7 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
             shared.telemetry.metrics.queue(&channel.name, state.as_str(), n as i64);
         }
         let born = stats.oldest.iter().find(|(c, _)| c == &*channel.name).map(|(_, born)| *born);
-        let age = Duration::from_millis(born.map_or(0, |b| (now - b).max(0)) as u64);
+        let age = born.map_or(Duration::ZERO, |born| now.since(born));
         shared.telemetry.metrics.oldest(&channel.name, age);
         let state = engine.outlet_state(&channel.outlet);
         shared.telemetry.metrics.outlet(&channel.name, Duration::from_millis(state.paused_ms.max(0) as u64), state.suspended.is_some());
@@ -124,9 +125,9 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
         let suspended = state.suspended.as_deref().or(stored.and_then(|outlet| outlet.suspended.as_deref()));
         let wait = if suspended.is_some() { Some(Duration::ZERO) } else { channel.fallback_after };
         if let (Some(wait), Some((first, rest))) = (wait, channel.fallback.split_first())
-            && born.is_some_and(|b| now - b >= wait.as_millis() as i64)
+            && born.is_some_and(|b| now.since(b) >= wait)
         {
-            shared.fall_back(&plan, &channel.name, now - wait.as_millis() as i64, first, rest, suspended).await?;
+            shared.fall_back(&plan, &channel.name, now - wait, first, rest, suspended).await?;
         }
     }
     if !shared.is_leader() {
@@ -146,8 +147,8 @@ async fn update_queues(engine: &Engine, late: &mut BTreeSet<String>, orphans: &m
     purge(engine, &plan, now, stats.bytes).await
 }
 
-async fn purge(engine: &Engine, plan: &Plan, now: i64, bytes: u64) -> Result<(), StoreError> {
-    let ago = |d: Duration| now - d.as_millis() as i64;
+async fn purge(engine: &Engine, plan: &Plan, now: UnixMs, bytes: u64) -> Result<(), StoreError> {
+    let ago = |d: Duration| now - d;
     // Over the size cap everything final is too old.
     let full = plan.retention.max_bytes > 0 && bytes > plan.retention.max_bytes;
     let retention =

@@ -5,6 +5,8 @@
 //!
 //! [`Engine`] is all that other modules see; what its workers share is private.
 
+use crate::model::UnixMs;
+
 pub mod accept;
 mod attempt;
 pub mod clock;
@@ -58,6 +60,6 @@ pub use plan::{ChannelPlan, ContentPlan, HeartbeatPlan, Legacy, LegacyEmail, Mes
 pub use self_alert::{SelfAlert, SelfAlertKind};
 
 /// The month of a time, `2026-11` (UTC), as monthly quotas are counted.
-fn month(ms: i64) -> String {
-    clock::timestamp(ms).strftime("%Y-%m").to_string()
+fn month(at: UnixMs) -> String {
+    at.timestamp().strftime("%Y-%m").to_string()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::model::{Alert, DeliveryId, LaneId, Status};
+use crate::model::{Alert, DeliveryId, LaneId, Status, UnixMs};
 use crate::store::{LaneHistory, State};
 
 /// What composing a message must know besides its members.
@@ -18,7 +18,7 @@ pub struct MessageContext {
 #[derive(Debug, Clone, Default)]
 pub struct Notified {
     /// By fingerprint: start and status of what was sent, newest first.
-    reported: HashMap<String, Vec<(Option<i64>, Status)>>,
+    reported: HashMap<String, Vec<(Option<UnixMs>, Status)>>,
     /// Whether the whole past is known.
     complete: bool,
 }
@@ -28,15 +28,15 @@ fn reached_people(state: State) -> bool {
     matches!(state, State::Sent | State::Unknown | State::Dead)
 }
 
-fn started_at(alert: &Alert) -> Option<i64> {
-    alert.starts_at.map(|at| at.as_millisecond())
+fn started_at(alert: &Alert) -> Option<UnixMs> {
+    alert.starts_at.map(UnixMs::from)
 }
 
 impl Notified {
     /// What the past says, besides the deliveries `members` that a message is made from.
     pub fn of(past: &LaneHistory, members: &[DeliveryId]) -> Self {
         let members: HashSet<DeliveryId> = members.iter().copied().collect();
-        let mut reported: HashMap<String, Vec<(Option<i64>, Status)>> = HashMap::new();
+        let mut reported: HashMap<String, Vec<(Option<UnixMs>, Status)>> = HashMap::new();
         for delivery in past.deliveries.iter().filter(|d| reached_people(d.state) && !members.contains(&d.id)) {
             for one in &delivery.said {
                 reported.entry(one.fingerprint.clone()).or_default().push((one.start, one.status));

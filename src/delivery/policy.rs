@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::channel::OnAmbiguous;
-use crate::model::{ErrorKind, Receipt, SendError, format_duration};
+use crate::model::{ErrorKind, Receipt, SendError, UnixMs, format_duration};
 
 /// First back-off step.
 pub const FIRST_BACKOFF: Duration = Duration::from_secs(1);
@@ -27,10 +27,10 @@ pub struct AttemptFacts {
     pub tries: u32,
     /// Outcomes of it that nobody knows, this one included.
     pub unanswered: u32,
-    /// When the delivery was born, Unix milliseconds.
-    pub born_at: i64,
+    /// When the delivery was born.
+    pub born_at: UnixMs,
     /// Now.
-    pub now: i64,
+    pub now: UnixMs,
     /// How long a delivery may be retried.
     pub max_age: Duration,
     /// What the platform's descriptor says of unknown outcomes.
@@ -46,15 +46,15 @@ pub struct AttemptFacts {
 pub enum Decision {
     /// The platform confirmed it.
     Sent,
-    /// Try again, not before this (Unix milliseconds).
+    /// Try again, not before this.
     Retry {
         /// Not before.
-        due: i64,
+        due: UnixMs,
     },
     /// The outlet pauses until then; no try is spent.
     Pause {
         /// Until when.
-        until: i64,
+        until: UnixMs,
     },
     /// The outlet is suspended until its configuration works; no try is spent.
     Suspend {
@@ -92,21 +92,21 @@ pub fn decide(t: AttemptFacts, result: &Result<Receipt, SendError>) -> Decision 
         return Decision::Dead { reason: error.to_string() };
     }
     // The age counts only after a failed try: what waited through an outage of ours gets its chance first.
-    let age = t.now.saturating_sub(t.born_at);
-    if age >= t.max_age.as_millis() as i64 && kind == ErrorKind::Ambiguous {
+    let age = t.now.since(t.born_at);
+    if age >= t.max_age && kind == ErrorKind::Ambiguous {
         return Decision::Unknown { reason: format!("{error}; it may have been delivered, and is too old to be sent again") };
     }
-    if age >= t.max_age.as_millis() as i64 {
+    if age >= t.max_age {
         return Decision::Dead { reason: format!("not delivered within {} ({} tries); last error: {error}", format_duration(t.max_age), t.tries) };
     }
     match kind {
-        ErrorKind::RateLimited { retry_after } => Decision::Pause { until: t.now + pause(retry_after).as_millis() as i64 },
+        ErrorKind::RateLimited { retry_after } => Decision::Pause { until: t.now + pause(retry_after) },
         ErrorKind::Misconfigured => Decision::Suspend { reason: error.to_string() },
         ErrorKind::Ambiguous => {
             let wait = repeat.map_or(MAX_BACKOFF, |wait| wait.mul_f64(0.75 + t.jitter.clamp(0.0, 1.0) / 2.0));
-            Decision::Retry { due: t.now + wait.as_millis() as i64 }
+            Decision::Retry { due: t.now + wait }
         }
-        _ => Decision::Retry { due: t.now + backoff(t.tries, t.jitter).as_millis() as i64 },
+        _ => Decision::Retry { due: t.now + backoff(t.tries, t.jitter) },
     }
 }
 
@@ -117,8 +117,8 @@ pub fn pause(retry_after: Option<Duration>) -> Duration {
 }
 
 /// How long until a try is due. No try waits for longer than [`MAX_BACKOFF`]: what seems to was set before the wall clock was set back, and is due.
-pub fn wait_until(due_at: i64, now: i64) -> Duration {
-    let ahead = Duration::from_millis(due_at.saturating_sub(now).max(0) as u64);
+pub fn wait_until(due_at: UnixMs, now: UnixMs) -> Duration {
+    let ahead = due_at.since(now);
     if ahead > MAX_BACKOFF { Duration::ZERO } else { ahead }
 }
 
@@ -138,7 +138,7 @@ mod tests {
     fn a_try_is_due_when_its_time_has_come_or_no_clock_can_have_meant_it() {
         let table = [(0, 0, 0), (-5, 0, 0), (2_000, 0, 2_000), (300_000, 0, 300_000), (300_001, 0, 0), (3_602_000, 0, 0), (i64::MAX, -5, 0)];
         for (due_at, now, millis) in table {
-            assert_eq!(wait_until(due_at, now), Duration::from_millis(millis), "due at {due_at}, now {now}");
+            assert_eq!(wait_until(UnixMs(due_at), UnixMs(now)), Duration::from_millis(millis), "due at {due_at}, now {now}");
         }
     }
 
@@ -146,8 +146,8 @@ mod tests {
         AttemptFacts {
             tries,
             unanswered: 1,
-            born_at: 0,
-            now: age_minutes * MINUTE,
+            born_at: UnixMs::EPOCH,
+            now: UnixMs(age_minutes * MINUTE),
             max_age: Duration::from_secs(3600),
             ambiguous: OnAmbiguous::Retry,
             direct: false,
@@ -169,11 +169,11 @@ mod tests {
         let hold = |d: &Decision| matches!(d, Decision::Suspend { .. });
         assert_eq!(decide(at(1, 0), &Ok(Receipt::default())), Decision::Sent);
         assert_eq!(decide(at(9, 600), &Ok(Receipt::default())), Decision::Sent, "success is success at any age");
-        assert_eq!(decide(at(1, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 500 });
-        assert_eq!(decide(at(3, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 2000 });
-        assert_eq!(decide(at(30, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 150_000 }, "capped at 5 min");
+        assert_eq!(decide(at(1, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: UnixMs(MINUTE + 500) });
+        assert_eq!(decide(at(3, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: UnixMs(MINUTE + 2000) });
+        assert_eq!(decide(at(30, 1), &fail(ErrorKind::Transient)), Decision::Retry { due: UnixMs(MINUTE + 150_000) }, "capped at 5 min");
         assert!(dead(&decide(at(3, 60), &fail(ErrorKind::Transient))), "too old after a failed try");
-        assert_eq!(decide(at(1, 1), &fail(ErrorKind::Ambiguous)), Decision::Retry { due: MINUTE + 2000 });
+        assert_eq!(decide(at(1, 1), &fail(ErrorKind::Ambiguous)), Decision::Retry { due: UnixMs(MINUTE + 2000) });
         assert!(unknown(&decide(at(1, 61), &fail(ErrorKind::Ambiguous))), "what may have come is never called not delivered");
         assert!(unknown(&decide(never(at(1, 1)), &fail(ErrorKind::Ambiguous))));
         assert!(unknown(&decide(direct(at(1, 1)), &fail(ErrorKind::Ambiguous))));
@@ -184,13 +184,13 @@ mod tests {
         assert!(hold(&decide(at(1, 1), &fail(ErrorKind::Misconfigured))));
         assert!(dead(&decide(at(1, 61), &fail(ErrorKind::Misconfigured))));
         let secs = |s| Some(Duration::from_secs(s));
-        assert_eq!(decide(at(1, 1), &fail(rate(secs(7)))), Decision::Pause { until: MINUTE + 7000 });
-        assert_eq!(decide(at(1, 1), &fail(rate(None))), Decision::Pause { until: 2 * MINUTE });
-        assert_eq!(decide(at(1, 1), &fail(rate(secs(1 << 30)))), Decision::Pause { until: 61 * MINUTE }, "capped at 1 h");
-        assert_eq!(decide(at(1, 1), &fail(rate(secs(0)))), Decision::Pause { until: MINUTE + 1000 }, "never at once");
+        assert_eq!(decide(at(1, 1), &fail(rate(secs(7)))), Decision::Pause { until: UnixMs(MINUTE + 7000) });
+        assert_eq!(decide(at(1, 1), &fail(rate(None))), Decision::Pause { until: UnixMs(2 * MINUTE) });
+        assert_eq!(decide(at(1, 1), &fail(rate(secs(1 << 30)))), Decision::Pause { until: UnixMs(61 * MINUTE) }, "capped at 1 h");
+        assert_eq!(decide(at(1, 1), &fail(rate(secs(0)))), Decision::Pause { until: UnixMs(MINUTE + 1000) }, "never at once");
         assert!(dead(&decide(at(1, 61), &fail(rate(secs(7))))));
         assert!(dead(&decide(direct(at(1, 1)), &fail(rate(secs(7))))));
-        assert_eq!(decide(never(at(2, 1)), &fail(ErrorKind::Transient)), Decision::Retry { due: MINUTE + 1000 }, "known not to have left");
+        assert_eq!(decide(never(at(2, 1)), &fail(ErrorKind::Transient)), Decision::Retry { due: UnixMs(MINUTE + 1000) }, "known not to have left");
     }
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
             let mut waits = Vec::new();
             for unanswered in 1.. {
                 match decide(AttemptFacts { unanswered, jitter, ..at(unanswered, 1) }, &fail(ErrorKind::Ambiguous)) {
-                    Decision::Retry { due } => waits.push(due - MINUTE),
+                    Decision::Retry { due } => waits.push(due - UnixMs(MINUTE)),
                     Decision::Unknown { reason } => {
                         assert_eq!(reason, "refused; it was sent 4 times, may have been delivered, and is not sent again");
                         break;

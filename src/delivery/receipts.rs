@@ -13,10 +13,9 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Ask, Called, FinalWord, Sent};
-use crate::model::{ErrorKind, OutletKey, SendError, Word, format_duration};
+use crate::model::{ErrorKind, OutletKey, SendError, UnixMs, Word, format_duration};
 use crate::store::{FallbackChild, ReceiptChange, ReceiptRow, ReceiptState, ReceiptUpdate, StoreError};
 
-use super::clock::timestamp;
 use super::core::Shared;
 use super::engine::Engine;
 use super::evaluate::Evaluator;
@@ -38,11 +37,11 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 const MISSING_CHANNEL_RETRY: Duration = Duration::from_secs(60);
 
 /// When a vendor that has no final status yet is asked again: the older, the more seldom.
-fn next_query(ask: Option<Ask>, row: &ReceiptRow, now: i64) -> i64 {
+fn next_query(ask: Option<Ask>, row: &ReceiptRow, now: UnixMs) -> UnixMs {
     let Some(ask) = ask else { return row.until };
-    let age = Duration::from_millis(now.saturating_sub(row.sent_at).max(0) as u64);
+    let age = now.since(row.sent_at);
     let wait = (age / 2).clamp(ask.every, ask.most.max(ask.every));
-    (now + wait.as_millis() as i64).min(row.until.max(now + ask.every.as_millis() as i64))
+    (now + wait).min(row.until.max(now + ask.every))
 }
 
 /// Queries until cancelled. One task of each node; only the leader queries.
@@ -74,14 +73,12 @@ pub async fn run(engine: Arc<Engine>, cancel: CancellationToken) {
 
 async fn tick(shared: &Shared) -> Result<(), StoreError> {
     let plan = shared.plan.load_full();
-    let now = shared.clock.now_ms();
+    let now = shared.clock.wall();
     let mut by_outlet: BTreeMap<OutletKey, Vec<(Arc<ChannelPlan>, ReceiptRow)>> = BTreeMap::new();
     for row in shared.store.due_receipts(now, MAX_PER_TICK).await? {
         match plan.channel(&row.channel) {
             Some(channel) => by_outlet.entry(channel.outlet.clone()).or_default().push((channel.clone(), row)),
-            None => {
-                later(shared, &row, now + MISSING_CHANNEL_RETRY.as_millis() as i64, "the channel that sent it is not configured any more").await?
-            }
+            None => later(shared, &row, now + MISSING_CHANNEL_RETRY, "the channel that sent it is not configured any more").await?,
         }
     }
     let queries = by_outlet.into_values().map(|rows| ask_one_account(shared, &plan, rows));
@@ -94,15 +91,15 @@ async fn ask_one_account(shared: &Shared, plan: &Plan, rows: Vec<(Arc<ChannelPla
     for (place, (channel, row)) in rows.iter().enumerate().take(MAX_PER_OUTLET) {
         let ask = ask_of(channel);
         let answer = if ask.is_some() { query(shared, channel, row).await } else { Ok(None) };
-        let now = shared.clock.now_ms();
+        let now = shared.clock.wall();
         match answer {
             Ok(Some(word)) => conclude(shared, plan, channel, row, &word).await?,
             Ok(None) => later(shared, row, next_query(ask, row, now), "the vendor did not say").await?,
             Err(error) => {
                 tracing::warn!(channel = %channel.name, message_id = %row.message, %error, "could not query the vendor for the final status");
                 let wait = match error.kind {
-                    ErrorKind::RateLimited { retry_after: Some(wait) } => wait.min(MAX_PAUSE).as_millis() as i64,
-                    _ => 0,
+                    ErrorKind::RateLimited { retry_after: Some(wait) } => wait.min(MAX_PAUSE),
+                    _ => Duration::ZERO,
                 };
                 let why = format!("the vendor could not be asked: {error}");
                 let all = rows[place..].iter().map(|(channel, row)| later(shared, row, next_query(ask_of(channel), row, now).max(now + wait), &why));
@@ -122,8 +119,9 @@ fn ask_of(channel: &ChannelPlan) -> Option<Ask> {
 }
 
 async fn query(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Result<Option<Word>, SendError> {
-    let deadline = shared.clock.instant() + QUERY_TIMEOUT;
-    let sent = Sent { recipient: &row.recipient, platform_id: &row.platform_id, at: timestamp(row.sent_at), now: shared.clock.now(), deadline };
+    let now = shared.clock.now();
+    let deadline = now.mono + QUERY_TIMEOUT;
+    let sent = Sent { recipient: &row.recipient, platform_id: &row.platform_id, at: row.sent_at.timestamp(), now: now.wall.timestamp(), deadline };
     let asking = AssertUnwindSafe(channel.driver.receipt(&sent)).catch_unwind();
     match tokio::time::timeout_at(deadline + Duration::from_secs(1), asking).await {
         Ok(Ok(answer)) => answer,
@@ -135,12 +133,12 @@ async fn query(shared: &Shared, channel: &ChannelPlan, row: &ReceiptRow) -> Resu
 }
 
 /// No final status yet: queried again at `due`, or given up when its time is over.
-async fn later(shared: &Shared, row: &ReceiptRow, due: i64, why: &str) -> Result<(), StoreError> {
-    let now = shared.clock.now_ms();
+async fn later(shared: &Shared, row: &ReceiptRow, due: UnixMs, why: &str) -> Result<(), StoreError> {
+    let now = shared.clock.wall();
     if now < row.until {
         return write(shared, row, ReceiptChange::Later { due_at: due }, Vec::new(), now).await.map(|_| ());
     }
-    let within = format_duration(Duration::from_millis(row.until.saturating_sub(row.sent_at).max(0) as u64));
+    let within = format_duration(row.until.since(row.sent_at));
     let detail = format!("nothing was heard of it within {within}: {why}");
     let news = ReceiptChange::Final { state: ReceiptState::Unheard, code: None, detail: detail.clone() };
     if write(shared, row, news, Vec::new(), now).await?.is_some() {
@@ -153,7 +151,7 @@ async fn later(shared: &Shared, row: &ReceiptRow, due: i64, why: &str) -> Result
 /// Records a final status. One that did not reach its person makes the fallback of every delivery that the message carried, unless its alert is resolved
 /// or too old.
 async fn conclude(shared: &Shared, plan: &Plan, channel: &ChannelPlan, row: &ReceiptRow, word: &Word) -> Result<(), StoreError> {
-    let now = shared.clock.now_ms();
+    let now = shared.clock.wall();
     let state = if word.reached { ReceiptState::Delivered } else { ReceiptState::Undelivered };
     let (mut children, mut detail) = (Vec::new(), word.detail.clone());
     if !word.reached {
@@ -208,14 +206,14 @@ async fn fallbacks(
     channel: &ChannelPlan,
     row: &ReceiptRow,
     word: &Word,
-    now: i64,
+    now: UnixMs,
 ) -> Result<(Vec<FallbackChild>, Option<&'static str>), StoreError> {
     let evaluator = Evaluator { plan, channel, now, jitter: 0.0, earlier_fallbacks: &[] };
     let mut children = Vec::new();
     let mut instead = Some("it carries no alert any more");
     for carried in shared.store.sent_deliveries(row.message).await? {
         let delivery = &carried.delivery;
-        let old = now.saturating_sub(delivery.born_at) >= channel.max_age.as_millis() as i64;
+        let old = now.since(delivery.born_at) >= channel.max_age;
         instead = match delivery.target.fallback.split_first() {
             None => Some("the channel has none"),
             Some(_) if carried.over || delivery.firing == 0 => Some("the alert is over"),
@@ -241,7 +239,7 @@ async fn write(
     row: &ReceiptRow,
     news: ReceiptChange,
     children: Vec<FallbackChild>,
-    now: i64,
+    now: UnixMs,
 ) -> Result<Option<Vec<crate::store::AcceptedDelivery>>, StoreError> {
     shared.store.update_receipt(ReceiptUpdate { message: row.message, page: row.page, recipient: row.recipient.clone(), news, children, now }).await
 }
@@ -257,7 +255,7 @@ mod tests {
     use crate::model::MessageId;
     use crate::model::Recipient;
 
-    fn row(sent_at: i64, until: i64) -> ReceiptRow {
+    fn row(sent_at: UnixMs, until: UnixMs) -> ReceiptRow {
         ReceiptRow {
             message: MessageId::new(),
             page: 0,
@@ -279,18 +277,18 @@ mod tests {
     fn the_older_the_more_seldom_and_never_past_the_end() {
         let s = Duration::from_secs;
         let sms = Some(Ask { first: s(20), every: s(20), most: s(1800) });
-        let day = 86_400_000;
-        let mut now = 20_000;
+        let day = UnixMs(86_400_000);
+        let mut now = UnixMs(20_000);
         let mut asked = 0;
         while now < day {
-            let due = next_query(sms, &row(0, day), now);
+            let due = next_query(sms, &row(UnixMs(0), day), now);
             assert!(due >= now + 20_000 && (due <= day || now + 20_000 > day), "{now} {due}");
             now = due;
             asked += 1;
         }
         assert!((40..80).contains(&asked), "an SMS that stays queued is asked for {asked} times in a day");
         let call = Some(Ask { first: s(30), every: s(15), most: s(30) });
-        assert_eq!(next_query(call, &row(0, 900_000), 600_000), 630_000);
-        assert_eq!(next_query(None, &row(0, 900_000), 1_000), 900_000, "what only calls back is given up at its end");
+        assert_eq!(next_query(call, &row(UnixMs(0), UnixMs(900_000)), UnixMs(600_000)), UnixMs(630_000));
+        assert_eq!(next_query(None, &row(UnixMs(0), UnixMs(900_000)), UnixMs(1_000)), UnixMs(900_000), "what only calls back is given up at its end");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::model::OutletKey;
+use crate::model::{OutletKey, UnixMs};
 use crate::store::{Relocation, StoreError};
 
 use super::core::Shared;
@@ -24,7 +24,7 @@ impl Shared {
     /// Moves what is stored under a channel's former names and credentials to it, but for what another node may have in flight: that node does it when
     /// it has the new configuration, or the leader once its lease has ended. The owning worker then reads everything again, because its memory is stale.
     pub(super) async fn relocate(&self, channel: &ChannelPlan) -> Result<(), StoreError> {
-        let now = if self.leased() { self.clock.now_ms() } else { i64::MAX };
+        let now = if self.leased() { self.clock.wall() } else { UnixMs::MAX };
         let to = Relocation { channel: channel.name.to_string(), outlet: channel.outlet.clone(), node: self.node.name.to_string(), now };
         let mut moved = 0;
         for old in channel.previous_names.iter().map(String::as_str).chain([&*channel.name]) {

@@ -1,14 +1,14 @@
 //! Alerts about Watchfire itself: what they say, when they repeat, and which channel they take (never the one that fails).
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use crate::model::{Alert, Event, SenderKind, Status};
+use crate::model::{Alert, Event, SenderKind, Status, UnixMs};
 
-use super::clock::timestamp;
 use super::plan::Plan;
 
 /// The same alert is not sent again within this time, in milliseconds.
-const REPEAT_INTERVAL_MS: i64 = 10 * 60_000;
+const REPEAT_INTERVAL: Duration = Duration::from_secs(600);
 
 /// What a self-alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -147,7 +147,7 @@ impl SelfAlert {
     }
 
     /// The self-alert as an event.
-    pub fn event(&self, now: i64) -> Event {
+    pub fn event(&self, now: UnixMs) -> Event {
         let resolved = self.status == Status::Resolved;
         let mut alert = Alert { status: self.status, ..Alert::default() };
         alert.labels.insert("alertname".into(), self.name().into());
@@ -159,8 +159,8 @@ impl SelfAlert {
         if !self.description.is_empty() {
             alert.annotations.insert("description".into(), self.description.clone());
         }
-        alert.starts_at = Some(timestamp(now));
-        alert.ends_at = resolved.then(|| timestamp(now));
+        alert.starts_at = Some(now.timestamp());
+        alert.ends_at = resolved.then(|| now.timestamp());
         alert.fingerprint = crate::model::hash_hex(&[self.name(), &self.channel]);
         Event {
             kind: SenderKind::Watchfire,
@@ -178,18 +178,18 @@ impl SelfAlert {
 /// Decides which self-alerts are sent, and to which channel.
 #[derive(Debug, Default)]
 pub struct SelfAlertRouter {
-    last_sent: HashMap<(SelfAlertKind, String), i64>,
+    last_sent: HashMap<(SelfAlertKind, String), UnixMs>,
 }
 
 impl SelfAlertRouter {
     /// The channel a self-alert goes to now: the first of `self_monitoring.to` that is not the failing one, does not share its outlet, and is not disabled.
     /// `None`: it is not sent (sent lately, no channel, or the end of something that was never sent).
-    pub fn route(&mut self, alert: &SelfAlert, plan: &Plan, now: i64) -> Option<String> {
+    pub fn route(&mut self, alert: &SelfAlert, plan: &Plan, now: UnixMs) -> Option<String> {
         let key = (alert.kind, alert.channel.clone());
         if alert.status == Status::Resolved {
             self.last_sent.remove(&key)?;
         } else {
-            if self.last_sent.get(&key).is_some_and(|at| now - at < REPEAT_INTERVAL_MS) {
+            if self.last_sent.get(&key).is_some_and(|at| now.since(*at) < REPEAT_INTERVAL) {
                 return None;
             }
             self.last_sent.insert(key, now);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{OutletKey, format_duration};
+use crate::model::{OutletKey, UnixMs, format_duration};
 use crate::store::{OverdueRow, StoreError};
 
 use super::engine::Engine;
@@ -26,7 +26,7 @@ pub struct Stalls {
 /// Leases of outlets of which something is due, and since when each is as it is. The store measures leases by its own clock, which need not go as this
 /// node's does; but an owner that is alive renews its lease every second, whatever the clocks say.
 #[derive(Debug, Default)]
-struct Leases(BTreeMap<OutletKey, (i64, Instant)>);
+struct Leases(BTreeMap<OutletKey, (UnixMs, Instant)>);
 
 impl Leases {
     /// Takes note of the leases of now, and forgets the others.
@@ -48,20 +48,20 @@ impl Engine {
     /// Looks at what is due in the store, and shows what of it stalls: in a metric, and in `/-/ready`.
     pub async fn look_for_stalls(&self, stalls: &mut Stalls) -> Result<(), StoreError> {
         let shared = &self.shared;
-        let (now, now_ms) = (shared.clock.instant(), shared.clock.now_ms());
-        let due = shared.store.overdue(now_ms - STALL_BOUND.as_millis() as i64).await?;
-        stalls.leases.note(&due, now);
+        let now = shared.clock.now();
+        let due = shared.store.overdue(now.wall - STALL_BOUND).await?;
+        stalls.leases.note(&due, now.mono);
         let plan = shared.plan.load_full();
         let mut seen = BTreeMap::new();
         let mut why = Vec::new();
         for row in &due {
             // What waits for a channel that is gone or muted has its own alarm, or means to wait.
-            let Some(channel) = plan.channel(&row.channel).filter(|_| shared.muted_until(&row.channel, now_ms).is_none()) else { continue };
-            let Some(reason) = self.stall(row, &self.outlet_state(&row.outlet), &stalls.leases, now) else { continue };
+            let Some(channel) = plan.channel(&row.channel).filter(|_| shared.muted_until(&row.channel, now.wall).is_none()) else { continue };
+            let Some(reason) = self.stall(row, &self.outlet_state(&row.outlet), &stalls.leases, now.mono) else { continue };
             let looks = stalls.looks.get(&row.channel).copied().unwrap_or(0) + 1;
             seen.insert(row.channel.clone(), looks);
             if looks >= LOOKS {
-                let age = Duration::from_millis((now_ms - row.since).max(0) as u64);
+                let age = now.wall.since(row.since);
                 why.push((
                     channel.name.clone(),
                     row.count,
@@ -84,7 +84,7 @@ impl Engine {
             }
         }
         stalls.looks = seen;
-        shared.health.set_stalled(why.into_iter().map(|(.., reason)| reason).collect(), now);
+        shared.health.set_stalled(why.into_iter().map(|(.., reason)| reason).collect(), now.mono);
         Ok(())
     }
 
@@ -106,8 +106,8 @@ impl Engine {
 mod tests {
     use super::*;
 
-    fn due(outlet: &str, leased_until: i64) -> OverdueRow {
-        OverdueRow { channel: outlet.into(), outlet: OutletKey::new("log", outlet), count: 1, since: 0, leased_until }
+    fn due(outlet: &str, leased_until: UnixMs) -> OverdueRow {
+        OverdueRow { channel: outlet.into(), outlet: OutletKey::new("log", outlet), count: 1, since: UnixMs(0), leased_until }
     }
 
     /// A node whose clock goes an hour ahead of the database's, or behind it, sees the same: only a lease that nobody renews is stuck.
@@ -117,11 +117,11 @@ mod tests {
         let key = |name: &str| OutletKey::new("log", name);
         for second in 0..=70 {
             let now = start + Duration::from_secs(second);
-            leases.note(&[due("alive", 1000 * second as i64), due("hung", 5_000_000_000_000), due("never", 0)], now);
+            leases.note(&[due("alive", UnixMs(1000 * second as i64)), due("hung", UnixMs(5_000_000_000_000)), due("never", UnixMs(0))], now);
             let stand = |name: &str| leases.stand(&key(name), now);
             assert_eq!((stand("alive"), stand("hung"), stand("never")), (false, second > 60, second > 60), "after {second} s");
         }
-        leases.note(&[due("hung", 6_000_000_000_000)], start + Duration::from_secs(71));
+        leases.note(&[due("hung", UnixMs(6_000_000_000_000))], start + Duration::from_secs(71));
         assert!(!leases.stand(&key("hung"), start + Duration::from_secs(71)), "another node has it");
         assert!(!leases.stand(&key("never"), start + Duration::from_secs(71)), "nothing of it is due any more");
     }

@@ -1,7 +1,6 @@
 //! What happens, as metrics, logs, spans and self-alerts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -40,7 +39,7 @@ impl Telemetry {
             if change.state == State::Sent
                 && let Some(member) = message.members.iter().find(|member| member.id == change.id)
             {
-                self.metrics.delivered_after(platform, Duration::from_millis((batch.now - member.born_at).max(0) as u64));
+                self.metrics.delivered_after(platform, batch.now.since(member.born_at));
             }
             let reason = change.reason.as_deref().unwrap_or("");
             let code = outcome.code.as_deref().unwrap_or("");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Alert, DeliveryId, Event, EventId, LaneId, Status};
+use crate::model::{Alert, DeliveryId, Event, EventId, LaneId, Status, UnixMs};
 use crate::store::{Mode, PendingDelivery, State, Target};
 
 /// An alert whose fingerprint is its name.
@@ -38,8 +38,8 @@ pub fn waiting(seq: i64, alerts: Vec<Alert>) -> PendingDelivery {
         rank: 0,
         firing,
         resolved,
-        born_at: 0,
-        due_at: 0,
+        born_at: UnixMs(0),
+        due_at: UnixMs(0),
         tries: 0,
         fallback_depth: 0,
         fallback_of: None,

@@ -43,7 +43,7 @@ pub(crate) async fn authenticate(app: &App, scope: Scope, request: Request) -> R
     let (parts, body) = request.into_parts();
     let trace = traceparent(parts.headers.get("traceparent").and_then(|value| value.to_str().ok()));
     let peer = peer(&settings, &parts.headers, parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip()));
-    let now = app.engine.clock().now_ms() / 1000;
+    let now = app.engine.clock().wall().seconds();
     let from = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
     let refuse = |refusal: Refusal| match refusal {
         Refusal::Credentials(why) => {

@@ -45,7 +45,7 @@ fn route_traces(plan: &Plan, event: &Event, places: impl Iterator<Item = usize>,
 pub fn explain_stored(plan: &Plan, stored: &StoredEvent, places: Option<&[u32]>) -> RouteTraces {
     let event = &stored.event;
     let all: Vec<usize> = places.map_or_else(|| (0..event.alerts.len()).collect(), |places| places.iter().map(|place| *place as usize).collect());
-    let at = crate::delivery::clock::timestamp(stored.received_at);
+    let at = stored.received_at.timestamp();
     RouteTraces {
         changed: *stored.plan != *plan.hash,
         not_explained: all.len().saturating_sub(MAX_EXPLAINED),

@@ -38,7 +38,6 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let unread = app.unread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let note = match unread {
         Some(Unread { count, at }) => {
-            let at = crate::delivery::clock::timestamp(at);
             let what = if count == 1 { "1 body was no alert and was".to_owned() } else { format!("{count} bodies were no alerts and were") };
             format!("{note}note: {what} delivered as text since the start, the last one at {at}; the log says why each was not understood\n")
         }

@@ -189,7 +189,7 @@ async fn shed_load(stack: &Middleware, request: Request, next: Next) -> Result<R
         return Err(HttpError::unavailable("too many requests are being worked on (server.limits.concurrent); try again"));
     };
     if let Some(limit) = settings.per_second {
-        let second = app.engine.clock().now_ms() / 1000;
+        let second = app.engine.clock().wall().seconds();
         let mut rate = app.rate.lock().unwrap_or_else(PoisonError::into_inner);
         *rate = if rate.0 == second { (second, rate.1.saturating_add(1)) } else { (second, 1) };
         if rate.1 > limit {

@@ -19,6 +19,7 @@ pub mod tls_listener;
 mod waiting;
 mod webhook;
 
+use crate::model::UnixMs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -107,8 +108,8 @@ pub struct App {
 pub struct Unread {
     /// How many.
     pub count: u64,
-    /// When the last one came, Unix milliseconds.
-    pub at: i64,
+    /// When the last one came.
+    pub at: UnixMs,
 }
 
 impl App {

@@ -64,7 +64,7 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
     let Admitted { caller, body, doubtful, room: _room, trace } = authenticate(app, Scope::Webhook, request).await?;
     let settings = app.settings.load_full();
     let metrics = app.engine.metrics();
-    let now = app.engine.clock().now();
+    let now = app.engine.clock().wall().timestamp();
     let bytes = body.len();
     // One large body at a time, from here until it is on disk.
     let heavy = app.engine.heavy();
@@ -136,7 +136,7 @@ async fn take(app: &App, sender: Sender, query: Option<String>, request: Request
         tracing::warn!(%error, bytes, event = %accepted.event, "a body is no alert; it is delivered as text");
         let mut unread = app.unread.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let count = unread.as_ref().map_or(0, |unread| unread.count) + 1;
-        *unread = Some(Unread { count, at: now.as_millisecond() });
+        *unread = Some(Unread { count, at: now.into() });
     }
     tracing::debug!(event = %accepted.event, deliveries = accepted.deliveries.len(), duplicate = accepted.duplicate, "accepted");
     Ok(Json(AcceptedResponse::new(&accepted, unknown)))

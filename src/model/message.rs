@@ -1,5 +1,6 @@
 //! Messages on their way to a platform: pages made of rendered fields and of facts.
 
+use crate::model::UnixMs;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -141,7 +142,7 @@ pub struct Facts {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub note: bool,
     /// When it was formed, Unix milliseconds UTC.
-    pub formed_at: i64,
+    pub formed_at: UnixMs,
     /// The words' language.
     pub language: Language,
     /// The alerts as the sender sent them (Alertmanager v4 JSON), for the generic webhook; `None` elsewhere.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Fence, LeaseRequest, NodeHeartbeat, NodeRow, OutletSnapshot, Relocation, StoreError};
-use crate::model::OutletKey;
+use crate::model::{OutletKey, UnixMs};
 
 /// Used by whatever decides which node owns which outlet. The defaults are those of a store that only one process can use.
 #[async_trait]
@@ -15,7 +15,7 @@ pub trait ClusterStore: Send + Sync {
     async fn claim_outlet(&self, request: LeaseRequest) -> Result<Option<OutletSnapshot>, StoreError>;
 
     /// Renews the leases of all outlets that `node` owns, and returns them. One transaction.
-    async fn renew_leases(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError>;
+    async fn renew_leases(&self, node: &str, now: UnixMs, lease_until: UnixMs) -> Result<Vec<OutletKey>, StoreError>;
 
     /// Releases an outlet: another node may claim it at once. Does nothing when `fence` is old. One transaction.
     async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError>;
@@ -32,7 +32,7 @@ pub trait ClusterStore: Send + Sync {
     }
 
     /// The live nodes, as of their last heartbeats. Read only.
-    async fn live_nodes(&self, now: i64) -> Result<Vec<NodeRow>, StoreError> {
+    async fn live_nodes(&self, now: UnixMs) -> Result<Vec<NodeRow>, StoreError> {
         let _ = now;
         Ok(Vec::new())
     }

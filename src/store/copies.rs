@@ -1,7 +1,7 @@
 //! New deliveries made of stored ones: copies for fallback channels, moves and replays.
 
 use super::{AcceptedDelivery, DeliveryRow, FALLBACK_LANE_PREFIX, Mode, MoveTo, NewDelivery, PendingDelivery, State, StoreError, Target};
-use crate::model::{DeliveryId, LaneId, OutletKey};
+use crate::model::{DeliveryId, LaneId, OutletKey, UnixMs};
 
 /// What a target keeps on another channel: recipients, mentions and the template set are the old channel's, the new one has its own.
 fn for_channel(target: Target, fallback: &[String]) -> Target {
@@ -9,7 +9,7 @@ fn for_channel(target: Target, fallback: &[String]) -> Target {
 }
 
 /// A copy of a waiting delivery for a fallback channel.
-pub(super) fn fallback_copy(origin: PendingDelivery, to: &MoveTo, reason: &str, now: i64) -> NewDelivery {
+pub(super) fn fallback_copy(origin: PendingDelivery, to: &MoveTo, reason: &str, now: UnixMs) -> NewDelivery {
     NewDelivery {
         id: DeliveryId::new(),
         channel: to.channel.clone(),
@@ -66,7 +66,7 @@ impl Requeued {
     }
 
     /// The delivery that takes its place.
-    pub(super) fn replacement(&self, to: Option<&MoveTo>, now: i64) -> NewDelivery {
+    pub(super) fn replacement(&self, to: Option<&MoveTo>, now: UnixMs) -> NewDelivery {
         let old = &self.row;
         let (channel, outlet, target) = match to {
             Some(to) if to.channel == old.channel => (&to.channel, &to.outlet, Target { fallback: to.fallback.clone(), ..self.target.clone() }),

@@ -1,5 +1,6 @@
 //! What the background tasks and a reload ask of the store: backlog, fallbacks, mutes that change, renamed channels, retention.
 
+use crate::model::UnixMs;
 use async_trait::async_trait;
 
 use super::{AcceptedDelivery, Deferral, HeartbeatRow, HeartbeatUpdate, MoveTo, OverdueRow, Retention, Stats, StoreError};
@@ -9,7 +10,7 @@ use super::{AcceptedDelivery, Deferral, HeartbeatRow, HeartbeatUpdate, MoveTo, O
 pub trait MaintenanceStore: Send + Sync {
     /// What has been due since before `before`, by channel and outlet: in lanes without an open message, and in open messages with a cell left to try.
     /// What only seems not to be due because the clock was set back is counted. Read only.
-    async fn overdue(&self, before: i64) -> Result<Vec<OverdueRow>, StoreError>;
+    async fn overdue(&self, before: UnixMs) -> Result<Vec<OverdueRow>, StoreError>;
 
     /// Copies waiting deliveries of `channel` that were born before `born_before` and have no child on `to.channel` yet: a new queued delivery each, with
     /// `origin_id`, the next `hop`, and `to.fallback` left to try. The originals stay in the queue. At most `limit`. One transaction. Returns the
@@ -17,19 +18,19 @@ pub trait MaintenanceStore: Send + Sync {
     async fn copy_to_fallback(
         &self,
         channel: &str,
-        born_before: i64,
+        born_before: UnixMs,
         to: MoveTo,
         reason: &str,
         limit: usize,
-        now: i64,
+        now: UnixMs,
     ) -> Result<Vec<AcceptedDelivery>, StoreError>;
 
     /// What is deferred and not due yet, by channel, route and kind of mute. Read only.
-    async fn list_deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError>;
+    async fn list_deferrals(&self, now: UnixMs) -> Result<Vec<Deferral>, StoreError>;
 
     /// Changes until when such deliveries wait: those that are not due yet and wait for another time than [`Deferral::last`] are due then. Returns how
     /// many. One transaction.
-    async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError>;
+    async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: UnixMs) -> Result<u64, StoreError>;
 
     /// Writes changes of heartbeats, and returns all that are known, by name. One transaction; without changes read only.
     async fn update_heartbeats(&self, changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;

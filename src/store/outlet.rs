@@ -6,7 +6,7 @@ use super::{
     EventBodies, Fence, LaneHistory, LaneQuery, LaneStarts, LaneSummary, NewAttempt, NewMessage, OutcomeBatch, OutletUpdate, PendingDelivery,
     RecordedOutcome, StoreError,
 };
-use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 
 /// Used by the worker that owns an outlet.
 #[async_trait]
@@ -21,7 +21,7 @@ pub trait OutletStore: Send + Sync {
 
     /// Deliveries of a lane with `lane_seq > after`, in order, at most `limit`: those in `waiting`, and those in `deferred` that are due by `due_by`.
     /// Events are loaded for the first of them, as long as their bodies as JSON are no more than `bodies` bytes together (0: none). Read only.
-    async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError>;
+    async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: UnixMs) -> Result<Vec<PendingDelivery>, StoreError>;
 
     /// The bodies of events, in the order of `ids`, as long as their JSON is no more than `bytes` together. Unknown ids are left out. Read only.
     async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError>;

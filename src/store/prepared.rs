@@ -9,7 +9,7 @@ use super::packed::pack;
 use super::{
     Dedup, FallbackChild, NewDelivery, NewEvent, NewMessage, OutcomeBatch, ReceiptChange, ReceiptUpdate, State, StoreError, SuspensionChange,
 };
-use crate::model::{EventId, Page, Recipient};
+use crate::model::{EventId, Page, Recipient, UnixMs};
 
 /// Separates names of channels, which hold no control characters.
 pub(super) const SEPARATOR: &str = "\u{1f}";
@@ -81,7 +81,7 @@ impl PreparedDelivery {
     }
 
     /// When it became final, for one that is born final.
-    pub(super) fn done_at(&self, now: i64) -> Option<i64> {
+    pub(super) fn done_at(&self, now: UnixMs) -> Option<UnixMs> {
         self.delivery.state.is_final().then_some(now)
     }
 
@@ -108,7 +108,7 @@ fn children_cost(children: &[(EventId, PreparedDelivery)]) -> usize {
 pub(super) struct PreparedEvent {
     pub(super) id: EventId,
     pub(super) source: String,
-    pub(super) received_at: i64,
+    pub(super) received_at: UnixMs,
     pub(super) group_key: String,
     pub(super) plan: Arc<str>,
     /// Its JSON, packed.

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 
 use super::{AcceptedDelivery, ReceiptRow, ReceiptUpdate, SentDelivery, StoreError};
-use crate::model::MessageId;
+use crate::model::{MessageId, UnixMs};
 
 /// Used by whatever follows up on messages that a platform accepted and reports on later (SMS, calls).
 #[async_trait]
 pub trait ReceiptStore: Send + Sync {
     /// Receipts whose platform is to be asked by `now`, the longest due first; at most `limit`. Read only.
-    async fn due_receipts(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
+    async fn due_receipts(&self, now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
 
     /// The awaited receipt of a channel with this id of its platform. Read only.
     async fn find_receipt(&self, channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::packed::unpack;
 use super::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, LaneSummary, Mode, PendingDelivery, ReceiptRow, ReceiptState, State, Target};
-use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, MessageKind, Page, Recipient};
+use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, MessageKind, Page, Recipient, UnixMs};
 
 /// A row of a result, whatever the engine.
 pub(super) trait StoredRow {
@@ -23,6 +23,14 @@ pub(super) trait StoredRow {
 
     /// The error for a value that this version cannot read; `what` says why, without the value.
     fn unreadable(&self, column: usize, what: &str) -> Self::Error;
+
+    fn time(&self, column: usize) -> Result<UnixMs, Self::Error> {
+        Ok(UnixMs(self.int(column)?))
+    }
+
+    fn optional_time(&self, column: usize) -> Result<Option<UnixMs>, Self::Error> {
+        Ok(self.optional_int(column)?.map(UnixMs))
+    }
 
     fn uuid(&self, column: usize) -> Result<Uuid, Self::Error> {
         self.optional_uuid(column)?.ok_or_else(|| self.unreadable(column, "an id is missing"))
@@ -132,12 +140,12 @@ pub(super) fn delivery_row<R: StoredRow>(row: &R) -> Result<DeliveryRow, R::Erro
         title: row.owned(at::title)?,
         firing: row.count(at::firing)?,
         resolved: row.count(at::resolved)?,
-        born_at: row.int(at::born_at)?,
-        due_at: row.int(at::due_at)?,
+        born_at: row.time(at::born_at)?,
+        due_at: row.time(at::due_at)?,
         tries: row.count(at::tries)?,
         message: row.optional_uuid(at::message_id)?.map(MessageId),
         fallback_of: row.optional_uuid(at::origin_id)?.map(DeliveryId),
-        done_at: row.optional_int(at::done_at)?,
+        done_at: row.optional_time(at::done_at)?,
         reason: row.optional_owned(at::reason)?,
     })
 }
@@ -159,8 +167,8 @@ pub(super) fn pending_delivery<R: StoredRow>(row: &R) -> Result<PendingDelivery,
         title: row.owned(at::title)?,
         firing: row.count(at::firing)?,
         resolved: row.count(at::resolved)?,
-        born_at: row.int(at::born_at)?,
-        due_at: row.int(at::due_at)?,
+        born_at: row.time(at::born_at)?,
+        due_at: row.time(at::due_at)?,
         tries: row.count(at::tries)?,
         fallback_depth: row.count(at::hop)?,
         fallback_of: row.optional_uuid(at::origin_id)?.map(DeliveryId),
@@ -177,8 +185,8 @@ pub(super) fn lane_summary<R: StoredRow>(row: &R) -> Result<LaneSummary, R::Erro
         last_seq: row.int(at::last_seq)?,
         waiting: row.int(at::waiting)?,
         rank: row.int(at::rank)?,
-        due_at: row.int(at::due_at)?,
-        since: row.int(at::since)?,
+        due_at: row.time(at::due_at)?,
+        since: row.time(at::since)?,
     })
 }
 
@@ -191,7 +199,7 @@ pub(super) fn cell<R: StoredRow>(row: &R) -> Result<Cell, R::Error> {
         state: row.named(at::state, CellState::parse, "cell's state")?,
         tries: row.count(at::tries)?,
         unanswered: row.count(at::unanswered)?,
-        due_at: row.int(at::due_at)?,
+        due_at: row.time(at::due_at)?,
         platform_id: row.optional_owned(at::platform_id)?,
         code: row.optional_owned(at::code)?,
     })
@@ -203,8 +211,8 @@ pub(super) fn attempt<R: StoredRow>(row: &R) -> Result<AttemptRow, R::Error> {
     Ok(AttemptRow {
         id: AttemptId(row.uuid(at::id)?),
         page: row.count(at::page)?,
-        begun_at: row.int(at::begun_at)?,
-        ended_at: row.optional_int(at::ended_at)?,
+        begun_at: row.time(at::begun_at)?,
+        ended_at: row.optional_time(at::ended_at)?,
         kind: row.optional_text(at::kind)?.map(AttemptKind::parse),
         code: row.optional_owned(at::code)?,
         answer: row.optional_owned(at::answer)?,
@@ -222,11 +230,11 @@ pub(super) fn receipt<R: StoredRow>(row: &R) -> Result<ReceiptRow, R::Error> {
         platform_id: row.owned(at::platform_id)?,
         // A name that only a newer version knows is none to act on.
         state: ReceiptState::parse(row.text(at::state)?).unwrap_or(ReceiptState::Unheard),
-        sent_at: row.int(at::sent_at)?,
-        due_at: row.optional_int(at::due_at)?,
-        until: row.int(at::until)?,
+        sent_at: row.time(at::sent_at)?,
+        due_at: row.optional_time(at::due_at)?,
+        until: row.time(at::until)?,
         asked: row.count(at::asked)?,
-        heard_at: row.optional_int(at::heard_at)?,
+        heard_at: row.optional_time(at::heard_at)?,
         code: row.optional_owned(at::code)?,
         detail: row.optional_owned(at::detail)?,
     })

@@ -44,7 +44,7 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
         thread: String::new(),
         incident: String::new(),
         note: false,
-        formed_at: input.now.as_millisecond(),
+        formed_at: input.now.into(),
         language: input.language,
         payload: None,
     }

@@ -6,6 +6,7 @@
 
 mod export;
 
+use crate::model::UnixMs;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,11 +54,11 @@ pub struct Attempted<'a> {
     /// Which try, from 1.
     pub attempt: u32,
     /// When the oldest of its deliveries was born, Unix milliseconds.
-    pub born_at: i64,
+    pub born_at: UnixMs,
     /// When it began.
-    pub begun_at: i64,
+    pub begun_at: UnixMs,
     /// When it ended.
-    pub ended_at: i64,
+    pub ended_at: UnixMs,
     /// `ok`, `partial` or a kind of error.
     pub kind: &'a str,
     /// The platform's code.
@@ -67,8 +68,8 @@ pub struct Attempted<'a> {
 /// The span of an intake, until it is ended.
 pub struct Intake(Option<Span>);
 
-fn time(ms: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+fn time(at: UnixMs) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).unwrap_or(0))
 }
 
 fn context(traceparent: &str) -> Context {
@@ -116,7 +117,7 @@ impl Traces {
     }
 
     /// The span of an intake begins; `traceparent` is the sender's, or empty.
-    pub fn intake(&self, traceparent: &str, sender: &'static str, at: i64) -> Intake {
+    pub fn intake(&self, traceparent: &str, sender: &'static str, at: UnixMs) -> Intake {
         let Some(inner) = &self.0 else { return Intake(None) };
         let span = SpanBuilder::from_name("receive")
             .with_kind(SpanKind::Server)
@@ -183,7 +184,7 @@ impl Intake {
     }
 
     /// The intake ended: the event's id and its number of deliveries, or why it was refused.
-    pub fn end(self, at: i64, outcome: Result<(String, usize, bool), String>) {
+    pub fn end(self, at: UnixMs, outcome: Result<(String, usize, bool), String>) {
         let Some(mut span) = self.0 else { return };
         match outcome {
             Ok((event, deliveries, duplicate)) => {
@@ -216,9 +217,9 @@ mod tests {
     #[test]
     fn what_is_off_costs_and_changes_nothing() {
         let traces = Traces::default();
-        let intake = traces.intake("", "alertmanager", 0);
+        let intake = traces.intake("", "alertmanager", UnixMs(0));
         assert_eq!(intake.context("00-a".into()), "00-a");
-        intake.end(1, Err("x".into()));
+        intake.end(UnixMs(1), Err("x".into()));
         traces.stop();
         assert!(!traces.on());
     }

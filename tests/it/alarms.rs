@@ -37,7 +37,7 @@ async fn what_waits_too_long_is_copied_to_the_fallback_and_the_original_goes_on(
         .routes()
         .replace(ALL, "to: [ops-ding]")
         .replace("ops-ding: { dingtalk", "ops-ding: { fallback: [ops-slack], fallback_after: 1m, dingtalk");
-    let clock = watchfire::delivery::Clock::runtime(jiff::Timestamp::now().as_millisecond());
+    let clock = watchfire::delivery::Clock::runtime(jiff::Timestamp::now().into());
     let hand = clock.clone();
     let app = TestApp::start_with(&routes, |options| options.clock = clock).await;
     four.ding.down();

@@ -219,7 +219,7 @@ async fn a_damaged_or_newer_database_is_told_at_start_with_what_to_do() {
 async fn a_clock_that_jumps_an_hour_either_way_delays_nothing_and_kills_nothing() {
     for jump in [3_600_000, -3_600_000] {
         let four = Four::start().await;
-        let clock = Clock::runtime(jiff::Timestamp::now().as_millisecond());
+        let clock = Clock::runtime(jiff::Timestamp::now().into());
         let hand = clock.clone();
         let routes = four.routes().replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]");
         let app = TestApp::start_with(&routes, |options| options.clock = clock).await;

@@ -88,7 +88,7 @@ async fn a_channel_that_moves_away_does_not_hold_up_those_that_share_its_credent
         let route = "route: { to: [stays], routes: [{ matchers: 'alertname=\"DiskFull\"', to: [ops] }] }";
         stays.replace("route: { to: [stays] }", &format!("{one}{route}"))
     };
-    let clock = Clock::runtime(jiff::Timestamp::now().as_millisecond());
+    let clock = Clock::runtime(jiff::Timestamp::now().into());
     let hand = clock.clone();
     let app = TestApp::start_with(&both("/a"), |options| options.clock = clock).await;
     assert_eq!(app.post("/webhook", &alert("db", "DiskFull", "firing")).await.0, 200);

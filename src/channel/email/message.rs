@@ -12,7 +12,7 @@ use super::address;
 use super::dkim::Signer;
 use super::types::ThreadBy;
 use crate::channel::SendContext;
-use crate::model::{ErrorKind, Page, Recipient, SendError, Severity, Status, hash_hex};
+use crate::model::{ErrorKind, Page, Recipient, SendError, Severity, Status, UnixMs, hash_hex};
 
 /// The longest subject, in characters; longer ones end in `…`. Phones show some forty, and a header line may not pass 998 octets.
 const MAX_SUBJECT: usize = 250;
@@ -186,7 +186,7 @@ fn header_date(now: jiff::Timestamp) -> SystemTime {
 }
 
 /// The id of the mail that every mail of a group answers. That mail never existed: so the thread holds together whichever mail came first.
-fn thread_root(by: ThreadBy, thread: &str, formed_at: i64) -> Option<String> {
+fn thread_root(by: ThreadBy, thread: &str, formed_at: UnixMs) -> Option<String> {
     if thread.is_empty() {
         return None;
     }
@@ -195,7 +195,7 @@ fn thread_root(by: ThreadBy, thread: &str, formed_at: i64) -> Option<String> {
         ThreadBy::Off => None,
         ThreadBy::Group => Some(format!("alert-{group}")),
         ThreadBy::Day => {
-            let day = jiff::Timestamp::from_millisecond(formed_at).map(|t| t.strftime("%Y%m%d").to_string()).unwrap_or_default();
+            let day = formed_at.timestamp().strftime("%Y%m%d");
             Some(format!("alert-{group}-{day}"))
         }
     }

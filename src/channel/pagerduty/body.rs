@@ -1,7 +1,6 @@
 //! What PagerDuty is sent: a trigger while something fires, a resolve when nothing does. Pure.
 //! <https://developer.pagerduty.com/docs/send-alert-event>
 
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::channel::kit::cut_units;
@@ -37,7 +36,7 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
             "summary": if title.is_empty() { "-".to_owned() } else { cut_units(title, MAX_SUMMARY) },
             "source": if source.trim().is_empty() { "watchfire" } else { source },
             "severity": facts.severity.as_str(),
-            "timestamp": Timestamp::from_millisecond(facts.formed_at).unwrap_or_default().to_string(),
+            "timestamp": facts.formed_at.to_string(),
             "custom_details": details,
         },
     })

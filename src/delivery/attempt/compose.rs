@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::delivery::clock::timestamp;
 use crate::delivery::compose::{Composed, Draft};
 use crate::delivery::heavy::{LargeBodyPermit, is_long};
 use crate::delivery::lanes::is_large;
 use crate::delivery::pending::{PendingMessage, Phase};
 use crate::delivery::policy::MAX_BACKOFF;
-use crate::model::LaneId;
+use crate::model::{LaneId, UnixMs};
 use crate::store::{DeliveryUpdate, PendingDelivery, State};
 use crate::template::MessageKind;
 
@@ -18,7 +17,7 @@ use super::{AttemptResult, AttemptTask};
 impl AttemptTask {
     /// Composes the pages. `Some` when nothing is left to send. What was read under `permit` is out of memory when this returns.
     pub(super) async fn compose(&self, message: &mut PendingMessage, permit: Option<LargeBodyPermit>) -> Option<AttemptResult> {
-        let now = self.shared.clock.now_ms();
+        let now = self.shared.clock.wall();
         let mut later = if message.caller.is_none() { take_not_due(message, now) } else { Vec::new() };
         for delivery in later.iter_mut().chain(&mut message.lanes.returned) {
             delivery.event.take_if(|event| is_large(event));
@@ -86,7 +85,7 @@ impl AttemptTask {
             || message.members.iter().filter_map(|m| m.event.as_deref()).any(is_large);
         let context = self.context(message).await;
         let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), message.id, message.kind);
-        let now = timestamp(message.formed_at);
+        let now = message.formed_at.timestamp();
         let members = std::mem::take(&mut message.members);
         let wording = message.wording.clone();
         let work = move || {
@@ -102,7 +101,7 @@ impl AttemptTask {
 }
 
 /// Takes out the members that are not due: what is read of a lane may hold muted ones, or a head that waits for its next try.
-fn take_not_due(message: &mut PendingMessage, now: i64) -> Vec<PendingDelivery> {
+fn take_not_due(message: &mut PendingMessage, now: UnixMs) -> Vec<PendingDelivery> {
     let mut later: Vec<PendingDelivery> = Vec::new();
     let mut blocked: Option<LaneId> = None;
     let members = std::mem::take(&mut message.members);
@@ -111,10 +110,9 @@ fn take_not_due(message: &mut PendingMessage, now: i64) -> Vec<PendingDelivery> 
     for member in members {
         // What was in memory was taken when it was due by the monotonic clock. What was read is compared with the wall clock; a due time further ahead
         // than the longest back-off was written before that clock was set back.
-        let ahead = member.due_at.saturating_sub(now);
+        let ahead = member.due_at.since(now);
         let follows = member.state == State::Deferred && member.firing == 0 && released.contains(&member.lane);
-        let early =
-            ahead > 0 && !follows && member.due_at > member.born_at && (member.state == State::Deferred || ahead <= MAX_BACKOFF.as_millis() as i64);
+        let early = !ahead.is_zero() && !follows && member.due_at > member.born_at && (member.state == State::Deferred || ahead <= MAX_BACKOFF);
         let waits = (early && message.lanes.unverified_due.contains(&member.id)) || (blocked == Some(member.lane) && member.state != State::Deferred);
         if waits && member.state != State::Deferred {
             blocked = Some(member.lane);

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicUsize;
 use tokio::time::Instant;
 
 use crate::channel::OnAmbiguous;
-use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId};
+use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, UnixMs};
 use crate::store::{AcceptedDelivery, CellState, Fence, StoreError};
 
 use super::core::Shared;
@@ -45,7 +45,7 @@ pub struct AttemptResult {
     /// How it ended for each recipient (`None`: sent), which says what it means for the outlet; empty without a send.
     pub errors: Vec<Option<ErrorKind>>,
     /// New pause, Unix milliseconds.
-    pub paused_until: Option<i64>,
+    pub paused_until: Option<UnixMs>,
     /// Why the outlet is suspended by it.
     pub suspended: Option<String>,
     /// The deliveries that were tried.
@@ -113,7 +113,7 @@ impl AttemptTask {
                 Err(error) => return self.release_to_lanes(message, &error).await,
             }
         }
-        let now = self.shared.clock.now_ms();
+        let now = self.shared.clock.wall();
         let Some((page, to)) = message.next_batch(self.channel.platform.batch, now) else {
             return if next_due(&message.cells).is_some() { self.reschedule(message) } else { self.complete_unsent(message).await };
         };
@@ -133,7 +133,7 @@ impl AttemptTask {
             return self.release_to_lanes(message, &StoreError::Fenced).await;
         }
         message.phase.set_begun(None);
-        let begun_at = self.shared.clock.now_ms();
+        let begun_at = self.shared.clock.wall();
         let results = self.send(&message, page, &to).await;
         self.record_result(message, attempt, page, to, results, begun_at).await
     }

@@ -1,7 +1,7 @@
 //! What is stored before a send, and how outcomes are written.
 
 use crate::delivery::pending::{BegunAttempt, PendingMessage};
-use crate::model::{AttemptId, Recipient};
+use crate::model::{AttemptId, Recipient, UnixMs};
 use crate::store::{AcceptedDelivery, DeliveryUpdate, NewAttempt, OutcomeBatch, PendingDelivery, State, StoreError};
 
 use super::AttemptTask;
@@ -21,7 +21,7 @@ impl AttemptTask {
             message.phase.mark_stored();
         }
         if at_most_once {
-            let begun_at = self.shared.clock.now_ms();
+            let begun_at = self.shared.clock.wall();
             let new =
                 NewAttempt { id: attempt, message: message.id, page, recipients: to.to_vec(), node: self.shared.node.name.to_string(), begun_at };
             self.shared.store.begin_attempt(self.fence.clone(), new).await?;
@@ -42,7 +42,7 @@ impl AttemptTask {
             outlet: None,
             sent_in_month: None,
             may_wait: false,
-            now: self.shared.clock.now_ms(),
+            now: self.shared.clock.wall(),
         }
     }
 
@@ -53,7 +53,7 @@ impl AttemptTask {
 }
 
 /// The end of a delivery that is not sent.
-pub(super) fn skipped(member: &PendingDelivery, why: &str, now: i64) -> DeliveryUpdate {
+pub(super) fn skipped(member: &PendingDelivery, why: &str, now: UnixMs) -> DeliveryUpdate {
     DeliveryUpdate {
         id: member.id,
         lane: member.lane,

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::delivery::heavy::{LARGE_BODY, LargeBodyPermit};
 use crate::delivery::lanes::ReadProgress;
 use crate::delivery::pending::{PendingMessage, Phase};
 use crate::delivery::started::StartedLanes;
-use crate::model::{Event, EventId, LaneId};
+use crate::model::{Event, EventId, LaneId, UnixMs};
 use crate::store::{PendingDelivery, State, StoreError};
 use crate::template::MessageKind;
 
@@ -15,8 +16,8 @@ use super::{AttemptTask, LANE_READ_LIMIT};
 
 /// A message that was begun more often than this without an end is sent abridged.
 const MAX_CRASHES: u32 = 3;
-/// What is due within this time (milliseconds) is read with what is due: clocks round.
-const DUE_ROUNDING_MS: i64 = 1000;
+/// What is due within this time is read with what is due: clocks round.
+const DUE_ROUNDING: Duration = Duration::from_secs(1);
 /// Deliveries in a digest whose bodies are read so that each of their alerts is named.
 const MAX_NAMED_DELIVERIES: usize = 400;
 /// Severities (rank) whose alerts a digest names one by one.
@@ -29,13 +30,13 @@ impl AttemptTask {
         let digest = message.kind == MessageKind::Digest;
         for taken in &mut message.lanes.taken {
             let Some(after) = taken.read_after.take() else { continue };
-            let due_by = self.shared.clock.now_ms() + DUE_ROUNDING_MS;
+            let due_by = self.shared.clock.wall() + DUE_ROUNDING;
             let mut found = store.pending(taken.lane, after, LANE_READ_LIMIT, if digest { 0 } else { LARGE_BODY }, due_by).await?;
             let to = found.last().map_or(after, |w| w.lane_seq);
             message.lanes.reads.push(ReadProgress { lane: taken.lane, to, more: found.len() == LANE_READ_LIMIT });
             if found.iter().any(|w| w.state == State::Deferred && w.firing > 0) {
                 // A resolved alert goes with its firing, though its own mute may end later: otherwise the firing would be sent and its end only recorded.
-                let all = store.pending(taken.lane, after, LANE_READ_LIMIT, 0, i64::MAX).await?;
+                let all = store.pending(taken.lane, after, LANE_READ_LIMIT, 0, UnixMs::MAX).await?;
                 found.extend(all.into_iter().filter(|w| w.state == State::Deferred && w.firing == 0 && w.due_at > due_by && w.due_at > w.born_at));
             }
             message.lanes.unverified_due.extend(found.iter().map(|w| w.id));

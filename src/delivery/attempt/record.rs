@@ -6,7 +6,7 @@ use crate::channel::CellResult;
 use crate::delivery::evaluate::{Evaluator, Next, Outcome, Postponed, receipts_to_await};
 use crate::delivery::month;
 use crate::delivery::pending::PendingMessage;
-use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, Recipient};
+use crate::model::{AttemptId, DeliveryId, ErrorKind, LaneId, Recipient, UnixMs};
 use crate::store::{AttemptKind, CellState, FinishedAttempt, MessageOutcome, MonthlySends, NewMessage, NewReceipt, OutcomeBatch, SuspensionChange};
 use crate::traces::Attempted;
 
@@ -23,9 +23,9 @@ impl AttemptTask {
         page: u16,
         to: Vec<Recipient>,
         results: Vec<CellResult>,
-        begun_at: i64,
+        begun_at: UnixMs,
     ) -> AttemptResult {
-        let now = self.shared.clock.now_ms();
+        let now = self.shared.clock.wall();
         let tried = message.tries();
         let earlier_fallbacks = self.earlier_fallbacks(&message).await;
         let jitter = self.shared.jitter();
@@ -169,7 +169,7 @@ impl AttemptTask {
 
     /// Ends a message none of whose cells is left to try (after a crash: all unknown).
     pub(super) async fn complete_unsent(&self, mut message: PendingMessage) -> AttemptResult {
-        let now = self.shared.clock.now_ms();
+        let now = self.shared.clock.wall();
         let evaluator = Evaluator { plan: &self.plan, channel: &self.channel, now, jitter: 0.0, earlier_fallbacks: &[] };
         let mut outcome = evaluator.evaluate(&message, u16::MAX, &[], &[]);
         apply(&mut message, &mut outcome);

@@ -23,7 +23,7 @@ impl AttemptTask {
                     StoreError::Fenced => "not sent: this node's lease on the outlet ran out before the first byte; it is not sent later".to_owned(),
                     _ => format!("not sent: the store could not record it ({error})"),
                 };
-                let update = DeliveryUpdate { state: State::Expired, reason: Some(reason), ..skipped(member, "", self.shared.clock.now_ms()) };
+                let update = DeliveryUpdate { state: State::Expired, reason: Some(reason), ..skipped(member, "", self.shared.clock.wall()) };
                 let _ = self.record_outcome(self.cancelled(&message, self.outcome_batch(vec![update]))).await;
             }
             return self.complete(&mut message, Vec::new(), fenced);
@@ -67,7 +67,7 @@ impl AttemptTask {
 
     /// The message waits until its next cell is due.
     pub(super) fn reschedule(&self, mut message: PendingMessage) -> AttemptResult {
-        let now = self.shared.clock.now_ms();
+        let now = self.shared.clock.wall();
         message.due = self.shared.clock.instant() + message.next_wait(now).unwrap_or_default();
         let lanes = std::mem::take(&mut message.lanes.to_release);
         message.shed_memory(&self.shared.budget);

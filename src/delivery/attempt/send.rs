@@ -20,9 +20,10 @@ impl AttemptTask {
             Some(caller) => self.channel.timeout.min(caller.deadline.saturating_duration_since(clock.instant())),
             None => self.channel.timeout,
         };
-        let deadline = clock.instant() + timeout;
+        let now = clock.now();
+        let deadline = now.mono + timeout;
         let cx = SendContext {
-            now: clock.now(),
+            now: now.wall.timestamp(),
             deadline,
             message: message.id,
             attempt: message.tries() + 1,

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::model::{Language, humanize};
+use crate::model::{Language, UnixMs, humanize};
 use crate::store::State;
 use crate::template::MessageKind;
 
 use super::draft::Draft;
 
 /// A delivery older than this says so in the message.
-const LATE_AFTER_MS: i64 = 5 * 60_000;
+const LATE_AFTER: Duration = Duration::from_secs(5 * 60);
 
 impl Draft<'_> {
     /// The remarks under a message: why it is late, shortened, or here at all.
@@ -44,8 +44,8 @@ impl Draft<'_> {
             }
         }
         let oldest = self.members.iter().filter(|m| m.state != State::Deferred).map(|m| m.born_at).min();
-        if let Some(late) = oldest.map(|born| self.now.as_millisecond() - born).filter(|late| *late >= LATE_AFTER_MS) {
-            let late = humanize(Duration::from_millis(late as u64));
+        if let Some(late) = oldest.map(|born| UnixMs::from(self.now).since(born)).filter(|late| *late >= LATE_AFTER) {
+            let late = humanize(late);
             notes.push(if zh { format!("延迟 {late} 送达") } else { format!("Delayed by {late}") });
         }
         let newest = self.members.iter().rev().find_map(|m| m.event.as_deref());

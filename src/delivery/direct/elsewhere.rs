@@ -27,7 +27,7 @@ pub(super) fn await_elsewhere(shared: Arc<Shared>, member: PendingDelivery, mut 
             }
             if shared.clock.instant() >= end {
                 let reason = "no node took the direct send within its deadline; it is not sent later";
-                let _ = shared.store.drop_deliveries(&[member.id], reason, shared.clock.now_ms()).await;
+                let _ = shared.store.drop_deliveries(&[member.id], reason, shared.clock.wall()).await;
                 break DirectOutcome { delivery: member.id, results: Vec::new(), expired: true };
             }
         };

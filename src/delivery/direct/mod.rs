@@ -43,12 +43,12 @@ pub enum DirectError {
 impl Engine {
     /// Sends directly: recorded, one attempt within the rate limit ahead of queued work; returns the platform's own answer.
     pub async fn send_direct(&self, channel: &ChannelPlan, mut event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, DirectError> {
-        let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.now_ms());
+        let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.wall());
         event.trace = span.context(std::mem::take(&mut event.trace));
         let outcome = self.record_and_send(channel, event, page, to).await;
         if self.shared.telemetry.traces.on() {
             let result = outcome.as_ref().map(|outcome| (outcome.delivery.to_string(), 1, false)).map_err(ToString::to_string);
-            span.end(self.shared.clock.now_ms(), result);
+            span.end(self.shared.clock.wall(), result);
         }
         outcome
     }
@@ -59,7 +59,7 @@ impl Engine {
         }
         self.ensure_not_full()?;
         let deadline = self.shared.clock.instant() + DEADLINE;
-        let now = self.shared.clock.now_ms();
+        let now = self.shared.clock.wall();
         let id = DeliveryId::new();
         let alerts: Vec<_> = event.alerts.iter().collect();
         let new = NewDelivery {
@@ -101,7 +101,7 @@ impl Engine {
         let caller = Caller { deadline, answer: Some(answer), results: Vec::new() };
         if self.queue_direct(&channel.outlet, channel.name.clone(), member, caller).await.is_err() {
             let reason = "nothing could run the direct send while the server stopped or its configuration changed; it is not sent later";
-            if let Err(error) = self.shared.store.drop_deliveries(&[id], reason, self.shared.clock.now_ms()).await {
+            if let Err(error) = self.shared.store.drop_deliveries(&[id], reason, self.shared.clock.wall()).await {
                 tracing::warn!(delivery = %id, %error, "the end of a direct send could not be recorded; the next poll of the outlet records it");
             }
             return Err(DirectError::Timeout);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::delivery::core::Shared;
 use crate::delivery::outlet::Worker;
 use crate::delivery::pending::PendingMessage;
-use crate::model::OutletKey;
+use crate::model::{OutletKey, UnixMs};
 use crate::store::{Cell, CellState, DeliveryUpdate, LaneSummary, MessageOutcome, OpenMessage, OutcomeBatch, PendingDelivery, State};
 
 use super::DEADLINE;
@@ -22,12 +22,12 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(2);
 impl Worker {
     /// A direct send: made here if the outlet is owned, else awaited while its owner makes it.
     pub(crate) fn send_directly(&mut self, channel: Arc<str>, member: PendingDelivery, caller: Caller) {
-        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
-        if self.shared.leased() && !self.ownership.may_send_directly(now) {
+        let now = self.shared.clock.now();
+        if self.shared.leased() && !self.ownership.may_send_directly(now.mono) {
             return await_elsewhere(self.shared.clone(), member, caller);
         }
-        if self.direct.take(member.lane, now) {
-            return self.queue.direct.push_back(PendingMessage::direct(channel, member, caller, now, now_ms));
+        if self.direct.take(member.lane, now.mono) {
+            return self.queue.direct.push_back(PendingMessage::direct(channel, member, caller, now));
         }
         // A poll of the store was faster than the direct send's own way here.
         let mine = self.queue.direct.iter_mut().find(|message| message.members.first().is_some_and(|m| m.id == member.id));
@@ -40,7 +40,7 @@ impl Worker {
     /// Ends a direct send whose process is gone, or whose lease ran out before the first byte: no caller waits for it any more, and it is never sent later
     /// (I6). The same for a message whose members were all ended by hand.
     pub(crate) fn end_direct(&self, open: OpenMessage) {
-        let now = self.shared.clock.now_ms();
+        let now = self.shared.clock.wall();
         let left = |cell: &Cell| matches!(cell.state, CellState::Begun | CellState::Unknown | CellState::Ok);
         let (state, reason) = match open.cells.iter().any(left) {
             true => (State::Unknown, "the node that made this direct send ended before the platform's answer was recorded; it is not sent again"),
@@ -89,36 +89,36 @@ impl Worker {
 
     /// Direct sends that wait in the store: accepted by another node, or left behind by a process that is gone.
     pub(crate) fn find_direct(&mut self, lanes: Vec<LaneSummary>) {
-        let now_ms = self.shared.clock.now_ms();
+        let now = self.shared.clock.wall();
         for lane in lanes {
-            let late = now_ms - lane.since > (DEADLINE + ABANDONED_AFTER).as_millis() as i64;
+            let late = now.since(lane.since) > DEADLINE + ABANDONED_AFTER;
             if self.direct.is_taken(lane.id) || (!self.shared.leased() && !late) {
                 continue;
             }
             let shared = self.shared.clone();
-            self.direct.found.spawn(async move { shared.store.pending(lane.id, 0, 1, usize::MAX, i64::MAX).await.unwrap_or_default() });
+            self.direct.found.spawn(async move { shared.store.pending(lane.id, 0, 1, usize::MAX, UnixMs::MAX).await.unwrap_or_default() });
         }
     }
 
     /// Takes them up while their callers may still wait; what is too late is recorded as such and never sent.
     pub(crate) fn take_direct(&mut self, found: Vec<PendingDelivery>) {
-        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
-        if !self.ownership.may_send_directly(now) {
+        let now = self.shared.clock.now();
+        if !self.ownership.may_send_directly(now.mono) {
             return;
         }
         for member in found {
-            if !self.direct.take(member.lane, now) {
+            if !self.direct.take(member.lane, now.mono) {
                 continue;
             }
-            let left = member.born_at + DEADLINE.as_millis() as i64 - now_ms;
+            let left = member.born_at + DEADLINE - now.wall;
             if left <= 0 || !self.shared.leased() {
                 self.shared.expire(&self.outlet, self.ownership.epoch(), vec![member], None);
                 continue;
             }
-            let deadline = now + Duration::from_millis(left as u64).min(DEADLINE);
+            let deadline = now.mono + Duration::from_millis(left as u64).min(DEADLINE);
             let channel = self.shared.name(&member.channel);
             let caller = Caller { deadline, answer: None, results: Vec::new() };
-            self.queue.direct.push_back(PendingMessage::direct(channel, member, caller, now, now_ms));
+            self.queue.direct.push_back(PendingMessage::direct(channel, member, caller, now));
         }
     }
 
@@ -147,7 +147,7 @@ impl Shared {
         answer: Option<oneshot::Sender<DirectOutcome>>,
     ) {
         let Some(member) = members.into_iter().next() else { return };
-        let now = self.clock.now_ms();
+        let now = self.clock.wall();
         let batch = OutcomeBatch {
             fence: crate::store::Fence { outlet: outlet.clone(), epoch },
             message: None,

@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{Alert, Event, SenderKind, Status, format_duration, hash_hex};
+use crate::model::{Alert, Event, SenderKind, Status, UnixMs, format_duration, hash_hex};
 use crate::store::{HeartbeatChange, HeartbeatRow, HeartbeatUpdate, StoreError};
 
-use crate::delivery::clock::timestamp;
 use crate::delivery::engine::Engine;
 use crate::delivery::plan::{HeartbeatPlan, Plan};
 
@@ -25,8 +24,8 @@ pub const ALERT: &str = "WatchfireHeartbeatMissing";
 
 #[derive(Debug)]
 struct Known {
-    seen_at: i64,
-    silent_since: Option<i64>,
+    seen_at: UnixMs,
+    silent_since: Option<UnixMs>,
     /// Since when this node watches it.
     since: Instant,
     /// When this node learned that it was received.
@@ -50,7 +49,7 @@ impl Monitor {
         self.0.retain(|name, _| plans.iter().any(|plan| plan.name == *name));
         for plan in plans {
             let row = rows.iter().find(|row| *row.name == *plan.name);
-            let (seen_at, silent_since) = row.map_or((0, None), |row| (row.seen_at, row.silent_since));
+            let (seen_at, silent_since) = row.map_or((UnixMs::EPOCH, None), |row| (row.seen_at, row.silent_since));
             let known = self.0.entry(plan.name.clone()).or_insert(Known { seen_at, silent_since, since: now, received: None });
             // Not "later than": a clock that was set back is no silence.
             if known.seen_at != seen_at {
@@ -76,7 +75,7 @@ impl Monitor {
             Some(HeartbeatState {
                 name: plan.name.to_string(),
                 timeout_seconds: plan.timeout.as_secs(),
-                seen_at: (known.seen_at != 0).then_some(known.seen_at),
+                seen_at: (known.seen_at != UnixMs::EPOCH).then_some(known.seen_at),
                 quiet_seconds: now.duration_since(known.received.unwrap_or(known.since)).as_secs(),
                 silent_since: known.silent_since,
             })
@@ -97,7 +96,7 @@ pub async fn tick(engine: &Engine, monitor: &mut Monitor) -> Result<(), StoreErr
     monitor.update(&plan.heartbeats, &shared.store.update_heartbeats(Vec::new()).await?, now);
     let heard = std::mem::take(&mut *shared.heartbeats.last_seen.names());
     if !heard.is_empty() {
-        let change = |(name, at): (&Arc<str>, &i64)| HeartbeatUpdate { name: name.to_string(), change: HeartbeatChange::Seen(*at) };
+        let change = |(name, at): (&Arc<str>, &UnixMs)| HeartbeatUpdate { name: name.to_string(), change: HeartbeatChange::Seen(*at) };
         match shared.store.update_heartbeats(heard.iter().map(change).collect()).await {
             Ok(rows) => monitor.update(&plan.heartbeats, &rows, now),
             Err(error) => {
@@ -126,7 +125,7 @@ pub async fn tick(engine: &Engine, monitor: &mut Monitor) -> Result<(), StoreErr
 async fn notify(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, monitor: &mut Monitor, transition: Transition) -> Result<(), StoreError> {
     let shared = &engine.shared;
     let Some(known) = monitor.0.get_mut(&heartbeat.name) else { return Ok(()) };
-    let now = shared.clock.now_ms();
+    let now = shared.clock.wall();
     let event = to_event(heartbeat, known, transition, now);
     match transition {
         Transition::Missing => tracing::error!(heartbeat = %heartbeat.name, timeout = %format_duration(heartbeat.timeout), "a heartbeat is missing"),
@@ -145,10 +144,10 @@ async fn notify(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, monitor
 }
 
 /// The alert that is sent.
-fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, now: i64) -> Event {
+fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, now: UnixMs) -> Event {
     let last = match known.seen_at {
-        0 => "It was never received.".to_owned(),
-        at => format!("It was last received at {}.", timestamp(at).strftime("%Y-%m-%d %H:%M:%S UTC")),
+        UnixMs::EPOCH => "It was never received.".to_owned(),
+        at => format!("It was last received at {}.", at.timestamp().strftime("%Y-%m-%d %H:%M:%S UTC")),
     };
     let timeout = format_duration(heartbeat.timeout);
     let (status, summary, description) = match transition {
@@ -161,7 +160,7 @@ fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, no
             ),
         ),
         Transition::Recovered => {
-            let silent = known.silent_since.map_or(Duration::ZERO, |since| Duration::from_millis((now - since).max(0) as u64));
+            let silent = known.silent_since.map_or(Duration::ZERO, |since| now.since(since));
             let silent = Duration::from_secs(silent.as_secs());
             (Status::Resolved, format!("Heartbeat {} is back", heartbeat.name), format!("It was reported missing {} ago.", format_duration(silent)))
         }
@@ -172,8 +171,8 @@ fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, no
     }
     alert.annotations.insert("summary".into(), summary);
     alert.annotations.insert("description".into(), description);
-    alert.starts_at = Some(timestamp(known.silent_since.unwrap_or(now)));
-    alert.ends_at = (status == Status::Resolved).then(|| timestamp(now));
+    alert.starts_at = Some(known.silent_since.unwrap_or(now).timestamp());
+    alert.ends_at = (status == Status::Resolved).then(|| now.timestamp());
     alert.fingerprint = hash_hex(&[ALERT, &heartbeat.name]);
     Event {
         kind: SenderKind::Watchfire,
@@ -199,7 +198,7 @@ mod tests {
         HeartbeatPlan { name: name.into(), matchers, timeout: TIMEOUT, to: vec!["ops".into()], route: false }
     }
 
-    fn row(seen_at: i64, silent_since: Option<i64>) -> Vec<HeartbeatRow> {
+    fn row(seen_at: UnixMs, silent_since: Option<UnixMs>) -> Vec<HeartbeatRow> {
         vec![HeartbeatRow { name: "Watchdog".into(), seen_at, silent_since }]
     }
 
@@ -211,14 +210,14 @@ mod tests {
         monitor.update(&plans, &[], at(0));
         assert_eq!(monitor.transition(&plans[0], at(300)), None, "a start gives it its whole time");
         assert_eq!(monitor.transition(&plans[0], at(301)), Some(Transition::Missing), "also when it was never received");
-        monitor.update(&plans, &row(5_000, None), at(302));
+        monitor.update(&plans, &row(UnixMs(5_000), None), at(302));
         assert_eq!(monitor.transition(&plans[0], at(602)), None);
         assert_eq!(monitor.transition(&plans[0], at(603)), Some(Transition::Missing));
-        monitor.update(&plans, &row(5_000, Some(603_000)), at(604));
+        monitor.update(&plans, &row(UnixMs(5_000), Some(UnixMs(603_000))), at(604));
         assert_eq!(monitor.transition(&plans[0], at(9_000)), None, "reported once");
-        monitor.update(&plans, &row(4_000, Some(603_000)), at(9_001));
+        monitor.update(&plans, &row(UnixMs(4_000), Some(UnixMs(603_000))), at(9_001));
         assert_eq!(monitor.transition(&plans[0], at(9_001)), Some(Transition::Recovered), "a clock that was set back counts as received");
-        monitor.update(&plans, &row(4_000, None), at(9_002));
+        monitor.update(&plans, &row(UnixMs(4_000), None), at(9_002));
         assert_eq!(monitor.transition(&plans[0], at(9_002)), None);
     }
 
@@ -227,25 +226,25 @@ mod tests {
         let plans = [plan("Watchdog")];
         let start = Instant::now();
         let mut after = Monitor::default();
-        after.update(&plans, &row(5_000, Some(400_000)), start);
+        after.update(&plans, &row(UnixMs(5_000), Some(UnixMs(400_000))), start);
         assert_eq!(after.transition(&plans[0], start), None, "what was reported before the restart is not resolved by it");
         let mut fresh = Monitor::default();
-        fresh.update(&plans, &row(5_000, None), start);
+        fresh.update(&plans, &row(UnixMs(5_000), None), start);
         assert_eq!(fresh.transition(&plans[0], start + TIMEOUT), None);
-        assert_eq!(fresh.states(&plans, start)[0].seen_at, Some(5_000));
+        assert_eq!(fresh.states(&plans, start)[0].seen_at, Some(UnixMs(5_000)));
         fresh.update(&[], &[], start);
         assert!(fresh.0.is_empty(), "one that left the configuration is forgotten");
     }
 
     #[test]
     fn the_alert_says_what_to_do() {
-        let known = Known { seen_at: 1_790_000_000_000, silent_since: None, since: Instant::now(), received: None };
-        let event = to_event(&plan("Watchdog"), &known, Transition::Missing, 1_790_000_400_000);
+        let known = Known { seen_at: UnixMs(1_790_000_000_000), silent_since: None, since: Instant::now(), received: None };
+        let event = to_event(&plan("Watchdog"), &known, Transition::Missing, UnixMs(1_790_000_400_000));
         let alert = &event.alerts[0];
         assert_eq!((event.status, alert.label("heartbeat"), alert.label("severity")), (Status::Firing, "Watchdog", "critical"));
         assert!(alert.annotations["description"].contains("every 5m. It was last received at 2026-09-21"), "{:?}", alert.annotations);
-        let known = Known { silent_since: Some(1_790_000_400_000), ..known };
-        let back = to_event(&plan("Watchdog"), &known, Transition::Recovered, 1_790_000_520_700);
+        let known = Known { silent_since: Some(UnixMs(1_790_000_400_000)), ..known };
+        let back = to_event(&plan("Watchdog"), &known, Transition::Recovered, UnixMs(1_790_000_520_700));
         assert_eq!((back.status, &*back.alerts[0].annotations["description"]), (Status::Resolved, "It was reported missing 2m ago."));
         assert_eq!(back.group_key, event.group_key, "both travel in one lane");
     }

@@ -7,15 +7,15 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::plan::Plan;
-use crate::model::{Event, SenderKind, Status};
+use crate::model::{Event, SenderKind, Status, UnixMs};
 
 /// What this node received since it last wrote it down: names, and Unix milliseconds.
 #[derive(Debug, Default)]
-pub struct LastSeen(Mutex<HashMap<Arc<str>, i64>>);
+pub struct LastSeen(Mutex<HashMap<Arc<str>, UnixMs>>);
 
 impl LastSeen {
     /// Observes an event. Watchfire's own alerts and resolved ones do not count.
-    pub fn observe(&self, plan: &Plan, event: &Event, now: i64) {
+    pub fn observe(&self, plan: &Plan, event: &Event, now: UnixMs) {
         if plan.heartbeats.is_empty() || event.kind == SenderKind::Watchfire {
             return;
         }
@@ -26,7 +26,7 @@ impl LastSeen {
         }
     }
 
-    pub(super) fn names(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, i64>> {
+    pub(super) fn names(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, UnixMs>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,9 +58,9 @@ pub struct HeartbeatState {
     /// A heartbeat that is not received for this long is missing, in seconds.
     pub timeout_seconds: u64,
     /// When it was last received, Unix milliseconds; `None`: never.
-    pub seen_at: Option<i64>,
+    pub seen_at: Option<UnixMs>,
     /// Its age as far as this node knows, in seconds; counted from this node's start at the earliest.
     pub quiet_seconds: u64,
     /// Since when it has been reported missing, Unix milliseconds; `None` while it is received.
-    pub silent_since: Option<i64>,
+    pub silent_since: Option<UnixMs>,
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::delivery::clock::Now;
 use crate::delivery::{heavy, policy};
-use crate::model::Event;
+use crate::model::{Event, UnixMs};
 use crate::store::{PendingDelivery, State};
 
 use super::budget::{Reservation, event_bytes};
@@ -101,21 +102,21 @@ pub(super) fn sooner(known: &mut Option<Instant>, at: Instant) {
 }
 
 /// Smaller goes first: severity, then age; one rank step is worth five minutes of waiting.
-pub fn priority(rank: i64, born_at: i64) -> i64 {
-    rank.saturating_mul(RANK_STEP_MS).saturating_add(born_at)
+pub fn priority(rank: i64, born_at: UnixMs) -> i64 {
+    rank.saturating_mul(RANK_STEP_MS).saturating_add(born_at.0)
 }
 
 /// How far ahead a stored due time lies. What was due at its birth is due now: a wall clock that was set back since must not make it wait.
-pub(super) fn ahead(due_at: i64, born_at: i64, now_ms: i64) -> Duration {
-    if due_at <= born_at { Duration::ZERO } else { Duration::from_millis(due_at.saturating_sub(now_ms).max(0) as u64) }
+pub(super) fn ahead(due_at: UnixMs, born_at: UnixMs, now: UnixMs) -> Duration {
+    if due_at <= born_at { Duration::ZERO } else { due_at.since(now) }
 }
 
 /// A stored due time on the monotonic clock, clamped to what can legally have been set.
-pub(super) fn due_instant(waiting: &PendingDelivery, now: Instant, now_ms: i64) -> Instant {
-    let ahead = ahead(waiting.due_at, waiting.born_at, now_ms);
+pub(super) fn due_instant(waiting: &PendingDelivery, now: Now) -> Instant {
+    let ahead = ahead(waiting.due_at, waiting.born_at, now.wall);
     // Pauses are the outlet's own; a delivery by itself is never postponed for longer than the schedule's cap.
     let longest = if waiting.state == State::Deferred { LONGEST_MUTE } else { policy::MAX_BACKOFF };
-    now + ahead.min(longest)
+    now.mono + ahead.min(longest)
 }
 
 /// Whether an event is too large to be kept while it waits.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::LaneId;
+use crate::delivery::clock::Now;
+use crate::model::{LaneId, UnixMs};
 use crate::store::{LaneSummary, PendingDelivery, State};
 
 mod budget;
@@ -114,14 +115,14 @@ impl Lanes {
 
     /// A delivery that was just accepted, with its share of the budget. What does not fit, or does not follow what is known, stays on disk and is read
     /// later; so does what is deferred.
-    pub fn push(&mut self, waiting: PendingDelivery, share: Reservation, channel: &Arc<str>, now: Instant, now_ms: i64) {
+    pub fn push(&mut self, waiting: PendingDelivery, share: Reservation, channel: &Arc<str>, now: Now) {
         let (id, deferred) = (waiting.lane, waiting.state == State::Deferred);
-        let due = due_instant(&waiting, now, now_ms);
+        let due = due_instant(&waiting, now);
         if !self.map.contains_key(&id) {
-            if deferred && due > now + LOOKAHEAD {
+            if deferred && due > now.mono + LOOKAHEAD {
                 return;
             }
-            let Some(room) = self.reserve_lane(priority(waiting.rank, waiting.born_at), Some(now)) else { return self.note_overflow() };
+            let Some(room) = self.reserve_lane(priority(waiting.rank, waiting.born_at), Some(now.mono)) else { return self.note_overflow() };
             // Only the first delivery of a lane surely has nothing before it on disk.
             let more_on_disk_at = if waiting.lane_seq == 1 { None } else { Some(due) };
             self.map.insert(id, Lane::new(channel, more_on_disk_at, priority(waiting.rank, waiting.born_at), room));
@@ -136,7 +137,7 @@ impl Lanes {
             if follows {
                 lane.loaded_to = waiting.lane_seq;
             }
-            if due <= now + LOOKAHEAD {
+            if due <= now.mono + LOOKAHEAD {
                 sooner(&mut lane.reload_at, due);
                 lane.priority = lane.priority.min(priority(waiting.rank, waiting.born_at));
             }
@@ -150,11 +151,11 @@ impl Lanes {
             self.bytes += share.bytes();
             lane.queue.push_back(Queued { due, waiting, share });
         }
-        self.index(id, now);
+        self.index(id, now.mono);
     }
 
     /// Something was accepted for a lane, and its delivery is on disk only (a fallback child, a requeue).
-    pub fn mark_dirty(&mut self, id: LaneId, channel: &Arc<str>, rank: i64, born_at: i64, now: Instant) {
+    pub fn mark_dirty(&mut self, id: LaneId, channel: &Arc<str>, rank: i64, born_at: UnixMs, now: Instant) {
         let priority = priority(rank, born_at);
         if !self.map.contains_key(&id) {
             let Some(room) = self.reserve_lane(priority, Some(now)) else { return self.note_overflow() };
@@ -169,24 +170,24 @@ impl Lanes {
     }
 
     /// Adds lanes that a poll of the store found. `all` means that no others are due soon. Returns how many of them were new.
-    pub fn load(&mut self, heads: Vec<LaneSummary>, all: bool, now: Instant, now_ms: i64, intern: impl Fn(&str) -> Arc<str>) -> usize {
+    pub fn load(&mut self, heads: Vec<LaneSummary>, all: bool, now: Now, intern: impl Fn(&str) -> Arc<str>) -> usize {
         let mut news = 0;
         // What was left behind during the poll is not in it.
         self.complete = all && !self.overflowed;
         for head in heads {
-            let ahead = ahead(head.due_at, head.since, now_ms);
+            let ahead = ahead(head.due_at, head.since, now.wall);
             // The store returns what is due soon, and what only seems to be due later because the clock was set back.
-            let due = if ahead > LOOKAHEAD { now } else { now + ahead };
+            let due = if ahead > LOOKAHEAD { now.mono } else { now.mono + ahead };
             if let Some(lane) = self.map.get_mut(&head.id) {
                 // The safety net: memory believes that nothing waits, or not yet, and the store knows better.
-                if !lane.in_flight && lane.next(now).is_none_or(|(known, _)| known > due) {
+                if !lane.in_flight && lane.next(now.mono).is_none_or(|(known, _)| known > due) {
                     sooner(&mut lane.reload_at, due);
-                    self.index(head.id, now);
+                    self.index(head.id, now.mono);
                     news += 1;
                 }
                 continue;
             }
-            let ready = (due <= now).then_some(now);
+            let ready = (due <= now.mono).then_some(now.mono);
             let Some(room) = self.reserve_lane(priority(head.rank, head.since), ready) else {
                 // What cannot be sent yet is not worth a poll before the regular one.
                 self.overflowed |= ready.is_some();
@@ -194,7 +195,7 @@ impl Lanes {
                 continue;
             };
             self.map.insert(head.id, Lane::new(&intern(&head.channel), Some(due), priority(head.rank, head.since), room));
-            self.index(head.id, now);
+            self.index(head.id, now.mono);
             news += 1;
         }
         news
@@ -259,23 +260,23 @@ impl Lanes {
     }
 
     /// The message of a lane is done (or gave up): what was read, and what goes back to the front.
-    pub fn release(&mut self, released: LaneReturn, now: Instant, now_ms: i64) {
+    pub fn release(&mut self, released: LaneReturn, now: Now) {
         let LaneReturn { lane: id, read, put_back } = released;
         let Some(lane) = self.map.get_mut(&id) else { return };
         lane.in_flight = false;
         if lane.stale {
             self.bytes -= lane.clear();
-            (lane.stale, lane.offer_lost, lane.loaded_to, lane.more_on_disk_at, lane.reload_at) = (false, false, 0, Some(now), None);
-            self.index(id, now);
+            (lane.stale, lane.offer_lost, lane.loaded_to, lane.more_on_disk_at, lane.reload_at) = (false, false, 0, Some(now.mono), None);
+            self.index(id, now.mono);
             return;
         }
         if let Some(read) = read {
             lane.loaded_to = lane.loaded_to.max(read.to);
-            lane.more_on_disk_at = (read.more || lane.offer_lost).then_some(now);
+            lane.more_on_disk_at = (read.more || lane.offer_lost).then_some(now.mono);
         }
         let mut fits = true;
         for waiting in put_back {
-            let due = due_instant(&waiting, now, now_ms);
+            let due = due_instant(&waiting, now);
             if waiting.state == State::Deferred {
                 sooner(&mut lane.reload_at, due);
                 continue;
@@ -305,7 +306,7 @@ impl Lanes {
             self.map.remove(&id);
             return;
         }
-        self.index(id, now);
+        self.index(id, now.mono);
     }
 
     /// Lanes of which memory knows that they are in flight or due soon: a poll of the store leaves them out.

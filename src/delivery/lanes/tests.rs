@@ -1,20 +1,21 @@
 //! What memory holds, leaves to disk and finds again.
 
 use super::*;
+use crate::delivery::clock::Now;
 use crate::delivery::policy;
 use crate::delivery::testing::{alert, waiting};
-use crate::model::Status;
+use crate::model::{Status, UnixMs};
 
 fn item(lane: i64, seq: i64) -> PendingDelivery {
     PendingDelivery { lane: LaneId(lane), ..waiting(seq, vec![alert("a", "critical", Status::Firing)]) }
 }
 
-fn muted(lane: i64, seq: i64, due_at: i64) -> PendingDelivery {
+fn muted(lane: i64, seq: i64, due_at: UnixMs) -> PendingDelivery {
     PendingDelivery { state: State::Deferred, due_at, ..item(lane, seq) }
 }
 
-fn head(id: i64, due_at: i64) -> LaneSummary {
-    LaneSummary { id: LaneId(id), channel: "ops".into(), key: String::new(), last_seq: 1, waiting: 1, rank: 0, due_at, since: 0 }
+fn head(id: i64, due_at: UnixMs) -> LaneSummary {
+    LaneSummary { id: LaneId(id), channel: "ops".into(), key: String::new(), last_seq: 1, waiting: 1, rank: 0, due_at, since: UnixMs(0) }
 }
 
 fn seqs(taken: &TakenLane) -> Vec<i64> {
@@ -38,15 +39,19 @@ impl Bench {
         Self { lanes: Lanes::new(budget.clone()), budget, name: Arc::from("ops"), now: Instant::now() }
     }
 
+    fn now(&self) -> Now {
+        Now { mono: self.now, wall: UnixMs::EPOCH }
+    }
+
     fn push(&mut self, waiting: PendingDelivery) {
         match self.budget.try_reserve(delivery_bytes(&waiting)) {
-            Some(share) => self.lanes.push(waiting, share, &self.name, self.now, 0),
+            Some(share) => self.lanes.push(waiting, share, &self.name, self.now()),
             None => self.mark_dirty(waiting.lane.0, waiting.rank),
         }
     }
 
     fn mark_dirty(&mut self, lane: i64, rank: i64) {
-        self.lanes.mark_dirty(LaneId(lane), &self.name, rank, 0, self.now);
+        self.lanes.mark_dirty(LaneId(lane), &self.name, rank, UnixMs(0), self.now);
     }
 
     fn take(&mut self, lane: i64) -> TakenLane {
@@ -55,11 +60,11 @@ impl Bench {
 
     fn close(&mut self, lane: i64, read: Option<(i64, bool)>, back: Vec<PendingDelivery>) {
         let read = read.map(|(to, more)| ReadProgress { lane: LaneId(lane), to, more });
-        self.lanes.release(LaneReturn { lane: LaneId(lane), read, put_back: back }, self.now, 0);
+        self.lanes.release(LaneReturn { lane: LaneId(lane), read, put_back: back }, self.now());
     }
 
     fn load(&mut self, heads: Vec<LaneSummary>, all: bool) -> usize {
-        self.lanes.load(heads, all, self.now, 0, |_| self.name.clone())
+        self.lanes.load(heads, all, self.now(), |_| self.name.clone())
     }
 }
 
@@ -86,7 +91,7 @@ fn what_arrives_while_a_message_is_under_way_waits_for_it() {
     let mut back = bench.take(1).members;
     bench.push(item(1, 2));
     assert_eq!(bench.lanes.ready_count(), 0);
-    back[0].due_at = 1000;
+    back[0].due_at = UnixMs(1000);
     bench.close(1, None, back);
     let later = bench.now + Duration::from_secs(1);
     assert_eq!((bench.lanes.ready_count(), bench.lanes.next_timer()), (0, Some(later)), "the head's back-off holds the lane");
@@ -125,32 +130,32 @@ fn news_never_wait_for_what_is_muted() {
     let hour = 3_600_000;
     // Read from disk, and not due for an hour: one that is due comes.
     let mut bench = Bench::new();
-    bench.load(vec![head(1, 15_000)], true);
+    bench.load(vec![head(1, UnixMs(15_000))], true);
     assert_eq!(bench.lanes.ready_count(), 0);
     bench.push(item(1, 2));
     assert_eq!(bench.lanes.ready_count(), 1, "an offer");
     let mut bench = Bench::new();
-    bench.load(vec![head(1, 15_000)], true);
+    bench.load(vec![head(1, UnixMs(15_000))], true);
     bench.mark_dirty(1, 0);
     assert_eq!(bench.lanes.ready_count(), 1, "marked dirty");
     let mut bench = Bench::new();
-    bench.load(vec![head(1, 15_000)], true);
+    bench.load(vec![head(1, UnixMs(15_000))], true);
     bench.lanes.invalidate_all(bench.now);
     assert_eq!(bench.lanes.ready_count(), 1, "lost offers");
     // Another node accepted it, or a mute ended: only the store knows.
     let mut bench = Bench::new();
-    bench.load(vec![head(1, 15_000)], true);
-    assert_eq!((bench.load(vec![head(1, 0)], true), bench.lanes.ready_count()), (1, 1), "a poll");
+    bench.load(vec![head(1, UnixMs(15_000))], true);
+    assert_eq!((bench.load(vec![head(1, UnixMs(0))], true), bench.lanes.ready_count()), (1, 1), "a poll");
     // Offered in this process.
     let mut bench = Bench::new();
-    bench.push(muted(1, 1, hour));
+    bench.push(muted(1, 1, UnixMs(hour)));
     assert_eq!(bench.lanes.len(), 0, "what is muted for long takes no room");
     bench.push(item(1, 2));
     assert_eq!((bench.lanes.ready_count(), bench.take(1).read_after), (1, Some(0)));
     // While the lane sends, and read together with what is due: the muted one stays on disk, and the lane is free for what follows.
-    bench.push(muted(1, 3, hour));
+    bench.push(muted(1, 3, UnixMs(hour)));
     bench.close(1, Some((2, false)), vec![]);
-    bench.push(muted(1, 4, hour));
+    bench.push(muted(1, 4, UnixMs(hour)));
     bench.push(item(1, 5));
     assert_eq!(bench.lanes.ready_count(), 1);
 }
@@ -159,9 +164,9 @@ fn news_never_wait_for_what_is_muted() {
 fn what_is_muted_is_read_when_it_is_due_whatever_else_waits() {
     let mut bench = Bench::new();
     bench.push(item(1, 1));
-    bench.push(muted(1, 2, 5_000));
+    bench.push(muted(1, 2, UnixMs(5_000)));
     let mut back = bench.take(1).members;
-    back[0].due_at = 60_000;
+    back[0].due_at = UnixMs(60_000);
     bench.close(1, None, back);
     let due = bench.now + Duration::from_secs(5);
     assert_eq!(bench.lanes.next_timer(), Some(due), "a head that waits for its next try does not hold it back");
@@ -183,7 +188,7 @@ fn what_was_changed_by_hand_is_read_anew_when_the_message_is_done() {
     let mut taken = bench.lanes.take(LaneId(1), 1, bench.now);
     bench.lanes.evict_all();
     assert!(bench.lanes.due_soon(bench.now).contains(&LaneId(1)), "it sends");
-    taken.members[0].due_at = 120_000;
+    taken.members[0].due_at = UnixMs(120_000);
     bench.close(1, None, taken.members);
     assert_eq!((bench.lanes.ready_count(), bench.lanes.bytes()), (1, 0));
     let taken = bench.take(1);
@@ -195,7 +200,7 @@ fn lanes_of_a_channel_that_is_muted_by_hand_take_no_room() {
     let mut bench = Bench::new();
     let other: Arc<str> = Arc::from("dba");
     bench.push(item(1, 1));
-    bench.lanes.mark_dirty(LaneId(2), &other, 0, 0, bench.now);
+    bench.lanes.mark_dirty(LaneId(2), &other, 0, UnixMs(0), bench.now);
     bench.lanes.evict_channel("ops");
     assert_eq!((bench.lanes.len(), bench.lanes.first_ready(|_| true).map(|(id, _)| id)), (1, Some(LaneId(2))));
 }
@@ -234,28 +239,28 @@ fn what_is_left_behind_during_a_look_asks_for_another() {
     for lane in 0..MAX_LANES as i64 / 2 {
         bench.close(lane, None, vec![]);
     }
-    assert_eq!(bench.load(vec![head(77_777, 0)], true), 1);
+    assert_eq!(bench.load(vec![head(77_777, UnixMs(0))], true), 1);
     assert!(bench.lanes.complete);
 }
 
 #[test]
 fn lanes_that_wait_for_later_give_way_to_one_that_can_send_now() {
     let mut bench = Bench::new();
-    bench.load((0..MAX_LANES as i64).map(|id| head(id, 15_000)).collect(), false);
+    bench.load((0..MAX_LANES as i64).map(|id| head(id, UnixMs(15_000))).collect(), false);
     assert_eq!((bench.lanes.len(), bench.lanes.ready_count(), bench.lanes.due_soon(bench.now).len()), (MAX_LANES, 0, MAX_LANES));
-    bench.load(vec![head(9_999, 0)], false);
+    bench.load(vec![head(9_999, UnixMs(0))], false);
     assert_eq!((bench.lanes.len(), bench.lanes.first_ready(|_| true).map(|(id, _)| id)), (MAX_LANES, Some(LaneId(9_999))));
-    bench.load(vec![head(10_000, 15_000)], false);
+    bench.load(vec![head(10_000, UnixMs(15_000))], false);
     assert!(!bench.lanes.due_soon(bench.now).contains(&LaneId(10_000)), "what can only send later drives nobody out");
 }
 
 #[test]
 fn a_damaged_due_time_is_clamped() {
     let mut bench = Bench::new();
-    bench.push(PendingDelivery { due_at: i64::MAX, ..item(1, 1) });
+    bench.push(PendingDelivery { due_at: UnixMs::MAX, ..item(1, 1) });
     assert_eq!(bench.lanes.next_timer(), Some(bench.now + policy::MAX_BACKOFF));
     assert!(policy::MAX_BACKOFF.as_millis() as i64 <= crate::store::MAX_RETRY_DELAY_MS, "the store takes what lies further ahead for due");
-    bench.load(vec![head(2, i64::MAX)], true);
+    bench.load(vec![head(2, UnixMs::MAX)], true);
     assert_eq!(bench.lanes.ready_count(), 1, "the store says that it is due");
 }
 
@@ -279,7 +284,7 @@ fn fill(outlets: usize, alerts: usize) -> usize {
         // In flight with its memory, or evicted: both release it.
         if let Some((id, _)) = bench.lanes.first_ready(|_| true) {
             drop(bench.lanes.take(id, 100, bench.now));
-            bench.lanes.release(LaneReturn { lane: id, read: None, put_back: vec![item(id.0, 1)] }, bench.now, 0);
+            bench.lanes.release(LaneReturn { lane: id, read: None, put_back: vec![item(id.0, 1)] }, bench.now());
         }
         bench.lanes.evict_all();
         assert_eq!((bench.lanes.bytes(), bench.lanes.len()), (0, 0));
@@ -325,7 +330,7 @@ fn what_goes_back_and_does_not_fit_waits_on_disk() {
     bench.push(item(1, 1));
     let mut taken = bench.take(1);
     let _all = budget.reserve(200_000);
-    taken.members[0].due_at = 60_000;
+    taken.members[0].due_at = UnixMs(60_000);
     drop(taken.reservations);
     bench.close(1, None, taken.members);
     assert_eq!((bench.lanes.bytes(), bench.lanes.next_timer()), (0, Some(bench.now + Duration::from_secs(60))));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::delivery::{Clock, Engine, OutletState};
-use crate::model::DeliveryId;
+use crate::model::{DeliveryId, UnixMs};
 use crate::store::{DeliveryFilter, DeliveryRow, MANUAL_MUTE_PREFIX, State, Store};
 
 use super::World;
@@ -27,7 +27,7 @@ pub struct Gates {
     /// How much had arrived from a channel, and since when it is so.
     arrived: Mutex<BTreeMap<String, (usize, Instant)>>,
     /// Since when a row is seen: what waits behind an open message of its lane is due before it may be sent.
-    rows: Mutex<BTreeMap<(String, String, i64), Instant>>,
+    rows: Mutex<BTreeMap<(String, String, UnixMs), Instant>>,
     /// Since when a delivery that a mute by hand deferred is seen: a node that hangs defers by a mute that has ended, until another node looks.
     deferred: Mutex<BTreeMap<DeliveryId, Instant>>,
     /// What happened last that may hold things up for a moment: a clock that jumped, a node or a runner that broke down.
@@ -51,9 +51,9 @@ impl Gates {
     }
 
     async fn look(&self, world: &World, engines: &[Arc<Engine>], store: &Arc<dyn Store>, clock: &Clock) {
-        let now_ms = clock.now_ms();
-        let muted: BTreeMap<String, i64> = store.list_mutes().await.expect("mutes").into_iter().map(|mute| (mute.channel, mute.until)).collect();
-        let due = store.overdue(now_ms).await.expect("what is due");
+        let wall = clock.wall();
+        let muted: BTreeMap<String, UnixMs> = store.list_mutes().await.expect("mutes").into_iter().map(|mute| (mute.channel, mute.until)).collect();
+        let due = store.overdue(wall).await.expect("what is due");
         let filter = DeliveryFilter { states: vec![State::Deferred, State::Waiting], limit: 5000, ..DeliveryFilter::default() };
         let open = store.list_deliveries(&filter).await.expect("what is not final");
         let now = clock.instant();
@@ -64,7 +64,7 @@ impl Gates {
         let mut outlets = self.outlets.lock().unwrap();
         let mut arrived = self.arrived.lock().unwrap();
         for channel in plan.channels.values() {
-            if muted.get(&*channel.name).is_some_and(|until| *until > now_ms) {
+            if muted.get(&*channel.name).is_some_and(|until| *until > wall) {
                 unmuted.remove(&*channel.name);
             } else {
                 unmuted.entry(channel.name.to_string()).or_insert(now);
@@ -93,7 +93,7 @@ impl Gates {
             rows.insert(key, seen);
             let (Some(free), Some(heard)) = (outlets.get(row.outlet.as_str()), unmuted.get(&row.channel)) else { continue };
             // By a clock that jumped it may be due since before it was born; then the gates count alone.
-            let since = now - Duration::from_millis((now_ms - row.since).max(0) as u64).min(now.duration_since(*free));
+            let since = now - wall.since(row.since).min(now.duration_since(*free));
             let waits = age(since.max(*free).max(*heard).max(seen));
             // What is tried again takes a place in the line, too: a window may be full of it.
             let window = plan.channel(&row.channel).and_then(|channel| channel.rate_limit.as_ref()?.iter().map(|limit| limit.window).max());
@@ -102,7 +102,7 @@ impl Gates {
             if idle > bound || waits > bound + EACH * row.count as u32 {
                 let states: Vec<OutletState> = engines.iter().map(|engine| engine.outlet_state(&row.outlet)).collect();
                 let waiting = open.iter().filter(|delivery| delivery.channel == row.channel);
-                let what: Vec<_> = waiting.map(|d| (d.id, &d.title, d.state, d.tries, d.due_at - now_ms, d.message, &d.reason)).collect();
+                let what: Vec<_> = waiting.map(|d| (d.id, &d.title, d.state, d.tries, d.due_at - wall, d.message, &d.reason)).collect();
                 self.violations
                     .lock()
                     .unwrap()
@@ -112,12 +112,12 @@ impl Gates {
         let by_hand = |row: &&DeliveryRow| row.reason.as_deref().is_some_and(|reason| reason.starts_with(MANUAL_MUTE_PREFIX));
         let mut deferred = self.deferred.lock().unwrap();
         let before = std::mem::take(&mut *deferred);
-        for row in open.iter().filter(|row| row.state == State::Deferred).filter(by_hand).filter(|row| row.due_at > now_ms) {
+        for row in open.iter().filter(|row| row.state == State::Deferred).filter(by_hand).filter(|row| row.due_at > wall) {
             let seen = before.get(&row.id).copied().unwrap_or(now);
             deferred.insert(row.id, seen);
             let waits = unmuted.get(&row.channel).map(|heard| age((*heard).max(seen)));
             if let Some(waits) = waits.filter(|waits| *waits > BOUND) {
-                self.violations.lock().unwrap().push(format!("nothing mutes it for {waits:?} and it waits for {}: {row:?}", row.due_at - now_ms));
+                self.violations.lock().unwrap().push(format!("nothing mutes it for {waits:?} and it waits for {}: {row:?}", row.due_at - wall));
             }
         }
     }

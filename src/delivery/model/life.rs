@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::delivery::policy::MAX_BACKOFF;
 use crate::delivery::{Clock, Engine, EngineOptions, cluster, maintenance};
 use crate::metrics::Metrics;
-use crate::model::{Alert, Event, Status};
+use crate::model::{Alert, Event, Status, UnixMs};
 use crate::store::{ClusterStore, DeliveryFilter, LeaseRequest, Place, PostgresStore, QueryStore, SqliteOptions, SqliteStore, State, Store};
 
 use super::gates::Gates;
@@ -61,8 +61,8 @@ pub fn live(world: &Arc<World>, disk: &Disk, dice: &mut Dice, last: bool, nodes:
 }
 
 struct Lived {
-    wall: i64,
-    truth: i64,
+    wall: UnixMs,
+    truth: UnixMs,
     stopped: bool,
 }
 
@@ -83,7 +83,7 @@ impl Node {
     /// Hangs or goes on.
     pub(super) fn turn(&mut self) {
         let shared = &self.engine.shared;
-        tracing::info!(now_ms = shared.clock.now_ms(), node = %shared.node.name, hangs = self.alive.is_some(), "a node hangs or goes on");
+        tracing::info!(wall = %shared.clock.wall(), node = %shared.node.name, hangs = self.alive.is_some(), "a node hangs or goes on");
         match self.alive.take() {
             Some(alive) => alive.cancel(),
             None => self.start_to_beat(),
@@ -102,7 +102,7 @@ pub(super) struct Life<'a> {
     /// No clock jumps in a life whose liveness is watched to the second.
     jumps: bool,
     start: tokio::time::Instant,
-    truth: i64,
+    truth: UnixMs,
 }
 
 async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool, Nodes { count, leased }: Nodes) -> Lived {
@@ -169,7 +169,7 @@ async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool
         }
         life.nodes.iter().filter_map(|node| node.alive.as_ref()).for_each(CancellationToken::cancel);
     }
-    Lived { wall: clock.now_ms(), truth: truth + start.elapsed().as_millis() as i64, stopped }
+    Lived { wall: clock.wall(), truth: truth + start.elapsed(), stopped }
 }
 
 impl Life<'_> {
@@ -190,7 +190,7 @@ impl Life<'_> {
         let now = self.clock.instant();
         if self.jumps && dice.permille(8) {
             let by = if dice.permille(500) { 3_600_000 } else { -3_600_000 };
-            tracing::info!(now_ms = self.clock.now_ms(), by, "the wall clock jumps");
+            tracing::info!(wall = %self.clock.wall(), by, "the wall clock jumps");
             self.clock.jump(by);
             // By the clock that was set forward a try is due; it keeps its back-off.
             self.gates.disturb(now + MAX_BACKOFF);
@@ -203,7 +203,7 @@ impl Life<'_> {
                     1 => shape.credential += 1,
                     _ => {}
                 }
-                tracing::info!(now_ms = self.clock.now_ms(), shape = ?*shape, "the configuration is loaded again");
+                tracing::info!(wall = %self.clock.wall(), shape = ?*shape, "the configuration is loaded again");
             }
             self.reload(dice).await;
         }
@@ -215,7 +215,7 @@ impl Life<'_> {
         }
         if dice.permille(6) {
             let engine = self.engine(dice).clone();
-            tracing::info!(now_ms = self.clock.now_ms(), node = %engine.shared.node.name, "something breaks down");
+            tracing::info!(wall = %self.clock.wall(), node = %engine.shared.node.name, "something breaks down");
             if dice.permille(500) {
                 engine.crash_an_attempt()
             } else {
@@ -339,10 +339,10 @@ fn what_an_earlier_process_had_goes_to_who_is_to_have_it() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
         let world = World::new(&mut Dice::new(1));
-        let store = Arc::new(Paused::new(Disk::File(folder.path().to_owned()).open().await, 0));
+        let store = Arc::new(Paused::new(Disk::File(folder.path().to_owned()).open().await, UnixMs::EPOCH));
         let clock = Clock::runtime(BEGIN);
         let plan = Arc::new(world.plan(false, "a"));
-        let now = clock.now_ms();
+        let now = clock.wall();
         for outlet in plan.outlets() {
             let claim = LeaseRequest { outlet, node: "a".into(), now, lease_until: now + 8000, window_start: now };
             store.claim_outlet(claim).await.expect("a claim").expect("it is free");

@@ -11,7 +11,7 @@ use crate::channel::{CellResult, Channel, SendContext};
 use crate::delivery::policy::MAX_BACKOFF;
 use crate::delivery::{Clock, Engine, EngineOptions, cluster, testing};
 use crate::metrics::Metrics;
-use crate::model::{ErrorKind, LaneId, Page, Receipt, Recipient, SendError, Status};
+use crate::model::{ErrorKind, LaneId, Page, Receipt, Recipient, SendError, Status, UnixMs};
 use crate::store::{LeaseRequest, OutletStore, State};
 
 use super::life::Disk;
@@ -61,7 +61,7 @@ struct Scene {
     folder: tempfile::TempDir,
     platform: Arc<Platform>,
     channel: &'static str,
-    truth: i64,
+    truth: UnixMs,
     ahead: i64,
 }
 
@@ -79,8 +79,8 @@ impl Scene {
             folder: tempfile::tempdir().expect("a folder"),
             platform: Arc::new(Platform { answer: answer.into(), came: AtomicUsize::new(0), text: Mutex::default() }),
             channel,
-            truth: 0,
-            ahead: BEGIN,
+            truth: UnixMs::EPOCH,
+            ahead: BEGIN - UnixMs::EPOCH,
         }
     }
 
@@ -200,7 +200,7 @@ fn a_node_that_takes_over_from_a_dead_one_counts_from_its_first_start() {
     let mut scene = Scene::new("free", Answer::Nothing);
     let lane = scene.live("b", async |scene, process| {
         process.engine.stop(process.clock.instant() + Duration::from_secs(2)).await;
-        let (now, plan) = (process.clock.now_ms(), process.engine.shared.plan.load_full());
+        let (now, plan) = (process.clock.wall(), process.engine.shared.plan.load_full());
         let claim = LeaseRequest { outlet: plan.channels["free"].outlet.clone(), node: "a".into(), now, lease_until: now + 8000, window_start: now };
         crate::store::ClusterStore::claim_outlet(&*process.store, claim).await.expect("a claim").expect("it is free");
         // The other node starts, and has run for a while when the message comes; its owner lives no more.

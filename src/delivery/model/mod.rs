@@ -13,7 +13,7 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use crate::model::DeliveryId;
+use crate::model::{DeliveryId, UnixMs};
 
 use platform::Wire;
 
@@ -62,9 +62,9 @@ pub struct World {
     pub wires: BTreeMap<&'static str, Arc<Wire>>,
     pub ledger: Mutex<BTreeMap<DeliveryId, Promise>>,
     /// Wall-clock milliseconds at which the next life begins.
-    pub wall: Mutex<i64>,
+    pub wall: Mutex<UnixMs>,
     /// True milliseconds, which no clock jump moves.
-    pub truth: Mutex<i64>,
+    pub truth: Mutex<UnixMs>,
     pub next: Mutex<BTreeMap<u64, u64>>,
     /// What the configuration says now: names and credentials of channels.
     pub shape: Mutex<Shape>,

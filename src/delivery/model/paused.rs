@@ -11,25 +11,25 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 use crate::store::*;
 
 pub struct Paused {
     store: Arc<dyn Store>,
     /// What its clock shows at `start` (milliseconds); no wall-clock jump moves it.
-    base: i64,
+    base: UnixMs,
     start: Instant,
     /// The nodes by their last signs of life: a file knows of none, since only one process may have it.
-    nodes: Mutex<BTreeMap<String, (i64, NodeRow)>>,
+    nodes: Mutex<BTreeMap<String, (UnixMs, NodeRow)>>,
 }
 
 impl Paused {
-    pub fn new(store: Arc<dyn Store>, base: i64) -> Self {
+    pub fn new(store: Arc<dyn Store>, base: UnixMs) -> Self {
         Self { store, base, start: crate::delivery::Clock::runtime(base).instant(), nodes: Mutex::default() }
     }
 
-    fn now(&self) -> i64 {
-        self.base + self.start.elapsed().as_millis() as i64
+    fn now(&self) -> UnixMs {
+        self.base + self.start.elapsed()
     }
 }
 
@@ -65,7 +65,7 @@ pass_on! {
     OutletStore {
         ready_lanes(outlet: &OutletKey, sought: LaneQuery) -> Result<Vec<LaneSummary>, StoreError>;
         open_messages(outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
-        pending(lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError>;
+        pending(lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: UnixMs) -> Result<Vec<PendingDelivery>, StoreError>;
         mark_lanes_started(lanes: &[LaneId]) -> Result<Vec<LaneStarts>, StoreError>;
         clear_lanes_started(started: &[LaneStarts]) -> Result<(), StoreError>;
         load_events(ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError>;
@@ -78,30 +78,30 @@ pass_on! {
         fallback_targets(lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
     }
     ReceiptStore {
-        due_receipts(now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
+        due_receipts(now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
         find_receipt(channel: &str, platform_id: &str) -> Result<Option<ReceiptRow>, StoreError>;
         sent_deliveries(message: MessageId) -> Result<Vec<SentDelivery>, StoreError>;
         update_receipt(heard: ReceiptUpdate) -> Result<Option<Vec<AcceptedDelivery>>, StoreError>;
     }
     MaintenanceStore {
-        overdue(before: i64) -> Result<Vec<OverdueRow>, StoreError>;
-        copy_to_fallback(channel: &str, born_before: i64, to: MoveTo, reason: &str, limit: usize, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
+        overdue(before: UnixMs) -> Result<Vec<OverdueRow>, StoreError>;
+        copy_to_fallback(channel: &str, born_before: UnixMs, to: MoveTo, reason: &str, limit: usize, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError>;
         stats() -> Result<Stats, StoreError>;
         purge(retention: Retention, limit: usize) -> Result<u64, StoreError>;
-        list_deferrals(now: i64) -> Result<Vec<Deferral>, StoreError>;
-        reschedule_deferred(deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError>;
+        list_deferrals(now: UnixMs) -> Result<Vec<Deferral>, StoreError>;
+        reschedule_deferred(deferral: Deferral, reason: Option<String>, now: UnixMs) -> Result<u64, StoreError>;
         update_heartbeats(changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;
     }
     QueryStore {
-        requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError>;
-        drop_deliveries(ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError>;
+        requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError>;
+        drop_deliveries(ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError>;
         list_deliveries(filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
         get_delivery(id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
         list_events(filter: &EventFilter) -> Result<Vec<EventRow>, StoreError>;
         get_event(id: EventId) -> Result<Option<EventDetail>, StoreError>;
         get_message(id: MessageId) -> Result<Option<StoredMessage>, StoreError>;
         list_mutes() -> Result<Vec<ChannelMute>, StoreError>;
-        set_mute(mute: ChannelMute, now: i64) -> Result<(), StoreError>;
+        set_mute(mute: ChannelMute, now: UnixMs) -> Result<(), StoreError>;
     }
     Store {
         backup(to: &Path) -> Result<(), StoreError>;
@@ -114,27 +114,27 @@ impl ClusterStore for Paused {
     async fn claim_outlet(&self, claim: LeaseRequest) -> Result<Option<OutletSnapshot>, StoreError> {
         let _still = still();
         let now = self.now();
-        self.store.claim_outlet(LeaseRequest { now, lease_until: now + claim.lease_until - claim.now, ..claim }).await
+        self.store.claim_outlet(LeaseRequest { now, lease_until: now + (claim.lease_until - claim.now), ..claim }).await
     }
 
-    async fn renew_leases(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
+    async fn renew_leases(&self, node: &str, now: UnixMs, lease_until: UnixMs) -> Result<Vec<OutletKey>, StoreError> {
         let _still = still();
-        self.store.renew_leases(node, self.now(), self.now() + lease_until - now).await
+        self.store.renew_leases(node, self.now(), self.now() + (lease_until - now)).await
     }
 
     async fn relocate(&self, from: &str, to: &Relocation) -> Result<u64, StoreError> {
         let _still = still();
-        let now = if to.now == i64::MAX { to.now } else { self.now() };
+        let now = if to.now == UnixMs::MAX { to.now } else { self.now() };
         self.store.relocate(from, &Relocation { now, ..to.clone() }).await
     }
 
     async fn node_heartbeat(&self, beat: NodeHeartbeat) -> Result<Vec<NodeRow>, StoreError> {
         let row = NodeRow { name: beat.node.clone(), plan: beat.plan, version: beat.version, outlets: 0 };
-        self.nodes.lock().unwrap().insert(beat.node, (self.now() + beat.alive_until - beat.now, row));
-        self.live_nodes(0).await
+        self.nodes.lock().unwrap().insert(beat.node, (self.now() + (beat.alive_until - beat.now), row));
+        self.live_nodes(UnixMs::EPOCH).await
     }
 
-    async fn live_nodes(&self, _now: i64) -> Result<Vec<NodeRow>, StoreError> {
+    async fn live_nodes(&self, _now: UnixMs) -> Result<Vec<NodeRow>, StoreError> {
         let now = self.now();
         Ok(self.nodes.lock().unwrap().values().filter(|(until, _)| *until > now).map(|(_, row)| row.clone()).collect())
     }

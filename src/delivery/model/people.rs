@@ -1,5 +1,8 @@
 //! What people do meanwhile: they mute channels, and retry, move or drop what waits.
 
+use std::time::Duration;
+
+use crate::model::UnixMs;
 use crate::store::{ChannelMute, DeliveryFilter, MoveTo, QueryStore, State};
 
 use super::Dice;
@@ -14,9 +17,9 @@ impl Life<'_> {
     pub(super) async fn mute(&self, dice: &mut Dice) {
         let names = self.names();
         let channel = names[dice.below(names.len() as u64) as usize].clone();
-        let now = self.clock.now_ms();
-        let until = if dice.permille(400) { 0 } else { now + 1000 * (1 + dice.below(1800) as i64) };
-        tracing::info!(now_ms = now, channel, until, "a mute");
+        let now = self.clock.wall();
+        let until = if dice.permille(400) { UnixMs::EPOCH } else { now + Duration::from_secs(1 + dice.below(1800)) };
+        tracing::info!(wall = %now, channel, %until, "a mute");
         let mute = ChannelMute { channel, until, reason: "by the dice".into(), by: "model".into() };
         self.store.set_mute(mute, now).await.expect("a mute");
         self.engine(dice).refresh_mutes().await.expect("mutes");
@@ -31,9 +34,9 @@ impl Life<'_> {
             return;
         }
         let row = &rows[dice.below(rows.len() as u64) as usize];
-        let now = self.clock.now_ms();
+        let now = self.clock.wall();
         let kind = dice.below(3);
-        tracing::info!(now_ms = now, kind, delivery = %row.id, channel = row.channel, state = row.state.as_str(), "something is done by hand");
+        tracing::info!(wall = %now, kind, delivery = %row.id, channel = row.channel, state = row.state.as_str(), "something is done by hand");
         if kind == 0 {
             if row.channel != "voice" && self.store.drop_deliveries(&[row.id], "by the dice", now).await.expect("a drop") > 0 {
                 self.world.ledger.lock().unwrap().remove(&row.id);
@@ -63,8 +66,8 @@ impl Life<'_> {
             self.gates.disturb(self.clock.instant());
         }
         for channel in self.names() {
-            let mute = ChannelMute { channel, until: 0, reason: String::new(), by: "model".into() };
-            self.store.set_mute(mute, self.clock.now_ms()).await.expect("no mute");
+            let mute = ChannelMute { channel, until: UnixMs::EPOCH, reason: String::new(), by: "model".into() };
+            self.store.set_mute(mute, self.clock.wall()).await.expect("no mute");
         }
         for node in &self.nodes {
             node.engine.refresh_mutes().await.expect("mutes");

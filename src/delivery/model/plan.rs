@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::channel::Platform;
 use crate::delivery::plan::{ChannelPlan, ContentPlan, Legacy, MessagesPlan, Plan, RetentionPlan};
-use crate::model::{DeliveryId, Language, OutletKey, Recipient, Secret, SeverityScale};
+use crate::model::{DeliveryId, Language, OutletKey, Recipient, Secret, SeverityScale, UnixMs};
 use crate::route::{Matcher, Op, RouteSpec, TimeInterval, TimeIntervalConfig, Tree};
 use crate::template::{PlatformFields, TemplateRegistry};
 
@@ -17,14 +17,14 @@ use super::platform::{CHAT, FREE, Line, MAIL, VOICE, Wire};
 use super::{Dice, Shape, World};
 
 /// 2026-11-24 03:00 UTC.
-pub const BEGIN: i64 = 1_795_489_200_000;
+pub const BEGIN: UnixMs = UnixMs(1_795_489_200_000);
 /// The interval that mutes a route of each channel.
 const QUIET: &str = "quiet";
 pub const CHANNELS: [(&str, &Platform); 4] = [("chat", &CHAT), ("mail", &MAIL), ("voice", &VOICE), ("free", &FREE)];
 
 impl World {
     pub fn new(dice: &mut Dice) -> Self {
-        let world = Self { wall: BEGIN.into(), truth: 0.into(), ..Self::default() };
+        let world = Self { wall: BEGIN.into(), truth: UnixMs::EPOCH.into(), ..Self::default() };
         let wires = CHANNELS.iter().map(|(name, card)| (*name, Wire::new(name, card, dice.next()))).collect();
         Self { wires, ..world }
     }

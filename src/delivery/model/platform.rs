@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::channel::{CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, SendContext};
-use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, Receipt, Recipient, SendError, Size};
+use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, Receipt, Recipient, SendError, Size, UnixMs};
 
 use super::Dice;
 
@@ -37,14 +37,14 @@ pub static VOICE: Platform = card(OnAmbiguous::Never, PACE, 2, 1);
 /// Fast and without limit.
 pub static FREE: Platform = card(OnAmbiguous::Retry, &[], 8, 1);
 
-/// A lease, and the longest send that began before its end (milliseconds).
-const CROSSING: i64 = 30_000;
+/// A lease, and the longest send that began before its end.
+const CROSSING: Duration = Duration::from_secs(30);
 
 /// One arrival at the platform.
 #[derive(Debug, Clone)]
 pub struct Arrival {
-    /// True milliseconds.
-    pub at: i64,
+    /// True time.
+    pub at: UnixMs,
     /// What its body names; its headline may name more.
     pub uids: BTreeSet<String>,
     pub named: BTreeSet<String>,
@@ -74,16 +74,16 @@ pub struct Wire {
     pub limit: Option<Limit>,
     pub at_most_once: bool,
     /// True time, as the running life has it: its start and the runtime instant of it.
-    pub start: Mutex<Option<(i64, tokio::time::Instant, u64)>>,
+    pub start: Mutex<Option<(UnixMs, tokio::time::Instant, u64)>>,
     pub seen: Mutex<Seen>,
     pub dice: Mutex<Dice>,
     /// Faults in a thousand sends; 0 in the last life.
     pub trouble: Mutex<u64>,
     /// Down, or misconfigured, until then (true time).
-    pub down_until: Mutex<i64>,
-    pub bad_until: Mutex<i64>,
+    pub down_until: Mutex<UnixMs>,
+    pub bad_until: Mutex<UnixMs>,
     /// A node hung or came back lately, until then (true time): what one has begun may cross with what the other begins.
-    pub crossed_until: Mutex<i64>,
+    pub crossed_until: Mutex<UnixMs>,
 }
 
 impl Wire {
@@ -96,15 +96,15 @@ impl Wire {
             seen: Mutex::default(),
             dice: Mutex::new(Dice::new(seed)),
             trouble: Mutex::new(250),
-            down_until: Mutex::new(0),
-            bad_until: Mutex::new(0),
-            crossed_until: Mutex::new(0),
+            down_until: Mutex::default(),
+            bad_until: Mutex::default(),
+            crossed_until: Mutex::default(),
         })
     }
 
-    fn now(&self) -> (i64, u64) {
+    fn now(&self) -> (UnixMs, u64) {
         let (truth, start, life) = self.start.lock().unwrap().expect("a life has begun");
-        (truth + start.elapsed().as_millis() as i64, life)
+        (truth + start.elapsed(), life)
     }
 
     /// A node hangs, or goes on.
@@ -121,10 +121,10 @@ impl Wire {
         let (at, life) = self.now();
         let uids = uids_of(page);
         let covered: BTreeSet<DeliveryId> = page.coverage.iter().map(|c| c.delivery).collect();
-        tracing::debug!(at, wire = self.name, ?uids, covered = ?page.coverage.iter().map(|c| c.delivery.to_string()).collect::<Vec<_>>(), page = page.number, of = %message, "arrived");
+        tracing::debug!(%at, wire = self.name, ?uids, covered = ?page.coverage.iter().map(|c| c.delivery.to_string()).collect::<Vec<_>>(), page = page.number, of = %message, "arrived");
         let mut seen = self.seen.lock().unwrap();
         if let Some(limit) = self.limit {
-            let from = at - limit.window.as_millis() as i64;
+            let from = at - limit.window;
             let recent = seen.arrivals.iter().rev().take_while(|a| a.at > from).filter(|a| a.credential == credential).count();
             if recent >= limit.count as usize {
                 let text = format!("{}: {} arrivals within {:?} at {at}", self.name, recent + 1, limit.window);
@@ -187,11 +187,11 @@ impl Wire {
             8 => Err(SendError::new(ErrorKind::Rejected, "the text is not allowed").code("430102")),
             9 => Err(SendError::new(ErrorKind::Rejected, "no such user").code("550").of_recipient()),
             10 => {
-                *self.down_until.lock().unwrap() = now + 1000 * dice.below(400) as i64;
+                *self.down_until.lock().unwrap() = now + Duration::from_secs(dice.below(400));
                 Err(SendError::new(ErrorKind::Transient, "connection refused"))
             }
             _ => {
-                *self.bad_until.lock().unwrap() = now + 1000 * dice.below(900) as i64;
+                *self.bad_until.lock().unwrap() = now + Duration::from_secs(dice.below(900));
                 Err(SendError::new(ErrorKind::Misconfigured, "the token is not known").code("401"))
             }
         }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::model::OutletKey;
+use crate::model::{OutletKey, UnixMs};
 use crate::route::Tree;
 use crate::store::{Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, StoreError};
 
-use super::clock::timestamp;
 use super::engine::Engine;
-use super::intake::{INDEFINITE, ManualMute, REEVALUATE_AFTER_MS};
+use super::intake::{INDEFINITE, ManualMute, REEVALUATE_AFTER};
 
 impl Engine {
     /// Reads the channels muted by hand. When a mute began, changed or ended, the worker reads its lanes again.
@@ -34,7 +33,7 @@ impl Engine {
     /// a time interval or the route, and a mute without an end is re-evaluated from time to time.
     pub async fn reevaluate_mutes(&self) -> Result<(), StoreError> {
         let shared = &self.shared;
-        let now = shared.clock.now_ms();
+        let now = shared.clock.wall();
         let (plan, mutes) = (shared.plan.load_full(), shared.mutes());
         let mut outlets = BTreeSet::new();
         for deferral in shared.store.list_deferrals(now).await? {
@@ -44,7 +43,7 @@ impl Engine {
             }
             let changed = shared.store.reschedule_deferred(Deferral { last: until, ..deferral.clone() }, reason, now).await?;
             if changed > 0 {
-                tracing::info!(channel = %deferral.channel, route = %deferral.route, changed, until = %timestamp(until), "deferred deliveries wait until another time now, because their mute changed");
+                tracing::info!(channel = %deferral.channel, route = %deferral.route, changed, until = %until, "deferred deliveries wait until another time now, because their mute changed");
                 outlets.extend(plan.channel(&deferral.channel).map(|channel| channel.outlet.clone()));
             }
         }
@@ -60,17 +59,17 @@ impl Engine {
 }
 
 /// Until when such deliveries are to wait, Unix milliseconds, and why; `None` when they wait for the right time.
-fn reevaluate(tree: &Tree, mutes: &HashMap<String, ManualMute>, deferral: &Deferral, now: i64) -> Option<(i64, Option<String>)> {
+fn reevaluate(tree: &Tree, mutes: &HashMap<String, ManualMute>, deferral: &Deferral, now: UnixMs) -> Option<(UnixMs, Option<String>)> {
     if deferral.by_hand {
         let mute = mutes.get(&deferral.channel).filter(|mute| mute.until > now);
         return Some(mute.map_or((now, None), |mute| (mute.until, Some(format!("{MANUAL_MUTE_PREFIX}{}", mute.reason)))));
     }
-    let at = timestamp(now);
+    let at = now.timestamp();
     let Some((by, until)) = interval(tree, &deferral.channel, &deferral.route, at) else { return Some((now, None)) };
     match until {
-        Some(until) => Some((until.as_millisecond(), Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` until {until}")))),
-        None if deferral.first - now > REEVALUATE_AFTER_MS / 2 => None,
-        None => Some((now + REEVALUATE_AFTER_MS, Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` {INDEFINITE}")))),
+        Some(until) => Some((until.into(), Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` until {until}")))),
+        None if deferral.first.since(now) > REEVALUATE_AFTER / 2 => None,
+        None => Some((now + REEVALUATE_AFTER, Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` {INDEFINITE}")))),
     }
 }
 

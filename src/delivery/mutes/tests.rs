@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::UnixMs;
 use crate::route::{Intervals, RouteSpec, TimeIntervalConfig};
 
 /// 2026-11-24 03:00 UTC, a Tuesday.
-const NOW: i64 = 1_795_489_200_000;
+const NOW: UnixMs = UnixMs(1_795_489_200_000);
 const HOUR: i64 = 3_600_000;
 
 /// A tree whose first route below the root leads to `ops` and is muted in this interval.
@@ -27,7 +28,7 @@ fn night(end: &str) -> Value {
     json!({ "times": [{ "start_time": "00:00", "end_time": end }] })
 }
 
-fn by_route(route: &str, last: i64) -> Deferral {
+fn by_route(route: &str, last: UnixMs) -> Deferral {
     Deferral { channel: "ops".into(), route: route.into(), by_hand: false, first: last, last }
 }
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::channel::Counted;
 use crate::delivery::attempt::{AttemptResult, AttemptTask, LANE_READ_LIMIT};
+use crate::delivery::clock::Now;
 use crate::delivery::pending::PendingMessage;
 use crate::model::LaneId;
 use crate::template::MessageKind;
@@ -19,24 +19,23 @@ use super::worker::Worker;
 
 impl Worker {
     /// What to start next, taken from the queue.
-    pub(super) fn next_message(&mut self, now: Instant) -> Option<PendingMessage> {
+    pub(super) fn next_message(&mut self, now: Now) -> Option<PendingMessage> {
         let conditions = Conditions {
             in_flight: self.in_flight.tasks.len(),
             room: self.in_flight.has_room(),
-            direct_only: !self.ownership.may_send(now),
+            direct_only: !self.ownership.may_send(now.mono),
             memory_short: self.shared.budget.is_short(),
         };
-        let now_ms = self.shared.clock.now_ms();
-        let work = select(&self.queue, &self.channels(now_ms), &self.gate, &self.rate, conditions, now);
+        let work = select(&self.queue, &self.channels(now.wall), &self.gate, &self.rate, conditions, now.mono);
         match work {
             Work::Direct(place) => self.queue.direct.remove(place),
             Work::Continue(place) => Some(self.queue.begun.swap_remove(place)),
-            Work::Half => self.queue.halves.pop_front().map(|(channel, lanes)| self.digest(channel, lanes, now, now_ms)),
+            Work::Half => self.queue.halves.pop_front().map(|(channel, lanes)| self.digest(channel, lanes, now)),
             Work::Single(lane, channel) => {
-                let taken = self.queue.lanes.take(lane, LANE_READ_LIMIT, now);
-                Some(PendingMessage::from_lanes(channel, MessageKind::Single, vec![taken], now, now_ms))
+                let taken = self.queue.lanes.take(lane, LANE_READ_LIMIT, now.mono);
+                Some(PendingMessage::from_lanes(channel, MessageKind::Single, vec![taken], now))
             }
-            Work::Digest(channel, lanes) => Some(self.digest(channel, lanes, now, now_ms)),
+            Work::Digest(channel, lanes) => Some(self.digest(channel, lanes, now)),
             Work::Nothing { until, held_back } => {
                 (self.idle.next_start, self.idle.held_back) = (until, held_back);
                 None
@@ -45,10 +44,10 @@ impl Worker {
     }
 
     /// A digest of lanes; of a single one its own message.
-    fn digest(&mut self, channel: Arc<str>, lanes: Vec<LaneId>, now: Instant, now_ms: i64) -> PendingMessage {
+    fn digest(&mut self, channel: Arc<str>, lanes: Vec<LaneId>, now: Now) -> PendingMessage {
         let kind = if lanes.len() > 1 { MessageKind::Digest } else { MessageKind::Single };
-        let taken = lanes.into_iter().map(|id| self.queue.lanes.take(id, LANE_READ_LIMIT, now)).collect();
-        PendingMessage::from_lanes(channel, kind, taken, now, now_ms)
+        let taken = lanes.into_iter().map(|id| self.queue.lanes.take(id, LANE_READ_LIMIT, now.mono)).collect();
+        PendingMessage::from_lanes(channel, kind, taken, now)
     }
 
     /// Starts an attempt of a message; `false` when its channel is not this outlet's any more.
@@ -76,17 +75,17 @@ impl Worker {
     }
 
     pub(super) fn attempt_finished(&mut self, result: AttemptResult, counted: &Counted) {
-        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        let now = self.shared.clock.now();
         if result.answered {
             self.in_flight.answered.fetch_sub(1, Ordering::AcqRel);
         }
         if result.sent {
-            self.rate.end(now, counted)
+            self.rate.end(now.mono, counted)
         } else {
             self.rate.cancel(counted)
         }
         for released in result.lanes {
-            self.queue.lanes.release(released, now, now_ms);
+            self.queue.lanes.release(released, now);
         }
         self.queue.halves.extend(result.halves);
         if let Some(message) = result.message
@@ -95,9 +94,9 @@ impl Worker {
             self.queue.begun.push(message);
         }
         self.shared.notify_new(&result.children);
-        let resting = now < self.gate.paused_until();
+        let resting = now.mono < self.gate.paused_until();
         if let Some(until) = result.paused_until {
-            self.gate.pause(now + Duration::from_millis((until - now_ms).max(0) as u64));
+            self.gate.pause(now.mono + until.since(now.wall));
         }
         if result.fenced {
             self.ownership = self.ownership.on(Signal::Fenced);
@@ -106,14 +105,14 @@ impl Worker {
             return;
         }
         let verdicts: Vec<Verdict> = result.errors.iter().map(|error| Verdict::of(*error, result.suspended.as_deref())).collect();
-        let change = self.gate.ended(&verdicts, &result.members, resting, now);
+        let change = self.gate.ended(&verdicts, &result.members, resting, now.mono);
         self.announce(change);
     }
 
     /// An attempt panicked: its lanes are read again from the store; nothing is lost, a send may repeat.
     pub(super) fn attempt_panicked(&mut self, error: &tokio::task::JoinError) {
         tracing::error!(outlet = %self.outlet, %error, "an attempt panicked: the outlet is read again from the store. Please report this bug");
-        self.shared.heavy.crashed(self.shared.clock.now_ms());
+        self.shared.heavy.crashed(self.shared.clock.wall());
         self.ownership = self.ownership.on(Signal::Fenced);
     }
 }

@@ -9,7 +9,7 @@ use crate::channel::{Counted, Limit};
 use crate::delivery::core::Shared;
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::plan::{ChannelPlan, Plan};
-use crate::model::{OutletKey, Recipient};
+use crate::model::{OutletKey, Recipient, UnixMs};
 
 use super::select::Channels;
 use super::worker::Worker;
@@ -21,7 +21,7 @@ pub(super) struct OutletChannels {
     outlet: OutletKey,
     /// Channels that are still to be relocated.
     relocations: Vec<Arc<str>>,
-    now_ms: i64,
+    now: UnixMs,
 }
 
 impl OutletChannels {
@@ -35,7 +35,7 @@ impl Channels for OutletChannels {
         let Some(channel) = self.get(channel) else { return false };
         // What waits under a former name is older: it is put before what came under this one.
         let overtakes = self.relocations.iter().any(|old| channel.previous_names.iter().any(|name| **name == **old));
-        !overtakes && self.shared.muted_until(&channel.name, self.now_ms).is_none()
+        !overtakes && self.shared.muted_until(&channel.name, self.now).is_none()
     }
 
     fn counted(&self, job: &PendingMessage) -> Counted {
@@ -54,9 +54,9 @@ impl Channels for OutletChannels {
 }
 
 impl Worker {
-    pub(super) fn channels(&self, now_ms: i64) -> OutletChannels {
+    pub(super) fn channels(&self, now: UnixMs) -> OutletChannels {
         let relocations = self.shared.outlets.relocations();
-        OutletChannels { shared: self.shared.clone(), plan: self.shared.plan.load(), outlet: self.outlet.clone(), relocations, now_ms }
+        OutletChannels { shared: self.shared.clone(), plan: self.shared.plan.load(), outlet: self.outlet.clone(), relocations, now }
     }
 
     /// The channel of that name, if it is this outlet's.
@@ -66,7 +66,7 @@ impl Worker {
 
     /// What the platform counts a message against.
     pub(crate) fn counted(&self, job: &PendingMessage) -> Counted {
-        self.channels(0).counted(job)
+        self.channels(UnixMs::EPOCH).counted(job)
     }
 
     /// Forgets the ready lanes of channels that are muted by hand: they take no room from others until the mute ends.
@@ -75,17 +75,17 @@ impl Worker {
         if mutes.is_empty() {
             return;
         }
-        let now_ms = self.shared.clock.now_ms();
-        for (channel, _) in self.muted(now_ms) {
+        let now = self.shared.clock.wall();
+        for (channel, _) in self.muted(now) {
             self.queue.lanes.evict_channel(&channel);
         }
     }
 
     /// The outlet's channels that are muted by hand, and until when.
-    pub(super) fn muted(&self, now_ms: i64) -> Vec<(Arc<str>, i64)> {
+    pub(super) fn muted(&self, now: UnixMs) -> Vec<(Arc<str>, UnixMs)> {
         let plan = self.shared.plan.load();
         let mine = plan.channels.values().filter(|channel| channel.outlet == self.outlet);
-        mine.filter_map(|channel| Some((channel.name.clone(), self.shared.muted_until(&channel.name, now_ms)?))).collect()
+        mine.filter_map(|channel| Some((channel.name.clone(), self.shared.muted_until(&channel.name, now)?))).collect()
     }
 
     /// How many messages of the outlet may be in flight at once, as far as its platform goes.

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::channel::OnAmbiguous;
+use crate::delivery::clock::Now;
 use crate::delivery::cluster::LEASE_SAFETY_MARGIN;
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::rate_limit::RateLimiter;
@@ -69,15 +68,15 @@ impl Worker {
     /// Claims the outlet and takes up what was begun; `false` when that failed. Unless it is `fresh`, rate limit and gate go on as they are.
     async fn claim(&mut self, fresh: bool) -> bool {
         let clock = &self.shared.clock;
-        let (now, now_ms) = (clock.instant(), clock.now_ms());
+        let now = clock.now();
         let rate = RateLimiter::new(&self.limits());
         self.in_flight.concurrency = self.own_concurrency().min(rate.max_in_flight());
         let claim = LeaseRequest {
             outlet: self.outlet.clone(),
             node: self.shared.node.name.to_string(),
-            now: now_ms,
-            lease_until: now_ms + self.shared.node.lease.as_millis() as i64,
-            window_start: now_ms - rate.longest_window().as_millis() as i64,
+            now: now.wall,
+            lease_until: now.wall + self.shared.node.lease,
+            window_start: now.wall - rate.longest_window(),
         };
         let owned = match self.shared.store.claim_outlet(claim).await {
             Ok(Some(owned)) => owned,
@@ -88,15 +87,15 @@ impl Worker {
             }
         };
         let fresh = fresh || owned.epoch != self.ownership.epoch() + 1;
-        let until = self.shared.leased().then(|| now + self.shared.node.lease - LEASE_SAFETY_MARGIN);
-        self.ownership = self.ownership.on(Signal::Claimed(Lease { epoch: owned.epoch, claimed_at: now, until }));
+        let until = self.shared.leased().then(|| now.mono + self.shared.node.lease - LEASE_SAFETY_MARGIN);
+        self.ownership = self.ownership.on(Signal::Claimed(Lease { epoch: owned.epoch, claimed_at: now.mono, until }));
         if fresh {
             if !owned.released {
                 // Its last owner may have crashed at a message of it.
-                self.shared.heavy.crashed(now_ms);
+                self.shared.heavy.crashed(now.wall);
             }
             self.rate = rate;
-            self.restore(&owned, now, now_ms);
+            self.restore(&owned, now);
         }
         self.poll.ended.clear();
         for open in owned.open {
@@ -106,28 +105,28 @@ impl Worker {
                 continue;
             }
             let at_most_once = self.channel(&open.channel).is_some_and(|c| c.platform.on_ambiguous == OnAmbiguous::Never);
-            let message = PendingMessage::recovered(open, at_most_once, now);
+            let message = PendingMessage::recovered(open, at_most_once, now.mono);
             for taken in &message.lanes.taken {
-                self.queue.lanes.mark_dirty(taken.lane, &message.channel, 3, now_ms, now);
-                let _ = self.queue.lanes.take(taken.lane, 0, now);
+                self.queue.lanes.mark_dirty(taken.lane, &message.channel, 3, now.wall, now.mono);
+                let _ = self.queue.lanes.take(taken.lane, 0, now.mono);
             }
             self.queue.begun.push(message);
         }
-        self.poll.at = now;
+        self.poll.at = now.mono;
         self.publish_state();
         true
     }
 
     /// Rate limit, pause and suspension as the store has them.
-    fn restore(&mut self, owned: &OutletSnapshot, now: Instant, now_ms: i64) {
+    fn restore(&mut self, owned: &OutletSnapshot, now: Now) {
         // What a crash cut off may have reached the platform without a record: as many as can have been in flight count as sent now.
         let unseen = if self.rate.is_unlimited() || owned.released { 0 } else { self.in_flight.concurrency };
-        let ages = owned.sends.iter().map(|at| Duration::from_millis((now_ms - at).max(0) as u64));
-        self.rate.restore(now, ages.chain((0..unseen).map(|_| Duration::ZERO)));
+        let ages = owned.sends.iter().map(|at| now.wall.since(*at));
+        self.rate.restore(now.mono, ages.chain((0..unseen).map(|_| Duration::ZERO)));
         // A pause that was set before the wall clock was set back is counted from the newest send that is known of.
-        let latest = owned.sends.last().map_or(now_ms, |at| now_ms.max(*at));
-        let pause = Duration::from_millis((owned.paused_until - latest).max(0) as u64);
-        self.gate.restore(now, pause, owned.suspended.clone());
+        let latest = owned.sends.last().map_or(now.wall, |at| now.wall.max(*at));
+        let pause = owned.paused_until.since(latest);
+        self.gate.restore(now.mono, pause, owned.suspended.clone());
     }
 
     /// Releases the lease, also after a panicked attempt or an expired lease: this node renews whatever the store says is its own. What an earlier worker or

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::delivery::direct::Caller;
 use crate::delivery::lanes::Reservation;
 use crate::delivery::lock::lock;
-use crate::model::LaneId;
+use crate::model::{LaneId, UnixMs};
 use crate::store::PendingDelivery;
 
 /// Commands that may wait for a worker; what does not fit is read from the store.
@@ -21,7 +21,7 @@ pub enum Command {
     /// A delivery that was just accepted, with its share of the budget of memory.
     Push(Box<PendingDelivery>, Reservation),
     /// Something was accepted for a lane; its delivery is on disk.
-    MarkDirty { lane: LaneId, channel: Arc<str>, rank: i64, born_at: i64 },
+    MarkDirty { lane: LaneId, channel: Arc<str>, rank: i64, born_at: UnixMs },
     /// A direct send.
     Direct { channel: Arc<str>, member: Box<PendingDelivery>, caller: Caller },
     /// The configuration changed: limits may have, and a suspended outlet is tried at once.

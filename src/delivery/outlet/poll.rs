@@ -37,11 +37,11 @@ impl Worker {
             self.find_orphaned(now);
         }
         self.poll.at = now + if self.shared.leased() { POLL_INTERVAL_SHARED } else { POLL_INTERVAL };
-        let now_ms = self.shared.clock.now_ms();
-        let mutes = self.muted(now_ms);
+        let wall = self.shared.clock.wall();
+        let mutes = self.muted(wall);
         // What a mute holds back is read when it ends.
         if let Some(end) = mutes.iter().map(|(_, until)| *until).min() {
-            self.poll.at = self.poll.at.min(now + Duration::from_millis((end - now_ms).max(1) as u64));
+            self.poll.at = self.poll.at.min(now + end.since(wall).max(Duration::from_millis(1)));
         }
         self.poll.refill_at = now + POLL_INTERVAL;
         let lanes = &mut self.queue.lanes;
@@ -51,7 +51,7 @@ impl Worker {
         except.extend(self.direct.known(now));
         let muted = mutes.into_iter().map(|(name, _)| name.to_string()).collect();
         let limit = if self.shared.budget.is_short() { MIN_LANES } else { MAX_LANES };
-        let sought = LaneQuery { due_by: now_ms + LOOKAHEAD.as_millis() as i64, except, muted, limit };
+        let sought = LaneQuery { due_by: wall + LOOKAHEAD, except, muted, limit };
         let (shared, outlet) = (self.shared.clone(), self.outlet.clone());
         self.poll.loading.spawn(async move {
             let open = if regular { Some(shared.store.open_messages(&outlet).await?) } else { None };
@@ -60,12 +60,12 @@ impl Worker {
     }
 
     pub(super) fn loaded(&mut self, loaded: Result<Loaded, StoreError>) {
-        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        let now = self.shared.clock.now();
         let Loaded { lanes, limit, open } = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
                 self.shared.health.store_failed(&error);
-                self.poll.at = now + RETRY_INTERVAL;
+                self.poll.at = now.mono + RETRY_INTERVAL;
                 return;
             }
         };
@@ -76,10 +76,10 @@ impl Worker {
         let (direct, lanes): (Vec<_>, Vec<_>) = lanes.into_iter().partition(|lane| lane.key.starts_with(LANE_PREFIX));
         self.find_direct(direct);
         let shared = self.shared.clone();
-        let news = self.queue.lanes.load(lanes, all, now, now_ms, |name| shared.name(name));
+        let news = self.queue.lanes.load(lanes, all, now, |name| shared.name(name));
         // Only a poll that found something new is worth repeating soon, or one that something was left behind after.
         if news > 0 || self.queue.lanes.overflowed {
-            self.poll.refill_at = now + REFILL_INTERVAL;
+            self.poll.refill_at = now.mono + REFILL_INTERVAL;
         }
     }
 

@@ -203,27 +203,27 @@ impl Worker {
     }
 
     pub(super) fn handle(&mut self, command: Command) {
-        let (now, now_ms) = (self.shared.clock.instant(), self.shared.clock.now_ms());
+        let now = self.shared.clock.now();
         match command {
             Command::Push(waiting, share) => {
                 let channel = self.shared.name(&waiting.channel);
-                self.queue.lanes.push(*waiting, share, &channel, now, now_ms);
+                self.queue.lanes.push(*waiting, share, &channel, now);
                 self.fall_back_if_suspended();
             }
             Command::MarkDirty { lane, channel, rank, born_at } => {
-                self.queue.lanes.mark_dirty(lane, &channel, rank, born_at, now);
+                self.queue.lanes.mark_dirty(lane, &channel, rank, born_at, now.mono);
                 self.fall_back_if_suspended();
             }
             Command::Direct { channel, member, caller } => self.send_directly(channel, *member, caller),
             Command::Reload => {
                 self.apply_limits();
-                self.gate.reloaded(now);
-                self.poll.at = now;
+                self.gate.reloaded(now.mono);
+                self.poll.at = now.mono;
                 self.relocated_at = None;
             }
             Command::EvictAll => {
                 self.queue.lanes.evict_all();
-                self.poll.at = now;
+                self.poll.at = now.mono;
             }
             #[cfg(test)]
             Command::Crash => panic!("a worker that was made to fail"),
@@ -244,33 +244,33 @@ impl Worker {
 
     /// Starts everything that may start now.
     fn start_ready(&mut self) {
-        let now = self.shared.clock.instant();
+        let now = self.shared.clock.now();
         if self.inbox.mailbox.take(Flag::Overflow) {
             // Commands were lost because the queue to this worker was full: whatever they said is read from the store.
-            self.queue.lanes.invalidate_all(now);
+            self.queue.lanes.invalidate_all(now.mono);
             self.apply_limits();
-            self.poll.at = now;
+            self.poll.at = now.mono;
         }
-        self.queue.lanes.advance(now);
-        self.poll_store(now);
+        self.queue.lanes.advance(now.mono);
+        self.poll_store(now.mono);
         if self.ownership.lease().is_some() {
-            self.expire_direct(now);
+            self.expire_direct(now.mono);
         }
         (self.idle.next_start, self.idle.held_back) = (None, false);
-        if !*self.inbox.store_ok.borrow() || !self.ownership.may_send_directly(now) {
+        if !*self.inbox.store_ok.borrow() || !self.ownership.may_send_directly(now.mono) {
             self.idle.free_since = None;
             self.publish_state();
             return;
         }
-        self.start_probe(now);
+        self.start_probe(now.mono);
         self.forget_muted();
         let mut began = false;
         while let Some(message) = self.next_message(now) {
-            began |= self.start(message, now);
+            began |= self.start(message, now.mono);
         }
-        let gate_is_open = self.gate.suspended().is_none() && now >= self.gate.paused_until();
+        let gate_is_open = self.gate.suspended().is_none() && now.mono >= self.gate.paused_until();
         let free = !began && self.in_flight.tasks.is_empty() && gate_is_open && !self.idle.held_back;
-        self.idle.free_since = free.then(|| self.idle.free_since.unwrap_or(now));
+        self.idle.free_since = free.then(|| self.idle.free_since.unwrap_or(now.mono));
         self.publish_state();
     }
 

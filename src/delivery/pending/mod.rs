@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{DeliveryId, LaneId, MessageId, Page, Recipient};
+use crate::delivery::clock::Now;
+use crate::model::{DeliveryId, LaneId, MessageId, Page, Recipient, UnixMs};
 use crate::store::{Cell, CellState, NewMessage, OpenMessage, PendingDelivery};
 use crate::template::MessageKind;
 
@@ -35,7 +36,7 @@ pub struct PendingMessage {
     /// How often it was rendered again after a refusal.
     pub generation: u32,
     /// When it was formed, Unix milliseconds.
-    pub formed_at: i64,
+    pub formed_at: UnixMs,
     /// The next step is not due before.
     pub due: Instant,
     /// The deliveries that it carries.
@@ -97,7 +98,7 @@ impl MessageLanes {
 
 impl PendingMessage {
     /// A message to be composed from what was taken of lanes.
-    pub fn from_lanes(channel: Arc<str>, kind: MessageKind, mut lanes: Vec<TakenLane>, now: Instant, now_ms: i64) -> Self {
+    pub fn from_lanes(channel: Arc<str>, kind: MessageKind, mut lanes: Vec<TakenLane>, now: Now) -> Self {
         let members = lanes.iter_mut().flat_map(|taken| std::mem::take(&mut taken.members)).collect();
         let reservations = lanes.iter_mut().flat_map(|taken| std::mem::take(&mut taken.reservations)).collect();
         Self {
@@ -106,8 +107,8 @@ impl PendingMessage {
             kind,
             template: String::new(),
             generation: 0,
-            formed_at: now_ms,
-            due: now,
+            formed_at: now.wall,
+            due: now.mono,
             members,
             members_frozen: false,
             lanes: MessageLanes { taken: lanes, ..MessageLanes::default() },
@@ -120,8 +121,8 @@ impl PendingMessage {
     }
 
     /// A direct send.
-    pub fn direct(channel: Arc<str>, member: PendingDelivery, caller: Caller, now: Instant, now_ms: i64) -> Self {
-        Self { members: vec![member], caller: Some(caller), ..Self::from_lanes(channel, MessageKind::Single, Vec::new(), now, now_ms) }
+    pub fn direct(channel: Arc<str>, member: PendingDelivery, caller: Caller, now: Now) -> Self {
+        Self { members: vec![member], caller: Some(caller), ..Self::from_lanes(channel, MessageKind::Single, Vec::new(), now) }
     }
 
     /// A message that was stored before a restart or a take-over. Cells that were begun and never ended are unknown where a send must not be repeated,
@@ -148,7 +149,7 @@ impl PendingMessage {
             wording: Wording { plain_text, ..Wording::default() },
             phase: Phase::Stored { pages: Some(Arc::new(open.pages)), begun: None },
             cells,
-            ..Self::from_lanes(open.channel.as_str().into(), open.kind, lanes, now, open.formed_at)
+            ..Self::from_lanes(open.channel.as_str().into(), open.kind, lanes, Now { mono: now, wall: open.formed_at })
         }
     }
 
@@ -168,21 +169,21 @@ impl PendingMessage {
     }
 
     /// When the oldest member was born.
-    pub fn born_at(&self) -> i64 {
+    pub fn born_at(&self) -> UnixMs {
         self.members.iter().map(|m| m.born_at).min().unwrap_or(self.formed_at)
     }
 
     /// The next page with open cells that are due, and at most `batch` of their recipients.
-    pub fn next_batch(&self, batch: usize, now_ms: i64) -> Option<(u16, Vec<Recipient>)> {
-        let is_due = |c: &Cell| c.state == CellState::Open && wait_until(c.due_at, now_ms).is_zero();
+    pub fn next_batch(&self, batch: usize, now: UnixMs) -> Option<(u16, Vec<Recipient>)> {
+        let is_due = |c: &Cell| c.state == CellState::Open && wait_until(c.due_at, now).is_zero();
         let page = self.cells.iter().filter(|c| is_due(c)).map(|c| c.page).min()?;
         let due = |c: &&Cell| c.page == page && is_due(c);
         Some((page, self.cells.iter().filter(due).take(batch.max(1)).map(|c| c.recipient.clone()).collect()))
     }
 
     /// How long until the next open cell is due; `None` when no cell is open.
-    pub fn next_wait(&self, now_ms: i64) -> Option<Duration> {
-        self.cells.iter().filter(|c| c.state == CellState::Open).map(|c| wait_until(c.due_at, now_ms)).min()
+    pub fn next_wait(&self, now: UnixMs) -> Option<Duration> {
+        self.cells.iter().filter(|c| c.state == CellState::Open).map(|c| wait_until(c.due_at, now)).min()
     }
 
     /// Creates a cell per page and recipient.
@@ -197,7 +198,7 @@ impl PendingMessage {
                 state: CellState::Open,
                 tries: 0,
                 unanswered: 0,
-                due_at: 0,
+                due_at: UnixMs::EPOCH,
                 platform_id: None,
                 code: None,
             })
@@ -241,7 +242,7 @@ impl PendingMessage {
     }
 }
 
-/// When the next open cell is due, Unix milliseconds; `None` when no cell is open.
-pub fn next_due(cells: &[Cell]) -> Option<i64> {
+/// When the next open cell is due; `None` when no cell is open.
+pub fn next_due(cells: &[Cell]) -> Option<UnixMs> {
     cells.iter().filter(|c| c.state == CellState::Open).map(|c| c.due_at).min()
 }

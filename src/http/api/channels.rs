@@ -16,7 +16,7 @@ use crate::delivery::{Composed, Draft};
 use crate::http::openapi::{Op, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::ingest;
-use crate::model::{DeliveryId, Facts, MessageId, Page};
+use crate::model::{DeliveryId, Facts, MessageId, Page, UnixMs};
 use crate::store::{ChannelMute, PendingDelivery, State as DeliveryState, Target};
 use crate::template::MessageKind;
 
@@ -94,7 +94,7 @@ async fn channels(State(app): State<Arc<App>>, request: Request) -> ApiResult<Ch
     let plan = app.engine.plan();
     let stats = app.engine.stats().await?;
     let mutes = app.engine.mutes();
-    let now = app.engine.clock().now_ms();
+    let now = app.engine.clock().wall();
     let count = |name: &str, state: DeliveryState| stats.open.iter().find(|(c, s, _)| c == name && *s == state).map_or(0, |(_, _, n)| *n);
     let state = |c: &Arc<crate::delivery::ChannelPlan>| {
         let outlet = app.engine.outlet_state(&c.outlet);
@@ -135,23 +135,23 @@ async fn mute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
     if body.reason.trim().is_empty() {
         return Err(ApiError::bad("`reason` is needed: why is the channel muted?"));
     }
-    set_mute(&app, &name, app.engine.clock().now_ms() + span.as_millis() as i64, &body.reason, &admitted.caller).await
+    set_mute(&app, &name, app.engine.clock().wall() + span, &body.reason, &admitted.caller).await
 }
 
 async fn unmute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<MuteResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
     may_use(&admitted.caller, &name)?;
-    set_mute(&app, &name, 0, "", &admitted.caller).await
+    set_mute(&app, &name, UnixMs::EPOCH, "", &admitted.caller).await
 }
 
-async fn set_mute(app: &App, name: &str, until: i64, reason: &str, by: &Caller) -> ApiResult<MuteResponse> {
+async fn set_mute(app: &App, name: &str, until: UnixMs, reason: &str, by: &Caller) -> ApiResult<MuteResponse> {
     let plan = app.engine.plan();
     plan.channel(name).ok_or_else(|| no_channel(&plan, by, name))?;
     let by = by.name.as_str();
     let mute = ChannelMute { channel: name.to_owned(), until, reason: reason.chars().take(500).collect(), by: by.to_owned() };
     app.engine.set_mute(mute).await?;
-    tracing::warn!(channel = name, until, reason, by, "a channel was muted or unmuted by hand");
-    Ok(Json(MuteResponse { channel: name.to_owned(), until: (until > 0).then_some(until) }))
+    tracing::warn!(channel = name, %until, reason, by, "a channel was muted or unmuted by hand");
+    Ok(Json(MuteResponse { channel: name.to_owned(), until: (until > UnixMs::EPOCH).then_some(until) }))
 }
 
 /// Really sends one message through a channel and answers with the platform's word.
@@ -161,7 +161,7 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
     let body: TestSendRequest = read(&admitted.body)?;
     let plan = app.engine.plan();
     let channel = plan.channel(&name).cloned().ok_or_else(|| no_channel(&plan, &admitted.caller, &name))?;
-    let now = app.engine.clock().now();
+    let now = app.engine.clock().wall().timestamp();
     let (event, page) = match body.payload {
         Some(payload) => {
             let settings = app.settings.load_full();
@@ -214,8 +214,8 @@ pub fn preview_target(
         title: String::new(),
         firing: 0,
         resolved: 0,
-        born_at: now.as_millisecond(),
-        due_at: 0,
+        born_at: now.into(),
+        due_at: UnixMs::EPOCH,
         tries: 0,
         fallback_depth: 0,
         fallback_of: None,
@@ -260,7 +260,7 @@ pub fn text_page(channel: &crate::delivery::ChannelPlan, text: &str) -> (crate::
 
 async fn send(State(app): State<Arc<App>>, request: Request) -> ApiResult<AcceptedResponse> {
     let Admitted { caller, body, trace, .. } = gate(&app, Scope::Operate, request).await?;
-    let now = app.engine.clock().now();
+    let now = app.engine.clock().wall().timestamp();
     let ingest::SendCall { mut event, to } = ingest::send(&body, now).map_err(|e| ApiError::bad(e.to_string()))?;
     event.trace = trace;
     event.source = if caller.name.is_empty() { "direct".into() } else { format!("direct/{}", caller.name) };

@@ -15,7 +15,7 @@ use crate::delivery::Plan;
 use crate::http::explain::explain_stored;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
-use crate::model::DeliveryId;
+use crate::model::{DeliveryId, UnixMs};
 use crate::store::{Cell, DeliveryDetail, DeliveryFilter, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};
 
 /// The paths.
@@ -78,8 +78,8 @@ fn query(text: Option<&str>) -> Result<DeliveryFilter, ApiError> {
         let time = || {
             value
                 .parse::<jiff::Timestamp>()
-                .map(jiff::Timestamp::as_millisecond)
-                .or_else(|_| value.parse())
+                .map(UnixMs::from)
+                .or_else(|_| value.parse().map(UnixMs))
                 .map_err(|_| bad("an RFC 3339 time or Unix milliseconds"))
         };
         match name.as_str() {

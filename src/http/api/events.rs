@@ -118,7 +118,7 @@ async fn find(app: &App, caller: &Caller, id: &str) -> Result<(StoredEvent, Vec<
 
 async fn explain(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> ApiResult<ExplainResponse> {
     let Admitted { caller, body, .. } = gate(&app, Scope::Read, request).await?;
-    let now = app.engine.clock().now();
+    let now = app.engine.clock().wall().timestamp();
     let mut wanted = None;
     for (name, value) in pairs(query.as_deref()) {
         match name.as_str() {

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::ApiError;
 use crate::delivery::ChannelPlan;
-use crate::delivery::clock::timestamp;
 use crate::delivery::intake::INDEFINITE;
 use crate::http::App;
-use crate::model::format_duration;
+use crate::model::{UnixMs, format_duration};
 use crate::store::{DeliveryDetail, DeliveryRow, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, State};
 
 /// What happens next.
@@ -23,10 +22,10 @@ pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<St
     let Some(channel) = plan.channel(&row.channel) else {
         return Ok("it waits: its channel is not in the configuration any more (name it in `previous_names` of its successor, or move it)".into());
     };
-    let now = engine.clock().now_ms();
+    let now = engine.clock().wall();
     let muted = |reason: &str| reason.starts_with(MANUAL_MUTE_PREFIX) || reason.starts_with(INTERVAL_MUTE_PREFIX);
     if row.state == State::Deferred && row.due_at > now && row.reason.as_deref().is_some_and(muted) {
-        let due = timestamp(row.due_at);
+        let due = row.due_at;
         let open = row.reason.as_deref().is_some_and(|reason| reason.starts_with(INTERVAL_MUTE_PREFIX) && reason.ends_with(INDEFINITE));
         return Ok(if open {
             format!("muted indefinitely; re-evaluated at {due}")
@@ -40,15 +39,15 @@ pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<St
     let outlet = app.engine.outlet_state(&channel.outlet);
     let muted = engine.mutes().get(&row.channel).filter(|mute| mute.until > now).cloned();
     let what = if let Some(mute) = muted {
-        format!("the channel is muted by hand until {}: {}", timestamp(mute.until), mute.reason)
+        format!("the channel is muted by hand until {}: {}", mute.until, mute.reason)
     } else if let Some(reason) = outlet.suspended {
         format!("the channel is suspended: {reason}; it is retried with growing pauses and at once after a reload")
     } else if !engine.store_works() {
         "nothing is sent while the store does not work, because outcomes could not be kept; it goes on by itself".into()
     } else if outlet.paused_ms > 0 {
-        format!("the channel pauses until {} because the platform asked for it or did not answer", timestamp(now + outlet.paused_ms))
+        format!("the channel pauses until {} because the platform asked for it or did not answer", now + outlet.paused_ms)
     } else if row.due_at > now {
-        format!("the next try is at {}", timestamp(row.due_at))
+        format!("the next try is at {}", row.due_at)
     } else {
         queue_position(app, channel, now).await?
     };
@@ -56,7 +55,7 @@ pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<St
 }
 
 /// What waits for its turn at the channel's rate limit.
-async fn queue_position(app: &App, channel: &ChannelPlan, now: i64) -> Result<String, ApiError> {
+async fn queue_position(app: &App, channel: &ChannelPlan, now: UnixMs) -> Result<String, ApiError> {
     let stats = app.engine.stats().await?;
     let shares = |name: &str| app.engine.plan().channel(name).is_some_and(|other| other.outlet == channel.outlet);
     let waiting: u64 = stats.open.iter().filter(|(name, state, _)| *state == State::Waiting && shares(name)).map(|(_, _, n)| n).sum();
@@ -69,13 +68,13 @@ async fn queue_position(app: &App, channel: &ChannelPlan, now: i64) -> Result<St
         Some(after) if left > after => "; what cannot leave soon is merged into digests, which is faster",
         _ => "",
     };
-    let by = timestamp(now.saturating_add(left.as_millis() as i64));
+    let by = now + left;
     Ok(format!("it is sent when its turn comes: {waiting} wait for the same credential, at the channel's rate limit one by one until {by}{digest}"))
 }
 
 /// How long it may take, and what happens meanwhile.
 fn limits(channel: &ChannelPlan, row: &DeliveryRow) -> String {
-    let after = |span: Duration| timestamp(row.born_at.saturating_add(span.as_millis() as i64));
+    let after = |span: Duration| row.born_at + span;
     let mut out = format!("; given up after {}", after(channel.max_age));
     if let (Some(span), Some(first)) = (channel.fallback_after, channel.fallback.first()) {
         out.push_str(&format!(", copied to {first} if it still waits at {}", after(span)));

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 
 use super::now::Found;
 use super::words::{self, age, filled, word};
-use crate::delivery::clock::timestamp;
 use crate::delivery::plan::Plan;
-use crate::model::{Event, Language, Severity, Status};
+use crate::model::{Event, Language, Severity, Status, UnixMs};
 use crate::template::{Entry, EntryStatus, FieldUsage, Totals, View, ViewInput};
 
 /// Alerts that have a row each before the others are folded by where they are.
@@ -165,7 +164,7 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
         "t": { "happened": scribe.word("happened"), "read_only": scribe.word("read_only"), "times": scribe.word("times"), "stop": scribe.word("stop") },
         "title": Some(text(&view, "title")).filter(|title| !title.is_empty()).or(facts.map(|facts| facts.title.as_str())).unwrap_or_default(),
         "state": state, "icon": if state == "over" { "ok" } else { state },
-        "sent": scribe.time(timestamp(found.message.formed_at), false),
+        "sent": scribe.time(found.message.formed_at.timestamp(), false),
         "more": if hidden > 0 { filled(language, "more", &hidden.to_string(), "") } else { String::new() },
         "events": events(found, &scribe, plan, &entries),
     });
@@ -364,7 +363,7 @@ fn events(found: &Found, scribe: &Scribe<'_>, plan: &Plan, entries: &[Entry<'_>]
         add("clock", "", scribe.word("began").into(), "", Some(at));
     }
     if let (Some(at), Some(one)) = (found.received_at, found.alerts.first()) {
-        add("in", "", filled(scribe.language, "came", &one.event.source, ""), "", Some(timestamp(at)));
+        add("in", "", filled(scribe.language, "came", &one.event.source, ""), "", Some(at.timestamp()));
     }
     // A channel that took several deliveries of the message is named once for each way they ended.
     let mut named: Vec<(String, crate::store::State)> = Vec::new();
@@ -380,7 +379,7 @@ fn events(found: &Found, scribe: &Scribe<'_>, plan: &Plan, entries: &[Entry<'_>]
         };
         if !named.contains(&(text.clone(), row.state)) {
             let (word, icon, class) = words::state(row.state);
-            add(icon, class, text.clone(), scribe.word(word), row.done_at.map(timestamp));
+            add(icon, class, text.clone(), scribe.word(word), row.done_at.map(UnixMs::timestamp));
             named.push((text, row.state));
         }
     }

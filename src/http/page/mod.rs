@@ -96,7 +96,7 @@ pub(super) async fn show(
     // A large body is read alone, and of several only the first.
     let alone = app.engine.heavy().large_body().await;
     let found = now::read(&app.engine, message).await?;
-    let now = app.engine.clock().now();
+    let now = app.engine.clock().wall().timestamp();
     let page = app.engine.heavy().run_blocking(move || render("message", &build::page(&found, &plan, language, now))).await;
     drop(alone);
     Ok(html(page))

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::delivery::Engine;
-use crate::model::{Alert, Event, EventId, Status};
+use crate::model::{Alert, Event, EventId, Status, UnixMs};
 use crate::store::{DeliveryFilter, DeliveryRow, StoreError, StoredMessage};
 
 /// Deliveries of the message that are read.
@@ -34,7 +34,7 @@ pub(super) struct Found {
     /// Alerts whose bodies were not read.
     pub more: u64,
     /// When its newest event came, Unix milliseconds.
-    pub received_at: Option<i64>,
+    pub received_at: Option<UnixMs>,
     /// The deliveries of its events, on all channels.
     pub deliveries: Vec<DeliveryRow>,
     /// Whether all that came since on its channel was looked at.
@@ -71,7 +71,7 @@ pub(super) async fn read(engine: &Engine, message: StoredMessage) -> Result<Foun
         let filter = DeliveryFilter { event: Some(*id), limit: MAX_ROWS, ..DeliveryFilter::default() };
         deliveries.extend(store.list_deliveries(&filter).await?);
     }
-    deliveries.sort_by_key(|row| row.done_at.unwrap_or(i64::MAX));
+    deliveries.sort_by_key(|row| row.done_at.unwrap_or(UnixMs::MAX));
     Ok(Found { message, alerts, more, received_at, deliveries, is_now })
 }
 

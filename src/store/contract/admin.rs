@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::fixtures::*;
-use crate::model::{AttemptId, DeliveryId, OutletKey, Recipient};
+use crate::model::{AttemptId, DeliveryId, OutletKey, Recipient, UnixMs};
 use crate::store::*;
 
 fn to(channel: &str) -> Option<MoveTo> {
@@ -240,12 +240,12 @@ pub async fn mutes_come_and_go(store: S) {
     store.set_mute(mute(T0 + MIN, "ann"), T0).await.unwrap();
     store.set_mute(mute(T0 + 2 * MIN, "bob"), T0).await.unwrap();
     assert_eq!(store.list_mutes().await.unwrap(), [mute(T0 + 2 * MIN, "bob")]);
-    store.set_mute(mute(0, "bob"), T0).await.unwrap();
+    store.set_mute(mute(UnixMs(0), "bob"), T0).await.unwrap();
     assert!(store.list_mutes().await.unwrap().is_empty());
 }
 
 pub async fn a_mute_that_changes_takes_along_what_it_deferred(store: S) {
-    let mute = |until: i64, reason: &str| ChannelMute { channel: "ops".into(), until, reason: reason.into(), by: "ann".into() };
+    let mute = |until: UnixMs, reason: &str| ChannelMute { channel: "ops".into(), until, reason: reason.into(), by: "ann".into() };
     let deferred = |channel: &str, reason: &str, due: i64| NewDelivery {
         state: State::Deferred,
         due_at: T0 + due,
@@ -266,7 +266,7 @@ pub async fn a_mute_that_changes_takes_along_what_it_deferred(store: S) {
     assert_eq!((due(&hand).await, head(&store, hand.lane).await.due_at), (90 * MIN, T0 + 2 * MIN));
     store.drop_deliveries(&[ended.id], "noise", T0 + 3 * MIN).await.unwrap();
     assert_eq!(head(&store, hand.lane).await.due_at, T0 + 60 * MIN);
-    store.set_mute(mute(0, ""), T0 + 4 * MIN).await.unwrap();
+    store.set_mute(mute(UnixMs(0), ""), T0 + 4 * MIN).await.unwrap();
     assert_eq!((due(&hand).await, due(&night).await, head(&store, hand.lane).await.due_at), (4 * MIN, 60 * MIN, T0 + 4 * MIN));
     let row = row(&store, hand.id).await;
     assert_eq!((row.state, row.reason.as_deref()), (State::Deferred, Some("channel muted by hand: longer; ended early")));
@@ -315,7 +315,7 @@ pub async fn heartbeats_are_kept(store: S) {
     let row = |name: &str, seen_at, silent_since| HeartbeatRow { name: name.into(), seen_at, silent_since };
     assert!(store.update_heartbeats(Vec::new()).await.unwrap().is_empty());
     let rows = store.update_heartbeats(vec![change("b", Seen(T0)), change("a", Missing(T0 + MIN))]).await.unwrap();
-    assert_eq!(rows, [row("a", 0, Some(T0 + MIN)), row("b", T0, None)]);
+    assert_eq!(rows, [row("a", UnixMs(0), Some(T0 + MIN)), row("b", T0, None)]);
     // A clock set back is a sign of life as well: the last word counts.
     store.update_heartbeats(vec![change("b", Seen(T0 - MIN)), change("a", Seen(T0))]).await.unwrap();
     let rows = store.update_heartbeats(vec![change("a", Recovered), change("b", Missing(T0))]).await.unwrap();

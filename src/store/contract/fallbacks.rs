@@ -1,7 +1,7 @@
 //! Contract of `fall_back` and `followers`.
 
 use super::fixtures::*;
-use crate::model::{Mentions, OutletKey, Recipient};
+use crate::model::{Mentions, OutletKey, Recipient, UnixMs};
 use crate::store::*;
 
 fn to(channel: &str, fallback: &[&str]) -> MoveTo {
@@ -29,7 +29,7 @@ pub async fn what_waits_too_long_is_copied_once(store: S) {
     assert_eq!(copy.target.fallback, ["voice"]);
     assert_eq!(copy.target.alerts, [0]);
     assert!(copy.target.only.is_empty() && copy.target.mentions.is_none() && copy.target.template.is_empty(), "those are the other channel's own");
-    assert_eq!(store.pending(copies[0].lane, 0, 1, 0, i64::MAX).await.unwrap()[0].fallback_depth, 1);
+    assert_eq!(store.pending(copies[0].lane, 0, 1, 0, UnixMs::MAX).await.unwrap()[0].fallback_depth, 1);
     assert_eq!(row(&store, old.id).await.state, State::Waiting, "the original goes on");
     assert!(store.copy_to_fallback("ops", T0 + 1, to("sms", &[]), "again", 10, T0 + MIN).await.unwrap().is_empty());
     let second = store.copy_to_fallback("ops", T0 + 2, to("sms", &[]), "r", 10, T0 + MIN).await.unwrap();

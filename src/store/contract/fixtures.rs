@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::model::{Alert, AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, Recipient};
+use crate::model::{Alert, AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, Recipient, UnixMs};
 use crate::store::*;
 
 /// A moment, Unix milliseconds.
-pub const T0: i64 = 1_764_000_000_000;
+pub const T0: UnixMs = UnixMs(1_764_000_000_000);
 /// A minute.
 pub const MIN: i64 = 60_000;
 /// The key of the lane when it does not matter.
@@ -67,7 +67,7 @@ pub async fn put_one(store: &S, delivery: NewDelivery) -> AcceptedDelivery {
 }
 
 /// Claims the outlet for `node`.
-pub fn claim(node: &str, now: i64) -> LeaseRequest {
+pub fn claim(node: &str, now: UnixMs) -> LeaseRequest {
     LeaseRequest { outlet: outlet(), node: node.into(), now, lease_until: now + 8_000, window_start: now - MIN }
 }
 
@@ -99,7 +99,7 @@ pub fn message(members: &[DeliveryId]) -> NewMessage {
 }
 
 /// An attempt at page 0 that ended.
-pub fn ended(kind: &str, at: i64) -> FinishedAttempt {
+pub fn ended(kind: &str, at: UnixMs) -> FinishedAttempt {
     FinishedAttempt {
         id: AttemptId::new(),
         page: 0,
@@ -144,7 +144,7 @@ pub fn with_message(fence: &Fence, message: NewMessage, done: bool) -> OutcomeBa
 }
 
 /// Sends what was accepted, in one message, by the hot path.
-pub async fn deliver(store: &S, fence: &Fence, deliveries: &[&AcceptedDelivery], now: i64) -> MessageId {
+pub async fn deliver(store: &S, fence: &Fence, deliveries: &[&AcceptedDelivery], now: UnixMs) -> MessageId {
     let ids: Vec<DeliveryId> = deliveries.iter().map(|d| d.id).collect();
     let message = NewMessage { formed_at: now, ..message(&ids) };
     let id = message.id;
@@ -155,7 +155,7 @@ pub async fn deliver(store: &S, fence: &Fence, deliveries: &[&AcceptedDelivery],
 }
 
 /// Ends a delivery as dead, without a message.
-pub async fn kill(store: &S, fence: &Fence, delivery: &AcceptedDelivery, now: i64) {
+pub async fn kill(store: &S, fence: &Fence, delivery: &AcceptedDelivery, now: UnixMs) {
     let dead = DeliveryUpdate { reason: Some("refused".into()), ..change(delivery, State::Dead) };
     store.record_outcome(OutcomeBatch { deliveries: vec![dead], now, ..settlement(fence) }).await.unwrap();
 }
@@ -177,7 +177,7 @@ pub async fn row(store: &S, id: DeliveryId) -> DeliveryRow {
 
 /// Places and states of what is open in a lane.
 pub async fn places(store: &S, lane: LaneId) -> Vec<(i64, DeliveryId)> {
-    store.pending(lane, 0, 1000, 0, i64::MAX).await.unwrap().into_iter().map(|w| (w.lane_seq, w.id)).collect()
+    store.pending(lane, 0, 1000, 0, UnixMs::MAX).await.unwrap().into_iter().map(|w| (w.lane_seq, w.id)).collect()
 }
 
 /// Where the deliveries of a channel belong now, moved by node `n1`.

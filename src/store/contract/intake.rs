@@ -1,9 +1,10 @@
 //! Contract of `accept` and `events`: one transaction (I1), contiguous places (I2), dedup.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::fixtures::*;
-use crate::model::EventId;
+use crate::model::{EventId, UnixMs};
 use crate::store::*;
 
 pub async fn places_in_a_lane_are_contiguous(store: S) {
@@ -30,7 +31,7 @@ pub async fn what_goes_in_comes_out(store: S) {
     assert_eq!((*stored.event).clone(), *new.event);
     assert_eq!((stored.received_at, stored.plan.as_str(), stored.note.as_deref()), (T0, "plan-1", Some("why")));
     assert_eq!((rows.len(), rows[0].id, rows[0].mode, rows[0].due_at), (1, d.id, Mode::Direct, T0 + 7));
-    let waiting = store.pending(d.lane, 0, 10, usize::MAX, i64::MAX).await.unwrap().remove(0);
+    let waiting = store.pending(d.lane, 0, 10, usize::MAX, UnixMs::MAX).await.unwrap().remove(0);
     assert_eq!(waiting.target, new.deliveries[0].target);
     assert_eq!(waiting.event.as_deref(), Some(&*new.event));
     assert_eq!((waiting.event_id, waiting.rank, waiting.firing, waiting.tries, waiting.fallback_depth), (new.id, 2, 1, 0, 0));
@@ -50,8 +51,8 @@ pub async fn a_skipped_delivery_takes_a_place_but_does_not_wait(store: S) {
     assert_eq!((row.state, row.done_at), (State::Skipped, Some(T0)));
 }
 
-fn keyed(key: u8, at: i64) -> NewEvent {
-    NewEvent { dedup: Some(Dedup { key: [key; 32], window: 2 * MIN }), received_at: at, ..event(vec![delivery("ops", LANE)]) }
+fn keyed(key: u8, at: UnixMs) -> NewEvent {
+    NewEvent { dedup: Some(Dedup { key: [key; 32], window: Duration::from_secs(120) }), received_at: at, ..event(vec![delivery("ops", LANE)]) }
 }
 
 pub async fn a_repeat_within_the_window_gives_the_first_ids(store: S) {
@@ -88,7 +89,7 @@ pub async fn only_the_newest_event_of_a_lane_is_repeated(store: S) {
 }
 
 pub async fn lanes_are_judged_one_by_one(store: S) {
-    let to = |channels: &[&str], key: u8, at: i64| NewEvent {
+    let to = |channels: &[&str], key: u8, at: UnixMs| NewEvent {
         deliveries: channels.iter().map(|channel| delivery(channel, LANE)).collect(),
         ..keyed(key, at)
     };
@@ -223,7 +224,7 @@ pub async fn bodies_are_read_up_to_so_many_bytes(store: S) {
     assert_eq!(read(vec![EventId::new()], 20_000).await, (vec![], 0));
     let held = |bodies| {
         let (store, lane) = (store.clone(), lane.unwrap());
-        async move { store.pending(lane, 0, 10, bodies, i64::MAX).await.unwrap().iter().map(|w| w.event.is_some()).collect::<Vec<_>>() }
+        async move { store.pending(lane, 0, 10, bodies, UnixMs::MAX).await.unwrap().iter().map(|w| w.event.is_some()).collect::<Vec<_>>() }
     };
     assert_eq!(held(usize::MAX).await, [true, true, true]);
     assert_eq!(held(20_000).await, [true, false, false], "all that wait are counted, the bodies only of the first");

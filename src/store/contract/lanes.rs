@@ -1,7 +1,7 @@
 //! Contract of `lanes_ready` and `waiting`: order, ageing, counters, what hides a lane.
 
 use super::fixtures::*;
-use crate::model::{DeliveryId, LaneId};
+use crate::model::{DeliveryId, LaneId, UnixMs};
 use crate::store::*;
 
 pub async fn ready_lanes_come_by_rank_and_age(store: S) {
@@ -75,12 +75,12 @@ pub async fn waiting_goes_on_after_a_place(store: S) {
     let lane = all[0].lane;
     let list = |after, limit| {
         let store = store.clone();
-        async move { store.pending(lane, after, limit, 0, i64::MAX).await.unwrap().into_iter().map(|w| w.lane_seq).collect::<Vec<_>>() }
+        async move { store.pending(lane, after, limit, 0, UnixMs::MAX).await.unwrap().into_iter().map(|w| w.lane_seq).collect::<Vec<_>>() }
     };
     assert_eq!(list(0, 100).await, [1, 3, 4, 6, 7]);
     assert_eq!(list(3, 2).await, [4, 6]);
     assert_eq!(list(7, 10).await, Vec::<i64>::new());
-    assert!(store.pending(lane, 0, 1, 0, i64::MAX).await.unwrap()[0].event.is_none());
+    assert!(store.pending(lane, 0, 1, 0, UnixMs::MAX).await.unwrap()[0].event.is_none());
 }
 
 pub async fn what_waits_for_later_stands_in_nobodys_way(store: S) {

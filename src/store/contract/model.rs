@@ -1,7 +1,7 @@
 //! A store as simple as it can be: vectors, and every answer computed from them again. What an engine keeps in counters and indices, this
 //! computes from the deliveries each time; that is what makes it a check of them.
 
-use crate::model::{DeliveryId, EventId, LaneId, MessageId};
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, UnixMs};
 use crate::store::{LaneSummary, State};
 
 /// A delivery as the model knows it.
@@ -14,12 +14,12 @@ pub struct Delivery {
     pub seq: i64,
     pub state: State,
     pub rank: i64,
-    pub born: i64,
-    pub due: i64,
+    pub born: UnixMs,
+    pub due: UnixMs,
     pub tries: u32,
     pub message: Option<MessageId>,
     pub fallback_of: Option<DeliveryId>,
-    pub done_at: Option<i64>,
+    pub done_at: Option<UnixMs>,
 }
 
 impl Delivery {
@@ -37,7 +37,7 @@ pub struct Lane {
     pub key: String,
     pub last_seq: i64,
     /// Key, event, when it came and its place: of the newest event, when it had a key.
-    pub newest: Option<(u8, EventId, i64, i64)>,
+    pub newest: Option<(u8, EventId, UnixMs, i64)>,
 }
 
 /// The whole.
@@ -73,7 +73,7 @@ impl Model {
     pub fn ready(&self) -> Vec<LaneSummary> {
         let mut heads: Vec<LaneSummary> =
             self.lanes.iter().filter(|lane| self.message_in(lane.id).is_none()).filter_map(|lane| self.head(lane)).collect();
-        heads.sort_by_key(|head| (head.rank * 300_000 + head.since, head.id));
+        heads.sort_by_key(|head| (head.since + head.rank * 300_000, head.id));
         heads
     }
 
@@ -178,7 +178,7 @@ impl Model {
     }
 
     /// Purges every event all of whose deliveries ended before these; returns how many.
-    pub fn purge(&mut self, sent_before: i64, dead_before: i64) -> u64 {
+    pub fn purge(&mut self, sent_before: UnixMs, dead_before: UnixMs) -> u64 {
         let open = self.open.clone();
         let keeps = |d: &Delivery| {
             let before = if matches!(d.state, State::Sent | State::Skipped | State::Dropped) { sent_before } else { dead_before };

@@ -1,14 +1,14 @@
 //! Contract of `own`, `renew` and `outlet`, and of the fence (I7).
 
 use super::fixtures::*;
-use crate::model::{AttemptId, MessageKind};
+use crate::model::{AttemptId, MessageKind, UnixMs};
 use crate::store::*;
 
 pub async fn every_claim_raises_the_epoch(store: S) {
     let first = store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap();
     let again = store.claim_outlet(claim("n1", T0 + 1)).await.unwrap().unwrap();
     assert!(again.epoch > first.epoch, "a restarted node must be fenced from its own past");
-    assert_eq!((again.paused_until, again.suspended, again.month.as_str(), again.month_sent), (0, None, "", 0));
+    assert_eq!((again.paused_until, again.suspended, again.month.as_str(), again.month_sent), (UnixMs::EPOCH, None, "", 0));
     assert!(again.open.is_empty() && again.sends.is_empty());
     assert!(first.released && !again.released, "nobody had it before the first claim; the first owner never gave it up");
     store.release_outlet(Fence { outlet: outlet(), epoch: first.epoch }).await.unwrap();
@@ -46,14 +46,14 @@ pub async fn an_old_epoch_changes_nothing(store: S) {
         begun_at: T0,
     };
     fenced("begin", store.begin_attempt(old.clone(), attempt).await);
-    fenced("outlet", store.set_outlet_state(old.clone(), OutletUpdate { paused_until: Some(9), suspension: None }).await);
+    fenced("outlet", store.set_outlet_state(old.clone(), OutletUpdate { paused_until: Some(UnixMs(9)), suspension: None }).await);
     let mut s = of_message(&old, formed.id, true);
     s.attempt = Some(ended("ok", T0));
     s.cells = vec![cell("room", CellState::Ok)];
     s.deliveries = vec![change(&d, State::Sent)];
     s.children =
         vec![FallbackChild { event: row(&store, d.id).await.event, delivery: NewDelivery { fallback_of: Some(d.id), ..delivery("sms", LANE) } }];
-    s.outlet = Some(OutletUpdate { paused_until: Some(9), suspension: Some(SuspensionChange::Suspend("bad token".into())) });
+    s.outlet = Some(OutletUpdate { paused_until: Some(UnixMs(9)), suspension: Some(SuspensionChange::Suspend("bad token".into())) });
     s.sent_in_month = Some(MonthlySends { month: "2026-11".into(), sends: 1 });
     fenced("settle", store.record_outcome(s.clone()).await.map(|_| ()));
     s.fence.epoch = new.epoch + 1;
@@ -65,7 +65,7 @@ pub async fn an_old_epoch_changes_nothing(store: S) {
     let stored = detail.message.unwrap();
     assert!(!stored.done && stored.attempts.is_empty() && stored.cells[0].state == CellState::Open);
     let owned = store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap();
-    assert_eq!((owned.paused_until, owned.suspended, owned.month_sent), (0, None, 0));
+    assert_eq!((owned.paused_until, owned.suspended, owned.month_sent), (UnixMs::EPOCH, None, 0));
 }
 
 pub async fn an_owner_learns_what_it_must_know(store: S) {

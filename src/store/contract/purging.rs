@@ -1,11 +1,13 @@
 //! Contract of `purge` (I9).
 
+use std::time::Duration;
+
 use super::fixtures::*;
-use crate::model::{MessageId, MessageKind};
+use crate::model::{MessageId, MessageKind, UnixMs};
 use crate::store::*;
 
 /// Keeps sent ones for 10 minutes, dead ones for an hour, keys for 5 minutes, as seen at `now`.
-fn keep(now: i64) -> Retention {
+fn keep(now: UnixMs) -> Retention {
     Retention { sent_before: now - 10 * MIN, dead_before: now - 60 * MIN }
 }
 
@@ -13,7 +15,7 @@ async fn exists(store: &S, d: &AcceptedDelivery) -> bool {
     store.get_delivery(d.id).await.unwrap().is_some()
 }
 
-async fn purge_all(store: &S, now: i64) -> u64 {
+async fn purge_all(store: &S, now: UnixMs) -> u64 {
     let mut all = 0;
     loop {
         match store.purge(keep(now), 100).await.unwrap() {
@@ -64,7 +66,7 @@ pub async fn a_message_goes_with_its_last_delivery(store: S) {
     assert_eq!(store.get_message(id).await.unwrap().unwrap().members, 1);
     assert_eq!(purge_all(&store, T0 + 61 * MIN).await, 1);
     assert!(store.get_message(id).await.unwrap().is_none());
-    let owned = store.claim_outlet(LeaseRequest { window_start: 0, ..claim("n1", T0) }).await.unwrap().unwrap();
+    let owned = store.claim_outlet(LeaseRequest { window_start: UnixMs(0), ..claim("n1", T0) }).await.unwrap().unwrap();
     assert!(owned.sends.is_empty(), "its attempts went with it");
 }
 
@@ -107,7 +109,11 @@ pub async fn a_step_is_small(store: S) {
 
 pub async fn a_repeat_is_known_as_long_as_its_event(store: S) {
     let fence = fence(&store).await;
-    let keyed = |at| NewEvent { dedup: Some(Dedup { key: [1; 32], window: 100 * MIN }), received_at: at, ..event(vec![delivery("ops", LANE)]) };
+    let keyed = |at| NewEvent {
+        dedup: Some(Dedup { key: [1; 32], window: Duration::from_secs(6000) }),
+        received_at: at,
+        ..event(vec![delivery("ops", LANE)])
+    };
     let first = store.accept(keyed(T0)).await.unwrap();
     deliver(&store, &fence, &[&first.deliveries[0]], T0).await;
     purge_all(&store, T0 + 9 * MIN).await;

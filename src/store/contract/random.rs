@@ -1,11 +1,13 @@
 //! Random histories: the same operations on an engine and on the model, compared after each.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::fixtures::*;
 use super::model::{Delivery, Model};
-use crate::model::{DeliveryId, LaneId, MessageId};
+use crate::model::{DeliveryId, LaneId, MessageId, UnixMs};
 use crate::store::*;
 
 const CHANNELS: [&str; 3] = ["ops", "dba", "night"];
@@ -68,7 +70,7 @@ struct Run {
     store: S,
     model: Model,
     fence: Fence,
-    now: i64,
+    now: UnixMs,
 }
 
 impl Run {
@@ -110,7 +112,7 @@ impl Run {
             Op::Stale { delivery } => {
                 let Some(d) = self.delivery(&delivery) else { return };
                 let old = Fence { epoch: self.fence.epoch - 1, ..self.fence.clone() };
-                let s = OutcomeBatch { deliveries: vec![ends(&d, State::Sent, 0, false)], ..with_message(&old, message(&[d.id]), true) };
+                let s = OutcomeBatch { deliveries: vec![ends(&d, State::Sent, UnixMs(0), false)], ..with_message(&old, message(&[d.id]), true) };
                 assert!(matches!(self.store.record_outcome(s).await, Err(StoreError::Fenced)));
             }
             Op::Purge { age } => {
@@ -123,7 +125,7 @@ impl Run {
     }
 
     async fn accept(&mut self, new: NewDelivery, key: Option<u8>) {
-        let window = 4000;
+        let window = Duration::from_secs(4);
         let dedup = key.map(|key| Dedup { key: [key; 32], window });
         let event = NewEvent { dedup, received_at: self.now, ..event(vec![new.clone()]) };
         let accepted = self.store.accept(event.clone()).await.unwrap();
@@ -234,7 +236,7 @@ impl Run {
         }
     }
 
-    fn apply(&mut self, members: &[Delivery], state: State, due: i64, leave_message: bool, message: Option<MessageId>) {
+    fn apply(&mut self, members: &[Delivery], state: State, due: UnixMs, leave_message: bool, message: Option<MessageId>) {
         let now = self.now;
         for member in members {
             let d = self.model.get(member.id).expect("open");
@@ -308,7 +310,7 @@ impl Run {
     }
 }
 
-fn ends(d: &Delivery, state: State, due_at: i64, leave_message: bool) -> DeliveryUpdate {
+fn ends(d: &Delivery, state: State, due_at: UnixMs, leave_message: bool) -> DeliveryUpdate {
     // A reason is always given, as a runner does; that one is made up when it is not, the other tests check.
     DeliveryUpdate { id: d.id, lane: d.lane, state, tries: 1, due_at, reason: Some("r".into()), leave_message }
 }

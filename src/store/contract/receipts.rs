@@ -1,10 +1,10 @@
 //! Contract of `receipts_due`, `receipt_of`, `carried` and `hear`, and of what settlements, renames and purges do with receipts.
 
 use super::fixtures::*;
-use crate::model::{MessageId, Recipient};
+use crate::model::{MessageId, Recipient, UnixMs};
 use crate::store::*;
 
-fn new_receipt(recipient: &str, id: &str, due_at: i64) -> NewReceipt {
+fn new_receipt(recipient: &str, id: &str, due_at: UnixMs) -> NewReceipt {
     NewReceipt {
         page: 0,
         recipient: Recipient::new(recipient),
@@ -35,7 +35,7 @@ fn last(state: ReceiptState) -> ReceiptChange {
     ReceiptChange::Final { state, code: Some("busy".into()), detail: "the line was busy".into() }
 }
 
-async fn due(store: &S, now: i64) -> Vec<String> {
+async fn due(store: &S, now: UnixMs) -> Vec<String> {
     store.due_receipts(now, 100).await.unwrap().into_iter().map(|row| row.platform_id).collect()
 }
 

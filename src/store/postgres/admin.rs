@@ -11,7 +11,7 @@ use super::error::DbError;
 use super::lanes::{Arrival, append, lock_lanes, recount};
 use super::rows::{get, outlet};
 use super::tx::Tx;
-use crate::model::{DeliveryId, EventId};
+use crate::model::{DeliveryId, EventId, UnixMs};
 use crate::store::copies::Requeued;
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::{DELIVERY, delivery, delivery_row, target};
@@ -55,7 +55,7 @@ async fn olds(tx: &Tx, ids: &Vec<Uuid>) -> Result<HashMap<DeliveryId, Requeued>,
 }
 
 /// [`crate::store::QueryStore::requeue`]. An id given twice counts once.
-pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, DbError> {
+pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, DbError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -106,7 +106,7 @@ pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, no
 }
 
 /// [`crate::store::QueryStore::drop_deliveries`]. What was dead keeps its old reason behind the new one.
-pub(super) async fn drop_deliveries(tx: &Tx, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, DbError> {
+pub(super) async fn drop_deliveries(tx: &Tx, ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, DbError> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     lock_deliveries(tx, &ids).await?;
     let rows = tx

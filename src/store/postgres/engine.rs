@@ -9,7 +9,7 @@ use super::super::prepared::{PreparedMessage, PreparedReceipt, TextRule};
 use super::connect::transaction;
 use super::queue::Class;
 use super::*;
-use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 
 /// One transaction of the store, with the caller's error type.
 macro_rules! answer {
@@ -49,7 +49,7 @@ impl OutletStore for PostgresStore {
         answer!(self, read, |tx| read::open_messages(tx, outlet))
     }
 
-    async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError> {
+    async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: UnixMs) -> Result<Vec<PendingDelivery>, StoreError> {
         answer!(self, read, |tx| read::pending(tx, lane, after, limit, bodies, due_by))
     }
 
@@ -108,7 +108,7 @@ impl ClusterStore for PostgresStore {
         answer!(self, write, |tx| lease::claim(tx, &claim, self.database_clock))
     }
 
-    async fn renew_leases(&self, node: &str, now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
+    async fn renew_leases(&self, node: &str, now: UnixMs, lease_until: UnixMs) -> Result<Vec<OutletKey>, StoreError> {
         answer!(self, write, |tx| lease::renew(tx, node, now, lease_until, self.database_clock))
     }
 
@@ -124,7 +124,7 @@ impl ClusterStore for PostgresStore {
         answer!(self, write, |tx| nodes::heartbeat(tx, &beat, self.database_clock))
     }
 
-    async fn live_nodes(&self, now: i64) -> Result<Vec<NodeRow>, StoreError> {
+    async fn live_nodes(&self, now: UnixMs) -> Result<Vec<NodeRow>, StoreError> {
         answer!(self, read, |tx| nodes::alive(tx, now, self.database_clock))
     }
 
@@ -142,7 +142,7 @@ impl ClusterStore for PostgresStore {
 
 #[async_trait]
 impl ReceiptStore for PostgresStore {
-    async fn due_receipts(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+    async fn due_receipts(&self, now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
         answer!(self, read, |tx| receipts::due(tx, now, limit))
     }
 
@@ -164,18 +164,18 @@ impl ReceiptStore for PostgresStore {
 
 #[async_trait]
 impl MaintenanceStore for PostgresStore {
-    async fn overdue(&self, before: i64) -> Result<Vec<OverdueRow>, StoreError> {
+    async fn overdue(&self, before: UnixMs) -> Result<Vec<OverdueRow>, StoreError> {
         answer!(self, read, |tx| read::overdue(tx, before))
     }
 
     async fn copy_to_fallback(
         &self,
         channel: &str,
-        born_before: i64,
+        born_before: UnixMs,
         to: MoveTo,
         reason: &str,
         limit: usize,
-        now: i64,
+        now: UnixMs,
     ) -> Result<Vec<AcceptedDelivery>, StoreError> {
         let found = answer!(self, read, |tx| fallback::candidates(tx, channel, born_before, &to.channel, limit))?;
         if found.is_empty() {
@@ -193,11 +193,11 @@ impl MaintenanceStore for PostgresStore {
         answer!(self, write, |tx| purge::purge(tx, &found, retention))
     }
 
-    async fn list_deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
+    async fn list_deferrals(&self, now: UnixMs) -> Result<Vec<Deferral>, StoreError> {
         answer!(self, read, |tx| mute::list_deferrals(tx, now))
     }
 
-    async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
+    async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: UnixMs) -> Result<u64, StoreError> {
         answer!(self, write, |tx| mute::reschedule(tx, &deferral, reason.as_deref(), now))
     }
 
@@ -214,11 +214,11 @@ impl MaintenanceStore for PostgresStore {
 
 #[async_trait]
 impl QueryStore for PostgresStore {
-    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError> {
+    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError> {
         answer!(self, write, |tx| admin::requeue(tx, ids, to.as_ref(), now)).inspect(|accepted| self.hints.add(accepted))
     }
 
-    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError> {
+    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError> {
         let mut reason = reason.to_owned();
         TextRule::NoNul.apply(&mut reason);
         answer!(self, write, |tx| admin::drop_deliveries(tx, ids, &reason, now))
@@ -248,7 +248,7 @@ impl QueryStore for PostgresStore {
         answer!(self, read, |tx| read::mutes(tx))
     }
 
-    async fn set_mute(&self, mut mute: ChannelMute, now: i64) -> Result<(), StoreError> {
+    async fn set_mute(&self, mut mute: ChannelMute, now: UnixMs) -> Result<(), StoreError> {
         TextRule::NoNul.apply_all([&mut mute.channel, &mut mute.reason, &mut mute.by]);
         answer!(self, write, |tx| mute::set(tx, &mute, now))
     }

@@ -11,7 +11,7 @@ use super::error::DbError;
 use super::lanes::{Arrival, append};
 use super::rows::{get, limit};
 use super::tx::Tx;
-use crate::model::{EventId, LaneId};
+use crate::model::{EventId, LaneId, UnixMs};
 use crate::store::copies::fallback_copy;
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::{DELIVERY, pending_delivery};
@@ -31,7 +31,7 @@ pub(super) async fn fallback_targets(tx: &Tx, lane: LaneId, lane_seq: i64) -> Re
 
 /// Deliveries of `channel` to copy to `to`, oldest lanes first: queued, waiting (a muted one is meant to wait), born before the time, with `to` in
 /// their own list and no child there. Read only: on a long queue of copied ones this walks past all of them, which no lock must wait for.
-pub(super) async fn candidates(tx: &Tx, channel: &str, born_before: i64, to: &str, most: usize) -> Result<Vec<Uuid>, DbError> {
+pub(super) async fn candidates(tx: &Tx, channel: &str, born_before: UnixMs, to: &str, most: usize) -> Result<Vec<Uuid>, DbError> {
     let rows = tx
         .query(
             "SELECT d.id FROM lane l JOIN delivery d ON d.lane_id = l.id
@@ -47,7 +47,7 @@ pub(super) async fn candidates(tx: &Tx, channel: &str, born_before: i64, to: &st
 }
 
 /// [`crate::store::MaintenanceStore::copy_to_fallback`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
-pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str, now: i64) -> Result<Vec<AcceptedDelivery>, DbError> {
+pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str, now: UnixMs) -> Result<Vec<AcceptedDelivery>, DbError> {
     lock_deliveries(tx, origins).await?;
     let rows = tx
         .query(

@@ -13,7 +13,7 @@ use super::error::DbError;
 use super::rows::Columns;
 use super::rows::{get, outlet};
 use super::tx::Tx;
-use crate::model::{EventId, LaneId, OutletKey};
+use crate::model::{EventId, LaneId, OutletKey, UnixMs};
 use crate::store::prepared::PreparedDelivery;
 use crate::store::{AcceptedDelivery, NewestEvent, State, StoreError};
 
@@ -21,7 +21,7 @@ use crate::store::{AcceptedDelivery, NewestEvent, State, StoreError};
 pub(super) struct Arrival<'a> {
     pub(super) event: EventId,
     pub(super) prepared: &'a PreparedDelivery,
-    pub(super) now: i64,
+    pub(super) now: UnixMs,
     /// The event's dedup key, when the event itself arrives.
     pub(super) key: Option<[u8; 32]>,
 }
@@ -34,8 +34,8 @@ pub(super) struct Lane {
     waiting: i64,
     deferred: i64,
     rank: i64,
-    due_at: i64,
-    since: i64,
+    due_at: UnixMs,
+    since: UnixMs,
     size: i64,
     fired: Option<Uuid>,
     /// The newest event in it, when that is known.

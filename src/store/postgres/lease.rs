@@ -12,7 +12,7 @@ use super::messages::check_fence;
 use super::outcome::change_outlet;
 use super::rows::{get, outlet};
 use super::tx::Tx;
-use crate::model::{MessageId, OutletKey};
+use crate::model::{MessageId, OutletKey, UnixMs};
 use crate::store::rows::{CELL, DELIVERY, StoredRow as _, cell, delivery, pending_delivery};
 use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate};
 
@@ -22,7 +22,7 @@ pub(super) const NOW: &str = "(CASE WHEN $1 THEN floor(extract(epoch FROM clock_
 /// [`crate::store::ClusterStore::claim_outlet`].
 pub(super) async fn claim(tx: &Tx, claim: &LeaseRequest, by_database: bool) -> Result<Option<OutletSnapshot>, DbError> {
     let key = claim.outlet.as_str();
-    let length = claim.lease_until.saturating_sub(claim.now);
+    let length = claim.lease_until - claim.now;
     tx.execute("INSERT INTO outlet (key) VALUES ($1) ON CONFLICT (key) DO NOTHING", &[&key]).await?;
     let free = tx
         .first(
@@ -101,14 +101,14 @@ async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, 
 }
 
 /// [`crate::store::ClusterStore::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.
-pub(super) async fn renew(tx: &Tx, node: &str, now: i64, lease_until: i64, by_database: bool) -> Result<Vec<OutletKey>, DbError> {
+pub(super) async fn renew(tx: &Tx, node: &str, now: UnixMs, lease_until: UnixMs, by_database: bool) -> Result<Vec<OutletKey>, DbError> {
     let rows = tx
         .query(
             &format!(
                 "WITH mine AS (SELECT key FROM outlet WHERE owner = $3 ORDER BY key FOR UPDATE)
                  UPDATE outlet SET lease_until = {NOW} + $4 FROM mine WHERE outlet.key = mine.key RETURNING outlet.key"
             ),
-            &[&by_database, &now, &node, &lease_until.saturating_sub(now)],
+            &[&by_database, &now, &node, &(lease_until - now)],
         )
         .await?;
     rows.iter().map(|row| outlet(row, 0)).collect()

@@ -1,5 +1,6 @@
 //! Mutes by hand, and until when what is deferred waits.
 
+use crate::model::UnixMs;
 use std::collections::BTreeSet;
 
 use uuid::Uuid;
@@ -12,8 +13,8 @@ use super::tx::Tx;
 use crate::store::{ChannelMute, Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX};
 
 /// [`crate::store::QueryStore::set_mute`].
-pub(super) async fn set(tx: &Tx, mute: &ChannelMute, now: i64) -> Result<(), DbError> {
-    if mute.until == 0 {
+pub(super) async fn set(tx: &Tx, mute: &ChannelMute, now: UnixMs) -> Result<(), DbError> {
+    if mute.until == UnixMs::EPOCH {
         tx.execute("DELETE FROM mute WHERE channel = $1", &[&mute.channel]).await?;
     } else {
         tx.execute(
@@ -31,7 +32,7 @@ pub(super) async fn set(tx: &Tx, mute: &ChannelMute, now: i64) -> Result<(), DbE
 }
 
 /// [`crate::store::MaintenanceStore::list_deferrals`]. Costs one walk over the lanes, and over what is deferred.
-pub(super) async fn list_deferrals(tx: &Tx, now: i64) -> Result<Vec<Deferral>, DbError> {
+pub(super) async fn list_deferrals(tx: &Tx, now: UnixMs) -> Result<Vec<Deferral>, DbError> {
     let rows = tx
         .query(
             "SELECT g.channel, g.route, g.by_hand, min(g.due_at), max(g.due_at) FROM (
@@ -49,7 +50,7 @@ pub(super) async fn list_deferrals(tx: &Tx, now: i64) -> Result<Vec<Deferral>, D
 }
 
 /// [`crate::store::MaintenanceStore::reschedule_deferred`].
-pub(super) async fn reschedule(tx: &Tx, to: &Deferral, reason: Option<&str>, now: i64) -> Result<u64, DbError> {
+pub(super) async fn reschedule(tx: &Tx, to: &Deferral, reason: Option<&str>, now: UnixMs) -> Result<u64, DbError> {
     let kind = if to.by_hand { MANUAL_MUTE_PREFIX } else { INTERVAL_MUTE_PREFIX };
     let found = tx
         .query(

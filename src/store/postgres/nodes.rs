@@ -4,6 +4,7 @@ use super::error::DbError;
 use super::lease::NOW;
 use super::rows::get;
 use super::tx::Tx;
+use crate::model::UnixMs;
 use crate::store::rows::StoredRow as _;
 use crate::store::{Fence, NodeHeartbeat, NodeRow};
 
@@ -23,14 +24,14 @@ pub(super) async fn heartbeat(tx: &Tx, beat: &NodeHeartbeat, by_database: bool) 
         "INSERT INTO node (name, plan, version, alive_until) VALUES ($3, $4, $5, {NOW} + $6)
          ON CONFLICT (name) DO UPDATE SET plan = $4, version = $5, alive_until = {NOW} + $6"
     );
-    let length = beat.alive_until.saturating_sub(beat.now);
+    let length = beat.alive_until - beat.now;
     tx.execute(&sql, &[&by_database, &beat.now, &beat.node, &beat.plan, &beat.version, &length]).await?;
     tx.execute(&format!("DELETE FROM node WHERE alive_until < {NOW} - $3"), &[&by_database, &beat.now, &FORGOTTEN]).await?;
     alive(tx, beat.now, by_database).await
 }
 
 /// [`crate::store::ClusterStore::live_nodes`].
-pub(super) async fn alive(tx: &Tx, now: i64, by_database: bool) -> Result<Vec<NodeRow>, DbError> {
+pub(super) async fn alive(tx: &Tx, now: UnixMs, by_database: bool) -> Result<Vec<NodeRow>, DbError> {
     let sql = format!(
         "SELECT name, plan, version, (SELECT count(*) FROM outlet WHERE owner = node.name) FROM node WHERE alive_until > {NOW} ORDER BY name"
     );

@@ -17,7 +17,7 @@ use super::outcome_parts::{LaneLocks, change_deliveries, end_attempts};
 use super::receipts::await_all;
 use super::rows::get;
 use super::tx::Tx;
-use crate::model::OutletKey;
+use crate::model::{OutletKey, UnixMs};
 use crate::store::prepared::PreparedOutcome;
 use crate::store::{MonthlySends, OutletUpdate, RecordedOutcome, StoreError, SuspensionChange};
 
@@ -178,7 +178,7 @@ pub(super) async fn change_outlet(tx: &Tx, outlet: &OutletKey, change: &OutletUp
 /// What changes in an outlet's row; what came later counts.
 #[derive(Default)]
 struct OutletRow<'a> {
-    paused_until: Option<i64>,
+    paused_until: Option<UnixMs>,
     suspension: Option<&'a SuspensionChange>,
     month: Option<&'a str>,
     sent: i64,
@@ -205,7 +205,7 @@ async fn write_outlets(tx: &Tx, changes: &BTreeMap<&str, OutletRow<'_>>) -> Resu
         return Ok(());
     }
     let keys: Vec<&str> = changes.keys().copied().collect();
-    let paused: Vec<Option<i64>> = changes.values().map(|row| row.paused_until).collect();
+    let paused: Vec<Option<UnixMs>> = changes.values().map(|row| row.paused_until).collect();
     let holds: Vec<bool> = changes.values().map(|row| row.suspension.is_some()).collect();
     let held: Vec<Option<&str>> = changes.values().map(|row| row.suspension.and_then(SuspensionChange::reason)).collect();
     let months: Vec<Option<&str>> = changes.values().map(|row| row.month).collect();

@@ -12,7 +12,7 @@ use super::lanes::{Arrival, append, lock_lanes, recount};
 use super::rows::Columns;
 use super::rows::get;
 use super::tx::Tx;
-use crate::model::DeliveryId;
+use crate::model::{DeliveryId, UnixMs};
 use crate::store::limits::{KEPT_ATTEMPTS, NO_REASON, RECENT_ATTEMPT_MS};
 use crate::store::prepared::PreparedOutcome;
 use crate::store::{AcceptedDelivery, State};
@@ -37,7 +37,7 @@ pub(super) async fn end_attempts(tx: &Tx, stage: &[&PreparedOutcome]) -> Result<
         .with("code", each().map(|a| a.code.as_deref()))
         .with("answer", each().map(|a| a.answer.as_deref()));
     let earlier = stage.iter().filter(|s| s.message.is_none() && s.outcome.attempt.is_some());
-    let (stored, before): (Vec<Uuid>, Vec<i64>) =
+    let (stored, before): (Vec<Uuid>, Vec<UnixMs>) =
         earlier.filter_map(|s| Some((s.outcome.message.as_ref()?.id.0, s.outcome.now - RECENT_ATTEMPT_MS))).unzip();
     let (written, trimmed) = join(
         columns.insert(
@@ -51,7 +51,7 @@ pub(super) async fn end_attempts(tx: &Tx, stage: &[&PreparedOutcome]) -> Result<
     written.and(trimmed)
 }
 
-async fn trim(tx: &Tx, messages: &Vec<Uuid>, before: &Vec<i64>) -> Result<(), DbError> {
+async fn trim(tx: &Tx, messages: &Vec<Uuid>, before: &Vec<UnixMs>) -> Result<(), DbError> {
     if messages.is_empty() {
         return Ok(());
     }
@@ -73,7 +73,7 @@ pub(super) struct Changed {
     /// Their lanes.
     lanes: HashMap<DeliveryId, i64>,
     /// Those that were sent and had become final meanwhile: ids, times, messages.
-    late: (Vec<Uuid>, Vec<Option<i64>>, Vec<Option<Uuid>>),
+    late: (Vec<Uuid>, Vec<Option<UnixMs>>, Vec<Option<Uuid>>),
 }
 
 /// Changes deliveries. One that became final meanwhile stays as it is.
@@ -129,7 +129,7 @@ pub(super) async fn change_deliveries(tx: &Tx, stage: &[&PreparedOutcome]) -> Re
 }
 
 /// A dropped delivery that turns out to have been sent already becomes `sent`.
-async fn mark_late_sent(tx: &Tx, (ids, done, messages): &(Vec<Uuid>, Vec<Option<i64>>, Vec<Option<Uuid>>)) -> Result<(), DbError> {
+async fn mark_late_sent(tx: &Tx, (ids, done, messages): &(Vec<Uuid>, Vec<Option<UnixMs>>, Vec<Option<Uuid>>)) -> Result<(), DbError> {
     if !ids.is_empty() {
         tx.execute(
             "UPDATE delivery d SET state = 'sent', done_at = n.done_at, message_id = coalesce(n.message_id, d.message_id),

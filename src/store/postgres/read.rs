@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::error::DbError;
 use super::rows::{BODY_LENGTH, EVENT, get, limit, outlet, stored_event};
 use super::tx::Tx;
-use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary, pending_delivery};
 use crate::store::{
     ChannelMute, EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
@@ -32,7 +32,7 @@ pub(super) async fn ready_lanes(tx: &Tx, outlet: &OutletKey, sought: &LaneQuery)
 }
 
 /// [`crate::store::MaintenanceStore::overdue`]. Costs one walk over the lanes that have something waiting, and over the open messages.
-pub(super) async fn overdue(tx: &Tx, before: i64) -> Result<Vec<OverdueRow>, DbError> {
+pub(super) async fn overdue(tx: &Tx, before: UnixMs) -> Result<Vec<OverdueRow>, DbError> {
     let rows = tx
         .query(
             "SELECT g.channel, g.outlet, sum(g.n)::bigint, min(g.since), coalesce((SELECT lease_until FROM outlet o WHERE o.key = g.outlet), 0) FROM (
@@ -58,7 +58,7 @@ pub(super) async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<Mes
 }
 
 /// [`crate::store::OutletStore::pending`].
-pub(super) async fn pending(tx: &Tx, lane: LaneId, after: i64, most: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, DbError> {
+pub(super) async fn pending(tx: &Tx, lane: LaneId, after: i64, most: usize, bodies: usize, due_by: UnixMs) -> Result<Vec<PendingDelivery>, DbError> {
     let rows = tx
         .query(
             &format!(

@@ -7,7 +7,7 @@ use super::lanes::{Arrival, append};
 use super::rows::Columns;
 use super::rows::{get, limit};
 use super::tx::Tx;
-use crate::model::MessageId;
+use crate::model::{MessageId, UnixMs};
 use crate::store::limits::MAX_FALLBACK_DEPTH;
 use crate::store::prepared::{PreparedDelivery, PreparedReceipt};
 use crate::store::rows::{DELIVERY, RECEIPT, delivery, pending_delivery, receipt};
@@ -34,7 +34,7 @@ pub(super) async fn await_all(tx: &Tx, receipts: &[(MessageId, &NewReceipt)]) ->
 }
 
 /// [`crate::store::ReceiptStore::due_receipts`].
-pub(super) async fn due(tx: &Tx, now: i64, most: usize) -> Result<Vec<ReceiptRow>, DbError> {
+pub(super) async fn due(tx: &Tx, now: UnixMs, most: usize) -> Result<Vec<ReceiptRow>, DbError> {
     let sql = format!("SELECT {RECEIPT} FROM receipt WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2");
     tx.query(&sql, &[&now, &limit(most)]).await?.iter().map(receipt).collect()
 }

@@ -3,17 +3,35 @@
 use std::sync::Arc;
 
 use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 use uuid::Uuid;
 
 use super::error::DbError;
 use super::tx::{Param, Tx};
-use crate::model::{Event, EventId, OutletKey};
+use crate::model::{Event, EventId, OutletKey, UnixMs};
 use crate::store::StoredEvent;
 use crate::store::rows::StoredRow;
 
 /// An event's columns for [`stored_event`].
 pub(super) const EVENT: &str = "e.id, e.received_at, e.plan, e.note, e.body";
+
+/// Times are stored as they are; this is the only place that converts them.
+impl ToSql for UnixMs {
+    fn to_sql(&self, sql_type: &Type, out: &mut bytes::BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        self.0.to_sql(sql_type, out)
+    }
+
+    tokio_postgres::types::accepts!(INT8);
+    tokio_postgres::types::to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for UnixMs {
+    fn from_sql(sql_type: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        i64::from_sql(sql_type, raw).map(Self)
+    }
+
+    tokio_postgres::types::accepts!(INT8);
+}
 
 impl StoredRow for Row {
     type Error = DbError;

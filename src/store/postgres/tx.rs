@@ -3,6 +3,7 @@
 //! Its settings are local to it and travel with its first statement, and statements that are awaited together travel together: each is sent when it
 //! is first polled, and the database does them in that order. Dropped without its end it is rolled back. Knows no table.
 
+use crate::model::UnixMs;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,9 +35,9 @@ macro_rules! params {
 }
 
 params! {
-    bool => BOOL, i32 => INT4, i64 => INT8, Option<i64> => INT8, Uuid => UUID, Option<Uuid> => UUID, &str => TEXT, String => TEXT,
+    bool => BOOL, i32 => INT4, i64 => INT8, Option<i64> => INT8, UnixMs => INT8, Option<UnixMs> => INT8, Uuid => UUID, Option<Uuid> => UUID, &str => TEXT, String => TEXT,
     Option<String> => TEXT, Option<&str> => TEXT, &[u8] => BYTEA,
-    Vec<bool> => BOOL_ARRAY, Vec<i32> => INT4_ARRAY, Vec<i64> => INT8_ARRAY, Vec<Option<i64>> => INT8_ARRAY, Vec<Uuid> => UUID_ARRAY,
+    Vec<bool> => BOOL_ARRAY, Vec<i32> => INT4_ARRAY, Vec<i64> => INT8_ARRAY, Vec<Option<i64>> => INT8_ARRAY, Vec<UnixMs> => INT8_ARRAY, Vec<Option<UnixMs>> => INT8_ARRAY, Vec<Uuid> => UUID_ARRAY,
     Vec<Option<Uuid>> => UUID_ARRAY, Vec<&str> => TEXT_ARRAY, Vec<Option<&str>> => TEXT_ARRAY, Vec<String> => TEXT_ARRAY,
     Vec<Option<String>> => TEXT_ARRAY, Vec<&[u8]> => BYTEA_ARRAY, Vec<Vec<u8>> => BYTEA_ARRAY,
     Vec<Option<Vec<u8>>> => BYTEA_ARRAY,

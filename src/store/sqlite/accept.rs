@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::error::DbError;
 use super::rows::bytes;
 use super::rows::insert;
-use crate::model::{DeliveryId, EventId, LaneId, OutletKey};
+use crate::model::{DeliveryId, EventId, LaneId, OutletKey, UnixMs};
 use crate::store::prepared::{PreparedDelivery, PreparedEvent};
 use crate::store::rows::StoredRow as _;
 use crate::store::{Accepted, AcceptedDelivery, NewDelivery, NewestEvent, State, duplicate_of};
@@ -126,7 +126,7 @@ pub(super) fn insert_delivery(
     db: &Connection,
     event: EventId,
     prepared: &PreparedDelivery,
-    now: i64,
+    now: UnixMs,
     key: Option<[u8; 32]>,
 ) -> Result<AcceptedDelivery, DbError> {
     let d = &prepared.delivery;

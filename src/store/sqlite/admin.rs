@@ -8,7 +8,7 @@ use super::accept::insert_delivery;
 use super::error::DbError;
 use super::outcome::recount;
 use super::rows::{bytes, delivery_row};
-use crate::model::{DeliveryId, OutletKey};
+use crate::model::{DeliveryId, OutletKey, UnixMs};
 use crate::store::copies::Requeued;
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::{DELIVERY, delivery, target};
@@ -38,11 +38,11 @@ fn old(db: &Connection, id: DeliveryId) -> Result<Requeued, DbError> {
 }
 
 /// [`crate::store::QueryStore::requeue`].
-pub(super) fn requeue(db: &Connection, ids: &[DeliveryId], to: Option<&MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, DbError> {
+pub(super) fn requeue(db: &Connection, ids: &[DeliveryId], to: Option<&MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, DbError> {
     ids.iter().map(|id| requeue_one(db, old(db, *id)?, to, now)).collect()
 }
 
-fn requeue_one(db: &Connection, old: Requeued, to: Option<&MoveTo>, now: i64) -> Result<AcceptedDelivery, DbError> {
+fn requeue_one(db: &Connection, old: Requeued, to: Option<&MoveTo>, now: UnixMs) -> Result<AcceptedDelivery, DbError> {
     old.check(to).map_err(DbError::Undo)?;
     let (id, moves) = (old.row.id, old.moves());
     if moves && to.is_none() {
@@ -63,7 +63,7 @@ fn requeue_one(db: &Connection, old: Requeued, to: Option<&MoveTo>, now: i64) ->
 }
 
 /// What waits for the end of a mute or for its next try waits for its turn alone.
-fn wait_no_more(db: &Connection, old: Requeued, now: i64) -> Result<AcceptedDelivery, DbError> {
+fn wait_no_more(db: &Connection, old: Requeued, now: UnixMs) -> Result<AcceptedDelivery, DbError> {
     db.prepare_cached(
         "UPDATE delivery SET state = 'waiting', due_at = min(due_at, ?2), reason = coalesce(reason || '; ', '') || 'retried by hand' WHERE id = ?1",
     )?
@@ -73,7 +73,7 @@ fn wait_no_more(db: &Connection, old: Requeued, now: i64) -> Result<AcceptedDeli
 }
 
 /// [`crate::store::QueryStore::drop_deliveries`]. What was dead keeps its old reason behind the new one.
-pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, DbError> {
+pub(super) fn drop_deliveries(db: &Connection, ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, DbError> {
     let mut update = db.prepare_cached(
         "UPDATE delivery SET state = 'dropped', done_at = ?3, reason = ?2 || coalesce('; before: ' || reason, '')
          WHERE id = ?1 AND state IN ('waiting', 'deferred', 'dead')

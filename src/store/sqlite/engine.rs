@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::super::prepared::{PreparedEvent, PreparedMessage, PreparedOutcome, PreparedReceipt, TextRule};
 use super::queue::Class;
 use super::*;
-use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 
 #[async_trait]
 impl IntakeStore for SqliteStore {
@@ -47,7 +47,7 @@ impl OutletStore for SqliteStore {
         self.readers.read(move |db| read::open_messages(db, &outlet)).await
     }
 
-    async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, StoreError> {
+    async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: UnixMs) -> Result<Vec<PendingDelivery>, StoreError> {
         self.readers.read(move |db| read::pending(db, lane, after, limit, bodies, due_by)).await
     }
 
@@ -104,7 +104,7 @@ impl ClusterStore for SqliteStore {
         self.write(512, move |db| lease::claim(db, &claim)).await
     }
 
-    async fn renew_leases(&self, node: &str, _now: i64, lease_until: i64) -> Result<Vec<OutletKey>, StoreError> {
+    async fn renew_leases(&self, node: &str, _now: UnixMs, lease_until: UnixMs) -> Result<Vec<OutletKey>, StoreError> {
         let node = node.to_owned();
         self.write(512, move |db| lease::renew(db, &node, lease_until)).await
     }
@@ -121,7 +121,7 @@ impl ClusterStore for SqliteStore {
 
 #[async_trait]
 impl ReceiptStore for SqliteStore {
-    async fn due_receipts(&self, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
+    async fn due_receipts(&self, now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError> {
         self.readers.read(move |db| receipts::due(db, now, limit)).await
     }
 
@@ -142,18 +142,18 @@ impl ReceiptStore for SqliteStore {
 
 #[async_trait]
 impl MaintenanceStore for SqliteStore {
-    async fn overdue(&self, before: i64) -> Result<Vec<OverdueRow>, StoreError> {
+    async fn overdue(&self, before: UnixMs) -> Result<Vec<OverdueRow>, StoreError> {
         self.readers.read(move |db| read::overdue(db, before)).await
     }
 
     async fn copy_to_fallback(
         &self,
         channel: &str,
-        born_before: i64,
+        born_before: UnixMs,
         to: MoveTo,
         reason: &str,
         limit: usize,
-        now: i64,
+        now: UnixMs,
     ) -> Result<Vec<AcceptedDelivery>, StoreError> {
         let (channel, target) = (channel.to_owned(), to.channel.clone());
         let found = self.readers.read(move |db| fallback::candidates(db, &channel, born_before, &target, limit)).await?;
@@ -173,11 +173,11 @@ impl MaintenanceStore for SqliteStore {
         writer::submit(&self.queue, Class::Purge, 512, move |db| purge::purge(db, &found, retention)).await
     }
 
-    async fn list_deferrals(&self, now: i64) -> Result<Vec<Deferral>, StoreError> {
+    async fn list_deferrals(&self, now: UnixMs) -> Result<Vec<Deferral>, StoreError> {
         self.readers.read(move |db| mute::list_deferrals(db, now)).await
     }
 
-    async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: i64) -> Result<u64, StoreError> {
+    async fn reschedule_deferred(&self, deferral: Deferral, reason: Option<String>, now: UnixMs) -> Result<u64, StoreError> {
         self.write(512, move |db| mute::reschedule(db, &deferral, reason.as_deref(), now)).await
     }
 
@@ -191,12 +191,12 @@ impl MaintenanceStore for SqliteStore {
 
 #[async_trait]
 impl QueryStore for SqliteStore {
-    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: i64) -> Result<Vec<AcceptedDelivery>, StoreError> {
+    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError> {
         let ids = ids.to_vec();
         self.write(ids.len() * 1024, move |db| admin::requeue(db, &ids, to.as_ref(), now)).await
     }
 
-    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: i64) -> Result<u64, StoreError> {
+    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError> {
         let (ids, reason) = (ids.to_vec(), reason.to_owned());
         self.write(ids.len() * 256, move |db| admin::drop_deliveries(db, &ids, &reason, now)).await
     }
@@ -227,7 +227,7 @@ impl QueryStore for SqliteStore {
         self.readers.read(read::mutes).await
     }
 
-    async fn set_mute(&self, mute: ChannelMute, now: i64) -> Result<(), StoreError> {
+    async fn set_mute(&self, mute: ChannelMute, now: UnixMs) -> Result<(), StoreError> {
         self.write(512, move |db| mute::set(db, &mute, now)).await
     }
 }

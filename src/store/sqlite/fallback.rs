@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::accept::insert_delivery;
 use super::error::DbError;
 use super::rows::{bytes, pending_delivery};
-use crate::model::{DeliveryId, LaneId};
+use crate::model::{DeliveryId, LaneId, UnixMs};
 use crate::store::copies::fallback_copy;
 use crate::store::prepared::{PreparedDelivery, TextRule};
 use crate::store::rows::{DELIVERY, StoredRow as _};
@@ -24,7 +24,7 @@ pub(super) fn fallback_targets(db: &Connection, lane: LaneId, lane_seq: i64) -> 
 
 /// Deliveries of `channel` to copy to `to`, oldest lanes first: queued, waiting (a muted one is meant to wait), born before the time, with `to` in
 /// their own list and no child there. Read only: on a long queue of copied ones this walks past all of them, which the writer must not wait for.
-pub(super) fn candidates(db: &Connection, channel: &str, born_before: i64, to: &str, limit: usize) -> Result<Vec<DeliveryId>, DbError> {
+pub(super) fn candidates(db: &Connection, channel: &str, born_before: UnixMs, to: &str, limit: usize) -> Result<Vec<DeliveryId>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT d.id FROM lane l CROSS JOIN delivery d INDEXED BY delivery_open
          WHERE l.channel = ?1 AND l.waiting > 0 AND l.since < ?2 AND d.lane_id = l.id AND d.state IN ('waiting', 'deferred')
@@ -38,7 +38,7 @@ pub(super) fn candidates(db: &Connection, channel: &str, born_before: i64, to: &
 }
 
 /// [`crate::store::MaintenanceStore::copy_to_fallback`], after [`candidates`]. One that ended or got its copy meanwhile is left out.
-pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason: &str, now: i64) -> Result<Vec<AcceptedDelivery>, DbError> {
+pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason: &str, now: UnixMs) -> Result<Vec<AcceptedDelivery>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d WHERE d.id = ?1 AND d.state = 'waiting'
          AND NOT EXISTS (SELECT 1 FROM delivery c WHERE c.origin_id = d.id AND c.channel = ?2)"

@@ -34,10 +34,10 @@ pub(super) fn list_deliveries(db: &Connection, filter: &DeliveryFilter) -> Resul
         bind("d.channel IN (SELECT value FROM json_each(?))", Value::Text(names));
     }
     if let Some(since) = filter.since {
-        bind("d.born_at >= ?", Value::Integer(since));
+        bind("d.born_at >= ?", Value::Integer(since.0));
     }
     if let Some(until) = filter.until {
-        bind("d.born_at < ?", Value::Integer(until));
+        bind("d.born_at < ?", Value::Integer(until.0));
     }
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
         let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");

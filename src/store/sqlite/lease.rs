@@ -8,7 +8,7 @@ use super::error::DbError;
 use super::messages::check_fence;
 use super::outcome::change_outlet;
 use super::rows::{OPEN, bytes, cells, pending_delivery};
-use crate::model::{MessageId, OutletKey};
+use crate::model::{MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, StoredRow as _};
 use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate, PendingDelivery};
 
@@ -75,7 +75,7 @@ fn open_members(db: &Connection, message: MessageId) -> Result<Vec<PendingDelive
 }
 
 /// [`crate::store::ClusterStore::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.
-pub(super) fn renew(db: &Connection, node: &str, lease_until: i64) -> Result<Vec<OutletKey>, DbError> {
+pub(super) fn renew(db: &Connection, node: &str, lease_until: UnixMs) -> Result<Vec<OutletKey>, DbError> {
     let mut update = db.prepare_cached("UPDATE outlet SET lease_until = ?2 WHERE owner = ?1 RETURNING key")?;
     let rows = update.query_map(params![node, lease_until], |row| Ok(OutletKey::from_stored(row.get_ref(0)?.as_str()?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

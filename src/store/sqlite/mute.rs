@@ -1,5 +1,6 @@
 //! Mutes by hand, and until when what is deferred waits.
 
+use crate::model::UnixMs;
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
@@ -9,8 +10,8 @@ use super::outcome::recount;
 use crate::store::{ChannelMute, Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX};
 
 /// [`crate::store::QueryStore::set_mute`].
-pub(super) fn set(db: &Connection, mute: &ChannelMute, now: i64) -> Result<(), DbError> {
-    if mute.until == 0 {
+pub(super) fn set(db: &Connection, mute: &ChannelMute, now: UnixMs) -> Result<(), DbError> {
+    if mute.until == UnixMs::EPOCH {
         db.prepare_cached("DELETE FROM mute WHERE channel = ?1")?.execute([&mute.channel])?;
     } else {
         db.prepare_cached(
@@ -27,7 +28,7 @@ pub(super) fn set(db: &Connection, mute: &ChannelMute, now: i64) -> Result<(), D
 }
 
 /// [`crate::store::MaintenanceStore::list_deferrals`]. Costs one walk over the lanes, and over what is deferred.
-pub(super) fn list_deferrals(db: &Connection, now: i64) -> Result<Vec<Deferral>, DbError> {
+pub(super) fn list_deferrals(db: &Connection, now: UnixMs) -> Result<Vec<Deferral>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT d.channel, CASE WHEN substr(d.reason, 1, length(?2)) = ?2 THEN '' ELSE coalesce(d.target ->> '$.route', '') END,
              substr(d.reason, 1, length(?2)) = ?2, min(d.due_at), max(d.due_at)
@@ -43,7 +44,7 @@ pub(super) fn list_deferrals(db: &Connection, now: i64) -> Result<Vec<Deferral>,
 }
 
 /// [`crate::store::MaintenanceStore::reschedule_deferred`].
-pub(super) fn reschedule(db: &Connection, to: &Deferral, reason: Option<&str>, now: i64) -> Result<u64, DbError> {
+pub(super) fn reschedule(db: &Connection, to: &Deferral, reason: Option<&str>, now: UnixMs) -> Result<u64, DbError> {
     let kind = if to.by_hand { MANUAL_MUTE_PREFIX } else { INTERVAL_MUTE_PREFIX };
     let mut update = db.prepare_cached(
         "UPDATE delivery SET due_at = ?2, reason = coalesce(?3, reason || '; ended early') WHERE id IN (

@@ -12,7 +12,7 @@ use super::messages::{add_member, check_fence, occupy, write_cells, write_messag
 use super::receipts::await_all;
 use super::rows::bytes;
 use super::rows::insert;
-use crate::model::{MessageId, OutletKey};
+use crate::model::{MessageId, OutletKey, UnixMs};
 use crate::store::limits::{KEPT_ATTEMPTS, NO_REASON, RECENT_ATTEMPT_MS};
 use crate::store::prepared::PreparedOutcome;
 use crate::store::{
@@ -102,7 +102,7 @@ fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &FinishedA
     Ok(())
 }
 
-fn trim_attempts(db: &Connection, message: MessageId, now: i64) -> Result<(), DbError> {
+fn trim_attempts(db: &Connection, message: MessageId, now: UnixMs) -> Result<(), DbError> {
     let mut count = db.prepare_cached("SELECT count(*) FROM attempt WHERE message_id = ?1")?;
     let count: i64 = count.query_row([bytes(&message.0)], |row| row.get(0))?;
     if count > 2 * KEPT_ATTEMPTS {
@@ -123,7 +123,7 @@ fn change_delivery(
     c: &DeliveryUpdate,
     message: Option<MessageId>,
     prepared: &PreparedOutcome,
-    now: i64,
+    now: UnixMs,
 ) -> Result<Option<i64>, DbError> {
     let done_at = c.state.is_final().then_some(now);
     let member = prepared.message.as_ref().is_some_and(|m| m.message.members.contains(&c.id));

@@ -38,13 +38,13 @@ pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Resu
         EXPIRED.replace("?1", "d.event_id")
     );
     let mut done = db.prepare_cached(&sql)?;
-    found.events = done.query_map([limit, keep.sent_before, keep.dead_before], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    found.events = done.query_map(params![limit, keep.sent_before, keep.dead_before], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let left = limit - found.events.len() as i64;
     let mut bare = db.prepare_cached(
         "SELECT id FROM event e INDEXED BY event_bare WHERE note IS NOT NULL AND received_at < ?1
          AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = e.id) LIMIT ?2",
     )?;
-    for id in bare.query_map([keep.sent_before, left], |row| row.get(0))? {
+    for id in bare.query_map(params![keep.sent_before, left], |row| row.get(0))? {
         found.events.push(id?);
     }
     // Messages that their only delivery left (a postponed single, composed again under another id).
@@ -52,7 +52,7 @@ pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Resu
         "SELECT id FROM message m INDEXED BY message_done WHERE done = 1 AND formed_at < ?1
          AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = m.id) LIMIT ?2",
     )?;
-    found.messages = orphans.query_map([keep.sent_before, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    found.messages = orphans.query_map(params![keep.sent_before, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(found)
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::DbError;
 use super::rows::{Found, bytes as id_bytes, count, event, event_within, pending_delivery};
-use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey};
+use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary};
 use crate::store::{
     ChannelMute, EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
@@ -31,14 +31,14 @@ pub(super) fn ready_lanes(db: &Connection, outlet: &OutletKey, sought: &LaneQuer
         if except.contains(&id) {
             continue;
         }
-        let head = lane.query_row([id.0, sought.due_by, MAX_RETRY_DELAY_MS], |row| lane_summary(row));
+        let head = lane.query_row(params![id.0, sought.due_by, MAX_RETRY_DELAY_MS], |row| lane_summary(row));
         ready.extend(head.optional()?.filter(|head| !sought.muted.contains(&head.channel)));
     }
     Ok(ready)
 }
 
 /// [`crate::store::MaintenanceStore::overdue`]. Costs one walk over the lanes, and over the open messages.
-pub(super) fn overdue(db: &Connection, before: i64) -> Result<Vec<OverdueRow>, DbError> {
+pub(super) fn overdue(db: &Connection, before: UnixMs) -> Result<Vec<OverdueRow>, DbError> {
     let mut select = db.prepare_cached(
         "SELECT channel, outlet, sum(n), min(since), coalesce((SELECT lease_until FROM outlet o WHERE o.key = outlet), 0) FROM (
              SELECT channel, outlet, waiting AS n, due_at AS since FROM lane WHERE waiting > 0 AND message_id IS NULL AND due_at <= ?1
@@ -67,7 +67,14 @@ pub(super) fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<M
 }
 
 /// [`crate::store::OutletStore::pending`].
-pub(super) fn pending(db: &Connection, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: i64) -> Result<Vec<PendingDelivery>, DbError> {
+pub(super) fn pending(
+    db: &Connection,
+    lane: LaneId,
+    after: i64,
+    limit: usize,
+    bodies: usize,
+    due_by: UnixMs,
+) -> Result<Vec<PendingDelivery>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d INDEXED BY delivery_open
          WHERE d.lane_id = ?1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > ?2
@@ -150,14 +157,14 @@ pub(super) fn lane_history(db: &Connection, id: DeliveryId, limit: usize) -> Res
 pub(super) fn stats(db: &Connection) -> Result<Stats, DbError> {
     let mut stats = Stats { bytes: bytes(db)?, ..Stats::default() };
     let mut lanes = db.prepare_cached("SELECT channel, waiting, deferred, since, outlet FROM lane WHERE waiting > 0")?;
-    let mut channels: BTreeMap<String, (u64, u64, i64, Vec<OutletKey>)> = BTreeMap::new();
+    let mut channels: BTreeMap<String, (u64, u64, UnixMs, Vec<OutletKey>)> = BTreeMap::new();
     let mut rows = lanes.query([])?;
     while let Some(row) = rows.next()? {
-        let (waiting, deferred, since): (u64, u64, i64) = (count(row, 1)?, count(row, 2)?, row.get(3)?);
+        let (waiting, deferred, since): (u64, u64, UnixMs) = (count(row, 1)?, count(row, 2)?, row.get(3)?);
         let name = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
         let sums = match channels.get_mut(name) {
             Some(sums) => sums,
-            None => channels.entry(name.to_owned()).or_insert((0, 0, i64::MAX, Vec::new())),
+            None => channels.entry(name.to_owned()).or_insert((0, 0, UnixMs::MAX, Vec::new())),
         };
         (sums.0, sums.1, sums.2) = (sums.0 + waiting.saturating_sub(deferred), sums.1 + deferred, sums.2.min(since));
         let outlet = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;

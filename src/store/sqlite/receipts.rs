@@ -6,7 +6,7 @@ use super::accept::insert_delivery;
 use super::error::DbError;
 use super::rows::insert;
 use super::rows::{bytes, pending_delivery};
-use crate::model::MessageId;
+use crate::model::{MessageId, UnixMs};
 use crate::store::limits::MAX_FALLBACK_DEPTH;
 use crate::store::prepared::PreparedReceipt;
 use crate::store::rows::{DELIVERY, RECEIPT, StoredRow as _, receipt};
@@ -31,7 +31,7 @@ pub(super) fn await_all(db: &Connection, message: MessageId, receipts: &[NewRece
 }
 
 /// [`crate::store::ReceiptStore::due_receipts`].
-pub(super) fn due(db: &Connection, now: i64, limit: usize) -> Result<Vec<ReceiptRow>, DbError> {
+pub(super) fn due(db: &Connection, now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, DbError> {
     let mut select = db.prepare_cached(&format!(
         "SELECT {RECEIPT} FROM receipt INDEXED BY receipt_due WHERE due_at IS NOT NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2"
     ))?;

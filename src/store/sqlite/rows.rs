@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use rusqlite::types::{FromSqlError, Type, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
 use super::error::{DbError, Unreadable};
-use crate::model::{Event, EventId, MessageId};
+use crate::model::{Event, EventId, MessageId, UnixMs};
 use crate::store::packed::unpacked_len;
 use crate::store::rows::{self, ATTEMPT, CELL, StoredRow};
 use crate::store::{AttemptRow, Cell, DeliveryRow, PendingDelivery, StoredEvent};
@@ -34,6 +34,19 @@ macro_rules! mark {
 }
 
 pub(super) use {insert, mark};
+
+/// Times are stored as they are; this is the only place that converts them.
+impl ToSql for UnixMs {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.into())
+    }
+}
+
+impl FromSql for UnixMs {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_i64().map(Self)
+    }
+}
 
 impl StoredRow for Row<'_> {
     type Error = rusqlite::Error;

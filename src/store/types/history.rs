@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AttemptKind, Cell, Mode, ReceiptRow, State, StoredEvent, Target};
-use crate::model::{AttemptId, DeliveryId, EventId, MessageId, MessageKind, OutletKey, Page};
+use crate::model::{AttemptId, DeliveryId, EventId, MessageId, MessageKind, OutletKey, Page, UnixMs};
 
 /// Where waiting or ended deliveries are moved.
 #[derive(Debug, Clone)]
@@ -24,9 +24,9 @@ pub struct DeliveryFilter {
     /// Only these states; empty: all.
     pub states: Vec<State>,
     /// Only those born at or after this.
-    pub since: Option<i64>,
+    pub since: Option<UnixMs>,
     /// Only those born before this.
-    pub until: Option<i64>,
+    pub until: Option<UnixMs>,
     /// Only those whose title or reason holds this text (ASCII case ignored).
     pub text: Option<String>,
     /// Only those of this event.
@@ -61,9 +61,9 @@ pub struct DeliveryRow {
     /// Resolved alerts in it.
     pub resolved: u32,
     /// When it was born, Unix milliseconds.
-    pub born_at: i64,
+    pub born_at: UnixMs,
     /// Not before.
-    pub due_at: i64,
+    pub due_at: UnixMs,
     /// Tries spent.
     pub tries: u32,
     /// The message that carries or carried it.
@@ -71,7 +71,7 @@ pub struct DeliveryRow {
     /// The delivery it is a fallback of.
     pub fallback_of: Option<DeliveryId>,
     /// When it became final.
-    pub done_at: Option<i64>,
+    pub done_at: Option<UnixMs>,
     /// Why.
     pub reason: Option<String>,
 }
@@ -99,7 +99,7 @@ pub struct EventRow {
     /// Who sent it.
     pub source: String,
     /// When it arrived, Unix milliseconds.
-    pub received_at: i64,
+    pub received_at: UnixMs,
     /// Why it has no delivery; else what its sender should know (channels that it named and that do not exist).
     pub note: Option<String>,
 }
@@ -145,7 +145,7 @@ pub struct StoredMessage {
     /// Template set.
     pub template: String,
     /// When it was formed.
-    pub formed_at: i64,
+    pub formed_at: UnixMs,
     /// Whether it is done.
     pub done: bool,
     /// Its pages.
@@ -168,9 +168,9 @@ pub struct AttemptRow {
     /// The page, from 0.
     pub page: u16,
     /// When it began, Unix milliseconds.
-    pub begun_at: i64,
+    pub begun_at: UnixMs,
     /// When it ended.
-    pub ended_at: Option<i64>,
+    pub ended_at: Option<UnixMs>,
     /// `ok`, an error kind, `partial`, or `unknown` when it never ended.
     #[schemars(with = "Option<String>")]
     pub kind: Option<AttemptKind>,
@@ -190,7 +190,7 @@ pub struct Stats {
     /// Dead letters by channel.
     pub dead: Vec<(String, u64)>,
     /// When the oldest waiting delivery was born, by channel.
-    pub oldest: Vec<(String, i64)>,
+    pub oldest: Vec<(String, UnixMs)>,
     /// All outlets.
     pub outlets: Vec<OutletRow>,
     /// Bytes that hold data (free pages and the log are not counted), or 0 when unknown.
@@ -203,7 +203,7 @@ pub struct OutletRow {
     /// The outlet.
     pub key: OutletKey,
     /// Not before.
-    pub paused_until: i64,
+    pub paused_until: UnixMs,
     /// Why it is suspended, when it is.
     pub suspended: Option<String>,
     /// `2026-11`.
@@ -216,9 +216,9 @@ pub struct OutletRow {
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     /// For sent, skipped and dropped ones.
-    pub sent_before: i64,
+    pub sent_before: UnixMs,
     /// For dead, expired and unknown ones.
-    pub dead_before: i64,
+    pub dead_before: UnixMs,
 }
 
 /// A channel muted by hand.
@@ -227,7 +227,7 @@ pub struct ChannelMute {
     /// The channel.
     pub channel: String,
     /// Until when, Unix milliseconds.
-    pub until: i64,
+    pub until: UnixMs,
     /// Why.
     pub reason: String,
     /// Who.
@@ -249,9 +249,9 @@ pub struct Deferral {
     /// Whether the channel was muted by hand; else the route was by a time interval.
     pub by_hand: bool,
     /// The earliest end that one of them waits for, Unix milliseconds.
-    pub first: i64,
+    pub first: UnixMs,
     /// The latest.
-    pub last: i64,
+    pub last: UnixMs,
 }
 
 /// The last sign of life of a sender that is monitored, and whether it is reported as missing.
@@ -260,9 +260,9 @@ pub struct HeartbeatRow {
     /// Its name in the configuration.
     pub name: String,
     /// When it was last received, Unix milliseconds by the clock of the node that received it; 0 for never.
-    pub seen_at: i64,
+    pub seen_at: UnixMs,
     /// Since when it is reported as missing, Unix milliseconds; `None` otherwise.
-    pub silent_since: Option<i64>,
+    pub silent_since: Option<UnixMs>,
 }
 
 /// A change of a [`HeartbeatRow`].
@@ -278,21 +278,21 @@ pub struct HeartbeatUpdate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeartbeatChange {
     /// It was received then.
-    Seen(i64),
+    Seen(UnixMs),
     /// It is reported as missing since then.
-    Missing(i64),
+    Missing(UnixMs),
     /// Its return is reported.
     Recovered,
 }
 
 impl HeartbeatChange {
     /// The new `seen_at`, when it changes.
-    pub(in crate::store) fn seen_at(self) -> Option<i64> {
+    pub(in crate::store) fn seen_at(self) -> Option<UnixMs> {
         if let HeartbeatChange::Seen(at) = self { Some(at) } else { None }
     }
 
     /// The new `silent_since`.
-    pub(in crate::store) fn silent_since(self) -> Option<i64> {
+    pub(in crate::store) fn silent_since(self) -> Option<UnixMs> {
         if let HeartbeatChange::Missing(since) = self { Some(since) } else { None }
     }
 }

@@ -1,7 +1,9 @@
 //! Intake: events, their deliveries, and how they were accepted.
 
+use std::time::Duration;
+
 use super::{AlertReport, Mode, State, Target};
-use crate::model::{DeliveryId, Event, EventId, LaneId, OutletKey};
+use crate::model::{DeliveryId, Event, EventId, LaneId, OutletKey, UnixMs};
 
 /// An event to accept.
 #[derive(Debug, Clone)]
@@ -11,7 +13,7 @@ pub struct NewEvent {
     /// The event.
     pub event: std::sync::Arc<Event>,
     /// When it arrived.
-    pub received_at: i64,
+    pub received_at: UnixMs,
     /// Hash of the plan it was routed with.
     pub plan: std::sync::Arc<str>,
     /// Key and window within which a repeat of the newest event in its lanes is a duplicate; `None` turns dedup off.
@@ -27,8 +29,8 @@ pub struct NewEvent {
 pub struct Dedup {
     /// SHA-256 over what makes two events the same.
     pub key: [u8; 32],
-    /// Milliseconds.
-    pub window: i64,
+    /// How long a repeat counts as one.
+    pub window: Duration,
 }
 
 /// A delivery to accept.
@@ -57,9 +59,9 @@ pub struct NewDelivery {
     /// Resolved alerts in it.
     pub resolved: u32,
     /// When it was born; for a fallback child the origin's.
-    pub born_at: i64,
+    pub born_at: UnixMs,
     /// Not before.
-    pub due_at: i64,
+    pub due_at: UnixMs,
     /// The delivery it is a fallback of.
     pub fallback_of: Option<DeliveryId>,
     /// How many fallbacks deep it is.

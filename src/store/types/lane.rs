@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Dedup, State};
-use crate::model::{Alert, DeliveryId, Event, EventId, LaneId, Status};
+use crate::model::{Alert, DeliveryId, Event, EventId, LaneId, Status, UnixMs};
 
 /// The newest event in a lane, 64 bytes of its row: a repeat counts only while it equals that one.
 ///
@@ -16,7 +16,7 @@ pub struct NewestEvent {
     /// The event.
     pub event: EventId,
     /// When it arrived.
-    pub at: i64,
+    pub at: UnixMs,
     /// The last place in the lane that it took.
     pub seq: i64,
 }
@@ -27,7 +27,7 @@ impl NewestEvent {
         let mut bytes = [0; 64];
         bytes[..32].copy_from_slice(&self.key);
         bytes[32..48].copy_from_slice(self.event.0.as_bytes());
-        bytes[48..56].copy_from_slice(&self.at.to_be_bytes());
+        bytes[48..56].copy_from_slice(&self.at.0.to_be_bytes());
         bytes[56..].copy_from_slice(&self.seq.to_be_bytes());
         bytes
     }
@@ -36,21 +36,25 @@ impl NewestEvent {
     pub fn of_lane(stored: Option<&[u8]>, last_seq: i64) -> Option<Self> {
         let bytes: &[u8; 64] = stored?.try_into().ok()?;
         let number = |at: usize| Some(i64::from_be_bytes(*bytes[at..].first_chunk()?));
-        let newest =
-            Self { key: *bytes.first_chunk()?, event: EventId(Uuid::from_bytes(*bytes[32..].first_chunk()?)), at: number(48)?, seq: number(56)? };
+        let newest = Self {
+            key: *bytes.first_chunk()?,
+            event: EventId(Uuid::from_bytes(*bytes[32..].first_chunk()?)),
+            at: UnixMs(number(48)?),
+            seq: number(56)?,
+        };
         (newest.seq == last_seq).then_some(newest)
     }
 
     /// Whether an event that arrives `now` repeats this one. A time ahead of now (the clock was set back) must not swallow events until the clock
     /// has caught up with it.
-    pub fn is_repeated(&self, dedup: &Dedup, now: i64) -> bool {
+    pub fn is_repeated(&self, dedup: &Dedup, now: UnixMs) -> bool {
         self.key == dedup.key && self.at > now - dedup.window && self.at <= now + dedup.window
     }
 }
 
 /// The event that one which arrives `now` repeats: the newest of the lanes that it would enter. `lanes` are these, in any order, each with what is
 /// known of its newest event; those that nothing ever entered (a reload sends the alert elsewhere as well) are left out.
-pub fn duplicate_of(lanes: impl IntoIterator<Item = Option<NewestEvent>>, dedup: &Dedup, now: i64) -> Option<EventId> {
+pub fn duplicate_of(lanes: impl IntoIterator<Item = Option<NewestEvent>>, dedup: &Dedup, now: UnixMs) -> Option<EventId> {
     let mut first = None;
     for newest in lanes {
         let newest = newest.filter(|newest| newest.is_repeated(dedup, now))?;
@@ -124,7 +128,7 @@ pub struct AlertStatus {
     /// The alert's fingerprint.
     pub fingerprint: String,
     /// When it began, Unix milliseconds.
-    pub start: Option<i64>,
+    pub start: Option<UnixMs>,
     /// Whether it fires.
     pub status: Status,
 }
@@ -132,17 +136,16 @@ pub struct AlertStatus {
 impl PastDelivery {
     /// Of a delivery that carries these alerts of an event. The body itself is not kept: it may be large.
     pub fn of(id: DeliveryId, state: State, alerts: &[u32], event: &Event) -> Self {
-        let of = |alert: &Alert| AlertStatus {
-            fingerprint: alert.fingerprint.clone(),
-            start: alert.starts_at.map(|at| at.as_millisecond()),
-            status: alert.status,
-        };
+        let of =
+            |alert: &Alert| AlertStatus { fingerprint: alert.fingerprint.clone(), start: alert.starts_at.map(UnixMs::from), status: alert.status };
         Self { id, state, said: alerts.iter().filter_map(|i| event.alerts.get(*i as usize)).map(of).collect() }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn ids(bytes: &[u8]) -> Vec<u64> {
@@ -176,11 +179,11 @@ mod tests {
 
     #[test]
     fn the_newest_is_known_only_while_it_is_the_last() {
-        let newest = NewestEvent { key: [7; 32], event: EventId::new(), at: 1_764_000_000_000, seq: 3 };
+        let newest = NewestEvent { key: [7; 32], event: EventId::new(), at: UnixMs(1_764_000_000_000), seq: 3 };
         assert_eq!(NewestEvent::of_lane(Some(&newest.to_bytes()), 3), Some(newest));
         assert_eq!(NewestEvent::of_lane(Some(&newest.to_bytes()), 4), None, "something else entered the lane since");
         assert_eq!(NewestEvent::of_lane(Some(b"short"), 3), None);
-        let dedup = Dedup { key: [7; 32], window: 1000 };
+        let dedup = Dedup { key: [7; 32], window: Duration::from_secs(1) };
         assert!(newest.is_repeated(&dedup, newest.at + 999) && !newest.is_repeated(&dedup, newest.at + 1000));
         assert!(!newest.is_repeated(&dedup, newest.at - 1001), "a clock that was set back swallows nothing");
         assert!(!newest.is_repeated(&Dedup { key: [8; 32], ..dedup }, newest.at));

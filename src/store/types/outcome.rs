@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{AcceptedDelivery, Fence, NewDelivery, NewReceipt, State};
-use crate::model::{AttemptId, DeliveryId, ErrorKind, EventId, LaneId, MessageId, MessageKind, Page, Recipient};
+use crate::model::{AttemptId, DeliveryId, ErrorKind, EventId, LaneId, MessageId, MessageKind, Page, Recipient, UnixMs};
 
 /// A cell's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -56,7 +56,7 @@ pub struct Cell {
     #[serde(default)]
     pub unanswered: u32,
     /// Not before.
-    pub due_at: i64,
+    pub due_at: UnixMs,
     /// The platform's id of it.
     pub platform_id: Option<String>,
     /// The platform's last code.
@@ -79,7 +79,7 @@ pub struct NewMessage {
     /// How often it was rendered again.
     pub generation: u32,
     /// When it was formed.
-    pub formed_at: i64,
+    pub formed_at: UnixMs,
     /// Its pages.
     pub pages: Arc<Vec<Page>>,
     /// Its cells. When a message with this id is already stored, `form` replaces pages and generation and adds or replaces these cells.
@@ -102,7 +102,7 @@ pub struct NewAttempt {
     /// Who makes it.
     pub node: String,
     /// When.
-    pub begun_at: i64,
+    pub begun_at: UnixMs,
 }
 
 /// How an attempt went.
@@ -167,9 +167,9 @@ pub struct FinishedAttempt {
     /// Who made it.
     pub node: String,
     /// When it began.
-    pub begun_at: i64,
+    pub begun_at: UnixMs,
     /// When it ended.
-    pub ended_at: i64,
+    pub ended_at: UnixMs,
     /// How it went.
     pub kind: AttemptKind,
     /// The platform's code.
@@ -190,7 +190,7 @@ pub struct DeliveryUpdate {
     /// Tries spent so far.
     pub tries: u32,
     /// Not before (when it still waits).
-    pub due_at: i64,
+    pub due_at: UnixMs,
     /// Why, when final; the last error, when postponed.
     pub reason: Option<String>,
     /// Whether it leaves its message (a postponed single that is composed again).
@@ -219,7 +219,7 @@ pub struct OutcomeBatch {
     /// Whether it may wait a few milliseconds for others to share its commit: nothing that happens next needs it on disk.
     pub may_wait: bool,
     /// Now.
-    pub now: i64,
+    pub now: UnixMs,
 }
 
 /// The message of a settlement.
@@ -257,7 +257,7 @@ pub struct MonthlySends {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OutletUpdate {
     /// New `paused_until`, when it changes.
-    pub paused_until: Option<i64>,
+    pub paused_until: Option<UnixMs>,
     /// What happens to its suspension, when that changes.
     pub suspension: Option<SuspensionChange>,
 }

@@ -1,7 +1,7 @@
 //! What the owner of an outlet works with: its lease, its lanes, what waits in them, and what is in flight.
 
 use super::{Cell, Mode, State, Target};
-use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page};
+use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, UnixMs};
 
 /// A request for the lease of an outlet.
 #[derive(Debug, Clone)]
@@ -11,11 +11,11 @@ pub struct LeaseRequest {
     /// Who claims it.
     pub node: String,
     /// Now.
-    pub now: i64,
+    pub now: UnixMs,
     /// Until when.
-    pub lease_until: i64,
+    pub lease_until: UnixMs,
     /// Attempts begun since then are returned, for the sliding window.
-    pub window_start: i64,
+    pub window_start: UnixMs,
 }
 
 /// The heartbeat of a node that shares the store with others.
@@ -28,9 +28,9 @@ pub struct NodeHeartbeat {
     /// The program's version.
     pub version: String,
     /// Now.
-    pub now: i64,
+    pub now: UnixMs,
     /// Until when it counts as alive.
-    pub alive_until: i64,
+    pub alive_until: UnixMs,
 }
 
 /// A node that is alive.
@@ -52,7 +52,7 @@ pub struct OutletSnapshot {
     /// The epoch that fences every write.
     pub epoch: i64,
     /// Not before.
-    pub paused_until: i64,
+    pub paused_until: UnixMs,
     /// Why it is suspended, when it is.
     pub suspended: Option<String>,
     /// Whether its last owner released it ([`crate::store::ClusterStore::release_outlet`]), or there was none: no attempt was interrupted then.
@@ -62,7 +62,7 @@ pub struct OutletSnapshot {
     /// Messages sent in that month.
     pub month_sent: i64,
     /// When attempts began, oldest first.
-    pub sends: Vec<i64>,
+    pub sends: Vec<UnixMs>,
     /// Messages that are not done, oldest first.
     pub open: Vec<OpenMessage>,
 }
@@ -81,7 +81,7 @@ pub struct OpenMessage {
     /// How often it was rendered again.
     pub generation: u32,
     /// When it was formed.
-    pub formed_at: i64,
+    pub formed_at: UnixMs,
     /// Its pages.
     pub pages: Vec<Page>,
     /// Its cells.
@@ -94,7 +94,7 @@ pub struct OpenMessage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaneQuery {
     /// Those with something due by then, Unix milliseconds. What was due at its birth is due, whatever the clock says since.
-    pub due_by: i64,
+    pub due_by: UnixMs,
     /// None of these.
     pub except: Vec<LaneId>,
     /// None of these channels, which are muted.
@@ -106,7 +106,7 @@ pub struct LaneQuery {
 impl LaneQuery {
     /// Any lanes, whenever they are due, at most `limit`.
     pub fn any(limit: usize) -> Self {
-        Self { due_by: i64::MAX, except: Vec::new(), muted: Vec::new(), limit }
+        Self { due_by: UnixMs::MAX, except: Vec::new(), muted: Vec::new(), limit }
     }
 }
 
@@ -120,9 +120,9 @@ pub struct OverdueRow {
     /// About how many deliveries are in such lanes and messages; those behind what is due count too.
     pub count: u64,
     /// Since when the first of them is due, Unix milliseconds.
-    pub since: i64,
+    pub since: UnixMs,
     /// Until when the outlet is leased; 0 when it never was.
-    pub leased_until: i64,
+    pub leased_until: UnixMs,
 }
 
 /// How often a message of a lane was started and did not end, as far as the store knows ([`crate::store::OutletStore::mark_lanes_started`]).
@@ -150,9 +150,9 @@ pub struct LaneSummary {
     /// The most severe of them.
     pub rank: i64,
     /// Not before.
-    pub due_at: i64,
+    pub due_at: UnixMs,
     /// When the oldest was born.
-    pub since: i64,
+    pub since: UnixMs,
 }
 
 /// Events that were read, in the order asked for.
@@ -194,9 +194,9 @@ pub struct PendingDelivery {
     /// Resolved alerts in it.
     pub resolved: u32,
     /// When it was born.
-    pub born_at: i64,
+    pub born_at: UnixMs,
     /// Not before.
-    pub due_at: i64,
+    pub due_at: UnixMs,
     /// Tries spent.
     pub tries: u32,
     /// How many fallbacks deep it is.
@@ -211,7 +211,7 @@ pub struct StoredEvent {
     /// Its identity.
     pub id: EventId,
     /// When it arrived.
-    pub received_at: i64,
+    pub received_at: UnixMs,
     /// Hash of the plan it was routed with.
     pub plan: String,
     /// Why it has no delivery; else what its sender should know.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{FallbackChild, PendingDelivery};
-use crate::model::{MessageId, Recipient};
+use crate::model::{MessageId, Recipient, UnixMs};
 
 /// The state of a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -48,11 +48,11 @@ pub struct NewReceipt {
     /// The platform's id.
     pub platform_id: String,
     /// When it was taken, Unix milliseconds.
-    pub sent_at: i64,
+    pub sent_at: UnixMs,
     /// When the platform is asked first.
-    pub due_at: i64,
+    pub due_at: UnixMs,
     /// After this it is unheard.
-    pub until: i64,
+    pub until: UnixMs,
 }
 
 /// A receipt as stored.
@@ -71,15 +71,15 @@ pub struct ReceiptRow {
     /// Its state.
     pub state: ReceiptState,
     /// When it was taken, Unix milliseconds.
-    pub sent_at: i64,
+    pub sent_at: UnixMs,
     /// When the platform is asked next; `None` when the state is final.
-    pub due_at: Option<i64>,
+    pub due_at: Option<UnixMs>,
     /// After this it is unheard.
-    pub until: i64,
+    pub until: UnixMs,
     /// How often the platform was asked.
     pub asked: u32,
     /// When the state became final.
-    pub heard_at: Option<i64>,
+    pub heard_at: Option<UnixMs>,
     /// The platform's code.
     pub code: Option<String>,
     /// What happened, in words.
@@ -100,7 +100,7 @@ pub struct ReceiptUpdate {
     /// Fallback children, committed with a receipt that is `undelivered`. A child whose (origin, channel) exists is left out.
     pub children: Vec<FallbackChild>,
     /// Now.
-    pub now: i64,
+    pub now: UnixMs,
 }
 
 /// What was learnt.
@@ -109,7 +109,7 @@ pub enum ReceiptChange {
     /// Nothing yet: the platform is asked again, not before this.
     Later {
         /// Unix milliseconds.
-        due_at: i64,
+        due_at: UnixMs,
     },
     /// The final report, or that none came.
     Final {

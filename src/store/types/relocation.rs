@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::AlertReport;
-use crate::model::OutletKey;
+use crate::model::{OutletKey, UnixMs};
 
 /// Where the deliveries of a channel belong now.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct Relocation {
     /// Who moves them.
     pub node: String,
     /// Now: leases of other nodes that end later are respected. The largest number where no other node can be at work.
-    pub now: i64,
+    pub now: UnixMs,
 }
 
 /// The deliveries of `lane` that must get a new place, behind its last one and in this order, so that those of `twin` are among them as they were

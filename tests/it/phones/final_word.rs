@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use watchfire::api::{CellDetail, Channels, ReceiptDetail};
 use watchfire::delivery::Clock;
+use watchfire::model::UnixMs;
 use watchfire::store::ReceiptState::{Awaited, Delivered, Undelivered, Unheard};
 use watchfire::store::{DeliveryRow, ReceiptState, State};
 
@@ -23,7 +24,7 @@ struct Later {
 impl Later {
     async fn start(change: impl Fn(String) -> String) -> Self {
         let vendors = Vendors::start().await;
-        let clock = Clock::runtime(jiff::Timestamp::now().as_millisecond());
+        let clock = Clock::runtime(jiff::Timestamp::now().into());
         let shared = clock.clone();
         let app = TestApp::start_with(&change(vendors.routes()), move |options| options.clock = shared).await;
         Self { vendors, app, clock }
@@ -183,7 +184,7 @@ async fn a_vendor_that_does_not_answer_questions_delays_no_send_and_the_word_is_
     // So far back that what is planned for later is due for a Watchfire that starts again by the machine's clock.
     let back = 600_000;
     let vendors = Vendors::start().await;
-    let clock = Clock::runtime(jiff::Timestamp::now().as_millisecond() - back);
+    let clock = Clock::runtime(UnixMs::from(jiff::Timestamp::now()) - back);
     let app =
         TestApp::start_with(&vendors.routes().replace("route: { to: [night] }", "route: { to: [call] }"), |options| options.clock = clock.clone())
             .await;

@@ -6,7 +6,7 @@ use crate::channel::email::address::mailbox;
 use crate::channel::email::message::{MailTemplate, Sender};
 use crate::channel::email::types::ThreadBy;
 use crate::channel::{PlatformConfig, email};
-use crate::model::{ErrorKind, Page, Recipient, Severity, Status};
+use crate::model::{ErrorKind, Page, Recipient, Severity, Status, UnixMs};
 
 fn sender() -> Sender {
     Sender {
@@ -93,7 +93,7 @@ fn mails_of_one_group_hang_on_one_root() {
         let sender = Sender { thread, ..sender() };
         let mut page = page();
         page.facts.thread = group.into();
-        page.facts.formed_at = formed_at;
+        page.facts.formed_at = UnixMs(formed_at);
         let mail = write(&sender, &page, &SendContext { idempotency_key: key.into(), ..cx() }, "ops@example.org");
         assert_eq!(header(&mail, "In-Reply-To"), header(&mail, "References"));
         header(&mail, "References")

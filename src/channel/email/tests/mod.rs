@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Config;
 use super::driver::Driver;
 use crate::channel::{CellResult, Channel, SecretReader, SendContext};
-use crate::model::{Facts, MessageId, Page, Recipient, Secret, SecretSource, SendError, Severity};
+use crate::model::{Facts, MessageId, Page, Recipient, Secret, SecretSource, SendError, Severity, UnixMs};
 
 /// Reads literals and files.
 pub(super) struct Plain;
@@ -51,7 +51,7 @@ fn page() -> Page {
         facts: Facts {
             severity: Severity::Critical,
             thread: "alertmanager/ops/{}:{alertname=\"DiskFull\"}".into(),
-            formed_at: 1_764_000_000_000,
+            formed_at: UnixMs(1_764_000_000_000),
             ..Facts::default()
         },
         number: 1,

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::channel::Limit;
+use crate::delivery::clock::Now;
 use crate::delivery::direct::Caller;
 use crate::delivery::lanes::{MEMORY_LIMIT, MemoryBudget};
 use crate::delivery::outlet::gate::Verdict;
 use crate::delivery::testing::{alert, waiting};
-use crate::model::{DeliveryId, Status};
+use crate::model::{DeliveryId, Status, UnixMs};
 use crate::store::PendingDelivery;
 use crate::template::MessageKind;
 
@@ -64,13 +65,13 @@ impl Bench {
             PendingDelivery { lane: LaneId(lane), rank: severity, channel: channel.into(), ..waiting(1, vec![alert("a", "info", Status::Firing)]) };
         let id = member.id;
         let share = MemoryBudget::new(MEMORY_LIMIT).try_reserve(100).expect("room");
-        self.queue.lanes.push(member, share, &Arc::from(channel), self.now, 0);
+        self.queue.lanes.push(member, share, &Arc::from(channel), Now { mono: self.now, wall: UnixMs::EPOCH });
         id
     }
 
     fn message(&self, due_in: u64) -> PendingMessage {
         let member = waiting(1, vec![alert("a", "info", Status::Firing)]);
-        let mut message = PendingMessage::from_lanes("ops".into(), MessageKind::Single, Vec::new(), self.now, 0);
+        let mut message = PendingMessage::from_lanes("ops".into(), MessageKind::Single, Vec::new(), Now { mono: self.now, wall: UnixMs::EPOCH });
         message.members.push(member);
         message.due = self.now + Duration::from_secs(due_in);
         message

@@ -1,9 +1,11 @@
 //! Several processes on one database: one place in a lane for each delivery, counters that stay right, one owner of an outlet.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 
 use super::*;
-use crate::model::OutletKey;
+use crate::model::{OutletKey, UnixMs};
 use crate::store::contract::fixtures::*;
 use crate::store::*;
 
@@ -62,7 +64,7 @@ async fn repeats_at_two_nodes_make_one_event() {
     let Some((a, b, _place)) = two().await else { return };
     let repeats = (0..40u32).map(|n| {
         let store = if n.is_multiple_of(2) { a.clone() } else { b.clone() };
-        let dedup = Some(Dedup { key: [7; 32], window: MIN });
+        let dedup = Some(Dedup { key: [7; 32], window: Duration::from_secs(60) });
         tokio::spawn(async move { store.accept(NewEvent { dedup, ..event(vec![delivery("ops", LANE)]) }).await.unwrap() })
     });
     let answers: Vec<Accepted> = join_all(repeats).await.into_iter().map(Result::unwrap).collect();
@@ -77,7 +79,7 @@ async fn repeats_at_two_nodes_make_one_event() {
 async fn an_event_sent_twice_is_its_own_duplicate() {
     let Some((a, b, _place)) = two().await else { return };
     // A node that lost the answer of its commit asks again.
-    let new = NewEvent { dedup: Some(Dedup { key: [7; 32], window: MIN }), ..event(vec![delivery("ops", LANE)]) };
+    let new = NewEvent { dedup: Some(Dedup { key: [7; 32], window: Duration::from_secs(60) }), ..event(vec![delivery("ops", LANE)]) };
     let first = a.accept(new.clone()).await.unwrap();
     let again = b.accept(new).await.unwrap();
     assert_eq!((again.duplicate, again.event, &again.deliveries), (true, first.event, &first.deliveries));
@@ -153,7 +155,7 @@ async fn counters_are_computed_after_what_was_waited_for() {
              FROM delivery WHERE id = '{}';
              UPDATE lane SET waiting = waiting + 1, size = size + 1, last_seq = last_seq + 1, rank = 0, since = least(since, {})",
             d.id,
-            T0 - 5
+            (T0 - 5).0
         );
         other.batch_execute(&accept).await.unwrap();
         let (a, b, fence) = (a.clone(), b.clone(), fence.clone());
@@ -210,9 +212,11 @@ async fn one_of_many_gets_the_outlet_and_the_others_are_fenced() {
     let old = Fence { outlet: outlet(), epoch: owners.last().unwrap().1 };
     let other = if owners[0].0 == "n1" { "n2" } else { "n1" };
     let taken = b.claim_outlet(claim(other, T0 + 8_000)).await.unwrap().unwrap();
-    let late = a.set_outlet_state(old, OutletUpdate { paused_until: Some(1), suspension: None }).await;
+    let late = a.set_outlet_state(old, OutletUpdate { paused_until: Some(UnixMs(1)), suspension: None }).await;
     assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
-    a.set_outlet_state(Fence { outlet: outlet(), epoch: taken.epoch }, OutletUpdate { paused_until: Some(2), suspension: None }).await.unwrap();
+    a.set_outlet_state(Fence { outlet: outlet(), epoch: taken.epoch }, OutletUpdate { paused_until: Some(UnixMs(2)), suspension: None })
+        .await
+        .unwrap();
     a.close().await;
     b.close().await;
 }
@@ -222,14 +226,14 @@ async fn leases_are_measured_by_the_databases_clock() {
     let Some(place) = Place::new() else { return };
     let store = place.open_with(|options| options.database_clock = true).await;
     // The clock of the first node is years behind, that of the second far ahead.
-    assert!(store.claim_outlet(claim("n1", 1_000)).await.unwrap().is_some());
-    assert!(store.claim_outlet(claim("n2", i64::MAX / 2)).await.unwrap().is_none(), "the lease has hardly begun");
-    assert_eq!(store.renew_leases("n1", 2_000, 10_000).await.unwrap(), [outlet()]);
-    assert!(store.claim_outlet(claim("n2", i64::MAX / 2)).await.unwrap().is_none());
+    assert!(store.claim_outlet(claim("n1", UnixMs(1_000))).await.unwrap().is_some());
+    assert!(store.claim_outlet(claim("n2", UnixMs(i64::MAX / 2))).await.unwrap().is_none(), "the lease has hardly begun");
+    assert_eq!(store.renew_leases("n1", UnixMs(2_000), UnixMs(10_000)).await.unwrap(), [outlet()]);
+    assert!(store.claim_outlet(claim("n2", UnixMs(i64::MAX / 2))).await.unwrap().is_none());
     // A lease of no length is over at once.
-    store.renew_leases("n1", 3_000, 3_000).await.unwrap();
-    assert!(store.claim_outlet(claim("n2", 0)).await.unwrap().is_some());
-    assert!(store.renew_leases("n1", 4_000, 12_000).await.unwrap().is_empty());
+    store.renew_leases("n1", UnixMs(3_000), UnixMs(3_000)).await.unwrap();
+    assert!(store.claim_outlet(claim("n2", UnixMs(0))).await.unwrap().is_some());
+    assert!(store.renew_leases("n1", UnixMs(4_000), UnixMs(12_000)).await.unwrap().is_empty());
     store.close().await;
 }
 
@@ -288,12 +292,12 @@ async fn nodes_of_this_version_work_beside_the_next_one() {
     started.node_heartbeat(beat("started")).await.unwrap();
     assert_eq!(running.node_heartbeat(beat("running")).await.unwrap().len(), 2);
     let fence = fence(&running).await;
-    let waits = started.pending(last.lane, 0, 10, usize::MAX, i64::MAX).await.unwrap();
+    let waits = started.pending(last.lane, 0, 10, usize::MAX, UnixMs::MAX).await.unwrap();
     assert_eq!(waits.len(), 3);
     let gone = settlement(&fence);
     let done = OutcomeBatch { deliveries: vec![DeliveryUpdate { reason: Some("a reason".into()), ..change(&last, State::Dropped) }], ..gone };
     running.record_outcome(done).await.unwrap();
-    assert_eq!(started.pending(last.lane, 0, 10, 0, i64::MAX).await.unwrap().len(), 2);
+    assert_eq!(started.pending(last.lane, 0, 10, 0, UnixMs::MAX).await.unwrap().len(), 2);
     assert_eq!(started.get_delivery(last.id).await.unwrap().unwrap().row.state, State::Dropped);
     assert_eq!(wrong_lanes(&place).await, Vec::<String>::new());
     running.close().await;

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use super::super::address;
 use super::super::migrate::MIGRATIONS;
 use super::*;
-use crate::model::{DeliveryId, Event, EventId};
+use crate::model::{DeliveryId, Event, EventId, UnixMs};
 use crate::store::contract::fixtures::*;
 use crate::store::*;
 
@@ -78,7 +78,7 @@ async fn a_database_of_every_earlier_version_keeps_its_deliveries() {
         assert_eq!((row.event, row.mode, row.state), (event, Mode::Direct, State::Waiting), "version {version}");
         let next = put(&store, LANE).await;
         assert_eq!(next.lane_seq, 2, "what comes next is behind it");
-        assert_eq!(store.pending(next.lane, 0, 9, usize::MAX, i64::MAX).await.unwrap().len(), 2);
+        assert_eq!(store.pending(next.lane, 0, 9, usize::MAX, UnixMs::MAX).await.unwrap().len(), 2);
         let fence = fence(&store).await;
         deliver(&store, &fence, &[&next], T0).await;
         let now = shell.query_one("SELECT version FROM schema_version", &[]).await.unwrap();

@@ -1,11 +1,13 @@
 //! Statements that travel together: their order, what a refused one does to the rest and to the end, and what becomes of the connection.
 
+use std::time::Duration;
+
 use futures_util::future::{join, join3};
 
 use super::super::error::DbError;
 use super::super::tx::Tx;
 use super::*;
-use crate::store::contract::fixtures::{LANE, MIN, delivery, event};
+use crate::store::contract::fixtures::{LANE, delivery, event};
 use crate::store::*;
 
 const KEY: &str = "together";
@@ -117,7 +119,7 @@ async fn what_never_came_to_its_end_may_be_done_again() {
 async fn a_repeat_leaves_no_lane_behind() {
     let Some(place) = Place::new() else { return };
     let store = place.open().await;
-    let dedup = Some(Dedup { key: [9; 32], window: MIN });
+    let dedup = Some(Dedup { key: [9; 32], window: Duration::from_secs(60) });
     let first = NewEvent { dedup, ..event(vec![delivery("ops", LANE)]) };
     let first = store.accept(first).await.unwrap();
     // The same alert again after a reload that sends it elsewhere as well.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::super::open::{APPLICATION_ID, MIGRATIONS};
 use super::super::{SqliteOptions, SqliteStore};
 use super::{fresh, fresh_with};
-use crate::model::{DeliveryId, Event, EventId, LaneId};
+use crate::model::{DeliveryId, Event, EventId, LaneId, UnixMs};
 use crate::store::contract::fixtures::*;
 use crate::store::*;
 
@@ -268,13 +268,13 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date() {
         let store: S = Arc::new(open(&path).unwrap_or_else(|error| panic!("version {version}: {error}")));
         let row = row(&store, delivery).await;
         assert_eq!((row.event, row.mode, row.state), (event, Mode::Direct, State::Waiting), "version {version}");
-        assert_eq!(store.pending(LaneId(1), 0, 9, usize::MAX, i64::MAX).await.unwrap().len(), 1);
+        assert_eq!(store.pending(LaneId(1), 0, 9, usize::MAX, UnixMs::MAX).await.unwrap().len(), 1);
         let next = put(&store, LANE).await;
         assert_eq!((next.lane, next.lane_seq), (LaneId(1), 2), "what comes next is behind it");
         let fence = fence(&store).await;
         deliver(&store, &fence, &[&next], T0).await;
         store.close().await;
-        let now: i64 = Connection::open(&path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-        assert_eq!(now, MIGRATIONS.len() as i64);
+        let now: UnixMs = Connection::open(&path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        assert_eq!(now, UnixMs(MIGRATIONS.len() as i64));
     }
 }
