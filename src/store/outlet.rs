@@ -23,6 +23,10 @@ pub trait OutletStore: Send + Sync {
     /// Events are loaded for the first of them, as long as their bodies as JSON are no more than `bodies` bytes together (0: none). Read only.
     async fn pending(&self, lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: UnixMs) -> Result<Vec<PendingDelivery>, StoreError>;
 
+    /// The same for several lanes at once, each with the place after which it is read; `bodies` counts for all of them together. Read only.
+    async fn pending_of(&self, lanes: &[(LaneId, i64)], limit: usize, bodies: usize, due_by: UnixMs)
+    -> Result<Vec<Vec<PendingDelivery>>, StoreError>;
+
     /// The bodies of events, in the order of `ids`, as long as their JSON is no more than `bytes` together. Unknown ids are left out. Read only.
     async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError>;
 

@@ -22,6 +22,8 @@ use lane::{IndexKey, Lane, Queued, ahead, due_instant, priority, sooner};
 pub const MAX_LANES: usize = 4096;
 /// Lanes that an outlet may have in memory however little of it is left.
 pub const MIN_LANES: usize = 64;
+/// Lanes that are read ahead at once.
+const AHEAD: usize = 64;
 /// Bytes of waiting deliveries in memory per outlet.
 pub const MAX_BYTES: usize = 4 << 20;
 /// What is due later than this is left on disk, where a poll finds it in time: it must take no memory from what is due.
@@ -256,6 +258,25 @@ impl Lanes {
             lane.offer_lost = false;
         }
         self.index(id, now);
+        taken
+    }
+
+    /// Takes lanes that could send now and of which memory holds nothing, to be read ahead: each with the place after which it is to be read, and in flight
+    /// until [`Lanes::release`]. None while most of what is next is in memory.
+    pub fn take_spilled(&mut self, now: Now) -> Vec<(LaneId, i64)> {
+        let is_spilled = |id: &LaneId| self.map.get(id).is_some_and(|lane| lane.queue.is_empty() && lane.reload_at.is_none());
+        let next = || self.ready.iter().map(|(_, id)| *id);
+        if next().take(AHEAD / 4).filter(is_spilled).count() < AHEAD / 8 {
+            return Vec::new();
+        }
+        let spilled: Vec<LaneId> = next().take(4 * AHEAD).filter(is_spilled).take(AHEAD).collect();
+        let mut taken = Vec::with_capacity(spilled.len());
+        for id in spilled {
+            match self.take(id, usize::MAX, now.mono).read_after {
+                Some(after) => taken.push((id, after)),
+                None => self.release(LaneReturn { lane: id, read: None, put_back: Vec::new() }, now),
+            }
+        }
         taken
     }
 

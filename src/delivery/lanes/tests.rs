@@ -101,6 +101,31 @@ fn what_arrives_while_a_message_is_under_way_waits_for_it() {
 }
 
 #[test]
+fn lanes_on_disk_are_read_ahead_many_at_once() {
+    let mut bench = Bench::new();
+    bench.push(item(1, 1));
+    assert!(bench.lanes.take_spilled(bench.now()).is_empty(), "what is in memory need not be read");
+    bench.load((2..=100).map(|id| head(id, UnixMs(0))).collect(), true);
+    let taken = bench.lanes.take_spilled(bench.now());
+    assert_eq!(taken.len(), 64);
+    assert_eq!(bench.lanes.ready_count(), 36, "they are in flight");
+    for (lane, after) in taken {
+        assert!(lane != LaneId(1) && after == 0);
+        // One of them has more than is read at once; the last could not be read.
+        let back = if lane == LaneId(65) { vec![] } else { vec![item(lane.0, 1)] };
+        bench.close(lane.0, Some((back.len() as i64, back.is_empty() || lane == LaneId(64))), back);
+    }
+    assert_eq!(bench.lanes.ready_count(), 100);
+    let (one, more, unread) = (bench.take(2), bench.take(64), bench.take(65));
+    assert_eq!((seqs(&one), one.read_after), (vec![1], None), "nothing is left to read");
+    assert_eq!((seqs(&more), more.read_after), (vec![1], Some(1)));
+    assert_eq!((seqs(&unread), unread.read_after), (vec![], Some(0)));
+    bench.push(item(2, 2));
+    bench.close(2, None, vec![]);
+    assert_eq!(seqs(&bench.take(2)), [2], "what came meanwhile follows");
+}
+
+#[test]
 fn an_offer_refused_during_a_read_is_not_forgotten() {
     let mut bench = Bench::new();
     bench.mark_dirty(1, 0);

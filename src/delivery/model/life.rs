@@ -39,7 +39,7 @@ impl Disk {
             Disk::Database(place) => {
                 let _still = still();
                 let mut options = place.options();
-                // Its timers are the runtime's, which stand still while the store works.
+                // Its timers are the runtime's, whose clock is held while the store works.
                 options.patience = std::time::Duration::ZERO;
                 Arc::new(PostgresStore::open(options).await.expect("the store opens"))
             }

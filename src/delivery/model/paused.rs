@@ -66,6 +66,7 @@ pass_on! {
         ready_lanes(outlet: &OutletKey, sought: LaneQuery) -> Result<Vec<LaneSummary>, StoreError>;
         open_messages(outlet: &OutletKey) -> Result<Vec<MessageId>, StoreError>;
         pending(lane: LaneId, after: i64, limit: usize, bodies: usize, due_by: UnixMs) -> Result<Vec<PendingDelivery>, StoreError>;
+        pending_of(lanes: &[(LaneId, i64)], limit: usize, bodies: usize, due_by: UnixMs) -> Result<Vec<Vec<PendingDelivery>>, StoreError>;
         mark_lanes_started(lanes: &[LaneId]) -> Result<Vec<LaneStarts>, StoreError>;
         clear_lanes_started(started: &[LaneStarts]) -> Result<(), StoreError>;
         load_events(ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError>;

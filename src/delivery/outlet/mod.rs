@@ -2,6 +2,7 @@
 //!
 //! An outlet is what a platform counts together: a platform and a credential. [`ownership`], [`gate`] and [`select`] decide, purely; [`worker`] does.
 
+mod ahead;
 mod attempts;
 mod breaker;
 mod channels;

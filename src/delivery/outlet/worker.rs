@@ -146,6 +146,10 @@ impl Worker {
                 },
                 Some(Ok(probe)) = self.probes.join_next() => self.probed(&probe),
                 Some(Ok(found)) = self.poll.loading.join_next() => self.loaded(found),
+                Some(read) = self.poll.ahead.join_next() => match read {
+                    Ok(read) => self.ahead_read(read),
+                    Err(error) => self.attempt_panicked(&error),
+                },
                 Some(Ok(found)) = self.direct.found.join_next() => self.take_direct(found),
                 command = self.inbox.commands.recv() => match command {
                     Some(command) => self.handle(command),
@@ -268,6 +272,7 @@ impl Worker {
         while let Some(message) = self.next_message(now) {
             began |= self.start(message, now.mono);
         }
+        self.read_ahead(now);
         let gate_is_open = self.gate.suspended().is_none() && now.mono >= self.gate.paused_until();
         let free = !began && self.in_flight.tasks.is_empty() && gate_is_open && !self.idle.held_back;
         self.idle.free_since = free.then(|| self.idle.free_since.unwrap_or(now.mono));
@@ -327,6 +332,7 @@ impl Worker {
         self.queue = Queue { direct, ..Queue::new(Lanes::new(self.shared.budget.clone())) };
         self.in_flight.messages.clear();
         self.poll.differ = HashSet::new();
+        self.poll.ahead = JoinSet::new();
     }
 }
 

@@ -83,6 +83,27 @@ pub async fn waiting_goes_on_after_a_place(store: S) {
     assert!(store.pending(lane, 0, 1, 0, UnixMs::MAX).await.unwrap()[0].event.is_none());
 }
 
+pub async fn several_lanes_are_read_at_once(store: S) {
+    let mut lanes = Vec::new();
+    for key in ["a", "b", "c"] {
+        for _ in 0..3 {
+            lanes.push(put(&store, key).await.lane);
+        }
+    }
+    lanes.dedup();
+    let asked = [(lanes[2], 1), (lanes[0], 0), (LaneId(9999), 0), (lanes[1], 3)];
+    let found = store.pending_of(&asked, 2, usize::MAX, UnixMs::MAX).await.unwrap();
+    let places: Vec<Vec<(LaneId, i64)>> = found.iter().map(|of| of.iter().map(|w| (w.lane, w.lane_seq)).collect()).collect();
+    assert_eq!(places, [vec![(lanes[2], 2), (lanes[2], 3)], vec![(lanes[0], 1), (lanes[0], 2)], vec![], vec![]]);
+    assert!(found.iter().flatten().all(|w| w.event.is_some()));
+    let none = store.pending_of(&asked, 2, 0, UnixMs::MAX).await.unwrap();
+    assert!(none.iter().flatten().all(|w| w.event.is_none()));
+    let body = serde_json::to_vec(&**found[0][0].event.as_ref().unwrap()).unwrap().len();
+    let some = store.pending_of(&asked, 2, body * 5 / 2, UnixMs::MAX).await.unwrap();
+    assert_eq!(some.iter().flatten().filter(|w| w.event.is_some()).count(), 2, "bodies count for all lanes together");
+    assert!(store.pending_of(&[], 2, 9, UnixMs::MAX).await.unwrap().is_empty());
+}
+
 pub async fn what_waits_for_later_stands_in_nobodys_way(store: S) {
     let muted = |key: &str, due: i64| NewDelivery { state: State::Deferred, rank: 0, due_at: T0 + due, ..delivery("ops", key) };
     let later = put_one(&store, muted("later", 60 * MIN)).await;

@@ -33,7 +33,7 @@ macro_rules! store_contract {
             }
             lanes {
                 ready_lanes_come_by_rank_and_age, an_open_message_hides_its_lane, a_lane_is_due_when_its_head_or_a_deferred_one_is,
-                waiting_goes_on_after_a_place, a_lane_that_emptied_starts_afresh, what_is_begun_and_not_ended_is_counted,
+                waiting_goes_on_after_a_place, several_lanes_are_read_at_once, a_lane_that_emptied_starts_afresh, what_is_begun_and_not_ended_is_counted,
                 a_lane_knows_what_was_not_reported_over,
                 the_past_of_a_delivery_is_what_fired_before_it,
                 what_waits_for_later_stands_in_nobodys_way,

@@ -53,6 +53,16 @@ impl OutletStore for PostgresStore {
         answer!(self, read, |tx| read::pending(tx, lane, after, limit, bodies, due_by))
     }
 
+    async fn pending_of(
+        &self,
+        lanes: &[(LaneId, i64)],
+        limit: usize,
+        bodies: usize,
+        due_by: UnixMs,
+    ) -> Result<Vec<Vec<PendingDelivery>>, StoreError> {
+        answer!(self, read, |tx| read::pending_of(tx, lanes, limit, bodies, due_by))
+    }
+
     async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError> {
         answer!(self, read, |tx| read::load_events(tx, ids, bytes))
     }

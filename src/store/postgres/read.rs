@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::error::DbError;
@@ -69,6 +70,38 @@ pub(super) async fn pending(tx: &Tx, lane: LaneId, after: i64, most: usize, bodi
             &[&lane.0, &after, &limit(most), &due_by],
         )
         .await?;
+    with_bodies(tx, &rows, bodies).await
+}
+
+/// [`crate::store::OutletStore::pending_of`].
+pub(super) async fn pending_of(
+    tx: &Tx,
+    lanes: &[(LaneId, i64)],
+    most: usize,
+    bodies: usize,
+    due_by: UnixMs,
+) -> Result<Vec<Vec<PendingDelivery>>, DbError> {
+    let (ids, after): (Vec<i64>, Vec<i64>) = lanes.iter().map(|(lane, after)| (lane.0, *after)).unzip();
+    let rows = tx
+        .query(
+            &format!(
+                "SELECT {DELIVERY} FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS n (lane, after, place) CROSS JOIN LATERAL (
+                     SELECT * FROM delivery d WHERE d.lane_id = n.lane AND d.state IN ('waiting', 'deferred') AND d.lane_seq > n.after
+                         AND (d.state = 'waiting' OR d.due_at <= $4 OR d.due_at <= d.born_at)
+                     ORDER BY d.lane_seq LIMIT $3) AS d ORDER BY n.place, d.lane_seq"
+            ),
+            &[&ids, &after, &limit(most), &due_by],
+        )
+        .await?;
+    let mut of: HashMap<LaneId, Vec<PendingDelivery>> = HashMap::new();
+    for one in with_bodies(tx, &rows, bodies).await? {
+        of.entry(one.lane).or_default().push(one);
+    }
+    Ok(lanes.iter().map(|(lane, _)| of.remove(lane).unwrap_or_default()).collect())
+}
+
+/// The deliveries of these rows, the first of them with their events, up to so many bytes.
+async fn with_bodies(tx: &Tx, rows: &[Row], bodies: usize) -> Result<Vec<PendingDelivery>, DbError> {
     let mut waiting: Vec<PendingDelivery> = rows.iter().map(pending_delivery).collect::<Result<_, _>>()?;
     if bodies > 0 && !waiting.is_empty() {
         let ids: Vec<EventId> = waiting.iter().map(|one| one.event_id).collect();

@@ -51,6 +51,17 @@ impl OutletStore for SqliteStore {
         self.readers.read(move |db| read::pending(db, lane, after, limit, bodies, due_by)).await
     }
 
+    async fn pending_of(
+        &self,
+        lanes: &[(LaneId, i64)],
+        limit: usize,
+        bodies: usize,
+        due_by: UnixMs,
+    ) -> Result<Vec<Vec<PendingDelivery>>, StoreError> {
+        let lanes = lanes.to_vec();
+        self.readers.read(move |db| read::pending_of(db, &lanes, limit, bodies, due_by)).await
+    }
+
     async fn load_events(&self, ids: &[EventId], bytes: usize) -> Result<EventBodies, StoreError> {
         let ids = ids.to_vec();
         self.readers.read(move |db| read::load_events(db, &ids, bytes)).await

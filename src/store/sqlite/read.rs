@@ -72,7 +72,30 @@ pub(super) fn pending(
     lane: LaneId,
     after: i64,
     limit: usize,
-    bodies: usize,
+    mut bodies: usize,
+    due_by: UnixMs,
+) -> Result<Vec<PendingDelivery>, DbError> {
+    pending_within(db, lane, after, limit, &mut bodies, due_by)
+}
+
+/// [`crate::store::OutletStore::pending_of`].
+pub(super) fn pending_of(
+    db: &Connection,
+    lanes: &[(LaneId, i64)],
+    limit: usize,
+    mut bodies: usize,
+    due_by: UnixMs,
+) -> Result<Vec<Vec<PendingDelivery>>, DbError> {
+    lanes.iter().map(|(lane, after)| pending_within(db, *lane, *after, limit, &mut bodies, due_by)).collect()
+}
+
+/// Takes what it reads of bodies off `left`.
+fn pending_within(
+    db: &Connection,
+    lane: LaneId,
+    after: i64,
+    limit: usize,
+    left: &mut usize,
     due_by: UnixMs,
 ) -> Result<Vec<PendingDelivery>, DbError> {
     let mut select = db.prepare_cached(&format!(
@@ -82,11 +105,10 @@ pub(super) fn pending(
     ))?;
     let rows = select.query_map(params![lane.0, after, i64::try_from(limit).unwrap_or(i64::MAX), due_by], pending_delivery)?;
     let mut waiting: Vec<PendingDelivery> = rows.collect::<rusqlite::Result<_>>()?;
-    let mut left = bodies;
-    for one in waiting.iter_mut().take(if bodies == 0 { 0 } else { usize::MAX }) {
-        match event_within(db, one.event_id, left)? {
+    for one in waiting.iter_mut().take(if *left == 0 { 0 } else { usize::MAX }) {
+        match event_within(db, one.event_id, *left)? {
             Found::Event(stored, size) => {
-                left -= size;
+                *left -= size;
                 one.event = Some(stored.event);
             }
             Found::TooLarge => break,
