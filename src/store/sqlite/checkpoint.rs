@@ -1,13 +1,17 @@
 //! Moves what was committed from the log into the database file, on a connection of its own, when the writer is quiet.
 //!
-//! A checkpoint on the writer's connection would make one unlucky request wait for it (20-80 ms); this one runs beside the writer. The writer's
-//! own automatic checkpoint stays on as a stop for a log that nobody gets to shorten.
+//! A checkpoint on the writer's connection would make one unlucky request wait for it (20-80 ms); this one runs beside the writer, in small steps. Under
+//! load it never catches up, and the log would grow until the writer's own checkpoint stops everybody: from some length on the writer pauses for the last
+//! few pages, so that the log begins afresh. The writer's own checkpoint stays on as a stop for a log that nobody gets to shorten.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
 
 use super::error::store_error;
 use super::open::Files;
+use crate::store::StoreError;
 
 /// The writer counts as quiet after this long without a commit.
 const QUIET: Duration = Duration::from_millis(200);
@@ -16,12 +20,20 @@ const QUIET: Duration = Duration::from_millis(200);
 /// same throughput and some 5 % more written.
 const PLENTY: usize = 1 << 20;
 
+/// Pages in the log from which the writer pauses until the last of them are moved. Also how much of the disk the log keeps: writing over a file costs a
+/// sync less than making it longer.
+const LONG_LOG: i64 = 4096;
+
 #[derive(Default)]
 struct State {
     bytes: usize,
     commits: u64,
     dirty: bool,
     closed: bool,
+    /// A transaction is under way.
+    writing: bool,
+    /// None may begin.
+    paused: bool,
 }
 
 /// What the writer has done since the last checkpoint.
@@ -29,6 +41,8 @@ struct State {
 pub(super) struct Activity {
     state: Mutex<State>,
     wake: Condvar,
+    /// A transaction ended, or may begin again.
+    turn: Condvar,
 }
 
 impl Activity {
@@ -36,9 +50,19 @@ impl Activity {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The writer is about to begin; waits while the end of the log is being moved.
+    pub(super) fn begins(&self) {
+        let mut state = self.turn.wait_while(self.lock(), |state| state.paused).unwrap_or_else(PoisonError::into_inner);
+        state.writing = true;
+    }
+
     /// The writer committed something; `last`: nothing else waits for it.
     pub(super) fn wrote(&self, bytes: usize, last: bool) {
         let mut state = self.lock();
+        state.writing = false;
+        if state.paused {
+            self.turn.notify_all();
+        }
         state.bytes += bytes;
         state.commits += 1;
         state.dirty = true;
@@ -47,6 +71,17 @@ impl Activity {
         if wake {
             self.wake.notify_one();
         }
+    }
+
+    /// Runs something between two transactions.
+    fn between<T>(&self, run: impl FnOnce() -> T) -> T {
+        let mut state = self.lock();
+        state.paused = true;
+        drop(self.turn.wait_while(state, |state| state.writing).unwrap_or_else(PoisonError::into_inner));
+        let made = run();
+        self.lock().paused = false;
+        self.turn.notify_all();
+        made
     }
 
     /// Ends [`run`].
@@ -83,6 +118,12 @@ impl Activity {
     }
 }
 
+/// Moves what no reader needs in the log; returns the pages in it.
+fn move_log(files: &Files, db: &Connection) -> Result<i64, StoreError> {
+    let moved = files.ground.checkpoint(|| db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1)))?;
+    moved.map_err(|error| store_error(&error))
+}
+
 /// Runs until closed. A checkpoint that fails is tried again after the next commit: the log keeps everything until then.
 pub(super) fn run(files: &Files, activity: &Activity) {
     let mut db = None;
@@ -92,8 +133,12 @@ pub(super) fn run(files: &Files, activity: &Activity) {
             None => files.ground.there().and_then(|()| files.checkpointer().map_err(|error| store_error(&error))),
         };
         let outcome = open.and_then(|open| {
-            let done = files.ground.checkpoint(|| open.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(0)))?;
-            done.map(|_| open).map_err(|error| store_error(&error))
+            if move_log(files, &open)? >= LONG_LOG {
+                let since = Instant::now();
+                activity.between(|| move_log(files, &open))?;
+                tracing::debug!(paused = ?since.elapsed(), "the log begins afresh");
+            }
+            Ok(open)
         });
         match outcome {
             Ok(open) => db = Some(open),

@@ -13,8 +13,8 @@ use crate::store::StoreError;
 
 /// The header of a database file (<https://www.sqlite.org/fileformat2.html#the_database_header>).
 const HEADER: usize = 100;
-/// Up to this size of the log only our own checkpoints write to the database file; beyond it the writer's automatic one may, too.
-const ALWAYS_OURS: u64 = 16_000 * 4096;
+/// Pages in the log from which the writer moves it by itself, while requests wait: a stop for a log that nobody else gets to shorten.
+pub(super) const LOG_STOP: u64 = 16_000;
 
 type Header = [u8; HEADER];
 
@@ -144,7 +144,8 @@ impl Ground {
         if length < should.min(*was) {
             return Some(format!("`{name}` is cut short: it has {length} bytes and should have {should}; {DAMAGED}"));
         }
-        let ours = std::fs::metadata(&self.log).is_ok_and(|log| log.len() < ALWAYS_OURS);
+        // Beyond this size of the log the writer's own checkpoint may have written to the file.
+        let ours = std::fs::metadata(&self.log).is_ok_and(|log| log.len() < LOG_STOP * page_size(expected));
         if ours && *expected != header {
             return Some(format!("another program has written over `{name}`; {DAMAGED}"));
         }

@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{DAMAGED, store_error};
-use super::ground::Ground;
+use super::ground::{Ground, LOG_STOP};
 use super::wal;
 use crate::store::StoreError;
 
@@ -27,9 +27,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_receipts_and_lane_memory.sql"),
     include_str!("migrations/0006_packed_bodies.sql"),
 ];
-/// Bytes a page of a new database. A change writes whole pages, twice, and most pages that an event changes hold a little of it only: of 8192 bytes,
-/// a quarter to a third more is written for each event. A database keeps the size that it was made with.
-pub(super) const PAGE_SIZE: u64 = 4096;
+/// Bytes a page of a new database. A change writes whole pages, twice, and most pages that an event changes hold a little of it only: of 4096 bytes, a
+/// third to two thirds more is written for each event; of 1024, most deliveries would not fit into a quarter of a page, beyond which a row of a table
+/// without rowid gets a page of its own. A database keeps the size that it was made with.
+pub(super) const PAGE_SIZE: u64 = 2048;
 /// How long a write waits for a foreign program (a `sqlite3` shell) that holds the file.
 const BUSY: Duration = Duration::from_secs(2);
 
@@ -250,7 +251,7 @@ impl Files {
         // The page size and the kind of vacuum only count before the first table is made.
         db.execute_batch(&format!(
             "PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = 16000; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;
+             PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = {LOG_STOP}; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;
              PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
         ))?;
         if let Some(max) = self.max_bytes {

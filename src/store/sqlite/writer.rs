@@ -80,6 +80,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         while let Some(batch) = self.queue.take() {
             let (bytes, last) = (batch.bytes, batch.last);
+            self.activity.begins();
             self.commit_batch(batch);
             self.activity.wrote(bytes, last);
         }

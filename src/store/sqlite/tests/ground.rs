@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::super::SqliteStore;
+use super::super::open::PAGE_SIZE;
 use super::{SqliteOptions, fresh_with};
 use crate::store::contract::fixtures::*;
 use crate::store::*;
@@ -137,7 +138,7 @@ fn crashed(path: &Path, n: usize) -> tempfile::TempDir {
 
 #[tokio::test]
 async fn a_damaged_log_is_told_when_it_is_opened() {
-    const FRAME: u64 = 24 + 4096;
+    const FRAME: u64 = 24 + PAGE_SIZE;
     let (store, path, _folder) = settled().await;
     store.close().await;
     let cut = |log: &Path, at: u64| std::fs::OpenOptions::new().write(true).open(log).unwrap().set_len(at).unwrap();
