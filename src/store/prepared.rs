@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::limits::{MAX_ANSWER_BYTES, NO_REASON};
 use super::packed::pack;
 use super::{
-    Dedup, FallbackChild, NewDelivery, NewEvent, NewMessage, OutcomeBatch, ReceiptChange, ReceiptUpdate, State, StoreError, SuspensionChange,
+    AttemptKind, Cell, CellState, Dedup, FallbackChild, FinishedAttempt, NewDelivery, NewEvent, NewMessage, OutcomeBatch, ReceiptChange,
+    ReceiptUpdate, State, StoreError, SuspensionChange,
 };
 use crate::model::{EventId, Page, Recipient, UnixMs};
 
@@ -43,7 +44,7 @@ impl TextRule {
         }
     }
 
-    fn cell(self, cell: &mut super::Cell) {
+    fn cell(self, cell: &mut Cell) {
         self.recipient(&mut cell.recipient);
         self.apply_all(cell.platform_id.iter_mut().chain(&mut cell.code));
     }
@@ -158,6 +159,20 @@ impl PreparedMessage {
     }
 }
 
+/// The only cell of a message, and the only attempt.
+#[derive(Clone, Copy)]
+pub(super) struct Sole<'a> {
+    pub(super) cell: &'a Cell,
+    pub(super) attempt: &'a FinishedAttempt,
+}
+
+impl Sole<'_> {
+    /// When it was sent, if it counts for a rate limit.
+    pub(super) fn counted_at(&self) -> Option<UnixMs> {
+        self.attempt.counted.then_some(self.attempt.begun_at)
+    }
+}
+
 /// An outcome with all JSON made; `outcome` holds neither the message nor the children any more.
 pub(super) struct PreparedOutcome {
     pub(super) outcome: OutcomeBatch,
@@ -194,6 +209,18 @@ impl PreparedOutcome {
             text.apply(reason);
         }
         Ok(Self { outcome, message, children })
+    }
+
+    /// What goes into the message's own row: of a message that was not stored before, has one cell, and was sent by its first attempt. Others have rows
+    /// of their own for cells and attempts.
+    pub(super) fn sole(&self) -> Option<Sole<'_>> {
+        let (o, new) = (&self.outcome, &self.message.as_ref()?.message);
+        let ([cell], Some(attempt)) = (new.cells.as_slice(), &o.attempt) else { return None };
+        let done = o.cells.is_empty() && o.message.as_ref().is_some_and(|message| message.done);
+        let sent = (cell.state, attempt.kind) == (CellState::Ok, AttemptKind::Ok);
+        let plain = (cell.page, attempt.page, cell.unanswered) == (0, 0, 0) && cell.code == attempt.code;
+        let carries = new.members.first().is_some_and(|first| o.deliveries.iter().any(|c| c.id == *first && c.state == State::Sent));
+        (done && sent && plain && carries).then_some(Sole { cell, attempt })
     }
 
     /// About how many bytes it occupies in the queue.

@@ -118,6 +118,10 @@ columns! {
     ATTEMPT, attempt_at, "": id, page, begun_at, ended_at, kind, code, answer
 }
 columns! {
+    /// The columns of a message with its only cell and attempt, for [`sole`].
+    SOLE, sole_at, "": recipient, tries, due_at, platform_id, attempt_id, begun_at, ended_at, code, answer
+}
+columns! {
     /// The columns of a receipt, for [`receipt`].
     RECEIPT, receipt_at, "": message_id, page, recipient, channel, platform_id, state, sent_at, due_at, until, asked, heard_at, code, detail
 }
@@ -217,6 +221,32 @@ pub(super) fn attempt<R: StoredRow>(row: &R) -> Result<AttemptRow, R::Error> {
         code: row.optional_owned(at::code)?,
         answer: row.optional_owned(at::answer)?,
     })
+}
+
+/// The cell and the attempt of a message that holds both itself.
+pub(super) fn sole<R: StoredRow>(row: &R) -> Result<(Cell, AttemptRow), R::Error> {
+    use sole_at as at;
+    let code = row.optional_owned(at::code)?;
+    let cell = Cell {
+        page: 0,
+        recipient: Recipient::new(row.text(at::recipient)?),
+        state: CellState::Ok,
+        tries: row.count(at::tries)?,
+        unanswered: 0,
+        due_at: row.time(at::due_at)?,
+        platform_id: row.optional_owned(at::platform_id)?,
+        code: code.clone(),
+    };
+    let attempt = AttemptRow {
+        id: AttemptId(row.uuid(at::attempt_id)?),
+        page: 0,
+        begun_at: row.time(at::begun_at)?,
+        ended_at: row.optional_time(at::ended_at)?,
+        kind: Some(AttemptKind::Ok),
+        code,
+        answer: row.optional_owned(at::answer)?,
+    };
+    Ok((cell, attempt))
 }
 
 /// A receipt.

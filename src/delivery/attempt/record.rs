@@ -43,6 +43,7 @@ impl AttemptTask {
             begun_at,
             ended_at: now,
             kind: outcome.kind,
+            counted: self.answered.is_none(),
             code: outcome.code.clone(),
             answer: outcome.answer.clone(),
         };

@@ -54,6 +54,7 @@ impl AttemptTask {
             begun_at: now,
             ended_at: now,
             kind: AttemptKind::Failed(ErrorKind::Transient),
+            counted: self.answered.is_none(),
             code: Some("not_sent".into()),
             answer: None,
         };

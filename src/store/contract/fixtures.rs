@@ -107,6 +107,7 @@ pub fn ended(kind: &str, at: UnixMs) -> FinishedAttempt {
         begun_at: at,
         ended_at: at + 5,
         kind: AttemptKind::parse(kind),
+        counted: true,
         code: Some("0".into()),
         answer: Some("{}".into()),
     }
@@ -146,7 +147,8 @@ pub fn with_message(fence: &Fence, message: NewMessage, done: bool) -> OutcomeBa
 /// Sends what was accepted, in one message, by the hot path.
 pub async fn deliver(store: &S, fence: &Fence, deliveries: &[&AcceptedDelivery], now: UnixMs) -> MessageId {
     let ids: Vec<DeliveryId> = deliveries.iter().map(|d| d.id).collect();
-    let message = NewMessage { formed_at: now, ..message(&ids) };
+    let sent = Cell { tries: 1, platform_id: Some("p1".into()), code: Some("0".into()), ..cell("room", CellState::Ok) };
+    let message = NewMessage { formed_at: now, cells: vec![sent], ..message(&ids) };
     let id = message.id;
     let mut s = OutcomeBatch { now, attempt: Some(ended("ok", now)), ..with_message(fence, message, true) };
     s.deliveries = deliveries.iter().map(|d| change(d, State::Sent)).collect();

@@ -47,7 +47,7 @@ macro_rules! store_contract {
                 a_message_formed_again_is_replaced, what_is_begun_is_not_rendered_anew, an_ok_cell_is_never_begun_again, final_deliveries_join_nothing,
             }
             outcomes {
-                a_single_is_written_at_settle, a_postponed_delivery_moves_its_lane, a_detached_delivery_frees_its_lane,
+                a_single_is_written_at_settle, a_message_holds_its_only_attempt, a_postponed_delivery_moves_its_lane, a_detached_delivery_frees_its_lane,
                 a_death_and_its_child_come_together, a_child_is_made_once, a_dropped_origin_has_no_child, a_dropped_one_that_left_is_sent,
                 every_end_names_a_message_or_a_reason, a_final_state_is_final, the_first_and_last_attempts_are_kept, an_answer_is_capped,
                 months_are_counted, a_settlement_of_nothing_known_is_refused, an_ok_cell_stays_ok, decisions_need_no_message,

@@ -233,3 +233,33 @@ pub async fn decisions_need_no_message(store: S) {
     assert_eq!((row(&store, a.id).await.state, row(&store, b.id).await.state), (State::Expired, State::Skipped));
     assert!(ready(&store).await.is_empty());
 }
+
+pub async fn a_message_holds_its_only_attempt(store: S) {
+    let fence = fence(&store).await;
+    let (a, b, c) = (put(&store, "a").await, put(&store, "b").await, put(&store, "c").await);
+    let sent = Cell { tries: 1, due_at: T0 + 3, platform_id: Some("p1".into()), code: Some("0".into()), ..cell("room", CellState::Ok) };
+    let attempt = FinishedAttempt { answer: Some("taken".into()), ..ended("ok", T0 - 7) };
+    let of = |d: &AcceptedDelivery, cells, attempt: &FinishedAttempt| {
+        let s = with_message(&fence, NewMessage { cells, ..message(&[d.id]) }, true);
+        OutcomeBatch { attempt: Some(attempt.clone()), deliveries: vec![change(d, State::Sent)], ..s }
+    };
+    let one = of(&a, vec![sent.clone()], &attempt);
+    store.record_outcome(one.clone()).await.unwrap();
+    // Written again, as after an answer that was lost: nothing changes.
+    store.record_outcome(one.clone()).await.unwrap();
+    let read = async |s: &OutcomeBatch| store.get_message(s.message.as_ref().unwrap().id).await.unwrap().unwrap();
+    let stored = read(&one).await;
+    assert_eq!(stored.cells, [sent.clone()]);
+    let row = &stored.attempts[0];
+    assert_eq!((stored.attempts.len(), row.id, row.page, row.begun_at, row.ended_at), (1, attempt.id, 0, T0 - 7, Some(T0 - 2)));
+    assert_eq!((row.kind, row.code.as_deref(), row.answer.as_deref()), (Some(AttemptKind::Ok), Some("0"), Some("taken")));
+    assert!(stored.done && stored.members == 1);
+    // Several cells, or an attempt that did not reach all of them, have rows of their own, and read the same.
+    let two = of(&b, vec![sent.clone(), Cell { state: CellState::Dead, ..cell("x", CellState::Dead) }], &ended("partial", T0 - 5));
+    store.record_outcome(two.clone()).await.unwrap();
+    let stored = read(&two).await;
+    assert_eq!((stored.cells.len(), stored.attempts.len()), (2, 1));
+    // What no rate limit counts is not among the sends that the next owner learns of.
+    store.record_outcome(of(&c, vec![sent], &FinishedAttempt { counted: false, ..ended("ok", T0 - 3) })).await.unwrap();
+    assert_eq!(store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap().sends, [T0 - 7, T0 - 5]);
+}

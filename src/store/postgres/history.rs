@@ -6,7 +6,7 @@ use super::error::DbError;
 use super::rows::{EVENT, get, limit, stored_event};
 use super::tx::{Param, Tx};
 use crate::model::{DeliveryId, EventId, MessageId};
-use crate::store::rows::{ATTEMPT, CELL, DELIVERY, StoredRow as _, attempt, cell, delivery, delivery_row, target};
+use crate::store::rows::{ATTEMPT, CELL, DELIVERY, SOLE, StoredRow as _, attempt, cell, delivery, delivery_row, sole, target};
 use crate::store::{
     AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, StoreError, StoredEvent, StoredMessage,
 };
@@ -143,7 +143,14 @@ pub(super) async fn get_message(tx: &Tx, id: MessageId) -> Result<Option<StoredM
         )
         .await?;
     let Some(row) = found else { return Ok(None) };
-    let cells = tx.query(&format!("SELECT {CELL} FROM cell WHERE message_id = $1 ORDER BY page, recipient"), &[&id.0]).await?;
+    let itself = tx.first(&format!("SELECT {SOLE} FROM message WHERE id = $1 AND recipient IS NOT NULL"), &[&id.0]).await?;
+    let (cells, attempts) = match itself.as_ref().map(sole).transpose()? {
+        Some((cell, attempt)) => (vec![cell], vec![attempt]),
+        None => {
+            let cells = tx.query(&format!("SELECT {CELL} FROM cell WHERE message_id = $1 ORDER BY page, recipient"), &[&id.0]).await?;
+            (cells.iter().map(cell).collect::<Result<_, _>>()?, attempts(tx, id).await?)
+        }
+    };
     Ok(Some(StoredMessage {
         id,
         channel: get(&row, 0)?,
@@ -153,8 +160,8 @@ pub(super) async fn get_message(tx: &Tx, id: MessageId) -> Result<Option<StoredM
         formed_at: get(&row, 4)?,
         done: get(&row, 5)?,
         pages: row.pages(6)?,
-        cells: cells.iter().map(cell).collect::<Result<_, _>>()?,
-        attempts: attempts(tx, id).await?,
+        cells,
+        attempts,
         members: row.count(7)?,
         receipts: super::receipts::all(tx, id).await?,
     }))

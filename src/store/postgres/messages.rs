@@ -11,8 +11,8 @@ use super::lanes::lock_lanes;
 use super::rows::Columns;
 use super::rows::get;
 use super::tx::Tx;
-use crate::model::{LaneId, MessageId, OutletKey, Recipient};
-use crate::store::prepared::{PreparedMessage, TextRule};
+use crate::model::{LaneId, MessageId, Recipient};
+use crate::store::prepared::{PreparedMessage, Sole, TextRule};
 use crate::store::rows::StoredRow as _;
 use crate::store::{Cell, CellState, Fence, LaneStarts, NewAttempt, State, StoreError};
 
@@ -27,26 +27,46 @@ pub(super) async fn check_fence(tx: &Tx, fence: &Fence) -> Result<(), DbError> {
     if epoch == Some(fence.epoch) { Ok(()) } else { Err(StoreError::Fenced.into()) }
 }
 
-/// A message to write: its outlet, itself, and whether it is done.
-pub(super) type Write<'a> = (&'a OutletKey, &'a PreparedMessage, bool);
+/// A message to write.
+pub(super) struct Write<'a> {
+    pub(super) fence: &'a Fence,
+    pub(super) message: &'a PreparedMessage,
+    pub(super) done: bool,
+    /// The only cell and attempt, which it holds itself.
+    pub(super) sole: Option<Sole<'a>>,
+}
 
-/// Inserts messages, each once, or updates pages and generations of stored ones. Their cells are not written.
+/// Inserts messages, each once, or updates pages and generations of stored ones. Cells that they do not hold themselves are not written.
 pub(super) async fn write_messages(tx: &Tx, writes: &[Write<'_>]) -> Result<(), DbError> {
     if writes.is_empty() {
         return Ok(());
     }
-    let each = || writes.iter().map(|(_, m, _)| &m.message);
+    let each = || writes.iter().map(|write| &write.message.message);
+    let cells = || writes.iter().map(|write| write.sole.map(|sole| sole.cell));
+    let attempts = || writes.iter().map(|write| write.sole.map(|sole| sole.attempt));
     Columns::default()
         .with("id", each().map(|m| m.id.0))
         .with("channel", each().map(|m| m.channel.as_str()))
         .with("platform", each().map(|m| m.platform))
-        .with("outlet", writes.iter().map(|(outlet, ..)| outlet.as_str()))
+        .with("outlet", writes.iter().map(|write| write.fence.outlet.as_str()))
         .with("kind", each().map(|m| m.kind.as_str()))
         .with("template", each().map(|m| m.template.as_str()))
         .with("generation", each().map(|m| i64::from(m.generation)))
         .with("formed_at", each().map(|m| m.formed_at))
-        .with("pages", writes.iter().map(|(_, m, _)| m.pages.as_slice()))
-        .with("done", writes.iter().map(|(.., done)| *done))
+        .with("pages", writes.iter().map(|write| write.message.pages.as_slice()))
+        .with("done", writes.iter().map(|write| write.done))
+        .with("recipient", cells().map(|cell| cell.map(|c| c.recipient.expose())))
+        .with("tries", cells().map(|cell| cell.map(|c| i64::from(c.tries))))
+        .with("due_at", cells().map(|cell| cell.map(|c| c.due_at)))
+        .with("platform_id", cells().map(|cell| cell.and_then(|c| c.platform_id.as_deref())))
+        .with("code", cells().map(|cell| cell.and_then(|c| c.code.as_deref())))
+        .with("attempt_id", attempts().map(|attempt| attempt.map(|a| a.id.0)))
+        .with("node", attempts().map(|attempt| attempt.map(|a| a.node.as_str())))
+        .with("epoch", writes.iter().map(|write| write.sole.map(|_| write.fence.epoch)))
+        .with("begun_at", attempts().map(|attempt| attempt.map(|a| a.begun_at)))
+        .with("ended_at", attempts().map(|attempt| attempt.map(|a| a.ended_at)))
+        .with("answer", attempts().map(|attempt| attempt.and_then(|a| a.answer.as_deref())))
+        .with("counted_at", writes.iter().map(|write| write.sole.and_then(|sole| sole.counted_at())))
         .insert(
             tx,
             "message",
@@ -122,7 +142,7 @@ pub(super) async fn store(tx: &Tx, fence: &Fence, prepared: &PreparedMessage) ->
     let message = &prepared.message;
     let id = message.id;
     may_be_formed(tx, id).await?;
-    write_messages(tx, &[(&fence.outlet, prepared, false)]).await?;
+    write_messages(tx, &[Write { fence, message: prepared, done: false, sole: None }]).await?;
     write_cells(tx, &message.cells.iter().map(|cell| (id, cell)).collect::<Vec<_>>()).await?;
     let wanted: Vec<Uuid> = message.members.iter().map(|member| member.0).collect();
     let members = add_members(tx, wanted.clone(), vec![id.0; wanted.len()]).await?;

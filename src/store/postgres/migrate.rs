@@ -14,6 +14,7 @@ pub(super) const MIGRATIONS: &[(&str, i64)] = &[
     (include_str!("migrations/0002_heartbeats.sql"), 1),
     (include_str!("migrations/0003_receipts_and_lane_memory.sql"), 1),
     (include_str!("migrations/0004_packed_bodies.sql"), 4),
+    (include_str!("migrations/0005_sole_attempts.sql"), 5),
 ];
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -81,7 +81,8 @@ async fn settle_wave(tx: &Tx, stage: &[&PreparedOutcome], last: bool) -> Result<
     for s in stage {
         let Some(message) = &s.outcome.message else { continue };
         receipts.extend(message.receipts.iter().map(|receipt| (message.id, receipt)));
-        cells.extend(s.message.iter().flat_map(|m| &m.message.cells).chain(&s.outcome.cells).map(|cell| (message.id, cell)));
+        let own = s.message.iter().filter(|_| s.sole().is_none());
+        cells.extend(own.flat_map(|m| &m.message.cells).chain(&s.outcome.cells).map(|cell| (message.id, cell)));
     }
     let lanes = LaneLocks::of(stage);
     let (outlets, taken, (attempts, cells, awaited), changed, held) = join5(
@@ -119,7 +120,7 @@ impl<'a> Messages<'a> {
                 all.stored.1.push(message.done);
                 continue;
             };
-            all.writes.push((&s.outcome.fence.outlet, new, message.done));
+            all.writes.push(Write { fence: &s.outcome.fence, message: new, done: message.done, sole: s.sole() });
             if !message.done {
                 all.open.insert(message.id.0);
             }

@@ -17,9 +17,10 @@ use crate::store::limits::{KEPT_ATTEMPTS, NO_REASON, RECENT_ATTEMPT_MS};
 use crate::store::prepared::PreparedOutcome;
 use crate::store::{AcceptedDelivery, State};
 
-/// Inserts or ends the attempts, and trims the histories of messages that were stored before.
+/// Inserts or ends the attempts that messages do not hold themselves, and trims the histories of messages that were stored before.
 pub(super) async fn end_attempts(tx: &Tx, stage: &[&PreparedOutcome]) -> Result<(), DbError> {
-    let all: Vec<_> = stage.iter().filter_map(|s| Some((&s.outcome.fence, s.outcome.message.as_ref()?.id, s.outcome.attempt.as_ref()?))).collect();
+    let apart = stage.iter().filter(|s| s.sole().is_none());
+    let all: Vec<_> = apart.filter_map(|s| Some((&s.outcome.fence, s.outcome.message.as_ref()?.id, s.outcome.attempt.as_ref()?))).collect();
     if all.is_empty() {
         return Ok(());
     }

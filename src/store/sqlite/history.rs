@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::error::DbError;
-use super::rows::{attempts, bytes, cells, count, delivery_row, event};
+use super::rows::{attempts, bytes, cells, count, delivery_row, event, sole};
 use crate::model::{DeliveryId, EventId, MessageId};
 use crate::store::rows::{DELIVERY, StoredRow as _, target};
 use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, State, StoreError, StoredMessage};
@@ -137,6 +137,10 @@ pub(super) fn get_message(db: &Connection, id: MessageId) -> Result<Option<Store
          FROM message m WHERE id = ?1",
     )?;
     let found = select.query_row([bytes(&id.0)], |row| {
+        let (cells, attempts) = match sole(db, id)? {
+            Some((cell, attempt)) => (vec![cell], vec![attempt]),
+            None => (cells(db, id)?, attempts(db, id)?),
+        };
         Ok(StoredMessage {
             id,
             channel: row.get(0)?,
@@ -146,8 +150,8 @@ pub(super) fn get_message(db: &Connection, id: MessageId) -> Result<Option<Store
             formed_at: row.get(4)?,
             done: row.get(5)?,
             pages: row.pages(6)?,
-            cells: cells(db, id)?,
-            attempts: attempts(db, id)?,
+            cells,
+            attempts,
             members: count(row, 7)?,
             receipts: super::receipts::all(db, id)?,
         })

@@ -12,6 +12,10 @@ use crate::model::{MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, StoredRow as _};
 use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate, PendingDelivery};
 
+/// When an outlet's sends began, oldest first. Those that messages hold themselves count only where the outlet had a rate limit.
+pub(super) const SENDS: &str = "SELECT begun_at FROM attempt WHERE outlet = ?1 AND begun_at >= ?2
+    UNION ALL SELECT counted_at FROM message INDEXED BY message_counted WHERE outlet = ?1 AND counted_at >= ?2 AND counted_at IS NOT NULL ORDER BY 1";
+
 /// [`crate::store::ClusterStore::claim_outlet`].
 pub(super) fn claim(db: &Connection, claim: &LeaseRequest) -> Result<Option<OutletSnapshot>, DbError> {
     let key = claim.outlet.as_str();
@@ -36,7 +40,7 @@ pub(super) fn claim(db: &Connection, claim: &LeaseRequest) -> Result<Option<Outl
     owned.released = before.is_none_or(|owner| owner.is_empty());
     db.prepare_cached("UPDATE attempt INDEXED BY attempt_open SET ended_at = ?2, kind = 'unknown' WHERE outlet = ?1 AND ended_at IS NULL")?
         .execute(params![key, claim.now])?;
-    let mut sends = db.prepare_cached("SELECT begun_at FROM attempt WHERE outlet = ?1 AND begun_at >= ?2 ORDER BY begun_at")?;
+    let mut sends = db.prepare_cached(SENDS)?;
     owned.sends = sends.query_map(params![key, claim.window_start], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     owned.open = open_messages(db, &claim.outlet)?;
     Ok(Some(owned))

@@ -10,7 +10,7 @@ use super::error::DbError;
 use super::rows::bytes;
 use super::rows::insert;
 use crate::model::{DeliveryId, LaneId, MessageId};
-use crate::store::prepared::PreparedMessage;
+use crate::store::prepared::{PreparedMessage, Sole};
 use crate::store::{Cell, Fence, LaneStarts, NewAttempt, StoreError};
 
 /// Refuses a node that no longer owns the outlet (I7). Comes before anything is written.
@@ -24,9 +24,10 @@ fn invalid(text: String) -> DbError {
     DbError::Undo(StoreError::Invalid(text))
 }
 
-/// Inserts the message, or updates pages and generation of the stored one.
-pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedMessage, done: bool) -> Result<(), DbError> {
+/// Inserts the message, or updates pages and generation of the stored one. With `sole` it holds its only cell and attempt itself.
+pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedMessage, done: bool, sole: Option<Sole<'_>>) -> Result<(), DbError> {
     let m = &prepared.message;
+    let (cell, attempt) = (sole.map(|sole| sole.cell), sole.map(|sole| sole.attempt));
     insert!(db, "message", {
         id: bytes(&m.id.0),
         channel: m.channel,
@@ -38,8 +39,20 @@ pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedM
         formed_at: m.formed_at,
         pages: prepared.pages,
         done: done,
+        recipient: cell.map(|c| c.recipient.expose()),
+        tries: cell.map(|c| c.tries),
+        due_at: cell.map(|c| c.due_at),
+        platform_id: cell.and_then(|c| c.platform_id.as_deref()),
+        code: cell.and_then(|c| c.code.as_deref()),
+        attempt_id: attempt.map(|a| bytes(&a.id.0)),
+        node: attempt.map(|a| &a.node),
+        epoch: attempt.map(|_| fence.epoch),
+        begun_at: attempt.map(|a| a.begun_at),
+        ended_at: attempt.map(|a| a.ended_at),
+        answer: attempt.and_then(|a| a.answer.as_deref()),
+        counted_at: sole.and_then(|sole| sole.counted_at()),
     }, "ON CONFLICT (id) DO UPDATE SET template = excluded.template, generation = excluded.generation, pages = excluded.pages, done = excluded.done")?;
-    write_cells(db, m.id, &m.cells)
+    if sole.is_some() { Ok(()) } else { write_cells(db, m.id, &m.cells) }
 }
 
 /// Adds or changes cells. A cell that is ok stays as it is: it is never sent again (I5).
@@ -87,7 +100,7 @@ pub(super) fn store(db: &Connection, fence: &Fence, prepared: &PreparedMessage) 
     check_fence(db, fence)?;
     let id = prepared.message.id;
     may_be_formed(db, id)?;
-    write_message(db, fence, prepared, false)?;
+    write_message(db, fence, prepared, false, None)?;
     // The last place of each lane remains: all that waits in the lane up to it must belong to this message. Deferred ones are outside the
     // order: they are due by themselves, and may be passed over.
     let mut lanes = BTreeMap::<i64, i64>::new();

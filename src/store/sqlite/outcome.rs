@@ -12,7 +12,7 @@ use super::messages::{add_member, check_fence, occupy, write_cells, write_messag
 use super::receipts::await_all;
 use super::rows::bytes;
 use super::rows::insert;
-use crate::model::{MessageId, OutletKey, UnixMs};
+use crate::model::{DeliveryId, MessageId, OutletKey, UnixMs};
 use crate::store::limits::{KEPT_ATTEMPTS, NO_REASON, RECENT_ATTEMPT_MS};
 use crate::store::prepared::PreparedOutcome;
 use crate::store::{
@@ -55,8 +55,14 @@ pub(super) fn record(db: &Connection, prepared: &PreparedOutcome) -> Result<Reco
 
 fn record_message(db: &Connection, prepared: &PreparedOutcome, id: MessageId, done: bool) -> Result<(), DbError> {
     let s = &prepared.outcome;
+    let mut sole = None;
     if let Some(new) = &prepared.message {
-        write_message(db, &s.fence, new, done)?;
+        // A message that its delivery does not name in the end is looked for by purge, which leaves those out that hold their attempt.
+        sole = match (prepared.sole(), new.message.members.first()) {
+            (Some(sole), Some(first)) if is_open(db, *first)? || super::rows::sole(db, id)?.is_some() => Some(sole),
+            _ => None,
+        };
+        write_message(db, &s.fence, new, done, sole)?;
         for member in &new.message.members {
             // Those that change now get their message with the change; only an open message occupies lanes.
             let changes = s.deliveries.iter().any(|change| change.id == *member);
@@ -75,7 +81,7 @@ fn record_message(db: &Connection, prepared: &PreparedOutcome, id: MessageId, do
     if done {
         db.prepare_cached("UPDATE lane SET message_id = NULL WHERE message_id = ?1")?.execute([bytes(&id.0)])?;
     }
-    if let Some(attempt) = &s.attempt {
+    if let Some(attempt) = s.attempt.as_ref().filter(|_| sole.is_none()) {
         end_attempt(db, &s.fence, id, attempt)?;
         if prepared.message.is_none() {
             trim_attempts(db, id, s.now)?;
@@ -83,6 +89,11 @@ fn record_message(db: &Connection, prepared: &PreparedOutcome, id: MessageId, do
     }
     write_cells(db, id, &s.cells)?;
     await_all(db, id, s.message.as_ref().map_or(&[][..], |m| &m.receipts))
+}
+
+fn is_open(db: &Connection, delivery: DeliveryId) -> Result<bool, DbError> {
+    let mut open = db.prepare_cached("SELECT 1 FROM delivery WHERE id = ?1 AND state IN ('waiting', 'deferred')")?;
+    Ok(open.exists([bytes(&delivery.0)])?)
 }
 
 fn end_attempt(db: &Connection, fence: &Fence, message: MessageId, a: &FinishedAttempt) -> Result<(), DbError> {

@@ -49,7 +49,7 @@ pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Resu
     }
     // Messages that their only delivery left (a postponed single, composed again under another id).
     let mut orphans = db.prepare_cached(
-        "SELECT id FROM message m INDEXED BY message_done WHERE done = 1 AND formed_at < ?1
+        "SELECT id FROM message m INDEXED BY message_done WHERE done = 1 AND recipient IS NULL AND formed_at < ?1
          AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = m.id) LIMIT ?2",
     )?;
     found.messages = orphans.query_map(params![keep.sent_before, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
 use super::error::{DbError, Unreadable};
 use crate::model::{Event, EventId, MessageId, UnixMs};
 use crate::store::packed::unpacked_len;
-use crate::store::rows::{self, ATTEMPT, CELL, StoredRow};
+use crate::store::rows::{self, ATTEMPT, CELL, SOLE, StoredRow};
 use crate::store::{AttemptRow, Cell, DeliveryRow, PendingDelivery, StoredEvent};
 
 /// A state that is not final, as a condition; letter for letter the one of the partial index `delivery_open`.
@@ -148,6 +148,12 @@ pub(super) fn event_within(db: &Connection, id: EventId, bytes_left: usize) -> R
     }
     let event = Arc::new(row.packed::<Event>(3, body, "an event's body")?);
     Ok(Found::Event(StoredEvent { id, received_at: row.get(0)?, plan: row.get(1)?, note: row.get(2)?, event }, length))
+}
+
+/// The cell and the attempt that a message holds itself.
+pub(super) fn sole(db: &Connection, message: MessageId) -> rusqlite::Result<Option<(Cell, AttemptRow)>> {
+    let mut select = db.prepare_cached(&format!("SELECT {SOLE} FROM message WHERE id = ?1 AND recipient IS NOT NULL"))?;
+    select.query_row([bytes(&message.0)], |row| rows::sole(row)).optional()
 }
 
 /// A message's cells, by page and recipient.

@@ -172,6 +172,8 @@ pub struct FinishedAttempt {
     pub ended_at: UnixMs,
     /// How it went.
     pub kind: AttemptKind,
+    /// Whether the outlet has a rate limit, for which it counts.
+    pub counted: bool,
     /// The platform's code.
     pub code: Option<String>,
     /// The platform's answer or the error's summary: at most 1 KiB, scrubbed.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::super::open::{APPLICATION_ID, MIGRATIONS};
 use super::super::{SqliteOptions, SqliteStore};
 use super::{fresh, fresh_with};
-use crate::model::{DeliveryId, Event, EventId, LaneId, UnixMs};
+use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, UnixMs};
 use crate::store::contract::fixtures::*;
 use crate::store::*;
 
@@ -60,7 +60,7 @@ async fn settings_are_those_of_the_house() {
     let (store, folder) = fresh_with(|_| {});
     let db = store.files.writer().unwrap();
     let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
-    for (name, value) in [("page_size", 2048), ("auto_vacuum", 2), ("synchronous", 2), ("wal_autocheckpoint", 16000), ("user_version", 6)] {
+    for (name, value) in [("page_size", 2048), ("auto_vacuum", 2), ("synchronous", 2), ("wal_autocheckpoint", 16000), ("user_version", 7)] {
         assert_eq!(pragma(name), rusqlite::types::Value::Integer(value), "{name}");
     }
     assert_eq!(pragma("journal_mode"), rusqlite::types::Value::Text("wal".into()));
@@ -103,7 +103,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let before = std::fs::read(&path).unwrap();
     let (kind, text) = text_of(open(&path));
     assert_eq!(kind, "unusable");
-    for part in ["99", "up to 6", "newer Watchfire", "backup"] {
+    for part in ["99", "up to 7", "newer Watchfire", "backup"] {
         assert!(text.contains(part), "{text}");
     }
     assert!(std::fs::read(&path).unwrap() == before);
@@ -264,6 +264,21 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date() {
             params![delivery.0.as_bytes(), event.0.as_bytes()],
         )
         .unwrap();
+        let message = MessageId::new();
+        db.execute(
+            "INSERT INTO message (id, channel, platform, outlet, kind, template, generation, formed_at, pages, done)
+             VALUES (?1, 'ops', 'log', 'log:1', 'single', 'default', 0, ?2, CAST('[]' AS BLOB), 1)",
+            params![message.0.as_bytes(), T0],
+        )
+        .unwrap();
+        db.execute("INSERT INTO cell (message_id, page, recipient, state, tries, code) VALUES (?1, 0, 'room', 'ok', 1, '0')", [message.0.as_bytes()])
+            .unwrap();
+        db.execute(
+            "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at, ended_at, kind, code, answer)
+             VALUES (?1, ?2, 0, 'log:1', 'n', 1, ?3, ?3, 'ok', '0', 'taken')",
+            params![delivery.0.as_bytes(), message.0.as_bytes(), T0],
+        )
+        .unwrap();
         drop(db);
         let store: S = Arc::new(open(&path).unwrap_or_else(|error| panic!("version {version}: {error}")));
         let row = row(&store, delivery).await;
@@ -272,7 +287,13 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date() {
         let next = put(&store, LANE).await;
         assert_eq!((next.lane, next.lane_seq), (LaneId(1), 2), "what comes next is behind it");
         let fence = fence(&store).await;
-        deliver(&store, &fence, &[&next], T0).await;
+        let sent = deliver(&store, &fence, &[&next], T0).await;
+        let (old, new) = (store.get_message(message).await.unwrap().unwrap(), store.get_message(sent).await.unwrap().unwrap());
+        for stored in [old, new] {
+            let (cell, attempt) = (&stored.cells[0], &stored.attempts[0]);
+            assert_eq!((cell.state, cell.recipient.expose(), attempt.begun_at, attempt.kind), (CellState::Ok, "room", T0, Some(AttemptKind::Ok)));
+        }
+        assert_eq!(store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap().sends, [T0, T0], "of both rows");
         store.close().await;
         let now: UnixMs = Connection::open(&path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
         assert_eq!(now, UnixMs(MIGRATIONS.len() as i64));

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::super::open::MIGRATIONS;
-use super::super::{outcome, read};
+use super::super::{lease, outcome, read};
 
 fn plan(sql: &str, parameters: usize) -> Vec<String> {
     let db = Connection::open_in_memory().unwrap();
@@ -25,6 +25,32 @@ fn counters_are_computed_without_touching_a_delivery() {
     let steps = plan(outcome::RECOUNT, 1);
     assert_eq!(steps.iter().filter(|s| s.contains("delivery USING COVERING INDEX delivery_open")).count(), 2, "{steps:#?}");
     assert!(steps.iter().all(|s| !s.starts_with("SCAN delivery")), "{steps:#?}");
+}
+
+#[test]
+fn sends_are_counted_from_their_indexes() {
+    let steps = plan(lease::SENDS, 2);
+    for index in [
+        "attempt USING COVERING INDEX attempt_outlet (outlet=? AND begun_at>?)",
+        "message USING COVERING INDEX message_counted (outlet=? AND counted_at>?)",
+    ] {
+        assert!(steps.iter().any(|s| s.contains(index)), "{steps:#?}");
+    }
+}
+
+/// The statements of an event that enters a lane, and of an outcome, beside those that insert.
+#[test]
+fn the_hot_path_finds_every_row_by_a_key() {
+    for (sql, parameters, step) in [
+        ("SELECT id FROM lane WHERE channel = ?1 AND key = ?2", 2, "SEARCH lane USING COVERING INDEX sqlite_autoindex_lane_1 (channel=? AND key=?)"),
+        ("SELECT lane_id FROM delivery WHERE id = ?1 AND state IN ('waiting', 'deferred')", 1, "SEARCH delivery USING PRIMARY KEY (id=?)"),
+        ("UPDATE delivery SET state = 'sent' WHERE id = ?1", 1, "SEARCH delivery USING PRIMARY KEY (id=?)"),
+        ("UPDATE lane SET message_id = NULL WHERE message_id = ?1", 1, "SEARCH lane USING INDEX lane_message (message_id=?)"),
+        ("SELECT epoch FROM outlet WHERE key = ?1", 1, "SEARCH outlet USING PRIMARY KEY (key=?)"),
+        ("SELECT recipient FROM message WHERE id = ?1 AND recipient IS NOT NULL", 1, "SEARCH message USING INDEX sqlite_autoindex_message_1 (id=?)"),
+    ] {
+        assert_eq!(plan(sql, parameters), [step], "{sql}");
+    }
 }
 
 #[test]
