@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions, SelfAlert, cluster, maintenance, receipts};
+use crate::http::file_limit::FileLimit;
 use crate::http::tls_listener::{Certificates, TlsListener};
 use crate::http::{self, HttpSettings};
 use crate::metrics::{Count, Metrics};
@@ -116,12 +117,13 @@ impl App {
         let address = listener.local_addr()?;
         let closed = CancellationToken::new();
         let passed = options.socket.is_some().then(|| closed.clone());
-        let mut listener = TlsListener::new(listener, certificates.clone(), closed)?;
+        let connections = FileLimit::of_this_process().connections();
+        let mut listener = TlsListener::new(listener, certificates.clone(), closed, connections)?;
         // Health is answered while the store cannot be opened, which may take long. Callers of the first moments wait: Grafana repeats nothing.
         let wait = OpenProgress::new();
         let meanwhile = async {
             tokio::time::sleep(STORE_OPEN_GRACE).await;
-            http::serve::serve(&mut listener, http::waiting(wait.clone()), CancellationToken::new()).await;
+            http::serve::serve(&mut listener, http::waiting(wait.clone()), CancellationToken::new(), connections).await;
         };
         let store = tokio::select! {
             store = open_store(&loaded.store, options.wait_for_store.then(|| wait.clone())) => store?,
@@ -169,7 +171,13 @@ impl App {
         let server_stop = CancellationToken::new();
         let stopped = server_stop.clone();
         let router = http::router(state.clone());
-        let server = tokio::spawn(async move { http::serve::serve(&mut listener, router, stopped).await });
+        // Counted again: the store's files are open now.
+        let files = FileLimit::of_this_process();
+        if let Some(warning) = files.warning() {
+            tracing::warn!("{warning}");
+        }
+        let connections = files.connections();
+        let server = tokio::spawn(async move { http::serve::serve(&mut listener, router, stopped, connections).await });
         // A reload that comes this early waits: it would find runners that are not there yet.
         let turn = reloader.turn.lock().await;
         engine.start().await.map_err(|e| anyhow!("the store could not be read: {e}"))?;

@@ -24,17 +24,13 @@ const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(8);
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// An HTTP/2 connection that is silent for this long is pinged, and closed without an answer after as long again.
 const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// Maximum number of connections, where the system allows more.
-const MAX_CONNECTIONS: usize = 4096;
-/// Number of connections that are allowed even where the system allows fewer.
-const MIN_CONNECTIONS: usize = 64;
 /// Of four connections one address has at most three: all senders may be behind one proxy, but nobody keeps all others out.
 const SHARE_PER_ADDRESS: (usize, usize) = (3, 4);
 
 /// Serves until `stopped`, then accepts nothing more and finishes requests in flight. When dropped, open connections are closed after their current
-/// request.
-pub async fn serve(listener: &mut TlsListener, router: Router, stopped: CancellationToken) {
-    serve_within(listener, router, stopped, HEADER_READ_TIMEOUT, connections()).await;
+/// request. At most `connections` are open at a time.
+pub async fn serve(listener: &mut TlsListener, router: Router, stopped: CancellationToken, connections: usize) {
+    serve_within(listener, router, stopped, HEADER_READ_TIMEOUT, connections).await;
 }
 
 async fn serve_within(listener: &mut TlsListener, router: Router, stopped: CancellationToken, head: Duration, most: usize) {
@@ -99,13 +95,6 @@ async fn one(
     }
 }
 
-/// Half of the files that this process may open.
-fn connections() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let open = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse::<usize>().ok());
-    open.map_or(MAX_CONNECTIONS, |open| (open / 2).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -129,7 +118,7 @@ mod tests {
         };
         let router = Router::new().route("/", get(whoami)).route("/slow", get(slow));
         let server = tokio::spawn(async move {
-            let mut tls = TlsListener::new(listener, Arc::default(), CancellationToken::new()).unwrap();
+            let mut tls = TlsListener::new(listener, Arc::default(), CancellationToken::new(), most).unwrap();
             serve_within(&mut tls, router, stop, head, most).await;
         });
         (address, stopped, server)

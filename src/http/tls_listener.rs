@@ -19,8 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a caller may take for its part of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Concurrent handshakes; they cost more than what follows. One more aborts the oldest.
+/// Maximum number of concurrent handshakes; they cost more than what follows. One more aborts the oldest.
 const MAX_HANDSHAKES: usize = 256;
+/// Of so many connections that may be open, one more may be at its handshake.
+const CONNECTIONS_PER_HANDSHAKE: usize = 4;
+/// Connections that are accepted before anybody asks for them. What is not accepted waits in the system's queue, where it takes none of our files.
+const READY: usize = 1;
 
 /// How HTTP/2 begins, and nothing else; clients send it at once.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
@@ -35,16 +39,23 @@ pub struct TlsListener {
 }
 
 impl TlsListener {
-    /// Takes connections from `listener` until `closed`.
-    pub fn new(listener: TcpListener, certificates: Certificates, closed: CancellationToken) -> io::Result<Self> {
+    /// Takes connections from `listener` until `closed`, beside `connections` that may be open.
+    pub fn new(listener: TcpListener, certificates: Certificates, closed: CancellationToken, connections: usize) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let (ready, taken) = mpsc::channel(MAX_HANDSHAKES);
-        tokio::spawn(accept_loop(listener, certificates, closed, ready));
+        let (ready, taken) = mpsc::channel(READY);
+        let handshakes = (connections / CONNECTIONS_PER_HANDSHAKE).clamp(1, MAX_HANDSHAKES);
+        tokio::spawn(accept_loop(listener, certificates, closed, ready, handshakes));
         Ok(Self { ready: taken, address })
     }
 }
 
-async fn accept_loop(mut listener: TcpListener, certificates: Certificates, closed: CancellationToken, ready: mpsc::Sender<(Stream, SocketAddr)>) {
+async fn accept_loop(
+    mut listener: TcpListener,
+    certificates: Certificates,
+    closed: CancellationToken,
+    ready: mpsc::Sender<(Stream, SocketAddr)>,
+    max_handshakes: usize,
+) {
     let mut handshakes: VecDeque<CancellationToken> = VecDeque::new();
     loop {
         let accepted = tokio::select! {
@@ -64,7 +75,7 @@ async fn accept_loop(mut listener: TcpListener, certificates: Certificates, clos
         };
         // Those that have ended say so by themselves.
         handshakes.retain(|one| !one.is_cancelled());
-        if handshakes.len() >= MAX_HANDSHAKES
+        if handshakes.len() >= max_handshakes
             && let Some(oldest) = handshakes.pop_front()
         {
             oldest.cancel();
@@ -79,9 +90,11 @@ async fn accept_loop(mut listener: TcpListener, certificates: Certificates, clos
                 () = abandoned.cancelled() => return,
             };
             match handshake {
-                Ok(Ok(stream)) => {
-                    let _ = ready.send((Stream::Tls(Box::new(stream)), peer)).await;
-                }
+                // One that waits for a place holds a file as well, so it is aborted in its turn, too.
+                Ok(Ok(stream)) => tokio::select! {
+                    _ = ready.send((Stream::Tls(Box::new(stream)), peer)) => (),
+                    () = abandoned.cancelled() => (),
+                },
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "a TLS handshake took longer than 8 s"),
             }

@@ -2,7 +2,7 @@
 
 use crate::delivery::notified::{MessageContext, Notified};
 use crate::delivery::pending::PendingMessage;
-use crate::model::{Event, LaneId};
+use crate::model::LaneId;
 use crate::store::{PendingDelivery, State, StoreError};
 use crate::template::MessageKind;
 
@@ -28,9 +28,9 @@ impl AttemptTask {
                 Err(error) => unknown(error),
             }
         }
-        // Asked only where it decides something: where an incident would be closed, and where the sender left out alerts.
+        // Asked only where it decides something: where an incident would be closed.
         if let Some(last) = message.members.last().filter(|m| m.firing == 0 && message.kind != MessageKind::Digest)
-            && (self.channel.driver.keeps_incidents() || last.event.as_deref().is_some_and(Event::may_fire_on))
+            && self.channel.driver.keeps_incidents()
         {
             match self.shared.store.count_unresolved(last.lane).await {
                 Ok(left) => context.unresolved = left,

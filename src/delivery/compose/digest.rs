@@ -12,7 +12,7 @@ use crate::store::PendingDelivery;
 use crate::template::{Brief, Entry, EntryStatus, MessageKind};
 
 use super::coverage::{count_rest_on_last_page, cover};
-use super::draft::{Composed, Draft};
+use super::draft::{Composed, Draft, lanes_of};
 use super::render::Renderer;
 use super::totals::Totals;
 
@@ -60,7 +60,7 @@ impl Draft<'_> {
         rows.sort_by_key(|l| (l.brief.status, l.brief.severity));
         let must_name =
             rows.iter().take_while(|l| l.brief.status == EntryStatus::Firing && l.brief.severity <= Severity::Error && l.entry.is_some()).count();
-        let totals = Totals::of_briefs(rows.iter().map(|row| &row.brief));
+        let totals = Totals::of_briefs(rows.iter().map(|row| &row.brief), self.newest_events());
         let details: Vec<Entry<'_>> = rows.iter().take(DIGEST_DETAILS).map_while(|l| l.entry).collect();
         let excerpt = Excerpt::of(&details);
         let (details, shortened) = (excerpt.entries(), excerpt.shortened);
@@ -129,18 +129,6 @@ fn column_brief(member: &PendingDelivery) -> Brief {
     let status = if member.firing > 0 { EntryStatus::Firing } else { EntryStatus::Resolved };
     let count = if member.firing > 0 { member.firing } else { member.resolved } as usize;
     Brief { severity: Severity::from_rank(member.rank), status, title: member.title.chars().take(120).collect(), count: count.max(1), since: None }
-}
-
-/// Ranges of neighbouring members of one lane.
-fn lanes_of(members: &[PendingDelivery]) -> impl Iterator<Item = Range<usize>> {
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        let lane = members.get(start)?.lane;
-        let len = members[start..].iter().take_while(|m| m.lane == lane).count();
-        let range = start..start + len;
-        start += len;
-        Some(range)
-    })
 }
 
 fn digest_coverage(members: &[PendingDelivery], rows: &[DigestRow<'_>], range: Range<usize>) -> Vec<Coverage> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::delivery::notified::{MessageContext, Notified};
 use crate::delivery::plan::{ChannelPlan, Plan};
-use crate::model::{Mentions, MessageId, Page};
+use crate::model::{Event, Mentions, MessageId, Page};
 use crate::store::PendingDelivery;
 use crate::template::{MessageKind, RenderError};
 
@@ -73,6 +73,11 @@ impl Draft<'_> {
         members.first().and_then(|member| self.context.notified.get(&member.lane)).unwrap_or(none)
     }
 
+    /// Of each lane the newest event, as far as it is in memory: it has the current state of its group.
+    pub(super) fn newest_events(&self) -> impl Iterator<Item = &Event> + Clone {
+        lanes_of(self.members).filter_map(|lane| self.members[lane].iter().rev().find_map(|member| member.event.as_deref()))
+    }
+
     pub(super) fn template(&self) -> String {
         let asked = self.members.iter().rev().map(|m| m.target.template.as_str()).find(|t| !t.is_empty());
         asked.unwrap_or(&self.channel.content.template).to_owned()
@@ -101,4 +106,16 @@ impl Draft<'_> {
         }
         all
     }
+}
+
+/// Ranges of neighbouring members of one lane.
+pub(super) fn lanes_of(members: &[PendingDelivery]) -> impl Iterator<Item = Range<usize>> + Clone {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let lane = members.get(start)?.lane;
+        let len = members[start..].iter().take_while(|m| m.lane == lane).count();
+        let range = start..start + len;
+        start += len;
+        Some(range)
+    })
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::model::{Language, UnixMs, humanize};
 use crate::store::State;
-use crate::template::MessageKind;
 
 use super::draft::Draft;
 
@@ -48,9 +47,8 @@ impl Draft<'_> {
             let late = humanize(late);
             notes.push(if zh { format!("延迟 {late} 送达") } else { format!("Delayed by {late}") });
         }
-        let newest = self.members.iter().rev().find_map(|m| m.event.as_deref());
-        if let Some(event) = newest.filter(|event| event.may_fire_on() && self.kind != MessageKind::Digest) {
-            let left_out = event.truncated;
+        let left_out: u64 = self.newest_events().filter(|event| event.may_fire_on()).map(|event| event.truncated).sum();
+        if left_out > 0 {
             notes.push(if zh {
                 format!("发送方省略了 {left_out} 条告警，其中可能仍有未恢复的")
             } else {

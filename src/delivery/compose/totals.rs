@@ -18,20 +18,43 @@ impl Totals {
     pub(super) fn of(folded: &Folded<'_>, unresolved: Option<u64>, plan: &Plan) -> Self {
         let shown = template::Totals::of(&folded.entries, &plan.scale);
         let newest = folded.newest;
-        let over = shown.firing == 0 && unresolved.map_or_else(|| newest.is_some_and(Event::is_whole), |left| left == 0);
-        let goes_on = shown.firing == 0 && !over && newest.is_some_and(Event::may_fire_on);
+        // What a sender left out is counted in this very message, so the group is not over, whatever ended of what it listed.
+        let goes_on = shown.firing == 0 && newest.is_some_and(Event::may_fire_on);
+        let over = shown.firing == 0 && !goes_on && unresolved.map_or_else(|| newest.is_some_and(Event::is_whole), |left| left == 0);
         let truncated = newest.map_or(0, |event| event.truncated);
         Self { shown: template::Totals { truncated, goes_on, ..shown }, over }
     }
 
-    /// Of a digest.
-    pub(super) fn of_briefs<'b>(briefs: impl Iterator<Item = &'b Brief> + Clone) -> Self {
-        let mut shown = template::Totals::default();
+    /// Of a digest whose lanes have these newest events.
+    pub(super) fn of_briefs<'b>(briefs: impl Iterator<Item = &'b Brief> + Clone, newest: impl Iterator<Item = &'b Event> + Clone) -> Self {
+        let mut shown = template::Totals { truncated: newest.clone().map(|event| event.truncated).sum(), ..template::Totals::default() };
         for brief in briefs.clone() {
             shown.count(brief.status, Some(brief.severity), brief.count);
         }
         let fires = |brief: &&Brief| shown.firing == 0 || brief.status == EntryStatus::Firing;
+        shown.goes_on = shown.firing == 0 && newest.clone().any(Event::may_fire_on);
         shown.severity = briefs.filter(fires).map(|brief| brief.severity).min().unwrap_or_default();
         Self { shown, over: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Severity, Status};
+
+    #[test]
+    fn a_digest_of_ends_is_not_over_while_a_sender_leaves_alerts_out() {
+        let brief = |status| Brief { severity: Severity::Critical, status, title: String::new(), count: 1, since: None };
+        let event = |truncated| Event { status: Status::Resolved, group_key: "g".into(), truncated, ..Event::default() };
+        let of = |statuses: &[EntryStatus], truncated: &[u64]| {
+            let (briefs, events): (Vec<_>, Vec<_>) = (statuses.iter().map(|s| brief(*s)).collect(), truncated.iter().map(|n| event(*n)).collect());
+            let totals = Totals::of_briefs(briefs.iter(), events.iter());
+            (totals.shown.truncated, totals.shown.goes_on, totals.over)
+        };
+        use EntryStatus::{Firing, Resolved};
+        assert_eq!(of(&[Resolved, Resolved], &[0, 0]), (0, false, false));
+        assert_eq!(of(&[Resolved, Resolved], &[0, 3]), (3, true, false));
+        assert_eq!(of(&[Resolved, Firing], &[2, 3]), (5, false, false), "it fires in any case");
     }
 }

@@ -93,7 +93,7 @@ pub fn counts(input: &ViewInput<'_>) -> String {
     add(totals.firing.saturating_sub(claimed), words::own(input.language, "active"));
     add(totals.resolved, words::own(input.language, "over"));
     // The end of what a sender lists is not the end of what it left out.
-    if totals.firing == 0 && totals.truncated > 0 && input.kind != MessageKind::Digest {
+    if totals.firing == 0 && totals.truncated > 0 {
         parts.push(words::filled(input.language, "not_listed_n", &[("n", &totals.truncated.to_string())]));
     }
     parts.join(words::own(input.language, "comma"))
