@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::channel::kit::FileLimit;
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
 use crate::delivery::{Clock, Engine, EngineOptions, SelfAlert, cluster, maintenance, receipts};
-use crate::http::file_limit::FileLimit;
 use crate::http::tls_listener::{Certificates, TlsListener};
 use crate::http::{self, HttpSettings};
 use crate::metrics::{Count, Metrics};
@@ -117,19 +117,24 @@ impl App {
         let address = listener.local_addr()?;
         let closed = CancellationToken::new();
         let passed = options.socket.is_some().then(|| closed.clone());
-        let connections = FileLimit::of_this_process().connections();
-        let mut listener = TlsListener::new(listener, certificates.clone(), closed, connections)?;
+        let files_at_start = FileLimit::of_this_process();
+        let mut listener = TlsListener::new(listener, certificates.clone(), closed, files_at_start.handshakes())?;
         // Health is answered while the store cannot be opened, which may take long. Callers of the first moments wait: Grafana repeats nothing.
         let wait = OpenProgress::new();
         let meanwhile = async {
             tokio::time::sleep(STORE_OPEN_GRACE).await;
-            http::serve::serve(&mut listener, http::waiting(wait.clone()), CancellationToken::new(), connections).await;
+            http::serve::serve(&mut listener, http::waiting(wait.clone()), CancellationToken::new(), files_at_start.connections()).await;
         };
         let store = tokio::select! {
             store = open_store(&loaded.store, options.wait_for_store.then(|| wait.clone())) => store?,
             () = meanwhile => anyhow::bail!("the listener was closed"),
         };
         let found = store.damage_report().map(str::to_owned);
+        // Counted again: the store's files are open now.
+        let limit = FileLimit::of_this_process();
+        if let Some(warning) = limit.warning() {
+            tracing::warn!("{warning}");
+        }
         let shared = matches!(loaded.store, StoreSettings::Postgres(_));
         let key = link_key(&loaded.store)?;
         if loaded.plan.link_key.is_empty() {
@@ -148,7 +153,7 @@ impl App {
             options.clock.clone(),
             metrics,
             &node,
-            EngineOptions { leased: shared, traces: options.traces.clone(), ..EngineOptions::default() },
+            EngineOptions { leased: shared, traces: options.traces.clone(), max_attempts: limit.attempts(), ..EngineOptions::default() },
         );
         let engine = Arc::new(engine);
         let reloader = Arc::new(Reloader {
@@ -171,12 +176,7 @@ impl App {
         let server_stop = CancellationToken::new();
         let stopped = server_stop.clone();
         let router = http::router(state.clone());
-        // Counted again: the store's files are open now.
-        let files = FileLimit::of_this_process();
-        if let Some(warning) = files.warning() {
-            tracing::warn!("{warning}");
-        }
-        let connections = files.connections();
+        let connections = limit.connections();
         let server = tokio::spawn(async move { http::serve::serve(&mut listener, router, stopped, connections).await });
         // A reload that comes this early waits: it would find runners that are not there yet.
         let turn = reloader.turn.lock().await;

@@ -39,11 +39,13 @@ pub struct EngineOptions {
     pub leased: bool,
     /// Where spans go.
     pub traces: Traces,
+    /// How many attempts may be at their request at a time: each has a file open.
+    pub max_attempts: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(8), leased: false, traces: Traces::default() }
+        Self { lease: Duration::from_secs(8), leased: false, traces: Traces::default(), max_attempts: usize::MAX }
     }
 }
 
@@ -89,7 +91,7 @@ impl Shared {
         options: EngineOptions,
         self_alerts: mpsc::Sender<SelfAlert>,
     ) -> Self {
-        let heavy = Heavy::new(clock.wall());
+        let heavy = Heavy::new(clock.wall(), options.max_attempts);
         let seed = clock.wall().0 as u64 ^ u64::from(std::process::id()) << 32;
         Self {
             store,

@@ -1,4 +1,4 @@
-//! Work that is heavy: one large body at a time in memory, and what takes long off the threads that answer.
+//! Work that is heavy: one large body at a time in memory, what takes long off the threads that answer, and no more requests than files may be open.
 //!
 //! An alert takes some 2 KB in memory and 200 bytes in a body, so a body of 8 MiB is 100 MB while it is read or rendered. Two of them at once
 //! would be more than a small container has.
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::lock::lock;
 use crate::model::{LaneId, UnixMs};
@@ -19,6 +19,8 @@ pub const LARGE_BODY: usize = 256 << 10;
 pub const LARGE_EVENT_ALERTS: usize = 500;
 /// Alerts above which a message is not rendered on the threads that answer.
 const INLINE_ALERTS: usize = 20;
+/// Where few files may be open, so many outlets are at their requests at a time, whatever each of them may use.
+const OUTLETS_AT_ONCE: usize = 4;
 /// Long works at once.
 const MAX_PARALLEL: usize = 2;
 
@@ -27,6 +29,9 @@ const MAX_PARALLEL: usize = 2;
 pub struct Heavy {
     one: Arc<Semaphore>,
     few: Arc<Semaphore>,
+    requests: Semaphore,
+    /// Requests that one outlet may be at, so that a platform that hangs leaves some to the others.
+    pub per_outlet: usize,
     /// What was born before, Unix milliseconds, may have been begun by a process, or an attempt, that crashed at it.
     since: AtomicI64,
     /// What attempts that have not ended yet have marked as started in the store.
@@ -38,9 +43,16 @@ pub struct Heavy {
 pub struct LargeBodyPermit(#[allow(dead_code)] Option<OwnedSemaphorePermit>);
 
 impl Heavy {
-    /// The limits of a process that starts now.
-    pub fn new(now: UnixMs) -> Self {
-        Self { one: Arc::new(Semaphore::new(1)), few: Arc::new(Semaphore::new(MAX_PARALLEL)), since: now.0.into(), started: Mutex::default() }
+    /// The limits of a process that starts now and may be at so many requests to platforms.
+    pub fn new(now: UnixMs, requests: usize) -> Self {
+        Self {
+            one: Arc::new(Semaphore::new(1)),
+            few: Arc::new(Semaphore::new(MAX_PARALLEL)),
+            requests: Semaphore::new(requests.min(Semaphore::MAX_PERMITS)),
+            per_outlet: (requests / OUTLETS_AT_ONCE).max(1),
+            since: now.0.into(),
+            started: Mutex::default(),
+        }
     }
 
     /// Whether something may have crashed at a delivery that was born then.
@@ -77,6 +89,12 @@ impl Heavy {
         LargeBodyPermit(self.one.clone().acquire_owned().await.ok())
     }
 
+    /// Waits until one request more may be open: each is an open file, and the system allows only so many. In the order of asking.
+    pub async fn request(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.requests.acquire().await.ok()
+    }
+
     /// Does work that takes a while on another thread, a few works at once. A panic in it is one here.
     pub async fn run_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let _place = self.few.acquire().await;
@@ -105,7 +123,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn one_is_alone_and_a_few_are_aside() {
-        let heavy = Arc::new(Heavy::new(UnixMs(0)));
+        let heavy = Arc::new(Heavy::new(UnixMs(0), 4));
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let tasks: Vec<_> = (0..8)
             .map(|_| {

@@ -1,13 +1,18 @@
 //! Connection limits: at most so many connections, and so many from one address. At the limit the connection that has been idle longest is evicted; one
-//! with a request in flight never is.
+//! with a request in flight never is, and one that may be about to send its request is left a moment. While others wait for a place, a connection is closed
+//! after its answer: so senders take turns, however few places there are.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+/// How long a connection is left to send its next request before it may be evicted.
+const TURN: Duration = Duration::from_millis(100);
 
 /// A connection.
 #[derive(Debug)]
@@ -17,15 +22,37 @@ pub struct Connection {
     in_flight: AtomicUsize,
     /// When it was last active, as a number that grows.
     since: AtomicU64,
-    clock: Arc<AtomicU64>,
+    /// The same in milliseconds since the limiter began.
+    since_ms: AtomicU64,
+    clock: Arc<ActivityClock>,
     /// Cancelled when it is evicted.
     pub evicted: CancellationToken,
+}
+
+/// What connections have in common.
+#[derive(Debug)]
+struct ActivityClock {
+    count: AtomicU64,
+    began: Instant,
+    /// Whether somebody waits for a place.
+    crowded: AtomicBool,
+}
+
+impl ActivityClock {
+    fn now_ms(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64
+    }
 }
 
 /// A request in flight, until it is dropped.
 pub struct InFlightRequest(Arc<Connection>);
 
 impl Connection {
+    /// Whether others wait for its place: it is to be closed after its answer.
+    pub fn is_awaited(&self) -> bool {
+        self.clock.crowded.load(Ordering::Relaxed)
+    }
+
     /// A request begins.
     pub fn begin_request(self: Arc<Self>) -> InFlightRequest {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
@@ -35,7 +62,8 @@ impl Connection {
 
 impl Drop for InFlightRequest {
     fn drop(&mut self) {
-        self.0.since.store(self.0.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        self.0.since.store(self.0.clock.count.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        self.0.since_ms.store(self.0.clock.now_ms(), Ordering::Relaxed);
         self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
@@ -48,10 +76,11 @@ struct Connections {
 }
 
 impl Connections {
-    /// The one of these that has been idle longest.
-    fn longest_idle(&self, among: impl Fn(&Connection) -> bool) -> Option<u64> {
+    /// The one of these that has been idle longest, and since when.
+    fn longest_idle(&self, among: impl Fn(&Connection) -> bool) -> Option<(u64, u64)> {
         let idle = self.connections.iter().filter(|(_, connection)| connection.in_flight.load(Ordering::Acquire) == 0 && among(connection));
-        idle.min_by_key(|(_, connection)| connection.since.load(Ordering::Relaxed)).map(|(id, _)| *id)
+        let longest = idle.min_by_key(|(_, connection)| connection.since.load(Ordering::Relaxed));
+        longest.map(|(id, connection)| (*id, connection.since_ms.load(Ordering::Relaxed)))
     }
 
     fn remove(&mut self, id: u64) -> Option<Arc<Connection>> {
@@ -69,7 +98,7 @@ impl Connections {
 /// All connections.
 pub struct ConnectionLimiter {
     connections: Mutex<Connections>,
-    clock: Arc<AtomicU64>,
+    clock: Arc<ActivityClock>,
     freed: Notify,
     max: usize,
     max_per_address: usize,
@@ -93,7 +122,8 @@ impl Drop for ConnectionPermit {
 impl ConnectionLimiter {
     /// At most `most` connections, and `max_per_address` from one address.
     pub fn new(max: usize, max_per_address: usize) -> Arc<Self> {
-        Arc::new(Self { connections: Mutex::default(), clock: Arc::default(), freed: Notify::new(), max, max_per_address })
+        let clock = ActivityClock { count: AtomicU64::default(), began: Instant::now(), crowded: AtomicBool::default() };
+        Arc::new(Self { connections: Mutex::default(), clock: Arc::new(clock), freed: Notify::new(), max, max_per_address })
     }
 
     fn lock(&self) -> MutexGuard<'_, Connections> {
@@ -101,10 +131,11 @@ impl ConnectionLimiter {
     }
 
     /// Admits a connection from `address`. At the limit of the address its longest idle connection is evicted, at the limit of all the longest idle of
-    /// all. `None` when the address is at its limit and all its connections have requests in flight; when all connections have, it waits.
+    /// all, once it had its turn. `None` when the address is at its limit and all its connections have requests in flight; when all connections have, it waits.
     pub async fn acquire(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionPermit> {
         loop {
             let freed = self.freed.notified();
+            let mut wait = None;
             {
                 let mut connections = self.lock();
                 let crowded = connections.addresses.get(&address).is_some_and(|count| *count >= self.max_per_address);
@@ -114,25 +145,36 @@ impl ConnectionLimiter {
                     (_, true) => connections.longest_idle(|_| true),
                     _ => None,
                 };
-                if let Some(left) = leaves.and_then(|id| connections.remove(id)) {
-                    left.evicted.cancel();
+                self.clock.crowded.store(crowded || full, Ordering::Relaxed);
+                if !crowded && !full {
                     return Some(self.insert(&mut connections, address));
                 }
-                if !full {
-                    return Some(self.insert(&mut connections, address));
+                if let Some((id, since)) = leaves {
+                    let idle = Duration::from_millis(self.clock.now_ms().saturating_sub(since));
+                    if idle >= TURN {
+                        if let Some(left) = connections.remove(id) {
+                            left.evicted.cancel();
+                        }
+                        return Some(self.insert(&mut connections, address));
+                    }
+                    wait = Some(TURN - idle);
                 }
             }
-            freed.await;
+            match wait {
+                Some(wait) => drop(tokio::time::timeout(wait, freed).await),
+                None => freed.await,
+            }
         }
     }
 
     fn insert(self: &Arc<Self>, connections: &mut Connections, address: IpAddr) -> ConnectionPermit {
         connections.last += 1;
-        let since = self.clock.fetch_add(1, Ordering::Relaxed);
+        let since = self.clock.count.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection {
             address,
             in_flight: AtomicUsize::new(0),
             since: since.into(),
+            since_ms: self.clock.now_ms().into(),
             clock: self.clock.clone(),
             evicted: CancellationToken::new(),
         });
@@ -144,8 +186,6 @@ impl ConnectionLimiter {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn ip(last: u8) -> IpAddr {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, Version, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -18,7 +18,7 @@ use super::{App, HttpError, api, legacy, linger};
 
 /// Wraps the routes.
 pub(super) fn wrap(app: Arc<App>, plain: Router) -> Router {
-    let inflating = plain.clone().layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(false));
+    let inflating = plain.clone().layer(RequestDecompressionLayer::new().gzip(true).deflate(true).pass_through_unaccepted(false));
     let tidied = plain.clone();
     plain.layer(middleware::from_fn_with_state(Arc::new(Middleware { app, tidied, inflating }), middleware))
 }
@@ -37,7 +37,9 @@ async fn middleware(State(stack): State<Arc<Middleware>>, mut request: Request, 
         *request.uri_mut() = uri;
         request.extensions_mut().insert(Tidied);
     }
-    let _in_flight = request.extensions().get::<Arc<Connection>>().cloned().map(Connection::begin_request);
+    let connection = request.extensions().get::<Arc<Connection>>().cloned();
+    let _in_flight = connection.clone().map(Connection::begin_request);
+    let may_close = request.version() <= Version::HTTP_11;
     let format = ErrorFormat::of(request.uri().path());
     let handled = AssertUnwindSafe(shed_load(&stack, linger::lingering(request), next)).catch_unwind().await;
     let response = match handled {
@@ -48,12 +50,19 @@ async fn middleware(State(stack): State<Arc<Middleware>>, mut request: Request, 
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     };
-    headers(with_body(format, response).await)
+    let mut response = headers(with_body(format, response).await);
+    // While others wait, each sender has one request at a time; HTTP/2 has no such header, and few use it.
+    if may_close && connection.is_some_and(|connection| connection.is_awaited()) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// The handler's answer.
 async fn call_inner(stack: &Middleware, request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::CONTENT_ENCODING) {
+        let mut request = request;
+        tidy_encoding(request.headers_mut());
         return stack.inflating.clone().oneshot(request).await.into_response();
     }
     if request.extensions().get::<Tidied>().is_some() {
@@ -65,6 +74,16 @@ async fn call_inner(stack: &Middleware, request: Request, next: Next) -> Respons
 /// A request whose path was tidied: it is to be routed again.
 #[derive(Clone)]
 struct Tidied;
+
+/// Names of encodings are read as RFC 9110 8.4.1 has them: in any case, and `x-gzip` is `gzip`. A sender that is refused for one drops its alerts.
+fn tidy_encoding(headers: &mut HeaderMap) {
+    let Some(Ok(named)) = headers.get(header::CONTENT_ENCODING).map(HeaderValue::to_str) else { return };
+    let name = named.trim().to_ascii_lowercase();
+    let name = if name == "x-gzip" { "gzip" } else { &name };
+    if let Ok(name) = HeaderValue::from_str(name) {
+        headers.insert(header::CONTENT_ENCODING, name);
+    }
+}
 
 /// The address without slashes at the end of its path and without empty steps in it: `//webhook/` is `/webhook`. A sender that gets 404 drops its alerts.
 fn tidy(uri: &Uri) -> Option<Uri> {
@@ -128,7 +147,7 @@ async fn with_body(format: ErrorFormat, response: Response) -> Response {
     let text = axum::body::to_bytes(body, 8 << 10).await.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).unwrap_or_default();
     let text = match status {
         StatusCode::UNSUPPORTED_MEDIA_TYPE if text.is_empty() => {
-            "this content encoding is not known; send the body as it is, or with gzip".to_owned()
+            "this content encoding is not known; send the body as it is, or with gzip or deflate".to_owned()
         }
         _ if text.is_empty() => status.canonical_reason().unwrap_or("error").to_owned(),
         _ => text,
@@ -156,7 +175,7 @@ pub(super) fn headers(mut response: Response) -> Response {
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ];
     for (name, value) in ALL {
-        response.headers_mut().entry(name).or_insert(axum::http::HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
@@ -206,6 +225,15 @@ async fn shed_load(stack: &Middleware, request: Request, next: Next) -> Result<R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_encodings_are_read_in_any_case() {
+        for (named, read) in [("GZIP", "gzip"), (" x-gzip ", "gzip"), ("Deflate", "deflate"), ("br", "br"), ("identity", "identity")] {
+            let mut headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_str(named).unwrap())]);
+            tidy_encoding(&mut headers);
+            assert_eq!(headers[header::CONTENT_ENCODING], read, "{named:?}");
+        }
+    }
 
     #[test]
     fn slashes_too_many_do_not_count() {

@@ -7,7 +7,6 @@ mod body;
 mod connections;
 mod error;
 pub mod explain;
-pub mod file_limit;
 mod health;
 mod legacy;
 mod linger;

@@ -2,6 +2,7 @@
 //! sockets remain for deliveries. At the bound the connection that has been idle longest is closed.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::add_extension::AddExtension;
 
@@ -26,6 +28,10 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(60);
 const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Of four connections one address has at most three: all senders may be behind one proxy, but nobody keeps all others out.
 const SHARE_PER_ADDRESS: (usize, usize) = (3, 4);
+/// Of so many connections that may be open, one more may wait for its place.
+const CONNECTIONS_PER_WAITING: usize = 4;
+/// Maximum number of connections that wait for a place.
+const MAX_WAITING: usize = 256;
 
 /// Serves until `stopped`, then accepts nothing more and finishes requests in flight. When dropped, open connections are closed after their current
 /// request. At most `connections` are open at a time.
@@ -35,22 +41,31 @@ pub async fn serve(listener: &mut TlsListener, router: Router, stopped: Cancella
 
 async fn serve_within(listener: &mut TlsListener, router: Router, stopped: CancellationToken, head: Duration, most: usize) {
     let in_flight = GracefulShutdown::new();
+    let waiting = Arc::new(Semaphore::new((most / CONNECTIONS_PER_WAITING).clamp(1, MAX_WAITING)));
     let limiter = ConnectionLimiter::new(most, (most * SHARE_PER_ADDRESS.0 / SHARE_PER_ADDRESS.1).max(1));
     loop {
+        // A place to wait in is taken before a connection is accepted: the others wait in the system's queue, where they take no file of ours.
         let next = async {
-            let (stream, peer) = listener.accept().await;
-            (limiter.acquire(peer.ip().to_canonical()).await, stream, peer)
+            let place = waiting.clone().acquire_owned().await;
+            (listener.accept().await, place)
         };
-        let (permit, stream, peer) = tokio::select! {
+        let ((stream, peer), place) = tokio::select! {
             biased;
             () = stopped.cancelled() => break,
             next = next => next,
         };
-        let Some(permit) = permit else {
-            tracing::debug!(%peer, "a connection was refused: its address has three quarters of all, and each of them is at a request");
-            continue;
-        };
-        tokio::spawn(one(stream, peer, router.clone(), head, in_flight.watcher(), stopped.clone(), permit));
+        let (limiter, router, watcher, stopped) = (limiter.clone(), router.clone(), in_flight.watcher(), stopped.clone());
+        tokio::spawn(async move {
+            let permit = tokio::select! {
+                () = stopped.cancelled() => return,
+                permit = limiter.acquire(peer.ip().to_canonical()) => permit,
+            };
+            drop(place);
+            match permit {
+                Some(permit) => one(stream, peer, router, head, watcher, stopped, permit).await,
+                None => tracing::debug!(%peer, "a connection was refused: its address has three quarters of all, and each of them is at a request"),
+            }
+        });
     }
     in_flight.shutdown().await;
 }
@@ -97,8 +112,6 @@ async fn one(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};

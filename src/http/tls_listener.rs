@@ -19,10 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a caller may take for its part of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Maximum number of concurrent handshakes; they cost more than what follows. One more aborts the oldest.
-const MAX_HANDSHAKES: usize = 256;
-/// Of so many connections that may be open, one more may be at its handshake.
-const CONNECTIONS_PER_HANDSHAKE: usize = 4;
 /// Connections that are accepted before anybody asks for them. What is not accepted waits in the system's queue, where it takes none of our files.
 const READY: usize = 1;
 
@@ -39,11 +35,10 @@ pub struct TlsListener {
 }
 
 impl TlsListener {
-    /// Takes connections from `listener` until `closed`, beside `connections` that may be open.
-    pub fn new(listener: TcpListener, certificates: Certificates, closed: CancellationToken, connections: usize) -> io::Result<Self> {
+    /// Takes connections from `listener` until `closed`. One handshake more than `handshakes` aborts the oldest.
+    pub fn new(listener: TcpListener, certificates: Certificates, closed: CancellationToken, handshakes: usize) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (ready, taken) = mpsc::channel(READY);
-        let handshakes = (connections / CONNECTIONS_PER_HANDSHAKE).clamp(1, MAX_HANDSHAKES);
         tokio::spawn(accept_loop(listener, certificates, closed, ready, handshakes));
         Ok(Self { ready: taken, address })
     }

@@ -8,15 +8,13 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client};
 
+use super::FileLimit;
 use super::guard::SsrfGuard;
 use crate::channel::token::TokenCache;
 use crate::model::{Secret, hash_hex, unreadable};
 
 /// A connection that is not open after this long is given up, so that a try at another address is left within the usual 10 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Idle connections kept for each host: as many as an outlet without a pace may use at once, so that not every message opens one.
-const MAX_IDLE_PER_HOST: usize = 64;
 
 /// Shorter than the 60 s after which common front ends close idle connections, so that a request seldom meets one that is closing.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -154,7 +152,7 @@ fn build_client(transport: &Transport) -> Result<Client, (&'static str, String)>
         .user_agent(concat!("Watchfire/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+        .pool_max_idle_per_host(FileLimit::of_this_process().idle_per_host())
         .tcp_nodelay(true)
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_merge(bundled)

@@ -117,6 +117,7 @@ impl AttemptTask {
         let Some((page, to)) = message.next_batch(self.channel.platform.batch, now) else {
             return if next_due(&message.cells).is_some() { self.reschedule(message) } else { self.complete_unsent(message).await };
         };
+        let request = self.shared.heavy.request().await;
         // Composing takes its time, and the process may have been suspended meanwhile for longer than the lease lasts.
         if !self.holds_lease() {
             return self.release_to_lanes(message, &StoreError::Fenced).await;
@@ -135,6 +136,7 @@ impl AttemptTask {
         message.phase.set_begun(None);
         let begun_at = self.shared.clock.wall();
         let results = self.send(&message, page, &to).await;
+        drop(request);
         self.record_result(message, attempt, page, to, results, begun_at).await
     }
 
