@@ -152,6 +152,46 @@ async fn a_database_that_is_deleted_under_a_server_is_noticed_and_what_waits_sti
     assert!(code == 503 && text.as_str().is_some_and(|text| text.contains("cut short")), "{code} {text}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_another_program_writes_into_the_database_are_noticed() {
+    use std::os::unix::fs::FileExt;
+    let four = Four::start().await;
+    let routes = four.routes().replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-slack]");
+    let app = TestApp::start(&format!("{routes}self_monitoring: {{ to: [ops-ding] }}\n")).await;
+    let file = app.folder.path().join("watchfire.db");
+    assert_eq!(app.post("/webhook", &alert("a", "Before", "firing")).await.0, 200);
+    app.settled().await;
+    // Moved into the file, so that what is written next is somebody else's.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
+    // Something wrote to the file; its pages are checked, and it goes on. People learn of it.
+    let database = std::fs::OpenOptions::new().read(true).write(true).open(&file).unwrap();
+    database.set_modified(std::time::SystemTime::now()).unwrap();
+    assert_eq!(app.post("/webhook", &alert("b", "Refused", "firing")).await.0, 503);
+    let end = Instant::now() + SOON;
+    while !told(&four, "another program has written") || app.get("/-/ready").await.0 != 200 {
+        assert!(Instant::now() < end, "told: {}, ready: {:?}", told(&four, "another program has written"), app.get("/-/ready").await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(app.post("/webhook", &alert("b", "Accepted", "firing")).await.0, 200);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
+    // Pages are broken: nothing more is accepted.
+    database.write_all_at(&[0xA5; 64 * 4096], 2 * 4096).unwrap();
+    assert_eq!(app.post("/webhook", &alert("c", "After", "firing")).await.0, 503);
+    let end = Instant::now() + SOON;
+    loop {
+        let (code, text) = app.get("/-/ready").await;
+        assert_eq!(code, 503);
+        if text.as_str().is_some_and(|text| text.contains("written over") && text.contains("damaged")) {
+            break;
+        }
+        assert!(Instant::now() < end, "{text}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(app.post("/webhook", &alert("c", "After", "firing")).await.0, 503);
+}
+
 /// What a damaged log has lost is shown to people, and not only to those who read the log of the start.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_log_raises_an_alarm_at_the_next_start() {

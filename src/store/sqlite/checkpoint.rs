@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use rusqlite::Connection;
+
 use super::error::store_error;
 use super::open::Files;
 use crate::store::StoreError;
@@ -126,7 +128,7 @@ fn move_log(files: &Files, db: &Connection) -> Result<i64, StoreError> {
 
 /// Runs until closed. A checkpoint that fails is tried again after the next commit: the log keeps everything until then.
 pub(super) fn run(files: &Files, activity: &Activity) {
-    let mut db = None;
+    let mut db: Option<Connection> = None;
     while activity.wait() {
         let open = match db.take() {
             Some(open) => Ok(open),
@@ -144,5 +146,8 @@ pub(super) fn run(files: &Files, activity: &Activity) {
             Ok(open) => db = Some(open),
             Err(error) => tracing::debug!(%error, "a checkpoint failed; it is tried again"),
         }
+    }
+    if let Some(db) = &db {
+        files.spare_file(db);
     }
 }

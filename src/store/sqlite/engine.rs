@@ -23,7 +23,11 @@ impl IntakeStore for SqliteStore {
     }
 
     async fn check_writable(&self) -> Result<(), StoreError> {
-        match self.files.ground.look() {
+        let found = self.files.ground.look();
+        if let Some(write) = self.files.ground.unchecked() {
+            self.check_pages(write).await?;
+        }
+        match found {
             // What is open takes outcomes still; `check_files` reports that nothing new is accepted.
             Ok(()) | Err(StoreError::Unavailable(_)) => self.write(512, admin::check_writable).await,
             Err(broken) => Err(broken),

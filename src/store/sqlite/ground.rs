@@ -1,14 +1,21 @@
 //! Whether the files under the connections are still those that were opened: nobody has deleted, replaced, cut or overwritten them meanwhile.
 //!
 //! SQLite itself does not notice: it goes on with what it has open, and all of that is gone when the process ends. Knows places and headers; knows no table.
+//!
+//! What is seen: another file under the name, a shorter file, another header, any write by another program (the time of the last change is not ours; then
+//! the pages are checked), and frames of the log that are not as they were written (before they are moved into the file). What is not seen: another
+//! program that writes into the file and sets its times back, a disk that returns other bytes than were written to it, and values inside a page that
+//! still has its form, beyond that somebody wrote.
 
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 
 use super::error::DAMAGED;
+use super::wal::{Verified, beside};
 use crate::store::StoreError;
 
 /// The header of a database file (<https://www.sqlite.org/fileformat2.html#the_database_header>).
@@ -18,12 +25,29 @@ pub(super) const LOG_STOP: u64 = 16_000;
 
 type Header = [u8; HEADER];
 
+/// The file as our last checkpoint left it.
+#[derive(Clone, Copy)]
+struct Known {
+    header: Header,
+    length: u64,
+    /// When it was last written to: seconds and nanoseconds.
+    written: (i64, i64),
+}
+
+fn written(of: &Metadata) -> (i64, i64) {
+    (of.mtime(), of.mtime_nsec())
+}
+
 /// Which file a name means: device and number.
 type Place = (u64, u64);
 
 fn place(of: &Metadata) -> Place {
     (of.dev(), of.ino())
 }
+
+/// The number of a write by another program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ForeignWrite(u64);
 
 /// What is known of the files while they are open.
 pub(super) struct Ground {
@@ -35,8 +59,13 @@ pub(super) struct Ground {
     place: Place,
     /// The log that the writer's connection writes to.
     logged: Mutex<Option<Place>>,
-    /// The file's header and length as the last checkpoint left them; locked while the log is moved into the file.
-    header: Mutex<Option<(Header, u64)>>,
+    /// The file as the last checkpoint left it; locked while the log is moved into the file.
+    known: Mutex<Option<Known>>,
+    /// How much of the log was found as it was written.
+    verified: Mutex<Verified>,
+    /// Writes of other programs that were noticed, and the last of them after which the pages were checked.
+    noticed: AtomicU64,
+    checked: AtomicU64,
     /// What was cut or overwritten stays so, also when a checkpoint has written over it.
     broken: OnceLock<String>,
 }
@@ -46,23 +75,36 @@ impl Ground {
     pub(super) fn new(path: &Path, log: PathBuf) -> io::Result<Self> {
         let file = File::open(path)?;
         let place = place(&file.metadata()?);
-        Ok(Self { path: path.to_owned(), log, file, place, logged: Mutex::default(), header: Mutex::default(), broken: OnceLock::new() })
+        Ok(Self {
+            path: path.to_owned(),
+            log,
+            file,
+            place,
+            logged: Mutex::default(),
+            known: Mutex::default(),
+            verified: Mutex::default(),
+            noticed: AtomicU64::default(),
+            checked: AtomicU64::default(),
+            broken: OnceLock::new(),
+        })
     }
 
     /// To be called when the connection that writes was made: the log there is the one it writes to.
     pub(super) fn begin(&self) {
         *self.logged.lock().unwrap_or_else(PoisonError::into_inner) = std::fs::metadata(&self.log).ok().map(|log| place(&log));
-        *self.header.lock().unwrap_or_else(PoisonError::into_inner) = self.known();
+        *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Verified::of(beside(&self.path, "-shm"));
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = self.state();
     }
 
-    fn known(&self) -> Option<(Header, u64)> {
-        Some((self.read().ok()?, self.file.metadata().ok()?.len()))
+    fn state(&self) -> Option<Known> {
+        let file = self.file.metadata().ok()?;
+        Some(Known { header: self.read().ok()?, length: file.len(), written: written(&file) })
     }
 
     /// To be called before that connection is closed: the last one to close removes the log.
     pub(super) fn end(&self) {
         *self.logged.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        *self.header.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Pages that the header says the file has, and the bytes that it has.
@@ -84,12 +126,32 @@ impl Ground {
     pub(super) fn look(&self) -> Result<(), StoreError> {
         self.whole()?;
         // A checkpoint under way writes the header before what it describes.
-        match self.header.try_lock() {
-            Ok(header) => self.sound(header.as_ref())?,
-            Err(TryLockError::Poisoned(header)) => self.sound(header.into_inner().as_ref())?,
+        match self.known.try_lock() {
+            Ok(mut known) => self.sound(known.as_mut())?,
+            Err(TryLockError::Poisoned(known)) => self.sound(known.into_inner().as_mut())?,
             Err(TryLockError::WouldBlock) => {}
         }
-        self.there()
+        self.there()?;
+        match self.unchecked() {
+            Some(_) => Err(StoreError::Unavailable(format!("another program has written to `{}`; its pages are being checked", self.path.display()))),
+            None => Ok(()),
+        }
+    }
+
+    /// The last write of another program, where the pages were not checked after it.
+    pub(super) fn unchecked(&self) -> Option<ForeignWrite> {
+        let noticed = self.noticed.load(Ordering::Acquire);
+        (noticed > self.checked.load(Ordering::Acquire)).then_some(ForeignWrite(noticed))
+    }
+
+    /// The pages have the form that they should have, after that write.
+    pub(super) fn admit(&self, write: ForeignWrite) {
+        self.checked.fetch_max(write.0, Ordering::AcqRel);
+    }
+
+    /// The file or the log does not hold what it should: it is not used again.
+    pub(super) fn condemn(&self, why: String) -> StoreError {
+        StoreError::Unusable(self.broken.get_or_init(|| why).clone())
     }
 
     /// Whether the names still mean what is open: else no other connection may be made.
@@ -112,28 +174,47 @@ impl Ground {
         Ok(())
     }
 
-    fn whole(&self) -> Result<(), StoreError> {
+    /// Whether nothing was found that is broken.
+    pub(super) fn whole(&self) -> Result<(), StoreError> {
         self.broken.get().map_or(Ok(()), |why| Err(StoreError::Unusable(why.clone())))
     }
 
     /// Runs a checkpoint, unless what it would write to is broken.
     pub(super) fn checkpoint<T>(&self, run: impl FnOnce() -> T) -> Result<T, StoreError> {
         self.whole()?;
-        let mut header = self.header.lock().unwrap_or_else(PoisonError::into_inner);
-        self.sound(header.as_ref())?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sound(known.as_mut())?;
+        if let Ok(Some(lost)) = self.verified.lock().unwrap_or_else(PoisonError::into_inner).extend(&self.log) {
+            return Err(self.condemn(lost.tell_open(&self.log)));
+        }
         let made = run();
-        *header = self.known();
+        *known = self.state();
         Ok(made)
     }
 
-    fn sound(&self, known: Option<&(Header, u64)>) -> Result<(), StoreError> {
-        let Some(why) = self.fault(known) else { return Ok(()) };
-        Err(StoreError::Unusable(self.broken.get_or_init(|| why).clone()))
+    /// Compares the file with what is known of it, and notices a write that is not ours.
+    fn sound(&self, known: Option<&mut Known>) -> Result<(), StoreError> {
+        let Some(known) = known else { return Ok(()) };
+        if let Some(why) = self.fault(known) {
+            return Err(self.condemn(why));
+        }
+        if let Ok(file) = self.file.metadata()
+            && self.is_ours(known)
+            && known.written != written(&file)
+        {
+            known.written = written(&file);
+            self.noticed.fetch_add(1, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Whether only our own checkpoints write to the file: beyond this size of the log the writer's may, too.
+    fn is_ours(&self, known: &Known) -> bool {
+        std::fs::metadata(&self.log).is_ok_and(|log| log.len() < LOG_STOP * page_size(&known.header))
     }
 
     /// What is wrong with the file that is open.
-    fn fault(&self, known: Option<&(Header, u64)>) -> Option<String> {
-        let (expected, was) = known?;
+    fn fault(&self, known: &Known) -> Option<String> {
         let name = self.path.display();
         let length = self.file.metadata().ok()?.len();
         let Ok(header) = self.read() else {
@@ -141,12 +222,10 @@ impl Ground {
         };
         let should = pages(&header) * page_size(&header);
         // A checkpoint that stopped half way may have left it shorter than its header says, but not shorter than it was.
-        if length < should.min(*was) {
+        if length < should.min(known.length) {
             return Some(format!("`{name}` is cut short: it has {length} bytes and should have {should}; {DAMAGED}"));
         }
-        // Beyond this size of the log the writer's own checkpoint may have written to the file.
-        let ours = std::fs::metadata(&self.log).is_ok_and(|log| log.len() < LOG_STOP * page_size(expected));
-        if ours && *expected != header {
+        if self.is_ours(known) && known.header != header {
             return Some(format!("another program has written over `{name}`; {DAMAGED}"));
         }
         None

@@ -39,6 +39,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use self::error::DbError;
+use self::ground::ForeignWrite;
 use self::open::Files;
 use self::queue::{Class, Queue};
 use super::bounded_queue::{PATIENCE, QueueLimits};
@@ -80,6 +81,9 @@ impl SqliteOptions {
         }
     }
 }
+
+/// How long the pages of a file that another program has written to are checked.
+const MAX_CHECK: Duration = Duration::from_secs(30);
 
 /// The store in a SQLite file.
 pub struct SqliteStore {
@@ -162,6 +166,45 @@ impl SqliteStore {
         F: FnMut(&Connection) -> Result<T, DbError> + Send + 'static,
     {
         writer::submit(&self.queue, Class::Other, cost, work).await
+    }
+
+    /// Checks the pages of the file that another program has written to. Values inside a page are not checked.
+    ///
+    /// # Errors
+    /// Always: [`StoreError::Unusable`] when a page has not the form that it should have; else [`StoreError::Unavailable`], once, so that people learn of it.
+    async fn check_pages(&self, write: ForeignWrite) -> Result<(), StoreError> {
+        let files = self.files.clone();
+        files.ground.there()?;
+        let name = files.path().display().to_string();
+        let damaged = |what: &str| format!("another program has written over `{name}` while Watchfire has it open: {what}");
+        let db = files.reader().map_err(|error| match error::store_error(&error) {
+            StoreError::Unusable(why) => files.ground.condemn(damaged(&why)),
+            error => error,
+        })?;
+        let interrupt = db.get_interrupt_handle();
+        let mut check = tokio::task::spawn_blocking(move || db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)));
+        let verdict = match tokio::time::timeout(MAX_CHECK, &mut check).await {
+            Ok(verdict) => verdict.map_err(stopped)?,
+            Err(_) => {
+                interrupt.interrupt();
+                let _ = check.await;
+                Ok("ok, as far as it could be checked".to_owned())
+            }
+        };
+        match verdict {
+            Ok(verdict) if verdict.starts_with("ok") => {
+                files.ground.admit(write);
+                Err(StoreError::Unavailable(format!(
+                    "another program has written to `{name}` while Watchfire has it open: its pages are sound ({verdict}), but what was written into rows \
+                     cannot be seen; find out which program it was (only a backup by `watchfire backup` is safe); Watchfire continues"
+                )))
+            }
+            Ok(verdict) => Err(files.ground.condemn(damaged(&format!("it is damaged ({verdict}); {}", error::DAMAGED)))),
+            Err(error) => match error::store_error(&error) {
+                StoreError::Unusable(why) => Err(files.ground.condemn(damaged(&why))),
+                error => Err(error),
+            },
+        }
     }
 
     fn stop(&self) {

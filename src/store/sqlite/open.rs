@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::{DAMAGED, store_error};
 use super::ground::{Ground, LOG_STOP};
-use super::wal;
+use super::wal::{self, beside};
 use crate::store::StoreError;
 
 /// `WFIR`: marks a SQLite file as ours (<https://www.sqlite.org/pragma.html#pragma_application_id>).
@@ -59,12 +59,6 @@ fn private() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// Why the lock was not taken.
@@ -270,6 +264,13 @@ impl Files {
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         db.execute_batch("PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")?;
         Ok(db)
+    }
+
+    /// Before a connection is closed: the last one to close moves the log into the file, which a log or a file that is broken must be spared.
+    pub(super) fn spare_file(&self, db: &Connection) {
+        if self.ground.whole().is_err() {
+            let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
     }
 
     /// A connection for checkpoints.

@@ -1,10 +1,12 @@
 //! The log as a crash has left it, read before SQLite reads it: SQLite takes what comes before the first damaged frame, drops the rest, and says nothing.
+//! And the log while it is open, read before it is moved into the file: SQLite looks at the checksums of its frames only when it recovers.
 //!
 //! Knows the format of logs and of their index (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>, <https://www.sqlite.org/walformat.html>).
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 /// Bytes of the log's header.
 const HEADER: usize = 32;
@@ -12,6 +14,13 @@ const HEADER: usize = 32;
 const FRAME: usize = 24;
 /// The log's magic number; the last bit is the byte order of checksums.
 const MAGIC: u32 = 0x377f_0682;
+
+/// The file that SQLite keeps beside the database under this ending.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
 
 /// A log that does not hold what was committed to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +34,16 @@ pub(super) struct Lost {
 }
 
 impl Lost {
+    /// What that means while the database is open, in words.
+    pub(super) fn tell_open(self, log: &Path) -> String {
+        let (log, Self { whole, lost, .. }) = (log.display(), self);
+        format!(
+            "the log `{log}` was written over or cut while Watchfire has it open: {lost} pages of it cannot be read, {whole} before them can; nothing of it is \
+             moved into the database any more, and nothing new is accepted; look at the disk and at who writes there, then restart Watchfire: it continues \
+             with what can be read, and reports what is lost"
+        )
+    }
+
     /// What that means, in words.
     pub(super) fn tell(self, log: &Path) -> String {
         let (log, Self { whole, lost, committed }) = (log.display(), self);
@@ -129,6 +148,66 @@ impl Head {
     }
 }
 
+/// How much of an open log was found as it was written. Frames are read once: what was read and is moved into the file is not needed again.
+#[derive(Default)]
+pub(super) struct Verified {
+    /// Held open for as long as connections are: SQLite's locks are on this file, too, and to close any handle of it would end them.
+    index: Option<File>,
+    head: Option<Head>,
+    frames: u64,
+    sum: (u32, u32),
+}
+
+impl Verified {
+    /// Nothing yet, of the log with this index.
+    pub(super) fn of(index: PathBuf) -> Self {
+        Self { index: File::open(index).ok(), ..Self::default() }
+    }
+
+    /// Reads what was committed since the last time. `None`: it is as it was written, or nobody can tell because the log begins again just now.
+    pub(super) fn extend(&mut self, log: &Path) -> io::Result<Option<Lost>> {
+        let Some(index) = self.committed() else { return Ok(None) };
+        if self.head.as_ref().is_none_or(|head| head.salt != index.salt) || self.frames > index.frames {
+            (self.head, self.frames) = (None, 0);
+        }
+        // The log is not locked by anybody, so it may be opened and closed.
+        let log = File::open(log)?;
+        if self.head.is_none() {
+            let mut header = [0; HEADER];
+            let head = log.read_exact_at(&mut header, 0).ok().and_then(|()| Head::parse(&header)).filter(|head| head.salt == index.salt);
+            let Some(head) = head else { return Ok(self.lost(&index)) };
+            self.sum = head.sum;
+            self.head = Some(head);
+        }
+        let Some(head) = &self.head else { return Ok(None) };
+        let mut frame = vec![0; FRAME + head.page];
+        while self.frames < index.frames {
+            let at = HEADER as u64 + self.frames * frame.len() as u64;
+            let read = log.read_exact_at(&mut frame, at).is_ok() && frame[8..16] == head.salt;
+            let sum = head.checksum(head.checksum(self.sum, &frame[..8]), &frame[FRAME..]);
+            if !read || (word(&frame, 16), word(&frame, 20)) != sum {
+                return Ok(self.lost(&index));
+            }
+            self.sum = sum;
+            self.frames += 1;
+        }
+        Ok(None)
+    }
+
+    fn committed(&self) -> Option<Index> {
+        let mut head = [0; Index::BYTES];
+        self.index.as_ref()?.read_exact_at(&mut head, 0).ok()?;
+        Index::parse(&head).filter(|index| index.frames > 0)
+    }
+
+    /// What cannot be read, unless the log began again meanwhile, or all of it is in the file already.
+    fn lost(&self, index: &Index) -> Option<Lost> {
+        let now = self.committed()?;
+        let lost = now.salt == index.salt && now.moved < index.frames;
+        lost.then(|| Lost { whole: self.frames, lost: index.frames - self.frames, committed: true })
+    }
+}
+
 /// What the index beside the log says was committed.
 struct Index {
     frames: u64,
@@ -143,11 +222,22 @@ impl Index {
         (self.moved < self.frames).then_some(Lost { whole: 0, lost: self.frames - self.moved, committed: true })
     }
 
-    /// `None` when there is none, or its two copies differ: it was being written.
+    /// Bytes that are read of it.
+    const BYTES: usize = 100;
+
+    /// `None` when there is none. Only while no connection is open: closing the file ends SQLite's locks on it.
     fn read(path: &Path) -> Option<Self> {
-        let mut head = [0; 100];
+        let mut head = [0; Self::BYTES];
         let mut file = File::open(path).ok()?;
-        if read_full(&mut file, &mut head).ok()? < head.len() || head[..48] != head[48..96] || head[12] != 1 {
+        if read_full(&mut file, &mut head).ok()? < head.len() {
+            return None;
+        }
+        Self::parse(&head)
+    }
+
+    /// `None` when its two copies differ: it was being written.
+    fn parse(head: &[u8; Self::BYTES]) -> Option<Self> {
+        if head[..48] != head[48..96] || head[12] != 1 {
             return None;
         }
         let number = |at: usize| u64::from(u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]));

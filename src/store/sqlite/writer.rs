@@ -84,6 +84,9 @@ impl Writer {
             self.commit_batch(batch);
             self.activity.wrote(bytes, last);
         }
+        if let Some(db) = &self.db {
+            self.files.spare_file(db);
+        }
     }
 
     fn commit_batch(&mut self, batch: Batch) {

@@ -99,6 +99,100 @@ async fn what_was_cut_or_written_over_is_not_used_again() {
     }
 }
 
+fn write_at(path: &Path, at: u64, bytes: &[u8]) {
+    use std::os::unix::fs::FileExt;
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(bytes, at).unwrap();
+}
+
+/// Waits for the check of a file that somebody else wrote to; what it said each time.
+async fn checks(store: &S) -> Vec<Result<(), StoreError>> {
+    let mut said = Vec::new();
+    for _ in 0..3 {
+        said.push(store.check_writable().await);
+    }
+    said
+}
+
+#[tokio::test]
+async fn bytes_that_another_program_writes_are_noticed() {
+    for what in ["pages", "a byte of a row", "nothing, but its time"] {
+        let (store, path, _folder) = settled().await;
+        let row = std::fs::read(&path).unwrap().windows(6).rposition(|bytes| bytes == b"prod-1").unwrap_or(5 * 4096 + 4000);
+        match what {
+            "pages" => write_at(&path, 2 * 4096, &[0xA5; 40 * 4096]),
+            "a byte of a row" => write_at(&path, row as u64, b"q"),
+            _ => std::fs::File::options().write(true).open(&path).unwrap().set_modified(std::time::SystemTime::now()).unwrap(),
+        }
+        // Nothing is accepted before the pages are checked.
+        let refused = store.check_files().unwrap_err();
+        assert!(refused.to_string().contains("another program has written"), "{what}: {refused}");
+        let said = checks(&store).await;
+        let first = said[0].as_ref().unwrap_err().to_string();
+        assert!(first.contains("another program has written") && first.contains("w.db"), "{what}: {first}");
+        if what == "pages" {
+            assert!(said.iter().all(|said| matches!(said, Err(StoreError::Unusable(_)))), "{what}: {said:?}");
+            assert!(store.check_files().is_err());
+        } else {
+            // Reported once; afterwards it goes on.
+            assert!(said[1].is_ok() && said[2].is_ok() && first.contains("its pages are sound"), "{what}: {said:?}");
+            store.check_files().unwrap();
+            put(&store, "after").await;
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            store.check_writable().await.unwrap();
+            store.check_files().unwrap();
+        }
+        store.close().await;
+    }
+}
+
+/// Our own checkpoints, at whatever moment they come, are nobody else's writes.
+#[tokio::test]
+async fn our_own_writes_are_not_taken_for_those_of_others() {
+    let (store, _path, _folder) = settled().await;
+    for ix in 0..400 {
+        put(&store, &format!("more-{}", ix % 50)).await;
+        store.check_files().unwrap();
+        if ix % 40 == 0 {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            store.check_writable().await.unwrap();
+        }
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_log_that_is_damaged_while_it_is_open_is_not_moved_into_the_file() {
+    const FRAME: u64 = 24 + PAGE_SIZE;
+    for what in ["overwritten", "cut", "emptied", "its header"] {
+        let (store, path, _folder) = settled().await;
+        let log = beside(&path, "-wal");
+        // All of the log is in the file, so it begins again; the checkpoint after these commits finds the damage.
+        for ix in 0..5 {
+            put(&store, &format!("late-{ix}")).await;
+        }
+        match what {
+            "overwritten" => write_at(&log, 32 + 2 * FRAME + 2000, &[0x5A; 64]),
+            "cut" => std::fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(32 + 2 * FRAME + 100).unwrap(),
+            "emptied" => std::fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(0).unwrap(),
+            _ => write_at(&log, 16, &[0x5A; 8]),
+        }
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        let told = loop {
+            match store.check_files() {
+                Err(told) => break told,
+                Ok(()) if std::time::Instant::now() > end => panic!("{what}: not noticed"),
+                Ok(()) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        assert!(matches!(&told, StoreError::Unusable(text) if text.contains("w.db-wal") && text.contains("restart Watchfire")), "{what}: {told}");
+        assert!(store.check_writable().await.is_err(), "{what}");
+        store.close().await;
+        // What the file has is sound: nothing damaged was moved into it, not at the end either.
+        let db = Connection::open(&path).unwrap();
+        assert_eq!(db.query_row("PRAGMA quick_check", [], |row| row.get::<_, String>(0)).unwrap(), "ok", "{what}");
+    }
+}
+
 /// To close any other handle of the file would end them, and a `sqlite3` shell that ends would then remove the log from under the writer.
 #[cfg(target_os = "linux")]
 #[tokio::test]
