@@ -118,10 +118,25 @@ impl Failure {
                 error.recipient = recipient;
                 error
             }
-            Cause::Network(text) | Cause::Resolve(text) | Cause::Garbage(text) | Cause::Certificate(text) | Cause::Handshake(text, _) => {
-                SendError::new(self.kind(), self.summary(server)).detail(said(text))
-            }
-            _ => SendError::new(self.kind(), self.summary(server)),
+            // The server's own words; what a library says of the connection is in the summary.
+            Cause::Garbage(text) => SendError::new(self.kind(), self.summary(server)).code(self.code()).detail(said(text)),
+            _ => SendError::new(self.kind(), said(&self.summary(server))).code(self.code()),
+        }
+    }
+
+    /// What happened where no reply came, in a word.
+    fn code(&self) -> &'static str {
+        match self.cause {
+            Cause::Timeout if self.stage == Stage::Wait => "busy",
+            Cause::Timeout => "timeout",
+            Cause::Closed => "closed",
+            Cause::Network(_) if self.stage <= Stage::Connect => "connect",
+            Cause::Network(_) => "io",
+            Cause::Resolve(_) => "dns",
+            Cause::Reply(..) | Cause::Garbage(_) => "protocol",
+            Cause::Certificate(_) | Cause::Handshake(..) | Cause::NotTls | Cause::NoStartTls | Cause::Injected => "tls",
+            Cause::NoMechanism | Cause::Plaintext => "login",
+            Cause::NoUtf8 => "smtputf8",
         }
     }
 

@@ -53,7 +53,13 @@ fn outcome(member: &PendingDelivery, detail: &DeliveryDetail) -> DirectOutcome {
             Some(AttemptKind::Ok | AttemptKind::Partial | AttemptKind::Unknown) => ErrorKind::Ambiguous,
         };
         let summary = detail.row.reason.clone().unwrap_or_else(|| "it was not delivered".to_owned());
-        let error = SendError::new(kind, summary).detail(answer.clone());
+        let error = SendError::new(kind, summary);
+        // What is recorded is our sentence and the platform's own body behind it: callers parse the body.
+        let error = match answer.find(": {") {
+            Some(at) => error.detail(&answer[at + 2..]),
+            None => error,
+        };
+        let code = code.or_else(|| last.and_then(|attempt| attempt.code.clone()));
         Err(if let Some(code) = code { error.code(code) } else { error })
     };
     let results: Vec<(Recipient, Result<Receipt, SendError>)> = if cells.is_empty() {

@@ -44,17 +44,56 @@ impl Answer {
     }
 }
 
-/// The platform's own body when it refused; else what happened.
+/// The platform's own body when it refused; else what happened. Watchfire's own sentence about it is English: it is in the record that the header names.
 fn said(error: &SendError) -> String {
     let refused = matches!(error.kind, ErrorKind::Rejected | ErrorKind::Misconfigured | ErrorKind::RateLimited { .. });
     match &error.detail {
-        Some(detail) if refused => unescaped(detail),
-        _ => match error.kind {
-            ErrorKind::Transient => format!("发送失败，请稍后重试：{error}"),
-            ErrorKind::Ambiguous => format!("平台未确认，消息可能已送达：{error}"),
-            ErrorKind::RateLimited { .. } => "发送频率超限，请稍后重试".to_owned(),
-            ErrorKind::Rejected | ErrorKind::Misconfigured => format!("发送失败：{error}"),
-        },
+        Some(body) if refused && is_body(body) => unescaped(body),
+        Some(words) if refused && !words.trim_start().starts_with('<') => format!("平台拒绝发送：{}", unescaped(words)),
+        _ => {
+            let lead = match error.kind {
+                ErrorKind::Transient => "发送失败，请稍后重试",
+                ErrorKind::Ambiguous => "平台未确认，消息可能已送达",
+                ErrorKind::RateLimited { .. } => return "发送频率超限，请稍后重试".to_owned(),
+                ErrorKind::Rejected | ErrorKind::Misconfigured => "发送失败",
+            };
+            format!("{lead}：{}", reason(error))
+        }
+    }
+}
+
+/// Whether it is a platform's JSON object, perhaps cut.
+fn is_body(detail: &str) -> bool {
+    detail.trim_start().starts_with('{')
+}
+
+/// Why it failed, in the callers' language: by the error's code, which distinguishes all that no platform has said.
+fn reason(error: &SendError) -> String {
+    let code = error.code.as_deref().unwrap_or_default();
+    let known = match code {
+        "timeout" => "平台未在时限内应答",
+        "busy" => "到平台的连接均被占用",
+        "dns" => "平台域名无法解析，请检查本机 DNS 或代理",
+        "connect" => "无法连接平台，请检查网络或代理",
+        "io" | "closed" => "与平台的连接中断",
+        "tls" => "与平台的 TLS 连接未能建立，请检查证书和 tls 配置",
+        "proxy" => "代理拒绝连接，请检查代理的用户名和密码",
+        "address" => "目标地址不允许访问，请检查配置",
+        "request" => "请求无法生成，请检查地址和凭据",
+        "protocol" => "对方不是邮件服务器或应答无法识别，请检查地址和端口",
+        "login" => "邮件服务器没有可用的登录方式，请检查 username 和 tls",
+        "smtputf8" => "邮件服务器不支持非 ASCII 地址",
+        "failedList" => "平台无法呼叫该人员",
+        _ => "",
+    };
+    match error.kind {
+        _ if !known.is_empty() => known.to_owned(),
+        _ if !code.is_empty() => format!("平台返回 {code}"),
+        _ if error.recipient => "收件人（号码、地址或成员）有误或无法送达，请检查".to_owned(),
+        ErrorKind::Rejected => "内容或收件人未被接受，请检查".to_owned(),
+        ErrorKind::Misconfigured => "通道配置有误，请联系管理员检查 routes.yaml".to_owned(),
+        ErrorKind::Ambiguous => "没有收到平台的结果".to_owned(),
+        ErrorKind::Transient | ErrorKind::RateLimited { .. } => "平台暂时不可用".to_owned(),
     }
 }
 
@@ -109,6 +148,65 @@ const SHOWN: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::DeliveryId;
+    use crate::store::StoreError;
+
+    /// Every way a call can end badly, with what its caller reads; the summaries are English and must not show.
+    #[test]
+    fn whatever_goes_wrong_is_said_in_the_callers_language() {
+        use ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
+        let kinds = [Transient, RateLimited { retry_after: None }, Ambiguous, Rejected, Misconfigured];
+        let codes = [
+            None,
+            Some("timeout"),
+            Some("busy"),
+            Some("dns"),
+            Some("connect"),
+            Some("io"),
+            Some("closed"),
+            Some("tls"),
+            Some("proxy"),
+            Some("address"),
+            Some("request"),
+            Some("protocol"),
+            Some("login"),
+            Some("smtputf8"),
+            Some("failedList"),
+            Some("HTTP 502"),
+            Some("550 5.1.1"),
+            Some("40014"),
+        ];
+        let details = [None, Some("<html>Bad Gateway</html>"), Some("no such user"), Some(r#"{"errcode":40014,"errmsg":"invalid token"}"#)];
+        let english = |text: &str| ["cannot", "answered", "Bad Gateway", "check", "server"].iter().any(|word| text.contains(word));
+        for kind in kinds {
+            for code in codes {
+                for detail in details {
+                    for recipient in [false, true] {
+                        let mut error = SendError::new(kind, "the server cannot be reached; check it");
+                        error = code.map_or(error.clone(), |code| error.code(code));
+                        error = detail.map_or(error.clone(), |detail| error.detail(detail));
+                        error.recipient = recipient;
+                        let text = said(&error);
+                        let body = text.starts_with('{');
+                        assert!(!english(&text) && (body || text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))), "{error:?}: {text}");
+                        assert_eq!(body, detail.is_some_and(is_body) && !matches!(kind, Transient | Ambiguous), "{error:?}: {text}");
+                    }
+                }
+            }
+        }
+        let of = |result| Answer::default().add(result).unwrap_err();
+        for error in [
+            DirectError::Timeout,
+            DirectError::Disabled("ops".into()),
+            DirectError::Store(StoreError::Busy),
+            DirectError::Store(StoreError::Unavailable("the disk is full".into())),
+        ] {
+            let text = of(Err(error));
+            assert!(!english(&text) && !text.contains("disk"), "{text}");
+        }
+        let expired = DirectOutcome { delivery: DeliveryId::new(), results: Vec::new(), expired: true };
+        assert_eq!(of(Ok(expired)), "发送频率超限，请稍后重试");
+    }
 
     #[test]
     fn characters_are_read_and_the_json_stays_the_same() {
