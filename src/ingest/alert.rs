@@ -1,13 +1,16 @@
-//! One alert of a body, read leniently.
+//! The alerts of a body, each read leniently.
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::json::{Key, LabelsSeed, Set, Step, Trail, raw, skip};
+use super::json::{Key, LabelsSeed, Set, Step, Trail, raw, refuse_other_types, skip};
 use super::time::instant;
 use super::unread::cut;
 use super::value::{finite, integer, is_null, kind_of, members, text};
 use crate::model::{Alert, Status, hash_hex};
+
+/// Alerts of one body; further ones are counted as left out. Bounds the memory that a body of tiny alerts can claim; 8 MiB of real alerts stay below it.
+pub(super) const MAX_ALERTS: usize = 50_000;
 
 /// `firing`, `resolved` and their twins in other senders; `None` for every other word, which is then treated as missing.
 pub(super) fn status_word(word: &str) -> Option<Status> {
@@ -41,8 +44,12 @@ pub(super) struct Item {
     pub(super) grafana: bool,
     /// Whether it, or its labels or annotations, are no object.
     pub(super) odd: bool,
-    /// Whether it is an object.
+    /// Whether it is an object with members that an alert has.
     pub(super) readable: bool,
+    /// Whether it has labels of its own.
+    pub(super) labelled: bool,
+    /// The alerts of an entry that is a whole body itself: forwarders send several bodies as one array.
+    pub(super) list: Option<AlertList>,
 }
 
 impl Item {
@@ -53,6 +60,27 @@ impl Item {
         alert.labels.insert("alertname".into(), line.map_or_else(|| "Unknown entry".to_owned(), |line| cut(line, 120)));
         alert.annotations.insert("description".into(), cut(text, MAX_RAW_TEXT));
         Self { alert, odd: true, ..Self::default() }
+    }
+
+    /// An entry that has neither labels nor annotations is known by its other members: some senders write an alert's labels where the alert should be.
+    /// What names it becomes labels, and all of it is shown.
+    fn describe(&mut self, members: &[(String, String)]) {
+        if !self.alert.labels.is_empty() || !self.alert.annotations.is_empty() || members.is_empty() {
+            return;
+        }
+        for (label, names) in FLAT_LABELS {
+            if let Some((_, value)) = names.iter().find_map(|name| members.iter().find(|(key, value)| key == name && !value.trim().is_empty())) {
+                self.alert.labels.insert(label.into(), cut(value.trim(), 120));
+            }
+        }
+        let text: Vec<String> = members.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        let text = text.join("\n");
+        if self.alert.fingerprint.is_empty() && !self.alert.labels.contains_key("alertname") {
+            self.alert.fingerprint = hash_hex(&["entry", &text]);
+        }
+        self.alert.labels.entry("alertname".into()).or_insert_with(|| "Unknown entry".to_owned());
+        self.alert.annotations.insert("description".into(), cut(&text, MAX_RAW_TEXT));
+        self.odd = true;
     }
 
     /// What was sent in place of labels or annotations is shown with the alert, and distinguishes it from others.
@@ -74,10 +102,20 @@ impl Item {
     }
 }
 
+/// Labels that are read of an entry without labels, and the members that may have them.
+const FLAT_LABELS: [(&str, &[&str]); 3] = [
+    ("alertname", &["alertname", "alert", "name", "title", "summary"]),
+    ("severity", &["severity", "level", "priority"]),
+    ("instance", &["instance", "host", "hostname"]),
+];
+
+/// Members of an entry that are kept until it is known whether it has labels.
+const MAX_MEMBERS: usize = 32;
+
 /// Characters that are kept of what could only be read as text.
 const MAX_RAW_TEXT: usize = 4000;
 
-/// Reads one alert; `None` for null and for an object that says nothing.
+/// Reads one alert; `None` for null and for an object without members.
 pub(super) struct AlertSeed<'t> {
     pub(super) trail: &'t Trail,
 }
@@ -137,6 +175,7 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
         let mut item = Item { readable: true, ..Item::default() };
         let mut says_something = false;
         let mut rest = String::new();
+        let mut members: Vec<(String, String)> = Vec::new();
         while let Some(Key(key)) = map.next_key()? {
             let alert = &mut item.alert;
             let (field, name): (&mut String, &'static str) = match key.as_ref() {
@@ -193,6 +232,17 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
                 "imageURL" => (&mut alert.image_url, "imageURL"),
                 "valueString" => (&mut alert.value_string, "valueString"),
                 "ruleUID" => (&mut alert.rule_uid, "ruleUID"),
+                "alerts" => {
+                    item.list = trail.step(Step::Key("alerts"), map.next_value_seed(AlertsSeed { trail }))?.filter(|list| !list.alerts.is_empty());
+                    continue;
+                }
+                other if members.len() < MAX_MEMBERS => {
+                    let value = raw(&mut map, trail, "member")?;
+                    if !is_null(value) {
+                        members.push((cut(other, 100), cut(&owned(value), MAX_RAW_TEXT)));
+                    }
+                    continue;
+                }
                 _ => {
                     skip(&mut map)?;
                     continue;
@@ -203,7 +253,12 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
             item.grafana |= !matches!(name, "fingerprint" | "generatorURL");
         }
         item.keep(rest.trim());
-        Ok(says_something.then_some(item))
+        if item.list.is_some() {
+            return Ok(Some(item));
+        }
+        (item.readable, item.labelled) = (says_something, !item.alert.labels.is_empty());
+        item.describe(&members);
+        Ok((says_something || !members.is_empty()).then_some(item))
     }
 }
 
@@ -228,5 +283,106 @@ impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
             }
         }
         Ok(values)
+    }
+}
+
+/// The alerts of a body, and what was noticed on the way.
+#[derive(Default)]
+pub(super) struct AlertList {
+    /// Status, fingerprint and everything derived are not settled yet.
+    pub(super) alerts: Vec<Alert>,
+    /// Each alert's own word on its status.
+    pub(super) words: Vec<Option<Status>>,
+    /// The first alert's organisation, for bodies that name none themselves.
+    pub(super) org_id: Option<i64>,
+    /// Whether any alert has a field that only Grafana sends.
+    pub(super) grafana: bool,
+    /// Entries that hold nothing (`null`, `{}`).
+    pub(super) empty: usize,
+    /// Entries that are no alert, or have labels or annotations that are no object.
+    pub(super) odd: u32,
+    /// Alerts that were readable by more than their text.
+    pub(super) readable: usize,
+    /// Alerts that have labels of their own.
+    pub(super) labelled: usize,
+    /// Entries beyond what one body may hold.
+    pub(super) over: u64,
+}
+
+/// Reads an array of alerts; `None` for null.
+pub(super) struct AlertsSeed<'t> {
+    pub(super) trail: &'t Trail,
+}
+
+impl<'de> DeserializeSeed<'de> for AlertsSeed<'_> {
+    type Value = Option<AlertList>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AlertsSeed<'_> {
+    type Value = Option<AlertList>;
+    refuse_other_types!("an array of alerts");
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        // One alert where a list of them belongs.
+        let mut list = AlertList::default();
+        list.take(AlertSeed { trail: self.trail }.visit_map(map)?);
+        Ok(Some(list))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let trail = self.trail;
+        let mut list = AlertList::default();
+        for i in 0.. {
+            if list.alerts.len() == MAX_ALERTS || trail.is_full() {
+                match seq.next_element::<serde::de::IgnoredAny>()? {
+                    Some(_) => list.over += 1,
+                    None => break,
+                }
+                continue;
+            }
+            let Some(item) = trail.step(Step::Index(i), seq.next_element_seed(AlertSeed { trail }))? else { break };
+            list.take(item);
+        }
+        Ok(Some(list))
+    }
+}
+
+impl AlertList {
+    fn take(&mut self, item: Option<Item>) {
+        let Some(item) = item else {
+            self.empty += 1;
+            return;
+        };
+        self.org_id = self.org_id.or(item.org_id);
+        self.grafana |= item.grafana;
+        if let Some(list) = item.list {
+            return self.append(list, item.word);
+        }
+        self.odd += u32::from(item.odd);
+        self.readable += usize::from(item.readable);
+        self.labelled += usize::from(item.labelled);
+        self.words.push(item.word);
+        self.alerts.push(item.alert);
+    }
+
+    /// The alerts of a body within a list; `word` is that body's on their status.
+    fn append(&mut self, list: AlertList, word: Option<Status>) {
+        let room = MAX_ALERTS.saturating_sub(self.alerts.len());
+        self.over += list.over + list.alerts.len().saturating_sub(room) as u64;
+        self.org_id = self.org_id.or(list.org_id);
+        self.grafana |= list.grafana;
+        self.empty += list.empty;
+        self.odd += list.odd;
+        self.readable += list.readable;
+        self.labelled += list.labelled;
+        self.words.extend(list.words.into_iter().take(room).map(|own| own.or(word)));
+        self.alerts.extend(list.alerts.into_iter().take(room));
     }
 }

@@ -3,15 +3,12 @@
 //! One reader for all of them: bodies in the wild mix the shapes, and which sender it was is known only when the whole body has been seen.
 //! What the fields mean together is [`super::event`]'s business.
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use super::alert::{AlertSeed, Item, owned, set, status_word};
+use super::alert::{AlertList, AlertsSeed, owned, set, status_word};
 use super::json::{Key, Step, Trail, raw, refuse_other_types, skip};
 use super::value::{integer, is_null, text};
-use crate::model::{Alert, Labels, Status};
-
-/// Alerts of one body; further ones are counted as left out. Bounds the memory that a body of tiny alerts can claim; 8 MiB of real alerts stay below it.
-pub(super) const MAX_ALERTS: usize = 50_000;
+use crate::model::{Labels, Status};
 
 /// What a body says, field by field; `None` and empty for what is missing or null.
 #[derive(Default)]
@@ -60,27 +57,6 @@ pub(super) struct LegacyFields<'a> {
     pub(super) image_url: Option<&'a str>,
     pub(super) eval_matches: Option<&'a str>,
     pub(super) tags: Option<&'a str>,
-}
-
-/// The alerts of a body, and what was noticed on the way.
-#[derive(Default)]
-pub(super) struct AlertList {
-    /// Status, fingerprint and everything derived are not settled yet.
-    pub(super) alerts: Vec<Alert>,
-    /// Each alert's own word on its status.
-    pub(super) words: Vec<Option<Status>>,
-    /// The first alert's organisation, for bodies that name none themselves.
-    pub(super) org_id: Option<i64>,
-    /// Whether any alert has a field that only Grafana sends.
-    pub(super) grafana: bool,
-    /// Entries that hold nothing (`null`, `{}`, unknown members only).
-    pub(super) empty: usize,
-    /// Entries that are no alert, or have labels or annotations that are no object.
-    pub(super) odd: u32,
-    /// Alerts that were readable by more than their text.
-    pub(super) readable: usize,
-    /// Entries beyond what one body may hold.
-    pub(super) over: u64,
 }
 
 fn present(raw: &str) -> Option<&str> {
@@ -152,64 +128,4 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
 
 fn labels<'de, A: MapAccess<'de>>(map: &mut A, trail: &Trail, key: &'static str) -> Result<Option<Labels>, A::Error> {
     Ok(set(map, trail, key)?.map(|set| set.labels))
-}
-
-/// Reads an array of alerts; `None` for null.
-pub(super) struct AlertsSeed<'t> {
-    pub(super) trail: &'t Trail,
-}
-
-impl<'de> DeserializeSeed<'de> for AlertsSeed<'_> {
-    type Value = Option<AlertList>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AlertsSeed<'_> {
-    type Value = Option<AlertList>;
-    refuse_other_types!("an array of alerts");
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        // One alert where a list of them belongs.
-        let mut list = AlertList::default();
-        list.take(AlertSeed { trail: self.trail }.visit_map(map)?);
-        Ok(Some(list))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let trail = self.trail;
-        let mut list = AlertList::default();
-        for i in 0.. {
-            if list.alerts.len() == MAX_ALERTS || trail.is_full() {
-                match seq.next_element::<serde::de::IgnoredAny>()? {
-                    Some(_) => list.over += 1,
-                    None => break,
-                }
-                continue;
-            }
-            let Some(item) = trail.step(Step::Index(i), seq.next_element_seed(AlertSeed { trail }))? else { break };
-            list.take(item);
-        }
-        Ok(Some(list))
-    }
-}
-
-impl AlertList {
-    fn take(&mut self, item: Option<Item>) {
-        let Some(item) = item else {
-            self.empty += 1;
-            return;
-        };
-        self.org_id = self.org_id.or(item.org_id);
-        self.grafana |= item.grafana;
-        self.odd += u32::from(item.odd);
-        self.readable += usize::from(item.readable);
-        self.words.push(item.word);
-        self.alerts.push(item.alert);
-    }
 }

@@ -4,8 +4,8 @@
 
 use jiff::Timestamp;
 
-use super::alert::status_word;
-use super::body::{AlertList, Body};
+use super::alert::{AlertList, status_word};
+use super::body::Body;
 use super::identity::fingerprint;
 use super::{Parsed, Sender};
 use crate::model::{Alert, Event, Labels, Note, SenderKind, Status};

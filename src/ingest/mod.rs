@@ -37,8 +37,8 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use crate::model::{Event, SenderKind};
-use alert::AlertSeed;
-use body::{AlertsSeed, Body, BodySeed};
+use alert::{AlertSeed, AlertsSeed};
+use body::{Body, BodySeed};
 use error::{Source, echo, echo_up_to};
 use json::{Trail, read};
 use value::{elements, kind_of, members};
@@ -116,17 +116,17 @@ fn native(sender: Sender, source: &Source<'_>, received_at: Timestamp) -> Result
             let what = match (list.alerts.len(), list.empty) {
                 (0, 0) => "an empty array",
                 (0, _) => "an array of empty entries",
-                _ => "an array without an object",
+                _ => "an array without an alert",
             };
             return Err(no_alert(source, "", format!("no alert to deliver: the body is {what}")));
         }
-        let sure = list.alerts.iter().any(|a| !a.labels.is_empty());
+        let sure = list.labelled > 0;
         let org_id = list.org_id;
         return Ok(Native { parsed: Parsed { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure });
     }
     let body = read(source, source.text, "", &trail, BodySeed { trail: &trail })?;
     if body.list.readable > 0 {
-        let sure = body.list.alerts.iter().any(|a| !a.labels.is_empty());
+        let sure = body.list.labelled > 0;
         return Ok(Native { parsed: event::from_body(event::kind(sender, &body), body, received_at), sure });
     }
     if grafana_legacy::is_legacy(sender, &body) {
@@ -136,7 +136,7 @@ fn native(sender: Sender, source: &Source<'_>, received_at: Timestamp) -> Result
         let trail = Trail::default();
         if let Some(item) = read(source, source.text, "", &trail, AlertSeed { trail: &trail })? {
             let org_id = item.org_id;
-            let list = body::AlertList { odd: u32::from(item.odd), alerts: vec![item.alert], words: vec![item.word], ..Default::default() };
+            let list = alert::AlertList { odd: u32::from(item.odd), alerts: vec![item.alert], words: vec![item.word], ..Default::default() };
             return Ok(Native { parsed: Parsed { event: event::from_alerts(SenderKind::Alerts, list, received_at), org_id }, sure: false });
         }
     }
@@ -152,8 +152,8 @@ fn nothing_in(source: &Source<'_>, body: &Body<'_>) -> Refusal {
     if let Some((_, list)) = members.iter().rev().find(|(name, _)| name == "alerts") {
         let what = match (elements(list).len(), body.list.empty) {
             _ if kind_of(list) == "null" => "it is null",
-            _ if body.list.odd > 0 => "none of its entries is an object",
             _ if kind_of(list) == "an object" => "it is an object that is no alert",
+            _ if body.list.odd > 0 => "none of its entries is an alert",
             (0, _) => "the list is empty",
             _ => "its entries are all empty",
         };

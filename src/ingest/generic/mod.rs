@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::alert::Item;
-use super::body::{AlertList, MAX_ALERTS};
+use super::alert::{AlertList, MAX_ALERTS};
 use super::error::{IngestError, Source};
 use super::event;
 use super::json::{Trail, read};

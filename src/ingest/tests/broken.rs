@@ -18,7 +18,7 @@ fn refusals_name_field_and_place() {
         ("\n payload=%7B%7D", "not JSON: the body begins with `payload=%7B%7D` (line 2, column 2)"),
         ("[]", "no alert to deliver: the body is an empty array (line 1, column 1)"),
         ("[{}, null]", "no alert to deliver: the body is an array of empty entries (line 1, column 1)"),
-        ("[5]", "no alert to deliver: the body is an array without an object (line 1, column 1)"),
+        ("[5]", "no alert to deliver: the body is an array without an alert (line 1, column 1)"),
         (
             "{}",
             "no alert to deliver: there is no `alerts` list. Send Alertmanager's or Grafana's own body, or configure a mapping for this one (line 1, column 1)",
@@ -30,10 +30,10 @@ fn refusals_name_field_and_place() {
         ),
         (r#"{"alerts": []}"#, "alerts: no alert to deliver: the list is empty (line 1, column 12)"),
         (r#"{"alerts": null}"#, "alerts: no alert to deliver: it is null (line 1, column 12)"),
-        (r#"{"alerts": [{}, {"x": 1}]}"#, "alerts: no alert to deliver: its entries are all empty (line 1, column 12)"),
+        (r#"{"alerts": [{}, {"x": 1}]}"#, "alerts: no alert to deliver: none of its entries is an alert (line 1, column 12)"),
         (r#"{"alerts": {"a": 1}}"#, "alerts: no alert to deliver: it is an object that is no alert (line 1, column 12)"),
         (r#"{"alerts": "none"}"#, "alerts: expected an array of alerts, found a string (line 1, column 12)"),
-        ("{\"alerts\": [\n  1,\n  \"two\"]}", "alerts: no alert to deliver: none of its entries is an object (line 1, column 12)"),
+        ("{\"alerts\": [\n  1,\n  \"two\"]}", "alerts: no alert to deliver: none of its entries is an alert (line 1, column 12)"),
         (r#"{"alerts": [[]]}"#, "alerts: no alert to deliver: its entries are all empty (line 1, column 12)"),
         (r#"{"groupLabels": "告警", "alerts": []}"#, "alerts: no alert to deliver: the list is empty (line 1, column 33)"),
         (
@@ -70,12 +70,12 @@ fn an_error_is_one_short_line_whatever_the_body_holds() {
 fn depth_costs_neither_stack_nor_time() {
     let deep = |open: &str, close: &str| format!("{}{}", open.repeat(10_000), close.repeat(10_000));
     let error = |body: String| read(&body).unwrap_err().to_string();
-    assert_eq!(error(deep("[", "]")), "no alert to deliver: the body is an array without an object (line 1, column 1)");
+    assert_eq!(error(deep("[", "]")), "no alert to deliver: the body is an array without an alert (line 1, column 1)");
     assert!(error("[".repeat(10_000)).starts_with("[0]: "));
     assert!(error(format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000))).starts_with("no alert to deliver"));
     assert_eq!(
         error(format!("{{\"alerts\":{}}}", deep("[", "]"))),
-        "alerts: no alert to deliver: none of its entries is an object (line 1, column 11)"
+        "alerts: no alert to deliver: none of its entries is an alert (line 1, column 11)"
     );
     // Where any value is accepted, a deep one is text like any other.
     let event = read(&format!("{{\"x\":{0},\"alerts\":[{{\"labels\":{{\"deep\":{0}}},\"values\":{0}}}]}}", deep("[", "]"))).unwrap().event;

@@ -227,3 +227,31 @@ fn odd_alerts_that_differ_have_identities_that_differ() {
     assert_ne!(of(b"caf\xe9").0, of(b"caf\xe8").0);
     assert_ne!(of(b"\xe7\xa3\x81\xe7\x9b"), of(b"\xe7\xa3\x81\xe7\x9c"), "characters that were cut");
 }
+
+#[test]
+fn an_entry_without_labels_is_shown_by_its_other_members() {
+    let body = r#"{"alerts":[{"labels":{"alertname":"Good"}},
+        {"name":"Backup failed","severity":"critical","host":"db-1","message":"no space","status":"firing","tries":3},
+        {"message":"only this"}]}"#;
+    let event = read(body).unwrap().event;
+    assert_eq!(event.notes, [Note::Odd(2)]);
+    let [good, flat, bare] = &event.alerts[..] else { panic!("{event:?}") };
+    assert_eq!((good.name(), flat.name(), bare.name()), ("Good", "Backup failed", "Unknown entry"));
+    assert_eq!((flat.label("severity"), flat.label("instance")), ("critical", "db-1"));
+    assert!(flat.annotation("description").contains("message: no space\ntries: 3") && bare.annotation("description") == "message: only this");
+    // Its end is its own, though other members differ.
+    let over = body.replace("\"status\":\"firing\",\"tries\":3", "\"status\":\"resolved\",\"tries\":4");
+    let ended = &read(&over).unwrap().event.alerts[1];
+    assert_eq!((ended.status, &ended.fingerprint), (Status::Resolved, &flat.fingerprint));
+}
+
+#[test]
+fn bodies_that_come_as_one_array_are_read_as_bodies() {
+    let body = |name: &str, status: &str| {
+        format!(r#"{{"version":"4","status":"{status}","groupKey":"g","alerts":[{{"labels":{{"alertname":"{name}"}}}}]}}"#)
+    };
+    let event = read(&format!("[{},{}]", body("A", "firing"), body("B", "resolved"))).unwrap().event;
+    let seen: Vec<_> = event.alerts.iter().map(|alert| (alert.name(), alert.status)).collect();
+    assert_eq!(seen, [("A", Status::Firing), ("B", Status::Resolved)]);
+    assert!(event.notes.is_empty());
+}
