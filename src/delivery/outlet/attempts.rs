@@ -25,8 +25,15 @@ impl Worker {
             room: self.in_flight.has_room(),
             direct_only: !self.ownership.may_send(now.mono),
             memory_short: self.shared.budget.is_short(),
+            direct_in_row: self.in_flight.direct_in_row,
         };
         let work = select(&self.queue, &self.channels(now.wall), &self.gate, &self.rate, conditions, now.mono);
+        match &work {
+            Work::Direct(_) => self.in_flight.direct_in_row = self.in_flight.direct_in_row.saturating_add(1),
+            Work::Continue(place) if self.queue.begun[*place].caller.is_some() => {}
+            Work::Nothing { .. } => {}
+            _ => self.in_flight.direct_in_row = 0,
+        }
         match work {
             Work::Direct(place) => self.queue.direct.remove(place),
             Work::Continue(place) => Some(self.queue.begun.swap_remove(place)),

@@ -49,6 +49,8 @@ pub(super) struct InFlight {
     pub(super) answered: Arc<AtomicUsize>,
     /// As many may be in flight.
     pub(super) concurrency: usize,
+    /// Direct sends that started since anything else did.
+    pub(super) direct_in_row: usize,
 }
 
 impl InFlight {

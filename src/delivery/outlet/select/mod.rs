@@ -19,6 +19,11 @@ pub const DIGEST_LANES: usize = 2000;
 /// Messages of an outlet that wait for their next try while memory is short, at most: no more are begun then.
 const MAX_BEGUN_WHEN_MEMORY_IS_SHORT: usize = 64;
 
+/// So many direct sends in a row, and then it is the turn of what waits: callers that never pause must not keep an alert waiting.
+const MAX_DIRECT_IN_ROW: usize = 4;
+/// So many direct sends in a row while memory waits to be read again, and then none until that was done.
+const MAX_DIRECT_BEFORE_RESYNC: usize = 16;
+
 /// What waits to be sent through one outlet.
 #[derive(Debug)]
 pub struct Queue {
@@ -55,6 +60,8 @@ pub struct Conditions {
     pub direct_only: bool,
     /// Memory is short.
     pub memory_short: bool,
+    /// Direct sends that started since anything else did.
+    pub direct_in_row: usize,
 }
 
 /// What to start. Numbers are places in the queue's own lists.
@@ -99,7 +106,7 @@ impl Turn {
     }
 }
 
-/// Direct sends first, then messages that were begun, then halves of a refused digest, then lanes by severity and age.
+/// Direct sends first, but for every fifth turn; then messages that were begun, then halves of a refused digest, then lanes by severity and age.
 pub fn select(queue: &Queue, channels: &impl Channels, gate: &Gate, rate: &RateLimiter, conditions: Conditions, now: Instant) -> Work {
     let mut until: Option<Instant> = None;
     if !conditions.room {
@@ -109,12 +116,39 @@ pub fn select(queue: &Queue, channels: &impl Channels, gate: &Gate, rate: &RateL
     if let Admit::Paused(end) = admit {
         return Work::Nothing { until: queue.waits().then_some(end), held_back: false };
     }
-    for (place, direct) in queue.direct.iter().enumerate() {
-        match rate.slot(now, &channels.counted(direct)) {
-            at if at <= now => return Work::Direct(place),
-            at => until = sooner(until, at),
+    let mut direct: Option<usize> = None;
+    if !conditions.direct_only || conditions.direct_in_row < MAX_DIRECT_BEFORE_RESYNC {
+        for (place, message) in queue.direct.iter().enumerate() {
+            match rate.slot(now, &channels.counted(message)) {
+                at if at <= now => {
+                    direct = Some(place);
+                    break;
+                }
+                at => until = sooner(until, at),
+            }
         }
     }
+    match direct {
+        Some(place) if conditions.direct_in_row < MAX_DIRECT_IN_ROW || conditions.direct_only => Work::Direct(place),
+        Some(place) => match select_queued(queue, channels, gate, rate, conditions, now, until) {
+            Work::Nothing { .. } => Work::Direct(place),
+            owed => owed,
+        },
+        None => select_queued(queue, channels, gate, rate, conditions, now, until),
+    }
+}
+
+/// What is next besides direct sends, which may start at `until`.
+fn select_queued(
+    queue: &Queue,
+    channels: &impl Channels,
+    gate: &Gate,
+    rate: &RateLimiter,
+    conditions: Conditions,
+    now: Instant,
+    mut until: Option<Instant>,
+) -> Work {
+    let admit = gate.admits(now, conditions.in_flight);
     let trial = admit == Admit::Trial;
     if !conditions.direct_only {
         if matches!(admit, Admit::Suspended(_) | Admit::AfterThis) {
@@ -161,7 +195,10 @@ pub fn select(queue: &Queue, channels: &impl Channels, gate: &Gate, rate: &RateL
     let counted = channels.counted_of(&channel);
     let mine = if counted == Counted::Outlet { queue.lanes.ready_count() } else { queue.lanes.ready_of_channel(&channel, MAX_LANES).len() };
     let waiting = mine + if queue.lanes.complete { 0 } else { MAX_LANES };
+    // A turn that is owed is taken at once: spread over the window, it would go to the next direct send.
+    let owed = conditions.direct_in_row >= MAX_DIRECT_IN_ROW && rate.slot(now, &counted) <= now;
     match Turn::of(waiting, rate, &counted, channels.digest_after(&channel), now) {
+        Turn::Wait(_) if owed => Work::Single(lane, channel),
         Turn::Single => Work::Single(lane, channel),
         Turn::Digest => Work::Digest(channel.clone(), queue.lanes.ready_of_channel(&channel, DIGEST_LANES)),
         Turn::Wait(at) => Work::Nothing { until: sooner(until, at), held_back: true },

@@ -114,6 +114,30 @@ fn direct_sends_come_first_then_what_was_begun_then_halves_then_lanes() {
 }
 
 #[test]
+fn callers_that_never_pause_keep_no_alert_waiting() {
+    let mut bench = Bench::new();
+    bench.limited(0);
+    for lane in 1..=3 {
+        bench.lane(lane, "ops", 0);
+    }
+    bench.queue.direct.extend([bench.direct(), bench.direct()]);
+    let turn = |bench: &mut Bench, in_row| {
+        bench.conditions.direct_in_row = in_row;
+        bench.select()
+    };
+    assert_eq!(turn(&mut bench, MAX_DIRECT_IN_ROW - 1), Work::Direct(0));
+    assert_eq!(turn(&mut bench, MAX_DIRECT_IN_ROW), Work::Single(LaneId(1), "ops".into()), "also where lanes are spread over the window");
+    bench.rate.begin(bench.now, &Counted::Outlet);
+    assert!(matches!(turn(&mut bench, MAX_DIRECT_IN_ROW), Work::Single(..)), "the next one would have to wait, and takes the slot that is there");
+    bench.channels = All(vec!["ops"]);
+    assert_eq!(turn(&mut bench, MAX_DIRECT_IN_ROW), Work::Direct(0), "nothing else may start");
+    // While memory waits to be read again nothing else may start, and callers may not put that off without end.
+    bench.conditions.direct_only = true;
+    assert_eq!(turn(&mut bench, MAX_DIRECT_BEFORE_RESYNC - 1), Work::Direct(0));
+    assert_eq!(turn(&mut bench, MAX_DIRECT_BEFORE_RESYNC), nothing());
+}
+
+#[test]
 fn the_most_severe_lane_goes_first_and_a_channel_that_may_not_start_holds_back_none() {
     let mut bench = Bench::new();
     bench.lane(1, "muted", 0);
