@@ -118,6 +118,38 @@ pub async fn lanes_with_one_key_become_one_in_the_order_of_acceptance(store: S) 
     assert_eq!(put_one(&store, delivery("night", LANE)).await.lane_seq, 6);
 }
 
+pub async fn what_lanes_sent_before_they_became_one_is_known_afterwards(store: S) {
+    let fence = fence(&store).await;
+    let (o, n) = (put(&store, LANE).await, put_one(&store, delivery("night", LANE)).await);
+    deliver(&store, &fence, &[&o], T0).await;
+    deliver(&store, &fence, &[&n], T0).await;
+    let (o2, n2) = (put(&store, LANE).await, put_one(&store, delivery("night", LANE)).await);
+    store.relocate("ops", &to_channel("night", &outlet())).await.unwrap();
+    let last = put_one(&store, NewDelivery { firing: 0, resolved: 1, ..delivery("night", LANE) }).await;
+    let past = store.lane_history(last.id, 9).await.unwrap();
+    let mut seen: Vec<_> = past.deliveries.iter().map(|d| d.id).collect();
+    seen.sort();
+    let mut all = [o.id, n.id, o2.id, n2.id];
+    all.sort();
+    assert_eq!((seen.as_slice(), past.complete), (all.as_slice(), true));
+}
+
+/// More than one transaction of the database moves at once.
+pub async fn a_large_backlog_moves_to_its_new_name(store: S) {
+    const LANES: usize = 1100;
+    for first in (0..LANES).step_by(100) {
+        let all = (first..first + 100).map(|lane| delivery("ops", &format!("lane-{lane}")));
+        store.accept(event(all.collect())).await.unwrap();
+    }
+    put_one(&store, delivery("night", "lane-7")).await;
+    let other = OutletKey::from_stored("log:2");
+    assert!(store.relocate("ops", &to_channel("night", &other)).await.unwrap() >= LANES as u64);
+    let lanes = store.ready_lanes(&other, LaneQuery::any(LANES + 9)).await.unwrap();
+    assert_eq!((lanes.len(), lanes.iter().map(|lane| lane.waiting).sum::<i64>()), (LANES, LANES as i64 + 1));
+    assert!(lanes.iter().all(|lane| lane.channel == "night") && ready(&store).await.is_empty());
+    assert_eq!(store.relocate("ops", &to_channel("night", &other)).await.unwrap(), 0);
+}
+
 pub async fn what_waits_behind_a_message_in_flight_stays_behind_it(store: S) {
     let first = fence(&store).await;
     let (a, b) = (put(&store, LANE).await, put(&store, LANE).await);

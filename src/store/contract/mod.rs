@@ -62,7 +62,8 @@ macro_rules! store_contract {
             }
             admin {
                 the_dead_live_again, what_waits_is_moved, nonsense_is_not_requeued, dropping_ends_what_is_not_on_its_way,
-                a_renamed_channel_takes_its_lanes_along, lanes_with_one_key_become_one_in_the_order_of_acceptance, what_waits_behind_a_message_in_flight_stays_behind_it,
+                a_renamed_channel_takes_its_lanes_along, lanes_with_one_key_become_one_in_the_order_of_acceptance,
+                what_lanes_sent_before_they_became_one_is_known_afterwards, a_large_backlog_moves_to_its_new_name, what_waits_behind_a_message_in_flight_stays_behind_it,
                 what_is_renamed_goes_behind_what_is_in_flight_under_the_new_name,
                 lanes_of_which_each_has_a_message_in_flight_stay_apart,
                 what_is_renamed_goes_behind_what_another_node_has_in_memory,

@@ -123,7 +123,14 @@ impl ClusterStore for PostgresStore {
     }
 
     async fn relocate(&self, from: &str, to: &Relocation) -> Result<u64, StoreError> {
-        answer!(self, write, |tx| relocate::relocate(tx, from, to, self.database_clock))
+        let mut count = 0;
+        loop {
+            let moved = answer!(self, write, |tx| relocate::relocate(tx, from, to, self.database_clock))?;
+            count += moved.count;
+            if !moved.more {
+                return Ok(count);
+            }
+        }
     }
 
     async fn release_outlet(&self, fence: Fence) -> Result<(), StoreError> {

@@ -7,34 +7,53 @@ use super::lanes::recount;
 use super::lease::NOW;
 use super::rows::get;
 use super::tx::Tx;
-use crate::store::{Relocation, merge_places, merge_unresolved};
+use crate::store::{FiredChain, Relocation, join_chains, merge_places, merge_unresolved};
 
 /// Holds for a row of which another node holds the outlet by a lease: it may have it in flight. `$1` and `$2` are those of [`NOW`], `$3` is this node.
 fn leased_elsewhere(table: &str) -> String {
     format!("EXISTS (SELECT 1 FROM outlet o WHERE o.key = {table}.outlet AND o.owner NOT IN ('', $3) AND o.lease_until > {NOW})")
 }
 
-/// [`crate::store::ClusterStore::relocate`].
-pub(super) async fn relocate(tx: &Tx, from: &str, to: &Relocation, by_database: bool) -> Result<u64, DbError> {
+/// Lanes of a renamed channel that one transaction moves: a large backlog takes several, each well within the time that a transaction has. What one of
+/// them leaves under the former name is moved by the next, also after a crash.
+const BATCH: i64 = 500;
+
+/// What one transaction moved.
+pub(super) struct Moved {
+    pub(super) count: u64,
+    /// Whether more is left to be moved.
+    pub(super) more: bool,
+}
+
+/// One step of [`crate::store::ClusterStore::relocate`].
+pub(super) async fn relocate(tx: &Tx, from: &str, to: &Relocation, by_database: bool) -> Result<Moved, DbError> {
     let (channel, outlet) = (to.channel.as_str(), to.outlet.as_str());
     // Nobody claims an outlet while lanes move to it or away from it.
     let sql = "SELECT 1 FROM outlet WHERE key = $3 OR key IN (SELECT outlet FROM lane WHERE channel IN ($1, $2)) ORDER BY key FOR SHARE";
     tx.query(sql, &[&from, &channel, &outlet]).await?;
-    tx.query("SELECT 1 FROM lane WHERE channel IN ($1, $2) ORDER BY channel, key FOR UPDATE", &[&from, &channel]).await?;
     let (lane_elsewhere, message_elsewhere, twin_elsewhere) = (leased_elsewhere("lane"), leased_elsewhere("message"), leased_elsewhere("t"));
     let mut renamed = 0;
     if from != channel {
+        let sql = format!("SELECT lane.id FROM lane WHERE lane.channel = $4 AND NOT {lane_elsewhere} ORDER BY lane.id LIMIT $5");
+        let batch = tx.query(&sql, &[&by_database, &to.now, &to.node, &from, &BATCH]).await?;
+        let batch: Vec<i64> = batch.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+        let sql = "SELECT 1 FROM lane WHERE id = ANY ($1) OR channel = $2 AND key IN (SELECT key FROM lane WHERE id = ANY ($1)) ORDER BY channel, key FOR UPDATE";
+        tx.query(sql, &[&batch, &channel]).await?;
         let sql = format!(
             "SELECT lane.id, lane.message_id IS NOT NULL, t.id, t.message_id IS NOT NULL, {twin_elsewhere}
-             FROM lane LEFT JOIN lane t ON t.channel = $5 AND t.key = lane.key WHERE lane.channel = $4 AND NOT {lane_elsewhere} ORDER BY lane.id"
+             FROM lane LEFT JOIN lane t ON t.channel = $5 AND t.key = lane.key
+             WHERE lane.id = ANY ($6) AND lane.channel = $4 AND NOT {lane_elsewhere} ORDER BY lane.id"
         );
-        let lanes = tx.query(&sql, &[&by_database, &to.now, &to.node, &from, &channel]).await?;
+        let lanes = tx.query(&sql, &[&by_database, &to.now, &to.node, &from, &channel, &batch]).await?;
         for row in &lanes {
             let twin = get::<Option<i64>>(row, 2)?;
             let twin = twin.map(|id| Ok::<_, DbError>(Twin { id, in_flight: get(row, 3)?, elsewhere: get(row, 4)? })).transpose()?;
             rename(tx, get(row, 0)?, get(row, 1)?, twin.as_ref(), channel).await?;
         }
         renamed = lanes.len() as u64;
+        if batch.len() as i64 == BATCH {
+            return Ok(Moved { count: renamed, more: true });
+        }
         // The node that keeps some of them uses the former name.
         let left = "EXISTS (SELECT 1 FROM lane WHERE lane.channel = $1)";
         let sql = format!("UPDATE receipt SET channel = $2 WHERE channel = $1 AND due_at IS NOT NULL AND NOT {left}");
@@ -43,13 +62,14 @@ pub(super) async fn relocate(tx: &Tx, from: &str, to: &Relocation, by_database: 
             format!("UPDATE mute SET channel = $2 WHERE channel = $1 AND NOT EXISTS (SELECT 1 FROM mute t WHERE t.channel = $2) AND NOT {left}");
         tx.execute(&sql, &[&from, &channel]).await?;
     }
+    tx.query("SELECT 1 FROM lane WHERE channel IN ($1, $2) AND outlet <> $3 ORDER BY channel, key FOR UPDATE", &[&from, &channel, &outlet]).await?;
     let sql = format!(
         "UPDATE message SET channel = $5, outlet = $6 WHERE channel IN ($4, $5) AND (channel <> $5 OR outlet <> $6) AND NOT done AND NOT {message_elsewhere}"
     );
     let carried = tx.execute(&sql, &[&by_database, &to.now, &to.node, &from, &channel, &outlet]).await?;
     let sql = format!("UPDATE lane SET outlet = $5 WHERE channel = $4 AND outlet <> $5 AND NOT {lane_elsewhere}");
     let moved = tx.execute(&sql, &[&by_database, &to.now, &to.node, &channel, &outlet]).await?;
-    Ok(renamed.max(moved) + carried)
+    Ok(Moved { count: renamed.max(moved) + carried, more: false })
 }
 
 /// The lane that has a lane's key under the channel's new name.
@@ -94,12 +114,15 @@ async fn merge(tx: &Tx, lane: i64, other: i64, elsewhere: bool) -> Result<(), Db
         &[&lane, &merged],
     )
     .await?;
-    let rows = tx.query("SELECT unresolved, fired FROM lane WHERE id IN ($1, $2) ORDER BY id = $2", &[&lane, &other]).await?;
-    let (mut unresolved, mut fired) = (Vec::new(), None::<Uuid>);
+    let rows = tx.query("SELECT unresolved FROM lane WHERE id IN ($1, $2) ORDER BY id = $2", &[&lane, &other]).await?;
+    let mut unresolved = Vec::new();
     for row in &rows {
         let theirs: Vec<u8> = get(row, 0)?;
         unresolved = merge_unresolved(&unresolved, &theirs);
-        fired = fired.max(get(row, 1)?);
+    }
+    let (fired, link) = join_chains(&fired_chain(tx, lane).await?, &fired_chain(tx, other).await?);
+    if let Some((delivery, before)) = link {
+        tx.execute("UPDATE delivery SET prior_id = $2 WHERE id = $1", &[&delivery, &before]).await?;
     }
     let (places, moved) = (merged.len() as i64, theirs.len() as i64);
     tx.execute(
@@ -109,6 +132,22 @@ async fn merge(tx: &Tx, lane: i64, other: i64, elsewhere: bool) -> Result<(), Db
     .await?;
     recount(tx, &[lane, other]).await?;
     shrink(tx, &vec![other], &vec![moved]).await
+}
+
+/// What a lane carried that fired.
+async fn fired_chain(tx: &Tx, lane: i64) -> Result<FiredChain, DbError> {
+    let head = tx.query("SELECT fired FROM lane WHERE id = $1", &[&lane]).await?;
+    let mut chain = FiredChain { head: head.first().map(|row| get::<Option<Uuid>>(row, 0)).transpose()?.flatten(), ..FiredChain::default() };
+    let Some(first) = chain.head else { return Ok(chain) };
+    let sql = "WITH RECURSIVE chain (id, prior, place) AS (
+                 SELECT id, prior_id, 1 FROM delivery WHERE id = $1
+                 UNION ALL SELECT d.id, d.prior_id, place + 1 FROM chain JOIN delivery d ON d.id = chain.prior WHERE place < $2
+               ) SELECT id, prior FROM chain ORDER BY place";
+    for row in &tx.query(sql, &[&first, &(FiredChain::MAX as i32)]).await? {
+        chain.ids.push(get(row, 0)?);
+        chain.ended = get::<Option<Uuid>>(row, 1)?.is_none();
+    }
+    Ok(chain)
 }
 
 /// What waits in a lane and is in no open message, by place.

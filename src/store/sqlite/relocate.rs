@@ -1,13 +1,13 @@
 //! What a reload does to lanes: a renamed channel takes its lanes along, a changed credential moves them to another outlet.
 
-use rusqlite::{Connection, named_params, params};
+use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use uuid::Uuid;
 
 use super::error::DbError;
 use super::outcome::recount;
 use super::rows::bytes;
 use crate::store::rows::StoredRow as _;
-use crate::store::{Relocation, merge_places, merge_unresolved};
+use crate::store::{FiredChain, Relocation, join_chains, merge_places, merge_unresolved};
 
 /// Holds for a row of which another node holds the outlet by a lease: it may have it in flight. `:node` and `:now` are the caller's.
 fn leased_elsewhere(table: &str) -> String {
@@ -95,16 +95,36 @@ fn merge(db: &Connection, lane: i64, other: i64, elsewhere: bool) -> Result<(), 
         let seq: i64 = next.query_row([lane], |row| row.get(0))?;
         place.execute(params![bytes(&id), lane, seq])?;
     }
+    let (head, link) = join_chains(&fired_chain(db, lane)?, &fired_chain(db, other)?);
+    if let Some((delivery, before)) = link {
+        db.prepare_cached("UPDATE delivery SET prior_id = ?2 WHERE id = ?1")?.execute(params![bytes(&delivery), bytes(&before)])?;
+    }
     let unresolved = |id: i64| db.prepare_cached("SELECT unresolved FROM lane WHERE id = ?1")?.query_row([id], |row| row.get::<_, Vec<u8>>(0));
     let both = merge_unresolved(&unresolved(lane)?, &unresolved(other)?);
-    db.prepare_cached(
-        "UPDATE lane SET size = size + ?3, unresolved = ?4, newest = NULL, fired = coalesce(max(fired, t.theirs), fired, t.theirs)
-         FROM (SELECT fired AS theirs FROM lane WHERE id = ?2) AS t WHERE id = ?1",
-    )?
-    .execute(params![lane, other, theirs.len() as i64, both])?;
+    db.prepare_cached("UPDATE lane SET size = size + ?2, unresolved = ?3, newest = NULL, fired = ?4 WHERE id = ?1")?.execute(params![
+        lane,
+        theirs.len() as i64,
+        both,
+        head.as_ref().map(bytes)
+    ])?;
     recount(db, lane)?;
     recount(db, other)?;
     shrink(db, other, theirs.len() as i64)
+}
+
+/// What a lane carried that fired.
+fn fired_chain(db: &Connection, lane: i64) -> Result<FiredChain, DbError> {
+    let mut chain = FiredChain::default();
+    chain.head = db.prepare_cached("SELECT fired FROM lane WHERE id = ?1")?.query_row([lane], |row| row.optional_uuid(0))?;
+    let mut prior = db.prepare_cached("SELECT prior_id FROM delivery WHERE id = ?1")?;
+    let mut next = chain.head;
+    while let Some(id) = next.filter(|_| chain.ids.len() < FiredChain::MAX) {
+        let Some(before) = prior.query_row([bytes(&id)], |row| row.optional_uuid(0)).optional()? else { break };
+        chain.ids.push(id);
+        chain.ended = before.is_none();
+        next = before;
+    }
+    Ok(chain)
 }
 
 /// What waits in a lane and is in no open message, by place.

@@ -39,6 +39,39 @@ pub fn merge_places(lane: &[Uuid], twin: &[Uuid]) -> Vec<Uuid> {
     }
 }
 
+/// Deliveries of a lane that carried a firing alert, newest first, each named by the next one as what came before it; as far as they were read.
+#[derive(Debug, Clone, Default)]
+pub struct FiredChain {
+    /// The first of them, whether it can be read or not.
+    pub head: Option<Uuid>,
+    /// Those that were read.
+    pub ids: Vec<Uuid>,
+    /// Whether nothing came before the last of them.
+    pub ended: bool,
+}
+
+impl FiredChain {
+    /// Deliveries that are read of a chain at most: more than anybody reads of a lane's past.
+    pub const MAX: usize = 64;
+}
+
+/// The head that the lane which two lanes become is to have, and what is to be linked for it: a delivery, and what came before it. What either lane sent
+/// must be found from there; what cannot be linked ends without an end, so that nobody takes it for all of the past.
+pub fn join_chains(one: &FiredChain, two: &FiredChain) -> (Option<Uuid>, Option<(Uuid, Uuid)>) {
+    let (Some(first), Some(second)) = (one.head, two.head) else { return (one.head.or(two.head), None) };
+    if one.ids.contains(&second) {
+        return (Some(first), None);
+    }
+    if two.ids.contains(&first) {
+        return (Some(second), None);
+    }
+    let (newer, head, older) = if first > second { (one, first, second) } else { (two, second, first) };
+    match newer.ids.last() {
+        Some(tail) if newer.ended => (Some(head), Some((*tail, older))),
+        _ => (Some(head), None),
+    }
+}
+
 /// What is unresolved in either of two lanes that become one. Eight bytes each, oldest first.
 pub fn merge_unresolved(lane: &[u8], twin: &[u8]) -> Vec<u8> {
     let fires = twin.chunks_exact(8).filter_map(|id| id.try_into().ok().map(u64::from_be_bytes)).collect();
@@ -63,6 +96,28 @@ mod tests {
             (&[4], &[6, 1], &[6, 1]),
         ] {
             assert_eq!(merge_places(&ids(lane), &ids(twin)), ids(merged), "{lane:?} {twin:?}");
+        }
+    }
+
+    #[test]
+    fn what_either_lane_sent_is_found_from_the_lane_that_they_become() {
+        let id = |n: u128| Uuid::from_u128(n);
+        let chain = |ids: &[u128], ended| FiredChain { head: ids.first().map(|n| id(*n)), ids: ids.iter().map(|n| id(*n)).collect(), ended };
+        let none = FiredChain::default();
+        for (one, two, head, link) in [
+            (none.clone(), none.clone(), None, None),
+            (chain(&[1], true), none.clone(), Some(1), None),
+            (none, chain(&[1], true), Some(1), None),
+            (chain(&[5, 3], true), chain(&[4, 2], true), Some(5), Some((3, 4))),
+            (chain(&[4, 2], true), chain(&[5, 3], true), Some(5), Some((3, 4))),
+            // One leads to the other already.
+            (chain(&[5, 4, 2], true), chain(&[4, 2], true), Some(5), None),
+            (chain(&[6], true), chain(&[5, 6], true), Some(5), None),
+            // Too long, or purged: the past is known to be incomplete anyway.
+            (chain(&[5, 3], false), chain(&[4, 2], true), Some(5), None),
+            (FiredChain { head: Some(id(9)), ..FiredChain::default() }, chain(&[4, 2], true), Some(9), None),
+        ] {
+            assert_eq!(join_chains(&one, &two), (head.map(id), link.map(|(from, to): (u128, u128)| (id(from), id(to)))), "{one:?} {two:?}");
         }
     }
 
