@@ -168,7 +168,7 @@ async fn the_end_of_what_alertmanager_lists_is_not_told_as_the_end_of_what_it_le
         assert!(text.contains("Critical") && text.contains("db-1") && !text.contains("db-2"), "{name}: {text}");
     }
     // Three were reported, two of them by number, and the one that is listed ends. Alertmanager truncates before it computes the status, so it calls the
-    // group resolved. Version 0.25, of Debian, gives no reason beside it; later ones do, and it is not `all alerts resolved`.
+    // group resolved. Version 0.25, of Debian, sends no reason beside it; later ones do, and it is not `all alerts resolved`.
     assert!(post(&["db-2", "db-3"], &["db-1"]).await);
     for (name, text) in told(3).await {
         assert!(text.contains("1 resolved, 2 not listed") && !text.contains('✅'), "{name}: {text}");
