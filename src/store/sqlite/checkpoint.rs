@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use rusqlite::Connection;
-
 use super::error::store_error;
 use super::open::Files;
 use crate::store::StoreError;
