@@ -22,7 +22,7 @@ const PLENTY: usize = 1 << 20;
 
 /// Pages in the log from which the writer pauses until the last of them are moved. Also how much of the disk the log keeps: writing over a file costs a
 /// sync less than making it longer.
-const LONG_LOG: i64 = 4096;
+const LONG_LOG: i64 = 8192;
 
 #[derive(Default)]
 struct State {
@@ -134,6 +134,8 @@ pub(super) fn run(files: &Files, activity: &Activity) {
         };
         let outcome = open.and_then(|open| {
             if move_log(files, &open)? >= LONG_LOG {
+                // What was committed meanwhile, so that little is left for the pause.
+                move_log(files, &open)?;
                 let since = Instant::now();
                 activity.between(|| move_log(files, &open))?;
                 tracing::debug!(paused = ?since.elapsed(), "the log begins afresh");
@@ -147,5 +149,44 @@ pub(super) fn run(files: &Files, activity: &Activity) {
     }
     if let Some(db) = &db {
         files.spare_file(db);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_log_is_moved_between_two_transactions() {
+        let activity = Arc::new(Activity::default());
+        let (writing, commits) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let writer = std::thread::spawn({
+            let (activity, writing, commits) = (activity.clone(), writing.clone(), commits.clone());
+            move || {
+                for _ in 0..2000 {
+                    activity.begins();
+                    writing.store(true, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    writing.store(false, Ordering::SeqCst);
+                    commits.fetch_add(1, Ordering::SeqCst);
+                    activity.wrote(1, false);
+                }
+            }
+        });
+        for _ in 0..200 {
+            activity.between(|| {
+                let before = commits.load(Ordering::SeqCst);
+                for _ in 0..20 {
+                    assert!(!writing.load(Ordering::SeqCst), "a transaction is under way");
+                    std::thread::yield_now();
+                }
+                assert_eq!(commits.load(Ordering::SeqCst), before);
+            });
+        }
+        writer.join().unwrap();
+        assert_eq!(commits.load(Ordering::SeqCst), 2000, "the writer went on after each pause");
     }
 }
