@@ -2,14 +2,14 @@
 
 use crate::model::{Facts, Mentions, Status};
 
-use super::view::{Group, Times, ViewInput, describe, headline, image_of, message_links, preview, shorten};
+use super::view::{Scene, image_of, message_links, preview, shorten};
 use super::words;
 
 /// Longest value of a pair in characters: Slack allows 2000 in a field, a phone shows far less.
 const MAX_PAIR: usize = 200;
 
 /// The facts of a page. Mentions, thread and payload are the caller's to fill in; `formed_at` is the input's `now`.
-pub fn facts(input: &ViewInput<'_>) -> Facts {
+pub fn facts(input: &Scene<'_>) -> Facts {
     let max = MAX_PAIR.min(input.max_value);
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut pair = |key: &'static str, value: &str| {
@@ -19,8 +19,7 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
         }
     };
     if let ([entry], true) = (input.all, input.is_single()) {
-        let described = describe(entry.alert, input.language);
-        let times = Times::new(input.now, input.time_zone, input.language);
+        let (described, times) = (input.described(0), input.times());
         let ended = entry.alert.ends_at.filter(|_| !input.fires());
         pair("where", &described.place.full);
         pair("since", &entry.alert.starts_at.map(|at| times.short(at)).unwrap_or_default());
@@ -30,15 +29,14 @@ pub fn facts(input: &ViewInput<'_>) -> Facts {
             pair("value", &described.value);
         }
     }
-    let group = Group::of(input);
     Facts {
         status: if input.fires() { Status::Firing } else { Status::Resolved },
         severity: input.totals.severity,
-        title: headline(input),
-        preview: preview(input, group.as_ref()),
+        title: input.headline().to_owned(),
+        preview: preview(input),
         image: image_of(input),
         pairs,
-        links: message_links(input, group.as_ref()),
+        links: message_links(input),
         mentions: Mentions::default(),
         over: false,
         thread: String::new(),

@@ -5,34 +5,31 @@ use std::collections::BTreeMap;
 use crate::model::{Escape, Event, FieldSpec, SenderKind, SeverityScale};
 
 use super::escape::clean;
-use super::view::{
-    EntryStatus, Group, Times, ViewInput, annotations, describe, emoji, entry_links, headline, labels, message_links, own_message, reflow, repeats,
-    rest, shorten, unlinked_lines,
-};
+use super::view::{EntryStatus, Scene, annotations, emoji, labels, message_links, own_message, reflow, repeats, rest, shorten};
 use super::words;
 
 /// A page as plain text.
-pub fn plain(input: &ViewInput<'_>) -> String {
+pub fn plain(input: &Scene<'_>) -> String {
     let word = |key| words::own(input.language, key);
     let colon = word("colon");
-    let times = Times::new(input.now, input.time_zone, input.language);
+    let times = input.times();
     let mut lines = vec![first_line(input)];
     let own = own_message(input);
     if !own.is_empty() {
         lines.push(shorten(own, input.max_value).into_owned());
     }
-    let group = Group::of(input);
-    if let Some(group) = &group {
+    let group = input.group();
+    if let Some(group) = group {
         lines.extend([&group.summary, &group.description].into_iter().filter(|text| !text.is_empty()).cloned());
         lines.extend(group.annotations.iter().map(|(name, value)| format!("{name}{colon}{value}")));
         lines.push(String::new());
     }
-    for entry in input.entries() {
-        let alert = entry.alert;
-        let described = describe(alert, input.language);
+    for place in input.places() {
+        let entry = &input.all[place];
+        let (alert, described) = (entry.alert, input.described(place));
         let ended = alert.ends_at.filter(|_| entry.status != EntryStatus::Firing);
-        if let Some(group) = &group {
-            let line = group.line(alert, entry.status, &described, "", input);
+        if let Some(group) = group {
+            let line = group.line(alert, entry.status, described, "", input);
             let name = if group.name.is_empty() { described.name.as_str() } else { "" };
             let status = if entry.status == EntryStatus::Firing { "" } else { words::status(input.language, entry.status) };
             let text = [name, &line.place, &line.text].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
@@ -63,7 +60,7 @@ pub fn plain(input: &ViewInput<'_>) -> String {
             lines.push(format!("{}{colon}{} ({})", word("since"), times.full(start), times.lasted(Some(start), ended)));
             lines.extend(ended.map(|end| format!("{}{colon}{}", word("ended"), times.full(end))));
         }
-        lines.extend(unlinked_lines(entry, input.language, input.max_value));
+        lines.extend(input.addresses(place).lines(input.language));
         let said: Vec<&str> = described.place.shown.iter().chain(described.named_by).copied().collect();
         let listed: Vec<String> = labels(alert, &said, input).into_iter().map(|(name, value)| format!("{name}{colon}{value}")).collect();
         lines.extend(Some(listed.join(" · ")).filter(|text| !text.is_empty()));
@@ -82,7 +79,7 @@ pub fn plain(input: &ViewInput<'_>) -> String {
     if input.totals.truncated > 0 {
         tail.push(words::filled(input.language, "truncated", &[("n", &input.totals.truncated.to_string())]));
     }
-    tail.extend(message_links(input, group.as_ref()).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
+    tail.extend(message_links(input).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
     tail.extend(input.notes.iter().cloned());
     if !tail.is_empty() {
         lines.push(String::new());
@@ -93,7 +90,7 @@ pub fn plain(input: &ViewInput<'_>) -> String {
 
 /// A page as plain text in the fields of a platform: the headline in one-line fields, the whole text in the others; fields that must hold HTML
 /// are left out, and so are all that come after the first one that holds the whole text unless they are required.
-pub fn plain_fields(fields: &[FieldSpec], input: &ViewInput<'_>) -> BTreeMap<String, String> {
+pub fn plain_fields(fields: &[FieldSpec], input: &Scene<'_>) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     let mut placed = false;
     for field in fields.iter().filter(|field| field.escape != Escape::Html) {
@@ -113,17 +110,24 @@ pub fn is_note(event: &Event, scale: &SeverityScale) -> bool {
 }
 
 /// A page of a note in the fields of a platform: its title once and its text once, as they were sent, and none of an alert's words.
-pub fn note_fields(fields: &[FieldSpec], input: &ViewInput<'_>) -> BTreeMap<String, String> {
+pub fn note_fields(fields: &[FieldSpec], input: &Scene<'_>) -> BTreeMap<String, String> {
     let title = first_line(input);
     let own = shorten(own_message(input), input.max_value);
     // A note that was sent without a title is named by its first line.
     let named = own.lines().next().is_some_and(|line| line.split_whitespace().eq(title.split_whitespace()));
     let mut tail: Vec<String> = Vec::new();
     let colon = words::own(input.language, "colon");
-    for entry in input.entries() {
+    for place in input.places() {
+        let entry = &input.all[place];
         let extra = entry.alert.labels.iter().filter(|(name, _)| *name != "alertname");
         tail.extend(extra.map(|(name, value)| format!("{name}{colon}{}", shorten(value, input.max_value))));
-        tail.extend(entry_links(entry, input.language, input.max_value).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
+        tail.extend(
+            input
+                .addresses(place)
+                .links(input.language, entry.status == EntryStatus::Firing)
+                .into_iter()
+                .map(|link| format!("{}{colon}{}", link.label, link.url)),
+        );
     }
     tail.extend(input.notes.iter().cloned());
     let body = [own.into_owned(), tail.join("\n")].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n");
@@ -149,6 +153,7 @@ pub fn note_fields(fields: &[FieldSpec], input: &ViewInput<'_>) -> BTreeMap<Stri
     out
 }
 
-fn first_line(input: &ViewInput<'_>) -> String {
-    if input.totals.pages > 1 { format!("{} ({}/{})", headline(input), input.page, input.totals.pages) } else { headline(input) }
+fn first_line(input: &Scene<'_>) -> String {
+    let headline = input.headline();
+    if input.totals.pages > 1 { format!("{headline} ({}/{})", input.page, input.totals.pages) } else { headline.to_owned() }
 }

@@ -14,7 +14,7 @@ use super::check::{self, Loaded, Walk, closest};
 use super::render::{FieldTemplate, render_field};
 pub use super::sources::DEFAULT_SET;
 use super::sources::{SHARED, built_in};
-use super::{FieldUsage, PlatformFields, RenderError, Source, View, ViewInput, escape, functions, samples};
+use super::{FieldUsage, PlatformFields, RenderError, Scene, Source, View, escape, functions, samples};
 
 /// All templates of all platforms.
 #[derive(Default)]
@@ -130,10 +130,10 @@ impl TemplateRegistry {
 
     /// Renders every field of a page. A set that does not exist (it was removed while a message waited) renders as `default`. An optional field
     /// that comes out empty is left out; a required one that comes out empty is an error.
-    pub fn render(&self, platform: &str, set: &str, input: &ViewInput<'_>) -> Result<BTreeMap<String, String>, RenderError> {
+    pub fn render(&self, platform: &str, set: &str, scene: &Scene<'_>) -> Result<BTreeMap<String, String>, RenderError> {
         let templates = self.templates(platform)?;
         let set = templates.set(set);
-        render_all(set, &View::new(input, &set.usage))
+        render_all(set, &View::new(scene, &set.usage))
     }
 
     /// Renders with a view of [`crate::template::samples()`], which has everything.
@@ -142,9 +142,9 @@ impl TemplateRegistry {
     }
 
     /// Renders with the built-in default templates: for a page whose own templates failed.
-    pub fn render_built_in(&self, platform: &str, input: &ViewInput<'_>) -> Result<BTreeMap<String, String>, RenderError> {
+    pub fn render_built_in(&self, platform: &str, scene: &Scene<'_>) -> Result<BTreeMap<String, String>, RenderError> {
         let set = &self.templates(platform)?.built_in;
-        render_all(set, &View::new(input, &set.usage))
+        render_all(set, &View::new(scene, &set.usage))
     }
 
     fn templates(&self, platform: &str) -> Result<&PlatformTemplates, RenderError> {

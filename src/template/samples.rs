@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Shown, Status};
 
 use super::FieldUsage;
-use super::view::{Brief, Entry, EntryStatus, MessageKind, Totals, View, ViewInput};
+use super::view::{Brief, Entry, EntryStatus, MessageKind, Scene, Totals, View, ViewInput};
 
 /// Names of the samples.
 pub const SAMPLES: [&str; 5] = ["firing", "resolved", "mixed", "no labels", "digest"];
@@ -103,8 +103,14 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
     let everything = FieldUsage::everything();
     let page = |all: &[Entry<'_>], event: &Event| {
         let input = ViewInput { all, range: 0..all.len(), event, totals: Totals::of(all, &scale), ..base.clone() };
-        View::new(&input, &everything)
+        View::new(&Scene::new(input), &everything)
     };
-    let views = [page(&[firing], &event), page(&[over], &event), page(&mixed, &event), page(&[bare], &bare_event), View::new(&digest, &everything)];
+    let views = [
+        page(&[firing], &event),
+        page(&[over], &event),
+        page(&mixed, &event),
+        page(&[bare], &bare_event),
+        View::new(&Scene::new(digest), &everything),
+    ];
     SAMPLES.into_iter().zip(views).collect()
 }

@@ -8,7 +8,7 @@ use crate::delivery::payload::payload;
 use crate::ingest::lane_group;
 use crate::model::{Event, Language, Mentions, Page};
 use crate::template::fit::{Part, fit};
-use crate::template::{self, Brief, Entry, MessageKind, RenderError, ViewInput};
+use crate::template::{self, Brief, Entry, MessageKind, RenderError, Scene, ViewInput};
 
 use super::draft::Draft;
 use super::totals::Totals;
@@ -127,13 +127,13 @@ impl Renderer<'_> {
         one && template::is_note(self.event, &plan.scale) && plan.templates.is_built_in(self.draft.channel.platform.name, self.template)
     }
 
-    fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&ViewInput<'_>) -> T) -> T {
+    fn with_input<T>(&self, part: &Part, notes: &[String], with: impl FnOnce(&Scene<'_>) -> T) -> T {
         let range = part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len());
         let brief = |i: usize| i.saturating_sub(self.entries.len()).min(self.briefs.len());
         let briefs = &self.briefs[brief(part.range.start)..brief(part.range.end)];
         let plan = self.draft.plan;
         let details = links::message_url(plan, self.draft.message);
-        with(&ViewInput {
+        with(&Scene::new(ViewInput {
             kind: self.kind,
             all: self.entries,
             range,
@@ -149,7 +149,7 @@ impl Renderer<'_> {
             scale: &plan.scale,
             shown: &plan.messages.shown,
             max_value: part.max_value,
-        })
+        }))
     }
 }
 

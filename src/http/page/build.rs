@@ -10,7 +10,7 @@ use super::now::Found;
 use super::words::{self, age, filled, word};
 use crate::delivery::plan::Plan;
 use crate::model::{Event, Language, Severity, Status, UnixMs};
-use crate::template::{Entry, EntryStatus, FieldUsage, Totals, View, ViewInput};
+use crate::template::{Entry, EntryStatus, FieldUsage, Scene, Totals, View, ViewInput};
 
 /// Alerts that have a row each before the others are folded by where they are.
 const MAX_ROWS: usize = 12;
@@ -146,7 +146,7 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
         shown: &plan.messages.shown,
         max_value: usize::MAX,
     };
-    let view = View::new(&input, &FieldUsage::everything());
+    let view = View::new(&Scene::new(input), &FieldUsage::everything());
     let mut view = view.context.data().clone();
     show_controls(&mut view);
     // Without its alerts, a message is what was sent.

@@ -3,29 +3,24 @@
 use crate::model::{Link, LinkKind};
 
 use super::super::words;
-use super::group::Group;
-use super::links::{Addresses, new_silence, web};
-use super::{Entry, EntryStatus, ViewInput};
+use super::links::{new_silence, web};
+use super::{EntryStatus, Scene};
 
 /// The links of a message in the order of their use: the runbook, the dashboard or the panel, a silence while anything fires, and the page with everything.
 /// The rule behind an alert is on that page; without one it comes last.
-pub fn message_links(input: &ViewInput<'_>, group: Option<&Group>) -> Vec<Link> {
+pub fn message_links(input: &Scene<'_>) -> Vec<Link> {
     let event = input.event;
-    let of_one = |entry: &Entry<'_>| {
-        let own = Addresses::of(entry.alert, event, input.max_value);
-        let dashboard = if own.panel.is_empty() { (LinkKind::Dashboard, "dashboard", own.dashboard) } else { (LinkKind::Panel, "panel", own.panel) };
+    let mut found = match (input.all, input.group()) {
         // What is over needs nothing but what it was.
-        let wanted = |url: String| if entry.status == EntryStatus::Firing { url } else { String::new() };
-        let source = if input.details_url.is_empty() { own.source } else { String::new() };
-        [
-            (LinkKind::Runbook, "runbook", wanted(own.runbook)),
-            (dashboard.0, dashboard.1, wanted(dashboard.2)),
-            (LinkKind::Silence, "silence", wanted(own.silence)),
-            (LinkKind::Source, "source", wanted(source)),
-        ]
-    };
-    let mut found = match (input.all, group) {
-        ([only], _) if input.is_single() => of_one(only).to_vec(),
+        ([only], _) if input.is_single() && only.status != EntryStatus::Firing => Vec::new(),
+        ([_], _) if input.is_single() => {
+            let own = input.addresses(0);
+            let panel = own.panel();
+            let dashboard = if panel.is_empty() { (LinkKind::Dashboard, "dashboard", own.dashboard()) } else { (LinkKind::Panel, "panel", panel) };
+            let source = if input.details_url.is_empty() { own.source() } else { "" };
+            let all = [(LinkKind::Runbook, "runbook", own.runbook()), dashboard, (LinkKind::Silence, "silence", own.silence())];
+            all.into_iter().chain([(LinkKind::Source, "source", source)]).map(|(kind, key, url)| (kind, key, url.to_owned())).collect()
+        }
         (_, Some(group)) if input.fires() => {
             let silence = if event.group_labels.is_empty() { String::new() } else { new_silence(event, &event.group_labels) };
             vec![
@@ -43,7 +38,7 @@ pub fn message_links(input: &ViewInput<'_>, group: Option<&Group>) -> Vec<Link> 
 }
 
 /// The picture of what fires: the first there is.
-pub fn image_of(input: &ViewInput<'_>) -> String {
-    let firing = input.entries().iter().filter(|entry| entry.status == EntryStatus::Firing);
-    firing.map(|entry| Addresses::of(entry.alert, entry.event, input.max_value).image).find(|url| !url.is_empty()).unwrap_or_default()
+pub fn image_of(input: &Scene<'_>) -> String {
+    let mut firing = input.places().filter(|place| input.all[*place].status == EntryStatus::Firing);
+    firing.find_map(|place| Some(input.addresses(place).image()).filter(|url| !url.is_empty())).unwrap_or_default().to_owned()
 }

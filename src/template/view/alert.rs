@@ -5,12 +5,10 @@ use serde_json::{Map, Value, json};
 use crate::model::{Alert, Labels};
 
 use super::super::{FieldUsage, words};
-use super::describe::describe;
-use super::group::{Group, Line, sentence};
+use super::group::{Line, sentence};
 use super::headline::severity_word;
 use super::links::{Addresses, kind_name};
-use super::times::Times;
-use super::{Entry, EntryStatus, ViewInput, annotations, color, emoji, labels, prose, reflow, repeats, shorten};
+use super::{Entry, EntryStatus, Scene, ViewInput, annotations, color, emoji, labels, prose, reflow, repeats, shorten};
 
 /// Characters of an alert's text in a line of its own.
 const MAX_LINE: usize = 120;
@@ -30,11 +28,11 @@ pub(super) fn listed(pairs: Vec<(String, String)>) -> Value {
 }
 
 /// What an alert says beside its summary, in running text, and below it what was written in place of links.
-fn body(alert: &Alert, texts: &[String], addresses: &Addresses, input: &ViewInput<'_>) -> String {
+fn body(alert: &Alert, texts: &[&str], addresses: &Addresses<'_>, input: &ViewInput<'_>) -> String {
     let summary = alert.annotation("summary").trim();
     let mut said: Vec<String> = Vec::new();
     for text in texts {
-        if !text.is_empty() && text != summary && !said.contains(text) {
+        if !text.is_empty() && *text != summary && !said.iter().any(|one| one == text) {
             said.push(reflow(text));
         }
     }
@@ -49,17 +47,15 @@ fn body(alert: &Alert, texts: &[String], addresses: &Addresses, input: &ViewInpu
     lines.join("\n")
 }
 
-/// Fields that are made of an alert's links.
-const ADDRESS_FIELDS: [&str; 10] =
-    ["unlinked", "body", "line_runbook", "links", "runbook_url", "dashboard_url", "panel_url", "silence_url", "generator_url", "image_url"];
+/// Fields of which an alert's line is made.
+const LINE_FIELDS: [&str; 5] = ["line_place", "line_text", "line_value", "line_labels", "line_runbook"];
 
-/// One alert as an object; its fields are listed in `check/shape.rs`.
-pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, group: Option<&Group>, times: &Times<'_>, usage: &FieldUsage) -> Value {
-    let Entry { alert, event, status } = *entry;
+/// One alert as an object, by its place in `all`; its fields are listed in `check/shape.rs`.
+pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldUsage) -> Value {
+    let Entry { alert, status, .. } = input.all[at];
+    let (described, addresses, times) = (input.described(at), input.addresses(at), input.times());
     let max = input.max_value;
     let severity = input.scale.of(alert);
-    let described = describe(alert, input.language);
-    let addresses = if usage.any(&ADDRESS_FIELDS) { Addresses::of(alert, event, max) } else { Addresses::default() };
     let links = || {
         let links = addresses.links(input.language, status == EntryStatus::Firing);
         links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
@@ -71,8 +67,9 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, gr
     let said: Vec<&str> = described.place.shown.iter().chain(described.named_by).copied().collect();
     // A description that says the summary again says nothing.
     let description = || Some(own("description")).filter(|text| *text != own("summary")).map(reflow).unwrap_or_default();
-    let line = match group {
-        Some(group) => group.line(alert, status, &described, &addresses.runbook, input),
+    let line = match input.group() {
+        _ if !usage.any(&LINE_FIELDS) => Line::default(),
+        Some(group) => group.line(alert, status, described, if usage.has("line_runbook") { addresses.runbook() } else { "" }, input),
         None => {
             let text = if status == EntryStatus::Firing { reflow(sentence(alert)) } else { String::new() };
             Line { place: described.place.whole(), text, own: Vec::new(), runbook: String::new() }
@@ -112,7 +109,7 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, gr
     put!("summary", annotation("summary"));
     put!("description", shorten(&description(), max).into());
     put!("message", annotation("message"));
-    put!("body", body(alert, &[own("description").to_owned(), own("message").to_owned()], &addresses, input).into());
+    put!("body", body(alert, &[own("description"), own("message")], addresses, input).into());
     put!("unlinked", addresses.lines(input.language).into());
     put!("was", was().into());
     put!("text", shorten(text.unwrap_or_default(), max).into());
@@ -138,12 +135,12 @@ pub(super) fn object(entry: &Entry<'_>, number: usize, input: &ViewInput<'_>, gr
     put!("ends_at", ended.map(|at| at.to_string()).unwrap_or_default().into());
     put!("duration", times.lasted(alert.starts_at, ended).into());
     put!("links", links().into());
-    put!("runbook_url", addresses.runbook.into());
-    put!("dashboard_url", addresses.dashboard.into());
-    put!("panel_url", addresses.panel.into());
-    put!("silence_url", addresses.silence.into());
-    put!("generator_url", addresses.source.into());
-    put!("image_url", addresses.image.into());
+    put!("runbook_url", addresses.runbook().into());
+    put!("dashboard_url", addresses.dashboard().into());
+    put!("panel_url", addresses.panel().into());
+    put!("silence_url", addresses.silence().into());
+    put!("generator_url", addresses.source().into());
+    put!("image_url", addresses.image().into());
     put!("fingerprint", alert.fingerprint.as_str().into());
     put!("rule_uid", alert.rule_uid.as_str().into());
     Value::Object(out)

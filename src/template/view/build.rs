@@ -5,51 +5,46 @@ use serde_json::{Map, Value, json};
 use super::super::escape::clean_url;
 use super::super::{FieldUsage, words};
 use super::alert::{listed, map, object};
-use super::group::{Group, rest};
-use super::headline::{counts, headline_with, message_severity, preview_with, status_words, subject_of};
+use super::group::rest;
+use super::headline::{counts, message_severity, preview, status_words};
 use super::links::kind_name;
-use super::times::Times;
-use super::{
-    Brief, EntryStatus, MessageKind, ViewInput, color, emoji, image_of, labels, message_links, own_message, prose, reflow, repeats, shorten,
-};
+use super::{Brief, EntryStatus, MessageKind, Scene, color, emoji, image_of, labels, message_links, own_message, prose, reflow, repeats, shorten};
 
 /// The root object; its fields are listed in `check/shape.rs`.
-pub(super) fn root(input: &ViewInput<'_>, usage: &FieldUsage) -> Value {
-    let times = Times::new(input.now, input.time_zone, input.language);
+pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     let event = input.event;
     let max = input.max_value;
     let total = input.total();
-    let group = Group::of(input);
+    let group = || input.group();
     let single = if let ([only], true) = (input.all, input.is_single()) { Some(only) } else { None };
     let status = if input.fires() { EntryStatus::Firing } else { EntryStatus::Resolved };
-    let alerts: Vec<Value> =
-        input.entries().iter().enumerate().map(|(i, entry)| object(entry, i + 1, input, group.as_ref(), &times, usage)).collect();
-    let briefs: Vec<Value> = input.briefs.iter().map(|one| brief(one, input, &times)).collect();
+    let alerts = || input.places().enumerate().map(|(i, at)| object(at, i + 1, input, usage)).collect::<Vec<_>>();
+    let briefs = || input.briefs.iter().map(|one| brief(one, input)).collect::<Vec<_>>();
     let links = || {
-        let links = message_links(input, group.as_ref());
+        let links = message_links(input);
         links.into_iter().map(|link| json!({ "kind": kind_name(link.kind), "label": link.label, "url": link.url })).collect::<Vec<_>>()
     };
 
     // The summary and the labels of what is over are those of the alarm.
     let fires = single.filter(|_| input.fires());
-    let summary = || match (&group, fires) {
+    let summary = || match (group(), fires) {
         (Some(group), _) if input.fires() => group.summary.clone(),
         (_, Some(only)) if !repeats(input, only.alert.annotation("summary")) => reflow(only.alert.annotation("summary")),
         _ => String::new(),
     };
     let description = || {
-        let text = group.as_ref().filter(|_| input.fires()).map(|group| group.description.clone()).unwrap_or_default();
+        let text = group().filter(|_| input.fires()).map(|group| group.description.clone()).unwrap_or_default();
         if input.details_url.is_empty() { text } else { prose::fold(&text).unwrap_or(text) }
     };
-    let shared = || match (&group, fires) {
+    let shared = || match (group(), fires) {
         (Some(group), _) if input.fires() => group.labels.clone(),
         (_, Some(only)) => {
-            let described = super::describe(only.alert, input.language);
+            let described = input.described(0);
             labels(only.alert, &described.place.shown.iter().chain(described.named_by).copied().collect::<Vec<_>>(), input)
         }
         _ => Vec::new(),
     };
-    let annotations = || group.as_ref().filter(|_| input.fires()).map(|group| group.annotations.clone()).unwrap_or_default();
+    let annotations = || group().filter(|_| input.fires()).map(|group| group.annotations.clone()).unwrap_or_default();
 
     let mut out = Map::with_capacity(40);
     macro_rules! put {
@@ -59,19 +54,17 @@ pub(super) fn root(input: &ViewInput<'_>, usage: &FieldUsage) -> Value {
             }
         };
     }
-    let subject = if usage.any(&["headline", "title", "preview"]) { subject_of(input) } else { String::new() };
-    let headline = headline_with(input, &subject);
-    put!("preview", preview_with(input, &headline, group.as_ref()).into());
-    put!("headline", headline.into());
+    put!("preview", preview(input).into());
+    put!("headline", input.headline().into());
     put!("summary", shorten(&summary(), max).into());
     put!("description", shorten(&description(), max).into());
-    put!("shared_name", shorten(group.as_ref().map_or("", |group| &group.name), max).into());
+    put!("shared_name", shorten(group().map_or("", |group| &group.name), max).into());
     put!("shared_labels", listed(shared()));
     put!("shared_annotations", listed(annotations()));
     put!("footer", footer(&shared()).into());
     put!("rest", rest(input).into_iter().map(Value::from).collect::<Vec<_>>().into());
     put!("image_url", image_of(input).into());
-    put!("title", subject.into());
+    put!("title", input.subject().into());
     put!("message", shorten(own_message(input), max).into());
     put!("status", if input.fires() { "firing" } else { "resolved" }.into());
     put!("status_word", status_words(input).into());
@@ -87,8 +80,8 @@ pub(super) fn root(input: &ViewInput<'_>, usage: &FieldUsage) -> Value {
     put!("severity_word", message_severity(input).into());
     put!("emoji", emoji(input.totals.severity, status).into());
     put!("color", color(input.totals.severity, status).into());
-    put!("alerts", alerts.into());
-    put!("briefs", briefs.into());
+    put!("alerts", alerts().into());
+    put!("briefs", briefs().into());
     put!("more", input.totals.more.into());
     put!("truncated", input.totals.truncated.into());
     put!("page", input.page.into());
@@ -129,7 +122,7 @@ fn footer(labels: &[(String, String)]) -> String {
     labels.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(" · ")
 }
 
-fn brief(brief: &Brief, input: &ViewInput<'_>, times: &Times<'_>) -> Value {
+fn brief(brief: &Brief, input: &Scene<'_>) -> Value {
     json!({
         "title": shorten(&brief.title, input.max_value),
         "status": if brief.status == EntryStatus::Firing { "firing" } else { "resolved" },
@@ -142,8 +135,8 @@ fn brief(brief: &Brief, input: &ViewInput<'_>, times: &Times<'_>) -> Value {
         "color": color(brief.severity, brief.status),
         "count": brief.count,
         "several": brief.count > 1,
-        "since": brief.since.map(|at| times.short(at)).unwrap_or_default(),
+        "since": brief.since.map(|at| input.times().short(at)).unwrap_or_default(),
         "starts_at": brief.since.map(|at| at.to_string()).unwrap_or_default(),
-        "duration": if brief.status == EntryStatus::Firing { times.lasted(brief.since, None) } else { String::new() },
+        "duration": if brief.status == EntryStatus::Firing { input.times().lasted(brief.since, None) } else { String::new() },
     })
 }

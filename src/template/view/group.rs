@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{Alert, Labels, Severity, SeverityScale};
 
 use super::super::words;
-use super::describe::{Described, describe};
+use super::describe::Described;
 use super::labels::{annotations, labels};
 use super::links::Addresses;
-use super::{Entry, EntryStatus, ViewInput, prose};
+use super::{Entry, EntryStatus, Scene, ViewInput, prose};
 
 /// In place of what differs between the alerts.
 const GAP: &str = "…";
@@ -71,24 +71,21 @@ pub fn sentence(alert: &Alert) -> &str {
 
 impl Group {
     /// Reads what the alerts of a message share; `None` for one alert, and for a digest, whose alerts are of several groups.
-    pub fn of(input: &ViewInput<'_>) -> Option<Self> {
+    pub fn of(input: &Scene<'_>) -> Option<Self> {
         if !input.is_group() {
             return None;
         }
-        let all: Vec<(&Alert, Described<'_>)> = input.all.iter().map(|entry| (entry.alert, describe(entry.alert, input.language))).collect();
+        let all: Vec<(&Alert, &Described<'_>)> = input.all.iter().enumerate().map(|(at, entry)| (entry.alert, input.described(at))).collect();
         let common = |one: &dyn Fn(&Alert, &Described<'_>) -> String| {
             let first = all.first().map(|(alert, described)| one(alert, described)).unwrap_or_default();
             if all.iter().all(|(alert, described)| one(alert, described) == first) { first } else { String::new() }
         };
-        let shared = |read: &dyn Fn(&Alert) -> Labels| {
-            let mut all = input.all.iter().map(|entry| read(entry.alert));
-            let first = all.next().unwrap_or_default();
-            all.fold(first, |mut kept, one| {
-                kept.retain(|name, value| one.get(name) == Some(value));
-                kept
-            })
+        let shared = |read: fn(&Alert) -> &Labels| {
+            let mut kept = all.first().map(|(alert, _)| read(alert).clone()).unwrap_or_default();
+            all.iter().skip(1).for_each(|(alert, _)| kept.retain(|name, value| read(alert).get(name) == Some(value)));
+            kept
         };
-        let shared_labels = shared(&|alert| alert.labels.clone());
+        let shared_labels = shared(|alert| &alert.labels);
         let own = |name: &str| name != "alertname" && name != input.scale.label && !shared_labels.contains_key(name);
         let text = |names: &'static [&'static str]| {
             let read = move |alert: &Alert| {
@@ -99,12 +96,12 @@ impl Group {
         };
         let summary = prose::reflow(&text(&["summary", "message", "description"]));
         let description = prose::reflow(&text(&["description", "message"]));
-        let url = |read: &dyn Fn(&Addresses) -> &String| {
-            let mut all = input.all.iter().map(|entry| read(&Addresses::of(entry.alert, entry.event, input.max_value)).clone());
-            let first = all.next().unwrap_or_default();
-            if all.all(|one| one == first) { first } else { String::new() }
+        let url = |read: for<'u, 'e> fn(&'u Addresses<'e>) -> &'u str| {
+            let mut urls = (0..all.len()).map(|at| read(input.addresses(at)));
+            let first = urls.next().unwrap_or_default();
+            if urls.all(|one| one == first) { first.to_owned() } else { String::new() }
         };
-        let shared_annotations = shared(&|alert| alert.annotations.clone());
+        let shared_annotations = shared(|alert| &alert.annotations);
         let short: BTreeSet<String> = all.iter().map(|(_, described)| described.place.whole()).collect();
         let full: BTreeSet<&str> = all.iter().map(|(_, described)| described.place.full.as_str()).collect();
         let sample = Alert { labels: shared_labels.clone(), annotations: shared_annotations.clone(), ..Alert::default() };
@@ -117,8 +114,8 @@ impl Group {
                 .filter(|(_, value)| !input.event.group_labels.values().any(|shown| shown == value))
                 .collect(),
             annotations: annotations(&sample, input),
-            runbook: url(&|addresses| &addresses.runbook),
-            dashboard: url(&|addresses| &addresses.dashboard),
+            runbook: url(|addresses| addresses.runbook()),
+            dashboard: url(|addresses| addresses.dashboard()),
             short: short.len() == full.len(),
             shared_labels: shared_labels.into_keys().collect(),
             shared_annotations: shared_annotations.into_keys().collect(),

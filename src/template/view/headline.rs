@@ -3,9 +3,9 @@
 use crate::model::{Alert, Severity};
 
 use super::super::words;
-use super::group::{Group, sentence};
+use super::group::sentence;
 use super::own::{has_own_text, is_direct, own_message};
-use super::{EntryStatus, MessageKind, ViewInput, describe, emoji, prose, shorten};
+use super::{EntryStatus, MessageKind, Scene, ViewInput, emoji, prose, shorten};
 
 /// Longest title in characters: it must leave room for the rest of a headline in Slack's 150 characters.
 const MAX_TITLE: usize = 100;
@@ -15,7 +15,7 @@ const MAX_PREVIEW: usize = 240;
 const MAX_SEVERITY: usize = 20;
 
 /// What the message is about, without status and severity: the sender's own title, the alert's name and place, or what the alerts share.
-pub fn subject_of(input: &ViewInput<'_>) -> String {
+pub(super) fn subject_of(input: &Scene<'_>) -> String {
     // A direct text without a title is named by its first line.
     let first_line = if is_direct(input) { input.event.message.trim().lines().next().unwrap_or_default() } else { "" };
     let own = [input.event.title.trim(), first_line].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
@@ -24,7 +24,7 @@ pub fn subject_of(input: &ViewInput<'_>) -> String {
     } else if input.kind == MessageKind::Digest {
         words::filled(input.language, "alerts", &[("n", &input.total().to_string())])
     } else if let (1, [only]) = (input.total(), input.all) {
-        describe(only.alert, input.language).title(sentence(only.alert))
+        input.described(0).title(sentence(only.alert))
     } else {
         group_title(input)
     };
@@ -32,16 +32,16 @@ pub fn subject_of(input: &ViewInput<'_>) -> String {
 }
 
 /// The names of the alerts, of several the most severe one's, and the other values that they are grouped by.
-fn group_title(input: &ViewInput<'_>) -> String {
-    let mut names: Vec<String> = Vec::new();
-    for entry in input.all {
-        let name = describe(entry.alert, input.language).name;
+fn group_title(input: &Scene<'_>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for place in 0..input.all.len() {
+        let name = input.described(place).name.as_str();
         if !names.contains(&name) {
             names.push(name);
         }
     }
     let others = names.len().saturating_sub(1);
-    let mut title = names.into_iter().next().unwrap_or_else(|| words::own(input.language, "alert").to_owned());
+    let mut title = names.first().copied().unwrap_or_else(|| words::own(input.language, "alert")).to_owned();
     // Of a very large group only the first alerts are looked at: how many names it has is not known.
     if input.total() > input.all.len() {
         title.push_str(" …");
@@ -109,14 +109,9 @@ pub(super) fn status_words(input: &ViewInput<'_>) -> String {
 
 /// The line that is seen first: `🔴 Critical · HighCPU · db-1`, `🔴 3 critical, 9 warning · NodeDown · eu-west-1`, `✅ Resolved after 1h 17m · HighCPU · db-1`;
 /// a direct send's is its title.
-pub fn headline(input: &ViewInput<'_>) -> String {
-    headline_with(input, &subject_of(input))
-}
-
-/// The headline with a title that is known already.
-pub(super) fn headline_with(input: &ViewInput<'_>, subject: &str) -> String {
+pub(super) fn headline_of(input: &Scene<'_>) -> String {
     if is_direct(input) {
-        return subject.to_owned();
+        return input.subject().to_owned();
     }
     let firing = input.fires();
     let mut parts: Vec<String> = Vec::new();
@@ -133,17 +128,16 @@ pub(super) fn headline_with(input: &ViewInput<'_>, subject: &str) -> String {
         _ => counts(input),
     });
     if input.kind != MessageKind::Digest || has_own_text(input) {
-        parts.push(subject.to_owned());
+        parts.push(input.subject().to_owned());
     }
     parts.retain(|part| !part.is_empty());
     let sign = emoji(input.totals.severity, if firing { EntryStatus::Firing } else { EntryStatus::Resolved });
     format!("{sign} {}", parts.join(" · "))
 }
 
-fn over_after(input: &ViewInput<'_>, alert: &Alert) -> String {
-    let times = super::Times::new(input.now, input.time_zone, input.language);
+fn over_after(input: &Scene<'_>, alert: &Alert) -> String {
     match (alert.starts_at, alert.ends_at) {
-        (Some(start), Some(end)) => words::filled(input.language, "resolved_after", &[("n", &times.lasted(Some(start), Some(end)))]),
+        (Some(start), Some(end)) => words::filled(input.language, "resolved_after", &[("n", &input.times().lasted(Some(start), Some(end)))]),
         _ => words::own(input.language, "resolved").to_owned(),
     }
 }
@@ -155,14 +149,10 @@ pub(super) fn capital(word: &str) -> String {
 }
 
 /// What a locked phone shows: the headline and what a person wrote.
-pub fn preview(input: &ViewInput<'_>, group: Option<&Group>) -> String {
-    preview_with(input, &headline(input), group)
-}
-
-/// The preview with what is known already.
-pub(super) fn preview_with(input: &ViewInput<'_>, headline: &str, group: Option<&Group>) -> String {
-    let own = own_message(input);
-    let shared = group.map(|group| if group.summary.is_empty() { &group.description } else { &group.summary }).filter(|text| !text.is_empty());
+pub fn preview(input: &Scene<'_>) -> String {
+    let (own, headline) = (own_message(input), input.headline());
+    let shared =
+        input.group().map(|group| if group.summary.is_empty() { &group.description } else { &group.summary }).filter(|text| !text.is_empty());
     let said = match (own.is_empty(), shared) {
         // Somebody's own text is below its title, once.
         _ if is_direct(input) => String::new(),

@@ -30,7 +30,6 @@ pub fn labels(alert: &Alert, said: &[&str], input: &ViewInput<'_>) -> Vec<(Strin
 
 /// The annotations of an alert without the hidden ones and without what the message says elsewhere.
 pub fn annotations(alert: &Alert, input: &ViewInput<'_>) -> Vec<(String, String)> {
-    let name = describe(alert, input.language).name;
-    let says = |key: &str, value: &str| repeats(input, value) || (key == "title" && value.trim() == name);
+    let says = |key: &str, value: &str| repeats(input, value) || (key == "title" && value.trim() == describe(alert, input.language).name);
     listed(&alert.annotations, &input.shown.annotations, says, input.max_value)
 }

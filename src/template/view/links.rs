@@ -1,12 +1,14 @@
 //! Links of a message and of its alerts, most useful first. Only absolute http(s) addresses become links.
 
+use std::cell::OnceCell;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::model::{Alert, Event, Labels, Language, Link, LinkKind, SenderKind};
 
 use super::super::escape::clean_url;
 use super::super::words;
-use super::{Entry, EntryStatus, shorten};
+use super::{Entry, shorten};
 
 /// The web address in an annotation or field; empty when it is none.
 pub(super) fn web(text: &str) -> String {
@@ -59,76 +61,112 @@ fn unlinked(text: &str) -> &str {
     if runs { "" } else { text }
 }
 
-/// The links of one alert, cleaned; an empty text where there is none.
-#[derive(Debug, Default)]
-pub(super) struct Addresses {
-    pub runbook: String,
-    pub dashboard: String,
-    pub panel: String,
-    pub silence: String,
-    pub source: String,
-    pub image: String,
-    /// What was written in place of a link, with the kind of link.
-    pub texts: Vec<(&'static str, String)>,
+/// The links of one alert, cleaned; an empty text where there is none. Each is read when it is first asked for: a silence alone takes longer than all others.
+#[derive(Debug)]
+pub struct Addresses<'a> {
+    alert: &'a Alert,
+    event: &'a Event,
+    max_value: usize,
+    runbook: OnceCell<String>,
+    dashboard: OnceCell<String>,
+    panel: OnceCell<String>,
+    silence: OnceCell<String>,
+    source: OnceCell<String>,
+    image: OnceCell<String>,
 }
 
-impl Addresses {
-    /// Reads the links of an alert. A link longer than twice `max_value` characters is left out, never cut.
-    pub fn of(alert: &Alert, event: &Event, max_value: usize) -> Self {
-        let limit = max_value.saturating_mul(2);
-        let kept = |url: String| if url.len() > limit { String::new() } else { url };
-        let first = |names: &[&str]| names.iter().map(|name| written(alert.annotation(name), event)).find(|url| !url.is_empty()).unwrap_or_default();
-        let own_or = |own: &str, names: &[&str]| {
-            let url = written(own, event);
-            kept(if url.is_empty() { first(names) } else { url })
-        };
-        let silence = web(&alert.silence_url);
-        let runbook = kept(first(&["runbook_url", "runbook"]));
-        let dashboard = own_or(&alert.dashboard_url, &["dashboard_url", "dashboard"]);
-        let panel = own_or(&alert.panel_url, &["panel_url"]);
-        let mut texts = Vec::new();
-        for (key, url, names) in [
-            ("runbook", &runbook, ["runbook_url", "runbook"]),
-            ("dashboard", &dashboard, ["dashboard_url", "dashboard"]),
-            ("panel", &panel, ["panel_url", ""]),
-        ] {
-            let own = names.iter().map(|name| unlinked(alert.annotation(name))).find(|text| !text.is_empty());
-            // A link that was left out because it is too long is none of these.
-            if let Some(text) = own.filter(|text| url.is_empty() && written(text, event).is_empty()) {
-                texts.push((key, shorten(text, max_value).into_owned()));
-            }
-        }
-        Self {
-            texts,
-            runbook,
-            dashboard,
-            panel,
-            silence: kept(if silence.is_empty() { new_silence(event, &alert.labels) } else { silence }),
-            source: kept(web(&alert.generator_url)),
-            image: own_or(&alert.image_url, &["image_url"]),
-        }
+impl<'a> Addresses<'a> {
+    /// The links of an alert. A link longer than twice `max_value` characters is left out, never cut.
+    pub fn of(entry: &Entry<'a>, max_value: usize) -> Self {
+        let none = OnceCell::new;
+        let Entry { alert, event, .. } = *entry;
+        Self { alert, event, max_value, runbook: none(), dashboard: none(), panel: none(), silence: none(), source: none(), image: none() }
+    }
+
+    fn kept(&self, url: String) -> String {
+        if url.len() > self.max_value.saturating_mul(2) { String::new() } else { url }
+    }
+
+    fn annotated(&self, names: &[&str]) -> String {
+        names.iter().map(|name| written(self.alert.annotation(name), self.event)).find(|url| !url.is_empty()).unwrap_or_default()
+    }
+
+    fn own_or(&self, own: &str, names: &[&str]) -> String {
+        let url = written(own, self.event);
+        self.kept(if url.is_empty() { self.annotated(names) } else { url })
+    }
+
+    /// What to do about it.
+    pub fn runbook(&self) -> &str {
+        self.runbook.get_or_init(|| self.kept(self.annotated(&RUNBOOK)))
+    }
+
+    /// The dashboard.
+    pub fn dashboard(&self) -> &str {
+        self.dashboard.get_or_init(|| self.own_or(&self.alert.dashboard_url, &DASHBOARD))
+    }
+
+    /// The panel of a dashboard.
+    pub fn panel(&self) -> &str {
+        self.panel.get_or_init(|| self.own_or(&self.alert.panel_url, &PANEL))
+    }
+
+    /// The sender's page for a silence of it.
+    pub fn silence(&self) -> &str {
+        self.silence.get_or_init(|| {
+            let url = web(&self.alert.silence_url);
+            self.kept(if url.is_empty() { new_silence(self.event, &self.alert.labels) } else { url })
+        })
+    }
+
+    /// The rule's expression at the sender.
+    pub fn source(&self) -> &str {
+        self.source.get_or_init(|| self.kept(web(&self.alert.generator_url)))
+    }
+
+    /// The picture.
+    pub fn image(&self) -> &str {
+        self.image.get_or_init(|| self.own_or(&self.alert.image_url, &["image_url"]))
     }
 
     /// What was written in place of links, a line each: `Runbook: page 42 of the wiki`.
     pub fn lines(&self, language: Language) -> Vec<String> {
-        self.texts.iter().map(|(key, text)| format!("{}{}{text}", words::own(language, key), words::own(language, "colon"))).collect()
+        let mut lines = Vec::new();
+        let mut check = |key: &'static str, url: &str, names: &[&str]| {
+            let own = names.iter().map(|name| unlinked(self.alert.annotation(name))).find(|text| !text.is_empty());
+            // A link that was left out because it is too long is none of these.
+            if let Some(text) = own.filter(|text| url.is_empty() && written(text, self.event).is_empty()) {
+                lines.push(format!("{}{}{}", words::own(language, key), words::own(language, "colon"), shorten(text, self.max_value)));
+            }
+        };
+        check("runbook", self.runbook(), &RUNBOOK);
+        check("dashboard", self.dashboard(), &DASHBOARD);
+        check("panel", self.panel(), &PANEL);
+        lines
     }
 
     /// The links in the order they are shown. The picture is not among them: templates place it. What is over needs no silence.
     pub fn links(&self, language: Language, firing: bool) -> Vec<Link> {
         let all = [
-            (LinkKind::Runbook, "runbook", &self.runbook),
-            (LinkKind::Dashboard, "dashboard", &self.dashboard),
-            (LinkKind::Panel, "panel", &self.panel),
-            (LinkKind::Silence, "silence", &self.silence),
-            (LinkKind::Source, "source", &self.source),
+            (LinkKind::Runbook, "runbook", self.runbook()),
+            (LinkKind::Dashboard, "dashboard", self.dashboard()),
+            (LinkKind::Panel, "panel", self.panel()),
+            (LinkKind::Silence, "silence", if firing { self.silence() } else { "" }),
+            (LinkKind::Source, "source", self.source()),
         ];
         all.into_iter()
-            .filter(|(kind, _, url)| !url.is_empty() && (firing || *kind != LinkKind::Silence))
-            .map(|(kind, key, url)| Link { kind, label: words::own(language, key).to_owned(), url: url.clone() })
+            .filter(|(_, _, url)| !url.is_empty())
+            .map(|(kind, key, url)| Link { kind, label: words::own(language, key).to_owned(), url: url.to_owned() })
             .collect()
     }
 }
+
+/// Annotations that hold a runbook's address.
+const RUNBOOK: [&str; 2] = ["runbook_url", "runbook"];
+/// Those of a dashboard's.
+const DASHBOARD: [&str; 2] = ["dashboard_url", "dashboard"];
+/// Those of a panel's.
+const PANEL: [&str; 1] = ["panel_url"];
 
 /// The name a link's kind has in templates.
 pub(super) fn kind_name(kind: LinkKind) -> &'static str {
@@ -140,16 +178,6 @@ pub(super) fn kind_name(kind: LinkKind) -> &'static str {
         LinkKind::Source => "source",
         LinkKind::Details => "details",
     }
-}
-
-/// The links of one alert.
-pub fn entry_links(entry: &Entry<'_>, language: Language, max_value: usize) -> Vec<Link> {
-    Addresses::of(entry.alert, entry.event, max_value).links(language, entry.status == EntryStatus::Firing)
-}
-
-/// What was written in place of an alert's links, a line each.
-pub fn unlinked_lines(entry: &Entry<'_>, language: Language, max_value: usize) -> Vec<String> {
-    Addresses::of(entry.alert, entry.event, max_value).lines(language)
 }
 
 /// Alertmanager's page for a new silence, filled with matchers for these labels; empty unless the event came from an Alertmanager that told
@@ -177,6 +205,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::EntryStatus;
     use super::*;
 
     fn alertmanager(url: &str) -> Event {
@@ -210,8 +239,9 @@ mod tests {
             let mut alert = Alert::default();
             alert.annotations.insert("runbook_url".into(), runbook.into());
             let event = Event { kind, external_url: "https://g.example.com/grafana/".into(), ..Event::default() };
-            let addresses = Addresses::of(&alert, &event, usize::MAX);
-            (addresses.runbook.clone(), addresses.lines(Language::En).join("|"))
+            let entry = Entry { alert: &alert, event: &event, status: EntryStatus::Firing };
+            let addresses = Addresses::of(&entry, usize::MAX);
+            (addresses.runbook().to_owned(), addresses.lines(Language::En).join("|"))
         };
         for (written, url) in [
             ("wiki.corp.example/rb/x", "http://wiki.corp.example/rb/x"),
@@ -250,11 +280,10 @@ mod tests {
         alert.labels.insert("a".into(), "b".into());
         let event = alertmanager("https://am");
         let entry = Entry { alert: &alert, event: &event, status: EntryStatus::Firing };
-        let links = entry_links(&entry, Language::Zh, usize::MAX);
+        let links = Addresses::of(&entry, usize::MAX).links(Language::Zh, true);
         let shown: Vec<_> = links.iter().map(|link| (link.label.as_str(), link.url.as_str())).collect();
         assert_eq!(shown, [("处理手册", "https://wiki/x%20y"), ("静默", "https://g/silence")]);
-        assert_eq!(entry_links(&entry, Language::En, 5), []);
-        let over = Entry { status: EntryStatus::Resolved, ..entry };
-        assert_eq!(entry_links(&over, Language::En, usize::MAX).len(), 1, "what is over needs no silence");
+        assert_eq!(Addresses::of(&entry, 5).links(Language::En, true), []);
+        assert_eq!(Addresses::of(&entry, usize::MAX).links(Language::En, false).len(), 1, "what is over needs no silence");
     }
 }

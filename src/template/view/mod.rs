@@ -16,6 +16,7 @@ mod links;
 mod own;
 mod place;
 mod prose;
+mod scene;
 mod times;
 mod value;
 
@@ -171,8 +172,8 @@ pub struct View {
 
 impl View {
     /// Builds what templates with this usage can see of one page.
-    pub fn new(input: &ViewInput<'_>, usage: &FieldUsage) -> Self {
-        Self { context: handlebars::Context::from(build::root(input, usage)) }
+    pub fn new(scene: &Scene<'_>, usage: &FieldUsage) -> Self {
+        Self { context: handlebars::Context::from(build::root(scene, usage)) }
     }
 }
 
@@ -185,12 +186,12 @@ impl std::fmt::Debug for View {
 pub(super) use actions::{image_of, message_links};
 pub(super) use describe::describe;
 pub use group::lines;
-pub(super) use group::{Group, rest};
-pub(super) use headline::{headline, preview};
+pub(super) use group::rest;
+pub(super) use headline::preview;
 pub(super) use labels::{annotations, labels};
-pub(super) use links::{entry_links, unlinked_lines};
 pub(super) use own::{own_message, repeats};
 pub(super) use prose::{reflow, sentence as full_stop};
+pub use scene::Scene;
 pub(super) use times::{Times, format_at, humanize_in};
 
 /// The sign of a severity or status, seen first: a coloured disc while it fires, a tick when it is over.

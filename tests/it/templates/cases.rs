@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use watchfire::channel::PLATFORMS;
 use watchfire::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Shown, Status};
-use watchfire::template::{Brief, Entry, EntryStatus, MessageKind, Part, PlatformFields, Totals, ViewInput};
+use watchfire::template::{Brief, Entry, EntryStatus, MessageKind, Part, PlatformFields, Scene, Totals, ViewInput};
 
 /// The fields of the platforms that `wanted` picks.
 pub fn fields(wanted: impl Fn(&str) -> bool) -> Vec<PlatformFields> {
@@ -111,20 +111,13 @@ impl Case {
         self.event.alerts.iter().zip(&self.statuses).map(|(alert, status)| Entry { alert, event: &self.event, status: *status }).collect()
     }
 
-    /// The input of one part; entries come first, briefs after them.
-    pub fn input<'a>(
-        &'a self,
-        entries: &'a [Entry<'a>],
-        part: &Part,
-        language: Language,
-        zone: &'a TimeZone,
-        scale: &'a SeverityScale,
-    ) -> ViewInput<'a> {
+    /// The scene of one part; entries come first, briefs after them.
+    pub fn input<'a>(&'a self, entries: &'a [Entry<'a>], part: &Part, language: Language, zone: &'a TimeZone, scale: &'a SeverityScale) -> Scene<'a> {
         let shown = part.range.start.min(entries.len())..part.range.end.min(entries.len());
         let briefed = part.range.start.saturating_sub(entries.len())..part.range.end.saturating_sub(entries.len());
         let mut totals = Totals { more: part.more, truncated: self.truncated, pages: part.pages, ..Totals::of(entries, scale) };
         self.briefs.iter().for_each(|brief| totals.count(brief.status, Some(brief.severity), brief.count));
-        ViewInput {
+        Scene::new(ViewInput {
             kind: self.kind,
             all: entries,
             range: shown,
@@ -140,7 +133,7 @@ impl Case {
             scale,
             shown: &SHOWN,
             max_value: part.max_value,
-        }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 
 use watchfire::model::{Finding, Language, Level, SeverityScale};
-use watchfire::template::{Part, RenderError, Source, TemplateRegistry, ViewInput};
+use watchfire::template::{Part, RenderError, Scene, Source, TemplateRegistry};
 
 use super::cases::{cases, fields};
 
@@ -20,7 +20,7 @@ fn compile(files: &[(&str, &str)]) -> (TemplateRegistry, Vec<Finding>) {
 }
 
 /// Hands a case's input on.
-fn with<T>(name: &str, take: impl FnOnce(&ViewInput<'_>) -> T) -> T {
+fn with<T>(name: &str, take: impl FnOnce(&Scene<'_>) -> T) -> T {
     let (zone, scale) = (TimeZone::UTC, SeverityScale::default());
     let all = cases();
     let case = all.iter().find(|case| case.name == name).unwrap();
