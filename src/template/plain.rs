@@ -88,14 +88,17 @@ pub fn plain(input: &Scene<'_>) -> String {
     clean(&lines.join("\n")).into_owned()
 }
 
-/// A page as plain text in the fields of a platform: the headline in one-line fields, the whole text in the others; fields that must hold HTML
+/// A page as plain text in the fields of a platform: the headline in the first one-line field and those that are required, the whole text in the others; fields that must hold HTML
 /// are left out, and so are all that come after the first one that holds the whole text unless they are required.
 pub fn plain_fields(fields: &[FieldSpec], input: &Scene<'_>) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
-    let mut placed = false;
+    let (mut titled, mut placed) = (false, false);
     for field in fields.iter().filter(|field| field.escape != Escape::Html) {
         if field.single_line {
-            out.insert(field.name.to_owned(), clean(&first_line(input)).replace('\n', " "));
+            if field.required || !titled {
+                out.insert(field.name.to_owned(), clean(&first_line(input)).replace('\n', " "));
+                titled = true;
+            }
         } else if field.required || !placed {
             out.insert(field.name.to_owned(), plain(input));
             placed = true;

@@ -81,7 +81,7 @@ impl<'a> MailTemplate<'a> {
     /// show, the envelope goes to the recipients of the attempt only). Errors are of kind `Rejected`: the page can never be sent.
     pub(super) fn new(sender: &'a Sender, page: &Page, cx: &'a SendContext) -> Result<Self, SendError> {
         let from = match page.field("from") {
-            "" => sender.from.clone(),
+            "" => with_status(&sender.from, page.field("status")),
             text => address::mailbox(text).map_err(|f| refused(format!("`from`: {}; {}", f.what, f.help)))?,
         };
         let shown = |field: &str| -> Result<Option<Vec<Mailbox>>, SendError> {
@@ -162,17 +162,26 @@ impl<'a> MailTemplate<'a> {
     }
 }
 
+/// The sender, with the status before its name.
+fn with_status(from: &Mailbox, status: &str) -> Mailbox {
+    let name =
+        [&one_line(status), from.name.as_deref().unwrap_or_default()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
+    Mailbox { name: (!name.is_empty()).then_some(name), email: from.email.clone() }
+}
+
 fn raw(name: &'static str, value: String) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
 }
 
+/// A text in one line, without control characters.
+fn one_line(text: &str) -> String {
+    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The first of the texts that says something, as one line of at most [`MAX_SUBJECT`] characters without control characters.
 fn subject(texts: [&str; 2]) -> String {
-    let line = |text: &str| {
-        let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        spaced.split_whitespace().collect::<Vec<_>>().join(" ")
-    };
-    let mut line = texts.iter().map(|t| line(t)).find(|t| !t.is_empty()).unwrap_or_else(|| "(no subject)".into());
+    let mut line = texts.iter().map(|t| one_line(t)).find(|t| !t.is_empty()).unwrap_or_else(|| "(no subject)".into());
     if let Some((cut, _)) = line.char_indices().nth(MAX_SUBJECT) {
         line.truncate(cut);
         line.push('…');

@@ -29,8 +29,11 @@ use self::types::DEFAULT_CONNECTIONS;
 use super::{OnAmbiguous, Pace, Platform};
 use crate::model::{Escape, FieldSpec, Page, Size};
 
-/// The most text an alert mail is good for. Servers take 10 to 50 MB and say so with SIZE; mail clients fold what is longer than some 100 KB away.
+/// The most text an alert mail is good for. Servers take 10 to 50 MB and say so with SIZE.
 const MAX_BYTES: usize = 1 << 20;
+/// The longest HTML, with room for the coding of the mail: Gmail cuts what is longer than 102 KB, and what stands last is not seen
+/// (<https://www.spamresource.com/2022/01/what-is-gmail-clipping-and-what-to-do.html>).
+const MAX_HTML: usize = 90_000;
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -41,10 +44,11 @@ pub static DESCRIPTOR: Platform = Platform {
     fields: &[
         FieldSpec { name: "subject", escape: Escape::None, required: true, single_line: true, template: include_str!("subject.hbs") },
         FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false, template: include_str!("text.hbs") },
+        FieldSpec { name: "status", escape: Escape::None, required: false, single_line: true, template: include_str!("status.hbs") },
         FieldSpec { name: "html", escape: Escape::Html, required: false, single_line: false, template: include_str!("html.hbs") },
     ],
     measure: &measure,
-    limit: "1 MiB of subject, text and HTML together (our own cap; servers announce theirs with SIZE, RFC 1870)",
+    limit: "90,000 bytes of HTML, so that no client cuts it; 1 MiB in all (our own caps; servers announce theirs with SIZE, RFC 1870)",
     pace: Pace { limits: &[], per_month: None, source: "every provider has its own; set `rate_limit` on the channel" },
     concurrency: DEFAULT_CONNECTIONS,
     batch: 50,
@@ -56,5 +60,6 @@ pub static DESCRIPTOR: Platform = Platform {
 
 /// The bytes of the rendered fields.
 fn measure(page: &Page) -> Size {
-    Size::bytes(["subject", "text", "html"].iter().map(|field| page.field(field).len()).sum(), MAX_BYTES)
+    let all = ["subject", "text", "html"].iter().map(|field| page.field(field).len()).sum();
+    Size::bytes(page.field("html").len(), MAX_HTML).tighter(Size::bytes(all, MAX_BYTES))
 }

@@ -86,6 +86,7 @@ const ROOT_FIELDS: &[Field] = &[
     list("rest", &LINE, "the alerts that no page shows, counted by severity and place"),
     text("image_url", "a picture of what fires"),
     text("title", "what the message is about, without status and severity"),
+    text("topic", "what stays the same in every message of a group: the values that the sender groups by, the alert's name first"),
     text("message", "the text of a direct send; empty for alerts"),
     text("status", "`firing` while any alert of the message fires, else `resolved`"),
     text("status_word", "the status in the message's language; counts when there are several alerts"),

@@ -58,6 +58,19 @@ fn group_title(input: &Scene<'_>) -> String {
     title
 }
 
+/// What stays the same in every message of a group, so that a client keeps them together: the values that the sender groups by, the alert's name first;
+/// without any it is the title.
+pub(super) fn topic(input: &Scene<'_>) -> String {
+    let groups = &input.event.group_labels;
+    if groups.is_empty() || has_own_text(input) || input.kind == MessageKind::Digest {
+        return input.subject().to_owned();
+    }
+    let name = groups.get("alertname").map_or_else(|| words::own(input.language, "alert"), String::as_str);
+    let others = groups.iter().filter(|(name, _)| *name != "alertname" && !input.shown.labels.hides(name)).map(|(_, value)| value.as_str());
+    let parts: Vec<&str> = std::iter::once(name).chain(others).map(str::trim).filter(|text| !text.is_empty()).collect();
+    shorten(&parts.join(" · "), MAX_TITLE.min(input.max_value)).into_owned()
+}
+
 /// What an alert calls its severity: the scale's word, or its own where the scale does not know it; empty when it has none.
 pub(super) fn severity_word(alert: &Alert, input: &ViewInput<'_>) -> String {
     match input.scale.known(alert) {

@@ -234,9 +234,25 @@ fn who_is_in_cc_finds_himself_there() {
 }
 
 #[test]
+fn the_status_stands_before_the_senders_name() {
+    let from = |status: &str, from: &str| {
+        let mut page = page();
+        page.fields.extend([("status".to_owned(), status.to_owned()), ("from".to_owned(), from.to_owned())]);
+        header(&write(&sender(), &page, &cx(), "ops@example.org"), "From").unwrap()
+    };
+    let own = from("", "");
+    let (name, address) = own.split_once('<').unwrap();
+    assert!(from("Critical\r\nBcc: x@example.org", "").contains(&format!("<{address}")), "it is one line and the address stays");
+    assert!(from("Critical", "").contains("Critical") && from("Critical", "").contains(name.trim().trim_matches('"')));
+    assert_eq!(from("Critical", "app@example.org"), "app@example.org", "a direct send names its own sender");
+}
+
+#[test]
 fn the_card_counts_what_is_rendered() {
     let size = (email::DESCRIPTOR.measure)(&page());
-    assert_eq!((size.used, size.max), ("[FIRING] DiskFull db-1".len() + "disk is full".len() + "<p>disk is full</p>".len(), 1 << 20));
+    assert_eq!((size.used, size.max), ("<p>disk is full</p>".len(), 90_000), "clients cut HTML long before servers refuse a mail");
+    let plain = Page { fields: [("text".to_owned(), "x".repeat(100))].into(), ..Page::default() };
+    assert_eq!((email::DESCRIPTOR.measure)(&plain), crate::model::Size::bytes(100, 1 << 20));
 }
 
 #[test]
