@@ -163,7 +163,7 @@ impl<'a> MailTemplate<'a> {
 }
 
 /// The sender, with the status before its name.
-fn with_status(from: &Mailbox, status: &str) -> Mailbox {
+pub(super) fn with_status(from: &Mailbox, status: &str) -> Mailbox {
     let name =
         [&one_line(status), from.name.as_deref().unwrap_or_default()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
     Mailbox { name: (!name.is_empty()).then_some(name), email: from.email.clone() }
