@@ -87,6 +87,7 @@ const ROOT_FIELDS: &[Field] = &[
     text("image_url", "a picture of what fires"),
     text("title", "what the message is about, without status and severity"),
     text("topic", "what stays the same in every message of a group: the values that the sender groups by, the alert's name first"),
+    text("state", "the headline without its title: `🔴 Critical`, `🔴 3 critical, 9 warning`, `✅ Resolved after 1h 17m`"),
     text("message", "the text of a direct send; empty for alerts"),
     text("status", "`firing` while any alert of the message fires, else `resolved`"),
     text("status_word", "the status in the message's language; counts when there are several alerts"),

@@ -6,7 +6,7 @@ use super::super::escape::clean_url;
 use super::super::{FieldUsage, words};
 use super::alert::{listed, map, object};
 use super::group::rest;
-use super::headline::{counts, message_severity, preview, status_words, topic};
+use super::headline::{counts, message_severity, preview, state, status_words, topic};
 use super::links::kind_name;
 use super::{Brief, EntryStatus, MessageKind, Scene, color, emoji, image_of, labels, message_links, own_message, prose, reflow, repeats, shorten};
 
@@ -66,6 +66,7 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     put!("image_url", image_of(input).into());
     put!("title", input.subject().into());
     put!("topic", topic(input).into());
+    put!("state", state(input).into());
     put!("message", shorten(own_message(input), max).into());
     put!("status", if input.fires() { "firing" } else { "resolved" }.into());
     put!("status_word", status_words(input).into());

@@ -62,7 +62,10 @@ fn group_title(input: &Scene<'_>) -> String {
 /// without any it is the title.
 pub(super) fn topic(input: &Scene<'_>) -> String {
     let groups = &input.event.group_labels;
-    if groups.is_empty() || has_own_text(input) || input.kind == MessageKind::Digest {
+    if input.kind == MessageKind::Digest {
+        return words::own(input.language, "digest").to_owned();
+    }
+    if groups.is_empty() || has_own_text(input) {
         return input.subject().to_owned();
     }
     let name = groups.get("alertname").map_or_else(|| words::own(input.language, "alert"), String::as_str);
@@ -123,29 +126,34 @@ pub(super) fn status_words(input: &ViewInput<'_>) -> String {
 /// The line that is seen first: `🔴 Critical · HighCPU · db-1`, `🔴 3 critical, 9 warning · NodeDown · eu-west-1`, `✅ Resolved after 1h 17m · HighCPU · db-1`;
 /// a direct send's is its title.
 pub(super) fn headline_of(input: &Scene<'_>) -> String {
+    let state = state(input);
+    let subject = if input.kind != MessageKind::Digest || has_own_text(input) { input.subject() } else { "" };
+    match (state.is_empty(), subject.is_empty()) {
+        (true, _) => subject.to_owned(),
+        (_, true) => state,
+        // A sign alone stands before the title without a dot.
+        _ if !state.contains(' ') => format!("{state} {subject}"),
+        _ => format!("{state} · {subject}"),
+    }
+}
+
+/// The headline without its title: `🔴 Critical`, `🔴 3 critical, 9 warning`, `✅ Resolved after 1h 17m`; a direct send has none.
+pub(super) fn state(input: &Scene<'_>) -> String {
     if is_direct(input) {
-        return input.subject().to_owned();
+        return String::new();
     }
-    let firing = input.fires();
-    let mut parts: Vec<String> = Vec::new();
-    if input.kind == MessageKind::Digest {
-        parts.push(words::own(input.language, "digest").to_owned());
-    }
-    parts.push(match input.all {
+    let sign = emoji(input.totals.severity, if input.fires() { EntryStatus::Firing } else { EntryStatus::Resolved });
+    let words = match input.all {
         [only] if input.is_single() => match only.status {
             EntryStatus::Firing => capital(&message_severity(input)),
             EntryStatus::Resolved if !input.totals.goes_on => over_after(input, only.alert),
             EntryStatus::CameAndWent if !input.totals.goes_on => words::own(input.language, "came_and_went").to_owned(),
             _ => status_words(input),
         },
+        _ if input.kind == MessageKind::Digest => format!("{} · {}", words::own(input.language, "digest"), counts(input)),
         _ => counts(input),
-    });
-    if input.kind != MessageKind::Digest || has_own_text(input) {
-        parts.push(input.subject().to_owned());
-    }
-    parts.retain(|part| !part.is_empty());
-    let sign = emoji(input.totals.severity, if firing { EntryStatus::Firing } else { EntryStatus::Resolved });
-    format!("{sign} {}", parts.join(" · "))
+    };
+    if words.is_empty() { sign.to_owned() } else { format!("{sign} {words}") }
 }
 
 fn over_after(input: &Scene<'_>, alert: &Alert) -> String {
