@@ -78,9 +78,9 @@ impl<P, A> Queue<P, A> {
 
     fn push(&self, class: Class, cost: usize, request: Request<P, A>) -> Result<(), StoreError> {
         let mut backlog = self.lock();
-        let first = class == Class::Patient && backlog.is_empty(Class::Patient as usize);
+        let first = backlog.is_empty(class as usize);
         backlog.push(class as usize, cost, self.limits, request)?;
-        // The first outcome sets the clock. An event that waits for others is looked at when the last of them is here, or by the next that comes.
+        // The first of a class sets the clock: no wait depends on another request that comes, or on how long others take to be made.
         if first || self.may_wait(&backlog).is_some_and(|wait| wait.is_zero()) {
             self.wake.notify_one();
         }

@@ -98,9 +98,9 @@ impl Queue {
     pub(super) fn push(&self, class: Class, cost: usize, job: Box<dyn Job>) -> Result<(), StoreError> {
         let limits = if class == Class::Accept { self.limits.reduced() } else { self.limits };
         let mut backlog = self.lock();
-        let first = class == Class::Outcome && backlog.is_empty(Class::Outcome as usize);
+        let first = backlog.is_empty(class as usize);
         backlog.push(class as usize, cost, limits, job)?;
-        // The first outcome sets the writer's clock. An event that waits for others is looked at when the last of them is here, or by the next that comes.
+        // The first of a class sets the writer's clock: no wait depends on another event that comes, or on how long others take to parse.
         if first || self.may_wait(&backlog).is_some_and(|wait| wait.is_zero()) {
             self.wake.notify_one();
         }
