@@ -153,7 +153,7 @@ impl Shared {
     }
 
     /// Writes an outcome, for as long as it takes (I11).
-    pub(super) async fn record_outcome(&self, batch: OutcomeBatch) -> Result<Vec<AcceptedDelivery>, StoreError> {
+    pub(super) async fn record_outcome(&self, mut batch: OutcomeBatch) -> Result<Vec<AcceptedDelivery>, StoreError> {
         let mut wait = Duration::from_millis(100);
         loop {
             match self.store.record_outcome(batch.clone()).await {
@@ -172,6 +172,8 @@ impl Shared {
                 }
                 Err(error) => {
                     self.health.store_failed(&error);
+                    // It seeks no company any more: what fails again would fail others.
+                    batch.may_wait = false;
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(Duration::from_secs(5));
                 }

@@ -176,6 +176,7 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
         let mut says_something = false;
         let mut rest = String::new();
         let mut members: Vec<(String, String)> = Vec::new();
+        let mut left_out = 0;
         while let Some(Key(key)) = map.next_key()? {
             let alert = &mut item.alert;
             let (field, name): (&mut String, &'static str) = match key.as_ref() {
@@ -238,6 +239,9 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
                 }
                 other if members.len() < MAX_MEMBERS => {
                     let value = raw(&mut map, trail, "member")?;
+                    if other == "truncatedAlerts" {
+                        left_out = integer(value).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+                    }
                     if !is_null(value) {
                         members.push((cut(other, 100), cut(&owned(value), MAX_RAW_TEXT)));
                     }
@@ -253,8 +257,11 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
             item.grafana |= !matches!(name, "fingerprint" | "generatorURL");
         }
         item.keep(rest.trim());
-        if item.list.is_some() {
-            return Ok(Some(item));
+        if let Some(list) = &mut item.list {
+            list.over += left_out;
+            if item.alert.labels.is_empty() && item.alert.annotations.is_empty() {
+                return Ok(Some(item));
+            }
         }
         (item.readable, item.labelled) = (says_something, !item.alert.labels.is_empty());
         item.describe(&members);
@@ -356,14 +363,18 @@ impl<'de> Visitor<'de> for AlertsSeed<'_> {
 
 impl AlertList {
     fn take(&mut self, item: Option<Item>) {
-        let Some(item) = item else {
+        let Some(mut item) = item else {
             self.empty += 1;
             return;
         };
         self.org_id = self.org_id.or(item.org_id);
         self.grafana |= item.grafana;
-        if let Some(list) = item.list {
-            return self.append(list, item.word);
+        if let Some(list) = item.list.take() {
+            self.append(list, item.word);
+            // A body within a list; what has labels besides is an alert, too.
+            if item.alert.labels.is_empty() && item.alert.annotations.is_empty() {
+                return;
+            }
         }
         self.odd += u32::from(item.odd);
         self.readable += usize::from(item.readable);

@@ -20,10 +20,16 @@ use super::worker::Worker;
 impl Worker {
     /// What to start next, taken from the queue.
     pub(super) fn next_message(&mut self, now: Now) -> Option<PendingMessage> {
+        let direct_only = !self.ownership.may_send(now.mono);
+        // What may start before memory is read again counts from here: an outlet of callers alone has had many in a row.
+        if direct_only && !std::mem::replace(&mut self.in_flight.direct_only, direct_only) {
+            self.in_flight.direct_in_row = 0;
+        }
+        self.in_flight.direct_only = direct_only;
         let conditions = Conditions {
             in_flight: self.in_flight.tasks.len(),
             room: self.in_flight.has_room(),
-            direct_only: !self.ownership.may_send(now.mono),
+            direct_only,
             memory_short: self.shared.budget.is_short(),
             direct_in_row: self.in_flight.direct_in_row,
         };

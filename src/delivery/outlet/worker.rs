@@ -49,8 +49,10 @@ pub(super) struct InFlight {
     pub(super) answered: Arc<AtomicUsize>,
     /// As many may be in flight.
     pub(super) concurrency: usize,
-    /// Direct sends that started since anything else did.
+    /// Direct sends that started since anything else did, or since nothing else may.
     pub(super) direct_in_row: usize,
+    /// Whether only they could start at the last look.
+    pub(super) direct_only: bool,
 }
 
 impl InFlight {

@@ -1,8 +1,8 @@
 //! Moves what was committed from the log into the database file, on a connection of its own, when the writer is quiet.
 //!
 //! A checkpoint on the writer's connection would make one unlucky request wait for it (20-80 ms); this one runs beside the writer, in small steps. Under
-//! load it never catches up, and the log would grow until the writer's own checkpoint stops everybody: from some length on the writer pauses for the last
-//! few pages, so that the log begins afresh. The writer's own checkpoint stays on as a stop for a log that nobody gets to shorten.
+//! load it never catches up, and the log would grow: from some length on the writer pauses for the last few pages, so that the log begins afresh. Nobody
+//! else moves anything into the file, so that a write to it by another program is seen (`ground.rs`).
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -34,17 +34,25 @@ impl DbError {
         }
     }
 
-    /// Whether trying the same work again, alone, is pointless because the disk or the file itself is the trouble.
+    /// Whether the disk or the file is the trouble: a fresh connection sees what is really there.
     pub(super) fn is_broken_disk(&self) -> bool {
-        matches!(
-            self,
-            DbError::Sql(Error::SqliteFailure(cause, _))
-                if matches!(
-                    cause.code,
-                    ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::DatabaseCorrupt
-                        | ErrorCode::NotADatabase | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::PermissionDenied
-                )
-        )
+        self.is_for_all() || self.is(&[ErrorCode::SystemIoFailure, ErrorCode::DatabaseCorrupt])
+    }
+
+    /// Whether any other work meets the same trouble. A page that cannot be read is met only by who needs it.
+    pub(super) fn is_for_all(&self) -> bool {
+        self.is(&[
+            ErrorCode::CannotOpen,
+            ErrorCode::ReadOnly,
+            ErrorCode::NotADatabase,
+            ErrorCode::DatabaseBusy,
+            ErrorCode::DatabaseLocked,
+            ErrorCode::PermissionDenied,
+        ])
+    }
+
+    fn is(&self, codes: &[ErrorCode]) -> bool {
+        matches!(self, DbError::Sql(Error::SqliteFailure(cause, _)) if codes.contains(&cause.code))
     }
 }
 

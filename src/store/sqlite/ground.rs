@@ -5,7 +5,7 @@
 //! What is seen: another file under the name, a shorter file, another header, any write by another program (the time of the last change is not ours; then
 //! the pages are checked), and frames of the log that are not as they were written (before they are moved into the file). What is not seen: another
 //! program that writes into the file and sets its times back, a disk that returns other bytes than were written to it, and values inside a page that
-//! still has its form, beyond that somebody wrote.
+//! still has its form, beyond that somebody wrote; and what is written while one of our own checkpoints runs.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -20,8 +20,8 @@ use crate::store::StoreError;
 
 /// The header of a database file (<https://www.sqlite.org/fileformat2.html#the_database_header>).
 const HEADER: usize = 100;
-/// Pages in the log from which the writer moves it by itself, while requests wait: a stop for a log that nobody else gets to shorten.
-pub(super) const LOG_STOP: u64 = 16_000;
+/// Where the header says what a checkpoint changes: the counter of changes, the length, the free pages, and for which change they are right.
+const CHANGING: [std::ops::Range<usize>; 2] = [24..40, 92..100];
 
 type Header = [u8; HEADER];
 
@@ -92,7 +92,7 @@ impl Ground {
     /// To be called when the connection that writes was made: the log there is the one it writes to.
     pub(super) fn begin(&self) {
         *self.logged.lock().unwrap_or_else(PoisonError::into_inner) = std::fs::metadata(&self.log).ok().map(|log| place(&log));
-        *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Verified::of(beside(&self.path, "-shm"));
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner).begin(&beside(&self.path, "-shm"));
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = self.state();
     }
 
@@ -179,13 +179,21 @@ impl Ground {
         self.broken.get().map_or(Ok(()), |why| Err(StoreError::Unusable(why.clone())))
     }
 
+    /// Whether what a checkpoint would move is as it was written.
+    pub(super) fn is_log_intact(&self) -> bool {
+        if let Ok(Some(lost)) = self.verified.lock().unwrap_or_else(PoisonError::into_inner).extend(&self.log) {
+            let _ = self.condemn(lost.tell_open(&self.log));
+        }
+        self.whole().is_ok()
+    }
+
     /// Runs a checkpoint, unless what it would write to is broken.
     pub(super) fn checkpoint<T>(&self, run: impl FnOnce() -> T) -> Result<T, StoreError> {
         self.whole()?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         self.sound(known.as_mut())?;
-        if let Ok(Some(lost)) = self.verified.lock().unwrap_or_else(PoisonError::into_inner).extend(&self.log) {
-            return Err(self.condemn(lost.tell_open(&self.log)));
+        if !self.is_log_intact() {
+            self.whole()?;
         }
         let made = run();
         *known = self.state();
@@ -199,18 +207,12 @@ impl Ground {
             return Err(self.condemn(why));
         }
         if let Ok(file) = self.file.metadata()
-            && self.is_ours(known)
             && known.written != written(&file)
         {
             known.written = written(&file);
             self.noticed.fetch_add(1, Ordering::AcqRel);
         }
         Ok(())
-    }
-
-    /// Whether only our own checkpoints write to the file: beyond this size of the log the writer's may, too.
-    fn is_ours(&self, known: &Known) -> bool {
-        std::fs::metadata(&self.log).is_ok_and(|log| log.len() < LOG_STOP * page_size(&known.header))
     }
 
     /// What is wrong with the file that is open.
@@ -225,11 +227,19 @@ impl Ground {
         if length < should.min(known.length) {
             return Some(format!("`{name}` is cut short: it has {length} bytes and should have {should}; {DAMAGED}"));
         }
-        if self.is_ours(known) && known.header != header {
+        // A checkpoint by another program (a `sqlite3` shell) moves what we have committed: no harm. An older copy leads back.
+        let same = |(at, (one, other)): (usize, (&u8, &u8))| one == other || CHANGING.iter().any(|range| range.contains(&at));
+        let leads_back = (changes(&header).wrapping_sub(changes(&known.header)) as i32) < 0 || pages(&header) < pages(&known.header);
+        if leads_back || !header.iter().zip(&known.header).enumerate().all(same) {
             return Some(format!("another program has written over `{name}`; {DAMAGED}"));
         }
         None
     }
+}
+
+/// The counter of changes (<https://www.sqlite.org/fileformat2.html#file_change_counter>).
+fn changes(header: &Header) -> u32 {
+    u32::from_be_bytes([header[24], header[25], header[26], header[27]])
 }
 
 /// The length in pages as the header has it (<https://www.sqlite.org/fileformat2.html#in_header_database_size>).

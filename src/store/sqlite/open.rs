@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{DAMAGED, store_error};
-use super::ground::{Ground, LOG_STOP};
+use super::ground::Ground;
 use super::wal::{self, beside};
 use crate::store::StoreError;
 
@@ -246,7 +246,7 @@ impl Files {
         // The page size and the kind of vacuum only count before the first table is made.
         db.execute_batch(&format!(
             "PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = {LOG_STOP}; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;
+             PRAGMA foreign_keys = OFF; PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;
              PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
         ))?;
         if let Some(max) = self.max_bytes {
@@ -268,7 +268,7 @@ impl Files {
 
     /// Before a connection is closed: the last one to close moves the log into the file, which a log or a file that is broken must be spared.
     pub(super) fn spare_file(&self, db: &Connection) {
-        if self.ground.whole().is_err() {
+        if !self.ground.is_log_intact() {
             let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
     }

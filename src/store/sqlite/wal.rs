@@ -3,9 +3,9 @@
 //!
 //! Knows the format of logs and of their index (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>, <https://www.sqlite.org/walformat.html>).
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes of the log's header.
@@ -151,17 +151,27 @@ impl Head {
 /// How much of an open log was found as it was written. Frames are read once: what was read and is moved into the file is not needed again.
 #[derive(Default)]
 pub(super) struct Verified {
-    /// Held open for as long as connections are: SQLite's locks are on this file, too, and to close any handle of it would end them.
+    /// Held open for as long as connections are: SQLite's locks are on this file, too, and to close any handle of it would end them, also those of
+    /// connections that go on while the writer's is made anew.
     index: Option<File>,
+    /// Indexes of before: connections that go on may still have their locks there.
+    former: Vec<File>,
     head: Option<Head>,
     frames: u64,
     sum: (u32, u32),
 }
 
 impl Verified {
-    /// Nothing yet, of the log with this index.
-    pub(super) fn of(index: PathBuf) -> Self {
-        Self { index: File::open(index).ok(), ..Self::default() }
+    /// The log with this index begins: nothing of it was read.
+    pub(super) fn begin(&mut self, index: &Path) {
+        (self.head, self.frames) = (None, 0);
+        let place = |of: &Metadata| (of.dev(), of.ino());
+        let open = self.index.as_ref().and_then(|open| open.metadata().ok());
+        // Opened only where it is another file: a handle that is not kept would be closed.
+        if open.is_none_or(|open| std::fs::metadata(index).ok().as_ref().map(place) != Some(place(&open))) {
+            self.former.extend(self.index.take());
+            self.index = File::open(index).ok();
+        }
     }
 
     /// Reads what was committed since the last time. `None`: it is as it was written, or nobody can tell because the log begins again just now.

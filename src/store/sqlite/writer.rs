@@ -16,6 +16,9 @@ use super::open::Files;
 use super::queue::{Batch, Class, Job, Queue};
 use crate::store::StoreError;
 
+/// Requests of a failed transaction that the disk refuses one after the other, until the rest is refused, too.
+const MAX_BROKEN_IN_A_ROW: usize = 2;
+
 /// A job made of a closure; the closure must be repeatable.
 struct Task<T, F> {
     work: F,
@@ -102,15 +105,22 @@ impl Writer {
         let Err(fail) = self.commit(&mut jobs) else {
             return self.answer(jobs);
         };
-        let fatal = fail.is_broken_disk();
+        let for_all = fail.is_for_all();
         let error = fail.into_store_error();
-        if jobs.len() == 1 || fatal {
+        if jobs.len() == 1 || for_all {
             tracing::debug!(requests = jobs.len(), %error, "a transaction failed");
             return jobs.into_iter().for_each(|job| job.answer(Some(error.clone())));
         }
         tracing::debug!(requests = jobs.len(), %error, "a shared transaction failed; its requests are done again one by one");
+        // Of a disk that fails each of them, the first few tell.
+        let mut broken = 0;
         for mut job in jobs {
+            if broken == MAX_BROKEN_IN_A_ROW {
+                job.answer(Some(error.clone()));
+                continue;
+            }
             let outcome = self.commit(std::slice::from_mut(&mut job));
+            broken = if outcome.as_ref().is_err_and(DbError::is_broken_disk) { broken + 1 } else { 0 };
             job.answer(outcome.err().map(DbError::into_store_error));
         }
     }

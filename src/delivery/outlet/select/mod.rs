@@ -60,7 +60,7 @@ pub struct Conditions {
     pub direct_only: bool,
     /// Memory is short.
     pub memory_short: bool,
-    /// Direct sends that started since anything else did.
+    /// Direct sends that started since anything else did, or since nothing else may.
     pub direct_in_row: usize,
 }
 
