@@ -148,7 +148,8 @@ async fn the_end_of_what_alertmanager_lists_is_not_told_as_the_end_of_what_it_le
             texts.push((name.to_owned(), rec.accepted()[count - 1].text.clone()));
         }
         app.settled().await;
-        texts.push(("email".to_owned(), four.smtp.mails().last().unwrap().subject().to_owned()));
+        let mail = four.smtp.mails().pop().unwrap();
+        texts.push(("email".to_owned(), format!("{} {}", mail.header("from").unwrap_or_default(), mail.text())));
         texts
     };
     let mut begun = false;
