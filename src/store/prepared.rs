@@ -220,7 +220,7 @@ impl PreparedOutcome {
         let sent = (cell.state, attempt.kind) == (CellState::Ok, AttemptKind::Ok);
         let plain = (cell.page, attempt.page, cell.unanswered) == (0, 0, 0) && cell.code == attempt.code;
         let carries = new.members.first().is_some_and(|first| o.deliveries.iter().any(|c| c.id == *first && c.state == State::Sent));
-        (done && sent && plain && carries).then_some(Sole { cell, attempt })
+        (done && sent && plain && carries && new.generation == 0).then_some(Sole { cell, attempt })
     }
 
     /// About how many bytes it occupies in the queue.
