@@ -20,7 +20,7 @@ const HEARTBEAT_NOTE: &str = "a sign of life";
 impl Engine {
     /// Ingests an event: it is committed when this returns. `to` bypasses the routing table and names its channels (the caller leaves unknown names out).
     pub async fn accept(&self, mut event: Event, to: Option<&[String]>) -> Result<Accepted, StoreError> {
-        let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.wall());
+        let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.wall().into());
         event.trace = span.context(std::mem::take(&mut event.trace));
         let accepted = self.ingest(event, to).await;
         if self.shared.telemetry.traces.on() {
@@ -28,7 +28,7 @@ impl Engine {
                 .as_ref()
                 .map(|accepted| (accepted.event.to_string(), accepted.deliveries.len(), accepted.duplicate))
                 .map_err(ToString::to_string);
-            span.end(self.shared.clock.wall(), result);
+            span.end(self.shared.clock.wall().into(), result);
         }
         accepted
     }

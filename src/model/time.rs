@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,12 @@ impl UnixMs {
 impl From<Timestamp> for UnixMs {
     fn from(at: Timestamp) -> Self {
         Self(at.as_millisecond())
+    }
+}
+
+impl From<UnixMs> for SystemTime {
+    fn from(at: UnixMs) -> Self {
+        UNIX_EPOCH + at.since(UnixMs::EPOCH)
     }
 }
 

@@ -6,11 +6,10 @@
 
 mod export;
 
-use crate::model::UnixMs;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer as _, TracerProvider as _};
@@ -53,12 +52,12 @@ pub struct Attempted<'a> {
     pub page: u16,
     /// Which try, from 1.
     pub attempt: u32,
-    /// When the oldest of its deliveries was born, Unix milliseconds.
-    pub born_at: UnixMs,
+    /// When the oldest of its deliveries was born.
+    pub born_at: SystemTime,
     /// When it began.
-    pub begun_at: UnixMs,
+    pub begun_at: SystemTime,
     /// When it ended.
-    pub ended_at: UnixMs,
+    pub ended_at: SystemTime,
     /// `ok`, `partial` or a kind of error.
     pub kind: &'a str,
     /// The platform's code.
@@ -67,10 +66,6 @@ pub struct Attempted<'a> {
 
 /// The span of an intake, until it is ended.
 pub struct Intake(Option<Span>);
-
-fn time(at: UnixMs) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).unwrap_or(0))
-}
 
 fn context(traceparent: &str) -> Context {
     let carrier: HashMap<String, String> = [("traceparent".to_owned(), traceparent.to_owned())].into();
@@ -117,11 +112,11 @@ impl Traces {
     }
 
     /// The span of an intake begins; `traceparent` is the sender's, or empty.
-    pub fn intake(&self, traceparent: &str, sender: &'static str, at: UnixMs) -> Intake {
+    pub fn intake(&self, traceparent: &str, sender: &'static str, at: SystemTime) -> Intake {
         let Some(inner) = &self.0 else { return Intake(None) };
         let span = SpanBuilder::from_name("receive")
             .with_kind(SpanKind::Server)
-            .with_start_time(time(at))
+            .with_start_time(at)
             .with_attributes([KeyValue::new("watchfire.sender", sender)]);
         Intake(Some(inner.tracer.build_with_context(span, &context(traceparent))))
     }
@@ -141,8 +136,8 @@ impl Traces {
         }
         let parent = contexts.first().map_or_else(Context::new, |first| Context::new().with_remote_span_context(first.clone()));
         if attempted.attempt == 1 && attempted.page == 1 && !contexts.is_empty() {
-            let wait = SpanBuilder::from_name(format!("wait {}", attempted.channel)).with_start_time(time(attempted.born_at));
-            inner.tracer.build_with_context(wait, &parent).end_with_timestamp(time(attempted.begun_at));
+            let wait = SpanBuilder::from_name(format!("wait {}", attempted.channel)).with_start_time(attempted.born_at);
+            inner.tracer.build_with_context(wait, &parent).end_with_timestamp(attempted.begun_at);
         }
         let mut attributes = vec![
             KeyValue::new("messaging.system", attempted.platform),
@@ -156,12 +151,12 @@ impl Traces {
         attributes.extend(attempted.code.map(|code| KeyValue::new("watchfire.code", code.to_owned())));
         let span = SpanBuilder::from_name(format!("send {}", attempted.channel))
             .with_kind(SpanKind::Producer)
-            .with_start_time(time(attempted.begun_at))
+            .with_start_time(attempted.begun_at)
             .with_links(contexts.into_iter().skip(1).map(|context| Link::new(context, Vec::new(), 0)).collect())
             .with_attributes(attributes);
         let mut span = inner.tracer.build_with_context(span, &parent);
         span.set_status(if attempted.kind == "ok" { Status::Ok } else { Status::Error { description: Cow::Owned(attempted.kind.to_owned()) } });
-        span.end_with_timestamp(time(attempted.ended_at));
+        span.end_with_timestamp(attempted.ended_at);
     }
 
     /// Sends the last spans; waits for them at most two seconds. Blocks: not for the threads of the runtime.
@@ -184,7 +179,7 @@ impl Intake {
     }
 
     /// The intake ended: the event's id and its number of deliveries, or why it was refused.
-    pub fn end(self, at: UnixMs, outcome: Result<(String, usize, bool), String>) {
+    pub fn end(self, at: SystemTime, outcome: Result<(String, usize, bool), String>) {
         let Some(mut span) = self.0 else { return };
         match outcome {
             Ok((event, deliveries, duplicate)) => {
@@ -195,7 +190,7 @@ impl Intake {
             }
             Err(error) => span.set_status(Status::Error { description: Cow::Owned(error) }),
         }
-        span.end_with_timestamp(time(at));
+        span.end_with_timestamp(at);
     }
 }
 
@@ -217,9 +212,9 @@ mod tests {
     #[test]
     fn what_is_off_costs_and_changes_nothing() {
         let traces = Traces::default();
-        let intake = traces.intake("", "alertmanager", UnixMs(0));
+        let intake = traces.intake("", "alertmanager", SystemTime::UNIX_EPOCH);
         assert_eq!(intake.context("00-a".into()), "00-a");
-        intake.end(UnixMs(1), Err("x".into()));
+        intake.end(SystemTime::now(), Err("x".into()));
         traces.stop();
         assert!(!traces.on());
     }

@@ -102,9 +102,9 @@ impl AttemptTask {
             deliveries: message.members.len(),
             page: ended.page + 1,
             attempt,
-            born_at: message.born_at(),
-            begun_at: ended.begun_at,
-            ended_at: ended.ended_at,
+            born_at: message.born_at().into(),
+            begun_at: ended.begun_at.into(),
+            ended_at: ended.ended_at.into(),
             kind: ended.kind.as_str(),
             code: ended.code.as_deref(),
         };

@@ -43,12 +43,12 @@ pub enum DirectError {
 impl Engine {
     /// Sends directly: recorded, one attempt within the rate limit ahead of queued work; returns the platform's own answer.
     pub async fn send_direct(&self, channel: &ChannelPlan, mut event: Event, page: Page, to: Vec<Recipient>) -> Result<DirectOutcome, DirectError> {
-        let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.wall());
+        let span = self.shared.telemetry.traces.intake(&event.trace, event.kind.as_str(), self.shared.clock.wall().into());
         event.trace = span.context(std::mem::take(&mut event.trace));
         let outcome = self.record_and_send(channel, event, page, to).await;
         if self.shared.telemetry.traces.on() {
             let result = outcome.as_ref().map(|outcome| (outcome.delivery.to_string(), 1, false)).map_err(ToString::to_string);
-            span.end(self.shared.clock.wall(), result);
+            span.end(self.shared.clock.wall().into(), result);
         }
         outcome
     }
