@@ -21,7 +21,7 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(test)]
 mod tests {
-    /// The numbers of options are the library's: a new version may count them anew.
+    /// The numbers of options are the library's: a new version may number them differently.
     #[test]
     #[allow(unsafe_code)]
     fn the_option_is_the_one_that_is_meant() {

@@ -31,7 +31,7 @@ use crate::model::{Escape, FieldSpec, Page, Size};
 
 /// The most text an alert mail is good for. Servers take 10 to 50 MB and say so with SIZE.
 const MAX_BYTES: usize = 1 << 20;
-/// The longest HTML, with room for the coding of the mail: Gmail cuts what is longer than 102 KB, and what stands last is not seen
+/// The longest HTML, with room for the coding of the mail: Gmail cuts what is longer than 102 KB, and its end is not seen
 /// (<https://www.spamresource.com/2022/01/what-is-gmail-clipping-and-what-to-do.html>).
 const MAX_HTML: usize = 90_000;
 
