@@ -152,9 +152,9 @@ impl Head {
 #[derive(Default)]
 pub(super) struct Verified {
     /// Held open for as long as connections are: SQLite's locks are on this file, too, and to close any handle of it would end them, also those of
-    /// connections that go on while the writer's is made anew.
+    /// connections that go on while the writer's is replaced.
     index: Option<File>,
-    /// Indexes of before: connections that go on may still have their locks there.
+    /// Former indexes: connections that go on may still have their locks there.
     former: Vec<File>,
     head: Option<Head>,
     frames: u64,

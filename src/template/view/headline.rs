@@ -131,7 +131,7 @@ pub(super) fn headline_of(input: &Scene<'_>) -> String {
     match (state.is_empty(), subject.is_empty()) {
         (true, _) => subject.to_owned(),
         (_, true) => state,
-        // A sign alone stands before the title without a dot.
+        // A sign alone leads the title without a dot.
         _ if !state.contains(' ') => format!("{state} {subject}"),
         _ => format!("{state} · {subject}"),
     }
