@@ -249,7 +249,7 @@ pub async fn a_message_holds_its_only_attempt(store: S) {
     store.record_outcome(one.clone()).await.unwrap();
     let read = async |s: &OutcomeBatch| store.get_message(s.message.as_ref().unwrap().id).await.unwrap().unwrap();
     let stored = read(&one).await;
-    assert_eq!(stored.cells, [sent.clone()]);
+    assert_eq!(stored.cells, std::slice::from_ref(&sent));
     let row = &stored.attempts[0];
     assert_eq!((stored.attempts.len(), row.id, row.page, row.begun_at, row.ended_at), (1, attempt.id, 0, T0 - 7, Some(T0 - 2)));
     assert_eq!((row.kind, row.code.as_deref(), row.answer.as_deref()), (Some(AttemptKind::Ok), Some("0"), Some("taken")));

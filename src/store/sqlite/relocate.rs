@@ -114,8 +114,8 @@ fn merge(db: &Connection, lane: i64, other: i64, elsewhere: bool) -> Result<(), 
 
 /// What a lane carried that fired.
 fn fired_chain(db: &Connection, lane: i64) -> Result<FiredChain, DbError> {
-    let mut chain = FiredChain::default();
-    chain.head = db.prepare_cached("SELECT fired FROM lane WHERE id = ?1")?.query_row([lane], |row| row.optional_uuid(0))?;
+    let head = db.prepare_cached("SELECT fired FROM lane WHERE id = ?1")?.query_row([lane], |row| row.optional_uuid(0))?;
+    let mut chain = FiredChain { head, ..FiredChain::default() };
     let mut prior = db.prepare_cached("SELECT prior_id FROM delivery WHERE id = ?1")?;
     let mut next = chain.head;
     while let Some(id) = next.filter(|_| chain.ids.len() < FiredChain::MAX) {
