@@ -145,6 +145,22 @@ async fn bytes_that_another_program_writes_are_noticed() {
     }
 }
 
+#[tokio::test]
+async fn a_checkpoint_by_another_program_does_no_harm() {
+    let (store, path, _folder) = settled().await;
+    let other = Connection::open(&path).unwrap();
+    for ix in 0..40 {
+        put(&store, &format!("more-{ix}")).await;
+        // It moves what we have committed, as a `sqlite3` shell does, often before our own checkpoint.
+        other.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1)).unwrap();
+        let found = store.check_files();
+        assert!(!matches!(found, Err(StoreError::Unusable(_))), "{found:?}");
+    }
+    let last = checks(&store).await.pop().unwrap();
+    assert!(last.is_ok() && store.check_files().is_ok(), "{last:?}");
+    store.close().await;
+}
+
 /// Our own checkpoints, at whatever moment they come, are nobody else's writes.
 #[tokio::test]
 async fn our_own_writes_are_not_taken_for_those_of_others() {
@@ -199,16 +215,26 @@ async fn a_log_that_is_damaged_while_it_is_open_is_not_moved_into_the_file() {
 async fn sqlites_locks_are_held_for_as_long_as_it_runs() {
     use std::os::unix::fs::MetadataExt;
     let (store, path, _folder) = settled().await;
-    let ino = std::fs::metadata(&path).unwrap().ino();
     let held = || {
         let locks = std::fs::read_to_string("/proc/locks").unwrap();
-        locks.lines().any(|line| line.contains("POSIX") && line.contains(&format!(" {} ", std::process::id())) && line.contains(&format!(":{ino} ")))
+        [path.clone(), beside(&path, "-shm")].iter().all(|file| {
+            let ino = std::fs::metadata(file).unwrap().ino();
+            let ours = |line: &str| line.contains(&format!(" {} ", std::process::id())) && line.contains(&format!(":{ino} "));
+            locks.lines().any(|line| line.contains("POSIX") && ours(line))
+        })
     };
     assert!(held(), "{}", std::fs::read_to_string("/proc/locks").unwrap());
     store.check_files().unwrap();
     store.check_writable().await.unwrap();
     store.stats().await.unwrap();
     assert!(held());
+    // Somebody else writes for longer than a write waits: the writer's connection is made again, the readers' go on.
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(store.check_writable().await.is_err());
+    other.execute_batch("ROLLBACK").unwrap();
+    store.check_writable().await.unwrap();
+    assert!(held(), "{}", std::fs::read_to_string("/proc/locks").unwrap());
     store.close().await;
 }
 
