@@ -10,14 +10,8 @@ async fn nodes_and_the_database_are_killed_and_nothing_is_lost() {
     let (base, seen) = collector().await;
     let client = client();
     let mut nodes: Vec<Node> = (0..3).map(|_| Node::new(&database.url(), &base)).collect();
-    for node in &mut nodes {
-        node.start();
-    }
-    for node in &nodes {
-        up(&client, node).await;
-    }
-    let over = Arc::new(AtomicBool::new(false));
-    let (ledger, senders) = send(nodes.iter().map(|node| node.port).collect(), &client, &over);
+    start(&client, &mut nodes).await;
+    let load = send(&nodes, &client);
     let mut random = 0x2545_F491_4F6C_DD1Du64 ^ u64::from(std::process::id());
     tokio::time::sleep(Duration::from_secs(4)).await;
     for blow in 0..blows {
@@ -54,12 +48,7 @@ async fn nodes_and_the_database_are_killed_and_nothing_is_lost() {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    over.store(true, Ordering::Relaxed);
-    for sender in senders {
-        sender.await.unwrap();
-    }
-    let ledger = ledger.lock().unwrap().clone();
-    all_there(&ledger, &seen, Duration::from_secs(90)).await;
+    let ledger = load.end(&seen, Duration::from_secs(90)).await;
     let seen = seen.lock().unwrap();
     in_order(&seen);
     let (minute, second) = (most(&seen["paced"], Duration::from_secs(60)), most(&seen["paced"], Duration::from_secs(1)));
@@ -83,16 +72,10 @@ async fn a_node_that_is_cut_off_loses_its_outlets_and_sends_nothing_more() {
     let client = client();
     let proxy = Proxy::to(database.port).await;
     let mut nodes = vec![Node::new(&database.url(), &base), Node::new(&database.url_at(proxy.port), &base)];
-    for node in &mut nodes {
-        node.start();
-    }
-    for node in &nodes {
-        up(&client, node).await;
-    }
-    let over = Arc::new(AtomicBool::new(false));
+    start(&client, &mut nodes).await;
     // A node that hangs takes connections and never answers: senders that waited long for it would all hang with it.
     let hasty = patient_for(Duration::from_millis(700));
-    let (ledger, senders) = send(nodes.iter().map(|node| node.port).collect(), &hasty, &over);
+    let load = send(&nodes, &hasty);
     tokio::time::sleep(Duration::from_secs(5)).await;
     // A connection that hangs is the hardest to notice. In the long run it is also cut, and last the node itself is stopped.
     let wires = if long() { &[Wire::Stalled, Wire::Cut, Wire::Open][..] } else { &[Wire::Stalled] };
@@ -120,12 +103,7 @@ async fn a_node_that_is_cut_off_loses_its_outlets_and_sends_nothing_more() {
         proxy.set(Wire::Open);
         tokio::time::sleep(Duration::from_secs(6)).await;
     }
-    over.store(true, Ordering::Relaxed);
-    for sender in senders {
-        sender.await.unwrap();
-    }
-    let ledger = ledger.lock().unwrap().clone();
-    all_there(&ledger, &seen, Duration::from_secs(60)).await;
+    let ledger = load.end(&seen, Duration::from_secs(60)).await;
     let seen = seen.lock().unwrap();
     in_order(&seen);
     // Lost to the other node, and had back.

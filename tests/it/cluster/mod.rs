@@ -148,8 +148,9 @@ fn patient_for(timeout: Duration) -> reqwest::Client {
 }
 
 /// Senders that go from node to node until one takes what they have; each writes down what was taken.
-fn send(ports: Vec<u16>, client: &reqwest::Client, over: &Arc<AtomicBool>) -> (Arc<Mutex<BTreeSet<String>>>, Vec<tokio::task::JoinHandle<()>>) {
-    let ledger: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+fn send(nodes: &[Node], client: &reqwest::Client) -> Load {
+    let ports: Vec<u16> = nodes.iter().map(|node| node.port).collect();
+    let (ledger, over): (Arc<Mutex<BTreeSet<String>>>, Arc<AtomicBool>) = Default::default();
     let senders = (0..SENDERS).map(|lane| {
         let (client, ledger, over, ports) = (client.clone(), ledger.clone(), over.clone(), ports.clone());
         tokio::spawn(async move {
@@ -176,7 +177,36 @@ fn send(ports: Vec<u16>, client: &reqwest::Client, over: &Arc<AtomicBool>) -> (A
             }
         })
     });
-    (ledger.clone(), senders.collect())
+    let senders = senders.collect();
+    Load { ledger, over, senders }
+}
+
+/// Senders at work, and what was acknowledged to them.
+struct Load {
+    ledger: Arc<Mutex<BTreeSet<String>>>,
+    over: Arc<AtomicBool>,
+    senders: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    /// Ends it, and waits until all that was acknowledged has come.
+    async fn end(self, seen: &Collector, within: Duration) -> BTreeSet<String> {
+        self.over.store(true, Ordering::Relaxed);
+        for sender in self.senders {
+            sender.await.unwrap();
+        }
+        let ledger = self.ledger.lock().unwrap().clone();
+        all_there(&ledger, seen, within).await;
+        ledger
+    }
+}
+
+/// Starts nodes, and waits until they answer.
+async fn start(client: &reqwest::Client, nodes: &mut [Node]) {
+    nodes.iter_mut().for_each(Node::start);
+    for node in nodes {
+        up(client, node).await;
+    }
 }
 
 /// Alerts of the ledger that a path has not received.

@@ -9,14 +9,8 @@ async fn nodes_that_come_and_go_share_the_outlets_and_repeat_nothing() {
     let (base, seen, tenures) = collectors().await;
     let client = client();
     let mut nodes: Vec<Node> = (0..3).map(|_| Node::new(&database.url(), &base)).collect();
-    for node in &mut nodes[..2] {
-        node.start();
-    }
-    for node in &nodes[..2] {
-        up(&client, node).await;
-    }
-    let over = Arc::new(AtomicBool::new(false));
-    let (ledger, senders) = send(nodes[..2].iter().map(|node| node.port).collect(), &client, &over);
+    start(&client, &mut nodes[..2]).await;
+    let load = send(&nodes[..2], &client);
     shared(&client, &nodes[0], 2).await;
     nodes[2].start();
     up(&client, &nodes[2]).await;
@@ -28,12 +22,7 @@ async fn nodes_that_come_and_go_share_the_outlets_and_repeat_nothing() {
     assert!(nodes[2].child.as_mut().unwrap().wait().unwrap().success());
     assert!(left < Duration::from_secs(6), "a stop must not take as long as a lease: {left:?}");
     tokio::time::sleep(Duration::from_secs(3)).await;
-    over.store(true, Ordering::Relaxed);
-    for sender in senders {
-        sender.await.unwrap();
-    }
-    let ledger = ledger.lock().unwrap().clone();
-    all_there(&ledger, &seen, Duration::from_secs(60)).await;
+    let ledger = load.end(&seen, Duration::from_secs(60)).await;
     let seen = seen.lock().unwrap();
     in_order(&seen);
     // The node that comes may get a single outlet.
@@ -50,15 +39,9 @@ async fn nodes_behind_a_pooler_in_transaction_mode_lose_nothing() {
     let (base, seen) = collector().await;
     let client = client();
     let mut nodes: Vec<Node> = (0..2).map(|_| Node::new(&database.url_at(pooler.port), &base)).collect();
-    for node in &mut nodes {
-        node.start();
-    }
-    for node in &nodes {
-        up(&client, node).await;
-    }
+    start(&client, &mut nodes).await;
     shared(&client, &nodes[0], 2).await;
-    let over = Arc::new(AtomicBool::new(false));
-    let (ledger, senders) = send(nodes.iter().map(|node| node.port).collect(), &client, &over);
+    let load = send(&nodes, &client);
     tokio::time::sleep(Duration::from_secs(4)).await;
     // A call of one node that the other has to make: without hints it is found by looking.
     for channel in ["free-0", "free-1", "free-2", "free-3"] {
@@ -66,12 +49,7 @@ async fn nodes_behind_a_pooler_in_transaction_mode_lose_nothing() {
         let body: Value = answer.json().await.unwrap();
         assert_eq!(body["results"][0]["ok"], true, "{body}");
     }
-    over.store(true, Ordering::Relaxed);
-    for sender in senders {
-        sender.await.unwrap();
-    }
-    let ledger = ledger.lock().unwrap().clone();
-    all_there(&ledger, &seen, Duration::from_secs(60)).await;
+    let ledger = load.end(&seen, Duration::from_secs(60)).await;
     let seen = seen.lock().unwrap();
     in_order(&seen);
     assert_eq!(repeats(&seen), 0);
