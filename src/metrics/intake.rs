@@ -6,6 +6,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::labels::{Alerts, Received, Sender};
+use super::register::{measured, series};
 
 /// Metrics of what comes in.
 pub struct Intake {
@@ -19,19 +20,23 @@ pub struct Intake {
 impl Intake {
     pub fn register(registry: &mut Registry) -> Self {
         let new = Self {
-            received: Family::default(),
-            alerts: Family::default(),
-            unrouted: Family::default(),
-            unknown_channels: Counter::default(),
-            duration: Histogram::new(exponential_buckets(0.0005, 2.0, 14)),
+            received: series(registry, "received", "Requests with alerts, by sender and outcome", Family::default()),
+            alerts: series(registry, "alerts", "Alerts accepted, by sender and status; duplicates are not counted", Family::default()),
+            unrouted: series(registry, "unrouted_events", "Requests accepted without any resulting delivery, by sender", Family::default()),
+            unknown_channels: series(
+                registry,
+                "unknown_channels",
+                "Channels named in `to` that do not exist or that the sender may not use",
+                Counter::default(),
+            ),
+            duration: measured(
+                registry,
+                "ingest_duration",
+                "Time from a request's arrival to the commit of its alerts",
+                Unit::Seconds,
+                Histogram::new(exponential_buckets(0.0005, 2.0, 14)),
+            ),
         };
-        registry.register("received", "Requests with alerts, by sender and outcome", new.received.clone());
-        registry.register("alerts", "Alerts accepted, by sender and status; duplicates are not counted", new.alerts.clone());
-        registry.register("unrouted_events", "Requests accepted without any resulting delivery, by sender", new.unrouted.clone());
-        let text = "Channels named in `to` that do not exist or that the sender may not use";
-        registry.register("unknown_channels", text, new.unknown_channels.clone());
-        let text = "Time from a request's arrival to the commit of its alerts";
-        registry.register_with_unit("ingest_duration", text, Unit::Seconds, new.duration.clone());
         for sender in ["alertmanager", "grafana"] {
             new.unrouted.get_or_create(&Sender { sender }).inc_by(0);
         }

@@ -5,6 +5,7 @@ mod intake;
 mod labels;
 mod process;
 mod queues;
+mod register;
 mod sending;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::labels::{Channel, ChannelState};
+use super::register::{measured, series};
 
 /// Metrics of what waits.
 pub struct Queues {
@@ -20,23 +21,24 @@ pub struct Queues {
 
 impl Queues {
     pub fn register(registry: &mut Registry) -> Self {
-        let new = Self {
-            deliveries: Family::default(),
-            oldest: Family::default(),
-            paused: Family::default(),
-            suspended: Family::default(),
-            month_sent: Family::default(),
-            stalled: Family::default(),
-        };
-        registry.register("queue_deliveries", "Unfinished deliveries, by channel and state", new.deliveries.clone());
-        registry.register_with_unit("queue_oldest_age", "Age of the oldest waiting delivery", Unit::Seconds, new.oldest.clone());
-        registry.register_with_unit("channel_paused", "How long the channel stays paused", Unit::Seconds, new.paused.clone());
-        let text = "1 while the channel is suspended because its credentials or settings do not work";
-        registry.register("channel_suspended", text, new.suspended.clone());
-        registry.register("channel_month_sent", "Messages sent this month through the channel's credential", new.month_sent.clone());
-        let text = "Deliveries that are due and that no worker handles, whatever the cause";
-        registry.register("stalled_deliveries", text, new.stalled.clone());
-        new
+        Self {
+            deliveries: series(registry, "queue_deliveries", "Unfinished deliveries, by channel and state", Family::default()),
+            oldest: measured(registry, "queue_oldest_age", "Age of the oldest waiting delivery", Unit::Seconds, Family::default()),
+            paused: measured(registry, "channel_paused", "How long the channel stays paused", Unit::Seconds, Family::default()),
+            suspended: series(
+                registry,
+                "channel_suspended",
+                "1 while the channel is suspended because its credentials or settings do not work",
+                Family::default(),
+            ),
+            month_sent: series(registry, "channel_month_sent", "Messages sent this month through the channel's credential", Family::default()),
+            stalled: series(
+                registry,
+                "stalled_deliveries",
+                "Deliveries that are due and that no worker handles, whatever the cause",
+                Family::default(),
+            ),
+        }
     }
 
     /// Removes the series of a channel that is gone, so that no alert fires on them forever.

@@ -6,6 +6,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::labels::{Attempted, Channel, Delivered, Platform, Rendered};
+use super::register::{measured, series};
 
 /// Durations by platform.
 type Durations = Family<Platform, Histogram, fn() -> Histogram>;
@@ -24,31 +25,44 @@ pub struct Sending {
 
 impl Sending {
     pub fn register(registry: &mut Registry) -> Self {
-        let new = Self {
-            deliveries: Family::default(),
-            attempts: Family::default(),
-            duration: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 13))),
+        Self {
+            deliveries: series(registry, "deliveries", "Finished deliveries, by platform, channel and outcome", Family::default()),
+            attempts: series(
+                registry,
+                "attempts",
+                "Attempts per recipient, by platform, channel and outcome: `ok` or the kind of error",
+                Family::default(),
+            ),
+            duration: measured(
+                registry,
+                "send_duration",
+                "Duration of one attempt to send, from its start to the platform's answer",
+                Unit::Seconds,
+                Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.0, 13))),
+            ),
             // From 50 ms to 1.9 days: a delivery may wait for a platform that is down.
-            end_to_end: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.05, 3.0, 14))),
-            template_failures: Family::default(),
-            batched: Family::default(),
-            receipts: Family::default(),
-            stale_outcomes: Counter::default(),
-        };
-        registry.register("deliveries", "Finished deliveries, by platform, channel and outcome", new.deliveries.clone());
-        let text = "Attempts per recipient, by platform, channel and outcome: `ok` or the kind of error";
-        registry.register("attempts", text, new.attempts.clone());
-        let text = "Duration of one attempt to send, from its start to the platform's answer";
-        registry.register_with_unit("send_duration", text, Unit::Seconds, new.duration.clone());
-        let text = "Time from an alert's arrival to the platform's confirmation of its delivery";
-        registry.register_with_unit("end_to_end_duration", text, Unit::Seconds, new.end_to_end.clone());
-        let text = "Messages sent with the built-in text because their template failed or the platform refused its output";
-        registry.register("template_failures", text, new.template_failures.clone());
-        registry.register("deliveries_batched", "Deliveries sent together with others, folded or in a digest", new.batched.clone());
-        registry.register("receipts", "Delivery reports of SMS and voice vendors, by outcome", new.receipts.clone());
-        let text = "Results of attempts discarded because another node owns the outlet";
-        registry.register("stale_outcomes", text, new.stale_outcomes.clone());
-        new
+            end_to_end: measured(
+                registry,
+                "end_to_end_duration",
+                "Time from an alert's arrival to the platform's confirmation of its delivery",
+                Unit::Seconds,
+                Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.05, 3.0, 14))),
+            ),
+            template_failures: series(
+                registry,
+                "template_failures",
+                "Messages sent with the built-in text because their template failed or the platform refused its output",
+                Family::default(),
+            ),
+            batched: series(registry, "deliveries_batched", "Deliveries sent together with others, folded or in a digest", Family::default()),
+            receipts: series(registry, "receipts", "Delivery reports of SMS and voice vendors, by outcome", Family::default()),
+            stale_outcomes: series(
+                registry,
+                "stale_outcomes",
+                "Results of attempts discarded because another node owns the outlet",
+                Counter::default(),
+            ),
+        }
     }
 
     /// Counters of a channel begin at 0: Prometheus does not see the increase of a series that begins with 1.
