@@ -255,3 +255,16 @@ fn bodies_that_come_as_one_array_are_read_as_bodies() {
     assert_eq!(seen, [("A", Status::Firing), ("B", Status::Resolved)]);
     assert!(event.notes.is_empty());
 }
+
+#[test]
+fn an_alert_with_a_list_within_is_shown_too_and_what_a_body_within_left_out_counts() {
+    let event = read(
+        r#"[{"labels":{"alertname":"Outer"},"alerts":[{"labels":{"alertname":"Inner"}}]},
+            {"status":"firing","truncatedAlerts":3,"alerts":[{"labels":{"alertname":"Listed"}}]}]"#,
+    )
+    .unwrap()
+    .event;
+    let mut names: Vec<_> = event.alerts.iter().map(|alert| alert.name()).collect();
+    names.sort_unstable();
+    assert_eq!((names, event.truncated), (vec!["Inner", "Listed", "Outer"], 3));
+}

@@ -206,6 +206,26 @@ async fn a_defect_in_one_request_stops_only_that_request() {
 }
 
 #[tokio::test]
+async fn a_page_that_cannot_be_read_fails_only_who_needs_it() {
+    use rusqlite::ffi;
+    let (store, _folder) = fresh_with(|_| {});
+    let held = writer::submit(&store.queue, Class::Other, 1, |_: &Connection| -> Result<(), DbError> {
+        std::thread::sleep(Duration::from_millis(100));
+        Ok(())
+    });
+    let damaged = writer::submit(&store.queue, Class::Other, 1, |_: &Connection| -> Result<(), DbError> {
+        Err(DbError::Sql(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None)))
+    });
+    let good = || store.accept(event(vec![delivery("ops", LANE)]));
+    // What waits while the writer is held shares a transaction.
+    let (held, one, damaged, two) = tokio::join!(held, good(), damaged, good());
+    held.unwrap();
+    assert!(matches!(damaged, Err(StoreError::Unusable(_))), "{damaged:?}");
+    assert_eq!((one.unwrap().deliveries.len(), two.unwrap().deliveries.len()), (1, 1), "they need no such page");
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_caller_that_went_away_changes_nothing_for_the_rest() {
     let (store, _folder) = fresh();
     for _ in 0..20 {
