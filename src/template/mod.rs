@@ -21,6 +21,7 @@ mod escape;
 mod facts;
 pub mod fit;
 mod functions;
+mod inline;
 mod plain;
 mod registry;
 mod render;

@@ -207,18 +207,20 @@ fn build_sets(
         let Some(spec) = platform.fields.iter().find(|field| field.name == *name) else { continue };
         let Some(registry) = registries.get(&spec.escape) else { continue };
         let walk = Walk::over(loaded, &files.partials);
-        let template = FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry), usage: Arc::new(walk.usage) };
         let mut found = walk.findings;
-        if found.is_empty() {
-            found = try_samples(&template, samples);
+        // Whatever is unsound may include itself.
+        let template = found.is_empty().then(|| FieldTemplate::new(spec, loaded, registry, walk.usage, &files.partials));
+        if let Some(template) = &template {
+            found = try_samples(template, samples);
         }
-        if found.is_empty() {
-            sound.insert((set, name), template);
-        } else {
-            findings.extend(found);
-            if let (Some(loaded), Some(registry)) = (fallback.fields.get(&(set.clone(), name)), plain_registries.get(&spec.escape)) {
-                let usage = Arc::new(Walk::over(loaded, &fallback.partials).usage);
-                sound.insert((set, name), FieldTemplate { spec, loaded: Arc::clone(loaded), registry: Arc::clone(registry), usage });
+        match template {
+            Some(template) if found.is_empty() => drop(sound.insert((set, name), template)),
+            _ => {
+                findings.extend(found);
+                if let (Some(loaded), Some(registry)) = (fallback.fields.get(&(set.clone(), name)), plain_registries.get(&spec.escape)) {
+                    let usage = Walk::over(loaded, &fallback.partials).usage;
+                    sound.insert((set, name), FieldTemplate::new(spec, loaded, registry, usage, &fallback.partials));
+                }
             }
         }
     }

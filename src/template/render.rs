@@ -1,11 +1,13 @@
 //! Rendering one field: with a cap on the output, and with Handlebars' errors in plain words.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use handlebars::{Handlebars, Output, RenderContext, RenderErrorReason, Renderable};
+use handlebars::{Handlebars, Output, RenderContext, RenderErrorReason, Renderable, Template};
 
 use super::check::Loaded;
+use super::inline::inline;
 use super::usage::FieldUsage;
 use super::{RenderError, View, escape};
 use crate::model::FieldSpec;
@@ -14,9 +16,26 @@ use crate::model::FieldSpec;
 #[derive(Clone)]
 pub(super) struct FieldTemplate {
     pub spec: &'static FieldSpec,
+    /// What was written.
     pub loaded: Arc<Loaded>,
-    pub registry: Arc<Handlebars<'static>>,
+    /// What is rendered.
+    template: Arc<Template>,
+    registry: Arc<Handlebars<'static>>,
     pub usage: Arc<FieldUsage>,
+}
+
+impl FieldTemplate {
+    /// Of a template that was found to be sound, with the partials of its registry.
+    pub fn new(
+        spec: &'static FieldSpec,
+        loaded: &Arc<Loaded>,
+        registry: &Arc<Handlebars<'static>>,
+        usage: FieldUsage,
+        partials: &BTreeMap<String, Loaded>,
+    ) -> Self {
+        let template = Arc::new(inline(&loaded.template, partials));
+        Self { spec, loaded: Arc::clone(loaded), template, registry: Arc::clone(registry), usage: Arc::new(usage) }
+    }
 }
 
 /// Most bytes a field may render to: far above any platform's limit, far below what hurts.
@@ -47,7 +66,7 @@ pub(super) fn render_field(field: &FieldTemplate, view: &View) -> Result<String,
     let rendered = std::panic::catch_unwind(AssertUnwindSafe(|| {
         let mut out = Capped(String::with_capacity(1024));
         let mut context = RenderContext::new(None);
-        field.loaded.template.render(&field.registry, &view.context, &mut context, &mut out).map(|()| out.0)
+        field.template.render(&field.registry, &view.context, &mut context, &mut out).map(|()| out.0)
     }));
     let text = match rendered {
         Ok(Ok(text)) => text,

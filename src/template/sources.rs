@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path};
 
+use super::check::BUILT_IN;
 use super::{PlatformFields, Source};
 
 /// The set that exists for every platform, and that lends its fields to sets that lack them.
@@ -49,14 +50,14 @@ pub fn built_in(platform: &PlatformFields) -> Vec<Source> {
         platform: platform.platform.to_owned(),
         set: DEFAULT_SET.to_owned(),
         field: name.to_owned(),
-        file: format!("<built-in> templates/{}/{DEFAULT_SET}.{name}.hbs", platform.platform),
+        file: format!("{BUILT_IN}templates/{}/{DEFAULT_SET}.{name}.hbs", platform.platform),
         text: text.to_owned(),
     };
     let form = |(name, text): &(&str, &str)| Source {
         platform: SHARED.to_owned(),
         set: (*name).to_owned(),
         field: String::new(),
-        file: format!("<built-in> templates/{SHARED}/{name}.hbs"),
+        file: format!("{BUILT_IN}templates/{SHARED}/{name}.hbs"),
         text: (*text).to_owned(),
     };
     FORMS.iter().map(form).chain(platform.fields.iter().map(|field| source(field.name, field.template))).collect()

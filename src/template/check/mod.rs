@@ -27,6 +27,8 @@ pub(super) use shape::{ROOT, Shape};
 
 /// Template syntax.
 pub const SYNTAX: &str = "E040";
+/// How the names of files begin that came with the program.
+pub const BUILT_IN: &str = "<built-in> ";
 /// Unknown field.
 pub const FIELD: &str = "E041";
 /// Unknown function, or one called wrongly.
@@ -52,6 +54,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Whether it came with the program.
+    pub fn is_built_in(&self) -> bool {
+        self.file.starts_with(BUILT_IN)
+    }
+
     /// For places.
     pub fn file(&self) -> File<'_> {
         File { name: &self.file, text: &self.text }
