@@ -1,8 +1,9 @@
 //! The whole, measured beside its limits in one run: `cargo build --profile dist && cargo bench --bench load`. Loopback only, bounded in count.
 //!
-//! `WATCHFIRE_BIN` names another binary, `WATCHFIRE_ONLY` parts (`accept,forward,peers,nodes,mail,growth`), `WATCHFIRE_APPRISE`
+//! `WATCHFIRE_BIN` names another binary, `WATCHFIRE_ONLY` parts (`accept,stalls,forward,peers,nodes,mail,growth`), `WATCHFIRE_APPRISE`
 //! a Python that has Apprise. Prints the tables of `benches/README.md`.
 
+mod forward;
 mod mail;
 mod others;
 mod peers;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use wire::{Run, post};
+use wire::{Cost, Run, post};
 
 const EVENTS: usize = 20_000;
 
@@ -114,6 +115,24 @@ fn cpu(process: &Process) -> f64 {
     (ticks(14) + ticks(15)) as f64 / 100.0
 }
 
+/// What a process has used up to now.
+struct Used {
+    cpu: f64,
+    written: u64,
+}
+
+impl Used {
+    fn by(process: &Process) -> Self {
+        Self { cpu: cpu(process), written: written(process) }
+    }
+
+    /// What each of `count` requests has cost since then.
+    fn each(&self, process: &Process, count: usize) -> Cost {
+        let (now, count) = (Self::by(process), count.max(1) as f64);
+        Cost { cpu_us: (now.cpu - self.cpu) * 1e6 / count, kib: (now.written - self.written) as f64 / 1024.0 / count }
+    }
+}
+
 /// Bytes that a process has sent towards the disk (proc_pid_io(5)).
 fn written(process: &Process) -> u64 {
     let io = std::fs::read_to_string(format!("/proc/{}/io", process.child.id())).unwrap_or_default();
@@ -134,10 +153,12 @@ async fn arrived(sink: u16, count: usize, started: Instant) -> Duration {
 
 fn row(name: &str, run: &Run, ratio: Option<f64>) {
     let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
-    println!("| {name} | {:.0} | {ratio} | {:.1} | {:.1} | {:.1} | {} |", run.rate(), run.at(0.5), run.at(0.99), run.at(0.999), run.bad);
+    let (cpu, kib) = run.cost.as_ref().map_or_else(Default::default, |cost| (format!("{:.0}", cost.cpu_us), format!("{:.1}", cost.kib)));
+    let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| run.at(share));
+    println!("| {name} | {:.0} | {ratio} | {p50:.1} | {p99:.1} | {p999:.1} | {cpu} | {kib} | {} |", run.rate(), run.bad);
 }
 
-const HEAD: &str = "| | a second | ratio | p50 ms | p99 ms | p99.9 ms | not 200 |\n|---|---|---|---|---|---|---|";
+const HEAD: &str = "| | a second | ratio | p50 ms | p99 ms | p99.9 ms | CPU µs each | KiB each | not 200 |\n|---|---|---|---|---|---|---|---|---|";
 const OFF: &str =
     "channels: { off: { webhook: { url: 'http://127.0.0.1:9/', allow_networks: [127.0.0.1] }, disabled: true } }\nroute: { to: [off] }\n";
 
@@ -151,9 +172,12 @@ async fn measure(binary: PathBuf, only: &str) {
             accept(&mut bench, connections).await;
         }
     }
+    if wanted("stalls") {
+        stalls(&mut bench).await;
+    }
     for connections in [32, 128] {
         if wanted("forward") {
-            forward(&mut bench, connections).await;
+            forward::forward(&mut bench, connections).await;
         }
     }
     if wanted("peers") {
@@ -180,55 +204,43 @@ async fn accept(bench: &mut Bench, connections: usize) {
     for kind in ["read", "parse"] {
         let server = server(kind, "");
         post(server.port, "/", 0, 2000, connections, 3, None).await;
-        let run = post(server.port, "/", 0, EVENTS, connections, 3, None).await;
+        let before = Used::by(&server);
+        let mut run = post(server.port, "/", 0, EVENTS, connections, 3, None).await;
+        run.cost = Some(before.each(&server, run.good));
         row(if kind == "read" { "bare axum, reads the body" } else { "bare axum, parses it, too" }, &run, None);
         parsing = run.rate();
     }
-    println!("| the disk alone, {connections} bodies in a synced write | {:.0} | | | | | |", others::disk(bench, connections));
+    println!("| the disk alone, {connections} bodies in a synced write | {:.0} | | | | | | | |", others::disk(bench, connections));
     let (watchfire, _) = bench.watchfire(OFF);
     let idle = rss(&watchfire);
     let from = bench.fresh(EVENTS + 2000);
     post(watchfire.port, "/webhook", from, 2000, connections, 3, None).await;
-    let before = (cpu(&watchfire), written(&watchfire));
-    let run = post(watchfire.port, "/webhook", from + 2000, EVENTS, connections, 3, None).await;
-    let each = |all: f64| all / run.good.max(1) as f64;
-    let (spent, kept) = (each(cpu(&watchfire) - before.0) * 10_000.0, each((written(&watchfire) - before.1) as f64));
+    let before = Used::by(&watchfire);
+    let mut run = post(watchfire.port, "/webhook", from + 2000, EVENTS, connections, 3, None).await;
+    run.cost = Some(before.each(&watchfire, run.good));
     row("**Watchfire**: parsed, routed, synced to disk", &run, Some(run.rate() / parsing));
     let half = run.rate() / 2.0;
     let from = bench.fresh(EVENTS / 2);
     let paced = post(watchfire.port, "/webhook", from, EVENTS / 2, connections, 3, Some(half)).await;
     row("Watchfire at half of that rate", &paced, None);
-    println!(
-        "\nMemory: {idle} MiB idle, {} MiB under load. {spent:.2} CPU seconds per 10,000; {:.0} KiB written to disk for each.",
-        rss(&watchfire),
-        kept / 1024.0
-    );
+    println!("\nMemory: {idle} MiB idle, {} MiB under load.", rss(&watchfire));
 }
 
-async fn forward(bench: &mut Bench, connections: usize) {
-    println!("\n### End to end to an HTTP receiver, 3 alerts a body, a lane each, {connections} connections\n\n{HEAD}");
-    let sink = server("sink", "");
-    let target = format!("http://127.0.0.1:{}/", sink.port);
-    let proxy = server("forward", &target);
-    post(proxy.port, "/", 0, 2000, connections, 3, None).await;
-    let forwarded = post(proxy.port, "/", 0, EVENTS, connections, 3, None).await;
-    row("bare axum, parses and forwards, keeps nothing", &forwarded, None);
-    let sink = server("sink", "");
-    let channel = format!("webhook: {{ url: 'http://127.0.0.1:{}/', allow_networks: [127.0.0.1] }}, rate_limit: off, digest: off", sink.port);
-    let (watchfire, _) = bench.watchfire(&format!("channels: {{ out: {{ {channel} }} }}\nroute: {{ to: [out] }}\n"));
-    let from = bench.fresh(EVENTS);
-    let (before, started) = ((cpu(&watchfire), written(&watchfire)), Instant::now());
-    let mut run = post(watchfire.port, "/webhook", from, EVENTS, connections, 3, None).await;
-    let accepted = run.took;
-    run.took = arrived(sink.counter, run.good, started).await;
-    row("**Watchfire**: accepted, delivered, recorded", &run, Some(run.rate() / forwarded.rate()));
-    let each = |all: f64| all / run.good.max(1) as f64;
-    let (spent, kept) = (each(cpu(&watchfire) - before.0) * 10_000.0, each((written(&watchfire) - before.1) as f64));
+/// A minute at full rate: how long anybody waited, and what the store takes afterwards.
+async fn stalls(bench: &mut Bench) {
+    let (watchfire, _) = bench.watchfire(OFF);
+    let (mut run, started) = (Run::default(), Instant::now());
+    while started.elapsed() < Duration::from_secs(60) {
+        let from = bench.fresh(EVENTS);
+        run.add(post(watchfire.port, "/webhook", from, EVENTS, 32, 3, None).await);
+    }
+    run.end(started);
+    let long = run.latencies.iter().filter(|latency| **latency > Duration::from_millis(100)).count();
     println!(
-        "\nAll were accepted after {:.2} s; {spent:.2} CPU seconds per 10,000; {:.0} KiB written to disk for each; {} MiB.",
-        accepted.as_secs_f64(),
-        kept / 1024.0,
-        rss(&watchfire)
+        "\n### Stalls, 32 connections at full rate for {:.0} s\n\n{} bodies, {long} of them answered after more than 100 ms, the slowest after {:.0} ms.",
+        run.took.as_secs_f64(),
+        run.good,
+        run.at(1.0)
     );
 }
 

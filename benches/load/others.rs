@@ -68,13 +68,8 @@ async fn end_to_end(bench: &mut Bench, name: &str, count: usize, store: &str) {
     let (started, from) = (Instant::now(), bench.fresh(events));
     let runs = running.iter().enumerate().map(|(n, node)| post(node.port, "/webhook", from + n * share, share, 32 / count, 3, None));
     let mut whole = Run::default();
-    for run in futures_util::future::join_all(runs).await {
-        whole.good += run.good;
-        whole.bad += run.bad;
-        whole.latencies.extend(run.latencies);
-    }
-    whole.latencies.sort_unstable();
-    whole.took = started.elapsed();
+    futures_util::future::join_all(runs).await.into_iter().for_each(|run| whole.add(run));
+    whole.end(started);
     row(&format!("{name}: accepted"), &whole, None);
     whole.took = arrived(sink.counter, whole.good, started).await;
     row(&format!("{name}: delivered"), &whole, None);

@@ -92,7 +92,7 @@ async fn alertmanager(bench: &mut Bench, receiver: &Receiver, connections: usize
     command.args(["--config.file=am.yml", "--storage.path=am", "--cluster.listen-address=", "--log.level=error"]);
     command.arg(format!("--web.listen-address=127.0.0.1:{port}")).current_dir(&bench.folder).stdout(Stdio::null()).stderr(Stdio::null());
     let Ok(child) = command.spawn() else {
-        println!("| Alertmanager | not installed | | | | | |");
+        println!("| Alertmanager | not installed | | | | | | | |");
         return;
     };
     let manager = Process::of(child, port);
@@ -134,12 +134,12 @@ async fn apprise(bench: &mut Bench, python: &str, connections: usize, own: f64) 
     let mut command = Command::new(python);
     command.args(["-c", APPRISE, &port.to_string(), &target]).stdout(Stdio::null()).stderr(Stdio::null());
     let Ok(child) = command.spawn() else {
-        println!("| Apprise | {python} is not there | | | | | |");
+        println!("| Apprise | {python} is not there | | | | | | | |");
         return;
     };
     let process = Process::of(child, port);
     if !ready(port, "/", Duration::from_secs(20)) {
-        println!("| Apprise | {python} has no apprise | | | | | |");
+        println!("| Apprise | {python} has no apprise | | | | | | | |");
         return;
     }
     let (count, started) = (1000, Instant::now());

@@ -1,16 +1,21 @@
 //! What Watchfire is compared with, and what it sends to: this program again, as a process of its own.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::routing::{get, post};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use watchfire::channel::SendContext;
+use watchfire::config::{self, LoadOptions};
+use watchfire::delivery::Plan;
 use watchfire::ingest::{self, Sender};
+use watchfire::model::MessageId;
 
 /// Serves until killed, and prints its port first; then the port that says how much has arrived, if it is another.
 pub async fn serve(kind: &str, target: &str) {
@@ -45,21 +50,53 @@ pub async fn serve(kind: &str, target: &str) {
                 }
             }),
         ),
+        "relay" => relay(&target),
         _ => counting(count),
     };
     let listener = axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true)));
     axum::serve(listener, app).await.expect("it serves");
 }
 
-/// Takes everything, says so as Slack does, and counts it.
+/// The same job as Watchfire's with nothing kept: parses, routes, renders by the same templates, sends by the same drivers, and answers when the
+/// platform has. `file` is the configuration.
+fn relay(file: &str) -> Router {
+    let loaded = config::load(Path::new(file), &LoadOptions::default()).unwrap_or_else(|findings| panic!("{}", config::report(&findings)));
+    let plan = Arc::new(loaded.plan);
+    let take = |State(plan): State<Arc<Plan>>, body: Bytes| async move {
+        let now = jiff::Timestamp::now();
+        let Ok(parsed) = ingest::parse(Sender::Auto, &body, None, now) else { return StatusCode::BAD_REQUEST };
+        let shard = parsed.event.alerts[0].labels.get("shard").map_or("", |shard| shard);
+        let Some(channel) = plan.channel(shard) else { return StatusCode::NOT_FOUND };
+        for page in watchfire::http::api::preview(&plan, channel, &parsed.event, now).pages {
+            let message = MessageId::new();
+            let cx = SendContext {
+                now,
+                deadline: tokio::time::Instant::now() + channel.timeout,
+                message,
+                attempt: 1,
+                idempotency_key: message.to_string(),
+                traceparent: String::new(),
+                direct: false,
+                callback: String::new(),
+            };
+            if channel.driver.send(&page, &channel.recipients, &cx).await.iter().any(|(_, result)| result.is_err()) {
+                return StatusCode::BAD_GATEWAY;
+            }
+        }
+        StatusCode::OK
+    };
+    Router::new().route("/", post(take)).with_state(plan)
+}
+
+/// Takes everything, says so as Slack and DingTalk do, and counts it.
 fn counting(count: Arc<AtomicUsize>) -> Router {
-    let take = |State(count): State<Arc<AtomicUsize>>, _: Bytes| async move {
+    let take = |State(count): State<Arc<AtomicUsize>>, uri: Uri, _: Bytes| async move {
         count.fetch_add(1, Ordering::Relaxed);
-        "ok"
+        if uri.path() == "/robot/send" { r#"{"errcode":0,"errmsg":"ok"}"# } else { "ok" }
     };
     Router::new()
         .route("/count", get(|State(count): State<Arc<AtomicUsize>>| async move { count.load(Ordering::Relaxed).to_string() }))
-        .route("/", post(take))
+        .fallback(post(take))
         .with_state(count)
 }
 

@@ -8,15 +8,26 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// How many shares the bodies have: a label by which a route can spread them over so many channels.
+pub const SHARDS: usize = 32;
+
 /// A body of so many alerts; `n` makes it an event and a lane of its own.
 pub fn body(n: usize, alerts: usize) -> Vec<u8> {
     let alert = |i: usize| {
         json!({ "status": "firing", "startsAt": "2026-11-24T02:00:00Z", "fingerprint": format!("{n:012x}{i:04x}"),
-            "labels": { "alertname": "DiskFull", "severity": "warning", "instance": format!("host-{n}-{i}"), "team": "db" },
+            "labels": { "alertname": "DiskFull", "severity": "warning", "instance": format!("host-{n}-{i}"), "team": "db", "shard": format!("s{}", n % SHARDS) },
             "annotations": { "summary": "the disk is 97 % full", "description": "look at the largest folders first" } })
     };
     let alerts: Vec<Value> = (0..alerts).map(alert).collect();
     json!({ "version": "4", "status": "firing", "receiver": "r", "groupKey": format!("g{n}"), "alerts": alerts }).to_string().into_bytes()
+}
+
+/// What a request cost the server.
+pub struct Cost {
+    /// Microseconds of a core.
+    pub cpu_us: f64,
+    /// KiB written to the disk.
+    pub kib: f64,
 }
 
 /// What a run came to.
@@ -30,12 +41,27 @@ pub struct Run {
     pub took: Duration,
     /// Latencies of the good ones, sorted.
     pub latencies: Vec<Duration>,
+    /// What a good one cost, where it was measured.
+    pub cost: Option<Cost>,
 }
 
 impl Run {
     /// Good answers a second.
     pub fn rate(&self) -> f64 {
         self.good as f64 / self.took.as_secs_f64().max(1e-9)
+    }
+
+    /// Takes the answers of another run to this one.
+    pub fn add(&mut self, other: Self) {
+        self.good += other.good;
+        self.bad += other.bad;
+        self.latencies.extend(other.latencies);
+    }
+
+    /// Ends a run that began then.
+    pub fn end(&mut self, started: Instant) {
+        self.took = started.elapsed();
+        self.latencies.sort_unstable();
     }
 
     /// A percentile of the latencies, in milliseconds.
@@ -106,13 +132,8 @@ async fn send(
         });
     }
     let mut all = Run::default();
-    for run in tasks.join_all().await {
-        all.good += run.good;
-        all.bad += run.bad;
-        all.latencies.extend(run.latencies);
-    }
-    all.took = started.elapsed();
-    all.latencies.sort();
+    tasks.join_all().await.into_iter().for_each(|run| all.add(run));
+    all.end(started);
     all
 }
 
