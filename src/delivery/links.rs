@@ -1,18 +1,63 @@
-//! Signed links to this server's own page of a message.
+//! Signed links to this server's own page of a message, and to where platforms report.
+
+use std::ops::Range;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use uuid::Uuid;
 
 use super::plan::{ChannelPlan, Plan};
 use crate::channel::{FinalWord, Later};
-use crate::model::{MessageId, Secret};
+use crate::model::{MessageId, Secret, UnixMs};
 
-/// The signed read-only page of a message on this server; empty without `external_url`.
+/// Seconds that a code's time counts before it begins again at 0: 2^27, four years and three months.
+const WRAP: u64 = 1 << 27;
+/// A message may have been formed by a clock that is this much ahead, in seconds.
+const CLOCK_SKEW: u64 = 86_400;
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Digits of a code: 62^14 is more than 2^83.
+const CODE_LENGTH: usize = 14;
+
+/// The read-only page of a message on this server; empty without `external_url`. Short enough for an SMS.
 pub fn message_url(plan: &Plan, message: MessageId) -> String {
     if plan.external_url.is_empty() {
         return String::new();
     }
-    format!("{}/m/{message}?k={}", plan.external_url, signature(&plan.link_key, message))
+    format!("{}/m/{}", plan.external_url, message_code(&plan.link_key, message))
+}
+
+/// What a message's link ends in: 83 bits in 14 letters and digits. 27 bits are the second in which the message was formed, by which it is found without
+/// an index of its own; 56 bits are HMAC-SHA256 of its id, which nobody can compute without the key, so every guess is a request: at 10,000 requests a
+/// second the link of one message takes 100,000 years on average. A link ends with its message, and all of them with the key.
+pub fn message_code(key: &Secret, message: MessageId) -> String {
+    let Some(mac) = digest(key, &[b"page of ", message.0.as_bytes()]) else { return String::new() };
+    let signature = mac[..7].iter().fold(0, |all, byte| all << 8 | u128::from(*byte));
+    let mut left = u128::from(formed_second(message) % WRAP) << 56 | signature;
+    let mut code = [b'0'; CODE_LENGTH];
+    for digit in code.iter_mut().rev() {
+        *digit = DIGITS[(left % 62) as usize];
+        left /= 62;
+    }
+    code.iter().map(|digit| char::from(*digit)).collect()
+}
+
+/// The ids among which a code's message is: the first of the second that the code names, and the first of the next. `None` for what is no code.
+pub fn messages_of_code(code: &str, now: UnixMs) -> Option<Range<MessageId>> {
+    if code.len() != CODE_LENGTH {
+        return None;
+    }
+    let digit = |digit: u8| DIGITS.iter().position(|known| *known == digit);
+    let value = code.bytes().try_fold(0u128, |value, byte| Some(value * 62 + digit(byte)? as u128))?;
+    let second = u64::try_from(value >> 56).ok().filter(|second| *second < WRAP)?;
+    let newest = u64::try_from(now.0 / 1000).unwrap_or(0) + CLOCK_SKEW;
+    let second = newest.checked_sub((newest.wrapping_sub(second)) % WRAP)?;
+    let first = |second: u64| MessageId(Uuid::from_u128(u128::from(second * 1000) << 80));
+    Some(first(second)..first(second + 1))
+}
+
+/// When a message's id was made: the first 48 bits of a UUIDv7 are milliseconds since 1970 (<https://www.rfc-editor.org/rfc/rfc9562#section-5.7>).
+fn formed_second(message: MessageId) -> u64 {
+    (message.0.as_u128() >> 80) as u64 / 1000
 }
 
 /// Where a channel's platform reports its final status; empty without `external_url`, and for platforms without callbacks.
@@ -31,13 +76,48 @@ pub fn callback_key(key: &Secret, channel: &str) -> String {
     mac(key, &[b"callback of ", channel.as_bytes()])
 }
 
-/// The signature in a message's link: 24 hex digits of HMAC-SHA256 over its id.
-pub fn signature(key: &Secret, message: MessageId) -> String {
-    mac(key, &[message.0.as_bytes()])
+fn mac(key: &Secret, parts: &[&[u8]]) -> String {
+    digest(key, parts).map_or_else(String::new, |mac| mac[..12].iter().map(|b| format!("{b:02x}")).collect())
 }
 
-fn mac(key: &Secret, parts: &[&[u8]]) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()) else { return String::new() };
+fn digest(key: &Secret, parts: &[&[u8]]) -> Option<[u8; 32]> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).ok()?;
     parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes()[..12].iter().map(|b| format!("{b:02x}")).collect()
+    Some(mac.finalize().into_bytes().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(second: u64) -> MessageId {
+        MessageId(Uuid::from_u128(u128::from(second * 1000 + 7) << 80 | 0x7abc_8def))
+    }
+
+    #[test]
+    fn a_code_leads_to_the_second_of_its_message_for_four_years() {
+        let (key, now) = (Secret::new("key"), 1_795_413_785);
+        for age in [0, 1, 3600, 86_400 * 365 * 4] {
+            let message = of(now - age);
+            let code = message_code(&key, message);
+            assert!(code.len() == 14 && code.bytes().all(|b| b.is_ascii_alphanumeric()), "{code}");
+            let found = messages_of_code(&code, UnixMs(now as i64 * 1000)).unwrap();
+            assert!(found.contains(&message), "{age}: {found:?}");
+            assert!(!found.contains(&of(now - age - 1)) && !found.contains(&of(now - age + 1)));
+        }
+        // A clock that is ahead.
+        assert!(messages_of_code(&message_code(&key, of(now + 3600)), UnixMs(now as i64 * 1000)).unwrap().contains(&of(now + 3600)));
+    }
+
+    #[test]
+    fn codes_differ_by_message_and_key_and_what_is_none_leads_nowhere() {
+        let (key, other) = (Secret::new("key"), Secret::new("other"));
+        let (one, two) = (of(1_795_413_785), MessageId(Uuid::from_u128(of(1_795_413_785).0.as_u128() + 1)));
+        assert_ne!(message_code(&key, one), message_code(&key, two), "of the same second");
+        assert_ne!(message_code(&key, one), message_code(&other, one));
+        let now = UnixMs(1_795_413_785_000);
+        for none in ["", "0", "zzzzzzzzzzzzzz", "00000000000-00", "0000000000000é", "0123456789abcde", "0197a220b7-5cdd"] {
+            assert_eq!(messages_of_code(none, now), None, "{none}");
+        }
+    }
 }

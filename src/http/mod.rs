@@ -157,13 +157,7 @@ fn paths() -> Paths {
                 .scope(Scope::Metrics)
                 .gives_metrics()],
         )
-        .at(
-            "/m/{message}",
-            [Op::get("message", "A message as it was sent, for somebody with its link", page::show)
-                .query([Param::text("k", "The link's signature")])
-                .gives_html()
-                .refuses(&[404])],
-        )
+        .at("/m/{code}", [Op::get("message", "A message as it was sent, for somebody with its link", page::show).gives_html().refuses(&[404])])
         .at(
             "/receipts/{channel}",
             [Op::post("receipt", "Where SMS and voice vendors say what became of what they took; the address is a secret", receipts::take)

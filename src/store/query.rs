@@ -1,5 +1,7 @@
 //! What people ask of the store: history, and changes by hand.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 
 use super::{
@@ -24,6 +26,9 @@ pub trait QueryStore: Send + Sync {
 
     /// One message with its pages. Read only.
     async fn get_message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError>;
+
+    /// The ids of the messages in a range of ids, oldest first: a second's, where the ids are UUIDv7. Read only.
+    async fn list_message_ids(&self, among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError>;
 
     /// Requeues `dead`, `dropped`, `expired`, `skipped` or `unknown` deliveries: for each a new queued delivery of the same event and target to the same
     /// channel (or to `to`), with `origin_id` NULL and a `reason` that names the old one; the old one keeps its state, and its `reason` names the new

@@ -111,7 +111,7 @@ async fn what_is_answered_is_what_is_described() {
         ("post", "/-/reload", "/-/reload", None, 200),
         ("get", "/metrics", "/metrics", None, 200),
         ("post", "/receipts/ops-slack?k=x", "/receipts/{channel}", Some(json!({})), 404),
-        ("get", "/m/x", "/m/{message}", None, 404),
+        ("get", "/m/x", "/m/{code}", None, 404),
         ("get", "/assets/x", "/assets/{name}", None, 404),
         ("get", "/", "/", None, 200),
     ] {

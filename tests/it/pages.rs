@@ -1,7 +1,7 @@
 //! The pages that people open: a message's own, and `/`.
 
 use serde_json::{Value, json};
-use watchfire::delivery::links::signature;
+use watchfire::delivery::links::message_code;
 use watchfire::model::Secret;
 
 use crate::support::app::TestApp;
@@ -44,7 +44,7 @@ fn disk(over: bool) -> Value {
 /// Where the newest message is shown.
 async fn link(app: &TestApp) -> String {
     let message = app.settled().await[0].message.unwrap();
-    format!("/m/{message}?k={}", signature(&Secret::new(KEY), message))
+    format!("/m/{}", message_code(&Secret::new(KEY), message))
 }
 
 async fn read(app: &TestApp, path: &str, asks: &str) -> String {

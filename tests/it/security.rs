@@ -132,7 +132,7 @@ async fn addresses_in_forwarded_headers_count_only_from_trusted_proxies() {
 
 #[tokio::test]
 async fn links_open_their_own_message_only() {
-    use watchfire::delivery::links::signature;
+    use watchfire::delivery::links::message_code;
     use watchfire::model::Secret;
     let server = "server: { listen: '127.0.0.1:0', external_url: 'https://w.example.com', link_key: link-key-of-the-test-0123456789 }\n";
     let app = TestApp::start(&format!("{server}{LOG}")).await;
@@ -140,19 +140,23 @@ async fn links_open_their_own_message_only() {
     for name in ["DiskFull", "HostDown"] {
         app.post("/webhook", &alert(name, name, "firing")).await;
         let rows = app.settled().await;
-        messages.push(rows[0].message.unwrap().to_string());
+        messages.push(rows[0].message.unwrap());
     }
-    let key = |message: &str| signature(&Secret::new("link-key-of-the-test-0123456789"), message.parse().unwrap());
-    let ask = async |message: &str, key: &str| {
-        let answer = app.http.get(app.url(&format!("/m/{message}?k={key}"))).send().await.unwrap();
+    let code = |key: &str, at: usize| message_code(&Secret::new(key), messages[at]);
+    let ask = async |code: &str| {
+        let answer = app.http.get(app.url(&format!("/m/{code}"))).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
-    let (status, page) = ask(&messages[0], &key(&messages[0])).await;
-    assert!(status == 200 && page.contains("DiskFull"), "{status}: {page}");
-    for wrong in [key(&messages[1]), String::new(), "0".repeat(24)] {
-        let (status, page) = ask(&messages[0], &wrong).await;
-        assert!(status == 404 || status == 403, "{status}");
-        assert!(!page.contains("DiskFull is wrong"), "{page}");
+    let key = "link-key-of-the-test-0123456789";
+    for (at, name, other) in [(0, "DiskFull", "HostDown"), (1, "HostDown", "DiskFull")] {
+        let (status, page) = ask(&code(key, at)).await;
+        assert!(status == 200 && page.contains(&format!("{name} is wrong")) && !page.contains(&format!("{other} is wrong")), "{status}: {page}");
+    }
+    let right = code(key, 0);
+    let last = if right.ends_with('0') { "1" } else { "0" };
+    for wrong in [code("another-key-of-the-test-0123456789", 0), format!("{}{last}", &right[..13]), right[..13].to_owned(), messages[0].to_string()] {
+        let (status, page) = ask(&wrong).await;
+        assert!(status == 404 && !page.contains("DiskFull is wrong"), "{wrong}: {status}: {page}");
     }
 }
 

@@ -5,6 +5,7 @@
 //! the nodes that are alive, too, so that they share the outlets out.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -101,6 +102,7 @@ pass_on! {
         list_events(filter: &EventFilter) -> Result<Vec<EventRow>, StoreError>;
         get_event(id: EventId) -> Result<Option<EventDetail>, StoreError>;
         get_message(id: MessageId) -> Result<Option<StoredMessage>, StoreError>;
+        list_message_ids(among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError>;
         list_mutes() -> Result<Vec<ChannelMute>, StoreError>;
         set_mute(mute: ChannelMute, now: UnixMs) -> Result<(), StoreError>;
     }

@@ -1,4 +1,4 @@
-//! Pages for people: `/m/<message>?k=<signature>`, a message as it was sent and as it is now, for somebody with its link and nothing else; and `/`.
+//! Pages for people: `/m/<code>`, a message as it was sent and as it is now, for somebody with its link and nothing else; and `/`.
 //!
 //! Texts of alerts are hostile: they pass through the template's escape, links are absolute http(s) addresses, and the policy allows nothing but the
 //! style, the script and the icons that are served from here.
@@ -9,7 +9,7 @@ mod words;
 
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use handlebars::Handlebars;
@@ -76,21 +76,14 @@ fn language(own: Language, headers: &HeaderMap) -> Language {
     }
 }
 
-/// Shows a message to anybody who has its signed link.
-pub(super) async fn show(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, HttpError> {
+/// Shows a message to anybody who has its link.
+pub(super) async fn show(State(app): State<Arc<App>>, Path(code): Path<String>, headers: HeaderMap) -> Result<Response, HttpError> {
     let wrong = || HttpError::not_found("no such message, or the link is incomplete");
-    let id: MessageId = id.parse().map_err(|_| wrong())?;
-    let given = query.as_deref().unwrap_or("").split('&').find_map(|p| p.strip_prefix("k=")).unwrap_or("");
     let plan = app.engine.plan();
-    let expected = links::signature(&plan.link_key, id);
-    if expected.is_empty() || !bool::from(given.as_bytes().ct_eq(expected.as_bytes())) {
-        return Err(wrong());
-    }
+    let among = links::messages_of_code(&code, app.engine.clock().wall()).ok_or_else(wrong)?;
+    let found = app.engine.query().list_message_ids(among).await?;
+    let is_meant = |id: &MessageId| bool::from(links::message_code(&plan.link_key, *id).as_bytes().ct_eq(code.as_bytes()));
+    let id = found.into_iter().find(is_meant).ok_or_else(wrong)?;
     let message = app.engine.query().get_message(id).await?.ok_or_else(wrong)?;
     let language = language(message.pages.first().map(|page| page.facts.language).unwrap_or_default(), &headers);
     // A large body is read alone, and of several only the first.

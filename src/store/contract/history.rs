@@ -54,6 +54,16 @@ pub async fn events_are_listed(store: S) {
     assert_eq!((grafana.len(), grafana.iter().all(|row| row.source == "grafana:x")), (3, true));
 }
 
+pub async fn messages_are_listed_by_a_range_of_ids(store: S) {
+    let fence = fence(&store).await;
+    let (a, b) = (put(&store, "a").await, put(&store, "b").await);
+    let (first, second) = (deliver(&store, &fence, &[&a], T0).await, deliver(&store, &fence, &[&b], T0).await);
+    let after = MessageId(uuid::Uuid::from_u128(second.0.as_u128() + 1));
+    assert_eq!(store.list_message_ids(first..after).await.unwrap(), [first, second]);
+    assert_eq!(store.list_message_ids(first..second).await.unwrap(), [first], "the end is left out");
+    assert_eq!(store.list_message_ids(after..after).await.unwrap(), []);
+}
+
 pub async fn every_filter_narrows(store: S) {
     let fence = fence(&store).await;
     let titled = |channel: &str, title: &str, born: i64| NewDelivery { title: title.into(), born_at: T0 + born, ..delivery(channel, LANE) };

@@ -1,5 +1,6 @@
 //! The store's traits in PostgreSQL: each method handed to the module that implements it, in one transaction of its own or by a group commit.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::PoisonError;
 
@@ -259,6 +260,10 @@ impl QueryStore for PostgresStore {
 
     async fn get_message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
         answer!(self, read, |tx| history::get_message(tx, id))
+    }
+
+    async fn list_message_ids(&self, among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError> {
+        answer!(self, read, |tx| history::list_message_ids(tx, &among))
     }
 
     async fn list_mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {

@@ -1,5 +1,7 @@
 //! What people read: pages of deliveries, one delivery with all that is known about it, one event, one message.
 
+use std::ops::Range;
+
 use uuid::Uuid;
 
 use super::error::DbError;
@@ -131,6 +133,12 @@ pub(super) async fn get_event(tx: &Tx, id: EventId) -> Result<Option<EventDetail
     let Some(event) = event(tx, id).await? else { return Ok(None) };
     let rows = tx.query(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.event_id = $1 ORDER BY d.id"), &[&id.0]).await?;
     Ok(Some(EventDetail { event, deliveries: rows.iter().map(delivery_row).collect::<Result<_, _>>()? }))
+}
+
+/// [`crate::store::QueryStore::list_message_ids`].
+pub(super) async fn list_message_ids(tx: &Tx, among: &Range<MessageId>) -> Result<Vec<MessageId>, DbError> {
+    let rows = tx.query("SELECT id FROM message WHERE id >= $1 AND id < $2 ORDER BY id", &[&among.start.0, &among.end.0]).await?;
+    rows.iter().map(|row| Ok(MessageId(get(row, 0)?))).collect()
 }
 
 /// [`crate::store::QueryStore::get_message`].

@@ -1,6 +1,7 @@
 //! The store's traits in SQLite: each method handed to the module that implements it, on the writer's thread or a reader's.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::PoisonError;
 
@@ -236,6 +237,10 @@ impl QueryStore for SqliteStore {
 
     async fn get_message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
         self.readers.read(move |db| history::get_message(db, id)).await
+    }
+
+    async fn list_message_ids(&self, among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError> {
+        self.readers.read(move |db| history::list_message_ids(db, &among)).await
     }
 
     async fn list_mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {

@@ -1,5 +1,7 @@
 //! What people read: pages of deliveries, one delivery with all that is known about it, one event, one message.
 
+use std::ops::Range;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
@@ -128,6 +130,13 @@ pub(super) fn get_event(db: &Connection, id: EventId) -> Result<Option<EventDeta
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.event_id = ?1 ORDER BY d.id"))?;
     let deliveries = select.query_map([bytes(&id.0)], delivery_row)?.collect::<rusqlite::Result<_>>()?;
     Ok(Some(EventDetail { event, deliveries }))
+}
+
+/// [`crate::store::QueryStore::list_message_ids`].
+pub(super) fn list_message_ids(db: &Connection, among: &Range<MessageId>) -> Result<Vec<MessageId>, DbError> {
+    let mut select = db.prepare_cached("SELECT id FROM message WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
+    let ids = select.query_map([bytes(&among.start.0), bytes(&among.end.0)], |row| Ok(MessageId(row.uuid(0)?)))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::QueryStore::get_message`].
