@@ -45,6 +45,7 @@ pub use registry::{DEFAULT_SET, TemplateRegistry};
 pub use samples::{SAMPLES, samples};
 pub use sources::FORMS;
 pub use usage::FieldUsage;
+pub use view::humanize_in as humanize;
 pub use view::{Brief, Entry, EntryStatus, MessageKind, Scene, Totals, View, ViewInput, lines};
 pub use words::word;
 

@@ -70,7 +70,7 @@ pub fn plain(input: &Scene<'_>) -> String {
     }
     for brief in input.briefs {
         let times = if brief.count > 1 { format!(" ×{}", brief.count) } else { String::new() };
-        lines.push(format!("{} {}{times}", emoji(brief.severity, brief.status), shorten(&brief.title, input.max_value)));
+        lines.push(format!("{} {}{times}", emoji(brief.severity.unwrap_or_default(), brief.status), shorten(&brief.title, input.max_value)));
     }
     let mut tail: Vec<String> = rest(input);
     if input.totals.more > 0 && tail.is_empty() {

@@ -67,8 +67,13 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
     let over = entry(&resolved, &event, EntryStatus::Resolved);
     let passed = entry(&resolved, &event, EntryStatus::CameAndWent);
     let bare = entry(&bare, &bare_event, EntryStatus::Firing);
-    let briefs =
-        [Brief { severity: Severity::Warning, status: EntryStatus::Firing, title: "HighLatency · api".into(), count: 3, since: Some(at(-900)) }];
+    let briefs = [Brief {
+        severity: Some(Severity::Warning),
+        status: EntryStatus::Firing,
+        title: "HighLatency · api".into(),
+        count: 3,
+        since: Some(at(-900)),
+    }];
     let notes = ["Long values were shortened to fit.".to_owned()];
     let (scale, shown) = (SeverityScale::default(), Shown::default());
     let base = ViewInput {

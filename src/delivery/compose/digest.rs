@@ -57,9 +57,9 @@ impl Draft<'_> {
         if rows.is_empty() {
             return Composed { suppressed, ..Composed::default() };
         }
-        rows.sort_by_key(|l| (l.brief.status, l.brief.severity));
-        let must_name =
-            rows.iter().take_while(|l| l.brief.status == EntryStatus::Firing && l.brief.severity <= Severity::Error && l.entry.is_some()).count();
+        rows.sort_by_key(|l| (l.brief.status, l.brief.severity.unwrap_or_default()));
+        let is_severe = |brief: &Brief| brief.status == EntryStatus::Firing && brief.severity.unwrap_or_default() <= Severity::Error;
+        let must_name = rows.iter().take_while(|l| is_severe(&l.brief) && l.entry.is_some()).count();
         let totals = Totals::of_briefs(rows.iter().map(|row| &row.brief), self.newest_events());
         let details: Vec<Entry<'_>> = rows.iter().take(DIGEST_DETAILS).map_while(|l| l.entry).collect();
         let excerpt = Excerpt::of(&details);
@@ -117,7 +117,7 @@ fn brief(entry: &Entry<'_>, plan: &Plan) -> Brief {
         }
     };
     Brief {
-        severity: plan.scale.of(entry.alert),
+        severity: plan.scale.known(entry.alert),
         status: entry.status,
         title: title.chars().filter(|c| !c.is_control()).take(120).collect(),
         count: 1,
@@ -128,7 +128,9 @@ fn brief(entry: &Entry<'_>, plan: &Plan) -> Brief {
 fn column_brief(member: &PendingDelivery) -> Brief {
     let status = if member.firing > 0 { EntryStatus::Firing } else { EntryStatus::Resolved };
     let count = if member.firing > 0 { member.firing } else { member.resolved } as usize;
-    Brief { severity: Severity::from_rank(member.rank), status, title: member.title.chars().take(120).collect(), count: count.max(1), since: None }
+    // The rank of what claims no severity is a warning's.
+    let severity = Some(Severity::from_rank(member.rank)).filter(|severity| *severity != Severity::default());
+    Brief { severity, status, title: member.title.chars().take(120).collect(), count: count.max(1), since: None }
 }
 
 fn digest_coverage(members: &[PendingDelivery], rows: &[DigestRow<'_>], range: Range<usize>) -> Vec<Coverage> {

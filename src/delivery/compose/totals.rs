@@ -29,11 +29,11 @@ impl Totals {
     pub(super) fn of_briefs<'b>(briefs: impl Iterator<Item = &'b Brief> + Clone, newest: impl Iterator<Item = &'b Event> + Clone) -> Self {
         let mut shown = template::Totals { truncated: newest.clone().map(|event| event.truncated).sum(), ..template::Totals::default() };
         for brief in briefs.clone() {
-            shown.count(brief.status, Some(brief.severity), brief.count);
+            shown.count(brief.status, brief.severity, brief.count);
         }
         let fires = |brief: &&Brief| shown.firing == 0 || brief.status == EntryStatus::Firing;
         shown.goes_on = shown.firing == 0 && newest.clone().any(Event::may_fire_on);
-        shown.severity = briefs.filter(fires).map(|brief| brief.severity).min().unwrap_or_default();
+        shown.severity = briefs.filter(fires).map(|brief| brief.severity.unwrap_or_default()).min().unwrap_or_default();
         Self { shown, over: false }
     }
 }
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_digest_of_ends_is_not_over_while_a_sender_leaves_alerts_out() {
-        let brief = |status| Brief { severity: Severity::Critical, status, title: String::new(), count: 1, since: None };
+        let brief = |status| Brief { severity: Some(Severity::Critical), status, title: String::new(), count: 1, since: None };
         let event = |truncated| Event { status: Status::Resolved, group_key: "g".into(), truncated, ..Event::default() };
         let of = |statuses: &[EntryStatus], truncated: &[u64]| {
             let (briefs, events): (Vec<_>, Vec<_>) = (statuses.iter().map(|s| brief(*s)).collect(), truncated.iter().map(|n| event(*n)).collect());
@@ -56,5 +56,13 @@ mod tests {
         assert_eq!(of(&[Resolved, Resolved], &[0, 0]), (0, false, false));
         assert_eq!(of(&[Resolved, Resolved], &[0, 3]), (3, true, false));
         assert_eq!(of(&[Resolved, Firing], &[2, 3]), (5, false, false), "it fires in any case");
+    }
+
+    #[test]
+    fn an_alert_without_a_severity_is_counted_as_firing_and_as_nothing_else() {
+        let brief = |severity| Brief { severity, status: EntryStatus::Firing, title: String::new(), count: 2, since: None };
+        let briefs = [brief(Some(Severity::Info)), brief(None)];
+        let totals = Totals::of_briefs(briefs.iter(), std::iter::empty());
+        assert_eq!((totals.shown.firing, totals.shown.claimed, totals.shown.severity), (4, [0, 0, 0, 2], Severity::Warning));
     }
 }

@@ -47,8 +47,8 @@ pub struct Entry<'a> {
 /// One alert (or delivery) of a digest that is named in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brief {
-    /// Its severity.
-    pub severity: Severity,
+    /// The severity that it claims; one that claims none ranks as [`Severity::default`].
+    pub severity: Option<Severity>,
     /// Its status.
     pub status: EntryStatus,
     /// What names it: alert name and where.
@@ -272,7 +272,8 @@ pub(super) use headline::preview;
 pub(super) use labels::{annotations, labels};
 pub(super) use own::{own_message, repeats};
 pub(super) use prose::{reflow, sentence as full_stop};
-pub(super) use times::{Times, format_at, humanize_in};
+pub use times::humanize_in;
+pub(super) use times::{Times, format_at};
 
 /// The sign of a severity or status, seen first: a coloured disc while it fires, a tick when it is over.
 pub(super) fn emoji(severity: Severity, status: EntryStatus) -> &'static str {
