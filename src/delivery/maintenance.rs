@@ -81,7 +81,8 @@ async fn deliver_self_alert(engine: &Engine, router: &mut SelfAlertRouter, alert
     let plan = engine.shared.plan.load_full();
     let now = engine.shared.clock.wall();
     let Some(channel) = router.route(alert, &plan, now) else { return };
-    if let Err(error) = engine.accept(alert.event(now), Some(&[channel])).await {
+    let language = plan.language_of(&channel);
+    if let Err(error) = engine.accept(alert.event(now, language), Some(&[channel])).await {
         tracing::error!(%error, alert = alert.name(), "a self-alert could not be stored");
     }
 }

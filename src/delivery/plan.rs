@@ -46,6 +46,14 @@ pub struct Plan {
     pub heartbeats: Vec<HeartbeatPlan>,
 }
 
+impl Plan {
+    /// The language of a channel's messages; of one that does not exist the first channel's.
+    pub fn language_of(&self, channel: &str) -> Language {
+        let channel = self.channels.get(channel).or_else(|| self.channels.values().next());
+        channel.map(|channel| channel.content.language).unwrap_or_default()
+    }
+}
+
 /// What messages show, on every channel.
 #[derive(Debug, Clone)]
 pub struct MessagesPlan {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::model::{Alert, Event, SenderKind, Status, UnixMs};
+use crate::model::{Alert, Event, Language, SenderKind, Status, UnixMs};
 
 use super::plan::Plan;
 
@@ -55,15 +55,32 @@ impl SelfAlertKind {
     }
 
     /// What its end says.
-    fn resolved(self, channel: &str) -> String {
+    fn resolved(self, channel: &str) -> Said {
         match self {
-            Self::ChannelSuspended => format!("Channel {channel} delivers again"),
-            Self::Backlog => format!("Channel {channel} has caught up"),
-            Self::Disk => "The store takes writes again".into(),
-            Self::ReloadFailed => "The configuration was reloaded".into(),
-            Self::ConfigMismatch => "All nodes have the same configuration".into(),
-            Self::DeadLetters | Self::StoreDamaged | Self::OrphanedDeliveries => String::new(),
+            Self::ChannelSuspended => Said::of(format!("Channel {channel} delivers again"), format!("通道 {channel} 已恢复发送")),
+            Self::Backlog => Said::of(format!("Channel {channel} has caught up"), format!("通道 {channel} 的积压已清空")),
+            Self::Disk => Said::of("The store takes writes again", "存储已恢复写入"),
+            Self::ReloadFailed => Said::of("The configuration was reloaded", "配置已重新加载"),
+            Self::ConfigMismatch => Said::of("All nodes have the same configuration", "各节点配置已一致"),
+            Self::DeadLetters | Self::StoreDamaged | Self::OrphanedDeliveries => Said::default(),
         }
+    }
+}
+
+/// A summary and what to do, each in English and in Chinese.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Said {
+    summary: [String; 2],
+    description: [String; 2],
+}
+
+impl Said {
+    fn of(en: impl Into<String>, zh: impl Into<String>) -> Self {
+        Self { summary: [en.into(), zh.into()], description: Default::default() }
+    }
+
+    fn with(self, en: impl Into<String>, zh: impl Into<String>) -> Self {
+        Self { description: [en.into(), zh.into()], ..self }
     }
 }
 
@@ -74,66 +91,89 @@ pub struct SelfAlert {
     /// Empty when it is about Watchfire as a whole.
     channel: String,
     status: Status,
-    summary: String,
-    description: String,
+    said: Said,
 }
 
 impl SelfAlert {
     /// The end of what an alert of this kind was about; `channel` is empty when it is about Watchfire as a whole.
     pub fn resolved(kind: SelfAlertKind, channel: &str) -> Self {
-        Self { kind, channel: channel.to_owned(), status: Status::Resolved, summary: kind.resolved(channel), description: String::new() }
+        Self { kind, channel: channel.to_owned(), status: Status::Resolved, said: kind.resolved(channel) }
     }
 
-    fn firing(kind: SelfAlertKind, channel: &str, summary: String, description: String) -> Self {
-        Self { kind, channel: channel.to_owned(), status: Status::Firing, summary, description }
+    fn firing(kind: SelfAlertKind, channel: &str, said: Said) -> Self {
+        Self { kind, channel: channel.to_owned(), status: Status::Firing, said }
     }
 
     /// A channel's outlet is suspended.
     pub fn channel_suspended(channel: &str, reason: &str) -> Self {
-        let description = format!("{reason}. Its deliveries are queued and resume automatically once it works; a reload retries at once.");
-        Self::firing(SelfAlertKind::ChannelSuspended, channel, format!("Channel {channel} cannot deliver"), description)
+        let said = Said::of(format!("Channel {channel} cannot deliver"), format!("通道 {channel} 无法发送")).with(
+            format!("{reason}. Its deliveries are queued and resume automatically once it works; a reload retries at once."),
+            format!("原因：{reason}。消息已排队，恢复后自动发送；重新加载配置会立即重试。"),
+        );
+        Self::firing(SelfAlertKind::ChannelSuspended, channel, said)
     }
 
     /// Deliveries became dead or unknown, the first for this reason.
     pub fn dead_letters(channel: &str, count: usize, reason: &str) -> Self {
-        let description = format!("{reason}. See `watchfire queue ls --state dead --channel {channel}`.");
-        Self::firing(SelfAlertKind::DeadLetters, channel, format!("{count} dead on channel {channel}"), description)
+        let said = Said::of(format!("{count} dead on channel {channel}"), format!("通道 {channel} 有 {count} 条投递失败")).with(
+            format!("{reason}. See `watchfire queue ls --state dead --channel {channel}`."),
+            format!("原因：{reason}。执行 `watchfire queue ls --state dead --channel {channel}` 查看。"),
+        );
+        Self::firing(SelfAlertKind::DeadLetters, channel, said)
     }
 
     /// Deliveries wait longer than they should.
     pub fn backlog(channel: &str, age_minutes: u64) -> Self {
-        let description = "Deliveries wait longer than `self_monitoring.backlog` allows.".into();
-        Self::firing(SelfAlertKind::Backlog, channel, format!("Channel {channel} is {age_minutes} minutes behind"), description)
+        let said = Said::of(format!("Channel {channel} is {age_minutes} minutes behind"), format!("通道 {channel} 积压 {age_minutes} 分钟"))
+            .with("Deliveries wait longer than `self_monitoring.backlog` allows.", "消息等待时间超过 `self_monitoring.backlog` 的设定。");
+        Self::firing(SelfAlertKind::Backlog, channel, said)
     }
 
     /// The store does not accept writes.
     pub fn disk(reason: &str) -> Self {
-        let description = format!("{reason}. Senders get 503 until it does.");
-        Self::firing(SelfAlertKind::Disk, "", "The store does not take writes".into(), description)
+        let said = Said::of("The store does not take writes", "存储无法写入").with(
+            format!("{reason}. Senders get 503 until it does."),
+            format!("原因：{reason}。恢复前，发送方会收到 503。"),
+        );
+        Self::firing(SelfAlertKind::Disk, "", said)
     }
 
     /// The store was damaged when it was opened.
     pub fn store_damaged(reason: &str) -> Self {
-        Self::firing(SelfAlertKind::StoreDamaged, "", "The store was damaged when Watchfire started".into(), format!("{reason}."))
+        let said = Said::of("The store was damaged when Watchfire started", "Watchfire 启动时发现存储已损坏")
+            .with(format!("{reason}."), format!("{reason}。"));
+        Self::firing(SelfAlertKind::StoreDamaged, "", said)
     }
 
     /// A reload failed.
     pub fn reload_failed(reason: &str) -> Self {
-        let description = format!("{reason}. The previous one stays active; run `watchfire check`.");
-        Self::firing(SelfAlertKind::ReloadFailed, "", "The configuration could not be reloaded".into(), description)
+        let said = Said::of("The configuration could not be reloaded", "配置重新加载失败").with(
+            format!("{reason}. The previous one stays active; run `watchfire check`."),
+            format!("原因：{reason}。仍使用之前的配置；请执行 `watchfire check`。"),
+        );
+        Self::firing(SelfAlertKind::ReloadFailed, "", said)
     }
 
     /// Deliveries wait for a channel that the configuration no longer has.
     pub fn orphaned_deliveries(channel: &str, count: u64) -> Self {
-        let summary = format!("{count} deliveries wait for channel {channel}, which no longer exists");
-        let description = "Name it in `previous_names` of its successor, or move them with `watchfire queue move`.".into();
-        Self::firing(SelfAlertKind::OrphanedDeliveries, channel, summary, description)
+        let said = Said::of(
+            format!("{count} deliveries wait for channel {channel}, which no longer exists"),
+            format!("{count} 条消息在等待已不存在的通道 {channel}"),
+        )
+        .with(
+            "Name it in `previous_names` of its successor, or move them with `watchfire queue move`.",
+            "请将它写入新通道的 `previous_names`，或用 `watchfire queue move` 移走。",
+        );
+        Self::firing(SelfAlertKind::OrphanedDeliveries, channel, said)
     }
 
     /// Nodes have different configurations.
     pub fn config_mismatch(nodes: &str) -> Self {
-        let description = format!("{nodes}. The same alert goes to different places; give all nodes the same routes.yaml and templates.");
-        Self::firing(SelfAlertKind::ConfigMismatch, "", "Nodes have different configurations".into(), description)
+        let said = Said::of("Nodes have different configurations", "各节点配置不一致").with(
+            format!("{nodes}. The same alert goes to different places; give all nodes the same routes.yaml and templates."),
+            format!("{nodes}。同一告警会发往不同位置；请让所有节点使用相同的 routes.yaml 和模板。"),
+        );
+        Self::firing(SelfAlertKind::ConfigMismatch, "", said)
     }
 
     /// The alert's name.
@@ -146,8 +186,9 @@ impl SelfAlert {
         &self.channel
     }
 
-    /// The self-alert as an event.
-    pub fn event(&self, now: UnixMs) -> Event {
+    /// The self-alert as an event, in the language of the channel that it goes to.
+    pub fn event(&self, now: UnixMs, language: Language) -> Event {
+        let in_language = |texts: &[String; 2]| texts[usize::from(language == Language::Zh)].clone();
         let resolved = self.status == Status::Resolved;
         let mut alert = Alert { status: self.status, ..Alert::default() };
         alert.labels.insert("alertname".into(), self.name().into());
@@ -155,10 +196,9 @@ impl SelfAlert {
         if !self.channel.is_empty() {
             alert.labels.insert("channel".into(), self.channel.clone());
         }
-        alert.annotations.insert("summary".into(), self.summary.clone());
-        if !self.description.is_empty() {
-            alert.annotations.insert("description".into(), self.description.clone());
-        }
+        alert.annotations.insert("summary".into(), in_language(&self.said.summary));
+        alert.annotations.insert("description".into(), in_language(&self.said.description));
+        alert.annotations.retain(|_, text| !text.is_empty());
         alert.starts_at = Some(now.timestamp());
         alert.ends_at = resolved.then(|| now.timestamp());
         alert.fingerprint = crate::model::hash_hex(&[self.name(), &self.channel]);
@@ -200,5 +240,21 @@ impl SelfAlertRouter {
             .filter_map(|name| plan.channel(name))
             .find(|c| *c.name != *alert.channel && Some(&c.outlet) != failing && !c.disabled)
             .map(|c| c.name.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_self_alert_speaks_the_language_of_its_channel() {
+        let alert = SelfAlert::channel_suspended("ops-ding", "the token is wrong");
+        let said = |language| alert.event(UnixMs(1_790_000_000_000), language).alerts.remove(0).annotations;
+        assert_eq!(said(Language::En)["summary"], "Channel ops-ding cannot deliver");
+        assert_eq!(said(Language::Zh)["summary"], "通道 ops-ding 无法发送");
+        assert!(said(Language::Zh)["description"].starts_with("原因：the token is wrong。"), "{:?}", said(Language::Zh));
+        let over = SelfAlert::resolved(SelfAlertKind::ChannelSuspended, "ops-ding").event(UnixMs(1_790_000_000_000), Language::Zh);
+        assert_eq!((over.status, over.alerts[0].annotations.len()), (Status::Resolved, 1));
     }
 }

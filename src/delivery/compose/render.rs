@@ -40,12 +40,10 @@ impl Renderer<'_> {
         let notes = self.draft.notes();
         let mut render = |part: &Part| -> Result<Page, RenderError> {
             let mut notes = notes.clone();
-            if part.max_value != usize::MAX || self.shortened {
-                notes.push(if channel.content.language == Language::Zh {
-                    "部分内容过长，已截短".into()
-                } else {
-                    "Some values were shortened to fit".into()
-                });
+            // A text message or a call has no room to say so; the `…` does.
+            let is_brief = channel.driver.max_pages() == 1 && !channel.driver.keeps_incidents();
+            if (part.max_value != usize::MAX || self.shortened) && !is_brief {
+                notes.extend(template::word(channel.content.language, "shortened").map(str::to_owned));
             }
             self.page(part, &notes, TemplateLevel::Requested).or_else(|error| {
                 notes.push(if channel.content.language == Language::Zh {

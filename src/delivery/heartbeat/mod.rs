@@ -9,10 +9,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
-use crate::model::{Alert, Event, SenderKind, Status, UnixMs, format_duration, hash_hex};
+use crate::model::{Alert, Event, Language, SenderKind, Status, UnixMs, format_duration, hash_hex};
 use crate::store::{HeartbeatChange, HeartbeatRow, HeartbeatUpdate, StoreError};
+use crate::template::humanize;
 
 use crate::delivery::engine::Engine;
 use crate::delivery::plan::{HeartbeatPlan, Plan};
@@ -126,7 +128,8 @@ async fn notify(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, monitor
     let shared = &engine.shared;
     let Some(known) = monitor.0.get_mut(&heartbeat.name) else { return Ok(()) };
     let now = shared.clock.wall();
-    let event = to_event(heartbeat, known, transition, now);
+    let language = plan.language_of(heartbeat.to.first().map_or("", String::as_str));
+    let event = to_event(heartbeat, known, transition, now, language, &plan.messages.time_zone);
     match transition {
         Transition::Missing => tracing::error!(heartbeat = %heartbeat.name, timeout = %format_duration(heartbeat.timeout), "a heartbeat is missing"),
         Transition::Recovered => tracing::info!(heartbeat = %heartbeat.name, "the heartbeat is back"),
@@ -144,25 +147,46 @@ async fn notify(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, monitor
 }
 
 /// The alert that is sent.
-fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, now: UnixMs) -> Event {
+fn to_event(heartbeat: &HeartbeatPlan, known: &Known, transition: Transition, now: UnixMs, language: Language, zone: &TimeZone) -> Event {
+    let zh = language == Language::Zh;
+    let at = |at: UnixMs| at.timestamp().to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
     let last = match known.seen_at {
+        UnixMs::EPOCH if zh => "从未收到过。".to_owned(),
         UnixMs::EPOCH => "It was never received.".to_owned(),
-        at => format!("It was last received at {}.", at.timestamp().strftime("%Y-%m-%d %H:%M:%S UTC")),
+        seen if zh => format!("最近一次收到于 {}。", at(seen)),
+        seen => format!("It was last received at {}.", at(seen)),
     };
-    let timeout = format_duration(heartbeat.timeout);
+    let name = &heartbeat.name;
     let (status, summary, description) = match transition {
-        Transition::Missing => (
-            Status::Firing,
-            format!("Heartbeat {} is missing", heartbeat.name),
-            format!(
-                "It should come at least every {timeout}. {last} Its sender may be down, or cannot reach Watchfire: its other alerts do not arrive either. \
-                 Check Prometheus, Alertmanager and the network between."
-            ),
-        ),
+        Transition::Missing => {
+            let timeout = humanize(language, heartbeat.timeout);
+            let (summary, description) = if zh {
+                (
+                    format!("心跳 {name} 中断"),
+                    format!(
+                        "至少每{timeout}应收到一次。{last}发送方可能已停止，或无法连到 Watchfire：它的其他告警同样收不到。请检查 Prometheus、Alertmanager \
+                         以及它们之间的网络。"
+                    ),
+                )
+            } else {
+                (
+                    format!("Heartbeat {name} is missing"),
+                    format!(
+                        "It should come at least every {timeout}. {last} Its sender may be down, or cannot reach Watchfire: its other alerts do not arrive \
+                         either. Check Prometheus, Alertmanager and the network between."
+                    ),
+                )
+            };
+            (Status::Firing, summary, description)
+        }
         Transition::Recovered => {
-            let silent = known.silent_since.map_or(Duration::ZERO, |since| now.since(since));
-            let silent = Duration::from_secs(silent.as_secs());
-            (Status::Resolved, format!("Heartbeat {} is back", heartbeat.name), format!("It was reported missing {} ago.", format_duration(silent)))
+            let silent = humanize(language, known.silent_since.map_or(Duration::ZERO, |since| now.since(since)));
+            let (summary, description) = if zh {
+                (format!("心跳 {name} 已恢复"), format!("{silent}前报告中断。"))
+            } else {
+                (format!("Heartbeat {name} is back"), format!("It was reported missing {silent} ago."))
+            };
+            (Status::Resolved, summary, description)
         }
     };
     let mut alert = Alert { status, ..Alert::default() };
@@ -237,15 +261,20 @@ mod tests {
     }
 
     #[test]
-    fn the_alert_says_what_to_do() {
+    fn the_alert_says_what_to_do_in_the_language_and_zone_of_its_channel() {
+        let (utc, shanghai) = (TimeZone::UTC, TimeZone::get("Asia/Shanghai").unwrap());
         let known = Known { seen_at: UnixMs(1_790_000_000_000), silent_since: None, since: Instant::now(), received: None };
-        let event = to_event(&plan("Watchdog"), &known, Transition::Missing, UnixMs(1_790_000_400_000));
+        let event = to_event(&plan("Watchdog"), &known, Transition::Missing, UnixMs(1_790_000_400_000), Language::En, &utc);
         let alert = &event.alerts[0];
         assert_eq!((event.status, alert.label("heartbeat"), alert.label("severity")), (Status::Firing, "Watchdog", "critical"));
-        assert!(alert.annotations["description"].contains("every 5m. It was last received at 2026-09-21"), "{:?}", alert.annotations);
+        assert!(alert.annotations["description"].contains("every 5 min. It was last received at 2026-09-21 14:13:20 +00:00."), "{:?}", alert.annotations);
+        let chinese = to_event(&plan("Watchdog"), &known, Transition::Missing, UnixMs(1_790_000_400_000), Language::Zh, &shanghai);
+        let said = &chinese.alerts[0].annotations;
+        assert_eq!(said["summary"], "心跳 Watchdog 中断");
+        assert!(said["description"].starts_with("至少每5分钟应收到一次。最近一次收到于 2026-09-21 22:13:20 +08:00。"), "{said:?}");
         let known = Known { silent_since: Some(UnixMs(1_790_000_400_000)), ..known };
-        let back = to_event(&plan("Watchdog"), &known, Transition::Recovered, UnixMs(1_790_000_520_700));
-        assert_eq!((back.status, &*back.alerts[0].annotations["description"]), (Status::Resolved, "It was reported missing 2m ago."));
+        let back = to_event(&plan("Watchdog"), &known, Transition::Recovered, UnixMs(1_790_000_520_700), Language::En, &utc);
+        assert_eq!((back.status, &*back.alerts[0].annotations["description"]), (Status::Resolved, "It was reported missing 2 min ago."));
         assert_eq!(back.group_key, event.group_key, "both travel in one lane");
     }
 }
