@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::channel::kit::{colour, cut_units, units};
+use crate::channel::kit::{colour, cut_units, is_linkable, units};
 use crate::model::{Link, LinkKind, Page, Size};
 
 /// Limits of the page above, in characters; counted here in UTF-16 units, which is never less.
@@ -116,13 +116,9 @@ fn opened(links: &[Link]) -> Option<&String> {
     wanted.iter().find_map(|kind| links.iter().find(|link| link.kind == *kind && takes(&link.url))).map(|link| &link.url)
 }
 
-/// Whether Discord takes this as an embed's link ("Not a well formed URL" refuses the whole message): a host with a dot in it, or an IPv4 address.
+/// Whether Discord takes this as an embed's link: "Not a well formed URL" refuses the whole message.
 fn takes(url: &str) -> bool {
-    let Ok(parsed) = reqwest::Url::parse(url) else { return false };
-    let host = parsed.host_str().unwrap_or_default();
-    let sound =
-        host.split('.').count() > 1 && host.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
-    matches!(parsed.scheme(), "http" | "https") && sound && units(url) <= MAX_URL
+    is_linkable(url) && units(url) <= MAX_URL
 }
 
 /// The embed's description; of a plain page the content. With a title and a footer, which are cut, an embed stays below the 6,000 that all of it may have.

@@ -1,4 +1,4 @@
-//! Webhook addresses that are secrets themselves.
+//! Addresses: webhooks, which are secrets themselves, and links.
 
 use crate::channel::{BuildContext, Problem};
 use crate::model::{Secret, SecretSource};
@@ -48,4 +48,12 @@ pub fn is_reachable_from_outside(url: &str) -> bool {
         // An IPv6 address is in brackets, and has no dot.
         Err(_) => host.contains('.') && !inside.iter().any(|end| host.ends_with(end)),
     }
+}
+
+/// Whether a platform that reads the addresses of links takes this one: http or https, and a host with a dot in it, or an IPv4 address.
+pub fn is_linkable(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let host = url.host_str().unwrap_or_default();
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    matches!(url.scheme(), "http" | "https") && host.contains('.') && host.split('.').all(is_label)
 }

@@ -21,7 +21,7 @@ use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secre
 pub static DESCRIPTOR: Platform = Platform {
     name: "telegram",
     title: "Telegram",
-    about: "bot token and chat id (groups, channels, topics, people); HTML text",
+    about: "bot token and chat id (groups, channels, topics, people); HTML text with buttons",
     docs: "https://core.telegram.org/bots/api#sendmessage",
     fields: &[FieldSpec { name: "text", escape: Escape::TelegramHtml, required: true, single_line: false, template: include_str!("text.hbs") }],
     measure: &body::measure,

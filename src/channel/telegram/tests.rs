@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::{Size, Status};
+use crate::model::{Link, LinkKind, Size, Status};
 
 const CONFIG: &str = "{ token: '123456:S3CRET', chat: -1001, thread_id: 7, api_base: BASE }";
 const OK: &str = r#"{"ok":true,"result":{"message_id":42}}"#;
@@ -129,4 +129,36 @@ fn pages_are_measured_with_their_pings() {
     assert_eq!((DESCRIPTOR.measure)(&page), Size::characters(2, 4096));
     page.facts.mentions.users = vec!["anna".into()];
     assert_eq!((DESCRIPTOR.measure)(&page).used, 2 + 2 + 5);
+}
+
+#[test]
+fn links_are_buttons_on_the_last_page_where_telegram_takes_them() {
+    let link = |label: &str, url: &str| Link { kind: LinkKind::Dashboard, label: label.into(), url: url.into() };
+    let mut page = page(&[("text", "Disk")]);
+    page.facts.links = vec![
+        link("Runbook", "https://wiki.example.com/disk"),
+        link("Panel", "http://10.0.0.7:3000/d/x"),
+        link("Silence", "http://alertmanager:9093/?a=\"b\"&c"),
+        link("Details", "https://w.example.com/m/7Kq2xV9bTz3mAc"),
+    ];
+    page.facts.image = "https://grafana.example.com/x.png".into();
+    let sent = |page: &Page| serde_json::to_value(body::message(page, "1", None, true)).unwrap();
+    let whole = sent(&page);
+    let labels: Vec<Vec<&str>> = whole["reply_markup"]["inline_keyboard"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row.as_array().unwrap().iter().map(|button| button["text"].as_str().unwrap()).collect())
+        .collect();
+    assert_eq!(labels, [vec!["Runbook", "Panel"], vec!["Details"]]);
+    assert_eq!(whole["text"], "Disk\n\n<a href=\"http://alertmanager:9093/?a=&quot;b&quot;&amp;c\">Silence</a>");
+    assert_eq!(
+        whole["link_preview_options"],
+        serde_json::json!({ "is_disabled": false, "url": "https://grafana.example.com/x.png", "prefer_large_media": true })
+    );
+    page.total = 2;
+    assert_eq!((sent(&page)["text"].as_str(), sent(&page)["reply_markup"].is_null()), (Some("Disk"), true), "the last page has them");
+    (page.total, page.plain) = (1, true);
+    let plain = sent(&page);
+    assert!(plain["reply_markup"].is_null() && plain["link_preview_options"]["is_disabled"] == true, "{plain}");
 }

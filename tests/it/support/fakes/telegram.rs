@@ -142,6 +142,11 @@ impl Telegram {
             if button["text"].as_str().is_none_or(str::is_empty) || button["callback_data"].as_str().is_some_and(|d| d.len() > 64) {
                 return bad("BUTTON_DATA_INVALID");
             }
+            // As the Bot API server answers: <https://github.com/tdlib/telegram-bot-api/issues/147>
+            let host = button["url"].as_str().map(|url| url.split('/').nth(2).unwrap_or_default().split(':').next().unwrap_or_default().to_owned());
+            if host.is_some_and(|host| !host.contains('.')) {
+                return bad("inline keyboard button URL is invalid: Wrong HTTP URL");
+            }
         }
         let id = if method == "editMessageText" {
             match self.sent.get(&(chat.clone(), message_id)) {
