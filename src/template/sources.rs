@@ -14,6 +14,7 @@ pub const SHARED: &str = "_shared";
 /// The forms that a message is made of, as partials that every platform sees: a user's file of the same name replaces one.
 pub const FORMS: &[(&str, &str)] = &[
     ("_bare", include_str!("forms/_bare.hbs")),
+    ("_call", include_str!("forms/_call.hbs")),
     ("_card", include_str!("forms/_card.hbs")),
     ("_facts", include_str!("forms/_facts.hbs")),
     ("_group", include_str!("forms/_group.hbs")),

@@ -19,15 +19,10 @@ pub fn segments(text: &str) -> usize {
     if length <= alone { 1 } else { length.div_ceil(joined) }
 }
 
-/// What of a text counts against `in_gsm7` septets, else against `in_ucs2` units, and which of them is the limit. Blank lines count nothing, nor does a last
-/// line that is a link: it leads to the rest.
+/// What a text takes of `in_gsm7` septets, else of `in_ucs2` units, and which of them is the limit.
 pub fn size(text: &str, in_gsm7: usize, in_ucs2: usize) -> (usize, usize) {
     let text = plain(text);
-    let said = match text.rsplit_once('\n') {
-        Some((said, link)) if link.starts_with("http") && !link.contains(' ') => said,
-        _ => text.as_str(),
-    };
-    septets(said).map_or_else(|| (units(said), in_ucs2), |septets| (septets, in_gsm7))
+    septets(&text).map_or_else(|| (units(&text), in_ucs2), |septets| (septets, in_gsm7))
 }
 
 /// A text with signs that GSM-7 has in place of those that it lacks, without blank lines: one `·` makes a message twice as long. A text that cannot be
@@ -104,10 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn a_link_at_the_end_counts_nothing() {
-        assert_eq!(size("Disk · db-1\nhttps://w.example.com/m/0197?k=abc", 160, 134), (11, 160));
+    fn the_alphabet_decides_the_limit() {
+        assert_eq!(size("Disk · db-1\n\nhttps://w.example.com/m/7Kq2xV9bTz3mAc", 160, 134), (50, 160));
         assert_eq!(size("磁盘", 160, 134), (2, 134));
-        assert_eq!(size("https://w.example.com", 160, 134), (21, 160));
     }
 
     #[test]

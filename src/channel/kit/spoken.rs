@@ -3,13 +3,45 @@
 use super::phone::bare;
 use crate::model::Language;
 
-/// Text as a voice reads it: without ports and domains, names spelt as words (`DiskAlmostFull`, `my_db`), pauses in place of signs, one full stop at the end of a
-/// sentence, and long numbers digit by digit, for "one billion three hundred ..." helps nobody.
+/// Text as a voice reads it: without ports and domains, names spelt as words (`DiskAlmostFull`, `my_db`), units in words, pauses in place of signs, one full
+/// stop at the end of a sentence, and long numbers digit by digit, for "one billion three hundred ..." helps nobody.
 pub fn spoken(text: &str, language: Language) -> String {
-    let words: Vec<String> = bare(text).split(' ').map(word).collect();
-    let text = words.join(" ");
+    let text = bare(text);
+    let words: Vec<&str> = text.split(' ').collect();
+    let said = words.iter().enumerate().map(|(at, one)| {
+        let before = at.checked_sub(1).map(|at| words[at]);
+        let in_words = if language == Language::En { unit(one, before) } else { None };
+        in_words.unwrap_or_else(|| word(one))
+    });
+    let text = said.collect::<Vec<_>>().join(" ");
     let text = sentences(&text, language);
     digits(&text)
+}
+
+/// Minutes above this are none: Kubernetes writes half a processor as `500m`.
+const MAX_MINUTES: u32 = 60;
+
+/// A duration in words: `12 minutes` for `12m`, `minutes` for the `min` of `12 min`; `None` for any other word. `before` is the word before it.
+fn unit(word: &str, before: Option<&str>) -> Option<String> {
+    let end = word.trim_end_matches(['.', ',', ';', ')']).len();
+    let (name, tail) = word.split_at(end);
+    let (number, unit) = match (name, before) {
+        ("min", Some(number)) if number.parse::<u32>().is_ok() => (number, "minute"),
+        _ => {
+            let (number, letter) = name.split_at_checked(name.len().checked_sub(1)?)?;
+            let unit = match letter {
+                "d" => "day",
+                "h" => "hour",
+                "m" if number.parse::<u32>().is_ok_and(|n| n < MAX_MINUTES) => "minute",
+                "s" => "second",
+                _ => return None,
+            };
+            (number, unit)
+        }
+    };
+    let plural = if number.parse::<u32>().ok()? == 1 { "" } else { "s" };
+    let number = if name == "min" { String::new() } else { format!("{number} ") };
+    Some(format!("{number}{unit}{plural}{tail}"))
 }
 
 /// A word without what nobody says.
@@ -120,6 +152,11 @@ mod tests {
             ),
             ("node_disk_full · my_db_host_01:9100", "Node disk full, my db host 01."),
             ("HTTPProbeFailed · 10.0.3.17:9100. at 12:30, 3 GiB left", "HTTP Probe Failed, 10.0.3.17. At 12:30, 3 GiB left."),
+            (
+                "Critical alert. Latency · api. p99 over 5m is 4s, limit 500m. for 12 min. ",
+                "Critical alert. Latency, api. P99 over 5 minutes is 4 seconds, limit 500m. For 12 minutes.",
+            ),
+            ("Resolved after 1h 17m. for 1 min. ms 1h", "Resolved after 1 hour 17 minutes. For 1 minute. Ms 1 hour."),
             ("🔴 Disk 97.5% on db-1, see https://x.example/y\nid 1234567", "Disk 97.5% on db-1, see id 1 2 3 4 5 6 7."),
             ("", ""),
         ] {

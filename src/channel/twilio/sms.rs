@@ -15,7 +15,7 @@ use crate::channel::{
 };
 use crate::model::{Escape, FieldSpec, OutletKey, Page, Recipient, SendError, Size, Word};
 
-/// One segment in the cheap alphabet, besides the link (<https://www.twilio.com/docs/glossary/what-sms-character-limit>). A direct call may have the 1,600
+/// One segment in the cheap alphabet (<https://www.twilio.com/docs/glossary/what-sms-character-limit>). A direct call may have the 1,600
 /// characters of <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource>.
 const MAX_GSM7: usize = 160;
 /// Two segments of the other: in one there is no room for a name, a place and what is wrong.
@@ -35,7 +35,7 @@ pub static DESCRIPTOR: Platform = Platform {
     docs: "https://www.twilio.com/docs/messaging/api/message-resource",
     fields: &[FieldSpec { name: "text", escape: Escape::None, required: true, single_line: false, template: include_str!("sms.text.hbs") }],
     measure: &measure,
-    limit: "160 characters (134 outside GSM-7) and the link, our own; Twilio takes 1,600 (https://www.twilio.com/docs/glossary/what-sms-character-limit)",
+    limit: "160 characters (134 outside GSM-7), our own; Twilio takes 1,600 (https://www.twilio.com/docs/glossary/what-sms-character-limit)",
     pace: Pace {
         limits: &[],
         per_month: None,

@@ -96,7 +96,7 @@ impl Channel for Driver {
 
 /// The text, said twice with a pause. <https://www.twilio.com/docs/voice/twiml/say>
 pub(super) fn twiml(page: &Page) -> String {
-    let language = if page.facts.language == Language::Zh { "zh-CN" } else { "en-US" };
+    let (language, again) = if page.facts.language == Language::Zh { ("zh-CN", "重复一遍。") } else { ("en-US", "I repeat. ") };
     let text: String = kit::spoken(page.field("text"), page.facts.language).chars().take(MAX_TEXT).collect();
     let mut said = String::with_capacity(text.len() + 16);
     for c in text.chars() {
@@ -109,5 +109,5 @@ pub(super) fn twiml(page: &Page) -> String {
             c => said.push(c),
         }
     }
-    format!("<Response><Say language=\"{language}\">{said}</Say><Pause length=\"1\"/><Say language=\"{language}\">{said}</Say></Response>")
+    format!("<Response><Say language=\"{language}\">{said}</Say><Pause length=\"1\"/><Say language=\"{language}\">{again}{said}</Say></Response>")
 }

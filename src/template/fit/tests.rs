@@ -67,11 +67,11 @@ fn a_huge_entry_is_shortened_then_cut() {
     let (pages, _) = run(&[3000], 3, 250);
     assert_eq!(pages[0].page.field("text").chars().count(), 204);
     assert!(pages[0].shortened && !pages[0].page.plain);
-    let (pages, _) = run(&[3000], 3, 50);
+    let (pages, _) = run(&[3000], 3, 30);
     assert!(pages[0].page.plain);
-    assert_eq!(pages[0].page.field("text").chars().count(), 50);
+    assert_eq!(pages[0].page.field("text").chars().count(), 30);
     assert!(pages[0].page.field("text").ends_with('…'));
-    let (pages, _) = run(&[5, 3000, 5], 3, 50);
+    let (pages, _) = run(&[5, 3000, 5], 3, 30);
     assert_eq!(pages.iter().map(|page| page.range.clone()).collect::<Vec<_>>(), [0..1, 1..2, 2..3]);
 }
 
@@ -96,7 +96,7 @@ fn facts_give_way_before_the_page_fails() {
         Size::characters(page.field("text").chars().count() + facts, 100)
     };
     let pages = fit(1, 1, &mut render, &measure).unwrap();
-    assert_eq!(pages[0].page.field("text").chars().count(), 84, "whole, with its value shortened to 80");
+    assert_eq!(pages[0].page.field("text").chars().count(), 44, "whole, with its value shortened to 40");
     assert!(pages[0].page.facts.pairs.is_empty());
 }
 

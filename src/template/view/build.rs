@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::escape::clean_url;
 use super::super::{FieldUsage, words};
 use super::alert::{listed, map, object};
-use super::group::rest;
+use super::group::{rest, worst};
 use super::headline::{counts, message_severity, preview, state, status_words, topic};
 use super::links::kind_name;
 use super::{Brief, EntryStatus, MessageKind, Scene, color, emoji, image_of, labels, message_links, own_message, prose, reflow, repeats, shorten};
@@ -63,6 +63,7 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     put!("shared_annotations", listed(annotations()));
     put!("footer", footer(&shared()).into());
     put!("rest", rest(input).into_iter().map(Value::from).collect::<Vec<_>>().into());
+    put!("worst", shorten(&worst(input), max).into());
     put!("image_url", image_of(input).into());
     put!("title", input.subject().into());
     put!("topic", topic(input).into());
@@ -125,16 +126,17 @@ fn footer(labels: &[(String, String)]) -> String {
 }
 
 fn brief(brief: &Brief, input: &Scene<'_>) -> Value {
+    let severity = brief.severity.unwrap_or_default();
     json!({
         "title": shorten(&brief.title, input.max_value),
         "status": if brief.status == EntryStatus::Firing { "firing" } else { "resolved" },
         "status_word": words::status(input.language, brief.status),
         "firing": brief.status == EntryStatus::Firing,
         "resolved": brief.status != EntryStatus::Firing,
-        "severity": brief.severity.as_str(),
-        "severity_word": words::severity(input.language, brief.severity),
-        "emoji": emoji(brief.severity, brief.status),
-        "color": color(brief.severity, brief.status),
+        "severity": severity.as_str(),
+        "severity_word": brief.severity.map(|severity| words::severity(input.language, severity)).unwrap_or_default(),
+        "emoji": emoji(severity, brief.status),
+        "color": color(severity, brief.status),
         "count": brief.count,
         "several": brief.count > 1,
         "since": brief.since.map(|at| input.times().short(at)).unwrap_or_default(),

@@ -18,6 +18,8 @@ const COUNTED_BY: [&str; 8] = ["namespace", "cluster", "region", "zone", "env", 
 const MAX_PLACES: usize = 6;
 /// Lines of a message of many alerts.
 const MAX_LINES: usize = 8;
+/// Alerts that are named where there is room for a few words.
+const MAX_WORST: usize = 3;
 /// So many alerts have a line each.
 const ALL_LINES: usize = 12;
 
@@ -174,18 +176,20 @@ pub fn rest(input: &ViewInput<'_>) -> Vec<String> {
         let places: BTreeSet<&str> = left.iter().map(|entry| entry.alert.label(name)).collect();
         (2..=MAX_PLACES).contains(&places.len()) && !places.contains("")
     });
-    let mut counts: BTreeMap<(bool, Option<Severity>), Vec<&Alert>> = BTreeMap::new();
+    // By what they claim, most severe first, then those that claim nothing, then what is over.
+    let mut counts: BTreeMap<(bool, bool, Severity), Vec<&Alert>> = BTreeMap::new();
     for entry in left {
         let over = entry.status != EntryStatus::Firing;
-        counts.entry((over, if over { None } else { Some(input.scale.known(entry.alert).unwrap_or_default()) })).or_default().push(entry.alert);
+        let severity = input.scale.known(entry.alert).filter(|_| !over);
+        counts.entry((over, severity.is_none(), severity.unwrap_or_default())).or_default().push(entry.alert);
     }
     let unseen = input.totals.more.saturating_sub(left.len());
     let mut out = Vec::new();
-    for ((over, severity), alerts) in counts {
-        let word = match severity {
-            _ if over => words::own(input.language, "over"),
-            Some(severity) => words::severity(input.language, severity),
-            None => "",
+    for ((over, unknown, severity), alerts) in counts {
+        let word = match (over, unknown) {
+            (true, _) => words::own(input.language, "over"),
+            (_, true) => words::own(input.language, "active"),
+            _ => words::severity(input.language, severity),
         };
         let mut line = words::filled(input.language, "rest", &[("n", &alerts.len().to_string()), ("what", word)]);
         if let Some(by) = by {
@@ -204,4 +208,31 @@ pub fn rest(input: &ViewInput<'_>) -> Vec<String> {
         out.push(words::filled(input.language, "more", &[("n", &unseen.to_string())]));
     }
     out
+}
+
+/// Where the worst of several alerts fire, and how many more do: `web-01, web-02, web-03 and 9 more`, each with its name where the names differ. Empty
+/// for one alert, and when nothing fires.
+pub fn worst(input: &Scene<'_>) -> String {
+    let named_above = input.group().is_some_and(|group| !group.name.is_empty());
+    let mut said: Vec<String> = Vec::new();
+    let mut counted = 0;
+    let firing = input.all.iter().enumerate().filter(|(_, entry)| !input.is_single() && entry.status == EntryStatus::Firing);
+    for (at, _) in firing {
+        let described = input.described(at);
+        let name = if named_above { "" } else { described.name.as_str() };
+        let text = [name, &described.place.short].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+        let known = said.contains(&text);
+        if !known && !text.is_empty() && said.len() < MAX_WORST {
+            said.push(text);
+            counted += 1;
+        } else if known {
+            counted += 1;
+        }
+    }
+    let what = said.join(words::own(input.language, "comma"));
+    match input.totals.firing.saturating_sub(counted) {
+        0 => what,
+        _ if what.is_empty() => what,
+        left => words::filled(input.language, "and_more", &[("what", &what), ("n", &left.to_string())]),
+    }
 }

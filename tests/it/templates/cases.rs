@@ -116,7 +116,7 @@ impl Case {
         let shown = part.range.start.min(entries.len())..part.range.end.min(entries.len());
         let briefed = part.range.start.saturating_sub(entries.len())..part.range.end.saturating_sub(entries.len());
         let mut totals = Totals { more: part.more, truncated: self.truncated, pages: part.pages, ..Totals::of(entries, scale) };
-        self.briefs.iter().for_each(|brief| totals.count(brief.status, Some(brief.severity), brief.count));
+        self.briefs.iter().for_each(|brief| totals.count(brief.status, brief.severity, brief.count));
         Scene::new(ViewInput {
             kind: self.kind,
             all: entries,
@@ -142,11 +142,11 @@ pub fn cases() -> Vec<Case> {
     let many: Vec<Alert> = (0..100).map(|i| cpu(&format!("db-{i}:9100"))).collect();
     let mut digest = Case::new("digest", vec![cpu("db-1:9100"), over(chinese())], vec![Firing, Resolved]);
     digest.kind = MessageKind::Digest;
-    digest.details_url = "https://watchfire.example.com/m/0197?k=abc";
+    digest.details_url = "https://watchfire.example.com/m/7Kq2xV9bTz3mAc";
     digest.truncated = 2;
     digest.briefs = (1..=3)
         .map(|i| Brief {
-            severity: Severity::from_rank(i),
+            severity: Some(Severity::from_rank(i)),
             status: Firing,
             title: format!("HighLatency · api-{i}"),
             count: i as usize,
@@ -277,7 +277,7 @@ fn names() -> Vec<Alert> {
 /// Messages by what is special about them; their forms are the same on every platform.
 pub fn forms() -> Vec<Case> {
     use EntryStatus::{Firing, Resolved};
-    let paged = |case: Case| Case { details_url: "https://watchfire.example.com/m/0197?k=abc", ..case };
+    let paged = |case: Case| Case { details_url: "https://watchfire.example.com/m/7Kq2xV9bTz3mAc", ..case };
     let nodes = |n: usize| (0..n).map(node).collect::<Vec<_>>();
     vec![
         paged(Case::new("kubernetes", vec![kubernetes()], vec![Firing])),
