@@ -131,10 +131,8 @@ impl SelfAlert {
 
     /// The store does not accept writes.
     pub fn disk(reason: &str) -> Self {
-        let said = Said::of("The store does not take writes", "存储无法写入").with(
-            format!("{reason}. Senders get 503 until it does."),
-            format!("原因：{reason}。恢复前，发送方会收到 503。"),
-        );
+        let said = Said::of("The store does not take writes", "存储无法写入")
+            .with(format!("{reason}. Senders get 503 until it does."), format!("原因：{reason}。恢复前，发送方会收到 503。"));
         Self::firing(SelfAlertKind::Disk, "", said)
     }
 

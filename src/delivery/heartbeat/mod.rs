@@ -267,7 +267,11 @@ mod tests {
         let event = to_event(&plan("Watchdog"), &known, Transition::Missing, UnixMs(1_790_000_400_000), Language::En, &utc);
         let alert = &event.alerts[0];
         assert_eq!((event.status, alert.label("heartbeat"), alert.label("severity")), (Status::Firing, "Watchdog", "critical"));
-        assert!(alert.annotations["description"].contains("every 5 min. It was last received at 2026-09-21 14:13:20 +00:00."), "{:?}", alert.annotations);
+        assert!(
+            alert.annotations["description"].contains("every 5 min. It was last received at 2026-09-21 14:13:20 +00:00."),
+            "{:?}",
+            alert.annotations
+        );
         let chinese = to_event(&plan("Watchdog"), &known, Transition::Missing, UnixMs(1_790_000_400_000), Language::Zh, &shanghai);
         let said = &chinese.alerts[0].annotations;
         assert_eq!(said["summary"], "心跳 Watchdog 中断");
