@@ -263,7 +263,7 @@ impl Evaluator<'_> {
         let mut target = member.target.clone();
         target.template = String::new();
         target.mentions = None;
-        target.only = Vec::new();
+        target.recipients = Vec::new();
         target.fallback = rest;
         if resolved_only && let Some(event) = event {
             target.alerts.retain(|i| event.alerts.get(*i as usize).is_some_and(|a| a.status == crate::model::Status::Resolved));

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::ingest::{lane_group, short_fingerprint};
 use crate::model::{Alert, DeliveryId, Event, Status, UnixMs, hash_hex};
 use crate::route::{Muted, Router};
-use crate::store::{AlertReport, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, Mode, NewDelivery, State, Target};
+use crate::store::{AlertReport, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, Mode, NewDelivery, State, Target, lane_key};
 
 use super::plan::{ChannelPlan, Plan};
 
@@ -90,14 +90,11 @@ impl Intake<'_> {
                 groups_by_key[place].2.push(index as u32);
             });
         }
-        let reports = reports(event, &groups_by_key);
-        groups_by_key
-            .into_iter()
-            .map(|(key, channel, alerts)| {
-                let report = reports.get(&(key.channel, key.group)).cloned();
-                NewDelivery { report, ..self.delivery(event, key, channel, alerts) }
-            })
-            .collect()
+        let mut deliveries: Vec<NewDelivery> =
+            groups_by_key.into_iter().map(|(key, channel, alerts)| self.delivery(event, key, channel, alerts)).collect();
+        let reports = reports(event, &deliveries);
+        deliveries.iter_mut().zip(reports).for_each(|(delivery, report)| delivery.report = report);
+        deliveries
     }
 
     fn targets<'p>(
@@ -166,24 +163,25 @@ impl Intake<'_> {
         };
         let node = key.route.and_then(|route| self.plan.tree.nodes().get(route));
         let template = node.and_then(|node| node.template.as_deref()).filter(|template| **template != *channel.content.template);
+        let target = Target {
+            template: template.unwrap_or_default().to_owned(),
+            mentions: node.and_then(|node| node.mentions.as_deref()).filter(|mentions| **mentions != channel.content.mentions).cloned(),
+            alerts,
+            fallback: channel.fallback.clone(),
+            recipients: Vec::new(),
+            page: None,
+            route: node.map_or("?to=", |node| &node.name).to_owned(),
+        };
         NewDelivery {
             id: DeliveryId::new(),
             channel: channel.name.to_string(),
             outlet: channel.outlet.clone(),
-            lane_key: lane_key(event, key.group),
+            lane_key: lane_key(&lane_group_key(event, key.group), target.audience()),
             rank: if event.may_fire_on() { firing_rank(&shown, self.plan) } else { rank(&shown, self.plan) },
             title: title(&shown),
             firing,
             resolved: shown.len() as u32 - firing,
-            target: Target {
-                template: template.unwrap_or_default().to_owned(),
-                mentions: node.and_then(|node| node.mentions.as_deref().cloned()),
-                alerts,
-                fallback: channel.fallback.clone(),
-                only: Vec::new(),
-                page: None,
-                route: node.map_or("?to=", |node| &node.name).to_owned(),
-            },
+            target,
             mode: Mode::Queued,
             state,
             born_at: now,
@@ -196,22 +194,23 @@ impl Intake<'_> {
     }
 }
 
-/// What the event says of each lane's alerts. Alerts of one lane may have come apart by their routes; each of its deliveries bears the whole.
-fn reports<'a>(event: &Event, groups_by_key: &[(GroupKey<'a>, &ChannelPlan, Vec<u32>)]) -> HashMap<(&'a str, &'a str), AlertReport> {
+/// What the event says of each delivery's lane. Alerts of one lane may have come apart by their routes; each of its deliveries bears the whole.
+fn reports(event: &Event, deliveries: &[NewDelivery]) -> Vec<Option<AlertReport>> {
     let whole = event.is_whole();
+    let lane = |delivery: &'_ NewDelivery| (delivery.channel.as_str(), delivery.lane_key.as_str());
     let mut reports: HashMap<(&str, &str), AlertReport> = HashMap::new();
-    for (key, _, alerts) in groups_by_key {
-        let report = reports.entry((key.channel, key.group)).or_insert_with(|| AlertReport { whole, ..AlertReport::default() });
-        for alert in alerts.iter().filter_map(|i| event.alerts.get(*i as usize)) {
+    for delivery in deliveries {
+        let report = reports.entry(lane(delivery)).or_insert_with(|| AlertReport { whole, ..AlertReport::default() });
+        for alert in delivery.target.alerts.iter().filter_map(|i| event.alerts.get(*i as usize)) {
             let id = short_fingerprint(&alert.fingerprint);
             if alert.status == Status::Firing { report.fires.push(id) } else { report.ends.push(id) }
         }
     }
-    reports
+    deliveries.iter().map(|delivery| reports.get(&lane(delivery)).cloned()).collect()
 }
 
-/// The lane's key within a channel: hash of source, receiver and group.
-pub fn lane_key(event: &Event, group: &str) -> String {
+/// What a lane's key says of a group: hash of source, receiver and group.
+fn lane_group_key(event: &Event, group: &str) -> String {
     hash_hex(&[&event.source, &event.receiver, group])
 }
 

@@ -120,8 +120,12 @@ fn outlet(plan: &Plan, arrivals: Vec<Arrival>, now: Timestamp, start: Instant, f
             }
             Turn::Single => order.pop_front().into_iter().collect(),
             Turn::Digest => {
-                let of_channel = |lane: &LaneId| waiting.get(lane).is_some_and(|lane| lane[0].member.channel == *channel.name);
-                let mine: Vec<LaneId> = order.iter().copied().filter(of_channel).take(DIGEST_LANES).collect();
+                let head = waiting.get(head).map(|lane| lane[0].member.target.audience());
+                let joins = |lane: &LaneId| {
+                    let first = waiting.get(lane).map(|lane| &lane[0].member);
+                    first.is_some_and(|member| member.channel == *channel.name && Some(member.target.audience()) == head)
+                };
+                let mine: Vec<LaneId> = order.iter().copied().filter(joins).take(DIGEST_LANES).collect();
                 order.retain(|lane| !mine.contains(lane));
                 mine
             }

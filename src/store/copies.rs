@@ -1,11 +1,12 @@
 //! New deliveries made of stored ones: copies for fallback channels, moves and replays.
 
-use super::{AcceptedDelivery, DeliveryRow, FALLBACK_LANE_PREFIX, Mode, MoveTo, NewDelivery, PendingDelivery, State, StoreError, Target};
+use super::types::group_of;
+use super::{AcceptedDelivery, DeliveryRow, FALLBACK_LANE_PREFIX, Mode, MoveTo, NewDelivery, PendingDelivery, State, StoreError, Target, lane_key};
 use crate::model::{DeliveryId, LaneId, OutletKey, UnixMs};
 
 /// What a target keeps on another channel: recipients, mentions and the template set are the old channel's, the new one has its own.
 fn for_channel(target: Target, fallback: &[String]) -> Target {
-    Target { template: String::new(), mentions: None, only: Vec::new(), fallback: fallback.to_vec(), ..target }
+    Target { template: String::new(), mentions: None, recipients: Vec::new(), fallback: fallback.to_vec(), ..target }
 }
 
 /// A copy of a waiting delivery for a fallback channel.
@@ -77,7 +78,7 @@ impl Requeued {
             id: DeliveryId::new(),
             channel: channel.clone(),
             outlet: outlet.clone(),
-            lane_key: self.lane_key.clone(),
+            lane_key: lane_key(group_of(&self.lane_key), target.audience()),
             target,
             mode: Mode::Queued,
             state: State::Waiting,

@@ -1,6 +1,7 @@
 //! From members to pages: which of them are due, what is composed of them, and what goes back to the lanes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::delivery::compose::{Composed, Draft};
 use crate::delivery::heavy::{LargeBodyPermit, is_long};
@@ -8,7 +9,7 @@ use crate::delivery::lanes::is_large;
 use crate::delivery::pending::{PendingMessage, Phase};
 use crate::delivery::policy::MAX_BACKOFF;
 use crate::model::{LaneId, UnixMs};
-use crate::store::{DeliveryUpdate, PendingDelivery, State};
+use crate::store::{DeliveryUpdate, PendingDelivery, State, Target};
 use crate::template::MessageKind;
 
 use super::persist::skipped;
@@ -19,6 +20,7 @@ impl AttemptTask {
     pub(super) async fn compose(&self, message: &mut PendingMessage, permit: Option<LargeBodyPermit>) -> Option<AttemptResult> {
         let now = self.shared.clock.wall();
         let mut later = if message.caller.is_none() { take_not_due(message, now) } else { Vec::new() };
+        later.extend(take_other_audiences(message));
         for delivery in later.iter_mut().chain(&mut message.lanes.returned) {
             delivery.event.take_if(|event| is_large(event));
         }
@@ -54,7 +56,7 @@ impl AttemptTask {
             let mut unused = self.release_unused_lanes(message, later);
             if message.members.is_empty() || message.pages().is_empty() {
                 unused.extend(self.complete(message, Vec::new(), false).lanes);
-                return Some(AttemptResult { lanes: unused, ..AttemptResult::default() });
+                return Some(AttemptResult { lanes: unused, parts: message.take_parts(), ..AttemptResult::default() });
             }
             message.lanes.to_release.append(&mut unused);
         }
@@ -120,4 +122,99 @@ fn take_not_due(message: &mut PendingMessage, now: UnixMs) -> Vec<PendingDeliver
         if waits { later.push(member) } else { message.members.push(member) }
     }
     later
+}
+
+/// Takes out the members that go to others than the first: nobody reads what was for somebody else. Of each lane a beginning stays together, so that its
+/// order holds; lanes that begin with another audience make the digest's next parts.
+fn take_other_audiences(message: &mut PendingMessage) -> Vec<PendingDelivery> {
+    let Some(first) = message.members.first() else { return Vec::new() };
+    if message.members.iter().all(|member| member.target.audience() == first.target.audience()) {
+        return Vec::new();
+    }
+    let mut later: Vec<PendingDelivery> = Vec::new();
+    let mut heads: HashMap<LaneId, (Arc<Target>, bool)> = HashMap::new();
+    let mut parts: Vec<(Arc<Target>, Vec<LaneId>)> = Vec::new();
+    let mine = Arc::new(first.target.clone());
+    for member in std::mem::take(&mut message.members) {
+        let audience = member.target.audience();
+        let (head, ended) = heads.entry(member.lane).or_insert_with(|| {
+            if mine.audience() == audience {
+                return (mine.clone(), false);
+            }
+            match parts.iter_mut().find(|(target, _)| target.audience() == audience) {
+                Some((target, lanes)) => {
+                    lanes.push(member.lane);
+                    (target.clone(), true)
+                }
+                None => {
+                    let target = Arc::new(member.target.clone());
+                    parts.push((target.clone(), vec![member.lane]));
+                    (target, true)
+                }
+            }
+        });
+        *ended |= head.audience() != audience;
+        if *ended { later.push(member) } else { message.members.push(member) }
+    }
+    message.lanes.parts.extend(parts.into_iter().map(|(_, lanes)| lanes));
+    later
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::delivery::clock::Now;
+    use crate::delivery::testing::{alert, waiting};
+    use crate::model::{Mentions, Recipient, Status, UnixMs};
+
+    /// A member of a lane, for one of four audiences.
+    fn member(lane: i64, seq: i64, audience: u8) -> PendingDelivery {
+        let mentions = |user: &str| Some(Mentions { users: vec![user.into()], ..Mentions::default() });
+        let target = match audience {
+            0 => Target::default(),
+            1 => Target { mentions: mentions("ann"), ..Target::default() },
+            2 => Target { mentions: mentions("bob"), ..Target::default() },
+            _ => Target { recipients: vec![Recipient::new("ann@example.com")], mentions: mentions("ann"), ..Target::default() },
+        };
+        PendingDelivery { lane: LaneId(lane), target, ..waiting(seq, vec![alert("a", "info", Status::Firing)]) }
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_has_one_audience_and_nobody_is_left_out(lanes in proptest::collection::vec(proptest::collection::vec(0..4u8, 1..5), 1..8)) {
+            let now = Now { mono: Instant::now(), wall: UnixMs::EPOCH };
+            let mut message = PendingMessage::from_lanes("ops".into(), MessageKind::Digest, Vec::new(), now);
+            for (lane, audiences) in lanes.iter().enumerate() {
+                message.members.extend(audiences.iter().enumerate().map(|(seq, audience)| member(lane as i64, seq as i64, *audience)));
+            }
+            let later = take_other_audiences(&mut message);
+            let mine = member(0, 0, lanes[0][0]);
+            let mut kept: BTreeMap<LaneId, Vec<i64>> = BTreeMap::new();
+            for member in &message.members {
+                prop_assert_eq!(member.target.audience(), mine.target.audience());
+                kept.entry(member.lane).or_default().push(member.lane_seq);
+            }
+            for (lane, audiences) in lanes.iter().enumerate() {
+                let id = LaneId(lane as i64);
+                let all = audiences.len() as i64;
+                let here = kept.remove(&id).unwrap_or_default();
+                let rest: Vec<i64> = later.iter().filter(|member| member.lane == id).map(|member| member.lane_seq).collect();
+                let first = here.len() as i64;
+                prop_assert_eq!(&here, &(0..first).collect::<Vec<_>>(), "the beginning of its lane");
+                prop_assert_eq!(&rest, &(first..all).collect::<Vec<_>>(), "the rest goes back");
+                prop_assert!(audiences[0] != lanes[0][0] || first as usize == audiences.iter().take_while(|a| **a == audiences[0]).count());
+                let parts: Vec<usize> = (0..message.lanes.parts.len()).filter(|part| message.lanes.parts[*part].contains(&id)).collect();
+                prop_assert_eq!(parts.len(), usize::from(first == 0), "what has no part in it has one of its own");
+            }
+            for part in &message.lanes.parts {
+                let audiences: Vec<u8> = part.iter().map(|lane| lanes[lane.0 as usize][0]).collect();
+                prop_assert!(audiences.iter().all(|audience| *audience == audiences[0]), "{:?}", audiences);
+            }
+        }
+    }
 }

@@ -36,8 +36,8 @@ pub struct AttemptResult {
     pub message: Option<PendingMessage>,
     /// Lanes that are free for their next message: what was read, and what goes back to them.
     pub lanes: Vec<LaneReturn>,
-    /// Lanes that form the next messages by themselves (halves of a refused digest).
-    pub halves: Vec<(Arc<str>, Vec<LaneId>)>,
+    /// Lanes that form the next messages by themselves: of a digest that was refused, or that would have reached different people.
+    pub parts: Vec<(Arc<str>, Vec<LaneId>)>,
     /// Whether it was counted as answered, so that it took no place among those being sent while its outcome was recorded.
     pub answered: bool,
     /// Whether a send was begun (it counts for the rate limit).

@@ -71,8 +71,9 @@ impl AttemptTask {
         let now = self.shared.clock.wall();
         message.due = self.shared.clock.instant() + message.next_wait(now).unwrap_or_default();
         let lanes = std::mem::take(&mut message.lanes.to_release);
+        let parts = message.take_parts();
         message.shed_memory(&self.shared.budget);
-        AttemptResult { message: Some(message), lanes, ..AttemptResult::default() }
+        AttemptResult { message: Some(message), lanes, parts, ..AttemptResult::default() }
     }
 
     /// Ends a message: its lanes are released, `returned` goes back to them, and a caller gets its answer.
@@ -88,7 +89,7 @@ impl AttemptTask {
         returned.append(&mut message.lanes.returned);
         let mut lanes = std::mem::take(&mut message.lanes.to_release);
         lanes.extend(message.lanes.release(|_| true, &mut returned));
-        AttemptResult { lanes, fenced, ..AttemptResult::default() }
+        AttemptResult { lanes, parts: message.take_parts(), fenced, ..AttemptResult::default() }
     }
 
     /// Releases the lanes that have no member in the message. What waits in a lane that sends now goes back to it when the message is done.

@@ -83,28 +83,10 @@ impl Draft<'_> {
         asked.unwrap_or(&self.channel.content.template).to_owned()
     }
 
-    pub(super) fn mentions(&self) -> Mentions {
-        let mut all = Mentions::default();
-        let mut seen_own = false;
-        for member in self.members {
-            let one = match &member.target.mentions {
-                Some(mentions) => mentions,
-                None if seen_own => continue,
-                None => {
-                    seen_own = true;
-                    &self.channel.content.mentions
-                }
-            };
-            all.all |= one.all;
-            for (into, from) in [(&mut all.mobiles, &one.mobiles), (&mut all.users, &one.users), (&mut all.groups, &one.groups)] {
-                for who in from {
-                    if !into.contains(who) {
-                        into.push(who.clone());
-                    }
-                }
-            }
-        }
-        all
+    /// Whom it pings: all members go to the same.
+    pub(super) fn mentions(&self) -> &Mentions {
+        let own = self.members.first().and_then(|member| member.target.mentions.as_ref());
+        own.unwrap_or(&self.channel.content.mentions)
     }
 }
 

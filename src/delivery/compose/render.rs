@@ -70,7 +70,8 @@ impl Renderer<'_> {
         let channel = self.draft.channel;
         let platform = channel.platform;
         let firing = self.totals.shown.firing > 0 || self.totals.shown.goes_on;
-        let mentions = if part.page == 1 && firing && self.draft.wording.unmentioned.is_none() { self.draft.mentions() } else { Mentions::default() };
+        let mentions =
+            if part.page == 1 && firing && self.draft.wording.unmentioned.is_none() { self.draft.mentions().clone() } else { Mentions::default() };
         let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).collect();
         self.with_input(part, &notes, |input| {
             let plain = part.plain || self.draft.wording.plain_text.is_some() || self.draft.wording.abridged || level == TemplateLevel::Plain;

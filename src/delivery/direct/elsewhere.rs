@@ -63,7 +63,7 @@ fn outcome(member: &PendingDelivery, detail: &DeliveryDetail) -> DirectOutcome {
         Err(if let Some(code) = code { error.code(code) } else { error })
     };
     let results: Vec<(Recipient, Result<Receipt, SendError>)> = if cells.is_empty() {
-        let all = member.target.only.iter().cloned();
+        let all = member.target.recipients.iter().cloned();
         all.map(|to| (to, result(None, None, detail.row.state == State::Sent))).collect()
     } else {
         let each =

@@ -73,7 +73,7 @@ impl Engine {
             resolved: 0,
             target: Target {
                 alerts: (0..alerts.len() as u32).collect(),
-                only: to,
+                recipients: to,
                 page: Some(Box::new(page)),
                 route: "direct call".into(),
                 ..Target::default()

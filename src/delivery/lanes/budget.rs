@@ -86,7 +86,7 @@ pub fn delivery_bytes(waiting: &PendingDelivery) -> usize {
 pub fn row_bytes(waiting: &PendingDelivery) -> usize {
     let target = &waiting.target;
     let fallback: usize = target.fallback.iter().map(text).sum();
-    let only: usize = target.only.len() * 96;
+    let recipients: usize = target.recipients.len() * 96;
     let page = target.page.as_deref().map_or(0, page_bytes);
     size_of::<PendingDelivery>()
         + 2 * ALLOCATOR_OVERHEAD
@@ -97,7 +97,7 @@ pub fn row_bytes(waiting: &PendingDelivery) -> usize {
         + target.alerts.capacity() * 4
         + target.mentions.as_ref().map_or(0, |_| 256)
         + fallback
-        + only
+        + recipients
         + page
 }
 

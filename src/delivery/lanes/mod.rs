@@ -230,6 +230,11 @@ impl Lanes {
         newest.map(|(id, lane)| (id, lane.channel.clone()))
     }
 
+    /// Whether a message of a lane is in flight.
+    pub fn is_in_flight(&self, id: LaneId) -> bool {
+        self.map.get(&id).is_some_and(|lane| lane.in_flight)
+    }
+
     /// Up to `n` ready lanes of a channel, most severe first.
     pub fn ready_of_channel(&self, channel: &str, n: usize) -> Vec<LaneId> {
         self.ready.iter().filter(|(_, id)| self.map.get(id).is_some_and(|l| &*l.channel == channel)).take(n).map(|(_, id)| *id).collect()

@@ -258,7 +258,7 @@ async fn accept(world: &World, engine: &Engine, dice: &mut Dice) {
     let lane = dice.below(8) + 100 * CHANNELS.iter().position(|(n, _)| *n == channel).unwrap_or(0) as u64;
     let count = if dice.permille(100) { 1 + dice.below(40) } else { 1 + dice.below(3) };
     // Some take a route that is muted at times; what it defers shares its lane with what is not muted.
-    let routed = dice.permille(300).then(|| dice.permille(500));
+    let routed = (dice.permille(300) || platform::pages(lane)).then(|| dice.permille(500));
     let mut severe = Vec::new();
     let mut place = 0;
     let alerts: Vec<Alert> = (0..count)
@@ -271,6 +271,7 @@ async fn accept(world: &World, engine: &Engine, dice: &mut Dice) {
             alert.labels.insert("severity".into(), severity.into());
             alert.labels.insert("pad".into(), "x".repeat(dice.below(200) as usize));
             alert.labels.insert("to".into(), channel.into());
+            alert.labels.insert("pages".into(), if platform::pages(lane) { "yes" } else { "no" }.into());
             alert.labels.insert("quiet".into(), if routed == Some(true) { "yes" } else { "no" }.into());
             severe.push((uid, severity == "critical" || severity == "error"));
             alert

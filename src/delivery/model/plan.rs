@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::channel::Platform;
 use crate::delivery::plan::{ChannelPlan, ContentPlan, Legacy, MessagesPlan, Plan, RetentionPlan};
-use crate::model::{DeliveryId, Language, OutletKey, Recipient, Secret, SeverityScale, UnixMs};
+use crate::model::{DeliveryId, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, UnixMs};
 use crate::route::{Matcher, Op, RouteSpec, TimeInterval, TimeIntervalConfig, Tree};
 use crate::template::{PlatformFields, TemplateRegistry};
 
@@ -25,7 +25,7 @@ pub const CHANNELS: [(&str, &Platform); 4] = [("chat", &CHAT), ("mail", &MAIL), 
 impl World {
     pub fn new(dice: &mut Dice) -> Self {
         let world = Self { wall: BEGIN.into(), truth: UnixMs::EPOCH.into(), ..Self::default() };
-        let wires = CHANNELS.iter().map(|(name, card)| (*name, Wire::new(name, card, dice.next()))).collect();
+        let wires = CHANNELS.iter().enumerate().map(|(index, (name, card))| (*name, Wire::new(index, name, card, dice.next()))).collect();
         Self { wires, ..world }
     }
 
@@ -106,19 +106,22 @@ impl World {
 }
 
 impl Shape {
-    /// Two routes to each channel: one is muted by an interval, which defers what it routes, for the same lanes as the other.
+    /// Four routes to each channel: two are muted by an interval, which defers what they route, for the same lanes as the others; two ping somebody, for
+    /// lanes of their own.
     fn routes(self) -> Vec<RouteSpec> {
-        let routes = CHANNELS.iter().flat_map(|(name, _)| {
+        let routes = CHANNELS.iter().flat_map(|(name, _)| [(name, "yes"), (name, "no")]).flat_map(|(name, pages)| {
             let to = vec![self.name(name).0.to_owned()];
             let is = |label: &str, value: &str| Matcher::new(label, Op::Equal, value).expect("a matcher");
+            let mentions = (pages == "yes").then(|| Mentions { users: vec!["who".into()], ..Mentions::default() });
             let muted = RouteSpec {
                 name: format!("{name}, quiet"),
-                matchers: vec![is("to", name), is("quiet", "yes")],
+                matchers: vec![is("to", name), is("pages", pages), is("quiet", "yes")],
                 to: to.clone(),
+                mentions: mentions.clone(),
                 mute_time_intervals: vec![QUIET.into()],
                 ..RouteSpec::default()
             };
-            [muted, RouteSpec { name: (*name).into(), matchers: vec![is("to", name)], to, ..RouteSpec::default() }]
+            [muted, RouteSpec { name: (*name).into(), matchers: vec![is("to", name), is("pages", pages)], to, mentions, ..RouteSpec::default() }]
         });
         routes.collect()
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::channel::descriptor::{Ping, Pings};
 use crate::channel::{CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, SendContext};
 use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, Receipt, Recipient, SendError, Size, UnixMs};
 
@@ -24,6 +25,7 @@ const fn card(ambiguous: OnAmbiguous, limits: &'static [Limit], concurrency: usi
         concurrency,
         batch,
         on_ambiguous: ambiguous,
+        pings: Pings::of(Ping::Inside, Ping::Inside, Ping::Inside, Ping::Inside),
         ..Platform::BASE
     }
 }
@@ -71,6 +73,8 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Wire {
     pub name: &'static str,
+    /// Its lanes have numbers from a hundred times this.
+    pub index: u64,
     pub limit: Option<Limit>,
     pub at_most_once: bool,
     /// True time, as the running life has it: its start and the runtime instant of it.
@@ -87,9 +91,10 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn new(name: &'static str, card: &Platform, seed: u64) -> Arc<Self> {
+    pub fn new(index: usize, name: &'static str, card: &Platform, seed: u64) -> Arc<Self> {
         Arc::new(Self {
             name,
+            index: index as u64,
             limit: card.pace.limits.first().copied(),
             at_most_once: card.on_ambiguous == OnAmbiguous::Never,
             start: Mutex::default(),
@@ -143,6 +148,14 @@ impl Wire {
                 let text = format!("{}: {uid} came twice to {}", self.name, recipient.masked());
                 seen.violations.push(text);
             }
+        }
+        // Lanes of other channels are here because somebody moved their deliveries, or because a channel fell back: then they ping whom this one does.
+        let home: Vec<bool> = uids.iter().filter_map(|uid| lane_of(uid)).map(|lane| lane / 100 == self.index && pages(lane)).collect();
+        if home.iter().any(|paging| *paging != home[0]) {
+            seen.violations.push(format!("{}: {uids:?} ping different people and are in one message", self.name));
+        }
+        if page.number == 1 && home.first().is_some_and(|paging| *paging == page.facts.mentions.is_empty()) {
+            seen.violations.push(format!("{}: {uids:?} ping {:?}", self.name, page.facts.mentions));
         }
         let named = uids_in(page.field("text"));
         seen.arrivals.push(Arrival { at, uids, named, covered, message, recipient: recipient.masked(), credential });
@@ -270,6 +283,11 @@ fn uids_of(page: &Page) -> BTreeSet<String> {
 /// `uidL3S17` words of a text.
 fn uids_in(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| w.starts_with("uidL")).map(str::to_owned).collect()
+}
+
+/// Whether the alerts of a lane take a route that pings somebody whom the channel does not.
+pub fn pages(lane: u64) -> bool {
+    lane % 4 == 3
 }
 
 /// The lane of an alert.

@@ -43,7 +43,7 @@ impl Worker {
         match work {
             Work::Direct(place) => self.queue.direct.remove(place),
             Work::Continue(place) => Some(self.queue.begun.swap_remove(place)),
-            Work::Half => self.queue.halves.pop_front().map(|(channel, lanes)| self.digest(channel, lanes, now)),
+            Work::Part => self.queue.parts.pop_front().map(|(channel, lanes)| self.digest(channel, lanes, now)),
             Work::Single(lane, channel) => {
                 let taken = self.queue.lanes.take(lane, LANE_READ_LIMIT, now.mono);
                 Some(PendingMessage::from_lanes(channel, MessageKind::Single, vec![taken], now))
@@ -59,7 +59,9 @@ impl Worker {
     /// A digest of lanes; of a single one its own message.
     fn digest(&mut self, channel: Arc<str>, lanes: Vec<LaneId>, now: Now) -> PendingMessage {
         let kind = if lanes.len() > 1 { MessageKind::Digest } else { MessageKind::Single };
-        let taken = lanes.into_iter().map(|id| self.queue.lanes.take(id, LANE_READ_LIMIT, now.mono)).collect();
+        // A trial may have taken one of them out of turn.
+        let taken = lanes.into_iter().filter(|id| !self.queue.lanes.is_in_flight(*id)).collect::<Vec<_>>();
+        let taken = taken.into_iter().map(|id| self.queue.lanes.take(id, LANE_READ_LIMIT, now.mono)).collect();
         PendingMessage::from_lanes(channel, kind, taken, now)
     }
 
@@ -100,7 +102,7 @@ impl Worker {
         for released in result.lanes {
             self.queue.lanes.release(released, now);
         }
-        self.queue.halves.extend(result.halves);
+        self.queue.parts.extend(result.parts);
         if let Some(message) = result.message
             && (message.caller.is_some() || !self.is_orphaned(&message.channel))
         {

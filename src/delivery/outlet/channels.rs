@@ -40,8 +40,7 @@ impl Channels for OutletChannels {
 
     fn counted(&self, job: &PendingMessage) -> Counted {
         let Some(channel) = self.get(&job.channel) else { return Counted::Outlet };
-        let only: Vec<Recipient> = job.members.iter().flat_map(|member| member.target.only.iter().cloned()).collect();
-        channel.driver.counted(if only.is_empty() || job.members.len() > 1 { &channel.recipients } else { &only })
+        channel.driver.counted(job.recipients(channel))
     }
 
     fn counted_of(&self, channel: &str) -> Counted {

@@ -70,6 +70,8 @@ pub struct MessageLanes {
     pub returned: Vec<PendingDelivery>,
     /// Lanes that turned out to have no part in the message, to be released with the next step.
     pub to_release: Vec<LaneReturn>,
+    /// Those of them that are for others than the message, by whom: each is a message of its own, next.
+    pub parts: Vec<Vec<LaneId>>,
 }
 
 /// The memory of a message.
@@ -153,6 +155,11 @@ impl PendingMessage {
         }
     }
 
+    /// The lanes that are released with its next step and form messages of their own then.
+    pub fn take_parts(&mut self) -> Vec<(Arc<str>, Vec<LaneId>)> {
+        std::mem::take(&mut self.lanes.parts).into_iter().map(|lanes| (self.channel.clone(), lanes)).collect()
+    }
+
     /// Its pages in memory; none before it is composed, and while they are left to the store.
     pub fn pages(&self) -> &[Page] {
         self.phase.pages().map_or(&[], |pages| pages.as_slice())
@@ -186,10 +193,15 @@ impl PendingMessage {
         self.cells.iter().filter(|c| c.state == CellState::Open).map(|c| wait_until(c.due_at, now)).min()
     }
 
+    /// Whom it reaches: all members go to the same.
+    pub fn recipients<'a>(&'a self, channel: &'a ChannelPlan) -> &'a [Recipient] {
+        let own = self.members.first().map(|member| &member.target.recipients).filter(|own| !own.is_empty());
+        own.unwrap_or(&channel.recipients)
+    }
+
     /// Creates a cell per page and recipient.
     pub fn create_cells(&mut self, channel: &ChannelPlan) {
-        let only: Vec<Recipient> = self.members.iter().flat_map(|m| m.target.only.iter().cloned()).collect();
-        let recipients: &[Recipient] = if only.is_empty() || self.members.len() > 1 { &channel.recipients } else { &only };
+        let recipients = self.recipients(channel);
         self.cells = (0..self.pages().len() as u16)
             .flat_map(|page| recipients.iter().map(move |r| (page, r.clone())))
             .map(|(page, recipient)| Cell {

@@ -13,7 +13,7 @@ fn to(channel: &str) -> Option<MoveTo> {
 pub async fn the_dead_live_again(store: S) {
     let fence = fence(&store).await;
     let mut new = NewDelivery { mode: Mode::Direct, rank: 1, firing: 3, ..delivery("ops", LANE) };
-    new.target.only = vec![Recipient::new("x@example.com")];
+    new.target.recipients = vec![Recipient::new("x@example.com")];
     let target = new.target.clone();
     let old = put_one(&store, new).await;
     kill(&store, &fence, &old, T0).await;
@@ -31,7 +31,7 @@ pub async fn the_dead_live_again(store: S) {
     let elsewhere = store.requeue(&[old.id], to("dba"), T0 + MIN).await.unwrap().remove(0);
     let moved = store.get_delivery(elsewhere.id).await.unwrap().unwrap();
     assert_eq!((moved.row.channel.as_str(), elsewhere.outlet.as_str(), moved.target.fallback.len()), ("dba", "log:2", 1));
-    assert!(moved.target.only.is_empty(), "recipients are the other channel's own");
+    assert!(moved.target.recipients.is_empty(), "recipients are the other channel's own");
 }
 
 pub async fn what_waits_is_moved(store: S) {

@@ -17,7 +17,7 @@ fn with_chain(lane: &str, chain: &[&str]) -> NewDelivery {
 
 pub async fn what_waits_too_long_is_copied_once(store: S) {
     let mut new = NewDelivery { rank: 0, ..with_chain("a", &["sms", "voice"]) };
-    new.target.only = vec![Recipient::new("x@example.com")];
+    new.target.recipients = vec![Recipient::new("x@example.com")];
     new.target.mentions = Some(Mentions { all: true, ..Mentions::default() });
     let old = put_one(&store, new).await;
     let young = put_one(&store, NewDelivery { born_at: T0 + 1, ..with_chain("a", &["sms"]) }).await;
@@ -28,7 +28,10 @@ pub async fn what_waits_too_long_is_copied_once(store: S) {
     assert_eq!((copy.row.born_at, copy.row.due_at, copy.row.reason.as_deref()), (T0, T0 + MIN, Some("waits too long")));
     assert_eq!(copy.target.fallback, ["voice"]);
     assert_eq!(copy.target.alerts, [0]);
-    assert!(copy.target.only.is_empty() && copy.target.mentions.is_none() && copy.target.template.is_empty(), "those are the other channel's own");
+    assert!(
+        copy.target.recipients.is_empty() && copy.target.mentions.is_none() && copy.target.template.is_empty(),
+        "those are the other channel's own"
+    );
     assert_eq!(store.pending(copies[0].lane, 0, 1, 0, UnixMs::MAX).await.unwrap()[0].fallback_depth, 1);
     assert_eq!(row(&store, old.id).await.state, State::Waiting, "the original goes on");
     assert!(store.copy_to_fallback("ops", T0 + 1, to("sms", &[]), "again", 10, T0 + MIN).await.unwrap().is_empty());

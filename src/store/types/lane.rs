@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::{Dedup, State};
-use crate::model::{Alert, DeliveryId, Event, EventId, LaneId, Status, UnixMs};
+use super::{Audience, Dedup, State};
+use crate::model::{Alert, DeliveryId, Event, EventId, LaneId, Recipient, Status, UnixMs, hash_hex};
 
 /// The newest event in a lane, 64 bytes of its row: a repeat counts only while it equals that one.
 ///
@@ -93,6 +93,25 @@ impl AlertReport {
     }
 }
 
+/// Stands in a lane's key between the group and the hash of its audience.
+const AUDIENCE_SEPARATOR: char = '/';
+
+/// The key of the lane of a group within a channel; an audience of its own has a lane of its own.
+pub fn lane_key(group: &str, audience: Audience<'_>) -> String {
+    if audience.recipients.is_empty() && audience.mentions.is_none() {
+        return group.to_owned();
+    }
+    // Whatever a text holds, the quotes of JSON keep it apart from the next.
+    let recipients: Vec<&str> = audience.recipients.iter().map(Recipient::expose).collect();
+    let names = serde_json::json!([recipients, audience.mentions]).to_string();
+    format!("{group}{AUDIENCE_SEPARATOR}{}", hash_hex(&[&names]))
+}
+
+/// The group in a lane's key.
+pub(in crate::store) fn group_of(key: &str) -> &str {
+    key.split(AUDIENCE_SEPARATOR).next().unwrap_or(key)
+}
+
 /// What the keys of lanes of fallbacks begin with; the number of the lane that they come from follows.
 pub const FALLBACK_LANE_PREFIX: &str = "fallback:";
 
@@ -147,6 +166,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::Mentions;
+    use crate::store::Target;
 
     fn ids(bytes: &[u8]) -> Vec<u64> {
         bytes.chunks_exact(8).map(|id| u64::from_be_bytes(id.try_into().unwrap())).collect()
@@ -175,6 +196,27 @@ mod tests {
         assert_eq!((left.len(), left[0]), (MOST_UNRESOLVED, 5000 - MOST_UNRESOLVED as u64));
         let more = ids(&report(&[9000], &[], false).apply(&report(&all, &[], true).apply(&[])));
         assert_eq!((more.len(), more.last()), (MOST_UNRESOLVED, Some(&9000)));
+    }
+
+    #[test]
+    fn an_audience_of_its_own_has_a_lane_of_its_own() {
+        let mentions = |user: &str| Mentions { users: vec![user.into()], ..Mentions::default() };
+        let to = |list: &[&str]| list.iter().map(|name| Recipient::new(*name)).collect::<Vec<_>>();
+        let targets = [
+            Target::default(),
+            Target { mentions: Some(mentions("ann")), ..Target::default() },
+            Target { mentions: Some(mentions("bob")), ..Target::default() },
+            Target { mentions: Some(Mentions::default()), ..Target::default() },
+            Target { recipients: to(&["ann"]), ..Target::default() },
+            Target { recipients: to(&["ann", "bob"]), ..Target::default() },
+            Target { recipients: to(&["ann\",\"bob"]), ..Target::default() },
+        ];
+        let keys: Vec<String> = targets.iter().map(|target| lane_key("0123456789abcdef", target.audience())).collect();
+        assert_eq!(keys[0], "0123456789abcdef", "whom the channel reaches is in the lane that it always had");
+        assert_eq!(keys.iter().collect::<std::collections::BTreeSet<_>>().len(), keys.len(), "{keys:?}");
+        assert!(keys.iter().all(|key| group_of(key) == keys[0]), "{keys:?}");
+        let template = Target { template: "short".into(), ..targets[1].clone() };
+        assert_eq!(lane_key("0123456789abcdef", template.audience()), keys[1], "only the audience counts");
     }
 
     #[test]

@@ -170,7 +170,7 @@ pub struct Target {
     /// Template set.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub template: String,
-    /// Whom to ping, when the route says so.
+    /// Whom to ping; `None`: whom the channel says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mentions: Option<Mentions>,
     /// Which alerts of the event: indices.
@@ -178,13 +178,29 @@ pub struct Target {
     /// Channels still to be tried when this one is dead, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<String>,
-    /// Only these recipients (a partial failure's child); empty: all of the channel's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub only: Vec<Recipient>,
+    /// Its recipients; empty: the channel's.
+    #[serde(default, rename = "only", skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<Recipient>,
     /// A page given as it is (direct calls), instead of templates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<Box<Page>>,
     /// The route's place in the tree, for `explain`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub route: String,
+}
+
+/// Whom a delivery reaches, where that is not for its channel to say. Deliveries share a lane and a message only when it is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audience<'a> {
+    /// As [`Target::recipients`].
+    pub recipients: &'a [Recipient],
+    /// As [`Target::mentions`].
+    pub mentions: Option<&'a Mentions>,
+}
+
+impl Target {
+    /// Whom it reaches.
+    pub fn audience(&self) -> Audience<'_> {
+        Audience { recipients: &self.recipients, mentions: self.mentions.as_ref() }
+    }
 }

@@ -31,8 +31,8 @@ pub struct Queue {
     pub direct: VecDeque<PendingMessage>,
     /// Messages that were begun and wait for their next page or try.
     pub begun: Vec<PendingMessage>,
-    /// Halves of digests that a platform refused: a channel, and lanes.
-    pub halves: VecDeque<(Arc<str>, Vec<LaneId>)>,
+    /// Parts of digests that a platform refused, or that would have reached different people: a channel, and lanes.
+    pub parts: VecDeque<(Arc<str>, Vec<LaneId>)>,
     /// Everything else, as lanes (ordered queues).
     pub lanes: Lanes,
 }
@@ -71,8 +71,8 @@ pub enum Work {
     Direct(usize),
     /// The next page or try of a message that was begun.
     Continue(usize),
-    /// The first half.
-    Half,
+    /// The first part of a digest.
+    Part,
     /// A message of one lane.
     Single(LaneId, Arc<str>),
     /// One message of several lanes.
@@ -106,7 +106,7 @@ impl Turn {
     }
 }
 
-/// Direct sends first, but for every fifth turn; then messages that were begun, then halves of a refused digest, then lanes by severity and age.
+/// Direct sends first, but for every fifth turn; then messages that were begun, then parts of digests, then lanes by severity and age.
 pub fn select(queue: &Queue, channels: &impl Channels, gate: &Gate, rate: &RateLimiter, conditions: Conditions, now: Instant) -> Work {
     let mut until: Option<Instant> = None;
     if !conditions.room {
@@ -173,9 +173,9 @@ fn select_queued(
     if conditions.direct_only {
         return Work::Nothing { until, held_back: false };
     }
-    if let Some((channel, _)) = queue.halves.front() {
+    if let Some((channel, _)) = queue.parts.front() {
         match rate.slot(now, &channels.counted_of(channel)) {
-            at if at <= now => return Work::Half,
+            at if at <= now => return Work::Part,
             at => until = sooner(until, at),
         }
     }
@@ -217,7 +217,7 @@ fn newest(queue: &Queue, channels: &impl Channels, gate: &Gate) -> Option<(LaneI
 impl Queue {
     /// An empty one.
     pub fn new(lanes: Lanes) -> Self {
-        Self { direct: VecDeque::new(), begun: Vec::new(), halves: VecDeque::new(), lanes }
+        Self { direct: VecDeque::new(), begun: Vec::new(), parts: VecDeque::new(), lanes }
     }
 
     /// Whether anything of it may start now or later.
@@ -227,7 +227,7 @@ impl Queue {
 
     /// Whether it holds nothing but direct sends.
     pub fn has_no_messages(&self) -> bool {
-        self.lanes.ready_count() == 0 && self.begun.is_empty() && self.halves.is_empty()
+        self.lanes.ready_count() == 0 && self.begun.is_empty() && self.parts.is_empty()
     }
 }
 

@@ -98,13 +98,13 @@ fn nothing() -> Work {
 }
 
 #[test]
-fn direct_sends_come_first_then_what_was_begun_then_halves_then_lanes() {
+fn direct_sends_come_first_then_what_was_begun_then_parts_then_lanes() {
     let mut bench = Bench::new();
     assert_eq!(bench.select(), nothing());
     bench.lane(7, "ops", 0);
     assert_eq!(bench.select(), Work::Single(LaneId(7), "ops".into()));
-    bench.queue.halves.push_back(("ops".into(), vec![LaneId(3)]));
-    assert_eq!(bench.select(), Work::Half);
+    bench.queue.parts.push_back(("ops".into(), vec![LaneId(3)]));
+    assert_eq!(bench.select(), Work::Part);
     bench.queue.begun = vec![bench.message(60), bench.message(0)];
     assert_eq!(bench.select(), Work::Continue(1), "the first is not due");
     bench.queue.direct.push_back(bench.direct());
