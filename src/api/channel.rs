@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::heartbeat::HeartbeatState;
-use crate::model::{DeliveryId, Receipt, SendError, UnixMs};
+use crate::model::{DeliveryId, PlatformIds, Receipt, SendError, UnixMs};
 
 /// The channels.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -26,7 +26,7 @@ pub struct ChannelState {
     pub outlet: String,
     /// Deliveries that wait to be sent.
     pub waiting: u64,
-    /// MuteResponse ones.
+    /// Deferred ones.
     pub deferred: u64,
     /// Dead letters.
     pub dead: u64,
@@ -46,7 +46,7 @@ pub struct ChannelState {
     pub month_sent: i64,
     /// The platform's limit of a month.
     pub month_limit: Option<u32>,
-    /// MuteResponse by hand until then, Unix milliseconds.
+    /// Muted by hand until then, Unix milliseconds.
     pub muted_until: Option<UnixMs>,
     /// Why.
     pub muted_reason: Option<String>,
@@ -86,9 +86,9 @@ pub struct TestSendResult {
     pub kind: Option<String>,
     /// The platform's code.
     pub code: Option<String>,
-    /// The platform's id of the message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform_id: Option<String>,
+    /// The platform's ids of the message, by the names of its API.
+    #[serde(default, skip_serializing_if = "PlatformIds::is_empty")]
+    pub platform_ids: PlatformIds,
     /// The error in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -100,14 +100,9 @@ impl TestSendResult {
     /// What one attempt came to for a recipient, whose address is masked already.
     pub fn new(recipient: String, result: Result<Receipt, SendError>) -> Self {
         match result {
-            Ok(receipt) => Self {
-                recipient,
-                ok: true,
-                code: Some(receipt.code),
-                platform_id: receipt.platform_id,
-                answer: Some(receipt.answer),
-                ..Self::default()
-            },
+            Ok(receipt) => {
+                Self { recipient, ok: true, code: Some(receipt.code), platform_ids: receipt.ids, answer: Some(receipt.answer), ..Self::default() }
+            }
             Err(error) => Self {
                 recipient,
                 kind: Some(error.kind.as_str().to_owned()),

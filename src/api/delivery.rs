@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EventBody, RouteTraces};
-use crate::model::{Coverage, DeliveryId, MessageId, UnixMs};
+use crate::model::{Coverage, DeliveryId, MessageId, PlatformIds, UnixMs};
 use crate::store::{AttemptRow, CellState, DeliveryRow, ReceiptState};
 
 /// A page of deliveries, newest first.
@@ -41,10 +41,26 @@ pub struct DeliveryResponse {
     pub earlier_attempts: Vec<AttemptRow>,
     /// Its fallbacks.
     pub children: Vec<DeliveryRow>,
+    /// For each recipient the newest message of the same queue that carried a firing alert and that the platform confirmed; one from long ago is
+    /// left out.
+    pub confirmed: Vec<ConfirmedDetail>,
     /// The rate limit of its channel, `20 per 1m`; `off` without one; null when the channel is gone.
     pub rate_limit: Option<String>,
     /// What happens next, in words.
     pub next: String,
+}
+
+/// A message that its platform confirmed for a recipient: what an edit, a reply or a withdrawal refers to.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ConfirmedDetail {
+    /// The recipient, masked.
+    pub recipient: String,
+    /// The message.
+    pub message: MessageId,
+    /// When it was formed, Unix milliseconds.
+    pub formed_at: UnixMs,
+    /// The platform's ids of its first page, by the names of its API.
+    pub platform_ids: PlatformIds,
 }
 
 /// A message.
@@ -105,8 +121,8 @@ pub struct CellDetail {
     pub tries: u32,
     /// Not before, Unix milliseconds.
     pub due_at: UnixMs,
-    /// The platform's id of it.
-    pub platform_id: Option<String>,
+    /// The platform's ids of it, by the names of its API; none before it is accepted, and where the platform has none.
+    pub platform_ids: PlatformIds,
     /// The platform's last code.
     pub code: Option<String>,
     /// What its vendor said later, where one does (SMS, calls).

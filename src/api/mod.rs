@@ -13,7 +13,8 @@ use crate::store::{Accepted, State};
 
 pub use channel::{BackupResponse, ChannelState, Channels, Heartbeats, MuteResponse, Node, Nodes, TestSendResponse, TestSendResult};
 pub use delivery::{
-    CellDetail, CreatedDelivery, Deliveries, DeliveryResponse, DropResponse, MessageDetail, PageDetail, ReceiptDetail, RequeueResponse,
+    CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveryResponse, DropResponse, MessageDetail, PageDetail, ReceiptDetail,
+    RequeueResponse,
 };
 pub use event::{EventBody, EventResponse, Events, ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, RouteTraces};
 pub use request::{BackupRequest, DeliveriesRequest, MuteRequest, TestSendRequest};

@@ -1,7 +1,7 @@
 //! What the API returns, as a person reads it.
 
 use crate::api::{CellDetail, DeliveryResponse, ExplainResponse, MessageDetail, ReceiptDetail, RouteTrace, RouteTraces};
-use crate::model::{DeliveryId, UnixMs};
+use crate::model::{DeliveryId, PlatformIds, UnixMs};
 use crate::store::{AttemptRow, ReceiptState};
 
 /// A time as people read it.
@@ -99,6 +99,9 @@ pub(super) fn delivery(detail: &DeliveryResponse, whole: bool) -> String {
     if let Some(message) = &detail.message {
         out.push_str(&carrier(message, row.id));
     }
+    for of in detail.confirmed.iter().filter(|of| detail.message.as_ref().is_none_or(|message| message.id != of.message)) {
+        out.push_str(&format!("  the newest confirmed message of its queue to {}: {}{}\n", of.recipient, of.message, ids(&of.platform_ids)));
+    }
     for child in &detail.children {
         out.push_str(&format!("  fallback {} on {}: {}\n", child.id, child.channel, child.state.as_str()));
     }
@@ -143,7 +146,13 @@ fn carrier(message: &MessageDetail, delivery: DeliveryId) -> String {
 
 fn cell_line(cell: &CellDetail) -> String {
     let line = format!("    page {} to {}: {} {}", cell.page, cell.recipient, cell.state.as_str(), cell.code.as_deref().unwrap_or_default());
-    format!("{}\n{}", line.trim_end(), cell.receipt.as_ref().map(receipt).unwrap_or_default())
+    format!("{}{}\n{}", line.trim_end(), ids(&cell.platform_ids), cell.receipt.as_ref().map(receipt).unwrap_or_default())
+}
+
+/// The platform's ids of a message, behind what names it.
+fn ids(of: &PlatformIds) -> String {
+    let ids: Vec<String> = of.iter().map(|(name, id)| format!("{name} {id}")).collect();
+    if ids.is_empty() { String::new() } else { format!(" ({})", ids.join(", ")) }
 }
 
 /// What the vendor said later, or when it is asked.

@@ -120,7 +120,7 @@ impl Evaluator<'_> {
             let decision = decide(t, result);
             match result {
                 Ok(receipt) => {
-                    cell.platform_id.clone_from(&receipt.platform_id);
+                    cell.ids.clone_from(&receipt.ids);
                     cell.code = Some(receipt.code.clone());
                 }
                 Err(error) => cell.code = error.code.clone().or_else(|| Some(error.kind.as_str().to_owned())),
@@ -335,7 +335,7 @@ pub(super) fn receipts_to_await(channel: &ChannelPlan, cells: &[Cell], page: u16
                 page,
                 recipient: cell.recipient.clone(),
                 channel: channel.name.to_string(),
-                platform_id: cell.platform_id.clone().filter(|id| !id.is_empty())?,
+                platform_id: cell.ids.single()?.to_owned(),
                 sent_at: now,
                 due_at: (now + first).min(until),
                 until,

@@ -197,16 +197,19 @@ impl Intake<'_> {
 /// What the event says of each delivery's lane. Alerts of one lane may have come apart by their routes; each of its deliveries bears the whole.
 fn reports(event: &Event, deliveries: &[NewDelivery]) -> Vec<Option<AlertReport>> {
     let whole = event.is_whole();
-    let lane = |delivery: &'_ NewDelivery| (delivery.channel.as_str(), delivery.lane_key.as_str());
     let mut reports: HashMap<(&str, &str), AlertReport> = HashMap::new();
     for delivery in deliveries {
-        let report = reports.entry(lane(delivery)).or_insert_with(|| AlertReport { whole, ..AlertReport::default() });
+        let report = reports.entry(lane_of(delivery)).or_insert_with(|| AlertReport { whole, ..AlertReport::default() });
         for alert in delivery.target.alerts.iter().filter_map(|i| event.alerts.get(*i as usize)) {
             let id = short_fingerprint(&alert.fingerprint);
             if alert.status == Status::Firing { report.fires.push(id) } else { report.ends.push(id) }
         }
     }
-    deliveries.iter().map(|delivery| reports.get(&lane(delivery)).cloned()).collect()
+    deliveries.iter().map(|delivery| reports.get(&lane_of(delivery)).cloned()).collect()
+}
+
+fn lane_of(delivery: &NewDelivery) -> (&str, &str) {
+    (&delivery.channel, &delivery.lane_key)
 }
 
 /// What a lane's key says of a group: hash of source, receiver and group.

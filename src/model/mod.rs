@@ -9,6 +9,7 @@ mod id;
 mod language;
 mod message;
 mod outcome;
+mod platform_ids;
 mod recipient;
 mod secret;
 mod severity;
@@ -26,6 +27,7 @@ pub use id::{AttemptId, DeliveryId, EventId, LaneId, MessageId, OutletKey, hash_
 pub use language::Language;
 pub use message::{Coverage, Escape, Facts, FieldSpec, Link, LinkKind, Mentions, MessageKind, Page, Payload, Size};
 pub use outcome::{ErrorKind, Receipt, SendError};
+pub use platform_ids::PlatformIds;
 pub use recipient::Recipient;
 pub use secret::{Secret, SecretSource, scrub};
 pub use severity::{Severity, SeverityScale};

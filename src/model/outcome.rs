@@ -3,11 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::PlatformIds;
+
 /// The platform's proof of success for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Receipt {
-    /// The platform's own id of the message, when it returns one.
-    pub platform_id: Option<String>,
+    /// The platform's own ids of the message, where it returns any.
+    pub ids: PlatformIds,
     /// The platform's result code (`0`, `ok`, `250`).
     pub code: String,
     /// The platform's answer, capped at 1 KiB and scrubbed of secrets.

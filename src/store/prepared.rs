@@ -46,7 +46,7 @@ impl TextRule {
 
     fn cell(self, cell: &mut Cell) {
         self.recipient(&mut cell.recipient);
-        self.apply_all(cell.platform_id.iter_mut().chain(&mut cell.code));
+        self.apply_all(&mut cell.code);
     }
 }
 

@@ -6,8 +6,14 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::packed::unpack;
-use super::{AttemptKind, AttemptRow, Cell, CellState, DeliveryRow, LaneSummary, Mode, PendingDelivery, ReceiptRow, ReceiptState, State, Target};
-use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, MessageKind, Page, Recipient, UnixMs};
+use super::{
+    AttemptKind, AttemptRow, Cell, CellState, ConfirmedMessage, DeliveryRow, LaneSummary, Mode, PendingDelivery, ReceiptRow, ReceiptState, State,
+    Target,
+};
+use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, MessageKind, Page, PlatformIds, Recipient, UnixMs};
+
+/// How many deliveries back a confirmed message is looked for.
+const MAX_PAST: usize = 100;
 
 /// A row of a result, whatever the engine.
 pub(super) trait StoredRow {
@@ -204,9 +210,44 @@ pub(super) fn cell<R: StoredRow>(row: &R) -> Result<Cell, R::Error> {
         tries: row.count(at::tries)?,
         unanswered: row.count(at::unanswered)?,
         due_at: row.time(at::due_at)?,
-        platform_id: row.optional_owned(at::platform_id)?,
+        ids: row.optional_text(at::platform_id)?.map(PlatformIds::from_stored).unwrap_or_default(),
         code: row.optional_owned(at::code)?,
     })
+}
+
+/// The first pages of the confirmed messages of the lane of a delivery, newest first; `id` is the delivery's parameter. It follows the deliveries that
+/// carried a firing alert from the newest back: no index leads to what is final in a lane.
+pub(super) fn confirmed_sql(id: &str) -> String {
+    format!(
+        "WITH RECURSIVE past (message_id, prior_id, depth) AS (
+             SELECT d.message_id, d.prior_id, 0 FROM lane l JOIN delivery d ON d.id = l.fired WHERE l.id = (SELECT lane_id FROM delivery WHERE id = {id})
+             UNION ALL
+             SELECT d.message_id, d.prior_id, p.depth + 1 FROM past p JOIN delivery d ON d.id = p.prior_id WHERE p.depth < {MAX_PAST})
+         SELECT m.id, m.formed_at, coalesce(m.recipient, c.recipient), coalesce(m.platform_id, c.platform_id) FROM past p
+         JOIN message m ON m.id = p.message_id LEFT JOIN cell c ON c.message_id = m.id AND c.page = 0 AND c.state = 'ok'
+         WHERE m.recipient IS NOT NULL OR c.recipient IS NOT NULL ORDER BY p.depth"
+    )
+}
+
+/// One row of [`confirmed_sql`].
+pub(super) fn confirmed<R: StoredRow>(row: &R) -> Result<ConfirmedMessage, R::Error> {
+    Ok(ConfirmedMessage {
+        message: MessageId(row.uuid(0)?),
+        formed_at: row.time(1)?,
+        recipient: Recipient::new(row.text(2)?),
+        ids: row.optional_text(3)?.map(PlatformIds::from_stored).unwrap_or_default(),
+    })
+}
+
+/// The first of each recipient.
+pub(super) fn newest_of_each(all: Vec<ConfirmedMessage>) -> Vec<ConfirmedMessage> {
+    let mut newest: Vec<ConfirmedMessage> = Vec::new();
+    for one in all {
+        if newest.iter().all(|known| known.recipient != one.recipient) {
+            newest.push(one);
+        }
+    }
+    newest
 }
 
 /// A message's attempt.
@@ -234,7 +275,7 @@ pub(super) fn sole<R: StoredRow>(row: &R) -> Result<(Cell, AttemptRow), R::Error
         tries: row.count(at::tries)?,
         unanswered: 0,
         due_at: row.time(at::due_at)?,
-        platform_id: row.optional_owned(at::platform_id)?,
+        ids: row.optional_text(at::platform_id)?.map(PlatformIds::from_stored).unwrap_or_default(),
         code: code.clone(),
     };
     let attempt = AttemptRow {

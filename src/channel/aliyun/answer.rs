@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse};
-use crate::model::{ErrorKind, Receipt, SendError, Word};
+use crate::model::{ErrorKind, PlatformIds, Receipt, SendError, Word};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -152,7 +152,7 @@ pub(super) fn of(reply: &Reply, variables: &str, now: Timestamp) -> Result<Recei
     }
     let answer: Answer = parse(reply, now)?;
     if reply.is_success() && answer.code == "OK" {
-        return Ok(reply.receipt("OK", answer.biz_id.or(answer.call_id)));
+        return Ok(reply.receipt("OK", PlatformIds::one("BizId", answer.biz_id).and("CallId", answer.call_id)));
     }
     let code = answer.code.as_str();
     if code == "isv.BUSINESS_LIMIT_CONTROL" {

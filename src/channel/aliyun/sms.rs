@@ -12,7 +12,7 @@ use crate::channel::kit::{cut_units, phone, sms};
 use crate::channel::{
     Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
 };
-use crate::model::{ErrorKind, OutletKey, Page, Receipt, Recipient, SendError, Size, Word};
+use crate::model::{ErrorKind, OutletKey, Page, PlatformIds, Receipt, Recipient, SendError, Size, Word};
 
 /// Our own: the text only fills variables.
 const MAX_TEXT: usize = 500;
@@ -128,7 +128,7 @@ impl Driver {
         ];
         match self.0.order("SendSms", &order, cx).await.and_then(|reply| answer::of(&reply, &self.0.variables(), cx.now)) {
             Err(error) if error.kind == ErrorKind::Ambiguous && self.was_sent(&number, &out_id, cx).await => Ok(Receipt {
-                platform_id: Some(format!("{OUT_ID_PREFIX}{out_id}")),
+                ids: PlatformIds::one("OutId", format!("{OUT_ID_PREFIX}{out_id}")),
                 code: "found".into(),
                 answer: "the answer was lost; asked again, Alibaba Cloud has sent it".into(),
             }),

@@ -36,9 +36,9 @@ async fn an_sms_and_a_call_carry_their_templates_variables() {
     let mut page = page(&[("text", "Disk is full https://x.example 1234567")]);
     page.facts.title = "磁盘已满".into();
     page.facts.language = Language::Zh;
-    assert_eq!(kinds(&sms.send(&page, &to(), &context()).await), [Ok(Some("B1".to_owned()))]);
+    assert_eq!(kinds(&sms.send(&page, &to(), &context()).await), [Ok(Some("BizId B1".to_owned()))]);
     let voice = build::<voice::Config>(VOICE, &server.base).unwrap().channel;
-    assert_eq!(kinds(&voice.send(&page, &to(), &context()).await), [Ok(Some("C1".to_owned()))]);
+    assert_eq!(kinds(&voice.send(&page, &to(), &context()).await), [Ok(Some("CallId C1".to_owned()))]);
     page.fields.insert("params".into(), r#"{"code":"4711"}"#.into());
     sms.send(&page, &to(), &context()).await;
     let seen = server.seen();
@@ -60,7 +60,7 @@ async fn a_lost_answer_is_looked_up_by_our_own_id() {
     let server = ScriptedServer::start([Scripted::new(502, ""), list("0123456789abcdef"), Scripted::new(502, ""), list("another")]).await;
     let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
     let page = page(&[("text", "x")]);
-    let ours = "out_id:0123456789abcdef".to_owned();
+    let ours = "OutId out_id:0123456789abcdef".to_owned();
     assert_eq!(kinds(&sms.send(&page, &to(), &context()).await), [Ok(Some(ours))], "an id by which its last word can be asked for");
     assert_eq!(kinds(&sms.send(&page, &to(), &context()).await), [Err((Ambiguous, Some("HTTP 502".to_owned())))]);
     let asked = &server.seen()[1];
@@ -137,7 +137,7 @@ async fn a_clock_that_is_off_is_corrected_by_the_servers_own() {
     let stale = Scripted::new(400, r#"{"Code":"InvalidTimeStamp.Expired","Message":"expired"}"#).header("date", "Tue, 14 Nov 2023 10:00:00 GMT");
     let server = ScriptedServer::start([stale, Scripted::from(OK)]).await;
     let sms = build::<sms::Config>(SMS, &server.base).unwrap().channel;
-    assert_eq!(kinds(&sms.send(&page(&[("text", "x")]), &to(), &context()).await), [Ok(Some("B1".to_owned()))]);
+    assert_eq!(kinds(&sms.send(&page(&[("text", "x")]), &to(), &context()).await), [Ok(Some("BizId B1".to_owned()))]);
     assert_eq!(server.seen()[1].header("x-acs-date"), "2023-11-14T10:00:00Z");
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::channel::kit::{CodeRule, Reply, classify, classify_status, says, undeniable};
-use crate::model::{ErrorKind, Receipt, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 /// A robot that sent more than 20 messages in a minute is silenced this long
 /// (<https://open.dingtalk.com/document/orgapp/custom-robots-send-group-messages>).
@@ -48,7 +48,7 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
         return Err(without_code(reply, now));
     };
     if answer.errcode == 0 && reply.is_success() {
-        return Ok(reply.receipt("0", None));
+        return Ok(reply.receipt("0", PlatformIds::default()));
     }
     let (kind, advice) = classify_answer(&answer, reply, now);
     let kind = match undeniable(reply, now).unwrap_or(kind) {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse};
-use crate::model::{ErrorKind, Receipt, Secret, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SendError};
 
 /// The receipt, and who was not reached, by reason.
 pub(super) type Reached = (Receipt, BTreeMap<String, Vec<String>>);
@@ -93,7 +93,7 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Reached, SendError> {
     }
     let answer: Answer = parse(reply, now)?;
     if reply.is_success() && answer.open_ding_id.is_some() {
-        return Ok((reply.receipt("ok", answer.open_ding_id), answer.failed_list));
+        return Ok((reply.receipt("ok", PlatformIds::one("openDingId", answer.open_ding_id)), answer.failed_list));
     }
     Err(refusal(&answer, reply, now))
 }

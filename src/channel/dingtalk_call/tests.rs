@@ -18,9 +18,12 @@ async fn people_are_looked_up_once_and_those_not_reached_are_named() {
     let server = ScriptedServer::start([TOKEN, USER_OK, r#"{"openDingId":"d1","failedList":{}}"#, part].map(Scripted::from)).await;
     let built = build::<Config>(CONFIG, &server.base).unwrap();
     let page = page(&[("text", "Disk full 1234567 https://x.example")]);
-    assert_eq!(kinds(&built.channel.send(&page, &to(), &context()).await), [Ok(Some("d1".to_owned())), Ok(Some("d1".to_owned()))]);
+    assert_eq!(
+        kinds(&built.channel.send(&page, &to(), &context()).await),
+        [Ok(Some("openDingId d1".to_owned())), Ok(Some("openDingId d1".to_owned()))]
+    );
     let second = built.channel.send(&page, &to(), &context()).await;
-    assert_eq!(kinds(&second), [Ok(Some("d2".to_owned())), Err((Rejected, Some("failedList".to_owned())))]);
+    assert_eq!(kinds(&second), [Ok(Some("openDingId d2".to_owned())), Err((Rejected, Some("failedList".to_owned())))]);
     assert!(second[1].1.as_ref().unwrap_err().recipient);
     let seen = server.seen();
     assert_eq!(seen.len(), 4, "token and user are kept");
@@ -38,7 +41,7 @@ async fn an_unknown_number_stands_in_nobodys_way_and_a_refused_token_is_renewed(
     let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut results = built.channel.send(&page(&[("text", "x")]), &to(), &context()).await;
     results.sort_by_key(|(place, _)| *place);
-    assert_eq!(kinds(&results), [Err((Rejected, Some("60121".to_owned()))), Ok(Some("d1".to_owned()))]);
+    assert_eq!(kinds(&results), [Err((Rejected, Some("60121".to_owned()))), Ok(Some("openDingId d1".to_owned()))]);
 }
 
 #[tokio::test]

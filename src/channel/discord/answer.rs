@@ -6,12 +6,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse, unclear, weigh};
-use crate::model::{ErrorKind, Receipt, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
     id: Option<String>,
+    #[serde(default)]
+    channel_id: Option<String>,
     #[serde(default)]
     code: i64,
     #[serde(default)]
@@ -54,11 +56,11 @@ const ERROR_CODES: &[CodeRule] = &[
 /// 200 and the message, because `wait` is asked for; 204 without a body where something between leaves that out.
 pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     if reply.status() == 204 {
-        return Ok(reply.receipt("204", None));
+        return Ok(reply.receipt("204", PlatformIds::default()));
     }
     let answer: Answer = parse(reply, now)?;
     if reply.status() == 200 && answer.id.is_some() {
-        return Ok(reply.receipt("200", answer.id));
+        return Ok(reply.receipt("200", PlatformIds::one("channel_id", answer.channel_id).and("message_id", answer.id)));
     }
     let refuses = |field: &str| answer.errors.get(field).is_some();
     let code = answer.code.to_string();

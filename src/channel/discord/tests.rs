@@ -8,7 +8,7 @@ use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, T
 use crate::model::Size;
 
 const CONFIG: &str = "{ webhook: 'https://discord.com/api/webhooks/4711/t0ken-S3CRET', username: Watchfire, thread_id: '99', api_base: BASE }";
-const OK: &str = r#"{"id":"1100","type":0}"#;
+const OK: &str = r#"{"id":"1100","channel_id":"7","type":0}"#;
 
 fn hook() -> [Recipient; 1] {
     [Recipient::new("@webhook")]
@@ -21,7 +21,7 @@ async fn an_embed_with_the_pings_that_were_asked_for_and_no_others() {
     let mut page = rich(&[("title", "Disk"), ("text", "**Disk** @everyone db-1")]);
     page.facts.mentions.users = vec!["4711".into()];
     page.facts.mentions.groups = vec!["815".into()];
-    assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(Some("1100".to_owned()))]);
+    assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(Some("channel_id 7, message_id 1100".to_owned()))]);
     page.plain = true;
     page.facts.mentions = Mentions::default();
     built.channel.send(&page, &hook(), &context()).await;

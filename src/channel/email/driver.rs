@@ -13,7 +13,7 @@ use super::message::{Mail, MailTemplate, Sender};
 use super::pool::{Pool, PooledSession};
 use super::smtp::Times;
 use crate::channel::{CellResult, Channel, Probe, SendContext};
-use crate::model::{ErrorKind, Page, Receipt, Recipient, Secret, SendError, scrub};
+use crate::model::{ErrorKind, Page, PlatformIds, Receipt, Recipient, Secret, SendError, scrub};
 
 /// How many recipients one connection is given before an attempt takes another: at half a second a mail they fit well into ten seconds.
 const RECIPIENTS_PER_CONNECTION: usize = 8;
@@ -73,7 +73,7 @@ impl Driver {
                 _ => *session = Some(held),
             }
             return result.map(|accepted| Receipt {
-                platform_id: Some(mail.id.clone()),
+                ids: PlatformIds::one("Message-ID", mail.id.clone()),
                 code: accepted.code.to_string(),
                 answer: scrub(&accepted.text, &self.secrets.iter().collect::<Vec<_>>(), 1024),
             });

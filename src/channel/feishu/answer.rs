@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::channel::kit::{CodeRule, Reply, classify, classify_status, says, unclear, weigh};
-use crate::model::{ErrorKind, Receipt, Secret, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SendError};
 
 /// A bot's window is a minute and its burst a second; a refusal says neither, so the longer one is waited half.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(30);
@@ -94,7 +94,7 @@ pub(super) fn of(reply: &Reply, alone: bool, now: Timestamp) -> Result<Receipt, 
     let answer = read(reply).ok_or_else(|| unreadable(reply, now))?;
     if answer.code == 0 && reply.is_success() {
         let id = answer.body.pointer("/data/message_id").and_then(Value::as_str);
-        return Ok(reply.receipt("0", id.map(str::to_owned)));
+        return Ok(reply.receipt("0", PlatformIds::one("message_id", id.map(str::to_owned))));
     }
     Err(refusal(&answer, reply, alone, now))
 }

@@ -42,7 +42,7 @@ async fn an_application_asks_for_a_token_once_and_renews_a_refused_one_within_th
     let page = page(&[("text", "x")]);
     for to in ["oc_1", "anna@example.com"] {
         let results = built.channel.send(&page, &[Recipient::new(to)], &context()).await;
-        assert_eq!(kinds(&results), [Ok(Some("om_1".to_owned()))]);
+        assert_eq!(kinds(&results), [Ok(Some("message_id om_1".to_owned()))]);
     }
     let seen = server.seen();
     assert_eq!(seen.len(), 5);

@@ -9,7 +9,7 @@
 //! send:   let reply = http.post(kit::join(&self.api_base, "/api/chat.postMessage")).bearer(&self.token).json(&body).send(cx.deadline).await?;
 //!         let answer: Answer = kit::parse(&reply, cx.now)?;                  // JSON first, then the status table, then "not an answer"
 //!         if !answer.ok { return Err(reply.error(kind, answer.error, "what happened; what to do")) }
-//!         Ok(reply.receipt("ok", answer.ts))
+//!         Ok(reply.receipt("ok", PlatformIds::one("ts", answer.ts)))
 //! ```
 //!
 //! Wrap that in one `async fn attempt(..) -> Result<Receipt, SendError>` and end `send` with [`all`]`(to, self.attempt(..).await)`, or make

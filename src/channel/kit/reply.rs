@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::wait;
 use super::words::unescaped;
-use crate::model::{ErrorKind, Receipt, Secret, SendError, scrub};
+use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SendError, scrub};
 
 /// Bytes of an answer that are read; the rest is left unread. Every platform's answer to a message is far smaller.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -95,8 +95,8 @@ impl Reply {
     }
 
     /// A receipt with this answer as its proof.
-    pub fn receipt(&self, code: impl Into<String>, platform_id: Option<String>) -> Receipt {
-        Receipt { platform_id, code: code.into(), answer: self.excerpt() }
+    pub fn receipt(&self, code: impl Into<String>, ids: PlatformIds) -> Receipt {
+        Receipt { ids, code: code.into(), answer: self.excerpt() }
     }
 
     /// An error with this answer as its detail. The summary may quote the platform: it is scrubbed like the answer.

@@ -171,13 +171,15 @@ pub fn rich(fields: &[(&str, &str)]) -> Page {
     page
 }
 
-/// What a test compares of one result: the platform's id, or the kind and code.
+/// What a test compares of one result: the platform's ids with their names, or the kind and code.
 pub type Kind = Result<Option<String>, (ErrorKind, Option<String>)>;
 
 /// The kinds and waits of an attempt's results, for tables of recorded answers.
 pub fn kinds(results: &[CellResult]) -> Vec<Kind> {
     let of = |result: &Result<Receipt, SendError>| match result {
-        Ok(receipt) => Ok(receipt.platform_id.clone()),
+        Ok(receipt) => {
+            Ok(Some(receipt.ids.iter().map(|(name, id)| format!("{name} {id}")).collect::<Vec<_>>().join(", ")).filter(|ids| !ids.is_empty()))
+        }
         Err(error) => Err((error.kind, error.code.clone())),
     };
     results.iter().map(|(_, result)| of(result)).collect()

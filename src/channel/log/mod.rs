@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::time::timeout_at;
 
 use super::{BuildContext, Built, CellResult, Channel, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
-use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, SendError, Size};
+use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, PlatformIds, Receipt, Recipient, SendError, Size};
 
 /// More than any terminal shows; it only keeps a message from being endless.
 const MAX_BYTES: usize = 64 * 1024;
@@ -107,7 +107,7 @@ impl Driver {
             out.flush()
         });
         match timeout_at(cx.deadline, written).await {
-            Ok(Ok(Ok(()))) => Ok(Receipt { platform_id: None, code: "ok".to_owned(), answer: String::new() }),
+            Ok(Ok(Ok(()))) => Ok(Receipt { ids: PlatformIds::default(), code: "ok".to_owned(), answer: String::new() }),
             Ok(Ok(Err(error))) => Err(SendError::new(ErrorKind::Transient, format!("the message could not be printed: {error}"))),
             Ok(Err(_)) => Err(SendError::new(ErrorKind::Transient, "the printing was stopped before its end")),
             Err(_) => Err(SendError::new(ErrorKind::Ambiguous, "the terminal did not take the message in time; is its output paused?")),

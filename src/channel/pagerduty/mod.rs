@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::kit::CodeRule;
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
-use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -156,7 +156,7 @@ const ERROR_WORDS: &[CodeRule] = &[
 fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     let answer: Answer = kit::parse(reply, now)?;
     if reply.is_success() && answer.status == "success" {
-        return Ok(reply.receipt("success", answer.dedup_key));
+        return Ok(reply.receipt("success", PlatformIds::one("dedup_key", answer.dedup_key)));
     }
     let said =
         [answer.status.clone(), answer.message].into_iter().chain(answer.errors).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");

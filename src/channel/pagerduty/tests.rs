@@ -19,7 +19,7 @@ async fn what_fires_triggers_and_its_end_resolves_the_same_alert() {
     let server = ScriptedServer::start([Scripted::new(202, OK), Scripted::new(202, OK)]).await;
     let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = rich(&[("title", "Disk"), ("text", "Disk is full on db-1")]);
-    assert_eq!(kinds(&built.channel.send(&page, &service(), &context()).await), [Ok(Some("group-1".to_owned()))]);
+    assert_eq!(kinds(&built.channel.send(&page, &service(), &context()).await), [Ok(Some("dedup_key group-1".to_owned()))]);
     // The end of some of its alerts is not the end of the group.
     (page.facts.status, page.facts.over) = (Status::Resolved, false);
     assert_eq!(body::event(&page, "k", "c", "message-key")["event_action"], "trigger");

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::file::{Kind, Preset, Refusal, When};
 use crate::channel::kit;
-use crate::model::{ErrorKind, Receipt, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 /// An answer, read once.
 pub struct Response<'a> {
@@ -60,6 +60,12 @@ pub fn classify<'p>(preset: &'p Preset, response: &Response<'_>) -> Option<Resul
     Some(refusal.kind.error_kind().map_or(Ok(()), |kind| Err((kind, refusal.advice.as_str()))))
 }
 
+/// The message's id, by the name that it has in the answer.
+fn ids(preset: &Preset, response: &Response) -> PlatformIds {
+    let name = preset.id.as_deref().and_then(|pointer| pointer.rsplit('/').find(|part| !part.is_empty()));
+    name.map(|name| PlatformIds::one(name, response.word(preset.id.as_deref()))).unwrap_or_default()
+}
+
 /// The outcome of an attempt.
 pub fn outcome(preset: &Preset, reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     let text = reply.text();
@@ -67,7 +73,7 @@ pub fn outcome(preset: &Preset, reply: &kit::Reply, now: Timestamp) -> Result<Re
     let code = response.word(preset.code.as_deref()).unwrap_or_else(|| format!("HTTP {}", reply.status()));
     let said = response.word(preset.message.as_deref()).map(|words| format!(" (\"{words}\")")).unwrap_or_default();
     match classify(preset, &response) {
-        Some(Ok(())) => Ok(reply.receipt(code, response.word(preset.id.as_deref()))),
+        Some(Ok(())) => Ok(reply.receipt(code, ids(preset, &response))),
         Some(Err((kind, advice))) => Err(reply.error(reply.with_wait(kind, now), code, format!("{}: {advice}{said}", preset.title))),
         None => match kit::classify_status(reply, now) {
             Some(error) => Err(reply.error(error.kind, code, format!("{}: {}{said}", preset.title, error.summary))),

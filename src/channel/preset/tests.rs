@@ -38,8 +38,8 @@ async fn a_request_has_its_values_with_their_types_and_leaves_out_what_is_not_gi
     let plain = page(&[("text", "Disk is full\n")]);
     let mut loud = rich(&[("title", &"长".repeat(300)), ("text", "plain"), ("markdown", "**bold**")]);
     loud.facts.severity = Severity::Critical;
-    assert_eq!(kinds(&bare.channel.send(&plain, &bare_to(), &context()).await), [Ok(Some("x1".into()))]);
-    assert_eq!(kinds(&full.channel.send(&loud, &bare_to(), &context()).await), [Ok(Some("x2".into()))]);
+    assert_eq!(kinds(&bare.channel.send(&plain, &bare_to(), &context()).await), [Ok(Some("id x1".into()))]);
+    assert_eq!(kinds(&full.channel.send(&loud, &bare_to(), &context()).await), [Ok(Some("id x2".into()))]);
     let seen = server.seen();
     let first = seen[0].json();
     assert_eq!((first["message"].as_str(), first["priority"].as_i64(), first.get("click")), (Some("Disk is full"), Some(4), None));
@@ -73,7 +73,7 @@ async fn a_value_in_an_address_is_encoded_and_no_secret_is_shown() {
 #[tokio::test]
 async fn only_the_services_own_word_counts() {
     let rows = [
-        (Answer::from(r#"{"code":200,"msg":"ok","data":"m1"}"#), Ok(Some("m1".to_owned()))),
+        (Answer::from(r#"{"code":200,"msg":"ok","data":"m1"}"#), Ok(Some("data m1".to_owned()))),
         (Answer::from(r#"{"code":903,"msg":"no"}"#), Err((Misconfigured, Some("903".to_owned())))),
         (
             Answer::new(200, r#"{"code":900,"msg":"no"}"#).header("retry-after", "7"),

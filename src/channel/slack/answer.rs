@@ -9,12 +9,13 @@ use serde::Deserialize;
 use super::codes::{ERROR_CODES, is_known};
 use super::compatible;
 use crate::channel::kit::{Reply, classify, classify_status, parse, unclear, weigh};
-use crate::model::{ErrorKind, Receipt, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 #[derive(Deserialize)]
 struct Answer {
     ok: Option<bool>,
     error: Option<String>,
+    channel: Option<String>,
     ts: Option<String>,
     needed: Option<String>,
     #[serde(default)]
@@ -31,7 +32,7 @@ struct Metadata {
 pub(super) fn of_method(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     let answer: Answer = parse(reply, now)?;
     match (answer.ok, &answer.error) {
-        (Some(true), _) if reply.is_success() => Ok(reply.receipt("ok", answer.ts)),
+        (Some(true), _) if reply.is_success() => Ok(reply.receipt("ok", PlatformIds::one("channel", answer.channel).and("ts", answer.ts))),
         (_, Some(code)) => {
             let (kind, mut advice) = classify_answer(code, reply, now);
             if let Some(scope) = &answer.needed {
@@ -58,7 +59,7 @@ pub(super) fn of_webhook(reply: &Reply, foreign: bool, now: Timestamp) -> Result
     let text = text.trim();
     let json: Option<Answer> = reply.json();
     if reply.is_success() && (text == "ok" || json.as_ref().is_some_and(|answer| answer.ok == Some(true))) {
-        return Ok(reply.receipt("ok", None));
+        return Ok(reply.receipt("ok", PlatformIds::default()));
     }
     if reply.is_success() && json.as_ref().is_some_and(|answer| answer.ok == Some(false) && answer.error.is_none()) {
         return Err(unreasoned(reply));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::codes::is_known;
 use crate::channel::kit::{Reply, says, unclear, weigh};
-use crate::model::{ErrorKind, Receipt, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 /// Fields that say whether it went well, as a truth value or as a number that is 0 (or an HTTP status of success).
 const GOOD: &[&str] = &["ok", "success", "successful", "succeeded"];
@@ -35,7 +35,7 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
         None => in_words(&reply.text()),
     };
     match named {
-        None => Ok(reply.receipt(reply.status().to_string(), None)),
+        None => Ok(reply.receipt(reply.status().to_string(), PlatformIds::default())),
         Some(error) => {
             let code = if is_known(&error) { error.clone() } else { format!("HTTP {}", reply.status()) };
             let summary = format!("the hook answered HTTP {}, but names an error: {error}", reply.status());

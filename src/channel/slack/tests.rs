@@ -23,7 +23,7 @@ async fn a_bot_posts_a_coloured_card() {
     let mut page = rich(&[("title", "🔥 Disk full (2)"), ("text", "*db-1*: 94 &gt; 90\n_db-2_: 95")]);
     (page.number, page.total) = (2, 3);
     let results = built.channel.send(&page, &room(), &context()).await;
-    assert_eq!(kinds(&results), [Ok(Some("1700000000.000100".into()))]);
+    assert_eq!(kinds(&results), [Ok(Some("channel C1, ts 1700000000.000100".into()))]);
     let seen = &server.seen()[0];
     assert_eq!(seen.uri.path(), "/api/chat.postMessage");
     assert_eq!(seen.header("authorization"), "Bearer xoxb-S3CRET-1");

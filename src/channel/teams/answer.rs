@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::channel::kit::{CodeRule, Reply, classify, classify_status, unclear, weigh};
-use crate::model::{ErrorKind, Receipt, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 /// A connector's window is half a minute, and its refusal does not say how much of it is left.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(30);
@@ -105,8 +105,8 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
         return Err(not_passed_on(reply, status));
     }
     match reply.status() {
-        202 if !reply.is_page() => Ok(reply.receipt("202", None)),
-        200 if text.trim() == "1" => Ok(reply.receipt("200", None)),
+        202 if !reply.is_page() => Ok(reply.receipt("202", PlatformIds::default())),
+        200 if text.trim() == "1" => Ok(reply.receipt("200", PlatformIds::default())),
         _ if reply.is_page() || reply.is_cut() => Err(unclear(reply)),
         status => {
             let summary = format!(

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::channel::kit::{CodeRule, Reply, classify_status, classify_words, parse, weigh};
-use crate::model::{ErrorKind, Receipt, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 /// Why, and the id under which the chat is to be found from now on.
 pub(super) type Refusal = (SendError, Option<i64>);
@@ -129,7 +129,9 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
     use ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
     let answer: Answer = parse(reply, now).map_err(|error| (error, None))?;
     if answer.ok && reply.is_success() {
-        return Ok(reply.receipt("ok", answer.result["message_id"].as_i64().map(|id| id.to_string())));
+        let number = |value: &serde_json::Value| value.as_i64().map(|id| id.to_string());
+        let ids = PlatformIds::one("chat_id", number(&answer.result["chat"]["id"])).and("message_id", number(&answer.result["message_id"]));
+        return Ok(reply.receipt("ok", ids));
     }
     if answer.error_code == 0 && answer.description.is_empty() {
         let unreasoned = || reply.error(Rejected, "ok:false", "Telegram refused the message and does not say why");

@@ -8,7 +8,7 @@ use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, T
 use crate::model::{Link, LinkKind, Size, Status};
 
 const CONFIG: &str = "{ token: '123456:S3CRET', chat: -1001, thread_id: 7, api_base: BASE }";
-const OK: &str = r#"{"ok":true,"result":{"message_id":42}}"#;
+const OK: &str = r#"{"ok":true,"result":{"message_id":42,"chat":{"id":-100}}}"#;
 
 fn chat() -> [Recipient; 1] {
     [Recipient::new("-1001")]
@@ -20,7 +20,7 @@ async fn html_goes_to_the_chat_and_plain_text_without_a_parse_mode() {
     let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = rich(&[("text", "<b>Disk</b> &amp; db-1\n")]);
     page.facts.mentions.users = vec!["@anna".into(), "4711".into()];
-    assert_eq!(kinds(&built.channel.send(&page, &chat(), &context()).await), [Ok(Some("42".to_owned()))]);
+    assert_eq!(kinds(&built.channel.send(&page, &chat(), &context()).await), [Ok(Some("chat_id -100, message_id 42".to_owned()))]);
     page.plain = true;
     page.facts.status = Status::Resolved;
     built.channel.send(&page, &chat(), &context()).await;
@@ -98,7 +98,10 @@ async fn a_group_that_became_a_supergroup_is_followed_and_remembered() {
     let server = ScriptedServer::start([Scripted::new(400, moved), Scripted::from(OK), Scripted::from(OK)]).await;
     let built = build::<Config>(CONFIG, &server.base).unwrap();
     for _ in 0..2 {
-        assert_eq!(kinds(&built.channel.send(&page(&[("text", "x")]), &chat(), &context()).await), [Ok(Some("42".to_owned()))]);
+        assert_eq!(
+            kinds(&built.channel.send(&page(&[("text", "x")]), &chat(), &context()).await),
+            [Ok(Some("chat_id -100, message_id 42".to_owned()))]
+        );
     }
     let ids: Vec<_> = server.seen().iter().map(|seen| seen.json()["chat_id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids, ["-1001", "-1009", "-1009"]);

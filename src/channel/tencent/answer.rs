@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::channel::Called;
 use crate::channel::kit::{CodeRule, Reply, classify, classify_status, parse};
-use crate::model::{ErrorKind, Receipt, SendError, Word};
+use crate::model::{ErrorKind, PlatformIds, Receipt, SendError, Word};
 
 #[derive(Deserialize)]
 struct Outer {
@@ -70,7 +70,7 @@ struct Call {
 pub(super) fn of_sms(reply: &Reply, now: Timestamp) -> Result<Vec<Result<Receipt, SendError>>, SendError> {
     let answer = read(reply, now)?;
     let one = |entry: &Entry| match entry.code.as_str() {
-        "Ok" => Ok(reply.receipt("Ok", Some(entry.serial_no.clone()))),
+        "Ok" => Ok(reply.receipt("Ok", PlatformIds::one("SerialNo", entry.serial_no.clone()))),
         code => Err(refusal(reply, code, &entry.message)),
     };
     Ok(answer.send_status_set.iter().map(one).collect())
@@ -79,7 +79,7 @@ pub(super) fn of_sms(reply: &Reply, now: Timestamp) -> Result<Vec<Result<Receipt
 /// The answer to a call.
 pub(super) fn of_call(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     match read(reply, now)?.send_status {
-        Some(call) => Ok(reply.receipt("Ok", Some(call.call_id))),
+        Some(call) => Ok(reply.receipt("Ok", PlatformIds::one("CallId", call.call_id))),
         None => Err(reply.error(ErrorKind::Ambiguous, "none", "the answer says neither that the call was made nor that it was not")),
     }
 }

@@ -32,10 +32,10 @@ async fn each_number_has_a_result_and_variables_are_kept_short() {
     page.facts.severity = Severity::Critical;
     let to = [Recipient::new("+8613711112222"), Recipient::new("+8613711113333")];
     let results = sms.send(&page, &to, &context()).await;
-    assert_eq!(kinds(&results), [Ok(Some("S1".to_owned())), Err((Rejected, Some("FailedOperation.PhoneNumberInBlacklist".to_owned())))]);
+    assert_eq!(kinds(&results), [Ok(Some("SerialNo S1".to_owned())), Err((Rejected, Some("FailedOperation.PhoneNumberInBlacklist".to_owned())))]);
     assert!(results[1].1.as_ref().unwrap_err().recipient);
     let voice = build::<voice::Config>(VOICE, &server.base).unwrap().channel;
-    assert_eq!(kinds(&voice.send(&page, &to[..1], &context()).await), [Ok(Some("C1".to_owned()))]);
+    assert_eq!(kinds(&voice.send(&page, &to[..1], &context()).await), [Ok(Some("CallId C1".to_owned()))]);
     let seen = server.seen();
     insta::assert_json_snapshot!("sms", seen[0].json());
     insta::assert_json_snapshot!("voice", seen[1].json());

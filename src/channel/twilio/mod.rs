@@ -21,7 +21,7 @@ use sha1::Sha1;
 use super::kit::phone::{self, Use};
 use super::kit::{self, CodeRule};
 use super::{BuildContext, Callback, Called, Problem, SendContext, Sent};
-use crate::model::{ErrorKind, Receipt, Secret, SecretSource, SendError, Word};
+use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SecretSource, SendError, Word};
 
 const API_BASE: &str = "https://api.twilio.com";
 
@@ -134,9 +134,9 @@ impl Line {
             },
             result => result,
         };
-        if let Ok(Receipt { platform_id: Some(sid), .. }) = &result {
+        if let Some(sid) = result.as_ref().ok().and_then(|receipt| receipt.ids.single()) {
             let mut told = self.confirmed();
-            told.push_back(sid.clone());
+            told.push_back(sid.to_owned());
             if told.len() > MAX_CONFIRMED {
                 told.pop_front();
             }
@@ -162,7 +162,7 @@ impl Line {
         let one = list[what.to_lowercase().as_str()].as_array()?.iter().find(fresh)?;
         let sid = one["sid"].as_str()?.to_owned();
         tracing::warn!(sid, "the answer was lost, but Twilio has the request");
-        Some(Receipt { platform_id: Some(sid), code: "found".into(), answer: "the answer was lost; asked again, Twilio has it".into() })
+        Some(Receipt { ids: PlatformIds::one("sid", sid), code: "found".into(), answer: "the answer was lost; asked again, Twilio has it".into() })
     }
 }
 
@@ -304,7 +304,7 @@ fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     // It may be made and have failed at once: `error_code` then says why (<https://www.twilio.com/docs/messaging/api/message-resource>).
     let failed = matches!(status.as_str(), "failed" | "undelivered" | "canceled");
     if reply.is_success() && answer.sid.is_some() && !failed {
-        return Ok(reply.receipt(if status.is_empty() { "created" } else { &status }, answer.sid));
+        return Ok(reply.receipt(if status.is_empty() { "created" } else { &status }, PlatformIds::one("sid", answer.sid)));
     }
     let mut answer = answer;
     if let (true, Some(code)) = (failed, answer.error_code) {

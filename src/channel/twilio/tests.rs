@@ -27,9 +27,9 @@ async fn an_sms_and_a_call_go_out_as_forms() {
     let server =
         ScriptedServer::start([Scripted::new(201, r#"{"sid":"SM1","status":"queued"}"#), Scripted::new(201, r#"{"sid":"CA1","status":"queued"}"#)])
             .await;
-    assert_eq!(kinds(&send(&sms(&server.base), "磁盘 & more").await), [Ok(Some("SM1".to_owned()))]);
+    assert_eq!(kinds(&send(&sms(&server.base), "磁盘 & more").await), [Ok(Some("sid SM1".to_owned()))]);
     let voice = build::<voice::Config>(CONFIG, &server.base).unwrap().channel;
-    assert_eq!(kinds(&send(&voice, "Disk <full> & hot https://x.example").await), [Ok(Some("CA1".to_owned()))]);
+    assert_eq!(kinds(&send(&voice, "Disk <full> & hot https://x.example").await), [Ok(Some("sid CA1".to_owned()))]);
     let seen = server.seen();
     assert_eq!(seen[0].uri.path(), "/2010-04-01/Accounts/AC1/Messages.json");
     assert_eq!(seen[0].header("authorization"), "Basic QUMxOnR3aWxpby1TM0NSRVQ=");
@@ -57,7 +57,7 @@ async fn a_lost_answer_is_looked_up_before_it_counts_as_unknown() {
     ])
     .await;
     let sms = sms(&server.base);
-    assert_eq!(kinds(&send(&sms, "x").await), [Ok(Some("SM9".to_owned()))]);
+    assert_eq!(kinds(&send(&sms, "x").await), [Ok(Some("sid SM9".to_owned()))]);
     for why in ["another text", "an old one", "no list"] {
         assert_eq!(kinds(&send(&sms, "x").await), [Err((Ambiguous, Some("HTTP 500".to_owned())))], "{why}");
     }
@@ -169,7 +169,7 @@ async fn a_callback_address_is_given_where_it_can_be_reached_and_left_out_where_
     let callbacks = ["https://w.example.com/receipts/a?k=1", "http://10.0.0.1/receipts/a?k=1", "", "https://w.example.com/receipts/a?k=1"];
     for callback in callbacks {
         let cx = SendContext { callback: callback.into(), ..context() };
-        assert_eq!(kinds(&voice.send(&page(&[("text", "x")]), &to(), &cx).await), [Ok(Some("CA1".to_owned()))]);
+        assert_eq!(kinds(&voice.send(&page(&[("text", "x")]), &to(), &cx).await), [Ok(Some("sid CA1".to_owned()))]);
     }
     let given: Vec<bool> = server.seen().iter().map(|seen| String::from_utf8_lossy(&seen.body).contains("StatusCallback=https%3A%2F%2Fw.")).collect();
     assert_eq!(given, [true, false, false, true, false]);

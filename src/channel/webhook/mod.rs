@@ -20,7 +20,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use super::{BuildContext, Built, CellResult, Channel, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
-use crate::model::{Escape, FieldSpec, OutletKey, Page, Payload, Receipt, Recipient, Secret, SecretSource, SendError, Size};
+use crate::model::{Escape, FieldSpec, OutletKey, Page, Payload, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Size};
 
 /// Our own: more than any receiver takes.
 const MAX_BODY: usize = 1 << 20;
@@ -253,7 +253,7 @@ impl Driver {
         let reply = call.send(cx.deadline).await?;
         match kit::classify_status(&reply, cx.now) {
             Some(error) => Err(error),
-            None => Ok(reply.receipt(reply.status().to_string(), None)),
+            None => Ok(reply.receipt(reply.status().to_string(), PlatformIds::default())),
         }
     }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::config::{PARTY, TAG};
 use crate::channel::CellResult;
 use crate::channel::kit::{CodeRule, Reply, all, classify, classify_status, parse, weigh};
-use crate::model::{ErrorKind, Recipient, SendError};
+use crate::model::{ErrorKind, PlatformIds, Recipient, SendError};
 
 /// An interface that was called too often in a minute is blocked for a minute: <https://developer.work.weixin.qq.com/document/path/90312>
 const BLOCK_DURATION: Duration = Duration::from_secs(60);
@@ -20,6 +20,7 @@ struct Answer {
     #[serde(default)]
     errmsg: String,
     msgid: Option<String>,
+    response_code: Option<String>,
     #[serde(default)]
     invaliduser: Option<String>,
     #[serde(default)]
@@ -47,7 +48,8 @@ pub(super) fn of(reply: &Reply, to: &[Recipient], now: Timestamp) -> Result<Vec<
         ("invalidparty", &answer.invalidparty, "no such department, or outside of what the application may see"),
         ("invalidtag", &answer.invalidtag, "no such tag, or outside of what the application may see"),
     ];
-    let mut results = all(to, Ok(reply.receipt("0", answer.msgid.filter(|id| !id.is_empty()))));
+    let mut results =
+        all(to, Ok(reply.receipt("0", PlatformIds::one("msgid", answer.msgid.clone()).and("response_code", answer.response_code.clone()))));
     for (place, result) in &mut results {
         let name = to[*place].expose();
         let refused = lists.iter().find(|(list, names, _)| names.as_deref().is_some_and(|names| holds(names, name, list)));

@@ -32,7 +32,7 @@ async fn markdown_goes_to_all_with_one_token_for_two_messages() {
     assert_eq!(recipients, to(&["ZhangSan", "lisi", "party:2", "party:3", "tag:7"]));
     let page = rich(&[("text", "**磁盘** <font color=\"warning\">满</font>\u{7}\n> db-1\n")]);
     let results = built.channel.send(&page, &recipients, &context()).await;
-    assert_eq!(kinds(&results), vec![Ok(Some("m-1".to_owned())); 5]);
+    assert_eq!(kinds(&results), vec![Ok(Some("msgid m-1".to_owned())); 5]);
     built.channel.send(&page, &to(&["lisi"]), &context()).await;
     let seen = server.seen();
     assert_eq!(seen.len(), 3);
@@ -70,7 +70,7 @@ async fn those_who_were_not_reached_are_told_apart() {
         .send(&page(&[("text", "x")]), &to(&["ZhangSan", "lisi", "party:2", "party:3", "tag:7", "wang", "3", "lisi|x"]), &context())
         .await;
     let not = |list: &str| Err((Rejected, Some(list.to_owned())));
-    let ok = Ok(Some("m-2".to_owned()));
+    let ok = Ok(Some("msgid m-2".to_owned()));
     let expected =
         [not("invaliduser"), ok.clone(), ok.clone(), not("invalidparty"), not("invalidtag"), not("unlicenseduser"), ok, not("invaliduser")];
     assert_eq!(kinds(&results), expected);

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::descriptor::{Ping, Pings};
 use super::kit::{self, CodeRule};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Problem, SendContext};
-use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -133,7 +133,7 @@ const ERROR_CODES: &[CodeRule] = &[
 fn of(reply: &kit::Reply, now: Timestamp) -> Result<Receipt, SendError> {
     let answer: Answer = kit::parse(reply, now)?;
     if answer.errcode == 0 && reply.is_success() {
-        return Ok(reply.receipt("0", None));
+        return Ok(reply.receipt("0", PlatformIds::default()));
     }
     let code = answer.errcode.to_string();
     let known = kit::classify(ERROR_CODES, &code);

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::channel::kit::{CodeRule, Reply, classify, classify_status, classify_words, parse, unclear, weigh};
-use crate::model::{ErrorKind, Receipt, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
 #[derive(Deserialize)]
 struct Answer {
@@ -58,7 +58,7 @@ const ERROR_WORDS: &[CodeRule] = &[
 /// The answer to a message: 200, the word `success` and the message's id.
 pub(super) fn of_message(reply: &Reply, now: Timestamp) -> Result<Receipt, SendError> {
     match read(reply, now)?.id {
-        Some(id) => Ok(reply.receipt("success", Some(id.to_string()))),
+        Some(id) => Ok(reply.receipt("success", PlatformIds::one("message_id", id.to_string()))),
         None => Err(unclear(reply)),
     }
 }

@@ -26,7 +26,7 @@ async fn a_message_goes_to_a_topic_with_the_pings_that_were_asked_for() {
     let mut page = rich(&[("topic", "DiskFull"), ("text", "**Disk** db-1")]);
     page.facts.mentions =
         Mentions { all: true, users: vec!["Anna Li|10".into(), "10".into(), "@Bo".into()], groups: vec!["ops*".into()], ..Mentions::default() };
-    assert_eq!(kinds(&built.channel.send(&page, &channel(), &context()).await), [Ok(Some("42".to_owned()))]);
+    assert_eq!(kinds(&built.channel.send(&page, &channel(), &context()).await), [Ok(Some("message_id 42".to_owned()))]);
     let seen = &server.seen()[0];
     assert_eq!((seen.method.as_str(), seen.uri.to_string().as_str()), ("POST", "/api/v1/messages"));
     assert_eq!(seen.header("authorization"), "Basic Ym90QGV4YW1wbGUuY29tOmszeS1TM0NSRVQ=");

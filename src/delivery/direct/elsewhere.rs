@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delivery::core::Shared;
-use crate::model::{ErrorKind, Receipt, Recipient, SendError};
+use crate::model::{ErrorKind, PlatformIds, Receipt, Recipient, SendError};
 use crate::store::{AttemptKind, CellState, DeliveryDetail, PendingDelivery, State};
 
 use super::sends::{Caller, DirectOutcome};
@@ -43,9 +43,9 @@ fn outcome(member: &PendingDelivery, detail: &DeliveryDetail) -> DirectOutcome {
     let last = attempts.max_by_key(|attempt| attempt.begun_at);
     let answer = last.and_then(|attempt| attempt.answer.clone()).unwrap_or_default();
     let cells = detail.message.as_ref().map(|message| message.cells.as_slice()).unwrap_or_default();
-    let result = |code: Option<String>, platform_id: Option<String>, ok: bool| {
+    let result = |code: Option<String>, ids: PlatformIds, ok: bool| {
         if ok {
-            return Ok(Receipt { platform_id, code: code.unwrap_or_default(), answer: answer.clone() });
+            return Ok(Receipt { ids, code: code.unwrap_or_default(), answer: answer.clone() });
         }
         let kind = match last.and_then(|attempt| attempt.kind) {
             None => ErrorKind::Rejected,
@@ -64,10 +64,9 @@ fn outcome(member: &PendingDelivery, detail: &DeliveryDetail) -> DirectOutcome {
     };
     let results: Vec<(Recipient, Result<Receipt, SendError>)> = if cells.is_empty() {
         let all = member.target.recipients.iter().cloned();
-        all.map(|to| (to, result(None, None, detail.row.state == State::Sent))).collect()
+        all.map(|to| (to, result(None, PlatformIds::default(), detail.row.state == State::Sent))).collect()
     } else {
-        let each =
-            cells.iter().map(|cell| (cell.recipient.clone(), result(cell.code.clone(), cell.platform_id.clone(), cell.state == CellState::Ok)));
+        let each = cells.iter().map(|cell| (cell.recipient.clone(), result(cell.code.clone(), cell.ids.clone(), cell.state == CellState::Ok)));
         each.collect()
     };
     let expired = matches!(detail.row.state, State::Expired | State::Dropped);

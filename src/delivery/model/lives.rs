@@ -11,7 +11,7 @@ use crate::channel::{CellResult, Channel, SendContext};
 use crate::delivery::policy::MAX_BACKOFF;
 use crate::delivery::{Clock, Engine, EngineOptions, cluster, testing};
 use crate::metrics::Metrics;
-use crate::model::{ErrorKind, LaneId, Page, Receipt, Recipient, SendError, Status, UnixMs};
+use crate::model::{ErrorKind, LaneId, Page, PlatformIds, Receipt, Recipient, SendError, Status, UnixMs};
 use crate::store::{LeaseRequest, OutletStore, State};
 
 use super::life::Disk;
@@ -43,7 +43,7 @@ impl Channel for Arc<Platform> {
         page.field("text").clone_into(&mut self.text.lock().unwrap());
         let answer = *self.answer.lock().unwrap();
         let results = (0..to.len()).map(|place| match answer {
-            Answer::Taken => (place, Ok(Receipt { platform_id: None, code: "ok".into(), answer: String::new() })),
+            Answer::Taken => (place, Ok(Receipt { ids: PlatformIds::default(), code: "ok".into(), answer: String::new() })),
             Answer::Failed(kind) => (place, Err(SendError::new(kind, "not now"))),
             Answer::Nothing => (place, Err(SendError::new(ErrorKind::Ambiguous, "no answer"))),
         });

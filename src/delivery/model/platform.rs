@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::channel::descriptor::{Ping, Pings};
 use crate::channel::{CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, SendContext};
-use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, Receipt, Recipient, SendError, Size, UnixMs};
+use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, PlatformIds, Receipt, Recipient, SendError, Size, UnixMs};
 
 use super::Dice;
 
@@ -169,7 +169,7 @@ impl Wire {
                 seen.acknowledged.insert((uid.clone(), recipient.masked(), of.delivery), life);
             }
         }
-        Receipt { platform_id: None, code: "ok".into(), answer: String::new() }
+        Receipt { ids: PlatformIds::default(), code: "ok".into(), answer: String::new() }
     }
 
     fn answer(&self, page: &Page, recipient: &Recipient, message: MessageId, credential: u64) -> Result<Receipt, SendError> {

@@ -9,7 +9,7 @@ use crate::channel::{Counted, Limit};
 use crate::delivery::core::Shared;
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::plan::{ChannelPlan, Plan};
-use crate::model::{OutletKey, Recipient, UnixMs};
+use crate::model::{OutletKey, UnixMs};
 
 use super::select::Channels;
 use super::worker::Worker;

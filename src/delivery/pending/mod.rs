@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::delivery::clock::Now;
-use crate::model::{DeliveryId, LaneId, MessageId, Page, Recipient, UnixMs};
+use crate::model::{DeliveryId, LaneId, MessageId, Page, PlatformIds, Recipient, UnixMs};
 use crate::store::{Cell, CellState, NewMessage, OpenMessage, PendingDelivery};
 use crate::template::MessageKind;
 
@@ -211,7 +211,7 @@ impl PendingMessage {
                 tries: 0,
                 unanswered: 0,
                 due_at: UnixMs::EPOCH,
-                platform_id: None,
+                ids: PlatformIds::default(),
                 code: None,
             })
             .collect();

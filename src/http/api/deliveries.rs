@@ -8,15 +8,15 @@ use serde_json::json;
 
 use super::{ApiError, ApiResult, MAX_PAGE, PAGE, gate, gone, limit_schema, may_use, next, no_channel, not_for, pairs, part, read};
 use crate::api::{
-    CellDetail, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, EventBody, MessageDetail, PageDetail, ReceiptDetail,
-    RequeueResponse,
+    CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveriesRequest, DeliveryResponse, DropResponse, EventBody, MessageDetail,
+    PageDetail, ReceiptDetail, RequeueResponse,
 };
 use crate::delivery::Plan;
 use crate::http::explain::explain_stored;
 use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::{DeliveryId, UnixMs};
-use crate::store::{Cell, DeliveryDetail, DeliveryFilter, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};
+use crate::store::{Cell, ConfirmedMessage, DeliveryDetail, DeliveryFilter, MoveTo, ReceiptRow, State as DeliveryState, StoredMessage};
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -160,6 +160,7 @@ fn story(app: &App, caller: &Caller, detail: DeliveryDetail, next: String) -> De
         message: detail.message.map(|message| message_story(&plan, message)),
         earlier_attempts: detail.earlier,
         children: detail.children,
+        confirmed: detail.confirmed.into_iter().map(confirmed_story).collect(),
         delivery: detail.row,
         rate_limit,
         next,
@@ -176,7 +177,7 @@ fn message_story(plan: &Plan, message: StoredMessage) -> MessageDetail {
         state: c.state,
         tries: c.tries,
         due_at: c.due_at,
-        platform_id: c.platform_id,
+        platform_ids: c.ids,
         code: c.code,
     });
     let keeps_incidents = plan.channel(&message.channel).is_some_and(|channel| channel.driver.keeps_incidents());
@@ -201,6 +202,10 @@ fn message_story(plan: &Plan, message: StoredMessage) -> MessageDetail {
         cells: cells.collect(),
         attempts: message.attempts,
     }
+}
+
+fn confirmed_story(of: ConfirmedMessage) -> ConfirmedDetail {
+    ConfirmedDetail { recipient: of.recipient.masked(), message: of.message, formed_at: of.formed_at, platform_ids: of.ids }
 }
 
 fn receipt_story(r: &ReceiptRow) -> ReceiptDetail {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Alert, AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, Recipient, UnixMs};
+use crate::model::{Alert, AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, PlatformIds, Recipient, UnixMs};
 use crate::store::*;
 
 /// A moment, Unix milliseconds.
@@ -79,7 +79,7 @@ pub async fn fence(store: &S) -> Fence {
 
 /// A cell of page 0.
 pub fn cell(recipient: &str, state: CellState) -> Cell {
-    Cell { page: 0, recipient: Recipient::new(recipient), state, tries: 0, unanswered: 0, due_at: T0, platform_id: None, code: None }
+    Cell { page: 0, recipient: Recipient::new(recipient), state, tries: 0, unanswered: 0, due_at: T0, ids: PlatformIds::default(), code: None }
 }
 
 /// A message of `ops` with one page and one cell.

@@ -1,7 +1,7 @@
 //! Contract of `page`, `show`, `show_event`, `message` and `stats`.
 
 use super::fixtures::*;
-use crate::model::{DeliveryId, EventId, MessageId};
+use crate::model::{DeliveryId, EventId, MessageId, PlatformIds};
 use crate::store::*;
 
 fn filter() -> DeliveryFilter {
@@ -119,6 +119,37 @@ pub async fn a_delivery_is_shown_with_all_of_it(store: S) {
     assert_eq!((message.id, message.channel.as_str(), message.template.as_str(), message.cells.len()), (id, "ops", "default", 1));
     let EventDetail { deliveries: rows, .. } = store.get_event(new.id).await.unwrap().unwrap();
     assert_eq!(rows.len(), 2);
+}
+
+pub async fn the_last_confirmed_message_of_a_lane_is_known_for_each_recipient(store: S) {
+    let fence = fence(&store).await;
+    let confirmed = async |id: DeliveryId| {
+        let all = store.get_delivery(id).await.unwrap().unwrap().confirmed;
+        all.into_iter().map(|of| (of.recipient.expose().to_owned(), of.message, of.ids.to_stored())).collect::<Vec<_>>()
+    };
+    let send = async |d: &AcceptedDelivery, cells: Vec<Cell>| {
+        let id = MessageId::new();
+        let mut s = with_message(&fence, NewMessage { id, cells, ..message(&[d.id]) }, true);
+        s.deliveries = vec![change(d, State::Sent)];
+        store.record_outcome(s).await.unwrap();
+        id
+    };
+    let ok = |to: &str, ts: &str| Cell { ids: PlatformIds::one("channel", to.to_owned()).and("ts", ts.to_owned()), ..cell(to, CellState::Ok) };
+    let first = put(&store, LANE).await;
+    assert!(confirmed(first.id).await.is_empty(), "nothing was sent");
+    let one = send(&first, vec![ok("C1", "1.1"), ok("C2", "1.2")]).await;
+    let second = put(&store, LANE).await;
+    let two = send(&second, vec![ok("C1", "2.1"), cell("C2", CellState::Dead), cell("C3", CellState::Ok)]).await;
+    // Nothing of it fired, and it is no message to come back to.
+    let over = put_one(&store, NewDelivery { firing: 0, resolved: 1, ..delivery("ops", LANE) }).await;
+    send(&over, vec![ok("C1", "3.1")]).await;
+    let other = put(&store, "other").await;
+    send(&other, vec![ok("C4", "4.1")]).await;
+    let mut found = confirmed(over.id).await;
+    found.sort();
+    let ids = |to: &str, ts: &str| Some(format!(r#"{{"channel":"{to}","ts":"{ts}"}}"#));
+    assert_eq!(found, [("C1".to_owned(), two, ids("C1", "2.1")), ("C2".to_owned(), one, ids("C2", "1.2")), ("C3".to_owned(), two, None)]);
+    assert_eq!(confirmed(first.id).await.len(), 3, "it is the lane's, whichever delivery is asked for");
 }
 
 pub async fn counts_are_right(store: S) {

@@ -72,7 +72,9 @@ macro_rules! store_contract {
                 what_an_interval_deferred_can_be_deferred_anew, what_waits_can_be_retried, heartbeats_are_kept, a_check_leaves_nothing,
             }
             history {
-                a_page_follows_its_cursor, events_are_listed, messages_are_listed_by_a_range_of_ids, every_filter_narrows, a_delivery_is_shown_with_all_of_it, counts_are_right, unknown_ids_are_not_found,
+                a_page_follows_its_cursor, events_are_listed, messages_are_listed_by_a_range_of_ids, every_filter_narrows,
+                a_delivery_is_shown_with_all_of_it, the_last_confirmed_message_of_a_lane_is_known_for_each_recipient, counts_are_right,
+                unknown_ids_are_not_found,
             }
             purging {
                 only_events_past_retention_go, an_event_stays_while_one_delivery_must, a_message_goes_with_its_last_delivery,

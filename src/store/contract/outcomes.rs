@@ -1,7 +1,7 @@
 //! Contract of `settle`: outcomes, counters, children (I8), attempts, and that what is final stays.
 
 use super::fixtures::*;
-use crate::model::{EventId, MessageId, MessageKind};
+use crate::model::{EventId, MessageId, MessageKind, PlatformIds};
 use crate::store::*;
 
 pub async fn a_single_is_written_at_settle(store: S) {
@@ -10,7 +10,7 @@ pub async fn a_single_is_written_at_settle(store: S) {
     let single = message(&[a.id]);
     let id = single.id;
     let mut s = OutcomeBatch { now: T0 + 9, attempt: Some(ended("ok", T0)), ..with_message(&fence, single, true) };
-    s.cells = vec![Cell { tries: 1, unanswered: 2, platform_id: Some("p".into()), ..cell("room", CellState::Ok) }];
+    s.cells = vec![Cell { tries: 1, unanswered: 2, ids: PlatformIds::one("ts", "p".to_owned()), ..cell("room", CellState::Ok) }];
     s.deliveries = vec![change(&a, State::Sent)];
     assert_eq!(store.record_outcome(s).await.unwrap(), RecordedOutcome::default());
     let detail = store.get_delivery(a.id).await.unwrap().unwrap();

@@ -1,7 +1,7 @@
 //! Contract of `own`, `renew` and `outlet`, and of the fence (I7).
 
 use super::fixtures::*;
-use crate::model::{AttemptId, MessageKind, UnixMs};
+use crate::model::{AttemptId, MessageKind, PlatformIds, UnixMs};
 use crate::store::*;
 
 pub async fn every_claim_raises_the_epoch(store: S) {
@@ -83,7 +83,7 @@ pub async fn an_owner_learns_what_it_must_know(store: S) {
     };
     store.store_message(first.clone(), digest.clone()).await.unwrap();
     let mut s = of_message(&first, digest.id, false);
-    s.cells = vec![Cell { tries: 1, platform_id: Some("p1".into()), code: Some("0".into()), ..cell("y", CellState::Ok) }];
+    s.cells = vec![Cell { tries: 1, ids: PlatformIds::one("ts", "p1".to_owned()), code: Some("0".into()), ..cell("y", CellState::Ok) }];
     s.sent_in_month = Some(MonthlySends { month: "2026-11".into(), sends: 4 });
     s.outlet = Some(OutletUpdate { paused_until: Some(T0 + 7), suspension: Some(SuspensionChange::Suspend("bad token".into())) });
     store.record_outcome(s).await.unwrap();
@@ -95,7 +95,7 @@ pub async fn an_owner_learns_what_it_must_know(store: S) {
     assert_eq!((open.id, open.kind.as_str(), open.generation, open.channel.as_str(), open.formed_at), (digest.id, "digest", 3, "ops", T0));
     assert_eq!(open.pages, *digest.pages);
     assert_eq!(open.cells.iter().map(|c| (c.recipient.expose(), c.state)).collect::<Vec<_>>(), [("x", CellState::Open), ("y", CellState::Ok)]);
-    assert_eq!(open.cells[1].platform_id.as_deref(), Some("p1"));
+    assert_eq!(open.cells[1].ids, PlatformIds::one("ts", "p1".to_owned()));
     assert_eq!(open.members.iter().map(|m| m.id).collect::<Vec<_>>(), [a.id, b.id], "in lane order");
     assert!(open.members.iter().all(|m| m.id != other.id && m.event.is_none()));
 }

@@ -8,7 +8,9 @@ use super::error::DbError;
 use super::rows::{EVENT, get, limit, stored_event};
 use super::tx::{Param, Tx};
 use crate::model::{DeliveryId, EventId, MessageId};
-use crate::store::rows::{ATTEMPT, CELL, DELIVERY, SOLE, StoredRow as _, attempt, cell, delivery, delivery_row, sole, target};
+use crate::store::rows::{
+    ATTEMPT, CELL, DELIVERY, SOLE, StoredRow as _, attempt, cell, confirmed, confirmed_sql, delivery, delivery_row, newest_of_each, sole, target,
+};
 use crate::store::{
     AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, StoreError, StoredEvent, StoredMessage,
 };
@@ -93,7 +95,9 @@ pub(super) async fn get_delivery(tx: &Tx, id: DeliveryId) -> Result<Option<Deliv
     };
     let children = tx.query(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.origin_id = $1 ORDER BY d.id"), &[&id.0]).await?;
     let children = children.iter().map(delivery_row).collect::<Result<_, _>>()?;
-    Ok(Some(DeliveryDetail { row, target, event, message, earlier, children }))
+    let found = tx.query(&confirmed_sql("$1"), &[&id.0]).await?;
+    let confirmed = newest_of_each(found.iter().map(confirmed).collect::<Result<_, _>>()?);
+    Ok(Some(DeliveryDetail { row, target, event, message, earlier, children, confirmed }))
 }
 
 async fn event(tx: &Tx, id: EventId) -> Result<Option<StoredEvent>, DbError> {

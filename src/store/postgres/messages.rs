@@ -58,7 +58,7 @@ pub(super) async fn write_messages(tx: &Tx, writes: &[Write<'_>]) -> Result<(), 
         .with("recipient", cells().map(|cell| cell.map(|c| c.recipient.expose())))
         .with("tries", cells().map(|cell| cell.map(|c| i64::from(c.tries))))
         .with("due_at", cells().map(|cell| cell.map(|c| c.due_at)))
-        .with("platform_id", cells().map(|cell| cell.and_then(|c| c.platform_id.as_deref())))
+        .with("platform_id", cells().map(|cell| cell.and_then(|c| c.ids.to_stored())))
         .with("code", cells().map(|cell| cell.and_then(|c| c.code.as_deref())))
         .with("attempt_id", attempts().map(|attempt| attempt.map(|a| a.id.0)))
         .with("node", attempts().map(|attempt| attempt.map(|a| a.node.as_str())))
@@ -97,7 +97,7 @@ pub(super) async fn write_cells(tx: &Tx, cells: &[(MessageId, &Cell)]) -> Result
         .with("tries", each().map(|c| i64::from(c.tries)))
         .with("unanswered", each().map(|c| i64::from(c.unanswered)))
         .with("due_at", each().map(|c| c.due_at))
-        .with("platform_id", each().map(|c| c.platform_id.as_deref()))
+        .with("platform_id", each().map(|c| c.ids.to_stored()))
         .with("code", each().map(|c| c.code.as_deref()))
         .insert(
             tx,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::error::DbError;
 use super::rows::{attempts, bytes, cells, count, delivery_row, event, sole};
 use crate::model::{DeliveryId, EventId, MessageId};
-use crate::store::rows::{DELIVERY, StoredRow as _, target};
+use crate::store::rows::{DELIVERY, StoredRow as _, confirmed, confirmed_sql, newest_of_each, target};
 use crate::store::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, State, StoreError, StoredMessage};
 
 /// Up to so many open deliveries a list of open ones is made from their index and sorted; beyond, newest-first order finds them faster.
@@ -101,7 +101,9 @@ pub(super) fn get_delivery(db: &Connection, id: DeliveryId) -> Result<Option<Del
     };
     let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.origin_id = ?1 ORDER BY d.id"))?;
     let children = select.query_map([bytes(&id.0)], delivery_row)?.collect::<rusqlite::Result<_>>()?;
-    Ok(Some(DeliveryDetail { row, target, event, message, earlier, children }))
+    let mut select = db.prepare_cached(&confirmed_sql("?1"))?;
+    let confirmed = newest_of_each(select.query_map([bytes(&id.0)], |row| confirmed(row))?.collect::<rusqlite::Result<_>>()?);
+    Ok(Some(DeliveryDetail { row, target, event, message, earlier, children, confirmed }))
 }
 
 /// Names as a list that SQL can look into; `None` when all are meant.

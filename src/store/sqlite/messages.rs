@@ -42,7 +42,7 @@ pub(super) fn write_message(db: &Connection, fence: &Fence, prepared: &PreparedM
         recipient: cell.map(|c| c.recipient.expose()),
         tries: cell.map(|c| c.tries),
         due_at: cell.map(|c| c.due_at),
-        platform_id: cell.and_then(|c| c.platform_id.as_deref()),
+        platform_id: cell.and_then(|c| c.ids.to_stored()),
         code: cell.and_then(|c| c.code.as_deref()),
         attempt_id: attempt.map(|a| bytes(&a.id.0)),
         node: attempt.map(|a| &a.node),
@@ -66,7 +66,7 @@ pub(super) fn write_cells(db: &Connection, message: MessageId, cells: &[Cell]) -
     )?;
     for c in cells {
         let key = (bytes(&message.0), c.page, c.recipient.expose());
-        upsert.execute(params![key.0, key.1, key.2, c.state.as_str(), c.tries, c.unanswered, c.due_at, c.platform_id, c.code])?;
+        upsert.execute(params![key.0, key.1, key.2, c.state.as_str(), c.tries, c.unanswered, c.due_at, c.ids.to_stored(), c.code])?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AttemptKind, Cell, Mode, ReceiptRow, State, StoredEvent, Target};
-use crate::model::{AttemptId, DeliveryId, EventId, MessageId, MessageKind, OutletKey, Page, UnixMs};
+use crate::model::{AttemptId, DeliveryId, EventId, MessageId, MessageKind, OutletKey, Page, PlatformIds, Recipient, UnixMs};
 
 /// Where waiting or ended deliveries are moved.
 #[derive(Debug, Clone)]
@@ -129,6 +129,21 @@ pub struct DeliveryDetail {
     pub earlier: Vec<AttemptRow>,
     /// Its fallback children.
     pub children: Vec<DeliveryRow>,
+    /// For each recipient the newest message of its lane that carried a firing alert and that the platform confirmed; one from long ago is left out.
+    pub confirmed: Vec<ConfirmedMessage>,
+}
+
+/// A message that its platform confirmed for a recipient: what an edit, a reply or a withdrawal refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfirmedMessage {
+    /// Recipient.
+    pub recipient: Recipient,
+    /// The message.
+    pub message: MessageId,
+    /// When it was formed.
+    pub formed_at: UnixMs,
+    /// The platform's ids of its first page.
+    pub ids: PlatformIds,
 }
 
 /// A message with its pages, cells and attempts.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{AcceptedDelivery, Fence, NewDelivery, NewReceipt, State};
-use crate::model::{AttemptId, DeliveryId, ErrorKind, EventId, LaneId, MessageId, MessageKind, Page, Recipient, UnixMs};
+use crate::model::{AttemptId, DeliveryId, ErrorKind, EventId, LaneId, MessageId, MessageKind, Page, PlatformIds, Recipient, UnixMs};
 
 /// A cell's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -57,8 +57,9 @@ pub struct Cell {
     pub unanswered: u32,
     /// Not before.
     pub due_at: UnixMs,
-    /// The platform's id of it.
-    pub platform_id: Option<String>,
+    /// The platform's ids of it, where it was accepted.
+    #[serde(default)]
+    pub ids: PlatformIds,
     /// The platform's last code.
     pub code: Option<String>,
 }

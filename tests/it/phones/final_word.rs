@@ -239,7 +239,7 @@ async fn callbacks_tell_the_end_at_once_and_are_believed_with_their_proof_only()
     let asked = vendors.twilio.rec.accepted()[0].call.form();
     let url = asked.iter().find(|(name, _)| name == "StatusCallback").unwrap().1.clone();
     let path = url.strip_prefix("https://watch.example.com").unwrap();
-    let sid = cell(&app, "call").await.platform_id.unwrap();
+    let sid = cell(&app, "call").await.platform_ids.single().unwrap().to_owned();
     let form = format!("CallSid={sid}&CallStatus=no-answer&To=%2B8613800000001");
     let signed = format!("{url}CallSid{sid}CallStatusno-answerTo{NUMBER}");
     let signature = b64(&hmac_sha1(b"twilio-token", signed.as_bytes()));
@@ -260,7 +260,7 @@ async fn callbacks_tell_the_end_at_once_and_are_believed_with_their_proof_only()
     let channels = app.read::<Channels>("/api/v1/channels").await.channels;
     let night = channels.iter().find(|channel| channel.name == "night-2").unwrap();
     let path = night.callback.as_deref().unwrap().strip_prefix("https://watch.example.com").unwrap();
-    let id = cell(&app, "night-2").await.platform_id.unwrap();
+    let id = cell(&app, "night-2").await.platform_ids.single().unwrap().to_owned();
     let body = |id: &str, mobile: &str| json!({ "voiceprompt_callback": { "result": "1", "callid": id, "mobile": mobile, "nationcode": "86" } });
     assert_eq!(app.post(path, &body("another", "13800000001")).await.0, 404);
     assert_eq!(app.post(path, &body(&id, "13800000009")).await.0, 404);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::test_server::{Answer, Literals, ScriptedServer, context};
 use super::*;
 use crate::channel::{BuildContext, Problem};
-use crate::model::{ErrorKind, Secret, SecretSource};
+use crate::model::{ErrorKind, PlatformIds, Secret, SecretSource};
 
 fn client_with(proxy: Option<&str>, ca_file: Option<&std::path::Path>) -> Result<Http, Problem> {
     let clients = HttpClients::default();
@@ -201,7 +201,7 @@ async fn secrets_of_a_request_show_in_nothing_that_is_made_of_its_answer() {
     let reply = http.post(&server.base).basic("me", &Secret::new("password")).send(soon()).await.unwrap();
     let error = classify_status(&reply, context().now).unwrap();
     let quoted = reply.error(ErrorKind::Rejected, "x", "it said tok-12345");
-    let shown = format!("{reply:?} {error:?} {quoted:?} {:?} {http:?}", reply.receipt("0", None));
+    let shown = format!("{reply:?} {error:?} {quoted:?} {:?} {http:?}", reply.receipt("0", PlatformIds::default()));
     for secret in ["tok-12345", "bWU6cGFzc3dvcmQ", "password"] {
         assert!(!shown.contains(secret), "{secret} shows in {shown}");
     }
