@@ -54,11 +54,31 @@ pub struct ChannelState {
     pub callback: Option<String>,
 }
 
+/// The mutes by hand.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Mutes {
+    /// Those that have not ended.
+    pub mutes: Vec<Mute>,
+}
+
+/// A mute by hand.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Mute {
+    /// Its matchers, all of which an alert must match; the label `channel` is the channel.
+    pub matchers: Vec<String>,
+    /// Until when, Unix milliseconds.
+    pub until: UnixMs,
+    /// Why.
+    pub reason: String,
+    /// Who made it.
+    pub by: String,
+}
+
 /// A mute, or its end.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MuteResponse {
-    /// The channel.
-    pub channel: String,
+    /// Its matchers.
+    pub matchers: Vec<String>,
     /// Until when, Unix milliseconds; null: not muted any more.
     pub until: Option<UnixMs>,
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{DeliveryId, EventId};
 use crate::store::{Accepted, State};
 
-pub use channel::{BackupResponse, ChannelState, Channels, Heartbeats, MuteResponse, Node, Nodes, TestSendResponse, TestSendResult};
+pub use channel::{BackupResponse, ChannelState, Channels, Heartbeats, Mute, MuteResponse, Mutes, Node, Nodes, TestSendResponse, TestSendResult};
 pub use delivery::{
     CellDetail, ConfirmedDetail, CreatedDelivery, Deliveries, DeliveryResponse, DropResponse, MessageDetail, PageDetail, ReceiptDetail,
     RequeueResponse,

@@ -6,10 +6,13 @@ use serde_json::Value;
 
 use crate::model::DeliveryId;
 
-/// How long a channel is muted, and why.
+/// What is muted, for how long, and why.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MuteRequest {
+    /// Matchers as in Alertmanager, all of which an alert must match: `team="db"`. The label `channel` is the channel.
+    #[schemars(length(min = 1, max = 50))]
+    pub matchers: Vec<String>,
     /// A duration as in Prometheus, at most a year: `2h`.
     #[serde(rename = "for")]
     #[schemars(regex(pattern = r"^([1-9][0-9]{0,3}w)?([1-9][0-9]{0,2}d)?([1-9][0-9]{0,2}h)?([1-9][0-9]{0,2}m)?$"))]

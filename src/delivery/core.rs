@@ -20,9 +20,9 @@ use super::clock::Clock;
 use super::health::Health;
 use super::heartbeat::Heartbeats;
 use super::heavy::Heavy;
-use super::intake::ManualMute;
 use super::lanes::MemoryBudget;
 use super::lock::lock;
+use super::mutes::Mutes;
 use super::node::Node;
 use super::outlet::Command;
 use super::outlet::registry::Registry;
@@ -70,7 +70,7 @@ pub struct Shared {
     names: Mutex<HashMap<String, Arc<str>>>,
     /// The memory that waiting deliveries may take, over all outlets.
     pub(super) budget: Arc<MemoryBudget>,
-    mutes: ArcSwap<HashMap<String, ManualMute>>,
+    mutes: ArcSwap<Mutes>,
     pub(super) heartbeats: Heartbeats,
     /// What `/-/ready` depends on.
     pub(super) health: Health,
@@ -132,15 +132,15 @@ impl Shared {
     }
 
     pub(super) fn muted_until(&self, channel: &str, now: UnixMs) -> Option<UnixMs> {
-        self.mutes.load().get(channel).map(|m| m.until).filter(|until| *until > now)
+        self.mutes.load().of_channel(channel, now).map(|mute| mute.until)
     }
 
-    /// Channels muted by hand.
-    pub fn mutes(&self) -> Arc<HashMap<String, ManualMute>> {
+    /// The mutes by hand.
+    pub fn mutes(&self) -> Arc<Mutes> {
         self.mutes.load_full()
     }
 
-    pub(super) fn set_mutes(&self, mutes: HashMap<String, ManualMute>) {
+    pub(super) fn set_mutes(&self, mutes: Mutes) {
         self.mutes.store(Arc::new(mutes));
     }
 

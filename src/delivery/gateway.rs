@@ -1,18 +1,17 @@
 //! What http, cli and app see of the delivery core, besides [`Engine::accept`], [`Engine::send_direct`] and the life cycle.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::metrics::Metrics;
 use crate::model::{DeliveryId, EventId};
-use crate::store::{AcceptedDelivery, Arriving, ChannelMute, EventBodies, MoveTo, NodeRow, QueryStore, Stats, StoreError};
+use crate::store::{AcceptedDelivery, Arriving, EventBodies, MoveTo, Mute, NodeRow, QueryStore, Stats, StoreError};
 
 use super::clock::Clock;
 use super::engine::Engine;
 use super::heartbeat::HeartbeatState;
 use super::heavy::Heavy;
-use super::intake::ManualMute;
+use super::mutes::Mutes;
 use super::outlet::supervise::Supervision;
 use super::plan::Plan;
 use super::self_alert::SelfAlert;
@@ -68,8 +67,8 @@ impl Engine {
         self.shared.store.live_nodes(self.shared.clock.wall()).await
     }
 
-    /// Channels muted by hand.
-    pub fn mutes(&self) -> Arc<HashMap<String, ManualMute>> {
+    /// The mutes by hand.
+    pub fn mutes(&self) -> Arc<Mutes> {
         self.shared.mutes()
     }
 
@@ -103,8 +102,8 @@ impl Engine {
         Ok(dropped)
     }
 
-    /// Mutes a channel by hand, or ends its mute with `until` in the past.
-    pub async fn set_mute(&self, mute: ChannelMute) -> Result<(), StoreError> {
+    /// Makes, changes or ends (`until` 0) a mute by hand.
+    pub async fn set_mute(&self, mute: Mute) -> Result<(), StoreError> {
         self.shared.store.set_mute(mute, self.shared.clock.wall()).await?;
         self.refresh_mutes().await
     }

@@ -10,18 +10,10 @@ use jiff::Timestamp;
 use crate::ingest::{lane_group, short_fingerprint};
 use crate::model::{Alert, DeliveryId, Event, Status, UnixMs, hash_hex};
 use crate::route::{Muted, Router};
-use crate::store::{AlertReport, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, Mode, NewDelivery, State, Target, lane_key};
+use crate::store::{AlertReport, INTERVAL_MUTE_PREFIX, Mode, NewDelivery, State, Target, lane_key};
 
+use super::mutes::Mutes;
 use super::plan::{ChannelPlan, Plan};
-
-/// A channel muted by hand, as intake needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManualMute {
-    /// Until when, Unix milliseconds.
-    pub until: UnixMs,
-    /// Why.
-    pub reason: String,
-}
 
 /// Everything routing decides on besides the event.
 pub struct Intake<'a> {
@@ -29,8 +21,8 @@ pub struct Intake<'a> {
     pub plan: &'a Plan,
     /// When the event arrived.
     pub at: Timestamp,
-    /// Channels muted by hand.
-    pub mutes: &'a HashMap<String, ManualMute>,
+    /// The mutes by hand.
+    pub mutes: &'a Mutes,
     /// Send to these channels past the routing table (`?to=`).
     pub to: Option<&'a [String]>,
 }
@@ -144,10 +136,8 @@ impl Intake<'_> {
             let until = until.unwrap_or_else(|| UnixMs::from(self.at) + REEVALUATE_AFTER);
             return Disposition::Defer { until, why: format!("{INTERVAL_MUTE_PREFIX}`{}` {when}", muted.by) };
         }
-        if let Some(mute) = self.mutes.get(&*channel.name)
-            && mute.until > self.at.into()
-        {
-            return Disposition::Defer { until: mute.until, why: format!("{MANUAL_MUTE_PREFIX}{}", mute.reason) };
+        if let Some(mute) = self.mutes.of_alert(&channel.name, &alert.labels, self.at.into()) {
+            return Disposition::Defer { until: mute.until, why: mute.deferral_reason() };
         }
         Disposition::Send
     }

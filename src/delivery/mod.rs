@@ -30,7 +30,7 @@ mod lock;
 pub mod maintenance;
 #[cfg(test)]
 mod model;
-mod mutes;
+pub mod mutes;
 mod node;
 mod notified;
 mod outlet;

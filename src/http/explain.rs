@@ -1,13 +1,13 @@
 //! What would happen to a body now: which routes match each alert and why, and what each channel would be sent. Nothing is sent or stored.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::api::preview_target;
 use crate::api::{ExplainResponse, ExplainedDelivery, ExplainedPage, RouteTrace, RouteTraces};
-use crate::delivery::intake::{INDEFINITE, Intake, ManualMute};
+use crate::delivery::intake::{INDEFINITE, Intake};
+use crate::delivery::mutes::Mutes;
 use crate::delivery::{HeartbeatPlan, Plan};
 use crate::model::Event;
 use crate::route::Explanation;
@@ -17,7 +17,7 @@ use crate::store::{NewDelivery, StoredEvent};
 const MAX_EXPLAINED: usize = 100;
 
 /// What would become of a body.
-pub fn explain_event(plan: &Plan, event: &Arc<Event>, now: Timestamp, mutes: &HashMap<String, ManualMute>) -> ExplainResponse {
+pub fn explain_event(plan: &Plan, event: &Arc<Event>, now: Timestamp, mutes: &Mutes) -> ExplainResponse {
     let alerts = 0..event.alerts.len().min(MAX_EXPLAINED);
     let intake = Intake { plan, at: now, mutes, to: None };
     let deliveries = intake.deliveries(event);

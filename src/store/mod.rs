@@ -1,7 +1,7 @@
 //! The store: what must survive. Two engines, SQLite and PostgreSQL, hold to the same traits and the same contract test.
 //!
-//! [`Store`] is the sum of six small traits, one per user: [`IntakeStore`], [`OutletStore`] (an outlet's worker), [`ClusterStore`],
-//! [`ReceiptStore`], [`MaintenanceStore`] and [`QueryStore`]. Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every
+//! [`Store`] is the sum of seven small traits, one per user: [`IntakeStore`], [`OutletStore`] (an outlet's worker), [`ClusterStore`],
+//! [`ReceiptStore`], [`MaintenanceStore`], [`QueryStore`] and [`OperatorStore`]. Times are Unix milliseconds UTC, given by the caller: a store has no clock. Every
 //! method documents its transaction, and returns only after what it wrote is synced to disk.
 
 mod bounded_queue;
@@ -12,6 +12,7 @@ mod copies;
 mod intake;
 mod limits;
 mod maintenance;
+mod operator;
 mod outlet;
 mod packed;
 mod postgres;
@@ -32,6 +33,7 @@ pub use cluster::ClusterStore;
 pub use intake::{Arriving, IntakeStore};
 pub use limits::{MAX_RETRY_DELAY_MS, SEVERITY_STEP_MS};
 pub use maintenance::MaintenanceStore;
+pub use operator::OperatorStore;
 pub use outlet::OutletStore;
 pub use packed::unpack;
 pub use query::QueryStore;
@@ -41,7 +43,7 @@ use async_trait::async_trait;
 
 /// Everything that outlives the process.
 #[async_trait]
-pub trait Store: IntakeStore + OutletStore + ClusterStore + ReceiptStore + MaintenanceStore + QueryStore + 'static {
+pub trait Store: IntakeStore + OutletStore + ClusterStore + ReceiptStore + MaintenanceStore + QueryStore + OperatorStore + 'static {
     /// Writes a consistent copy to a file while running.
     async fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;
 

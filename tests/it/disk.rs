@@ -157,7 +157,7 @@ async fn a_store_at_its_cap_keeps_what_waits_and_refuses_what_is_new() {
         .replace("time_zone:", "retention: { max_size: 16MiB }\ntime_zone:")
         .replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-wecom]");
     let app = TestApp::start(&routes).await;
-    app.post("/api/v1/channels/ops-wecom/mute", &json!({ "for": "1h", "reason": "the backlog grows" })).await;
+    app.post("/api/v1/mutes", &json!({ "matchers": ["channel=\"ops-wecom\""], "for": "1h", "reason": "the backlog grows" })).await;
     let big = noise(500_000);
     let fill = async |name: &str| {
         let mut body = alert(name, name, "firing");

@@ -176,7 +176,8 @@ async fn alerts_without_a_group_end_one_by_one() {
 }
 
 async fn mute(app: &TestApp, channel: &str, time: &str) {
-    let (status, answer) = app.post(&format!("/api/v1/channels/{channel}/mute"), &json!({ "for": time, "reason": "maintenance" })).await;
+    let (status, answer) =
+        app.post("/api/v1/mutes", &json!({ "matchers": [format!("channel=\"{channel}\"")], "for": time, "reason": "maintenance" })).await;
     assert_eq!(status, 200, "{answer}");
 }
 

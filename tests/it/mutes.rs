@@ -50,12 +50,12 @@ async fn come(seen: &Mutex<Vec<String>>, names: &[&str]) {
 }
 
 async fn mute(app: &TestApp, span: &str) {
-    let (code, answer) = app.post("/api/v1/channels/a/mute", &json!({ "for": span, "reason": "maintenance" })).await;
+    let (code, answer) = app.post("/api/v1/mutes", &json!({ "matchers": ["channel=\"a\""], "for": span, "reason": "maintenance" })).await;
     assert_eq!(code, 200, "{answer}");
 }
 
 async fn unmute(app: &TestApp) {
-    let answer = app.http.delete(app.url("/api/v1/channels/a/mute")).send().await.unwrap();
+    let answer = app.http.delete(app.url("/api/v1/mutes?matchers=channel%3D%22a%22")).send().await.unwrap();
     assert_eq!(answer.status(), 200);
 }
 
@@ -98,6 +98,38 @@ async fn a_mute_that_is_shortened_or_lengthened_by_hand_takes_along_what_it_defe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mute_by_labels_holds_back_what_matches_and_nothing_else() {
+    let (url, seen) = sink().await;
+    let app = TestApp::start(&routes(&url, PLAIN)).await;
+    let post =
+        async |matchers: Value, span: &str| app.post("/api/v1/mutes", &json!({ "matchers": matchers, "for": span, "reason": "upgrade" })).await;
+    let (code, answer) = post(json!(["alertname=~\"Disk.*\"", "channel=\"a\""]), "1h").await;
+    assert_eq!((code, &answer["matchers"]), (200, &json!(["alertname=~\"Disk.*\"", "channel=\"a\""])), "{answer}");
+    let muted = send(&app, "g", "DiskFull", "deferred").await;
+    send(&app, "g", "Down", "waiting").await;
+    come(&seen, &["Down"]).await;
+    let shown = app.delivery(muted.parse().unwrap()).await;
+    assert_eq!(shown.delivery.reason.as_deref(), Some("muted by hand (alertname=~\"Disk.*\",channel=\"a\"): upgrade"));
+    assert!(shown.next.starts_with("muted until "), "{}", shown.next);
+
+    // Two mutes match: the end of one releases what the other does not mute.
+    let (code, answer) = post(json!(["alertname=\"DiskFull\""]), "1h").await;
+    assert_eq!(code, 200, "{answer}");
+    send(&app, "h", "DiskSlow", "deferred").await;
+    let end = app.http.delete(app.url("/api/v1/mutes?matchers=alertname%3D~%22Disk.*%22%2Cchannel%3D%22a%22")).send().await.unwrap();
+    assert_eq!(end.status(), 200);
+    come(&seen, &["DiskSlow", "Down"]).await;
+    let again = Instant::now() + SOON;
+    while app.delivery(muted.parse().unwrap()).await.delivery.reason.as_deref() != Some("muted by hand (alertname=\"DiskFull\"): upgrade") {
+        assert!(Instant::now() < again, "it waits for the other mute");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    let end = app.http.delete(app.url("/api/v1/mutes?matchers=alertname%3D%22DiskFull%22")).send().await.unwrap();
+    assert_eq!(end.status(), 200);
+    come(&seen, &["DiskFull", "DiskSlow", "Down"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_comes_while_nobody_serves_holds_after_the_start() {
     let (url, seen) = sink().await;
     let app = TestApp::start(&routes(&url, PLAIN)).await;
@@ -132,7 +164,7 @@ async fn the_commands_end_mutes_and_retry_what_is_muted() {
         assert!(output.status.success(), "{text}");
         text
     };
-    assert_eq!(run(&["mute", "ls"]).await, "no channel is muted\n");
+    assert_eq!(run(&["mute", "ls"]).await, "nothing is muted\n");
     run(&["mute", "add", "--channel", "a", "--for", "1h", "--reason", "maintenance"]).await;
     let listed = run(&["mute", "ls"]).await;
     assert!(listed.starts_with("a ") && listed.ends_with("  maintenance\n"), "{listed}");
@@ -142,7 +174,7 @@ async fn the_commands_end_mutes_and_retry_what_is_muted() {
     let told = run(&["queue", "show", &first]).await;
     assert!(told.contains("muted by hand until"), "the channel is muted, and that is told: {told}");
     run(&["mute", "rm", "--channel", "a"]).await;
-    assert_eq!(run(&["mute", "ls", "--json"]).await, "{\"channels\":[]}\n");
+    assert_eq!(run(&["mute", "ls", "--json"]).await, "{\"mutes\":[]}\n");
     come(&seen, &["U1"]).await;
 }
 

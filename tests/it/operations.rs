@@ -9,7 +9,7 @@ use crate::support::app::{Four, SOON, TestApp, alert};
 async fn a_channel_muted_by_hand_waits_and_tells_afterwards_what_still_fires() {
     let four = Four::start().await;
     let app = TestApp::start(&four.routes().replace("to: [ops-mail, ops-slack, ops-ding, ops-wecom]", "to: [ops-wecom]")).await;
-    let (code, answer) = app.post("/api/v1/channels/ops-wecom/mute", &json!({ "for": "3s", "reason": "maintenance" })).await;
+    let (code, answer) = app.post("/api/v1/mutes", &json!({ "matchers": ["channel=\"ops-wecom\""], "for": "3s", "reason": "maintenance" })).await;
     assert_eq!(code, 200, "{answer}");
     let (_, first) = app.post("/webhook", &alert("gone", "Gone", "firing")).await;
     assert_eq!(first["deliveries"][0]["state"], "deferred");

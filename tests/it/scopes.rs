@@ -46,8 +46,8 @@ async fn a_list_of_channels_limits_what_is_seen_and_touched_by_object() {
     let (shared_event, _) = taken(&answer, "theirs");
     let (_, shared_delivery) = taken(&answer, "ours");
     // What waits on the other channel.
-    let mute = json!({ "for": "1h", "reason": "x" });
-    assert_eq!(ask(&app, ROOT, "POST", "/api/v1/channels/theirs/mute", &mute).await.0, 200);
+    let mute = json!({ "matchers": ["channel=\"theirs\""], "for": "1h", "reason": "x" });
+    assert_eq!(ask(&app, ROOT, "POST", "/api/v1/mutes", &mute).await.0, 200);
     let (_, answer) = ask(&app, ROOT, "POST", "/webhook", &alert("theirs", "Waiting", "firing")).await;
     let (_, waiting) = taken(&answer, "theirs");
     let none = json!({});
@@ -65,9 +65,9 @@ async fn a_list_of_channels_limits_what_is_seen_and_touched_by_object() {
         ("POST", "/api/v1/deliveries/move".to_owned(), json!({ "ids": [our_delivery, waiting], "to": "ours" }), 403),
         ("POST", "/api/v1/deliveries/move".to_owned(), json!({ "ids": [our_delivery], "to": "theirs" }), 403),
         ("POST", "/api/v1/deliveries/drop".to_owned(), json!({ "ids": [waiting], "reason": "x" }), 403),
-        ("POST", "/api/v1/channels/theirs/mute".to_owned(), mute.clone(), 403),
-        ("DELETE", "/api/v1/channels/theirs/mute".to_owned(), none.clone(), 403),
-        ("DELETE", "/api/v1/channels/%74heirs/mute".to_owned(), none.clone(), 403),
+        ("POST", "/api/v1/mutes".to_owned(), mute.clone(), 403),
+        ("DELETE", "/api/v1/mutes?matchers=channel%3D%22theirs%22".to_owned(), none.clone(), 403),
+        ("DELETE", "/api/v1/mutes?matchers=channel%3D%22%74heirs%22".to_owned(), none.clone(), 403),
         ("POST", "/api/v1/channels/theirs/test".to_owned(), json!({ "text": "x" }), 403),
         ("POST", "/api/v1/send".to_owned(), json!({ "to": ["theirs"], "text": "x" }), 400),
         ("POST", "/webhook?to=theirs".to_owned(), alert("ours", "X", "firing"), 400),
@@ -142,8 +142,8 @@ async fn each_path_asks_for_its_scope_and_says_which() {
         ("operate", "POST", "/api/v1/deliveries/retry".to_owned(), ids.clone()),
         ("operate", "POST", "/api/v1/deliveries/move".to_owned(), ids.clone()),
         ("operate", "POST", "/api/v1/deliveries/drop".to_owned(), ids),
-        ("operate", "POST", "/api/v1/channels/ours/mute".to_owned(), json!({ "for": "1h", "reason": "x" })),
-        ("operate", "DELETE", "/api/v1/channels/ours/mute".to_owned(), none.clone()),
+        ("operate", "POST", "/api/v1/mutes".to_owned(), json!({ "matchers": ["channel=\"ours\""], "for": "1h", "reason": "x" })),
+        ("operate", "DELETE", "/api/v1/mutes?matchers=channel%3D%22ours%22".to_owned(), none.clone()),
         ("operate", "POST", "/api/v1/channels/ours/test".to_owned(), json!({ "text": "x" })),
         ("admin", "POST", "/-/reload".to_owned(), none.clone()),
         ("admin", "POST", "/api/v1/backup".to_owned(), json!({ "file": app.folder.path().join("copy.db") })),
@@ -182,7 +182,7 @@ async fn a_trial_that_others_can_reach_takes_alerts_and_tells_nothing() {
         ("GET", "/api/v1/channels"),
         ("POST", "/api/v1/send"),
         ("POST", "/api/v1/backup"),
-        ("POST", "/api/v1/channels/terminal/mute"),
+        ("POST", "/api/v1/mutes"),
         ("POST", "/-/reload"),
         ("POST", "/dingding/send/message"),
     ] {

@@ -257,18 +257,19 @@ async fn a_credential_does_no_more_than_its_scopes_and_channels_by_any_path() {
     let (_, taken) = ask("POST", "/webhook?to=terminal", body.clone()).await;
     let taken: serde_json::Value = serde_json::from_str(&taken).unwrap();
     let ids = json!([taken["deliveries"][0]["id"]]);
-    let mute = json!({ "for": "1h", "reason": "x" });
+    let mute = |channel: &str| json!({ "matchers": [format!("channel=\"{channel}\"")], "for": "1h", "reason": "x" });
     for (method, path, body, status) in [
         ("POST", "/webhook?to=other", body, 400),
         ("POST", "/api/v1/send", json!({ "to": ["other"], "text": "x" }), 400),
         ("POST", "/api/v1/channels/other/test", json!({ "text": "x" }), 403),
-        ("POST", "/api/v1/channels/other/mute", mute.clone(), 403),
-        ("DELETE", "/api/v1/channels/other/mute", json!({}), 403),
+        ("POST", "/api/v1/mutes", mute("other"), 403),
+        ("POST", "/api/v1/mutes", json!({ "matchers": ["team=\"db\""], "for": "1h", "reason": "x" }), 403),
+        ("DELETE", "/api/v1/mutes?matchers=channel%3D%22other%22", json!({}), 403),
         ("POST", "/api/v1/deliveries/move", json!({ "ids": ids, "to": "other" }), 403),
         ("POST", "/api/v1/deliveries/retry", json!({ "ids": ids, "to": "other" }), 403),
         ("POST", "/dingding/send/message", json!({ "content": "x", "isAtAll": true }), 200),
         ("POST", "/api/v1/channels/terminal/test", json!({ "text": "x" }), 200),
-        ("POST", "/api/v1/channels/terminal/mute", mute, 200),
+        ("POST", "/api/v1/mutes", mute("terminal"), 200),
     ] {
         let (code, text) = ask(method, path, body).await;
         assert_eq!(code, status, "{method} {path}: {text}");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::delivery::compose::{Composed, Draft};
 use crate::delivery::heavy::{LargeBodyPermit, is_long};
 use crate::delivery::lanes::is_large;
+use crate::delivery::mutes::Mutes;
 use crate::delivery::pending::{PendingMessage, Phase};
 use crate::delivery::policy::MAX_BACKOFF;
 use crate::model::{LaneId, UnixMs};
@@ -21,6 +22,11 @@ impl AttemptTask {
         let now = self.shared.clock.wall();
         let mut later = if message.caller.is_none() { take_not_due(message, now) } else { Vec::new() };
         later.extend(take_other_audiences(message));
+        let (muted, deferred) = take_muted(message, &self.channel.name, &self.shared.mutes(), now);
+        later.extend(muted);
+        if !deferred.is_empty() && self.record_outcome(self.outcome_batch(deferred)).await.is_err() {
+            return Some(self.complete(message, later, true));
+        }
         for delivery in later.iter_mut().chain(&mut message.lanes.returned) {
             delivery.event.take_if(|event| is_large(event));
         }
@@ -122,6 +128,36 @@ fn take_not_due(message: &mut PendingMessage, now: UnixMs) -> Vec<PendingDeliver
         if waits { later.push(member) } else { message.members.push(member) }
     }
     later
+}
+
+/// Takes out the members all of whose alerts a mute by hand matches, and what the store is to know of them: they are deferred from now on. A mute that
+/// began while they waited, or that goes on when the one that had deferred them ends.
+fn take_muted(message: &mut PendingMessage, channel: &str, mutes: &Mutes, now: UnixMs) -> (Vec<PendingDelivery>, Vec<DeliveryUpdate>) {
+    if message.caller.is_some() || !mutes.look_at_labels(now) {
+        return Default::default();
+    }
+    let (mut muted, mut deferred) = (Vec::new(), Vec::new());
+    for mut member in std::mem::take(&mut message.members) {
+        let alerts = member.event.iter().flat_map(|event| member.target.alerts.iter().filter_map(|i| event.alerts.get(*i as usize)));
+        let by: Option<Vec<_>> = alerts.map(|alert| mutes.of_alert(channel, &alert.labels, now)).collect();
+        match by.and_then(|all| all.into_iter().min_by_key(|mute| mute.until)) {
+            Some(mute) => {
+                (member.state, member.due_at) = (State::Deferred, mute.until);
+                deferred.push(DeliveryUpdate {
+                    id: member.id,
+                    lane: member.lane,
+                    state: State::Deferred,
+                    tries: member.tries,
+                    due_at: mute.until,
+                    reason: Some(mute.deferral_reason()),
+                    leave_message: false,
+                });
+                muted.push(member);
+            }
+            None => message.members.push(member),
+        }
+    }
+    (muted, deferred)
 }
 
 /// Takes out the members that go to others than the first: nobody reads what was for somebody else. Of each lane a beginning stays together, so that its

@@ -97,7 +97,9 @@ impl AttemptTask {
     pub(super) async fn load_events(&self, message: &mut PendingMessage, back: bool) -> Result<Option<LargeBodyPermit>, StoreError> {
         let digest = message.kind == MessageKind::Digest;
         let mut ids: Vec<EventId> = Vec::new();
-        let wanted = |m: &&PendingDelivery| m.event.is_none() && (!digest || m.rank <= MAX_NAMED_RANK) && !message.wording.abridged;
+        // Mutes that look at labels must know them all.
+        let all = self.shared.mutes().look_at_labels(self.shared.clock.wall());
+        let wanted = |m: &&PendingDelivery| m.event.is_none() && (!digest || all || m.rank <= MAX_NAMED_RANK) && !message.wording.abridged;
         for member in message.members.iter().filter(wanted).take(if digest { MAX_NAMED_DELIVERIES } else { usize::MAX }) {
             if ids.last() != Some(&member.event_id) {
                 ids.push(member.event_id);
@@ -108,6 +110,9 @@ impl AttemptTask {
         }
         let left = self.attach_events(message, &ids, LARGE_BODY).await?;
         if left == 0 {
+            if back && digest && all {
+                message.return_unread();
+            }
             return Ok(None);
         }
         let permit = self.shared.heavy.large_body().await;
@@ -121,6 +126,9 @@ impl AttemptTask {
         {
             let from = message.members.iter().position(|m| m.event_id == *first && m.event.is_none()).unwrap_or(message.members.len());
             message.lanes.returned.extend(message.members.drain(from.max(1)..));
+        }
+        if back && digest && all {
+            message.return_unread();
         }
         Ok(Some(permit))
     }

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use crate::delivery::{Clock, Engine, OutletState};
 use crate::model::{DeliveryId, UnixMs};
-use crate::store::{DeliveryFilter, DeliveryRow, MANUAL_MUTE_PREFIX, State, Store};
+use crate::store::{CHANNEL_MUTE_PREFIX, DeliveryFilter, DeliveryRow, State, Store, mute_prefix, muted_channel};
 
 use super::World;
+use super::people::BY_LABEL;
 
 /// How long something may be due while every gate is open.
 const BOUND: Duration = Duration::from_secs(60);
@@ -52,7 +53,9 @@ impl Gates {
 
     async fn look(&self, world: &World, engines: &[Arc<Engine>], store: &Arc<dyn Store>, clock: &Clock) {
         let wall = clock.wall();
-        let muted: BTreeMap<String, UnixMs> = store.list_mutes().await.expect("mutes").into_iter().map(|mute| (mute.channel, mute.until)).collect();
+        let mutes = store.list_mutes().await.expect("mutes");
+        let by_label = mutes.iter().any(|mute| mute.matchers == BY_LABEL && mute.until > wall);
+        let muted: BTreeMap<String, UnixMs> = mutes.into_iter().filter_map(|mute| Some((muted_channel(&mute.matchers)?, mute.until))).collect();
         let due = store.overdue(wall).await.expect("what is due");
         let filter = DeliveryFilter { states: vec![State::Deferred, State::Waiting], limit: 5000, ..DeliveryFilter::default() };
         let open = store.list_deliveries(&filter).await.expect("what is not final");
@@ -109,7 +112,9 @@ impl Gates {
                     .push(format!("{row:?} could be sent for {waits:?} and is not, nothing is for {idle:?}: {what:#?} {states:#?}"));
             }
         }
-        let by_hand = |row: &&DeliveryRow| row.reason.as_deref().is_some_and(|reason| reason.starts_with(MANUAL_MUTE_PREFIX));
+        let (channel, label) = (CHANNEL_MUTE_PREFIX.to_owned(), mute_prefix(BY_LABEL));
+        let by = |row: &DeliveryRow, prefix: &str| row.reason.as_deref().is_some_and(|reason| reason.starts_with(prefix));
+        let by_hand = |row: &&DeliveryRow| by(row, &channel) || (by(row, &label) && !by_label);
         let mut deferred = self.deferred.lock().unwrap();
         let before = std::mem::take(&mut *deferred);
         for row in open.iter().filter(|row| row.state == State::Deferred).filter(by_hand).filter(|row| row.due_at > wall) {

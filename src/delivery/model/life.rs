@@ -291,7 +291,8 @@ async fn accept(world: &World, engine: &Engine, dice: &mut Dice) {
         for delivery in &accepted.deliveries {
             // One delivery carries all alerts of the event: its first severe one represents it.
             let (uid, severe) = severe.iter().find(|(_, s)| *s).or(severe.first()).cloned().expect("an alert");
-            let muted = delivery.state == State::Deferred;
+            // A mute by labels may defer it while it waits.
+            let muted = delivery.state == State::Deferred || routed == Some(true);
             ledger.insert(delivery.id, Promise { uid, channel, severe, lane, place, muted });
         }
     }

@@ -95,16 +95,18 @@ pass_on! {
         update_heartbeats(changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;
     }
     QueryStore {
-        requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError>;
-        drop_deliveries(ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError>;
         list_deliveries(filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
         get_delivery(id: DeliveryId) -> Result<Option<DeliveryDetail>, StoreError>;
         list_events(filter: &EventFilter) -> Result<Vec<EventRow>, StoreError>;
         get_event(id: EventId) -> Result<Option<EventDetail>, StoreError>;
         get_message(id: MessageId) -> Result<Option<StoredMessage>, StoreError>;
         list_message_ids(among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError>;
-        list_mutes() -> Result<Vec<ChannelMute>, StoreError>;
-        set_mute(mute: ChannelMute, now: UnixMs) -> Result<(), StoreError>;
+    }
+    OperatorStore {
+        requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError>;
+        drop_deliveries(ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError>;
+        list_mutes() -> Result<Vec<Mute>, StoreError>;
+        set_mute(mute: Mute, now: UnixMs) -> Result<(), StoreError>;
     }
     Store {
         backup(to: &Path) -> Result<(), StoreError>;

@@ -3,24 +3,28 @@
 use std::time::Duration;
 
 use crate::model::UnixMs;
-use crate::store::{ChannelMute, DeliveryFilter, MoveTo, QueryStore, State};
+use crate::store::{DeliveryFilter, MoveTo, Mute, OperatorStore, QueryStore, State, channel_matchers};
 
 use super::Dice;
 use super::life::{Life, Node};
+
+/// What a mute by labels matches.
+pub(super) const BY_LABEL: &str = "quiet=\"yes\"";
 
 impl Life<'_> {
     fn names(&self) -> Vec<String> {
         self.nodes[0].engine.shared.plan.load().channels.keys().cloned().collect()
     }
 
-    /// Mutes a channel, for longer or for shorter, or ends its mute.
+    /// Mutes a channel or some alerts of all channels, for longer or for shorter, or ends the mute.
     pub(super) async fn mute(&self, dice: &mut Dice) {
         let names = self.names();
         let channel = names[dice.below(names.len() as u64) as usize].clone();
         let now = self.clock.wall();
         let until = if dice.permille(400) { UnixMs::EPOCH } else { now + Duration::from_secs(1 + dice.below(1800)) };
-        tracing::info!(wall = %now, channel, %until, "a mute");
-        let mute = ChannelMute { channel, until, reason: "by the dice".into(), by: "model".into() };
+        let matchers = if dice.permille(250) { BY_LABEL.to_owned() } else { channel_matchers(&channel) };
+        tracing::info!(wall = %now, matchers, %until, "a mute");
+        let mute = Mute { matchers, until, reason: "by the dice".into(), by: "model".into() };
         self.store.set_mute(mute, now).await.expect("a mute");
         self.engine(dice).refresh_mutes().await.expect("mutes");
     }
@@ -65,8 +69,8 @@ impl Life<'_> {
             self.nodes.iter_mut().filter(|node| node.alive.is_none()).for_each(Node::turn);
             self.gates.disturb(self.clock.instant());
         }
-        for channel in self.names() {
-            let mute = ChannelMute { channel, until: UnixMs::EPOCH, reason: String::new(), by: "model".into() };
+        for matchers in self.names().iter().map(|name| channel_matchers(name)).chain([BY_LABEL.to_owned()]) {
+            let mute = Mute { matchers, until: UnixMs::EPOCH, reason: String::new(), by: "model".into() };
             self.store.set_mute(mute, self.clock.wall()).await.expect("no mute");
         }
         for node in &self.nodes {

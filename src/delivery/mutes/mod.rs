@@ -1,29 +1,37 @@
 //! Mutes, by hand and by time intervals: what they deferred waits until they end, even if they changed since.
 
-use std::collections::{BTreeSet, HashMap};
+mod active;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::model::{OutletKey, UnixMs};
 use crate::route::Tree;
-use crate::store::{Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, StoreError};
+use crate::store::{Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, StoreError};
 
 use super::engine::Engine;
-use super::intake::{INDEFINITE, ManualMute, REEVALUATE_AFTER};
+use super::intake::{INDEFINITE, REEVALUATE_AFTER};
+
+pub use active::{ManualMute, Mutes};
 
 impl Engine {
-    /// Reads the channels muted by hand. When a mute began, changed or ended, the worker reads its lanes again.
+    /// Reads the mutes by hand. When one began, changed or ended, the workers that it concerns read their lanes again.
     pub async fn refresh_mutes(&self) -> Result<(), StoreError> {
-        let mutes = self.shared.store.list_mutes().await?;
-        let now: HashMap<String, ManualMute> = mutes.into_iter().map(|m| (m.channel, ManualMute { until: m.until, reason: m.reason })).collect();
+        let now = Mutes::read(self.shared.store.list_mutes().await?);
         let before = self.shared.mutes();
         if *before == now {
             return Ok(());
         }
-        let changed = now.keys().chain(before.keys()).filter(|channel| now.get(*channel) != before.get(*channel));
         let plan = self.shared.plan.load_full();
-        let outlets = changed.filter_map(|channel| Some(plan.channel(channel)?.outlet.clone())).collect();
+        let mut outlets = BTreeSet::new();
+        for channel in now.changed(&before).chain(before.changed(&now)) {
+            match channel {
+                Some(channel) => outlets.extend(plan.channel(channel).map(|channel| channel.outlet.clone())),
+                None => outlets.extend(plan.outlets()),
+            }
+        }
         self.shared.set_mutes(now);
         self.evict_lanes_of(&outlets);
         Ok(())
@@ -43,7 +51,7 @@ impl Engine {
             }
             let changed = shared.store.reschedule_deferred(Deferral { last: until, ..deferral.clone() }, reason, now).await?;
             if changed > 0 {
-                tracing::info!(channel = %deferral.channel, route = %deferral.route, changed, until = %until, "deferred deliveries wait until another time now, because their mute changed");
+                tracing::info!(channel = %deferral.channel, cause = ?deferral.cause, changed, until = %until, "deferred deliveries wait until another time now, because their mute changed");
                 outlets.extend(plan.channel(&deferral.channel).map(|channel| channel.outlet.clone()));
             }
         }
@@ -58,19 +66,24 @@ impl Engine {
     }
 }
 
-/// Until when such deliveries are to wait, Unix milliseconds, and why; `None` when they wait for the right time.
-fn reevaluate(tree: &Tree, mutes: &HashMap<String, ManualMute>, deferral: &Deferral, now: UnixMs) -> Option<(UnixMs, Option<String>)> {
-    if deferral.by_hand {
-        let mute = mutes.get(&deferral.channel).filter(|mute| mute.until > now);
-        return Some(mute.map_or((now, None), |mute| (mute.until, Some(format!("{MANUAL_MUTE_PREFIX}{}", mute.reason)))));
-    }
-    let at = now.timestamp();
-    let Some((by, until)) = interval(tree, &deferral.channel, &deferral.route, at) else { return Some((now, None)) };
+/// Until when such deliveries are to wait, and why; `None` when they wait for the right time. What another mute by hand still mutes is deferred again
+/// when it is composed.
+fn reevaluate(tree: &Tree, mutes: &Mutes, deferral: &Deferral, now: UnixMs) -> Option<(UnixMs, Option<String>)> {
+    let route = match &deferral.cause {
+        DeferralCause::Channel => return Some(by_hand(mutes.of_channel(&deferral.channel, now), now)),
+        DeferralCause::Mute { reason } => return Some(by_hand(mutes.of_reason(reason, now), now)),
+        DeferralCause::Interval { route } => route,
+    };
+    let Some((by, until)) = interval(tree, &deferral.channel, route, now.timestamp()) else { return Some((now, None)) };
     match until {
         Some(until) => Some((until.into(), Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` until {until}")))),
         None if deferral.first.since(now) > REEVALUATE_AFTER / 2 => None,
         None => Some((now + REEVALUATE_AFTER, Some(format!("{INTERVAL_MUTE_PREFIX}`{by}` {INDEFINITE}")))),
     }
+}
+
+fn by_hand(mute: Option<&ManualMute>, now: UnixMs) -> (UnixMs, Option<String>) {
+    mute.map_or((now, None), |mute| (mute.until, Some(mute.deferral_reason())))
 }
 
 /// What mutes a route to a channel now, and until when. A reload may have moved the route: then any that leads to the channel counts, and they are muted

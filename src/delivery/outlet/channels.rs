@@ -70,10 +70,6 @@ impl Worker {
 
     /// Forgets the ready lanes of channels that are muted by hand: they take no room from others until the mute ends.
     pub(super) fn forget_muted(&mut self) {
-        let mutes = self.shared.mutes();
-        if mutes.is_empty() {
-            return;
-        }
         let now = self.shared.clock.wall();
         for (channel, _) in self.muted(now) {
             self.queue.lanes.evict_channel(&channel);

@@ -155,6 +155,13 @@ impl PendingMessage {
         }
     }
 
+    /// What was not read waits for the next message; all of it stays when nothing was.
+    pub fn return_unread(&mut self) {
+        if self.members.iter().any(|member| member.event.is_some()) {
+            self.lanes.returned.extend(self.members.extract_if(.., |member| member.event.is_none()));
+        }
+    }
+
     /// The lanes that are released with its next step and form messages of their own then.
     pub fn take_parts(&mut self) -> Vec<(Arc<str>, Vec<LaneId>)> {
         std::mem::take(&mut self.lanes.parts).into_iter().map(|lanes| (self.channel.clone(), lanes)).collect()

@@ -1,4 +1,4 @@
-//! Channels, nodes and heartbeats with their state; mute and test a channel, send, copy the store.
+//! Channels, nodes and heartbeats with their state; test a channel, send, copy the store.
 
 use std::sync::Arc;
 
@@ -8,20 +8,17 @@ use axum::http::StatusCode;
 
 use super::{ApiError, ApiResult, gate, may_use, no_channel, read};
 use crate::api::{
-    AcceptedResponse, BackupRequest, BackupResponse, ChannelState, Channels, Heartbeats, MuteRequest, MuteResponse, Node, Nodes, TestSendRequest,
-    TestSendResponse, TestSendResult,
+    AcceptedResponse, BackupRequest, BackupResponse, ChannelState, Channels, Heartbeats, Node, Nodes, TestSendRequest, TestSendResponse,
+    TestSendResult,
 };
 use crate::delivery::intake::known_channels;
 use crate::delivery::{Composed, Draft};
 use crate::http::openapi::{Op, Paths};
-use crate::http::{Admitted, App, Caller, Scope};
+use crate::http::{Admitted, App, Scope};
 use crate::ingest;
 use crate::model::{DeliveryId, Facts, MessageId, Page, UnixMs};
-use crate::store::{ChannelMute, PendingDelivery, State as DeliveryState, Target};
+use crate::store::{PendingDelivery, State as DeliveryState, Target};
 use crate::template::MessageKind;
-
-/// The longest a channel may be muted by hand: a year. Longer is `disabled: true`.
-const LONGEST_MUTE: std::time::Duration = std::time::Duration::from_secs(366 * 86_400);
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -29,18 +26,6 @@ pub(super) fn paths() -> Paths {
     let operate = |op: Op| op.scope(Scope::Operate).problems();
     Paths::default()
         .at("/channels", [api(Op::get("listChannels", "The channels and their state", channels).gives::<Channels>())])
-        .at(
-            "/channels/{name}/mute",
-            [
-                operate(
-                    Op::post("muteChannel", "Mutes a channel for a while", mute)
-                        .takes::<MuteRequest>("How long, and why")
-                        .gives::<MuteResponse>()
-                        .refuses(&[404]),
-                ),
-                operate(Op::delete("unmuteChannel", "Ends a mute", unmute).gives::<MuteResponse>().refuses(&[404])),
-            ],
-        )
         .at(
             "/channels/{name}/test",
             [operate(
@@ -99,7 +84,7 @@ async fn channels(State(app): State<Arc<App>>, request: Request) -> ApiResult<Ch
     let state = |c: &Arc<crate::delivery::ChannelPlan>| {
         let outlet = app.engine.outlet_state(&c.outlet);
         let row = stats.outlets.iter().find(|o| o.key == c.outlet);
-        let mute = mutes.get(&*c.name).filter(|m| m.until > now);
+        let mute = mutes.of_channel(&c.name, now);
         ChannelState {
             name: c.name.to_string(),
             platform: c.platform.name.to_owned(),
@@ -122,36 +107,6 @@ async fn channels(State(app): State<Arc<App>>, request: Request) -> ApiResult<Ch
         }
     };
     Ok(Json(Channels { channels: plan.channels.values().filter(|c| caller.may_use(&c.name)).map(state).collect() }))
-}
-
-async fn mute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<MuteResponse> {
-    let admitted = gate(&app, Scope::Operate, request).await?;
-    may_use(&admitted.caller, &name)?;
-    let body: MuteRequest = read(&admitted.body)?;
-    let span = crate::model::parse_duration(&body.duration).map_err(|e| ApiError::bad(e.to_string()))?;
-    if span > LONGEST_MUTE {
-        return Err(ApiError::bad("a channel is muted for a year at most; `disabled: true` in routes.yaml turns it off"));
-    }
-    if body.reason.trim().is_empty() {
-        return Err(ApiError::bad("`reason` is needed: why is the channel muted?"));
-    }
-    set_mute(&app, &name, app.engine.clock().wall() + span, &body.reason, &admitted.caller).await
-}
-
-async fn unmute(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> ApiResult<MuteResponse> {
-    let admitted = gate(&app, Scope::Operate, request).await?;
-    may_use(&admitted.caller, &name)?;
-    set_mute(&app, &name, UnixMs::EPOCH, "", &admitted.caller).await
-}
-
-async fn set_mute(app: &App, name: &str, until: UnixMs, reason: &str, by: &Caller) -> ApiResult<MuteResponse> {
-    let plan = app.engine.plan();
-    plan.channel(name).ok_or_else(|| no_channel(&plan, by, name))?;
-    let by = by.name.as_str();
-    let mute = ChannelMute { channel: name.to_owned(), until, reason: reason.chars().take(500).collect(), by: by.to_owned() };
-    app.engine.set_mute(mute).await?;
-    tracing::warn!(channel = name, %until, reason, by, "a channel was muted or unmuted by hand");
-    Ok(Json(MuteResponse { channel: name.to_owned(), until: (until > UnixMs::EPOCH).then_some(until) }))
 }
 
 /// Really sends one message through a channel and answers with the platform's word.

@@ -1,8 +1,9 @@
-//! `/api/v1`: look up, explain, retry, drop and move deliveries; mute channels; send. JSON in and out, errors as `application/problem+json`.
+//! `/api/v1`: look up, explain, retry, drop and move deliveries; mute; send. JSON in and out, errors as `application/problem+json`.
 
 mod channels;
 mod deliveries;
 mod events;
+mod mutes;
 mod next;
 
 use axum::Json;
@@ -84,7 +85,7 @@ pub(super) fn problem(status: StatusCode, detail: String) -> Response {
 
 /// The paths below `/api/v1`.
 pub(super) fn paths() -> Paths {
-    Paths::default().below("", deliveries::paths()).below("", events::paths()).below("", channels::paths())
+    Paths::default().below("", deliveries::paths()).below("", events::paths()).below("", channels::paths()).below("", mutes::paths())
 }
 
 /// Refuses what would show a channel, send to it, or keep from it, that the caller's credential does not name.

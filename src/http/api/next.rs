@@ -7,7 +7,7 @@ use crate::delivery::ChannelPlan;
 use crate::delivery::intake::INDEFINITE;
 use crate::http::App;
 use crate::model::{UnixMs, format_duration};
-use crate::store::{DeliveryDetail, DeliveryRow, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX, State};
+use crate::store::{CHANNEL_MUTE_PREFIX, DeliveryDetail, DeliveryRow, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, State};
 
 /// What happens next.
 pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<String, ApiError> {
@@ -23,7 +23,7 @@ pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<St
         return Ok("it waits: its channel is not in the configuration any more (name it in `previous_names` of its successor, or move it)".into());
     };
     let now = engine.clock().wall();
-    let muted = |reason: &str| reason.starts_with(MANUAL_MUTE_PREFIX) || reason.starts_with(INTERVAL_MUTE_PREFIX);
+    let muted = |reason: &str| [CHANNEL_MUTE_PREFIX, MUTE_PREFIX, INTERVAL_MUTE_PREFIX].iter().any(|prefix| reason.starts_with(prefix));
     if row.state == State::Deferred && row.due_at > now && row.reason.as_deref().is_some_and(muted) {
         let due = row.due_at;
         let open = row.reason.as_deref().is_some_and(|reason| reason.starts_with(INTERVAL_MUTE_PREFIX) && reason.ends_with(INDEFINITE));
@@ -37,7 +37,7 @@ pub(super) async fn next_action(app: &App, detail: &DeliveryDetail) -> Result<St
         return Ok(format!("it is being sent now; the platform has {} to answer", format_duration(channel.timeout)));
     }
     let outlet = app.engine.outlet_state(&channel.outlet);
-    let muted = engine.mutes().get(&row.channel).filter(|mute| mute.until > now).cloned();
+    let muted = engine.mutes().of_channel(&row.channel, now).cloned();
     let what = if let Some(mute) = muted {
         format!("the channel is muted by hand until {}: {}", mute.until, mute.reason)
     } else if let Some(reason) = outlet.suspended {

@@ -147,7 +147,7 @@ pub fn with_message(fence: &Fence, message: NewMessage, done: bool) -> OutcomeBa
 /// Sends what was accepted, in one message, by the hot path.
 pub async fn deliver(store: &S, fence: &Fence, deliveries: &[&AcceptedDelivery], now: UnixMs) -> MessageId {
     let ids: Vec<DeliveryId> = deliveries.iter().map(|d| d.id).collect();
-    let sent = Cell { tries: 1, platform_id: Some("p1".into()), code: Some("0".into()), ..cell("room", CellState::Ok) };
+    let sent = Cell { tries: 1, ids: PlatformIds::one("ts", "p1".to_owned()), code: Some("0".into()), ..cell("room", CellState::Ok) };
     let message = NewMessage { formed_at: now, cells: vec![sent], ..message(&ids) };
     let id = message.id;
     let mut s = OutcomeBatch { now, attempt: Some(ended("ok", now)), ..with_message(fence, message, true) };

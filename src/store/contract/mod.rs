@@ -68,7 +68,7 @@ macro_rules! store_contract {
                 lanes_of_which_each_has_a_message_in_flight_stay_apart,
                 what_is_renamed_goes_behind_what_another_node_has_in_memory,
                 what_another_node_has_by_a_lease_is_not_moved_under_it,
-                lanes_follow_their_credential, mutes_come_and_go, a_mute_that_changes_takes_along_what_it_deferred,
+                lanes_follow_their_credential, mutes_come_and_go, a_mute_that_changes_takes_along_what_it_deferred, a_mute_by_labels_takes_along_what_it_deferred_on_any_channel,
                 what_an_interval_deferred_can_be_deferred_anew, what_waits_can_be_retried, heartbeats_are_kept, a_check_leaves_nothing,
             }
             history {

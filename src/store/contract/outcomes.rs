@@ -237,7 +237,7 @@ pub async fn decisions_need_no_message(store: S) {
 pub async fn a_message_holds_its_only_attempt(store: S) {
     let fence = fence(&store).await;
     let (a, b, c) = (put(&store, "a").await, put(&store, "b").await, put(&store, "c").await);
-    let sent = Cell { tries: 1, due_at: T0 + 3, platform_id: Some("p1".into()), code: Some("0".into()), ..cell("room", CellState::Ok) };
+    let sent = Cell { tries: 1, due_at: T0 + 3, ids: PlatformIds::one("ts", "p1".to_owned()), code: Some("0".into()), ..cell("room", CellState::Ok) };
     let attempt = FinishedAttempt { answer: Some("taken".into()), ..ended("ok", T0 - 7) };
     let of = |d: &AcceptedDelivery, cells, attempt: &FinishedAttempt| {
         let s = with_message(&fence, NewMessage { cells, ..message(&[d.id]) }, true);

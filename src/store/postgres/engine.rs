@@ -232,16 +232,6 @@ impl MaintenanceStore for PostgresStore {
 
 #[async_trait]
 impl QueryStore for PostgresStore {
-    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError> {
-        answer!(self, write, |tx| admin::requeue(tx, ids, to.as_ref(), now)).inspect(|accepted| self.hints.add(accepted))
-    }
-
-    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError> {
-        let mut reason = reason.to_owned();
-        TextRule::NoNul.apply(&mut reason);
-        answer!(self, write, |tx| admin::drop_deliveries(tx, ids, &reason, now))
-    }
-
     async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
         answer!(self, read, |tx| history::list_deliveries(tx, filter))
     }
@@ -265,13 +255,26 @@ impl QueryStore for PostgresStore {
     async fn list_message_ids(&self, among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError> {
         answer!(self, read, |tx| history::list_message_ids(tx, &among))
     }
+}
 
-    async fn list_mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {
-        answer!(self, read, |tx| read::mutes(tx))
+#[async_trait]
+impl OperatorStore for PostgresStore {
+    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        answer!(self, write, |tx| admin::requeue(tx, ids, to.as_ref(), now)).inspect(|accepted| self.hints.add(accepted))
     }
 
-    async fn set_mute(&self, mut mute: ChannelMute, now: UnixMs) -> Result<(), StoreError> {
-        TextRule::NoNul.apply_all([&mut mute.channel, &mut mute.reason, &mut mute.by]);
+    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError> {
+        let mut reason = reason.to_owned();
+        TextRule::NoNul.apply(&mut reason);
+        answer!(self, write, |tx| admin::drop_deliveries(tx, ids, &reason, now))
+    }
+
+    async fn list_mutes(&self) -> Result<Vec<Mute>, StoreError> {
+        answer!(self, read, |tx| mute::list(tx))
+    }
+
+    async fn set_mute(&self, mut mute: Mute, now: UnixMs) -> Result<(), StoreError> {
+        TextRule::NoNul.apply_all([&mut mute.matchers, &mut mute.reason, &mut mute.by]);
         answer!(self, write, |tx| mute::set(tx, &mute, now))
     }
 }

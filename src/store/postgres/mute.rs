@@ -1,6 +1,5 @@
 //! Mutes by hand, and until when what is deferred waits.
 
-use crate::model::UnixMs;
 use std::collections::BTreeSet;
 
 use uuid::Uuid;
@@ -10,24 +9,42 @@ use super::error::DbError;
 use super::lanes::{lock_lanes, recount};
 use super::rows::get;
 use super::tx::Tx;
-use crate::store::{ChannelMute, Deferral, INTERVAL_MUTE_PREFIX, MANUAL_MUTE_PREFIX};
+use crate::model::UnixMs;
+use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute, mute_prefix, muted_channel};
 
-/// [`crate::store::QueryStore::set_mute`].
-pub(super) async fn set(tx: &Tx, mute: &ChannelMute, now: UnixMs) -> Result<(), DbError> {
+/// [`crate::store::OperatorStore::list_mutes`].
+pub(super) async fn list(tx: &Tx) -> Result<Vec<Mute>, DbError> {
+    let rows = tx.query("SELECT matchers, until, reason, by FROM mute ORDER BY matchers", &[]).await?;
+    rows.iter().map(|row| Ok(Mute { matchers: get(row, 0)?, until: get(row, 1)?, reason: get(row, 2)?, by: get(row, 3)? })).collect()
+}
+
+/// [`crate::store::OperatorStore::set_mute`].
+pub(super) async fn set(tx: &Tx, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
     if mute.until == UnixMs::EPOCH {
-        tx.execute("DELETE FROM mute WHERE channel = $1", &[&mute.channel]).await?;
+        tx.execute("DELETE FROM mute WHERE matchers = $1", &[&mute.matchers]).await?;
     } else {
         tx.execute(
-            "INSERT INTO mute (channel, until, reason, by) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (channel) DO UPDATE SET until = excluded.until, reason = excluded.reason, by = excluded.by",
-            &[&mute.channel, &mute.until, &mute.reason, &mute.by],
+            "INSERT INTO mute (matchers, until, reason, by) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (matchers) DO UPDATE SET until = excluded.until, reason = excluded.reason, by = excluded.by",
+            &[&mute.matchers, &mute.until, &mute.reason, &mute.by],
         )
         .await?;
     }
     let until = mute.until.max(now);
-    let reason = (mute.until > now).then(|| format!("{MANUAL_MUTE_PREFIX}{}", mute.reason));
-    let deferral = Deferral { channel: mute.channel.clone(), route: String::new(), by_hand: true, first: until, last: until };
-    reschedule(tx, &deferral, reason.as_deref(), now).await?;
+    let prefix = mute_prefix(&mute.matchers);
+    let reason = (mute.until > now).then(|| format!("{prefix}{}", mute.reason));
+    let deferral = |channel, cause| Deferral { channel, cause, first: until, last: until };
+    let deferrals = match muted_channel(&mute.matchers) {
+        Some(channel) => vec![deferral(channel, DeferralCause::Channel)],
+        None => {
+            let all = list_deferrals(tx, now).await?.into_iter();
+            let mine = all.filter(|of| matches!(&of.cause, DeferralCause::Mute { reason } if reason.starts_with(&prefix)));
+            mine.map(|of| deferral(of.channel, of.cause)).collect()
+        }
+    };
+    for deferral in deferrals {
+        reschedule(tx, &deferral, reason.as_deref(), now).await?;
+    }
     Ok(())
 }
 
@@ -35,30 +52,36 @@ pub(super) async fn set(tx: &Tx, mute: &ChannelMute, now: UnixMs) -> Result<(), 
 pub(super) async fn list_deferrals(tx: &Tx, now: UnixMs) -> Result<Vec<Deferral>, DbError> {
     let rows = tx
         .query(
-            "SELECT g.channel, g.route, g.by_hand, min(g.due_at), max(g.due_at) FROM (
-                 SELECT d.channel, d.due_at, starts_with(d.reason, $2) AS by_hand,
-                     CASE WHEN starts_with(d.reason, $2) THEN '' ELSE coalesce(d.target::json ->> 'route', '') END AS route
-                 FROM lane l JOIN delivery d ON d.lane_id = l.id
-                 WHERE l.waiting > 0 AND l.deferred > 0 AND d.state IN ('waiting', 'deferred') AND d.state = 'deferred' AND d.due_at > $1
-                     AND (starts_with(d.reason, $2) OR starts_with(d.reason, $3))) AS g
-             GROUP BY g.channel, g.route, g.by_hand ORDER BY g.channel, g.route, g.by_hand",
-            &[&now, &MANUAL_MUTE_PREFIX, &INTERVAL_MUTE_PREFIX],
+            "SELECT g.channel, g.kind, g.detail, min(g.due_at), max(g.due_at) FROM (
+                 SELECT k.channel, k.due_at, k.kind,
+                     CASE k.kind WHEN 0 THEN '' WHEN 1 THEN k.reason ELSE coalesce(k.target::json ->> 'route', '') END AS detail
+                 FROM (SELECT d.channel, d.due_at, d.reason, d.target,
+                         CASE WHEN starts_with(d.reason, $2) THEN 0 WHEN starts_with(d.reason, $3) THEN 1 WHEN starts_with(d.reason, $4) THEN 2 END AS kind
+                     FROM lane l JOIN delivery d ON d.lane_id = l.id
+                     WHERE l.waiting > 0 AND l.deferred > 0 AND d.state IN ('waiting', 'deferred') AND d.state = 'deferred' AND d.due_at > $1) AS k
+                 WHERE k.kind IS NOT NULL) AS g
+             GROUP BY g.channel, g.kind, g.detail ORDER BY g.channel, g.kind, g.detail",
+            &[&now, &CHANNEL_MUTE_PREFIX, &MUTE_PREFIX, &INTERVAL_MUTE_PREFIX],
         )
         .await?;
-    let deferral = |row| Ok(Deferral { channel: get(row, 0)?, route: get(row, 1)?, by_hand: get(row, 2)?, first: get(row, 3)?, last: get(row, 4)? });
+    let deferral = |row| {
+        let cause = DeferralCause::from_parts(get(row, 1)?, get(row, 2)?);
+        Ok(Deferral { channel: get(row, 0)?, cause, first: get(row, 3)?, last: get(row, 4)? })
+    };
     rows.iter().map(deferral).collect()
 }
 
 /// [`crate::store::MaintenanceStore::reschedule_deferred`].
 pub(super) async fn reschedule(tx: &Tx, to: &Deferral, reason: Option<&str>, now: UnixMs) -> Result<u64, DbError> {
-    let kind = if to.by_hand { MANUAL_MUTE_PREFIX } else { INTERVAL_MUTE_PREFIX };
+    let (kind, detail) = to.cause.parts();
     let found = tx
         .query(
             "SELECT d.id FROM lane l JOIN delivery d ON d.lane_id = l.id
              WHERE l.channel = $1 AND l.waiting > 0 AND l.deferred > 0 AND d.state IN ('waiting', 'deferred') AND d.state = 'deferred'
-                 AND d.due_at > $2 AND d.due_at <> $3 AND starts_with(d.reason, $4)
-                 AND ($5 OR coalesce(d.target::json ->> 'route', '') = $6)",
-            &[&to.channel, &now, &to.last, &kind, &to.by_hand, &to.route],
+                 AND d.due_at > $2 AND d.due_at <> $3
+                 AND CASE $4::int WHEN 0 THEN starts_with(d.reason, $6) WHEN 1 THEN d.reason = $5
+                     ELSE starts_with(d.reason, $7) AND coalesce(d.target::json ->> 'route', '') = $5 END",
+            &[&to.channel, &now, &to.last, &kind, &detail, &CHANNEL_MUTE_PREFIX, &INTERVAL_MUTE_PREFIX],
         )
         .await?;
     let ids: Vec<Uuid> = found.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;

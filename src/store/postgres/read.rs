@@ -11,8 +11,8 @@ use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary, pending_delivery};
 use crate::store::{
-    ChannelMute, EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
-    PendingDelivery, State, Stats, source_lane,
+    EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery, PendingDelivery, State,
+    Stats, source_lane,
 };
 
 /// [`crate::store::OutletStore::ready_lanes`]: walks the index in its order, past those that are not sought.
@@ -216,12 +216,6 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, DbError> {
         });
     }
     Ok(stats)
-}
-
-/// [`crate::store::QueryStore::list_mutes`].
-pub(super) async fn mutes(tx: &Tx) -> Result<Vec<ChannelMute>, DbError> {
-    let rows = tx.query("SELECT channel, until, reason, by FROM mute ORDER BY channel", &[]).await?;
-    rows.iter().map(|row| Ok(ChannelMute { channel: get(row, 0)?, until: get(row, 1)?, reason: get(row, 2)?, by: get(row, 3)? })).collect()
 }
 
 /// [`crate::store::MaintenanceStore::update_heartbeats`].

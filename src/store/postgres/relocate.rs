@@ -7,7 +7,7 @@ use super::lanes::recount;
 use super::lease::NOW;
 use super::rows::get;
 use super::tx::Tx;
-use crate::store::{FiredChain, Relocation, join_chains, merge_places, merge_unresolved};
+use crate::store::{FiredChain, Relocation, channel_matchers, join_chains, merge_places, merge_unresolved};
 
 /// Holds for a row of which another node holds the outlet by a lease: it may have it in flight. `$1` and `$2` are those of [`NOW`], `$3` is this node.
 fn leased_elsewhere(table: &str) -> String {
@@ -59,8 +59,8 @@ pub(super) async fn relocate(tx: &Tx, from: &str, to: &Relocation, by_database: 
         let sql = format!("UPDATE receipt SET channel = $2 WHERE channel = $1 AND due_at IS NOT NULL AND NOT {left}");
         tx.execute(&sql, &[&from, &channel]).await?;
         let sql =
-            format!("UPDATE mute SET channel = $2 WHERE channel = $1 AND NOT EXISTS (SELECT 1 FROM mute t WHERE t.channel = $2) AND NOT {left}");
-        tx.execute(&sql, &[&from, &channel]).await?;
+            format!("UPDATE mute SET matchers = $3 WHERE matchers = $2 AND NOT EXISTS (SELECT 1 FROM mute t WHERE t.matchers = $3) AND NOT {left}");
+        tx.execute(&sql, &[&from, &channel_matchers(from), &channel_matchers(channel)]).await?;
     }
     tx.query("SELECT 1 FROM lane WHERE channel IN ($1, $2) AND outlet <> $3 ORDER BY channel, key FOR UPDATE", &[&from, &channel, &outlet]).await?;
     let sql = format!(

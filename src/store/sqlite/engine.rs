@@ -207,16 +207,6 @@ impl MaintenanceStore for SqliteStore {
 
 #[async_trait]
 impl QueryStore for SqliteStore {
-    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError> {
-        let ids = ids.to_vec();
-        self.write(ids.len() * 1024, move |db| admin::requeue(db, &ids, to.as_ref(), now)).await
-    }
-
-    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError> {
-        let (ids, reason) = (ids.to_vec(), reason.to_owned());
-        self.write(ids.len() * 256, move |db| admin::drop_deliveries(db, &ids, &reason, now)).await
-    }
-
     async fn list_deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |db| history::list_deliveries(db, &filter)).await
@@ -242,12 +232,25 @@ impl QueryStore for SqliteStore {
     async fn list_message_ids(&self, among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError> {
         self.readers.read(move |db| history::list_message_ids(db, &among)).await
     }
+}
 
-    async fn list_mutes(&self) -> Result<Vec<ChannelMute>, StoreError> {
-        self.readers.read(read::mutes).await
+#[async_trait]
+impl OperatorStore for SqliteStore {
+    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError> {
+        let ids = ids.to_vec();
+        self.write(ids.len() * 1024, move |db| admin::requeue(db, &ids, to.as_ref(), now)).await
     }
 
-    async fn set_mute(&self, mute: ChannelMute, now: UnixMs) -> Result<(), StoreError> {
+    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError> {
+        let (ids, reason) = (ids.to_vec(), reason.to_owned());
+        self.write(ids.len() * 256, move |db| admin::drop_deliveries(db, &ids, &reason, now)).await
+    }
+
+    async fn list_mutes(&self) -> Result<Vec<Mute>, StoreError> {
+        self.readers.read(mute::list).await
+    }
+
+    async fn set_mute(&self, mute: Mute, now: UnixMs) -> Result<(), StoreError> {
         self.write(512, move |db| mute::set(db, &mute, now)).await
     }
 }

@@ -9,8 +9,8 @@ use super::rows::{Found, bytes as id_bytes, count, event, event_within, pending_
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary};
 use crate::store::{
-    ChannelMute, EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
-    PendingDelivery, State, Stats, source_lane,
+    EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery, PendingDelivery, State,
+    Stats, source_lane,
 };
 
 /// The order of an outlet's lanes: all of it comes from the index.
@@ -225,13 +225,6 @@ pub(super) fn stats(db: &Connection) -> Result<Stats, DbError> {
 fn bytes(db: &Connection) -> Result<u64, DbError> {
     let pragma = |name: &str| db.prepare_cached(&format!("PRAGMA {name}"))?.query_row([], |row| count(row, 0));
     Ok(pragma("page_count")?.saturating_sub(pragma("freelist_count")?) * pragma("page_size")?)
-}
-
-/// [`crate::store::QueryStore::list_mutes`].
-pub(super) fn mutes(db: &Connection) -> Result<Vec<ChannelMute>, DbError> {
-    let mut select = db.prepare_cached("SELECT channel, until, reason, by FROM mute ORDER BY channel")?;
-    let rows = select.query_map([], |row| Ok(ChannelMute { channel: row.get(0)?, until: row.get(1)?, reason: row.get(2)?, by: row.get(3)? }))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::MaintenanceStore::update_heartbeats`].

@@ -7,7 +7,7 @@ use super::error::DbError;
 use super::outcome::recount;
 use super::rows::bytes;
 use crate::store::rows::StoredRow as _;
-use crate::store::{FiredChain, Relocation, join_chains, merge_places, merge_unresolved};
+use crate::store::{FiredChain, Relocation, channel_matchers, join_chains, merge_places, merge_unresolved};
 
 /// Holds for a row of which another node holds the outlet by a lease: it may have it in flight. `:node` and `:now` are the caller's.
 fn leased_elsewhere(table: &str) -> String {
@@ -38,7 +38,11 @@ pub(super) fn relocate(db: &Connection, from: &str, to: &Relocation) -> Result<u
         let left = "EXISTS (SELECT 1 FROM lane WHERE lane.channel = ?1)";
         let sql = format!("UPDATE receipt INDEXED BY receipt_awaited SET channel = ?2 WHERE channel = ?1 AND due_at IS NOT NULL AND NOT {left}");
         db.prepare_cached(&sql)?.execute([from, &to.channel])?;
-        db.prepare_cached(&format!("UPDATE OR IGNORE mute SET channel = ?2 WHERE channel = ?1 AND NOT {left}"))?.execute([from, &to.channel])?;
+        db.prepare_cached(&format!("UPDATE OR IGNORE mute SET matchers = ?2 WHERE matchers = ?3 AND NOT {left}"))?.execute([
+            from,
+            &channel_matchers(&to.channel),
+            &channel_matchers(from),
+        ])?;
     }
     let mut carry = db.prepare_cached(&format!(
         "UPDATE message INDEXED BY message_open SET channel = :to, outlet = :outlet

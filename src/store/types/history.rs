@@ -236,39 +236,6 @@ pub struct Retention {
     pub dead_before: UnixMs,
 }
 
-/// A channel muted by hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ChannelMute {
-    /// The channel.
-    pub channel: String,
-    /// Until when, Unix milliseconds.
-    pub until: UnixMs,
-    /// Why.
-    pub reason: String,
-    /// Who.
-    pub by: String,
-}
-
-/// How the reason of a delivery begins that a mute by hand has deferred, and of one that a time interval has.
-pub const MANUAL_MUTE_PREFIX: &str = "channel muted by hand: ";
-/// The same for a time interval of its route.
-pub const INTERVAL_MUTE_PREFIX: &str = "muted by time interval ";
-
-/// Deliveries that are deferred and not due yet, of one channel and route, by one kind of mute.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deferral {
-    /// The channel.
-    pub channel: String,
-    /// The route, as in [`Target::route`].
-    pub route: String,
-    /// Whether the channel was muted by hand; else the route was by a time interval.
-    pub by_hand: bool,
-    /// The earliest end that one of them waits for, Unix milliseconds.
-    pub first: UnixMs,
-    /// The latest.
-    pub last: UnixMs,
-}
-
 /// The last sign of life of a sender that is monitored, and whether it is reported as missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeartbeatRow {

@@ -3,6 +3,7 @@
 mod history;
 mod intake;
 mod lane;
+mod mute;
 mod outcome;
 mod owner;
 mod receipt;
@@ -11,6 +12,7 @@ mod relocation;
 pub use history::*;
 pub use intake::*;
 pub use lane::*;
+pub use mute::*;
 pub use outcome::*;
 pub use owner::*;
 pub use receipt::*;

@@ -148,7 +148,7 @@ async fn an_end_that_nobody_confirmed_may_stand() {
     let tx = store.db.write().await.unwrap();
     let own: i32 = tx.first("SELECT pg_backend_pid()", &[]).await.unwrap().unwrap().get(0);
     shell.batch_execute("BEGIN; LOCK TABLE mute IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    let last = tx.execute("INSERT INTO mute (channel, until, reason, by) VALUES ('ops', 0, '', '')", &[]);
+    let last = tx.execute("INSERT INTO mute (matchers, until, reason, by) VALUES ('ops', 0, '', '')", &[]);
     let (done, ()) = futures_util::future::join(tx.commit_pipelined(last), async {
         while shell.query_one("SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted", &[&own]).await.unwrap().get::<_, i64>(0) == 0 {
             tokio::task::yield_now().await;

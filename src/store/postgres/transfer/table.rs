@@ -173,7 +173,7 @@ pub(super) static TABLES: &[Table] = &[
         when: When::History,
     },
     Table { name: "heartbeat", columns: &[("name", Text), ("seen_at", Number), ("silent_since", MaybeNumber)], key: 1, when: When::Shared },
-    Table { name: "mute", columns: &[("channel", Text), ("until", Number), ("reason", Text), ("by", Text)], key: 1, when: When::Shared },
+    Table { name: "mute", columns: &[("matchers", Text), ("until", Number), ("reason", Text), ("by", Text)], key: 1, when: When::Shared },
     Table {
         name: "outlet",
         columns: &[

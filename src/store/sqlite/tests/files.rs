@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::super::open::{APPLICATION_ID, MIGRATIONS};
 use super::super::{SqliteOptions, SqliteStore};
 use super::{fresh, fresh_with};
-use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, UnixMs};
+use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, PlatformIds, UnixMs};
 use crate::store::contract::fixtures::*;
 use crate::store::*;
 
@@ -271,16 +271,26 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date() {
             params![message.0.as_bytes(), T0],
         )
         .unwrap();
-        db.execute("INSERT INTO cell (message_id, page, recipient, state, tries, code) VALUES (?1, 0, 'room', 'ok', 1, '0')", [message.0.as_bytes()])
-            .unwrap();
+        db.execute(
+            "INSERT INTO cell (message_id, page, recipient, state, tries, code, platform_id) VALUES (?1, 0, 'room', 'ok', 1, '0', '1764000000.000100')",
+            [message.0.as_bytes()],
+        )
+        .unwrap();
         db.execute(
             "INSERT INTO attempt (id, message_id, page, outlet, node, epoch, begun_at, ended_at, kind, code, answer)
              VALUES (?1, ?2, 0, 'log:1', 'n', 1, ?3, ?3, 'ok', '0', 'taken')",
             params![delivery.0.as_bytes(), message.0.as_bytes(), T0],
         )
         .unwrap();
+        let muted = if version < 8 { r#"a "night" one"#.to_owned() } else { channel_matchers(r#"a "night" one"#) };
+        let column = if version < 8 { "channel" } else { "matchers" };
+        db.execute(&format!("INSERT INTO mute ({column}, until, reason, by) VALUES (?1, 5, 'r', 'b')"), [&muted]).unwrap();
         drop(db);
         let store: S = Arc::new(open(&path).unwrap_or_else(|error| panic!("version {version}: {error}")));
+        let mutes: Vec<String> = store.list_mutes().await.unwrap().into_iter().map(|mute| mute.matchers).collect();
+        assert_eq!(mutes, [channel_matchers(r#"a "night" one"#)], "version {version}");
+        let cells = store.get_message(message).await.unwrap().unwrap().cells;
+        assert_eq!(cells[0].ids, PlatformIds::one("id", "1764000000.000100".to_owned()), "an id from before ids had names");
         let row = row(&store, delivery).await;
         assert_eq!((row.event, row.mode, row.state), (event, Mode::Direct, State::Waiting), "version {version}");
         assert_eq!(store.pending(LaneId(1), 0, 9, usize::MAX, UnixMs::MAX).await.unwrap().len(), 1);

@@ -191,7 +191,7 @@ async fn a_store_whose_writer_is_held_up_becomes_busy_and_recovers() {
 async fn a_defect_in_one_request_stops_only_that_request() {
     let (store, _folder) = fresh_with(|_| {});
     let bad = writer::submit(&store.queue, Class::Other, 1, |db: &Connection| -> Result<(), DbError> {
-        db.execute("INSERT INTO mute (channel, until, reason, by) VALUES ('x', 1, '', '')", [])?;
+        db.execute("INSERT INTO mute (matchers, until, reason, by) VALUES ('x', 1, '', '')", [])?;
         panic!("on purpose")
     });
     let good = store.accept(event(vec![delivery("ops", LANE)]));

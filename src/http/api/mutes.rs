@@ -1,0 +1,114 @@
+//! Mutes by hand: list, make, end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{RawQuery, Request, State};
+
+use super::{ApiError, ApiResult, gate, may_use, no_channel, not_for, pairs, read};
+use crate::api::{Mute, MuteRequest, MuteResponse, Mutes};
+use crate::http::openapi::{Op, Param, Paths};
+use crate::http::{Admitted, App, Caller, Scope};
+use crate::model::UnixMs;
+use crate::route::{Matcher, Op as Compare, matcher};
+use crate::store;
+
+/// The longest that a mute may last: a year. Longer is a change of the configuration.
+const LONGEST_MUTE: Duration = Duration::from_secs(366 * 86_400);
+/// Characters of the matchers of a mute.
+const MAX_MATCHERS: usize = 4000;
+/// The label that stands for the channel.
+const CHANNEL: &str = "channel";
+
+/// The paths.
+pub(super) fn paths() -> Paths {
+    let matchers = vec![Param::text("matchers", "The matchers of the mute, separated by commas: `channel=\"ops\",team=\"db\"`")];
+    Paths::default().at(
+        "/mutes",
+        [
+            Op::get("listMutes", "The mutes by hand", list).scope(Scope::Read).problems().gives::<Mutes>(),
+            Op::post("mute", "Holds back the alerts that match, until the mute ends; replaces the mute with the same matchers", mute)
+                .scope(Scope::Operate)
+                .problems()
+                .takes::<MuteRequest>("What, how long, and why")
+                .gives::<MuteResponse>()
+                .refuses(&[404]),
+            Op::delete("unmute", "Ends a mute", unmute).scope(Scope::Operate).problems().query(matchers).gives::<MuteResponse>().refuses(&[404]),
+        ],
+    )
+}
+
+async fn list(State(app): State<Arc<App>>, request: Request) -> ApiResult<Mutes> {
+    let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
+    let now = app.engine.clock().wall();
+    let mutes = app.engine.mutes();
+    let shown = mutes.active(now).filter_map(|mute| {
+        let matchers = matcher::parse(&mute.text).ok()?;
+        let mine = !caller.is_limited() || channel_of(&matchers).is_some_and(|channel| caller.may_use(channel));
+        mine.then(|| Mute { matchers: texts(&matchers), until: mute.until, reason: mute.reason.clone(), by: mute.by.clone() })
+    });
+    Ok(Json(Mutes { mutes: shown.collect() }))
+}
+
+async fn mute(State(app): State<Arc<App>>, request: Request) -> ApiResult<MuteResponse> {
+    let admitted = gate(&app, Scope::Operate, request).await?;
+    let body: MuteRequest = read(&admitted.body)?;
+    let matchers = body.matchers.iter().map(|text| parsed(text)).collect::<Result<Vec<_>, _>>()?.concat();
+    let span = crate::model::parse_duration(&body.duration).map_err(|e| ApiError::bad(e.to_string()))?;
+    if span > LONGEST_MUTE {
+        return Err(ApiError::bad("a mute lasts a year at most; `disabled: true` in routes.yaml turns a channel off"));
+    }
+    if body.reason.trim().is_empty() {
+        return Err(ApiError::bad("`reason` is needed: why is it muted?"));
+    }
+    set(&app, matchers, app.engine.clock().wall() + span, &body.reason, &admitted.caller).await
+}
+
+async fn unmute(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<MuteResponse> {
+    let admitted = gate(&app, Scope::Operate, request).await?;
+    let named = pairs(text.as_deref()).find(|(name, _)| name == "matchers");
+    let (_, text) = named.ok_or_else(|| ApiError::bad("`matchers` is needed: which mute ends?"))?;
+    set(&app, parsed(&text)?, UnixMs::EPOCH, "", &admitted.caller).await
+}
+
+async fn set(app: &App, matchers: Vec<Matcher>, until: UnixMs, reason: &str, by: &Caller) -> ApiResult<MuteResponse> {
+    if matchers.iter().all(|matcher| matcher.matches_value("")) {
+        return Err(ApiError::bad("at least one matcher must not match the empty value: else everything is muted"));
+    }
+    let plan = app.engine.plan();
+    match channel_of(&matchers) {
+        Some(channel) => {
+            may_use(by, channel)?;
+            plan.channel(channel).ok_or_else(|| no_channel(&plan, by, channel))?;
+        }
+        None if by.is_limited() => {
+            return Err(not_for(by, "a mute without `channel=\"NAME\"`"));
+        }
+        None => {}
+    }
+    let mut shown = texts(&matchers);
+    shown.sort();
+    shown.dedup();
+    let text = shown.join(",");
+    if text.chars().count() > MAX_MATCHERS {
+        return Err(ApiError::bad(format!("the matchers are longer than {MAX_MATCHERS} characters")));
+    }
+    let by = by.name.clone();
+    tracing::warn!(matchers = text, %until, reason, by, "a mute was made, changed or ended by hand");
+    app.engine.set_mute(store::Mute { matchers: text, until, reason: reason.chars().take(500).collect(), by }).await?;
+    Ok(Json(MuteResponse { matchers: shown, until: (until > UnixMs::EPOCH).then_some(until) }))
+}
+
+fn parsed(text: &str) -> Result<Vec<Matcher>, ApiError> {
+    matcher::parse(text).map_err(|error| ApiError::bad(format!("`matchers`: {error}")))
+}
+
+fn texts(matchers: &[Matcher]) -> Vec<String> {
+    matchers.iter().map(ToString::to_string).collect()
+}
+
+/// The one channel that they name.
+fn channel_of(matchers: &[Matcher]) -> Option<&str> {
+    matchers.iter().find(|matcher| matcher.name() == CHANNEL && matcher.op() == Compare::Equal).map(Matcher::value)
+}

@@ -1,0 +1,26 @@
+//! What people change in the store by hand.
+
+use async_trait::async_trait;
+
+use super::{AcceptedDelivery, MoveTo, Mute, StoreError};
+use crate::model::{DeliveryId, UnixMs};
+
+/// Used by the API and the CLI, through the engine, which notifies the workers.
+#[async_trait]
+pub trait OperatorStore: Send + Sync {
+    /// Requeues `dead`, `dropped`, `expired`, `skipped` or `unknown` deliveries: for each a new queued delivery of the same event and target to the same
+    /// channel (or to `to`), with `origin_id` NULL and a `reason` that names the old one; the old one keeps its state, and its `reason` names the new
+    /// one. Waiting and deferred deliveries given with `to` are moved (the old one becomes `dropped`); without `to` they stay, and are due at once.
+    /// One transaction. Returns the new ones, and those that stay, as accepted.
+    async fn requeue(&self, ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError>;
+
+    /// Ends waiting, deferred or dead deliveries as `dropped` with a reason; those in an open message are left alone. Returns how many. One transaction.
+    async fn drop_deliveries(&self, ids: &[DeliveryId], reason: &str, now: UnixMs) -> Result<u64, StoreError>;
+
+    /// The mutes by hand, by their matchers. Read only.
+    async fn list_mutes(&self) -> Result<Vec<Mute>, StoreError>;
+
+    /// Makes or changes the mute with these matchers, or ends it (`until` 0). Deliveries that it has deferred and that are not due yet wait for the new end
+    /// from then on; without one they are due now. One transaction.
+    async fn set_mute(&self, mute: Mute, now: UnixMs) -> Result<(), StoreError>;
+}

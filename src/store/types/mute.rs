@@ -1,0 +1,110 @@
+//! Mutes by hand, and what they and time intervals defer.
+
+use crate::model::UnixMs;
+
+/// A mute by hand: it defers the alerts that all of its matchers match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mute {
+    /// The matchers, in Alertmanager's syntax; the label `channel` is the channel. Whoever makes it writes the same matchers in the same way: they are
+    /// its identity.
+    pub matchers: String,
+    /// Until when.
+    pub until: UnixMs,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+}
+
+/// How the reason of a delivery begins that the mute of a whole channel has deferred.
+pub const CHANNEL_MUTE_PREFIX: &str = "channel muted by hand: ";
+/// The same for any other mute; its matchers follow.
+pub const MUTE_PREFIX: &str = "muted by hand (";
+/// The same for a time interval of its route.
+pub const INTERVAL_MUTE_PREFIX: &str = "muted by time interval ";
+
+const CHANNEL_MATCHER: &str = "channel=\"";
+
+/// The matchers of the mute of a whole channel.
+pub fn channel_matchers(channel: &str) -> String {
+    format!("{CHANNEL_MATCHER}{}\"", channel.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The channel, when these are the matchers of the mute of a whole channel.
+pub fn muted_channel(matchers: &str) -> Option<String> {
+    let quoted = matchers.strip_prefix(CHANNEL_MATCHER)?.strip_suffix('"')?;
+    let channel = quoted.replace("\\\"", "\"").replace("\\\\", "\\");
+    (channel_matchers(&channel) == matchers).then_some(channel)
+}
+
+/// How the reason of a delivery begins that a mute with these matchers has deferred.
+pub fn mute_prefix(matchers: &str) -> String {
+    if muted_channel(matchers).is_some() { CHANNEL_MUTE_PREFIX.to_owned() } else { format!("{MUTE_PREFIX}{matchers}): ") }
+}
+
+/// Deliveries that are deferred and not due yet, on one channel and for one cause.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deferral {
+    /// The channel.
+    pub channel: String,
+    /// What deferred them.
+    pub cause: DeferralCause,
+    /// The earliest end that one of them waits for.
+    pub first: UnixMs,
+    /// The latest.
+    pub last: UnixMs,
+}
+
+/// What deferred deliveries.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeferralCause {
+    /// The mute of their channel.
+    Channel,
+    /// Another mute by hand, which their reason names.
+    Mute {
+        /// Their reason.
+        reason: String,
+    },
+    /// A time interval of their route.
+    Interval {
+        /// The route, as in [`Target::route`](super::Target::route).
+        route: String,
+    },
+}
+
+impl DeferralCause {
+    /// Its number in SQL, and what tells it apart from others of the kind.
+    pub(in crate::store) fn parts(&self) -> (i32, &str) {
+        match self {
+            Self::Channel => (0, ""),
+            Self::Mute { reason } => (1, reason),
+            Self::Interval { route } => (2, route),
+        }
+    }
+
+    /// From these.
+    pub(in crate::store) fn from_parts(kind: i32, detail: String) -> Self {
+        match kind {
+            0 => Self::Channel,
+            1 => Self::Mute { reason: detail },
+            _ => Self::Interval { route: detail },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mute_of_a_channel_is_known_by_its_matchers() {
+        for channel in ["ops", "a\"b", "a\\", "\\\"", "值班"] {
+            assert_eq!(muted_channel(&channel_matchers(channel)).as_deref(), Some(channel));
+        }
+        for matchers in ["channel=\"a\",team=\"b\"", "team=\"db\"", "channel=~\"ops\"", "channel=\"a", ""] {
+            assert_eq!(muted_channel(matchers), None, "{matchers}");
+        }
+        assert_eq!(mute_prefix(&channel_matchers("ops")), CHANNEL_MUTE_PREFIX);
+        assert_eq!(mute_prefix("team=\"db\""), "muted by hand (team=\"db\"): ");
+    }
+}
