@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::kit::FileLimit;
 use crate::config::{self, LoadOptions, Loaded, StoreSettings};
-use crate::delivery::{Clock, Engine, EngineOptions, SelfAlert, cluster, maintenance, receipts};
+use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, SelfAlert, cluster, maintenance, receipts};
 use crate::http::tls_listener::{Certificates, TlsListener};
 use crate::http::{self, HttpSettings};
 use crate::metrics::{Count, Metrics};
@@ -147,14 +147,14 @@ impl App {
         let node = format!("{}-{}-{}", host.trim(), std::process::id(), options.clock.wall().0);
         let settings = HttpSettings::new(&loaded.server, loaded.generic.take());
         let files = loaded.files.clone();
-        let (engine, alarms) = Engine::new(
-            store.clone(),
-            Arc::new(loaded.plan),
-            options.clock.clone(),
+        let (engine, alarms) = Engine::new(EngineParts {
+            store: store.clone(),
+            plan: Arc::new(loaded.plan),
+            clock: options.clock.clone(),
             metrics,
-            &node,
-            EngineOptions { leased: shared, traces: options.traces.clone(), max_attempts: limit.attempts(), ..EngineOptions::default() },
-        );
+            node: &node,
+            options: EngineOptions { leased: shared, traces: options.traces.clone(), max_attempts: limit.attempts(), ..EngineOptions::default() },
+        });
         let engine = Arc::new(engine);
         let reloader = Arc::new(Reloader {
             engine: engine.clone(),

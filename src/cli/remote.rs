@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use super::{Common, load};
 use crate::api::Problem;
 use crate::config::{self, Admission, LoadOptions, Loaded, Password, ServerSettings, StoreSettings};
-use crate::delivery::{Clock, Engine, EngineOptions};
+use crate::delivery::{Clock, Engine, EngineOptions, EngineParts};
 use crate::http::auth::{Auth, Credential, Kind};
 use crate::http::{self, Scope};
 use crate::metrics::Metrics;
@@ -83,8 +83,14 @@ impl Remote {
         // Who may open the store needs no further credential for what is in it.
         loaded.server.auth = Admission::Open;
         let settings = http::HttpSettings::new(&loaded.server, loaded.generic.take());
-        let (engine, _alarms) =
-            Engine::new(store.clone(), Arc::new(loaded.plan), Clock::system(), Arc::new(Metrics::new()), "cli", EngineOptions::default());
+        let (engine, _alarms) = Engine::new(EngineParts {
+            store: store.clone(),
+            plan: Arc::new(loaded.plan),
+            clock: Clock::system(),
+            metrics: Arc::new(Metrics::new()),
+            node: "cli",
+            options: EngineOptions::default(),
+        });
         let door: http::ReloadFn = Arc::new(|| Box::pin(async { Err("no server runs".to_owned()) }));
         let router = http::router(Arc::new(http::App::new(Arc::new(engine), settings, door)));
         Self::Local { router, store }

@@ -49,6 +49,22 @@ impl Default for EngineOptions {
     }
 }
 
+/// What an engine is made of.
+pub struct EngineParts<'a> {
+    /// What survives a restart.
+    pub store: Arc<dyn Store>,
+    /// The configuration.
+    pub plan: Arc<Plan>,
+    /// Wall-clock and monotonic time.
+    pub clock: Clock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// This process's name among those that share the store.
+    pub node: &'a str,
+    /// How leases are kept, and where spans go.
+    pub options: EngineOptions,
+}
+
 /// What all workers share.
 pub struct Shared {
     /// What survives a restart.
@@ -81,16 +97,9 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Over a store; self-alerts are sent to `self_alerts`.
-    pub(super) fn new(
-        store: Arc<dyn Store>,
-        plan: Arc<Plan>,
-        clock: Clock,
-        metrics: Arc<Metrics>,
-        node: &str,
-        options: EngineOptions,
-        self_alerts: mpsc::Sender<SelfAlert>,
-    ) -> Self {
+    /// Of these parts; self-alerts are sent to `self_alerts`.
+    pub(super) fn new(parts: EngineParts<'_>, self_alerts: mpsc::Sender<SelfAlert>) -> Self {
+        let EngineParts { store, plan, clock, metrics, node, options } = parts;
         let heavy = Heavy::new(clock.wall(), options.max_attempts);
         let seed = clock.wall().0 as u64 ^ u64::from(std::process::id()) << 32;
         Self {

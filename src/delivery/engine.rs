@@ -9,12 +9,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::metrics::Metrics;
 use crate::model::OutletKey;
-use crate::store::{PendingDelivery, State, Store, StoreError};
+use crate::store::{PendingDelivery, State, StoreError};
 
-use super::clock::Clock;
-use super::core::{EngineOptions, Shared};
+use super::core::{EngineParts, Shared};
 use super::lanes::delivery_bytes;
 use super::outlet::mailbox::{Flag, Renewal};
 use super::outlet::{Command, OutletState, supervised};
@@ -35,17 +33,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine over a store; [`Engine::start`] starts its workers. The receiver gets its self-alerts.
-    pub fn new(
-        store: Arc<dyn Store>,
-        plan: Arc<Plan>,
-        clock: Clock,
-        metrics: Arc<Metrics>,
-        node: &str,
-        options: EngineOptions,
-    ) -> (Self, mpsc::Receiver<SelfAlert>) {
+    /// An engine of these parts; [`Engine::start`] starts its workers. The receiver gets its self-alerts.
+    pub fn new(parts: EngineParts<'_>) -> (Self, mpsc::Receiver<SelfAlert>) {
         let (alarms, alarm_rx) = mpsc::channel(256);
-        let shared = Shared::new(store, plan, clock, metrics, node, options, alarms);
+        let shared = Shared::new(parts, alarms);
         let engine =
             Self { shared: Arc::new(shared), stop: watch::Sender::new(false), stopped: CancellationToken::new(), workers: TaskTracker::new() };
         engine.register(&engine.shared.plan.load());

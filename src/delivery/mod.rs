@@ -51,7 +51,7 @@ mod testing;
 
 pub use clock::Clock;
 pub use compose::{Composed, Draft};
-pub use core::EngineOptions;
+pub use core::{EngineOptions, EngineParts};
 pub use direct::{DirectError, DirectOutcome};
 pub use engine::Engine;
 pub use notified::MessageContext;

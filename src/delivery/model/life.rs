@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::policy::MAX_BACKOFF;
-use crate::delivery::{Clock, Engine, EngineOptions, cluster, maintenance};
+use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, cluster, maintenance};
 use crate::metrics::Metrics;
 use crate::model::{Alert, Event, Status, UnixMs};
 use crate::store::{ClusterStore, DeliveryFilter, LeaseRequest, Place, PostgresStore, QueryStore, SqliteOptions, SqliteStore, State, Store};
@@ -129,7 +129,8 @@ async fn one(world: &Arc<World>, store: Arc<Paused>, dice: &mut Dice, last: bool
     for name in ["a", "b"].into_iter().take(count) {
         let plan = Arc::new(world.plan(digest, "a"));
         let options = EngineOptions { leased, ..EngineOptions::default() };
-        let (engine, alarms) = Engine::new(store.clone(), plan, clock.clone(), Arc::new(Metrics::new()), name, options);
+        let (engine, alarms) =
+            Engine::new(EngineParts { store: store.clone(), plan, clock: clock.clone(), metrics: Arc::new(Metrics::new()), node: name, options });
         let engine = Arc::new(engine);
         engine.start().await.expect("the engine starts");
         tokio::spawn(maintenance::run(engine.clone(), alarms, cancel.clone()));
@@ -352,7 +353,14 @@ fn what_an_earlier_process_had_goes_to_who_is_to_have_it() {
         let mut nodes = Vec::new();
         for name in ["b", "a"] {
             let options = EngineOptions { leased: true, ..EngineOptions::default() };
-            let (engine, _alarms) = Engine::new(store.clone(), plan.clone(), clock.clone(), Arc::new(Metrics::new()), name, options);
+            let (engine, _alarms) = Engine::new(EngineParts {
+                store: store.clone(),
+                plan: plan.clone(),
+                clock: clock.clone(),
+                metrics: Arc::new(Metrics::new()),
+                node: name,
+                options,
+            });
             let mut node = Node { engine: Arc::new(engine), alive: None };
             node.engine.start().await.expect("the engine starts");
             node.start_to_beat();

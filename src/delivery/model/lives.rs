@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::{CellResult, Channel, SendContext};
 use crate::delivery::policy::MAX_BACKOFF;
-use crate::delivery::{Clock, Engine, EngineOptions, cluster, testing};
+use crate::delivery::{Clock, Engine, EngineOptions, EngineParts, cluster, testing};
 use crate::metrics::Metrics;
 use crate::model::{ErrorKind, LaneId, Page, PlatformIds, Receipt, Recipient, SendError, Status, UnixMs};
 use crate::store::{LeaseRequest, OutletStore, State};
@@ -106,7 +106,14 @@ impl Scene {
         channel.driver = Arc::new(self.platform.clone());
         channel.timeout = Duration::from_secs(3600);
         let options = EngineOptions { leased: true, ..EngineOptions::default() };
-        let (engine, _alarms) = Engine::new(store.clone(), Arc::new(plan), clock.clone(), Arc::new(Metrics::new()), node, options);
+        let (engine, _alarms) = Engine::new(EngineParts {
+            store: store.clone(),
+            plan: Arc::new(plan),
+            clock: clock.clone(),
+            metrics: Arc::new(Metrics::new()),
+            node,
+            options,
+        });
         let engine = Arc::new(engine);
         engine.start().await.expect("the engine starts");
         tokio::spawn(cluster::run(engine.clone(), CancellationToken::new()));
