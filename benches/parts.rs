@@ -11,8 +11,8 @@ use watchfire::http::auth::{Auth, Credential, Kind, Scope};
 use watchfire::ingest::{self, Sender};
 use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey, Page, Size, UnixMs};
 use watchfire::store::{
-    ClusterStore, DeliveryUpdate, Fence, IntakeStore, LeaseRequest, Mode, NewDelivery, NewEvent, OutcomeBatch, OutletStore, SqliteOptions,
-    SqliteStore, State, Store, Target,
+    ClusterStore, DeliveryUpdate, Fallback, Fence, IntakeStore, LeaseRequest, Mode, NewDelivery, NewEvent, OutcomeBatch, OutletStore, SqliteOptions,
+    SqliteStore, State, Store, Summary, Target,
 };
 use watchfire::template::Part;
 
@@ -107,13 +107,10 @@ fn new_event(n: usize, event: &Arc<Event>) -> NewEvent {
         mode: Mode::Queued,
         state: State::Waiting,
         rank: 2,
-        title: "Disk full".into(),
-        firing: 3,
-        resolved: 0,
+        summary: Summary { title: "Disk full".into(), firing: 3, resolved: 0 },
         born_at: UnixMs(1_764_000_000_000),
         due_at: UnixMs(1_764_000_000_000),
-        fallback_of: None,
-        fallback_depth: 0,
+        fallback: Fallback::default(),
         reason: None,
         report: None,
     };

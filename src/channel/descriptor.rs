@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Escape, FieldSpec, Mentions, Page, Size};
+use crate::model::{FieldSpec, Mentions, Page, Size};
 
 /// At most `count` sends in any rolling `window`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,19 +170,12 @@ pub struct Platform {
     pub pings: Pings,
     /// How it reports the final status of what it took.
     pub word: FinalWord,
-    /// Whether its driver wants the alerts as Alertmanager would send them (`Facts::payload`); it costs time, so only who reads it gets it.
-    pub wants_raw_payload: bool,
     /// One channel or more as under `channels:` in routes.yaml, with `##` explanations: the examples of the shipped routes.yaml
     /// and of `watchfire init`.
     pub example: &'static str,
 }
 
 impl Platform {
-    /// Whether a message lists every alert that fits: it is kept or read on a large screen. Elsewhere it lists what a phone shows and counts the rest.
-    pub fn lists_all(&self) -> bool {
-        self.wants_raw_payload || self.fields.iter().any(|field| field.escape == Escape::Html)
-    }
-
     /// What holds for most platforms: one message at a time to one recipient, sent again when the answer is lost, resolved alerts too, no
     /// documented pace, and an answer that is the last word. Name, texts, fields, size and example are the platform's own.
     pub const BASE: Platform = Platform {
@@ -200,7 +193,6 @@ impl Platform {
         resolved_by_default: true,
         pings: Pings::NEEDLESS,
         word: FinalWord::Answer,
-        wants_raw_payload: false,
         example: "",
     };
 }

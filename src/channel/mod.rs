@@ -108,6 +108,11 @@ pub trait Channel: Send + Sync {
         false
     }
 
+    /// Whether it reads the alerts as Alertmanager would send them ([`Facts::payload`](crate::model::Facts::payload)); they cost time.
+    fn wants_raw_payload(&self) -> bool {
+        false
+    }
+
     /// How many pages a message may have at most, whatever the configuration allows: each is paid for, or rings.
     fn max_pages(&self) -> usize {
         if self.keeps_incidents() { 1 } else { usize::MAX }

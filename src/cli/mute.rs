@@ -96,6 +96,6 @@ async fn ls(remote: &Remote, as_json: bool) -> Result<String> {
     if found.mutes.is_empty() {
         return Ok("nothing is muted".into());
     }
-    let rows = found.mutes.iter().map(|mute| format!("{:<32} until {}  {} (by {})", mute.matchers.join(","), time(mute.until), mute.reason, mute.by));
+    let rows = found.mutes.iter().map(|mute| format!("{:<32} until {}  {}", mute.matchers.join(","), time(mute.until), mute.reason));
     Ok(rows.collect::<Vec<_>>().join("\n"))
 }

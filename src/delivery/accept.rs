@@ -171,13 +171,10 @@ pub(super) fn to_pending(new: &NewDelivery, event_id: EventId, event: &Arc<Event
         mode: new.mode,
         state: new.state,
         rank: new.rank,
-        title: new.title.clone(),
-        firing: new.firing,
-        resolved: new.resolved,
+        summary: new.summary.clone(),
         born_at: new.born_at,
         due_at: new.due_at,
         tries: 0,
-        fallback_depth: new.fallback_depth,
-        fallback_of: new.fallback_of,
+        fallback: new.fallback,
     }
 }

@@ -3,7 +3,8 @@
 use crate::channel::{CellResult, FinalWord, OnAmbiguous};
 use crate::model::{DeliveryId, ErrorKind, Receipt, Recipient, SendError, UnixMs};
 use crate::store::{
-    AttemptKind, Cell, CellState, DeliveryUpdate, FallbackChild, NewDelivery, NewReceipt, OutletUpdate, PendingDelivery, State, SuspensionChange,
+    AttemptKind, Cell, CellState, DeliveryUpdate, Fallback, FallbackChild, NewDelivery, NewReceipt, OutletUpdate, PendingDelivery, State, Summary,
+    SuspensionChange,
 };
 use crate::template::MessageKind;
 
@@ -282,13 +283,14 @@ impl Evaluator<'_> {
                 mode: crate::store::Mode::Queued,
                 state: if skipped { State::Skipped } else { State::Waiting },
                 rank: member.rank,
-                title: member.title.clone(),
-                firing: if resolved_only { 0 } else { member.firing },
-                resolved: member.resolved,
+                summary: Summary {
+                    title: member.summary.title.clone(),
+                    firing: if resolved_only { 0 } else { member.summary.firing },
+                    resolved: member.summary.resolved,
+                },
                 born_at: member.born_at,
                 due_at: self.now,
-                fallback_of: Some(member.id),
-                fallback_depth: member.fallback_depth + 1,
+                fallback: Fallback { of: Some(member.id), depth: member.fallback.depth + 1 },
                 reason: Some(if skipped {
                     "the fallback channel is disabled".into()
                 } else if resolved_only {

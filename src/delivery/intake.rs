@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::ingest::{lane_group, short_fingerprint};
 use crate::model::{Alert, DeliveryId, Event, Status, UnixMs, hash_hex};
 use crate::route::{Muted, Router};
-use crate::store::{AlertReport, INTERVAL_MUTE_PREFIX, Mode, NewDelivery, State, Target, lane_key};
+use crate::store::{AlertReport, Fallback, INTERVAL_MUTE_PREFIX, Mode, NewDelivery, State, Summary, Target, lane_key};
 
 use super::mutes::Mutes;
 use super::plan::{ChannelPlan, Plan};
@@ -168,16 +168,13 @@ impl Intake<'_> {
             outlet: channel.outlet.clone(),
             lane_key: lane_key(&lane_group_key(event, key.group), target.audience()),
             rank: if event.may_fire_on() { firing_rank(&shown, self.plan) } else { rank(&shown, self.plan) },
-            title: title(&shown),
-            firing,
-            resolved: shown.len() as u32 - firing,
+            summary: Summary { title: title(&shown), firing, resolved: shown.len() as u32 - firing },
             target,
             mode: Mode::Queued,
             state,
             born_at: now,
             due_at,
-            fallback_of: None,
-            fallback_depth: 0,
+            fallback: Fallback::default(),
             reason,
             report: None,
         }

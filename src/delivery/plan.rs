@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
 use crate::channel::{Channel, Limit, Platform};
-use crate::model::{Labels, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, Shown, format_duration};
+use crate::model::{Escape, Labels, Language, Mentions, OutletKey, Recipient, Secret, SeverityScale, Shown, format_duration};
 use crate::route::{Matcher, Tree};
 use crate::template::TemplateRegistry;
 
@@ -141,6 +141,11 @@ impl ChannelPlan {
     /// Merge what cannot leave within this time into a digest; `None`: never. An incident is of one group, so its platform gets no digests.
     pub fn digest_after(&self) -> Option<Duration> {
         self.digest.filter(|_| !self.driver.keeps_incidents())
+    }
+
+    /// Whether a message lists every alert that fits: it is kept or read on a large screen. Elsewhere it lists what a phone shows and counts the rest.
+    pub fn lists_all(&self) -> bool {
+        self.driver.wants_raw_payload() || self.platform.fields.iter().any(|field| field.escape == Escape::Html)
     }
 
     /// Sends per second that its rate limit allows in the long run; infinite without one.

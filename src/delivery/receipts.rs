@@ -216,7 +216,7 @@ async fn fallbacks(
         let old = now.since(delivery.born_at) >= channel.max_age;
         instead = match delivery.target.fallback.split_first() {
             None => Some("the channel has none"),
-            Some(_) if carried.over || delivery.firing == 0 => Some("the alert is over"),
+            Some(_) if carried.over || delivery.summary.firing == 0 => Some("the alert is over"),
             Some(_) if old => Some("the alert is older than `max_age`"),
             Some((first, rest)) => {
                 if let Some(mut child) = evaluator.child(delivery, first, rest.to_vec(), false) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{Alert, DeliveryId, Event, EventId, LaneId, Status, UnixMs};
-use crate::store::{Mode, PendingDelivery, State, Target};
+use crate::store::{Fallback, Mode, PendingDelivery, State, Summary, Target};
 
 /// An alert whose fingerprint is its name.
 pub fn alert(name: &str, severity: &str, status: Status) -> Alert {
@@ -27,7 +27,7 @@ pub fn waiting(seq: i64, alerts: Vec<Alert>) -> PendingDelivery {
     PendingDelivery {
         id: DeliveryId::new(),
         event_id: EventId::new(),
-        title: alerts.first().map_or(String::new(), |a| a.name().to_owned()),
+        summary: Summary { title: alerts.first().map_or(String::new(), |a| a.name().to_owned()), firing, resolved },
         event: Some(Arc::new(event(alerts))),
         lane: LaneId(1),
         lane_seq: seq,
@@ -36,12 +36,9 @@ pub fn waiting(seq: i64, alerts: Vec<Alert>) -> PendingDelivery {
         mode: Mode::Queued,
         state: State::Waiting,
         rank: 0,
-        firing,
-        resolved,
         born_at: UnixMs(0),
         due_at: UnixMs(0),
         tries: 0,
-        fallback_depth: 0,
-        fallback_of: None,
+        fallback: Fallback::default(),
     }
 }

@@ -77,10 +77,10 @@ fn delivery(plan: &Plan, event: &Arc<Event>, new: NewDelivery, now: Timestamp) -
         channel: new.channel,
         state: new.state,
         reason: new.reason,
-        title: new.title,
+        title: new.summary.title,
         route: new.target.route,
-        firing: new.firing,
-        resolved: new.resolved,
+        firing: new.summary.firing,
+        resolved: new.summary.resolved,
         fallback: new.target.fallback,
     }
 }

@@ -1,7 +1,9 @@
 //! New deliveries made of stored ones: copies for fallback channels, moves and replays.
 
 use super::types::group_of;
-use super::{AcceptedDelivery, DeliveryRow, FALLBACK_LANE_PREFIX, Mode, MoveTo, NewDelivery, PendingDelivery, State, StoreError, Target, lane_key};
+use super::{
+    AcceptedDelivery, DeliveryRow, FALLBACK_LANE_PREFIX, Fallback, Mode, MoveTo, NewDelivery, PendingDelivery, State, StoreError, Summary, Target,
+};
 use crate::model::{DeliveryId, LaneId, OutletKey, UnixMs};
 
 /// What a target keeps on another channel: recipients, mentions and the template set are the old channel's, the new one has its own.
@@ -21,13 +23,10 @@ pub(super) fn fallback_copy(origin: PendingDelivery, to: &MoveTo, reason: &str, 
         mode: Mode::Queued,
         state: State::Waiting,
         rank: origin.rank,
-        title: origin.title,
-        firing: origin.firing,
-        resolved: origin.resolved,
+        summary: origin.summary,
         born_at: origin.born_at,
         due_at: now,
-        fallback_of: Some(origin.id),
-        fallback_depth: origin.fallback_depth + 1,
+        fallback: Fallback { of: Some(origin.id), depth: origin.fallback.depth + 1 },
         reason: Some(reason.to_owned()),
         report: None,
     }
@@ -78,18 +77,16 @@ impl Requeued {
             id: DeliveryId::new(),
             channel: channel.clone(),
             outlet: outlet.clone(),
-            lane_key: lane_key(group_of(&self.lane_key), target.audience()),
+            // What goes to the same people stays in its lane.
+            lane_key: if target.audience() == self.target.audience() { self.lane_key.clone() } else { group_of(&self.lane_key).to_owned() },
             target,
             mode: Mode::Queued,
             state: State::Waiting,
             rank: old.rank,
-            title: old.title.clone(),
-            firing: old.firing,
-            resolved: old.resolved,
+            summary: Summary { title: old.title.clone(), firing: old.firing, resolved: old.resolved },
             born_at: now,
             due_at: now,
-            fallback_of: None,
-            fallback_depth: 0,
+            fallback: Fallback::default(),
             reason: Some(format!("{} of {}", if self.moves() { "move" } else { "replay" }, old.id)),
             report: None,
         }

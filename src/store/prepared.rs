@@ -77,7 +77,7 @@ impl PreparedDelivery {
             .map_err(|e| StoreError::Invalid(format!("a delivery's target cannot be written as JSON: {e}")))?;
         let mut fallback = delivery.target.fallback.join(SEPARATOR);
         let d = &mut delivery;
-        text.apply_all([&mut fallback, &mut d.channel, &mut d.lane_key, &mut d.title].into_iter().chain(&mut d.reason));
+        text.apply_all([&mut fallback, &mut d.channel, &mut d.lane_key, &mut d.summary.title].into_iter().chain(&mut d.reason));
         Ok(Self { delivery, target, fallback })
     }
 
@@ -92,7 +92,7 @@ impl PreparedDelivery {
     }
 
     fn cost(&self) -> usize {
-        400 + self.target.len() + self.delivery.title.len() + self.delivery.channel.len()
+        400 + self.target.len() + self.delivery.summary.title.len() + self.delivery.channel.len()
     }
 }
 
@@ -220,6 +220,7 @@ impl PreparedOutcome {
         let sent = (cell.state, attempt.kind) == (CellState::Ok, AttemptKind::Ok);
         let plain = (cell.page, attempt.page, cell.unanswered) == (0, 0, 0) && cell.code == attempt.code;
         let carries = new.members.first().is_some_and(|first| o.deliveries.iter().any(|c| c.id == *first && c.state == State::Sent));
+        // One that was composed again was stored before.
         (done && sent && plain && carries && new.generation == 0).then_some(Sole { cell, attempt })
     }
 

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::packed::unpack;
 use super::{
-    AttemptKind, AttemptRow, Cell, CellState, ConfirmedMessage, DeliveryRow, LaneSummary, Mode, PendingDelivery, ReceiptRow, ReceiptState, State,
-    Target,
+    AttemptKind, AttemptRow, Cell, CellState, ConfirmedMessage, DeliveryRow, Fallback, LaneSummary, Mode, PendingDelivery, ReceiptRow, ReceiptState,
+    State, Summary, Target,
 };
 use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, MessageKind, Page, PlatformIds, Recipient, UnixMs};
 
@@ -174,14 +174,11 @@ pub(super) fn pending_delivery<R: StoredRow>(row: &R) -> Result<PendingDelivery,
         mode: row.named(at::mode, Mode::parse, "delivery's mode")?,
         state: row.state(at::state)?,
         rank: row.int(at::rank)?,
-        title: row.owned(at::title)?,
-        firing: row.count(at::firing)?,
-        resolved: row.count(at::resolved)?,
+        summary: Summary { title: row.owned(at::title)?, firing: row.count(at::firing)?, resolved: row.count(at::resolved)? },
         born_at: row.time(at::born_at)?,
         due_at: row.time(at::due_at)?,
         tries: row.count(at::tries)?,
-        fallback_depth: row.count(at::hop)?,
-        fallback_of: row.optional_uuid(at::origin_id)?.map(DeliveryId),
+        fallback: Fallback { of: row.optional_uuid(at::origin_id)?.map(DeliveryId), depth: row.count(at::hop)? },
     })
 }
 

@@ -45,7 +45,6 @@ pub static DESCRIPTOR: Platform = Platform {
     concurrency: 64,
     // The receiver knows a repeat by `webhook-id`.
     on_ambiguous: OnAmbiguous::Retry,
-    wants_raw_payload: true,
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };
@@ -226,6 +225,10 @@ struct Driver {
 impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         kit::all(to, self.attempt(page, cx).await)
+    }
+
+    fn wants_raw_payload(&self) -> bool {
+        true
     }
 }
 

@@ -89,7 +89,7 @@ impl AttemptTask {
 
     /// Composes what was read. Long work leaves the threads that answer.
     async fn compose_aside(&self, message: &mut PendingMessage) -> Composed {
-        let long = is_long(message.members.iter().map(|m| m.firing as usize + m.resolved as usize).sum())
+        let long = is_long(message.members.iter().map(|m| m.summary.firing as usize + m.summary.resolved as usize).sum())
             || message.members.iter().filter_map(|m| m.event.as_deref()).any(is_large);
         let context = self.context(message).await;
         let (plan, channel, id, kind) = (self.plan.clone(), self.channel.clone(), message.id, message.kind);
@@ -114,12 +114,12 @@ fn take_not_due(message: &mut PendingMessage, now: UnixMs) -> Vec<PendingDeliver
     let mut blocked: Option<LaneId> = None;
     let members = std::mem::take(&mut message.members);
     let released: HashSet<LaneId> =
-        members.iter().filter(|m| m.state == State::Deferred && m.firing > 0 && m.due_at <= now).map(|m| m.lane).collect();
+        members.iter().filter(|m| m.state == State::Deferred && m.summary.firing > 0 && m.due_at <= now).map(|m| m.lane).collect();
     for member in members {
         // What was in memory was taken when it was due by the monotonic clock. What was read is compared with the wall clock; a due time further ahead
         // than the longest back-off was written before that clock was set back.
         let ahead = member.due_at.since(now);
-        let follows = member.state == State::Deferred && member.firing == 0 && released.contains(&member.lane);
+        let follows = member.state == State::Deferred && member.summary.firing == 0 && released.contains(&member.lane);
         let early = !ahead.is_zero() && !follows && member.due_at > member.born_at && (member.state == State::Deferred || ahead <= MAX_BACKOFF);
         let waits = (early && message.lanes.unverified_due.contains(&member.id)) || (blocked == Some(member.lane) && member.state != State::Deferred);
         if waits && member.state != State::Deferred {

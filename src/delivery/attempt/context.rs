@@ -22,14 +22,14 @@ impl AttemptTask {
         lanes.dedup();
         for lane in lanes.into_iter().take(MAX_PAST_LANES) {
             let members: Vec<&PendingDelivery> = message.members.iter().filter(|m| m.lane == lane).collect();
-            let Some(last) = members.iter().rfind(|m| m.resolved > 0) else { continue };
+            let Some(last) = members.iter().rfind(|m| m.summary.resolved > 0) else { continue };
             match self.shared.store.lane_history(last.id, MAX_PAST_DELIVERIES + members.len()).await {
                 Ok(past) => drop(context.notified.insert(lane, Notified::of(&past, &members.iter().map(|m| m.id).collect::<Vec<_>>()))),
                 Err(error) => unknown(error),
             }
         }
         // Asked only where it decides something: where an incident would be closed.
-        if let Some(last) = message.members.last().filter(|m| m.firing == 0 && message.kind != MessageKind::Digest)
+        if let Some(last) = message.members.last().filter(|m| m.summary.firing == 0 && message.kind != MessageKind::Digest)
             && self.channel.driver.keeps_incidents()
         {
             match self.shared.store.count_unresolved(last.lane).await {

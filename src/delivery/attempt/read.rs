@@ -34,10 +34,12 @@ impl AttemptTask {
             let mut found = store.pending(taken.lane, after, LANE_READ_LIMIT, if digest { 0 } else { LARGE_BODY }, due_by).await?;
             let to = found.last().map_or(after, |w| w.lane_seq);
             message.lanes.reads.push(ReadProgress { lane: taken.lane, to, more: found.len() == LANE_READ_LIMIT });
-            if found.iter().any(|w| w.state == State::Deferred && w.firing > 0) {
+            if found.iter().any(|w| w.state == State::Deferred && w.summary.firing > 0) {
                 // A resolved alert goes with its firing, though its own mute may end later: otherwise the firing would be sent and its end only recorded.
                 let all = store.pending(taken.lane, after, LANE_READ_LIMIT, 0, UnixMs::MAX).await?;
-                found.extend(all.into_iter().filter(|w| w.state == State::Deferred && w.firing == 0 && w.due_at > due_by && w.due_at > w.born_at));
+                found.extend(
+                    all.into_iter().filter(|w| w.state == State::Deferred && w.summary.firing == 0 && w.due_at > due_by && w.due_at > w.born_at),
+                );
             }
             message.lanes.unverified_due.extend(found.iter().map(|w| w.id));
             message.members.extend(found);

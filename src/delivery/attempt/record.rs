@@ -158,7 +158,7 @@ impl AttemptTask {
         if self.channel.fallback.is_empty() {
             return all;
         }
-        for member in message.members.iter().filter(|m| m.resolved > 0) {
+        for member in message.members.iter().filter(|m| m.summary.resolved > 0) {
             match self.shared.store.fallback_targets(member.lane, member.lane_seq).await {
                 Ok(channels) if !channels.is_empty() => all.push((member.id, channels)),
                 Ok(_) => {}

@@ -8,7 +8,7 @@ use crate::delivery::intake::instance_label;
 use crate::delivery::notified::Notified;
 use crate::delivery::plan::Plan;
 use crate::model::{Coverage, Event, Severity};
-use crate::store::PendingDelivery;
+use crate::store::{PendingDelivery, Summary};
 use crate::template::{Brief, Entry, EntryStatus, MessageKind};
 
 use super::coverage::{count_rest_on_last_page, cover};
@@ -126,11 +126,12 @@ fn brief(entry: &Entry<'_>, plan: &Plan) -> Brief {
 }
 
 fn column_brief(member: &PendingDelivery) -> Brief {
-    let status = if member.firing > 0 { EntryStatus::Firing } else { EntryStatus::Resolved };
-    let count = if member.firing > 0 { member.firing } else { member.resolved } as usize;
+    let Summary { title, firing, resolved } = &member.summary;
+    let status = if *firing > 0 { EntryStatus::Firing } else { EntryStatus::Resolved };
+    let count = if *firing > 0 { *firing } else { *resolved } as usize;
     // The rank of what claims no severity is a warning's.
     let severity = Some(Severity::from_rank(member.rank)).filter(|severity| *severity != Severity::default());
-    Brief { severity, status, title: member.title.chars().take(120).collect(), count: count.max(1), since: None }
+    Brief { severity, status, title: title.chars().take(120).collect(), count: count.max(1), since: None }
 }
 
 fn digest_coverage(members: &[PendingDelivery], rows: &[DigestRow<'_>], range: Range<usize>) -> Vec<Coverage> {

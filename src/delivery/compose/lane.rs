@@ -28,8 +28,7 @@ impl Draft<'_> {
         let event = entries[0].event;
         let renderer =
             Renderer { draft: self, kind, template: &template, totals: &totals, entries: &entries, briefs: &[], event, unseen: &unseen, shortened };
-        let (mut pages, fallbacks) =
-            renderer.pages(if self.channel.platform.lists_all() { entries.len() } else { lines(&entries, &self.plan.scale) });
+        let (mut pages, fallbacks) = renderer.pages(if self.channel.lists_all() { entries.len() } else { lines(&entries, &self.plan.scale) });
         let shown = pages.iter().map(|(_, r)| r.end).max().unwrap_or(0);
         let severe = folded.entries.iter().take_while(|e| e.status == EntryStatus::Firing && self.plan.scale.of(e.alert) <= Severity::Error).count();
         // An incident holds all of its group, whatever its one page names.

@@ -56,7 +56,7 @@ impl Draft<'_> {
                 format!("The sender left out {left_out} alerts; some of them may still fire")
             });
         }
-        if self.members.iter().any(|m| m.fallback_depth > 0) {
+        if self.members.iter().any(|m| m.fallback.depth > 0) {
             notes.push(if zh {
                 "备用通道：原通道未能送达".into()
             } else {

@@ -87,7 +87,7 @@ impl Renderer<'_> {
             if note {
                 (facts.note, facts.pairs) = (true, Vec::new());
             }
-            if platform.wants_raw_payload {
+            if channel.driver.wants_raw_payload() {
                 let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
                 facts.payload = payload(self.event, entries, firing, self.totals.shown.truncated + self.more(part) as u64);
             }

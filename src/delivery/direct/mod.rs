@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, hash_hex};
-use crate::store::{Mode, NewDelivery, NewEvent, PendingDelivery, State, StoreError, Target};
+use crate::store::{Fallback, Mode, NewDelivery, NewEvent, PendingDelivery, State, StoreError, Summary, Target};
 use tokio::sync::oneshot;
 
 use super::accept::to_pending;
@@ -68,9 +68,7 @@ impl Engine {
             outlet: channel.outlet.clone(),
             lane_key: format!("{LANE_PREFIX}{id}"),
             rank: 0,
-            title: title(&alerts),
-            firing: alerts.len() as u32,
-            resolved: 0,
+            summary: Summary { title: title(&alerts), firing: alerts.len() as u32, resolved: 0 },
             target: Target {
                 alerts: (0..alerts.len() as u32).collect(),
                 recipients: to,
@@ -82,8 +80,7 @@ impl Engine {
             state: State::Waiting,
             born_at: now,
             due_at: now,
-            fallback_of: None,
-            fallback_depth: 0,
+            fallback: Fallback::default(),
             reason: None,
             report: None,
         };

@@ -91,7 +91,7 @@ pub fn row_bytes(waiting: &PendingDelivery) -> usize {
     size_of::<PendingDelivery>()
         + 2 * ALLOCATOR_OVERHEAD
         + text(&waiting.channel)
-        + text(&waiting.title)
+        + text(&waiting.summary.title)
         + text(&target.template)
         + text(&target.route)
         + target.alerts.capacity() * 4

@@ -4,7 +4,7 @@ use crate::model::{Labels, UnixMs};
 use crate::route::{Matcher, matcher};
 use crate::store::{Mute, mute_prefix, muted_channel};
 
-/// The label that stands for the channel in a mute's matchers.
+/// The label that means the channel in a mute's matchers.
 const CHANNEL: &str = "channel";
 
 /// A mute by hand.

@@ -17,7 +17,7 @@ use crate::http::openapi::{Op, Paths};
 use crate::http::{Admitted, App, Scope};
 use crate::ingest;
 use crate::model::{DeliveryId, Facts, MessageId, Page, UnixMs};
-use crate::store::{PendingDelivery, State as DeliveryState, Target};
+use crate::store::{Fallback, PendingDelivery, State as DeliveryState, Summary, Target};
 use crate::template::MessageKind;
 
 /// The paths.
@@ -166,14 +166,11 @@ pub fn preview_target(
         mode: crate::store::Mode::Queued,
         state: DeliveryState::Waiting,
         rank: 0,
-        title: String::new(),
-        firing: 0,
-        resolved: 0,
+        summary: Summary { title: String::new(), firing: 0, resolved: 0 },
         born_at: now.into(),
         due_at: UnixMs::EPOCH,
         tries: 0,
-        fallback_depth: 0,
-        fallback_of: None,
+        fallback: Fallback::default(),
     };
     Draft {
         plan,

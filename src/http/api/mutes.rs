@@ -18,7 +18,7 @@ use crate::store;
 const LONGEST_MUTE: Duration = Duration::from_secs(366 * 86_400);
 /// Characters of the matchers of a mute.
 const MAX_MATCHERS: usize = 4000;
-/// The label that stands for the channel.
+/// The label that means the channel.
 const CHANNEL: &str = "channel";
 
 /// The paths.

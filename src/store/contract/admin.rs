@@ -12,7 +12,7 @@ fn to(channel: &str) -> Option<MoveTo> {
 
 pub async fn the_dead_live_again(store: S) {
     let fence = fence(&store).await;
-    let mut new = NewDelivery { mode: Mode::Direct, rank: 1, firing: 3, ..delivery("ops", LANE) };
+    let mut new = NewDelivery { mode: Mode::Direct, rank: 1, summary: Summary { firing: 3, ..over() }, ..delivery("ops", LANE) };
     new.target.recipients = vec![Recipient::new("x@example.com")];
     let target = new.target.clone();
     let old = put_one(&store, new).await;
@@ -331,8 +331,8 @@ pub async fn a_mute_by_labels_takes_along_what_it_deferred_on_any_channel(store:
     let all = [
         of("dba", shorter(), 10 * MIN),
         of("ops", DeferralCause::Channel, 60 * MIN),
-        of("ops", cause("muted by hand (team=\"db\",x=\"y\"): upgrade"), 60 * MIN),
         of("ops", shorter(), 10 * MIN),
+        of("ops", cause("muted by hand (team=\"db\",x=\"y\"): upgrade"), 60 * MIN),
     ];
     let mut found = store.list_deferrals(T0 + MIN).await.unwrap();
     found.sort();

@@ -32,7 +32,7 @@ pub async fn what_waits_too_long_is_copied_once(store: S) {
         copy.target.recipients.is_empty() && copy.target.mentions.is_none() && copy.target.template.is_empty(),
         "those are the other channel's own"
     );
-    assert_eq!(store.pending(copies[0].lane, 0, 1, 0, UnixMs::MAX).await.unwrap()[0].fallback_depth, 1);
+    assert_eq!(store.pending(copies[0].lane, 0, 1, 0, UnixMs::MAX).await.unwrap()[0].fallback.depth, 1);
     assert_eq!(row(&store, old.id).await.state, State::Waiting, "the original goes on");
     assert!(store.copy_to_fallback("ops", T0 + 1, to("sms", &[]), "again", 10, T0 + MIN).await.unwrap().is_empty());
     let second = store.copy_to_fallback("ops", T0 + 2, to("sms", &[]), "r", 10, T0 + MIN).await.unwrap();
@@ -76,17 +76,17 @@ pub async fn what_is_resolved_finds_where_its_firing_went(store: S) {
     let event = row(&store, first.id).await.event;
     let fence = fence(&store).await;
     let child = |channel: &str| {
-        let delivery = NewDelivery { fallback_of: Some(first.id), ..delivery(channel, "fallback") };
+        let delivery = NewDelivery { fallback: Fallback { of: Some(first.id), depth: 0 }, ..delivery(channel, "fallback") };
         FallbackChild { event, delivery }
     };
     let dead = DeliveryUpdate { reason: Some("r".into()), ..change(&first, State::Dead) };
     let children = vec![child("voice"), child("sms")];
     store.record_outcome(OutcomeBatch { deliveries: vec![dead], children, ..settlement(&fence) }).await.unwrap();
-    let resolved = put_one(&store, NewDelivery { firing: 0, resolved: 1, ..delivery("ops", "a") }).await;
+    let resolved = put_one(&store, NewDelivery { summary: over(), ..delivery("ops", "a") }).await;
     assert_eq!(store.fallback_targets(lane, resolved.lane_seq).await.unwrap(), ["sms", "voice"]);
     assert!(store.fallback_targets(lane, first.lane_seq).await.unwrap().is_empty(), "nothing is before the first");
     let firing = put(&store, "a").await;
-    let last = put_one(&store, NewDelivery { firing: 0, resolved: 1, ..delivery("ops", "a") }).await;
+    let last = put_one(&store, NewDelivery { summary: over(), ..delivery("ops", "a") }).await;
     assert_eq!(store.fallback_targets(lane, firing.lane_seq).await.unwrap(), ["sms", "voice"], "past what was resolved, to what fired");
     assert!(store.fallback_targets(lane, last.lane_seq).await.unwrap().is_empty(), "the newest firing went nowhere else");
 }

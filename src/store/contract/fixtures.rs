@@ -30,13 +30,10 @@ pub fn delivery(channel: &str, lane: &str) -> NewDelivery {
         mode: Mode::Queued,
         state: State::Waiting,
         rank: 2,
-        title: "Disk full".into(),
-        firing: 1,
-        resolved: 0,
+        summary: Summary { title: "Disk full".into(), firing: 1, resolved: 0 },
         born_at: T0,
         due_at: T0,
-        fallback_of: None,
-        fallback_depth: 0,
+        fallback: Fallback::default(),
         reason: None,
         report: None,
     }
@@ -80,6 +77,11 @@ pub async fn fence(store: &S) -> Fence {
 /// A cell of page 0.
 pub fn cell(recipient: &str, state: CellState) -> Cell {
     Cell { page: 0, recipient: Recipient::new(recipient), state, tries: 0, unanswered: 0, due_at: T0, ids: PlatformIds::default(), code: None }
+}
+
+/// What a delivery says whose one alert is over.
+pub fn over() -> Summary {
+    Summary { title: "Disk full".into(), firing: 0, resolved: 1 }
 }
 
 /// A message of `ops` with one page and one cell.

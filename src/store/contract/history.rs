@@ -66,7 +66,11 @@ pub async fn messages_are_listed_by_a_range_of_ids(store: S) {
 
 pub async fn every_filter_narrows(store: S) {
     let fence = fence(&store).await;
-    let titled = |channel: &str, title: &str, born: i64| NewDelivery { title: title.into(), born_at: T0 + born, ..delivery(channel, LANE) };
+    let titled = |channel: &str, title: &str, born: i64| NewDelivery {
+        summary: Summary { title: title.into(), ..over() },
+        born_at: T0 + born,
+        ..delivery(channel, LANE)
+    };
     let sent = put_one(&store, titled("ops", "Disk 100% full", 0)).await;
     let dead = put_one(&store, titled("ops", "CPU hot", 10)).await;
     let waits = put_one(&store, titled("dba", "disk_slow", 20)).await;
@@ -141,7 +145,7 @@ pub async fn the_last_confirmed_message_of_a_lane_is_known_for_each_recipient(st
     let second = put(&store, LANE).await;
     let two = send(&second, vec![ok("C1", "2.1"), cell("C2", CellState::Dead), cell("C3", CellState::Ok)]).await;
     // Nothing of it fired, and it is no message to come back to.
-    let over = put_one(&store, NewDelivery { firing: 0, resolved: 1, ..delivery("ops", LANE) }).await;
+    let over = put_one(&store, NewDelivery { summary: over(), ..delivery("ops", LANE) }).await;
     send(&over, vec![ok("C1", "3.1")]).await;
     let other = put(&store, "other").await;
     send(&other, vec![ok("C4", "4.1")]).await;

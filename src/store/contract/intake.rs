@@ -34,7 +34,7 @@ pub async fn what_goes_in_comes_out(store: S) {
     let waiting = store.pending(d.lane, 0, 10, usize::MAX, UnixMs::MAX).await.unwrap().remove(0);
     assert_eq!(waiting.target, new.deliveries[0].target);
     assert_eq!(waiting.event.as_deref(), Some(&*new.event));
-    assert_eq!((waiting.event_id, waiting.rank, waiting.firing, waiting.tries, waiting.fallback_depth), (new.id, 2, 1, 0, 0));
+    assert_eq!((waiting.event_id, waiting.rank, waiting.summary.firing, waiting.tries, waiting.fallback.depth), (new.id, 2, 1, 0, 0));
     assert_eq!(row(&store, d.id).await.reason.as_deref(), Some("note"));
 }
 

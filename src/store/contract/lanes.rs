@@ -190,12 +190,12 @@ pub async fn a_lane_knows_what_was_not_reported_over(store: S) {
 
 pub async fn the_past_of_a_delivery_is_what_fired_before_it(store: S) {
     let fence = fence(&store).await;
-    let over = || NewDelivery { firing: 0, resolved: 1, ..delivery("ops", LANE) };
+    let resolved = || NewDelivery { summary: over(), ..delivery("ops", LANE) };
     let told = put(&store, LANE).await;
     deliver(&store, &fence, &[&told], T0).await;
-    let end = put_one(&store, over()).await;
+    let end = put_one(&store, resolved()).await;
     let muted = put_one(&store, NewDelivery { state: State::Deferred, ..delivery("ops", LANE) }).await;
-    let last = put_one(&store, over()).await;
+    let last = put_one(&store, resolved()).await;
     put(&store, "another lane").await;
     let past = store.lane_history(last.id, 9).await.unwrap();
     let seen: Vec<_> = past.deliveries.iter().map(|d| (d.id, d.state)).collect();

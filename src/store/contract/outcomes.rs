@@ -56,7 +56,7 @@ pub async fn a_detached_delivery_frees_its_lane(store: S) {
 }
 
 fn child_of(event: EventId, origin: &AcceptedDelivery, channel: &str) -> FallbackChild {
-    let delivery = NewDelivery { fallback_of: Some(origin.id), fallback_depth: 1, reason: Some("fallback".into()), ..delivery(channel, LANE) };
+    let delivery = NewDelivery { fallback: Fallback { of: Some(origin.id), depth: 1 }, reason: Some("fallback".into()), ..delivery(channel, LANE) };
     FallbackChild { event, delivery }
 }
 

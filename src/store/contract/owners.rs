@@ -51,8 +51,10 @@ pub async fn an_old_epoch_changes_nothing(store: S) {
     s.attempt = Some(ended("ok", T0));
     s.cells = vec![cell("room", CellState::Ok)];
     s.deliveries = vec![change(&d, State::Sent)];
-    s.children =
-        vec![FallbackChild { event: row(&store, d.id).await.event, delivery: NewDelivery { fallback_of: Some(d.id), ..delivery("sms", LANE) } }];
+    s.children = vec![FallbackChild {
+        event: row(&store, d.id).await.event,
+        delivery: NewDelivery { fallback: Fallback { of: Some(d.id), depth: 0 }, ..delivery("sms", LANE) },
+    }];
     s.outlet = Some(OutletUpdate { paused_until: Some(UnixMs(9)), suspension: Some(SuspensionChange::Suspend("bad token".into())) });
     s.sent_in_month = Some(MonthlySends { month: "2026-11".into(), sends: 1 });
     fenced("settle", store.record_outcome(s.clone()).await.map(|_| ()));

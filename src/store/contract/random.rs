@@ -159,7 +159,7 @@ impl Run {
             due: new.due_at,
             tries: 0,
             message: None,
-            fallback_of: new.fallback_of,
+            fallback_of: new.fallback.of,
             done_at: new.state.is_final().then_some(self.now),
         };
         assert_eq!(accepted.state, new.state);
@@ -222,7 +222,13 @@ impl Run {
         let mut expected = None;
         if let (Some(channel), State::Dead) = (child, state) {
             let fallback_of = Some(first.id);
-            let new = NewDelivery { fallback_of, rank: first.rank, born_at: first.born, due_at: self.now, ..delivery(CHANNELS[channel], "k0") };
+            let new = NewDelivery {
+                fallback: Fallback { of: fallback_of, depth: 0 },
+                rank: first.rank,
+                born_at: first.born,
+                due_at: self.now,
+                ..delivery(CHANNELS[channel], "k0")
+            };
             s.children = vec![FallbackChild { event: first.event, delivery: new.clone() }];
             let exists = self.model.deliveries.iter().any(|d| d.fallback_of == fallback_of && d.channel == new.channel);
             expected = (!exists).then_some((new, first.event));

@@ -72,7 +72,7 @@ pub async fn an_undelivered_one_makes_its_fallback_once(store: S) {
     let carried = store.sent_deliveries(message).await.unwrap();
     assert_eq!(carried.iter().map(|c| (c.delivery.id, c.over)).collect::<Vec<_>>(), [(d.id, false)]);
     let child = || {
-        let delivery = NewDelivery { fallback_of: Some(d.id), fallback_depth: 1, ..delivery("sms", "fallback:1") };
+        let delivery = NewDelivery { fallback: Fallback { of: Some(d.id), depth: 1 }, ..delivery("sms", "fallback:1") };
         FallbackChild { event: carried[0].delivery.event_id, delivery }
     };
     let with_child = |recipient| ReceiptUpdate { children: vec![child()], ..heard(message, recipient, last(ReceiptState::Undelivered)) };
@@ -95,7 +95,7 @@ pub async fn what_is_over_is_known_by_its_first_lane(store: S) {
     let message = send(&store, &fence, &d, vec![new_receipt("+1", "CA1", T0)]).await;
     // Its fallback, in a lane of its own.
     let event = row(&store, d.id).await.event;
-    let child = FallbackChild { event, delivery: NewDelivery { fallback_of: Some(d.id), fallback_depth: 1, ..delivery("sms", "fallback:1") } };
+    let child = FallbackChild { event, delivery: NewDelivery { fallback: Fallback { of: Some(d.id), depth: 1 }, ..delivery("sms", "fallback:1") } };
     let made = store
         .update_receipt(ReceiptUpdate { children: vec![child], ..heard(message, "+1", last(ReceiptState::Undelivered)) })
         .await
@@ -103,7 +103,7 @@ pub async fn what_is_over_is_known_by_its_first_lane(store: S) {
         .unwrap();
     let fallback = send(&store, &fence, &made[0], vec![new_receipt("+2", "SM1", T0)]).await;
     assert!(!store.sent_deliveries(fallback).await.unwrap()[0].over);
-    let resolved = NewDelivery { firing: 0, resolved: 1, state: State::Skipped, reason: Some("resolved".into()), ..delivery("ops", LANE) };
+    let resolved = NewDelivery { summary: over(), state: State::Skipped, reason: Some("resolved".into()), ..delivery("ops", LANE) };
     put_one(&store, resolved).await;
     assert!(store.sent_deliveries(message).await.unwrap()[0].over, "the newest of the lane fires no more");
     assert!(store.sent_deliveries(fallback).await.unwrap()[0].over, "and so is what it fell back to");

@@ -58,7 +58,7 @@ impl Lane {
         if let Some(report) = &d.report {
             self.unresolved = report.apply(&self.unresolved);
         }
-        if d.firing > 0 {
+        if d.summary.firing > 0 {
             self.fired = Some(d.id.0);
         }
         if !d.state.is_final() {
@@ -263,13 +263,13 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
         .with("mode", all().map(|d| d.mode.as_str()))
         .with("state", all().map(|d| d.state.as_str()))
         .with("rank", all().map(|d| d.rank))
-        .with("title", all().map(|d| d.title.as_str()))
-        .with("firing", all().map(|d| i64::from(d.firing)))
-        .with("resolved", all().map(|d| i64::from(d.resolved)))
+        .with("title", all().map(|d| d.summary.title.as_str()))
+        .with("firing", all().map(|d| i64::from(d.summary.firing)))
+        .with("resolved", all().map(|d| i64::from(d.summary.resolved)))
         .with("born_at", all().map(|d| d.born_at))
         .with("due_at", all().map(|d| d.due_at))
-        .with("origin_id", all().map(|d| d.fallback_of.map(|id| id.0)))
-        .with("hop", all().map(|d| i64::from(d.fallback_depth)))
+        .with("origin_id", all().map(|d| d.fallback.of.map(|id| id.0)))
+        .with("hop", all().map(|d| i64::from(d.fallback.depth)))
         .with("done_at", each().map(|a| a.prepared.done_at(a.now)))
         .with("reason", each().map(|a| a.prepared.reason()))
         .with("prior_id", places.iter().map(|(.., prior)| *prior))

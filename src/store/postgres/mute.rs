@@ -10,7 +10,7 @@ use super::lanes::{lock_lanes, recount};
 use super::rows::get;
 use super::tx::Tx;
 use crate::model::UnixMs;
-use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute, mute_prefix, muted_channel};
+use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute};
 
 /// [`crate::store::OperatorStore::list_mutes`].
 pub(super) async fn list(tx: &Tx) -> Result<Vec<Mute>, DbError> {
@@ -20,9 +20,9 @@ pub(super) async fn list(tx: &Tx) -> Result<Vec<Mute>, DbError> {
 
 /// [`crate::store::OperatorStore::set_mute`].
 pub(super) async fn set(tx: &Tx, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
-    if mute.until == UnixMs::EPOCH {
-        tx.execute("DELETE FROM mute WHERE matchers = $1", &[&mute.matchers]).await?;
-    } else {
+    // Those that have ended go with it.
+    tx.execute("DELETE FROM mute WHERE matchers = $1 OR until <= $2", &[&mute.matchers, &now]).await?;
+    if mute.until > UnixMs::EPOCH {
         tx.execute(
             "INSERT INTO mute (matchers, until, reason, by) VALUES ($1, $2, $3, $4)
              ON CONFLICT (matchers) DO UPDATE SET until = excluded.until, reason = excluded.reason, by = excluded.by",
@@ -30,19 +30,8 @@ pub(super) async fn set(tx: &Tx, mute: &Mute, now: UnixMs) -> Result<(), DbError
         )
         .await?;
     }
-    let until = mute.until.max(now);
-    let prefix = mute_prefix(&mute.matchers);
-    let reason = (mute.until > now).then(|| format!("{prefix}{}", mute.reason));
-    let deferral = |channel, cause| Deferral { channel, cause, first: until, last: until };
-    let deferrals = match muted_channel(&mute.matchers) {
-        Some(channel) => vec![deferral(channel, DeferralCause::Channel)],
-        None => {
-            let all = list_deferrals(tx, now).await?.into_iter();
-            let mine = all.filter(|of| matches!(&of.cause, DeferralCause::Mute { reason } if reason.starts_with(&prefix)));
-            mine.map(|of| deferral(of.channel, of.cause)).collect()
-        }
-    };
-    for deferral in deferrals {
+    let reason = mute.deferral_reason(now);
+    for deferral in mute.deferrals(list_deferrals(tx, now).await?, now) {
         reschedule(tx, &deferral, reason.as_deref(), now).await?;
     }
     Ok(())

@@ -27,7 +27,7 @@ impl PreparedOutcome {
         let s = &self.outcome;
         let message = s.message.as_ref().map(|m| m.id.0);
         let members = self.message.iter().flat_map(|m| m.message.members.iter().map(|id| id.0));
-        let children = self.children.iter().flat_map(|(_, c)| c.delivery.fallback_of.map(|id| id.0).into_iter().chain([c.delivery.id.0]));
+        let children = self.children.iter().flat_map(|(_, c)| c.delivery.fallback.of.map(|id| id.0).into_iter().chain([c.delivery.id.0]));
         let changes = s.deliveries.iter().map(|change| change.id.0);
         message.into_iter().chain(s.attempt.as_ref().map(|a| a.id.0)).chain(members).chain(children).chain(changes).collect()
     }

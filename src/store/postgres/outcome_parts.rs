@@ -161,7 +161,7 @@ async fn wanted_children<'a>(tx: &Tx, stage: &[&'a PreparedOutcome]) -> Result<V
         return Ok(all);
     }
     let delivery = |child: &Wanted<'a>| &child.arrival.prepared.delivery;
-    let origins: Vec<Option<Uuid>> = all.iter().map(|child| delivery(child).fallback_of.map(|id| id.0)).collect();
+    let origins: Vec<Option<Uuid>> = all.iter().map(|child| delivery(child).fallback.of.map(|id| id.0)).collect();
     let channels: Vec<&str> = all.iter().map(|child| delivery(child).channel.as_str()).collect();
     // Locked, so that nobody drops an origin between the look and the commit.
     tx.query("SELECT 1 FROM delivery WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &[&origins]).await?;
@@ -179,7 +179,7 @@ async fn wanted_children<'a>(tx: &Tx, stage: &[&'a PreparedOutcome]) -> Result<V
     all.retain(|child| {
         place += 1;
         let d = delivery(child);
-        let twice = d.fallback_of.is_some() && !named.insert((d.fallback_of, d.channel.as_str()));
+        let twice = d.fallback.of.is_some() && !named.insert((d.fallback.of, d.channel.as_str()));
         !twice && !unwanted.contains(&place)
     });
     Ok(all)

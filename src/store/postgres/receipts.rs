@@ -85,12 +85,12 @@ pub(super) async fn update(tx: &Tx, prepared: &PreparedReceipt) -> Result<Option
     if changed == 0 {
         return Ok(None);
     }
-    let origins: Vec<Uuid> = children.iter().filter_map(|(_, child)| child.delivery.fallback_of.map(|id| id.0)).collect();
+    let origins: Vec<Uuid> = children.iter().filter_map(|(_, child)| child.delivery.fallback.of.map(|id| id.0)).collect();
     super::admin::lock_deliveries(tx, &origins).await?;
     let rows = tx.query("SELECT origin_id, channel FROM delivery WHERE origin_id = ANY ($1)", &[&origins]).await?;
     let there: Vec<(Uuid, String)> = rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect::<Result<_, DbError>>()?;
     let missing = |child: &PreparedDelivery| {
-        !there.iter().any(|(id, channel)| child.delivery.fallback_of.is_some_and(|o| o.0 == *id) && *channel == child.delivery.channel)
+        !there.iter().any(|(id, channel)| child.delivery.fallback.of.is_some_and(|o| o.0 == *id) && *channel == child.delivery.channel)
     };
     let arrivals: Vec<Arrival<'_>> = children
         .iter()

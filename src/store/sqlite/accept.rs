@@ -74,7 +74,7 @@ type Place = (i64, i64, OutletKey, Option<uuid::Uuid>);
 fn place(db: &Connection, d: &NewDelivery, newest: Option<NewestEvent>) -> Result<Place, DbError> {
     let newest = |seq: i64| newest.map(|newest| NewestEvent { seq, ..newest }.to_bytes());
     let (waits, deferred) = (!d.state.is_final(), d.state == State::Deferred);
-    let fired = (d.firing > 0).then(|| bytes(&d.id.0));
+    let fired = (d.summary.firing > 0).then(|| bytes(&d.id.0));
     let mut select = db.prepare_cached("SELECT id, last_seq, outlet, fired, unresolved FROM lane WHERE channel = ?1 AND key = ?2")?;
     let found = select.query_row([&d.channel, &d.lane_key], |row| {
         let outlet = same_or_stored(&d.outlet, row.get_ref(2)?.as_str()?);
@@ -141,13 +141,13 @@ pub(super) fn insert_delivery(
         mode: d.mode.as_str(),
         state: d.state.as_str(),
         rank: d.rank,
-        title: d.title,
-        firing: d.firing,
-        resolved: d.resolved,
+        title: d.summary.title,
+        firing: d.summary.firing,
+        resolved: d.summary.resolved,
         born_at: d.born_at,
         due_at: d.due_at,
-        origin_id: d.fallback_of.as_ref().map(|id| bytes(&id.0)),
-        hop: d.fallback_depth,
+        origin_id: d.fallback.of.as_ref().map(|id| bytes(&id.0)),
+        hop: d.fallback.depth,
         done_at: prepared.done_at(now),
         reason: prepared.reason(),
         prior_id: prior.as_ref().map(bytes),

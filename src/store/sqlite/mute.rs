@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::error::DbError;
 use super::outcome::recount;
 use crate::model::UnixMs;
-use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute, mute_prefix, muted_channel};
+use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute};
 
 /// [`crate::store::OperatorStore::list_mutes`].
 pub(super) fn list(db: &Connection) -> Result<Vec<Mute>, DbError> {
@@ -18,28 +18,18 @@ pub(super) fn list(db: &Connection) -> Result<Vec<Mute>, DbError> {
 
 /// [`crate::store::OperatorStore::set_mute`].
 pub(super) fn set(db: &Connection, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
-    if mute.until == UnixMs::EPOCH {
-        db.prepare_cached("DELETE FROM mute WHERE matchers = ?1")?.execute([&mute.matchers])?;
-    } else {
-        db.prepare_cached(
-            "INSERT INTO mute (matchers, until, reason, by) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (matchers) DO UPDATE SET until = excluded.until, reason = excluded.reason, by = excluded.by",
-        )?
-        .execute(params![mute.matchers, mute.until, mute.reason, mute.by])?;
+    // Those that have ended go with it.
+    db.prepare_cached("DELETE FROM mute WHERE matchers = ?1 OR until <= ?2")?.execute(params![mute.matchers, now])?;
+    if mute.until > UnixMs::EPOCH {
+        db.prepare_cached("INSERT INTO mute (matchers, until, reason, by) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+            mute.matchers,
+            mute.until,
+            mute.reason,
+            mute.by
+        ])?;
     }
-    let until = mute.until.max(now);
-    let prefix = mute_prefix(&mute.matchers);
-    let reason = (mute.until > now).then(|| format!("{prefix}{}", mute.reason));
-    let deferral = |channel, cause| Deferral { channel, cause, first: until, last: until };
-    let deferrals = match muted_channel(&mute.matchers) {
-        Some(channel) => vec![deferral(channel, DeferralCause::Channel)],
-        None => {
-            let all = list_deferrals(db, now)?.into_iter();
-            let mine = all.filter(|of| matches!(&of.cause, DeferralCause::Mute { reason } if reason.starts_with(&prefix)));
-            mine.map(|of| deferral(of.channel, of.cause)).collect()
-        }
-    };
-    for deferral in deferrals {
+    let reason = mute.deferral_reason(now);
+    for deferral in mute.deferrals(list_deferrals(db, now)?, now) {
         reschedule(db, &deferral, reason.as_deref(), now)?;
     }
     Ok(())

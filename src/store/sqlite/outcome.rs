@@ -174,7 +174,7 @@ fn change_delivery(
 fn insert_children(db: &Connection, prepared: &PreparedOutcome) -> Result<Vec<AcceptedDelivery>, DbError> {
     let mut accepted = Vec::new();
     for (event, child) in &prepared.children {
-        if let Some(origin) = &child.delivery.fallback_of {
+        if let Some(origin) = &child.delivery.fallback.of {
             let mut unwanted = db.prepare_cached(
                 "SELECT 1 FROM delivery WHERE origin_id = ?1 AND channel = ?2 UNION ALL SELECT 1 FROM delivery WHERE id = ?1 AND state = 'dropped'",
             )?;

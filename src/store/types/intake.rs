@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AlertReport, Mode, State, Target};
+use super::{AlertReport, Fallback, Mode, State, Summary, Target};
 use crate::model::{DeliveryId, Event, EventId, LaneId, OutletKey, UnixMs};
 
 /// An event to accept.
@@ -52,20 +52,14 @@ pub struct NewDelivery {
     pub state: State,
     /// 0 critical .. 3 info.
     pub rank: i64,
-    /// One line that names it in lists and digests.
-    pub title: String,
-    /// Firing alerts in it.
-    pub firing: u32,
-    /// Resolved alerts in it.
-    pub resolved: u32,
+    /// What it is about.
+    pub summary: Summary,
     /// When it was born; for a fallback child the origin's.
     pub born_at: UnixMs,
     /// Not before.
     pub due_at: UnixMs,
-    /// The delivery it is a fallback of.
-    pub fallback_of: Option<DeliveryId>,
-    /// How many fallbacks deep it is.
-    pub fallback_depth: u32,
+    /// Whether it is a fallback, and of what.
+    pub fallback: Fallback,
     /// Why, when it is born final, or a note (`fallback of ..`).
     pub reason: Option<String>,
     /// What its event says of the lane's alerts, when the event itself arrives (not a copy, a child or a replay).

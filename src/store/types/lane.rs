@@ -93,7 +93,7 @@ impl AlertReport {
     }
 }
 
-/// Stands in a lane's key between the group and the hash of its audience.
+/// Between the group and the hash of its audience.
 const AUDIENCE_SEPARATOR: char = '/';
 
 /// The key of the lane of a group within a channel; an audience of its own has a lane of its own.

@@ -21,7 +21,7 @@ pub use relocation::*;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::model::{Mentions, Page, Recipient};
+use crate::model::{DeliveryId, Mentions, Page, Recipient};
 
 /// Why a store did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -164,6 +164,26 @@ impl State {
     pub fn is_final(self) -> bool {
         !matches!(self, State::Waiting | State::Deferred)
     }
+}
+
+/// What a delivery is about, in lists and digests.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// One line that names it.
+    pub title: String,
+    /// Firing alerts in it.
+    pub firing: u32,
+    /// Resolved alerts in it.
+    pub resolved: u32,
+}
+
+/// Where a delivery comes from, when another channel could not deliver it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fallback {
+    /// The delivery it is a fallback of.
+    pub of: Option<DeliveryId>,
+    /// How many fallbacks deep it is.
+    pub depth: u32,
 }
 
 /// What a route asked for; stored with the delivery as JSON.

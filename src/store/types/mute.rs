@@ -5,8 +5,8 @@ use crate::model::UnixMs;
 /// A mute by hand: it defers the alerts that all of its matchers match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mute {
-    /// The matchers, in Alertmanager's syntax; the label `channel` is the channel. Whoever makes it writes the same matchers in the same way: they are
-    /// its identity.
+    /// The matchers, in Alertmanager's syntax; the label `channel` is the channel. The same matchers are always written
+    /// in the same way: they are its identity.
     pub matchers: String,
     /// Until when.
     pub until: UnixMs,
@@ -14,6 +14,24 @@ pub struct Mute {
     pub reason: String,
     /// Who.
     pub by: String,
+}
+
+impl Mute {
+    /// What it has deferred, of all deferrals there are, to wait for its end from `now` on.
+    pub(in crate::store) fn deferrals(&self, all: Vec<Deferral>, now: UnixMs) -> impl Iterator<Item = Deferral> {
+        let (channel, prefix, until) = (muted_channel(&self.matchers), mute_prefix(&self.matchers), self.until.max(now));
+        let mine = all.into_iter().filter(move |of| match &of.cause {
+            DeferralCause::Channel => channel.as_ref() == Some(&of.channel),
+            DeferralCause::Mute { reason } => channel.is_none() && reason.starts_with(&prefix),
+            DeferralCause::Interval { .. } => false,
+        });
+        mine.map(move |of| Deferral { first: until, last: until, ..of })
+    }
+
+    /// The reason of what it defers; `None` when it has ended.
+    pub(in crate::store) fn deferral_reason(&self, now: UnixMs) -> Option<String> {
+        (self.until > now).then(|| format!("{}{}", mute_prefix(&self.matchers), self.reason))
+    }
 }
 
 /// How the reason of a delivery begins that the mute of a whole channel has deferred.
@@ -73,7 +91,7 @@ pub enum DeferralCause {
 }
 
 impl DeferralCause {
-    /// Its number in SQL, and what tells it apart from others of the kind.
+    /// Its number in SQL, and what distinguishes it from others of the kind.
     pub(in crate::store) fn parts(&self) -> (i32, &str) {
         match self {
             Self::Channel => (0, ""),

@@ -1,6 +1,6 @@
 //! What the owner of an outlet works with: its lease, its lanes, what waits in them, and what is in flight.
 
-use super::{Cell, Mode, State, Target};
+use super::{Cell, Fallback, Mode, State, Summary, Target};
 use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, UnixMs};
 
 /// A request for the lease of an outlet.
@@ -187,22 +187,16 @@ pub struct PendingDelivery {
     pub state: State,
     /// 0 critical .. 3 info.
     pub rank: i64,
-    /// One line that names it.
-    pub title: String,
-    /// Firing alerts in it.
-    pub firing: u32,
-    /// Resolved alerts in it.
-    pub resolved: u32,
+    /// What it is about.
+    pub summary: Summary,
     /// When it was born.
     pub born_at: UnixMs,
     /// Not before.
     pub due_at: UnixMs,
     /// Tries spent.
     pub tries: u32,
-    /// How many fallbacks deep it is.
-    pub fallback_depth: u32,
-    /// The delivery it is a fallback of.
-    pub fallback_of: Option<DeliveryId>,
+    /// Whether it is a fallback, and of what.
+    pub fallback: Fallback,
 }
 
 /// An event as stored.

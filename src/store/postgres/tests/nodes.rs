@@ -105,7 +105,8 @@ async fn counters_stay_right_whoever_changes_what() {
                 0 | 1 => {
                     let event = row(&a, d.id).await.event;
                     let channel = if n.is_multiple_of(2) { "fall" } else { "zfall" };
-                    let child = FallbackChild { event, delivery: NewDelivery { fallback_of: Some(d.id), ..delivery(channel, "c") } };
+                    let child =
+                        FallbackChild { event, delivery: NewDelivery { fallback: Fallback { of: Some(d.id), depth: 0 }, ..delivery(channel, "c") } };
                     let dead = DeliveryUpdate { reason: Some("r".into()), ..change(&d, State::Dead) };
                     let s = OutcomeBatch { deliveries: vec![dead], children: vec![child], ..with_message(&fence, message(&[d.id]), true) };
                     a.record_outcome(s).await.unwrap();

@@ -39,7 +39,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
             "DROP TABLE heartbeat; DROP TABLE receipt; ALTER TABLE cell DROP COLUMN unanswered; ALTER TABLE lane DROP COLUMN begun, DROP COLUMN newest,
              DROP COLUMN unresolved; ALTER TABLE message DROP COLUMN recipient, DROP COLUMN tries, DROP COLUMN due_at, DROP COLUMN platform_id,
              DROP COLUMN code, DROP COLUMN attempt_id, DROP COLUMN node, DROP COLUMN epoch, DROP COLUMN begun_at, DROP COLUMN ended_at,
-             DROP COLUMN answer, DROP COLUMN counted_at;
+             DROP COLUMN answer, DROP COLUMN counted_at; ALTER TABLE mute RENAME COLUMN matchers TO channel;
              UPDATE schema_version SET version = 1, oldest = 1",
         )
         .await
@@ -49,11 +49,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     assert_eq!(put(&old, LANE).await.lane_seq, 2);
     assert_eq!(new.list_deliveries(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().len(), 2);
     let versions = place.shell().await.query_one("SELECT version, oldest FROM schema_version", &[]).await.unwrap();
-    assert_eq!(
-        (versions.get::<_, i64>(0), versions.get::<_, i64>(1)),
-        (5, 5),
-        "a version before the last step would look for cells and attempts elsewhere"
-    );
+    assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (6, 6), "a version before the last step knows mutes by their channels only");
     old.close().await;
     new.close().await;
 }
@@ -72,16 +68,20 @@ async fn a_database_of_every_earlier_version_keeps_its_deliveries() {
              INSERT INTO event (id, source, received_at, group_key, plan, body) VALUES ('{1}', 'a', 1, '', '', convert_to('{3}', 'UTF8'));
              INSERT INTO lane (channel, key, outlet, last_seq, waiting, size) VALUES ('ops', 'lane', 'log:1', 1, 1, 1);
              INSERT INTO delivery (id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at)
-             SELECT '{2}', '{1}', id, 1, 'ops', '{{\"alerts\":[0]}}', 'sync', 'waiting', 2, 't', 1, 0, 1, 1 FROM lane",
+             SELECT '{2}', '{1}', id, 1, 'ops', '{{\"alerts\":[0]}}', 'sync', 'waiting', 2, 't', 1, 0, 1, 1 FROM lane;
+             INSERT INTO mute ({4}, until, reason, by) VALUES ('{5}', 5, 'r', 'b')",
             place.schema,
             event.0,
             delivery.0,
-            serde_json::to_string(&Event::default()).unwrap()
+            serde_json::to_string(&Event::default()).unwrap(),
+            if version < 6 { "channel" } else { "matchers" },
+            if version < 6 { "a \"night\" one".to_owned() } else { channel_matchers("a \"night\" one") },
         );
         shell.batch_execute(&rows).await.unwrap_or_else(|error| panic!("version {version}: {error:?}"));
         let store: S = place.open().await;
         let row = row(&store, delivery).await;
         assert_eq!((row.event, row.mode, row.state), (event, Mode::Direct, State::Waiting), "version {version}");
+        assert_eq!(store.list_mutes().await.unwrap()[0].matchers, channel_matchers("a \"night\" one"), "version {version}");
         let next = put(&store, LANE).await;
         assert_eq!(next.lane_seq, 2, "what comes next is behind it");
         assert_eq!(store.pending(next.lane, 0, 9, usize::MAX, UnixMs::MAX).await.unwrap().len(), 2);
@@ -223,7 +223,7 @@ async fn texts_with_the_character_that_the_database_refuses_are_taken() {
     let Some(place) = Place::new() else { return };
     let store: S = place.open().await;
     let fence = fence(&store).await;
-    let mut new = event(vec![NewDelivery { title: "a\0b".into(), ..delivery("ops", "la\0ne") }]);
+    let mut new = event(vec![NewDelivery { summary: Summary { title: "a\0b".into(), ..over() }, ..delivery("ops", "la\0ne") }]);
     new.deliveries[0].target.fallback = vec!["s\0ms".into(), "sms".into()];
     new.deliveries[0].target.route = "r\0".into();
     let mut body = (*new.event).clone();
