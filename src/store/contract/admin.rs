@@ -125,7 +125,7 @@ pub async fn what_lanes_sent_before_they_became_one_is_known_afterwards(store: S
     deliver(&store, &fence, &[&n], T0).await;
     let (o2, n2) = (put(&store, LANE).await, put_one(&store, delivery("night", LANE)).await);
     store.relocate("ops", &to_channel("night", &outlet())).await.unwrap();
-    let last = put_one(&store, NewDelivery { firing: 0, resolved: 1, ..delivery("night", LANE) }).await;
+    let last = put_one(&store, NewDelivery { summary: over(), ..delivery("night", LANE) }).await;
     let past = store.lane_history(last.id, 9).await.unwrap();
     let mut seen: Vec<_> = past.deliveries.iter().map(|d| d.id).collect();
     seen.sort();
