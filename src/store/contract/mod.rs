@@ -12,6 +12,7 @@ pub mod intake;
 pub mod lanes;
 pub mod messages;
 pub mod model;
+pub mod mutes;
 pub mod outcomes;
 pub mod owners;
 pub mod purging;
@@ -68,13 +69,18 @@ macro_rules! store_contract {
                 lanes_of_which_each_has_a_message_in_flight_stay_apart,
                 what_is_renamed_goes_behind_what_another_node_has_in_memory,
                 what_another_node_has_by_a_lease_is_not_moved_under_it,
-                lanes_follow_their_credential, mutes_come_and_go, a_mute_that_changes_takes_along_what_it_deferred, a_mute_by_labels_takes_along_what_it_deferred_on_any_channel,
-                what_an_interval_deferred_can_be_deferred_anew, what_waits_can_be_retried, heartbeats_are_kept, a_check_leaves_nothing,
+                lanes_follow_their_credential, what_waits_can_be_retried, heartbeats_are_kept, a_check_leaves_nothing,
             }
             history {
                 a_page_follows_its_cursor, events_are_listed, messages_are_listed_by_a_range_of_ids, every_filter_narrows,
                 a_delivery_is_shown_with_all_of_it, the_last_confirmed_message_of_a_lane_is_known_for_each_recipient, counts_are_right,
                 unknown_ids_are_not_found,
+            }
+            mutes {
+                mutes_come_and_go,
+                a_mute_that_changes_takes_along_what_it_deferred,
+                a_mute_by_labels_takes_along_what_it_deferred_on_any_channel,
+                what_an_interval_deferred_can_be_deferred_anew,
             }
             purging {
                 only_events_past_retention_go, an_event_stays_while_one_delivery_must, a_message_goes_with_its_last_delivery,

@@ -1,0 +1,107 @@
+//! Contract of `set_mute`, `list_mutes`, `list_deferrals` and `reschedule_deferred`.
+
+use super::fixtures::*;
+use crate::model::UnixMs;
+use crate::store::*;
+
+pub async fn mutes_come_and_go(store: S) {
+    let mute = |until, by: &str| Mute { matchers: channel_matchers("ops"), until, reason: "upgrade".into(), by: by.into() };
+    store.set_mute(mute(T0 + MIN, "ann"), T0).await.unwrap();
+    store.set_mute(mute(T0 + 2 * MIN, "bob"), T0).await.unwrap();
+    assert_eq!(store.list_mutes().await.unwrap(), [mute(T0 + 2 * MIN, "bob")]);
+    store.set_mute(mute(UnixMs(0), "bob"), T0).await.unwrap();
+    assert!(store.list_mutes().await.unwrap().is_empty());
+}
+
+pub async fn a_mute_that_changes_takes_along_what_it_deferred(store: S) {
+    let mute = |until: UnixMs, reason: &str| Mute { matchers: channel_matchers("ops"), until, reason: reason.into(), by: "ann".into() };
+    let deferred = |channel: &str, reason: &str, due: i64| NewDelivery {
+        state: State::Deferred,
+        due_at: T0 + due,
+        reason: Some(reason.into()),
+        ..delivery(channel, LANE)
+    };
+    store.set_mute(mute(T0 + 60 * MIN, "upgrade"), T0).await.unwrap();
+    let hand = put_one(&store, deferred("ops", "channel muted by hand: upgrade", 60 * MIN)).await;
+    let night = put_one(&store, deferred("ops", "muted by time interval `night` until then", 60 * MIN)).await;
+    let other = put_one(&store, deferred("dba", "channel muted by hand: upgrade", 60 * MIN)).await;
+    let ended = put_one(&store, deferred("ops", "channel muted by hand: upgrade", 2 * MIN)).await;
+    let due = async |d: &AcceptedDelivery| row(&store, d.id).await.due_at - T0;
+    store.set_mute(mute(T0 + 10 * MIN, "shorter"), T0 + 3 * MIN).await.unwrap();
+    assert_eq!((due(&hand).await, due(&night).await, due(&other).await), (10 * MIN, 60 * MIN, 60 * MIN));
+    assert_eq!(due(&ended).await, 2 * MIN, "what is due stays due");
+    assert_eq!(row(&store, hand.id).await.reason.as_deref(), Some("channel muted by hand: shorter"));
+    store.set_mute(mute(T0 + 90 * MIN, "longer"), T0 + 3 * MIN).await.unwrap();
+    assert_eq!((due(&hand).await, head(&store, hand.lane).await.due_at), (90 * MIN, T0 + 2 * MIN));
+    store.drop_deliveries(&[ended.id], "noise", T0 + 3 * MIN).await.unwrap();
+    assert_eq!(head(&store, hand.lane).await.due_at, T0 + 60 * MIN);
+    store.set_mute(mute(UnixMs(0), ""), T0 + 4 * MIN).await.unwrap();
+    assert_eq!((due(&hand).await, due(&night).await, head(&store, hand.lane).await.due_at), (4 * MIN, 60 * MIN, T0 + 4 * MIN));
+    let row = row(&store, hand.id).await;
+    assert_eq!((row.state, row.reason.as_deref()), (State::Deferred, Some("channel muted by hand: longer; ended early")));
+}
+
+pub async fn a_mute_by_labels_takes_along_what_it_deferred_on_any_channel(store: S) {
+    let matchers = r#"team="db""#;
+    let mute = |until: UnixMs, reason: &str| Mute { matchers: matchers.into(), until, reason: reason.into(), by: "ann".into() };
+    let deferred = |channel: &str, key: &str, reason: &str| NewDelivery {
+        state: State::Deferred,
+        due_at: T0 + 60 * MIN,
+        reason: Some(reason.into()),
+        ..delivery(channel, key)
+    };
+    store.set_mute(Mute { matchers: channel_matchers("ops"), ..mute(T0 + 60 * MIN, "all of it") }, T0).await.unwrap();
+    store.set_mute(mute(T0 + 60 * MIN, "upgrade"), T0).await.unwrap();
+    let listed: Vec<String> = store.list_mutes().await.unwrap().into_iter().map(|mute| mute.matchers).collect();
+    assert_eq!(listed, [channel_matchers("ops"), matchers.to_owned()]);
+    let a = put_one(&store, deferred("ops", "a", "muted by hand (team=\"db\"): upgrade")).await;
+    let b = put_one(&store, deferred("dba", "b", "muted by hand (team=\"db\"): upgrade")).await;
+    let other = put_one(&store, deferred("ops", "c", "muted by hand (team=\"db\",x=\"y\"): upgrade")).await;
+    let whole = put_one(&store, deferred("ops", "d", "channel muted by hand: all of it")).await;
+    let due = async |d: &AcceptedDelivery| row(&store, d.id).await.due_at - T0;
+    store.set_mute(mute(T0 + 10 * MIN, "shorter"), T0 + MIN).await.unwrap();
+    assert_eq!((due(&a).await, due(&b).await, due(&other).await, due(&whole).await), (10 * MIN, 10 * MIN, 60 * MIN, 60 * MIN));
+    assert_eq!(row(&store, a.id).await.reason.as_deref(), Some("muted by hand (team=\"db\"): shorter"));
+    let cause = |reason: &str| DeferralCause::Mute { reason: reason.into() };
+    let of = |channel: &str, cause, at| Deferral { channel: channel.into(), cause, first: T0 + at, last: T0 + at };
+    let shorter = || cause("muted by hand (team=\"db\"): shorter");
+    let all = [
+        of("dba", shorter(), 10 * MIN),
+        of("ops", DeferralCause::Channel, 60 * MIN),
+        of("ops", shorter(), 10 * MIN),
+        of("ops", cause("muted by hand (team=\"db\",x=\"y\"): upgrade"), 60 * MIN),
+    ];
+    let mut found = store.list_deferrals(T0 + MIN).await.unwrap();
+    found.sort();
+    assert_eq!(found, all);
+    assert_eq!(store.reschedule_deferred(of("dba", shorter(), 20 * MIN), None, T0 + MIN).await.unwrap(), 1);
+    assert_eq!((due(&a).await, due(&b).await), (10 * MIN, 20 * MIN), "on one channel");
+    store.set_mute(mute(UnixMs::EPOCH, ""), T0 + 2 * MIN).await.unwrap();
+    assert_eq!((due(&a).await, due(&other).await, due(&whole).await), (2 * MIN, 60 * MIN, 60 * MIN));
+    assert_eq!(row(&store, a.id).await.reason.as_deref(), Some("muted by hand (team=\"db\"): shorter; ended early"));
+}
+
+pub async fn what_an_interval_deferred_can_be_deferred_anew(store: S) {
+    let deferred = |key: &str, route: &str, due: i64| {
+        let mut new = delivery("ops", key);
+        new.target.route = route.into();
+        NewDelivery { state: State::Deferred, due_at: T0 + due, reason: Some("muted by time interval `night` until then".into()), ..new }
+    };
+    let (a, b) = (put_one(&store, deferred("a", "route/1", MIN)).await, put_one(&store, deferred("a", "route/1", 3 * MIN)).await);
+    let c = put_one(&store, deferred("b", "route/2", 3 * MIN)).await;
+    put_one(&store, NewDelivery { reason: Some("channel muted by hand: x".into()), ..deferred("c", "route/1", 5 * MIN) }).await;
+    put_one(&store, NewDelivery { state: State::Waiting, ..deferred("c", "route/1", 5 * MIN) }).await;
+    let of = |route: &str, by_hand, first, last| {
+        let cause = if by_hand { DeferralCause::Channel } else { DeferralCause::Interval { route: route.into() } };
+        Deferral { channel: "ops".into(), cause, first: T0 + first, last: T0 + last }
+    };
+    let all = [of("", true, 5 * MIN, 5 * MIN), of("route/1", false, MIN, 3 * MIN), of("route/2", false, 3 * MIN, 3 * MIN)];
+    assert_eq!(store.list_deferrals(T0).await.unwrap(), all);
+    assert_eq!(store.list_deferrals(T0 + MIN).await.unwrap()[1], of("route/1", false, 3 * MIN, 3 * MIN), "what is due is not deferred any more");
+    assert_eq!(store.reschedule_deferred(of("route/1", false, 0, 3 * MIN), Some("muted by time interval `x`".into()), T0).await.unwrap(), 1);
+    assert_eq!((row(&store, a.id).await.due_at, head(&store, a.lane).await.due_at), (T0 + 3 * MIN, T0 + 3 * MIN));
+    assert_eq!(row(&store, a.id).await.reason.as_deref(), Some("muted by time interval `x`"));
+    assert_eq!(store.reschedule_deferred(of("route/1", false, 0, 2 * MIN), None, T0 + 2 * MIN).await.unwrap(), 2);
+    assert_eq!((row(&store, b.id).await.due_at, head(&store, b.lane).await.due_at), (T0 + 2 * MIN, T0 + 2 * MIN));
+    assert_eq!(row(&store, c.id).await.due_at, T0 + 3 * MIN, "another route's");
+}
