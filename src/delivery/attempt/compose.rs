@@ -120,7 +120,7 @@ fn take_not_due(message: &mut PendingMessage, now: UnixMs) -> Vec<PendingDeliver
         // than the longest back-off was written before that clock was set back.
         let ahead = member.due_at.since(now);
         let follows = member.state == State::Deferred && member.summary.firing == 0 && released.contains(&member.lane);
-        let early = !ahead.is_zero() && !follows && member.due_at > member.born_at && (member.state == State::Deferred || ahead <= MAX_BACKOFF);
+        let early = !ahead.is_zero() && !follows && member.due_at != member.born_at && (member.state == State::Deferred || ahead <= MAX_BACKOFF);
         let waits = (early && message.lanes.unverified_due.contains(&member.id)) || (blocked == Some(member.lane) && member.state != State::Deferred);
         if waits && member.state != State::Deferred {
             blocked = Some(member.lane);
@@ -131,7 +131,8 @@ fn take_not_due(message: &mut PendingMessage, now: UnixMs) -> Vec<PendingDeliver
 }
 
 /// Takes out the members all of whose alerts a mute by hand matches, and what the store is to know of them: they are deferred from now on. A mute that
-/// began while they waited, or that goes on when the one that had deferred them ends.
+/// began while they waited, or that goes on when the one that had deferred them ends. A message that is sent abridged is not muted: its alerts are not read
+/// any more, because reading them may be what crashed.
 fn take_muted(message: &mut PendingMessage, channel: &str, mutes: &Mutes, now: UnixMs) -> (Vec<PendingDelivery>, Vec<DeliveryUpdate>) {
     if message.caller.is_some() || !mutes.look_at_labels(now) {
         return Default::default();
@@ -218,6 +219,18 @@ mod tests {
             _ => Target { recipients: vec![Recipient::new("ann@example.com")], mentions: mentions("ann"), ..Target::default() },
         };
         PendingDelivery { lane: LaneId(lane), target, ..waiting(seq, vec![alert("a", "info", Status::Firing)]) }
+    }
+
+    #[test]
+    fn what_is_deferred_after_the_clock_was_set_back_is_not_due() {
+        let now = Now { mono: Instant::now(), wall: UnixMs(1_764_000_000_000) };
+        let mut message = PendingMessage::from_lanes("ops".into(), MessageKind::Single, Vec::new(), now);
+        let born_at = now.wall + 3_600_000;
+        let at = |seq, state, due_at| PendingDelivery { state, born_at, due_at, ..member(1, seq, 0) };
+        message.members = vec![at(1, State::Deferred, now.wall + 600_000), at(2, State::Waiting, born_at)];
+        message.lanes.unverified_due = message.members.iter().map(|member| member.id).collect();
+        let later: Vec<i64> = take_not_due(&mut message, now.wall).iter().map(|member| member.lane_seq).collect();
+        assert_eq!((later, message.members[0].lane_seq), (vec![1], 2));
     }
 
     proptest! {

@@ -38,7 +38,7 @@ impl AttemptTask {
                 // A resolved alert goes with its firing, though its own mute may end later: otherwise the firing would be sent and its end only recorded.
                 let all = store.pending(taken.lane, after, LANE_READ_LIMIT, 0, UnixMs::MAX).await?;
                 found.extend(
-                    all.into_iter().filter(|w| w.state == State::Deferred && w.summary.firing == 0 && w.due_at > due_by && w.due_at > w.born_at),
+                    all.into_iter().filter(|w| w.state == State::Deferred && w.summary.firing == 0 && w.due_at > due_by && w.due_at != w.born_at),
                 );
             }
             message.lanes.unverified_due.extend(found.iter().map(|w| w.id));

@@ -106,9 +106,10 @@ pub fn priority(rank: i64, born_at: UnixMs) -> i64 {
     rank.saturating_mul(RANK_STEP_MS).saturating_add(born_at.0)
 }
 
-/// How far ahead a stored due time lies. What was due at its birth is due now: a wall clock that was set back since must not make it wait.
+/// How far ahead a stored due time lies. What was due at its birth is due now: a wall clock that was set back since must not make it wait. A due time
+/// before the birth was written after that, by the clock as it is now.
 pub(super) fn ahead(due_at: UnixMs, born_at: UnixMs, now: UnixMs) -> Duration {
-    if due_at <= born_at { Duration::ZERO } else { due_at.since(now) }
+    if due_at == born_at { Duration::ZERO } else { due_at.since(now) }
 }
 
 /// A stored due time on the monotonic clock, clamped to what can legally have been set.

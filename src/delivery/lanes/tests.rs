@@ -204,6 +204,18 @@ fn what_is_muted_is_read_when_it_is_due_whatever_else_waits() {
     assert_eq!(bench.take(1).read_after, Some(0));
 }
 
+/// What is deferred after the wall clock was set back waits until then: due before its birth is not due now, or it would be deferred endlessly.
+#[test]
+fn what_is_deferred_after_the_clock_was_set_back_waits() {
+    let mut bench = Bench::new();
+    bench.push(PendingDelivery { born_at: UnixMs(3_600_000), due_at: UnixMs(3_600_000), ..item(1, 1) });
+    let mut taken = bench.take(1).members;
+    assert_eq!(taken.len(), 1, "what was due at its birth is due");
+    (taken[0].state, taken[0].due_at) = (State::Deferred, UnixMs(600_000));
+    bench.close(1, None, taken);
+    assert_eq!((bench.lanes.ready_count(), bench.lanes.next_timer()), (0, Some(bench.now + Duration::from_secs(600))));
+}
+
 /// A3: what waits in a lane in flight is stale, too.
 #[test]
 fn what_was_changed_by_hand_is_read_anew_when_the_message_is_done() {

@@ -115,6 +115,10 @@ pub async fn what_waits_for_later_stands_in_nobodys_way(store: S) {
     put_one(&store, NewDelivery { born_at: T0 + 90 * MIN, due_at: T0 + 90 * MIN, ..delivery("ops", "future") }).await;
     put_one(&store, NewDelivery { due_at: T0 + 90 * MIN, ..delivery("ops", "far") }).await;
     put_one(&store, NewDelivery { due_at: T0 + 4 * MIN, ..delivery("ops", "backs off") }).await;
+    // Deferred after the clock was set back: until then, though that is before its birth.
+    let back =
+        put_one(&store, NewDelivery { state: State::Deferred, rank: 0, born_at: T0 + 90 * MIN, due_at: T0 + 60 * MIN, ..delivery("ops", "back") })
+            .await;
     let keys =
         async |sought: LaneQuery| -> Vec<String> { store.ready_lanes(&outlet(), sought).await.unwrap().into_iter().map(|head| head.key).collect() };
     let sought = |due_by: i64| LaneQuery { due_by: T0 + due_by, ..LaneQuery::any(9) };
@@ -124,6 +128,7 @@ pub async fn what_waits_for_later_stands_in_nobodys_way(store: S) {
     assert_eq!(keys(LaneQuery { muted: vec!["ops".into()], ..sought(0) }).await, ["night"]);
     let read = async |lane, due: i64| -> Vec<i64> { store.pending(lane, 0, 9, 0, T0 + due).await.unwrap().into_iter().map(|w| w.lane_seq).collect() };
     assert_eq!((read(both.lane, 0).await, read(both.lane, 60 * MIN).await), (vec![2], vec![1, 2]));
+    assert_eq!((read(back.lane, 0).await, read(back.lane, 60 * MIN).await), (vec![], vec![1]));
     assert_eq!((read(soon.lane, MIN - 1).await, read(later.lane, 60 * MIN).await), (vec![], vec![1]));
 }
 

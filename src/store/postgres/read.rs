@@ -23,7 +23,7 @@ pub(super) async fn ready_lanes(tx: &Tx, outlet: &OutletKey, sought: &LaneQuery)
             &format!(
                 "SELECT {LANE} FROM lane
              WHERE outlet = $1 AND waiting > 0 AND message_id IS NULL AND id <> ALL ($2) AND channel <> ALL ($4)
-                 AND (due_at <= $5 OR due_at <= since OR (waiting > deferred AND due_at - $6 > $5))
+                 AND (due_at <= $5 OR due_at = since OR (waiting > deferred AND due_at - $6 > $5))
              ORDER BY rank * 300000 + since, id LIMIT $3"
             ),
             &[&outlet.as_str(), &except, &limit(sought.limit), &sought.muted, &sought.due_by, &MAX_RETRY_DELAY_MS],
@@ -64,7 +64,7 @@ pub(super) async fn pending(tx: &Tx, lane: LaneId, after: i64, most: usize, bodi
         .query(
             &format!(
                 "SELECT {DELIVERY} FROM delivery d WHERE d.lane_id = $1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > $2
-                     AND (d.state = 'waiting' OR d.due_at <= $4 OR d.due_at <= d.born_at)
+                     AND (d.state = 'waiting' OR d.due_at <= $4 OR d.due_at = d.born_at)
                  ORDER BY d.lane_seq LIMIT $3"
             ),
             &[&lane.0, &after, &limit(most), &due_by],
@@ -87,7 +87,7 @@ pub(super) async fn pending_of(
             &format!(
                 "SELECT {DELIVERY} FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS n (lane, after, place) CROSS JOIN LATERAL (
                      SELECT * FROM delivery d WHERE d.lane_id = n.lane AND d.state IN ('waiting', 'deferred') AND d.lane_seq > n.after
-                         AND (d.state = 'waiting' OR d.due_at <= $4 OR d.due_at <= d.born_at)
+                         AND (d.state = 'waiting' OR d.due_at <= $4 OR d.due_at = d.born_at)
                      ORDER BY d.lane_seq LIMIT $3) AS d ORDER BY n.place, d.lane_seq"
             ),
             &[&ids, &after, &limit(most), &due_by],

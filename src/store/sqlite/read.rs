@@ -21,7 +21,7 @@ pub(super) const READY: &str =
 pub(super) fn ready_lanes(db: &Connection, outlet: &OutletKey, sought: &LaneQuery, except: &HashSet<LaneId>) -> Result<Vec<LaneSummary>, DbError> {
     let mut order = db.prepare_cached(READY)?;
     let mut lane = db.prepare_cached(&format!(
-        "SELECT {LANE} FROM lane WHERE id = ?1 AND (due_at <= ?2 OR due_at <= since OR (waiting > deferred AND due_at - ?3 > ?2))"
+        "SELECT {LANE} FROM lane WHERE id = ?1 AND (due_at <= ?2 OR due_at = since OR (waiting > deferred AND due_at - ?3 > ?2))"
     ))?;
     let mut rows = order.query([outlet.as_str()])?;
     let mut ready = Vec::new();
@@ -101,7 +101,7 @@ fn pending_within(
     let mut select = db.prepare_cached(&format!(
         "SELECT {DELIVERY} FROM delivery d INDEXED BY delivery_open
          WHERE d.lane_id = ?1 AND d.state IN ('waiting', 'deferred') AND d.lane_seq > ?2
-             AND (d.state = 'waiting' OR d.due_at <= ?4 OR d.due_at <= d.born_at) ORDER BY d.lane_seq LIMIT ?3"
+             AND (d.state = 'waiting' OR d.due_at <= ?4 OR d.due_at = d.born_at) ORDER BY d.lane_seq LIMIT ?3"
     ))?;
     let rows = select.query_map(params![lane.0, after, i64::try_from(limit).unwrap_or(i64::MAX), due_by], pending_delivery)?;
     let mut waiting: Vec<PendingDelivery> = rows.collect::<rusqlite::Result<_>>()?;
