@@ -33,7 +33,7 @@ pub struct RateLimiter {
 
 #[derive(Debug, Clone, Default)]
 struct Log {
-    /// Ends of finished sends, oldest first.
+    /// Ends of finished sends, oldest first; of what an earlier owner may have under way, the latest possible.
     ended: VecDeque<Instant>,
     in_flight: usize,
 }
@@ -105,11 +105,9 @@ impl RateLimiter {
         self.limits.iter().map(|limit| (of(limit) as usize).max(1)).min().unwrap_or(usize::MAX)
     }
 
-    /// Restores sends before a restart: how long ago each was, in any order. Their recipients are not known: they count for everybody.
-    pub fn restore(&mut self, now: Instant, ages: impl IntoIterator<Item = Duration>) {
-        for age in ages {
-            self.all.ended.push_back(now.checked_sub(age).unwrap_or(now));
-        }
+    /// Restores sends before a restart: when each ended, or will have ended, in any order. Their recipients are not known: they count for everybody.
+    pub fn restore(&mut self, ends: impl IntoIterator<Item = Instant>) {
+        self.all.ended.extend(ends);
         self.all.ended.make_contiguous().sort();
     }
 
@@ -183,7 +181,8 @@ impl RateLimiter {
         if !self.limits.is_empty() {
             self.each_log(counted, |log| {
                 log.in_flight = log.in_flight.saturating_sub(1);
-                log.ended.push_back(now);
+                let place = log.ended.partition_point(|end| *end <= now);
+                log.ended.insert(place, now);
             });
         }
     }
@@ -254,8 +253,23 @@ mod tests {
     fn sends_of_before_a_restart_count() {
         let mut limiter = RateLimiter::new(&per_minute(2));
         let now = Instant::now() + MINUTE * 10;
-        limiter.restore(now, [Duration::from_secs(10), Duration::from_secs(50)]);
+        limiter.restore([10, 50].map(|age| now - Duration::from_secs(age)));
         assert_eq!(limiter.slot(now, &Counted::Outlet), now + MINUTE.mul_f64(1.0 + WINDOW_MARGIN) - Duration::from_secs(50));
+    }
+
+    #[test]
+    fn what_an_earlier_owner_has_under_way_counts_until_it_must_have_ended() {
+        let mut limiter = RateLimiter::new(&per_minute(2));
+        let now = Instant::now();
+        let window = MINUTE.mul_f64(1.0 + WINDOW_MARGIN);
+        limiter.restore([now + Duration::from_secs(10)]);
+        assert_eq!(limiter.slot(now, &Counted::Outlet), now, "one of two");
+        limiter.begin(now, &Counted::Outlet);
+        limiter.end(now, &Counted::Outlet);
+        assert_eq!(limiter.slot(now, &Counted::Outlet), now + window, "the one that ended leaves the window first");
+        limiter.begin(now + window, &Counted::Outlet);
+        limiter.end(now + window, &Counted::Outlet);
+        assert_eq!(limiter.slot(now + window, &Counted::Outlet), now + window + Duration::from_secs(10));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::model::{OutletKey, UnixMs};
 /// Used by whatever decides which node owns which outlet. The defaults are those of a store that only one process can use.
 #[async_trait]
 pub trait ClusterStore: Send + Sync {
-    /// Claims an outlet for a node: raises its epoch and sets the lease. Returns what a worker must know to go on: pause, suspension, the times of
+    /// Claims an outlet for a node: raises its epoch and sets the lease. Returns what a worker must know to go on: pause, suspension, the ends of
     /// attempts begun since `window_start` (unfinished ones included), and the outlet's open messages with their cells. Attempts that were begun
     /// and never ended (a crash) are ended as `unknown` first; their cells stay `begun`. `None` when another node holds a live lease. One
     /// transaction.

@@ -167,9 +167,9 @@ pub(super) struct Sole<'a> {
 }
 
 impl Sole<'_> {
-    /// When it was sent, if it counts for a rate limit.
+    /// When it ended, if it counts for a rate limit.
     pub(super) fn counted_at(&self) -> Option<UnixMs> {
-        self.attempt.counted.then_some(self.attempt.begun_at)
+        self.attempt.counted.then_some(self.attempt.ended_at.max(self.attempt.begun_at))
     }
 }
 

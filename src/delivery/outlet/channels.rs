@@ -89,6 +89,12 @@ impl Worker {
         own.min(self.shared.heavy.per_outlet)
     }
 
+    /// How long a send of the outlet may take.
+    pub(super) fn longest_send(&self) -> Duration {
+        let plan = self.shared.plan.load();
+        plan.channels.values().filter(|c| c.outlet == self.outlet).map(|c| c.timeout).max().unwrap_or_default()
+    }
+
     /// The tightest rate limits among the outlet's channels: they share one credential, so they share one limit.
     pub(super) fn limits(&self) -> Vec<Limit> {
         let plan = self.shared.plan.load();

@@ -7,6 +7,7 @@ use crate::delivery::clock::Now;
 use crate::delivery::cluster::LEASE_SAFETY_MARGIN;
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::rate_limit::RateLimiter;
+use crate::model::UnixMs;
 use crate::store::{Fence, LeaseRequest, Mode, OutletSnapshot};
 
 use super::mailbox::Command;
@@ -76,7 +77,8 @@ impl Worker {
             node: self.shared.node.name.to_string(),
             now: now.wall,
             lease_until: now.wall + self.shared.node.lease,
-            window_start: now.wall - rate.longest_window(),
+            // The platform counts an arrival, which may be as late as the end of its send.
+            window_start: now.wall - rate.longest_window() - self.longest_send(),
         };
         let owned = match self.shared.store.claim_outlet(claim).await {
             Ok(Some(owned)) => owned,
@@ -119,10 +121,11 @@ impl Worker {
 
     /// Rate limit, pause and suspension as the store has them.
     fn restore(&mut self, owned: &OutletSnapshot, now: Now) {
-        // What a crash cut off may have reached the platform without a record: as many as can have been in flight count as sent now.
+        // What a crash cut off may reach the platform without a record, as long as a send may take when a node that hangs still has it under way: as many
+        // as can be in flight count.
         let unseen = if self.rate.is_unlimited() || owned.released { 0 } else { self.in_flight.concurrency };
-        let ages = owned.sends.iter().map(|at| now.wall.since(*at));
-        self.rate.restore(now.mono, ages.chain((0..unseen).map(|_| Duration::ZERO)));
+        let ended = |at: &UnixMs| now.mono.checked_sub(now.wall.since(*at)).unwrap_or(now.mono);
+        self.rate.restore(owned.sends.iter().map(ended).chain(std::iter::repeat_n(now.mono + self.longest_send(), unseen)));
         // A pause that was set before the wall clock was set back is counted from the newest send that is known of.
         let latest = owned.sends.last().map_or(now.wall, |at| now.wall.max(*at));
         let pause = owned.paused_until.since(latest);

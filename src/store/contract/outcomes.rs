@@ -261,5 +261,5 @@ pub async fn a_message_holds_its_only_attempt(store: S) {
     assert_eq!((stored.cells.len(), stored.attempts.len()), (2, 1));
     // What no rate limit counts is not among the sends that the next owner learns of.
     store.record_outcome(of(&c, vec![sent], &FinishedAttempt { counted: false, ..ended("ok", T0 - 3) })).await.unwrap();
-    assert_eq!(store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap().sends, [T0 - 7, T0 - 5]);
+    assert_eq!(store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap().sends, [T0 - 2, T0]);
 }

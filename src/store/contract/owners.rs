@@ -90,7 +90,7 @@ pub async fn an_owner_learns_what_it_must_know(store: S) {
     s.outlet = Some(OutletUpdate { paused_until: Some(T0 + 7), suspension: Some(SuspensionChange::Suspend("bad token".into())) });
     store.record_outcome(s).await.unwrap();
     let owned = store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap();
-    assert_eq!(owned.sends, [T0 - 40_000, T0 - 30_000], "those in the window, oldest first");
+    assert_eq!(owned.sends, [T0 - 39_995, T0 - 29_995], "the ends of those in the window, oldest first");
     assert_eq!((owned.paused_until, owned.suspended.as_deref(), owned.month.as_str(), owned.month_sent), (T0 + 7, Some("bad token"), "2026-11", 4));
     assert_eq!(owned.open.len(), 1);
     let open = &owned.open[0];
@@ -114,7 +114,7 @@ pub async fn an_attempt_that_never_ended_is_unknown(store: S) {
     let stored = store.get_message(formed.id).await.unwrap().unwrap();
     assert_eq!((stored.attempts[0].ended_at, stored.attempts[0].kind.map(AttemptKind::as_str)), (None, None));
     let owned = store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap();
-    assert_eq!(owned.sends, [T0 - 1000], "it may have left, so it counts");
+    assert_eq!(owned.sends, [T0], "it may have left until now, so it counts");
     assert_eq!(owned.open[0].cells[0].state, CellState::Begun, "what to do with it is the runner's decision");
     let stored = store.get_message(formed.id).await.unwrap().unwrap();
     assert_eq!(

@@ -52,7 +52,7 @@ pub(super) async fn claim(tx: &Tx, claim: &LeaseRequest, by_database: bool) -> R
     };
     tx.execute("UPDATE attempt SET ended_at = $2, kind = 'unknown' WHERE outlet = $1 AND ended_at IS NULL", &[&key, &claim.now]).await?;
     // Those that messages hold themselves count only where the outlet had a rate limit.
-    let sends = "SELECT begun_at FROM attempt WHERE outlet = $1 AND begun_at >= $2
+    let sends = "SELECT greatest(begun_at, ended_at) FROM attempt WHERE outlet = $1 AND begun_at >= $2
                  UNION ALL SELECT counted_at FROM message WHERE outlet = $1 AND counted_at >= $2 ORDER BY 1";
     let sends = tx.query(sends, &[&key, &claim.window_start]).await?;
     owned.sends = sends.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;

@@ -12,8 +12,8 @@ use crate::model::{MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, StoredRow as _};
 use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate, PendingDelivery};
 
-/// When an outlet's sends began, oldest first. Those that messages hold themselves count only where the outlet had a rate limit.
-pub(super) const SENDS: &str = "SELECT begun_at FROM attempt WHERE outlet = ?1 AND begun_at >= ?2
+/// When an outlet's sends ended, oldest first. Those that messages hold themselves count only where the outlet had a rate limit.
+pub(super) const SENDS: &str = "SELECT max(begun_at, ended_at) FROM attempt WHERE outlet = ?1 AND begun_at >= ?2
     UNION ALL SELECT counted_at FROM message INDEXED BY message_counted WHERE outlet = ?1 AND counted_at >= ?2 AND counted_at IS NOT NULL ORDER BY 1";
 
 /// [`crate::store::ClusterStore::claim_outlet`].

@@ -61,7 +61,7 @@ pub struct OutletSnapshot {
     pub month: String,
     /// Messages sent in that month.
     pub month_sent: i64,
-    /// When attempts began, oldest first.
+    /// When attempts ended, oldest first; those that never did end with the claim.
     pub sends: Vec<UnixMs>,
     /// Messages that are not done, oldest first.
     pub open: Vec<OpenMessage>,

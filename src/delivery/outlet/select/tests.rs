@@ -85,7 +85,7 @@ impl Bench {
     /// Ten a minute, of which so many were sent just now.
     fn limited(&mut self, sent: usize) {
         self.rate = RateLimiter::new(&[Limit { count: 10, window: Duration::from_secs(60) }]);
-        self.rate.restore(self.now, (0..sent).map(|_| Duration::ZERO));
+        self.rate.restore(std::iter::repeat_n(self.now, sent));
     }
 
     fn select(&self) -> Work {

@@ -303,7 +303,7 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date() {
             let (cell, attempt) = (&stored.cells[0], &stored.attempts[0]);
             assert_eq!((cell.state, cell.recipient.expose(), attempt.begun_at, attempt.kind), (CellState::Ok, "room", T0, Some(AttemptKind::Ok)));
         }
-        assert_eq!(store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap().sends, [T0, T0], "of both rows");
+        assert_eq!(store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap().sends, [T0, T0 + 5], "of both rows");
         store.close().await;
         let now: i64 = Connection::open(&path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
         assert_eq!(now, MIGRATIONS.len() as i64);
