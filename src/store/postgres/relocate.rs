@@ -5,9 +5,10 @@ use uuid::Uuid;
 use super::error::DbError;
 use super::lanes::recount;
 use super::lease::NOW;
+use super::mute::list as list_mutes;
 use super::rows::get;
 use super::tx::Tx;
-use crate::store::{FiredChain, Relocation, channel_matchers, join_chains, merge_places, merge_unresolved};
+use crate::store::{FiredChain, Relocation, join_chains, merge_places, merge_unresolved, rename_channel};
 
 /// Holds for a row of which another node holds the outlet by a lease: it may have it in flight. `$1` and `$2` are those of [`NOW`], `$3` is this node.
 fn leased_elsewhere(table: &str) -> String {
@@ -60,7 +61,11 @@ pub(super) async fn relocate(tx: &Tx, from: &str, to: &Relocation, by_database: 
         tx.execute(&sql, &[&from, &channel]).await?;
         let sql =
             format!("UPDATE mute SET matchers = $3 WHERE matchers = $2 AND NOT EXISTS (SELECT 1 FROM mute t WHERE t.matchers = $3) AND NOT {left}");
-        tx.execute(&sql, &[&from, &channel_matchers(from), &channel_matchers(channel)]).await?;
+        for mute in list_mutes(tx).await? {
+            if let Some(matchers) = rename_channel(&mute.matchers, from, channel) {
+                tx.execute(&sql, &[&from, &mute.matchers, &matchers]).await?;
+            }
+        }
     }
     tx.query("SELECT 1 FROM lane WHERE channel IN ($1, $2) AND outlet <> $3 ORDER BY channel, key FOR UPDATE", &[&from, &channel, &outlet]).await?;
     let sql = format!(

@@ -4,10 +4,11 @@ use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use uuid::Uuid;
 
 use super::error::DbError;
+use super::mute::list as list_mutes;
 use super::outcome::recount;
 use super::rows::bytes;
 use crate::store::rows::StoredRow as _;
-use crate::store::{FiredChain, Relocation, channel_matchers, join_chains, merge_places, merge_unresolved};
+use crate::store::{FiredChain, Relocation, join_chains, merge_places, merge_unresolved, rename_channel};
 
 /// Holds for a row of which another node holds the outlet by a lease: it may have it in flight. `:node` and `:now` are the caller's.
 fn leased_elsewhere(table: &str) -> String {
@@ -38,11 +39,15 @@ pub(super) fn relocate(db: &Connection, from: &str, to: &Relocation) -> Result<u
         let left = "EXISTS (SELECT 1 FROM lane WHERE lane.channel = ?1)";
         let sql = format!("UPDATE receipt INDEXED BY receipt_awaited SET channel = ?2 WHERE channel = ?1 AND due_at IS NOT NULL AND NOT {left}");
         db.prepare_cached(&sql)?.execute([from, &to.channel])?;
-        db.prepare_cached(&format!("UPDATE OR IGNORE mute SET matchers = ?2 WHERE matchers = ?3 AND NOT {left}"))?.execute([
-            from,
-            &channel_matchers(&to.channel),
-            &channel_matchers(from),
-        ])?;
+        for mute in list_mutes(db)? {
+            if let Some(matchers) = rename_channel(&mute.matchers, from, &to.channel) {
+                db.prepare_cached(&format!("UPDATE OR IGNORE mute SET matchers = ?2 WHERE matchers = ?3 AND NOT {left}"))?.execute([
+                    from,
+                    &matchers,
+                    &mute.matchers,
+                ])?;
+            }
+        }
     }
     let mut carry = db.prepare_cached(&format!(
         "UPDATE message INDEXED BY message_open SET channel = :to, outlet = :outlet

@@ -55,6 +55,24 @@ pub fn muted_channel(matchers: &str) -> Option<String> {
     (channel_matchers(&channel) == matchers).then_some(channel)
 }
 
+/// The same matchers with the new name of a channel; `None` when none of them is that channel.
+pub(in crate::store) fn rename_channel(matchers: &str, from: &str, to: &str) -> Option<String> {
+    let (from, to) = (channel_matchers(from), channel_matchers(to));
+    let (mut quoted, mut escaped) = (false, false);
+    let mut each: Vec<&str> = matchers
+        .split(|c| {
+            let separates = c == ',' && !quoted;
+            quoted ^= c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            separates
+        })
+        .collect();
+    let place = each.iter().position(|matcher| *matcher == from)?;
+    each[place] = &to;
+    each.sort_unstable();
+    Some(each.join(","))
+}
+
 /// How the reason of a delivery begins that a mute with these matchers has deferred.
 pub fn mute_prefix(matchers: &str) -> String {
     if muted_channel(matchers).is_some() { CHANNEL_MUTE_PREFIX.to_owned() } else { format!("{MUTE_PREFIX}{matchers}): ") }
@@ -122,6 +140,11 @@ mod tests {
         for matchers in ["channel=\"a\",team=\"b\"", "team=\"db\"", "channel=~\"ops\"", "channel=\"a", ""] {
             assert_eq!(muted_channel(matchers), None, "{matchers}");
         }
+        assert_eq!(rename_channel(&channel_matchers("a\"b"), "a\"b", "ops"), Some(channel_matchers("ops")));
+        let several = r#"a="x,channel=\"ops\",y\\",channel="ops",zone="b""#;
+        assert_eq!(rename_channel(several, "ops", "dba").as_deref(), Some(r#"a="x,channel=\"ops\",y\\",channel="dba",zone="b""#));
+        assert_eq!(rename_channel(several, "x", "dba"), None);
+        assert_eq!(rename_channel(r#"a="x,channel=\"ops\",y\\",channel=~"ops""#, "ops", "dba"), None, "a pattern is no name");
         assert_eq!(mute_prefix(&channel_matchers("ops")), CHANNEL_MUTE_PREFIX);
         assert_eq!(mute_prefix("team=\"db\""), "muted by hand (team=\"db\"): ");
     }
