@@ -78,7 +78,7 @@ impl Worker {
             now: now.wall,
             lease_until: now.wall + self.shared.node.lease,
             // The platform counts an arrival, which may be as late as the end of its send.
-            window_start: now.wall - rate.longest_window() - self.longest_send(),
+            window_start: clock.shown_before(rate.longest_window() + self.longest_send(), now),
         };
         let owned = match self.shared.store.claim_outlet(claim).await {
             Ok(Some(owned)) => owned,
@@ -124,7 +124,7 @@ impl Worker {
         // What a crash cut off may reach the platform without a record, as long as a send may take when a node that hangs still has it under way: as many
         // as can be in flight count.
         let unseen = if self.rate.is_unlimited() || owned.released { 0 } else { self.in_flight.concurrency };
-        let ended = |at: &UnixMs| now.mono.checked_sub(now.wall.since(*at)).unwrap_or(now.mono);
+        let ended = |at: &UnixMs| now.mono.checked_sub(self.shared.clock.age(*at, now)).unwrap_or(now.mono);
         self.rate.restore(owned.sends.iter().map(ended).chain(std::iter::repeat_n(now.mono + self.longest_send(), unseen)));
         // A pause that was set before the wall clock was set back is counted from the newest send that is known of.
         let latest = owned.sends.last().map_or(now.wall, |at| now.wall.max(*at));
