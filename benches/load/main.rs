@@ -74,7 +74,7 @@ impl Bench {
         let started = Instant::now();
         let log = std::fs::File::create(self.folder.join("log")).expect("a log");
         let mut command = Command::new(&self.binary);
-        command.args(["serve", "--no-watch"]).current_dir(&self.folder).env("RUST_LOG", "warn").stdout(Stdio::null()).stderr(log);
+        command.args(["serve", "--no-watch"]).current_dir(&self.folder).env("WATCHFIRE_LOG", "warn").stdout(Stdio::null()).stderr(log);
         let process = Process::of(command.spawn().expect("Watchfire"), port);
         while get(port, "/-/ready").is_none() {
             assert!(started.elapsed() < Duration::from_secs(20), "{}", std::fs::read_to_string(self.folder.join("log")).unwrap_or_default());
