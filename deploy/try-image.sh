@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # Builds from exactly the files that the Dockerfile copies, puts those of its final stage into an empty root and runs the binary there as an
 # unprivileged user without capabilities, with a read-only root, on port 80 of a network namespace of its own: what the image does, without a container
-# engine. Needs root (CI has it); says so when it cannot run. PROFILE=dev builds faster.
+# engine. Needs root (CI has it); says so when it cannot run. With `WATCHFIRE`, a binary that is built already, the files are only checked to be complete.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "$(id -u)" != 0 ]; then
   echo "SKIPPED: needs root for chroot and namespaces"
   [ -z "${WATCHFIRE_CI:-}" ] && exit 0 || exit 1
 fi
-profile=${PROFILE:-dist}
 context=$(mktemp -d)
 root=$(mktemp -d)
 trap 'umount -l "$root/var/lib/watchfire" "$root" 2>/dev/null || true; rm -rf "$root" "$context"' EXIT
 sed -n 's/^COPY \([^-].*\) [^ ]*$/\1/p' Dockerfile | tr ' ' '\n' | xargs -I{} cp -r {} "$context"
-(cd "$context" && CARGO_TARGET_DIR="$OLDPWD/target" cargo build --profile "$profile" --locked --bin watchfire)
-binary=target/$([ "$profile" = dev ] && echo debug || echo "$profile")/watchfire
+if [ -n "${WATCHFIRE:-}" ]; then build=(check); else build=(build --profile dist); fi
+(cd "$context" && CARGO_TARGET_DIR="$OLDPWD/target" cargo "${build[@]}" --locked --bin watchfire)
+binary=${WATCHFIRE:-target/dist/watchfire}
 chmod 755 "$root"
 mkdir -p "$root"/{etc/watchfire,var/lib/watchfire,tmp,lib64,lib/x86_64-linux-gnu,dev}
 cp "$binary" "$root/watchfire"
