@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::channel::kit::{broken, colour, cut_units, split_units, units};
-use crate::model::{Facts, Link, LinkKind, Mentions, Page, Size, Status};
+use crate::model::{Link, LinkKind, Mentions, Page, Size, Status};
 
 /// Text of a section block: <https://docs.slack.dev/reference/block-kit/blocks/section-block>
 const MAX_SECTION: usize = 3000;
@@ -12,6 +12,8 @@ const MAX_SECTION: usize = 3000;
 const MAX_CONTEXT: usize = 1000;
 /// Buttons of an actions block: <https://docs.slack.dev/reference/block-kit/blocks/actions-block>
 const MAX_BUTTONS: usize = 25;
+/// Our own: buttons that a phone shows side by side.
+const BUTTONS_IN_ROW: usize = 3;
 /// Label and address of a button: <https://docs.slack.dev/reference/block-kit/block-elements/button-element>
 const MAX_LABEL: usize = 75;
 const MAX_URL: usize = 3000;
@@ -73,6 +75,14 @@ enum Text {
     Mrkdwn(String),
 }
 
+impl Text {
+    fn text(&self) -> &str {
+        match self {
+            Text::PlainText(text) | Text::Mrkdwn(text) => text,
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename = "button")]
 struct Button {
@@ -131,35 +141,48 @@ fn escape_in_bold(title: &str) -> String {
 fn blocks(page: &Page) -> Vec<Block> {
     let facts = &page.facts;
     let text = page.field("text");
+    let links: Vec<&Link> = facts.links.iter().filter(|link| page.number >= page.total && fits(link)).take(MAX_BUTTONS).collect();
+    let details = links.iter().find(|link| link.kind == LinkKind::Details && units(&link.url) <= MAX_CONTEXT).copied();
+    let inline = details.map(|link| format!("<{}|{}>", link.url.replace('&', "&amp;"), entities(link.label.trim()))).unwrap_or_default();
     // What is over is read in passing.
-    let mut blocks = match facts.status {
-        Status::Resolved if units(text) <= MAX_CONTEXT && page.total <= 1 => vec![Block::Context { elements: vec![Text::Mrkdwn(text.to_owned())] }],
-        _ => sections(text),
-    };
-    let buttons = buttons(facts);
-    if !buttons.is_empty() && page.number >= page.total {
+    if facts.status == Status::Resolved && units(text) <= MAX_CONTEXT && page.total <= 1 && links.iter().all(|link| Some(*link) == details) {
+        return context([text, &inline].map(|text| Text::Mrkdwn(text.to_owned()))).into_iter().collect();
+    }
+    let mut blocks = sections(text);
+    // A phone shows three buttons in a row; the link to the whole is small print then.
+    let in_row = links.len() <= BUTTONS_IN_ROW || details.is_none();
+    let buttons: Vec<Button> = links.into_iter().filter(|link| in_row || Some(*link) != details).enumerate().map(button).collect();
+    if !buttons.is_empty() {
         blocks.push(Block::Actions { elements: buttons });
     }
-    let footer = page.field("footer").trim();
-    if !footer.is_empty() {
-        blocks.push(Block::Context { elements: vec![Text::PlainText(cut_units(footer, MAX_CONTEXT))] });
-    }
+    let footer = Text::PlainText(cut_units(page.field("footer").trim(), MAX_CONTEXT));
+    let inline = Text::Mrkdwn(if in_row { String::new() } else { inline });
+    blocks.extend(context([footer, inline]));
     blocks
 }
 
-fn sections(text: &str) -> Vec<Block> {
-    split_units(text, MAX_SECTION).into_iter().map(|part| Block::Section { text: Text::Mrkdwn(part), expand: true }).collect()
+/// A line of small print; none where nothing is in it.
+fn context(elements: [Text; 2]) -> Option<Block> {
+    let is_filled = |text: &Text| !text.text().is_empty();
+    let elements: Vec<Text> = elements.into_iter().filter(is_filled).collect();
+    (!elements.is_empty()).then_some(Block::Context { elements })
 }
 
-fn buttons(facts: &Facts) -> Vec<Button> {
-    let fits = |link: &&Link| !link.label.trim().is_empty() && units(&link.url) <= MAX_URL;
-    let button = |(place, link): (usize, &Link)| Button {
+fn fits(link: &Link) -> bool {
+    !link.label.trim().is_empty() && units(&link.url) <= MAX_URL
+}
+
+fn button((place, link): (usize, &Link)) -> Button {
+    Button {
         action_id: format!("link-{place}"),
         text: Text::PlainText(cut_units(link.label.trim(), MAX_LABEL)),
         url: link.url.clone(),
         style: (link.kind == LinkKind::Runbook).then_some("primary"),
-    };
-    facts.links.iter().filter(fits).take(MAX_BUTTONS).enumerate().map(button).collect()
+    }
+}
+
+fn sections(text: &str) -> Vec<Block> {
+    split_units(text, MAX_SECTION).into_iter().map(|part| Block::Section { text: Text::Mrkdwn(part), expand: true }).collect()
 }
 
 /// The pings in Slack's form: <https://docs.slack.dev/messaging/formatting-message-text#advanced>. What is no id of Slack's is written as it
@@ -204,9 +227,7 @@ fn entities(text: &str) -> String {
 pub(super) fn measure(page: &Page) -> Size {
     let message = message(page, false);
     let blocks: Vec<&Block> = message.blocks.iter().chain(message.attachments.iter().flat_map(|attachment| &attachment.blocks)).collect();
-    let of = |text: &Text| match text {
-        Text::PlainText(text) | Text::Mrkdwn(text) => units(text),
-    };
+    let of = |text: &Text| units(text.text());
     let in_blocks = blocks.iter().map(|block| match block {
         Block::Section { text, .. } => of(text),
         Block::Actions { elements } => elements.iter().map(|button| of(&button.text)).sum(),

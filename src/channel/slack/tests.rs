@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::channel::kit::test_server::{Answer, Literals, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::{ErrorKind, Size, Status};
+use crate::model::{ErrorKind, Link, LinkKind, Size, Status};
 
 const BOT: &str = "{ token: xoxb-S3CRET-1, channel: '#ops', api_base: BASE }";
 const WEBHOOK: &str = "{ webhook: 'https://hooks.slack.com/services/T0/B0/S3CRETKEY', api_base: BASE }";
@@ -345,7 +345,9 @@ proptest! {
         for block in &blocks {
             match block["type"].as_str().unwrap() {
                 "section" => { prop_assert!((1..=3000).contains(&length(&block["text"]))); total += length(&block["text"]); }
-                "context" => { prop_assert!((1..=1000).contains(&length(&block["elements"][0]))); total += length(&block["elements"][0]); }
+                "context" => {
+                    for text in block["elements"].as_array().unwrap() { prop_assert!((1..=1000).contains(&length(text))); total += length(text); }
+                }
                 "actions" => {
                     let buttons = block["elements"].as_array().unwrap();
                     prop_assert!(buttons.len() <= 25);
@@ -359,4 +361,23 @@ proptest! {
             .tighter(Size::characters(length(&json), 40_000));
         prop_assert_eq!(size, expected);
     }
+}
+
+#[test]
+fn the_link_to_the_whole_is_small_print_where_three_buttons_fill_a_row_or_the_alert_is_over() {
+    let link = |kind, label: &str| Link { kind, label: label.into(), url: format!("https://x.example/{label}?a=1&b=2") };
+    let mut page = page(&[("title", "*Disk*"), ("text", "was full"), ("footer", "team: db")]);
+    let (runbook, details) = (link(LinkKind::Runbook, "Runbook"), link(LinkKind::Details, "Details"));
+    page.facts.links = vec![runbook.clone(), link(LinkKind::Dashboard, "Dashboard"), link(LinkKind::Silence, "Silence"), details.clone()];
+    let blocks = |page: &Page| serde_json::to_value(body::message(page, false)).unwrap()["attachments"][0]["blocks"].clone();
+    let inline = "<https://x.example/Details?a=1&amp;b=2|Details>";
+    let four = blocks(&page);
+    assert_eq!(four[1]["elements"].as_array().unwrap().len(), 3, "{four}");
+    assert_eq!((&four[2]["elements"][0]["text"], &four[2]["elements"][1]["text"]), (&"team: db".into(), &inline.into()));
+    page.facts.links = vec![runbook, details.clone()];
+    assert_eq!(blocks(&page)[1]["elements"][1]["text"]["text"], "Details", "there is room for a button");
+    page.facts.links = vec![details];
+    page.facts.status = Status::Resolved;
+    let over = blocks(&page);
+    assert_eq!((over.as_array().unwrap().len(), &over[0]["elements"][1]["text"]), (1, &inline.into()), "{over}");
 }
