@@ -23,15 +23,19 @@ pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> 
         details.insert("text".into(), page.field("text").trim().into());
     }
     let source =
-        facts.pairs.iter().find(|(name, _)| matches!(name.as_str(), "Where" | "对象" | "instance")).map_or(client, |(_, value)| value.as_str());
+        facts.pairs.iter().find(|(name, _)| matches!(name.as_str(), "Where" | "告警对象" | "instance")).map_or(client, |(_, value)| value.as_str());
     let links: Vec<Value> =
         facts.links.iter().filter(|link| link.url.starts_with("http")).map(|link| json!({ "href": link.url, "text": link.label })).collect();
+    // Pictures are shown over TLS only (same page).
+    let image = Some(&facts.image).filter(|url| url.starts_with("https://"));
+    let images: Vec<Value> = image.map(|url| json!({ "src": url, "href": url, "alt": facts.title })).into_iter().collect();
     json!({
         "routing_key": routing_key,
         "event_action": action,
         "dedup_key": dedup_key,
         "client": client,
         "links": links,
+        "images": images,
         "payload": {
             "summary": if title.is_empty() { "-".to_owned() } else { cut_units(title, MAX_SUMMARY) },
             "source": if source.trim().is_empty() { "watchfire" } else { source },

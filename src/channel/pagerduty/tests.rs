@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::Status;
+use crate::model::{Facts, Status};
 
 const CONFIG: &str = "{ routing_key: S3CRET6789abcdef0123456789abcdef, api_base: BASE }";
 const OK: &str = r#"{"status":"success","message":"Event processed","dedup_key":"group-1"}"#;
@@ -19,10 +19,17 @@ async fn what_fires_triggers_and_its_end_resolves_the_same_alert() {
     let server = ScriptedServer::start([Scripted::new(202, OK), Scripted::new(202, OK)]).await;
     let built = build::<Config>(CONFIG, &server.base).unwrap();
     let mut page = rich(&[("title", "Disk"), ("text", "Disk is full on db-1")]);
+    page.facts.image = "https://grafana.example.com/render/x.png".into();
     assert_eq!(kinds(&built.channel.send(&page, &service(), &context()).await), [Ok(Some("dedup_key group-1".to_owned()))]);
     // The end of some of its alerts is not the end of the group.
     (page.facts.status, page.facts.over) = (Status::Resolved, false);
     assert_eq!(body::event(&page, "k", "c", "message-key")["event_action"], "trigger");
+    let plain_http = Page {
+        facts: Facts { image: "http://grafana/x.png".into(), pairs: vec![("告警对象".into(), "db-1".into())], ..page.facts.clone() },
+        ..page.clone()
+    };
+    let event = body::event(&plain_http, "k", "c", "message-key");
+    assert_eq!((event["images"].as_array().unwrap().len(), &event["payload"]["source"]), (0, &"db-1".into()));
     page.facts.over = true;
     built.channel.send(&page, &service(), &context()).await;
     let seen = server.seen();
