@@ -67,7 +67,17 @@ fn word(word: &str) -> String {
         && labels[0].len() > 1
         && labels.last().is_some_and(|top| top.len() >= 2 && top.bytes().all(|b| b.is_ascii_alphabetic()));
     let name = if is_domain { labels[0] } else { host };
-    format!("{}{tail}", spelt(name))
+    format!("{}{tail}", spelt(without_hash(name)))
+}
+
+/// A pod's name without what its controller appends: `payments/api` for `payments/api-6d8f9c7b5d-2xk9q`.
+fn without_hash(name: &str) -> &str {
+    let is_hash = |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase()) && part.bytes().any(|b| b.is_ascii_digit());
+    let mut parts = name.rsplitn(3, '-');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(pod), Some(set), Some(name)) if pod.len() == 5 && (8..=10).contains(&set.len()) && is_hash(set) && !name.is_empty() => name,
+        _ => name,
+    }
 }
 
 /// `12` of `12:30`.
@@ -155,6 +165,10 @@ mod tests {
             (
                 "Critical alert. Latency · api. p99 over 5m is 4s, limit 500m. for 12 min. ",
                 "Critical alert. Latency, api. P99 over 5 minutes is 4 seconds, limit 500m. For 12 minutes.",
+            ),
+            (
+                "KubePodCrashLooping · payments/payments-api-6d8f9c7b5d-2xk9q. web-server-01 is up",
+                "Kube Pod Crash Looping, payments/payments-api. Web-server-01 is up.",
             ),
             ("Resolved after 1h 17m. for 1 min. ms 1h", "Resolved after 1 hour 17 minutes. For 1 minute. Ms 1 hour."),
             ("🔴 Disk 97.5% on db-1, see https://x.example/y\nid 1234567", "Disk 97.5% on db-1, see id 1 2 3 4 5 6 7."),
