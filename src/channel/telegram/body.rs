@@ -12,7 +12,7 @@ const MAX_TEXT: usize = 4096;
 /// Our own for the address of a button, as no limit is documented: a longer one is a link in the text.
 const MAX_URL: usize = 2048;
 /// Buttons that are side by side on a phone with their labels whole.
-const BUTTONS_IN_ROW: usize = 2;
+const BUTTONS_IN_ROW: usize = 3;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Message {
@@ -54,6 +54,8 @@ struct Button {
 pub(super) fn message(page: &Page, chat: &str, thread_id: Option<i64>, quiet_resolved: bool) -> Message {
     let image = Some(&page.facts.image).filter(|url| !page.plain && is_linkable(url)).cloned();
     let buttons: Vec<Button> = links(page, true).map(|link| Button { text: link.label.clone(), url: link.url.clone() }).collect();
+    // Four are two and two.
+    let in_row = buttons.len().div_ceil(buttons.len().div_ceil(BUTTONS_IN_ROW).max(1)).max(1);
     Message {
         chat_id: chat.to_owned(),
         message_thread_id: thread_id,
@@ -61,7 +63,7 @@ pub(super) fn message(page: &Page, chat: &str, thread_id: Option<i64>, quiet_res
         parse_mode: (!page.plain).then_some("HTML"),
         link_preview_options: Preview { is_disabled: image.is_none(), prefer_large_media: image.is_some(), url: image },
         disable_notification: quiet_resolved && page.facts.status == Status::Resolved,
-        reply_markup: (!buttons.is_empty()).then(|| Keyboard { inline_keyboard: buttons.chunks(BUTTONS_IN_ROW).map(<[_]>::to_vec).collect() }),
+        reply_markup: (!buttons.is_empty()).then(|| Keyboard { inline_keyboard: buttons.chunks(in_row).map(<[_]>::to_vec).collect() }),
     }
 }
 

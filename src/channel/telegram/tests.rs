@@ -153,7 +153,7 @@ fn links_are_buttons_on_the_last_page_where_telegram_takes_them() {
         .iter()
         .map(|row| row.as_array().unwrap().iter().map(|button| button["text"].as_str().unwrap()).collect())
         .collect();
-    assert_eq!(labels, [vec!["Runbook", "Panel"], vec!["Details"]]);
+    assert_eq!(labels, [vec!["Runbook", "Panel", "Details"]]);
     assert_eq!(whole["text"], "Disk\n\n<a href=\"http://alertmanager:9093/?a=&quot;b&quot;&amp;c\">Silence</a>");
     assert_eq!(
         whole["link_preview_options"],
