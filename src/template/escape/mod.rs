@@ -138,6 +138,8 @@ pub fn dim(dialect: Escape, value: &str) -> String {
         // <https://support.discord.com/hc/en-us/articles/210298617>: subtext.
         Escape::DiscordMarkdown => format!("-# {text}"),
         Escape::TelegramHtml => format!("<i>{text}</i>"),
+        // <https://open.feishu.cn/document/common-capabilities/message-card/message-cards-content/using-markdown-tags>
+        Escape::LarkMarkdown => format!("<font color='grey'>{text}</font>"),
         _ => text,
     }
 }

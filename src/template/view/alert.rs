@@ -95,7 +95,7 @@ pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldU
     put!("name", shorten(&described.name, max).into());
     put!("instance", shorten(alert.label("instance"), max).into());
     put!("where", shorten(&described.place.full, max).into());
-    put!("copies", described.place.copies().into_iter().map(|text| Value::from(shorten(text, max))).collect::<Vec<_>>().into());
+    put!("copies", described.place.copies(sentence(alert)).into_iter().map(|text| Value::from(shorten(text, max))).collect::<Vec<_>>().into());
     put!("place", shorten(&described.place.whole(), max).into());
     put!("status", if status == EntryStatus::Firing { "firing" } else { "resolved" }.into());
     put!("status_word", words::status(input.language, status).into());

@@ -11,7 +11,7 @@ use super::links::Addresses;
 use super::{Entry, EntryStatus, Scene, ViewInput, prose};
 
 /// In place of what differs between the alerts.
-const GAP: &str = "…";
+pub(super) const GAP: char = '…';
 /// Labels by which alerts that have no line of their own are counted, the first that separates them.
 const COUNTED_BY: [&str; 8] = ["namespace", "cluster", "region", "zone", "env", "job", "service", "rack"];
 /// Places that a count names.
@@ -47,6 +47,8 @@ pub struct Group {
     pub runbook: String,
     /// Their dashboard.
     pub dashboard: String,
+    /// How all their places begin: the headline or the shared labels say it (`shop/`).
+    prefix: String,
     /// Whether short places are enough to distinguish them.
     pub short: bool,
     shared_labels: BTreeSet<String>,
@@ -118,6 +120,7 @@ impl Group {
             annotations: annotations(&sample, input),
             runbook: url(|addresses| addresses.runbook()),
             dashboard: url(|addresses| addresses.dashboard()),
+            prefix: shared_labels.get("namespace").map(|namespace| format!("{namespace}/")).unwrap_or_default(),
             short: short.len() == full.len(),
             shared_labels: shared_labels.into_keys().collect(),
             shared_annotations: shared_annotations.into_keys().collect(),
@@ -130,10 +133,10 @@ impl Group {
         let over = status != EntryStatus::Firing;
         let text = if over || !self.summary.is_empty() { String::new() } else { prose::reflow(sentence(alert)) };
         let text = text.lines().next().unwrap_or_default().to_owned();
-        let short = described.place.whole();
-        let place = if self.short { short } else { described.place.full.clone() };
-        let named =
-            !described.place.short.is_empty() && text.contains(&described.place.short) && (self.short || text.contains(&described.place.full));
+        let whole = described.place.whole();
+        let within = |place: &str| place.strip_prefix(self.prefix.as_str()).unwrap_or(place).to_owned();
+        let (place, short) = (within(if self.short { &whole } else { &described.place.full }), within(&described.place.short));
+        let named = !short.is_empty() && text.contains(&short) && (self.short || text.contains(&described.place.full));
         let mut own: Vec<(String, String)> = Vec::new();
         if !over {
             own.extend(labels(alert, &described.place.shown, input).into_iter().filter(|(name, _)| !self.shared_labels.contains(name)));
@@ -155,11 +158,11 @@ fn gapped(text: &str, alert: &Alert, described: &Described<'_>, own: &dyn Fn(&st
     let mut out = text.to_owned();
     for value in values {
         if out.contains(value) {
-            out = out.replace(value, GAP);
+            out = out.replace(value, "…");
         }
     }
     while out.contains("……") {
-        out = out.replace("……", GAP);
+        out = out.replace("……", "…");
     }
     // A text that is hardly more than its gaps says nothing of all of them.
     let said = out.chars().filter(|c| c.is_alphanumeric()).count();

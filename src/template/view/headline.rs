@@ -1,9 +1,9 @@
 //! What a message is called: its title, the line that is seen first, and the one that a locked phone shows.
 
-use crate::model::{Alert, Severity};
+use crate::model::{Alert, Language, Severity};
 
 use super::super::words;
-use super::group::sentence;
+use super::group::{GAP, sentence, worst};
 use super::own::{has_own_text, is_direct, own_message};
 use super::{EntryStatus, MessageKind, Scene, ViewInput, emoji, prose, shorten};
 
@@ -46,7 +46,9 @@ fn group_title(input: &Scene<'_>) -> String {
     if input.total() > input.all.len() {
         title.push_str(" …");
     } else if others > 0 {
-        title.push_str(&format!(" +{others}"));
+        // Chinese counts all of them, English those that are not named.
+        let n = if input.language == Language::Zh { names.len() } else { others };
+        title = words::filled(input.language, "and_others", &[("what", &title), ("n", &n.to_string())]);
     }
     for (name, value) in &input.event.group_labels {
         let said = name == "alertname" || *name == input.scale.label || input.shown.labels.hides(name) || title.contains(value.as_str());
@@ -180,7 +182,11 @@ pub fn preview(input: &Scene<'_>) -> String {
         (false, _) => own.to_owned(),
         // What is over was said in the present tense; a digest is about several things.
         _ if !input.fires() || input.kind == MessageKind::Digest => String::new(),
-        (_, Some(shared)) => shared.clone(),
+        // Where the places are a gap, the worst of them fill it.
+        (_, Some(shared)) => match (shared.trim_start_matches([GAP, ' ']), worst(input)) {
+            (text, places) if shared.contains(GAP) && !places.is_empty() => format!("{text}{}{places}", words::own(input.language, "colon")),
+            _ => shared.clone(),
+        },
         _ => input.all.first().map(|entry| prose::reflow(sentence(entry.alert))).unwrap_or_default(),
     };
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -20,10 +20,10 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// What of it a headline does not hold in a form that can be copied.
-    pub fn copies(&self) -> Vec<&str> {
+    /// What of it neither a headline nor the summary holds in a form that can be copied.
+    pub fn copies(&self, summary: &str) -> Vec<&str> {
         let host = if self.host == self.short { "" } else { self.host.as_str() };
-        [host, &self.part].into_iter().filter(|text| !text.is_empty()).collect()
+        [host, &self.part].into_iter().filter(|text| !text.is_empty() && !summary.contains(*text)).collect()
     }
 
     /// Short, with the part of the machine.
