@@ -12,7 +12,7 @@ use super::check::Loaded;
 
 /// The template with the calls of built-in partials replaced by what they hold. Partials come from a checked set, so that none includes itself.
 pub(super) fn inline(template: &Template, partials: &BTreeMap<String, Loaded>) -> Template {
-    // An inline partial may stand for a built-in one in everything below it.
+    // An inline partial may replace a built-in one in everything below it.
     if decorated(template) { template.clone() } else { expand(template, partials) }
 }
 
