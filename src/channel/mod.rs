@@ -245,6 +245,11 @@ pub trait PlatformConfig {
         Mentions::default()
     }
 
+    /// Whether the platform has messages of plain text beside its markdown or cards (`format: text`).
+    fn takes_text(&self) -> bool {
+        false
+    }
+
     /// Messages a month that the account may send, where that is not what the platform's descriptor says.
     fn per_month(&self) -> Option<u32> {
         None

@@ -19,6 +19,9 @@ macro_rules! platforms {
                 #[doc = concat!("Sends through `", stringify!($name), "`.")]
                 pub $name: Option<super::$name::Config>,
             )+
+            /// `text`: messages are plain text instead of markdown or a card, for readers whose client shows markup as characters (the WeChat plug-in of WeCom)
+            /// or does not ping. Templates do not apply. Default: what the platform shows best.
+            pub format: Option<Format>,
             /// Template set, unless a route asks for another. Default `default`.
             pub template: Option<String>,
             /// Language of the words that templates add. Default: the top-level `language`.
@@ -62,6 +65,14 @@ macro_rules! platforms {
             }
         }
     };
+}
+
+/// The kind of messages that a channel sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Plain text.
+    Text,
 }
 
 platforms! {

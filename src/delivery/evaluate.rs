@@ -181,7 +181,8 @@ impl Evaluator<'_> {
             if message.kind == MessageKind::Digest && message.lanes.taken.len() > 1 && !any_ok {
                 return Next::SplitDigest;
             }
-            if message.wording.plain_text.is_none() && !any_ok && self.channel.platform.on_ambiguous == OnAmbiguous::Retry {
+            let plain = self.channel.content.plain || message.wording.plain_text.is_some();
+            if !plain && !any_ok && self.channel.platform.on_ambiguous == OnAmbiguous::Retry {
                 return Next::RetryPlainText;
             }
         }

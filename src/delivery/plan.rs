@@ -84,6 +84,8 @@ impl Default for RetentionPlan {
 /// What the messages of a channel say.
 #[derive(Debug, Clone)]
 pub struct ContentPlan {
+    /// Whether they are plain text (`format: text`), whatever templates there are.
+    pub plain: bool,
     /// Template set unless a route asks for another.
     pub template: String,
     /// The words' language.

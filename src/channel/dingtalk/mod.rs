@@ -108,6 +108,10 @@ impl PlatformConfig for Config {
         problems
     }
 
+    fn takes_text(&self) -> bool {
+        true
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         vec![Recipient::new("@robot")]
     }

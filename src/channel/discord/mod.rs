@@ -87,6 +87,10 @@ impl PlatformConfig for Config {
         problems
     }
 
+    fn takes_text(&self) -> bool {
+        true
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         vec![Recipient::new("@webhook")]
     }

@@ -111,6 +111,10 @@ impl PlatformConfig for Config {
         problems
     }
 
+    fn takes_text(&self) -> bool {
+        true
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         if self.app_id.is_some() { self.to.iter().map(|to| Recipient::new(to.trim())).collect() } else { vec![Recipient::new("@bot")] }
     }

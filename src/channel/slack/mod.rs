@@ -103,6 +103,10 @@ impl PlatformConfig for Config {
         problems
     }
 
+    fn takes_text(&self) -> bool {
+        true
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         vec![match &self.channel {
             Some(channel) if self.token.is_some() => Recipient::new(channel.trim()),

@@ -94,6 +94,10 @@ impl PlatformConfig for Config {
         problems
     }
 
+    fn takes_text(&self) -> bool {
+        true
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         vec![Recipient::new(self.chat.to_string())]
     }

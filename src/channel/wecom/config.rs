@@ -156,6 +156,10 @@ impl PlatformConfig for Config {
         problems
     }
 
+    fn takes_text(&self) -> bool {
+        true
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         if self.to_user.0.iter().any(|user| user == EVERYBODY) {
             return vec![Recipient::new(EVERYBODY)];

@@ -60,6 +60,10 @@ impl PlatformConfig for Config {
         kit::check_secret("wecom_robot.key", &self.key).into_iter().chain(base).collect()
     }
 
+    fn takes_text(&self) -> bool {
+        true
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         vec![Recipient::new("@robot")]
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::platforms::{pings, template};
+use super::platforms::{format, pings, template};
 use super::{Channels, Validator};
 use crate::channel::kit::HttpClients;
 use crate::channel::preset::PresetRegistry;
-use crate::channel::registry::{self, DigestConfig, RateLimitConfig};
+use crate::channel::registry::{self, DigestConfig, Format, RateLimitConfig};
 use crate::channel::{BuildContext, Built, CellResult, Channel, ChannelConfig, Limit, PLATFORMS, Problem, SendContext};
 use crate::config::codes;
 use crate::config::file::RoutesFile;
@@ -48,6 +48,9 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
         }
         let proxy = proxy(validator, config, &path);
         template(validator, templates, config.template.as_deref(), platform.name, &path);
+        if config.format.is_some() {
+            format(validator, config, platform.name, platform_config.takes_text(), &path);
+        }
         if let Some(mentions) = &config.mentions {
             pings(validator, platform, name, mentions, &path.key("mentions"));
         }
@@ -72,6 +75,7 @@ pub fn channels(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
             driver: built.channel,
             recipients,
             content: ContentPlan {
+                plain: config.format == Some(Format::Text),
                 template: config.template.clone().unwrap_or_else(|| crate::template::DEFAULT_SET.to_owned()),
                 language: config.language.unwrap_or(file.language),
                 send_resolved: config.send_resolved.unwrap_or(platform.resolved_by_default),

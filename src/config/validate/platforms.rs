@@ -1,8 +1,8 @@
 //! What a channel's platform must have for what a channel or route asks of it: a template set, people to ping.
 
 use super::Validator;
-use crate::channel::Platform;
 use crate::channel::descriptor::Ping;
+use crate::channel::{ChannelConfig, Platform};
 use crate::config::codes;
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
@@ -36,4 +36,17 @@ pub fn pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &s
             .label("its messages name them instead; give that channel a route with `mentions` of its own")
             .note("docs/platforms has a page for each platform: whom it can ping, and how");
     validator.report.add(finding, at, Anchor::Key);
+}
+
+/// Reports `format: text` where the platform has no such kind of message, and a template set that it leaves without effect.
+pub fn format(validator: &mut Validator<'_, '_>, config: &ChannelConfig, platform: &str, takes_text: bool, path: &Path) {
+    if !takes_text {
+        let message = format!("{platform} has no other kind of message that is plain text");
+        let label = "remove it; it is for dingtalk, discord, email, feishu, slack, telegram, wecom and wecom_robot";
+        validator.report.error(codes::BAD_CHANNEL, &path.key("format"), Anchor::Value, message, label);
+    } else if config.template.is_some() {
+        let finding = Finding::warning(codes::DOUBTFUL_CHANNEL, "`template` does nothing beside `format: text`")
+            .label("plain text uses no template: keep one of the two");
+        validator.report.add(finding, &path.key("template"), Anchor::Key);
+    }
 }

@@ -74,7 +74,11 @@ impl Renderer<'_> {
             if part.page == 1 && firing && self.draft.wording.unmentioned.is_none() { self.draft.mentions().clone() } else { Mentions::default() };
         let notes: Vec<String> = notes.iter().cloned().chain(self.not_pinged(&mentions)).collect();
         self.with_input(part, &notes, |input| {
-            let plain = part.plain || self.draft.wording.plain_text.is_some() || self.draft.wording.abridged || level == TemplateLevel::Plain;
+            let plain = part.plain
+                || channel.content.plain
+                || self.draft.wording.plain_text.is_some()
+                || self.draft.wording.abridged
+                || level == TemplateLevel::Plain;
             let note = self.is_note();
             let fields = match level {
                 _ if note => template::note_fields(platform.fields, input),

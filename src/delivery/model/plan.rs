@@ -44,6 +44,7 @@ impl World {
                     driver: Arc::new(Line(self.wires[name].clone(), credential)),
                     recipients: to.into_iter().map(Recipient::new).collect(),
                     content: ContentPlan {
+                        plain: false,
                         template: "default".into(),
                         language: Language::En,
                         send_resolved: true,

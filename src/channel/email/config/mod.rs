@@ -288,6 +288,10 @@ impl PlatformConfig for Config {
         found
     }
 
+    fn takes_text(&self) -> bool {
+        true
+    }
+
     fn recipients(&self) -> Vec<Recipient> {
         let mut seen = Vec::new();
         for mailbox in Self::read(&self.to).into_iter().chain(Self::read(&self.cc)) {
