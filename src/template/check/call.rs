@@ -78,8 +78,9 @@ impl Walk<'_> {
                     let name = tag.name.as_name().unwrap_or_default().to_owned();
                     let shapes = self.call(&name, &tag.params, &tag.hash, false);
                     match name.as_str() {
-                        "default" | "lookup" | "and" | "or" => Shape::Any,
-                        "len" => Shape::Number,
+                        "default" | "lookup" | "and" | "or" | "first" | "last" | "sort" => Shape::Any,
+                        "split" => Shape::List(&Shape::Text),
+                        "len" | "add" | "sub" | "mul" | "div" | "mod" | "round" => Shape::Number,
                         _ if signature(&name).is_none() => Shape::Any,
                         _ if shapes.is_empty() && name.is_empty() => Shape::Any,
                         _ => Shape::Text,
@@ -102,7 +103,7 @@ impl Walk<'_> {
                 let meant = closest(&key, words::keys()).map_or_else(|| words::keys().collect::<Vec<_>>().join(", "), |meant| format!("`{meant}`"));
                 (key.clone(), format!("unknown word `{key}`"), format!("did you mean {meant}?"))
             }),
-            "match" => {
+            "match" | "regex_replace" => {
                 literal(params.get(1)).and_then(|text| functions::compile_regex(&text).err().map(|why| (text, why, "fix the expression".to_owned())))
             }
             "time" => literal(params.get(1))

@@ -13,7 +13,7 @@ mod shape;
 mod tests;
 mod walk;
 
-use handlebars::{Template, TemplateErrorReason};
+use handlebars::{Handlebars, Template, TemplateError, TemplateErrorReason};
 
 use crate::model::Finding;
 
@@ -73,7 +73,7 @@ pub fn parse(file: String, text: String) -> Result<Loaded, Box<Finding>> {
         return Err(Box::new(flaw.notes.into_iter().fold(finding, Finding::note)));
     }
     // The parser has lines that it believes to be unreachable; a template that reaches one is a finding, not the end of the process.
-    let compiled = std::panic::catch_unwind(|| Template::compile_with_name(&text, file.clone()));
+    let compiled = std::panic::catch_unwind(|| compile(&file, &text));
     let error = match compiled {
         Ok(Ok(template)) => return Ok(Loaded { file, text, template }),
         Ok(Err(error)) => error,
@@ -99,6 +99,14 @@ pub fn parse(file: String, text: String) -> Result<Loaded, Box<Finding>> {
     let width = at.text[offset..].find("}}").map_or(1, |end| at.text[offset..offset + end + 2].lines().next().unwrap_or("").chars().count());
     let finding = Finding::error(SYNTAX, message).at(at.place(offset, width)).label(label);
     Err(Box::new(finding.note("texts are quoted: `{{t \"since\"}}`; odd names go in brackets: `{{labels.[my label]}}`")))
+}
+
+/// Compiles a template in which a partial's indentation is its first line's only: else every line of a value would be indented, which is code in Markdown.
+fn compile(file: &str, text: &str) -> Result<Template, TemplateError> {
+    let mut registry = Handlebars::new();
+    registry.set_prevent_indent(true);
+    registry.register_template_string(file, text)?;
+    Ok(registry.get_template(file).cloned().unwrap_or_default())
 }
 
 fn bare(name: &str) -> &str {

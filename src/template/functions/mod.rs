@@ -3,7 +3,9 @@
 //! Three kinds: functions that give a value (escaped where it is printed), functions that give markup in the field's dialect (`link`, `bold`,
 //! `quote`: they escape what they are given and print unescaped), and Handlebars' own blocks and comparisons.
 
+mod list;
 mod markup;
+mod number;
 mod text;
 mod time;
 
@@ -47,14 +49,30 @@ pub const SIGNATURES: &[Signature] = signatures! {
     "t" 1..1 ["*"], false, "{{t \"since\"}}: a word in the message's language; {{t \"more\" n=more}} fills in";
     "time" 1..2 ["zone"], false, "{{time starts_at \"%H:%M\" zone=\"UTC\"}}: a time by a strftime format, in the page's zone unless given";
     "ago" 1..1 [], false, "{{ago starts_at}}: how long ago, in words";
-    "humanize" 1..1 [], false, "{{humanize 3600}}: seconds in words";
+    "humanize" 1..1 [], false, "{{humanize 1234567}}: `1.235M`";
+    "humanize_1024" 1..1 [], false, "{{humanize_1024 1536}}: `1.5ki`";
+    "humanize_percentage" 1..1 [], false, "{{humanize_percentage 0.973}}: `97.3%`";
+    "humanize_duration" 1..1 [], false, "{{humanize_duration 3600}}: seconds in words";
     "upper" 1..1 [], false, "{{upper severity}}";
     "lower" 1..1 [], false, "{{lower name}}";
     "default" 2..MANY [], false, "{{default labels.team \"nobody\"}}: the first argument that is not empty";
     "truncate" 2..2 [], false, "{{truncate summary 80}}: at most so many characters";
-    "join" 1..2 [], false, "{{join notes \", \"}}: a list, or a map as name=value";
+    "split" 2..2 [], false, "{{#each (split labels.hosts \",\")}}: the parts of a text, without blanks around them and without empty ones";
+    "first" 1..1 [], false, "{{first (split where \":\")}}: of a list or a map";
+    "last" 1..1 [], false, "{{last (split name \".\")}}: of a list or a map";
+    "sort" 1..1 [], false, "{{join (sort (split labels.hosts \",\"))}}: numbers by size, everything else by its text";
+    "join" 1..2 [], false, "{{join notes \", \"}}: a list, of alerts by title and of links by label; a map as name=value";
     "replace" 3..3 [], false, "{{replace name \"Host\" \"\"}}";
+    "regex_replace" 3..3 [], false, "{{regex_replace instance \":[0-9]+$\" \"\"}}: every match; `$1` or `${name}` is a group of it";
     "match" 2..2 [], false, "{{#if (match name \"^Node\")}}: whether a regular expression is found";
+    "add" 2..2 [], false, "{{add total 1}}";
+    "sub" 2..2 [], false, "{{sub total 1}}: the first less the second";
+    "mul" 2..2 [], false, "{{mul values.B 100}}";
+    "div" 2..2 [], false, "{{div total 2}}";
+    "mod" 2..2 [], false, "{{mod @index 2}}: what a division leaves";
+    "round" 1..2 [], false, "{{round values.B 1}}: to so many decimals, 0 unless given";
+    "base64_encode" 1..1 [], false, "{{base64_encode name}}";
+    "base64_decode" 1..1 [], false, "{{base64_decode labels.note}}: text only";
     "json" 1..1 [], false, "{{{json labels}}}: as JSON";
     "url_encode" 1..1 [], false, "{{url_encode name}}: for a URL's query";
     "severity_color" 1..1 [], false, "{{severity_color severity}}: `#rrggbb`";
@@ -174,17 +192,33 @@ fn failed(helper: &Helper<'_>, reason: &str) -> RenderError {
 pub fn register(registry: &mut Handlebars<'static>, dialect: Escape) {
     registry.unregister_helper("log");
     type Give = fn(&Arguments<'_, '_>) -> Result<Value, String>;
-    let gives: [(&str, Give); 15] = [
+    let gives: [(&str, Give); 31] = [
         ("t", text::translate),
         ("time", time::time),
         ("ago", time::ago),
-        ("humanize", time::humanize),
+        ("humanize", number::humanize),
+        ("humanize_1024", number::humanize_1024),
+        ("humanize_percentage", number::humanize_percentage),
+        ("humanize_duration", number::humanize_duration),
+        ("add", number::add),
+        ("sub", number::sub),
+        ("mul", number::mul),
+        ("div", number::div),
+        ("mod", number::modulo),
+        ("round", number::round),
+        ("split", list::split),
+        ("first", list::first),
+        ("last", list::last),
+        ("sort", list::sort),
         ("upper", text::upper),
         ("lower", text::lower),
         ("default", text::default),
         ("truncate", text::truncate),
-        ("join", text::join),
+        ("join", list::join),
         ("replace", text::replace),
+        ("regex_replace", text::regex_replace),
+        ("base64_encode", text::base64_encode),
+        ("base64_decode", text::base64_decode),
         ("match", text::matches),
         ("json", text::json),
         ("url_encode", text::url_encode),

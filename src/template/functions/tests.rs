@@ -42,7 +42,19 @@ fn values() {
         ("{{url_encode \"a b/c&告\"}}", "a%20b%2Fc%26%E5%91%8A"),
         ("{{severity_color \"critical\"}} {{severity_color \"resolved\"}} {{severity_color \"odd\"}}", "#d92d20 #1f9d55 #e0a100"),
         ("{{t \"since\"}} {{t \"more\" n=37}}", "Since and 37 more"),
-        ("{{humanize 3725}} {{humanize \"90\"}}", "1h 2m 1m 30s"),
+        ("{{humanize_duration 3725}} {{humanize_duration \"90\"}}", "1h 2m 1m 30s"),
+        ("{{humanize 1234567}} {{humanize 999}} {{humanize 0.00123}} {{humanize 0}} {{humanize -1500}}", "1.235M 999 1.23m 0 -1.5k"),
+        ("{{humanize_1024 1536}} {{humanize_1024 1023}} {{humanize_1024 \"1073741824\"}}", "1.5ki 1023 1Gi"),
+        ("{{humanize_percentage 0.973}} {{humanize_percentage 1}} {{humanize_percentage 0.00001}}", "97.3% 100% 0.001%"),
+        ("{{add 1 2}} {{sub 1 2.5}} {{mul \"3\" 4}} {{div 1 8}} {{mod 7 3}} {{round 2.4137 2}} {{round 2.5}}", "3 -1.5 12 0.125 1 2.41 3"),
+        ("{{#each (split \"b, a,,c\" \",\")}}[{{this}}]{{/each}} {{join (sort (split \"b,a\" \",\"))}}", "[b][a][c] a, b"),
+        (
+            "{{first (split \"db-1:9100\" \":\")}} {{last (split \"db-1:9100\" \":\")}} {{first group_labels}}|{{last notes}}",
+            "db-1 9100 DiskAlmostFull|",
+        ),
+        ("{{join alerts \"; \"}}", "DiskAlmostFull · db-1 · /var; DiskAlmostFull · db-2 · /var; DiskAlmostFull · db-2 · /var"),
+        ("{{regex_replace \"db-1:9100\" \"^(\\\\w+)-(?P<n>[0-9]+):.*\" \"$1/${n}\"}} {{regex_replace \"aXbX\" \"X\" \"\"}}", "db/1 ab"),
+        ("{{base64_encode \"告警\"}} {{base64_decode \"5ZGK6K2m\"}}", "5ZGK6K2m 告警"),
         (
             "{{#each alerts}}{{#if @first}}{{time starts_at \"%Y-%m-%d %H:%M\"}} {{time starts_at \"%H:%M\" zone=\"Asia/Shanghai\"}} {{ago starts_at}}{{/if}}{{/each}}",
             "2026-11-24 04:53 12:53 1h 6m",
@@ -59,8 +71,15 @@ fn failures_say_what_is_wrong() {
     for (text, part) in [
         ("{{t title}}", "no word"),
         ("{{truncate title \"x\"}}", "number of characters"),
-        ("{{humanize title}}", "number of seconds"),
-        ("{{humanize -1}}", "not negative"),
+        ("{{humanize_duration title}}", "number of seconds"),
+        ("{{humanize_duration -1}}", "not negative"),
+        ("{{humanize title}}", "is not a number"),
+        ("{{div 1 0}}", "the result is not a number"),
+        ("{{split title \"\"}}", "between the parts"),
+        ("{{first title}}", "is a list"),
+        ("{{base64_decode \"?\"}}", "not base64"),
+        ("{{base64_decode \"/w==\"}}", "not text"),
+        ("{{regex_replace title \"(\" \"\"}}", "not a regular expression"),
         ("{{time title}}", "is not a time"),
         ("{{time now \"%H\" zone=title}}", "not an IANA time zone"),
         ("{{#if (match title \"(\")}}x{{/if}}", "not a regular expression"),
@@ -89,4 +108,30 @@ fn markup_is_the_dialects() {
         run(Escape::SlackMrkdwn, "{{link \"javascript:alert(1)\" \"x\"}}|{{link \"\" \"x\"}}|{{link \"https://h/\"}}|{{bold \"\"}}").unwrap();
     assert_eq!(refused, "x: javascript:alert(1)|x|<https://h/|https://h/>|");
     assert_eq!(run(Escape::Html, "{{#if (eq 1 1)}}{{link \"https://h/\" (t \"runbook\")}}{{/if}}").unwrap(), "<a href=\"https://h/\">Runbook</a>");
+}
+
+/// A text that grows at every step ends at a field's size, not at the machine's.
+#[test]
+fn what_replaces_cannot_grow_without_end() {
+    for grow in ["replace X \"a\" \"aaaaaaaaaaaaaaaa\"", "regex_replace X \"a\" \"$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0\""] {
+        let text = (0..12).fold("\"a\"".to_owned(), |inner, _| format!("({})", grow.replace('X', &inner)));
+        let error = run(Escape::None, &format!("{{{{upper {text}}}}}")).unwrap_err();
+        assert!(error.contains("longer than"), "{error}");
+    }
+}
+
+/// No function prints around the escape.
+#[test]
+fn what_functions_return_is_escaped() {
+    for text in [
+        "{{regex_replace \"x\" \"x\" \"<b>*a*\"}}",
+        "{{replace \"x\" \"x\" \"<b>*a*\"}}",
+        "{{first (split \"<b>*a*|y\" \"|\")}}",
+        "{{last (sort (split \"<b>*a*|1\" \"|\"))}}",
+        "{{join (split \"<b>*a*\" \"|\")}}",
+        "{{base64_decode \"PGI+KmEq\"}}",
+    ] {
+        assert_eq!(run(Escape::Html, text).unwrap(), "&lt;b&gt;*a*", "{text}");
+        assert_eq!(run(Escape::Markdown, text).unwrap(), "\\<b>\\*a\\*", "{text}");
+    }
 }

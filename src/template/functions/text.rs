@@ -1,15 +1,18 @@
-//! Functions over texts, lists and maps.
+//! Functions over texts.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use handlebars::JsonRender;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use crate::model::Severity;
 
+use super::super::render::MAX_OUTPUT;
 use super::super::view::{EntryStatus, color, full_stop, shorten};
 use super::super::words;
 use super::Arguments;
@@ -29,21 +32,22 @@ pub fn compile_regex(pattern: &str) -> Result<Regex, String> {
     })
 }
 
-pub(super) fn matches(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
-    let pattern = arguments.text(1);
+/// The compiled expression, which is kept for the next message.
+fn compiled(pattern: String) -> Result<Arc<Regex>, String> {
     let known = REGEXES.read().unwrap_or_else(PoisonError::into_inner).get(&pattern).cloned();
-    let regex = match known {
-        Some(regex) => regex,
-        None => {
-            let regex = Arc::new(compile_regex(&pattern)?);
-            let mut kept = REGEXES.write().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() < MAX_CACHED_REGEXES {
-                kept.insert(pattern, Arc::clone(&regex));
-            }
-            regex
-        }
-    };
-    Ok(regex.is_match(&arguments.text(0)).into())
+    if let Some(regex) = known {
+        return Ok(regex);
+    }
+    let regex = Arc::new(compile_regex(&pattern)?);
+    let mut kept = REGEXES.write().unwrap_or_else(PoisonError::into_inner);
+    if kept.len() < MAX_CACHED_REGEXES {
+        kept.insert(pattern, Arc::clone(&regex));
+    }
+    Ok(regex)
+}
+
+pub(super) fn matches(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
+    Ok(compiled(arguments.text(1))?.is_match(&arguments.text(0)).into())
 }
 
 pub(super) fn translate(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
@@ -82,20 +86,47 @@ pub(super) fn truncate(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
     Ok(shorten(&arguments.text(0), usize::try_from(max).unwrap_or(usize::MAX)).into())
 }
 
-pub(super) fn join(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
-    let between = if arguments.len() > 1 { arguments.text(1) } else { ", ".to_owned() };
-    let parts: Vec<String> = match arguments.value(0) {
-        Value::Array(list) => list.iter().map(JsonRender::render).collect(),
-        Value::Object(map) => map.iter().map(|(name, value)| format!("{name}={}", value.render())).collect(),
-        Value::Null => Vec::new(),
-        other => vec![other.render()],
-    };
-    Ok(parts.join(&between).into())
+pub(super) fn replace(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
+    let (text, from, to) = (arguments.text(0), arguments.text(1), arguments.text(2));
+    if from.is_empty() {
+        return Ok(text.into());
+    }
+    replaced(&text, text.match_indices(&from).map(|(at, found)| (at..at + found.len(), to.clone())))
 }
 
-pub(super) fn replace(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
-    let (text, from) = (arguments.text(0), arguments.text(1));
-    Ok(if from.is_empty() { text } else { text.replace(&from, &arguments.text(2)) }.into())
+pub(super) fn regex_replace(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
+    let (text, to) = (arguments.text(0), arguments.text(2));
+    let regex = compiled(arguments.text(1))?;
+    let expanded = |found: regex::Captures<'_>| {
+        let mut out = String::new();
+        found.expand(&to, &mut out);
+        (found.get_match().range(), out)
+    };
+    replaced(&text, regex.captures_iter(&text).map(expanded))
+}
+
+/// A text with other text in these places; an error where it becomes larger than a field may be.
+fn replaced(text: &str, places: impl Iterator<Item = (Range<usize>, String)>) -> Result<Value, String> {
+    let (mut out, mut kept) = (String::with_capacity(text.len()), 0);
+    for (place, to) in places {
+        if out.len() + to.len() > MAX_OUTPUT {
+            return Err(format!("the text becomes longer than {MAX_OUTPUT} bytes"));
+        }
+        out.push_str(&text[kept..place.start]);
+        out.push_str(&to);
+        kept = place.end;
+    }
+    out.push_str(&text[kept..]);
+    Ok(out.into())
+}
+
+pub(super) fn base64_encode(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
+    Ok(STANDARD.encode(arguments.text(0)).into())
+}
+
+pub(super) fn base64_decode(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
+    let bytes = STANDARD.decode(arguments.text(0).trim()).map_err(|_| "the argument is not base64")?;
+    String::from_utf8(bytes).map(Value::from).map_err(|_| "what it encodes is not text".to_owned())
 }
 
 pub(super) fn json(arguments: &Arguments<'_, '_>) -> Result<Value, String> {

@@ -50,10 +50,3 @@ pub(super) fn ago(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
     let seconds = u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0);
     Ok(humanize_in(words::language(arguments.root("language")), Duration::from_secs(seconds)).into())
 }
-
-pub(super) fn humanize(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
-    let value = arguments.value(0);
-    let seconds = value.as_f64().or_else(|| value.as_str().and_then(|text| text.trim().parse().ok())).filter(|seconds| (0.0..1e12).contains(seconds));
-    let seconds = seconds.ok_or("the argument is a number of seconds, not negative")?;
-    Ok(humanize_in(words::language(arguments.root("language")), Duration::from_secs(seconds as u64)).into())
-}

@@ -126,7 +126,8 @@ fn a_field_that_the_platform_needs_may_not_come_out_empty() {
 
 #[test]
 fn a_failure_while_rendering_tells_its_place() {
-    let (registry, findings) = compile(&[("wecom/default.text.hbs", "x\n {{#each alerts}}{{humanize (default labels.seconds 1)}}{{/each}}")]);
+    let (registry, findings) =
+        compile(&[("wecom/default.text.hbs", "x\n {{#each alerts}}{{humanize_duration (default labels.seconds 1)}}{{/each}}")]);
     assert_eq!(findings, []);
     let scale = SeverityScale::default();
     let mut all = cases();
