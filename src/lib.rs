@@ -6,7 +6,7 @@
 //! | floor | modules | what for |
 //! |---|---|---|
 //! | F0 | [`model`], [`metrics`], [`traces`] | alerts, messages, outcomes, secrets, durations; what is counted and traced |
-//! | F1 | [`ingest`], [`route`], [`template`], [`channel`], [`store`] | one concern each; they do not see each other |
+//! | F1 | [`ingest`], [`route`], [`template`], [`channel`], [`lookalike`], [`store`] | one concern each; they do not see each other |
 //! | F2 | [`delivery`] | the plan, intake, and one runner per outlet |
 //! | F3 | [`api`], [`config`] | the HTTP API as types; file to checked plan, with every finding located |
 //! | F4 | [`http`] | the outside |
@@ -21,6 +21,7 @@ pub mod config;
 pub mod delivery;
 pub mod http;
 pub mod ingest;
+pub mod lookalike;
 pub mod metrics;
 pub mod model;
 pub mod route;

@@ -41,6 +41,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::model::{Mentions, MessageId, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError, Word};
@@ -75,6 +76,10 @@ pub trait Channel: Send + Sync {
     /// Makes exactly one attempt to send `page` to the recipients `to`, and answers with one result for each of them. Within it a driver may
     /// refresh a token once on the platform's token codes and re-sign once on an "invalid timestamp" answer, nothing more.
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult>;
+
+    /// What `send` posts for a page, to be looked at: its JSON, the fields of its form as an object, or a mail's headers and parts. Without what is
+    /// secret or differs from one recipient and attempt to another: addresses, keys, ids, signatures.
+    fn body(&self, page: &Page) -> Value;
 
     /// How long after the deadline an attempt may still wait for an answer, where the platform's standard grants it minutes (mail). Zero: not at all.
     /// `direct`: a caller waits, for a while.

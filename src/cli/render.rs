@@ -1,4 +1,4 @@
-//! `watchfire render --channel C --payload F`: what would be sent, page by page.
+//! `watchfire render --channel C --payload F`: what would be sent, page by page, as the platform's client shows it.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,8 @@ use super::{Common, ExitStatus, load};
 use crate::api::EventResponse;
 use crate::http::api::preview;
 use crate::ingest::{self, GenericMapping, Sender};
-use crate::model::{Event, unreadable};
+use crate::lookalike::{self, Reader};
+use crate::model::{Event, Page, unreadable};
 
 /// Options of `render`.
 #[derive(Debug, Args)]
@@ -29,9 +30,12 @@ pub struct RenderArgs {
     /// Render as of this time (RFC 3339). Default: now.
     #[arg(long, value_name = "RFC3339")]
     at: Option<Timestamp>,
-    /// Print JSON.
+    /// Print JSON: the fields of each page, and the body that is posted.
     #[arg(long)]
     json: bool,
+    /// Write a page that looks like the platform's client.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
 }
 
 /// Renders a payload for a channel.
@@ -47,28 +51,28 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
     for error in &composed.fallbacks {
         anstream::eprintln!("a template failed, the built-in one is shown: {error}");
     }
+    let reader = Reader { now, zone: plan.messages.time_zone.clone() };
+    let platform = channel.platform.name;
+    let caption = |page: &Page| {
+        let size = (channel.platform.measure)(page);
+        format!("page {}/{} · {} of {} {}", page.number, page.total, size.used, size.max, size.unit)
+    };
     if args.json {
-        let pages: Vec<_> = composed
-            .pages
-            .iter()
-            .map(|p| {
-                let size = (channel.platform.measure)(p);
-                json!({ "page": p, "size": size.used, "limit": size.max, "unit": size.unit })
-            })
-            .collect();
-        anstream::println!(
-            "{}",
-            json!({ "channel": args.channel, "platform": channel.platform.name, "template": composed.template, "pages": pages })
-        );
+        let page = |page: &Page| {
+            let size = (channel.platform.measure)(page);
+            json!({ "page": page, "body": channel.driver.body(page), "size": size.used, "limit": size.max, "unit": size.unit })
+        };
+        let pages: Vec<_> = composed.pages.iter().map(page).collect();
+        anstream::println!("{}", json!({ "channel": args.channel, "platform": platform, "template": composed.template, "pages": pages }));
+    } else if let Some(file) = &args.html {
+        let message = |page: &Page| (format!("{} · {}", args.channel, caption(page)), lookalike::html(platform, &channel.driver.body(page), &reader));
+        let html = lookalike::document(&args.channel, composed.pages.iter().map(message));
+        std::fs::write(file, html).with_context(|| format!("{} cannot be written", file.display()))?;
+        anstream::println!("{}: {}", file.display(), composed.pages.iter().map(caption).collect::<Vec<_>>().join(", "));
     } else {
         for page in &composed.pages {
-            let size = (channel.platform.measure)(page);
-            anstream::println!("── page {}/{} · {} of {} {} ──", page.number, page.total, size.used, size.max, size.unit);
-            for field in channel.platform.fields {
-                if let Some(text) = page.fields.get(field.name) {
-                    anstream::println!("[{}]\n{text}\n", field.name);
-                }
-            }
+            anstream::println!("── {} ──", caption(page));
+            anstream::print!("{}", lookalike::terminal(platform, &channel.driver.body(page), &reader));
         }
     }
     Ok(if composed.fallbacks.is_empty() && !composed.pages.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::channel::SecretReader;
+use crate::channel::kit::PLACEHOLDER;
 use crate::model::{Secret, SecretSource, unreadable};
 
 /// The most a secret file may hold; certificates and keys are read by the same way.
@@ -82,8 +83,8 @@ impl SecretReader for Placeholders {
             SecretSource::Literal(secret) => Ok(secret.clone()),
             SecretSource::Invalid(why) => Err((*why).to_owned()),
             // The same source always yields the same text, so that one credential is still one outlet.
-            SecretSource::Env(name) => Ok(Secret::new(format!("placeholder-env-{name}"))),
-            SecretSource::File(path) => Ok(Secret::new(format!("placeholder-file-{}", path.display()))),
+            SecretSource::Env(name) => Ok(Secret::new(format!("{PLACEHOLDER}env-{name}"))),
+            SecretSource::File(path) => Ok(Secret::new(format!("{PLACEHOLDER}file-{}", path.display()))),
         }
     }
 

@@ -11,6 +11,7 @@ pub const FLOORS: &[(&str, u8)] = &[
     ("route", 1),
     ("template", 1),
     ("channel", 1),
+    ("lookalike", 1),
     ("store", 1),
     ("delivery", 2),
     ("api", 3),

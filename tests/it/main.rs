@@ -31,6 +31,7 @@ mod identity;
 mod import;
 mod journey;
 mod log;
+mod lookalikes;
 mod mail;
 mod main_job;
 mod memory;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
 use crate::channel::kit::{cut_units, phone, sms};
@@ -96,6 +97,11 @@ impl Channel for Driver {
             results.push((place, self.one(number.expose(), &params, cx).await));
         }
         results
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        let params = self.0.params(page, VARIABLE_LIMITS, sms::variable);
+        serde_json::json!({ "TemplateCode": self.0.account.template, "TemplateParam": params.json })
     }
 
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
 use crate::channel::kit::{self, phone};
@@ -82,15 +83,17 @@ impl Channel for Driver {
     }
 
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
-        let mut said = page.clone();
-        said.fields.insert("text".into(), kit::spoken(page.field("text"), page.facts.language));
-        let params = self.0.params(&said, VARIABLE_LIMITS, phone::fill);
+        let params = self.params(page);
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {
             results.push((place, self.one(number.expose(), &params, cx).await));
         }
         results
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        serde_json::json!({ "TtsCode": self.0.account.template, "TtsParam": self.params(page).json })
     }
 
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {
@@ -107,6 +110,12 @@ impl Channel for Driver {
 const NOTIFICATIONS_PRODUCT: &str = "11000000300006";
 
 impl Driver {
+    fn params(&self, page: &Page) -> Params {
+        let mut said = page.clone();
+        said.fields.insert("text".into(), kit::spoken(page.field("text"), page.facts.language));
+        self.0.params(&said, VARIABLE_LIMITS, phone::fill)
+    }
+
     async fn one(&self, to: &str, params: &Params, cx: &SendContext) -> Result<Receipt, SendError> {
         let number = phone::reachable(to, phone::Use::Call)?;
         let number = phone::dialled(&number);

@@ -16,6 +16,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::Sha256;
 
 use super::descriptor::{Ping, Pings};
@@ -169,11 +170,19 @@ impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         kit::all(to, self.attempt(page, cx).await)
     }
+
+    fn body(&self, page: &Page) -> Value {
+        kit::shown(&body::message(page, "", self.style()))
+    }
 }
 
 impl Driver {
+    fn style(&self) -> body::Style<'_> {
+        body::Style { keyword: self.keyword.as_deref(), card: self.card }
+    }
+
     async fn attempt(&self, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
-        let body = body::message(page, &cx.idempotency_key, body::Style { keyword: self.keyword.as_deref(), card: self.card });
+        let body = body::message(page, &cx.idempotency_key, self.style());
         let reply = self.post(&body, cx.now, cx).await?;
         // Our clock is more than an hour off: sign once more by the server's own, which the answer carries.
         if let (true, Some(_), Some(date)) = (answer::is_clock_trouble(&reply), &self.secret, reply.date()) {

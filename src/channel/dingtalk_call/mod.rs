@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::kit::{self, phone};
@@ -199,6 +199,11 @@ impl Channel for Driver {
         results
     }
 
+    fn body(&self, page: &Page) -> Value {
+        let text: String = kit::spoken(page.field("text"), page.facts.language).chars().take(MAX_TEXT).collect();
+        json!({ "robotCode": self.robot, "remindType": self.remind.number(), "content": text })
+    }
+
     async fn probe(&self) -> Probe {
         self.token(kit::probe_deadline(), Timestamp::UNIX_EPOCH).await.map_or_else(Probe::Failed, |_| Probe::Ok)
     }
@@ -251,8 +256,8 @@ impl Driver {
 
     async fn ding(&self, page: &Page, users: &[(usize, String)], cx: &SendContext) -> Result<answer::Reached, SendError> {
         let ids: Vec<&str> = users.iter().map(|(_, user)| user.as_str()).collect();
-        let text: String = kit::spoken(page.field("text"), page.facts.language).chars().take(MAX_TEXT).collect();
-        let body = json!({ "robotCode": self.robot, "remindType": self.remind.number(), "receiverUserIdList": ids, "content": text });
+        let mut body = self.body(page);
+        body["receiverUserIdList"] = json!(ids);
         let body = serde_json::to_vec(&body).unwrap_or_default();
         for renewed in [false, true] {
             let token = self.token(cx.deadline, cx.now).await?;

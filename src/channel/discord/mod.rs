@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::descriptor::{Ping, Pings};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
@@ -127,6 +128,10 @@ const USER_AGENT: &str = concat!("DiscordBot (https://docs.discord.com/developer
 impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         kit::all(to, self.attempt(page, cx).await)
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        kit::shown(&body::message(page, self.username.as_deref()))
     }
 
     async fn probe(&self) -> Probe {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::auth::Login;
@@ -206,6 +207,10 @@ impl Channel for Driver {
         let workers = to.len().div_ceil(RECIPIENTS_PER_CONNECTION).clamp(1, self.connections);
         futures_util::future::join_all((0..workers).map(|_| self.work(&template, &batch, &times, last_turn))).await;
         batch.finish()
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        super::message::shown(&self.sender, page)
     }
 
     async fn probe(&self) -> Probe {

@@ -7,6 +7,7 @@ use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Mailboxes, Message, MultiPart, MultiPartKind, SinglePart, header};
 use lettre::{Address, message};
+use serde_json::{Value, json};
 
 use super::address;
 use super::dkim::Signer;
@@ -160,6 +161,14 @@ impl<'a> MailTemplate<'a> {
         let utf8 = address::needs_utf8(&to) || shown.into_iter().any(|m| address::needs_utf8(&m.email));
         Ok(Mail { from: self.from.email.clone(), to, id, bytes: message.formatted(), utf8 })
     }
+}
+
+/// What a reader sees of a page's mail: headers and parts.
+pub(super) fn shown(sender: &Sender, page: &Page) -> Value {
+    let from = with_status(&sender.from, page.field("status"));
+    let cc: Vec<String> = sender.cc.iter().map(ToString::to_string).collect();
+    let subject = subject([page.field("subject"), &page.facts.title]);
+    json!({ "from": from.to_string(), "cc": cc.join(", "), "subject": subject, "text": page.field("text"), "html": page.field("html") })
 }
 
 /// The sender, with the status before its name.

@@ -17,6 +17,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::Sha256;
 
 use super::descriptor::{Ping, Pings};
@@ -181,6 +182,13 @@ impl Channel for Driver {
             results.push((place, result));
         }
         results
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        match &self.way {
+            Way::Bot { .. } => kit::shown(&body::message(page, self.keyword.as_deref())),
+            Way::App { .. } => body::to_receiver(page, "", "", self.keyword.as_deref()),
+        }
     }
 
     async fn probe(&self) -> Probe {

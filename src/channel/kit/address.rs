@@ -3,12 +3,12 @@
 use crate::channel::{BuildContext, Problem};
 use crate::model::{Secret, SecretSource};
 
-use super::{PLACEHOLDER, join, read_secret};
+use super::{is_placeholder, join, read_secret};
 
 /// Reads an address that is a secret, and puts its path and query on another server when `base` names one. `help` says what to copy from where.
 pub fn read_address(cx: &BuildContext<'_>, path: &str, source: &SecretSource, base: Option<&str>, help: &str) -> Result<Secret, Problem> {
     let address = read_secret(cx, path, source)?;
-    if address.expose() == PLACEHOLDER {
+    if is_placeholder(cx, &address) {
         return Ok(address);
     }
     let url = reqwest::Url::parse(address.expose()).map_err(|_| Problem::new(path, "it is not an address", help))?;

@@ -3,9 +3,13 @@
 use crate::channel::{BuildContext, Problem};
 use crate::model::{Secret, SecretSource};
 
-/// What a `SecretReader` returns where no secret may be read (`check --without-secrets`, `route`, `render`). A driver that looks at the shape of
-/// a secret's value while it is built lets this one pass; nothing is ever sent with it.
-pub const PLACEHOLDER: &str = "placeholder";
+/// How the values begin that a `SecretReader` returns where no secret may be read (`check --without-secrets`, `route`, `render`).
+pub const PLACEHOLDER: &str = "placeholder-";
+
+/// Whether a secret's value is a placeholder: a driver that looks at its shape while it is built lets it pass, and nothing is ever sent with it.
+pub fn is_placeholder(cx: &BuildContext<'_>, value: &Secret) -> bool {
+    !cx.secrets.real() && value.expose().starts_with(PLACEHOLDER)
+}
 
 /// A secret that is not one, or that is the empty text.
 pub fn check_secret(path: &str, source: &SecretSource) -> Option<Problem> {

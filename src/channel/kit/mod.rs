@@ -41,7 +41,7 @@ mod tests;
 
 pub use address::{address_secrets, is_linkable, is_reachable_from_outside, read_address};
 pub use call::{Call, Http, guarded, http};
-pub use check::{PLACEHOLDER, check_base, check_secret, check_text, host_header, join, read_secret};
+pub use check::{PLACEHOLDER, check_base, check_secret, check_text, host_header, is_placeholder, join, read_secret};
 pub use clients::{HttpClients, install_crypto};
 pub use codes::{CodeRule, classify, classify_words};
 pub use file_limit::FileLimit;
@@ -61,6 +61,11 @@ use crate::model::{Receipt, Recipient, SendError};
 /// The one result of a request, for every recipient it was for.
 pub fn all(to: &[Recipient], result: Result<Receipt, SendError>) -> Vec<CellResult> {
     (0..to.len()).map(|place| (place, result.clone())).collect()
+}
+
+/// A body as JSON, to be looked at.
+pub fn shown(body: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(body).unwrap_or_default()
 }
 
 /// When a probe that starts now is given up: nobody hands it a deadline. What it needs of the wall clock (for a `Retry-After` that is a date)

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::timeout_at;
 
 use super::{BuildContext, Built, CellResult, Channel, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
@@ -91,6 +92,10 @@ struct Driver {
 impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         kit::all(to, self.print(frame(&self.channel, page, cx.now), cx).await)
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        serde_json::json!({ "text": page.field("text") })
     }
 }
 

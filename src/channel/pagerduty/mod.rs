@@ -104,6 +104,10 @@ impl Channel for Driver {
         kit::all(to, self.attempt(page, cx).await)
     }
 
+    fn body(&self, page: &Page) -> Value {
+        body::event(page, "", &self.client, "")
+    }
+
     fn keeps_incidents(&self) -> bool {
         true
     }

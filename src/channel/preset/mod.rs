@@ -126,7 +126,7 @@ impl Config {
                 return Err(Problem::new("preset.params", message, format!("add `{name}`: {}", parameter.about)));
             }
         };
-        if value.expose() == kit::PLACEHOLDER {
+        if kit::is_placeholder(cx, &value) {
             return Ok(Some(value));
         }
         match parameter.kind {
@@ -212,12 +212,22 @@ impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         kit::all(to, self.attempt(page, cx).await)
     }
+
+    fn body(&self, page: &Page) -> Value {
+        let mut values = self.values(page, "");
+        values.extend(self.preset.parameters.iter().filter(|(_, parameter)| parameter.secret).map(|(name, _)| (name.clone(), "…".into())));
+        match (&self.preset.request.json, &self.preset.request.form) {
+            (Some(json), _) => request::value(json, &values).unwrap_or_default(),
+            (None, Some(form)) => request::form(form, &values).into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect(),
+            (None, None) => Value::Null,
+        }
+    }
 }
 
 impl Driver {
     async fn attempt(&self, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
         let request = &self.preset.request;
-        let values = self.values(page, cx);
+        let values = self.values(page, &cx.idempotency_key);
         let verbatim = |name: &str| self.preset.parameters.get(name).is_some_and(|parameter| parameter.kind == ParameterKind::Address);
         let url = Secret::new(request::address(&request.url, &values, &verbatim).unwrap_or_default());
         let mut call = self.http.post(url.expose());
@@ -233,9 +243,7 @@ impl Driver {
         let call = match (&request.json, &request.form) {
             (Some(json), _) => call.json(&request::value(json, &values).unwrap_or_default()),
             (None, Some(form)) => {
-                let text = |value: Value| if let Value::String(text) = value { text } else { value.to_string() };
-                let pairs: Vec<(&str, String)> =
-                    form.iter().filter_map(|(name, pattern)| Some((name.as_str(), text(request::value(pattern, &values)?)))).collect();
+                let pairs = request::form(form, &values);
                 call.form(&pairs.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>())
             }
             (None, None) => call,
@@ -244,7 +252,7 @@ impl Driver {
     }
 
     /// Everything that the request may mention.
-    fn values(&self, page: &Page, cx: &SendContext) -> request::Values {
+    fn values(&self, page: &Page, key: &str) -> request::Values {
         let facts = &page.facts;
         let first = |names: [&str; 2]| names.into_iter().map(|name| page.field(name).trim_end()).find(|text| !text.is_empty()).unwrap_or_default();
         let title = if page.field("title").is_empty() { facts.title.as_str() } else { page.field("title") };
@@ -264,7 +272,7 @@ impl Driver {
         put("link", link.map_or(Value::Null, |link| link.url.as_str().into()));
         put("severity", facts.severity.as_str().into());
         put("status", facts.status.as_str().into());
-        put("key", cx.idempotency_key.as_str().into());
+        put("key", key.into());
         for (name, table) in &self.preset.by_severity {
             let value = match (facts.status, facts.severity.as_str()) {
                 (Status::Resolved, _) => &table.resolved,

@@ -96,3 +96,9 @@ pub fn value(pattern: &Value, values: &Values) -> Option<Value> {
         other => Some(other.clone()),
     }
 }
+
+/// A form's fields with their values; those without a value are left out.
+pub fn form<'f>(fields: &'f BTreeMap<String, Value>, values: &Values) -> Vec<(&'f str, String)> {
+    let text = |value: Value| if let Value::String(text) = value { text } else { value.to_string() };
+    fields.iter().filter_map(|(name, pattern)| Some((name.as_str(), text(value(pattern, values)?)))).collect()
+}

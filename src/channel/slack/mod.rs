@@ -15,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::descriptor::{Ping, Pings};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
@@ -182,6 +183,10 @@ impl Channel for Driver {
             results.push((place, self.post(page, room, cx).await));
         }
         results
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        kit::shown(&body::message(page, false))
     }
 
     async fn probe(&self) -> Probe {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::descriptor::{Ping, Pings};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
@@ -141,6 +142,10 @@ impl Channel for Driver {
             results.push((place, self.attempt(page, chat.expose(), cx).await));
         }
         results
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        kit::shown(&body::message(page, "", self.thread_id, self.quiet_resolved))
     }
 
     async fn probe(&self) -> Probe {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Account, Line, answer};
 use crate::channel::kit::{self, phone, sms};
@@ -119,6 +119,10 @@ impl Channel for Driver {
             }
         }
         results
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        json!({ "TemplateId": self.0.account.template, "TemplateParamSet": self.0.params(page, MAX_PARAM, MAX_TEXT, sms::variable).0 })
     }
 
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Account, Line, answer};
 use crate::channel::kit::{self, phone};
@@ -78,9 +78,7 @@ impl Channel for Driver {
     }
 
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
-        let mut said = page.clone();
-        said.fields.insert("text".into(), kit::spoken(page.field("text"), page.facts.language));
-        let (params, cut) = self.0.params(&said, MAX_PARAMS, MAX_PARAMS, phone::fill);
+        let (params, cut) = self.params(page);
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt: a person is called once.
         for (place, number) in to.iter().enumerate() {
@@ -89,12 +87,22 @@ impl Channel for Driver {
         results
     }
 
+    fn body(&self, page: &Page) -> Value {
+        json!({ "TemplateId": self.0.account.template, "TemplateParamSet": self.params(page).0 })
+    }
+
     fn called_back(&self, call: &Callback<'_>) -> Result<Called, String> {
         answer::called(call.body)
     }
 }
 
 impl Driver {
+    fn params(&self, page: &Page) -> (Vec<String>, usize) {
+        let mut said = page.clone();
+        said.fields.insert("text".into(), kit::spoken(page.field("text"), page.facts.language));
+        self.0.params(&said, MAX_PARAMS, MAX_PARAMS, phone::fill)
+    }
+
     async fn one(&self, to: &str, params: &[String], cx: &SendContext) -> Result<Receipt, SendError> {
         let number = phone::reachable(to, phone::Use::Call)?;
         let body = json!({

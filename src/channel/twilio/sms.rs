@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Account, Line};
 use crate::channel::kit::{phone, sms};
@@ -93,6 +94,10 @@ impl Channel for Driver {
             results.push((place, counted));
         }
         results
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        serde_json::json!({ "Body": sms::plain(page.field("text")) })
     }
 
     fn max_pages(&self) -> usize {

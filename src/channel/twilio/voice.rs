@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Account, Line};
 use crate::channel::kit::{self, phone};
@@ -83,6 +84,10 @@ impl Channel for Driver {
             results.push((place, self.0.create("Calls", number.expose(), &form, |_| true, cx).await));
         }
         results
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        serde_json::json!({ "Twiml": twiml(page) })
     }
 
     async fn receipt(&self, sent: &Sent<'_>) -> Result<Option<Word>, SendError> {

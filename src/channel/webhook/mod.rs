@@ -17,6 +17,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Method;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::Sha256;
 
 use super::{BuildContext, Built, CellResult, Channel, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
@@ -229,6 +230,11 @@ impl Channel for Driver {
 
     fn wants_raw_payload(&self) -> bool {
         true
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        let content = self.content(page);
+        serde_json::from_slice(&content).unwrap_or_else(|_| String::from_utf8_lossy(&content).into())
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 pub use config::Config;
@@ -61,6 +62,10 @@ impl Channel for Driver {
             Ok(results) => results,
             Err(error) => kit::all(to, Err(error)),
         }
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        kit::shown(&body::message(page, &[], self.agent_id, false, self.card))
     }
 
     /// The limits are each member's (<https://developer.work.weixin.qq.com/document/path/90454>); who is in a department or has a tag is not known.

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::descriptor::{Ping, Pings};
 use super::kit::{self, CodeRule};
@@ -100,6 +101,10 @@ struct Driver {
 impl Channel for Driver {
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         kit::all(to, self.attempt(page, cx).await)
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        kit::shown(&body::message(page))
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::descriptor::{Ping, Pings};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
@@ -159,6 +160,11 @@ impl Channel for Driver {
             results.push((place, self.attempt(page, recipient.expose(), cx).await));
         }
         results
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        let form = body::message(page, "", self.direct, self.topic.as_deref());
+        form.into_iter().filter(|(name, _)| *name != "to").map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
     }
 
     async fn probe(&self) -> Probe {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use super::platforms::{format, pings, template};
 use super::{Channels, Validator};
@@ -109,7 +110,7 @@ fn build(
     let real = validator.secrets.real();
     match registry::build(block, cx) {
         Ok(built) if real => Some(built),
-        Ok((built, recipients)) => Some((Built { channel: Arc::new(NoSecretsDriver), ..built }, recipients)),
+        Ok((built, recipients)) => Some((Built { channel: Arc::new(NoSecretsDriver(Some(built.channel))), ..built }, recipients)),
         Err(problems) => {
             let about_placeholder = |problem: &Problem| {
                 let at = path.dotted(&problem.path);
@@ -119,20 +120,39 @@ fn build(
             told.iter().for_each(|problem| tell(validator, path, problem));
             let without_secrets = !excused.is_empty() && told.is_empty();
             without_secrets.then(|| {
-                (Built { descriptor: None, channel: Arc::new(NoSecretsDriver), outlet: OutletKey::new(block.0.name, name) }, block.1.recipients())
+                (
+                    Built { descriptor: None, channel: Arc::new(NoSecretsDriver(None)), outlet: OutletKey::new(block.0.name, name) },
+                    block.1.recipients(),
+                )
             })
         }
     }
 }
 
-/// The driver of a plan that was loaded without secrets.
-struct NoSecretsDriver;
+/// The driver of a plan that was loaded without secrets: it shows bodies, and sends nothing. None where not even that can be built.
+struct NoSecretsDriver(Option<Arc<dyn Channel>>);
 
 #[async_trait]
 impl Channel for NoSecretsDriver {
     async fn send(&self, _: &Page, to: &[Recipient], _: &SendContext) -> Vec<CellResult> {
         let error = SendError::new(ErrorKind::Misconfigured, "this configuration was loaded without secrets; nothing can be sent with it");
         crate::channel::kit::all(to, Err(error))
+    }
+
+    fn body(&self, page: &Page) -> Value {
+        self.0.as_ref().map_or_else(|| crate::channel::kit::shown(&page.fields), |driver| driver.body(page))
+    }
+
+    fn keeps_incidents(&self) -> bool {
+        self.0.as_ref().is_some_and(|driver| driver.keeps_incidents())
+    }
+
+    fn wants_raw_payload(&self) -> bool {
+        self.0.as_ref().is_some_and(|driver| driver.wants_raw_payload())
+    }
+
+    fn max_pages(&self) -> usize {
+        self.0.as_ref().map_or(usize::MAX, |driver| driver.max_pages())
     }
 }
 

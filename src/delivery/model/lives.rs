@@ -38,6 +38,10 @@ struct Platform {
 
 #[async_trait]
 impl Channel for Arc<Platform> {
+    fn body(&self, page: &Page) -> serde_json::Value {
+        crate::channel::kit::shown(&page.fields)
+    }
+
     async fn send(&self, page: &Page, to: &[Recipient], _: &SendContext) -> Vec<CellResult> {
         self.came.fetch_add(1, Ordering::SeqCst);
         page.field("text").clone_into(&mut self.text.lock().unwrap());

@@ -220,6 +220,10 @@ pub struct Line(pub Arc<Wire>, pub u64);
 
 #[async_trait]
 impl Channel for Line {
+    fn body(&self, page: &Page) -> serde_json::Value {
+        crate::channel::kit::shown(&page.fields)
+    }
+
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult> {
         let lanes = Wire::lanes(page);
         {

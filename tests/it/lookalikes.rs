@@ -1,0 +1,183 @@
+//! What `render` shows: the very body that the driver posts, on every platform; and golden files of what bodies render to.
+
+use std::path::Path;
+use std::process::Command;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use watchfire::http::api::preview;
+use watchfire::ingest::{self, Sender};
+use watchfire::lookalike::{self, Reader};
+use watchfire::store::State;
+
+use crate::support::all::All;
+use crate::support::app::{TestApp, alert};
+use crate::support::fakes::call::{Call, form_pairs};
+
+/// Every value of a body by its path. What differs from attempt to attempt is empty in a body that is only looked at.
+fn values(body: &Value, path: &str, out: &mut Vec<(String, String)>) {
+    match body {
+        Value::Object(fields) => fields.iter().for_each(|(name, field)| values(field, &format!("{path}/{name}"), out)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(place, item)| values(item, &format!("{path}/{place}"), out)),
+        Value::String(text) => out.push((path.to_owned(), text.clone())),
+        other => out.push((path.to_owned(), other.to_string())),
+    }
+}
+
+/// What was posted: JSON, or a form or a query as an object.
+fn posted(call: &Call) -> Value {
+    let form = |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+    match serde_json::from_slice(&call.body) {
+        Ok(json) => json,
+        Err(_) if call.body.is_empty() => form(call.query.clone()),
+        Err(_) => form(form_pairs(&String::from_utf8_lossy(&call.body))),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shown_is_what_the_driver_posts() {
+    let all = All::start().await;
+    let app = TestApp::start(&all.routes()).await;
+    let body = alert("db", "DiskFull", "firing");
+    app.post("/webhook", &body).await;
+    let rows = app.settled().await;
+    assert!(rows.len() == all.members.len() && rows.iter().all(|row| row.state == State::Sent), "{rows:#?}");
+    let plan = app.app.engine.plan();
+    let now = app.app.engine.clock().wall().timestamp();
+    let event = ingest::parse(Sender::Auto, body.to_string().as_bytes(), None, now).unwrap().event;
+    let reader = Reader { now, zone: TimeZone::UTC };
+    for member in &all.members {
+        let channel = plan.channel(member.channel).unwrap();
+        let page = preview(&plan, channel, &event, now).pages.remove(0);
+        let shown = channel.driver.body(&page);
+        let call = member.rec.all().into_iter().map(|record| record.call).rfind(|call| call.path.contains(member.path)).unwrap();
+        let (mut was, mut is) = (Vec::new(), Vec::new());
+        values(&posted(&call), "", &mut was);
+        values(&shown, "", &mut is);
+        for (path, value) in is.into_iter().filter(|(_, value)| !value.is_empty() && value != "…" && value != "null") {
+            // A time of its own.
+            if path != "/payload/timestamp" {
+                assert!(was.contains(&(path.clone(), value.clone())), "{}: {path} = {value}\nis not in {was:#?}", member.channel);
+            }
+        }
+        for secret in member.secrets.iter().filter(|secret| secret.len() > 3) {
+            assert!(!shown.to_string().contains(secret), "{}: {shown}", member.channel);
+        }
+        let text = lookalike::terminal(channel.platform.name, &shown, &reader);
+        let html = lookalike::html(channel.platform.name, &shown, &reader);
+        // A vendor's template is filled with what `params` of the channel says.
+        if !member.channel.starts_with("aliyun") && !member.channel.starts_with("tencent") {
+            // A name is spoken in words.
+            let named = |shown: &str| shown.contains("DiskFull") || shown.contains("Disk Full");
+            assert!(named(&text) && named(&html), "{}: {text}\n{html}", member.channel);
+        }
+    }
+}
+
+const ROUTES: &str = r#"
+channels:
+  slack: { slack: { webhook: { env: NOBODY_SETS_THIS } } }
+  ding: { dingtalk: { access_token: { env: NOBODY_SETS_THIS } }, language: zh, mentions: { mobiles: ["13800000000"] } }
+  mail: { email: { server: "127.0.0.1:9", tls: none, from: a@example.com, to: [b@example.com] } }
+time_zone: Asia/Shanghai
+route: { to: [slack, ding, mail] }
+"#;
+
+fn run(folder: &Path, arguments: &[&str]) -> (bool, String, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_watchfire")).args(arguments).current_dir(folder).output().unwrap();
+    (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned(), String::from_utf8_lossy(&out.stderr).into_owned())
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("routes.yaml"), ROUTES).unwrap();
+    std::fs::create_dir(folder.path().join("bodies")).unwrap();
+    std::fs::write(folder.path().join("bodies/disk.json"), alert("db", "DiskFull", "firing").to_string()).unwrap();
+    folder
+}
+
+#[test]
+fn render_shows_a_message_as_the_client_does() {
+    let folder = folder();
+    let render = |channel: &str, more: &[&str]| {
+        let arguments = [&["render", "-c", channel, "-p", "bodies/disk.json", "--at", "2026-11-24T03:00:00Z"], more].concat();
+        let (ok, out, err) = run(folder.path(), &arguments);
+        assert!(ok, "{out}{err}");
+        out
+    };
+    insta::with_settings!({ snapshot_path => "templates/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("terminal", format!("{}\n{}\n{}", render("slack", &[]), render("ding", &[]), render("mail", &[])));
+    });
+    let json: Value = serde_json::from_str(&render("ding", &["--json"])).unwrap();
+    assert_eq!(json["pages"][0]["body"]["msgtype"], "markdown", "{json}");
+    assert!(render("ding", &["--html", "ding.html"]).starts_with("ding.html: page 1/1"));
+    let html = std::fs::read_to_string(folder.path().join("ding.html")).unwrap();
+    assert!(html.contains("<div class=\"lookalike dingtalk\">") && html.contains("<span class=\"mention\">@13800000000</span>"), "{html}");
+    assert!(!html.contains("<script") && !html.contains("src=") && html.contains("default-src 'none'"), "{html}");
+    let (ok, _, err) = run(folder.path(), &["render", "-c", "ding", "-p", "bodies/disk.json", "--html", "none/x.html"]);
+    assert!(!ok && err.contains("none/x.html cannot be written"), "{err}");
+}
+
+#[test]
+fn golden_files_are_written_compared_and_out_of_use() {
+    let folder = folder();
+    let check = |more: &[&str]| {
+        let arguments = [&["check", "--without-secrets", "--payloads", "bodies", "--golden", "golden"], more].concat();
+        run(folder.path(), &arguments)
+    };
+    let (ok, _, err) = check(&[]);
+    assert!(!ok && err.contains("golden/disk.ding.txt: error[E063]: there is no such file"), "{err}");
+    let (ok, out, err) = check(&["--update"]);
+    assert!(ok && out.contains("golden/disk.slack.txt written"), "{out}{err}");
+    let (ok, out, err) = check(&[]);
+    assert!(ok && out.contains("3 of 3 golden files are as before") && err.is_empty(), "{out}{err}");
+
+    let file = folder.path().join("golden/disk.slack.txt");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("── page 1/1 ──\n") && text.contains("DiskFull is wrong") && !text.contains('\u{1b}'), "{text}");
+    std::fs::write(&file, text.replace("DiskFull is wrong", "DiskFull is not right")).unwrap();
+    std::fs::write(folder.path().join("golden/old.slack.txt"), "x").unwrap();
+    let (ok, _, err) = check(&[]);
+    assert!(!ok && err.contains("disk.slack.txt: error[E063]: this is not what is rendered now"), "{err}");
+    assert!(err.contains("\n- DiskFull is not right\n+ DiskFull is wrong\n"), "{err}");
+    assert!(err.contains("golden/old.slack.txt: error[E063]: no body renders this any more"), "{err}");
+    let (ok, out, err) = check(&["--json"]);
+    let findings: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
+    assert!(!ok && err.is_empty() && findings.to_string().contains("E063"), "{findings}{err}");
+    let (ok, _, err) = run(folder.path(), &["check", "--golden", "golden"]);
+    assert!(!ok && err.contains("--payloads"), "{err}");
+}
+
+/// Every platform that has text beside its markdown or card.
+#[test]
+fn format_text_has_no_markup() {
+    let folder = folder();
+    let (mut routes, mut names) = (String::from("channels:\n"), Vec::new());
+    for (name, block) in [
+        ("slack", "slack: { webhook: { env: NOBODY_SETS_THIS } }"),
+        ("dingtalk", "dingtalk: { access_token: { env: NOBODY_SETS_THIS }, card: true }, mentions: { mobiles: [\"13800000000\"] }"),
+        ("wecom", "wecom: { corp_id: ww0123, agent_id: 1000002, secret: { env: NOBODY_SETS_THIS }, to_user: \"@all\", card: true }"),
+        ("wecom_robot", "wecom_robot: { key: { env: NOBODY_SETS_THIS } }, mentions: { mobiles: [\"13800000000\"] }"),
+        ("feishu", "feishu: { token: { env: NOBODY_SETS_THIS } }"),
+        ("telegram", "telegram: { token: { env: NOBODY_SETS_THIS }, chat: -100123 }"),
+        ("discord", "discord: { webhook: { env: NOBODY_SETS_THIS } }"),
+        ("email", "email: { server: \"127.0.0.1:9\", tls: none, from: a@example.com, to: [b@example.com] }"),
+    ] {
+        routes.push_str(&format!("  {name}: {{ format: text, language: zh, {block} }}\n"));
+        names.push(name);
+    }
+    routes.push_str(&format!("time_zone: Asia/Shanghai\nroute: {{ to: [{}] }}\n", names.join(", ")));
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let mut shown = String::new();
+    for name in names {
+        let arguments = ["render", "-c", name, "-p", "bodies/disk.json", "--at", "2026-11-24T03:00:00Z", "--json"];
+        let (ok, out, err) = run(folder.path(), &arguments);
+        assert!(ok, "{out}{err}");
+        let json: Value = serde_json::from_str(&out).unwrap();
+        shown.push_str(&format!("=== {name}\n{:#}\n", json["pages"][0]["body"]));
+        assert_eq!((json["pages"].as_array().unwrap().len(), &json["pages"][0]["page"]["plain"]), (1, &Value::Bool(true)), "{out}");
+    }
+    insta::with_settings!({ snapshot_path => "templates/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("format_text", shown);
+    });
+}
