@@ -28,6 +28,12 @@ pub struct CheckArgs {
     /// takes it.
     #[arg(long, value_name = "DIR")]
     payloads: Option<std::path::PathBuf>,
+    /// Compare what those bodies render to on the channels they are routed to with the files of this folder, and fail when one differs.
+    #[arg(long, value_name = "DIR", requires = "payloads")]
+    golden: Option<std::path::PathBuf>,
+    /// Write those files instead.
+    #[arg(long, requires = "golden")]
+    update: bool,
     /// Explain a finding's code.
     #[arg(long, value_name = "CODE")]
     explain: Option<String>,
@@ -69,12 +75,16 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
             Err(finding) => {
                 if !args.json {
                     anstream::eprintln!("{}", config::one_line(&finding));
+                    finding.notes.iter().for_each(|note| anstream::eprintln!("{note}"));
                 }
                 findings.push(*finding);
             }
         };
         if let Some(folder) = &args.payloads {
-            super::payloads::render(loaded, folder, &mut told)?;
+            let goldens = super::payloads::render(loaded, folder, &mut told)?;
+            if let Some(folder) = &args.golden {
+                goldens.compare(folder, args.update, &mut told)?;
+            }
         }
         if args.online {
             block_on(super::online::probe(&loaded.plan, &mut told))?;

@@ -3,6 +3,7 @@
 mod check;
 mod events;
 mod explain;
+mod goldens;
 mod health;
 mod import;
 mod init;

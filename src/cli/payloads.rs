@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, ensure};
 
+use super::goldens::Goldens;
 use crate::config::{Loaded, codes};
 use crate::delivery::intake::Intake;
 use crate::delivery::{ChannelPlan, Composed, Plan};
@@ -13,8 +14,8 @@ use crate::ingest;
 use crate::model::{Event, Finding, Place};
 use crate::store::Target;
 
-/// Renders the bodies and reports each: a line, or what is wrong.
-pub fn render(loaded: &Loaded, folder: &Path, told: &mut dyn FnMut(Result<String, Box<Finding>>)) -> Result<()> {
+/// Renders the bodies and reports each: a line, or what is wrong. Returns what they render to.
+pub fn render(loaded: &Loaded, folder: &Path, told: &mut dyn FnMut(Result<String, Box<Finding>>)) -> Result<Goldens> {
     let entries = std::fs::read_dir(folder).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::NotFound => "there is no such folder".to_owned(),
@@ -28,27 +29,30 @@ pub fn render(loaded: &Loaded, folder: &Path, told: &mut dyn FnMut(Result<String
         entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension().is_some_and(|e| e == "json")).collect();
     files.sort();
     ensure!(!files.is_empty(), "there is no `*.json` in {}", folder.display());
+    let mut goldens = Goldens::default();
     for file in files {
-        for result in one(loaded, &file) {
+        for result in one(loaded, &file, &mut goldens) {
             told(result);
         }
     }
-    Ok(())
+    Ok(goldens)
 }
 
-fn one(loaded: &Loaded, file: &Path) -> Vec<Result<String, Box<Finding>>> {
+fn one(loaded: &Loaded, file: &Path, goldens: &mut Goldens) -> Vec<Result<String, Box<Finding>>> {
     let plan = &loaded.plan;
     let now = crate::delivery::Clock::system().wall().timestamp();
     let place = Place { file: file.display().to_string(), span: None, line_text: None };
     let bad = |code: &'static str, message: String, why: String| Err(Box::new(Finding::error(code, message).at(place.clone()).label(why)));
     let unusable = |why: String| bad(codes::BAD_BODY, "this body cannot be used".into(), why);
-    let event = match super::render::body(file) {
-        Ok(bytes) => match ingest::parse(ingest::Sender::Auto, &bytes, loaded.generic.as_ref(), now) {
-            Ok(incoming) => incoming.event,
-            Err(error) => return vec![unusable(error.to_string())],
-        },
+    let bytes = match super::render::body(file) {
+        Ok(bytes) => bytes,
         Err(error) => return vec![unusable(format!("{error:#}"))],
     };
+    let event = match ingest::parse(ingest::Sender::Auto, &bytes, loaded.generic.as_ref(), now) {
+        Ok(incoming) => incoming.event,
+        Err(error) => return vec![unusable(error.to_string())],
+    };
+    goldens.add(loaded, &file.file_stem().unwrap_or_default().to_string_lossy(), &bytes);
     let none = Default::default();
     let intake = Intake { plan, at: now, mutes: &none, to: None };
     let routed = intake.deliveries(&event);

@@ -146,6 +146,9 @@ codes! {
          the built-in text would be sent instead. `watchfire render --channel NAME --payload FILE` shows it."
     REFUSED_CHANNEL "E062" "a channel cannot deliver as it is configured"
         "`watchfire check --online` asks every platform that can be asked without sending whether it accepts the credentials. This one refused, or did not answer; the message has its words."
+    GOLDEN "E063" "a stored body renders to something else than its golden file"
+        "`watchfire check --payloads DIR --golden DIR` compares what every body renders to with the files of the second folder, and prints the lines that differ. When the change is \
+         wanted, `--update` writes the files."
     UNUSED_FILE "W045" "a file in the template folder that is not used"
         "Only files named `<platform>/<set>.<field>.hbs` are read, where the platform and the field are known, and partials `_<name>.hbs` that a template includes. The file has no effect."
     LITERAL_SECRET "W101" "a secret is in the file"

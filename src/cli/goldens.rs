@@ -1,0 +1,131 @@
+//! `watchfire check --golden DIR`: what stored bodies render to, kept in files and compared, so that a change of a template is seen in review.
+//!
+//! One file for each body and channel, `<body>.<channel>.txt`: the messages as `render` shows them. Times are those of the body, so that the same
+//! body renders the same on every day.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::{Loaded, codes};
+use crate::delivery::intake::Intake;
+use crate::http::api::preview_target;
+use crate::ingest::{self, Parsed, Sender};
+use crate::lookalike::{self, Reader};
+use crate::model::{Finding, Place};
+
+/// Lines around a difference that are shown, too.
+const AROUND: usize = 2;
+/// A text with more lines is not compared line by line.
+const MAX_LINES: usize = 2000;
+
+/// How long after the newest time in a body it is rendered.
+const LATER: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a folder of bodies renders to: texts by file name.
+#[derive(Debug, Default)]
+pub struct Goldens(BTreeMap<String, String>);
+
+impl Goldens {
+    /// Renders a body for the channels that it is routed to. `name` is its file without folder and ending; one that cannot be read renders to nothing.
+    pub fn add(&mut self, loaded: &Loaded, name: &str, body: &[u8]) {
+        let (plan, received) = (&loaded.plan, Timestamp::UNIX_EPOCH);
+        let Ok(Parsed { event, .. }) = ingest::parse(Sender::Auto, body, loaded.generic.as_ref(), received) else { return };
+        let times = event.alerts.iter().flat_map(|alert| [alert.starts_at, alert.ends_at]).flatten();
+        let now = times.max().unwrap_or(received).checked_add(LATER).unwrap_or_default();
+        let (none, event) = (Default::default(), std::sync::Arc::new(event));
+        let reader = Reader { now, zone: plan.messages.time_zone.clone() };
+        for delivery in (Intake { plan, at: now, mutes: &none, to: None }).deliveries(&event) {
+            let Some(channel) = plan.channel(&delivery.channel) else { continue };
+            let text = self.0.entry(format!("{name}.{}.txt", channel.name)).or_default();
+            for page in preview_target(plan, channel, &event, delivery.target, now).pages {
+                let shown = lookalike::terminal(channel.platform.name, &channel.driver.body(&page), &reader);
+                text.push_str(&format!("── page {}/{} ──\n{}", page.number, page.total, anstream::adapter::strip_str(&shown)));
+            }
+        }
+    }
+
+    /// Compares with the files of a folder, or writes them there. Each difference is a finding, and a file that no body renders is one.
+    pub fn compare(&self, folder: &Path, update: bool, told: &mut dyn FnMut(Result<String, Box<Finding>>)) -> Result<()> {
+        if update {
+            fs::create_dir_all(folder).with_context(|| format!("--golden {} cannot be made", folder.display()))?;
+        }
+        let mut same = 0;
+        for (name, text) in &self.0 {
+            let file = folder.join(name);
+            let known = fs::read_to_string(&file).ok();
+            if known.as_deref() == Some(text) {
+                same += 1;
+            } else if update {
+                fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
+                told(Ok(format!("{} written", file.display())));
+            } else {
+                let what = if known.is_some() { "this is not what is rendered now" } else { "there is no such file" };
+                let finding = changed(&file, what, "`--update` writes what is rendered now; read it before you keep it");
+                let lines = known.map(|known| difference(&known, text)).unwrap_or_default();
+                told(Err(Box::new(lines.into_iter().fold(finding, Finding::note))));
+            }
+        }
+        for entry in fs::read_dir(folder).with_context(|| format!("--golden {} cannot be read; `--update` makes it", folder.display()))? {
+            let file = entry?.path();
+            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.ends_with(".txt") && !self.0.contains_key(name) {
+                told(Err(Box::new(changed(&file, "no body renders this any more", "remove the file, or bring its body or channel back"))));
+            }
+        }
+        told(Ok(format!("{same} of {} golden files are as before", self.0.len())));
+        Ok(())
+    }
+}
+
+fn changed(file: &Path, what: &str, label: &str) -> Finding {
+    let place = Place { file: file.display().to_string(), span: None, line_text: None };
+    Finding::error(codes::GOLDEN, what).at(place).label(label)
+}
+
+/// The lines that differ, with `-` before the old and `+` before the new ones, and a few around them.
+fn difference(old: &str, new: &str) -> Vec<String> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    if old.len().max(new.len()) > MAX_LINES {
+        return vec![format!("{} lines before, {} lines now", old.len(), new.len())];
+    }
+    // Longest common rest of each pair of places.
+    let mut common = vec![vec![0usize; new.len() + 1]; old.len() + 1];
+    for (i, line) in old.iter().enumerate().rev() {
+        for (j, other) in new.iter().enumerate().rev() {
+            common[i][j] = if line == other { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
+        }
+    }
+    let (mut i, mut j, mut lines) = (0, 0, Vec::new());
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            lines.push((' ', old[i]));
+            (i, j) = (i + 1, j + 1);
+        } else if j == new.len() || i < old.len() && common[i + 1][j] >= common[i][j + 1] {
+            lines.push(('-', old[i]));
+            i += 1;
+        } else {
+            lines.push(('+', new[j]));
+            j += 1;
+        }
+    }
+    let near = |at: usize| lines[at.saturating_sub(AROUND)..(at + AROUND + 1).min(lines.len())].iter().any(|(mark, _)| *mark != ' ');
+    (0..lines.len()).filter(|at| near(*at)).map(|at| format!("{} {}", lines[at].0, lines[at].1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_shows_both_sides_and_what_is_around() {
+        let old = "a\nb\nc\nd\ne\nf\n";
+        assert_eq!(difference(old, &old.replace("f\n", "F\nG\n")), ["  d", "  e", "- f", "+ F", "+ G"]);
+        assert_eq!(difference(old, &old.replace("a\n", "")), ["- a", "  b", "  c"]);
+        assert_eq!(difference("", "x\n"), ["+ x"]);
+        assert_eq!(difference(&"x\n".repeat(MAX_LINES + 1), ""), ["2001 lines before, 0 lines now"]);
+    }
+}
