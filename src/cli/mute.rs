@@ -80,8 +80,8 @@ async fn change(remote: &Remote, command: &MuteCommand) -> Result<String> {
             Ok(format!("{} is muted until {}", muted.matchers.join(","), time(muted.until.unwrap_or_default())))
         }
         MuteCommand::Rm { what } => {
-            let matchers = what.texts()?.join(",");
-            let ended: MuteResponse = remote.delete(&format!("{PATH}?matchers={}", utf8_percent_encode(&matchers, NON_ALPHANUMERIC))).await?;
+            let named = what.texts()?.iter().map(|text| format!("matchers={}", utf8_percent_encode(text, NON_ALPHANUMERIC))).collect::<Vec<_>>();
+            let ended: MuteResponse = remote.delete(&format!("{PATH}?{}", named.join("&"))).await?;
             Ok(format!("{} is no longer muted", ended.matchers.join(",")))
         }
         MuteCommand::Ls { json } => ls(remote, *json).await,

@@ -107,8 +107,10 @@ impl Clock {
 
     /// Both clocks.
     pub fn now(&self) -> Now {
+        // Read under the lock: two readings that come out of order would look like a step.
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Now { mono: self.instant(), wall: self.wall() };
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner).see(now);
+        steps.see(now);
         now
     }
 

@@ -92,11 +92,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Has the worker of an outlet read its lanes again.
-    pub(super) fn evict_lanes(&self, outlet: &OutletKey) {
-        self.shared.outlets.send(outlet, Command::EvictAll);
-    }
-
     /// Has every worker read its lanes again (after deliveries were moved or dropped by hand).
     pub fn evict_all(&self) {
         self.shared.outlets.broadcast(|| Command::EvictAll);

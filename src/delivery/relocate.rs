@@ -27,6 +27,7 @@ impl Shared {
         let now = if self.leased() { self.clock.wall() } else { UnixMs::MAX };
         let to = Relocation { channel: channel.name.to_string(), outlet: channel.outlet.clone(), node: self.node.name.to_string(), now };
         let mut moved = 0;
+        let renamed = !channel.previous_names.is_empty();
         for old in channel.previous_names.iter().map(String::as_str).chain([&*channel.name]) {
             match self.store.relocate(old, &to).await {
                 Ok(0) => {}
@@ -46,7 +47,8 @@ impl Shared {
         if moved > 0 {
             self.resync(&channel.outlet);
         }
-        Ok(())
+        // The store has renamed the mutes, too.
+        if renamed { self.refresh_mutes().await } else { Ok(()) }
     }
 
     /// Relocates what lies elsewhere than the configuration says, and of which nobody else will take care: it was routed by an earlier configuration and

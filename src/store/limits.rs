@@ -17,6 +17,9 @@ pub(super) const KEPT_ATTEMPTS: i64 = 10;
 /// Attempts younger than this (milliseconds) are kept too: the sliding window of a new owner is rebuilt from them (I10).
 pub(super) const RECENT_ATTEMPT_MS: i64 = 3_600_000;
 
+/// Mutes that ended this many milliseconds ago are removed.
+pub(super) const KEEP_ENDED_MUTES: i64 = 86_400_000;
+
 /// How far back a chain of fallbacks is followed.
 pub(super) const MAX_FALLBACK_DEPTH: i64 = 16;
 

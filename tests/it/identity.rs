@@ -112,6 +112,25 @@ async fn replicas_that_overtake_each_other_leave_a_true_last_word() {
     app.app.stop(Duration::from_secs(5)).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_mentioned_an_incident_ends_with_its_last_alert() {
+    let both = Both::start().await;
+    let route = "{ to: [pager], routes: [{ matchers: 'alertname=\"X\"', to: [pager], mentions: { users: [ann] } }] }";
+    let app = TestApp::start(&both.routes("", route)).await;
+    let group = |x: &str, y: &str| {
+        let mut body = alert("db", "X", x);
+        body["alerts"].as_array_mut().unwrap().push(alert("db", "Y", y)["alerts"][0].clone());
+        body["status"] = json!(if [x, y].contains(&"firing") { "firing" } else { "resolved" });
+        body
+    };
+    post(&app, "/webhook", &group("firing", "firing")).await;
+    post(&app, "/webhook", &group("resolved", "firing")).await;
+    assert_eq!(both.open(), (1, 1), "Y fires: {:?}", both.actions());
+    post(&app, "/webhook", &group("resolved", "resolved")).await;
+    assert_eq!(both.open(), (0, 1), "{:?}", both.actions());
+    app.app.stop(Duration::from_secs(5)).await;
+}
+
 /// The body as a sender with `max_alerts` cuts it: it computes the status from what is left.
 fn cut(body: Value, left_out: u64) -> Value {
     with(body, json!({ "truncatedAlerts": left_out }))

@@ -54,6 +54,26 @@ async fn mute(app: &TestApp, span: &str) {
     assert_eq!(code, 200, "{answer}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn ending_a_mute_that_there_is_not_says_so() {
+    let (url, _) = sink().await;
+    let app = TestApp::start(&routes(&url, PLAIN)).await;
+    let end = async |query: &str| {
+        let answer = app.http.delete(app.url(&format!("/api/v1/mutes?{query}"))).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    mute(&app, "1h").await;
+    let both = json!({ "matchers": ["channel=\"a\"", "{team=\"db\"}"], "for": "1h", "reason": "upgrade" });
+    assert_eq!(app.post("/api/v1/mutes", &both).await.0, 200);
+    for wrong in ["matchers=channel%3D%22b%22", "matchers=team%3D%22bd%22", "matchers=channel%3D%22a%22&matchers=team%3D%22bd%22"] {
+        let (code, answer) = end(wrong).await;
+        assert!(code == 404 && answer.contains("there is no mute with the matchers"), "{wrong}: {code} {answer}");
+    }
+    assert_eq!(app.get("/api/v1/mutes").await.1["mutes"].as_array().unwrap().len(), 2, "both go on");
+    assert_eq!(end("matchers=channel%3D%22a%22&matchers=%7Bteam%3D%22db%22%7D").await.0, 200, "as it was made");
+    assert_eq!(app.get("/api/v1/mutes").await.1["mutes"][0]["matchers"], json!(["channel=\"a\""]), "the channel's goes on");
+}
+
 async fn unmute(app: &TestApp) {
     let answer = app.http.delete(app.url("/api/v1/mutes?matchers=channel%3D%22a%22")).send().await.unwrap();
     assert_eq!(answer.status(), 200);

@@ -61,8 +61,9 @@ impl AttemptTask {
             }
             let mut unused = self.release_unused_lanes(message, later);
             if message.members.is_empty() || message.pages().is_empty() {
-                unused.extend(self.complete(message, Vec::new(), false).lanes);
-                return Some(AttemptResult { lanes: unused, parts: message.take_parts(), ..AttemptResult::default() });
+                let done = self.complete(message, Vec::new(), false);
+                unused.extend(done.lanes);
+                return Some(AttemptResult { lanes: unused, ..done });
             }
             message.lanes.to_release.append(&mut unused);
         }
@@ -133,15 +134,19 @@ fn take_not_due(message: &mut PendingMessage, now: UnixMs) -> Vec<PendingDeliver
 /// Takes out the members all of whose alerts a mute by hand matches, and what the store is to know of them: they are deferred from now on. A mute that
 /// began while they waited, or that goes on when the one that had deferred them ends. A message that is sent abridged is not muted: its alerts are not read
 /// any more, because reading them may be what crashed.
+///
+/// A member stays when a later one of its lane stays that names one of its alerts: what it says first is told with what is said of the alert last.
 fn take_muted(message: &mut PendingMessage, channel: &str, mutes: &Mutes, now: UnixMs) -> (Vec<PendingDelivery>, Vec<DeliveryUpdate>) {
-    if message.caller.is_some() || !mutes.look_at_labels(now) {
+    if message.caller.is_some() || !mutes.look_at_labels(channel, now) {
         return Default::default();
     }
     let (mut muted, mut deferred) = (Vec::new(), Vec::new());
-    for mut member in std::mem::take(&mut message.members) {
-        let alerts = member.event.iter().flat_map(|event| member.target.alerts.iter().filter_map(|i| event.alerts.get(*i as usize)));
-        let by: Option<Vec<_>> = alerts.map(|alert| mutes.of_alert(channel, &alert.labels, now)).collect();
-        match by.and_then(|all| all.into_iter().min_by_key(|mute| mute.until)) {
+    let mut named: HashSet<(LaneId, String)> = HashSet::new();
+    for mut member in std::mem::take(&mut message.members).into_iter().rev() {
+        let alerts = || member.event.iter().flat_map(|event| member.target.alerts.iter().filter_map(|i| event.alerts.get(*i as usize)));
+        let by: Option<Vec<_>> = alerts().map(|alert| mutes.of_alert(channel, &alert.labels, now)).collect();
+        let names: Vec<_> = alerts().map(|alert| (member.lane, alert.fingerprint.clone())).collect();
+        match by.and_then(|all| all.into_iter().min_by_key(|mute| mute.until)).filter(|_| !names.iter().any(|one| named.contains(one))) {
             Some(mute) => {
                 (member.state, member.due_at) = (State::Deferred, mute.until);
                 deferred.push(DeliveryUpdate {
@@ -155,9 +160,14 @@ fn take_muted(message: &mut PendingMessage, channel: &str, mutes: &Mutes, now: U
                 });
                 muted.push(member);
             }
-            None => message.members.push(member),
+            None => {
+                named.extend(names);
+                message.members.push(member);
+            }
         }
     }
+    message.members.reverse();
+    muted.reverse();
     (muted, deferred)
 }
 
@@ -207,7 +217,8 @@ mod tests {
     use super::*;
     use crate::delivery::clock::Now;
     use crate::delivery::testing::{alert, waiting};
-    use crate::model::{Mentions, Recipient, Status, UnixMs};
+    use crate::model::{Alert, Mentions, Recipient, Status, UnixMs};
+    use crate::store;
 
     /// A member of a lane, for one of four audiences.
     fn member(lane: i64, seq: i64, audience: u8) -> PendingDelivery {
@@ -231,6 +242,45 @@ mod tests {
         message.lanes.unverified_due = message.members.iter().map(|member| member.id).collect();
         let later: Vec<i64> = take_not_due(&mut message, now.wall).iter().map(|member| member.lane_seq).collect();
         assert_eq!((later, message.members[0].lane_seq), (vec![1], 2));
+    }
+
+    #[test]
+    fn a_mute_does_not_part_what_is_said_of_one_alert() {
+        let now = Now { mono: Instant::now(), wall: UnixMs(1_764_000_000_000) };
+        let by =
+            |name: &str| store::Mute { matchers: format!("alertname=\"{name}\""), until: now.wall + 60_000, reason: "r".into(), by: "ann".into() };
+        let (a, b) = (|status| alert("a", "info", status), || alert("b", "info", Status::Firing));
+        let deferred = |lanes: Vec<(i64, Vec<Alert>)>| {
+            let mut message = PendingMessage::from_lanes("ops".into(), MessageKind::Digest, Vec::new(), now);
+            message.members = lanes
+                .into_iter()
+                .enumerate()
+                .map(|(seq, (lane, alerts))| PendingDelivery { lane: LaneId(lane), ..waiting(seq as i64, alerts) })
+                .collect();
+            let (muted, updates) = take_muted(&mut message, "ops", &Mutes::read(vec![by("a")]), now.wall);
+            assert_eq!(muted.len(), updates.len());
+            assert!(message.members.is_sorted_by_key(|member| member.lane_seq) && muted.is_sorted_by_key(|member| member.lane_seq));
+            muted.iter().map(|member| member.lane_seq).collect::<Vec<_>>()
+        };
+        assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (1, vec![a(Status::Resolved), b()])]), Vec::<i64>::new(), "they are told together");
+        assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (1, vec![b()]), (1, vec![a(Status::Resolved)])]), vec![0, 2]);
+        assert_eq!(deferred(vec![(1, vec![a(Status::Firing)]), (2, vec![a(Status::Resolved), b()])]), vec![0], "another lane is another story");
+    }
+
+    #[test]
+    fn what_is_behind_an_unread_delivery_waits_with_it() {
+        let now = Now { mono: Instant::now(), wall: UnixMs(1_764_000_000_000) };
+        let left = |lanes: &[(i64, bool)]| {
+            let mut message = PendingMessage::from_lanes("ops".into(), MessageKind::Digest, Vec::new(), now);
+            for (seq, (lane, read)) in lanes.iter().enumerate() {
+                let one = member(*lane, seq as i64, 0);
+                message.members.push(PendingDelivery { event: one.event.clone().filter(|_| *read), ..one });
+            }
+            message.return_unread();
+            message.members.iter().map(|member| member.lane_seq).collect::<Vec<_>>()
+        };
+        assert_eq!(left(&[(1, true), (1, false), (1, true), (2, true)]), [0, 3]);
+        assert_eq!(left(&[(1, false), (1, true)]), [0, 1], "nothing else is there to send");
     }
 
     proptest! {

@@ -100,7 +100,7 @@ impl AttemptTask {
         let digest = message.kind == MessageKind::Digest;
         let mut ids: Vec<EventId> = Vec::new();
         // Mutes that look at labels must know them all.
-        let all = self.shared.mutes().look_at_labels(self.shared.clock.wall());
+        let all = self.shared.mutes().look_at_labels(&self.channel.name, self.shared.clock.wall());
         let wanted = |m: &&PendingDelivery| m.event.is_none() && (!digest || all || m.rank <= MAX_NAMED_RANK) && !message.wording.abridged;
         for member in message.members.iter().filter(wanted).take(if digest { MAX_NAMED_DELIVERIES } else { usize::MAX }) {
             if ids.last() != Some(&member.event_id) {

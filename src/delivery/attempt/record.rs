@@ -118,9 +118,9 @@ impl AttemptTask {
             Next::SplitDigest => {
                 let lanes: Vec<LaneId> = message.lanes.taken.iter().map(|taken| taken.lane).collect();
                 let half = lanes.len().div_ceil(2);
-                let parts = lanes.chunks(half.max(1)).map(|half| (message.channel.clone(), half.to_vec())).collect();
+                message.lanes.parts.extend(lanes.chunks(half.max(1)).map(<[LaneId]>::to_vec));
                 let returned = std::mem::take(&mut message.members);
-                AttemptResult { parts, ..self.complete(&mut message, returned, false) }
+                self.complete(&mut message, returned, false)
             }
             Next::Requeue => {
                 let returned = std::mem::take(&mut message.members);

@@ -230,9 +230,9 @@ impl Lanes {
         newest.map(|(id, lane)| (id, lane.channel.clone()))
     }
 
-    /// Whether a message of a lane is in flight.
-    pub fn is_in_flight(&self, id: LaneId) -> bool {
-        self.map.get(&id).is_some_and(|lane| lane.in_flight)
+    /// Whether a lane is in memory and no message of it is in flight.
+    pub fn is_free(&self, id: LaneId) -> bool {
+        self.map.get(&id).is_some_and(|lane| !lane.in_flight)
     }
 
     /// Up to `n` ready lanes of a channel, most severe first.

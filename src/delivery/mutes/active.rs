@@ -51,6 +51,10 @@ impl ManualMute {
         format!("{}{}", self.prefix, self.reason)
     }
 
+    fn may_concern(&self, channel: &str) -> bool {
+        self.matchers.iter().filter(|matcher| matcher.name() == CHANNEL).all(|matcher| matcher.matches_value(channel))
+    }
+
     fn matches(&self, channel: &str, labels: &Labels) -> bool {
         self.matchers.iter().all(|matcher| if matcher.name() == CHANNEL { matcher.matches_value(channel) } else { matcher.matches(labels) })
     }
@@ -81,9 +85,9 @@ impl Mutes {
         self.active(now).find(|mute| reason.starts_with(&mute.prefix))
     }
 
-    /// Whether some depend on an alert's labels.
-    pub fn look_at_labels(&self, now: UnixMs) -> bool {
-        self.active(now).any(|mute| mute.channel.is_none())
+    /// Whether some depend on the labels of a channel's alerts.
+    pub fn look_at_labels(&self, channel: &str, now: UnixMs) -> bool {
+        self.active(now).any(|mute| mute.channel.is_none() && mute.may_concern(channel))
     }
 
     /// Those that have not ended.

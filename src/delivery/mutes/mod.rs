@@ -11,20 +11,22 @@ use crate::model::{OutletKey, UnixMs};
 use crate::route::Tree;
 use crate::store::{Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, StoreError};
 
+use super::core::Shared;
 use super::engine::Engine;
 use super::intake::{INDEFINITE, REEVALUATE_AFTER};
+use super::outlet::Command;
 
 pub use active::{ManualMute, Mutes};
 
-impl Engine {
+impl Shared {
     /// Reads the mutes by hand. When one began, changed or ended, the workers that it concerns read their lanes again.
-    pub async fn refresh_mutes(&self) -> Result<(), StoreError> {
-        let now = Mutes::read(self.shared.store.list_mutes().await?);
-        let before = self.shared.mutes();
+    pub(super) async fn refresh_mutes(&self) -> Result<(), StoreError> {
+        let now = Mutes::read(self.store.list_mutes().await?);
+        let before = self.mutes();
         if *before == now {
             return Ok(());
         }
-        let plan = self.shared.plan.load_full();
+        let plan = self.plan.load_full();
         let mut outlets = BTreeSet::new();
         for channel in now.changed(&before).chain(before.changed(&now)) {
             match channel {
@@ -32,9 +34,20 @@ impl Engine {
                 None => outlets.extend(plan.outlets()),
             }
         }
-        self.shared.set_mutes(now);
+        self.set_mutes(now);
         self.evict_lanes_of(&outlets);
         Ok(())
+    }
+
+    fn evict_lanes_of(&self, outlets: &BTreeSet<OutletKey>) {
+        outlets.iter().for_each(|outlet| self.outlets.send(outlet, Command::EvictAll));
+    }
+}
+
+impl Engine {
+    /// Reads the mutes by hand again.
+    pub async fn refresh_mutes(&self) -> Result<(), StoreError> {
+        self.shared.refresh_mutes().await
     }
 
     /// Re-evaluates deferred deliveries: a mute may have been ended or changed after an alert was routed and before it was stored, a reload may have changed
@@ -55,14 +68,8 @@ impl Engine {
                 outlets.extend(plan.channel(&deferral.channel).map(|channel| channel.outlet.clone()));
             }
         }
-        self.evict_lanes_of(&outlets);
+        shared.evict_lanes_of(&outlets);
         Ok(())
-    }
-
-    fn evict_lanes_of(&self, outlets: &BTreeSet<OutletKey>) {
-        for outlet in outlets {
-            self.evict_lanes(outlet);
-        }
     }
 }
 

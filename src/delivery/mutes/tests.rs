@@ -92,7 +92,9 @@ fn a_mute_by_labels_mutes_what_all_its_matchers_match() {
     assert_eq!(by("other", "web", "critical"), None, "the channel is one of them");
     assert_eq!(by("night", "web", "critical").as_deref(), Some("channel muted by hand: holiday"));
     assert_eq!(mutes.of_channel("ops", NOW), None, "it is not muted as a whole");
-    assert!(mutes.look_at_labels(NOW) && !mutes.look_at_labels(NOW + 2 * HOUR));
+    let elsewhere = Mutes::read(vec![mute(here, HOUR, "deploy"), mute(&channel_matchers("night"), HOUR, "holiday")]);
+    assert!(elsewhere.look_at_labels("dba", NOW) && !elsewhere.look_at_labels("other", NOW) && !elsewhere.look_at_labels("night", NOW));
+    assert!(mutes.look_at_labels("ops", NOW) && !mutes.look_at_labels("ops", NOW + 2 * HOUR));
     assert_eq!(mutes.of_alert("ops", &labels("db", "warning"), NOW + HOUR), None, "it has ended");
     let longer = Mutes::read(vec![mute(db, HOUR, "short"), mute(r#"team="db""#, 3 * HOUR, "long")]);
     assert_eq!(longer.of_alert("ops", &labels("db", "warning"), NOW).map(|mute| mute.until), Some(NOW + 3 * HOUR), "the one that ends last");

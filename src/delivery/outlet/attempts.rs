@@ -59,8 +59,8 @@ impl Worker {
     /// A digest of lanes; of a single one its own message.
     fn digest(&mut self, channel: Arc<str>, lanes: Vec<LaneId>, now: Now) -> PendingMessage {
         let kind = if lanes.len() > 1 { MessageKind::Digest } else { MessageKind::Single };
-        // A trial may have taken one of them out of turn.
-        let taken = lanes.into_iter().filter(|id| !self.queue.lanes.is_in_flight(*id)).collect::<Vec<_>>();
+        // A trial may have taken one of them out of turn; one that memory has let go is read from the store in its own.
+        let taken = lanes.into_iter().filter(|id| self.queue.lanes.is_free(*id)).collect::<Vec<_>>();
         let taken = taken.into_iter().map(|id| self.queue.lanes.take(id, LANE_READ_LIMIT, now.mono)).collect();
         PendingMessage::from_lanes(channel, kind, taken, now)
     }

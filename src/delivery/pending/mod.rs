@@ -155,10 +155,20 @@ impl PendingMessage {
         }
     }
 
-    /// What was not read waits for the next message; all of it stays when nothing was.
+    /// What was not read waits for the next message, with what is behind it in its lane; all of it stays when nothing would be left.
     pub fn return_unread(&mut self) {
-        if self.members.iter().any(|member| member.event.is_some()) {
-            self.lanes.returned.extend(self.members.extract_if(.., |member| member.event.is_none()));
+        let mut ended: HashSet<LaneId> = HashSet::new();
+        let (unread, read): (Vec<_>, Vec<_>) = std::mem::take(&mut self.members).into_iter().partition(|member| {
+            if member.event.is_none() {
+                ended.insert(member.lane);
+            }
+            ended.contains(&member.lane)
+        });
+        if read.is_empty() {
+            self.members = unread;
+        } else {
+            self.members = read;
+            self.lanes.returned.extend(unread);
         }
     }
 

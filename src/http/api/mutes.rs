@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{RawQuery, Request, State};
+use axum::http::StatusCode;
 
 use super::{ApiError, ApiResult, gate, may_use, no_channel, not_for, pairs, read};
 use crate::api::{Mute, MuteRequest, MuteResponse, Mutes};
@@ -16,14 +17,15 @@ use crate::store;
 
 /// The longest that a mute may last: a year. Longer is a change of the configuration.
 const LONGEST_MUTE: Duration = Duration::from_secs(366 * 86_400);
-/// Characters of the matchers of a mute.
-const MAX_MATCHERS: usize = 4000;
+/// Bytes of the matchers of a mute. They are a key, of which PostgreSQL takes 2,704 bytes (a third of a page,
+/// <https://www.postgresql.org/docs/current/btree.html>); a channel's next name may be longer than the one in it.
+const MAX_MATCHERS: usize = 2000;
 /// The label that means the channel.
 const CHANNEL: &str = "channel";
 
 /// The paths.
 pub(super) fn paths() -> Paths {
-    let matchers = vec![Param::text("matchers", "The matchers of the mute, separated by commas: `channel=\"ops\",team=\"db\"`")];
+    let matchers = vec![Param::text("matchers", "The matchers of the mute, separated by commas: `channel=\"ops\",team=\"db\"`; may be repeated")];
     Paths::default().at(
         "/mutes",
         [
@@ -67,20 +69,26 @@ async fn mute(State(app): State<Arc<App>>, request: Request) -> ApiResult<MuteRe
 
 async fn unmute(State(app): State<Arc<App>>, RawQuery(text): RawQuery, request: Request) -> ApiResult<MuteResponse> {
     let admitted = gate(&app, Scope::Operate, request).await?;
-    let named = pairs(text.as_deref()).find(|(name, _)| name == "matchers");
-    let (_, text) = named.ok_or_else(|| ApiError::bad("`matchers` is needed: which mute ends?"))?;
-    set(&app, parsed(&text)?, UnixMs::EPOCH, "", &admitted.caller).await
+    let named = pairs(text.as_deref()).filter(|(name, _)| name == "matchers");
+    let matchers = named.map(|(_, text)| parsed(&text)).collect::<Result<Vec<_>, _>>()?.concat();
+    if matchers.is_empty() {
+        return Err(ApiError::bad("`matchers` is needed: which mute ends?"));
+    }
+    set(&app, matchers, UnixMs::EPOCH, "", &admitted.caller).await
 }
 
 async fn set(app: &App, matchers: Vec<Matcher>, until: UnixMs, reason: &str, by: &Caller) -> ApiResult<MuteResponse> {
     if matchers.iter().all(|matcher| matcher.matches_value("")) {
         return Err(ApiError::bad("at least one matcher must not match the empty value: else everything is muted"));
     }
-    let plan = app.engine.plan();
+    let (plan, ends) = (app.engine.plan(), until == UnixMs::EPOCH);
     match channel_of(&matchers) {
         Some(channel) => {
             may_use(by, channel)?;
-            plan.channel(channel).ok_or_else(|| no_channel(&plan, by, channel))?;
+            // The mute of a channel that is gone can be ended.
+            if !ends {
+                plan.channel(channel).ok_or_else(|| no_channel(&plan, by, channel))?;
+            }
         }
         None if by.is_limited() => {
             return Err(not_for(by, "a mute without `channel=\"NAME\"`"));
@@ -91,8 +99,17 @@ async fn set(app: &App, matchers: Vec<Matcher>, until: UnixMs, reason: &str, by:
     shown.sort();
     shown.dedup();
     let text = shown.join(",");
-    if text.chars().count() > MAX_MATCHERS {
-        return Err(ApiError::bad(format!("the matchers are longer than {MAX_MATCHERS} characters")));
+    if text.len() > MAX_MATCHERS {
+        return Err(ApiError::bad(format!("the matchers are longer than {MAX_MATCHERS} bytes")));
+    }
+    if ends {
+        app.engine.refresh_mutes().await?;
+        if !app.engine.mutes().active(app.engine.clock().wall()).any(|mute| mute.text == text) {
+            return Err(ApiError::new(
+                StatusCode::NOT_FOUND,
+                format!("there is no mute with the matchers {text}; `watchfire mute ls` lists those that there are"),
+            ));
+        }
     }
     let by = by.name.clone();
     tracing::warn!(matchers = text, %until, reason, by, "a mute was made, changed or ended by hand");

@@ -211,6 +211,9 @@ pub async fn the_past_of_a_delivery_is_what_fired_before_it(store: S) {
     assert_eq!(store.lane_history(end.id, 9).await.unwrap().deliveries.len(), 1);
     let first = store.lane_history(told.id, 9).await.unwrap();
     assert!(first.deliveries.is_empty() && first.complete);
+    let others = put(&store, &format!("{LANE}/audience")).await;
+    let past = store.lane_history(others.id, 9).await.unwrap();
+    assert!(past.deliveries.is_empty() && !past.complete, "the group is older than its lane for these people");
     let unknown = store.lane_history(DeliveryId::new(), 9).await.unwrap();
     assert!(unknown.deliveries.is_empty() && !unknown.complete);
 }

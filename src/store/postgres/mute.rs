@@ -10,6 +10,7 @@ use super::lanes::{lock_lanes, recount};
 use super::rows::get;
 use super::tx::Tx;
 use crate::model::UnixMs;
+use crate::store::limits::KEEP_ENDED_MUTES;
 use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute};
 
 /// [`crate::store::OperatorStore::list_mutes`].
@@ -20,8 +21,8 @@ pub(super) async fn list(tx: &Tx) -> Result<Vec<Mute>, DbError> {
 
 /// [`crate::store::OperatorStore::set_mute`].
 pub(super) async fn set(tx: &Tx, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
-    // Those that have ended go with it.
-    tx.execute("DELETE FROM mute WHERE matchers = $1 OR until <= $2", &[&mute.matchers, &now]).await?;
+    // Those that ended a day ago go with it; a clock that is ahead for a moment ends none for good.
+    tx.execute("DELETE FROM mute WHERE matchers = $1 OR until <= $2", &[&mute.matchers, &(now - KEEP_ENDED_MUTES)]).await?;
     if mute.until > UnixMs::EPOCH {
         tx.execute(
             "INSERT INTO mute (matchers, until, reason, by) VALUES ($1, $2, $3, $4)

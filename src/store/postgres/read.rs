@@ -155,6 +155,12 @@ pub(super) async fn count_unresolved(tx: &Tx, mut lane: LaneId) -> Result<Option
     }
 }
 
+/// Whether an older lane of the channel has the same group for another audience: a reload that changes whom a route mentions makes a new one.
+const OLDER_SIBLING: &str =
+    "SELECT EXISTS (SELECT 1 FROM delivery d JOIN lane l ON l.id = d.lane_id JOIN lane s ON s.channel = l.channel AND s.id < l.id
+         AND s.key >= split_part(l.key, '/', 1) AND s.key < split_part(l.key, '/', 1) || '0'
+     WHERE d.id = $1)";
+
 /// [`crate::store::OutletStore::lane_history`].
 pub(super) async fn lane_history(tx: &Tx, id: DeliveryId, most: usize) -> Result<LaneHistory, DbError> {
     let prior = async |id: Uuid| match tx.first("SELECT prior_id FROM delivery WHERE id = $1", &[&id]).await? {
@@ -165,7 +171,10 @@ pub(super) async fn lane_history(tx: &Tx, id: DeliveryId, most: usize) -> Result
     let mut at = id.0;
     while let Some(before) = prior(at).await? {
         let Some(before) = before else {
-            past.complete = true;
+            past.complete = match tx.first(OLDER_SIBLING, &[&id.0]).await? {
+                Some(row) => !get::<bool>(&row, 0)?,
+                None => true,
+            };
             break;
         };
         if past.deliveries.len() == most {

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use super::error::DbError;
 use super::outcome::recount;
 use crate::model::UnixMs;
+use crate::store::limits::KEEP_ENDED_MUTES;
 use crate::store::{CHANNEL_MUTE_PREFIX, Deferral, DeferralCause, INTERVAL_MUTE_PREFIX, MUTE_PREFIX, Mute};
 
 /// [`crate::store::OperatorStore::list_mutes`].
@@ -18,8 +19,8 @@ pub(super) fn list(db: &Connection) -> Result<Vec<Mute>, DbError> {
 
 /// [`crate::store::OperatorStore::set_mute`].
 pub(super) fn set(db: &Connection, mute: &Mute, now: UnixMs) -> Result<(), DbError> {
-    // Those that have ended go with it.
-    db.prepare_cached("DELETE FROM mute WHERE matchers = ?1 OR until <= ?2")?.execute(params![mute.matchers, now])?;
+    // Those that ended a day ago go with it; a clock that is ahead for a moment ends none for good.
+    db.prepare_cached("DELETE FROM mute WHERE matchers = ?1 OR until <= ?2")?.execute(params![mute.matchers, now - KEEP_ENDED_MUTES])?;
     if mute.until > UnixMs::EPOCH {
         db.prepare_cached("INSERT INTO mute (matchers, until, reason, by) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
             mute.matchers,

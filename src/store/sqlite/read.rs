@@ -152,6 +152,11 @@ pub(super) fn count_unresolved(db: &Connection, mut lane: LaneId) -> Result<Opti
     }
 }
 
+/// Whether an older lane of the channel has the same group for another audience: a reload that changes whom a route mentions makes a new one.
+const OLDER_SIBLING: &str = "SELECT EXISTS (SELECT 1 FROM delivery d CROSS JOIN lane l CROSS JOIN lane s
+     WHERE d.id = ?1 AND l.id = d.lane_id AND s.channel = l.channel AND s.id < l.id
+         AND s.key >= substr(l.key, 1, instr(l.key || '/', '/') - 1) AND s.key < substr(l.key, 1, instr(l.key || '/', '/') - 1) || '0')";
+
 /// [`crate::store::OutletStore::lane_history`].
 pub(super) fn lane_history(db: &Connection, id: DeliveryId, limit: usize) -> Result<LaneHistory, DbError> {
     let mut prior = db.prepare_cached("SELECT prior_id FROM delivery WHERE id = ?1")?;
@@ -160,7 +165,7 @@ pub(super) fn lane_history(db: &Connection, id: DeliveryId, limit: usize) -> Res
     let mut at = id.0;
     while let Some(before) = prior.query_row([id_bytes(&at)], |row| row.optional_uuid(0)).optional()? {
         let Some(before) = before else {
-            past.complete = true;
+            past.complete = !db.prepare_cached(OLDER_SIBLING)?.query_row([id_bytes(&id.0)], |row| row.get(0))?;
             break;
         };
         if past.deliveries.len() == limit {

@@ -126,7 +126,7 @@ pub fn source_lane(key: &str) -> Option<LaneId> {
 pub struct LaneHistory {
     /// The deliveries that carried a firing alert, newest first.
     pub deliveries: Vec<PastDelivery>,
-    /// Whether there are no others, further back or purged.
+    /// Whether there are no others, further back, purged, or in an older lane that the group has for other people.
     pub complete: bool,
 }
 
