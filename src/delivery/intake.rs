@@ -153,7 +153,7 @@ impl Intake<'_> {
         };
         let node = key.route.and_then(|route| self.plan.tree.nodes().get(route));
         let template = node.and_then(|node| node.template.as_deref()).filter(|template| **template != *channel.content.template);
-        // An incident has one lane, whoever is mentioned: its end is sent when the lane has no alert left that fires.
+        // An incident has one lane, whatever route mentions whom: its end is sent when the lane has no alert left that fires.
         let mentions = node.and_then(|node| node.mentions.as_deref()).filter(|_| !channel.driver.keeps_incidents());
         let target = Target {
             template: template.unwrap_or_default().to_owned(),

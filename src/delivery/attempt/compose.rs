@@ -135,7 +135,7 @@ fn take_not_due(message: &mut PendingMessage, now: UnixMs) -> Vec<PendingDeliver
 /// began while they waited, or that goes on when the one that had deferred them ends. A message that is sent abridged is not muted: its alerts are not read
 /// any more, because reading them may be what crashed.
 ///
-/// A member stays when a later one of its lane stays that names one of its alerts: what it says first is told with what is said of the alert last.
+/// A member stays when a later one of its lane stays that names one of its alerts: both are sent together.
 fn take_muted(message: &mut PendingMessage, channel: &str, mutes: &Mutes, now: UnixMs) -> (Vec<PendingDelivery>, Vec<DeliveryUpdate>) {
     if message.caller.is_some() || !mutes.look_at_labels(channel, now) {
         return Default::default();
