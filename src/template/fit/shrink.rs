@@ -6,7 +6,7 @@ use crate::template::RenderError;
 use super::{FittedPage, Part, Press};
 
 /// Lengths that values are shortened to, in characters, one after the other.
-const VALUE_LENGTHS: [usize; 4] = [500, 200, 80, 40];
+const VALUE_LENGTHS: [usize; 6] = [500, 200, 120, 80, 60, 40];
 
 /// Makes a part fit that does not as it is.
 pub(super) fn shrink(press: &mut Press<'_>, part: &Part) -> Result<FittedPage, RenderError> {

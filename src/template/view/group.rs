@@ -127,6 +127,11 @@ impl Group {
         })
     }
 
+    /// A place without what is said of all of them.
+    fn within<'p>(&self, place: &'p str) -> &'p str {
+        place.strip_prefix(self.prefix.as_str()).unwrap_or(place)
+    }
+
     /// What an alert of them says in its line.
     pub fn line(&self, alert: &Alert, status: EntryStatus, described: &Described<'_>, runbook: &str, input: &ViewInput<'_>) -> Line {
         // What is over says its name and place: its sentence is in the present tense, its value that of the alarm.
@@ -134,9 +139,9 @@ impl Group {
         let text = if over || !self.summary.is_empty() { String::new() } else { prose::reflow(sentence(alert)) };
         let text = text.lines().next().unwrap_or_default().to_owned();
         let whole = described.place.whole();
-        let within = |place: &str| place.strip_prefix(self.prefix.as_str()).unwrap_or(place).to_owned();
-        let (place, short) = (within(if self.short { &whole } else { &described.place.full }), within(&described.place.short));
-        let named = !short.is_empty() && text.contains(&short) && (self.short || text.contains(&described.place.full));
+        let place = self.within(if self.short { &whole } else { &described.place.full }).to_owned();
+        let short = self.within(&described.place.short);
+        let named = !short.is_empty() && text.contains(short) && (self.short || text.contains(&described.place.full));
         let mut own: Vec<(String, String)> = Vec::new();
         if !over {
             own.extend(labels(alert, &described.place.shown, input).into_iter().filter(|(name, _)| !self.shared_labels.contains(name)));
@@ -216,14 +221,16 @@ pub fn rest(input: &ViewInput<'_>) -> Vec<String> {
 /// Where the worst of several alerts fire, and how many more do: `web-01, web-02, web-03 and 9 more`, each with its name where the names differ. Empty
 /// for one alert, and when nothing fires.
 pub fn worst(input: &Scene<'_>) -> String {
-    let named_above = input.group().is_some_and(|group| !group.name.is_empty());
+    let group = input.group();
+    let named_above = group.is_some_and(|group| !group.name.is_empty());
     let mut said: Vec<String> = Vec::new();
     let mut counted = 0;
     let firing = input.all.iter().enumerate().filter(|(_, entry)| !input.is_single() && entry.status == EntryStatus::Firing);
     for (at, _) in firing {
         let described = input.described(at);
         let name = if named_above { "" } else { described.name.as_str() };
-        let text = [name, &described.place.short].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+        let place = group.map_or(described.place.short.as_str(), |group| group.within(&described.place.short));
+        let text = [name, place].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
         let known = said.contains(&text);
         if !known && !text.is_empty() && said.len() < MAX_WORST {
             said.push(text);
