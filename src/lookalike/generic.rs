@@ -4,9 +4,11 @@ use serde_json::Value;
 
 use super::Reader;
 use super::blocks::{blocks, plain};
-use super::card::{Block, Line, Message, Span};
+use super::card::{Block, Line, Message, Span, Style};
 use super::chat::MARKDOWN;
 
+/// What the title is called, by the first of these that is there.
+const TITLES: &[&str] = &["title", "subject", "payload.summary", "topic"];
 /// A value that is longer, or has several lines, is a text of its own.
 const MAX_FACT: usize = 80;
 /// Values that are shown at most; more are counted.
@@ -16,7 +18,8 @@ pub(super) fn read(body: &Value, reader: &Reader) -> Message {
     let mut values = Vec::new();
     collect(body, String::new(), &mut values);
     let mut out = Message::default();
-    if let Some(at) = values.iter().position(|(name, _)| matches!(name.as_str(), "title" | "subject" | "topic" | "payload.summary")) {
+    let place = |title: &&str| values.iter().position(|(name, _)| name.as_str() == *title);
+    if let Some(at) = TITLES.iter().find_map(place) {
         let (_, title) = values.remove(at);
         out.notification.clone_from(&title);
         out.blocks.push(Block::Heading(3, plain(&title)));
@@ -25,7 +28,10 @@ pub(super) fn read(body: &Value, reader: &Reader) -> Message {
     values.truncate(MAX_VALUES);
     let mut facts: Vec<(String, Line)> = Vec::new();
     for (name, value) in values {
-        if value.contains('\n') || value.chars().count() > MAX_FACT || matches!(name.as_str(), "text" | "message" | "content" | "body") {
+        if is_address(&value) {
+            let style = Style { link: Some(value.clone()), ..Style::default() };
+            facts.push((name, vec![Span { text: value, style }]));
+        } else if value.contains('\n') || value.chars().count() > MAX_FACT || matches!(name.as_str(), "text" | "message" | "content" | "body") {
             out.blocks.extend(blocks(&value, &MARKDOWN, reader));
         } else {
             facts.push((name, plain(&value)));
@@ -38,6 +44,10 @@ pub(super) fn read(body: &Value, reader: &Reader) -> Message {
         out.blocks.push(Block::Small(vec![Span::plain(format!("and {hidden} more values"))]));
     }
     out
+}
+
+fn is_address(value: &str) -> bool {
+    (value.starts_with("https://") || value.starts_with("http://")) && !value.contains(char::is_whitespace)
 }
 
 /// Every value that is there, by its path.

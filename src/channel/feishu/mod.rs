@@ -187,7 +187,11 @@ impl Channel for Driver {
     fn body(&self, page: &Page) -> Value {
         match &self.way {
             Way::Bot { .. } => kit::shown(&body::message(page, self.keyword.as_deref())),
-            Way::App { .. } => body::to_receiver(page, "", "", self.keyword.as_deref()),
+            Way::App { .. } => {
+                let mut body = body::to_receiver(page, "", "", self.keyword.as_deref());
+                body["uuid"] = "".into();
+                body
+            }
         }
     }
 
