@@ -289,12 +289,27 @@ fn mistakes_are_found_without_secrets() {
     assert!(serde_yaml::from_str::<Config>("{ tokn: x }").is_err());
 }
 
+/// As where secrets are not read.
+struct Unread;
+
+impl SecretReader for Unread {
+    fn read(&self, _: &SecretSource) -> Result<Secret, String> {
+        Ok(Secret::new(format!("{}env-W", kit::PLACEHOLDER)))
+    }
+
+    fn real(&self) -> bool {
+        false
+    }
+}
+
 #[test]
 fn what_build_cannot_use_is_a_problem_that_quotes_nothing() {
     let clients = kit::HttpClients::default();
     let cx = BuildContext { channel: "c", timeout: Duration::ZERO, proxy: None, secrets: &Literals, http: &clients, presets: &Default::default() };
-    assert!(serde_yaml::from_str::<Config>("{ webhook: placeholder, api_base: 'http://h' }").unwrap().build(&cx).is_ok());
+    let hook = serde_yaml::from_str::<Config>("{ webhook: { env: W }, api_base: 'http://h' }").unwrap();
+    assert!(hook.build(&BuildContext { secrets: &Unread, proxy: None, ..cx }).is_ok(), "it can be rendered for");
     for (yaml, path) in [
+        ("{ webhook: placeholder-env-W, api_base: 'http://h' }", "slack.webhook"),
         ("{ webhook: T0/B0/S3CRET }", "slack.webhook"),
         ("{ webhook: 'ftp://h/S3CRET' }", "slack.webhook"),
         ("{ token: { env: T }, channel: C1 }", "slack.token"),
