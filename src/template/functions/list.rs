@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use handlebars::JsonRender;
 use serde_json::Value;
 
-use super::Arguments;
+use super::{Arguments, number};
 
-/// Parts that a text may be split into.
+/// Parts that a text is split into; the last one is the rest.
 const MAX_PARTS: usize = 1000;
 
 fn items(arguments: &Arguments<'_, '_>) -> Result<Vec<Value>, String> {
@@ -24,10 +24,7 @@ pub(super) fn split(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
     if between.is_empty() {
         return Err("the second argument is what stands between the parts".to_owned());
     }
-    let parts: Vec<&str> = text.split(&between).map(str::trim).filter(|part| !part.is_empty()).take(MAX_PARTS + 1).collect();
-    if parts.len() > MAX_PARTS {
-        return Err(format!("the text has more than {MAX_PARTS} parts"));
-    }
+    let parts: Vec<&str> = text.splitn(MAX_PARTS, &between).map(str::trim).filter(|part| !part.is_empty()).collect();
     Ok(parts.into())
 }
 
@@ -39,14 +36,16 @@ pub(super) fn last(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
     Ok(items(arguments)?.pop().unwrap_or_default())
 }
 
-/// Numbers by size, everything else by its text.
+/// Numbers by size, and then everything else by its text. A text that is a number is one, as in arithmetic.
 pub(super) fn sort(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
-    let mut items = items(arguments)?;
-    items.sort_by(|a, b| match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
-        _ => a.render().cmp(&b.render()),
+    let mut items: Vec<(Option<f64>, Value)> = items(arguments)?.into_iter().map(|item| (number::read(&item), item)).collect();
+    items.sort_by(|(a, left), (b, right)| match (a, b) {
+        (Some(a), Some(b)) => a.total_cmp(b),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => left.render().cmp(&right.render()),
     });
-    Ok(items.into())
+    Ok(items.into_iter().map(|(_, item)| item).collect())
 }
 
 pub(super) fn join(arguments: &Arguments<'_, '_>) -> Result<Value, String> {

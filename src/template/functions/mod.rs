@@ -57,10 +57,10 @@ pub const SIGNATURES: &[Signature] = signatures! {
     "lower" 1..1 [], false, "{{lower name}}";
     "default" 2..MANY [], false, "{{default labels.team \"nobody\"}}: the first argument that is not empty";
     "truncate" 2..2 [], false, "{{truncate summary 80}}: at most so many characters";
-    "split" 2..2 [], false, "{{#each (split labels.hosts \",\")}}: the parts of a text, without blanks around them and without empty ones";
+    "split" 2..2 [], false, "{{#each (split labels.hosts \",\")}}: the parts of a text, without blanks around them and without empty ones; the 1000th is the rest";
     "first" 1..1 [], false, "{{first (split where \":\")}}: of a list or a map";
     "last" 1..1 [], false, "{{last (split name \".\")}}: of a list or a map";
-    "sort" 1..1 [], false, "{{join (sort (split labels.hosts \",\"))}}: numbers by size, everything else by its text";
+    "sort" 1..1 [], false, "{{join (sort (split labels.hosts \",\"))}}: numbers by size, then everything else by its text";
     "join" 1..2 [], false, "{{join notes \", \"}}: a list, of alerts by title and of links by label; a map as name=value";
     "replace" 3..3 [], false, "{{replace name \"Host\" \"\"}}";
     "regex_replace" 3..3 [], false, "{{regex_replace instance \":[0-9]+$\" \"\"}}: every match; `$1` or `${name}` is a group of it";

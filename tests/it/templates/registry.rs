@@ -126,8 +126,7 @@ fn a_field_that_the_platform_needs_may_not_come_out_empty() {
 
 #[test]
 fn a_failure_while_rendering_tells_its_place() {
-    let (registry, findings) =
-        compile(&[("wecom/default.text.hbs", "x\n {{#each alerts}}{{humanize_duration (default labels.seconds 1)}}{{/each}}")]);
+    let (registry, findings) = compile(&[("wecom/default.text.hbs", "x\n {{#each alerts}}{{truncate name (default labels.seconds 1)}}{{/each}}")]);
     assert_eq!(findings, []);
     let scale = SeverityScale::default();
     let mut all = cases();
@@ -139,7 +138,7 @@ fn a_failure_while_rendering_tells_its_place() {
     let input = case.input(&entries, &part, Language::En, &zone, &scale);
     let error = registry.render("wecom", "default", &input).unwrap_err();
     assert_eq!((error.file.as_str(), error.line, error.column), ("templates/wecom/default.text.hbs", 2, 18));
-    assert!(error.reason.contains("humanize"), "{error}");
+    assert!(error.reason.contains("truncate"), "{error}");
     assert!(registry.render_built_in("wecom", &input).is_ok());
 }
 
