@@ -1,4 +1,4 @@
-//! Telegram: the few HTML tags it knows, or text. <https://core.telegram.org/bots/api#html-style>
+//! Telegram: the few HTML tags it knows, or text; the picture is the preview of a link. <https://core.telegram.org/bots/api#html-style>
 
 use serde_json::Value;
 
@@ -36,6 +36,9 @@ fn tag<'t>(rest: &'t str, _: &Reader) -> Option<(usize, Tag<'t>)> {
 pub(super) fn read(body: &Value, reader: &Reader) -> Message {
     let whole = text(body, "/text");
     let mut out = if text(body, "/parse_mode") == "HTML" { html(whole, reader) } else { blocks(whole, &Dialect::PLAIN, reader) };
+    // Below the text, unless `show_above_text` (<https://core.telegram.org/bots/api#linkpreviewoptions>).
+    let picture = Some(text(body, "/link_preview_options/url")).filter(|url| !url.is_empty());
+    out.extend(picture.map(|url| Block::Picture(url.to_owned())));
     for row in list(body, "/reply_markup/inline_keyboard") {
         let button = |one: &Value| Button { label: text(one, "/text").to_owned(), url: text(one, "/url").to_owned(), primary: false };
         out.push(Block::Buttons(row.as_array().into_iter().flatten().map(button).collect()));

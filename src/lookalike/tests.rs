@@ -28,7 +28,8 @@ fn bodies(text: &str) -> Vec<(&'static str, Value)> {
             "feishu" => json!({ "msg_type": "interactive", "card": { "header": { "template": text, "title": { "content": text } }, "elements": [
                 { "tag": "markdown", "content": text }, { "tag": text }, { "tag": "note", "elements": [{ "content": text }] },
                 { "tag": "action", "actions": [{ "text": { "content": text }, "url": text, "type": text }] }] } }),
-            "telegram" => json!({ "text": text, "parse_mode": "HTML", "reply_markup": { "inline_keyboard": [[{ "text": text, "url": text }]] } }),
+            "telegram" => json!({ "text": text, "parse_mode": "HTML", "link_preview_options": { "url": text },
+                "reply_markup": { "inline_keyboard": [[{ "text": text, "url": text }]] } }),
             "discord" => {
                 json!({ "content": text, "embeds": [{ "title": text, "url": text, "description": text, "image": { "url": text }, "footer": { "text": text } }] })
             }
@@ -167,6 +168,11 @@ fn text_is_shown_as_each_client_reads_it() {
             "<p><b>a &amp; </b><b><code>c</code></b><br>x</p><blockquote><p>q</p></blockquote><p>&lt;em2&gt;</p>",
         ),
         ("telegram", json!({ "text": "<b>a</b>" }), "<p>&lt;b&gt;a&lt;/b&gt;</p>"),
+        (
+            "telegram",
+            json!({ "text": "a", "link_preview_options": { "is_disabled": false, "url": "https://h/x.png" } }),
+            "<p>a</p><div class=\"picture\">🖼 https://h/x.png</div>",
+        ),
         (
             "feishu",
             json!({ "msg_type": "text", "content": { "text": "a <at user_id=\"all\"></at> **b**" } }),
