@@ -22,6 +22,13 @@ pub fn template(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry,
     }
 }
 
+/// Reports a route's template set that no channel uses: all of them are `format: text`.
+pub fn unused_template(validator: &mut Validator<'_, '_>, path: &Path) {
+    let finding = Finding::warning(codes::DOUBTFUL_ROUTE, "`template` does nothing here: every channel of this route is `format: text`")
+        .label("plain text uses no template: remove it, or add a channel that does");
+    validator.report.add(finding, &path.key("template"), Anchor::Key);
+}
+
 /// Reports whom a channel's platform cannot ping: its messages name them instead.
 pub fn pings(validator: &mut Validator<'_, '_>, platform: &Platform, channel: &str, mentions: &Mentions, at: &Path) {
     let named = platform.pings.pick(mentions, &[Ping::Named]);

@@ -2,9 +2,10 @@
 
 use super::Validator;
 use super::matchers::{intervals, matchers};
-use super::platforms::{pings, template};
+use super::platforms::{pings, template, unused_template};
+use crate::channel::registry::Format;
 use crate::config::codes;
-use crate::config::file::{OnMute, OneOrMany, RouteNode};
+use crate::config::file::{OnMute, OneOrMany, RouteNode, RoutesFile};
 use crate::config::source::Anchor;
 use crate::config::suggest::{hint, listed};
 use crate::model::yaml::Path;
@@ -121,6 +122,9 @@ fn node(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, route: 
             }
         }
     }
+    if route.template.is_some() && !to.unwrap_or_default().is_empty() && is_plain(validator.file, route, to.unwrap_or_default()) {
+        unused_template(validator, path);
+    }
     // The same for whom it mentions.
     let mentions = route.mentions.as_ref().or(above.mentions);
     if let Some(mentions) = mentions.filter(|_| route.mentions.is_some() || route.to.is_some()) {
@@ -152,6 +156,13 @@ fn node(validator: &mut Validator<'_, '_>, templates: &TemplateRegistry, route: 
     for (ix, child) in route.routes.iter().enumerate() {
         node(validator, templates, child, &path.key("routes").item(ix), &inherited);
     }
+}
+
+/// Whether all channels that a route's template set is for are `format: text`: its own, and those of routes below it without a set.
+fn is_plain(file: &RoutesFile, route: &RouteNode, to: &[String]) -> bool {
+    let below = |child: &RouteNode| child.template.is_some() || is_plain(file, child, child.to.as_ref().map_or(to, OneOrMany::list));
+    let plain = |name: &String| file.channels.get(name).is_some_and(|channel| channel.format == Some(Format::Text));
+    to.iter().all(plain) && route.routes.iter().all(below)
 }
 
 fn interval(validator: &mut Validator<'_, '_>, name: &str, path: &Path) {
