@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use super::goldens::Goldens;
 use super::{Common, ExitStatus, block_on};
 use crate::channel::preset;
 use crate::channel::{OnAmbiguous, PLATFORMS, Platform};
@@ -28,7 +29,8 @@ pub struct CheckArgs {
     /// takes it.
     #[arg(long, value_name = "DIR")]
     payloads: Option<std::path::PathBuf>,
-    /// Compare what those bodies render to on the channels they are routed to with the files of this folder, and fail when one differs.
+    /// Compare what those bodies render to on the channels they are routed to with the files `<body>/<channel>.txt` of this folder, and fail when one
+    /// differs. Secrets are placeholders in them.
     #[arg(long, value_name = "DIR", requires = "payloads")]
     golden: Option<std::path::PathBuf>,
     /// Write those files instead.
@@ -81,8 +83,10 @@ pub fn run(common: &Common, args: &CheckArgs) -> anyhow::Result<ExitStatus> {
             }
         };
         if let Some(folder) = &args.payloads {
-            let goldens = super::payloads::render(loaded, folder, &mut told)?;
-            if let Some(folder) = &args.golden {
+            // Loaded once more, with placeholders: what is kept and compared holds no secret, and does not depend on any.
+            let mut goldens = args.golden.as_ref().map(|_| super::load(common, false).map(Goldens::new)).transpose()?;
+            super::payloads::render(loaded, folder, goldens.as_mut(), &mut told)?;
+            if let (Some(goldens), Some(folder)) = (&goldens, &args.golden) {
                 goldens.compare(folder, args.update, &mut told)?;
             }
         }

@@ -1,11 +1,11 @@
 //! `watchfire check --golden DIR`: what stored bodies render to, kept in files and compared, so that a change of a template is seen in review.
 //!
-//! One file for each body and channel, `<body>.<channel>.txt`: the messages as `render` shows them. Times are those of the body, so that the same
-//! body renders the same on every day.
+//! One file for each body and channel, `<body>/<channel>.txt`: the messages as `render` shows them. Times are those of the body, and secrets are
+//! placeholders, so that the same body renders the same on every day and every machine.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
@@ -25,22 +25,32 @@ const MAX_LINES: usize = 2000;
 /// How long after the newest time in a body it is rendered.
 const LATER: SignedDuration = SignedDuration::from_mins(5);
 
-/// What a folder of bodies renders to: texts by file name.
-#[derive(Debug, Default)]
-pub struct Goldens(BTreeMap<String, String>);
+/// What a folder of bodies renders to.
+#[derive(Debug)]
+pub struct Goldens {
+    /// What they are rendered by.
+    loaded: Loaded,
+    /// The text of each file, by its path in the folder.
+    texts: BTreeMap<PathBuf, String>,
+}
 
 impl Goldens {
+    /// Renders by this configuration, which is loaded without secrets.
+    pub fn new(loaded: Loaded) -> Self {
+        Self { loaded, texts: BTreeMap::new() }
+    }
+
     /// Renders a body for the channels that it is routed to. `name` is its file without folder and ending; one that cannot be read renders to nothing.
-    pub fn add(&mut self, loaded: &Loaded, name: &str, body: &[u8]) {
-        let (plan, received) = (&loaded.plan, Timestamp::UNIX_EPOCH);
-        let Ok(Parsed { event, .. }) = ingest::parse(Sender::Auto, body, loaded.generic.as_ref(), received) else { return };
+    pub fn add(&mut self, name: &Path, body: &[u8]) {
+        let (plan, received) = (&self.loaded.plan, Timestamp::UNIX_EPOCH);
+        let Ok(Parsed { event, .. }) = ingest::parse(Sender::Auto, body, self.loaded.generic.as_ref(), received) else { return };
         let times = event.alerts.iter().flat_map(|alert| [alert.starts_at, alert.ends_at]).flatten();
         let now = times.max().unwrap_or(received).checked_add(LATER).unwrap_or_default();
         let (none, event) = (Default::default(), std::sync::Arc::new(event));
         let reader = Reader { now, zone: plan.messages.time_zone.clone() };
         for delivery in (Intake { plan, at: now, mutes: &none, to: None }).deliveries(&event) {
             let Some(channel) = plan.channel(&delivery.channel) else { continue };
-            let text = self.0.entry(format!("{name}.{}.txt", channel.name)).or_default();
+            let text = self.texts.entry(name.join(format!("{}.txt", channel.name))).or_default();
             for page in preview_target(plan, channel, &event, delivery.target, now).pages {
                 let shown = lookalike::terminal(channel.platform.name, &channel.driver.body(&page), &reader);
                 text.push_str(&format!("── page {}/{} ──\n{}", page.number, page.total, anstream::adapter::strip_str(&shown)));
@@ -50,17 +60,17 @@ impl Goldens {
 
     /// Compares with the files of a folder, or writes them there. Each difference is a finding, and a file that no body renders is one.
     pub fn compare(&self, folder: &Path, update: bool, told: &mut dyn FnMut(Result<String, Box<Finding>>)) -> Result<()> {
-        if update {
-            fs::create_dir_all(folder).with_context(|| format!("--golden {} cannot be made", folder.display()))?;
-        }
-        let mut same = 0;
-        for (name, text) in &self.0 {
+        let (mut same, mut written) = (0, 0);
+        for (name, text) in &self.texts {
             let file = folder.join(name);
             let known = fs::read_to_string(&file).ok();
             if known.as_deref() == Some(text) {
                 same += 1;
             } else if update {
+                let place = file.parent().unwrap_or(folder);
+                fs::create_dir_all(place).with_context(|| format!("--golden {} cannot be made", place.display()))?;
                 fs::write(&file, text).with_context(|| format!("{} cannot be written", file.display()))?;
+                written += 1;
                 told(Ok(format!("{} written", file.display())));
             } else {
                 let what = if known.is_some() { "this is not what is rendered now" } else { "there is no such file" };
@@ -69,16 +79,26 @@ impl Goldens {
                 told(Err(Box::new(lines.into_iter().fold(finding, Finding::note))));
             }
         }
-        for entry in fs::read_dir(folder).with_context(|| format!("--golden {} cannot be read; `--update` makes it", folder.display()))? {
-            let file = entry?.path();
-            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if name.ends_with(".txt") && !self.0.contains_key(name) {
-                told(Err(Box::new(changed(&file, "no body renders this any more", "remove the file, or bring its body or channel back"))));
+        for body in files(folder)?.iter().filter(|path| path.is_dir()) {
+            for file in files(body)?.iter().filter(|path| path.extension().is_some_and(|ending| ending == "txt")) {
+                if !file.strip_prefix(folder).is_ok_and(|name| self.texts.contains_key(name)) {
+                    told(Err(Box::new(changed(file, "no body renders this any more", "remove the file, or bring its body or channel back"))));
+                }
             }
         }
-        told(Ok(format!("{same} of {} golden files are as before", self.0.len())));
+        let all = self.texts.len();
+        told(Ok(if update { format!("{written} of {all} golden files written") } else { format!("{same} of {all} golden files are as before") }));
         Ok(())
     }
+}
+
+/// What is in a folder, sorted.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = || format!("--golden {} cannot be read; `--update` makes it", folder.display());
+    let entries = fs::read_dir(folder).with_context(unreadable)?;
+    let mut files = entries.map(|entry| Ok(entry.with_context(unreadable)?.path())).collect::<Result<Vec<_>>>()?;
+    files.sort();
+    Ok(files)
 }
 
 fn changed(file: &Path, what: &str, label: &str) -> Finding {

@@ -14,8 +14,8 @@ use crate::ingest;
 use crate::model::{Event, Finding, Place};
 use crate::store::Target;
 
-/// Renders the bodies and reports each: a line, or what is wrong. Returns what they render to.
-pub fn render(loaded: &Loaded, folder: &Path, told: &mut dyn FnMut(Result<String, Box<Finding>>)) -> Result<Goldens> {
+/// Renders the bodies and reports each: a line, or what is wrong. `goldens` take what they render to.
+pub fn render(loaded: &Loaded, folder: &Path, mut goldens: Option<&mut Goldens>, told: &mut dyn FnMut(Result<String, Box<Finding>>)) -> Result<()> {
     let entries = std::fs::read_dir(folder).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::NotFound => "there is no such folder".to_owned(),
@@ -25,20 +25,22 @@ pub fn render(loaded: &Loaded, folder: &Path, told: &mut dyn FnMut(Result<String
         };
         anyhow!("--payloads {}: {why}", folder.display())
     })?;
-    let mut files: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension().is_some_and(|e| e == "json")).collect();
+    // As in a shell, `*` is not for hidden files.
+    let is_body = |path: &PathBuf| {
+        path.extension().is_some_and(|ending| ending == "json") && !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+    };
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_body).collect();
     files.sort();
     ensure!(!files.is_empty(), "there is no `*.json` in {}", folder.display());
-    let mut goldens = Goldens::default();
     for file in files {
-        for result in one(loaded, &file, &mut goldens) {
+        for result in one(loaded, &file, goldens.as_deref_mut()) {
             told(result);
         }
     }
-    Ok(goldens)
+    Ok(())
 }
 
-fn one(loaded: &Loaded, file: &Path, goldens: &mut Goldens) -> Vec<Result<String, Box<Finding>>> {
+fn one(loaded: &Loaded, file: &Path, goldens: Option<&mut Goldens>) -> Vec<Result<String, Box<Finding>>> {
     let plan = &loaded.plan;
     let now = crate::delivery::Clock::system().wall().timestamp();
     let place = Place { file: file.display().to_string(), span: None, line_text: None };
@@ -52,7 +54,9 @@ fn one(loaded: &Loaded, file: &Path, goldens: &mut Goldens) -> Vec<Result<String
         Ok(incoming) => incoming.event,
         Err(error) => return vec![unusable(error.to_string())],
     };
-    goldens.add(loaded, &file.file_stem().unwrap_or_default().to_string_lossy(), &bytes);
+    if let (Some(goldens), Some(name)) = (goldens, file.file_stem()) {
+        goldens.add(Path::new(name), &bytes);
+    }
     let none = Default::default();
     let intake = Intake { plan, at: now, mutes: &none, to: None };
     let routed = intake.deliveries(&event);
@@ -101,12 +105,13 @@ fn line(file: &Path, event: &Event, pages: usize, names: &[&str], heartbeat: Opt
     format!("{}: {}, {to}{more}", file.display(), count(event.alerts.len(), "alert")).replace("sets more renders", "sets more render")
 }
 
-/// Every channel with every template set that its own setting or a route asks of it.
+/// Every channel with every template set that its own setting or a route asks of it; none of plain text, which uses no template.
 fn sets(plan: &Plan) -> Vec<(&ChannelPlan, String)> {
-    let mut found: Vec<(&ChannelPlan, String)> = plan.channels.values().map(|channel| (&**channel, channel.content.template.clone())).collect();
+    let channels = plan.channels.values().filter(|channel| !channel.content.plain);
+    let mut found: Vec<(&ChannelPlan, String)> = channels.map(|channel| (&**channel, channel.content.template.clone())).collect();
     for node in plan.tree.nodes() {
         let Some(set) = &node.template else { continue };
-        for channel in node.to.iter().filter_map(|name| plan.channel(name)) {
+        for channel in node.to.iter().filter_map(|name| plan.channel(name)).filter(|channel| !channel.content.plain) {
             if !found.iter().any(|(known, asked)| known.name == channel.name && **asked == **set) {
                 found.push((channel, set.to_string()));
             }

@@ -133,26 +133,120 @@ fn golden_files_are_written_compared_and_out_of_use() {
         run(folder.path(), &arguments)
     };
     let (ok, _, err) = check(&[]);
-    assert!(!ok && err.contains("golden/disk.ding.txt: error[E063]: there is no such file"), "{err}");
+    assert!(!ok && err.contains("golden/disk/ding.txt: error[E063]: there is no such file"), "{err}");
     let (ok, out, err) = check(&["--update"]);
-    assert!(ok && out.contains("golden/disk.slack.txt written"), "{out}{err}");
+    assert!(ok && out.contains("golden/disk/slack.txt written") && out.contains("\n3 of 3 golden files written\n"), "{out}{err}");
+    std::fs::write(folder.path().join("golden/README.txt"), "What these are.").unwrap();
     let (ok, out, err) = check(&[]);
     assert!(ok && out.contains("3 of 3 golden files are as before") && err.is_empty(), "{out}{err}");
 
-    let file = folder.path().join("golden/disk.slack.txt");
+    let file = folder.path().join("golden/disk/slack.txt");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.starts_with("── page 1/1 ──\n") && text.contains("DiskFull is wrong") && !text.contains('\u{1b}'), "{text}");
     std::fs::write(&file, text.replace("DiskFull is wrong", "DiskFull is not right")).unwrap();
-    std::fs::write(folder.path().join("golden/old.slack.txt"), "x").unwrap();
+    std::fs::write(folder.path().join("golden/disk/old.txt"), "x").unwrap();
     let (ok, _, err) = check(&[]);
-    assert!(!ok && err.contains("disk.slack.txt: error[E063]: this is not what is rendered now"), "{err}");
+    assert!(!ok && err.contains("golden/disk/slack.txt: error[E063]: this is not what is rendered now"), "{err}");
     assert!(err.contains("\n- DiskFull is not right\n+ DiskFull is wrong\n"), "{err}");
-    assert!(err.contains("golden/old.slack.txt: error[E063]: no body renders this any more"), "{err}");
+    assert!(err.contains("golden/disk/old.txt: error[E063]: no body renders this any more"), "{err}");
     let (ok, out, err) = check(&["--json"]);
     let findings: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
     assert!(!ok && err.is_empty() && findings.to_string().contains("E063"), "{findings}{err}");
     let (ok, _, err) = run(folder.path(), &["check", "--golden", "golden"]);
     assert!(!ok && err.contains("--payloads"), "{err}");
+}
+
+/// Whatever the day, the machine and its secrets are.
+#[test]
+fn golden_files_hold_no_secret_and_are_always_the_same() {
+    let folder = folder();
+    let routes = r##"
+server: { external_url: "https://watchfire.example.com", link_key: { env: KEY } }
+channels:
+  a.b: { log: {} }
+  b: { log: {} }
+  room: { preset: { name: mattermost, params: { url: "https://chat.example.com", hook: { env: HOOK }, channel: { env: ROOM } } } }
+  slack: { slack: { token: { env: HOOK }, channel: "#ops" } }
+  ding: { dingtalk: { access_token: { env: HOOK } } }
+  telegram: { telegram: { token: { env: TELEGRAM }, chat: -100123 } }
+  pager: { pagerduty: { routing_key: { env: HOOK } } }
+  own: { webhook: { url: { env: OWN } } }
+  mail: { email: { server: "127.0.0.1:9", tls: none, from: a@example.com, to: [b@example.com] } }
+route: { to: [a.b, b, room, slack, ding, telegram, pager, own, mail] }
+"##;
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let bodies = folder.path().join("bodies");
+    std::fs::rename(bodies.join("disk.json"), bodies.join("x.json")).unwrap();
+    std::fs::write(bodies.join("x.a.json"), alert("web", "HostDown", "firing").to_string()).unwrap();
+    // Hidden, as those that an archiver leaves.
+    std::fs::write(bodies.join("._x.json"), "?").unwrap();
+    let check = |secrets: Option<&str>, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.args(["check", "--payloads", "bodies", "--golden", "golden"]).args(more).current_dir(folder.path());
+        let value = secrets.unwrap_or_default();
+        for (name, value) in [
+            ("HOOK", format!("0123456789abcdef0123456789{value}")),
+            ("KEY", format!("a-long-key-of-the-links-{value}-{value}")),
+            ("ROOM", format!("room-{value}")),
+            ("TELEGRAM", format!("110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PAL{value}")),
+            ("OWN", format!("https://own.example.com/{value}")),
+        ] {
+            if secrets.is_some() {
+                command.env(name, value);
+            }
+        }
+        let out = command.output().unwrap();
+        (out.status.success(), format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr)))
+    };
+    let (ok, told) = check(Some("s3cret"), &["--update"]);
+    assert!(ok && told.contains("18 of 18 golden files written"), "{told}");
+    for (secrets, more) in [(Some("s3cret"), &[][..]), (Some("0ther1"), &[][..]), (None, &["--without-secrets"][..])] {
+        let (ok, told) = check(secrets, more);
+        assert!(ok && told.contains("18 of 18 golden files are as before"), "{secrets:?}: {told}");
+    }
+    let text = |file: &str| std::fs::read_to_string(folder.path().join("golden").join(file)).unwrap();
+    assert!(text("x/a.b.txt").contains("DiskFull is wrong") && text("x.a/b.txt").contains("HostDown is wrong"));
+    for channel in ["a.b", "b", "room", "slack", "ding", "telegram", "pager", "own", "mail"] {
+        assert!(!text(&format!("x/{channel}.txt")).contains("s3cret"), "{channel}");
+    }
+    assert!(text("x/slack.txt").contains("https://watchfire.example.com/m/"), "{}", text("x/slack.txt"));
+}
+
+/// Every platform that posts an alert's picture.
+#[test]
+fn a_picture_that_is_posted_is_shown() {
+    let folder = folder();
+    let channels = [
+        ("slack", "slack: { webhook: { env: NOBODY_SETS_THIS } }"),
+        ("telegram", "telegram: { token: { env: NOBODY_SETS_THIS }, chat: -100123 }"),
+        ("discord", "discord: { webhook: { env: NOBODY_SETS_THIS } }"),
+        ("teams", "teams: { webhook: { env: NOBODY_SETS_THIS } }"),
+        ("pagerduty", "pagerduty: { routing_key: { env: NOBODY_SETS_THIS } }"),
+    ];
+    let listed: String = channels.iter().map(|(name, block)| format!("  {name}: {{ {block} }}\n")).collect();
+    std::fs::write(folder.path().join("routes.yaml"), format!("channels:\n{listed}route: {{ to: [slack] }}\n")).unwrap();
+    let mut body = alert("db", "DiskFull", "firing");
+    body["alerts"][0]["annotations"]["image_url"] = "https://grafana.example.com/render/x.png".into();
+    std::fs::write(folder.path().join("bodies/disk.json"), body.to_string()).unwrap();
+    for (name, _) in channels {
+        let render = |more: &[&str]| run(folder.path(), &[&["render", "-c", name, "-p", "bodies/disk.json"], more].concat());
+        let (_, json, err) = render(&["--json"]);
+        assert!(json.contains("https://grafana.example.com/render/x.png"), "{name}: {json}{err}");
+        let (ok, shown, err) = render(&[]);
+        assert!(ok && shown.contains("https://grafana.example.com/render/x.png"), "{name}: {shown}{err}");
+    }
+}
+
+/// What uses no template is not counted among those that do.
+#[test]
+fn plain_text_is_no_template_set_more() {
+    let folder = folder();
+    let routes = "channels:\n  terminal: { log: {} }\n  plain: { format: text, slack: { webhook: { env: NOBODY_SETS_THIS } } }\n\
+        route:\n  to: [terminal]\n  routes:\n    - { matchers: 'team=\"nobody\"', to: [plain], template: default }\n";
+    std::fs::write(folder.path().join("routes.yaml"), routes).unwrap();
+    let (ok, out, err) = run(folder.path(), &["check", "--without-secrets", "--payloads", "bodies"]);
+    assert!(ok && out.contains("disk.json: 1 alert, 1 page to terminal\n"), "{out}{err}");
+    assert!(err.contains("warning[W104]") && err.contains("`template` does nothing here"), "{err}");
 }
 
 /// Every platform that has text beside its markdown or card.

@@ -141,7 +141,8 @@ async fn test(State(app): State<Arc<App>>, Path(name): Path<String>, request: Re
     }))
 }
 
-/// What an event would look like on a channel, whole: for `render`, tests and the API.
+/// What an event would look like on a channel, whole: for `render`, tests and the API. Always the same for the same event and time: its link leads to
+/// no message.
 pub fn preview(plan: &crate::delivery::Plan, channel: &crate::delivery::ChannelPlan, event: &crate::model::Event, now: jiff::Timestamp) -> Composed {
     let target = Target { alerts: (0..event.alerts.len() as u32).collect(), ..Default::default() };
     preview_target(plan, channel, &Arc::new(event.clone()), target, now)
@@ -175,7 +176,7 @@ pub fn preview_target(
     Draft {
         plan,
         channel,
-        message: MessageId::new(),
+        message: MessageId(uuid::Uuid::nil()),
         members: &[member],
         kind: MessageKind::Single,
         now,
