@@ -292,7 +292,7 @@ fn mistakes_are_found_without_secrets() {
 /// As where secrets are not read.
 struct Unread;
 
-impl SecretReader for Unread {
+impl crate::channel::SecretReader for Unread {
     fn read(&self, _: &SecretSource) -> Result<Secret, String> {
         Ok(Secret::new(format!("{}env-W", kit::PLACEHOLDER)))
     }
