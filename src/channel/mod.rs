@@ -74,7 +74,8 @@ pub struct SendContext {
 #[async_trait]
 pub trait Channel: Send + Sync {
     /// Makes exactly one attempt to send `page` to the recipients `to`, and answers with one result for each of them. Within it a driver may
-    /// refresh a token once on the platform's token codes and re-sign once on an "invalid timestamp" answer, nothing more.
+    /// refresh a token once on the platform's token codes, re-sign once on an "invalid timestamp" answer, and send once more what was refused for its
+    /// buttons, with the links in the text; nothing more.
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult>;
 
     /// What `send` posts for a page, to be looked at: its JSON, the fields of its form as an object, or a mail's headers and parts. Without what is

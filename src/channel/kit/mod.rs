@@ -48,7 +48,7 @@ pub use file_limit::FileLimit;
 pub use guard::SsrfGuard;
 pub use reply::{MAX_BODY, MAX_EXCERPT, Reply, classify_status, parse, unclear, undeniable, weigh};
 pub use spoken::spoken;
-pub use text::{broken, colour, cut_bytes, cut_units, split_units, units};
+pub use text::{broken, colour, cut_bytes, cut_units, links_in_text, outside_addresses, split_units, units};
 pub use words::{says, unescaped};
 
 use std::time::Duration;
@@ -61,6 +61,14 @@ use crate::model::{Receipt, Recipient, SendError};
 /// The one result of a request, for every recipient it was for.
 pub fn all(to: &[Recipient], result: Result<Receipt, SendError>) -> Vec<CellResult> {
     (0..to.len()).map(|place| (place, result.clone())).collect()
+}
+
+/// A receipt that says, where that is so, that the buttons were refused and why.
+pub fn without_buttons(receipt: Receipt, refused: Option<&SendError>) -> Receipt {
+    match refused {
+        None => receipt,
+        Some(why) => Receipt { answer: format!("the links are in the text, for the buttons were refused ({why}); {}", receipt.answer), ..receipt },
+    }
 }
 
 /// A body as JSON, to be looked at.

@@ -1,6 +1,6 @@
 //! Cutting and colouring: text within limits without breaking a character, an entity or a `<link|label>`.
 
-use crate::model::{Facts, Severity, Status};
+use crate::model::{Facts, Link, Page, Severity, Size, Status};
 
 /// The length in UTF-16 code units: what platforms that say "characters" count at most (never less than the number of characters).
 pub fn units(text: &str) -> usize {
@@ -56,6 +56,43 @@ pub fn broken(text: &str, breaks: &[impl AsRef<str>]) -> String {
         }
         before = Some(c);
     }
+    out
+}
+
+/// A plain text in which `write` writes each character, of which it is given the ones before and after it as well. Addresses stay as they are: clients
+/// read no markup in them.
+pub fn outside_addresses(text: &str, write: impl Fn(Option<char>, char, Option<char>, &mut String)) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    let (mut before, mut address_end) = (None, 0);
+    for (at, c) in text.char_indices() {
+        let rest = &text[at..];
+        if at >= address_end && ["http://", "https://"].iter().any(|scheme| rest.starts_with(scheme)) {
+            let ends = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '[' | ']' | '(' | ')' | '|' | '`' | '*' | '"');
+            address_end = at + rest.find(ends).unwrap_or(rest.len());
+        }
+        if at < address_end {
+            out.push(c);
+        } else {
+            write(before, c, rest[c.len_utf8()..].chars().next(), &mut out);
+        }
+        before = Some(c);
+    }
+    out
+}
+
+/// The page with its links below its text instead of in buttons, as many as there is room for: what is sent when a platform refuses the buttons.
+pub fn links_in_text(page: &Page, measure: fn(&Page) -> Size, write: impl Fn(&Link) -> String) -> Page {
+    let mut out = page.clone();
+    let text = page.field("text").trim_end();
+    let mut shown = String::new();
+    for link in std::mem::take(&mut out.facts.links) {
+        let longer = if shown.is_empty() { write(&link) } else { format!("{shown} · {}", write(&link)) };
+        out.fields.insert("text".into(), format!("{text}\n\n{longer}"));
+        if measure(&out).fits() {
+            shown = longer;
+        }
+    }
+    out.fields.insert("text".into(), format!("{text}\n\n{shown}").trim_end().to_owned());
     out
 }
 

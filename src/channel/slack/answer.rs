@@ -76,6 +76,12 @@ pub(super) fn of_webhook(reply: &Reply, foreign: bool, now: Timestamp) -> Result
     }
 }
 
+/// Whether a message's blocks are refused: buttons are among them.
+pub(super) fn is_of_blocks(error: &SendError) -> bool {
+    let names = ["invalid_blocks", "invalid_blocks_format", "invalid_attachments"];
+    error.kind == ErrorKind::Rejected && error.code.as_deref().is_some_and(|code| names.contains(&code))
+}
+
 /// Whether a text may be an error's name.
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text != "ok" && text.len() <= 64 && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')

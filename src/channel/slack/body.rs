@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::channel::kit::{broken, colour, cut_units, split_units, units};
+use crate::channel::kit::{broken, colour, cut_units, links_in_text, outside_addresses, split_units, units};
 use crate::model::{Link, LinkKind, Mentions, Page, Size, Status};
 
 /// Text of a section block: <https://docs.slack.dev/reference/block-kit/blocks/section-block>
@@ -102,7 +102,7 @@ pub(super) fn message(page: &Page, direct: bool) -> Message {
         Message { channel: None, text: String::new(), blocks: Vec::new(), attachments: Vec::new(), unfurl_links: false, unfurl_media: false };
     if page.plain {
         // Mattermost and Rocket.Chat, which take Slack's messages too, ping by `@all` in plain words.
-        let text = if direct { text.to_owned() } else { broken(&entities(text), &["@"]) };
+        let text = if direct { text.to_owned() } else { broken(&entities(&without_marks(text)), &["@"]) };
         // What is too long for blocks goes as text alone, which holds three times as much.
         let whole = spaced(&pings, &text);
         if units(&whole) > MAX_ALL_BLOCKS {
@@ -127,6 +127,33 @@ pub(super) fn message(page: &Page, direct: bool) -> Message {
     message
 }
 
+/// Whether the page's message has buttons.
+pub(super) fn has_buttons(page: &Page) -> bool {
+    !page.plain && blocks(page).iter().any(|block| matches!(block, Block::Actions { .. }))
+}
+
+/// The same page with its links in the text.
+pub(super) fn without_buttons(page: &Page) -> Page {
+    links_in_text(page, measure, in_text)
+}
+
+fn in_text(link: &Link) -> String {
+    format!("<{}|{}>", link.url.replace('&', "&amp;"), entities(link.label.trim()))
+}
+
+/// A plain text in which Slack finds no markup, for it has no text without it whose addresses are links: as the templates' values are escaped.
+fn without_marks(text: &str) -> String {
+    outside_addresses(text, |before, c, after, out| {
+        let inside_word = before.is_some_and(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric);
+        match c {
+            '`' => out.push('ˋ'),
+            '*' | '_' | '~' if !inside_word => out.extend(['\u{200A}', c, '\u{200A}']),
+            '>' if before.is_none_or(|before| before == '\n') => out.extend(['\u{200B}', c]),
+            c => out.push(c),
+        }
+    })
+}
+
 /// The headline, and below it what a person wrote.
 fn head(page: &Page) -> String {
     let title = page.field("title").trim();
@@ -143,7 +170,7 @@ fn blocks(page: &Page) -> Vec<Block> {
     let text = page.field("text");
     let links: Vec<&Link> = facts.links.iter().filter(|link| page.number >= page.total && fits(link)).take(MAX_BUTTONS).collect();
     let details = links.iter().find(|link| link.kind == LinkKind::Details && units(&link.url) <= MAX_CONTEXT).copied();
-    let inline = details.map(|link| format!("<{}|{}>", link.url.replace('&', "&amp;"), entities(link.label.trim()))).unwrap_or_default();
+    let inline = details.map(in_text).unwrap_or_default();
     // What is over is read in passing.
     if facts.status == Status::Resolved && units(text) <= MAX_CONTEXT && page.total <= 1 && links.iter().all(|link| Some(*link) == details) {
         return context([text, &inline].map(|text| Text::Mrkdwn(text.to_owned()))).into_iter().collect();
@@ -236,4 +263,35 @@ pub(super) fn measure(page: &Page) -> Size {
     Size::characters(in_blocks.sum(), MAX_ALL_BLOCKS)
         .tighter(Size { used: blocks.len(), max: MAX_BLOCKS, unit: "blocks" })
         .tighter(Size::characters(units(&message.text), MAX_TEXT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::kit::test_server::{Answer, ScriptedServer, build, context, page, rich};
+    use crate::channel::slack::Config;
+    use crate::model::Recipient;
+
+    #[test]
+    fn plain_text_holds_no_markup_and_its_addresses_stay() {
+        let mut page = page(&[("text", "> *big* `c` _x_ ~s~ snake_case 2*3\n> q\nhttps://h.example/~a_b?x=_y_&z")]);
+        page.plain = true;
+        let sent = serde_json::to_value(message(&page, false)).unwrap();
+        let text = sent["blocks"][0]["text"]["text"].as_str().unwrap().replace('\u{200A}', "|").replace('\u{200B}', "^");
+        assert_eq!(text, "^&gt; |*|big|*| ˋcˋ |_|x|_| |~|s|~| snake_case 2*3\n^&gt; q\nhttps://h.example/~a_b?x=_y_&amp;z");
+    }
+
+    #[tokio::test]
+    async fn a_refused_button_does_not_lose_the_last_of_several_pages() {
+        let server =
+            ScriptedServer::start([Answer::from(r#"{"ok":false,"error":"invalid_blocks"}"#), Answer::from(r#"{"ok":true,"ts":"1.1"}"#)]).await;
+        let built = build::<Config>("{ token: xoxb-1, channel: '#ops', api_base: BASE }", &server.base).unwrap();
+        let mut page = rich(&[("title", "Disk"), ("text", "db-1")]);
+        (page.number, page.total) = (3, 3);
+        let results = built.channel.send(&page, &[Recipient::new("#ops")], &context()).await;
+        assert!(results[0].1.as_ref().is_ok_and(|receipt| receipt.answer.contains("buttons were refused")), "{results:?}");
+        let (first, again) = (server.seen()[0].json().to_string(), server.seen()[1].json().to_string());
+        assert!(first.contains("\"actions\"") && !again.contains("\"actions\""), "{again}");
+        assert!(page.facts.links.iter().all(|link| again.contains(&format!("|{}>", link.label))), "{again}");
+    }
 }

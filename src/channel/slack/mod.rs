@@ -180,7 +180,7 @@ impl Channel for Driver {
         let mut results = Vec::with_capacity(to.len());
         // The descriptor allows one recipient an attempt, so this is one request.
         for (place, room) in to.iter().enumerate() {
-            results.push((place, self.post(page, room, cx).await));
+            results.push((place, self.attempt(page, room, cx).await));
         }
         results
     }
@@ -202,6 +202,17 @@ impl Channel for Driver {
 }
 
 impl Driver {
+    async fn attempt(&self, page: &Page, room: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
+        match self.post(page, room, cx).await {
+            // Which part of it is refused it does not say. The last of several pages has the buttons, and must not be lost for them.
+            Err(error) if answer::is_of_blocks(&error) && body::has_buttons(page) => {
+                let receipt = self.post(&body::without_buttons(page), room, cx).await?;
+                Ok(kit::without_buttons(receipt, Some(&error)))
+            }
+            result => result,
+        }
+    }
+
     async fn post(&self, page: &Page, room: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
         let mut message = body::message(page, cx.direct);
         match &self.way {

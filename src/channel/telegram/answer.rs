@@ -5,11 +5,24 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::channel::kit::{CodeRule, Reply, classify_status, classify_words, parse, weigh};
+use crate::channel::kit::{CodeRule, Reply, classify_status, classify_words, parse, says, weigh};
 use crate::model::{ErrorKind, PlatformIds, Receipt, SendError};
 
-/// Why, and the id under which the chat is to be found from now on.
-pub(super) type Refusal = (SendError, Option<i64>);
+/// A message that was not sent.
+pub(super) struct Refusal {
+    /// Why.
+    pub error: SendError,
+    /// The id under which the chat is to be found from now on.
+    pub moved_to: Option<i64>,
+    /// Whether its buttons are what is refused.
+    pub of_buttons: bool,
+}
+
+impl From<SendError> for Refusal {
+    fn from(error: SendError) -> Self {
+        Self { error, moved_to: None, of_buttons: false }
+    }
+}
 
 #[derive(Deserialize)]
 struct Answer {
@@ -124,10 +137,13 @@ const ERROR_WORDS: &[CodeRule] = &[
 /// Errors about somebody who is mentioned.
 const MENTION: &[CodeRule] = &[(&["entity_mention_user_invalid"], ErrorKind::Rejected, "somebody who is mentioned is not known to the bot")];
 
+/// Words of an error about buttons, or the keyboard that holds them (`BUTTON_URL_INVALID`, `reply markup is too long`).
+const BUTTONS: &[&str] = &["button", "reply markup", "inline keyboard"];
+
 /// The answer to a method.
 pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
     use ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
-    let answer: Answer = parse(reply, now).map_err(|error| (error, None))?;
+    let answer: Answer = parse(reply, now)?;
     if answer.ok && reply.is_success() {
         let number = |value: &serde_json::Value| value.as_i64().map(|id| id.to_string());
         let ids = PlatformIds::one("chat_id", number(&answer.result["chat"]["id"])).and("message_id", number(&answer.result["message_id"]));
@@ -135,7 +151,7 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
     }
     if answer.error_code == 0 && answer.description.is_empty() {
         let unreasoned = || reply.error(Rejected, "ok:false", "Telegram refused the message and does not say why");
-        return Err((classify_status(reply, now).unwrap_or_else(unreasoned), None));
+        return Err(classify_status(reply, now).unwrap_or_else(unreasoned).into());
     }
     let mention = classify_words(MENTION, &answer.description);
     let said = mention.or_else(|| classify_words(ERROR_WORDS, &answer.description));
@@ -152,5 +168,6 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
     let kind = weigh(reply, now, Some(known));
     let error = reply.error(kind, answer.error_code.to_string(), format!("Telegram: {advice} (\"{}\")", answer.description));
     let error = if mention.is_some() && kind == Rejected { error.of_mentions() } else { error };
-    Err((error, answer.parameters.migrate_to_chat_id))
+    let of_buttons = kind == Rejected && says(&answer.description, BUTTONS);
+    Err(Refusal { error, moved_to: answer.parameters.migrate_to_chat_id, of_buttons })
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::channel::kit::{broken, is_linkable, units};
+use crate::channel::kit::{broken, is_linkable, links_in_text, units};
 use crate::model::{Link, Page, Size, Status};
 
 /// Characters of a text after its markup is read (<https://core.telegram.org/bots/api#sendmessage>); counted here with it, in UTF-16 units, which
@@ -22,10 +22,26 @@ pub(super) struct Message {
     text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     parse_mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    entities: Vec<TextMention>,
     link_preview_options: Preview,
     disable_notification: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_markup: Option<Keyboard>,
+}
+
+/// Somebody who is pinged by id in a text without a parse mode; places are in UTF-16 units. <https://core.telegram.org/bots/api#messageentity>
+#[derive(Debug, Serialize)]
+struct TextMention {
+    r#type: &'static str,
+    offset: usize,
+    length: usize,
+    user: User,
+}
+
+#[derive(Debug, Serialize)]
+struct User {
+    id: i64,
 }
 
 /// <https://core.telegram.org/bots/api#linkpreviewoptions>
@@ -56,11 +72,13 @@ pub(super) fn message(page: &Page, chat: &str, thread_id: Option<i64>, quiet_res
     let buttons: Vec<Button> = links(page, true).map(|link| Button { text: link.label.clone(), url: link.url.clone() }).collect();
     // Four are two and two.
     let in_row = buttons.len().div_ceil(buttons.len().div_ceil(BUTTONS_IN_ROW).max(1)).max(1);
+    let (text, entities) = text(page);
     Message {
         chat_id: chat.to_owned(),
         message_thread_id: thread_id,
-        text: text(page),
+        text,
         parse_mode: (!page.plain).then_some("HTML"),
+        entities,
         link_preview_options: Preview { is_disabled: image.is_none(), prefer_large_media: image.is_some(), url: image },
         disable_notification: quiet_resolved && page.facts.status == Status::Resolved,
         reply_markup: (!buttons.is_empty()).then(|| Keyboard { inline_keyboard: buttons.chunks(in_row).map(<[_]>::to_vec).collect() }),
@@ -74,34 +92,64 @@ fn links(page: &Page, as_buttons: bool) -> impl Iterator<Item = &Link> {
     page.facts.links.iter().filter(move |link| shown && (is_linkable(&link.url) && units(&link.url) <= MAX_URL) == as_buttons)
 }
 
-/// The text with the links that are no buttons, and with everybody who is pinged: `@name`, or a link to a person's id.
-fn text(page: &Page) -> String {
+/// Whether the page's message has buttons.
+pub(super) fn has_buttons(page: &Page) -> bool {
+    links(page, true).next().is_some()
+}
+
+/// The same page with all its links in the text.
+pub(super) fn without_buttons(page: &Page) -> Page {
+    links_in_text(page, measure, anchor)
+}
+
+fn anchor(link: &Link) -> String {
+    format!("<a href=\"{}\">{}</a>", html(&link.url), html(&link.label))
+}
+
+/// The text with the links that are no buttons, and with everybody who is pinged: `@name`, or a link to a person's id; without a parse mode that is an
+/// entity.
+fn text(page: &Page) -> (String, Vec<TextMention>) {
     let text = page.field("text").trim_end();
     // Without a parse mode `@name` still notifies its owner.
     let mut text = if page.plain { broken(text, &["@"]) } else { text.to_owned() };
-    let links: Vec<String> = links(page, false).map(|link| format!("<a href=\"{}\">{}</a>", html(&link.url), html(&link.label))).collect();
-    let pings: Vec<String> =
-        page.facts.mentions.users.iter().map(|user| ping(user, page.plain)).filter(|ping| !text.contains(ping.as_str())).collect();
-    for line in [links.join(" · "), pings.join(" ")].into_iter().filter(|line| !line.is_empty()) {
+    let links: Vec<String> = links(page, false).map(anchor).collect();
+    if !links.is_empty() {
         text.push_str("\n\n");
-        text.push_str(&line);
+        text.push_str(&links.join(" · "));
     }
-    text
+    let mut entities = Vec::new();
+    let mut space = "\n\n";
+    for user in &page.facts.mentions.users {
+        let id = id(user).filter(|_| page.plain);
+        let ping = id.map_or_else(|| ping(user), |id| id.to_string());
+        if id.is_none() && text.contains(&ping) {
+            continue;
+        }
+        text.push_str(std::mem::replace(&mut space, " "));
+        entities.extend(id.map(|id| TextMention { r#type: "text_mention", offset: units(&text), length: units(&ping), user: User { id } }));
+        text.push_str(&ping);
+    }
+    (text, entities)
 }
 
 fn html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-fn ping(user: &str, plain: bool) -> String {
+/// The id of somebody who is not named by a user name.
+fn id(user: &str) -> Option<i64> {
+    user.trim_start_matches('@').parse().ok()
+}
+
+fn ping(user: &str) -> String {
     let name = user.trim_start_matches('@');
-    match name.parse::<i64>() {
-        Ok(id) if !plain => format!("<a href=\"tg://user?id={id}\">{id}</a>"),
-        _ => format!("@{}", name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()),
+    match id(user) {
+        Some(id) => format!("<a href=\"tg://user?id={id}\">{id}</a>"),
+        None => format!("@{}", name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()),
     }
 }
 
 /// UTF-16 units of the text.
 pub(super) fn measure(page: &Page) -> Size {
-    Size::characters(units(&text(page)), MAX_TEXT)
+    Size::characters(units(&text(page).0), MAX_TEXT)
 }

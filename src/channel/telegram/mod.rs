@@ -5,6 +5,7 @@ mod body;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::answer::Refusal;
 use super::descriptor::{Ping, Pings};
 use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
 use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
@@ -150,7 +152,7 @@ impl Channel for Driver {
 
     async fn probe(&self) -> Probe {
         match self.http.post(kit::join(self.url.expose(), "/getMe")).idempotent().send(kit::probe_deadline()).await {
-            Ok(reply) => answer::of(&reply, reply.date().unwrap_or_default()).map_or_else(|(error, _)| Probe::Failed(error), |_| Probe::Ok),
+            Ok(reply) => answer::of(&reply, reply.date().unwrap_or_default()).map_or_else(|refusal| Probe::Failed(refusal.error), |_| Probe::Ok),
             Err(error) => Probe::Failed(error),
         }
     }
@@ -159,20 +161,28 @@ impl Channel for Driver {
 impl Driver {
     async fn attempt(&self, page: &Page, chat: &str, cx: &SendContext) -> Result<Receipt, SendError> {
         let known = *self.moved.lock().unwrap_or_else(PoisonError::into_inner);
-        let chat = known.map_or_else(|| chat.to_owned(), |id| id.to_string());
-        match self.post(page, &chat, cx).await? {
-            Ok(receipt) => Ok(receipt),
-            // The group has become a supergroup: the message was refused, and goes to the new id, which is kept.
-            Err((_, Some(new))) => {
-                *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
-                tracing::warn!(old = %chat, new, "the Telegram group has become a supergroup; write its new id into `telegram.chat`");
-                self.post(page, &new.to_string(), cx).await?.map_err(|(error, _)| error)
+        let mut chat = known.map_or_else(|| chat.to_owned(), |id| id.to_string());
+        let (mut page, mut followed, mut refused_buttons) = (Cow::Borrowed(page), false, None);
+        loop {
+            match self.post(&page, &chat, cx).await? {
+                Ok(receipt) => return Ok(kit::without_buttons(receipt, refused_buttons.as_ref())),
+                // The group has become a supergroup: the message was refused, and goes to the new id, which is kept.
+                Err(Refusal { moved_to: Some(new), .. }) if !followed => {
+                    *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
+                    tracing::warn!(old = %chat, new, "the Telegram group has become a supergroup; write its new id into `telegram.chat`");
+                    (chat, followed) = (new.to_string(), true);
+                }
+                // Which addresses it refuses is not documented. The last of several pages has the buttons, and must not be lost for them.
+                Err(refusal) if refusal.of_buttons && refused_buttons.is_none() && body::has_buttons(&page) => {
+                    page = Cow::Owned(body::without_buttons(&page));
+                    refused_buttons = Some(refusal.error);
+                }
+                Err(refusal) => return Err(refusal.error),
             }
-            Err((error, None)) => Err(error),
         }
     }
 
-    async fn post(&self, page: &Page, chat: &str, cx: &SendContext) -> Result<Result<Receipt, answer::Refusal>, SendError> {
+    async fn post(&self, page: &Page, chat: &str, cx: &SendContext) -> Result<Result<Receipt, Refusal>, SendError> {
         let message = body::message(page, chat, self.thread_id, self.quiet_resolved);
         let reply = self.http.post_json(kit::join(self.url.expose(), "/sendMessage"), &message).send(cx.deadline).await?;
         Ok(answer::of(&reply, cx.now))

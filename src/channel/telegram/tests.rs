@@ -107,6 +107,45 @@ async fn a_group_that_became_a_supergroup_is_followed_and_remembered() {
     assert_eq!(ids, ["-1001", "-1009", "-1009"]);
 }
 
+#[tokio::test]
+async fn a_refused_button_does_not_lose_the_last_of_several_pages() {
+    let no = |why: &str| Scripted::new(400, format!(r#"{{"ok":false,"error_code":400,"description":"Bad Request: {why}"}}"#).into_bytes());
+    let mut last = rich(&[("text", "Disk &amp; db-1\n")]);
+    (last.number, last.total) = (2, 2);
+    for why in ["BUTTON_URL_INVALID", "inline keyboard button URL is invalid: Wrong HTTP URL", "reply markup is too long"] {
+        let server = ScriptedServer::start([no(why), Scripted::from(OK)]).await;
+        let built = build::<Config>(CONFIG, &server.base).unwrap();
+        let results = built.channel.send(&last, &chat(), &context()).await;
+        assert!(results[0].1.as_ref().is_ok_and(|receipt| receipt.answer.contains(why)), "{results:?}");
+        let seen = server.seen();
+        assert!(!seen[0].json()["reply_markup"].is_null(), "{why}");
+        let again = seen[1].json();
+        assert!(again["reply_markup"].is_null() && again["parse_mode"] == "HTML", "{again}");
+        for link in &last.facts.links {
+            assert!(again["text"].as_str().unwrap().contains(&format!(">{}</a>", link.label)), "{again}");
+        }
+    }
+    // Once more is enough, and only where there is a button.
+    let mut first = last.clone();
+    first.number = 1;
+    for (page, answers) in [(&last, vec![no("BUTTON_URL_INVALID"), no("BUTTON_URL_INVALID")]), (&first, vec![no("BUTTON_URL_INVALID")])] {
+        let n = answers.len();
+        let server = ScriptedServer::start(answers).await;
+        let built = build::<Config>(CONFIG, &server.base).unwrap();
+        assert_eq!(kinds(&built.channel.send(page, &chat(), &context()).await), [Err((Rejected, Some("400".to_owned())))]);
+        assert_eq!(server.seen().len(), n);
+    }
+}
+
+#[test]
+fn links_for_which_there_is_no_room_are_left_out_before_the_alert() {
+    let mut page = rich(&[("text", &"x".repeat(4000))]);
+    page.facts.mentions = crate::model::Mentions::default();
+    let again = body::without_buttons(&page);
+    assert!(body::measure(&again).fits() && again.field("text").starts_with(&"x".repeat(4000)), "{}", again.field("text").len());
+    assert!(again.facts.links.is_empty());
+}
+
 #[test]
 fn mistakes_are_found_without_secrets_and_chats_are_read_both_ways() {
     let config = |yaml: &str| serde_yaml::from_str::<Config>(yaml).unwrap();
@@ -124,6 +163,12 @@ fn a_plain_page_pings_only_whom_it_means_to() {
     page.facts.mentions.users = vec!["anna".into()];
     let sent = serde_json::to_value(body::message(&page, "1", None, true)).unwrap();
     assert_eq!(sent["text"], "@\u{200B}intruder ops@example.com\n\n@anna");
+    // A name made of an id would notify nobody.
+    page.fields.insert("text".into(), "🔴 4711".into());
+    page.facts.mentions.users = vec!["anna".into(), "4711".into()];
+    let sent = serde_json::to_value(body::message(&page, "1", None, true)).unwrap();
+    assert_eq!(sent["text"], "🔴 4711\n\n@anna 4711");
+    assert_eq!(sent["entities"], serde_json::json!([{ "type": "text_mention", "offset": 15, "length": 4, "user": { "id": 4711 } }]));
 }
 
 #[test]
