@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::channel::kit::{colour, cut_units, is_linkable, units};
+use crate::channel::kit::{colour, cut_units, is_linkable, outside_addresses, units};
 use crate::model::{Link, LinkKind, Page, Size};
 
 /// Limits of the page above, in characters; counted here in UTF-16 units, which is never less.
@@ -61,8 +61,8 @@ struct Footer {
     text: String,
 }
 
-/// The message of a page. Pings are in the content, because embeds ping nobody, and only those that are asked for are allowed.
-pub(super) fn message(page: &Page, username: Option<&str>) -> Message {
+/// The message of a page. A direct call's text is markdown already, as its caller wrote it; other plain text is escaped. Pings are in the content, because embeds ping nobody, and only those that are asked for are allowed.
+pub(super) fn message(page: &Page, username: Option<&str>, direct: bool) -> Message {
     let facts = &page.facts;
     let mentions = &facts.mentions;
     let all = mentions.all.then(|| "@everyone".to_owned());
@@ -74,7 +74,8 @@ pub(super) fn message(page: &Page, username: Option<&str>) -> Message {
     let mut embeds = Vec::new();
     let text = page.field("text").trim_end();
     if page.plain {
-        content = [content.as_str(), text].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
+        let text = if direct { text.to_owned() } else { without_markdown(text) };
+        content = [content.as_str(), &text].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
     } else {
         let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
         let footer = page.field("footer").trim();
@@ -93,6 +94,25 @@ pub(super) fn message(page: &Page, username: Option<&str>) -> Message {
         embeds,
         allowed_mentions: Allowed { parse: if mentions.all { vec!["everyone"] } else { Vec::new() }, users, roles },
     }
+}
+
+/// A plain text in which Discord finds no markup, for it has no messages without it: a backslash before what would be some.
+fn without_markdown(text: &str) -> String {
+    outside_addresses(text, |before, c, after, out| {
+        let inside_word = before.is_some_and(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric);
+        let begins_line = before.is_none_or(|before| before == '\n');
+        let is_mark = match c {
+            '\\' | '*' | '~' | '`' | '[' | ']' | '<' | '|' => true,
+            '_' => !inside_word,
+            '#' | '>' => begins_line || before == Some(' '),
+            '-' | '+' => begins_line,
+            _ => false,
+        };
+        if is_mark {
+            out.push('\\');
+        }
+        out.push(c);
+    })
 }
 
 fn is_id(id: &str) -> bool {
@@ -123,7 +143,7 @@ fn takes(url: &str) -> bool {
 
 /// The embed's description; of a plain page the content. With a title and a footer, which are cut, an embed stays below the 6,000 that all of it may have.
 pub(super) fn measure(page: &Page) -> Size {
-    let message = message(page, None);
+    let message = message(page, None, false);
     match message.embeds.first() {
         Some(embed) => Size::characters(units(&embed.description), MAX_DESCRIPTION),
         None => Size::characters(units(&message.content), MAX_CONTENT),

@@ -131,7 +131,7 @@ impl Channel for Driver {
     }
 
     fn body(&self, page: &Page) -> Value {
-        kit::shown(&body::message(page, self.username.as_deref()))
+        kit::shown(&body::message(page, self.username.as_deref(), false))
     }
 
     async fn probe(&self) -> Probe {
@@ -145,7 +145,8 @@ impl Channel for Driver {
 impl Driver {
     async fn attempt(&self, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
         // `wait`: without it Discord answers before it knows whether it keeps the message.
-        let call = self.http.post_json(self.url.expose(), &body::message(page, self.username.as_deref())).query("wait", "true");
+        let message = body::message(page, self.username.as_deref(), cx.direct);
+        let call = self.http.post_json(self.url.expose(), &message).query("wait", "true");
         let call = match &self.thread_id {
             Some(thread) => call.query("thread_id", thread.clone()),
             None => call,

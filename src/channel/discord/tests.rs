@@ -114,7 +114,7 @@ fn an_embed_links_only_to_what_discord_takes() {
         let mut page = page(&[("text", "x")]);
         let link = |url: &&str| crate::model::Link { kind: crate::model::LinkKind::Details, label: "l".into(), url: (*url).to_owned() };
         page.facts.links = links.iter().map(link).collect();
-        serde_json::to_value(body::message(&page, None)).unwrap()["embeds"][0]["url"].as_str().map(str::to_owned)
+        serde_json::to_value(body::message(&page, None, false)).unwrap()["embeds"][0]["url"].as_str().map(str::to_owned)
     };
     let long = format!("https://h.example/{}", "x".repeat(2040));
     for refused in ["http://alertmanager:9093/#/alerts", "http://localhost/", "http://[::1]:9093/", "ftp://h.example/", "http://h./", "/x", "", &long]
@@ -128,11 +128,25 @@ fn an_embed_links_only_to_what_discord_takes() {
 }
 
 #[test]
+fn plain_text_holds_no_markup_and_its_addresses_stay() {
+    let content = |text: &str, direct: bool| {
+        let mut page = page(&[("text", text)]);
+        page.plain = true;
+        assert!(direct || (DESCRIPTOR.measure)(&page).used >= text.len());
+        serde_json::to_value(body::message(&page, None, direct)).unwrap()["content"].as_str().unwrap().to_owned()
+    };
+    let forged = "[Runbook](https://evil.example/login) ||97% full||\n# big\n```\n- a_b _c_ - d <@4711>";
+    let escaped = "\\[Runbook\\](https://evil.example/login) \\|\\|97% full\\|\\|\n\\# big\n\\`\\`\\`\n\\- a_b \\_c\\_ - d \\<@4711>";
+    assert_eq!((content(forged, false).as_str(), content(forged, true).as_str()), (escaped, forged));
+    assert_eq!(content("see https://h.example/a_b_?x=_y_#z", false), "see https://h.example/a_b_?x=_y_#z");
+}
+
+#[test]
 fn the_description_is_what_counts() {
     assert_eq!((DESCRIPTOR.measure)(&page(&[("text", &"x".repeat(4000))])), Size::characters(4000, 4096));
     let wide = page(&[("title", &"t".repeat(300)), ("text", &"x".repeat(4000)), ("footer", &"f".repeat(3000))]);
     assert_eq!((DESCRIPTOR.measure)(&wide), Size::characters(4000, 4096), "title and footer are cut");
-    let embed = &serde_json::to_value(body::message(&wide, None)).unwrap()["embeds"][0];
+    let embed = &serde_json::to_value(body::message(&wide, None, false)).unwrap()["embeds"][0];
     let length = |text: &serde_json::Value| text.as_str().unwrap().chars().count();
     assert!(length(&embed["title"]) <= 256 && length(&embed["title"]) + 4096 + length(&embed["footer"]["text"]) <= 6000);
     let mut plain = page(&[("text", "xx")]);

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::channel::kit::broken;
 use crate::model::{Page, Size};
 
 /// Bytes of a markdown `content` (same page).
@@ -28,8 +29,9 @@ struct Content {
 }
 
 /// The message of a page. Markdown pings user ids only, by `<@userid>`; text pings everybody, user ids and mobile numbers by lists, so whom markdown
-/// cannot ping gets a text message of its own ([`super::DESCRIPTOR`], `pings`).
-pub(super) fn message(page: &Page) -> Message {
+/// cannot ping gets a text message of its own ([`super::DESCRIPTOR`], `pings`). In text, too, `<@userid>` pings: what an alert says must not do so, the
+/// caller of a direct call may.
+pub(super) fn message(page: &Page, direct: bool) -> Message {
     let mentions = &page.facts.mentions;
     // JSON writes control characters as `\uXXXX`, which WeCom refuses (40033, https://developer.work.weixin.qq.com/document/path/90313).
     let mut content: String = page.field("text").trim_end().chars().filter(|c| !c.is_control() || *c == '\n').collect();
@@ -38,6 +40,7 @@ pub(super) fn message(page: &Page) -> Message {
         if mentions.all {
             mentioned_list.push("@all".into());
         }
+        let content = if direct { content } else { broken(&content, &["<@"]) };
         let text = Content { content, mentioned_list, mentioned_mobile_list: mentions.mobiles.clone() };
         return Message { msgtype: "text", markdown: None, text: Some(text) };
     }
@@ -53,7 +56,7 @@ pub(super) fn message(page: &Page) -> Message {
 
 /// The bytes of the content.
 pub(super) fn measure(page: &Page) -> Size {
-    let message = message(page);
+    let message = message(page, false);
     match (&message.markdown, &message.text) {
         (Some(markdown), _) => Size::bytes(markdown.content.len(), MAX_MARKDOWN),
         (_, text) => Size::bytes(text.as_ref().map_or(0, |text| text.content.len()), MAX_TEXT),

@@ -104,13 +104,13 @@ impl Channel for Driver {
     }
 
     fn body(&self, page: &Page) -> Value {
-        kit::shown(&body::message(page))
+        kit::shown(&body::message(page, false))
     }
 }
 
 impl Driver {
     async fn attempt(&self, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
-        let reply = self.http.post_json(&self.url, &body::message(page)).query_secret("key", &self.key).send(cx.deadline).await?;
+        let reply = self.http.post_json(&self.url, &body::message(page, cx.direct)).query_secret("key", &self.key).send(cx.deadline).await?;
         of(&reply, cx.now)
     }
 }

@@ -62,6 +62,15 @@ async fn answers_mean_what_wecom_says() {
 }
 
 #[test]
+fn plain_text_pings_only_whom_it_means_to() {
+    let mut page = page(&[("text", "<@zhangsan> of ops@example.com")]);
+    page.plain = true;
+    let content = |direct: bool| serde_json::to_value(body::message(&page, direct)).unwrap()["text"]["content"].as_str().unwrap().to_owned();
+    assert_eq!((content(false).as_str(), content(true).as_str()), ("<\u{200B}@zhangsan> of ops@example.com", "<@zhangsan> of ops@example.com"));
+    assert_eq!((DESCRIPTOR.measure)(&page).used, content(false).len());
+}
+
+#[test]
 fn pages_are_measured_in_the_bytes_of_what_is_sent() {
     let mut page = page(&[("text", "磁盘")]);
     assert_eq!((DESCRIPTOR.measure)(&page), crate::model::Size::bytes(6, 4096));
