@@ -11,9 +11,31 @@ use super::{cut_units, units};
 
 /// Text without what vendors refuse in template variables and no voice can read: addresses, control characters, emoji; blanks are folded.
 pub fn bare(text: &str) -> String {
-    let words = text.split_whitespace().filter(|word| !word.contains("://") && !word.starts_with("www."));
     let readable = |c: &char| !c.is_control() && !matches!(u32::from(*c), 0x200B..=0x200F | 0x2600..=0x27BF | 0xFE00..=0xFE0F | 0x1F000..=0x1FAFF);
-    words.map(|word| word.chars().filter(readable).collect::<String>()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        let word: String = without_address(word).chars().filter(readable).collect();
+        // The full stop behind an address ends the sentence before it.
+        let is_stop = word.chars().all(|c| matches!(c, '.' | '!' | '?'));
+        if word.is_empty() || (is_stop && !out.ends_with(|c: char| c.is_alphanumeric() || matches!(c, ')' | '%'))) {
+            continue;
+        }
+        if !out.is_empty() && !is_stop {
+            out.push(' ');
+        }
+        out.push_str(&word);
+    }
+    out
+}
+
+/// A word without the address in it; what ends a sentence behind that stays.
+fn without_address(word: &str) -> String {
+    let begins = |at: usize| word[..at].trim_end_matches(|c: char| c.is_ascii_alphabetic()).len();
+    let Some(begin) = word.find("://").map(begins).or_else(|| word.starts_with("www.").then_some(0)) else { return word.to_owned() };
+    let (before, rest) = word.split_at(begin);
+    let (address, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_graphic()).unwrap_or(rest.len()));
+    let stop = address.chars().next_back().filter(|c| matches!(c, '.' | '!' | '?')).map(String::from).unwrap_or_default();
+    format!("{}{stop}{}", before.trim_end_matches(['(', '<', '[', '"', '\'', '=']), without_address(after))
 }
 
 /// One recipient per number.

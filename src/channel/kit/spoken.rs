@@ -10,7 +10,9 @@ pub fn spoken(text: &str, language: Language) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let said = words.iter().enumerate().map(|(at, one)| {
         let before = at.checked_sub(1).map(|at| words[at]);
-        let in_words = if language == Language::En { unit(one, before) } else { None };
+        // `30m CPU` is a part of a processor.
+        let is_share = words.get(at + 1).is_some_and(|after| ["cpu", "core"].iter().any(|what| after.to_ascii_lowercase().starts_with(what)));
+        let in_words = if language == Language::En && !is_share { unit(one, before) } else { None };
         in_words.unwrap_or_else(|| word(one))
     });
     let text = said.collect::<Vec<_>>().join(" ");
@@ -70,12 +72,18 @@ fn word(word: &str) -> String {
     format!("{}{tail}", spelt(without_hash(name)))
 }
 
+/// What Kubernetes makes a pod's and a replica set's random names of, so that they hold no words:
+/// <https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/apimachinery/pkg/util/rand/rand.go>
+const HASH_CHARACTERS: &str = "bcdfghjklmnpqrstvwxz2456789";
+
 /// A pod's name without what its controller appends: `payments/api` for `payments/api-6d8f9c7b5d-2xk9q`.
 fn without_hash(name: &str) -> &str {
-    let is_hash = |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase()) && part.bytes().any(|b| b.is_ascii_digit());
+    let is_hash = |part: &str| part.chars().all(|c| HASH_CHARACTERS.contains(c));
     let mut parts = name.rsplitn(3, '-');
     match (parts.next(), parts.next(), parts.next()) {
-        (Some(pod), Some(set), Some(name)) if pod.len() == 5 && (8..=10).contains(&set.len()) && is_hash(set) && !name.is_empty() => name,
+        (Some(pod), Some(set), Some(name)) if pod.len() == 5 && is_hash(pod) && (8..=10).contains(&set.len()) && is_hash(set) && !name.is_empty() => {
+            name
+        }
         _ => name,
     }
 }
@@ -103,16 +111,29 @@ fn spelt(name: &str) -> String {
     out
 }
 
+/// A text in which what was cut ends as a sentence does: `…` behind a word and before a blank.
+fn ended(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut parts = text.split("… ").peekable();
+    while let Some(part) = parts.next() {
+        out.push_str(part);
+        if parts.peek().is_some() {
+            out.push_str(if part.ends_with(char::is_alphanumeric) { ". " } else { "… " });
+        }
+    }
+    out
+}
+
 /// Pauses where people pause, one full stop at a time, and a capital after it.
 fn sentences(text: &str, language: Language) -> String {
     let (comma, stop) = if language == Language::Zh { ("，", "。") } else { (", ", ". ") };
     let mut out = String::with_capacity(text.len() + 8);
     let mut parts: Vec<String> = Vec::new();
     // A dot ends a sentence only before a blank: `97.2%` and `db-1.prod` go on.
-    for part in text.replace("。", ". ").split(". ") {
+    for part in ended(text).replace("。", ". ").split(". ") {
         let part = part.replace(" · ", comma).replace('·', comma);
         let part = part.split_whitespace().collect::<Vec<_>>().join(" ");
-        let part = part.trim_matches(['.', '。', ',', '，', ' ', ':', '：', '-']).to_owned();
+        let part = part.trim_matches(['.', '。', ',', '，', ' ', ':', '：', '-', '…']).to_owned();
         if !part.is_empty() {
             parts.push(part);
         }
@@ -122,7 +143,7 @@ fn sentences(text: &str, language: Language) -> String {
         let first = chars.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
         out.push_str(&first);
         out.push_str(chars.as_str());
-        out.push_str(if part.ends_with(['!', '?', '！', '？', '…']) { " " } else { stop });
+        out.push_str(if part.ends_with(['!', '?', '！', '？']) { " " } else { stop });
     }
     out.trim_end().to_owned()
 }
@@ -171,6 +192,12 @@ mod tests {
                 "Kube Pod Crash Looping, payments/payments-api. Web-server-01 is up.",
             ),
             ("Resolved after 1h 17m. for 1 min. ms 1h", "Resolved after 1 hour 17 minutes. For 1 minute. Ms 1 hour."),
+            ("Critical alert. Disk · db-cluster01-node1:9100. Broken. ", "Critical alert. Disk, db-cluster01-node1. Broken."),
+            ("db-kafka2prod-proxy is at limit 30m CPU of 2 cores", "Db-kafka2prod-proxy is at limit 30m CPU of 2 cores."),
+            ("Queue is full. See https://wiki.example.com/queue. For 7 minutes.", "Queue is full. See. For 7 minutes."),
+            ("(https://wiki.example.com/queue). For 7 minutes.", "For 7 minutes."),
+            ("the volume of the replica… for 7 minutes.", "The volume of the replica. For 7 minutes."),
+            ("… does not answer. node-… is full", "Does not answer. Node-… is full."),
             ("🔴 Disk 97.5% on db-1, see https://x.example/y\nid 1234567", "Disk 97.5% on db-1, see id 1 2 3 4 5 6 7."),
             ("", ""),
         ] {
@@ -179,6 +206,10 @@ mod tests {
         for (text, said) in [
             ("严重. 告警中. 磁盘已满 · 10.20.30.41:9100. 使用率超过 95%。. ", "严重。告警中。磁盘已满，10.20.30.41。使用率超过 95%。"),
             ("已恢复。DiskFull · db-1", "已恢复。Disk Full，db-1。"),
+            (
+                "严重告警。磁盘 · db-cluster01-node1:9100。 详见https://wiki.example.com/x。持续7分钟",
+                "严重告警。磁盘，db-cluster01-node1。详见。持续7分钟。",
+            ),
         ] {
             assert_eq!(spoken(text, Language::Zh), said);
         }
