@@ -68,8 +68,10 @@ fn a_huge_entry_is_shortened_then_cut() {
     assert_eq!(pages[0].page.field("text").chars().count(), 204);
     assert!(pages[0].shortened && !pages[0].page.plain);
     let (pages, _) = run(&[3000], 3, 30);
+    assert_eq!((pages[0].page.plain, pages[0].page.field("text").chars().count()), (false, 29));
+    let (pages, _) = run(&[3000], 3, 15);
     assert!(pages[0].page.plain);
-    assert_eq!(pages[0].page.field("text").chars().count(), 30);
+    assert_eq!(pages[0].page.field("text").chars().count(), 15);
     assert!(pages[0].page.field("text").ends_with('…'));
     let (pages, _) = run(&[5, 3000, 5], 3, 30);
     assert_eq!(pages.iter().map(|page| page.range.clone()).collect::<Vec<_>>(), [0..1, 1..2, 2..3]);
@@ -100,6 +102,24 @@ fn facts_give_way_before_the_page_fails() {
     assert!(pages[0].page.facts.pairs.is_empty());
 }
 
+#[test]
+fn a_cut_keeps_the_link_to_the_whole_and_never_goes_through_an_address() {
+    let url = "https://w.example.com/m/7Kq2xV9bTz3mAc";
+    let text = format!("Disk of the payments database is nearly full, see https://wiki.example.com/disk and more words\nDetails: {url}\n(late)");
+    let cut = |max: usize, details: &str| {
+        let mut render = |_: &Part| {
+            let mut page = Page { fields: [("text".to_owned(), text.clone())].into(), ..Page::default() };
+            page.facts.links = vec![crate::model::Link { kind: crate::model::LinkKind::Details, label: "Details".into(), url: details.to_owned() }];
+            Ok(page)
+        };
+        fit(1, 1, &mut render, &measure(max)).unwrap()[0].page.field("text").to_owned()
+    };
+    assert_eq!(cut(100, url), format!("Disk of the payments database is nearly full, see…\n{url}"));
+    assert_eq!(cut(120, url), format!("Disk of the payments database is nearly full, see https://wiki.example.com/disk…\n{url}"));
+    assert_eq!(cut(70, url), "Disk of the payments database is nearly full, see…", "there is no room for both");
+    assert_eq!(cut(140, "https://elsewhere.example"), format!("{}…", text.split("\nDetails").next().unwrap().to_owned() + "\nDetails:"));
+}
+
 proptest! {
     #[test]
     fn never_over_the_limit_and_every_entry_shown_or_counted(
@@ -128,8 +148,8 @@ proptest! {
             }
         }
         prop_assert_eq!(next + pages.last().unwrap().more, lengths.len());
-        // Each page: three guesses and a bisection, a squeeze of six, the final numbering and its squeeze.
+        // Each page: three guesses and a bisection, a squeeze of fourteen, the final numbering and its squeeze.
         let log = usize::BITS - lengths.len().leading_zeros();
-        prop_assert!(renders <= 1 + max_pages.max(1) * (3 + log as usize + 6 + 7), "{} renders", renders);
+        prop_assert!(renders <= 1 + max_pages.max(1) * (3 + log as usize + 14 + 15), "{} renders", renders);
     }
 }

@@ -6,22 +6,29 @@ use watchfire::channel::kit::sms;
 use watchfire::model::{Language, Page, SeverityScale};
 use watchfire::template::{Part, TemplateRegistry, facts, fit};
 
-use super::cases::{cases, fields, forms};
+use super::cases::{Case, cases, fields, forms, labels};
 
 /// The text of the one message that a case is, and how many alerts it only counts.
 fn sent(name: &str, language: Language) -> (String, usize) {
+    text_of(&named(name), language)
+}
+
+fn named(name: &str) -> Case {
+    cases().into_iter().chain(forms()).find(|case| case.name == name).unwrap()
+}
+
+fn text_of(case: &Case, language: Language) -> (String, usize) {
     let (registry, findings) = TemplateRegistry::compile(&fields(|_| true), Vec::new());
     assert_eq!(findings, []);
     let platform = PLATFORMS.iter().find(|platform| platform.name == "twilio_sms").unwrap();
     let (zone, scale) = (TimeZone::get("Asia/Shanghai").unwrap(), SeverityScale::default());
-    let case = cases().into_iter().chain(forms()).find(|case| case.name == name).unwrap();
     let entries = case.entries();
     let mut render = |part: &Part| {
         let input = case.input(&entries, part, language, &zone, &scale);
         Ok(Page { fields: registry.render("twilio_sms", "default", &input)?, facts: facts(&input), ..Page::default() })
     };
     let pages = fit(entries.len() + case.briefs.len(), 1, &mut render, platform.measure).unwrap();
-    assert_eq!(pages.len(), 1, "{name}");
+    assert_eq!(pages.len(), 1, "{}", case.name);
     (sms::plain(pages[0].page.field("text")), pages[0].more)
 }
 
@@ -48,5 +55,16 @@ fn a_message_is_one_text_message_of_one_segment_where_it_can_be() {
         assert!(segments <= most, "{name} {language:?}: {segments} segments: {text}");
         assert_eq!(text.contains("https://"), text.ends_with("/m/7Kq2xV9bTz3mAc"), "the link is whole: {text}");
         assert_eq!(more > 0, ["hundred", "thirty", "twelve", "names"].contains(&name), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_chinese_text_message_keeps_the_link_to_the_whole() {
+    let mut chinese = named("kubernetes");
+    chinese.event.alerts[0].annotations = labels(&[("summary", "支付服务的容器在过去十五分钟内反复重启，已超过五次，请检查最近一次发布的配置")]);
+    let all = ["kubernetes", "grafana", "long", "twelve", "thirty", "names"].map(named);
+    for case in [chinese].into_iter().chain(all) {
+        let (text, _) = text_of(&case, Language::Zh);
+        assert!(text.ends_with("\nhttps://watchfire.example.com/m/7Kq2xV9bTz3mAc") && sms::segments(&text) <= 2, "{}: {text}", case.name);
     }
 }
