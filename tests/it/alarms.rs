@@ -128,3 +128,23 @@ async fn an_alertmanager_that_goes_silent_is_told_and_so_is_its_return() {
     assert_eq!(four.slack.rec.accepted().len(), 2, "each is told once");
     assert_eq!(four.ding.rec.accepted().len(), 0, "a sign of life is not sent as an alert");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_heartbeat_is_said_in_the_language_of_each_channel() {
+    let four = Four::start().await;
+    let routes = four.routes().replace(ALL, "to: [ops-mail]").replace("ops-ding: {", "ops-ding: { language: zh,").replace(
+        "time_zone:",
+        "heartbeats: [{ matchers: 'alertname=\"Watchdog\"', timeout: 10s, to: [ops-ding, ops-slack, ops-wecom] }]\ntime_zone:",
+    );
+    let app = TestApp::start(&routes).await;
+    let (code, answer) = app.post("/webhook", &alert("prometheus", "Watchdog", "firing")).await;
+    assert_eq!(code, 200, "{answer}");
+    let long = Duration::from_secs(30);
+    let ding = four.ding.rec.wait(long, |r| r.accepted().iter().any(|m| m.text.contains("心跳 Watchdog 中断"))).await;
+    assert!(ding, "{:?}", four.ding.rec.accepted());
+    let slack = four.slack.rec.wait(long, |r| r.accepted().iter().any(|m| m.text.contains("Heartbeat Watchdog is missing"))).await;
+    assert!(slack, "{:?}", four.slack.rec.accepted());
+    let wecom = four.wecom.rec.wait(long, |r| r.accepted().iter().any(|m| m.text.contains("Heartbeat Watchdog is missing"))).await;
+    assert!(wecom, "{:?}", four.wecom.rec.accepted());
+    assert_eq!((four.ding.rec.accepted().len(), four.slack.rec.accepted().len(), four.wecom.rec.accepted().len()), (1, 1, 1), "each is told once");
+}

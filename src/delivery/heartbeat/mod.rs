@@ -128,15 +128,16 @@ async fn notify(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, monitor
     let shared = &engine.shared;
     let Some(known) = monitor.0.get_mut(&heartbeat.name) else { return Ok(()) };
     let now = shared.clock.wall();
-    let language = plan.language_of(heartbeat.to.first().map_or("", String::as_str));
-    let event = to_event(heartbeat, known, transition, now, language, &plan.messages.time_zone);
     match transition {
         Transition::Missing => tracing::error!(heartbeat = %heartbeat.name, timeout = %format_duration(heartbeat.timeout), "a heartbeat is missing"),
         Transition::Recovered => tracing::info!(heartbeat = %heartbeat.name, "the heartbeat is back"),
     }
     let to: Vec<String> = heartbeat.to.iter().filter(|name| plan.channel(name).is_some()).cloned().collect();
     // First the message, then the record of it: a crash in between reports it twice, not never.
-    engine.accept(event, Some(&to)).await?;
+    for (language, to) in by_language(&to, |name| plan.language_of(name)) {
+        let event = to_event(heartbeat, known, transition, now, language, &plan.messages.time_zone);
+        engine.accept(event, Some(&to)).await?;
+    }
     if transition == Transition::Missing {
         shared.telemetry.metrics.self_alert(ALERT);
     }
@@ -144,6 +145,22 @@ async fn notify(engine: &Engine, plan: &Plan, heartbeat: &HeartbeatPlan, monitor
     let change = known.silent_since.map_or(HeartbeatChange::Recovered, HeartbeatChange::Missing);
     let change = HeartbeatUpdate { name: heartbeat.name.to_string(), change };
     shared.store.update_heartbeats(vec![change]).await.map(|_| ())
+}
+
+/// Channels of one language each, for its text is the alert's own; without any channel it is said once.
+fn by_language(to: &[String], language_of: impl Fn(&str) -> Language) -> Vec<(Language, Vec<String>)> {
+    let mut out: Vec<(Language, Vec<String>)> = Vec::new();
+    for name in to {
+        let language = language_of(name);
+        match out.iter_mut().find(|(known, _)| *known == language) {
+            Some((_, names)) => names.push(name.clone()),
+            None => out.push((language, vec![name.clone()])),
+        }
+    }
+    if out.is_empty() {
+        out.push((language_of(""), Vec::new()));
+    }
+    out
 }
 
 /// The alert that is sent.
