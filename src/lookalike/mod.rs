@@ -1,6 +1,6 @@
 //! What a platform's client shows of a request body: for the terminal, and as HTML that looks like the client.
 //!
-//! A platform's file reads its bodies into [`Message`], which is blocks of styled text; [`terminal`] and [`html`] write any message. A client shows
+//! A platform's file reads its bodies into `Message`, which is blocks of styled text; [`terminal`] and [`html`] write any message. A client shows
 //! what it does not know as characters, and so do the readers. Knows bodies, not drivers, templates or alerts.
 //!
 //! [`html`] is safe to put into a page: every text is escaped, links lead to http(s) only, and nothing is fetched or run. A mail's own HTML is in
