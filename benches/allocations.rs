@@ -1,11 +1,15 @@
 //! What each part of the way of a body of three alerts allocates: `cargo bench --bench allocations`. Counts do not depend on how busy the machine is.
 
+mod body;
+
+use body::body;
 use divan::{AllocProfiler, Bencher};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use watchfire::config::{self, LoadOptions, Loaded};
 use watchfire::ingest::{self, Sender};
 use watchfire::model::Event;
+
+const ALERTS: usize = 3;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -15,27 +19,12 @@ fn main() {
     divan::main();
 }
 
-fn body() -> Vec<u8> {
-    let alert = |i: usize| {
-        json!({ "status": "firing", "startsAt": "2026-11-24T02:00:00Z", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": format!("{i:016x}"),
-            "generatorURL": "http://prometheus.example.com/graph?g0.expr=disk",
-            "labels": { "alertname": "DiskFull", "severity": "warning", "instance": format!("host-{i}:9100"), "team": "db", "job": "node" },
-            "annotations": { "summary": "the disk is 97 % full", "description": "look at the largest folders first",
-                "runbook_url": "https://runbooks.example.com/disk" } })
-    };
-    let alerts: Vec<Value> = (0..3).map(alert).collect();
-    json!({ "version": "4", "status": "firing", "receiver": "r", "groupKey": "{}:{alertname=\"DiskFull\"}", "externalURL": "http://am.example.com",
-        "groupLabels": { "alertname": "DiskFull" }, "commonLabels": {}, "commonAnnotations": {}, "alerts": alerts })
-    .to_string()
-    .into_bytes()
-}
-
 fn now() -> Timestamp {
     "2026-11-24T02:10:00Z".parse().expect("a time")
 }
 
 fn event() -> Event {
-    ingest::parse(Sender::Auto, &body(), None, now()).expect("a body").event
+    ingest::parse(Sender::Auto, &body(ALERTS), None, now()).expect("a body").event
 }
 
 fn loaded(platform: &str) -> (Loaded, String) {
@@ -51,7 +40,7 @@ fn loaded(platform: &str) -> (Loaded, String) {
 
 #[divan::bench(sample_count = 100)]
 fn parse(bencher: Bencher) {
-    let body = body();
+    let body = body(ALERTS);
     bencher.bench(|| ingest::parse(Sender::Auto, &body, None, now()));
 }
 
