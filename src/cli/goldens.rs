@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
+use similar::TextDiff;
 
 use crate::config::{Loaded, codes};
 use crate::delivery::intake::Intake;
@@ -108,32 +109,13 @@ fn changed(file: &Path, what: &str, label: &str) -> Finding {
 
 /// The lines that differ, with `-` before the old and `+` before the new ones, and a few around them.
 fn difference(old: &str, new: &str) -> Vec<String> {
-    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    if old.len().max(new.len()) > MAX_LINES {
-        return vec![format!("{} lines before, {} lines now", old.len(), new.len())];
+    let (before, now) = (old.lines().count(), new.lines().count());
+    if before.max(now) > MAX_LINES {
+        return vec![format!("{before} lines before, {now} lines now")];
     }
-    // Longest common rest of each pair of places.
-    let mut common = vec![vec![0usize; new.len() + 1]; old.len() + 1];
-    for (i, line) in old.iter().enumerate().rev() {
-        for (j, other) in new.iter().enumerate().rev() {
-            common[i][j] = if line == other { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
-        }
-    }
-    let (mut i, mut j, mut lines) = (0, 0, Vec::new());
-    while i < old.len() || j < new.len() {
-        if i < old.len() && j < new.len() && old[i] == new[j] {
-            lines.push((' ', old[i]));
-            (i, j) = (i + 1, j + 1);
-        } else if j == new.len() || i < old.len() && common[i + 1][j] >= common[i][j + 1] {
-            lines.push(('-', old[i]));
-            i += 1;
-        } else {
-            lines.push(('+', new[j]));
-            j += 1;
-        }
-    }
-    let near = |at: usize| lines[at.saturating_sub(AROUND)..(at + AROUND + 1).min(lines.len())].iter().any(|(mark, _)| *mark != ' ');
-    (0..lines.len()).filter(|at| near(*at)).map(|at| format!("{} {}", lines[at].0, lines[at].1)).collect()
+    let diff = TextDiff::from_lines(old, new);
+    let changes = diff.grouped_ops(AROUND).into_iter().flatten().flat_map(|op| diff.iter_changes(&op).collect::<Vec<_>>());
+    changes.map(|change| format!("{} {}", change.tag(), change.value().trim_end_matches('\n'))).collect()
 }
 
 #[cfg(test)]
