@@ -2,15 +2,13 @@
 
 use crate::model::{Labels, UnixMs};
 use crate::route::{Matcher, matcher};
-use crate::store::{Mute, mute_prefix, muted_channel};
-
-/// The label that means the channel in a mute's matchers.
-const CHANNEL: &str = "channel";
+use crate::store::{CHANNEL_LABEL, Mute, mute_prefix, muted_channel};
 
 /// A mute by hand.
 #[derive(Debug, Clone)]
 pub struct ManualMute {
-    matchers: Vec<Matcher>,
+    /// All of which an alert must match.
+    pub matchers: Vec<Matcher>,
     /// The channel, when it mutes a whole one.
     channel: Option<String>,
     prefix: String,
@@ -52,11 +50,11 @@ impl ManualMute {
     }
 
     fn may_concern(&self, channel: &str) -> bool {
-        self.matchers.iter().filter(|matcher| matcher.name() == CHANNEL).all(|matcher| matcher.matches_value(channel))
+        self.matchers.iter().filter(|matcher| matcher.name() == CHANNEL_LABEL).all(|matcher| matcher.matches_value(channel))
     }
 
     fn matches(&self, channel: &str, labels: &Labels) -> bool {
-        self.matchers.iter().all(|matcher| if matcher.name() == CHANNEL { matcher.matches_value(channel) } else { matcher.matches(labels) })
+        self.matchers.iter().all(|matcher| if matcher.name() == CHANNEL_LABEL { matcher.matches_value(channel) } else { matcher.matches(labels) })
     }
 }
 

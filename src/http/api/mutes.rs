@@ -13,15 +13,13 @@ use crate::http::openapi::{Op, Param, Paths};
 use crate::http::{Admitted, App, Caller, Scope};
 use crate::model::UnixMs;
 use crate::route::{Matcher, Op as Compare, matcher};
-use crate::store;
+use crate::store::{self, CHANNEL_LABEL};
 
 /// The longest that a mute may last: a year. Longer is a change of the configuration.
 const LONGEST_MUTE: Duration = Duration::from_secs(366 * 86_400);
 /// Bytes of the matchers of a mute. They are a key, of which PostgreSQL takes 2,704 bytes (a third of a page,
 /// <https://www.postgresql.org/docs/current/btree.html>); a channel's next name may be longer than the one in it.
 const MAX_MATCHERS: usize = 2000;
-/// The label that means the channel.
-const CHANNEL: &str = "channel";
 
 /// The paths.
 pub(super) fn paths() -> Paths {
@@ -45,11 +43,8 @@ async fn list(State(app): State<Arc<App>>, request: Request) -> ApiResult<Mutes>
     let Admitted { caller, .. } = gate(&app, Scope::Read, request).await?;
     let now = app.engine.clock().wall();
     let mutes = app.engine.mutes();
-    let shown = mutes.active(now).filter_map(|mute| {
-        let matchers = matcher::parse(&mute.text).ok()?;
-        let mine = !caller.is_limited() || channel_of(&matchers).is_some_and(|channel| caller.may_use(channel));
-        mine.then(|| Mute { matchers: texts(&matchers), until: mute.until, reason: mute.reason.clone(), by: mute.by.clone() })
-    });
+    let mine = mutes.active(now).filter(|mute| !caller.is_limited() || channel_of(&mute.matchers).is_some_and(|channel| caller.may_use(channel)));
+    let shown = mine.map(|mute| Mute { matchers: texts(&mute.matchers), until: mute.until, reason: mute.reason.clone(), by: mute.by.clone() });
     Ok(Json(Mutes { mutes: shown.collect() }))
 }
 
@@ -112,7 +107,11 @@ async fn set(app: &App, matchers: Vec<Matcher>, until: UnixMs, reason: &str, by:
         }
     }
     let by = by.name.clone();
-    tracing::warn!(matchers = text, %until, reason, by, "a mute was made, changed or ended by hand");
+    if ends {
+        tracing::warn!(matchers = text, by, "a mute was ended by hand");
+    } else {
+        tracing::warn!(matchers = text, %until, reason, by, "a mute was made or changed by hand");
+    }
     app.engine.set_mute(store::Mute { matchers: text, until, reason: reason.chars().take(500).collect(), by }).await?;
     Ok(Json(MuteResponse { matchers: shown, until: (until > UnixMs::EPOCH).then_some(until) }))
 }
@@ -127,5 +126,5 @@ fn texts(matchers: &[Matcher]) -> Vec<String> {
 
 /// The one channel that they name.
 fn channel_of(matchers: &[Matcher]) -> Option<&str> {
-    matchers.iter().find(|matcher| matcher.name() == CHANNEL && matcher.op() == Compare::Equal).map(Matcher::value)
+    matchers.iter().find(|matcher| matcher.name() == CHANNEL_LABEL && matcher.op() == Compare::Equal).map(Matcher::value)
 }

@@ -41,6 +41,9 @@ pub const MUTE_PREFIX: &str = "muted by hand (";
 /// The same for a time interval of its route.
 pub const INTERVAL_MUTE_PREFIX: &str = "muted by time interval ";
 
+/// The label that means the channel in the matchers of a mute.
+pub const CHANNEL_LABEL: &str = "channel";
+
 const CHANNEL_MATCHER: &str = "channel=\"";
 
 /// The matchers of the mute of a whole channel.
