@@ -63,7 +63,8 @@ fn every_platform_has_a_page_with_its_credentials_an_example_and_its_keys() {
     }
     for entry in fs::read_dir(root().join("docs/platforms")).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();
-        assert!(PLATFORMS.iter().any(|platform| format!("{}.md", platform.name) == name), "docs/platforms/{name} belongs to no platform");
+        let english = name.replace(".zh-CN.md", ".md");
+        assert!(PLATFORMS.iter().any(|platform| format!("{}.md", platform.name) == english), "docs/platforms/{name} belongs to no platform");
     }
 }
 
@@ -73,7 +74,15 @@ fn the_book_lists_every_platform() {
     let page = fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once("[Platforms](platforms.md)\n").unwrap();
     let after: String = rest.split_inclusive('\n').skip_while(|line| line.contains("](platforms/")).collect();
-    let list: String = PLATFORMS.iter().map(|platform| format!("  - [{}](platforms/{}.md)\n", platform.title, platform.name)).collect();
+    let mut list = String::new();
+    for platform in PLATFORMS {
+        list.push_str(&format!("  - [{}](platforms/{}.md)\n", platform.title, platform.name));
+        let chinese = format!("platforms/{}.zh-CN.md", platform.name);
+        if let Ok(page) = fs::read_to_string(root().join("docs").join(&chinese)) {
+            let heading = page.lines().next().and_then(|line| line.strip_prefix("# ")).unwrap_or_else(|| panic!("docs/{chinese} has no heading"));
+            list.push_str(&format!("    - [{heading}]({chinese})\n"));
+        }
+    }
     hold(&path, &format!("{before}[Platforms](platforms.md)\n{list}{after}"));
 }
 
