@@ -115,6 +115,27 @@ fn preset(folder: &Path, name: &str, text: &str) -> Result<(), String> {
     check(folder, &routes)
 }
 
+/// The examples are the same in both languages, so that a page does not fall behind its translation.
+#[test]
+fn chinese_pages_have_the_configurations_of_the_english_ones() {
+    let mut compared = 0;
+    for path in pages() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let Some(english) = name.strip_suffix(".zh-CN.md").filter(|_| path.starts_with(root().join("docs"))) else { continue };
+        let chinese = fs::read_to_string(&path).unwrap();
+        let page = fs::read_to_string(path.with_file_name(format!("{english}.md"))).unwrap_or_else(|error| panic!("the page of {name}: {error}"));
+        assert!(chinese.contains(&format!("\n[English]({english}.md)\n")), "{name} has no link to {english}.md");
+        assert!(page.contains(&format!("]({name})")), "{english}.md has no link to {name}");
+        let there = blocks(&chinese);
+        for block in blocks(&page).into_iter().filter(|block| block.language == "yaml") {
+            compared += 1;
+            let found = there.iter().any(|other| other.language == "yaml" && other.mark == block.mark && other.text == block.text);
+            assert!(found, "{name} lacks the configuration of {english}.md:{}:\n{}", block.line, block.text);
+        }
+    }
+    assert!(compared >= 12, "only {compared} configurations were compared");
+}
+
 #[test]
 fn a_wrong_configuration_would_be_found() {
     let folder = folder();
