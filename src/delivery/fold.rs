@@ -97,7 +97,7 @@ pub fn fold<'a>(members: &'a [PendingDelivery], scale: &SeverityScale, notified:
     }
     // An end without its beginning is suppressed only when it is known that the beginning was not sent.
     let suppressed = |s: &Latest<'_>| match s.status {
-        EntryStatus::Firing => false,
+        EntryStatus::Firing | EntryStatus::Unreported => false,
         EntryStatus::CameAndWent => s.muted,
         EntryStatus::Resolved => s.muted && s.fired.is_none() && notified.is_open(s.alert, true) == Some(false),
     };

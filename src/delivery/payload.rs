@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::{Event, Labels, Payload};
-use crate::template::{Entry, EntryStatus};
+use crate::template::Entry;
 
 /// These alerts in Alertmanager's version 4 (<https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>), under the event's group.
 pub fn payload(event: &Event, entries: &[Entry<'_>], firing: bool, truncated: u64) -> Option<Payload> {
@@ -58,7 +58,8 @@ impl<'a> WebhookAlert<'a> {
         let time = |at: Option<Timestamp>| at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string());
         let alert = entry.alert;
         Self {
-            status: if entry.status == EntryStatus::Firing { "firing" } else { "resolved" },
+            // Alertmanager's two words: what is not reported any more was not resolved.
+            status: if entry.status.is_over() { "resolved" } else { "firing" },
             labels: &alert.labels,
             annotations: &alert.annotations,
             starts_at: time(alert.starts_at),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::alert::Status;
+use super::form::{Form, IncidentFacts, MessageStatus};
 use super::id::DeliveryId;
 use super::language::Language;
 use super::severity::Severity;
@@ -110,8 +110,8 @@ pub struct Link {
 /// Unrendered facts about a message that drivers build structure from: colour, buttons, thread, pings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Facts {
-    /// Firing unless all of it is resolved; firing, too, while alerts that the sender left out may fire.
-    pub status: Status,
+    /// Firing while any of it fires, and while alerts that the sender left out may fire.
+    pub status: MessageStatus,
     /// Whether nothing of its group fires any more, so that an incident about it may be closed. A message about the end of some alerts is `resolved`
     /// while others of their group go on.
     #[serde(default)]
@@ -134,13 +134,12 @@ pub struct Facts {
     pub mentions: Mentions,
     /// Stable text per group of alerts, receiver and channel: threads e-mails. Empty for digests.
     pub thread: String,
-    /// Stable text per group of alerts and site (who sent them, whatever the replica): keys incidents. It is the same for every receiver, channel and
-    /// page that the group has, so that the end of the group closes what its beginning opened. Empty for digests.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub incident: String,
-    /// Somebody's own words, which have no status and no severity to speak of.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub note: bool,
+    /// The incident that it belongs to.
+    #[serde(default, skip_serializing_if = "IncidentFacts::is_empty")]
+    pub incident: IncidentFacts,
+    /// What it is. Stored pages may say `note` in its place.
+    #[serde(default, alias = "note", skip_serializing_if = "Form::is_card")]
+    pub form: Form,
     /// When it was formed, Unix milliseconds UTC.
     pub formed_at: UnixMs,
     /// The words' language.

@@ -1,14 +1,14 @@
 //! The facts of a page: what drivers build structure from (colour, buttons, field pairs, previews) without reading rendered text.
 
-use crate::model::{Facts, Mentions, Status};
+use crate::model::{Facts, Form, IncidentFacts, Mentions, MessageStatus};
 
-use super::view::{Scene, image_of, message_links, preview, shorten};
+use super::view::{EntryStatus, Scene, image_of, message_links, preview, shorten};
 use super::words;
 
 /// Longest value of a pair in characters: Slack allows 2000 in a field, a phone shows far less.
 const MAX_PAIR: usize = 200;
 
-/// The facts of a page. Mentions, thread and payload are the caller's to fill in; `formed_at` is the input's `now`.
+/// The facts of a page. Mentions, thread, incident, form and payload are the caller's to fill in; `formed_at` is the input's `now`.
 pub fn facts(input: &Scene<'_>) -> Facts {
     let max = MAX_PAIR.min(input.max_value);
     let mut pairs: Vec<(String, String)> = Vec::new();
@@ -20,7 +20,7 @@ pub fn facts(input: &Scene<'_>) -> Facts {
     };
     if let ([entry], true) = (input.all, input.is_single()) {
         let (described, times) = (input.described(0), input.times());
-        let ended = entry.alert.ends_at.filter(|_| !input.fires());
+        let ended = entry.alert.ends_at.filter(|_| !input.fires() && entry.status.is_over());
         pair("where", &described.place.full);
         pair("since", &entry.alert.starts_at.map(|at| times.short(at)).unwrap_or_default());
         pair("ended", &ended.map(|at| times.short(at)).unwrap_or_default());
@@ -30,7 +30,11 @@ pub fn facts(input: &Scene<'_>) -> Facts {
         }
     }
     Facts {
-        status: if input.fires() { Status::Firing } else { Status::Resolved },
+        status: match input.status() {
+            EntryStatus::Firing => MessageStatus::Firing,
+            EntryStatus::Unreported => MessageStatus::Unreported,
+            EntryStatus::CameAndWent | EntryStatus::Resolved => MessageStatus::Resolved,
+        },
         severity: input.totals.severity,
         title: input.headline().to_owned(),
         preview: preview(input),
@@ -40,9 +44,9 @@ pub fn facts(input: &Scene<'_>) -> Facts {
         mentions: Mentions::default(),
         over: false,
         thread: String::new(),
-        incident: String::new(),
-        note: false,
-        formed_at: input.now.into(),
+        incident: IncidentFacts::default(),
+        form: Form::Card,
+        formed_at: input.now.at.into(),
         language: input.language,
         payload: None,
     }

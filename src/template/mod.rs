@@ -34,6 +34,8 @@ mod words;
 
 #[cfg(test)]
 mod agreement;
+#[cfg(test)]
+mod unreported;
 
 pub use check::reference;
 pub use escape::{bold as bold_in, clean_url, escape, link as link_in};
@@ -46,7 +48,7 @@ pub use samples::{SAMPLES, samples};
 pub use sources::FORMS;
 pub use usage::FieldUsage;
 pub use view::humanize_in as humanize;
-pub use view::{Brief, Entry, EntryStatus, MessageKind, Scene, Totals, View, ViewInput, lines};
+pub use view::{Brief, Entry, EntryStatus, IncidentView, MessageKind, Now, Scene, Totals, View, ViewInput, lines};
 pub use words::word;
 
 use crate::model::FieldSpec;

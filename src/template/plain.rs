@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{Escape, Event, FieldSpec, SenderKind, SeverityScale};
 
 use super::escape::clean;
-use super::view::{EntryStatus, Scene, annotations, emoji, labels, message_links, own_message, reflow, repeats, rest, shorten};
+use super::view::{EntryStatus, Scene, annotations, emoji, incident_line, labels, message_links, own_message, reflow, repeats, rest, shorten};
 use super::words;
 
 /// A page as plain text.
@@ -27,7 +27,7 @@ pub fn plain(input: &Scene<'_>) -> String {
     for place in input.places() {
         let entry = &input.all[place];
         let (alert, described) = (entry.alert, input.described(place));
-        let ended = alert.ends_at.filter(|_| entry.status != EntryStatus::Firing);
+        let ended = alert.ends_at.filter(|_| entry.status.is_over());
         if let Some(group) = group {
             let line = group.line(alert, entry.status, described, "", input);
             let name = if group.name.is_empty() { described.name.as_str() } else { "" };
@@ -53,7 +53,7 @@ pub fn plain(input: &Scene<'_>) -> String {
         }
         lines.extend(texts.into_iter().map(|text| shorten(&reflow(text), input.max_value).into_owned()));
         lines.extend(annotations(alert, input).into_iter().map(|(name, value)| format!("{name}{colon}{value}")));
-        if !described.value.is_empty() && ended.is_none() {
+        if !described.value.is_empty() && ended.is_none() && entry.status != EntryStatus::Unreported {
             lines.push(format!("{}{colon}{}", word("value"), shorten(&described.value, input.max_value)));
         }
         if let Some(start) = alert.starts_at {
@@ -81,6 +81,7 @@ pub fn plain(input: &Scene<'_>) -> String {
     }
     tail.extend(message_links(input).into_iter().map(|link| format!("{}{colon}{}", link.label, link.url)));
     tail.extend(input.notes.iter().cloned());
+    tail.extend(Some(incident_line(input)).filter(|line| !line.is_empty()));
     if !tail.is_empty() {
         lines.push(String::new());
         lines.extend(tail);

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Shown, Status};
 
 use super::FieldUsage;
-use super::view::{Brief, Entry, EntryStatus, MessageKind, Scene, Totals, View, ViewInput};
+use super::view::{Brief, Entry, EntryStatus, IncidentView, MessageKind, Now, Scene, Totals, View, ViewInput};
 
 /// Names of the samples.
 pub const SAMPLES: [&str; 5] = ["firing", "resolved", "mixed", "no labels", "digest"];
@@ -86,9 +86,9 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
         event: &event,
         details_url: "",
         notes: &[],
+        incident: None,
         language,
-        time_zone: &TimeZone::UTC,
-        now: at(0),
+        now: Now { at: at(0), zone: &TimeZone::UTC },
         scale: &scale,
         shown: &shown,
         max_value: usize::MAX,
@@ -107,7 +107,8 @@ pub fn samples(language: Language) -> Vec<(&'static str, View)> {
     };
     let everything = FieldUsage::everything();
     let page = |all: &[Entry<'_>], event: &Event| {
-        let input = ViewInput { all, range: 0..all.len(), event, totals: Totals::of(all, &scale), ..base.clone() };
+        let incident = Some(IncidentView { number: 1842, first_told: Some(at(-3600)) });
+        let input = ViewInput { all, range: 0..all.len(), event, incident, totals: Totals::of(all, &scale), ..base.clone() };
         View::new(&Scene::new(input), &everything)
     };
     let views = [

@@ -91,6 +91,7 @@ pub(super) fn status(language: Language, status: EntryStatus) -> &'static str {
         language,
         match status {
             EntryStatus::Firing => "firing",
+            EntryStatus::Unreported => "unreported",
             EntryStatus::CameAndWent => "came_and_went",
             EntryStatus::Resolved => "resolved",
         },

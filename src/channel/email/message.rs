@@ -13,7 +13,7 @@ use super::address;
 use super::dkim::Signer;
 use super::types::ThreadBy;
 use crate::channel::SendContext;
-use crate::model::{ErrorKind, Page, Recipient, SendError, Severity, Status, UnixMs, hash_hex};
+use crate::model::{ErrorKind, Form, MessageStatus, Page, Recipient, SendError, Severity, UnixMs, hash_hex};
 
 /// The longest subject, in characters; longer ones end in `…`. Phones show some forty, and a header line may not pass 998 octets.
 const MAX_SUBJECT: usize = 250;
@@ -222,14 +222,14 @@ fn thread_root(by: ThreadBy, thread: &str, formed_at: UnixMs) -> Option<String> 
 /// What mail rules and mail clients read: status, severity, group, and a high priority for what is critical and still fires.
 fn alert_headers(page: &Page) -> Vec<(&'static str, String)> {
     let facts = &page.facts;
-    if facts.note {
+    if facts.form == Form::Note {
         return Vec::new();
     }
     let mut headers = vec![("X-Alert-Status", facts.status.as_str().to_owned()), ("X-Alert-Severity", facts.severity.as_str().to_owned())];
     if !facts.thread.is_empty() {
         headers.push(("X-Alert-Group", hash_hex(&["thread", &facts.thread])));
     }
-    if facts.severity == Severity::Critical && facts.status == Status::Firing {
+    if facts.severity == Severity::Critical && facts.status == MessageStatus::Firing {
         headers.extend([("X-Priority", "1".to_owned()), ("Importance", "high".to_owned()), ("Priority", "urgent".to_owned())]);
     }
     headers

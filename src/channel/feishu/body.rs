@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::channel::kit::cut_units;
-use crate::model::{LinkKind, Mentions, Page, Severity, Size, Status, hash_hex};
+use crate::model::{LinkKind, Mentions, MessageStatus, Page, Severity, Size, hash_hex};
 
 /// The whole body of a bot's request, as documented (20 K): <https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot>
 const MAX_BODY: usize = 20 * 1024;
@@ -106,9 +106,10 @@ fn card(page: &Page, keyword: Option<&str>) -> Value {
 }
 
 /// The header's colour (<https://open.feishu.cn/document/common-capabilities/message-card/message-cards-content/card-header>).
-fn template(status: Status, severity: Severity) -> &'static str {
+fn template(status: MessageStatus, severity: Severity) -> &'static str {
     match (status, severity) {
-        (Status::Resolved, _) => "green",
+        (MessageStatus::Resolved, _) => "green",
+        (MessageStatus::Unreported, _) => "grey",
         (_, Severity::Critical) => "red",
         (_, Severity::Error) => "orange",
         (_, Severity::Warning) => "yellow",

@@ -5,7 +5,7 @@ pub use super::number::{Use, check_numbers, dialled, e164, reachable, refusal};
 use std::collections::BTreeMap;
 
 use crate::channel::Problem;
-use crate::model::{Escape, FieldSpec, Language, Page, Receipt, Recipient, SendError, Severity, Status};
+use crate::model::{Escape, FieldSpec, Language, MessageStatus, Page, Receipt, Recipient, SendError, Severity};
 
 use super::{cut_units, units};
 
@@ -105,10 +105,12 @@ pub fn fill(pattern: &str, page: &Page) -> String {
         (severity, false) => severity.as_str(),
     };
     let status = match (facts.status, zh) {
-        (Status::Firing, true) => "告警中",
-        (Status::Resolved, true) => "已恢复",
-        (Status::Firing, false) => "firing",
-        (Status::Resolved, false) => "resolved",
+        (MessageStatus::Firing, true) => "告警中",
+        (MessageStatus::Resolved, true) => "已恢复",
+        (MessageStatus::Unreported, true) => "不再上报",
+        (MessageStatus::Firing, false) => "firing",
+        (MessageStatus::Resolved, false) => "resolved",
+        (MessageStatus::Unreported, false) => "no longer reported",
     };
     let text = pattern
         .replace("{text}", page.field("text"))

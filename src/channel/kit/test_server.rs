@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use super::HttpClients;
 use crate::channel::{BuildContext, Built, CellResult, PlatformConfig, Problem, SecretReader, SendContext};
-use crate::model::{ErrorKind, Facts, Link, LinkKind, Mentions, MessageId, Page, Receipt, Secret, SecretSource, SendError, Severity, UnixMs};
+use crate::model::{
+    ErrorKind, Facts, IncidentFacts, Link, LinkKind, Mentions, MessageId, Page, Receipt, Secret, SecretSource, SendError, Severity, UnixMs,
+};
 
 /// One request as it arrived.
 #[derive(Debug, Clone)]
@@ -164,7 +166,7 @@ pub fn rich(fields: &[(&str, &str)]) -> Page {
         ],
         mentions: Mentions { all: true, mobiles: vec!["13800000000".into()], users: vec!["U012AB".into()], groups: vec!["S034CD".into()] },
         thread: "group-1".into(),
-        incident: "group-1".into(),
+        incident: IncidentFacts { key: "group-1".into(), ..IncidentFacts::default() },
         formed_at: UnixMs(1_700_000_000_000),
         ..Facts::default()
     };

@@ -1,6 +1,6 @@
 //! Cutting and colouring: text within limits without breaking a character, an entity or a `<link|label>`.
 
-use crate::model::{Facts, Link, Page, Severity, Size, Status};
+use crate::model::{Facts, Link, MessageStatus, Page, Severity, Size};
 
 /// The length in UTF-16 code units: what platforms that say "characters" count at most (never less than the number of characters).
 pub fn units(text: &str) -> usize {
@@ -153,10 +153,12 @@ fn atoms(line: &str, max: usize) -> Vec<&str> {
     atoms
 }
 
-/// The colour (0xRRGGBB) of a message, the same as in mails and templates: green when resolved, else red, orange, yellow or blue by severity.
+/// The colour (0xRRGGBB) of a message, the same as in mails and templates: green when resolved, grey when
+/// nobody knows, else red, orange, yellow or blue by severity.
 pub fn colour(facts: &Facts) -> u32 {
     match (facts.status, facts.severity) {
-        (Status::Resolved, _) => 0x1F_9D_55,
+        (MessageStatus::Resolved, _) => 0x1F_9D_55,
+        (MessageStatus::Unreported, _) => 0x8A_92_9C,
         (_, Severity::Critical) => 0xD9_2D_20,
         (_, Severity::Error) => 0xE8_59_0C,
         (_, Severity::Warning) => 0xE0_A1_00,

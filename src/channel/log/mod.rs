@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 
 use super::{BuildContext, Built, CellResult, Channel, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
-use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, PlatformIds, Receipt, Recipient, SendError, Size};
+use crate::model::{ErrorKind, Escape, FieldSpec, Form, OutletKey, Page, PlatformIds, Receipt, Recipient, SendError, Size};
 
 /// More than any terminal shows; it only keeps a message from being endless.
 const MAX_BYTES: usize = 64 * 1024;
@@ -124,7 +124,7 @@ impl Driver {
 fn frame(channel: &str, page: &Page, now: Timestamp) -> String {
     let facts = &page.facts;
     let mut out = format!("┌─ {channel} · {now:.0}");
-    if !facts.note {
+    if facts.form != Form::Note {
         out.push_str(&format!(" · {} {}", facts.status.as_str().to_uppercase(), facts.severity.as_str()));
     }
     if page.total > 1 {

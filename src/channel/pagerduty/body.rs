@@ -15,7 +15,7 @@ const MAX_DETAILS: usize = 32 * 1024;
 /// channel reports it; a direct call, which has no group, uses the message's own `key`.
 pub(super) fn event(page: &Page, routing_key: &str, client: &str, key: &str) -> Value {
     let facts = &page.facts;
-    let dedup_key = if facts.incident.is_empty() { key } else { facts.incident.as_str() };
+    let dedup_key = if facts.incident.key.is_empty() { key } else { facts.incident.key.as_str() };
     let action = if facts.over { "resolve" } else { "trigger" };
     let title = if page.field("title").trim().is_empty() { facts.title.trim() } else { page.field("title").trim() };
     let mut details: Map<String, Value> = facts.pairs.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::{Facts, Status};
+use crate::model::{Facts, MessageStatus};
 
 const CONFIG: &str = "{ routing_key: S3CRET6789abcdef0123456789abcdef, api_base: BASE }";
 const OK: &str = r#"{"status":"success","message":"Event processed","dedup_key":"group-1"}"#;
@@ -22,7 +22,7 @@ async fn what_fires_triggers_and_its_end_resolves_the_same_alert() {
     page.facts.image = "https://grafana.example.com/render/x.png".into();
     assert_eq!(kinds(&built.channel.send(&page, &service(), &context()).await), [Ok(Some("dedup_key group-1".to_owned()))]);
     // The end of some of its alerts is not the end of the group.
-    (page.facts.status, page.facts.over) = (Status::Resolved, false);
+    (page.facts.status, page.facts.over) = (MessageStatus::Resolved, false);
     assert_eq!(body::event(&page, "k", "c", "message-key")["event_action"], "trigger");
     let plain_http = Page {
         facts: Facts { image: "http://grafana/x.png".into(), pairs: vec![("告警对象".into(), "db-1".into())], ..page.facts.clone() },
@@ -90,7 +90,7 @@ fn the_key_is_the_groups_on_every_page_and_a_direct_calls_is_its_own() {
     let mut page = page(&[("title", "Deploy failed")]);
     let key = |page: &Page| body::event(page, "k", "c", "message-key")["dedup_key"].as_str().unwrap().to_owned();
     assert_eq!(key(&page), "message-key");
-    page.facts.incident = "group".into();
+    page.facts.incident.key = "group".into();
     page.number = 2;
     assert_eq!(key(&page), "group");
 }

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
-use crate::model::{Escape, FieldSpec, LinkKind, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError, Size, Status};
+use crate::model::{Escape, FieldSpec, LinkKind, MessageStatus, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError, Size};
 use file::{ParameterKind, Preset};
 
 /// The descriptor.
@@ -275,7 +275,8 @@ impl Driver {
         put("key", key.into());
         for (name, table) in &self.preset.by_severity {
             let value = match (facts.status, facts.severity.as_str()) {
-                (Status::Resolved, _) => &table.resolved,
+                (MessageStatus::Resolved, _) => &table.resolved,
+                (MessageStatus::Unreported, _) => &table.info,
                 (_, "critical") => &table.critical,
                 (_, "error") => &table.error,
                 (_, "warning") => &table.warning,

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::channel::kit::{broken, colour, cut_units, links_in_text, outside_addresses, split_units, units};
-use crate::model::{Link, LinkKind, Mentions, Page, Size, Status};
+use crate::model::{Link, LinkKind, Mentions, MessageStatus, Page, Size};
 
 /// Text of a section block: <https://docs.slack.dev/reference/block-kit/blocks/section-block>
 const MAX_SECTION: usize = 3000;
@@ -171,8 +171,8 @@ fn blocks(page: &Page) -> Vec<Block> {
     let links: Vec<&Link> = facts.links.iter().filter(|link| page.number >= page.total && fits(link)).take(MAX_BUTTONS).collect();
     let details = links.iter().find(|link| link.kind == LinkKind::Details && units(&link.url) <= MAX_CONTEXT).copied();
     let inline = details.map(in_text).unwrap_or_default();
-    // What is over is read in passing.
-    if facts.status == Status::Resolved && units(text) <= MAX_CONTEXT && page.total <= 1 && links.iter().all(|link| Some(*link) == details) {
+    // What does not fire is read in passing.
+    if facts.status != MessageStatus::Firing && units(text) <= MAX_CONTEXT && page.total <= 1 && links.iter().all(|link| Some(*link) == details) {
         return context([text, &inline].map(|text| Text::Mrkdwn(text.to_owned()))).into_iter().collect();
     }
     let mut blocks = sections(text);

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::channel::kit::test_server::{Answer, Literals, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::{ErrorKind, Link, LinkKind, Size, Status};
+use crate::model::{ErrorKind, Link, LinkKind, MessageStatus, Size};
 
 const BOT: &str = "{ token: xoxb-S3CRET-1, channel: '#ops', api_base: BASE }";
 const WEBHOOK: &str = "{ webhook: 'https://hooks.slack.com/services/T0/B0/S3CRETKEY', api_base: BASE }";
@@ -35,7 +35,7 @@ async fn a_resolved_message_is_green_and_without_buttons_when_it_has_no_links() 
     let server = ScriptedServer::start([Answer::from("ok")]).await;
     let built = build::<Config>(WEBHOOK, &server.base).unwrap();
     let mut page = page(&[("text", "gone")]);
-    page.facts.status = Status::Resolved;
+    page.facts.status = MessageStatus::Resolved;
     page.facts.title = "[RESOLVED] Disk".into();
     assert_eq!(kinds(&built.channel.send(&page, &[Recipient::new("@webhook")], &context()).await), [Ok(None)]);
     assert_eq!(server.seen()[0].uri.path(), "/services/T0/B0/S3CRETKEY");
@@ -392,7 +392,7 @@ fn the_link_to_the_whole_is_small_print_where_three_buttons_fill_a_row_or_the_al
     page.facts.links = vec![runbook, details.clone()];
     assert_eq!(blocks(&page)[1]["elements"][1]["text"]["text"], "Details", "there is room for a button");
     page.facts.links = vec![details];
-    page.facts.status = Status::Resolved;
+    page.facts.status = MessageStatus::Resolved;
     let over = blocks(&page);
     assert_eq!((over.as_array().unwrap().len(), &over[0]["elements"][1]["text"]), (1, &inline.into()), "{over}");
 }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::channel::kit::cut_units;
-use crate::model::{LinkKind, Page, Severity, Size, Status};
+use crate::model::{LinkKind, MessageStatus, Page, Severity, Size};
 
 /// Of the 28 KB that Teams takes after wrapping (a request of 24.4 KB was refused), what a request may have:
 /// <https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/format-your-bot-messages>
@@ -72,9 +72,10 @@ fn takes_image(url: &str) -> bool {
 }
 
 /// Colours of a text block: <https://adaptivecards.io/explorer/TextBlock.html>
-fn colour(status: Status, severity: Severity) -> &'static str {
+fn colour(status: MessageStatus, severity: Severity) -> &'static str {
     match (status, severity) {
-        (Status::Resolved, _) => "Good",
+        (MessageStatus::Resolved, _) => "Good",
+        (MessageStatus::Unreported, _) => "Default",
         (_, Severity::Critical) => "Attention",
         (_, Severity::Error | Severity::Warning) => "Warning",
         (_, Severity::Info) => "Accent",

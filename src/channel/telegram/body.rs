@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::channel::kit::{broken, is_linkable, links_in_text, units};
-use crate::model::{Link, Page, Size, Status};
+use crate::model::{Link, MessageStatus, Page, Size};
 
 /// Characters of a text after its markup is read (<https://core.telegram.org/bots/api#sendmessage>); counted here with it, in UTF-16 units, which
 /// is never less.
@@ -80,7 +80,7 @@ pub(super) fn message(page: &Page, chat: &str, thread_id: Option<i64>, quiet_res
         parse_mode: (!page.plain).then_some("HTML"),
         entities,
         link_preview_options: Preview { is_disabled: image.is_none(), prefer_large_media: image.is_some(), url: image },
-        disable_notification: quiet_resolved && page.facts.status == Status::Resolved,
+        disable_notification: quiet_resolved && page.facts.status != MessageStatus::Firing,
         reply_markup: (!buttons.is_empty()).then(|| Keyboard { inline_keyboard: buttons.chunks(in_row).map(<[_]>::to_vec).collect() }),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected, Transient};
-use crate::model::{Link, LinkKind, Size, Status};
+use crate::model::{Link, LinkKind, MessageStatus, Size};
 
 const CONFIG: &str = "{ token: '123456:S3CRET', chat: -1001, thread_id: 7, api_base: BASE }";
 const OK: &str = r#"{"ok":true,"result":{"message_id":42,"chat":{"id":-100}}}"#;
@@ -22,7 +22,7 @@ async fn html_goes_to_the_chat_and_plain_text_without_a_parse_mode() {
     page.facts.mentions.users = vec!["@anna".into(), "4711".into()];
     assert_eq!(kinds(&built.channel.send(&page, &chat(), &context()).await), [Ok(Some("chat_id -100, message_id 42".to_owned()))]);
     page.plain = true;
-    page.facts.status = Status::Resolved;
+    page.facts.status = MessageStatus::Resolved;
     built.channel.send(&page, &chat(), &context()).await;
     let seen = server.seen();
     assert_eq!(seen[0].uri.to_string(), "/bot123456:S3CRET/sendMessage");

@@ -21,7 +21,9 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::{BuildContext, Built, CellResult, Channel, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
-use crate::model::{Escape, FieldSpec, OutletKey, Page, Payload, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Size};
+use crate::model::{
+    Escape, FieldSpec, MessageStatus, OutletKey, Page, Payload, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Size,
+};
 
 /// Our own: more than any receiver takes.
 const MAX_BODY: usize = 1 << 20;
@@ -273,7 +275,9 @@ impl Driver {
             (Body::Alertmanager, payload) => {
                 let title = if page.field("title").is_empty() { page.facts.title.as_str() } else { page.field("title") };
                 let own = serde_json::json!({ "title": title, "text": text }).to_string();
-                let bare = || format!(r#"{{"version":"4","status":"{}","alerts":[]}}"#, page.facts.status.as_str());
+                // Alertmanager's two words: what nobody knows of was not resolved.
+                let status = if page.facts.status == MessageStatus::Resolved { "resolved" } else { "firing" };
+                let bare = || format!(r#"{{"version":"4","status":"{status}","alerts":[]}}"#);
                 let bare = payload.is_none().then(bare);
                 let alerts = payload.as_ref().map(Payload::as_str).or(bare.as_deref()).unwrap_or_default();
                 // Two objects become one: neither is empty, and they have no name in common.

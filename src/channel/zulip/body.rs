@@ -1,7 +1,7 @@
 //! What Zulip is sent: a form with a topic and markdown. Pure. <https://zulip.com/api/send-message>, <https://zulip.com/help/format-your-message-using-markdown>
 
 use crate::channel::kit::broken;
-use crate::model::{Page, Size};
+use crate::model::{Form, Page, Size};
 
 /// Characters of a topic, and of a message (<https://zulip.com/api/send-message>: `max_topic_length`, `max_message_length`). Zulip counts code
 /// points, and cuts what is longer without refusing it.
@@ -20,9 +20,9 @@ pub(super) fn message(page: &Page, to: &str, direct: bool, topic: Option<&str>) 
     vec![("type", "stream".into()), ("to", to.to_owned()), ("topic", topic), ("content", content)]
 }
 
-/// The topic that the template names; of a plain page the message's title.
+/// The topic that the template names; of a plain page the message's title. A short text about an incident is in the topic of its card.
 fn topic(page: &Page) -> String {
-    let named = if page.plain { page.facts.title.as_str() } else { page.field("topic") };
+    let named = if page.plain && !page.facts.form.is_line() { page.facts.title.as_str() } else { page.field("topic") };
     let topic = [named, page.facts.title.as_str(), "alerts"].into_iter().map(str::trim).find(|name| !name.is_empty()).unwrap_or_default();
     if topic.chars().count() <= MAX_TOPIC {
         return topic.to_owned();
@@ -36,7 +36,7 @@ const BREAKS: &[&str] = &["@", "#**", "](", "```", "~~~", "$$", "<time:"];
 /// Whom the message pings, and the text. A note's title is not repeated where it is the topic.
 fn content(page: &Page, topic: &str) -> String {
     let text = page.field("text").trim_end();
-    let rest = text.split_once('\n').filter(|(title, _)| page.facts.note && title.trim() == topic).map(|(_, rest)| rest.trim_start());
+    let rest = text.split_once('\n').filter(|(title, _)| page.facts.form == Form::Note && title.trim() == topic).map(|(_, rest)| rest.trim_start());
     let text = rest.unwrap_or(text);
     let text = if page.plain { broken(text, BREAKS) } else { text.to_owned() };
     let mentions = &page.facts.mentions;

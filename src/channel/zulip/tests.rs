@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::*;
 use crate::channel::kit::test_server::{Answer as Scripted, ScriptedServer, build, context, kinds, page, rich};
 use crate::model::ErrorKind::{Ambiguous, Misconfigured, RateLimited, Rejected};
-use crate::model::{Mentions, Size};
+use crate::model::{Form, Mentions, Size};
 
 const CONFIG: &str = "{ site: BASE, email: bot@example.com, api_key: k3y-S3CRET, channel: alerts }";
 const OK: &str = r#"{"result":"success","msg":"","id":42}"#;
@@ -40,7 +40,7 @@ async fn people_get_direct_messages_by_address_or_id() {
     let server = ScriptedServer::start([Scripted::from(OK), Scripted::from(OK)]).await;
     let built = build::<Config>("{ site: BASE, email: bot@example.com, api_key: k, to: [anna@example.com, 10] }", &server.base).unwrap();
     let mut page = page(&[("topic", "Backup finished"), ("text", "Backup finished\n\n42 GiB")]);
-    page.facts.note = true;
+    page.facts.form = Form::Note;
     let to = [Recipient::new("anna@example.com"), Recipient::new("10")];
     assert_eq!(built.channel.send(&page, &to, &context()).await.len(), 2);
     let sent: Vec<_> = server.seen().iter().map(|seen| form(&seen.body)).collect();
@@ -50,6 +50,12 @@ async fn people_get_direct_messages_by_address_or_id() {
     // In a channel the title is the topic.
     let form = body::message(&page, "alerts", false, None);
     assert_eq!(form[2..], [("topic", "Backup finished".to_owned()), ("content", "42 GiB".to_owned())]);
+    // A short text about an incident is in the topic of its card, whatever its title.
+    let mut line = page.clone();
+    (line.plain, line.facts.form, line.facts.title) = (true, Form::News, "Critical · DiskFull · db-1".into());
+    assert_eq!(body::message(&line, "alerts", false, None)[2], ("topic", "Backup finished".to_owned()));
+    line.facts.form = Form::Card;
+    assert_eq!(body::message(&line, "alerts", false, None)[2], ("topic", "Critical · DiskFull · db-1".to_owned()));
     let form = body::message(&page, "alerts", false, Some("news"));
     assert_eq!(form[3], ("content", "Backup finished\n\n42 GiB".to_owned()));
 }

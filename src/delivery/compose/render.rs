@@ -6,9 +6,9 @@ use crate::channel::descriptor::Ping;
 use crate::delivery::links;
 use crate::delivery::payload::payload;
 use crate::ingest::lane_group;
-use crate::model::{Event, Language, Mentions, Page};
+use crate::model::{Event, Form, Language, Mentions, Page};
 use crate::template::fit::{Part, fit};
-use crate::template::{self, Brief, Entry, MessageKind, RenderError, Scene, ViewInput};
+use crate::template::{self, Brief, Entry, MessageKind, Now, RenderError, Scene, ViewInput};
 
 use super::draft::Draft;
 use super::totals::Totals;
@@ -89,7 +89,7 @@ impl Renderer<'_> {
             let mut facts = template::facts(input);
             facts.over = self.totals.over;
             if note {
-                (facts.note, facts.pairs) = (true, Vec::new());
+                (facts.form, facts.pairs) = (Form::Note, Vec::new());
             }
             if channel.driver.wants_raw_payload() {
                 let entries = &self.entries[part.range.start.min(self.entries.len())..part.range.end.min(self.entries.len())];
@@ -99,7 +99,7 @@ impl Renderer<'_> {
             if self.kind != MessageKind::Digest {
                 let group = self.entries.first().map_or(self.event.group_key.as_str(), |entry| lane_group(self.event, entry.alert));
                 facts.thread = crate::model::hash_hex(&[&self.event.source, &self.event.receiver, group, &channel.name]);
-                facts.incident = crate::model::hash_hex(&[&self.event.source, group]);
+                facts.incident.key = crate::model::hash_hex(&[&self.event.source, group]);
             }
             Ok(Page { fields, facts, number: part.page as u16, total: part.pages as u16, plain: plain || note, coverage: Vec::new() })
         })
@@ -146,9 +146,9 @@ impl Renderer<'_> {
             event: self.event,
             details_url: &details,
             notes,
+            incident: None,
             language: self.draft.channel.content.language,
-            time_zone: &plan.messages.time_zone,
-            now: self.draft.now,
+            now: Now { at: self.draft.now, zone: &plan.messages.time_zone },
             scale: &plan.scale,
             shown: &plan.messages.shown,
             max_value: part.max_value,

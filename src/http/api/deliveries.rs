@@ -187,7 +187,7 @@ fn message_story(plan: &Plan, message: StoredMessage) -> MessageDetail {
         fields: p.fields.into_iter().collect(),
         plain: p.plain,
         covers: p.coverage,
-        incident: Some(p.facts.incident).filter(|key| keeps_incidents && !key.is_empty()),
+        incident: Some(p.facts.incident.key).filter(|key| keeps_incidents && !key.is_empty()),
     });
     MessageDetail {
         id: message.id,

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::now::Found;
 use super::words::{self, age, filled, word};
 use crate::delivery::plan::Plan;
-use crate::model::{Event, Language, Severity, Status, UnixMs};
-use crate::template::{Entry, EntryStatus, FieldUsage, Scene, Totals, View, ViewInput};
+use crate::model::{Event, Form, Language, Severity, Status, UnixMs};
+use crate::template::{Entry, EntryStatus, FieldUsage, Now, Scene, Totals, View, ViewInput};
 
 /// Alerts that have a row each before the others are folded by where they are.
 const MAX_ROWS: usize = 12;
@@ -139,9 +139,9 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
         event: entries.first().map_or(&nothing, |entry| entry.event),
         details_url: "",
         notes: &[],
+        incident: None,
         language,
-        time_zone: &plan.messages.time_zone,
-        now,
+        now: Now { at: now, zone: &plan.messages.time_zone },
         scale: &plan.scale,
         shown: &plan.messages.shown,
         max_value: usize::MAX,
@@ -150,7 +150,7 @@ pub(super) fn page(found: &Found, plan: &Plan, language: Language, now: Timestam
     let mut view = view.context.data().clone();
     show_controls(&mut view);
     // Without its alerts, a message is what was sent.
-    let is_note = total == 0 || facts.is_some_and(|facts| facts.note);
+    let is_note = total == 0 || facts.is_some_and(|facts| facts.form == Form::Note);
     let rows: Vec<Row> =
         entries.iter().zip(view["alerts"].as_array().into_iter().flatten()).map(|(entry, alert)| row(entry, alert, &scribe, plan)).collect();
     let state = match (is_note, firing) {

@@ -67,6 +67,10 @@ const fn list(name: &'static str, of: &'static Shape, about: &'static str) -> Fi
     Field { name, shape: Shape::List(of), about }
 }
 
+const fn object(name: &'static str, fields: &'static [Field], about: &'static str) -> Field {
+    Field { name, shape: Shape::Object(fields), about }
+}
+
 /// The fields at the top of every page.
 pub const ROOT: Shape = Shape::Object(ROOT_FIELDS);
 const ALERT: Shape = Shape::Object(ALERT_FIELDS);
@@ -90,19 +94,21 @@ const ROOT_FIELDS: &[Field] = &[
     text("topic", "what stays the same in every message of a group: the values that the sender groups by, the alert's name first"),
     text("state", "the headline without its title: `🔴 Critical`, `🔴 3 critical, 9 warning`, `✅ Resolved after 1h 17m`"),
     text("message", "the text of a direct send; empty for alerts"),
-    text("status", "`firing` while any alert of the message fires, else `resolved`"),
+    text("status", "`firing` while any alert of the message fires, `unreported` while nobody knows of some, else `resolved`"),
     text("status_word", "the status in the message's language; counts when there are several alerts"),
     flag("firing", "whether any alert of the message fires"),
     flag("resolved", "whether all of them are resolved"),
+    flag("unreported", "whether none fires, and of some nobody knows: their sender does not report them any more"),
     flag("mixed", "whether some fire and some are resolved"),
     number("firing_count", "firing alerts in the whole message"),
     number("resolved_count", "resolved alerts in the whole message"),
+    number("unreported_count", "alerts in the whole message that are not reported any more"),
     number("total", "alerts in the whole message"),
     flag("single", "whether the message is about one alert"),
     text("counts", "how many: `3 critical, 9 warning, 1 resolved`"),
     text("severity", "the most severe: `critical`, `error`, `warning` or `info`"),
     text("severity_word", "the same in the message's language; empty when no alert has a severity"),
-    text("emoji", "a disc in the severity's colour, or a tick"),
+    text("emoji", "a disc in the severity's colour, a tick, or a white disc for what is not reported any more"),
     text("color", "the severity's or status' colour, `#rrggbb`"),
     list("alerts", &ALERT, "the alerts of this page: firing first, most severe first"),
     list("briefs", &BRIEF, "alerts of a digest that are named in one line each"),
@@ -131,6 +137,7 @@ const ROOT_FIELDS: &[Field] = &[
         "links of the whole message, most useful first: runbook, dashboard or panel, silence, details; of several alerts those that all share",
     ),
     list("notes", &LINE, "what Watchfire has to say: shortened, delayed, rendered by the built-in template"),
+    object("incident", INCIDENT_FIELDS, "the incident that the message is about"),
     text("language", "`en` or `zh`"),
     text("time_zone", "the IANA zone times are shown in"),
     text("now", "when the page was rendered, RFC 3339"),
@@ -143,10 +150,11 @@ const ALERT_FIELDS: &[Field] = &[
     text("instance", "the `instance` label"),
     text("where", "where it happens, as it is copied: `db-1.example.com:9100 · /var`, `shop/cart-0`"),
     text("place", "the same without port and domain: `db-1 · /var`"),
-    text("status", "`firing` or `resolved`"),
+    text("status", "`firing`, `resolved` or `unreported`"),
     text("status_word", "the same in the message's language"),
     flag("firing", "whether it fires"),
     flag("resolved", "whether it is over"),
+    flag("unreported", "whether its sender does not report it any more, without having resolved it: silenced there, or gone"),
     flag("came_and_went", "whether it fired and was resolved while it waited here"),
     text("severity", "`critical`, `error`, `warning` or `info`"),
     text("severity_word", "the same in the message's language; the sender's own word where it is unknown, empty where there is none"),
@@ -193,10 +201,11 @@ const ALERT_FIELDS: &[Field] = &[
 
 const BRIEF_FIELDS: &[Field] = &[
     text("title", "name and place in one line"),
-    text("status", "`firing` or `resolved`"),
+    text("status", "`firing`, `resolved` or `unreported`"),
     text("status_word", "the same in the message's language"),
     flag("firing", "whether it fires"),
     flag("resolved", "whether it is over"),
+    flag("unreported", "whether its sender does not report it any more, without having resolved it: silenced there, or gone"),
     text("severity", "`critical`, `error`, `warning` or `info`"),
     text("severity_word", "the same in the message's language; empty when it has none"),
     text("emoji", "a disc in the severity's colour, or a tick"),
@@ -206,6 +215,12 @@ const BRIEF_FIELDS: &[Field] = &[
     text("since", "when it began, short"),
     text("starts_at", "when it began, RFC 3339"),
     text("duration", "how long it has lasted, while it fires"),
+];
+
+const INCIDENT_FIELDS: &[Field] = &[
+    number("number", "its number, 0 without one: `{{#if incident.number}}#{{incident.number}}{{/if}}`"),
+    text("first_told", "of a further message of it, when the first was sent, short; else empty"),
+    text("line", "`#1842`, of a further message `#1842, first told 03:12 UTC`; empty without an incident"),
 ];
 
 const LINK_FIELDS: &[Field] = &[
@@ -220,8 +235,10 @@ pub fn reference() -> Vec<(String, &'static str, &'static str)> {
         for field in fields {
             let path = format!("{prefix}{}", field.name);
             out.push((path.clone(), field.shape.in_words(), field.about));
-            if let Shape::List(Shape::Object(inner)) = field.shape {
-                add(&format!("{path}[]."), inner, out);
+            match field.shape {
+                Shape::List(Shape::Object(inner)) => add(&format!("{path}[]."), inner, out),
+                Shape::Object(inner) => add(&format!("{path}."), inner, out),
+                _ => {}
             }
         }
     }

@@ -139,8 +139,10 @@ pub(super) fn url_encode(arguments: &Arguments<'_, '_>) -> Result<Value, String>
 
 pub(super) fn severity_color(arguments: &Arguments<'_, '_>) -> Result<Value, String> {
     let text = arguments.text(0);
-    if text == "resolved" {
-        return Ok(color(Severity::Info, EntryStatus::Resolved).into());
+    match text.as_str() {
+        "resolved" => return Ok(color(Severity::Info, EntryStatus::Resolved).into()),
+        "unreported" => return Ok(color(Severity::Info, EntryStatus::Unreported).into()),
+        _ => {}
     }
     let severity = Severity::ALL.into_iter().find(|severity| severity.as_str() == text).unwrap_or_default();
     Ok(color(severity, EntryStatus::Firing).into())

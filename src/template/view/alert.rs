@@ -47,6 +47,15 @@ fn body(alert: &Alert, texts: &[&str], addresses: &Addresses<'_>, input: &ViewIn
     lines.join("\n")
 }
 
+/// A status as templates compare it.
+pub(super) fn status_name(status: EntryStatus) -> &'static str {
+    match status {
+        EntryStatus::Firing => "firing",
+        EntryStatus::Unreported => "unreported",
+        EntryStatus::CameAndWent | EntryStatus::Resolved => "resolved",
+    }
+}
+
 /// Fields of which an alert's line is made.
 const LINE_FIELDS: [&str; 5] = ["line_place", "line_text", "line_value", "line_labels", "line_runbook"];
 
@@ -63,7 +72,7 @@ pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldU
     let own = |name: &str| Some(alert.annotation(name).trim()).filter(|text| !repeats(input, text)).unwrap_or_default();
     let annotation = |name: &str| Value::from(shorten(own(name), max));
     let text = ["description", "message", "summary"].iter().map(|name| own(name)).find(|text| !text.is_empty());
-    let ended = alert.ends_at.filter(|_| status != EntryStatus::Firing);
+    let ended = alert.ends_at.filter(|_| status.is_over());
     let said: Vec<&str> = described.place.shown.iter().chain(described.named_by).copied().collect();
     // A description that says the summary again says nothing.
     let description = || Some(own("description")).filter(|text| *text != own("summary")).map(reflow).unwrap_or_default();
@@ -97,10 +106,11 @@ pub(super) fn object(at: usize, number: usize, input: &Scene<'_>, usage: &FieldU
     put!("where", shorten(&described.place.full, max).into());
     put!("copies", described.place.copies(sentence(alert)).into_iter().map(|text| Value::from(shorten(text, max))).collect::<Vec<_>>().into());
     put!("place", shorten(&described.place.whole(), max).into());
-    put!("status", if status == EntryStatus::Firing { "firing" } else { "resolved" }.into());
+    put!("status", status_name(status).into());
     put!("status_word", words::status(input.language, status).into());
     put!("firing", (status == EntryStatus::Firing).into());
-    put!("resolved", (status != EntryStatus::Firing).into());
+    put!("resolved", status.is_over().into());
+    put!("unreported", (status == EntryStatus::Unreported).into());
     put!("came_and_went", (status == EntryStatus::CameAndWent).into());
     put!("severity", severity.as_str().into());
     put!("severity_word", severity_word(alert, input).into());

@@ -4,11 +4,14 @@ use serde_json::{Map, Value, json};
 
 use super::super::escape::clean_url;
 use super::super::{FieldUsage, words};
-use super::alert::{listed, map, object};
+use super::alert::{listed, map, object, status_name};
 use super::group::{rest, worst};
 use super::headline::{counts, message_severity, preview, state, status_words, topic};
 use super::links::kind_name;
-use super::{Brief, EntryStatus, MessageKind, Scene, color, emoji, image_of, labels, message_links, own_message, prose, reflow, repeats, shorten};
+use super::{
+    Brief, EntryStatus, MessageKind, Scene, color, emoji, image_of, incident_line, labels, message_links, own_message, prose, reflow, repeats,
+    shorten,
+};
 
 /// The root object; its fields are listed in `check/shape.rs`.
 pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
@@ -17,7 +20,7 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     let total = input.total();
     let group = || input.group();
     let single = if let ([only], true) = (input.all, input.is_single()) { Some(only) } else { None };
-    let status = if input.fires() { EntryStatus::Firing } else { EntryStatus::Resolved };
+    let status = input.status();
     let alerts = || input.places().enumerate().map(|(i, at)| object(at, i + 1, input, usage)).collect::<Vec<_>>();
     let briefs = || input.briefs.iter().map(|one| brief(one, input)).collect::<Vec<_>>();
     let links = || {
@@ -69,13 +72,15 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     put!("topic", topic(input).into());
     put!("state", state(input).into());
     put!("message", shorten(own_message(input), max).into());
-    put!("status", if input.fires() { "firing" } else { "resolved" }.into());
+    put!("status", status_name(status).into());
     put!("status_word", status_words(input).into());
     put!("firing", input.fires().into());
-    put!("resolved", (!input.fires()).into());
+    put!("resolved", status.is_over().into());
+    put!("unreported", (status == EntryStatus::Unreported).into());
     put!("mixed", (input.totals.firing > 0 && input.totals.resolved > 0).into());
     put!("firing_count", input.totals.firing.into());
     put!("resolved_count", input.totals.resolved.into());
+    put!("unreported_count", input.totals.unreported.into());
     put!("total", total.into());
     put!("single", input.is_single().into());
     put!("counts", counts(input).into());
@@ -114,9 +119,10 @@ pub(super) fn root(input: &Scene<'_>, usage: &FieldUsage) -> Value {
     put!("details_url", clean_url(input.details_url).unwrap_or_default().into());
     put!("links", links().into());
     put!("notes", input.notes.iter().map(|note| Value::from(note.as_str())).collect::<Vec<_>>().into());
+    put!("incident", incident(input));
     put!("language", words::code(input.language).into());
-    put!("time_zone", input.time_zone.iana_name().unwrap_or("UTC").into());
-    put!("now", input.now.to_string().into());
+    put!("time_zone", input.now.zone.iana_name().unwrap_or("UTC").into());
+    put!("now", input.now.at.to_string().into());
     Value::Object(out)
 }
 
@@ -125,14 +131,20 @@ fn footer(labels: &[(String, String)]) -> String {
     labels.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(" · ")
 }
 
+fn incident(input: &Scene<'_>) -> Value {
+    let (number, told) = input.incident.map_or((0, None), |incident| (incident.number, incident.first_told));
+    json!({ "number": number, "first_told": told.map(|at| input.times().short(at)).unwrap_or_default(), "line": incident_line(input) })
+}
+
 fn brief(brief: &Brief, input: &Scene<'_>) -> Value {
     let severity = brief.severity.unwrap_or_default();
     json!({
         "title": shorten(&brief.title, input.max_value),
-        "status": if brief.status == EntryStatus::Firing { "firing" } else { "resolved" },
+        "status": status_name(brief.status),
         "status_word": words::status(input.language, brief.status),
         "firing": brief.status == EntryStatus::Firing,
-        "resolved": brief.status != EntryStatus::Firing,
+        "resolved": brief.status.is_over(),
+        "unreported": brief.status == EntryStatus::Unreported,
         "severity": severity.as_str(),
         "severity_word": brief.severity.map(|severity| words::severity(input.language, severity)).unwrap_or_default(),
         "emoji": emoji(severity, brief.status),

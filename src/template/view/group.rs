@@ -189,20 +189,21 @@ pub fn rest(input: &ViewInput<'_>) -> Vec<String> {
         let places: BTreeSet<&str> = left.iter().map(|entry| entry.alert.label(name)).collect();
         (2..=MAX_PLACES).contains(&places.len()) && !places.contains("")
     });
-    // By what they claim, most severe first, then those that claim nothing, then what is over.
-    let mut counts: BTreeMap<(bool, bool, Severity), Vec<&Alert>> = BTreeMap::new();
+    // By what they claim, most severe first, then those that claim nothing, what is not reported any more, and what is over.
+    let mut counts: BTreeMap<(EntryStatus, bool, Severity), Vec<&Alert>> = BTreeMap::new();
     for entry in left {
-        let over = entry.status != EntryStatus::Firing;
-        let severity = input.scale.known(entry.alert).filter(|_| !over);
-        counts.entry((over, severity.is_none(), severity.unwrap_or_default())).or_default().push(entry.alert);
+        let status = if entry.status.is_over() { EntryStatus::Resolved } else { entry.status };
+        let severity = input.scale.known(entry.alert).filter(|_| status == EntryStatus::Firing);
+        counts.entry((status, severity.is_none(), severity.unwrap_or_default())).or_default().push(entry.alert);
     }
     let unseen = input.totals.more.saturating_sub(left.len());
     let mut out = Vec::new();
-    for ((over, unknown, severity), alerts) in counts {
-        let word = match (over, unknown) {
-            (true, _) => words::own(input.language, "over"),
-            (_, true) => words::own(input.language, "active"),
-            _ => words::severity(input.language, severity),
+    for ((status, unknown, severity), alerts) in counts {
+        let word = match (status, unknown) {
+            (EntryStatus::Firing, false) => words::severity(input.language, severity),
+            (EntryStatus::Firing, true) => words::own(input.language, "active"),
+            (EntryStatus::Unreported, _) => words::own(input.language, "not_reported"),
+            (EntryStatus::CameAndWent | EntryStatus::Resolved, _) => words::own(input.language, "over"),
         };
         let mut line = words::filled(input.language, "rest", &[("n", &alerts.len().to_string()), ("what", word)]);
         if let Some(by) = by {

@@ -62,7 +62,7 @@ fn group_title(input: &Scene<'_>) -> String {
 
 /// What stays the same in every message of a group, so that a client keeps them together: the values that the sender groups by, the alert's name first;
 /// without any it is the title.
-pub(super) fn topic(input: &Scene<'_>) -> String {
+pub fn topic(input: &Scene<'_>) -> String {
     let groups = &input.event.group_labels;
     if input.kind == MessageKind::Digest {
         return words::own(input.language, "digest").to_owned();
@@ -77,7 +77,7 @@ pub(super) fn topic(input: &Scene<'_>) -> String {
 }
 
 /// What an alert calls its severity: the scale's word, or its own where the scale does not know it; empty when it has none.
-pub(super) fn severity_word(alert: &Alert, input: &ViewInput<'_>) -> String {
+pub fn severity_word(alert: &Alert, input: &ViewInput<'_>) -> String {
     match input.scale.known(alert) {
         Some(severity) => words::severity(input.language, severity).to_owned(),
         None => shorten(alert.label(&input.scale.label).trim(), MAX_SEVERITY).into_owned(),
@@ -85,7 +85,7 @@ pub(super) fn severity_word(alert: &Alert, input: &ViewInput<'_>) -> String {
 }
 
 /// The word of the message's severity; empty when no alert claims one.
-pub(super) fn message_severity(input: &ViewInput<'_>) -> String {
+pub fn message_severity(input: &ViewInput<'_>) -> String {
     match input.all {
         [only] if input.kind != MessageKind::Digest => severity_word(only.alert, input),
         all => {
@@ -95,26 +95,58 @@ pub(super) fn message_severity(input: &ViewInput<'_>) -> String {
     }
 }
 
-/// How many fire, by severity, and how many are over: `3 critical, 9 warning, 1 resolved`.
+/// How many fire, by severity, how many are not reported any more, and how many are over: `3 critical, 9 warning, 1 resolved`.
 pub fn counts(input: &ViewInput<'_>) -> String {
-    let totals = input.totals;
-    let claimed: usize = totals.claimed.iter().sum();
-    let mut parts: Vec<String> = Vec::new();
-    let mut add = |n: usize, word: &str| {
-        if n > 0 {
-            parts.push(words::filled(input.language, "count", &[("n", &n.to_string()), ("what", word)]));
-        }
+    let mut parts = by_severity(input);
+    parts.extend(count(input, unclaimed(input), "active"));
+    parts.extend(quiet(input));
+    parts.join(words::own(input.language, "comma"))
+}
+
+/// The same as a sentence about now: `3 critical, 9 warning firing, 1 resolved`.
+pub fn counts_now(input: &ViewInput<'_>) -> String {
+    let comma = words::own(input.language, "comma");
+    let (claimed, others) = (by_severity(input).join(comma), unclaimed(input));
+    let all = |what: &str| Some(words::filled(input.language, "all_firing", &[("what", what)]));
+    let firing = match (claimed.is_empty(), others) {
+        // Its own word says that it fires.
+        (true, n) => count(input, n, "active"),
+        (false, 0) => all(&claimed),
+        (false, n) => all(&words::filled(input.language, "and_more", &[("what", &claimed), ("n", &n.to_string())])),
     };
-    for (severity, n) in Severity::ALL.into_iter().zip(totals.claimed) {
-        add(n, words::severity(input.language, severity));
-    }
-    add(totals.firing.saturating_sub(claimed), words::own(input.language, "active"));
-    add(totals.resolved, words::own(input.language, "over"));
+    let parts: Vec<String> = firing.into_iter().chain(quiet(input)).collect();
+    if parts.is_empty() { String::new() } else { words::filled(input.language, "at_present", &[("what", &parts.join(comma))]) }
+}
+
+/// Firing alerts that claim no severity.
+fn unclaimed(input: &ViewInput<'_>) -> usize {
+    input.totals.firing.saturating_sub(input.totals.claimed.iter().sum())
+}
+
+fn count_of(input: &ViewInput<'_>, n: usize, word: &str) -> Option<String> {
+    (n > 0).then(|| words::filled(input.language, "count", &[("n", &n.to_string()), ("what", word)]))
+}
+
+fn count(input: &ViewInput<'_>, n: usize, key: &'static str) -> Option<String> {
+    count_of(input, n, words::own(input.language, key))
+}
+
+/// Firing alerts that claim a severity.
+fn by_severity(input: &ViewInput<'_>) -> Vec<String> {
+    let claimed = Severity::ALL.into_iter().zip(input.totals.claimed);
+    claimed.filter_map(|(severity, n)| count_of(input, n, words::severity(input.language, severity))).collect()
+}
+
+/// What does not fire, or is not known to.
+fn quiet(input: &ViewInput<'_>) -> Vec<String> {
+    let totals = input.totals;
+    let mut parts: Vec<String> =
+        [count(input, totals.unreported, "not_reported"), count(input, totals.resolved, "over")].into_iter().flatten().collect();
     // The end of what a sender lists is not the end of what it left out.
     if totals.firing == 0 && totals.truncated > 0 {
         parts.push(words::filled(input.language, "not_listed_n", &[("n", &totals.truncated.to_string())]));
     }
-    parts.join(words::own(input.language, "comma"))
+    parts
 }
 
 /// The status in one word for one alert, in counts for several.
@@ -122,7 +154,7 @@ pub(super) fn status_words(input: &ViewInput<'_>) -> String {
     if input.total() > 1 || (input.totals.firing == 0 && input.totals.truncated > 0) {
         return counts(input);
     }
-    words::own(input.language, if input.totals.firing > 0 { "firing" } else { "resolved" }).to_owned()
+    words::status(input.language, input.status()).to_owned()
 }
 
 /// The line that is seen first: `🔴 Critical · HighCPU · db-1`, `🔴 3 critical, 9 warning · NodeDown · eu-west-1`, `✅ Resolved after 1h 17m · HighCPU · db-1`;
@@ -144,12 +176,14 @@ pub(super) fn state(input: &Scene<'_>) -> String {
     if is_direct(input) {
         return String::new();
     }
-    let sign = emoji(input.totals.severity, if input.fires() { EntryStatus::Firing } else { EntryStatus::Resolved });
+    let sign = emoji(input.totals.severity, input.status());
     let words = match input.all {
         [only] if input.is_single() => match only.status {
             EntryStatus::Firing => capital(&message_severity(input)),
             EntryStatus::Resolved if !input.totals.goes_on => over_after(input, only.alert),
-            EntryStatus::CameAndWent if !input.totals.goes_on => words::own(input.language, "came_and_went").to_owned(),
+            status @ (EntryStatus::CameAndWent | EntryStatus::Unreported) if !input.totals.goes_on => {
+                words::status(input.language, status).to_owned()
+            }
             _ => status_words(input),
         },
         _ if input.kind == MessageKind::Digest => format!("{} · {}", words::own(input.language, "digest"), counts(input)),
@@ -166,7 +200,7 @@ fn over_after(input: &Scene<'_>, alert: &Alert) -> String {
 }
 
 /// A word as the first of a line.
-pub(super) fn capital(word: &str) -> String {
+pub fn capital(word: &str) -> String {
     let mut rest = word.chars();
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }

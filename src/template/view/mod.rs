@@ -11,6 +11,7 @@ mod build;
 mod describe;
 mod group;
 mod headline;
+mod incident;
 mod labels;
 mod links;
 mod own;
@@ -68,6 +69,8 @@ pub struct Totals {
     pub claimed: [usize; 4],
     /// Resolved alerts (came and went included).
     pub resolved: usize,
+    /// Alerts that are not reported any more.
+    pub unreported: usize,
     /// Alerts that no page of the message shows, only counts.
     pub more: usize,
     /// Alerts the sender itself left out (`truncatedAlerts`).
@@ -100,9 +103,28 @@ impl Totals {
                 self.claimed[severity as usize] += alerts;
             }
             (EntryStatus::Firing, None) => self.firing += alerts,
-            _ => self.resolved += alerts,
+            (EntryStatus::Unreported, _) => self.unreported += alerts,
+            (EntryStatus::CameAndWent | EntryStatus::Resolved, _) => self.resolved += alerts,
         }
     }
+}
+
+/// When and where a page is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Now<'a> {
+    /// The time: for "since 12m".
+    pub at: Timestamp,
+    /// The zone that times are shown in.
+    pub zone: &'a TimeZone,
+}
+
+/// The incident of a page, as readers see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IncidentView {
+    /// Its number.
+    pub number: i64,
+    /// When the channel was notified of it first: of a further message about it, where the first one cannot be edited or answered.
+    pub first_told: Option<Timestamp>,
 }
 
 /// Everything a page is rendered from.
@@ -126,12 +148,12 @@ pub struct ViewInput<'a> {
     pub details_url: &'a str,
     /// Notes that Watchfire adds: a template failed and the built-in one was used, values were shortened, the message waited long.
     pub notes: &'a [String],
+    /// The incident that it is about.
+    pub incident: Option<IncidentView>,
     /// The words' language.
     pub language: Language,
-    /// The zone times are shown in.
-    pub time_zone: &'a TimeZone,
-    /// Now: for "since 12m".
-    pub now: Timestamp,
+    /// When and where it is read.
+    pub now: Now<'a>,
     /// How labels become severities.
     pub scale: &'a SeverityScale,
     /// Which labels and annotations are listed.
@@ -148,12 +170,21 @@ impl<'a> ViewInput<'a> {
 
     /// Alerts in the whole message.
     pub fn total(&self) -> usize {
-        self.totals.firing + self.totals.resolved
+        self.totals.firing + self.totals.unreported + self.totals.resolved
     }
 
     /// Whether it is about something that fires, or may.
     pub fn fires(&self) -> bool {
         self.totals.firing > 0 || self.totals.goes_on
+    }
+
+    /// What it says of all its alerts together: that something fires, that nobody knows of some of them, or that they are over.
+    pub fn status(&self) -> EntryStatus {
+        match self.totals.unreported {
+            _ if self.fires() => EntryStatus::Firing,
+            0 => EntryStatus::Resolved,
+            _ => EntryStatus::Unreported,
+        }
     }
 
     /// Whether it is about one alert. A digest names its only alert below its headline, which does not.
@@ -201,7 +232,7 @@ impl<'a> Scene<'a> {
             group: OnceCell::new(),
             subject: OnceCell::new(),
             headline: OnceCell::new(),
-            times: Times::new(input.now, input.time_zone, input.language),
+            times: Times::new(input.now.at, input.now.zone, input.language),
             input,
         }
     }
@@ -267,18 +298,20 @@ impl std::fmt::Debug for View {
 pub(super) use actions::{image_of, message_links};
 pub(super) use describe::{Described, describe};
 pub use group::lines;
-pub(super) use group::rest;
-pub(super) use headline::preview;
+pub(super) use group::{rest, sentence};
+pub(super) use headline::{capital, counts, counts_now, message_severity, preview, severity_word, topic};
+pub(super) use incident::incident_line;
 pub(super) use labels::{annotations, labels};
-pub(super) use own::{own_message, repeats};
+pub(super) use own::{has_own_text, own_message, repeats};
 pub(super) use prose::{reflow, sentence as full_stop};
 pub use times::humanize_in;
 pub(super) use times::{Times, format_at};
 
-/// The sign of a severity or status, seen first: a coloured disc while it fires, a tick when it is over.
+/// The sign of a severity or status, seen first: a coloured disc while it fires, a tick when it is over, a white disc when nobody knows.
 pub(super) fn emoji(severity: Severity, status: EntryStatus) -> &'static str {
     match (status, severity) {
         (EntryStatus::CameAndWent | EntryStatus::Resolved, _) => "✅",
+        (EntryStatus::Unreported, _) => "⚪",
         (_, Severity::Critical) => "🔴",
         (_, Severity::Error) => "🟠",
         (_, Severity::Warning) => "🟡",
@@ -290,6 +323,7 @@ pub(super) fn emoji(severity: Severity, status: EntryStatus) -> &'static str {
 pub(super) fn color(severity: Severity, status: EntryStatus) -> &'static str {
     match (status, severity) {
         (EntryStatus::CameAndWent | EntryStatus::Resolved, _) => "#1f9d55",
+        (EntryStatus::Unreported, _) => "#8a929c",
         (_, Severity::Critical) => "#d92d20",
         (_, Severity::Error) => "#e8590c",
         (_, Severity::Warning) => "#e0a100",

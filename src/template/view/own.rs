@@ -5,7 +5,7 @@ use crate::model::SenderKind;
 use super::{MessageKind, ViewInput};
 
 /// Whether the sender's own title and message are the content (direct sends), not a rendering of the alerts.
-pub(super) fn has_own_text(input: &ViewInput<'_>) -> bool {
+pub fn has_own_text(input: &ViewInput<'_>) -> bool {
     matches!(input.event.kind, SenderKind::Direct | SenderKind::Generic | SenderKind::Watchfire)
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use watchfire::channel::PLATFORMS;
 use watchfire::model::{Alert, Event, Labels, Language, SenderKind, Severity, SeverityScale, Shown, Status};
-use watchfire::template::{Brief, Entry, EntryStatus, MessageKind, Part, PlatformFields, Scene, Totals, ViewInput};
+use watchfire::template::{Brief, Entry, EntryStatus, IncidentView, MessageKind, Now, Part, PlatformFields, Scene, Totals, ViewInput};
 
 /// The fields of the platforms that `wanted` picks.
 pub fn fields(wanted: impl Fn(&str) -> bool) -> Vec<PlatformFields> {
@@ -82,6 +82,7 @@ fn chinese() -> Alert {
 static SHOWN: LazyLock<Shown> = LazyLock::new(Shown::default);
 
 /// One message: its event, and which of its alerts are in which status.
+#[derive(Clone)]
 pub struct Case {
     pub name: &'static str,
     pub kind: MessageKind,
@@ -90,10 +91,11 @@ pub struct Case {
     pub briefs: Vec<Brief>,
     pub truncated: u64,
     pub details_url: &'static str,
+    pub incident: Option<IncidentView>,
 }
 
 impl Case {
-    fn new(name: &'static str, alerts: Vec<Alert>, statuses: Vec<EntryStatus>) -> Self {
+    pub fn new(name: &'static str, alerts: Vec<Alert>, statuses: Vec<EntryStatus>) -> Self {
         let event = Event {
             kind: SenderKind::Alertmanager,
             source: "alertmanager".into(),
@@ -104,7 +106,7 @@ impl Case {
             alerts,
             ..Event::default()
         };
-        Self { name, kind: MessageKind::Single, event, statuses, briefs: Vec::new(), truncated: 0, details_url: "" }
+        Self { name, kind: MessageKind::Single, event, statuses, briefs: Vec::new(), truncated: 0, details_url: "", incident: None }
     }
 
     pub fn entries(&self) -> Vec<Entry<'_>> {
@@ -127,9 +129,9 @@ impl Case {
             event: &self.event,
             details_url: self.details_url,
             notes: &[],
+            incident: self.incident,
             language,
-            time_zone: zone,
-            now: now(),
+            now: Now { at: now(), zone },
             scale,
             shown: &SHOWN,
             max_value: part.max_value,
@@ -239,7 +241,7 @@ fn repeated() -> Alert {
     alert(&disk, &[("summary", "Disk is full"), ("description", "Disk is full")])
 }
 
-fn node(i: usize) -> Alert {
+pub fn node(i: usize) -> Alert {
     let (name, rack) = (format!("web-{:02}.prod.example.com:9100", i + 1), format!("r{}", i / 4 + 1));
     let zone = if i.is_multiple_of(3) { "eu-west-1a" } else { "eu-west-1b" };
     alert(

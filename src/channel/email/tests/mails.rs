@@ -6,7 +6,7 @@ use crate::channel::email::address::mailbox;
 use crate::channel::email::message::{MailTemplate, Sender, with_status};
 use crate::channel::email::types::ThreadBy;
 use crate::channel::{PlatformConfig, email};
-use crate::model::{ErrorKind, Page, Recipient, Severity, Status, UnixMs};
+use crate::model::{ErrorKind, MessageStatus, Page, Recipient, Severity, UnixMs};
 
 fn sender() -> Sender {
     Sender {
@@ -111,9 +111,11 @@ fn mails_of_one_group_hang_on_one_root() {
 
 #[test]
 fn priority_only_for_what_is_critical_and_fires() {
-    for (severity, status, urgent) in
-        [(Severity::Critical, Status::Firing, true), (Severity::Critical, Status::Resolved, false), (Severity::Error, Status::Firing, false)]
-    {
+    for (severity, status, urgent) in [
+        (Severity::Critical, MessageStatus::Firing, true),
+        (Severity::Critical, MessageStatus::Resolved, false),
+        (Severity::Error, MessageStatus::Firing, false),
+    ] {
         let mut page = page();
         (page.facts.severity, page.facts.status) = (severity, status);
         let mail = write(&sender(), &page, &cx(), "ops@example.org");
