@@ -4,16 +4,18 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Common, ExitStatus, load};
 use crate::api::EventResponse;
+use crate::delivery::{ChannelPlan, Composed, Plan};
 use crate::http::api::preview;
 use crate::ingest::{self, GenericMapping, Sender};
 use crate::lookalike::{self, Reader};
-use crate::model::{Event, Page, unreadable};
+use crate::model::{Event, Facts, MessageKind, Page, Status, unreadable};
+use crate::template::{self, Entry, EntryStatus, IncidentView, LineKind, Now, Scene, Totals, ViewInput};
 
 /// Options of `render`.
 #[derive(Debug, Args)]
@@ -27,6 +29,9 @@ pub struct RenderArgs {
     /// A body that was received: its event's id. The store keeps each for as long as its deliveries (`retention`).
     #[arg(long, value_name = "ID", conflicts_with = "payload")]
     event: Option<String>,
+    /// Render a short text about an incident in place of its card: what is new, that it goes on, how it ended. Its number is made up.
+    #[arg(long, value_name = "FORM")]
+    form: Option<LineForm>,
     /// Render as of this time (RFC 3339). Default: now.
     #[arg(long, value_name = "RFC3339")]
     at: Option<Timestamp>,
@@ -38,6 +43,17 @@ pub struct RenderArgs {
     html: Option<PathBuf>,
 }
 
+/// The short texts about an incident.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LineForm {
+    /// What is new: all that fires.
+    News,
+    /// It goes on.
+    Again,
+    /// It ended.
+    Over,
+}
+
 /// Renders a payload for a channel.
 pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
     let loaded = load(common, false)?;
@@ -47,7 +63,10 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
     let channel = plan.channel(&args.channel).ok_or_else(|| {
         anyhow::anyhow!("no channel `{}`; there are: {}", args.channel, plan.channels.keys().cloned().collect::<Vec<_>>().join(", "))
     })?;
-    let composed = preview(plan, channel, &event, now);
+    let composed = match args.form {
+        Some(form) => Composed { pages: vec![line(plan, channel, &event, form, now)], ..Composed::default() },
+        None => preview(plan, channel, &event, now),
+    };
     for error in &composed.fallbacks {
         anstream::eprintln!("a template failed, the built-in one is shown: {error}");
     }
@@ -76,6 +95,38 @@ pub fn run(common: &Common, args: &RenderArgs) -> Result<ExitStatus> {
         }
     }
     Ok(if composed.fallbacks.is_empty() && !composed.pages.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })
+}
+
+/// A short text about the incident that a body alone would be.
+fn line(plan: &Plan, channel: &ChannelPlan, event: &Event, form: LineForm, now: Timestamp) -> Page {
+    let kind = match form {
+        LineForm::News => LineKind::News,
+        LineForm::Again => LineKind::Again,
+        LineForm::Over => LineKind::Over,
+    };
+    let status = |status| if status == Status::Firing { EntryStatus::Firing } else { EntryStatus::Resolved };
+    let mut entries: Vec<Entry<'_>> = event.alerts.iter().map(|alert| Entry { alert, event, status: status(alert.status) }).collect();
+    entries.sort_by_key(|entry| (entry.status, plan.scale.of(entry.alert)));
+    let totals = Totals::of(&entries, &plan.scale);
+    let scene = Scene::new(ViewInput {
+        kind: MessageKind::Single,
+        all: &entries,
+        range: 0..totals.firing,
+        briefs: &[],
+        totals: Totals { truncated: event.truncated, goes_on: totals.firing == 0 && event.may_fire_on(), ..totals },
+        page: 1,
+        event,
+        details_url: "",
+        notes: &[],
+        incident: Some(IncidentView { number: 1842, first_told: None }),
+        language: channel.content.language,
+        now: Now { at: now, zone: &plan.messages.time_zone },
+        scale: &plan.scale,
+        shown: &plan.messages.shown,
+        max_value: usize::MAX,
+    });
+    let facts = Facts { form: kind.into(), ..template::facts(&scene) };
+    Page { fields: template::line_fields(channel.platform.fields, &scene, kind), facts, number: 1, total: 1, plain: true, coverage: Vec::new() }
 }
 
 /// The body that is meant: a file's, or one that was received.

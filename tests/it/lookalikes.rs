@@ -8,6 +8,7 @@ use serde_json::Value;
 use watchfire::http::api::preview;
 use watchfire::ingest::{self, Sender};
 use watchfire::lookalike::{self, Reader};
+use watchfire::model::{Facts, MessageStatus, Page};
 use watchfire::store::State;
 
 use crate::support::all::All;
@@ -46,9 +47,18 @@ async fn what_is_shown_is_what_the_driver_posts() {
     let now = app.app.engine.clock().wall().timestamp();
     let event = ingest::parse(Sender::Auto, body.to_string().as_bytes(), None, now).unwrap().event;
     let reader = Reader { now, zone: TimeZone::UTC };
+    let mut green = 0;
     for member in &all.members {
         let channel = plan.channel(member.channel).unwrap();
         let page = preview(&plan, channel, &event, now).pages.remove(0);
+        // The colour of a card is the driver's.
+        let is_green = |status: MessageStatus| {
+            let facts = Facts { status, ..page.facts.clone() };
+            let body = channel.driver.body(&Page { facts, ..page.clone() }).to_string();
+            ["\"green\"", "\"Good\"", "#1F9D55", "2071893", "white_check_mark"].iter().any(|sign| body.contains(sign))
+        };
+        assert!(!is_green(MessageStatus::Unreported) && !is_green(MessageStatus::Firing), "{}", member.channel);
+        green += usize::from(is_green(MessageStatus::Resolved));
         let shown = channel.driver.body(&page);
         let call = member.rec.all().into_iter().map(|record| record.call).rfind(|call| call.path.contains(member.path)).unwrap();
         let (mut was, mut is) = (Vec::new(), Vec::new());
@@ -72,6 +82,7 @@ async fn what_is_shown_is_what_the_driver_posts() {
             assert!(named(&text) && named(&html), "{}: {text}\n{html}", member.channel);
         }
     }
+    assert!(green >= 4, "Slack, Feishu, Teams and Discord have colours");
 }
 
 const ROUTES: &str = r#"
@@ -234,6 +245,27 @@ fn a_picture_that_is_posted_is_shown() {
         assert!(json.contains("https://grafana.example.com/render/x.png"), "{name}: {json}{err}");
         let (ok, shown, err) = render(&[]);
         assert!(ok && shown.contains("https://grafana.example.com/render/x.png"), "{name}: {shown}{err}");
+    }
+}
+
+#[test]
+fn render_shows_the_short_texts_about_an_incident() {
+    let folder = folder();
+    let render = |channel: &str, form: &str| {
+        let arguments = ["render", "-c", channel, "-p", "bodies/disk.json", "--at", "2026-11-24T03:00:00Z", "--form", form, "--json"];
+        let (ok, out, err) = run(folder.path(), &arguments);
+        assert!(ok, "{out}{err}");
+        serde_json::from_str::<Value>(&out).unwrap()["pages"][0].take()
+    };
+    for (form, slack, ding) in
+        [("news", "Critical · DiskFull", "严重 · DiskFull"), ("again", "Still firing", "未恢复：DiskFull"), ("over", "Still firing", "未恢复")]
+    {
+        let page = render("slack", form);
+        let text = page["body"]["text"].as_str().unwrap().to_owned();
+        assert!(text.contains(slack) && text.ends_with("#1842") && page["body"]["attachments"].as_array().is_none_or(Vec::is_empty), "{page}");
+        let page = render("ding", form);
+        assert!(page["body"]["msgtype"] == "text" && page["body"]["text"]["content"].as_str().unwrap().contains(ding), "{page}");
+        assert_eq!(page["page"]["facts"]["form"], form, "{page}");
     }
 }
 

@@ -7,7 +7,7 @@ use watchfire::template::{FittedPage, MessageKind, Part, TemplateRegistry, facts
 
 use super::cases::{Case, cases, fields, forms};
 
-fn pages(registry: &TemplateRegistry, platform: &Platform, case: &Case, language: Language) -> Vec<FittedPage> {
+pub fn pages(registry: &TemplateRegistry, platform: &Platform, case: &Case, language: Language) -> Vec<FittedPage> {
     let (zone, scale) = (TimeZone::get("Asia/Shanghai").unwrap(), SeverityScale::default());
     let entries = case.entries();
     let mut render = |part: &Part| {
@@ -46,7 +46,7 @@ fn shown(pages: &[FittedPage], platform: &Platform, wanted: impl Fn(&FieldSpec) 
     out
 }
 
-fn golden(name: &str, text: &str) {
+pub fn golden(name: &str, text: &str) {
     insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name, text);
     });

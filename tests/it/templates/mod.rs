@@ -2,5 +2,6 @@
 
 mod cases;
 mod golden;
+mod lines;
 mod registry;
 mod sms;
