@@ -13,8 +13,8 @@ use watchfire::http::auth::{Auth, Credential, Kind, Scope};
 use watchfire::ingest::{self, Sender};
 use watchfire::model::{Alert, DeliveryId, Event, EventId, Labels, OutletKey, Page, Size, UnixMs};
 use watchfire::store::{
-    ClusterStore, DeliveryUpdate, Fallback, Fence, IntakeStore, LeaseRequest, Mode, NewDelivery, NewEvent, OutcomeBatch, OutletStore, SqliteOptions,
-    SqliteStore, State, Store, Summary, Target,
+    ClusterStore, DeliveryIncident, DeliveryUpdate, Fallback, Fence, IntakeStore, LeaseRequest, Mode, NewDelivery, NewEvent, OutcomeBatch,
+    OutletStore, SqliteOptions, SqliteStore, State, Store, Summary, Target,
 };
 use watchfire::template::Part;
 
@@ -100,6 +100,7 @@ fn new_event(n: usize, event: &Arc<Event>) -> NewEvent {
         fallback: Fallback::default(),
         reason: None,
         report: None,
+        incident: DeliveryIncident::None,
     };
     NewEvent {
         id: EventId::new(),
@@ -108,6 +109,7 @@ fn new_event(n: usize, event: &Arc<Event>) -> NewEvent {
         plan: "plan".into(),
         dedup: None,
         note: None,
+        incidents: Vec::new(),
         deliveries: vec![delivery],
     }
 }
@@ -166,6 +168,7 @@ fn settle(bencher: Bencher, together: usize) {
                         leave_message: false,
                     }],
                     children: Vec::new(),
+                    anchors: Vec::new(),
                     outlet: None,
                     sent_in_month: None,
                     may_wait: false,

@@ -71,7 +71,7 @@ impl Engine {
         let sender = event.kind.as_str();
         let firing = event.alerts.iter().filter(|alert| alert.status == Status::Firing).count();
         let counts = [(Status::Firing, firing), (Status::Resolved, event.alerts.len() - firing)];
-        let new = NewEvent { id, event, received_at: now, plan: plan.hash.clone(), dedup, note, deliveries };
+        let new = NewEvent { id, event, received_at: now, plan: plan.hash.clone(), dedup, note, incidents: Vec::new(), deliveries };
         let accepted = self.commit(new).await.inspect_err(|error| {
             if matches!(error, StoreError::Unavailable(_) | StoreError::Unusable(_)) {
                 self.shared.health.store_failed(error);
@@ -168,7 +168,6 @@ pub(super) fn to_pending(new: &NewDelivery, event_id: EventId, event: &Arc<Event
         lane_seq: 0,
         channel: new.channel.clone(),
         target: new.target.clone(),
-        mode: new.mode,
         state: new.state,
         rank: new.rank,
         summary: new.summary.clone(),
@@ -176,5 +175,6 @@ pub(super) fn to_pending(new: &NewDelivery, event_id: EventId, event: &Arc<Event
         due_at: new.due_at,
         tries: 0,
         fallback: new.fallback,
+        incident: None,
     }
 }

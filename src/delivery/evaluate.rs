@@ -300,6 +300,7 @@ impl Evaluator<'_> {
                     format!("fallback of `{}`", member.channel)
                 }),
                 report: None,
+                incident: member.incident.into(),
                 target,
             },
         })

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::ingest::{lane_group, short_fingerprint};
 use crate::model::{Alert, DeliveryId, Event, Status, UnixMs, hash_hex};
 use crate::route::{Muted, Router};
-use crate::store::{AlertReport, Fallback, INTERVAL_MUTE_PREFIX, Mode, NewDelivery, State, Summary, Target, lane_key};
+use crate::store::{AlertReport, DeliveryIncident, Fallback, INTERVAL_MUTE_PREFIX, Mode, NewDelivery, State, Summary, Target, lane_key};
 
 use super::mutes::Mutes;
 use super::plan::{ChannelPlan, Plan};
@@ -179,6 +179,7 @@ impl Intake<'_> {
             fallback: Fallback::default(),
             reason,
             report: None,
+            incident: DeliveryIncident::None,
         }
     }
 }

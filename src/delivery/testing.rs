@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{Alert, DeliveryId, Event, EventId, LaneId, Status, UnixMs};
-use crate::store::{Fallback, Mode, PendingDelivery, State, Summary, Target};
+use crate::store::{Fallback, PendingDelivery, State, Summary, Target};
 
 /// An alert whose fingerprint is its name.
 pub fn alert(name: &str, severity: &str, status: Status) -> Alert {
@@ -33,12 +33,12 @@ pub fn waiting(seq: i64, alerts: Vec<Alert>) -> PendingDelivery {
         lane_seq: seq,
         channel: "ops".into(),
         target,
-        mode: Mode::Queued,
         state: State::Waiting,
         rank: 0,
         born_at: UnixMs(0),
         due_at: UnixMs(0),
         tries: 0,
         fallback: Fallback::default(),
+        incident: None,
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn fallback_copy(origin: PendingDelivery, to: &MoveTo, reason: &str, 
         fallback: Fallback { of: Some(origin.id), depth: origin.fallback.depth + 1 },
         reason: Some(reason.to_owned()),
         report: None,
+        incident: origin.incident.into(),
     }
 }
 
@@ -89,6 +90,7 @@ impl Requeued {
             fallback: Fallback::default(),
             reason: Some(format!("{} of {}", if self.moves() { "move" } else { "replay" }, old.id)),
             report: None,
+            incident: old.incident.into(),
         }
     }
 
@@ -106,6 +108,7 @@ impl Requeued {
             lane: LaneId(self.lane),
             lane_seq: self.lane_seq,
             state: State::Waiting,
+            incident: self.row.incident,
         }
     }
 }

@@ -14,6 +14,11 @@ pub trait IntakeStore: Send + Sync {
     /// lane is created or found, `last_seq` grows by one and becomes the delivery's `lane_seq` (I2). A delivery that is final from the start
     /// (`skipped`) gets a `lane_seq` too, but does not count as waiting.
     ///
+    /// What it says of incidents is applied before, in the order of their keys: the newest incident of a key goes on or ends; one that ended longer ago
+    /// than [`IncidentReport::reopen_within`](super::IncidentReport::reopen_within) is followed by another as soon as something fires. An open one of the
+    /// same sender under another key, of which everything that fires is in the report, goes on under this key. Of each key one incident is open at most.
+    /// Anchors of an incident that changes are dirty from then on, where they are edited (I14).
+    ///
     /// With `dedup`, the event is a duplicate when the newest event of every lane that it would enter has its key and arrived within the window
     /// ([`duplicate_of`](super::duplicate_of)): nothing is written, and the first event's ids are returned with `duplicate: true`. A duplicate that
     /// shares a batch with its first waits for that commit. An event without deliveries enters no lane and is never a duplicate.

@@ -39,6 +39,16 @@ pub trait MaintenanceStore: Send + Sync {
     async fn stats(&self) -> Result<Stats, StoreError>;
 
     /// Takes one small step of purging: events whose deliveries are all final, past their retention and in no open message (I9), with their
-    /// deliveries, messages, cells and attempts; empty lanes. At most `limit` events. Returns how many it removed. One transaction.
+    /// deliveries, messages, cells and attempts; empty lanes; incidents that ended before [`Retention::sent_before`] and that no delivery refers to, with
+    /// their anchors and timelines. An event stays while a delivery of it belongs to an open incident. At most `limit` events, and as many incidents.
+    /// Returns how many events it removed. One transaction.
     async fn purge(&self, retention: Retention, limit: usize) -> Result<u64, StoreError>;
+
+    /// Ends open incidents of which nothing was reported since `heard_before` as stale, at most `limit`, the longest silent first: nobody knows whether
+    /// they go on. Returns how many. One transaction.
+    async fn end_stale_incidents(&self, heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError>;
+
+    /// Cancels the edits that are due for incidents that ended before `ended_before`: those anchors are not edited any more. Returns how many. One
+    /// transaction.
+    async fn give_up_edits(&self, ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError>;
 }

@@ -9,6 +9,7 @@ mod cluster;
 #[cfg(test)]
 pub(crate) mod contract;
 mod copies;
+mod incidents;
 mod intake;
 mod limits;
 mod maintenance;

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 
 use super::{
-    EventBodies, Fence, LaneHistory, LaneQuery, LaneStarts, LaneSummary, NewAttempt, NewMessage, OutcomeBatch, OutletUpdate, PendingDelivery,
-    RecordedOutcome, StoreError,
+    Anchor, DirtyAnchor, EditOutcome, EventBodies, Fence, Incident, LaneHistory, LaneQuery, LaneStarts, LaneSummary, NewAttempt, NewMessage,
+    OutcomeBatch, OutletUpdate, PendingDelivery, RecordedOutcome, StoreError,
 };
-use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, UnixMs};
 
 /// Used by the worker that owns an outlet.
 #[async_trait]
@@ -50,8 +50,8 @@ pub trait OutletStore: Send + Sync {
     async fn begin_attempt(&self, fence: Fence, attempt: NewAttempt) -> Result<(), StoreError>;
 
     /// Writes the outcome of one attempt: the attempt (inserted or ended), the message and its cells when they were not stored before, the changed
-    /// cells, the final or postponed deliveries, their lanes' counters, fallback children, pause, suspension and the month's count. All in one
-    /// transaction, which it may share with other requests (group commit). Returns the children as accepted, to hand to their workers.
+    /// cells, the final or postponed deliveries, their lanes' counters, fallback children, anchors of incidents, pause, suspension and the month's
+    /// count. All in one transaction, which it may share with other requests (group commit). Returns the children as accepted, to hand to their workers.
     ///
     /// Only the first and last 10 attempts of a message are kept, and those of the last hour (the rolling window is rebuilt from them, I10). A
     /// delivery that became final in the meantime stays as it is (only a dropped one that turns out to have been sent becomes `sent`), and a child of
@@ -74,4 +74,17 @@ pub trait OutletStore: Send + Sync {
     /// Fallback channels of the newest delivery of the lane before `lane_seq` that carried a firing alert: its resolved alerts follow it there.
     /// Read only.
     async fn fallback_targets(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
+
+    /// These incidents, in the order of `ids`, each with its anchors on a channel, by recipient. Unknown ones are left out. Read only.
+    async fn incidents(&self, ids: &[IncidentId], channel: &str) -> Result<Vec<(Incident, Vec<Anchor>)>, StoreError>;
+
+    /// Anchors of these channels that are edited and show less than their incidents are (I14), at most `limit`. Those that may be edited by `now` come
+    /// first: most severe incident first, then oldest. The rest follows by [`Anchor::next_edit_at`]. Read only.
+    async fn dirty_anchors(&self, channels: &[String], now: UnixMs, limit: usize) -> Result<Vec<DirtyAnchor>, StoreError>;
+
+    /// Writes how an edit went, and the line of its incident's timeline that it calls for. An anchor that was purged meanwhile is not made again. One
+    /// transaction.
+    ///
+    /// Errors: [`StoreError::Fenced`] for an old epoch; nothing was written then (I7).
+    async fn record_edit(&self, fence: Fence, outcome: EditOutcome) -> Result<(), StoreError>;
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::limits::{MAX_ANSWER_BYTES, NO_REASON};
 use super::packed::pack;
 use super::{
-    AttemptKind, Cell, CellState, Dedup, FallbackChild, FinishedAttempt, NewDelivery, NewEvent, NewMessage, OutcomeBatch, ReceiptChange,
-    ReceiptUpdate, State, StoreError, SuspensionChange,
+    AttemptKind, Cell, CellState, Dedup, DeliveryIncident, EditChange, EditOutcome, FallbackChild, FinishedAttempt, IncidentReport, NewDelivery,
+    NewEvent, NewMessage, OutcomeBatch, ReceiptChange, ReceiptUpdate, State, StoreError, SuspensionChange,
 };
 use crate::model::{EventId, Page, Recipient, UnixMs};
 
@@ -116,24 +116,35 @@ pub(super) struct PreparedEvent {
     pub(super) body: Vec<u8>,
     pub(super) note: Option<String>,
     pub(super) dedup: Option<Dedup>,
+    pub(super) incidents: Vec<IncidentReport>,
     pub(super) deliveries: Vec<PreparedDelivery>,
 }
 
 impl PreparedEvent {
-    /// Serialises the event and its deliveries.
+    /// Serialises the event and its deliveries, and refuses one whose delivery names a report that it does not have.
     pub(super) fn new(new: NewEvent, text: TextRule) -> Result<Self, StoreError> {
+        let unknown = |d: &&NewDelivery| matches!(d.incident, DeliveryIncident::Reported(place) if place >= new.incidents.len());
+        if let Some(delivery) = new.deliveries.iter().find(unknown) {
+            return Err(StoreError::Invalid(format!("delivery {} names an incident report that its event does not have", delivery.id)));
+        }
+        let mut incidents = new.incidents;
+        for report in &mut incidents {
+            text.apply_all([&mut report.key, &mut report.source, &mut report.receiver, &mut report.group_key, &mut report.title]);
+        }
         let body = pack(to_json(&*new.event, "an event")?);
         let deliveries = new.deliveries.into_iter().map(|d| PreparedDelivery::new(d, text)).collect::<Result<Vec<_>, _>>()?;
         // An event without deliveries must say why; purge also finds it by its note.
         let mut note = new.note.or_else(|| deliveries.is_empty().then(|| "no delivery".to_owned()));
         let (mut source, mut group_key) = (new.event.source.clone(), new.event.group_key.clone());
         text.apply_all([&mut source, &mut group_key].into_iter().chain(&mut note));
-        Ok(Self { id: new.id, source, received_at: new.received_at, group_key, plan: new.plan, body, note, dedup: new.dedup, deliveries })
+        Ok(Self { id: new.id, source, received_at: new.received_at, group_key, plan: new.plan, body, note, dedup: new.dedup, incidents, deliveries })
     }
 
     /// About how many bytes it occupies in the queue.
     pub(super) fn cost(&self) -> usize {
-        256 + self.body.len() + self.deliveries.iter().map(PreparedDelivery::cost).sum::<usize>()
+        let incidents =
+            self.incidents.iter().map(|report| 256 + report.title.len() + report.group_key.len() + report.alerts.len() * 64).sum::<usize>();
+        256 + self.body.len() + incidents + self.deliveries.iter().map(PreparedDelivery::cost).sum::<usize>()
     }
 }
 
@@ -198,6 +209,10 @@ impl PreparedOutcome {
             text.recipient(&mut receipt.recipient);
             text.apply_all([&mut receipt.channel, &mut receipt.platform_id]);
         }
+        for anchor in &mut outcome.anchors {
+            text.apply(&mut anchor.channel);
+            text.recipient(&mut anchor.recipient);
+        }
         if let Some(attempt) = &mut outcome.attempt {
             text.apply_all(attempt.code.iter_mut().chain(&mut attempt.answer));
             if let Some(answer) = &mut attempt.answer {
@@ -228,8 +243,19 @@ impl PreparedOutcome {
     pub(super) fn cost(&self) -> usize {
         let o = &self.outcome;
         let message = self.message.as_ref().map_or(0, PreparedMessage::cost);
-        2048 + message + o.cells.len() * 120 + o.deliveries.len() * 200 + children_cost(&self.children)
+        let anchors = o.anchors.iter().map(|anchor| 400 + anchor.told.len() * 32).sum::<usize>();
+        2048 + message + anchors + o.cells.len() * 120 + o.deliveries.len() * 200 + children_cost(&self.children)
     }
+}
+
+/// Makes an edit's outcome one that can be stored.
+pub(super) fn prepare_edit(mut outcome: EditOutcome, text: TextRule) -> EditOutcome {
+    text.apply(&mut outcome.channel);
+    text.recipient(&mut outcome.recipient);
+    if let EditChange::Gone { why, .. } | EditChange::GivenUp(why) = &mut outcome.change {
+        text.apply(why);
+    }
+    outcome
 }
 
 /// What was learnt of a receipt, with its children's JSON made; `update` holds no children any more.

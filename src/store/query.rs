@@ -4,8 +4,11 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 
-use super::{DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, StoreError, StoredMessage};
-use crate::model::{DeliveryId, EventId, MessageId};
+use super::{
+    DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, Incident, IncidentDetail, IncidentFilter, StoreError,
+    StoredMessage,
+};
+use crate::model::{DeliveryId, EventId, IncidentId, MessageId};
 
 /// Used by the API, the CLI and the pages.
 #[async_trait]
@@ -27,4 +30,10 @@ pub trait QueryStore: Send + Sync {
 
     /// The ids of the messages in a range of ids, oldest first: a second's, where the ids are UUIDv7. Read only.
     async fn list_message_ids(&self, among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError>;
+
+    /// A page of incidents, newest first, by filter. Read only.
+    async fn list_incidents(&self, filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError>;
+
+    /// One incident with its anchors, its timeline and its deliveries. Read only.
+    async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError>;
 }

@@ -10,7 +10,7 @@ use super::{
     AttemptKind, AttemptRow, Cell, CellState, ConfirmedMessage, DeliveryRow, Fallback, LaneSummary, Mode, PendingDelivery, ReceiptRow, ReceiptState,
     State, Summary, Target,
 };
-use crate::model::{AttemptId, DeliveryId, EventId, LaneId, MessageId, MessageKind, Page, PlatformIds, Recipient, UnixMs};
+use crate::model::{AttemptId, DeliveryId, EventId, IncidentId, LaneId, MessageId, MessageKind, Page, PlatformIds, Recipient, UnixMs};
 
 /// How many deliveries back a confirmed message is looked for.
 const MAX_PAST: usize = 100;
@@ -26,6 +26,7 @@ pub(super) trait StoredRow {
     fn optional_text(&self, column: usize) -> Result<Option<&str>, Self::Error>;
     fn bytes(&self, column: usize) -> Result<&[u8], Self::Error>;
     fn optional_uuid(&self, column: usize) -> Result<Option<Uuid>, Self::Error>;
+    fn flag(&self, column: usize) -> Result<bool, Self::Error>;
 
     /// The error for a value that this version cannot read; `what` says why, without the value.
     fn unreadable(&self, column: usize, what: &str) -> Self::Error;
@@ -105,11 +106,12 @@ macro_rules! columns {
         }
     };
 }
+pub(super) use columns;
 
 columns! {
     /// The columns of a delivery `d`, for [`delivery_row`], [`pending_delivery`] and [`target`].
     DELIVERY, delivery, "d.": id, event_id, lane_id, lane_seq, channel, target, mode, state, rank, title, firing, resolved, born_at, due_at, tries,
-        message_id, origin_id, hop, done_at, reason
+        message_id, origin_id, hop, done_at, reason, incident
 }
 columns! {
     /// The columns of a lane, for [`lane_summary`].
@@ -157,6 +159,7 @@ pub(super) fn delivery_row<R: StoredRow>(row: &R) -> Result<DeliveryRow, R::Erro
         fallback_of: row.optional_uuid(at::origin_id)?.map(DeliveryId),
         done_at: row.optional_time(at::done_at)?,
         reason: row.optional_owned(at::reason)?,
+        incident: row.optional_int(at::incident)?.map(IncidentId),
     })
 }
 
@@ -171,7 +174,6 @@ pub(super) fn pending_delivery<R: StoredRow>(row: &R) -> Result<PendingDelivery,
         lane_seq: row.int(at::lane_seq)?,
         channel: row.owned(at::channel)?,
         target: target(row)?,
-        mode: row.named(at::mode, Mode::parse, "delivery's mode")?,
         state: row.state(at::state)?,
         rank: row.int(at::rank)?,
         summary: Summary { title: row.owned(at::title)?, firing: row.count(at::firing)?, resolved: row.count(at::resolved)? },
@@ -179,7 +181,13 @@ pub(super) fn pending_delivery<R: StoredRow>(row: &R) -> Result<PendingDelivery,
         due_at: row.time(at::due_at)?,
         tries: row.count(at::tries)?,
         fallback: Fallback { of: row.optional_uuid(at::origin_id)?.map(DeliveryId), depth: row.count(at::hop)? },
+        incident: row.optional_int(at::incident)?.map(IncidentId),
     })
+}
+
+/// Whether a delivery is a direct send.
+pub(super) fn is_direct<R: StoredRow>(row: &R) -> Result<bool, R::Error> {
+    Ok(row.named(delivery::mode, Mode::parse, "delivery's mode")? == Mode::Direct)
 }
 
 /// A lane with something waiting.

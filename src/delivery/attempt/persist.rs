@@ -39,6 +39,7 @@ impl AttemptTask {
             cells: Vec::new(),
             deliveries,
             children: Vec::new(),
+            anchors: Vec::new(),
             outlet: None,
             sent_in_month: None,
             may_wait: false,

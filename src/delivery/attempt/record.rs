@@ -67,6 +67,7 @@ impl AttemptTask {
             },
             deliveries: std::mem::take(&mut outcome.deliveries),
             children: std::mem::take(&mut outcome.children),
+            anchors: Vec::new(),
             outlet: outcome.outlet.clone(),
             sent_in_month: outcome.kind.is_sent().then(|| MonthlySends { month: month(now), sends: 1 }),
             may_wait,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{DeliveryId, Event, EventId, OutletKey, Page, Recipient, hash_hex};
-use crate::store::{Fallback, Mode, NewDelivery, NewEvent, PendingDelivery, State, StoreError, Summary, Target};
+use crate::store::{DeliveryIncident, Fallback, Mode, NewDelivery, NewEvent, PendingDelivery, State, StoreError, Summary, Target};
 use tokio::sync::oneshot;
 
 use super::accept::to_pending;
@@ -83,12 +83,13 @@ impl Engine {
             fallback: Fallback::default(),
             reason: None,
             report: None,
+            incident: DeliveryIncident::None,
         };
         let event_id = EventId::new();
         let event = Arc::new(event);
         let mut member = to_pending(&new, event_id, &event);
         let plan = self.shared.plan.load().hash.clone();
-        let record = NewEvent { id: event_id, event, received_at: now, plan, dedup: None, note: None, deliveries: vec![new] };
+        let record = NewEvent { id: event_id, event, received_at: now, plan, dedup: None, note: None, incidents: Vec::new(), deliveries: vec![new] };
         let accepted = self.commit(record).await?;
         if let Some(placed) = accepted.deliveries.first() {
             member.lane = placed.lane;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, UnixMs};
 use crate::store::*;
 
 pub struct Paused {
@@ -78,6 +78,9 @@ pass_on! {
         count_unresolved(lane: LaneId) -> Result<Option<u64>, StoreError>;
         lane_history(id: DeliveryId, limit: usize) -> Result<LaneHistory, StoreError>;
         fallback_targets(lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError>;
+        incidents(ids: &[IncidentId], channel: &str) -> Result<Vec<(Incident, Vec<Anchor>)>, StoreError>;
+        dirty_anchors(channels: &[String], now: UnixMs, limit: usize) -> Result<Vec<DirtyAnchor>, StoreError>;
+        record_edit(fence: Fence, outcome: EditOutcome) -> Result<(), StoreError>;
     }
     ReceiptStore {
         due_receipts(now: UnixMs, limit: usize) -> Result<Vec<ReceiptRow>, StoreError>;
@@ -93,6 +96,8 @@ pass_on! {
         list_deferrals(now: UnixMs) -> Result<Vec<Deferral>, StoreError>;
         reschedule_deferred(deferral: Deferral, reason: Option<String>, now: UnixMs) -> Result<u64, StoreError>;
         update_heartbeats(changes: Vec<HeartbeatUpdate>) -> Result<Vec<HeartbeatRow>, StoreError>;
+        end_stale_incidents(heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError>;
+        give_up_edits(ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError>;
     }
     QueryStore {
         list_deliveries(filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
@@ -101,6 +106,8 @@ pass_on! {
         get_event(id: EventId) -> Result<Option<EventDetail>, StoreError>;
         get_message(id: MessageId) -> Result<Option<StoredMessage>, StoreError>;
         list_message_ids(among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError>;
+        list_incidents(filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError>;
+        get_incident(id: IncidentId) -> Result<Option<IncidentDetail>, StoreError>;
     }
     OperatorStore {
         requeue(ids: &[DeliveryId], to: Option<MoveTo>, now: UnixMs) -> Result<Vec<AcceptedDelivery>, StoreError>;

@@ -8,7 +8,7 @@ use crate::delivery::cluster::LEASE_SAFETY_MARGIN;
 use crate::delivery::pending::PendingMessage;
 use crate::delivery::rate_limit::RateLimiter;
 use crate::model::UnixMs;
-use crate::store::{Fence, LeaseRequest, Mode, OutletSnapshot};
+use crate::store::{Fence, LeaseRequest, OutletSnapshot};
 
 use super::mailbox::Command;
 use super::ownership::{Action, Lease, Signal};
@@ -101,7 +101,7 @@ impl Worker {
         }
         self.poll.ended.clear();
         for open in owned.open {
-            if open.members.iter().all(|member| member.mode == Mode::Direct) {
+            if open.direct {
                 self.poll.ended.insert(open.id);
                 self.end_direct(open);
                 continue;

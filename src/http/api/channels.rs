@@ -164,7 +164,6 @@ pub fn preview_target(
         lane_seq: 1,
         channel: channel.name.to_string(),
         target,
-        mode: crate::store::Mode::Queued,
         state: DeliveryState::Waiting,
         rank: 0,
         summary: Summary { title: String::new(), firing: 0, resolved: 0 },
@@ -172,6 +171,7 @@ pub fn preview_target(
         due_at: UnixMs::EPOCH,
         tries: 0,
         fallback: Fallback::default(),
+        incident: None,
     };
     Draft {
         plan,

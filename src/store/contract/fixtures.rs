@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::model::{Alert, AttemptId, DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, PlatformIds, Recipient, UnixMs};
+use crate::model::{
+    Alert, AttemptId, DeliveryId, Event, EventId, IncidentId, LaneId, MessageId, MessageKind, OutletKey, Page, PlatformIds, Recipient, UnixMs,
+};
 use crate::store::*;
 
 /// A moment, Unix milliseconds.
@@ -36,6 +38,7 @@ pub fn delivery(channel: &str, lane: &str) -> NewDelivery {
         fallback: Fallback::default(),
         reason: None,
         report: None,
+        incident: DeliveryIncident::None,
     }
 }
 
@@ -49,6 +52,7 @@ pub fn event(deliveries: Vec<NewDelivery>) -> NewEvent {
         plan: "plan-1".into(),
         dedup: None,
         note: None,
+        incidents: Vec::new(),
         deliveries,
     }
 }
@@ -129,6 +133,7 @@ pub fn settlement(fence: &Fence) -> OutcomeBatch {
         cells: Vec::new(),
         deliveries: Vec::new(),
         children: Vec::new(),
+        anchors: Vec::new(),
         outlet: None,
         sent_in_month: None,
         may_wait: false,
@@ -187,6 +192,59 @@ pub async fn places(store: &S, lane: LaneId) -> Vec<(i64, DeliveryId)> {
 /// Where the deliveries of a channel belong now, moved by node `n1`.
 pub fn to_channel(channel: &str, outlet: &OutletKey) -> Relocation {
     Relocation { channel: channel.into(), outlet: outlet.clone(), node: "n1".into(), now: T0 }
+}
+
+/// What an event says of the incident `key`: the whole of its group, alerts by number, each with whether it fires.
+pub fn report(key: &str, alerts: &[(u64, bool)]) -> IncidentReport {
+    let reported = |(index, &(fingerprint, fires)): (usize, &(u64, bool))| ReportedAlert {
+        fingerprint,
+        start: Some(T0 - MIN),
+        fires,
+        rank: 1,
+        index: index as u32,
+    };
+    IncidentReport {
+        key: key.into(),
+        source: "alertmanager:a".into(),
+        receiver: "r".into(),
+        group_key: format!("{{}}:{{{key}}}"),
+        title: format!("Disk full on {key}"),
+        alerts: alerts.iter().enumerate().map(reported).collect(),
+        whole: true,
+        all_resolved: false,
+        reopen_within: 10 * MIN,
+    }
+}
+
+/// An event that arrives `now` with this report, and a delivery of `ops` in the lane of its key that belongs to the report's incident.
+pub fn reporting(report: IncidentReport, now: UnixMs) -> NewEvent {
+    let belongs = NewDelivery { incident: DeliveryIncident::Reported(0), ..delivery("ops", &report.key) };
+    NewEvent { received_at: now, incidents: vec![report], ..event(vec![belongs]) }
+}
+
+/// Accepts such an event.
+pub async fn put_report(store: &S, report: IncidentReport, now: UnixMs) -> AcceptedDelivery {
+    store.accept(reporting(report, now)).await.unwrap().deliveries.remove(0)
+}
+
+/// An incident with all that is known about it.
+pub async fn incident(store: &S, id: IncidentId) -> IncidentDetail {
+    store.get_incident(id).await.unwrap().expect("the incident is there")
+}
+
+/// What a message in `room` of `ops` that shows `shown` changes of an anchor that is edited.
+pub fn anchored(incident: IncidentId, shown: i64) -> AnchorUpdate {
+    AnchorUpdate {
+        incident,
+        channel: "ops".into(),
+        recipient: Recipient::new("room"),
+        message: MessageId::new(),
+        ids: Some(PlatformIds::one("ts", format!("v{shown}"))),
+        told: vec![ToldAlert { fingerprint: 1, rank: 1, version: shown }],
+        shown: Some(shown),
+        edited: true,
+        rang: true,
+    }
 }
 
 /// Text that takes about so many bytes wherever it is stored: it can hardly be packed.

@@ -5,9 +5,12 @@
 //! Knows no engine.
 
 pub mod admin;
+pub mod anchors;
 pub mod fallbacks;
 pub mod fixtures;
 pub mod history;
+pub mod incident_model;
+pub mod incidents;
 pub mod intake;
 pub mod lanes;
 pub mod messages;
@@ -52,6 +55,19 @@ macro_rules! store_contract {
                 a_death_and_its_child_come_together, a_child_is_made_once, a_dropped_origin_has_no_child, a_dropped_one_that_left_is_sent,
                 every_end_names_a_message_or_a_reason, a_final_state_is_final, the_first_and_last_attempts_are_kept, an_answer_is_capped,
                 months_are_counted, a_settlement_of_nothing_known_is_refused, an_ok_cell_stays_ok, decisions_need_no_message,
+            }
+            incidents {
+                an_event_opens_an_incident_and_the_next_goes_on_with_it, what_ended_goes_on_for_a_while_and_is_then_followed_by_another,
+                a_repeat_changes_no_incident, a_refused_event_changes_no_incident, an_event_may_report_several_incidents,
+                events_at_once_share_an_incident, of_events_at_once_each_sees_what_the_one_before_left,
+                what_is_grouped_in_another_way_goes_on_under_its_number, what_comes_from_a_delivery_belongs_to_its_incident,
+                what_is_silent_for_long_is_stale, incidents_are_listed_and_counted, what_an_open_incident_needs_is_not_purged,
+                numbers_are_never_given_out_again, an_incident_is_read_with_the_anchors_of_a_channel,
+            }
+            anchors {
+                what_was_notified_commits_with_the_outcome, every_edited_anchor_is_dirty_or_shows_its_incident,
+                the_most_severe_is_edited_first_and_what_may_not_be_edited_yet_comes_last, an_edit_is_recorded_by_the_owner_of_the_outlet,
+                edits_of_what_ended_long_ago_are_given_up, anchors_follow_a_renamed_channel,
             }
             fallbacks {
                 what_waits_too_long_is_copied_once, a_chain_never_turns_back, only_what_waits_in_the_queue_is_copied,

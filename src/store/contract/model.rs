@@ -1,7 +1,8 @@
 //! A store as simple as it can be: vectors, and every answer computed from them again. What an engine keeps in counters and indices, this
 //! computes from the deliveries each time; that is what makes it a check of them.
 
-use crate::model::{DeliveryId, EventId, LaneId, MessageId, UnixMs};
+use super::incident_model::Incidents;
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, UnixMs};
 use crate::store::{LaneSummary, State};
 
 /// A delivery as the model knows it.
@@ -20,6 +21,7 @@ pub struct Delivery {
     pub message: Option<MessageId>,
     pub fallback_of: Option<DeliveryId>,
     pub done_at: Option<UnixMs>,
+    pub incident: Option<IncidentId>,
 }
 
 impl Delivery {
@@ -49,6 +51,7 @@ pub struct Model {
     pub open: Vec<MessageId>,
     /// Messages that are done.
     pub done: Vec<MessageId>,
+    pub incidents: Incidents,
 }
 
 impl Model {
@@ -114,6 +117,7 @@ impl Model {
     /// A channel renamed: lanes move. Of two lanes with one key one remains, with what waits in both: that of which a message is in flight, and the one
     /// that was renamed when none is; if one of each is, the renamed one ends by itself.
     pub fn relocate(&mut self, from: &str, to: &str) {
+        self.incidents.relocate(from, to);
         let lanes: Vec<Lane> = self.lanes.iter().filter(|l| l.channel == from).cloned().collect();
         for lane in lanes {
             let open: Vec<DeliveryId> = self.open_in(lane.id).iter().map(|d| d.id).collect();
@@ -177,12 +181,17 @@ impl Model {
         }
     }
 
-    /// Purges every event all of whose deliveries ended before these; returns how many.
+    /// Purges every event all of whose deliveries ended before these and belong to no open incident, and incidents to which nothing referred; returns
+    /// how many events.
     pub fn purge(&mut self, sent_before: UnixMs, dead_before: UnixMs) -> u64 {
         let open = self.open.clone();
+        let living: Vec<IncidentId> = self.incidents.all.iter().filter(|incident| incident.state.is_open()).map(|incident| incident.id).collect();
+        let referred: Vec<IncidentId> = self.deliveries.iter().filter_map(|d| d.incident).collect();
         let keeps = |d: &Delivery| {
             let before = if matches!(d.state, State::Sent | State::Skipped | State::Dropped) { sent_before } else { dead_before };
-            d.done_at.is_none_or(|at| at >= before) || d.message.is_some_and(|m| open.contains(&m))
+            d.done_at.is_none_or(|at| at >= before)
+                || d.message.is_some_and(|m| open.contains(&m))
+                || d.incident.is_some_and(|id| living.contains(&id))
         };
         let kept: Vec<EventId> = self.deliveries.iter().filter(|d| keeps(d)).map(|d| d.event).collect();
         let (stay, go): (Vec<Delivery>, Vec<Delivery>) = self.deliveries.drain(..).partition(|d| kept.contains(&d.event));
@@ -193,6 +202,7 @@ impl Model {
         for d in &go {
             self.remove_if_empty(d.lane);
         }
+        self.incidents.purge(sent_before, &referred);
         events.len() as u64
     }
 }

@@ -1,10 +1,10 @@
-//! Taking events in: dedup, events, lanes and deliveries of a whole group by a handful of statements. JSON is made by the caller.
+//! Taking events in: dedup, events, incidents, lanes and deliveries of a whole group by a handful of statements. JSON is made by the caller.
 //!
 //! Knows nothing of what becomes of a delivery.
 
 use std::collections::{BTreeMap, HashMap};
 
-use futures_util::future::join3;
+use futures_util::future::{join, join4};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -12,10 +12,11 @@ use super::connect::{Db, transaction};
 use super::error::DbError;
 use super::group::Grouped;
 use super::lanes::{Arrival, Entry, LaneMap, claim};
+use super::reports::Reports;
 use super::rows::Columns;
 use super::rows::{get, outlet};
 use super::tx::Tx;
-use crate::model::{DeliveryId, EventId, LaneId};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId};
 use crate::store::prepared::PreparedEvent;
 use crate::store::rows::StoredRow as _;
 use crate::store::{Accepted, AcceptedDelivery, NewestEvent, StoreError, duplicate_of};
@@ -28,20 +29,24 @@ impl Grouped for PreparedEvent {
     }
 }
 
-/// Two steps, each sent as one: what must be known and locked, and everything that is written, with the end. Who holds a lane's row decides what is
-/// the newest event in it, so that a repeat at another node waits for this commit.
+/// Two steps, each sent as one: what must be known and locked, incidents before lanes, and everything that is written, with the end; between them the
+/// numbers of incidents that open, when some do. Who holds a lane's row decides what is the newest event in it, so that a repeat at another node waits for
+/// this commit.
 async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Accepted, StoreError>>, DbError> {
-    let all = arrivals_of(group);
-    let lanes = claim(tx, &all).await?;
+    let all = arrivals_of(group, &[]);
+    let (reports, lanes) = join(Reports::lock(tx, group), claim(tx, &all)).await;
+    let (mut reports, lanes) = (reports?, lanes?);
     let firsts = repeats(group, &lanes);
     let new: Vec<&PreparedEvent> = group.iter().zip(&firsts).filter(|(_, first)| first.is_none()).map(|(event, _)| *event).collect();
-    let arrivals = arrivals_of(&new);
+    let reported = reports.apply_all(tx, &new).await?;
+    let arrivals = arrivals_of(&new, &reported);
     let entry = Entry::new(lanes, &arrivals)?;
     let repeated: Vec<Uuid> = firsts.iter().flatten().map(|first| first.0).collect();
     let known = tx
         .commit_pipelined(async {
-            let (events, entered, known) = join3(insert_events(tx, &new), entry.write(tx), deliveries_of(tx, repeated)).await;
-            events.and(entered).and(known)
+            let (reported, events, entered, known) =
+                join4(reports.write(tx), insert_events(tx, &new), entry.write(tx), deliveries_of(tx, repeated)).await;
+            reported.and(events).and(entered).and(known)
         })
         .await?;
     let known = accepted_of(&known)?;
@@ -55,12 +60,15 @@ async fn accept_all(tx: &Tx, group: &[&PreparedEvent]) -> Result<Vec<Result<Acce
     Ok(answers.collect())
 }
 
-fn arrivals_of<'a>(events: &[&'a PreparedEvent]) -> Vec<Arrival<'a>> {
-    let each = |event: &&'a PreparedEvent| {
-        let (id, now, key) = (event.id, event.received_at, event.dedup.map(|dedup| dedup.key));
-        event.deliveries.iter().map(move |prepared| Arrival { event: id, prepared, now, key })
-    };
-    events.iter().flat_map(each).collect()
+/// `reported` has the incidents of each event's reports, once they are known.
+fn arrivals_of<'a>(events: &[&'a PreparedEvent], reported: &[Vec<Option<IncidentId>>]) -> Vec<Arrival<'a>> {
+    let mut arrivals = Vec::new();
+    for (place, event) in events.iter().enumerate() {
+        let (now, key, reported) = (event.received_at, event.dedup.map(|dedup| dedup.key), reported.get(place).map_or(&[][..], Vec::as_slice));
+        let each = event.deliveries.iter();
+        arrivals.extend(each.map(|prepared| Arrival { event: event.id, prepared, now, key, incident: prepared.delivery.incident.resolve(reported) }));
+    }
+    arrivals
 }
 
 /// For each event of a group the one that it repeats, which may be an earlier one of the group.
@@ -104,7 +112,7 @@ async fn deliveries_of(tx: &Tx, events: Vec<Uuid>) -> Result<Vec<Row>, DbError> 
         return Ok(Vec::new());
     }
     tx.query(
-        "SELECT d.event_id, d.id, d.channel, l.outlet, d.lane_id, d.lane_seq, d.state FROM delivery d JOIN lane l ON l.id = d.lane_id
+        "SELECT d.event_id, d.id, d.channel, l.outlet, d.lane_id, d.lane_seq, d.state, d.incident FROM delivery d JOIN lane l ON l.id = d.lane_id
          WHERE d.event_id = ANY ($1) ORDER BY d.id",
         &[&events],
     )
@@ -121,6 +129,7 @@ fn accepted_of(rows: &[Row]) -> Result<HashMap<EventId, Vec<AcceptedDelivery>>, 
             lane: LaneId(get(row, 4)?),
             lane_seq: get(row, 5)?,
             state: row.state(6)?,
+            incident: row.optional_int(7)?.map(IncidentId),
         });
     }
     Ok(known)

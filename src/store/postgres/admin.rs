@@ -97,7 +97,7 @@ pub(super) async fn requeue(tx: &Tx, ids: &[DeliveryId], to: Option<&MoveTo>, no
         &[&stay, &now],
     )
     .await?;
-    let arrivals: Vec<Arrival<'_>> = new.iter().map(|(event, prepared)| Arrival { event: *event, prepared, now, key: None }).collect();
+    let arrivals: Vec<Arrival<'_>> = new.iter().map(|copy| Arrival::copied(copy, now)).collect();
     let lanes: Vec<i64> = lanes.into_iter().collect();
     lock_lanes(tx, &lanes, &Vec::new(), &arrivals).await?;
     stays.extend(append(tx, &arrivals).await?);

@@ -6,11 +6,11 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 
-use super::super::prepared::{PreparedMessage, PreparedReceipt, TextRule};
+use super::super::prepared::{PreparedMessage, PreparedReceipt, TextRule, prepare_edit};
 use super::connect::transaction;
 use super::queue::Class;
 use super::*;
-use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, UnixMs};
 
 /// One transaction of the store, with the caller's error type.
 macro_rules! answer {
@@ -110,6 +110,19 @@ impl OutletStore for PostgresStore {
 
     async fn fallback_targets(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
         answer!(self, read, |tx| fallback::fallback_targets(tx, lane, lane_seq))
+    }
+
+    async fn incidents(&self, ids: &[IncidentId], channel: &str) -> Result<Vec<(Incident, Vec<Anchor>)>, StoreError> {
+        answer!(self, read, |tx| anchors::with_incidents(tx, ids, channel))
+    }
+
+    async fn dirty_anchors(&self, channels: &[String], now: UnixMs, limit: usize) -> Result<Vec<DirtyAnchor>, StoreError> {
+        answer!(self, read, |tx| anchors::dirty(tx, channels, now, limit))
+    }
+
+    async fn record_edit(&self, fence: Fence, outcome: EditOutcome) -> Result<(), StoreError> {
+        let outcome = prepare_edit(outcome, TextRule::NoNul);
+        answer!(self, write, |tx| anchors::record_edit(tx, &fence, &outcome))
     }
 }
 
@@ -228,6 +241,14 @@ impl MaintenanceStore for PostgresStore {
         }
         answer!(self, read, |tx| read::heartbeats(tx))
     }
+
+    async fn end_stale_incidents(&self, heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError> {
+        answer!(self, write, |tx| incidents::end_stale(tx, heard_before, now, limit))
+    }
+
+    async fn give_up_edits(&self, ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError> {
+        answer!(self, write, |tx| incidents::give_up_edits(tx, ended_before, now))
+    }
 }
 
 #[async_trait]
@@ -254,6 +275,14 @@ impl QueryStore for PostgresStore {
 
     async fn list_message_ids(&self, among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError> {
         answer!(self, read, |tx| history::list_message_ids(tx, &among))
+    }
+
+    async fn list_incidents(&self, filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError> {
+        answer!(self, read, |tx| incidents::list(tx, filter))
+    }
+
+    async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError> {
+        answer!(self, read, |tx| incidents::find(tx, id))
     }
 }
 

@@ -38,8 +38,8 @@ impl From<String> for DbError {
     }
 }
 
-/// The constraint that a channel has one lane of a key.
-const LANE_KEY: &str = "lane_channel_key_key";
+/// The constraints that a channel has one lane of a key, and that one incident of a key is open.
+const KEYS: [&str; 2] = ["lane_channel_key_key", "incident_open_key"];
 
 impl DbError {
     /// The error for the caller.
@@ -57,8 +57,10 @@ impl DbError {
     pub(super) fn is_passing(&self) -> bool {
         let DbError::Sql(error) = self else { return false };
         match error.code() {
-            // Two made the same lane at once: the next try finds it.
-            Some(&SqlState::UNIQUE_VIOLATION) => error.as_db_error().is_some_and(|db| db.constraint() == Some(LANE_KEY)),
+            // Two made the same lane or incident at once: the next try finds it.
+            Some(&SqlState::UNIQUE_VIOLATION) => {
+                error.as_db_error().and_then(|db| db.constraint()).is_some_and(|constraint| KEYS.contains(&constraint))
+            }
             Some(code) => [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN]
                 .contains(code),
             None => error.is_closed(),

@@ -67,7 +67,7 @@ pub(super) async fn copy(tx: &Tx, origins: &Vec<Uuid>, to: &MoveTo, reason: &str
     for origin in origins.iter().filter_map(|id| found.remove(id)) {
         copies.push((origin.event_id, PreparedDelivery::new(fallback_copy(origin, to, reason, now), TextRule::NoNul)?));
     }
-    let arrivals: Vec<Arrival<'_>> = copies.iter().map(|(event, prepared)| Arrival { event: *event, prepared, now, key: None }).collect();
+    let arrivals: Vec<Arrival<'_>> = copies.iter().map(|copy| Arrival::copied(copy, now)).collect();
     let accepted = append(tx, &arrivals).await?;
     Ok(accepted)
 }

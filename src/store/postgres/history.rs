@@ -15,17 +15,24 @@ use crate::store::{
     AttemptRow, DeliveryDetail, DeliveryFilter, DeliveryRow, EventDetail, EventFilter, EventRow, StoreError, StoredEvent, StoredMessage,
 };
 
+/// Conditions of a query that is put together, with their values.
 #[derive(Default)]
-struct Conditions {
-    texts: Vec<String>,
-    values: Vec<Box<dyn Param>>,
+pub(super) struct Conditions {
+    pub(super) texts: Vec<String>,
+    pub(super) values: Vec<Box<dyn Param>>,
 }
 
 impl Conditions {
     /// Adds a condition in which each `?` is the value.
-    fn add(&mut self, condition: &str, value: impl Param + 'static) {
+    pub(super) fn add(&mut self, condition: &str, value: impl Param + 'static) {
         self.values.push(Box::new(value));
         self.texts.push(condition.replace('?', &format!("${}", self.values.len())));
+    }
+
+    /// The same for a pattern that finds this text anywhere. What is compared must be in lower case by the locale `C`, which changes ASCII letters only.
+    pub(super) fn add_text(&mut self, condition: &str, text: &str) {
+        let escaped = text.to_ascii_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        self.add(condition, format!("%{escaped}%").replace('\0', "\u{FFFD}"));
     }
 }
 
@@ -52,12 +59,7 @@ pub(super) async fn list_deliveries(tx: &Tx, filter: &DeliveryFilter) -> Result<
         only.add("d.born_at < ?", until);
     }
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
-        let escaped = text.to_ascii_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        // The locale `C` changes the case of ASCII letters only.
-        only.add(
-            "(lower(d.title COLLATE \"C\") LIKE ? ESCAPE '\\' OR lower(d.reason COLLATE \"C\") LIKE ? ESCAPE '\\')",
-            format!("%{escaped}%").replace('\0', "\u{FFFD}"),
-        );
+        only.add_text("(lower(d.title COLLATE \"C\") LIKE ? ESCAPE '\\' OR lower(d.reason COLLATE \"C\") LIKE ? ESCAPE '\\')", text);
     }
     if !filter.states.is_empty() {
         if filter.states.iter().all(|s| !s.is_final()) {
@@ -113,7 +115,7 @@ async fn attempts(tx: &Tx, message: MessageId) -> Result<Vec<AttemptRow>, DbErro
 }
 
 /// Names that the database can take; `None` when all are meant.
-fn names(channels: &[String]) -> Option<Vec<String>> {
+pub(super) fn names(channels: &[String]) -> Option<Vec<String>> {
     (!channels.is_empty()).then(|| channels.iter().map(|name| name.replace('\0', "\u{FFFD}")).collect())
 }
 

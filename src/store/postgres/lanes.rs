@@ -13,7 +13,7 @@ use super::error::DbError;
 use super::rows::Columns;
 use super::rows::{get, outlet};
 use super::tx::Tx;
-use crate::model::{EventId, LaneId, OutletKey, UnixMs};
+use crate::model::{EventId, IncidentId, LaneId, OutletKey, UnixMs};
 use crate::store::prepared::PreparedDelivery;
 use crate::store::{AcceptedDelivery, NewestEvent, State, StoreError};
 
@@ -24,6 +24,15 @@ pub(super) struct Arrival<'a> {
     pub(super) now: UnixMs,
     /// The event's dedup key, when the event itself arrives.
     pub(super) key: Option<[u8; 32]>,
+    /// The incident that it belongs to.
+    pub(super) incident: Option<IncidentId>,
+}
+
+impl<'a> Arrival<'a> {
+    /// One that comes from another delivery of its event.
+    pub(super) fn copied((event, prepared): &'a (EventId, PreparedDelivery), now: UnixMs) -> Self {
+        Self { event: *event, prepared, now, key: None, incident: prepared.delivery.incident.resolve(&[]) }
+    }
 }
 
 /// A lane whose row is locked, as it will be written back.
@@ -115,6 +124,7 @@ impl<'a> Entry<'a> {
                 lane: LaneId(lane.id),
                 lane_seq,
                 state: d.state,
+                incident: arrival.incident,
             });
         }
         let unused = lanes.values().filter(|lane| lane.size == 0).map(|lane| lane.id).collect();
@@ -273,6 +283,7 @@ async fn insert(tx: &Tx, arrivals: &[Arrival<'_>], places: &[(i64, i64, Option<U
         .with("done_at", each().map(|a| a.prepared.done_at(a.now)))
         .with("reason", each().map(|a| a.prepared.reason()))
         .with("prior_id", places.iter().map(|(.., prior)| *prior))
+        .with("incident", each().map(|a| a.incident.map(|id| id.0)))
         .insert(tx, "delivery", "")
         .await
 }

@@ -13,7 +13,7 @@ use super::outcome::change_outlet;
 use super::rows::{get, outlet};
 use super::tx::Tx;
 use crate::model::{MessageId, OutletKey, UnixMs};
-use crate::store::rows::{CELL, DELIVERY, StoredRow as _, cell, delivery, pending_delivery};
+use crate::store::rows::{CELL, DELIVERY, StoredRow as _, cell, delivery, is_direct, pending_delivery};
 use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate};
 
 /// Now, by the database's clock when parameter `$1` says so, else the caller's, `$2`.
@@ -75,6 +75,7 @@ async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, 
             kind: row.message_kind(2)?,
             template: get(row, 3)?,
             generation: row.count(4)?,
+            direct: true,
             formed_at: get(row, 5)?,
             pages: row.pages(6)?,
             cells: Vec::new(),
@@ -98,6 +99,7 @@ async fn open_messages(tx: &Tx, outlet: &OutletKey) -> Result<Vec<OpenMessage>, 
     for row in &tx.query(&sql, &[&ids]).await? {
         if let Some(&ix) = get::<Option<Uuid>>(row, delivery::message_id)?.and_then(|id| place.get(&id)) {
             open[ix].members.push(pending_delivery(row)?);
+            open[ix].direct &= is_direct(row)?;
         }
     }
     Ok(open)

@@ -6,9 +6,10 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use futures_util::future::{join3, join5};
+use futures_util::future::{join, join3, join5};
 use uuid::Uuid;
 
+use super::anchors::{Confirmations, Versions, lock_incidents};
 use super::connect::{Db, transaction};
 use super::error::DbError;
 use super::group::Grouped;
@@ -42,7 +43,10 @@ impl Grouped for PreparedOutcome {
 }
 
 async fn record_all(tx: &Tx, group: &[&PreparedOutcome]) -> Result<Vec<Result<RecordedOutcome, StoreError>>, DbError> {
-    let epochs = lock_outlets(tx, group).await?;
+    // All incidents at once: they are locked before lanes, and each stage locks lanes.
+    let incidents = group.iter().flat_map(|s| s.outcome.anchors.iter().map(|update| update.incident)).collect();
+    let (epochs, versions) = join(lock_outlets(tx, group), lock_incidents(tx, incidents)).await;
+    let (epochs, versions) = (epochs?, versions?);
     let live = |s: &PreparedOutcome| epochs.get(s.outcome.fence.outlet.as_str()) == Some(&s.outcome.fence.epoch);
     let mut stages: Vec<Vec<&PreparedOutcome>> = Vec::new();
     let mut touched: HashSet<Uuid> = HashSet::new();
@@ -59,7 +63,7 @@ async fn record_all(tx: &Tx, group: &[&PreparedOutcome]) -> Result<Vec<Result<Re
     }
     let mut settled = Vec::with_capacity(group.len());
     for (ix, stage) in stages.iter().enumerate() {
-        settled.extend(settle_wave(tx, stage, ix + 1 == stages.len()).await?);
+        settled.extend(settle_wave(tx, stage, &versions, ix + 1 == stages.len()).await?);
     }
     let mut settled = settled.into_iter();
     Ok(group.iter().map(|s| if live(s) { settled.next().ok_or(StoreError::Fenced) } else { Err(StoreError::Fenced) }).collect())
@@ -75,7 +79,7 @@ async fn lock_outlets(tx: &Tx, group: &[&PreparedOutcome]) -> Result<HashMap<Str
 
 /// Two steps, each sent as one: what changes by itself, with the locks of the lanes, and then what is written to the lanes; behind the last stage
 /// the end.
-async fn settle_wave(tx: &Tx, stage: &[&PreparedOutcome], last: bool) -> Result<Vec<RecordedOutcome>, DbError> {
+async fn settle_wave(tx: &Tx, stage: &[&PreparedOutcome], versions: &Versions, last: bool) -> Result<Vec<RecordedOutcome>, DbError> {
     let messages = Messages::of(stage);
     let (mut cells, mut receipts) = (Vec::new(), Vec::new());
     for s in stage {
@@ -85,19 +89,26 @@ async fn settle_wave(tx: &Tx, stage: &[&PreparedOutcome], last: bool) -> Result<
         cells.extend(own.flat_map(|m| &m.message.cells).chain(&s.outcome.cells).map(|cell| (message.id, cell)));
     }
     let lanes = LaneLocks::of(stage);
-    let (outlets, taken, (attempts, cells, awaited), changed, held) = join5(
-        change_outlets(tx, stage),
-        messages.settle(tx),
-        join3(end_attempts(tx, stage), write_cells(tx, &cells), await_all(tx, &receipts)),
-        change_deliveries(tx, stage),
-        lanes.lock(tx),
+    let confirmed = Confirmations::of(stage);
+    let (anchors, (outlets, taken, (attempts, cells, awaited), changed, held)) = join(
+        confirmed.lock(tx, versions),
+        join5(
+            change_outlets(tx, stage),
+            messages.settle(tx),
+            join3(end_attempts(tx, stage), write_cells(tx, &cells), await_all(tx, &receipts)),
+            change_deliveries(tx, stage),
+            lanes.lock(tx),
+        ),
     )
     .await;
     // The first that was refused says why; the others say that the transaction is broken.
+    let anchors = anchors?;
     outlets?;
     let taken = taken?;
     attempts.and(cells).and(awaited)?;
-    let children = lanes.update(tx, stage, taken, &changed?, held?, last).await?;
+    let mut changed = changed?;
+    changed.anchors = anchors;
+    let children = lanes.update(tx, stage, taken, &changed, held?, last).await?;
     Ok(children.into_iter().map(|children| RecordedOutcome { children }).collect())
 }
 

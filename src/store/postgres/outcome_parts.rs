@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use futures_util::future::{join, join4};
+use futures_util::future::{join, join3, join4};
 use uuid::Uuid;
 
+use super::anchors;
 use super::error::DbError;
 use super::lanes::{Arrival, append, lock_lanes, recount};
 use super::rows::Columns;
@@ -15,7 +16,7 @@ use super::tx::Tx;
 use crate::model::{DeliveryId, UnixMs};
 use crate::store::limits::{KEPT_ATTEMPTS, NO_REASON, RECENT_ATTEMPT_MS};
 use crate::store::prepared::PreparedOutcome;
-use crate::store::{AcceptedDelivery, State};
+use crate::store::{AcceptedDelivery, Anchor, State};
 
 /// Inserts or ends the attempts that messages do not hold themselves, and trims the histories of messages that were stored before.
 pub(super) async fn end_attempts(tx: &Tx, stage: &[&PreparedOutcome]) -> Result<(), DbError> {
@@ -68,13 +69,15 @@ async fn trim(tx: &Tx, messages: &Vec<Uuid>, before: &Vec<UnixMs>) -> Result<(),
     Ok(())
 }
 
-/// Deliveries that changed.
+/// Deliveries and anchors that changed.
 #[derive(Default)]
 pub(super) struct Changed {
-    /// Their lanes.
+    /// Lanes of the deliveries.
     lanes: HashMap<DeliveryId, i64>,
-    /// Those that were sent and had become final meanwhile: ids, times, messages.
+    /// Deliveries that were sent and had become final meanwhile: ids, times, messages.
     late: (Vec<Uuid>, Vec<Option<UnixMs>>, Vec<Option<Uuid>>),
+    /// Anchors as they will be, each with its incident's version.
+    pub(super) anchors: Vec<(Anchor, i64)>,
 }
 
 /// Changes deliveries. One that became final meanwhile stays as it is.
@@ -153,9 +156,7 @@ struct Wanted<'a> {
 async fn wanted_children<'a>(tx: &Tx, stage: &[&'a PreparedOutcome]) -> Result<Vec<Wanted<'a>>, DbError> {
     let mut all: Vec<Wanted<'a>> = Vec::new();
     for (of, s) in stage.iter().enumerate() {
-        all.extend(
-            s.children.iter().map(|(event, prepared)| Wanted { of, arrival: Arrival { event: *event, prepared, now: s.outcome.now, key: None } }),
-        );
+        all.extend(s.children.iter().map(|child| Wanted { of, arrival: Arrival::copied(child, s.outcome.now) }));
     }
     if all.is_empty() {
         return Ok(all);
@@ -238,8 +239,9 @@ impl LaneLocks {
                 free_left_lanes(tx, stage, &changed.lanes),
                 recount(tx, &counted),
             );
-            let (late, (taken, freed, left, counted)) = join(mark_late_sent(tx, &changed.late), lanes).await;
-            late.and(taken).and(freed).and(left).and(counted)
+            let (late, anchors, (taken, freed, left, counted)) =
+                join3(mark_late_sent(tx, &changed.late), anchors::write(tx, &changed.anchors), lanes).await;
+            late.and(anchors).and(taken).and(freed).and(left).and(counted)
         };
         if last && arrivals.is_empty() {
             tx.commit_pipelined(written).await?;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::error::DbError;
+use super::incidents;
 use super::lanes::lock_lanes;
 use super::relocate::{remove_messages, shrink};
 use super::rows::{get, limit};
@@ -18,15 +19,17 @@ use crate::store::Retention;
 pub(super) struct Candidates {
     events: Vec<Uuid>,
     messages: Vec<Uuid>,
+    incidents: Vec<i64>,
 }
 
-/// Holds for an event (`x.id`; `$1`, `$2` are sent_before, dead_before) none of whose deliveries must be kept: not final, within its retention, or
-/// in a message that is still open. `OFFSET 0` here and below keeps the planner from joining whole tables for the few rows that are asked for.
+/// Holds for an event (`x.id`; `$1`, `$2` are sent_before, dead_before) none of whose deliveries must be kept: not final, within its retention, in
+/// a message that is still open, or of an incident that is. `OFFSET 0` here and below keeps the planner from joining whole tables for the few rows that are asked for.
 const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = x.id
     AND (k.done_at IS NULL OR k.done_at >= CASE WHEN k.state IN ('sent', 'skipped', 'dropped') THEN $1 ELSE $2 END
-        OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND NOT o.done)) OFFSET 0)";
+        OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND NOT o.done)
+        OR EXISTS (SELECT 1 FROM incident n WHERE n.id = k.incident AND n.state = 'firing')) OFFSET 0)";
 
-/// Looks for at most `most` events, and as many messages that nothing refers to any more. Read only.
+/// Looks for at most `most` events, and as many messages and incidents that nothing refers to any more. Read only.
 pub(super) async fn candidates(tx: &Tx, keep: Retention, most: usize) -> Result<Candidates, DbError> {
     let ids = |rows: Vec<tokio_postgres::Row>| rows.iter().map(|row| get(row, 0)).collect::<Result<Vec<Uuid>, DbError>>();
     // In the order in which they ended, so that a step reads little more than it returns; an event comes once for each delivery.
@@ -45,6 +48,7 @@ pub(super) async fn candidates(tx: &Tx, keep: Retention, most: usize) -> Result<
     let orphans = "SELECT id FROM message m WHERE done AND formed_at < $1
                    AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = m.id OFFSET 0) ORDER BY formed_at LIMIT $2";
     found.messages = ids(tx.query(orphans, &[&keep.sent_before, &limit(most)]).await?)?;
+    found.incidents = incidents::expired(tx, keep.sent_before, most).await?;
     Ok(found)
 }
 
@@ -73,5 +77,6 @@ pub(super) async fn purge(tx: &Tx, candidates: &Candidates, keep: Retention) -> 
     if !messages.is_empty() {
         remove_messages(tx, &messages.into_iter().collect()).await?;
     }
+    incidents::remove(tx, &candidates.incidents, keep.sent_before).await?;
     Ok(removed)
 }

@@ -11,8 +11,8 @@ use super::tx::Tx;
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary, pending_delivery};
 use crate::store::{
-    EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery, PendingDelivery, State,
-    Stats, source_lane,
+    EventBodies, HeartbeatRow, IncidentCount, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
+    PendingDelivery, State, Stats, source_lane,
 };
 
 /// [`crate::store::OutletStore::ready_lanes`]: walks the index in its order, past those that are not sought.
@@ -189,8 +189,8 @@ pub(super) async fn lane_history(tx: &Tx, id: DeliveryId, most: usize) -> Result
     Ok(past)
 }
 
-/// [`crate::store::MaintenanceStore::stats`]. Costs one walk over the lanes that have something waiting and one over the index of dead letters, whatever the
-/// number of deliveries. The bytes are given as unknown: tables do not shrink by what is purged, so a cap on them would purge on and on.
+/// [`crate::store::MaintenanceStore::stats`]. Costs one walk over the lanes that have something waiting, one over the index of dead letters and one over
+/// that of open incidents, whatever the number of deliveries. The bytes are given as unknown: tables do not shrink by what is purged, so a cap on them would purge on and on.
 pub(super) async fn stats(tx: &Tx) -> Result<Stats, DbError> {
     let mut stats = Stats::default();
     let lanes = tx
@@ -223,6 +223,9 @@ pub(super) async fn stats(tx: &Tx) -> Result<Stats, DbError> {
             month: get(row, 3)?,
             month_sent: get(row, 4)?,
         });
+    }
+    for row in &tx.query("SELECT rank, count(*) FROM incident WHERE state = 'firing' GROUP BY rank ORDER BY rank", &[]).await? {
+        stats.incidents.push(IncidentCount { rank: row.count(0)?, count: row.count(1)? });
     }
     Ok(stats)
 }

@@ -92,11 +92,7 @@ pub(super) async fn update(tx: &Tx, prepared: &PreparedReceipt) -> Result<Option
     let missing = |child: &PreparedDelivery| {
         !there.iter().any(|(id, channel)| child.delivery.fallback.of.is_some_and(|o| o.0 == *id) && *channel == child.delivery.channel)
     };
-    let arrivals: Vec<Arrival<'_>> = children
-        .iter()
-        .filter(|(_, child)| missing(child))
-        .map(|(event, prepared)| Arrival { event: *event, prepared, now: heard.now, key: None })
-        .collect();
+    let arrivals: Vec<Arrival<'_>> = children.iter().filter(|(_, child)| missing(child)).map(|copy| Arrival::copied(copy, heard.now)).collect();
     if arrivals.is_empty() {
         return Ok(Some(Vec::new()));
     }

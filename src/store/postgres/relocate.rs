@@ -59,6 +59,13 @@ pub(super) async fn relocate(tx: &Tx, from: &str, to: &Relocation, by_database: 
         let left = "EXISTS (SELECT 1 FROM lane WHERE lane.channel = $1)";
         let sql = format!("UPDATE receipt SET channel = $2 WHERE channel = $1 AND due_at IS NOT NULL AND NOT {left}");
         tx.execute(&sql, &[&from, &channel]).await?;
+        // An anchor that exists under the new name wins.
+        let sql = format!(
+            "DELETE FROM anchor a WHERE channel = $1 AND NOT {left}
+             AND EXISTS (SELECT 1 FROM anchor t WHERE t.incident = a.incident AND t.channel = $2 AND t.recipient = a.recipient)"
+        );
+        tx.execute(&sql, &[&from, &channel]).await?;
+        tx.execute(&format!("UPDATE anchor SET channel = $2 WHERE channel = $1 AND NOT {left}"), &[&from, &channel]).await?;
         let sql =
             format!("UPDATE mute SET matchers = $3 WHERE matchers = $2 AND NOT EXISTS (SELECT 1 FROM mute t WHERE t.matchers = $3) AND NOT {left}");
         for mute in list_mutes(tx).await? {

@@ -61,6 +61,10 @@ impl StoredRow for Row {
         get(self, column)
     }
 
+    fn flag(&self, column: usize) -> Result<bool, DbError> {
+        get(self, column)
+    }
+
     fn unreadable(&self, _column: usize, what: &str) -> DbError {
         DbError::from(what.to_owned())
     }

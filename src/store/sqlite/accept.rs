@@ -5,9 +5,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::DbError;
+use super::incidents;
 use super::rows::bytes;
 use super::rows::insert;
-use crate::model::{DeliveryId, EventId, LaneId, OutletKey, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, OutletKey, UnixMs};
 use crate::store::prepared::{PreparedDelivery, PreparedEvent};
 use crate::store::rows::StoredRow as _;
 use crate::store::{Accepted, AcceptedDelivery, NewDelivery, NewestEvent, State, duplicate_of};
@@ -26,8 +27,10 @@ pub(super) fn accept(db: &Connection, event: &PreparedEvent) -> Result<Accepted,
         body: event.body,
         note: event.note,
     })?;
+    let reported = incidents::report(db, event)?;
     let key = event.dedup.map(|dedup| dedup.key);
-    let deliveries = event.deliveries.iter().map(|d| insert_delivery(db, event.id, d, event.received_at, key)).collect::<Result<Vec<_>, _>>()?;
+    let each = event.deliveries.iter().map(|d| insert_delivery(db, event.id, d, event.received_at, key, &reported));
+    let deliveries = each.collect::<Result<Vec<_>, _>>()?;
     Ok(Accepted { event: event.id, duplicate: false, deliveries })
 }
 
@@ -48,7 +51,7 @@ fn repeats(db: &Connection, event: &PreparedEvent) -> Result<Option<EventId>, Db
 
 fn accepted_of(db: &Connection, event: EventId) -> Result<Vec<AcceptedDelivery>, DbError> {
     let mut select = db.prepare_cached(
-        "SELECT d.id, d.channel, l.outlet, d.lane_id, d.lane_seq, d.state FROM delivery d JOIN lane l ON l.id = d.lane_id
+        "SELECT d.id, d.channel, l.outlet, d.lane_id, d.lane_seq, d.state, d.incident FROM delivery d JOIN lane l ON l.id = d.lane_id
          WHERE d.event_id = ?1 ORDER BY d.id",
     )?;
     let rows = select.query_map([bytes(&event.0)], |row| {
@@ -59,6 +62,7 @@ fn accepted_of(db: &Connection, event: EventId) -> Result<Vec<AcceptedDelivery>,
             lane: LaneId(row.get(3)?),
             lane_seq: row.get(4)?,
             state: row.state(5)?,
+            incident: row.optional_int(6)?.map(IncidentId),
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -121,15 +125,18 @@ fn place(db: &Connection, d: &NewDelivery, newest: Option<NewestEvent>) -> Resul
     Ok((lane, last + 1, outlet, prior))
 }
 
-/// Puts a delivery at the end of its lane; `key` is its event's dedup key, when the event arrives.
+/// Puts a delivery at the end of its lane; `key` is its event's dedup key, when the event arrives, and `reported` are the incidents that the event's
+/// reports led to.
 pub(super) fn insert_delivery(
     db: &Connection,
     event: EventId,
     prepared: &PreparedDelivery,
     now: UnixMs,
     key: Option<[u8; 32]>,
+    reported: &[Option<IncidentId>],
 ) -> Result<AcceptedDelivery, DbError> {
     let d = &prepared.delivery;
+    let incident = d.incident.resolve(reported);
     let (lane, lane_seq, outlet, prior) = place(db, d, key.map(|key| NewestEvent { key, event, at: now, seq: 0 }))?;
     insert!(db, "delivery", {
         id: bytes(&d.id.0),
@@ -151,8 +158,9 @@ pub(super) fn insert_delivery(
         done_at: prepared.done_at(now),
         reason: prepared.reason(),
         prior_id: prior.as_ref().map(bytes),
+        incident: incident.map(|id| id.0),
     })?;
-    Ok(AcceptedDelivery { id: d.id, channel: d.channel.clone(), outlet, lane: LaneId(lane), lane_seq, state: d.state })
+    Ok(AcceptedDelivery { id: d.id, channel: d.channel.clone(), outlet, lane: LaneId(lane), lane_seq, state: d.state, incident })
 }
 
 fn same_or_stored(given: &OutletKey, stored: &str) -> OutletKey {

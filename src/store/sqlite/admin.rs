@@ -49,7 +49,7 @@ fn requeue_one(db: &Connection, old: Requeued, to: Option<&MoveTo>, now: UnixMs)
         return wait_no_more(db, old, now);
     }
     let prepared = PreparedDelivery::new(old.replacement(to, now), TextRule::Any).map_err(DbError::Undo)?;
-    let accepted = insert_delivery(db, old.row.event, &prepared, now, None)?;
+    let accepted = insert_delivery(db, old.row.event, &prepared, now, None, &[])?;
     let note = old.note(&prepared.delivery);
     db.prepare_cached(
         "UPDATE delivery SET reason = coalesce(reason || '; ', '') || ?2, state = CASE WHEN ?3 THEN 'dropped' ELSE state END,

@@ -7,10 +7,10 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 
-use super::super::prepared::{PreparedEvent, PreparedMessage, PreparedOutcome, PreparedReceipt, TextRule};
+use super::super::prepared::{PreparedEvent, PreparedMessage, PreparedOutcome, PreparedReceipt, TextRule, prepare_edit};
 use super::queue::Class;
 use super::*;
-use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
+use crate::model::{DeliveryId, EventId, IncidentId, LaneId, MessageId, OutletKey, UnixMs};
 
 #[async_trait]
 impl IntakeStore for SqliteStore {
@@ -112,6 +112,21 @@ impl OutletStore for SqliteStore {
     async fn fallback_targets(&self, lane: LaneId, lane_seq: i64) -> Result<Vec<String>, StoreError> {
         self.readers.read(move |db| fallback::fallback_targets(db, lane, lane_seq)).await
     }
+
+    async fn incidents(&self, ids: &[IncidentId], channel: &str) -> Result<Vec<(Incident, Vec<Anchor>)>, StoreError> {
+        let (ids, channel) = (ids.to_vec(), channel.to_owned());
+        self.readers.read(move |db| anchors::with_incidents(db, &ids, &channel)).await
+    }
+
+    async fn dirty_anchors(&self, channels: &[String], now: UnixMs, limit: usize) -> Result<Vec<DirtyAnchor>, StoreError> {
+        let channels = channels.to_vec();
+        self.readers.read(move |db| anchors::dirty(db, &channels, now, limit)).await
+    }
+
+    async fn record_edit(&self, fence: Fence, outcome: EditOutcome) -> Result<(), StoreError> {
+        let outcome = prepare_edit(outcome, TextRule::Any);
+        self.write(512, move |db| anchors::record_edit(db, &fence, &outcome)).await
+    }
 }
 
 #[async_trait]
@@ -203,6 +218,14 @@ impl MaintenanceStore for SqliteStore {
         }
         self.readers.read(read::heartbeats).await
     }
+
+    async fn end_stale_incidents(&self, heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, StoreError> {
+        self.write(512, move |db| incidents::end_stale(db, heard_before, now, limit)).await
+    }
+
+    async fn give_up_edits(&self, ended_before: UnixMs, now: UnixMs) -> Result<u64, StoreError> {
+        self.write(512, move |db| incidents::give_up_edits(db, ended_before, now)).await
+    }
 }
 
 #[async_trait]
@@ -231,6 +254,15 @@ impl QueryStore for SqliteStore {
 
     async fn list_message_ids(&self, among: Range<MessageId>) -> Result<Vec<MessageId>, StoreError> {
         self.readers.read(move |db| history::list_message_ids(db, &among)).await
+    }
+
+    async fn list_incidents(&self, filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError> {
+        let filter = filter.clone();
+        self.readers.read(move |db| incidents::list(db, &filter)).await
+    }
+
+    async fn get_incident(&self, id: IncidentId) -> Result<Option<IncidentDetail>, StoreError> {
+        self.readers.read(move |db| incidents::get(db, id)).await
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn copy(db: &Connection, origins: &[DeliveryId], to: &MoveTo, reason:
         let Some(origin) = select.query_row(params![bytes(&id.0), to.channel], pending_delivery).optional()? else { continue };
         let event = origin.event_id;
         let prepared = PreparedDelivery::new(fallback_copy(origin, to, reason, now), TextRule::Any).map_err(DbError::Undo)?;
-        copies.push(insert_delivery(db, event, &prepared, now, None)?);
+        copies.push(insert_delivery(db, event, &prepared, now, None, &[])?);
     }
     Ok(copies)
 }

@@ -9,7 +9,7 @@ use super::messages::check_fence;
 use super::outcome::change_outlet;
 use super::rows::{OPEN, bytes, cells, pending_delivery};
 use crate::model::{MessageId, OutletKey, UnixMs};
-use crate::store::rows::{DELIVERY, StoredRow as _};
+use crate::store::rows::{DELIVERY, StoredRow as _, is_direct};
 use crate::store::{Fence, LeaseRequest, OpenMessage, OutletSnapshot, OutletUpdate, PendingDelivery};
 
 /// When an outlet's sends ended, oldest first. Those that messages hold themselves count only where the outlet had a rate limit.
@@ -58,6 +58,7 @@ fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<OpenMessage>
             kind: row.message_kind(2)?,
             template: row.get(3)?,
             generation: row.get(4)?,
+            direct: true,
             formed_at: row.get(5)?,
             pages: row.pages(6)?,
             cells: Vec::new(),
@@ -67,15 +68,18 @@ fn open_messages(db: &Connection, outlet: &OutletKey) -> Result<Vec<OpenMessage>
     let mut open: Vec<OpenMessage> = rows.collect::<rusqlite::Result<_>>()?;
     for message in &mut open {
         message.cells = cells(db, message.id)?;
-        message.members = open_members(db, message.id)?;
+        let members = open_members(db, message.id)?;
+        message.direct = members.iter().all(|(_, direct)| *direct);
+        message.members = members.into_iter().map(|(member, _)| member).collect();
     }
     Ok(open)
 }
 
-fn open_members(db: &Connection, message: MessageId) -> Result<Vec<PendingDelivery>, DbError> {
+/// The members, each with whether it is a direct send.
+fn open_members(db: &Connection, message: MessageId) -> Result<Vec<(PendingDelivery, bool)>, DbError> {
     let mut select =
         db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.message_id = ?1 AND d.{OPEN} ORDER BY d.lane_id, d.lane_seq"))?;
-    Ok(select.query_map([bytes(&message.0)], pending_delivery)?.collect::<rusqlite::Result<_>>()?)
+    Ok(select.query_map([bytes(&message.0)], |row| Ok((pending_delivery(row)?, is_direct(row)?)))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// [`crate::store::ClusterStore::renew_leases`]. An owner stays the owner until another node claims, also when its lease has run out.

@@ -5,6 +5,7 @@
 
 mod accept;
 mod admin;
+mod anchors;
 mod backup;
 mod checkpoint;
 mod engine;
@@ -12,6 +13,7 @@ mod error;
 mod fallback;
 mod ground;
 mod history;
+mod incidents;
 mod lease;
 mod messages;
 mod mute;
@@ -24,6 +26,7 @@ mod readers;
 mod receipts;
 mod relocate;
 mod rows;
+mod timeline;
 mod wal;
 mod writer;
 

@@ -28,6 +28,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_packed_bodies.sql"),
     include_str!("migrations/0007_sole_attempts.sql"),
     include_str!("migrations/0008_mute_matchers.sql"),
+    include_str!("migrations/0009_incidents.sql"),
 ];
 /// Bytes a page of a new database. A change writes whole pages, twice, and most pages that an event changes hold a little of it only: of 4096 bytes, a
 /// third to two thirds more is written for each event; of 1024, most deliveries would not fit into a quarter of a page, beyond which a row of a table
@@ -240,7 +241,7 @@ impl Files {
     pub(super) fn writer(&self) -> rusqlite::Result<Connection> {
         let db = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         db.busy_timeout(BUSY)?;
-        db.set_prepared_statement_cache_capacity(96);
+        db.set_prepared_statement_cache_capacity(128);
         // A statement's plan depends on its text alone: without this, one whose value meets the condition of a partial index is compiled again
         // for each value (<https://www.sqlite.org/qpsg.html>).
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accept::insert_delivery;
+use super::anchors;
 use super::error::DbError;
 use super::messages::{add_member, check_fence, occupy, write_cells, write_message};
 use super::receipts::await_all;
@@ -31,6 +32,7 @@ pub(super) fn record(db: &Connection, prepared: &PreparedOutcome) -> Result<Reco
     if let Some((id, done)) = message {
         record_message(db, prepared, id, done)?;
     }
+    anchors::confirm(db, &s.anchors, s.now)?;
     let mut lanes = BTreeSet::new();
     let mut detached = Vec::new();
     for change in &s.deliveries {
@@ -182,7 +184,7 @@ fn insert_children(db: &Connection, prepared: &PreparedOutcome) -> Result<Vec<Ac
                 continue;
             }
         }
-        accepted.push(insert_delivery(db, *event, child, prepared.outcome.now, None)?);
+        accepted.push(insert_delivery(db, *event, child, prepared.outcome.now, None, &[])?);
     }
     Ok(accepted)
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, params};
 
 use super::error::DbError;
+use super::incidents;
 use super::relocate::shrink;
 use crate::store::Retention;
 
@@ -20,15 +21,17 @@ const VACUUM_PAGES: i64 = 512;
 pub(super) struct Candidates {
     events: Vec<Vec<u8>>,
     messages: Vec<Vec<u8>>,
+    incidents: Vec<i64>,
 }
 
-/// Holds for an event (`?1`..`?3` are id, sent_before, dead_before) none of whose deliveries must be kept: not final, within its retention, or in
-/// a message that is still open.
+/// Holds for an event (`?1`..`?3` are id, sent_before, dead_before) none of whose deliveries must be kept: not final, within its retention, in a
+/// message that is still open, or of an incident that is.
 const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = ?1
     AND (k.done_at IS NULL OR k.done_at >= CASE WHEN k.state IN ('sent', 'skipped', 'dropped') THEN ?2 ELSE ?3 END
-        OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND o.done = 0)))";
+        OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND o.done = 0)
+        OR EXISTS (SELECT 1 FROM incident n WHERE n.id = k.incident AND n.state = 'firing')))";
 
-/// Looks for at most `limit` events, and as many messages that nothing refers to any more. Read only.
+/// Looks for at most `limit` events, and as many messages and incidents that nothing refers to any more. Read only.
 pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Result<Candidates, DbError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut found = Candidates::default();
@@ -53,6 +56,7 @@ pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Resu
          AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message_id = m.id) LIMIT ?2",
     )?;
     found.messages = orphans.query_map(params![keep.sent_before, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    found.incidents = incidents::expired(db, keep.sent_before, limit)?;
     Ok(found)
 }
 
@@ -68,6 +72,9 @@ pub(super) fn purge(db: &Connection, candidates: &Candidates, keep: Retention) -
     }
     for (lane, gone) in &touched.lanes {
         shrink(db, *lane, *gone)?;
+    }
+    for incident in &candidates.incidents {
+        incidents::remove(db, *incident, keep.sent_before)?;
     }
     vacuum(db)?;
     Ok(removed)

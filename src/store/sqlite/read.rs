@@ -9,8 +9,8 @@ use super::rows::{Found, bytes as id_bytes, count, event, event_within, pending_
 use crate::model::{DeliveryId, EventId, LaneId, MessageId, OutletKey, UnixMs};
 use crate::store::rows::{DELIVERY, LANE, StoredRow as _, lane_summary};
 use crate::store::{
-    EventBodies, HeartbeatRow, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery, PendingDelivery, State,
-    Stats, source_lane,
+    EventBodies, HeartbeatRow, IncidentCount, LaneHistory, LaneQuery, LaneSummary, MAX_RETRY_DELAY_MS, OutletRow, OverdueRow, PastDelivery,
+    PendingDelivery, State, Stats, source_lane,
 };
 
 /// The order of an outlet's lanes: all of it comes from the index.
@@ -179,8 +179,8 @@ pub(super) fn lane_history(db: &Connection, id: DeliveryId, limit: usize) -> Res
     Ok(past)
 }
 
-/// [`crate::store::MaintenanceStore::stats`]. Costs one walk over the lanes (not the deliveries) and one over the index of dead letters: about 20 ms for
-/// 100,000 lanes, whatever the number of deliveries.
+/// [`crate::store::MaintenanceStore::stats`]. Costs one walk over the lanes (not the deliveries), one over the index of dead letters and one over that of
+/// open incidents: about 20 ms for 100,000 lanes, whatever the number of deliveries.
 pub(super) fn stats(db: &Connection) -> Result<Stats, DbError> {
     let mut stats = Stats { bytes: bytes(db)?, ..Stats::default() };
     let mut lanes = db.prepare_cached("SELECT channel, waiting, deferred, since, outlet FROM lane WHERE waiting > 0")?;
@@ -222,6 +222,10 @@ pub(super) fn stats(db: &Connection) -> Result<Stats, DbError> {
         })
     })?;
     stats.outlets = rows.collect::<rusqlite::Result<_>>()?;
+    let mut incidents =
+        db.prepare_cached("SELECT rank, count(*) FROM incident INDEXED BY incident_open WHERE state = 'firing' GROUP BY rank ORDER BY rank")?;
+    let rows = incidents.query_map([], |row| Ok(IncidentCount { rank: row.get(0)?, count: count(row, 1)? }))?;
+    stats.incidents = rows.collect::<rusqlite::Result<_>>()?;
     Ok(stats)
 }
 

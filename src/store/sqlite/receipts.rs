@@ -96,7 +96,7 @@ pub(super) fn update(db: &Connection, prepared: &PreparedReceipt) -> Result<Opti
         let origin = child.delivery.fallback.of.as_ref().map(|id| bytes(&id.0));
         let mut there = db.prepare_cached("SELECT 1 FROM delivery WHERE origin_id = ?1 AND channel = ?2")?;
         if !there.exists(params![origin, child.delivery.channel])? {
-            made.push(insert_delivery(db, *event, child, heard.now, None)?);
+            made.push(insert_delivery(db, *event, child, heard.now, None, &[])?);
         }
     }
     Ok(Some(made))

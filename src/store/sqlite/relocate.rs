@@ -39,6 +39,10 @@ pub(super) fn relocate(db: &Connection, from: &str, to: &Relocation) -> Result<u
         let left = "EXISTS (SELECT 1 FROM lane WHERE lane.channel = ?1)";
         let sql = format!("UPDATE receipt INDEXED BY receipt_awaited SET channel = ?2 WHERE channel = ?1 AND due_at IS NOT NULL AND NOT {left}");
         db.prepare_cached(&sql)?.execute([from, &to.channel])?;
+        // An anchor that exists under the new name wins.
+        let sql = format!("UPDATE OR IGNORE anchor SET channel = ?2 WHERE channel = ?1 AND NOT {left}");
+        db.prepare_cached(&sql)?.execute([from, &to.channel])?;
+        db.prepare_cached(&format!("DELETE FROM anchor WHERE channel = ?1 AND NOT {left}"))?.execute([from])?;
         for mute in list_mutes(db)? {
             if let Some(matchers) = rename_channel(&mute.matchers, from, &to.channel) {
                 db.prepare_cached(&format!("UPDATE OR IGNORE mute SET matchers = ?2 WHERE matchers = ?3 AND NOT {left}"))?.execute([

@@ -7,10 +7,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
 use super::error::{DbError, Unreadable};
-use crate::model::{Event, EventId, MessageId, UnixMs};
+use crate::model::{Event, EventId, IncidentId, MessageId, UnixMs};
+use crate::store::incidents::{INCIDENT, incident};
 use crate::store::packed::unpacked_len;
 use crate::store::rows::{self, ATTEMPT, CELL, SOLE, StoredRow};
-use crate::store::{AttemptRow, Cell, DeliveryRow, PendingDelivery, StoredEvent};
+use crate::store::{AttemptRow, Cell, DeliveryRow, Incident, PendingDelivery, StoredEvent};
 
 /// A state that is not final, as a condition; letter for letter the one of the partial index `delivery_open`.
 pub(super) const OPEN: &str = "state IN ('waiting', 'deferred')";
@@ -78,6 +79,10 @@ impl StoredRow for Row<'_> {
     fn optional_uuid(&self, column: usize) -> rusqlite::Result<Option<Uuid>> {
         let blob = self.get_ref(column)?.as_blob_or_null().map_err(|e| from_sql(column, e))?;
         blob.map(|b| Uuid::from_slice(b).map_err(|_| self.unreadable(column, "an id has not 16 bytes"))).transpose()
+    }
+
+    fn flag(&self, column: usize) -> rusqlite::Result<bool> {
+        self.get(column)
     }
 
     fn unreadable(&self, column: usize, what: &str) -> rusqlite::Error {
@@ -148,6 +153,12 @@ pub(super) fn event_within(db: &Connection, id: EventId, bytes_left: usize) -> R
     }
     let event = Arc::new(row.packed::<Event>(3, body, "an event's body")?);
     Ok(Found::Event(StoredEvent { id, received_at: row.get(0)?, plan: row.get(1)?, note: row.get(2)?, event }, length))
+}
+
+/// One incident, or `None` when it is not there.
+pub(super) fn find_incident(db: &Connection, id: IncidentId) -> Result<Option<Incident>, DbError> {
+    let mut select = db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i WHERE i.id = ?1"))?;
+    Ok(select.query_row([id.0], |row| incident(row, 0)).optional()?)
 }
 
 /// The cell and the attempt that a message holds itself.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptKind, Cell, Mode, ReceiptRow, State, StoredEvent, Target};
-use crate::model::{AttemptId, DeliveryId, EventId, MessageId, MessageKind, OutletKey, Page, PlatformIds, Recipient, UnixMs};
+use super::{AttemptKind, Cell, IncidentCount, Mode, ReceiptRow, State, StoredEvent, Target};
+use crate::model::{AttemptId, DeliveryId, EventId, IncidentId, MessageId, MessageKind, OutletKey, Page, PlatformIds, Recipient, UnixMs};
 
 /// Where waiting or ended deliveries are moved.
 #[derive(Debug, Clone)]
@@ -74,6 +74,8 @@ pub struct DeliveryRow {
     pub done_at: Option<UnixMs>,
     /// Why.
     pub reason: Option<String>,
+    /// The incident that it belongs to.
+    pub incident: Option<IncidentId>,
 }
 
 /// Which events to list.
@@ -208,6 +210,8 @@ pub struct Stats {
     pub oldest: Vec<(String, UnixMs)>,
     /// All outlets.
     pub outlets: Vec<OutletRow>,
+    /// Open incidents.
+    pub incidents: Vec<IncidentCount>,
     /// Bytes that hold data (free pages and the log are not counted), or 0 when unknown.
     pub bytes: u64,
 }

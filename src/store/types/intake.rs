@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{AlertReport, Fallback, Mode, State, Summary, Target};
-use crate::model::{DeliveryId, Event, EventId, LaneId, OutletKey, UnixMs};
+use super::{AlertReport, Fallback, IncidentReport, Mode, State, Summary, Target};
+use crate::model::{DeliveryId, Event, EventId, IncidentId, LaneId, OutletKey, UnixMs};
 
 /// An event to accept.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct NewEvent {
     pub dedup: Option<Dedup>,
     /// Why it has no delivery, when it has none; else what its sender should know.
     pub note: Option<String>,
+    /// What it says of incidents, each key once; empty when none of its deliveries is to be sent.
+    pub incidents: Vec<IncidentReport>,
     /// Its deliveries.
     pub deliveries: Vec<NewDelivery>,
 }
@@ -31,6 +33,35 @@ pub struct Dedup {
     pub key: [u8; 32],
     /// How long a repeat counts as one.
     pub window: Duration,
+}
+
+/// The incident that a delivery belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeliveryIncident {
+    /// None.
+    #[default]
+    None,
+    /// That of the report at this place in [`NewEvent::incidents`]; none when the report leads to none.
+    Reported(usize),
+    /// This one: that of the delivery it comes from.
+    Known(IncidentId),
+}
+
+impl DeliveryIncident {
+    /// The incident, where `reported` are those that the event's reports led to.
+    pub(in crate::store) fn resolve(self, reported: &[Option<IncidentId>]) -> Option<IncidentId> {
+        match self {
+            DeliveryIncident::None => None,
+            DeliveryIncident::Reported(place) => reported.get(place).copied().flatten(),
+            DeliveryIncident::Known(id) => Some(id),
+        }
+    }
+}
+
+impl From<Option<IncidentId>> for DeliveryIncident {
+    fn from(known: Option<IncidentId>) -> Self {
+        known.map_or(DeliveryIncident::None, DeliveryIncident::Known)
+    }
 }
 
 /// A delivery to accept.
@@ -64,6 +95,8 @@ pub struct NewDelivery {
     pub reason: Option<String>,
     /// What its event says of the lane's alerts, when the event itself arrives (not a copy, a child or a replay).
     pub report: Option<AlertReport>,
+    /// The incident that it belongs to.
+    pub incident: DeliveryIncident,
 }
 
 /// How an event was accepted.
@@ -92,4 +125,6 @@ pub struct AcceptedDelivery {
     pub lane_seq: i64,
     /// Its state now.
     pub state: State,
+    /// The incident that it belongs to.
+    pub incident: Option<IncidentId>,
 }

@@ -1,6 +1,8 @@
 //! The types of a store's requests and answers: errors, and what all requests share. The rest is in the submodules, by the step it belongs to.
 
+mod anchor;
 mod history;
+mod incident;
 mod intake;
 mod lane;
 mod mute;
@@ -8,8 +10,11 @@ mod outcome;
 mod owner;
 mod receipt;
 mod relocation;
+mod timeline;
 
+pub use anchor::*;
 pub use history::*;
+pub use incident::*;
 pub use intake::*;
 pub use lane::*;
 pub use mute::*;
@@ -17,6 +22,7 @@ pub use outcome::*;
 pub use owner::*;
 pub use receipt::*;
 pub use relocation::*;
+pub use timeline::*;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;

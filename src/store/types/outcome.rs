@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AcceptedDelivery, Fence, NewDelivery, NewReceipt, State};
+use super::{AcceptedDelivery, AnchorUpdate, Fence, NewDelivery, NewReceipt, State};
 use crate::model::{AttemptId, DeliveryId, ErrorKind, EventId, LaneId, MessageId, MessageKind, Page, PlatformIds, Recipient, UnixMs};
 
 /// A cell's state.
@@ -215,6 +215,8 @@ pub struct OutcomeBatch {
     pub deliveries: Vec<DeliveryUpdate>,
     /// Fallback children: committed together with their origins' death (I8). A child whose (origin, channel) exists is left out.
     pub children: Vec<FallbackChild>,
+    /// Anchors of incidents that the message changes: what was notified commits with the outcome (I12).
+    pub anchors: Vec<AnchorUpdate>,
     /// Pause and hold of the outlet, when they change.
     pub outlet: Option<OutletUpdate>,
     /// Adds to the month's count.

@@ -1,7 +1,7 @@
 //! What the owner of an outlet works with: its lease, its lanes, what waits in them, and what is in flight.
 
-use super::{Cell, Fallback, Mode, State, Summary, Target};
-use crate::model::{DeliveryId, Event, EventId, LaneId, MessageId, MessageKind, OutletKey, Page, UnixMs};
+use super::{Cell, Fallback, State, Summary, Target};
+use crate::model::{DeliveryId, Event, EventId, IncidentId, LaneId, MessageId, MessageKind, OutletKey, Page, UnixMs};
 
 /// A request for the lease of an outlet.
 #[derive(Debug, Clone)]
@@ -80,6 +80,8 @@ pub struct OpenMessage {
     pub template: String,
     /// How often it was rendered again.
     pub generation: u32,
+    /// Whether all of its members are direct sends.
+    pub direct: bool,
     /// When it was formed.
     pub formed_at: UnixMs,
     /// Its pages.
@@ -181,8 +183,6 @@ pub struct PendingDelivery {
     pub channel: String,
     /// What the route asked for.
     pub target: Target,
-    /// Queued or direct.
-    pub mode: Mode,
     /// Waiting or deferred.
     pub state: State,
     /// 0 critical .. 3 info.
@@ -197,6 +197,8 @@ pub struct PendingDelivery {
     pub tries: u32,
     /// Whether it is a fallback, and of what.
     pub fallback: Fallback,
+    /// The incident that it belongs to.
+    pub incident: Option<IncidentId>,
 }
 
 /// An event as stored.

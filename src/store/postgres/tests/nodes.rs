@@ -76,6 +76,39 @@ async fn repeats_at_two_nodes_make_one_event() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_report_at_once_share_incidents() {
+    let Some((a, b, _place)) = two().await else { return };
+    let fence = fence(&a).await;
+    let keys = ["k0", "k1", "k2"];
+    let reports = (0..120u64).map(|n| {
+        let store = if n.is_multiple_of(2) { a.clone() } else { b.clone() };
+        // Each event reports two incidents, in either order.
+        let part = |key: u64, alert: u64| IncidentReport { whole: false, ..report(keys[key as usize % 3], &[(alert, true)]) };
+        let mut event = reporting(part(n, 2 * n), T0);
+        event.incidents.push(part(n + 1 + n % 2, 2 * n + 1));
+        let fence = fence.clone();
+        tokio::spawn(async move {
+            let id = store.accept(event).await.unwrap().deliveries[0].incident.unwrap();
+            // Its message shows the version that was read before it was sent; the next report may come in between.
+            let version = incident(&store, id).await.incident.version;
+            store.record_outcome(OutcomeBatch { anchors: vec![anchored(id, version)], ..settlement(&fence) }).await.unwrap();
+        })
+    });
+    join_all(reports).await.into_iter().for_each(|done| done.unwrap());
+    let all = a.list_incidents(&IncidentFilter { limit: 99, ..IncidentFilter::default() }).await.unwrap();
+    assert_eq!(all.len(), 3, "of each key one is open");
+    assert_eq!(all.iter().map(|incident| incident.version).sum::<i64>(), 240, "no report is lost");
+    let dirty = a.dirty_anchors(&["ops".into()], T0, 99).await.unwrap();
+    for incident in all {
+        let anchor = &b.incidents(&[incident.id], "ops").await.unwrap()[0].1[0];
+        let is_dirty = dirty.iter().any(|one| one.anchor.incident == incident.id);
+        assert_eq!(is_dirty, anchor.shown < incident.version, "I14: {} of {}", anchor.shown, incident.version);
+    }
+    a.close().await;
+    b.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_sent_twice_is_its_own_duplicate() {
     let Some((a, b, _place)) = two().await else { return };
     // A node that lost the answer of its commit asks again.

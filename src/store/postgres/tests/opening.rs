@@ -40,6 +40,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
              DROP COLUMN unresolved; ALTER TABLE message DROP COLUMN recipient, DROP COLUMN tries, DROP COLUMN due_at, DROP COLUMN platform_id,
              DROP COLUMN code, DROP COLUMN attempt_id, DROP COLUMN node, DROP COLUMN epoch, DROP COLUMN begun_at, DROP COLUMN ended_at,
              DROP COLUMN answer, DROP COLUMN counted_at; ALTER TABLE mute RENAME COLUMN matchers TO channel;
+             DROP TABLE incident; DROP TABLE anchor; DROP TABLE timeline; ALTER TABLE delivery DROP COLUMN incident;
              UPDATE schema_version SET version = 1, oldest = 1",
         )
         .await
@@ -49,7 +50,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     assert_eq!(put(&old, LANE).await.lane_seq, 2);
     assert_eq!(new.list_deliveries(&DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap().len(), 2);
     let versions = place.shell().await.query_one("SELECT version, oldest FROM schema_version", &[]).await.unwrap();
-    assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (6, 6), "a version before the last step knows mutes by their channels only");
+    assert_eq!((versions.get::<_, i64>(0), versions.get::<_, i64>(1)), (7, 7), "a version before the last step knows no incidents");
     old.close().await;
     new.close().await;
 }
@@ -87,6 +88,9 @@ async fn a_database_of_every_earlier_version_keeps_its_deliveries() {
         assert_eq!(store.pending(next.lane, 0, 9, usize::MAX, UnixMs::MAX).await.unwrap().len(), 2);
         let fence = fence(&store).await;
         deliver(&store, &fence, &[&next], T0).await;
+        let opened = put_report(&store, report("a", &[(1, true)]), T0).await.incident.unwrap();
+        store.record_outcome(OutcomeBatch { anchors: vec![anchored(opened, 1)], ..settlement(&fence) }).await.unwrap();
+        assert_eq!((opened.0, incident(&store, opened).await.anchors.len(), row.incident), (1, 1, None));
         let now = shell.query_one("SELECT version FROM schema_version", &[]).await.unwrap();
         assert_eq!(now.get::<_, i64>(0), MIGRATIONS.len() as i64);
         store.close().await;

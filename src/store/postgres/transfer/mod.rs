@@ -2,6 +2,7 @@
 //! delivered. Broken off, it can be begun again, also when the source went on working meanwhile: what is there becomes what the source says now.
 
 mod table;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,8 @@ use super::connect::transaction;
 use super::error::DbError;
 use super::{PostgresStore, StoreError};
 use crate::store::rows::StoredRow as _;
-use table::{Batch, TABLES, Table, When};
+use table::{Batch, Table, When};
+use tables::TABLES;
 
 /// Rows copied in one transaction.
 const STEP: usize = 1000;
@@ -43,6 +45,9 @@ impl PostgresStore {
         let mut total = 0;
         let (history, last): (Vec<&Table>, Vec<&Table>) = TABLES.iter().partition(|table| table.when != When::Last);
         for table in history {
+            if table.when == When::Replaced {
+                transaction!(&self.db, write, |tx| clear(tx, table)).map_err(DbError::into_store_error)?;
+            }
             let mut copied = self.copy(file, table, &mut told).await?;
             if table.when == When::History && self.rows(table).await? > copied {
                 // The source has removed some of what a try before had copied.
@@ -61,7 +66,8 @@ impl PostgresStore {
             total += all;
             rest.push((table, read));
         }
-        self.finish(&rest).await.map_err(DbError::into_store_error)?;
+        let numbers = last_number(file.to_owned()).await?;
+        self.finish(&rest, numbers).await.map_err(DbError::into_store_error)?;
         for (table, batches) in &rest {
             let rows = batches.iter().map(|batch| batch.rows as u64).sum();
             told(Progress { table: table.name, done: rows, all: rows });
@@ -82,9 +88,9 @@ impl PostgresStore {
     }
 
     /// Not bounded in time as other transactions are: there may be a million lanes.
-    async fn finish(&self, rest: &[(&Table, Vec<Batch>)]) -> Result<(), DbError> {
+    async fn finish(&self, rest: &[(&Table, Vec<Batch>)], numbers: i64) -> Result<(), DbError> {
         let tx = self.db.write().await?;
-        finish(&tx, rest).await?;
+        finish(&tx, rest, numbers).await?;
         tx.commit().await
     }
 
@@ -106,7 +112,7 @@ async fn has_lanes(tx: &super::tx::Tx) -> Result<bool, DbError> {
     Ok(tx.first("SELECT 1 FROM lane LIMIT 1", &[]).await?.is_some())
 }
 
-async fn finish(tx: &super::tx::Tx, rest: &[(&Table, Vec<Batch>)]) -> Result<(), DbError> {
+async fn finish(tx: &super::tx::Tx, rest: &[(&Table, Vec<Batch>)], numbers: i64) -> Result<(), DbError> {
     // Many lanes take longer than a statement usually does.
     tx.batch("SET LOCAL statement_timeout TO 0").await?;
     for (table, batches) in rest {
@@ -114,25 +120,45 @@ async fn finish(tx: &super::tx::Tx, rest: &[(&Table, Vec<Batch>)]) -> Result<(),
             table::insert(tx, table, batch).await?;
         }
     }
-    // Nobody owns an outlet of a store that has moved, and lanes to come are numbered after those that came.
-    tx.batch(
-        "UPDATE outlet SET owner = '', lease_until = 0; SELECT setval(pg_get_serial_sequence('lane', 'id'), (SELECT coalesce(max(id), 1) FROM lane))",
-    )
+    // Nobody owns an outlet of a store that has moved. Lanes to come are numbered after those that came, and incidents after those that ever were.
+    tx.batch(&format!(
+        "UPDATE outlet SET owner = '', lease_until = 0; SELECT setval(pg_get_serial_sequence('lane', 'id'), (SELECT coalesce(max(id), 1) FROM lane));
+         SELECT setval(pg_get_serial_sequence('timeline', 'id'), (SELECT coalesce(max(id), 1) FROM timeline));
+         SELECT setval(pg_get_serial_sequence('incident', 'id'), {}, {})",
+        numbers.max(1),
+        numbers > 0
+    ))
     .await
+}
+
+fn unread(error: rusqlite::Error) -> StoreError {
+    StoreError::Unusable(format!("the SQLite store cannot be read: {error}"))
+}
+
+fn open(file: PathBuf) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+fn ended(_: tokio::task::JoinError) -> StoreError {
+    StoreError::Unusable("reading the SQLite store ended unexpectedly".into())
+}
+
+/// The last number that an incident got, also when it was purged; 0 when there never was one.
+async fn last_number(file: PathBuf) -> Result<i64, StoreError> {
+    let last = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'incident'), 0)";
+    tokio::task::spawn_blocking(move || open(file)?.query_row(last, [], |row| row.get(0))).await.map_err(ended)?.map_err(unread)
 }
 
 /// Reads a table in steps, on a thread of its own.
 async fn read(file: PathBuf, table: &'static Table) -> Result<(u64, mpsc::Receiver<Result<Batch, StoreError>>), StoreError> {
     let (batches, taken) = mpsc::channel(2);
-    let unread = |error: rusqlite::Error| StoreError::Unusable(format!("the SQLite store cannot be read: {error}"));
-    let path = file.clone();
     let (db, all) = tokio::task::spawn_blocking(move || {
-        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let db = open(file)?;
         let all: i64 = db.query_row(&format!("SELECT count(*) FROM {}", table.name), [], |row| row.get(0))?;
         Ok((db, all as u64))
     })
     .await
-    .map_err(|_| StoreError::Unusable("reading the SQLite store ended unexpectedly".into()))?
+    .map_err(ended)?
     .map_err(unread)?;
     tokio::task::spawn_blocking(move || {
         if let Err(error) = table::read(&db, table, STEP, |batch| batches.blocking_send(Ok(batch)).is_ok()) {

@@ -1,4 +1,4 @@
-//! The tables, column by column: how each is read from SQLite and how it goes into PostgreSQL.
+//! How a table is read from SQLite and how it goes into PostgreSQL, column by column.
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -11,7 +11,7 @@ use crate::store::prepared::{SEPARATOR, TextRule};
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Id,
     MaybeId,
     Number,
@@ -32,9 +32,9 @@ enum Kind {
 pub(super) struct Table {
     /// Its name on both sides.
     pub(super) name: &'static str,
-    columns: &'static [(&'static str, Kind)],
+    pub(super) columns: &'static [(&'static str, Kind)],
     /// How many of the columns, from the first, tell rows apart.
-    key: usize,
+    pub(super) key: usize,
     pub(super) when: When,
 }
 
@@ -43,6 +43,8 @@ pub(super) struct Table {
 pub(super) enum When {
     /// With the history; nobody else writes to it before the end of the transfer.
     History,
+    /// With the history, and only once: what an earlier try copied is removed first.
+    Replaced,
     /// With the history; a node that has nothing to deliver may have written to it.
     Shared,
     /// In the last transaction.
@@ -50,169 +52,6 @@ pub(super) enum When {
 }
 
 use Kind::{Bytes, Fallback, Flag, Id, Ids, MaybeBytes, MaybeId, MaybeNumber, MaybeText, Number, Small, Text};
-
-/// All of them, in the order in which they are copied.
-pub(super) static TABLES: &[Table] = &[
-    Table {
-        name: "event",
-        columns: &[("id", Id), ("source", Text), ("received_at", Number), ("group_key", Text), ("plan", Text), ("body", Bytes), ("note", MaybeText)],
-        key: 1,
-        when: When::History,
-    },
-    Table {
-        name: "delivery",
-        columns: &[
-            ("id", Id),
-            ("event_id", Id),
-            ("lane_id", Number),
-            ("lane_seq", Number),
-            ("channel", Text),
-            ("target", Text),
-            ("mode", Text),
-            ("state", Text),
-            ("rank", Number),
-            ("title", Text),
-            ("firing", Number),
-            ("resolved", Number),
-            ("born_at", Number),
-            ("due_at", Number),
-            ("tries", Number),
-            ("message_id", MaybeId),
-            ("origin_id", MaybeId),
-            ("prior_id", MaybeId),
-            ("hop", Number),
-            ("done_at", MaybeNumber),
-            ("reason", MaybeText),
-            ("tried", Ids),
-            ("fallback", Fallback),
-        ],
-        key: 1,
-        when: When::History,
-    },
-    Table {
-        name: "message",
-        columns: &[
-            ("id", Id),
-            ("channel", Text),
-            ("platform", Text),
-            ("outlet", Text),
-            ("kind", Text),
-            ("template", Text),
-            ("generation", Number),
-            ("formed_at", Number),
-            ("pages", Bytes),
-            ("done", Flag),
-            ("recipient", MaybeText),
-            ("tries", MaybeNumber),
-            ("due_at", MaybeNumber),
-            ("platform_id", MaybeText),
-            ("code", MaybeText),
-            ("attempt_id", MaybeId),
-            ("node", MaybeText),
-            ("epoch", MaybeNumber),
-            ("begun_at", MaybeNumber),
-            ("ended_at", MaybeNumber),
-            ("answer", MaybeText),
-            ("counted_at", MaybeNumber),
-        ],
-        key: 1,
-        when: When::History,
-    },
-    Table {
-        name: "cell",
-        columns: &[
-            ("message_id", Id),
-            ("page", Small),
-            ("recipient", Text),
-            ("state", Text),
-            ("tries", Number),
-            ("unanswered", Number),
-            ("due_at", Number),
-            ("platform_id", MaybeText),
-            ("code", MaybeText),
-        ],
-        key: 3,
-        when: When::History,
-    },
-    Table {
-        name: "attempt",
-        columns: &[
-            ("id", Id),
-            ("message_id", Id),
-            ("page", Small),
-            ("outlet", Text),
-            ("node", Text),
-            ("epoch", Number),
-            ("begun_at", Number),
-            ("ended_at", MaybeNumber),
-            ("kind", MaybeText),
-            ("code", MaybeText),
-            ("answer", MaybeText),
-        ],
-        key: 1,
-        when: When::History,
-    },
-    Table {
-        name: "receipt",
-        columns: &[
-            ("message_id", Id),
-            ("page", Small),
-            ("recipient", Text),
-            ("channel", Text),
-            ("platform_id", Text),
-            ("state", Text),
-            ("sent_at", Number),
-            ("due_at", MaybeNumber),
-            ("until", Number),
-            ("asked", Number),
-            ("heard_at", MaybeNumber),
-            ("code", MaybeText),
-            ("detail", MaybeText),
-        ],
-        key: 3,
-        when: When::History,
-    },
-    Table { name: "heartbeat", columns: &[("name", Text), ("seen_at", Number), ("silent_since", MaybeNumber)], key: 1, when: When::Shared },
-    Table { name: "mute", columns: &[("matchers", Text), ("until", Number), ("reason", Text), ("by", Text)], key: 1, when: When::Shared },
-    Table {
-        name: "outlet",
-        columns: &[
-            ("key", Text),
-            ("owner", Text),
-            ("epoch", Number),
-            ("lease_until", Number),
-            ("paused_until", Number),
-            ("held", MaybeText),
-            ("month", Text),
-            ("month_sent", Number),
-        ],
-        key: 1,
-        when: When::Last,
-    },
-    Table {
-        name: "lane",
-        columns: &[
-            ("id", Number),
-            ("channel", Text),
-            ("key", Text),
-            ("outlet", Text),
-            ("last_seq", Number),
-            ("waiting", Number),
-            ("deferred", Number),
-            ("rank", Number),
-            ("due_at", Number),
-            ("since", Number),
-            ("message_id", MaybeId),
-            ("size", Number),
-            ("fired", MaybeId),
-            ("begun", Number),
-            ("newest", MaybeBytes),
-            ("unresolved", Bytes),
-        ],
-        key: 1,
-        when: When::Last,
-    },
-];
 
 /// The values of one column.
 enum Values {

@@ -60,7 +60,7 @@ async fn settings_are_those_of_the_house() {
     let (store, folder) = fresh_with(|_| {});
     let db = store.files.writer().unwrap();
     let pragma = |name: &str| db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
-    for (name, value) in [("page_size", 2048), ("auto_vacuum", 2), ("synchronous", 2), ("wal_autocheckpoint", 0), ("user_version", 8)] {
+    for (name, value) in [("page_size", 2048), ("auto_vacuum", 2), ("synchronous", 2), ("wal_autocheckpoint", 0), ("user_version", 9)] {
         assert_eq!(pragma(name), rusqlite::types::Value::Integer(value), "{name}");
     }
     assert_eq!(pragma("journal_mode"), rusqlite::types::Value::Text("wal".into()));
@@ -103,7 +103,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let before = std::fs::read(&path).unwrap();
     let (kind, text) = text_of(open(&path));
     assert_eq!(kind, "unusable");
-    for part in ["99", "up to 8", "newer Watchfire", "backup"] {
+    for part in ["99", "up to 9", "newer Watchfire", "backup"] {
         assert!(text.contains(part), "{text}");
     }
     assert!(std::fs::read(&path).unwrap() == before);
@@ -218,6 +218,10 @@ async fn a_backup_is_a_database_of_its_own() {
     for _ in 0..50 {
         known.push(put(&store, LANE).await.id);
     }
+    let known_incident = put_report(&store, report("a", &[(1, true)]), T0).await.incident.unwrap();
+    put_report(&store, report("a", &[(1, false)]), T0 + 1).await;
+    let fence = fence(&store).await;
+    store.record_outcome(OutcomeBatch { anchors: vec![anchored(known_incident, 2)], ..settlement(&fence) }).await.unwrap();
     let busy = store.clone();
     let writer = tokio::spawn(async move {
         for _ in 0..50 {
@@ -233,6 +237,8 @@ async fn a_backup_is_a_database_of_its_own() {
     assert_eq!(text_of(store.backup(&folder.path().join("none/copy.db")).await).0, "unavailable");
     assert!(!folder.path().join("copy.db-wal").exists());
     let copied = open(&copy).unwrap();
+    let copied_incident = copied.get_incident(known_incident).await.unwrap().expect("incidents come along");
+    assert_eq!((copied_incident.anchors.len(), copied_incident.timeline.len(), copied_incident.deliveries.len()), (1, 1, 2));
     let rows = copied.list_deliveries(&DeliveryFilter { limit: 1000, ..DeliveryFilter::default() }).await.unwrap();
     assert!(known.iter().all(|id| rows.iter().any(|row| row.id == *id)));
     let lanes: i64 = copied.ready_lanes(&outlet(), LaneQuery::any(9)).await.unwrap().iter().map(|lane| lane.waiting).sum();
@@ -304,6 +310,11 @@ async fn a_database_of_every_earlier_version_is_brought_up_to_date() {
             assert_eq!((cell.state, cell.recipient.expose(), attempt.begun_at, attempt.kind), (CellState::Ok, "room", T0, Some(AttemptKind::Ok)));
         }
         assert_eq!(store.claim_outlet(claim("n1", T0)).await.unwrap().unwrap().sends, [T0, T0 + 5], "of both rows");
+        assert_eq!(row.incident, None, "what was accepted before belongs to none");
+        let opened = put_report(&store, report("a", &[(1, true)]), T0).await.incident.unwrap();
+        let fence = Fence { epoch: fence.epoch + 1, ..fence };
+        store.record_outcome(OutcomeBatch { anchors: vec![anchored(opened, 1)], ..settlement(&fence) }).await.unwrap();
+        assert_eq!(incident(&store, opened).await.anchors.len(), 1);
         store.close().await;
         let now: i64 = Connection::open(&path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
         assert_eq!(now, MIGRATIONS.len() as i64);

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::super::open::MIGRATIONS;
-use super::super::{lease, outcome, read};
+use super::super::{incidents, lease, outcome, read};
 
 fn plan(sql: &str, parameters: usize) -> Vec<String> {
     let db = Connection::open_in_memory().unwrap();
@@ -45,6 +45,8 @@ fn the_hot_path_finds_every_row_by_a_key() {
         ("SELECT lane_id FROM delivery WHERE id = ?1 AND state IN ('waiting', 'deferred')", 1, "SEARCH delivery USING PRIMARY KEY (id=?)"),
         ("UPDATE delivery SET state = 'sent' WHERE id = ?1", 1, "SEARCH delivery USING PRIMARY KEY (id=?)"),
         ("UPDATE lane SET message_id = NULL WHERE message_id = ?1", 1, "SEARCH lane USING INDEX lane_message (message_id=?)"),
+        (incidents::NEWEST, 1, "SEARCH incident USING COVERING INDEX incident_key (key=?)"),
+        ("UPDATE anchor SET dirty = 1 WHERE incident = ?1 AND edited = 1 AND dirty = 0", 1, "SEARCH anchor USING PRIMARY KEY (incident=?)"),
         ("SELECT epoch FROM outlet WHERE key = ?1", 1, "SEARCH outlet USING PRIMARY KEY (key=?)"),
         ("SELECT recipient FROM message WHERE id = ?1 AND recipient IS NOT NULL", 1, "SEARCH message USING INDEX sqlite_autoindex_message_1 (id=?)"),
     ] {

@@ -1,5 +1,7 @@
 //! Random histories: the same operations on an engine and on the model, compared after each.
 
+mod incidents;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -24,6 +26,7 @@ enum Op {
     Own,
     Stale { delivery: Index },
     Purge { age: i64 },
+    Incidents(incidents::Op),
 }
 
 fn ops() -> impl Strategy<Value = Op> {
@@ -46,6 +49,7 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => Just(Op::Own),
         1 => index().prop_map(|delivery| Op::Stale { delivery }),
         1 => (0..8i64).prop_map(|age| Op::Purge { age: age * 1000 }),
+        12 => incidents::ops().prop_map(Op::Incidents),
     ]
 }
 
@@ -53,14 +57,16 @@ fn ops() -> impl Strategy<Value = Op> {
 pub fn histories_match_the_model<K, F: Future<Output = Option<(S, K)>>>(open: fn() -> F) {
     let config = ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    proptest!(config, |(history in proptest::collection::vec(ops(), 1..60))| {
+    proptest!(config, |(history in proptest::collection::vec(ops(), 1..90))| {
         runtime.block_on(async {
             let Some((store, _keep)) = open().await else { return };
             let mut run = Run { fence: fence(&store).await, store, model: Model::default(), now: T0 };
             for op in history {
                 run.step(op.clone()).await;
                 run.compare(&op).await;
+                run.compare_incidents(&format!("{op:?}")).await;
             }
+            run.compare_timelines().await;
             run.store.close().await;
         });
     });
@@ -121,6 +127,7 @@ impl Run {
                 let removed = self.store.purge(keep, 10_000).await.unwrap();
                 assert_eq!(removed, self.model.purge(before, before - 3000));
             }
+            Op::Incidents(op) => self.change_incidents(op).await,
         }
     }
 
@@ -161,6 +168,7 @@ impl Run {
             message: None,
             fallback_of: new.fallback.of,
             done_at: new.state.is_final().then_some(self.now),
+            incident: accepted.incident,
         };
         assert_eq!(accepted.state, new.state);
         assert_eq!(self.model.append(d, &new.lane_key), accepted.lane_seq, "places are contiguous");
@@ -280,10 +288,11 @@ impl Run {
             let now = self.now;
             let old = self.model.get(d.id).expect("there");
             (old.state, old.due) = (State::Waiting, old.due.min(now));
-            return assert_eq!((new.id, new.lane, new.lane_seq), (d.id, d.lane, d.seq));
+            return assert_eq!((new.id, new.lane, new.lane_seq, new.incident), (d.id, d.lane, d.seq, d.incident));
         }
         let key = self.key_of(d.lane);
         let born = NewDelivery { id: new.id, rank: d.rank, born_at: self.now, due_at: self.now, ..super::fixtures::delivery(&channel, &key) };
+        assert_eq!(new.incident, d.incident, "as its origin");
         self.born(&new, &born, d.event);
         if d.open() {
             let now = self.now;
@@ -300,8 +309,8 @@ impl Run {
         expected.sort_by_key(|d| std::cmp::Reverse(d.id));
         assert_eq!(rows.len(), expected.len(), "after {op:?}");
         for (row, d) in rows.iter().zip(expected) {
-            let got = (row.id, &row.channel, row.state, row.due_at, row.tries, row.message, row.fallback_of, row.done_at);
-            assert_eq!(got, (d.id, &d.channel, d.state, d.due, d.tries, d.message, d.fallback_of, d.done_at), "after {op:?}");
+            let got = (row.id, &row.channel, row.state, row.due_at, row.tries, row.message, row.fallback_of, row.done_at, row.incident);
+            assert_eq!(got, (d.id, &d.channel, d.state, d.due, d.tries, d.message, d.fallback_of, d.done_at, d.incident), "after {op:?}");
             assert!(d.open() || row.message.is_some() || row.reason.is_some(), "I4 after {op:?}");
         }
         for lane in &self.model.lanes {

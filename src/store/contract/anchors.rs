@@ -1,0 +1,186 @@
+//! Contract of anchors: what a message and an edit change of them (I12), and which are dirty (I14).
+
+use super::fixtures::*;
+use crate::model::{IncidentId, OutletKey, PlatformIds, UnixMs};
+use crate::store::*;
+
+/// Opens an incident by the alert of its key: 1 for `a`, 2 for `b`.
+async fn opened(store: &S, key: &str, rank: u8) -> IncidentId {
+    let mut said = report(key, &[(u64::from(key.as_bytes()[0] - b'a') + 1, true)]);
+    said.alerts[0].rank = rank;
+    put_report(store, said, T0).await.incident.unwrap()
+}
+
+async fn confirm(store: &S, fence: &Fence, anchors: Vec<AnchorUpdate>, now: UnixMs) {
+    store.record_outcome(OutcomeBatch { anchors, now, ..settlement(fence) }).await.unwrap();
+}
+
+async fn anchor(store: &S, incident: IncidentId) -> Anchor {
+    super::fixtures::incident(store, incident).await.anchors.remove(0)
+}
+
+/// The incidents of dirty anchors, in the order in which they are to be edited.
+async fn dirty(store: &S, now: UnixMs) -> Vec<IncidentId> {
+    let channels = ["ops".to_owned(), "dba".to_owned()];
+    store.dirty_anchors(&channels, now, 99).await.unwrap().into_iter().map(|one| one.anchor.incident).collect()
+}
+
+fn edit(incident: IncidentId, change: EditChange, now: UnixMs) -> EditOutcome {
+    let AnchorUpdate { channel, recipient, .. } = anchored(incident, 1);
+    EditOutcome { incident, channel, recipient, change, next_edit_at: now + 5000, now }
+}
+
+pub async fn what_was_notified_commits_with_the_outcome(store: S) {
+    let fence = fence(&store).await;
+    let d = put_report(&store, report("a", &[(1, true)]), T0).await;
+    let id = d.incident.unwrap();
+    let single = message(&[d.id]);
+    let update = AnchorUpdate { message: single.id, ..anchored(id, 1) };
+    let sent = Cell { tries: 1, ids: PlatformIds::one("ts", "v1".to_owned()), ..cell("room", CellState::Ok) };
+    let single = NewMessage { cells: vec![Cell { code: Some("0".into()), ..sent }], ..single };
+    let old = Fence { epoch: fence.epoch - 1, ..fence.clone() };
+    let outcome = |fence: &Fence| OutcomeBatch {
+        anchors: vec![update.clone()],
+        deliveries: vec![change(&d, State::Sent)],
+        attempt: Some(ended("ok", T0)),
+        now: T0 + 7,
+        ..with_message(fence, single.clone(), true)
+    };
+    assert!(matches!(store.record_outcome(outcome(&old)).await, Err(StoreError::Fenced)));
+    assert!(super::fixtures::incident(&store, id).await.anchors.is_empty(), "nothing of a fenced outcome stays");
+    store.record_outcome(outcome(&fence)).await.unwrap();
+    assert_eq!(row(&store, d.id).await.state, State::Sent);
+    let made = anchor(&store, id).await;
+    assert_eq!(
+        (made.channel.as_str(), made.recipient.expose(), made.message, &made.ids),
+        ("ops", "room", single.id, &PlatformIds::one("ts", "v1".to_owned()))
+    );
+    assert_eq!((&made.told, made.told_at, made.rang_at, made.shown, made.edited), (&update.told, T0 + 7, T0 + 7, 1, true));
+    assert_eq!((made.next_edit_at, made.edits, made.failures, made.reposts, made.reposted_at), (UnixMs(0), 0, 0, 0, UnixMs(0)));
+    // A reply adds what it names; the anchor stays where it is.
+    let told = vec![ToldAlert { fingerprint: 2, rank: 0, version: 2 }];
+    let reply = AnchorUpdate { ids: None, told, shown: None, edited: false, rang: false, ..anchored(id, 2) };
+    confirm(&store, &fence, vec![reply.clone(), reply], T0 + 9).await;
+    let replied = anchor(&store, id).await;
+    let expected = [(1, 1, 1), (2, 0, 2)];
+    assert_eq!(replied.told.iter().map(|told| (told.fingerprint, told.rank, told.version)).collect::<Vec<_>>(), expected);
+    assert_eq!(Anchor { told: made.told.clone(), ..replied }, made);
+    // A digest names it for others; there is nothing to edit.
+    let digest = AnchorUpdate { channel: "dba".into(), ids: None, shown: None, ..anchored(id, 1) };
+    confirm(&store, &fence, vec![digest], T0 + 9).await;
+    let named = anchor(&store, id).await;
+    assert_eq!((named.channel.as_str(), named.ids.is_empty(), named.shown, named.edited), ("dba", true, 0, false));
+    assert_eq!(dirty(&store, T0).await, []);
+}
+
+pub async fn every_edited_anchor_is_dirty_or_shows_its_incident(store: S) {
+    let fence = fence(&store).await;
+    let id = opened(&store, "a", 1).await;
+    let still = AnchorUpdate { channel: "dba".into(), edited: false, ..anchored(id, 1) };
+    confirm(&store, &fence, vec![anchored(id, 1), still], T0).await;
+    assert_eq!(dirty(&store, T0).await, []);
+    put_report(&store, report("a", &[(1, true), (2, true)]), T0 + 1).await;
+    let found = store.dirty_anchors(&["ops".into()], T0, 9).await.unwrap();
+    assert_eq!((found.len(), found[0].anchor.shown, found[0].incident.version), (1, 1, 2));
+    assert_eq!(found[0].incident, super::fixtures::incident(&store, id).await.incident);
+    confirm(&store, &fence, vec![anchored(id, 2)], T0).await;
+    assert_eq!(dirty(&store, T0).await, [], "a message that shows the newest version");
+    put_report(&store, report("a", &[(1, true)]), T0 + 2).await;
+    confirm(&store, &fence, vec![anchored(id, 2)], T0).await;
+    assert_eq!(dirty(&store, T0).await, [id], "what was sent was older than what had been reported meanwhile");
+    store.record_edit(fence.clone(), edit(id, EditChange::Shown(2), T0)).await.unwrap();
+    assert_eq!(dirty(&store, T0).await, [id]);
+    store.record_edit(fence.clone(), edit(id, EditChange::Shown(3), T0)).await.unwrap();
+    assert_eq!(dirty(&store, T0).await, []);
+    put_report(&store, report("a", &[(1, false), (2, false)]), T0 + 3).await;
+    assert_eq!(dirty(&store, T0).await, [id], "the end is to be shown, too");
+}
+
+pub async fn the_most_severe_is_edited_first_and_what_may_not_be_edited_yet_comes_last(store: S) {
+    let fence = fence(&store).await;
+    let mut ids = Vec::new();
+    for (key, rank) in [("a", 2), ("b", 0), ("c", 2), ("d", 0), ("e", 3)] {
+        ids.push(opened(&store, key, rank).await);
+    }
+    confirm(&store, &fence, ids.iter().map(|id| AnchorUpdate { shown: Some(0), ..anchored(*id, 1) }).collect(), T0).await;
+    for (ix, after) in [(3, 9000), (4, 2000)] {
+        let waits = EditOutcome { next_edit_at: T0 + after, ..edit(ids[ix], EditChange::Failed, T0) };
+        store.record_edit(fence.clone(), waits).await.unwrap();
+    }
+    assert_eq!(dirty(&store, T0).await, [1, 0, 2, 4, 3].map(|ix: usize| ids[ix]));
+    assert_eq!(dirty(&store, T0 + 9000).await, [1, 3, 0, 2, 4].map(|ix: usize| ids[ix]));
+    let two = store.dirty_anchors(&["ops".into()], T0, 4).await.unwrap();
+    assert_eq!((two.len(), two[3].anchor.next_edit_at, two[3].anchor.failures), (4, T0 + 2000, 1));
+    assert!(store.dirty_anchors(&["dba".into()], T0, 9).await.unwrap().is_empty());
+    assert!(store.dirty_anchors(&[], T0, 9).await.unwrap().is_empty());
+}
+
+pub async fn an_edit_is_recorded_by_the_owner_of_the_outlet(store: S) {
+    let fence = fence(&store).await;
+    let id = opened(&store, "a", 1).await;
+    confirm(&store, &fence, vec![AnchorUpdate { shown: Some(0), ..anchored(id, 1) }], T0).await;
+    let before = anchor(&store, id).await;
+    let old = Fence { epoch: fence.epoch - 1, ..fence.clone() };
+    assert!(matches!(store.record_edit(old, edit(id, EditChange::Shown(1), T0)).await, Err(StoreError::Fenced)));
+    store.record_edit(fence.clone(), edit(IncidentId(id.0 + 9), EditChange::Shown(1), T0)).await.unwrap();
+    let elsewhere = EditOutcome { channel: "dba".into(), ..edit(id, EditChange::Shown(1), T0) };
+    store.record_edit(fence.clone(), elsewhere).await.unwrap();
+    assert_eq!(anchor(&store, id).await, before, "an edit that is not this node's, and those of anchors that are gone");
+    let record = async |change| {
+        store.record_edit(fence.clone(), edit(id, change, T0 + 1)).await.unwrap();
+        let detail = super::fixtures::incident(&store, id).await;
+        let last = detail.timeline.last().map(|row| (row.kind, row.channel.clone(), row.text.clone()));
+        (detail.anchors[0].clone(), last, !dirty(&store, T0).await.is_empty())
+    };
+    let (failed, row, is_dirty) = record(EditChange::Failed).await;
+    assert_eq!((failed.failures, failed.next_edit_at, row, is_dirty), (1, T0 + 5001, None, true));
+    let (shown, row, is_dirty) = record(EditChange::Shown(1)).await;
+    assert_eq!((shown.shown, shown.edits, shown.failures, row, is_dirty), (1, 1, 0, None, false));
+    let (gone, row, is_dirty) = record(EditChange::Gone { repost: true, why: "message_not_found".into() }).await;
+    assert_eq!((gone.ids.is_empty(), gone.edited, is_dirty), (true, true, true));
+    assert_eq!(row, Some((TimelineKind::Reposted, "ops".into(), "message_not_found".into())));
+    let (posted, row, is_dirty) = record(EditChange::Posted { shown: 1, ids: PlatformIds::one("ts", "2".to_owned()) }).await;
+    assert_eq!((&posted.ids, posted.reposts, posted.reposted_at, is_dirty), (&PlatformIds::one("ts", "2".to_owned()), 1, T0 + 1, false));
+    assert_eq!(row.map(|(kind, ..)| kind), Some(TimelineKind::Reposted));
+    let (ended, row, is_dirty) = record(EditChange::GivenUp("the channel is archived".into())).await;
+    assert_eq!((ended.edited, &ended.ids, is_dirty), (false, &posted.ids, false));
+    assert_eq!(row, Some((TimelineKind::GivenUp, "ops".into(), "the channel is archived".into())));
+    put_report(&store, report("a", &[(1, true)]), T0 + 2).await;
+    assert_eq!(dirty(&store, T0).await, [], "it is not tried any more");
+    confirm(&store, &fence, vec![anchored(id, 2)], T0 + 3).await;
+    assert!(anchor(&store, id).await.edited, "until the next message is the anchor");
+}
+
+pub async fn edits_of_what_ended_long_ago_are_given_up(store: S) {
+    let fence = fence(&store).await;
+    let (ended, young, open) = (opened(&store, "a", 1).await, opened(&store, "b", 1).await, opened(&store, "c", 1).await);
+    let anchors = [ended, young, open].map(|id| AnchorUpdate { shown: Some(0), ..anchored(id, 1) });
+    confirm(&store, &fence, anchors.to_vec(), T0).await;
+    put_report(&store, report("a", &[(1, false)]), T0 + 1).await;
+    put_report(&store, report("b", &[(2, false)]), T0 + 2).await;
+    assert_eq!(store.give_up_edits(T0 + 1, T0 + MIN).await.unwrap(), 0);
+    assert_eq!(store.give_up_edits(T0 + 2, T0 + MIN).await.unwrap(), 1);
+    assert_eq!(store.give_up_edits(T0 + 2, T0 + MIN).await.unwrap(), 0);
+    assert_eq!(dirty(&store, T0).await, [young, open]);
+    let detail = super::fixtures::incident(&store, ended).await;
+    let last = detail.timeline.last().expect("it says so");
+    assert_eq!((last.kind, last.channel.as_str(), last.at, detail.anchors[0].edited), (TimelineKind::GivenUp, "ops", T0 + MIN, false));
+}
+
+pub async fn anchors_follow_a_renamed_channel(store: S) {
+    let fence = fence(&store).await;
+    let (a, b) = (opened(&store, "a", 1).await, opened(&store, "b", 1).await);
+    let known = AnchorUpdate { channel: "night".into(), ..anchored(b, 1) };
+    let both = [a, b].map(|id| AnchorUpdate { shown: Some(0), ..anchored(id, 1) });
+    confirm(&store, &fence, both.into_iter().chain([known.clone()]).collect(), T0).await;
+    // What another node holds by a lease uses the former name.
+    let elsewhere = Relocation { node: "n2".into(), ..to_channel("night", &OutletKey::from_stored("log:2")) };
+    assert_eq!(store.relocate("ops", &elsewhere).await.unwrap(), 0);
+    assert_eq!(dirty(&store, T0).await, [a, b]);
+    store.relocate("ops", &to_channel("night", &outlet())).await.unwrap();
+    assert_eq!(dirty(&store, T0).await, []);
+    let found = store.dirty_anchors(&["night".into()], T0, 9).await.unwrap();
+    assert_eq!(found.iter().map(|one| (one.anchor.incident, one.anchor.channel.as_str())).collect::<Vec<_>>(), [(a, "night")]);
+    let anchors = super::fixtures::incident(&store, b).await.anchors;
+    assert_eq!(anchors.iter().map(|anchor| (anchor.channel.as_str(), anchor.message)).collect::<Vec<_>>(), [("night", known.message)]);
+}

@@ -1,0 +1,125 @@
+//! Incidents: what silence and time do to them, and how they are read. What events do to them is in `reports`.
+
+use super::anchors;
+use super::error::DbError;
+use super::history::{Conditions, names};
+use super::rows::{get, limit};
+use super::timeline;
+use super::tx::{Param, Tx};
+use crate::model::{IncidentId, UnixMs};
+use crate::store::incidents::{GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, incident, stale_row};
+use crate::store::rows::{DELIVERY, delivery_row};
+use crate::store::{Incident, IncidentDetail, IncidentFilter, IncidentState, TimelineKind, TimelineRow};
+
+/// [`crate::store::MaintenanceStore::end_stale_incidents`].
+pub(super) async fn end_stale(tx: &Tx, heard_before: UnixMs, now: UnixMs, most: usize) -> Result<u64, DbError> {
+    let rows = tx
+        .query(
+            "SELECT id, heard_at FROM incident
+             WHERE id IN (SELECT id FROM incident WHERE state = 'firing' AND heard_at < $1 ORDER BY heard_at LIMIT $2)
+                 AND state = 'firing' AND heard_at < $1 ORDER BY key, id FOR UPDATE",
+            &[&heard_before, &limit(most)],
+        )
+        .await?;
+    let silent = rows.iter().map(|row| Ok((IncidentId(get(row, 0)?), stale_row(get(row, 1)?, now)))).collect::<Result<Vec<_>, DbError>>()?;
+    let ids: Vec<i64> = silent.iter().map(|(id, _)| id.0).collect();
+    let sql = "UPDATE incident SET state = $2, ended_at = $3, version = version + 1 WHERE id = ANY ($1)";
+    tx.execute(sql, &[&ids, &IncidentState::Stale.as_str(), &now]).await?;
+    anchors::mark_dirty(tx, &ids).await?;
+    timeline::add(tx, &silent.iter().map(|(id, row)| (*id, row)).collect::<Vec<_>>()).await?;
+    Ok(ids.len() as u64)
+}
+
+/// [`crate::store::MaintenanceStore::give_up_edits`]. One that somebody else changes now is left to the next call.
+pub(super) async fn give_up_edits(tx: &Tx, ended_before: UnixMs, now: UnixMs) -> Result<u64, DbError> {
+    let rows = tx
+        .query(
+            "SELECT id FROM incident WHERE id IN (SELECT incident FROM anchor WHERE dirty) AND ended_at < $1 ORDER BY key, id FOR UPDATE SKIP LOCKED",
+            &[&ended_before],
+        )
+        .await?;
+    let ids: Vec<i64> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    let sql = "UPDATE anchor SET edited = false, dirty = false WHERE incident = ANY ($1) AND dirty RETURNING incident, channel";
+    let rows = tx.query(sql, &[&ids]).await?;
+    let line = |channel| TimelineRow { at: now, kind: TimelineKind::GivenUp, channel, text: GIVEN_UP_AFTER_END.into() };
+    let lines = rows.iter().map(|row| Ok((IncidentId(get(row, 0)?), line(get(row, 1)?)))).collect::<Result<Vec<_>, DbError>>()?;
+    timeline::add(tx, &lines.iter().map(|(id, row)| (*id, row)).collect::<Vec<_>>()).await?;
+    Ok(lines.len() as u64)
+}
+
+/// Incidents that ended before, and that no delivery refers to any more.
+pub(super) async fn expired(tx: &Tx, ended_before: UnixMs, most: usize) -> Result<Vec<i64>, DbError> {
+    let sql = "SELECT id FROM incident i WHERE ended_at < $1 AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.incident = i.id OFFSET 0)
+               ORDER BY ended_at LIMIT $2";
+    tx.query(sql, &[&ended_before, &limit(most)]).await?.iter().map(|row| get(row, 0)).collect()
+}
+
+/// Removes such incidents with their anchors and their timelines. One that somebody else changes now stays: its lanes may be locked, too, which come
+/// after it in the order of locks.
+pub(super) async fn remove(tx: &Tx, incidents: &Vec<i64>, ended_before: UnixMs) -> Result<(), DbError> {
+    if incidents.is_empty() {
+        return Ok(());
+    }
+    let sql = "SELECT id FROM incident WHERE id = ANY ($1) AND ended_at < $2 ORDER BY key, id FOR UPDATE SKIP LOCKED";
+    let locked: Vec<i64> = tx.query(sql, &[incidents, &ended_before]).await?.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    // A statement of its own sees what was committed before the lock.
+    let sql =
+        "DELETE FROM incident WHERE id = ANY ($1) AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.incident = incident.id OFFSET 0) RETURNING id";
+    let gone: Vec<i64> = tx.query(sql, &[&locked]).await?.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+    if !gone.is_empty() {
+        tx.execute("DELETE FROM anchor WHERE incident = ANY ($1)", &[&gone]).await?;
+        tx.execute("DELETE FROM timeline WHERE incident = ANY ($1)", &[&gone]).await?;
+    }
+    Ok(())
+}
+
+/// [`crate::store::QueryStore::list_incidents`]: walks back by number until it has enough hits, or over those that are open.
+pub(super) async fn list(tx: &Tx, filter: &IncidentFilter) -> Result<Vec<Incident>, DbError> {
+    let mut only = Conditions::default();
+    if let Some(id) = filter.before {
+        only.add("i.id < ?", id.0);
+    }
+    if let Some(rank) = filter.max_rank {
+        only.add("i.rank <= ?", i64::from(rank));
+    }
+    if let Some(since) = filter.since {
+        only.add("i.opened_at >= ?", since);
+    }
+    if let Some(until) = filter.until {
+        only.add("i.opened_at < ?", until);
+    }
+    if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
+        only.add_text("lower(i.title COLLATE \"C\") LIKE ? ESCAPE '\\'", text);
+    }
+    if let Some(names) = names(&filter.channels) {
+        only.add("EXISTS (SELECT 1 FROM anchor a WHERE a.incident = i.id AND a.channel = ANY (?))", names);
+    }
+    match filter.states.as_slice() {
+        [] => {}
+        // Letter for letter the condition of the partial indexes.
+        [IncidentState::Firing] => only.texts.push("i.state = 'firing'".into()),
+        states => {
+            let names: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+            only.texts.push(format!("i.state IN ({})", names.join(", ")));
+        }
+    }
+    only.texts.push("true".into());
+    only.values.push(Box::new(limit(filter.limit)));
+    let sql = format!("SELECT {INCIDENT} FROM incident i WHERE {} ORDER BY i.id DESC LIMIT ${}", only.texts.join(" AND "), only.values.len());
+    let values: Vec<&dyn Param> = only.values.iter().map(|value| &**value).collect();
+    tx.query(&sql, &values).await?.iter().map(|row| incident(row, 0)).collect()
+}
+
+/// [`crate::store::QueryStore::get_incident`].
+pub(super) async fn find(tx: &Tx, id: IncidentId) -> Result<Option<IncidentDetail>, DbError> {
+    let Some(row) = tx.first(&format!("SELECT {INCIDENT} FROM incident i WHERE i.id = $1"), &[&id.0]).await? else { return Ok(None) };
+    let sql = format!("SELECT {DELIVERY} FROM delivery d WHERE d.incident = $1 ORDER BY d.id DESC LIMIT $2");
+    let mut deliveries = tx.query(&sql, &[&id.0, &MAX_DETAIL_ROWS]).await?;
+    deliveries.reverse();
+    Ok(Some(IncidentDetail {
+        incident: incident(&row, 0)?,
+        anchors: anchors::all(tx, id).await?,
+        timeline: timeline::of(tx, id).await?,
+        deliveries: deliveries.iter().map(delivery_row).collect::<Result<_, _>>()?,
+    }))
+}

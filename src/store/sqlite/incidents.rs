@@ -1,0 +1,215 @@
+//! Incidents: what events, silence and time do to them, and how they are read.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+
+use super::anchors;
+use super::error::DbError;
+use super::rows::{delivery_row, find_incident, insert};
+use super::timeline;
+use crate::model::{EventId, IncidentId, UnixMs};
+use crate::store::incidents::{
+    Change, GIVEN_UP_AFTER_END, INCIDENT, MAX_DETAIL_ROWS, MAX_LEADS, Step, in_key_order, incident, is_regrouped, leads, open as open_new, regroup,
+    stale_row, step,
+};
+use crate::store::prepared::PreparedEvent;
+use crate::store::rows::DELIVERY;
+use crate::store::{Incident, IncidentDetail, IncidentFilter, IncidentReport, IncidentState, TimelineKind, TimelineRow, write_incident_alerts};
+
+/// The newest incident of a key: the open one, else the one that ended last.
+pub(super) const NEWEST: &str = "SELECT id FROM incident WHERE key = ?1 ORDER BY coalesce(ended_at, 9223372036854775807) DESC, id DESC LIMIT 1";
+
+/// Applies what an event says of incidents, and returns the incident of each report.
+pub(super) fn report(db: &Connection, event: &PreparedEvent) -> Result<Vec<Option<IncidentId>>, DbError> {
+    let mut reported = vec![None; event.incidents.len()];
+    for place in in_key_order(&event.incidents) {
+        reported[place] = report_one(db, &event.incidents[place], event.id, event.received_at)?;
+    }
+    Ok(reported)
+}
+
+fn report_one(db: &Connection, report: &IncidentReport, event: EventId, now: UnixMs) -> Result<Option<IncidentId>, DbError> {
+    let mut select = db.prepare_cached(&format!("SELECT {INCIDENT} FROM incident i WHERE i.id = ({NEWEST})"))?;
+    let newest = select.query_row([&report.key], |row| incident(row, 0)).optional()?;
+    let was = newest.as_ref().map(|incident| incident.state);
+    match step(newest, report, event, now) {
+        Step::Nothing => Ok(None),
+        Step::Attached(id) => Ok(Some(id)),
+        Step::Changed(change) => {
+            update(db, &change, was != Some(change.incident.state))?;
+            Ok(Some(change.incident.id))
+        }
+        Step::Another => {
+            let leads = leads(report);
+            if let Some(known) = regrouped(db, report, &leads)? {
+                let change = regroup(known, report, event, now);
+                let Change { incident: Incident { id, key, group_key, .. }, .. } = &change;
+                db.prepare_cached("UPDATE incident SET key = ?2, group_key = ?3 WHERE id = ?1")?.execute(params![id.0, key, group_key])?;
+                update(db, &change, !change.incident.state.is_open())?;
+                return Ok(Some(*id));
+            }
+            open_new(report, event, now).map(|change| open(db, &change, leads.first().copied().unwrap_or_default())).transpose()
+        }
+    }
+}
+
+/// The open incident, of another key, that the report goes on with.
+fn regrouped(db: &Connection, report: &IncidentReport, leads: &[i64]) -> Result<Option<Incident>, DbError> {
+    const MARKS: &str = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?";
+    let sql = format!("SELECT {INCIDENT} FROM incident i INDEXED BY incident_lead WHERE i.lead IN ({MARKS}) AND i.state = 'firing' ORDER BY i.id");
+    let mut select = db.prepare_cached(&sql)?;
+    let sought = (0..MAX_LEADS).map(|place| leads.get(place).copied());
+    for candidate in select.query_map(params_from_iter(sought), |row| incident(row, 0))? {
+        let candidate = candidate?;
+        if is_regrouped(&candidate, report) {
+            return Ok(Some(candidate));
+        }
+    }
+    Ok(None)
+}
+
+fn open(db: &Connection, Change { incident, rows }: &Change, lead: i64) -> Result<IncidentId, DbError> {
+    insert!(db, "incident", {
+        key: incident.key,
+        source: incident.source,
+        receiver: incident.receiver,
+        group_key: incident.group_key,
+        title: incident.title,
+        state: incident.state.as_str(),
+        rank: incident.rank,
+        version: incident.version,
+        opened_at: incident.opened_at,
+        heard_at: incident.heard_at,
+        ended_at: incident.ended_at,
+        lead: lead,
+        truncated: incident.truncated,
+        alerts: write_incident_alerts(&incident.alerts),
+    })?;
+    let id = IncidentId(db.last_insert_rowid());
+    rows.iter().try_for_each(|row| timeline::add(db, id, row))?;
+    Ok(id)
+}
+
+/// Writes what became of an incident that existed. Most reports leave its state as it is, and the indexes that depend on it.
+fn update(db: &Connection, change: &Change, ends_or_reopens: bool) -> Result<(), DbError> {
+    let Change { incident: i, rows } = change;
+    let mut update =
+        db.prepare_cached("UPDATE incident SET title = ?2, rank = ?3, version = ?4, heard_at = ?5, truncated = ?6, alerts = ?7 WHERE id = ?1")?;
+    update.execute(params![i.id.0, i.title, i.rank, i.version, i.heard_at, i.truncated, write_incident_alerts(&i.alerts)])?;
+    if ends_or_reopens {
+        let mut update = db.prepare_cached("UPDATE incident SET state = ?2, ended_at = ?3 WHERE id = ?1")?;
+        update.execute(params![i.id.0, i.state.as_str(), i.ended_at])?;
+    }
+    anchors::mark_dirty(db, i.id)?;
+    rows.iter().try_for_each(|row| timeline::add(db, i.id, row))
+}
+
+/// [`crate::store::MaintenanceStore::end_stale_incidents`].
+pub(super) fn end_stale(db: &Connection, heard_before: UnixMs, now: UnixMs, limit: usize) -> Result<u64, DbError> {
+    let mut select = db.prepare_cached(
+        "SELECT id, heard_at FROM incident INDEXED BY incident_open WHERE state = 'firing' AND heard_at < ?1 ORDER BY heard_at LIMIT ?2",
+    )?;
+    let rows = select.query_map(params![heard_before, i64::try_from(limit).unwrap_or(i64::MAX)], |row| Ok((IncidentId(row.get(0)?), row.get(1)?)))?;
+    let silent: Vec<(IncidentId, UnixMs)> = rows.collect::<rusqlite::Result<_>>()?;
+    let mut end = db.prepare_cached("UPDATE incident SET state = ?2, ended_at = ?3, version = version + 1 WHERE id = ?1")?;
+    for (id, heard_at) in &silent {
+        end.execute(params![id.0, IncidentState::Stale.as_str(), now])?;
+        anchors::mark_dirty(db, *id)?;
+        timeline::add(db, *id, &stale_row(*heard_at, now))?;
+    }
+    Ok(silent.len() as u64)
+}
+
+/// [`crate::store::MaintenanceStore::give_up_edits`].
+pub(super) fn give_up_edits(db: &Connection, ended_before: UnixMs, now: UnixMs) -> Result<u64, DbError> {
+    let mut select = db.prepare_cached(
+        "SELECT a.incident, a.channel, a.recipient FROM anchor a INDEXED BY anchor_dirty CROSS JOIN incident i
+         WHERE a.dirty = 1 AND i.id = a.incident AND i.ended_at < ?1",
+    )?;
+    let rows = select.query_map([ended_before], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let late: Vec<(i64, String, String)> = rows.collect::<rusqlite::Result<_>>()?;
+    let mut give_up = db.prepare_cached("UPDATE anchor SET edited = 0, dirty = 0 WHERE incident = ?1 AND channel = ?2 AND recipient = ?3")?;
+    for (incident, channel, recipient) in &late {
+        give_up.execute(params![incident, channel, recipient])?;
+        let row = TimelineRow { at: now, kind: TimelineKind::GivenUp, channel: channel.clone(), text: GIVEN_UP_AFTER_END.into() };
+        timeline::add(db, IncidentId(*incident), &row)?;
+    }
+    Ok(late.len() as u64)
+}
+
+/// Incidents that ended before, and that no delivery refers to any more.
+pub(super) fn expired(db: &Connection, ended_before: UnixMs, limit: i64) -> Result<Vec<i64>, DbError> {
+    let mut select = db.prepare_cached(
+        "SELECT id FROM incident i INDEXED BY incident_ended WHERE ended_at IS NOT NULL AND ended_at < ?1
+         AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.incident = i.id) ORDER BY ended_at LIMIT ?2",
+    )?;
+    Ok(select.query_map(params![ended_before, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Removes such an incident with its anchors and its timeline.
+pub(super) fn remove(db: &Connection, incident: i64, ended_before: UnixMs) -> Result<(), DbError> {
+    let gone = db
+        .prepare_cached(
+            "DELETE FROM incident WHERE id = ?1 AND ended_at IS NOT NULL AND ended_at < ?2
+             AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.incident = ?1)",
+        )?
+        .execute(params![incident, ended_before])?;
+    if gone > 0 {
+        db.prepare_cached("DELETE FROM anchor WHERE incident = ?1")?.execute([incident])?;
+        db.prepare_cached("DELETE FROM timeline WHERE incident = ?1")?.execute([incident])?;
+    }
+    Ok(())
+}
+
+/// [`crate::store::QueryStore::list_incidents`]: walks back by number until it has enough hits, or over those that are open.
+pub(super) fn list(db: &Connection, filter: &IncidentFilter) -> Result<Vec<Incident>, DbError> {
+    let mut values: Vec<Value> = Vec::new();
+    let mut conditions: Vec<String> = vec!["true".into()];
+    let mut bind = |condition: &str, value: Value| {
+        values.push(value);
+        conditions.push(condition.replace('?', &format!("?{}", values.len())));
+    };
+    if let Some(id) = filter.before {
+        bind("i.id < ?", Value::Integer(id.0));
+    }
+    if let Some(rank) = filter.max_rank {
+        bind("i.rank <= ?", Value::Integer(rank.into()));
+    }
+    if let Some(since) = filter.since {
+        bind("i.opened_at >= ?", Value::Integer(since.0));
+    }
+    if let Some(until) = filter.until {
+        bind("i.opened_at < ?", Value::Integer(until.0));
+    }
+    if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
+        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        bind("i.title LIKE ? ESCAPE '\\'", Value::Text(format!("%{escaped}%")));
+    }
+    if !filter.channels.is_empty() {
+        let names = serde_json::json!(filter.channels).to_string();
+        bind("EXISTS (SELECT 1 FROM anchor a WHERE a.incident = i.id AND a.channel IN (SELECT value FROM json_each(?)))", Value::Text(names));
+    }
+    bind("?", Value::Integer(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
+    let limit = conditions.pop().unwrap_or_default();
+    match filter.states.as_slice() {
+        [] => {}
+        // Letter for letter the condition of the partial indexes.
+        [IncidentState::Firing] => conditions.push("i.state = 'firing'".into()),
+        states => {
+            let names: Vec<String> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
+            conditions.push(format!("i.state IN ({})", names.join(", ")));
+        }
+    }
+    let sql = format!("SELECT {INCIDENT} FROM incident i WHERE {} ORDER BY i.id DESC LIMIT {limit}", conditions.join(" AND "));
+    let mut select = db.prepare_cached(&sql)?;
+    Ok(select.query_map(params_from_iter(values), |row| incident(row, 0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// [`crate::store::QueryStore::get_incident`].
+pub(super) fn get(db: &Connection, id: IncidentId) -> Result<Option<IncidentDetail>, DbError> {
+    let Some(incident) = find_incident(db, id)? else { return Ok(None) };
+    let mut select = db.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery d WHERE d.incident = ?1 ORDER BY d.id DESC LIMIT ?2"))?;
+    let mut deliveries: Vec<_> = select.query_map([id.0, MAX_DETAIL_ROWS], delivery_row)?.collect::<rusqlite::Result<_>>()?;
+    deliveries.reverse();
+    Ok(Some(IncidentDetail { incident, anchors: anchors::all(db, id)?, timeline: timeline::of(db, id)?, deliveries }))
+}

@@ -1,0 +1,23 @@
+//! The timelines of incidents: what happened to each, line by line.
+
+use rusqlite::Connection;
+
+use super::error::DbError;
+use super::rows::insert;
+use crate::model::IncidentId;
+use crate::store::TimelineRow;
+use crate::store::incidents::{MAX_DETAIL_ROWS, TIMELINE, timeline_row};
+
+/// Adds a line.
+pub(super) fn add(db: &Connection, incident: IncidentId, row: &TimelineRow) -> Result<(), DbError> {
+    insert!(db, "timeline", { incident: incident.0, at: row.at, kind: row.kind.as_str(), channel: row.channel, text: row.text })?;
+    Ok(())
+}
+
+/// The lines of an incident, oldest first; of very many the newest.
+pub(super) fn of(db: &Connection, incident: IncidentId) -> Result<Vec<TimelineRow>, DbError> {
+    let mut select = db.prepare_cached(&format!("SELECT {TIMELINE} FROM timeline WHERE incident = ?1 ORDER BY id DESC LIMIT ?2"))?;
+    let mut rows: Vec<TimelineRow> = select.query_map([incident.0, MAX_DETAIL_ROWS], |row| timeline_row(row))?.collect::<rusqlite::Result<_>>()?;
+    rows.reverse();
+    Ok(rows)
+}

@@ -1,0 +1,351 @@
+//! Incidents: what fires under one site, receiver and group, from the first firing to its end.
+//!
+//! [`Incident::apply`] is the only way in which an event changes an incident; both engines call it in the transaction that accepts the event.
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::{EventId, IncidentId, UnixMs};
+
+/// Alerts of an incident that are remembered: those that fire first, the most severe of them first.
+pub const MAX_INCIDENT_ALERTS: usize = 1024;
+/// Twins disagree for moments: what fires again under the same start within this time of its end (milliseconds) never ended.
+pub const TWIN_DISAGREEMENT_MS: i64 = 60_000;
+
+/// The state of an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentState {
+    /// Something of it fires, or nothing proves that it does not.
+    Firing,
+    /// Every alert of it was reported resolved.
+    Resolved,
+    /// Nothing was reported about it for so long that nobody knows.
+    Stale,
+}
+
+impl IncidentState {
+    /// All states.
+    pub const ALL: [IncidentState; 3] = [IncidentState::Firing, IncidentState::Resolved, IncidentState::Stale];
+
+    /// The name in SQL, metrics and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IncidentState::Firing => "firing",
+            IncidentState::Resolved => "resolved",
+            IncidentState::Stale => "stale",
+        }
+    }
+
+    /// The state of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Whether it goes on.
+    pub fn is_open(self) -> bool {
+        self == IncidentState::Firing
+    }
+}
+
+/// The state of an alert of an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertState {
+    /// It fires.
+    Firing,
+    /// It was reported resolved.
+    Resolved,
+    /// A report of its whole group left it out, though it was never reported resolved: it is silenced there, or gone.
+    Unreported,
+}
+
+/// What an event says of one incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncidentReport {
+    /// Hash of site, receiver and group: one incident at a time is open under it.
+    pub key: String,
+    /// Who sent it: the site.
+    pub source: String,
+    /// The sender's receiver.
+    pub receiver: String,
+    /// The sender's group key; the alert's name where it sent none.
+    pub group_key: String,
+    /// One line that names it.
+    pub title: String,
+    /// Its alerts in the event.
+    pub alerts: Vec<ReportedAlert>,
+    /// Whether that is all of its group ([`Event::is_whole`](crate::model::Event::is_whole)): what is missing is not reported any more.
+    pub whole: bool,
+    /// Whether its sender says that all of the group is resolved, though the event lists only a part of it.
+    pub all_resolved: bool,
+    /// An incident that ended no longer ago than this goes on under its number, in milliseconds.
+    pub reopen_within: i64,
+}
+
+impl IncidentReport {
+    /// Whether anything of it fires.
+    pub fn fires(&self) -> bool {
+        self.alerts.iter().any(|alert| alert.fires)
+    }
+}
+
+/// An alert in an event, as far as its incident must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportedAlert {
+    /// Eight bytes of its fingerprint.
+    pub fingerprint: u64,
+    /// When it began, Unix milliseconds; `None` when its sender did not say.
+    pub start: Option<UnixMs>,
+    /// Whether it fires.
+    pub fires: bool,
+    /// 0 critical .. 3 info.
+    pub rank: u8,
+    /// Its place in the event.
+    pub index: u32,
+}
+
+/// An alert of an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IncidentAlert {
+    /// Eight bytes of its fingerprint.
+    pub fingerprint: u64,
+    /// When it began, Unix milliseconds.
+    pub start: Option<UnixMs>,
+    /// Whether it fires.
+    pub state: AlertState,
+    /// 0 critical .. 3 info.
+    pub rank: u8,
+    /// The incident's version as of which it fires: news to every reader who was notified of an earlier version of it, or of none.
+    pub fired: i64,
+    /// When it got its state, by the clock of the node that accepted the report.
+    pub changed_at: UnixMs,
+    /// The newest event that reported it.
+    pub event: EventId,
+    /// Its place in that event.
+    pub index: u32,
+}
+
+/// Bytes of an alert in the row of its incident.
+const ALERT_BYTES: usize = 8 + 8 + 1 + 1 + 8 + 8 + 16 + 4;
+/// Stored in place of a start that is not known.
+const NO_START: i64 = i64::MIN;
+
+impl IncidentAlert {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.fingerprint.to_be_bytes());
+        out.extend(self.start.map_or(NO_START, |start| start.0).to_be_bytes());
+        out.push(match self.state {
+            AlertState::Firing => 0,
+            AlertState::Resolved => 1,
+            AlertState::Unreported => 2,
+        });
+        out.push(self.rank);
+        out.extend(self.fired.to_be_bytes());
+        out.extend(self.changed_at.0.to_be_bytes());
+        out.extend(self.event.0.as_bytes());
+        out.extend(self.index.to_be_bytes());
+    }
+
+    fn read(bytes: &[u8; ALERT_BYTES]) -> Option<Self> {
+        let number = |at: usize| Some(i64::from_be_bytes(*bytes[at..].first_chunk()?));
+        Some(Self {
+            fingerprint: u64::from_be_bytes(*bytes.first_chunk()?),
+            start: Some(number(8)?).filter(|start| *start != NO_START).map(UnixMs),
+            state: match bytes[16] {
+                0 => AlertState::Firing,
+                1 => AlertState::Resolved,
+                2 => AlertState::Unreported,
+                _ => return None,
+            },
+            rank: bytes[17],
+            fired: number(18)?,
+            changed_at: UnixMs(number(26)?),
+            event: EventId(Uuid::from_bytes(*bytes[34..].first_chunk()?)),
+            index: u32::from_be_bytes(*bytes[50..].first_chunk()?),
+        })
+    }
+}
+
+/// The alerts of an incident as its row holds them. An entry that this version cannot read is left out.
+pub fn read_incident_alerts(stored: &[u8]) -> Vec<IncidentAlert> {
+    stored.as_chunks::<ALERT_BYTES>().0.iter().filter_map(IncidentAlert::read).collect()
+}
+
+/// The same, to be stored.
+pub fn write_incident_alerts(alerts: &[IncidentAlert]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(alerts.len() * ALERT_BYTES);
+    alerts.iter().for_each(|alert| alert.write(&mut out));
+    out
+}
+
+/// An incident as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// Its number, counted by the store and never given out twice.
+    pub id: IncidentId,
+    /// Hash of site, receiver and group: one incident at a time is open under it.
+    pub key: String,
+    /// Who sends it: the site.
+    pub source: String,
+    /// The sender's receiver.
+    pub receiver: String,
+    /// The sender's group key; the alert's name where it sent none.
+    pub group_key: String,
+    /// One line that names it.
+    pub title: String,
+    /// Its state.
+    pub state: IncidentState,
+    /// The most severe of what fires, else of all: 0 critical .. 3 info.
+    pub rank: u8,
+    /// Grows by one with every event and every change of its state.
+    pub version: i64,
+    /// When its first alert was accepted.
+    pub opened_at: UnixMs,
+    /// When the newest report of it was accepted.
+    pub heard_at: UnixMs,
+    /// When it ended; `None` while it goes on.
+    pub ended_at: Option<UnixMs>,
+    /// Its alerts, as they are now; at most [`MAX_INCIDENT_ALERTS`].
+    pub alerts: Vec<IncidentAlert>,
+    /// Whether alerts that are not resolved were left out of `alerts`. Then only a report of the whole group proves that all are resolved.
+    pub truncated: bool,
+}
+
+impl Incident {
+    /// An incident that this report opens; `None` when nothing of it fires. The store assigns its id.
+    pub fn open(report: &IncidentReport, event: EventId, now: UnixMs) -> Option<Self> {
+        if !report.fires() {
+            return None;
+        }
+        let mut incident = Self {
+            id: IncidentId(0),
+            key: report.key.clone(),
+            source: report.source.clone(),
+            receiver: report.receiver.clone(),
+            group_key: report.group_key.clone(),
+            title: report.title.clone(),
+            state: IncidentState::Firing,
+            rank: 3,
+            version: 0,
+            opened_at: now,
+            heard_at: now,
+            ended_at: None,
+            alerts: Vec::new(),
+            truncated: false,
+        };
+        incident.apply(report, event, now);
+        Some(incident)
+    }
+
+    /// Whether a report of its key goes on with it, rather than opening another one.
+    pub fn takes(&self, report: &IncidentReport, now: UnixMs) -> bool {
+        match (self.state, self.ended_at) {
+            // Of a stale one nobody knew whether it was over.
+            (IncidentState::Firing | IncidentState::Stale, _) | (IncidentState::Resolved, None) => true,
+            // A resolved alert that is reported once more opens nothing, however late.
+            (IncidentState::Resolved, Some(ended)) => !report.fires() || now - report.reopen_within <= ended,
+        }
+    }
+
+    /// Merges a report. What fires is the same as before only with the same start; what is resolved is known by its fingerprint, whatever start its
+    /// sender names. What a whole group leaves out is not reported any more; it is not over.
+    pub fn apply(&mut self, report: &IncidentReport, event: EventId, now: UnixMs) {
+        self.version += 1;
+        self.heard_at = now;
+        self.title.clone_from(&report.title);
+        let mut places: HashMap<u64, usize> = self.alerts.iter().enumerate().map(|(place, alert)| (alert.fingerprint, place)).collect();
+        for said in &report.alerts {
+            self.merge(said, &mut places, event, now);
+        }
+        if report.whole || report.all_resolved {
+            self.truncated = false;
+            let state = if report.all_resolved { AlertState::Resolved } else { AlertState::Unreported };
+            let named: HashSet<u64> = report.alerts.iter().map(|alert| alert.fingerprint).collect();
+            for alert in &mut self.alerts {
+                if alert.state != AlertState::Resolved && alert.state != state && !named.contains(&alert.fingerprint) {
+                    (alert.state, alert.changed_at) = (state, now);
+                }
+            }
+        }
+        if self.alerts.len() > MAX_INCIDENT_ALERTS {
+            let order = |alert: &IncidentAlert| match alert.state {
+                AlertState::Firing => 0,
+                AlertState::Unreported => 1,
+                AlertState::Resolved => 2,
+            };
+            self.alerts.sort_by_key(|alert| (order(alert), alert.rank, Reverse(alert.changed_at)));
+            self.truncated |= self.alerts[MAX_INCIDENT_ALERTS..].iter().any(|alert| alert.state != AlertState::Resolved);
+            self.alerts.truncate(MAX_INCIDENT_ALERTS);
+        }
+        self.conclude(now);
+    }
+
+    /// Resolved is what every alert of it proves to be; with alerts that are not reported any more it goes on, though nothing fires.
+    fn conclude(&mut self, now: UnixMs) {
+        let ranks = |firing: bool| self.alerts.iter().filter(|alert| !firing || alert.state == AlertState::Firing).map(|alert| alert.rank).min();
+        self.rank = ranks(true).or_else(|| ranks(false)).unwrap_or(3);
+        if self.truncated || self.alerts.iter().any(|alert| alert.state != AlertState::Resolved) {
+            (self.state, self.ended_at) = (IncidentState::Firing, None);
+        } else if self.state != IncidentState::Resolved {
+            (self.state, self.ended_at) = (IncidentState::Resolved, Some(now));
+        }
+    }
+
+    /// Merges one alert. `places` has the place of each fingerprint: one fingerprint is one alert.
+    fn merge(&mut self, said: &ReportedAlert, places: &mut HashMap<u64, usize>, event: EventId, now: UnixMs) {
+        let version = self.version;
+        let known = places.get(&said.fingerprint).map(|place| &mut self.alerts[*place]);
+        let fresh = IncidentAlert {
+            fingerprint: said.fingerprint,
+            start: said.start,
+            state: AlertState::Firing,
+            rank: said.rank,
+            fired: version,
+            changed_at: now,
+            event,
+            index: said.index,
+        };
+        match (known, said.fires) {
+            (Some(alert), true) if alert.start != said.start => *alert = fresh,
+            (Some(alert), true) => {
+                let goes_on = match alert.state {
+                    AlertState::Firing => true,
+                    AlertState::Resolved => (0..=TWIN_DISAGREEMENT_MS).contains(&(now - alert.changed_at)),
+                    AlertState::Unreported => false,
+                };
+                if !goes_on {
+                    alert.fired = version;
+                }
+                if alert.state != AlertState::Firing {
+                    (alert.state, alert.changed_at) = (AlertState::Firing, now);
+                }
+                (alert.rank, alert.event, alert.index) = (said.rank, event, said.index);
+            }
+            (None, true) => {
+                places.insert(said.fingerprint, self.alerts.len());
+                self.alerts.push(fresh);
+            }
+            (Some(alert), false) => {
+                if alert.state != AlertState::Resolved {
+                    (alert.state, alert.changed_at) = (AlertState::Resolved, now);
+                }
+                (alert.event, alert.index) = (event, said.index);
+            }
+            // The end of what was never reported here.
+            (None, false) => {}
+        }
+    }
+
+    /// Ends it without a report: nobody knows any more whether it goes on.
+    pub fn end(&mut self, state: IncidentState, now: UnixMs) {
+        self.version += 1;
+        (self.state, self.ended_at) = (state, Some(now));
+    }
+}

@@ -1,0 +1,113 @@
+//! The timeline of an incident, and what people and metrics ask about incidents.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Anchor, DeliveryRow, Incident, IncidentState};
+use crate::model::{IncidentId, UnixMs};
+
+/// What is stored in the timeline of an incident by itself; the rest of it is read from deliveries and anchors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TimelineKind {
+    /// It fires again under its number.
+    Reopened,
+    /// Everything of it is resolved.
+    Resolved,
+    /// Nothing was reported for so long that nobody knows.
+    Stale,
+    /// Its sender groups its alerts in another way now; it goes on under its number.
+    Regrouped,
+    /// A message was gone, too old or not ours, and its state was posted again.
+    Reposted,
+    /// A message is not kept up to date any more.
+    GivenUp,
+    /// A channel that was notified of it does not exist any more.
+    Lost,
+}
+
+impl TimelineKind {
+    /// All kinds.
+    pub const ALL: [TimelineKind; 7] = [
+        TimelineKind::Reopened,
+        TimelineKind::Resolved,
+        TimelineKind::Stale,
+        TimelineKind::Regrouped,
+        TimelineKind::Reposted,
+        TimelineKind::GivenUp,
+        TimelineKind::Lost,
+    ];
+
+    /// The name in SQL and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TimelineKind::Reopened => "reopened",
+            TimelineKind::Resolved => "resolved",
+            TimelineKind::Stale => "stale",
+            TimelineKind::Regrouped => "regrouped",
+            TimelineKind::Reposted => "reposted",
+            TimelineKind::GivenUp => "given_up",
+            TimelineKind::Lost => "lost",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// A line of an incident's timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimelineRow {
+    /// When.
+    pub at: UnixMs,
+    /// What happened.
+    pub kind: TimelineKind,
+    /// The channel that it happened on; empty when it is not about one.
+    pub channel: String,
+    /// What happened, in words.
+    pub text: String,
+}
+
+/// Which incidents to list.
+#[derive(Debug, Clone, Default)]
+pub struct IncidentFilter {
+    /// Only these states; empty: all.
+    pub states: Vec<IncidentState>,
+    /// Only those at least as severe as this rank.
+    pub max_rank: Option<u8>,
+    /// Only those whose title holds this text (ASCII case ignored).
+    pub text: Option<String>,
+    /// Only those opened at or after this.
+    pub since: Option<UnixMs>,
+    /// Only those opened before this.
+    pub until: Option<UnixMs>,
+    /// Only those that have an anchor on one of these channels; empty: all.
+    pub channels: Vec<String>,
+    /// Only those with a smaller number (the page before ended there).
+    pub before: Option<IncidentId>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// An incident with what is known about it.
+#[derive(Debug, Clone)]
+pub struct IncidentDetail {
+    /// The incident.
+    pub incident: Incident,
+    /// Its anchors, by channel and recipient.
+    pub anchors: Vec<Anchor>,
+    /// What happened to it, oldest first; of very much the newest.
+    pub timeline: Vec<TimelineRow>,
+    /// Its deliveries, oldest first; of very many the newest.
+    pub deliveries: Vec<DeliveryRow>,
+}
+
+/// How many incidents are open, by rank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IncidentCount {
+    /// 0 critical .. 3 info.
+    pub rank: u8,
+    /// How many.
+    pub count: u64,
+}
