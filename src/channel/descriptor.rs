@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::model::{FieldSpec, Mentions, Page, Size};
 
 /// At most `count` sends in any rolling `window`.
@@ -140,6 +143,64 @@ impl FinalWord {
     }
 }
 
+/// What can be done with a message that a platform accepted, and what is done unless the channel says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Living {
+    /// Whether a message can be changed ([`Channel::update`](super::Channel::update)). An edit makes no sound and pings nobody, on any platform.
+    pub edit: bool,
+    /// Whether a message can be answered in its thread ([`SendContext::reply_to`](super::SendContext::reply_to)).
+    pub reply: bool,
+    /// Whether edits count against the pace of messages; else they have a limit of their own.
+    pub edits_counted: bool,
+    /// What a channel does by default.
+    pub default: LivingMode,
+}
+
+/// What a channel does with an incident that goes on, beside its first message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LivingMode {
+    /// The first message is edited; what is news is a reply, or a new message where there are no replies.
+    Edit,
+    /// What is news is a reply to the first message, which stays as it is.
+    Reply,
+    /// What is news is a new message that names the first one.
+    New,
+    /// Every notification of the sender is a message.
+    Off,
+}
+
+impl Living {
+    /// Messages can be neither edited nor answered.
+    pub const NEW: Living = Living { edit: false, reply: false, edits_counted: false, default: LivingMode::New };
+    /// The same, and every notification is a message: the receiver keeps incidents itself, or wants each notification.
+    pub const OFF: Living = Living { default: LivingMode::Off, ..Living::NEW };
+
+    /// In words, for the table of platforms; empty where messages can be neither edited nor answered.
+    pub const fn in_words(self) -> &'static str {
+        match (self.edit, self.reply) {
+            (true, true) => "edit, reply",
+            (true, false) => "edit",
+            (false, true) => "reply",
+            (false, false) => "",
+        }
+    }
+}
+
+/// How many attempts an outlet makes at once, and for how many recipients each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempts {
+    /// How many may be under way at once per outlet.
+    pub concurrency: usize,
+    /// How many recipients one may carry (1 for voice).
+    pub batch: usize,
+}
+
+impl Attempts {
+    /// One at a time, to one recipient.
+    pub const ONE: Attempts = Attempts { concurrency: 1, batch: 1 };
+}
+
 /// What the other rooms know about a platform. Start from [`Platform::BASE`] and name what differs.
 pub struct Platform {
     /// Key in routes.yaml, module name, folder of the user's templates, metric label; snake_case.
@@ -158,10 +219,8 @@ pub struct Platform {
     pub limit: &'static str,
     /// The documented pace.
     pub pace: Pace,
-    /// How many attempts may be under way at once per outlet.
-    pub concurrency: usize,
-    /// How many recipients one attempt may carry (1 for voice).
-    pub batch: usize,
+    /// How many attempts it makes at once, and for how many recipients each.
+    pub attempts: Attempts,
     /// What to do with an unknown outcome.
     pub on_ambiguous: OnAmbiguous,
     /// Whether resolved alerts are sent unless the channel or route says otherwise (not for voice, SMS and calls).
@@ -170,6 +229,8 @@ pub struct Platform {
     pub pings: Pings,
     /// How it reports the final status of what it took.
     pub word: FinalWord,
+    /// What can be done with its messages later, at best; a channel may have less ([`Channel::living`](super::Channel::living)).
+    pub living: Living,
     /// One channel or more as under `channels:` in routes.yaml, with `##` explanations: the examples of the shipped routes.yaml
     /// and of `watchfire init`.
     pub example: &'static str,
@@ -187,12 +248,12 @@ impl Platform {
         measure: &|_| Size::bytes(0, 0),
         limit: "",
         pace: Pace { limits: &[], per_month: None, source: "" },
-        concurrency: 1,
-        batch: 1,
+        attempts: Attempts::ONE,
         on_ambiguous: OnAmbiguous::Retry,
         resolved_by_default: true,
         pings: Pings::NEEDLESS,
         word: FinalWord::Answer,
+        living: Living::NEW,
         example: "",
     };
 }

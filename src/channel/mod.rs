@@ -33,7 +33,7 @@ use aliyun::{sms as aliyun_sms, voice as aliyun_voice};
 use tencent::{sms as tencent_sms, voice as tencent_voice};
 use twilio::{sms as twilio_sms, voice as twilio_voice};
 
-pub use descriptor::{Ask, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform};
+pub use descriptor::{Ask, Attempts, FinalWord, Later, Limit, Living, LivingMode, OnAmbiguous, Pace, Platform};
 pub use registry::{ChannelConfig, PLATFORMS, platform};
 
 use std::sync::Arc;
@@ -44,7 +44,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::model::{Mentions, MessageId, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError, Word};
+use crate::model::{ErrorKind, Mentions, MessageId, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Word};
 
 /// What became of one recipient of an attempt: its place in the `to` that was passed, and the platform's word.
 pub type CellResult = (usize, Result<Receipt, SendError>);
@@ -68,15 +68,32 @@ pub struct SendContext {
     pub direct: bool,
     /// The channel's callback address, for platforms that tell their last word there; empty when this server's address is not known.
     pub callback: String,
+    /// The message that [`Channel::send`] answers in its thread; `None`: a message of its own. Only set where [`Channel::living`] has replies.
+    pub reply_to: Option<PlatformIds>,
 }
 
 /// A configured destination that can be tried.
 #[async_trait]
 pub trait Channel: Send + Sync {
     /// Makes exactly one attempt to send `page` to the recipients `to`, and answers with one result for each of them. Within it a driver may
-    /// refresh a token once on the platform's token codes, re-sign once on an "invalid timestamp" answer, and send once more what was refused for its
-    /// buttons, with the links in the text; nothing more.
+    /// refresh a token once on the platform's token codes, re-sign once on an "invalid timestamp" answer, send once more what was refused for its
+    /// buttons, with the links in the text, and delete a reply that the platform posted outside its thread; nothing more.
+    ///
+    /// A reply whose first message is gone is refused with [`SendError::gone`]: the caller posts a new message.
     async fn send(&self, page: &Page, to: &[Recipient], cx: &SendContext) -> Vec<CellResult>;
+
+    /// What can be done with its messages later: what the `platform`'s descriptor says, or less where the configuration decides it.
+    fn living(&self, platform: &Platform) -> Living {
+        platform.living
+    }
+
+    /// Edits the message with these ids, so that it shows `page`; only called where [`Channel::living`] has edits. One attempt, as `send`. It may be repeated
+    /// without harm: an edit that changes nothing is a success, and a lost answer is `Transient`. [`SendError::gone`]: the message is gone, too old, or
+    /// not ours; the caller posts a new one. The receipt has the ids of the message.
+    async fn update(&self, ids: &PlatformIds, page: &Page, to: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
+        let _ = (ids, page, to, cx);
+        Err(SendError::new(ErrorKind::Rejected, "this channel cannot edit a message; `living: new` posts what is news as new messages"))
+    }
 
     /// What `send` posts for a page, to be looked at: its JSON, the fields of its form as an object, or a mail's headers and parts. Without what is
     /// secret or differs from one recipient and attempt to another: addresses, keys, ids, signatures.

@@ -118,9 +118,9 @@ pub fn platforms(args: &PlatformsArgs) -> ExitStatus {
     } else if args.json {
         let rows: Vec<_> = PLATFORMS
             .iter()
-            .map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "rate_limit": rate_limit(p), "final_word": p.word.in_words() }))
+            .map(|p| json!({ "name": p.name, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "rate_limit": rate_limit(p), "living": p.living.in_words(), "final_word": p.word.in_words() }))
             .chain(preset::shipped().into_iter().map(|(name, p)| {
-                json!({ "name": name, "preset": true, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "rate_limit": rate_limit(p) })
+                json!({ "name": name, "preset": true, "title": p.title, "about": p.about, "docs": p.docs, "limit": p.limit, "rate_limit": rate_limit(p), "living": p.living.in_words() })
             }))
             .collect();
         anstream::println!("{}", json!(rows));
@@ -140,7 +140,7 @@ pub fn platforms(args: &PlatformsArgs) -> ExitStatus {
 /// The README's table of platforms.
 pub fn markdown() -> String {
     let mut out = String::from(
-        "| key | platform | what it sends | size limit | rate limit | resolved by default | unknown outcome |\n|---|---|---|---|---|---|---|\n",
+        "| key | platform | what it sends | size limit | rate limit | later | resolved by default | unknown outcome |\n|---|---|---|---|---|---|---|---|\n",
     );
     let presets = preset::shipped();
     let presets = presets.iter().map(|(name, p)| (format!("preset: {{ name: {name} }}"), *p));
@@ -153,7 +153,8 @@ pub fn markdown() -> String {
         let unknown = if word.is_empty() { unknown.to_owned() } else { format!("{unknown}; {word}") };
         let resolved = if p.resolved_by_default { "yes" } else { "no" };
         let title = if p.docs.is_empty() { p.title.to_owned() } else { format!("[{}]({})", p.title, p.docs) };
-        out.push_str(&format!("| `{name}` | {title} | {} | {} | {} | {resolved} | {unknown} |\n", p.about, p.limit, rate_limit(p)));
+        let living = p.living.in_words();
+        out.push_str(&format!("| `{name}` | {title} | {} | {} | {} | {living} | {resolved} | {unknown} |\n", p.about, p.limit, rate_limit(p)));
     }
     out
 }

@@ -114,6 +114,7 @@ async fn without_secrets_everything_is_judged_and_nothing_can_be_sent() {
         traceparent: String::new(),
         direct: false,
         callback: String::new(),
+        reply_to: None,
     };
     let results = mail.driver.send(&crate::model::Page::default(), &mail.recipients, &context).await;
     assert_eq!(results[0].1.as_ref().unwrap_err().kind, crate::model::ErrorKind::Misconfigured);

@@ -73,12 +73,14 @@ pub struct SendError {
     pub recipient: bool,
     /// Whether somebody who is mentioned is refused, not the content: without its mentions the message may be taken.
     pub mentions: bool,
+    /// Whether the message that was to be edited or answered is gone, too old, or not ours: a new message must take its place. The kind is `Rejected`.
+    pub gone: bool,
 }
 
 impl SendError {
     /// An error of `kind` with a one-sentence summary.
     pub fn new(kind: ErrorKind, summary: impl Into<String>) -> Self {
-        Self { kind, code: None, summary: summary.into(), detail: None, recipient: false, mentions: false }
+        Self { kind, code: None, summary: summary.into(), detail: None, recipient: false, mentions: false, gone: false }
     }
 
     /// Adds the platform's own code.
@@ -96,6 +98,13 @@ impl SendError {
     /// Says that it is a mention that is refused, not the content. The message is tried once more without its mentions, and says so.
     pub fn of_mentions(mut self) -> Self {
         self.mentions = true;
+        self
+    }
+
+    /// Says that the message that was to be edited or answered is gone, too old, or not ours. It is no failure of what it should show.
+    pub fn gone(mut self) -> Self {
+        self.kind = ErrorKind::Rejected;
+        self.gone = true;
         self
     }
 

@@ -37,6 +37,11 @@ impl PlatformIds {
         if self.0.len() == 1 { self.0.values().next().map(String::as_str) } else { None }
     }
 
+    /// The id of that name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// As a store keeps them: a JSON object; `None` when there are none.
     pub fn to_stored(&self) -> Option<String> {
         (!self.is_empty()).then(|| serde_json::json!(self.0).to_string())

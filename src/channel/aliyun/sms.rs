@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
 use crate::channel::kit::{cut_units, phone, sms};
 use crate::channel::{
-    Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
+    Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext,
+    Sent,
 };
 use crate::model::{ErrorKind, OutletKey, Page, PlatformIds, Receipt, Recipient, SendError, Size, Word};
 
@@ -36,7 +37,7 @@ pub static DESCRIPTOR: Platform = Platform {
         per_month: None,
         source: "https://help.aliyun.com/zh/sms/user-guide/configure-delivery-limits: 50 a day and number with one signature and template, 40 in all",
     },
-    concurrency: 4,
+    attempts: Attempts { concurrency: 4, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     word: FinalWord::Later(Later {

@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::{Account, CHINA_UTC_OFFSET, Line, Params, VariableLimits, answer};
 use crate::channel::kit::{self, phone};
 use crate::channel::{
-    Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
+    Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
+    SendContext, Sent,
 };
 use crate::model::{OutletKey, Page, Receipt, Recipient, SendError, Size, Word};
 
@@ -36,7 +37,7 @@ pub static DESCRIPTOR: Platform = Platform {
         per_month: None,
         source: "https://help.aliyun.com/zh/vms/product-overview/limits: one callee 1 a minute, 5 an hour, 20 a day; one call a second is our own",
     },
-    concurrency: 2,
+    attempts: Attempts { concurrency: 2, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     word: FinalWord::Later(Later {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::kit::{self, phone};
 use super::token::{Fresh, TokenCache};
-use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext};
+use super::{Attempts, BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Probe, Problem, SendContext};
 use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, Recipient, Secret, SecretSource, SendError, Size};
 
 /// Our own, for no limit is documented: what a person woken up by a call can follow.
@@ -39,8 +39,7 @@ pub static DESCRIPTOR: Platform = Platform {
         per_month: None,
         source: "https://open.dingtalk.com/document/orgapp/invocation-frequency-limit: 20 calls of one interface a second and application",
     },
-    concurrency: 2,
-    batch: 20,
+    attempts: Attempts { concurrency: 2, batch: 20 },
     on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     word: super::FinalWord::Never,

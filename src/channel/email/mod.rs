@@ -26,7 +26,7 @@ mod tests;
 pub use config::Config;
 
 use self::types::DEFAULT_CONNECTIONS;
-use super::{OnAmbiguous, Pace, Platform};
+use super::{Attempts, OnAmbiguous, Pace, Platform};
 use crate::model::{Escape, FieldSpec, Page, Size};
 
 /// The most text an alert mail is good for. Servers take 10 to 50 MB and say so with SIZE.
@@ -50,8 +50,7 @@ pub static DESCRIPTOR: Platform = Platform {
     measure: &measure,
     limit: "90,000 bytes of HTML, so that no client cuts it; 1 MiB in all (our own caps; servers announce theirs with SIZE, RFC 1870)",
     pace: Pace { limits: &[], per_month: None, source: "every provider has its own; set `rate_limit` on the channel" },
-    concurrency: DEFAULT_CONNECTIONS,
-    batch: 50,
+    attempts: Attempts { concurrency: DEFAULT_CONNECTIONS, batch: 50 },
     // The Message-ID stays the same, by which clients and servers recognise a repeat; a second mail does less harm than none.
     on_ambiguous: OnAmbiguous::Retry,
     example: include_str!("example.yaml"),

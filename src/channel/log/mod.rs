@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout_at;
 
-use super::{BuildContext, Built, CellResult, Channel, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
+use super::{BuildContext, Built, CellResult, Channel, Living, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
 use crate::model::{ErrorKind, Escape, FieldSpec, Form, OutletKey, Page, PlatformIds, Receipt, Recipient, SendError, Size};
 
 /// More than any terminal shows; it only keeps a message from being endless.
@@ -26,6 +26,7 @@ pub static DESCRIPTOR: Platform = Platform {
     measure: &|page| Size::bytes(page.field("text").len(), MAX_BYTES),
     limit: "64 KiB (our own)",
     pace: Pace { limits: &[], per_month: None, source: "none" },
+    living: Living::OFF,
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };
@@ -176,6 +177,7 @@ mod tests {
             traceparent: String::new(),
             direct: false,
             callback: String::new(),
+            reply_to: None,
         }
     }
 

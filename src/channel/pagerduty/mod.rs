@@ -16,7 +16,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::kit::CodeRule;
-use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
+use super::{
+    Attempts, BuildContext, Built, CellResult, Channel, Limit, Living, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit,
+};
 use crate::model::{ErrorKind, Escape, FieldSpec, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
@@ -37,9 +39,10 @@ pub static DESCRIPTOR: Platform = Platform {
         source: "https://support.pagerduty.com/main/docs/rate-limits: Events API limits are per integration key and answered with 429; \
                  120 events a minute were documented for a key",
     },
-    concurrency: 4,
+    attempts: Attempts { concurrency: 4, ..Attempts::ONE },
     // The key makes a repeat update the same alert.
     on_ambiguous: OnAmbiguous::Retry,
+    living: Living::OFF,
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::{Account, Line, answer};
 use crate::channel::kit::{self, phone, sms};
 use crate::channel::{
-    Ask, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, Sent,
+    Ask, Attempts, BuildContext, Built, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext,
+    Sent,
 };
 use crate::model::{ErrorKind, OutletKey, Page, Recipient, SendError, Size, Word};
 
@@ -34,8 +35,7 @@ pub static DESCRIPTOR: Platform = Platform {
         per_month: None,
         source: "https://cloud.tencent.com/document/product/382/13302: one number 1 in 30 seconds with the same content, 10 a day",
     },
-    concurrency: 4,
-    batch: 100,
+    attempts: Attempts { concurrency: 4, batch: 100 },
     on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     word: FinalWord::Later(Later {

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::{Account, Line, answer};
 use crate::channel::kit::{self, phone};
 use crate::channel::{
-    BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
-    SendContext,
+    Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig,
+    Problem, SendContext,
 };
 use crate::model::{OutletKey, Page, Receipt, Recipient, SendError, Size};
 
@@ -36,7 +36,7 @@ pub static DESCRIPTOR: Platform = Platform {
         source: "https://cloud.tencent.com/document/product/1128/37720: one callee 1 in 30 seconds, 2 in 10 minutes, one between 22:00 and 08:00 \
                  unless raised; one call a second is our own",
     },
-    concurrency: 2,
+    attempts: Attempts { concurrency: 2, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     word: FinalWord::Later(Later { ask: None, calls_back: true, within: Duration::from_secs(900) }),

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::{Account, Line};
 use crate::channel::kit::{phone, sms};
 use crate::channel::{
-    Ask, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
-    SendContext, Sent,
+    Ask, Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, OnAmbiguous, Pace, Platform, PlatformConfig,
+    Problem, SendContext, Sent,
 };
 use crate::model::{Escape, FieldSpec, OutletKey, Page, Recipient, SendError, Size, Word};
 
@@ -42,7 +42,7 @@ pub static DESCRIPTOR: Platform = Platform {
         per_month: None,
         source: "Twilio queues by itself (https://help.twilio.com/articles/115002943027); set `rate_limit` to save money",
     },
-    concurrency: 4,
+    attempts: Attempts { concurrency: 4, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     word: FinalWord::Later(Later {

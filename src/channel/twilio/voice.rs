@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::{Account, Line};
 use crate::channel::kit::{self, phone};
 use crate::channel::{
-    Ask, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem,
-    SendContext, Sent,
+    Ask, Attempts, BuildContext, Built, Callback, Called, CellResult, Channel, FinalWord, Later, Limit, OnAmbiguous, Pace, Platform, PlatformConfig,
+    Problem, SendContext, Sent,
 };
 use crate::model::{Escape, FieldSpec, Language, OutletKey, Page, Recipient, SendError, Size, Word};
 
@@ -34,7 +34,7 @@ pub static DESCRIPTOR: Platform = Platform {
         per_month: None,
         source: "https://help.twilio.com/articles/223180028: one call per second unless raised",
     },
-    concurrency: 2,
+    attempts: Attempts { concurrency: 2, ..Attempts::ONE },
     on_ambiguous: OnAmbiguous::Never,
     resolved_by_default: false,
     word: FinalWord::Later(Later {

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::{BuildContext, Built, CellResult, Channel, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
+use super::{Attempts, BuildContext, Built, CellResult, Channel, Living, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
 use crate::model::{
     Escape, FieldSpec, MessageStatus, OutletKey, Page, Payload, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Size,
 };
@@ -45,9 +45,10 @@ pub static DESCRIPTOR: Platform = Platform {
     limit: "1 MiB (our own)",
     pace: Pace { limits: &[], per_month: None, source: "none; set `rate_limit` on the channel" },
     // A receiver of one's own, without a documented limit; `rate_limit` holds it back where it needs that.
-    concurrency: 64,
+    attempts: Attempts { concurrency: 64, ..Attempts::ONE },
     // The receiver knows a repeat by `webhook-id`.
     on_ambiguous: OnAmbiguous::Retry,
+    living: Living::OFF,
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };

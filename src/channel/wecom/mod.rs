@@ -18,7 +18,7 @@ use tokio::time::Instant;
 pub use config::Config;
 
 use super::token::{Fresh, TokenCache};
-use super::{CellResult, Channel, Counted, Limit, Pace, Platform, Probe, SendContext, kit};
+use super::{Attempts, CellResult, Channel, Counted, Limit, Pace, Platform, Probe, SendContext, kit};
 use crate::model::{ErrorKind, Escape, FieldSpec, Page, Recipient, Secret, SendError};
 
 /// The descriptor.
@@ -38,8 +38,7 @@ pub static DESCRIPTOR: Platform = Platform {
         per_month: None,
         source: "https://developer.work.weixin.qq.com/document/path/90454: 30 a minute and 1,000 an hour for each member; what is more is dropped in silence",
     },
-    concurrency: 2,
-    batch: config::MAX_USERS,
+    attempts: Attempts { concurrency: 2, batch: config::MAX_USERS },
     pings: crate::channel::descriptor::Pings::NAMED,
     example: include_str!("example.yaml"),
     ..Platform::BASE

@@ -114,7 +114,7 @@ impl AttemptTask {
             }
         }
         let now = self.shared.clock.wall();
-        let Some((page, to)) = message.next_batch(self.channel.platform.batch, now) else {
+        let Some((page, to)) = message.next_batch(self.channel.platform.attempts.batch, now) else {
             return if next_due(&message.cells).is_some() { self.reschedule(message) } else { self.complete_unsent(message).await };
         };
         let request = self.shared.heavy.request().await;

@@ -31,6 +31,7 @@ impl AttemptTask {
             direct: message.caller.is_some(),
             traceparent: message.traces().next().unwrap_or_default().to_owned(),
             callback: links::callback_url(&self.plan, &self.channel),
+            reply_to: None,
         };
         let fail = |kind, text: String| (0..to.len()).map(|i| (i, Err(SendError::new(kind, text.clone())))).collect();
         let Some(page) = message.pages().get(usize::from(page)) else {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::channel::descriptor::{Ping, Pings};
-use crate::channel::{CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, SendContext};
+use crate::channel::{Attempts, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, SendContext};
 use crate::model::{DeliveryId, ErrorKind, Escape, FieldSpec, MessageId, Page, PlatformIds, Receipt, Recipient, SendError, Size, UnixMs};
 
 use super::Dice;
@@ -22,8 +22,7 @@ const fn card(ambiguous: OnAmbiguous, limits: &'static [Limit], concurrency: usi
         fields: FIELDS,
         measure: &|page| Size::bytes(page.field("text").len(), 1500),
         pace: Pace { limits, per_month: None, source: "" },
-        concurrency,
-        batch,
+        attempts: Attempts { concurrency, batch },
         on_ambiguous: ambiguous,
         pings: Pings::of(Ping::Inside, Ping::Inside, Ping::Inside, Ping::Inside),
         ..Platform::BASE

@@ -85,7 +85,7 @@ impl Worker {
 
     /// How many messages of the outlet may be in flight at once, as far as its platform goes.
     pub(super) fn own_concurrency(&self) -> usize {
-        let own = self.shared.plan.load().channels.values().find(|c| c.outlet == self.outlet).map_or(1, |c| c.platform.concurrency.max(1));
+        let own = self.shared.plan.load().channels.values().find(|c| c.outlet == self.outlet).map_or(1, |c| c.platform.attempts.concurrency.max(1));
         own.min(self.shared.heavy.per_outlet)
     }
 
