@@ -52,6 +52,12 @@ fn unreasoned(reply: &Reply) -> SendError {
     reply.error(ErrorKind::Rejected, "ok:false", "Slack refused the message and does not say why")
 }
 
+/// Whether the answer to a reply names the thread that it is in.
+pub(super) fn is_in_thread(reply: &Reply) -> bool {
+    let answer: Option<serde_json::Value> = reply.json();
+    answer.is_some_and(|answer| answer["message"]["thread_ts"].as_str().is_some_and(|ts| !ts.is_empty()))
+}
+
 /// The answer of a webhook: Slack's is `ok` (of a workflow `{"ok":true}`), or the error's name as plain text. A hook of somebody else that takes
 /// Slack's messages is `foreign`: it confirms in words of its own.
 pub(super) fn of_webhook(reply: &Reply, foreign: bool, now: Timestamp) -> Result<Receipt, SendError> {

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::channel::kit::{broken, colour, cut_units, links_in_text, outside_addresses, split_units, units};
-use crate::model::{Link, LinkKind, Mentions, MessageStatus, Page, Size};
+use crate::model::{Link, LinkKind, Mentions, MessageStatus, Page, Severity, Size};
 
 /// Text of a section block: <https://docs.slack.dev/reference/block-kit/blocks/section-block>
 const MAX_SECTION: usize = 3000;
@@ -24,6 +24,8 @@ const MAX_BLOCKS: usize = 50;
 const MAX_ALL_BLOCKS: usize = 13_000;
 /// Text of a message, above which it is cut: <https://docs.slack.dev/reference/methods/chat.postMessage#truncating>
 const MAX_TEXT: usize = 40_000;
+/// Text of an edit, above which it is refused: <https://docs.slack.dev/reference/methods/chat.update#errors>, `msg_too_long`
+const MAX_EDITED_TEXT: usize = 4000;
 /// What of a plain message is repeated as its preview for notifications: <https://docs.slack.dev/reference/methods/chat.postMessage> advises
 /// at most 4,000.
 const MAX_PREVIEW: usize = 4000;
@@ -40,6 +42,31 @@ pub(super) struct Message {
     attachments: Vec<Attachment>,
     unfurl_links: bool,
     unfurl_media: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_ts: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    reply_broadcast: bool,
+}
+
+impl Message {
+    /// In the thread of the message `ts`. What is critical is shown in the channel as well, to those who do not follow the thread.
+    pub(super) fn reply_in(&mut self, channel: &str, ts: &str, page: &Page) {
+        self.channel = Some(channel.to_owned());
+        self.thread_ts = Some(ts.to_owned());
+        self.reply_broadcast = page.facts.severity == Severity::Critical && page.facts.status == MessageStatus::Firing;
+    }
+}
+
+/// What `chat.update` takes: the whole content again. What is left out would stay as it was, so that empty lists clear.
+#[derive(Debug, Serialize)]
+pub(super) struct Update<'a> {
+    channel: &'a str,
+    ts: &'a str,
+    /// As in a new message; the default of an edit is another.
+    parse: &'static str,
+    text: String,
+    blocks: Vec<Block>,
+    attachments: Vec<Attachment>,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,8 +125,16 @@ pub(super) fn message(page: &Page, direct: bool) -> Message {
     let facts = &page.facts;
     let pings = pings(&facts.mentions);
     let text = page.field("text");
-    let mut message =
-        Message { channel: None, text: String::new(), blocks: Vec::new(), attachments: Vec::new(), unfurl_links: false, unfurl_media: false };
+    let mut message = Message {
+        channel: None,
+        text: String::new(),
+        blocks: Vec::new(),
+        attachments: Vec::new(),
+        unfurl_links: false,
+        unfurl_media: false,
+        thread_ts: None,
+        reply_broadcast: false,
+    };
     if page.plain {
         // Mattermost and Rocket.Chat, which take Slack's messages too, ping by `@all` in plain words.
         let text = if direct { text.to_owned() } else { broken(&entities(&without_marks(text)), &["@"]) };
@@ -125,6 +160,23 @@ pub(super) fn message(page: &Page, direct: bool) -> Message {
     message.attachments.extend((!facts.image.is_empty()).then(|| attachment(Vec::new(), Some(facts.image.clone()))));
     message.attachments.retain(|one| !one.blocks.is_empty() || one.image_url.is_some());
     message
+}
+
+/// The message of a page in place of the one with this `ts`. A text that was too long for blocks is cut to what they hold.
+pub(super) fn update<'a>(page: &Page, channel: &'a str, ts: &'a str, direct: bool) -> Update<'a> {
+    let Message { text, mut blocks, attachments, .. } = message(page, direct);
+    if blocks.is_empty() && attachments.is_empty() && units(&text) > MAX_EDITED_TEXT {
+        blocks = sections(&shortened(&text, MAX_ALL_BLOCKS));
+    }
+    Update { channel, ts, parse: "none", text: shortened(&text, MAX_EDITED_TEXT), blocks, attachments }
+}
+
+/// At most so many units of a text with markup; when something is cut, the last one is `…`.
+fn shortened(text: &str, max: usize) -> String {
+    if units(text) <= max {
+        return text.to_owned();
+    }
+    split_units(text, max - 1).into_iter().next().unwrap_or_default() + "…"
 }
 
 /// Whether the page's message has buttons.

@@ -12,7 +12,16 @@ pub(super) fn is_known(code: &str) -> bool {
 pub(super) const ERROR_CODES: &[CodeRule] = &[
     (&["ratelimited", "rate_limited"], ErrorKind::RateLimited { retry_after: None }, "too many messages; it is sent later"),
     (
-        &["internal_error", "service_unavailable", "request_timeout", "team_added_to_org", "external_channel_migrating", "rollup_error"],
+        &[
+            "internal_error",
+            "service_unavailable",
+            "request_timeout",
+            "team_added_to_org",
+            "external_channel_migrating",
+            "rollup_error",
+            "streaming_state_conflict",
+            "update_failed",
+        ],
         ErrorKind::Transient,
         "trouble on its side; it is tried again",
     ),
@@ -27,6 +36,14 @@ pub(super) const ERROR_CODES: &[CodeRule] = &[
         ErrorKind::Misconfigured,
         "the bot lacks a permission; add the scope chat:write to the app and install it again",
     ),
+    // https://docs.slack.dev/reference/methods/chat.update#errors
+    (
+        &["message_not_found", "cant_update_message", "edit_window_closed"],
+        ErrorKind::Rejected,
+        "the message was deleted, belongs to another app, or may not be edited any more",
+    ),
+    (&["thread_not_found"], ErrorKind::Rejected, "the thread does not exist any more"),
+    (&["block_mismatch"], ErrorKind::Rejected, "its blocks cannot take the place of what the message holds"),
     (
         &["not_in_channel"],
         ErrorKind::Misconfigured,

@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod codes;
 mod compatible;
+mod living;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +19,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::descriptor::{Ping, Pings};
-use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
-use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+use super::{BuildContext, Built, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use crate::model::{Escape, FieldSpec, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -41,6 +42,8 @@ pub static DESCRIPTOR: Platform = Platform {
         source: "https://docs.slack.dev/apis/web-api/rate-limits: one message per second and channel or incoming webhook, short bursts of more",
     },
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside),
+    // `chat.update` has a limit of its own (tier 3): <https://docs.slack.dev/reference/methods/chat.update>
+    living: Living { edit: true, reply: true, edits_counted: false, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };
@@ -185,6 +188,18 @@ impl Channel for Driver {
         results
     }
 
+    /// A webhook's answer names no message, so there is nothing to edit or to answer.
+    fn living(&self, platform: &Platform) -> Living {
+        match self.way {
+            Way::Bot { .. } => platform.living,
+            Way::Webhook { .. } => Living::NEW,
+        }
+    }
+
+    async fn update(&self, ids: &PlatformIds, page: &Page, _: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
+        self.edit(ids, page, cx).await
+    }
+
     fn body(&self, page: &Page) -> Value {
         kit::shown(&body::message(page, false))
     }
@@ -217,9 +232,12 @@ impl Driver {
         let mut message = body::message(page, cx.direct);
         match &self.way {
             Way::Bot { base, token } => {
-                message.channel = Some(room.expose().to_owned());
+                match &cx.reply_to {
+                    Some(first) => message.reply_in(kit::id(first, "channel")?, kit::id(first, "ts")?, page),
+                    None => message.channel = Some(room.expose().to_owned()),
+                }
                 let reply = self.http.post_json(kit::join(base, "/api/chat.postMessage"), &message).bearer(token).send(cx.deadline).await?;
-                answer::of_method(&reply, cx.now)
+                if cx.reply_to.is_some() { self.replied(&reply, base, token, cx).await } else { answer::of_method(&reply, cx.now) }
             }
             Way::Webhook { url, foreign } => {
                 let reply = self.http.post_json(url.expose(), &message).send(cx.deadline).await?;
