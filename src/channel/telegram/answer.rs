@@ -16,11 +16,13 @@ pub(super) struct Refusal {
     pub moved_to: Option<i64>,
     /// Whether its buttons are what is refused.
     pub of_buttons: bool,
+    /// Whether it is an edit that would change nothing.
+    pub unmodified: bool,
 }
 
 impl From<SendError> for Refusal {
     fn from(error: SendError) -> Self {
-        Self { error, moved_to: None, of_buttons: false }
+        Self { error, moved_to: None, of_buttons: false, unmodified: false }
     }
 }
 
@@ -140,6 +142,21 @@ const MENTION: &[CodeRule] = &[(&["entity_mention_user_invalid"], ErrorKind::Rej
 /// Words of an error about buttons, or the keyboard that holds them (`BUTTON_URL_INVALID`, `reply markup is too long`).
 const BUTTONS: &[&str] = &["button", "reply markup", "inline keyboard"];
 
+/// Refusals of an edit or a reply: the message was deleted, or is none of this bot's.
+/// <https://github.com/tdlib/telegram-bot-api/blob/master/telegram-bot-api/Client.cpp>
+const GONE: &[&str] = &[
+    "message to edit not found",
+    "message can't be edited",
+    "message to be replied not found",
+    "message to reply not found",
+    "reply message not found",
+    "replied message not found",
+    "message_id_invalid",
+];
+
+/// The refusal of an edit that changes nothing (same page).
+const UNMODIFIED: &[&str] = &["message is not modified"];
+
 /// The answer to a method.
 pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
     use ErrorKind::{Misconfigured, RateLimited, Rejected, Transient};
@@ -154,7 +171,8 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
         return Err(classify_status(reply, now).unwrap_or_else(unreasoned).into());
     }
     let mention = classify_words(MENTION, &answer.description);
-    let said = mention.or_else(|| classify_words(ERROR_WORDS, &answer.description));
+    let gone = says(&answer.description, GONE).then_some((Rejected, "the message was deleted, or is not the bot's own"));
+    let said = mention.or(gone).or_else(|| classify_words(ERROR_WORDS, &answer.description));
     let (known, advice) = match (answer.error_code, said) {
         (420 | 429, _) => (RateLimited { retry_after: None }, "too many messages came too fast"),
         (500..=599 | 409, _) => (Transient, "it could not serve the request this time"),
@@ -168,6 +186,8 @@ pub(super) fn of(reply: &Reply, now: Timestamp) -> Result<Receipt, Refusal> {
     let kind = weigh(reply, now, Some(known));
     let error = reply.error(kind, answer.error_code.to_string(), format!("Telegram: {advice} (\"{}\")", answer.description));
     let error = if mention.is_some() && kind == Rejected { error.of_mentions() } else { error };
-    let of_buttons = kind == Rejected && says(&answer.description, BUTTONS);
-    Err(Refusal { error, moved_to: answer.parameters.migrate_to_chat_id, of_buttons })
+    let error = if gone.is_some() && kind == Rejected { error.gone() } else { error };
+    let unmodified = kind == Rejected && says(&answer.description, UNMODIFIED);
+    let of_buttons = kind == Rejected && !unmodified && says(&answer.description, BUTTONS);
+    Err(Refusal { error, moved_to: answer.parameters.migrate_to_chat_id, of_buttons, unmodified })
 }

@@ -19,6 +19,8 @@ pub(super) struct Message {
     chat_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_thread_id: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_parameters: Option<ReplyParameters>,
     text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     parse_mode: Option<&'static str>,
@@ -26,6 +28,36 @@ pub(super) struct Message {
     entities: Vec<TextMention>,
     link_preview_options: Preview,
     disable_notification: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_markup: Option<Keyboard>,
+}
+
+/// <https://core.telegram.org/bots/api#replyparameters>
+#[derive(Debug, Serialize)]
+struct ReplyParameters {
+    message_id: i64,
+    allow_sending_without_reply: bool,
+}
+
+impl Message {
+    /// As a reply to a message of the same chat, which is refused when that is not there any more. Only what fires makes a sound.
+    pub(super) fn reply_to(&mut self, message_id: i64, page: &Page) {
+        self.reply_parameters = Some(ReplyParameters { message_id, allow_sending_without_reply: false });
+        self.disable_notification |= page.facts.status != MessageStatus::Firing;
+    }
+}
+
+/// What `editMessageText` takes: the text and the keyboard again, which goes where none is named.
+#[derive(Debug, Serialize)]
+pub(super) struct Edit<'a> {
+    chat_id: &'a str,
+    message_id: i64,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parse_mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    entities: Vec<TextMention>,
+    link_preview_options: Preview,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_markup: Option<Keyboard>,
 }
@@ -76,6 +108,7 @@ pub(super) fn message(page: &Page, chat: &str, thread_id: Option<i64>, quiet_res
     Message {
         chat_id: chat.to_owned(),
         message_thread_id: thread_id,
+        reply_parameters: None,
         text,
         parse_mode: (!page.plain).then_some("HTML"),
         entities,
@@ -83,6 +116,12 @@ pub(super) fn message(page: &Page, chat: &str, thread_id: Option<i64>, quiet_res
         disable_notification: quiet_resolved && page.facts.status != MessageStatus::Firing,
         reply_markup: (!buttons.is_empty()).then(|| Keyboard { inline_keyboard: buttons.chunks(in_row).map(<[_]>::to_vec).collect() }),
     }
+}
+
+/// The message of a page in place of the one with this id.
+pub(super) fn edit<'a>(page: &Page, chat_id: &'a str, message_id: i64) -> Edit<'a> {
+    let Message { text, parse_mode, entities, link_preview_options, reply_markup, .. } = message(page, chat_id, None, false);
+    Edit { chat_id, message_id, text, parse_mode, entities, link_preview_options, reply_markup }
 }
 
 /// The links of the last page that Telegram takes as buttons (it refuses a message whose button leads to `http://alertmanager:9093`), or the others.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod living;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +18,8 @@ use serde_json::Value;
 
 use self::answer::Refusal;
 use super::descriptor::{Ping, Pings};
-use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
-use crate::model::{Escape, FieldSpec, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+use super::{BuildContext, Built, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use crate::model::{Escape, FieldSpec, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -36,6 +37,7 @@ pub static DESCRIPTOR: Platform = Platform {
                  chat, short bursts of more",
     },
     pings: Pings::of(Ping::Named, Ping::Named, Ping::Inside, Ping::Named),
+    living: Living { edit: true, reply: true, edits_counted: true, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };
@@ -146,6 +148,10 @@ impl Channel for Driver {
         results
     }
 
+    async fn update(&self, ids: &PlatformIds, page: &Page, _: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
+        self.edit(ids, page, cx).await
+    }
+
     fn body(&self, page: &Page) -> Value {
         kit::shown(&body::message(page, "", self.thread_id, self.quiet_resolved))
     }
@@ -160,16 +166,22 @@ impl Channel for Driver {
 
 impl Driver {
     async fn attempt(&self, page: &Page, chat: &str, cx: &SendContext) -> Result<Receipt, SendError> {
+        let first = cx.reply_to.as_ref().map(living::place).transpose()?;
         let known = *self.moved.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut chat = known.map_or_else(|| chat.to_owned(), |id| id.to_string());
+        let mut chat = match first {
+            Some((chat, _)) => chat.to_owned(),
+            None => known.map_or_else(|| chat.to_owned(), |id| id.to_string()),
+        };
         let (mut page, mut followed, mut refused_buttons) = (Cow::Borrowed(page), false, None);
         loop {
-            match self.post(&page, &chat, cx).await? {
+            match self.post(&page, &chat, first.map(|(_, message)| message), cx).await? {
                 Ok(receipt) => return Ok(kit::without_buttons(receipt, refused_buttons.as_ref())),
-                // The group has become a supergroup: the message was refused, and goes to the new id, which is kept.
-                Err(Refusal { moved_to: Some(new), .. }) if !followed => {
-                    *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
-                    tracing::warn!(old = %chat, new, "the Telegram group has become a supergroup; write its new id into `telegram.chat`");
+                // The group has become a supergroup: the message was refused, and goes to the new id, which is kept. A reply has nothing to answer there.
+                Err(Refusal { moved_to: Some(new), error, .. }) if !followed => {
+                    self.follow(&chat, new);
+                    if first.is_some() {
+                        return Err(error.gone());
+                    }
                     (chat, followed) = (new.to_string(), true);
                 }
                 // Which addresses it refuses is not documented. The last of several pages has the buttons, and must not be lost for them.
@@ -182,8 +194,17 @@ impl Driver {
         }
     }
 
-    async fn post(&self, page: &Page, chat: &str, cx: &SendContext) -> Result<Result<Receipt, Refusal>, SendError> {
-        let message = body::message(page, chat, self.thread_id, self.quiet_resolved);
+    /// Keeps the new id of a group that has become a supergroup.
+    fn follow(&self, old: &str, new: i64) {
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
+        tracing::warn!(%old, new, "the Telegram group has become a supergroup; write its new id into `telegram.chat`");
+    }
+
+    async fn post(&self, page: &Page, chat: &str, first: Option<i64>, cx: &SendContext) -> Result<Result<Receipt, Refusal>, SendError> {
+        let mut message = body::message(page, chat, self.thread_id, self.quiet_resolved);
+        if let Some(first) = first {
+            message.reply_to(first, page);
+        }
         let reply = self.http.post_json(kit::join(self.url.expose(), "/sendMessage"), &message).send(cx.deadline).await?;
         Ok(answer::of(&reply, cx.now))
     }
