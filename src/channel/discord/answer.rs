@@ -30,7 +30,11 @@ const FORUM: &str = "this is a forum: set `thread_id` to one of its threads, or 
 const USERNAME: &str = "the name in `username` is not allowed (it may not hold the word `discord`, for one); change it";
 const THREAD: &str = "there is no such thread in the webhook's channel; check `thread_id`";
 
+/// Refusals of an edit after which only a new message helps: deleted, or of another webhook.
+pub(super) const GONE: &[&str] = &["10008", "50005"];
+
 const ERROR_CODES: &[CodeRule] = &[
+    (GONE, ErrorKind::Rejected, "the message was deleted, or belongs to another webhook"),
     (&["10015", "10016", "50027", "50014", "50055", "10004"], ErrorKind::Misconfigured, "the webhook does not exist any more; create a new one"),
     (&["10003"], ErrorKind::Misconfigured, "the channel or the thread does not exist any more; check `thread_id`, or create a new webhook"),
     (&["50083"], ErrorKind::Misconfigured, "the thread is archived; open it again, or set `thread_id` to another one"),
@@ -46,6 +50,7 @@ const ERROR_CODES: &[CodeRule] = &[
     (&["40005", "50045"], ErrorKind::Rejected, "the message is too long"),
     (&["50035", "50006", "50109", "50068", "50041"], ErrorKind::Rejected, "its content is not accepted; look at what the template renders"),
     (
+        // 30046: edits of a message that is older than an hour.
         &["20016", "20022", "20028", "20029", "40003", "40062", "30046"],
         ErrorKind::RateLimited { retry_after: None },
         "too many messages came too fast",

@@ -30,6 +30,21 @@ pub(super) struct Message {
     allowed_mentions: Allowed,
 }
 
+/// What an edit takes: the whole content again, for what is left out stays. `allowed_mentions` is not remembered either
+/// (<https://github.com/discord/discord-api-docs/issues/2474>).
+#[derive(Debug, Serialize)]
+pub(super) struct Edit {
+    content: String,
+    embeds: Vec<Embed>,
+    allowed_mentions: Allowed,
+}
+
+/// The message of a page in place of another.
+pub(super) fn edit(page: &Page, direct: bool) -> Edit {
+    let Message { content, embeds, allowed_mentions, .. } = message(page, None, direct);
+    Edit { content, embeds, allowed_mentions }
+}
+
 #[derive(Debug, Serialize)]
 struct Allowed {
     parse: Vec<&'static str>,

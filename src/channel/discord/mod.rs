@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod living;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +16,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::descriptor::{Ping, Pings};
-use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
-use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+use super::{BuildContext, Built, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -39,6 +40,8 @@ pub static DESCRIPTOR: Platform = Platform {
                  30 a minute per webhook are what is commonly met",
     },
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Inside),
+    // A webhook cannot answer a message.
+    living: Living { edit: true, reply: false, edits_counted: true, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };
@@ -130,6 +133,10 @@ impl Channel for Driver {
         kit::all(to, self.attempt(page, cx).await)
     }
 
+    async fn update(&self, ids: &PlatformIds, page: &Page, _: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
+        self.edit(ids, page, cx).await
+    }
+
     fn body(&self, page: &Page) -> Value {
         kit::shown(&body::message(page, self.username.as_deref(), false))
     }
@@ -151,6 +158,10 @@ impl Driver {
             Some(thread) => call.query("thread_id", thread.clone()),
             None => call,
         };
-        answer::of(&call.header("user-agent", USER_AGENT).send(cx.deadline).await?, cx.now)
+        let mut receipt = answer::of(&call.header("user-agent", USER_AGENT).send(cx.deadline).await?, cx.now)?;
+        if !receipt.ids.is_empty() {
+            receipt.ids = receipt.ids.and("thread_id", self.thread_id.clone());
+        }
+        Ok(receipt)
     }
 }

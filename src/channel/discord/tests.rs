@@ -21,7 +21,7 @@ async fn an_embed_with_the_pings_that_were_asked_for_and_no_others() {
     let mut page = rich(&[("title", "Disk"), ("text", "**Disk** @everyone db-1")]);
     page.facts.mentions.users = vec!["4711".into()];
     page.facts.mentions.groups = vec!["815".into()];
-    assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(Some("channel_id 7, message_id 1100".to_owned()))]);
+    assert_eq!(kinds(&built.channel.send(&page, &hook(), &context()).await), [Ok(Some("channel_id 7, message_id 1100, thread_id 99".to_owned()))]);
     page.plain = true;
     page.facts.mentions = Mentions::default();
     built.channel.send(&page, &hook(), &context()).await;
