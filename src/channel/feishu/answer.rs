@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::channel::kit::{CodeRule, Reply, classify, classify_status, says, unclear, weigh};
+use crate::channel::kit::{CodeRule, Reply, classify, classify_status, has_code, says, unclear, weigh};
 use crate::model::{ErrorKind, PlatformIds, Receipt, Secret, SendError};
 
 /// A bot's window is a minute and its burst a second; a refusal says neither, so the longer one is waited half.
@@ -35,6 +35,10 @@ fn read(reply: &Reply) -> Option<Answer> {
 
 const RATE: ErrorKind = ErrorKind::RateLimited { retry_after: None };
 
+/// Recalled, older than 14 days, deleted:
+/// <https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/patch>
+const GONE: &[&str] = &["230011", "230031", "230110"];
+
 const ERROR_CODES: &[CodeRule] = &[
     (&["11232", "99991400", "11020", "11021", "230020", "1061045"], RATE, "too many messages came too fast"),
     (&["99991403"], ErrorKind::Misconfigured, "the organisation's calls of this month are used up; buy more, or use a group's bot"),
@@ -51,6 +55,7 @@ const ERROR_CODES: &[CodeRule] = &[
         "its content is not accepted; look at what the template renders",
     ),
     (&["19036", "230021", "230022", "230025", "230028"], ErrorKind::Rejected, "the message is too long, or holds words that are not allowed"),
+    (GONE, ErrorKind::Rejected, "the message was recalled or deleted, or is older than 14 days"),
     (&["230006"], ErrorKind::Misconfigured, "the application has no bot; enable that capability in the developer console"),
     (
         &["230027", "99991672", "99991679"],
@@ -155,6 +160,17 @@ fn by_words(code: &str, words: &str) -> Option<(ErrorKind, &'static str)> {
 /// <https://open.feishu.cn/document/feishu-cards/card-json-v2-components/content-components/rich-text>
 fn is_of_mentions(words: &str) -> bool {
     says(words, &["100290", "invalid user resource", "at person", "invalid at", "at all", "at user", "at tag", "at_user", "mention", "mentions"])
+}
+
+/// Whether an edit or a reply is refused because the message is gone. An id that nobody knows is an invalid parameter
+/// (<https://open.feishu.cn/document/uAjLw4CM/ugTN1YjL4UTN24CO1UjN/trouble-shooting/how-to-resolve-error-230001>).
+pub(super) fn is_gone(error: &SendError) -> bool {
+    has_code(error, GONE) || has_code(error, &["230001"]) && says(&error.summary, &["message_id"])
+}
+
+/// Whether a reply is refused for the topic that it would begin: not every chat has topics.
+pub(super) fn is_of_topic(error: &SendError) -> bool {
+    says(&error.summary, &["reply_in_thread", "thread", "topic", "话题"])
 }
 
 /// Whether the signature's timestamp may be what was refused.

@@ -50,9 +50,44 @@ pub(super) fn message(page: &Page, keyword: Option<&str>) -> Message {
 /// The same to a receiver of an application: the content is JSON in a string. The `uuid` makes Feishu take it once within an hour, whichever the
 /// receiver is, so each receiver's is another.
 pub(super) fn to_receiver(page: &Page, to: &str, key: &str, keyword: Option<&str>) -> Value {
-    let (kind, content) = if page.plain { ("text", text(page, keyword)) } else { ("interactive", card(page, keyword)) };
-    let uuid = hash_hex(&[key, to]);
-    json!({ "receive_id": to, "msg_type": kind, "content": content.to_string(), "uuid": cut_units(&uuid, MAX_UUID) })
+    let (kind, content) = content(page, keyword);
+    json!({ "receive_id": to, "msg_type": kind, "content": content, "uuid": uuid(key, to) })
+}
+
+/// The same in the topic of an earlier message.
+pub(super) fn reply(page: &Page, to: &str, key: &str, keyword: Option<&str>) -> Value {
+    let (kind, content) = content(page, keyword);
+    json!({ "msg_type": kind, "content": content, "reply_in_thread": true, "uuid": uuid(key, to) })
+}
+
+/// What takes the place of an application's card. Only a card can, so that a plain page is one without markup:
+/// <https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/patch>
+pub(super) fn edit(page: &Page, keyword: Option<&str>) -> Value {
+    let card = match page.plain {
+        true => json!({
+            "config": { "wide_screen_mode": true, "update_multi": true },
+            "header": header(page, page.facts.title.trim()),
+            "elements": [{ "tag": "div", "text": { "tag": "plain_text", "content": page.field("text").trim_end() } }],
+        }),
+        false => shared_card(page, keyword),
+    };
+    json!({ "content": card.to_string() })
+}
+
+fn uuid(key: &str, to: &str) -> String {
+    cut_units(&hash_hex(&[key, to]), MAX_UUID)
+}
+
+/// An application's kind of message, and its content: JSON in a string.
+fn content(page: &Page, keyword: Option<&str>) -> (&'static str, String) {
+    if page.plain { ("text", text(page, keyword).to_string()) } else { ("interactive", shared_card(page, keyword).to_string()) }
+}
+
+/// A card that can be edited, for all who see it. One that was sent without this word never can (same page).
+fn shared_card(page: &Page, keyword: Option<&str>) -> Value {
+    let mut card = card(page, keyword);
+    card["config"]["update_multi"] = true.into();
+    card
 }
 
 /// What kind of id it is (same page).
@@ -100,9 +135,12 @@ fn card(page: &Page, keyword: Option<&str>) -> Value {
     if !footer.is_empty() {
         elements.push(json!({ "tag": "note", "elements": [{ "tag": "plain_text", "content": footer }] }));
     }
-    let header =
-        json!({ "template": template(facts.status, facts.severity), "title": { "tag": "plain_text", "content": cut_units(title, MAX_TITLE) } });
-    json!({ "config": { "wide_screen_mode": true }, "header": header, "elements": elements })
+    json!({ "config": { "wide_screen_mode": true }, "header": header(page, title), "elements": elements })
+}
+
+fn header(page: &Page, title: &str) -> Value {
+    let template = template(page.facts.status, page.facts.severity);
+    json!({ "template": template, "title": { "tag": "plain_text", "content": cut_units(title, MAX_TITLE) } })
 }
 
 /// The header's colour (<https://open.feishu.cn/document/common-capabilities/message-card/message-cards-content/card-header>).

@@ -4,6 +4,7 @@
 
 mod answer;
 mod body;
+mod living;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +23,8 @@ use sha2::Sha256;
 
 use super::descriptor::{Ping, Pings};
 use super::token::{Fresh, TokenCache};
-use super::{BuildContext, Built, CellResult, Channel, Limit, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
-use crate::model::{Escape, FieldSpec, Mentions, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError};
+use super::{BuildContext, Built, CellResult, Channel, Limit, Living, LivingMode, Pace, Platform, PlatformConfig, Probe, Problem, SendContext, kit};
+use crate::model::{ErrorKind, Escape, FieldSpec, Mentions, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError};
 
 /// The descriptor.
 pub static DESCRIPTOR: Platform = Platform {
@@ -46,11 +47,15 @@ pub static DESCRIPTOR: Platform = Platform {
                  per person or group (https://open.feishu.cn/document/server-docs/im-v1/message/create)",
     },
     pings: Pings::of(Ping::Inside, Ping::Named, Ping::Inside, Ping::Named),
+    // Edits are limited by message (5 a second): <https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/patch>
+    living: Living { edit: true, reply: true, edits_counted: false, default: LivingMode::Edit },
     example: include_str!("example.yaml"),
     ..Platform::BASE
 };
 
 const API_BASE: &str = "https://open.feishu.cn";
+
+const MESSAGES: &str = "/open-apis/im/v1/messages";
 
 /// `feishu: { token, secret }` for a group's bot, `feishu: { app_id, app_secret, to }` for an application.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -177,11 +182,26 @@ impl Channel for Driver {
         for (place, to) in to.iter().enumerate() {
             let result = match &self.way {
                 Way::Bot { url, secret } => self.to_group(url, secret.as_ref(), page, cx).await,
-                Way::App { .. } => self.to_receiver(page, to, cx).await,
+                Way::App { .. } => match &cx.reply_to {
+                    Some(first) => self.reply(first, page, to, cx).await,
+                    None => self.to_receiver(page, to, cx).await,
+                },
             };
             results.push((place, result));
         }
         results
+    }
+
+    /// A group's bot is not told the id of its message, so there is nothing to edit or to answer.
+    fn living(&self, platform: &Platform) -> Living {
+        match self.way {
+            Way::App { .. } => platform.living,
+            Way::Bot { .. } => Living::NEW,
+        }
+    }
+
+    async fn update(&self, ids: &PlatformIds, page: &Page, _: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
+        self.edit(ids, page, cx).await
     }
 
     fn body(&self, page: &Page) -> Value {
@@ -234,25 +254,32 @@ impl Driver {
     }
 
     async fn to_receiver(&self, page: &Page, to: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
-        let Way::App { base, tokens, alone, .. } = &self.way else {
-            return Err(SendError::new(crate::model::ErrorKind::Rejected, "a group's bot has no receivers"));
-        };
         let message = body::to_receiver(page, to.expose(), &cx.idempotency_key, self.keyword.as_deref());
-        let url = kit::join(base, "/open-apis/im/v1/messages");
+        let call = |base: &str| {
+            let call = self.http.post_json(kit::join(base, MESSAGES), &message);
+            call.query("receive_id_type", body::receiver_type(to.expose()))
+        };
+        self.call(call, cx).await
+    }
+
+    /// Makes an application's request, once more with a new token where the first is refused.
+    async fn call(&self, request: impl Fn(&str) -> kit::Call + Send + Sync, cx: &SendContext) -> Result<Receipt, SendError> {
+        let Way::App { base, tokens, alone, .. } = &self.way else {
+            return Err(SendError::new(ErrorKind::Rejected, "only an application can do that, not a group's bot"));
+        };
         for renewed in [false, true] {
             let token = match self.token(cx.deadline, cx.now).await {
                 Some(token) => token?,
                 None => break,
             };
-            let call = self.http.post_json(&url, &message).query("receive_id_type", body::receiver_type(to.expose())).bearer(&token);
-            let reply = call.send(cx.deadline).await?;
+            let reply = request(base).bearer(&token).send(cx.deadline).await?;
             if !renewed && answer::is_token_trouble(&reply) {
                 tokens.invalidate(&token);
                 continue;
             }
             return answer::of(&reply, *alone, cx.now);
         }
-        Err(SendError::new(crate::model::ErrorKind::Transient, "the application's token was refused twice"))
+        Err(SendError::new(ErrorKind::Transient, "the application's token was refused twice"))
     }
 }
 
