@@ -27,6 +27,12 @@ pub struct Preset {
     pub by_severity: BTreeMap<String, BySeverity>,
     /// What is sent.
     pub request: Request,
+    /// What is sent to edit an earlier message; without it messages are not edited.
+    #[serde(default)]
+    pub edit: Option<Request>,
+    /// What is sent to answer an earlier message in its thread; without it messages are not answered.
+    #[serde(default)]
+    pub reply: Option<Request>,
     /// What the answer to a delivered message looks like, or a list of what it may look like. It names the service's own word (`json`, `has` or
     /// `text`), never the status alone, and counts under 2xx only.
     #[serde(deserialize_with = "one_or_more")]
@@ -117,10 +123,14 @@ pub struct BySeverity {
 
 /// The request. In every text of it `{{name}}` is replaced: a parameter, a name of `by_severity`, or one of `title`, `text`, `heading`, `markdown`,
 /// `link`, `severity`, `status`, `key` (the same for every try of a message). A text that is nothing but `{{name}}` becomes the value with its
-/// type. What mentions a value that is not there is left out.
+/// type. What mentions a value that is not there is left out. `edit` and `reply` also have `message_id` (what `id` points to in the answer to the
+/// earlier message) and `message_key` (the `key` that it was sent with).
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    /// The method.
+    #[serde(default)]
+    pub method: Verb,
     /// The address; a value within it is percent-encoded, an `address` parameter at its beginning is not.
     pub url: String,
     /// Query parameters.
@@ -135,6 +145,22 @@ pub struct Request {
     /// A form body.
     #[serde(default)]
     pub form: Option<BTreeMap<String, Value>>,
+    /// Of `edit` and `reply`: what an answer looks like that says that the message is gone, too old, or not ours. A new message takes its place.
+    #[serde(default)]
+    pub gone: Vec<When>,
+}
+
+/// A request's method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verb {
+    /// `POST`.
+    #[default]
+    Post,
+    /// `PUT`.
+    Put,
+    /// `PATCH`.
+    Patch,
 }
 
 /// What an answer looks like; everything given must hold.
@@ -234,7 +260,7 @@ pub struct Fixture {
     pub status: u16,
     /// The body.
     pub body: String,
-    /// What it means: `delivered`, or the kind of its refusal.
+    /// What it means: `delivered`, the kind of its refusal, or `gone` for an answer to `edit` or `reply`.
     pub means: ResponseClass,
 }
 
@@ -252,4 +278,6 @@ pub enum ResponseClass {
     Misconfigured,
     /// This message is wrong.
     Rejected,
+    /// The message that was to be edited or answered is gone.
+    Gone,
 }

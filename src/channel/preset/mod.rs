@@ -2,6 +2,7 @@
 //! One attempt; no queue, no retry, no redirect.
 
 pub mod file;
+mod living;
 pub mod registry;
 mod request;
 mod response;
@@ -20,8 +21,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
-use crate::model::{Escape, FieldSpec, LinkKind, MessageStatus, OutletKey, Page, Receipt, Recipient, Secret, SecretSource, SendError, Size};
+use super::{Attempts, BuildContext, Built, CellResult, Channel, Limit, OnAmbiguous, Pace, Platform, PlatformConfig, Problem, SendContext, kit};
+use crate::model::{
+    Escape, FieldSpec, LinkKind, MessageStatus, OutletKey, Page, PlatformIds, Receipt, Recipient, Secret, SecretSource, SendError, Size,
+};
 use file::{ParameterKind, Preset};
 
 /// The descriptor.
@@ -39,7 +42,7 @@ pub static DESCRIPTOR: Platform = Platform {
     measure: &|page| Size::bytes(page.field("text").len().max(page.field("markdown").len()), 1 << 20),
     limit: "the preset's",
     pace: Pace { limits: &[], per_month: None, source: "the preset's" },
-    concurrency: 4,
+    attempts: Attempts { concurrency: 4, ..Attempts::ONE },
     // A push that came twice does no harm.
     on_ambiguous: OnAmbiguous::Retry,
     pings: crate::channel::descriptor::Pings::NAMED,
@@ -170,6 +173,7 @@ fn descriptor(name: &str, preset: &Arc<Preset>) -> &'static Platform {
         measure: Box::leak(Box::new(measure)),
         limit: limit(preset).leak(),
         pace: Pace { limits: pace.leak(), per_month: None, source: preset.limits.source.clone().leak() },
+        living: living::living(preset),
         ..DESCRIPTOR
     }));
     made_before.push((name.to_owned(), preset.clone(), made));
@@ -213,8 +217,12 @@ impl Channel for Driver {
         kit::all(to, self.attempt(page, cx).await)
     }
 
+    async fn update(&self, ids: &PlatformIds, page: &Page, _: &Recipient, cx: &SendContext) -> Result<Receipt, SendError> {
+        self.edit(ids, page, cx).await
+    }
+
     fn body(&self, page: &Page) -> Value {
-        let mut values = self.values(page, "");
+        let mut values = self.values(page, None);
         values.extend(self.preset.parameters.iter().filter(|(_, parameter)| parameter.secret).map(|(name, _)| (name.clone(), "…".into())));
         match (&self.preset.request.json, &self.preset.request.form) {
             (Some(json), _) => request::value(json, &values).unwrap_or_default(),
@@ -226,33 +234,42 @@ impl Channel for Driver {
 
 impl Driver {
     async fn attempt(&self, page: &Page, cx: &SendContext) -> Result<Receipt, SendError> {
-        let request = &self.preset.request;
-        let values = self.values(page, &cx.idempotency_key);
+        if let Some(first) = &cx.reply_to {
+            return self.reply(first, page, cx).await;
+        }
+        let call = self.call(&self.preset.request, &self.values(page, Some(&cx.idempotency_key)));
+        let mut receipt = response::outcome(&self.preset, &call.send(cx.deadline).await?, cx.now)?;
+        if living::needs_key(&self.preset) {
+            receipt.ids = receipt.ids.and(living::KEY, cx.idempotency_key.clone());
+        }
+        Ok(receipt)
+    }
+
+    fn call(&self, request: &file::Request, values: &request::Values) -> kit::Call {
         let verbatim = |name: &str| self.preset.parameters.get(name).is_some_and(|parameter| parameter.kind == ParameterKind::Address);
-        let url = Secret::new(request::address(&request.url, &values, &verbatim).unwrap_or_default());
-        let mut call = self.http.post(url.expose());
+        let url = Secret::new(request::address(&request.url, values, &verbatim).unwrap_or_default());
+        let mut call = self.http.request(request.method.into(), url.expose());
         for secret in kit::address_secrets(&url).into_iter().skip(1).filter(|_| self.preset.parameters.values().any(|p| p.secret)) {
             call = call.secret(&secret);
         }
         for (name, pattern) in &request.query {
-            call = request::text(pattern, &values).into_iter().fold(call, |call, value| call.query(name, value));
+            call = request::text(pattern, values).into_iter().fold(call, |call, value| call.query(name, value));
         }
         for (name, pattern) in &request.headers {
-            call = request::text(pattern, &values).into_iter().fold(call, |call, value| call.header_secret(name, &Secret::new(value)));
+            call = request::text(pattern, values).into_iter().fold(call, |call, value| call.header_secret(name, &Secret::new(value)));
         }
-        let call = match (&request.json, &request.form) {
-            (Some(json), _) => call.json(&request::value(json, &values).unwrap_or_default()),
+        match (&request.json, &request.form) {
+            (Some(json), _) => call.json(&request::value(json, values).unwrap_or_default()),
             (None, Some(form)) => {
-                let pairs = request::form(form, &values);
+                let pairs = request::form(form, values);
                 call.form(&pairs.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>())
             }
             (None, None) => call,
-        };
-        response::outcome(&self.preset, &call.send(cx.deadline).await?, cx.now)
+        }
     }
 
-    /// Everything that the request may mention.
-    fn values(&self, page: &Page, key: &str) -> request::Values {
+    /// Everything that the request may mention; without a key what would hold it is left out.
+    fn values(&self, page: &Page, key: Option<&str>) -> request::Values {
         let facts = &page.facts;
         let first = |names: [&str; 2]| names.into_iter().map(|name| page.field(name).trim_end()).find(|text| !text.is_empty()).unwrap_or_default();
         let title = if page.field("title").is_empty() { facts.title.as_str() } else { page.field("title") };
@@ -272,7 +289,7 @@ impl Driver {
         put("link", link.map_or(Value::Null, |link| link.url.as_str().into()));
         put("severity", facts.severity.as_str().into());
         put("status", facts.status.as_str().into());
-        put("key", key.into());
+        put("key", key.map_or(Value::Null, Value::from));
         for (name, table) in &self.preset.by_severity {
             let value = match (facts.status, facts.severity.as_str()) {
                 (MessageStatus::Resolved, _) => &table.resolved,

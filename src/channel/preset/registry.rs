@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use include_dir::{Dir, include_dir};
 
-use super::file::{ParameterKind, Preset, ResponseClass, When};
-use super::{request, response};
+use super::file::{ParameterKind, Preset, Request, ResponseClass, When};
+use super::{living, request, response};
 use crate::model::{ErrorKind, yaml};
 
 static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/presets");
@@ -16,6 +16,9 @@ const MAX_FILE: usize = 64 * 1024;
 
 /// Names that every request may mention.
 pub const MESSAGE_PARAMETERS: &[&str] = &["title", "text", "heading", "markdown", "link", "severity", "status", "key"];
+
+/// Names that `edit` and `reply` may mention as well: the earlier message's id and key.
+pub const EARLIER_PARAMETERS: &[&str] = &["message_id", "message_key"];
 
 /// Presets by name.
 #[derive(Debug, Clone, Default)]
@@ -73,43 +76,72 @@ pub fn read(text: &str) -> Result<Preset, Vec<String>> {
     if faults.is_empty() { Ok(preset) } else { Err(faults) }
 }
 
-fn check(preset: &Preset) -> Vec<String> {
+/// One of the requests by itself.
+fn check_request(preset: &Preset, key: &str, request: &Request) -> Vec<String> {
     let mut found = Vec::new();
-    let request = &preset.request;
-    for name in preset.parameters.keys().chain(preset.by_severity.keys()) {
-        if MESSAGE_PARAMETERS.contains(&name.as_str()) {
-            found.push(format!("`{name}` is a name that every preset has; call it something else"));
-        }
-    }
-    let bodies = request.json.iter().chain(request.form.iter().flat_map(BTreeMap::values)).flat_map(request::names_in);
-    let texts = request.query.values().chain(request.headers.values()).chain([&request.url]).flat_map(|text| request::names(text));
-    let mentioned: Vec<&str> = bodies.chain(texts).collect();
+    let mentioned = living::mentioned(request);
     for name in &mentioned {
-        let known = MESSAGE_PARAMETERS.contains(name) || preset.parameters.contains_key(*name) || preset.by_severity.contains_key(*name);
-        if !known {
-            found.push(format!("`{{{{{name}}}}}` in `request` is not a parameter; add it under `parameters`"));
+        let known = MESSAGE_PARAMETERS.contains(name) || key != "request" && EARLIER_PARAMETERS.contains(name);
+        if !known && !preset.parameters.contains_key(*name) && !preset.by_severity.contains_key(*name) {
+            found.push(format!("`{{{{{name}}}}}` in `{key}` is not a parameter; add it under `parameters`"));
         }
-    }
-    for name in preset.parameters.keys().filter(|name| !mentioned.contains(&name.as_str())) {
-        found.push(format!("the parameter `{name}` is used nowhere in `request`; remove it or use it"));
     }
     if !mentioned.contains(&"text") && !mentioned.contains(&"markdown") {
-        found.push("`request` carries no message; use `{{text}}` or `{{markdown}}`".to_owned());
+        found.push(format!("`{key}` carries no message; use `{{{{text}}}}` or `{{{{markdown}}}}`"));
     }
     if mentioned.contains(&"text") && mentioned.contains(&"markdown") {
-        found.push("`request` uses both `{{text}}` and `{{markdown}}`; use the one that the service reads".to_owned());
+        found.push(format!("`{key}` uses both `{{{{text}}}}` and `{{{{markdown}}}}`; use the one that the service reads"));
     }
     if request.json.is_some() == request.form.is_some() {
-        found.push("`request` has one body: `json` or `form`".to_owned());
+        found.push(format!("`{key}` has one body: `json` or `form`"));
     }
     let begins = request::names(&request.url).first().copied().filter(|name| request.url.starts_with(&format!("{{{{{name}}}}}")));
     let address = begins.and_then(|name| preset.parameters.get(name)).is_some_and(|parameter| parameter.kind == ParameterKind::Address);
     if !address && !request.url.starts_with("https://") && !request.url.starts_with("http://") {
-        found.push("`request.url` begins with `https://` or with a parameter whose kind is `address`".to_owned());
+        found.push(format!("`{key}.url` begins with `https://` or with a parameter whose kind is `address`"));
     }
     for name in request.headers.keys().filter(|name| reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err()) {
-        found.push(format!("`request.headers.{name}` is not a header's name"));
+        found.push(format!("`{key}.headers.{name}` is not a header's name"));
     }
+    found
+}
+
+/// How `edit` and `reply` find the earlier message.
+fn check_follow_ups(preset: &Preset, requests: &[(&str, &Request)]) -> Vec<String> {
+    let mut found = Vec::new();
+    if !preset.request.gone.is_empty() {
+        found.push("`request.gone` has no earlier message to speak of; write it under `edit` or `reply`".to_owned());
+    }
+    for (key, request) in requests {
+        if EARLIER_PARAMETERS.iter().all(|name| !living::mentions(request, name)) {
+            found.push(format!("`{key}` names no earlier message; use `{{{{message_id}}}}` or `{{{{message_key}}}}`"));
+        }
+        if living::mentions(request, "message_id") && preset.id.is_none() {
+            found.push(format!("`{key}` uses `{{{{message_id}}}}`, so `id` must point to it in the answer"));
+        }
+        if living::mentions(request, "message_key") && !living::mentions(&preset.request, "key") {
+            found.push(format!("`{key}` uses `{{{{message_key}}}}`, so `request` must send `{{{{key}}}}`"));
+        }
+    }
+    found
+}
+
+fn check(preset: &Preset) -> Vec<String> {
+    let mut found = Vec::new();
+    for name in preset.parameters.keys().chain(preset.by_severity.keys()) {
+        if MESSAGE_PARAMETERS.contains(&name.as_str()) || EARLIER_PARAMETERS.contains(&name.as_str()) {
+            found.push(format!("`{name}` is a name that every preset has; call it something else"));
+        }
+    }
+    let requests = [("request", Some(&preset.request)), ("edit", preset.edit.as_ref()), ("reply", preset.reply.as_ref())];
+    let requests: Vec<(&str, &Request)> = requests.into_iter().filter_map(|(key, request)| Some((key, request?))).collect();
+    for (key, request) in &requests {
+        found.extend(check_request(preset, key, request));
+    }
+    for name in preset.parameters.keys().filter(|name| !requests.iter().any(|(_, request)| living::mentions(request, name))) {
+        found.push(format!("the parameter `{name}` is used nowhere in `request`; remove it or use it"));
+    }
+    found.extend(check_follow_ups(preset, &requests[1..]));
     let silent = |look: &When| look.json.is_empty() && look.has.is_empty() && look.text.is_none() && look.contains.is_none();
     if preset.success.is_empty() || preset.success.iter().any(silent) {
         found.push("`success` names only a status; name what the service itself says (`json`, `has`, `text` or `contains`)".to_owned());
@@ -135,7 +167,9 @@ fn check_fixtures(preset: &Preset) -> Vec<String> {
     let mut found = Vec::new();
     for (place, answer) in preset.fixtures.iter().enumerate() {
         let response = response::Response::new(answer.status, &answer.body);
+        let is_gone = || [&preset.edit, &preset.reply].into_iter().flatten().any(|request| request.gone.iter().any(|look| response.is(look)));
         let told = match response::classify(preset, &response) {
+            _ if answer.means == ResponseClass::Gone && is_gone() => Some(ResponseClass::Gone),
             Some(Ok(())) => Some(ResponseClass::Delivered),
             Some(Err((kind, _))) => Some(match kind {
                 ErrorKind::RateLimited { .. } => ResponseClass::RateLimited,

@@ -62,8 +62,12 @@ pub fn classify<'p>(preset: &'p Preset, response: &Response<'_>) -> Option<Resul
 
 /// The message's id, by the name that it has in the answer.
 fn ids(preset: &Preset, response: &Response) -> PlatformIds {
-    let name = preset.id.as_deref().and_then(|pointer| pointer.rsplit('/').find(|part| !part.is_empty()));
-    name.map(|name| PlatformIds::one(name, response.word(preset.id.as_deref()))).unwrap_or_default()
+    id_name(preset).map(|name| PlatformIds::one(name, response.word(preset.id.as_deref()))).unwrap_or_default()
+}
+
+/// What a message's id is called in the answer.
+pub fn id_name(preset: &Preset) -> Option<&str> {
+    preset.id.as_deref()?.rsplit('/').find(|part| !part.is_empty())
 }
 
 /// The outcome of an attempt.

@@ -16,7 +16,7 @@ fn every_shipped_preset_is_read_without_a_fault() {
         names.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
     }
     names.sort();
-    assert_eq!(names, ["bark", "googlechat", "gotify", "mattermost", "ntfy", "pushover", "pushplus", "rocketchat", "serverchan"]);
+    assert_eq!(names, ["bark", "googlechat", "gotify", "mattermost", "mattermost_bot", "ntfy", "pushover", "pushplus", "rocketchat", "serverchan"]);
     assert_eq!(shipped().into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
 }
 
@@ -25,7 +25,7 @@ fn the_preset_in_the_documentation_is_one() {
     let page = include_str!("../../../docs/presets.md");
     let block = page.split("```yaml\n").find(|block| block.starts_with("title:")).unwrap().split("```").next().unwrap();
     registry::read(block).unwrap_or_else(|faults| panic!("{faults:#?}"));
-    for name in registry::MESSAGE_PARAMETERS {
+    for name in registry::MESSAGE_PARAMETERS.iter().chain(registry::EARLIER_PARAMETERS) {
         assert!(page.contains(&format!("`{{{{{name}}}}}`")), "docs/presets.md does not mention `{name}`");
     }
 }
@@ -38,8 +38,8 @@ async fn a_request_has_its_values_with_their_types_and_leaves_out_what_is_not_gi
     let plain = page(&[("text", "Disk is full\n")]);
     let mut loud = rich(&[("title", &"长".repeat(300)), ("text", "plain"), ("markdown", "**bold**")]);
     loud.facts.severity = Severity::Critical;
-    assert_eq!(kinds(&bare.channel.send(&plain, &bare_to(), &context()).await), [Ok(Some("id x1".into()))]);
-    assert_eq!(kinds(&full.channel.send(&loud, &bare_to(), &context()).await), [Ok(Some("id x2".into()))]);
+    assert_eq!(kinds(&bare.channel.send(&plain, &bare_to(), &context()).await), [Ok(Some("id x1, key 0123456789abcdef".into()))]);
+    assert_eq!(kinds(&full.channel.send(&loud, &bare_to(), &context()).await), [Ok(Some("id x2, key 0123456789abcdef".into()))]);
     let seen = server.seen();
     let first = seen[0].json();
     assert_eq!((first["message"].as_str(), first["priority"].as_i64(), first.get("click")), (Some("Disk is full"), Some(4), None));
