@@ -2,67 +2,23 @@
 
 use std::time::Duration;
 
-use watchfire::channel::kit::HttpClients;
-use watchfire::channel::{BuildContext, Channel, ChannelConfig, SecretReader, SendContext, registry};
-use watchfire::model::{ErrorKind, MessageId, Page, Recipient, Secret, SecretSource};
+use watchfire::model::ErrorKind;
 
 use crate::support::all::{All, Member};
 use crate::support::fakes::fault::Fault;
+use crate::support::wire::Wire;
 
-struct Literals;
-
-impl SecretReader for Literals {
-    fn read(&self, source: &SecretSource) -> Result<Secret, String> {
-        if let SecretSource::Literal(secret) = source { Ok(secret.clone()) } else { Err(format!("{source:?} is not set")) }
-    }
+fn wire(member: &Member) -> Wire {
+    Wire::new(member.channel, &member.yaml)
 }
 
-/// A channel's driver without a queue around it.
-struct Wire {
-    driver: std::sync::Arc<dyn Channel>,
-    to: Vec<Recipient>,
-    page: Page,
-}
-
-impl Wire {
-    fn new(member: &Member) -> Self {
-        watchfire::channel::kit::install_crypto();
-        let config: ChannelConfig = serde_yaml::from_str(&format!("{{ {} }}", member.yaml)).unwrap();
-        let (platform, block) = config.blocks()[0];
-        let clients = HttpClients::default();
-        let cx = BuildContext {
-            channel: member.channel,
-            timeout: Duration::from_secs(5),
-            proxy: None,
-            secrets: &Literals,
-            http: &clients,
-            presets: &Default::default(),
-        };
-        let (built, to) = registry::build((platform, block), &cx).unwrap_or_else(|problems| panic!("{}: {problems:?}", member.channel));
-        let mut page = Page { number: 1, total: 1, ..Page::default() };
-        page.fields = platform.fields.iter().map(|field| (field.name.to_owned(), "Disk full on db-1".to_owned())).collect();
-        Self { driver: built.channel, to, page }
-    }
-
-    /// What one attempt counts as: `ok` or the error's kind, and the wait of a rate limit.
-    async fn send(&self) -> (&'static str, Option<Duration>, String) {
-        let cx = SendContext {
-            now: jiff::Timestamp::now(),
-            deadline: tokio::time::Instant::now() + Duration::from_secs(5),
-            message: MessageId::new(),
-            attempt: 1,
-            idempotency_key: MessageId::new().to_string(),
-            traceparent: String::new(),
-            callback: String::new(),
-            direct: false,
-        };
-        let (_, result) = self.driver.send(&self.page, &self.to, &cx).await.remove(0);
-        match result {
-            Ok(receipt) => ("ok", None, receipt.answer),
-            Err(error) => {
-                let wait = if let ErrorKind::RateLimited { retry_after } = error.kind { retry_after } else { None };
-                (error.kind.as_str(), wait, error.to_string())
-            }
+/// What one attempt counts as: `ok` or the error's kind, and the wait of a rate limit.
+async fn send(wire: &Wire) -> (&'static str, Option<Duration>, String) {
+    match wire.send(&wire.page("Disk full on db-1")).await {
+        Ok(receipt) => ("ok", None, receipt.answer),
+        Err(error) => {
+            let wait = if let ErrorKind::RateLimited { retry_after } = error.kind { retry_after } else { None };
+            (error.kind.as_str(), wait, error.to_string())
         }
     }
 }
@@ -75,14 +31,14 @@ const BUDGET: usize = 2;
 async fn every_published_answer_has_its_class() {
     let all = All::start().await;
     let rounds = all.members.iter().map(async |member| {
-        let wire = Wire::new(member);
+        let wire = wire(member);
         let mut wrong = Vec::new();
         for answer in &member.answers {
-            let (told, _, words) = wire.send().await;
+            let (told, _, words) = send(&wire).await;
             assert_eq!(told, "ok", "{}: the good case: {words}", member.channel);
             member.faults.push_on(member.path, answer.fault());
             let before = member.sends();
-            let (told, _, words) = wire.send().await;
+            let (told, _, words) = send(&wire).await;
             let asked = member.sends() - before;
             if told != answer.class || !(1..=BUDGET).contains(&asked) {
                 wrong.push(format!("{} {answer:?}: {told}, {asked} requests: {words}", member.channel));
@@ -101,13 +57,13 @@ async fn the_word_of_success_counts_only_under_its_own_status() {
     let all = All::start().await;
     let mut wrong = Vec::new();
     for member in &all.members {
-        let wire = Wire::new(member);
-        let (told, _, good) = wire.send().await;
+        let wire = wire(member);
+        let (told, _, good) = send(&wire).await;
         assert_eq!(told, "ok", "{}: {good}", member.channel);
         for status in [302, 400, 401, 403, 404, 429, 500, 503] {
             member.faults.push_on(member.path, Fault::Reply(status, "application/json".into(), good.clone()));
             let before = member.sends();
-            let (told, _, words) = wire.send().await;
+            let (told, _, words) = send(&wire).await;
             if told == "ok" && !(member.lost == "ok" && status >= 500)
                 || (status == 429 && told != "rate_limited")
                 || member.sends() - before > BUDGET
@@ -141,13 +97,13 @@ async fn every_form_of_retry_after_is_a_rate_limit() {
         &[],
     ];
     for member in &all.members {
-        let wire = Wire::new(member);
-        assert_eq!(wire.send().await.0, "ok", "{}", member.channel);
+        let wire = wire(member);
+        assert_eq!(send(&wire).await.0, "ok", "{}", member.channel);
         for form in forms {
             let headers = form.iter().map(|value| ("retry-after".to_owned(), (*value).to_owned())).collect();
             member.faults.push_on(member.path, Fault::Headed(429, headers, String::new()));
             let before = member.sends();
-            let (told, wait, words) = wire.send().await;
+            let (told, wait, words) = send(&wire).await;
             let name = format!("{} {form:?}: {words}", member.channel);
             assert_eq!(told, "rate_limited", "{name}");
             assert!(wait.is_none_or(|wait| wait <= Duration::from_secs(24 * 3600)), "{name}: {wait:?}");

@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use watchfire::channel::{PLATFORMS, preset};
+use watchfire::model::{ErrorKind, PlatformIds};
 use watchfire::store::State;
 
 use crate::support::all::{All, Member, platform_answers};
 use crate::support::app::{TestApp, alert};
 use crate::support::fakes::fault::Fault;
+use crate::support::wire::Wire;
 
 async fn test(app: &TestApp, member: &Member) -> Value {
     let channel = member.channel;
@@ -24,7 +27,7 @@ async fn the_battery_covers_every_platform() {
     let all = All::start().await;
     // The terminal has no wire, and e-mail's own tests speak to a real SMTP server.
     let covered: Vec<&str> = ["log", "email"].into_iter().chain(all.members.iter().map(|m| m.platform)).collect();
-    for platform in watchfire::channel::PLATFORMS {
+    for platform in PLATFORMS {
         assert!(
             covered.contains(&platform.name),
             "no fake has a channel of `{0}`: write tests/it/support/fakes/{0}.rs with `samples()`, and name it in fakes/mod.rs",
@@ -120,5 +123,85 @@ async fn a_hundred_alerts_fit_every_platform_and_each_is_named_or_counted() {
             "{}: {named} named and the rest not counted",
             row.channel
         );
+    }
+}
+
+/// What becomes of an edit, on every platform that has them: the same content is a success, passing trouble is never `gone`, and a message that
+/// somebody deleted is `gone`, or people see the new content anyway.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_platform_that_edits_reports_what_became_of_an_edit() {
+    let all = All::start().await;
+    let mut edited = Vec::new();
+    for member in &all.members {
+        let wire = Wire::new(member.channel, &member.yaml);
+        let name = member.channel;
+        if !wire.living().edit {
+            let error = wire.update(&PlatformIds::default(), &wire.page("x")).await.unwrap_err();
+            assert!(error.kind == ErrorKind::Rejected || error.gone, "{name}: {error:?}");
+            continue;
+        }
+        let first = wire.send(&wire.page("Disk full on db-1")).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        for _ in 0..2 {
+            let receipt = wire.update(&first.ids, &wire.page("Disk full on db-1, db-2")).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            assert_eq!(receipt.ids, first.ids, "{name}");
+        }
+        let texts = member.fake.texts();
+        assert!(texts.len() == 1 && texts[0].contains("db-2"), "{name}: {texts:?}");
+        let limited = member.answer("rate_limited");
+        let trouble = [Fault::Status(500, None), Fault::Html(502), Fault::CloseAfter, Fault::ResetAfter, Fault::HangAfter];
+        for (fault, kind) in
+            trouble.into_iter().map(|fault| (fault, "transient")).chain([(Fault::Status(429, Some(7)), "rate_limited"), (limited, "rate_limited")])
+        {
+            let played = format!("{name} {fault:?}");
+            member.faults.push(fault);
+            let error = wire.update(&first.ids, &wire.page("Disk full on db-1, db-2, db-3")).await.unwrap_err();
+            assert_eq!((error.kind.as_str(), error.gone), (kind, false), "{played}: {error:?}");
+            member.faults.clear();
+        }
+        member.fake.delete_all();
+        match wire.update(&first.ids, &wire.page("Disk full on db-4")).await {
+            Err(error) => assert!(error.gone && error.kind == ErrorKind::Rejected, "{name}: {error:?}"),
+            Ok(_) => assert!(member.fake.texts().iter().any(|text| text.contains("db-4")), "{name}: nobody sees it"),
+        }
+        edited.push(member);
+    }
+    let is_walked = |name: &str| edited.iter().any(|member| member.platform == name || member.channel == name);
+    let presets = preset::shipped();
+    let able = PLATFORMS.iter().map(|platform| (platform.name.to_owned(), *platform)).chain(presets).filter(|(_, platform)| platform.living.edit);
+    for (name, _) in able {
+        assert!(is_walked(&name), "no fake has a channel of `{name}` that edits");
+    }
+}
+
+/// A reply is seen in the room. When somebody deleted the first message it is `gone`, and nothing is left of it, or people see it anyway.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_platform_that_answers_reports_a_thread_that_is_gone() {
+    let all = All::start().await;
+    let mut answered = Vec::new();
+    for member in &all.members {
+        let (wire, name) = (Wire::new(member.channel, &member.yaml), member.channel);
+        if !wire.living().reply {
+            continue;
+        }
+        let first = wire.send(&wire.page("Disk full on db-1")).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let reply = wire.reply(&first.ids, &wire.page("db-2 as well")).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        assert!(reply.ids != first.ids || reply.ids.is_empty(), "{name}: the reply is a message of its own");
+        let texts = member.fake.texts();
+        assert!(texts.len() == 2 && texts[0].contains("db-1") && texts[1].contains("db-2"), "{name}: {texts:?}");
+        member.faults.push(Fault::Status(503, None));
+        let error = wire.reply(&first.ids, &wire.page("db-3 as well")).await.unwrap_err();
+        assert!(error.kind == ErrorKind::Transient && !error.gone, "{name}: {error:?}");
+        member.fake.delete_all();
+        match wire.reply(&first.ids, &wire.page("db-4 as well")).await {
+            Err(error) => assert!(error.gone && member.fake.texts().is_empty(), "{name}: {error:?} {:?}", member.fake.texts()),
+            Ok(_) => assert!(member.fake.texts().iter().any(|text| text.contains("db-4")), "{name}: nobody sees it"),
+        }
+        answered.push(member);
+    }
+    for platform in PLATFORMS.iter().filter(|platform| platform.living.reply) {
+        assert!(answered.iter().any(|member| member.platform == platform.name), "no fake has a channel of `{}` that answers", platform.name);
+    }
+    for (name, _) in preset::shipped().into_iter().filter(|(_, platform)| platform.living.reply) {
+        assert!(answered.iter().any(|member| member.channel == name), "no fake has a channel of the preset `{name}`");
     }
 }

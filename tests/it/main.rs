@@ -30,6 +30,7 @@ mod held;
 mod identity;
 mod import;
 mod journey;
+mod living;
 mod log;
 mod lookalikes;
 mod mail;

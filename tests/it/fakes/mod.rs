@@ -7,6 +7,7 @@ mod core;
 mod dingtalk;
 mod dingtalk_app;
 mod fleet;
+mod living;
 mod presets;
 mod raw;
 mod slack;

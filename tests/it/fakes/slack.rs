@@ -40,9 +40,9 @@ fn a_message_is_posted_updated_and_deleted_by_its_ts() {
     assert_eq!(error(&api(&mut fake, "chat.update", &json!({ "channel": "#ops", "ts": ts, "text": "x" }))), "channel_not_found", "ids only");
     assert_eq!(error(&api(&mut fake, "chat.update", &json!({ "channel": "C0123", "ts": "1.0", "text": "x" }))), "message_not_found");
     assert_eq!(api(&mut fake, "chat.update", &json!({ "channel": "C0123", "ts": ts, "text": "fixed" })).verdict, Verdict::Accepted);
-    assert_eq!(fake.posted.values().collect::<Vec<_>>(), ["fixed"]);
+    assert_eq!(fake.transcript.texts(), ["fixed"]);
     assert_eq!(error(&api(&mut fake, "chat.delete", &json!({ "channel": "C0123", "ts": ts }))), "");
-    assert!(fake.posted.is_empty());
+    assert!(fake.transcript.texts().is_empty());
 }
 
 #[test]

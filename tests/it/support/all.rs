@@ -65,8 +65,8 @@ pub struct Member {
     pub secrets: &'static [&'static str],
     /// Its block in routes.yaml.
     pub yaml: String,
-    /// Keeps the server.
-    _fake: super::fakes::Member,
+    /// The server, with what people see of its messages.
+    pub fake: super::fakes::Member,
 }
 
 impl Member {
@@ -130,6 +130,6 @@ fn member(channel: SampleChannel, answers: Vec<PlatformAnswer>, fake: super::fak
         path: channel.path,
         secrets: channel.secrets,
         yaml: channel.yaml.replace("BASE", &format!("http://{}", fake.addr)),
-        _fake: fake,
+        fake,
     }
 }

@@ -6,3 +6,4 @@ pub mod fakes;
 pub mod postgres;
 pub mod skip;
 pub mod turn;
+pub mod wire;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
 use super::sample::Sample;
-use super::server::{Platform, forget_when_full};
+use super::server::Platform;
+use super::transcript::{Post, Transcript};
 
 /// The webhooks of a guild.
 pub struct Discord {
@@ -18,8 +19,10 @@ pub struct Discord {
     pub pace: Limiter,
     /// The next messages get these: (HTTP status, code, message).
     pub next: VecDeque<(u16, i64, String)>,
-    /// Posted messages by id.
-    pub posted: HashMap<String, String>,
+    /// The messages by id.
+    pub transcript: Transcript,
+    /// Edits that a message older than an hour still gets.
+    pub late_edits: u32,
     counter: u64,
 }
 
@@ -30,7 +33,8 @@ impl Discord {
             hooks: HashMap::from([(id.to_owned(), token.to_owned())]),
             pace: Limiter::new(Pace::per(5, Duration::from_secs(2))),
             next: VecDeque::new(),
-            posted: HashMap::new(),
+            transcript: Transcript::default(),
+            late_edits: 3,
             counter: 0,
         }
     }
@@ -74,17 +78,32 @@ impl Platform for Discord {
         match (call.method.as_str(), message) {
             ("GET", None) => return Answer::json(200, &json!({ "id": id, "type": 1, "name": "watcher", "channel_id": "1", "token": token })),
             ("DELETE", Some(m)) => {
-                return if self.posted.remove(m).is_some() { Answer::new(204, "text/plain", "") } else { fail(404, 10008, "Unknown Message") };
+                return if self.transcript.delete(m) { Answer::new(204, "text/plain", "") } else { fail(404, 10008, "Unknown Message") };
             }
-            ("PATCH", Some(m)) if !self.posted.contains_key(m) => return fail(404, 10008, "Unknown Message"),
-            ("POST", None) | ("PATCH", Some(_)) => {}
+            ("PATCH", Some(m)) => match self.transcript.get(m) {
+                // It is looked for in the thread that the query names, else in the channel.
+                Some(post) if post.parent.as_deref() != call.param("thread_id") || post.author != id => return fail(404, 10008, "Unknown Message"),
+                None => return fail(404, 10008, "Unknown Message"),
+                Some(post) if call.now.mono_ms > post.posted_ms + 3_600_000 && post.edits >= self.late_edits => {
+                    return fail(429, 30046, "Maximum number of edits to messages older than 1 hour reached. Try again later");
+                }
+                Some(_) => {}
+            },
+            ("POST", None) => {}
             _ => return fail(405, 0, "405: Method Not Allowed"),
         }
-        let Some(body) = call.object().filter(|_| call.media_type() == "application/json") else {
+        let Some(mut body) = call.object().filter(|_| call.media_type() == "application/json") else {
             return fail(400, 50109, "The request body contains invalid JSON.");
         };
         if let Some((status, code, text)) = self.next.pop_front() {
             return fail(status, code, &text);
+        }
+        // What an edit leaves out stays as it was.
+        let before: Value = message.and_then(|m| serde_json::from_str(&self.transcript.get(m)?.extra).ok()).unwrap_or_default();
+        for part in ["content", "embeds"] {
+            if body.get(part).is_none() && !before[part].is_null() {
+                body[part] = before[part].clone();
+            }
         }
         let (text, pings) = match read(&body) {
             Ok(read) => read,
@@ -97,8 +116,18 @@ impl Platform for Discord {
             },
             str::to_owned,
         );
-        forget_when_full(&mut self.posted);
-        self.posted.insert(posted.clone(), text.clone());
+        let extra = json!({ "content": body["content"], "embeds": body["embeds"] }).to_string();
+        if message.is_some() {
+            self.transcript.edit(&posted, |post| {
+                post.text.clone_from(&text);
+                post.extra = extra;
+            });
+        } else {
+            let parent = call.param("thread_id").map(str::to_owned);
+            let post = Post { text: text.clone(), parent, author: id.to_owned(), posted_ms: call.now.mono_ms, edits: 0, extra };
+            // SUPPRESS_NOTIFICATIONS
+            self.transcript.post(posted.clone(), post, body["flags"].as_u64().unwrap_or(0) & 4096 == 0);
+        }
         let wait = call.param("wait") == Some("true") || message.is_some();
         let answer = if wait {
             Answer::json(200, &json!({ "id": posted, "type": 0, "channel_id": "1", "webhook_id": id, "content": body["content"] }))
@@ -111,6 +140,10 @@ impl Platform for Discord {
 
     fn limiters(&mut self) -> Vec<&mut Limiter> {
         vec![&mut self.pace]
+    }
+
+    fn transcript(&mut self) -> Option<&mut Transcript> {
+        Some(&mut self.transcript)
     }
 }
 

@@ -12,6 +12,7 @@ use super::rate::{Limiter, Pace};
 use super::sample::Sample;
 use super::server::Platform;
 use super::token::{TokenState, Tokens};
+use super::transcript::{Post, Transcript};
 
 const MAX_HOOK: usize = 20 * 1024;
 const MAX_CARD: usize = 30 * 1024;
@@ -42,6 +43,10 @@ pub struct Feishu {
     pub hook_second: Limiter,
     /// Application: 5 a second to one receiver.
     pub receiver_second: Limiter,
+    /// Application: 5 edits a second to one message.
+    pub message_second: Limiter,
+    /// The application's messages by id.
+    pub transcript: Transcript,
     /// The next messages get these: (HTTP status, code, msg).
     pub next: VecDeque<(u16, i64, String)>,
     seen: HashMap<String, (u64, String)>,
@@ -59,6 +64,8 @@ impl Feishu {
             hook_minute: Limiter::new(Pace::per(100, Duration::from_secs(60))),
             hook_second: Limiter::new(Pace::per(5, Duration::from_secs(1))),
             receiver_second: Limiter::new(Pace::per(5, Duration::from_secs(1))),
+            message_second: Limiter::new(Pace::per(5, Duration::from_secs(1))),
+            transcript: Transcript::default(),
             next: VecDeque::new(),
             seen: HashMap::new(),
             counter: 0,
@@ -68,6 +75,10 @@ impl Feishu {
 
 fn fail(status: u16, code: i64, msg: &str) -> Answer {
     Answer::json(status, &json!({ "code": code, "msg": msg, "data": {} })).refused(code)
+}
+
+fn invalid(ext: &str) -> Box<Answer> {
+    Box::new(fail(400, 230_001, &format!("Your request contains an invalid request parameter, ext={ext}")))
 }
 
 type Judged = Result<Answer, Box<Answer>>;
@@ -80,7 +91,12 @@ impl Platform for Feishu {
     fn answer(&mut self, call: &Call) -> Answer {
         let answer = match call.path.strip_prefix("/open-apis/") {
             Some("auth/v3/tenant_access_token/internal") => Ok(self.token(call)),
-            Some("im/v1/messages") => self.message(call),
+            Some("im/v1/messages") => self.message(call, None),
+            Some(path) if path.starts_with("im/v1/messages/") => match (call.method.as_str(), path["im/v1/messages/".len()..].split_once('/')) {
+                ("POST", Some((id, "reply"))) => self.message(call, Some(id)),
+                ("PATCH", None) => self.edit(call, &path["im/v1/messages/".len()..]),
+                _ => Ok(Answer::text(404, "404 page not found").refused("404")),
+            },
             Some(path) if path.starts_with("bot/v2/hook/") => self.hook(call, &path["bot/v2/hook/".len()..]),
             _ => Ok(Answer::text(404, "404 page not found").refused("404")),
         };
@@ -88,7 +104,11 @@ impl Platform for Feishu {
     }
 
     fn limiters(&mut self) -> Vec<&mut Limiter> {
-        vec![&mut self.hook_minute, &mut self.hook_second, &mut self.receiver_second]
+        vec![&mut self.hook_minute, &mut self.hook_second, &mut self.receiver_second, &mut self.message_second]
+    }
+
+    fn transcript(&mut self) -> Option<&mut Transcript> {
+        Some(&mut self.transcript)
     }
 }
 
@@ -141,19 +161,66 @@ impl Feishu {
         }
     }
 
-    fn message(&mut self, call: &Call) -> Judged {
+    /// The application whose token is presented.
+    fn app(&self, call: &Call) -> Result<String, Box<Answer>> {
         let token = call
             .bearer()
             .ok_or_else(|| fail(400, 99_991_661, "Missing access token for authorization. Please make a request with token attached."))?;
-        if !matches!(self.tokens.check(token, call.now.mono_ms), TokenState::Good(_)) {
-            return Err(fail(400, 99_991_663, "Invalid access token for authorization. Please make a test attempt with a valid token.").into());
+        match self.tokens.check(token, call.now.mono_ms) {
+            TokenState::Good(app) => Ok(app),
+            _ => Err(fail(400, 99_991_663, "Invalid access token for authorization. Please make a test attempt with a valid token.").into()),
         }
-        let invalid = |ext: &str| Box::new(fail(400, 230_001, &format!("Your request contains an invalid request parameter, ext={ext}")));
-        if call.method != "POST" || !matches!(call.param("receive_id_type"), Some("open_id" | "user_id" | "union_id" | "email" | "chat_id")) {
+    }
+
+    /// A message that is there: recalled ones are not, and what was never sent has no id.
+    fn known(&self, id: &str) -> Result<&Post, Box<Answer>> {
+        let was_sent = id.strip_prefix("om_").and_then(|n| u64::from_str_radix(n, 16).ok()).is_some_and(|n| n <= self.counter);
+        self.transcript
+            .get(id)
+            .ok_or_else(|| if was_sent { fail(400, 230_011, "The message was withdrawn.").into() } else { invalid("invalid message_id.") })
+    }
+
+    /// PATCH of a card: the whole card again, which must say that it can be edited, as the one that was sent did.
+    fn edit(&mut self, call: &Call, id: &str) -> Judged {
+        let app = self.app(call)?;
+        let post = self.known(id)?;
+        if post.author != app {
+            return Err(fail(400, 230_027, "Lack of necessary permissions, ext=the operator is not the sender").into());
+        }
+        if call.now.mono_ms > post.posted_ms + 14 * 86_400_000 {
+            return Err(fail(400, 230_031, "The message is older than 14 days and cannot be modified.").into());
+        }
+        if post.extra == "text" {
+            return Err(fail(400, 230_054, "This operation is not supported for this message type.").into());
+        }
+        let body = call.object().ok_or_else(|| invalid("body is not JSON"))?;
+        let content = body["content"].as_str().ok_or_else(|| invalid("content is not a string in json format."))?;
+        let card: Value = serde_json::from_str(content).map_err(|_| invalid("content is not a string in json format."))?;
+        if content.len() > MAX_CARD {
+            return Err(fail(400, 230_025, "The length of the message content reaches its limit.").into());
+        }
+        let text = read("interactive", &card).map_err(|(code, msg)| fail(400, code, &msg))?;
+        if post.extra != "shared" || card["config"]["update_multi"] != true {
+            return Err(fail(400, 230_099, "Failed to create card content, ext=the card is not shared: update_multi").into());
+        }
+        if self.message_second.take(id, call.now.mono_ms).is_err() {
+            return Err(fail(400, 230_020, "This operation triggers the frequency limit.").into());
+        }
+        self.transcript.edit(id, |post| post.text.clone_from(&text));
+        Ok(Answer::json(200, &json!({ "code": 0, "msg": "success", "data": {} })).accepted(0, text))
+    }
+
+    fn message(&mut self, call: &Call, parent: Option<&str>) -> Judged {
+        let app = self.app(call)?;
+        let types = ["open_id", "user_id", "union_id", "email", "chat_id"];
+        if call.method != "POST" || parent.is_none() && !call.param("receive_id_type").is_some_and(|kind| types.contains(&kind)) {
             return Err(invalid("receive_id_type is wrong"));
         }
         let body = call.object().ok_or_else(|| invalid("body is not JSON"))?;
-        let receiver = body["receive_id"].as_str().filter(|r| !r.is_empty()).ok_or_else(|| invalid("receive_id is empty"))?.to_owned();
+        let receiver = match parent {
+            Some(id) => self.known(id).map(|_| id.to_owned())?,
+            None => body["receive_id"].as_str().filter(|r| !r.is_empty()).ok_or_else(|| invalid("receive_id is empty"))?.to_owned(),
+        };
         let kind = body["msg_type"].as_str().ok_or_else(|| invalid("msg_type is empty"))?;
         // The content is JSON inside a string.
         let content = body["content"].as_str().ok_or_else(|| invalid("content is not a string in json format."))?;
@@ -162,7 +229,7 @@ impl Feishu {
             return Err(fail(400, 230_025, "The length of the message content reaches its limit.").into());
         }
         let text = read(kind, &parsed).map_err(|(code, msg)| fail(400, code, &msg))?;
-        if self.receivers.as_ref().is_some_and(|r| !r.contains(&receiver)) {
+        if parent.is_none() && self.receivers.as_ref().is_some_and(|r| !r.contains(&receiver)) {
             let chat = call.param("receive_id_type") == Some("chat_id");
             return Err(if chat {
                 fail(400, 230_002, "Bot/User can NOT be out of the chat.")
@@ -196,6 +263,22 @@ impl Feishu {
         if !uuid.is_empty() {
             self.seen.insert(uuid.to_owned(), (call.now.mono_ms, id.clone()));
         }
+        let extra = if kind == "text" {
+            "text"
+        } else if parsed["config"]["update_multi"] == true {
+            "shared"
+        } else {
+            ""
+        };
+        let post = Post {
+            text: text.clone(),
+            parent: parent.filter(|_| body["reply_in_thread"] == true).map(str::to_owned),
+            author: app,
+            posted_ms: call.now.mono_ms,
+            edits: 0,
+            extra: extra.to_owned(),
+        };
+        self.transcript.post(id.clone(), post, true);
         Ok(reply(&id).to(std::iter::once(receiver).chain(mentions(&text))).accepted(0, text))
     }
 }

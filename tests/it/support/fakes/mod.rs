@@ -16,8 +16,10 @@ pub mod discord;
 pub mod fault;
 pub mod feishu;
 pub mod fleet;
+pub mod mattermost;
 pub mod pagerduty;
 pub mod phone;
+pub mod preset_posts;
 pub mod preset_samples;
 pub mod presets;
 pub mod rate;
@@ -26,12 +28,14 @@ pub mod sample;
 pub mod server;
 pub mod slack;
 pub mod slack_blocks;
+pub mod slack_messages;
 pub mod smtp;
 pub mod teams;
 pub mod telegram;
 pub mod tencent;
 pub mod tls;
 pub mod token;
+pub mod transcript;
 pub mod twilio;
 pub mod twiml;
 pub mod webhook;
@@ -48,6 +52,7 @@ pub use discord::Discord;
 pub use fault::{Fault, Faults};
 pub use feishu::{Feishu, Hook};
 pub use fleet::Fleet;
+pub use mattermost::Mattermost;
 pub use pagerduty::PagerDuty;
 pub use presets::Preset;
 pub use rate::{Limiter, Pace};
@@ -61,6 +66,7 @@ pub use telegram::{Chat, Telegram};
 pub use tencent::Tencent;
 pub use tls::TestTls;
 pub use token::{TokenState, Tokens};
+pub use transcript::{Post, Transcript};
 pub use twilio::Twilio;
 pub use webhook::Webhook;
 pub use wecom::Wecom;
@@ -75,6 +81,7 @@ pub fn samples() -> Vec<Sample> {
         dingtalk_app::samples(),
         discord::samples(),
         feishu::samples(),
+        mattermost::samples(),
         pagerduty::samples(),
         preset_samples::samples(),
         slack::samples(),

@@ -14,7 +14,6 @@
 //! | Rocket.Chat | 200 `success` true | 404, 400 `success` false |
 //! | Google Chat | 200 message | 400, 401 `error.status`; 429 `RESOURCE_EXHAUSTED`, 1 a second |
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -22,6 +21,7 @@ use serde_json::{Map, Value, json};
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
 use super::server::Platform;
+use super::transcript::Transcript;
 
 type Fields = Map<String, Value>;
 
@@ -66,7 +66,8 @@ fn no(status: u16, code: impl ToString, body: &Value) -> Result<String, Box<Answ
     Err(refused(status, code, body).into())
 }
 
-fn ntfy(code: u32, error: &str) -> Answer {
+/// A refusal of ntfy's.
+pub fn ntfy(code: u32, error: &str) -> Answer {
     refused((code / 100) as u16, code, &json!({ "code": code, "http": code / 100, "error": error, "link": "https://ntfy.sh/docs/publish/" }))
 }
 
@@ -320,15 +321,17 @@ pub struct Preset {
     pub credentials: Vec<String>,
     /// The service's pace.
     pub pace: Limiter,
-    /// What each credential has sent, newest last.
-    pub sent: HashMap<String, Vec<String>>,
+    /// What people see.
+    pub transcript: Transcript,
+    /// Whether ntfy's server knows sequences, as from 2.16 on.
+    pub replaces: bool,
 }
 
 impl Preset {
     /// The service of that name; panics for a name that is not in the table.
     pub fn new(name: &str, credential: &str) -> Self {
         let row = ROWS.iter().find(|r| r.name == name).expect("a service of the table");
-        Self { row, credentials: vec![credential.to_owned()], pace: Limiter::new(row.pace), sent: HashMap::new() }
+        Self { row, credentials: vec![credential.to_owned()], pace: Limiter::new(row.pace), transcript: Transcript::default(), replaces: true }
     }
 
     /// The path to post to with this credential.
@@ -373,7 +376,9 @@ impl Platform for Preset {
         if self.pace.take(&credential, call.now.mono_ms).is_err() {
             return (row.too_fast)();
         }
-        self.sent.entry(credential.clone()).or_default().push(text.clone());
+        if let Err(refusal) = super::preset_posts::keep(row.name, call, &fields, &text, self.replaces, &mut self.transcript) {
+            return *refusal;
+        }
         let answer = (row.done)(&fields);
         let code = answer.status;
         answer.accepted(code, text).to([credential])
@@ -381,5 +386,9 @@ impl Platform for Preset {
 
     fn limiters(&mut self) -> Vec<&mut Limiter> {
         vec![&mut self.pace]
+    }
+
+    fn transcript(&mut self) -> Option<&mut Transcript> {
+        Some(&mut self.transcript)
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::server::{Fake, Platform};
 use super::smtp::{Security, Smtp, SmtpOptions};
+use super::transcript::Transcript;
 use super::{Clock, Faults, Recorder};
 
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -89,11 +90,13 @@ pub struct Member {
     pub smtp: Option<Smtp>,
     power: Box<dyn Fn(bool) -> Later<io::Result<()>> + Send + Sync>,
     pace: Box<dyn Fn(Option<f64>) + Send + Sync>,
+    texts: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    delete_all: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Member {
     fn of<P: Platform>(fake: Fake<P>, credentials: Value) -> Self {
-        let (switch, dial) = (fake.clone(), fake.clone());
+        let (switch, dial, room, wiped) = (fake.clone(), fake.clone(), fake.clone(), fake.clone());
         Self {
             addr: fake.addr(),
             credentials,
@@ -112,6 +115,8 @@ impl Member {
                 })
             }),
             pace: Box::new(move |factor| factor.map_or_else(|| dial.unpaced(), |f| dial.pace_faster(f))),
+            texts: Box::new(move || room.with(|platform| platform.transcript().map(|transcript| transcript.texts()).unwrap_or_default())),
+            delete_all: Box::new(move || wiped.with(|platform| platform.transcript().map(Transcript::delete_all).unwrap_or_default())),
         }
     }
 
@@ -137,12 +142,24 @@ impl Member {
                 })
             }),
             pace: Box::new(|_| {}),
+            texts: Box::new(Vec::new),
+            delete_all: Box::new(|| {}),
         })
     }
 
     /// Listens again, or closes its listener and every connection.
     pub async fn power(&self, on: bool) -> io::Result<()> {
         (self.power)(on).await
+    }
+
+    /// What people read in its rooms now, where its messages can be edited or answered.
+    pub fn texts(&self) -> Vec<String> {
+        (self.texts)()
+    }
+
+    /// Somebody deletes every message.
+    pub fn delete_all(&self) {
+        (self.delete_all)();
     }
 
     /// Makes its pace so many times faster; `None` turns it off.

@@ -26,6 +26,7 @@ use super::clock::Clock;
 use super::fault::{Fault, Faults};
 use super::rate::{Limiter, Pace};
 use super::recorder::Recorder;
+use super::transcript::Transcript;
 
 const MAX_BODY: usize = 64 << 20;
 
@@ -38,6 +39,10 @@ pub trait Platform: Send + 'static {
     /// Everything that limits the pace, to scale it or turn it off at once.
     fn limiters(&mut self) -> Vec<&mut Limiter> {
         Vec::new()
+    }
+    /// What people see of its messages, where they can be edited or answered.
+    fn transcript(&mut self) -> Option<&mut Transcript> {
+        None
     }
 }
 

@@ -11,11 +11,15 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
 use super::sample::Sample;
-use super::server::{Platform, forget_when_full};
+use super::server::Platform;
 use super::slack_blocks::{MAX_BLOCK_TEXT, Reading};
+use super::transcript::Transcript;
 
 /// Messages per channel.
 pub const PACE: Pace = Pace::Bucket { every: Duration::from_secs(1), burst: 25 };
+
+/// Edits of an app (tier 3), which are counted apart from messages.
+pub const EDITS: Pace = Pace::per(50, Duration::from_secs(60));
 
 const MAX_TEXT: usize = 40_000;
 
@@ -45,9 +49,14 @@ pub struct Slack {
     pub pace: Limiter,
     /// The next calls that pass authentication get these errors.
     pub next: std::collections::VecDeque<&'static str>,
-    /// Posted messages: (channel id, ts) -> text.
-    pub posted: HashMap<(String, String), String>,
-    counter: u64,
+    /// Edits per token.
+    pub edits: Limiter,
+    /// Whether the workspace's setting allows no edits (any more).
+    pub edit_window_closed: bool,
+    /// The messages by channel id and ts (`C0123/1.1`).
+    pub transcript: Transcript,
+    /// How many messages were posted.
+    pub counter: u64,
 }
 
 impl Slack {
@@ -59,7 +68,9 @@ impl Slack {
             webhooks: HashMap::new(),
             pace: Limiter::new(PACE),
             next: std::collections::VecDeque::new(),
-            posted: HashMap::new(),
+            edits: Limiter::new(EDITS),
+            edit_window_closed: false,
+            transcript: Transcript::default(),
             counter: 0,
         };
         slack.channel("C0123", "#ops", Room::Open)
@@ -82,11 +93,13 @@ impl Slack {
     /// Turns off pace.
     pub fn unpaced(mut self) -> Self {
         self.pace.set(Pace::Off);
+        self.edits.set(Pace::Off);
         self
     }
 }
 
-fn fail(error: &str) -> Answer {
+/// An error with HTTP 200.
+pub(super) fn fail(error: &str) -> Answer {
     Answer::json(200, &json!({ "ok": false, "error": error })).refused(error)
 }
 
@@ -96,7 +109,8 @@ fn fail_with(error: &str, errors: &[String]) -> Answer {
     Answer::json(200, &json!({ "ok": false, "error": error, "errors": errors, "response_metadata": { "messages": messages } })).refused(error)
 }
 
-fn too_fast(wait: Duration, webhook: bool) -> Answer {
+/// 429, of the Web API or of a webhook.
+pub(super) fn too_fast(wait: Duration, webhook: bool) -> Answer {
     let seconds = wait.as_millis().div_ceil(1000).max(1);
     let answer = if webhook { Answer::text(429, "rate_limited") } else { Answer::json(429, &json!({ "ok": false, "error": "ratelimited" })) };
     answer.header("retry-after", seconds).refused("ratelimited")
@@ -116,7 +130,11 @@ impl Platform for Slack {
     }
 
     fn limiters(&mut self) -> Vec<&mut Limiter> {
-        vec![&mut self.pace]
+        vec![&mut self.pace, &mut self.edits]
+    }
+
+    fn transcript(&mut self) -> Option<&mut Transcript> {
+        Some(&mut self.transcript)
     }
 }
 
@@ -172,6 +190,7 @@ impl Slack {
         }
         let stop = match room {
             Room::Open => None,
+            Room::Archived if by_id_only => Some("is_inactive"),
             Room::Archived => Some("is_archived"),
             Room::NotJoined => Some("not_in_channel"),
             Room::Restricted => Some("restricted_action"),
@@ -179,42 +198,26 @@ impl Slack {
         if let Some(error) = stop {
             return fail(error);
         }
+        let token = token.to_owned();
         if method == "chat.delete" {
-            let ts = body["ts"].as_str().unwrap_or("").to_owned();
-            return match self.posted.remove(&(id.clone(), ts.clone())) {
-                Some(_) => Answer::json(200, &json!({ "ok": true, "channel": id, "ts": ts })),
-                None => fail("message_not_found"),
-            };
+            return self.delete(&id, &body, &token);
         }
-        let mut reading = match read_message(&body, method == "chat.update") {
+        let mut reading = match read_message(&body) {
             Ok(reading) => reading,
             Err((error, details)) => return if details.is_empty() { fail(error) } else { fail_with(error, &details) },
         };
+        if method == "chat.update" {
+            return self.update(call, &id, &body, &token, &reading);
+        }
         if let Err(wait) = self.pace.take(&id, call.now.mono_ms) {
             return too_fast(wait, false);
         }
-        let text = reading.texts.join("\n");
-        let ts = if method == "chat.update" {
-            let ts = body["ts"].as_str().unwrap_or("").to_owned();
-            match self.posted.get_mut(&(id.clone(), ts.clone())) {
-                Some(old) => text.clone_into(old),
-                None => return fail("message_not_found"),
-            }
-            ts
-        } else {
-            self.counter += 1;
-            let ts = format!("{}.{:06}", call.now.wall_s(), self.counter % 1_000_000);
-            forget_when_full(&mut self.posted);
-            self.posted.insert((id.clone(), ts.clone()), text.clone());
-            ts
-        };
-        let mut reply = json!({ "ok": true, "channel": id, "ts": ts, "message": { "type": "message", "subtype": "bot_message", "bot_id": "B0001", "text": body["text"], "ts": ts } });
+        let (mut reply, answer) = self.post(call, &id, &body, &token, &mut reading);
         if json_type && !call.header("content-type").unwrap_or("").to_ascii_lowercase().contains("charset") {
             reply["warning"] = json!("missing_charset");
             reply["response_metadata"] = json!({ "warnings": ["missing_charset"] });
         }
-        let to = std::iter::once(id).chain(std::mem::take(&mut reading.pings));
-        Answer::json(200, &reply).accepted("ok", text).to(to).notes(reading.notes())
+        Answer { body: reply.to_string().into_bytes(), ..answer }
     }
 
     fn incoming(&mut self, call: &Call) -> Answer {
@@ -236,7 +239,7 @@ impl Slack {
             Some(_) => {}
             None => return refuse(404, "channel_not_found"),
         }
-        let mut reading = match read_message(&body, false) {
+        let mut reading = match read_message(&body) {
             Ok(reading) => reading,
             Err((error, _)) => return refuse(400, error),
         };
@@ -249,13 +252,14 @@ impl Slack {
 }
 
 impl Reading {
-    fn notes(&self) -> Vec<String> {
+    /// What the platform did silently.
+    pub(super) fn notes(&self) -> Vec<String> {
         let cut: usize = self.texts.iter().map(|t| t.chars().count().saturating_sub(MAX_TEXT)).sum();
         if cut > 0 { vec![format!("truncated:{cut}")] } else { Vec::new() }
     }
 }
 
-fn read_message(body: &Value, update: bool) -> Result<Reading, (&'static str, Vec<String>)> {
+fn read_message(body: &Value) -> Result<Reading, (&'static str, Vec<String>)> {
     let no = |error: &'static str| (error, Vec::new());
     let string = |name: &str| match body.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -325,9 +329,6 @@ fn read_message(body: &Value, update: bool) -> Result<Reading, (&'static str, Ve
     let block_count = blocks.and_then(Value::as_array).map_or(0, Vec::len);
     if text.trim().is_empty() && markdown.is_empty() && block_count == 0 && list.is_empty() {
         return Err(no("no_text"));
-    }
-    if update && text.chars().count() > 4000 {
-        return Err(no("msg_too_long"));
     }
     if !text.is_empty() {
         reading.mrkdwn(text);

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call};
 use super::rate::{Limiter, Pace};
 use super::sample::Sample;
-use super::server::{Platform, forget_when_full};
+use super::server::Platform;
+use super::transcript::{Post, Transcript};
 
 /// What prevents messages to a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +37,10 @@ pub struct Telegram {
     pub per_group: Limiter,
     /// 30 a second over all.
     pub overall: Limiter,
-    /// Sent messages: (chat, id) -> text.
-    pub sent: HashMap<(String, i64), String>,
-    next_id: i64,
+    /// The messages by chat and number (`-1001/7`).
+    pub transcript: Transcript,
+    /// The last number of each chat.
+    last_id: HashMap<String, i64>,
 }
 
 impl Telegram {
@@ -50,14 +52,18 @@ impl Telegram {
             per_chat: Limiter::new(Pace::Bucket { every: Duration::from_secs(1), burst: 3 }),
             per_group: Limiter::new(Pace::per(20, Duration::from_secs(60))),
             overall: Limiter::new(Pace::per(30, Duration::from_secs(1))),
-            sent: HashMap::new(),
-            next_id: 0,
+            transcript: Transcript::default(),
+            last_id: HashMap::new(),
         }
     }
 }
 
 fn fail(code: u16, description: &str) -> Answer {
     Answer::json(code, &json!({ "ok": false, "error_code": code, "description": description })).refused(code)
+}
+
+fn key(chat: &str, message: i64) -> String {
+    format!("{chat}/{message}")
 }
 
 fn bad(description: &str) -> Answer {
@@ -85,7 +91,10 @@ impl Platform for Telegram {
             "getMe" => {
                 Answer::json(200, &json!({ "ok": true, "result": { "id": 1, "is_bot": true, "first_name": "Watcher", "username": "watcher_bot" } }))
             }
-            "sendMessage" | "editMessageText" | "deleteMessage" => self.message(call, method, &body),
+            "sendMessage" | "editMessageText" | "deleteMessage" => {
+                let token = token.to_owned();
+                self.message(call, method, &body, &token)
+            }
             _ => fail(404, "Not Found: method not found"),
         }
     }
@@ -93,10 +102,14 @@ impl Platform for Telegram {
     fn limiters(&mut self) -> Vec<&mut Limiter> {
         vec![&mut self.per_chat, &mut self.per_group, &mut self.overall]
     }
+
+    fn transcript(&mut self) -> Option<&mut Transcript> {
+        Some(&mut self.transcript)
+    }
 }
 
 impl Telegram {
-    fn message(&mut self, call: &Call, method: &str, body: &Value) -> Answer {
+    fn message(&mut self, call: &Call, method: &str, body: &Value, token: &str) -> Answer {
         let chat = match &body["chat_id"] {
             Value::Number(n) => n.to_string(),
             Value::String(s) if !s.is_empty() => s.clone(),
@@ -115,9 +128,9 @@ impl Telegram {
         }
         let message_id = body["message_id"].as_i64().unwrap_or(0);
         if method == "deleteMessage" {
-            return match self.sent.remove(&(chat, message_id)) {
-                Some(_) => Answer::json(200, &json!({ "ok": true, "result": true })),
-                None => bad("message to delete not found"),
+            return match self.transcript.delete(&key(&chat, message_id)) {
+                true => Answer::json(200, &json!({ "ok": true, "result": true })),
+                false => bad("message to delete not found"),
             };
         }
         let raw = body["text"].as_str().unwrap_or("");
@@ -148,20 +161,27 @@ impl Telegram {
                 return bad("inline keyboard button URL is invalid: Wrong HTTP URL");
             }
         }
-        let id = if method == "editMessageText" {
-            match self.sent.get(&(chat.clone(), message_id)) {
+        // What is compared: the text as it came, its markup and its keyboard.
+        let whole = json!([raw, body["parse_mode"], body["entities"], body["reply_markup"]]).to_string();
+        let parent = body["reply_parameters"]["message_id"].as_i64();
+        let is_edit = method == "editMessageText";
+        if is_edit {
+            match self.transcript.get(&key(&chat, message_id)) {
                 None => return bad("message to edit not found"),
-                Some(old) if *old == text => {
+                Some(post) if post.author != token => return bad("message can't be edited"),
+                Some(post) if post.extra == whole => {
                     return bad(
                         "message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message",
                     );
                 }
-                Some(_) => message_id,
+                Some(_) => {}
             }
-        } else {
-            self.next_id += 1;
-            self.next_id
-        };
+        } else if let Some(parent) = parent
+            && self.transcript.get(&key(&chat, parent)).is_none()
+            && body["reply_parameters"]["allow_sending_without_reply"] != true
+        {
+            return bad("message to be replied not found");
+        }
         let now = call.now.mono_ms;
         let group = if chat.starts_with('-') { self.per_group.take(&chat, now) } else { Ok(()) };
         if let Err(wait) = group.and_then(|()| self.per_chat.take(&chat, now)).and_then(|()| self.overall.take("", now)) {
@@ -170,9 +190,23 @@ impl Telegram {
             let reply = json!({ "ok": false, "error_code": 429, "description": text, "parameters": { "retry_after": seconds } });
             return Answer::json(429, &reply).header("retry-after", seconds).refused(429);
         }
-        forget_when_full(&mut self.sent);
-        self.sent.insert((chat.clone(), id), text.clone());
-        let result = json!({ "message_id": id, "date": call.now.wall_s(), "chat": { "id": body["chat_id"], "type": "group" }, "text": text });
+        let id = if is_edit {
+            self.transcript.edit(&key(&chat, message_id), |post| {
+                post.text.clone_from(&text);
+                post.extra = whole;
+            });
+            message_id
+        } else {
+            let last = self.last_id.entry(chat.clone()).or_default();
+            *last += 1;
+            let parent = parent.map(|parent| key(&chat, parent));
+            let post = Post { text: text.clone(), parent, author: token.to_owned(), posted_ms: now, edits: 0, extra: whole };
+            self.transcript.post(key(&chat, *last), post, body["disable_notification"] != true);
+            *last
+        };
+        // An id is a number, however the request wrote it.
+        let number = chat.parse::<i64>().map_or_else(|_| json!(-1_000_000_000_001_i64), |id| json!(id));
+        let result = json!({ "message_id": id, "date": call.now.wall_s(), "chat": { "id": number, "type": "group" }, "text": text });
         Answer::json(200, &json!({ "ok": true, "result": result })).accepted("ok", text).to([chat])
     }
 }
