@@ -126,7 +126,7 @@ mod tests {
             ("PUT", "/api/v4/posts/p1/patch", json!({ "message": "#### B\nb" }))
         );
         assert_eq!(seen[1].header("authorization"), "Bearer t-S3CRET");
-        assert_eq!(seen[2].json(), json!({ "channel_id": "c1", "root_id": "p1", "message": "#### C\nc" }));
+        assert_eq!(seen[2].json(), json!({ "channel_id": "c1", "root_id": "p1", "message": "#### C\nc", "pending_post_id": "0123456789abcdef" }));
     }
 
     #[tokio::test]
@@ -184,18 +184,17 @@ mod tests {
 
     #[test]
     fn a_request_that_finds_no_message_is_a_fault() {
-        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/presets/mattermost_bot.yaml")).unwrap();
-        let told = |from: &str, to: &str| {
+        let told = |preset: &str, from: &str, to: &str| {
+            let text = std::fs::read_to_string(format!("{}/templates/presets/{preset}.yaml", env!("CARGO_MANIFEST_DIR"))).unwrap();
             assert!(text.contains(from), "{from}");
             registry::read(&text.replace(from, to)).unwrap_err().join("\n")
         };
-        assert!(told("posts/{{message_id}}/patch", "posts/x/patch").contains("`edit` names no earlier message"));
-        assert!(told("id: /id\n", "").contains("`id` must point to it"));
-        assert!(told("root_id: \"{{message_id}}\"", "root_id: \"{{message_key}}\"").contains("`request` must send `{{key}}`"));
-        assert!(
-            told("json: { channel_id: \"{{channel_id}}\", message:", "json: { root: \"{{message_id}}\", message:").contains("is not a parameter")
-        );
-        assert!(told("method: PUT", "method: GET").contains("GET"));
-        assert!(told("contains: \"api.post.create_post.root_id\"", "contains: \"nothing\"").contains("fixtures[6]"));
+        let bot = |from: &str, to: &str| told("mattermost_bot", from, to);
+        assert!(bot("posts/{{message_id}}/patch", "posts/x/patch").contains("`edit` names no earlier message"));
+        assert!(bot("id: /id\n", "").contains("`id` must point to it"));
+        assert!(bot("json: { channel_id: \"{{channel_id}}\", message:", "json: { root: \"{{message_id}}\", message:").contains("is not a parameter"));
+        assert!(bot("method: PUT", "method: GET").contains("GET"));
+        assert!(bot("contains: \"api.post.create_post.root_id\"", "contains: \"nothing\"").contains("fixtures[6]"));
+        assert!(told("ntfy", ", sequence_id: \"{{key}}\"", "").contains("`request` must send `{{key}}`"));
     }
 }

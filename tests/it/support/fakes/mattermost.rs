@@ -2,16 +2,20 @@
 //! <https://developers.mattermost.com/api-documentation/#/operations/CreatePost>; the refusals are those of the server's source
 //! (`server/channels/api4/post.go`, `server/channels/app/post.go`): a post that is not there is refused like one that may not be edited.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call};
+use super::call::{Answer, Call, Verdict};
 use super::rate::{Limiter, Pace};
 use super::sample::Sample;
-use super::server::Platform;
+use super::server::{Platform, forget_when_full};
 use super::transcript::{Post, Transcript};
 
 /// Characters of a message: <https://docs.mattermost.com/collaborate/message-length.html>
 const MAX_MESSAGE: usize = 16_383;
+/// How long a repeat is known (`pendingPostIDsCacheTTL` in the same sources).
+const PENDING_MS: u64 = 30_000;
 
 /// One team's server.
 pub struct Mattermost {
@@ -25,6 +29,8 @@ pub struct Mattermost {
     pub pace: Limiter,
     /// The posts by id.
     pub transcript: Transcript,
+    /// Posts of the last half minute by `pending_post_id`, which a repeat gets back.
+    pending: HashMap<String, (u64, String)>,
     counter: u64,
 }
 
@@ -37,6 +43,7 @@ impl Mattermost {
             edit_limit_s: -1,
             pace: Limiter::new(Pace::Off),
             transcript: Transcript::default(),
+            pending: HashMap::new(),
             counter: 0,
         }
     }
@@ -112,6 +119,13 @@ impl Mattermost {
         if root.is_some_and(|root| self.transcript.get(root).is_none_or(|post| post.parent.is_some())) {
             return fail(400, "api.post.create_post.root_id.app_error", "Invalid RootId parameter.");
         }
+        let pending = body["pending_post_id"].as_str().unwrap_or("").to_owned();
+        let answer = |id: &str| Answer::json(201, &json!({ "id": id, "channel_id": channel, "root_id": root.unwrap_or(""), "message": message }));
+        if let Some((at, id)) = self.pending.get(&pending)
+            && call.now.mono_ms < at + PENDING_MS
+        {
+            return answer(id).accepted(201, message).verdict(Verdict::Duplicate).to([channel]);
+        }
         self.counter += 1;
         let id = format!("{:026}", self.counter);
         let rings = root.is_none() || mentions(message);
@@ -123,9 +137,11 @@ impl Mattermost {
             ..Post::default()
         };
         self.transcript.post(id.clone(), post, rings);
-        Answer::json(201, &json!({ "id": id, "channel_id": channel, "root_id": root.unwrap_or(""), "message": message }))
-            .accepted(201, message)
-            .to([channel])
+        if !pending.is_empty() {
+            forget_when_full(&mut self.pending);
+            self.pending.insert(pending, (call.now.mono_ms, id.clone()));
+        }
+        answer(&id).accepted(201, message).to([channel])
     }
 
     fn patch(&mut self, call: &Call, token: &str, id: &str, message: &str) -> Answer {
