@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::super::anchors;
 use super::*;
 use crate::model::{OutletKey, UnixMs};
 use crate::store::contract::fixtures::*;
@@ -106,6 +107,25 @@ async fn nodes_that_report_at_once_share_incidents() {
     }
     a.close().await;
     b.close().await;
+}
+
+#[tokio::test]
+async fn an_incident_does_not_change_while_its_anchor_is_written() {
+    let Some(place) = Place::new() else { return };
+    let store = place.open().await;
+    let all: S = store.clone();
+    let id = put_report(&all, report("a", &[(1, true)]), T0).await.incident.unwrap();
+    let tx = store.db.write().await.unwrap();
+    let versions = anchors::lock_incidents(&tx, [id].into()).await.unwrap();
+    let mut reported = Box::pin(put_report(&all, report("a", &[(1, true)]), T0 + 1));
+    let waits = tokio::time::timeout(Duration::from_millis(300), &mut reported).await;
+    assert!(waits.is_err(), "the report would not find the anchor that shows less than it says");
+    anchors::write(&tx, &[(Anchor::confirmed(None, &anchored(id, 1), T0), versions[&id])]).await.unwrap();
+    tx.commit().await.unwrap();
+    reported.await;
+    let dirty = store.dirty_anchors(&["ops".into()], T0, 9).await.unwrap();
+    assert_eq!(dirty.iter().map(|one| (one.anchor.shown, one.incident.version)).collect::<Vec<_>>(), [(1, 2)]);
+    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
