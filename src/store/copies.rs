@@ -1,6 +1,6 @@
 //! New deliveries made of stored ones: copies for fallback channels, moves and replays.
 
-use super::types::group_of;
+use super::group_of;
 use super::{
     AcceptedDelivery, DeliveryRow, FALLBACK_LANE_PREFIX, Fallback, Mode, MoveTo, NewDelivery, PendingDelivery, State, StoreError, Summary, Target,
 };
@@ -90,7 +90,8 @@ impl Requeued {
             fallback: Fallback::default(),
             reason: Some(format!("{} of {}", if self.moves() { "move" } else { "replay" }, old.id)),
             report: None,
-            incident: old.incident.into(),
+            // What was skipped because nothing of it was news is asked for now: it is a message of its own.
+            incident: old.incident.filter(|_| old.state != State::Skipped).into(),
         }
     }
 

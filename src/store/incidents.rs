@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::rows::{StoredRow, columns};
-use super::{AlertState, Anchor, Incident, IncidentReport, IncidentState, TimelineKind, TimelineRow, read_incident_alerts, read_told};
+use super::{AlertState, Anchor, Incident, IncidentReport, IncidentState, TimelineKind, TimelineRow, read_incident_alerts, read_notified};
 use crate::model::{EventId, IncidentId, MessageId, PlatformIds, Recipient, UnixMs, hash_hex};
 
 /// Firing alerts of a report by which an open incident of another group key is looked for.
@@ -35,13 +35,16 @@ pub(super) struct Change {
 /// What a report leads to, where `newest` is the newest incident of its key.
 pub(super) fn step(newest: Option<Incident>, report: &IncidentReport, event: EventId, now: UnixMs) -> Step {
     match newest {
-        Some(mut incident) if incident.state.is_open() || (report.fires() && incident.takes(report, now)) => {
+        // A stale one takes its end, too.
+        Some(mut incident)
+            if incident.state.is_open() || incident.state == IncidentState::Stale || (report.fires() && incident.takes(report, now)) =>
+        {
             let was = incident.state;
             incident.apply(report, event, now);
             let rows = transition(was, incident.state, now).into_iter().collect();
             Step::Changed(Box::new(Change { incident, rows }))
         }
-        _ if report.fires() => Step::Another,
+        _ if report.fires() && report.opens => Step::Another,
         Some(incident) if incident.ended_at.is_some_and(|ended| now - report.reopen_within <= ended) => Step::Attached(incident.id),
         Some(_) | None => Step::Nothing,
     }
@@ -57,7 +60,9 @@ pub(super) fn open(report: &IncidentReport, event: EventId, now: UnixMs) -> Opti
 fn transition(was: IncidentState, is: IncidentState, now: UnixMs) -> Option<TimelineRow> {
     match (was, is) {
         (IncidentState::Resolved | IncidentState::Stale, IncidentState::Firing) => Some(row(TimelineKind::Reopened, now, "fires again".into())),
-        (IncidentState::Firing, IncidentState::Resolved) => Some(row(TimelineKind::Resolved, now, "all of its alerts are resolved".into())),
+        (IncidentState::Firing | IncidentState::Stale, IncidentState::Resolved) => {
+            Some(row(TimelineKind::Resolved, now, "all of its alerts are resolved".into()))
+        }
         _ => None,
     }
 }
@@ -118,7 +123,7 @@ columns! {
 }
 columns! {
     /// The columns of an anchor `a`, for [`anchor`].
-    ANCHOR, anchor_at, "a.": incident, channel, recipient, message_id, ids, told, told_at, rang_at, shown, edited, next_edit_at, edits, failures,
+    ANCHOR, anchor_at, "a.": incident, channel, recipient, message_id, ids, notified, notified_at, rang_at, shown, edited, next_edit_at, edits, failures,
         reposts, reposted_at
 }
 columns! {
@@ -156,8 +161,8 @@ pub(super) fn anchor<R: StoredRow>(row: &R) -> Result<Anchor, R::Error> {
         recipient: Recipient::new(row.text(at::recipient)?),
         message: MessageId(row.uuid(at::message_id)?),
         ids: row.optional_text(at::ids)?.map(PlatformIds::from_stored).unwrap_or_default(),
-        told: read_told(row.bytes(at::told)?),
-        told_at: row.time(at::told_at)?,
+        notified: read_notified(row.bytes(at::notified)?),
+        notified_at: row.time(at::notified_at)?,
         rang_at: row.time(at::rang_at)?,
         shown: row.int(at::shown)?,
         edited: row.flag(at::edited)?,
@@ -199,6 +204,7 @@ mod tests {
             alerts: alerts.collect(),
             whole: true,
             all_resolved: false,
+            opens: true,
             reopen_within: 10 * MIN,
         }
     }
@@ -237,8 +243,7 @@ mod tests {
             (Some(Resolved), false, 10 * MIN, "attached 7"),
             (Some(Resolved), false, 10 * MIN + 1, "nothing"),
             (Some(Stale), true, 999 * MIN, "firing reopened"),
-            (Some(Stale), false, 10 * MIN, "attached 7"),
-            (Some(Stale), false, 10 * MIN + 1, "nothing"),
+            (Some(Stale), false, 999 * MIN, "resolved resolved"),
         ] {
             assert_eq!(outcome(state.and_then(at), fires, after), expected, "{state:?} {fires} {after}");
         }

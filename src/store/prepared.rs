@@ -243,7 +243,7 @@ impl PreparedOutcome {
     pub(super) fn cost(&self) -> usize {
         let o = &self.outcome;
         let message = self.message.as_ref().map_or(0, PreparedMessage::cost);
-        let anchors = o.anchors.iter().map(|anchor| 400 + anchor.told.len() * 32).sum::<usize>();
+        let anchors = o.anchors.iter().map(|anchor| 400 + anchor.notified.len() * 32).sum::<usize>();
         2048 + message + anchors + o.cells.len() * 120 + o.deliveries.len() * 200 + children_cost(&self.children)
     }
 }

@@ -27,7 +27,16 @@ async fn dirty(store: &S, now: UnixMs) -> Vec<IncidentId> {
 
 fn edit(incident: IncidentId, change: EditChange, now: UnixMs) -> EditOutcome {
     let AnchorUpdate { channel, recipient, .. } = anchored(incident, 1);
-    EditOutcome { incident, channel, recipient, change, next_edit_at: now + 5000, now }
+    EditOutcome { incident, channel, recipient, ids: PlatformIds::default(), notified: Vec::new(), change, next_edit_at: now + 5000, now }
+}
+
+/// An edit of what its anchor is now.
+async fn of_now(store: &S, edit: EditOutcome) -> EditOutcome {
+    let Some(detail) = store.get_incident(edit.incident).await.unwrap() else { return edit };
+    match detail.anchors.into_iter().find(|anchor| anchor.channel == edit.channel && anchor.recipient == edit.recipient) {
+        Some(anchor) => EditOutcome { ids: anchor.ids, notified: anchor.notified, ..edit },
+        None => edit,
+    }
 }
 
 pub async fn what_was_notified_commits_with_the_outcome(store: S) {
@@ -55,22 +64,22 @@ pub async fn what_was_notified_commits_with_the_outcome(store: S) {
         (made.channel.as_str(), made.recipient.expose(), made.message, &made.ids),
         ("ops", "room", single.id, &PlatformIds::one("ts", "v1".to_owned()))
     );
-    assert_eq!((&made.told, made.told_at, made.rang_at, made.shown, made.edited), (&update.told, T0 + 7, T0 + 7, 1, true));
+    assert_eq!((&made.notified, made.notified_at, made.rang_at, made.shown, made.edited), (&update.notified, T0 + 7, T0 + 7, 1, true));
     assert_eq!((made.next_edit_at, made.edits, made.failures, made.reposts, made.reposted_at), (UnixMs(0), 0, 0, 0, UnixMs(0)));
     // A reply adds what it names; the anchor stays where it is.
-    let told = vec![ToldAlert { fingerprint: 2, rank: 0, version: 2 }];
-    let reply = AnchorUpdate { ids: None, told, shown: None, edited: false, rang: false, ..anchored(id, 2) };
+    let notified = vec![NotifiedAlert { fingerprint: 2, rank: 0, version: 2, over: false }];
+    let reply = AnchorUpdate { ids: None, notified, shown: None, edited: false, rang: false, ..anchored(id, 2) };
     confirm(&store, &fence, vec![reply.clone(), reply], T0 + 9).await;
     let replied = anchor(&store, id).await;
     let expected = [(1, 1, 1), (2, 0, 2)];
-    assert_eq!(replied.told.iter().map(|told| (told.fingerprint, told.rank, told.version)).collect::<Vec<_>>(), expected);
-    assert_eq!(Anchor { told: made.told.clone(), ..replied }, made);
+    assert_eq!(replied.notified.iter().map(|notified| (notified.fingerprint, notified.rank, notified.version)).collect::<Vec<_>>(), expected);
+    assert_eq!(Anchor { notified: made.notified.clone(), shown: made.shown, ..replied }, made);
     // A digest names it for others; there is nothing to edit.
     let digest = AnchorUpdate { channel: "dba".into(), ids: None, shown: None, ..anchored(id, 1) };
     confirm(&store, &fence, vec![digest], T0 + 9).await;
     let named = anchor(&store, id).await;
     assert_eq!((named.channel.as_str(), named.ids.is_empty(), named.shown, named.edited), ("dba", true, 0, false));
-    assert_eq!(dirty(&store, T0).await, []);
+    assert_eq!(dirty(&store, T0).await, [id], "its message does not show what the reply brought");
 }
 
 pub async fn every_edited_anchor_is_dirty_or_shows_its_incident(store: S) {
@@ -88,9 +97,9 @@ pub async fn every_edited_anchor_is_dirty_or_shows_its_incident(store: S) {
     put_report(&store, report("a", &[(1, true)]), T0 + 2).await;
     confirm(&store, &fence, vec![anchored(id, 2)], T0).await;
     assert_eq!(dirty(&store, T0).await, [id], "what was sent was older than what had been reported meanwhile");
-    store.record_edit(fence.clone(), edit(id, EditChange::Shown(2), T0)).await.unwrap();
+    store.record_edit(fence.clone(), of_now(&store, edit(id, EditChange::Shown(2), T0)).await).await.unwrap();
     assert_eq!(dirty(&store, T0).await, [id]);
-    store.record_edit(fence.clone(), edit(id, EditChange::Shown(3), T0)).await.unwrap();
+    store.record_edit(fence.clone(), of_now(&store, edit(id, EditChange::Shown(3), T0)).await).await.unwrap();
     assert_eq!(dirty(&store, T0).await, []);
     put_report(&store, report("a", &[(1, false), (2, false)]), T0 + 3).await;
     assert_eq!(dirty(&store, T0).await, [id], "the end is to be shown, too");
@@ -105,7 +114,7 @@ pub async fn the_most_severe_is_edited_first_and_what_may_not_be_edited_yet_come
     confirm(&store, &fence, ids.iter().map(|id| AnchorUpdate { shown: Some(0), ..anchored(*id, 1) }).collect(), T0).await;
     for (ix, after) in [(3, 9000), (4, 2000)] {
         let waits = EditOutcome { next_edit_at: T0 + after, ..edit(ids[ix], EditChange::Failed, T0) };
-        store.record_edit(fence.clone(), waits).await.unwrap();
+        store.record_edit(fence.clone(), of_now(&store, waits).await).await.unwrap();
     }
     assert_eq!(dirty(&store, T0).await, [1, 0, 2, 4, 3].map(|ix: usize| ids[ix]));
     assert_eq!(dirty(&store, T0 + 9000).await, [1, 3, 0, 2, 4].map(|ix: usize| ids[ix]));
@@ -121,13 +130,13 @@ pub async fn an_edit_is_recorded_by_the_owner_of_the_outlet(store: S) {
     confirm(&store, &fence, vec![AnchorUpdate { shown: Some(0), ..anchored(id, 1) }], T0).await;
     let before = anchor(&store, id).await;
     let old = Fence { epoch: fence.epoch - 1, ..fence.clone() };
-    assert!(matches!(store.record_edit(old, edit(id, EditChange::Shown(1), T0)).await, Err(StoreError::Fenced)));
-    store.record_edit(fence.clone(), edit(IncidentId(id.0 + 9), EditChange::Shown(1), T0)).await.unwrap();
+    assert!(matches!(store.record_edit(old, of_now(&store, edit(id, EditChange::Shown(1), T0)).await).await, Err(StoreError::Fenced)));
+    store.record_edit(fence.clone(), of_now(&store, edit(IncidentId(id.0 + 9), EditChange::Shown(1), T0)).await).await.unwrap();
     let elsewhere = EditOutcome { channel: "dba".into(), ..edit(id, EditChange::Shown(1), T0) };
-    store.record_edit(fence.clone(), elsewhere).await.unwrap();
+    store.record_edit(fence.clone(), of_now(&store, elsewhere).await).await.unwrap();
     assert_eq!(anchor(&store, id).await, before, "an edit that is not this node's, and those of anchors that are gone");
     let record = async |change| {
-        store.record_edit(fence.clone(), edit(id, change, T0 + 1)).await.unwrap();
+        store.record_edit(fence.clone(), of_now(&store, edit(id, change, T0 + 1)).await).await.unwrap();
         let detail = super::fixtures::incident(&store, id).await;
         let last = detail.timeline.last().map(|row| (row.kind, row.channel.clone(), row.text.clone()));
         (detail.anchors[0].clone(), last, !dirty(&store, T0).await.is_empty())

@@ -212,6 +212,7 @@ pub fn report(key: &str, alerts: &[(u64, bool)]) -> IncidentReport {
         alerts: alerts.iter().enumerate().map(reported).collect(),
         whole: true,
         all_resolved: false,
+        opens: true,
         reopen_within: 10 * MIN,
     }
 }
@@ -240,7 +241,7 @@ pub fn anchored(incident: IncidentId, shown: i64) -> AnchorUpdate {
         recipient: Recipient::new("room"),
         message: MessageId::new(),
         ids: Some(PlatformIds::one("ts", format!("v{shown}"))),
-        told: vec![ToldAlert { fingerprint: 1, rank: 1, version: shown }],
+        notified: vec![NotifiedAlert { fingerprint: 1, rank: 1, version: shown, over: false }],
         shown: Some(shown),
         edited: true,
         rang: true,

@@ -22,7 +22,7 @@ impl Incidents {
         let fires: Vec<(u64, Option<UnixMs>)> =
             report.alerts.iter().filter(|alert| alert.fires).map(|alert| (alert.fingerprint, alert.start)).collect();
         if let Some(incident) = &newest
-            && (incident.state.is_open() || (!fires.is_empty() && incident.takes(report, now)))
+            && (incident.state.is_open() || incident.state == IncidentState::Stale || (!fires.is_empty() && incident.takes(report, now)))
         {
             self.apply(incident.id, report, event, now);
             return Some(incident.id);
@@ -63,7 +63,7 @@ impl Incidents {
         let was = incident.state;
         incident.apply(report, event, now);
         match (was.is_open(), incident.state) {
-            (true, IncidentState::Resolved) => self.timeline.push((id, TimelineKind::Resolved)),
+            (_, IncidentState::Resolved) if was != IncidentState::Resolved => self.timeline.push((id, TimelineKind::Resolved)),
             (false, IncidentState::Firing) => self.timeline.push((id, TimelineKind::Reopened)),
             _ => {}
         }

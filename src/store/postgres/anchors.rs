@@ -15,7 +15,7 @@ use super::tx::Tx;
 use crate::model::{IncidentId, Recipient, UnixMs};
 use crate::store::incidents::{ANCHOR, INCIDENT, anchor, anchor_at, incident};
 use crate::store::prepared::PreparedOutcome;
-use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, write_told};
+use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, write_notified};
 
 /// Incident, channel and recipient.
 type Key = (IncidentId, String, Recipient);
@@ -83,8 +83,8 @@ pub(super) async fn write(tx: &Tx, anchors: &[(Anchor, i64)]) -> Result<(), DbEr
         .with("recipient", each().map(|a| a.recipient.expose()))
         .with("message_id", each().map(|a| a.message.0))
         .with("ids", each().map(|a| a.ids.to_stored()))
-        .with("told", each().map(|a| write_told(&a.told)))
-        .with("told_at", each().map(|a| a.told_at))
+        .with("notified", each().map(|a| write_notified(&a.notified)))
+        .with("notified_at", each().map(|a| a.notified_at))
         .with("rang_at", each().map(|a| a.rang_at))
         .with("shown", each().map(|a| a.shown))
         .with("edited", each().map(|a| a.edited))
@@ -97,8 +97,8 @@ pub(super) async fn write(tx: &Tx, anchors: &[(Anchor, i64)]) -> Result<(), DbEr
         .insert(
             tx,
             "anchor",
-            "ON CONFLICT (incident, channel, recipient) DO UPDATE SET message_id = excluded.message_id, ids = excluded.ids, told = excluded.told,
-                 told_at = excluded.told_at, rang_at = excluded.rang_at, shown = excluded.shown, edited = excluded.edited, dirty = excluded.dirty,
+            "ON CONFLICT (incident, channel, recipient) DO UPDATE SET message_id = excluded.message_id, ids = excluded.ids, notified = excluded.notified,
+                 notified_at = excluded.notified_at, rang_at = excluded.rang_at, shown = excluded.shown, edited = excluded.edited, dirty = excluded.dirty,
                  next_edit_at = excluded.next_edit_at, edits = excluded.edits, failures = excluded.failures, reposts = excluded.reposts,
                  reposted_at = excluded.reposted_at",
         )

@@ -26,17 +26,23 @@ pub(super) struct Candidates {
 /// a message that is still open, or of an incident that is. `OFFSET 0` here and below keeps the planner from joining whole tables for the few rows that are asked for.
 const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = x.id
     AND (k.done_at IS NULL OR k.done_at >= CASE WHEN k.state IN ('sent', 'skipped', 'dropped') THEN $1 ELSE $2 END
-        OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND NOT o.done)
-        OR EXISTS (SELECT 1 FROM incident n WHERE n.id = k.incident AND n.state = 'firing')) OFFSET 0)";
+        OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND NOT o.done){OF_INCIDENT}) OFFSET 0)";
+/// What [`EXPIRED`] adds where events of open incidents stay.
+const OF_INCIDENT: &str = " OR EXISTS (SELECT 1 FROM incident n WHERE n.id = k.incident AND n.state = 'firing')";
+
+fn expired(keep: Retention) -> String {
+    EXPIRED.replace("{OF_INCIDENT}", if keep.open_incidents { OF_INCIDENT } else { "" })
+}
 
 /// Looks for at most `most` events, and as many messages and incidents that nothing refers to any more. Read only.
 pub(super) async fn candidates(tx: &Tx, keep: Retention, most: usize) -> Result<Candidates, DbError> {
     let ids = |rows: Vec<tokio_postgres::Row>| rows.iter().map(|row| get(row, 0)).collect::<Result<Vec<Uuid>, DbError>>();
     // In the order in which they ended, so that a step reads little more than it returns; an event comes once for each delivery.
+    let expired = expired(keep);
     let sql = format!(
         "SELECT x.id FROM (SELECT d.event_id AS id, d.done_at FROM delivery d WHERE d.done_at < greatest($1, $2)
              AND d.done_at < CASE WHEN d.state IN ('sent', 'skipped', 'dropped') THEN $1 ELSE $2 END) AS x
-         WHERE {EXPIRED} ORDER BY x.done_at LIMIT $3"
+         WHERE {expired} ORDER BY x.done_at LIMIT $3"
     );
     let mut found =
         Candidates { events: ids(tx.query(&sql, &[&keep.sent_before, &keep.dead_before, &limit(most)]).await?)?, ..Candidates::default() };
@@ -59,7 +65,7 @@ pub(super) async fn purge(tx: &Tx, candidates: &Candidates, keep: Retention) -> 
     if !candidates.events.is_empty() {
         // Locked before they are read again: a replay of one of them waits, or was there first and keeps its event.
         tx.query("SELECT 1 FROM delivery WHERE event_id = ANY ($1) ORDER BY id FOR UPDATE", &[&candidates.events]).await?;
-        let sql = format!("SELECT x.id FROM unnest($3) AS x (id) WHERE {EXPIRED}");
+        let sql = format!("SELECT x.id FROM unnest($3) AS x (id) WHERE {}", expired(keep));
         let rows = tx.query(&sql, &[&keep.sent_before, &keep.dead_before, &candidates.events]).await?;
         let events: BTreeSet<Uuid> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
         let events: Vec<Uuid> = events.into_iter().collect();

@@ -10,7 +10,7 @@ use super::rows::{bytes, find_incident};
 use super::timeline;
 use crate::model::{IncidentId, Recipient, UnixMs};
 use crate::store::incidents::{ANCHOR, INCIDENT, anchor, anchor_at, incident};
-use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, write_told};
+use crate::store::{Anchor, AnchorUpdate, DirtyAnchor, EditOutcome, Fence, Incident, write_notified};
 
 /// The incident changed: its edited anchors show less than it is.
 pub(super) fn mark_dirty(db: &Connection, incident: IncidentId) -> Result<(), DbError> {
@@ -49,7 +49,7 @@ fn find(db: &Connection, incident: IncidentId, channel: &str, recipient: &Recipi
 
 fn write(db: &Connection, a: &Anchor, version: i64) -> Result<(), DbError> {
     db.prepare_cached(
-        "INSERT OR REPLACE INTO anchor (incident, channel, recipient, message_id, ids, told, told_at, rang_at, shown, edited, dirty, next_edit_at, edits,
+        "INSERT OR REPLACE INTO anchor (incident, channel, recipient, message_id, ids, notified, notified_at, rang_at, shown, edited, dirty, next_edit_at, edits,
              failures, reposts, reposted_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?
@@ -59,8 +59,8 @@ fn write(db: &Connection, a: &Anchor, version: i64) -> Result<(), DbError> {
         a.recipient.expose(),
         bytes(&a.message.0),
         a.ids.to_stored(),
-        write_told(&a.told),
-        a.told_at,
+        write_notified(&a.notified),
+        a.notified_at,
         a.rang_at,
         a.shown,
         a.edited,

@@ -24,12 +24,12 @@ pub(super) struct Candidates {
     incidents: Vec<i64>,
 }
 
-/// Holds for an event (`?1`..`?3` are id, sent_before, dead_before) none of whose deliveries must be kept: not final, within its retention, in a
-/// message that is still open, or of an incident that is.
+/// Holds for an event (`?1`..`?4` are id, sent_before, dead_before, open_incidents) none of whose deliveries must be kept: not final, within its retention, in a
+/// message that is still open, or of an incident that is, where that matters.
 const EXPIRED: &str = "NOT EXISTS (SELECT 1 FROM delivery k WHERE k.event_id = ?1
     AND (k.done_at IS NULL OR k.done_at >= CASE WHEN k.state IN ('sent', 'skipped', 'dropped') THEN ?2 ELSE ?3 END
         OR EXISTS (SELECT 1 FROM message o WHERE o.id = k.message_id AND o.done = 0)
-        OR EXISTS (SELECT 1 FROM incident n WHERE n.id = k.incident AND n.state = 'firing')))";
+        OR ?4 AND EXISTS (SELECT 1 FROM incident n WHERE n.id = k.incident AND n.state = 'firing')))";
 
 /// Looks for at most `limit` events, and as many messages and incidents that nothing refers to any more. Read only.
 pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Result<Candidates, DbError> {
@@ -41,7 +41,9 @@ pub(super) fn candidates(db: &Connection, keep: Retention, limit: usize) -> Resu
         EXPIRED.replace("?1", "d.event_id")
     );
     let mut done = db.prepare_cached(&sql)?;
-    found.events = done.query_map(params![limit, keep.sent_before, keep.dead_before], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    found.events = done
+        .query_map(params![limit, keep.sent_before, keep.dead_before, keep.open_incidents], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
     let left = limit - found.events.len() as i64;
     let mut bare = db.prepare_cached(
         "SELECT id FROM event e INDEXED BY event_bare WHERE note IS NOT NULL AND received_at < ?1
@@ -88,7 +90,7 @@ struct Touched {
 
 fn remove_event(db: &Connection, event: &[u8], keep: Retention, touched: &mut Touched) -> Result<bool, DbError> {
     let mut expired = db.prepare_cached(&format!("SELECT {EXPIRED}"))?;
-    if !expired.query_row(params![event, keep.sent_before, keep.dead_before], |row| row.get::<_, bool>(0))? {
+    if !expired.query_row(params![event, keep.sent_before, keep.dead_before, keep.open_incidents], |row| row.get::<_, bool>(0))? {
         return Ok(false);
     }
     let mut delete = db.prepare_cached("DELETE FROM delivery WHERE event_id = ?1 RETURNING lane_id, message_id")?;

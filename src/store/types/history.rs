@@ -238,6 +238,8 @@ pub struct Retention {
     pub sent_before: UnixMs,
     /// For dead, expired and unknown ones.
     pub dead_before: UnixMs,
+    /// Whether what belongs to an incident that goes on stays, however old it is: its message is made of it.
+    pub open_incidents: bool,
 }
 
 /// The last sign of life of a sender that is monitored, and whether it is reported as missing.

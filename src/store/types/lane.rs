@@ -108,7 +108,7 @@ pub fn lane_key(group: &str, audience: Audience<'_>) -> String {
 }
 
 /// The group in a lane's key.
-pub(in crate::store) fn group_of(key: &str) -> &str {
+pub fn group_of(key: &str) -> &str {
     key.split(AUDIENCE_SEPARATOR).next().unwrap_or(key)
 }
 

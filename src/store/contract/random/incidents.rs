@@ -62,8 +62,20 @@ impl Run {
                     _ => EditChange::GivenUp("too old".into()),
                 };
                 let AnchorUpdate { recipient, .. } = anchored(id, 1);
-                let outcome =
-                    EditOutcome { incident: id, channel: CHANNELS[channel].into(), recipient, change, next_edit_at: self.now, now: self.now };
+                // Mostly of what the anchor is now; now and then of a message that another one took the place of.
+                let anchors = self.store.get_incident(id).await.unwrap().map_or_else(Vec::new, |detail| detail.anchors);
+                let of = anchors.into_iter().find(|anchor| anchor.channel == CHANNELS[channel] && anchor.recipient == recipient && behind < 2);
+                let (ids, notified) = of.map_or_else(Default::default, |anchor| (anchor.ids, anchor.notified));
+                let outcome = EditOutcome {
+                    incident: id,
+                    channel: CHANNELS[channel].into(),
+                    recipient,
+                    ids,
+                    notified,
+                    change,
+                    next_edit_at: self.now,
+                    now: self.now,
+                };
                 self.store.record_edit(self.fence.clone(), outcome.clone()).await.unwrap();
                 self.model.incidents.edit(&outcome);
             }

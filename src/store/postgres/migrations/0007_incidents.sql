@@ -31,8 +31,8 @@ CREATE TABLE anchor (
     recipient    TEXT COLLATE "C" NOT NULL,
     message_id   UUID NOT NULL,
     ids          TEXT,                       -- the platform's ids, a JSON object
-    told         BYTEA NOT NULL,             -- alerts that its readers were notified of, 17 bytes each
-    told_at      BIGINT NOT NULL,
+    notified         BYTEA NOT NULL,             -- alerts that its readers were notified of, 17 bytes each
+    notified_at      BIGINT NOT NULL,
     rang_at      BIGINT NOT NULL,            -- 0: never
     shown        BIGINT NOT NULL,            -- the version of the incident that it shows
     edited       BOOLEAN NOT NULL,           -- whether it is kept up to date by edits

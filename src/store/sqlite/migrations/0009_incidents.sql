@@ -28,8 +28,8 @@ CREATE TABLE anchor (
     recipient    TEXT NOT NULL,
     message_id   BLOB NOT NULL,
     ids          TEXT,                       -- the platform's ids, a JSON object
-    told         BLOB NOT NULL,              -- alerts that its readers were notified of, 17 bytes each
-    told_at      INTEGER NOT NULL,
+    notified         BLOB NOT NULL,              -- alerts that its readers were notified of, 17 bytes each
+    notified_at      INTEGER NOT NULL,
     rang_at      INTEGER NOT NULL,           -- 0: never
     shown        INTEGER NOT NULL,           -- the version of the incident that it shows
     edited       INTEGER NOT NULL,           -- whether it is kept up to date by edits

@@ -85,6 +85,8 @@ pub struct IncidentReport {
     pub whole: bool,
     /// Whether its sender says that all of the group is resolved, though the event lists only a part of it.
     pub all_resolved: bool,
+    /// Whether it may open an incident: something of it is to be sent.
+    pub opens: bool,
     /// An incident that ended no longer ago than this goes on under its number, in milliseconds.
     pub reopen_within: i64,
 }
@@ -284,15 +286,18 @@ impl Incident {
             self.truncated |= self.alerts[MAX_INCIDENT_ALERTS..].iter().any(|alert| alert.state != AlertState::Resolved);
             self.alerts.truncate(MAX_INCIDENT_ALERTS);
         }
-        self.conclude(now);
+        self.conclude(report.fires(), now);
     }
 
-    /// Resolved is what every alert of it proves to be; with alerts that are not reported any more it goes on, though nothing fires.
-    fn conclude(&mut self, now: UnixMs) {
+    /// Resolved is what every alert of it proves to be; with alerts that are not reported any more it goes on, though nothing fires. A stale one goes on
+    /// only when something of it `fires`.
+    fn conclude(&mut self, fires: bool, now: UnixMs) {
         let ranks = |firing: bool| self.alerts.iter().filter(|alert| !firing || alert.state == AlertState::Firing).map(|alert| alert.rank).min();
         self.rank = ranks(true).or_else(|| ranks(false)).unwrap_or(3);
         if self.truncated || self.alerts.iter().any(|alert| alert.state != AlertState::Resolved) {
-            (self.state, self.ended_at) = (IncidentState::Firing, None);
+            if fires || self.state != IncidentState::Stale {
+                (self.state, self.ended_at) = (IncidentState::Firing, None);
+            }
         } else if self.state != IncidentState::Resolved {
             (self.state, self.ended_at) = (IncidentState::Resolved, Some(now));
         }

@@ -27,6 +27,7 @@ fn report(alerts: &[ReportedAlert]) -> IncidentReport {
         alerts: alerts.to_vec(),
         whole: true,
         all_resolved: false,
+        opens: true,
         reopen_within: 10 * MIN,
     }
 }
